@@ -1,0 +1,133 @@
+"""Every error that ImageHub raises on purpose.
+
+::
+
+    ImageHubError
+    ├── InvalidInputError          what was sent cannot be used; ``fields`` says which and why
+    ├── NotAllowedError            signed in, but not permitted
+    ├── NotFoundError              not there, or not to be seen by this person
+    ├── ConflictError              the thing changed, or the name is taken
+    ├── PictureError               this file will never become a picture here
+    │   ├── UnreadablePictureError   broken, cut short or no picture at all
+    │   └── PictureTooLargeError     over the limit of pixels, bytes or seconds
+    ├── ConnectionLostError        OneDrive must be connected again by a person
+    └── ServiceError               another program did not do its part
+        ├── ServiceBusyError         passing: try again after ``retry_after_seconds``
+        └── ServiceRefusedError      lasting: trying again will not help
+
+Facts are attributes; ``str(error)`` is one plain sentence that may be shown to a person and never
+holds a token, an address with a signature, or a stack trace. Which HTTP status an error becomes is
+known to ``web.py`` alone.
+"""
+
+from collections.abc import Mapping
+
+
+class ImageHubError(Exception):
+    """The root of every error raised on purpose."""
+
+
+class InvalidInputError(ImageHubError):
+    """What was sent cannot be used.
+
+    :param message: one sentence for a person.
+    :param fields: field name → what is wrong with it.
+    """
+
+    def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.fields = dict(fields or {})
+
+
+class NotAllowedError(ImageHubError):
+    """The person is known but may not do this."""
+
+
+class NotFoundError(ImageHubError):
+    """Nothing there, or nothing this person may see: both read the same.
+
+    :param kind: what was looked for, in the words of the site: "group", "drive item".
+    :param key: the number or id that was asked for.
+    """
+
+    def __init__(self, kind: str, key: object) -> None:
+        super().__init__(f"There is no such {kind}.")
+        self.kind = kind
+        self.key = key
+
+
+class ConflictError(ImageHubError):
+    """The thing was changed in the meantime, or the name is taken."""
+
+
+class PictureError(ImageHubError):
+    """This file cannot become a picture here, however often it is tried."""
+
+
+class UnreadablePictureError(PictureError):
+    """The bytes are broken, cut short, or not a picture."""
+
+
+class PictureTooLargeError(PictureError):
+    """Over the limit of pixels, bytes or seconds."""
+
+
+class ConnectionLostError(ImageHubError):
+    """A person has to sign in at Microsoft again.
+
+    :param account: the user name of the connected account, as far as known.
+    :param reason: one plain sentence.
+    :param code: Microsoft's error word (``invalid_grant`` …), for the log and the health page.
+    """
+
+    def __init__(
+        self, reason: str = "OneDrive must be connected again.", account: str = "", code: str = ""
+    ) -> None:
+        super().__init__(reason)
+        self.account = account
+        self.code = code
+
+
+class ServiceError(ImageHubError):
+    """Another program (OneDrive, object storage, database …) did not do its part.
+
+    :param service: "OneDrive", "object storage", "Microsoft sign-in" …
+    :param operation: what was being done, as a verb phrase: "list a folder".
+    """
+
+    def __init__(self, service: str, operation: str, message: str) -> None:
+        super().__init__(message)
+        self.service = service
+        self.operation = operation
+
+
+class ServiceBusyError(ServiceError):
+    """It may pass: throttled, down, or not reached.
+
+    :param retry_after_seconds: when to try again; an estimate where the service named none.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        operation: str,
+        message: str = "",
+        retry_after_seconds: float = 30.0,
+    ) -> None:
+        super().__init__(
+            service, operation, message or f"{service} is busy just now. Please try again later."
+        )
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ServiceRefusedError(ServiceError):
+    """It will not pass by waiting.
+
+    :param reason: a short word that code can compare: ``name_taken``, ``quota_full``,
+        ``forbidden_name``, ``locked``, ``malware``, ``not_supported``, ``bad_answer``,
+        ``wrong_client_secret``, ``wrong_credentials`` …
+    """
+
+    def __init__(self, service: str, operation: str, reason: str, message: str = "") -> None:
+        super().__init__(service, operation, message or f"{service} refused to {operation}.")
+        self.reason = reason
