@@ -1,0 +1,9 @@
+"""admin: pages.py answers with HTML, api.py with JSON; both call the same domain functions."""
+
+from flask import Blueprint, Flask
+
+blueprint = Blueprint("admin", __name__)
+
+
+def init_app(app: Flask) -> None:
+    app.register_blueprint(blueprint)

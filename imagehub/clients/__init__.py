@@ -116,7 +116,7 @@ class DriveItem:
 
 @dataclass(frozen=True)
 class ItemPage:
-    """One page of a listing. ``next_page`` is opaque: hand it back to get the next, "" at the end."""
+    """One page of a listing. ``next_page`` is opaque: hand it back for the next; "" at the end."""
 
     items: Sequence[DriveItem]
     next_page: str = ""
@@ -158,7 +158,9 @@ class Drive(Protocol):
     def find_item_by_path(self, path: str) -> DriveItem | None:
         """``path`` below the root folder, "/"-separated and not encoded; "" is the root folder."""
 
-    def list_children(self, folder_id: str, next_page: str = "", page_size: int = 200) -> ItemPage: ...
+    def list_children(
+        self, folder_id: str, next_page: str = "", page_size: int = 200
+    ) -> ItemPage: ...
 
     def iter_children(self, folder_id: str) -> Iterator[DriveItem]:
         """All children, page by page, in the service's order."""

@@ -1,0 +1,9 @@
+"""gallery: pages.py answers with HTML, api.py with JSON; both call the same domain functions."""
+
+from flask import Blueprint, Flask
+
+blueprint = Blueprint("gallery", __name__)
+
+
+def init_app(app: Flask) -> None:
+    app.register_blueprint(blueprint)

@@ -1,0 +1,35 @@
+"""ImageHub: one artist's pictures, kept in OneDrive, shown to the world."""
+
+from flask import Flask
+
+from imagehub import admin, auth, cli, gallery, web, wiring
+from imagehub.clients import Clients
+from imagehub.config import Settings, load_settings
+from imagehub.database import db, make_engine_options, migrate
+
+__version__ = "0.1.0"
+
+
+def create_app(settings: Settings | None = None, clients: Clients | None = None) -> Flask:
+    """Build the whole application.
+
+    :param settings: the table of settings; read from the environment when None.
+    :param clients: everything outside (object store, OneDrive, sign-in); built from the settings
+        when None.
+    :raise SettingsError: the settings cannot be used; the message names every fault.
+    """
+    settings = settings or load_settings()
+    app = Flask(__name__)
+    app.config.update(web.make_flask_config(settings))
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.sqlalchemy_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = make_engine_options(settings.sqlalchemy_url)
+
+    db.init_app(app)
+    migrate.init_app(app, db, directory=web.MIGRATIONS)
+    wiring.init_app(app, settings, clients)
+    web.init_app(app)
+    auth.init_app(app)
+    gallery.init_app(app)
+    admin.init_app(app)
+    cli.init_app(app)
+    return app

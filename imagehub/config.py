@@ -1,0 +1,404 @@
+"""The one table of settings: read once at start, frozen, checked with every fault in one message.
+
+Each setting is an environment variable with the prefix ``IMAGEHUB_`` (a ``.env`` file in the
+working folder is read too; the environment wins). Secrets never show in ``repr`` or in the table
+that ``imagehub settings`` prints.
+"""
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+from dotenv import dotenv_values
+
+PREFIX = "IMAGEHUB_"
+DEFAULT_LOGIN_URL = "https://login.microsoftonline.com"
+DEFAULT_GRAPH_URL = "https://graph.microsoft.com/v1.0"
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; ``str()`` lists every fault, one a line."""
+
+
+def _read_text(text: str) -> str:
+    return text.strip()
+
+
+def _read_url(text: str) -> str:
+    parts = urlsplit(text.strip())
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ValueError("must be an address that begins with http:// or https://")
+    return text.strip().rstrip("/")
+
+
+def _read_optional_url(text: str) -> str:
+    return _read_url(text) if text.strip() else ""
+
+
+def _read_origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin != "*" and (
+            parts.scheme not in ("http", "https") or parts.path or not parts.netloc
+        ):
+            raise ValueError(
+                f"{origin!r} is not an origin; write it as https://app.example.org, "
+                "several with commas, or *"
+            )
+    return origins
+
+
+def _read_flag(text: str) -> bool:
+    word = text.strip().lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("must be on or off")
+
+
+def _read_path(text: str) -> Path:
+    return Path(text.strip()).expanduser().resolve()
+
+
+def _read_number(low: float, high: float) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            number = int(text.strip())
+        except ValueError:
+            raise ValueError("must be a whole number") from None
+        if not low <= number <= high:
+            raise ValueError(f"must lie between {low:g} and {high:g}")
+        return number
+
+    return read
+
+
+def _read_word(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        word = text.strip().lower()
+        if word not in words:
+            raise ValueError("must be one of " + ", ".join(words))
+        return word
+
+    return read
+
+
+def _read_color(text: str) -> str:
+    color = text.strip().lower()
+    digits = color.removeprefix("#")
+    if color and (
+        not color.startswith("#") or len(digits) != 6 or set(digits) - set("0123456789abcdef")
+    ):
+        raise ValueError("must be a colour like #a1b2c3")
+    return color
+
+
+def _setting(
+    default: str,
+    meaning: str,
+    read: Callable[[str], Any] = _read_text,
+    *,
+    unit: str = "",
+    secret: bool = False,
+) -> Any:
+    return field(
+        repr=not secret,
+        metadata={
+            "default": default,
+            "meaning": meaning,
+            "read": read,
+            "unit": unit,
+            "secret": secret,
+        },
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every setting. The names are the environment's without the prefix, in lower case."""
+
+    # Where things lie
+    env: str = _setting(
+        "development",
+        "`production` refuses to start without its secrets and asks for https; `development` makes "
+        "secrets on first run and keeps them in the data folder",
+        _read_word("development", "production"),
+    )
+    data_dir: Path = _setting(
+        "instance", "Folder of the embedded database, objects, queue and made secrets", _read_path
+    )
+    database_url: str = _setting(
+        "", "SQLAlchemy address of the database; empty: SQLite in the data folder", secret=True
+    )
+    queue_url: str = _setting(
+        "", "`redis://…` for the queue and locks; empty: SQLite in the data folder", secret=True
+    )
+
+    # Object storage
+    s3_endpoint_url: str = _setting(
+        "",
+        "S3 server that ImageHub writes to; empty: the embedded server on the data folder; `aws` "
+        "for Amazon's own",
+        lambda text: text.strip() if text.strip() == "aws" else _read_optional_url(text),
+    )
+    s3_public_endpoint_url: str = _setting(
+        "", "The same storage as browsers reach it; empty: as S3_ENDPOINT_URL", _read_optional_url
+    )
+    s3_bucket: str = _setting("imagehub", "Bucket of the renditions, created if missing")
+    s3_region: str = _setting("us-east-1", "Region that requests are signed for")
+    s3_access_key_id: str = _setting("", "Access key; made for the embedded server", secret=True)
+    s3_secret_access_key: str = _setting(
+        "", "Secret key; made for the embedded server", secret=True
+    )
+    s3_port: int = _setting("9710", "Port of the embedded S3 server", _read_number(0, 65535))
+    presign_window_seconds: int = _setting(
+        "86400",
+        "A rendition's address stays the same for one window and works for two",
+        _read_number(60, 302_400),
+        unit="seconds",
+    )
+
+    # Microsoft
+    ms_client_id: str = _setting("", "Application (client) id of the app registration")
+    ms_client_secret: str = _setting(
+        "", "Its client secret; empty for a public client", secret=True
+    )
+    ms_tenant: str = _setting(
+        "common", "`common`, `consumers`, `organizations` or a tenant id: who may sign in"
+    )
+    ms_spa_redirect_uri: str = _setting(
+        "", "The single-page app's redirect address at Microsoft", _read_optional_url
+    )
+    root_folder: str = _setting(
+        "root", "The folder ImageHub may see: `root`, an item id, or a path such as /Pictures/Art"
+    )
+    graph_base_url: str = _setting(DEFAULT_GRAPH_URL, "Microsoft Graph", _read_url)
+    login_base_url: str = _setting(DEFAULT_LOGIN_URL, "Microsoft's sign-in", _read_url)
+
+    # The site
+    public_url: str = _setting(
+        "",
+        "The hub's own address as visitors type it; needed behind a proxy and for feeds",
+        _read_optional_url,
+    )
+    proxy_count: int = _setting(
+        "0", "Reverse proxies in front whose X-Forwarded headers are believed", _read_number(0, 5)
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        "", "Origins of single-page apps, with commas, or `*`", _read_origins
+    )
+    title: str = _setting("ImageHub", "The hub's title")
+    tagline: str = _setting("", "One line of words under the title")
+    accent: str = _setting("#b3432b", "Accent colour", _read_color)
+    ground: str = _setting(
+        "", "Ground colour of the light theme; empty: warm near-white", _read_color
+    )
+    language: str = _setting(
+        "auto", "`auto` follows the browser; `en` or `de` sets it", _read_word("auto", "en", "de")
+    )
+    downloads: bool = _setting("on", "Visitors may download full images", _read_flag)
+    zip_downloads: bool = _setting("on", "Visitors may download a group as one ZIP", _read_flag)
+
+    # Work
+    import_wait_seconds: int = _setting(
+        "20",
+        "How long `POST /admin/add/image` waits for its import",
+        _read_number(0, 600),
+        unit="seconds",
+    )
+    worker_processes: int = _setting(
+        "0", "Pictures rendered at the same time; 0: one a core", _read_number(0, 64)
+    )
+    web_workers: int = _setting("2", "Web server processes", _read_number(1, 64))
+    web_threads: int = _setting("8", "Threads in each of them", _read_number(1, 128))
+    avif: bool = _setting("off", "Make AVIF renditions beside the WebP ones", _read_flag)
+    keep_gps: bool = _setting(
+        "off", "Keep the place a picture was taken at, for the admin", _read_flag
+    )
+    max_pixels: int = _setting("250", "Largest picture", _read_number(1, 1000), unit="megapixels")
+    max_original_bytes: int = _setting(
+        "500000000", "Largest original", _read_number(1, 10_000_000_000), unit="bytes"
+    )
+    render_timeout_seconds: int = _setting(
+        "30", "Longest time for one picture", _read_number(1, 600), unit="seconds"
+    )
+
+    # Secrets
+    secret_key: str = _setting("", "Signs sessions and tokens; made in development", secret=True)
+    token_key: str = _setting(
+        "", "Fernet key that encrypts the OneDrive tokens; made in development", secret=True
+    )
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'imagehub.db'}"
+
+    @property
+    def uses_embedded_s3(self) -> bool:
+        return not self.s3_endpoint_url
+
+    @property
+    def s3_url(self) -> str:
+        """Where ImageHub writes; "" for Amazon's own endpoints."""
+        if self.s3_endpoint_url == "aws":
+            return ""
+        return self.s3_endpoint_url or f"http://127.0.0.1:{self.s3_port}"
+
+    @property
+    def s3_public_url(self) -> str:
+        return self.s3_public_endpoint_url or self.s3_url
+
+    @property
+    def is_production(self) -> bool:
+        return self.env == "production"
+
+    def describe(self) -> list[dict[str, str]]:
+        """One row a setting for people: name, value (secrets masked), default, unit, meaning."""
+        rows = []
+        for item in fields(self):
+            meta = item.metadata
+            value = getattr(self, item.name)
+            if meta["secret"]:
+                shown = "(set)" if value else "(not set)"
+            elif isinstance(value, bool):
+                shown = "on" if value else "off"
+            elif isinstance(value, tuple):
+                shown = ", ".join(value)
+            else:
+                shown = str(value)
+            rows.append(
+                {
+                    "name": PREFIX + item.name.upper(),
+                    "value": shown,
+                    "default": meta["default"],
+                    "unit": meta["unit"],
+                    "meaning": meta["meaning"],
+                }
+            )
+        return rows
+
+
+SETTING_NAMES = tuple(PREFIX + item.name.upper() for item in fields(Settings))
+_MADE_SECRETS = ("secret_key", "token_key", "s3_access_key_id", "s3_secret_access_key")
+
+
+def load_settings(
+    environment: Mapping[str, str] | None = None, env_file: str | Path | None = ".env"
+) -> Settings:
+    """Read, check and complete the settings.
+
+    :param environment: variable → text; the process's own when None.
+    :param env_file: a file of variables that the environment overrules; None reads none.
+    :raise SettingsError: lists every fault, not just the first.
+    """
+    values: dict[str, str] = {}
+    if env_file is not None and Path(env_file).is_file():
+        values.update({k: v or "" for k, v in dotenv_values(env_file).items()})
+    values.update(os.environ if environment is None else environment)
+
+    faults: list[str] = []
+    read: dict[str, Any] = {}
+    for item in fields(Settings):
+        name = PREFIX + item.name.upper()
+        text = values.get(name, "")
+        try:
+            read[item.name] = item.metadata["read"](
+                text if text.strip() else item.metadata["default"]
+            )
+        except ValueError as error:
+            faults.append(f"{name}: {error}")
+    if not faults:
+        faults.extend(_find_contradictions(read))
+    if not faults:
+        _complete_secrets(read, faults)
+    if faults:
+        raise SettingsError(
+            "These settings cannot be used:\n" + "\n".join(f"  {f}" for f in faults)
+        )
+    return Settings(**read)
+
+
+def _find_contradictions(read: dict[str, Any]) -> list[str]:
+    faults = []
+    url = read["database_url"]
+    if url and not url.startswith(("sqlite:", "mysql+pymysql:")):
+        if url.startswith(("mysql:", "mariadb:", "mariadb+pymysql:")):
+            read["database_url"] = "mysql+pymysql:" + url.split(":", 1)[1]
+        else:
+            faults.append(f"{PREFIX}DATABASE_URL: must begin with sqlite:/// or mysql+pymysql://")
+    if read["queue_url"] and not read["queue_url"].startswith(("redis://", "rediss://", "unix://")):
+        faults.append(f"{PREFIX}QUEUE_URL: must begin with redis:// or rediss://")
+    if read["token_key"]:
+        try:
+            Fernet(read["token_key"].encode())
+        except ValueError:
+            faults.append(
+                f"{PREFIX}TOKEN_KEY: must be a Fernet key (32 bytes in url-safe base64); "
+                "`imagehub make-key` makes one"
+            )
+    if read["secret_key"] and len(read["secret_key"]) < 32:
+        faults.append(f"{PREFIX}SECRET_KEY: must have at least 32 characters")
+    outside = read["s3_endpoint_url"] and read["s3_endpoint_url"] != "aws"
+    if outside and not (read["s3_access_key_id"] and read["s3_secret_access_key"]):
+        faults.append(
+            f"{PREFIX}S3_ACCESS_KEY_ID and {PREFIX}S3_SECRET_ACCESS_KEY: needed with "
+            f"{PREFIX}S3_ENDPOINT_URL"
+        )
+    if read["env"] == "production" and not read["public_url"]:
+        faults.append(f"{PREFIX}PUBLIC_URL: needed in production")
+    return faults
+
+
+def _complete_secrets(read: dict[str, Any], faults: list[str]) -> None:
+    """Fill in secrets that were not given: from the data folder, or new ones kept there."""
+    missing = [name for name in _MADE_SECRETS if not read[name]]
+    if read["s3_endpoint_url"]:
+        missing = [name for name in missing if not name.startswith("s3_")]
+    if not missing:
+        return
+    if read["env"] == "production":
+        hard = [name for name in missing if not name.startswith("s3_")]
+        faults.extend(
+            f"{PREFIX}{name.upper()}: needed in production (`imagehub make-key` makes one)"
+            for name in hard
+        )
+        if hard:
+            return
+    makers: dict[str, Callable[[], str]] = {
+        "secret_key": lambda: secrets.token_urlsafe(48),
+        "token_key": lambda: Fernet.generate_key().decode(),
+        "s3_access_key_id": lambda: "hub" + secrets.token_hex(8),
+        "s3_secret_access_key": lambda: secrets.token_urlsafe(32),
+    }
+    for name in missing:
+        read[name] = keep_secret(read["data_dir"], name, makers[name])
+
+
+def keep_secret(data_dir: Path, name: str, make: Callable[[], str]) -> str:
+    """The secret of that name in the data folder, made on first use.
+
+    Two processes that start together agree on one: the file is linked into place whole, and the
+    loser of the race reads the winner's.
+    """
+    folder = data_dir / "secrets"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / name
+    if not path.exists():
+        draft = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(make())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text().strip()

@@ -1,0 +1,111 @@
+"""The database: one SQLAlchemy object, constraint names, times in UTC, short own transactions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import DateTime, MetaData, event
+from sqlalchemy.dialects import mysql
+from sqlalchemy.engine import Dialect, Engine
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.types import TypeDecorator
+
+# Every constraint has a name, so that a migration can drop it on both databases.
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """The base of every model."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """A moment as aware UTC. A naive value is refused: nobody could tell which moment it is.
+
+    MySQL's DATETIME keeps whole seconds unless told otherwise, so it is given six digits.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if dialect.name in ("mysql", "mariadb"):
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone cannot be stored")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def now_utc() -> datetime:
+    """This moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+db = SQLAlchemy(model_class=Base)
+migrate = Migrate(compare_type=True, render_as_batch=True)
+
+
+@contextmanager
+def own_transaction(session: Session) -> Iterator[Session]:
+    """A short transaction of its own beside the given session's: committed at the end.
+
+    For the few things that must outlive whatever happens to the caller: a rotated refresh token,
+    a lease, a pause. The caller must hold no uncommitted change (SQLite has one writer at a time).
+    """
+    with Session(session.get_bind(), expire_on_commit=False) as own, own.begin():
+        yield own
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    """SQLite: readers beside one writer, foreign keys kept, and patience for the other writer."""
+    if type(connection).__module__.startswith("sqlite3"):
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+            "busy_timeout=20000",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+
+def make_engine_options(url: str) -> dict[str, Any]:
+    """Pool and connection options for one database address."""
+    if url.startswith("sqlite"):
+        return {"connect_args": {"timeout": 20}}
+    return {
+        # MySQL closes connections that idle for wait_timeout; ask before use, renew hourly.
+        "pool_pre_ping": True,
+        "pool_recycle": 3600,
+        "pool_size": 10,
+        "max_overflow": 20,
+        "isolation_level": "READ COMMITTED",
+        "connect_args": {
+            "charset": "utf8mb4",
+            "connect_timeout": 10,
+            "read_timeout": 60,
+            "write_timeout": 60,
+        },
+    }

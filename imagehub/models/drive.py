@@ -1,0 +1,68 @@
+"""The connection to OneDrive."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, LargeBinary, String, Text
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import Mapped, mapped_column
+
+from imagehub.database import Base, UTCDateTime, now_utc
+
+# Ids of drive items differ by case alone; MySQL's usual collations would call them equal.
+DriveId = String(255).with_variant(mysql.VARCHAR(255, collation="utf8mb4_bin"), "mysql", "mariadb")
+
+
+class DriveAccount(Base):
+    """A connected Microsoft account. One is active at a time, whichever admin connected it.
+
+    ``state``: ``connected``, ``needs_reconnect`` (a person must sign in again), ``disconnected``.
+    ``token_cache``: MSAL's cache, encrypted with ``IMAGEHUB_TOKEN_KEY``; its ``token_version``
+    rises with every write.
+    """
+
+    __tablename__ = "drive_account"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    home_account_id: Mapped[str] = mapped_column(DriveId, unique=True)
+    username: Mapped[str] = mapped_column(String(320), default="")
+    name: Mapped[str] = mapped_column(String(255), default="")
+    tenant_id: Mapped[str] = mapped_column(String(64), default="")
+    is_active: Mapped[bool] = mapped_column(default=True)
+    state: Mapped[str] = mapped_column(String(20), default="connected")
+    state_reason: Mapped[str] = mapped_column(String(500), default="")
+    state_code: Mapped[str] = mapped_column(String(100), default="")
+    token_cache: Mapped[bytes] = mapped_column(
+        LargeBinary(length=4_000_000).with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
+    )
+    token_version: Mapped[int] = mapped_column(default=1)
+    scopes: Mapped[str] = mapped_column(String(500), default="")
+    connected_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
+    connected_by_id: Mapped[int | None] = mapped_column(
+        ForeignKey("user.id", ondelete="SET NULL"), index=True
+    )
+    refreshed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_success_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # No call is made for this account before this moment: Graph asked for quiet.
+    paused_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_throttled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    drive_id: Mapped[str] = mapped_column(DriveId, default="")
+    drive_kind: Mapped[str] = mapped_column(String(32), default="")
+    quota_total_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    quota_used_bytes: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class PendingSignIn(Base):
+    """A sign-in at Microsoft that was begun and not finished; used once, dead after 15 minutes.
+
+    ``flow``: state, nonce and PKCE verifier, encrypted.
+    """
+
+    __tablename__ = "pending_sign_in"
+
+    state: Mapped[str] = mapped_column(DriveId, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    redirect_uri: Mapped[str] = mapped_column(Text)
+    flow: Mapped[bytes] = mapped_column(
+        LargeBinary(length=65_535).with_variant(mysql.BLOB(), "mysql", "mariadb")
+    )
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc, index=True)

@@ -1,0 +1,178 @@
+"""Groups, their images, the renditions of those, and the objects that hold the bytes."""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from imagehub.database import Base, UTCDateTime, now_utc
+from imagehub.models.drive import DriveId
+
+# SQLite counts rowids of INTEGER PRIMARY KEY only.
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+GROUP_STATES = ("published", "draft")
+
+
+class Group(Base):
+    """One work, seen in several shots. Its id is its public number and is never used again.
+
+    ``is_shown`` (published and at least one image), ``image_count`` and ``cover_id`` are derived:
+    ``domain.gallery.refresh_group`` alone writes them, and keeps the counts in ``gallery_bucket``.
+    The gallery is ordered by ``sort_key`` downwards.
+    """
+
+    __tablename__ = "image_group"
+    __table_args__ = (
+        # One gallery page is a range of this index.
+        Index("ix_image_group_shown_sort", "is_shown", "sort_key", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    state: Mapped[str] = mapped_column(String(16), default="published")
+    title: Mapped[str] = mapped_column(String(300), default="")
+    text: Mapped[str] = mapped_column(Text, default="")
+    folder_name: Mapped[str] = mapped_column(String(400), default="")
+    medium: Mapped[str] = mapped_column(String(300), default="")
+    dimensions: Mapped[str] = mapped_column(String(300), default="")
+    year: Mapped[str] = mapped_column(String(40), default="")
+    sort_key: Mapped[int] = mapped_column(BigInteger, default=0)
+    is_shown: Mapped[bool] = mapped_column(default=False)
+    image_count: Mapped[int] = mapped_column(default=0)
+    cover_id: Mapped[int | None] = mapped_column(BigId)
+    next_image_number: Mapped[int] = mapped_column(default=1)
+    # Rises with every edit by a person, so that a later save over an older view is noticed.
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc, onupdate=now_utc)
+
+    images: Mapped[list["Image"]] = relationship(
+        back_populates="group", order_by="(Image.position, Image.number)", passive_deletes=True
+    )
+
+
+class GalleryBucket(Base):
+    """How many shown groups have a ``sort_key`` in one stretch of the order.
+
+    ``bucket`` is ``sort_key >> 30`` (1,024 groups apart by 2^20 each): with these counts the n-th
+    page is found, and all pages are counted, without walking past the groups before it.
+    """
+
+    __tablename__ = "gallery_bucket"
+
+    bucket: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    shown_count: Mapped[int] = mapped_column(default=0)
+
+
+class Image(Base):
+    """One shot of a group: facts about an original that lies in OneDrive.
+
+    ``number`` counts from 1 inside the group and is never used again there; ``position`` orders
+    the shots. ``width_px`` and ``height_px`` are the upright original's. ``taken_at`` is the
+    camera's own clock, without a zone. ``thumbhash`` is base64. ``drive_state``: ``ok``,
+    ``changed`` or ``missing`` in OneDrive.
+    """
+
+    __tablename__ = "image"
+    __table_args__ = (
+        UniqueConstraint("group_id", "number"),
+        UniqueConstraint("group_id", "drive_account_id", "drive_item_id"),
+        Index("ix_image_group_position", "group_id", "position", "number"),
+        Index("ix_image_drive_item", "drive_item_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    group_id: Mapped[int] = mapped_column(BigId, ForeignKey("image_group.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    position: Mapped[int]
+    name: Mapped[str] = mapped_column(String(400))
+    alt: Mapped[str] = mapped_column(String(1000), default="")
+    drive_account_id: Mapped[int] = mapped_column(ForeignKey("drive_account.id"), index=True)
+    drive_item_id: Mapped[str] = mapped_column(DriveId)
+    drive_state: Mapped[str] = mapped_column(String(16), default="ok")
+    folder_id: Mapped[str] = mapped_column(DriveId, default="")
+    folder_name: Mapped[str] = mapped_column(String(400), default="")
+    mime_type: Mapped[str] = mapped_column(String(100), default="")
+    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    sha256: Mapped[str] = mapped_column(String(64), default="", index=True)
+    quick_xor_hash: Mapped[str] = mapped_column(String(40), default="")
+    etag: Mapped[str] = mapped_column(String(255), default="")
+    ctag: Mapped[str] = mapped_column(String(255), default="")
+    width_px: Mapped[int] = mapped_column(default=0)
+    height_px: Mapped[int] = mapped_column(default=0)
+    thumbhash: Mapped[str] = mapped_column(String(64), default="")
+    dominant_color: Mapped[str] = mapped_column(String(7), default="")
+    taken_at: Mapped[datetime | None] = mapped_column(DateTime)
+    camera: Mapped[str] = mapped_column(String(200), default="")
+    lens: Mapped[str] = mapped_column(String(200), default="")
+    exposure_seconds: Mapped[float | None]
+    f_number: Mapped[float | None]
+    iso: Mapped[int | None]
+    focal_length_mm: Mapped[float | None]
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc, onupdate=now_utc)
+
+    group: Mapped[Group] = relationship(back_populates="images")
+    renditions: Mapped[list["Rendition"]] = relationship(
+        back_populates="image",
+        order_by="Rendition.size_px",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+    )
+
+
+class StoredObject(Base):
+    """An object that is in the bucket, or about to be.
+
+    The row is committed before the bytes are written and goes after they are deleted, so an object
+    without a row is always left over. ``pinned_until``: an import has this key in hand.
+    ``is_deleting``: nobody may start to use it any more.
+    """
+
+    __tablename__ = "stored_object"
+
+    key: Mapped[str] = mapped_column(String(120), primary_key=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    pinned_until: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
+    is_deleting: Mapped[bool] = mapped_column(default=False, index=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
+
+
+class Rendition(Base):
+    """One small picture of an image. ``size_px`` is 480, 960 or 1920: the longest side asked for;
+    ``width_px`` and ``height_px`` are what it became (never enlarged)."""
+
+    __tablename__ = "rendition"
+    __table_args__ = (
+        UniqueConstraint("image_id", "size_px", "mime_type"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    image_id: Mapped[int] = mapped_column(BigId, ForeignKey("image.id", ondelete="CASCADE"))
+    size_px: Mapped[int]
+    mime_type: Mapped[str] = mapped_column(String(32), default="image/webp")
+    width_px: Mapped[int]
+    height_px: Mapped[int]
+    size_bytes: Mapped[int]
+    object_key: Mapped[str] = mapped_column(
+        String(120).with_variant(mysql.VARCHAR(120), "mysql", "mariadb"),
+        ForeignKey("stored_object.key"),
+        index=True,
+    )
+
+    image: Mapped[Image] = relationship(back_populates="renditions")

@@ -1,0 +1,90 @@
+"""Work that takes long, and who has it in hand."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from imagehub.database import Base, UTCDateTime, now_utc
+from imagehub.models.drive import DriveId
+from imagehub.models.library import BigId
+
+
+class ImportJob(Base):
+    """Pictures chosen by a person to come into the hub.
+
+    ``state``: ``running`` until every item is ``done``, ``skipped`` or ``failed``, then
+    ``finished``. ``last_activity_at`` moves with every item; a running job that stands still is
+    pushed again.
+    """
+
+    __tablename__ = "import_job"
+    __table_args__ = (
+        Index("ix_import_job_state_activity", "state", "last_activity_at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    user_id: Mapped[int | None] = mapped_column(
+        ForeignKey("user.id", ondelete="SET NULL"), index=True
+    )
+    drive_account_id: Mapped[int] = mapped_column(ForeignKey("drive_account.id"), index=True)
+    state: Mapped[str] = mapped_column(String(16), default="running")
+    item_count: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
+    last_activity_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    items: Mapped[list["ImportItem"]] = relationship(
+        back_populates="job", order_by="ImportItem.id", passive_deletes=True
+    )
+
+
+class ImportItem(Base):
+    """One file of an import, with its group, number and position reserved from the start.
+
+    ``state``: ``queued`` → ``running`` → ``done`` | ``skipped`` (already in the group) |
+    ``failed`` (with ``reason``, a plain sentence). A passing fault puts it back to ``queued`` with
+    ``available_at`` in the future. ``lease_until`` is renewed while a worker has it in hand; once
+    past, anybody may take it up again.
+    """
+
+    __tablename__ = "import_item"
+    __table_args__ = (
+        Index("ix_import_item_job_state", "job_id", "state", "available_at"),
+        Index("ix_import_item_state_lease", "state", "lease_until"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    job_id: Mapped[int] = mapped_column(BigId, ForeignKey("import_job.id", ondelete="CASCADE"))
+    group_id: Mapped[int | None] = mapped_column(
+        BigId, ForeignKey("image_group.id", ondelete="SET NULL"), index=True
+    )
+    drive_item_id: Mapped[str] = mapped_column(DriveId)
+    file_name: Mapped[str] = mapped_column(String(400), default="")
+    folder_id: Mapped[str] = mapped_column(DriveId, default="")
+    folder_name: Mapped[str] = mapped_column(String(400), default="")
+    number: Mapped[int] = mapped_column(default=0)
+    position: Mapped[int] = mapped_column(default=0)
+    state: Mapped[str] = mapped_column(String(16), default="queued")
+    attempt_count: Mapped[int] = mapped_column(default=0)
+    reason: Mapped[str] = mapped_column(String(500), default="")
+    available_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
+    lease_owner: Mapped[str] = mapped_column(String(64), default="")
+    lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    image_id: Mapped[int | None] = mapped_column(BigId)
+    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    job: Mapped[ImportJob] = relationship(back_populates="items")
+
+
+class Lease(Base):
+    """A lock across processes that dies with its holder: held by ``owner`` until ``held_until``."""
+
+    __tablename__ = "lease"
+
+    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(64), default="")
+    held_until: Mapped[datetime] = mapped_column(UTCDateTime)

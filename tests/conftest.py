@@ -1,0 +1,14 @@
+"""Fixtures come from ``tests/fixtures``, one file a subject."""
+
+from importlib.util import find_spec
+
+pytest_plugins = [
+    name
+    for name in (
+        "tests.fixtures.database",
+        "tests.fixtures.s3",
+        "tests.fixtures.onedrive",
+        "tests.fixtures.hub",
+    )
+    if find_spec(name) is not None
+]
