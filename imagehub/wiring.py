@@ -20,7 +20,7 @@ class Hub:
 
 
 def init_app(app: Flask, settings: Settings, clients: Clients | None) -> None:
-    app.extensions["imagehub"] = Hub(settings, clients or make_clients(app, settings))
+    app.extensions["imagehub"] = Hub(settings, clients)
 
 
 def make_clients(app: Flask, settings: Settings) -> Clients:
@@ -37,5 +37,6 @@ def get_settings(app: Flask | None = None) -> Settings:
 def get_clients(app: Flask | None = None) -> Clients:
     """The clients of this (or the current) application."""
     hub: Hub = (app or current_app).extensions["imagehub"]
-    assert hub.clients is not None
+    if hub.clients is None:
+        hub.clients = make_clients(app or current_app, settings=hub.settings)
     return hub.clients

@@ -36,6 +36,7 @@ class Group(Base):
     __table_args__ = (
         # One gallery page is a range of this index.
         Index("ix_image_group_shown_sort", "is_shown", "sort_key", "id"),
+        Index("ix_image_group_sort_key", "sort_key", "id"),
         {"sqlite_autoincrement": True},
     )
 

@@ -1,0 +1,23 @@
+"""${message}.
+
+Why: (one sentence, for whoever reads this in a year)
+
+Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
+rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+${imports if imports else ""}
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+branch_labels = ${repr(branch_labels)}
+depends_on = ${repr(depends_on)}
+
+
+def upgrade() -> None:
+    ${upgrades if upgrades else "pass"}
+
+
+def downgrade() -> None:
+    ${downgrades if downgrades else "pass"}

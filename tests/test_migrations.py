@@ -1,0 +1,135 @@
+"""The migrations, up and down with rows loaded, on both databases."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+from flask_migrate import downgrade, upgrade
+from sqlalchemy import inspect, text
+
+from imagehub import create_app
+from imagehub.config import load_settings
+from imagehub.database import Base, db
+from imagehub.models import DriveAccount, Group, Image, Rendition, StoredObject, User
+from tests.support import ROOT
+
+
+@pytest.fixture
+def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
+    settings = load_settings(
+        {"IMAGEHUB_DATA_DIR": str(tmp_path / "data"), "IMAGEHUB_DATABASE_URL": database_url}, None
+    )
+    app = create_app(settings)
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+def load_rows() -> None:
+    """One row in each table of the library, with letters of many scripts."""
+    user = User(name="Ada", name_key="ada", password_hash="x")
+    account = DriveAccount(home_account_id="a.b", token_cache=b"secret")
+    db.session.add_all([user, account, StoredObject(key="renditions/aa/bb/c.webp")])
+    db.session.flush()
+    group = Group(title="Große Welle 大波 🌊 موجة", is_shown=True, image_count=1)
+    db.session.add(group)
+    db.session.flush()
+    image = Image(
+        group_id=group.id,
+        number=1,
+        position=1,
+        name="front #1.jpg",
+        drive_account_id=account.id,
+        drive_item_id="ABC!s1",
+        taken_at=datetime(2024, 5, 1, 12, 30),
+        created_at=datetime(2024, 5, 1, 12, 30, 15, 123456, tzinfo=UTC),
+    )
+    db.session.add(image)
+    db.session.flush()
+    db.session.add(
+        Rendition(
+            image_id=image.id,
+            size_px=480,
+            width_px=480,
+            height_px=320,
+            size_bytes=1000,
+            object_key="renditions/aa/bb/c.webp",
+        )
+    )
+    db.session.commit()
+
+
+def count_rows() -> dict[str, int]:
+    tables = inspect(db.engine).get_table_names()
+    with db.engine.connect() as connection:
+        return {
+            name: connection.execute(text(f"SELECT count(*) FROM `{name}`")).scalar() or 0
+            for name in tables
+        }
+
+
+def test_models_equal_the_newest_migration(app: Flask) -> None:
+    upgrade()
+    with db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        ours = set(Base.metadata.tables) | {"alembic_version"}
+        differences = [
+            difference
+            for difference in compare_metadata(context, Base.metadata)
+            if not (difference[0] == "remove_table" and difference[1].name not in ours)
+        ]
+    assert differences == [], "run `flask db migrate` and look at the new file"
+
+
+def test_every_step_goes_up_and_down_with_rows_loaded(app: Flask) -> None:
+    upgrade()
+    load_rows()
+    before = count_rows()
+    script = ScriptDirectory(str(ROOT / "migrations"))
+    steps = [revision.revision for revision in script.walk_revisions()]  # newest first
+    for revision in steps[1:]:
+        downgrade(revision=revision)
+        after = count_rows()
+        assert after["image"] == before["image"] == 1
+        assert after["rendition"] == before["rendition"] == 1
+    upgrade()
+    kept = db.session.query(Image).one()
+    assert kept.group.title == "Große Welle 大波 🌊 موجة"
+    assert kept.created_at == datetime(2024, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)
+    db.session.remove()
+    downgrade(revision="base")
+    assert set(inspect(db.engine).get_table_names()) <= {"alembic_version", "sqlite_sequence"}
+    upgrade()
+    assert set(Base.metadata.tables) <= set(inspect(db.engine).get_table_names())
+
+
+def test_item_ids_that_differ_by_case_are_two_items(app: Flask) -> None:
+    upgrade()
+    load_rows()
+    first = db.session.query(Image).one()
+    db.session.add(
+        Image(
+            group_id=first.group_id,
+            number=2,
+            position=2,
+            name="b.jpg",
+            drive_account_id=first.drive_account_id,
+            drive_item_id="abc!S1",
+        )
+    )
+    db.session.commit()
+    assert db.session.query(Image).filter_by(drive_item_id="abc!S1").one().number == 2
+
+
+def test_a_moment_without_a_zone_is_refused(app: Flask) -> None:
+    upgrade()
+    db.session.add(User(name="a", name_key="a", password_hash="x", created_at=datetime(2024, 1, 1)))
+    with pytest.raises(Exception, match="without a time zone"):
+        db.session.commit()
+    db.session.rollback()
