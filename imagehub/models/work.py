@@ -46,7 +46,8 @@ class ImportItem(Base):
     ``state``: ``queued`` → ``running`` → ``done`` | ``skipped`` (already in the group) |
     ``failed`` (with ``reason``, a plain sentence). A passing fault puts it back to ``queued`` with
     ``available_at`` in the future. ``lease_until`` is renewed while a worker has it in hand; once
-    past, anybody may take it up again.
+    past, anybody may take it up again. ``attempt_count`` counts faults of services; ``suspicion``
+    rises when a worker ends without a word while it has the item in hand.
     """
 
     __tablename__ = "import_item"
@@ -69,6 +70,7 @@ class ImportItem(Base):
     position: Mapped[int] = mapped_column(default=0)
     state: Mapped[str] = mapped_column(String(16), default="queued")
     attempt_count: Mapped[int] = mapped_column(default=0)
+    suspicion: Mapped[int] = mapped_column(default=0)
     reason: Mapped[str] = mapped_column(String(500), default="")
     available_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
     lease_owner: Mapped[str] = mapped_column(String(64), default="")

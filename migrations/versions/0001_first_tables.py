@@ -333,6 +333,7 @@ def upgrade() -> None:
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("attempt_count", sa.Integer(), nullable=False),
+        sa.Column("suspicion", sa.Integer(), nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=False),
         sa.Column("available_at", UTCDateTime(), nullable=False),
         sa.Column("lease_owner", sa.String(length=64), nullable=False),
