@@ -1,0 +1,673 @@
+"""One drive through Microsoft Graph: the implementation of :class:`imagehub.clients.Drive`.
+
+Source for addresses, fields and limits: Microsoft Graph v1.0, "Working with files" and the pages
+of each call. What the service does beyond its documents is noted where it matters.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+from urllib.parse import quote, unquote, urlsplit
+
+import requests
+
+from imagehub.clients import (
+    ConflictBehavior,
+    Download,
+    DriveInfo,
+    DriveItem,
+    ItemPage,
+    UploadSession,
+)
+from imagehub.clients.drive_names import check_name, repair_name
+from imagehub.clients.graph_bytes import (
+    ByteReader,
+    ExpiredAddressError,
+    Source,
+    check_size,
+    is_match,
+)
+from imagehub.clients.graph_http import (
+    SERVICE,
+    GraphCaller,
+    LostAnswerError,
+    make_bad_answer_error,
+    read_json,
+)
+from imagehub.clients.graph_items import (
+    find_http_time,
+    find_time,
+    fold_drive_id,
+    fold_id,
+    get_facet,
+    get_parent_id,
+    get_text,
+    is_same_id,
+    is_vault,
+    quote_id,
+    read_drive,
+    read_item,
+)
+from imagehub.errors import (
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    ServiceBusyError,
+    ServiceRefusedError,
+)
+
+__all__ = ["DriveMemory", "GraphDrive", "check_name", "repair_name"]
+
+GRAPH_BASE_URL = "https://graph.microsoft.com/v1.0"
+
+_MAX_PAGE_SIZE = 1000
+_MAX_EMPTY_PAGES = 50
+_MAX_DEPTH = 200
+_MAX_THUMBNAIL_BYTES = 10_000_000
+_THUMBNAIL_SIZES = ("small", "medium", "large")
+# Without this the Personal Vault stands in listings as if it were a folder. There is no sure mark
+# to know it by (github.com/OneDrive/onedrive-api-docs/issues/1905).
+_LISTING_HEADERS = {"Prefer": "Include-Feature=AddToOneDrive"}
+
+
+class DriveMemory:
+    """What a drive need not be asked twice: its kind and id, its root folder, folders known inside.
+
+    Share one between all :class:`GraphDrive` objects of an account in a process. Everything in it
+    is forgotten after ``ttl_seconds``: until then a folder that somebody moves out of the root
+    folder still counts as inside.
+    """
+
+    def __init__(self, ttl_seconds: float = 60.0, max_folders: int = 10_000) -> None:
+        self._lock = threading.Lock()
+        self._ttl_seconds = ttl_seconds
+        self._max_folders = max_folders
+        self._inside: dict[str, float] = {}
+        self._values: dict[str, tuple[float, Any]] = {}
+
+    def find(self, name: str) -> Any:
+        """The value, or None where it was never kept or is too old."""
+        with self._lock:
+            expires_at, value = self._values.get(name, (0.0, None))
+        return value if expires_at > time.monotonic() else None
+
+    def keep(self, name: str, value: object) -> None:
+        with self._lock:
+            self._values[name] = (time.monotonic() + self._ttl_seconds, value)
+
+    def knows_folder(self, item_id: str) -> bool:
+        """Whether this folder was seen inside the root folder a short while ago."""
+        with self._lock:
+            return self._inside.get(fold_id(item_id), 0.0) > time.monotonic()
+
+    def keep_folders(self, item_ids: Sequence[str]) -> None:
+        expires_at = time.monotonic() + self._ttl_seconds
+        with self._lock:
+            for item_id in item_ids:
+                self._inside.pop(fold_id(item_id), None)
+                self._inside[fold_id(item_id)] = expires_at
+            while len(self._inside) > self._max_folders:
+                del self._inside[next(iter(self._inside))]
+
+    def forget_folders(self) -> None:
+        """After a folder was moved or deleted: what was below it is somewhere else now."""
+        with self._lock:
+            self._inside.clear()
+
+
+@dataclass(frozen=True)
+class _Root:
+    """The root folder; ``is_drive_root`` when nothing of the drive lies outside of it."""
+
+    id: str
+    is_drive_root: bool
+
+
+class GraphDrive:
+    """The drive of one connected account, closed at its root folder.
+
+    :param get_token: an access token; called with True when the last one was refused.
+    :param base_url: Graph with its version; another server for tests and the demo.
+    :param root_folder: ``root``, an item id, or a path that begins with a slash.
+    :param drive_id: empty for the account's own drive.
+    :param memory: shared between the objects of one account, see :class:`DriveMemory`.
+    :param get_pause: see :class:`~imagehub.clients.graph_http.GraphCaller`, as for the others.
+    """
+
+    def __init__(
+        self,
+        get_token: Callable[[bool], str],
+        base_url: str = GRAPH_BASE_URL,
+        root_folder: str = "root",
+        drive_id: str = "",
+        memory: DriveMemory | None = None,
+        get_pause: Callable[[], float] | None = None,
+        set_pause: Callable[[float], None] | None = None,
+        max_wait_seconds: float = 30.0,
+        timeouts: tuple[float, float] = (10.0, 60.0),
+        user_agent: str = "",
+        backoff_seconds: float = 1.0,
+        session: requests.Session | None = None,
+    ) -> None:
+        self._root_folder = root_folder.strip() or "root"
+        self._drive_path = f"/drives/{quote_id(drive_id)}" if drive_id else "/me/drive"
+        self._memory = memory or DriveMemory()
+        self._caller = GraphCaller(
+            base_url,
+            get_token,
+            get_pause,
+            set_pause,
+            max_wait_seconds,
+            timeouts,
+            user_agent,
+            backoff_seconds,
+            session,
+        )
+        self._reader = ByteReader(self._caller)
+
+    # --- Looking ----------------------------------------------------------------------------------
+
+    def get_drive(self) -> DriveInfo:
+        """The drive with its quota, always asked afresh."""
+        operation = "read the drive"
+        document = self._caller.get_json(self._drive_path, operation, self._drive_path)
+        info = read_drive(document, operation)
+        self._memory.keep("drive", info)
+        return info
+
+    def get_root(self) -> DriveItem:
+        """The root folder, always asked afresh.
+
+        :raise NotFoundError: it is not there, or lies in another drive.
+        """
+        return read_item(self._fetch_root(), "open the root folder")
+
+    def get_item(self, item_id: str) -> DriveItem:
+        operation = "open an item"
+        return read_item(self._fetch_inside(item_id, operation), operation)
+
+    def find_item_by_path(self, path: str) -> DriveItem | None:
+        """``path`` below the root folder, "/"-separated and not encoded; "" is the root folder."""
+        operation = "open a path"
+        parts = [part for part in path.split("/") if part]
+        if not parts:
+            return self.get_root()
+        # Dots would climb out of the root folder, and no item can have such a name.
+        if any(part.strip(". ") == "" for part in parts):
+            return None
+        address = self._make_path_address(self._get_root().id, parts)
+        try:
+            item = self._caller.get_json(address, operation, path)
+            # A shortcut on the way leads into somebody else's drive.
+            self._check_inside(item, path)
+        except NotFoundError:
+            return None
+        except ServiceRefusedError as error:
+            if error.reason in ("forbidden_name", "path_too_long", "bad_request"):
+                return None
+            raise
+        return read_item(item, operation)
+
+    def list_children(self, folder_id: str, next_page: str = "", page_size: int = 200) -> ItemPage:
+        """One page of a folder, in the service's order.
+
+        :param next_page: what the page before gave. As it may come back from a browser, whatever
+            it leads to is held against the root folder like any id.
+        :param page_size: 1 to 1000.
+        """
+        folder_id = self._get_folder_id(folder_id, "list a folder")
+        for _ in range(_MAX_EMPTY_PAGES):
+            page = self._fetch_page(folder_id, next_page, page_size)
+            # Pages without items but with a next page have been seen.
+            if page.items or not page.next_page:
+                return page
+            next_page = page.next_page
+        raise make_bad_answer_error("list a folder")
+
+    def iter_children(self, folder_id: str) -> Iterator[DriveItem]:
+        """All children, page by page, in the service's order; one that repeats comes once."""
+        folder_id = self._get_folder_id(folder_id, "list a folder")
+        seen_items: set[str] = set()
+        seen_pages: set[str] = set()
+        next_page = ""
+        while True:
+            page = self._fetch_page(folder_id, next_page, _MAX_PAGE_SIZE)
+            for item in page.items:
+                if item.id not in seen_items:
+                    seen_items.add(item.id)
+                    yield item
+            next_page = page.next_page
+            if not next_page:
+                return
+            if next_page in seen_pages:
+                raise make_bad_answer_error("list a folder")
+            seen_pages.add(next_page)
+
+    # --- Changing ---------------------------------------------------------------------------------
+
+    def create_folder(
+        self, parent_id: str, name: str, on_conflict: ConflictBehavior = "rename"
+    ) -> DriveItem:
+        """Make a folder; a taken name is refused, given a number, or its folder is taken as it is.
+
+        :raise InvalidInputError: a name that OneDrive would refuse.
+        :raise ServiceRefusedError: ``name_taken`` (with "fail", or "replace" on a file).
+        """
+        operation = "create a folder"
+        parent_id = self._get_folder_id(parent_id, operation)
+        self._check_name(name, parent_id)
+        if on_conflict == "replace":
+            # On a folder this gives back the one that is there, so it may be sent twice.
+            return self._post_folder(parent_id, name, on_conflict, operation, may_repeat=True)
+        # Whether a folder was made when the answer got lost can only be told by its name. So even
+        # "rename" first asks for the name itself; sent blindly, it could make two.
+        try:
+            return self._create_folder_once(parent_id, name, operation)
+        except ServiceRefusedError as error:
+            if error.reason != "name_taken" or on_conflict != "rename":
+                raise
+        return self._post_folder(parent_id, name, "rename", operation, may_repeat=False)
+
+    def rename_item(self, item_id: str, name: str) -> DriveItem:
+        """:raise NotAllowedError: the root folder itself.
+
+        :raise InvalidInputError: a name that OneDrive would refuse.
+        :raise ServiceRefusedError: ``name_taken``.
+        """
+        operation = "rename an item"
+        item = self._fetch_changeable(item_id, operation)
+        self._check_name(name, get_parent_id(item))
+        return self._patch(item, {"name": name}, operation)
+
+    def move_item(self, item_id: str, new_parent_id: str, name: str = "") -> DriveItem:
+        """Move to another folder inside the root folder, under a new name if one is given.
+
+        :raise NotAllowedError: the root folder itself.
+        :raise InvalidInputError: into itself or a folder below it, or a name that will not do.
+        :raise ServiceRefusedError: ``name_taken``.
+        """
+        operation = "move an item"
+        item = self._fetch_changeable(item_id, operation)
+        parent_id = self._get_folder_id(new_parent_id, operation)
+        if name:
+            self._check_name(name, parent_id)
+        if "folder" in item and self._lies_within(parent_id, str(item["id"]), operation):
+            raise InvalidInputError(
+                "A folder cannot be moved into itself.", {"new_parent_id": "lies inside the folder"}
+            )
+        change: dict[str, Any] = {"parentReference": {"id": parent_id}}
+        if name:
+            change["name"] = name
+        moved = self._patch(item, change, operation)
+        self._memory.forget_folders()
+        return moved
+
+    def delete_item(self, item_id: str) -> None:
+        """To the recycle bin.
+
+        :raise NotAllowedError: the root folder itself.
+        """
+        operation = "delete an item"
+        item = self._fetch_changeable(item_id, operation)
+        # It was there a moment ago: if it is gone now, an earlier attempt or somebody else did it.
+        with suppress(NotFoundError):
+            self._caller.send("DELETE", self._make_address(str(item["id"])), operation, item_id)
+        self._memory.forget_folders()
+
+    def create_upload_session(
+        self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
+    ) -> UploadSession:
+        """An address to which a browser sends the bytes of one new file.
+
+        The size is left out on purpose: work accounts have been seen to refuse a session that
+        names it.
+
+        :raise InvalidInputError: a name that OneDrive would refuse.
+        :raise ServiceRefusedError: ``name_taken``, ``quota_full`` …
+        """
+        operation = "start an upload"
+        parent_id = self._get_folder_id(parent_id, operation)
+        self._check_name(name, parent_id)
+        address = self._make_path_address(parent_id, [name]) + "/createUploadSession"
+        body = {"item": {"@microsoft.graph.conflictBehavior": on_conflict, "name": name}}
+        # Sent twice it leaves a session that nobody uses, and that ends by itself.
+        response = self._caller.send("POST", address, operation, parent_id, body=body)
+        document = read_json(response, operation)
+        ranges = document.get("nextExpectedRanges")
+        return UploadSession(
+            upload_url=self._reader.check_url(document.get("uploadUrl"), operation),
+            expires_at=find_time(document.get("expirationDateTime")),
+            next_expected_ranges=tuple(str(r) for r in ranges) if isinstance(ranges, list) else (),
+        )
+
+    # --- Bytes ------------------------------------------------------------------------------------
+
+    def download(self, item: DriveItem, target: BinaryIO, max_bytes: int) -> Download:
+        """Stream an original into ``target`` and check size and hash.
+
+        :param target: seekable; writing starts at its position, and what follows is cut off.
+        :raise PictureTooLargeError: more than ``max_bytes`` (listed or sent).
+        :raise ServiceBusyError: cut short, or bytes that do not match (worth another try).
+        :raise ServiceRefusedError: ``not_supported`` for what has no bytes, ``malware`` …
+        """
+        operation = "download a file"
+        check_size(item.size_bytes, max_bytes)
+        document = self._fetch_inside(item.id, operation)
+        start = target.tell()
+        for _ in range(2):
+            listed = read_item(document, operation)
+            check_size(listed.size_bytes, max_bytes)
+            source = self._make_source(document, operation)
+            target.seek(start)
+            target.truncate()
+            result = self._reader.copy_source(source, target, max_bytes, operation)
+            if is_match(result, listed):
+                return result
+            # The service rewrites some files after an upload and lists the new size late, so what
+            # is listed is asked for once more before the bytes are held to be wrong.
+            document = self._fetch_inside(item.id, operation)
+            if is_match(result, read_item(document, operation)):
+                return result
+        raise ServiceBusyError(
+            SERVICE, operation, "The file that OneDrive sent is not the one it lists."
+        )
+
+    def fetch_download_url(self, item_id: str) -> str:
+        """A fresh address of the bytes, good for minutes. Never store or log it."""
+        operation = "open a file"
+        return self._make_source(self._fetch_inside(item_id, operation), operation).url
+
+    def iter_download(self, item_id: str, chunk_bytes: int = 262_144) -> Iterator[bytes]:
+        """The bytes of an original, chunk by chunk, unchecked: for passing on to a browser.
+
+        The first bytes are asked for at once, so that an error is raised here and not after an
+        answer has begun. Close the iterator to hang up early.
+        """
+        operation = "download a file"
+        source = self._make_source(self._fetch_inside(item_id, operation), operation)
+        first = self._reader.open_source(source, 0, operation)
+        return self._reader.iter_source(source, first, chunk_bytes, operation)
+
+    def fetch_thumbnail(self, item_id: str, size: str = "medium") -> tuple[bytes, str] | None:
+        """(bytes, content type) of ``small``, ``medium`` or ``large``; None if there is none.
+
+        :raise InvalidInputError: another size.
+        """
+        operation = "fetch a thumbnail"
+        if size not in _THUMBNAIL_SIZES:
+            raise InvalidInputError("There is no such size.", {"size": "small, medium or large"})
+        item = self._fetch_inside(item_id, operation)
+        for _ in range(2):
+            url = self._find_thumbnail_url(str(item["id"]), size, operation)
+            if not url:
+                return None
+            try:
+                return self._reader.read_small(url, _MAX_THUMBNAIL_BYTES, operation)
+            except ExpiredAddressError:
+                continue
+        return None
+
+    # --- The boundary -----------------------------------------------------------------------------
+
+    def _fetch_inside(self, item_id: str, operation: str) -> dict[str, Any]:
+        """An item as Graph tells it, once it is sure to lie inside the root folder."""
+        item = self._caller.get_json(self._make_address(item_id), operation, item_id)
+        self._check_inside(item, item_id)
+        return item
+
+    def _fetch_changeable(self, item_id: str, operation: str) -> dict[str, Any]:
+        item = self._fetch_inside(item_id, operation)
+        if is_same_id(str(item["id"]), self._get_root().id):
+            raise NotAllowedError("The root folder itself cannot be renamed, moved or deleted.")
+        return item
+
+    def _get_folder_id(self, folder_id: str, operation: str) -> str:
+        """The id under which to address a folder, once it is sure to lie inside the root folder."""
+        root = self._get_root()
+        if is_same_id(folder_id, root.id):
+            return root.id
+        if self._memory.knows_folder(folder_id):
+            return folder_id
+        item = self._fetch_inside(folder_id, operation)
+        if "folder" not in item:
+            raise InvalidInputError("This is not a folder.", {"folder_id": "is not a folder"})
+        return str(item["id"])
+
+    def _check_inside(self, item: Mapping[str, Any], key: object) -> None:
+        """Walk up from an item until the root folder is met.
+
+        :raise NotFoundError: it is not met, or a drive that is not this one.
+        """
+        self._check_drive(item, key)
+        root = self._get_root()
+        item_id = str(item["id"])
+        if is_same_id(item_id, root.id):
+            return
+        walked = [item_id] if "folder" in item else []
+        if not root.is_drive_root:
+            parent_id = get_parent_id(item)
+            while not is_same_id(parent_id, root.id) and not self._memory.knows_folder(parent_id):
+                if not parent_id or len(walked) > _MAX_DEPTH:
+                    raise NotFoundError("drive item", key)
+                walked.append(parent_id)
+                parent = self._fetch_parent(parent_id, key)
+                parent_id = get_parent_id(parent)
+        self._memory.keep_folders(walked)
+
+    def _fetch_parent(self, item_id: str, key: object) -> dict[str, Any]:
+        operation = "find the folder of an item"
+        parent = self._caller.get_json(
+            self._make_address(item_id),
+            operation,
+            key,
+            params={"$select": "id,name,folder,root,parentReference"},
+        )
+        self._check_drive(parent, key)
+        return parent
+
+    def _check_drive(self, item: Mapping[str, Any], key: object) -> None:
+        """:raise NotFoundError: an item of another drive, or one that only points there."""
+        if not isinstance(item.get("id"), str):
+            raise make_bad_answer_error("open an item")
+        own = fold_drive_id(self._get_info().id)
+        drive_id = get_text(get_facet(item, "parentReference"), "driveId")
+        # The topmost folder has no parent, and so need not tell in which drive that would be.
+        is_known = drive_id or "root" in item
+        if "remoteItem" in item or not is_known or (drive_id and fold_drive_id(drive_id) != own):
+            raise NotFoundError("drive item", key)
+
+    def _lies_within(self, folder_id: str, ancestor_id: str, operation: str) -> bool:
+        """Whether a folder inside the root folder is another one or lies anywhere below it."""
+        root = self._get_root()
+        for _ in range(_MAX_DEPTH):
+            if is_same_id(folder_id, ancestor_id):
+                return True
+            if not folder_id or is_same_id(folder_id, root.id):
+                return False
+            folder_id = get_parent_id(self._fetch_parent(folder_id, folder_id))
+        raise make_bad_answer_error(operation)
+
+    def _get_info(self) -> DriveInfo:
+        info: DriveInfo | None = self._memory.find("drive")
+        return info or self.get_drive()
+
+    def _get_root(self) -> _Root:
+        root: _Root | None = self._memory.find("root")
+        if root is None:
+            self._fetch_root()
+            root = self._memory.find("root")
+        if root is None:  # memory that keeps nothing cannot hold a boundary
+            raise make_bad_answer_error("open the root folder")
+        return root
+
+    def _fetch_root(self) -> dict[str, Any]:
+        operation = "open the root folder"
+        if self._root_folder in ("root", "/"):
+            address = f"{self._drive_path}/root"
+        elif self._root_folder.startswith("/"):
+            parts = [quote(part, safe="") for part in self._root_folder.split("/") if part]
+            address = f"{self._drive_path}/root:/{'/'.join(parts)}:"
+        else:
+            address = self._make_address(self._root_folder)
+        item = self._caller.get_json(address, operation, self._root_folder)
+        self._check_drive(item, self._root_folder)
+        if "folder" not in item:
+            raise NotFoundError("root folder", self._root_folder)
+        self._memory.keep("root", _Root(str(item["id"]), is_drive_root="root" in item))
+        return item
+
+    # --- Calls in detail --------------------------------------------------------------------------
+
+    def _make_address(self, item_id: str) -> str:
+        return f"{self._drive_path}/items/{quote_id(item_id)}"
+
+    def _make_path_address(self, folder_id: str, parts: Sequence[str]) -> str:
+        """Names below a folder. The colon at the end stays, or names like "drive" are misread."""
+        path = "/".join(quote(part, safe="") for part in parts)
+        return f"{self._make_address(folder_id)}:/{path}:"
+
+    def _check_name(self, name: str, parent_id: str) -> None:
+        root = self._get_root()
+        at_root = root.is_drive_root and is_same_id(parent_id, root.id)
+        check_name(name, self._get_info().kind, at_root)
+
+    def _fetch_page(self, folder_id: str, next_page: str, page_size: int) -> ItemPage:
+        operation = "list a folder"
+        if next_page and not unquote(urlsplit(next_page).path).endswith("/children"):
+            raise InvalidInputError("There is no such page.", {"next_page": "is not from here"})
+        document = self._caller.get_json(
+            next_page or self._make_address(folder_id) + "/children",
+            operation,
+            folder_id,
+            params=None if next_page else {"$top": str(min(max(page_size, 1), _MAX_PAGE_SIZE))},
+            headers=_LISTING_HEADERS,
+        )
+        entries = document.get("value")
+        if not isinstance(entries, list):
+            raise make_bad_answer_error(operation)
+        items: dict[str, DriveItem] = {}
+        for entry in entries:
+            item = read_item(entry, operation)
+            if not is_vault(entry) and not item.is_deleted:
+                items[item.id] = item
+        self._check_page(items.values(), folder_id, is_from_outside=bool(next_page))
+        self._memory.keep_folders([item.id for item in items.values() if item.is_folder])
+        following = document.get("@odata.nextLink")
+        return ItemPage(tuple(items.values()), following if isinstance(following, str) else "")
+
+    def _check_page(
+        self, items: "Sequence[DriveItem] | Any", folder_id: str, is_from_outside: bool
+    ) -> None:
+        """Make sure the items of a page lie in this folder, or at least inside the root folder."""
+        for parent_id in {item.parent_id for item in items}:
+            if is_same_id(parent_id, folder_id) or (not parent_id and not is_from_outside):
+                continue
+            self._get_folder_id(parent_id, "list a folder")
+
+    def _create_folder_once(self, parent_id: str, name: str, operation: str) -> DriveItem:
+        """Make a folder of exactly this name, also when an answer gets lost on the way."""
+        started = time.monotonic()
+        for _ in range(3):
+            try:
+                return self._post_folder(parent_id, name, "fail", operation, may_repeat=False)
+            except LostAnswerError:
+                made = self._find_new_folder(parent_id, name, started, operation)
+                if made:
+                    return made
+        raise ServiceBusyError(SERVICE, operation)
+
+    def _find_new_folder(
+        self, parent_id: str, name: str, started: float, operation: str
+    ) -> DriveItem | None:
+        """The folder of this name, if it was made since ``started`` and nothing is in it."""
+        try:
+            response = self._caller.send(
+                "GET", self._make_path_address(parent_id, [name]), operation, name
+            )
+        except NotFoundError:
+            return None
+        item = read_item(read_json(response, operation), operation)
+        # Both times are the server's, so it does not matter what this machine's clock says.
+        now = find_http_time(response.headers.get("Date"))
+        created = find_time(item.created_time)
+        if not item.is_folder or item.child_count or now is None or created is None:
+            return None
+        elapsed_seconds = time.monotonic() - started + 2.0  # the Date header has whole seconds
+        return item if (now - created).total_seconds() <= elapsed_seconds else None
+
+    def _post_folder(
+        self,
+        parent_id: str,
+        name: str,
+        on_conflict: ConflictBehavior,
+        operation: str,
+        may_repeat: bool,
+    ) -> DriveItem:
+        body = {"name": name, "folder": {}, "@microsoft.graph.conflictBehavior": on_conflict}
+        address = self._make_address(parent_id) + "/children"
+        response = self._caller.send(
+            "POST", address, operation, parent_id, body=body, may_repeat=may_repeat
+        )
+        item = read_item(read_json(response, operation), operation)
+        self._memory.keep_folders([item.id])
+        return item
+
+    def _patch(
+        self, item: Mapping[str, Any], change: Mapping[str, Any], operation: str
+    ) -> DriveItem:
+        # Renaming or moving twice to the same place is the same as once, so it may be repeated.
+        address = self._make_address(str(item["id"]))
+        response = self._caller.send("PATCH", address, operation, item["id"], body=change)
+        changed = read_item(read_json(response, operation), operation)
+        if changed.parent_id or changed.size_bytes or changed.is_folder:
+            return changed
+        # The answer in Microsoft's documents is much shorter than an item.
+        return self.get_item(changed.id)
+
+    def _find_thumbnail_url(self, item_id: str, size: str, operation: str) -> str:
+        try:
+            document = self._caller.get_json(
+                self._make_address(item_id) + "/thumbnails", operation, item_id
+            )
+        except NotFoundError:
+            return ""
+        sets = document.get("value")
+        if not isinstance(sets, list):
+            raise make_bad_answer_error(operation)
+        for thumbnails in sets:
+            picture = get_facet(thumbnails, size)
+            if url := get_text(picture, "url"):
+                return url
+        return ""
+
+    def _make_source(self, item: Mapping[str, Any], operation: str) -> Source:
+        """Where to read an item's bytes.
+
+        :raise ServiceRefusedError: it has none, or OneDrive does not give them.
+        """
+        if "malware" in item:
+            raise ServiceRefusedError(
+                SERVICE,
+                operation,
+                "malware",
+                "OneDrive holds this file for infected and does not give it.",
+            )
+        if "file" not in item:
+            raise ServiceRefusedError(
+                SERVICE, operation, "not_supported", "Only files can be downloaded."
+            )
+        item_id = str(item["id"])
+        url = get_text(item, "@microsoft.graph.downloadUrl")
+        if not url:
+            # Some answers leave the address out; this one always leads to it.
+            response = self._caller.send(
+                "GET", self._make_address(item_id) + "/content", operation, item_id
+            )
+            url = response.headers.get("Location", "")
+        return Source(
+            self._reader.check_url(url, operation),
+            renew=lambda: self.fetch_download_url(item_id),
+        )

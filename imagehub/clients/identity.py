@@ -1,0 +1,537 @@
+"""Microsoft's sign-in, through MSAL: the implementation of :class:`imagehub.clients.Identity`.
+
+MSAL knows the protocol (PKCE, state, nonce, the shape of the token cache). This module knows what
+its outcomes mean for the hub. Each call works on its own MSAL application and its own copy of the
+token cache, so calls from many threads never meet; that one account is refreshed by one caller at
+a time is the caller's business.
+"""
+
+import json
+import logging
+import re
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import msal
+import requests
+from msal.exceptions import MsalError
+
+from imagehub.clients import AccessToken, SignedIn, SignInFlow
+from imagehub.clients.http import NoAuth, make_session, parse_retry_after
+from imagehub.errors import (
+    ConnectionLostError,
+    ImageHubError,
+    InvalidInputError,
+    ServiceBusyError,
+    ServiceRefusedError,
+)
+
+logger = logging.getLogger("imagehub.identity")
+
+SERVICE = "Microsoft sign-in"
+MICROSOFT_LOGIN = "https://login.microsoftonline.com"
+
+# MSAL adds these by itself and refuses them from a caller.
+_RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
+# MSAL takes a token with less than this left for expired, and so do we.
+_LEAST_SECONDS = 300
+_DISCOVERY_SECONDS = 24 * 3600.0
+_DEAD_GRANT = frozenset(
+    {"invalid_grant", "interaction_required", "consent_required", "login_required"}
+)
+_WRONG_CLIENT = frozenset({"invalid_client", "unauthorized_client"})
+_PASSING = frozenset({"temporarily_unavailable", "server_error"})
+
+# Only the wording hangs on these numbers, never a decision: Microsoft may change them at any time.
+# Source: Microsoft Entra authentication and authorization error codes.
+_SENTENCES = {
+    70008: "The connection was unused for too long (90 days) and has expired.",
+    700082: "The connection was unused for too long (90 days) and has expired.",
+    700084: "The connection has reached its fixed end.",
+    70043: "The organisation asks for a new sign-in from time to time, and that time has come.",
+    50173: "The connection was withdrawn: the password was changed, or access was revoked.",
+    70000: "The connection is no longer valid: access was revoked, or the password was changed.",
+    65001: "ImageHub has no consent to reach this OneDrive any more.",
+    65004: "The consent to reach this OneDrive was declined.",
+    50076: "Microsoft asks for a second proof of identity.",
+    50078: "Microsoft asks for a second proof of identity again.",
+    50079: "Microsoft asks to set up a second proof of identity.",
+    53003: "The organisation's rules block this sign-in.",
+}
+
+
+class MicrosoftIdentity:
+    """One app registration at Microsoft's identity platform.
+
+    :param client_id: the application's id.
+    :param client_secret: empty for a public client.
+    :param login_base_url: another server that speaks the same protocol. MSAL insists on Microsoft's
+        own https address, so addresses are turned towards this server on their way out.
+    :param tenant: ``common``, ``organizations``, ``consumers`` or a directory's id.
+    :param timeout_seconds: for connecting, and for each wait on an answer.
+    :param session: a requests session to use instead of an own one.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str = "",
+        login_base_url: str = MICROSOFT_LOGIN,
+        tenant: str = "common",
+        timeout_seconds: float = 15.0,
+        session: requests.Session | None = None,
+    ) -> None:
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._login_base_url = login_base_url.rstrip("/")
+        self._authority = f"{MICROSOFT_LOGIN}/{tenant}"
+        self._timeout_seconds = timeout_seconds
+        self._session = session or make_session()
+        self._discovery = _Discovery()
+
+    # --- Signing in -------------------------------------------------------------------------------
+
+    def start_sign_in(
+        self, redirect_uri: str, scopes: Sequence[str], login_hint: str = "", prompt: str = ""
+    ) -> SignInFlow:
+        """Begin a sign-in: the address to send the browser to, and what to keep until it returns.
+
+        :raise InvalidInputError: no client id is configured.
+        :raise ServiceBusyError: Microsoft's sign-in cannot be reached just now.
+        :raise ServiceRefusedError: there is no such tenant, or the answer cannot be read.
+        """
+        operation = "start a sign-in"
+        app, _ = self._make_app(operation)
+        flow = app.initiate_auth_code_flow(
+            _clean_scopes(scopes),
+            redirect_uri=redirect_uri,
+            login_hint=login_hint or None,
+            prompt=prompt or None,
+        )
+        flow["auth_uri"] = _turn(flow["auth_uri"], self._login_base_url)
+        # MSAL keeps the scopes in a set's order; sorted, the same flow always looks the same.
+        flow["scope"] = sorted(flow["scope"])
+        return SignInFlow(url=flow["auth_uri"], state=flow["state"], flow=flow)
+
+    def finish_sign_in(self, flow: Mapping[str, Any], answer: Mapping[str, str]) -> SignedIn:
+        """Redeem the code that the browser brought back.
+
+        :param flow: what :meth:`start_sign_in` gave, unchanged.
+        :param answer: the redirect's query. A program that hands on the code alone leaves out
+            ``state``: then the caller answers for it that flow and code belong together.
+        :raise InvalidInputError: the state is not this flow's, or the person declined.
+        :raise ServiceRefusedError: ``bad_code`` or ``wrong_client_secret``, else Microsoft's word.
+        :raise ServiceBusyError: Microsoft's sign-in cannot be reached just now.
+        """
+        operation = "finish a sign-in"
+        answer = {"state": str(flow.get("state", "")), **answer}
+        if not answer["state"] or answer["state"] != flow.get("state"):
+            raise InvalidInputError("This sign-in was not started here, or was finished already.")
+        if answer.get("error"):
+            raise self._explain_declined(answer, operation)
+        if not answer.get("code"):
+            raise InvalidInputError("Microsoft's answer holds no code.", {"code": "is missing"})
+        cache = msal.SerializableTokenCache()
+        app, http = self._make_app(operation, cache)
+        try:
+            result = app.acquire_token_by_auth_code_flow(dict(flow), answer)
+            accounts = app.get_accounts()
+        except RuntimeError:
+            # The nonce of the id token. MSAL's own sentence quotes both, so it goes no further.
+            raise InvalidInputError("This sign-in belongs to another request.") from None
+        except Exception as error:
+            raise http.explain(error, operation) from None
+        if "access_token" not in result:
+            raise self._explain_refused_code(result, http, operation)
+        if not accounts:
+            raise ServiceRefusedError(
+                SERVICE, operation, "bad_answer", "Microsoft's answer does not say who signed in."
+            )
+        claims = result.get("id_token_claims") or {}
+        account = accounts[0]
+        return SignedIn(
+            home_account_id=str(account["home_account_id"]),
+            username=str(claims.get("preferred_username") or account.get("username") or ""),
+            name=str(claims.get("name") or ""),
+            tenant_id=str(claims.get("tid") or account.get("realm") or ""),
+            scopes=tuple(sorted(str(result.get("scope") or "").split())),
+            cache=cache.serialize(),
+        )
+
+    # --- Tokens -----------------------------------------------------------------------------------
+
+    def find_cached_token(self, cache: str, scopes: Sequence[str]) -> AccessToken | None:
+        """A token good for at least five minutes, without network; else None."""
+        tokens = _read_cache(cache)
+        if tokens is None:
+            return None
+        now = time.time()
+        wanted = {_shorten_scope(scope) for scope in _clean_scopes(scopes)}
+        best: Mapping[str, Any] | None = None
+        best_expires = now + _LEAST_SECONDS
+        for entry in tokens.search(
+            msal.TokenCache.CredentialType.ACCESS_TOKEN, query={"client_id": self._client_id}
+        ):
+            # MSAL files a token under the scopes as the server spelled them in its answer. Some
+            # servers answer with another case or with the resource's address in front, and a
+            # search for the exact words would then miss for ever.
+            held = {_shorten_scope(scope) for scope in str(entry.get("target", "")).split()}
+            expires = float(entry["expires_on"])
+            if wanted <= held and expires >= best_expires:
+                best, best_expires = entry, expires
+        if best is None:
+            return None
+        return AccessToken(
+            token=str(best["secret"]),
+            expires_at=datetime.fromtimestamp(best_expires, UTC),
+            scopes=tuple(sorted(str(best["target"]).split())),
+        )
+
+    def refresh_token(self, cache: str, scopes: Sequence[str], force: bool = False) -> AccessToken:
+        """A token good for at least five minutes, fetched where the cache has none or if forced.
+
+        :raise ConnectionLostError: the grant is dead, a person must sign in again.
+        :raise ServiceRefusedError: ``wrong_client_secret``, or an answer that cannot be read.
+        :raise ServiceBusyError: try again; the grant may well be alive.
+        """
+        operation = "refresh a token"
+        if not force and (cached := self.find_cached_token(cache, scopes)):
+            return cached
+        tokens = _read_cache(cache)
+        if tokens is None:
+            raise ConnectionLostError("OneDrive is not connected yet.", code="no_account")
+        app, http = self._make_app(operation, tokens)
+        accounts = app.get_accounts()
+        if not accounts:
+            raise ConnectionLostError("OneDrive is not connected yet.", code="no_account")
+        account = accounts[0]
+        username = str(account.get("username") or "")
+        started = time.time()
+        try:
+            result = app.acquire_token_silent_with_error(
+                _clean_scopes(scopes), account, force_refresh=True
+            )
+        except Exception as error:
+            raise http.explain(error, operation) from None
+        if result is None:
+            raise ConnectionLostError(
+                "OneDrive must be connected again.", username, code="no_refresh_token"
+            )
+        if "access_token" not in result:
+            raise self._explain_refused_refresh(result, http, username, operation)
+        return AccessToken(
+            token=str(result["access_token"]),
+            expires_at=datetime.fromtimestamp(started + float(result.get("expires_in", 0)), UTC),
+            scopes=tuple(sorted(str(result.get("scope") or " ".join(scopes)).split())),
+            cache=tokens.serialize() if tokens.has_state_changed else None,
+            refreshed=True,
+        )
+
+    # --- The inside -------------------------------------------------------------------------------
+
+    def _make_app(
+        self, operation: str, cache: msal.SerializableTokenCache | None = None
+    ) -> tuple[msal.ClientApplication, "_Transport"]:
+        """An MSAL application for one operation.
+
+        Each gets an empty ``http_cache``: in a shared one MSAL would answer a request that was
+        refused from memory for a minute, and a person who repaired the cause would see the old
+        error. Only discovery answers are worth sharing, and the transport does that.
+        """
+        if not self._client_id:
+            raise ServiceRefusedError(
+                SERVICE,
+                operation,
+                "wrong_client_secret",
+                "No app registration is configured: the client id is missing.",
+            )
+        transport = _Transport(
+            self._session, self._login_base_url, self._timeout_seconds, self._discovery
+        )
+        kind = (
+            msal.ConfidentialClientApplication
+            if self._client_secret
+            else msal.PublicClientApplication
+        )
+        try:
+            app = kind(
+                self._client_id,
+                client_credential=self._client_secret or None,
+                authority=self._authority,
+                # The authority is Microsoft's own; asking Microsoft whether it knows it is a waste.
+                instance_discovery=False,
+                http_client=transport,
+                http_cache={},
+                token_cache=cache,
+            )
+        except Exception as error:
+            raise transport.explain(error, operation) from None
+        return app, transport
+
+    def _explain_declined(self, answer: Mapping[str, str], operation: str) -> ImageHubError:
+        """What an error in the redirect means."""
+        code = answer["error"]
+        _log_refusal(operation, answer)
+        if code in _PASSING:
+            return ServiceBusyError(SERVICE, operation)
+        if code in _WRONG_CLIENT:
+            return _make_wrong_client_error(operation)
+        if code in ("access_denied", "consent_required", "interaction_required", "login_required"):
+            return InvalidInputError("The sign-in was cancelled or declined at Microsoft.")
+        return ServiceRefusedError(SERVICE, operation, _make_word(code))
+
+    def _explain_refused_code(
+        self, result: Mapping[str, Any], http: "_Transport", operation: str
+    ) -> ImageHubError:
+        """What an error of the token endpoint means when a code was to be redeemed."""
+        code = str(result.get("error") or "bad_answer")
+        _log_refusal(operation, result)
+        if code in _PASSING or http.is_throttled:
+            return ServiceBusyError(SERVICE, operation, retry_after_seconds=http.retry_after())
+        if code in _WRONG_CLIENT:
+            return _make_wrong_client_error(operation)
+        if code in _DEAD_GRANT:
+            return ServiceRefusedError(
+                SERVICE,
+                operation,
+                "bad_code",
+                "Microsoft does not accept this sign-in: its code is used up, too old or not from "
+                "here. Please start again.",
+            )
+        return ServiceRefusedError(SERVICE, operation, _make_word(code))
+
+    def _explain_refused_refresh(
+        self, result: Mapping[str, Any], http: "_Transport", username: str, operation: str
+    ) -> ImageHubError:
+        """What an error of the token endpoint means when a token was to be refreshed."""
+        code = str(result.get("error") or "bad_answer")
+        numbers = _log_refusal(operation, result)
+        if code in _DEAD_GRANT:
+            sentence = next((_SENTENCES[n] for n in numbers if n in _SENTENCES), "")
+            return ConnectionLostError(
+                f"{sentence} OneDrive must be connected again.".strip(), username, code
+            )
+        if code in _PASSING or http.is_throttled:
+            return ServiceBusyError(SERVICE, operation, retry_after_seconds=http.retry_after())
+        if code in _WRONG_CLIENT:
+            return _make_wrong_client_error(operation)
+        return ServiceRefusedError(SERVICE, operation, _make_word(code))
+
+
+class _UnusableAnswerError(requests.RequestException):
+    """The server answered, but not with something that MSAL should read.
+
+    ``temporary`` tells a server in trouble from an answer that will not get better by waiting.
+    """
+
+    def __init__(self, temporary: bool) -> None:
+        super().__init__()
+        self.temporary = temporary
+
+
+@dataclass
+class _Answer:
+    """The three things MSAL reads of an answer, and the one method it may call."""
+
+    status_code: int
+    text: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def raise_for_status(self) -> None:
+        if self.status_code >= 400:
+            raise _UnusableAnswerError(temporary=self.status_code >= 500)
+
+
+class _Discovery:
+    """Answers of the discovery endpoint, shared by all MSAL applications of one identity."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answers: dict[str, tuple[float, _Answer]] = {}
+
+    def find(self, url: str) -> _Answer | None:
+        with self._lock:
+            expires_at, answer = self._answers.get(url, (0.0, None))
+        return answer if expires_at > time.monotonic() else None
+
+    def keep(self, url: str, answer: _Answer) -> None:
+        with self._lock:
+            self._answers[url] = (time.monotonic() + _DISCOVERY_SECONDS, answer)
+
+
+class _Transport:
+    """The HTTP client handed to one MSAL application.
+
+    It adds a time limit, turns addresses towards another server where one is configured, shares
+    discovery answers, and remembers what MSAL's exceptions leave out: status and Retry-After.
+    """
+
+    def __init__(
+        self,
+        session: requests.Session,
+        login_base_url: str,
+        timeout_seconds: float,
+        discovery: _Discovery,
+    ) -> None:
+        self._session = session
+        self._login_base_url = login_base_url
+        self._timeout_seconds = timeout_seconds
+        self._discovery = discovery
+        self._last: _Answer | None = None
+
+    def get(self, url: str, **arguments: Any) -> _Answer:
+        key = f"{url} {sorted((arguments.get('params') or {}).items())}"
+        found = self._discovery.find(key)
+        if found:
+            return found
+        answer = self._send("GET", url, arguments)
+        if 200 <= answer.status_code < 300:
+            # MSAL refuses endpoints without https; this server's own addresses are turned back.
+            answer.text = answer.text.replace(self._login_base_url, MICROSOFT_LOGIN)
+            self._discovery.keep(key, answer)
+        return answer
+
+    def post(self, url: str, **arguments: Any) -> _Answer:
+        return self._send("POST", url, arguments)
+
+    def close(self) -> None:
+        """The session outlives this transport."""
+
+    @property
+    def is_throttled(self) -> bool:
+        return self._last is not None and self._last.status_code == 429
+
+    def retry_after(self) -> float:
+        """What the last answer named, else half a minute."""
+        named = parse_retry_after(self._last.headers.get("Retry-After")) if self._last else None
+        return 30.0 if named is None else named
+
+    def explain(self, error: Exception, operation: str) -> ImageHubError:
+        """The error of ours that stands for an exception out of MSAL or requests.
+
+        The exception itself is not chained: its text may quote the answer, with tokens in it.
+        """
+        status = self._last.status_code if self._last else 0
+        logger.warning("Cannot %s: %s (status %s)", operation, type(error).__name__, status or "-")
+        lasting = isinstance(error, _UnusableAnswerError) and not error.temporary
+        if isinstance(error, (requests.RequestException, MsalError)) and not lasting:
+            return ServiceBusyError(
+                SERVICE,
+                operation,
+                "Microsoft's sign-in cannot be reached just now. Please try again later.",
+                self.retry_after(),
+            )
+        if 400 <= status < 500:
+            return ServiceRefusedError(
+                SERVICE,
+                operation,
+                "bad_answer",
+                "Microsoft's sign-in does not know this tenant, or is not at this address.",
+            )
+        return ServiceRefusedError(
+            SERVICE, operation, "bad_answer", "Microsoft's sign-in gave an answer nobody can read."
+        )
+
+    def _send(self, method: str, url: str, arguments: dict[str, Any]) -> _Answer:
+        arguments.setdefault("timeout", self._timeout_seconds)
+        authorization = (arguments.get("headers") or {}).get("Authorization")
+        response = self._session.request(
+            method,
+            _turn(url, self._login_base_url),
+            # MSAL sets its own header where it needs one; a .netrc file must not replace it.
+            auth=_keep_header if authorization else NoAuth(),
+            allow_redirects=False,
+            **arguments,
+        )
+        self._last = answer = _Answer(response.status_code, response.text, response.headers)
+        if response.status_code >= 500:
+            raise _UnusableAnswerError(temporary=True)
+        if not _is_json_object(answer.text):
+            # MSAL would write the whole body to the log. A page that is no JSON comes from
+            # something between us and Microsoft, so it may well pass.
+            temporary = response.status_code in (408, 429) or response.status_code < 400
+            raise _UnusableAnswerError(temporary=temporary)
+        return answer
+
+
+def _keep_header(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _turn(url: str, login_base_url: str) -> str:
+    """The same address at the configured server."""
+    if login_base_url == MICROSOFT_LOGIN:
+        return url
+    parts, base = urlsplit(url), urlsplit(login_base_url)
+    path = base.path.rstrip("/") + parts.path
+    return urlunsplit((base.scheme, base.netloc, path, parts.query, parts.fragment))
+
+
+def _clean_scopes(scopes: Sequence[str]) -> list[str]:
+    return sorted({scope for scope in scopes if scope and scope.lower() not in _RESERVED_SCOPES})
+
+
+def _shorten_scope(scope: str) -> str:
+    """``https://graph.microsoft.com/Files.Read`` and ``files.read`` are the same permission."""
+    return scope.rsplit("/", 1)[-1].casefold()
+
+
+def _read_cache(cache: str) -> msal.SerializableTokenCache | None:
+    """MSAL's token cache, or None where there is nothing that can be read."""
+    if not cache:
+        return None
+    tokens = msal.SerializableTokenCache()
+    try:
+        tokens.deserialize(cache)
+    except ValueError:
+        logger.error("A token cache cannot be read; the account must be connected again")
+        return None
+    return tokens
+
+
+def _make_wrong_client_error(operation: str) -> ServiceRefusedError:
+    return ServiceRefusedError(
+        SERVICE,
+        operation,
+        "wrong_client_secret",
+        "Microsoft does not accept this hub's client id or client secret. The secret may have "
+        "expired: make a new one in the app registration and put it into the settings.",
+    )
+
+
+def _make_word(code: str) -> str:
+    """Microsoft's error word, made safe to show: the redirect's error can be written by anybody."""
+    return re.sub(r"[^a-z0-9_]", "", code.lower())[:60] or "bad_answer"
+
+
+def _log_refusal(operation: str, result: Mapping[str, Any]) -> list[int]:
+    """Log what Microsoft's support asks for, and return the AADSTS numbers."""
+    description = str(result.get("error_description") or "")
+    numbers = [int(n) for n in result.get("error_codes") or [] if str(n).isdigit()]
+    numbers = numbers or [int(n) for n in re.findall(r"AADSTS(\d+)", description)]
+    logger.warning(
+        "Microsoft refused to %s: error=%s suberror=%s numbers=%s trace_id=%s correlation_id=%s",
+        operation,
+        _make_word(str(result.get("error") or "")),
+        _make_word(str(result.get("suberror") or "none")),
+        numbers,
+        _make_id(result.get("trace_id")),
+        _make_id(result.get("correlation_id")),
+    )
+    return numbers
+
+
+def _make_id(value: object) -> str:
+    return re.sub(r"[^0-9A-Za-z-]", "", str(value or ""))[:64] or "-"
