@@ -233,7 +233,10 @@ class Settings:
     # Secrets
     secret_key: str = _setting("", "Signs sessions and tokens; made in development", secret=True)
     token_key: str = _setting(
-        "", "Fernet key that encrypts the OneDrive tokens; made in development", secret=True
+        "",
+        "Fernet key that encrypts the OneDrive tokens; made in development. To change it, put the "
+        "new key in front of the old one, with a comma",
+        secret=True,
     )
 
     @property
@@ -258,6 +261,18 @@ class Settings:
     @property
     def is_production(self) -> bool:
         return self.env == "production"
+
+    def to_environment(self) -> dict[str, str]:
+        """The same settings as environment variables, for a program started beside this one."""
+        words = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, bool):
+                value = "on" if value else "off"
+            elif isinstance(value, tuple):
+                value = ",".join(value)
+            words[PREFIX + item.name.upper()] = str(value)
+        return words
 
     def describe(self) -> list[dict[str, str]]:
         """One row a setting for people: name, value (secrets masked), default, unit, meaning."""
@@ -337,11 +352,12 @@ def _find_contradictions(read: dict[str, Any]) -> list[str]:
         faults.append(f"{PREFIX}QUEUE_URL: must begin with redis:// or rediss://")
     if read["token_key"]:
         try:
-            Fernet(read["token_key"].encode())
+            for key in read["token_key"].split(","):
+                Fernet(key.strip().encode())
         except ValueError:
             faults.append(
-                f"{PREFIX}TOKEN_KEY: must be a Fernet key (32 bytes in url-safe base64); "
-                "`imagehub make-key` makes one"
+                f"{PREFIX}TOKEN_KEY: must be a Fernet key (32 bytes in url-safe base64), or more "
+                "with a comma between; `imagehub make-key` makes one"
             )
     if read["secret_key"] and len(read["secret_key"]) < 32:
         faults.append(f"{PREFIX}SECRET_KEY: must have at least 32 characters")

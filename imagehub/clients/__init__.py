@@ -261,6 +261,15 @@ class Identity(Protocol):
 # --- All of them ----------------------------------------------------------------------------------
 
 
+class Vault(Protocol):
+    """Encrypts what must not lie readable in the database (see ``domain.vault``)."""
+
+    def seal(self, text: str) -> bytes: ...
+
+    def open(self, sealed: bytes) -> str:
+        """:raise ValueError: sealed with a key that is not among ours, or damaged."""
+
+
 class Renderer(Protocol):
     """Makes renditions away from this process's memory and time (see ``render_pool``)."""
 
@@ -274,10 +283,11 @@ class Clients:
     """Everything outside, handed to domain functions.
 
     ``open_drive(account_id)`` gives the Drive of one connected account. ``renderer`` is there in
-    the worker only.
+    the worker only. ``vault`` is there wherever OneDrive is connected or called.
     """
 
     store: ObjectStore
     identity: Identity
     open_drive: Callable[[int], Drive]
     renderer: Renderer | None = None
+    vault: Vault | None = None

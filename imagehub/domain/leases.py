@@ -1,0 +1,121 @@
+"""Locks across processes that die with their holder.
+
+A lease is a row: a name, who holds it, until when. Whoever holds one renews or releases it; one
+that is neither simply runs out. Each function is a short transaction of its own, so the caller must
+hold no uncommitted change.
+"""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
+
+from imagehub.database import now_utc, own_transaction
+from imagehub.models import Lease
+
+# InnoDB's "deadlock found" and "lock wait timeout": another one was faster, nothing is wrong.
+# Source: MySQL error reference, ER_LOCK_DEADLOCK and ER_LOCK_WAIT_TIMEOUT.
+_LOST_RACE = frozenset({1213, 1205})
+
+
+def make_owner() -> str:
+    """A name for one holder that nobody else has."""
+    return secrets.token_hex(16)
+
+
+def acquire_lease(session: Session, name: str, owner: str, seconds: float) -> bool:
+    """Take a lease if it is free, has run out, or is the owner's already.
+
+    :param name: at most 120 characters.
+    :param seconds: how long it holds unless renewed; longer than the work can take.
+    :return: whether ``owner`` holds it now.
+    """
+    try:
+        with own_transaction(session) as own:
+            now = get_database_time(own)
+            taken = _run(
+                own,
+                update(Lease)
+                .where(Lease.name == name, or_(Lease.held_until <= now, Lease.owner == owner))
+                .values(owner=owner, held_until=now + timedelta(seconds=seconds)),
+            )
+            if taken:
+                return True
+            if own.scalar(select(Lease.name).where(Lease.name == name)) is not None:
+                return False
+            _run(
+                own,
+                insert(Lease).values(
+                    name=name, owner=owner, held_until=now + timedelta(seconds=seconds)
+                ),
+            )
+            return True
+    except IntegrityError:
+        return False  # Two asked for a new name at once, and the other one's row came first.
+    except OperationalError as error:
+        if _get_code(error) in _LOST_RACE:
+            return False
+        raise
+
+
+def renew_lease(session: Session, name: str, owner: str, seconds: float) -> bool:
+    """Hold on to a lease for ``seconds`` from now.
+
+    :return: False where it ran out and somebody else has taken it: stop the work.
+    """
+    with own_transaction(session) as own:
+        until = get_database_time(own) + timedelta(seconds=seconds)
+        return _run(
+            own,
+            update(Lease).where(Lease.name == name, Lease.owner == owner).values(held_until=until),
+        )
+
+
+def release_lease(session: Session, name: str, owner: str) -> bool:
+    """Give a lease back, if it is still the owner's.
+
+    The row stays, free: deleting and inserting the same key again and again is what makes InnoDB
+    lock the gaps between keys, and then whole groups of holders wait on each other.
+    """
+    with own_transaction(session) as own:
+        return _run(
+            own,
+            update(Lease)
+            .where(Lease.name == name, Lease.owner == owner)
+            .values(owner="", held_until=get_database_time(own)),
+        )
+
+
+def get_lease_seconds(session: Session, name: str) -> float:
+    """Seconds until a lease runs out; 0 where nobody holds it."""
+    with own_transaction(session) as own:
+        until = own.scalar(select(Lease.held_until).where(Lease.name == name))
+        if until is None:
+            return 0.0
+        return max(0.0, (until - get_database_time(own)).total_seconds())
+
+
+def get_database_time(session: Session) -> datetime:
+    """This moment by the one clock that all holders share, aware UTC.
+
+    Machines around one MariaDB may disagree about the time, so its clock counts. A SQLite file is
+    used by one machine alone.
+    """
+    if session.get_bind().dialect.name in ("mysql", "mariadb"):
+        moment = session.scalar(select(func.utc_timestamp(6)))
+        assert isinstance(moment, datetime)
+        return moment.replace(tzinfo=UTC)
+    return now_utc()
+
+
+def _run(session: Session, statement: Any) -> bool:
+    """Whether the statement found a row."""
+    return bool(cast("CursorResult[Any]", session.execute(statement)).rowcount)
+
+
+def _get_code(error: OperationalError) -> object:
+    args = getattr(error.orig, "args", ())
+    return args[0] if args else None
