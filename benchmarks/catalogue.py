@@ -38,9 +38,9 @@ def fill_catalogue(engine: Engine, image_count: int) -> None:
         )
         run(
             "INSERT INTO image_group (id, state, title, text, folder_name, medium, dimensions,"
-            " year, sort_key, is_shown, image_count, cover_id, next_image_number, version, created_at,"
-            f" updated_at) SELECT seq, 'published', {_join(connection, 'Work ', 'seq')}, '',"
-            f" 'Works', '', '', '', {FIRST_SORT_KEY} + seq * {SORT_STEP}, 1, {SHOTS_PER_GROUP},"
+            " year, sort_key, is_shown, image_count, cover_id, next_image_number, version,"
+            f" created_at, updated_at) SELECT seq, 'published', {_join(connection, 'W', 'seq')},"
+            f" '', 'Works', '', '', '', {FIRST_SORT_KEY} + seq * {SORT_STEP}, 1, {SHOTS_PER_GROUP},"
             f" (seq - 1) * {SHOTS_PER_GROUP} + 1, {SHOTS_PER_GROUP + 1}, 1, {moment}, {moment}"
             f" FROM {numbers(group_count)}"
         )

@@ -1,13 +1,297 @@
-"""The ``imagehub`` command."""
+"""The ``imagehub`` command: each builds the application and calls one function."""
+
+import json
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+from cryptography.fernet import Fernet
 from flask import Flask
+from flask_migrate import upgrade
+
+from imagehub.config import Settings, SettingsError, load_settings
+from imagehub.database import db
+from imagehub.errors import ImageHubError
+from imagehub.processes import StartError
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.group()
-def main() -> None:
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--verbose", is_flag=True, help="Say more while working.")
+def main(verbose: bool) -> None:
     """ImageHub: one artist's pictures, kept in OneDrive, shown to the world."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
 
 
 def init_app(app: Flask) -> None:
-    """Nothing yet: the commands build the application themselves."""
+    """Lets `flask --app wsgi hub …` reach the same commands."""
+    app.cli.add_command(main, "hub")
+
+
+def plain_errors(function: F) -> F:
+    """Errors raised on purpose end the command with their one sentence, not with a trace."""
+
+    @wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (ImageHubError, SettingsError, StartError) as error:
+            raise click.ClickException(str(error)) from None
+
+    return wrapped  # type: ignore[return-value]
+
+
+def make_app(settings: Settings | None = None, *, migrated: bool = False) -> Flask:
+    """The application for a command; ``migrated`` brings the database up to date first."""
+    from imagehub import create_app
+
+    app = create_app(settings)
+    if migrated:
+        migrate_database(app)
+    return app
+
+
+def migrate_database(app: Flask) -> None:
+    """Upgrade to the newest migration; the folder of an SQLite file is made."""
+    url = app.config["SQLALCHEMY_DATABASE_URI"]
+    if url.startswith("sqlite:///"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    with app.app_context():
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        upgrade()
+
+
+# --- Running --------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@plain_errors
+def serve(host: str, port: int) -> None:
+    """Run the whole hub: migrate, then web server, and S3 server and worker where embedded."""
+    from imagehub.serve import serve as run
+
+    settings = load_settings()
+    make_app(settings, migrated=True)
+    run(settings, host, port, click.echo)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@plain_errors
+def web(host: str, port: int) -> None:
+    """Run the web server alone (for more machines)."""
+    from imagehub.serve import check_port, make_gunicorn_command
+
+    settings = load_settings()
+    check_port(host, port)
+    command = make_gunicorn_command(settings, host, port)
+    os.environ.update(settings.to_environment())
+    os.execv(command[0], command)  # noqa: S606 (our own command, no shell)
+
+
+@main.command()
+@plain_errors
+def worker() -> None:
+    """Run a worker alone: it takes imports from the queue."""
+    from imagehub.queue import run_worker
+
+    sys.exit(run_worker(load_settings()))
+
+
+@main.command()
+@click.option(
+    "--photos",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Serve this folder as the drive instead of drawn pictures.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the demo keeps its things (default: demo in the data folder).",
+)
+@click.option("--ephemeral", is_flag=True, help="Use a temporary folder and remove it at the end.")
+@click.option(
+    "--works",
+    default=44,
+    show_default=True,
+    type=click.IntRange(1, 44),
+    help="How many works to draw.",
+)
+@plain_errors
+def demo(
+    photos: Path | None, host: str, port: int, data: Path | None, ephemeral: bool, works: int
+) -> None:
+    """Show a hub with pictures: no service, account or key needed.
+
+    IMAGEHUB_DEMO_PASSWORD sets the admin's password.
+    """
+    from imagehub.demo import run_demo
+
+    run_demo(
+        photos=photos,
+        host=host,
+        port=port,
+        data=data,
+        ephemeral=ephemeral,
+        works=works,
+        say=click.echo,
+    )
+
+
+@main.command(
+    "emulate-onedrive", context_settings={"ignore_unknown_options": True}, add_help_option=False
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def emulate_onedrive(arguments: tuple[str, ...]) -> None:
+    """Serve a local folder as a OneDrive: --root DIR --port 9400 [--kind personal|business]."""
+    command = [sys.executable, "-m", "imagehub.emulators.onedrive", *arguments]
+    os.execv(command[0], command)  # noqa: S606 (our own command, no shell)
+
+
+# --- People ---------------------------------------------------------------------------------------
+
+
+def _ask_password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+@main.command("create-admin")
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@plain_errors
+def create_admin(name: str, password_stdin: bool) -> None:
+    """Create an admin called NAME."""
+    from imagehub.domain import accounts
+
+    app = make_app(migrated=True)
+    with app.app_context():
+        accounts.create_admin(db.session(), name, _ask_password(password_stdin))
+        db.session.commit()
+    click.echo(f"{name} may sign in now.")
+
+
+@main.command("set-password")
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@plain_errors
+def set_password(name: str, password_stdin: bool) -> None:
+    """Give the admin NAME a new password; all their sessions and tokens end."""
+    from imagehub.domain import accounts
+
+    app = make_app(migrated=True)
+    with app.app_context():
+        user = accounts.find_user(db.session(), name)
+        if user is None:
+            raise click.ClickException(f"There is no admin called {name}.")
+        accounts.change_password(db.session(), user, _ask_password(password_stdin))
+        db.session.commit()
+    click.echo(f"{name} has a new password.")
+
+
+# --- Work -----------------------------------------------------------------------------------------
+
+
+@main.command("import")
+@click.argument("folder", default="")
+@click.option("--one-group", is_flag=True, help="All pictures into one group, not one a folder.")
+@click.option("--again", is_flag=True, help="Also folders that are in the hub already.")
+@click.option("--no-wait", is_flag=True, help="Put it on the queue and return.")
+@plain_errors
+def import_folder(folder: str, one_group: bool, again: bool, no_wait: bool) -> None:
+    """Import FOLDER of the drive (a path below the root folder) with all folders in it.
+
+    Each folder with pictures becomes a group. A worker must be running.
+    """
+    from imagehub.bulk_import import import_folders
+
+    app = make_app()
+    with app.app_context():
+        result = import_folders(
+            app,
+            folder,
+            one_group=one_group,
+            again=again,
+            wait=not no_wait,
+            say=click.echo,
+            show_progress=True,
+        )
+    for failure in result.failed:
+        click.echo(f"  {failure.file_name}: {failure.reason}", err=True)
+    click.echo(result.sentence)
+    sys.exit(1 if result.failed and not result.done_count else 0)
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@plain_errors
+def reconcile(dry_run: bool) -> None:
+    """Find what is left over or missing in the two stores, and mend it."""
+    from imagehub.queue import run_reconcile
+
+    click.echo(run_reconcile(make_app(), fix=not dry_run))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@plain_errors
+def doctor(as_json: bool) -> None:
+    """Check everything a hub needs; a line each, what is wrong and what to do."""
+    from imagehub.doctor import run_checks
+
+    findings = run_checks(load_settings())
+    if as_json:
+        click.echo(json.dumps([finding.__dict__ for finding in findings], indent=2))
+    else:
+        width = max(len(finding.name) for finding in findings)
+        for finding in findings:
+            mark = {"ok": "ok  ", "warning": "note", "fault": "FAIL"}[finding.state]
+            click.echo(f"{mark}  {finding.name:<{width}}  {finding.sentence}")
+            if finding.advice:
+                click.echo(f"      {'':<{width}}  → {finding.advice}")
+    sys.exit(1 if any(finding.state == "fault" for finding in findings) else 0)
+
+
+@main.command()
+@plain_errors
+def settings() -> None:
+    """Print every setting with its value; secrets are masked."""
+    for row in load_settings().describe():
+        unit = f" {row['unit']}" if row["unit"] else ""
+        click.echo(f"{row['name']} = {row['value']}{unit}")
+        click.echo(f"    {row['meaning']} (default: {row['default'] or 'empty'})")
+
+
+@main.command("make-key")
+def make_key() -> None:
+    """Print new values for the two secrets that production needs."""
+    click.echo(f"IMAGEHUB_SECRET_KEY={secrets.token_urlsafe(48)}")
+    click.echo(f"IMAGEHUB_TOKEN_KEY={Fernet.generate_key().decode()}")
+
+
+@main.command("migrate")
+@plain_errors
+def migrate() -> None:
+    """Bring the database up to the newest migration (`serve` does it by itself)."""
+    make_app(migrated=True)
+    click.echo("The database is up to date.")
+
+
+if __name__ == "__main__":
+    main()

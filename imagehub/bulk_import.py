@@ -1,0 +1,130 @@
+"""Import of whole folders of the drive from the command line, with a progress bar."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import click
+from flask import Flask
+from sqlalchemy import select
+
+from imagehub.clients import Drive, DriveItem
+from imagehub.database import db
+from imagehub.domain import connection, importing
+from imagehub.errors import NotFoundError
+from imagehub.models import ImportItem
+from imagehub.queue import enqueue_job
+from imagehub.wiring import get_clients
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class BulkResult:
+    """What came of a bulk import. ``failed`` holds file_name and reason."""
+
+    sentence: str
+    job_id: int | None = None
+    done_count: int = 0
+    failed: Sequence[importing.FailedItem] = field(default_factory=tuple)
+
+
+def import_folders(
+    app: Flask,
+    path: str,
+    *,
+    one_group: bool = False,
+    again: bool = False,
+    wait: bool = True,
+    say: Say = click.echo,
+    show_progress: bool = False,
+) -> BulkResult:
+    """Import a folder of the drive and all folders in it; each folder with pictures is one group.
+
+    :param path: below the root folder, "/"-separated; "" is the root folder itself.
+    :param one_group: all pictures into one group.
+    :param again: also folders that were imported before.
+    :raise NotFoundError: no such folder.
+    :raise ConnectionLostError: OneDrive is not connected.
+    """
+    session = db.session()
+    clients = get_clients(app)
+    account = connection.get_active_account(session)
+    account_id = account.id
+    drive = clients.open_drive(account_id)
+    top = drive.find_item_by_path(path.strip("/"))
+    if top is None or not top.is_folder:
+        raise NotFoundError("folder", path)
+    known = set() if again else set(session.scalars(select(ImportItem.folder_id).distinct()))
+    session.rollback()
+
+    selections = []
+    for folder, files in iter_folders(drive, top):
+        if not files or folder.id in known:
+            continue
+        selections.append(
+            importing.Selection(
+                folder_id=folder.id,
+                folder_name=folder.name,
+                group=None,
+                files=[(item.id, item.name) for item in files],
+            )
+        )
+    if not selections:
+        return BulkResult("Nothing new to import there.")
+    if one_group:
+        selections = [
+            importing.Selection(
+                folder_id=top.id,
+                folder_name=top.name,
+                group=None,
+                files=[file for selection in selections for file in selection.files],
+            )
+        ]
+    job = importing.create_import(session, account_id, None, selections)
+    job_id = job.id
+    session.commit()
+    enqueue_job(app, job_id)
+    count = sum(len(selection.files) for selection in selections)
+    say(f"{_count(count, 'picture')} in {_count(len(selections), 'group')} on the queue.")
+    if not wait:
+        return BulkResult(f"Job {job_id} is on the queue.", job_id)
+    return _watch(job_id, count, show_progress)
+
+
+def iter_folders(drive: Drive, top: DriveItem) -> Iterator[tuple[DriveItem, list[DriveItem]]]:
+    """Each folder from ``top`` down with the pictures right in it, in order of their names."""
+    waiting = [top]
+    while waiting:
+        folder = waiting.pop(0)
+        children = sorted(drive.iter_children(folder.id), key=lambda item: item.name.casefold())
+        files = [item for item in children if not item.is_folder and importing.may_be_picture(item)]
+        yield folder, files
+        waiting.extend(item for item in children if item.is_folder and not item.is_package)
+
+
+def _watch(job_id: int, count: int, show_progress: bool) -> BulkResult:
+    session = db.session()
+    with click.progressbar(
+        length=count, label="Importing", show_pos=True, hidden=not show_progress
+    ) as bar:
+        shown = 0
+        while True:
+            report = importing.describe_job(session, job_id)
+            session.rollback()
+            bar.update(report.finished_count - shown)
+            shown = report.finished_count
+            if report.is_finished:
+                break
+            time.sleep(0.25)
+    failed = list(report.failed)
+    words = f"{_count(report.done_count, 'picture')} imported"
+    if report.skipped_count:
+        words += f", {report.skipped_count} already there"
+    if failed:
+        words += f", {len(failed)} failed"
+    return BulkResult(words + ".", job_id, report.done_count, failed)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
