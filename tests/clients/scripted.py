@@ -1,0 +1,101 @@
+"""A web server that answers what it is told to: for answers that no honest service gives."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Asked:
+    """One request as it arrived; header names are lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass
+class Answer:
+    """``hang_up``: read the request, then close the connection without a word."""
+
+    status: int = 200
+    body: Any = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    hang_up: bool = False
+
+
+class ScriptedServer:
+    """Answers by path, query left out: a list is used up one by one, its last entry stays."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[Answer] | Callable[[Asked], Answer]] = {}
+        self.asked: list[Asked] = []
+        self.url = ""
+        self._lock = threading.Lock()
+
+    def say(self, path: str, *answers: Answer | Callable[[Asked], Answer]) -> None:
+        first = answers[0]
+        self.answers[path] = first if callable(first) else [a for a in answers]  # type: ignore[misc]
+
+    def list_asked(self, path: str) -> list[Asked]:
+        return [asked for asked in self.asked if asked.path.partition("?")[0] == path]
+
+    def answer(self, asked: Asked) -> Answer:
+        with self._lock:
+            self.asked.append(asked)
+            found = self.answers.get(asked.path.partition("?")[0])
+            if isinstance(found, list):
+                return found.pop(0) if len(found) > 1 else found[0]
+        if found is None:
+            return Answer(404, {"error": {"code": "itemNotFound", "message": "?"}})
+        return found(asked)
+
+
+@contextmanager
+def run_scripted_server() -> Iterator[ScriptedServer]:
+    script = ScriptedServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            answer = script.answer(Asked(self.command, self.path, headers, body))
+            if answer.hang_up:
+                self.close_connection = True
+                return
+            content = answer.body
+            if not isinstance(content, bytes):
+                content = json.dumps(content).encode()
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            if "Content-Length" not in answer.headers:
+                self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+            if int(answer.headers.get("Content-Length", len(content))) != len(content):
+                self.close_connection = True
+
+        do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = handle_any
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    script.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield script
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

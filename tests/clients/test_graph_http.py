@@ -1,0 +1,297 @@
+"""Calling Graph: what is tried again, what is not, and what each error becomes."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from imagehub.clients.graph_http import GraphCaller, LostAnswerError
+from imagehub.clients.http import Pause
+from imagehub.errors import (
+    ConflictError,
+    ConnectionLostError,
+    ImageHubError,
+    NotFoundError,
+    ServiceBusyError,
+    ServiceRefusedError,
+)
+from tests.clients.scripted import Answer, Asked, ScriptedServer, run_scripted_server
+from tests.support import get_free_port
+
+TOKEN = "EwB-opaque-secret"
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with run_scripted_server() as script:
+        yield script
+
+
+def make_caller(server: ScriptedServer, **arguments: object) -> GraphCaller:
+    options: dict[str, object] = {
+        "get_token": lambda force: TOKEN,
+        "max_wait_seconds": 5.0,
+        "backoff_seconds": 0.01,
+        "timeouts": (2.0, 5.0),
+    }
+    return GraphCaller(server.url + "/v1.0", **{**options, **arguments})  # type: ignore[arg-type]
+
+
+def make_graph_error(code: str, *inner: str) -> dict[str, object]:
+    error: dict[str, object] = {"code": code, "message": "m"}
+    place = error
+    for name in inner:
+        place["innerError"] = {"code": name}
+        place = place["innerError"]  # type: ignore[assignment]
+    return {"error": error}
+
+
+def test_a_call_carries_token_user_agent_and_request_id(server: ScriptedServer) -> None:
+    server.say("/v1.0/x", Answer(200, {"id": "1"}))
+    assert make_caller(server).get_json("/x", "look") == {"id": "1"}
+    headers = server.asked[0].headers
+    assert headers["authorization"] == f"Bearer {TOKEN}"
+    assert headers["user-agent"].startswith("NONISV|ImageHub|ImageHub/")
+    assert len(headers["client-request-id"]) == 36
+
+
+def test_a_netrc_file_does_not_replace_the_token(
+    server: ScriptedServer, tmp_path, monkeypatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login a password b\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    server.say("/v1.0/x", Answer(200, {}))
+    make_caller(server).get_json("/x", "look")
+    assert server.asked[0].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 509])
+def test_a_passing_error_is_tried_again(server: ScriptedServer, status: int) -> None:
+    server.say("/v1.0/x", Answer(status, b"<html>"), Answer(status), Answer(200, {"ok": 1}))
+    assert make_caller(server).get_json("/x", "look") == {"ok": 1}
+    assert len(server.asked) == 3
+    assert len({asked.headers["client-request-id"] for asked in server.asked}) == 3
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_what_must_not_happen_twice_is_not_repeated_after_an_unsure_answer(
+    server: ScriptedServer, status: int
+) -> None:
+    server.say("/v1.0/x", Answer(status), Answer(201, {}))
+    with pytest.raises(LostAnswerError):
+        make_caller(server).send("POST", "/x", "make", body={}, may_repeat=False)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("status", [429, 503, 509])
+def test_what_was_not_even_begun_is_repeated_in_any_case(
+    server: ScriptedServer, status: int
+) -> None:
+    server.say("/v1.0/x", Answer(status), Answer(201, {}))
+    response = make_caller(server).send("POST", "/x", "make", body={}, may_repeat=False)
+    assert response.status_code == 201
+
+
+def test_a_dropped_connection_is_tried_again(server: ScriptedServer) -> None:
+    server.say("/v1.0/x", Answer(hang_up=True), Answer(200, {"ok": 1}))
+    assert make_caller(server).get_json("/x", "look") == {"ok": 1}
+
+
+def test_a_dropped_connection_is_a_lost_answer_where_repeating_could_harm(
+    server: ScriptedServer,
+) -> None:
+    server.say("/v1.0/x", Answer(hang_up=True), Answer(201, {}))
+    with pytest.raises(LostAnswerError):
+        make_caller(server).send("POST", "/x", "make", body={}, may_repeat=False)
+    assert len(server.asked) == 1
+
+
+def test_a_service_that_is_not_there_is_busy_and_never_a_lost_answer() -> None:
+    caller = GraphCaller(
+        f"http://127.0.0.1:{get_free_port()}/v1.0",
+        lambda force: TOKEN,
+        max_wait_seconds=0.2,
+        backoff_seconds=0.001,
+    )
+    with pytest.raises(ServiceBusyError) as caught:
+        caller.send("POST", "/x", "make", body={}, may_repeat=False)
+    assert not isinstance(caught.value, LostAnswerError)
+    assert "cannot be reached" in str(caught.value)
+
+
+def test_a_wait_that_is_too_long_becomes_an_error_that_names_it(server: ScriptedServer) -> None:
+    server.say("/v1.0/x", Answer(429, headers={"Retry-After": "120"}))
+    with pytest.raises(ServiceBusyError) as caught:
+        make_caller(server).get_json("/x", "look")
+    assert caught.value.retry_after_seconds == 120
+    assert len(server.asked) == 1
+
+
+def test_a_fraction_of_a_second_is_waited_for(server: ScriptedServer) -> None:
+    moments: list[float] = []
+
+    def answer(asked: Asked) -> Answer:
+        moments.append(time.monotonic())
+        return Answer(200, {}) if len(moments) > 1 else Answer(429, headers={"Retry-After": "0.25"})
+
+    server.say("/v1.0/x", answer)
+    make_caller(server).get_json("/x", "look")
+    assert moments[1] - moments[0] >= 0.25
+
+
+def test_one_throttled_call_pauses_all_threads_of_the_account(server: ScriptedServer) -> None:
+    pause = Pause()
+    lock = threading.Lock()
+    moments: list[float] = []
+    throttled_at: list[float] = []
+
+    def answer(asked: Asked) -> Answer:
+        with lock:
+            if not throttled_at:
+                throttled_at.append(time.monotonic())
+                return Answer(429, make_graph_error("activityLimitReached"), {"Retry-After": "0.6"})
+            moments.append(time.monotonic())
+        return Answer(200, {})
+
+    server.say("/v1.0/x", answer)
+    first = make_caller(server, get_pause=pause.get, set_pause=pause.set, max_wait_seconds=0.1)
+    with pytest.raises(ServiceBusyError):  # it may not wait itself, but it tells the others
+        first.get_json("/x", "look")
+
+    def call() -> None:
+        caller = make_caller(server, get_pause=pause.get, set_pause=pause.set)
+        caller.get_json("/x", "look")
+
+    threads = [threading.Thread(target=call) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(moments) == 8
+    assert min(moments) - throttled_at[0] >= 0.6
+
+
+def test_a_paused_account_sends_nothing_when_the_wait_is_too_long(server: ScriptedServer) -> None:
+    caller = make_caller(server, get_pause=lambda: 99.0, set_pause=lambda seconds: None)
+    with pytest.raises(ServiceBusyError) as caught:
+        caller.get_json("/x", "look")
+    assert caught.value.retry_after_seconds == 99
+    assert server.asked == []
+
+
+def test_a_refused_token_is_renewed_once(server: ScriptedServer) -> None:
+    forced: list[bool] = []
+
+    def get_token(force: bool) -> str:
+        forced.append(force)
+        return "new" if force else "old"
+
+    def answer(asked: Asked) -> Answer:
+        good = asked.headers["authorization"] == "Bearer new"
+        return Answer(200, {}) if good else Answer(401, make_graph_error("InvalidAuthenticationToken"))
+
+    server.say("/v1.0/x", answer)
+    make_caller(server, get_token=get_token).get_json("/x", "look")
+    assert forced == [False, True]
+
+
+def test_a_token_refused_twice_means_the_connection_is_lost(server: ScriptedServer) -> None:
+    server.say("/v1.0/x", Answer(401, make_graph_error("InvalidAuthenticationToken")))
+    with pytest.raises(ConnectionLostError):
+        make_caller(server).get_json("/x", "look")
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "codes", "kind", "reason"),
+    [
+        (404, ("itemNotFound",), NotFoundError, ""),
+        (409, ("nameAlreadyExists",), ServiceRefusedError, "name_taken"),
+        (409, ("conflict",), ConflictError, ""),
+        (412, ("resourceModified",), ConflictError, ""),
+        (412, ("notAllowed",), ConflictError, ""),
+        (423, ("accessDenied",), ServiceRefusedError, "locked"),
+        (423, ("resourceLocked",), ServiceRefusedError, "locked"),
+        (507, ("quotaLimitReached",), ServiceRefusedError, "quota_full"),
+        (507, (), ServiceRefusedError, "quota_full"),
+        (403, ("accessDenied",), ServiceRefusedError, "forbidden"),
+        (403, ("accessDenied", "malwareDetected"), ServiceRefusedError, "malware"),
+        (501, ("notSupported",), ServiceRefusedError, "not_supported"),
+        (405, (), ServiceRefusedError, "not_supported"),
+        (400, ("invalidRequest", "pathIsTooLong"), ServiceRefusedError, "path_too_long"),
+        (500, ("generalException", "pathIsTooLong"), ServiceRefusedError, "path_too_long"),
+        (400, ("invalidRequest", "invalidPath"), ServiceRefusedError, "forbidden_name"),
+        (400, ("badArgument",), ServiceRefusedError, "bad_request"),
+        (410, ("resyncRequired",), ServiceRefusedError, "bad_request"),
+    ],
+)
+def test_a_lasting_error_becomes_its_class_and_is_not_repeated(
+    server: ScriptedServer,
+    status: int,
+    codes: tuple[str, ...],
+    kind: type[ImageHubError],
+    reason: str,
+) -> None:
+    server.say("/v1.0/x", Answer(status, make_graph_error(*codes) if codes else b"<html>"))
+    with pytest.raises(kind) as caught:
+        make_caller(server).get_json("/x", "look", "key")
+    assert getattr(caught.value, "reason", "") == reason
+    assert str(caught.value).endswith(".")
+    assert len(server.asked) == 1
+
+
+def test_the_nested_code_is_found_in_either_spelling(server: ScriptedServer) -> None:
+    body = {"error": {"code": "invalidRequest", "innererror": {"code": "pathIsTooLong"}}}
+    server.say("/v1.0/x", Answer(400, body))
+    with pytest.raises(ServiceRefusedError) as caught:
+        make_caller(server).get_json("/x", "look")
+    assert caught.value.reason == "path_too_long"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'"x"', b"{", b"\xff\xfe", b"null"])
+def test_an_answer_that_is_no_json_object_cannot_be_read(
+    server: ScriptedServer, body: bytes
+) -> None:
+    server.say("/v1.0/x", Answer(200, body))
+    with pytest.raises(ServiceRefusedError) as caught:
+        make_caller(server).get_json("/x", "look")
+    assert caught.value.reason == "bad_answer"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/v1.0/x",
+        "http://127.0.0.1:1/v1.0/x",
+        "http://127.0.0.1@evil.example/x",
+        "HTTPS://EVIL.example/x",
+    ],
+)
+def test_the_token_never_goes_to_another_server(server: ScriptedServer, url: str) -> None:
+    with pytest.raises(ServiceRefusedError) as caught:
+        make_caller(server).get_json(url, "look")
+    assert caught.value.reason == "bad_answer"
+    assert server.asked == []
+
+
+def test_a_redirect_is_not_followed_with_the_token(server: ScriptedServer) -> None:
+    server.say("/v1.0/x", Answer(302, headers={"Location": server.url + "/elsewhere"}))
+    assert make_caller(server).send("GET", "/x", "look").status_code == 302
+    assert len(server.asked) == 1
+
+
+def test_the_log_holds_what_support_asks_for_and_no_secret(
+    server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {"request-id": "req-1", "x-ms-ags-diagnostic": "{ring}"}
+    server.say("/v1.0/x", Answer(403, make_graph_error("accessDenied"), headers))
+    with caplog.at_level(logging.DEBUG), pytest.raises(ServiceRefusedError):
+        make_caller(server).get_json("/x?$skiptoken=page-secret", "look")
+    request_id = server.asked[0].headers["client-request-id"]
+    assert f"client-request-id={request_id} request-id=req-1" in caplog.text
+    assert "{ring}" in caplog.text
+    assert TOKEN not in caplog.text
+    assert "page-secret" not in caplog.text
