@@ -1,0 +1,67 @@
+# Everything a newcomer needs: `make demo` and `make test`. `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PORT ?= 8000
+PHOTOS ?=
+DEMO_FLAGS := --port $(PORT) $(if $(PHOTOS),--photos "$(PHOTOS)")
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test serve worker bench check clean screenshots
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "ImageHub needs Python 3.11 or newer; set PYTHON=python3.x"; exit 1; }
+	@echo "Making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(VENV)/bin/python setup.cfg constraints.txt
+	@echo "Installing ImageHub and what it needs"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	@echo "Installing what the tests need"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.test
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,bench]'
+	@touch $@
+
+$(VENV)/.assets: $(VENV)/.run package.json package-lock.json imagehub/assets.py
+	@echo "Building the browser's parts"
+	@$(PY) -m imagehub.assets
+	@touch $@
+
+install: $(VENV)/.run $(VENV)/.assets ## Make .venv with all that running needs
+
+demo: install ## Run a hub with pictures on this machine (PHOTOS=folder, PORT=8000)
+	@exec $(PY) -m imagehub.cli demo $(DEMO_FLAGS)
+
+serve: install ## Run the hub: migrate, then web server, S3 server and worker
+	@exec $(PY) -m imagehub.cli serve --port $(PORT)
+
+worker: install ## Run one more worker
+	@exec $(PY) -m imagehub.cli worker
+
+test: $(VENV)/.test $(VENV)/.assets ## Run all tests
+	@exec $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+
+check: $(VENV)/.test ## Lint and type-check
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+bench: $(VENV)/.bench $(VENV)/.assets ## Run the benchmarks and print their tables
+	@exec $(PY) -m benchmarks $(ARGS)
+
+screenshots: $(VENV)/.test $(VENV)/.assets ## Make the README's screenshots from the demo
+	@exec $(PY) -m tests.make_screenshots
+
+clean: ## Remove what was built (not the data in instance/)
+	@rm -rf $(VENV) build dist *.egg-info node_modules imagehub/static/vendor
