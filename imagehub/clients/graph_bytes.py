@@ -27,7 +27,7 @@ from imagehub.clients.graph_http import (
     make_error,
     make_unreachable_error,
 )
-from imagehub.clients.http import NoAuth, get_origin, make_backoff, make_session
+from imagehub.clients.http import NoAuth, get_origin, make_session
 from imagehub.clients.quick_xor import QuickXorHash
 from imagehub.errors import PictureTooLargeError, ServiceBusyError, ServiceRefusedError
 
@@ -168,7 +168,7 @@ class ByteReader:
                     ) from None
             finally:
                 response.close()
-            time.sleep(make_backoff(cuts, 0.1, cap_seconds=5.0))
+            time.sleep(min(5.0, self._caller.make_delay(cuts - 1)))
             etag = source.etag
             response = self.open_source(source, received, operation)
             if response.status_code == 416:

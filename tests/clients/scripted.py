@@ -33,14 +33,13 @@ class ScriptedServer:
     """Answers by path, query left out: a list is used up one by one, its last entry stays."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, list[Answer] | Callable[[Asked], Answer]] = {}
+        self.answers: dict[str, list[Answer | Callable[[Asked], Answer]]] = {}
         self.asked: list[Asked] = []
         self.url = ""
         self._lock = threading.Lock()
 
     def say(self, path: str, *answers: Answer | Callable[[Asked], Answer]) -> None:
-        first = answers[0]
-        self.answers[path] = first if callable(first) else [a for a in answers]  # type: ignore[misc]
+        self.answers[path] = list(answers)
 
     def list_asked(self, path: str) -> list[Asked]:
         return [asked for asked in self.asked if asked.path.partition("?")[0] == path]
@@ -48,12 +47,11 @@ class ScriptedServer:
     def answer(self, asked: Asked) -> Answer:
         with self._lock:
             self.asked.append(asked)
-            found = self.answers.get(asked.path.partition("?")[0])
-            if isinstance(found, list):
-                return found.pop(0) if len(found) > 1 else found[0]
-        if found is None:
-            return Answer(404, {"error": {"code": "itemNotFound", "message": "?"}})
-        return found(asked)
+            left = self.answers.get(asked.path.partition("?")[0])
+            if left is None:
+                return Answer(404, {"error": {"code": "itemNotFound", "message": "?"}})
+            found = left.pop(0) if len(left) > 1 else left[0]
+        return found(asked) if callable(found) else found
 
 
 @contextmanager

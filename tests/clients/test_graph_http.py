@@ -191,7 +191,9 @@ def test_a_refused_token_is_renewed_once(server: ScriptedServer) -> None:
 
     def answer(asked: Asked) -> Answer:
         good = asked.headers["authorization"] == "Bearer new"
-        return Answer(200, {}) if good else Answer(401, make_graph_error("InvalidAuthenticationToken"))
+        return (
+            Answer(200, {}) if good else Answer(401, make_graph_error("InvalidAuthenticationToken"))
+        )
 
     server.say("/v1.0/x", answer)
     make_caller(server, get_token=get_token).get_json("/x", "look")
