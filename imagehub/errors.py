@@ -5,6 +5,7 @@
     ImageHubError
     ├── InvalidInputError          what was sent cannot be used; ``fields`` says which and why
     ├── NotAllowedError            signed in, but not permitted
+    ├── TooManyTriesError          wait for ``retry_after_seconds``, whoever you are
     ├── NotFoundError              not there, or not to be seen by this person
     ├── ConflictError              the thing changed, or the name is taken
     ├── PictureError               this file will never become a picture here
@@ -41,6 +42,17 @@ class InvalidInputError(ImageHubError):
 
 class NotAllowedError(ImageHubError):
     """The person is known but may not do this."""
+
+
+class TooManyTriesError(ImageHubError):
+    """Too many failed tries; nothing was checked.
+
+    :param retry_after_seconds: whole seconds until the next try is looked at.
+    """
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("There were too many failed tries. Please wait a little and try again.")
+        self.retry_after_seconds = retry_after_seconds
 
 
 class NotFoundError(ImageHubError):

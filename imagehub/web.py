@@ -1,8 +1,11 @@
 """What every response shares: who may see it, headers, CORS, CSRF, errors, a request id."""
 
+import gzip
+import hashlib
 import logging
 import secrets
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,14 +19,17 @@ from flask import (
     redirect,
     render_template,
     request,
+    session,
     url_for,
 )
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter, Map
 
 from imagehub.config import DEFAULT_GRAPH_URL, Settings
 from imagehub.database import db
@@ -37,7 +43,9 @@ from imagehub.errors import (
     PictureError,
     ServiceBusyError,
     ServiceRefusedError,
+    TooManyTriesError,
 )
+from imagehub.logs import init_logs
 from imagehub.wiring import get_settings
 
 log = logging.getLogger("imagehub.web")
@@ -50,6 +58,7 @@ PUBLIC_ENDPOINTS = frozenset(
     {
         "static",
         "auth.sign_in",
+        "auth.try_sign_in",
         "auth.api_sign_in",
         "gallery.api_page",
         "gallery.api_total_page",
@@ -68,6 +77,7 @@ PUBLIC_ENDPOINTS = frozenset(
 STATUS_OF_ERROR: tuple[tuple[type[ImageHubError], int], ...] = (
     (InvalidInputError, 422),
     (NotAllowedError, 403),
+    (TooManyTriesError, 429),
     (NotFoundError, 404),
     (ConflictError, 409),
     (PictureError, 422),
@@ -75,6 +85,29 @@ STATUS_OF_ERROR: tuple[tuple[type[ImageHubError], int], ...] = (
     (ServiceBusyError, 503),
     (ServiceRefusedError, 502),
 )
+
+# Smaller answers grow by the headers that compression needs.
+SMALLEST_TO_COMPRESS_BYTES = 500
+COMPRESSIBLE = frozenset(
+    {
+        "application/json",
+        "application/manifest+json",
+        "application/xml",
+        "image/svg+xml",
+        "text/css",
+        "text/html",
+        "text/javascript",
+        "text/plain",
+    }
+)
+
+
+class BiggestIntConverter(IntegerConverter):
+    """A whole number in a path, up to what an id column holds; anything above is nothing."""
+
+    def __init__(self, url_map: Map) -> None:
+        super().__init__(url_map, max=(1 << 63) - 1)
+
 
 csrf = CSRFProtect()
 login_manager = LoginManager()
@@ -94,6 +127,8 @@ def make_flask_config(settings: Settings) -> dict[str, Any]:
         "REMEMBER_COOKIE_SAMESITE": "Lax",
         "REMEMBER_COOKIE_DURATION": timedelta(days=30),
         "PERMANENT_SESSION_LIFETIME": timedelta(days=30),
+        # Asked for in _check_csrf, which knows the calls that bring a bearer token instead.
+        "WTF_CSRF_CHECK_DEFAULT": False,
         "WTF_CSRF_TIME_LIMIT": None,
         "WTF_CSRF_SSL_STRICT": is_https,
         "MAX_CONTENT_LENGTH": 4 * 1024 * 1024,
@@ -102,22 +137,26 @@ def make_flask_config(settings: Settings) -> dict[str, Any]:
 
 
 def init_app(app: Flask) -> None:
+    init_logs()
     settings = get_settings(app)
     if settings.proxy_count:
         n = settings.proxy_count
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n
         )
+    app.url_map.converters["biggest"] = BiggestIntConverter
     app.json.sort_keys = False  # type: ignore[attr-defined]
     csrf.init_app(app)
     login_manager.init_app(app)
     app.before_request(_begin_request)
     app.before_request(_check_access)
+    app.before_request(_check_csrf)
     app.after_request(_finish_response)
     app.register_error_handler(ImageHubError, _answer_own_error)
     app.register_error_handler(CSRFError, _answer_csrf_error)
     app.register_error_handler(HTTPException, _answer_http_error)
-    app.register_error_handler(OperationalError, _answer_database_error)
+    for kind in (OperationalError, InterfaceError, PoolTimeoutError):
+        app.register_error_handler(kind, _answer_database_error)
     app.register_error_handler(Exception, _answer_unexpected_error)
     app.add_url_rule("/health", endpoint="web.show_health", view_func=show_health)
     app.context_processor(lambda: {"settings": get_settings(), "csp_nonce": get_nonce})
@@ -131,11 +170,24 @@ def show_health() -> ResponseReturnValue:
 # --- Access ---------------------------------------------------------------------------------------
 
 
+def find_view() -> Any:
+    """The view of this address, also where it does not take this method; None where there is none.
+
+    Its attributes say what it is: ``is_api``, ``checks_token``.
+    """
+    endpoint = request.endpoint
+    refused = request.routing_exception
+    if endpoint is None and isinstance(refused, MethodNotAllowed) and refused.valid_methods:
+        adapter = current_app.create_url_adapter(request)
+        if adapter is not None:
+            endpoint = adapter.match(method=next(iter(refused.valid_methods)))[0]
+    return current_app.view_functions.get(endpoint or "")
+
+
 def is_api_call() -> bool:
-    """Whether this request speaks JSON: an endpoint of the single-page app, or it asks for JSON."""
-    view = current_app.view_functions.get(request.endpoint or "")
-    if view is not None:
-        return bool(getattr(view, "is_api", False))
+    """Whether this request speaks JSON: a call of the single-page app, or it asks for JSON."""
+    if getattr(find_view(), "is_api", False):
+        return True
     best = request.accept_mimetypes.best_match(["text/html", "application/json"])
     return best == "application/json" and "text/html" not in request.headers.get("Accept", "")
 
@@ -166,7 +218,24 @@ def _check_access() -> ResponseReturnValue | None:
     raise NotAllowedError("Please sign in first.")
 
 
+def _check_csrf() -> None:
+    """Forms and scripts of our own pages send a token; calls with a bearer token need none.
+
+    A cookie never authorises those calls, so that no foreign page can forge them.
+    """
+    if request.endpoint is not None and not getattr(find_view(), "is_api", False):
+        csrf.protect()
+
+
 # --- Headers --------------------------------------------------------------------------------------
+
+
+def make_absolute(path: str) -> str:
+    """A path of this hub as an absolute address, the way visitors type it."""
+    public_url = get_settings().public_url
+    if public_url:  # It holds a proxy's prefix, if there is one.
+        return public_url + path.removeprefix(request.script_root)
+    return request.host_url.rstrip("/") + path
 
 
 def get_origin(url: str) -> str:
@@ -216,20 +285,37 @@ def _finish_response(response: Response) -> Response:
         headers.setdefault("X-Frame-Options", "DENY")
     if settings.public_url.startswith("https://"):
         headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-    view = current_app.view_functions.get(request.endpoint or "")
+    view = find_view()
     if getattr(view, "checks_token", False):
         headers["Cache-Control"] = "no-store"
-    elif current_user and current_user.is_authenticated and response.mimetype == "text/html":
+    elif response.mimetype == "text/html" and _is_signed_in():
         headers["Cache-Control"] = "private, no-store"
-    _add_cors(response, settings)
+    elif getattr(view, "is_api", False):
+        _add_etag(response)
+    if getattr(view, "is_api", False):
+        _add_cors(response, settings, view)
+    _compress(response, view)
     return response
 
 
-def _add_cors(response: Response, settings: Settings) -> None:
-    """Cross-origin answers for the single-page app's endpoints: exact origins, or ``*``."""
+def _is_signed_in() -> bool:
+    """Whether the session names somebody. Asks no database: it may be what has just failed."""
+    return "_user_id" in session
+
+
+def _add_etag(response: Response) -> None:
+    """Public JSON is kept by browsers but asked about each time: changes show at once."""
+    is_read = request.method in ("GET", "HEAD") and response.status_code == 200
+    if is_read and "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "no-cache"
+        response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32], weak=True)
+        response.make_conditional(request)
+
+
+def _add_cors(response: Response, settings: Settings, view: Any) -> None:
+    """Cross-origin answers for the single-page app's calls: exact origins, or ``*``."""
     origin = request.headers.get("Origin", "")
-    view = current_app.view_functions.get(request.endpoint or "")
-    if not settings.cors_origins or not getattr(view, "is_api", False):
+    if not settings.cors_origins:
         return
     if "*" in settings.cors_origins:
         response.headers["Access-Control-Allow-Origin"] = "*"
@@ -243,6 +329,49 @@ def _add_cors(response: Response, settings: Settings) -> None:
         response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
         response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
         response.headers["Access-Control-Max-Age"] = "600"
+
+
+def _compress(response: Response, view: Any) -> None:
+    """gzip for answers that hold no secret: public JSON, static files, pages for strangers.
+
+    An answer with a secret in it stays as it is: its compressed size would tell somebody who can
+    put text into the request which guesses of the secret were right (BREACH). A page with a form
+    holds its CSRF token, an answer to a signed-in admin whatever the admin may see.
+    """
+    if (
+        response.mimetype not in COMPRESSIBLE
+        or response.status_code != 200
+        or "Content-Encoding" in response.headers
+    ):
+        return
+    if request.endpoint == "static":
+        response.direct_passthrough = False
+    elif getattr(view, "is_api", False):
+        if response.cache_control.no_store:
+            return
+    elif "csrf_token" in g or _is_signed_in():
+        return
+    if response.is_streamed and request.endpoint != "static":
+        return
+    response.vary.add("Accept-Encoding")
+    if request.method == "HEAD" or not request.accept_encodings["gzip"]:
+        return
+    data = response.get_data()
+    if len(data) < SMALLEST_TO_COMPRESS_BYTES:
+        return
+    # A file is packed once as small as can be; an answer made for this request quickly.
+    packed = _pack_file(data) if request.endpoint == "static" else gzip.compress(data, 5, mtime=0)
+    response.set_data(packed)
+    response.headers["Content-Encoding"] = "gzip"
+    response.headers.pop("Accept-Ranges", None)
+    tag, _ = response.get_etag()
+    if tag is not None:  # The bytes differ from the plain ones; what they say does not.
+        response.set_etag(tag, weak=True)
+
+
+@lru_cache(maxsize=64)
+def _pack_file(data: bytes) -> bytes:
+    return gzip.compress(data, 9, mtime=0)
 
 
 # --- Errors ---------------------------------------------------------------------------------------
@@ -270,7 +399,7 @@ def _answer_own_error(error: ImageHubError) -> ResponseReturnValue:
     status = next((code for kind, code in STATUS_OF_ERROR if isinstance(error, kind)), 500)
     headers = {}
     detail = None
-    if isinstance(error, ServiceBusyError):
+    if isinstance(error, ServiceBusyError | TooManyTriesError):
         headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
     if isinstance(error, InvalidInputError) and error.fields:
         detail = [
@@ -299,10 +428,9 @@ def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
     return make_error_answer(error.code, message, headers=headers)
 
 
-def _answer_database_error(error: OperationalError) -> ResponseReturnValue:
-    log.error(
-        "[%s] the database did not answer: %s", g.get("request_id"), type(error.orig).__name__
-    )
+def _answer_database_error(error: Exception) -> ResponseReturnValue:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    log.error("[%s] the database did not answer: %s", g.get("request_id"), cause)
     if is_api_call():
         response = jsonify({"detail": "The database cannot be reached just now."})
     else:

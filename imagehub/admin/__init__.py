@@ -6,4 +6,6 @@ blueprint = Blueprint("admin", __name__)
 
 
 def init_app(app: Flask) -> None:
+    from imagehub.admin import api, callback  # noqa: F401 - they add their views to the blueprint
+
     app.register_blueprint(blueprint)

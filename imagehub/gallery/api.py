@@ -1,0 +1,238 @@
+"""The public calls of the single-page app. They show what the gallery's pages show."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+from typing_extensions import TypedDict
+
+from imagehub.database import db
+from imagehub.domain import gallery
+from imagehub.errors import NotFoundError
+from imagehub.gallery import blueprint
+from imagehub.gallery.media import make_full_image_url
+from imagehub.models import Image, Rendition
+from imagehub.openapi import Api, Number
+from imagehub.wiring import get_clients, get_settings
+
+api = Api(blueprint, "Gallery")
+
+
+# --- Parameters and answers -----------------------------------------------------------------------
+
+
+class PageQuery(BaseModel):
+    page: Number
+
+
+class GroupQuery(BaseModel):
+    group: Number
+
+
+class ImageQuery(BaseModel):
+    group: Number
+    image_id: Number
+
+
+class DownloadQuery(BaseModel):
+    group_id: Number
+    image_id: Number
+
+
+class PageRow(TypedDict):
+    """A group's cover; ``image`` is a presigned URL, ``width`` and ``height`` its pixels."""
+
+    group: int
+    image_name: str
+    image: str
+    width: int
+    height: int
+    alt: str
+
+
+class PageAnswer(TypedDict):
+    code: Literal[1]
+    data: list[PageRow]
+    hint: Literal["got_images"]
+
+
+class BadPageAnswer(TypedDict):
+    code: Literal[-1]
+    hint: Literal["positive invalid page.. dont try this again"]
+
+
+class EmptyPageAnswer(TypedDict):
+    code: Literal[0]
+    hint: Literal["database_empty"]
+
+
+class TotalPageAnswer(TypedDict):
+    totalPage: int
+
+
+class GroupRow(TypedDict):
+    group: int
+    imageID: int
+    imageName: str
+    image: str
+    width: int
+    height: int
+    alt: str
+
+
+class GroupAnswer(TypedDict):
+    status: Literal[1]
+    data: list[GroupRow]
+
+
+class NoGroupAnswer(TypedDict):
+    status: Literal[0]
+    data: Literal["invalid group.. dont try this again"]
+
+
+class FoundImage(TypedDict):
+    imageName: str
+    image: str
+    width: int
+    height: int
+    alt: str
+
+
+class ImageAnswer(TypedDict):
+    code: Literal[1]
+    data: FoundImage
+    hint: Literal["image_found"]
+
+
+class FullImage(TypedDict):
+    image_name: str
+    image: str
+    width: int
+    height: int
+    alt: str
+
+
+class DownloadAnswer(TypedDict):
+    code: Literal[1]
+    image: FullImage
+    hint: Literal["image_found"]
+
+
+class NoImageAnswer(TypedDict):
+    code: Literal[0]
+    hint: Literal["image_not_found"]
+
+
+# --- Calls ----------------------------------------------------------------------------------------
+
+
+@api.call(
+    "GET /image/page",
+    takes=PageQuery,
+    answer=PageAnswer | BadPageAnswer | EmptyPageAnswer,
+    access="public",
+)
+def api_page(fields: PageQuery) -> PageAnswer | BadPageAnswer | EmptyPageAnswer:
+    """List one page of the gallery: twelve groups, each with its cover.
+
+    Pages are counted from 1. Renditions are of 480 pixels.
+    """
+    if fields.page < 1:
+        return {"code": -1, "hint": "positive invalid page.. dont try this again"}
+    page = gallery.get_page(db.session(), fields.page)
+    if not page.tiles:
+        return {"code": 0, "hint": "database_empty"}
+    rows: list[PageRow] = []
+    for tile in page.tiles:
+        rendition, url = _link(tile.cover, gallery.LOW_RESOLUTION_PX)
+        rows.append(
+            {
+                "group": tile.group.id,
+                "image_name": tile.cover.name,
+                "image": url,
+                "width": rendition.width_px,
+                "height": rendition.height_px,
+                "alt": tile.cover.alt,
+            }
+        )
+    return {"code": 1, "data": rows, "hint": "got_images"}
+
+
+@api.call("GET /image/total-page", answer=TotalPageAnswer, access="public")
+def api_total_page() -> TotalPageAnswer:
+    """Count the pages of the gallery."""
+    return {"totalPage": gallery.count_pages(db.session())}
+
+
+@api.call("GET /image/group", takes=GroupQuery, answer=GroupAnswer | NoGroupAnswer, access="public")
+def api_group(fields: GroupQuery) -> GroupAnswer | NoGroupAnswer:
+    """List a group's images in their order, with renditions of 480 pixels."""
+    try:
+        group = gallery.get_shown_group(db.session(), fields.group)
+        images = gallery.list_images(db.session(), group.id)
+        rows: list[GroupRow] = []
+        for image in images:
+            rendition, url = _link(image, gallery.LOW_RESOLUTION_PX)
+            rows.append(
+                {
+                    "group": group.id,
+                    "imageID": image.number,
+                    "imageName": image.name,
+                    "image": url,
+                    "width": rendition.width_px,
+                    "height": rendition.height_px,
+                    "alt": image.alt,
+                }
+            )
+    except NotFoundError:
+        rows = []
+    if not rows:
+        return {"status": 0, "data": "invalid group.. dont try this again"}
+    return {"status": 1, "data": rows}
+
+
+@api.call("GET /image/", takes=ImageQuery, answer=ImageAnswer | NoImageAnswer, access="public")
+def api_image(fields: ImageQuery) -> ImageAnswer | NoImageAnswer:
+    """Find one image; its rendition is of 1920 pixels."""
+    try:
+        _, image = gallery.get_shown_image(db.session(), fields.group, fields.image_id)
+        rendition, url = _link(image, gallery.HIGH_RESOLUTION_PX)
+    except NotFoundError:
+        return {"code": 0, "hint": "image_not_found"}
+    found: FoundImage = {
+        "imageName": image.name,
+        "image": url,
+        "width": rendition.width_px,
+        "height": rendition.height_px,
+        "alt": image.alt,
+    }
+    return {"code": 1, "data": found, "hint": "image_found"}
+
+
+@api.call(
+    "GET /image/download",
+    takes=DownloadQuery,
+    answer=DownloadAnswer | NoImageAnswer,
+    access="public",
+)
+def api_download(fields: DownloadQuery) -> DownloadAnswer | NoImageAnswer:
+    """Find the address of a full image, which redirects to OneDrive when it is opened."""
+    try:
+        _, image = gallery.get_shown_image(db.session(), fields.group_id, fields.image_id)
+    except NotFoundError:
+        return {"code": 0, "hint": "image_not_found"}
+    if not get_settings().downloads:
+        return {"code": 0, "hint": "image_not_found"}
+    full: FullImage = {
+        "image_name": image.name,
+        "image": make_full_image_url(image),
+        "width": image.width_px,
+        "height": image.height_px,
+        "alt": image.alt,
+    }
+    return {"code": 1, "image": full, "hint": "image_found"}
+
+
+def _link(image: Image, size_px: int) -> tuple[Rendition, str]:
+    """The rendition of that size and a URL for a browser."""
+    rendition = gallery.pick_rendition(image, size_px)
+    return rendition, get_clients().store.make_presigned_url(rendition.object_key)
