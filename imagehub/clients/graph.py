@@ -131,7 +131,7 @@ class GraphDrive:
 
     :param get_token: an access token; called with True when the last one was refused.
     :param base_url: Graph with its version; another server for tests and the demo.
-    :param root_folder: ``root``, an item id, or a path that begins with a slash.
+    :param root_folder: ``root``, an item id, or a path: what holds a slash is a path.
     :param drive_id: empty for the account's own drive.
     :param memory: shared between the objects of one account, see :class:`DriveMemory`.
     :param get_pause: see :class:`~imagehub.clients.graph_http.GraphCaller`, as for the others.
@@ -507,7 +507,7 @@ class GraphDrive:
         operation = "open the root folder"
         if self._root_folder in ("root", "/"):
             address = f"{self._drive_path}/root"
-        elif self._root_folder.startswith("/"):
+        elif "/" in self._root_folder:
             parts = [quote(part, safe="") for part in self._root_folder.split("/") if part]
             address = f"{self._drive_path}/root:/{'/'.join(parts)}:"
         else:

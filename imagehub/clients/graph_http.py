@@ -194,7 +194,7 @@ class GraphCaller:
         on_new_connection: bool,
     ) -> requests.Response:
         request_id = str(uuid.uuid4())
-        session = make_session() if on_new_connection else self._session
+        session = self._make_new_session() if on_new_connection else self._session
         started = time.monotonic()
         try:
             response = session.request(
@@ -235,6 +235,13 @@ class GraphCaller:
             "/".join(read_error_codes(response)) if response.status_code >= 400 else "-",
         )
         return response
+
+    def _make_new_session(self) -> requests.Session:
+        """A session like ours that has no open connections."""
+        session = make_session()
+        session.hooks, session.verify = self._session.hooks, self._session.verify
+        session.proxies, session.cert = self._session.proxies, self._session.cert
+        return session
 
     def _make_url(self, path: str, operation: str) -> str:
         if not path.lower().startswith(("https://", "http://")):

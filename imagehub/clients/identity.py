@@ -11,6 +11,7 @@ import logging
 import re
 import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,6 +33,10 @@ from imagehub.errors import (
 )
 
 logger = logging.getLogger("imagehub.identity")
+
+# MSAL would like the answer as a form posted from Microsoft's site; browsers send no SameSite cookie
+# with such a post, and the hub would not know whose sign-in it is.
+warnings.filterwarnings("ignore", message="response_mode='form_post'", module=r"msal\.")
 
 SERVICE = "Microsoft sign-in"
 MICROSOFT_LOGIN = "https://login.microsoftonline.com"
