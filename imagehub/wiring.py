@@ -20,6 +20,7 @@ from imagehub.clients import AccessToken, Clients, Drive
 from imagehub.clients.graph import GraphDrive
 from imagehub.clients.http import make_session
 from imagehub.clients.identity import MicrosoftIdentity
+from imagehub.clients.s3 import S3Store
 from imagehub.config import Settings
 from imagehub.database import db, now_utc
 from imagehub.domain import connection
@@ -65,10 +66,12 @@ def get_clients(app: Flask | None = None) -> Clients:
 
 def make_clients(app: Flask, settings: Settings) -> Clients:
     """The real ones: S3, Microsoft's sign-in, Graph. Nothing is called yet."""
-    from imagehub.clients.s3 import S3Store
-
     with app.app_context():
-        engine = db.engine
+        return build_clients(db.engine, settings)
+
+
+def build_clients(engine: Engine, settings: Settings) -> Clients:
+    """As :func:`make_clients`, for a program without an application around it."""
     drives = _Drives(engine, settings)
     drives.clients = Clients(
         store=S3Store(
