@@ -21,7 +21,7 @@ from imagehub.clients.graph import GraphDrive
 from imagehub.clients.http import make_session
 from imagehub.clients.identity import MicrosoftIdentity
 from imagehub.clients.s3 import S3Store
-from imagehub.config import Settings
+from imagehub.config import Settings, SettingsError
 from imagehub.database import db, now_utc
 from imagehub.domain import connection
 from imagehub.domain.vault import Vault
@@ -71,10 +71,12 @@ def make_clients(app: Flask, settings: Settings) -> Clients:
 
 
 def build_clients(engine: Engine, settings: Settings) -> Clients:
-    """As :func:`make_clients`, for a program without an application around it."""
-    drives = _Drives(engine, settings)
-    drives.clients = Clients(
-        store=S3Store(
+    """As :func:`make_clients`, for a program without an application around it.
+
+    :raise SettingsError: the object storage cannot be used as it is set.
+    """
+    try:
+        store = S3Store(
             endpoint_url=settings.s3_url,
             public_endpoint_url=settings.s3_public_url,
             bucket=settings.s3_bucket,
@@ -82,7 +84,12 @@ def build_clients(engine: Engine, settings: Settings) -> Clients:
             access_key_id=settings.s3_access_key_id,
             secret_access_key=settings.s3_secret_access_key,
             presign_window_seconds=settings.presign_window_seconds,
-        ),
+        )
+    except ValueError as error:
+        raise SettingsError(f"These settings cannot be used:\n  {error}") from error
+    drives = _Drives(engine, settings)
+    drives.clients = Clients(
+        store=store,
         identity=MicrosoftIdentity(
             client_id=settings.ms_client_id,
             client_secret=settings.ms_client_secret,
