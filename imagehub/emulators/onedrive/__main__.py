@@ -1,0 +1,7 @@
+"""``python -m imagehub.emulators.onedrive``."""
+
+import sys
+
+from .program import main
+
+sys.exit(main())

@@ -1,0 +1,77 @@
+"""The two content hashes that the drive tells of every file."""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+
+_COLUMN_BYTES = 160  # byte i lands on bit 11·i mod 160, so the pattern repeats every 160 bytes
+_SHIFT_BITS = 11
+_WIDTH_BITS = 160
+_STRIDE_BYTES = _COLUMN_BYTES * 64
+_CHUNK_BYTES = _STRIDE_BYTES * 100
+
+
+class QuickXor:
+    """quickXorHash, fed in pieces of any size.
+
+    Bytes that are 160 apart meet on the same bit. So whole strides of the stream are XORed as big
+    integers first, and only the 160 columns that remain are put in their places.
+
+    Source: OneDrive documentation, "QuickXorHash algorithm".
+    """
+
+    def __init__(self) -> None:
+        self._strides = 0
+        self._pending = b""
+        self._length_bytes = 0
+
+    def update(self, data: bytes) -> None:
+        self._length_bytes += len(data)
+        if self._pending:
+            data = self._pending + data
+        view = memoryview(data)
+        whole = len(data) - len(data) % _STRIDE_BYTES
+        strides = self._strides
+        for start in range(0, whole, _STRIDE_BYTES):
+            strides ^= int.from_bytes(view[start : start + _STRIDE_BYTES], "little")
+        self._strides = strides
+        self._pending = bytes(view[whole:])
+
+    def digest(self) -> bytes:
+        """20 bytes; more may be fed afterwards."""
+        strides = self._strides ^ int.from_bytes(self._pending, "little")
+        columns = 0
+        for row in range(_STRIDE_BYTES // _COLUMN_BYTES):
+            columns ^= strides >> (row * _COLUMN_BYTES * 8)
+        total = 0
+        for index, value in enumerate(
+            (columns & ((1 << (_COLUMN_BYTES * 8)) - 1)).to_bytes(_COLUMN_BYTES, "little")
+        ):
+            placed = value << (index * _SHIFT_BITS % _WIDTH_BITS)
+            total ^= placed ^ (placed >> _WIDTH_BITS)
+        total &= (1 << _WIDTH_BITS) - 1
+        return (total ^ (self._length_bytes << 96)).to_bytes(20, "little")
+
+    def base64(self) -> str:
+        return b64encode(self.digest()).decode("ascii")
+
+
+def hash_file(path: Path) -> tuple[str, str]:
+    """The hashes of a file's bytes.
+
+    :return: quickXorHash in base64, SHA-1 in upper-case hexadecimal, as the service writes them.
+    :raise OSError: the file cannot be read.
+    """
+    quick_xor = QuickXor()
+    sha1 = hashlib.sha1(usedforsecurity=False)
+    for chunk in _iter_chunks(path):
+        quick_xor.update(chunk)
+        sha1.update(chunk)
+    return quick_xor.base64(), sha1.hexdigest().upper()
+
+
+def _iter_chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb", buffering=0) as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            yield chunk

@@ -1,0 +1,725 @@
+"""The identity platform: sign-in page, codes, tokens, discovery documents.
+
+The documents name ``https://login.microsoftonline.com`` as the real ones do, because MSAL takes no
+``http`` address; a client that sends its requests here rewrites that host.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from base64 import b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from html import escape
+from time import gmtime, strftime, time
+from typing import Any
+from urllib.parse import unquote, urlencode, urlsplit
+
+from .faults import Faults
+from .items import Account, make_trace_id
+from .server import Request, Response, answer_html, answer_json, answer_redirect
+from .state import State
+
+PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
+_HOST = "https://login.microsoftonline.com"
+_GRAPH = "https://graph.microsoft.com"
+_CODE_SECONDS = 600
+_TOKEN_SECONDS = 3599
+_REFRESH_TOKEN_SECONDS = 90 * 86_400
+_SIGN_IN_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
+_RESOURCE_SCOPES = frozenset(
+    name.lower()
+    for name in (
+        "Files.Read",
+        "Files.Read.All",
+        "Files.ReadWrite",
+        "Files.ReadWrite.All",
+        "Files.ReadWrite.AppFolder",
+        "Files.Read.Selected",
+        "Files.ReadWrite.Selected",
+        "User.Read",
+        "User.ReadBasic.All",
+        "Sites.Read.All",
+        "Sites.ReadWrite.All",
+        ".default",
+    )
+)
+
+# number → (error, HTTP status, sentence)
+_AADSTS: dict[int, tuple[str, int, str]] = {
+    50011: ("invalid_grant", 400, "The redirect URI does not match the one of the request."),
+    50020: ("invalid_grant", 400, "The account does not exist in this tenant."),
+    50076: ("invalid_grant", 400, "Multi-factor authentication is required."),
+    50078: ("invalid_grant", 400, "The multi-factor authentication has expired."),
+    50079: ("invalid_grant", 400, "Enrolment in multi-factor authentication is required."),
+    50173: ("invalid_grant", 400, "The grant was revoked; a fresh sign-in is needed."),
+    50196: ("invalid_grant", 400, "The client sends too many identical requests."),
+    53003: ("invalid_grant", 400, "Access has been blocked by Conditional Access policies."),
+    54005: ("invalid_grant", 400, "The authorization code was already redeemed."),
+    65001: ("invalid_grant", 400, "The user has not consented to the application."),
+    65004: ("access_denied", 400, "User declined to consent to access the app."),
+    70000: ("invalid_grant", 400, "The provided grant is invalid or malformed."),
+    70002: ("invalid_client", 401, "The client secret is wrong."),
+    70003: ("unsupported_grant_type", 400, "The grant type is not supported."),
+    70008: ("invalid_grant", 400, "The code or refresh token has expired due to inactivity."),
+    70011: ("invalid_scope", 400, "A requested scope is not valid."),
+    70043: ("invalid_grant", 400, "The sign-in frequency of Conditional Access has passed."),
+    90002: ("invalid_request", 400, "The tenant was not found."),
+    90033: ("temporarily_unavailable", 503, "A transient error has occurred. Please try again."),
+    500112: ("invalid_client", 401, "The reply address does not match."),
+    501481: ("invalid_grant", 400, "The code verifier does not match the code challenge."),
+    700016: ("unauthorized_client", 400, "The application was not found in the directory."),
+    700082: ("invalid_grant", 400, "The refresh token has expired due to inactivity."),
+    700084: ("invalid_grant", 400, "The refresh token was issued to a single page app, 24 h ago."),
+    900144: ("invalid_request", 400, "A required parameter is missing."),
+    7000215: ("invalid_client", 401, "The client secret is wrong."),
+    7000218: ("invalid_client", 401, "The request must contain client_secret."),
+    7000222: ("invalid_client", 401, "The provided client secret keys are expired."),
+}
+_SUBERRORS = {
+    50076: "basic_action",
+    50078: "basic_action",
+    50079: "basic_action",
+    53003: "message_only",
+    65001: "consent_required",
+    50173: "bad_token",
+    70008: "bad_token",
+    70043: "bad_token",
+    700082: "bad_token",
+}
+
+
+class _SignInError(Exception):
+    """A refusal of the token endpoint, by number."""
+
+    def __init__(self, number: int, detail: str = "", suberror: str = "") -> None:
+        super().__init__(number)
+        self.number = number
+        self.detail = detail
+        self.suberror = suberror
+
+
+@dataclass(frozen=True)
+class Session:
+    """Whom an access token stands for, and what it may."""
+
+    client_id: str
+    scopes: frozenset[str]  # lower case, without the resource's address
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _encode(data: bytes) -> str:
+    return urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _simplify_scopes(scopes: str) -> frozenset[str]:
+    """Scopes in lower case and without the resource's address, to compare them."""
+    return frozenset(
+        scope.lower().removeprefix(f"{_GRAPH}/".lower()).removeprefix("/")
+        for scope in scopes.split()
+    )
+
+
+class IdentityPlatform:
+    """:param client_secret: what a confidential client must send; "" takes any secret, or none.
+
+    :param client_id: the one registered application; "" knows every id.
+    :param redirect_uris: the registered ones; empty takes every address.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        account: Account,
+        faults: Faults,
+        *,
+        client_secret: str = "",
+        client_id: str = "",
+        redirect_uris: tuple[str, ...] = (),
+        auto_consent: bool = False,
+    ) -> None:
+        self.state = state
+        self.account = account
+        self.faults = faults
+        self.client_secret = client_secret
+        self.client_id = client_id
+        self.redirect_uris = redirect_uris
+        self.auto_consent = auto_consent
+        self._signer: Any = None
+        self._sessions: dict[str, tuple[Session, float]] = {}
+
+    # --- Discovery ---------------------------------------------------------------------------
+
+    def answer_configuration(self, request: Request, tenant: str) -> Response:
+        if not self._is_tenant(tenant):
+            return self._refuse(_SignInError(90002), request)
+        issuer = {"common": "{tenantid}", "organizations": "{tenantid}"}.get(tenant)
+        if issuer is None:
+            issuer = PERSONAL_TENANT if tenant == "consumers" else tenant
+        start = f"{_HOST}/{tenant}"
+        return answer_json(
+            {
+                "token_endpoint": f"{start}/oauth2/v2.0/token",
+                "token_endpoint_auth_methods_supported": [
+                    "client_secret_post",
+                    "client_secret_basic",
+                ],
+                "jwks_uri": f"{start}/discovery/v2.0/keys",
+                "response_modes_supported": ["query", "fragment", "form_post"],
+                "subject_types_supported": ["pairwise"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "response_types_supported": ["code"],
+                "scopes_supported": ["openid", "profile", "email", "offline_access"],
+                "issuer": f"{_HOST}/{issuer}/v2.0",
+                "authorization_endpoint": f"{start}/oauth2/v2.0/authorize",
+                "end_session_endpoint": f"{start}/oauth2/v2.0/logout",
+                "tenant_region_scope": None,
+                "cloud_instance_name": "microsoftonline.com",
+                "msgraph_host": "graph.microsoft.com",
+            }
+        )
+
+    def answer_instance(self, request: Request) -> Response:
+        """Instance discovery: version 1.0 leads to the tenant's document, 1.1 lists the hosts."""
+        version = request.query.get("api-version", "1.0")
+        endpoint = request.query.get("authorization_endpoint", f"{_HOST}/common/oauth2/v2.0/x")
+        tenant = urlsplit(endpoint).path.strip("/").split("/")[0] or "common"
+        document: dict[str, Any] = {
+            "tenant_discovery_endpoint": f"{_HOST}/{tenant}/v2.0/.well-known/openid-configuration",
+            "api-version": version,
+        }
+        if version == "1.1":
+            document["metadata"] = [
+                {
+                    "preferred_network": "login.microsoftonline.com",
+                    "preferred_cache": "login.windows.net",
+                    "aliases": [
+                        "login.microsoftonline.com",
+                        "login.windows.net",
+                        "login.microsoft.com",
+                        "sts.windows.net",
+                    ],
+                }
+            ]
+        return answer_json(document)
+
+    def answer_keys(self, request: Request) -> Response:
+        """The public key of the tokens, as a JSON Web Key set."""
+        from jwt.algorithms import RSAAlgorithm
+
+        key = RSAAlgorithm.to_jwk(self._get_signer()[0].public_key(), as_dict=True)
+        return answer_json({"keys": [{**key, "use": "sig", "kid": self._get_signer()[1]}]})
+
+    # --- Sign-in page ------------------------------------------------------------------------
+
+    def answer_authorize(self, request: Request, tenant: str) -> Response:
+        """The page that asks for consent, or the way back where nothing is to be asked."""
+        asked = dict(request.query)
+        form: dict[str, str] = {}
+        if request.method == "POST":
+            form = request.read_form()
+            asked |= {name: value for name, value in form.items() if name != "decision"}
+        redirect_uri = asked.get("redirect_uri", "")
+        problem = self._find_page_problem(tenant, asked)
+        if problem is not None:
+            return self._show_problem(*problem)
+        if fault := self.faults.fire("authorize_error"):
+            return self._send_back(
+                asked,
+                error=str(fault.get("error", "server_error")),
+                error_description=str(fault.get("description", "AADSTS90033: A transient error.")),
+            )
+        if asked.get("response_type") != "code":
+            return self._send_back(
+                asked,
+                error="unsupported_response_type",
+                error_description="AADSTS700054: only response_type 'code' is supported.",
+            )
+        if asked.get("code_challenge_method", "S256") not in ("S256", "plain"):
+            return self._send_back(
+                asked,
+                error="invalid_request",
+                error_description="AADSTS501491: Invalid code_challenge_method.",
+            )
+        unknown = _simplify_scopes(asked["scope"]) - _SIGN_IN_SCOPES - _RESOURCE_SCOPES
+        if unknown:
+            return self._send_back(
+                asked,
+                error="invalid_scope",
+                error_description=f"AADSTS70011: The scope '{sorted(unknown)[0]}' is not valid.",
+            )
+        if asked.get("prompt") == "none":
+            if not self._find_grant(asked["client_id"], asked["scope"]):
+                return self._send_back(
+                    asked,
+                    error="interaction_required",
+                    error_description="AADSTS65001: The user has not consented yet.",
+                )
+            return self._send_back(asked, code=self._make_code(asked))
+        if form.get("decision") == "cancel":
+            return self._send_back(
+                asked,
+                error="access_denied",
+                error_subcode="cancel",
+                error_description="AADSTS65004: User declined to consent to access the app.",
+            )
+        if form.get("decision") == "consent" or self.auto_consent:
+            return self._send_back(asked, code=self._make_code(asked))
+        return self._show_consent(asked, redirect_uri)
+
+    def _find_page_problem(self, tenant: str, asked: dict[str, str]) -> tuple[int, str] | None:
+        """What may not be sent to the redirect address, because that cannot be trusted yet."""
+        if not self._is_tenant(tenant):
+            return 90002, f"Tenant '{tenant}' not found."
+        for name in ("client_id", "scope", "redirect_uri", "response_type"):
+            if not asked.get(name):
+                return 900144, f"The request must contain the parameter '{name}'."
+        if self.client_id and asked["client_id"] != self.client_id:
+            return 700016, f"Application '{asked['client_id']}' was not found."
+        uri = urlsplit(asked["redirect_uri"])
+        if uri.scheme not in ("http", "https") or not uri.netloc or uri.fragment:
+            return 50011, "The redirect URI is not valid."
+        if self.redirect_uris and asked["redirect_uri"] not in self.redirect_uris:
+            return 50011, "The redirect URI is not one of those registered."
+        own = {"personal": "organizations", "business": "consumers"}[self.account.kind]
+        if tenant == own:
+            return 50020, f"The account {self.account.username} cannot sign in at '{tenant}'."
+        return None
+
+    def _is_tenant(self, tenant: str) -> bool:
+        return tenant.lower() in (
+            "common",
+            "organizations",
+            "consumers",
+            PERSONAL_TENANT,
+            self.account.tenant_id,
+        )
+
+    def _show_problem(self, number: int, sentence: str) -> Response:
+        body = f"<h1>Sorry, but we’re having trouble signing you in.</h1><p>AADSTS{number}: "
+        return answer_html(_page("Sign in to your account", body + escape(sentence) + "</p>"), 400)
+
+    def _show_consent(self, asked: dict[str, str], redirect_uri: str) -> Response:
+        fields = "".join(
+            f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
+            for name, value in asked.items()
+        )
+        wishes = "".join(
+            f"<li>{escape(scope)}</li>"
+            for scope in asked["scope"].split()
+            if scope.lower() not in _SIGN_IN_SCOPES
+        )
+        site = urlsplit(redirect_uri)
+        body = (
+            "<h1>Permissions requested</h1>"
+            f"<p><strong>{escape(self.account.name)}</strong><br>"
+            f"{escape(self.account.username)}</p>"
+            f"<p>The application at {escape(f'{site.scheme}://{site.netloc}')} would like to:</p>"
+            f"<ul>{wishes}</ul>"
+            f'<form method="post" action="?">{fields}'
+            '<button name="decision" value="cancel">Cancel</button> '
+            '<button name="decision" value="consent">Consent</button></form>'
+            "<p><small>This is ImageHub’s OneDrive emulator, not Microsoft.</small></p>"
+        )
+        return answer_html(_page("Sign in to your account", body))
+
+    def _send_back(self, asked: dict[str, str], **answer: str) -> Response:
+        """To the redirect address, in the way that the client asked for."""
+        if "code" in answer:
+            answer["session_state"] = make_trace_id()
+        if "state" in asked:
+            answer["state"] = asked["state"]
+        uri = asked["redirect_uri"]
+        mode = asked.get("response_mode", "query")
+        if mode == "form_post":
+            fields = "".join(
+                f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
+                for name, value in answer.items()
+            )
+            body = (
+                f'<form method="post" action="{escape(uri)}">{fields}'
+                "<noscript><button>Continue</button></noscript></form>"
+                "<script>document.forms[0].submit()</script>"
+            )
+            return answer_html(_page("Working…", body))
+        if mode == "fragment":
+            return answer_redirect(f"{uri}#{urlencode(answer)}")
+        joint = "&" if urlsplit(uri).query else "?"
+        return answer_redirect(f"{uri}{joint}{urlencode(answer)}")
+
+    def answer_logout(self, request: Request) -> Response:
+        target = request.query.get("post_logout_redirect_uri", "")
+        if urlsplit(target).scheme in ("http", "https"):
+            return answer_redirect(target)
+        return answer_html(_page("Signed out", "<h1>You signed out of your account</h1>"))
+
+    def _make_code(self, asked: dict[str, str]) -> str:
+        prefix = "M.C507_BL2.2.U." if self.account.kind == "personal" else "1.AXoA"
+        code = prefix + secrets.token_urlsafe(48)
+        kept = {
+            name: asked[name]
+            for name in (
+                "client_id",
+                "redirect_uri",
+                "scope",
+                "nonce",
+                "code_challenge",
+                "code_challenge_method",
+            )
+            if name in asked
+        }
+        with self.state.transaction() as db:
+            db.execute("DELETE FROM login_code WHERE created < ?", (time() - 86_400,))
+            db.execute(
+                "INSERT INTO login_code VALUES (?, ?, ?, 0)",
+                (_hash(code), json.dumps(kept), time()),
+            )
+        return code
+
+    def _find_grant(self, client_id: str, scope: str) -> str | None:
+        wanted = _simplify_scopes(scope) - _SIGN_IN_SCOPES
+        with self.state.lock:
+            rows = self.state.db.execute(
+                "SELECT id, scopes FROM login_grant WHERE client_id = ? AND ended_by = 0",
+                (client_id,),
+            ).fetchall()
+        for grant_id, scopes in rows:
+            if wanted <= _simplify_scopes(scopes):
+                return str(grant_id)
+        return None
+
+    # --- Tokens ------------------------------------------------------------------------------
+
+    def answer_token(self, request: Request, tenant: str) -> Response:
+        form = request.read_form()
+        request.notes["grant_type"] = form.get("grant_type", "")
+        try:
+            if not self._is_tenant(tenant):
+                raise _SignInError(90002, f"Tenant '{tenant}' not found.")
+            client_id = self._check_client(request, form)
+            if fault := self.faults.fire("aadsts"):
+                raise _SignInError(
+                    int(fault.get("code", 50173)), suberror=str(fault.get("suberror", ""))
+                )
+            grant_type = form.get("grant_type")
+            if grant_type == "authorization_code":
+                return self._redeem_code(form, client_id)
+            if grant_type == "refresh_token":
+                return self._refresh(form, client_id)
+            if not grant_type:
+                raise _SignInError(900144, "The request must contain 'grant_type'.")
+            raise _SignInError(70003, f"The grant type '{grant_type}' is not supported.")
+        except _SignInError as error:
+            request.notes["aadsts"] = error.number
+            return self._refuse(error, request)
+
+    def _check_client(self, request: Request, form: dict[str, str]) -> str:
+        client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
+        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            try:
+                name, _, password = b64decode(value).decode().partition(":")
+            except ValueError:
+                raise _SignInError(70002) from None
+            # RFC 6749, 2.3.1: both halves are form-encoded before they are joined.
+            client_id, secret = unquote(name), unquote(password)
+        if not client_id:
+            raise _SignInError(900144, "The request must contain 'client_id'.")
+        if self.client_id and client_id != self.client_id:
+            raise _SignInError(700016, f"Application '{client_id}' was not found.")
+        if self.faults.fire("client_secret_expired"):
+            raise _SignInError(7000222)
+        if self.client_secret:
+            if not secret:
+                raise _SignInError(7000218)
+            if not hmac.compare_digest(secret.encode(), self.client_secret.encode()):
+                raise _SignInError(70002)
+        return client_id
+
+    def _redeem_code(self, form: dict[str, str], client_id: str) -> Response:
+        digest = _hash(form.get("code", ""))
+        with self.state.transaction() as db:
+            row = db.execute(
+                "SELECT request, created, used FROM login_code WHERE hash = ?", (digest,)
+            ).fetchone()
+            if row is None:
+                raise _SignInError(70000)
+            asked, created, used = json.loads(row[0]), float(row[1]), bool(row[2])
+            if used:
+                raise _SignInError(54005)
+            if time() - created > _CODE_SECONDS:
+                raise _SignInError(70008)
+            if client_id != asked["client_id"]:
+                raise _SignInError(70000, "The code was issued to another client.")
+            if form.get("redirect_uri", "") != asked["redirect_uri"]:
+                raise _SignInError(50011)
+            self._check_verifier(asked, form.get("code_verifier", ""))
+            scope = form.get("scope") or asked["scope"]
+            self._check_scope(scope, asked["scope"])
+            db.execute("UPDATE login_code SET used = 1 WHERE hash = ?", (digest,))
+            grant_id = secrets.token_hex(16)
+            db.execute(
+                "INSERT INTO login_grant VALUES (?, ?, ?, ?, 0)",
+                (grant_id, client_id, asked["scope"], time()),
+            )
+            return self._issue(grant_id, client_id, scope, form, asked["scope"], asked.get("nonce"))
+
+    def _check_verifier(self, asked: dict[str, str], verifier: str) -> None:
+        challenge = asked.get("code_challenge")
+        if challenge is None:
+            return
+        made = verifier
+        if asked.get("code_challenge_method", "plain") == "S256":
+            made = _encode(hashlib.sha256(verifier.encode()).digest())
+        if not verifier or not hmac.compare_digest(made.encode(), challenge.encode()):
+            raise _SignInError(501481)
+
+    def _check_scope(self, scope: str, consented: str) -> None:
+        wanted = _simplify_scopes(scope) - _SIGN_IN_SCOPES
+        if wanted - _RESOURCE_SCOPES:
+            raise _SignInError(70011)
+        if wanted - {".default"} - _simplify_scopes(consented):
+            raise _SignInError(65001)
+
+    def _refresh(self, form: dict[str, str], client_id: str) -> Response:
+        with self.state.transaction() as db:
+            row = db.execute(
+                "SELECT g.id, g.client_id, g.scopes, g.ended_by, r.created "
+                "FROM refresh_token r JOIN login_grant g ON g.id = r.grant_id WHERE r.hash = ?",
+                (_hash(form.get("refresh_token", "")),),
+            ).fetchone()
+            if row is None or row[1] != client_id:
+                raise _SignInError(70000)
+            grant_id, _client, consented, ended_by, created = row
+            if ended_by:
+                raise _SignInError(int(ended_by))
+            if time() - created > _REFRESH_TOKEN_SECONDS:
+                raise _SignInError(700082)
+            scope = form.get("scope") or consented
+            self._check_scope(scope, consented)
+            return self._issue(grant_id, client_id, scope, form, consented, None)
+
+    def _issue(
+        self,
+        grant_id: str,
+        client_id: str,
+        scope: str,
+        form: dict[str, str],
+        consented: str,
+        nonce: str | None,
+    ) -> Response:
+        fault = self.faults.fire("token_lifetime")
+        seconds = int(float(fault.get("seconds", 60))) if fault else _TOKEN_SECONDS
+        access_token = self._make_access_token(client_id, scope, seconds)
+        # The words come back exactly as they were asked for: MSAL compares them letter by letter.
+        answer: dict[str, Any] = {
+            "token_type": "Bearer",
+            "scope": scope,
+            "expires_in": seconds,
+            "ext_expires_in": seconds,
+            "access_token": access_token,
+        }
+        if fault and "refresh_in" in fault:
+            answer["refresh_in"] = int(fault["refresh_in"])
+        now = time()
+        with self.state.transaction() as db:
+            db.execute("DELETE FROM access_token WHERE expires < ?", (now - 86_400,))
+            db.execute(
+                "INSERT INTO access_token VALUES (?, ?, ?, ?)",
+                (_hash(access_token), grant_id, scope, now + seconds),
+            )
+            if "offline_access" in (_simplify_scopes(scope) | _simplify_scopes(consented)):
+                prefix = "M.C507_BL2.0.U.-" if self.account.kind == "personal" else "1.AXoA"
+                refresh_token = prefix + secrets.token_urlsafe(96)
+                db.execute(
+                    "INSERT INTO refresh_token VALUES (?, ?, ?)",
+                    (_hash(refresh_token), grant_id, now),
+                )
+                answer["refresh_token"] = refresh_token
+        if "openid" in _simplify_scopes(scope):
+            answer["id_token"] = self._make_id_token(client_id, nonce)
+        if form.get("client_info"):
+            info = json.dumps(
+                {"uid": self.account.user_id, "utid": self.account.tenant_id},
+                separators=(",", ":"),
+            )
+            answer["client_info"] = _encode(info.encode())
+        return answer_json(answer, headers={"Cache-Control": "no-store, no-cache"})
+
+    def _make_access_token(self, client_id: str, scope: str, seconds: int) -> str:
+        if self.account.kind == "personal":
+            return "EwB" + secrets.token_hex(400)
+        now = int(time())
+        return self._sign(
+            {
+                "aud": "00000003-0000-0000-c000-000000000000",
+                "iss": f"https://sts.windows.net/{self.account.tenant_id}/",
+                "iat": now,
+                "nbf": now,
+                "exp": now + seconds,
+                "appid": client_id,
+                "oid": self.account.user_id,
+                "tid": self.account.tenant_id,
+                "upn": self.account.username,
+                "scp": scope,
+                "uti": secrets.token_urlsafe(16),
+                "ver": "1.0",
+            }
+        )
+
+    def _make_id_token(self, client_id: str, nonce: str | None) -> str:
+        now = int(time())
+        claims: dict[str, Any] = {
+            "ver": "2.0",
+            "iss": f"{_HOST}/{self.account.tenant_id}/v2.0",
+            "sub": _encode(hashlib.sha256(f"{client_id}{self.account.user_id}".encode()).digest()),
+            "aud": client_id,
+            "exp": now + 3600,
+            "iat": now,
+            "nbf": now,
+            "name": self.account.name,
+            "preferred_username": self.account.username,
+            "oid": self.account.user_id,
+            "tid": self.account.tenant_id,
+        }
+        if nonce is not None:
+            claims["nonce"] = nonce
+        return self._sign(claims)
+
+    def _sign(self, claims: dict[str, Any]) -> str:
+        import jwt
+
+        key, key_id = self._get_signer()
+        return jwt.encode(claims, key, algorithm="RS256", headers={"kid": key_id})
+
+    def _get_signer(self) -> Any:
+        """The private key and its id; made at the first sign-in, then kept."""
+        with self.state.lock:
+            if self._signer is None:
+                from cryptography.hazmat.primitives import serialization
+                from cryptography.hazmat.primitives.asymmetric import rsa
+
+                text = self.state.find_setting("signing_key")
+                if text is None:
+                    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+                    text = made.private_bytes(
+                        serialization.Encoding.PEM,
+                        serialization.PrivateFormat.PKCS8,
+                        serialization.NoEncryption(),
+                    ).decode()
+                    self.state.save_setting("signing_key", text)
+                key = serialization.load_pem_private_key(text.encode(), None)
+                self._signer = (key, _hash(text)[:27])
+            return self._signer
+
+    def _refuse(self, error: _SignInError, request: Request) -> Response:
+        """The error's JSON, with numbers and traces as the platform gives them."""
+        word, status, sentence = _AADSTS.get(
+            error.number, ("invalid_grant", 400, "The request cannot be answered.")
+        )
+        trace, now = make_trace_id(), strftime("%Y-%m-%d %H:%M:%SZ", gmtime())
+        correlation = request.headers.get("client-request-id") or make_trace_id()
+        document: dict[str, Any] = {
+            "error": word,
+            "error_description": f"AADSTS{error.number}: {error.detail or sentence} "
+            f"Trace ID: {trace} Correlation ID: {correlation} Timestamp: {now}",
+            "error_codes": [error.number],
+            "timestamp": now,
+            "trace_id": trace,
+            "correlation_id": correlation,
+            "error_uri": f"{_HOST}/error?code={error.number}",
+        }
+        suberror = error.suberror or _SUBERRORS.get(error.number, "")
+        if suberror:
+            document["suberror"] = suberror
+        headers = {"Cache-Control": "no-store, no-cache", "x-ms-request-id": trace}
+        return answer_json(document, status, headers)
+
+    # --- For Graph and for the control address -------------------------------------------------
+
+    def find_session(self, token: str) -> Session | None:
+        """The session of an access token that is known, not expired and not revoked."""
+        digest = _hash(token)
+        with self.state.lock:
+            kept = self._sessions.get(digest)
+            if kept is None:
+                row = self.state.db.execute(
+                    "SELECT g.client_id, a.scopes, a.expires, g.ended_by FROM access_token a "
+                    "JOIN login_grant g ON g.id = a.grant_id WHERE a.hash = ?",
+                    (digest,),
+                ).fetchone()
+                if row is None:
+                    return None
+                scopes = _simplify_scopes(row[1])
+                if ".default" in scopes:
+                    scopes |= {"files.readwrite", "user.read"}
+                kept = (Session(row[0], scopes), float(row[2]))
+                self._sessions[digest] = kept
+        return kept[0] if kept[1] > time() else None
+
+    def revoke(self, number: int, access_tokens: bool) -> int:
+        """End every grant: refreshing answers this AADSTS number from now on.
+
+        Access tokens that are out live on until they expire, as they do in truth, unless
+        ``access_tokens`` is set.
+
+        :return: how many grants ended.
+        """
+        with self.state.transaction() as db:
+            count = db.execute(
+                "UPDATE login_grant SET ended_by = ? WHERE ended_by = 0", (number,)
+            ).rowcount
+            if access_tokens:
+                self.expire_access_tokens()
+        return count
+
+    def expire_access_tokens(self) -> None:
+        with self.state.transaction() as db:
+            db.execute("UPDATE access_token SET expires = 0")
+            self._sessions.clear()
+
+    def forget(self) -> None:
+        """The caches, after the state was emptied."""
+        with self.state.lock:
+            self._sessions.clear()
+
+
+def _page(title: str, body: str) -> str:
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
+        "<style>body{font:16px/1.5 sans-serif;max-width:28rem;margin:3rem auto;padding:0 1rem}"
+        "h1{font-size:1.4rem}button{font:inherit;padding:.4rem 1.2rem}</style></head>"
+        f"<body>{body}</body></html>"
+    )
+
+
+TENANT_PATH = re.compile(
+    r"/([^/]+)/(oauth2/v2\.0/(?:authorize|token|logout)|v2\.0/\.well-known/openid-configuration"
+    r"|discovery/v2\.0/keys|discovery/instance)$"
+)
+
+
+def answer_identity(platform: IdentityPlatform, request: Request) -> Response | None:
+    """The platform's answer, or None if the address is not one of its own."""
+    match = TENANT_PATH.match(request.path)
+    if match is None:
+        return None
+    tenant, what = match[1].lower(), match[2]
+    if what.endswith("/authorize") and request.method in ("GET", "POST"):
+        return platform.answer_authorize(request, tenant)
+    if what.endswith("/token") and request.method == "POST":
+        return platform.answer_token(request, tenant)
+    if request.method != "GET":
+        return answer_json({"error": "invalid_request"}, 405)
+    if what.endswith("/logout"):
+        return platform.answer_logout(request)
+    if what.endswith("openid-configuration"):
+        return platform.answer_configuration(request, tenant)
+    if what.endswith("/keys"):
+        return platform.answer_keys(request)
+    return platform.answer_instance(request)
