@@ -106,7 +106,7 @@ def web(host: str, port: int) -> None:
 @plain_errors
 def worker() -> None:
     """Run a worker alone: it takes imports from the queue."""
-    from imagehub.queue import run_worker
+    from imagehub.worker import run_worker
 
     sys.exit(run_worker(load_settings()))
 
@@ -243,9 +243,15 @@ def import_folder(folder: str, one_group: bool, again: bool, no_wait: bool) -> N
 @plain_errors
 def reconcile(dry_run: bool) -> None:
     """Find what is left over or missing in the two stores, and mend it."""
-    from imagehub.queue import run_reconcile
+    from imagehub.domain import reconcile as reconciling
+    from imagehub.wiring import get_clients, get_settings
 
-    click.echo(run_reconcile(make_app(), fix=not dry_run))
+    app = make_app()
+    with app.app_context():
+        report = reconciling.reconcile(
+            db.session(), get_clients(app), get_settings(app).data_dir, fix=not dry_run
+        )
+    click.echo(report.describe())
 
 
 @main.command()

@@ -1,9 +1,11 @@
 """The database: one SQLAlchemy object, constraint names, times in UTC, short own transactions."""
 
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
@@ -11,6 +13,7 @@ from sqlalchemy import DateTime, MetaData, event
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
@@ -74,6 +77,34 @@ def own_transaction(session: Session) -> Iterator[Session]:
     """
     with Session(session.get_bind(), expire_on_commit=False) as own, own.begin():
         yield own
+
+
+Result = TypeVar("Result")
+
+# InnoDB chose this transaction to end a deadlock, or it waited too long for a row; both ask for the
+# whole transaction again. Source: MySQL error reference, ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT.
+_LOST_RACE = frozenset({1213, 1205})
+
+
+def run_in_own_transaction(
+    session: Session, work: Callable[[Session], Result], tries: int = 6
+) -> Result:
+    """Do ``work`` in a transaction of its own, and once more where it lost a race for locks.
+
+    :param work: is given the transaction's session; must be safe to run again after a rollback.
+    :return: what ``work`` returned in the transaction that was committed.
+    """
+    for turn in range(1, tries + 1):
+        try:
+            with own_transaction(session) as own:
+                return work(own)
+        except OperationalError as error:
+            code = error.orig.args[0] if error.orig is not None and error.orig.args else None
+            if code not in _LOST_RACE or turn == tries:
+                raise
+            # Losers wait a random while, so that they do not meet again at the same row.
+            time.sleep(random.uniform(0, 0.05 * turn))  # noqa: S311 - spreads load, hides nothing
+    raise AssertionError("unreachable")
 
 
 @event.listens_for(Engine, "connect")

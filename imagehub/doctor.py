@@ -169,7 +169,7 @@ def check_clock(app: Flask, settings: Settings) -> Iterator[Finding]:
 
 def check_the_queue(app: Flask, settings: Settings) -> Iterator[Finding]:
     """The queue answers, and somebody works on it."""
-    report = check_queue(app)
+    report = check_queue(app, db.session())
     yield (
         Finding("queue", "ok", report.sentence)
         if report.is_ok

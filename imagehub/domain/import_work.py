@@ -1,0 +1,640 @@
+"""The work of an import, one item at a time, safe to be killed anywhere.
+
+The rows carry the truth: a job, and an item a file. Whoever works claims an item (it then holds a
+*lease*, renewed while it lives), makes the picture's renditions, stores their bytes, and in one
+last transaction adds the image, its renditions and the item's end. That transaction holds only
+while the lease is the worker's own, so two workers may try the same item and one image comes of it.
+
+No transaction is open while OneDrive, the renderer or the store is asked. The functions here commit
+on their own, because what they note must outlive whatever happens next; the session they are given
+must hold no uncommitted change.
+"""
+
+import base64
+import logging
+import random
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from imagehub.clients import Clients, Download, DriveItem, ObjectStore
+from imagehub.database import now_utc, run_in_own_transaction
+from imagehub.domain.gallery import refresh_group
+from imagehub.domain.importing import (
+    IN_GROUP_REASON,
+    OPEN_STATES,
+    check_is_picture,
+    lock_group,
+)
+from imagehub.domain.leases import acquire_lease, get_database_time, release_lease
+from imagehub.domain.scratch import Scratch
+from imagehub.domain.storage import (
+    KeyGoneError,
+    count_rows,
+    delete_unused,
+    pin_keys,
+    use_keys,
+)
+from imagehub.errors import (
+    ConflictError,
+    ConnectionLostError,
+    ImageHubError,
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    PictureError,
+    ServiceBusyError,
+    ServiceRefusedError,
+)
+from imagehub.models import DriveAccount, Image, ImportItem, ImportJob, Lease, Rendition
+
+if TYPE_CHECKING:
+    # Only the worker's processes need to load the picture library.
+    from imagehub.imaging import EncodedPicture, RenderedPicture
+
+log = logging.getLogger("imagehub.importing")
+
+LEASE_SECONDS = 45.0
+
+# Passing faults are tried again after 2, 4, 8 … 300 seconds: a quarter of an hour of outage costs
+# nothing but time. Where OneDrive asked for quiet the item just waits, but not for ever.
+MAX_ATTEMPTS = 12
+MAX_SURPRISES = 3
+LONGEST_DELAY_SECONDS = 300.0
+MAX_WAIT = timedelta(days=3)
+# An item is suspected more when the worker that ended had nothing else in hand.
+SUSPICION_ALONE = 2
+SUSPICION_SHARED = 1
+MAX_SUSPICION = 6
+
+GENERAL_REASON = "Something went wrong here while this file was imported (reference {})."
+STOPPED_REASON = "The worker ended again and again while it had this file in hand."
+
+
+class LeaseLostError(Exception):
+    """The item is no longer this worker's; whatever it made of it is to be thrown away."""
+
+
+class _NothingToDoError(Exception):
+    """The group has this file already, or the image to be mended is gone."""
+
+    def __init__(self, reason: str, image_id: int | None = None) -> None:
+        super().__init__(reason)
+        self.image_id = image_id
+
+
+# --- Claims and leases ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An item in hand: what is to be done, and who may do it.
+
+    ``image_id`` is set where an image is there and its renditions are to be made again.
+    """
+
+    item_id: int
+    job_id: int
+    account_id: int
+    owner: str
+    group_id: int | None
+    drive_item_id: str
+    file_name: str
+    folder_id: str
+    folder_name: str
+    number: int
+    position: int
+    image_id: int | None
+
+
+def claim_item(
+    session: Session, job_id: int, owner: str, lease_seconds: float = LEASE_SECONDS
+) -> Claim | None:
+    """Take the next item of a job that is due, or None. Commits on its own.
+
+    :param owner: the worker's name, at most 64 characters.
+    """
+    return run_in_own_transaction(
+        session, lambda own: _try_claim(own, job_id, owner, lease_seconds)
+    )
+
+
+def _try_claim(own: Session, job_id: int, owner: str, lease_seconds: float) -> Claim | None:
+    now = get_database_time(own)
+    while True:
+        candidates = own.scalars(
+            select(ImportItem.id)
+            .where(
+                ImportItem.job_id == job_id,
+                ImportItem.state == "queued",
+                ImportItem.available_at <= now,
+            )
+            .order_by(ImportItem.available_at, ImportItem.id)
+            .limit(8)
+        ).all()
+        if not candidates:
+            return None
+        for item_id in candidates:
+            # Whoever changes the state first has the item; the others find it changed.
+            if count_rows(
+                own,
+                update(ImportItem)
+                .where(ImportItem.id == item_id, ImportItem.state == "queued")
+                .values(
+                    state="running",
+                    lease_owner=owner,
+                    lease_until=now + timedelta(seconds=lease_seconds),
+                ),
+            ):
+                return _read_claim(own, item_id, owner)
+
+
+def _read_claim(own: Session, item_id: int, owner: str) -> Claim:
+    item, account_id = own.execute(
+        select(ImportItem, ImportJob.drive_account_id)
+        .join(ImportJob, ImportJob.id == ImportItem.job_id)
+        .where(ImportItem.id == item_id)
+    ).one()
+    return Claim(
+        item_id=item.id,
+        job_id=item.job_id,
+        account_id=account_id,
+        owner=owner,
+        group_id=item.group_id,
+        drive_item_id=item.drive_item_id,
+        file_name=item.file_name,
+        folder_id=item.folder_id,
+        folder_name=item.folder_name,
+        number=item.number,
+        position=item.position,
+        image_id=item.image_id,
+    )
+
+
+def renew_claims(
+    session: Session, owner: str, item_ids: Sequence[int], lease_seconds: float = LEASE_SECONDS
+) -> int:
+    """Hold on to items for ``lease_seconds`` from now. Commits on its own.
+
+    :return: how many are still the owner's.
+    """
+    return run_in_own_transaction(
+        session,
+        lambda own: count_rows(
+            own,
+            update(ImportItem)
+            .where(
+                ImportItem.id.in_(item_ids),
+                ImportItem.lease_owner == owner,
+                ImportItem.state == "running",
+            )
+            .values(lease_until=get_database_time(own) + timedelta(seconds=lease_seconds)),
+        ),
+    )
+
+
+def release_claims(session: Session, owner: str) -> int:
+    """Put back everything a worker has in hand, to be taken up at once. Commits on its own."""
+    return run_in_own_transaction(
+        session,
+        lambda own: count_rows(
+            own,
+            update(ImportItem)
+            .where(ImportItem.lease_owner == owner, ImportItem.state == "running")
+            .values(
+                state="queued",
+                lease_owner="",
+                lease_until=None,
+                available_at=get_database_time(own),
+            ),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep found. ``due`` is job id → items that somebody could take up now."""
+
+    returned_count: int
+    failed_count: int
+    finished_count: int
+    due: Mapping[int, int]
+
+
+def sweep(session: Session, lease_seconds: float = LEASE_SECONDS) -> Sweep:
+    """Set right what was left lying. Commits on its own; safe in many workers at once.
+
+    Items whose worker ended without a word are queued again, and fail where that happened too
+    often. Jobs without open items are finished.
+    """
+    returned, failed = _return_lost_items(session, lease_seconds)
+    finished = 0
+    open_item = (
+        select(ImportItem.id)
+        .where(ImportItem.job_id == ImportJob.id, ImportItem.state.in_(OPEN_STATES))
+        .exists()
+    )
+    with_nothing_open = session.scalars(
+        select(ImportJob.id).where(ImportJob.state == "running", ~open_item)
+    ).all()
+    due = {
+        job_id: count
+        for job_id, count in session.execute(
+            select(ImportItem.job_id, func.count())
+            .join(ImportJob, ImportJob.id == ImportItem.job_id)
+            .where(
+                ImportJob.state == "running",
+                ImportItem.state == "queued",
+                ImportItem.available_at <= get_database_time(session),
+            )
+            .group_by(ImportItem.job_id)
+            .order_by(ImportItem.job_id)
+        )
+    }
+    session.rollback()
+    for job_id in with_nothing_open:
+        finished += finish_job(session, job_id)
+    return Sweep(returned, failed, finished, due)
+
+
+def _return_lost_items(session: Session, lease_seconds: float) -> tuple[int, int]:
+    now = get_database_time(session)
+    lost = session.execute(
+        select(ImportItem.id, ImportItem.lease_owner, ImportItem.lease_until, ImportItem.suspicion)
+        .where(ImportItem.state == "running", ImportItem.lease_until <= now)
+        .order_by(ImportItem.id)
+    ).all()
+    session.rollback()
+    owners = [row.lease_owner for row in lost]
+    returned = failed = 0
+    for row in lost:
+        is_alone = owners.count(row.lease_owner) == 1
+        suspicion = row.suspicion + (SUSPICION_ALONE if is_alone else SUSPICION_SHARED)
+        if suspicion >= MAX_SUSPICION:
+            values = {"state": "failed", "reason": STOPPED_REASON, "finished_at": now}
+        else:
+            # Items that were lost before come back one by one, so that the one which ends workers
+            # drags no innocent ones along.
+            spread = lease_seconds * (1 if row.suspicion else 0)
+            delay = random.uniform(0, spread)  # noqa: S311 - spreads work, hides nothing
+            values = {"state": "queued", "available_at": now + timedelta(seconds=delay)}
+        statement = (
+            update(ImportItem)
+            .where(
+                ImportItem.id == row.id,
+                ImportItem.state == "running",
+                ImportItem.lease_owner == row.lease_owner,
+                ImportItem.lease_until <= now,
+            )
+            .values(suspicion=suspicion, lease_owner="", lease_until=None, **values)
+        )
+        changed = run_in_own_transaction(session, lambda own, s=statement: count_rows(own, s))  # type: ignore[misc]
+        if values["state"] == "failed":
+            failed += changed
+        else:
+            returned += changed
+    return returned, failed
+
+
+def finish_job(session: Session, job_id: int) -> int:
+    """End a job that has no open items; 1 if this call did it. Commits on its own."""
+    open_item = (
+        select(ImportItem.id)
+        .where(ImportItem.job_id == job_id, ImportItem.state.in_(OPEN_STATES))
+        .exists()
+    )
+
+    def finish(own: Session) -> int:
+        now = get_database_time(own)
+        return count_rows(
+            own,
+            update(ImportJob)
+            .where(ImportJob.id == job_id, ImportJob.state == "running", ~open_item)
+            .values(state="finished", finished_at=now, last_activity_at=now),
+        )
+
+    return run_in_own_transaction(session, finish)
+
+
+# --- One item -------------------------------------------------------------------------------------
+
+
+def process_item(
+    session: Session, clients: Clients, scratch: Scratch, claim: Claim, max_bytes: int
+) -> str:
+    """Do what a claim asks for, to whichever end. Commits on its own.
+
+    :param session: holds no uncommitted change.
+    :param max_bytes: originals larger than this are refused.
+    :return: the item's state now: ``done``, ``skipped``, ``failed``, ``queued`` (to be tried again
+        later), or ``lost`` (it was no longer this worker's).
+    """
+    try:
+        state = _import(session, clients, scratch, claim, max_bytes)
+    except LeaseLostError:
+        log.info("Item %d was lost to another worker", claim.item_id)
+        return "lost"
+    except _NothingToDoError as nothing:
+        state = _end(session, claim, "skipped", str(nothing), nothing.image_id)
+    except (ServiceBusyError, ConflictError) as error:
+        state = _put_off(session, claim, str(error), MAX_ATTEMPTS)
+    except KeyGoneError:
+        state = _put_off(session, claim, "", MAX_ATTEMPTS)
+    except (
+        PictureError,
+        NotFoundError,
+        NotAllowedError,
+        InvalidInputError,
+        ServiceRefusedError,
+        ConnectionLostError,
+    ) as error:
+        log.info("Item %d failed: %s", claim.item_id, error)
+        state = _end(session, claim, "failed", reason=_explain(error))
+    except Exception:
+        reference = secrets.token_hex(4)
+        log.exception("Item %d met something unexpected (reference %s)", claim.item_id, reference)
+        state = _put_off(session, claim, GENERAL_REASON.format(reference), MAX_SURPRISES)
+    if not session.scalar(
+        select(exists().where(ImportItem.job_id == claim.job_id, ImportItem.state.in_(OPEN_STATES)))
+    ):
+        session.rollback()
+        finish_job(session, claim.job_id)
+    session.rollback()
+    return state
+
+
+def _explain(error: ImageHubError) -> str:
+    if isinstance(error, NotFoundError) and error.kind == "drive item":
+        return "This file is no longer in OneDrive, or not inside the root folder."
+    if isinstance(error, NotFoundError) and error.kind == "group":
+        return "The group was deleted in the meantime."
+    return str(error)[:500]
+
+
+def _import(
+    session: Session, clients: Clients, scratch: Scratch, claim: Claim, max_bytes: int
+) -> str:
+    if claim.group_id is None:
+        raise NotFoundError("group", "")
+    assert clients.renderer is not None
+    drive = clients.open_drive(claim.account_id)
+    item = drive.get_item(claim.drive_item_id)
+    check_is_picture(item)
+    with scratch.open_file() as (file, path):
+        download = drive.download(item, file, max_bytes)
+        file.flush()
+        picture: RenderedPicture = clients.renderer.render(path)
+    encoded = {rendition.object_key: rendition for rendition in picture.renditions}
+    pinned_until, stored = pin_keys(session, encoded)
+    for key, rendition in encoded.items():
+        if key not in stored:
+            _put_object(clients.store, key, rendition)
+    made = _Made(item, download, picture, pinned_until)
+    try:
+        old_keys = run_in_own_transaction(session, lambda own: _finish(own, claim, made))
+    except IntegrityError:
+        raise _NothingToDoError(IN_GROUP_REASON, _find_twin(session, claim)) from None
+    if old_keys:
+        delete_unused(session, clients, old_keys)
+    return "done"
+
+
+def _put_object(store: ObjectStore, key: str, rendition: "EncodedPicture") -> None:
+    try:
+        store.put_object(key, rendition.data, rendition.mime)
+    except ServiceRefusedError as error:
+        if error.reason != "no_bucket":
+            raise
+        # A new hub, or somebody removed the bucket.
+        store.create_bucket()
+        store.put_object(key, rendition.data, rendition.mime)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """All that came of one original, ready to be written down."""
+
+    item: DriveItem
+    download: Download
+    picture: "RenderedPicture"
+    pinned_until: datetime
+
+
+def _finish(own: Session, claim: Claim, made: _Made) -> list[str]:
+    """The last transaction of an item. Locks go item, group, objects: the same order everywhere.
+
+    :return: keys that the image used until now and uses no more.
+    """
+    now = get_database_time(own)
+    _end_item(own, claim, now, state="done", size_bytes=made.download.size_bytes, reason="")
+    assert claim.group_id is not None
+    if not lock_group(own, claim.group_id):
+        raise NotFoundError("group", claim.group_id)
+    use_keys(
+        own,
+        {r.object_key: len(r.data) for r in made.picture.renditions},
+        made.pinned_until,
+    )
+    old_keys: set[str] = set()
+    if claim.image_id is None:
+        image = Image(
+            group_id=claim.group_id,
+            number=claim.number,
+            position=claim.position,
+            drive_account_id=claim.account_id,
+            drive_item_id=claim.drive_item_id,
+            folder_id=claim.folder_id,
+            folder_name=claim.folder_name,
+            created_at=now,
+        )
+        own.add(image)
+    else:
+        found = own.get(Image, claim.image_id)
+        if found is None:
+            raise _NothingToDoError("The image was deleted in the meantime.")
+        image = found
+        old_keys.update(
+            own.scalars(select(Rendition.object_key).where(Rendition.image_id == image.id))
+        )
+        own.execute(delete(Rendition).where(Rendition.image_id == image.id))
+    _write_facts(image, claim, made)
+    own.flush()
+    own.execute(
+        insert(Rendition),
+        [
+            {
+                "image_id": image.id,
+                "size_px": r.label_px,
+                "mime_type": r.mime,
+                "width_px": r.width_px,
+                "height_px": r.height_px,
+                "size_bytes": len(r.data),
+                "object_key": r.object_key,
+            }
+            for r in made.picture.renditions
+        ],
+    )
+    own.execute(
+        update(ImportItem)
+        .where(ImportItem.id == claim.item_id)
+        .values(image_id=image.id)
+        .execution_options(synchronize_session=False)
+    )
+    refresh_group(own, claim.group_id)
+    return sorted(old_keys - {r.object_key for r in made.picture.renditions})
+
+
+def _write_facts(image: Image, claim: Claim, made: _Made) -> None:
+    item, picture, metadata = made.item, made.picture, made.picture.metadata
+    image.name = (item.name or claim.file_name)[:400]
+    image.drive_state = "ok"
+    image.mime_type = picture.mime[:100]
+    image.size_bytes = made.download.size_bytes
+    image.sha256 = made.download.sha256
+    image.quick_xor_hash = made.download.quick_xor_hash[:40]
+    image.etag = item.etag[:255]
+    image.ctag = item.ctag[:255]
+    image.width_px = picture.width_px
+    image.height_px = picture.height_px
+    image.thumbhash = base64.b64encode(picture.thumbhash).decode()
+    image.dominant_color = picture.dominant_color
+    # The camera's own clock is kept as it stood, with or without a known zone.
+    image.taken_at = metadata.taken_at.replace(tzinfo=None) if metadata.taken_at else None
+    image.camera = metadata.camera[:200]
+    image.lens = metadata.lens[:200]
+    image.exposure_seconds = metadata.exposure_seconds
+    image.f_number = metadata.f_number
+    image.iso = metadata.iso
+    image.focal_length_mm = metadata.focal_length_mm
+    image.latitude, image.longitude = metadata.gps or (None, None)
+
+
+def _find_twin(session: Session, claim: Claim) -> int | None:
+    """The image that is in the group already for this file."""
+    found = session.scalar(
+        select(Image.id).where(
+            Image.group_id == claim.group_id,
+            Image.drive_account_id == claim.account_id,
+            Image.drive_item_id == claim.drive_item_id,
+        )
+    )
+    session.rollback()
+    return found
+
+
+def _end_item(own: Session, claim: Claim, now: datetime, **values: Any) -> None:
+    """Change an item that is still this worker's, and let go of it.
+
+    :raise LeaseLostError: it no longer is.
+    """
+    found = count_rows(
+        own,
+        update(ImportItem)
+        .where(
+            ImportItem.id == claim.item_id,
+            ImportItem.state == "running",
+            ImportItem.lease_owner == claim.owner,
+        )
+        .values(
+            lease_owner="",
+            lease_until=None,
+            finished_at=None if values["state"] == "queued" else now,
+            **values,
+        ),
+    )
+    if not found:
+        raise LeaseLostError
+    own.execute(
+        update(ImportJob)
+        .where(ImportJob.id == claim.job_id)
+        .values(last_activity_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _end(
+    session: Session, claim: Claim, state: str, reason: str = "", image_id: int | None = None
+) -> str:
+    values: dict[str, Any] = {"state": state, "reason": reason}
+    if image_id is not None:
+        values["image_id"] = image_id
+    try:
+        run_in_own_transaction(
+            session, lambda own: _end_item(own, claim, get_database_time(own), **values)
+        )
+    except LeaseLostError:
+        return "lost"
+    return state
+
+
+def _put_off(session: Session, claim: Claim, reason: str, max_attempts: int) -> str:
+    """Queue an item for later; it fails where it has been tried often enough."""
+
+    def put_off(own: Session) -> str:
+        now = get_database_time(own)
+        attempts, job_created_at, paused_until = own.execute(
+            select(ImportItem.attempt_count, ImportJob.created_at, DriveAccount.paused_until)
+            .join(ImportJob, ImportJob.id == ImportItem.job_id)
+            .join(DriveAccount, DriveAccount.id == ImportJob.drive_account_id)
+            .where(ImportItem.id == claim.item_id)
+        ).one()
+        delay = min(LONGEST_DELAY_SECONDS, 2.0 ** (attempts + 1))
+        delay *= random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, hides nothing
+        if paused_until is not None and paused_until > now:
+            # OneDrive asked everybody for quiet: no fault of this file, so it is not counted.
+            delay += (paused_until - now).total_seconds()
+        else:
+            attempts += 1
+        is_over = attempts >= max_attempts or now - job_created_at > MAX_WAIT
+        _end_item(
+            own,
+            claim,
+            now,
+            state="failed" if is_over else "queued",
+            reason=reason[:500],
+            attempt_count=attempts,
+            available_at=now + timedelta(seconds=delay),
+        )
+        return "failed" if is_over else "queued"
+
+    try:
+        return run_in_own_transaction(session, put_off)
+    except LeaseLostError:
+        return "lost"
+
+
+# --- Workers --------------------------------------------------------------------------------------
+
+_WORKER_LEASE = "worker:"
+
+
+def make_owner() -> str:
+    """A name for one worker that nobody else has."""
+    return f"{now_utc():%Y%m%dT%H%M%S}-{secrets.token_hex(12)}"
+
+
+def note_worker(session: Session, owner: str, seconds: float) -> None:
+    """Say that a worker is alive, for the next ``seconds``. Commits on its own."""
+    acquire_lease(session, _WORKER_LEASE + owner, owner, seconds)
+
+
+def forget_worker(session: Session, owner: str) -> None:
+    """Say that a worker ends. Commits on its own."""
+    release_lease(session, _WORKER_LEASE + owner, owner)
+
+
+def count_workers(session: Session) -> int:
+    """Workers that are alive."""
+    now = get_database_time(session)
+    count = session.scalar(
+        select(func.count())
+        .select_from(Lease)
+        .where(Lease.name.startswith(_WORKER_LEASE, autoescape=True), Lease.held_until > now)
+    )
+    return count or 0

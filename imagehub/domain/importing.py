@@ -1,0 +1,374 @@
+"""Asking for an import, and looking on: jobs and their items as rows.
+
+A job is what a person chose at once, an item one file of it. ``domain.import_work`` does the work.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from imagehub.clients import DriveItem
+from imagehub.domain.gallery import MAX_ID, make_first_sort_key
+from imagehub.domain.leases import get_database_time
+from imagehub.domain.storage import count_rows, make_batches
+from imagehub.errors import InvalidInputError, NotFoundError, PictureError
+from imagehub.models import Group, Image, ImportItem, ImportJob
+
+MAX_FILES = 20_000
+OPEN_STATES = ("queued", "running")
+IN_GROUP_REASON = "This file is in the group already."
+
+
+# --- Asking for an import -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Files of one folder, for one group.
+
+    :param group: a group's number; None makes a new group of these files.
+    :param files: (file id, file name) in the order that the group shall have.
+    """
+
+    folder_id: str
+    folder_name: str
+    group: int | None
+    files: Sequence[tuple[str, str]]
+
+
+def create_import(
+    session: Session, account_id: int, user_id: int | None, selections: Sequence[Selection]
+) -> ImportJob:
+    """Write down a job: its groups are made, and numbers and places reserved in list order.
+
+    A file that is chosen twice for a group, or is in it already, becomes a ``skipped`` item. The
+    caller commits, and then calls ``queue.enqueue_job``.
+
+    :raise InvalidInputError: nothing chosen, too much chosen, or an id that cannot be one.
+    :raise NotFoundError: a group of that number does not exist.
+    """
+    _check(selections)
+    now = get_database_time(session)
+    job = ImportJob(
+        user_id=user_id, drive_account_id=account_id, created_at=now, last_activity_at=now
+    )
+    session.add(job)
+    session.flush()
+    rows: list[dict[str, Any]] = []
+    # Groups are always locked in the order of their numbers, so that two requests cannot wait for
+    # each other; new ones nobody else can know yet.
+    for selection in sorted(selections, key=lambda s: MAX_ID if s.group is None else s.group):
+        if selection.files:
+            rows.extend(_reserve(session, job, selection, now))
+    session.execute(insert(ImportItem), rows)
+    job.item_count = len(rows)
+    if all(row["state"] == "skipped" for row in rows):
+        job.state, job.finished_at = "finished", now
+    session.flush()
+    return job
+
+
+def _check(selections: Sequence[Selection]) -> None:
+    count = sum(len(s.files) for s in selections)
+    if not count:
+        raise InvalidInputError("No file was chosen.", {"files": "is empty"})
+    if count > MAX_FILES:
+        raise InvalidInputError(
+            f"{count} files are too many for one import; the limit is {MAX_FILES}.",
+            {"files": "too many"},
+        )
+    for selection in selections:
+        for file_id, _ in selection.files:
+            if not file_id or len(file_id) > 255:
+                raise InvalidInputError("This is not a file of OneDrive.", {"file_id": "unknown"})
+
+
+def _reserve(
+    session: Session, job: ImportJob, selection: Selection, now: datetime
+) -> list[dict[str, Any]]:
+    group_id, known = _prepare_group(session, job.drive_account_id, selection, now)
+    fresh: dict[str, None] = {}
+    for file_id, _ in selection.files:
+        if file_id not in known:
+            fresh.setdefault(file_id)
+    number = _take_numbers(session, group_id, len(fresh))
+    position = _find_last_position(session, group_id) + 1
+    rows = []
+    for file_id, file_name in selection.files:
+        is_new = file_id in fresh
+        rows.append(
+            {
+                "job_id": job.id,
+                "group_id": group_id,
+                "drive_item_id": file_id,
+                "file_name": file_name[:400],
+                "folder_id": selection.folder_id[:255],
+                "folder_name": selection.folder_name[:400],
+                "number": number if is_new else 0,
+                "position": position if is_new else 0,
+                "state": "queued" if is_new else "skipped",
+                "reason": "" if is_new else IN_GROUP_REASON,
+                "image_id": known.get(file_id),
+                "available_at": now,
+                "finished_at": None if is_new else now,
+            }
+        )
+        if is_new:
+            del fresh[file_id]
+            number += 1
+            position += 1
+    return rows
+
+
+def _prepare_group(
+    session: Session, account_id: int, selection: Selection, now: datetime
+) -> tuple[int, Mapping[str, int]]:
+    """The group's number, and the files it has already: drive item id → image id."""
+    if selection.group is None:
+        group = Group(
+            title=selection.folder_name[:300],
+            folder_name=selection.folder_name[:400],
+            sort_key=make_first_sort_key(session),
+            created_at=now,
+        )
+        session.add(group)
+        session.flush()
+        return group.id, {}
+    if not (0 < selection.group <= MAX_ID and lock_group(session, selection.group)):
+        raise NotFoundError("group", selection.group)
+    known: dict[str, int] = {}
+    for ids in make_batches(file_id for file_id, _ in selection.files):
+        rows = session.execute(
+            select(Image.drive_item_id, Image.id).where(
+                Image.group_id == selection.group,
+                Image.drive_account_id == account_id,
+                Image.drive_item_id.in_(ids),
+            )
+        )
+        known.update({row.drive_item_id: row.id for row in rows})
+    return selection.group, known
+
+
+def lock_group(session: Session, group_id: int) -> bool:
+    """Hold a group's row until the transaction ends; whether there is one.
+
+    A change that changes nothing does this on both databases: SQLite has no FOR UPDATE, and there a
+    transaction should write before it reads.
+    """
+    return bool(
+        count_rows(
+            session,
+            update(Group)
+            .where(Group.id == group_id)
+            .values(next_image_number=Group.next_image_number, updated_at=Group.updated_at),
+        )
+    )
+
+
+def _take_numbers(session: Session, group_id: int, count: int) -> int:
+    """Reserve ``count`` image numbers of a group; the first of them."""
+    session.execute(
+        update(Group)
+        .where(Group.id == group_id)
+        .values(next_image_number=Group.next_image_number + count)
+        .execution_options(synchronize_session=False)
+    )
+    after = session.scalar(select(Group.next_image_number).where(Group.id == group_id))
+    assert after is not None
+    return after - count
+
+
+def _find_last_position(session: Session, group_id: int) -> int:
+    """The last place that an image has or an open item has reserved; 0 in an empty group."""
+    placed = session.scalar(select(func.max(Image.position)).where(Image.group_id == group_id))
+    reserved = session.scalar(
+        select(func.max(ImportItem.position)).where(
+            ImportItem.group_id == group_id, ImportItem.state.in_(OPEN_STATES)
+        )
+    )
+    return max(placed or 0, reserved or 0)
+
+
+def retry_items(session: Session, job_id: int) -> int:
+    """Queue a job's failed items again; the caller commits, then calls ``queue.enqueue_job``.
+
+    :return: how many there were.
+    :raise NotFoundError: no such job.
+    """
+    _get_job(session, job_id)
+    now = get_database_time(session)
+    count = count_rows(
+        session,
+        update(ImportItem)
+        .where(ImportItem.job_id == job_id, ImportItem.state == "failed")
+        .values(
+            state="queued",
+            reason="",
+            attempt_count=0,
+            suspicion=0,
+            available_at=now,
+            finished_at=None,
+        ),
+    )
+    if count:
+        session.execute(
+            update(ImportJob)
+            .where(ImportJob.id == job_id)
+            .values(state="running", finished_at=None, last_activity_at=now)
+            .execution_options(synchronize_session="fetch")
+        )
+    return count
+
+
+# --- Looking on -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FailedItem:
+    """A file that did not come in. ``reason`` is one plain sentence."""
+
+    file_id: str
+    file_name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """How far an import is.
+
+    ``state`` is ``running`` or ``finished``; the counts are of items. ``waiting_reason`` says what
+    the queued items wait for, where a service made them wait. ``failed`` lists at most 1,000.
+    """
+
+    id: int
+    state: str
+    item_count: int
+    queued_count: int
+    running_count: int
+    done_count: int
+    skipped_count: int
+    failed_count: int
+    waiting_reason: str = ""
+    failed: Sequence[FailedItem] = field(default=())
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state == "finished"
+
+    @property
+    def finished_count(self) -> int:
+        """Items that have come to an end, whichever."""
+        return self.done_count + self.skipped_count + self.failed_count
+
+    @property
+    def progress(self) -> float:
+        """From 0 to 1: the part of the items that has come to an end."""
+        return self.finished_count / self.item_count if self.item_count else 1.0
+
+
+def describe_job(session: Session, job_id: int) -> JobReport:
+    """:raise NotFoundError: no such job."""
+    job = _get_job(session, job_id)
+    counts = {
+        state: count
+        for state, count in session.execute(
+            select(ImportItem.state, func.count())
+            .where(ImportItem.job_id == job_id)
+            .group_by(ImportItem.state)
+        )
+    }
+    failed = session.execute(
+        select(ImportItem.drive_item_id, ImportItem.file_name, ImportItem.reason)
+        .where(ImportItem.job_id == job_id, ImportItem.state == "failed")
+        .order_by(ImportItem.id)
+        .limit(1000)
+    )
+    waiting = session.scalars(
+        select(ImportItem.reason)
+        .where(ImportItem.job_id == job_id, ImportItem.state == "queued", ImportItem.reason != "")
+        .limit(1)
+    ).first()
+    return JobReport(
+        id=job.id,
+        state=job.state,
+        item_count=job.item_count,
+        queued_count=counts.get("queued", 0),
+        running_count=counts.get("running", 0),
+        done_count=counts.get("done", 0),
+        skipped_count=counts.get("skipped", 0),
+        failed_count=counts.get("failed", 0),
+        waiting_reason=waiting or "",
+        failed=tuple(FailedItem(*row) for row in failed),
+    )
+
+
+def wait_for_job(
+    open_session: Callable[[], AbstractContextManager[Session]], job_id: int, seconds: float
+) -> JobReport:
+    """Wait until a job has finished, but not longer than ``seconds``.
+
+    :param open_session: called for every look, so that no transaction stays open between.
+    :raise NotFoundError: no such job.
+    """
+    deadline = time.monotonic() + seconds
+    pause = 0.05
+    while True:
+        with open_session() as session:
+            state = session.scalar(select(ImportJob.state).where(ImportJob.id == job_id))
+            left = deadline - time.monotonic()
+            if state != "running" or left <= 0:
+                return describe_job(session, job_id)
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, 0.5)
+
+
+def _get_job(session: Session, job_id: int) -> ImportJob:
+    job = session.get(ImportJob, job_id) if 0 < job_id <= MAX_ID else None
+    if job is None:
+        raise NotFoundError("import", job_id)
+    return job
+
+
+# --- What may be imported -------------------------------------------------------------------------
+
+# What Graph says a file is, where that cannot become a picture: known before the download.
+_NO_PICTURES = {
+    "video/": "This is a video, not a picture.",
+    "audio/": "This is a sound file, not a picture.",
+    "text/": "This is a text file, not a picture.",
+    "font/": "This is a font, not a picture.",
+    "image/svg": "SVG drawings cannot be imported; please save it as PNG first.",
+    "application/pdf": "This is a PDF document, not a picture.",
+    "application/zip": "This is an archive, not a picture.",
+    "application/json": "This is a data file, not a picture.",
+    "application/msword": "This is a document, not a picture.",
+    "application/vnd.": "This is a document, not a picture.",
+}
+
+
+def check_is_picture(item: DriveItem) -> None:
+    """:raise PictureError: a folder, a notebook, or a file that is certainly no picture."""
+    if item.is_folder:
+        raise PictureError("This is a folder, not a picture.")
+    if item.is_package:
+        raise PictureError("This is a notebook, not a picture.")
+    if not item.size_bytes:
+        raise PictureError("This file is empty.")
+    for beginning, sentence in _NO_PICTURES.items():
+        if item.mime_type.lower().startswith(beginning):
+            raise PictureError(sentence)
+
+
+def may_be_picture(item: DriveItem) -> bool:
+    """Whether it is worth trying: certainty comes with the bytes."""
+    try:
+        check_is_picture(item)
+    except PictureError:
+        return False
+    return True

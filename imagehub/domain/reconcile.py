@@ -1,0 +1,514 @@
+"""Comparing the two stores, and mending what a crash, a lost disk or a restored backup left behind.
+
+Bucket and rows are walked side by side in the order of their keys, a page at a time, so that a
+million images need no more memory than a hundred. It may run while the hub is at work: everything
+it removes goes through the marks of ``domain.storage``, and everything it finds is looked at again
+at the moment of the change.
+"""
+
+import logging
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Select, delete, exists, func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from imagehub.clients import Clients
+from imagehub.clients import StoredObject as ListedObject
+from imagehub.database import run_in_own_transaction
+from imagehub.domain import gallery, storage
+from imagehub.domain.importing import OPEN_STATES
+from imagehub.domain.leases import get_database_time
+from imagehub.domain.scratch import clean_scratch
+from imagehub.models import (
+    Group,
+    Image,
+    ImportItem,
+    ImportJob,
+    Lease,
+    PendingSignIn,
+    Rendition,
+    RevokedToken,
+    SignInFailure,
+    StoredObject,
+)
+
+log = logging.getLogger("imagehub.reconcile")
+
+PREFIX = "renditions/"
+# Keys of this form sort alike in every collation and in Python, so two listings can be merged.
+KEY_PATTERN = re.compile(r"renditions/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}\.[a-z]{3,5}")
+PAGE = 2000
+
+# What was stored this recently may be younger than the listing that does not show it.
+FRESH = timedelta(minutes=15)
+EMPTY_GROUP_AGE = timedelta(days=1)
+PENDING_SIGN_IN_AGE = timedelta(minutes=15)
+SIGN_IN_FAILURE_AGE = timedelta(days=2)
+FREE_LEASE_AGE = timedelta(days=1)
+
+
+def _count(meaning: str) -> Any:
+    return field(default=0, metadata={"meaning": meaning})
+
+
+@dataclass
+class ReconcileReport:
+    """What was found, and mended unless ``is_dry_run``. ``repair_job_ids``: imports that make lost
+    renditions again."""
+
+    is_dry_run: bool = False
+    object_count: int = _count("objects in the bucket")
+    orphan_count: int = _count("objects without a row, deleted")
+    unused_count: int = _count("objects that no image uses, deleted")
+    unfinished_count: int = _count("deletions that had stopped half-way, finished")
+    expired_pin_count: int = _count("pins of imports that are gone, taken off")
+    missing_count: int = _count("objects that are lost or damaged")
+    repair_count: int = _count("images whose renditions are made again from OneDrive")
+    wrong_group_count: int = _count("groups with wrong counts, set right")
+    wrong_bucket_count: int = _count("counts of the gallery's order, set right")
+    empty_group_count: int = _count("old groups without images, deleted")
+    scratch_file_count: int = _count("temporary files of killed workers, deleted")
+    sign_in_count: int = _count("sign-ins at Microsoft never finished, deleted")
+    token_count: int = _count("revoked tokens that have expired, deleted")
+    failure_count: int = _count("old failed sign-ins, deleted")
+    lease_count: int = _count("old free leases, deleted")
+    freed_bytes: int = _count("bytes freed in the bucket")
+    repair_job_ids: list[int] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing was wrong between the two stores, and nothing was left over."""
+        return not any(
+            getattr(self, item.name)
+            for item in fields(self)
+            if "meaning" in item.metadata and item.name != "object_count"
+        )
+
+    def describe(self) -> str:
+        """A line for each thing found."""
+        lines = [
+            f"{getattr(self, item.name):>12,}  {item.metadata['meaning']}"
+            for item in fields(self)
+            if "meaning" in item.metadata
+            and (getattr(self, item.name) or item.name == "object_count")
+        ]
+        if self.is_clean:
+            lines.append("Everything is in order.")
+        elif self.is_dry_run:
+            lines.append("Nothing was changed: this was a dry run.")
+        return "\n".join(lines)
+
+
+def reconcile(
+    session: Session, clients: Clients, data_dir: Path | None = None, fix: bool = True
+) -> ReconcileReport:
+    """Find and mend everything that is left over or missing. Commits on its own.
+
+    :param session: holds no uncommitted change.
+    :param data_dir: the data folder, whose temporary files are looked at too; None leaves them.
+    :param fix: False finds and counts alone.
+    :raise ServiceError: the object store cannot be listed; nothing more is done then.
+    """
+    report = ReconcileReport(is_dry_run=not fix)
+    walk = _Walk(session, clients, report, fix)
+    if fix:
+        report.unfinished_count = storage.finish_deletions(session, clients)
+    walk.compare()
+    walk.find_images_without_renditions()
+    _check_groups(session, report, fix)
+    _drop_expired(session, report, fix)
+    if data_dir is not None:
+        report.scratch_file_count = clean_scratch(data_dir, fix)
+    return report
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of ``stored_object``, and whether a rendition refers to it."""
+
+    key: str
+    size_bytes: int
+    pinned_until: datetime | None
+    is_deleting: bool
+    created_at: datetime
+    is_used: bool
+
+
+class _Walk:
+    """One comparison of bucket and rows."""
+
+    def __init__(
+        self, session: Session, clients: Clients, report: ReconcileReport, fix: bool
+    ) -> None:
+        self._session = session
+        self._clients = clients
+        self._report = report
+        self._fix = fix
+        self._jobs: dict[int, int] = {}
+        self._began_at, self._pins_until = self._look_at_pins()
+
+    def _look_at_pins(self) -> tuple[datetime, datetime]:
+        """Now, and the moment up to which pins do not count.
+
+        Where no worker has anything in hand, every pin that was set until now is left over.
+        """
+
+        def look(own: Session) -> tuple[datetime, datetime]:
+            now = get_database_time(own)
+            is_busy = own.scalar(
+                select(exists().where(ImportItem.state == "running", ImportItem.lease_until > now))
+            )
+            return now, now if is_busy else now + timedelta(seconds=storage.PIN_SECONDS)
+
+        return run_in_own_transaction(self._session, look)
+
+    def compare(self) -> None:
+        orphans: list[ListedObject] = []
+        unused: list[_Row] = []
+        missing: list[_Row] = []
+        for listed, row in _merge(self._iter_listed(orphans), self._iter_rows()):
+            if row is None:
+                assert listed is not None
+                orphans.append(listed)
+            elif row.is_deleting:
+                pass  # Somebody is at it, or the next run takes it over.
+            elif row.is_used:
+                if self._is_missing(listed, row):
+                    missing.append(row)
+                if row.pinned_until is not None and row.pinned_until <= self._pins_until:
+                    self._drop_pin(row)
+            elif row.pinned_until is None or row.pinned_until <= self._pins_until:
+                unused.append(row)
+            if len(orphans) >= storage.BATCH:
+                self._delete_orphans(orphans)
+            if len(unused) >= storage.BATCH:
+                self._delete_unused(unused)
+            if len(missing) >= storage.BATCH:
+                self._repair(missing)
+        self._delete_orphans(orphans)
+        self._delete_unused(unused)
+        self._repair(missing)
+
+    def _iter_listed(self, orphans: list[ListedObject]) -> Iterator[ListedObject]:
+        """The bucket's objects with keys of ours; others go to the orphans straight away."""
+        last = ""
+        for listed in self._clients.store.iter_objects(PREFIX):
+            self._report.object_count += 1
+            if not KEY_PATTERN.fullmatch(listed.key):
+                orphans.append(listed)
+                continue
+            if listed.key < last:
+                raise RuntimeError("the object store does not list its keys in order")
+            last = listed.key
+            yield listed
+
+    def _iter_rows(self) -> Iterator[_Row]:
+        last = ""
+        is_used = exists().where(Rendition.object_key == StoredObject.key)
+        while True:
+            page = _read(
+                self._session,
+                select(
+                    StoredObject.key,
+                    StoredObject.size_bytes,
+                    StoredObject.pinned_until,
+                    StoredObject.is_deleting,
+                    StoredObject.created_at,
+                    is_used,
+                )
+                .where(StoredObject.key > last)
+                .order_by(StoredObject.key)
+                .limit(PAGE),
+            )
+            if not page:
+                return
+            last = page[-1][0]
+            yield from (_Row(*row) for row in page)
+
+    def _is_missing(self, listed: ListedObject | None, row: _Row) -> bool:
+        if listed is not None:
+            # A server on a plain folder may keep half an object when its machine stops.
+            return listed.size_bytes != row.size_bytes
+        if row.created_at < self._began_at - FRESH:
+            return True
+        # The listing's page may be older than the object, so a fresh one is asked for by name.
+        return self._clients.store.find_object(row.key) is None
+
+    def _drop_pin(self, row: _Row) -> None:
+        self._report.expired_pin_count += 1
+        if self._fix:
+            statement = (
+                update(StoredObject)
+                .where(
+                    StoredObject.key == row.key,
+                    StoredObject.is_deleting.is_(False),
+                    StoredObject.pinned_until == row.pinned_until,
+                )
+                .values(pinned_until=None)
+            )
+            run_in_own_transaction(self._session, lambda own: storage.count_rows(own, statement))
+
+    def _delete_orphans(self, orphans: list[ListedObject]) -> None:
+        for batch in storage.make_batches(orphans):
+            sizes = {listed.key: listed.size_bytes for listed in batch}
+            if self._fix:
+                keys, deadline = storage.adopt_for_deletion(self._session, list(sizes))
+                if not storage.delete_marked(self._session, self._clients, keys, deadline):
+                    continue
+            else:
+                keys = list(sizes)
+            self._report.orphan_count += len(keys)
+            self._report.freed_bytes += sum(sizes[key] for key in keys)
+        orphans.clear()
+
+    def _delete_unused(self, unused: list[_Row]) -> None:
+        sizes = {row.key: row.size_bytes for row in unused}
+        keys = list(sizes)
+        if keys and self._fix:
+            keys, deadline = storage.mark_unused(self._session, keys, self._pins_until)
+            if not storage.delete_marked(self._session, self._clients, keys, deadline):
+                keys = []
+        self._report.unused_count += len(keys)
+        self._report.freed_bytes += sum(sizes[key] for key in keys)
+        unused.clear()
+
+    # --- Repairs ----------------------------------------------------------------------------------
+
+    def _repair(self, missing: list[_Row]) -> None:
+        """Have the images made again that use these keys."""
+        keys = [row.key for row in missing]
+        self._report.missing_count += len(keys)
+        missing.clear()
+        if not keys:
+            return
+        if self._fix:
+            # The repair must not take the bytes for stored.
+            run_in_own_transaction(
+                self._session,
+                lambda own: storage.count_rows(
+                    own,
+                    update(StoredObject).where(StoredObject.key.in_(keys)).values(size_bytes=0),
+                ),
+            )
+        found = _read(
+            self._session,
+            select(Rendition.image_id).where(Rendition.object_key.in_(keys)).distinct(),
+        )
+        self._request_repairs(row[0] for row in found)
+
+    def find_images_without_renditions(self) -> None:
+        last = 0
+        without = ~exists().where(Rendition.image_id == Image.id)
+        while True:
+            page = _read(
+                self._session,
+                select(Image.id).where(Image.id > last, without).order_by(Image.id).limit(PAGE),
+            )
+            if not page:
+                return
+            last = page[-1][0]
+            self._request_repairs(row[0] for row in page)
+
+    def _request_repairs(self, image_ids: Iterable[int]) -> None:
+        for ids in storage.make_batches(image_ids):
+            if not self._fix:
+                self._report.repair_count += len(ids)
+                continue
+            jobs = dict(self._jobs)
+            count = run_in_own_transaction(
+                self._session,
+                lambda own, i=ids, j=jobs: _add_repairs(own, i, j),  # type: ignore[misc]
+            )
+            self._jobs = jobs
+            self._report.repair_count += count
+        self._report.repair_job_ids = sorted(self._jobs.values())
+
+
+def _merge(
+    listed: Iterator[ListedObject], rows: Iterator[_Row]
+) -> Iterator[tuple[ListedObject | None, _Row | None]]:
+    """Pairs of equal key; what has no partner comes with None."""
+    left, right = next(listed, None), next(rows, None)
+    while left is not None or right is not None:
+        if right is None or (left is not None and left.key < right.key):
+            yield left, None
+            left = next(listed, None)
+        elif left is None or right.key < left.key:
+            yield None, right
+            right = next(rows, None)
+        else:
+            yield left, right
+            left, right = next(listed, None), next(rows, None)
+
+
+def _add_repairs(own: Session, image_ids: Sequence[int], jobs: dict[int, int]) -> int:
+    """Items that make images again, in one job an account; how many were added.
+
+    :param jobs: drive account id → job id of this run; completed here.
+    """
+    now = get_database_time(own)
+    in_work = own.scalars(
+        select(ImportItem.image_id).where(
+            ImportItem.image_id.in_(image_ids), ImportItem.state.in_(OPEN_STATES)
+        )
+    )
+    wanted = sorted(set(image_ids) - set(in_work))
+    images = own.scalars(select(Image).where(Image.id.in_(wanted)).order_by(Image.id)).all()
+    rows: list[dict[str, Any]] = []
+    for image in images:
+        job_id = jobs.get(image.drive_account_id)
+        if job_id is None:
+            job = ImportJob(
+                drive_account_id=image.drive_account_id, created_at=now, last_activity_at=now
+            )
+            own.add(job)
+            own.flush()
+            job_id = jobs[image.drive_account_id] = job.id
+        rows.append(
+            {
+                "job_id": job_id,
+                "group_id": image.group_id,
+                "image_id": image.id,
+                "drive_item_id": image.drive_item_id,
+                "file_name": image.name,
+                "folder_id": image.folder_id,
+                "folder_name": image.folder_name,
+                "number": image.number,
+                "position": image.position,
+                "available_at": now,
+            }
+        )
+    if rows:
+        own.execute(insert(ImportItem), rows)
+    for job_id in sorted({row["job_id"] for row in rows}):
+        # A worker may have finished the job already, with the items it had until now.
+        added = sum(1 for row in rows if row["job_id"] == job_id)
+        own.execute(
+            update(ImportJob)
+            .where(ImportJob.id == job_id)
+            .values(item_count=ImportJob.item_count + added, state="running", finished_at=None)
+            .execution_options(synchronize_session=False)
+        )
+    return len(rows)
+
+
+# --- Groups ---------------------------------------------------------------------------------------
+
+
+def _check_groups(session: Session, report: ReconcileReport, fix: bool) -> None:
+    count = (
+        select(func.count()).select_from(Image).where(Image.group_id == Group.id).scalar_subquery()
+    )
+    first = (
+        select(Image.id)
+        .where(Image.group_id == Group.id)
+        .order_by(Image.position, Image.number)
+        .limit(1)
+        .scalar_subquery()
+    )
+    last = 0
+    while True:
+        page = _read(
+            session,
+            select(
+                Group.id,
+                Group.state,
+                Group.is_shown,
+                Group.image_count,
+                Group.cover_id,
+                count.label("true_count"),
+                first.label("first_id"),
+            )
+            .where(Group.id > last)
+            .order_by(Group.id)
+            .limit(PAGE),
+        )
+        if not page:
+            break
+        last = page[-1].id
+        for row in page:
+            is_shown = row.state == "published" and row.true_count > 0
+            true_facts = (row.true_count, row.first_id, is_shown)
+            if (row.image_count, row.cover_id, bool(row.is_shown)) != true_facts:
+                report.wrong_group_count += 1
+                if fix:
+                    run_in_own_transaction(
+                        session,
+                        lambda own, i=row.id: gallery.refresh_group(own, i),  # type: ignore[misc]
+                    )
+            if not row.true_count and _drop_if_forgotten(session, row.id, fix):
+                report.empty_group_count += 1
+    report.wrong_bucket_count = _recount(session, fix)
+
+
+def _drop_if_forgotten(session: Session, group_id: int, fix: bool) -> bool:
+    """Delete a group that an import made and never filled, if no person has touched it since."""
+
+    def drop(own: Session) -> bool:
+        group = own.scalars(
+            select(Group)
+            .where(
+                Group.id == group_id,
+                Group.created_at < get_database_time(own) - EMPTY_GROUP_AGE,
+                Group.version == 1,
+                Group.text == "",
+                Group.medium == "",
+                Group.dimensions == "",
+                Group.year == "",
+                ~exists().where(Image.group_id == Group.id),
+                ~exists().where(ImportItem.group_id == Group.id, ImportItem.state.in_(OPEN_STATES)),
+            )
+            .with_for_update()
+        ).one_or_none()
+        if group is not None and fix:
+            gallery.delete_group(own, group)
+        return group is not None
+
+    return run_in_own_transaction(session, drop)
+
+
+def _recount(session: Session, fix: bool) -> int:
+    if fix:
+        return run_in_own_transaction(session, gallery.recount_gallery)
+    with Session(session.get_bind()) as own:
+        wrong = gallery.recount_gallery(own)
+        own.rollback()
+    return wrong
+
+
+# --- What has run out -----------------------------------------------------------------------------
+
+
+def _drop_expired(session: Session, report: ReconcileReport, fix: bool) -> None:
+    now = run_in_own_transaction(session, get_database_time)
+    blocked = SignInFailure.blocked_until
+    expired = {
+        "sign_in_count": (PendingSignIn, PendingSignIn.created_at < now - PENDING_SIGN_IN_AGE),
+        "token_count": (RevokedToken, RevokedToken.expires_at < now),
+        "failure_count": (
+            SignInFailure,
+            (SignInFailure.last_failed_at < now - SIGN_IN_FAILURE_AGE)
+            & or_(blocked.is_(None), blocked < now),
+        ),
+        "lease_count": (Lease, Lease.held_until < now - FREE_LEASE_AGE),
+    }
+    for name, (model, condition) in expired.items():
+        if fix:
+            statement = delete(model).where(condition)
+            count = run_in_own_transaction(
+                session,
+                lambda own, s=statement: storage.count_rows(own, s),  # type: ignore[misc]
+            )
+        else:
+            count = _read(session, select(func.count()).select_from(model).where(condition))[0][0]
+        setattr(report, name, count)
+
+
+def _read(session: Session, query: Select[*tuple[Any, ...]]) -> Sequence[Any]:
+    """All rows of a query, in a transaction of its own that ends at once."""
+    return run_in_own_transaction(session, lambda own: own.execute(query).all())

@@ -1,0 +1,95 @@
+"""The folder where a worker keeps originals while it has them in hand.
+
+Each worker has a folder of its own below ``<data folder>/scratch`` and holds a lock on it for as
+long as it lives; the operating system drops the lock when the worker ends, however it ends. A
+folder whose lock is free is therefore left over, and anybody may remove it.
+"""
+
+import fcntl
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+_LOCK = ".lock"
+_HALF_MADE_SECONDS = 3600
+
+
+class Scratch:
+    """One worker's folder. ``close`` removes it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        base = _get_base(data_dir)
+        base.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The lock is taken before the folder has its final name, so that nobody who tidies up sees
+        # a folder whose lock is free for a moment.
+        draft = Path(tempfile.mkdtemp(prefix="new-", dir=base))
+        self._lock = os.open(draft / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.folder = base / f"worker-{os.getpid()}-{secrets.token_hex(4)}"
+        draft.rename(self.folder)
+
+    @contextmanager
+    def open_file(self) -> Iterator[tuple[BinaryIO, str]]:
+        """A new empty file and its path; it is gone afterwards, whatever happened."""
+        descriptor, path = tempfile.mkstemp(dir=self.folder)
+        try:
+            with os.fdopen(descriptor, "w+b") as file:
+                yield file, path
+        finally:
+            Path(path).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.close(self._lock)
+
+
+def clean_scratch(data_dir: Path, fix: bool = True) -> int:
+    """Remove what dead workers left behind.
+
+    :param fix: False counts alone.
+    :return: files that were left over.
+    """
+    base = _get_base(data_dir)
+    count = 0
+    for folder in sorted(base.iterdir()) if base.is_dir() else ():
+        with _try_lock(folder) as is_left_over:
+            if is_left_over:
+                count += sum(1 for path in folder.iterdir() if path.name != _LOCK)
+                if fix:
+                    shutil.rmtree(folder, ignore_errors=True)
+    return count
+
+
+@contextmanager
+def _try_lock(folder: Path) -> Iterator[bool]:
+    """Whether a folder is left over; while that is so, it stays locked."""
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        # Either its worker is making or removing it at this moment, or was killed in doing so.
+        age_seconds = 0.0
+        with suppress(FileNotFoundError):
+            age_seconds = time.time() - folder.stat().st_mtime
+        yield age_seconds > _HALF_MADE_SECONDS
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_left_over = folder.name.startswith("worker-") or (
+            time.time() - os.fstat(lock).st_mtime > _HALF_MADE_SECONDS
+        )
+    except BlockingIOError:
+        is_left_over = False
+    try:
+        yield is_left_over
+    finally:
+        os.close(lock)
+
+
+def _get_base(data_dir: Path) -> Path:
+    return data_dir / "scratch"
