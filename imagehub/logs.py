@@ -13,6 +13,8 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 _QUERY = re.compile(r"\?(?:[^\r\n]*(?= HTTP/\d)|[^\r\n]*)")
+# What gunicorn could not read it repeats: a piece of the request line, or a header.
+_INVALID = re.compile(r"(Invalid request from ip=\S+ [A-Za-z ]*).*", re.DOTALL)
 # Headers that gunicorn's access log format can name and that must stay out even then.
 _SECRET_HEADERS = (
     "referer",
@@ -35,7 +37,7 @@ _SECRET_VARIABLES = (
 
 def drop_queries(text: str) -> str:
     """The text with each ``?…`` cut off, up to the line's last HTTP version or its end."""
-    return _QUERY.sub("", text)
+    return _QUERY.sub("", _INVALID.sub(r"\1", text))
 
 
 class DropQueries(logging.Filter):
@@ -43,8 +45,9 @@ class DropQueries(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        if "?" in message:
-            record.msg, record.args = drop_queries(message), None
+        clean = drop_queries(message)
+        if clean != message:
+            record.msg, record.args = clean, None
         return True
 
 
