@@ -8,7 +8,9 @@ pytest_plugins = [
         "tests.fixtures.database",
         "tests.fixtures.s3",
         "tests.fixtures.onedrive",
+        "tests.fixtures.connection",
         "tests.fixtures.hub",
+        "tests.fixtures.site",
     )
     if find_spec(name) is not None
 ]
