@@ -354,13 +354,12 @@ class GraphDrive:
         :raise ServiceRefusedError: ``not_supported`` for what has no bytes, ``malware`` …
         """
         operation = "download a file"
-        check_size(item.size_bytes, max_bytes)
         document = self._fetch_inside(item.id, operation)
         start = target.tell()
         for _ in range(2):
             listed = read_item(document, operation)
-            check_size(listed.size_bytes, max_bytes)
             source = self._make_source(document, operation)
+            check_size(max(listed.size_bytes, item.size_bytes), max_bytes)
             target.seek(start)
             target.truncate()
             result = self._reader.copy_source(source, target, max_bytes, operation)
@@ -496,12 +495,7 @@ class GraphDrive:
 
     def _get_root(self) -> _Root:
         root: _Root | None = self._memory.find("root")
-        if root is None:
-            self._fetch_root()
-            root = self._memory.find("root")
-        if root is None:  # memory that keeps nothing cannot hold a boundary
-            raise make_bad_answer_error("open the root folder")
-        return root
+        return root or _make_root(self._fetch_root())
 
     def _fetch_root(self) -> dict[str, Any]:
         operation = "open the root folder"
@@ -516,7 +510,7 @@ class GraphDrive:
         self._check_drive(item, self._root_folder)
         if "folder" not in item:
             raise NotFoundError("root folder", self._root_folder)
-        self._memory.keep("root", _Root(str(item["id"]), is_drive_root="root" in item))
+        self._memory.keep("root", _make_root(item))
         return item
 
     # --- Calls in detail --------------------------------------------------------------------------
@@ -671,3 +665,7 @@ class GraphDrive:
             self._reader.check_url(url, operation),
             renew=lambda: self.fetch_download_url(item_id),
         )
+
+
+def _make_root(item: Mapping[str, Any]) -> _Root:
+    return _Root(str(item["id"]), is_drive_root="root" in item)

@@ -244,7 +244,7 @@ class GraphCaller:
         return session
 
     def _make_url(self, path: str, operation: str) -> str:
-        if not path.lower().startswith(("https://", "http://")):
+        if path.startswith("/"):
             return f"{self._base_url}{path}"
         try:
             if get_origin(path) == self.origin:

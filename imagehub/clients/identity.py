@@ -34,8 +34,8 @@ from imagehub.errors import (
 
 logger = logging.getLogger("imagehub.identity")
 
-# MSAL would like the answer as a form posted from Microsoft's site; browsers send no SameSite cookie
-# with such a post, and the hub would not know whose sign-in it is.
+# MSAL would like the answer as a form posted from Microsoft's site. Browsers send no SameSite
+# cookie with such a post, and the hub would not know whose sign-in it is.
 warnings.filterwarnings("ignore", message="response_mode='form_post'", module=r"msal\.")
 
 SERVICE = "Microsoft sign-in"

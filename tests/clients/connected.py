@@ -1,0 +1,58 @@
+"""A drive that is connected as a person connects it: by the sign-in page, then with tokens."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from imagehub.clients import SignedIn
+from imagehub.clients.graph import GraphDrive
+from imagehub.clients.identity import MicrosoftIdentity
+from tests.fixtures.onedrive import OneDrive
+
+CLIENT_ID = "11111111-2222-3333-4444-555555555555"
+REDIRECT_URI = "http://localhost:3000/signed-in"
+SCOPES = ("Files.ReadWrite", "User.Read")
+
+
+def make_identity(onedrive: OneDrive, secret: str = "") -> MicrosoftIdentity:
+    return MicrosoftIdentity(CLIENT_ID, secret, onedrive.url, timeout_seconds=10)
+
+
+def read_answer(url: str) -> dict[str, str]:
+    """The query of the address at which a browser arrives after the sign-in page."""
+    return dict(parse_qsl(urlsplit(url).query))
+
+
+def sign_in(
+    onedrive: OneDrive, identity: MicrosoftIdentity, scopes: tuple[str, ...] = SCOPES
+) -> SignedIn:
+    flow = identity.start_sign_in(REDIRECT_URI, scopes)
+    return identity.finish_sign_in(flow.flow, read_answer(onedrive.consent(flow.url)))
+
+
+@dataclass
+class Connection:
+    """Tokens of one account, kept as the hub keeps them; counts forced refreshes."""
+
+    onedrive: OneDrive
+    scopes: tuple[str, ...] = SCOPES
+    forced_count: int = 0
+    identity: MicrosoftIdentity = field(init=False)
+    cache: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.identity = make_identity(self.onedrive)
+        self.cache = sign_in(self.onedrive, self.identity, self.scopes).cache
+
+    def get_token(self, force: bool) -> str:
+        self.forced_count += force
+        token = self.identity.refresh_token(self.cache, self.scopes, force)
+        self.cache = token.cache or self.cache
+        return token.token
+
+    def open_drive(self, **options: Any) -> GraphDrive:
+        return GraphDrive(
+            self.get_token,
+            base_url=self.onedrive.graph_url,
+            **{"max_wait_seconds": 5.0, "backoff_seconds": 0.01, "timeouts": (2.0, 5.0), **options},
+        )

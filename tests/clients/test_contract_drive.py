@@ -1,0 +1,450 @@
+"""What every Drive must do, whatever is behind it; here Graph, for both kinds of account."""
+
+import hashlib
+import io
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from imagehub.clients import Drive, DriveItem
+from imagehub.clients.graph import DriveMemory
+from imagehub.errors import (
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    PictureTooLargeError,
+    ServiceRefusedError,
+)
+from tests.clients.connected import Connection
+from tests.fixtures.onedrive import OneDrive
+
+PICTURE = random.Random(1).randbytes(100_003)
+
+
+@pytest.fixture
+def art(cloud: OneDrive) -> Path:
+    """The root folder of these tests, with something outside of it."""
+    folder = cloud.root / "Pictures" / "Art"
+    (folder / "System" / "Deep").mkdir(parents=True)
+    (folder / "Empty").mkdir()
+    (folder / "front.jpg").write_bytes(PICTURE)
+    (folder / "System" / "back.jpg").write_bytes(PICTURE[::-1])
+    (folder / "System" / "Deep" / "detail.png").write_bytes(PICTURE[:500])
+    (cloud.root / "Secret").mkdir()
+    (cloud.root / "Secret" / "diary.txt").write_bytes(b"dear diary")
+    return folder
+
+
+@pytest.fixture
+def drive(connection: Connection, art: Path) -> Drive:
+    return connection.open_drive(root_folder="/Pictures/Art")
+
+
+@pytest.fixture
+def outside(connection: Connection, art: Path) -> dict[str, DriveItem]:
+    """Items of the same drive that lie outside the root folder, by name."""
+    whole = connection.open_drive()
+    secret = whole.find_item_by_path("Secret")
+    assert secret is not None
+    items = [whole.get_root(), secret, *whole.iter_children(secret.id)]
+    pictures = whole.find_item_by_path("Pictures")
+    assert pictures is not None
+    return {item.name: item for item in [*items, pictures]}
+
+
+def find(drive: Drive, path: str) -> DriveItem:
+    item = drive.find_item_by_path(path)
+    assert item is not None, f"{path} is missing"
+    return item
+
+
+def list_names(drive: Drive, folder_id: str) -> list[str]:
+    return sorted(item.name for item in drive.iter_children(folder_id))
+
+
+# --- Looking --------------------------------------------------------------------------------------
+
+
+def test_a_drive_tells_its_kind_owner_and_quota(drive: Drive, cloud: OneDrive) -> None:
+    info = drive.get_drive()
+    assert info.kind == cloud.kind
+    assert info.id
+    assert info.owner_name
+    quota = info.quota
+    assert quota.total_bytes and quota.used_bytes is not None and quota.remaining_bytes is not None
+    assert quota.used_bytes + quota.remaining_bytes == quota.total_bytes
+
+
+def test_the_root_folder_can_be_named_by_path_or_id_or_be_the_whole_drive(
+    connection: Connection, drive: Drive
+) -> None:
+    root = drive.get_root()
+    assert (root.name, root.is_folder) == ("Art", True)
+    assert connection.open_drive(root_folder=root.id).get_root().id == root.id
+    assert list_names(connection.open_drive(), connection.open_drive().get_root().id) == [
+        "Pictures",
+        "Secret",
+    ]
+
+
+def test_a_root_folder_that_is_missing_or_a_file_is_not_found(
+    connection: Connection, drive: Drive
+) -> None:
+    for name in ("/Pictures/Nowhere", "/Pictures/Art/front.jpg", "no-such-id"):
+        with pytest.raises(NotFoundError):
+            connection.open_drive(root_folder=name).get_root()
+
+
+def test_an_item_tells_everything_that_is_needed(drive: Drive) -> None:
+    item = drive.get_item(find(drive, "front.jpg").id)
+    assert (item.name, item.is_folder, item.size_bytes) == ("front.jpg", False, len(PICTURE))
+    assert item.mime_type == "image/jpeg"
+    assert item.parent_id == drive.get_root().id
+    assert item.drive_id and item.etag and item.ctag and item.quick_xor_hash
+    for text in (item.created_time, item.modified_time):
+        assert datetime.fromisoformat(text).tzinfo is not None
+    assert not any("downloadUrl" in name for name in item.raw)
+    folder = find(drive, "System")
+    assert (folder.is_folder, folder.child_count) == (True, 2)
+
+
+def test_paths_are_found_below_the_root_folder_only(drive: Drive) -> None:
+    assert find(drive, "").id == drive.get_root().id
+    assert find(drive, "System/Deep/detail.png").size_bytes == 500
+    assert find(drive, "/System/").name == "System"
+    for path in ("nothing", "System/nothing", "../../Secret", "System/../../../Secret", "a:b", "."):
+        assert drive.find_item_by_path(path) is None
+
+
+def test_children_come_page_by_page(drive: Drive, art: Path) -> None:
+    for number in range(7):
+        (art / "Empty" / f"{number}.jpg").write_bytes(b"x")
+    folder = find(drive, "Empty")
+    names: list[str] = []
+    page = drive.list_children(folder.id, page_size=3)
+    sizes = [len(page.items)]
+    while True:
+        names += [item.name for item in page.items]
+        if not page.next_page:
+            break
+        page = drive.list_children(folder.id, page.next_page, 3)
+        sizes.append(len(page.items))
+    assert sizes[:2] == [3, 3]
+    assert sorted(names) == [f"{number}.jpg" for number in range(7)]
+
+
+def test_an_empty_folder_has_no_children(drive: Drive) -> None:
+    assert drive.list_children(find(drive, "Empty").id).items == ()
+    assert list(drive.iter_children(find(drive, "Empty").id)) == []
+
+
+def test_the_children_of_a_file_cannot_be_listed(drive: Drive) -> None:
+    with pytest.raises(InvalidInputError):
+        drive.list_children(find(drive, "front.jpg").id)
+
+
+# --- Changing -------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_made_and_a_taken_name_gets_a_number(drive: Drive, art: Path) -> None:
+    root = drive.get_root()
+    first = drive.create_folder(root.id, "Neu: nein".replace(":", ""))
+    assert (first.name, first.is_folder, first.parent_id) == ("Neu nein", True, root.id)
+    second = drive.create_folder(root.id, "Neu nein")
+    assert second.id != first.id
+    assert second.name.startswith("Neu nein ")
+    assert (art / second.name).is_dir()
+
+
+def test_a_taken_name_is_refused_or_taken_over_as_asked(drive: Drive) -> None:
+    root = drive.get_root()
+    with pytest.raises(ServiceRefusedError) as caught:
+        drive.create_folder(root.id, "system", "fail")
+    assert caught.value.reason == "name_taken"
+    assert drive.create_folder(root.id, "System", "replace").id == find(drive, "System").id
+    with pytest.raises(ServiceRefusedError) as caught:
+        drive.create_folder(root.id, "front.jpg", "replace")
+    assert caught.value.reason == "name_taken"
+
+
+@pytest.mark.parametrize("name", ["drive", "50 & more + ü's", "a.b", "root", "children", "絵 🎨"])
+def test_unusual_names_survive_the_way_there_and_back(drive: Drive, art: Path, name: str) -> None:
+    made = drive.create_folder(drive.get_root().id, name, "fail")
+    assert made.name == name
+    assert find(drive, name).id == made.id
+    assert (art / name).is_dir()
+
+
+def test_a_name_that_onedrive_refuses_never_leaves(drive: Drive, cloud: OneDrive) -> None:
+    root, item = drive.get_root(), find(drive, "front.jpg")
+    calls: list[Any] = [
+        lambda: drive.create_folder(root.id, "a:b"),
+        lambda: drive.rename_item(item.id, "a/b"),
+        lambda: drive.move_item(item.id, root.id, "con"),
+        lambda: drive.create_upload_session(root.id, "a?.jpg"),
+    ]
+    for call in calls:
+        with pytest.raises(InvalidInputError):
+            call()
+    changes = [e for e in cloud.log() if e["method"] in ("POST", "PATCH", "PUT")]
+    assert [e for e in changes if "/v1.0/" in e["path"]] == []
+
+
+def test_renaming_keeps_the_id(drive: Drive, art: Path) -> None:
+    item = find(drive, "front.jpg")
+    renamed = drive.rename_item(item.id, "Front.jpg")
+    assert (renamed.id, renamed.name) == (item.id, "Front.jpg")
+    assert renamed.parent_id == drive.get_root().id
+    assert (art / "Front.jpg").exists()
+
+
+def test_renaming_to_a_taken_name_is_refused(drive: Drive) -> None:
+    with pytest.raises(ServiceRefusedError) as caught:
+        drive.rename_item(find(drive, "Empty").id, "SYSTEM")
+    assert caught.value.reason == "name_taken"
+
+
+def test_moving_takes_an_item_to_another_folder_under_another_name(drive: Drive, art: Path) -> None:
+    item = find(drive, "front.jpg")
+    target = find(drive, "System/Deep")
+    moved = drive.move_item(item.id, target.id, "moved.jpg")
+    assert (moved.id, moved.name, moved.parent_id) == (item.id, "moved.jpg", target.id)
+    assert (art / "System" / "Deep" / "moved.jpg").read_bytes() == PICTURE
+    back = drive.move_item(item.id, drive.get_root().id)
+    assert (back.name, back.parent_id) == ("moved.jpg", drive.get_root().id)
+
+
+def test_a_folder_cannot_be_moved_into_itself(drive: Drive) -> None:
+    system, deep = find(drive, "System"), find(drive, "System/Deep")
+    for target in (system, deep):
+        with pytest.raises(InvalidInputError):
+            drive.move_item(system.id, target.id)
+
+
+def test_deleting_takes_files_and_folders_away(drive: Drive, art: Path) -> None:
+    item = find(drive, "front.jpg")
+    drive.delete_item(item.id)
+    drive.delete_item(find(drive, "System").id)
+    assert not (art / "front.jpg").exists()
+    assert list_names(drive, drive.get_root().id) == ["Empty"]
+    with pytest.raises(NotFoundError):
+        drive.get_item(item.id)
+    with pytest.raises(NotFoundError):
+        drive.delete_item(item.id)
+
+
+# --- Uploading and downloading --------------------------------------------------------------------
+
+
+def test_a_file_is_uploaded_by_fragments_without_a_token(drive: Drive, art: Path) -> None:
+    session = drive.create_upload_session(find(drive, "System").id, "neu #1.jpg".replace("#", "n"))
+    assert session.expires_at is not None
+    assert session.expires_at > datetime.now(UTC)
+    assert session.upload_url not in repr(session)
+    data = random.Random(2).randbytes(2 * 327_680 + 5)
+    for start in range(0, len(data), 327_680):
+        part = data[start : start + 327_680]
+        span = f"bytes {start}-{start + len(part) - 1}/{len(data)}"
+        answer = requests.put(
+            session.upload_url, data=part, headers={"Content-Range": span}, timeout=10
+        )
+        assert answer.status_code == (202 if start + len(part) < len(data) else 201)
+    item = find(drive, "System/neu n1.jpg")
+    assert item.id == answer.json()["id"]
+    assert item.size_bytes == len(data)
+    assert (art / "System" / "neu n1.jpg").read_bytes() == data
+    target = io.BytesIO()
+    drive.download(item, target, 10_000_000)
+    assert target.getvalue() == data
+
+
+def test_uploading_onto_a_taken_name_is_refused_at_the_latest_at_the_end(drive: Drive) -> None:
+    try:
+        session = drive.create_upload_session(drive.get_root().id, "front.jpg", "fail")
+    except ServiceRefusedError as error:
+        assert error.reason == "name_taken"
+        return
+    answer = requests.put(
+        session.upload_url, data=b"xyz", headers={"Content-Range": "bytes 0-2/3"}, timeout=10
+    )
+    assert answer.status_code == 409
+
+
+def test_a_download_is_checked_and_told(drive: Drive) -> None:
+    item = find(drive, "front.jpg")
+    target = io.BytesIO(b"before")
+    target.seek(6)
+    result = drive.download(item, target, len(PICTURE))
+    assert target.getvalue() == b"before" + PICTURE
+    assert result.size_bytes == len(PICTURE)
+    assert result.sha256 == hashlib.sha256(PICTURE).hexdigest()
+    assert result.quick_xor_hash == item.quick_xor_hash
+
+
+def test_an_empty_file_can_be_downloaded(drive: Drive, art: Path) -> None:
+    (art / "empty.txt").write_bytes(b"")
+    result = drive.download(find(drive, "empty.txt"), io.BytesIO(), 10)
+    assert result.size_bytes == 0
+
+
+def test_a_file_over_the_limit_is_not_downloaded(drive: Drive, cloud: OneDrive) -> None:
+    item = find(drive, "front.jpg")
+    with pytest.raises(PictureTooLargeError):
+        drive.download(item, io.BytesIO(), len(PICTURE) - 1)
+
+
+def test_a_folder_cannot_be_downloaded(drive: Drive) -> None:
+    folder = find(drive, "System")
+    for call in (
+        lambda: drive.download(folder, io.BytesIO(), 10),
+        lambda: drive.fetch_download_url(folder.id),
+        lambda: drive.iter_download(folder.id),
+    ):
+        with pytest.raises(ServiceRefusedError) as caught:
+            call()
+        assert caught.value.reason == "not_supported"
+
+
+def test_bytes_can_be_passed_on_in_chunks(drive: Drive) -> None:
+    chunks = list(drive.iter_download(find(drive, "front.jpg").id, 30_000))
+    assert b"".join(chunks) == PICTURE
+    assert max(len(chunk) for chunk in chunks) <= 30_000
+
+
+def test_a_download_address_opens_without_a_token(drive: Drive) -> None:
+    url = drive.fetch_download_url(find(drive, "front.jpg").id)
+    assert requests.get(url, timeout=10).content == PICTURE
+
+
+def test_thumbnails_come_as_bytes(drive: Drive, art: Path, make_jpeg: Any) -> None:
+    (art / "real.jpg").write_bytes(make_jpeg)
+    item = find(drive, "real.jpg")
+    for size in ("small", "medium", "large"):
+        found = drive.fetch_thumbnail(item.id, size)
+        assert found is not None
+        data, content_type = found
+        assert content_type.startswith("image/")
+        assert len(data) > 100
+    assert drive.fetch_thumbnail(find(drive, "System").id) is None
+    with pytest.raises(InvalidInputError):
+        drive.fetch_thumbnail(item.id, "../content")
+
+
+@pytest.fixture
+def make_jpeg() -> Iterator[bytes]:
+    """A real picture, made here."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.linear_gradient("L").resize((900, 600)).convert("RGB").save(stream, "JPEG")
+    return stream.getvalue()
+
+
+# --- The boundary ---------------------------------------------------------------------------------
+
+
+def test_nothing_outside_the_root_folder_can_be_reached(
+    drive: Drive, outside: dict[str, DriveItem], art: Path, cloud: OneDrive
+) -> None:
+    root, inside = drive.get_root(), find(drive, "front.jpg")
+    assert {"root", "Secret", "diary.txt", "Pictures"} <= set(outside)
+    for item in outside.values():
+        calls: list[Any] = [
+            lambda i=item: drive.get_item(i.id),
+            lambda i=item: drive.list_children(i.id),
+            lambda i=item: list(drive.iter_children(i.id)),
+            lambda i=item: drive.create_folder(i.id, "x"),
+            lambda i=item: drive.rename_item(i.id, "x"),
+            lambda i=item: drive.move_item(i.id, root.id),
+            lambda i=item: drive.move_item(inside.id, i.id),
+            lambda i=item: drive.delete_item(i.id),
+            lambda i=item: drive.create_upload_session(i.id, "x.jpg"),
+            lambda i=item: drive.download(i, io.BytesIO(), 1_000),
+            lambda i=item: drive.fetch_download_url(i.id),
+            lambda i=item: drive.iter_download(i.id),
+            lambda i=item: drive.fetch_thumbnail(i.id),
+        ]
+        for number, call in enumerate(calls):
+            with pytest.raises(NotFoundError):
+                call()
+                pytest.fail(f"call {number} reached {item.name}")
+    assert (cloud.root / "Secret" / "diary.txt").read_bytes() == b"dear diary"
+    assert sorted(p.name for p in cloud.root.iterdir()) == ["Pictures", "Secret"]
+
+
+@pytest.mark.parametrize(
+    "item_id",
+    [
+        "",
+        ".",
+        "..",
+        "root",
+        "root:/Secret:",
+        "../root",
+        "a/b",
+        "x" * 5000,
+        "a\x00b",
+        "%2e%2e",
+        "?a",
+    ],
+)
+def test_an_id_that_is_none_is_not_found(drive: Drive, item_id: str) -> None:
+    with pytest.raises(NotFoundError):
+        drive.get_item(item_id)
+    with pytest.raises(NotFoundError):
+        drive.delete_item(item_id)
+
+
+def test_the_root_folder_may_be_a_parent_but_not_be_changed(drive: Drive) -> None:
+    root = drive.get_root()
+    system = find(drive, "System")
+    assert drive.get_item(root.id).id == root.id
+    for call in (
+        lambda: drive.rename_item(root.id, "x"),
+        lambda: drive.move_item(root.id, system.id),
+        lambda: drive.delete_item(root.id),
+    ):
+        with pytest.raises(NotAllowedError):
+            call()
+
+
+def test_a_page_of_another_folder_does_not_open_the_root_folder(
+    connection: Connection, drive: Drive, cloud: OneDrive
+) -> None:
+    whole = connection.open_drive()
+    secret = whole.find_item_by_path("Secret")
+    assert secret is not None
+    for number in range(3):
+        (cloud.root / "Secret" / f"{number}.txt").write_bytes(b"x")
+    foreign = whole.list_children(secret.id, page_size=1).next_page
+    assert foreign
+    base = foreign.partition("/v1.0/")[0]
+    for page in (
+        foreign,
+        foreign + "&$select=id,name",
+        f"{base}/v1.0/me/drive/root/children",
+        f"{base}/v1.0/me/drive/items/{secret.id}/children?$select=id,name",
+    ):
+        with pytest.raises(NotFoundError):
+            drive.list_children(drive.get_root().id, page)
+    for page in (f"{base}/v1.0/me", "https://evil.example/children", "x"):
+        with pytest.raises((InvalidInputError, ServiceRefusedError)):
+            drive.list_children(drive.get_root().id, page)
+
+
+def test_a_folder_that_is_moved_out_is_outside_once_the_memory_has_faded(
+    connection: Connection, art: Path, cloud: OneDrive
+) -> None:
+    drive = connection.open_drive(root_folder="/Pictures/Art", memory=DriveMemory(ttl_seconds=0))
+    system = find(drive, "System")
+    deep = find(drive, "System/Deep")
+    assert list_names(drive, deep.id) == ["detail.png"]
+    (art / "System").rename(cloud.root / "Secret" / "System")
+    for item in (system, deep):
+        with pytest.raises(NotFoundError):
+            drive.list_children(item.id)
