@@ -227,6 +227,9 @@ class _Access:
         ):
             token = kept[1]
         else:
+            with self._lock:
+                # Whatever comes of it, the row says something else afterwards.
+                self._token, self._look = None, _Look(0.0)
             with Session(self._engine) as session:
                 token = connection.get_access_token(
                     session, self._drives.clients, self._account_id, refused
@@ -234,8 +237,7 @@ class _Access:
             with self._lock:
                 # Where the token was refreshed just now the version has moved on, and the next
                 # call looks into the row once more.
-                self._token = (look.token_version, token)
-                self._look = _Look(0.0)
+                self._token, self._look = (look.token_version, token), _Look(0.0)
         self._handed.token = token.token
         return token.token
 
