@@ -9,6 +9,8 @@ pytest_plugins = [
         "tests.fixtures.s3",
         "tests.fixtures.onedrive",
         "tests.fixtures.connection",
+        "tests.fixtures.importing",
+        "tests.fixtures.redis",
         "tests.fixtures.hub",
         "tests.fixtures.site",
     )
