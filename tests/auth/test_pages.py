@@ -1,0 +1,180 @@
+"""Signing in and out with a browser."""
+
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from imagehub.auth.pages import get_local_target
+from tests.fixtures.site import NAME, PASSWORD, Site, make_site, read_csrf_token
+
+
+def sign_in(client: FlaskClient, **fields: str) -> TestResponse:
+    form = {"name": NAME, "password": PASSWORD, "csrf_token": read_csrf_token(client), **fields}
+    return client.post("/sign-in", data=form)
+
+
+def is_signed_in(client: FlaskClient) -> bool:
+    """The form sends on whoever has signed in."""
+    return client.get("/sign-in").status_code == 302
+
+
+def test_the_form_signs_in_and_goes_on_to_the_admin_pages(site: Site) -> None:
+    client = site.client()
+    answer = sign_in(client)
+    assert answer.status_code == 302
+    assert answer.location == "/admin/"
+    assert is_signed_in(client)
+
+
+def test_the_form_goes_on_to_where_somebody_wanted_to_go(site: Site) -> None:
+    client = site.client()
+    html = client.get("/sign-in?next=/admin/groups/7%3Fa%3Db").text
+    assert 'value="/admin/groups/7?a=b"' in html
+    assert sign_in(client, next="/admin/groups/7?a=b").location == "/admin/groups/7?a=b"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "", "https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example",
+        "/\t/evil.example", "/a\\b", "javascript:alert(1)", "admin", " //evil.example",
+        "/\n/evil.example", "///evil.example", "/sign-in", "/" + "a" * 3000,
+    ],
+)  # fmt: skip
+def test_a_foreign_or_broken_target_is_left_out(site: Site, target: str) -> None:
+    with site.app.test_request_context():
+        assert get_local_target(target) == "/admin/"
+    assert sign_in(site.client(), next=target).location == "/admin/"
+
+
+@pytest.mark.parametrize("name", [NAME, "Nobody", ""])
+def test_a_wrong_password_shows_the_form_again(site: Site, name: str) -> None:
+    client = site.client()
+    answer = sign_in(client, name=name, password="wrong")
+    assert answer.status_code == 401
+    assert "The name or the password is not right." in answer.text
+    assert not is_signed_in(client)
+
+
+def test_the_form_does_not_give_back_the_password(site: Site) -> None:
+    assert "wrong-but-secret" not in sign_in(site.client(), password="wrong-but-secret").text
+
+
+def test_what_was_typed_is_shown_as_text(site: Site) -> None:
+    answer = sign_in(site.client(), name='"><script>x</script>', password="wrong")
+    assert "<script>x" not in answer.text
+
+
+def test_a_form_without_its_token_is_refused(site: Site) -> None:
+    client = site.client()
+    for token in ("", "x", read_csrf_token(site.client())):
+        answer = client.post(
+            "/sign-in", data={"name": NAME, "password": PASSWORD, "csrf_token": token}
+        )
+        assert answer.status_code == 400
+    assert not is_signed_in(client)
+
+
+def test_the_form_has_the_same_brake_as_the_call(site: Site) -> None:
+    for i in range(5):
+        site.post(
+            "/login/",
+            json={"username": NAME, "password": "wrong"},
+            environ_base={"REMOTE_ADDR": f"192.0.2.{i}"},
+        )
+    answer = sign_in(site.client())
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"] in ("1", "2")
+    assert "too many failed tries" in answer.text
+
+
+def test_signing_out_takes_a_post_with_a_token(site: Site) -> None:
+    client = site.signed_in_client()
+    assert client.get("/sign-out").status_code == 405
+    assert client.post("/sign-out").status_code == 400
+    assert is_signed_in(client)
+    token = get_token(client, site)
+    assert client.post("/sign-out", data={"csrf_token": token}).status_code == 302
+    assert not is_signed_in(client)
+
+
+def get_token(client: FlaskClient, site: Site) -> str:
+    """A CSRF token of this browser's session, as any of its pages would hold it."""
+    from flask import session
+    from flask_wtf.csrf import generate_csrf
+
+    with client.session_transaction() as kept:
+        raw = kept.get("csrf_token")
+    with site.app.test_request_context():
+        if raw:
+            session["csrf_token"] = raw
+        token = generate_csrf()
+        raw = session["csrf_token"]
+    with client.session_transaction() as kept:
+        kept["csrf_token"] = raw
+    return str(token)
+
+
+def test_a_session_ends_with_the_password_it_was_made_with(site: Site) -> None:
+    client = site.signed_in_client()
+    site.change_password("quite another password")
+    assert not is_signed_in(client)
+
+
+def test_a_browser_that_was_told_to_remembers(site: Site) -> None:
+    client = site.client()
+    answer = sign_in(client, remember="on")
+    cookies = answer.headers.getlist("Set-Cookie")
+    assert any(c.startswith("remember_token=") and "HttpOnly" in c for c in cookies)
+    client.delete_cookie("hub")
+    assert is_signed_in(client)
+    site.change_password("quite another password")
+    client.delete_cookie("hub")
+    assert not is_signed_in(client)
+
+
+def test_a_browser_that_was_not_told_to_forgets(site: Site) -> None:
+    client = site.client()
+    cookies = sign_in(client).headers.getlist("Set-Cookie")
+    assert not any(cookie.startswith("remember_token=") for cookie in cookies)
+    assert all("Expires" not in cookie and "Max-Age" not in cookie for cookie in cookies)
+
+
+def test_signing_in_makes_a_new_session(site: Site) -> None:
+    """A session id or token that somebody put into the browser before is worth nothing."""
+    client = site.client()
+    with client.session_transaction() as kept:
+        kept["planted"] = "x"
+    sign_in(client)
+    with client.session_transaction() as kept:
+        assert "planted" not in kept
+
+
+def test_cookies_are_safe_on_https(tmp_path: Path) -> None:
+    site = make_site(tmp_path, public_url="https://hub.example.org")
+    client = site.client()
+    base = "https://hub.example.org"
+    html = client.get("/sign-in", base_url=base).text
+    token = html.split('name="csrf_token" value="', 1)[1].split('"', 1)[0]
+    answer = client.post(
+        "/sign-in",
+        base_url=base,
+        headers={"Referer": f"{base}/sign-in"},
+        data={"name": NAME, "password": PASSWORD, "csrf_token": token, "remember": "on"},
+    )
+    assert answer.status_code == 302
+    cookies = answer.headers.getlist("Set-Cookie")
+    assert len(cookies) == 2
+    for cookie in cookies:
+        assert "Secure" in cookie
+        assert "HttpOnly" in cookie
+        assert "SameSite=Lax" in cookie
+    assert any(cookie.startswith("__Host-hub=") for cookie in cookies)
+
+
+def test_a_stranger_is_sent_to_the_form_and_back(site: Site) -> None:
+    answer = site.get("/admin/onedrive/callback?code=a&state=b")
+    assert answer.status_code == 302
+    assert answer.location == "/sign-in?next=/admin/onedrive/callback?code%3Da%26state%3Db"
