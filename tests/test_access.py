@@ -1,0 +1,150 @@
+"""Closed by default: every address of the hub, tried as a stranger."""
+
+import re
+
+import pytest
+from werkzeug.routing import Rule
+
+from imagehub.web import PUBLIC_ENDPOINTS
+from tests.fixtures.site import Site, read_csrf_token
+
+# What strangers may open, spelled out once more: whoever adds an address to the list in web.py
+# says so here too, and thinks about it twice.
+KNOWN_PUBLIC = {
+    "static",
+    "auth.sign_in",
+    "auth.try_sign_in",
+    "auth.api_sign_in",
+    "gallery.api_page",
+    "gallery.api_total_page",
+    "gallery.api_group",
+    "gallery.api_image",
+    "gallery.api_download",
+    "gallery.show_front",
+    "gallery.show_group",
+    "gallery.show_media",
+    "gallery.show_full_image",
+    "openapi.show_document",
+    "web.show_health",
+}
+# These change nothing that belongs to somebody, or check a token of their own.
+_METHODS_WITHOUT_CHANGE = {"GET", "HEAD", "OPTIONS"}
+
+
+def list_rules(site: Site) -> list[Rule]:
+    return sorted(site.app.url_map.iter_rules(), key=str)
+
+
+def make_path(rule: Rule) -> str:
+    """An address of the rule: every part is 1."""
+    return re.sub(r"<[^>]+>", "1", rule.rule)
+
+
+def test_the_list_of_public_addresses_is_the_known_one() -> None:
+    assert PUBLIC_ENDPOINTS == KNOWN_PUBLIC, (
+        "An address was opened to strangers or closed. If that is meant, change KNOWN_PUBLIC."
+    )
+
+
+def test_a_stranger_is_refused_everywhere_else(site: Site) -> None:
+    tried = 0
+    for rule in list_rules(site):
+        if rule.endpoint in PUBLIC_ENDPOINTS:
+            continue
+        view = site.app.view_functions[rule.endpoint]
+        for method in (rule.methods or set()) - {"OPTIONS"}:
+            answer = site.client().open(make_path(rule), method=method)
+            tried += 1
+            where = f"{method} {rule} ({rule.endpoint})"
+            if getattr(view, "checks_token", False):
+                assert answer.status_code == 401, where
+                assert answer.headers["WWW-Authenticate"] == "Bearer", where
+                if method != "HEAD":
+                    assert list(answer.json) == ["detail"], where
+            elif method in ("GET", "HEAD"):
+                assert answer.status_code == 302, where
+                assert answer.location.startswith("/sign-in?next="), where
+            else:
+                assert answer.status_code in (400, 403), where
+    assert tried > 20
+
+
+def test_no_call_with_a_token_is_on_the_public_list(site: Site) -> None:
+    for endpoint in PUBLIC_ENDPOINTS:
+        view = site.app.view_functions.get(endpoint)
+        assert not getattr(view, "checks_token", False), f"{endpoint} checks a token: take it off"
+
+
+def test_every_call_either_checks_a_token_or_is_on_the_public_list(site: Site) -> None:
+    for endpoint, view in site.app.view_functions.items():
+        if getattr(view, "is_api", False) and not getattr(view, "checks_token", False):
+            assert endpoint in PUBLIC_ENDPOINTS, f"{endpoint} is open, but not on the list"
+
+
+def test_every_form_asks_for_its_token(site: Site) -> None:
+    """As a signed-in admin, so that nothing else is in the way."""
+    client = site.signed_in_client()
+    for rule in list_rules(site):
+        view = site.app.view_functions[rule.endpoint]
+        if getattr(view, "is_api", False):
+            continue
+        for method in (rule.methods or set()) - _METHODS_WITHOUT_CHANGE:
+            answer = client.open(make_path(rule), method=method)
+            assert answer.status_code == 400, f"{method} {rule} took a form without its token"
+
+
+def test_a_session_opens_no_call_and_a_token_no_page(site: Site) -> None:
+    client = site.signed_in_client()
+    headers = site.bearer()
+    for rule in list_rules(site):
+        view = site.app.view_functions[rule.endpoint]
+        if rule.endpoint in PUBLIC_ENDPOINTS or "GET" not in (rule.methods or set()):
+            continue
+        if getattr(view, "checks_token", False):
+            assert client.get(make_path(rule)).status_code == 401, f"a cookie opened {rule}"
+        else:
+            answer = site.get(make_path(rule), headers=headers)
+            assert answer.status_code == 302, f"a token opened {rule}"
+
+
+def test_nothing_that_changes_is_done_by_a_page_get(site: Site) -> None:
+    """Pages change things by POST alone. Calls with a token cannot be forged by a link."""
+    verbs = (
+        "delete",
+        "create",
+        "add",
+        "rename",
+        "save",
+        "move",
+        "revoke",
+        "disconnect",
+        "sign_out",
+    )
+    for rule in list_rules(site):
+        view = site.app.view_functions[rule.endpoint]
+        name = rule.endpoint.rpartition(".")[2]
+        if getattr(view, "is_api", False) or not name.startswith(verbs):
+            continue
+        assert "GET" not in (rule.methods or set()), f"{rule} ({rule.endpoint}) answers GET"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/admin/groups%2f", "//admin/groups", "/admin/./groups", "/Admin/groups", "/admin/groups;x"],
+)
+def test_a_strange_spelling_opens_nothing(site: Site, path: str) -> None:
+    answer = site.get(path)
+    assert answer.status_code in (301, 302, 308, 401, 404)
+    if answer.status_code in (301, 308):
+        assert site.get(answer.location).status_code == 401
+
+
+def test_an_address_uses_lower_case_and_hyphens(site: Site) -> None:
+    for rule in list_rules(site):
+        fixed = re.sub(r"<[^>]+>", "", rule.rule)
+        if rule.endpoint != "static":
+            assert re.fullmatch(r"[a-z0-9/.\-]*", fixed), f"{rule} is not in kebab-case"
+
+
+def test_the_sign_in_form_has_a_token(site: Site) -> None:
+    assert len(read_csrf_token(site.client())) > 20
