@@ -34,6 +34,8 @@ from imagehub.errors import (
 
 logger = logging.getLogger("imagehub.identity")
 
+# At DEBUG MSAL writes out sign-in codes and PKCE verifiers, which together let anybody in.
+logging.getLogger("msal").setLevel(logging.INFO)
 # MSAL would like the answer as a form posted from Microsoft's site. Browsers send no SameSite
 # cookie with such a post, and the hub would not know whose sign-in it is.
 warnings.filterwarnings("ignore", message="response_mode='form_post'", module=r"msal\.")

@@ -51,8 +51,10 @@ class Connection:
         return token.token
 
     def open_drive(self, **options: Any) -> GraphDrive:
-        return GraphDrive(
-            self.get_token,
-            base_url=self.onedrive.graph_url,
-            **{"max_wait_seconds": 5.0, "backoff_seconds": 0.01, "timeouts": (2.0, 5.0), **options},
-        )
+        defaults: dict[str, Any] = {
+            "base_url": self.onedrive.graph_url,
+            "max_wait_seconds": 5.0,
+            "backoff_seconds": 0.01,
+            "timeouts": (2.0, 5.0),
+        }
+        return GraphDrive(self.get_token, **{**defaults, **options})

@@ -1,0 +1,647 @@
+"""The drive in bad weather: every fault that the service is known for, on both kinds of account."""
+
+import io
+import logging
+import random
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from imagehub.clients import DriveItem
+from imagehub.clients.graph import DriveMemory, GraphDrive
+from imagehub.clients.graph_items import fold_drive_id, is_same_id, read_item
+from imagehub.clients.http import Pause
+from imagehub.errors import (
+    ConnectionLostError,
+    NotFoundError,
+    ServiceBusyError,
+    ServiceRefusedError,
+)
+from tests.clients.connected import Connection
+from tests.clients.scripted import Answer, Asked, ScriptedServer, run_scripted_server
+from tests.fixtures.onedrive import OneDrive
+
+PICTURE = random.Random(3).randbytes(700_000)
+
+
+@pytest.fixture
+def drive(connection: Connection, cloud: OneDrive) -> GraphDrive:
+    """A drive with ``Art/front.jpg``, closed at ``/Art``."""
+    (cloud.root / "Art").mkdir()
+    (cloud.root / "Art" / "front.jpg").write_bytes(PICTURE)
+    drive = connection.open_drive(root_folder="/Art")
+    drive.get_root()
+    return drive
+
+
+def find(drive: GraphDrive, path: str = "front.jpg") -> DriveItem:
+    item = drive.find_item_by_path(path)
+    assert item is not None
+    return item
+
+
+def download(drive: GraphDrive, item: DriveItem) -> bytes:
+    target = io.BytesIO()
+    drive.download(item, target, 100_000_000)
+    return target.getvalue()
+
+
+# --- Throttling and outages -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 509])
+@pytest.mark.parametrize("retry_after", ["0.05", None])
+def test_passing_errors_are_waited_out(
+    drive: GraphDrive, cloud: OneDrive, status: int, retry_after: str | None
+) -> None:
+    cloud.set_fault("status", status=status, retry_after=retry_after, path="/v1.0/", times=2)
+    assert [item.name for item in drive.iter_children(drive.get_root().id)] == ["front.jpg"]
+    assert sum(entry["status"] == status for entry in cloud.log()) == 2
+
+
+def test_eight_threads_share_one_pause(
+    connection: Connection, drive: GraphDrive, cloud: OneDrive
+) -> None:
+    item_id = find(drive).id
+    pause = Pause()
+    # The first one may not wait, it only tells the others.
+    drives = [
+        connection.open_drive(
+            root_folder="/Art", get_pause=pause.get, set_pause=pause.set, max_wait_seconds=wait
+        )
+        for wait in (0.0, *[5.0] * 8)
+    ]
+    for one in drives:
+        one.get_root()
+    cloud.set_fault("status", status=429, retry_after="0.8", path="/v1.0/", times=1)
+    cloud.clear_log()
+    with pytest.raises(ServiceBusyError) as caught:
+        drives[0].get_item(item_id)
+    assert caught.value.retry_after_seconds == pytest.approx(0.8)
+    threads = [threading.Thread(target=one.get_item, args=(item_id,)) for one in drives[1:]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log = [entry for entry in cloud.log() if entry["path"].startswith("/v1.0/")]
+    assert log[0]["status"] == 429
+    assert len(log) == 9
+    assert min(entry["at"] for entry in log[1:]) - log[0]["at"] >= 0.75
+
+
+def test_a_service_that_is_gone_is_busy_and_comes_back(
+    connection: Connection, drive: GraphDrive, cloud: OneDrive
+) -> None:
+    item_id = find(drive).id
+    hasty = connection.open_drive(root_folder="/Art", max_wait_seconds=0.05)
+    hasty.get_root()
+    fault = cloud.set_fault("gone", path="/v1.0/")
+    with pytest.raises(ServiceBusyError):
+        hasty.get_item(item_id)
+    cloud.clear_faults(fault)
+    assert hasty.get_item(item_id).name == "front.jpg"
+
+
+def test_a_restart_of_the_service_is_not_noticed(onedrive: OneDrive) -> None:
+    drive = Connection(onedrive).open_drive()
+    root = drive.get_root()
+    onedrive.restart()
+    assert drive.get_item(root.id).id == root.id
+
+
+def test_garbage_cannot_be_read(drive: GraphDrive, cloud: OneDrive) -> None:
+    root = drive.get_root()
+    for body in ("<html>", "[]", "{}", '{"value": {}}', '{"value": [1]}', '{"id": 5}', ""):
+        fault = cloud.set_fault("garbage", body=body, path="/v1.0/")
+        for call in (
+            lambda: drive.get_drive(),
+            lambda: drive.get_root(),
+            lambda: drive.list_children(root.id),
+            lambda: drive.create_folder(root.id, "x"),
+            lambda: drive.create_upload_session(root.id, "x"),
+        ):
+            with pytest.raises(ServiceRefusedError) as caught:
+                call()
+                pytest.fail(f"{body} was read")
+            assert caught.value.reason == "bad_answer"
+        cloud.clear_faults(fault)
+
+
+# --- Tokens ---------------------------------------------------------------------------------------
+
+
+def test_an_expired_token_is_renewed_once_and_the_call_repeated(
+    drive: GraphDrive, connection: Connection, cloud: OneDrive
+) -> None:
+    item_id = find(drive).id
+    cloud.expire_access_tokens()
+    assert drive.get_item(item_id).name == "front.jpg"
+    assert connection.forced_count == 1
+    assert cloud.count_refreshes() == 1
+
+
+def test_a_revoked_account_loses_its_connection(
+    drive: GraphDrive, connection: Connection, cloud: OneDrive
+) -> None:
+    item_id = find(drive).id
+    cloud.revoke(50173, access_tokens=True)
+    with pytest.raises(ConnectionLostError) as caught:
+        drive.get_item(item_id)
+    assert caught.value.code == "invalid_grant"
+
+
+def test_a_read_only_connection_reads_and_is_forbidden_to_write(
+    connection: Connection, drive: GraphDrive, cloud: OneDrive
+) -> None:
+    reader = Connection(cloud, scopes=("Files.Read", "User.Read"))
+    readable = reader.open_drive(root_folder="/Art")
+    assert download(readable, find(readable)) == PICTURE
+    for call in (
+        lambda: readable.create_folder(readable.get_root().id, "x"),
+        lambda: readable.rename_item(find(readable).id, "x"),
+        lambda: readable.delete_item(find(readable).id),
+        lambda: readable.create_upload_session(readable.get_root().id, "x"),
+    ):
+        with pytest.raises(ServiceRefusedError) as caught:
+            call()
+        assert caught.value.reason == "forbidden"
+
+
+# --- Listings -------------------------------------------------------------------------------------
+
+
+def test_an_empty_page_with_a_next_page_does_not_end_a_listing(
+    drive: GraphDrive, cloud: OneDrive
+) -> None:
+    cloud.set_fault("children_empty_page")
+    root = drive.get_root()
+    assert [item.name for item in drive.iter_children(root.id)] == ["front.jpg"]
+    assert [item.name for item in drive.list_children(root.id).items] == ["front.jpg"]
+
+
+def test_a_long_listing_is_complete_and_has_no_item_twice(
+    drive: GraphDrive, cloud: OneDrive
+) -> None:
+    for number in range(1203):
+        (cloud.root / "Art" / f"{number:04}.jpg").write_bytes(b"")
+    names = [item.name for item in drive.iter_children(drive.get_root().id)]
+    assert len(names) == len(set(names)) == 1204
+    assert len(cloud.log("GET", "/children")) == 2
+
+
+def test_changing_casing_of_the_drive_id_does_not_close_the_drive(
+    connection: Connection, drive: GraphDrive, cloud: OneDrive
+) -> None:
+    (cloud.root / "Art" / "Sub").mkdir()
+    cloud.set_fault("drive_id_casing")
+    for root_folder in ("/Art", "root"):
+        one = connection.open_drive(
+            root_folder=root_folder, memory=DriveMemory(ttl_seconds=0), max_wait_seconds=1
+        )
+        path = "Sub" if root_folder == "/Art" else "Art/Sub"
+        for _ in range(4):
+            assert one.get_item(find(one, path).id).name == "Sub"
+
+
+def test_the_vault_is_left_out_and_says_why_it_cannot_be_opened(onedrive: OneDrive) -> None:
+    connection = Connection(onedrive)
+    (onedrive.root / "Art").mkdir()
+    onedrive.set_fault("vault")
+    whole = connection.open_drive()
+    root = whole.get_root()
+    headers = {"Authorization": f"Bearer {connection.get_token(False)}"}
+    listed = requests.get(
+        f"{onedrive.graph_url}/me/drive/root/children", headers=headers, timeout=10
+    ).json()["value"]
+    vault = next(item for item in listed if item["name"] == "Personal Vault")
+    assert [item.name for item in whole.iter_children(root.id)] == ["Art"]
+    with pytest.raises(ServiceRefusedError, match="Personal Vault") as caught:
+        whole.list_children(vault["id"])
+    assert caught.value.reason == "vault"
+
+
+def test_the_calls_that_a_browsing_admin_makes_are_few(
+    connection: Connection, drive: GraphDrive, cloud: OneDrive
+) -> None:
+    (cloud.root / "Art" / "A" / "B").mkdir(parents=True)
+    one = connection.open_drive(root_folder="/Art")
+    cloud.clear_log()
+    root = one.get_root()
+    a = next(item for item in one.iter_children(root.id) if item.is_folder)
+    b = next(item for item in one.iter_children(a.id) if item.is_folder)
+    list(one.iter_children(b.id))
+    graph_calls = [entry for entry in cloud.log() if entry["path"].startswith("/v1.0/")]
+    assert len(graph_calls) == 5  # the root folder, the drive, and one a folder
+
+
+# --- Changes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "reason"),
+    [
+        ("locked", {}, "locked"),
+        ("status", {"status": 507, "code": "quotaLimitReached", "method": "PATCH"}, "quota_full"),
+        ("status", {"status": 403, "code": "accessDenied", "method": "PATCH"}, "forbidden"),
+    ],
+)
+def test_a_refused_change_says_why(
+    drive: GraphDrive, cloud: OneDrive, fault: str, options: dict[str, object], reason: str
+) -> None:
+    item = find(drive)
+    cloud.set_fault(fault, **options)
+    with pytest.raises(ServiceRefusedError) as caught:
+        drive.rename_item(item.id, "new.jpg")
+    assert caught.value.reason == reason
+
+
+def test_a_path_that_gets_too_long_is_refused_with_a_reason(
+    drive: GraphDrive, cloud: OneDrive
+) -> None:
+    parent = drive.create_folder(drive.get_root().id, "a" * 250)
+    with pytest.raises(ServiceRefusedError) as caught:
+        drive.create_folder(parent.id, "b" * 250)
+    assert caught.value.reason == "path_too_long"
+
+
+class LossyLine:
+    """A line to the emulator on which the answers to some requests get lost after they are done."""
+
+    def __init__(self, script: ScriptedServer, cloud: OneDrive) -> None:
+        self.script = script
+        self.cloud = cloud
+        self.lose = ("", "")
+        self.lost_count = 0
+        script.answer = self.answer  # type: ignore[method-assign]
+
+    def answer(self, asked: Asked) -> Answer:
+        kept = {
+            name: value
+            for name, value in asked.headers.items()
+            if name in ("authorization", "content-type", "prefer", "accept")
+        }
+        answer = requests.request(
+            asked.method,
+            self.cloud.url + asked.path,
+            headers=kept,
+            data=asked.body,
+            allow_redirects=False,
+            timeout=10,
+        )
+        if (asked.method, self.lost_count) == (self.lose[0], 0) and self.lose[1] in asked.path:
+            self.lost_count += 1
+            return Answer(hang_up=True)
+        passed = {n: v for n, v in answer.headers.items() if n in ("Content-Type", "Date")}
+        return Answer(answer.status_code, answer.content, passed)
+
+
+@pytest.fixture
+def line(cloud: OneDrive) -> Iterator[LossyLine]:
+    with run_scripted_server() as script:
+        yield LossyLine(script, cloud)
+
+
+def open_over(line: LossyLine, connection: Connection) -> GraphDrive:
+    return connection.open_drive(base_url=line.script.url + "/v1.0", root_folder="/Art")
+
+
+def test_a_lost_answer_does_not_make_two_folders(
+    connection: Connection, drive: GraphDrive, cloud: OneDrive, line: LossyLine
+) -> None:
+    over = open_over(line, connection)
+    line.lose = ("POST", "/children")
+    made = over.create_folder(over.get_root().id, "New")
+    assert line.lost_count == 1
+    assert made.name == "New"
+    assert sorted(path.name for path in (cloud.root / "Art").iterdir()) == ["New", "front.jpg"]
+
+
+def test_a_folder_that_was_there_before_is_not_taken_for_the_lost_one(
+    connection: Connection, drive: GraphDrive, cloud: OneDrive, line: LossyLine
+) -> None:
+    (cloud.root / "Art" / "Old").mkdir()
+    (cloud.root / "Art" / "Old" / "a.jpg").write_bytes(b"x")
+    over = open_over(line, connection)
+    line.lose = ("POST", "/children")
+    made = over.create_folder(over.get_root().id, "Old")
+    assert line.lost_count == 1
+    assert made.name != "Old"
+    assert sorted(p.name for p in (cloud.root / "Art").iterdir()) == sorted(
+        ["Old", made.name, "front.jpg"]
+    )
+
+
+def test_a_request_that_never_arrived_is_sent_again(
+    connection: Connection, drive: GraphDrive, cloud: OneDrive
+) -> None:
+    root = drive.get_root()
+    cloud.set_fault("drop", method="POST", times=1)
+    assert drive.create_folder(root.id, "New").name == "New"
+    assert sorted(path.name for path in (cloud.root / "Art").iterdir()) == ["New", "front.jpg"]
+
+
+def test_lost_answers_to_other_changes_are_made_good(
+    connection: Connection, drive: GraphDrive, cloud: OneDrive, line: LossyLine
+) -> None:
+    over = open_over(line, connection)
+    item = find(over)
+    line.lose = ("PATCH", "")
+    assert over.rename_item(item.id, "renamed.jpg").name == "renamed.jpg"
+    line.lose, line.lost_count = ("DELETE", ""), 0
+    over.delete_item(item.id)
+    assert line.lost_count == 1
+    assert list((cloud.root / "Art").iterdir()) == []
+
+
+# --- Bytes ----------------------------------------------------------------------------------------
+
+
+def test_a_download_that_is_cut_is_finished(drive: GraphDrive, cloud: OneDrive) -> None:
+    item = find(drive)
+    cloud.set_fault("truncated_download", bytes=400_000, times=2)
+    assert download(drive, item) == PICTURE
+    assert len([entry for entry in cloud.log() if "range" in entry]) >= 1
+
+
+def test_bytes_passed_on_are_complete_when_the_line_is_cut(
+    drive: GraphDrive, cloud: OneDrive
+) -> None:
+    item = find(drive)
+    cloud.set_fault("truncated_download", bytes=400_000, times=2)
+    assert b"".join(drive.iter_download(item.id, 65_536)) == PICTURE
+
+
+def test_wrong_bytes_are_noticed_and_fetched_again(drive: GraphDrive, cloud: OneDrive) -> None:
+    item = find(drive)
+    cloud.set_fault("corrupted_download", times=1)
+    assert download(drive, item) == PICTURE
+
+
+def test_bytes_that_stay_wrong_are_worth_another_try_later(
+    drive: GraphDrive, cloud: OneDrive
+) -> None:
+    item = find(drive)
+    cloud.set_fault("corrupted_download")
+    with pytest.raises(ServiceBusyError, match="not the one it lists"):
+        download(drive, item)
+
+
+def test_an_expired_address_is_fetched_afresh(
+    drive: GraphDrive, cloud: OneDrive, caplog: pytest.LogCaptureFixture
+) -> None:
+    item = find(drive)
+    cloud.set_fault("download_url_expired", times=1)
+    with caplog.at_level(logging.DEBUG):
+        assert download(drive, item) == PICTURE
+    assert "tempauth" not in caplog.text.lower()
+
+
+def test_addresses_that_are_always_expired_end_in_an_error(
+    drive: GraphDrive, cloud: OneDrive
+) -> None:
+    item = find(drive)
+    cloud.set_fault("download_url_expired")
+    with pytest.raises(ServiceBusyError):
+        download(drive, item)
+    with pytest.raises(ServiceBusyError):  # before the first byte, so that a page can still say so
+        drive.iter_download(item.id)
+
+
+def test_a_live_photo_is_smaller_than_listed_and_taken_as_it_is(
+    drive: GraphDrive, cloud: OneDrive
+) -> None:
+    (cloud.root / "Art" / "live.heic").write_bytes(PICTURE)
+    cloud.set_fault("rewritten_size", item=r"\.heic$")
+    item = find(drive, "live.heic")
+    assert item.size_bytes > len(PICTURE)
+    assert download(drive, item) == PICTURE
+
+
+def test_a_size_that_is_listed_late_is_asked_for_once_more(
+    drive: GraphDrive, cloud: OneDrive
+) -> None:
+    item = find(drive)
+    cloud.set_fault("rewritten_size", extra_bytes=12, times=1)
+    assert download(drive, item) == PICTURE
+    assert len(cloud.log("GET", "download|/content")) <= 1
+
+
+def test_a_file_of_another_kind_must_match_what_is_listed(
+    drive: GraphDrive, cloud: OneDrive
+) -> None:
+    item = find(drive)
+    cloud.set_fault("rewritten_size", extra_bytes=12)
+    with pytest.raises(ServiceBusyError):
+        download(drive, item)
+
+
+def test_an_infected_file_is_not_downloaded(drive: GraphDrive, cloud: OneDrive) -> None:
+    item = find(drive)
+    cloud.set_fault("malware")
+    with pytest.raises(ServiceRefusedError) as caught:
+        download(drive, item)
+    assert caught.value.reason == "malware"
+
+
+def test_no_token_ever_goes_to_a_file_server(drive: GraphDrive, cloud: OneDrive) -> None:
+    download(drive, find(drive))
+    b"".join(drive.iter_download(find(drive).id))
+    for entry in cloud.log():
+        assert entry["has_authorization"] == entry["path"].startswith("/v1.0/"), entry
+
+
+def test_missing_thumbnails_are_none(drive: GraphDrive, cloud: OneDrive) -> None:
+    item = find(drive)
+    cloud.set_fault("thumbnails_missing")
+    assert drive.fetch_thumbnail(item.id) is None
+
+
+def test_a_full_drive_refuses_an_upload_at_the_latest_with_its_bytes(
+    drive: GraphDrive, cloud: OneDrive
+) -> None:
+    cloud.set_fault("quota_full")
+    try:
+        session = drive.create_upload_session(drive.get_root().id, "x.jpg")
+    except ServiceRefusedError as error:
+        assert error.reason == "quota_full"
+        return
+    answer = requests.put(
+        session.upload_url, data=b"xyz", headers={"Content-Range": "bytes 0-2/3"}, timeout=10
+    )
+    assert answer.status_code == 507
+
+
+# --- Ids and documents ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("1A2B3C4D5E6F7A8B!123", "1a2b3c4d5e6f7a8b!123", True),
+        ("0A2B3C4D5E6F7A8B!s0f", "A2B3C4D5E6F7A8B!s0f", True),
+        ("1A2B3C4D5E6F7A8B!123", "1A2B3C4D5E6F7A8B!124", False),
+        ("01ABCDEF", "01abcdef", False),
+        ("", "", False),
+    ],
+)
+def test_item_ids_are_compared_as_the_service_writes_them(one: str, other: str, same: bool) -> None:
+    assert is_same_id(one, other) is same
+
+
+def test_drive_ids_are_compared_without_case_and_leading_zeros() -> None:
+    assert fold_drive_id("0A2B3C4D5E6F7A8B") == fold_drive_id("a2b3c4d5e6f7a8b")
+    assert fold_drive_id("b!AbC") == fold_drive_id("b!abc")
+
+
+def test_notebooks_and_shortcuts_are_shown_but_are_neither_folder_nor_file() -> None:
+    notebook = read_item({"id": "1", "name": "Notes", "package": {"type": "oneNote"}}, "look")
+    shortcut = read_item({"id": "2", "folder": {}, "remoteItem": {"id": "x", "folder": {}}}, "look")
+    strange = read_item({"id": "3", "name": "?", "size": None, "file": None}, "look")
+    assert [item.is_package for item in (notebook, shortcut, strange)] == [True, True, False]
+    assert not any(item.is_folder for item in (notebook, shortcut, strange))
+
+
+def test_secrets_are_dropped_from_the_raw_document_at_every_depth() -> None:
+    item = read_item(
+        {
+            "id": "1",
+            "@microsoft.graph.downloadUrl": "https://x/?tempauth=1",
+            "remoteItem": {"@content.downloadUrl": "https://x/?tempauth=2", "id": "2"},
+            "extra": 1,
+        },
+        "look",
+    )
+    assert item.raw == {"id": "1", "remoteItem": {"id": "2"}, "extra": 1}
+
+
+# --- Answers that no honest service gives ---------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with run_scripted_server() as script:
+        parent = {"driveId": "d", "id": "root-id"}
+        script.say("/v1.0/me/drive", Answer(200, {"id": "d", "driveType": "business"}))
+        script.say(
+            "/v1.0/me/drive/root",
+            Answer(200, {"id": "root-id", "name": "root", "folder": {}, "root": {}}),
+        )
+        script.say(
+            "/v1.0/me/drive/items/shortcut",
+            Answer(200, {"id": "shortcut", "remoteItem": {}, "parentReference": parent}),
+        )
+        script.say(
+            "/v1.0/me/drive/items/foreign",
+            Answer(200, {"id": "foreign", "file": {}, "parentReference": {"driveId": "other"}}),
+        )
+        script.say("/v1.0/me/drive/items/lost", Answer(200, {"id": "lost", "file": {}}))
+        yield script
+
+
+@pytest.fixture
+def scripted_drive(server: ScriptedServer) -> GraphDrive:
+    return GraphDrive(
+        lambda force: "token", server.url + "/v1.0", max_wait_seconds=1.0, backoff_seconds=0.01
+    )
+
+
+@pytest.mark.parametrize("item_id", ["shortcut", "foreign", "lost"])
+def test_the_whole_drive_ends_where_another_one_begins(
+    scripted_drive: GraphDrive, item_id: str
+) -> None:
+    with pytest.raises(NotFoundError):
+        scripted_drive.get_item(item_id)
+
+
+def test_a_next_page_on_another_server_is_not_followed(
+    server: ScriptedServer, scripted_drive: GraphDrive
+) -> None:
+    with run_scripted_server() as thief:
+        server.say(
+            "/v1.0/me/drive/items/root-id/children",
+            Answer(200, {"value": [], "@odata.nextLink": f"{thief.url}/v1.0/children"}),
+        )
+        with pytest.raises(ServiceRefusedError) as caught:
+            list(scripted_drive.iter_children("root-id"))
+        assert caught.value.reason == "bad_answer"
+        assert thief.asked == []
+
+
+def test_a_listing_that_goes_round_in_circles_ends(
+    server: ScriptedServer, scripted_drive: GraphDrive
+) -> None:
+    path = "/v1.0/me/drive/items/root-id/children"
+    item = {
+        "id": "1",
+        "name": "a",
+        "file": {},
+        "parentReference": {"driveId": "d", "id": "root-id"},
+    }
+    server.say(path, Answer(200, {"value": [item], "@odata.nextLink": f"{server.url}{path}?a=1"}))
+    with pytest.raises(ServiceRefusedError):
+        list(scripted_drive.iter_children("root-id"))
+    server.say(path, Answer(200, {"value": [], "@odata.nextLink": f"{server.url}{path}?a=1"}))
+    with pytest.raises(ServiceRefusedError):
+        scripted_drive.list_children("root-id")
+
+
+def test_an_upload_address_that_is_not_safe_is_not_handed_out(
+    server: ScriptedServer, scripted_drive: GraphDrive
+) -> None:
+    server.say(
+        "/v1.0/me/drive/items/root-id:/a.jpg:/createUploadSession",
+        Answer(200, {"uploadUrl": "http://evil.example/up"}),
+    )
+    with pytest.raises(ServiceRefusedError):
+        scripted_drive.create_upload_session("root-id", "a.jpg")
+
+
+def test_an_item_without_an_address_is_downloaded_by_way_of_its_content(
+    server: ScriptedServer, scripted_drive: GraphDrive
+) -> None:
+    item = {"id": "1", "name": "a.txt", "size": 5, "file": {}, "parentReference": {"driveId": "d"}}
+    server.say("/v1.0/me/drive/items/1", Answer(200, item))
+    server.say(
+        "/v1.0/me/drive/items/1/content", Answer(302, headers={"Location": server.url + "/b"})
+    )
+    server.say("/b", Answer(200, b"hello"))
+    assert download(scripted_drive, scripted_drive.get_item("1")) == b"hello"
+    assert "authorization" not in server.list_asked("/b")[0].headers
+
+
+def test_what_a_short_answer_leaves_out_is_asked_for(
+    server: ScriptedServer, scripted_drive: GraphDrive
+) -> None:
+    item = {"id": "1", "name": "a", "size": 5, "file": {}, "parentReference": {"driveId": "d"}}
+    answers = [Answer(200, item), Answer(200, {"id": "1", "name": "b"})]
+    server.say("/v1.0/me/drive/items/1", *answers, Answer(200, {**item, "name": "b"}))
+    assert scripted_drive.rename_item("1", "b").size_bytes == 5
+
+
+def test_a_missing_quota_is_unknown_and_not_zero(scripted_drive: GraphDrive) -> None:
+    quota = scripted_drive.get_drive().quota
+    assert (quota.total_bytes, quota.used_bytes, quota.remaining_bytes) == (None, None, None)
+
+
+def test_used_bytes_are_worked_out_where_the_service_leaves_them_out(
+    server: ScriptedServer, scripted_drive: GraphDrive
+) -> None:
+    server.say("/v1.0/me/drive", Answer(200, {"id": "d", "quota": {"total": 100, "remaining": 60}}))
+    assert scripted_drive.get_drive().quota.used_bytes == 40
+
+
+def test_another_drive_is_addressed_by_its_id(server: ScriptedServer) -> None:
+    server.say("/v1.0/drives/b!x", Answer(200, {"id": "b!x"}))
+    drive = GraphDrive(lambda force: "token", server.url + "/v1.0", drive_id="b!x")
+    assert drive.get_drive().id == "b!x"
+
+
+def test_memory_forgets_the_oldest_folders_first_and_everything_in_time() -> None:
+    memory = DriveMemory(ttl_seconds=0.05, max_folders=2)
+    memory.keep_folders(["a", "b", "c"])
+    assert [memory.knows_folder(name) for name in "abc"] == [False, True, True]
+    time.sleep(0.06)
+    assert not memory.knows_folder("c")
