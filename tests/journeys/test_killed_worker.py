@@ -1,0 +1,69 @@
+"""Workers are killed again and again while they import, and nothing is lost or doubled by it."""
+
+import random
+import time
+from collections.abc import Callable
+
+import pytest
+
+from imagehub.models import Rendition
+from tests.fixtures.importing import ImportHub
+
+PICTURE_COUNT = 100
+KILL_COUNT = 20
+
+
+@pytest.mark.parametrize("worker_count", [1, 2])
+def test_twenty_kills_leave_exactly_the_hundred_pictures(
+    make_import_hub: Callable[..., ImportHub],
+    request: pytest.FixtureRequest,
+    worker_count: int,
+) -> None:
+    kind = "sqlite" if worker_count == 1 else "mariadb"
+    hub = make_import_hub(request.getfixturevalue(f"{kind}_url"))
+    kill_all_along(hub, worker_count, random.Random(20_240_501 + worker_count))
+
+
+def test_kills_with_the_queue_on_redis(
+    make_import_hub: Callable[..., ImportHub], sqlite_url: str, redis_url: str
+) -> None:
+    hub = make_import_hub(sqlite_url, IMAGEHUB_QUEUE_URL=redis_url)
+    kill_all_along(hub, 1, random.Random(7), picture_count=30, kill_count=4)
+
+
+def kill_all_along(
+    hub: ImportHub,
+    worker_count: int,
+    chance: random.Random,
+    picture_count: int = PICTURE_COUNT,
+    kill_count: int = KILL_COUNT,
+) -> None:
+    selection = hub.put_pictures("Works", picture_count)
+    workers = [hub.start_worker() for _ in range(worker_count)]
+    job_id = hub.ask(selection)
+    moments = sorted(chance.sample(range(picture_count - 2), kill_count))
+    for moment in moments:
+        hub.wait_until(job_id, lambda report, m=moment: report.finished_count >= m)
+        # Anywhere between a claim and its end: a picture takes about this long.
+        time.sleep(chance.uniform(0, 0.2))
+        slot = chance.randrange(worker_count)
+        workers[slot].kill()
+        workers[slot] = hub.start_worker(wait=False)
+    report = hub.finish_job(job_id)
+    for worker in workers:
+        assert worker.stop() == 0
+
+    assert (report.done_count, report.failed, report.skipped_count) == (picture_count, (), 0)
+    images = hub.list_images()
+    assert [image.name for image in images] == [f"{n:04}.jpg" for n in range(picture_count)]
+    assert [image.number for image in images] == list(range(1, picture_count + 1))
+    assert hub.get_only_group().image_count == picture_count
+    sizes = {item.key: item.size_bytes for item in hub.clients.store.iter_objects()}
+    for image in images:
+        assert [r.size_px for r in image.renditions] == [480, 960, 1920]
+        assert all(sizes[r.object_key] == r.size_bytes for r in image.renditions)
+
+    assert hub.reconcile().missing_count == 0
+    hub.check_stores_agree()
+    assert hub.reconcile(fix=False).is_clean
+    assert hub.session.query(Rendition).count() == 3 * picture_count
