@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -78,6 +79,19 @@ def test_a_token_graph_refuses_is_refreshed_once_and_the_call_succeeds(
     )
     assert drive.get_root().id
     assert drive_hub.count_refreshes() == 1
+
+
+def test_threads_whose_token_is_refused_at_once_refresh_once(either_drive_hub: DriveHub) -> None:
+    hub = either_drive_hub
+    hub.connect()
+    drive = hub.open_drive()
+    drive.get_root()
+    hub.onedrive.expire_access_tokens()
+    hub.onedrive.set_fault("delay", method="POST", path="/token", seconds=0.5)
+    with ThreadPoolExecutor(8) as threads:
+        ids = set(threads.map(lambda _: drive.get_root().id, range(8)))
+    assert len(ids) == 1
+    assert hub.count_refreshes() == 1
 
 
 def test_access_that_was_withdrawn_is_noticed_at_the_next_call(drive_hub: DriveHub) -> None:

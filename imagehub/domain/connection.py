@@ -56,7 +56,7 @@ SIGN_IN_LIFETIME = timedelta(minutes=15)
 _SIGN_IN_REUSE = timedelta(minutes=5)
 
 # Longer than discovery and token call may take together with their time limits.
-_REFRESH_LEASE_SECONDS = 60.0
+_REFRESH_LEASE_SECONDS = 90.0
 # After a failure nobody asks Microsoft again for this long: it blocks programs that insist.
 # Source: AADSTS50196 (client request loop).
 _QUIET_SECONDS = 15.0
@@ -296,7 +296,6 @@ class _Grant:
 
     account_id: int
     username: str
-    state: str
     reason: str
     code: str
     version: int
@@ -380,7 +379,6 @@ def _read_grant(session: Session, clients: Clients, account_id: int) -> _Grant:
     return _Grant(
         account_id=account_id,
         username=row.username,
-        state=row.state,
         reason=row.state_reason,
         code=row.state_code,
         version=row.token_version,

@@ -5,6 +5,7 @@ import json
 import logging
 import multiprocessing
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -28,6 +29,7 @@ from imagehub.errors import (
 from imagehub.models import DriveAccount, Group, Image, Lease, PendingSignIn, User
 from imagehub.wiring import build_clients
 from tests.fixtures.connection import REDIRECT_URI, DriveHub
+from tests.fixtures.onedrive import OneDrive
 
 
 @pytest.fixture
@@ -53,6 +55,18 @@ def test_a_person_who_agrees_is_connected(either_hub: DriveHub) -> None:
     assert connection.is_connected(either_hub.session, either_hub.clients)
     drive = connection.open_active_drive(either_hub.session, either_hub.clients)
     assert drive.get_drive().id
+
+
+def test_a_business_account_is_connected_too(
+    make_drive_hub: Callable[[str, OneDrive], DriveHub],
+    sqlite_url: str,
+    onedrive_business: OneDrive,
+) -> None:
+    hub = make_drive_hub(sqlite_url, onedrive_business)
+    account = hub.connect_with_expired_token()
+    info = connection.refresh_drive_facts(hub.session, hub.clients, account.id)
+    assert info.kind == "business"
+    assert hub.count_refreshes() == 1
 
 
 def test_the_code_alone_is_enough_for_the_user_who_began(hub: DriveHub) -> None:
@@ -306,6 +320,7 @@ def test_eight_processes_refresh_once(either_hub: DriveHub) -> None:
 
 def test_threads_that_share_a_drive_refresh_once(either_hub: DriveHub) -> None:
     account = either_hub.connect_with_expired_token()
+    either_hub.onedrive.set_fault("delay", method="POST", path="/token", seconds=0.5)
     drive = either_hub.clients.open_drive(account.id)
     with ThreadPoolExecutor(8) as threads:
         ids = set(threads.map(lambda _: drive.get_drive().id, range(8)))
@@ -510,3 +525,12 @@ def test_the_facts_of_the_drive_are_remembered(either_hub: DriveHub) -> None:
     assert info.connected_by == "Anna"
     assert info.token_age_seconds is not None
     assert 0 <= info.token_age_seconds < 600
+
+
+def test_another_drive_behind_the_same_account_is_noticed(hub: DriveHub) -> None:
+    account = hub.connect()
+    account.drive_id = "an-older-drive"
+    hub.session.commit()
+    told = connection.refresh_drive_facts(hub.session, hub.clients, account.id)
+    assert told.id != "an-older-drive"
+    assert connection.describe_connection(hub.session, hub.clients).drive_id == told.id
