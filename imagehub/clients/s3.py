@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import boto3
+import botocore.loaders
+import botocore.session
 import requests
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 log = logging.getLogger(__name__)
+
+# Megabytes of JSON that boto3 would read again for each client: nine tenths of making one.
+API_DESCRIPTIONS = botocore.loaders.create_loader()
 
 SERVICE = "object storage"
 
@@ -488,7 +493,9 @@ class S3Store:
 
     def _make_client(self) -> "S3Client":
         connect_timeout, read_timeout = self._timeouts_seconds
-        client = boto3.session.Session().client(
+        session = botocore.session.get_session()
+        session.register_component("data_loader", API_DESCRIPTIONS)
+        client = boto3.session.Session(botocore_session=session).client(
             "s3",
             endpoint_url=self._endpoint_url or None,
             region_name=self._region,
