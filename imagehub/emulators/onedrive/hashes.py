@@ -40,14 +40,13 @@ class QuickXor:
 
     def digest(self) -> bytes:
         """20 bytes; more may be fed afterwards."""
-        strides = self._strides ^ int.from_bytes(self._pending, "little")
-        columns = 0
-        for row in range(_STRIDE_BYTES // _COLUMN_BYTES):
-            columns ^= strides >> (row * _COLUMN_BYTES * 8)
+        columns = self._strides ^ int.from_bytes(self._pending, "little")
+        width_bits = _STRIDE_BYTES * 8
+        while width_bits > _COLUMN_BYTES * 8:  # fold the stride in halves down to one row
+            width_bits //= 2
+            columns = (columns >> width_bits) ^ (columns & ((1 << width_bits) - 1))
         total = 0
-        for index, value in enumerate(
-            (columns & ((1 << (_COLUMN_BYTES * 8)) - 1)).to_bytes(_COLUMN_BYTES, "little")
-        ):
+        for index, value in enumerate(columns.to_bytes(_COLUMN_BYTES, "little")):
             placed = value << (index * _SHIFT_BITS % _WIDTH_BITS)
             total ^= placed ^ (placed >> _WIDTH_BITS)
         total &= (1 << _WIDTH_BITS) - 1

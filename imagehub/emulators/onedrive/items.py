@@ -7,6 +7,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from time import time
 from typing import Any
@@ -43,6 +44,7 @@ class Account:
     tenant_id: str
 
 
+@lru_cache(maxsize=65_536)
 def format_time(moment_us: int, kind: str) -> str:
     """ISO 8601 in UTC; the personal service adds fractions of a second, the business one does not.
 
@@ -69,7 +71,7 @@ def parse_time(text: object) -> int | None:
 
 
 def get_mime_type(name: str) -> str:
-    ending = Path(name).suffix.lower()
+    ending = "." + name.rpartition(".")[2].lower()
     return _MIME_TYPES.get(ending) or mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
@@ -280,9 +282,8 @@ class ItemWriter:
     def _add_file_facets(
         self, document: dict[str, Any], item: Item, names_above: list[str]
     ) -> None:
-        path = self.tree.root.joinpath(*names_above, item.name)
         place = "/" + "/".join([*names_above, item.name])
-        quick_xor, sha1, facets = self.read_content(item, path)
+        quick_xor, sha1, facets = self.read_content(item, f"{self.tree.root}{place}")
         hashes = {"quickXorHash": quick_xor}
         if self.kind == "personal":
             hashes["sha1Hash"] = sha1
@@ -309,7 +310,7 @@ class ItemWriter:
         photo = {"takenDateTime": taken} if taken else {}
         return {"image": facets.get("image", {}), "photo": photo}
 
-    def read_content(self, item: Item, path: Path) -> tuple[str, str, dict[str, Any]]:
+    def read_content(self, item: Item, where: str | Path) -> tuple[str, str, dict[str, Any]]:
         """quickXorHash, SHA-1 and facets of an item's bytes, computed once per version.
 
         A file that is gone in this moment has empty ones; nothing is remembered of it.
@@ -322,6 +323,7 @@ class ItemWriter:
             ).fetchone()
         if row is not None:
             return row[0], row[1], json.loads(row[2])
+        path = Path(where)
         try:
             quick_xor, sha1 = hash_file(path)
             facets = read_facets(path) if is_picture_name(item.name) else {}

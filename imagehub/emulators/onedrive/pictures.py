@@ -37,7 +37,7 @@ _heif_ready = False
 
 
 def is_picture_name(name: str) -> bool:
-    return Path(name).suffix.lower() in PICTURE_ENDINGS
+    return "." + name.rpartition(".")[2].lower() in PICTURE_ENDINGS
 
 
 def _open(path: Path) -> Image.Image:

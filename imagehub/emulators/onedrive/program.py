@@ -85,7 +85,6 @@ class Emulator:
         query = f"?{request.query_string}" if request.query_string else ""
         self.faults.enter(request.method, request.path + query)
         try:
-            # A batch is no call of its own for faults: its parts meet them one by one.
             faulty = answer_common_faults(self.faults, request)
             return faulty if faulty is not None else self._answer(request)
         except Refusal as refusal:
@@ -221,7 +220,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     emulator.subscriptions.start()
-    print(f"ready: http://{options.host}:{server.server_port}", flush=True)
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    print(f"ready: http://{host}:{server.server_port}", flush=True)
     server.serve_forever(poll_interval=0.1)
     server.server_close()
     server.wait_until_idle(_END_SECONDS)

@@ -71,9 +71,7 @@ class Request:
     def query(self) -> dict[str, str]:
         """The decoded query; a name given twice has its last value."""
         if self._query is None:
-            self._query = dict(
-                parse_qsl(self.query_string, keep_blank_values=True, max_num_fields=200)
-            )
+            self._query = _parse(self.query_string)
         return self._query
 
     def read_body(self, limit_bytes: int = _JSON_LIMIT_BYTES) -> bytes:
@@ -100,8 +98,7 @@ class Request:
         return document
 
     def read_form(self) -> dict[str, str]:
-        text = self.read_body().decode("utf-8", "replace")
-        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=200))
+        return _parse(self.read_body().decode("utf-8", "replace"))
 
     def copy_body_to(self, target: BinaryIO) -> int:
         """Write the whole body to a file.
@@ -128,6 +125,14 @@ class Request:
         except ConnectionDropped:
             return False
         return True
+
+
+def _parse(text: str) -> dict[str, str]:
+    """:raise Refusal: 400, there are absurdly many fields."""
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=200))
+    except ValueError:
+        raise Refusal(400, "invalidRequest", "There are too many fields.") from None
 
 
 class _Nowhere(BytesIO):
@@ -338,7 +343,11 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             phrase = "Bandwidth Limit Exceeded" if response.status == 509 else "Unknown"
         lines = [f"HTTP/1.1 {response.status} {phrase}", f"Date: {self.date_time_string()}"]
-        lines += [f"{name}: {value}" for name, value in response.headers.items()]
+        # What was asked may come back in a header, and must not start a new one.
+        lines += [
+            f"{name}: {value}".replace("\r", "").replace("\n", "")
+            for name, value in response.headers.items()
+        ]
         if response.status not in (204, 304):
             lines.append(f"Content-Length: {length}")
         if self.close_connection:

@@ -64,8 +64,8 @@ class Subscriptions:
 
     def stop(self) -> None:
         self._stopped.set()
-        with self.tree.changed:
-            self.tree.changed.notify_all()
+        self.tree.changed.set()
+        self._thread.join(_LOOK_SECONDS)
 
     # --- Calls -------------------------------------------------------------------------------
 
@@ -131,8 +131,7 @@ class Subscriptions:
                 "INSERT INTO subscription VALUES (?, ?, ?, ?)",
                 (document["id"], json.dumps(document), folder_id, self.tree.seq),
             )
-        with self.tree.changed:
-            self.tree.changed.notify_all()
+        self.tree.changed.set()
         context = "https://graph.microsoft.com/v1.0/$metadata#subscriptions/$entity"
         return {"@odata.context": context, **document}
 
@@ -240,8 +239,8 @@ class Subscriptions:
         """Sleep until something changes; look at the folder now and then while somebody listens."""
         while not self._stopped.is_set():
             listening = bool(self._list())
-            with self.tree.changed:
-                self.tree.changed.wait(_LOOK_SECONDS if listening else None)
+            self.tree.changed.wait(_LOOK_SECONDS if listening else None)
+            self.tree.changed.clear()
             if self._stopped.wait(_GATHER_SECONDS if listening else 0):
                 return
             if self._list():

@@ -90,7 +90,7 @@ class Tree:
         self.root = root
         self.kind = kind
         self.state = state
-        self.changed = threading.Condition()
+        self.changed = threading.Event()
         self._dirty: dict[str, int] = {}
         self._depth = 0
         with state.transaction():
@@ -171,8 +171,7 @@ class Tree:
                 self._depth -= 1
             has_changed = self._depth == 0 and self._seq != before
         if has_changed:
-            with self.changed:
-                self.changed.notify_all()
+            self.changed.set()
 
     def _next_seq(self) -> int:
         self._seq += 1
