@@ -79,8 +79,15 @@ class JobQueue:
     """
 
     def __init__(self, settings: Settings, work: Callable[[int], None] | None = None) -> None:
+        do_work = work or _do_nothing
+
+        def work_on_job(job_id: int) -> None:
+            # Huey names a task after the module of its function, so that must be one and the same
+            # for those who send and those who work.
+            do_work(job_id)
+
         self.huey = make_huey(settings)
-        self._call = self.huey.task(name=TASK)(work or _do_nothing)
+        self._call = self.huey.task(name=TASK)(work_on_job)
 
     def wake(self, job_id: int, count: int = 1) -> None:
         """Send ``count`` calls for a job; any error of the queue's server comes through."""
