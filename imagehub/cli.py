@@ -108,7 +108,8 @@ def worker() -> None:
     """Run a worker alone: it takes imports from the queue."""
     from imagehub.worker import run_worker
 
-    sys.exit(run_worker(load_settings()))
+    settings = load_settings()
+    sys.exit(run_worker(settings, on_ready=lambda: click.echo("ready: waiting for work")))
 
 
 @main.command()
@@ -297,7 +298,3 @@ def migrate() -> None:
     """Bring the database up to the newest migration (`serve` does it by itself)."""
     make_app(migrated=True)
     click.echo("The database is up to date.")
-
-
-if __name__ == "__main__":
-    main()

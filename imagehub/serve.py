@@ -54,7 +54,7 @@ def make_s3_program(settings: Settings) -> Program:
 def make_worker_program(settings: Settings) -> Program:
     """A worker on the queue."""
     return Program(
-        "worker", [sys.executable, "-m", "imagehub.cli", "worker"], settings.to_environment()
+        "worker", [sys.executable, "-m", "imagehub", "worker"], settings.to_environment()
     )
 
 
