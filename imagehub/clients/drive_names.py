@@ -16,14 +16,17 @@ _FORBIDDEN_BUSINESS = _FORBIDDEN_EVERYWHERE + "#%"
 _RESERVED = re.compile(r"(\.lock|con|prn|aux|nul|com[0-9]|lpt[0-9]|desktop\.ini)", re.IGNORECASE)
 
 
-def check_name(name: str, kind: str = "business", at_root: bool = False) -> None:
+def check_name(
+    name: str, kind: str = "business", at_root: bool = False, old_name: str = ""
+) -> None:
     """Make sure that OneDrive will take this name for a file or folder.
 
     :param kind: kind of drive: ``personal`` has the milder rules, anything else the strict ones.
     :param at_root: the name is to stand directly in the drive's own root.
+    :param old_name: what the item is called so far: a # or % in it shows that this drive takes it.
     :raise InvalidInputError: with one sentence that says what to change; its field is ``name``.
     """
-    fault = _find_fault(name, kind, at_root)
+    fault = _find_fault(name, kind, at_root, old_name)
     if fault:
         raise InvalidInputError(fault, {"name": fault})
 
@@ -50,7 +53,7 @@ def repair_name(name: str, kind: str = "business", at_root: bool = False) -> str
     return name
 
 
-def _find_fault(name: str, kind: str, at_root: bool) -> str:
+def _find_fault(name: str, kind: str, at_root: bool, old_name: str = "") -> str:
     if not name:
         return "The name is empty."
     if len(name) > MAX_NAME_CHARS:
@@ -58,7 +61,7 @@ def _find_fault(name: str, kind: str, at_root: bool) -> str:
     if any("\ud800" <= char <= "\udfff" or _is_control(char) for char in name):
         return "The name holds a character that cannot be shown."
     for char in _get_forbidden(kind):
-        if char in name:
+        if char in name and not (char in "#%" and char in old_name):
             return f"OneDrive does not allow the character {char} in a name."
     if name[0].isspace() or name[-1].isspace():
         return "The name may not begin or end with a space."

@@ -279,7 +279,7 @@ class GraphDrive:
         """
         operation = "rename an item"
         item = self._fetch_changeable(item_id, operation)
-        self._check_name(name, get_parent_id(item))
+        self._check_name(name, get_parent_id(item), get_text(item, "name"))
         return self._patch(item, {"name": name}, operation)
 
     def move_item(self, item_id: str, new_parent_id: str, name: str = "") -> DriveItem:
@@ -293,7 +293,7 @@ class GraphDrive:
         item = self._fetch_changeable(item_id, operation)
         parent_id = self._get_folder_id(new_parent_id, operation)
         if name:
-            self._check_name(name, parent_id)
+            self._check_name(name, parent_id, get_text(item, "name"))
         if "folder" in item and self._lies_within(parent_id, str(item["id"]), operation):
             raise InvalidInputError(
                 "A folder cannot be moved into itself.", {"new_parent_id": "lies inside the folder"}
@@ -404,7 +404,8 @@ class GraphDrive:
             if not url:
                 return None
             try:
-                return self._reader.read_small(url, _MAX_THUMBNAIL_BYTES, operation)
+                data, content_type = self._reader.read_small(url, _MAX_THUMBNAIL_BYTES, operation)
+                return data, content_type or "image/jpeg"
             except ExpiredAddressError:
                 continue
         return None
@@ -523,10 +524,10 @@ class GraphDrive:
         path = "/".join(quote(part, safe="") for part in parts)
         return f"{self._make_address(folder_id)}:/{path}:"
 
-    def _check_name(self, name: str, parent_id: str) -> None:
+    def _check_name(self, name: str, parent_id: str, old_name: str = "") -> None:
         root = self._get_root()
         at_root = root.is_drive_root and is_same_id(parent_id, root.id)
-        check_name(name, self._get_info().kind, at_root)
+        check_name(name, self._get_info().kind, at_root, old_name)
 
     def _fetch_page(self, folder_id: str, next_page: str, page_size: int) -> ItemPage:
         operation = "list a folder"

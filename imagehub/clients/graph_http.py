@@ -259,9 +259,14 @@ class GraphCaller:
         )
 
     def sit_out_pause(self, budget: "WaitBudget", operation: str) -> None:
-        """Wait while the account is paused, whoever asked for the pause."""
+        """Wait while the account is paused, whoever asked for the pause.
+
+        Everybody waits a little longer than told, each for another time, or all would come back
+        in the same instant.
+        """
         while (left := self._get_pause()) > 0:
-            budget.spend(left, ServiceBusyError(SERVICE, operation, retry_after_seconds=left))
+            error = ServiceBusyError(SERVICE, operation, retry_after_seconds=left)
+            budget.spend(left + make_backoff(0, min(1.0, 0.1 * left)), error)
 
     def make_delay(self, attempt: int, response: requests.Response | None = None) -> float:
         """Seconds to wait before the next attempt: what the service named, else a backoff.

@@ -499,12 +499,11 @@ def _read_cache(cache: str) -> msal.SerializableTokenCache | None:
     """MSAL's token cache, or None where there is nothing that can be read."""
     if not cache:
         return None
-    tokens = msal.SerializableTokenCache()
-    try:
-        tokens.deserialize(cache)
-    except ValueError:
+    if not _is_json_object(cache):
         logger.error("A token cache cannot be read; the account must be connected again")
         return None
+    tokens = msal.SerializableTokenCache()
+    tokens.deserialize(cache)
     return tokens
 
 

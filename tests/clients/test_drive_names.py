@@ -81,6 +81,14 @@ def test_hash_and_percent_are_for_personal_drives_only(name: str) -> None:
         check_name(name, "business")
 
 
+def test_a_drive_that_holds_a_hash_already_takes_another_one() -> None:
+    check_name("study #5.jpg", "business", old_name="study #4.jpg")
+    with pytest.raises(InvalidInputError):
+        check_name("study 5%.jpg", "business", old_name="study #4.jpg")
+    with pytest.raises(InvalidInputError):
+        check_name("a:b", "business", old_name="a:b")
+
+
 def test_forms_is_reserved_in_the_topmost_folder_of_a_business_drive() -> None:
     check_name("Forms", "business")
     check_name("Forms", "personal", at_root=True)
