@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NotRequired, cast
 
-from flask import Response, current_app, json, stream_with_context
+from flask import Response, json, stream_with_context
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import sessionmaker
 from typing_extensions import TypedDict
@@ -23,6 +23,7 @@ from imagehub.errors import (
     ServiceRefusedError,
 )
 from imagehub.openapi import MAX_LIST_ITEMS, Api, LongText, Number, Text, get_caller
+from imagehub.queue import enqueue_job
 from imagehub.wiring import get_clients, get_settings
 
 log = logging.getLogger("imagehub.admin")
@@ -513,8 +514,6 @@ def api_add_images(fields: AddFields) -> AddedAnswer | NotAddedAnswer:
 
     The import goes on after this call has answered.
     """
-    from imagehub.queue import enqueue_job
-
     user_id = get_caller().id
     selections = [
         importing.Selection(
@@ -537,9 +536,9 @@ def api_add_images(fields: AddFields) -> AddedAnswer | NotAddedAnswer:
             for file_id, name in selection.files
         ]
         return {"code": 2, "hint": "invalid image list", "job": None, "failed": failed}
-    job_id = job.id
+    job_id, count = job.id, job.item_count
     db.session.commit()
-    enqueue_job(current_app, job_id)
+    enqueue_job(get_settings(), job_id, count)
     report = importing.wait_for_job(
         sessionmaker(db.engine), job_id, get_settings().import_wait_seconds
     )
