@@ -1,8 +1,6 @@
 """What a worker does with an item, with a real drive, real storage and a real renderer."""
 
-from collections.abc import Callable
 
-import pytest
 
 from tests.fixtures.importing import ImportHub
 
