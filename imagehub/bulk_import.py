@@ -1,5 +1,6 @@
 """Import of whole folders of the drive from the command line, with a progress bar."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -89,7 +90,7 @@ def import_folders(
     say(f"{_count(count, 'picture')} in {_count(len(selections), 'group')} on the queue.")
     if not wait:
         return BulkResult(f"Job {job_id} is on the queue.", job_id)
-    return _watch(job_id, count, show_progress)
+    return _watch(job_id, count, show_progress, say)
 
 
 def iter_folders(drive: Drive, top: DriveItem) -> Iterator[tuple[DriveItem, list[DriveItem]]]:
@@ -103,17 +104,21 @@ def iter_folders(drive: Drive, top: DriveItem) -> Iterator[tuple[DriveItem, list
         waiting.extend(item for item in children if item.is_folder and not item.is_package)
 
 
-def _watch(job_id: int, count: int, show_progress: bool) -> BulkResult:
+def _watch(job_id: int, count: int, show_progress: bool, say: Say) -> BulkResult:
     session = db.session()
+    is_terminal = show_progress and sys.stdout.isatty()
     with click.progressbar(
-        length=count, label="Importing", show_pos=True, hidden=not show_progress
+        length=count, label="Importing", show_pos=True, hidden=not is_terminal
     ) as bar:
-        shown = 0
+        shown = tenths = 0
         while True:
             report = importing.describe_job(session, job_id)
             session.rollback()
             bar.update(report.finished_count - shown)
             shown = report.finished_count
+            if show_progress and not is_terminal and shown * 10 // count > tenths:
+                tenths = shown * 10 // count
+                say(f"{shown} of {count} imported")
             if report.is_finished:
                 break
             time.sleep(0.25)
