@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -110,7 +110,7 @@ class EncodedPicture:
     mime: str
     data: bytes = field(repr=False)
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Lower-case hex digest of ``data``."""
         return hashlib.sha256(self.data).hexdigest()
@@ -502,6 +502,8 @@ def _finish(image: Image.Image, profile: bytes | None) -> Image.Image:
         if image.getchannel("A").getextrema() == (255, 255):
             image = image.convert("RGB")
     image = _to_srgb(image, profile)
+    # Pillow hands notes on from picture to picture, and its encoders would write some of them.
+    image.info = {}
     return image
 
 

@@ -190,6 +190,9 @@ class RenderPool:
         except (OSError, RuntimeError) as error:
             raise _busy("The picture renderer cannot be started.") from error
         self._children.add(child)
+        if self._closed:  # While it was starting, when close() could not see it yet.
+            self._drop(child)
+            raise _busy("The picture renderer is closed.")
         try:
             child.send(
                 {
@@ -292,6 +295,7 @@ class _Child:
         )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._input, self._output = self._process.stdin, self._process.stdout
+        self.process_id = self._process.pid
         self._lock = threading.Lock()
 
     def send(self, message: Message) -> None:
