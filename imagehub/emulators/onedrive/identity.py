@@ -714,7 +714,7 @@ def answer_identity(platform: IdentityPlatform, request: Request) -> Response | 
         return platform.answer_authorize(request, tenant)
     if what.endswith("/token") and request.method == "POST":
         return platform.answer_token(request, tenant)
-    if request.method != "GET":
+    if request.method != "GET" or what.endswith("/token"):
         return answer_json({"error": "invalid_request"}, 405)
     if what.endswith("/logout"):
         return platform.answer_logout(request)

@@ -232,8 +232,13 @@ class Tree:
             if item is None or item.deleted:
                 raise _not_found()
             path = self.get_path(item)
-            if self._is_stale(item, path):
-                self._refresh(item, path)
+            # A folder above may have become a link, which must not lead out of the drive.
+            is_elsewhere = os.path.realpath(path) != str(path)
+            if is_elsewhere or self._is_stale(item, path):
+                if is_elsewhere:
+                    self.refresh_tree()
+                else:
+                    self._refresh(item, path)
                 item = self.find(item_id)
                 if item is None or item.deleted:
                     raise _not_found()
@@ -461,7 +466,10 @@ class Tree:
         ).fetchone()
         looked_at_ns = time_ns()
         try:
-            folder_ns = os.stat(path).st_mtime_ns
+            status = os.lstat(path)
+            if not stat.S_ISDIR(status.st_mode):
+                return [folder_id]
+            folder_ns = status.st_mtime_ns
             if row is not None and row[0] == folder_ns:
                 return []
             with os.scandir(path) as entries:
