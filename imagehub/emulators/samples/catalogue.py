@@ -232,7 +232,7 @@ CATALOGUE: tuple[Work, ...] = (
         draft="stripes",
     ),
     _work(
-        "Long ridge, 5 a.m.",
+        "Long ridge, five in the morning",
         2023,
         PHOTO,
         nature.mountains,
@@ -241,7 +241,7 @@ CATALOGUE: tuple[Work, ...] = (
         "film",
         "front detail room",
         "camera",
-        sun=(0.3, 0.4),
+        sun=(0.3, 0.33),
     ),
     _work(
         "Ножницы в саду",
@@ -325,6 +325,7 @@ CATALOGUE: tuple[Work, ...] = (
         "paper",
         "front detail",
         "plain",
+        plants="eucalyptus eucalyptus eucalyptus",
         turned={"detail": 8},
     ),
     _work(
@@ -538,7 +539,7 @@ CATALOGUE: tuple[Work, ...] = (
         "paper",
         "front room",
         "plain",
-        plants="ginkgo",
+        plants="ginkgo ginkgo",
     ),
     _work(
         "Horizont",

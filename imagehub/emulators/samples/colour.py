@@ -48,7 +48,7 @@ def colour_field(
         glow = mask.reduce(8).filter(ImageFilter.GaussianBlur(width * 0.004))
         paste(image, mix(colours[0], colour, 0.5), glow.resize(size).point(lambda v: v // 2))
         paint = Image.blend(
-            wash(size, rng, colour, 0.22, (2.5, 4)), wash(size, rng, colour, 0.2, (3, 60)), 0.4
+            wash(size, rng, colour, 0.26, (2.5, 4)), wash(size, rng, colour, 0.12, (4, 34)), 0.35
         )
         paste(image, paint, mask)
         y += tall + gap

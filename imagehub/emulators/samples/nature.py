@@ -160,7 +160,7 @@ def dunes(size: Size, rng: Random, colours: Palette, layers: int = 5) -> Image.I
         shadow = ImageChops.multiply(lee.finish(), mask.finish())
         depth = tone(slope(size, top[1], reach * 1.6), lambda t: 0.92 - 0.55 * t)
         deep = colour_map(
-            combine(lambda p: p["g"], g=grit),
+            grit,
             even([mix(shade(dark, -0.12), low, air), mix(dark, low, air)]),
         )
         paste(image, deep, ImageChops.multiply(shadow, depth))
@@ -280,11 +280,18 @@ def birches(size: Size, rng: Random, colours: Palette, trunks: int = 15) -> Imag
     unit = min(size)
     image = colour_map(
         combine(
-            lambda p: p["y"] * 0.65 + p["n"] * 0.35,
-            y=ramp(size, lambda t: abs(t - 0.5) * 1.6),
-            n=field(size, rng, (9, 3), 4, 0.6),
+            lambda p: p["y"] * 0.7 + p["n"] * 0.45 - 0.08,
+            y=ramp(size, lambda t: abs(t - 0.62) * 1.5),
+            n=field(size, rng, (16, 4), 5, 0.6),
         ),
-        even([mix(deep, leaves[0], 0.6), mix(deep, leaves[0], 0.25), deep]),
+        even(
+            [
+                mix(deep, leaves[1], 0.95),
+                mix(deep, leaves[0], 0.55),
+                mix(deep, leaves[0], 0.18),
+                deep,
+            ]
+        ),
     )
     floor = Sheet(size)
     line = [
@@ -294,26 +301,28 @@ def birches(size: Size, rng: Random, colours: Palette, trunks: int = 15) -> Imag
     paste(image, wash(size, rng, ground, 0.3, (5, 30)), floor.finish())
     for layer in range(3):
         count = round(trunks * (0.5, 0.32, 0.24)[layer])
-        spread = Sheet(size, scale=1)
+        feet: list[tuple[float, float, float]] = []
         for number in range(count):
             thick = unit * (0.018, 0.036, 0.066)[layer] * rng.uniform(0.75, 1.25)
             x = width * (number + rng.uniform(0.15, 0.85)) / count
             foot = height * (0.815, 0.87, 0.97)[layer] + rng.uniform(-1, 1) * unit * 0.02
             _trunk(image, rng, x, thick, foot, mix(bark, deep, (0.55, 0.25, 0)[layer]), deep)
+            feet.append((x, foot, thick))
         for _ in range((1500, 1100, 700)[layer]):
-            y = (
-                height * (0.5 - abs(rng.gauss(0, 0.3)))
-                if rng.random() < 0.8
-                else height * rng.uniform(0.8, 1)
-            )
-            r = unit * rng.uniform(0.0025, 0.006) * (0.7 + 0.35 * layer)
-            _dab(spread, image, (rng.uniform(0, width), y), r, rng.choice(leaves), rng)
+            # Most hang in the crowns, some are falling, the others lie on the ground.
+            high = rng.random() < 0.74
+            y = abs(rng.gauss(0, 0.3)) - 0.02 if high else rng.uniform(0.8, 1) ** 0.9
+            r = unit * rng.uniform(0.002, 0.0052) * (0.7 + 0.35 * layer)
+            _dab(image, (rng.uniform(0, width), height * y), r, rng.choice(leaves), rng)
+        for x, y, thick in feet:
+            for _ in range(16):
+                place = (x + rng.gauss(0, thick * 0.75), y + abs(rng.gauss(0, thick * 0.1)))
+                ink = mix(ground, rng.choice(leaves), rng.choice((0.1, 0.4, 0.8)))
+                _dab(image, place, thick * rng.uniform(0.04, 0.11), ink, rng)
     return image
 
 
-def _dab(
-    _: Sheet, image: Image.Image, place: Point, radius: float, colour: Colour, rng: Random
-) -> None:
+def _dab(image: Image.Image, place: Point, radius: float, colour: Colour, rng: Random) -> None:
     x, y = place
     wide = radius * rng.uniform(0.8, 1.7)
     fill = shade(colour, rng.uniform(-0.15, 0.15))
@@ -391,14 +400,14 @@ def _sprig(
     foot: Point, tall: float, lean: float, rng: Random, round_: bool = False
 ) -> Iterator[Piece]:
     stem = [
-        (foot[0] + math.sin(t * 2.1) * lean * tall * 0.3, foot[1] - tall * t)
+        (foot[0] + t**1.6 * lean * tall * 0.42, foot[1] - tall * t * (1 - 0.12 * abs(lean) * t))
         for t in (i / 30 for i in range(31))
     ]
     yield stem, tall * 0.008, 1.0
-    for i in range(4, 31, 2):
+    for i in range(5, 31, 3 if round_ else 2):
         t = i / 30
         heading = math.atan2(stem[i][1] - stem[i - 1][1], stem[i][0] - stem[i - 1][0])
-        length = tall * (0.21 - 0.11 * t)
+        length = tall * (0.17 - 0.1 * t) if round_ else tall * (0.21 - 0.11 * t)
         for side in (-1, 1):
             angle = heading + side * rng.uniform(0.7, 1.05)
             blade = leaf(stem[i], angle, length, length * (0.78 if round_ else 0.3), side * -0.3)
@@ -562,13 +571,11 @@ def herbarium(size: Size, rng: Random, colours: Palette, plants: str = "eucalypt
     kinds = plants.split()
     image = wash(size, rng, paper, 0.05, 2)
     for number, kind in enumerate(kinds):
-        x = width * (0.5 + (number - (len(kinds) - 1) / 2) * 0.7 / len(kinds))
-        lean = (number - (len(kinds) - 1) / 2) * 0.6 if len(kinds) > 1 else 0.3
-        tall = height * (0.72 if number % 2 == 0 else 0.6)
+        lean = (number - (len(kinds) - 1) / 2) * (1.5 / len(kinds)) if len(kinds) > 1 else 0.3
+        x = width * (0.5 + lean * 0.03)
+        tall = height * (0.7 if number % 2 == 0 else 0.78)
         sheet = Sheet(size, paper)
-        for points, stroke, dense in _plant(
-            kind, (x - lean * width * 0.06, height * 0.88), tall, lean, rng
-        ):
+        for points, stroke, dense in _plant(kind, (x, height * 0.9), tall, lean, rng):
             colour = shade(rng.choice(greens), (0.85 - dense) * 0.9)
             if stroke:
                 sheet.line(

@@ -313,7 +313,11 @@ def profile(
 
 def paste(image: Image.Image, paint: Image.Image | Colour, mask: Image.Image) -> None:
     """Lay paint (a colour, or a picture of the same size) through a mask."""
-    image.paste(paint, (0, 0, *image.size) if isinstance(paint, tuple) else (0, 0), mask)
+    box = mask.getbbox()
+    if box is None:
+        return
+    # Most masks are empty but for a small place, and pasting takes time by the pixel.
+    image.paste(paint if isinstance(paint, tuple) else paint.crop(box), box, mask.crop(box))
 
 
 def warp(image: Image.Image, source: Callable[[float, float], Point], cell: int) -> Image.Image:
@@ -417,9 +421,11 @@ def surface_tile(kind: str, rng: Random) -> Image.Image:
         ]
     )
     weave = tiled(cell, (side, side))
-    slubs = Image.frombytes("L", (24, side // 4), rng.randbytes(6 * side)).resize((side, side))
-    slubs = slubs.point(lambda v: 128 + (v - 128) * (0.045 if kind == "canvas" else 0.1))
-    weave = ImageChops.add(weave, slubs, 1, -128)
+    # Threads are thick in places. Three of them side by side, so that tiles meet without a seam.
+    slubs = tiled(Image.frombytes("L", (24, side // 4), rng.randbytes(6 * side)), (72, side // 4))
+    slubs = slubs.resize((3 * side, side)).crop((side, 0, 2 * side, side))
+    strength = 0.045 if kind == "canvas" else 0.07
+    weave = ImageChops.add(weave, slubs.point(lambda v: 128 + (v - 128) * strength), 1, -128)
     return ImageChops.add(weave, noise_tile(side, rng, 0.7, 0.14), 1, -128)
 
 

@@ -87,7 +87,7 @@ def angle(art: Image.Image, rng: Random, size: Size) -> Image.Image:
     hull.polygon([((x + thick * 0.5) / 4, (y + thick * 0.6) / 4) for x, y in corners])
     for sheet, blur, strength in ((small, 9, 0.34), (hull, 3, 0.4)):
         soft = sheet.image.filter(ImageFilter.GaussianBlur(blur * width / 2000))
-        dark = faint(soft.resize(size, Image.Resampling.BICUBIC), strength)
+        dark = faint(soft.resize(size, Image.Resampling.BILINEAR), strength)
         paste(image, (24, 20, 18), dark)
     plate = art.resize(within_box(art.size, (1500, 1500)), Image.Resampling.LANCZOS, reducing_gap=2)
     strip = plate.crop((0, 0, max(2, plate.width // 40), plate.height))
@@ -96,14 +96,17 @@ def angle(art: Image.Image, rng: Random, size: Size) -> Image.Image:
     flank.polygon(edge)
     paste(image, wash(size, rng, side, 0.1, (4, 20)), flank.finish())
     w, h = plate.size
-    numbers = perspective(corners, [(0, 0), (w, 0), (w, h), (0, h)])
-    flat = plate.transform(size, Image.Transform.PERSPECTIVE, numbers, Image.Resampling.BICUBIC)
-    front = Sheet(size)
-    front.polygon(corners)
-    sheen = ramp(size, lambda t: 0.06 * t if near_left else 0.06 * (1 - t), "x")
-    grey = sheen.point(lambda v: v * 255).convert("L")
-    flat = ImageChops.add(flat, Image.merge("RGB", (grey, grey, grey)))
-    paste(image, flat, front.finish())
+    x0, y0 = (math.floor(min(point[axis] for point in corners)) for axis in (0, 1))
+    x1, y1 = (math.ceil(max(point[axis] for point in corners)) for axis in (0, 1))
+    box = (x1 - x0, y1 - y0)
+    moved = [(x - x0, y - y0) for x, y in corners]
+    numbers = perspective(moved, [(0, 0), (w, 0), (w, h), (0, h)])
+    flat = plate.transform(box, Image.Transform.PERSPECTIVE, numbers, Image.Resampling.BICUBIC)
+    front = Sheet(box)
+    front.polygon(moved)
+    sheen = ramp(box, lambda t: 15 * t if near_left else 15 * (1 - t), "x").convert("L")
+    flat = ImageChops.add(flat, Image.merge("RGB", (sheen, sheen, sheen)))
+    image.paste(flat, (x0, y0), front.finish())
     return surfaced(image, rng, "film")
 
 
@@ -139,12 +142,15 @@ def perspective(to: Sequence[Point], of: Sequence[Point]) -> list[float]:
 
 
 def _wall(size: Size, rng: Random, colour: Colour, light: Point) -> Image.Image:
+    """Plaster in the light of a window; drawn small, since nothing in it has an edge."""
+    small = (max(2, size[0] // 3), max(2, size[1] // 3))
     away = combine(
         lambda p: p["d"] * 0.62 + (p["n"] - 0.5) * 0.05,
-        d=distance(size, light, math.hypot(*size)),
-        n=field(size, rng, 6, 5, 0.6),
+        d=distance(small, (light[0] / 3, light[1] / 3), math.hypot(*small)),
+        n=field(small, rng, 6, 5, 0.6),
     )
-    return colour_map(away, even([shade(colour, 0.24), colour, shade(colour, -0.26)]))
+    wall = colour_map(away, even([shade(colour, 0.24), colour, shade(colour, -0.26)]))
+    return wall.resize(size, Image.Resampling.BILINEAR)
 
 
 # --- In a room ------------------------------------------------------------------------------------
@@ -241,7 +247,7 @@ def _window_light(image: Image.Image, rng: Random) -> None:
     paste(
         image,
         (255, 240, 214),
-        soft.resize(image.size, Image.Resampling.BICUBIC).point(lambda v: v * 0.27),
+        soft.resize(image.size, Image.Resampling.BILINEAR).point(lambda v: v * 0.27),
     )
 
 
@@ -284,7 +290,7 @@ def _hang(
             )
         )
         soft = mask.image.filter(ImageFilter.GaussianBlur(unit * blur / 4))
-        soft = faint(soft.resize(image.size, Image.Resampling.BICUBIC), strength)
+        soft = faint(soft.resize(image.size, Image.Resampling.BILINEAR), strength)
         paste(image, (26, 22, 20), soft)
     image.paste(framed_picture, (left, top))
 
@@ -294,7 +300,7 @@ def _floor_shadow(image: Image.Image, centre: Point, reach: float, strength: flo
     x, y = centre[0] / 4, centre[1] / 4
     small.draw.ellipse((x - reach / 4, y - reach / 26, x + reach / 4, y + reach / 26), fill=255)
     soft = small.image.filter(ImageFilter.GaussianBlur(reach / 60)).point(lambda v: v * strength)
-    paste(image, (24, 18, 15), soft.resize(image.size, Image.Resampling.BICUBIC))
+    paste(image, (24, 18, 15), soft.resize(image.size, Image.Resampling.BILINEAR))
 
 
 def _bench(image: Image.Image, foot: Point, wide: float, wood: Colour) -> None:
@@ -438,7 +444,7 @@ def back(art: Image.Image, rng: Random, label: Sequence[str], longest: int) -> I
     for points, _ in pieces:
         shadow.polygon([(x / 4 + unit * 0.002, y / 4 + unit * 0.003) for x, y in points])
     soft = shadow.image.filter(ImageFilter.GaussianBlur(unit * 0.0022)).point(lambda v: v * 0.6)
-    paste(image, (40, 28, 18), soft.resize(size, Image.Resampling.BICUBIC))
+    paste(image, (40, 28, 18), soft.resize(size, Image.Resampling.BILINEAR))
     for points, direction in pieces:
         mask = Sheet(size)
         mask.polygon(points)
