@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
@@ -36,6 +36,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
     SSLError,
 )
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from imagehub.clients import StoredObject
 from imagehub.clients.sigv4 import WindowSigner
@@ -57,8 +58,9 @@ CACHE_CONTROL = "public, max-age=31536000, immutable"
 # "DeleteObjects", Amazon S3 API reference: up to 1,000 keys in one request.
 DELETE_BATCH_COUNT = 1000
 
-# S3 refuses requests whose time is more than 15 minutes from its own ("RequestTimeTooSkewed").
-# The health check speaks up before that.
+# "Error responses", Amazon S3 API reference, RequestTimeTooSkewed: more than 15 minutes. The health
+# check speaks up before that.
+REFUSED_SKEW_SECONDS = 900
 WORRYING_SKEW_SECONDS = 600
 
 # A missing key is NoSuchKey to GetObject, and a bare 404 to HeadObject, which has no body.
@@ -236,11 +238,14 @@ class S3Store:
         # A refused listing says why. HeadBucket answers 403 and 404 without a word.
         with self._translated("list objects"):
             try:
-                self._get_client().list_objects_v2(Bucket=self._bucket, MaxKeys=1)
+                answer = self._get_client().list_objects_v2(Bucket=self._bucket, MaxKeys=1)
             except ClientError as error:
                 if get_code(error) != "NoSuchBucket":
                     raise
                 return False
+        # A website's page can pass for an empty listing.
+        if not answer.keys() & {"Name", "KeyCount", "IsTruncated"}:
+            raise self._make_stranger_error("list objects", "no listing")
         return True
 
     def _expect_own_bucket(self, conflict: ClientError) -> None:
@@ -270,6 +275,8 @@ class S3Store:
                 Body=data,
                 ContentType=content_type,
                 CacheControl=CACHE_CONTROL,
+                # The signature covers the bytes too, but rclone does not look at that.
+                ContentMD5=make_content_md5(data),
             )
 
     def get_object(self, key: str) -> bytes:
@@ -292,7 +299,8 @@ class S3Store:
 
     def _read(self, key: str) -> bytes:
         answer = self._get_client().get_object(Bucket=self._bucket, Key=check_key(key))
-        with answer["Body"] as body:
+        # Not "with body": that gives the bare stream, whose errors are not botocore's.
+        with closing(answer["Body"]) as body:
             return body.read()
 
     def find_object(self, key: str) -> StoredObject | None:
@@ -536,7 +544,12 @@ class S3Store:
         reason = REASONS.get(code, "")
         skew_seconds = measure_skew_seconds(headers)
         # Some servers call a wrong clock just AccessDenied; rclone does so for a late one.
-        if reason == "access_denied" and skew_seconds is not None and abs(skew_seconds) > 900:
+        if (
+            reason in ("", "access_denied")
+            and 400 <= status <= 403
+            and skew_seconds is not None
+            and abs(skew_seconds) > REFUSED_SKEW_SECONDS
+        ):
             reason = "clock_skew"
         if not reason and status == 401:
             reason = "wrong_credentials"
@@ -548,6 +561,9 @@ class S3Store:
             return ServiceBusyError(
                 SERVICE, operation, retry_after_seconds=read_retry_after(headers)
             )
+        if not reason and code.isdigit():
+            # No word of S3 in the answer, just a status.
+            return self._make_stranger_error(operation, f"HTTP {code}")
         reason = reason or "bad_answer"
         message = SENTENCES[reason].format(
             operation=operation,
@@ -568,7 +584,7 @@ class S3Store:
                 "bad_certificate",
                 f"The object storage at {place} has no certificate that this machine trusts.",
             )
-        if isinstance(error, HTTPClientError):
+        if isinstance(error, (HTTPClientError, NoConnectionError)):
             return ServiceBusyError(
                 SERVICE,
                 operation,
@@ -581,11 +597,14 @@ class S3Store:
                 "bad_bucket_name",
                 SENTENCES["bad_bucket_name"].format(bucket=self._bucket),
             )
+        return self._make_stranger_error(operation, type(error).__name__)
+
+    def _make_stranger_error(self, operation: str, detail: str) -> ServiceRefusedError:
         return ServiceRefusedError(
             SERVICE,
             operation,
             "bad_answer",
-            f"What answers at {place} does not speak S3 ({type(error).__name__}).",
+            f"What answers at {self._describe_endpoint()} does not speak S3 ({detail}).",
         )
 
     def _describe_endpoint(self) -> str:
@@ -625,15 +644,20 @@ def use_content_md5(request: AWSRequest, **_: Any) -> None:
 
     Amazon takes either; Google, Ceph and older servers demand the former.
 
-    Source: "DeleteObjects", Amazon S3 API reference, request header Content-MD5 (RFC 1864).
+    Source: "DeleteObjects", Amazon S3 API reference, request header Content-MD5.
     """
     for name in list(request.headers.keys()):
         if name.lower().startswith(("x-amz-checksum-", "x-amz-sdk-checksum-")):
             del request.headers[name]
     body = request.body
     content = body.encode() if isinstance(body, str) else bytes(body or b"")
+    request.headers["Content-MD5"] = make_content_md5(content)
+
+
+def make_content_md5(content: bytes) -> str:
+    """The value of the header Content-MD5 (RFC 1864), against faults on the way."""
     digest = hashlib.md5(content, usedforsecurity=False).digest()
-    request.headers["Content-MD5"] = base64.b64encode(digest).decode()
+    return base64.b64encode(digest).decode()
 
 
 def get_code(error: ClientError) -> str:

@@ -50,7 +50,10 @@ class Relay:
         decision = self.decide(request)
         if isinstance(decision, Answer):
             return decision
-        request = decision or request
+        return self.forward(decision or request)
+
+    def forward(self, request: Seen) -> Answer:
+        """Ask the server."""
         connection = http.client.HTTPConnection(self.server, timeout=20)
         try:
             connection.putrequest(
