@@ -302,7 +302,7 @@ def make_document(app: Flask) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": _keep_used(components, paths),
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
             },
@@ -386,6 +386,25 @@ def _list_parameters(schema: dict[str, Any], components: dict[str, Any]) -> list
             {"name": name, "in": "query", "required": name in required, "schema": rule}
         )
     return parameters
+
+
+def _keep_used(components: dict[str, Any], paths: dict[str, Any]) -> dict[str, Any]:
+    """Without the models that were taken apart into parameters."""
+    used: set[str] = set()
+    found = _find_references(paths)
+    while found:
+        used |= found
+        found = _find_references([components[name] for name in found]) - used
+    return {name: schema for name, schema in components.items() if name in used}
+
+
+def _find_references(part: Any) -> set[str]:
+    if isinstance(part, dict):
+        own = {part["$ref"].rpartition("/")[2]} if isinstance(part.get("$ref"), str) else set()
+        return own.union(*(_find_references(value) for value in part.values()))
+    if isinstance(part, list):
+        return set().union(*(_find_references(value) for value in part))
+    return set()
 
 
 def _make_operation_id(method: str, path: str) -> str:
