@@ -26,6 +26,8 @@ from imagehub.emulators.s3 import (
 from tests.fixtures.s3 import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server, run_embedded_s3
 from tests.support import ROOT
 
+PROGRAM = str(ROOT / "imagehub" / "emulators" / "s3.py")
+
 KEYS = {
     "IMAGEHUB_S3_ACCESS_KEY_ID": ACCESS_KEY_ID,
     "IMAGEHUB_S3_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
@@ -69,7 +71,7 @@ def is_running(process_id: int) -> bool:
 def launch(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run the program where it is expected to end at once."""
     return subprocess.run(
-        [sys.executable, "-m", "imagehub.emulators.s3", *arguments],
+        [sys.executable, "-P", PROGRAM, *arguments],
         cwd=ROOT,
         env={**os.environ, **environ},
         capture_output=True,
@@ -148,7 +150,7 @@ def test_the_server_ends_even_when_the_program_is_killed(tmp_path: Path) -> None
 
 def test_the_program_ends_with_its_parent_when_asked_to(tmp_path: Path) -> None:
     """A parent in between starts the program, and is killed."""
-    command = [sys.executable, "-m", "imagehub.emulators.s3", "--root", str(tmp_path)]
+    command = [sys.executable, "-P", PROGRAM, "--root", str(tmp_path)]
     command += ["--port", "0", "--end-with-parent"]
     parent = subprocess.Popen(
         [sys.executable, "-c", f"import subprocess; subprocess.run({command!r})"],
@@ -224,6 +226,18 @@ def test_keys_that_rclone_cannot_take_are_refused(environ: dict[str, str], name:
     with pytest.raises(LaunchError, match=name) as caught:
         read_keys(environ)
     assert "with" not in str(caught.value)
+
+
+def test_it_can_be_run_as_a_module() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "imagehub.emulators.s3", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 0
+    assert "--root" in ended.stdout
 
 
 def test_without_keys_nothing_is_served(tmp_path: Path) -> None:

@@ -402,9 +402,7 @@ class Graph:
 
     def _check_locked(self, item: Item) -> None:
         if self.faults.fire("locked", item=self._get_place(item)):
-            raise Refusal(
-                423, "accessDenied", "The resource is locked."
-            )
+            raise Refusal(423, "accessDenied", "The resource is locked.")
 
     def _get_place(self, item: Item) -> str:
         return "/" + "/".join([*self.tree.list_names_above(item), item.name])

@@ -7,6 +7,7 @@ says how many bytes are good, so a fragment that was cut short is simply written
 import json
 import re
 import secrets
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from time import time
@@ -262,33 +263,41 @@ class Uploads:
         if self.faults.fire("lost_fragment"):
             request.drain()
             raise ConnectionDropped
-        path = self.state.uploads / session_id
+        # A fragment of its own file, appended when it is whole: a sender that was given up and
+        # comes to its end late must not write into what came after it.
+        part = self.state.uploads / f"{session_id}.{secrets.token_hex(8)}"
         try:
-            stream = path.open("r+b")
-        except OSError:
-            raise Refusal(
-                404, "itemNotFound", "The upload session was not found.", "uploadSessionNotFound"
-            ) from None
-        with stream:
-            stream.seek(first)
-            request.copy_body_to(stream)
-            stream.truncate(last + 1)
-        with self.state.transaction() as db:
-            session["expires"] = max(session["expires"], time() + self._get_lifetime())
-            # Of two that sent the same fragment at once, one is too late.
-            moved = db.execute(
-                "UPDATE upload SET received = ?, total = ?, expires = ? "
-                "WHERE id = ? AND received = ?",
-                (last + 1, total, session["expires"], session_id, received),
-            ).rowcount
-            if not moved:
-                raise Refusal(
-                    416, "invalidRange", "Optimistic concurrency failure.", "fragmentOverlap"
-                )
+            with part.open("wb") as stream:
+                request.copy_body_to(stream)
+            with self.state.transaction() as db:
+                session["expires"] = max(session["expires"], time() + self._get_lifetime())
+                moved = db.execute(
+                    "UPDATE upload SET received = ?, total = ?, expires = ? "
+                    "WHERE id = ? AND received = ?",
+                    (last + 1, total, session["expires"], session_id, received),
+                ).rowcount
+                if not moved:
+                    raise Refusal(
+                        416, "invalidRange", "Optimistic concurrency failure.", "fragmentOverlap"
+                    )
+                self._append(part, self.state.uploads / session_id, first)
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
         session |= {"received": last + 1, "total": total}
         if last + 1 < total or session["options"]["defer"]:
             return answer_json(self._describe(session), 202)
         return self._commit(request, session)
+
+    def _append(self, part: Path, target: Path, first: int) -> None:
+        """Put a fragment in its place; what a killed process left behind there is overwritten."""
+        if first == 0:
+            part.replace(target)
+            return
+        with part.open("rb") as source, target.open("r+b") as stream:
+            stream.seek(first)
+            shutil.copyfileobj(source, stream, 1 << 20)
+            stream.truncate()
 
     def _read_range(self, request: Request) -> tuple[int, int, int]:
         match = _CONTENT_RANGE.match(request.headers.get("content-range", ""))
