@@ -88,7 +88,7 @@ def pin_keys(
 
 
 def _try_pin(own: Session, wanted: Sequence[str]) -> tuple[datetime, frozenset[str]] | None:
-    until = _make_deadline(own, PIN_SECONDS)
+    until = get_database_time(own) + timedelta(seconds=PIN_SECONDS)
     # A change comes first: SQLite then waits for other writers here and not half-way.
     if _pin_rows(own, wanted, until) < len(wanted):
         there = set(own.scalars(select(StoredObject.key).where(StoredObject.key.in_(wanted))))
@@ -200,7 +200,7 @@ def mark_unused(
     """
 
     def mark(own: Session) -> datetime:
-        deadline = _make_deadline(own, DELETE_SECONDS)
+        deadline = _make_deadline(own)
         cutoff = pins_until or get_database_time(own)
         own.execute(
             update(StoredObject)
@@ -291,7 +291,7 @@ def finish_deletions(session: Session, clients: Clients) -> int:
 def _take_over(session: Session) -> tuple[list[str], datetime]:
     def take(own: Session) -> tuple[list[str], datetime]:
         now = get_database_time(own)
-        deadline = _make_deadline(own, DELETE_SECONDS)
+        deadline = _make_deadline(own)
         late = (StoredObject.is_deleting.is_(True), StoredObject.pinned_until <= now)
         keys = list(own.scalars(select(StoredObject.key).where(*late).limit(BATCH)))
         if keys:
@@ -315,7 +315,7 @@ def adopt_for_deletion(session: Session, keys: Sequence[str]) -> tuple[list[str]
         the meantime is not among them.
     """
     adopted: list[str] = []
-    deadline = run_in_own_transaction(session, lambda own: _make_deadline(own, DELETE_SECONDS))
+    deadline = run_in_own_transaction(session, lambda own: _make_deadline(own))
     for key in keys:
         row = {"key": key, "is_deleting": True, "pinned_until": deadline, "created_at": deadline}
         try:
@@ -326,11 +326,11 @@ def adopt_for_deletion(session: Session, keys: Sequence[str]) -> tuple[list[str]
     return adopted, deadline
 
 
-def _make_deadline(own: Session, seconds: float) -> datetime:
-    """A moment ahead whose microseconds are random: no two holders name the same one."""
+def _make_deadline(own: Session) -> datetime:
+    """Until when a deleter has its keys in hand: random enough that no two name the same moment."""
     # Chosen to differ, not to be kept secret.
     spread = random.uniform(0, 1)  # noqa: S311
-    return get_database_time(own) + timedelta(seconds=seconds + spread)
+    return get_database_time(own) + timedelta(seconds=DELETE_SECONDS + spread)
 
 
 def count_rows(session: Session, statement: Any) -> int:
