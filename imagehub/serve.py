@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 from imagehub.config import Settings
@@ -38,8 +39,9 @@ def make_s3_program(settings: Settings) -> Program:
         "S3 server",
         [
             sys.executable,
-            "-m",
-            "imagehub.emulators.s3",
+            # By its path: as a module it would load all of ImageHub first, 1 second and 85 MB.
+            "-P",
+            str(Path(__file__).with_name("emulators") / "s3.py"),
             "--root",
             str(settings.data_dir / "objects"),
             "--host",
