@@ -421,6 +421,64 @@ def _resize(image: Image.Image, size: Size) -> Image.Image:
     """Shrink. A large picture that gets much smaller is spared the wide reach of Lanczos.
 
     From a factor of 1.5 on, Hamming costs less than half, and once both are encoded to equal bytes
+    they are equally near to the original (by SSIM). Nearer to 1 it would soften the picture. At 2
+    exactly, which most photos meet between two labels, the mean of four pixels is nearer still.
+    """
+    if size == image.size:
+        return image
+    if image.width * image.height > 1_000_000:
+        if image.size == (2 * size[0], 2 * size[1]):
+            return image.reduce(2)
+        if max(image.size) >= 1.5 * max(size):
+            return image.resize(size, Image.Resampling.HAMMING)
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+# Source: Exif 2.32, tag 0x0112: where row 0 and column 0 of the stored picture belong.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _decode(image: ImageFile.ImageFile, scale: int, target: Size) -> Image.Image:
+    """Decode, and shrink by a whole factor where the target is much smaller.
+
+    :return: mode RGB, RGBa (premultiplied, so that edges do not darken), L, CMYK or LAB.
+    """
+    if scale > 1:
+        image.draft(None, (image.width // scale, image.height // scale))
+    image.load()
+    if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
+        # Pillow takes every CMYK JPEG to be stored inverted, as Adobe's programs do; a file
+        # without their marker is not.
+        return ImageChops.invert(image)
+    convert = _choose_conversion(image)
+    factor = _reduction(image.size, target)
+    if factor == 1:
+        return convert(image)
+    # In strips, so that only the decoded original is ever held at full size.
+    width, height = image.size
+    rows = factor * max(1, 2_000_000 // (width * factor))
+    shrunk: Image.Image | None = None
+    for top in range(0, height, rows):
+        strip = convert(image.crop((0, top, width, min(height, top + rows)))).reduce(factor)
+        if shrunk is None:
+            shrunk = Image.new(strip.mode, (strip.width, -(-height // factor)))
+        shrunk.paste(strip, (0, top // factor))
+    assert shrunk is not None
+    return shrunk
+
+
+def _resize(image: Image.Image, size: Size) -> Image.Image:
+    """Shrink. A large picture that gets much smaller is spared the wide reach of Lanczos.
+
+    From a factor of 1.5 on, Hamming costs less than half, and once both are encoded to equal bytes
     they are equally near to the original (by SSIM). Nearer to 1 it would soften the picture.
     """
     if size == image.size:
