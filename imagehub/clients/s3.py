@@ -1,22 +1,17 @@
 """Renditions in S3-compatible object storage, through boto3.
 
 Vendor errors leave here as :class:`~imagehub.errors.ServiceBusyError` (worth another try) or
-:class:`~imagehub.errors.ServiceRefusedError`, with one of these reasons: ``wrong_credentials``,
-``access_denied``, ``no_bucket``, ``bad_bucket_name``, ``name_taken``, ``wrong_region``,
-``clock_skew``, ``quota_full``, ``not_supported``, ``bad_certificate``, ``public_endpoint``,
-``bad_answer``.
+:class:`~imagehub.errors.ServiceRefusedError`, whose reasons stand in ``s3_errors``.
 """
 
 import base64
 import hashlib
 import logging
 import os
-import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -39,6 +34,20 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as NoConnectionError
 
 from imagehub.clients import StoredObject
+from imagehub.clients.s3_errors import (
+    BUSY_CODES,
+    MISSING_KEY_CODES,
+    REASONS,
+    SERVICE,
+    UNSUPPORTED_CODES,
+    WORRYING_SKEW_SECONDS,
+    Place,
+    judge_answer,
+    judge_public_answer,
+    make_refusal,
+    make_stranger_error,
+    measure_skew_seconds,
+)
 from imagehub.clients.sigv4 import WindowSigner
 from imagehub.errors import NotFoundError, ServiceBusyError, ServiceError, ServiceRefusedError
 
@@ -50,86 +59,11 @@ log = logging.getLogger(__name__)
 # Megabytes of JSON that boto3 would read again for each client: nine tenths of making one.
 API_DESCRIPTIONS = botocore.loaders.create_loader()
 
-SERVICE = "object storage"
-
 # Renditions never change: another picture has another hash, and so another key.
 CACHE_CONTROL = "public, max-age=31536000, immutable"
 
 # "DeleteObjects", Amazon S3 API reference: up to 1,000 keys in one request.
 DELETE_BATCH_COUNT = 1000
-
-# "Error responses", Amazon S3 API reference, RequestTimeTooSkewed: more than 15 minutes. The health
-# check speaks up before that.
-REFUSED_SKEW_SECONDS = 900
-WORRYING_SKEW_SECONDS = 600
-
-# A missing key is NoSuchKey to GetObject, and a bare 404 to HeadObject, which has no body.
-MISSING_KEY_CODES = frozenset({"NoSuchKey", "NotFound", "404"})
-
-# "Error responses", Amazon S3 API reference, and the words of other servers. What is not here is
-# judged by its HTTP status.
-REASONS = {
-    "InvalidAccessKeyId": "wrong_credentials",
-    "SignatureDoesNotMatch": "wrong_credentials",
-    "InvalidSecurity": "wrong_credentials",
-    "Unauthorized": "wrong_credentials",
-    "AccessDenied": "access_denied",
-    "AllAccessDisabled": "access_denied",
-    "AccountProblem": "access_denied",
-    "Forbidden": "access_denied",
-    "NoSuchBucket": "no_bucket",
-    "InvalidBucketName": "bad_bucket_name",
-    "BucketAlreadyExists": "name_taken",
-    "AuthorizationHeaderMalformed": "wrong_region",
-    "IllegalLocationConstraintException": "wrong_region",
-    "InvalidLocationConstraint": "wrong_region",
-    "PermanentRedirect": "wrong_region",
-    "RequestTimeTooSkewed": "clock_skew",
-    "RequestExpired": "clock_skew",
-    "QuotaExceeded": "quota_full",
-    "XMinioAdminBucketQuotaExceeded": "quota_full",
-    "XMinioStorageFull": "quota_full",
-    "NotImplemented": "not_supported",
-    "MethodNotAllowed": "not_supported",
-}
-SENTENCES = {
-    "wrong_credentials": "The object storage does not accept the access key id or its secret.",
-    "access_denied": "The object storage does not permit this access key to {operation}.",
-    "no_bucket": "The bucket “{bucket}” does not exist.",
-    "bad_bucket_name": "The object storage does not accept “{bucket}” as the name of a bucket.",
-    "name_taken": "The bucket name “{bucket}” belongs to somebody else. Choose another name.",
-    "wrong_region": "The bucket “{bucket}” is not in the region “{region}”: set its own region.",
-    "clock_skew": "The clocks of this machine and of the object storage differ too much{skew}.",
-    "quota_full": "The object storage is full.",
-    "not_supported": "This object storage does not know how to {operation}.",
-    "bad_answer": "The object storage refused to {operation} ({code}).",
-}
-BUSY_CODES = frozenset(
-    {
-        "InternalError",
-        "OperationAborted",
-        "RequestTimeout",
-        "ServiceUnavailable",
-        "SlowDown",
-        "SlowDownRead",
-        "SlowDownWrite",
-        "Throttling",
-        "TooManyRequests",
-    }
-)
-
-# How servers without DeleteObjects, or with another idea of its body, refuse it.
-UNSUPPORTED_CODES = frozenset(
-    {
-        "InvalidArgument",
-        "InvalidRequest",
-        "MalformedXML",
-        "MethodNotAllowed",
-        "MissingContentMD5",
-        "NotImplemented",
-        "UnsupportedOperation",
-    }
-)
 
 
 class S3Store:
@@ -245,7 +179,7 @@ class S3Store:
                 return False
         # A website's page can pass for an empty listing.
         if not answer.keys() & {"Name", "KeyCount", "IsTruncated"}:
-            raise self._make_stranger_error("list objects", "no listing")
+            raise make_stranger_error("list objects", self._describe(), "no listing")
         return True
 
     def _expect_own_bucket(self, conflict: ClientError) -> None:
@@ -254,12 +188,7 @@ class S3Store:
         except ServiceRefusedError:
             found = False
         if not found:
-            raise ServiceRefusedError(
-                SERVICE,
-                "create a bucket",
-                "name_taken",
-                SENTENCES["name_taken"].format(bucket=self._bucket),
-            ) from conflict
+            raise make_refusal("create a bucket", "name_taken", self._describe()) from conflict
 
     # --- Objects ---
 
@@ -414,7 +343,7 @@ class S3Store:
                     SERVICE,
                     "read an object",
                     "bad_answer",
-                    f"The object storage at {self._describe_endpoint()} gave back other bytes "
+                    f"The object storage at {self._describe().endpoint} gave back other bytes "
                     "than were stored.",
                 )
             self._check_clock(key)
@@ -427,11 +356,8 @@ class S3Store:
             answer = self._get_client().head_object(Bucket=self._bucket, Key=key)
         skew_seconds = measure_skew_seconds(answer["ResponseMetadata"]["HTTPHeaders"])
         if skew_seconds is not None and abs(skew_seconds) > WORRYING_SKEW_SECONDS:
-            raise ServiceRefusedError(
-                SERVICE,
-                "compare clocks",
-                "clock_skew",
-                SENTENCES["clock_skew"].format(skew=describe_skew(skew_seconds)),
+            raise make_refusal(
+                "compare clocks", "clock_skew", self._describe(), skew_seconds=skew_seconds
             )
 
     def _check_public_endpoint(self, key: str, data: bytes) -> None:
@@ -459,31 +385,8 @@ class S3Store:
                 f"The public S3 endpoint {place} cannot be reached from this machine "
                 f"({type(error).__name__}).",
             ) from None
-        if answer.status_code == 200 and answer.content == data:
-            return
-        found = re.search(rb"<Code>(\w{1,60})</Code>", answer.content[:2000])
-        code = found[1].decode() if found else f"HTTP {answer.status_code}"
-        if code in BUSY_CODES or answer.status_code in (429, 502, 503, 504):
-            raise ServiceBusyError(
-                SERVICE, operation, f"The public S3 endpoint {place} is busy just now ({code})."
-            )
-        if answer.status_code == 200 or code in ("NoSuchKey", "NoSuchBucket", "HTTP 404"):
-            fault = "leads to something else than the bucket that ImageHub writes to"
-        elif code == "SignatureDoesNotMatch":
-            fault = (
-                "gets other requests than browsers send: a proxy there must hand on "
-                "path, query and the Host header unchanged"
-            )
-        elif 300 <= answer.status_code < 400:
-            fault = "redirects to another address: set the address where it leads to"
-        else:
-            fault = "refuses a presigned address"
-        raise ServiceRefusedError(
-            SERVICE,
-            operation,
-            "public_endpoint",
-            f"The public S3 endpoint {place} {fault} ({code}).",
-        )
+        if answer.status_code != 200 or answer.content != data:
+            raise judge_public_answer(answer.status_code, answer.content, place)
 
     # --- The client and its errors ---
 
@@ -533,50 +436,19 @@ class S3Store:
         try:
             yield
         except ClientError as error:
-            raise self._translate_answer(error, operation) from error
+            raise judge_answer(
+                get_code(error),
+                get_status(error),
+                error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}),
+                operation,
+                self._describe(),
+            ) from error
         except BotoCoreError as error:
             raise self._translate_failure(error, operation) from error
 
-    def _translate_answer(self, error: ClientError, operation: str) -> ServiceError:
-        """What the server's refusal means to us."""
-        code, status = get_code(error), get_status(error)
-        headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        reason = REASONS.get(code, "")
-        skew_seconds = measure_skew_seconds(headers)
-        # Some servers call a wrong clock just AccessDenied; rclone does so for a late one.
-        if (
-            reason in ("", "access_denied")
-            and 400 <= status <= 403
-            and skew_seconds is not None
-            and abs(skew_seconds) > REFUSED_SKEW_SECONDS
-        ):
-            reason = "clock_skew"
-        if not reason and status == 401:
-            reason = "wrong_credentials"
-        elif not reason and status == 403:
-            reason = "access_denied"
-        elif not reason and status == 507:
-            reason = "quota_full"
-        if code in BUSY_CODES or (not reason and (status == 429 or status >= 500)):
-            return ServiceBusyError(
-                SERVICE, operation, retry_after_seconds=read_retry_after(headers)
-            )
-        if not reason and code.isdigit():
-            # No word of S3 in the answer, just a status.
-            return self._make_stranger_error(operation, f"HTTP {code}")
-        reason = reason or "bad_answer"
-        message = SENTENCES[reason].format(
-            operation=operation,
-            bucket=self._bucket,
-            region=self._region,
-            code=code,
-            skew="" if skew_seconds is None else describe_skew(skew_seconds),
-        )
-        return ServiceRefusedError(SERVICE, operation, reason, message)
-
     def _translate_failure(self, error: BotoCoreError, operation: str) -> ServiceError:
         """What it means to us that no usable answer came."""
-        place = self._describe_endpoint()
+        place = self._describe().endpoint
         if isinstance(error, SSLError):
             return ServiceRefusedError(
                 SERVICE,
@@ -591,24 +463,12 @@ class S3Store:
                 f"The object storage at {place} cannot be reached ({type(error).__name__}).",
             )
         if isinstance(error, ParamValidationError):
-            return ServiceRefusedError(
-                SERVICE,
-                operation,
-                "bad_bucket_name",
-                SENTENCES["bad_bucket_name"].format(bucket=self._bucket),
-            )
-        return self._make_stranger_error(operation, type(error).__name__)
+            return make_refusal(operation, "bad_bucket_name", self._describe())
+        return make_stranger_error(operation, self._describe(), type(error).__name__)
 
-    def _make_stranger_error(self, operation: str, detail: str) -> ServiceRefusedError:
-        return ServiceRefusedError(
-            SERVICE,
-            operation,
-            "bad_answer",
-            f"What answers at {self._describe_endpoint()} does not speak S3 ({detail}).",
-        )
-
-    def _describe_endpoint(self) -> str:
-        return self._endpoint_url or f"Amazon ({self._region})"
+    def _describe(self) -> Place:
+        endpoint = self._endpoint_url or f"Amazon ({self._region})"
+        return Place(self._bucket, self._region, endpoint)
 
 
 def clean_endpoint_url(url: str) -> str:
@@ -668,30 +528,3 @@ def get_code(error: ClientError) -> str:
 def get_status(error: ClientError) -> int:
     """The HTTP status of an error, 0 where it is unknown."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
-def measure_skew_seconds(headers: Any) -> float | None:
-    """How far the server's clock is ahead of ours; None where it does not tell the time."""
-    try:
-        theirs = parsedate_to_datetime(headers.get("date", ""))
-    except ValueError:
-        return None
-    if theirs.tzinfo is None:
-        theirs = theirs.replace(tzinfo=UTC)
-    return (theirs - datetime.now(UTC)).total_seconds()
-
-
-def describe_skew(seconds: float) -> str:
-    """The end of a sentence: ", by about 62 minutes (ours is behind)"."""
-    if abs(seconds) < 60:
-        return ""
-    side = "ours is behind" if seconds > 0 else "ours is ahead"
-    return f", by about {round(abs(seconds) / 60)} minutes ({side})"
-
-
-def read_retry_after(headers: Any) -> float:
-    """Seconds to wait, as the server asks for; else half a minute."""
-    try:
-        return max(0.0, float(headers.get("retry-after", "")))
-    except ValueError:
-        return 30.0
