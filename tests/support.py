@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def is_required(what: str) -> bool:
-    """Whether the absence of a part fails the tests: ``IMAGEHUB_TEST_REQUIRE`` is "all" or names it."""
+    """Whether a missing part fails the tests: ``IMAGEHUB_TEST_REQUIRE`` is "all" or names it."""
     wanted = os.environ.get("IMAGEHUB_TEST_REQUIRE", "").split(",")
     return "all" in wanted or what in wanted
 

@@ -8,7 +8,7 @@ page of a million groups costs what the first page of a hundred does (see ``Gall
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.orm import Session, selectinload
 
@@ -154,6 +154,13 @@ def get_shown_image(session: Session, group_number: int, image_number: int) -> t
     return group, get_image(session, group.id, image_number)
 
 
+def find_cover(session: Session, group: Group) -> Image | None:
+    """The image that stands for a group, with its renditions; None while it has no images."""
+    return session.scalars(
+        select(Image).where(Image.id == group.cover_id).options(selectinload(Image.renditions))
+    ).one_or_none()
+
+
 def find_neighbours(session: Session, group: Group) -> tuple[Group | None, Group | None]:
     """The shown groups before and after this one in the gallery's order."""
     here = (Group.sort_key == group.sort_key) & (Group.id > group.id)
@@ -282,7 +289,7 @@ def recount_gallery(session: Session) -> int:
 
     :return: how many buckets were wrong.
     """
-    bucket = _bucket_expression(session)
+    bucket: ColumnElement[int] = Group.sort_key.op(">>")(BUCKET_SHIFT)
     true_counts = {
         int(row[0]): int(row[1])
         for row in session.execute(
@@ -302,10 +309,6 @@ def recount_gallery(session: Session) -> int:
             wrong += 1
     session.flush()
     return wrong
-
-
-def _bucket_expression(session: Session) -> object:
-    return Group.sort_key.op(">>")(BUCKET_SHIFT)
 
 
 def _set_shown(session: Session, group: Group, is_shown: bool) -> None:
