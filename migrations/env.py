@@ -42,11 +42,9 @@ def run_online() -> None:
         **migrate.configure_args,
         "render_item": render_item,
         "process_revision_directives": name_revision,
-        "include_object": lambda item, name, kind, reflected, other: (
-            not (
-                # Full-text shadow tables belong to the database engine.
-                kind == "table" and reflected and str(name).startswith("search_")
-            )
+        # The full-text index is made by SQL of each database, and so are its shadow tables.
+        "include_name": lambda name, kind, _parents: (
+            not (kind == "table" and str(name).startswith("search_index"))
         ),
     }
     with migrate.db.engine.connect() as connection:

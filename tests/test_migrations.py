@@ -77,13 +77,15 @@ def count_rows() -> dict[str, int]:
 def test_models_equal_the_newest_migration(app: Flask) -> None:
     upgrade()
     with db.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        ours = set(Base.metadata.tables) | {"alembic_version"}
-        differences = [
-            difference
-            for difference in compare_metadata(context, Base.metadata)
-            if not (difference[0] == "remove_table" and difference[1].name not in ours)
-        ]
+        options = {
+            "compare_type": True,
+            # The full-text index is made by SQL of each database, and so are its shadow tables.
+            "include_name": lambda name, kind, _parents: (
+                not (kind == "table" and name.startswith("search_index"))
+            ),
+        }
+        context = MigrationContext.configure(connection, opts=options)
+        differences = compare_metadata(context, Base.metadata)
     assert differences == [], "run `flask db migrate` and look at the new file"
 
 

@@ -1,8 +1,10 @@
 """The tables. ``account``: people and tokens · ``drive``: the OneDrive connection · ``library``:
-groups, images, renditions and their objects · ``work``: imports and leases."""
+groups, images, renditions and their objects · ``finding``: tags and the search index · ``work``:
+imports and leases."""
 
 from imagehub.models.account import RevokedToken, SignInFailure, User
 from imagehub.models.drive import DriveAccount, PendingSignIn
+from imagehub.models.finding import GroupTag, Tag
 from imagehub.models.library import GalleryBucket, Group, Image, Rendition, StoredObject
 from imagehub.models.work import ImportItem, ImportJob, Lease
 
@@ -10,6 +12,7 @@ __all__ = [
     "DriveAccount",
     "GalleryBucket",
     "Group",
+    "GroupTag",
     "Image",
     "ImportItem",
     "ImportJob",
@@ -19,5 +22,6 @@ __all__ = [
     "RevokedToken",
     "SignInFailure",
     "StoredObject",
+    "Tag",
     "User",
 ]
