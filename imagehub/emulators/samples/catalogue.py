@@ -45,6 +45,12 @@ PAPER, PRINT, CLOTH, PHOTO = (
 )
 
 
+# Grain is added after enlarging, so that these lose nothing that can be seen.
+_SOFT = (colour.colour_field, colour.light_room, nature.dunes, nature.night, pattern.ink_rings)
+_SOFT_PX = 1_800_000
+_SHARP_PX = 3_200_000
+
+
 @dataclass(frozen=True)
 class Work:
     """One work.
@@ -73,11 +79,15 @@ class Work:
     is_wide_gamut: bool = False
     has_torn_edge: bool = False
     gps: tuple[float, float] | None = None
-    draw_px: int = 3_200_000
     edition: int = 1
 
     def file_name(self, shot: str) -> str:
         return NAMES[self.names][SHOTS.index(shot)] + self.formats.get(shot, ".jpg")
+
+    @property
+    def draw_px(self) -> int:
+        """How many pixels to draw before enlarging: fewer where nothing has a sharp edge."""
+        return _SOFT_PX if self.art in _SOFT else _SHARP_PX
 
     @property
     def folder(self) -> str:

@@ -98,7 +98,7 @@ def field(
         # Adding the finer noise to a stronger sum is the same as adding weaker noise.
         total = combine(lambda p: p["t"] / gain + p["n"], t=total, n=layer)
     total = stretched(total)
-    return total if work == size else total.resize(size, Image.Resampling.BICUBIC)
+    return total if work == size else total.resize(size, Image.Resampling.BILINEAR)
 
 
 def stretched(values: Image.Image) -> Image.Image:

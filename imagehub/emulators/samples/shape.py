@@ -477,6 +477,7 @@ def houses(size: Size, rng: Random, colours: Palette, rows: int = 6) -> Image.Im
         ),
         even([shade(sky, -0.2), sky, mix(sky, glow, 0.5)]),
     )
+    plaster = field((unit, unit), rng, 24, 5, 0.65)
     moon = Sheet(size)
     moon.disc((width * 0.76, height * 0.16), unit * 0.07)
     paste(image, glow, moon.finish())
@@ -489,7 +490,7 @@ def houses(size: Size, rng: Random, colours: Palette, rows: int = 6) -> Image.Im
             hill = 1 - abs((x + w / 2) / width - 0.46) * 1.15
             tall = unit * rng.uniform(0.17, 0.36) * (0.62 + 0.55 * hill)
             top = base - tall - height * 0.09 * hill * (1 - t)
-            _house(image, rng, (x, top, w, height - top), rng.choice(walls), glow, dark, unit)
+            _house(image, rng, (x, top, w, height - top), rng.choice(walls), glow, dark, plaster)
             x += w * rng.uniform(0.9, 1.0)
     return image
 
@@ -501,8 +502,9 @@ def _house(
     wall: Colour,
     glow: Colour,
     dark: Colour,
-    unit: float,
+    plaster: Image.Image,
 ) -> None:
+    unit = plaster.width
     x, top, w, h = place
     roof = w * rng.choice((0, 0, 0.35, 0.5, 0.7))
     box = (round(w * 1.3), round(min(h, unit * 0.62) + roof * 1.2))
@@ -511,10 +513,11 @@ def _house(
     body = Sheet(box)
     body.polygon(rectangle(px, py, w, box[1]))
     spot = (round(x - px), round(top - py))
+    corner = (rng.randint(0, plaster.width - box[0]), rng.randint(0, plaster.height - box[1]))
     light = combine(
         lambda p: p["x"] * 0.35 + p["n"] * 0.5 + 0.05,
         x=ramp(box, lambda t: t, "x"),
-        n=field(box, rng, 7, 5, 0.65),
+        n=plaster.crop((*corner, corner[0] + box[0], corner[1] + box[1])),
     )
     paint = colour_map(light, even([shade(wall, 0.22), wall, shade(wall, -0.3)]))
     image.paste(paint, spot, body.finish())

@@ -412,17 +412,10 @@ def back(art: Image.Image, rng: Random, label: Sequence[str], longest: int) -> I
     unit = min(size)
     linen = rng.choice([rgb("#c9b799"), rgb("#d6cbb4"), rgb("#b8a684")])
     image = surfaced(wash(size, rng, linen, 0.12, 3), rng, "linen")
-    stain = Image.merge(
-        "RGB",
-        [
-            band.point(lambda v: 226 + v * 29 // 255)
-            for band in art.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.5)
-            .filter(ImageFilter.GaussianBlur(unit * 0.03))
-            .split()
-        ],
-    )
     # The colours have come through the cloth a little.
-    image = ImageChops.multiply(image, stain.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    through = art.resize((max(2, width // 50), max(2, height // 50)), reducing_gap=1.5)
+    through = through.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize(size)
+    image = ImageChops.multiply(image, through.point(lambda v: 226 + v * 29 // 255))
     bar = unit * 0.105
     wood = rng.choice([rgb("#c79f6b"), rgb("#d8b583"), rgb("#b88f5e")])
     grain_across = field(size, rng, (3, 90), 4, 0.7)
