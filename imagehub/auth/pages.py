@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from flask import redirect, render_template, request, session, url_for
+from flask import current_app, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
@@ -11,6 +11,10 @@ from imagehub.database import db
 from imagehub.domain import accounts
 from imagehub.errors import NotAllowedError, TooManyTriesError
 from imagehub.wiring import get_settings
+
+# A browser that has signed in before is not held up by strangers' failures; see accounts.sign_in.
+_DEVICE_COOKIE = "hub-known"
+_DEVICE_SECONDS = 365 * 86_400
 
 
 @blueprint.get("/sign-in")
@@ -35,6 +39,7 @@ def try_sign_in() -> ResponseReturnValue:
             name,
             request.form.get("password", "")[: accounts.MAX_PASSWORD_CHARS + 1],
             request.remote_addr or "",
+            request.cookies.get(_DEVICE_COOKIE, ""),
         )
     except NotAllowedError:
         status, message = 401, "The name or the password is not right."
@@ -46,7 +51,17 @@ def try_sign_in() -> ResponseReturnValue:
         session.clear()
         session.permanent = bool(request.form.get("remember"))
         login_user(user, remember=session.permanent)
-        return redirect(target)
+        response = redirect(target)
+        response.set_cookie(
+            _DEVICE_COOKIE,
+            accounts.make_device_mark(get_settings().secret_key, user),
+            max_age=_DEVICE_SECONDS,
+            path=url_for("auth.sign_in"),
+            secure=bool(current_app.config["SESSION_COOKIE_SECURE"]),
+            httponly=True,
+            samesite="Lax",
+        )
+        return response
     page = render_template("auth/sign_in.html", next=target, name=name, message=message)
     return page, status, headers
 
@@ -60,13 +75,12 @@ def sign_out() -> ResponseReturnValue:
     return redirect("/")
 
 
-def get_local_target(target: str) -> str:
-    """A path of this hub to go on to; the admin's front page where ``target`` is none.
+def get_local_target(target: str, home: str = "/admin/") -> str:
+    """A path of this hub to go on to; ``home`` where ``target`` is none.
 
     Refuses what a browser would take for another host: a scheme, ``//host``, ``/\\host``, and
     control characters, which browsers drop before they read an address.
     """
-    home = "/admin/"
     if not target.startswith("/") or len(target) > 2000:
         return home
     if target.startswith(("//", "/\\")) or any(ord(char) < 0x20 or char == "\\" for char in target):

@@ -17,11 +17,11 @@ from typing import Any, cast
 
 import jwt
 from sqlalchemy import CursorResult, case, delete, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from imagehub.database import now_utc, own_transaction
+from imagehub.database import now_utc, run_in_own_transaction
 from imagehub.errors import (
     ConflictError,
     InvalidInputError,
@@ -154,7 +154,14 @@ def _flush_name(session: Session) -> None:
 # --- Signing in -----------------------------------------------------------------------------------
 
 
-def sign_in(session: Session, secret_key: str, name: str, password: str, address: str) -> User:
+def sign_in(
+    session: Session,
+    secret_key: str,
+    name: str,
+    password: str,
+    address: str,
+    device_mark: str = "",
+) -> User:
     """Check a name and a password, and count failures against the name and the address.
 
     The try is counted before the password is looked at and taken back when it was right, so that
@@ -162,12 +169,18 @@ def sign_in(session: Session, secret_key: str, name: str, password: str, address
     no uncommitted change, and commits afterwards.
 
     :param address: the caller's IP address.
+    :param device_mark: what :func:`make_device_mark` gave this browser after an earlier success.
+        Its failures are counted by themselves, so that strangers who fail on purpose, from however
+        many addresses, never keep the owner waiting at a browser that was used before.
     :raise NotAllowedError: wrong, with the same words and in the same time for unknown names.
     :raise TooManyTriesError: nothing was checked; ``retry_after_seconds`` says when it may be.
     """
     name_key = make_name_key(name)
     address_counter = _make_counter_key(secret_key, "address", _simplify_address(address))
-    name_counter = _make_counter_key(secret_key, "name", name_key)
+    if _is_device_mark(secret_key, device_mark, name_key):
+        name_counter = _make_counter_key(secret_key, "device", device_mark)
+    else:
+        name_counter = _make_counter_key(secret_key, "name", name_key)
     _count_tries(session, address_counter, name_counter)
 
     user = find_user(session, name)
@@ -176,21 +189,43 @@ def sign_in(session: Session, secret_key: str, name: str, password: str, address
     if user is None or not is_right or len(password) > MAX_PASSWORD_CHARS:
         raise NotAllowedError(WRONG_SENTENCE)
 
+    user_id = user.id
     session.rollback()  # Ends the reading, so that the short transaction is not kept waiting.
-    with own_transaction(session) as own:
-        own.execute(
-            update(SignInFailure)
-            .where(SignInFailure.key == address_counter)
-            .values(failed_count=SignInFailure.failed_count - 1, blocked_until=None)
-        )
-        own.execute(delete(SignInFailure).where(SignInFailure.key == name_counter))
-        delete_old_failures(own)
-    user = session.get(User, user.id)
-    if user is None:
+    run_in_own_transaction(session, lambda own: _take_back(own, address_counter, name_counter))
+    found = session.get(User, user_id)
+    if found is None:
         raise NotAllowedError(WRONG_SENTENCE)
-    user.last_sign_in_at = now_utc()
+    found.last_sign_in_at = now_utc()
     session.flush()
-    return user
+    return found
+
+
+def _take_back(session: Session, address_counter: str, name_counter: str) -> None:
+    session.execute(
+        update(SignInFailure)
+        .where(SignInFailure.key == address_counter)
+        .values(failed_count=SignInFailure.failed_count - 1, blocked_until=None)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(delete(SignInFailure).where(SignInFailure.key == name_counter))
+    delete_old_failures(session)
+
+
+def make_device_mark(secret_key: str, user: User) -> str:
+    """What a browser keeps after a success, to be known again. It opens nothing by itself."""
+    number = secrets.token_hex(8)
+    return f"{number}.{_sign_device(secret_key, number, user.name_key)}"
+
+
+def _is_device_mark(secret_key: str, mark: str, name_key: str) -> bool:
+    number, _, signature = mark.partition(".")
+    expected = _sign_device(secret_key, number, name_key)
+    return hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode())
+
+
+def _sign_device(secret_key: str, number: str, name_key: str) -> str:
+    text = f"{number}:{name_key}".encode("utf-8", "replace")
+    return hmac.new(_derive_key(secret_key, "known devices"), text, hashlib.sha256).hexdigest()
 
 
 def delete_old_failures(session: Session, now: datetime | None = None) -> int:
@@ -207,18 +242,13 @@ def _count_tries(session: Session, address_counter: str, name_counter: str) -> N
 
     :raise TooManyTriesError: one of the two has to wait.
     """
-    for last_chance in (False, False, True):
-        try:
-            with own_transaction(session) as own:
-                now = now_utc()
-                _count_try(own, address_counter, LONGEST_ADDRESS_WAIT_SECONDS, now)
-                _count_try(own, name_counter, LONGEST_NAME_WAIT_SECONDS, now)
-            return
-        except OperationalError as error:
-            # InnoDB's "deadlock found" and "lock wait timeout": somebody else was faster.
-            code = getattr(error.orig, "args", (None,))[0]
-            if code not in (1213, 1205) or last_chance:
-                raise
+
+    def count(own: Session) -> None:
+        now = now_utc()
+        _count_try(own, address_counter, LONGEST_ADDRESS_WAIT_SECONDS, now)
+        _count_try(own, name_counter, LONGEST_NAME_WAIT_SECONDS, now)
+
+    run_in_own_transaction(session, count)
 
 
 def _count_try(session: Session, key: str, longest_wait_seconds: int, now: datetime) -> None:

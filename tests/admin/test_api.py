@@ -157,7 +157,7 @@ def test_a_hub_never_connected_asks_for_a_sign_in(unconnected_site: ConnectedSit
 
 
 def test_an_answer_that_cannot_be_read_is_code_99(connected_site: ConnectedSite) -> None:
-    connected_site.onedrive.set_fault("bad_json", path="/children")
+    connected_site.onedrive.set_fault("garbage", path="/children")
     answer = connected_site.call(FOLDERS)
     assert (answer["code"], answer["hint"]) == (99, "data_extraction_failed_from_json")
     assert answer["reason"]

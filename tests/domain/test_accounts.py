@@ -259,6 +259,42 @@ def test_an_ipv4_address_written_as_ipv6_is_the_same(light_session: Session) -> 
     assert try_wrong(light_session, "name", "192.0.2.1") > 0
 
 
+def test_a_browser_known_from_before_is_not_held_up_by_strangers(light_session: Session) -> None:
+    user = add_user(light_session)
+    mark = accounts.make_device_mark(KEY, user)
+    for i in range(5):
+        try_wrong(light_session, "Ada", f"192.0.2.{i}")
+    assert try_wrong(light_session, "Ada", "192.0.2.77") > 0
+    accounts.sign_in(light_session, KEY, "Ada", PASSWORD, "198.51.100.1", mark)
+    light_session.commit()
+    assert try_wrong(light_session, "Ada", "192.0.2.78") > 0, "strangers wait on"
+
+
+def test_a_known_browser_has_a_brake_of_its_own(light_session: Session) -> None:
+    mark = accounts.make_device_mark(KEY, add_user(light_session))
+    for i in range(5):
+        with pytest.raises(NotAllowedError):
+            accounts.sign_in(light_session, KEY, "Ada", "wrong", f"192.0.2.{i}", mark)
+    with pytest.raises(TooManyTriesError):
+        accounts.sign_in(light_session, KEY, "Ada", PASSWORD, "192.0.2.9", mark)
+
+
+@pytest.mark.parametrize("change", ["{}x", "x{}", "", ".", "é.é", "a.b.c"])
+def test_a_forged_mark_makes_no_browser_known(light_session: Session, change: str) -> None:
+    add_user(light_session)
+    other = accounts.create_admin(light_session, "Grace", PASSWORD)
+    light_session.commit()
+    for i in range(5):
+        try_wrong(light_session, "Ada", f"192.0.2.{i}")
+    for mark in (
+        change.format(accounts.make_device_mark(KEY, other)),
+        accounts.make_device_mark(KEY, other),
+        accounts.make_device_mark("another key " * 4, other),
+    ):
+        with pytest.raises(TooManyTriesError):
+            accounts.sign_in(light_session, KEY, "Ada", PASSWORD, "198.51.100.1", mark)
+
+
 def test_old_failures_are_forgotten(light_session: Session) -> None:
     for i in range(5):
         try_wrong(light_session, "Ada", f"192.0.2.{i}")
