@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from imagehub import admin, auth, cli, gallery, openapi, web, wiring
+from imagehub import admin, auth, cli, gallery, i18n, openapi, web, wiring
 from imagehub.clients import Clients
 from imagehub.config import Settings, load_settings
 from imagehub.database import db, make_engine_options, migrate
@@ -28,6 +28,7 @@ def create_app(settings: Settings | None = None, clients: Clients | None = None)
     migrate.init_app(app, db, directory=web.MIGRATIONS)
     wiring.init_app(app, settings, clients)
     web.init_app(app)
+    i18n.init_app(app)
     openapi.init_app(app)
     auth.init_app(app)
     gallery.init_app(app)

@@ -17,8 +17,8 @@ from flask import (
     g,
     jsonify,
     redirect,
-    render_template,
     request,
+    send_from_directory,
     session,
     url_for,
 )
@@ -45,7 +45,9 @@ from imagehub.errors import (
     ServiceRefusedError,
     TooManyTriesError,
 )
+from imagehub.i18n import get_language, list_languages
 from imagehub.logs import init_logs
+from imagehub.palette import make_css
 from imagehub.wiring import get_settings
 
 log = logging.getLogger("imagehub.web")
@@ -67,9 +69,15 @@ PUBLIC_ENDPOINTS = frozenset(
         "gallery.api_download",
         "gallery.show_front",
         "gallery.show_group",
+        "gallery.show_shot",
+        "gallery.show_manifest",
+        "gallery.show_offline",
+        "gallery.show_service_worker",
+        "gallery.set_preferences",
         "gallery.show_media",
         "gallery.show_full_image",
         "openapi.show_document",
+        "web.send_asset",
         "web.show_health",
     }
 )
@@ -159,12 +167,76 @@ def init_app(app: Flask) -> None:
         app.register_error_handler(kind, _answer_database_error)
     app.register_error_handler(Exception, _answer_unexpected_error)
     app.add_url_rule("/health", endpoint="web.show_health", view_func=show_health)
-    app.context_processor(lambda: {"settings": get_settings(), "csp_nonce": get_nonce})
+    version = make_static_version(Path(app.static_folder or ""))
+    app.extensions["imagehub.static_version"] = version
+    app.add_url_rule(
+        "/assets/<version>/<path:name>", endpoint="web.send_asset", view_func=send_asset
+    )
+    app.context_processor(make_page_values)
 
 
 def show_health() -> ResponseReturnValue:
     """For load balancers: answers 200 when the web server runs; asks nothing of other services."""
     return jsonify({"status": "ok"})
+
+
+# --- Pages ----------------------------------------------------------------------------------------
+
+
+def make_page_values() -> dict[str, Any]:
+    """What every template may use. Asks no database, so that error pages come in any weather."""
+    settings = get_settings()
+    return {
+        "settings": settings,
+        "csp_nonce": get_nonce,
+        "asset_url": asset_url,
+        "has_view": lambda endpoint: endpoint in current_app.view_functions,
+        "is_signed_in": _is_signed_in(),
+        "make_absolute": make_absolute,
+        "palette_css": make_css(settings.accent, settings.ground),
+        "theme": get_theme(),
+    }
+
+
+def get_theme() -> str:
+    """``light`` or ``dark`` where the visitor has chosen, else ``auto``."""
+    chosen = request.cookies.get("theme", "")
+    return chosen if chosen in ("light", "dark") else "auto"
+
+
+def render_calmly(template: str, **values: Any) -> str:
+    """A page that needs nothing but the settings: it comes when all else has failed.
+
+    ``render_template`` would load the signed-in person, from a database that may be the trouble.
+    """
+    i18n = {"language": get_language(), "languages": list_languages()}
+    page = current_app.jinja_env.get_template(template)
+    return page.render(**make_page_values(), **i18n, **values)
+
+
+def make_static_version(folder: Path) -> str:
+    """A short word that changes with any file of the folder."""
+    mark = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        mark.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    return mark.hexdigest()[:10]
+
+
+def asset_url(name: str) -> str:
+    """The address of a static file, with the version in its path.
+
+    Modules that import each other by relative addresses stay in one version by that.
+    """
+    version = current_app.extensions["imagehub.static_version"]
+    return url_for("web.send_asset", version=version, name=name)
+
+
+def send_asset(version: str, name: str) -> ResponseReturnValue:
+    """A static file, to be kept by browsers for good if it is of the version asked for."""
+    response = send_from_directory(current_app.static_folder or "", name)
+    if version == current_app.extensions["imagehub.static_version"]:
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response
 
 
 # --- Access ---------------------------------------------------------------------------------------
@@ -344,14 +416,15 @@ def _compress(response: Response, view: Any) -> None:
         or "Content-Encoding" in response.headers
     ):
         return
-    if request.endpoint == "static":
+    is_file = request.endpoint in ("static", "web.send_asset")
+    if is_file:
         response.direct_passthrough = False
     elif getattr(view, "is_api", False):
         if response.cache_control.no_store:
             return
     elif "csrf_token" in g or _is_signed_in():
         return
-    if response.is_streamed and request.endpoint != "static":
+    if response.is_streamed and not is_file:
         return
     response.vary.add("Accept-Encoding")
     if request.method == "HEAD" or not request.accept_encodings["gzip"]:
@@ -360,7 +433,7 @@ def _compress(response: Response, view: Any) -> None:
     if len(data) < SMALLEST_TO_COMPRESS_BYTES:
         return
     # A file is packed once as small as can be; an answer made for this request quickly.
-    packed = _pack_file(data) if request.endpoint == "static" else gzip.compress(data, 5, mtime=0)
+    packed = _pack_file(data) if is_file else gzip.compress(data, 5, mtime=0)
     response.set_data(packed)
     response.headers["Content-Encoding"] = "gzip"
     response.headers.pop("Accept-Ranges", None)
@@ -385,7 +458,10 @@ def make_error_answer(
         response = jsonify({"detail": message if detail is None else detail})
     else:
         response = Response(
-            render_template("error.html", status=status, message=message), mimetype="text/html"
+            render_calmly(
+                "error.html", status=status, message=message, reference=g.get("request_id", "")
+            ),
+            mimetype="text/html",
         )
     response.status_code = status
     response.headers.update(headers or {})
@@ -434,11 +510,8 @@ def _answer_database_error(error: Exception) -> ResponseReturnValue:
     if is_api_call():
         response = jsonify({"detail": "The database cannot be reached just now."})
     else:
-        # No template here: templates ask for the signed-in person, who is in the database.
         response = Response(
-            "<!doctype html><title>Back soon</title><h1>Back soon</h1>"
-            "<p>The collection cannot be reached just now. Please try again in a minute.</p>",
-            mimetype="text/html",
+            render_calmly("error.html", status=503, message=""), mimetype="text/html"
         )
     response.status_code = 503
     response.headers["Retry-After"] = "30"

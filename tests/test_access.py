@@ -22,9 +22,15 @@ KNOWN_PUBLIC = {
     "gallery.api_download",
     "gallery.show_front",
     "gallery.show_group",
+    "gallery.show_shot",
+    "gallery.show_manifest",
+    "gallery.show_offline",
+    "gallery.show_service_worker",
+    "gallery.set_preferences",
     "gallery.show_media",
     "gallery.show_full_image",
     "openapi.show_document",
+    "web.send_asset",
     "web.show_health",
 }
 # These change nothing that belongs to somebody, or check a token of their own.

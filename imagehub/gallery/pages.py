@@ -1,0 +1,225 @@
+"""The pages for visitors: the wall, one work, one shot of it."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response, current_app, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from imagehub.database import db
+from imagehub.domain import gallery
+from imagehub.errors import NotFoundError
+from imagehub.gallery import blueprint
+from imagehub.gallery.pictures import (
+    Picture,
+    count_first_row,
+    get_title,
+    list_facts,
+    make_group_url,
+    make_picture,
+    make_placeholder_css,
+    make_slug,
+    make_wall,
+)
+from imagehub.models import Group, Image
+from imagehub.web import make_absolute
+from imagehub.wiring import get_settings
+
+_MAX_DESCRIPTION_CHARS = 155
+
+blueprint.add_app_template_global(make_group_url, "group_url")
+blueprint.add_app_template_global(get_title, "group_title")
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """The work before (``prev``) or after (``next``) this one, and its cover."""
+
+    rel: str
+    group: Group
+    picture: Picture
+
+
+@blueprint.get("/")
+def show_front() -> ResponseReturnValue:
+    """One page of the wall; ``?page=`` counts from 1."""
+    number = _read_page_number(request.args.get("page", "1"))
+    page = gallery.get_page(db.session(), number)
+    if number > max(1, page.page_count):
+        raise NotFoundError("page", number)
+    is_last = number == page.page_count
+    pictures = [make_picture(tile.group, tile.cover, f"g{tile.group.id}") for tile in page.tiles]
+    pictures, css = make_wall(pictures, is_last)
+    settings = get_settings()
+    return _render(
+        "gallery/front.html",
+        page=page,
+        tiles=[
+            {"group": tile.group, "picture": picture}
+            for tile, picture in zip(page.tiles, pictures, strict=True)
+        ],
+        first_row=count_first_row(pictures),
+        wall_css=css,
+        canonical=make_absolute(_make_page_url(number)),
+        previous_url=_make_page_url(number - 1) if number > 1 else "",
+        next_url=_make_page_url(number + 1) if not is_last and page.tiles else "",
+        description=settings.tagline,
+        card=page.tiles[0] if page.tiles else None,
+        linked_data=_describe_wall(page),
+    )
+
+
+@blueprint.get("/groups/<biggest:number>")
+@blueprint.get("/groups/<biggest:number>/<slug>")
+def show_group(number: int, slug: str = "") -> ResponseReturnValue:
+    """One work with all its shots; an address with an older title leads to the present one."""
+    group = gallery.get_shown_group(db.session(), number)
+    if slug != make_slug(group.title):
+        return redirect(make_group_url(group), 301)
+    return _show_work(group, None)
+
+
+@blueprint.get("/groups/<biggest:number>/<biggest:shot>")
+def show_shot(number: int, shot: int) -> ResponseReturnValue:
+    """The work with one of its shots in front; with a script it opens in the viewer."""
+    group, image = gallery.get_shown_image(db.session(), number, shot)
+    return _show_work(group, image)
+
+
+def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
+    session = db.session()
+    images = gallery.list_images(session, group.id)
+    lead = next((image for image in images if chosen and image.id == chosen.id), images[0])
+    shots = {
+        image.number: make_picture(group, image, f"s{image.number}", position)
+        for position, image in enumerate(images, start=1)
+    }
+    others, css = make_wall(
+        [shots[image.number] for image in images if image.id != lead.id], True, 0.62
+    )
+    first = shots[lead.number]
+    neighbours = []
+    for rel, one in zip(("prev", "next"), gallery.find_neighbours(session, group), strict=True):
+        cover = gallery.find_cover(session, one) if one is not None else None
+        if one is not None and cover is not None:
+            neighbours.append(Neighbour(rel, one, make_picture(one, cover, f"g{one.id}")))
+    css += make_placeholder_css([first, *(one.picture for one in neighbours)])
+    for picture in (first, *(one.picture for one in neighbours)):
+        css += f"#{picture.id}{{--ratio:{picture.ratio:.4f}}}"
+    title = get_title(group)
+    return _render(
+        "gallery/group.html",
+        group=group,
+        title=title,
+        is_chosen=chosen is not None,
+        position=images.index(lead) + 1,
+        first=first,
+        others=others,
+        facts=list_facts(lead),
+        neighbours=neighbours,
+        wall_css=css,
+        # All shots are one work to search engines, which the group's own address stands for.
+        canonical=make_absolute(make_group_url(group)),
+        description=_make_description(group),
+        linked_data=_describe_work(group, images, shots),
+    )
+
+
+def _render(template: str, **values: Any) -> Response:
+    response = make_response(render_template(template, **values))
+    # Kept for the Back button, asked for anew by any other visit; it depends on the visitor's
+    # language, theme and session.
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.vary.update(("Cookie", "Accept-Language"))
+    return response
+
+
+def _read_page_number(text: str) -> int:
+    """:raise NotFoundError: no number, or none that a page could have."""
+    if not re.fullmatch("[1-9][0-9]{0,11}", text):
+        raise NotFoundError("page", text)
+    return int(text)
+
+
+def _make_page_url(number: int) -> str:
+    return url_for("gallery.show_front", page=number if number > 1 else None)
+
+
+def make_lasting_url(group: int, number: int, size: int) -> str:
+    """An absolute address of a rendition that never runs out."""
+    return make_absolute(url_for("gallery.show_media", group=group, number=number, size=size))
+
+
+# --- Words for machines ---------------------------------------------------------------------------
+
+
+def _make_description(group: Group) -> str:
+    """One or two sentences about a work, for search results and previews."""
+    text = " ".join(group.text.split())
+    if not text:
+        parts = (get_title(group), group.year, group.medium, group.dimensions)
+        text = ", ".join(part for part in parts if part)
+        tagline = get_settings().tagline
+        text = f"{text}. {tagline}" if tagline else text
+    if len(text) <= _MAX_DESCRIPTION_CHARS:
+        return text
+    return text[:_MAX_DESCRIPTION_CHARS].rsplit(" ", 1)[0].rstrip(",.;:") + "…"
+
+
+def _describe_wall(page: gallery.Page) -> dict[str, Any]:
+    """Source: https://schema.org/ImageGallery."""
+    settings = get_settings()
+    data: dict[str, Any] = {
+        "@context": "https://schema.org",
+        "@type": "ImageGallery",
+        "name": settings.title,
+        "url": make_absolute(url_for("gallery.show_front")),
+        "hasPart": [
+            {
+                "@type": "VisualArtwork",
+                "name": get_title(tile.group),
+                "url": make_absolute(make_group_url(tile.group)),
+                "image": make_lasting_url(tile.group.id, tile.cover.number, 960),
+            }
+            for tile in page.tiles
+        ],
+    }
+    if settings.tagline:
+        data["description"] = settings.tagline
+    if "gallery.search" in current_app.view_functions:
+        data["potentialAction"] = {
+            "@type": "SearchAction",
+            "target": make_absolute(url_for("gallery.search")) + "?q={search_term}",
+            "query-input": "required name=search_term",
+        }
+    return data
+
+
+def _describe_work(group: Group, images: Any, shots: dict[int, Picture]) -> dict[str, Any]:
+    """Source: https://schema.org/VisualArtwork."""
+    data: dict[str, Any] = {
+        "@context": "https://schema.org",
+        "@type": "VisualArtwork",
+        "name": get_title(group),
+        "url": make_absolute(make_group_url(group)),
+        "image": [
+            {
+                "@type": "ImageObject",
+                "contentUrl": make_lasting_url(group.id, image.number, 1920),
+                "thumbnailUrl": make_lasting_url(group.id, image.number, 480),
+                "width": shots[image.number].width,
+                "height": shots[image.number].height,
+                "caption": shots[image.number].alt,
+            }
+            for image in images
+        ],
+    }
+    facts = {
+        "description": group.text.strip(),
+        "artMedium": group.medium,
+        "size": group.dimensions,
+        "dateCreated": group.year,
+    }
+    data.update({name: value for name, value in facts.items() if value})
+    return data

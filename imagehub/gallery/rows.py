@@ -1,0 +1,124 @@
+"""Breaks pictures into rows that run from edge to edge, each picture keeping its own shape.
+
+In a full row every tile is as wide as its share of the row's shapes, so all become equally high.
+Where the rows break is decided here for a few widths of the wall, so that no row is much higher or
+lower than its neighbours; CSS container queries choose between them. Nothing is measured in the
+browser, and nothing moves.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+GAP_PX = 8
+
+
+@dataclass(frozen=True)
+class Width:
+    """Walls of ``least_px`` and wider. Rows are broken for ``typical_px`` and ``row_px`` of height.
+
+    A last row of a last page is stretched to ``most`` times that height at most.
+    """
+
+    least_px: int
+    typical_px: int
+    row_px: int
+    most: float = 1.4
+    most_in_row: int = 12
+
+
+WIDTHS = (
+    Width(0, 342, 240, most=1.9, most_in_row=2),
+    Width(560, 700, 250),
+    Width(900, 1150, 300),
+    Width(1400, 1650, 350),
+    Width(2000, 2400, 430),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One tile's place: its share of the row's width, less ``count - 1`` gaps in that row."""
+
+    share: float
+    count: int
+
+
+def break_rows(ratios: Sequence[float], width: Width, is_last: bool = False) -> list[Cell]:
+    """Where each picture stands on a wall of this width.
+
+    :param ratios: width / height of each picture, in order.
+    :param is_last: nothing follows, so the last row may stay ragged.
+
+    The breaks are those whose rows are nearest to the wanted height, by the sum of squared
+    logarithms (a row of half the height is as bad as one of twice the height).
+    """
+    count = len(ratios)
+    best = [0.0] + [math.inf] * count
+    begins = [0] * (count + 1)
+    for end in range(1, count + 1):
+        total = 0.0
+        for begin in range(end - 1, max(-1, end - 1 - width.most_in_row), -1):
+            total += ratios[begin]
+            off = math.log(_find_height(width, total, end - begin) / width.row_px)
+            cost = best[begin] + (0.0 if off > 0 and is_last and end == count else off * off)
+            if cost < best[end]:
+                best[end], begins[end] = cost, begin
+    cells: list[Cell] = []
+    end = count
+    while end:
+        begin = begins[end]
+        row = ratios[begin:end]
+        height = _find_height(width, sum(row), len(row))
+        # A wall of one or two works may show them larger.
+        most = width.row_px * (max(2.1, width.most) if count <= 2 else width.most)
+        shrink = min(1.0, most / height) if is_last and end == count else 1.0
+        cells[:0] = [Cell(ratio / sum(row) * shrink, len(row)) for ratio in row]
+        end = begin
+    return cells
+
+
+def _find_height(width: Width, ratio_sum: float, count: int) -> float:
+    return (width.typical_px - (count - 1) * GAP_PX) / ratio_sum
+
+
+def make_wall_css(ids: Sequence[str], ratios: Sequence[float], is_last: bool) -> str:
+    """Rules that give each tile its width, for every width of the wall.
+
+    :param ids: the tiles' ids, of letters, digits and hyphens.
+    """
+    rules = []
+    for width in WIDTHS:
+        cells = break_rows(ratios, width, is_last)
+        body = "".join(
+            f"#{name}{{width:{_write_width(cell)}}}" for name, cell in zip(ids, cells, strict=True)
+        )
+        rules.append(
+            f"@container wall (min-width:{width.least_px}px){{{body}}}" if width.least_px else body
+        )
+    return "".join(rules)
+
+
+def _write_width(cell: Cell) -> str:
+    """Rounded down, so that a row never breaks for a hundredth of a pixel."""
+    percent = math.floor(cell.share * 1e5) / 1e3
+    gaps = math.ceil(cell.share * (cell.count - 1) * GAP_PX * 100) / 100
+    return f"calc({percent:g}% - {gaps:g}px)" if gaps else f"{percent:g}%"
+
+
+def make_sizes(ratios: Sequence[float], is_last: bool, wall_share: float = 0.92) -> list[str]:
+    """The ``sizes`` attribute of each picture.
+
+    :param wall_share: the part of the window's width that the wall takes.
+    """
+    columns = []
+    for width in reversed(WIDTHS):
+        least = round(width.least_px / wall_share)
+        columns.append(
+            [
+                (f"(min-width:{least}px) " if least else "")
+                + f"{max(1, round(cell.share * wall_share * 100))}vw"
+                for cell in break_rows(ratios, width, is_last)
+            ]
+        )
+    return [",".join(parts) for parts in zip(*columns, strict=True)]

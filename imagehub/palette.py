@@ -1,0 +1,94 @@
+"""The site's colours, from one accent and one ground, readable whatever the owner chose.
+
+Contrast is WCAG 2.2's: (lighter + 0.05) / (darker + 0.05) of relative luminances. Ordinary text
+asks for 4.5 (criterion 1.4.3), the edge of a control for 3 (1.4.11).
+"""
+
+from functools import lru_cache
+
+Rgb = tuple[float, float, float]
+
+LIGHT_GROUND = "#faf9f7"
+DARK_GROUND = "#111110"
+DARK_INK = "#1b1a18"
+LIGHT_INK = "#ecebe8"
+_TEXT_CONTRAST = 4.6  # A little above what is asked, for the rounding of browsers.
+_EDGE_CONTRAST = 3.1
+
+
+def make_theme(accent: str, ground: str) -> dict[str, str]:
+    """The colours of one theme, all as ``#rrggbb``.
+
+    :return: ``ground`` as given; ``ink`` for text; ``quiet`` for lesser words; ``edge`` round
+        controls; ``hair`` for lines that only divide; ``accent``, moved towards the ink as far as
+        it must be to be read on the ground; ``on-accent`` for words upon it.
+    """
+    here = _read(ground)
+    ink = max(_read(DARK_INK), _read(LIGHT_INK), key=lambda one: _contrast(one, here))
+    if _contrast(ink, here) < 7:  # A ground of middle brightness: the extremes read best.
+        ink = max((0.0, 0.0, 0.0), (255.0, 255.0, 255.0), key=lambda one: _contrast(one, here))
+    strong = _reach(_read(accent), ink, here, _TEXT_CONTRAST)
+    on_accent = max(_read(DARK_INK), (255.0, 255.0, 255.0), key=lambda one: _contrast(one, strong))
+    return {
+        "ground": ground,
+        "ink": _write(ink),
+        "quiet": _write(_reach(_mix(here, ink, 0.6), ink, here, _TEXT_CONTRAST)),
+        "edge": _write(_reach(_mix(here, ink, 0.4), ink, here, _EDGE_CONTRAST)),
+        "hair": _write(_mix(here, ink, 0.1)),
+        "accent": _write(strong),
+        "on-accent": _write(on_accent),
+    }
+
+
+@lru_cache(maxsize=16)
+def make_css(accent: str, ground: str) -> str:
+    """The custom properties of both themes, ``--ground`` and so on, as a style sheet.
+
+    :param accent: ``#rrggbb``.
+    :param ground: the light theme's ground, or "" for the usual one.
+    """
+    light = make_theme(accent, ground or LIGHT_GROUND)
+    dark = make_theme(accent, DARK_GROUND)
+    plain = "".join(f"--{name}:{value};" for name, value in light.items())
+    both = "".join(f"--{name}:light-dark({light[name]},{dark[name]});" for name in light)
+    # Browsers from before 2024 know one theme, but see all of it.
+    return (
+        f":root{{{plain}}}@supports (color:light-dark(#000,#fff)){{:root{{color-scheme:light dark;"
+        f"{both}}}[data-theme=light]{{color-scheme:light}}[data-theme=dark]{{color-scheme:dark}}}}"
+    )
+
+
+def _reach(color: Rgb, ink: Rgb, ground: Rgb, contrast: float) -> Rgb:
+    """The colour nearest to the given one, on the way to the ink, that stands out enough."""
+    for step in range(21):
+        moved = _mix(color, ink, step / 20)
+        if _contrast(moved, ground) >= contrast:
+            return moved
+    return ink
+
+
+def _mix(one: Rgb, other: Rgb, share: float) -> Rgb:
+    red, green, blue = (a + (b - a) * share for a, b in zip(one, other, strict=True))
+    return red, green, blue
+
+
+def _contrast(one: Rgb, other: Rgb) -> float:
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(color: Rgb) -> float:
+    """WCAG 2.2, "relative luminance"."""
+    linear = [
+        value / 255 / 12.92 if value <= 10.31 else ((value / 255 + 0.055) / 1.055) ** 2.4
+        for value in color
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _read(text: str) -> Rgb:
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+
+
+def _write(color: Rgb) -> str:
+    return "#" + "".join(f"{round(value):02x}" for value in color)
