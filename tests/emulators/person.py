@@ -74,9 +74,7 @@ def redeem(onedrive: OneDrive, code: str, **fields: Any) -> requests.Response:
 
 
 def refresh(onedrive: OneDrive, refresh_token: str, **fields: Any) -> requests.Response:
-    return post_token(
-        onedrive, grant_type="refresh_token", refresh_token=refresh_token, **fields
-    )
+    return post_token(onedrive, grant_type="refresh_token", refresh_token=refresh_token, **fields)
 
 
 class Person:

@@ -80,9 +80,7 @@ def test_a_session_by_id_replaces_the_file(person: Person) -> None:
     assert done.json()["cTag"] != item["cTag"]
 
 
-@pytest.mark.parametrize(
-    ("behavior", "expected"), [("replace", "a.bin"), ("rename", "a 1.bin")]
-)
+@pytest.mark.parametrize(("behavior", "expected"), [("replace", "a.bin"), ("rename", "a 1.bin")])
 def test_a_taken_name_is_settled_as_asked(person: Person, behavior: str, expected: str) -> None:
     first = person.put("a.bin", b"old")
     session = person.start_upload("a.bin", **{"@microsoft.graph.conflictBehavior": behavior})
@@ -183,9 +181,7 @@ def test_a_conflict_at_the_end_can_be_settled_by_metadata(person: Person) -> Non
 
 
 @pytest.mark.parametrize("kind", ["personal", "business"])
-def test_a_deferred_commit_waits_for_its_word(
-    request: pytest.FixtureRequest, kind: str
-) -> None:
+def test_a_deferred_commit_waits_for_its_word(request: pytest.FixtureRequest, kind: str) -> None:
     name = "person" if kind == "personal" else "colleague"
     person: Person = request.getfixturevalue(name)
     answer = person.call(

@@ -1,7 +1,15 @@
-"""``python -m imagehub.emulators.onedrive``."""
+"""``python -m imagehub.emulators.onedrive``, or ``python imagehub/emulators/onedrive``.
+
+The second way starts in a fraction of the time, because it does not load the hub around it.
+"""
 
 import sys
+from pathlib import Path
 
-from .program import main
+if __package__:
+    from .program import main
+else:
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from onedrive.program import main  # type: ignore[import-not-found, no-redef, unused-ignore]
 
 sys.exit(main())

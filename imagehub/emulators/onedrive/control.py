@@ -21,6 +21,7 @@ import shutil
 from typing import Any
 
 from .faults import KINDS, BadFaultError, Faults, RequestLog
+from .faults import __doc__ as faults_description
 from .identity import IdentityPlatform
 from .items import Account
 from .server import Request, Response, answer_json
@@ -122,8 +123,7 @@ class Control:
             "graph_base_url": f"{base}/v1.0",
             "control": __doc__,
             "faults": KINDS,
-            "common_options": "skip, times, method, path, item: see imagehub/emulators/onedrive/"
-            "faults.py",
+            "options": faults_description,
         }
 
     def _reset(self) -> None:

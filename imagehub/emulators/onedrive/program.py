@@ -204,6 +204,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StateInUseError as error:
         print(error, file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"The state cannot be kept: {error}", file=sys.stderr)
+        return 1
     try:
         server = Server(
             (options.host, options.port), emulator.answer, emulator.finish, options.public_url

@@ -385,10 +385,10 @@ class _Handler(BaseHTTPRequestHandler):
                 place = body.corrupt_at - body.start - sent
                 if 0 <= place < len(chunk):
                     chunk[place] ^= 0xFF
-            self.connection.sendall(chunk)
-            sent += len(chunk)
             if body.bytes_per_second:
                 sleep(len(chunk) / body.bytes_per_second)
+            self.connection.sendall(chunk)
+            sent += len(chunk)
         return sent
 
     def _hang_up(self) -> None:

@@ -65,7 +65,8 @@ class Subscriptions:
     def stop(self) -> None:
         self._stopped.set()
         self.tree.changed.set()
-        self._thread.join(_LOOK_SECONDS)
+        if self._thread.is_alive():
+            self._thread.join(_LOOK_SECONDS)
 
     # --- Calls -------------------------------------------------------------------------------
 
