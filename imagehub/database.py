@@ -125,8 +125,10 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
 def make_engine_options(url: str) -> dict[str, Any]:
     """Pool and connection options for one database address."""
     if url.startswith("sqlite"):
-        return {"connect_args": {"timeout": 20}}
+        return {"hide_parameters": True, "connect_args": {"timeout": 20}}
     return {
+        # Errors end up in logs, and parameters hold password hashes and sealed tokens.
+        "hide_parameters": True,
         # MySQL closes connections that idle for wait_timeout; ask before use, renew hourly.
         "pool_pre_ping": True,
         "pool_recycle": 3600,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask, request
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from imagehub.database import db
 from imagehub.errors import (
@@ -122,6 +122,19 @@ def test_a_database_that_does_not_answer_is_503(site: Site) -> None:
     answer = site.get("/fail", headers=JSON)
     assert answer.status_code == 503
     assert list(answer.json) == ["detail"]
+
+
+def test_what_was_to_be_written_is_not_part_of_a_database_error(site: Site) -> None:
+    """Such errors go to the log with their whole text."""
+    with site.session() as session, pytest.raises(IntegrityError) as caught:
+        session.execute(
+            db.text(
+                'INSERT INTO "user" (name, name_key, password_hash, credentials_version) '
+                "VALUES ('x', 'ada', :secret, 1)"
+            ),
+            {"secret": "scrypt:hash"},
+        )
+    assert "scrypt:hash" not in str(caught.value)
 
 
 def test_a_page_for_somebody_signed_in_says_503_too_while_the_database_is_away(
