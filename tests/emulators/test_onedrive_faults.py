@@ -287,6 +287,8 @@ def test_every_kind_of_fault_is_described_and_tested(person: Person) -> None:
         {},
         {"kind": "status", "path": "("},
         {"kind": "status", "times": "many"},
+        {"kind": "status", "status": "bad"},
+        {"kind": "status", "skip": [1]},
     ],
 )
 def test_a_fault_that_cannot_be_is_refused(onedrive: OneDrive, body: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ Every POST must be sent as ``application/json``, which a foreign web page cannot
 """
 
 import json
+import re
 import shutil
 from typing import Any
 
@@ -62,7 +63,7 @@ class Control:
             return answer_json(self._answer(request, parts))
         except _BadCall as error:
             return answer_json({"error": str(error)}, error.status)
-        except (BadFaultError, ValueError) as error:
+        except (BadFaultError, ValueError, TypeError, re.error) as error:
             return answer_json({"error": str(error)}, 400)
 
     def _answer(self, request: Request, parts: list[str]) -> Any:

@@ -62,7 +62,7 @@ KINDS: dict[str, str] = {
     "thumbnails_missing": "items have no thumbnails",
     "notifications_lost": "change notifications are not sent",
 }
-_COMMON = ("skip", "times", "method", "path", "item")
+_NUMBERS = ("status", "seconds", "refresh_in", "bytes", "bytes_per_second", "at", "extra_bytes")
 _LOG_LENGTH = 50_000
 
 
@@ -82,6 +82,8 @@ class Fault:
         self.skip = int(self.options.get("skip") or 0)
         times = self.options.get("times")
         self.times = None if times is None else int(times)
+        for name in _NUMBERS:
+            float(self.options.get(name) or 0)
         self._patterns = {
             name: re.compile(str(self.options[name]), re.IGNORECASE)
             for name in ("method", "path", "item")

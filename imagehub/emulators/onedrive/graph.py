@@ -474,7 +474,9 @@ class Graph:
             raise Refusal(400, "notSupported", "The operation is not supported for this account.")
         body = call.request.read_json()
         reference = body.get("parentReference")
-        parent = self.tree.get(str(reference["id"])) if isinstance(reference, dict) else None
+        parent = None
+        if isinstance(reference, dict) and "id" in reference:
+            parent = self.tree.get(str(reference["id"]))
         return answer_json(self._write(call, self.tree.restore(item_id, parent, body.get("name"))))
 
     # --- Bytes -------------------------------------------------------------------------------

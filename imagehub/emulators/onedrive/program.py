@@ -80,11 +80,11 @@ class Emulator:
 
     def answer(self, request: Request) -> Response:
         """:raise ConnectionDropped: the answer is none."""
-        if request.path == PREFIX or request.path.startswith(f"{PREFIX}/"):
-            return self.control.answer(request)
         query = f"?{request.query_string}" if request.query_string else ""
         self.faults.enter(request.method, request.path + query)
         try:
+            if request.path == PREFIX or request.path.startswith(f"{PREFIX}/"):
+                return self.control.answer(request)
             faulty = answer_common_faults(self.faults, request)
             return faulty if faulty is not None else self._answer(request)
         except Refusal as refusal:
