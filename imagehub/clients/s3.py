@@ -376,7 +376,7 @@ class S3Store:
                 SERVICE,
                 operation,
                 "public_endpoint",
-                f"The public S3 endpoint {place} has no certificate that this machine trusts.",
+                f"The public S3 endpoint {place} shows no certificate that this machine trusts.",
             ) from None
         except requests.RequestException as error:
             raise ServiceBusyError(
@@ -454,7 +454,7 @@ class S3Store:
                 SERVICE,
                 operation,
                 "bad_certificate",
-                f"The object storage at {place} has no certificate that this machine trusts.",
+                f"The object storage at {place} shows no certificate that this machine trusts.",
             )
         if isinstance(error, (HTTPClientError, NoConnectionError)):
             return ServiceBusyError(

@@ -174,6 +174,31 @@ def test_threads_share_one_store(s3_store: ObjectStore) -> None:
         assert all(threads.map(store_and_read, range(60)))
 
 
+def test_the_same_picture_may_be_stored_by_two_at_once(s3_store: ObjectStore) -> None:
+    pictures = [str(number).encode() * 5000 for number in range(20)]
+
+    def store_all(_: int) -> None:
+        for data in pictures:
+            s3_store.put_object(make_key(data), data, "image/webp")
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(store_all, range(2)))
+    assert [s3_store.get_object(make_key(data)) for data in pictures] == pictures
+
+
+def test_storing_and_deleting_may_go_on_side_by_side(s3_store: ObjectStore) -> None:
+    def store_and_delete(number: int) -> None:
+        data = str(number).encode() * 1000
+        s3_store.put_object(make_key(data), data, "image/webp")
+        if number % 2:
+            s3_store.delete_objects([make_key(data)])
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(store_and_delete, range(100)))
+    kept = sorted(make_key(str(number).encode() * 1000) for number in range(0, 100, 2))
+    assert [item.key for item in s3_store.iter_objects()] == kept
+
+
 def test_a_forked_process_uses_connections_of_its_own(s3_store: ObjectStore) -> None:
     s3_store.put_object("renditions/one", b"parent", "image/webp")
     child = os.fork()

@@ -5,6 +5,8 @@ import hashlib
 import logging
 import re
 import socket
+import socketserver
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
+from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -19,6 +22,9 @@ import boto3
 import botocore.auth
 import pytest
 from botocore.config import Config
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -535,6 +541,62 @@ def test_a_server_that_never_answers_is_given_up(s3_server: S3Server) -> None:
         with pytest.raises(ServiceBusyError) as caught:
             store.get_object("one")
     assert_plain(caught.value)
+
+
+@pytest.fixture
+def untrusted_url(tmp_path: Path) -> Iterator[str]:
+    """A TLS server whose certificate nobody vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+        server.handle_error = lambda request, address: None  # type: ignore[method-assign]
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"https://localhost:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_told(
+    s3_server: S3Server, untrusted_url: str
+) -> None:
+    with pytest.raises(ServiceRefusedError, match="certificate") as caught:
+        s3_server.make_store(endpoint_url=untrusted_url).create_bucket()
+    assert caught.value.reason == "bad_certificate"
+    assert_plain(caught.value)
+
+
+def test_a_certificate_of_the_public_endpoint_that_nobody_vouches_for_is_told(
+    s3_server: S3Server, untrusted_url: str
+) -> None:
+    error = check_public(s3_server, untrusted_url)
+    assert isinstance(error, ServiceRefusedError)
+    assert error.reason == "public_endpoint"
+    assert "certificate" in str(error)
 
 
 @pytest.mark.parametrize(
