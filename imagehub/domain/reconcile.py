@@ -150,6 +150,9 @@ class _Walk:
         self._report = report
         self._fix = fix
         self._jobs: dict[int, int] = {}
+        self._orphans: list[ListedObject] = []
+        self._unused: list[_Row] = []
+        self._missing: list[_Row] = []
         self._began_at, self._pins_until = self._look_at_pins()
 
     def _look_at_pins(self) -> tuple[datetime, datetime]:
@@ -168,39 +171,40 @@ class _Walk:
         return run_in_own_transaction(self._session, look)
 
     def compare(self) -> None:
-        orphans: list[ListedObject] = []
-        unused: list[_Row] = []
-        missing: list[_Row] = []
-        for listed, row in _merge(self._iter_listed(orphans), self._iter_rows()):
-            if row is None:
-                assert listed is not None
-                orphans.append(listed)
-            elif row.is_deleting:
-                pass  # Somebody is at it, or the next run takes it over.
-            elif row.is_used:
-                if self._is_missing(listed, row):
-                    missing.append(row)
-                if row.pinned_until is not None and row.pinned_until <= self._pins_until:
-                    self._drop_pin(row)
-            elif row.pinned_until is None or row.pinned_until <= self._pins_until:
-                unused.append(row)
-            if len(orphans) >= storage.BATCH:
-                self._delete_orphans(orphans)
-            if len(unused) >= storage.BATCH:
-                self._delete_unused(unused)
-            if len(missing) >= storage.BATCH:
-                self._repair(missing)
-        self._delete_orphans(orphans)
-        self._delete_unused(unused)
-        self._repair(missing)
+        for listed, row in _merge(self._iter_listed(), self._iter_rows()):
+            self._sort_out(listed, row)
+            if len(self._orphans) + len(self._unused) + len(self._missing) >= storage.BATCH:
+                self._mend()
+        self._mend()
 
-    def _iter_listed(self, orphans: list[ListedObject]) -> Iterator[ListedObject]:
-        """The bucket's objects with keys of ours; others go to the orphans straight away."""
+    def _sort_out(self, listed: ListedObject | None, row: _Row | None) -> None:
+        """Put one key into the list of what is to be done about it, if anything is."""
+        if row is None:
+            assert listed is not None
+            self._orphans.append(listed)
+        elif row.is_deleting:
+            pass  # Somebody is at it, or the next run takes it over.
+        elif row.is_used:
+            if self._is_missing(listed, row):
+                self._missing.append(row)
+            if row.pinned_until is not None and row.pinned_until <= self._pins_until:
+                self._drop_pin(row)
+        elif row.pinned_until is None or row.pinned_until <= self._pins_until:
+            self._unused.append(row)
+
+    def _mend(self) -> None:
+        self._delete_orphans()
+        self._delete_unused()
+        self._repair()
+
+    def _iter_listed(self) -> Iterator[ListedObject]:
+        """The bucket's objects with keys of ours; others go to the orphans straight away, where a
+        row saves them."""
         last = ""
         for listed in self._clients.store.iter_objects(PREFIX):
             self._report.object_count += 1
             if not KEY_PATTERN.fullmatch(listed.key):
-                orphans.append(listed)
+                self._orphans.append(listed)
                 continue
             if listed.key < last:
                 raise RuntimeError("the object store does not list its keys in order")
@@ -228,7 +232,13 @@ class _Walk:
             if not page:
                 return
             last = page[-1][0]
-            yield from (_Row(*row) for row in page)
+            for facts in page:
+                row = _Row(*facts)
+                if KEY_PATTERN.fullmatch(row.key):
+                    yield row
+                else:
+                    # Nothing of ours makes such keys, but a row is a row: it is looked up by name.
+                    self._sort_out(self._clients.store.find_object(row.key), row)
 
     def _is_missing(self, listed: ListedObject | None, row: _Row) -> bool:
         if listed is not None:
@@ -253,21 +263,25 @@ class _Walk:
             )
             run_in_own_transaction(self._session, lambda own: storage.count_rows(own, statement))
 
-    def _delete_orphans(self, orphans: list[ListedObject]) -> None:
-        for batch in storage.make_batches(orphans):
+    def _delete_orphans(self) -> None:
+        for batch in storage.make_batches(self._orphans):
             sizes = {listed.key: listed.size_bytes for listed in batch}
             if self._fix:
                 keys, deadline = storage.adopt_for_deletion(self._session, list(sizes))
                 if not storage.delete_marked(self._session, self._clients, keys, deadline):
                     continue
             else:
-                keys = list(sizes)
+                rows = _read(
+                    self._session,
+                    select(StoredObject.key).where(StoredObject.key.in_(list(sizes))),
+                )
+                keys = sorted(sizes.keys() - {row.key for row in rows})
             self._report.orphan_count += len(keys)
             self._report.freed_bytes += sum(sizes[key] for key in keys)
-        orphans.clear()
+        self._orphans.clear()
 
-    def _delete_unused(self, unused: list[_Row]) -> None:
-        sizes = {row.key: row.size_bytes for row in unused}
+    def _delete_unused(self) -> None:
+        sizes = {row.key: row.size_bytes for row in self._unused}
         keys = list(sizes)
         if keys and self._fix:
             keys, deadline = storage.mark_unused(self._session, keys, self._pins_until)
@@ -275,15 +289,15 @@ class _Walk:
                 keys = []
         self._report.unused_count += len(keys)
         self._report.freed_bytes += sum(sizes[key] for key in keys)
-        unused.clear()
+        self._unused.clear()
 
     # --- Repairs ----------------------------------------------------------------------------------
 
-    def _repair(self, missing: list[_Row]) -> None:
+    def _repair(self) -> None:
         """Have the images made again that use these keys."""
-        keys = [row.key for row in missing]
+        keys = [row.key for row in self._missing]
         self._report.missing_count += len(keys)
-        missing.clear()
+        self._missing.clear()
         if not keys:
             return
         if self._fix:

@@ -59,6 +59,32 @@ def test_objects_without_a_row_are_deleted_whatever_their_names(hub: ImportHub) 
     hub.check_stores_agree()
 
 
+def test_a_row_saves_an_object_of_any_name(hub: ImportHub) -> None:
+    """Where rows were made by another version with other names, they are compared all the same."""
+    [image, *_] = hub.list_images()
+    odd, lost = "renditions/odd name.webp", "renditions/0000.jpg"
+    put(hub, odd)
+    sizes = {odd: 9, lost: 5}
+    until, _ = storage.pin_keys(hub.session, sizes)
+    storage.use_keys(hub.session, sizes, until)
+    for key, size_px in ((odd, 100), (lost, 200)):
+        hub.session.add(
+            Rendition(
+                image_id=image.id,
+                size_px=size_px,
+                width_px=1,
+                height_px=1,
+                size_bytes=9,
+                object_key=key,
+            )
+        )
+    hub.session.commit()
+    report = hub.reconcile(fix=False)
+    assert (report.orphan_count, report.unused_count, report.missing_count) == (0, 0, 1)
+    assert hub.reconcile().orphan_count == 0
+    assert odd in hub.list_keys()
+
+
 def test_objects_that_no_image_uses_are_deleted(hub: ImportHub) -> None:
     keys = storage.delete_images(hub.session, [hub.list_images()[0].id])
     hub.session.commit()
