@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.orm import Session, selectinload
 
+from imagehub.domain.search_index import forget_group, refresh_search
 from imagehub.errors import NotFoundError
 from imagehub.models import GalleryBucket, Group, Image, Rendition
 
@@ -93,10 +94,11 @@ def get_page(session: Session, number: int, per_page: int = GROUPS_PER_PAGE) -> 
         .offset(skip)
         .limit(per_page)
     ).all()
-    return Page(number, page_count, group_count, _load_tiles(session, ids))
+    return Page(number, page_count, group_count, load_tiles(session, ids))
 
 
-def _load_tiles(session: Session, ids: Sequence[int]) -> list[Tile]:
+def load_tiles(session: Session, ids: Sequence[int]) -> list[Tile]:
+    """Groups by their numbers, in the order given; those without a cover are left out."""
     rows = session.execute(
         select(Group, Image)
         .join(Image, Image.id == Group.cover_id)
@@ -204,7 +206,8 @@ def refresh_group(session: Session, group_id: int) -> None:
     """Bring the derived facts of a group up to date after its images or state changed.
 
     Its row is locked first, so that two who change the same group count one after the other.
-    Writes ``image_count``, ``cover_id``, ``is_shown`` and the bucket's count; safe to run twice.
+    Writes ``image_count``, ``cover_id``, ``is_shown``, the bucket's count and the words by which
+    the group is found; safe to run twice.
     """
     session.flush()
     group = session.scalars(
@@ -227,13 +230,14 @@ def refresh_group(session: Session, group_id: int) -> None:
     group.image_count = image_count or 0
     group.cover_id = first
     _set_shown(session, group, group.state == "published" and first is not None)
-    session.flush()
+    refresh_search(session, group_id)
 
 
 def delete_group(session: Session, group: Group) -> None:
     """Remove a group's row (its images go with it) and its place in the counts."""
     _set_shown(session, group, False)
     session.flush()
+    forget_group(session, group.id)
     session.execute(delete(Group).where(Group.id == group.id))
     session.expunge(group)
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from imagehub.database import Base
 from imagehub.models.library import BigId
 
-# FTS5 keeps indexes of prefixes beside that of words; each word begins with two letters of ours,
+# FTS5 keeps indexes of prefixes beside that of words; each word begins with two signs of ours,
 # so these are of the first one, two and three letters of a word.
 _SQLITE_INDEX = """
 CREATE VIRTUAL TABLE search_index USING fts5(

@@ -1,0 +1,189 @@
+"""Finding shown groups by words.
+
+All words must be there, each as the beginning of a word. Groups with the words in their title come
+first, those with whole words in it before those with beginnings of words; then the best match, then
+the newest. Where nothing begins so, words that hold the typed ones inside are looked for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from imagehub.domain import gallery
+from imagehub.domain.gallery import GROUPS_PER_PAGE, Tile
+from imagehub.domain.search_index import MARK, get_index, iter_query_words
+
+MAX_QUERY_CHARS = 200
+_MAX_WORDS = 12
+# Above this many matches relevance says little and costs much: the newest come first then.
+_MAX_RANKED = 3000
+# What is inside a word is looked for by reading the whole index, so only what helps is asked for.
+_LEAST_INSIDE_CHARS = 3
+_MAX_INSIDE = 600
+
+
+@dataclass(frozen=True)
+class Found:
+    """One page of what was found. ``group_count`` counts all of it.
+
+    ``is_inside``: nothing begins with these words; this is what holds them inside of a word.
+    """
+
+    number: int
+    page_count: int
+    group_count: int
+    tiles: Sequence[Tile]
+    is_inside: bool = False
+
+
+def find_groups(
+    session: Session, query: str, number: int = 1, per_page: int = GROUPS_PER_PAGE
+) -> Found:
+    """One page of the shown groups that a visitor's words lead to, counted from 1.
+
+    :param query: anything at all; what is no letter or digit separates words, and words beyond the
+        twelfth are not looked at. Without any word nothing is found.
+    """
+    words = make_words(query)
+    if not words or number < 1:
+        return Found(number, 0, 0, ())
+    count = _count(session, words)
+    if count:
+        ids = _list_ids(session, words, count, per_page, (number - 1) * per_page)
+        return _make_found(session, number, count, ids, per_page)
+    inside = _list_inside(session, words)
+    start = (number - 1) * per_page
+    ids = inside[start : start + per_page]
+    return _make_found(session, number, len(inside), ids, per_page, is_inside=True)
+
+
+def suggest_groups(session: Session, query: str, limit: int = 8) -> Sequence[Tile]:
+    """The first few groups for what has been typed so far, by title before anything else."""
+    return find_groups(session, query, 1, limit).tiles
+
+
+def list_group_ids(session: Session, query: str, limit: int = 1000) -> list[int]:
+    """Groups of any state by their words, for an admin; newest first.
+
+    :return: at most ``limit`` group numbers; empty where there is no word in the query.
+    """
+    words = make_words(query)
+    if not words:
+        return []
+    if _is_sqlite(session):
+        statement = text(
+            "SELECT rowid FROM search_index WHERE search_index MATCH :words"
+            " ORDER BY rowid DESC LIMIT :limit"
+        )
+        values = {"words": "{words hidden} : (" + _match_sqlite(words) + ")", "limit": limit}
+    else:
+        statement = text(
+            "SELECT group_id FROM search_index WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE)"
+            " UNION SELECT group_id FROM search_index"
+            " WHERE MATCH(hidden) AGAINST(:words IN BOOLEAN MODE)"
+            " ORDER BY 1 DESC LIMIT :limit"
+        )
+        values = {"words": _match_mysql(words), "limit": limit}
+    return [int(row[0]) for row in session.execute(statement, values)]
+
+
+def make_words(query: str) -> list[str]:
+    """The words to look for, as they stand in the index."""
+    words = dict.fromkeys(iter_query_words(query[:MAX_QUERY_CHARS]))
+    return list(words)[:_MAX_WORDS]
+
+
+def _make_found(
+    session: Session,
+    number: int,
+    count: int,
+    ids: Sequence[int],
+    per_page: int,
+    is_inside: bool = False,
+) -> Found:
+    # The index follows the groups in the same transaction; whatever it says, a draft stays unseen.
+    tiles = [tile for tile in gallery.load_tiles(session, ids) if tile.group.is_shown]
+    return Found(number, -(-count // per_page), count, tiles, is_inside)
+
+
+# --- The two databases ----------------------------------------------------------------------------
+#
+# Words hold letters, digits and "_" alone (see ``search_index``), so none can be an operator.
+
+
+def _is_sqlite(session: Session) -> bool:
+    return session.get_bind().dialect.name == "sqlite"
+
+
+def _match_sqlite(words: Sequence[str], is_whole: bool = False) -> str:
+    """Source: SQLite manual, FTS5, Full-text Query Syntax."""
+    return " AND ".join(word if is_whole else f"{word}*" for word in words)
+
+
+def _match_mysql(words: Sequence[str], is_whole: bool = False) -> str:
+    """Source: MySQL manual, Boolean Full-Text Searches."""
+    return " ".join(f"+{word}" if is_whole else f"+{word}*" for word in words)
+
+
+def _count(session: Session, words: Sequence[str]) -> int:
+    if _is_sqlite(session):
+        statement = text("SELECT count(*) FROM search_index WHERE search_index MATCH :words")
+        values = {"words": f"words : ({_match_sqlite(words)})"}
+    else:
+        statement = text(
+            "SELECT count(*) FROM search_index WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE)"
+        )
+        values = {"words": _match_mysql(words)}
+    return int(session.scalar(statement, values) or 0)
+
+
+# Title first: the whole words, then their beginnings; "rank" stands where relevance counts too.
+_LIST_SQLITE = """
+SELECT rowid FROM search_index WHERE search_index MATCH :words ORDER BY
+    rowid IN (SELECT rowid FROM search_index WHERE search_index MATCH :whole) DESC,
+    rowid IN (SELECT rowid FROM search_index WHERE search_index MATCH :title) DESC,
+    rank, rowid DESC
+LIMIT :limit OFFSET :offset
+"""
+_LIST_MYSQL = """
+SELECT group_id FROM search_index WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE) ORDER BY
+    MATCH(title) AGAINST(:whole IN BOOLEAN MODE) > 0 DESC,
+    MATCH(title) AGAINST(:words IN BOOLEAN MODE) > 0 DESC,
+    MATCH(words) AGAINST(:words IN BOOLEAN MODE) DESC, group_id DESC
+LIMIT :limit OFFSET :offset
+"""
+_RANKS = ("rank, ", "MATCH(words) AGAINST(:words IN BOOLEAN MODE) DESC, ")
+
+
+def _list_ids(
+    session: Session, words: Sequence[str], count: int, limit: int, offset: int
+) -> list[int]:
+    if _is_sqlite(session):
+        statement = _LIST_SQLITE
+        values = {
+            "words": f"words : ({_match_sqlite(words)})",
+            "title": f"title : ({_match_sqlite(words)})",
+            "whole": f"title : ({_match_sqlite(words, is_whole=True)})",
+        }
+    else:
+        statement = _LIST_MYSQL
+        values = {"words": _match_mysql(words), "whole": _match_mysql(words, is_whole=True)}
+    if count > _MAX_RANKED:
+        for rank in _RANKS:
+            statement = statement.replace(rank, "")
+    rows = session.execute(text(statement), {**values, "limit": limit, "offset": offset})
+    return [int(row[0]) for row in rows]
+
+
+def _list_inside(session: Session, words: Sequence[str]) -> list[int]:
+    """The newest groups with all words somewhere inside theirs; reads the whole index."""
+    bare = [word.removeprefix(MARK) for word in words]
+    if any(len(word) < _LEAST_INSIDE_CHARS for word in bare):
+        return []
+    index, number = get_index(session)
+    like = [index.c.words.like("%" + word.replace("_", "!_") + "%", escape="!") for word in bare]
+    statement = index.select().with_only_columns(number).where(*like)
+    rows = session.scalars(statement.order_by(number.desc()).limit(_MAX_INSIDE))
+    return [int(row) for row in rows]

@@ -1,0 +1,334 @@
+"""The words by which groups are found, the same on every database.
+
+Texts are folded to plain words here and written in letters, digits and ``_`` of ASCII alone, with
+two underscores in front. So neither the database's idea of a word nor its collation, list of stop
+words or shortest word decides what is found, and nothing that a visitor types can be an operator of
+a full-text query:
+
+- small letters, without the marks of Latin, Greek, Cyrillic, Arabic and Hebrew letters;
+- a word of letters and digits counts whole and in its parts: ``img4711`` is also ``4711``;
+- scripts without spaces (Chinese, Japanese, Thai …) count as pairs of neighbouring characters;
+- any other letter than a–z is written as ``_`` and its number in four digits to base 36.
+
+A shown group has its words in ``title`` and ``words`` (which holds those of the title too), any
+other in ``hidden``, where only an admin's search looks.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnClause,
+    Integer,
+    TableClause,
+    Text,
+    column,
+    delete,
+    func,
+    insert,
+    select,
+    table,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from imagehub.models import Group, GroupTag, Image, Tag
+
+# In front of every word: keeps one of a single letter above InnoDB's shortest length of three, and
+# apart from its stop words. Source: MariaDB manual, Full-Text Index Stopwords.
+MARK = "__"
+# InnoDB leaves out words of more than 84 characters (innodb_ft_max_token_size).
+_MAX_WORD_CHARS = 80
+# Words of one group; a group of thousands of shots has many file names.
+_MAX_WORDS = 20_000
+_GROUPS_PER_READ = 200
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_ASCII_RUN = re.compile("[a-z0-9]+")
+# Letters that Unicode does not take apart.
+_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h"}
+)
+# How names with these letters are written where a keyboard has none.
+_SPELLINGS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
+_MARKS = ((0x300, 0x36F), (0x591, 0x5C7), (0x610, 0x61A), (0x64B, 0x65F), (0x670, 0x670))
+_SPACELESS = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Burmese
+    (0x1780, 0x17FF),  # Khmer
+    (0x3005, 0x3007),
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+
+
+# --- Words ----------------------------------------------------------------------------------------
+
+
+def iter_words(text: str) -> Iterator[str]:
+    """The words of a text as they stand in the index, in order, each as often as it comes."""
+    folded = fold(text)
+    yield from _iter_folded(folded)
+    spelled = fold(unicodedata.normalize("NFC", text).casefold().translate(_SPELLINGS))
+    if spelled != folded:
+        known = set(_iter_folded(folded))
+        yield from (word for word in _iter_folded(spelled) if word not in known)
+
+
+def iter_query_words(text: str) -> Iterator[str]:
+    """The words that must all begin some word of a group, for it to be found by this text."""
+    for run, is_spaceless in _iter_runs(fold(text)):
+        if is_spaceless and len(run) > 1:
+            yield from (_encode(run[at : at + 2]) for at in range(len(run) - 1))
+            continue
+        parts = list(_iter_parts(run))
+        # IMG4711 finds IMG_4711 too; parts of one character would find nearly anything.
+        whole = len(parts) == 1 or min(map(len, parts)) == 1
+        yield from [_encode(run)] if whole else [_encode(part) for part in parts]
+
+
+def _iter_folded(folded: str) -> Iterator[str]:
+    for run, is_spaceless in _iter_runs(folded):
+        if is_spaceless:
+            # The last character stands alone, so that each one begins a word.
+            yield from (_encode(run[at : at + 2]) for at in range(len(run)))
+            continue
+        yield _encode(run)
+        yield from (_encode(part) for part in list(_iter_parts(run))[1:])
+
+
+def fold(text: str) -> str:
+    """Small letters without marks; what looks the same is the same."""
+    if text.isascii():
+        return text.lower()
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(char for char in apart if not _is_in(ord(char), _MARKS))
+    return unicodedata.normalize("NFC", bare).casefold().translate(_LETTERS)
+
+
+def _iter_runs(folded: str) -> Iterator[tuple[str, bool]]:
+    """(run of word characters, whether its script has no spaces)."""
+    if folded.isascii():
+        yield from ((match[0], False) for match in _ASCII_RUN.finditer(folded))
+        return
+    start, kind = 0, ""
+    for at, char in enumerate(folded):
+        here = _get_kind(char)
+        if here != kind:
+            if kind:
+                yield folded[start:at], kind == "spaceless"
+            start, kind = at, here
+    if kind:
+        yield folded[start:], kind == "spaceless"
+
+
+@lru_cache(maxsize=4096)
+def _get_kind(char: str) -> str:
+    number = ord(char)
+    if number < 128:
+        return "word" if char.isalnum() else ""
+    if unicodedata.category(char)[0] not in "LNM":
+        return ""
+    return "spaceless" if _is_in(number, _SPACELESS) else "word"
+
+
+def _iter_parts(run: str) -> Iterator[str]:
+    """Stretches of digits, and of anything else."""
+    start = 0
+    for at in range(1, len(run) + 1):
+        if at == len(run) or run[at].isdigit() != run[at - 1].isdigit():
+            yield run[start:at]
+            start = at
+
+
+def _is_in(number: int, ranges: Iterable[tuple[int, int]]) -> bool:
+    return any(first <= number <= last for first, last in ranges)
+
+
+def _encode(word: str) -> str:
+    """A word in the letters of the index; a prefix of it gives a prefix."""
+    if word.isascii():
+        return (MARK + word)[:_MAX_WORD_CHARS]
+    written = MARK
+    for char in word:
+        letters = char if char in _DIGITS else _escape(char)
+        if len(written) + len(letters) > _MAX_WORD_CHARS:
+            break
+        written += letters
+    return written
+
+
+@lru_cache(maxsize=4096)
+def _escape(char: str) -> str:
+    number, digits = ord(char), ""
+    for _ in range(4):
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return "_" + digits
+
+
+# --- Rows -----------------------------------------------------------------------------------------
+
+
+def get_index(session: Session) -> tuple[TableClause, ColumnClause[int]]:
+    """The index and the column of its group numbers, which FTS5 calls ``rowid``."""
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    name = "rowid" if is_sqlite else "group_id"
+    number: ColumnClause[int] = column(name, Integer if is_sqlite else BigInteger)
+    return (
+        table(
+            "search_index",
+            number,
+            column("title", Text),
+            column("words", Text),
+            column("hidden", Text),
+        ),
+        number,
+    )
+
+
+def refresh_search(session: Session, group_id: int) -> bool:
+    """Bring a group's words up to date; a group that is gone loses them.
+
+    Call it after each change of a group, its images or its tags, in the same transaction and with
+    the group's row locked.
+
+    :return: whether anything was written.
+    """
+    session.flush()
+    return _write(session, group_id, _make_rows(session, [group_id]).get(group_id))
+
+
+def forget_group(session: Session, group_id: int) -> None:
+    """Take a group out of the index."""
+    _write(session, group_id, None)
+
+
+def _write(session: Session, group_id: int, row: dict[str, str] | None) -> bool:
+    index, number = get_index(session)
+    stored = session.execute(
+        select(index.c.title, index.c.words, index.c.hidden).where(number == group_id)
+    ).one_or_none()
+    if row is None:
+        if stored is not None:
+            session.execute(delete(index).where(number == group_id))
+        return stored is not None
+    if stored is None:
+        session.execute(insert(index).values({number.name: group_id, **row}))
+    elif stored._asdict() != row:
+        session.execute(update(index).where(number == group_id).values(**row))
+    else:
+        return False
+    return True
+
+
+def fill_search(session: Session) -> int:
+    """Index the groups that are not in the index: after an upgrade, all of them.
+
+    Writes as it goes and leaves the commit to the caller.
+
+    :return: how many groups were added.
+    """
+    index, number = get_index(session)
+    added = 0
+    after = 0
+    while True:
+        missing = session.scalars(
+            select(Group.id)
+            .outerjoin(index, number == Group.id)
+            .where(Group.id > after, number.is_(None))
+            .order_by(Group.id)
+            .limit(_GROUPS_PER_READ)
+        ).all()
+        if not missing:
+            return added
+        after = missing[-1]
+        rows = _make_rows(session, missing)
+        session.execute(
+            insert(index), [{number.name: group_id, **row} for group_id, row in rows.items()]
+        )
+        added += len(rows)
+
+
+def list_stale(session: Session, after: int) -> tuple[list[int], int]:
+    """A stretch of the groups above a number, for ``reconcile``.
+
+    :return: the groups whose words are not what they should be, and the number to go on after; 0 at
+        the end.
+    """
+    index, number = get_index(session)
+    ids = session.scalars(
+        select(Group.id).where(Group.id > after).order_by(Group.id).limit(_GROUPS_PER_READ)
+    ).all()
+    stretch = number > after if not ids else (number > after) & (number <= ids[-1])
+    stored = {
+        row[0]: {"title": row[1], "words": row[2], "hidden": row[3]}
+        for row in session.execute(
+            select(number, index.c.title, index.c.words, index.c.hidden)
+            .where(stretch)
+            .order_by(number)
+        )
+    }
+    rows = _make_rows(session, ids) if ids else {}
+    stale = [i for i in sorted(rows.keys() | stored.keys()) if rows.get(i) != stored.get(i)]
+    return stale, ids[-1] if ids else 0
+
+
+def count_indexed(session: Session) -> int:
+    """Groups in the index, shown or not."""
+    index, _ = get_index(session)
+    return session.scalar(select(func.count()).select_from(index)) or 0
+
+
+def _make_rows(session: Session, group_ids: Iterable[int]) -> dict[int, dict[str, str]]:
+    """What should be in the index: group number → column → words."""
+    ids = list(group_ids)
+    groups = session.execute(
+        select(
+            Group.id,
+            Group.is_shown,
+            Group.title,
+            Group.text,
+            Group.medium,
+            Group.dimensions,
+            Group.year,
+        ).where(Group.id.in_(ids))
+    ).all()
+    texts: dict[int, list[str]] = {
+        row.id: [row.title, row.text, row.medium, row.dimensions, row.year] for row in groups
+    }
+    tags = session.execute(
+        select(GroupTag.group_id, Tag.name)
+        .join(Tag, Tag.id == GroupTag.tag_id)
+        .where(GroupTag.group_id.in_(ids))
+        .order_by(GroupTag.group_id, Tag.id)
+    )
+    for group_id, name in tags:
+        if group_id in texts:
+            texts[group_id].append(name)
+    images = session.execute(
+        select(Image.group_id, Image.name, Image.alt, Image.camera, Image.lens, Image.taken_at)
+        .where(Image.group_id.in_(ids))
+        .order_by(Image.group_id, Image.position, Image.number)
+    )
+    for image in images:
+        if image.group_id in texts:
+            year = str(image.taken_at.year) if image.taken_at else ""
+            texts[image.group_id] += [image.name, image.alt, image.camera, image.lens, year]
+    rows = {}
+    for group in groups:
+        title = list(iter_words(group.title))
+        words = dict.fromkeys(word for text in texts[group.id] for word in iter_words(text))
+        joined = " ".join(list(words)[:_MAX_WORDS])
+        rows[int(group.id)] = (
+            {"title": " ".join(title), "words": joined, "hidden": ""}
+            if group.is_shown
+            else {"title": "", "words": "", "hidden": joined}
+        )
+    return rows
