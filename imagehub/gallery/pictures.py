@@ -36,7 +36,8 @@ class Source:
 class Picture:
     """One image, ready for a template.
 
-    ``id`` is its element's in the page, ``sizes`` how wide it stands there. ``width`` and
+    ``id`` is its element's in the page, ``sizes`` how wide it stands there; ``position`` counts the
+    shots of the group from 1. ``width`` and
     ``height`` are the largest rendition's pixels. ``full_url`` leads to the original, "" where
     visitors may not have it; ``zoom_url`` is the same where a browser can paint the original and it
     is larger. ``sources`` is empty where an image has no renditions.
@@ -45,6 +46,7 @@ class Picture:
     id: str
     group: int
     number: int
+    position: int
     alt: str
     width: int
     height: int
@@ -111,6 +113,7 @@ def make_picture(group: Group, image: Image, element_id: str, position: int = 1)
         id=element_id,
         group=group.id,
         number=image.number,
+        position=position,
         alt=image.alt.strip() or words,
         width=width,
         height=height,
