@@ -86,13 +86,14 @@ class Worker:
         self._scratch = Scratch(settings.data_dir)
         self._queue = JobQueue(settings, self._work)
         # An empty embedded queue is looked at every 50 to 250 ms: quick to start, cheap to idle.
+        # Redis tells by itself, and the pause comes only after a failure: there it may grow.
         # Huey's scheduler has nothing to do here, since delays are kept in the rows.
         self._consumer = _QuietConsumer(
             self._queue.huey,
             workers=self._hand_count,
             periodic=False,
             initial_delay=0.05,
-            max_delay=0.25,
+            max_delay=10.0 if self._queue.huey.storage.blocking else 0.25,
             scheduler_interval=60,
         )
         self._threads = [
@@ -237,11 +238,16 @@ class Worker:
                 free -= missing
 
     def _do_without_queue(self, job_ids: list[int]) -> None:
-        """Do everything that is due with as many threads as hands, job by job in turn."""
+        """Do what is due with as many threads as hands, job by job in turn, for a while.
+
+        Then the sweep goes round again, so that neither a queue that is back nor the items of a
+        dead worker wait for the end of a long import.
+        """
+        deadline = time.monotonic() + 3 * self._timing.sweep_seconds
 
         def run() -> None:
             waiting = list(job_ids)
-            while waiting and not self._stopping.is_set():
+            while waiting and time.monotonic() < deadline and not self._stopping.is_set():
                 job_id = waiting.pop(0)
                 with self._keep_going("do an item"):
                     if self._do_one_item(job_id):
@@ -297,6 +303,8 @@ def run_worker(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    # Two lines for every wake-up call would hide what this module has to say.
+    logging.getLogger("huey").setLevel(logging.WARNING)
     worker = Worker(settings, engine, build_clients(engine, settings), timing)
     worker.start()
     if on_ready is not None:

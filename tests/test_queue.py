@@ -161,6 +161,30 @@ def test_jobs_are_served_in_turn(
     assert hub.finish_job(large).done_count == 40
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_calls_alone_carry_a_job_to_its_end(
+    make_import_hub: Callable[..., ImportHub],
+    sqlite_url: str,
+    start_here: Callable[..., Worker],
+    request: pytest.FixtureRequest,
+    kind: str,
+) -> None:
+    url = request.getfixturevalue("redis_url") if kind == "redis" else ""
+    hub = make_import_hub(sqlite_url, IMAGEHUB_QUEUE_URL=url)
+    worker = start_here(hub, replace(QUICK, sweep_seconds=3600))
+    while import_work.count_workers(hub.session) == 0:
+        hub.session.rollback()
+        time.sleep(0.05)
+    time.sleep(0.5)  # Its first sweep, which is also its last, is over.
+    assert hub.finish_job(hub.ask(hub.put_pictures("Works", 9))).done_count == 9
+    assert worker.count_in_hand() == 0
+    # The last calls find nothing to do, and send no others.
+    deadline = time.monotonic() + 20
+    while JobQueue(hub.settings).count_calls():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_without_any_call_the_sweep_finds_the_work(
     import_hub: ImportHub, start_here: Callable[..., Worker]
 ) -> None:
