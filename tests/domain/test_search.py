@@ -1,39 +1,20 @@
 """What is found by which words, the same on both databases."""
 
-from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
 import pytest
-from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from imagehub import create_app
-from imagehub.config import load_settings
-from imagehub.database import Base, db
 from imagehub.domain import gallery, search, search_index, tags
 from imagehub.models import DriveAccount, Group, Image
 
 
 @pytest.fixture
-def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
-    settings = load_settings(
-        {"IMAGEHUB_DATA_DIR": str(tmp_path / "data"), "IMAGEHUB_DATABASE_URL": database_url}, None
-    )
-    app = create_app(settings)
-    with app.app_context():
-        Base.metadata.create_all(db.engine)
-        yield app
-        db.session.remove()
-        db.engine.dispose()
-
-
-@pytest.fixture
-def session(app: Flask) -> Session:
-    return db.session()
+def session(either_session: Session) -> Session:
+    return either_session
 
 
 def add_group(session: Session, title: str = "", /, image: dict | None = None, **facts: str) -> int:
@@ -167,7 +148,7 @@ def test_results_come_page_by_page(session: Session) -> None:
     assert (first.group_count, first.page_count, len(first.tiles)) == (30, 3, 12)
     assert first.tiles[0].cover.name == "picture.jpg"
     pages = [find(session, "study", number) for number in (1, 2, 3)]
-    assert sorted(sum(pages, [])) == groups
+    assert sorted(group for page in pages for group in page) == groups
     assert find(session, "study", 4) == []
     assert find(session, "study", 0) == []
     assert search.find_groups(session, "study", 1 << 40).tiles == []
