@@ -53,7 +53,7 @@ from imagehub.picture_metadata import PictureMetadata
 logger = logging.getLogger(__name__)
 
 # A picture that needs less is not worth a question, as every process may have that much.
-_SMALL_BYTES = 64_000_000
+_SMALL_BYTES = 100_000_000
 _START_SECONDS = 30.0
 _IDLE_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1  # From <linux/prctl.h>.
@@ -98,11 +98,11 @@ class RenderPool:
         options = options or RenderOptions()
         limit = min(options.max_memory_bytes, memory_limit_bytes)
         self._options = replace(options, max_memory_bytes=limit)
-        self._processes = processes or len(os.sched_getaffinity(0))
+        self._processes = processes or _count_cores()
         self._timeout_seconds = timeout_seconds
         self._memory_limit_bytes = memory_limit_bytes
         self._recycle_above_bytes = recycle_above_bytes
-        self._closed = False
+        self._closed = threading.Event()
         self._begin()
 
     def _begin(self) -> None:
@@ -174,7 +174,7 @@ class RenderPool:
                 ) from None
             except (OSError, EOFError, ValueError, KeyError, TypeError):
                 status = self._drop(child)
-                if self._closed:
+                if self._closed.is_set():
                     raise _busy("The picture renderer is closing.") from None
                 logger.warning("A renderer ended with status %s over a picture.", status)
                 raise _blame_picture(status) from None
@@ -183,14 +183,14 @@ class RenderPool:
         raise _ERRORS.get(answer.get("error", ""), UnreadablePictureError)(str(answer["message"]))
 
     def _start(self) -> "_Child":
-        if self._closed:
+        if self._closed.is_set():
             raise _busy("The picture renderer is closed.")
         try:
             child = self._starter.submit(_Child).result()
         except (OSError, RuntimeError) as error:
             raise _busy("The picture renderer cannot be started.") from error
         self._children.add(child)
-        if self._closed:  # While it was starting, when close() could not see it yet.
+        if self._closed.is_set():  # While it was starting, when close() could not see it yet.
             self._drop(child)
             raise _busy("The picture renderer is closed.")
         try:
@@ -213,11 +213,21 @@ class RenderPool:
 
     def close(self) -> None:
         """End all children at once; pictures under way fail with ServiceBusyError."""
-        self._closed = True
-        if self._owner == os.getpid():
-            for child in list(self._children):
-                child.kill()
-            self._starter.shutdown()
+        self._closed.set()
+        if self._owner != os.getpid():
+            return
+        # Those at work are only killed: whoever waits for their answer then collects them.
+        for child in list(self._children):
+            child.stop()
+        slots: list[_Child | None] = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                slots.append(self._free.get_nowait())
+        for idle in slots:
+            if idle is not None:
+                self._drop(idle)
+            self._free.put(None)
+        self._starter.shutdown()
 
     def __enter__(self) -> "RenderPool":
         return self
@@ -229,6 +239,13 @@ class RenderPool:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _count_cores() -> int:
+    """Those that this process may use, where the system can tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 _ERRORS: Mapping[str, type[PictureError]] = {
@@ -278,7 +295,7 @@ class _MemoryShare:
 
 
 class _Child:
-    """One process and the two pipes to it. Used by one thread at a time, but for ``kill``."""
+    """One process and the two pipes to it. Used by one thread at a time, but for ``stop``."""
 
     def __init__(self) -> None:
         self.peak_bytes = 0
@@ -296,7 +313,6 @@ class _Child:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._input, self._output = self._process.stdin, self._process.stdout
         self.process_id = self._process.pid
-        self._lock = threading.Lock()
 
     def send(self, message: Message) -> None:
         """:raise OSError: the child is gone."""
@@ -321,20 +337,20 @@ class _Child:
 
             return _read(read)
 
+    def stop(self) -> None:
+        """End it, from any thread."""
+        self._process.kill()
+
     def kill(self) -> int:
         """End it and collect it; the status says how it ended, also if it had before."""
-        with self._lock:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             # A child that crashed closes its pipe a moment before its status can be read.
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return self._end(self._process.wait(0.0 if self._input.closed else 0.2))
-            self._process.kill()
-            return self._end(self._process.wait())
-
-    def _end(self, status: int) -> int:
+            self._process.wait(0.2)
+        self._process.kill()
         for pipe in (self._input, self._output):
             with contextlib.suppress(OSError):
                 pipe.close()
-        return status
+        return self._process.wait()
 
 
 def _write(target: BinaryIO | Any, message: Message, blobs: list[bytes]) -> None:

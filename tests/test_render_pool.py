@@ -78,21 +78,17 @@ def endless(tmp_path: Path) -> Path:
     return path
 
 
-@contextlib.contextmanager
-def open_other_end(pipe: Path) -> Iterator[None]:
-    """Wait until somebody reads from the pipe, and keep them waiting."""
-    ends: list[int] = []
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Very many pixels in few bytes: a second's work and more."""
+    path = tmp_path_factory.mktemp("slow") / "slow.png"
+    Image.new("1", (15_000, 16_000)).save(path, compress_level=1)
+    return path
 
-    def is_open() -> bool:
-        with contextlib.suppress(OSError):  # Nobody there yet.
-            ends.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
-        return bool(ends)
 
-    wait_until(is_open)
-    try:
-        yield
-    finally:
-        os.close(ends[0])
+def get_cpu_seconds(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 # --- What comes back ------------------------------------------------------------------------------
@@ -191,17 +187,18 @@ def test_a_child_that_takes_too_long_is_replaced(photo: Path, endless: Path) -> 
     ],
 )
 def test_a_child_that_dies_at_work_spoils_only_its_own_picture(
-    photo: Path, endless: Path, how: signal.Signals, error: type[PictureError], words: str
+    photo: Path, slow: Path, how: signal.Signals, error: type[PictureError], words: str
 ) -> None:
     before = set(list_children())
     with RenderPool(1) as pool, ThreadPoolExecutor(1) as thread:
-        doomed = thread.submit(pool.render, endless)
-        wait_until(lambda: set(list_children()) - before)
+        pool.render(photo)
         (child,) = set(list_children()) - before
-        with open_other_end(endless):
-            os.kill(child, how)
-            with pytest.raises(error, match=words):
-                doomed.result(timeout=20)
+        rested = get_cpu_seconds(child)
+        doomed = thread.submit(pool.render, slow)
+        wait_until(lambda: get_cpu_seconds(child) > rested + 0.1)
+        os.kill(child, how)
+        with pytest.raises(error, match=words):
+            doomed.result(timeout=30)
         assert pool.render(photo).format == "JPEG"
         assert child not in list_children()
 
