@@ -213,7 +213,7 @@ CATALOGUE: tuple[Work, ...] = (
         "#1d3f66 #efe2c6 #15345a #5d8fb0 #f4eddc #cf4a32",
         (2600, 1850),
         "paper",
-        ALL,
+        "front detail angle room",
         "low",
     ),
     _work(
