@@ -12,11 +12,12 @@ from time import time
 from urllib.parse import quote
 
 from .faults import Faults
+from .index import Item
 from .items import get_mime_type, make_etag
 from .pictures import make_thumbnail, parse_thumbnail_key
 from .server import FileBody, Refusal, Request, Response, answer_file
 from .state import State
-from .tree import Item, Tree
+from .tree import Tree
 
 HOST_PATHS = {
     "personal": "/my.microsoftpersonalcontent.com",

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 from .content import ContentHosts, allow_any_origin, answer_preflight, malware_found
 from .faults import Faults
 from .identity import IdentityPlatform, Session
+from .index import FileTimes, Item
 from .items import (
     VAULT_NAME,
     Account,
@@ -28,8 +29,9 @@ from .names import decode_segment
 from .pictures import PICTURE_ENDINGS, find_thumbnail_spec, is_picture_name
 from .server import ConnectionDropped, Refusal, Request, Response, answer_json, answer_redirect
 from .subscriptions import Subscriptions
-from .tree import ORDER_COLUMNS, FileTimes, Item, Tree, name_taken
+from .tree import Tree, name_taken
 from .uploads import CONFLICT_KEY, Uploads, read_behavior, read_times
+from .watch import ORDER_COLUMNS
 
 _METADATA = "https://graph.microsoft.com/v1.0/$metadata#"
 _DEFAULT_PAGE = 200

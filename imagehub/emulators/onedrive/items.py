@@ -15,9 +15,10 @@ from urllib.parse import quote
 
 from .faults import Faults
 from .hashes import hash_file
+from .index import Item
 from .pictures import is_picture_name, read_facets
 from .state import State
-from .tree import Item, Tree
+from .tree import Tree
 
 _SPECIAL_FOLDERS = {"documents": "documents", "pictures": "photos", "music": "music"}
 _MIME_TYPES = {

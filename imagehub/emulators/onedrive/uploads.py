@@ -16,11 +16,12 @@ from urllib.parse import quote
 
 from .content import HOST_PATHS, allow_any_origin, answer_preflight
 from .faults import Faults
+from .index import FileTimes, Item
 from .items import ItemWriter, format_time, make_etag, parse_time
 from .names import make_name_key
 from .server import ConnectionDropped, Refusal, Request, Response, answer_json
 from .state import State
-from .tree import FileTimes, Item, Tree
+from .tree import Tree
 
 FRAGMENT_STEP_BYTES = 327_680
 FRAGMENT_LIMIT_BYTES = 60 << 20

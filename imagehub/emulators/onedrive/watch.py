@@ -1,0 +1,335 @@
+"""Noticing what other programs do to the folder, by comparing modification times.
+
+A folder's own time tells whether names came or went, a file's own whether its bytes changed. So a
+listing costs a look at each file on its page, and a whole scan only happens where something is
+missing, because it may have been moved.
+"""
+
+import os
+import secrets
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from time import time_ns
+from typing import Any
+
+from .index import COLUMNS, Index, Item, get_now_us, not_found
+from .names import find_fault_in_name, make_name_key
+from .server import Refusal
+from .state import State
+
+# Two changes within one tick of the file system's clock leave the same time behind, so a folder
+# that changed only just now is looked at again.
+_CLOCK_TICK_NS = 100_000_000
+OWN_FILES = ".onedrive-emulator-"
+
+ORDER_COLUMNS = {"name": "name_key", "size": "size", "lastModifiedDateTime": "modified_us"}
+
+
+class WatchedFolder(Index):
+    """An index that is brought up to date with its folder before it answers."""
+
+    def __init__(self, root: Path, kind: str, state: State) -> None:
+        super().__init__(root, kind, state)
+        self._start()
+
+    def _start(self) -> None:
+        """Index what is not indexed yet, so that counts and sizes are right from the first call."""
+        with self.changing():
+            if self.find(self.root_id) is None:
+                entry = self.root.stat()
+                self._insert(self.root_id, "", "root", entry, is_folder=True)
+            self._refresh_tree()
+
+    def forget(self) -> None:
+        """Start anew on the same folder: new ids, no history. Old delta tokens become invalid."""
+        with self.state.lock:
+            self.state.forget()
+            self.state.save_setting("epoch", secrets.token_hex(4))
+            self.epoch = self._get_epoch()
+            self._seq = 0
+            self._start()
+
+    def get(self, item_id: str) -> Item:
+        """An item as it is now on disk.
+
+        :raise Refusal: 404 itemNotFound.
+        """
+        with self.state.lock:
+            item = self.find(item_id)
+            if item is None or item.deleted:
+                raise not_found()
+            path = self.get_path(item)
+            # A folder above may have become a link, which must not lead out of the drive.
+            is_elsewhere = os.path.realpath(path) != str(path)
+            if is_elsewhere or self._is_stale(item, path):
+                if is_elsewhere:
+                    self.refresh_tree()
+                else:
+                    self._refresh(item, path)
+                item = self.find(item_id)
+                if item is None or item.deleted:
+                    raise not_found()
+            return item
+
+    def find_by_names(self, start_id: str, names: Sequence[str]) -> Item | None:
+        """Walk down by names, taking notice of what changed on disk on the way."""
+        with self.state.lock:
+            item = self.get(start_id)
+            for name in names:
+                if not item.is_folder:
+                    return None
+                found = self.find_child(item.id, name)
+                if found is None:
+                    return None
+                try:
+                    item = self.get(found.id)
+                except Refusal:
+                    return None
+            return item
+
+    def list_children(
+        self, folder: Item, order: str, descending: bool, after: list[Any] | None, count: int
+    ) -> tuple[list[Item], list[Any] | None]:
+        """One page of a folder's children.
+
+        :param order: a key of ``ORDER_COLUMNS``.
+        :param after: the place where the last page ended, as this method gave it.
+        :return: at most ``count`` items, and the place where the next page starts, or None.
+        """
+        column = ORDER_COLUMNS[order]
+        sign, direction = ("<", "DESC") if descending else (">", "ASC")
+        where = f"AND ({column}, id) {sign} (?, ?)" if after else ""
+        query = (
+            f"SELECT {COLUMNS}, {column} FROM item "  # noqa: S608 - names stand in ORDER_COLUMNS
+            f"WHERE parent_id = ? AND deleted = 0 {where} "
+            f"ORDER BY {column} {direction}, id {direction} LIMIT ?"
+        )
+        with self.state.lock:
+            path = self.get_path(folder)
+            rows = self.state.db.execute(query, (folder.id, *(after or ()), count + 1)).fetchall()
+            items = [Item(*row[:-1]) for row in rows[:count]]
+            stale = [item for item in items if self._is_stale(item, path / item.name)]
+            if stale:
+                for item in stale:
+                    self._refresh(item, path / item.name)
+                fresh = [self.find(item.id) for item in items]
+                items = [item for item in fresh if item is not None and not item.deleted]
+        place = [rows[count - 1][-1], rows[count - 1][0]] if len(rows) > count else None
+        return items, place
+
+    # --- Comparing ---------------------------------------------------------------------------
+
+    def refresh_tree(self) -> None:
+        """Compare the whole folder with the index."""
+        with self.changing():
+            self._refresh_tree()
+
+    def _refresh_tree(self) -> None:
+        """Walk all folders; what is missing is deleted at the end, when moves are known."""
+        missing: list[str] = []
+        folders = [(self.root_id, self.root)]
+        while folders:
+            folder_id, path = folders.pop()
+            missing += self._scan(folder_id, path)
+            rows = self.state.db.execute(
+                f"SELECT {COLUMNS} FROM item "  # noqa: S608 - fixed columns
+                "WHERE parent_id = ? AND deleted = 0",
+                (folder_id,),
+            ).fetchall()
+            prefix = f"{path}{os.sep}"
+            for row in rows:
+                if row[3]:
+                    folders.append((row[0], path / row[2]))
+                    continue
+                try:
+                    entry = os.lstat(prefix + row[2])
+                except OSError:
+                    missing.append(row[0])
+                    continue
+                if entry.st_mtime_ns != row[8] or entry.st_size != row[5]:
+                    self._take_over(Item(*row), entry)
+        self._delete_missing(missing)
+
+    def _refresh_folder(self, folder_id: str, path: Path) -> None:
+        with self.changing():
+            missing = self._scan(folder_id, path)
+            if missing:
+                # Something may have been moved to a folder that was not looked at yet.
+                self._refresh_tree()
+
+    def _is_stale(self, item: Item, path: Path) -> bool:
+        try:
+            entry = os.lstat(path)
+        except OSError:
+            return True
+        if item.is_folder:
+            return item.scanned_ns != entry.st_mtime_ns
+        return entry.st_mtime_ns != item.mtime_ns or entry.st_size != item.size
+
+    def _refresh(self, item: Item, path: Path) -> None:
+        with self.changing():
+            try:
+                entry = os.lstat(path)
+            except OSError:
+                self._refresh_tree()
+                return
+            if item.is_folder:
+                self._refresh_folder(item.id, path)
+            elif stat.S_ISREG(entry.st_mode):
+                self._take_over(item, entry)
+            else:
+                self._refresh_tree()
+
+    def _take_over(self, item: Item, entry: os.stat_result) -> None:
+        """Another program wrote the file: new bytes, new eTag and cTag."""
+        modified_us = entry.st_mtime_ns // 1000
+        self.state.db.execute(
+            "UPDATE item SET size = ?, dev = ?, ino = ?, mtime_ns = ?, version = version + 1, "
+            "content_version = content_version + 1, modified_us = ?, fs_modified_us = ?, "
+            "content_us = ?, seq = ? WHERE id = ?",
+            (
+                entry.st_size,
+                entry.st_dev,
+                entry.st_ino,
+                entry.st_mtime_ns,
+                modified_us,
+                modified_us,
+                get_now_us(),
+                self._next_seq(),
+                item.id,
+            ),
+        )
+        self._note_change_below(item.parent_id, entry.st_size - item.size)
+
+    def _scan(self, folder_id: str, path: Path) -> list[str]:
+        """Compare one folder's names with the index, if its time says that they changed.
+
+        :return: ids of items that are not there any more.
+        """
+        row = self.state.db.execute(
+            "SELECT scanned_ns FROM item WHERE id = ?", (folder_id,)
+        ).fetchone()
+        looked_at_ns = time_ns()
+        try:
+            status = os.lstat(path)
+            if not stat.S_ISDIR(status.st_mode):
+                return [folder_id]
+            folder_ns = status.st_mtime_ns
+            if row is not None and row[0] == folder_ns:
+                return []
+            with os.scandir(path) as entries:
+                found = self._choose_entries(list(entries), at_root=folder_id == self.root_id)
+        except OSError:
+            return [] if folder_id == self.root_id else [folder_id]
+        known = {
+            key: (item_id, name, is_folder)
+            for item_id, key, name, is_folder in self.state.db.execute(
+                "SELECT id, name_key, name, is_folder FROM item "
+                "WHERE parent_id = ? AND deleted = 0",
+                (folder_id,),
+            )
+        }
+        new: list[os.DirEntry[str]] = []
+        for key, entry in found.items():
+            item_id, name, is_folder = known.pop(key, ("", "", 0))
+            if not item_id:
+                new.append(entry)
+            elif bool(is_folder) != entry.is_dir(follow_symlinks=False):
+                self._mark_deleted(self._must_find(item_id))
+                new.append(entry)
+            elif name != entry.name:
+                self._place(self._must_find(item_id), folder_id, entry.name)
+        for entry in new:
+            self._adopt(folder_id, entry)
+        is_package = any(name.endswith(".onetoc2") for name in found)
+        trusted_ns = folder_ns if looked_at_ns - folder_ns > _CLOCK_TICK_NS else 0
+        self.state.db.execute(
+            "UPDATE item SET scanned_ns = ?, is_package = ? WHERE id = ?",
+            (trusted_ns, is_package, folder_id),
+        )
+        return [item_id for item_id, _name, _is_folder in known.values()]
+
+    def _choose_entries(
+        self, entries: list[os.DirEntry[str]], at_root: bool
+    ) -> dict[str, os.DirEntry[str]]:
+        """What the service could hold: plain files and folders with names that it takes.
+
+        Of two names that differ only in case the first counts; links are not followed, so that
+        nothing outside the folder is ever served.
+        """
+        chosen: dict[str, os.DirEntry[str]] = {}
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if not is_folder and not entry.is_file(follow_symlinks=False):
+                continue
+            if entry.name.startswith(OWN_FILES) or find_fault_in_name(
+                entry.name, self.kind, is_folder, at_root
+            ):
+                continue
+            chosen.setdefault(make_name_key(entry.name), entry)
+        return chosen
+
+    def _adopt(self, parent_id: str, entry: os.DirEntry[str]) -> None:
+        """A name that is new in its folder: an item moved by another program, or a new one."""
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:
+            return
+        is_folder = entry.is_dir(follow_symlinks=False)
+        moved = self._find_moved(status, is_folder, Path(entry.path))
+        if moved is not None:
+            self._place(moved, parent_id, entry.name)
+            return
+        item_id = self._make_id()
+        self._insert(item_id, parent_id, entry.name, status, is_folder)
+        if is_folder:
+            self._scan(item_id, Path(entry.path))
+
+    def _find_moved(self, status: os.stat_result, is_folder: bool, path: Path) -> Item | None:
+        """The item that lay elsewhere with the same inode, if it is gone from there.
+
+        A file system gives the number of a deleted file to the next new one, so a file must also
+        have its size and time, and a folder one child that it had.
+        """
+        rows = self.state.db.execute(
+            f"SELECT {COLUMNS} FROM item "  # noqa: S608 - fixed columns
+            "WHERE ino = ? AND dev = ? AND is_folder = ? AND deleted = 0",
+            (status.st_ino, status.st_dev, is_folder),
+        ).fetchall()
+        for item in (Item(*row) for row in rows):
+            if item.id == self.root_id:
+                continue
+            try:
+                at_home = os.lstat(self.get_path(item))
+                if (at_home.st_dev, at_home.st_ino) == (status.st_dev, status.st_ino):
+                    continue
+            except OSError:
+                pass
+            if is_folder:
+                names = {make_name_key(name) for name in os.listdir(path)}
+                known = {
+                    row[0]
+                    for row in self.state.db.execute(
+                        "SELECT name_key FROM item WHERE parent_id = ? AND deleted = 0", (item.id,)
+                    )
+                }
+                if names & known or not known:
+                    return item
+            elif item.size == status.st_size and item.mtime_ns == status.st_mtime_ns:
+                return item
+        return None
+
+    def _delete_missing(self, item_ids: list[str]) -> None:
+        for item_id in item_ids:
+            item = self.find(item_id)
+            if item is None or item.deleted:
+                continue
+            path = self.get_path(item)
+            try:
+                status = os.lstat(path)
+            except OSError:
+                self._mark_deleted(item)
+                continue
+            if stat.S_ISDIR(status.st_mode) != bool(item.is_folder):
+                self._mark_deleted(item)
