@@ -458,6 +458,10 @@ def run_child(parent: int) -> None:
     options = RenderOptions(specs=specs, **start["options"])
     _limit_memory(start["memory_limit_bytes"])
     _write(target, {"kind": "ready"}, [])
+    # From here on, what libraries print about strangers' broken files is noise in the parent's log.
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
     while True:
         path = receive(idle=True)["path"]
         blobs: list[bytes] = []
