@@ -1,4 +1,4 @@
-"""admin: pages.py answers with HTML, api.py with JSON; both call the same domain functions."""
+"""admin: pages answer with HTML, api.py with JSON; both call the same domain functions."""
 
 from flask import Blueprint, Flask
 
@@ -6,6 +6,10 @@ blueprint = Blueprint("admin", __name__)
 
 
 def init_app(app: Flask) -> None:
-    from imagehub.admin import api, callback  # noqa: F401 - they add their views to the blueprint
+    from imagehub.admin import (  # noqa: F401 - they add their views to the blueprint
+        api,
+        callback,
+        words,
+    )
 
     app.register_blueprint(blueprint)

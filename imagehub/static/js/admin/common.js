@@ -1,0 +1,235 @@
+// On every admin page: talking to the server, toasts, questions, keys.
+
+const token = () => document.querySelector('meta[name="csrf-token"]').content;
+
+export class CallError extends Error {
+  constructor(status, message, detail) {
+    super(message);
+    this.status = status;
+    this.detail = detail;
+  }
+}
+
+// Answers the JSON of a call. `json` becomes a JSON body, `form` (FormData or a plain object) a
+// form; either makes it a POST unless `method` says otherwise. Throws a CallError whose message
+// is a sentence for a person; `status` is 0 where the server was not reached.
+export async function fetchJson(url, { method, json, form, signal, headers = {} } = {}) {
+  const options = { method, signal, headers: { Accept: "application/json", ...headers } };
+  if (json !== undefined) {
+    options.body = JSON.stringify(json);
+    options.headers["Content-Type"] = "application/json";
+  } else if (form !== undefined) {
+    options.body = form instanceof FormData ? form : new URLSearchParams(form);
+  }
+  options.method ??= options.body === undefined ? "GET" : "POST";
+  if (options.method !== "GET") options.headers["X-CSRFToken"] = token();
+  let answer;
+  try {
+    answer = await fetch(url, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new CallError(0, "The hub cannot be reached just now. Please check your network.");
+  }
+  if (answer.redirected && new URL(answer.url).pathname.startsWith("/sign-in")) {
+    throw new CallError(401, "You have been signed out. Please sign in again.");
+  }
+  let body = null;
+  try {
+    body = await answer.json();
+  } catch {
+    if (answer.ok && answer.status !== 204) {
+      throw new CallError(answer.status, "The hub gave an answer that makes no sense.");
+    }
+  }
+  if (!answer.ok) {
+    const { detail } = body ?? {};
+    const message = Array.isArray(detail) ? detail.map((one) => one.msg).join(" ") : detail;
+    throw new CallError(answer.status, message || "That did not work.", body);
+  }
+  return body;
+}
+
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `${document.getElementById("icons").dataset.url}#${name}`);
+  svg.append(use);
+  return svg;
+}
+
+// Shows a sentence for a while. `undo` is a function; with it the toast offers Undo. Answers a
+// function that closes it. It stays while it is pointed at or holds the focus.
+export function toast(message, { undo, isFault = false, seconds = undo ? 12 : 6 } = {}) {
+  const box = document.createElement("div");
+  box.className = isFault ? "toast is-fault" : "toast";
+  const words = document.createElement("p");
+  words.textContent = message;
+  box.append(words);
+  if (undo) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "plain";
+    button.append(icon("undo-2"), " Undo");
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      try {
+        await undo();
+        box.remove();
+      } catch (error) {
+        box.remove();
+        toast(error.message, { isFault: true });
+      }
+    });
+    box.append(button);
+  }
+  document.getElementById("toasts").append(box);
+  return dress(box, seconds);
+}
+
+function dress(box, seconds) {
+  const close = document.createElement("button");
+  close.type = "button";
+  close.className = "plain toast-close";
+  close.setAttribute("aria-label", "Close");
+  close.append(icon("x"));
+  box.append(close);
+  let timer;
+  const stop = () => clearTimeout(timer);
+  const start = () => {
+    stop();
+    timer = setTimeout(() => box.remove(), seconds * 1000);
+  };
+  close.addEventListener("click", () => box.remove());
+  box.addEventListener("pointerenter", stop);
+  box.addEventListener("focusin", stop);
+  box.addEventListener("pointerleave", start);
+  box.addEventListener("focusout", start);
+  start();
+  return () => box.remove();
+}
+
+// Asks before something is done; answers whether the person agreed. `body` may be an element.
+export function confirmDialog(question) {
+  const { title, message = "", body, confirm = "Yes", cancel = "Cancel", isDanger = false } =
+    typeof question === "string" ? { title: question } : question;
+  const dialog = document.createElement("dialog");
+  dialog.className = "question";
+  const form = document.createElement("form");
+  form.method = "dialog";
+  const head = document.createElement("h2");
+  head.id = "question-head";
+  head.textContent = title;
+  dialog.setAttribute("aria-labelledby", head.id);
+  form.append(head);
+  if (message) {
+    const words = document.createElement("p");
+    words.textContent = message;
+    form.append(words);
+  }
+  if (body) form.append(body);
+  const actions = document.createElement("p");
+  actions.className = "actions";
+  const no = document.createElement("button");
+  no.className = "button quiet";
+  no.value = "";
+  no.textContent = cancel;
+  const yes = document.createElement("button");
+  yes.className = isDanger ? "button danger" : "button";
+  yes.value = "yes";
+  yes.textContent = confirm;
+  actions.append(no, yes);
+  form.append(actions);
+  dialog.append(form);
+  document.body.append(dialog);
+  const before = document.activeElement;
+  dialog.showModal();
+  (isDanger ? no : yes).focus();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      before?.focus?.();
+      resolve(dialog.returnValue === "yes");
+    });
+  });
+}
+
+// --- Keys ---
+
+const keys = new Map();
+const MAX_PAUSE_MS = 1200;
+let leader = 0;
+
+// Calls `act` when a single key is pressed outside of fields. Say it in the block "shortcuts" too.
+export function onKey(key, act) {
+  keys.set(key, act);
+}
+
+const areKeysOn = () => localStorage.getItem("keys") !== "off";
+
+function isTyping(target) {
+  return target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
+}
+
+addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!areKeysOn() || isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  if (leader && Date.now() - leader < MAX_PAUSE_MS) {
+    leader = 0;
+    const row = document.querySelector(`[data-go][data-key="${CSS.escape(event.key)}"]`);
+    if (row) {
+      event.preventDefault();
+      location.assign(row.dataset.go);
+      return;
+    }
+  }
+  leader = event.key === "g" ? Date.now() : 0;
+  const act = keys.get(event.key);
+  if (act) {
+    event.preventDefault();
+    act(event);
+  }
+});
+
+const help = document.getElementById("help");
+const showHelp = () => {
+  document.getElementById("rail-more").matches?.(":popover-open") &&
+    document.getElementById("rail-more").hidePopover();
+  help.showModal();
+};
+onKey("?", showHelp);
+onKey("/", () => document.querySelector("main input[type=search], main [data-search]")?.focus());
+for (const button of document.querySelectorAll("[data-help]")) {
+  button.closest("li").hidden = false;
+  button.addEventListener("click", showHelp);
+}
+const keysOn = document.getElementById("keys-on");
+keysOn.checked = areKeysOn();
+keysOn.addEventListener("change", () =>
+  localStorage.setItem("keys", keysOn.checked ? "on" : "off"));
+
+// --- What the page says and asks ---
+
+for (const box of document.querySelectorAll(".toast")) {
+  dress(box, box.querySelector("form") ? 12 : 6);
+}
+
+// <form data-ask="Delete it?" data-ask-words="…" data-ask-yes="Delete">: asked before it is sent.
+addEventListener("submit", async (event) => {
+  const form = event.target;
+  const { ask, askWords, askYes } = event.submitter?.dataset.ask ? event.submitter.dataset : form.dataset;
+  if (!ask || form.dataset.agreed) return;
+  event.preventDefault();
+  const agreed = await confirmDialog({ title: ask, message: askWords, confirm: askYes ?? "Yes", isDanger: true });
+  if (!agreed) return;
+  form.dataset.agreed = "yes";
+  form.requestSubmit(event.submitter ?? undefined);
+});
+
+// The theme that was chosen in the gallery may be younger than this page.
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  const theme = /(?:^|; )theme=(light|dark)/.exec(document.cookie)?.[1] ?? "auto";
+  document.documentElement.dataset.theme = theme;
+});
