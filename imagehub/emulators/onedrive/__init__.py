@@ -9,23 +9,26 @@ Graph address to ``…/v1.0`` and send what they would send to ``https://login.m
 to the same server. Faults on purpose, a log of requests and a reset are found at the control
 address ``/_emulator/`` (:mod:`.control`); the kinds of faults stand in :mod:`.faults`.
 
-==================  ==============================================================================
-``server``          HTTP itself: threads, files, cut connections
-``program``         the command line, and the parts put together
-``state``           SQLite and folders: all that outlives a restart
-``tree``            the folder and its index: ids, versions, changes, recycle bin
-``items``           how items are written as JSON
-``hashes``          quickXorHash and SHA-1
-``pictures``        facets and thumbnails
-``names``           which names are taken
-``identity``        sign-in page, tokens, discovery
-``graph``           the calls of Graph
-``content``         the hosts that hand out bytes
-``uploads``         upload sessions
-``subscriptions``   change notifications
-``faults``          faults on purpose, and the request log
-``control``         the control address
-==================  ==============================================================================
+=================  ===============================================================================
+``program``        the command line, and the parts put together
+``server``         HTTP itself: threads, files, cut connections
+``state``          SQLite and folders: all that outlives a restart
+``index``          a row for each item: ids, versions, numbered changes
+``watch``          noticing what other programs do to the folder
+``tree``           changing the folder and the index at once; recycle bin
+``items``          how items are written as JSON
+``hashes``         quickXorHash and SHA-1
+``pictures``       facets and thumbnails, by Pillow
+``names``          which names are taken
+``identity``       sign-in, tokens, discovery; ``pages`` and ``aadsts`` belong to it
+``graph``          the calls of Graph; ``calls``, ``refusals``, ``feed`` (delta), ``thumbnails`` and
+                   ``batch`` belong to it
+``content``        the hosts that hand out bytes
+``uploads``        upload sessions
+``subscriptions``  change notifications
+``faults``         faults on purpose, and the request log
+``control``        the control address
+=================  ===============================================================================
 """
 
 

@@ -11,14 +11,15 @@ import re
 import secrets
 from base64 import b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from html import escape
-from time import gmtime, strftime, time
+from time import time
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
+from .aadsts import SignInError, refuse_sign_in
 from .faults import Faults
 from .items import Account, make_trace_id
-from .server import Request, Response, answer_html, answer_json, answer_redirect
+from .pages import show_consent, show_form_post, show_problem, show_signed_out
+from .server import Request, Response, answer_json, answer_redirect
 from .state import State
 
 PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
@@ -45,59 +46,6 @@ _RESOURCE_SCOPES = frozenset(
         ".default",
     )
 )
-
-# number → (error, HTTP status, sentence)
-_AADSTS: dict[int, tuple[str, int, str]] = {
-    50011: ("invalid_grant", 400, "The redirect URI does not match the one of the request."),
-    50020: ("invalid_grant", 400, "The account does not exist in this tenant."),
-    50076: ("invalid_grant", 400, "Multi-factor authentication is required."),
-    50078: ("invalid_grant", 400, "The multi-factor authentication has expired."),
-    50079: ("invalid_grant", 400, "Enrolment in multi-factor authentication is required."),
-    50173: ("invalid_grant", 400, "The grant was revoked; a fresh sign-in is needed."),
-    50196: ("invalid_grant", 400, "The client sends too many identical requests."),
-    53003: ("invalid_grant", 400, "Access has been blocked by Conditional Access policies."),
-    54005: ("invalid_grant", 400, "The authorization code was already redeemed."),
-    65001: ("invalid_grant", 400, "The user has not consented to the application."),
-    65004: ("access_denied", 400, "User declined to consent to access the app."),
-    70000: ("invalid_grant", 400, "The provided grant is invalid or malformed."),
-    70002: ("invalid_client", 401, "The client secret is wrong."),
-    70003: ("unsupported_grant_type", 400, "The grant type is not supported."),
-    70008: ("invalid_grant", 400, "The code or refresh token has expired due to inactivity."),
-    70011: ("invalid_scope", 400, "A requested scope is not valid."),
-    70043: ("invalid_grant", 400, "The sign-in frequency of Conditional Access has passed."),
-    90002: ("invalid_request", 400, "The tenant was not found."),
-    90033: ("temporarily_unavailable", 503, "A transient error has occurred. Please try again."),
-    500112: ("invalid_client", 401, "The reply address does not match."),
-    501481: ("invalid_grant", 400, "The code verifier does not match the code challenge."),
-    700016: ("unauthorized_client", 400, "The application was not found in the directory."),
-    700082: ("invalid_grant", 400, "The refresh token has expired due to inactivity."),
-    700084: ("invalid_grant", 400, "The refresh token was issued to a single page app, 24 h ago."),
-    900144: ("invalid_request", 400, "A required parameter is missing."),
-    7000215: ("invalid_client", 401, "The client secret is wrong."),
-    7000218: ("invalid_client", 401, "The request must contain client_secret."),
-    7000222: ("invalid_client", 401, "The provided client secret keys are expired."),
-}
-_SUBERRORS = {
-    50076: "basic_action",
-    50078: "basic_action",
-    50079: "basic_action",
-    53003: "message_only",
-    65001: "consent_required",
-    50173: "bad_token",
-    70008: "bad_token",
-    70043: "bad_token",
-    700082: "bad_token",
-}
-
-
-class _SignInError(Exception):
-    """A refusal of the token endpoint, by number."""
-
-    def __init__(self, number: int, detail: str = "", suberror: str = "") -> None:
-        super().__init__(number)
-        self.number = number
-        self.detail = detail
-        self.suberror = suberror
 
 
 @dataclass(frozen=True)
@@ -156,7 +104,7 @@ class IdentityPlatform:
 
     def answer_configuration(self, request: Request, tenant: str) -> Response:
         if not self._is_tenant(tenant):
-            return self._refuse(_SignInError(90002), request)
+            return refuse_sign_in(SignInError(90002), request)
         issuer = {"common": "{tenantid}", "organizations": "{tenantid}"}.get(tenant)
         if issuer is None:
             issuer = PERSONAL_TENANT if tenant == "consumers" else tenant
@@ -223,10 +171,9 @@ class IdentityPlatform:
         if request.method == "POST":
             form = request.read_form()
             asked |= {name: value for name, value in form.items() if name != "decision"}
-        redirect_uri = asked.get("redirect_uri", "")
         problem = self._find_page_problem(tenant, asked)
         if problem is not None:
-            return self._show_problem(*problem)
+            return show_problem(*problem)
         if fault := self.faults.fire("authorize_error"):
             return self._send_back(
                 asked,
@@ -269,7 +216,8 @@ class IdentityPlatform:
             )
         if form.get("decision") == "consent" or self.auto_consent:
             return self._send_back(asked, code=self._make_code(asked))
-        return self._show_consent(asked, redirect_uri)
+        wishes = [scope for scope in asked["scope"].split() if scope.lower() not in _SIGN_IN_SCOPES]
+        return show_consent(self.account, asked, wishes)
 
     def _find_page_problem(self, tenant: str, asked: dict[str, str]) -> tuple[int, str] | None:
         """What may not be sent to the redirect address, because that cannot be trusted yet."""
@@ -299,34 +247,6 @@ class IdentityPlatform:
             self.account.tenant_id,
         )
 
-    def _show_problem(self, number: int, sentence: str) -> Response:
-        body = f"<h1>Sorry, but we’re having trouble signing you in.</h1><p>AADSTS{number}: "
-        return answer_html(_page("Sign in to your account", body + escape(sentence) + "</p>"), 400)
-
-    def _show_consent(self, asked: dict[str, str], redirect_uri: str) -> Response:
-        fields = "".join(
-            f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
-            for name, value in asked.items()
-        )
-        wishes = "".join(
-            f"<li>{escape(scope)}</li>"
-            for scope in asked["scope"].split()
-            if scope.lower() not in _SIGN_IN_SCOPES
-        )
-        site = urlsplit(redirect_uri)
-        body = (
-            "<h1>Permissions requested</h1>"
-            f"<p><strong>{escape(self.account.name)}</strong><br>"
-            f"{escape(self.account.username)}</p>"
-            f"<p>The application at {escape(f'{site.scheme}://{site.netloc}')} would like to:</p>"
-            f"<ul>{wishes}</ul>"
-            f'<form method="post" action="?">{fields}'
-            '<button name="decision" value="cancel">Cancel</button> '
-            '<button name="decision" value="consent">Consent</button></form>'
-            "<p><small>This is ImageHub’s OneDrive emulator, not Microsoft.</small></p>"
-        )
-        return answer_html(_page("Sign in to your account", body))
-
     def _send_back(self, asked: dict[str, str], **answer: str) -> Response:
         """To the redirect address, in the way that the client asked for."""
         if "code" in answer:
@@ -336,16 +256,7 @@ class IdentityPlatform:
         uri = asked["redirect_uri"]
         mode = asked.get("response_mode", "query")
         if mode == "form_post":
-            fields = "".join(
-                f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
-                for name, value in answer.items()
-            )
-            body = (
-                f'<form method="post" action="{escape(uri)}">{fields}'
-                "<noscript><button>Continue</button></noscript></form>"
-                "<script>document.forms[0].submit()</script>"
-            )
-            return answer_html(_page("Working…", body))
+            return show_form_post(uri, answer)
         if mode == "fragment":
             return answer_redirect(f"{uri}#{urlencode(answer)}")
         joint = "&" if urlsplit(uri).query else "?"
@@ -355,7 +266,7 @@ class IdentityPlatform:
         target = request.query.get("post_logout_redirect_uri", "")
         if urlsplit(target).scheme in ("http", "https"):
             return answer_redirect(target)
-        return answer_html(_page("Signed out", "<h1>You signed out of your account</h1>"))
+        return show_signed_out()
 
     def _make_code(self, asked: dict[str, str]) -> str:
         prefix = "M.C507_BL2.2.U." if self.account.kind == "personal" else "1.AXoA"
@@ -399,10 +310,10 @@ class IdentityPlatform:
         request.notes["grant_type"] = form.get("grant_type", "")
         try:
             if not self._is_tenant(tenant):
-                raise _SignInError(90002, f"Tenant '{tenant}' not found.")
+                raise SignInError(90002, f"Tenant '{tenant}' not found.")
             client_id = self._check_client(request, form)
             if fault := self.faults.fire("aadsts"):
-                raise _SignInError(
+                raise SignInError(
                     int(fault.get("code", 50173)), suberror=str(fault.get("suberror", ""))
                 )
             grant_type = form.get("grant_type")
@@ -411,11 +322,11 @@ class IdentityPlatform:
             if grant_type == "refresh_token":
                 return self._refresh(form, client_id)
             if not grant_type:
-                raise _SignInError(900144, "The request must contain 'grant_type'.")
-            raise _SignInError(70003, f"The grant type '{grant_type}' is not supported.")
-        except _SignInError as error:
+                raise SignInError(900144, "The request must contain 'grant_type'.")
+            raise SignInError(70003, f"The grant type '{grant_type}' is not supported.")
+        except SignInError as error:
             request.notes["aadsts"] = error.number
-            return self._refuse(error, request)
+            return refuse_sign_in(error, request)
 
     def _check_client(self, request: Request, form: dict[str, str]) -> str:
         client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
@@ -424,20 +335,20 @@ class IdentityPlatform:
             try:
                 name, _, password = b64decode(value).decode().partition(":")
             except ValueError:
-                raise _SignInError(70002) from None
+                raise SignInError(70002) from None
             # RFC 6749, 2.3.1: both halves are form-encoded before they are joined.
             client_id, secret = unquote(name), unquote(password)
         if not client_id:
-            raise _SignInError(900144, "The request must contain 'client_id'.")
+            raise SignInError(900144, "The request must contain 'client_id'.")
         if self.client_id and client_id != self.client_id:
-            raise _SignInError(700016, f"Application '{client_id}' was not found.")
+            raise SignInError(700016, f"Application '{client_id}' was not found.")
         if self.faults.fire("client_secret_expired"):
-            raise _SignInError(7000222)
+            raise SignInError(7000222)
         if self.client_secret:
             if not secret:
-                raise _SignInError(7000218)
+                raise SignInError(7000218)
             if not hmac.compare_digest(secret.encode(), self.client_secret.encode()):
-                raise _SignInError(70002)
+                raise SignInError(70002)
         return client_id
 
     def _redeem_code(self, form: dict[str, str], client_id: str) -> Response:
@@ -447,16 +358,16 @@ class IdentityPlatform:
                 "SELECT request, created, used FROM login_code WHERE hash = ?", (digest,)
             ).fetchone()
             if row is None:
-                raise _SignInError(70000)
+                raise SignInError(70000)
             asked, created, used = json.loads(row[0]), float(row[1]), bool(row[2])
             if used:
-                raise _SignInError(54005)
+                raise SignInError(54005)
             if time() - created > _CODE_SECONDS:
-                raise _SignInError(70008)
+                raise SignInError(70008)
             if client_id != asked["client_id"]:
-                raise _SignInError(70000, "The code was issued to another client.")
+                raise SignInError(70000, "The code was issued to another client.")
             if form.get("redirect_uri", "") != asked["redirect_uri"]:
-                raise _SignInError(50011)
+                raise SignInError(50011)
             self._check_verifier(asked, form.get("code_verifier", ""))
             scope = form.get("scope") or asked["scope"]
             self._check_scope(scope, asked["scope"])
@@ -476,14 +387,14 @@ class IdentityPlatform:
         if asked.get("code_challenge_method", "plain") == "S256":
             made = _encode(hashlib.sha256(verifier.encode()).digest())
         if not verifier or not hmac.compare_digest(made.encode(), challenge.encode()):
-            raise _SignInError(501481)
+            raise SignInError(501481)
 
     def _check_scope(self, scope: str, consented: str) -> None:
         wanted = _simplify_scopes(scope) - _SIGN_IN_SCOPES
         if wanted - _RESOURCE_SCOPES:
-            raise _SignInError(70011)
+            raise SignInError(70011)
         if wanted - {".default"} - _simplify_scopes(consented):
-            raise _SignInError(65001)
+            raise SignInError(65001)
 
     def _refresh(self, form: dict[str, str], client_id: str) -> Response:
         with self.state.transaction() as db:
@@ -493,12 +404,12 @@ class IdentityPlatform:
                 (_hash(form.get("refresh_token", "")),),
             ).fetchone()
             if row is None or row[1] != client_id:
-                raise _SignInError(70000)
+                raise SignInError(70000)
             grant_id, _client, consented, ended_by, created = row
             if ended_by:
-                raise _SignInError(int(ended_by))
+                raise SignInError(int(ended_by))
             if time() - created > _REFRESH_TOKEN_SECONDS:
-                raise _SignInError(700082)
+                raise SignInError(700082)
             scope = form.get("scope") or consented
             self._check_scope(scope, consented)
             return self._issue(grant_id, client_id, scope, form, consented, None)
@@ -616,29 +527,6 @@ class IdentityPlatform:
                 self._signer = (key, _hash(text)[:27])
             return self._signer
 
-    def _refuse(self, error: _SignInError, request: Request) -> Response:
-        """The error's JSON, with numbers and traces as the platform gives them."""
-        word, status, sentence = _AADSTS.get(
-            error.number, ("invalid_grant", 400, "The request cannot be answered.")
-        )
-        trace, now = make_trace_id(), strftime("%Y-%m-%d %H:%M:%SZ", gmtime())
-        correlation = request.headers.get("client-request-id") or make_trace_id()
-        document: dict[str, Any] = {
-            "error": word,
-            "error_description": f"AADSTS{error.number}: {error.detail or sentence} "
-            f"Trace ID: {trace} Correlation ID: {correlation} Timestamp: {now}",
-            "error_codes": [error.number],
-            "timestamp": now,
-            "trace_id": trace,
-            "correlation_id": correlation,
-            "error_uri": f"{_HOST}/error?code={error.number}",
-        }
-        suberror = error.suberror or _SUBERRORS.get(error.number, "")
-        if suberror:
-            document["suberror"] = suberror
-        headers = {"Cache-Control": "no-store, no-cache", "x-ms-request-id": trace}
-        return answer_json(document, status, headers)
-
     # --- For Graph and for the control address -------------------------------------------------
 
     def find_session(self, token: str) -> Session | None:
@@ -686,16 +574,6 @@ class IdentityPlatform:
         """The caches, after the state was emptied."""
         with self.state.lock:
             self._sessions.clear()
-
-
-def _page(title: str, body: str) -> str:
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
-        "<style>body{font:16px/1.5 sans-serif;max-width:28rem;margin:3rem auto;padding:0 1rem}"
-        "h1{font-size:1.4rem}button{font:inherit;padding:.4rem 1.2rem}</style></head>"
-        f"<body>{body}</body></html>"
-    )
 
 
 TENANT_PATH = re.compile(

@@ -237,6 +237,10 @@ class Index:
             return self.root
         return self.root.joinpath(*self.list_names_above(item), item.name)
 
+    def get_place(self, item: Item) -> str:
+        """The item's path in the drive, as faults name it: ``/Folder/front.jpg``."""
+        return "/" + "/".join([*self.list_names_above(item), item.name])
+
     def is_inside(self, item: Item, folder_id: str) -> bool:
         """Whether the item is the folder or lies anywhere below it."""
         with self.state.lock:

@@ -14,9 +14,10 @@ from types import FrameType
 from .content import HOST_PATHS, ContentHosts
 from .control import PREFIX, Control
 from .faults import Faults, RequestLog, hide_secrets
-from .graph import Graph, answer_common_faults, write_refusal
+from .graph import Graph
 from .identity import PERSONAL_TENANT, IdentityPlatform, answer_identity
 from .items import Account, ItemWriter
+from .refusals import answer_common_faults, write_refusal
 from .server import (
     ConnectionDropped,
     Refusal,
