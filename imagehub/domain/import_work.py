@@ -380,7 +380,7 @@ def _explain(error: ImageHubError) -> str:
 def _import(
     session: Session, clients: Clients, scratch: Scratch, claim: Claim, max_bytes: int
 ) -> str:
-    if claim.group_id is None:
+    if claim.group_id is None and claim.image_id is None:
         raise NotFoundError("group", "")
     assert clients.renderer is not None
     drive = clients.open_drive(claim.account_id)
@@ -433,9 +433,14 @@ def _finish(own: Session, claim: Claim, made: _Made) -> list[str]:
     """
     now = get_database_time(own)
     _end_item(own, claim, now, state="done", size_bytes=made.download.size_bytes, reason="")
-    assert claim.group_id is not None
-    if not lock_group(own, claim.group_id):
-        raise NotFoundError("group", claim.group_id)
+    group_id = claim.group_id
+    if claim.image_id is not None:
+        # The image may have come into another group since its repair was asked for.
+        group_id = own.scalar(select(Image.group_id).where(Image.id == claim.image_id))
+        if group_id is None:
+            raise _NothingToDoError("The image was deleted in the meantime.")
+    if group_id is None or not lock_group(own, group_id):
+        raise NotFoundError("group", group_id)
     use_keys(
         own,
         {r.object_key: len(r.data) for r in made.picture.renditions},
@@ -444,7 +449,7 @@ def _finish(own: Session, claim: Claim, made: _Made) -> list[str]:
     old_keys: set[str] = set()
     if claim.image_id is None:
         image = Image(
-            group_id=claim.group_id,
+            group_id=group_id,
             number=claim.number,
             position=claim.position,
             drive_account_id=claim.account_id,
@@ -455,10 +460,7 @@ def _finish(own: Session, claim: Claim, made: _Made) -> list[str]:
         )
         own.add(image)
     else:
-        found = own.get(Image, claim.image_id)
-        if found is None:
-            raise _NothingToDoError("The image was deleted in the meantime.")
-        image = found
+        image = own.get_one(Image, claim.image_id)
         old_keys.update(
             own.scalars(select(Rendition.object_key).where(Rendition.image_id == image.id))
         )
@@ -486,7 +488,7 @@ def _finish(own: Session, claim: Claim, made: _Made) -> list[str]:
         .values(image_id=image.id)
         .execution_options(synchronize_session=False)
     )
-    refresh_group(own, claim.group_id)
+    refresh_group(own, group_id)
     return sorted(old_keys - {r.object_key for r in made.picture.renditions})
 
 

@@ -14,13 +14,13 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients import DriveItem
-from imagehub.domain.gallery import MAX_ID, make_first_sort_key
+from imagehub.domain.gallery import MAX_ID, SORT_STEP, make_first_sort_key, refresh_group
 from imagehub.domain.leases import get_database_time
 from imagehub.domain.storage import count_rows, make_batches
 from imagehub.errors import InvalidInputError, NotFoundError, PictureError
 from imagehub.models import Group, Image, ImportItem, ImportJob
 
-MAX_FILES = 20_000
+MAX_FILES = 200_000
 OPEN_STATES = ("queued", "running")
 IN_GROUP_REASON = "This file is in the group already."
 
@@ -63,9 +63,12 @@ def create_import(
     rows: list[dict[str, Any]] = []
     # Groups are always locked in the order of their numbers, so that two requests cannot wait for
     # each other; new ones nobody else can know yet.
+    # The highest place is looked up once, since that walks an index of all groups.
+    sort_key = make_first_sort_key(session)
     for selection in sorted(selections, key=lambda s: MAX_ID if s.group is None else s.group):
         if selection.files:
-            rows.extend(_reserve(session, job, selection, now))
+            rows.extend(_reserve(session, job, selection, now, sort_key))
+            sort_key += SORT_STEP
     session.execute(insert(ImportItem), rows)
     job.item_count = len(rows)
     if all(row["state"] == "skipped" for row in rows):
@@ -90,9 +93,9 @@ def _check(selections: Sequence[Selection]) -> None:
 
 
 def _reserve(
-    session: Session, job: ImportJob, selection: Selection, now: datetime
+    session: Session, job: ImportJob, selection: Selection, now: datetime, sort_key: int
 ) -> list[dict[str, Any]]:
-    group_id, known = _prepare_group(session, job.drive_account_id, selection, now)
+    group_id, known = _prepare_group(session, job.drive_account_id, selection, now, sort_key)
     fresh: dict[str, None] = {}
     for file_id, _ in selection.files:
         if file_id not in known:
@@ -127,18 +130,19 @@ def _reserve(
 
 
 def _prepare_group(
-    session: Session, account_id: int, selection: Selection, now: datetime
+    session: Session, account_id: int, selection: Selection, now: datetime, sort_key: int
 ) -> tuple[int, Mapping[str, int]]:
     """The group's number, and the files it has already: drive item id → image id."""
     if selection.group is None:
         group = Group(
             title=selection.folder_name[:300],
             folder_name=selection.folder_name[:400],
-            sort_key=make_first_sort_key(session),
+            sort_key=sort_key,
             created_at=now,
         )
         session.add(group)
         session.flush()
+        refresh_group(session, group.id)
         return group.id, {}
     if not (0 < selection.group <= MAX_ID and lock_group(session, selection.group)):
         raise NotFoundError("group", selection.group)

@@ -20,8 +20,8 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Clients
 from imagehub.clients import StoredObject as ListedObject
 from imagehub.database import run_in_own_transaction
-from imagehub.domain import gallery, storage
-from imagehub.domain.importing import OPEN_STATES
+from imagehub.domain import gallery, search_index, storage
+from imagehub.domain.importing import OPEN_STATES, lock_group
 from imagehub.domain.leases import get_database_time
 from imagehub.domain.scratch import clean_scratch
 from imagehub.models import (
@@ -71,6 +71,9 @@ class ReconcileReport:
     repair_count: int = _count("images whose renditions are made again from OneDrive")
     wrong_group_count: int = _count("groups with wrong counts, set right")
     wrong_bucket_count: int = _count("counts of the gallery's order, set right")
+    stale_search_count: int = _count(
+        "groups whose words for the search were out of date, set right"
+    )
     empty_group_count: int = _count("old groups without images, deleted")
     scratch_file_count: int = _count("temporary files of killed workers, deleted")
     sign_in_count: int = _count("sign-ins at Microsoft never finished, deleted")
@@ -121,6 +124,7 @@ def reconcile(
     walk.compare()
     walk.find_images_without_renditions()
     _check_groups(session, report, fix)
+    _check_search(session, report, fix)
     _drop_expired(session, report, fix)
     if data_dir is not None:
         report.scratch_file_count = clean_scratch(data_dir, fix)
@@ -493,6 +497,25 @@ def _recount(session: Session, fix: bool) -> int:
         wrong = gallery.recount_gallery(own)
         own.rollback()
     return wrong
+
+
+def _check_search(session: Session, report: ReconcileReport, fix: bool) -> None:
+    after = 0
+    while True:
+        stale, after = run_in_own_transaction(
+            session,
+            lambda own, a=after: search_index.list_stale(own, a),  # type: ignore[misc]
+        )
+        report.stale_search_count += len(stale)
+        for group_id in stale if fix else ():
+            run_in_own_transaction(session, lambda own, i=group_id: _refresh_search(own, i))  # type: ignore[misc]
+        if not after:
+            return
+
+
+def _refresh_search(own: Session, group_id: int) -> None:
+    lock_group(own, group_id)
+    search_index.refresh_search(own, group_id)
 
 
 # --- What has run out -----------------------------------------------------------------------------

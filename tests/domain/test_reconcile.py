@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from imagehub.database import now_utc
-from imagehub.domain import gallery, reconcile, storage
+from imagehub.domain import gallery, reconcile, search, storage
 from imagehub.models import (
     GalleryBucket,
     Group,
@@ -180,6 +180,15 @@ def test_wrong_counts_are_set_right(hub: ImportHub) -> None:
     assert (group.image_count, group.is_shown) == (3, True)
     assert group.cover_id == hub.list_images(group_id)[0].id
     assert gallery.count_shown_groups(hub.session) == 1
+    assert hub.reconcile().is_clean
+
+
+def test_words_for_the_search_are_brought_up_to_date(hub: ImportHub) -> None:
+    hub.session.execute(update(Group).values(title="Fishermen at dawn"))
+    hub.session.commit()
+    assert hub.reconcile(fix=False).stale_search_count == 1
+    assert hub.reconcile().stale_search_count == 1
+    assert search.list_group_ids(hub.session, "fishermen") == [hub.get_only_group().id]
     assert hub.reconcile().is_clean
 
 
