@@ -238,14 +238,18 @@ class Subscriptions:
 
     def _run(self) -> None:
         """Sleep until something changes; look at the folder now and then while somebody listens."""
+        pause = _LOOK_SECONDS
         while not self._stopped.is_set():
             listening = bool(self._list())
-            self.tree.changed.wait(_LOOK_SECONDS if listening else None)
+            self.tree.changed.wait(pause if listening else None)
             self.tree.changed.clear()
             if self._stopped.wait(_GATHER_SECONDS if listening else 0):
                 return
             if self._list():
+                began = monotonic()
                 self.tree.refresh_tree()
+                # A large folder is looked at less often: one twentieth of the time at most.
+                pause = max(_LOOK_SECONDS, 20 * (monotonic() - began))
                 self._forget_expired()
                 self._tell_all()
 
