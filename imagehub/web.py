@@ -76,6 +76,16 @@ PUBLIC_ENDPOINTS = frozenset(
         "gallery.set_preferences",
         "gallery.show_media",
         "gallery.show_full_image",
+        "gallery.download_zip",
+        "gallery.search",
+        "gallery.suggest",
+        "gallery.show_tags",
+        "gallery.show_tag",
+        "gallery.show_feed",
+        "gallery.show_oembed",
+        "gallery.show_robots",
+        "gallery.show_sitemap",
+        "gallery.show_sitemap_page",
         "openapi.show_document",
         "web.send_asset",
         "web.show_health",
@@ -98,6 +108,7 @@ STATUS_OF_ERROR: tuple[tuple[type[ImageHubError], int], ...] = (
 SMALLEST_TO_COMPRESS_BYTES = 500
 COMPRESSIBLE = frozenset(
     {
+        "application/atom+xml",
         "application/json",
         "application/manifest+json",
         "application/xml",
@@ -470,9 +481,14 @@ def make_error_answer(
     return response
 
 
+def get_error_status(error: ImageHubError) -> int:
+    """The HTTP status of an error raised on purpose."""
+    return next((code for kind, code in STATUS_OF_ERROR if isinstance(error, kind)), 500)
+
+
 def _answer_own_error(error: ImageHubError) -> ResponseReturnValue:
     db.session.rollback()
-    status = next((code for kind, code in STATUS_OF_ERROR if isinstance(error, kind)), 500)
+    status = get_error_status(error)
     headers = {}
     detail = None
     if isinstance(error, ServiceBusyError | TooManyTriesError):

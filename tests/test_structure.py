@@ -40,6 +40,7 @@ ALLOWED = {
     "pillow_heif": ("imaging", "picture_kinds", "emulators/"),
     "huey": ("queue", "worker"),
     "redis": ("queue",),
+    "zipstream": ("archive",),
     "pydantic": ("openapi", "auth/", "gallery/", "admin/"),
 }
 

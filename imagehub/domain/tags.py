@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, exists, func, insert, select
+from sqlalchemy import ColumnElement, Select, delete, exists, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -55,32 +55,41 @@ class TagPage:
 
 def list_tags(session: Session, number: int = 1, per_page: int = TAGS_PER_PAGE) -> TagList:
     """The tags that shown groups have, one page, counted from 1."""
-    is_used = exists().where(
-        GroupTag.tag_id == Tag.id, Group.id == GroupTag.group_id, Group.is_shown.is_(True)
-    )
-    tag_count = session.scalar(select(func.count()).select_from(Tag).where(is_used)) or 0
+    count = select(func.count()).select_from(Tag).where(_is_used())
+    tag_count = session.scalar(count) or 0
     page_count = -(-tag_count // per_page)
     if not 1 <= number <= page_count:
         return TagList(number, page_count, tag_count, ())
-    rows = session.execute(
-        select(Tag.id, Tag.name, Tag.slug)
-        .where(is_used)
-        .order_by(Tag.name_key)
-        .offset((number - 1) * per_page)
-        .limit(per_page)
-    ).all()
-    counts = dict(
-        session.execute(
-            select(GroupTag.tag_id, func.count())
-            .join(Group, Group.id == GroupTag.group_id)
-            .where(Group.is_shown.is_(True), GroupTag.tag_id.in_([row.id for row in rows]))
-            .group_by(GroupTag.tag_id)
-        )
-        .tuples()
-        .all()
+    page = select(Tag).offset((number - 1) * per_page).limit(per_page)
+    return TagList(number, page_count, tag_count, _count_groups(session, page))
+
+
+def find_tags(session: Session, beginning: str, limit: int = 10) -> Sequence[CountedTag]:
+    """Tags of shown groups that begin so, by name; none for nothing."""
+    key = make_name_key(beginning)
+    if not key:
+        return ()
+    found = select(Tag).where(Tag.name_key.startswith(key, autoescape=True)).limit(limit)
+    return _count_groups(session, found)
+
+
+def _is_used() -> ColumnElement[bool]:
+    return exists().where(
+        GroupTag.tag_id == Tag.id, Group.id == GroupTag.group_id, Group.is_shown.is_(True)
     )
-    tags = [CountedTag(row.name, row.slug, counts.get(row.id, 0)) for row in rows]
-    return TagList(number, page_count, tag_count, tags)
+
+
+def _count_groups(session: Session, query: Select[Tag]) -> list[CountedTag]:
+    """Those of the tags that shown groups have, by name, with how many that are."""
+    tags = session.scalars(query.where(_is_used()).order_by(Tag.name_key)).all()
+    rows = session.execute(
+        select(GroupTag.tag_id, func.count())
+        .join(Group, Group.id == GroupTag.group_id)
+        .where(Group.is_shown.is_(True), GroupTag.tag_id.in_([tag.id for tag in tags]))
+        .group_by(GroupTag.tag_id)
+    )
+    counts = {int(row[0]): int(row[1]) for row in rows}
+    return [CountedTag(tag.name, tag.slug, counts.get(tag.id, 0)) for tag in tags]
 
 
 def get_tag_page(

@@ -1,5 +1,6 @@
 """gallery: pages.py answers with HTML, api.py with JSON; both call the same domain functions.
-media.py redirects to where the bytes lie; site.py is what surrounds the pages."""
+media.py and downloads.py lead to where the bytes lie; search.py finds works, found.py lets others
+find them; site.py is what surrounds the pages."""
 
 from flask import Blueprint, Flask
 
@@ -7,6 +8,14 @@ blueprint = Blueprint("gallery", __name__)
 
 
 def init_app(app: Flask) -> None:
-    from imagehub.gallery import api, media, pages, site  # noqa: F401 - they add their views to the blueprint
+    from imagehub.gallery import (  # noqa: F401 - they add their views to the blueprint
+        api,
+        downloads,
+        found,
+        media,
+        pages,
+        search,
+        site,
+    )
 
     app.register_blueprint(blueprint)

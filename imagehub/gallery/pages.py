@@ -1,6 +1,7 @@
 """The pages for visitors: the wall, one work, one shot of it."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from imagehub.database import db
 from imagehub.domain import gallery
+from imagehub.domain.tags import list_group_tags
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
 from imagehub.gallery.pictures import (
@@ -44,23 +46,16 @@ class Neighbour:
 @blueprint.get("/")
 def show_front() -> ResponseReturnValue:
     """One page of the wall; ``?page=`` counts from 1."""
-    number = _read_page_number(request.args.get("page", "1"))
+    number = read_page_number(request.args.get("page", "1"))
     page = gallery.get_page(db.session(), number)
     if number > max(1, page.page_count):
         raise NotFoundError("page", number)
     is_last = number == page.page_count
-    pictures = [make_picture(tile.group, tile.cover, f"g{tile.group.id}") for tile in page.tiles]
-    pictures, css = make_wall(pictures, is_last)
     settings = get_settings()
-    return _render(
+    return render_page(
         "gallery/front.html",
         page=page,
-        tiles=[
-            {"group": tile.group, "picture": picture}
-            for tile, picture in zip(page.tiles, pictures, strict=True)
-        ],
-        first_row=count_first_row(pictures),
-        wall_css=css,
+        **hang_tiles(page.tiles, is_last),
         canonical=make_absolute(_make_page_url(number)),
         previous_url=_make_page_url(number - 1) if number > 1 else "",
         next_url=_make_page_url(number + 1) if not is_last and page.tiles else "",
@@ -108,7 +103,7 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
     for picture in (first, *(one.picture for one in neighbours)):
         css += f"#{picture.id}{{--ratio:{picture.ratio:.4f}}}"
     title = get_title(group)
-    return _render(
+    return render_page(
         "gallery/group.html",
         group=group,
         title=title,
@@ -117,16 +112,35 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
         first=first,
         others=others,
         facts=list_facts(lead),
+        tags=list_group_tags(session, group.id),
         neighbours=neighbours,
         wall_css=css,
         # All shots are one work to search engines, which the group's own address stands for.
         canonical=make_absolute(make_group_url(group)),
-        description=_make_description(group),
+        description=make_description(group),
         linked_data=_describe_work(group, images, shots),
     )
 
 
-def _render(template: str, **values: Any) -> Response:
+def hang_tiles(tiles: Sequence[gallery.Tile], is_last: bool) -> dict[str, Any]:
+    """What ``gallery/_walls.html`` shows of one page of works.
+
+    :param is_last: no further page follows.
+    """
+    pictures = [make_picture(tile.group, tile.cover, f"g{tile.group.id}") for tile in tiles]
+    pictures, css = make_wall(pictures, is_last)
+    return {
+        "tiles": [
+            {"group": tile.group, "picture": picture}
+            for tile, picture in zip(tiles, pictures, strict=True)
+        ],
+        "first_row": count_first_row(pictures),
+        "wall_css": css,
+    }
+
+
+def render_page(template: str, **values: Any) -> Response:
+    """A page for visitors, with the headers that all of them have."""
     response = make_response(render_template(template, **values))
     # Kept for the Back button, asked for anew by any other visit; it depends on the visitor's
     # language, theme and session.
@@ -135,7 +149,7 @@ def _render(template: str, **values: Any) -> Response:
     return response
 
 
-def _read_page_number(text: str) -> int:
+def read_page_number(text: str) -> int:
     """:raise NotFoundError: no number, or none that a page could have."""
     if not re.fullmatch("[1-9][0-9]{0,11}", text):
         raise NotFoundError("page", text)
@@ -154,7 +168,7 @@ def make_lasting_url(group: int, number: int, size: int) -> str:
 # --- Words for machines ---------------------------------------------------------------------------
 
 
-def _make_description(group: Group) -> str:
+def make_description(group: Group) -> str:
     """One or two sentences about a work, for search results and previews."""
     text = " ".join(group.text.split())
     if not text:

@@ -20,7 +20,7 @@ def make_placeholder_url(thumbhash: str) -> str:
     try:
         data = base64.b64decode(thumbhash, validate=True)
         width, height, rgb = _paint(data)
-    except (ValueError, IndexError, binascii.Error):
+    except (ValueError, IndexError, ZeroDivisionError, binascii.Error):
         return ""
     rows = b"".join(b"\0" + rgb[at : at + 3 * width] for at in range(0, len(rgb), 3 * width))
     png = (

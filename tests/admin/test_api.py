@@ -587,6 +587,6 @@ def test_full_images_can_be_switched_off(site: Site) -> None:
     group = site.add_group()
     folder = site.app.extensions["imagehub"].settings.data_dir
     closed = make_site(folder, downloads="off")
-    assert closed.get(f"/media/full/{group}/1").status_code == 403
+    assert closed.get(f"/media/full/{group}/1").status_code == 404
     answer = closed.get(f"/image/download?group_id={group}&image_id=1")
     assert answer.json == {"code": 0, "hint": "image_not_found"}

@@ -1,0 +1,236 @@
+"""Being found and shared: the map for search engines, the feed, embeds, and who may crawl what.
+
+All addresses are absolute and lasting: pictures are named by ImageHub's own ``/media/`` addresses.
+"""
+
+import re
+from datetime import UTC, datetime
+from urllib.parse import unquote, urlsplit
+
+from flask import Response, jsonify, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from imagehub.database import db
+from imagehub.domain import feeds, gallery
+from imagehub.domain.tags import list_group_tags
+from imagehub.errors import InvalidInputError, NotFoundError
+from imagehub.gallery import blueprint
+from imagehub.gallery.pages import make_description, make_lasting_url
+from imagehub.gallery.pictures import get_title, make_group_url, make_slug
+from imagehub.models import Image, Rendition
+from imagehub.web import make_absolute
+from imagehub.wiring import get_settings
+
+_MAP_SECONDS = 3600
+_FEED_SECONDS = 600
+_EMBED_SECONDS = 3600
+_SIZES = (480, 960, 1920)
+# What XML 1.0 cannot hold, not even escaped. Source: XML 1.0, production 2 (Char).
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+blueprint.add_app_template_filter(lambda text: _NOT_XML.sub("", text), "xml_text")
+
+
+# --- Search engines -------------------------------------------------------------------------------
+
+
+@blueprint.get("/robots.txt")
+def show_robots() -> ResponseReturnValue:
+    """Source: RFC 9309. Calls, sign-in and originals are nothing for search engines."""
+    root = url_for("gallery.show_front")
+    closed = ("admin/", "sign-in", "search", "media/full/", "image/", "preferences", "oembed")
+    lines = ["User-agent: *", *(f"Disallow: {root}{path}" for path in closed), ""]
+    lines.append(f"Sitemap: {make_absolute(url_for('gallery.show_sitemap'))}")
+    response = Response("\n".join(lines) + "\n", mimetype="text/plain")
+    response.headers["Cache-Control"] = f"public, max-age={_MAP_SECONDS}"
+    return response
+
+
+@blueprint.get("/sitemap.xml")
+def show_sitemap() -> ResponseReturnValue:
+    """The list of maps. Source: https://www.sitemaps.org/protocol.html."""
+    stretches = feeds.list_stretches(db.session()) or [1]
+    urls = [
+        make_absolute(url_for("gallery.show_sitemap_page", number=number)) for number in stretches
+    ]
+    return _answer_xml(render_template("gallery/sitemap_index.xml", urls=urls), _MAP_SECONDS)
+
+
+@blueprint.get("/sitemap/<biggest:number>.xml")
+def show_sitemap_page(number: int) -> ResponseReturnValue:
+    """A stretch of the works with their pictures; the first has the front page, too.
+
+    Source: https://developers.google.com/search/docs/crawling-indexing/sitemaps/image-sitemaps.
+    """
+    try:
+        groups = feeds.list_stretch(db.session(), number)
+    except NotFoundError:
+        if number != 1:
+            raise
+        groups = ()
+    works = [
+        {
+            "url": make_absolute(
+                url_for("gallery.show_group", number=group.number, slug=make_slug(group.title))
+                if make_slug(group.title)
+                else url_for("gallery.show_group", number=group.number)
+            ),
+            "updated_at": _format(group.updated_at),
+            "pictures": [make_lasting_url(group.number, n, 1920) for n in group.image_numbers],
+        }
+        for group in groups
+    ]
+    pages = []
+    if number == 1:
+        pages = [
+            make_absolute(url_for(name)) for name in ("gallery.show_front", "gallery.show_tags")
+        ]
+    return _answer_xml(
+        render_template("gallery/sitemap.xml", pages=pages, works=works), _MAP_SECONDS
+    )
+
+
+# --- The feed -------------------------------------------------------------------------------------
+
+
+@blueprint.get("/feed.atom")
+def show_feed() -> ResponseReturnValue:
+    """The newest works. Source: RFC 4287."""
+    tiles = feeds.list_newest(db.session())
+    updated_at = max(
+        (tile.group.updated_at for tile in tiles), default=datetime(2000, 1, 1, tzinfo=UTC)
+    )
+    entries = [
+        {
+            # The title may change, and the address with it; the number never does.
+            "id": make_absolute(url_for("gallery.show_group", number=tile.group.id)),
+            "url": make_absolute(make_group_url(tile.group)),
+            "title": get_title(tile.group),
+            "summary": make_description(tile.group),
+            "text": tile.group.text.replace("\r\n", "\n").strip(),
+            "published_at": _format(tile.group.created_at),
+            "updated_at": _format(tile.group.updated_at),
+            "picture": make_lasting_url(tile.group.id, tile.cover.number, 960),
+            "alt": tile.cover.alt or get_title(tile.group),
+            "rendition": _find_rendition(tile.cover, 960),
+            "tags": [tag.name for tag in list_group_tags(db.session(), tile.group.id)],
+        }
+        for tile in tiles
+    ]
+    settings = get_settings()
+    feed = render_template(
+        "gallery/feed.xml",
+        url=make_absolute(url_for("gallery.show_feed")),
+        front_url=make_absolute(url_for("gallery.show_front")),
+        # A feed needs an author, and the hub knows no other name than its own.
+        author=settings.title,
+        updated_at=_format(updated_at),
+        entries=entries,
+    )
+    return _answer_xml(feed, _FEED_SECONDS, "application/atom+xml")
+
+
+# --- Embeds ---------------------------------------------------------------------------------------
+
+
+@blueprint.get("/oembed")
+def show_oembed() -> ResponseReturnValue:
+    """A work, or one of its shots, as a photo for other sites. Source: https://oembed.com.
+
+    :raise NotFoundError: the address is none of a work that is shown here.
+    """
+    if request.args.get("format", "json") != "json":
+        response = jsonify({"detail": "Only JSON is spoken here."})
+        response.status_code = 501
+        return response
+    number, shot = _read_work_url(request.args.get("url", ""))
+    session = db.session()
+    if shot is None:
+        group = gallery.get_shown_group(session, number)
+        image = gallery.find_cover(session, group)
+        if image is None:
+            raise NotFoundError("group", number)
+    else:
+        group, image = gallery.get_shown_image(session, number, shot)
+    width, height = _read_bound("maxwidth"), _read_bound("maxheight")
+    size, rendition = _choose_size(image, width, height)
+    # What is still larger than asked for is shown smaller.
+    share = min(1.0, width / rendition.width_px, height / rendition.height_px)
+    small = _find_rendition(image, 480) or rendition
+    settings = get_settings()
+    answer = {
+        "version": "1.0",
+        "type": "photo",
+        "title": get_title(group),
+        "url": make_lasting_url(group.id, image.number, size),
+        "width": max(1, int(rendition.width_px * share)),
+        "height": max(1, int(rendition.height_px * share)),
+        "web_page": make_absolute(make_group_url(group)),
+        "web_page_short_url": make_absolute(url_for("gallery.show_group", number=group.id)),
+        "author_name": settings.title,
+        "provider_name": settings.title,
+        "provider_url": make_absolute(url_for("gallery.show_front")),
+        "thumbnail_url": make_lasting_url(group.id, image.number, 480),
+        "thumbnail_width": small.width_px,
+        "thumbnail_height": small.height_px,
+        "cache_age": _EMBED_SECONDS,
+    }
+    if share < 1 or small.width_px > width or small.height_px > height:
+        for name in ("thumbnail_url", "thumbnail_width", "thumbnail_height"):
+            del answer[name]  # It must obey the same bounds.
+    response = jsonify(answer)
+    response.headers["Cache-Control"] = f"public, max-age={_EMBED_SECONDS}"
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
+def _read_work_url(url: str) -> tuple[int, int | None]:
+    """(group number, image number) that an address of this hub names."""
+    parts = urlsplit(url)
+    here = urlsplit(make_absolute(url_for("gallery.show_front")))
+    path = unquote(parts.path)
+    root = here.path.rstrip("/")
+    found = re.fullmatch(re.escape(root) + r"/groups/([0-9]{1,19})(?:/([^/]*))?/?", path)
+    is_here = parts.netloc.lower() == here.netloc.lower() and parts.scheme in ("http", "https")
+    if not is_here or found is None:
+        raise NotFoundError("work", url)
+    rest = found[2] or ""
+    is_shot = re.fullmatch("[0-9]{1,10}", rest) is not None
+    return int(found[1]), int(rest) if is_shot else None
+
+
+def _read_bound(name: str) -> float:
+    text = request.args.get(name, "")
+    if not text:
+        return float("inf")
+    if not re.fullmatch("[1-9][0-9]{0,5}", text):
+        raise InvalidInputError("That is not a number of pixels.", {name: "a whole number above 0"})
+    return float(text)
+
+
+def _choose_size(image: Image, width: float, height: float) -> tuple[int, Rendition]:
+    """The largest rendition within the bounds, or the smallest there is."""
+    smallest = gallery.pick_rendition(image, _SIZES[0])
+    chosen = (_SIZES[0], smallest)
+    for size in _SIZES[1:]:
+        rendition = gallery.pick_rendition(image, size)
+        if rendition.width_px <= width and rendition.height_px <= height:
+            chosen = (size, rendition)
+    return chosen
+
+
+def _find_rendition(image: Image, size: int) -> Rendition | None:
+    return gallery.pick_rendition(image, size) if image.renditions else None
+
+
+def _format(moment: datetime) -> str:
+    """Source: RFC 3339."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _answer_xml(text: str, seconds: int, mimetype: str = "application/xml") -> Response:
+    response = Response(text, mimetype=mimetype)
+    response.headers["Cache-Control"] = f"public, max-age={seconds}"
+    response.add_etag(weak=True)
+    response.make_conditional(request)
+    return response
