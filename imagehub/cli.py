@@ -17,6 +17,7 @@ from flask_migrate import upgrade
 
 from imagehub.config import Settings, SettingsError, load_settings
 from imagehub.database import db
+from imagehub.domain.search_index import fill_search
 from imagehub.errors import ImageHubError
 from imagehub.processes import StartError
 
@@ -69,6 +70,11 @@ def migrate_database(app: Flask) -> None:
     with app.app_context():
         logging.getLogger("alembic").setLevel(logging.WARNING)
         upgrade()
+        # Groups from before there was a search index are put into it.
+        after = 0
+        while after := fill_search(db.session(), after):
+            db.session.commit()
+        db.session.rollback()
 
 
 # --- Running --------------------------------------------------------------------------------------

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from flask_migrate import upgrade
 from sqlalchemy import func, select
 
 from imagehub import create_app
+from imagehub.cli import migrate_database
 from imagehub.config import Settings, keep_secret, load_settings
 from imagehub.database import db
 from imagehub.domain import accounts, connection
@@ -131,8 +131,8 @@ def _run(
 
     say("3/5  Preparing the database and the admin")
     app = create_app(settings)
+    migrate_database(app)
     with app.app_context():
-        upgrade()
         password = _prepare_admin(folder)
         say("4/5  Starting the worker and the web server")
         family.start(make_worker_program(settings))

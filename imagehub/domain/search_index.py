@@ -228,32 +228,31 @@ def _write(session: Session, group_id: int, row: dict[str, str] | None) -> bool:
     return True
 
 
-def fill_search(session: Session) -> int:
-    """Index the groups that are not in the index: after an upgrade, all of them.
+def fill_search(session: Session, after: int = 0) -> int:
+    """Index a stretch of the groups that are not in the index: after an upgrade, that is all.
 
-    Writes as it goes and leaves the commit to the caller.
-
-    :return: how many groups were added.
+    :param after: begin above this group number.
+    :return: the number to go on after, once this is committed; 0 when none is missing any more.
     """
     index, number = get_index(session)
-    added = 0
-    after = 0
-    while True:
-        missing = session.scalars(
-            select(Group.id)
-            .outerjoin(index, number == Group.id)
-            .where(Group.id > after, number.is_(None))
-            .order_by(Group.id)
-            .limit(_GROUPS_PER_READ)
-        ).all()
-        if not missing:
-            return added
-        after = missing[-1]
-        rows = _make_rows(session, missing)
-        session.execute(
-            insert(index), [{number.name: group_id, **row} for group_id, row in rows.items()]
-        )
-        added += len(rows)
+    if not after and count_indexed(session) == session.scalar(
+        select(func.count()).select_from(Group)
+    ):
+        return 0
+    missing = session.scalars(
+        select(Group.id)
+        .outerjoin(index, number == Group.id)
+        .where(Group.id > after, number.is_(None))
+        .order_by(Group.id)
+        .limit(_GROUPS_PER_READ)
+    ).all()
+    if not missing:
+        return 0
+    rows = _make_rows(session, missing)
+    session.execute(
+        insert(index), [{number.name: group_id, **row} for group_id, row in rows.items()]
+    )
+    return int(missing[-1])
 
 
 def list_stale(session: Session, after: int) -> tuple[list[int], int]:

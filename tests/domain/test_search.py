@@ -259,9 +259,10 @@ def test_an_upgraded_hub_is_indexed_and_repaired(session: Session) -> None:
     session.execute(text("DELETE FROM search_index"))
     session.commit()
     assert find(session, "old") == []
-    assert search_index.fill_search(session) == 3
+    assert search_index.fill_search(session) == groups[-1]
     session.commit()
     assert sorted(find(session, "old")) == groups
+    assert search_index.fill_search(session, groups[-1]) == 0
     assert search_index.fill_search(session) == 0
     index, number = search_index.get_index(session)
     session.execute(index.update().where(number == groups[1]).values(words="__nonsense"))
