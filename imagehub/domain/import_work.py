@@ -11,6 +11,7 @@ must hold no uncommitted change.
 """
 
 import base64
+import errno
 import logging
 import random
 import secrets
@@ -74,6 +75,7 @@ SUSPICION_SHARED = 1
 MAX_SUSPICION = 6
 
 GENERAL_REASON = "Something went wrong here while this file was imported (reference {})."
+DISK_FULL_REASON = "The disk of the server is full."
 STOPPED_REASON = "The worker ended again and again while it had this file in hand."
 
 
@@ -356,10 +358,14 @@ def process_item(
     ) as error:
         log.info("Item %d failed: %s", claim.item_id, error)
         state = _end(session, claim, "failed", reason=_explain(error))
-    except Exception:
-        reference = secrets.token_hex(4)
-        log.exception("Item %d met something unexpected (reference %s)", claim.item_id, reference)
-        state = _put_off(session, claim, GENERAL_REASON.format(reference), MAX_SURPRISES)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            log.error("The disk is full: item %d has to wait", claim.item_id)
+            state = _put_off(session, claim, DISK_FULL_REASON, MAX_ATTEMPTS)
+        else:
+            number = secrets.token_hex(4)
+            log.exception("Item %d met something unexpected (reference %s)", claim.item_id, number)
+            state = _put_off(session, claim, GENERAL_REASON.format(number), MAX_SURPRISES)
     if not session.scalar(
         select(exists().where(ImportItem.job_id == claim.job_id, ImportItem.state.in_(OPEN_STATES)))
     ):
@@ -399,7 +405,10 @@ def _import(
     try:
         old_keys = run_in_own_transaction(session, lambda own: _finish(own, claim, made))
     except IntegrityError:
-        raise _NothingToDoError(IN_GROUP_REASON, _find_twin(session, claim)) from None
+        twin_id = _find_twin(session, claim)
+        if twin_id is None:
+            raise
+        raise _NothingToDoError(IN_GROUP_REASON, twin_id) from None
     if old_keys:
         delete_unused(session, clients, old_keys)
     return "done"

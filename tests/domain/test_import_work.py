@@ -1,9 +1,13 @@
 """What a worker does with an item, with a real drive, real storage and a real renderer."""
 
+import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import pytest
 from sqlalchemy import select
@@ -11,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.database import now_utc
 from imagehub.domain import gallery, import_work, importing, storage
+from imagehub.domain.scratch import Scratch
 from imagehub.errors import ConnectionLostError
 from imagehub.models import Group, Image, StoredObject
 from imagehub.render_pool import RenderPool
@@ -365,6 +370,33 @@ def test_what_nobody_expected_is_tried_again_and_named_by_number(
     assert "secret" not in reason
     reference = reason.split("reference ")[1].removesuffix(").")
     assert reference in caplog.text
+
+
+def test_a_full_disk_costs_only_time(import_hub: ImportHub) -> None:
+    hub = import_hub
+    job_id = hub.create(hub.put_pictures("Works", 1))
+
+    class FullFile(io.FileIO):
+        """A file on a disk without room: each write gets what the system's full device answers."""
+
+        def write(self, data: Any) -> int:
+            with Path("/dev/full").open("wb", buffering=0) as full:
+                return full.write(data)
+
+    class FullScratch(Scratch):
+        @contextmanager
+        def open_file(self) -> Iterator[tuple[BinaryIO, str]]:
+            with super().open_file() as (_, path), FullFile(path, "w+b") as file:
+                yield cast("BinaryIO", file), path
+
+    scratch = FullScratch(hub.settings.data_dir)
+    claim = hub.claim(job_id)
+    clients = replace(hub.clients, renderer=hub.renderer)
+    assert import_work.process_item(hub.session, clients, scratch, claim, 10**9) == "queued"
+    assert hub.report(job_id).waiting_reason == import_work.DISK_FULL_REASON
+    scratch.close()
+    hub.make_due(job_id)
+    assert hub.work(job_id) == ["done"]
 
 
 def test_a_group_deleted_meanwhile_fails_its_items(import_hub: ImportHub) -> None:
