@@ -221,10 +221,11 @@ def refresh_group(session: Session, group_id: int) -> None:
     image_count = session.scalar(
         select(func.count()).select_from(Image).where(Image.group_id == group_id)
     )
+    # The chosen cover comes before all others, if it is in the group.
     first = session.scalars(
         select(Image.id)
         .where(Image.group_id == group_id)
-        .order_by(Image.position, Image.number)
+        .order_by(Image.id != (group.chosen_cover_id or 0), Image.position, Image.number)
         .limit(1)
     ).first()
     group.image_count = image_count or 0

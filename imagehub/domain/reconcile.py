@@ -425,7 +425,7 @@ def _check_groups(session: Session, report: ReconcileReport, fix: bool) -> None:
     first = (
         select(Image.id)
         .where(Image.group_id == Group.id)
-        .order_by(Image.position, Image.number)
+        .order_by(Image.id != func.coalesce(Group.chosen_cover_id, 0), Image.position, Image.number)
         .limit(1)
         .scalar_subquery()
     )

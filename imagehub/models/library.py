@@ -13,7 +13,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.dialects import mysql
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from imagehub.database import Base, UTCDateTime, now_utc
 from imagehub.models.drive import DriveId
@@ -21,7 +21,8 @@ from imagehub.models.drive import DriveId
 # SQLite counts rowids of INTEGER PRIMARY KEY only.
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
-GROUP_STATES = ("published", "draft")
+# A group in the trash has a ``TrashEntry`` too; nothing shows it but the trash's own page.
+GROUP_STATES = ("published", "draft", "trash")
 
 
 class Group(Base):
@@ -29,7 +30,9 @@ class Group(Base):
 
     ``is_shown`` (published and at least one image), ``image_count`` and ``cover_id`` are derived:
     ``domain.gallery.refresh_group`` alone writes them, and keeps the counts in ``gallery_bucket``.
-    The gallery is ordered by ``sort_key`` downwards.
+    ``chosen_cover_id`` is the shot that a person chose to stand for the group; where it is not (any
+    longer) in the group, the first shot does. ``availability``: "", ``available``, ``reserved``,
+    ``sold`` or ``not_for_sale``. The gallery is ordered by ``sort_key`` downwards.
     """
 
     __tablename__ = "image_group"
@@ -37,6 +40,7 @@ class Group(Base):
         # One gallery page is a range of this index.
         Index("ix_image_group_shown_sort", "is_shown", "sort_key", "id"),
         Index("ix_image_group_sort_key", "sort_key", "id"),
+        Index("ix_image_group_state_sort", "state", "sort_key", "id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -48,10 +52,13 @@ class Group(Base):
     medium: Mapped[str] = mapped_column(String(300), default="")
     dimensions: Mapped[str] = mapped_column(String(300), default="")
     year: Mapped[str] = mapped_column(String(40), default="")
+    edition: Mapped[str] = mapped_column(String(300), default="")
+    availability: Mapped[str] = mapped_column(String(20), default="")
     sort_key: Mapped[int] = mapped_column(BigInteger, default=0)
     is_shown: Mapped[bool] = mapped_column(default=False)
     image_count: Mapped[int] = mapped_column(default=0)
     cover_id: Mapped[int | None] = mapped_column(BigId)
+    chosen_cover_id: Mapped[int | None] = mapped_column(BigInteger)
     next_image_number: Mapped[int] = mapped_column(default=1)
     # Rises with every edit by a person, so that a later save over an older view is noticed.
     version: Mapped[int] = mapped_column(default=1)
@@ -82,7 +89,8 @@ class Image(Base):
     ``number`` counts from 1 inside the group and is never used again there; ``position`` orders
     the shots. ``width_px`` and ``height_px`` are the upright original's. ``taken_at`` is the
     camera's own clock, without a zone. ``thumbhash`` is base64. ``drive_state``: ``ok``,
-    ``changed`` or ``missing`` in OneDrive.
+    ``changed`` or ``missing`` in OneDrive. ``role``: the part a shot plays (see
+    ``domain.library_edit.ROLES``). ``has_alt`` follows ``alt``, for the list of shots without one.
     """
 
     __tablename__ = "image"
@@ -91,6 +99,8 @@ class Image(Base):
         UniqueConstraint("group_id", "drive_account_id", "drive_item_id"),
         Index("ix_image_group_position", "group_id", "position", "number"),
         Index("ix_image_drive_item", "drive_item_id"),
+        Index("ix_image_has_alt", "has_alt", "group_id"),
+        Index("ix_image_drive_state", "drive_state", "group_id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -100,6 +110,8 @@ class Image(Base):
     position: Mapped[int]
     name: Mapped[str] = mapped_column(String(400))
     alt: Mapped[str] = mapped_column(String(1000), default="")
+    has_alt: Mapped[bool] = mapped_column(default=False)
+    role: Mapped[str] = mapped_column(String(20), default="")
     drive_account_id: Mapped[int] = mapped_column(ForeignKey("drive_account.id"), index=True)
     drive_item_id: Mapped[str] = mapped_column(DriveId)
     drive_state: Mapped[str] = mapped_column(String(16), default="ok")
@@ -108,7 +120,7 @@ class Image(Base):
     mime_type: Mapped[str] = mapped_column(String(100), default="")
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     sha256: Mapped[str] = mapped_column(String(64), default="", index=True)
-    quick_xor_hash: Mapped[str] = mapped_column(String(40), default="")
+    quick_xor_hash: Mapped[str] = mapped_column(String(40), default="", index=True)
     etag: Mapped[str] = mapped_column(String(255), default="")
     ctag: Mapped[str] = mapped_column(String(255), default="")
     width_px: Mapped[int] = mapped_column(default=0)
@@ -134,6 +146,11 @@ class Image(Base):
         cascade="all, delete-orphan",
         passive_deletes=True,
     )
+
+    @validates("alt")
+    def _note_alt(self, _name: str, alt: str) -> str:
+        self.has_alt = bool(alt.strip())
+        return alt
 
 
 class StoredObject(Base):

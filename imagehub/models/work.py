@@ -54,6 +54,7 @@ class ImportItem(Base):
     __table_args__ = (
         Index("ix_import_item_job_state", "job_id", "state", "available_at"),
         Index("ix_import_item_state_lease", "state", "lease_until"),
+        Index("ix_import_item_state_group", "state", "group_id"),
         {"sqlite_autoincrement": True},
     )
 

@@ -1,0 +1,71 @@
+"""What is set aside and what is shown to few: the trash, and links to share."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from imagehub.database import Base, UTCDateTime, now_utc
+from imagehub.models.library import BigId
+
+
+class TrashEntry(Base):
+    """A group in the trash: its ``state`` is ``trash``, and ``state_before`` what it was.
+
+    Shots that were deleted out of a group lie in a group of their own, made for that; ``origin_id``
+    is then the group that they came from.
+    """
+
+    __tablename__ = "trash_entry"
+
+    group_id: Mapped[int] = mapped_column(
+        BigId,
+        ForeignKey("image_group.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    origin_id: Mapped[int | None] = mapped_column(BigInteger)
+    state_before: Mapped[str] = mapped_column(String(16))
+    user_id: Mapped[int | None] = mapped_column(
+        ForeignKey("user.id", ondelete="SET NULL"), index=True
+    )
+    trashed_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc, index=True)
+
+
+class ShareLink(Base):
+    """An address that shows chosen groups, drafts too, to whoever has it.
+
+    ``token_hash``: SHA-256 of the address's secret, in hexadecimal digits; the secret itself is not
+    kept. ``password_hash`` is "" where none is asked for.
+    """
+
+    __tablename__ = "share_link"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    title: Mapped[str] = mapped_column(String(300), default="")
+    password_hash: Mapped[str] = mapped_column(String(255), default="")
+    may_download: Mapped[bool] = mapped_column(default=False)
+    view_count: Mapped[int] = mapped_column(default=0)
+    user_id: Mapped[int | None] = mapped_column(
+        ForeignKey("user.id", ondelete="SET NULL"), index=True
+    )
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_viewed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class ShareItem(Base):
+    """A group that a link shows, in the order of ``position``."""
+
+    __tablename__ = "share_item"
+
+    share_id: Mapped[int] = mapped_column(
+        ForeignKey("share_link.id", ondelete="CASCADE"), primary_key=True
+    )
+    group_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("image_group.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    position: Mapped[int] = mapped_column(default=0)
