@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -209,6 +210,25 @@ def test_the_parents_can_be_left_out(person: Person) -> None:
     person.put("a.txt", b"a")
     page = person.get("/me/drive/root/delta", headers={"deltaExcludeParent": "true"})
     assert all("parentReference" not in item for item in page["value"])
+
+
+def test_pages_that_take_too_long_end_early_and_lose_nothing(
+    start_onedrive: Callable[..., OneDrive],
+) -> None:
+    onedrive = start_onedrive(page_seconds=0, auto_consent=True)
+    person = Person(onedrive)
+    for number in range(5):
+        (onedrive.root / f"{number}.txt").write_text("x" * number)
+    for order in ("name", "size desc", "lastModifiedDateTime"):
+        page = person.get(f"/me/drive/root/children?$orderby={order}")
+        names = [item["name"] for item in page["value"]]
+        assert len(names) == 1
+        while "@odata.nextLink" in page:
+            page = person.get(page["@odata.nextLink"])
+            names += [item["name"] for item in page["value"]]
+        assert sorted(names) == [f"{number}.txt" for number in range(5)]
+    items, _ = person.follow_delta()
+    assert len(items) == 6
 
 
 # --- Faults -------------------------------------------------------------------------------------

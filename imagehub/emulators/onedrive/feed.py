@@ -1,6 +1,7 @@
 """The delta feed: what changed since a token, page by page."""
 
 import re
+from time import monotonic
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,11 +22,12 @@ class DeltaFeed:
     A token is ``[epoch, after, up to, place, marker]``; that of a deltaLink has no "up to" yet.
     """
 
-    def __init__(self, tree: Tree, writer: ItemWriter, faults: Faults) -> None:
+    def __init__(self, tree: Tree, writer: ItemWriter, faults: Faults, page_seconds: float) -> None:
         self.tree = tree
         self.kind = tree.kind
         self.writer = writer
         self.faults = faults
+        self.page_seconds = page_seconds
 
     def answer(self, call: Call, folder: Item, action: str) -> Response:
         """One page.
@@ -68,11 +70,14 @@ class DeltaFeed:
         )
         wanted = call.get_option("select")
         names = None if wanted is None else wanted.split(",")
-        rows = [
-            self._write_change(call, item, names)
-            for item in items
-            if folder.id == self.tree.root_id or self.tree.is_inside(item, folder.id)
-        ]
+        rows: list[dict[str, Any]] = []
+        end = monotonic() + self.page_seconds
+        for item in items:
+            if folder.id == self.tree.root_id or self.tree.is_inside(item, folder.id):
+                rows.append(self._write_change(call, item, names))
+            if monotonic() > end and item is not items[-1]:
+                next_place = item.seq
+                break
         if rows and self.faults.fire("delta_duplicate"):
             older = {**rows[0], "name": f"{rows[0].get('name', 'item')} (old)"}
             rows.insert(0, older)

@@ -76,6 +76,7 @@ class Emulator:
             self.uploads,
             self.subscriptions,
             self.faults,
+            options.page_seconds,
         )
         self.control = Control(self.tree, self.state, account, self.identity, self.faults, self.log)
 
@@ -178,6 +179,9 @@ def _read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--auto-consent", action="store_true", help="sign in without asking")
     parser.add_argument("--account", default="", help="the account's user name")
     parser.add_argument("--display-name", default="Demo Artist")
+    parser.add_argument(
+        "--page-seconds", type=float, default=3.0, help="a page of a listing ends after this time"
+    )
     parser.add_argument(
         "--public-url", default="", help="how others reach it, if not by the host they ask for"
     )

@@ -26,6 +26,16 @@ OWN_FILES = ".onedrive-emulator-"
 ORDER_COLUMNS = {"name": "name_key", "size": "size", "lastModifiedDateTime": "modified_us"}
 
 
+def get_place(item: Item, order: str) -> list[Any]:
+    """Where a page ends that ends with this item, for :meth:`WatchedFolder.list_children`."""
+    keys = {
+        "name": make_name_key(item.name),
+        "size": item.size,
+        "lastModifiedDateTime": item.modified_us,
+    }
+    return [keys[order], item.id]
+
+
 class WatchedFolder(Index):
     """An index that is brought up to date with its folder before it answers."""
 
