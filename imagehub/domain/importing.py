@@ -260,6 +260,7 @@ class JobReport:
     failed_count: int
     waiting_reason: str = ""
     failed: Sequence[FailedItem] = field(default=())
+    created_at: datetime | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -309,7 +310,14 @@ def describe_job(session: Session, job_id: int) -> JobReport:
         failed_count=counts.get("failed", 0),
         waiting_reason=waiting or "",
         failed=tuple(FailedItem(*row) for row in failed),
+        created_at=job.created_at,
     )
+
+
+def list_jobs(session: Session, limit: int = 20) -> list[JobReport]:
+    """The newest imports, the latest first; repairs that ``reconcile`` asked for are among them."""
+    ids = session.scalars(select(ImportJob.id).order_by(ImportJob.id.desc()).limit(limit)).all()
+    return [describe_job(session, job_id) for job_id in ids]
 
 
 def wait_for_job(

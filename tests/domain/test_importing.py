@@ -211,6 +211,13 @@ def test_a_report_counts_and_lists_failures(session: Session) -> None:
     assert not report.is_finished
 
 
+def test_the_newest_imports_are_listed_first(session: Session) -> None:
+    jobs = [create(session, select_files(f"f{n}")).id for n in range(3)]
+    reports = importing.list_jobs(session, limit=2)
+    assert [report.id for report in reports] == [jobs[2], jobs[1]]
+    assert all(report.created_at is not None for report in reports)
+
+
 def test_failed_items_can_be_tried_again(either_session: Session) -> None:
     session = either_session
     job = create(session, select_files("a", "b"))
