@@ -61,10 +61,10 @@ def create_import(
     session.add(job)
     session.flush()
     rows: list[dict[str, Any]] = []
-    # Groups are always locked in the order of their numbers, so that two requests cannot wait for
-    # each other; new ones nobody else can know yet.
     # The highest place is looked up once, since that walks an index of all groups.
     sort_key = make_first_sort_key(session)
+    # Groups are always locked in the order of their numbers, so that two requests cannot wait for
+    # each other; new ones nobody else can know yet.
     for selection in sorted(selections, key=lambda s: MAX_ID if s.group is None else s.group):
         if selection.files:
             rows.extend(_reserve(session, job, selection, now, sort_key))
