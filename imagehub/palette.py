@@ -28,7 +28,12 @@ def make_theme(accent: str, ground: str) -> dict[str, str]:
     if _contrast(ink, here) < 7:  # A ground of middle brightness: the extremes read best.
         ink = max((0.0, 0.0, 0.0), (255.0, 255.0, 255.0), key=lambda one: _contrast(one, here))
     strong = _reach(_read(accent), ink, here, _TEXT_CONTRAST)
-    on_accent = max(_read(DARK_INK), (255.0, 255.0, 255.0), key=lambda one: _contrast(one, strong))
+    # White or black: one of them stands out from any colour by 4.58 at least.
+    on_accent = next(
+        one
+        for one in ((255.0, 255.0, 255.0), _read(DARK_INK), (0.0, 0.0, 0.0))
+        if _contrast(one, strong) >= 4.5
+    )
     return {
         "ground": ground,
         "ink": _write(ink),

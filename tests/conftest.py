@@ -13,6 +13,7 @@ pytest_plugins = [
         "tests.fixtures.redis",
         "tests.fixtures.hub",
         "tests.fixtures.site",
+        "tests.fixtures.browser",
         "tests.fixtures.either",
     )
     if find_spec(name) is not None

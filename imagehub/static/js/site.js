@@ -1,4 +1,4 @@
-// On every page: pictures that come late, the colour switch, and the service worker.
+// On every page: pictures that come late, the colour switch, the search field, the service worker.
 
 import "./pictures.js";
 
@@ -32,6 +32,16 @@ toggle?.addEventListener("keydown", (event) => {
 readTheme();
 // A page that comes back from the browser's memory may be older than the choice.
 addEventListener("pageshow", (event) => event.persisted && readTheme());
+
+const field = document.querySelector(".search input[data-suggest]");
+field?.addEventListener(
+  "focus",
+  async () => {
+    const { suggestFor } = await import("./search.js");
+    suggestFor(field, field.dataset.suggest, field.dataset.icons);
+  },
+  { once: true },
+);
 
 if ("serviceWorker" in navigator) {
   addEventListener("load", () => {
