@@ -39,9 +39,7 @@ def list_newest(session: Session, limit: int = FEED_LENGTH) -> Sequence[Tile]:
 
 def list_stretches(session: Session) -> Sequence[int]:
     """The numbers of the stretches that have shown groups, ascending, counted from 1."""
-    stretch = (Group.id + (GROUPS_PER_STRETCH - 1)).op("DIV")(GROUPS_PER_STRETCH)
-    if session.get_bind().dialect.name == "sqlite":
-        stretch = (Group.id + (GROUPS_PER_STRETCH - 1)).op("/")(GROUPS_PER_STRETCH)
+    stretch = (Group.id + (GROUPS_PER_STRETCH - 1)) // GROUPS_PER_STRETCH
     rows = session.scalars(
         select(func.distinct(stretch)).where(Group.is_shown.is_(True)).order_by(stretch)
     )

@@ -186,7 +186,10 @@ def show_oembed() -> ResponseReturnValue:
 
 def _read_work_url(url: str) -> tuple[int, int | None]:
     """(group number, image number) that an address of this hub names."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise NotFoundError("work", url) from error
     here = urlsplit(make_absolute(url_for("gallery.show_front")))
     path = unquote(parts.path)
     root = here.path.rstrip("/")

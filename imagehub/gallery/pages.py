@@ -24,7 +24,7 @@ from imagehub.gallery.pictures import (
     make_slug,
     make_wall,
 )
-from imagehub.models import Group, Image
+from imagehub.models import Group, Image, Tag
 from imagehub.web import make_absolute
 from imagehub.wiring import get_settings
 
@@ -103,6 +103,7 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
     for picture in (first, *(one.picture for one in neighbours)):
         css += f"#{picture.id}{{--ratio:{picture.ratio:.4f}}}"
     title = get_title(group)
+    tags = list_group_tags(session, group.id)
     return render_page(
         "gallery/group.html",
         group=group,
@@ -112,13 +113,13 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
         first=first,
         others=others,
         facts=list_facts(lead),
-        tags=list_group_tags(session, group.id),
+        tags=tags,
         neighbours=neighbours,
         wall_css=css,
         # All shots are one work to search engines, which the group's own address stands for.
         canonical=make_absolute(make_group_url(group)),
         description=make_description(group),
-        linked_data=_describe_work(group, images, shots),
+        linked_data=_describe_work(group, images, shots, tags),
     )
 
 
@@ -210,13 +211,20 @@ def _describe_wall(page: gallery.Page) -> dict[str, Any]:
     return data
 
 
-def _describe_work(group: Group, images: Any, shots: dict[int, Picture]) -> dict[str, Any]:
+def _describe_work(
+    group: Group, images: Any, shots: dict[int, Picture], tags: Sequence[Tag]
+) -> dict[str, Any]:
     """Source: https://schema.org/VisualArtwork."""
     data: dict[str, Any] = {
         "@context": "https://schema.org",
         "@type": "VisualArtwork",
         "name": get_title(group),
         "url": make_absolute(make_group_url(group)),
+        "isPartOf": {
+            "@type": "ImageGallery",
+            "name": get_settings().title,
+            "url": make_absolute(url_for("gallery.show_front")),
+        },
         "image": [
             {
                 "@type": "ImageObject",
@@ -234,6 +242,7 @@ def _describe_work(group: Group, images: Any, shots: dict[int, Picture]) -> dict
         "artMedium": group.medium,
         "size": group.dimensions,
         "dateCreated": group.year,
+        "keywords": [tag.name for tag in tags],
     }
     data.update({name: value for name, value in facts.items() if value})
     return data

@@ -1,0 +1,298 @@
+"""The site map, the feed, embeds and robots.txt, read as machines read them."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from datetime import datetime
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from imagehub.domain import feeds, gallery, tags
+from imagehub.models import Group
+from tests.fixtures.site import Site, make_site
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+MAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
+PICTURE = "{http://www.google.com/schemas/sitemap-image/1.1}"
+
+
+def add_work(site: Site, title: str, names: tuple[str, ...] = ("front.jpg",), **facts: str) -> int:
+    number = site.add_group(names)
+    with site.session() as session:
+        group = session.get_one(Group, number)
+        group.title = title
+        for name, value in facts.items():
+            setattr(group, name, value)
+        gallery.refresh_group(session, number)
+    return number
+
+
+def get_xml(site: Site, path: str) -> ET.Element:
+    answer = site.get(path)
+    assert answer.status_code == 200, path
+    assert "xml" in answer.mimetype
+    assert answer.headers["Cache-Control"].startswith("public, max-age=")
+    return ET.fromstring(answer.data)
+
+
+# --- The site map ---------------------------------------------------------------------------------
+
+
+def test_the_map_names_all_shown_works_and_their_pictures(either_site: Site) -> None:
+    works = [add_work(either_site, f"Work {i}", ("a.jpg", "b.jpg")) for i in range(3)]
+    add_work(either_site, "Draft", state="draft")
+    index = get_xml(either_site, "/sitemap.xml")
+    maps = [element.text or "" for element in index.iter(f"{MAP}loc")]
+    urls: list[str] = []
+    pictures: list[str] = []
+    for url in maps:
+        parts = urlsplit(url)
+        assert (parts.scheme, parts.netloc) == ("http", "localhost")
+        found = get_xml(either_site, parts.path)
+        urls += [element.text or "" for element in found.iter(f"{MAP}loc")]
+        pictures += [element.text or "" for element in found.iter(f"{PICTURE}loc")]
+    expected = [f"http://localhost/groups/{work}/work-{i}" for i, work in enumerate(works)]
+    # Works whose numbers are far apart stand in different maps, the front page in the first alone.
+    assert [url for url in urls if "/groups/" in url] == expected
+    assert len(pictures) == 6
+    for url in [*expected, *pictures]:
+        assert either_site.get(urlsplit(url).path).status_code in (200, 302), url
+
+
+def test_the_map_is_in_stretches_of_a_thousand_numbers(either_site: Site) -> None:
+    first = add_work(either_site, "First")
+    with either_site.session() as session:
+        far = Group(
+            id=first + 5000,
+            title="Far",
+            state="published",
+            sort_key=gallery.make_first_sort_key(session),
+        )
+        session.add(far)
+        session.flush()
+        stretches = feeds.list_stretches(session)
+        assert stretches == [-(-first // 1000)]
+        far.is_shown = True
+        session.flush()
+        assert feeds.list_stretches(session) == [-(-first // 1000), -(-far.id // 1000)]
+        assert [g.number for g in feeds.list_stretch(session, -(-far.id // 1000))] == [far.id]
+        session.rollback()
+    for number in (0, 4711, 1 << 62, (1 << 63) - 1):
+        assert either_site.get(f"/sitemap/{number}.xml").status_code == 404, number
+
+
+def test_an_empty_hub_has_a_map_of_its_front_page(site: Site) -> None:
+    index = get_xml(site, "/sitemap.xml")
+    assert [element.text for element in index.iter(f"{MAP}loc")] == [
+        "http://localhost/sitemap/1.xml"
+    ]
+    urls = [element.text for element in get_xml(site, "/sitemap/1.xml").iter(f"{MAP}loc")]
+    assert urls == ["http://localhost/", "http://localhost/tags"]
+
+
+# --- The feed -------------------------------------------------------------------------------------
+
+
+def test_the_feed_has_the_newest_works(either_site: Site) -> None:
+    works = [add_work(either_site, f"Work {i}") for i in range(32)]
+    add_work(either_site, "Draft", state="draft")
+    feed = get_xml(either_site, "/feed.atom")
+    entries = feed.findall(f"{ATOM}entry")
+    assert [entry.findtext(f"{ATOM}title") for entry in entries] == [
+        f"Work {i}" for i in range(31, 1, -1)
+    ]
+    assert entries[0].findtext(f"{ATOM}id") == f"http://localhost/groups/{works[-1]}"
+    for element in (feed, *entries):
+        moment = element.findtext(f"{ATOM}updated")
+        assert moment is not None
+        assert datetime.fromisoformat(moment).tzinfo is not None
+    assert feed.find(f"{ATOM}author/{ATOM}name") is not None
+    links = {link.get("rel"): link.get("href") for link in feed.findall(f"{ATOM}link")}
+    assert links == {
+        "self": "http://localhost/feed.atom",
+        "alternate": "http://localhost/",
+    }
+
+
+def test_an_entry_shows_its_picture_and_words_in_html(either_site: Site) -> None:
+    work = add_work(
+        either_site,
+        "Tom & <Jerry> \x0b大波",
+        text="First <b>paragraph</b>.\r\n\r\nSecond & last.\x00",
+    )
+    with either_site.session() as session:
+        tags.set_tags(session, session.get_one(Group, work), ["sea & sky"])
+    entry = get_xml(either_site, "/feed.atom").find(f"{ATOM}entry")
+    assert entry is not None
+    assert entry.findtext(f"{ATOM}title") == "Tom & <Jerry> 大波"
+    content = entry.find(f"{ATOM}content")
+    assert content is not None
+    assert content.get("type") == "html"
+    assert content.text is not None
+    assert f'<img src="http://localhost/media/{work}/1/960' in content.text
+    assert 'alt="What front.jpg shows" width="960" height="640"' in content.text
+    assert "<p>First &lt;b&gt;paragraph&lt;/b&gt;.</p><p>Second &amp; last.</p>" in content.text
+    category = entry.find(f"{ATOM}category")
+    assert category is not None
+    assert category.get("term") == "sea & sky"
+
+
+def test_an_unchanged_feed_is_not_sent_again(site: Site) -> None:
+    add_work(site, "One")
+    tag = site.get("/feed.atom").headers["ETag"]
+    assert site.get("/feed.atom", headers={"If-None-Match": tag}).status_code == 304
+    add_work(site, "Two")
+    assert site.get("/feed.atom", headers={"If-None-Match": tag}).status_code == 200
+    assert (
+        site.get("/feed.atom", headers={"Accept-Encoding": "gzip"}).headers["Content-Encoding"]
+        == "gzip"
+    )
+
+
+def test_pages_name_the_feed(site: Site) -> None:
+    assert 'type="application/atom+xml"' in site.get("/").text
+
+
+# --- Embeds ---------------------------------------------------------------------------------------
+
+
+def ask_embed(site: Site, url: str, **query: object) -> dict:
+    answer = site.get("/oembed", query_string={"url": url, **query})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    return answer.json
+
+
+def test_a_work_is_embedded_as_a_photo(either_site: Site) -> None:
+    work = add_work(either_site, "Harbour", ("a.jpg", "b.jpg"))
+    for path in (f"/groups/{work}", f"/groups/{work}/harbour", f"/groups/{work}/harbour?x=1#y"):
+        answer = ask_embed(either_site, f"http://localhost{path}")
+        assert answer["version"] == "1.0"
+        assert (answer["type"], answer["title"]) == ("photo", "Harbour")
+        assert (answer["width"], answer["height"]) == (1920, 1280)
+        assert urlsplit(answer["url"]).path.startswith(f"/media/{work}/1/1920")
+        assert either_site.get(urlsplit(answer["url"]).path).status_code == 302
+        assert answer["provider_url"] == "http://localhost/"
+        assert answer["thumbnail_width"] == 480
+    shot = ask_embed(either_site, f"http://localhost/groups/{work}/2")
+    assert urlsplit(shot["url"]).path.startswith(f"/media/{work}/2/1920")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "size", "width", "height"),
+    [
+        ({"maxwidth": 1000}, 960, 960, 640),
+        ({"maxheight": 640}, 960, 960, 640),
+        ({"maxwidth": 1000, "maxheight": 400}, 480, 480, 320),
+        ({"maxwidth": 100}, 480, 100, 66),
+        ({"maxwidth": 5000, "maxheight": 5000}, 1920, 1920, 1280),
+    ],
+)
+def test_an_embed_obeys_its_bounds(
+    site: Site, bounds: dict[str, int], size: int, width: int, height: int
+) -> None:
+    work = add_work(site, "Harbour")
+    answer = ask_embed(site, f"http://localhost/groups/{work}", **bounds)
+    assert f"/media/{work}/1/{size}" in answer["url"]
+    assert (answer["width"], answer["height"]) == (width, height)
+    if "thumbnail_width" in answer:
+        assert answer["thumbnail_width"] <= bounds.get("maxwidth", 10_000)
+        assert answer["thumbnail_height"] <= bounds.get("maxheight", 10_000)
+
+
+def test_other_addresses_are_not_embedded(site: Site) -> None:
+    work, draft = add_work(site, "Harbour"), add_work(site, "Draft", state="draft")
+    for url in (
+        "",
+        "nonsense",
+        f"https://elsewhere.example/groups/{work}",
+        f"http://localhost.evil/groups/{work}",
+        f"javascript://localhost/groups/{work}",
+        f"http://localhost/groups/{draft}",
+        f"http://localhost/groups/{work}/99",
+        f"http://localhost/groups/{work}/harbour/x",
+        "http://localhost/groups/9999999999999999999",
+        "http://localhost/",
+        f"http://[/groups/{work}",
+        f"http://localhost:99999/groups/{work}",
+    ):
+        assert site.get("/oembed", query_string={"url": url}).status_code == 404, url
+    good = f"http://localhost/groups/{work}"
+    assert site.get("/oembed", query_string={"url": good, "format": "xml"}).status_code == 501
+    for bound in ("0", "-1", "x", "1e3"):
+        answer = site.get("/oembed", query_string={"url": good, "maxwidth": bound})
+        assert answer.status_code == 422, bound
+
+
+def test_a_works_page_leads_to_its_embed(site: Site) -> None:
+    work = add_work(site, "Harbour")
+    page = site.get(f"/groups/{work}/harbour").text
+    link = re.search(r'type="application/json\+oembed"[^>]*href="([^"]+)"', page)
+    assert link is not None
+    parts = urlsplit(link[1].replace("&amp;", "&"))
+    answer = site.get(f"{parts.path}?{parts.query}")
+    assert answer.json["title"] == "Harbour"
+
+
+# --- Addresses, robots, words for machines --------------------------------------------------------
+
+
+def test_robots_are_told_what_is_closed(site: Site) -> None:
+    answer = site.get("/robots.txt")
+    assert answer.mimetype == "text/plain"
+    lines = answer.text.splitlines()
+    assert lines[0] == "User-agent: *"
+    assert "Disallow: /admin/" in lines
+    assert "Disallow: /media/full/" in lines
+    assert "Disallow: /" not in lines
+    assert lines[-1] == "Sitemap: http://localhost/sitemap.xml"
+
+
+def test_all_addresses_are_those_that_visitors_type(site: Site) -> None:
+    work = add_work(site, "Harbour")
+    folder = site.app.extensions["imagehub"].settings.data_dir
+    public = make_site(folder, public_url="https://art.example.org/works")
+    for path in ("/feed.atom", "/sitemap.xml", "/sitemap/1.xml", "/robots.txt"):
+        text = public.get(path, headers={"Host": "10.0.0.7:8000"}).text
+        assert "https://art.example.org/works/" in text, path
+        assert "10.0.0.7" not in text, path
+    url = f"https://art.example.org/works/groups/{work}"
+    answer = public.get(f"/oembed?url={quote(url, safe='')}").json
+    assert answer["url"].startswith(f"https://art.example.org/works/media/{work}/1/1920")
+    assert public.get(f"/oembed?url=http://localhost/groups/{work}").status_code == 404
+
+
+def read_linked_data(page: str) -> dict:
+    found = re.search(r'<script type="application/ld\+json"[^>]*>(.*?)</script>', page, re.S)
+    assert found is not None
+    return json.loads(found[1])
+
+
+def test_pages_describe_themselves_to_machines(either_site: Site) -> None:
+    work = add_work(
+        either_site,
+        "Harbour </script><b>",
+        ("a.jpg", "b.jpg"),
+        text="A quiet morning. " * 30,
+        medium="Oil on canvas",
+        year="1911",
+    )
+    with either_site.session() as session:
+        tags.set_tags(session, session.get_one(Group, work), ["sea", "boats"])
+    front = read_linked_data(either_site.get("/").text)
+    assert front["@type"] == "ImageGallery"
+    page = either_site.get(either_site.get(f"/groups/{work}").location).text
+    data = read_linked_data(page)
+    assert data["@type"] == "VisualArtwork"
+    assert data["name"] == "Harbour </script><b>"
+    assert data["artMedium"] == "Oil on canvas"
+    assert data["keywords"] == ["sea", "boats"]
+    assert len(data["image"]) == 2
+    meta = dict(re.findall(r'<meta (?:name|property)="([^"]+)" content="([^"]*)">', page))
+    assert 50 < len(meta["description"]) <= 160
+    assert meta["og:type"] == "article"
+    assert f"/media/{work}/1/1920" in meta["og:image"]
+    assert meta["twitter:card"] == "summary_large_image"
+    assert page.count("<title>") == 1
+    assert page.count('rel="canonical"') == 1
