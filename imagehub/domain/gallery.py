@@ -221,16 +221,20 @@ def refresh_group(session: Session, group_id: int) -> None:
     image_count = session.scalar(
         select(func.count()).select_from(Image).where(Image.group_id == group_id)
     )
-    # The chosen cover comes before all others, if it is in the group.
-    first = session.scalars(
-        select(Image.id)
-        .where(Image.group_id == group_id)
-        .order_by(Image.id != (group.chosen_cover_id or 0), Image.position, Image.number)
-        .limit(1)
-    ).first()
+    cover = (
+        session.scalars(
+            select(Image.id).where(Image.id == group.chosen_cover_id, Image.group_id == group_id)
+        ).first()
+        or session.scalars(
+            select(Image.id)
+            .where(Image.group_id == group_id)
+            .order_by(Image.position, Image.number)
+            .limit(1)
+        ).first()
+    )
     group.image_count = image_count or 0
-    group.cover_id = first
-    _set_shown(session, group, group.state == "published" and first is not None)
+    group.cover_id = cover
+    _set_shown(session, group, group.state == "published" and cover is not None)
     refresh_search(session, group_id)
 
 

@@ -425,8 +425,13 @@ def _check_groups(session: Session, report: ReconcileReport, fix: bool) -> None:
     first = (
         select(Image.id)
         .where(Image.group_id == Group.id)
-        .order_by(Image.id != func.coalesce(Group.chosen_cover_id, 0), Image.position, Image.number)
+        .order_by(Image.position, Image.number)
         .limit(1)
+        .scalar_subquery()
+    )
+    chosen = (
+        select(Image.id)
+        .where(Image.id == Group.chosen_cover_id, Image.group_id == Group.id)
         .scalar_subquery()
     )
     last = 0
@@ -440,7 +445,7 @@ def _check_groups(session: Session, report: ReconcileReport, fix: bool) -> None:
                 Group.image_count,
                 Group.cover_id,
                 count.label("true_count"),
-                first.label("first_id"),
+                func.coalesce(chosen, first).label("cover"),
             )
             .where(Group.id > last)
             .order_by(Group.id)
@@ -451,7 +456,7 @@ def _check_groups(session: Session, report: ReconcileReport, fix: bool) -> None:
         last = page[-1].id
         for row in page:
             is_shown = row.state == "published" and row.true_count > 0
-            true_facts = (row.true_count, row.first_id, is_shown)
+            true_facts = (row.true_count, row.cover, is_shown)
             if (row.image_count, row.cover_id, bool(row.is_shown)) != true_facts:
                 report.wrong_group_count += 1
                 if fix:
