@@ -8,7 +8,7 @@ that ``imagehub settings`` prints.
 import os
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -107,6 +107,7 @@ def _setting(
     *,
     unit: str = "",
     secret: bool = False,
+    in_pages: bool = False,
 ) -> Any:
     return field(
         repr=not secret,
@@ -116,6 +117,8 @@ def _setting(
             "read": read,
             "unit": unit,
             "secret": secret,
+            # The admin may set it in the admin pages where the environment does not.
+            "in_pages": in_pages,
         },
     )
 
@@ -157,7 +160,7 @@ class Settings:
     s3_secret_access_key: str = _setting(
         "", "Secret key; made for the embedded server", secret=True
     )
-    s3_port: int = _setting("9710", "Port of the embedded S3 server", _read_number(0, 65535))
+    s3_port: int = _setting("9710", "Port of the embedded S3 server", _read_number(1, 65535))
     presign_window_seconds: int = _setting(
         "86400",
         "A rendition's address stays the same for one window and works for two",
@@ -177,7 +180,9 @@ class Settings:
         "", "The single-page app's redirect address at Microsoft", _read_optional_url
     )
     root_folder: str = _setting(
-        "root", "The folder ImageHub may see: `root`, an item id, or a path such as /Pictures/Art"
+        "root",
+        "The folder ImageHub may see: `root`, an item id, or a path such as /Pictures/Art",
+        in_pages=True,
     )
     graph_base_url: str = _setting(DEFAULT_GRAPH_URL, "Microsoft Graph", _read_url)
     login_base_url: str = _setting(DEFAULT_LOGIN_URL, "Microsoft's sign-in", _read_url)
@@ -194,17 +199,26 @@ class Settings:
     cors_origins: tuple[str, ...] = _setting(
         "", "Origins of single-page apps, with commas, or `*`", _read_origins
     )
-    title: str = _setting("ImageHub", "The hub's title")
-    tagline: str = _setting("", "One line of words under the title")
-    accent: str = _setting("#b3432b", "Accent colour", _read_color)
+    title: str = _setting("ImageHub", "The hub's title", in_pages=True)
+    tagline: str = _setting("", "One line of words under the title", in_pages=True)
+    accent: str = _setting("#b3432b", "Accent colour", _read_color, in_pages=True)
     ground: str = _setting(
-        "", "Ground colour of the light theme; empty: warm near-white", _read_color
+        "",
+        "Ground colour of the light theme; empty: warm near-white",
+        _read_color,
+        in_pages=True,
     )
     language: str = _setting(
-        "auto", "`auto` follows the browser; `en` or `de` sets it", _read_word("auto", "en", "de")
+        "auto",
+        "`auto` follows the browser; `en` or `de` sets it",
+        _read_word("auto", "en", "de"),
+        in_pages=True,
     )
-    downloads: bool = _setting("on", "Visitors may download full images", _read_flag)
-    zip_downloads: bool = _setting("on", "Visitors may download a group as one ZIP", _read_flag)
+    downloads: bool = _setting("on", "Visitors may download full images", _read_flag, in_pages=True)
+    zip_downloads: bool = _setting(
+        "on", "Visitors may download a group as one ZIP", _read_flag, in_pages=True
+    )
+    feeds: bool = _setting("on", "New works are announced in a feed", _read_flag, in_pages=True)
 
     # Work
     import_wait_seconds: int = _setting(
@@ -239,6 +253,9 @@ class Settings:
         secret=True,
     )
 
+    # Not a setting: the names of those that the environment sets.
+    given: frozenset[str] = field(default=frozenset(), repr=False)
+
     @property
     def sqlalchemy_url(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir / 'imagehub.db'}"
@@ -263,9 +280,16 @@ class Settings:
         return self.env == "production"
 
     def to_environment(self) -> dict[str, str]:
-        """The same settings as environment variables, for a program started beside this one."""
+        """The same settings as environment variables, for a program started beside this one.
+
+        Those that may come from the admin pages and were not given are empty: a value would stand
+        above what the pages say, and none at all would let a ``.env`` file speak.
+        """
         words = {}
-        for item in fields(self):
+        for item in list_fields():
+            if item.metadata["in_pages"] and item.name not in self.given:
+                words[PREFIX + item.name.upper()] = ""
+                continue
             value = getattr(self, item.name)
             if isinstance(value, bool):
                 value = "on" if value else "off"
@@ -277,7 +301,7 @@ class Settings:
     def describe(self) -> list[dict[str, str]]:
         """One row a setting for people: name, value (secrets masked), default, unit, meaning."""
         rows = []
-        for item in fields(self):
+        for item in list_fields():
             meta = item.metadata
             value = getattr(self, item.name)
             if meta["secret"]:
@@ -300,8 +324,38 @@ class Settings:
         return rows
 
 
-SETTING_NAMES = tuple(PREFIX + item.name.upper() for item in fields(Settings))
-_MADE_SECRETS = ("secret_key", "token_key", "s3_access_key_id", "s3_secret_access_key")
+def list_fields() -> "list[Field[Any]]":
+    """The fields of :class:`Settings` that are settings, in their order."""
+    return [item for item in fields(Settings) if item.metadata]
+
+
+SETTING_NAMES = tuple(PREFIX + item.name.upper() for item in list_fields())
+# Variables with our prefix that are no settings of the hub.
+_OTHER_NAMES = ("IMAGEHUB_DEMO_PASSWORD", "IMAGEHUB_TEST_")
+
+
+def find_unknown_names(
+    environment: Mapping[str, str] | None = None, env_file: str | Path | None = ".env"
+) -> list[str]:
+    """Variables with our prefix that mean nothing: most likely misspelt."""
+    names = set(os.environ if environment is None else environment)
+    if env_file is not None and Path(env_file).is_file():
+        names.update(dotenv_values(env_file))
+    return sorted(
+        name
+        for name in names
+        if name.startswith(PREFIX)
+        and name not in SETTING_NAMES
+        and not name.startswith(_OTHER_NAMES)
+    )
+
+
+_SECRET_MAKERS: dict[str, Callable[[], str]] = {
+    "secret_key": lambda: secrets.token_urlsafe(48),
+    "token_key": lambda: Fernet.generate_key().decode(),
+    "s3_access_key_id": lambda: "hub" + secrets.token_hex(8),
+    "s3_secret_access_key": lambda: secrets.token_urlsafe(32),
+}
 
 
 def load_settings(
@@ -320,24 +374,41 @@ def load_settings(
 
     faults: list[str] = []
     read: dict[str, Any] = {}
-    for item in fields(Settings):
+    for item in list_fields():
         name = PREFIX + item.name.upper()
         text = values.get(name, "")
+        meta = item.metadata
         try:
-            read[item.name] = item.metadata["read"](
-                text if text.strip() else item.metadata["default"]
-            )
+            read[item.name] = meta["read"](text if text.strip() else meta["default"])
         except ValueError as error:
             faults.append(f"{name}: {error}")
+            # Stands in for it, so that the checks below can find what else is wrong.
+            read[item.name] = meta["read"](meta["default"])
+    faults.extend(fault for fault in _find_contradictions(read) if not _repeats(fault, faults))
+    missing = _list_missing_secrets(read)
+    if read["env"] == "production":
+        faults.extend(
+            f"{PREFIX}{name.upper()}: needed in production (`imagehub make-key` makes one)"
+            for name in missing
+            if not name.startswith("s3_")
+        )
     if not faults:
-        faults.extend(_find_contradictions(read))
-    if not faults:
-        _complete_secrets(read, faults)
+        for name in missing:
+            try:
+                read[name] = keep_secret(read["data_dir"], name, _SECRET_MAKERS[name])
+            except OSError as error:
+                faults.append(
+                    f"{PREFIX}DATA_DIR: {read['data_dir']} cannot be used ({error.strerror})"
+                )
+                break
     if faults:
         raise SettingsError(
             "These settings cannot be used:\n" + "\n".join(f"  {f}" for f in faults)
         )
-    return Settings(**read)
+    given = frozenset(
+        item.name for item in list_fields() if values.get(PREFIX + item.name.upper(), "").strip()
+    )
+    return Settings(**read, given=given)
 
 
 def _find_contradictions(read: dict[str, Any]) -> list[str]:
@@ -367,34 +438,23 @@ def _find_contradictions(read: dict[str, Any]) -> list[str]:
             f"{PREFIX}S3_ACCESS_KEY_ID and {PREFIX}S3_SECRET_ACCESS_KEY: needed with "
             f"{PREFIX}S3_ENDPOINT_URL"
         )
-    if read["env"] == "production" and not read["public_url"]:
-        faults.append(f"{PREFIX}PUBLIC_URL: needed in production")
+    if read["env"] == "production" and not read["public_url"].startswith("https://"):
+        faults.append(f"{PREFIX}PUBLIC_URL: needed in production, and must begin with https://")
     return faults
 
 
-def _complete_secrets(read: dict[str, Any], faults: list[str]) -> None:
-    """Fill in secrets that were not given: from the data folder, or new ones kept there."""
-    missing = [name for name in _MADE_SECRETS if not read[name]]
+def _repeats(fault: str, faults: list[str]) -> bool:
+    """Whether a fault of the same setting is known already."""
+    name = fault.partition(":")[0]
+    return any(known.partition(":")[0] == name for known in faults)
+
+
+def _list_missing_secrets(read: dict[str, Any]) -> list[str]:
+    """Secrets that were not given and that a hub makes for itself."""
+    missing = [name for name in _SECRET_MAKERS if not read[name]]
     if read["s3_endpoint_url"]:
         missing = [name for name in missing if not name.startswith("s3_")]
-    if not missing:
-        return
-    if read["env"] == "production":
-        hard = [name for name in missing if not name.startswith("s3_")]
-        faults.extend(
-            f"{PREFIX}{name.upper()}: needed in production (`imagehub make-key` makes one)"
-            for name in hard
-        )
-        if hard:
-            return
-    makers: dict[str, Callable[[], str]] = {
-        "secret_key": lambda: secrets.token_urlsafe(48),
-        "token_key": lambda: Fernet.generate_key().decode(),
-        "s3_access_key_id": lambda: "hub" + secrets.token_hex(8),
-        "s3_secret_access_key": lambda: secrets.token_urlsafe(32),
-    }
-    for name in missing:
-        read[name] = keep_secret(read["data_dir"], name, makers[name])
+    return missing
 
 
 def keep_secret(data_dir: Path, name: str, make: Callable[[], str]) -> str:
@@ -411,6 +471,9 @@ def keep_secret(data_dir: Path, name: str, make: Callable[[], str]) -> str:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(make())
+            file.flush()
+            # A power cut must not leave an empty file: tokens are sealed with what was in it.
+            os.fsync(file.fileno())
         try:
             os.link(draft, path)
         except FileExistsError:

@@ -29,9 +29,9 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from imagehub.database import db
-from imagehub.domain import accounts
+from imagehub.domain import accounts, api_tokens
 from imagehub.errors import NotAllowedError
-from imagehub.models import User
+from imagehub.models import ApiToken, User
 from imagehub.web import make_error_answer
 from imagehub.wiring import get_settings
 
@@ -105,6 +105,7 @@ class Operation:
     description: str
     tag: str
     takes_forms: bool
+    changes: bool
 
 
 class Api:
@@ -123,6 +124,7 @@ class Api:
         takes: type[BaseModel] | None = None,
         statuses: Sequence[int] = (),
         takes_forms: bool = True,
+        changes: bool | None = None,
     ) -> Callable[[View], View]:
         """Make a function the view of an address.
 
@@ -133,14 +135,17 @@ class Api:
         :param takes: model of the parameters, handed to the view as its only argument.
         :param statuses: what else it may answer with, beyond 401, 413, 422 and 503.
         :param takes_forms: False where the body is too deep for a form.
+        :param changes: whether the call changes something, so that a token which may only read is
+            refused; None means yes for calls that take POST.
         """
         *methods, path = rule.split()
+        is_change = "POST" in methods if changes is None else changes
 
         def decorate(view: View) -> View:
             @wraps(view)
             def checked() -> ResponseReturnValue:
                 if access == "token":
-                    refusal = _check_token()
+                    refusal = _check_token(is_change)
                     if refusal is not None:
                         return refusal
                 if takes is None:
@@ -174,6 +179,7 @@ class Api:
                 " ".join(description.split()),
                 self.tag,
                 takes_forms,
+                is_change and access == "token",
             )
             self.blueprint.add_url_rule(
                 path, view.__name__, checked, methods=methods, strict_slashes=False
@@ -189,20 +195,32 @@ def get_caller() -> User:
 
 
 def get_token_facts() -> accounts.TokenFacts:
-    """What the token of this call says."""
+    """What the token of this call says, where it is one of a sign-in."""
     return cast(accounts.TokenFacts, g.token_facts)
 
 
-def _check_token() -> Response | None:
+def get_api_token() -> ApiToken | None:
+    """The token of this call, where it was made on the account's page."""
+    return cast("ApiToken | None", g.get("api_token"))
+
+
+def _check_token(is_change: bool) -> Response | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token.strip()
     try:
-        if scheme.lower() != "bearer" or not token.strip():
+        if scheme.lower() != "bearer" or not token:
             raise NotAllowedError("A bearer token is needed. Please sign in.")
-        g.token_user, g.token_facts = accounts.get_user_by_token(
-            db.session(), get_settings().secret_key, token.strip()
-        )
+        if token.startswith(api_tokens.PREFIX):
+            g.token_user, g.api_token = api_tokens.get_by_token(db.session(), token)
+        else:
+            g.token_user, g.token_facts = accounts.get_user_by_token(
+                db.session(), get_settings().secret_key, token
+            )
     except NotAllowedError as error:
         return make_error_answer(401, str(error), headers={"WWW-Authenticate": "Bearer"})
+    made = get_api_token()
+    if is_change and made is not None and made.scope != "write":
+        return make_error_answer(403, "This token may read, but change nothing.")
     return None
 
 
@@ -304,7 +322,14 @@ def make_document(app: Flask) -> dict[str, Any]:
         "components": {
             "schemas": _keep_used(components, paths),
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": (
+                        "The token of `/login/`, good for an hour, or one made on the account's "
+                        "page, which may read, or read and change."
+                    ),
+                }
             },
         },
     }
@@ -319,6 +344,7 @@ def _describe(
     refusal, faults = find_schema("out", Refusal), find_schema("out", Faults)
     sentences = {
         401: "The bearer token is missing, malformed, expired, revoked or not ours.",
+        403: "The token may read, but change nothing.",
         413: "The body is too large.",
         429: "Too many failed tries; Retry-After says when to come back.",
         503: "The database or OneDrive cannot be reached just now; Retry-After says when to retry.",
@@ -326,6 +352,8 @@ def _describe(
     statuses = {503, *operation.statuses}
     if operation.access == "token":
         statuses.add(401)
+    if operation.changes:
+        statuses.add(403)
     if method == "POST":
         statuses.add(413)
     answers: dict[str, Any] = {

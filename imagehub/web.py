@@ -33,6 +33,7 @@ from werkzeug.routing import IntegerConverter, Map
 
 from imagehub.config import DEFAULT_GRAPH_URL, Settings
 from imagehub.database import db
+from imagehub.domain import audit
 from imagehub.errors import (
     ConflictError,
     ConnectionLostError,
@@ -47,8 +48,9 @@ from imagehub.errors import (
 )
 from imagehub.i18n import get_language, list_languages
 from imagehub.logs import init_logs
+from imagehub.models import User
 from imagehub.palette import make_css
-from imagehub.wiring import get_settings
+from imagehub.wiring import get_settings, refresh_settings
 
 log = logging.getLogger("imagehub.web")
 
@@ -61,6 +63,8 @@ PUBLIC_ENDPOINTS = frozenset(
         "static",
         "auth.sign_in",
         "auth.try_sign_in",
+        "auth.ask_code",
+        "auth.try_code",
         "auth.api_sign_in",
         "gallery.api_page",
         "gallery.api_total_page",
@@ -91,6 +95,9 @@ PUBLIC_ENDPOINTS = frozenset(
         "web.show_health",
     }
 )
+
+# These answer whatever the database does.
+_WITHOUT_DATABASE = frozenset({"static", "web.send_asset", "web.show_health"})
 
 STATUS_OF_ERROR: tuple[tuple[type[ImageHubError], int], ...] = (
     (InvalidInputError, 422),
@@ -168,6 +175,7 @@ def init_app(app: Flask) -> None:
     csrf.init_app(app)
     login_manager.init_app(app)
     app.before_request(_begin_request)
+    app.before_request(_refresh_settings)
     app.before_request(_check_access)
     app.before_request(_check_csrf)
     app.after_request(_finish_response)
@@ -199,6 +207,7 @@ def make_page_values() -> dict[str, Any]:
     settings = get_settings()
     return {
         "settings": settings,
+        "site": settings,
         "csp_nonce": get_nonce,
         "asset_url": asset_url,
         "has_view": lambda endpoint: endpoint in current_app.view_functions,
@@ -280,6 +289,11 @@ def _begin_request() -> None:
     g.csp_nonce = ""
 
 
+def _refresh_settings() -> None:
+    if request.endpoint not in _WITHOUT_DATABASE:
+        refresh_settings()
+
+
 def get_nonce() -> str:
     """This response's nonce for a style element; asking for it puts it into the policy."""
     if not g.get("csp_nonce"):
@@ -308,6 +322,35 @@ def _check_csrf() -> None:
     """
     if request.endpoint is not None and not getattr(find_view(), "is_api", False):
         csrf.protect()
+
+
+def note_action(verb: str, kind: str, key: object, words: str, actor: User | None = None) -> None:
+    """Write into the log what whoever sent this request does; see ``domain.audit.record``.
+
+    It is committed with the change, so call it before that.
+
+    :param actor: who it is, where neither a session nor a token says so yet.
+    """
+    person = actor or g.get("token_user")
+    if person is None and current_user.is_authenticated:
+        person = current_user._get_current_object()
+    audit.record(db.session(), person, verb, kind, key, words, request.remote_addr or "")
+
+
+def get_local_target(target: str, home: str = "/admin/") -> str:
+    """A path of this hub to go on to; ``home`` where ``target`` is none.
+
+    Refuses what a browser would take for another host: a scheme, ``//host``, ``/\\host``, and
+    control characters, which browsers drop before they read an address.
+    """
+    if not target.startswith("/") or len(target) > 2000:
+        return home
+    if target.startswith(("//", "/\\")) or any(ord(char) < 0x20 or char == "\\" for char in target):
+        return home
+    parts = urlsplit(target)
+    if parts.scheme or parts.netloc or parts.path == url_for("auth.sign_in"):
+        return home
+    return target
 
 
 # --- Headers --------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,7 +23,7 @@ from imagehub.clients.identity import MicrosoftIdentity
 from imagehub.clients.s3 import S3Store
 from imagehub.config import Settings, SettingsError
 from imagehub.database import db, now_utc
-from imagehub.domain import connection
+from imagehub.domain import connection, hub_settings
 from imagehub.domain.vault import Vault
 from imagehub.models import DriveAccount
 
@@ -41,10 +41,19 @@ _MAX_WAIT_SECONDS = 8.0
 
 @dataclass
 class Hub:
-    """The settings and clients of one application."""
+    """The settings and clients of one application.
+
+    ``given`` are the settings as the program was started with, ``settings`` those in force:
+    under them lie those of the admin pages, as they were when the database was last asked.
+    """
 
     settings: Settings
     clients: Clients | None
+    given: Settings = field(init=False)
+    asked_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.given = self.settings
 
 
 def init_app(app: Flask, settings: Settings, clients: Clients | None) -> None:
@@ -52,9 +61,32 @@ def init_app(app: Flask, settings: Settings, clients: Clients | None) -> None:
 
 
 def get_settings(app: Flask | None = None) -> Settings:
-    """The settings of this (or the current) application."""
+    """The settings of this (or the current) application. Asks no database."""
     hub: Hub = (app or current_app).extensions["imagehub"]
     return hub.settings
+
+
+def get_given_settings(app: Flask | None = None) -> Settings:
+    """The settings as the program was started with, without those of the admin pages."""
+    hub: Hub = (app or current_app).extensions["imagehub"]
+    return hub.given
+
+
+def refresh_settings(app: Flask | None = None, older_than_seconds: float = 2.0) -> None:
+    """Take in what an admin has changed meanwhile, in this process or another.
+
+    Where the database does not answer, all stays as it was known last.
+    """
+    hub: Hub = (app or current_app).extensions["imagehub"]
+    now = time.monotonic()
+    if hub.asked_at and now - hub.asked_at < older_than_seconds:
+        return
+    hub.asked_at = now
+    try:
+        with Session(db.engine) as session:
+            hub.settings = hub_settings.get_site(session, hub.given)
+    except SQLAlchemyError:
+        log.warning("the settings of the admin pages could not be read")
 
 
 def get_clients(app: Flask | None = None) -> Clients:
@@ -97,6 +129,7 @@ def build_clients(engine: Engine, settings: Settings) -> Clients:
             tenant=settings.ms_tenant,
         ),
         open_drive=drives.open_drive,
+        open_whole_drive=drives.open_whole_drive,
         vault=Vault(settings.token_key),
     )
     return drives.clients
@@ -119,7 +152,8 @@ class _Drives:
         """The drive of one account. Asks neither Microsoft nor Graph, so it opens a lost one too.
 
         A drive remembers its root folder and what lies inside. That is forgotten when the account
-        was connected anew or turns out to have another drive.
+        was connected anew or turns out to have another drive, and when an admin chooses another
+        root folder.
         """
         with self._lock:
             if self._process_id != os.getpid():
@@ -129,20 +163,29 @@ class _Drives:
                 self._accesses.clear()
             access = self._accesses.get(account_id)
             if access is None:
-                access = self._accesses[account_id] = _Access(self._engine, self, account_id)
-            identity = access.look().drive_identity
+                access = self._accesses[account_id] = _Access(
+                    self._engine, self, self._settings, account_id
+                )
+            look = access.look()
+            identity = (look.drive_identity, look.root_folder)
             found = self._opened.get(account_id)
             if found is None or found[0] != identity:
-                found = self._opened[account_id] = (identity, self._make_drive(access))
+                drive = self._make_drive(access, look.root_folder)
+                found = self._opened[account_id] = (identity, drive)
             return found[1]
 
-    def _make_drive(self, access: "_Access") -> GraphDrive:
+    def open_whole_drive(self, account_id: int) -> Drive:
+        """The drive with nothing closed, for choosing the root folder."""
+        self.open_drive(account_id)
+        return self._make_drive(self._accesses[account_id], "root")
+
+    def _make_drive(self, access: "_Access", root_folder: str) -> GraphDrive:
         session = make_session()
         session.hooks["response"].append(access.note_response)
         return GraphDrive(
             get_token=access.get_token,
             base_url=self._settings.graph_base_url,
-            root_folder=self._settings.root_folder,
+            root_folder=root_folder,
             get_pause=access.get_pause,
             set_pause=access.set_pause,
             max_wait_seconds=_MAX_WAIT_SECONDS,
@@ -159,6 +202,7 @@ class _Look:
     is_connected: bool = False
     paused_until: datetime | None = None
     drive_identity: object = None
+    root_folder: str = "root"
 
 
 class _Access:
@@ -168,9 +212,12 @@ class _Access:
     of hundreds of pages costs a few short reads.
     """
 
-    def __init__(self, engine: Engine, drives: _Drives, account_id: int) -> None:
+    def __init__(
+        self, engine: Engine, drives: _Drives, settings: Settings, account_id: int
+    ) -> None:
         self._engine = engine
         self._drives = drives
+        self._settings = settings
         self._account_id = account_id
         self._lock = threading.Lock()
         self._look = _Look(0.0)
@@ -194,8 +241,9 @@ class _Access:
                     DriveAccount.connected_at,
                 ).where(DriveAccount.id == self._account_id)
             ).one_or_none()
+            root = hub_settings.get_root_folder(session, self._settings, self._account_id)
         until = time.monotonic() + _LOOK_SECONDS
-        look = _Look(until)
+        look = _Look(until, root_folder=root.address)
         if row is not None:
             look = _Look(
                 until,
@@ -203,6 +251,7 @@ class _Access:
                 row.state == connection.CONNECTED,
                 row.paused_until,
                 (row.drive_id, row.connected_at),
+                root.address,
             )
         with self._lock:
             self._look = look

@@ -14,6 +14,8 @@ KNOWN_PUBLIC = {
     "static",
     "auth.sign_in",
     "auth.try_sign_in",
+    "auth.ask_code",
+    "auth.try_code",
     "auth.api_sign_in",
     "gallery.api_page",
     "gallery.api_total_page",

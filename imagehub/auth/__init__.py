@@ -1,11 +1,16 @@
 """auth: pages.py answers with HTML, api.py with JSON; both call the same domain functions."""
 
-from flask import Blueprint, Flask
+import logging
+
+from flask import Blueprint, Flask, g, request
+from sqlalchemy.exc import OperationalError
 
 from imagehub.database import db
-from imagehub.domain import accounts
+from imagehub.domain import sessions
 from imagehub.models import User
 from imagehub.web import login_manager
+
+log = logging.getLogger("imagehub.auth")
 
 blueprint = Blueprint("auth", __name__)
 
@@ -17,6 +22,15 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(blueprint)
 
 
-def load_user(session_id: str) -> User | None:
-    """Whom a session or a remember-me cookie stands for; it ends when the password changes."""
-    return accounts.find_user_by_session(db.session(), session_id)
+def load_user(cookie: str) -> User | None:
+    """Whom a session or a remember-me cookie stands for; ``g.sign_in_session`` is its row."""
+    found = sessions.find_session(db.session(), cookie)
+    if found is None:
+        return None
+    user, g.sign_in_session = found
+    try:
+        sessions.note_seen(db.session(), g.sign_in_session, request.remote_addr or "")
+    except OperationalError:
+        # Nobody must be turned away because a moment could not be written down.
+        log.warning("the moment of a visit could not be noted")
+    return user

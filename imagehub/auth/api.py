@@ -8,17 +8,22 @@ from typing_extensions import TypedDict
 
 from imagehub.auth import blueprint
 from imagehub.database import db
-from imagehub.domain import accounts
+from imagehub.domain import accounts, api_tokens, second_factor
 from imagehub.errors import NotAllowedError
-from imagehub.openapi import Api, Text, get_token_facts
-from imagehub.wiring import get_settings
+from imagehub.models import User
+from imagehub.openapi import Api, Text, get_api_token, get_caller, get_token_facts
+from imagehub.web import note_action
+from imagehub.wiring import get_clients, get_settings
 
 api = Api(blueprint, "Sign in")
 
 
 class Credentials(BaseModel):
+    """``code``: of the authenticator app, for people whose sign-in asks for one."""
+
     username: Text
     password: Text
+    code: Text = ""
 
 
 class SignedInAnswer(TypedDict):
@@ -29,6 +34,11 @@ class SignedInAnswer(TypedDict):
 class NotSignedInAnswer(TypedDict):
     code: Literal[1]
     hint: Literal["username or password did not match"]
+
+
+class CodeNeededAnswer(TypedDict):
+    code: Literal[1]
+    hint: Literal["second_factor_needed"]
 
 
 class TokenAnswer(TypedDict):
@@ -44,29 +54,54 @@ class RevokedAnswer(TypedDict):
 @api.call(
     "GET POST /login/",
     takes=Credentials,
-    answer=SignedInAnswer | NotSignedInAnswer,
+    answer=SignedInAnswer | NotSignedInAnswer | CodeNeededAnswer,
     access="public",
     statuses=(429,),
 )
 def api_sign_in(fields: Credentials) -> Response:
     """Sign in with name and password.
 
-    New clients should POST. A wrong password and an unknown name get the same answer.
+    New clients should POST. A wrong password and an unknown name get the same answer. Where the
+    person has a second factor, a right password without the right code gets a hint of its own.
     """
-    answer: SignedInAnswer | NotSignedInAnswer
-    secret_key = get_settings().secret_key
+    answer: SignedInAnswer | NotSignedInAnswer | CodeNeededAnswer
+    session, secret_key = db.session(), get_settings().secret_key
     try:
         user = accounts.sign_in(
-            db.session(), secret_key, fields.username, fields.password, request.remote_addr or ""
+            session, secret_key, fields.username, fields.password, request.remote_addr or ""
         )
     except NotAllowedError:
         answer = {"code": 1, "hint": "username or password did not match"}
     else:
-        answer = {"code": 2, "token": accounts.make_token(secret_key, user)}
-        db.session.commit()
+        if _passes_second_factor(user, fields.code):
+            answer = {"code": 2, "token": accounts.make_token(secret_key, user)}
+            note_action("sign_in", "account", user.id, "Signed in with a program.", user)
+            session.commit()
+        else:
+            answer = {"code": 1, "hint": "second_factor_needed"}
     response = jsonify(answer)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _passes_second_factor(user: User, code: str) -> bool:
+    """Whether there is none, or the code is right; it is used up by that."""
+    session, secret_key, user_id = db.session(), get_settings().secret_key, user.id
+    if not second_factor.is_on(session, user_id):
+        return True
+    session.rollback()
+    if not code.strip():
+        return False
+    vault = get_clients().vault
+    assert vault is not None
+    try:
+        second_factor.check(session, vault, secret_key, user, code)
+    except NotAllowedError:
+        session.rollback()
+        return False
+    session.commit()
+    second_factor.forget_attempts(session, secret_key, user_id)
+    return True
 
 
 @api.call("GET /auth", answer=TokenAnswer, access="token")
@@ -75,9 +110,14 @@ def api_check_token() -> TokenAnswer:
     return {"code": 1, "hint": "valid_jwt_token"}
 
 
-@api.call("POST /auth/revoke", answer=RevokedAnswer, access="token")
+@api.call("POST /auth/revoke", answer=RevokedAnswer, access="token", changes=False)
 def api_revoke_token() -> RevokedAnswer:
-    """Sign out: end this token before its hour is over."""
-    accounts.revoke_token(db.session(), get_token_facts())
+    """Sign out: end this token before its time."""
+    token = get_api_token()
+    if token is not None:
+        name = api_tokens.end_token(db.session(), get_caller(), token.id)
+        note_action("end", "token", token.id, f"Ended the token “{name}” by a call.")
+    else:
+        accounts.revoke_token(db.session(), get_token_facts())
     db.session.commit()
     return {"code": 1, "hint": "token_revoked"}

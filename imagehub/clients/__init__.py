@@ -180,6 +180,11 @@ class Drive(Protocol):
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
     ) -> UploadSession: ...
 
+    def create_empty_file(
+        self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
+    ) -> DriveItem:
+        """A file without bytes, which no upload session can make."""
+
     def download(self, item: DriveItem, target: BinaryIO, max_bytes: int) -> Download:
         """Stream an original into ``target`` and check size and hash.
 
@@ -282,12 +287,14 @@ class Renderer(Protocol):
 class Clients:
     """Everything outside, handed to domain functions.
 
-    ``open_drive(account_id)`` gives the Drive of one connected account. ``renderer`` is there in
-    the worker only. ``vault`` is there wherever OneDrive is connected or called.
+    ``open_drive(account_id)`` gives the Drive of one connected account, closed at the root folder;
+    ``open_whole_drive`` the same without that, for choosing the root folder alone. ``renderer`` is
+    there in the worker only. ``vault`` is there wherever OneDrive is connected or called.
     """
 
     store: ObjectStore
     identity: Identity
     open_drive: Callable[[int], Drive]
     renderer: Renderer | None = None
+    open_whole_drive: Callable[[int], Drive] | None = None
     vault: Vault | None = None

@@ -28,7 +28,7 @@ from imagehub.errors import (
     NotAllowedError,
     TooManyTriesError,
 )
-from imagehub.models import RevokedToken, SignInFailure, User
+from imagehub.models import RevokedToken, SignInFailure, SignInSession, User
 
 MIN_PASSWORD_CHARS = 8
 MAX_PASSWORD_CHARS = 1024
@@ -69,18 +69,6 @@ def find_user(session: Session, name: str) -> User | None:
     return user if user is not None and user.name_key == key else None
 
 
-def find_user_by_session(session: Session, session_id: str) -> User | None:
-    """The person that a browser session stands for, unless the password was changed since.
-
-    :param session_id: what :meth:`imagehub.models.User.get_id` gave: ``<id>.<version>``.
-    """
-    head, _, tail = session_id.partition(".")
-    if not (head.isascii() and head.isdecimal() and len(head) < 10):
-        return None
-    user = session.get(User, int(head))
-    return user if user is not None and tail == str(user.credentials_version) else None
-
-
 def create_admin(session: Session, name: str, password: str) -> User:
     """Add a person who may sign in. Flushed, not committed.
 
@@ -107,6 +95,7 @@ def change_password(session: Session, user: User, password: str) -> None:
     """
     user.password_hash = _hash_password(password)
     user.credentials_version += 1
+    session.execute(delete(SignInSession).where(SignInSession.user_id == user.id))
     session.flush()
 
 
@@ -237,6 +226,53 @@ def delete_old_failures(session: Session, now: datetime | None = None) -> int:
     return _run(session, delete(SignInFailure).where(SignInFailure.last_failed_at < before))
 
 
+def count_attempt(
+    session: Session,
+    secret_key: str,
+    kind: str,
+    value: str,
+    longest_wait_seconds: float = LONGEST_NAME_WAIT_SECONDS,
+) -> None:
+    """Count a try of something else that could be guessed: a code, a password asked for again.
+
+    Call it before looking, and :func:`forget_attempts` when it was right. A transaction of its
+    own: the caller must hold no uncommitted change.
+
+    :param kind: what is guessed; with ``value`` it names the counter.
+    :raise TooManyTriesError: it has to wait; nothing was counted.
+    """
+    key = _make_counter_key(secret_key, kind, value)
+    run_in_own_transaction(
+        session, lambda own: _count_try(own, key, longest_wait_seconds, now_utc())
+    )
+
+
+def forget_attempts(session: Session, secret_key: str, kind: str, value: str) -> None:
+    """Take back what :func:`count_attempt` counted."""
+    key = _make_counter_key(secret_key, kind, value)
+    run_in_own_transaction(
+        session, lambda own: own.execute(delete(SignInFailure).where(SignInFailure.key == key))
+    )
+
+
+def check_password_again(session: Session, secret_key: str, user: User, password: str) -> None:
+    """Make sure that it is really the person who sits there, before something grave.
+
+    The caller must hold no uncommitted change.
+
+    :raise InvalidInputError: not their password; ``fields`` names ``password``.
+    :raise TooManyTriesError: nothing was checked.
+    """
+    user_id = user.id
+    session.rollback()
+    count_attempt(session, secret_key, "password again", str(user_id))
+    if not check_password(user, password):
+        fault = "This is not your password."
+        raise InvalidInputError(fault, {"password": fault})
+    session.rollback()
+    forget_attempts(session, secret_key, "password again", str(user_id))
+
+
 def _count_tries(session: Session, address_counter: str, name_counter: str) -> None:
     """Count one try against both, or against neither.
 
@@ -251,7 +287,7 @@ def _count_tries(session: Session, address_counter: str, name_counter: str) -> N
     run_in_own_transaction(session, count)
 
 
-def _count_try(session: Session, key: str, longest_wait_seconds: int, now: datetime) -> None:
+def _count_try(session: Session, key: str, longest_wait_seconds: float, now: datetime) -> None:
     """Add one to a counter and set its wait, all in one statement's row lock.
 
     :raise TooManyTriesError: the wait is not over; nothing was counted.

@@ -11,10 +11,9 @@ from flask import (
 from flask.typing import ResponseReturnValue
 
 from imagehub import i18n
-from imagehub.auth.pages import get_local_target
 from imagehub.gallery import blueprint
 from imagehub.palette import LIGHT_GROUND
-from imagehub.web import asset_url
+from imagehub.web import asset_url, get_local_target
 from imagehub.wiring import get_settings
 
 _PREFERENCES = {"theme": ("auto", "light", "dark"), i18n.COOKIE: tuple(i18n.LANGUAGES)}

@@ -29,9 +29,12 @@ class User(Base):
     is_active = True
     is_anonymous = False
 
+    # The random word of the session that this object was loaded or signed in by.
+    session_word = ""
+
     def get_id(self) -> str:
-        """What the session remembers: it ends when the password changes."""
-        return f"{self.id}.{self.credentials_version}"
+        """What the browser's cookie says; see ``domain.sessions``."""
+        return f"{self.id}.{self.credentials_version}.{self.session_word}"
 
 
 class RevokedToken(Base):

@@ -44,7 +44,7 @@ class SecondFactor(Base):
 
 
 class RecoveryCode(Base):
-    """A code for the day the authenticator is lost; only its keyed hash is kept, and it goes when
+    """A code for the day the authenticator is lost; only its SHA-256 is kept, and it goes when
     it is used."""
 
     __tablename__ = "recovery_code"

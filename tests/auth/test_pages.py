@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from imagehub.auth.pages import get_local_target
+from imagehub.web import get_local_target
 from tests.fixtures.site import NAME, PASSWORD, Site, make_site, read_csrf_token
 
 

@@ -130,23 +130,6 @@ def test_a_password_is_kept_as_a_scrypt_hash_alone(light_session: Session) -> No
     assert not accounts.check_password(user, PASSWORD + " ")
 
 
-def test_a_new_password_ends_the_sessions_made_with_the_old(light_session: Session) -> None:
-    user = add_user(light_session)
-    session_id = user.get_id()
-    assert accounts.find_user_by_session(light_session, session_id) is user
-    accounts.change_password(light_session, user, "another password")
-    assert accounts.find_user_by_session(light_session, session_id) is None
-    assert accounts.find_user_by_session(light_session, user.get_id()) is user
-
-
-@pytest.mark.parametrize("session_id", ["", "1", "1.", ".1", "x.1", "1.2.3", "9" * 40 + ".1", "²"])
-def test_a_session_that_nobody_made_stands_for_nobody(
-    light_session: Session, session_id: str
-) -> None:
-    add_user(light_session)
-    assert accounts.find_user_by_session(light_session, session_id) is None
-
-
 # --- Signing in -----------------------------------------------------------------------------------
 
 

@@ -1,0 +1,173 @@
+"""Settings that are made in the admin pages: how the site looks, which folder it may see.
+
+A setting of the environment always wins; what neither says has its default from ``config``.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from imagehub.config import Settings, list_fields
+from imagehub.database import now_utc
+from imagehub.errors import InvalidInputError, NotAllowedError
+from imagehub.models import HubSetting
+
+# What the settings page shows; the root folder is chosen on the connection's page.
+SITE_FIELDS = tuple(
+    item.name for item in list_fields() if item.metadata["in_pages"] and item.name != "root_folder"
+)
+_MAX_CHARS = {"title": 120, "tagline": 300}
+_ROOT = "root_folder"
+_SECRET_END = "client_secret_end"  # noqa: S105 - a day, not a secret
+
+
+# --- The site -------------------------------------------------------------------------------------
+
+
+def get_site(session: Session, settings: Settings) -> Settings:
+    """The settings as they are in force: the environment's, and under those the admin pages'."""
+    names = [name for name in SITE_FIELDS if name not in settings.given]
+    rows = session.execute(
+        select(HubSetting.name, HubSetting.value).where(HubSetting.name.in_(names))
+    )
+    readers = {item.name: item.metadata["read"] for item in list_fields()}
+    changes: dict[str, Any] = {}
+    for row in rows:
+        try:
+            changes[row.name] = readers[row.name](str(json.loads(row.value)))
+        except ValueError:
+            continue  # Written by another version of ImageHub: the default is the best we have.
+    return replace(settings, **changes) if changes else settings
+
+
+def save_site(session: Session, settings: Settings, texts: Mapping[str, str]) -> list[str]:
+    """Keep what the settings page sent. Flushed, not committed.
+
+    :param texts: setting → text as in the environment. A setting that the environment sets is
+        left alone, and so is one that is not named.
+    :return: names of those that changed.
+    :raise InvalidInputError: ``fields`` says which, and why; nothing was changed.
+    """
+    before = get_site(session, settings)
+    faults: dict[str, str] = {}
+    values: dict[str, tuple[str, Any, Any]] = {}
+    for item in list_fields():
+        if item.name not in SITE_FIELDS or item.name in settings.given or item.name not in texts:
+            continue
+        text = texts[item.name].strip()
+        limit = _MAX_CHARS.get(item.name, 100)
+        if len(text) > limit:
+            faults[item.name] = f"At most {limit} characters, please."
+        elif not text.isprintable():
+            faults[item.name] = "There is a character in it that cannot be shown."
+        else:
+            default = item.metadata["default"]
+            try:
+                read = item.metadata["read"]
+                values[item.name] = text or default, read(text or default), read(default)
+            except ValueError as error:
+                faults[item.name] = f"This {error}."
+    if faults:
+        raise InvalidInputError("Some settings cannot be used.", faults)
+    changed = []
+    for name, (text, value, default_value) in values.items():
+        if value == getattr(before, name):
+            continue
+        changed.append(name)
+        _keep(session, name, None if value == default_value else text)
+    return changed
+
+
+# --- The root folder ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RootFolder:
+    """The folder that the hub may see. ``address`` is ``root``, an item id or a path; ``words`` its
+    path for people; ``is_given``: the environment says it, so that the pages cannot."""
+
+    address: str
+    words: str
+    is_given: bool = False
+
+
+def get_root_folder(session: Session, settings: Settings, account_id: int) -> RootFolder:
+    """The root folder of one account: chosen folders belong to the drive they were chosen in."""
+    if _ROOT in settings.given:
+        words = "All of OneDrive" if settings.root_folder == "root" else settings.root_folder
+        return RootFolder(settings.root_folder, words, is_given=True)
+    kept = _read(session, _ROOT)
+    if isinstance(kept, dict) and kept.get("account") == account_id:
+        return RootFolder(str(kept["id"]), str(kept["words"]))
+    words = "All of OneDrive" if settings.root_folder == "root" else settings.root_folder
+    return RootFolder(settings.root_folder, words)
+
+
+def set_root_folder(
+    session: Session, settings: Settings, account_id: int, item_id: str, words: str
+) -> None:
+    """Close the drive at this folder; every process follows within a second or two.
+
+    :param item_id: "" opens the whole drive again.
+    :param words: the folder's path, for people.
+    :raise NotAllowedError: the environment says which folder it is.
+    """
+    if _ROOT in settings.given:
+        raise NotAllowedError("IMAGEHUB_ROOT_FOLDER says which folder it is; change it there.")
+    kept = {"account": account_id, "id": item_id, "words": words[:1000]} if item_id else None
+    _keep(session, _ROOT, kept)
+
+
+# --- The client secret's end ----------------------------------------------------------------------
+
+
+def find_secret_end(session: Session) -> date | None:
+    """The day on which the app registration's client secret ends, where the admin has told it."""
+    kept = _read(session, _SECRET_END)
+    try:
+        return date.fromisoformat(str(kept)) if kept else None
+    except ValueError:
+        return None
+
+
+def set_secret_end(session: Session, day: str) -> date | None:
+    """Remember that day; "" forgets it.
+
+    :raise InvalidInputError: not a day as ``2027-05-31``.
+    """
+    try:
+        end = date.fromisoformat(day.strip()) if day.strip() else None
+    except ValueError:
+        fault = "This is not a day. Write it as 2027-05-31."
+        raise InvalidInputError(fault, {"secret_end": fault}) from None
+    _keep(session, _SECRET_END, end.isoformat() if end else None)
+    return end
+
+
+# --- Rows -----------------------------------------------------------------------------------------
+
+
+def _read(session: Session, name: str) -> Any:
+    text = session.scalar(select(HubSetting.value).where(HubSetting.name == name))
+    return None if text is None else json.loads(text)
+
+
+def _keep(session: Session, name: str, value: Any) -> None:
+    row = session.get(HubSetting, name)
+    if value is None:
+        if row is not None:
+            session.delete(row)
+    elif row is None:
+        session.add(HubSetting(name=name, value=_write(value)))
+    else:
+        row.value, row.updated_at = _write(value), now_utc()
+    session.flush()
+
+
+def _write(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
