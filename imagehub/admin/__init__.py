@@ -9,6 +9,8 @@ def init_app(app: Flask) -> None:
     from imagehub.admin import (  # noqa: F401 - they add their views to the blueprint
         api,
         callback,
+        drive_pages,
+        upload,
         words,
     )
 

@@ -343,6 +343,29 @@ class GraphDrive:
             next_expected_ranges=tuple(str(r) for r in ranges) if isinstance(ranges, list) else (),
         )
 
+    def create_empty_file(
+        self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
+    ) -> DriveItem:
+        """A file without bytes: fragments cannot be empty, so a session could not make one.
+
+        :raise InvalidInputError: a name that OneDrive would refuse.
+        :raise ServiceRefusedError: ``name_taken``, ``quota_full`` …
+        """
+        operation = "create an empty file"
+        parent_id = self._get_folder_id(parent_id, operation)
+        self._check_name(name, parent_id)
+        response = self._caller.send(
+            "PUT",
+            self._make_path_address(parent_id, [name]) + "/content",
+            operation,
+            parent_id,
+            params={"@microsoft.graph.conflictBehavior": on_conflict},
+            headers={"Content-Type": "application/octet-stream"},
+            # Sent twice, "rename" would make two, and "fail" would refuse what it made itself.
+            may_repeat=on_conflict == "replace",
+        )
+        return read_item(read_json(response, operation), operation)
+
     # --- Bytes ------------------------------------------------------------------------------------
 
     def download(self, item: DriveItem, target: BinaryIO, max_bytes: int) -> Download:

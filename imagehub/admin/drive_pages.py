@@ -1,0 +1,520 @@
+"""The drive browser: folders and files of OneDrive, looked at and changed by the admin.
+
+Each address answers a page, or JSON where the caller asks for that (``Accept``); both say the same.
+The forms work without a script: an address that needs an answer first (a name, a target, "yes")
+asks for it with a page of its own.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flask import Response, current_app, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from imagehub.admin import blueprint
+from imagehub.admin.thumbnails import ThumbnailCache
+from imagehub.admin.words import describe_count, describe_size, is_view, say
+from imagehub.clients import Drive, DriveItem, Quota
+from imagehub.database import db
+from imagehub.domain import connection, drive, drive_browser
+from imagehub.domain.drive_browser import Crumb, Entry, Mark, OpenFolder
+from imagehub.domain.importing import may_be_picture
+from imagehub.errors import (
+    ConnectionLostError,
+    ImageHubError,
+    InvalidInputError,
+    NotFoundError,
+    ServiceError,
+)
+from imagehub.web import get_error_status, is_api_call
+from imagehub.wiring import get_clients, get_settings
+
+_VIEW_COOKIE = "drive-view"
+_THUMBNAIL_KINDS = ("image/", "video/", "application/pdf")
+_THUMBNAIL_SIZES = ("small", "medium", "large")
+_YEAR_SECONDS = 365 * 86_400
+# Where a group is edited, as soon as the hub has such a page; the first that exists is taken.
+_GROUP_PAGES = ("admin.show_library_group", "admin.show_group", "admin.edit_group")
+
+
+# --- Looking --------------------------------------------------------------------------------------
+
+
+@blueprint.get("/admin/drive")
+@blueprint.get("/admin/drive/<item_id>")
+def show_drive(item_id: str = "") -> ResponseReturnValue:
+    """A folder of the drive; the root folder without an id."""
+    order = _choose("sort", drive_browser.ORDERS, "name")
+    show = _choose("show", drive_browser.SHOWS, "all")
+    words = request.args.get("q", "").strip()[:200]
+    is_arranged = order != "name" or show != "all" or bool(words)
+    try:
+        account_id, opened = open_drive()
+        folder = drive_browser.open_folder(opened, item_id, request.args.get("page", ""))
+        if is_arranged:
+            entries, following = _arrange(account_id, opened, folder.folder.id, order, show, words)
+        else:
+            entries = drive_browser.mark_items(db.session(), account_id, folder.items)
+            following = {"page": folder.next_page} if folder.next_page else {}
+    except (ConnectionLostError, ServiceError) as error:
+        if is_api_call():
+            raise
+        return _show_trouble(error)
+    data = _describe_folder(folder, entries)
+    if is_api_call():
+        return jsonify(data)
+    return render_template(
+        "admin/drive.html",
+        data=data,
+        folder=folder.folder,
+        is_root=folder.is_root,
+        entries=entries,
+        describe=describe_entry,
+        orders=drive_browser.ORDERS,
+        shows=drive_browser.SHOWS,
+        order=order,
+        show=show,
+        words=words,
+        is_arranged=is_arranged,
+        view=get_view(),
+        next_url=(
+            url_for(".show_drive", item_id=folder.folder.id, **_keep_arrangement(), **following)
+            if following
+            else ""
+        ),
+        is_first_page=not (request.args.get("page") or request.args.get("from")),
+    )
+
+
+@blueprint.get("/admin/drive/<item_id>/items")
+def list_drive_items(item_id: str) -> ResponseReturnValue:
+    """One more page of a folder, in OneDrive's order, as JSON."""
+    account_id, opened = open_drive()
+    page = opened.list_children(item_id, request.args.get("next_page", ""), page_size=1000)
+    entries = drive_browser.mark_items(db.session(), account_id, page.items)
+    return jsonify(
+        {"items": [describe_entry(entry) for entry in entries], "next_page": page.next_page}
+    )
+
+
+@blueprint.get("/admin/drive/path/<path:path>")
+def show_drive_path(path: str) -> ResponseReturnValue:
+    """The folder at a path below the root folder."""
+    _, opened = open_drive()
+    item = opened.find_item_by_path(path)
+    if item is None or not item.is_folder:
+        raise NotFoundError("folder", path)
+    return redirect(url_for(".show_drive", item_id=item.id))
+
+
+@blueprint.get("/admin/drive/folders")
+def list_drive_folders() -> ResponseReturnValue:
+    """The folders in a folder, and the way to it: for choosing one."""
+    _, opened = open_drive()
+    return jsonify(_describe_choice(opened, request.args.get("folder", "")))
+
+
+@blueprint.get("/admin/drive/thumbnail/<item_id>")
+def show_drive_thumbnail(item_id: str) -> ResponseReturnValue:
+    """A small picture of a file: fetched from OneDrive once for each state of the file.
+
+    ``v`` stands for the state (see :func:`make_version`): with it a browser keeps the picture.
+    """
+    size = request.args.get("size", "medium")
+    if size not in _THUMBNAIL_SIZES:
+        raise NotFoundError("thumbnail", size)
+    version = request.args.get("v", "")[:64]
+    settings = get_settings()
+    cache = ThumbnailCache(settings.data_dir / "thumbnails")
+    account_id, opened = open_drive()
+    # Another root folder is another boundary: what was seen inside the old one is not shown.
+    key = f"{account_id}\n{settings.root_folder}\n{item_id}\n{version}\n{size}"
+    found = cache.find(key) if version else None
+    if found is None:
+        found = opened.fetch_thumbnail(item_id, size)
+        if found is None or not cache.takes(found[1]):
+            raise NotFoundError("thumbnail", item_id)
+        if version:
+            cache.keep(key, *found)
+    response = Response(found[0], mimetype=found[1])
+    response.headers["Cache-Control"] = (
+        f"private, max-age={_YEAR_SECONDS}, immutable" if version else "private, no-cache"
+    )
+    return response
+
+
+# --- Changing -------------------------------------------------------------------------------------
+
+
+@blueprint.post("/admin/drive/new-folder")
+def create_drive_folder() -> ResponseReturnValue:
+    """Make a folder; a taken name gets a number."""
+    account_id, opened = open_drive()
+    parent_id = request.form.get("folder", "")
+    try:
+        made = drive.create_folder(opened, request.form.get("name", "").strip(), parent_id)
+    except ImageHubError as error:
+        return _answer_fault(error, parent_id)
+    return _answer_done(
+        account_id, [made], parent_id, f"The folder “{made.name}” was made.", is_new=True
+    )
+
+
+@blueprint.post("/admin/drive/rename")
+def rename_drive_item() -> ResponseReturnValue:
+    """Give an item another name; asks for it where none was sent."""
+    account_id, opened = open_drive()
+    item_id, folder_id = request.form.get("item", ""), request.form.get("folder", "")
+    name = request.form.get("name")
+    if name is None:
+        (item,) = drive_browser.get_items(opened, request.form.getlist("item")[:1])
+        return render_template("admin/drive_rename.html", item=item, folder=folder_id, fault="")
+    try:
+        old_name = opened.get_item(item_id).name
+        item = drive.rename_item(opened, item_id, name.strip())
+    except ImageHubError as error:
+        if is_api_call() or isinstance(error, NotFoundError | ConnectionLostError):
+            raise
+        item = opened.get_item(item_id)
+        page = render_template(
+            "admin/drive_rename.html", item=item, name=name, folder=folder_id, fault=str(error)
+        )
+        return page, get_error_status(error)
+    return _answer_done(
+        account_id,
+        [item],
+        folder_id,
+        f"“{old_name}” is called “{item.name}” now.",
+        undo="admin.rename_drive_item",
+        fields={"item": item.id, "name": old_name, "folder": folder_id},
+        old_name=old_name,
+    )
+
+
+@blueprint.post("/admin/drive/move")
+def move_drive_items() -> ResponseReturnValue:
+    """Move items into another folder; asks for that where none was sent."""
+    account_id, opened = open_drive()
+    folder_id, target = request.form.get("folder", ""), request.form.get("target", "")
+    ids = request.form.getlist("item")
+    if not target:
+        return render_template(
+            "admin/drive_move.html",
+            items=drive_browser.get_items(opened, ids),
+            folder=folder_id,
+            choice=_describe_choice(opened, request.form.get("look", "") or folder_id),
+        )
+    done, failed = _do_each(ids, lambda item_id: opened.move_item(item_id, target))
+    words = f"{describe_count(len(done), 'item was', 'items were')} moved."
+    # Back to where they came from is only one step where that is one folder.
+    undo = "admin.move_drive_items" if folder_id and len(done) == 1 else ""
+    fields: dict[str, Any] = (
+        {"item": done[0].id, "target": folder_id, "folder": target} if undo else {}
+    )
+    return _answer_done(account_id, done, folder_id, words, failed, undo=undo, fields=fields)
+
+
+@blueprint.post("/admin/drive/delete")
+def delete_drive_items() -> ResponseReturnValue:
+    """Put items into OneDrive's recycle bin, once somebody is sure; says first what that means."""
+    account_id, opened = open_drive()
+    ids, folder_id = request.form.getlist("item"), request.form.get("folder", "")
+    if request.form.get("sure") != "yes":
+        plan = drive_browser.plan_deletion(db.session(), account_id, opened, ids)
+        sentences = describe_deletion(plan)
+        groups = [
+            {
+                "number": group.number,
+                "title": group.title or f"Group {group.number}",
+                "images": group.image_count,
+                "shown": group.is_shown,
+                "url": find_group_url(group.number, group.is_shown),
+            }
+            for group in plan.groups
+        ]
+        if is_api_call():
+            return jsonify({"sentences": sentences, "groups": groups[:50]})
+        return render_template(
+            "admin/drive_delete.html",
+            items=plan.items,
+            folder=folder_id,
+            sentences=sentences,
+            groups=groups,
+        )
+
+    def delete(item_id: str) -> DriveItem:
+        item = opened.get_item(item_id)
+        drive.delete_item(opened, item_id)
+        return item
+
+    done, failed = _do_each(ids, delete)
+    words = (
+        f"{describe_count(len(done), 'item is', 'items are')} in OneDrive’s recycle bin now. "
+        "There you can bring them back."
+    )
+    return _answer_done(account_id, done, folder_id, words, failed)
+
+
+# --- Words and values -----------------------------------------------------------------------------
+
+
+def open_drive() -> tuple[int, Drive]:
+    """The active account's number and its drive, with the database let go: OneDrive may be slow.
+
+    :raise ConnectionLostError: OneDrive was never connected.
+    """
+    account_id = connection.get_active_account(db.session()).id
+    opened = get_clients().open_drive(account_id)
+    db.session.rollback()
+    return account_id, opened
+
+
+def describe_entry(entry: Entry) -> dict[str, Any]:
+    """An item as pages and scripts use it. Sizes in bytes, times as OneDrive tells them."""
+    item = entry.item
+    web_url = item.raw.get("webUrl", "")
+    return {
+        "id": item.id,
+        "name": item.name,
+        "is_folder": item.is_folder,
+        "is_package": item.is_package,
+        "is_picture": may_be_picture(item),
+        "size": item.size_bytes,
+        "modified": item.modified_time,
+        "count": item.child_count,
+        "url": url_for(".show_drive", item_id=item.id) if item.is_folder else "",
+        "thumb": _make_thumbnail_url(item),
+        "web": web_url if isinstance(web_url, str) and web_url.startswith("https://") else "",
+        "state": entry.state,
+        "marks": [_describe_mark(mark) for mark in entry.marks],
+    }
+
+
+def make_version(item: DriveItem) -> str:
+    """A short word for the state of a file's bytes."""
+    return hashlib.sha256((item.ctag or item.etag).encode()).hexdigest()[:16]
+
+
+def find_group_url(number: int, is_shown: bool) -> str:
+    """Where a group is edited, or shown to the public; "" where it is neither."""
+    pages = (*_GROUP_PAGES, "gallery.show_group") if is_shown else _GROUP_PAGES
+    return find_url(pages, number)
+
+
+def find_url(endpoints: Sequence[str], number: int) -> str:
+    """The address of the first of these pages that the hub has; "" where it has none."""
+    for endpoint in endpoints:
+        if is_view(endpoint):
+            rule = min(current_app.url_map.iter_rules(endpoint), key=lambda r: len(r.arguments))
+            name = next(iter(rule.arguments), "")
+            values: dict[str, Any] = {name: number} if name else {}
+            return url_for(endpoint, **values)
+    return ""
+
+
+def describe_quota(quota: Quota) -> dict[str, Any]:
+    """The quota as a bar with words; ``total`` is 0 where OneDrive does not tell."""
+    total, used = quota.total_bytes or 0, quota.used_bytes
+    if used is None and total and quota.remaining_bytes is not None:
+        used = max(0, total - quota.remaining_bytes)
+    if not total or used is None:
+        return {"total": 0, "used": 0, "words": "", "state": quota.state}
+    left = max(0, total - used)
+    words = f"{describe_size(used)} of {describe_size(total)} used, {describe_size(left)} left"
+    return {"total": total, "used": min(used, total), "words": words, "state": quota.state}
+
+
+def describe_deletion(plan: drive_browser.Deletion) -> list[str]:
+    """What will happen, in sentences."""
+    files = describe_count(plan.file_count, "file")
+    what = files
+    if plan.folder_count:
+        folders = describe_count(plan.folder_count, "folder")
+        what = f"{folders} with {files}" if plan.file_count else f"{folders} without files"
+    if not plan.is_complete:
+        what = f"More than {what}"
+    size = f" ({describe_size(plan.size_bytes)})" if plan.size_bytes else ""
+    sentences = [f"{what}{size} will go into OneDrive’s recycle bin."]
+    if plan.image_count:
+        count = describe_count(plan.image_count, "image")
+        groups = describe_count(len(plan.groups), "group")
+        shown = plan.shown_image_count
+        if shown == plan.image_count:
+            public = "published"
+        elif shown:
+            public = f"{shown:,} of them published"
+        else:
+            public = "none of them published"
+        comes = "comes" if plan.image_count == 1 else "come"
+        sentences.append(
+            f"{count} of the hub {comes} from there: in {groups}, {public}. The gallery keeps "
+            "showing them, but their full size can no longer be opened."
+        )
+    elif plan.is_complete:
+        sentences.append("No image of the hub comes from there.")
+    return sentences
+
+
+def get_view() -> str:
+    """``list`` or ``grid``, as chosen now or before."""
+    chosen = request.args.get("view") or request.cookies.get(_VIEW_COOKIE, "")
+    return chosen if chosen in ("list", "grid") else "list"
+
+
+def _choose(name: str, choices: Any, default: str) -> Any:
+    value = request.args.get(name, default)
+    return value if value in choices else default
+
+
+def _keep_arrangement() -> dict[str, Any]:
+    return {
+        name: request.args[name] for name in ("sort", "show", "q", "view") if name in request.args
+    }
+
+
+def _arrange(
+    account_id: int, opened: Drive, folder_id: str, order: Any, show: Any, words: str
+) -> tuple[list[Entry], dict[str, Any]]:
+    """One page of the sorted and filtered folder, and what the next page's address holds."""
+    start = max(0, request.args.get("from", 0, int))
+    entries = drive_browser.list_arranged(
+        db.session(), account_id, opened, folder_id, order, show, words
+    )
+    end = start + drive_browser.PAGE_SIZE
+    return entries[start:end], {"from": end} if end < len(entries) else {}
+
+
+def _describe_folder(folder: OpenFolder, entries: Sequence[Entry]) -> dict[str, Any]:
+    return {
+        "id": folder.folder.id,
+        "name": folder.folder.name,
+        "is_root": folder.is_root,
+        "count": folder.folder.child_count,
+        "crumbs": _describe_crumbs(folder.crumbs),
+        "quota": describe_quota(folder.info.quota),
+        "items": [describe_entry(entry) for entry in entries],
+        "next_page": folder.next_page,
+    }
+
+
+def _describe_crumbs(crumbs: Sequence[Crumb]) -> list[dict[str, str]]:
+    return [
+        {
+            "name": crumb.name
+            if crumb.path
+            else "OneDrive"
+            if crumb.name == "root"
+            else crumb.name,
+            "url": url_for(".show_drive_path", path=crumb.path)
+            if crumb.path
+            else url_for(".show_drive"),
+        }
+        for crumb in crumbs
+    ]
+
+
+def _describe_choice(opened: Drive, folder_id: str) -> dict[str, Any]:
+    """A folder to put something into: itself, its way up, the folders in it."""
+    root = drive.get_root(opened)
+    folder = opened.get_item(folder_id) if folder_id else root
+    names = [crumb.name for crumb in drive_browser.make_crumbs(opened, root, folder)]
+    names[0] = "OneDrive" if names[0] == "root" else names[0]
+    return {
+        "id": folder.id,
+        "names": names,
+        "parent": "" if folder.id == root.id else folder.parent_id,
+        "folders": [
+            {"id": item.id, "name": item.name, "count": item.child_count}
+            for item in drive_browser.list_subfolders(opened, folder.id)
+        ],
+    }
+
+
+def _describe_mark(mark: Mark) -> dict[str, Any]:
+    return {
+        "group": mark.group,
+        "title": mark.title or f"Group {mark.group}",
+        "number": mark.number,
+        "is_shown": mark.is_shown,
+        "is_changed": mark.is_changed,
+        "url": find_group_url(mark.group, mark.is_shown),
+    }
+
+
+def _make_thumbnail_url(item: DriveItem) -> str:
+    if item.is_folder or item.is_package or not item.size_bytes:
+        return ""
+    if not item.mime_type.lower().startswith(_THUMBNAIL_KINDS):
+        return ""
+    return url_for(".show_drive_thumbnail", item_id=item.id, v=make_version(item))
+
+
+# --- Answers --------------------------------------------------------------------------------------
+
+
+def _do_each(
+    ids: Sequence[str], act: Callable[[str], DriveItem]
+) -> tuple[list[DriveItem], list[tuple[str, str]]]:
+    """Do something to each item; what fails does not hold up the others.
+
+    :raise InvalidInputError: nothing was chosen, or too much.
+    :raise ConnectionLostError: nothing can be done any more.
+    """
+    if not 0 < len(ids) <= drive_browser.MAX_CHOSEN:
+        raise InvalidInputError(
+            "Nothing was chosen." if not ids else "That is too much at once.",
+            {"item": "is missing" if not ids else "too many"},
+        )
+    done: list[DriveItem] = []
+    failed: list[tuple[str, str]] = []
+    for item_id in dict.fromkeys(ids):
+        try:
+            done.append(act(item_id))
+        except ConnectionLostError:
+            raise
+        except ImageHubError as error:
+            failed.append((item_id, str(error)))
+    return done, failed
+
+
+def _answer_done(
+    account_id: int,
+    done: Sequence[DriveItem],
+    folder_id: str,
+    words: str,
+    failed: Sequence[tuple[str, str]] = (),
+    *,
+    undo: str = "",
+    fields: dict[str, Any] | None = None,
+    **facts: Any,
+) -> ResponseReturnValue:
+    if is_api_call():
+        entries = drive_browser.mark_items(db.session(), account_id, done)
+        return jsonify(
+            {
+                "done": [describe_entry(entry) for entry in entries],
+                "failed": [{"id": item_id, "reason": reason} for item_id, reason in failed],
+                **facts,
+            }
+        )
+    if done:
+        say(words, undo=undo, **(fields or {}))
+    for reason in dict.fromkeys(reason for _, reason in failed):
+        count = sum(other == reason for _, other in failed)
+        say(f"{describe_count(count, 'item')} stayed: {reason}", is_fault=True)
+    return redirect(url_for(".show_drive", item_id=folder_id or None))
+
+
+def _answer_fault(error: ImageHubError, folder_id: str) -> ResponseReturnValue:
+    """A form that failed goes back to its folder with the reason; JSON gets the error itself."""
+    if is_api_call() or isinstance(error, NotFoundError | ConnectionLostError):
+        raise error
+    say(str(error), is_fault=True)
+    return redirect(url_for(".show_drive", item_id=folder_id or None))
+
+
+def _show_trouble(error: ImageHubError) -> ResponseReturnValue:
+    is_lost = isinstance(error, ConnectionLostError)
+    page = render_template("admin/drive_trouble.html", message=str(error), is_lost=is_lost)
+    return page, get_error_status(error)

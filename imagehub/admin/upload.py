@@ -1,0 +1,195 @@
+"""What the upload of the drive browser asks of the hub: names, folders, addresses, the import.
+
+All answer JSON. The bytes go from the browser to OneDrive; see ``static/js/admin/upload.js``.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import Annotated, Any, Literal, TypeVar
+
+from flask import Response, jsonify, request
+from flask_login import current_user
+from pydantic import BaseModel, Field, ValidationError
+
+from imagehub.admin import blueprint
+from imagehub.admin.drive_pages import describe_entry, find_url, open_drive
+from imagehub.clients import DriveItem
+from imagehub.database import db, now_utc
+from imagehub.domain import drive_browser, uploads
+from imagehub.errors import InvalidInputError, ServiceRefusedError
+from imagehub.queue import enqueue_job
+from imagehub.wiring import get_settings
+
+ItemId = Annotated[str, Field(min_length=1, max_length=255)]
+Name = Annotated[str, Field(max_length=1000)]
+Conflict = Literal["fail", "replace", "rename"]
+Fields = TypeVar("Fields", bound=BaseModel)
+
+_MAX_PATHS = 2000
+_JOB_PAGES = ("admin.show_import", "admin.show_import_job", "admin.show_imports")
+
+
+class PathsFields(BaseModel):
+    """``paths``: names, or "/"-separated paths below the folder."""
+
+    folder: ItemId
+    paths: Annotated[list[Annotated[str, Field(max_length=4000)]], Field(max_length=_MAX_PATHS)]
+
+
+class FolderPathFields(BaseModel):
+    folder: ItemId
+    path: Annotated[list[Name], Field(max_length=uploads.MAX_DEPTH)]
+
+
+class BeginFields(BaseModel):
+    """``size`` in bytes: an empty file is made at once, for any other an address is given."""
+
+    folder: ItemId
+    name: Name
+    size: Annotated[int, Field(ge=0)]
+    on_conflict: Conflict = "fail"
+
+
+class CheckFields(BeginFields):
+    """``begun_at``: what :func:`begin_upload` answered."""
+
+    begun_at: datetime
+
+
+class UploadedFields(BaseModel):
+    id: ItemId
+    name: Name
+    folder: ItemId
+    folder_name: Annotated[str, Field(max_length=1000)] = ""
+
+
+class ImportFields(BaseModel):
+    """``group``: a group's number; else ``grouping`` says how new groups are made."""
+
+    files: Annotated[list[UploadedFields], Field(min_length=1, max_length=5000)]
+    grouping: uploads.Grouping = "one"
+    group: int | None = None
+
+
+def _takes(kind: type[Fields]) -> Callable[[Callable[[Fields], Any]], Callable[[], Response]]:
+    """Read the JSON body as ``kind`` and answer the view's value as JSON."""
+
+    def decorate(view: Callable[[Fields], Any]) -> Callable[[], Response]:
+        @wraps(view)
+        def answer() -> Response:
+            try:
+                fields = kind.model_validate(request.get_json(silent=True))
+            except ValidationError as error:
+                wrong = {".".join(map(str, e["loc"])): e["msg"] for e in error.errors()}
+                raise InvalidInputError("This cannot be understood.", wrong) from error
+            response = jsonify(view(fields))
+            # An upload address lets anybody write who reads it.
+            response.headers["Cache-Control"] = "no-store"
+            return response
+
+        return answer
+
+    return decorate
+
+
+@blueprint.post("/admin/drive/upload/paths")
+@_takes(PathsFields)
+def check_upload_paths(fields: PathsFields) -> dict[str, Any]:
+    """Which names OneDrive would refuse, why, and what to call them instead."""
+    _, opened = open_drive()
+    checks = uploads.check_paths(opened, fields.folder, fields.paths)
+    return {
+        "refused": [
+            {"path": check.path, "fault": check.fault, "repaired": check.repaired}
+            for check in checks
+            if check.fault
+        ]
+    }
+
+
+@blueprint.post("/admin/drive/upload/folder")
+@_takes(FolderPathFields)
+def ensure_upload_folder(fields: FolderPathFields) -> dict[str, Any]:
+    """The folder at a path, made where it is missing."""
+    _, opened = open_drive()
+    folder = uploads.ensure_folder(opened, fields.folder, fields.path)
+    return {"id": folder.id, "name": folder.name}
+
+
+@blueprint.post("/admin/drive/upload/begin")
+@_takes(BeginFields)
+def begin_upload(fields: BeginFields) -> dict[str, Any]:
+    """An address for the fragments of one file; an empty file is made here and now.
+
+    ``taken``: the name is taken, and somebody has to say what shall become of that. ``wait``: an
+    earlier upload of this name is still open.
+    """
+    account_id, opened = open_drive()
+    begun_at = now_utc()
+    try:
+        if not fields.size:
+            item = opened.create_empty_file(fields.folder, fields.name, fields.on_conflict)
+            return {"item": _describe(account_id, item)}
+        session = uploads.start_upload(opened, fields.folder, fields.name, fields.on_conflict)
+    except ServiceRefusedError as error:
+        if error.reason not in ("name_taken", "session_open", "quota_full"):
+            raise
+        return {"refused": error.reason, "message": str(error)}
+    return {
+        "upload_url": session.upload_url,
+        "expires_at": session.expires_at.isoformat() if session.expires_at else "",
+        "begun_at": begun_at.isoformat(),
+    }
+
+
+@blueprint.post("/admin/drive/upload/find")
+@_takes(CheckFields)
+def find_uploaded_file(fields: CheckFields) -> dict[str, Any]:
+    """The file that an upload became, where its last answer was lost; ``item`` is null if none."""
+    begun_at = fields.begun_at
+    if begun_at.tzinfo is None:
+        begun_at = begun_at.replace(tzinfo=UTC)
+    begun_at = max(begun_at, now_utc() - timedelta(days=30))
+    account_id, opened = open_drive()
+    item = uploads.find_uploaded(
+        opened, fields.folder, fields.name, fields.size, begun_at, fields.on_conflict
+    )
+    return {"item": _describe(account_id, item) if item else None}
+
+
+@blueprint.post("/admin/drive/upload/item")
+@_takes(UploadedFields)
+def show_uploaded_item(fields: UploadedFields) -> dict[str, Any]:
+    """An uploaded file as the drive browser shows it, asked for at OneDrive."""
+    account_id, opened = open_drive()
+    return {"item": _describe(account_id, opened.get_item(fields.id))}
+
+
+@blueprint.post("/admin/drive/upload/import")
+@_takes(ImportFields)
+def import_uploaded_files(fields: ImportFields) -> dict[str, Any]:
+    """Import what was uploaded; asking twice is the same as asking once.
+
+    ``job`` is null where all of it is in the hub already, or on its way.
+    """
+    # Each file is held against the root folder when a worker opens it.
+    account_id, _ = open_drive()
+    files = [
+        uploads.Uploaded(file.id, file.name, file.folder, file.folder_name) for file in fields.files
+    ]
+    job = uploads.import_uploaded(
+        db.session(), account_id, current_user.id, files, fields.grouping, fields.group
+    )
+    if job is None:
+        db.session.rollback()
+        return {"job": None, "count": 0, "url": ""}
+    job_id, count = job.id, job.item_count
+    db.session.commit()
+    enqueue_job(get_settings(), job_id, count)
+    return {"job": job_id, "count": count, "url": find_url(_JOB_PAGES, job_id)}
+
+
+def _describe(account_id: int, item: DriveItem) -> dict[str, Any]:
+    (entry,) = drive_browser.mark_items(db.session(), account_id, [item])
+    return describe_entry(entry)

@@ -1,0 +1,420 @@
+"""Looking around in OneDrive: a folder with its way up, and what of it is in the hub."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import unquote
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from imagehub.clients import Drive, DriveInfo, DriveItem
+from imagehub.domain.drive import get_root
+from imagehub.domain.importing import may_be_picture
+from imagehub.domain.storage import make_batches
+from imagehub.errors import InvalidInputError, NotFoundError, ServiceRefusedError
+from imagehub.models import Group, Image
+
+PAGE_SIZE = 100
+# Items that one question before deleting looks at; beyond that it says "more than".
+MAX_COUNTED = 5_000
+# A folder that is sorted or filtered is read as a whole, but not beyond this.
+MAX_SORTED = 50_000
+MAX_CHOSEN = 1_000
+
+Order = Literal["name", "name-down", "newest", "oldest", "largest", "smallest"]
+Show = Literal["all", "pictures", "outside", "inside", "changed"]
+
+
+@dataclass(frozen=True)
+class Crumb:
+    """One folder on the way down; ``path`` is below the root folder, "" for that itself."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class OpenFolder:
+    """A folder as one page shows it. ``crumbs`` begin at the root folder and end at this one."""
+
+    folder: DriveItem
+    root_id: str
+    crumbs: Sequence[Crumb]
+    info: DriveInfo
+    items: Sequence[DriveItem]
+    next_page: str
+
+    @property
+    def is_root(self) -> bool:
+        return self.folder.id == self.root_id
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One image of the hub that was made from a file. ``is_changed``: the file is newer."""
+
+    group: int
+    title: str
+    number: int
+    is_shown: bool
+    is_changed: bool
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An item and the images made from it; none for folders."""
+
+    item: DriveItem
+    marks: Sequence[Mark] = ()
+
+    @property
+    def state(self) -> Literal["", "inside", "changed"]:
+        if any(mark.is_changed for mark in self.marks):
+            return "changed"
+        return "inside" if self.marks else ""
+
+
+# --- A folder -------------------------------------------------------------------------------------
+
+
+def open_folder(
+    drive: Drive, folder_id: str = "", next_page: str = "", page_size: int = PAGE_SIZE
+) -> OpenFolder:
+    """A folder, its way up and one page of what is in it, in OneDrive's order.
+
+    What OneDrive must be asked is asked at the same time, so that a page costs one answer's wait.
+
+    :param folder_id: the root folder when empty.
+    :raise NotFoundError: not inside the root folder.
+    :raise InvalidInputError: not a folder.
+    """
+    with ThreadPoolExecutor(4, "open-folder") as threads:
+        info = threads.submit(drive.get_drive)
+        root_call = threads.submit(get_root, drive)
+        folder_call = threads.submit(drive.get_item, folder_id) if folder_id else root_call
+        page_call = (
+            threads.submit(drive.list_children, folder_id, next_page, page_size)
+            if folder_id
+            else None
+        )
+        root, folder = root_call.result(), folder_call.result()
+        if not folder.is_folder:
+            raise InvalidInputError("This is not a folder.", {"item": "is not a folder"})
+        page = (
+            page_call.result() if page_call else drive.list_children(root.id, next_page, page_size)
+        )
+        return OpenFolder(
+            folder=folder,
+            root_id=root.id,
+            crumbs=make_crumbs(drive, root, folder),
+            info=info.result(),
+            items=page.items,
+            next_page=page.next_page,
+        )
+
+
+def make_crumbs(drive: Drive, root: DriveItem, folder: DriveItem) -> list[Crumb]:
+    """The way from the root folder down to ``folder``.
+
+    OneDrive tells an item's path with the item, so this asks nothing; where it leaves the path out
+    (it may), the folders above are asked for one by one.
+    """
+    if folder.id == root.id:
+        names: list[str] = []
+    else:
+        root_path, path = find_path(root), find_path(folder)
+        if root_path is not None and path is not None and path[: len(root_path)] == root_path:
+            names = path[len(root_path) :]
+        else:
+            names = []
+            above = folder
+            while above.id != root.id and len(names) < 200:
+                names.insert(0, above.name)
+                above = drive.get_item(above.parent_id)
+    crumbs = [Crumb(root.name, "")]
+    crumbs += [Crumb(name, "/".join(names[: i + 1])) for i, name in enumerate(names)]
+    return crumbs
+
+
+def find_path(item: DriveItem) -> list[str] | None:
+    """Names from the drive's topmost folder down to the item; None where OneDrive left it out."""
+    if "root" in item.raw:
+        return []
+    reference = item.raw.get("parentReference")
+    path = reference.get("path") if isinstance(reference, dict) else None
+    if not isinstance(path, str) or ":" not in path:
+        return None
+    above = path.partition(":")[2]
+    return [unquote(name) for name in above.split("/") if name] + [item.name]
+
+
+def list_subfolders(drive: Drive, folder_id: str) -> list[DriveItem]:
+    """The folders directly inside a folder, by name."""
+    folders = [item for item in drive.iter_children(folder_id) if item.is_folder]
+    return sorted(folders, key=lambda item: make_name_key(item.name))
+
+
+# --- What is in the hub ---------------------------------------------------------------------------
+
+
+def mark_items(session: Session, account_id: int, items: Sequence[DriveItem]) -> list[Entry]:
+    """Which of these items are in the hub, and where: one query for 500 items."""
+    by_id: dict[str, list[Mark]] = {}
+    files = {item.id: item for item in items if not item.is_folder}
+    for ids in make_batches(files, 500):
+        rows = session.execute(
+            select(
+                Image.drive_item_id,
+                Image.number,
+                Image.drive_state,
+                Image.quick_xor_hash,
+                Image.ctag,
+                Group.id,
+                Group.title,
+                Group.is_shown,
+            )
+            .join(Group, Group.id == Image.group_id)
+            .where(Image.drive_account_id == account_id, Image.drive_item_id.in_(ids))
+            .order_by(Group.id, Image.number)
+        )
+        for row in rows:
+            item = files[row.drive_item_id]
+            is_changed = has_changed(item, row.quick_xor_hash, row.ctag)
+            by_id.setdefault(item.id, []).append(
+                Mark(row.id, row.title, row.number, row.is_shown, is_changed)
+            )
+    return [Entry(item, tuple(by_id.get(item.id, ()))) for item in items]
+
+
+def has_changed(item: DriveItem, quick_xor_hash: str, ctag: str) -> bool:
+    """Whether a file's bytes are other ones than those that were imported.
+
+    The hash decides where both are known. A cTag changes with the bytes, too, but on some drives
+    also without a reason; where neither is known, nobody can tell, and nothing is claimed.
+    """
+    if item.quick_xor_hash and quick_xor_hash:
+        return item.quick_xor_hash != quick_xor_hash
+    return bool(item.ctag and ctag) and item.ctag != ctag
+
+
+# --- Sorted and filtered --------------------------------------------------------------------------
+
+
+def list_arranged(
+    session: Session,
+    account_id: int,
+    drive: Drive,
+    folder_id: str,
+    order: Order = "name",
+    show: Show = "all",
+    words: str = "",
+) -> list[Entry]:
+    """A whole folder, filtered and sorted; folders come first.
+
+    :param words: part of the name, in any case.
+    :raise InvalidInputError: more than ``MAX_SORTED`` items.
+    """
+    items = []
+    needle = words.casefold().strip()
+    for count, item in enumerate(drive.iter_children(folder_id)):
+        if count >= MAX_SORTED:
+            raise InvalidInputError(
+                f"This folder holds more than {MAX_SORTED:,} items; it can be looked at in "
+                "OneDrive's order only."
+            )
+        if needle in item.name.casefold():
+            items.append(item)
+    entries = [e for e in mark_items(session, account_id, items) if _is_shown(e, show)]
+    if order == "name":
+        entries.sort(key=lambda e: make_name_key(e.item.name))
+    elif order == "name-down":
+        entries.sort(key=lambda e: make_name_key(e.item.name), reverse=True)
+    elif order in ("newest", "oldest"):
+        entries.sort(key=lambda e: e.item.modified_time, reverse=order == "newest")
+    else:
+        entries.sort(key=lambda e: e.item.size_bytes, reverse=order == "largest")
+    entries.sort(key=lambda e: not e.item.is_folder)
+    return entries
+
+
+def make_name_key(name: str) -> tuple[tuple[int, int | str], ...]:
+    """For sorting as people do: ``shot 2`` before ``shot 10``, in any case."""
+    parts: list[tuple[int, int | str]] = []
+    digits = ""
+    for char in name.casefold():
+        if char in "0123456789":
+            digits += char
+            continue
+        if digits:
+            parts.append((0, int(digits)))
+            digits = ""
+        parts.append((1, char))
+    if digits:
+        parts.append((0, int(digits)))
+    return tuple(parts)
+
+
+def _is_shown(entry: Entry, show: Show) -> bool:
+    if show == "all" or (entry.item.is_folder and show != "changed"):
+        return True
+    if show == "pictures":
+        return may_be_picture(entry.item)
+    if show == "outside":
+        return not entry.marks and may_be_picture(entry.item)
+    if show == "inside":
+        return bool(entry.marks)
+    return entry.state == "changed"
+
+
+# --- Moving and deleting --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of each of the chosen items; ``failed`` is (id, sentence)."""
+
+    done: Sequence[DriveItem] = ()
+    failed: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class PublishedGroup:
+    """A group whose images come from what is to be deleted."""
+
+    number: int
+    title: str
+    image_count: int
+    is_shown: bool
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What would go into the recycle bin, before anybody agreed.
+
+    Counts include what lies in chosen folders, at any depth. ``is_complete``: all was counted;
+    else there is more. ``groups`` hold images that come from there.
+    """
+
+    items: Sequence[DriveItem]
+    file_count: int
+    folder_count: int
+    size_bytes: int
+    is_complete: bool
+    groups: Sequence[PublishedGroup] = field(default=())
+
+    @property
+    def image_count(self) -> int:
+        return sum(group.image_count for group in self.groups)
+
+    @property
+    def shown_image_count(self) -> int:
+        return sum(group.image_count for group in self.groups if group.is_shown)
+
+
+def get_items(drive: Drive, item_ids: Iterable[str]) -> list[DriveItem]:
+    """The chosen items, in order and each once.
+
+    :raise InvalidInputError: none, or more than ``MAX_CHOSEN``.
+    :raise NotFoundError: one is not inside the root folder.
+    """
+    ids = list(dict.fromkeys(item_ids))
+    if not ids:
+        raise InvalidInputError("Nothing was chosen.", {"item": "is missing"})
+    if len(ids) > MAX_CHOSEN:
+        raise InvalidInputError(
+            f"Please choose at most {MAX_CHOSEN:,} items at once.", {"item": "too many"}
+        )
+    with ThreadPoolExecutor(6, "get-items") as threads:
+        return list(threads.map(drive.get_item, ids))
+
+
+def count_deletion(drive: Drive, item_ids: Iterable[str]) -> tuple[Deletion, list[str]]:
+    """What lies in the chosen items, and the ids of the files: asks OneDrive alone."""
+    items = get_items(drive, item_ids)
+    root_id = get_root(drive).id
+    if any(item.id == root_id for item in items):
+        raise NotFoundError("drive item", root_id)
+    file_ids = [item.id for item in items if not item.is_folder]
+    waiting = [item.id for item in items if item.is_folder]
+    folder_ids = set(waiting)
+    seen_count = 0
+    is_complete = True
+    while waiting and is_complete:
+        for item in _iter_readable(drive, waiting.pop()):
+            seen_count += 1
+            if seen_count > MAX_COUNTED:
+                is_complete = False
+                break
+            if not item.is_folder:
+                file_ids.append(item.id)
+            elif item.id not in folder_ids:
+                folder_ids.add(item.id)
+                waiting.append(item.id)
+    deletion = Deletion(
+        items=items,
+        file_count=len(file_ids),
+        folder_count=len(folder_ids),
+        # A folder's size is that of all in it, at any depth.
+        size_bytes=sum(item.size_bytes for item in items),
+        is_complete=is_complete,
+    )
+    return deletion, file_ids
+
+
+def _iter_readable(drive: Drive, folder_id: str) -> Iterator[DriveItem]:
+    """What is in a folder; nothing where it is gone by now, or cannot be opened by anybody."""
+    try:
+        yield from drive.iter_children(folder_id)
+    except NotFoundError:
+        pass
+    except ServiceRefusedError as error:
+        if error.reason != "vault":
+            raise
+
+
+def find_groups_of(
+    session: Session, account_id: int, file_ids: Iterable[str]
+) -> list[PublishedGroup]:
+    """The groups that hold images made from these files, in the order of their numbers."""
+    found: dict[int, PublishedGroup] = {}
+    for ids in make_batches(file_ids, 500):
+        rows = session.execute(
+            select(Group.id, Group.title, Group.is_shown)
+            .join(Image, Image.group_id == Group.id)
+            .where(Image.drive_account_id == account_id, Image.drive_item_id.in_(ids))
+        )
+        for row in rows:
+            known = found.get(row.id)
+            count = known.image_count + 1 if known else 1
+            found[row.id] = PublishedGroup(row.id, row.title, count, row.is_shown)
+    return [found[number] for number in sorted(found)]
+
+
+def plan_deletion(
+    session: Session, account_id: int, drive: Drive, item_ids: Iterable[str]
+) -> Deletion:
+    """What would be deleted, and which images come from there.
+
+    :raise InvalidInputError, NotFoundError: see :func:`get_items`.
+    """
+    deletion, file_ids = count_deletion(drive, item_ids)
+    return Deletion(**{**vars(deletion), "groups": find_groups_of(session, account_id, file_ids)})
+
+
+ORDERS: Mapping[str, str] = {
+    "name": "Name, A to Z",
+    "name-down": "Name, Z to A",
+    "newest": "Newest first",
+    "oldest": "Oldest first",
+    "largest": "Largest first",
+    "smallest": "Smallest first",
+}
+SHOWS: Mapping[str, str] = {
+    "all": "Everything",
+    "pictures": "Pictures",
+    "outside": "Not in the hub",
+    "inside": "In the hub",
+    "changed": "Changed since",
+}

@@ -1,0 +1,246 @@
+"""Uploads from a browser straight to OneDrive: what the hub does around the bytes.
+
+The bytes never come here. The hub checks names, makes folders, asks OneDrive for the address that
+takes the fragments, and imports what has arrived.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from imagehub.clients import ConflictBehavior, Drive, DriveItem, UploadSession
+from imagehub.clients.drive_names import check_name, repair_name
+from imagehub.domain.drive import create_upload_session, get_root
+from imagehub.domain.importing import Selection, create_import
+from imagehub.domain.storage import make_batches
+from imagehub.errors import InvalidInputError, ServiceRefusedError
+from imagehub.models import Image, ImportItem, ImportJob
+
+# Fragments are multiples of this, but for a file's last one. Source: Microsoft Graph,
+# "driveItem: createUploadSession".
+FRAGMENT_STEP_BYTES = 327_680
+MAX_DEPTH = 40
+# OneDrive's clock and ours need not agree to the second.
+_CLOCK_SLACK = timedelta(minutes=2)
+
+Grouping = Literal["one", "folder", "each"]
+
+
+@dataclass(frozen=True)
+class NameCheck:
+    """``fault`` is one sentence, "" where the name will do; ``repaired`` is the nearest that will.
+
+    Both are of a path's last name where a path was asked about, and ``repaired`` is a path again.
+    """
+
+    path: str
+    fault: str
+    repaired: str
+
+
+def check_paths(drive: Drive, folder_id: str, paths: Sequence[str]) -> list[NameCheck]:
+    """Which names OneDrive would refuse, before anything is sent.
+
+    :param paths: file names, or "/"-separated paths below the folder.
+    :raise NotFoundError: the folder is not inside the root folder.
+    """
+    folder = drive.get_item(folder_id) if folder_id else get_root(drive)
+    at_root = "root" in folder.raw
+    kind = drive.get_drive().kind
+    checks = []
+    for path in paths:
+        names = path.split("/")
+        fault = ""
+        repaired = []
+        for depth, name in enumerate(names):
+            is_top = at_root and depth == 0
+            try:
+                check_name(name, kind, is_top)
+                repaired.append(name)
+            except InvalidInputError as error:
+                fault = fault or str(error)
+                repaired.append(repair_name(name, kind, is_top))
+        checks.append(NameCheck(path, fault, "/".join(repaired)))
+    return checks
+
+
+def ensure_folder(drive: Drive, parent_id: str, names: Sequence[str]) -> DriveItem:
+    """The folder at the end of a path below ``parent_id``; what is missing of it is made.
+
+    Safe to ask for again, and at the same time from two sides.
+
+    :raise InvalidInputError: a name that OneDrive would refuse, or too deep.
+    :raise NotFoundError: the parent is not inside the root folder.
+    :raise ServiceRefusedError: ``name_taken``: a file has the name of a folder on the way.
+    """
+    if len(names) > MAX_DEPTH:
+        raise InvalidInputError("These folders lie too deep in each other.", {"path": "too deep"})
+    folder = drive.get_item(parent_id) if parent_id else get_root(drive)
+    for name in names:
+        folder = drive.create_folder(folder.id, name, "replace")
+    return folder
+
+
+def start_upload(
+    drive: Drive, folder_id: str, name: str, on_conflict: ConflictBehavior
+) -> UploadSession:
+    """The address to which the browser sends the fragments of one file.
+
+    :raise ServiceRefusedError: ``name_taken`` if the name is taken and ``on_conflict`` is "fail";
+        ``session_open`` where OneDrive still waits for an earlier upload of this name;
+        ``quota_full`` …
+    :raise InvalidInputError, NotFoundError: see ``drive.create_upload_session``.
+    """
+    try:
+        return create_upload_session(drive, folder_id, name, on_conflict)
+    except ServiceRefusedError as error:
+        if error.reason != "name_taken":
+            raise
+        # A session that is still open on this name is refused with the very same code
+        # (microsoftgraph/microsoft-graph-docs#5812).
+        if on_conflict == "fail" and find_child(drive, folder_id, name):
+            raise
+        raise ServiceRefusedError(
+            error.service,
+            error.operation,
+            "session_open",
+            "OneDrive still waits for an earlier upload of this name. It gives that up by itself, "
+            "after some minutes.",
+        ) from error
+
+
+def find_child(drive: Drive, folder_id: str, name: str) -> DriveItem | None:
+    """The item of this name in a folder, in any case."""
+    wanted = name.casefold()
+    for item in drive.iter_children(folder_id or get_root(drive).id):
+        if item.name.casefold() == wanted:
+            return item
+    return None
+
+
+def find_uploaded(
+    drive: Drive,
+    folder_id: str,
+    name: str,
+    size_bytes: int,
+    begun_at: datetime,
+    on_conflict: ConflictBehavior,
+) -> DriveItem | None:
+    """The file that an upload became whose last answer was lost; None if it became none.
+
+    It is known by its name (or the name with a number, where such names were asked for), its size,
+    and that it was made or changed since the upload began.
+    """
+    stem, dot, ending = name.rpartition(".")
+    if not dot:
+        stem, ending = name, ""
+    earliest = begun_at - _CLOCK_SLACK
+    for item in drive.iter_children(folder_id or get_root(drive).id):
+        if item.is_folder or item.size_bytes != size_bytes:
+            continue
+        is_same = item.name.casefold() == name.casefold()
+        is_numbered = (
+            on_conflict == "rename"
+            and item.name.casefold().startswith(f"{stem} ".casefold())
+            and item.name.casefold().endswith(f"{dot}{ending}".casefold())
+        )
+        if (is_same or is_numbered) and _is_since(item, earliest):
+            return item
+    return None
+
+
+def _is_since(item: DriveItem, earliest: datetime) -> bool:
+    for time in (item.created_time, item.modified_time):
+        try:
+            moment = datetime.fromisoformat(time)
+        except ValueError:
+            continue
+        if moment.tzinfo is not None and moment >= earliest:
+            return True
+    return False
+
+
+# --- Import when uploaded -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """A file that has arrived in OneDrive."""
+
+    file_id: str
+    name: str
+    folder_id: str
+    folder_name: str
+
+
+def import_uploaded(
+    session: Session,
+    account_id: int,
+    user_id: int | None,
+    files: Sequence[Uploaded],
+    grouping: Grouping = "one",
+    group: int | None = None,
+) -> ImportJob | None:
+    """Ask for the import of what was uploaded; the caller commits, then enqueues the job.
+
+    Files that are in the hub already, or about to be, are left out: asking twice, as after a lost
+    answer, is the same as asking once.
+
+    :param grouping: a group of all, one a folder, or one a file; without meaning if ``group`` is
+        a group's number.
+    :return: None where nothing was left to import.
+    :raise InvalidInputError, NotFoundError: see ``importing.create_import``.
+    """
+    known = _find_known(session, account_id, [file.file_id for file in files])
+    fresh = [file for file in files if file.file_id not in known]
+    if not fresh:
+        return None
+    bundles: dict[str, list[Uploaded]] = {}
+    for file in fresh:
+        if group is not None or grouping == "one":
+            key = ""
+        else:
+            key = file.folder_id if grouping == "folder" else file.file_id
+        bundles.setdefault(key, []).append(file)
+    selections = [
+        Selection(
+            folder_id=bundle[0].folder_id,
+            folder_name=(
+                bundle[0].name.rpartition(".")[0] or bundle[0].name
+                if grouping == "each" and group is None
+                else bundle[0].folder_name
+            ),
+            group=group,
+            files=[(file.file_id, file.name) for file in bundle],
+        )
+        for bundle in bundles.values()
+    ]
+    return create_import(session, account_id, user_id, selections)
+
+
+def _find_known(session: Session, account_id: int, file_ids: Sequence[str]) -> set[str]:
+    known: set[str] = set()
+    for ids in make_batches(file_ids, 500):
+        known.update(
+            session.scalars(
+                select(Image.drive_item_id).where(
+                    Image.drive_account_id == account_id, Image.drive_item_id.in_(ids)
+                )
+            )
+        )
+        known.update(
+            session.scalars(
+                select(ImportItem.drive_item_id)
+                .join(ImportJob, ImportJob.id == ImportItem.job_id)
+                .where(
+                    ImportJob.drive_account_id == account_id,
+                    ImportItem.drive_item_id.in_(ids),
+                    ImportItem.state.in_(("queued", "running")),
+                )
+            )
+        )
+    return known

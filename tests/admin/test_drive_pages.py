@@ -1,0 +1,581 @@
+"""The drive browser, spoken to as a browser does, with an emulator and a database behind it."""
+
+import json
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from PIL import Image as Picture
+
+from imagehub.domain import gallery
+from imagehub.models import DriveAccount, Group, Image, ImportItem
+from tests.fixtures.site import ConnectedSite, Site, read_csrf_token
+
+JSON = {"Accept": "application/json"}
+
+
+class Browser:
+    """A signed-in admin's browser with a token for forms."""
+
+    def __init__(self, site: ConnectedSite) -> None:
+        self.site = site
+        self.client: FlaskClient = site.signed_in_client()
+        self.token = read_csrf_token(self.client, "/admin/drive")
+
+    def page(self, path: str = "/admin/drive", status: int = 200, **query: Any) -> str:
+        answer = self.client.get(path, query_string=query or None)
+        assert answer.status_code == status, answer.text
+        return answer.text
+
+    def json(self, path: str = "/admin/drive", status: int = 200, **query: Any) -> Any:
+        answer = self.client.get(path, query_string=query, headers=JSON)
+        assert answer.status_code == status, answer.text
+        return answer.json
+
+    def post(self, path: str, status: int = 200, **fields: Any) -> Any:
+        """A form sent by a script."""
+        answer = self.client.post(path, data=fields, headers=JSON | {"X-CSRFToken": self.token})
+        assert answer.status_code == status, answer.text
+        return answer.json
+
+    def form(self, path: str, status: int = 302, **fields: Any) -> str:
+        """A form sent by a person without a script."""
+        answer = self.client.post(path, data=fields | {"csrf_token": self.token})
+        assert answer.status_code == status, answer.text
+        return answer.text
+
+    def send(self, url: str, status: int = 200, **body: Any) -> Any:
+        answer = self.client.post(url, json=body, headers=JSON | {"X-CSRFToken": self.token})
+        assert answer.status_code == status, answer.text
+        return answer.json
+
+    def find(self, name: str, folder: str = "") -> str:
+        """The id of an item."""
+        path = f"/admin/drive/{folder}" if folder else "/admin/drive"
+        return next(i["id"] for i in self.json(path)["items"] if i["name"] == name)
+
+
+def make_jpeg(colour: str = "teal", size: tuple[int, int] = (300, 200)) -> bytes:
+    buffer = BytesIO()
+    Picture.new("RGB", size, colour).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def browser(connected_site: ConnectedSite) -> Iterator[Browser]:
+    connected_site.put_files("Works", {"front.jpg": make_jpeg(), "back.jpg": make_jpeg("maroon")})
+    connected_site.put_files("Works/Details/Corners", {"a.jpg": make_jpeg("gold")})
+    connected_site.put_files("Notes", {"list.txt": b"one, two"})
+    yield Browser(connected_site)
+
+
+def add_image(
+    site: Site, item_id: str, state: str = "published", title: str = "Boats", **facts: Any
+) -> int:
+    """An image of the hub that came from a file; returns its group's number."""
+    with site.session() as session:
+        account = session.query(DriveAccount).one()
+        group = Group(
+            title=title,
+            state=state,
+            sort_key=gallery.make_first_sort_key(session),
+            next_image_number=2,
+        )
+        session.add(group)
+        session.flush()
+        session.add(
+            Image(
+                group_id=group.id,
+                number=1,
+                position=1,
+                name="front.jpg",
+                drive_account_id=account.id,
+                drive_item_id=item_id,
+                **facts,
+            )
+        )
+        session.flush()
+        gallery.refresh_group(session, group.id)
+        return group.id
+
+
+# --- Looking --------------------------------------------------------------------------------------
+
+
+def test_the_root_folder_shows_its_folders_and_the_quota(browser: Browser) -> None:
+    page = browser.page()
+    assert "Works" in page
+    assert "Notes" in page
+    assert "left" in browser.json()["quota"]["words"]
+
+
+def test_a_folder_of_any_depth_shows_the_way_up(browser: Browser) -> None:
+    works = browser.find("Works")
+    details = browser.find("Details", works)
+    corners = browser.find("Corners", details)
+    data = browser.json(f"/admin/drive/{corners}")
+    assert [crumb["name"] for crumb in data["crumbs"]] == [
+        "OneDrive",
+        "Works",
+        "Details",
+        "Corners",
+    ]
+    assert [item["name"] for item in data["items"]] == ["a.jpg"]
+    answer = browser.client.get(data["crumbs"][2]["url"])
+    assert answer.status_code == 302
+    assert answer.location == f"/admin/drive/{details}"
+
+
+def test_a_path_that_leads_nowhere_is_not_found(browser: Browser) -> None:
+    browser.page("/admin/drive/path/Works/Nowhere", 404)
+    browser.page("/admin/drive/path/Works/../..", 404)
+    browser.page("/admin/drive/path/Works/front.jpg", 404)
+
+
+def test_a_file_and_an_unknown_id_are_no_folder(browser: Browser) -> None:
+    works = browser.find("Works")
+    browser.page(f"/admin/drive/{browser.find('front.jpg', works)}", 422)
+    browser.page("/admin/drive/NOTHING!1", 404)
+
+
+def test_a_file_tells_in_which_groups_it_is_and_whether_it_changed(browser: Browser) -> None:
+    works = browser.find("Works")
+    front, back = browser.find("front.jpg", works), browser.find("back.jpg", works)
+    with browser.site.app.app_context():
+        from imagehub.wiring import get_clients
+
+        opened = get_clients().open_drive(1)
+        now = opened.get_item(front)
+    boats = add_image(browser.site, front, quick_xor_hash=now.quick_xor_hash, ctag="an older one")
+    draft = add_image(browser.site, front, "draft", "Harbour", ctag=now.ctag)
+    add_image(browser.site, back, title="Cliffs", quick_xor_hash="AAAA")
+    items = {item["name"]: item for item in browser.json(f"/admin/drive/{works}")["items"]}
+    assert items["front.jpg"]["state"] == "inside"
+    assert [(m["group"], m["title"]) for m in items["front.jpg"]["marks"]] == [
+        (boats, "Boats"),
+        (draft, "Harbour"),
+    ]
+    assert items["back.jpg"]["state"] == "changed"
+    assert items["Details"]["marks"] == []
+    page = browser.page(f"/admin/drive/{works}")
+    assert "Changed since" in page
+    assert "Harbour" in page
+
+
+def test_pages_follow_each_other_by_an_opaque_mark(browser: Browser) -> None:
+    browser.site.put_files("Many", {f"{n:04}.txt": b"x" for n in range(250)})
+    many = browser.find("Many")
+    first = browser.json(f"/admin/drive/{many}")
+    assert len(first["items"]) == 100
+    seen = [item["name"] for item in first["items"]]
+    mark = first["next_page"]
+    while mark:
+        page = browser.json(f"/admin/drive/{many}/items", next_page=mark)
+        seen += [item["name"] for item in page["items"]]
+        mark = page["next_page"]
+    assert seen == [f"{n:04}.txt" for n in range(250)]
+    html = browser.page(f"/admin/drive/{many}")
+    following = re.search(r'<a href="([^"]+)">More of this folder', html)
+    assert following is not None
+    assert "0100.txt" in browser.page(following[1].replace("&amp;", "&"))
+
+
+def test_a_mark_that_leads_elsewhere_is_refused(browser: Browser) -> None:
+    works = browser.find("Works")
+    for mark in ("https://evil.example.org/v1.0/me/drive/items/x/children", "nonsense"):
+        answer = browser.client.get(
+            f"/admin/drive/{works}/items", query_string={"next_page": mark}, headers=JSON
+        )
+        assert answer.status_code in (404, 422, 502), answer.text
+
+
+def test_a_folder_is_sorted_and_filtered_without_a_script(browser: Browser) -> None:
+    browser.site.put_files(
+        "Shots",
+        {"shot 10.jpg": make_jpeg(size=(600, 600)), "shot 2.jpg": make_jpeg(), "a.txt": b"x"},
+    )
+    browser.site.put_files("Shots/Zoo", {"x.txt": b"x"})
+    shots = browser.find("Shots")
+
+    def names(**query: str) -> list[str]:
+        return [i["name"] for i in browser.json(f"/admin/drive/{shots}", **query)["items"]]
+
+    assert names(sort="name-down") == ["Zoo", "shot 10.jpg", "shot 2.jpg", "a.txt"]
+    assert names(sort="largest") == ["Zoo", "shot 10.jpg", "shot 2.jpg", "a.txt"]
+    assert names(sort="smallest")[1] == "a.txt"
+    assert names(q="SHOT", sort="name") == ["shot 2.jpg", "shot 10.jpg"]
+    assert names(show="pictures") == ["Zoo", "shot 2.jpg", "shot 10.jpg"]
+    add_image(browser.site, browser.find("shot 2.jpg", shots))
+    assert names(show="inside") == ["Zoo", "shot 2.jpg"]
+    assert names(show="outside") == ["Zoo", "shot 10.jpg"]
+    assert names(show="changed") == []
+
+
+def test_one_page_asks_the_database_once_for_all_its_files(browser: Browser) -> None:
+    from sqlalchemy import event
+
+    from imagehub.database import db
+
+    browser.site.put_files("Many", {f"{n:04}.txt": b"x" for n in range(90)})
+    many = browser.find("Many")
+    seen: list[str] = []
+    with browser.site.app.app_context():
+        engine = db.engine
+
+        def note(_c: Any, _cur: Any, statement: str, *_: Any) -> None:
+            seen.append(statement)
+
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            browser.json(f"/admin/drive/{many}")
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+    assert sum("FROM image JOIN image_group" in statement for statement in seen) == 1
+
+
+def test_a_thumbnail_is_fetched_once_for_each_state_of_a_file(browser: Browser) -> None:
+    works = browser.find("Works")
+    front = next(
+        i for i in browser.json(f"/admin/drive/{works}")["items"] if i["name"] == "front.jpg"
+    )
+    answer = browser.client.get(front["thumb"])
+    assert answer.status_code == 200
+    assert "private" in answer.headers["Cache-Control"]
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert max(Picture.open(BytesIO(answer.data)).size) <= 176
+    browser.site.onedrive.clear_log()
+    again = browser.client.get(front["thumb"])
+    assert again.data == answer.data
+    assert browser.site.onedrive.log(path="thumbnail|items") == []
+    (browser.site.onedrive.root / "Works" / "front.jpg").write_bytes(make_jpeg("black", (400, 300)))
+    items = browser.json(f"/admin/drive/{works}")["items"]
+    changed = next(i for i in items if i["name"] == "front.jpg")
+    assert changed["thumb"] != front["thumb"]
+    assert browser.client.get(changed["thumb"]).data != answer.data
+
+
+def test_what_has_no_thumbnail_is_not_found(browser: Browser) -> None:
+    notes = browser.find("Notes")
+    text = browser.find("list.txt", notes)
+    browser.page(f"/admin/drive/thumbnail/{text}", 404)
+    browser.page("/admin/drive/thumbnail/NOTHING!1", 404)
+    works = browser.find("Works")
+    browser.page(f"/admin/drive/thumbnail/{browser.find('front.jpg', works)}", 404, size="huge")
+
+
+def test_no_page_and_no_answer_holds_an_address_of_bytes_or_a_token(browser: Browser) -> None:
+    works = browser.find("Works")
+    page = browser.page(f"/admin/drive/{works}")
+    data = json.dumps(browser.json(f"/admin/drive/{works}"))
+    for text in (page, data):
+        assert "tempauth" not in text
+        assert "downloadUrl" not in text
+        assert "Bearer" not in text
+
+
+def test_a_hub_without_onedrive_says_what_to_do(site: Site) -> None:
+    answer = site.signed_in_client().get("/admin/drive")
+    assert answer.status_code == 409
+    assert "not connected" in answer.text
+
+
+def test_a_busy_onedrive_is_told_in_words(browser: Browser) -> None:
+    browser.site.onedrive.set_fault("status", status=503, retry_after=600, path="/v1.0/")
+    page = browser.page(status=503)
+    assert "cannot be shown just now" in page
+    browser.json(status=503)
+
+
+# --- Changing -------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_made_and_a_taken_name_gets_a_number(browser: Browser) -> None:
+    works = browser.find("Works")
+    made = browser.post("/admin/drive/new-folder", folder=works, name="Sketches")
+    assert made["done"][0]["name"] == "Sketches"
+    assert browser.post("/admin/drive/new-folder", folder=works, name="Sketches")["done"][0][
+        "name"
+    ].startswith("Sketches ")
+    browser.form("/admin/drive/new-folder", folder="", name="On top")
+    assert (browser.site.onedrive.root / "On top").is_dir()
+
+
+def test_a_name_that_onedrive_refuses_is_told(browser: Browser) -> None:
+    answer = browser.post("/admin/drive/new-folder", 422, folder="", name='So "what"?')
+    assert "does not allow" in answer["detail"][0]["msg"]
+    browser.form("/admin/drive/new-folder", folder="", name="a:b")
+    assert "does not allow" in browser.page()
+
+
+def test_an_item_is_renamed_and_the_page_offers_undo(browser: Browser) -> None:
+    works = browser.find("Works")
+    front = browser.find("front.jpg", works)
+    assert "New name" in browser.form("/admin/drive/rename", 200, item=front, folder=works)
+    browser.form("/admin/drive/rename", item=front, folder=works, name="Front view.jpg")
+    assert (browser.site.onedrive.root / "Works" / "Front view.jpg").exists()
+    page = browser.page(f"/admin/drive/{works}")
+    assert "is called" in page
+    assert "Undo" in page
+    taken = browser.form("/admin/drive/rename", 502, item=front, folder=works, name="back.jpg")
+    assert "already" in taken
+
+
+def test_items_move_into_another_folder(browser: Browser) -> None:
+    works, notes = browser.find("Works"), browser.find("Notes")
+    front, back = browser.find("front.jpg", works), browser.find("back.jpg", works)
+    page = browser.form("/admin/drive/move", 200, item=[front, back], folder=works)
+    assert "Move 2 items" in page
+    assert "Details" in page
+    done = browser.post("/admin/drive/move", item=[front, back], folder=works, target=notes)
+    assert len(done["done"]) == 2
+    assert (browser.site.onedrive.root / "Notes" / "front.jpg").exists()
+
+
+def test_a_folder_that_cannot_move_into_itself_does_not_hold_up_the_others(
+    browser: Browser,
+) -> None:
+    works = browser.find("Works")
+    details = browser.find("Details", works)
+    front = browser.find("front.jpg", works)
+    answer = browser.post("/admin/drive/move", item=[details, front], folder=works, target=details)
+    assert [item["name"] for item in answer["done"]] == ["front.jpg"]
+    assert answer["failed"] == [{"id": details, "reason": "A folder cannot be moved into itself."}]
+
+
+def test_deleting_says_first_how_much_goes_and_which_images_come_from_there(
+    browser: Browser,
+) -> None:
+    works = browser.find("Works")
+    add_image(browser.site, browser.find("front.jpg", works))
+    add_image(browser.site, browser.find("back.jpg", works), "draft", "Cliffs")
+    plan = browser.post("/admin/drive/delete", item=works)
+    words = " ".join(plan["sentences"])
+    assert "3 folders with 3 files" in words
+    assert "2 images of the hub come from there: in 2 groups, 1 of them published" in words
+    assert [group["title"] for group in plan["groups"]] == ["Boats", "Cliffs"]
+    assert (browser.site.onedrive.root / "Works").exists()
+    assert "Cliffs" in browser.form("/admin/drive/delete", 200, item=works, folder="")
+    browser.form("/admin/drive/delete", item=works, folder="", sure="yes")
+    assert not (browser.site.onedrive.root / "Works").exists()
+    assert "recycle bin" in browser.page()
+
+
+def test_deleting_what_is_not_in_the_hub_says_so(browser: Browser) -> None:
+    notes = browser.find("Notes")
+    plan = browser.post("/admin/drive/delete", item=notes)
+    assert "No image of the hub comes from there." in plan["sentences"]
+
+
+def test_nothing_chosen_is_told(browser: Browser) -> None:
+    browser.post("/admin/drive/delete", 422)
+    browser.post("/admin/drive/move", 422, target="x")
+
+
+CHANGES = ("new-folder", "rename", "move", "delete")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_form_without_its_token_changes_nothing(browser: Browser, change: str) -> None:
+    works = browser.find("Works")
+    answer = browser.client.post(
+        f"/admin/drive/{change}", data={"item": works, "name": "x", "sure": "yes"}
+    )
+    assert answer.status_code == 400
+    assert (browser.site.onedrive.root / "Works").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("rename", {"name": "x"}),
+        ("move", {"target": "x"}),
+        ("delete", {"sure": "yes"}),
+    ],
+)
+def test_an_unknown_item_is_never_changed(
+    browser: Browser, path: str, fields: dict[str, str]
+) -> None:
+    answer = browser.client.post(
+        f"/admin/drive/{path}",
+        data={"item": "NOTHING!1", **fields},
+        headers=JSON | {"X-CSRFToken": browser.token},
+    )
+    assert answer.status_code == 404 or answer.json["done"] == []
+
+
+# --- Upload ---------------------------------------------------------------------------------------
+
+
+def test_names_that_onedrive_would_refuse_are_caught_and_repaired(browser: Browser) -> None:
+    works = browser.find("Works")
+    answer = browser.send(
+        "/admin/drive/upload/paths",
+        folder=works,
+        paths=["good.jpg", "what?.jpg", "a:b/c.jpg", " spaces .jpg ", "CON"],
+    )
+    refused = {one["path"]: one for one in answer["refused"]}
+    assert set(refused) == {"what?.jpg", "a:b/c.jpg", " spaces .jpg ", "CON"}
+    assert refused["what?.jpg"]["repaired"] == "what_.jpg"
+    assert refused["a:b/c.jpg"]["repaired"] == "a_b/c.jpg"
+    assert "does not allow" in refused["what?.jpg"]["fault"]
+
+
+def test_folders_on_the_way_are_made_once(browser: Browser) -> None:
+    works = browser.find("Works")
+    path = ["2026", "Spring"]
+    first = browser.send("/admin/drive/upload/folder", folder=works, path=path)
+    second = browser.send("/admin/drive/upload/folder", folder=works, path=path)
+    assert first["id"] == second["id"]
+    assert [p.name for p in (browser.site.onedrive.root / "Works" / "2026").iterdir()] == ["Spring"]
+    browser.send("/admin/drive/upload/folder", 502, folder=works, path=["front.jpg", "in a file"])
+
+
+def upload(browser: Browser, folder: str, name: str, data: bytes, **options: Any) -> Any:
+    import requests
+
+    begun = browser.send(
+        "/admin/drive/upload/begin", folder=folder, name=name, size=len(data), **options
+    )
+    if "upload_url" in begun:
+        requests.put(
+            begun["upload_url"],
+            data=data,
+            headers={"Content-Range": f"bytes 0-{len(data) - 1}/{len(data)}"},
+            timeout=30,
+        ).raise_for_status()
+    return begun
+
+
+def test_an_address_takes_the_bytes_and_a_taken_name_is_asked_about(browser: Browser) -> None:
+    works = browser.find("Works")
+    place = browser.site.onedrive.root / "Works"
+    upload(browser, works, "new.jpg", b"12345")
+    assert (place / "new.jpg").read_bytes() == b"12345"
+    taken = upload(browser, works, "new.jpg", b"other")
+    assert taken["refused"] == "name_taken"
+    upload(browser, works, "new.jpg", b"other", on_conflict="replace")
+    assert (place / "new.jpg").read_bytes() == b"other"
+    upload(browser, works, "new.jpg", b"third", on_conflict="rename")
+    assert len(list(place.glob("new*.jpg"))) == 2
+
+
+def test_a_session_that_is_still_open_is_not_called_a_taken_name(browser: Browser) -> None:
+    works = browser.find("Works")
+    browser.send("/admin/drive/upload/begin", folder=works, name="slow.jpg", size=5)
+    again = browser.send("/admin/drive/upload/begin", folder=works, name="slow.jpg", size=5)
+    assert again["refused"] == "session_open"
+
+
+def test_an_empty_file_is_made_at_once(browser: Browser) -> None:
+    works = browser.find("Works")
+    begun = upload(browser, works, "empty.txt", b"")
+    assert begun["item"]["name"] == "empty.txt"
+    assert (browser.site.onedrive.root / "Works" / "empty.txt").read_bytes() == b""
+    assert upload(browser, works, "empty.txt", b"")["refused"] == "name_taken"
+
+
+def test_a_full_drive_is_told(browser: Browser) -> None:
+    browser.site.onedrive.set_fault("quota_full")
+    works = browser.find("Works")
+    begun = browser.send("/admin/drive/upload/begin", folder=works, name="big.jpg", size=5)
+    assert begun["refused"] == "quota_full"
+
+
+def test_an_upload_whose_last_answer_was_lost_is_found_again(browser: Browser) -> None:
+    works = browser.find("Works")
+    begun = upload(browser, works, "found.jpg", b"12345")
+    facts = {"folder": works, "name": "found.jpg", "begun_at": begun["begun_at"]}
+    item = browser.send("/admin/drive/upload/find", size=5, **facts)["item"]
+    assert item["name"] == "found.jpg"
+    assert browser.send("/admin/drive/upload/find", size=6, **facts)["item"] is None
+    numbered = upload(browser, works, "found.jpg", b"54321", on_conflict="rename")
+    facts["begun_at"] = numbered["begun_at"]
+    assert browser.send("/admin/drive/upload/find", size=5, on_conflict="rename", **facts)["item"]
+
+
+def test_an_old_file_of_the_same_size_is_not_taken_for_an_upload(browser: Browser) -> None:
+    import os
+
+    works = browser.find("Works")
+    path = browser.site.onedrive.root / "Works" / "old.jpg"
+    path.write_bytes(b"12345")
+    os.utime(path, (1_500_000_000, 1_500_000_000))
+    item = browser.send(
+        "/admin/drive/upload/find",
+        folder=works,
+        name="old.jpg",
+        size=5,
+        begun_at="2999-01-01T00:00:00+00:00",
+    )["item"]
+    assert item is None
+
+
+def test_what_was_uploaded_is_imported_once_however_often_it_is_asked(browser: Browser) -> None:
+    works = browser.find("Works")
+    files = [
+        {"id": browser.find(name, works), "name": name, "folder": works, "folder_name": "Works"}
+        for name in ("front.jpg", "back.jpg")
+    ]
+    answer = browser.send("/admin/drive/upload/import", files=files)
+    assert answer["count"] == 2
+    again = browser.send("/admin/drive/upload/import", files=files)
+    assert again["job"] is None
+    with browser.site.session() as session:
+        items = session.query(ImportItem).all()
+        assert len(items) == 2
+        assert len({item.group_id for item in items}) == 1
+
+
+def test_each_uploaded_file_can_become_a_group_of_its_own(browser: Browser) -> None:
+    works = browser.find("Works")
+    files = [
+        {"id": browser.find(name, works), "name": name, "folder": works, "folder_name": "Works"}
+        for name in ("front.jpg", "back.jpg")
+    ]
+    browser.send("/admin/drive/upload/import", files=files, grouping="each")
+    with browser.site.session() as session:
+        titles = {group.title for group in session.query(Group).all()}
+    assert titles == {"front", "back"}
+
+
+def test_uploads_go_into_an_existing_group(browser: Browser) -> None:
+    works = browser.find("Works")
+    front = browser.find("front.jpg", works)
+    group = add_image(browser.site, front)
+    files = [
+        {"id": browser.find("back.jpg", works), "name": "back.jpg", "folder": works},
+        {"id": front, "name": "front.jpg", "folder": works},
+    ]
+    assert browser.send("/admin/drive/upload/import", files=files, group=group)["count"] == 1
+    browser.send(
+        "/admin/drive/upload/import",
+        404,
+        files=files[:1] and [{"id": "another", "name": "x.jpg", "folder": works}],
+        group=999_999,
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "body"),
+    [
+        ("begin", {"name": "x.jpg", "size": 5}),
+        ("begin", {"name": "x.jpg", "size": 0}),
+        ("paths", {"paths": ["x.jpg"]}),
+        ("folder", {"path": ["x"]}),
+        ("find", {"name": "x.jpg", "size": 5, "begun_at": "2026-01-01T00:00:00Z"}),
+    ],
+)
+def test_nothing_is_uploaded_to_a_folder_outside(
+    browser: Browser, call: str, body: dict[str, Any]
+) -> None:
+    browser.send(f"/admin/drive/upload/{call}", 404, folder="NOTHING!1", **body)
+
+
+def test_nonsense_is_refused_with_the_name_of_the_field(browser: Browser) -> None:
+    answer = browser.send("/admin/drive/upload/begin", 422, folder="x", name="y", size=-1)
+    assert answer["detail"][0]["loc"] == ["size"]
+    refused = browser.client.post("/admin/drive/upload/begin", json={})
+    assert refused.status_code == 400
