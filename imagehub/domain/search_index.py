@@ -297,10 +297,12 @@ def _make_rows(session: Session, group_ids: Iterable[int]) -> dict[int, dict[str
             Group.medium,
             Group.dimensions,
             Group.year,
+            Group.edition,
         ).where(Group.id.in_(ids))
     ).all()
     texts: dict[int, list[str]] = {
-        row.id: [row.title, row.text, row.medium, row.dimensions, row.year] for row in groups
+        row.id: [row.title, row.text, row.medium, row.dimensions, row.year, row.edition]
+        for row in groups
     }
     tags = session.execute(
         select(GroupTag.group_id, Tag.name)
