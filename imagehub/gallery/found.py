@@ -25,6 +25,8 @@ _MAP_SECONDS = 3600
 _FEED_SECONDS = 600
 _EMBED_SECONDS = 3600
 _SIZES = (480, 960, 1920)
+# A work without a title has one in the visitor's language.
+_VARIES_BY = ("Accept-Language", "Cookie")
 # What XML 1.0 cannot hold, not even escaped. Source: XML 1.0, production 2 (Char).
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -96,6 +98,9 @@ def show_sitemap_page(number: int) -> ResponseReturnValue:
 @blueprint.get("/feed.atom")
 def show_feed() -> ResponseReturnValue:
     """The newest works. Source: RFC 4287."""
+    settings = get_settings()
+    if not settings.feeds:
+        raise NotFoundError("page", "feed")
     tiles = feeds.list_newest(db.session())
     updated_at = max(
         (tile.group.updated_at for tile in tiles), default=datetime(2000, 1, 1, tzinfo=UTC)
@@ -117,7 +122,6 @@ def show_feed() -> ResponseReturnValue:
         }
         for tile in tiles
     ]
-    settings = get_settings()
     feed = render_template(
         "gallery/feed.xml",
         url=make_absolute(url_for("gallery.show_feed")),
@@ -180,6 +184,7 @@ def show_oembed() -> ResponseReturnValue:
             del answer[name]  # It must obey the same bounds.
     response = jsonify(answer)
     response.headers["Cache-Control"] = f"public, max-age={_EMBED_SECONDS}"
+    response.vary.update(_VARIES_BY)
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 
@@ -234,6 +239,7 @@ def _format(moment: datetime) -> str:
 def _answer_xml(text: str, seconds: int, mimetype: str = "application/xml") -> Response:
     response = Response(text, mimetype=mimetype)
     response.headers["Cache-Control"] = f"public, max-age={seconds}"
+    response.vary.update(_VARIES_BY)
     response.add_etag(weak=True)
     response.make_conditional(request)
     return response

@@ -73,7 +73,7 @@ def suggest() -> ResponseReturnValue:
     }
     response = jsonify(answer)
     # Whoever types and deletes again asks the same within seconds.
-    response.headers["Cache-Control"] = "public, max-age=60"
+    response.headers["Cache-Control"] = "private, max-age=60"
     return response
 
 

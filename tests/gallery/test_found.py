@@ -150,8 +150,21 @@ def test_an_unchanged_feed_is_not_sent_again(site: Site) -> None:
     )
 
 
-def test_pages_name_the_feed(site: Site) -> None:
+def test_pages_name_the_feed_unless_it_is_switched_off(site: Site) -> None:
     assert 'type="application/atom+xml"' in site.get("/").text
+    closed = make_site(site.app.extensions["imagehub"].settings.data_dir, feeds="off")
+    assert "feed.atom" not in closed.get("/").text
+    assert closed.get("/feed.atom").status_code == 404
+
+
+def test_a_work_without_a_title_has_one_in_the_visitors_language(site: Site) -> None:
+    add_work(site, " ")
+    for language, title in (("en", "Untitled"), ("de", "Ohne Titel")):
+        answer = site.get("/feed.atom", headers={"Accept-Language": language})
+        entry = ET.fromstring(answer.data).find(f"{ATOM}entry")
+        assert entry is not None
+        assert entry.findtext(f"{ATOM}title") == title
+        assert "Accept-Language" in answer.headers["Vary"]
 
 
 # --- Embeds ---------------------------------------------------------------------------------------
