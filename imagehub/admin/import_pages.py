@@ -1,0 +1,352 @@
+"""Importing with a browser: choose, look at the plan, arrange the board, start, look on."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flask import current_app, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from imagehub.admin import blueprint
+from imagehub.admin.words import describe_count, is_view, say
+from imagehub.clients import Drive
+from imagehub.database import db
+from imagehub.domain import connection, import_plan, importing, library_list
+from imagehub.domain.import_plan import Step
+from imagehub.errors import (
+    ConflictError,
+    ConnectionLostError,
+    ImageHubError,
+    InvalidInputError,
+    ServiceError,
+)
+from imagehub.models import ImportPlan
+from imagehub.queue import enqueue_job
+from imagehub.web import get_error_status, is_api_call, note_action
+from imagehub.wiring import get_clients, get_settings
+
+# How long one request reads on in OneDrive: a page that shows what has come is better than a wait.
+_FIRST_READ_SECONDS = 6.0
+_READ_SECONDS = 2.0
+
+
+# --- Choosing -------------------------------------------------------------------------------------
+
+
+@blueprint.get("/admin/import")
+def show_imports() -> ResponseReturnValue:
+    """Plans that wait, and imports from new to old."""
+    before = request.args.get("before", type=int)
+    session = db.session()
+    imports = import_plan.list_imports(session, before)
+    plans = [] if before else import_plan.list_open_plans(session)
+    return render_template(
+        "admin/imports.html",
+        plans=[(plan, import_plan.describe_plan(session, plan)) for plan in plans],
+        imports=imports,
+        next_before=imports[-1].job.id if len(imports) == 20 else None,
+        before=before,
+    )
+
+
+@blueprint.post("/admin/import/plan")
+def plan_import() -> ResponseReturnValue:
+    """Take what was chosen in OneDrive and begin a plan.
+
+    ``item``: ids of files and folders; without any, ``folder``: ids of folders. ``group``: the
+    group that all shall be added to, if it is known already.
+    """
+    items = request.form.getlist("item")
+    folders = [] if items else [one for one in request.form.getlist("folder") if one]
+    target = _read_group_number(request.form.get("group", ""))
+    session = db.session()
+    account = connection.get_active_account(session)
+    plan = import_plan.create_plan(session, account.id, current_user.id, folders, items, target)
+    plan_id = plan.id
+    session.commit()
+    try:
+        _read_on(plan, _FIRST_READ_SECONDS)
+    except (ConnectionLostError, ServiceError) as error:
+        say(f"{error} The plan is kept.", is_fault=True)
+    url = url_for(".show_import_plan", number=plan_id)
+    return jsonify({"plan": plan_id, "url": url}) if is_api_call() else redirect(url, 303)
+
+
+@blueprint.post("/admin/import/plans/<biggest:number>/read")
+def read_import_plan(number: int) -> ResponseReturnValue:
+    """Read on in OneDrive for a moment."""
+    plan = import_plan.get_plan(db.session(), number)
+    fault = ""
+    try:
+        _read_on(plan, _READ_SECONDS)
+    except (ConnectionLostError, ServiceError) as error:
+        db.session.rollback()
+        fault = str(error)
+    plan = import_plan.get_plan(db.session(), number)
+    if is_api_call():
+        summary = import_plan.describe_plan(db.session(), plan)
+        words = f"{describe_count(summary.file_count, 'file')} found so far"
+        answer = {"is_read": plan.state != "reading", "words": words, "fault": fault}
+        return jsonify(answer)
+    if fault:
+        say(fault, is_fault=True)
+    return redirect(url_for(".show_import_plan", number=number), 303)
+
+
+def _read_on(plan: ImportPlan, seconds: float) -> None:
+    """Read and write down in turn; no transaction is open while OneDrive is asked."""
+    plan_id, limit = plan.id, get_settings().max_original_bytes
+    drive = _open_drive(plan)
+    entry = import_plan.read_waiting(plan)
+    db.session.rollback()
+
+    def note(done: Mapping[str, str], step: Step) -> dict[str, str] | None:
+        session = db.session()
+        current = import_plan.get_plan(session, plan_id)
+        import_plan.note_step(session, current, done, step, limit)
+        following = import_plan.read_waiting(current) if current.state == "reading" else None
+        session.commit()
+        return following
+
+    import_plan.read_for_a_while(drive, note, entry, seconds)
+
+
+def _open_drive(plan: ImportPlan) -> Drive:
+    """The drive that the plan is for.
+
+    :raise ConflictError: another account is connected by now.
+    """
+    account = connection.get_active_account(db.session())
+    if account.id != plan.drive_account_id:
+        raise ConflictError("These files lie in a OneDrive that is no longer connected.")
+    return connection.open_active_drive(db.session(), get_clients())
+
+
+# --- The plan and its board -----------------------------------------------------------------------
+
+
+@blueprint.get("/admin/import/plans/<biggest:number>")
+def show_import_plan(number: int) -> ResponseReturnValue:
+    """What the import would come to, and the board of proposed groups."""
+    plan = import_plan.get_plan(db.session(), number)
+    if plan.state == "started" and plan.job_id:
+        return redirect(url_for(".show_import", number=plan.job_id))
+    return render_template("admin/import_plan.html", **_describe_plan(plan))
+
+
+@blueprint.post("/admin/import/plans/<biggest:number>/groups")
+def propose_import_groups(number: int) -> ResponseReturnValue:
+    """Lay the board out anew, in another way."""
+    plan = import_plan.get_plan(db.session(), number)
+    import_plan.check_open(plan)
+    target = _read_group_number(request.form.get("group", ""))
+    return _change(
+        plan,
+        lambda: import_plan.propose(db.session(), plan, request.form.get("way", ""), target),
+    )
+
+
+@blueprint.post("/admin/import/plans/<biggest:number>/board")
+def change_import_board(number: int) -> ResponseReturnValue:
+    """Do one thing to the board; ``act`` says which, and titles that were typed are kept too."""
+    plan = import_plan.get_plan(db.session(), number)
+    import_plan.check_open(plan)
+    return _change(plan, lambda: _act(plan))
+
+
+def _act(plan: ImportPlan) -> None:
+    session = db.session()
+    _keep_titles(plan)
+    act, _, key = request.form.get("act", "").partition(":")
+    files = [int(one) for one in request.form.getlist("file") if one.isdecimal()]
+    if act == "move":
+        to = request.form.get("to", "")
+        before = request.form.get("before", type=int)
+        import_plan.move_files(
+            session, plan, files, None if to == "new" else _read_number(to), before
+        )
+    elif act == "split":
+        import_plan.move_files(session, plan, files, None)
+    elif act in ("take", "leave"):
+        import_plan.choose_files(session, plan, files, act == "take")
+    elif act in ("take-all", "leave-all"):
+        import_plan.choose_verdict(session, plan, key, act == "take-all")
+    elif act == "join":
+        import_plan.join_with_previous(session, plan, _read_number(key))
+    elif act == "join-chosen":
+        chosen = [_read_number(one) for one in request.form.getlist("proposal")]
+        import_plan.join_proposals(session, plan, chosen)
+    elif act == "split-all":
+        import_plan.split_proposal(session, plan, _read_number(key))
+    elif act != "rename":
+        raise InvalidInputError("The board does not know how to do that.", {"act": "unknown"})
+
+
+def _keep_titles(plan: ImportPlan) -> None:
+    for name, title in request.form.items():
+        if (match := re.fullmatch(r"title-([0-9]{1,18})", name)) is not None:
+            import_plan.rename_proposal(db.session(), plan, int(match[1]), title)
+
+
+def _change(plan: ImportPlan, change: Any) -> ResponseReturnValue:
+    """Change the board and show it; a refusal is told where it was asked."""
+    number = plan.id
+    after = request.form.get("after", 0, type=int)
+    try:
+        change()
+    except ImageHubError as error:
+        db.session.rollback()
+        if is_api_call():
+            return jsonify({"detail": str(error)}), get_error_status(error)
+        say(str(error), is_fault=True)
+        return redirect(url_for(".show_import_plan", number=number, after=after or None), 303)
+    db.session.commit()
+    if is_api_call():
+        html = render_template("admin/_import_board.html", **_describe_plan(plan, after))
+        return jsonify({"html": html, "version": plan.version})
+    return redirect(url_for(".show_import_plan", number=number, after=after or None), 303)
+
+
+def _describe_plan(plan: ImportPlan, after: int | None = None) -> dict[str, Any]:
+    session = db.session()
+    if after is None:
+        after = max(0, request.args.get("after", 0, type=int))
+    bins = import_plan.list_bins(session, plan, after)
+    return {
+        "plan": plan,
+        "summary": import_plan.describe_plan(session, plan),
+        "bins": bins,
+        "after": after,
+        "next_after": (
+            bins[-1].proposal.position if len(bins) == import_plan.BINS_PER_PAGE else None
+        ),
+        "unusable": import_plan.list_unusable(session, plan),
+        "verdicts": import_plan.VERDICTS,
+        "ways": import_plan.WAYS,
+        "groups": library_list.list_choices(session),
+        "has_thumbnails": is_view("admin.show_drive_thumbnail"),
+        "describe_duration": describe_duration,
+    }
+
+
+def _read_number(text: str) -> int:
+    """:raise InvalidInputError: it is no number."""
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise InvalidInputError("Choose one of the groups on the board.", {"to": "unknown"})
+    return int(text)
+
+
+def _read_group_number(text: str) -> int | None:
+    """The number that a group's choice begins with: ``17 · Harbour``."""
+    match = re.match(r"\s*#?([0-9]{1,18})", text)
+    return int(match[1]) if match else None
+
+
+# --- Starting, looking on -------------------------------------------------------------------------
+
+
+@blueprint.post("/admin/import/plans/<biggest:number>/start")
+def start_import(number: int) -> ResponseReturnValue:
+    """Make the groups and begin the import."""
+    session = db.session()
+    plan = import_plan.get_plan(session, number)
+    if plan.state == "started" and plan.job_id:
+        return _answer_started(plan.job_id)
+    try:
+        _keep_titles(plan)
+        is_published = request.form.get("state", "published") != "draft"
+        job = import_plan.start_import(session, plan, current_user.id, is_published)
+    except ImageHubError as error:
+        session.rollback()
+        if is_api_call():
+            raise
+        say(str(error), is_fault=True)
+        return redirect(url_for(".show_import_plan", number=number), 303)
+    job_id, count = job.id, job.item_count
+    note_action("create", "import", job_id, f"Began an import of {describe_count(count, 'file')}.")
+    session.commit()
+    enqueue_job(get_settings(), job_id, count)
+    return _answer_started(job_id)
+
+
+def _answer_started(job_id: int) -> ResponseReturnValue:
+    url = url_for(".show_import", number=job_id)
+    return jsonify({"job": job_id, "url": url}) if is_api_call() else redirect(url, 303)
+
+
+@blueprint.post("/admin/import/plans/<biggest:number>/delete")
+def delete_import_plan(number: int) -> ResponseReturnValue:
+    """Forget a plan."""
+    session = db.session()
+    plan = import_plan.get_plan(session, number)
+    if plan.state != "started":
+        import_plan.delete_plan(session, plan)
+        session.commit()
+        say("The plan is gone. Nothing in OneDrive or in the hub was changed.")
+    return redirect(url_for(".show_imports"), 303)
+
+
+@blueprint.get("/admin/import/<biggest:number>")
+def show_import(number: int) -> ResponseReturnValue:
+    """How far an import is."""
+    return render_template("admin/import.html", **_describe_import(number))
+
+
+@blueprint.get("/admin/import/<biggest:number>/progress")
+def show_import_progress(number: int) -> ResponseReturnValue:
+    """The same as JSON: figures, and the part of the page that shows them."""
+    values = _describe_import(number)
+    report = values["report"]
+    return jsonify(
+        {
+            "state": report.state,
+            "item_count": report.item_count,
+            "done_count": report.done_count,
+            "skipped_count": report.skipped_count,
+            "failed_count": report.failed_count,
+            "seconds_left": values["seconds_left"],
+            "html": render_template("admin/_import_progress.html", **values),
+        }
+    )
+
+
+@blueprint.post("/admin/import/<biggest:number>/retry")
+def retry_import(number: int) -> ResponseReturnValue:
+    """Try the failed files again."""
+    session = db.session()
+    count = importing.retry_items(session, number)
+    if count:
+        words = f"Tried {describe_count(count, 'failed file')} of an import again."
+        note_action("change", "import", number, words)
+    session.commit()
+    if count:
+        enqueue_job(get_settings(), number, count)
+    if is_api_call():
+        return jsonify({"count": count})
+    return redirect(url_for(".show_import", number=number), 303)
+
+
+def _describe_import(number: int) -> dict[str, Any]:
+    session = db.session()
+    report = importing.describe_job(session, number)
+    return {
+        "report": report,
+        "groups": import_plan.list_job_groups(session, number),
+        "seconds_left": None if report.is_finished else import_plan.expect_end(session, number),
+        "describe_duration": describe_duration,
+        "group_page": "admin.show_library_group"
+        if "admin.show_library_group" in current_app.view_functions
+        else "",
+    }
+
+
+def describe_duration(seconds: float) -> str:
+    """``a few seconds``, ``about 40 seconds``, ``about 3 minutes``, ``about 2 hours``."""
+    if seconds < 8:
+        return "a few seconds"
+    if seconds < 100:
+        return f"about {max(10, round(seconds / 10) * 10)} seconds"
+    if seconds < 5400:
+        return f"about {max(2, round(seconds / 60))} minutes"
+    return f"about {max(2, round(seconds / 3600))} hours"
