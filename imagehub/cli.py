@@ -139,25 +139,24 @@ def worker() -> None:
     type=click.IntRange(1, 44),
     help="How many works to draw.",
 )
+@click.option("--quick", is_flag=True, help="Draw small pictures: for a test of the demo itself.")
 @plain_errors
 def demo(
-    photos: Path | None, host: str, port: int, data: Path | None, ephemeral: bool, works: int
+    photos: Path | None,
+    host: str,
+    port: int,
+    data: Path | None,
+    ephemeral: bool,
+    works: int,
+    quick: bool,
 ) -> None:
     """Show a hub with pictures: no service, account or key needed.
 
     IMAGEHUB_DEMO_PASSWORD sets the admin's password.
     """
-    from imagehub.demo import run_demo
+    from imagehub.demo import DemoOptions, run_demo
 
-    run_demo(
-        photos=photos,
-        host=host,
-        port=port,
-        data=data,
-        ephemeral=ephemeral,
-        works=works,
-        say=click.echo,
-    )
+    run_demo(DemoOptions(host, port, photos, data, ephemeral, works, quick), click.echo)
 
 
 @main.command(
@@ -166,7 +165,9 @@ def demo(
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def emulate_onedrive(arguments: tuple[str, ...]) -> None:
     """Serve a local folder as a OneDrive: --root DIR --port 9400 [--kind personal|business]."""
-    command = [sys.executable, "-m", "imagehub.emulators.onedrive", *arguments]
+    # By its path: as a module it would load all of ImageHub once more.
+    program = Path(__file__).with_name("emulators") / "onedrive"
+    command = [sys.executable, "-P", str(program), *arguments]
     os.execv(command[0], command)  # noqa: S606 (our own command, no shell)
 
 

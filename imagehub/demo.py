@@ -9,6 +9,8 @@ import os
 import secrets
 import shutil
 import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,6 +18,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,128 +27,153 @@ from sqlalchemy import func, select
 
 from imagehub import create_app
 from imagehub.cli import migrate_database
-from imagehub.config import Settings, keep_secret, load_settings
+from imagehub.config import SETTING_NAMES, Settings, keep_secret, load_settings
 from imagehub.database import db
 from imagehub.domain import accounts, connection
 from imagehub.models import Group, Image, User
-from imagehub.processes import Family, Program, StartError, find_port
-from imagehub.serve import (
-    make_s3_program,
-    make_web_program,
-    make_worker_program,
-    stop_on_signals,
-    with_free_s3_port,
+from imagehub.processes import (
+    Family,
+    Program,
+    StartError,
+    die_with_parent,
+    find_port,
+    make_url,
 )
+from imagehub.serve import choose_s3_host, make_s3_program, make_web_program, make_worker_program
 from imagehub.wiring import get_clients
 
 Say = Callable[[str], None]
 
 ADMIN_NAME = "admin"
 CLIENT_ID = "3f6e4ad2-0000-4000-8000-64656d6f0001"
-EMULATOR_PORT = 9400
+EMULATORS = Path(__file__).with_name("emulators")
+# Settings that a demo takes over from the environment. All others are a real hub's business: its
+# database must not get sample pictures.
+KEPT_SETTINGS = (
+    "TITLE",
+    "TAGLINE",
+    "ACCENT",
+    "GROUND",
+    "LANGUAGE",
+    "CORS_ORIGINS",
+    "S3_PORT",
+    "WORKER_PROCESSES",
+    "WEB_WORKERS",
+    "WEB_THREADS",
+    "AVIF",
+    "DOWNLOADS",
+    "ZIP_DOWNLOADS",
+    "FEEDS",
+)
 
 
-def run_demo(
-    *,
-    photos: Path | None,
-    host: str,
-    port: int,
-    data: Path | None,
-    ephemeral: bool,
-    works: int,
-    say: Say,
-) -> None:
+@dataclass(frozen=True)
+class DemoOptions:
+    """What ``imagehub demo`` was asked for.
+
+    ``photos``: a folder to serve as the drive; None draws ``works`` sample works, small ones if
+    ``quick``. ``data``: where the demo keeps its things; None: ``demo…`` in the data folder.
+    ``ephemeral``: in a temporary folder instead, removed at the end.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    photos: Path | None = None
+    data: Path | None = None
+    ephemeral: bool = False
+    works: int = 44
+    quick: bool = False
+
+
+def run_demo(options: DemoOptions, say: Say) -> None:
     """Run the demo until Ctrl-C.
 
-    :param photos: a folder to serve as the drive; None draws sample pictures.
-    :param data: where the demo keeps its things; None: ``demo…`` in the data folder.
     :raise StartError: a part does not start; the sentence says which and why.
     """
     began = time.monotonic()
-    folder = _choose_folder(photos, data, ephemeral)
+    family = Family(say)
+    family.stop_on_signals()
+    folder: Path | None = None
     try:
-        with Family(say) as family:
-            stop_on_signals(family)
-            _run(family, folder, photos, host, port, works, say, began)
+        with family:
+            folder = _choose_folder(options)
+            _run(family, folder, options, say, began)
     finally:
-        if ephemeral:
+        if options.ephemeral and folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
     say("Stopped.")
 
 
-def _choose_folder(photos: Path | None, data: Path | None, ephemeral: bool) -> Path:
-    if ephemeral:
+def _choose_folder(options: DemoOptions) -> Path:
+    """:raise StartError: the folder cannot be made."""
+    if options.ephemeral:
         return Path(tempfile.mkdtemp(prefix="imagehub-demo-"))
+    data, photos = options.data, options.photos
     if data is None:
-        base = Path(os.environ.get("IMAGEHUB_DATA_DIR", "instance"))
+        base = Path(os.environ.get("IMAGEHUB_DATA_DIR") or "instance")
         mark = hashlib.sha256(str(photos.resolve()).encode()).hexdigest()[:8] if photos else ""
         data = base / (f"demo-{mark}" if photos else "demo")
-    data = data.resolve()
-    data.mkdir(parents=True, exist_ok=True)
+    data = data.expanduser().resolve()
+    if photos and data.is_relative_to(photos.resolve()):
+        raise StartError("The demo's own folder (--data) must not lie among the photos.")
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"The folder {data} cannot be made ({error.strerror}).") from None
     return data
 
 
-def _run(
-    family: Family,
-    folder: Path,
-    photos: Path | None,
-    host: str,
-    port: int,
-    works: int,
-    say: Say,
-    began: float,
-) -> None:
+def _run(family: Family, folder: Path, options: DemoOptions, say: Say, began: float) -> None:
+    photos, host = options.photos, options.host
     drive_folder = photos.resolve() if photos else folder / "OneDrive"
-    free_port = find_port(host, port)
-    if free_port != port:
-        say(f"Port {port} is busy; the hub takes {free_port}.")
-        port = free_port
+    drive_folder.mkdir(parents=True, exist_ok=True)
+    wanted = os.environ.get("IMAGEHUB_DEMO_PASSWORD", "")
+    if wanted and len(wanted) < accounts.MIN_PASSWORD_CHARS:
+        raise StartError(
+            f"IMAGEHUB_DEMO_PASSWORD needs at least {accounts.MIN_PASSWORD_CHARS} characters."
+        )
+    port = _find_free_port("hub", host, options.port, say)
+    emulator_port = find_port("127.0.0.1", _pick_port())
+    settings = _make_settings(folder, f"http://127.0.0.1:{emulator_port}")
+    s3_port = _find_free_port("S3 server", choose_s3_host(host), settings.s3_port, say)
+    if s3_port != settings.s3_port:
+        settings = _make_settings(folder, settings.login_base_url, s3_port)
 
     if photos:
         say(f"1/5  The drive is {drive_folder}.")
         say("     Uploads, renames and deletes in the admin pages change that folder.")
     else:
         say(f"1/5  Drawing sample pictures into {drive_folder}")
-        _draw_samples(drive_folder, works, say)
+        _draw_samples(drive_folder, options, say)
 
+    # The programs get ready while this one makes the tables: each takes a second or more.
     say("2/5  Starting the OneDrive emulator and the S3 server")
-    emulator_url = family.start(
-        Program(
-            "OneDrive emulator",
-            [
-                sys.executable,
-                "-m",
-                "imagehub.emulators.onedrive",
-                "--root",
-                str(drive_folder),
-                "--port",
-                str(find_port("127.0.0.1", EMULATOR_PORT)),
-                "--state",
-                str(folder / "onedrive-state"),
-                "--auto-consent",
-            ],
-        )
-    )
-    settings = with_free_s3_port(_make_settings(folder, emulator_url, host, port), say)
-    family.start(make_s3_program(settings))
-
+    members = [
+        family.launch(_make_emulator_program(drive_folder, folder, emulator_port)),
+        family.launch(make_s3_program(settings, host)),
+    ]
     say("3/5  Preparing the database and the admin")
     app = create_app(settings)
     migrate_database(app)
     with app.app_context():
         password = _prepare_admin(folder)
         say("4/5  Starting the worker and the web server")
-        family.start(make_worker_program(settings))
-        family.start(make_web_program(settings, host, port))
-        address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
+        members += [
+            family.launch(make_worker_program(settings)),
+            family.launch(make_web_program(settings, host, port)),
+        ]
+        for member in members[:3]:
+            family.wait_until_ready(member)
+        address = make_url(host, port)
         say("5/5  Connecting the drive and importing its pictures")
         _connect(app, f"{address}/admin/onedrive/callback")
-        _import(app, photos is None, say)
+        _import(app, say)
         facts = _describe_library()
         db.session.remove()
         db.engine.dispose()
-
+    family.wait_until_ready(members[3])
     _wait_until_it_answers(address)
+
     say("")
     say(f"  {facts}, {time.monotonic() - began:.0f} seconds after the start.")
     say(f"  Gallery   {address}/")
@@ -158,75 +186,103 @@ def _run(
     family.watch()
 
 
-def _make_settings(folder: Path, emulator_url: str, host: str, port: int) -> Settings:
+def _find_free_port(what: str, host: str, wanted: int, say: Say) -> int:
+    port = find_port(host, wanted)
+    if port != wanted:
+        say(f"Port {wanted} is busy; the {what} takes {port}.")
+    return port
+
+
+def _pick_port() -> int:
+    """A port that nobody listens on. It stays the emulator's if that is started again."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _make_emulator_program(drive_folder: Path, folder: Path, port: int) -> Program:
+    return Program(
+        "OneDrive emulator",
+        [
+            sys.executable,
+            # By its path: as a module it would load all of ImageHub first.
+            "-P",
+            str(EMULATORS / "onedrive"),
+            "--root",
+            str(drive_folder),
+            "--port",
+            str(port),
+            "--state",
+            str(folder / "onedrive-state"),
+            "--auto-consent",
+        ],
+    )
+
+
+def _make_settings(folder: Path, emulator_url: str, s3_port: int | None = None) -> Settings:
     """The demo's settings: its own folder and drive, whatever else the environment says."""
     environment = {
+        "IMAGEHUB_TITLE": "Atelier Nordlicht",
+        "IMAGEHUB_TAGLINE": "Paintings, prints and paper works, drawn by a machine for this demo",
+    }
+    for name in KEPT_SETTINGS:
+        text = os.environ.get(f"IMAGEHUB_{name}", "")
+        if text:
+            environment[f"IMAGEHUB_{name}"] = text
+    environment |= {
         "IMAGEHUB_DATA_DIR": str(folder),
         "IMAGEHUB_GRAPH_BASE_URL": f"{emulator_url}/v1.0",
         "IMAGEHUB_LOGIN_BASE_URL": emulator_url,
         "IMAGEHUB_MS_CLIENT_ID": CLIENT_ID,
-        "IMAGEHUB_TITLE": os.environ.get("IMAGEHUB_TITLE", "Atelier Nordlicht"),
-        "IMAGEHUB_TAGLINE": os.environ.get(
-            "IMAGEHUB_TAGLINE",
-            "Paintings, prints and paper works, drawn by a machine for this demo",
-        ),
     }
-    kept = (
-        "ACCENT",
-        "GROUND",
-        "LANGUAGE",
-        "CORS_ORIGINS",
-        "S3_PORT",
-        "WORKER_PROCESSES",
-        "WEB_WORKERS",
-        "WEB_THREADS",
-        "AVIF",
-        "DOWNLOADS",
-        "ZIP_DOWNLOADS",
-        "PUBLIC_URL",
-    )
-    for name in kept:
-        if f"IMAGEHUB_{name}" in os.environ:
-            environment[f"IMAGEHUB_{name}"] = os.environ[f"IMAGEHUB_{name}"]
-    # A demo takes nothing else from outside: a real hub's database must not get sample pictures.
-    for name in list(os.environ):
-        if name.startswith("IMAGEHUB_") and not name.startswith("IMAGEHUB_DEMO"):
-            del os.environ[name]
+    if s3_port is not None:
+        environment["IMAGEHUB_S3_PORT"] = str(s3_port)
+    # The programs started from here get all settings from us, none from somebody's `.env` file.
+    assert set(environment) <= set(SETTING_NAMES)
     return load_settings(environment, None)
 
 
-def _draw_samples(folder: Path, works: int, say: Say) -> None:
-    """Have the sample pictures drawn by their own program, and pass on its progress."""
-    import subprocess
+def _draw_samples(folder: Path, options: DemoOptions, say: Say) -> None:
+    """Have the sample pictures drawn by their own program, and pass on its progress.
 
-    command = [
-        sys.executable,
-        "-m",
-        "imagehub.emulators.samples",
-        "--out",
-        str(folder),
-        "--works",
-        str(works),
-    ]
+    :raise StartError: they could not be drawn.
+    """
+    command = [sys.executable, "-m", "imagehub.emulators.samples", "--out", str(folder)]
+    command += ["--works", str(options.works), *(["--quick"] if options.quick else [])]
+    parent = os.getpid()
     process = subprocess.Popen(  # noqa: S603 (our own command)
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        # Ctrl-C reaches this process alone, which ends the drawing ones with it.
+        start_new_session=True,
+        preexec_fn=lambda: die_with_parent(parent),
     )
     assert process.stdout is not None
     is_terminal = sys.stdout.isatty()
     tail: list[str] = []
-    for raw in process.stdout:
-        line = raw.rstrip()
-        tail = [*tail[-10:], line]
-        if line.startswith("["):
+    try:
+        for raw in process.stdout:
+            line = raw.rstrip()
+            tail = [*tail[-10:], line]
+            if not line.startswith("["):
+                continue
             if is_terminal:
                 print(f"\r     {line[:70]:<70}", end="", flush=True)
             else:
                 say(f"     {line}")
-    if is_terminal:
-        print(f"\r{'':<76}\r", end="", flush=True)
-    if process.wait() != 0:
-        if process.returncode in (-signal.SIGINT, -signal.SIGTERM):
-            raise StartError("Stopped.")
+        status = process.wait()
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+        process.stdout.close()
+        if is_terminal:
+            print(f"\r{'':<76}\r", end="", flush=True)
+    if status != 0:
         raise StartError("The sample pictures could not be drawn:\n" + "\n".join(tail))
 
 
@@ -272,7 +328,7 @@ def _connect(app: Flask, redirect_uri: str) -> None:
     session.commit()
 
 
-def _import(app: Flask, has_samples: bool, say: Say) -> None:
+def _import(app: Flask, say: Say) -> None:
     from imagehub.bulk_import import import_folders
 
     result = import_folders(app, "", say=lambda text: say(f"     {text}"), show_progress=True)

@@ -1,40 +1,61 @@
 """How the programs of a hub are put together, for ``imagehub serve`` and ``imagehub demo``."""
 
-import dataclasses
+import ipaddress
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 from imagehub.config import Settings
-from imagehub.processes import Family, Program, StartError, answers_http, find_port, is_port_free
+from imagehub.processes import (
+    Family,
+    Program,
+    StartError,
+    answers_http,
+    is_port_free,
+    make_url,
+)
 
 Say = Callable[[str], None]
-
-
-def with_free_s3_port(settings: Settings, say: Say) -> Settings:
-    """The settings with a port for the embedded S3 server that is free now."""
-    if not settings.uses_embedded_s3:
-        return settings
-    port = find_port("127.0.0.1", settings.s3_port or 9710)
-    if port != settings.s3_port:
-        say(f"Port {settings.s3_port} is busy; the embedded S3 server takes {port}.")
-    return dataclasses.replace(settings, s3_port=port)
 
 
 def check_port(host: str, port: int) -> None:
     """:raise StartError: somebody listens there; says what to do."""
     if not is_port_free(host, port):
+        other = port + 1 if port < 65535 else 8000
         raise StartError(
             f"Port {port} on {host} is in use. Stop the program there, or choose another: "
-            f"--port {port + 1}"
+            f"--port {other}"
         )
 
 
-def make_s3_program(settings: Settings) -> Program:
-    """The embedded S3 server on the data folder."""
+def check_s3_port(settings: Settings, host: str) -> None:
+    """The embedded S3 server takes no other port by itself: commands beside the hub, and the
+    proxy in front of it, look for it where the settings say.
+
+    :raise StartError: somebody listens there; says what to do.
+    """
+    if settings.uses_embedded_s3 and not is_port_free(choose_s3_host(host), settings.s3_port):
+        raise StartError(
+            f"Port {settings.s3_port} is in use, and the embedded S3 server needs it. Stop the "
+            "program there (another hub?), or set IMAGEHUB_S3_PORT to another one."
+        )
+
+
+def choose_s3_host(host: str) -> str:
+    """Where the embedded S3 server listens: to this machine alone, as long as the hub does so too.
+
+    Every request to it needs a signature, so it may be seen as far as the hub itself.
+    """
+    try:
+        is_local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_local = host == "localhost"
+    return "127.0.0.1" if is_local else "0.0.0.0"  # noqa: S104 (only where the hub does)
+
+
+def make_s3_program(settings: Settings, host: str = "127.0.0.1") -> Program:
+    """The embedded S3 server on the data folder, for a hub that listens at ``host``."""
     return Program(
         "S3 server",
         [
@@ -45,7 +66,7 @@ def make_s3_program(settings: Settings) -> Program:
             "--root",
             str(settings.data_dir / "objects"),
             "--host",
-            "127.0.0.1",
+            choose_s3_host(host),
             "--port",
             str(settings.s3_port),
         ],
@@ -105,23 +126,17 @@ def make_gunicorn_command(settings: Settings, host: str, port: int) -> list[str]
     ]
 
 
-def stop_on_signals(family: Family) -> None:
-    """Ctrl-C and SIGTERM end the whole family; a second Ctrl-C does not interrupt that."""
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        family.request_stop()
-
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
-
-
 def start_hub(family: Family, settings: Settings, host: str, port: int) -> None:
-    """Start what a hub needs beside its database: S3 and worker where embedded, then the web."""
+    """Start what a hub needs beside its database, side by side: S3 and worker where embedded, and
+    the web server."""
+    members = []
     if settings.uses_embedded_s3:
-        family.start(make_s3_program(settings))
+        members.append(family.launch(make_s3_program(settings, host)))
     if not settings.queue_url:
-        family.start(make_worker_program(settings))
-    family.start(make_web_program(settings, host, port))
+        members.append(family.launch(make_worker_program(settings)))
+    members.append(family.launch(make_web_program(settings, host, port)))
+    for member in members:
+        family.wait_until_ready(member)
 
 
 def serve(settings: Settings, host: str, port: int, say: Say) -> None:
@@ -130,9 +145,10 @@ def serve(settings: Settings, host: str, port: int, say: Say) -> None:
     :raise StartError: a part does not start, or keeps ending.
     """
     check_port(host, port)
-    settings = with_free_s3_port(settings, say)
+    check_s3_port(settings, host)
     with Family(say) as family:
-        stop_on_signals(family)
+        family.stop_on_signals()
         start_hub(family, settings, host, port)
-        say(f"ready: http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}")  # noqa: S104
+        say(f"ready: {make_url(host, port)}")
         family.watch()
+    say("Stopped.")
