@@ -7,9 +7,15 @@ blueprint = Blueprint("admin", __name__)
 
 def init_app(app: Flask) -> None:
     from imagehub.admin import (  # noqa: F401 - they add their views to the blueprint
+        account_pages,
+        activity,
         api,
         callback,
+        connection_pages,
         drive_pages,
+        home,
+        import_pages,
+        settings_pages,
         upload,
         words,
     )

@@ -24,6 +24,7 @@ from imagehub.errors import (
 )
 from imagehub.openapi import MAX_LIST_ITEMS, Api, LongText, Number, Text, get_caller
 from imagehub.queue import enqueue_job
+from imagehub.web import note_action
 from imagehub.wiring import get_clients, get_settings
 
 log = logging.getLogger("imagehub.admin")
@@ -263,6 +264,7 @@ def api_add_folder(fields: FolderNameFields) -> FolderAddedAnswer | FolderNotAdd
             "hint": "folder_creation_operation_failed",
             "reason": str(error),
         }
+    _log("create", "drive", folder.id, f"Made the folder “{folder.name}”.")
     return {
         "code": 1,
         "hint": "folder_creation_operation_successful",
@@ -283,6 +285,7 @@ def api_rename(fields: RenameFields) -> RenamedAnswer | NotRenamedAnswer:
         drive.rename_item(_open_drive(), fields.item_id, fields.new_name)
     except ImageHubError as error:
         return {"code": 0, "hint": "rename_operation_failed", "reason": str(error)}
+    _log("rename", "drive", fields.item_id, f"Renamed something to “{fields.new_name}”.")
     return {"code": 1, "hint": "rename_operation_successful"}
 
 
@@ -302,6 +305,7 @@ def api_delete_folder(fields: FolderFields) -> FolderDeletedAnswer | FolderNotDe
             "hint": "folder_deletion_operation_failed",
             "reason": str(error),
         }
+    _log("delete", "drive", fields.folder_id, "Put something into OneDrive's recycle bin.")
     return {"code": 1, "hint": "folder_deletion_operation_successful"}
 
 
@@ -320,7 +324,14 @@ def api_upload_session(fields: UploadFields) -> UploadAnswer | NoUploadAnswer:
         upload = drive.create_upload_session(_open_drive(), fields.folder_id, fields.file_name)
     except ImageHubError as error:
         return {"code": 0, "hint": "couldn't_get_session", "reason": str(error)}
+    _log("upload", "drive", fields.folder_id, f"Began to upload “{fields.file_name}”.")
     return {"code": 1, "sessionUrl": upload.upload_url, "hint": "got_session"}
+
+
+def _log(verb: str, kind: str, key: str, words: str) -> None:
+    """What was done in OneDrive stays done, so that its line is committed by itself."""
+    note_action(verb, kind, key, words)
+    db.session.commit()
 
 
 def _open_drive() -> Drive:
@@ -537,6 +548,7 @@ def api_add_images(fields: AddFields) -> AddedAnswer | NotAddedAnswer:
         ]
         return {"code": 2, "hint": "invalid image list", "job": None, "failed": failed}
     job_id, count = job.id, job.item_count
+    note_action("create", "import", job_id, f"Began to import {count} pictures.")
     db.session.commit()
     enqueue_job(get_settings(), job_id, count)
     report = importing.wait_for_job(
@@ -564,7 +576,11 @@ def api_delete_images(fields: DeleteFields) -> DeletedAnswer:
     chosen = {
         group: [image.image_id for image in doomed] for group, doomed in fields.image_list.items()
     }
-    keys = storage.delete_images(session, library.list_image_ids(session, chosen))
+    ids = list(library.list_image_ids(session, chosen))
+    keys = storage.delete_images(session, ids)
+    if ids:
+        count = f"{len(ids)} image" + ("" if len(ids) == 1 else "s")
+        note_action("delete", "image", min(chosen), f"Took {count} out of the hub.")
     session.commit()
     try:
         storage.delete_unused(session, get_clients(), keys)

@@ -2,26 +2,40 @@
 
 import logging
 
-from flask import redirect, request, url_for
+from flask import redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from imagehub.admin import blueprint
+from imagehub.admin.words import say
 from imagehub.database import db
 from imagehub.domain import connection
 from imagehub.errors import ImageHubError
-from imagehub.web import make_absolute
+from imagehub.web import make_absolute, note_action
 from imagehub.wiring import get_clients
 
 log = logging.getLogger("imagehub.admin")
 
 
+# In the browser's session: where to go on to after the sign-in at Microsoft.
+NEXT = "after_connection"
+
+
 @blueprint.get("/admin/onedrive/callback")
 def finish_connection() -> ResponseReturnValue:
-    """Finish the sign-in that this admin began, and go on to the admin pages."""
+    """Finish the sign-in that this admin began, and go on to where they were."""
     answer = {name: value for name, value in request.args.items() if isinstance(value, str)}
-    finish_sign_in(int(current_user.id), answer)
-    return redirect("/admin/")
+    home = url_for("admin.show_connection")
+    try:
+        finish_sign_in(int(current_user.id), answer)
+    except ImageHubError as error:
+        db.session.rollback()
+        session.pop(NEXT, None)
+        log.warning("a sign-in at Microsoft could not be finished: %s", error)
+        say(str(error), is_fault=True)
+        return redirect(home)
+    say("OneDrive is connected.")
+    return redirect(session.pop(NEXT, home))
 
 
 def make_callback_url() -> str:
@@ -34,11 +48,14 @@ def finish_sign_in(user_id: int, answer: dict[str, str]) -> None:
 
     :raise ImageHubError: as :func:`imagehub.domain.connection.finish_connection`.
     """
-    session, clients = db.session(), get_clients()
-    account_id = connection.finish_connection(session, clients, user_id, answer).id
-    session.commit()
+    database, clients = db.session(), get_clients()
+    account = connection.finish_connection(database, clients, user_id, answer)
+    account_id = account.id
+    words = f"Connected the OneDrive of {account.username or 'an account'}."
+    note_action("connect", "connection", account_id, words)
+    database.commit()
     try:
-        connection.refresh_drive_facts(session, clients, account_id)
+        connection.refresh_drive_facts(database, clients, account_id)
     except ImageHubError as error:
         # The connection stands all the same; the facts are asked for again with every visit.
         log.warning("the new connection's drive could not be described: %s", error)

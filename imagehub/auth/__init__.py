@@ -23,13 +23,14 @@ def init_app(app: Flask) -> None:
 
 
 def load_user(cookie: str) -> User | None:
-    """Whom a session or a remember-me cookie stands for; ``g.sign_in_session`` is its row."""
+    """Whom a session or a remember-me cookie stands for; ``g.session_id`` is its row's number."""
     found = sessions.find_session(db.session(), cookie)
     if found is None:
         return None
-    user, g.sign_in_session = found
+    user, opened = found
+    g.session_id = opened.id
     try:
-        sessions.note_seen(db.session(), g.sign_in_session, request.remote_addr or "")
+        sessions.note_seen(db.session(), opened, request.remote_addr or "")
     except OperationalError:
         # Nobody must be turned away because a moment could not be written down.
         log.warning("the moment of a visit could not be noted")

@@ -19,7 +19,7 @@ from imagehub.auth import blueprint
 from imagehub.database import db
 from imagehub.domain import accounts, audit, second_factor, sessions
 from imagehub.errors import NotAllowedError, TooManyTriesError
-from imagehub.models import SignInSession, User
+from imagehub.models import User
 from imagehub.web import get_local_target
 from imagehub.wiring import get_clients, get_settings
 
@@ -131,12 +131,11 @@ def finish_sign_in(user: User, is_remembered: bool, target: str) -> Response:
     audit.record(
         db.session(), user, "sign_in", "account", user.id, f"Signed in with {where}.", address
     )
-    opened_id = opened.id
+    g.session_id = opened.id
     db.session.commit()
     session.clear()
     session.permanent = is_remembered
     login_user(user, remember=is_remembered)
-    g.sign_in_session = db.session.get(SignInSession, opened_id)
     response: Response = redirect(target)  # type: ignore[assignment]
     response.set_cookie(
         _DEVICE_COOKIE,
@@ -154,7 +153,7 @@ def finish_sign_in(user: User, is_remembered: bool, target: str) -> Response:
 def sign_out() -> ResponseReturnValue:
     """End this browser's session and forget the remember-me cookie."""
     if current_user.is_authenticated:
-        sessions.end_session(db.session(), current_user, g.sign_in_session.id)
+        sessions.end_session(db.session(), current_user, g.session_id)
         db.session.commit()
     logout_user()
     # What Flask-Login leaves behind tells it to delete its cookie; all else goes.

@@ -1,0 +1,267 @@
+"""The signed-in person's own things: name, password, second step, sessions, tokens."""
+
+from typing import Any, cast
+
+from flask import Response, g, make_response, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user, login_user
+
+from imagehub.admin import blueprint
+from imagehub.admin.words import say
+from imagehub.clients import Vault
+from imagehub.database import db
+from imagehub.domain import accounts, api_tokens, second_factor, sessions
+from imagehub.errors import ConflictError, InvalidInputError, TooManyTriesError
+from imagehub.models import User
+from imagehub.web import note_action
+from imagehub.wiring import get_clients, get_settings
+
+
+@blueprint.get("/admin/account")
+def show_account() -> ResponseReturnValue:
+    """All of it on one page."""
+    return _render()
+
+
+@blueprint.post("/admin/account/name")
+def change_name() -> ResponseReturnValue:
+    """Take another name to sign in with."""
+    user = _get_user()
+    before = user.name
+    try:
+        accounts.change_name(db.session(), user, request.form.get("name", "")[:1000])
+    except (InvalidInputError, ConflictError) as error:
+        db.session.rollback()
+        return _render(typed_name=request.form.get("name", ""), name_fault=str(error)), 422
+    note_action("change", "account", user.id, f"Changed the name from “{before}” to “{user.name}”.")
+    db.session.commit()
+    say("You have a new name. Use it when you sign in.")
+    return redirect(url_for("admin.show_account"))
+
+
+@blueprint.post("/admin/account/password")
+def change_password() -> ResponseReturnValue:
+    """Take a new password; all other sessions end, and tokens too if that is asked for."""
+    try:
+        _check_password()
+        if request.form.get("new") != request.form.get("again"):
+            fault = "These two are not the same."
+            raise InvalidInputError(fault, {"again": fault})
+        user = _get_user()
+        try:
+            accounts.change_password(db.session(), user, request.form.get("new", ""))
+        except InvalidInputError as error:
+            raise InvalidInputError(str(error), {"new": str(error)}) from error
+    except (InvalidInputError, TooManyTriesError) as error:
+        db.session.rollback()
+        return _render(password_faults=_read_faults(error)), _get_status(error)
+    if request.form.get("end_tokens"):
+        api_tokens.end_all_tokens(db.session(), user)
+    note_action("change", "account", user.id, "Changed the password; all other sessions ended.")
+    _stay_signed_in(user)
+    say("You have a new password. Everybody else who was signed in as you is out.")
+    return redirect(url_for("admin.show_account"))
+
+
+# --- The second step ------------------------------------------------------------------------------
+
+
+@blueprint.post("/admin/account/second-step")
+def begin_second_step() -> ResponseReturnValue:
+    """Show the QR code, once the password was given again."""
+    try:
+        _check_password()
+        second_factor.begin(db.session(), _get_vault(), _get_user())
+    except (InvalidInputError, TooManyTriesError, ConflictError) as error:
+        db.session.rollback()
+        return _render(step_faults=_read_faults(error)), _get_status(error)
+    db.session.commit()
+    session["second_step"] = current_user.id
+    return redirect(url_for("admin.show_second_step"))
+
+
+@blueprint.get("/admin/account/second-step")
+def show_second_step() -> ResponseReturnValue:
+    """The QR code and the field for its first code."""
+    return _render_second_step("")
+
+
+@blueprint.post("/admin/account/second-step/confirm")
+def confirm_second_step() -> ResponseReturnValue:
+    """Switch it on with the first code, and show the recovery codes once."""
+    user = _get_user()
+    if session.get("second_step") != user.id:
+        return redirect(url_for("admin.show_account"))
+    try:
+        codes = second_factor.confirm(
+            db.session(), _get_vault(), user, request.form.get("code", "")[:100]
+        )
+    except InvalidInputError as error:
+        db.session.rollback()
+        return _render_second_step(str(error))
+    note_action("change", "account", user.id, "Switched the second step of signing in on.")
+    db.session.commit()
+    session.pop("second_step", None)
+    return render_template("admin/recovery_codes.html", codes=codes, is_new=True)
+
+
+@blueprint.post("/admin/account/second-step/end")
+def end_second_step() -> ResponseReturnValue:
+    """Ask for the password alone from now on."""
+    try:
+        _check_password()
+    except (InvalidInputError, TooManyTriesError) as error:
+        return _render(step_faults=_read_faults(error)), _get_status(error)
+    user = _get_user()
+    if second_factor.turn_off(db.session(), user):
+        note_action("change", "account", user.id, "Switched the second step of signing in off.")
+    db.session.commit()
+    say("From now on your password alone signs you in.")
+    return redirect(url_for("admin.show_account"))
+
+
+@blueprint.post("/admin/account/recovery-codes")
+def create_recovery_codes() -> ResponseReturnValue:
+    """New recovery codes in place of the old ones, shown once."""
+    user = _get_user()
+    try:
+        _check_password()
+    except (InvalidInputError, TooManyTriesError) as error:
+        return _render(step_faults=_read_faults(error)), _get_status(error)
+    if not second_factor.is_on(db.session(), user.id):
+        return redirect(url_for("admin.show_account"))
+    codes = second_factor.make_recovery_codes(db.session(), user)
+    note_action("change", "account", user.id, "Made new recovery codes.")
+    db.session.commit()
+    return render_template("admin/recovery_codes.html", codes=codes, is_new=False)
+
+
+# --- Sessions and tokens --------------------------------------------------------------------------
+
+
+@blueprint.post("/admin/account/sessions/end")
+def end_session() -> ResponseReturnValue:
+    """End one session, or all but this one."""
+    user = _get_user()
+    session_id = request.form.get("session", "")
+    if session_id == "others":
+        count = sessions.end_other_sessions(db.session(), user, g.session_id)
+        words = f"Ended {count} other {'session' if count == 1 else 'sessions'}."
+    else:
+        sessions.end_session(db.session(), user, _read_id(session_id))
+        words = "Ended a session."
+    note_action("end", "account", user.id, words)
+    db.session.commit()
+    say(words)
+    return redirect(url_for("admin.show_account") + "#sessions")
+
+
+@blueprint.post("/admin/account/tokens")
+def create_token() -> ResponseReturnValue:
+    """Make a token for a program, and show it once."""
+    user = _get_user()
+    days = request.form.get("days", "")
+    try:
+        row, token = api_tokens.create_token(
+            db.session(),
+            user,
+            request.form.get("name", "")[:1000],
+            request.form.get("scope", ""),
+            None if days == "never" else _read_id(days),
+        )
+    except InvalidInputError as error:
+        db.session.rollback()
+        return _render(token_faults=error.fields, typed_token=request.form), 422
+    may = "read and change" if row.scope == "write" else "read"
+    note_action("create", "token", row.id, f"Made the token “{row.name}”, which may {may}.")
+    db.session.commit()
+    return _render(new_token=token, new_token_name=row.name)
+
+
+@blueprint.post("/admin/account/tokens/end")
+def end_token() -> ResponseReturnValue:
+    """End one token."""
+    token_id = _read_id(request.form.get("token", ""))
+    name = api_tokens.end_token(db.session(), _get_user(), token_id)
+    note_action("end", "token", token_id, f"Ended the token “{name}”.")
+    db.session.commit()
+    say(f"The token “{name}” opens nothing any more.")
+    return redirect(url_for("admin.show_account") + "#tokens")
+
+
+# --- Pieces ---------------------------------------------------------------------------------------
+
+
+def _get_user() -> User:
+    user: User = current_user._get_current_object()
+    return user
+
+
+def _get_vault() -> Vault:
+    vault = get_clients().vault
+    assert vault is not None
+    return vault
+
+
+def _check_password() -> None:
+    """:raise InvalidInputError, TooManyTriesError: see ``accounts.check_password_again``."""
+    accounts.check_password_again(
+        db.session(), get_settings().secret_key, _get_user(), request.form.get("password", "")
+    )
+
+
+def _stay_signed_in(user: User) -> None:
+    """After a new password, which ended this session too: a new one in its place; commits."""
+    is_remembered = bool(session.permanent)
+    agent = request.headers.get("User-Agent", "")
+    opened = sessions.open_session(
+        db.session(), user, request.remote_addr or "", agent, is_remembered
+    )
+    g.session_id = opened.id
+    db.session.commit()
+    login_user(user, remember=is_remembered)
+
+
+def _read_id(text: str) -> int:
+    """A number that may be an id, else 0, which nothing has."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+
+
+def _read_faults(error: Exception) -> dict[str, str]:
+    fields = error.fields if isinstance(error, InvalidInputError) else {}
+    return fields or {"password": str(error)}
+
+
+def _get_status(error: Exception) -> int:
+    return 429 if isinstance(error, TooManyTriesError) else 422
+
+
+def _render_second_step(fault: str) -> Response:
+    user = _get_user()
+    if session.get("second_step") != user.id or second_factor.is_on(db.session(), user.id):
+        return cast(Response, redirect(url_for("admin.show_account")))
+    secret = second_factor.begin(db.session(), _get_vault(), user)
+    db.session.commit()
+    uri = second_factor.make_uri(secret, user.name, get_settings().title)
+    page = render_template(
+        "admin/second_step.html", qr=second_factor.draw_qr(uri), secret=secret, fault=fault
+    )
+    return make_response(page, 422 if fault else 200)
+
+
+def _render(**values: Any) -> str:
+    user = _get_user()
+    database = db.session()
+    return render_template(
+        "admin/account.html",
+        user=user,
+        has_second_step=second_factor.is_on(database, user.id),
+        recovery_count=second_factor.count_recovery_codes(database, user),
+        sessions=sessions.list_sessions(database, user),
+        this_session=g.session_id,
+        describe_browser=sessions.describe_browser,
+        tokens=api_tokens.list_tokens(database, user),
+        lifetimes=api_tokens.LIFETIMES_DAYS,
+        min_password_chars=accounts.MIN_PASSWORD_CHARS,
+        **values,
+    )

@@ -1,0 +1,228 @@
+"""The connection to OneDrive: made, ended, looked after, and closed at a folder."""
+
+from dataclasses import dataclass
+
+from flask import redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from imagehub.admin import blueprint
+from imagehub.admin.callback import NEXT, make_callback_url
+from imagehub.admin.words import say
+from imagehub.clients import Drive, DriveItem
+from imagehub.database import db
+from imagehub.domain import connection, hub_settings, overview
+from imagehub.errors import (
+    ConnectionLostError,
+    ImageHubError,
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+)
+from imagehub.web import get_local_target, note_action
+from imagehub.wiring import get_clients, get_given_settings, get_settings
+
+_MAX_DEPTH = 30
+
+
+@blueprint.get("/admin/connection")
+def show_connection() -> ResponseReturnValue:
+    """How the connection is, and what to do about it."""
+    return _render()
+
+
+@blueprint.post("/admin/connection/connect")
+def connect_onedrive() -> ResponseReturnValue:
+    """Go to Microsoft's sign-in.
+
+    ``access``: ``read`` asks for the least that shows and imports pictures, ``write`` for what
+    uploads and changes in folders need. ``next``: where to go on to afterwards.
+    """
+    scopes = (
+        connection.DEFAULT_SCOPES
+        if request.form.get("access") == "write"
+        else connection.READ_ONLY_SCOPES
+    )
+    account = connection.find_active_account(db.session())
+    hint = account.username if account is not None else ""
+    is_another = bool(request.form.get("another"))
+    user_id = int(current_user.id)
+    db.session.rollback()
+    try:
+        url = connection.start_connection(
+            db.session(),
+            get_clients(),
+            user_id,
+            make_callback_url(),
+            scopes,
+            login_hint="" if is_another else hint,
+            prompt="select_account" if is_another else "",
+        )
+    except ImageHubError as error:
+        db.session.rollback()
+        say(str(error), is_fault=True)
+        return redirect(url_for("admin.show_connection"))
+    db.session.commit()
+    home = url_for("admin.show_connection")
+    session[NEXT] = get_local_target(request.form.get("next", ""), home=home)
+    return redirect(url)
+
+
+@blueprint.post("/admin/connection/disconnect")
+def disconnect_onedrive() -> ResponseReturnValue:
+    """Forget the tokens; images and their renditions stay."""
+    account = connection.find_active_account(db.session())
+    if account is not None:
+        connection.disconnect(db.session(), account)
+        words = f"Disconnected the OneDrive of {account.username or 'an account'}."
+        note_action("disconnect", "connection", account.id, words)
+        db.session.commit()
+        say("OneDrive is disconnected. What hangs in the gallery stays.")
+    return redirect(url_for("admin.show_connection"))
+
+
+@blueprint.post("/admin/connection/check")
+def check_connection() -> ResponseReturnValue:
+    """Ask OneDrive now, and write down what it tells of the drive."""
+    account = connection.find_active_account(db.session())
+    if account is not None:
+        account_id = account.id
+        db.session.rollback()
+        try:
+            connection.refresh_drive_facts(db.session(), get_clients(), account_id)
+            get_clients().open_drive(account_id).get_root()
+        except ImageHubError as error:
+            say(str(error), is_fault=True)
+        else:
+            say("OneDrive answers, and the root folder is there.")
+    return redirect(url_for("admin.show_connection"))
+
+
+@blueprint.post("/admin/connection/secret-end")
+def save_secret_end() -> ResponseReturnValue:
+    """Remember when the app registration's client secret ends."""
+    try:
+        end = hub_settings.set_secret_end(db.session(), request.form.get("secret_end", ""))
+    except InvalidInputError as error:
+        db.session.rollback()
+        return _render(error.fields), 422
+    words = f"Noted that the client secret ends on {end}." if end else "Forgot the secret's end."
+    note_action("change", "connection", "client secret", words)
+    db.session.commit()
+    say(words)
+    return redirect(url_for("admin.show_connection"))
+
+
+# --- The root folder ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Crumb:
+    """A folder on the way down. ``id`` is "" for the top of the drive."""
+
+    id: str
+    name: str
+
+
+@blueprint.get("/admin/connection/root-folder")
+def choose_root_folder() -> ResponseReturnValue:
+    """Folders of the whole drive, to choose the one that the hub may see.
+
+    ``folder``: the one to look into; the top without it. ``page``: as the page before gave it.
+    """
+    account_id = _get_open_account()
+    whole = _open_whole_drive(account_id)
+    folder_id = request.args.get("folder", "")
+    here = whole.get_item(folder_id) if folder_id else whole.get_root()
+    if not here.is_folder:
+        raise NotFoundError("folder", folder_id)
+    page = whole.list_children(here.id, request.args.get("page", ""))
+    root = hub_settings.get_root_folder(db.session(), get_given_settings(), account_id)
+    return render_template(
+        "admin/root_folder.html",
+        crumbs=_list_crumbs(whole, here) if folder_id else [Crumb("", "OneDrive")],
+        folders=[item for item in page.items if item.is_folder],
+        next_page=page.next_page,
+        folder_id=folder_id,
+        root=root,
+    )
+
+
+@blueprint.post("/admin/connection/root-folder")
+def save_root_folder() -> ResponseReturnValue:
+    """Close the drive at a folder; ``folder`` empty opens all of it."""
+    account_id = _get_open_account()
+    folder_id = request.form.get("folder", "")
+    words = "All of OneDrive"
+    if folder_id:
+        whole = _open_whole_drive(account_id)
+        folder = whole.get_item(folder_id)
+        if not folder.is_folder:
+            raise NotFoundError("folder", folder_id)
+        words = "/" + "/".join(crumb.name for crumb in _list_crumbs(whole, folder)[1:])
+    hub_settings.set_root_folder(db.session(), get_given_settings(), account_id, folder_id, words)
+    note_action("change", "connection", folder_id, f"Set the root folder: {words}.")
+    db.session.commit()
+    say(f"ImageHub sees {words} from now on, and nothing else.")
+    return redirect(url_for("admin.show_connection"))
+
+
+def _get_open_account() -> int:
+    """The connected account, where the root folder may be chosen here.
+
+    :raise NotAllowedError: the environment says which folder it is.
+    :raise ConnectionLostError: OneDrive is not connected.
+    """
+    if "root_folder" in get_given_settings().given:
+        raise NotAllowedError("IMAGEHUB_ROOT_FOLDER says which folder it is; change it there.")
+    account = connection.get_active_account(db.session())
+    if account.state != connection.CONNECTED:
+        raise ConnectionLostError(account=account.username)
+    account_id = account.id
+    db.session.rollback()
+    return account_id
+
+
+def _open_whole_drive(account_id: int) -> Drive:
+    open_whole_drive = get_clients().open_whole_drive
+    assert open_whole_drive is not None
+    return open_whole_drive(account_id)
+
+
+def _list_crumbs(whole: Drive, folder: DriveItem) -> list[Crumb]:
+    """From the top down to the folder."""
+    top = whole.get_root()
+    crumbs: list[Crumb] = []
+    here = folder
+    for _ in range(_MAX_DEPTH):
+        if here.id == top.id or not here.parent_id:
+            break
+        crumbs.append(Crumb(here.id, here.name))
+        if here.parent_id == top.id:
+            break
+        here = whole.get_item(here.parent_id)
+    return [Crumb("", "OneDrive"), *reversed(crumbs)]
+
+
+# --- Pieces ---------------------------------------------------------------------------------------
+
+
+def _render(faults: dict[str, str] | None = None) -> str:
+    database = db.session()
+    info = connection.describe_connection(database, get_clients())
+    root = (
+        hub_settings.get_root_folder(database, get_given_settings(), info.account_id)
+        if info.account_id is not None
+        else None
+    )
+    return render_template(
+        "admin/connection.html",
+        info=info,
+        root=root,
+        token_end=overview.find_token_end(info),
+        secret_end=hub_settings.find_secret_end(database),
+        has_secret=bool(get_settings().ms_client_secret),
+        has_client_id=bool(get_settings().ms_client_id),
+        callback_url=make_callback_url(),
+        faults=faults or {},
+    )
