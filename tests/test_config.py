@@ -1,0 +1,310 @@
+"""The one table of settings: where values come from, what is refused, how secrets are kept."""
+
+import os
+import stat
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from imagehub.config import (
+    SETTING_NAMES,
+    Settings,
+    SettingsError,
+    find_unknown_names,
+    list_fields,
+    load_settings,
+)
+from tests.support import ROOT
+
+SECRETS = {
+    "IMAGEHUB_SECRET_KEY": "s" * 40,
+    "IMAGEHUB_TOKEN_KEY": Fernet.generate_key().decode(),
+    "IMAGEHUB_S3_ACCESS_KEY_ID": "the-access-key",
+    "IMAGEHUB_S3_SECRET_ACCESS_KEY": "the-secret-access-key",
+}
+PRODUCTION = {
+    **SECRETS,
+    "IMAGEHUB_ENV": "production",
+    "IMAGEHUB_PUBLIC_URL": "https://hub.example.org",
+}
+
+
+def load(folder: Path, **changes: str) -> Settings:
+    environment = {f"IMAGEHUB_{name}": text for name, text in changes.items()}
+    return load_settings({"IMAGEHUB_DATA_DIR": str(folder), **environment}, None)
+
+
+# --- Where values come from -----------------------------------------------------------------------
+
+
+def test_without_any_variable_the_defaults_hold(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    assert settings.env == "development"
+    assert settings.sqlalchemy_url == f"sqlite:///{tmp_path}/imagehub.db"
+    assert settings.uses_embedded_s3
+    assert settings.s3_url == settings.s3_public_url == "http://127.0.0.1:9710"
+    assert settings.presign_window_seconds == 86_400
+    assert settings.downloads is True
+    assert settings.cors_origins == ()
+
+
+def test_the_environment_overrules_the_env_file(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text(
+        "# a comment\nIMAGEHUB_TITLE='From the file'\nIMAGEHUB_TAGLINE=also from the file\n"
+        "IMAGEHUB_WEB_WORKERS=3\n"
+    )
+    environment = {"IMAGEHUB_DATA_DIR": str(tmp_path), "IMAGEHUB_TITLE": "From outside"}
+    settings = load_settings(environment, env_file)
+    assert settings.title == "From outside"
+    assert settings.tagline == "also from the file"
+    assert settings.web_workers == 3
+
+
+def test_an_empty_variable_hides_the_env_file_and_means_the_default(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("IMAGEHUB_TITLE=From the file\n")
+    environment = {"IMAGEHUB_DATA_DIR": str(tmp_path), "IMAGEHUB_TITLE": "  "}
+    settings = load_settings(environment, env_file)
+    assert settings.title == "ImageHub"
+    assert "title" not in settings.given
+
+
+def test_the_settings_know_which_of_them_were_given(tmp_path: Path) -> None:
+    assert load(tmp_path, ACCENT="#112233").given == {"data_dir", "accent"}
+
+
+@pytest.mark.parametrize("word", ["on", "1", "TRUE", " yes "])
+def test_words_for_on(tmp_path: Path, word: str) -> None:
+    assert load(tmp_path, AVIF=word).avif is True
+
+
+@pytest.mark.parametrize("word", ["off", "0", "False", "no"])
+def test_words_for_off(tmp_path: Path, word: str) -> None:
+    assert load(tmp_path, DOWNLOADS=word).downloads is False
+
+
+def test_addresses_lose_their_last_slash_and_origins_are_a_list(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        PUBLIC_URL="https://hub.example.org/",
+        CORS_ORIGINS="https://a.example.org/, http://localhost:3000",
+    )
+    assert settings.public_url == "https://hub.example.org"
+    assert settings.cors_origins == ("https://a.example.org", "http://localhost:3000")
+
+
+@pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mariadb+pymysql", "mysql+pymysql"])
+def test_each_way_to_write_a_mysql_address_reaches_pymysql(tmp_path: Path, scheme: str) -> None:
+    settings = load(tmp_path, DATABASE_URL=f"{scheme}://hub:pw@db/hub")
+    assert settings.sqlalchemy_url == "mysql+pymysql://hub:pw@db/hub"
+
+
+def test_amazon_needs_no_endpoint_and_no_keys(tmp_path: Path) -> None:
+    settings = load(tmp_path, S3_ENDPOINT_URL="aws")
+    assert (settings.s3_url, settings.s3_access_key_id) == ("", "")
+    assert not settings.uses_embedded_s3
+
+
+def test_misspelt_names_are_found(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("IMAGEHUB_S3_BUKET=pictures\nOTHER=1\n")
+    environment = {
+        "IMAGEHUB_TITLE": "x",
+        "IMAGEHUB_TITEL": "y",
+        "IMAGEHUB_DEMO_PASSWORD": "z",
+        "IMAGEHUB_TEST_REQUIRE": "all",
+        "PATH": "/bin",
+    }
+    assert find_unknown_names(environment, env_file) == ["IMAGEHUB_S3_BUKET", "IMAGEHUB_TITEL"]
+
+
+# --- What is refused ------------------------------------------------------------------------------
+
+FAULTS = {
+    "ENV": "staging",
+    "DATABASE_URL": "postgresql://hub@db/hub",
+    "QUEUE_URL": "amqp://mq",
+    "S3_ENDPOINT_URL": "minio:9000",
+    "S3_PUBLIC_ENDPOINT_URL": "ftp://files.example.org",
+    "S3_PORT": "0",
+    "PRESIGN_WINDOW_SECONDS": "59",
+    "GRAPH_BASE_URL": "graph.microsoft.com",
+    "PUBLIC_URL": "hub.example.org",
+    "PROXY_COUNT": "many",
+    "CORS_ORIGINS": "https://a.example.org/path",
+    "ACCENT": "red",
+    "LANGUAGE": "fr",
+    "DOWNLOADS": "maybe",
+    "WEB_WORKERS": "0",
+    "MAX_PIXELS": "1.5",
+    "SECRET_KEY": "too short",
+    "TOKEN_KEY": "not-a-fernet-key",
+}
+
+
+def test_every_fault_stands_in_one_message(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, **FAULTS)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "These settings cannot be used:"
+    names = [line.strip().partition(":")[0] for line in lines[1:]]
+    assert sorted(names) == sorted(f"IMAGEHUB_{name}" for name in FAULTS)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_fault_stops_the_start_by_itself(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match=f"  IMAGEHUB_{name}: "):
+        load(tmp_path, **{name: FAULTS[name]})
+
+
+def test_no_secret_stands_in_the_message(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(
+            tmp_path,
+            DATABASE_URL="postgresql://hub:geheim1@db/hub",
+            QUEUE_URL="amqp://:geheim2@mq",
+            TOKEN_KEY="geheim3",
+            SECRET_KEY="geheim4",
+        )
+    assert str(caught.value).count("IMAGEHUB_") >= 4
+    assert "geheim" not in str(caught.value)
+
+
+def test_another_s3_needs_its_keys(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="IMAGEHUB_S3_ACCESS_KEY_ID"):
+        load(tmp_path, S3_ENDPOINT_URL="https://s3.example.org")
+
+
+def test_production_is_refused_without_its_secrets_and_https(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, ENV="production", PUBLIC_URL="http://hub.example.org")
+    text = str(caught.value)
+    assert "IMAGEHUB_SECRET_KEY: needed in production" in text
+    assert "IMAGEHUB_TOKEN_KEY: needed in production" in text
+    assert "IMAGEHUB_PUBLIC_URL: needed in production, and must begin with https://" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_faults_and_lacking_secrets_of_production_come_together(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, ENV="production", WEB_THREADS="x")
+    for name in ("SECRET_KEY", "TOKEN_KEY", "PUBLIC_URL", "WEB_THREADS"):
+        assert f"IMAGEHUB_{name}: " in str(caught.value)
+
+
+def test_production_starts_with_all_of_them(tmp_path: Path) -> None:
+    settings = load_settings({**PRODUCTION, "IMAGEHUB_DATA_DIR": str(tmp_path)}, None)
+    assert settings.is_production
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_data_folder_that_cannot_be_made_is_a_fault_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(SettingsError, match=r"IMAGEHUB_DATA_DIR: .*cannot be used"):
+        load(tmp_path / "file" / "below")
+
+
+# --- Secrets --------------------------------------------------------------------------------------
+
+
+def test_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
+    first, second = load(tmp_path), load(tmp_path)
+    for name in ("secret_key", "token_key", "s3_access_key_id", "s3_secret_access_key"):
+        made = getattr(first, name)
+        assert len(made) >= 16
+        assert getattr(second, name) == made
+    assert load(tmp_path / "other").secret_key != first.secret_key
+
+
+def test_secrets_are_for_the_owner_alone(tmp_path: Path) -> None:
+    load(tmp_path)
+    folder = tmp_path / "secrets"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    files = list(folder.iterdir())
+    assert {path.name for path in files} == {
+        "secret_key",
+        "token_key",
+        "s3_access_key_id",
+        "s3_secret_access_key",
+    }
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+
+
+def test_eight_processes_at_once_agree_on_the_secrets(tmp_path: Path) -> None:
+    # The module alone, by its path: the whole hub takes seconds to load, eight times.
+    program = (
+        "import sys, importlib.util as u;"
+        f"spec = u.spec_from_file_location('config', {str(ROOT / 'imagehub/config.py')!r});"
+        "config = sys.modules['config'] = u.module_from_spec(spec);"
+        "spec.loader.exec_module(config);"
+        "sys.stdin.read();"
+        "s = config.load_settings(env_file=None);"
+        "print(s.secret_key, s.token_key, s.s3_access_key_id, s.s3_secret_access_key)"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            env={"PATH": os.environ["PATH"], "IMAGEHUB_DATA_DIR": str(tmp_path)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(8)
+    ]
+    # They have loaded everything by the time their input ends, so they truly race.
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.stdin = None
+    answers = {process.communicate()[0] for process in processes}
+    assert all(process.returncode == 0 for process in processes)
+    assert len(answers) == 1
+    assert len(list((tmp_path / "secrets").iterdir())) == 4
+
+
+def test_secrets_show_nowhere(tmp_path: Path) -> None:
+    hidden = {
+        **SECRETS,
+        "IMAGEHUB_DATABASE_URL": "mysql+pymysql://hub:password-of-db@db/hub",
+        "IMAGEHUB_QUEUE_URL": "redis://:password-of-redis@queue/0",
+        "IMAGEHUB_MS_CLIENT_SECRET": "secret-of-the-app",
+    }
+    settings = load_settings({**hidden, "IMAGEHUB_DATA_DIR": str(tmp_path)}, None)
+    shown = repr(settings) + str(settings.describe())
+    for name, text in hidden.items():
+        assert text not in shown, name
+    rows = {row["name"]: row["value"] for row in settings.describe()}
+    assert {rows[name] for name in hidden} == {"(set)"}
+    assert list(rows) == list(SETTING_NAMES)
+
+
+# --- Handing settings on --------------------------------------------------------------------------
+
+
+def test_settings_survive_the_way_through_the_environment(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        CORS_ORIGINS="https://a.example.org,https://b.example.org",
+        AVIF="on",
+        DOWNLOADS="off",
+        TITLE="Ännchens #1 = 'Haus'",
+        ROOT_FOLDER="/Pictures/Art",
+        MS_CLIENT_SECRET="a b=c#d",
+    )
+    again = load_settings(settings.to_environment(), None)
+    assert replace(again, given=frozenset()) == replace(settings, given=frozenset())
+    changeable = {item.name for item in list_fields() if item.metadata["in_pages"]}
+    assert again.given & changeable == settings.given & changeable
+
+
+def test_a_started_program_takes_nothing_from_an_env_file(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("".join(f"{name}=9\n" for name in SETTING_NAMES))
+    settings = load(tmp_path / "data")
+    again = load_settings(settings.to_environment(), env_file)
+    assert replace(again, given=frozenset()) == replace(settings, given=frozenset())
