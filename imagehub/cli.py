@@ -198,19 +198,35 @@ def create_admin(name: str, password_stdin: bool) -> None:
 @main.command("set-password")
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option(
+    "--reset-second-factor",
+    is_flag=True,
+    help="Ask for no second step any more: for the day the phone and the recovery codes are lost.",
+)
 @plain_errors
-def set_password(name: str, password_stdin: bool) -> None:
+def set_password(name: str, password_stdin: bool, reset_second_factor: bool) -> None:
     """Give the admin NAME a new password; all their sessions and tokens end."""
-    from imagehub.domain import accounts
+    from imagehub.domain import accounts, api_tokens, audit, second_factor
 
     app = make_app(migrated=True)
     with app.app_context():
-        user = accounts.find_user(db.session(), name)
+        session = db.session()
+        user = accounts.find_user(session, name)
         if user is None:
             raise click.ClickException(f"There is no admin called {name}.")
-        accounts.change_password(db.session(), user, _ask_password(password_stdin))
-        db.session.commit()
+        accounts.change_password(session, user, _ask_password(password_stdin))
+        api_tokens.end_all_tokens(session, user)
+        was_on = reset_second_factor and second_factor.turn_off(session, user)
+        step = " and switched the second step off" if was_on else ""
+        words = f"Set a new password for “{user.name}”{step}, on the command line."
+        audit.record(session, None, "change", "account", user.id, words)
+        session.commit()
+        has_step = second_factor.is_on(session, user.id)
     click.echo(f"{name} has a new password.")
+    if was_on:
+        click.echo("The second step is off.")
+    elif has_step:
+        click.echo("Signing in still asks for a code (--reset-second-factor switches that off).")
 
 
 # --- Work -----------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The connection to OneDrive: made, ended, looked after, and closed at a folder."""
 
+import logging
 from dataclasses import dataclass
 
 from flask import redirect, render_template, request, session, url_for
@@ -21,6 +22,8 @@ from imagehub.errors import (
 )
 from imagehub.web import get_local_target, note_action
 from imagehub.wiring import get_clients, get_given_settings, get_settings
+
+log = logging.getLogger("imagehub.admin")
 
 _MAX_DEPTH = 30
 
@@ -163,7 +166,11 @@ def save_root_folder() -> ResponseReturnValue:
     hub_settings.set_root_folder(db.session(), get_given_settings(), account_id, folder_id, words)
     note_action("change", "connection", folder_id, f"Set the root folder: {words}.")
     db.session.commit()
-    say(f"ImageHub sees {words} from now on, and nothing else.")
+    say(
+        f"ImageHub sees {words} from now on, and nothing else."
+        if folder_id
+        else "ImageHub sees all of OneDrive from now on."
+    )
     return redirect(url_for("admin.show_connection"))
 
 
@@ -210,6 +217,13 @@ def _list_crumbs(whole: Drive, folder: DriveItem) -> list[Crumb]:
 def _render(faults: dict[str, str] | None = None) -> str:
     database = db.session()
     info = connection.describe_connection(database, get_clients())
+    if info.is_usable and info.account_id is not None and not info.drive_kind:
+        database.rollback()
+        try:
+            connection.refresh_drive_facts(database, get_clients(), info.account_id)
+        except ImageHubError as error:
+            log.info("the drive could not be described: %s", error)
+        info = connection.describe_connection(database, get_clients())
     root = (
         hub_settings.get_root_folder(database, get_given_settings(), info.account_id)
         if info.account_id is not None

@@ -20,11 +20,12 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Clients
 from imagehub.clients import StoredObject as ListedObject
 from imagehub.database import run_in_own_transaction
-from imagehub.domain import gallery, search_index, storage
+from imagehub.domain import audit, gallery, search_index, sessions, storage
 from imagehub.domain.importing import OPEN_STATES, lock_group
 from imagehub.domain.leases import get_database_time
 from imagehub.domain.scratch import clean_scratch
 from imagehub.models import (
+    AuditEntry,
     Group,
     Image,
     ImportItem,
@@ -34,6 +35,7 @@ from imagehub.models import (
     Rendition,
     RevokedToken,
     SignInFailure,
+    SignInSession,
     StoredObject,
 )
 
@@ -80,6 +82,8 @@ class ReconcileReport:
     token_count: int = _count("revoked tokens that have expired, deleted")
     failure_count: int = _count("old failed sign-ins, deleted")
     lease_count: int = _count("old free leases, deleted")
+    session_count: int = _count("sessions that nobody came back to, deleted")
+    audit_count: int = _count("lines of the log older than a year, deleted")
     freed_bytes: int = _count("bytes freed in the bucket")
     repair_job_ids: list[int] = field(default_factory=list)
 
@@ -538,6 +542,8 @@ def _drop_expired(session: Session, report: ReconcileReport, fix: bool) -> None:
             & or_(blocked.is_(None), blocked < now),
         ),
         "lease_count": (Lease, Lease.held_until < now - FREE_LEASE_AGE),
+        "session_count": (SignInSession, sessions.is_over(now)),
+        "audit_count": (AuditEntry, AuditEntry.at < now - audit.KEPT),
     }
     for name, (model, condition) in expired.items():
         if fix:
