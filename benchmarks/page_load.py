@@ -32,12 +32,14 @@ from tests.support import get_free_port
 SIZES = (100, 1_000, 10_000, 1_000_000)
 ROUNDS = 9
 REQUESTS_A_ROUND = 120
+# Room for the tables of a million images, as somebody with so many would give.
+BUFFER_POOL = "3G"
 CONNECTIONS = 64
 SECONDS = 30.0
 
 
 def main(sizes: tuple[int, ...] = SIZES, seconds: float = SECONDS) -> None:
-    with tempfile.TemporaryDirectory() as name, run_mariadb() as server:
+    with tempfile.TemporaryDirectory() as name, run_mariadb(BUFFER_POOL) as server:
         folder = Path(name)
         hubs = {}
         for size in sizes:

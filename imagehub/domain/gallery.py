@@ -68,25 +68,32 @@ def count_pages(session: Session, per_page: int = GROUPS_PER_PAGE) -> int:
 def get_page(session: Session, number: int, per_page: int = GROUPS_PER_PAGE) -> Page:
     """One page, counted from 1; a page past the end has no tiles.
 
-    Costs one read of the bucket counts (one row per thousand groups), a range of at most one
-    bucket of the index, and the covers with their renditions.
+    Costs one sum over the bucket counts (one row per thousand groups, added up by the database),
+    a range of at most one bucket of the index, and the covers with their renditions.
     """
-    buckets = session.execute(
-        select(GalleryBucket.bucket, GalleryBucket.shown_count)
+    # No gallery is so long; the database's integers end there.
+    skip = min((number - 1) * per_page, MAX_ID)
+    counts = (
+        select(
+            GalleryBucket.bucket,
+            (
+                func.sum(GalleryBucket.shown_count).over(order_by=GalleryBucket.bucket.desc())
+                - GalleryBucket.shown_count
+            ).label("before"),
+            func.sum(GalleryBucket.shown_count).over().label("total"),
+        )
         .where(GalleryBucket.shown_count > 0)
-        .order_by(GalleryBucket.bucket.desc())
-    ).all()
-    group_count = sum(row.shown_count for row in buckets)
+        .subquery()
+    )
+    place = session.execute(
+        select(counts).where(counts.c.before <= max(skip, 0)).order_by(counts.c.bucket).limit(1)
+    ).one_or_none()
+    group_count = 0 if place is None else int(place.total)
     page_count = -(-group_count // per_page)
-    if not 1 <= number <= page_count:
+    if place is None or not 1 <= number <= page_count:
         return Page(number, page_count, group_count, ())
-    skip = (number - 1) * per_page
-    top = MAX_ID
-    for bucket, count in buckets:
-        top = ((bucket + 1) << BUCKET_SHIFT) - 1
-        if skip < count:
-            break
-        skip -= count
+    top = ((place.bucket + 1) << BUCKET_SHIFT) - 1
+    skip -= int(place.before)
     ids = session.scalars(
         select(Group.id)
         .where(Group.is_shown.is_(True), Group.sort_key <= top)

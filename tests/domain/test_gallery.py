@@ -182,13 +182,14 @@ def test_a_page_of_many_groups_reads_as_few_rows_as_a_page_of_few(
         last = gallery.count_pages(session)
         assert last == 2500
         for page in (1, last // 2, last):
-            # At most one bucket of index entries, the bucket counts, 12 covers, 36 renditions.
-            assert count_rows_read(session, page) < 1024 + 200
+            # At most one bucket of index entries, the sums over 30 buckets, 12 covers, 36 renditions.
+            assert count_rows_read(session, page) < 1024 + 30 * 10 + 200
         plans = explain_statements(session, last // 2)
         assert plans
         for plan in plans:
             for row in plan:
-                if row["table"] in (None, "gallery_bucket"):  # None: answered from an index's end
+                # None: answered from an index's end. <derived…>: the sums over the buckets.
+                if row["table"] in (None, "gallery_bucket") or "<derived" in row["table"]:
                     continue
                 assert row["type"] != "ALL", row
                 assert "filesort" not in (row["Extra"] or "") or int(row["rows"]) <= 36, row
