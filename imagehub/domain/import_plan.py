@@ -129,7 +129,7 @@ def create_plan(
         user_id=user_id,
         drive_account_id=account_id,
         waiting=json.dumps(waiting),
-        way="existing" if target_group is not None else "folder" if folders else "one",
+        way="existing" if target_group is not None else "folder",
         created_at=get_database_time(session),
     )
     session.add(plan)
@@ -362,9 +362,9 @@ def _judge(session: Session, plan: ImportPlan) -> None:
         twin = by_hash.get(file.quick_xor_hash)
         name_key = file.file_name.casefold()
         if title is not None:
-            verdict, reason = "known", f"It is in the hub already, in “{title}”."
+            verdict, reason = "known", f"In the hub already: “{title}”."
         elif twin is not None:
-            verdict, reason = "same", f"The same picture is in the hub already, in “{twin}”."
+            verdict, reason = "same", f"The same picture is in the hub already: “{twin}”."
         elif file.quick_xor_hash and file.quick_xor_hash in seen:
             first = seen[file.quick_xor_hash]
             verdict, reason = "same", f"The same picture as {first}, which is chosen too."
@@ -434,7 +434,8 @@ def propose(session: Session, plan: ImportPlan, way: str, target_group: int | No
             ImportPlanFile.plan_id == plan.id,
             ImportPlanFile.verdict.not_in(("unsupported", "too_large")),
         )
-        .order_by(ImportPlanFile.position, ImportPlanFile.id)
+        # In the order in which they were read; their positions are those of the board before.
+        .order_by(ImportPlanFile.id)
     ).all()
     bundles = _WAYS[way](files)
     if target is not None:
@@ -477,7 +478,7 @@ def _bundle_by_stem(files: Sequence[Any]) -> Bundles:
     return _bundle(
         files,
         lambda file: (file.folder_id, split_stem(file.file_name).casefold()),
-        lambda file: split_stem(file.file_name),
+        lambda file: _begin_large(split_stem(file.file_name)),
     )
 
 
@@ -540,7 +541,12 @@ def split_stem(file_name: str) -> str:
 
 def make_title(file_name: str) -> str:
     """A file's name as a title: without its ending, with spaces for its hyphens."""
-    return re.sub(r"[\s_\-]+", " ", _strip_ending(file_name)).strip() or file_name
+    words = re.sub(r"[\s_\-]+", " ", _strip_ending(file_name)).strip()
+    return _begin_large(words or file_name)
+
+
+def _begin_large(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _strip_ending(file_name: str) -> str:
@@ -752,7 +758,7 @@ def move_files(
     if to is None:
         first = files[0]
         source = session.get(ImportProposal, first.proposal_id) if first.proposal_id else None
-        title = split_stem(first.file_name)
+        title = _begin_large(split_stem(first.file_name))
         target = _insert_proposal(session, plan, source.position if source else 0, title)
     else:
         target = _get_proposal(session, plan, to)

@@ -267,6 +267,8 @@ function drop(event) {
 if (board) {
   document.body.classList.add("has-script");
   prepare();
+  // A file without a small picture in OneDrive keeps its icon.
+  board.addEventListener("error", (event) => event.target.matches("img") && event.target.remove(), true);
   board.addEventListener("keydown", pressKey);
   board.addEventListener("dragstart", startDrag);
   board.addEventListener("dragover", (event) => {
