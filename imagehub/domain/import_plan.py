@@ -534,7 +534,7 @@ def split_stem(file_name: str) -> str:
     kept = list(words)
     while len(kept) > 1 and _tells_a_shot(kept[-1]):
         kept.pop()
-    if not kept or (len(kept) == 1 and kept[0].casefold() in _CAMERA_WORDS):
+    if len(kept) == 1 and (kept[0].isdigit() or kept[0].casefold() in _CAMERA_WORDS):
         kept = words
     return " ".join(kept) or base
 
@@ -931,9 +931,7 @@ def _get_files(session: Session, plan: ImportPlan, file_ids: Sequence[int]) -> l
             select(ImportProposal.id, ImportProposal.position).where(
                 ImportProposal.plan_id == plan.id
             )
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     found.sort(key=lambda f: (places.get(f.proposal_id or 0, 0), f.position, f.id))
     return found
