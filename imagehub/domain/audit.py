@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import distinct, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from imagehub.models import AuditEntry, User
@@ -94,5 +94,5 @@ def list_entries(
 
 def list_actors(session: Session) -> list[str]:
     """Everybody who is in the log, by name."""
-    names = session.scalars(select(distinct(AuditEntry.actor_name)))
+    names = session.scalars(select(AuditEntry.actor_name).distinct())
     return sorted((name for name in names if name), key=str.casefold)

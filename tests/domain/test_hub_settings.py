@@ -1,0 +1,148 @@
+"""Settings that are made in the admin pages."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from sqlalchemy.orm import Session
+
+from imagehub.config import Settings, list_fields, load_settings
+from imagehub.domain import hub_settings
+from imagehub.errors import InvalidInputError, NotAllowedError
+from imagehub.models import HubSetting
+from imagehub.wiring import get_given_settings
+from tests.fixtures.site import Site
+
+
+@pytest.fixture
+def settings(either_site: Site) -> Settings:
+    return get_given_settings(either_site.app)
+
+
+def test_what_is_saved_is_in_force(either_session: Session, settings: Settings) -> None:
+    texts = {"title": " Haus der Bilder 画 ", "downloads": "off", "accent": "#1A2B3C"}
+    changed = hub_settings.save_site(either_session, settings, texts)
+    assert changed == ["title", "accent", "downloads"]
+    site = hub_settings.get_site(either_session, settings)
+    assert (site.title, site.downloads, site.accent) == ("Haus der Bilder 画", False, "#1a2b3c")
+    assert site.tagline == settings.tagline
+    assert site.secret_key == settings.secret_key
+
+
+def test_saving_the_same_changes_nothing(either_session: Session, settings: Settings) -> None:
+    hub_settings.save_site(either_session, settings, {"title": "A"})
+    assert hub_settings.save_site(either_session, settings, {"title": "A", "feeds": "on"}) == []
+
+
+def test_going_back_to_the_default_forgets_the_row(
+    either_session: Session, settings: Settings
+) -> None:
+    hub_settings.save_site(either_session, settings, {"title": "A"})
+    assert either_session.get(HubSetting, "title") is not None
+    hub_settings.save_site(either_session, settings, {"title": ""})
+    assert either_session.get(HubSetting, "title") is None
+    assert hub_settings.get_site(either_session, settings).title == "ImageHub"
+
+
+def test_the_environment_wins(either_session: Session, settings: Settings) -> None:
+    hub_settings.save_site(either_session, settings, {"title": "From the page"})
+    fixed = replace(settings, title="From outside", given=settings.given | {"title"})
+    assert hub_settings.get_site(either_session, fixed).title == "From outside"
+    assert hub_settings.save_site(either_session, fixed, {"title": "Again"}) == []
+    assert hub_settings.get_site(either_session, settings).title == "From the page"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("accent", "red"),
+        ("accent", "#12345"),
+        ("accent", "#b3432b;}body{display:none"),
+        ("ground", "#zzzzzz"),
+        ("language", "fr"),
+        ("downloads", "maybe"),
+        ("title", "x" * 121),
+        ("title", "a\nb"),
+        ("tagline", "x" * 301),
+    ],
+)
+def test_what_cannot_be_used_changes_nothing(
+    either_session: Session, settings: Settings, name: str, text: str
+) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        hub_settings.save_site(either_session, settings, {"title": "Good", name: text})
+    assert list(caught.value.fields) == [name]
+    assert hub_settings.get_site(either_session, settings).title == "ImageHub"
+
+
+def test_nothing_but_the_site_can_be_set(either_session: Session, settings: Settings) -> None:
+    texts = {
+        "secret_key": "x" * 40,
+        "database_url": "sqlite:///x",
+        "root_folder": "root",
+        "given": "",
+    }
+    assert hub_settings.save_site(either_session, settings, texts) == []
+    assert set(hub_settings.SITE_FIELDS).isdisjoint(
+        {item.name for item in list_fields() if item.metadata["secret"]}
+    )
+
+
+def test_a_row_that_cannot_be_read_leaves_the_default(
+    either_session: Session, settings: Settings
+) -> None:
+    either_session.add(HubSetting(name="accent", value='"mauve"'))
+    either_session.add(HubSetting(name="title", value="{broken"))
+    either_session.flush()
+    site = hub_settings.get_site(either_session, settings)
+    assert (site.accent, site.title) == (settings.accent, "ImageHub")
+
+
+def test_a_program_started_beside_leaves_the_pages_their_say() -> None:
+    settings = load_settings({"IMAGEHUB_TITLE": "Given", "IMAGEHUB_SECRET_KEY": "x" * 40}, None)
+    words = settings.to_environment()
+    assert words["IMAGEHUB_TITLE"] == "Given"
+    assert words["IMAGEHUB_TAGLINE"] == words["IMAGEHUB_ROOT_FOLDER"] == ""
+    assert words["IMAGEHUB_WEB_WORKERS"] == str(settings.web_workers)
+    again = load_settings(words, None).given
+    assert again >= {"title", "secret_key"}
+    assert not again & {"tagline", "accent", "downloads", "root_folder"}
+
+
+# --- The root folder ------------------------------------------------------------------------------
+
+
+def test_a_chosen_folder_belongs_to_the_drive_it_was_chosen_in(
+    either_session: Session, settings: Settings
+) -> None:
+    assert hub_settings.get_root_folder(either_session, settings, 1).address == "root"
+    hub_settings.set_root_folder(either_session, settings, 1, "ABC!12", "/Kunst/静か")
+    root = hub_settings.get_root_folder(either_session, settings, 1)
+    assert (root.address, root.words, root.is_given) == ("ABC!12", "/Kunst/静か", False)
+    assert hub_settings.get_root_folder(either_session, settings, 2).address == "root"
+    hub_settings.set_root_folder(either_session, settings, 1, "", "")
+    assert hub_settings.get_root_folder(either_session, settings, 1).address == "root"
+
+
+def test_the_environments_root_folder_cannot_be_changed(
+    either_session: Session, settings: Settings
+) -> None:
+    hub_settings.set_root_folder(either_session, settings, 1, "ABC!12", "/Kunst")
+    fixed = replace(settings, root_folder="/Other", given=settings.given | {"root_folder"})
+    root = hub_settings.get_root_folder(either_session, fixed, 1)
+    assert (root.address, root.is_given) == ("/Other", True)
+    with pytest.raises(NotAllowedError):
+        hub_settings.set_root_folder(either_session, fixed, 1, "ABC!13", "/Kunst")
+
+
+# --- The client secret's end ----------------------------------------------------------------------
+
+
+def test_the_end_of_the_secret_is_remembered(either_session: Session) -> None:
+    assert hub_settings.find_secret_end(either_session) is None
+    hub_settings.set_secret_end(either_session, " 2027-05-31 ")
+    assert hub_settings.find_secret_end(either_session) == date(2027, 5, 31)
+    with pytest.raises(InvalidInputError):
+        hub_settings.set_secret_end(either_session, "31.5.2027")
+    hub_settings.set_secret_end(either_session, "")
+    assert hub_settings.find_secret_end(either_session) is None
