@@ -11,8 +11,9 @@ pytest_plugins = [
         "tests.fixtures.connection",
         "tests.fixtures.importing",
         "tests.fixtures.redis",
-        "tests.fixtures.hub",
+        "tests.fixtures.programs",
         "tests.fixtures.site",
+        "tests.fixtures.served_site",
         "tests.fixtures.browser",
         "tests.fixtures.either",
     )
