@@ -7,6 +7,7 @@ the newest. Where nothing begins so, words that hold the typed ones inside are l
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -49,13 +50,14 @@ def find_groups(
     words = make_words(query)
     if not words or number < 1:
         return Found(number, 0, 0, ())
-    count = _count(session, words)
+    # No list is so long; the database's integers end there.
+    offset = min((number - 1) * per_page, gallery.MAX_ID)
+    read = _read_sqlite if _is_sqlite(session) else _read_mysql
+    count, ids = read(session, words, per_page, offset)
     if count:
-        ids = _list_ids(session, words, count, per_page, (number - 1) * per_page)
         return _make_found(session, number, count, ids, per_page)
     inside = _list_inside(session, words)
-    start = (number - 1) * per_page
-    ids = inside[start : start + per_page]
+    ids = inside[offset : offset + per_page]
     return _make_found(session, number, len(inside), ids, per_page, is_inside=True)
 
 
@@ -127,19 +129,8 @@ def _match_mysql(words: Sequence[str], is_whole: bool = False) -> str:
     return " ".join(f"+{word}" if is_whole else f"+{word}*" for word in words)
 
 
-def _count(session: Session, words: Sequence[str]) -> int:
-    if _is_sqlite(session):
-        statement = text("SELECT count(*) FROM search_index WHERE search_index MATCH :words")
-        values = {"words": f"words : ({_match_sqlite(words)})"}
-    else:
-        statement = text(
-            "SELECT count(*) FROM search_index WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE)"
-        )
-        values = {"words": _match_mysql(words)}
-    return int(session.scalar(statement, values) or 0)
-
-
-# Title first: the whole words, then their beginnings; "rank" stands where relevance counts too.
+_COUNT_SQLITE = text("SELECT count(*) FROM search_index WHERE search_index MATCH :words")
+# Title first: the whole words, then their beginnings; then the best match, or just the newest.
 _LIST_SQLITE = """
 SELECT rowid FROM search_index WHERE search_index MATCH :words ORDER BY
     rowid IN (SELECT rowid FROM search_index WHERE search_index MATCH :whole) DESC,
@@ -147,34 +138,56 @@ SELECT rowid FROM search_index WHERE search_index MATCH :words ORDER BY
     rank, rowid DESC
 LIMIT :limit OFFSET :offset
 """
-_LIST_MYSQL = """
-SELECT group_id FROM search_index WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE) ORDER BY
+_RANKED_SQLITE = text(_LIST_SQLITE)
+_NEWEST_SQLITE = text(_LIST_SQLITE.replace("rank, ", ""))
+
+_COUNT_MYSQL = text(
+    "SELECT count(*) FROM search_index WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE)"
+)
+# InnoDB reads all matches and their relevance whatever is asked of them, so counting and listing
+# them at once costs half of one after the other.
+_LIST_MYSQL = text("""
+SELECT group_id, count(*) OVER () FROM search_index
+WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE) ORDER BY
     MATCH(title) AGAINST(:whole IN BOOLEAN MODE) > 0 DESC,
     MATCH(title) AGAINST(:words IN BOOLEAN MODE) > 0 DESC,
     MATCH(words) AGAINST(:words IN BOOLEAN MODE) DESC, group_id DESC
 LIMIT :limit OFFSET :offset
-"""
-_RANKS = ("rank, ", "MATCH(words) AGAINST(:words IN BOOLEAN MODE) DESC, ")
+""")
 
 
-def _list_ids(
-    session: Session, words: Sequence[str], count: int, limit: int, offset: int
-) -> list[int]:
-    if _is_sqlite(session):
-        statement = _LIST_SQLITE
-        values = {
-            "words": f"words : ({_match_sqlite(words)})",
-            "title": f"title : ({_match_sqlite(words)})",
-            "whole": f"title : ({_match_sqlite(words, is_whole=True)})",
-        }
-    else:
-        statement = _LIST_MYSQL
-        values = {"words": _match_mysql(words), "whole": _match_mysql(words, is_whole=True)}
-    if count > _MAX_RANKED:
-        for rank in _RANKS:
-            statement = statement.replace(rank, "")
-    rows = session.execute(text(statement), {**values, "limit": limit, "offset": offset})
-    return [int(row[0]) for row in rows]
+def _read_sqlite(
+    session: Session, words: Sequence[str], limit: int, offset: int
+) -> tuple[int, list[int]]:
+    """How many groups match, and the numbers of one page of them."""
+    values: dict[str, Any] = {
+        "words": f"words : ({_match_sqlite(words)})",
+        "title": f"title : ({_match_sqlite(words)})",
+        "whole": f"title : ({_match_sqlite(words, is_whole=True)})",
+        "limit": limit,
+        "offset": offset,
+    }
+    count = int(session.scalar(_COUNT_SQLITE, values) or 0)
+    if offset >= count:
+        return count, []
+    statement = _RANKED_SQLITE if count <= _MAX_RANKED else _NEWEST_SQLITE
+    return count, [int(row[0]) for row in session.execute(statement, values)]
+
+
+def _read_mysql(
+    session: Session, words: Sequence[str], limit: int, offset: int
+) -> tuple[int, list[int]]:
+    """How many groups match, and the numbers of one page of them."""
+    values: dict[str, Any] = {
+        "words": _match_mysql(words),
+        "whole": _match_mysql(words, is_whole=True),
+        "limit": limit,
+        "offset": offset,
+    }
+    rows = session.execute(_LIST_MYSQL, values).all()
+    if rows:
+        return int(rows[0][1]), [int(row[0]) for row in rows]
+    return int(session.scalar(_COUNT_MYSQL, values) or 0) if offset else 0, []
 
 
 def _list_inside(session: Session, words: Sequence[str]) -> list[int]:
