@@ -159,13 +159,20 @@ def count_first_row(pictures: Sequence[Picture]) -> int:
 
 
 def make_placeholder_css(pictures: Sequence[Picture]) -> str:
-    """What is painted in each picture's place until it has come."""
-    return "".join(
-        f"#{picture.id} .frame{{background:{picture.color}{image}}}"
-        for picture in pictures
-        if (image := f' url("{picture.placeholder}") 0/100% 100%' if picture.placeholder else "")
-        or picture.color
-    )
+    """Each picture's frame: its shape, and what is painted in it until the picture has come.
+
+    The frame has the shape, not the picture, which has none when it cannot be had.
+    """
+    rules = []
+    for picture in pictures:
+        image = f'url("{picture.placeholder}") 0/100% 100%' if picture.placeholder else ""
+        background = f"{picture.color} {image}".strip()
+        rules.append(
+            f"#{picture.id} .frame{{aspect-ratio:{picture.width}/{picture.height};"
+            + (f"background:{background}" if background else "")
+            + "}"
+        )
+    return "".join(rules)
 
 
 # --- Words ----------------------------------------------------------------------------------------

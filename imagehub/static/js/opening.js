@@ -4,6 +4,7 @@
 // a wall adds one entry to the history; turning to another shot replaces it.
 
 import { fetchPage } from "./page.js";
+import { makeLastingUrl } from "./pictures.js";
 
 const works = new Map();
 let viewer = null; // The module, once it is needed.
@@ -40,14 +41,16 @@ export function readWork(page, isHere) {
   const article = page.querySelector("article.work");
   const shots = [...article.querySelectorAll("a[data-shot]")].map((link) => {
     const img = link.querySelector("img");
+    const lasting = img?.getAttribute("src") ?? "";
     const [width, height, fullWidth, fullHeight] = link.dataset.size.split(" ").map(Number);
     return {
       number: Number(link.dataset.shot),
       position: Number(link.dataset.position),
       url: link.getAttribute("href"),
       src: link.dataset.src,
-      lasting: img?.getAttribute("src") ?? "",
-      small: img?.getAttribute("srcset").split(" ", 1)[0] ?? "",
+      lasting,
+      // A picture that failed before has lost its signed addresses.
+      small: img?.getAttribute("srcset")?.split(" ", 1)[0] ?? makeLastingUrl(lasting, 480),
       alt: img?.alt ?? "",
       width,
       height,

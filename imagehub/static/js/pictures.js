@@ -7,7 +7,7 @@ const SIZES = [480, 960, 1920];
 /** The lasting address of a picture's rendition that suits `pixels`, from any of its sizes. */
 export function makeLastingUrl(url, pixels) {
   const size = SIZES.find((one) => one >= pixels * 0.8) ?? SIZES.at(-1);
-  return url.replace(/\/\d+$/, `/${size}`);
+  return url.replace(/\/\d+(?=(\.webp)?$)/, `/${size}`);
 }
 
 const isFramed = (element) => element instanceof HTMLImageElement && element.closest(".frame");

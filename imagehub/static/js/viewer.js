@@ -45,7 +45,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
   const shots = work.shots;
   const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const isSmall = matchMedia("(max-width: 700px)");
-  const handle = { close: () => pswp.close(), number: shots[index].number };
+  const handle = { close, number: shots[index].number };
   let hasStrip = shots.length > 1 && localStorage.getItem("strip") !== "off";
 
   const pswp = new PhotoSwipe({
@@ -87,6 +87,12 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     arrowNextSVG: icon("chevron-right"),
     counter: false,
   });
+
+  // PhotoSwipe does not close while it opens: then it does so right after.
+  function close() {
+    if (pswp.opener.isOpen) pswp.close();
+    else pswp.on("openingAnimationEnd", () => setTimeout(() => pswp.close()));
+  }
 
   // One pixel of the original on one of the screen.
   function realPixels() {
@@ -162,7 +168,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
           // On the work's own page closing leads there.
           if (!shots[0].link) return;
           event.preventDefault();
-          pswp.close();
+          close();
         });
         const count = document.createElement("span");
         count.className = "viewer-count";
@@ -372,6 +378,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     if (ctrlKey || metaKey || altKey) return;
     const slide = pswp.currSlide;
     const actions = {
+      Escape: close,
       "+": () => zoomBy(slide, 1.5),
       "=": () => zoomBy(slide, 1.5),
       "-": () => zoomBy(slide, 1 / 1.5),

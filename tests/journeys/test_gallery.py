@@ -1,0 +1,367 @@
+"""Visits to the wall and to the works' pages, in a real browser against a whole hub."""
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.fixtures.browser import TITLE, WORKS, LiveHub, Visit
+
+Visits = Callable[..., Visit]
+
+SHIFT_SCRIPT = """() => new Promise((resolve) => {
+  let total = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) total += entry.value;
+  }).observe({ type: "layout-shift", buffered: true });
+  requestAnimationFrame(() => requestAnimationFrame(() => resolve(total)));
+})"""
+
+
+def list_boxes(page: Page) -> list[dict[str, float]]:
+    """Position, size and shape (its picture's own width / height) of every tile's picture."""
+    boxes: list[dict[str, float]] = page.evaluate(
+        """() => [...document.querySelectorAll(".wall .frame img")].map((img) => {
+          const { left, top, right, width, height } = img.getBoundingClientRect();
+          return { left, top, right, width, height, shape: img.width && img.naturalWidth
+            ? img.naturalWidth / img.naturalHeight
+            : img.getAttribute("width") / img.getAttribute("height") };
+        })"""
+    )
+    return boxes
+
+
+# --- The wall -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_phone", [False, True])
+@pytest.mark.parametrize("has_script", [True, False])
+def test_the_wall_keeps_every_shape_and_its_edges(
+    live_hub: LiveHub, visit: Visits, is_phone: bool, has_script: bool
+) -> None:
+    page = visit(live_hub.url, is_phone, java_script_enabled=has_script).page
+    expect(page.get_by_role("heading", name=TITLE)).to_be_visible()
+    boxes = list_boxes(page)[:12]
+    assert len(boxes) == 12
+    rows: dict[int, list[dict[str, float]]] = {}
+    for box in boxes:
+        assert box["width"] / box["height"] == pytest.approx(box["shape"], rel=0.03)
+        rows.setdefault(round(box["top"]), []).append(box)
+    left = min(box["left"] for box in boxes)
+    right = max(box["right"] for box in boxes)
+    for row in rows.values():
+        assert min(box["left"] for box in row) == pytest.approx(left, abs=1)
+        assert max(box["right"] for box in row) == pytest.approx(right, abs=1.5)
+        heights = [box["height"] for box in row]
+        assert max(heights) - min(heights) < 1.5
+    if is_phone:
+        assert max(len(row) for row in rows.values()) <= 2
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width == page.viewport_size["width"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("is_phone", [False, True])
+def test_nothing_moves_while_a_page_comes(live_hub: LiveHub, visit: Visits, is_phone: bool) -> None:
+    for path in ("/", f"/groups/{live_hub.find_group('Harbour')}"):
+        page = visit(live_hub.url + path, is_phone).page
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate(SHIFT_SCRIPT) == 0
+
+
+def test_every_work_is_reached_by_links_alone(live_hub: LiveHub, visit: Visits) -> None:
+    page = visit(live_hub.url, java_script_enabled=False).page
+    titles: list[str] = []
+    while True:
+        titles += page.locator(".caption-title").all_inner_texts()
+        following = page.get_by_role("link", name="Next page")
+        if not following.count():
+            break
+        following.click()
+    assert sorted(titles) == sorted(title for title, _ in WORKS)
+    page.get_by_role("link", name="Previous page").click()
+    assert urlsplit(page.url).query == "page=3"
+    page.locator(".tile a").first.click()
+    expect(page.locator(".wall-label h1")).to_be_visible()
+
+
+def test_scrolling_hangs_further_pages_and_the_address_follows(
+    live_hub: LiveHub, visit: Visits
+) -> None:
+    seen = visit(live_hub.url)
+    page = seen.page
+    page.locator(".wall").nth(1).wait_for(state="attached")
+    page.locator(".wall").nth(1).scroll_into_view_if_needed()
+    page.locator(".wall[data-page='2'] .tile").nth(6).scroll_into_view_if_needed()
+    expect(page).to_have_url(re.compile(r"\?page=2$"))
+    expect(page.locator("#status")).to_have_text(re.compile(r"^\d+ more works$"))
+    assert page.title().endswith("Page 2")
+    # Placed by style rules that came with the page, not by luck.
+    boxes = list_boxes(page)
+    assert all(
+        box["width"] / box["height"] == pytest.approx(box["shape"], rel=0.03) for box in boxes
+    )
+    page.reload()
+    assert seen.path == "/?page=2"
+
+
+def test_the_end_of_the_wall_can_be_reached(live_hub: LiveHub, visit: Visits) -> None:
+    page = visit(live_hub.url).page
+    for _ in range(6):
+        page.keyboard.press("End")
+        page.wait_for_timeout(150)
+    expect(page.locator(".site-footer")).to_be_in_viewport()
+    assert page.locator(".tile").count() == len(WORKS)
+    assert not page.locator("a.more").count()
+
+
+def test_a_page_that_is_asked_for_by_key_gets_the_focus(live_hub: LiveHub, visit: Visits) -> None:
+    seen = visit(live_hub.url)
+    page = seen.page
+    more = page.locator("a.more")
+    more.focus()
+    count = page.locator(".tile").count()
+    page.keyboard.press("Enter")
+    page.wait_for_function("n => document.querySelectorAll('.tile').length > n", arg=count)
+    expect(page.locator(".tile a:focus")).to_have_count(1)
+
+
+def test_titles_come_under_the_pointer_and_stay_on_touch_screens(
+    live_hub: LiveHub, visit: Visits
+) -> None:
+    page = visit(live_hub.url).page
+    caption = page.locator(".caption").first
+    expect(caption).to_have_css("opacity", "0")
+    page.locator(".tile a").first.hover()
+    expect(caption).to_have_css("opacity", "1")
+    page.mouse.move(2, 2)
+    page.locator(".tile a").first.focus()
+    expect(caption).to_have_css("opacity", "1")
+    phone = visit(live_hub.url, is_phone=True).page
+    expect(phone.locator(".caption").first).to_have_css("opacity", "1")
+
+
+# --- One work -------------------------------------------------------------------------------------
+
+
+def test_titles_in_other_scripts_run_their_own_way(live_hub: LiveHub, visit: Visits) -> None:
+    page = visit(f"{live_hub.url}/groups/{live_hub.find_group('ليلة على البحيرة')}").page
+    expect(page.locator("h1")).to_have_css("direction", "rtl")
+    assert urlsplit(page.url).path.count("/") == 3
+    page = visit(f"{live_hub.url}/groups/{live_hub.find_group('静かな部屋')}").page
+    expect(page.locator("h1")).to_have_text("静かな部屋")
+
+
+def test_the_next_work_is_one_click_away(live_hub: LiveHub, visit: Visits) -> None:
+    page = visit(f"{live_hub.url}/groups/{live_hub.find_group('Study 7')}").page
+    name = page.locator(".neighbour.next .neighbour-title").inner_text()
+    page.locator(".neighbour.next").click()
+    expect(page.locator("h1")).to_have_text(name)
+    page.locator(".neighbour.prev").click()
+    expect(page.locator("h1")).to_have_text("Study 7")
+
+
+def test_the_link_is_copied_where_nothing_shares(live_hub: LiveHub, visit: Visits) -> None:
+    seen = visit(
+        f"{live_hub.url}/groups/{live_hub.find_group('Harbour')}",
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    page = seen.page
+    page.get_by_role("button", name="Share").click()
+    expect(page.locator("#status")).to_have_text("The link is copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+
+
+def test_the_full_image_is_downloaded_with_its_name(live_hub: LiveHub, visit: Visits) -> None:
+    page = visit(f"{live_hub.url}/groups/{live_hub.find_group('Harbour')}").page
+    link = page.get_by_role("link", name="Full image")
+    with page.expect_response(lambda answer: answer.request.redirected_from is not None) as found:
+        page.evaluate("url => fetch(url).then(() => 0, () => 0)", link.get_attribute("href"))
+    original = live_hub.folder / "photos" / "Harbour" / "1 shot.jpg"
+    assert int(found.value.headers["content-length"]) == original.stat().st_size
+
+
+# --- Trouble --------------------------------------------------------------------------------------
+
+
+def test_pictures_whose_addresses_ran_out_come_back_by_themselves(
+    live_hub: LiveHub, visit: Visits
+) -> None:
+    """The storage refuses every address of the page, as it does two days later."""
+    seen = visit("about:blank")
+    refused: list[str] = []
+
+    def refuse(route: Route) -> None:
+        refused.append(route.request.url)
+        route.fulfill(status=403, body="Request has expired")
+
+    # Redirects from our lasting addresses are followed without asking the route.
+    seen.page.context.route(f"{live_hub.s3_url}/**", refuse)
+    seen.page.goto(live_hub.url)
+    seen.page.wait_for_function(
+        """() => {
+          const top = [...document.querySelectorAll(".frame img")].slice(0, 4);
+          return top.every((img) => img.complete && img.naturalWidth > 0);
+        }"""
+    )
+    assert refused
+    assert seen.page.locator(".is-missing").count() == 0
+    assert all("403" in text for text in seen.complaints)
+    seen.complaints.clear()
+
+
+def test_without_object_storage_placeholders_and_words_stand_there(
+    live_hub: LiveHub, visit: Visits
+) -> None:
+    seen = visit("about:blank")
+    context = seen.page.context
+    # The browser follows redirects by itself, so our own addresses of pictures are cut off too.
+    away = (f"{live_hub.s3_url}/**", f"{live_hub.url}/media/**")
+    for pattern in away:
+        context.route(pattern, lambda route: route.abort())
+    page = seen.page
+    page.goto(live_hub.url)
+    missing = page.locator(".frame.is-missing")
+    missing.first.wait_for()
+    box = missing.first.bounding_box()
+    assert box is not None and box["height"] > 100
+    style = missing.first.evaluate("element => getComputedStyle(element).backgroundImage")
+    assert style.startswith('url("data:image/png')
+    assert missing.first.locator("img").get_attribute("alt")
+    # It comes back when the visitor does.
+    for pattern in away:
+        context.unroute(pattern)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(missing).to_have_count(0)
+    seen.complaints.clear()
+
+
+def test_a_visitor_without_network_reads_the_offline_page(live_hub: LiveHub, visit: Visits) -> None:
+    seen = visit(live_hub.url)
+    page = seen.page
+    page.evaluate("navigator.serviceWorker.ready.then(() => 0)")
+    page.context.set_offline(True)
+    page.goto(f"{live_hub.url}/tags")
+    expect(page.get_by_role("heading", name="You are offline")).to_be_visible()
+    page.context.set_offline(False)
+    page.get_by_role("link", name="Try again").click()
+    expect(page.locator(".tile").first).to_be_visible()
+    seen.complaints.clear()
+
+
+# --- Everybody ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("is_phone", [False, True])
+def test_axe_finds_nothing_on_any_page(
+    live_hub: LiveHub, visit: Visits, theme: str, is_phone: bool
+) -> None:
+    harbour = live_hub.find_group("Harbour")
+    seen = visit(live_hub.url, is_phone, color_scheme=theme, reduced_motion="reduce")
+    paths = [
+        "/",
+        "/?page=4",
+        f"/groups/{harbour}",
+        f"/groups/{live_hub.find_group('ليلة على البحيرة')}",
+        "/search?q=study",
+        "/search",
+        "/tags",
+        "/sign-in",
+        "/offline",
+        "/nothing-here",
+    ]
+    for path in paths:
+        seen.page.goto(live_hub.url + path)
+        assert seen.find_faults() == [], path
+    seen.page.goto(f"{live_hub.url}/groups/{harbour}/2")
+    expect(seen.page.locator(".pswp--open")).to_be_visible()
+    assert seen.find_faults() == [], "the viewer"
+    seen.page.keyboard.press("c")
+    expect(seen.page.locator("dialog.compare img").first).to_be_visible()
+    assert seen.find_faults() == [], "the comparison"
+    seen.complaints[:] = [text for text in seen.complaints if "404" not in text]
+
+
+def test_a_chosen_theme_is_there_before_the_page_is_painted(
+    live_hub: LiveHub, visit: Visits
+) -> None:
+    seen = visit(live_hub.url, color_scheme="light")
+    page = seen.page
+    root = page.locator("html")
+    expect(page.locator("body")).to_have_css("color", "rgb(27, 26, 24)")
+    page.get_by_role("button", name="Colours: as the device").click()
+    expect(root).to_have_attribute("data-theme", "dark")
+    expect(page.locator("body")).to_have_css("color", "rgb(236, 235, 232)")
+    assert 'data-theme="dark"' in page.request.get(live_hub.url).text()
+    page.reload()
+    expect(root).to_have_attribute("data-theme", "dark")
+    page.get_by_role("button", name="Colours: dark").focus()
+    page.keyboard.press(" ")
+    expect(root).to_have_attribute("data-theme", "light")
+
+
+def test_language_and_theme_are_switched_without_a_script(live_hub: LiveHub, visit: Visits) -> None:
+    seen = visit(f"{live_hub.url}/?page=2", java_script_enabled=False, locale="en-GB")
+    page = seen.page
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    page.get_by_role("link", name="Deutsch").click()
+    expect(page.get_by_role("link", name="Nächste Seite")).to_be_visible()
+    assert seen.path == "/?page=2"
+    page.get_by_role("link", name="Farben: wie das Gerät").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    assert seen.path == "/?page=2"
+
+
+def test_a_german_browser_reads_german(live_hub: LiveHub, visit: Visits) -> None:
+    page = visit(f"{live_hub.url}/groups/{live_hub.find_group('Harbour')}", locale="de-AT").page
+    expect(page.get_by_role("button", name="Teilen")).to_be_visible()
+    expect(page.locator(".facts")).to_contain_text("Original")
+
+
+def test_the_keyboard_goes_everywhere(live_hub: LiveHub, visit: Visits) -> None:
+    page = visit(live_hub.url).page
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.keyboard.press("Tab")
+    first = page.locator(".tile a").first
+    expect(first).to_be_focused()
+    assert first.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    expect(page.locator(".pswp--open")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".pswp")).to_have_count(0)
+    expect(first).to_be_focused()
+
+
+def test_text_at_twice_its_size_fits_a_phone(live_hub: LiveHub, visit: Visits) -> None:
+    long_title = next(title for title, _ in WORKS if len(title) > 100)
+    for path in ("/", f"/groups/{live_hub.find_group(long_title)}", "/search", "/sign-in"):
+        page = visit(live_hub.url + path, viewport={"width": 390, "height": 844}).page
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+
+
+def test_a_search_suggests_while_somebody_types(live_hub: LiveHub, visit: Visits) -> None:
+    page = visit(live_hub.url).page
+    field = page.get_by_role("combobox", name="Search")
+    page.locator("#site-search").focus()
+    field.press_sequentially("harb", delay=20)
+    option = page.get_by_role("option", name="Harbour")
+    expect(option).to_be_visible()
+    field.press("ArrowDown")
+    expect(option).to_have_attribute("aria-selected", "true")
+    field.press("Enter")
+    expect(page.locator("h1")).to_have_text("Harbour")
+
+
+def test_a_search_is_a_form_without_a_script(live_hub: LiveHub, visit: Visits) -> None:
+    seen = visit(live_hub.url, java_script_enabled=False)
+    seen.page.locator("#site-search").fill("harbour")
+    seen.page.locator("#site-search").press("Enter")
+    assert seen.path == "/search?q=harbour"
+    expect(seen.page.locator(".tile")).to_have_count(1)
