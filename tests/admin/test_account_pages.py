@@ -1,0 +1,324 @@
+"""The account's page: name, password, second step, sessions, tokens."""
+
+import re
+
+import pyotp
+import pytest
+from flask.testing import FlaskClient
+
+from imagehub.domain import accounts, audit
+from tests.admin.pages import read_toasts, send
+from tests.fixtures.site import NAME, PASSWORD, Site, read_csrf_token
+
+ACCOUNT = "/admin/account"
+PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1"
+
+
+@pytest.fixture
+def client(site: Site) -> FlaskClient:
+    return site.signed_in_client()
+
+
+def sign_in(site: Site, password: str = PASSWORD, agent: str = PHONE) -> FlaskClient:
+    client = site.client()
+    answer = client.post(
+        "/sign-in",
+        data={"name": NAME, "password": password, "csrf_token": read_csrf_token(client)},
+        headers={"User-Agent": agent},
+    )
+    assert answer.status_code in (302, 401)
+    return client
+
+
+def is_signed_in(client: FlaskClient) -> bool:
+    return client.get(ACCOUNT).status_code == 200
+
+
+def list_words(site: Site) -> list[str]:
+    """The lines of the log, new to old."""
+    with site.session() as session:
+        return [entry.words for entry in audit.list_entries(session).entries]
+
+
+# --- Name and password ----------------------------------------------------------------------------
+
+
+def test_a_name_is_changed(site: Site, client: FlaskClient) -> None:
+    assert send(client, f"{ACCOUNT}/name", name=" Ada Lovelace ").location == ACCOUNT
+    assert "You are signed in as Ada Lovelace." in client.get(ACCOUNT).text
+    with site.session() as session:
+        assert accounts.find_user(session, "ada lovelace") is not None
+    assert list_words(site)[0] == "Changed the name from “Ada” to “Ada Lovelace”."
+
+
+def test_a_name_that_cannot_be_used_is_told_beside_the_field(
+    site: Site, client: FlaskClient
+) -> None:
+    with site.session() as session:
+        accounts.create_admin(session, "Grace", "another good password")
+    for name, fault in (("", "A name is needed."), ("GRACE", "Somebody has this name already.")):
+        answer = send(client, f"{ACCOUNT}/name", name=name)
+        assert answer.status_code == 422
+        assert fault in answer.text
+        assert 'id="name-words"' in answer.text
+
+
+def test_a_new_password_ends_all_other_sessions_and_keeps_this_one(
+    site: Site, client: FlaskClient
+) -> None:
+    other = sign_in(site)
+    assert is_signed_in(other)
+    new = "four words in a row"
+    answer = send(client, f"{ACCOUNT}/password", password=PASSWORD, new=new, again=new)
+    assert answer.location == ACCOUNT
+    assert is_signed_in(client)
+    assert not is_signed_in(other)
+    assert not is_signed_in(sign_in(site))
+    assert is_signed_in(sign_in(site, new))
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"password": "wrong", "new": "x" * 9, "again": "x" * 9}, "This is not your password."),
+        ({"password": PASSWORD, "new": "x" * 9, "again": "x" * 8}, "These two are not the same."),
+        ({"password": PASSWORD, "new": "short", "again": "short"}, "at least 8 characters"),
+        ({"password": "", "new": "x" * 9, "again": "x" * 9}, "This is not your password."),
+        ({}, "This is not your password."),
+    ],
+)
+def test_a_password_is_not_changed_by_mistake(
+    site: Site, client: FlaskClient, fields: dict[str, str], fault: str
+) -> None:
+    answer = send(client, f"{ACCOUNT}/password", **fields)
+    assert answer.status_code == 422
+    assert fault in answer.text
+    assert is_signed_in(sign_in(site))
+
+
+def test_who_guesses_the_password_at_an_open_browser_has_to_wait(client: FlaskClient) -> None:
+    token = read_csrf_token(client, ACCOUNT)
+    statuses = [
+        client.post(
+            f"{ACCOUNT}/second-step", data={"csrf_token": token, "password": f"guess {n}"}
+        ).status_code
+        for n in range(accounts.FREE_TRIES + 1)
+    ]
+    assert statuses == [422] * accounts.FREE_TRIES + [429]
+
+
+# --- The second step ------------------------------------------------------------------------------
+
+
+def switch_on(client: FlaskClient) -> tuple[str, list[str]]:
+    """By the pages; the secret and the recovery codes."""
+    answer = send(client, f"{ACCOUNT}/second-step", password=PASSWORD)
+    assert answer.location == f"{ACCOUNT}/second-step"
+    page = client.get(answer.location).text
+    found = re.search(r'<code class="secret">([A-Z2-7 ]+)</code>', page)
+    assert found is not None
+    secret = found.group(1).replace(" ", "")
+    assert "<svg" in page
+    done = send(
+        client,
+        f"{ACCOUNT}/second-step/confirm",
+        f"{ACCOUNT}/second-step",
+        code=pyotp.TOTP(secret).now(),
+    )
+    assert done.status_code == 200
+    return secret, re.findall(r"[a-z2-7]{4}(?:-[a-z2-7]{4}){3}", done.text)
+
+
+def test_the_second_step_is_switched_on_with_a_code(site: Site, client: FlaskClient) -> None:
+    _, codes = switch_on(client)
+    assert len(codes) == 10
+    assert "10 recovery codes left" in client.get(ACCOUNT).text
+    assert sign_in(site).get("/sign-in/code").status_code == 200
+    page = client.get(f"{ACCOUNT}/second-step")
+    assert page.location == ACCOUNT, "the secret is shown no more"
+    assert not any(code in client.get(ACCOUNT).text for code in codes)
+
+
+def test_a_wrong_code_switches_nothing_on(site: Site, client: FlaskClient) -> None:
+    send(client, f"{ACCOUNT}/second-step", password=PASSWORD)
+    before = client.get(f"{ACCOUNT}/second-step").text
+    answer = send(
+        client, f"{ACCOUNT}/second-step/confirm", f"{ACCOUNT}/second-step", code="nonsense"
+    )
+    assert answer.status_code == 422
+    assert "This is not the code of this moment." in answer.text
+    secret = re.search(r'class="secret">([A-Z2-7 ]+)<', before)
+    assert secret is not None
+    assert secret.group(1) in answer.text, "the app need not scan again"
+    assert is_signed_in(sign_in(site))
+
+
+def test_the_secret_is_not_shown_without_the_password(client: FlaskClient) -> None:
+    assert client.get(f"{ACCOUNT}/second-step").location == ACCOUNT
+    answer = send(client, f"{ACCOUNT}/second-step", password="wrong")
+    assert answer.status_code == 422
+    assert client.get(f"{ACCOUNT}/second-step").location == ACCOUNT
+    answer = send(client, f"{ACCOUNT}/second-step/confirm", code="123456")
+    assert answer.location == ACCOUNT
+
+
+def test_switching_it_off_asks_for_the_password(site: Site, client: FlaskClient) -> None:
+    switch_on(client)
+    assert send(client, f"{ACCOUNT}/second-step/end", password="wrong").status_code == 422
+    assert "recovery codes left" in client.get(ACCOUNT).text
+    assert send(client, f"{ACCOUNT}/second-step/end", password=PASSWORD).location == ACCOUNT
+    assert is_signed_in(sign_in(site))
+    assert "Switched the second step of signing in off." in list_words(site)
+
+
+def test_new_recovery_codes_ask_for_the_password(client: FlaskClient) -> None:
+    _, old = switch_on(client)
+    assert send(client, f"{ACCOUNT}/recovery-codes", password="wrong").status_code == 422
+    page = send(client, f"{ACCOUNT}/recovery-codes", password=PASSWORD).text
+    new = re.findall(r"[a-z2-7]{4}(?:-[a-z2-7]{4}){3}", page)
+    assert len(new) == 10
+    assert not set(old) & set(new)
+
+
+# --- Sessions -------------------------------------------------------------------------------------
+
+
+def test_sessions_are_listed_in_words(site: Site, client: FlaskClient) -> None:
+    sign_in(site)
+    page = client.get(ACCOUNT).text
+    assert "Safari on iPhone" in page
+    assert page.count("this one") == 1
+    assert "127.0.0.1" in page
+
+
+def test_a_session_is_ended_from_another(site: Site, client: FlaskClient) -> None:
+    other = sign_in(site)
+    assert is_signed_in(other)
+    number = re.findall(r'name="session" value="(\d+)"', client.get(ACCOUNT).text)
+    assert len(number) == 1, "one's own is ended by signing out"
+    send(client, f"{ACCOUNT}/sessions/end", session=number[0])
+    assert not is_signed_in(other)
+    assert is_signed_in(client)
+    assert send(client, f"{ACCOUNT}/sessions/end", session=number[0]).status_code == 404
+
+
+def test_a_remembered_session_that_was_ended_does_not_come_back(
+    site: Site, client: FlaskClient
+) -> None:
+    other = site.client()
+    token = read_csrf_token(other)
+    form = {"name": NAME, "password": PASSWORD, "csrf_token": token, "remember": "on"}
+    other.post("/sign-in", data=form)
+    other.delete_cookie("hub")
+    assert is_signed_in(other)
+    send(client, f"{ACCOUNT}/sessions/end", session="others")
+    assert not is_signed_in(other)
+    other.delete_cookie("hub")
+    assert not is_signed_in(other)
+
+
+def test_signing_out_ends_the_session_for_whoever_kept_its_cookie(
+    site: Site, client: FlaskClient
+) -> None:
+    cookie = client.get_cookie("hub")
+    assert cookie is not None
+    client.post("/sign-out", data={"csrf_token": read_csrf_token(client, ACCOUNT)})
+    thief = site.client()
+    thief.set_cookie("hub", cookie.value)
+    assert not is_signed_in(thief)
+
+
+@pytest.mark.parametrize("number", ["", "0", "-1", "999999", "x", "²", "9" * 30])
+def test_a_session_that_is_not_there_is_404(client: FlaskClient, number: str) -> None:
+    assert send(client, f"{ACCOUNT}/sessions/end", session=number).status_code == 404
+
+
+# --- Tokens ---------------------------------------------------------------------------------------
+
+
+def create_token(client: FlaskClient, scope: str = "read", days: str = "30") -> str:
+    page = send(client, f"{ACCOUNT}/tokens", name="Backup", scope=scope, days=days).text
+    found = re.search(r"hub_[\w-]{43}", page)
+    assert found is not None, page
+    return found.group(0)
+
+
+def test_a_token_is_shown_once(site: Site, client: FlaskClient) -> None:
+    token = create_token(client)
+    page = client.get(ACCOUNT).text
+    assert token not in page
+    assert "Backup" in page
+    assert f"…{token[-4:]}" in page
+    assert list_words(site)[0] == "Made the token “Backup”, which may read."
+
+
+def test_a_token_may_do_what_its_scope_says(site: Site, client: FlaskClient) -> None:
+    reading = {"Authorization": f"Bearer {create_token(client)}"}
+    writing = {"Authorization": f"Bearer {create_token(client, 'write')}"}
+    body = {"image_list": {}}
+    for headers in (reading, writing):
+        assert site.get("/admin/groups", headers=headers).json == {"data": []}
+        assert site.get("/auth", headers=headers).status_code == 200
+    refused = site.post("/admin/delete/image", json=body, headers=reading)
+    assert refused.status_code == 403
+    assert refused.json == {"detail": "This token may read, but change nothing."}
+    # These change something though they may be asked by GET.
+    for path in (
+        "add-folder?folder_name=x",
+        "rename?item_id=x&new_name=y",
+        "delete-folder?folder_id=x",
+    ):
+        assert site.get(f"/admin/onedrive/{path}", headers=reading).status_code == 403
+    assert site.post("/admin/delete/image", json=body, headers=writing).status_code == 200
+    assert not is_signed_in_by(site, writing)
+
+
+def is_signed_in_by(site: Site, headers: dict[str, str]) -> bool:
+    """Whether a token opens pages."""
+    return site.get(ACCOUNT, headers=headers).status_code == 200
+
+
+def test_a_token_ends_when_told(site: Site, client: FlaskClient) -> None:
+    headers = {"Authorization": f"Bearer {create_token(client)}"}
+    number = re.findall(r'name="token" value="(\d+)"', client.get(ACCOUNT).text)[0]
+    send(client, f"{ACCOUNT}/tokens/end", token=number)
+    assert "opens nothing any more" in read_toasts(client)
+    answer = site.get("/admin/groups", headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_token_ends_itself_by_the_call(site: Site, client: FlaskClient) -> None:
+    headers = {"Authorization": f"Bearer {create_token(client)}"}
+    assert site.post("/auth/revoke", headers=headers).json["hint"] == "token_revoked"
+    assert site.get("/auth", headers=headers).status_code == 401
+
+
+def test_a_new_password_ends_tokens_where_that_is_asked_for(
+    site: Site, client: FlaskClient
+) -> None:
+    headers = {"Authorization": f"Bearer {create_token(client)}"}
+    first, second = "first new password", "second new password"
+    send(client, f"{ACCOUNT}/password", password=PASSWORD, new=first, again=first)
+    assert site.get("/auth", headers=headers).status_code == 200
+    send(client, f"{ACCOUNT}/password", password=first, new=second, again=second, end_tokens="on")
+    assert site.get("/auth", headers=headers).status_code == 401
+
+
+def test_a_token_without_a_name_is_refused_beside_the_field(client: FlaskClient) -> None:
+    answer = send(client, f"{ACCOUNT}/tokens", name=" ", scope="write", days="x")
+    assert answer.status_code == 422
+    assert 'id="token-name-words"' in answer.text
+    assert "hub_" not in answer.text
+
+
+def test_no_token_and_no_code_is_kept_by_caches_or_shown_in_the_log(
+    site: Site, client: FlaskClient
+) -> None:
+    answer = send(client, f"{ACCOUNT}/tokens", name="a", scope="read", days="never")
+    assert "no-store" in answer.headers["Cache-Control"]
+    _, codes = switch_on(client)
+    log = "\n".join(list_words(site)) + client.get("/admin/activity").text
+    assert "hub_" not in log
+    assert not any(code in log for code in codes)
+    assert PASSWORD not in log
