@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Clients, Renderer
 from imagehub.config import Settings
 from imagehub.database import make_engine_options
-from imagehub.domain import import_work, storage
+from imagehub.domain import import_work, storage, trash
 from imagehub.domain.scratch import Scratch, clean_scratch
 from imagehub.imaging import RenderOptions
 from imagehub.queue import JobQueue, count_hands, count_renderers
@@ -217,6 +217,7 @@ class Worker:
                     found.returned_count,
                     found.failed_count,
                 )
+            trash.purge_expired(session, self._clients)
             storage.finish_deletions(session, self._clients)
         if not found.due:
             return

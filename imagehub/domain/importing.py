@@ -146,6 +146,8 @@ def _prepare_group(
         return group.id, {}
     if not (0 < selection.group <= MAX_ID and lock_group(session, selection.group)):
         raise NotFoundError("group", selection.group)
+    if session.scalar(select(Group.state).where(Group.id == selection.group)) == "trash":
+        raise NotFoundError("group", selection.group)
     known: dict[str, int] = {}
     for ids in make_batches(file_id for file_id, _ in selection.files):
         rows = session.execute(

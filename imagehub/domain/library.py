@@ -1,14 +1,15 @@
-"""All groups and images, shown or not, as an admin sees them."""
+"""All groups and images, shown or not, as the single-page app sees them; not what lies in the
+trash."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ColumnElement, exists, select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
 from imagehub.domain import gallery
 from imagehub.errors import NotFoundError
-from imagehub.models import Group, Image
+from imagehub.models import Group, Image, TrashEntry
 
 _ROWS_PER_READ = 2000
 _MAX_IN_LIST = 500
@@ -33,7 +34,16 @@ class ListedImage:
 
 def list_group_numbers(session: Session) -> list[int]:
     """The numbers of all groups that have images, ascending."""
-    return list(session.scalars(select(Group.id).where(Group.image_count > 0).order_by(Group.id)))
+    return list(
+        session.scalars(
+            select(Group.id).where(Group.image_count > 0, Group.state != "trash").order_by(Group.id)
+        )
+    )
+
+
+def _is_living() -> ColumnElement[bool]:
+    """Whether an image's group is not in the trash."""
+    return ~exists().where(TrashEntry.group_id == Image.group_id)
 
 
 def iter_groups(session: Session) -> Iterator[ListedGroup]:
@@ -50,6 +60,7 @@ def iter_groups(session: Session) -> Iterator[ListedGroup]:
                 # The first half is implied; it lets MySQL read a range of the index.
                 Image.group_id >= at[0],
                 tuple_(Image.group_id, Image.position, Image.number) > at,
+                _is_living(),
             )
             .order_by(Image.group_id, Image.position, Image.number)
             .limit(_ROWS_PER_READ)
@@ -74,12 +85,15 @@ def get_image(session: Session, group_number: int, image_number: int | None = No
     :raise NotFoundError: no such group or image.
     """
     if image_number is not None:
-        return gallery.get_image(session, group_number, image_number)
+        found = gallery.get_image(session, group_number, image_number)
+        if session.get(TrashEntry, group_number) is not None:
+            raise NotFoundError("image", f"{group_number}/{image_number}")
+        return found
     image = None
     if 0 < group_number <= gallery.MAX_ID:
         image = session.scalars(
             select(Image)
-            .where(Image.group_id == group_number)
+            .where(Image.group_id == group_number, _is_living())
             .order_by(Image.position, Image.number)
             .limit(1)
             .options(selectinload(Image.renditions))
@@ -105,6 +119,7 @@ def list_image_ids(session: Session, chosen: Mapping[int, Iterable[int]]) -> lis
                     select(Image.id).where(
                         Image.group_id == group_number,
                         Image.number.in_(wanted[start : start + _MAX_IN_LIST]),
+                        _is_living(),
                     )
                 )
             )

@@ -1,0 +1,290 @@
+"""The trash: what was deleted here can be taken back for thirty days.
+
+A group in the trash keeps its number and its words, and its ``state`` is ``trash``; since visitors,
+lists and counts ask for published groups, or for groups that are not in the trash, nothing of it is
+seen. Shots that were deleted out of a group lie in a group made for them, which remembers where
+they came from. So the same file may be imported again meanwhile.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from imagehub.clients import Clients
+from imagehub.database import run_in_own_transaction
+from imagehub.domain import gallery, storage
+from imagehub.domain.gallery import MAX_ID, refresh_group
+from imagehub.domain.importing import lock_group
+from imagehub.domain.leases import get_database_time
+from imagehub.errors import InvalidInputError, NotFoundError
+from imagehub.models import Group, Image, TrashEntry
+
+KEPT = timedelta(days=30)
+ENTRIES_PER_PAGE = 48
+_PURGED_AT_ONCE = 50
+
+
+@dataclass(frozen=True)
+class Trashed:
+    """One thing in the trash. ``origin``: the group that the shots came from, where it is there;
+    None for a whole group. ``ends_at``: when it goes for good."""
+
+    entry: TrashEntry
+    group: Group
+    origin: Group | None
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.entry.trashed_at + KEPT
+
+
+# --- Throwing away --------------------------------------------------------------------------------
+
+
+def trash_groups(session: Session, numbers: Sequence[int], user_id: int | None) -> list[int]:
+    """Put groups into the trash; those that are there or gone already are left out.
+
+    :return: the numbers of those that were put there now.
+    """
+    done = []
+    for number in sorted(set(numbers)):
+        if not 0 < number <= MAX_ID or not lock_group(session, number):
+            continue
+        group = session.get_one(Group, number)
+        session.refresh(group)
+        if group.state == "trash":
+            continue
+        entry = TrashEntry(
+            group_id=group.id,
+            state_before=group.state,
+            user_id=user_id,
+            trashed_at=get_database_time(session),
+        )
+        session.add(entry)
+        group.state = "trash"
+        group.version += 1
+        refresh_group(session, group.id)
+        done.append(group.id)
+    return done
+
+
+def trash_images(
+    session: Session, group_number: int, numbers: Sequence[int], user_id: int | None
+) -> int:
+    """Put shots of a group into the trash. Where that are all of them, the group goes itself.
+
+    :return: the number to :func:`restore` them by.
+    :raise NotFoundError: the group, or one of the shots, is not there.
+    """
+    if not 0 < group_number <= MAX_ID or not lock_group(session, group_number):
+        raise NotFoundError("group", group_number)
+    group = session.get_one(Group, group_number)
+    session.refresh(group)
+    if group.state == "trash":
+        raise NotFoundError("group", group_number)
+    wanted = set(numbers)
+    if not wanted:
+        raise InvalidInputError("Choose shots first.", {"image": "is empty"})
+    images = gallery.list_images(session, group.id)
+    chosen = [image for image in images if image.number in wanted]
+    if len(chosen) != len(wanted):
+        raise NotFoundError("image", group_number)
+    if len(chosen) == len(images):
+        trash_groups(session, [group.id], user_id)
+        return group.id
+    bag = Group(
+        state="trash",
+        title=group.title,
+        folder_name=group.folder_name,
+        sort_key=group.sort_key,
+        next_image_number=group.next_image_number,
+        created_at=get_database_time(session),
+    )
+    session.add(bag)
+    session.flush()
+    session.add(
+        TrashEntry(
+            group_id=bag.id,
+            origin_id=group.id,
+            state_before=group.state,
+            user_id=user_id,
+            trashed_at=get_database_time(session),
+        )
+    )
+    # Their numbers stay theirs, for the way back.
+    for image in chosen:
+        image.group_id = bag.id
+    group.version += 1
+    session.flush()
+    refresh_group(session, group.id)
+    refresh_group(session, bag.id)
+    session.expire_all()
+    return bag.id
+
+
+# --- Looking --------------------------------------------------------------------------------------
+
+
+def list_trash(
+    session: Session, before: str = "", limit: int = ENTRIES_PER_PAGE
+) -> tuple[list[Trashed], str]:
+    """A page of the trash from new to old, and the key of the page that follows ("" at the end).
+
+    :param before: such a key.
+    :raise InvalidInputError: it is none.
+    """
+    query = (
+        select(TrashEntry, Group)
+        .join(Group, Group.id == TrashEntry.group_id)
+        .order_by(TrashEntry.trashed_at.desc(), TrashEntry.group_id.desc())
+        .limit(limit + 1)
+    )
+    if before:
+        moment, number = _read_key(before)
+        query = query.where(
+            (TrashEntry.trashed_at < moment)
+            | ((TrashEntry.trashed_at == moment) & (TrashEntry.group_id < number))
+        )
+    rows = session.execute(query).all()
+    origin_ids = [entry.origin_id for entry, _ in rows if entry.origin_id]
+    origins = {
+        group.id: group for group in session.scalars(select(Group).where(Group.id.in_(origin_ids)))
+    }
+    listed = [
+        Trashed(entry, group, origins.get(entry.origin_id or 0)) for entry, group in rows[:limit]
+    ]
+    following = ""
+    if len(rows) > limit:
+        last = listed[-1].entry
+        following = f"{last.trashed_at.isoformat()}_{last.group_id}"
+    return listed, following
+
+
+def _read_key(text: str) -> tuple[datetime, int]:
+    moment, _, number = text.rpartition("_")
+    try:
+        parsed = datetime.fromisoformat(moment), int(number)
+        if parsed[0].tzinfo is None or not 0 <= parsed[1] <= MAX_ID:
+            raise ValueError
+    except ValueError:
+        raise InvalidInputError("There is no such page.", {"before": "unknown"}) from None
+    return parsed
+
+
+# --- Taking back ----------------------------------------------------------------------------------
+
+
+def restore(session: Session, number: int) -> tuple[Group, list[str]]:
+    """Take a group, or shots, out of the trash. The caller commits.
+
+    Shots go back into their group under their old numbers. A file that was imported again meanwhile
+    is in the group already: the newer import stays, and gets the old one's words where it has none.
+    Where the group is gone or in the trash itself, they become a group of their own.
+
+    :return: the group to look at, and keys to hand to ``storage.delete_unused`` after the commit.
+    :raise NotFoundError: it is not in the trash (any more).
+    """
+    entry = session.get(TrashEntry, number) if 0 < number <= MAX_ID else None
+    if entry is None:
+        raise NotFoundError("thing in the trash", number)
+    # The group that was there first always has the lower number: no two wait for each other.
+    if entry.origin_id is not None:
+        lock_group(session, entry.origin_id)
+    lock_group(session, number)
+    session.refresh(entry)
+    bag = session.get_one(Group, number)
+    session.refresh(bag)
+    origin = session.get(Group, entry.origin_id) if entry.origin_id else None
+    if origin is not None:
+        session.refresh(origin)
+    if origin is None or origin.state == "trash":
+        bag.state = entry.state_before
+        bag.version += 1
+        session.delete(entry)
+        session.flush()
+        refresh_group(session, bag.id)
+        return bag, []
+    _put_back(session, bag, origin)
+    origin.version += 1
+    refresh_group(session, origin.id)
+    # What remains in it are files that came in anew; they go with it.
+    keys = _delete(session, [bag.id])
+    return session.get_one(Group, origin.id), keys
+
+
+def _put_back(session: Session, bag: Group, origin: Group) -> None:
+    there = {
+        (image.drive_account_id, image.drive_item_id): image
+        for image in gallery.list_images(session, origin.id)
+    }
+    for image in gallery.list_images(session, bag.id):
+        twin = there.get((image.drive_account_id, image.drive_item_id))
+        if twin is None:
+            image.group_id = origin.id
+            continue
+        if not twin.alt.strip():
+            twin.alt = image.alt
+        if not twin.role:
+            twin.role = image.role
+    session.flush()
+    session.expire_all()
+
+
+# --- For good -------------------------------------------------------------------------------------
+
+
+def purge(session: Session, numbers: Sequence[int]) -> list[str]:
+    """Delete things in the trash for good; what is not in it is left alone. The caller commits.
+
+    :return: the keys that they used; after the commit, hand them to ``storage.delete_unused``.
+    """
+    doomed = []
+    for number in sorted(set(numbers)):
+        if 0 < number <= MAX_ID and lock_group(session, number):
+            group = session.get_one(Group, number)
+            session.refresh(group)
+            if group.state == "trash" and session.get(TrashEntry, number) is not None:
+                doomed.append(number)
+    return _delete(session, doomed)
+
+
+def _delete(session: Session, numbers: Sequence[int]) -> list[str]:
+    session.flush()
+    keys: set[str] = set()
+    for number in numbers:
+        ids = session.scalars(select(Image.id).where(Image.group_id == number)).all()
+        keys.update(storage.delete_images(session, ids))
+        session.execute(delete(TrashEntry).where(TrashEntry.group_id == number))
+        gallery.delete_group(session, session.get_one(Group, number))
+    session.expire_all()
+    return sorted(keys)
+
+
+def purge_expired(session: Session, clients: Clients) -> int:
+    """Delete for good what has lain in the trash for its time. Commits on its own.
+
+    :param session: holds no uncommitted change.
+    :return: how many things went.
+    """
+    count = 0
+    while True:
+        numbers, keys = run_in_own_transaction(session, _purge_some)
+        if not numbers:
+            return count
+        count += len(numbers)
+        storage.delete_unused(session, clients, keys)
+
+
+def _purge_some(own: Session) -> tuple[list[int], list[str]]:
+    numbers = list(
+        own.scalars(
+            select(TrashEntry.group_id)
+            .where(TrashEntry.trashed_at < get_database_time(own) - KEPT)
+            .order_by(TrashEntry.trashed_at)
+            .limit(_PURGED_AT_ONCE)
+        )
+    )
+    return numbers, purge(own, numbers) if numbers else []
