@@ -13,8 +13,8 @@ pytest_plugins = [
         "tests.fixtures.redis",
         "tests.fixtures.programs",
         "tests.fixtures.site",
-        "tests.fixtures.served_site",
         "tests.fixtures.browser",
+        "tests.fixtures.served_site",
         "tests.fixtures.either",
     )
     if find_spec(name) is not None

@@ -57,13 +57,20 @@ def show_drive(item_id: str = "") -> ResponseReturnValue:
         else:
             entries = drive_browser.mark_items(db.session(), account_id, folder.items)
             following = {"page": folder.next_page} if folder.next_page else {}
+            if not folder.next_page and not request.args.get("page"):
+                # A folder that is here as a whole comes in the order that people expect.
+                entries.sort(key=drive_browser.make_entry_key)
     except (ConnectionLostError, ServiceError) as error:
         if is_api_call():
             raise
         return _show_trouble(error)
     data = _describe_folder(folder, entries)
     if is_api_call():
-        return jsonify(data)
+        response = jsonify(data)
+        # The page has the same address: a browser that goes back must not be shown this.
+        response.headers["Cache-Control"] = "no-store"
+        response.vary.add("Accept")
+        return response
     return render_template(
         "admin/drive.html",
         data=data,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import unquote
 
 from sqlalchemy import select
@@ -237,6 +237,11 @@ def list_arranged(
         entries.sort(key=lambda e: e.item.size_bytes, reverse=order == "largest")
     entries.sort(key=lambda e: not e.item.is_folder)
     return entries
+
+
+def make_entry_key(entry: Entry) -> tuple[Any, ...]:
+    """For sorting a folder: folders first, each kind by name."""
+    return not entry.item.is_folder, make_name_key(entry.item.name)
 
 
 def make_name_key(name: str) -> tuple[tuple[int, int | str], ...]:

@@ -1,0 +1,270 @@
+// The list or grid of a folder. Of thousands of items only those near the window are in the page.
+
+import { describeCount, describeSize } from "./words.js";
+
+const ALL_AT_ONCE = 150;
+const MORE_PX = 1200;
+
+const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+const dayFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+
+const byName = (one, other) => collator.compare(one.name, other.name);
+const ORDERS = {
+  name: byName,
+  "name-down": (one, other) => byName(other, one),
+  newest: (one, other) => (one.modified < other.modified ? 1 : -1),
+  oldest: (one, other) => (one.modified > other.modified ? 1 : -1),
+  largest: (one, other) => other.size - one.size,
+  smallest: (one, other) => one.size - other.size,
+};
+const SHOWS = {
+  all: () => true,
+  pictures: (item) => item.is_folder || item.is_picture,
+  outside: (item) => item.is_folder || (item.is_picture && !item.marks.length),
+  inside: (item) => item.is_folder || item.marks.length > 0,
+  changed: (item) => item.state === "changed",
+};
+
+// `items` in the order and selection asked for. `keepsOrder`: as OneDrive told them, because more
+// are to come and would stand in between.
+export function arrange(items, { order, show, words, keepsOrder }) {
+  const needle = words.trim().toLowerCase();
+  const found = items.filter(
+    (item) => SHOWS[show](item) && (!needle || item.name.toLowerCase().includes(needle)),
+  );
+  if (keepsOrder && order === "name") return found;
+  return found.sort(
+    (one, other) => Number(other.is_folder) - Number(one.is_folder) || ORDERS[order](one, other),
+  );
+}
+
+export class DriveList {
+  rows = [];
+  chosen = new Set();
+  onNearEnd = () => {};
+
+  #list;
+  #template;
+  #drawn = new Map();
+  #rowPx = 0;
+  #columns = 1;
+  #frame = 0;
+
+  constructor(list, template) {
+    this.#list = list;
+    this.#template = template;
+    const soon = () => {
+      this.#frame ||= requestAnimationFrame(() => {
+        this.#frame = 0;
+        this.#draw();
+      });
+    };
+    addEventListener("scroll", soon, { passive: true });
+    new ResizeObserver(() => {
+      this.#rowPx = 0;
+      soon();
+    }).observe(list.parentElement);
+  }
+
+  get isGrid() {
+    return this.#list.classList.contains("is-grid");
+  }
+
+  get columns() {
+    return this.#columns;
+  }
+
+  setView(view) {
+    this.#list.classList.toggle("is-grid", view === "grid");
+    this.#list.classList.toggle("is-list", view !== "grid");
+    this.#rowPx = 0;
+    this.#draw();
+  }
+
+  // Shows these items; what was drawn of an item is drawn anew only if the item is another object.
+  setRows(rows) {
+    this.rows = rows;
+    this.#draw();
+  }
+
+  setChosen(id, isChosen) {
+    if (isChosen) this.chosen.add(id);
+    else this.chosen.delete(id);
+    const box = this.#drawn.get(id)?.element.querySelector("input");
+    if (box) box.checked = isChosen;
+  }
+
+  redrawChosen() {
+    for (const [id, { element }] of this.#drawn) {
+      element.querySelector("input").checked = this.chosen.has(id);
+    }
+  }
+
+  find(id) {
+    return this.rows.find((row) => row.id === id);
+  }
+
+  getElement(id) {
+    return this.#drawn.get(id)?.element ?? null;
+  }
+
+  // Brings a row into the window and the focus to it.
+  focus(place) {
+    const row = this.rows[place];
+    if (!row) return;
+    if (!this.#drawn.has(row.id)) {
+      const top = this.#list.getBoundingClientRect().top + scrollY;
+      scrollTo({ top: top + Math.floor(place / this.#columns) * this.#rowPx - innerHeight / 2 });
+      this.#draw();
+    }
+    const element = this.getElement(row.id);
+    element?.querySelector(".item-name")?.focus({ preventScroll: true });
+    element?.scrollIntoView({ block: "nearest" });
+  }
+
+  // The place of the row that holds the focus; -1 where none does.
+  findFocused() {
+    const id = document.activeElement?.closest?.(".item")?.dataset.id;
+    return id ? this.rows.findIndex((row) => row.id === id) : -1;
+  }
+
+  #measure() {
+    const first = this.#list.querySelector(".item");
+    if (!first) return false;
+    const style = getComputedStyle(this.#list);
+    this.#columns = this.isGrid ? style.gridTemplateColumns.split(" ").length : 1;
+    this.#rowPx = first.getBoundingClientRect().height + (Number.parseFloat(style.rowGap) || 0);
+    return this.#rowPx > 0;
+  }
+
+  #draw() {
+    const count = this.rows.length;
+    if (!count) {
+      this.#drawn.clear();
+      this.#list.replaceChildren();
+      this.#pad(0, 0);
+      return;
+    }
+    if (!this.#list.querySelector(".item")) this.#place(0, Math.min(count, 1));
+    if (!this.#rowPx && !this.#measure()) return;
+    let first = 0;
+    let last = count;
+    if (count > ALL_AT_ONCE) {
+      const top = -this.#list.getBoundingClientRect().top;
+      first = Math.floor((top - MORE_PX) / this.#rowPx) * this.#columns;
+      last = Math.ceil((top + innerHeight + MORE_PX) / this.#rowPx) * this.#columns;
+      first = Math.min(Math.max(0, first), Math.max(0, count - this.#columns));
+      last = Math.min(count, Math.max(last, first + this.#columns));
+    }
+    this.#place(first, last);
+    const rowsBelow = Math.ceil((count - last) / this.#columns);
+    this.#pad((first / this.#columns) * this.#rowPx, rowsBelow * this.#rowPx);
+    if (last >= count) this.onNearEnd();
+  }
+
+  #pad(above, below) {
+    this.#list.style.paddingBlockStart = above ? `${above}px` : "";
+    this.#list.style.paddingBlockEnd = below ? `${below}px` : "";
+  }
+
+  #place(first, last) {
+    const wanted = this.rows.slice(first, last);
+    const ids = new Set(wanted.map(({ id }) => id));
+    for (const [id, { element, item }] of this.#drawn) {
+      const row = ids.has(id) ? wanted.find((one) => one.id === id) : null;
+      if (row === item) continue;
+      if (row && element.contains(document.activeElement) && element.querySelector(".item-edit")) {
+        continue; // Somebody is writing a name in it.
+      }
+      element.remove();
+      this.#drawn.delete(id);
+    }
+    // What the server drew goes; the same comes in its place.
+    for (const element of [...this.#list.children]) {
+      if (this.#drawn.get(element.dataset.id)?.element !== element) element.remove();
+    }
+    let before = null;
+    for (const [offset, item] of wanted.entries()) {
+      const drawn = this.#drawn.get(item.id) ?? this.#make(item);
+      const { element } = drawn;
+      element.setAttribute("aria-setsize", this.rows.length);
+      element.setAttribute("aria-posinset", first + offset + 1);
+      const place = before ? before.nextSibling : this.#list.firstChild;
+      if (place !== element) this.#list.insertBefore(element, place);
+      before = element;
+    }
+  }
+
+  #make(item) {
+    const element = this.#template.content.firstElementChild.cloneNode(true);
+    const find = (name) => element.querySelector(name);
+    element.dataset.id = item.id;
+    element.draggable = true;
+    element.classList.toggle("is-folder", item.is_folder);
+    const box = find("input");
+    box.value = item.id;
+    box.checked = this.chosen.has(item.id);
+    box.setAttribute("aria-label", `Choose ${item.name}`);
+    const name = find(".item-name");
+    name.textContent = item.name;
+    name.href = item.url || (item.thumb ? `${item.thumb}&size=large` : item.web) || "#";
+    const rename = find(".item-rename");
+    rename.hidden = false;
+    rename.setAttribute("aria-label", `Rename ${item.name}`);
+    this.#fillPicture(find(".item-picture"), item);
+    const facts = find(".item-facts");
+    facts.textContent = item.is_folder ? describeCount(item.count, "item") : describeSize(item.size);
+    const day = describeDay(item.modified);
+    if (day) {
+      const time = document.createElement("time");
+      time.dateTime = item.modified;
+      time.textContent = day;
+      facts.append(" · ", time);
+    }
+    find(".item-hub").replaceChildren(...describeHub(item));
+    const drawn = { element, item };
+    this.#drawn.set(item.id, drawn);
+    return drawn;
+  }
+
+  #fillPicture(frame, item) {
+    const use = frame.querySelector("use");
+    const sprite = use.getAttribute("href").split("#")[0];
+    use.setAttribute("href", `${sprite}#${item.is_folder ? "folder" : "file-image"}`);
+    if (!item.thumb) return;
+    const picture = document.createElement("img");
+    picture.alt = "";
+    picture.loading = "lazy";
+    picture.decoding = "async";
+    picture.sizes = "(min-width: 700px) 176px, 45vw";
+    picture.addEventListener("error", () => picture.remove());
+    if (this.isGrid) picture.srcset = `${item.thumb} 176w, ${item.thumb}&size=large 800w`;
+    picture.src = item.thumb;
+    frame.prepend(picture);
+  }
+}
+
+export function describeDay(time) {
+  const moment = new Date(time);
+  return Number.isNaN(moment.getTime()) ? "" : dayFormat.format(moment);
+}
+
+export function describeHub(item) {
+  if (!item.marks.length) return [];
+  const isChanged = item.state === "changed";
+  const mark = document.createElement("span");
+  mark.className = `mark is-${item.state}`;
+  const svg = document.querySelector(isChanged ? "#mark-changed svg" : "#mark-inside svg");
+  if (svg) mark.append(svg.cloneNode(true), " ");
+  mark.append(isChanged ? "Changed since" : "In the hub");
+  const parts = [mark];
+  for (const { title, url } of item.marks.slice(0, 2)) {
+    const name = document.createElement(url ? "a" : "span");
+    if (url) name.href = url;
+    name.dir = "auto";
+    name.textContent = title;
+    parts.push(" ", name);
+  }
+  if (item.marks.length > 2) parts.push(` and ${item.marks.length - 2} more`);
+  return parts;
+}

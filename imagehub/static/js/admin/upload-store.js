@@ -1,0 +1,79 @@
+// What an upload must not forget when the page goes: in IndexedDB, or nowhere where there is none.
+// "entries" and "batches" are plain records; "files" keeps copies of small files that the browser
+// could not reach again by itself.
+
+const NAME = "hub-uploads";
+const STORES = ["entries", "batches", "files"];
+
+function wait(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+export class UploadStore {
+  #db = null;
+
+  async open() {
+    try {
+      const request = indexedDB.open(NAME, 1);
+      request.onupgradeneeded = () => {
+        for (const store of STORES) request.result.createObjectStore(store, { keyPath: "id" });
+      };
+      this.#db = await wait(request);
+    } catch {
+      this.#db = null; // A private window may have none; uploads then live as long as the page.
+    }
+  }
+
+  // A failed write costs at most what a reload could have brought back, so nobody waits for it.
+  async put(store, record) {
+    await this.#run(store, "readwrite", (objects) => objects.put(record));
+  }
+
+  async delete(store, id) {
+    await this.#run(store, "readwrite", (objects) => objects.delete(id));
+  }
+
+  async get(store, id) {
+    return this.#run(store, "readonly", (objects) => objects.get(id));
+  }
+
+  async list(store) {
+    return (await this.#run(store, "readonly", (objects) => objects.getAll())) ?? [];
+  }
+
+  async #run(store, mode, act) {
+    if (!this.#db) return undefined;
+    try {
+      return await wait(act(this.#db.transaction(store, mode).objectStore(store)));
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+// --- Which tab does what ---
+
+// Each tab holds a lock of its own name for as long as it lives; entries whose tab holds none any
+// more are left over, and the next tab takes them up.
+export async function holdTab(tab) {
+  if (!navigator.locks) return;
+  await new Promise((resolve) => {
+    navigator.locks.request(`hub-uploads-${tab}`, () => {
+      resolve();
+      return new Promise(() => {});
+    });
+  });
+}
+
+export async function listLiveTabs() {
+  if (!navigator.locks) return new Set();
+  const { held = [] } = await navigator.locks.query();
+  return new Set(
+    held
+      .filter(({ name }) => name.startsWith("hub-uploads-"))
+      .map(({ name }) => name.slice("hub-uploads-".length)),
+  );
+}

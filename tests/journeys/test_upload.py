@@ -1,0 +1,273 @@
+"""Uploads in Chromium, from this computer straight to OneDrive, in bad weather."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from imagehub.models import Group, ImportJob
+from tests.fixtures.served_site import ServedSite, make_picture, wait_for_script
+
+FRAGMENT_BYTES = 16 * 327_680
+
+
+def make_files(folder: Path, count: int, size: int = 0) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    files = []
+    for n in range(count):
+        path = folder / f"shot {n:02}.jpg"
+        data = make_picture(n)
+        path.write_bytes(data + bytes([n % 251]) * max(0, size - len(data)))
+        files.append(path)
+    return files
+
+
+def read_drive(served: ServedSite, folder: str = "") -> dict[str, bytes]:
+    place = served.onedrive.root / folder
+    return {path.name: path.read_bytes() for path in place.iterdir() if path.is_file()}
+
+
+def done(page, count: int) -> None:  # type: ignore[no-untyped-def]
+    expect(page.locator("#uploads h2")).to_have_text(
+        re.compile(rf"^{count} files? uploaded$"), timeout=60_000
+    )
+
+
+def test_thirty_files_arrive_through_a_cut_network_and_a_reload(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    files = make_files(tmp_path / "desk", 30, 400_000)
+    wanted = {path.name: path.read_bytes() for path in files}
+    visit = served_site.enter()
+    page = visit.page
+    page.on("dialog", lambda dialog: dialog.accept())
+    # Each fragment takes a little, so that there is a middle in which to cut.
+    served_site.onedrive.set_fault("delay", seconds=0.3, method="PUT", path="uploadSession")
+    served_site.onedrive.set_fault("lost_fragment", skip=3, times=2)
+    page.set_input_files("#pick-files", files)
+    expect(page.locator("#uploads h2")).to_have_text(re.compile(r"Uploading ([5-9]|1\d) of 30"))
+    page.context.set_offline(True)
+    expect(page.locator("#uploads h2")).to_have_text("Waiting for the network")
+    page.context.set_offline(False)
+    expect(page.locator("#uploads h2")).to_have_text(re.compile(r"Uploading 1[2-9] of 30"))
+    page.reload()
+    wait_for_script(page)
+    done(page, 30)
+    assert read_drive(served_site) == wanted
+    visit.complaints.clear()
+
+
+def test_a_large_file_goes_on_where_it_stopped(served_site: ServedSite, tmp_path: Path) -> None:
+    (file,) = make_files(tmp_path / "desk", 1, 3 * FRAGMENT_BYTES + 1234)
+    visit = served_site.enter()
+    page = visit.page
+    page.on("dialog", lambda dialog: dialog.accept())
+    fault = served_site.onedrive.set_fault(
+        "status", status=503, skip=1, method="PUT", path="uploadSession"
+    )
+    page.set_input_files("#pick-files", file)
+    expect(page.locator(".upload-words")).to_have_text(re.compile(r"^5\.2\sMB of"))
+    page.reload()
+    wait_for_script(page)
+    served_site.onedrive.clear_faults(fault)
+    done(page, 1)
+    assert read_drive(served_site) == {file.name: file.read_bytes()}
+    starts = [
+        entry
+        for entry in served_site.onedrive.log("PUT", "uploadSession")
+        if entry["status"] == 202
+    ]
+    assert 2 <= len(starts) <= 3, "the first fragment was not sent again"
+    visit.complaints.clear()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ("fragment_416", {"times": 1}),
+        ("upload_session_gone", {"times": 1, "skip": 1}),
+        ("upload_session_unauthorized", {"times": 1, "skip": 1}),
+        ("status", {"status": 503, "times": 2, "method": "PUT", "path": "uploadSession"}),
+        (
+            "status",
+            {"status": 429, "times": 1, "method": "PUT", "path": "uploadSession", "retry_after": 1},
+        ),
+        ("lost_fragment", {"times": 1, "skip": 1}),
+    ],
+    ids=["416", "session gone", "401", "503", "429", "lost fragment"],
+)
+def test_a_fault_of_onedrive_is_got_over(
+    served_site: ServedSite, tmp_path: Path, fault: tuple[str, dict[str, object]]
+) -> None:
+    (file,) = make_files(tmp_path / "desk", 1, 2 * FRAGMENT_BYTES + 77)
+    visit = served_site.enter()
+    number = served_site.onedrive.set_fault(fault[0], **fault[1])
+    visit.page.set_input_files("#pick-files", file)
+    done(visit.page, 1)
+    assert read_drive(served_site) == {file.name: file.read_bytes()}
+    acted = {one["id"]: one["fired"] for one in served_site.onedrive.list_faults()}
+    assert acted[number] >= 1
+    visit.complaints.clear()  # The browser notes each refused fragment in its console.
+
+
+def test_a_last_answer_that_is_lost_makes_no_second_file(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    (file,) = make_files(tmp_path / "desk", 1, 200_000)
+    visit = served_site.enter()
+    page = visit.page
+    # The bytes reach OneDrive, its answer does not reach the browser.
+    lost = []
+
+    def swallow(route) -> None:  # type: ignore[no-untyped-def]
+        if route.request.method == "PUT" and not lost:
+            lost.append(route.fetch())
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.route("**/*uploadSession*", swallow)
+    page.set_input_files("#pick-files", file)
+    done(page, 1)
+    assert len(lost) == 1
+    assert read_drive(served_site) == {file.name: file.read_bytes()}
+    visit.complaints.clear()
+
+
+def test_a_taken_name_is_asked_about_and_each_answer_is_kept(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    files = make_files(tmp_path / "desk", 3)
+    for path in files:
+        (served_site.onedrive.root / path.name).write_bytes(b"the old one")
+    page = served_site.enter().page
+    page.set_input_files("#pick-files", files)
+    rows = page.locator(".upload")
+    expect(page.locator("#uploads")).to_contain_text("3 names are in the folder already")
+    rows.filter(has_text="shot 00").get_by_role("button", name="Skip").click()
+    rows.filter(has_text="shot 01").get_by_role("button", name="Keep both").click()
+    rows.filter(has_text="shot 02").get_by_role("button", name="Replace").click()
+    done(page, 2)
+    drive = read_drive(served_site)
+    assert drive["shot 00.jpg"] == b"the old one"
+    assert drive["shot 01.jpg"] == b"the old one"
+    assert drive["shot 02.jpg"] == files[2].read_bytes()
+    assert files[1].read_bytes() in drive.values()
+    assert len(drive) == 4
+
+
+def test_a_name_that_onedrive_refuses_is_repaired_on_request(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    (folder / "what? why.jpg").write_bytes(make_picture(1))
+    page = served_site.enter().page
+    page.set_input_files("#pick-files", folder / "what? why.jpg")
+    expect(page.locator("#uploads")).to_contain_text("It could be called “what_ why.jpg”")
+    page.get_by_role("button", name="Repair", exact=True).click()
+    done(page, 1)
+    assert list(read_drive(served_site)) == ["what_ why.jpg"]
+
+
+def test_a_whole_folder_is_uploaded_with_its_folders_and_empty_files(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    desk = tmp_path / "Series"
+    (desk / "Details" / "Corners").mkdir(parents=True)
+    (desk / "front.jpg").write_bytes(make_picture(1))
+    (desk / "Details" / "edge.jpg").write_bytes(make_picture(2))
+    (desk / "Details" / "Corners" / "a.jpg").write_bytes(make_picture(3))
+    (desk / "empty.txt").write_bytes(b"")
+    (desk / ".DS_Store").write_bytes(b"junk")
+    page = served_site.enter().page
+    page.set_input_files("#pick-folder", desk)
+    done(page, 4)
+    place = served_site.onedrive.root / "Series"
+    found = {
+        path.relative_to(place).as_posix(): path.read_bytes()
+        for path in place.rglob("*")
+        if path.is_file()
+    }
+    assert found == {
+        "front.jpg": make_picture(1),
+        "Details/edge.jpg": make_picture(2),
+        "Details/Corners/a.jpg": make_picture(3),
+        "empty.txt": b"",
+    }
+    expect(page.locator(".item-name", has_text="Series")).to_be_visible()
+
+
+def test_what_is_dropped_or_pasted_is_uploaded(served_site: ServedSite) -> None:
+    page = served_site.enter().page
+    page.evaluate(
+        """() => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File(["dropped bytes"], "dropped.txt"));
+          for (const kind of ["dragenter", "dragover", "drop"]) {
+            document.querySelector("#entries").dispatchEvent(
+              new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+          }
+          const pasted = new DataTransfer();
+          pasted.items.add(new File(["pasted bytes"], "image.png", { type: "image/png" }));
+          document.dispatchEvent(
+            new ClipboardEvent("paste", { clipboardData: pasted, bubbles: true }));
+        }"""
+    )
+    done(page, 2)
+    drive = read_drive(served_site)
+    assert drive.pop("dropped.txt") == b"dropped bytes"
+    ((name, data),) = drive.items()
+    assert re.fullmatch(r"Pasted \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\.png", name)
+    assert data == b"pasted bytes"
+
+
+def test_uploads_pause_go_on_and_can_be_cancelled(served_site: ServedSite, tmp_path: Path) -> None:
+    files = make_files(tmp_path / "desk", 6, 300_000)
+    served_site.onedrive.set_fault("delay", seconds=0.5, method="PUT", path="uploadSession")
+    visit = served_site.enter()
+    page = visit.page
+    page.set_input_files("#pick-files", files)
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.locator("#uploads h2")).to_have_text(re.compile("^Paused at"))
+    page.get_by_role("button", name=re.compile("^Cancel: shot 05")).click()
+    page.get_by_role("button", name="Go on", exact=True).click()
+    done(page, 5)
+    assert sorted(read_drive(served_site)) == [f"shot {n:02}.jpg" for n in range(5)]
+    # A fragment that was cut off may have arrived all the same; asking for its session is a 404.
+    visit.complaints.clear()
+    page.get_by_role("button", name="Put away").click()
+    expect(page.locator("#uploads")).to_be_hidden()
+
+
+def test_a_full_drive_stops_all_with_a_word(served_site: ServedSite, tmp_path: Path) -> None:
+    files = make_files(tmp_path / "desk", 2)
+    fault = served_site.onedrive.set_fault("quota_full")
+    visit = served_site.enter()
+    visit.page.set_input_files("#pick-files", files)
+    expect(visit.page.locator("#uploads [role=alert]")).to_have_text("This OneDrive is full.")
+    served_site.onedrive.clear_faults(fault)
+    visit.page.get_by_role("button", name="Go on", exact=True).click()
+    visit.page.get_by_role("button", name="Try again", exact=True).click()
+    done(visit.page, 2)
+
+
+def test_import_when_uploaded_makes_one_group_of_them(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    files = make_files(tmp_path / "desk", 3)
+    with served_site.site.working():
+        page = served_site.enter().page
+        page.set_input_files("#pick-files", files)
+        page.get_by_label("Import when uploaded").check()
+        expect(page.locator("#uploads")).to_contain_text("3 pictures are being imported")
+        with served_site.site.session() as session:
+            assert session.query(ImportJob).count() == 1
+        for _ in range(100):
+            with served_site.site.session() as session:
+                groups = [(group.image_count, group.is_shown) for group in session.query(Group)]
+            if groups == [(3, True)]:
+                break
+            page.wait_for_timeout(200)
+        assert groups == [(3, True)]
