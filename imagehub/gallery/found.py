@@ -40,7 +40,7 @@ blueprint.add_app_template_filter(lambda text: _NOT_XML.sub("", text), "xml_text
 def show_robots() -> ResponseReturnValue:
     """Source: RFC 9309. Calls, sign-in and originals are nothing for search engines."""
     root = url_for("gallery.show_front")
-    closed = ("admin/", "sign-in", "search", "media/full/", "image/", "preferences", "oembed")
+    closed = ("admin/", "sign-in", "search", "media/full/", "image/", "preferences")
     lines = ["User-agent: *", *(f"Disallow: {root}{path}" for path in closed), ""]
     lines.append(f"Sitemap: {make_absolute(url_for('gallery.show_sitemap'))}")
     response = Response("\n".join(lines) + "\n", mimetype="text/plain")
