@@ -378,7 +378,6 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     if (ctrlKey || metaKey || altKey) return;
     const slide = pswp.currSlide;
     const actions = {
-      Escape: close,
       "+": () => zoomBy(slide, 1.5),
       "=": () => zoomBy(slide, 1.5),
       "-": () => zoomBy(slide, 1 / 1.5),
@@ -423,6 +422,10 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
       }
     }
     element.focus();
+    // PhotoSwipe listens to keys only once it is open.
+    element.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !pswp.opener.isOpen) close();
+    });
     element.addEventListener("pointermove", wake);
     element.addEventListener("pointerdown", () => {
       wake();
