@@ -7,8 +7,9 @@ import struct
 import zlib
 from functools import lru_cache
 
-# Browsers blur it up smoothly; a ThumbHash holds seven waves along its longer side at most.
-_LONGEST_PX = 9
+# Browsers blur it up smoothly; a ThumbHash holds seven waves along its longer side at most, and
+# three of its colours along the shorter.
+_LONGEST_PX, _SHORTEST_PX = 9, 3
 
 
 @lru_cache(maxsize=4096)
@@ -70,8 +71,8 @@ def _paint(data: bytes) -> tuple[int, int, bytes]:
     alpha = read_terms(5, 5, scale_alpha) if has_alpha else []
 
     ratio = terms_x / terms_y
-    width = max(1, round(_LONGEST_PX * min(1, ratio)))
-    height = max(1, round(_LONGEST_PX * min(1, 1 / ratio)))
+    width = max(_SHORTEST_PX, round(_LONGEST_PX * min(1, ratio)))
+    height = max(_SHORTEST_PX, round(_LONGEST_PX * min(1, 1 / ratio)))
     wave_x = [[math.cos(math.pi / width * (x + 0.5) * c) for c in range(8)] for x in range(width)]
     wave_y = [[math.cos(math.pi / height * (y + 0.5) * c) for c in range(8)] for y in range(height)]
     rgb = bytearray()
