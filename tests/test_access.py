@@ -1,12 +1,16 @@
 """Closed by default: every address of the hub, tried as a stranger."""
 
+import logging
 import re
 
 import pytest
 from werkzeug.routing import Rule
 
+from imagehub.domain import accounts, api_tokens, second_factor
+from imagehub.models import ApiToken, SignInSession
 from imagehub.web import PUBLIC_ENDPOINTS
-from tests.fixtures.site import Site, read_csrf_token
+from imagehub.wiring import get_clients, get_settings
+from tests.fixtures.site import NAME, PASSWORD, Site, read_csrf_token
 
 # What strangers may open, spelled out once more: whoever adds an address to the list in web.py
 # says so here too, and thinks about it twice.
@@ -109,6 +113,91 @@ def test_every_form_asks_for_its_token(site: Site) -> None:
         for method in (rule.methods or set()) - _METHODS_WITHOUT_CHANGE:
             answer = client.open(make_path(rule), method=method)
             assert answer.status_code == 400, f"{method} {rule} took a form without its token"
+
+
+def test_every_form_refuses_the_token_of_another_browser(site: Site) -> None:
+    client = site.signed_in_client()
+    foreign = read_csrf_token(site.signed_in_client(), "/admin/account")
+    own = read_csrf_token(client, "/admin/account")
+    assert foreign != own
+    tried = 0
+    for rule in list_rules(site):
+        if getattr(site.app.view_functions[rule.endpoint], "is_api", False):
+            continue
+        for method in (rule.methods or set()) - _METHODS_WITHOUT_CHANGE:
+            path = make_path(rule)
+            for options in (
+                {"data": {"csrf_token": foreign}},
+                {"headers": {"X-CSRFToken": foreign}},
+            ):
+                answer = client.open(path, method=method, **options)
+                assert answer.status_code == 400, f"{method} {rule} took a foreign token"
+            tried += 1
+    assert tried > 15
+
+
+def test_an_ended_session_opens_no_page(site: Site) -> None:
+    client = site.signed_in_client()
+    with site.session() as session:
+        session.query(SignInSession).delete()
+    for rule in list_rules(site):
+        if rule.endpoint.startswith("admin.") and "GET" in (rule.methods or set()):
+            answer = client.get(make_path(rule))
+            assert answer.status_code in (302, 401), rule
+            assert answer.status_code == 401 or answer.location.startswith("/sign-in"), rule
+
+
+def test_a_token_that_may_read_changes_nothing(site: Site) -> None:
+    """Calls are asked with GET where that changes something too."""
+    with site.session() as session:
+        user = accounts.find_user(session, NAME)
+        assert user is not None
+        token = api_tokens.create_token(session, user, "reader", "read", 1)[1]
+    headers = {"Authorization": f"Bearer {token}"}
+    # These take a POST, but change nothing of the hub's.
+    harmless = {"auth.api_revoke_token"}
+    refused = 0
+    for rule in list_rules(site):
+        view = site.app.view_functions[rule.endpoint]
+        if not getattr(view, "checks_token", False) or rule.endpoint in harmless:
+            continue
+        if "POST" in (rule.methods or set()):
+            for method in (rule.methods or set()) & {"GET", "POST"}:
+                answer = site.client().open(make_path(rule), method=method, headers=headers)
+                assert answer.status_code == 403, f"{method} {rule}"
+                refused += 1
+    assert refused > 8
+
+
+def test_neither_pages_nor_logs_hold_what_is_secret(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with site.session() as session:
+        user = accounts.find_user(session, NAME)
+        vault = get_clients(site.app).vault
+        assert user is not None
+        assert vault is not None
+        token = api_tokens.create_token(session, user, "reader", "read", 1)[1]
+        factor = second_factor.begin(session, vault, user)
+    site.get("/admin/groups", headers={"Authorization": f"Bearer {token}"})
+    site.get("/admin/groups", headers={"Authorization": f"Bearer {token}x"})
+    client = site.signed_in_client()
+    cookie = client.get_cookie("hub")
+    assert cookie is not None
+    words = [token, factor, PASSWORD, cookie.value, get_settings(site.app).secret_key]
+    with site.session() as session:
+        user = accounts.find_user(session, NAME)
+        assert user is not None
+        words.append(user.password_hash)
+        words += [row.word_hash for row in session.query(SignInSession)]
+        words += [row.token_hash for row in session.query(ApiToken)]
+    seen = caplog.text
+    for rule in list_rules(site):
+        if "GET" in (rule.methods or set()) and not rule.arguments:
+            seen += client.get(make_path(rule)).text
+    assert len(seen) > 10_000
+    assert [word for word in words if word in seen] == []
 
 
 def test_a_session_opens_no_call_and_a_token_no_page(site: Site) -> None:

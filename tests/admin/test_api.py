@@ -98,10 +98,12 @@ def test_an_admins_browser_comes_back_to_the_callback(unconnected_site: Connecte
     url = unconnected_site.call("/admin/onedrive/connect")["url"]
     back = unconnected_site.consent(url)
     answer = client.get("/admin/onedrive/callback", query_string=back)
-    assert (answer.status_code, answer.location) == (302, "/admin/")
+    assert (answer.status_code, answer.location) == (302, "/admin/connection")
+    assert "OneDrive is connected." in client.get(answer.location).text
     assert unconnected_site.call("/admin/onedrive/connect")["code"] == 1
     again = client.get("/admin/onedrive/callback", query_string=back)
-    assert again.status_code == 422, "a sign-in is finished once"
+    assert again.location == "/admin/connection"
+    assert "was not started here, or was finished already" in client.get(again.location).text
 
 
 # --- Folders --------------------------------------------------------------------------------------

@@ -1,0 +1,239 @@
+"""The connection's page, with the OneDrive emulator and S3 behind it."""
+
+import re
+import time
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from imagehub.database import db
+from imagehub.domain import connection
+from imagehub.wiring import get_given_settings
+from tests.admin.pages import send
+from tests.fixtures.onedrive import OneDrive
+from tests.fixtures.site import ConnectedSite, Site, make_site
+
+PAGE = "/admin/connection"
+ROOT = f"{PAGE}/root-folder"
+
+
+def connect(site: ConnectedSite, client: FlaskClient, **fields: str) -> TestResponse:
+    """Press the button, sign in at Microsoft, and come back."""
+    answer = send(client, f"{PAGE}/connect", PAGE, **fields)
+    assert answer.status_code == 302
+    return client.get("/admin/onedrive/callback", query_string=site.consent(answer.location))
+
+
+@pytest.fixture
+def client(connected_site: ConnectedSite) -> FlaskClient:
+    return connected_site.signed_in_client()
+
+
+def choose_root(site: ConnectedSite, client: FlaskClient, name: str) -> TestResponse:
+    """Go into the folder by its link, and choose it."""
+    page = client.get(ROOT).text
+    found = re.search(
+        r'href="(/admin/connection/root-folder\?folder=[^"]+)">(?:(?!</a>).)*' + name, page
+    )
+    assert found is not None, page
+    inside = client.get(found.group(1))
+    assert f'aria-current="location">{name}' in inside.text
+    folder = parse_qs(urlsplit(found.group(1)).query)["folder"][0]
+    return send(client, ROOT, ROOT, folder=folder)
+
+
+# --- Connecting -----------------------------------------------------------------------------------
+
+
+def test_before_the_first_connection_the_page_says_what_comes(
+    unconnected_site: ConnectedSite,
+) -> None:
+    page = unconnected_site.signed_in_client().get(PAGE).text
+    assert "OneDrive is not connected yet" in page
+    assert "Connect OneDrive" in page
+    assert "http://localhost/admin/onedrive/callback" in page
+
+
+def test_without_an_app_registration_the_page_says_what_to_set(site: Site) -> None:
+    hub = site.app.extensions["imagehub"]
+    hub.settings = hub.given = replace(hub.given, ms_client_id="")
+    page = site.signed_in_client().get(PAGE).text
+    assert "IMAGEHUB_MS_CLIENT_ID" in page
+    assert '<button class="button">Connect' not in page
+
+
+def test_reading_is_asked_for_first_and_changing_when_it_is_needed(
+    unconnected_site: ConnectedSite,
+) -> None:
+    site, client = unconnected_site, unconnected_site.signed_in_client()
+    answer = send(client, f"{PAGE}/connect", PAGE, access="read")
+    asked = parse_qs(urlsplit(answer.location).query)["scope"][0].split()
+    assert any(scope.endswith("Files.Read") for scope in asked)
+    assert not any("ReadWrite" in scope for scope in asked)
+    back = client.get("/admin/onedrive/callback", query_string=site.consent(answer.location))
+    assert back.location == PAGE
+    page = client.get(PAGE).text
+    assert "Allow uploads and changes" in page
+    assert "<dd>read</dd>" in page
+
+    assert (
+        connect(site, client, access="write", next="/admin/settings").location == "/admin/settings"
+    )
+    page = client.get(PAGE).text
+    assert "Allow uploads and changes" not in page
+    assert "<dd>read, upload and change</dd>" in page
+
+
+def test_afterwards_one_goes_on_to_this_hub_alone(unconnected_site: ConnectedSite) -> None:
+    client = unconnected_site.signed_in_client()
+    answer = connect(unconnected_site, client, next="https://evil.example/")
+    assert answer.location == PAGE
+
+
+def test_the_account_and_its_health_are_told(client: FlaskClient) -> None:
+    page = client.get(PAGE).text
+    for words in (
+        "OneDrive is connected",
+        "Personal OneDrive",
+        "of 5.4",
+        "Last answer",
+        "90 more days",
+    ):
+        assert words in page, words
+    assert "by Ada" in page
+
+
+def test_who_declines_comes_back_to_words(unconnected_site: ConnectedSite) -> None:
+    client = unconnected_site.signed_in_client()
+    answer = send(client, f"{PAGE}/connect", PAGE, access="read")
+    url = unconnected_site.onedrive.consent(answer.location, "cancel")
+    back = client.get("/admin/onedrive/callback?" + urlsplit(url).query)
+    assert back.location == PAGE
+    page = client.get(PAGE).text
+    assert 'class="toast is-fault"' in page
+    assert "OneDrive is not connected yet" in page
+
+
+def test_a_sign_in_that_somebody_else_began_connects_nothing(
+    unconnected_site: ConnectedSite,
+) -> None:
+    """Else a stranger could plant their own drive by a link."""
+    client = unconnected_site.signed_in_client()
+    client.get("/admin/onedrive/callback?code=planted&state=planted")
+    assert "OneDrive is not connected yet" in client.get(PAGE).text
+
+
+def test_disconnecting_forgets_the_tokens(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    send(client, f"{PAGE}/disconnect", PAGE)
+    with connected_site.session() as session:
+        assert connection.get_active_account(session).token_cache == b""
+    page = client.get(PAGE).text
+    assert "OneDrive is disconnected" in page
+    assert "Connect again" in page
+    assert connect(connected_site, client, access="write").location == PAGE
+    assert "OneDrive is connected" in client.get(PAGE).text
+
+
+def test_a_lost_connection_says_what_to_do_and_is_found_again(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    connected_site.onedrive.revoke(access_tokens=True)
+    send(client, f"{PAGE}/check", PAGE)
+    page = client.get(PAGE).text
+    assert "OneDrive must be connected again" in page
+    assert "nothing has to be imported twice" in page
+    assert "Connect again" in page
+    home = client.get("/admin/").text
+    assert "Mend it" in home or "Connect OneDrive" in home
+    connect(connected_site, client, access="write")
+    send(client, f"{PAGE}/check", PAGE)
+    assert "OneDrive answers, and the root folder is there." in client.get(PAGE).text
+
+
+def test_no_page_holds_a_token_of_microsofts(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    with connected_site.session() as session:
+        account = connection.get_active_account(session)
+        vault = connected_site.app.extensions["imagehub"].clients.vault
+        cache = vault.open(account.token_cache)
+    secrets = set(re.findall(r'"secret": ?"([^"]{16,})"', cache))
+    assert len(secrets) >= 2, "an access token and a refresh token"
+    for path in ("/admin/", PAGE, ROOT, "/admin/activity", "/admin/settings", "/admin/account"):
+        text = client.get(path).text
+        assert not any(secret in text for secret in secrets), path
+        assert "a-secret-of-the-app" not in text
+
+
+# --- The client secret's end ----------------------------------------------------------------------
+
+
+def test_the_secrets_end_is_kept_and_warned_of(client: FlaskClient) -> None:
+    send(client, f"{PAGE}/secret-end", PAGE, secret_end="2020-01-31")
+    assert 'value="2020-01-31"' in client.get(PAGE).text
+    assert "The client secret has ended" in client.get("/admin/").text
+    answer = send(client, f"{PAGE}/secret-end", PAGE, secret_end="soon")
+    assert answer.status_code == 422
+    assert "This is not a day." in answer.text
+
+
+# --- The root folder ------------------------------------------------------------------------------
+
+
+def test_a_chosen_folder_closes_the_drive(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    connected_site.put_files("Private", {"diary.png": b"123"})
+    connected_site.put_files("Kunst/Wellen", {"front.png": b"123"})
+    private_id, files = connected_site.find_folder("Private")
+    choose_root(connected_site, client, "Kunst")
+    assert "/Kunst" in client.get(PAGE).text
+    time.sleep(1.1)  # What was looked up before is believed for a second.
+    folders = connected_site.call("/admin/onedrive/folders")["folders"]
+    names = {f["folder_name"] for f in folders.values() if isinstance(f, dict)}
+    assert names == {"Wellen"}
+    for item_id in (private_id, files["diary.png"]):
+        answer = connected_site.send(
+            "/admin/onedrive/rename", {"item_id": item_id, "new_name": "taken.png"}
+        )
+        assert answer["code"] == 0
+        assert "not inside the root folder" in answer["reason"]
+    assert (connected_site.onedrive.root / "Private" / "diary.png").exists()
+
+    send(client, ROOT, ROOT, folder="")
+    assert "All of OneDrive" in client.get(PAGE).text
+
+
+def test_a_folder_that_is_not_there_cannot_be_chosen(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    (connected_site.onedrive.root / "file.png").write_bytes(b"1")
+    for folder in ("nonsense", "../..", "1!2"):
+        assert client.get(ROOT, query_string={"folder": folder}).status_code == 404
+        assert send(client, ROOT, ROOT, folder=folder).status_code == 404
+    assert "All of OneDrive" in client.get(PAGE).text
+
+
+def test_where_the_environment_says_the_folder_the_page_does_not_offer_it(
+    connected_site: ConnectedSite, client: FlaskClient, onedrive: OneDrive
+) -> None:
+    environment = {
+        name.removeprefix("IMAGEHUB_").lower(): value
+        for name, value in get_given_settings(connected_site.app).to_environment().items()
+        if name not in ("IMAGEHUB_DATA_DIR", "IMAGEHUB_CORS_ORIGINS")
+    }
+    connected_site.put_files("Kunst", {})
+    fixed = make_site(connected_site.folder / "site", **environment | {"root_folder": "/Kunst"})
+    browser = fixed.signed_in_client()
+    page = browser.get(PAGE).text
+    assert "IMAGEHUB_ROOT_FOLDER" in page
+    assert "Choose another folder" not in page
+    assert browser.get(ROOT).status_code == 403
+    assert send(browser, ROOT, PAGE, folder="").status_code == 403
+    with fixed.app.app_context():
+        db.engine.dispose()

@@ -1,0 +1,211 @@
+"""The admin's first page and the log."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import update
+
+from imagehub.admin.words import describe_distance, describe_size
+from imagehub.database import now_utc
+from imagehub.domain import audit, importing
+from imagehub.models import DriveAccount, Group, Image, ImportItem, ImportJob
+from imagehub.wiring import get_clients
+from tests.admin.pages import send
+from tests.fixtures.site import NAME, Site
+
+
+@pytest.fixture
+def client(site: Site) -> FlaskClient:
+    return site.signed_in_client()
+
+
+def add_job(site: Site, states: list[str], state: str = "finished") -> int:
+    """An import with an item of each of the states."""
+    with site.session() as session:
+        account = session.query(DriveAccount).first()
+        assert account is not None, "add a group first"
+        job = ImportJob(drive_account_id=account.id, state=state, item_count=len(states))
+        session.add(job)
+        session.flush()
+        for number, one in enumerate(states):
+            session.add(
+                ImportItem(
+                    job_id=job.id,
+                    drive_item_id=f"file-{number}",
+                    file_name=f"shot {number}.jpg",
+                    state=one,
+                    reason="This file is no picture." if one == "failed" else "",
+                )
+            )
+        return job.id
+
+
+def test_an_empty_hub_shows_the_way_to_the_first_picture(client: FlaskClient) -> None:
+    page = client.get("/admin/").text
+    steps = [
+        page.index(words) for words in ("Connect OneDrive", "Choose pictures", "Look at the wall")
+    ]
+    assert steps == sorted(steps)
+    assert "Needs you" not in page
+
+
+def test_counts_leave_out_the_trash(site: Site, client: FlaskClient) -> None:
+    site.add_group(["a.jpg", "b.jpg"])
+    site.add_group(["c.jpg"], state="draft")
+    trashed = site.add_group(["d.jpg", "e.jpg"])
+    with site.session() as session:
+        session.execute(update(Group).where(Group.id == trashed).values(state="trash"))
+    figures = re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", client.get("/admin/").text)
+    assert ("groups on show", "1") in figures
+    assert ("drafts", "1") in figures
+    assert ("images", "3") in figures
+    [stored] = [value for name, value in figures if "15 files" in name]
+    assert stored == "15\N{NO-BREAK SPACE}kB"
+
+
+def test_a_hub_in_order_says_so(site: Site, client: FlaskClient) -> None:
+    site.add_group(["a.jpg"])
+    with site.session() as session:
+        vault = get_clients(site.app).vault
+        assert vault is not None
+        session.query(DriveAccount).one().token_cache = vault.seal("{}")
+    assert "Nothing needs you just now." in client.get("/admin/").text
+
+
+def test_what_needs_a_person_comes_first(site: Site, client: FlaskClient) -> None:
+    site.add_group(["a.jpg", "b.jpg", "c.jpg"])
+    with site.session() as session:
+        images = session.query(Image).all()
+        images[0].alt = ""
+        images[1].drive_state = "missing"
+        images[2].drive_state = "changed"
+        account = session.query(DriveAccount).one()
+        account.state, account.state_reason = "needs_reconnect", "The sign-in was withdrawn."
+    page = client.get("/admin/").text
+    found = [
+        page.index(words)
+        for words in (
+            "OneDrive is not connected",
+            "1 original is missing in OneDrive",
+            "1 original has changed in OneDrive",
+            "1 image has no alt text",
+            "What there is",
+            "Lately",
+        )
+    ]
+    assert found == sorted(found)
+    assert "The sign-in was withdrawn." in page
+
+
+def test_failed_items_are_told_and_tried_again(site: Site, client: FlaskClient) -> None:
+    site.add_group(["a.jpg"])
+    job = add_job(site, ["done", "failed", "failed"])
+    page = client.get("/admin/").text
+    assert "2 pictures did not come in" in page
+    assert "shot 1.jpg: This file is no picture. And 1 more." in page
+    answer = send(client, "/admin/home/retry", "/admin/", job=job)
+    assert answer.location == "/admin/"
+    with site.session() as session:
+        report = importing.describe_job(session, job)
+        assert (report.state, report.queued_count, report.failed_count) == ("running", 2, 0)
+    page = client.get("/admin/").text
+    assert "did not come in" not in page
+    assert "Running now" in page
+    assert "Tried 2 failed pictures again." in page
+    for number in ("999", "x", ""):
+        assert send(client, "/admin/home/retry", "/admin/", job=number).status_code == 404
+
+
+def test_running_imports_show_how_far_they_are(site: Site, client: FlaskClient) -> None:
+    site.add_group(["a.jpg"])
+    job = add_job(site, ["done", "queued", "failed", "running"], "running")
+    page = client.get("/admin/").text
+    assert '<progress max="4" value="2" aria-label="2 of 4 pictures, 1 failed">' in page
+    [told] = client.get("/admin/home/jobs").json["jobs"]
+    assert told == {
+        "id": job, "finished": 2, "total": 4, "failed": 1, "words": "2 of 4 pictures, 1 failed",
+    }  # fmt: skip
+
+
+def test_an_import_that_nobody_takes_up_is_told(site: Site, client: FlaskClient) -> None:
+    site.add_group(["a.jpg"])
+    add_job(site, ["queued"], "running")
+    assert "Imports stand still" not in client.get("/admin/").text
+    with site.session() as session:
+        long_ago = now_utc() - timedelta(minutes=10)
+        session.execute(update(ImportJob).values(last_activity_at=long_ago))
+        session.execute(update(ImportItem).values(available_at=long_ago))
+    assert "Imports stand still" in client.get("/admin/").text
+
+
+# --- The log --------------------------------------------------------------------------------------
+
+
+def test_the_log_shows_who_signed_in_from_where(client: FlaskClient) -> None:
+    page = client.get("/admin/activity").text
+    assert "Signed in with" in page
+    assert "127.0.0.1" in page
+
+
+def test_the_log_is_filtered_and_comes_page_by_page(site: Site, client: FlaskClient) -> None:
+    with site.session() as session:
+        for number in range(audit.PAGE_SIZE + 5):
+            audit.record(session, None, "change", "group", number, f"Changed group {number}.")
+    page = client.get("/admin/activity?what=group").text
+    assert page.count("Changed group") == audit.PAGE_SIZE
+    assert "Signed in" not in page
+    following = re.search(r'href="([^"]+)" rel="next"', page)
+    assert following is not None
+    older = client.get(following.group(1).replace("&amp;", "&")).text
+    assert older.count("Changed group") == 5
+    assert 'rel="next"' not in older
+    assert "Changed group" not in client.get("/admin/activity", query_string={"who": NAME}).text
+    assert "No entry fits this filter." in client.get("/admin/activity?who=Nobody").text
+
+
+@pytest.mark.parametrize(
+    "query", ["before=x", "before=-1", "what=<script>", "who=%00", "before=" + "9" * 15]
+)
+def test_a_strange_filter_breaks_nothing(client: FlaskClient, query: str) -> None:
+    answer = client.get(f"/admin/activity?{query}")
+    assert answer.status_code == 200
+    assert "<script>" not in answer.text.split("</head>")[1]
+
+
+def test_words_in_the_log_are_shown_as_text(site: Site, client: FlaskClient) -> None:
+    with site.session() as session:
+        audit.record(session, None, "rename", "group", 1, "Renamed “<img src=x>”.")
+    for path in ("/admin/", "/admin/activity"):
+        assert "<img src=x>" not in client.get(path).text
+
+
+def test_calls_with_a_token_are_in_the_log(site: Site, client: FlaskClient) -> None:
+    group = site.add_group(["a.jpg"])
+    body = {"image_list": {str(group): [{"image_id": 1}]}}
+    site.post("/admin/delete/image", json=body, headers=site.bearer())
+    with site.session() as session:
+        entry = audit.list_entries(session).entries[0]
+        assert (entry.actor_name, entry.kind, entry.address) == (NAME, "image", "127.0.0.1")
+
+
+# --- Words ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (1_234_567, "1.2 MB"), (999_600, "1 MB"),
+     (45_300_000_000, "45.3 GB"), (123_400_000, "123 MB")],
+)  # fmt: skip
+def test_sizes_read_as_people_say_them(size: int, words: str) -> None:
+    assert describe_size(size) == words.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(5, "just now"), (60, "1 minute ago"), (3599, "60 minutes ago"), (-7200, "in 2 hours"),
+     (86_400 * 3, "3 days ago"), (86_400 * 20, "3 weeks ago"), (86_400 * 900, "2 years ago")],
+)  # fmt: skip
+def test_moments_read_as_people_say_them(seconds: float, words: str) -> None:
+    assert describe_distance(seconds) == words

@@ -1,0 +1,113 @@
+"""The settings' page, and the site that follows it."""
+
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from imagehub.database import db
+from imagehub.wiring import refresh_settings
+from tests.admin.pages import send
+from tests.fixtures.site import Site, make_site
+
+PAGE = "/admin/settings"
+USUAL = {
+    "title": "ImageHub",
+    "tagline": "",
+    "accent": "#b3432b",
+    "language": "auto",
+    "downloads": "on",
+    "zip_downloads": "on",
+    "feeds": "on",
+}
+
+
+@pytest.fixture
+def client(site: Site) -> FlaskClient:
+    return site.signed_in_client()
+
+
+def test_the_gallery_shows_what_was_saved_at_once(site: Site, client: FlaskClient) -> None:
+    answer = send(client, PAGE, PAGE, **USUAL | {"title": "Haus & Bild", "tagline": "Ein <Satz>"})
+    assert answer.location == PAGE
+    front = site.get("/").text
+    assert "Haus &amp; Bild" in front
+    assert "Ein &lt;Satz&gt;" in front
+    assert site.get("/manifest.webmanifest").json["name"] == "Haus & Bild"
+    assert "Changed the site&#39;s settings: title, tagline." in client.get("/admin/activity").text
+
+
+def test_other_processes_follow(site: Site, client: FlaskClient, tmp_path: Path) -> None:
+    other = make_site(tmp_path / "site")
+    assert "ImageHub" in other.get("/").text
+    send(client, PAGE, PAGE, **USUAL | {"title": "Another title"})
+    with other.app.app_context():
+        refresh_settings(older_than_seconds=0)
+    assert "Another title" in other.get("/").text
+    with other.app.app_context():
+        db.engine.dispose()
+
+
+def test_colours_are_set_and_taken_back(site: Site, client: FlaskClient) -> None:
+    send(
+        client, PAGE, PAGE, **USUAL | {"accent": "#0055aa", "ground": "#eef2f5", "has_ground": "on"}
+    )
+    front = site.get("/").text
+    assert "--ground:#eef2f5" in front
+    assert "--accent:#0055aa" in front
+    send(client, PAGE, PAGE, **USUAL | {"ground": "#eef2f5"})
+    assert "--ground:#eef2f5" not in site.get("/").text
+
+
+def test_downloads_and_feed_are_switched_off(site: Site, client: FlaskClient) -> None:
+    group = site.add_group(["a.jpg"])
+    assert site.get("/feed.atom").status_code == 200
+    assert site.get(f"/media/full/{group}/1").status_code != 404, "but OneDrive is not connected"
+    fields = {name: text for name, text in USUAL.items() if text != "on"}
+    send(client, PAGE, PAGE, **fields)
+    assert site.get("/feed.atom").status_code == 404
+    assert site.get(f"/media/full/{group}/1").status_code == 404
+    assert (
+        site.get("/image/download", query_string={"group_id": group, "image_id": 1}).json["code"]
+        == 0
+    )
+    send(client, PAGE, PAGE, **USUAL)
+    assert site.get("/feed.atom").status_code == 200
+
+
+def test_a_language_for_everybody(site: Site, client: FlaskClient) -> None:
+    send(client, PAGE, PAGE, **USUAL | {"language": "de"})
+    assert '<html lang="de"' in site.get("/", headers={"Accept-Language": "en"}).text
+
+
+def test_what_cannot_be_used_is_told_beside_its_field(site: Site, client: FlaskClient) -> None:
+    answer = send(client, PAGE, PAGE, **USUAL | {"title": "x" * 200, "accent": "mauve"})
+    assert answer.status_code == 422
+    assert 'id="title-words"' in answer.text
+    assert "Nothing was saved yet." in answer.text
+    assert "x" * 200 in answer.text, "what was typed is not lost"
+    assert "ImageHub" in site.get("/").text
+
+
+def test_what_the_environment_sets_is_shown_and_kept(tmp_path: Path) -> None:
+    site = make_site(tmp_path, title="From outside", downloads="off")
+    client = site.signed_in_client()
+    page = client.get(PAGE).text
+    assert "IMAGEHUB_TITLE" in page
+    assert "IMAGEHUB_DOWNLOADS" in page
+    assert "IMAGEHUB_ACCENT" not in page
+    send(client, PAGE, PAGE, **USUAL | {"title": "From the page", "tagline": "New"})
+    front = site.get("/").text
+    assert "From outside" in front
+    assert "New" in front
+    with site.app.app_context():
+        db.engine.dispose()
+
+
+def test_pages_come_while_the_table_is_away(site: Site, client: FlaskClient) -> None:
+    send(client, PAGE, PAGE, **USUAL | {"title": "Known from before"})
+    with site.session() as session:
+        session.execute(db.text("ALTER TABLE hub_setting RENAME TO away"))
+    with site.app.app_context():
+        refresh_settings(older_than_seconds=0)
+    assert "Known from before" in site.get("/").text
