@@ -14,6 +14,7 @@ import click
 from cryptography.fernet import Fernet
 from flask import Flask
 from flask_migrate import upgrade
+from sqlalchemy.exc import DBAPIError
 
 from imagehub.config import Settings, SettingsError, load_settings
 from imagehub.database import db
@@ -48,6 +49,12 @@ def plain_errors(function: F) -> F:
             return function(*args, **kwargs)
         except (ImageHubError, SettingsError, StartError) as error:
             raise click.ClickException(str(error)) from None
+        except DBAPIError as error:
+            logging.getLogger("imagehub.cli").debug("the database failed", exc_info=True)
+            kind = type(error.orig).__name__
+            raise click.ClickException(
+                f"The database cannot be used ({kind}). `imagehub doctor` says more."
+            ) from None
 
     return wrapped  # type: ignore[return-value]
 
@@ -177,6 +184,8 @@ def emulate_onedrive(arguments: tuple[str, ...]) -> None:
 def _ask_password(from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise click.ClickException("There is no terminal to ask at; use --password-stdin.")
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
@@ -188,9 +197,10 @@ def create_admin(name: str, password_stdin: bool) -> None:
     """Create an admin called NAME."""
     from imagehub.domain import accounts
 
+    password = _ask_password(password_stdin)
     app = make_app(migrated=True)
     with app.app_context():
-        accounts.create_admin(db.session(), name, _ask_password(password_stdin))
+        accounts.create_admin(db.session(), name, password)
         db.session.commit()
     click.echo(f"{name} may sign in now.")
 
@@ -313,6 +323,27 @@ def make_key() -> None:
     """Print new values for the two secrets that production needs."""
     click.echo(f"IMAGEHUB_SECRET_KEY={secrets.token_urlsafe(48)}")
     click.echo(f"IMAGEHUB_TOKEN_KEY={Fernet.generate_key().decode()}")
+
+
+@main.command("reseal-tokens")
+@plain_errors
+def reseal_tokens() -> None:
+    """Encrypt the OneDrive tokens anew with the first key of IMAGEHUB_TOKEN_KEY.
+
+    To change the key, set `new,old`, restart the hub, run this, then take the old one away.
+    """
+    from imagehub.domain import connection
+    from imagehub.wiring import get_clients
+
+    app = make_app()
+    with app.app_context():
+        session = db.session()
+        count = connection.reseal_tokens(session, get_clients(app))
+        info = connection.describe_connection(session, get_clients(app))
+        session.rollback()
+    click.echo(f"{count} {'account' if count == 1 else 'accounts'} sealed with the first key.")
+    if info.code == connection.UNREADABLE_TOKENS:
+        raise click.ClickException(info.reason)
 
 
 @main.command("migrate")

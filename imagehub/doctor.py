@@ -1,7 +1,8 @@
 """``imagehub doctor``: looks at everything a hub needs, and says in words what is wrong."""
 
+import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,14 +13,22 @@ from flask import Flask
 from sqlalchemy import text
 
 from imagehub import create_app
-from imagehub.config import Settings
+from imagehub.config import Settings, find_unknown_names
 from imagehub.database import db, now_utc
 from imagehub.domain import connection
-from imagehub.errors import ConnectionLostError, ImageHubError
+from imagehub.errors import (
+    ImageHubError,
+    NotFoundError,
+    ServiceError,
+    ServiceRefusedError,
+)
 from imagehub.models import User
+from imagehub.processes import answers_http
 from imagehub.queue import check_queue
 from imagehub.web import MIGRATIONS
 from imagehub.wiring import get_clients
+
+log = logging.getLogger("imagehub.doctor")
 
 LEAST_FREE_BYTES = 1_000_000_000
 
@@ -35,19 +44,27 @@ class Finding:
 
 
 def run_checks(settings: Settings) -> list[Finding]:
-    """All checks, in the order in which they depend on each other; one that breaks is a fault."""
+    """All checks, in the order in which they depend on each other; one that breaks is a fault.
+
+    :raise SettingsError: the clients cannot be built from the settings.
+    """
     app = create_app(settings)
     findings: list[Finding] = []
     with app.app_context():
-        for name, check in CHECKS:
+        for check in CHECKS:
+            lacks = _find_lack(findings, check.needs)
+            if lacks:
+                findings.append(Finding(check.name, "warning", lacks))
+                continue
             try:
-                findings.extend(check(app, settings))
+                findings.extend(check.run(app, settings))
             except ImageHubError as error:
-                findings.append(Finding(name, "fault", str(error)))
+                findings.append(Finding(check.name, "fault", str(error)))
             except Exception as error:
                 # A doctor that falls over helps nobody: the kind of error is told, no more.
+                log.debug("the check of %s failed", check.name, exc_info=True)
                 findings.append(
-                    Finding(name, "fault", f"The check failed: {type(error).__name__}.")
+                    Finding(check.name, "fault", f"The check failed: {type(error).__name__}.")
                 )
             finally:
                 db.session.rollback()
@@ -56,12 +73,41 @@ def run_checks(settings: Settings) -> list[Finding]:
     return findings
 
 
+def _find_lack(findings: Sequence[Finding], needs: Sequence[str]) -> str:
+    """Why a check cannot be made: what it stands on has a fault already. "" where it can."""
+    for finding in findings:
+        if finding.name in needs and finding.state == "fault":
+            return f"Not looked at: the {finding.name} must be set right first."
+    return ""
+
+
+def check_settings(app: Flask, settings: Settings) -> Iterator[Finding]:
+    """The settings could be read, or nothing else would run; some are worth a word."""
+    unknown = find_unknown_names()
+    if unknown:
+        yield Finding(
+            "settings",
+            "warning",
+            f"No setting has the name {', '.join(unknown)}.",
+            "`imagehub settings` lists them all; perhaps it is misspelt.",
+        )
+    if not settings.is_production and settings.public_url.startswith("https://"):
+        yield Finding(
+            "settings",
+            "warning",
+            "The hub has a public address, but runs in development.",
+            "Set IMAGEHUB_ENV=production, with the keys that `imagehub make-key` prints.",
+        )
+    elif not unknown:
+        yield Finding("settings", "ok", f"They can be used; the hub runs in {settings.env}.")
+
+
 def check_folder(app: Flask, settings: Settings) -> Iterator[Finding]:
     """The data folder: writable, with room."""
     folder: Path = settings.data_dir
-    folder.mkdir(parents=True, exist_ok=True)
     probe = folder / ".doctor"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         probe.write_text("x")
         probe.unlink()
     except OSError as error:
@@ -131,22 +177,40 @@ def check_admin(app: Flask, settings: Settings) -> Iterator[Finding]:
 
 
 def check_store(app: Flask, settings: Settings) -> Iterator[Finding]:
-    """Object storage: written through one endpoint, read through both."""
-    if settings.uses_embedded_s3:
-        from imagehub.processes import answers_http
-
-        if not answers_http("127.0.0.1", settings.s3_port):
-            yield Finding(
-                "object storage",
-                "warning",
-                "The embedded S3 server is not running.",
-                "It runs while `imagehub serve` runs; start that and ask again.",
-            )
-            return
-    get_clients(app).store.check()
+    """Object storage: written through one endpoint, read through both, clocks compared."""
+    name = "object storage"
+    if settings.uses_embedded_s3 and not answers_http("127.0.0.1", settings.s3_port):
+        yield Finding(
+            name,
+            "warning",
+            "The embedded S3 server is not running.",
+            "It runs while `imagehub serve` runs; start that and ask again.",
+        )
+        return
+    store = get_clients(app).store
+    try:
+        store.create_bucket()
+        store.check()
+    except ServiceError as error:
+        reason = error.reason if isinstance(error, ServiceRefusedError) else "busy"
+        if "public" in error.operation:
+            reason = "public_endpoint"
+        yield Finding(name, "fault", str(error), STORE_ADVICE.get(reason, STORE_ADVICE["busy"]))
+        return
     where = settings.s3_url or "Amazon S3"
     public = settings.s3_public_url or "Amazon S3"
-    yield Finding("object storage", "ok", f"Written at {where}, read at {public}; clocks agree.")
+    yield Finding(name, "ok", f"Written at {where}, read at {public}; clocks agree.")
+
+
+STORE_ADVICE = {
+    "wrong_credentials": "Check IMAGEHUB_S3_ACCESS_KEY_ID and IMAGEHUB_S3_SECRET_ACCESS_KEY.",
+    "access_denied": "Give the key the rights to list, read, write and delete in the bucket.",
+    "wrong_region": "Check IMAGEHUB_S3_REGION.",
+    "clock_skew": "Let this machine and the storage keep their clocks by NTP.",
+    "public_endpoint": "Check IMAGEHUB_S3_PUBLIC_ENDPOINT_URL, and that the proxy there passes "
+    "Host, path and query on as they came.",
+    "busy": "Check IMAGEHUB_S3_ENDPOINT_URL, and that the server there runs.",
+}
 
 
 def check_clock(app: Flask, settings: Settings) -> Iterator[Finding]:
@@ -179,41 +243,72 @@ def check_the_queue(app: Flask, settings: Settings) -> Iterator[Finding]:
 
 def check_onedrive(app: Flask, settings: Settings) -> Iterator[Finding]:
     """OneDrive: a registration, a live grant, and a drive that answers."""
+    name = "OneDrive"
     if not settings.ms_client_id:
         yield Finding(
-            "OneDrive",
+            name,
             "warning",
             "No app registration is set.",
             "Register an app at Microsoft and set IMAGEHUB_MS_CLIENT_ID; the README says how.",
         )
         return
-    session = db.session()
-    account = connection.find_active_account(session)
-    if account is None:
-        yield Finding(
-            "OneDrive", "warning", "No drive is connected yet.", "Connect one at /admin/."
-        )
-        return
-    name = account.username or account.name
-    account_id = account.id
+    session, clients = db.session(), get_clients(app)
+    account_id = connection.describe_connection(session, clients).account_id
     session.rollback()
-    try:
-        drive = get_clients(app).open_drive(account_id)
-        info = drive.get_drive()
-        root = drive.get_root()
-    except ConnectionLostError as error:
-        yield Finding("OneDrive", "fault", str(error), "Connect it again at /admin/.")
-        return
-    yield Finding("OneDrive", "ok", f"{info.kind} drive of {name}; the root folder is {root.name}.")
+    failure = advice = ""
+    if account_id is not None:
+        # The call may find out that the grant is dead or the secret wrong, and notes it then.
+        try:
+            drive = clients.open_drive(account_id)
+            kind = drive.get_drive().kind
+            root = drive.get_root().name
+        except NotFoundError:
+            failure = f"The root folder {settings.root_folder} is not in this OneDrive."
+            advice = "Choose another folder at /admin/, or set IMAGEHUB_ROOT_FOLDER."
+        except ImageHubError as error:
+            failure = str(error)
+            advice = "Look at https://status.cloud.microsoft, and ask again in a few minutes."
+    known = connection.describe_connection(session, clients)
+    if not known.is_usable:
+        is_new = known.state in (connection.NOT_CONNECTED, connection.DISCONNECTED)
+        sentence = known.reason or failure
+        yield Finding(
+            name, "warning" if is_new else "fault", sentence, ONEDRIVE_ADVICE[known.state]
+        )
+    elif failure:
+        yield Finding(name, "fault", failure, advice)
+    else:
+        may = "" if known.may_write else "; read only"
+        who = known.username or known.name
+        yield Finding(name, "ok", f"{kind} drive of {who}; the root folder is {root}{may}.")
 
 
-CHECKS: tuple[tuple[str, Callable[[Flask, Settings], Iterator[Finding]]], ...] = (
-    ("data folder", check_folder),
-    ("database", check_database),
-    ("migrations", check_migrations),
-    ("admins", check_admin),
-    ("object storage", check_store),
-    ("clock", check_clock),
-    ("queue", check_the_queue),
-    ("OneDrive", check_onedrive),
+ONEDRIVE_ADVICE = {
+    connection.NOT_CONNECTED: "Connect one at /admin/.",
+    connection.DISCONNECTED: "Connect it again at /admin/.",
+    connection.NEEDS_RECONNECT: "Connect it again at /admin/.",
+    connection.WRONG_CLIENT_SECRET: "Make a new client secret at https://entra.microsoft.com and "
+    "set IMAGEHUB_MS_CLIENT_SECRET; nobody has to sign in again.",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One part of the examination. ``needs`` names checks that must not have found a fault."""
+
+    name: str
+    run: Callable[[Flask, Settings], Iterator[Finding]]
+    needs: tuple[str, ...] = ()
+
+
+CHECKS = (
+    Check("settings", check_settings),
+    Check("data folder", check_folder),
+    Check("database", check_database),
+    Check("migrations", check_migrations, ("database",)),
+    Check("admins", check_admin, ("database", "migrations")),
+    Check("object storage", check_store),
+    Check("clock", check_clock, ("database",)),
+    Check("queue", check_the_queue, ("database", "migrations")),
+    Check("OneDrive", check_onedrive, ("database", "migrations")),
 )
