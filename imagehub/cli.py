@@ -328,16 +328,20 @@ def make_key() -> None:
 @main.command("reseal-tokens")
 @plain_errors
 def reseal_tokens() -> None:
-    """Encrypt the OneDrive tokens anew with the first key of IMAGEHUB_TOKEN_KEY.
+    """Encrypt OneDrive tokens and secrets of second steps anew with the first IMAGEHUB_TOKEN_KEY.
 
     To change the key, set `new,old`, restart the hub, run this, then take the old one away.
     """
-    from imagehub.domain import connection
+    from imagehub.domain import connection, second_factor
     from imagehub.wiring import get_clients
 
     app = make_app()
     with app.app_context():
         session = db.session()
+        vault = get_clients(app).vault
+        assert vault is not None
+        second_factor.reseal(session, vault)
+        session.commit()
         count = connection.reseal_tokens(session, get_clients(app))
         info = connection.describe_connection(session, get_clients(app))
         session.rollback()
