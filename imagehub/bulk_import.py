@@ -14,10 +14,13 @@ from imagehub.database import db
 from imagehub.domain import connection, importing
 from imagehub.errors import NotFoundError
 from imagehub.models import ImportItem
-from imagehub.queue import enqueue_job
+from imagehub.queue import check_queue, enqueue_job
 from imagehub.wiring import get_clients
 
 Say = Callable[[str], None]
+
+# After so long without a picture the queue is looked at.
+NO_PROGRESS_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def import_folders(
     say(f"{_count(count, 'picture')} in {_count(len(selections), 'group')} on the queue.")
     if not wait:
         return BulkResult(f"Job {job_id} is on the queue.", job_id)
-    return _watch(job_id, count, show_progress, say)
+    return _watch(app, job_id, count, show_progress, say)
 
 
 def iter_folders(drive: Drive, top: DriveItem) -> Iterator[tuple[DriveItem, list[DriveItem]]]:
@@ -104,9 +107,10 @@ def iter_folders(drive: Drive, top: DriveItem) -> Iterator[tuple[DriveItem, list
         waiting.extend(item for item in children if item.is_folder and not item.is_package)
 
 
-def _watch(job_id: int, count: int, show_progress: bool, say: Say) -> BulkResult:
+def _watch(app: Flask, job_id: int, count: int, show_progress: bool, say: Say) -> BulkResult:
     session = db.session()
     is_terminal = show_progress and sys.stdout.isatty()
+    ask_at = time.monotonic() + NO_PROGRESS_SECONDS
     with click.progressbar(
         length=count, label="Importing", show_pos=True, hidden=not is_terminal
     ) as bar:
@@ -115,13 +119,23 @@ def _watch(job_id: int, count: int, show_progress: bool, say: Say) -> BulkResult
             report = importing.describe_job(session, job_id)
             session.rollback()
             bar.update(report.finished_count - shown)
+            if report.finished_count > shown:
+                ask_at = time.monotonic() + NO_PROGRESS_SECONDS
             shown = report.finished_count
             if show_progress and not is_terminal and shown * 10 // count > tenths:
                 tenths = shown * 10 // count
                 say(f"{shown} of {count} imported")
             if report.is_finished:
                 break
-            time.sleep(0.25)
+            if time.monotonic() > ask_at:
+                _say_why_nothing_happens(app, say)
+                ask_at = time.monotonic() + 4 * NO_PROGRESS_SECONDS
+            try:
+                time.sleep(0.25)
+            except KeyboardInterrupt:
+                return BulkResult(
+                    f"Job {job_id} goes on without this command.", job_id, report.done_count
+                )
     failed = list(report.failed)
     words = f"{_count(report.done_count, 'picture')} imported"
     if report.skipped_count:
@@ -129,6 +143,13 @@ def _watch(job_id: int, count: int, show_progress: bool, say: Say) -> BulkResult
     if failed:
         words += f", {len(failed)} failed"
     return BulkResult(words + ".", job_id, report.done_count, failed)
+
+
+def _say_why_nothing_happens(app: Flask, say: Say) -> None:
+    queue = check_queue(app, db.session())
+    db.session.rollback()
+    if not queue.is_ok:
+        say(f"{queue.sentence} {queue.advice}".strip())
 
 
 def _count(number: int, word: str) -> str:

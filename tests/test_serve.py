@@ -120,7 +120,6 @@ def test_with_mariadb_and_redis_web_and_worker_are_programs_of_their_own(
     redis_url: str,
     tmp_path: Path,
 ) -> None:
-    # Migrations make these tables, not the models: drop what the fixture made.
     hub = make_import_hub(mariadb_url, IMAGEHUB_QUEUE_URL=redis_url)
     environment = hub.settings.to_environment()
     run = run_command(tmp_path, "settings", **environment)

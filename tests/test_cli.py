@@ -1,0 +1,241 @@
+"""The commands that are no program of their own: people, keys, settings, stores."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from cryptography.fernet import Fernet
+from sqlalchemy import create_engine, text
+
+from imagehub.cli import main
+from imagehub.config import SETTING_NAMES, Settings, load_settings
+from tests.fixtures.connection import DriveHub
+from tests.fixtures.importing import ImportHub
+from tests.fixtures.programs import Command, run_command
+from tests.support import get_free_port
+
+PASSWORD = "correct horse battery"
+# Where a hub is, as environment variables; and how a command runs there.
+Run = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def _no_other_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("IMAGEHUB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def migrated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose tables the command `migrate` has made."""
+    folder = tmp_path_factory.mktemp("migrated")
+    result = run_command(folder, "migrate")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "The database is up to date.\n"
+    return folder / "instance"
+
+
+@pytest.fixture
+def run(migrated_folder: Path, tmp_path: Path) -> Run:
+    """Runs a command in this process, on a migrated database of its own."""
+    shutil.copytree(migrated_folder, tmp_path / "data")
+
+    def run_here(*arguments: str, text: str = "", **environment: str) -> Result:
+        variables = {"IMAGEHUB_DATA_DIR": str(tmp_path / "data"), **environment}
+        return CliRunner().invoke(main, list(arguments), input=text, env=variables)
+
+    return run_here
+
+
+def count_users(tmp_path: Path) -> int:
+    engine = create_engine(f"sqlite:///{tmp_path}/data/imagehub.db")
+    with engine.connect() as database:
+        count = int(database.execute(text('SELECT count(*) FROM "user"')).scalar() or 0)
+    engine.dispose()
+    return count
+
+
+# --- People ---------------------------------------------------------------------------------------
+
+
+def test_an_admin_is_made_once(run: Run, tmp_path: Path) -> None:
+    made = run("create-admin", "Ada", "--password-stdin", text=f"{PASSWORD}\n")
+    assert (made.exit_code, made.output) == (0, "Ada may sign in now.\n")
+    again = run("create-admin", "ada", "--password-stdin", text=f"{PASSWORD}\n")
+    assert again.exit_code == 1
+    assert "Somebody has this name already." in again.output
+    assert count_users(tmp_path) == 1
+
+
+@pytest.mark.parametrize("password", ["", "\n", "short\n", "x" * 2000 + "\n"])
+def test_weak_and_endless_passwords_are_refused_in_words(
+    run: Run, tmp_path: Path, password: str
+) -> None:
+    result = run("create-admin", "Ada", "--password-stdin", text=password)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: A password ")
+    assert "Traceback" not in result.output
+    assert count_users(tmp_path) == 0
+
+
+def test_an_empty_name_is_refused(run: Run) -> None:
+    result = run("create-admin", "  ", "--password-stdin", text=PASSWORD)
+    assert (result.exit_code, "A name is needed." in result.output) == (1, True)
+
+
+def test_without_a_terminal_there_is_nobody_to_ask(run: Run) -> None:
+    result = run("create-admin", "Ada")
+    assert result.exit_code == 1
+    assert "--password-stdin" in result.output
+
+
+def test_a_forgotten_password_is_replaced(run: Run) -> None:
+    run("create-admin", "Ada", "--password-stdin", text=PASSWORD)
+    changed = run("set-password", "Ada", "--password-stdin", text="another long password")
+    assert (changed.exit_code, changed.output) == (0, "Ada has a new password.\n")
+    weak = run("set-password", "Ada", "--password-stdin", text="short")
+    assert (weak.exit_code, "A password needs" in weak.output) == (1, True)
+    nobody = run("set-password", "Bob", "--password-stdin", text=PASSWORD)
+    assert (nobody.exit_code, "There is no admin called Bob." in nobody.output) == (1, True)
+
+
+# --- Settings and keys ----------------------------------------------------------------------------
+
+
+def test_settings_prints_every_setting_and_masks_the_secrets(run: Run, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/geheim1.db"
+    result = run(
+        "settings",
+        IMAGEHUB_DATABASE_URL=url,
+        IMAGEHUB_MS_CLIENT_SECRET="geheim2",
+        IMAGEHUB_SECRET_KEY="geheim3" * 9,
+        IMAGEHUB_TITLE="Ännchens Haus",
+    )
+    assert result.exit_code == 0
+    for name in SETTING_NAMES:
+        assert f"\n{name} = " in f"\n{result.output}"
+    assert "IMAGEHUB_TITLE = Ännchens Haus" in result.output
+    assert "IMAGEHUB_MS_CLIENT_SECRET = (set)" in result.output
+    assert "IMAGEHUB_QUEUE_URL = (not set)" in result.output
+    assert "IMAGEHUB_PRESIGN_WINDOW_SECONDS = 86400 seconds" in result.output
+    assert "geheim" not in result.output
+
+
+def test_faults_of_the_settings_come_as_one_message(run: Run) -> None:
+    result = run("settings", IMAGEHUB_ACCENT="red", IMAGEHUB_WEB_WORKERS="0")
+    assert result.exit_code == 1
+    assert "IMAGEHUB_ACCENT: must be a colour like #a1b2c3" in result.output
+    assert "IMAGEHUB_WEB_WORKERS: must lie between 1 and 64" in result.output
+
+
+def test_made_keys_are_what_production_asks_for(run: Run, tmp_path: Path) -> None:
+    lines = run("make-key").output.split()
+    keys = dict(line.split("=", 1) for line in lines)
+    settings = load_settings(
+        {
+            **keys,
+            "IMAGEHUB_DATA_DIR": str(tmp_path),
+            "IMAGEHUB_ENV": "production",
+            "IMAGEHUB_PUBLIC_URL": "https://hub.example.org",
+        },
+        None,
+    )
+    assert settings.secret_key == keys["IMAGEHUB_SECRET_KEY"]
+    assert run("make-key").output.split() != lines
+
+
+def test_the_key_of_the_tokens_is_changed_without_connecting_again(drive_hub: DriveHub) -> None:
+    drive_hub.connect()
+    old = drive_hub.settings.token_key
+    new = Fernet.generate_key().decode()
+
+    def run_with(key: str) -> Result:
+        settings: Settings = replace(drive_hub.settings, token_key=key)
+        return CliRunner().invoke(main, ["reseal-tokens"], env=settings.to_environment())
+
+    too_early = run_with(new)
+    assert too_early.exit_code == 1
+    assert "0 accounts sealed" in too_early.output
+    assert "IMAGEHUB_TOKEN_KEY" in too_early.output
+    resealed = run_with(f"{new},{old}")
+    assert (resealed.exit_code, resealed.output) == (0, "1 account sealed with the first key.\n")
+    later = drive_hub.with_settings(token_key=new)
+    later.session.expire_all()
+    assert later.get_token()
+    assert old not in resealed.output and new not in resealed.output
+
+
+# --- Stores ---------------------------------------------------------------------------------------
+
+
+def test_reconcile_only_tells_when_asked_to_and_mends_otherwise(import_hub: ImportHub) -> None:
+    key = f"renditions/ab/cd/{'ab' * 32}.webp"
+    import_hub.clients.store.put_object(key, b"left over", "image/webp")
+
+    def run_reconcile(*arguments: str) -> Result:
+        return CliRunner().invoke(
+            main, ["reconcile", *arguments], env=import_hub.settings.to_environment()
+        )
+
+    told = run_reconcile("--dry-run")
+    assert told.exit_code == 0, told.output
+    assert "Nothing was changed" in told.output
+    assert import_hub.clients.store.find_object(key) is not None
+    mended = run_reconcile()
+    assert "1  objects without a row, deleted" in mended.output
+    assert import_hub.clients.store.find_object(key) is None
+    assert "Everything is in order." in run_reconcile().output
+
+
+def test_reconcile_says_when_the_storage_is_away(import_hub: ImportHub) -> None:
+    settings = replace(import_hub.settings, s3_endpoint_url=f"http://127.0.0.1:{get_free_port()}")
+    result = CliRunner().invoke(main, ["reconcile"], env=settings.to_environment())
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert "Traceback" not in result.output
+
+
+# --- The program itself ---------------------------------------------------------------------------
+
+
+def test_the_emulator_is_a_command_too(tmp_path: Path) -> None:
+    (tmp_path / "drive" / "Works").mkdir(parents=True)
+    port = get_free_port()
+    arguments = ("--root", str(tmp_path / "drive"), "--port", str(port), "--kind", "business")
+    command = Command(tmp_path, "emulate-onedrive", *arguments)
+    try:
+        assert command.wait_until_ready() == f"http://127.0.0.1:{port}"
+    finally:
+        assert command.end() == 0
+
+
+def test_every_command_is_listed_with_its_help() -> None:
+    result = CliRunner().invoke(main, ["--help"])
+    assert result.exit_code == 0
+    for name in ("create-admin", "demo", "serve", "web", "worker", "import", "reconcile"):
+        assert f"\n  {name} " in result.output
+
+
+def test_flask_reaches_the_same_commands(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parent.parent
+    result = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", str(root / "wsgi.py"), "hub", "doctor", "--json"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 1
+    found = {finding["name"]: finding["state"] for finding in json.loads(result.stdout)}
+    assert found["database"] == "ok"
+    assert found["migrations"] == "fault"
