@@ -15,6 +15,7 @@ def init_app(app: Flask) -> None:
         drive_pages,
         home,
         import_pages,
+        library_pages,
         settings_pages,
         upload,
         words,

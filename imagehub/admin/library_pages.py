@@ -1,0 +1,476 @@
+"""The library with a browser: the list of groups, one group and its shots, the trash."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from flask import jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from imagehub.admin import blueprint
+from imagehub.admin.words import describe_count, say
+from imagehub.database import db
+from imagehub.domain import gallery, library_edit, library_list, storage, trash
+from imagehub.domain.library_edit import Edit, EditConflictError
+from imagehub.errors import ImageHubError, InvalidInputError, NotFoundError, ServiceError
+from imagehub.models import Group, Image
+from imagehub.web import get_error_status, is_api_call, note_action
+from imagehub.wiring import get_clients
+
+_THUMBNAIL_PX = 480
+_BULK_FIELDS = ("medium", "dimensions", "year", "edition", "availability")
+FIELD_NAMES = {
+    "title": "Title",
+    "text": "Text",
+    "tags": "Tags",
+    "medium": "Medium",
+    "dimensions": "Dimensions",
+    "year": "Year",
+    "edition": "Edition",
+    "availability": "Availability",
+    "state": "State",
+    "alt": "Alt text",
+    "role": "Role",
+}
+
+
+# --- The list -------------------------------------------------------------------------------------
+
+
+@blueprint.get("/admin/library")
+def show_library() -> ResponseReturnValue:
+    """A page of the groups, filtered and searched."""
+    session = db.session()
+    filter_name = request.args.get("filter", "all")
+    words = request.args.get("q", "").strip()[:200]
+    page = library_list.list_groups(
+        session,
+        filter_name,
+        words,
+        request.args.get("after", ""),
+        request.args.get("before", ""),
+    )
+    kept = {"filter": filter_name if filter_name != "all" else None, "q": words or None}
+    return render_template(
+        "admin/library.html",
+        page=page,
+        filter_name=filter_name,
+        filters=library_list.FILTERS,
+        counts=library_list.count_to_do(session),
+        max_counted=library_list.MAX_COUNTED,
+        words=words,
+        kept=kept,
+        can_order=filter_name == "all" and not words,
+        availabilities=library_edit.AVAILABILITIES,
+        thumbnail=make_thumbnail_url,
+    )
+
+
+@blueprint.post("/admin/library/bulk")
+def change_library() -> ResponseReturnValue:
+    """Do one thing to the chosen groups; ``act`` says which."""
+    chosen = [int(one) for one in request.form.getlist("group") if one.isdecimal()]
+    act, _, key = request.form.get("act", "").partition(":")
+    acts: Mapping[str, Callable[[Sequence[int]], ResponseReturnValue | None]] = {
+        "publish": lambda numbers: _bulk_edit(numbers, {"state": "published"}),
+        "draft": lambda numbers: _bulk_edit(numbers, {"state": "draft"}),
+        "set": lambda numbers: _bulk_edit(numbers, _read_bulk_fields()),
+        "join": _join,
+        "trash": _trash,
+        "share": _share,
+    }
+    if act in ("up", "down"):
+        return _order(lambda: library_edit.step_group(db.session(), _number(key), _STEPS[act]))
+    if act not in acts:
+        raise InvalidInputError("The library does not know how to do that.", {"act": "unknown"})
+    try:
+        if not chosen:
+            raise InvalidInputError("Choose groups first.", {"group": "is empty"})
+        answer = acts[act](chosen)
+    except ImageHubError as error:
+        return _refuse(error, _get_list_url())
+    return answer if answer is not None else _answer(_get_list_url())
+
+
+_STEPS = {"up": -1, "down": 1}
+
+
+def _bulk_edit(numbers: Sequence[int], changes: Mapping[str, str]) -> None:
+    session = db.session()
+    add = library_edit.split_tags(request.form.get("add_tags", ""))
+    remove = library_edit.split_tags(request.form.get("remove_tags", ""))
+    count = library_edit.bulk_edit(session, numbers, changes, add, remove)
+    if count:
+        names = ", ".join(FIELD_NAMES[name].lower() for name in changes) or "tags"
+        words = f"Changed {names} of {describe_count(count, 'group')}."
+        note_action("change", "group", numbers[0] if count == 1 else "", words)
+    session.commit()
+    state = changes.get("state")
+    done = {"published": "published", "draft": "now drafts"}.get(state or "", "changed")
+    verb = "is" if count == 1 else "are"
+    done = "now a draft" if (state, count) == ("draft", 1) else done
+    if not count:
+        say("Nothing had to be changed.")
+    elif state:
+        say(f"{describe_count(count, 'group')} {verb} {done}.")
+    else:
+        say(f"{describe_count(count, 'group')} changed.")
+
+
+def _read_bulk_fields() -> dict[str, str]:
+    """Fields that were filled in; an empty one leaves all groups as they are."""
+    fields = {name: request.form.get(name, "") for name in _BULK_FIELDS}
+    fields = {name: value for name, value in fields.items() if value.strip()}
+    has_tags = request.form.get("add_tags", "").strip() or request.form.get("remove_tags", "")
+    if not fields and not has_tags:
+        raise InvalidInputError("Fill in what shall be set for the chosen groups.")
+    return fields
+
+
+def _join(numbers: Sequence[int]) -> ResponseReturnValue:
+    session = db.session()
+    group = library_edit.join_groups(session, numbers, current_user.id)
+    note_action("change", "group", group.id, f"Joined {len(numbers)} groups into “{group.title}”.")
+    session.commit()
+    say(f"{len(numbers)} groups are one now.")
+    return _answer(url_for(".show_library_group", number=group.id))
+
+
+def _trash(numbers: Sequence[int]) -> None:
+    session = db.session()
+    done = trash.trash_groups(session, numbers, current_user.id)
+    count = describe_count(len(done), "group")
+    note_action("delete", "group", done[0] if len(done) == 1 else "", f"Put {count} in the trash.")
+    session.commit()
+    if done:
+        numbers_text = ",".join(map(str, done))
+        say(f"{count} in the trash.", undo="admin.restore_from_trash", number=numbers_text)
+
+
+def _share(numbers: Sequence[int]) -> ResponseReturnValue:
+    return redirect(url_for("admin.new_share", group=list(numbers)), 303)
+
+
+@blueprint.post("/admin/library/order")
+def order_library() -> ResponseReturnValue:
+    """Put a group before or after another one in the gallery's order."""
+
+    def place() -> None:
+        before, after = request.form.get("before"), request.form.get("after")
+        library_edit.place_group(
+            db.session(),
+            _number(request.form.get("group", "")),
+            _number(before) if before else None,
+            _number(after) if after else None,
+        )
+
+    return _order(place)
+
+
+def _order(change: Callable[[], None]) -> ResponseReturnValue:
+    try:
+        change()
+    except ImageHubError as error:
+        return _refuse(error, _get_list_url())
+    db.session.commit()
+    return _answer(_get_list_url())
+
+
+def _get_list_url() -> str:
+    """The list as it was when the form was sent."""
+    names = ("filter", "q", "after", "before")
+    kept: dict[str, Any] = {name: request.form.get(f"list-{name}") or None for name in names}
+    return url_for(".show_library", **kept)
+
+
+# --- One group ------------------------------------------------------------------------------------
+
+
+@blueprint.get("/admin/library/<biggest:number>")
+def show_library_group(number: int) -> ResponseReturnValue:
+    """A group's words, record and shots, all to be edited."""
+    group = library_edit.get_group(db.session(), number)
+    return _show_group(group)
+
+
+def _show_group(group: Group, conflict: EditConflictError | None = None) -> ResponseReturnValue:
+    session = db.session()
+    images = gallery.list_images(session, group.id)
+    fields = library_edit.read_fields(session, group)
+    page = render_template(
+        "admin/library_group.html",
+        group=group,
+        fields=fields,
+        # What the person typed stays in the form; what is saved stands beside it.
+        shown={**fields, **(conflict.yours if conflict else {})},
+        conflict=conflict,
+        images=images,
+        field_names=FIELD_NAMES,
+        roles=library_edit.ROLES,
+        availabilities=library_edit.AVAILABILITIES,
+        states=library_edit.STATES,
+        choices=[one for one in library_list.list_choices(session) if one[0] != group.id],
+        thumbnail=make_thumbnail_url,
+    )
+    return (page, 409) if conflict else page
+
+
+@blueprint.post("/admin/library/<biggest:number>")
+def save_library_group(number: int) -> ResponseReturnValue:
+    """Save the whole form of a group, without a script."""
+    session = db.session()
+    changes = {
+        name: request.form[name] for name in library_edit.GROUP_FIELDS if name in request.form
+    }
+    base = {name: request.form.get(f"was-{name}", "") for name in changes}
+    # Browsers send line ends their own way.
+    base = {name: value.replace("\r\n", "\n") for name, value in base.items()}
+    touched = {name: v for name, v in changes.items() if v.replace("\r\n", "\n") != base[name]}
+    edit = Edit(_number(request.form.get("version", "")), touched, base)
+    try:
+        group = library_edit.save_group(session, number, edit)
+    except EditConflictError as error:
+        session.rollback()
+        return _show_group(library_edit.get_group(session, number), error)
+    except InvalidInputError as error:
+        return _refuse(error, url_for(".show_library_group", number=number))
+    _note_edit(group, touched)
+    session.commit()
+    say("Saved.")
+    return redirect(url_for(".show_library_group", number=number), 303)
+
+
+@blueprint.post("/admin/library/<biggest:number>/save")
+def save_library_fields(number: int) -> ResponseReturnValue:
+    """Save single fields of a group: JSON ``version``, ``changes``, ``base``.
+
+    Answers the new version and the fields as they are saved; 409 with ``version``, ``current`` and
+    ``yours`` where somebody else changed the same field.
+    """
+    edit = _read_edit()
+    session = db.session()
+    try:
+        group = library_edit.save_group(session, number, edit)
+    except EditConflictError as error:
+        return _answer_conflict(error)
+    _note_edit(group, edit.changes)
+    answer = library_edit.describe_group(session, group)
+    session.commit()
+    return jsonify(answer)
+
+
+@blueprint.post("/admin/library/<biggest:number>/shots/<biggest:shot>/save")
+def save_library_shot(number: int, shot: int) -> ResponseReturnValue:
+    """Save alt text or role of a shot; as :func:`save_library_fields`."""
+    edit = _read_edit()
+    session = db.session()
+    try:
+        group, image = library_edit.save_image(session, number, shot, edit)
+    except EditConflictError as error:
+        return _answer_conflict(error)
+    answer = {"version": group.version, "fields": {"alt": image.alt, "role": image.role}}
+    session.commit()
+    return jsonify(answer)
+
+
+def _read_edit() -> Edit:
+    body = request.get_json(silent=True)
+    faults = InvalidInputError("This is no edit.", {"changes": "unreadable"})
+    if not isinstance(body, dict) or not isinstance(body.get("version"), int):
+        raise faults
+    parts = []
+    for name in ("changes", "base"):
+        part = body.get(name, {})
+        if not isinstance(part, dict) or not all(isinstance(one, str) for one in part.values()):
+            raise faults
+        parts.append(part)
+    return Edit(body["version"], parts[0], parts[1])
+
+
+def _answer_conflict(error: EditConflictError) -> ResponseReturnValue:
+    db.session.rollback()
+    answer = {
+        "detail": str(error),
+        "version": error.version,
+        "current": error.current,
+        "yours": error.yours,
+    }
+    return jsonify(answer), 409
+
+
+def _note_edit(group: Group, changes: Mapping[str, str]) -> None:
+    if changes:
+        names = ", ".join(FIELD_NAMES[name].lower() for name in changes)
+        title = group.title or f"Untitled {group.id}"
+        note_action("change", "group", group.id, f"Changed {names} of “{title}”.")
+
+
+# --- Shots ----------------------------------------------------------------------------------------
+
+
+@blueprint.post("/admin/library/<biggest:number>/shots")
+def change_library_shots(number: int) -> ResponseReturnValue:
+    """Do one thing to shots of a group; words that were typed are kept too."""
+    act, _, key = request.form.get("act", "").partition(":")
+    chosen = [int(one) for one in request.form.getlist("shot") if one.isdecimal()]
+    url = url_for(".show_library_group", number=number)
+    try:
+        _keep_shot_words(number)
+        url = _act_on_shots(number, act, key, chosen) or url
+    except ImageHubError as error:
+        return _refuse(error, url)
+    db.session.commit()
+    return _answer(url)
+
+
+def _act_on_shots(number: int, act: str, key: str, chosen: Sequence[int]) -> str | None:
+    """:return: where to go on, None for the group itself."""
+    session = db.session()
+    if act in _STEPS:
+        library_edit.step_shot(session, number, _number(key), _STEPS[act])
+    elif act == "order":
+        before = request.form.get("before", "")
+        library_edit.order_shots(session, number, chosen, _number(before) if before else None)
+    elif act == "cover":
+        library_edit.set_cover(session, number, _number(key))
+    elif act == "split":
+        fresh = library_edit.move_shots(session, number, chosen, None)
+        note_action(
+            "create", "group", fresh.id, f"Split {describe_count(len(chosen), 'shot')} off."
+        )
+        say(f"{describe_count(len(chosen), 'shot')} in a group of their own now.")
+        return url_for(".show_library_group", number=fresh.id)
+    elif act == "move":
+        target = library_edit.move_shots(
+            session, number, chosen, _number(request.form.get("to", ""))
+        )
+        words = f"{describe_count(len(chosen), 'shot')} moved to “{target.title or 'Untitled'}”."
+        note_action("change", "group", target.id, words)
+        say(words)
+    elif act == "trash":
+        mark = trash.trash_images(session, number, chosen, current_user.id)
+        count = describe_count(len(chosen), "shot")
+        note_action("delete", "image", number, f"Put {count} in the trash.")
+        say(f"{count} in the trash.", undo="admin.restore_from_trash", number=str(mark))
+        if mark == number:
+            return url_for(".show_library")
+    elif act != "save":
+        raise InvalidInputError("The group does not know how to do that.", {"act": "unknown"})
+    return None
+
+
+def _keep_shot_words(number: int) -> None:
+    """Save alt texts and roles of the form that differ from what it showed."""
+    session = db.session()
+    for name, value in list(request.form.items()):
+        field, _, shot = name.partition("-")
+        if field not in library_edit.IMAGE_FIELDS or not shot.isdecimal():
+            continue
+        was = request.form.get(f"was-{name}", "")
+        if value != was:
+            edit = Edit(0, {field: value}, {field: was})
+            library_edit.save_image(session, number, int(shot), edit)
+
+
+# --- The trash ------------------------------------------------------------------------------------
+
+
+@blueprint.get("/admin/library/trash")
+def show_trash() -> ResponseReturnValue:
+    """What was deleted, from new to old."""
+    session = db.session()
+    listed, following = trash.list_trash(session, request.args.get("before", ""))
+    ids = [one.group.id for one in listed]
+    rows = {row.group.id: row for row in library_list.load_rows(session, ids)}
+    return render_template(
+        "admin/trash.html",
+        listed=listed,
+        rows=rows,
+        following=following,
+        thumbnail=make_thumbnail_url,
+    )
+
+
+@blueprint.post("/admin/library/trash/restore")
+def restore_from_trash() -> ResponseReturnValue:
+    """Take things back; ``number``: their numbers, with commas or as many fields."""
+    session = db.session()
+    back: list[Group] = []
+    unused: list[str] = []
+    for number in _read_trash_numbers():
+        try:
+            group, keys = trash.restore(session, number)
+        except NotFoundError:
+            continue
+        back.append(group)
+        unused += keys
+    if not back:
+        error = NotFoundError("thing in the trash", "")
+        return _refuse(error, url_for(".show_trash"))
+    count = describe_count(len(back), "group")
+    note_action("create", "group", back[0].id, f"Took {count} back from the trash.")
+    single = url_for(".show_library_group", number=back[0].id) if len(back) == 1 else ""
+    session.commit()
+    _delete_unused(unused)
+    say("It is back." if len(back) == 1 else f"{count} are back.")
+    return _answer(single or url_for(".show_library"))
+
+
+@blueprint.post("/admin/library/trash/delete")
+def delete_from_trash() -> ResponseReturnValue:
+    """Delete things in the trash for good."""
+    session = db.session()
+    numbers = _read_trash_numbers()
+    keys = trash.purge(session, numbers)
+    count = describe_count(len(numbers), "thing")
+    note_action("delete", "group", "", f"Deleted {count} in the trash for good.")
+    session.commit()
+    _delete_unused(keys)
+    say("Gone for good. The originals are still in OneDrive.")
+    return _answer(url_for(".show_trash"))
+
+
+def _read_trash_numbers() -> list[int]:
+    parts = [part for one in request.form.getlist("number") for part in one.split(",")]
+    return [int(part) for part in parts if part.isdecimal()]
+
+
+def _delete_unused(keys: Sequence[str]) -> None:
+    try:
+        storage.delete_unused(db.session(), get_clients(), keys)
+    except ServiceError:
+        # The rows are marked; the worker's sweep deletes what is left.
+        db.session.rollback()
+
+
+# --- Inside ---------------------------------------------------------------------------------------
+
+
+def make_thumbnail_url(image: Image | None) -> str:
+    """The signed address of a small rendition; "" where there is none."""
+    try:
+        found = gallery.pick_rendition(image, _THUMBNAIL_PX) if image is not None else None
+    except NotFoundError:
+        return ""
+    return get_clients().store.make_presigned_url(found.object_key) if found is not None else ""
+
+
+def _number(text: str) -> int:
+    """:raise NotFoundError: no number, so there is nothing of that number."""
+    if not text.isdecimal() or len(text) > 18:
+        raise NotFoundError("group", text)
+    return int(text)
+
+
+def _answer(url: str) -> ResponseReturnValue:
+    return jsonify({"url": url}) if is_api_call() else redirect(url, 303)
+
+
+def _refuse(error: ImageHubError, url: str) -> ResponseReturnValue:
+    """Tell why something was not done, on the page where it was asked."""
+    db.session.rollback()
+    if is_api_call():
+        answer: dict[str, Any] = {"detail": str(error)}
+        return jsonify(answer), get_error_status(error)
+    say(str(error), is_fault=True)
+    return redirect(url, 303)

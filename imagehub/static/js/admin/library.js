@@ -1,0 +1,363 @@
+// The library: fields that save themselves, choosing many, order by drag and keyboard.
+
+import { confirmDialog, fetchJson, onKey, toast } from "./common.js";
+
+document.body.classList.add("has-script");
+
+const said = document.getElementById("said");
+const say = (words) => {
+  if (said) said.textContent = words;
+};
+
+// --- Fields that save themselves ---
+
+const state = document.getElementById("save-state");
+const PAUSE_MS = 900;
+const RETRY_MS = 5000;
+let version = Number(document.querySelector("[data-version]")?.dataset.version ?? 0);
+let chain = Promise.resolve();
+let openSaves = 0;
+
+function show(words, isFault = false) {
+  if (!state) return;
+  state.textContent = words;
+  state.classList.toggle("is-fault", isFault);
+  state.classList.toggle("is-good", words === "Saved");
+}
+
+const unsaved = new Map();
+
+// What a form or a shot saves: its fields, where to, and what the server last had of each.
+class Saver {
+  constructor(box) {
+    this.url = box.dataset.save;
+    this.fields = new Map();
+    for (const field of box.querySelectorAll("[name]:not([type=hidden], [hidden])")) {
+      const name = field.dataset.field ?? field.name;
+      const was = box.querySelector(`[name="was-${field.name}"]`);
+      this.fields.set(name, { field, was, base: was ? was.value : field.value });
+      field.addEventListener("input", () => this.plan());
+      field.addEventListener("change", () => this.save());
+      field.addEventListener("blur", () => this.timer && this.save());
+    }
+    box.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.save();
+    });
+  }
+
+  getChanges() {
+    const changed = [...this.fields].filter(([, one]) => one.field.value !== one.base);
+    return Object.fromEntries(changed.map(([name, one]) => [name, one.field.value]));
+  }
+
+  plan(pause = PAUSE_MS) {
+    clearTimeout(this.timer);
+    const isUnsaved = Object.keys(this.getChanges()).length > 0;
+    if (isUnsaved) unsaved.set(this, true);
+    else unsaved.delete(this);
+    if (isUnsaved) show("Not saved yet");
+    this.timer = setTimeout(() => this.save(), pause);
+  }
+
+  save() {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    if (Object.keys(this.getChanges()).length) unsaved.set(this, true);
+    chain = chain.then(() => this.send());
+    return chain;
+  }
+
+  async send() {
+    const changes = this.getChanges();
+    const names = Object.keys(changes);
+    if (!names.length) {
+      unsaved.delete(this);
+      return;
+    }
+    const base = Object.fromEntries(names.map((name) => [name, this.fields.get(name).base]));
+    show("Saving…");
+    openSaves += 1;
+    try {
+      const answer = await fetchJson(this.url, { json: { version, changes, base } });
+      this.accept(answer, changes);
+      show("Saved");
+    } catch (error) {
+      if (error.status === 409 && error.detail?.current) await this.settle(error.detail);
+      else this.fail(error);
+    } finally {
+      openSaves -= 1;
+    }
+  }
+
+  accept(answer, changes) {
+    version = answer.version;
+    for (const [name, sent] of Object.entries(changes)) {
+      const one = this.fields.get(name);
+      const saved = answer.fields[name];
+      // The server tidies spaces; what was typed since stays as it is.
+      if (one.field.value === sent && document.activeElement !== one.field) one.field.value = saved;
+      one.base = one.field.value === sent ? sent : saved;
+      if (one.was) one.was.value = saved;
+      if (name === "title") {
+        document.getElementById("group-title").textContent = saved || "Untitled";
+      }
+    }
+    document.querySelector("#record [name=version]").value = version;
+    if (Object.keys(this.getChanges()).length) this.plan();
+    else unsaved.delete(this);
+  }
+
+  fail(error) {
+    show(`Not saved: ${error.message}`, true);
+    const isPassing = error.status === 0 || error.status >= 500;
+    if (isPassing) this.timer = setTimeout(() => this.save(), RETRY_MS);
+  }
+
+  // Both versions are shown, and nothing is lost whichever is taken.
+  async settle(detail) {
+    const list = document.createElement("dl");
+    list.className = "versions";
+    for (const [name, theirs] of Object.entries(detail.current)) {
+      for (const [label, words] of [["Saved by somebody else", theirs], ["Yours", detail.yours[name]]]) {
+        const term = document.createElement("dt");
+        term.textContent = label;
+        const value = document.createElement("dd");
+        value.textContent = words || "(empty)";
+        list.append(term, value);
+      }
+    }
+    show("Not saved: somebody else changed this", true);
+    const isMine = await confirmDialog({
+      title: "Somebody else changed this in the meantime",
+      body: list,
+      confirm: "Keep mine",
+      cancel: "Take theirs",
+    });
+    version = detail.version;
+    for (const [name, theirs] of Object.entries(detail.current)) {
+      const one = this.fields.get(name);
+      one.base = theirs;
+      if (one.was) one.was.value = theirs;
+      if (!isMine) one.field.value = theirs;
+    }
+    if (isMine) this.plan(0);
+    else {
+      unsaved.delete(this);
+      show("Theirs is kept");
+    }
+  }
+}
+
+const savers = [...document.querySelectorAll("[data-save]")].map((box) => new Saver(box));
+addEventListener("beforeunload", (event) => {
+  if (unsaved.size || openSaves) event.preventDefault();
+});
+// Whatever is still open is saved before a button of this page leads away.
+const saveAll = () => Promise.all(savers.map((saver) => saver.save())).then(() => chain);
+
+// --- Choosing many ---
+
+function watchChosen(form, name, words, buttons) {
+  const boxes = () => [...form.querySelectorAll(`input[name=${name}]`)];
+  const all = document.getElementById("choose-all");
+  const update = () => {
+    const count = boxes().filter((box) => box.checked).length;
+    words.textContent = count ? `${count} chosen` : all ? "Choose all" : "Choose shots";
+    if (all) {
+      all.checked = count > 0 && count === boxes().length;
+      all.indeterminate = count > 0 && !all.checked;
+    }
+    for (const button of buttons) button.disabled = !count;
+  };
+  form.addEventListener("change", (event) => {
+    if (event.target === all) for (const box of boxes()) box.checked = all.checked;
+    if (event.target === all || event.target.name === name) update();
+  });
+  addEventListener("pageshow", update);
+  update();
+  return update;
+}
+
+// --- Order: drag and Alt with the arrows ---
+
+// `place(element, before)` puts it there for good; before is null at the end.
+function arrange(list, selector, handle, place) {
+  let dragged = null;
+  let target = null;
+  const items = () => [...list.querySelectorAll(selector)];
+  const clear = () => {
+    for (const one of items()) one.classList.remove("is-above", "is-below", "is-dragged");
+  };
+  const move = async (item, before) => {
+    const old = item.nextElementSibling;
+    if (before === item || before === old) return;
+    list.insertBefore(item, before);
+    say(`Place ${items().indexOf(item) + 1} of ${items().length}`);
+    try {
+      await place(item, before);
+    } catch (error) {
+      list.insertBefore(item, old);
+      toast(error.message, { isFault: true });
+    }
+  };
+  for (const item of items()) {
+    (handle ? item.querySelector(handle) : item).draggable = true;
+  }
+  list.addEventListener("dragstart", (event) => {
+    dragged = event.target.closest?.(selector);
+    if (!dragged) return;
+    event.dataTransfer.effectAllowed = "move";
+    event.dataTransfer.setData("text/plain", "");
+    dragged.classList.add("is-dragged");
+  });
+  list.addEventListener("dragover", (event) => {
+    const over = dragged && event.target.closest?.(selector);
+    if (!over) return;
+    event.preventDefault();
+    const box = over.getBoundingClientRect();
+    const isBelow = event.clientY > box.top + box.height / 2;
+    for (const one of items()) one.classList.remove("is-above", "is-below");
+    over.classList.add(isBelow ? "is-below" : "is-above");
+    target = isBelow ? over.nextElementSibling : over;
+  });
+  list.addEventListener("drop", (event) => {
+    if (!dragged) return;
+    event.preventDefault();
+    const item = dragged;
+    clear();
+    dragged = null;
+    move(item, target);
+  });
+  list.addEventListener("dragend", () => {
+    dragged = null;
+    clear();
+  });
+  return (item, step) => {
+    const all = items();
+    const at = all.indexOf(item) + step;
+    if (at < 0 || at >= all.length) return false;
+    move(item, step < 0 ? all[at] : all[at].nextElementSibling);
+    item.scrollIntoView({ block: "nearest" });
+    return true;
+  };
+}
+
+const STEPS = { ArrowUp: -1, ArrowDown: 1 };
+
+// --- The list ---
+
+const library = document.getElementById("library");
+
+if (library) {
+  const rows = document.getElementById("rows");
+  const words = document.getElementById("chosen-words");
+  words.closest("label").hidden = false;
+  const buttons = [...library.querySelectorAll(".board-tools button[name=act]")];
+  const update = watchChosen(library, "group", words, buttons);
+  const getRows = () => [...rows.querySelectorAll(".row")];
+  const getBox = (row) => row.querySelector("input[name=group]");
+  let last = null;
+
+  rows.addEventListener("click", (event) => {
+    const row = event.target.closest(".row");
+    const box = row && getBox(row);
+    if (event.target !== box) return;
+    if (event.shiftKey && last) {
+      const all = getRows();
+      const [from, to] = [all.indexOf(last), all.indexOf(row)].sort((a, b) => a - b);
+      for (const one of all.slice(from, to + 1)) getBox(one).checked = box.checked;
+      update();
+    }
+    last = row;
+  });
+
+  let stepRow = null;
+  if (library.dataset.order) {
+    let queue = Promise.resolve();
+    stepRow = arrange(rows, ".row", null, (row, before) => {
+      const form = { group: row.dataset.group };
+      if (before) form.before = before.dataset.group;
+      else form.after = row.previousElementSibling.dataset.group;
+      queue = queue.catch(() => {}).then(() => fetchJson(library.dataset.order, { form }));
+      return queue;
+    });
+    rows.addEventListener("click", (event) => {
+      const button = event.target.closest(".row-order button");
+      if (!button) return;
+      const [act] = button.value.split(":");
+      // At the edge of the page the form itself moves the group over it.
+      if (stepRow(button.closest(".row"), act === "up" ? -1 : 1)) {
+        event.preventDefault();
+        button.focus();
+      }
+    });
+  }
+
+  rows.addEventListener("keydown", (event) => {
+    const row = event.target.closest(".row");
+    const step = STEPS[event.key];
+    if (!row || event.ctrlKey || event.metaKey) return;
+    if (step && event.altKey && stepRow) {
+      event.preventDefault();
+      const focus = event.target;
+      stepRow(row, step);
+      focus.focus();
+    } else if (step && !event.altKey) {
+      event.preventDefault();
+      const other = getRows()[getRows().indexOf(row) + step];
+      (other?.querySelector(".row-title") ?? event.target).focus();
+    } else if (event.key === " " && event.target.matches(".row-title")) {
+      event.preventDefault();
+      getBox(row).click();
+    }
+  });
+  const choose = () => {
+    document.getElementById("choose-all").click();
+  };
+  onKey("a", choose);
+  onKey("Delete", () => library.querySelector("[value=trash]:not(:disabled)")?.click());
+  onKey("ArrowDown", () => rows.querySelector(".row-title")?.focus());
+}
+
+// --- One group ---
+
+const shots = document.querySelector("[data-shots]");
+
+if (shots) {
+  const list = shots.querySelector(".shots");
+  const words = shots.querySelector("[data-chosen]");
+  words.hidden = false;
+  const buttons = [...shots.querySelectorAll(".board-tools button[name=act]:not([data-no-script])")]
+    .filter((button) => !button.disabled);
+  watchChosen(shots, "shot", words, buttons);
+  const url = shots.action;
+  let queue = Promise.resolve();
+  const stepShot = arrange(list, ".shot", ".shot-picture", (shot, before) => {
+    const form = { act: "order", shot: shot.dataset.shot, before: before?.dataset.shot ?? "" };
+    queue = queue.catch(() => {}).then(async () => {
+      await fetchJson(url, { form });
+      show("Saved");
+    });
+    return queue;
+  });
+  list.addEventListener("keydown", (event) => {
+    const step = STEPS[event.key];
+    const shot = event.target.closest(".shot");
+    if (!shot || !step || !event.altKey) return;
+    event.preventDefault();
+    const focus = event.target;
+    stepShot(shot, step);
+    focus.focus();
+  });
+  shots.addEventListener("submit", async (event) => {
+    const button = event.submitter;
+    if (shots.dataset.isReady) return;
+    event.preventDefault();
+    await saveAll();
+    await queue.catch(() => {});
+    if (unsaved.size) return;
+    shots.dataset.isReady = "yes";
+    shots.requestSubmit(button);
+  });
+}
