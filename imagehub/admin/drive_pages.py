@@ -126,7 +126,8 @@ def list_drive_folders() -> ResponseReturnValue:
 def show_drive_thumbnail(item_id: str) -> ResponseReturnValue:
     """A small picture of a file: fetched from OneDrive once for each state of the file.
 
-    ``v`` stands for the state (see :func:`make_version`): with it a browser keeps the picture.
+    Empty where OneDrive has none. ``v`` stands for the state (see :func:`make_version`): with it a
+    browser keeps the picture.
     """
     size = request.args.get("size", "medium")
     if size not in _THUMBNAIL_SIZES:
@@ -141,7 +142,8 @@ def show_drive_thumbnail(item_id: str) -> ResponseReturnValue:
     if found is None:
         found = opened.fetch_thumbnail(item_id, size)
         if found is None or not cache.takes(found[1]):
-            raise NotFoundError("thumbnail", item_id)
+            # OneDrive makes them some seconds after an upload, and of some files never.
+            return "", 204, {"Cache-Control": "private, max-age=30"}
         if version:
             cache.keep(key, *found)
     response = Response(found[0], mimetype=found[1])

@@ -257,10 +257,10 @@ def test_a_thumbnail_is_fetched_once_for_each_state_of_a_file(browser: Browser) 
     assert browser.client.get(changed["thumb"]).data != answer.data
 
 
-def test_what_has_no_thumbnail_is_not_found(browser: Browser) -> None:
+def test_what_has_no_thumbnail_is_empty_and_what_is_not_there_not_found(browser: Browser) -> None:
     notes = browser.find("Notes")
     text = browser.find("list.txt", notes)
-    browser.page(f"/admin/drive/thumbnail/{text}", 404)
+    assert browser.page(f"/admin/drive/thumbnail/{text}", 204) == ""
     browser.page("/admin/drive/thumbnail/NOTHING!1", 404)
     works = browser.find("Works")
     browser.page(f"/admin/drive/thumbnail/{browser.find('front.jpg', works)}", 404, size="huge")

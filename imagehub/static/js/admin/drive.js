@@ -303,7 +303,10 @@ $("entries").addEventListener("keydown", (event) => {
   let target;
   if (event.key in steps) target = Math.min(Math.max(place + steps[event.key], 0), list.rows.length - 1);
   else if (event.key === "Home") target = 0;
-  else if (event.key === "End") target = list.rows.length - 1;
+  else if (event.key === "End" && folder.next_page) {
+    event.preventDefault();
+    loadAll().then(() => list.focus(list.rows.length - 1));
+  } else if (event.key === "End") target = list.rows.length - 1;
   if (target !== undefined) {
     event.preventDefault();
     if (event.shiftKey) {

@@ -1,0 +1,228 @@
+"""The drive browser in Chromium: by mouse, by keyboard alone, and with thousands of files."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.admin.test_drive_pages import add_image
+from tests.fixtures.served_site import ServedSite, make_picture
+
+
+@pytest.fixture
+def served(served_site: ServedSite) -> ServedSite:
+    served_site.site.put_files("Works", {f"shot {n}.jpg": make_picture(n) for n in range(1, 12)})
+    served_site.site.put_files("Works/Details", {"edge.jpg": make_picture(40)})
+    served_site.site.put_files("Old", {"list.txt": b"one, two"})
+    return served_site
+
+
+def names(page: Page) -> list[str]:
+    return page.locator(".item-name").all_inner_texts()
+
+
+def open_works(served: ServedSite) -> Page:
+    page = served.enter().page
+    page.locator(".item-name", has_text="Works").click()
+    expect(page.locator("#drive-title")).to_have_text("Works")
+    return page
+
+
+def test_folders_open_without_a_new_page_and_the_back_button_leads_back(
+    served: ServedSite,
+) -> None:
+    page = open_works(served)
+    page.evaluate("window.isSamePage = true")
+    assert names(page)[:4] == ["Details", "shot 1.jpg", "shot 2.jpg", "shot 3.jpg"]
+    page.locator(".item-name", has_text="Details").click()
+    expect(page.locator("#drive-title")).to_have_text("Details")
+    expect(page.locator("#crumbs")).to_have_text(re.compile(r"OneDrive\s*Works"))
+    page.go_back()
+    expect(page.locator("#drive-title")).to_have_text("Works")
+    page.locator("#crumbs a").first.click()
+    expect(page.locator("#drive-title")).to_have_text("OneDrive")
+    assert page.evaluate("window.isSamePage") is True
+    page.go_back()
+    page.reload()
+    expect(page.locator("#drive-title")).to_have_text("Works")
+
+
+def test_a_file_is_renamed_in_place_and_taken_back(served: ServedSite) -> None:
+    visit = served.enter("/admin/drive")
+    page = visit.page
+    page.locator(".item-name", has_text="Works").click()
+    row = page.locator(".item", has_text="shot 2.jpg")
+    row.hover()
+    row.get_by_role("button", name="Rename shot 2.jpg").click()
+    field = page.get_by_label("New name of shot 2.jpg")
+    expect(field).to_be_focused()
+    field.fill("bad:name.jpg")
+    field.press("Enter")
+    expect(page.locator(".item-fault")).to_contain_text("does not allow")
+    field.fill("Harbour.jpg")
+    field.press("Enter")
+    expect(page.locator(".item-name", has_text="Harbour.jpg")).to_be_focused()
+    works = served.onedrive.root / "Works"
+    assert (works / "Harbour.jpg").exists()
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(page.locator(".item-name", has_text="shot 2.jpg")).to_be_visible()
+    assert (works / "shot 2.jpg").exists()
+    visit.complaints.clear()  # The refused name stands in the console as a 422.
+
+
+def test_files_move_by_the_dialog_and_come_back_by_undo(served: ServedSite) -> None:
+    page = open_works(served)
+    for n in (1, 3):
+        page.get_by_label(f"Choose shot {n}.jpg").check()
+    expect(page.locator("#chosen-words")).to_have_text("2 chosen")
+    page.get_by_role("button", name="Move", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Move 2 items to")
+    dialog.get_by_role("button", name="The folder above").click()
+    dialog.get_by_role("button", name="Old").click()
+    expect(dialog).to_contain_text("OneDrive / Old")
+    dialog.get_by_role("button", name="Move here").click()
+    expect(page.locator(".toast")).to_contain_text("2 items were moved to “Old”")
+    assert (served.onedrive.root / "Old" / "shot 3.jpg").exists()
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(page.locator(".item", has_text="shot 3.jpg")).to_be_visible()
+    assert not (served.onedrive.root / "Old" / "shot 3.jpg").exists()
+
+
+def test_deleting_asks_first_and_names_what_is_published(served: ServedSite) -> None:
+    page = served.enter().page
+    works = page.locator(".item", has_text="Works")
+    works_id = works.get_attribute("data-id")
+    listed = page.request.get(
+        f"{served.url}/admin/drive/{works_id}", headers={"Accept": "application/json"}
+    ).json()
+    shot = next(item for item in listed["items"] if item["name"] == "shot 1.jpg")
+    add_image(served.site, shot["id"], title="Boats at noon")
+    works.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("2 folders with 12 files")
+    expect(dialog).to_contain_text("1 image of the hub comes from there: in 1 group, published")
+    expect(dialog).to_contain_text("Boats at noon")
+    dialog.get_by_role("button", name="Cancel").click()
+    assert (served.onedrive.root / "Works").exists()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator(".item", has_text="Works")).to_have_count(0)
+    assert not (served.onedrive.root / "Works").exists()
+
+
+def test_all_of_it_goes_by_keyboard_alone(served: ServedSite) -> None:
+    page = served.enter().page
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".item-name", has_text="Works")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#drive-title")).to_have_text("Works")
+    expect(page.locator(".item-name").first).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("F2")
+    page.keyboard.type("front")
+    page.keyboard.press("Enter")
+    expect(page.locator(".item-name", has_text="front.jpg")).to_be_focused()
+    # What was renamed has moved to its place in the order, before "shot 2".
+    page.keyboard.press("x")
+    page.keyboard.press("Shift+ArrowDown")
+    expect(page.locator("#chosen-words")).to_have_text("2 chosen")
+    page.keyboard.press("m")
+    expect(page.get_by_role("dialog")).to_contain_text("Move 2 items to")
+    page.get_by_role("dialog").get_by_role("button", name="Details").press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("Works / Details")
+    page.get_by_role("button", name="Move here").press("Enter")
+    expect(page.locator(".item-name", has_text="front.jpg")).to_have_count(0)
+    details = served.onedrive.root / "Works" / "Details"
+    assert (details / "front.jpg").exists()
+    assert (details / "shot 2.jpg").exists()
+    page.keyboard.press("n")
+    expect(page.locator("#new-name")).to_be_focused()
+    page.keyboard.type("Sketches")
+    page.keyboard.press("Enter")
+    expect(page.locator(".item-name", has_text="Sketches")).to_be_focused()
+    page.keyboard.press("Delete")
+    expect(page.get_by_role("dialog")).to_contain_text("Delete “Sketches”?")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").press("Enter")
+    expect(page.locator(".item-name", has_text="Sketches")).to_have_count(0)
+    page.keyboard.press("Backspace")
+    expect(page.locator("#drive-title")).to_have_text("OneDrive")
+    expect(page.locator(".item-name", has_text="Works")).to_be_focused()
+
+
+def test_a_file_shows_itself_and_where_it_is(served: ServedSite) -> None:
+    page = open_works(served)
+    page.locator(".item-name", has_text="shot 4.jpg").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator("h2")).to_have_text("shot 4.jpg")
+    assert (
+        dialog.locator("img").evaluate("(img) => img.decode().then(() => img.naturalWidth)") > 100
+    )
+    page.keyboard.press("ArrowRight")
+    expect(dialog.locator("h2")).to_have_text("shot 5.jpg")
+    page.keyboard.press("Escape")
+    expect(page.locator(".item-name", has_text="shot 5.jpg")).to_be_focused()
+
+
+def test_thousands_of_files_are_read_as_needed_and_drawn_near_the_window_alone(
+    served: ServedSite,
+) -> None:
+    served.site.put_files("Many", {f"{n:05}.txt": b"x" * (n % 7) for n in range(2300)})
+    page = served.enter().page
+    page.locator(".item-name", has_text="Many").click()
+    expect(page.locator("#drive-state")).to_have_text("2,300 items")
+    assert page.locator(".item").count() <= 150
+    page.locator(".item-name").first.press("End")
+    expect(page.locator(".item-name", has_text="02299.txt")).to_be_focused()
+    assert page.locator(".item").count() < 150
+    page.fill("#drive-words", "0222")
+    expect(page.locator("#drive-state")).to_have_text("11 items of 2,300 items")
+    assert names(page) == ["00222.txt", *(f"0222{n}.txt" for n in range(10))]
+    page.fill("#drive-words", "")
+    page.select_option("#drive-sort", "largest")
+    expect(page.locator(".item-name").first).to_have_text("00006.txt")
+    page.get_by_label("Choose all").check()
+    expect(page.locator("#chosen-words")).to_have_text("2,300 chosen")
+
+
+def test_the_page_has_no_faults_that_axe_finds(served: ServedSite) -> None:
+    visit = served.enter()
+    visit.page.locator(".item-name", has_text="Works").click()
+    expect(visit.page.locator(".item-name", has_text="Details")).to_be_focused()
+    assert visit.find_faults() == []
+    visit.page.locator("[data-view=grid]").click()
+    visit.page.get_by_label("Choose shot 1.jpg").check(force=True)
+    assert visit.find_faults() == []
+    visit.page.get_by_role("button", name="Move", exact=True).click()
+    expect(visit.page.get_by_role("dialog")).to_be_visible()
+    assert visit.find_faults() == []
+
+
+def test_it_works_without_a_script(served: ServedSite) -> None:
+    visit = served._visit(f"{served.url}/sign-in?next=/admin/drive", java_script_enabled=False)
+    page = visit.page
+    page.fill("[name=name]", "Ada")
+    page.fill("[name=password]", "correct horse battery")
+    page.press("[name=password]", "Enter")
+    page.get_by_role("link", name="Works").click()
+    page.get_by_label("Choose shot 1.jpg").check()
+    page.get_by_role("button", name="Rename").click()
+    page.fill("[name=name]", "First.jpg")
+    page.locator("main").get_by_role("button", name="Rename").click()
+    expect(page.locator(".toast")).to_contain_text("is called “First.jpg” now")
+    page.get_by_label("Choose First.jpg").check()
+    page.get_by_role("button", name="Move").click()
+    page.get_by_role("button", name="Details").click()
+    page.get_by_role("button", name="Move here").click()
+    expect(page.locator(".toast")).to_contain_text("1 item was moved")
+    page.select_option("#drive-sort", "name-down")
+    page.get_by_role("button", name="Show").click()
+    assert names(page)[1] == "shot 11.jpg"
+    page.get_by_label("Choose shot 11.jpg").check()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator("main")).to_contain_text("1 file")
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator(".toast")).to_contain_text("recycle bin")
+    assert not (served.onedrive.root / "Works" / "shot 11.jpg").exists()
