@@ -91,7 +91,10 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
         for position, image in enumerate(images, start=1)
     }
     others, css = make_wall(
-        [shots[image.number] for image in images if image.id != lead.id], True, 0.62
+        [shots[image.number] for image in images if image.id != lead.id],
+        is_last=True,
+        wall_share=0.62,
+        may_grow=False,
     )
     first = shots[lead.number]
     neighbours = []

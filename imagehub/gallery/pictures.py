@@ -138,16 +138,20 @@ def _make_full_url(image: Image) -> str:
 
 
 def make_wall(
-    pictures: Sequence[Picture], is_last: bool, wall_share: float = 0.92
+    pictures: Sequence[Picture],
+    is_last: bool,
+    wall_share: float = 0.92,
+    may_grow: bool = True,
 ) -> tuple[list[Picture], str]:
     """Pictures with their ``sizes``, and the style sheet that arranges them in rows.
 
     :param is_last: no further wall follows below.
     :param wall_share: the part of the window's width that the wall takes.
+    :param may_grow: one or two pictures alone may be shown twice as large.
     """
     ratios = [min(20.0, max(0.05, picture.ratio)) for picture in pictures]
-    sizes = make_sizes(ratios, is_last, wall_share)
-    css = make_wall_css([picture.id for picture in pictures], ratios, is_last)
+    sizes = make_sizes(ratios, is_last, wall_share, may_grow)
+    css = make_wall_css([picture.id for picture in pictures], ratios, is_last, may_grow)
     placed = [replace(picture, sizes=width) for picture, width in zip(pictures, sizes, strict=True)]
     return placed, css + make_placeholder_css(pictures)
 

@@ -44,11 +44,19 @@ class Cell:
     count: int
 
 
-def break_rows(ratios: Sequence[float], width: Width, is_last: bool = False) -> list[Cell]:
+# What a ragged last row costs at most: rows before it may be this far from the wanted height
+# (a third) before it is the better choice.
+_RAGGED_COST = 0.1
+
+
+def break_rows(
+    ratios: Sequence[float], width: Width, is_last: bool = False, may_grow: bool = True
+) -> list[Cell]:
     """Where each picture stands on a wall of this width.
 
     :param ratios: width / height of each picture, in order.
     :param is_last: nothing follows, so the last row may stay ragged.
+    :param may_grow: one or two pictures alone may be shown twice as large.
 
     The breaks are those whose rows are nearest to the wanted height, by the sum of squared
     logarithms (a row of half the height is as bad as one of twice the height).
@@ -61,7 +69,8 @@ def break_rows(ratios: Sequence[float], width: Width, is_last: bool = False) -> 
         for begin in range(end - 1, max(-1, end - 1 - width.most_in_row), -1):
             total += ratios[begin]
             off = math.log(_find_height(width, total, end - begin) / width.row_px)
-            cost = best[begin] + (0.0 if off > 0 and is_last and end == count else off * off)
+            is_ragged = off > 0 and is_last and end == count
+            cost = best[begin] + (min(off * off, _RAGGED_COST) if is_ragged else off * off)
             if cost < best[end]:
                 best[end], begins[end] = cost, begin
     cells: list[Cell] = []
@@ -70,8 +79,8 @@ def break_rows(ratios: Sequence[float], width: Width, is_last: bool = False) -> 
         begin = begins[end]
         row = ratios[begin:end]
         height = _find_height(width, sum(row), len(row))
-        # A wall of one or two works may show them larger.
-        most = width.row_px * (max(2.1, width.most) if count <= 2 else width.most)
+        is_small_wall = may_grow and count <= 2
+        most = width.row_px * (max(2.1, width.most) if is_small_wall else width.most)
         shrink = min(1.0, most / height) if is_last and end == count else 1.0
         cells[:0] = [Cell(ratio / sum(row) * shrink, len(row)) for ratio in row]
         end = begin
@@ -82,14 +91,16 @@ def _find_height(width: Width, ratio_sum: float, count: int) -> float:
     return (width.typical_px - (count - 1) * GAP_PX) / ratio_sum
 
 
-def make_wall_css(ids: Sequence[str], ratios: Sequence[float], is_last: bool) -> str:
+def make_wall_css(
+    ids: Sequence[str], ratios: Sequence[float], is_last: bool, may_grow: bool = True
+) -> str:
     """Rules that give each tile its width, for every width of the wall.
 
     :param ids: the tiles' ids, of letters, digits and hyphens.
     """
     rules = []
     for width in WIDTHS:
-        cells = break_rows(ratios, width, is_last)
+        cells = break_rows(ratios, width, is_last, may_grow)
         body = "".join(
             f"#{name}{{width:{_write_width(cell)}}}" for name, cell in zip(ids, cells, strict=True)
         )
@@ -106,7 +117,9 @@ def _write_width(cell: Cell) -> str:
     return f"calc({percent:g}% - {gaps:g}px)" if gaps else f"{percent:g}%"
 
 
-def make_sizes(ratios: Sequence[float], is_last: bool, wall_share: float = 0.92) -> list[str]:
+def make_sizes(
+    ratios: Sequence[float], is_last: bool, wall_share: float = 0.92, may_grow: bool = True
+) -> list[str]:
     """The ``sizes`` attribute of each picture.
 
     :param wall_share: the part of the window's width that the wall takes.
@@ -118,7 +131,7 @@ def make_sizes(ratios: Sequence[float], is_last: bool, wall_share: float = 0.92)
             [
                 (f"(min-width:{least}px) " if least else "")
                 + f"{max(1, round(cell.share * wall_share * 100))}vw"
-                for cell in break_rows(ratios, width, is_last)
+                for cell in break_rows(ratios, width, is_last, may_grow)
             ]
         )
     return [",".join(parts) for parts in zip(*columns, strict=True)]
