@@ -6,6 +6,7 @@ PY := $(VENV)/bin/python
 PORT ?= 8000
 PHOTOS ?=
 DEMO_FLAGS := --port $(PORT) $(if $(PHOTOS),--photos "$(PHOTOS)")
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test serve worker bench check clean screenshots
@@ -17,23 +18,26 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "ImageHub needs Python 3.11 or newer; set PYTHON=python3.x"; exit 1; }
 	@echo "Making $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python lacks its venv module; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
 $(VENV)/.run: $(VENV)/bin/python setup.cfg constraints.txt
 	@echo "Installing ImageHub and what it needs"
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@$(PIP) -e .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run
 	@echo "Installing what the tests need"
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@$(PIP) -e '.[test]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,bench]'
+	@echo "Installing what the benchmarks compare with"
+	@$(PIP) -e '.[test,bench]'
 	@touch $@
 
-$(VENV)/.assets: $(VENV)/.run package.json package-lock.json imagehub/assets.py
+$(VENV)/.assets: $(VENV)/.run package.json package-lock.json imagehub/assets.py \
+		imagehub/static/icons.txt
 	@echo "Building the browser's parts"
 	@$(PY) -m imagehub.assets
 	@touch $@
@@ -49,7 +53,7 @@ serve: install ## Run the hub: migrate, then web server, S3 server and worker
 worker: install ## Run one more worker
 	@exec $(PY) -m imagehub worker
 
-test: $(VENV)/.test $(VENV)/.assets ## Run all tests
+test: $(VENV)/.test $(VENV)/.assets ## Run all tests (ARGS="tests/gallery -k search" runs some)
 	@exec $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.test ## Lint and type-check
@@ -57,7 +61,7 @@ check: $(VENV)/.test ## Lint and type-check
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 
-bench: $(VENV)/.bench $(VENV)/.assets ## Run the benchmarks and print their tables
+bench: $(VENV)/.bench $(VENV)/.assets ## Run the benchmarks (ARGS="presign" runs one, ARGS=list names them)
 	@exec $(PY) -m benchmarks $(ARGS)
 
 screenshots: $(VENV)/.test $(VENV)/.assets ## Make the README's screenshots from the demo

@@ -1,35 +1,49 @@
-"""``python -m benchmarks [NAME …]``: all benchmarks one after the other, or the named ones.
+"""All benchmarks, one after the other, or those that are named: ``make bench ARGS="presign"``.
 
-Each is a program of its own, so that none starts with the memory of another.
+Each is a program of its own (``python -m benchmarks.presign``), prints a table, and may be given
+arguments of its own when it is run alone: ``make bench ARGS="renditions ~/photo.jpg"``.
 """
 
+import ast
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-# What holds no benchmark but helps them.
-HELPERS = {"__init__", "__main__", "catalogue"}
 
 
-def list_names() -> list[str]:
-    return sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in HELPERS)
+def list_benchmarks() -> dict[str, str]:
+    """Name of each module with a ``main`` → the first sentence about it."""
+    found = {}
+    for path in sorted(FOLDER.glob("[a-z]*.py")):
+        tree = ast.parse(path.read_text())
+        if any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body):
+            words = " ".join((ast.get_docstring(tree) or path.stem).partition("\n\n")[0].split())
+            found[path.stem] = words.replace("``", "").partition(". ")[0].rstrip(".") + "."
+    return found
 
 
-def main(wanted: list[str]) -> int:
-    names = wanted or list_names()
-    unknown = set(names) - set(list_names())
-    if unknown:
-        print(f"There is no {', '.join(sorted(unknown))}; there are {', '.join(list_names())}.")
+def main(arguments: Sequence[str]) -> int:
+    """:return: the exit status: 1 if one of them failed."""
+    known = list_benchmarks()
+    if arguments and arguments[0] in ("-h", "--help", "list"):
+        for name, words in known.items():
+            print(f"{name:<16}{words}")
+        return 0
+    names = [name for name in arguments if name in known]
+    rest = [argument for argument in arguments if argument not in known]
+    if rest and len(names) != 1:
+        print(f"There is no benchmark {rest[0]}. There are: {', '.join(known)}", file=sys.stderr)
         return 2
     failed = []
-    for name in names:
-        print(f"\n{name.replace('_', ' ').upper()}", flush=True)
-        command = [sys.executable, "-m", f"benchmarks.{name}"]
-        if subprocess.run(command, cwd=FOLDER.parent, check=False).returncode:
+    for name in names or known:
+        print(f"\n## {name}\n\n{known[name]}\n", flush=True)
+        command = [sys.executable, "-m", f"benchmarks.{name}", *rest]
+        if subprocess.run(command, cwd=FOLDER.parent, check=False).returncode != 0:
             failed.append(name)
     if failed:
-        print(f"\nFailed: {', '.join(failed)}")
+        print(f"\nThese failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -1,0 +1,170 @@
+"""What stands around the program: make targets, CI, the image, the composed hub, the benchmarks."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from imagehub.cli import main
+from imagehub.config import SETTING_NAMES
+from tests.support import ROOT, require
+
+COMPOSE = ROOT / "compose.yaml"
+DOCKERFILE = ROOT / "Dockerfile"
+
+
+def run_make(*arguments: str, folder: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [require("make"), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_lists_every_target() -> None:
+    listed = re.findall(r"^  make ([a-z]+) +\S", run_make("help").stdout, re.M)
+    phony = re.findall(r"^\.PHONY: (.*)", (ROOT / "Makefile").read_text(), re.M)[0].split()
+    assert set(listed) == set(phony)
+
+
+def test_make_alone_helps() -> None:
+    assert "make demo" in run_make().stdout
+
+
+def test_the_demo_takes_a_folder_with_spaces_and_a_port() -> None:
+    plan = run_make("--dry-run", "demo", "PHOTOS=/My pictures/of 2026", "PORT=8099").stdout
+    assert 'imagehub demo --port 8099 --photos "/My pictures/of 2026"' in plan
+
+
+def test_each_way_to_run_installs_first(tmp_path: Path) -> None:
+    for name in ("Makefile", "setup.cfg", "constraints.txt", "package.json", "package-lock.json"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    for name in ("imagehub/assets.py", "imagehub/static/icons.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for target, extra in (("demo", ""), ("serve", ""), ("worker", ""), ("test", "test")):
+        plan = run_make("--dry-run", target, folder=tmp_path).stdout
+        assert "python3 -m venv .venv" in plan
+        assert "pip install --quiet" in plan
+        assert "-m imagehub.assets" in plan
+        assert ("-e '.[test]'" in plan) == bool(extra)
+
+
+def test_an_old_python_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
+    (tmp_path / "setup.cfg").touch()
+    (tmp_path / "constraints.txt").touch()
+    old = tmp_path / "old-python"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    made = run_make("install", f"PYTHON={old}", folder=tmp_path)
+    assert made.returncode != 0
+    assert "Python 3.11 or newer" in made.stdout
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_ci_is_a_program_that_requires_everything() -> None:
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+    text = script.read_text()
+    assert "IMAGEHUB_TEST_REQUIRE=all" in text
+    assert text.index("make check") < text.index("make test")
+
+
+# --- The composed hub -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = yaml.safe_load(COMPOSE.read_text())["services"]
+    return found
+
+
+def test_the_composed_hub_runs_commands_and_settings_that_exist(
+    services: dict[str, dict[str, object]],
+) -> None:
+    for name in ("migrate", "web", "worker"):
+        command = services[name]["command"]
+        environment = services[name]["environment"]
+        assert isinstance(command, list) and isinstance(environment, dict)
+        assert command[0] in main.commands
+        assert set(environment) <= set(SETTING_NAMES)
+
+
+def test_no_secret_is_written_into_the_composed_hub() -> None:
+    for line in COMPOSE.read_text().splitlines():
+        name, _, value = line.strip().partition(": ")
+        if re.search(r"KEY$|PASSWORD$|SECRET$", name):
+            assert value.startswith(("${", '"1"')), line
+
+
+def test_everything_that_must_be_given_to_it_is_in_the_readme() -> None:
+    needed = set(re.findall(r"\$\{(\w+):\?", COMPOSE.read_text()))
+    example = (ROOT / "README.md").read_text().split("cat > hub.env", 1)[1].split("END\n")[0]
+    assert needed <= set(re.findall(r"^(\w+)=", example, re.M))
+
+
+# --- The image ------------------------------------------------------------------------------------
+
+
+def test_the_image_is_built_from_files_that_are_there_and_let_in() -> None:
+    let_in = {
+        line.removeprefix("!")
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    copied = set()
+    for line in re.findall(r"^COPY (?!--)(.*) \S+$", DOCKERFILE.read_text(), re.M):
+        copied.update(line.split())
+    assert copied == let_in
+    for name in copied:
+        assert (ROOT / name).exists(), name
+
+
+def test_the_image_runs_the_hub_as_nobody_special() -> None:
+    last = DOCKERFILE.read_text().split("\nFROM ")[-1]
+    assert "\nUSER hub\n" in last
+    assert "/health" in last.split("HEALTHCHECK")[1]
+    entry = re.findall(r'^CMD \["(\w+)"', last, re.M)[0]
+    assert entry in main.commands
+
+
+# --- Benchmarks -----------------------------------------------------------------------------------
+
+
+def run_benchmarks(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_benchmarks_are_listed() -> None:
+    listed = run_benchmarks("list").stdout
+    for name in ("import_rate", "renditions", "page_load", "presign", "worker_memory"):
+        assert re.search(rf"^{name} +\w", listed, re.M)
+
+
+def test_one_benchmark_runs_alone_with_its_table() -> None:
+    result = run_benchmarks("presign", "--count", "50")
+    assert result.returncode == 0
+    assert "## presign" in result.stdout
+    assert "botocore" in result.stdout
+    assert "## renditions" not in result.stdout
+
+
+def test_an_unknown_benchmark_is_told() -> None:
+    result = run_benchmarks("nonsense")
+    assert result.returncode == 2
+    assert "There is no benchmark nonsense." in result.stderr
