@@ -20,10 +20,8 @@ VENDOR = Path(__file__).resolve().parent / "static" / "vendor"
 # file in node_modules → file in static/vendor
 FILES = {
     "photoswipe/dist/photoswipe.esm.min.js": "photoswipe.js",
-    "photoswipe/dist/photoswipe-lightbox.esm.min.js": "photoswipe-lightbox.js",
     "photoswipe/dist/photoswipe.css": "photoswipe.css",
     "photoswipe/LICENSE": "photoswipe.LICENSE.txt",
-    "thumbhash/thumbhash.js": "thumbhash.js",
     "@fontsource-variable/fraunces/files/fraunces-latin-wght-normal.woff2": "fraunces-latin.woff2",
     "@fontsource-variable/fraunces/files/fraunces-latin-ext-wght-normal.woff2": (
         "fraunces-latin-ext.woff2"

@@ -1,10 +1,14 @@
 """The pages for visitors, as they leave the server."""
 
+import base64
+import gzip
+import hashlib
 import json
 import re
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from sqlalchemy import event
@@ -355,3 +359,43 @@ def test_error_pages_come_without_a_database(site: Site) -> None:
     assert "Back soon" in front.text and "site.css" in front.text
     assert missing.status_code in (404, 503)
     assert "site.css" in missing.text
+
+
+# --- Weight ---------------------------------------------------------------------------------------
+
+
+def weigh_module(site: Site, path: str, seen: set[str]) -> int:
+    """Bytes on the way of a module and all that it imports at once, gzipped."""
+    if path in seen:
+        return 0
+    seen.add(path)
+    answer = site.get(path, headers={"Accept-Encoding": "gzip"})
+    assert answer.status_code == 200, path
+    is_packed = answer.headers.get("Content-Encoding") == "gzip"
+    text = (gzip.decompress(answer.data) if is_packed else answer.data).decode()
+    imports = re.findall(r'^(?:import|export)\s(?:[^"]*?from\s)?"(\.[^"]+)"', text, re.MULTILINE)
+    return len(answer.data) + sum(weigh_module(site, urljoin(path, one), seen) for one in imports)
+
+
+def test_the_front_page_is_light(site: Site) -> None:
+    """At most 30 kB of HTML and CSS, and 30 kB of scripts before the viewer opens."""
+    for number in range(12):
+        group = site.add_group(names=("front of the work.jpg", "back of the work.jpg"))
+        with site.session() as session:
+            # A hash of its own each, as real pictures have.
+            noise = hashlib.sha256(str(number).encode()).digest()[:20]
+            image = gallery.get_image(session, group, 1)
+            image.thumbhash = base64.b64encode(b"\x1f\x08\x0a\x0d\x03" + noise).decode()
+    page = site.get("/", headers={"Accept-Encoding": "gzip"})
+    html = gzip.decompress(page.data).decode()
+    assert html.count("data:image/png") == 12
+    sheets = re.findall(r'<link rel="stylesheet" href="([^"]+)"', html)
+    assert sheets
+    styles = sum(len(site.get(path, headers={"Accept-Encoding": "gzip"}).data) for path in sheets)
+    assert len(page.data) + styles <= 30_000
+    seen: set[str] = set()
+    modules = re.findall(r'<script type="module" src="([^"]+)"', html)
+    assert len(modules) == 2
+    assert sum(weigh_module(site, path, seen) for path in modules) <= 30_000
+    assert any(path.endswith("opening.js") for path in seen)
+    assert not any("photoswipe" in path for path in seen)

@@ -106,6 +106,27 @@ def test_scrolling_hangs_further_pages_and_the_address_follows(
     assert seen.path == "/?page=2"
 
 
+def test_back_from_another_page_leads_to_the_work_that_was_in_view(
+    live_hub: LiveHub, visit: Visits
+) -> None:
+    seen = visit(live_hub.url)
+    page = seen.page
+    tile = page.locator(".wall[data-page='3'] .tile").nth(5)
+    for _ in range(4):
+        page.keyboard.press("End")
+        page.wait_for_timeout(150)
+    tile.scroll_into_view_if_needed()
+    expect(page).to_have_url(re.compile(r"\?page=[23]$"))
+    name, before = tile.get_attribute("id"), tile.bounding_box()
+    page.goto(f"{live_hub.url}/tags")
+    page.go_back()
+    back = page.locator(f"#{name}")
+    expect(back).to_be_in_viewport()
+    after = back.bounding_box()
+    assert before is not None and after is not None
+    assert after["y"] == pytest.approx(before["y"], abs=60)
+
+
 def test_the_end_of_the_wall_can_be_reached(live_hub: LiveHub, visit: Visits) -> None:
     page = visit(live_hub.url).page
     for _ in range(6):

@@ -99,6 +99,22 @@ const places = new IntersectionObserver(
   { rootMargin: "-40% 0px -60% 0px" },
 );
 
+// Coming back to a page of which the browser has kept nothing, it knows how far down the visitor was
+// in a longer page than this one. So the work that was in view is kept, and looked for.
+addEventListener("pagehide", () => {
+  const seen = [...walls.querySelectorAll(".tile")].find(
+    (tile) => tile.getBoundingClientRect().bottom > 0,
+  );
+  if (!seen) return;
+  const place = { id: seen.id, top: seen.getBoundingClientRect().top };
+  history.scrollRestoration = "manual";
+  history.replaceState({ ...history.state, place }, "");
+});
+
+const place = history.state?.place;
+const kept = place && document.getElementById(place.id);
+if (kept && scrollY < 1) scrollBy(0, kept.getBoundingClientRect().top - place.top);
+
 const firstWall = walls.querySelector(".wall");
 firstWall.dataset.title = document.title;
 places.observe(firstWall);
