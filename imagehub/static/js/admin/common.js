@@ -233,3 +233,5 @@ addEventListener("pageshow", (event) => {
   const theme = /(?:^|; )theme=(light|dark)/.exec(document.cookie)?.[1] ?? "auto";
   document.documentElement.dataset.theme = theme;
 });
+
+document.documentElement.classList.add("has-script");

@@ -1,0 +1,213 @@
+"""The admin's own pages in Chromium: first run, connection, second step, settings, keys."""
+
+import re
+
+import pyotp
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.fixtures.browser import Visit
+from tests.fixtures.served_site import ServedSite, make_picture
+from tests.fixtures.site import NAME, PASSWORD
+
+PAGES = (
+    "/admin/",
+    "/admin/activity",
+    "/admin/settings",
+    "/admin/connection",
+    "/admin/connection/root-folder",
+    "/admin/account",
+)
+
+
+def sign_in(page: Page, url: str) -> None:
+    page.goto(f"{url}/sign-in")
+    page.get_by_label("Name").fill(NAME)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def expect_toast(page: Page, words: str) -> None:
+    expect(page.locator(".toast", has_text=words)).to_be_visible()
+
+
+# --- The connection -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_a_first_run_leads_to_a_connected_drive(
+    served_unconnected_site: ServedSite, has_script: bool
+) -> None:
+    served = served_unconnected_site
+    served.site.put_files("Wellen", {"front.jpg": make_picture(1)})
+    visit = served._visit(f"{served.url}/sign-in", java_script_enabled=has_script)
+    page = visit.page
+    sign_in(page, served.url)
+    expect(page.get_by_text("Three steps to the first picture on the wall.")).to_be_visible()
+    page.get_by_role("link", name="Connect OneDrive").click()
+    page.get_by_role("button", name="Connect OneDrive").click()
+    page.get_by_role("button", name="Consent").click()
+    expect(page.get_by_role("heading", name="OneDrive is connected")).to_be_visible()
+    expect_toast(page, "OneDrive is connected.")
+    expect(page.get_by_text("Personal OneDrive")).to_be_visible()
+
+    page.get_by_role("link", name="Choose another folder").click()
+    page.get_by_role("link", name="Wellen").click()
+    page.get_by_role("button", name="Use this folder").click()
+    expect(page.locator(".root-path")).to_have_text(re.compile("/Wellen"))
+    page.get_by_role("link", name="Home").click()
+    expect(page.get_by_role("heading", name="Connect OneDrive")).to_be_visible()
+    expect(page.locator(".step.is-done")).to_have_count(1)
+    visit.complaints.clear()
+
+
+def test_a_lost_connection_is_told_and_found_again(served_site: ServedSite) -> None:
+    served_site.site.add_group(["a.jpg"])
+    served_site.onedrive.revoke(access_tokens=True)
+    visit = served_site.enter("/admin/connection")
+    page = visit.page
+    page.get_by_role("button", name="Check now").click()
+    expect(page.get_by_role("heading", name="OneDrive must be connected again")).to_be_visible()
+    page.get_by_role("link", name="Home").click()
+    expect(page.locator(".note.is-fault")).to_contain_text("OneDrive is not connected")
+    page.get_by_role("link", name="Mend it").click()
+    page.get_by_role("button", name="Connect again").click()
+    page.get_by_role("button", name="Consent").click()
+    expect(page.get_by_role("heading", name="OneDrive is connected")).to_be_visible()
+    page.get_by_role("button", name="Check now").click()
+    expect_toast(page, "OneDrive answers, and the root folder is there.")
+    visit.complaints.clear()
+
+
+def test_disconnecting_asks_first(served_site: ServedSite) -> None:
+    page = served_site.enter("/admin/connection").page
+    page.get_by_text("Disconnect…").click()
+    page.get_by_role("link", name="Keep it").click()
+    expect(page.get_by_role("heading", name="OneDrive is connected")).to_be_visible()
+    page.get_by_text("Disconnect…").click()
+    page.get_by_role("button", name="Disconnect OneDrive").click()
+    expect(page.get_by_role("heading", name="OneDrive is disconnected")).to_be_visible()
+
+
+# --- The second step ------------------------------------------------------------------------------
+
+
+def test_the_second_step_from_switching_on_to_the_lost_phone(served_site: ServedSite) -> None:
+    visit = served_site.enter("/admin/account")
+    page = visit.page
+    page.get_by_text("Switch it on…").click()
+    page.locator("#on-password").fill(PASSWORD)
+    page.locator("#second-step").get_by_role("button", name="Go on").click()
+    expect(page.locator(".qr svg")).to_be_visible()
+    secret = page.locator("code.secret").inner_text().replace(" ", "")
+    totp = pyotp.TOTP(secret)
+    page.get_by_label("Code").fill(totp.now())
+    page.get_by_role("button", name="Switch it on").click()
+    expect(page.get_by_role("heading", name="The second step is on")).to_be_visible()
+    recovery = page.locator("#codes").inner_text().split()
+    assert len(recovery) == 10
+    page.get_by_role("link", name="I have kept them").click()
+    expect(page.get_by_text("You have 10 recovery codes left.")).to_be_visible()
+
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, served_site.url)
+    expect(page.get_by_role("heading", name="One more step")).to_be_visible()
+    assert visit.find_faults() == []
+    page.get_by_label("Code").fill("000000")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("alert")).to_contain_text("This code is not right")
+    page.get_by_label("Code").fill(recovery[0])
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("heading", name="Home")).to_be_visible()
+    page.goto(f"{served_site.url}/admin/account")
+    expect(page.get_by_text("You have 9 recovery codes left.")).to_be_visible()
+    visit.complaints.clear()  # The refused code stands in the console as a 401.
+
+
+# --- Account and settings -------------------------------------------------------------------------
+
+
+def test_a_token_is_made_copied_and_ended(served_site: ServedSite) -> None:
+    visit = served_site.enter("/admin/account", permissions=["clipboard-read", "clipboard-write"])
+    page = visit.page
+    page.get_by_label("What is it for?").fill("Backup of the studio")
+    page.get_by_role("button", name="Make a token").click()
+    token = page.locator("#new-token").inner_text()
+    page.get_by_role("button", name="Copy").click()
+    expect_toast(page, "Copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == token
+    page.get_by_role("button", name="End the token Backup of the studio").click()
+    dialog = page.get_by_role("dialog", name="End the token “Backup of the studio”?")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.get_by_role("button", name="End the token Backup of the studio").click()
+    dialog.get_by_role("button", name="End it").click()
+    expect_toast(page, "opens nothing any more")
+    answer = served_site.site.get("/auth", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_the_site_takes_its_title_from_the_settings(
+    served_site: ServedSite, has_script: bool
+) -> None:
+    visit = served_site._visit(f"{served_site.url}/sign-in", java_script_enabled=has_script)
+    page = visit.page
+    sign_in(page, served_site.url)
+    page.goto(f"{served_site.url}/admin/settings")
+    page.get_by_label("Title").fill("Haus der Bilder")
+    page.get_by_label("New works are announced in a feed").uncheck()
+    page.get_by_role("button", name="Save").click()
+    expect_toast(page, "Saved. The site shows it now.")
+    expect(page.locator(".rail-brand")).to_have_text("Haus der Bilder")
+    expect(page.get_by_label("New works are announced in a feed")).not_to_be_checked()
+    visit.complaints.clear()
+
+
+# --- Keys, phones, everybody ----------------------------------------------------------------------
+
+
+def test_keys_lead_around_and_can_be_switched_off(served_site: ServedSite) -> None:
+    visit = served_site.enter("/admin/settings")
+    page = visit.page
+    page.keyboard.press("?")
+    help_list = page.get_by_role("dialog", name="Keyboard")
+    expect(help_list).to_be_visible()
+    expect(help_list).to_contain_text("Go to Connection")
+    page.keyboard.press("Escape")
+    page.get_by_label("Title").press("?")
+    expect(help_list).not_to_be_visible()
+    page.locator("h1").click()
+    page.keyboard.press("g")
+    page.keyboard.press("c")
+    page.wait_for_url("**/admin/connection")
+    visit.complaints.clear()  # Chromium notes that there was no view transition.
+    page.keyboard.press("?")
+    help_list.get_by_label("Single keys do something").uncheck()
+    help_list.get_by_role("button", name="Close").click()
+    page.keyboard.press("?")
+    expect(help_list).not_to_be_visible()
+
+
+def test_on_a_phone_the_bar_at_the_bottom_holds_everything(served_site: ServedSite) -> None:
+    page = served_site.enter("/admin/settings", is_phone=True).page
+    expect(page.get_by_role("link", name="Account")).not_to_be_visible()
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("link", name="Account").click()
+    page.wait_for_url("**/admin/account")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize(("is_phone", "theme"), [(False, "light"), (True, "dark")])
+def test_axe_finds_nothing(served_site: ServedSite, is_phone: bool, theme: str) -> None:
+    served_site.site.add_group(["a.jpg", "b.jpg"])
+    visit: Visit = served_site.enter("/admin/account", is_phone=is_phone, color_scheme=theme)
+    faults = []
+    for path in PAGES:
+        visit.page.goto(served_site.url + path)
+        faults += [f"{path} {fault}" for fault in visit.find_faults()]
+        assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    visit.page.keyboard.press("?")
+    faults += visit.find_faults()
+    assert faults == []
