@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import errno
 import functools
+import http.client
 import logging
 import os
 import signal
@@ -347,6 +348,18 @@ def answers_http(host: str, port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def is_web_ready(host: str, port: int) -> bool:
+    """Whether a hub's web server answers there: gunicorn listens well before it has loaded us."""
+    peer = http.client.HTTPConnection(get_local_host(host), port, timeout=2)
+    try:
+        peer.request("GET", "/health")
+        return peer.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        peer.close()
 
 
 def get_local_host(host: str) -> str:

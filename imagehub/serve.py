@@ -11,8 +11,8 @@ from imagehub.processes import (
     Family,
     Program,
     StartError,
-    answers_http,
     is_port_free,
+    is_web_ready,
     make_url,
 )
 
@@ -87,7 +87,8 @@ def make_web_program(settings: Settings, host: str, port: int) -> Program:
         "web server",
         make_gunicorn_command(settings, host, port),
         settings.to_environment(),
-        is_ready=lambda: answers_http(host, port),
+        is_ready=lambda: is_web_ready(host, port),
+        start_seconds=180,
     )
 
 

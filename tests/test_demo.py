@@ -182,6 +182,18 @@ def test_ctrl_c_while_it_draws_ends_the_drawing_too(start_command: Start, tmp_pa
     assert list(tmp_path.glob("imagehub-demo-*")) == []
 
 
+def test_a_demo_that_is_killed_while_it_draws_leaves_no_program_behind(
+    start_command: Start, tmp_path: Path
+) -> None:
+    arguments = ("demo", "--ephemeral", "--port", str(get_free_port()))
+    command = start_command(tmp_path, *arguments, TMPDIR=str(tmp_path), **choose_ports())
+    command.wait_for(r"^     \[1/44\]")
+    pids = command.list_programs()
+    assert len(pids) >= 4  # The demo, the drawing program, and two that draw for it.
+    command.process.kill()
+    wait_until(lambda: not any(map(is_alive, pids)))
+
+
 @pytest.mark.parametrize(
     ("arguments", "variables", "words"),
     [
