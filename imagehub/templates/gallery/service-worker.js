@@ -25,6 +25,8 @@ self.addEventListener("fetch", (event) => {
   const request = event.request;
   if (request.method !== "GET") return;
   const url = new URL(request.url);
+  // Downloads are the browser's own business.
+  if (/\/media\/|\.zip$/.test(url.pathname)) return;
   if (request.mode === "navigate") {
     event.respondWith(fetch(request).catch(() => caches.match(OFFLINE)));
   } else if (url.origin === location.origin && url.pathname.startsWith(ASSETS)) {
