@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS item (
 CREATE UNIQUE INDEX IF NOT EXISTS item_place ON item (parent_id, name_key) WHERE deleted = 0;
 CREATE INDEX IF NOT EXISTS item_size ON item (parent_id, size, id) WHERE deleted = 0;
 CREATE INDEX IF NOT EXISTS item_modified ON item (parent_id, modified_us, id) WHERE deleted = 0;
+CREATE INDEX IF NOT EXISTS item_count ON item (parent_id, deleted);
 CREATE INDEX IF NOT EXISTS item_inode ON item (ino) WHERE deleted = 0;
 CREATE INDEX IF NOT EXISTS item_seq ON item (seq);
 CREATE TABLE IF NOT EXISTS recycled (
