@@ -266,15 +266,16 @@ def test_an_upgraded_hub_is_indexed_and_repaired(session: Session) -> None:
     assert search_index.fill_search(session) == 0
     index, number = search_index.get_index(session)
     session.execute(index.update().where(number == groups[1]).values(words="__nonsense"))
+    gone = groups[-1] + 500
     session.execute(
-        index.insert().values({number.name: 999, "title": "", "words": "__old", "hidden": ""})
+        index.insert().values({number.name: gone, "title": "", "words": "__old", "hidden": ""})
     )
     session.commit()
     stale, after = search_index.list_stale(session, 0)
     assert after == groups[-1]
     assert stale == [groups[1]]
-    assert search_index.list_stale(session, after) == ([999], 0)
-    for group_id in (groups[1], 999):
+    assert search_index.list_stale(session, after) == ([gone], 0)
+    for group_id in (groups[1], gone):
         search_index.refresh_search(session, group_id)
     session.commit()
     assert search_index.list_stale(session, 0)[0] == []
