@@ -182,7 +182,7 @@ def test_a_page_of_many_groups_reads_as_few_rows_as_a_page_of_few(
         last = gallery.count_pages(session)
         assert last == 2500
         for page in (1, last // 2, last):
-            # At most one bucket of index entries, the sums over 30 buckets, 12 covers, 36 renditions.
+            # At most one bucket of entries, the sums over 30 buckets, 12 covers, 36 renditions.
             assert count_rows_read(session, page) < 1024 + 30 * 10 + 200
         plans = explain_statements(session, last // 2)
         assert plans
