@@ -1,8 +1,9 @@
 """The admin's first page: what needs a person, what there is, what runs, what was done lately."""
 
+import time
 from typing import Any
 
-from flask import jsonify, redirect, render_template, request, url_for
+from flask import current_app, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from imagehub.admin import blueprint
@@ -15,6 +16,8 @@ from imagehub.web import note_action
 from imagehub.wiring import get_clients, get_settings
 
 _LATEST = 8
+_STORED = "imagehub.stored"
+_STORED_SECONDS = 60.0
 
 
 @blueprint.get("/admin/")
@@ -23,7 +26,22 @@ def show_home() -> ResponseReturnValue:
     session = db.session()
     hub = overview.describe_hub(session, get_clients())
     latest = audit.list_entries(session, limit=_LATEST)
-    return render_template("admin/home.html", hub=hub, entries=latest.entries)
+    return render_template(
+        "admin/home.html",
+        hub=hub,
+        stored=_get_stored(),
+        entries=latest.entries,
+        max_counted=overview.MAX_COUNTED,
+    )
+
+
+def _get_stored() -> overview.Stored:
+    """The storage in use, as it was within the last minute."""
+    kept: dict[str, tuple[float, overview.Stored]] = current_app.extensions.setdefault(_STORED, {})
+    now = time.monotonic()
+    if "all" not in kept or now - kept["all"][0] > _STORED_SECONDS:
+        kept["all"] = (now, overview.measure_storage(db.session()))
+    return kept["all"][1]
 
 
 @blueprint.get("/admin/home/jobs")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.fixtures.browser import Visit
-from tests.fixtures.served_site import ServedSite, make_picture
+from tests.fixtures.served_site import ServedSite, make_picture, wait_for_script
 from tests.fixtures.site import NAME, PASSWORD
 
 PAGES = (
@@ -58,6 +58,34 @@ def test_a_first_run_leads_to_a_connected_drive(
     page.get_by_role("link", name="Home").click()
     expect(page.get_by_role("heading", name="Connect OneDrive")).to_be_visible()
     expect(page.locator(".step.is-done")).to_have_count(1)
+    visit.complaints.clear()
+
+
+def test_from_signing_in_to_the_first_picture_on_the_wall(
+    served_unconnected_site: ServedSite,
+) -> None:
+    served = served_unconnected_site
+    pictures = {"front.jpg": make_picture(1), "back.jpg": make_picture(2)}
+    served.site.put_files("Wellen", pictures)
+    visit = served._visit(f"{served.url}/sign-in")
+    page = visit.page
+    with served.site.working():
+        sign_in(page, served.url)
+        page.get_by_role("link", name="Connect OneDrive").click()
+        page.get_by_role("button", name="Connect OneDrive").click()
+        page.get_by_role("button", name="Consent").click()
+        page.get_by_role("link", name="Home").click()
+        page.get_by_role("link", name="Open the drive").click()
+        wait_for_script(page)
+        page.get_by_role("checkbox", name="Wellen").check()
+        page.get_by_role("button", name="Import", exact=True).click()
+        page.get_by_role("button", name="Import 2 pictures").click()
+        expect(page.get_by_text("All 2 pictures are in.").first).to_be_visible(timeout=60_000)
+    page.goto(served.url)
+    expect(page.get_by_role("link", name="Wellen")).to_be_visible()
+    page.goto(f"{served.url}/admin/")
+    expect(page.get_by_text("groups on show")).to_be_visible()
+    expect(page.get_by_role("link", name="Describe them")).to_be_visible()
     visit.complaints.clear()
 
 
