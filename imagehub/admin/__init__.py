@@ -17,6 +17,7 @@ def init_app(app: Flask) -> None:
         import_pages,
         library_pages,
         settings_pages,
+        share_pages,
         upload,
         words,
     )

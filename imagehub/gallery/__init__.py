@@ -1,6 +1,6 @@
 """gallery: pages.py answers with HTML, api.py with JSON; both call the same domain functions.
 media.py and downloads.py lead to where the bytes lie; search.py finds works, found.py lets others
-find them; site.py is what surrounds the pages."""
+find them; shared.py shows what a link shares; site.py is what surrounds the pages."""
 
 from flask import Blueprint, Flask
 
@@ -15,6 +15,7 @@ def init_app(app: Flask) -> None:
         media,
         pages,
         search,
+        shared,
         site,
     )
 
