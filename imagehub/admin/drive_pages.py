@@ -27,7 +27,7 @@ from imagehub.errors import (
     NotFoundError,
     ServiceError,
 )
-from imagehub.web import get_error_status, is_api_call
+from imagehub.web import get_error_status, is_api_call, note_action
 from imagehub.wiring import get_clients, get_settings
 
 _VIEW_COOKIE = "drive-view"
@@ -165,9 +165,8 @@ def create_drive_folder() -> ResponseReturnValue:
         made = drive.create_folder(opened, request.form.get("name", "").strip(), parent_id)
     except ImageHubError as error:
         return _answer_fault(error, parent_id)
-    return _answer_done(
-        account_id, [made], parent_id, f"The folder “{made.name}” was made.", is_new=True
-    )
+    _note("create", [made], f"Made the folder “{made.name}” in OneDrive.")
+    return _answer_done(account_id, [made], parent_id, f"The folder “{made.name}” was made.")
 
 
 @blueprint.post("/admin/drive/rename")
@@ -190,6 +189,7 @@ def rename_drive_item() -> ResponseReturnValue:
             "admin/drive_rename.html", item=item, name=name, folder=folder_id, fault=str(error)
         )
         return page, get_error_status(error)
+    _note("change", [item], f"Renamed “{old_name}” to “{item.name}” in OneDrive.")
     return _answer_done(
         account_id,
         [item],
@@ -215,6 +215,10 @@ def move_drive_items() -> ResponseReturnValue:
             choice=_describe_choice(opened, request.form.get("look", "") or folder_id),
         )
     done, failed = _do_each(ids, lambda item_id: opened.move_item(item_id, target))
+    if done:
+        _note(
+            "change", done, f"Moved {_name(done)} to “{opened.get_item(target).name}” in OneDrive."
+        )
     words = f"{describe_count(len(done), 'item was', 'items were')} moved."
     # Back to where they came from is only one step where that is one folder.
     undo = "admin.move_drive_items" if folder_id and len(done) == 1 else ""
@@ -258,6 +262,8 @@ def delete_drive_items() -> ResponseReturnValue:
         return item
 
     done, failed = _do_each(ids, delete)
+    if done:
+        _note("delete", done, f"Put {_name(done)} into OneDrive’s recycle bin.")
     words = (
         f"{describe_count(len(done), 'item is', 'items are')} in OneDrive’s recycle bin now. "
         "There you can bring them back."
@@ -485,6 +491,17 @@ def _do_each(
         except ImageHubError as error:
             failed.append((item_id, str(error)))
     return done, failed
+
+
+def _note(verb: str, items: Sequence[DriveItem], words: str) -> None:
+    """Write into the log what was done in OneDrive."""
+    note_action(verb, "drive", items[0].id, words)
+    db.session.commit()
+
+
+def _name(items: Sequence[DriveItem]) -> str:
+    rest = len(items) - 1
+    return f"“{items[0].name}”" + (f" and {describe_count(rest, 'more item')}" if rest else "")
 
 
 def _answer_done(

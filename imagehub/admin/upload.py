@@ -14,11 +14,13 @@ from pydantic import BaseModel, Field, ValidationError
 
 from imagehub.admin import blueprint
 from imagehub.admin.drive_pages import describe_entry, find_url, open_drive
+from imagehub.admin.words import describe_count
 from imagehub.clients import DriveItem
 from imagehub.database import db, now_utc
 from imagehub.domain import drive_browser, uploads
 from imagehub.errors import InvalidInputError, ServiceRefusedError
 from imagehub.queue import enqueue_job
+from imagehub.web import note_action
 from imagehub.wiring import get_settings
 
 ItemId = Annotated[str, Field(min_length=1, max_length=255)]
@@ -185,6 +187,8 @@ def import_uploaded_files(fields: ImportFields) -> dict[str, Any]:
         db.session.rollback()
         return {"job": None, "count": 0, "url": ""}
     job_id, count = job.id, job.item_count
+    words = f"Uploaded {describe_count(count, 'picture')} to OneDrive and began to import them."
+    note_action("create", "import", job_id, words)
     db.session.commit()
     enqueue_job(get_settings(), job_id, count)
     return {"job": job_id, "count": count, "url": find_url(_JOB_PAGES, job_id)}

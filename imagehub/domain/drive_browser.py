@@ -176,7 +176,11 @@ def mark_items(session: Session, account_id: int, items: Sequence[DriveItem]) ->
                 Group.is_shown,
             )
             .join(Group, Group.id == Image.group_id)
-            .where(Image.drive_account_id == account_id, Image.drive_item_id.in_(ids))
+            .where(
+                Image.drive_account_id == account_id,
+                Image.drive_item_id.in_(ids),
+                Group.state != "trash",
+            )
             .order_by(Group.id, Image.number)
         )
         for row in rows:
@@ -388,7 +392,11 @@ def find_groups_of(
         rows = session.execute(
             select(Group.id, Group.title, Group.is_shown)
             .join(Image, Image.group_id == Group.id)
-            .where(Image.drive_account_id == account_id, Image.drive_item_id.in_(ids))
+            .where(
+                Image.drive_account_id == account_id,
+                Image.drive_item_id.in_(ids),
+                Group.state != "trash",
+            )
         )
         for row in rows:
             known = found.get(row.id)

@@ -18,7 +18,7 @@ from imagehub.domain.drive import create_upload_session, get_root
 from imagehub.domain.importing import Selection, create_import
 from imagehub.domain.storage import make_batches
 from imagehub.errors import InvalidInputError, ServiceRefusedError
-from imagehub.models import Image, ImportItem, ImportJob
+from imagehub.models import Group, Image, ImportItem, ImportJob
 
 # Fragments are multiples of this, but for a file's last one. Source: Microsoft Graph,
 # "driveItem: createUploadSession".
@@ -227,8 +227,12 @@ def _find_known(session: Session, account_id: int, file_ids: Sequence[str]) -> s
     for ids in make_batches(file_ids, 500):
         known.update(
             session.scalars(
-                select(Image.drive_item_id).where(
-                    Image.drive_account_id == account_id, Image.drive_item_id.in_(ids)
+                select(Image.drive_item_id)
+                .join(Group, Group.id == Image.group_id)
+                .where(
+                    Image.drive_account_id == account_id,
+                    Image.drive_item_id.in_(ids),
+                    Group.state != "trash",
                 )
             )
         )

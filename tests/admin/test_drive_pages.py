@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from PIL import Image as Picture
 
 from imagehub.domain import gallery
-from imagehub.models import DriveAccount, Group, Image, ImportItem
+from imagehub.models import AuditEntry, DriveAccount, Group, Image, ImportItem
 from tests.fixtures.site import ConnectedSite, Site, read_csrf_token
 
 JSON = {"Accept": "application/json"}
@@ -372,6 +372,36 @@ def test_deleting_what_is_not_in_the_hub_says_so(browser: Browser) -> None:
 def test_nothing_chosen_is_told(browser: Browser) -> None:
     browser.post("/admin/drive/delete", 422)
     browser.post("/admin/drive/move", 422, target="x")
+
+
+def test_what_lies_in_the_trash_of_the_hub_does_not_count(browser: Browser) -> None:
+    works = browser.find("Works")
+    front = browser.find("front.jpg", works)
+    add_image(browser.site, front, "trash")
+    items = {item["name"]: item for item in browser.json(f"/admin/drive/{works}")["items"]}
+    assert items["front.jpg"]["marks"] == []
+    plan = browser.post("/admin/drive/delete", item=front)
+    assert plan["groups"] == []
+
+
+def test_each_change_stands_in_the_log(browser: Browser) -> None:
+    works, notes = browser.find("Works"), browser.find("Notes")
+    front, back = browser.find("front.jpg", works), browser.find("back.jpg", works)
+    browser.post("/admin/drive/new-folder", folder=works, name="Sketches")
+    browser.post("/admin/drive/rename", item=front, name="First.jpg")
+    browser.post("/admin/drive/move", item=[front, back], target=notes)
+    browser.post("/admin/drive/delete", item=back, sure="yes")
+    with browser.site.session() as session:
+        entries = [
+            (entry.actor_name, entry.verb, entry.words)
+            for entry in session.query(AuditEntry).filter_by(kind="drive").order_by(AuditEntry.id)
+        ]
+    assert entries == [
+        ("Ada", "create", "Made the folder “Sketches” in OneDrive."),
+        ("Ada", "change", "Renamed “front.jpg” to “First.jpg” in OneDrive."),
+        ("Ada", "change", "Moved “First.jpg” and 1 more item to “Notes” in OneDrive."),
+        ("Ada", "delete", "Put “back.jpg” into OneDrive’s recycle bin."),
+    ]
 
 
 CHANGES = ("new-folder", "rename", "move", "delete")

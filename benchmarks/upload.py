@@ -1,0 +1,215 @@
+"""How near an upload from the browser comes to curl, and how the drive page grows with a folder.
+
+    python benchmarks/upload.py [--megabytes 128] [--rounds 3] [--only photos|file|folder]
+
+Upload: Chromium sends files to the OneDrive emulator through the drive page; then curl sends the
+very same fragments, as the page cut them, to sessions that were opened before: one process, one
+connection, one fragment after the other. Both take turns for some rounds. The page is timed from
+its first fragment to the moment at which it shows that all is uploaded (up to 200 ms after it
+knows), with the sessions that it opens on the way; curl from its start to its end. The rate of each
+is the best of its rounds. Two cases: photographs of 8 MB, of which the page has three on the way at
+a time, and one single file of the same size in all, at whose end the emulator takes its hash.
+
+Drive page: the time of a folder's page with 10,000 files against that with 100, as JSON, in turn.
+"""
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from playwright.sync_api import Page, Request, sync_playwright  # noqa: E402
+from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: E402
+
+from imagehub.wiring import get_clients  # noqa: E402
+from tests.fixtures.browser import FLAGS  # noqa: E402
+from tests.fixtures.onedrive import OneDrive  # noqa: E402
+from tests.fixtures.site import NAME, PASSWORD, ConnectedSite, make_site  # noqa: E402
+from tests.support import require  # noqa: E402
+
+
+class _Quiet(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def run_site(folder: Path) -> Iterator[tuple[ConnectedSite, str]]:
+    """A connected hub on a port, with an emulator behind it; nothing is stored in S3."""
+    drive = OneDrive(folder)
+    app = make_site(
+        folder / "site",
+        ms_client_secret="a-secret-of-the-app",
+        ms_spa_redirect_uri="https://app.example.org/signed-in",
+        login_base_url=drive.url,
+        graph_base_url=drive.graph_url,
+    ).app
+    site = ConnectedSite(app, onedrive=drive, folder=folder)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        site.connect()
+        yield site, f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+        drive.stop()
+
+
+def enter(page: Page, url: str) -> None:
+    page.goto(f"{url}/sign-in?next=/admin/drive")
+    page.fill("[name=name]", NAME)
+    page.fill("[name=password]", PASSWORD)
+    page.press("[name=password]", "Enter")
+    page.wait_for_selector("html.has-script")
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """``begin`` and ``end`` in bytes of the file with that place in the list."""
+
+    file: int
+    begin: int
+    end: int
+
+
+def upload_by_browser(page: Page, files: list[Path]) -> tuple[float, list[Fragment]]:
+    """Seconds from the first fragment to "uploaded", and the fragments as they were sent."""
+    started: list[float] = []
+    fragments: list[Fragment] = []
+    places: dict[str, int] = {}
+
+    def note(request: Request) -> None:
+        if request.method == "PUT":
+            started.append(time.perf_counter())
+            first, last = re.findall(r"\d+", request.headers["content-range"])[:2]
+            # Files start in their order, so the n-th address is that of the n-th file.
+            place = places.setdefault(request.url, len(places))
+            fragments.append(Fragment(place, int(first), int(last) + 1))
+
+    page.on("request", note)
+    page.set_input_files("#pick-files", files)
+    done = "1 file uploaded" if len(files) == 1 else f"{len(files)} files uploaded"
+    page.locator("#uploads h2", has_text=done).wait_for(timeout=300_000)
+    seconds = time.perf_counter() - started[0]
+    page.remove_listener("request", note)
+    page.get_by_role("button", name="Put away").click()
+    return seconds, fragments
+
+
+def upload_by_curl(site: ConnectedSite, files: list[Path], fragments: list[Fragment]) -> float:
+    """Seconds of one curl that sends all fragments, its own start included."""
+    with site.app.app_context():
+        drive = get_clients().open_drive(1)
+        root = drive.get_root().id
+        urls = [
+            drive.create_upload_session(root, f"curl {place}.bin", "replace").upload_url
+            for place in range(len(files))
+        ]
+    options: list[str] = []
+    with tempfile.TemporaryDirectory(dir=files[0].parent) as folder:
+        for number, fragment in enumerate(fragments):
+            part = Path(folder) / str(number)
+            with files[fragment.file].open("rb") as source:
+                source.seek(fragment.begin)
+                part.write_bytes(source.read(fragment.end - fragment.begin))
+            total = files[fragment.file].stat().st_size
+            extent = f"bytes {fragment.begin}-{fragment.end - 1}/{total}"
+            options += ["--next"] if options else []
+            options += ["-sS", "-f", "-o", os.devnull, "-X", "PUT", "-T", str(part)]
+            options += ["-H", "Expect:", "-H", f"Content-Range: {extent}", urls[fragment.file]]
+        started = time.perf_counter()
+        subprocess.run([require("curl"), *options], check=True)
+        return time.perf_counter() - started
+
+
+def compare_uploads(
+    site: ConnectedSite, page: Page, folder: Path, count: int, megabytes: int, rounds: int
+) -> None:
+    """``count`` files of ``megabytes`` each."""
+    browser_times, curl_times = [], []
+    for turn in range(rounds):
+        files = []
+        for n in range(count):
+            files.append(folder / f"{count} {turn} {n:03}.jpg")
+            files[-1].write_bytes(os.urandom(1_000_000) * megabytes)
+        seconds, fragments = upload_by_browser(page, files)
+        browser_times.append(seconds)
+        curl_times.append(upload_by_curl(site, files, fragments))
+        arrived = [path for path in site.onedrive.root.iterdir() if path.is_file()]
+        assert len(arrived) == 2 * count
+        assert {path.stat().st_size for path in arrived} == {megabytes * 1_000_000}
+        for path in [*arrived, *files]:
+            path.unlink()
+    total = count * megabytes
+    print(f"\n{count} x {megabytes} MB, {len(fragments)} fragments")
+    print(f"{'round':>5} {'browser MB/s':>13} {'curl MB/s':>10} {'ratio':>6}")
+    for turn, (ours, theirs) in enumerate(zip(browser_times, curl_times, strict=True), start=1):
+        print(f"{turn:5} {total / ours:13.1f} {total / theirs:10.1f} {theirs / ours:6.2f}")
+    ours, theirs = min(browser_times), min(curl_times)
+    print(f" best {total / ours:13.1f} {total / theirs:10.1f} {theirs / ours:6.2f}", flush=True)
+
+
+def compare_folders(site: ConnectedSite, rounds: int) -> None:
+    times: dict[int, list[float]] = {100: [], 10_000: []}
+    client = site.signed_in_client()
+    ids = {}
+    for count in times:
+        site.put_files(f"with {count}", {f"{n:05}.jpg": b"x" for n in range(count)})
+    for item in client.get("/admin/drive", headers={"Accept": "application/json"}).json["items"]:
+        ids[int(item["name"].removeprefix("with "))] = item["id"]
+    for turn in range(rounds + 1):
+        for count, folder_id in ids.items():
+            started = time.perf_counter()
+            answer = client.get(f"/admin/drive/{folder_id}", headers={"Accept": "application/json"})
+            assert len(answer.json["items"]) == 100, answer.text
+            if turn:  # The first look makes the emulator read the folder from the disk.
+                times[count].append(time.perf_counter() - started)
+    medians = {count: statistics.median(values) for count, values in times.items()}
+    print("\nfiles in the folder   median ms of its page")
+    for count, median in medians.items():
+        print(f"{count:19,} {median * 1000:14.1f}")
+    print(f"ratio {medians[10_000] / medians[100]:.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--megabytes", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=("photos", "file", "folder"), default="")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, run_site(Path(name)) as (site, url):
+        folder = Path(name) / "desk"
+        folder.mkdir()
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=require("chromium"), args=FLAGS)
+            page = browser.new_page()
+            enter(page, url)
+            if options.only in ("", "photos"):
+                count = max(1, options.megabytes // 8)
+                compare_uploads(site, page, folder, count, 8, options.rounds)
+            if options.only in ("", "file"):
+                compare_uploads(site, page, folder, 1, options.megabytes, options.rounds)
+            browser.close()
+        if options.only in ("", "folder"):
+            compare_folders(site, 31)
+
+
+if __name__ == "__main__":
+    main()
