@@ -13,9 +13,13 @@ import pytest
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
 from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
 
 from imagehub.cli import main
 from imagehub.config import SETTING_NAMES, Settings, load_settings
+from imagehub.database import now_utc
+from imagehub.domain import api_tokens, audit, second_factor, sessions
+from imagehub.models import ApiToken, RecoveryCode, SecondFactor, SignInSession, User
 from tests.fixtures.connection import DriveHub
 from tests.fixtures.importing import ImportHub
 from tests.fixtures.programs import Command, run_command
@@ -105,6 +109,36 @@ def test_a_forgotten_password_is_replaced(run: Run) -> None:
     assert (weak.exit_code, "A password needs" in weak.output) == (1, True)
     nobody = run("set-password", "Bob", "--password-stdin", text=PASSWORD)
     assert (nobody.exit_code, "There is no admin called Bob." in nobody.output) == (1, True)
+
+
+def test_a_lost_second_step_is_switched_off_by_command(run: Run, tmp_path: Path) -> None:
+    run("create-admin", "Ada", "--password-stdin", text=PASSWORD)
+    engine = create_engine(f"sqlite:///{tmp_path}/data/imagehub.db")
+    with Session(engine) as session:
+        user = session.query(User).one()
+        now = now_utc()
+        session.add(SecondFactor(user_id=user.id, secret=b"sealed", confirmed_at=now))
+        second_factor.make_recovery_codes(session, user)
+        api_tokens.create_token(session, user, "Backup", "write", None)
+        sessions.open_session(session, user, "192.0.2.1", "", True)
+        session.commit()
+
+    kept = run("set-password", "Ada", "--password-stdin", text="another long password")
+    assert "Signing in still asks for a code" in kept.output
+    with Session(engine) as session:
+        assert second_factor.is_on(session, session.query(User).one().id)
+        for model in (ApiToken, SignInSession):
+            assert session.query(model).count() == 0
+
+    command = ["set-password", "Ada", "--password-stdin", "--reset-second-factor"]
+    reset = run(*command, text="a third long password")
+    assert reset.output == "Ada has a new password.\nThe second step is off.\n"
+    with Session(engine) as session:
+        for model in (SecondFactor, RecoveryCode):
+            assert session.query(model).count() == 0
+        [last] = audit.list_entries(session, limit=1).entries
+        assert "switched the second step off, on the command line" in last.words
+    engine.dispose()
 
 
 # --- Settings and keys ----------------------------------------------------------------------------
