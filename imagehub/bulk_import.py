@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 import click
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from imagehub.clients import Drive, DriveItem
 from imagehub.database import db
 from imagehub.domain import connection, importing
 from imagehub.errors import NotFoundError
-from imagehub.models import ImportItem
+from imagehub.models import Group, ImportItem, ImportJob
 from imagehub.queue import check_queue, enqueue_job
 from imagehub.wiring import get_clients
 
@@ -45,9 +46,12 @@ def import_folders(
 ) -> BulkResult:
     """Import a folder of the drive and all folders in it; each folder with pictures is one group.
 
+    Of a folder that was imported before only new files are taken. They join the group that holds
+    all the others of that folder, or make one of their own where there is no such group any more.
+
     :param path: below the root folder, "/"-separated; "" is the root folder itself.
     :param one_group: all pictures into one group.
-    :param again: also folders that were imported before.
+    :param again: also files that were imported before; every folder makes a new group.
     :raise NotFoundError: no such folder.
     :raise ConnectionLostError: OneDrive is not connected.
     """
@@ -59,21 +63,18 @@ def import_folders(
     top = drive.find_item_by_path(path.strip("/"))
     if top is None or not top.is_folder:
         raise NotFoundError("folder", path)
-    known = set() if again else set(session.scalars(select(ImportItem.folder_id).distinct()))
+    known = {} if again else _find_known_folders(session, account_id)
     session.rollback()
 
     selections = []
-    for folder, files in iter_folders(drive, top):
-        if not files or folder.id in known:
-            continue
-        selections.append(
-            importing.Selection(
-                folder_id=folder.id,
-                folder_name=folder.name,
-                group=None,
-                files=[(item.id, item.name) for item in files],
-            )
-        )
+    for folder, items in iter_folders(drive, top):
+        before = known.get(folder.id, _Known())
+        files = [(item.id, item.name) for item in items if item.id not in before.files]
+        if files:
+            group = None
+            if len(before.groups) == 1 and not one_group:
+                group = _find_group(session, next(iter(before.groups)))
+            selections.append(importing.Selection(folder.id, folder.name, group, files))
     if not selections:
         return BulkResult("Nothing new to import there.")
     if one_group:
@@ -94,6 +95,39 @@ def import_folders(
     if not wait:
         return BulkResult(f"Job {job_id} is on the queue.", job_id)
     return _watch(app, job_id, count, show_progress, say)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What imports have taken of one folder, and into which groups."""
+
+    files: set[str] = field(default_factory=set)
+    groups: set[int] = field(default_factory=set)
+
+
+def _find_known_folders(session: Session, account_id: int) -> dict[str, _Known]:
+    """Folder id → what was imported of it, whatever came of it."""
+    found: dict[str, _Known] = {}
+    rows = session.execute(
+        select(ImportItem.folder_id, ImportItem.drive_item_id, ImportItem.group_id)
+        .join(ImportJob)
+        .where(ImportJob.drive_account_id == account_id)
+    )
+    for folder_id, file_id, group_id in rows:
+        known = found.setdefault(folder_id, _Known())
+        known.files.add(file_id)
+        if group_id is not None:
+            known.groups.add(group_id)
+    return found
+
+
+def _find_group(session: Session, group_id: int) -> int | None:
+    """The number of a group that takes more pictures; None if it is gone or in the trash."""
+    found = session.scalar(
+        select(Group.id).where(Group.id == group_id, Group.state != "trash", Group.image_count > 0)
+    )
+    session.rollback()
+    return found
 
 
 def iter_folders(drive: Drive, top: DriveItem) -> Iterator[tuple[DriveItem, list[DriveItem]]]:

@@ -245,13 +245,16 @@ def set_password(name: str, password_stdin: bool, reset_second_factor: bool) -> 
 @main.command("import")
 @click.argument("folder", default="")
 @click.option("--one-group", is_flag=True, help="All pictures into one group, not one a folder.")
-@click.option("--again", is_flag=True, help="Also folders that are in the hub already.")
+@click.option(
+    "--again", is_flag=True, help="Also files that are here already, in new groups."
+)
 @click.option("--no-wait", is_flag=True, help="Put it on the queue and return.")
 @plain_errors
 def import_folder(folder: str, one_group: bool, again: bool, no_wait: bool) -> None:
     """Import FOLDER of the drive (a path below the root folder) with all folders in it.
 
-    Each folder with pictures becomes a group. A worker must be running.
+    Each folder with pictures becomes a group; new files of a folder that is one already join it.
+    A worker must be running.
     """
     from imagehub.bulk_import import import_folders
 

@@ -61,6 +61,24 @@ def test_each_folder_with_pictures_becomes_a_group_and_nothing_is_imported_twice
     hub.check_stores_agree()
 
 
+def test_new_files_join_the_group_of_their_folder(hub: ImportHub) -> None:
+    folder = hub.onedrive.root / "Works"
+    with hub.working():
+        assert run(hub, "Works").exit_code == 0
+        (folder / "detail.jpg").write_bytes(make_jpeg(77))
+        more = run(hub)
+        assert "1 picture in 1 group on the queue." in more.output
+        assert list_groups(hub) == [("Works", 3), ("Ölbilder #1", 3)]
+
+        # A group that lies in the trash takes nothing in: what is new makes one of its own.
+        group = hub.session.scalars(select(Group).where(Group.folder_name == "Works")).one()
+        group.state = "trash"
+        hub.session.commit()
+        (folder / "back.jpg").write_bytes(make_jpeg(78))
+        assert "1 picture imported." in run(hub).output
+    assert list_groups(hub) == [("Works", 3), ("Ölbilder #1", 3), ("Works", 1)]
+
+
 def test_all_pictures_may_go_into_one_group(hub: ImportHub) -> None:
     with hub.working():
         assert run(hub, "Works", "--one-group").exit_code == 0
