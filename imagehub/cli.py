@@ -245,9 +245,7 @@ def set_password(name: str, password_stdin: bool, reset_second_factor: bool) -> 
 @main.command("import")
 @click.argument("folder", default="")
 @click.option("--one-group", is_flag=True, help="All pictures into one group, not one a folder.")
-@click.option(
-    "--again", is_flag=True, help="Also files that are here already, in new groups."
-)
+@click.option("--again", is_flag=True, help="Also files that are here already, in new groups.")
 @click.option("--no-wait", is_flag=True, help="Put it on the queue and return.")
 @plain_errors
 def import_folder(folder: str, one_group: bool, again: bool, no_wait: bool) -> None:
