@@ -17,6 +17,9 @@ _UNLOCKED = "shares"
 _SEEN = "shares_seen"
 # A session cookie has room for a few marks only; the oldest go.
 _MAX_REMEMBERED = 20
+_STYLE = (
+    ".shared-work{padding-block-end:clamp(32px,5vw,72px)}.shared-work h2{font-size:var(--text-l)}"
+)
 
 
 @blueprint.get("/s/<token>")
@@ -27,7 +30,7 @@ def show_share(token: str) -> ResponseReturnValue:
         return _ask(token, share)
     _count_view(share)
     hung = []
-    css = ""
+    css = _STYLE
     for group in shares.list_shared_groups(db.session(), share):
         pictures = []
         for position, image in enumerate(gallery.list_images(db.session(), group.id), start=1):

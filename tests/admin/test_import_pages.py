@@ -1,0 +1,118 @@
+"""Plan and board as forms without a script, and as JSON with one; starting and looking on."""
+
+import re
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.admin.pages import read_toasts, send
+from tests.fixtures.importing import make_jpeg
+from tests.fixtures.site import ConnectedSite, Site, read_csrf_token
+
+PLAN = "/admin/import/plan"
+PAGE = "/admin/import/plans/1"
+
+
+@pytest.fixture
+def client(connected_site: ConnectedSite) -> FlaskClient:
+    files = {f"{name}.jpg": make_jpeg(n) for n, name in enumerate(("mill-1", "mill-2", "sea"))}
+    connected_site.put_files("Studio", files | {"bad.jpg": b"\xff\xd8\xff\xe0 cut"})
+    return connected_site.signed_in_client()
+
+
+def find_ids(page: str, name: str) -> list[str]:
+    return re.findall(rf'data-{name}="(\d+)"', page)
+
+
+def list_titles(page: str) -> list[str]:
+    return re.findall(r'name="title-\d+" value="([^"]*)"', page)
+
+
+def choose_folder(site: ConnectedSite, client: FlaskClient) -> str:
+    folder_id, _ = site.find_folder("Studio")
+    answer = send(client, PLAN, "/admin/account", item=folder_id)
+    assert answer.location == PAGE
+    return client.get(PAGE).text
+
+
+def test_an_import_from_choosing_to_the_last_picture(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    page = choose_folder(connected_site, client)
+    assert "<strong>4 pictures</strong> of 4 files" in page
+    send(client, f"{PAGE}/groups", PAGE, way="stem")
+    page = client.get(PAGE).text
+    assert list_titles(page) == ["Bad", "Mill", "Sea"]
+    mill = find_ids(page, "bin")[1]
+    send(client, f"{PAGE}/board", PAGE, act="rename", **{f"title-{mill}": "Old mill"})
+    assert list_titles(client.get(PAGE).text) == ["Bad", "Old mill", "Sea"]
+    assert "Ready to start" in client.get("/admin/import").text
+    with connected_site.working():
+        answer = send(client, f"{PAGE}/start", PAGE, state="draft")
+        assert answer.location == "/admin/import/1"
+        state = {"state": "running"}
+        while state["state"] == "running":
+            state = client.get("/admin/import/1/progress").json
+    assert (state["done_count"], state["failed_count"]) == (3, 1)
+    page = client.get("/admin/import/1").text
+    assert "bad.jpg" in page
+    assert "cut short" in page
+    assert "Old mill" in page
+    send(client, "/admin/import/1/retry", "/admin/import/1")
+    assert client.get("/admin/import/1/progress").json["state"] == "running"
+    again = send(client, f"{PAGE}/start", "/admin/account")
+    assert again.location == "/admin/import/1"
+    assert "Began an import of 4 files." in client.get("/admin/activity").text
+
+
+def test_the_board_answers_its_script_with_the_board(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    page = choose_folder(connected_site, client)
+    files = find_ids(page, "file")
+    headers = {"X-CSRFToken": read_csrf_token(client, PAGE), "Accept": "application/json"}
+    data = {"act": "move", "to": "new", "file": files[:2]}
+    answer = client.post(f"{PAGE}/board", data=data, headers=headers)
+    assert answer.status_code == 200
+    assert len(find_ids(answer.json["html"], "bin")) == 2
+    wrong = client.post(f"{PAGE}/board", data={"act": "join:1"}, headers=headers)
+    assert wrong.status_code in (404, 422)
+    assert wrong.json["detail"]
+
+
+def test_a_refusal_is_told_on_the_plan(connected_site: ConnectedSite, client: FlaskClient) -> None:
+    choose_folder(connected_site, client)
+    answer = send(client, f"{PAGE}/board", PAGE, act="split")
+    assert answer.location == PAGE
+    assert "Choose pictures first." in read_toasts(client)
+    send(client, f"{PAGE}/groups", PAGE, way="existing")
+    assert "Choose the group to add to." in read_toasts(client)
+
+
+def test_a_group_named_from_the_start_takes_all(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    number = connected_site.add_group()
+    folder_id, _ = connected_site.find_folder("Studio")
+    send(client, PLAN, "/admin/account", folder=folder_id, group=f"{number} · Waves")
+    page = client.get(PAGE).text
+    assert "Adds to" in page
+    assert len(find_ids(page, "bin")) == 1
+
+
+def test_a_plan_that_is_forgotten_is_gone(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    folder_id, _ = connected_site.find_folder("Studio")
+    send(client, PLAN, "/admin/account", item=folder_id)
+    send(client, f"{PAGE}/delete", PAGE)
+    assert client.get(PAGE).status_code == 404
+    assert "The plan is gone" in read_toasts(client)
+
+
+def test_nothing_chosen_and_no_connection_are_told(site: Site) -> None:
+    client = site.signed_in_client()
+    assert "Nothing was imported yet" in client.get("/admin/import").text
+    assert send(client, PLAN, "/admin/account", item="x").status_code in (404, 409)
+    for path in ("/admin/import/7", "/admin/import/plans/7", "/admin/import/7/progress"):
+        assert client.get(path).status_code == 404

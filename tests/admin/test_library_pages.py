@@ -1,0 +1,201 @@
+"""The library's pages as forms without a script, and as JSON with one."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from imagehub.domain import library_edit
+from imagehub.models import Group, Image
+from tests.admin.pages import read_toasts, send
+from tests.fixtures.site import Site, read_csrf_token
+
+LIST = "/admin/library"
+
+
+@pytest.fixture
+def client(site: Site) -> FlaskClient:
+    return site.signed_in_client()
+
+
+@pytest.fixture
+def group_id(site: Site) -> int:
+    return site.add_group(["a.jpg", "b.jpg", "c.jpg"])
+
+
+def read_fields(site: Site, number: int) -> dict[str, str]:
+    with site.session() as session:
+        return library_edit.read_fields(session, session.get_one(Group, number))
+
+
+def list_names(site: Site, number: int) -> list[str]:
+    with site.session() as session:
+        images = session.query(Image).filter_by(group_id=number)
+        return [image.name for image in images.order_by(Image.position, Image.number)]
+
+
+def send_json(client: FlaskClient, path: str, body: object, seen_on: str) -> tuple[int, dict]:  # type: ignore[type-arg]
+    token = read_csrf_token(client, seen_on)
+    headers = {"X-CSRFToken": token, "Accept": "application/json"}
+    answer = client.post(path, json=body, headers=headers)
+    return answer.status_code, answer.json
+
+
+def test_an_empty_library_says_the_next_step(client: FlaskClient) -> None:
+    assert "The library is empty" in client.get(LIST).text
+    assert "The trash is empty" in client.get(f"{LIST}/trash").text
+
+
+def test_the_list_shows_filters_and_finds(site: Site, client: FlaskClient, group_id: int) -> None:
+    draft = site.add_group(["harbour.jpg"], state="draft")
+    page = client.get(LIST).text
+    assert f'data-group="{group_id}"' in page
+    assert f'data-group="{draft}"' in page
+    assert f'data-group="{group_id}"' not in client.get(f"{LIST}?filter=draft").text
+    assert f'data-group="{group_id}"' not in client.get(f"{LIST}?q=harbour").text
+    assert "Nothing here" in client.get(f"{LIST}?q=nothing").text
+    assert client.get(f"{LIST}?filter=x").status_code == 422
+    assert client.get(f"{LIST}?after=x").status_code == 422
+
+
+def test_a_group_is_saved_as_a_form(site: Site, client: FlaskClient, group_id: int) -> None:
+    path = f"{LIST}/{group_id}"
+    fields = {"title": "Wave", "tags": "sea, winter", "edition": "3 of 10", "state": "draft"}
+    was = {f"was-{name}": "" for name in fields} | {"was-state": "published"}
+    answer = send(client, path, path, version="1", **fields, **was)
+    assert answer.status_code == 303
+    saved = read_fields(site, group_id)
+    assert {name: saved[name] for name in fields} == fields
+    assert "Changed title, edition, state, tags of “Wave”." in client.get("/admin/activity").text
+
+
+def test_a_form_over_an_older_state_is_told_both(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    mine = {"version": "1", "title": "Mine", "was-title": ""}
+    send(client, path, path, **mine)
+    answer = send(client, path, path, **mine | {"title": "Yours"})
+    assert answer.status_code == 409
+    assert "Somebody else saved: “Mine”" in answer.text
+    assert 'name="title" value="Yours"' in answer.text
+    assert read_fields(site, group_id)["title"] == "Mine"
+    send(client, path, path, **{"version": "2", "title": "Yours", "was-title": "Mine"})
+    assert read_fields(site, group_id)["title"] == "Yours"
+
+
+def test_single_fields_are_saved_by_json(site: Site, client: FlaskClient, group_id: int) -> None:
+    path = f"{LIST}/{group_id}"
+    body = {"version": 1, "changes": {"title": " Wave "}, "base": {"title": ""}}
+    status, answer = send_json(client, f"{path}/save", body, path)
+    assert (status, answer["version"], answer["fields"]["title"]) == (200, 2, "Wave")
+    body["changes"] = {"title": "Other"}
+    status, answer = send_json(client, f"{path}/save", body, path)
+    assert status == 409
+    assert answer["current"] == {"title": "Wave"}
+    assert answer["yours"] == {"title": "Other"}
+    assert answer["version"] == 2
+    shot = {"version": 2, "changes": {"alt": "A wave", "role": "front"}, "base": {}}
+    status, answer = send_json(client, f"{path}/shots/1/save", shot, path)
+    assert (status, answer["fields"]) == (200, {"alt": "A wave", "role": "front"})
+
+
+@pytest.mark.parametrize(
+    "body", [None, [], {}, {"version": "1"}, {"version": 1, "changes": {"title": 5}}]
+)
+def test_what_is_no_edit_is_refused(client: FlaskClient, group_id: int, body: object) -> None:
+    path = f"{LIST}/{group_id}"
+    assert send_json(client, f"{path}/save", body, path)[0] == 422
+
+
+def test_shots_are_arranged_without_a_script(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    shots = f"{path}/shots"
+    words = {"alt-3": "A detail", "was-alt-3": "What c.jpg shows"}
+    send(client, shots, path, act="up:3", **words)
+    assert list_names(site, group_id) == ["a.jpg", "c.jpg", "b.jpg"]
+    send(client, shots, path, act="order", shot="3", before="1")
+    assert list_names(site, group_id) == ["c.jpg", "a.jpg", "b.jpg"]
+    send(client, shots, path, act="cover:2")
+    with site.session() as session:
+        cover = session.get_one(Image, session.get_one(Group, group_id).cover_id)
+        assert cover.name == "b.jpg"
+        assert session.query(Image).filter_by(number=3).one().alt == "A detail"
+    answer = send(client, shots, path, act="split", shot=["1", "2"])
+    fresh = int(answer.location.rpartition("/")[2])
+    assert list_names(site, fresh) == ["a.jpg", "b.jpg"]
+    send(client, shots, path, act="move", shot="3", to=str(fresh))
+    assert list_names(site, fresh) == ["a.jpg", "b.jpg", "c.jpg"]
+    assert "moved to" in read_toasts(client)
+    assert send(client, shots, f"{LIST}/{fresh}", act="move", to="x").status_code == 303
+    assert "no such group" in read_toasts(client)
+
+
+def test_shots_are_deleted_and_taken_back(site: Site, client: FlaskClient, group_id: int) -> None:
+    path = f"{LIST}/{group_id}"
+    send(client, f"{path}/shots", path, act="trash", shot="2")
+    assert list_names(site, group_id) == ["a.jpg", "c.jpg"]
+    toast = read_toasts(client)
+    assert "1 shot in the trash." in toast
+    number = toast.split('name="number" value="', 1)[1].split('"', 1)[0]
+    answer = send(client, f"{LIST}/trash/restore", f"{LIST}/trash", number=number)
+    assert answer.location == path
+    assert list_names(site, group_id) == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_groups_are_published_edited_joined_and_deleted_at_once(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    other = site.add_group(["z.jpg"])
+    both = [str(group_id), str(other)]
+    bulk = f"{LIST}/bulk"
+    send(client, bulk, LIST, act="draft", group=both)
+    assert read_fields(site, other)["state"] == "draft"
+    send(client, bulk, LIST, act="publish", group=both)
+    assert read_fields(site, other)["state"] == "published"
+    send(client, bulk, LIST, act="set", group=both, year="2026", medium="", add_tags="sea")
+    assert (read_fields(site, other)["year"], read_fields(site, other)["tags"]) == ("2026", "sea")
+    send(client, bulk, LIST, act="set", group=both)
+    assert "Fill in what shall be set" in read_toasts(client)
+    send(client, bulk, LIST, act="trash", group=both)
+    assert "The library is empty" in client.get(LIST).text
+    assert client.get(f"{LIST}/{other}").status_code == 404
+    send(client, f"{LIST}/trash/restore", f"{LIST}/trash", number=",".join(both))
+    answer = send(client, bulk, LIST, act="join", group=both)
+    assert answer.location == f"{LIST}/{group_id}"
+    assert len(list_names(site, group_id)) == 4
+    send(client, bulk, LIST, act="trash")
+    assert "Choose groups first." in read_toasts(client)
+    assert send(client, bulk, LIST, act="burn", group=both).status_code == 422
+
+
+def test_groups_are_put_in_order_without_a_script(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    other = site.add_group()
+    send(client, f"{LIST}/bulk", LIST, act=f"up:{group_id}")
+    page = client.get(LIST).text
+    assert page.index(f'data-group="{group_id}"') < page.index(f'data-group="{other}"')
+    send(client, f"{LIST}/order", LIST, group=str(group_id), after=str(other))
+    page = client.get(LIST).text
+    assert page.index(f'data-group="{group_id}"') > page.index(f'data-group="{other}"')
+
+
+def test_what_is_deleted_for_good_is_gone(site: Site, client: FlaskClient, group_id: int) -> None:
+    send(client, f"{LIST}/bulk", LIST, act="trash", group=str(group_id))
+    assert "The whole group, 3 shots" in client.get(f"{LIST}/trash").text
+    send(client, f"{LIST}/trash/delete", f"{LIST}/trash", number=str(group_id))
+    with site.session() as session:
+        assert session.get(Group, group_id) is None
+    send(client, f"{LIST}/trash/restore", f"{LIST}/trash", number=str(group_id))
+    assert "no such thing in the trash" in read_toasts(client)
+
+
+def test_titles_of_any_kind_are_shown_as_text(site: Site, client: FlaskClient) -> None:
+    number = site.add_group()
+    with site.session() as session:
+        session.get_one(Group, number).title = '<b>"Wave" & ليلة</b>'
+    for path in (LIST, f"{LIST}/{number}"):
+        page = client.get(path).text
+        assert "<b>" not in page
+        assert "&lt;b&gt;" in page

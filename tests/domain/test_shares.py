@@ -1,0 +1,130 @@
+"""Share links: making, opening, ending, passwords, what they show."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy.orm import Session
+
+from imagehub.domain import shares, trash
+from imagehub.errors import InvalidInputError, NotAllowedError, NotFoundError, TooManyTriesError
+from imagehub.models import Group, ShareLink
+from tests.fixtures.site import Site
+
+SECRET = "a secret of this hub"
+
+
+@pytest.fixture
+def group_id(either_site: Site) -> int:
+    return either_site.add_group(state="draft")
+
+
+def list_shown(session: Session, share: ShareLink) -> list[int]:
+    return [group.id for group in shares.list_shared_groups(session, share)]
+
+
+def test_the_address_is_long_random_and_kept_nowhere(
+    either_session: Session, group_id: int
+) -> None:
+    share, token = shares.create_share(either_session, None, [group_id])
+    other, other_token = shares.create_share(either_session, None, [group_id])
+    assert len(token) == 43
+    assert token != other_token
+    assert token not in repr(vars(share))
+    assert shares.get_open_share(either_session, token).id == share.id
+    assert shares.get_open_share(either_session, other_token).id == other.id
+    for wrong in ("", "x", token[:-1], share.token_hash, token * 20):
+        with pytest.raises(NotFoundError):
+            shares.get_open_share(either_session, wrong)
+
+
+def test_groups_are_shown_in_their_order_and_only_while_they_are_there(
+    either_site: Site, either_session: Session, group_id: int
+) -> None:
+    second, third = either_site.add_group(), either_site.add_group()
+    empty = either_site.add_group([])
+    chosen = [third, group_id, empty, second, third]
+    share, _ = shares.create_share(either_session, None, chosen)
+    assert list_shown(either_session, share) == [third, group_id, second]
+    trash.trash_groups(either_session, [second], None)
+    assert list_shown(either_session, share) == [third, group_id]
+    assert not shares.has_group(either_session, share, second)
+    (listed,) = shares.list_shares(either_session)
+    assert (listed.group_count, listed.state) == (3, "open")
+
+
+def test_a_link_ends_with_its_last_day(either_session: Session, group_id: int) -> None:
+    today = datetime.now(UTC).date()
+    share, token = shares.create_share(either_session, None, [group_id], last_day=today)
+    assert shares.get_open_share(either_session, token).id == share.id
+    share.expires_at = datetime.now(UTC) - timedelta(seconds=1)
+    either_session.flush()
+    with pytest.raises(NotFoundError):
+        shares.get_open_share(either_session, token)
+    assert shares.list_shares(either_session)[0].state == "over"
+    with pytest.raises(InvalidInputError):
+        shares.renew_share(either_session, share.id)
+    with pytest.raises(InvalidInputError):
+        shares.create_share(either_session, None, [group_id], last_day=date(2020, 1, 1))
+
+
+def test_a_revoked_link_opens_nothing(either_session: Session, group_id: int) -> None:
+    share, token = shares.create_share(either_session, None, [group_id])
+    shares.revoke_share(either_session, share.id)
+    with pytest.raises(NotFoundError):
+        shares.get_open_share(either_session, token)
+    assert shares.list_shares(either_session)[0].state == "revoked"
+
+
+def test_a_new_address_ends_the_old_one(either_session: Session, group_id: int) -> None:
+    share, token = shares.create_share(either_session, None, [group_id])
+    _, fresh = shares.renew_share(either_session, share.id)
+    assert shares.get_open_share(either_session, fresh).id == share.id
+    with pytest.raises(NotFoundError):
+        shares.get_open_share(either_session, token)
+
+
+def test_a_password_is_checked_and_guessing_slows_down(
+    either_session: Session, group_id: int
+) -> None:
+    share, _ = shares.create_share(either_session, None, [group_id], password="open sesame")
+    assert "sesame" not in share.password_hash
+    mark = shares.make_password_mark(share)
+    either_session.commit()
+    shares.check_password(either_session, SECRET, share, "open sesame", "192.0.2.1")
+    with pytest.raises(TooManyTriesError):
+        for _ in range(20):
+            with pytest.raises(NotAllowedError):
+                shares.check_password(either_session, SECRET, share, "wrong", "192.0.2.1")
+    shares.renew_share(either_session, share.id)
+    assert shares.make_password_mark(share) != mark
+
+
+def test_views_are_counted(either_session: Session, group_id: int) -> None:
+    share, _ = shares.create_share(either_session, None, [group_id])
+    shares.count_view(either_session, share)
+    shares.count_view(either_session, share)
+    either_session.refresh(share)
+    assert share.view_count == 2
+    assert share.last_viewed_at is not None
+
+
+def test_what_cannot_be_shared_is_refused(either_session: Session, group_id: int) -> None:
+    with pytest.raises(InvalidInputError):
+        shares.create_share(either_session, None, [])
+    with pytest.raises(InvalidInputError):
+        shares.create_share(either_session, None, list(range(1, 300)))
+    with pytest.raises(NotFoundError):
+        shares.create_share(either_session, None, [group_id, 999])
+    with pytest.raises(InvalidInputError):
+        shares.create_share(either_session, None, [group_id], password="x" * 201)
+    either_session.get_one(Group, group_id).state = "trash"
+    either_session.flush()
+    with pytest.raises(NotFoundError):
+        shares.create_share(either_session, None, [group_id])
+
+
+def test_links_are_listed_page_by_page(either_session: Session, group_id: int) -> None:
+    made = [shares.create_share(either_session, None, [group_id])[0].id for _ in range(3)]
+    first = shares.list_shares(either_session, limit=2)
+    rest = shares.list_shares(either_session, before=first[-1].share.id, limit=2)
+    assert [one.share.id for one in first + rest] == made[::-1]

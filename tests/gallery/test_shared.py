@@ -1,0 +1,171 @@
+"""What is behind a share link, seen by a stranger."""
+
+import re
+from datetime import date
+
+import pytest
+from flask.testing import FlaskClient
+
+from imagehub.domain import shares, trash
+from imagehub.models import Group, ShareLink
+from tests.admin.pages import send
+from tests.fixtures.site import Site, read_csrf_token
+
+
+def make_share(site: Site, groups: list[int], **options: object) -> str:
+    """The address of a new link."""
+    with site.session() as session:
+        _, token = shares.create_share(session, None, groups, **options)  # type: ignore[arg-type]
+    return f"/s/{token}"
+
+
+@pytest.fixture
+def draft(site: Site) -> int:
+    number = site.add_group(["front.jpg", "back.jpg"], state="draft")
+    with site.session() as session:
+        session.get_one(Group, number).title = "Not yet for everybody"
+    return number
+
+
+def unlock(client: FlaskClient, path: str, password: str) -> int:
+    token = read_csrf_token(client, path)
+    answer = client.post(path, data={"csrf_token": token, "password": password})
+    return answer.status_code
+
+
+def test_whoever_has_the_address_sees_the_drafts_and_nothing_leaks(site: Site, draft: int) -> None:
+    path = make_share(site, [draft])
+    answer = site.get(path)
+    assert answer.status_code == 200
+    assert "Not yet for everybody" in answer.text
+    assert site.find_key(draft, 1, 960) in answer.text
+    assert answer.headers["X-Robots-Tag"] == "noindex, nofollow, noarchive"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Cache-Control"] == "private, no-store"
+    assert '<meta name="robots" content="noindex, nofollow, noarchive">' in answer.text
+    assert site.get(f"/groups/{draft}").status_code == 404
+    assert "/full/" not in answer.text
+    for wrong in ("/s/x", path[:-1], path + "x"):
+        assert site.get(wrong).status_code == 404
+
+
+def test_an_ended_link_reads_like_none(site: Site, draft: int) -> None:
+    path = make_share(site, [draft])
+    with site.session() as session:
+        shares.revoke_share(session, 1)
+    answers = [site.get(one) for one in (path, "/s/nothing")]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    texts = []
+    for one, answer in zip((path, "/s/nothing"), answers, strict=True):
+        text = answer.text.replace(one, "").replace(answer.headers["X-Request-Id"], "")
+        texts.append(re.sub(r'nonce="[^"]*"', "", text))
+    assert texts[0] == texts[1]
+
+
+def test_a_password_stands_before_everything(site: Site, draft: int) -> None:
+    path = make_share(site, [draft], password="open sesame", may_download=True)
+    client = site.client()
+    closed = client.get(path)
+    assert "Not yet for everybody" not in closed.text
+    assert 'type="password"' in closed.text
+    assert client.get(f"{path}/full/{draft}/1").status_code == 302
+    assert unlock(client, path, "wrong") == 401
+    assert "Not yet for everybody" not in client.get(path).text
+    assert unlock(client, path, "open sesame") == 303
+    assert "Not yet for everybody" in client.get(path).text
+    assert "Not yet for everybody" not in site.get(path).text
+    with site.session() as session:
+        share = session.get_one(ShareLink, 1)
+        share.password_hash = share.password_hash[:-1] + "x"
+    assert "Not yet for everybody" not in client.get(path).text
+
+
+def test_guessing_a_password_has_to_wait(site: Site, draft: int) -> None:
+    path = make_share(site, [draft], password="open sesame")
+    client = site.client()
+    statuses = [unlock(client, path, f"guess {n}") for n in range(12)]
+    assert statuses[0] == 401
+    assert statuses[-1] == 429
+    assert unlock(client, path, "open sesame") == 429
+
+
+def test_a_form_without_its_token_unlocks_nothing(site: Site, draft: int) -> None:
+    path = make_share(site, [draft], password="open sesame")
+    assert site.post(path, data={"password": "open sesame"}).status_code == 400
+
+
+def test_only_shared_groups_are_downloaded_and_only_where_allowed(site: Site, draft: int) -> None:
+    other = site.add_group(state="draft")
+    closed = make_share(site, [draft])
+    assert site.get(f"{closed}/full/{draft}/1").status_code == 404
+    path = make_share(site, [draft], may_download=True)
+    assert f"{path}/full/{draft}/1" in site.get(path).text
+    assert site.get(f"{path}/full/{other}/1").status_code == 404
+    assert site.get(f"{path}/full/{draft}/9").status_code == 404
+
+
+def test_what_is_in_the_trash_is_shown_by_no_link(site: Site, draft: int) -> None:
+    path = make_share(site, [draft], may_download=True)
+    with site.session() as session:
+        trash.trash_groups(session, [draft], None)
+    page = site.get(path)
+    assert page.status_code == 200
+    assert "back.jpg" not in page.text
+    assert f"g{draft}s1" not in page.text
+    assert site.get(f"{path}/full/{draft}/1").status_code == 404
+
+
+def test_a_browser_counts_once(site: Site, draft: int) -> None:
+    path = make_share(site, [draft])
+    client = site.client()
+    client.head(path)
+    client.get(path)
+    client.get(path)
+    site.get(path)
+    with site.session() as session:
+        assert session.get_one(ShareLink, 1).view_count == 2
+
+
+# --- The admin's side -----------------------------------------------------------------------------
+
+
+def test_a_link_is_made_shown_once_and_ended(site: Site, draft: int) -> None:
+    client = site.signed_in_client()
+    form = f"/admin/shares/new?group={draft}"
+    made = send(
+        client,
+        "/admin/shares",
+        form,
+        group=str(draft),
+        title="For the museum",
+        last_day="2999-12-31",
+        password="open sesame",
+        may_download="1",
+    )
+    path = made.text.split('id="made-url" value="http://localhost', 1)[1].split('"', 1)[0]
+    assert unlock(site.client(), path, "open sesame") == 303
+    listed = client.get("/admin/shares").text
+    assert "For the museum" in listed
+    assert "31 December 2999" in listed
+    assert path not in listed
+    renewed = send(client, "/admin/shares/1/renew", "/admin/shares").text
+    fresh = renewed.split('id="made-url" value="http://localhost', 1)[1].split('"', 1)[0]
+    assert site.get(path).status_code == 404
+    assert site.get(fresh).status_code == 200
+    send(client, "/admin/shares/1/revoke", "/admin/shares")
+    assert site.get(fresh).status_code == 404
+    log = client.get("/admin/activity").text
+    assert "Revoked the share link “For the museum”." in log
+    assert path not in log
+
+
+def test_a_form_with_a_fault_keeps_what_was_typed(site: Site, draft: int) -> None:
+    client = site.signed_in_client()
+    form = f"/admin/shares/new?group={draft}"
+    for day in (date(2020, 1, 1).isoformat(), "soon"):
+        answer = send(client, "/admin/shares", form, group=str(draft), title="Mine", last_day=day)
+        assert answer.status_code == 422
+        assert 'value="Mine"' in answer.text
+        assert 'aria-invalid="true"' in answer.text
+    assert send(client, "/admin/shares", form).status_code == 422
+    assert "Choose the works first" in client.get("/admin/shares/new").text
