@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,7 +71,9 @@ def run_hub(folder: Path) -> Iterator[str]:
 def find_work(url: str) -> str:
     """The path of the first work that is on the wall."""
     with urllib.request.urlopen(f"{url}/image/page?page=1", timeout=30) as answer:
-        return f"/groups/{json.load(answer)['data'][0]['group']}/1"
+        number = json.load(answer)["data"][0]["group"]
+    with urllib.request.urlopen(f"{url}/groups/{number}", timeout=30) as answer:
+        return urllib.parse.urlsplit(answer.geturl()).path
 
 
 # --- Weight ---------------------------------------------------------------------------------------
@@ -171,14 +174,17 @@ def rate_pages(url: str, paths: dict[str, str], folder: Path) -> None:
 
 
 def run_lighthouse(url: str, folder: Path, environment: dict[str, str]) -> dict[str, Any]:
+    """One report. A browser that dies on a busy machine is started once more."""
     target = folder / "report.json"
-    subprocess.run(
-        ["node", str(folder / "node_modules" / "lighthouse" / "cli" / "index.js"), url, "--quiet",
-         f"--chrome-flags={' '.join(FLAGS)}", "--output=json", f"--output-path={target}"],
-        check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    report: dict[str, Any] = json.loads(target.read_text())
-    return report
+    command = ["node", str(folder / "node_modules" / "lighthouse" / "cli" / "index.js"), url]
+    command += ["--quiet", f"--chrome-flags={' '.join(FLAGS)}"]
+    command += ["--output=json", f"--output-path={target}"]
+    for _ in range(2):
+        done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+        if done.returncode == 0:
+            report: dict[str, Any] = json.loads(target.read_text())
+            return report
+    raise SystemExit(f"Lighthouse failed:\n{done.stderr[-2000:]}")
 
 
 if __name__ == "__main__":
