@@ -243,28 +243,30 @@ def test_eight_processes_at_once_agree_on_the_secrets(tmp_path: Path) -> None:
         "config = sys.modules['config'] = u.module_from_spec(spec);"
         "spec.loader.exec_module(config);"
         "sys.stdin.read();"
-        "s = config.load_settings(env_file=None);"
-        "print(s.secret_key, s.token_key, s.s3_access_key_id, s.s3_secret_access_key)"
+        "folders = [f'{sys.argv[1]}/{n}' for n in range(30)];"
+        "all = [config.load_settings({'IMAGEHUB_DATA_DIR': f}, None) for f in folders];"
+        "print([(s.secret_key, s.token_key, s.s3_secret_access_key) for s in all])"
     )
+    # They have loaded everything by the time their common input ends, so they truly race, and in
+    # thirty folders one after the other some of them meet.
+    read_end, write_end = os.pipe()
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", program],
-            env={"PATH": os.environ["PATH"], "IMAGEHUB_DATA_DIR": str(tmp_path)},
-            stdin=subprocess.PIPE,
+            [sys.executable, "-c", program, str(tmp_path)],
+            env={"PATH": os.environ["PATH"]},
+            stdin=read_end,
             stdout=subprocess.PIPE,
             text=True,
         )
         for _ in range(8)
     ]
-    # They have loaded everything by the time their input ends, so they truly race.
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.stdin = None
+    os.close(read_end)
+    os.close(write_end)
     answers = {process.communicate()[0] for process in processes}
     assert all(process.returncode == 0 for process in processes)
     assert len(answers) == 1
-    assert len(list((tmp_path / "secrets").iterdir())) == 4
+    for folder in tmp_path.iterdir():
+        assert len(list((folder / "secrets").iterdir())) == 4
 
 
 def test_secrets_show_nowhere(tmp_path: Path) -> None:
