@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from imagehub.admin import blueprint
 from imagehub.admin.drive_pages import describe_entry, find_url, open_drive
+from imagehub.admin.open_uploads import OpenUploads
 from imagehub.admin.words import describe_count
 from imagehub.clients import DriveItem
 from imagehub.database import db, now_utc
@@ -21,7 +22,7 @@ from imagehub.domain import drive_browser, uploads
 from imagehub.errors import InvalidInputError, ServiceRefusedError
 from imagehub.queue import enqueue_job
 from imagehub.web import note_action
-from imagehub.wiring import get_settings
+from imagehub.wiring import get_clients, get_settings
 
 ItemId = Annotated[str, Field(min_length=1, max_length=255)]
 Name = Annotated[str, Field(max_length=1000)]
@@ -45,12 +46,17 @@ class FolderPathFields(BaseModel):
 
 
 class BeginFields(BaseModel):
-    """``size`` in bytes: an empty file is made at once, for any other an address is given."""
+    """``size`` in bytes: an empty file is made at once, for any other an address is given.
+
+    ``upload``: a word of the browser's own for this one upload. With it an address that never
+    arrived there is given once more.
+    """
 
     folder: ItemId
     name: Name
     size: Annotated[int, Field(ge=0)]
     on_conflict: Conflict = "fail"
+    upload: Annotated[str, Field(max_length=80)] = ""
 
 
 class CheckFields(BeginFields):
@@ -124,11 +130,16 @@ def ensure_upload_folder(fields: FolderPathFields) -> dict[str, Any]:
 def begin_upload(fields: BeginFields) -> dict[str, Any]:
     """An address for the fragments of one file; an empty file is made here and now.
 
-    ``taken``: the name is taken, and somebody has to say what shall become of that. ``wait``: an
-    earlier upload of this name is still open.
+    ``refused``: ``name_taken``, and somebody has to say what shall become of that;
+    ``session_open``, an earlier upload of this name is not over; ``quota_full``. ``is_known``: the
+    address was given before, and some of the bytes may be there.
     """
     account_id, opened = open_drive()
     begun_at = now_utc()
+    vault = get_clients().vault
+    assert vault is not None
+    memory = OpenUploads(get_settings().data_dir / "uploads", vault)
+    key = f"{account_id}\n{fields.folder}\n{fields.name}\n{fields.upload}"
     try:
         if not fields.size:
             item = opened.create_empty_file(fields.folder, fields.name, fields.on_conflict)
@@ -137,11 +148,17 @@ def begin_upload(fields: BeginFields) -> dict[str, Any]:
     except ServiceRefusedError as error:
         if error.reason not in ("name_taken", "session_open", "quota_full"):
             raise
+        known = memory.find(key) if fields.upload and error.reason == "session_open" else None
+        if known is not None:
+            return {"upload_url": known[0], "begun_at": known[1], "is_known": True}
         return {"refused": error.reason, "message": str(error)}
+    if fields.upload:
+        memory.keep(key, session.upload_url, begun_at.isoformat())
     return {
         "upload_url": session.upload_url,
         "expires_at": session.expires_at.isoformat() if session.expires_at else "",
         "begun_at": begun_at.isoformat(),
+        "is_known": False,
     }
 
 

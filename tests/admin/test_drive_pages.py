@@ -499,6 +499,22 @@ def test_a_session_that_is_still_open_is_not_called_a_taken_name(browser: Browse
     assert again["refused"] == "session_open"
 
 
+def test_an_address_that_never_arrived_is_given_once_more_to_the_same_upload_alone(
+    browser: Browser,
+) -> None:
+    works = browser.find("Works")
+    call = {"folder": works, "name": "slow.jpg", "size": 5}
+    url = "/admin/drive/upload/begin"
+    first = browser.send(url, upload="mine", **call)
+    again = browser.send(url, upload="mine", **call)
+    assert again["upload_url"] == first["upload_url"]
+    assert again["begun_at"] == first["begun_at"]
+    assert (first["is_known"], again["is_known"]) == (False, True)
+    assert browser.send(url, upload="another", **call)["refused"] == "session_open"
+    kept = b"".join(p.read_bytes() for p in (browser.site.folder / "site" / "uploads").iterdir())
+    assert b"tempauth" not in kept
+
+
 def test_an_empty_file_is_made_at_once(browser: Browser) -> None:
     works = browser.find("Works")
     begun = upload(browser, works, "empty.txt", b"")

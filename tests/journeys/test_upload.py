@@ -135,6 +135,32 @@ def test_a_last_answer_that_is_lost_makes_no_second_file(
     visit.complaints.clear()
 
 
+def test_a_page_that_goes_while_it_asks_for_an_address_gets_the_same_again(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    (file,) = make_files(tmp_path / "desk", 1)
+    visit = served_site.enter()
+    page = visit.page
+    page.on("dialog", lambda dialog: dialog.accept())
+    asked = []
+
+    def swallow(route) -> None:  # type: ignore[no-untyped-def]
+        asked.append(route.fetch().json())
+        route.abort()
+
+    page.route("**/upload/begin", swallow)
+    page.set_input_files("#pick-files", file)
+    expect(page.locator(".upload")).to_have_count(1)
+    page.wait_for_event("requestfailed", lambda request: "begin" in request.url)
+    page.unroute("**/upload/begin")
+    page.reload()
+    wait_for_script(page)
+    done(page, 1)
+    assert "upload_url" in asked[0]
+    assert read_drive(served_site) == {file.name: file.read_bytes()}
+    visit.complaints.clear()
+
+
 def test_a_taken_name_is_asked_about_and_each_answer_is_kept(
     served_site: ServedSite, tmp_path: Path
 ) -> None:
@@ -232,6 +258,9 @@ def test_uploads_pause_go_on_and_can_be_cancelled(served_site: ServedSite, tmp_p
     page.get_by_role("button", name="Pause", exact=True).click()
     expect(page.locator("#uploads h2")).to_have_text(re.compile("^Paused at"))
     page.get_by_role("button", name=re.compile("^Cancel: shot 05")).click()
+    page.reload()
+    wait_for_script(page)
+    expect(page.locator("#uploads h2")).to_have_text(re.compile("^Paused at"))
     page.get_by_role("button", name="Go on", exact=True).click()
     done(page, 5)
     assert sorted(read_drive(served_site)) == [f"shot {n:02}.jpg" for n in range(5)]

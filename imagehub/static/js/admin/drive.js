@@ -9,6 +9,9 @@ import { describeCount, describeSize } from "./words.js";
 
 const ITEMS_TYPE = "application/x-hub-items";
 const ITEMS_A_CALL = 10;
+const SHOW_ARRIVED_MS = 2500;
+const LONG_FOLDER = 90;
+const MOST_ASKED = 20;
 const YEAR_SECONDS = 365 * 86_400;
 
 const $ = (id) => document.getElementById(id);
@@ -707,16 +710,37 @@ document.addEventListener("paste", (event) => {
   upload(readPaste(event.clipboardData));
 });
 
-// What arrives is shown when the folder has a moment; many at once cost one look.
+// What arrives is shown when the folder has a moment; many at once cost one look. A folder of
+// thousands is not read anew for that: what arrived in it is asked for by itself.
 let refreshTimer = 0;
-uploads.addEventListener("arrived", () => {
-  if (!refreshTimer) {
-    refreshTimer = setTimeout(() => {
-      refreshTimer = 0;
-      if (!document.querySelector(".item-edit")) refresh().catch(() => {});
-    }, 2500);
-  }
+let arrived = [];
+uploads.addEventListener("arrived", ({ detail }) => {
+  arrived.push(detail);
+  refreshTimer ||= setTimeout(showArrived, SHOW_ARRIVED_MS);
 });
+
+async function showArrived() {
+  const files = arrived.filter((entry) => entry.target === folder.id && !entry.isFolder);
+  arrived = [];
+  refreshTimer = 0;
+  if (document.querySelector(".item-edit")) return;
+  try {
+    if (items.size < LONG_FOLDER && !folder.next_page) {
+      await refresh();
+      return;
+    }
+    const started = loads;
+    for (const { itemId, itemName } of files.slice(0, MOST_ASKED)) {
+      const json = { id: itemId, name: itemName, folder: folder.id };
+      const { item } = await fetchJson(urls.item, { json });
+      if (started !== loads) return;
+      keepItem(item);
+    }
+    if (files.length) draw();
+  } catch {
+    // It is there all the same, and the next look shows it.
+  }
+}
 
 // --- Dropping -------------------------------------------------------------------------------------
 

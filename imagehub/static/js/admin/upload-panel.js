@@ -4,7 +4,7 @@ import { confirmDialog, icon, toast } from "./common.js";
 import { isOpen } from "./upload.js";
 import { describeCount, describeSize, describeWait } from "./words.js";
 
-const DRAW_EVERY_MS = 200;
+const DRAW_EVERY_MS = 100;
 const MOST_ROWS = 60;
 const IMPORT_KEY = "hub-import-when-uploaded";
 

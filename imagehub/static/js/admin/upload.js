@@ -30,6 +30,7 @@ const MOST_COPIES_BYTES = 512 * 2 ** 20;
 
 const SPEED_WINDOW_MS = 8000;
 const PATHS_A_CALL = 1000;
+const PAUSED_KEY = "hub-uploads-paused";
 const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*)$/i;
 const NO_PICTURE = /^(video|audio|text|font)\/|^application\//i;
 
@@ -99,6 +100,7 @@ export class Uploads extends EventTarget {
       this.entries.set(entry.id, entry);
       this.#keep(entry);
     }
+    this.isPaused = found.some(isOpen) && sessionStorage.getItem(PAUSED_KEY) !== null;
     this.#changed();
     this.#pump();
     this.#checkBatches();
@@ -110,6 +112,7 @@ export class Uploads extends EventTarget {
   async add(sources, folder, { wantsImport = false, grouping = "one" } = {}) {
     const chosen = sources.filter(({ path }) => !path.some((name) => JUNK.test(name)));
     if (!chosen.length) return 0;
+    if (![...this.entries.values()].some(isOpen)) this.resumeAll();
     const batch = {
       id: this.#makeId(),
       tab: this.#tab,
@@ -183,6 +186,12 @@ export class Uploads extends EventTarget {
   }
 
   pauseAll() {
+    // A reload does not take it back.
+    sessionStorage.setItem(PAUSED_KEY, "yes");
+    this.#hold();
+  }
+
+  #hold() {
     this.isPaused = true;
     for (const control of this.#controls.values()) control.abort();
     for (const entry of this.entries.values()) {
@@ -192,6 +201,7 @@ export class Uploads extends EventTarget {
   }
 
   resumeAll() {
+    sessionStorage.removeItem(PAUSED_KEY);
     this.isPaused = false;
     this.trouble = "";
     for (const entry of this.entries.values()) {
@@ -369,7 +379,7 @@ export class Uploads extends EventTarget {
   // Something that no file can get past: full, signed out, not connected.
   #stop(message) {
     this.trouble = message;
-    this.pauseAll();
+    this.#hold();
   }
 
   async #upload(entry, signal) {
@@ -468,6 +478,7 @@ export class Uploads extends EventTarget {
         name: entry.path.at(-1),
         size: entry.size,
         on_conflict: entry.conflict,
+        upload: entry.id,
       },
       signal,
     );
@@ -479,7 +490,7 @@ export class Uploads extends EventTarget {
     entry.sessionAt = Date.now();
     entry.wasYoung = false;
     entry.sent = 0;
-    entry.isUnsure = false;
+    entry.isUnsure = begun.is_known;
     this.#keep(entry);
     return null;
   }
