@@ -242,6 +242,7 @@ def test_eight_processes_at_once_agree_on_the_secrets(tmp_path: Path) -> None:
         f"spec = u.spec_from_file_location('config', {str(ROOT / 'imagehub/config.py')!r});"
         "config = sys.modules['config'] = u.module_from_spec(spec);"
         "spec.loader.exec_module(config);"
+        "print('loaded', flush=True);"
         "sys.stdin.read();"
         "folders = [f'{sys.argv[1]}/{n}' for n in range(30)];"
         "all = [config.load_settings({'IMAGEHUB_DATA_DIR': f}, None) for f in folders];"
@@ -261,6 +262,9 @@ def test_eight_processes_at_once_agree_on_the_secrets(tmp_path: Path) -> None:
         for _ in range(8)
     ]
     os.close(read_end)
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "loaded\n"
     os.close(write_end)
     answers = {process.communicate()[0] for process in processes}
     assert all(process.returncode == 0 for process in processes)
