@@ -43,9 +43,13 @@ field?.addEventListener(
   { once: true },
 );
 
+// Installing fetches files: that waits until the pictures have come and nothing else is to be done.
 if ("serviceWorker" in navigator) {
+  const whenIdle = window.requestIdleCallback ?? ((work) => setTimeout(work, 2000));
   addEventListener("load", () => {
     const base = document.querySelector('link[rel="manifest"]').href;
-    navigator.serviceWorker.register(new URL("service-worker.js", base)).catch(() => {});
+    whenIdle(() => {
+      navigator.serviceWorker.register(new URL("service-worker.js", base)).catch(() => {});
+    });
   });
 }
