@@ -210,12 +210,13 @@ def test_keys_lead_around_and_can_be_switched_off(served_site: ServedSite) -> No
     page.keyboard.press("g")
     page.keyboard.press("c")
     page.wait_for_url("**/admin/connection")
-    visit.complaints.clear()  # Chromium notes that there was no view transition.
     page.keyboard.press("?")
     help_list.get_by_label("Single keys do something").uncheck()
     help_list.get_by_role("button", name="Close").click()
     page.keyboard.press("?")
     expect(help_list).not_to_be_visible()
+    # Chromium notes that the way to another page was no view transition.
+    visit.complaints[:] = [text for text in visit.complaints if "Transition" not in text]
 
 
 def test_on_a_phone_the_bar_at_the_bottom_holds_everything(served_site: ServedSite) -> None:
