@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from imagehub.database import now_utc
 from imagehub.domain import gallery, reconcile, search, storage
 from imagehub.models import (
+    AuditEntry,
     GalleryBucket,
     Group,
     Image,
@@ -18,7 +19,9 @@ from imagehub.models import (
     Rendition,
     RevokedToken,
     SignInFailure,
+    SignInSession,
     StoredObject,
+    User,
 )
 from tests.fixtures.importing import ImportHub, make_jpeg
 
@@ -299,3 +302,35 @@ def test_a_picture_with_three_sizes_has_three_objects(import_hub: ImportHub) -> 
     assert report.object_count == 3
     stream = io.StringIO(report.describe())
     assert "Everything is in order." in stream.read()
+
+
+def test_the_log_is_kept_for_a_year_and_sessions_while_somebody_comes_back(
+    import_hub: ImportHub,
+) -> None:
+    session, now = import_hub.session, now_utc()
+    user = User(name="Ada", name_key="ada", password_hash="-")
+    session.add(user)
+    session.flush()
+
+    def add_session(word: str, days: float, is_remembered: bool) -> None:
+        seen = now - timedelta(days=days)
+        session.add(
+            SignInSession(
+                user_id=user.id, word_hash=word, last_seen_at=seen, is_remembered=is_remembered
+            )
+        )
+
+    add_session("live", 0.5, False)
+    add_session("closed", 1.5, False)
+    add_session("remembered", 20, True)
+    add_session("forgotten", 31, True)
+    for days in (1, 364, 366, 800):
+        at = now - timedelta(days=days)
+        session.add(AuditEntry(at=at, verb="change", kind="group", words=f"{days} days ago"))
+    session.commit()
+    report = import_hub.reconcile()
+    assert (report.session_count, report.audit_count) == (2, 2)
+    assert set(session.scalars(select(SignInSession.word_hash))) == {"live", "remembered"}
+    kept = set(session.scalars(select(AuditEntry.words)))
+    assert {"1 days ago", "364 days ago"} <= kept
+    assert not kept & {"366 days ago", "800 days ago"}
