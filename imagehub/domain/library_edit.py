@@ -171,14 +171,14 @@ def save_image(session: Session, group_number: int, number: int, edit: Edit) -> 
 def _check_conflict(
     edit: Edit, version: int, changes: Mapping[str, str], current: Mapping[str, str]
 ) -> None:
-    if edit.version == version:
-        return
-    lost = [
-        name
-        for name, value in changes.items()
-        # Both want the same, or nobody has touched it since.
-        if current[name] not in (value, edit.base.get(name))
-    ]
+    def is_lost(name: str, value: str) -> bool:
+        if current[name] == value:
+            return False
+        # What its author saw counts before the version, which other fields move on too.
+        seen = edit.base.get(name)
+        return seen != current[name] if seen is not None else edit.version != version
+
+    lost = [name for name, value in changes.items() if is_lost(name, value)]
     if lost:
         raise EditConflictError(
             version, {name: current[name] for name in lost}, {name: changes[name] for name in lost}

@@ -316,9 +316,9 @@ if (board) {
   way.addEventListener("change", showGroup);
   showGroup();
   ways.addEventListener("submit", async (event) => {
-    if (ways.dataset.agreed || way.value === before) return;
+    if (ways.dataset.agreed || way.value === before || getBins().length < 2) return;
     event.preventDefault();
-    const agreed = getBins().length < 2 || await confirmDialog({
+    const agreed = await confirmDialog({
       title: "Arrange anew?",
       message: "The groups as they are on the board now are given up.",
       confirm: "Arrange anew",

@@ -47,7 +47,9 @@ class Saver {
   }
 
   getChanges() {
-    const changed = [...this.fields].filter(([, one]) => one.field.value !== one.base);
+    const changed = [...this.fields].filter(
+      ([, one]) => one.field.value !== one.base && one.field.value !== one.sent,
+    );
     return Object.fromEntries(changed.map(([name, one]) => [name, one.field.value]));
   }
 
@@ -97,7 +99,8 @@ class Saver {
       const saved = answer.fields[name];
       // The server tidies spaces; what was typed since stays as it is.
       if (one.field.value === sent && document.activeElement !== one.field) one.field.value = saved;
-      one.base = one.field.value === sent ? sent : saved;
+      one.base = saved;
+      one.sent = sent;
       if (one.was) one.was.value = saved;
       if (name === "title") {
         document.getElementById("group-title").textContent = saved || "Untitled";
@@ -138,6 +141,7 @@ class Saver {
     for (const [name, theirs] of Object.entries(detail.current)) {
       const one = this.fields.get(name);
       one.base = theirs;
+      one.sent = undefined;
       if (one.was) one.was.value = theirs;
       if (!isMine) one.field.value = theirs;
     }

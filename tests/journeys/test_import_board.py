@@ -1,0 +1,175 @@
+"""The import plan in Chromium: a board arranged by drag and keyboard, broken files, no script."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.fixtures.served_site import ServedSite, make_picture, wait_for_script
+
+
+def read_board(page: Page) -> list[tuple[str, list[str]]]:
+    """(title, names of its files) for each proposed group."""
+    return [
+        (
+            bin_.locator("input.bin-title").input_value(),
+            bin_.locator(".card-name").all_inner_texts(),
+        )
+        for bin_ in page.locator(".bin:not(.bin-new)").all()
+    ]
+
+
+def open_plan(served: ServedSite, **options: object) -> Page:
+    """The plan of the folder Studio, chosen in the drive."""
+    visit = served.enter("/admin/drive", **options)
+    page = visit.page
+    page.get_by_role("checkbox", name="Studio").check()
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.wait_for_url("**/admin/import/plans/*")
+    wait_for_script(page)
+    return page
+
+
+@pytest.fixture
+def studio(served_site: ServedSite) -> ServedSite:
+    names = ("harbour-back", "harbour-front", "mill-1", "mill-2")
+    files = {f"{name}.jpg": make_picture(n) for n, name in enumerate(names)}
+    served_site.site.put_files("Studio", files)
+    return served_site
+
+
+def arrange(page: Page, way: str) -> None:
+    page.get_by_label("Make groups").select_option(way)
+    page.get_by_role("button", name="Arrange anew").click()
+
+
+HARBOUR = ("Harbour", ["harbour-back.jpg", "harbour-front.jpg"])
+MILL = ("Mill", ["mill-1.jpg", "mill-2.jpg"])
+
+
+def test_a_board_is_arranged_with_the_keyboard_alone(studio: ServedSite) -> None:
+    page = open_plan(studio)
+    arrange(page, "stem")
+    expect(page.locator(".bin:not(.bin-new)")).to_have_count(2)
+    assert read_board(page) == [HARBOUR, MILL]
+
+    page.locator(".card input").first.focus()
+    page.keyboard.press("Alt+ArrowRight")
+    expect(page.locator("#said")).to_have_text("Picture 2 of 2")
+    page.keyboard.press("Alt+ArrowDown")
+    expect(page.locator("#said")).to_have_text("Moved to Mill")
+    assert read_board(page) == [
+        ("Harbour", ["harbour-front.jpg"]),
+        ("Mill", ["mill-1.jpg", "mill-2.jpg", "harbour-back.jpg"]),
+    ]
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Space")
+    page.keyboard.press("s")
+    expect(page.locator("#said")).to_have_text("Split off")
+    assert read_board(page) == [
+        ("Harbour", ["harbour-front.jpg"]),
+        ("Mill", ["harbour-back.jpg"]),
+        ("Mill", ["mill-1.jpg", "mill-2.jpg"]),
+    ]
+    page.keyboard.press("j")
+    expect(page.locator("#said")).to_have_text("Joined")
+    page.keyboard.press("x")
+    expect(page.locator(".card.is-out")).to_have_count(1)
+    expect(page.get_by_role("button", name="Import 3 pictures")).to_be_visible()
+    page.reload()
+    assert read_board(page)[1] == ("Mill", ["harbour-back.jpg", "mill-1.jpg", "mill-2.jpg"])
+
+
+def test_a_board_is_arranged_by_drag_and_titles_save_themselves(studio: ServedSite) -> None:
+    page = open_plan(studio)
+    arrange(page, "stem")
+    expect(page.locator(".bin:not(.bin-new)")).to_have_count(2)
+    page.locator(".card", has_text="mill-2").drag_to(
+        page.locator(".card", has_text="harbour-front"), target_position={"x": 5, "y": 30}
+    )
+    expect(page.locator("#said")).to_have_text("Moved")
+    assert read_board(page) == [
+        ("Harbour", ["harbour-back.jpg", "mill-2.jpg", "harbour-front.jpg"]),
+        ("Mill", ["mill-1.jpg"]),
+    ]
+    page.locator(".card", has_text="mill-2").drag_to(page.locator(".bin-new"))
+    expect(page.locator(".bin:not(.bin-new)")).to_have_count(3)
+    title = page.get_by_label("Title of group 1")
+    title.fill("The old harbour")
+    title.press("Tab")
+    expect(page.locator("#said")).to_have_text("Title saved")
+    page.reload()
+    assert read_board(page)[0] == ("The old harbour", HARBOUR[1])
+
+
+def test_twenty_pictures_with_two_broken_ones_come_in_and_are_tried_again(
+    served_site: ServedSite,
+) -> None:
+    files = {f"sea-{n:02}.jpg": make_picture(n) for n in range(18)}
+    broken = {f"lost-{n}.jpg": b"\xff\xd8\xff\xe0 cut %d" % n for n in (1, 2)}
+    served_site.site.put_files("Studio", files | broken)
+    page = open_plan(served_site)
+    expect(page.get_by_text("20 pictures of 20 files")).to_be_visible()
+    page.get_by_label("Keep new groups as drafts").check()
+    page.get_by_role("button", name="Import 20 pictures").click()
+    page.wait_for_url("**/admin/import/*")
+    # The page is left and opened again; nothing is lost by that.
+    address = page.url
+    page.goto(f"{served_site.url}/admin/import")
+    with served_site.site.working():
+        page.goto(address)
+        expect(page.get_by_text("18 pictures came in; 2 files did not.").first).to_be_visible(
+            timeout=60_000
+        )
+        failures = page.locator(".failures li")
+        expect(failures).to_have_count(2)
+        expect(failures.first).to_contain_text("cut short")
+        for n, name in enumerate(broken):
+            served_site.site.put_files("Studio", {name: make_picture(50 + n)})
+        page.get_by_role("button", name="Retry").click()
+        expect(page.get_by_text("All 20 pictures are in.").first).to_be_visible(timeout=60_000)
+    page.goto(f"{served_site.url}/admin/library?filter=draft")
+    expect(page.get_by_text("20 shots")).to_be_visible()
+
+
+def test_a_plan_is_arranged_and_started_without_a_script(studio: ServedSite) -> None:
+    visit = studio._visit(f"{studio.url}/sign-in?next=/admin/drive", java_script_enabled=False)
+    page = visit.page
+    page.fill("[name=name]", "Ada")
+    page.fill("[name=password]", "correct horse battery")
+    page.press("[name=password]", "Enter")
+    page.get_by_role("checkbox", name="Studio").check()
+    page.get_by_role("button", name="Import", exact=True).click()
+    arrange(page, "stem")
+    page.get_by_role("checkbox", name="mill-1").check()
+    page.get_by_label("Move to").select_option(label="Harbour")
+    page.get_by_role("button", name="Move", exact=True).click()
+    assert read_board(page) == [
+        ("Harbour", [*HARBOUR[1], "mill-1.jpg"]),
+        ("Mill", ["mill-2.jpg"]),
+    ]
+    page.get_by_label("Title of group 2").fill("Old mill")
+    page.get_by_role("button", name="Import 4 pictures").click()
+    expect(page.get_by_role("heading", name="Import of 4 files")).to_be_visible()
+    expect(page.locator(".into")).to_contain_text("Old mill")
+    visit.complaints.clear()
+
+
+@pytest.mark.parametrize(("is_phone", "theme"), [(False, "light"), (True, "dark")])
+def test_axe_finds_nothing(studio: ServedSite, is_phone: bool, theme: str) -> None:
+    visit = studio.enter("/admin/drive", is_phone=is_phone, color_scheme=theme)
+    page = visit.page
+    page.get_by_role("checkbox", name="Studio").check()
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.wait_for_url("**/admin/import/plans/*")
+    wait_for_script(page)
+    faults = visit.find_faults()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name=re.compile("Import 4 pictures")).click()
+    page.wait_for_url(re.compile(r"/admin/import/\d+$"))
+    faults += visit.find_faults()
+    page.goto(f"{studio.url}/admin/import")
+    faults += visit.find_faults()
+    assert faults == []
