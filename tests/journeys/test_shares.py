@@ -1,0 +1,82 @@
+"""A share link in Chromium: made in the library, opened with its password by a stranger, ended."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from playwright.sync_api import expect
+
+from imagehub.models import Group, ShareLink
+from tests.fixtures.browser import Visit
+from tests.fixtures.importing import make_jpeg
+from tests.fixtures.served_site import ServedSite, wait_for_script
+
+
+def test_a_draft_is_shared_with_a_password_and_an_end(
+    served_site: ServedSite, visit: Callable[..., Visit]
+) -> None:
+    site = served_site.site
+    site.put_files("Waves", {"front.jpg": make_jpeg(1, (900, 600)), "back.jpg": make_jpeg(2)})
+    folder_id, ids = site.find_folder("Waves")
+    files = [{"file_name": name, "file_id": one} for name, one in ids.items()]
+    chosen = {folder_id: {"all_image_id": files, "group": -1, "folder_name": "Waves"}}
+    with site.working():
+        assert site.send("/admin/add/image", {"image_list": chosen})["code"] == 1
+    with site.session() as session:
+        group = session.query(Group).one()
+        group.title = "Not yet for everybody"
+
+    admin = served_site.enter("/admin/library")
+    page = admin.page
+    page.get_by_role("checkbox", name="Choose “Not yet for everybody”").check()
+    page.get_by_role("button", name="Draft").click()
+    expect(page.locator(".toast", has_text="1 group is now a draft.")).to_be_visible()
+    wait_for_script(page)
+    page.get_by_role("checkbox", name="Choose “Not yet for everybody”").check()
+    page.get_by_role("button", name="Share", exact=True).click()
+    page.get_by_label("Title").fill("For the museum")
+    page.get_by_label("Last day").fill(f"{datetime.now(UTC) + timedelta(days=7):%Y-%m-%d}")
+    page.get_by_label("Password").fill("open sesame")
+    page.get_by_label("Full images may be downloaded").check()
+    page.get_by_role("button", name="Make the link").click()
+    address = page.get_by_role("textbox", name="Address").input_value()
+    assert site.get("/").text.count("Not yet for everybody") == 0
+
+    stranger = visit(address, is_phone=True)
+    theirs = stranger.page
+    expect(theirs.get_by_text("Not yet for everybody")).to_have_count(0)
+    assert stranger.find_faults() == []
+    theirs.get_by_label("Password").fill("a guess")
+    theirs.get_by_role("button", name="Show the pictures").click()
+    expect(theirs.get_by_role("alert")).to_have_text("The password is not right.")
+    theirs.get_by_label("Password").fill("open sesame")
+    theirs.get_by_role("button", name="Show the pictures").click()
+    expect(theirs.get_by_role("heading", name="For the museum")).to_be_visible()
+    expect(theirs.get_by_role("heading", name="Not yet for everybody")).to_be_visible()
+    for picture in theirs.locator(".tile img").all():
+        picture.scroll_into_view_if_needed()
+        picture.evaluate("(img) => img.decode()")
+    assert stranger.find_faults() == []
+    assert theirs.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    with theirs.expect_download() as download:
+        theirs.get_by_role("link", name="Full image").first.click()
+    assert download.value.path().read_bytes() in (make_jpeg(1, (900, 600)), make_jpeg(2))
+
+    page.goto(f"{served_site.url}/admin/shares")
+    expect(page.get_by_role("row", name="For the museum")).to_contain_text("1 time")
+    assert admin.find_faults() == []
+    with site.session() as session:
+        session.query(ShareLink).one().expires_at = datetime.now(UTC) - timedelta(seconds=1)
+    theirs.reload()
+    expect(theirs.get_by_text("There is no such page.")).to_be_visible()
+    with site.session() as session:
+        session.query(ShareLink).one().expires_at = None
+    theirs.reload()
+    expect(theirs.get_by_role("heading", name="For the museum")).to_be_visible()
+    page.reload()
+    page.get_by_role("button", name="Revoke").click()
+    expect(page.get_by_role("row", name="For the museum")).to_contain_text("Revoked")
+    theirs.reload()
+    expect(theirs.get_by_text("There is no such page.")).to_be_visible()
+    # Chromium writes each refusal into its console.
+    stranger.complaints = [text for text in stranger.complaints if "401" not in text]
+    stranger.complaints[:] = [text for text in stranger.complaints if "404" not in text]
