@@ -17,6 +17,7 @@ const RETRY_MS = 5000;
 let version = Number(document.querySelector("[data-version]")?.dataset.version ?? 0);
 let chain = Promise.resolve();
 let openSaves = 0;
+let isLeaving = false;
 
 function show(words, isFault = false) {
   if (!state) return;
@@ -155,11 +156,8 @@ class Saver {
 
 const savers = [...document.querySelectorAll("[data-save]")].map((box) => new Saver(box));
 addEventListener("beforeunload", (event) => {
-  if (unsaved.size || openSaves) event.preventDefault();
+  if (!isLeaving && (unsaved.size || openSaves)) event.preventDefault();
 });
-// Whatever is still open is saved before a button of this page leads away.
-const saveAll = () => Promise.all(savers.map((saver) => saver.save())).then(() => chain);
-
 // --- Choosing many ---
 
 function watchChosen(form, name, words, buttons) {
@@ -354,14 +352,8 @@ if (shots) {
     stepShot(shot, step);
     focus.focus();
   });
-  shots.addEventListener("submit", async (event) => {
-    const button = event.submitter;
-    if (shots.dataset.isReady) return;
-    event.preventDefault();
-    await saveAll();
-    await queue.catch(() => {});
-    if (unsaved.size) return;
-    shots.dataset.isReady = "yes";
-    shots.requestSubmit(button);
+  // The form brings along what was typed in the shots, so nothing is lost where it leads away.
+  shots.addEventListener("submit", () => {
+    isLeaving = true;
   });
 }

@@ -1,0 +1,182 @@
+"""The library in Chromium: saving by itself, two at once, order by keyboard and drag, the trash."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.fixtures.served_site import ServedSite, wait_for_script
+
+
+@pytest.fixture
+def group(served_site: ServedSite) -> int:
+    return served_site.site.add_group(["a.jpg", "b.jpg", "c.jpg"])
+
+
+def open_group(served: ServedSite, number: int, **options: object) -> Page:
+    visit = served.enter(f"/admin/library/{number}", **options)
+    # The renditions of these groups are rows alone, so their pictures do not come.
+    visit.complaints = Forgiving()
+    visit.page.on("close", lambda _: visit.complaints.clear())
+    return visit.page
+
+
+class Forgiving(list[str]):
+    """Leaves out what Chromium says of pictures that no storage holds."""
+
+    def append(self, text: str) -> None:
+        if "Failed to load resource" not in text and "Transition" not in text:
+            super().append(text)
+
+
+def list_names(page: Page) -> list[str]:
+    return page.locator(".shot-name > span:first-child").all_inner_texts()
+
+
+def list_groups(page: Page) -> list[str]:
+    return [str(row.get_attribute("data-group")) for row in page.locator(".row").all()]
+
+
+def test_what_is_typed_saves_itself_and_says_so(served_site: ServedSite, group: int) -> None:
+    page = open_group(served_site, group)
+    page.get_by_label("Title").fill("Great wave")
+    expect(page.locator("#save-state")).to_have_text("Saved")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Great wave")
+    page.get_by_label("Alt text of b.jpg").fill("A wave before it breaks")
+    page.get_by_label("Role of b.jpg").select_option("detail")
+    page.get_by_label("Availability").select_option("sold")
+    expect(page.locator("#save-state")).to_have_text("Saved")
+    page.reload()
+    expect(page.get_by_label("Title")).to_have_value("Great wave")
+    expect(page.get_by_label("Alt text of b.jpg")).to_have_value("A wave before it breaks")
+    expect(page.get_by_label("Role of b.jpg")).to_have_value("detail")
+    expect(page.get_by_label("Availability")).to_have_value("sold")
+
+
+@pytest.mark.parametrize("keeps_own", [True, False])
+def test_the_later_of_two_is_told_and_chooses(
+    served_site: ServedSite, group: int, keeps_own: bool
+) -> None:
+    first, second = open_group(served_site, group), open_group(served_site, group)
+    first.get_by_label("Title").fill("Hers")
+    expect(first.locator("#save-state")).to_have_text("Saved")
+    # Another field goes together with that.
+    second.get_by_label("Year").fill("2026")
+    expect(second.locator("#save-state")).to_have_text("Saved")
+    second.get_by_label("Title").fill("His")
+    dialog = second.get_by_role("dialog")
+    expect(dialog).to_contain_text("Somebody else changed this")
+    expect(dialog).to_contain_text("Hers")
+    expect(dialog).to_contain_text("His")
+    dialog.get_by_role("button", name="Keep mine" if keeps_own else "Take theirs").click()
+    expect(second.locator("#save-state")).to_have_text("Saved" if keeps_own else "Theirs is kept")
+    first.reload()
+    expect(first.get_by_label("Title")).to_have_value("His" if keeps_own else "Hers")
+    expect(first.get_by_label("Year")).to_have_value("2026")
+
+
+def test_what_could_not_be_sent_is_kept_and_sent_later(served_site: ServedSite, group: int) -> None:
+    page = open_group(served_site, group)
+    page.context.set_offline(True)
+    page.get_by_label("Title").fill("Written on a train")
+    expect(page.locator("#save-state")).to_contain_text("Not saved")
+    page.context.set_offline(False)
+    expect(page.locator("#save-state")).to_have_text("Saved")
+    page.reload()
+    expect(page.get_by_label("Title")).to_have_value("Written on a train")
+
+
+def test_shots_are_ordered_by_keyboard_and_by_drag(served_site: ServedSite, group: int) -> None:
+    page = open_group(served_site, group)
+    page.get_by_label("Alt text of a.jpg").focus()
+    page.keyboard.press("Alt+ArrowDown")
+    page.keyboard.press("Alt+ArrowDown")
+    expect(page.locator("#save-state")).to_have_text("Saved")
+    assert list_names(page) == ["b.jpg", "c.jpg", "a.jpg"]
+    page.locator(".shot", has_text="c.jpg").locator(".shot-picture").drag_to(
+        page.locator(".shot", has_text="b.jpg"), target_position={"x": 40, "y": 4}
+    )
+    expect(page.locator("#said")).to_have_text("Place 1 of 3")
+    page.wait_for_load_state("networkidle")
+    page.reload()
+    assert list_names(page) == ["c.jpg", "b.jpg", "a.jpg"]
+
+
+def test_shots_are_split_off_and_deleted_with_a_way_back(
+    served_site: ServedSite, group: int
+) -> None:
+    page = open_group(served_site, group)
+    page.get_by_label("Alt text of b.jpg").fill("Typed just before")
+    page.get_by_role("checkbox", name="Choose b.jpg").check()
+    page.get_by_role("button", name="Split off").click()
+    expect(page.locator(".toast", has_text="in a group of their own")).to_be_visible()
+    expect(page.get_by_label("Alt text of b.jpg")).to_have_value("Typed just before")
+    page.goto(f"{served_site.url}/admin/library/{group}")
+    wait_for_script(page)
+    page.get_by_role("checkbox", name="Choose c.jpg").check()
+    page.locator(".board-tools").get_by_role("button", name="Delete").click()
+    expect(page.locator(".toast", has_text="1 shot in the trash.")).to_be_visible()
+    assert list_names(page) == ["a.jpg"]
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".shot")).to_have_count(2)
+    assert list_names(page) == ["a.jpg", "c.jpg"]
+
+
+def test_groups_are_ordered_by_keyboard_and_by_drag(served_site: ServedSite, group: int) -> None:
+    others = [served_site.site.add_group() for _ in range(2)]
+    third, second, first = (str(number) for number in (group, *others))
+    page = open_group(served_site, group)
+    page.goto(f"{served_site.url}/admin/library")
+    wait_for_script(page)
+    assert list_groups(page) == [first, second, third]
+    page.locator(".row-title").last.focus()
+    page.keyboard.press("Alt+ArrowUp")
+    page.keyboard.press("Alt+ArrowUp")
+    expect(page.locator("#said")).to_have_text("Place 1 of 3")
+    page.locator(".row").nth(1).drag_to(
+        page.locator(".row").nth(2), target_position={"x": 300, "y": 60}
+    )
+    page.wait_for_load_state("networkidle")
+    page.reload()
+    assert list_groups(page) == [third, second, first]
+    front = served_site.site.get("/image/page", query_string={"page": 1}).json
+    assert [str(row["group"]) for row in front["data"]] == [third, second, first]
+
+
+def test_a_deleted_group_is_taken_back_from_the_toast_and_from_the_trash(
+    served_site: ServedSite, group: int
+) -> None:
+    page = open_group(served_site, group)
+    page.goto(f"{served_site.url}/admin/library")
+    wait_for_script(page)
+    for way in ("toast", "trash"):
+        page.get_by_role("checkbox", name="Choose “Untitled”").check()
+        page.get_by_role("button", name="Delete").click()
+        expect(page.get_by_text("The library is empty")).to_be_visible()
+        assert served_site.site.get(f"/groups/{group}").status_code == 404
+        if way == "toast":
+            page.get_by_role("button", name="Undo").click()
+        else:
+            page.goto(f"{served_site.url}/admin/library/trash")
+            page.get_by_role("button", name="Take “Untitled” back").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Untitled")
+        page.goto(f"{served_site.url}/admin/library")
+        wait_for_script(page)
+
+
+@pytest.mark.parametrize(("is_phone", "theme"), [(False, "light"), (True, "dark")])
+def test_axe_finds_nothing(served_site: ServedSite, group: int, is_phone: bool, theme: str) -> None:
+    site = served_site.site
+    gone = site.add_group()
+    page = open_group(served_site, group, is_phone=is_phone, color_scheme=theme)
+    page.goto(f"{served_site.url}/admin/library/{gone}")
+    page.get_by_role("button", name="Delete").first.click()
+    page.wait_for_url("**/admin/library")
+    from axe_playwright_python.sync_playwright import Axe
+
+    faults = []
+    for path in ("/admin/library", f"/admin/library/{group}", "/admin/library/trash"):
+        page.goto(served_site.url + path)
+        wait_for_script(page)
+        found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        faults += [f"{path} {one['id']} {one['nodes'][0]['html'][:120]}" for one in found]
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    assert faults == []
