@@ -66,7 +66,8 @@ def make_css(accent: str, ground: str) -> str:
 def _reach(color: Rgb, ink: Rgb, ground: Rgb, contrast: float) -> Rgb:
     """The colour nearest to the given one, on the way to the ink, that stands out enough."""
     for step in range(21):
-        moved = _mix(color, ink, step / 20)
+        # Judged as it will be written, in whole steps.
+        moved = _read(_write(_mix(color, ink, step / 20)))
         if _contrast(moved, ground) >= contrast:
             return moved
     return ink

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session
 
 from imagehub.domain.gallery import MAX_ID, Tile, load_tiles
@@ -32,7 +32,7 @@ class MappedGroup:
 def list_newest(session: Session, limit: int = FEED_LENGTH) -> Sequence[Tile]:
     """The shown groups that were made last, newest first."""
     ids = session.scalars(
-        select(Group.id).where(Group.is_shown.is_(True)).order_by(Group.id.desc()).limit(limit)
+        select(Group.id).where(Group.is_shown == true()).order_by(Group.id.desc()).limit(limit)
     ).all()
     return load_tiles(session, ids)
 
@@ -41,7 +41,7 @@ def list_stretches(session: Session) -> Sequence[int]:
     """The numbers of the stretches that have shown groups, ascending, counted from 1."""
     stretch = (Group.id + (GROUPS_PER_STRETCH - 1)) // GROUPS_PER_STRETCH
     rows = session.scalars(
-        select(func.distinct(stretch)).where(Group.is_shown.is_(True)).order_by(stretch)
+        select(func.distinct(stretch)).where(Group.is_shown == true()).order_by(stretch)
     )
     return [int(row) for row in rows]
 
@@ -57,7 +57,7 @@ def list_stretch(session: Session, number: int) -> Sequence[MappedGroup]:
         raise NotFoundError("page", number)
     groups = session.execute(
         select(Group.id, Group.title, Group.updated_at)
-        .where(Group.id.between(first, last), Group.is_shown.is_(True))
+        .where(Group.id.between(first, last), Group.is_shown == true())
         .order_by(Group.id)
     ).all()
     if not groups:

@@ -8,7 +8,7 @@ page of a million groups costs what the first page of a hundred does (see ``Gall
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, true, update
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.orm import Session, selectinload
 
@@ -96,7 +96,7 @@ def get_page(session: Session, number: int, per_page: int = GROUPS_PER_PAGE) -> 
     skip -= int(place.before)
     ids = session.scalars(
         select(Group.id)
-        .where(Group.is_shown.is_(True), Group.sort_key <= top)
+        .where(Group.is_shown == true(), Group.sort_key <= top)
         .order_by(Group.sort_key.desc(), Group.id.desc())
         .offset(skip)
         .limit(per_page)
@@ -175,14 +175,14 @@ def find_neighbours(session: Session, group: Group) -> tuple[Group | None, Group
     here = (Group.sort_key == group.sort_key) & (Group.id > group.id)
     before = session.scalars(
         select(Group)
-        .where(Group.is_shown.is_(True), (Group.sort_key > group.sort_key) | here)
+        .where(Group.is_shown == true(), (Group.sort_key > group.sort_key) | here)
         .order_by(Group.sort_key, Group.id)
         .limit(1)
     ).first()
     there = (Group.sort_key == group.sort_key) & (Group.id < group.id)
     after = session.scalars(
         select(Group)
-        .where(Group.is_shown.is_(True), (Group.sort_key < group.sort_key) | there)
+        .where(Group.is_shown == true(), (Group.sort_key < group.sort_key) | there)
         .order_by(Group.sort_key.desc(), Group.id.desc())
         .limit(1)
     ).first()
@@ -309,7 +309,7 @@ def recount_gallery(session: Session) -> int:
     true_counts = {
         int(row[0]): int(row[1])
         for row in session.execute(
-            select(bucket, func.count()).where(Group.is_shown.is_(True)).group_by(bucket)
+            select(bucket, func.count()).where(Group.is_shown == true()).group_by(bucket)
         )
     }
     stored = {row.bucket: row for row in session.scalars(select(GalleryBucket).with_for_update())}

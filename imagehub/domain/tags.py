@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, insert, select
+from sqlalchemy import ColumnElement, Select, delete, exists, func, insert, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -75,7 +75,7 @@ def find_tags(session: Session, beginning: str, limit: int = 10) -> Sequence[Cou
 
 def _is_used() -> ColumnElement[bool]:
     return exists().where(
-        GroupTag.tag_id == Tag.id, Group.id == GroupTag.group_id, Group.is_shown.is_(True)
+        GroupTag.tag_id == Tag.id, Group.id == GroupTag.group_id, Group.is_shown == true()
     )
 
 
@@ -85,7 +85,7 @@ def _count_groups(session: Session, query: Select[Tag]) -> list[CountedTag]:
     rows = session.execute(
         select(GroupTag.tag_id, func.count())
         .join(Group, Group.id == GroupTag.group_id)
-        .where(Group.is_shown.is_(True), GroupTag.tag_id.in_([tag.id for tag in tags]))
+        .where(Group.is_shown == true(), GroupTag.tag_id.in_([tag.id for tag in tags]))
         .group_by(GroupTag.tag_id)
     )
     counts = {int(row[0]): int(row[1]) for row in rows}

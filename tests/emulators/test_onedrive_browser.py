@@ -1,6 +1,5 @@
 """What a page of another origin may do: tried in a real browser, which keeps the rules of CORS."""
 
-import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,9 +9,6 @@ import pytest
 
 from tests.emulators.person import STEP_BYTES, Person, make_authorize_url, read_answer
 from tests.fixtures.onedrive import OneDrive
-from tests.support import require
-
-sync_api = pytest.importorskip("playwright.sync_api")
 
 
 class _Page(BaseHTTPRequestHandler):
@@ -37,19 +33,9 @@ def origin() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    program = require("chromium")
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=program, args=arguments)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def page(browser: Any, origin: str) -> Iterator[Any]:
-    page = browser.new_page()
+def page(chromium: Any, origin: str) -> Iterator[Any]:
+    page = chromium.new_page()
     page.goto(origin)
     yield page
     page.close()

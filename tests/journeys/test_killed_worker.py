@@ -40,6 +40,7 @@ def kill_all_along(
 ) -> None:
     selection = hub.put_pictures("Works", picture_count)
     workers = [hub.start_worker() for _ in range(worker_count)]
+    starting: set[int] = set()
     job_id = hub.ask(selection)
     moments = sorted(chance.sample(range(picture_count - 2), kill_count))
     for moment in moments:
@@ -49,6 +50,9 @@ def kill_all_along(
         slot = chance.randrange(worker_count)
         workers[slot].kill()
         workers[slot] = hub.start_worker(wait=False)
+        starting.add(slot)
+    for slot in starting:
+        workers[slot].wait_until_ready()
     report = hub.finish_job(job_id)
     for worker in workers:
         assert worker.stop() == 0
