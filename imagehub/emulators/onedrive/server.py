@@ -308,14 +308,20 @@ class _Handler(BaseHTTPRequestHandler):
             cast(BinaryIO, self.rfile),
         )
         response: Response | None = None
+        is_noted = False
         try:
             response = self._make_response(request)
+            if not isinstance(response.body, FileBody):
+                # Noted before it is sent: whoever has the answer finds it in the log.
+                is_noted = True
+                self.server.finish(request, response, monotonic() - started)
             self._send(request, response)
         except ConnectionDropped:
             response = None
             self._hang_up()
         finally:
-            self.server.finish(request, response, monotonic() - started)
+            if not is_noted:
+                self.server.finish(request, response, monotonic() - started)
 
     def _make_response(self, request: Request) -> Response:
         length = request.headers.get("content-length", "0")
