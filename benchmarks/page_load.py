@@ -1,5 +1,5 @@
-"""``/image/page`` on gunicorn with MariaDB: its cost and size at 100, 10,000 and 1,000,000 images,
-and whether 64 connections at once lose a request.
+"""``/image/page`` and the front page on gunicorn with MariaDB: their cost and size at 100, 1,000,
+10,000 and 1,000,000 images, and whether 64 connections at once lose a request.
 
 The sizes are asked in turn, round after round, so that a noisy machine is noisy for all of them.
 """
@@ -32,6 +32,8 @@ from tests.support import get_free_port
 SIZES = (100, 1_000, 10_000, 1_000_000)
 ROUNDS = 9
 REQUESTS_A_ROUND = 120
+# What is asked, and a word that stands in a right answer.
+KINDS = {"GET /image/page": ("/image/page?page=", b"got_images"), "GET /": ("/?page=", b"<main")}
 # Room for the tables of a million images, as somebody with so many would give.
 BUFFER_POOL = "3G"
 CONNECTIONS = 64
@@ -45,33 +47,39 @@ def main(sizes: tuple[int, ...] = SIZES, seconds: float = SECONDS) -> None:
         for size in sizes:
             print(f"  filling a catalogue of {size:,} images …", flush=True)
             hubs[size] = make_hub(server, folder / str(size), size)
-        times: dict[int, list[float]] = {size: [] for size in sizes}
-        weights: dict[int, tuple[int, int]] = {}
         ports = {size: get_free_port() for size in sizes}
         rng = random.Random(1)
         with run_all(hubs, ports):
-            for size in sizes:
-                weights[size] = weigh(ports[size])
-                ask(ports[size], size, 30, rng)
-            for _ in range(ROUNDS):
-                for size in sizes:
-                    times[size].append(ask(ports[size], size, REQUESTS_A_ROUND, rng))
-            base = statistics.median(times[1_000] if 1_000 in times else times[sizes[0]])
-            print("\n  GET /image/page, pages chosen at random")
-            print("  images      ms a request   against 1,000   bytes plain   gzipped")
-            for size in sizes:
-                middle = statistics.median(times[size])
-                plain, packed = weights[size]
-                print(
-                    f"  {size:>9,}   {middle * 1000:>10.2f}   {middle / base:>13.2f}"
-                    f"   {plain:>11,}   {packed:>7,}"
-                )
+            for kind in KINDS:
+                compare(kind, sizes, ports, rng)
             largest = sizes[-1]
             done, failed, duration = press(ports[largest], largest, seconds)
             print(
                 f"\n  {CONNECTIONS} connections for {duration:.0f} s at {largest:,} images: "
                 f"{done:,} answers, {done / duration:.0f} a second, {failed} failed"
             )
+
+
+def compare(kind: str, sizes: tuple[int, ...], ports: dict[int, int], rng: random.Random) -> None:
+    """Time one kind of request on all hubs in turn, and print the table."""
+    times: dict[int, list[float]] = {size: [] for size in sizes}
+    weights = {size: weigh(ports[size], kind) for size in sizes}
+    for size in sizes:
+        ask(ports[size], size, 30, rng, kind)
+    for _ in range(ROUNDS):
+        for size in sizes:
+            times[size].append(ask(ports[size], size, REQUESTS_A_ROUND, rng, kind))
+    base = statistics.median(times[1_000] if 1_000 in times else times[sizes[0]])
+    print(f"\n  {kind}, pages chosen at random")
+    print("  images      ms a request   against 1,000   bytes plain   gzipped")
+    for size in sizes:
+        middle = statistics.median(times[size])
+        plain, packed = weights[size]
+        print(
+            f"  {size:>9,}   {middle * 1000:>10.2f}   {middle / base:>13.2f}"
+            f"   {plain:>11,}   {packed:>7,}",
+            flush=True,
+        )
 
 
 def make_hub(server: MariaDB, folder: Path, image_count: int) -> Settings:
@@ -133,12 +141,13 @@ def wait_for(port: int) -> None:
     raise SystemExit(f"the web server on port {port} did not start")
 
 
-def weigh(port: int) -> tuple[int, int]:
+def weigh(port: int, kind: str) -> tuple[int, int]:
     """Bytes of the first page, plain and as gzip sends it."""
+    path = KINDS[kind][0] + "1"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("GET", "/image/page?page=1")
+    connection.request("GET", path)
     plain = connection.getresponse().read()
-    connection.request("GET", "/image/page?page=1", headers={"Accept-Encoding": "gzip"})
+    connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
     answer = connection.getresponse()
     packed = answer.read()
     if answer.getheader("Content-Encoding") == "gzip":
@@ -150,16 +159,17 @@ def count_pages(image_count: int) -> int:
     return max(1, image_count // SHOTS_PER_GROUP // 12)
 
 
-def ask(port: int, image_count: int, requests: int, rng: random.Random) -> float:
+def ask(port: int, image_count: int, requests: int, rng: random.Random, kind: str) -> float:
     """Seconds a request, over one connection, one after the other."""
+    path, word = KINDS[kind]
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     last = count_pages(image_count)
     began = time.perf_counter()
     for _ in range(requests):
-        connection.request("GET", f"/image/page?page={rng.randint(1, last)}")
+        connection.request("GET", f"{path}{rng.randint(1, last)}")
         answer = connection.getresponse()
         body = answer.read()
-        assert answer.status == 200 and b"got_images" in body, (answer.status, body[:200])
+        assert answer.status == 200 and word in body, (answer.status, body[:200])
     return (time.perf_counter() - began) / requests
 
 
