@@ -4,7 +4,7 @@ imports and leases · ``guard``: sessions, second factors, tokens for programs, 
 ``planning``: imports before they begin · ``sharing``: the trash, and links to share."""
 
 from imagehub.models.account import RevokedToken, SignInFailure, User
-from imagehub.models.drive import DriveAccount, PendingSignIn
+from imagehub.models.drive import DriveAccount, DriveFolder, DriveWatch, PendingSignIn
 from imagehub.models.finding import GroupTag, Tag
 from imagehub.models.guard import (
     ApiToken,
@@ -23,6 +23,8 @@ __all__ = [
     "ApiToken",
     "AuditEntry",
     "DriveAccount",
+    "DriveFolder",
+    "DriveWatch",
     "GalleryBucket",
     "Group",
     "GroupTag",

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, LargeBinary, String, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -66,3 +66,53 @@ class PendingSignIn(Base):
         LargeBinary(length=65_535).with_variant(mysql.BLOB(), "mysql", "mariadb")
     )
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc, index=True)
+
+
+class DriveWatch(Base):
+    """How far the changes of one account's drive were read.
+
+    ``link``: where to read on, sealed, since a link holds a token; empty: from the start.
+    ``step``: within a check ``read``, ``places`` or ``ask``, "" between two. ``is_full``: the drive
+    is read as a whole, not changes alone; each such run has its ``run_number``.
+    ``asked_at``: a person wants a check now. ``tried_at``: one was last begun or taken up.
+    ``advanced_at``: the link was last moved on. ``checked_at``: one last came to its end.
+    ``next_at``: not before, after a failure. ``problem``: why the last one failed, in words.
+    """
+
+    __tablename__ = "drive_watch"
+
+    drive_account_id: Mapped[int] = mapped_column(
+        ForeignKey("drive_account.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    drive_id: Mapped[str] = mapped_column(DriveId, default="")
+    root_id: Mapped[str] = mapped_column(DriveId, default="")
+    link: Mapped[bytes] = mapped_column(
+        LargeBinary(length=65_535).with_variant(mysql.BLOB(), "mysql", "mariadb"), default=b""
+    )
+    is_full: Mapped[bool] = mapped_column(default=True)
+    step: Mapped[str] = mapped_column(String(16), default="")
+    run_number: Mapped[int] = mapped_column(default=0)
+    asked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    tried_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    advanced_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    next_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    failure_count: Mapped[int] = mapped_column(default=0)
+    problem: Mapped[str] = mapped_column(String(500), default="")
+
+
+class DriveFolder(Base):
+    """A folder of a watched drive, inside the root folder or not. Ids are folded for comparing.
+
+    A folder that is moved does not name what is in it again, so the tree tells what went with it.
+    """
+
+    __tablename__ = "drive_folder"
+    __table_args__ = (Index("ix_drive_folder_parent", "drive_account_id", "parent_id"),)
+
+    drive_account_id: Mapped[int] = mapped_column(
+        ForeignKey("drive_account.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    item_id: Mapped[str] = mapped_column(DriveId, primary_key=True)
+    parent_id: Mapped[str] = mapped_column(DriveId)
+    run_number: Mapped[int] = mapped_column(default=0)

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    SmallInteger,
     String,
     Text,
     UniqueConstraint,
@@ -89,8 +90,11 @@ class Image(Base):
     ``number`` counts from 1 inside the group and is never used again there; ``position`` orders
     the shots. ``width_px`` and ``height_px`` are the upright original's. ``taken_at`` is the
     camera's own clock, without a zone. ``thumbhash`` is base64. ``drive_state``: ``ok``,
-    ``changed`` or ``missing`` in OneDrive. ``role``: the part a shot plays (see
-    ``domain.library_edit.ROLES``). ``has_alt`` follows ``alt``, for the list of shots without one.
+    ``changed`` or ``missing`` in OneDrive; ``drive_hash`` and ``drive_size_bytes`` are what it
+    listed of the file that the renditions were made from, "" and 0 where that is not known.
+    ``drive_doubt``: what the next check has to find out (see ``domain.drive_watch``). ``role``: the
+    part a shot plays (see ``domain.library_edit.ROLES``). ``has_alt`` follows ``alt``, for the list
+    of shots without one.
     """
 
     __tablename__ = "image"
@@ -101,6 +105,8 @@ class Image(Base):
         Index("ix_image_drive_item", "drive_item_id"),
         Index("ix_image_has_alt", "has_alt", "group_id"),
         Index("ix_image_drive_state", "drive_state", "group_id"),
+        Index("ix_image_drive_doubt", "drive_account_id", "drive_doubt", "id"),
+        Index("ix_image_folder_id", "folder_id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -115,6 +121,9 @@ class Image(Base):
     drive_account_id: Mapped[int] = mapped_column(ForeignKey("drive_account.id"), index=True)
     drive_item_id: Mapped[str] = mapped_column(DriveId)
     drive_state: Mapped[str] = mapped_column(String(16), default="ok")
+    drive_hash: Mapped[str] = mapped_column(String(40), default="")
+    drive_size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    drive_doubt: Mapped[int] = mapped_column(SmallInteger, default=0)
     folder_id: Mapped[str] = mapped_column(DriveId, default="")
     folder_name: Mapped[str] = mapped_column(String(400), default="")
     mime_type: Mapped[str] = mapped_column(String(100), default="")

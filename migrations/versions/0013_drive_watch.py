@@ -1,0 +1,94 @@
+"""drive watch.
+
+Why: what is changed, moved or deleted in OneDrive is noticed. Kept for that: how far each account's
+changes were read, the drive's folders as a tree, and of each image what the drive lists of it.
+
+Rules: upgrade and downgrade keep rows; constraints are named; both SQLite (batch mode) and
+MySQL/MariaDB.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import mysql
+
+from imagehub.database import UTCDateTime
+
+revision = "0013"
+down_revision = "0012"
+branch_labels = None
+depends_on = None
+
+DRIVE_ID = sa.String(length=255).with_variant(
+    mysql.VARCHAR(255, collation="utf8mb4_bin"), "mysql", "mariadb"
+)
+SEALED = sa.LargeBinary(length=65_535).with_variant(mysql.BLOB(), "mysql", "mariadb")
+IMAGE_COLUMNS = (
+    ("drive_hash", sa.String(length=40), ""),
+    ("drive_size_bytes", sa.BigInteger(), "0"),
+    ("drive_doubt", sa.SmallInteger(), "0"),
+)
+INDEXES = (
+    ("ix_image_drive_doubt", ["drive_account_id", "drive_doubt", "id"]),
+    ("ix_image_folder_id", ["folder_id"]),
+)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "drive_watch",
+        sa.Column("drive_account_id", sa.Integer(), nullable=False),
+        sa.Column("drive_id", DRIVE_ID, nullable=False),
+        sa.Column("root_id", DRIVE_ID, nullable=False),
+        sa.Column("link", SEALED, nullable=False),
+        sa.Column("is_full", sa.Boolean(), nullable=False),
+        sa.Column("step", sa.String(length=16), nullable=False),
+        sa.Column("run_number", sa.Integer(), nullable=False),
+        sa.Column("asked_at", UTCDateTime(), nullable=True),
+        sa.Column("tried_at", UTCDateTime(), nullable=True),
+        sa.Column("advanced_at", UTCDateTime(), nullable=True),
+        sa.Column("checked_at", UTCDateTime(), nullable=True),
+        sa.Column("next_at", UTCDateTime(), nullable=True),
+        sa.Column("failure_count", sa.Integer(), nullable=False),
+        sa.Column("problem", sa.String(length=500), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["drive_account_id"],
+            ["drive_account.id"],
+            name=op.f("fk_drive_watch_drive_account_id_drive_account"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("drive_account_id", name=op.f("pk_drive_watch")),
+    )
+    op.create_table(
+        "drive_folder",
+        sa.Column("drive_account_id", sa.Integer(), nullable=False),
+        sa.Column("item_id", DRIVE_ID, nullable=False),
+        sa.Column("parent_id", DRIVE_ID, nullable=False),
+        sa.Column("run_number", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["drive_account_id"],
+            ["drive_account.id"],
+            name=op.f("fk_drive_folder_drive_account_id_drive_account"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("drive_account_id", "item_id", name=op.f("pk_drive_folder")),
+    )
+    op.create_index("ix_drive_folder_parent", "drive_folder", ["drive_account_id", "parent_id"])
+    for name, kind, default in IMAGE_COLUMNS:
+        op.add_column("image", sa.Column(name, kind, nullable=False, server_default=default))
+    # Of Live Photos the drive lists another size and hash than those of the bytes it sends.
+    op.execute(
+        "UPDATE image SET drive_hash = quick_xor_hash, drive_size_bytes = size_bytes"
+        " WHERE mime_type NOT IN ('image/heic', 'image/heif')"
+    )
+    for name, columns in INDEXES:
+        op.create_index(name, "image", columns)
+
+
+def downgrade() -> None:
+    # MariaDB keeps one index for each foreign key, and the longer one may have taken that place.
+    for name, _columns in reversed(INDEXES):
+        op.drop_index(name, table_name="image")
+    for name, _kind, _default in reversed(IMAGE_COLUMNS):
+        op.drop_column("image", name)
+    op.drop_table("drive_folder")
+    op.drop_table("drive_watch")
