@@ -50,13 +50,14 @@ def fill_catalogue(engine: Engine, image_count: int) -> None:
             "INSERT INTO image (id, group_id, number, position, name, alt, drive_account_id,"
             " drive_item_id, drive_state, folder_id, folder_name, mime_type, size_bytes, sha256,"
             " quick_xor_hash, etag, ctag, width_px, height_px, thumbhash, dominant_color, camera,"
-            " role, lens, has_alt, created_at, updated_at)"
+            " role, lens, has_alt, drive_hash, drive_size_bytes, drive_doubt, created_at,"
+            " updated_at)"
             f" SELECT seq, {_div(connection, '(seq - 1)', SHOTS_PER_GROUP)} + 1,"
             f" (seq - 1) % {SHOTS_PER_GROUP} + 1, (seq - 1) % {SHOTS_PER_GROUP} + 1,"
             f" {_join(connection, 'front ', 'seq', '.jpg')}, 'A picture', 1,"
             f" {_join(connection, 'ITEM!', 'seq')}, 'ok', 'FOLDER!1', 'Works', 'image/jpeg',"
             f" 4000000, '', '', '', '', 4000, 3000, '1QcSHQRnh493V4dIh4eXh1h4kJUI', '#aa8866', '',"
-            f" '', '', 1, {moment}, {moment} FROM {numbers(image_count)}"
+            f" '', '', 1, '', 0, 0, {moment}, {moment} FROM {numbers(image_count)}"
         )
         for size in RENDITION_SIZES:
             key = _join(connection, f"renditions/aa/bb/{'0' * 44}-{size}-", "seq", ".webp")
