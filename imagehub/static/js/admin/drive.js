@@ -4,7 +4,8 @@
 import { confirmDialog, fetchJson, icon, onKey, toast } from "./common.js";
 import { DriveList, arrange, describeDay, describeHub } from "./drive-list.js";
 import { UploadPanel } from "./upload-panel.js";
-import { Uploads, pickFiles, readDrop, readInput, readPaste } from "./upload.js";
+import { pickFiles, readDrop, readInput, readPaste } from "./upload-sources.js";
+import { Uploads } from "./upload.js";
 import { describeCount, describeSize } from "./words.js";
 
 const ITEMS_TYPE = "application/x-hub-items";

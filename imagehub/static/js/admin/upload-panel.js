@@ -41,7 +41,9 @@ export class UploadPanel {
     this.#pickAgain = pickAgain;
     this.#build();
     uploads.addEventListener("change", () => {
-      this.#timer ||= setTimeout(() => this.#draw(), DRAW_EVERY_MS);
+      // The end is shown at once, what lies before it every now and then.
+      if (this.#wasActive && ![...uploads.entries.values()].some(isOpen)) this.#draw();
+      else this.#timer ||= setTimeout(() => this.#draw(), DRAW_EVERY_MS);
     });
     uploads.addEventListener("imported", ({ detail }) => this.#tellImport(detail));
   }

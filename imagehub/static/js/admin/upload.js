@@ -1,22 +1,12 @@
-// Uploads from this browser straight to OneDrive. The hub opens a session for each file; its
-// address takes the bytes in fragments, one after the other. Everything that happens is told by
-// the event "change"; upload-panel.js shows it.
+// The queue of uploads from this browser straight to OneDrive. The hub opens a session for each
+// file; upload-session.js sends the bytes to its address. Everything that happens is told by the
+// event "change"; upload-panel.js shows it.
 
 import { fetchJson } from "./common.js";
+import { Pace, askPosition, dropSession, sendFragment } from "./upload-session.js";
 import { UploadStore, holdTab, listLiveTabs } from "./upload-store.js";
 
-// Fragments are multiples of this, below 60 MiB; 5 to 10 MiB are advised (Microsoft Graph,
-// "driveItem: createUploadSession"). A lost fragment is lost as a whole, so a poor network gets
-// smaller ones.
-const STEP_BYTES = 327_680;
-const FIRST_STEPS = 16;
-const MOST_STEPS = 32;
-const LEAST_STEPS = 4;
-const FAST_MS = 1500;
-const SLOW_MS = 15_000;
-
 const FILES_AT_ONCE = 3;
-const STALL_MS = 60_000;
 const LONGEST_WAIT_MS = 60_000;
 const MOST_TRIES = 12;
 const MOST_SESSIONS = 5;
@@ -60,7 +50,7 @@ export class Uploads extends EventTarget {
   #controls = new Map();
   #folders = new Map();
   #samples = [];
-  #steps = FIRST_STEPS;
+  #pace = new Pace();
   #quietUntil = 0;
   #sleepers = new Set();
   #copiedBytes = 0;
@@ -344,6 +334,12 @@ export class Uploads extends EventTarget {
     return bytes / (Math.max(500, now - this.#samples[0][0]) / 1000);
   }
 
+  #note(entry, loaded) {
+    this.#samples.push([performance.now(), Math.max(0, loaded - entry.progress)]);
+    entry.progress = loaded;
+    this.#changed();
+  }
+
   // --- The queue ---
 
   #pump() {
@@ -420,7 +416,11 @@ export class Uploads extends EventTarget {
         entry.isUnsure = false;
       }
       const before = entry.sent;
-      const answer = await this.#sendFragment(entry, file, signal);
+      const answer = await sendFragment(entry.uploadUrl, file, entry.sent, {
+        signal,
+        pace: this.#pace,
+        tell: (loaded) => this.#note(entry, loaded),
+      });
       entry.progress = 0;
       const { status } = answer;
       if (status === 200 || status === 201) return this.#finish(entry, answer.body);
@@ -437,7 +437,6 @@ export class Uploads extends EventTarget {
         if (tries > 2) await this.#backOff(entry, file, tries, 0, signal);
       } else if (status === 0 || PASSING.has(status)) {
         entry.isUnsure = true;
-        if (status === 0) this.#steps = Math.max(LEAST_STEPS, this.#steps >> 1);
         await this.#backOff(entry, file, ++tries, answer.retryAfter, signal);
       } else if (status === 404 || status === 410) {
         // A session just made is sometimes not known everywhere yet.
@@ -497,29 +496,16 @@ export class Uploads extends EventTarget {
 
   // Where OneDrive goes on: sets `sent` and answers "known", "gone" or "again".
   async #askPosition(entry, signal) {
-    let answer;
-    try {
-      answer = await fetch(entry.uploadUrl, {
-        signal: AbortSignal.any([signal, AbortSignal.timeout(STALL_MS)]),
-        referrerPolicy: "no-referrer",
-        cache: "no-store",
-      });
-      if ([401, 403, 404, 410].includes(answer.status)) return "gone";
-      if (!answer.ok) return "again";
-      const { nextExpectedRanges = [] } = await answer.json();
-      const start = Number.parseInt(nextExpectedRanges[0] ?? "", 10);
-      // All is there, but was not put into its place: only a new session gets it there.
-      if (Number.isNaN(start)) {
-        this.#dropSession(entry);
-        return "gone";
-      }
+    const { state, start } = await askPosition(entry.uploadUrl, signal);
+    if (state === "unplaced") {
+      this.#dropSession(entry);
+      return "gone";
+    }
+    if (state === "known") {
       entry.sent = Math.min(start, entry.size);
       this.#keep(entry);
-      return "known";
-    } catch {
-      signal.throwIfAborted();
-      return "again";
     }
+    return state;
   }
 
   // The last answer may have been lost while the file is in its place.
@@ -537,58 +523,6 @@ export class Uploads extends EventTarget {
       signal,
     );
     return item;
-  }
-
-  // By XMLHttpRequest: fetch cannot tell how much of a body has gone.
-  #sendFragment(entry, file, signal) {
-    const begin = entry.sent;
-    const end = Math.min(begin + this.#steps * STEP_BYTES, entry.size);
-    const started = performance.now();
-    return new Promise((resolve, reject) => {
-      const request = new XMLHttpRequest();
-      let stall;
-      const abort = () => request.abort();
-      const finish = (outcome) => {
-        clearTimeout(stall);
-        signal.removeEventListener("abort", abort);
-        if (signal.aborted) reject(signal.reason);
-        else resolve({ end, ...outcome });
-      };
-      const watch = () => {
-        clearTimeout(stall);
-        stall = setTimeout(abort, STALL_MS);
-      };
-      request.open("PUT", entry.uploadUrl);
-      request.responseType = "json";
-      request.setRequestHeader("Content-Range", `bytes ${begin}-${end - 1}/${entry.size}`);
-      request.upload.addEventListener("progress", ({ loaded }) => {
-        watch();
-        this.#samples.push([performance.now(), Math.max(0, loaded - entry.progress)]);
-        entry.progress = loaded;
-        this.#changed();
-      });
-      request.addEventListener("load", () => {
-        const { status } = request;
-        if (status < 300) {
-          const duration = performance.now() - started;
-          if (end - begin >= this.#steps * STEP_BYTES && duration < FAST_MS) {
-            this.#steps = Math.min(MOST_STEPS, this.#steps * 2);
-          } else if (duration > SLOW_MS) {
-            this.#steps = Math.max(LEAST_STEPS, this.#steps >> 1);
-          }
-        }
-        // Asking for a header that OneDrive does not show to scripts would be noted as an error.
-        const isTold = /^retry-after:/im.test(request.getAllResponseHeaders());
-        const seconds = Number.parseFloat(isTold ? request.getResponseHeader("Retry-After") : "");
-        const retryAfter = Number.isFinite(seconds) ? seconds * 1000 : 0;
-        finish({ status, body: request.response, retryAfter });
-      });
-      request.addEventListener("error", () => finish({ status: 0 }));
-      request.addEventListener("abort", () => finish({ status: 0 }));
-      signal.addEventListener("abort", abort);
-      watch();
-      request.send(file.slice(begin, end));
-    });
   }
 
   #finish(entry, item) {
@@ -612,14 +546,9 @@ export class Uploads extends EventTarget {
     this.#keep(entry);
   }
 
-  // So that the name is free at once; OneDrive forgets an open session by itself later.
   #dropSession(entry) {
     if (!entry.uploadUrl) return;
-    fetch(entry.uploadUrl, {
-      method: "DELETE",
-      keepalive: true,
-      referrerPolicy: "no-referrer",
-    }).catch(() => {});
+    dropSession(entry.uploadUrl);
     entry.uploadUrl = "";
   }
 
@@ -834,91 +763,4 @@ export class Uploads extends EventTarget {
   #changed() {
     this.dispatchEvent(new Event("change"));
   }
-}
-
-// --- Where files come from ---
-
-// From an <input type=file>; those of a folder know their path.
-export function readInput(input) {
-  return [...input.files].map((file) => ({
-    file,
-    path: (file.webkitRelativePath || file.name).split("/"),
-  }));
-}
-
-// From the system's dialog, with handles that outlive a reload; null where the browser has none.
-export async function pickFiles() {
-  if (!window.showOpenFilePicker) return null;
-  try {
-    const handles = await showOpenFilePicker({ multiple: true });
-    return Promise.all(
-      handles.map(async (handle) => ({ handle, file: await handle.getFile(), path: [handle.name] })),
-    );
-  } catch (error) {
-    if (error.name === "AbortError") return [];
-    return null;
-  }
-}
-
-// From a drop: files and whole folders. What is asked of the items must be asked at once, since
-// they are gone after the event.
-export async function readDrop(transfer) {
-  const asked = [...transfer.items]
-    .filter(({ kind }) => kind === "file")
-    .map((item) => ({
-      handle: item.getAsFileSystemHandle?.().catch(() => null),
-      entry: item.webkitGetAsEntry?.(),
-      file: item.getAsFile(),
-    }));
-  const found = [];
-  for (const { handle, entry, file } of asked) {
-    const reached = await handle;
-    if (reached) await walkHandle(reached, [], found);
-    else if (entry) await walkEntry(entry, [], found);
-    else if (file) found.push({ file, path: [file.name] });
-  }
-  return found;
-}
-
-async function walkHandle(handle, above, found) {
-  const path = [...above, handle.name];
-  if (handle.kind === "file") {
-    found.push({ handle, file: await handle.getFile(), path });
-    return;
-  }
-  const before = found.length;
-  for await (const child of handle.values()) await walkHandle(child, path, found);
-  if (found.length === before) found.push({ path, isFolder: true });
-}
-
-async function walkEntry(entry, above, found) {
-  const path = [...above, entry.name];
-  if (entry.isFile) {
-    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-    found.push({ file, path });
-    return;
-  }
-  const before = found.length;
-  const reader = entry.createReader();
-  while (true) {
-    // A reader hands out at most a hundred at a time.
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!some.length) break;
-    for (const child of some) await walkEntry(child, path, found);
-  }
-  if (found.length === before) found.push({ path, isFolder: true });
-}
-
-// From the clipboard: pictures that were copied all have the same name, so they get the moment's.
-export function readPaste(transfer) {
-  const moment = new Date();
-  const two = (number) => String(number).padStart(2, "0");
-  const day = `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())}`;
-  const time = `${two(moment.getHours())}.${two(moment.getMinutes())}.${two(moment.getSeconds())}`;
-  return [...transfer.files].map((file, place) => {
-    if (!/^image\.\w+$/i.test(file.name)) return { file, path: [file.name] };
-    const ending = file.name.split(".").at(-1);
-    const number = place ? ` (${place + 1})` : "";
-    return { file, path: [`Pasted ${day} ${time}${number}.${ending}`] };
-  });
 }
