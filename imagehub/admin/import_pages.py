@@ -12,8 +12,16 @@ from imagehub.admin import blueprint
 from imagehub.admin.words import describe_count, is_view, say
 from imagehub.clients import Drive
 from imagehub.database import db
-from imagehub.domain import connection, import_plan, importing, library_list
-from imagehub.domain.import_plan import Step
+from imagehub.domain import (
+    connection,
+    import_board,
+    import_history,
+    import_plan,
+    import_reading,
+    import_ways,
+    importing,
+    library_list,
+)
 from imagehub.errors import (
     ConflictError,
     ConnectionLostError,
@@ -39,7 +47,7 @@ def show_imports() -> ResponseReturnValue:
     """Plans that wait, and imports from new to old."""
     before = request.args.get("before", type=int)
     session = db.session()
-    imports = import_plan.list_imports(session, before)
+    imports = import_history.list_imports(session, before)
     plans = [] if before else import_plan.list_open_plans(session)
     return render_template(
         "admin/imports.html",
@@ -98,18 +106,18 @@ def _read_on(plan: ImportPlan, seconds: float) -> None:
     """Read and write down in turn; no transaction is open while OneDrive is asked."""
     plan_id, limit = plan.id, get_settings().max_original_bytes
     drive = _open_drive(plan)
-    entry = import_plan.read_waiting(plan)
+    entry = import_reading.read_waiting(plan)
     db.session.rollback()
 
-    def note(done: Mapping[str, str], step: Step) -> dict[str, str] | None:
+    def note(done: Mapping[str, str], step: import_reading.Step) -> dict[str, str] | None:
         session = db.session()
         current = import_plan.get_plan(session, plan_id)
-        import_plan.note_step(session, current, done, step, limit)
-        following = import_plan.read_waiting(current) if current.state == "reading" else None
+        import_reading.note_step(session, current, done, step, limit)
+        following = import_reading.read_waiting(current) if current.state == "reading" else None
         session.commit()
         return following
 
-    import_plan.read_for_a_while(drive, note, entry, seconds)
+    import_reading.read_for_a_while(drive, note, entry, seconds)
 
 
 def _open_drive(plan: ImportPlan) -> Drive:
@@ -143,7 +151,7 @@ def propose_import_groups(number: int) -> ResponseReturnValue:
     target = _read_group_number(request.form.get("group", ""))
     return _change(
         plan,
-        lambda: import_plan.propose(db.session(), plan, request.form.get("way", ""), target),
+        lambda: import_board.propose(db.session(), plan, request.form.get("way", ""), target),
     )
 
 
@@ -163,22 +171,22 @@ def _act(plan: ImportPlan) -> None:
     if act == "move":
         to = request.form.get("to", "")
         before = request.form.get("before", type=int)
-        import_plan.move_files(
+        import_board.move_files(
             session, plan, files, None if to == "new" else _read_number(to), before
         )
     elif act == "split":
-        import_plan.move_files(session, plan, files, None)
+        import_board.move_files(session, plan, files, None)
     elif act in ("take", "leave"):
-        import_plan.choose_files(session, plan, files, act == "take")
+        import_board.choose_files(session, plan, files, act == "take")
     elif act in ("take-all", "leave-all"):
-        import_plan.choose_verdict(session, plan, key, act == "take-all")
+        import_board.choose_verdict(session, plan, key, act == "take-all")
     elif act == "join":
-        import_plan.join_with_previous(session, plan, _read_number(key))
+        import_board.join_with_previous(session, plan, _read_number(key))
     elif act == "join-chosen":
         chosen = [_read_number(one) for one in request.form.getlist("proposal")]
-        import_plan.join_proposals(session, plan, chosen)
+        import_board.join_proposals(session, plan, chosen)
     elif act == "split-all":
-        import_plan.split_proposal(session, plan, _read_number(key))
+        import_board.split_proposal(session, plan, _read_number(key))
     elif act != "rename":
         raise InvalidInputError("The board does not know how to do that.", {"act": "unknown"})
 
@@ -186,7 +194,7 @@ def _act(plan: ImportPlan) -> None:
 def _keep_titles(plan: ImportPlan) -> None:
     for name, title in request.form.items():
         if (match := re.fullmatch(r"title-([0-9]{1,18})", name)) is not None:
-            import_plan.rename_proposal(db.session(), plan, int(match[1]), title)
+            import_board.rename_proposal(db.session(), plan, int(match[1]), title)
 
 
 def _change(plan: ImportPlan, change: Any) -> ResponseReturnValue:
@@ -212,18 +220,18 @@ def _describe_plan(plan: ImportPlan, after: int | None = None) -> dict[str, Any]
     session = db.session()
     if after is None:
         after = max(0, request.args.get("after", 0, type=int))
-    bins = import_plan.list_bins(session, plan, after)
+    bins = import_board.list_bins(session, plan, after)
     return {
         "plan": plan,
         "summary": import_plan.describe_plan(session, plan),
         "bins": bins,
         "after": after,
         "next_after": (
-            bins[-1].proposal.position if len(bins) == import_plan.BINS_PER_PAGE else None
+            bins[-1].proposal.position if len(bins) == import_board.BINS_PER_PAGE else None
         ),
         "unusable": import_plan.list_unusable(session, plan),
         "verdicts": import_plan.VERDICTS,
-        "ways": import_plan.WAYS,
+        "ways": import_ways.WAYS,
         "groups": library_list.list_choices(session),
         "has_thumbnails": is_view("admin.show_drive_thumbnail"),
         "describe_duration": describe_duration,
@@ -256,7 +264,7 @@ def start_import(number: int) -> ResponseReturnValue:
     try:
         _keep_titles(plan)
         is_published = request.form.get("state", "published") != "draft"
-        job = import_plan.start_import(session, plan, current_user.id, is_published)
+        job = import_board.start_import(session, plan, current_user.id, is_published)
     except ImageHubError as error:
         session.rollback()
         if is_api_call():
@@ -332,8 +340,8 @@ def _describe_import(number: int) -> dict[str, Any]:
     report = importing.describe_job(session, number)
     return {
         "report": report,
-        "groups": import_plan.list_job_groups(session, number),
-        "seconds_left": None if report.is_finished else import_plan.expect_end(session, number),
+        "groups": import_history.list_job_groups(session, number),
+        "seconds_left": None if report.is_finished else import_history.expect_end(session, number),
         "describe_duration": describe_duration,
         "group_page": "admin.show_library_group"
         if "admin.show_library_group" in current_app.view_functions

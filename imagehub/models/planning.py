@@ -16,7 +16,7 @@ class ImportPlan(Base):
 
     ``state``: ``reading`` while folders are still looked into, ``ready``, then ``started`` with the
     import's number in ``job_id``. ``waiting``: JSON, what is still to be read. ``way``: how files
-    were put into groups at first (see ``domain.import_plan.WAYS``). ``version`` rises with every
+    were put into groups at first (see ``domain.import_ways.WAYS``). ``version`` rises with every
     change of the board.
     """
 

@@ -1,0 +1,103 @@
+"""Imports as they went: the list of them, the groups they fill, and the pace they keep."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from imagehub.models import Group, ImportItem, ImportJob
+
+
+@dataclass(frozen=True)
+class PastImport:
+    """One import in the list of all: its items counted by how they ended."""
+
+    job: ImportJob
+    counts: Mapping[str, int]
+
+
+def list_imports(session: Session, before: int | None = None, limit: int = 20) -> list[PastImport]:
+    """Imports from new to old.
+
+    :param before: the number of the import that the page before ended with.
+    """
+    statement = select(ImportJob).order_by(ImportJob.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(ImportJob.id < before)
+    jobs = session.scalars(statement).all()
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for job_id, state, count in session.execute(
+        select(ImportItem.job_id, ImportItem.state, func.count())
+        .where(ImportItem.job_id.in_([job.id for job in jobs]))
+        .group_by(ImportItem.job_id, ImportItem.state)
+    ):
+        counts[job_id][state] = count
+    return [PastImport(job, counts[job.id]) for job in jobs]
+
+
+def list_job_groups(session: Session, job_id: int, limit: int = 200) -> Sequence[Group]:
+    """The groups that an import adds to, in the order of their numbers."""
+    ids = session.scalars(
+        select(ImportItem.group_id)
+        .where(ImportItem.job_id == job_id, ImportItem.group_id.is_not(None))
+        .distinct()
+        .limit(limit)
+    ).all()
+    return session.scalars(select(Group).where(Group.id.in_(ids)).order_by(Group.id)).all()
+
+
+def measure_rate(session: Session, job_count: int = 5) -> float | None:
+    """Seconds that one picture took in the latest imports that did some; None before the first."""
+    jobs = session.execute(
+        select(
+            func.count(ImportItem.id),
+            func.min(ImportJob.created_at),
+            func.max(ImportItem.finished_at),
+        )
+        .select_from(ImportJob)
+        .join(ImportItem, ImportItem.job_id == ImportJob.id)
+        .where(
+            ImportJob.id.in_(
+                session.scalars(
+                    select(ImportJob.id)
+                    .where(ImportJob.state == "finished")
+                    .order_by(ImportJob.id.desc())
+                    .limit(job_count)
+                ).all()
+            ),
+            ImportItem.state == "done",
+            # Items that had to be tried again measure the weather, not the hub.
+            ImportItem.attempt_count == 0,
+        )
+        .group_by(ImportJob.id)
+    ).all()
+    count = sum(row[0] for row in jobs)
+    seconds = sum((row[2] - row[1]).total_seconds() for row in jobs if row[2] and row[2] > row[1])
+    return seconds / count if count and seconds else None
+
+
+def expect_seconds(session: Session, count: int) -> float | None:
+    rate = measure_rate(session)
+    return None if rate is None else rate * count
+
+
+def expect_end(session: Session, job_id: int) -> float | None:
+    """Seconds until an import is done at its own pace so far; None while that is not known."""
+    row = session.execute(
+        select(func.count(), func.min(ImportJob.created_at), func.max(ImportItem.finished_at))
+        .select_from(ImportItem)
+        .join(ImportJob, ImportJob.id == ImportItem.job_id)
+        .where(ImportItem.job_id == job_id, ImportItem.state == "done")
+    ).one()
+    left = session.scalar(
+        select(func.count()).where(
+            ImportItem.job_id == job_id, ImportItem.state.in_(("queued", "running"))
+        )
+    )
+    if not left:
+        return 0.0
+    if row[0] >= 3 and row[2] is not None:
+        return float(left * max(0.0, (row[2] - row[1]).total_seconds()) / row[0])
+    return expect_seconds(session, left)

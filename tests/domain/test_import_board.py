@@ -1,0 +1,202 @@
+"""The board of an import plan: laid out in each way, arranged, and started."""
+
+from datetime import datetime
+
+import pytest
+
+from imagehub.domain import import_board, import_plan
+from imagehub.errors import ConflictError, InvalidInputError, NotFoundError
+from imagehub.models import Group
+from tests.fixtures.importing import ImportHub
+from tests.fixtures.planning import find_files, find_proposal, list_board, make_plan
+
+
+@pytest.mark.parametrize(
+    ("way", "board"),
+    [
+        (
+            "stem",
+            [
+                ("Harbour", ["harbour-back.jpg", "harbour-front.jpg"]),
+                ("Mill", ["mill_1.jpg", "mill_2.jpg"]),
+                ("IMG 1", ["IMG_1.jpg"]),
+                ("IMG 2", ["IMG_2.jpg"]),
+            ],
+        ),
+        (
+            "one",
+            [
+                (
+                    "New group",
+                    [
+                        "harbour-back.jpg",
+                        "harbour-front.jpg",
+                        "mill_1.jpg",
+                        "mill_2.jpg",
+                        "IMG_1.jpg",
+                        "IMG_2.jpg",
+                    ],
+                )
+            ],
+        ),
+        (
+            "each",
+            [
+                ("Harbour back", ["harbour-back.jpg"]),
+                ("Harbour front", ["harbour-front.jpg"]),
+                ("Mill 1", ["mill_1.jpg"]),
+                ("Mill 2", ["mill_2.jpg"]),
+                ("IMG 1", ["IMG_1.jpg"]),
+                ("IMG 2", ["IMG_2.jpg"]),
+            ],
+        ),
+    ],
+)
+def test_a_board_is_laid_out_in_each_way(
+    studio: ImportHub, way: str, board: list[tuple[str, list[str]]]
+) -> None:
+    plan = make_plan(studio, "Studio")
+    import_board.propose(studio.session, plan, way)
+    assert list_board(studio, plan) == board
+    import_board.propose(studio.session, plan, "folder")
+    import_board.propose(studio.session, plan, way)
+    assert list_board(studio, plan) == board
+
+
+def test_pictures_taken_within_ten_minutes_belong_together(studio: ImportHub) -> None:
+    plan = make_plan(studio, "Studio")
+    times = {
+        "mill_1.jpg": datetime(2024, 5, 1, 12, 0),
+        "mill_2.jpg": datetime(2024, 5, 1, 12, 9),
+        "IMG_1.jpg": datetime(2024, 5, 1, 12, 18),
+        "IMG_2.jpg": datetime(2024, 5, 1, 12, 29),
+        "harbour-back.jpg": None,
+        "harbour-front.jpg": datetime(2023, 1, 1),
+    }
+    for one in import_board.list_bins(studio.session, plan):
+        for file in one.files:
+            file.taken_at = times[file.file_name]
+    import_board.propose(studio.session, plan, "time")
+    assert list_board(studio, plan) == [
+        ("1 January 2023, 00:00", ["harbour-front.jpg"]),
+        ("1 May 2024, 12:00", ["mill_1.jpg", "mill_2.jpg", "IMG_1.jpg"]),
+        ("1 May 2024, 12:29", ["IMG_2.jpg"]),
+        ("Without a time", ["harbour-back.jpg"]),
+    ]
+
+
+def test_files_are_split_off_and_the_new_group_stands_behind(studio: ImportHub) -> None:
+    plan = make_plan(studio, "Studio")
+    files = find_files(studio, plan, "mill_2.jpg", "mill_1.jpg")
+    import_board.move_files(studio.session, plan, files, None)
+    assert list_board(studio, plan) == [
+        ("Studio", ["harbour-back.jpg", "harbour-front.jpg"]),
+        ("Mill", ["mill_1.jpg", "mill_2.jpg"]),
+        ("Inside", ["IMG_1.jpg", "IMG_2.jpg"]),
+    ]
+
+
+def test_files_move_in_front_of_another_and_empty_groups_go(studio: ImportHub) -> None:
+    plan = make_plan(studio, "Studio")
+    to = find_proposal(studio, plan, "Studio")
+    before = find_files(studio, plan, "harbour-front.jpg")[0]
+    files = find_files(studio, plan, "IMG_1.jpg", "IMG_2.jpg", "mill_2.jpg")
+    import_board.move_files(studio.session, plan, files, to, before)
+    assert list_board(studio, plan) == [
+        (
+            "Studio",
+            [
+                "harbour-back.jpg",
+                "mill_2.jpg",
+                "IMG_1.jpg",
+                "IMG_2.jpg",
+                "harbour-front.jpg",
+                "mill_1.jpg",
+            ],
+        )
+    ]
+
+
+def test_groups_are_joined_renamed_and_taken_apart(studio: ImportHub) -> None:
+    plan = make_plan(studio, "Studio")
+    inside = find_proposal(studio, plan, "Inside")
+    import_board.rename_proposal(studio.session, plan, inside, "  Deep   inside ")
+    import_board.split_proposal(studio.session, plan, find_proposal(studio, plan, "Studio"))
+    assert [title for title, _ in list_board(studio, plan)] == [
+        "Studio",
+        "Harbour front",
+        "Mill 1",
+        "Mill 2",
+        "Deep inside",
+    ]
+    import_board.join_with_previous(studio.session, plan, inside)
+    chosen = [find_proposal(studio, plan, title) for title in ("Mill 2", "Studio")]
+    import_board.join_proposals(studio.session, plan, chosen)
+    assert list_board(studio, plan) == [
+        ("Studio", ["harbour-back.jpg", "mill_2.jpg", "IMG_1.jpg", "IMG_2.jpg"]),
+        ("Harbour front", ["harbour-front.jpg"]),
+        ("Mill 1", ["mill_1.jpg"]),
+    ]
+    with pytest.raises(InvalidInputError):
+        import_board.join_with_previous(studio.session, plan, chosen[1])
+
+
+def test_what_cannot_be_imported_cannot_be_chosen(studio: ImportHub) -> None:
+    plan = make_plan(studio, "Studio")
+    (unusable,) = import_plan.list_unusable(studio.session, plan)
+    import_board.choose_files(studio.session, plan, [unusable.id], True)
+    assert not unusable.is_chosen
+    with pytest.raises(InvalidInputError):
+        import_board.choose_verdict(studio.session, plan, "unsupported", True)
+
+
+def test_files_and_groups_of_another_board_are_not_found(studio: ImportHub) -> None:
+    one, other = make_plan(studio, "Studio"), make_plan(studio, "Studio")
+    files = find_files(studio, other, "mill_1.jpg")
+    with pytest.raises(NotFoundError):
+        import_board.move_files(studio.session, one, files, None)
+    with pytest.raises(NotFoundError):
+        import_board.choose_files(studio.session, one, files, False)
+    proposal = find_proposal(studio, other, "Studio")
+    with pytest.raises(NotFoundError):
+        import_board.rename_proposal(studio.session, one, proposal, "Mine")
+
+
+def test_an_import_follows_the_board(studio: ImportHub) -> None:
+    plan = make_plan(studio, "Studio")
+    to = find_proposal(studio, plan, "Inside")
+    before = find_files(studio, plan, "IMG_2.jpg")[0]
+    import_board.move_files(
+        studio.session, plan, find_files(studio, plan, "mill_2.jpg"), to, before
+    )
+    import_board.choose_files(
+        studio.session, plan, find_files(studio, plan, "harbour-back.jpg"), False
+    )
+    job = import_board.start_import(studio.session, plan, studio.user_id, False)
+    job_id = job.id
+    studio.session.commit()
+    assert studio.work(job_id) == ["done"] * 5
+    groups = studio.session.query(Group).order_by(Group.sort_key.desc()).all()
+    assert [(group.title, group.state) for group in groups] == [
+        ("Studio", "draft"),
+        ("Inside", "draft"),
+    ]
+    names = [
+        [image.name for image in sorted(studio.list_images(group.id), key=lambda i: i.position)]
+        for group in groups
+    ]
+    assert names == [["harbour-front.jpg", "mill_1.jpg"], ["IMG_1.jpg", "mill_2.jpg", "IMG_2.jpg"]]
+    with pytest.raises(ConflictError):
+        import_board.start_import(studio.session, plan, studio.user_id, True)
+
+
+def test_a_plan_can_add_to_a_group_that_is_there(studio: ImportHub) -> None:
+    studio.work(studio.create(studio.put_pictures("Old", 1, first=40)))
+    group = studio.get_only_group()
+    plan = make_plan(studio, "Studio")
+    import_board.propose(studio.session, plan, "existing", group.id)
+    job_id = import_board.start_import(studio.session, plan, None, True).id
+    studio.session.commit()
+    studio.work(job_id)
+    assert len(studio.list_images(group.id)) == 7
+    assert studio.get_only_group().title == "Old"

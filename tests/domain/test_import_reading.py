@@ -1,0 +1,124 @@
+"""Filling an import plan: OneDrive read step by step, and each file judged."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from imagehub.clients import DriveItem
+from imagehub.domain import import_board, import_plan, import_reading
+from imagehub.errors import InvalidInputError
+from tests.fixtures.importing import ImportHub, make_jpeg
+from tests.fixtures.planning import LIMIT, list_board, make_plan, read_all
+
+
+def test_a_folder_is_read_with_the_folders_in_it(studio: ImportHub) -> None:
+    plan = make_plan(studio, "Studio")
+    assert plan.state == "ready"
+    assert list_board(studio, plan) == [
+        ("Studio", ["harbour-back.jpg", "harbour-front.jpg", "mill_1.jpg", "mill_2.jpg"]),
+        ("Inside", ["IMG_1.jpg", "IMG_2.jpg"]),
+    ]
+    summary = import_plan.describe_plan(studio.session, plan)
+    assert (summary.file_count, summary.chosen_count, summary.group_count) == (7, 6, 2)
+    assert summary.verdict_counts == {"": 6, "unsupported": 1}
+    assert summary.seconds is None
+    (unusable,) = import_plan.list_unusable(studio.session, plan)
+    assert (unusable.file_name, unusable.reason) == (
+        "notes.txt",
+        "This is a text file, not a picture.",
+    )
+
+
+def test_a_step_that_was_noted_already_is_left_alone(studio: ImportHub) -> None:
+    drive = studio.open_drive()
+    folder = drive.find_item_by_path("Studio")
+    assert folder is not None
+    plan = import_plan.create_plan(studio.session, studio.account_id, None, [folder.id], [])
+    studio.session.commit()
+    entry = import_reading.read_waiting(plan)
+    assert entry is not None
+    step = import_reading.fetch_step(drive, entry)
+    assert not import_reading.note_step(studio.session, plan, entry, step, LIMIT)
+    assert not import_reading.note_step(studio.session, plan, entry, step, LIMIT)
+    studio.session.commit()
+    assert import_plan.describe_plan(studio.session, plan).file_count == 5
+    assert plan.state == "reading"
+    read_all(studio, plan)
+    assert import_plan.describe_plan(studio.session, plan).file_count == 7
+
+
+def test_what_is_gone_or_outside_the_root_is_left_out(studio: ImportHub) -> None:
+    files = {name: file_id for file_id, name in studio.select_folder("Studio").files}
+    plan = make_plan(studio, items=("no-such-item", files["mill_1.jpg"]))
+    assert import_plan.describe_plan(studio.session, plan).file_count == 1
+
+
+def test_files_too_large_for_the_hub_are_told(studio: ImportHub) -> None:
+    folder = studio.open_drive().find_item_by_path("Studio/Inside")
+    assert folder is not None
+    plan = import_plan.create_plan(studio.session, studio.account_id, None, [folder.id], [])
+    read_all(studio, plan, limit=100)
+    summary = import_plan.describe_plan(studio.session, plan)
+    assert summary.verdict_counts == {"too_large": 2}
+    assert list_board(studio, plan) == []
+    with pytest.raises(InvalidInputError):
+        import_board.start_import(studio.session, plan, None, True)
+
+
+def test_pictures_that_the_hub_has_are_found_by_item_and_by_hash(studio: ImportHub) -> None:
+    chosen = studio.select_folder("Studio/Inside")
+    job_id = studio.create(chosen)
+    studio.work(job_id)
+    studio.put_files("Copies", {"copy.jpg": make_jpeg(5), "again.jpg": make_jpeg(5)})
+    plan = make_plan(studio, "Studio", "Copies")
+    assert import_plan.describe_plan(studio.session, plan).verdict_counts == {
+        "": 4,
+        "known": 2,
+        "same": 2,
+        "unsupported": 1,
+    }
+    reasons = {
+        file.file_name: (file.reason, file.is_chosen)
+        for one in import_board.list_bins(studio.session, plan)
+        for file in one.files
+        if file.verdict
+    }
+    assert reasons["IMG_1.jpg"] == ("In the hub already: “Inside”.", False)
+    assert reasons["copy.jpg"] == ("The same picture is in the hub already: “Inside”.", False)
+
+
+def test_the_same_picture_twice_and_the_same_name_twice_are_told(import_hub: ImportHub) -> None:
+    import_hub.put_files("A", {"a.jpg": make_jpeg(1), "b.jpg": make_jpeg(1)})
+    import_hub.put_files("B", {"a.jpg": make_jpeg(2)})
+    plan = make_plan(import_hub, "A", "B")
+    found = {
+        (file.folder_name, file.file_name): (file.verdict, file.is_chosen)
+        for one in import_board.list_bins(import_hub.session, plan)
+        for file in one.files
+    }
+    assert found == {
+        ("A", "a.jpg"): ("", True),
+        ("A", "b.jpg"): ("same", False),
+        ("B", "a.jpg"): ("name", True),
+    }
+
+
+def make_item(**facts: object) -> DriveItem:
+    item = DriveItem("i", "a.jpg", False, 1, "", "2024-05-03T10:00:00Z")
+    return replace(item, raw=facts)
+
+
+def test_capture_time_comes_from_the_camera_before_the_file() -> None:
+    photo = {"takenDateTime": "2024-05-01T12:30:00Z"}
+    system = {"createdDateTime": "2024-05-02T00:00:00.123Z"}
+    assert import_reading.find_capture_time(
+        make_item(photo=photo, fileSystemInfo=system)
+    ) == datetime(2024, 5, 1, 12, 30)
+    assert import_reading.find_capture_time(make_item(fileSystemInfo=system)) == datetime(
+        2024, 5, 2
+    )
+    assert import_reading.find_capture_time(make_item()) == datetime(2024, 5, 3, 10)
+    assert import_reading.find_capture_time(make_item(photo={"takenDateTime": "soon"})) == datetime(
+        2024, 5, 3, 10
+    )
