@@ -232,6 +232,13 @@ class Settings:
     )
     web_workers: int = _setting("2", "Web server processes", _read_number(1, 64))
     web_threads: int = _setting("8", "Threads in each of them", _read_number(1, 128))
+    drive_check_minutes: int = _setting(
+        "30",
+        "How often the worker looks for originals that were changed, moved or deleted in OneDrive; "
+        "0: only when somebody asks for it",
+        _read_number(0, 10_080),
+        unit="minutes",
+    )
     avif: bool = _setting("off", "Make AVIF renditions beside the WebP ones", _read_flag)
     keep_gps: bool = _setting(
         "off", "Keep the place a picture was taken at, for the admin", _read_flag

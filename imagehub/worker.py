@@ -3,6 +3,7 @@
 A worker is one process with a few threads (its *hands*, woken by the queue), a pool of small
 processes that make the renditions, one thread that renews the leases of what is in hand, and one
 that sweeps: returns items of dead workers, wakes up jobs that have work and no call, finishes jobs.
+One more thread looks through OneDrive now and then for what became of the originals.
 When the queue itself fails, the sweeping thread does the work.
 """
 
@@ -25,7 +26,7 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Clients, Renderer
 from imagehub.config import Settings
 from imagehub.database import make_engine_options
-from imagehub.domain import import_work, storage, trash
+from imagehub.domain import drive_watch, import_work, storage, trash
 from imagehub.domain.scratch import Scratch, clean_scratch
 from imagehub.imaging import RenderOptions
 from imagehub.queue import JobQueue, count_hands, count_renderers
@@ -99,6 +100,7 @@ class Worker:
         self._threads = [
             threading.Thread(target=self._beat, name="heartbeat", daemon=True),
             threading.Thread(target=self._sweep_on, name="sweep", daemon=True),
+            threading.Thread(target=self._watch_on, name="watch", daemon=True),
         ]
 
     def start(self) -> None:
@@ -258,6 +260,32 @@ class Worker:
             for _ in range(self._hand_count):
                 pool.submit(run)
 
+    # --- The drive --------------------------------------------------------------------------------
+
+    def _watch_on(self) -> None:
+        """Look for drives that are to be checked; a long check must not keep the sweep waiting."""
+        while not self._stopping.is_set():
+            with self._keep_going("look through OneDrive"), self._open_session() as session:
+                self._watch(session)
+            self._stopping.wait(self._timing.sweep_seconds)
+
+    def _watch(self, session: Session) -> None:
+        interval = self._settings.drive_check_minutes
+        due = drive_watch.list_due_accounts(session, interval)
+        session.rollback()
+        for account_id in due:
+            if self._stopping.is_set():
+                return
+            report = drive_watch.check_drive(
+                session, self._clients, account_id, lambda: not self._stopping.is_set()
+            )
+            if report is not None and report.is_done:
+                log.info(
+                    "Looked through OneDrive account %d: %d items were told",
+                    account_id,
+                    report.item_count,
+                )
+
     @contextlib.contextmanager
     def _keep_going(self, what: str) -> Iterator[None]:
         """A database that is away for a while ends no thread: it is logged."""
@@ -291,9 +319,9 @@ def run_worker(
     :param on_ready: called when the worker has begun.
     :return: the program's exit status.
     """
-    # Each hand needs one connection, and so do the heartbeat and the sweep.
+    # Each hand needs one connection, and so do the heartbeat, the sweep and the watch.
     options = make_engine_options(settings.sqlalchemy_url) | {
-        "pool_size": count_hands(settings) + 4
+        "pool_size": count_hands(settings) + 6
     }
     engine = create_engine(settings.sqlalchemy_url, **options)
     # A handler may run between any two steps of this thread, so it does nothing but write a byte.

@@ -123,6 +123,21 @@ class ItemPage:
 
 
 @dataclass(frozen=True)
+class ChangePage:
+    """One page of what changed in a drive. ``link`` is opaque and holds a token: keep it sealed.
+
+    ``is_last``: all is told, and ``link`` is where to read on next time; otherwise it leads to the
+    next page. ``starts_anew``: the link that was followed is too old, and what comes next is not
+    what changed but all that is there.
+    """
+
+    items: Sequence[DriveItem]
+    link: str = field(repr=False)
+    is_last: bool
+    starts_anew: bool = False
+
+
+@dataclass(frozen=True)
 class UploadSession:
     """``upload_url`` is a secret that lets its holder write this one file."""
 
@@ -133,11 +148,16 @@ class UploadSession:
 
 @dataclass(frozen=True)
 class Download:
-    """What came of streaming an original into a file."""
+    """What came of streaming an original into a file, and what the drive listed of it then.
+
+    Of Live Photos the drive lists a container's size and hash, and sends the picture alone.
+    """
 
     size_bytes: int
     quick_xor_hash: str
     sha256: str
+    listed_hash: str = ""
+    listed_size_bytes: int = 0
 
 
 class Drive(Protocol):
@@ -164,6 +184,13 @@ class Drive(Protocol):
 
     def iter_children(self, folder_id: str) -> Iterator[DriveItem]:
         """All children, page by page, in the service's order."""
+
+    def fetch_changes(self, link: str = "") -> ChangePage:
+        """One page of what changed since ``link``, or of all there is; of the whole drive.
+
+        This alone also tells of items outside the root folder, so that nobody need be shown them.
+        Deleted items may lack all but their id, and a folder stands for what is in it.
+        """
 
     def create_folder(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "rename"

@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 import requests
 
 from imagehub.clients import (
+    ChangePage,
     ConflictBehavior,
     Download,
     DriveInfo,
@@ -22,6 +23,7 @@ from imagehub.clients import (
     ItemPage,
     UploadSession,
 )
+from imagehub.clients.drive_ids import fold_drive_id, fold_id, is_same_id
 from imagehub.clients.drive_names import check_name, repair_name
 from imagehub.clients.graph_bytes import (
     ByteReader,
@@ -32,6 +34,7 @@ from imagehub.clients.graph_bytes import (
 )
 from imagehub.clients.graph_http import (
     SERVICE,
+    GoneError,
     GraphCaller,
     LostAnswerError,
     make_bad_answer_error,
@@ -40,12 +43,9 @@ from imagehub.clients.graph_http import (
 from imagehub.clients.graph_items import (
     find_http_time,
     find_time,
-    fold_drive_id,
-    fold_id,
     get_facet,
     get_parent_id,
     get_text,
-    is_same_id,
     is_vault,
     quote_id,
     read_drive,
@@ -71,6 +71,12 @@ _THUMBNAIL_SIZES = ("small", "medium", "large")
 # Without this the Personal Vault stands in listings as if it were a folder. There is no sure mark
 # to know it by (github.com/OneDrive/onedrive-api-docs/issues/1905).
 _LISTING_HEADERS = {"Prefer": "Include-Feature=AddToOneDrive"}
+# What is asked of each change. Documented as options of delta, for both kinds of drive.
+_CHANGE_FIELDS = (
+    "id,name,size,eTag,cTag,file,folder,root,package,remoteItem,specialFolder,deleted,"
+    "parentReference"
+)
+_CHANGES_PER_PAGE = 500
 
 
 class DriveMemory:
@@ -246,6 +252,53 @@ class GraphDrive:
                 raise make_bad_answer_error("list a folder")
             seen_pages.add(next_page)
 
+    def fetch_changes(self, link: str = "") -> ChangePage:
+        """One page of what changed in the whole drive, of each item the latest state.
+
+        A link that the service no longer knows, or never knew, leads to its list of everything.
+        """
+        operation = "read what changed"
+        try:
+            document = self._caller.get_json(
+                link or f"{self._drive_path}/root/delta",
+                operation,
+                "changes",
+                params=None
+                if link
+                else {"$select": _CHANGE_FIELDS, "$top": str(_CHANGES_PER_PAGE)},
+                headers=_LISTING_HEADERS,
+            )
+        except GoneError as error:
+            if not link:
+                raise make_bad_answer_error(operation) from error
+            start = self._caller.check_address(error.location, operation) if error.location else ""
+            return ChangePage((), start, is_last=False, starts_anew=True)
+        except ServiceRefusedError as error:
+            # The service does not say how long it understands its links.
+            if not link or error.reason != "bad_request":
+                raise
+            return ChangePage((), "", is_last=False, starts_anew=True)
+        entries = document.get("value")
+        following = get_text(document, "@odata.nextLink")
+        after = get_text(document, "@odata.deltaLink")
+        if (
+            not isinstance(entries, list)
+            or not (following or after)
+            or (link and following == link)
+        ):
+            raise make_bad_answer_error(operation)
+        items: dict[str, DriveItem] = {}
+        for entry in entries:
+            item = read_item(entry, operation)
+            if not is_vault(entry):
+                # An item may come more than once; the last state counts.
+                items.pop(fold_id(item.id), None)
+                items[fold_id(item.id)] = item
+        if any(item.is_folder or item.is_deleted for item in items.values()):
+            self._memory.forget_folders()
+        address = self._caller.check_address(following or after, operation)
+        return ChangePage(tuple(items.values()), address, is_last=not following)
+
     # --- Changing ---------------------------------------------------------------------------------
 
     def create_folder(
@@ -387,12 +440,13 @@ class GraphDrive:
             target.truncate()
             result = self._reader.copy_source(source, target, max_bytes, operation)
             if is_match(result, listed):
-                return result
+                return _note_listed(result, listed)
             # The service rewrites some files after an upload and lists the new size late, so what
             # is listed is asked for once more before the bytes are held to be wrong.
             document = self._fetch_inside(item.id, operation)
-            if is_match(result, read_item(document, operation)):
-                return result
+            listed = read_item(document, operation)
+            if is_match(result, listed):
+                return _note_listed(result, listed)
         raise ServiceBusyError(
             SERVICE, operation, "The file that OneDrive sent is not the one it lists."
         )
@@ -693,3 +747,7 @@ class GraphDrive:
 
 def _make_root(item: Mapping[str, Any]) -> _Root:
     return _Root(str(item["id"]), is_drive_root="root" in item)
+
+
+def _note_listed(download: Download, item: DriveItem) -> Download:
+    return replace(download, listed_hash=item.quick_xor_hash, listed_size_bytes=item.size_bytes)

@@ -49,6 +49,17 @@ class LostAnswerError(ServiceBusyError):
     """The request went out and no answer came back: it may have been carried out, or not."""
 
 
+class GoneError(ServiceRefusedError):
+    """What the address leads to is too old to be continued.
+
+    :param location: where the service says to start anew; "" where it does not.
+    """
+
+    def __init__(self, operation: str, location: str) -> None:
+        super().__init__(SERVICE, operation, "gone")
+        self.location = location
+
+
 def make_user_agent() -> str:
     """Decorated as Microsoft asks, so that the service can tell well-behaved programs apart.
 
@@ -137,10 +148,11 @@ class GraphCaller:
         :raise NotFoundError: 404.
         :raise ConflictError: 412, and 409 other than a taken name.
         :raise ConnectionLostError: Graph refuses a fresh token too.
+        :raise GoneError: 410.
         :raise ServiceBusyError: throttled, down or not reached for longer than this call may wait.
         :raise ServiceRefusedError: everything else.
         """
-        url = self._make_url(path, operation)
+        url = self.check_address(path, operation)
         budget = WaitBudget(self.max_wait_seconds)
         token, token_was_renewed = "", False
         on_new_connection = False
@@ -173,6 +185,8 @@ class GraphCaller:
                 token, token_was_renewed = self._get_token(True), True
                 continue
             codes = read_error_codes(response)
+            if status == 410:
+                raise GoneError(operation, response.headers.get("Location", ""))
             if status not in PASSING_STATUSES or "pathistoolong" in codes:
                 raise make_error(status, codes, response.text, operation, key)
             if status in _UNSURE_STATUSES and not may_repeat:
@@ -243,7 +257,11 @@ class GraphCaller:
         session.proxies, session.cert = self._session.proxies, self._session.cert
         return session
 
-    def _make_url(self, path: str, operation: str) -> str:
+    def check_address(self, path: str, operation: str) -> str:
+        """The whole address of a path, or an address from Graph's answers as it is.
+
+        :raise ServiceRefusedError: ``bad_answer``, it points to another server.
+        """
         if path.startswith("/"):
             return f"{self._base_url}{path}"
         try:

@@ -126,22 +126,3 @@ def quote_id(item_id: str) -> str:
     if not 0 < len(item_id) <= _MAX_ID_CHARS or item_id in (".", "..") or not item_id.isprintable():
         raise NotFoundError("drive item", item_id[:_MAX_ID_CHARS])
     return quote(item_id, safe="!")
-
-
-def fold_drive_id(drive_id: str) -> str:
-    """A drive id for comparing only.
-
-    Personal ones are 16 hexadecimal digits, but the service drops leading zeros in some answers
-    and changes case between calls (OneDrive/onedrive-api-docs#1902, abraunegg/onedrive#3072).
-    """
-    return drive_id.casefold().rjust(16, "0")
-
-
-def fold_id(item_id: str) -> str:
-    """An item id for comparing only; the part before the ``!`` is a personal drive's id."""
-    drive_id, mark, rest = item_id.partition("!")
-    return f"{fold_drive_id(drive_id)}!{rest}" if mark else item_id
-
-
-def is_same_id(one: str, other: str) -> bool:
-    return bool(one) and fold_id(one) == fold_id(other)

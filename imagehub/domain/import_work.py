@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Download, DriveItem, ObjectStore
 from imagehub.database import now_utc, run_in_own_transaction
+from imagehub.domain.drive_watch import note_import
 from imagehub.domain.gallery import refresh_group
 from imagehub.domain.importing import (
     IN_GROUP_REASON,
@@ -389,6 +390,8 @@ def _import(
     if claim.group_id is None and claim.image_id is None:
         raise NotFoundError("group", "")
     assert clients.renderer is not None
+    looked_at = get_database_time(session)
+    session.rollback()
     drive = clients.open_drive(claim.account_id)
     item = drive.get_item(claim.drive_item_id)
     check_is_picture(item)
@@ -401,7 +404,7 @@ def _import(
     for key, rendition in encoded.items():
         if key not in stored:
             _put_object(clients.store, key, rendition)
-    made = _Made(item, download, picture, pinned_until)
+    made = _Made(item, download, picture, pinned_until, looked_at)
     try:
         old_keys = run_in_own_transaction(session, lambda own: _finish(own, claim, made))
     except IntegrityError:
@@ -433,6 +436,7 @@ class _Made:
     download: Download
     picture: "RenderedPicture"
     pinned_until: datetime
+    looked_at: datetime
 
 
 def _finish(own: Session, claim: Claim, made: _Made) -> list[str]:
@@ -463,7 +467,7 @@ def _finish(own: Session, claim: Claim, made: _Made) -> list[str]:
             position=claim.position,
             drive_account_id=claim.account_id,
             drive_item_id=claim.drive_item_id,
-            folder_id=claim.folder_id,
+            folder_id=made.item.parent_id or claim.folder_id,
             folder_name=claim.folder_name,
             created_at=now,
         )
@@ -475,6 +479,7 @@ def _finish(own: Session, claim: Claim, made: _Made) -> list[str]:
         )
         own.execute(delete(Rendition).where(Rendition.image_id == image.id))
     _write_facts(image, claim, made)
+    note_import(own, image, made.looked_at)
     own.flush()
     own.execute(
         insert(Rendition),
@@ -505,6 +510,8 @@ def _write_facts(image: Image, claim: Claim, made: _Made) -> None:
     item, picture, metadata = made.item, made.picture, made.picture.metadata
     image.name = (item.name or claim.file_name)[:400]
     image.drive_state = "ok"
+    image.drive_hash = made.download.listed_hash[:40]
+    image.drive_size_bytes = made.download.listed_size_bytes
     image.mime_type = picture.mime[:100]
     image.size_bytes = made.download.size_bytes
     image.sha256 = made.download.sha256

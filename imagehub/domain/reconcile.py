@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Select, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients
 from imagehub.clients import StoredObject as ListedObject
 from imagehub.database import run_in_own_transaction
 from imagehub.domain import audit, gallery, search_index, sessions, storage
-from imagehub.domain.importing import OPEN_STATES, lock_group
+from imagehub.domain.importing import OPEN_STATES, add_remakes, lock_group
 from imagehub.domain.leases import get_database_time
 from imagehub.domain.scratch import clean_scratch
 from imagehub.models import (
@@ -29,7 +29,6 @@ from imagehub.models import (
     Group,
     Image,
     ImportItem,
-    ImportJob,
     Lease,
     PendingSignIn,
     Rendition,
@@ -344,7 +343,7 @@ class _Walk:
             jobs = dict(self._jobs)
             count = run_in_own_transaction(
                 self._session,
-                lambda own, i=ids, j=jobs: _add_repairs(own, i, j),  # type: ignore[misc]
+                lambda own, i=ids, j=jobs: add_remakes(own, i, j),  # type: ignore[misc]
             )
             self._jobs = jobs
             self._report.repair_count += count
@@ -366,57 +365,6 @@ def _merge(
         else:
             yield left, right
             left, right = next(listed, None), next(rows, None)
-
-
-def _add_repairs(own: Session, image_ids: Sequence[int], jobs: dict[int, int]) -> int:
-    """Items that make images again, in one job an account; how many were added.
-
-    :param jobs: drive account id → job id of this run; completed here.
-    """
-    now = get_database_time(own)
-    in_work = own.scalars(
-        select(ImportItem.image_id).where(
-            ImportItem.image_id.in_(image_ids), ImportItem.state.in_(OPEN_STATES)
-        )
-    )
-    wanted = sorted(set(image_ids) - set(in_work))
-    images = own.scalars(select(Image).where(Image.id.in_(wanted)).order_by(Image.id)).all()
-    rows: list[dict[str, Any]] = []
-    for image in images:
-        job_id = jobs.get(image.drive_account_id)
-        if job_id is None:
-            job = ImportJob(
-                drive_account_id=image.drive_account_id, created_at=now, last_activity_at=now
-            )
-            own.add(job)
-            own.flush()
-            job_id = jobs[image.drive_account_id] = job.id
-        rows.append(
-            {
-                "job_id": job_id,
-                "group_id": image.group_id,
-                "image_id": image.id,
-                "drive_item_id": image.drive_item_id,
-                "file_name": image.name,
-                "folder_id": image.folder_id,
-                "folder_name": image.folder_name,
-                "number": image.number,
-                "position": image.position,
-                "available_at": now,
-            }
-        )
-    if rows:
-        own.execute(insert(ImportItem), rows)
-    for job_id in sorted({row["job_id"] for row in rows}):
-        # A worker may have finished the job already, with the items it had until now.
-        added = sum(1 for row in rows if row["job_id"] == job_id)
-        own.execute(
-            update(ImportJob)
-            .where(ImportJob.id == job_id)
-            .values(item_count=ImportJob.item_count + added, state="running", finished_at=None)
-            .execution_options(synchronize_session=False)
-        )
-    return len(rows)
 
 
 # --- Groups ---------------------------------------------------------------------------------------

@@ -104,7 +104,8 @@ class DriveWatch(Base):
 class DriveFolder(Base):
     """A folder of a watched drive, inside the root folder or not. Ids are folded for comparing.
 
-    A folder that is moved does not name what is in it again, so the tree tells what went with it.
+    A folder that is moved does not name what is in it again, so the tree tells what went with it;
+    a deleted one stays in the tree, since it may come back in the same way.
     """
 
     __tablename__ = "drive_folder"
@@ -115,4 +116,6 @@ class DriveFolder(Base):
     )
     item_id: Mapped[str] = mapped_column(DriveId, primary_key=True)
     parent_id: Mapped[str] = mapped_column(DriveId)
+    name: Mapped[str] = mapped_column(String(400), default="")
+    is_deleted: Mapped[bool] = mapped_column(default=False)
     run_number: Mapped[int] = mapped_column(default=0)

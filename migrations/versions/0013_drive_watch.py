@@ -63,6 +63,8 @@ def upgrade() -> None:
         sa.Column("drive_account_id", sa.Integer(), nullable=False),
         sa.Column("item_id", DRIVE_ID, nullable=False),
         sa.Column("parent_id", DRIVE_ID, nullable=False),
+        sa.Column("name", sa.String(length=400), nullable=False),
+        sa.Column("is_deleted", sa.Boolean(), nullable=False),
         sa.Column("run_number", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["drive_account_id"],

@@ -1,6 +1,7 @@
 """The drive in bad weather: every fault that the service is known for, on both kinds of account."""
 
 import io
+import json
 import logging
 import random
 import threading
@@ -11,8 +12,9 @@ import pytest
 import requests
 
 from imagehub.clients import DriveItem
+from imagehub.clients.drive_ids import fold_drive_id, fold_id, is_same_id, list_spellings
 from imagehub.clients.graph import DriveMemory, GraphDrive
-from imagehub.clients.graph_items import fold_drive_id, is_same_id, read_item
+from imagehub.clients.graph_items import read_item
 from imagehub.clients.http import Pause
 from imagehub.errors import (
     ConnectionLostError,
@@ -645,3 +647,103 @@ def test_memory_forgets_the_oldest_folders_first_and_everything_in_time() -> Non
     assert [memory.knows_folder(name) for name in "abc"] == [False, True, True]
     time.sleep(0.06)
     assert not memory.knows_folder("c")
+
+
+# --- What changed ---------------------------------------------------------------------------------
+
+
+def read_changes(drive: GraphDrive, link: str = "") -> tuple[dict[str, DriveItem], str]:
+    """A whole round of the feed by item id, and where to read on."""
+    items: dict[str, DriveItem] = {}
+    while True:
+        page = drive.fetch_changes(link)
+        items.update({item.id: item for item in page.items})
+        link = page.link
+        if page.is_last:
+            return items, link
+
+
+def test_changes_are_told_of_the_whole_drive(drive: GraphDrive, cloud: OneDrive) -> None:
+    (cloud.root / "outside.jpg").write_bytes(b"x")
+    items, link = read_changes(drive)
+    assert {item.name for item in items.values()} >= {"Art", "front.jpg", "outside.jpg"}
+    front = next(item for item in items.values() if item.name == "front.jpg")
+    assert front.quick_xor_hash
+    assert read_changes(drive, link)[0] == {}
+    (cloud.root / "Art" / "front.jpg").unlink()
+    changed, _ = read_changes(drive, link)
+    assert changed[front.id].is_deleted
+
+
+def test_an_empty_page_of_changes_leads_on(drive: GraphDrive, cloud: OneDrive) -> None:
+    cloud.set_fault("delta_empty_page", times=1)
+    page = drive.fetch_changes()
+    assert (list(page.items), page.is_last) == ([], False)
+    assert "front.jpg" in {item.name for item in read_changes(drive, page.link)[0].values()}
+
+
+def test_of_an_item_that_comes_twice_the_last_state_counts(
+    drive: GraphDrive, cloud: OneDrive
+) -> None:
+    cloud.set_fault("delta_duplicate")
+    page = drive.fetch_changes()
+    assert len({item.id for item in page.items}) == len(page.items)
+    assert not [item for item in page.items if item.name.endswith("(old)")]
+
+
+def test_a_link_that_is_too_old_leads_to_all_there_is(drive: GraphDrive, cloud: OneDrive) -> None:
+    _, link = read_changes(drive)
+    cloud.set_fault("delta_gone", times=1)
+    page = drive.fetch_changes(link)
+    assert page.starts_anew and not page.is_last
+    assert "front.jpg" in {item.name for item in read_changes(drive, page.link)[0].values()}
+
+
+@pytest.mark.parametrize("answer_name", ["@odata.nextLink", "@odata.deltaLink"])
+def test_links_to_another_server_are_not_followed(
+    drive: GraphDrive, cloud: OneDrive, answer_name: str
+) -> None:
+    body = json.dumps({"value": [], answer_name: "https://evil.example/v1.0/me/drive/root/delta"})
+    cloud.set_fault("garbage", body=body, path="/delta", times=1)
+    with pytest.raises(ServiceRefusedError) as caught:
+        drive.fetch_changes()
+    assert caught.value.reason == "bad_answer"
+    assert not cloud.log(path="evil")
+
+
+@pytest.mark.parametrize("body", ["{}", '{"value": []}', '{"value": 3, "@odata.deltaLink": "x"}'])
+def test_changes_that_cannot_be_read_are_a_bad_answer(
+    drive: GraphDrive, cloud: OneDrive, body: str
+) -> None:
+    cloud.set_fault("garbage", body=body, path="/delta", times=1)
+    with pytest.raises(ServiceRefusedError) as caught:
+        drive.fetch_changes()
+    assert caught.value.reason == "bad_answer"
+
+
+def test_a_folder_that_is_heard_to_have_moved_is_not_taken_for_inside(
+    drive: GraphDrive, cloud: OneDrive
+) -> None:
+    (cloud.root / "Art" / "Sub").mkdir()
+    (cloud.root / "Art" / "Sub" / "side.jpg").write_bytes(b"x")
+    side = find(drive, "Sub/side.jpg")
+    _, link = read_changes(drive)
+    assert drive.get_item(side.id).id == side.id
+    (cloud.root / "Art" / "Sub").rename(cloud.root / "Sub")
+    read_changes(drive, link)
+    with pytest.raises(NotFoundError):
+        drive.get_item(side.id)
+
+
+@pytest.mark.parametrize(
+    ("given", "other"),
+    [
+        ("0A2B3C4D5E6F7A8B!s1", "a2b3c4d5e6f7a8b!s1"),
+        ("a2b3c4d5e6f7a8b!s1", "0A2B3C4D5E6F7A8B!s1"),
+        ("ABC!1", "abc!1"),
+        ("01ABCdef", "01ABCdef"),
+    ],
+)
+def test_all_spellings_of_an_id_are_known(given: str, other: str) -> None:
+    assert other in list_spellings(given)
+    assert {fold_id(spelling) for spelling in list_spellings(given)} == {fold_id(given)}

@@ -227,7 +227,7 @@ def test_a_token_refused_twice_means_the_connection_is_lost(server: ScriptedServ
         (500, ("generalException", "pathIsTooLong"), ServiceRefusedError, "path_too_long"),
         (400, ("invalidRequest", "invalidPath"), ServiceRefusedError, "forbidden_name"),
         (400, ("badArgument",), ServiceRefusedError, "bad_request"),
-        (410, ("resyncRequired",), ServiceRefusedError, "bad_request"),
+        (410, ("resyncRequired",), ServiceRefusedError, "gone"),
     ],
 )
 def test_a_lasting_error_becomes_its_class_and_is_not_repeated(

@@ -73,7 +73,8 @@ class DeltaFeed:
         rows: list[dict[str, Any]] = []
         end = monotonic() + self.page_seconds
         for item in items:
-            if folder.id == self.tree.root_id or self.tree.is_inside(item, folder.id):
+            is_in_feed = folder.id == self.tree.root_id or self.tree.is_inside(item, folder.id)
+            if is_in_feed and not self._is_left_out(item):
                 rows.append(self._write_change(call, item, names))
             if monotonic() > end and item is not items[-1]:
                 next_place = item.seq
@@ -88,6 +89,14 @@ class DeltaFeed:
         else:
             document["@odata.deltaLink"] = self._make_delta_link(call, path, up_to, 0, 0)
         return answer_json(document)
+
+    def _is_left_out(self, item: Item) -> bool:
+        """Whether a fault keeps the feed from telling of this item."""
+        if item.deleted:
+            above = self.tree.find(item.parent_id)
+            goes_along = above is None or bool(above.deleted)
+            return goes_along and self.faults.fire("delta_folder_alone") is not None
+        return self.faults.fire("delta_forgets", item=self.tree.get_place(item)) is not None
 
     def _write_change(self, call: Call, item: Item, names: list[str] | None) -> dict[str, Any]:
         if item.deleted:

@@ -1,0 +1,34 @@
+"""Comparing the ids of OneDrive, which the service does not always spell the same.
+
+Personal drive ids are 16 hexadecimal digits, but the service drops leading zeros in some answers
+and changes case between calls (OneDrive/onedrive-api-docs#1902, abraunegg/onedrive#3072). What is
+stored and sent back is always what the service gave.
+"""
+
+
+def fold_drive_id(drive_id: str) -> str:
+    """A drive id for comparing only."""
+    return drive_id.casefold().rjust(16, "0")
+
+
+def fold_id(item_id: str) -> str:
+    """An item id for comparing only; the part before the ``!`` is a personal drive's id."""
+    drive_id, mark, rest = item_id.partition("!")
+    return f"{fold_drive_id(drive_id)}!{rest}" if mark else item_id
+
+
+def is_same_id(one: str, other: str) -> bool:
+    return bool(one) and fold_id(one) == fold_id(other)
+
+
+def list_spellings(item_id: str) -> list[str]:
+    """All ways in which the service may have spelt an item's id, for looking it up in a table."""
+    drive_id, mark, rest = item_id.partition("!")
+    if not mark:
+        return [item_id]
+    short = drive_id.lstrip("0") or "0"
+    spellings = {drive_id}
+    for length in {len(short), 16, len(drive_id)}:
+        digits = short.rjust(length, "0")
+        spellings |= {digits.upper(), digits.lower()}
+    return sorted(f"{digits}!{rest}" for digits in spellings)
