@@ -16,8 +16,8 @@ from imagehub.web import note_action
 from imagehub.wiring import get_clients, get_settings
 
 _LATEST = 8
-_STORED = "imagehub.stored"
-_STORED_SECONDS = 60.0
+_TOTALS = "imagehub.totals"
+_KEPT_SECONDS = 60.0
 
 
 @blueprint.get("/admin/")
@@ -29,18 +29,21 @@ def show_home() -> ResponseReturnValue:
     return render_template(
         "admin/home.html",
         hub=hub,
-        stored=_get_stored(),
+        totals=_get_totals(),
         entries=latest.entries,
         max_counted=overview.MAX_COUNTED,
     )
 
 
-def _get_stored() -> overview.Stored:
-    """The storage in use, as it was within the last minute."""
-    kept: dict[str, tuple[float, overview.Stored]] = current_app.extensions.setdefault(_STORED, {})
+def _get_totals() -> overview.Totals:
+    """What there is; of a large library, what there was within the last minute."""
+    session = db.session()
+    if not overview.is_large(session):
+        return overview.measure_totals(session)
+    kept: dict[str, tuple[float, overview.Totals]] = current_app.extensions.setdefault(_TOTALS, {})
     now = time.monotonic()
-    if "all" not in kept or now - kept["all"][0] > _STORED_SECONDS:
-        kept["all"] = (now, overview.measure_storage(db.session()))
+    if "all" not in kept or now - kept["all"][0] > _KEPT_SECONDS:
+        kept["all"] = (now, overview.measure_totals(session))
     return kept["all"][1]
 
 

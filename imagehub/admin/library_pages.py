@@ -17,7 +17,6 @@ from imagehub.models import Group, Image
 from imagehub.web import get_error_status, is_api_call, note_action
 from imagehub.wiring import get_clients
 
-_THUMBNAIL_PX = 480
 _BULK_FIELDS = ("medium", "dimensions", "year", "edition", "availability")
 FIELD_NAMES = {
     "title": "Title",
@@ -62,7 +61,7 @@ def show_library() -> ResponseReturnValue:
         kept=kept,
         can_order=filter_name == "all" and not words,
         availabilities=library_edit.AVAILABILITIES,
-        thumbnail=make_thumbnail_url,
+        sign=get_clients().store.make_presigned_url,
     )
 
 
@@ -381,13 +380,13 @@ def show_trash() -> ResponseReturnValue:
     session = db.session()
     listed, following = trash.list_trash(session, request.args.get("before", ""))
     ids = [one.group.id for one in listed]
-    rows = {row.group.id: row for row in library_list.load_rows(session, ids)}
+    rows = {row.id: row for row in library_list.load_rows(session, ids)}
     return render_template(
         "admin/trash.html",
         listed=listed,
         rows=rows,
         following=following,
-        thumbnail=make_thumbnail_url,
+        sign=get_clients().store.make_presigned_url,
     )
 
 
@@ -449,7 +448,9 @@ def _delete_unused(keys: Sequence[str]) -> None:
 def make_thumbnail_url(image: Image | None) -> str:
     """The signed address of a small rendition; "" where there is none."""
     try:
-        found = gallery.pick_rendition(image, _THUMBNAIL_PX) if image is not None else None
+        found = (
+            gallery.pick_rendition(image, library_list.THUMBNAIL_PX) if image is not None else None
+        )
     except NotFoundError:
         return ""
     return get_clients().store.make_presigned_url(found.object_key) if found is not None else ""

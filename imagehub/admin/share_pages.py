@@ -87,7 +87,7 @@ def revoke_share(number: int) -> ResponseReturnValue:
 def _show_form(numbers: list[int], error: ImageHubError | None = None) -> ResponseReturnValue:
     session = db.session()
     rows = library_list.load_rows(session, numbers[: shares.MAX_GROUPS + 1])
-    rows = [row for row in rows if row.group.state != "trash"]
+    rows = [row for row in rows if row.state != "trash"]
     page = render_template(
         "admin/share_new.html",
         rows=rows,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from sqlalchemy import ColumnElement, false, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, false, func, select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients
@@ -25,28 +25,40 @@ _MAX_JOBS = 5
 
 
 # What is to be done is counted up to here: a longer list is a long list.
-MAX_COUNTED = 999
+MAX_COUNTED = 99
+# A library above this is large: its totals are worth keeping for a while.
+MAX_SMALL_IMAGES = 500
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Groups and images without what lies in the trash. The last three count no further than
-    ``MAX_COUNTED + 1``, which means more."""
+    """Groups on show, and images that need a person, without what lies in the trash. The last
+    three count no further than ``MAX_COUNTED + 1``, which means more."""
 
     groups_shown: int = 0
-    groups_draft: int = 0
-    images: int = 0
     without_alt: int = 0
     changed: int = 0
     missing: int = 0
 
 
 @dataclass(frozen=True)
-class Stored:
-    """Renditions in object storage."""
+class Totals:
+    """Drafts and images without what lies in the trash, and renditions in object storage."""
 
+    groups_draft: int
+    images: int
     object_count: int
     size_bytes: int
+
+
+@dataclass(frozen=True)
+class FailedJob:
+    """An import of which some items did not come in, and the first of those."""
+
+    id: int
+    failed_count: int
+    file_name: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,7 @@ class Overview:
     connection: ConnectionInfo
     counts: Counts
     running_jobs: Sequence[JobReport] = ()
-    failed_jobs: Sequence[JobReport] = ()
+    failed_jobs: Sequence[FailedJob] = ()
     is_standing_still: bool = False
     secret_end: date | None = None
     secret_days_left: int | None = None
@@ -73,7 +85,7 @@ def describe_hub(session: Session, clients: Clients) -> Overview:
     today = now_utc().date()
     return Overview(
         connection=info,
-        counts=count_everything(session),
+        counts=count_to_do(session),
         running_jobs=list_running_jobs(session),
         failed_jobs=list_failed_jobs(session),
         is_standing_still=_is_standing_still(session),
@@ -91,26 +103,21 @@ def find_token_end(info: ConnectionInfo) -> date | None:
     return (info.refreshed_at + UNUSED_LIFETIME).date()
 
 
-def count_everything(session: Session) -> Counts:
-    """By indexes alone, so that it takes as long for many images as for few."""
-    drafts = session.scalar(
-        select(func.count()).select_from(Group).where(Group.state == "draft", Group.image_count > 0)
-    )
-    shown = session.scalar(select(func.sum(GalleryBucket.shown_count)))
-    images = session.scalar(select(func.count()).select_from(Image))
-    trashed = session.scalar(select(func.sum(Group.image_count)).where(Group.state == "trash"))
-    return Counts(
-        groups_shown=int(shown or 0),
-        groups_draft=drafts or 0,
-        images=(images or 0) - int(trashed or 0),
-        # "IS false" would keep MySQL from using the index.
-        without_alt=_count_some(session, Image.has_alt == false()),
-        changed=_count_some(session, Image.drive_state == "changed"),
-        missing=_count_some(session, Image.drive_state == "missing"),
-    )
+def count_to_do(session: Session) -> Counts:
+    """One question, and each part of it reads an index no further than it counts."""
+    shown, *rest = session.execute(
+        select(
+            select(func.sum(GalleryBucket.shown_count)).scalar_subquery(),
+            # "IS false" would keep MySQL from using the index.
+            _count_some(Image.has_alt == false()),
+            _count_some(Image.drive_state == "changed"),
+            _count_some(Image.drive_state == "missing"),
+        )
+    ).one()
+    return Counts(int(shown or 0), *rest)
 
 
-def _count_some(session: Session, condition: ColumnElement[bool]) -> int:
+def _count_some(condition: ColumnElement[bool]) -> ScalarSelect[int]:
     some = (
         select(Image.id)
         .join(Group, Group.id == Image.group_id)
@@ -118,17 +125,35 @@ def _count_some(session: Session, condition: ColumnElement[bool]) -> int:
         .limit(MAX_COUNTED + 1)
         .subquery()
     )
-    return session.scalar(select(func.count()).select_from(some)) or 0
+    return select(func.count()).select_from(some).scalar_subquery()
 
 
-def measure_storage(session: Session) -> Stored:
-    """Look at every row of ``stored_object``: some milliseconds for each ten thousand images."""
-    row = session.execute(
+def is_large(session: Session) -> bool:
+    """Whether :func:`measure_totals` takes long enough to keep what it found. Reads some hundred
+    entries of an index."""
+    query = select(Image.id).order_by(Image.id).offset(MAX_SMALL_IMAGES).limit(1)
+    return session.scalar(query) is not None
+
+
+def measure_totals(session: Session) -> Totals:
+    """Count everything: some milliseconds for each ten thousand images."""
+    drafts = session.scalar(
+        select(func.count()).select_from(Group).where(Group.state == "draft", Group.image_count > 0)
+    )
+    images = session.scalar(select(func.count()).select_from(Image))
+    trashed = session.scalar(select(func.sum(Group.image_count)).where(Group.state == "trash"))
+    stored = session.execute(
+        # "IS false" would keep MySQL from using the index.
         select(func.count(), func.sum(StoredObject.size_bytes)).where(
-            StoredObject.is_deleting.is_(False)
+            StoredObject.is_deleting == false()
         )
     ).one()
-    return Stored(row[0], int(row[1] or 0))
+    return Totals(
+        groups_draft=drafts or 0,
+        images=(images or 0) - int(trashed or 0),
+        object_count=stored[0],
+        size_bytes=int(stored[1] or 0),
+    )
 
 
 def list_running_jobs(session: Session) -> list[JobReport]:
@@ -142,17 +167,37 @@ def list_running_jobs(session: Session) -> list[JobReport]:
     return [importing.describe_job(session, job_id) for job_id in ids]
 
 
-def list_failed_jobs(session: Session) -> list[JobReport]:
-    """Finished imports with items that did not come in, the newest first."""
-    ids = session.scalars(
-        select(ImportItem.job_id)
+def list_failed_jobs(session: Session) -> list[FailedJob]:
+    """Finished imports with items that did not come in, the newest first.
+
+    Reads the failed items in the index from the newest import on, until it has enough imports.
+    """
+    query = (
+        select(
+            ImportItem.job_id,
+            func.count().label("failed_count"),
+            func.min(ImportItem.id).label("id"),
+        )
         .join(ImportJob, ImportJob.id == ImportItem.job_id)
         .where(ImportItem.state == "failed", ImportJob.state == "finished")
         .group_by(ImportItem.job_id)
         .order_by(ImportItem.job_id.desc())
         .limit(_MAX_JOBS)
-    ).all()
-    return [importing.describe_job(session, job_id) for job_id in ids]
+    )
+    jobs = session.execute(query).all()
+    firsts = {
+        row.id: row
+        for row in session.execute(
+            select(ImportItem.id, ImportItem.file_name, ImportItem.reason).where(
+                ImportItem.id.in_([job.id for job in jobs])
+            )
+        )
+    }
+    return [
+        FailedJob(job.job_id, job.failed_count, firsts[job.id].file_name, firsts[job.id].reason)
+        for job in jobs
+        if job.id in firsts
+    ]
 
 
 def _is_standing_still(session: Session) -> bool:

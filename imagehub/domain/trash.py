@@ -136,9 +136,9 @@ def list_trash(
     :param before: such a key.
     :raise InvalidInputError: it is none.
     """
+    # Not joined: SQLite could begin with the groups, and walk through all of the library.
     query = (
-        select(TrashEntry, Group)
-        .join(Group, Group.id == TrashEntry.group_id)
+        select(TrashEntry)
         .order_by(TrashEntry.trashed_at.desc(), TrashEntry.group_id.desc())
         .limit(limit + 1)
     )
@@ -148,16 +148,19 @@ def list_trash(
             (TrashEntry.trashed_at < moment)
             | ((TrashEntry.trashed_at == moment) & (TrashEntry.group_id < number))
         )
-    rows = session.execute(query).all()
-    origin_ids = [entry.origin_id for entry, _ in rows if entry.origin_id]
-    origins = {
-        group.id: group for group in session.scalars(select(Group).where(Group.id.in_(origin_ids)))
+    entries = session.scalars(query).all()
+    ids = {entry.group_id for entry in entries} | {entry.origin_id or 0 for entry in entries}
+    groups = {
+        group.id: group
+        for batch in storage.make_batches(ids)
+        for group in session.scalars(select(Group).where(Group.id.in_(batch)))
     }
     listed = [
-        Trashed(entry, group, origins.get(entry.origin_id or 0)) for entry, group in rows[:limit]
+        Trashed(entry, groups[entry.group_id], groups.get(entry.origin_id or 0))
+        for entry in entries[:limit]
     ]
     following = ""
-    if len(rows) > limit:
+    if len(entries) > limit:
         last = listed[-1].entry
         following = f"{last.trashed_at.isoformat()}_{last.group_id}"
     return listed, following

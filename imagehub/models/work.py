@@ -55,6 +55,7 @@ class ImportItem(Base):
         Index("ix_import_item_job_state", "job_id", "state", "available_at"),
         Index("ix_import_item_state_lease", "state", "lease_until"),
         Index("ix_import_item_state_group", "state", "group_id"),
+        Index("ix_import_item_state_job", "state", "job_id"),
         {"sqlite_autoincrement": True},
     )
 

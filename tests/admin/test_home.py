@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from imagehub.admin.words import describe_distance, describe_size
 from imagehub.database import now_utc
-from imagehub.domain import audit, gallery, importing
+from imagehub.domain import audit, gallery, importing, overview
 from imagehub.models import DriveAccount, Group, Image, ImportItem, ImportJob
 from imagehub.wiring import get_clients
 from tests.admin.pages import send
@@ -64,6 +64,30 @@ def test_counts_leave_out_the_trash(site: Site, client: FlaskClient) -> None:
     assert ("images", "3") in figures
     [stored] = [value for name, value in figures if "15 files" in name]
     assert stored == "15\N{NO-BREAK SPACE}kB"
+
+
+def test_totals_of_a_large_library_are_kept_for_a_while(
+    site: Site, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "MAX_SMALL_IMAGES", 2)
+    for count, told in ((1, "1"), (2, "2"), (3, "3"), (4, "3")):
+        site.add_group([f"{count}.jpg"])
+        figures = re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", client.get("/admin/").text)
+        assert ("groups on show", str(count)) in figures
+        assert ("images", told) in figures
+
+
+def test_the_newest_imports_with_failed_items_are_told(site: Site, client: FlaskClient) -> None:
+    site.add_group(["a.jpg"])
+    jobs = [add_job(site, ["failed", "done"]) for _ in range(7)]
+    add_job(site, ["failed", "queued"], "running")
+    add_job(site, ["done"])
+    with site.session() as session:
+        failed = overview.list_failed_jobs(session)
+        assert [job.id for job in failed] == jobs[:1:-1]
+        assert failed[0] == overview.FailedJob(
+            jobs[-1], 1, "shot 0.jpg", "This file is no picture."
+        )
 
 
 def test_a_hub_in_order_says_so(site: Site, client: FlaskClient) -> None:

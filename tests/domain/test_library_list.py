@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, event, insert, text, update
+from sqlalchemy import create_engine, delete, event, insert, text, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import Base, make_engine_options
-from imagehub.domain import library_list
+from imagehub.domain import library_list, search
 from imagehub.errors import InvalidInputError
-from imagehub.models import DriveAccount, Group, Image, ImportItem, ImportJob
+from imagehub.models import DriveAccount, Group, Image, ImportItem, ImportJob, Rendition
 from tests.fixtures.site import Site
 
 
@@ -21,7 +21,7 @@ def walk(session: Session, filter_name: str = "all", limit: int = 2) -> list[lis
     after = ""
     while True:
         page = library_list.list_groups(session, filter_name, after=after, limit=limit)
-        pages.append([row.group.id for row in page.rows])
+        pages.append([row.id for row in page.rows])
         after = page.next_after
         if not after:
             break
@@ -29,7 +29,7 @@ def walk(session: Session, filter_name: str = "all", limit: int = 2) -> list[lis
     key = page.previous_before
     while key:
         page = library_list.list_groups(session, filter_name, before=key, limit=limit)
-        back.append([row.group.id for row in page.rows])
+        back.append([row.id for row in page.rows])
         key = page.previous_before
     assert list(itertools.chain(*reversed(back))) == list(itertools.chain(*pages))
     return pages
@@ -66,9 +66,7 @@ def test_each_filter_lists_what_is_left_to_do(either_site: Site, either_session:
     either_session.get_one(Group, in_trash).state = "trash"
     either_session.flush()
     found = {
-        name: [
-            (row.group.id, row.note) for row in library_list.list_groups(either_session, name).rows
-        ]
+        name: [(row.id, row.note) for row in library_list.list_groups(either_session, name).rows]
         for name in library_list.FILTERS
     }
     assert found == {
@@ -106,17 +104,60 @@ def test_words_narrow_any_filter(either_site: Site) -> None:
     draft = either_site.add_group(["harbour.jpg"], state="draft")
     with either_site.session() as session:
         rows = library_list.list_groups(session, words="harbour").rows
-        assert [row.group.id for row in rows] == [draft, first]
+        assert [row.id for row in rows] == [draft, first]
         rows = library_list.list_groups(session, "draft", "harb").rows
-        assert [row.group.id for row in rows] == [draft]
+        assert [row.id for row in rows] == [draft]
         assert library_list.list_groups(session, words="nothing").rows == ()
 
 
-def test_a_cover_comes_with_its_renditions(either_site: Site, either_session: Session) -> None:
-    either_site.add_group(["front.jpg", "back.jpg"])
+def test_a_row_has_its_facts_and_the_cover_s_small_rendition(
+    either_site: Site, either_session: Session
+) -> None:
+    number = either_site.add_group(["front.jpg", "back.jpg"])
+    group = either_session.get_one(Group, number)
+    group.title, group.year, group.medium = "Mill", "1998", "Oil"
+    either_session.flush()
     (row,) = library_list.list_groups(either_session).rows
-    assert row.cover is not None
-    assert (row.cover.name, len(row.cover.renditions)) == ("front.jpg", 3)
+    assert (row.title, row.year, row.medium, row.image_count) == ("Mill", "1998", "Oil", 2)
+    assert row.thumbnail_key == either_site.find_key(number, 1, 480)
+
+
+def test_a_cover_without_a_small_rendition_shows_the_smallest_there_is(
+    either_site: Site, either_session: Session
+) -> None:
+    number = either_site.add_group()
+    key = either_site.find_key(number, 1, 960)
+    either_session.execute(delete(Rendition).where(Rendition.size_px == 480))
+    (row,) = library_list.list_groups(either_session).rows
+    assert row.thumbnail_key == key
+    either_session.execute(delete(Rendition))
+    (row,) = library_list.list_groups(either_session).rows
+    assert row.thumbnail_key == ""
+
+
+@pytest.mark.parametrize("filter_name", ["all", "draft", "alt"])
+def test_words_that_many_groups_have_are_met_on_the_way_through_the_list(
+    either_site: Site, filter_name: str
+) -> None:
+    """Ten groups with a word are many; what is found must not depend on how it is looked for."""
+    names = ["harbour.jpg", "mill.jpg"] * 11
+    numbers = [either_site.add_group([name], state="draft") for name in names]
+    with either_site.session() as session:
+        session.execute(update(Image).values(has_alt=False))
+        assert search.find_condition(session, "harb", Group.id) is not None
+        assert search.find_condition(session, "harbo mill", Group.id) is None
+        # "arbour" is no beginning of a word.
+        assert search.find_condition(session, "arbour", Group.id) is None
+        assert search.find_condition(session, " ", Group.id) is None
+        page = library_list.list_groups(session, filter_name, "HARB", limit=6)
+        rest = library_list.list_groups(
+            session, filter_name, "HARB", after=page.next_after, limit=6
+        )
+        assert [row.id for row in (*page.rows, *rest.rows)] == numbers[::2][::-1]
+        assert rest.next_after == ""
+        assert [r.id for r in library_list.list_groups(session, filter_name, "mill").rows] == (
+            numbers[1::2][::-1]
+        )
 
 
 @pytest.mark.parametrize("key", ["x", "1", "1.x", "99999999999999999999.1", "1.-1"])

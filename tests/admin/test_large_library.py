@@ -1,0 +1,83 @@
+"""What the library's pages cost must not grow with the library.
+
+SQLite counts the steps of its virtual machine. So these tests see whatever reads more than it
+shows, and no clock is asked.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from benchmarks.library import fill, list_pages
+from imagehub.database import db
+from tests.fixtures.site import Site, make_site
+
+SMALL, LARGE = 100, 20_000
+# Lists and counts of the small library end sooner; counts go up to a hundred. To read all of the
+# large one takes twice as many.
+FEW_STEPS = 30_000
+
+
+class Counted:
+    """A library, and how many steps of the database a page of it takes."""
+
+    def __init__(self, site: Site, image_count: int) -> None:
+        fill(site, image_count)
+        self.client = site.signed_in_client()
+        self.pages = list_pages(image_count)
+        self.steps = 0
+        with site.app.app_context():
+            event.listen(
+                db.engine,
+                "checkout",
+                lambda connection, *_: connection.set_progress_handler(self._step, 10),
+            )
+
+    def _step(self) -> int:
+        self.steps += 10
+        return 0
+
+    def count_steps(self, name: str) -> int:
+        # The first time, a process may look for things that it keeps.
+        self.client.get(self.pages[name])
+        self.steps = 0
+        assert self.client.get(self.pages[name]).status_code == 200
+        return self.steps
+
+
+@pytest.fixture(scope="module")
+def libraries(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Counted, Counted]]:
+    sites: list[Site] = []
+
+    def make(image_count: int) -> Counted:
+        folder: Path = tmp_path_factory.mktemp(f"library-{image_count}")
+        sites.append(make_site(folder))
+        return Counted(sites[-1], image_count)
+
+    yield make(SMALL), make(LARGE)
+    for site in sites:
+        with site.app.app_context():
+            db.engine.dispose()
+
+
+@pytest.mark.parametrize("name", list(list_pages(SMALL)))
+def test_a_page_costs_the_same_in_a_small_and_in_a_large_library(
+    libraries: tuple[Counted, Counted], name: str
+) -> None:
+    small, large = (library.count_steps(name) for library in libraries)
+    assert small > 0
+    assert large < small + FEW_STEPS, f"{small} steps at {SMALL} images, {large} at {LARGE}"
+
+
+def test_a_step_counter_sees_a_table_that_is_read_wholly(
+    libraries: tuple[Counted, Counted],
+) -> None:
+    """The one page that must: words inside of words are looked for in all of the index."""
+    small, large = libraries
+    for library in libraries:
+        library.pages["inside"] = "/search?q=ildered"
+    assert large.count_steps("inside") > small.count_steps("inside") + FEW_STEPS
