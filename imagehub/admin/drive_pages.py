@@ -6,11 +6,15 @@ asks for it with a page of its own.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from flask import Response, current_app, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from itsdangerous import BadData, URLSafeTimedSerializer
+from pydantic import BaseModel, Field, ValidationError
 
 from imagehub.admin import blueprint
 from imagehub.admin.thumbnails import ThumbnailCache
@@ -34,6 +38,9 @@ _VIEW_COOKIE = "drive-view"
 _THUMBNAIL_KINDS = ("image/", "video/", "application/pdf")
 _THUMBNAIL_SIZES = ("small", "medium", "large")
 _YEAR_SECONDS = 365 * 86_400
+_UNDO_SECONDS = 86_400
+_MOST_IN_COOKIE = 10
+_SITE = re.compile(r"https://[\w.-]+/(?:personal|sites|teams)/[^/?#]+")
 # Where a group is edited, as soon as the hub has such a page; the first that exists is taken.
 _GROUP_PAGES = ("admin.show_library_group", "admin.show_group", "admin.edit_group")
 
@@ -197,7 +204,7 @@ def rename_drive_item() -> ResponseReturnValue:
         f"“{old_name}” is called “{item.name}” now.",
         undo="admin.rename_drive_item",
         fields={"item": item.id, "name": old_name, "folder": folder_id},
-        old_name=old_name,
+        facts={"old_name": old_name},
     )
 
 
@@ -228,32 +235,42 @@ def move_drive_items() -> ResponseReturnValue:
     return _answer_done(account_id, done, folder_id, words, failed, undo=undo, fields=fields)
 
 
+class PlanFields(BaseModel):
+    """``items`` were chosen in ``folder``."""
+
+    folder: Annotated[str, Field(max_length=255)] = ""
+    items: Annotated[list[Annotated[str, Field(max_length=400)]], Field(min_length=1)]
+
+
+@blueprint.post("/admin/drive/delete/plan")
+def plan_drive_deletion() -> ResponseReturnValue:
+    """What deleting would mean, as JSON; for any number of items in a folder."""
+    try:
+        fields = PlanFields.model_validate(request.get_json(silent=True))
+    except ValidationError as error:
+        raise InvalidInputError(
+            "Nothing was chosen.", {"items": error.errors()[0]["msg"]}
+        ) from error
+    account_id, opened = open_drive()
+    plan = drive_browser.plan_deletion(
+        db.session(), account_id, opened, fields.items, fields.folder
+    )
+    return jsonify({"sentences": describe_deletion(plan), "groups": _describe_groups(plan)[:50]})
+
+
 @blueprint.post("/admin/drive/delete")
 def delete_drive_items() -> ResponseReturnValue:
     """Put items into OneDrive's recycle bin, once somebody is sure; says first what that means."""
     account_id, opened = open_drive()
     ids, folder_id = request.form.getlist("item"), request.form.get("folder", "")
     if request.form.get("sure") != "yes":
-        plan = drive_browser.plan_deletion(db.session(), account_id, opened, ids)
-        sentences = describe_deletion(plan)
-        groups = [
-            {
-                "number": group.number,
-                "title": group.title or f"Group {group.number}",
-                "images": group.image_count,
-                "shown": group.is_shown,
-                "url": find_group_url(group.number, group.is_shown),
-            }
-            for group in plan.groups
-        ]
-        if is_api_call():
-            return jsonify({"sentences": sentences, "groups": groups[:50]})
+        plan = drive_browser.plan_deletion(db.session(), account_id, opened, ids, folder_id)
         return render_template(
             "admin/drive_delete.html",
             items=plan.items,
             folder=folder_id,
-            sentences=sentences,
-            groups=groups,
+            sentences=describe_deletion(plan),
+            groups=_describe_groups(plan),
         )
 
     def delete(item_id: str) -> DriveItem:
@@ -262,12 +279,41 @@ def delete_drive_items() -> ResponseReturnValue:
         return item
 
     done, failed = _do_each(ids, delete)
+    recycle_bin = find_recycle_bin(opened.get_drive().kind, done)
+    mark = _sign_deletion(account_id, done) if done and recycle_bin.can_restore else ""
     if done:
         _note("delete", done, f"Put {_name(done)} into OneDrive’s recycle bin.")
     words = (
-        f"{describe_count(len(done), 'item is', 'items are')} in OneDrive’s recycle bin now. "
-        "There you can bring them back."
+        f"{describe_count(len(done), 'item is', 'items are')} in OneDrive’s recycle bin now, "
+        f"for {recycle_bin.days} days."
     )
+    # Without a script the mark travels in a cookie, which has no room for many.
+    undo = "admin.restore_drive_items" if mark and len(done) <= _MOST_IN_COOKIE else ""
+    return _answer_done(
+        account_id,
+        done,
+        folder_id,
+        words,
+        failed,
+        undo=undo,
+        fields={"deletion": mark, "folder": folder_id} if undo else {},
+        link=(recycle_bin.url, "Open it") if recycle_bin.url else None,
+        facts={"deletion": mark, "bin": {"url": recycle_bin.url, "days": recycle_bin.days}},
+    )
+
+
+@blueprint.post("/admin/drive/restore")
+def restore_drive_items() -> ResponseReturnValue:
+    """Bring back what was deleted here; ``deletion`` is the mark that it answered with."""
+    account_id, opened = open_drive()
+    folder_id = request.form.get("folder", "")
+    places = _read_deletion(account_id, request.form.get("deletion", ""))
+    done, failed = _do_each(
+        list(places), lambda item_id: opened.restore_item(item_id, places[item_id])
+    )
+    if done:
+        _note("restore", done, f"Brought {_name(done)} back from OneDrive’s recycle bin.")
+    words = f"{describe_count(len(done), 'item is', 'items are')} back."
     return _answer_done(account_id, done, folder_id, words, failed)
 
 
@@ -340,15 +386,76 @@ def describe_quota(quota: Quota) -> dict[str, Any]:
     return {"total": total, "used": min(used, total), "words": words, "state": quota.state}
 
 
+@dataclass(frozen=True)
+class RecycleBin:
+    """``url``: where a person sees it, "" where that cannot be told. ``days``: for how long."""
+
+    url: str
+    days: int
+    can_restore: bool
+
+
+def find_recycle_bin(kind: str, items: Sequence[DriveItem]) -> RecycleBin:
+    """The recycle bin of the drive of this kind that these items lay in.
+
+    Source: Microsoft's support pages "Restore deleted files or folders in OneDrive": personal
+    accounts keep for 30 days, work accounts for 93 unless an administrator says otherwise; the
+    address of a site's bin is SharePoint's own page.
+    """
+    if kind == "personal":
+        return RecycleBin("https://onedrive.live.com/?v=recyclebin", 30, can_restore=True)
+    web_url = str(items[0].raw.get("webUrl", "")) if items else ""
+    site = _SITE.match(web_url)
+    return RecycleBin(f"{site[0]}/_layouts/15/RecycleBin.aspx" if site else "", 93, False)
+
+
+def _sign_deletion(account_id: int, items: Sequence[DriveItem]) -> str:
+    """A mark by which these items, and no others, may be brought back to where they lay."""
+    places = [[item.id, item.parent_id] for item in items]
+    return str(_make_signer().dumps([account_id, places]))
+
+
+def _read_deletion(account_id: int, mark: str) -> dict[str, str]:
+    """Item id → the folder it lay in.
+
+    :raise NotFoundError: not our mark, or one of another account, or too old.
+    """
+    try:
+        owner_id, places = _make_signer().loads(mark, max_age=_UNDO_SECONDS)
+    except BadData as error:
+        raise NotFoundError("deletion", mark[:40]) from error
+    if owner_id != account_id:
+        raise NotFoundError("deletion", mark[:40])
+    return {str(item_id): str(parent_id) for item_id, parent_id in places}
+
+
+def _make_signer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(get_settings().secret_key, salt="deleted-drive-items")
+
+
+def _describe_groups(plan: drive_browser.Deletion) -> list[dict[str, Any]]:
+    return [
+        {
+            "number": group.number,
+            "title": group.title or f"Group {group.number}",
+            "images": group.image_count,
+            "shown": group.is_shown,
+            "url": find_group_url(group.number, group.is_shown),
+        }
+        for group in plan.groups
+    ]
+
+
 def describe_deletion(plan: drive_browser.Deletion) -> list[str]:
     """What will happen, in sentences."""
     files = describe_count(plan.file_count, "file")
-    what = files
-    if plan.folder_count:
-        folders = describe_count(plan.folder_count, "folder")
-        what = f"{folders} with {files}" if plan.file_count else f"{folders} without files"
+    folders = describe_count(plan.folder_count, "folder")
     if not plan.is_complete:
-        what = f"More than {what}"
+        what = f"More than {describe_count(drive_browser.MAX_COUNTED, 'item')}"
+    elif plan.folder_count:
+        what = f"{folders} with {files}" if plan.file_count else f"{folders} without files"
+    else:
+        what = files
     size = f" ({describe_size(plan.size_bytes)})" if plan.size_bytes else ""
     sentences = [f"{what}{size} will go into OneDrive’s recycle bin."]
     if plan.image_count:
@@ -361,12 +468,13 @@ def describe_deletion(plan: drive_browser.Deletion) -> list[str]:
             public = f"{shown:,} of them published"
         else:
             public = "none of them published"
+        least = "" if plan.knows_images else "At least "
         comes = "comes" if plan.image_count == 1 else "come"
         sentences.append(
-            f"{count} of the hub {comes} from there: in {groups}, {public}. The gallery keeps "
-            "showing them, but their full size can no longer be opened."
+            f"{least}{count} of the hub {comes} from there: in {groups}, {public}. The gallery "
+            "keeps showing them, but their full size can no longer be opened."
         )
-    elif plan.is_complete:
+    elif plan.knows_images:
         sentences.append("No image of the hub comes from there.")
     return sentences
 
@@ -513,7 +621,8 @@ def _answer_done(
     *,
     undo: str = "",
     fields: dict[str, Any] | None = None,
-    **facts: Any,
+    link: tuple[str, str] | None = None,
+    facts: dict[str, Any] | None = None,
 ) -> ResponseReturnValue:
     if is_api_call():
         entries = drive_browser.mark_items(db.session(), account_id, done)
@@ -521,11 +630,11 @@ def _answer_done(
             {
                 "done": [describe_entry(entry) for entry in entries],
                 "failed": [{"id": item_id, "reason": reason} for item_id, reason in failed],
-                **facts,
+                **(facts or {}),
             }
         )
     if done:
-        say(words, undo=undo, **(fields or {}))
+        say(words, undo=undo, link=link, **(fields or {}))
     for reason in dict.fromkeys(reason for _, reason in failed):
         count = sum(other == reason for _, other in failed)
         say(f"{describe_count(count, 'item')} stayed: {reason}", is_fault=True)

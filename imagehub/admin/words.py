@@ -70,13 +70,22 @@ def describe_distance(seconds: float) -> str:
     return f"{words} ago" if seconds > 0 else f"in {words}"
 
 
-def say(message: str, *, undo: str = "", is_fault: bool = False, **fields: str) -> None:
+def say(
+    message: str,
+    *,
+    undo: str = "",
+    link: tuple[str, str] | None = None,
+    is_fault: bool = False,
+    **fields: str,
+) -> None:
     """Show a sentence on the next page, as a toast.
 
     :param undo: endpoint that takes the step back by POST; the toast then offers Undo.
+    :param link: address and words of a page outside that the toast leads to.
     :param fields: what that POST brings along.
     """
-    toast = {"text": message, "undo_url": url_for(undo) if undo else "", "fields": fields}
+    undo_url = url_for(undo) if undo else ""
+    toast = {"text": message, "undo_url": undo_url, "link": link, "fields": fields}
     flash(toast, "fault" if is_fault else "done")  # type: ignore[arg-type]
 
 

@@ -203,6 +203,15 @@ class Drive(Protocol):
     def delete_item(self, item_id: str) -> None:
         """To the recycle bin; the root folder itself is refused (NotAllowedError)."""
 
+    def restore_item(self, item_id: str, parent_id: str) -> DriveItem:
+        """From the recycle bin into a folder inside the root folder.
+
+        Where an item in the bin came from cannot be asked: the caller must know that it lay inside.
+
+        :raise NotFoundError: it is not in the bin, or the folder is not there.
+        :raise ServiceRefusedError: ``not_supported`` (drives of work accounts), ``name_taken`` …
+        """
+
     def create_upload_session(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
     ) -> UploadSession: ...

@@ -1,20 +1,22 @@
 """Looking around in OneDrive: a folder with its way up, and what of it is in the hub."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import unquote
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from imagehub.clients import Drive, DriveInfo, DriveItem
+from imagehub.clients.drive_ids import fold_id
 from imagehub.domain.drive import get_root
 from imagehub.domain.importing import may_be_picture
 from imagehub.domain.storage import make_batches
 from imagehub.errors import InvalidInputError, NotFoundError, ServiceRefusedError
-from imagehub.models import Group, Image
+from imagehub.models import DriveFolder, DriveWatch, Group, Image
 
 PAGE_SIZE = 100
 # Items that one question before deleting looks at; beyond that it says "more than".
@@ -22,6 +24,11 @@ MAX_COUNTED = 5_000
 # A folder that is sorted or filtered is read as a whole, but not beyond this.
 MAX_SORTED = 50_000
 MAX_CHOSEN = 1_000
+# More chosen items than this are read from the list of their folder instead of one by one.
+_MAX_ASKED = 20
+# Folders with images that OneDrive is asked about where no check has told where they lie.
+_MAX_ASKED_FOLDERS = 2_000
+_THREADS = 6
 
 Order = Literal["name", "name-down", "newest", "oldest", "largest", "smallest"]
 Show = Literal["all", "pictures", "outside", "inside", "changed"]
@@ -303,7 +310,8 @@ class Deletion:
     """What would go into the recycle bin, before anybody agreed.
 
     Counts include what lies in chosen folders, at any depth. ``is_complete``: all was counted;
-    else there is more. ``groups`` hold images that come from there.
+    else there is more. ``groups`` hold images that come from there, whether or not all was counted;
+    ``knows_images``: those are all of them.
     """
 
     items: Sequence[DriveItem]
@@ -312,6 +320,7 @@ class Deletion:
     size_bytes: int
     is_complete: bool
     groups: Sequence[PublishedGroup] = field(default=())
+    knows_images: bool = True
 
     @property
     def image_count(self) -> int:
@@ -322,54 +331,59 @@ class Deletion:
         return sum(group.image_count for group in self.groups if group.is_shown)
 
 
-def get_items(drive: Drive, item_ids: Iterable[str]) -> list[DriveItem]:
+def get_items(drive: Drive, item_ids: Iterable[str], folder_id: str = "") -> list[DriveItem]:
     """The chosen items, in order and each once.
 
-    :raise InvalidInputError: none, or more than ``MAX_CHOSEN``.
+    :param folder_id: the folder they were chosen in. Where they are many, it is listed, which costs
+        one call for each thousand items in it instead of one for each item.
+    :raise InvalidInputError: none, or more than ``MAX_SORTED``.
     :raise NotFoundError: one is not inside the root folder.
     """
     ids = list(dict.fromkeys(item_ids))
     if not ids:
         raise InvalidInputError("Nothing was chosen.", {"item": "is missing"})
-    if len(ids) > MAX_CHOSEN:
+    if len(ids) > MAX_SORTED:
         raise InvalidInputError(
-            f"Please choose at most {MAX_CHOSEN:,} items at once.", {"item": "too many"}
+            f"Please choose at most {MAX_SORTED:,} items at once.", {"item": "too many"}
         )
-    with ThreadPoolExecutor(6, "get-items") as threads:
-        return list(threads.map(drive.get_item, ids))
+    listed: dict[str, DriveItem] = {}
+    if folder_id and len(ids) > _MAX_ASKED:
+        wanted = set(ids)
+        listed = {item.id: item for item in drive.iter_children(folder_id) if item.id in wanted}
+    missing = [item_id for item_id in ids if item_id not in listed]
+    if len(missing) > MAX_CHOSEN:
+        raise NotFoundError("drive item", missing[0])
+    with ThreadPoolExecutor(_THREADS, "get-items") as threads:
+        listed.update(zip(missing, threads.map(drive.get_item, missing), strict=True))
+    return [listed[item_id] for item_id in ids]
 
 
-def count_deletion(drive: Drive, item_ids: Iterable[str]) -> tuple[Deletion, list[str]]:
-    """What lies in the chosen items, and the ids of the files: asks OneDrive alone."""
-    items = get_items(drive, item_ids)
-    root_id = get_root(drive).id
-    if any(item.id == root_id for item in items):
-        raise NotFoundError("drive item", root_id)
+@dataclass(frozen=True)
+class _Walk:
+    """What was found in the chosen items. ``folder_ids``: the chosen ones and those below; not all
+    of them where the walk is not complete."""
+
+    file_ids: Sequence[str]
+    folder_ids: frozenset[str]
+    is_complete: bool
+
+
+def _walk_items(drive: Drive, items: Sequence[DriveItem]) -> _Walk:
     file_ids = [item.id for item in items if not item.is_folder]
     waiting = [item.id for item in items if item.is_folder]
     folder_ids = set(waiting)
     seen_count = 0
-    is_complete = True
-    while waiting and is_complete:
+    while waiting:
         for item in _iter_readable(drive, waiting.pop()):
             seen_count += 1
             if seen_count > MAX_COUNTED:
-                is_complete = False
-                break
+                return _Walk(file_ids, frozenset(folder_ids), is_complete=False)
             if not item.is_folder:
                 file_ids.append(item.id)
             elif item.id not in folder_ids:
                 folder_ids.add(item.id)
                 waiting.append(item.id)
-    deletion = Deletion(
-        items=items,
-        file_count=len(file_ids),
-        folder_count=len(folder_ids),
-        # A folder's size is that of all in it, at any depth.
-        size_bytes=sum(item.size_bytes for item in items),
-        is_complete=is_complete,
-    )
-    return deletion, file_ids
+    return _Walk(file_ids, frozenset(folder_ids), is_complete=True)
 
 
 def _iter_readable(drive: Drive, folder_id: str) -> Iterator[DriveItem]:
@@ -383,37 +397,124 @@ def _iter_readable(drive: Drive, folder_id: str) -> Iterator[DriveItem]:
             raise
 
 
-def find_groups_of(
-    session: Session, account_id: int, file_ids: Iterable[str]
-) -> list[PublishedGroup]:
-    """The groups that hold images made from these files, in the order of their numbers."""
-    found: dict[int, PublishedGroup] = {}
-    for ids in make_batches(file_ids, 500):
-        rows = session.execute(
-            select(Group.id, Group.title, Group.is_shown)
-            .join(Image, Image.group_id == Group.id)
-            .where(
-                Image.drive_account_id == account_id,
-                Image.drive_item_id.in_(ids),
-                Group.state != "trash",
-            )
-        )
-        for row in rows:
-            known = found.get(row.id)
-            count = known.image_count + 1 if known else 1
-            found[row.id] = PublishedGroup(row.id, row.title, count, row.is_shown)
-    return [found[number] for number in sorted(found)]
-
-
 def plan_deletion(
-    session: Session, account_id: int, drive: Drive, item_ids: Iterable[str]
+    session: Session, account_id: int, drive: Drive, item_ids: Iterable[str], folder_id: str = ""
 ) -> Deletion:
     """What would be deleted, and which images come from there.
 
+    What lies in folders is counted up to ``MAX_COUNTED`` items. The images are found all the same:
+    those whose files were not come upon lie in folders that the hub knows, and where these are, the
+    last check of the drive has told, or OneDrive is asked.
+
+    :param folder_id: see :func:`get_items`.
     :raise InvalidInputError, NotFoundError: see :func:`get_items`.
     """
-    deletion, file_ids = count_deletion(drive, item_ids)
-    return Deletion(**{**vars(deletion), "groups": find_groups_of(session, account_id, file_ids)})
+    items = get_items(drive, item_ids, folder_id)
+    root_id = get_root(drive).id
+    if any(item.id == root_id for item in items):
+        raise NotFoundError("drive item", root_id)
+    walk = _walk_items(drive, items)
+    images = _find_images(session, account_id, Image.drive_item_id, walk.file_ids)
+    knows_images = True
+    if not walk.is_complete:
+        below, knows_images = _find_folders_below(session, account_id, drive, items, walk)
+        images |= _find_images(session, account_id, Image.folder_id, below)
+    return Deletion(
+        items=items,
+        file_count=len(walk.file_ids),
+        folder_count=len(walk.folder_ids),
+        # A folder's size is that of all in it, at any depth.
+        size_bytes=sum(item.size_bytes for item in items),
+        is_complete=walk.is_complete,
+        groups=_count_in_groups(session, images),
+        knows_images=knows_images,
+    )
+
+
+def _find_images(
+    session: Session, account_id: int, column: InstrumentedAttribute[str], values: Iterable[str]
+) -> dict[int, int]:
+    """Images outside the trash whose ``column`` has one of these values: id → their group's id."""
+    found: dict[int, int] = {}
+    for some in make_batches(values, 500):
+        rows = session.execute(
+            select(Image.id, Image.group_id)
+            .join(Group, Group.id == Image.group_id)
+            .where(Image.drive_account_id == account_id, column.in_(some), Group.state != "trash")
+        )
+        found.update({row.id: row.group_id for row in rows})
+    return found
+
+
+def _count_in_groups(session: Session, images: Mapping[int, int]) -> list[PublishedGroup]:
+    """The groups that hold these images, in the order of their numbers."""
+    counts = Counter(images.values())
+    groups: list[PublishedGroup] = []
+    for ids in make_batches(sorted(counts), 500):
+        rows = session.execute(
+            select(Group.id, Group.title, Group.is_shown)
+            .where(Group.id.in_(ids))
+            .order_by(Group.id)
+        )
+        groups += [PublishedGroup(row.id, row.title, counts[row.id], row.is_shown) for row in rows]
+    return groups
+
+
+def _find_folders_below(
+    session: Session, account_id: int, drive: Drive, items: Sequence[DriveItem], walk: _Walk
+) -> tuple[set[str], bool]:
+    """The folders with images of the hub that lie in the chosen ones, as images name them.
+
+    :return: their ids, and whether these are all.
+    """
+    rows = session.scalars(
+        select(Image.folder_id)
+        .where(Image.drive_account_id == account_id, Image.folder_id != "")
+        .distinct()
+    )
+    folder_ids = list(rows)
+    watch = session.get(DriveWatch, account_id)
+    inside = {fold_id(folder_id) for folder_id in walk.folder_ids}
+    if watch is not None and watch.checked_at is not None:
+        inside |= _list_known_below(session, account_id, inside)
+        return {one for one in folder_ids if fold_id(one) in inside}, True
+    session.rollback()  # Nothing was written, and OneDrive may be slow.
+    below = {one for one in folder_ids if fold_id(one) in inside}
+    open_ids = [one for one in folder_ids if one not in below]
+    chosen = [path for item in items if item.is_folder and (path := find_path(item)) is not None]
+
+    def lies_below(folder_id: str) -> bool:
+        try:
+            path = find_path(drive.get_item(folder_id))
+        except NotFoundError:
+            return False
+        return path is not None and any(path[: len(above)] == above for above in chosen)
+
+    asked = open_ids[:_MAX_ASKED_FOLDERS]
+    with ThreadPoolExecutor(_THREADS, "find-folders") as threads:
+        answers = list(threads.map(lies_below, asked))
+    below.update(one for one, is_below in zip(asked, answers, strict=True) if is_below)
+    return below, len(asked) == len(open_ids)
+
+
+def _list_known_below(session: Session, account_id: int, folder_ids: Set[str]) -> set[str]:
+    """Ids, folded, of all folders below these that the last check of the drive told of."""
+    found: set[str] = set()
+    frontier = sorted(folder_ids)
+    while frontier:
+        below: set[str] = set()
+        for ids in make_batches(frontier, 500):
+            below.update(
+                session.scalars(
+                    select(DriveFolder.item_id).where(
+                        DriveFolder.drive_account_id == account_id,
+                        DriveFolder.parent_id.in_(ids),
+                    )
+                )
+            )
+        frontier = sorted(below - found - folder_ids)
+        found |= below
+    return found
 
 
 ORDERS: Mapping[str, str] = {

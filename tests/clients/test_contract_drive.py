@@ -248,6 +248,26 @@ def test_deleting_takes_files_and_folders_away(drive: Drive, art: Path) -> None:
 # --- Uploading and downloading --------------------------------------------------------------------
 
 
+def test_what_was_deleted_comes_back_where_the_drive_can_do_that(
+    drive: Drive, cloud: OneDrive, art: Path, outside: dict[str, DriveItem]
+) -> None:
+    folder, root = find(drive, "System"), drive.get_root()
+    drive.delete_item(folder.id)
+    if cloud.kind == "business":
+        with pytest.raises(ServiceRefusedError) as refused:
+            drive.restore_item(folder.id, root.id)
+        assert refused.value.reason == "not_supported"
+        return
+    with pytest.raises(NotFoundError):
+        drive.restore_item(folder.id, outside["Secret"].id)
+    restored = drive.restore_item(folder.id, root.id)
+    assert (restored.id, restored.name, restored.parent_id) == (folder.id, "System", root.id)
+    assert (art / "System" / "Deep" / "detail.png").read_bytes() == PICTURE[:500]
+    assert drive.restore_item(folder.id, root.id).id == folder.id, "it is back already"
+    with pytest.raises(NotFoundError):
+        drive.restore_item("NOTHING!1", root.id)
+
+
 def test_a_file_is_uploaded_by_fragments_without_a_token(drive: Drive, art: Path) -> None:
     session = drive.create_upload_session(find(drive, "System").id, "neu 1.jpg")
     assert session.expires_at is not None

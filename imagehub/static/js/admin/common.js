@@ -59,14 +59,22 @@ export function icon(name) {
   return svg;
 }
 
-// Shows a sentence for a while. `undo` is a function; with it the toast offers Undo. Answers a
-// function that closes it. It stays while it is pointed at or holds the focus.
-export function toast(message, { undo, isFault = false, seconds = undo ? 12 : 6 } = {}) {
+// Shows a sentence for a while. `undo` is a function; with it the toast offers Undo. `link`: { url,
+// words }, a page outside that it leads to. Answers a function that closes it. It stays while it is
+// pointed at or holds the focus.
+export function toast(message, { undo, link, isFault = false, seconds = undo ? 12 : 6 } = {}) {
   const box = document.createElement("div");
   box.className = isFault ? "toast is-fault" : "toast";
   const words = document.createElement("p");
   words.textContent = message;
   box.append(words);
+  if (link) {
+    const outside = document.createElement("a");
+    Object.assign(outside, { href: link.url, target: "_blank", rel: "noopener" });
+    outside.className = "toast-link";
+    outside.append(icon("external-link"), ` ${link.words}`);
+    words.append(" ", outside);
+  }
   if (undo) {
     const button = document.createElement("button");
     button.type = "button";

@@ -8,12 +8,10 @@ const MORE_PX = 1200;
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 const dayFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 
-const byName = (one, other) => collator.compare(one.name, other.name);
+// From items in the order of their names.
 const ORDERS = {
-  name: byName,
-  "name-down": (one, other) => byName(other, one),
-  newest: (one, other) => (one.modified < other.modified ? 1 : -1),
-  oldest: (one, other) => (one.modified > other.modified ? 1 : -1),
+  newest: (one, other) => compareTimes(other, one),
+  oldest: (one, other) => compareTimes(one, other),
   largest: (one, other) => other.size - one.size,
   smallest: (one, other) => one.size - other.size,
 };
@@ -25,17 +23,27 @@ const SHOWS = {
   changed: (item) => item.state === "changed",
 };
 
-// `items` in the order and selection asked for. `keepsOrder`: as OneDrive told them, because more
-// are to come and would stand in between.
-export function arrange(items, { order, show, words, keepsOrder }) {
+function compareTimes(one, other) {
+  if (one.modified === other.modified) return 0;
+  return one.modified < other.modified ? -1 : 1;
+}
+
+export function sortByName(items) {
+  return [...items].sort((one, other) => collator.compare(one.name, other.name));
+}
+
+// Those of `items` that are asked for, folders first. They come by name and can be told to go by
+// something else; "" leaves them as they are, because more are to come and would stand in between.
+export function arrange(items, { order, show, words }) {
   const needle = words.trim().toLowerCase();
   const found = items.filter(
     (item) => SHOWS[show](item) && (!needle || item.name.toLowerCase().includes(needle)),
   );
-  if (keepsOrder && order === "name") return found;
-  return found.sort(
-    (one, other) => Number(other.is_folder) - Number(one.is_folder) || ORDERS[order](one, other),
-  );
+  if (!order) return found;
+  if (order === "name-down") found.reverse();
+  else if (order in ORDERS) found.sort(ORDERS[order]);
+  const isFolder = (item) => item.is_folder;
+  return [...found.filter(isFolder), ...found.filter((item) => !isFolder(item))];
 }
 
 export class DriveList {
@@ -100,8 +108,9 @@ export class DriveList {
     }
   }
 
-  find(id) {
-    return this.rows.find((row) => row.id === id);
+  // The place of an item among the rows; -1 where it is not among them.
+  findPlace(id) {
+    return this.rows.findIndex((row) => row.id === id);
   }
 
   getElement(id) {
@@ -125,7 +134,7 @@ export class DriveList {
   // The place of the row that holds the focus; -1 where none does.
   findFocused() {
     const id = document.activeElement?.closest?.(".item")?.dataset.id;
-    return id ? this.rows.findIndex((row) => row.id === id) : -1;
+    return id ? this.findPlace(id) : -1;
   }
 
   #measure() {
@@ -169,9 +178,9 @@ export class DriveList {
 
   #place(first, last) {
     const wanted = this.rows.slice(first, last);
-    const ids = new Set(wanted.map(({ id }) => id));
+    const near = new Map(wanted.map((item) => [item.id, item]));
     for (const [id, { element, item }] of this.#drawn) {
-      const row = ids.has(id) ? wanted.find((one) => one.id === id) : null;
+      const row = near.get(id);
       if (row === item) continue;
       if (row && element.contains(document.activeElement) && element.querySelector(".item-edit")) {
         continue; // Somebody is writing a name in it.

@@ -1,0 +1,166 @@
+// What comes into the drive: files that are picked, pasted or dropped are uploaded, items that are
+// dragged onto a folder are moved there.
+
+import { fetchJson, toast } from "./common.js";
+import { UploadPanel } from "./upload-panel.js";
+import { pickFiles, readDrop, readInput, readPaste } from "./upload-sources.js";
+import { Uploads } from "./upload.js";
+
+const ITEMS_TYPE = "application/x-hub-items";
+const SHOW_ARRIVED_MS = 2500;
+const LONG_FOLDER = 90;
+const MOST_ASKED = 20;
+
+const $ = (id) => document.getElementById(id);
+
+// --- Upload ---------------------------------------------------------------------------------------
+
+// Answers a function that uploads sources into a folder, this one if none is named.
+function listenToUploads(folder, urls) {
+  const uploads = new Uploads(urls);
+  const panel = new UploadPanel($("uploads"), uploads, () => $("pick-files").click());
+
+  async function upload(sources, target = { id: folder.id, name: folder.name }) {
+    const fresh = uploads.takeAgain(sources);
+    if (!fresh.length) return;
+    const count = await uploads.add(fresh, target, panel.choice);
+    if (!count) toast("There was nothing to upload in that.");
+  }
+
+  $("upload-files").addEventListener("click", async () => {
+    const sources = await pickFiles();
+    if (sources === null) $("pick-files").click();
+    else if (sources.length) upload(sources);
+  });
+  $("upload-folder").addEventListener("click", () => $("pick-folder").click());
+  for (const id of ["pick-files", "pick-folder"]) {
+    $(id).addEventListener("change", () => {
+      const sources = readInput($(id));
+      $(id).value = "";
+      upload(sources);
+    });
+  }
+
+  document.addEventListener("paste", (event) => {
+    if (event.target.closest?.("input, textarea") || !event.clipboardData?.files.length) return;
+    event.preventDefault();
+    upload(readPaste(event.clipboardData));
+  });
+
+  // What arrives is shown when the folder has a moment; many at once cost one look. A folder of
+  // thousands is not read anew for that: what arrived in it is asked for by itself.
+  let refreshTimer = 0;
+  let arrived = [];
+  uploads.addEventListener("arrived", ({ detail }) => {
+    arrived.push(detail);
+    refreshTimer ||= setTimeout(showArrived, SHOW_ARRIVED_MS);
+  });
+
+  async function showArrived() {
+    const files = arrived.filter((entry) => entry.target === folder.id && !entry.isFolder);
+    arrived = [];
+    refreshTimer = 0;
+    if (document.querySelector(".item-edit")) return;
+    try {
+      if (folder.items.size < LONG_FOLDER && folder.isWhole) {
+        await folder.refresh();
+        return;
+      }
+      const started = folder.loads;
+      for (const { itemId, itemName } of files.slice(0, MOST_ASKED)) {
+        const json = { id: itemId, name: itemName, folder: folder.id };
+        const { item } = await fetchJson(urls.item, { json });
+        if (started !== folder.loads) return;
+        folder.keep(item);
+      }
+      if (files.length) folder.draw();
+    } catch {
+      // It is there all the same, and the next look shows it.
+    }
+  }
+
+  uploads.start();
+  return upload;
+}
+
+// --- Dropping -------------------------------------------------------------------------------------
+
+const isFiles = (event) => event.dataTransfer?.types.includes("Files");
+const isItems = (event) => event.dataTransfer?.types.includes(ITEMS_TYPE);
+
+function markDrop(element) {
+  for (const other of document.querySelectorAll(".is-target")) other.classList.remove("is-target");
+  element?.classList.add("is-target");
+}
+
+function showDrop(isOver, name = "") {
+  $("drop-here").hidden = !isOver;
+  if (isOver) $("drop-here").querySelector("strong").textContent = name;
+}
+
+export function takeWhatComes(folder, urls, moveTo) {
+  const upload = listenToUploads(folder, urls);
+  let depth = 0;
+
+  function findDropFolder(event) {
+    const element = event.target.closest?.(".item.is-folder");
+    const row = element ? folder.items.get(element.dataset.id) : null;
+    return row && !(isItems(event) && folder.list.chosen.has(row.id)) ? { row, element } : null;
+  }
+
+  document.addEventListener("dragenter", (event) => {
+    if (!isFiles(event)) return;
+    event.preventDefault();
+    depth += 1;
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!isFiles(event)) return;
+    depth = Math.max(0, depth - 1);
+    if (!depth) {
+      showDrop(false);
+      markDrop(null);
+    }
+  });
+  document.addEventListener("dragover", (event) => {
+    const found = findDropFolder(event);
+    if (isFiles(event)) {
+      event.preventDefault();
+      event.dataTransfer.dropEffect = "copy";
+      markDrop(found?.element);
+      showDrop(true, found?.row.name ?? folder.name);
+    } else if (isItems(event) && found) {
+      event.preventDefault();
+      event.dataTransfer.dropEffect = "move";
+      markDrop(found.element);
+    } else {
+      markDrop(null);
+    }
+  });
+  document.addEventListener("drop", async (event) => {
+    depth = 0;
+    showDrop(false);
+    markDrop(null);
+    const found = findDropFolder(event);
+    if (isFiles(event)) {
+      event.preventDefault();
+      try {
+        const sources = await readDrop(event.dataTransfer);
+        await upload(sources, found ? { id: found.row.id, name: found.row.name } : undefined);
+      } catch {
+        toast("The browser could not read what was dropped.", { isFault: true });
+      }
+    } else if (isItems(event) && found) {
+      event.preventDefault();
+      const ids = JSON.parse(event.dataTransfer.getData(ITEMS_TYPE));
+      const subjects = ids.map((id) => folder.items.get(id));
+      moveTo(subjects.filter((one) => one && one !== found.row), found.row.id, found.row.name);
+    }
+  });
+  $("entries").addEventListener("dragstart", (event) => {
+    const id = event.target.closest?.(".item")?.dataset.id;
+    if (!id) return;
+    const { chosen } = folder.list;
+    event.dataTransfer.setData(ITEMS_TYPE, JSON.stringify(chosen.has(id) ? [...chosen] : [id]));
+    event.dataTransfer.effectAllowed = "move";
+  });
+}

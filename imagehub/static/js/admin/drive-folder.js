@@ -1,0 +1,278 @@
+// The open folder: reads it from the hub page by page, arranges it, draws it, goes to others without
+// a new page. What is done with items tells it by keep() and drop().
+
+import { fetchJson, toast } from "./common.js";
+import { DriveList, arrange, sortByName } from "./drive-list.js";
+import { describeCount } from "./words.js";
+
+const YEAR_SECONDS = 365 * 86_400;
+
+const $ = (id) => document.getElementById(id);
+const controls = { words: $("drive-words"), show: $("drive-show"), order: $("drive-sort") };
+
+export function isPlainClick(event) {
+  return !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button);
+}
+
+// Events: "open" when another folder, or the same anew, is in the page; "arrange" when its items
+// stand in another order; "draw" whenever anything was drawn.
+export class OpenFolder extends EventTarget {
+  facts;
+  items = new Map();
+  list = new DriveList($("entries"), $("entry"));
+  // Rises with every folder that is opened: who has waited for an answer compares it.
+  loads = 0;
+
+  #urls;
+  #isLoading = false;
+  #isLong = false;
+  #page = "";
+  #byName = null;
+
+  constructor(urls, data) {
+    super();
+    this.#urls = urls;
+    this.facts = { ...data };
+    // Not from inside of a drawing.
+    this.list.onNearEnd = () => this.facts.next_page && setTimeout(() => this.#loadMore());
+    this.#listen();
+  }
+
+  get id() {
+    return this.facts.id;
+  }
+
+  get name() {
+    return this.facts.crumbs.at(-1).name;
+  }
+
+  get isWhole() {
+    return !this.facts.next_page;
+  }
+
+  get isFiltered() {
+    return Boolean(controls.words.value.trim()) || controls.show.value !== "all";
+  }
+
+  get #needsAll() {
+    return this.isFiltered || controls.order.value !== "name";
+  }
+
+  makeUrl(id) {
+    return `${this.#urls.root}/${encodeURIComponent(id)}`;
+  }
+
+  // --- Reading ---
+
+  take(answer) {
+    this.facts = answer;
+    this.#isLong = Boolean(answer.next_page);
+    this.#page = "";
+    this.items = new Map(answer.items.map((item) => [item.id, item]));
+    this.#byName = null;
+    this.#isLoading = false;
+    this.loads += 1;
+    this.list.chosen.clear();
+    this.dispatchEvent(new Event("open"));
+    this.#drawHead();
+    this.draw();
+    if (this.#needsAll) this.loadAll();
+  }
+
+  async goTo(url, { isBack = false, focus = "" } = {}) {
+    const started = ++this.loads;
+    $("entries").setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetchJson(url);
+      if (started !== this.loads) return;
+      controls.words.value = "";
+      this.take(answer);
+      if (!isBack) {
+        const address = answer.is_root ? this.#urls.root : this.makeUrl(answer.id);
+        history.pushState({ id: answer.id }, "", address);
+      }
+      scrollTo({ top: 0 });
+      const place = this.list.findPlace(focus);
+      if (this.list.rows.length) this.list.focus(Math.max(0, place));
+      else $("drive-title").focus();
+    } catch (error) {
+      toast(error.message, { isFault: true });
+    } finally {
+      $("entries").removeAttribute("aria-busy");
+    }
+  }
+
+  // The same folder anew, with the place and the choice kept.
+  async refresh() {
+    const started = this.loads;
+    const chosen = new Set(this.list.chosen);
+    const answer = await fetchJson(this.makeUrl(this.id));
+    if (started !== this.loads) return;
+    const wasWhole = this.isWhole;
+    const before = this.items;
+    this.take(answer);
+    for (const id of chosen) if (this.items.has(id) || before.has(id)) this.list.chosen.add(id);
+    if (wasWhole && !this.isWhole) this.loadAll();
+    this.list.redrawChosen();
+    this.dispatchEvent(new Event("draw"));
+  }
+
+  // More of the folder: pages of a thousand, from the beginning, as the first page was a small one.
+  async #loadMore() {
+    if (this.#isLoading || this.isWhole) return;
+    this.#isLoading = true;
+    const started = this.loads;
+    try {
+      const query = this.#page ? `?next_page=${encodeURIComponent(this.#page)}` : "";
+      const answer = await fetchJson(`${this.makeUrl(this.id)}/items${query}`);
+      if (started !== this.loads) return;
+      for (const item of answer.items) if (!this.items.has(item.id)) this.items.set(item.id, item);
+      this.#byName = null;
+      this.#page = this.facts.next_page = answer.next_page;
+    } catch (error) {
+      if (started !== this.loads) return;
+      this.facts.next_page = "";
+      toast(`The rest of this folder could not be fetched: ${error.message}`, { isFault: true });
+    } finally {
+      if (started === this.loads) {
+        this.#isLoading = false;
+        this.draw();
+      }
+    }
+  }
+
+  async loadAll() {
+    const started = this.loads;
+    while (started === this.loads && !this.isWhole) {
+      if (this.#isLoading) await new Promise((resolve) => setTimeout(resolve, 50));
+      else await this.#loadMore();
+    }
+  }
+
+  // --- What was done to items ---
+
+  // An answer about an item in this folder: shown with the next drawing.
+  keep(item) {
+    this.items.set(item.id, item);
+    this.#byName = null;
+  }
+
+  drop(id) {
+    this.items.delete(id);
+    this.list.chosen.delete(id);
+    this.#byName = null;
+  }
+
+  // --- Drawing ---
+
+  draw() {
+    const keepsOrder = this.#isLong && controls.order.value === "name";
+    // Comparing names is what costs most, so it is done once for each state of the folder.
+    if (!keepsOrder) this.#byName ??= sortByName(this.items.values());
+    const rows = arrange(keepsOrder ? [...this.items.values()] : this.#byName, {
+      order: keepsOrder ? "" : controls.order.value,
+      show: controls.show.value,
+      words: controls.words.value,
+    });
+    this.list.setRows(rows);
+    $("drive-state").textContent = this.items.size ? this.#describe(rows.length) : "";
+    $("drive-empty").hidden = rows.length > 0 || !this.isWhole;
+    if (!rows.length) {
+      const [head, words] = this.isFiltered
+        ? ["Nothing fits", "No name in this folder fits what you look for."]
+        : [
+            "This folder is empty",
+            "Drag pictures or whole folders here from your computer, or choose them with Upload.",
+          ];
+      $("drive-empty").querySelector("h2").textContent = head;
+      $("drive-empty").querySelector("p").textContent = words;
+    }
+    this.dispatchEvent(new Event("draw"));
+  }
+
+  #describe(shownCount) {
+    const { size } = this.items;
+    const parts = [];
+    if (this.isFiltered) {
+      parts.push(`${describeCount(shownCount, "item")} of ${describeCount(size, "item")}`);
+    }
+    if (!this.isWhole && this.#needsAll) {
+      const [read, all] = [size, this.facts.count].map((count) => count.toLocaleString("en"));
+      parts.push(`reading the folder: ${read} of ${all}`);
+    } else if (!this.isFiltered) {
+      parts.push(describeCount(Math.max(this.isWhole ? 0 : this.facts.count, size), "item"));
+    }
+    return parts.join(" · ");
+  }
+
+  #drawHead() {
+    const { crumbs, quota } = this.facts;
+    $("drive-title").textContent = this.name;
+    document.title = document.title.replace(/^.*?(?= · )/, () => this.name);
+    const nav = $("crumbs");
+    nav.replaceChildren();
+    if (crumbs.length > 1) {
+      const steps = document.createElement("ol");
+      for (const { name, url } of crumbs.slice(0, -1)) {
+        const step = document.createElement("li");
+        const link = document.createElement("a");
+        link.href = url;
+        link.textContent = name;
+        link.dir = "auto";
+        step.append(link);
+        steps.append(step);
+      }
+      nav.append(steps);
+    }
+    $("quota").hidden = !quota.words;
+    if (quota.words) {
+      const bar = $("quota").querySelector("progress");
+      bar.max = quota.total;
+      bar.value = quota.used;
+      bar.setAttribute("aria-label", quota.words);
+      $("quota").querySelector("span").textContent = quota.words;
+    }
+    for (const field of document.querySelectorAll('input[name="folder"]')) field.value = this.id;
+    $("arrange").action = this.makeUrl(this.id);
+  }
+
+  setView(view) {
+    this.list.setView(view);
+    document.cookie = `drive-view=${view}; path=/; max-age=${YEAR_SECONDS}; samesite=lax`;
+    for (const link of document.querySelectorAll("[data-view]")) {
+      if (link.dataset.view === view) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    }
+  }
+
+  // --- Going and arranging ---
+
+  #listen() {
+    addEventListener("popstate", (event) => {
+      const url = event.state?.id ? this.makeUrl(event.state.id) : location.href;
+      this.goTo(url, { isBack: true });
+    });
+    $("crumbs").addEventListener("click", (event) => {
+      const link = event.target.closest("a");
+      if (link && isPlainClick(event)) {
+        event.preventDefault();
+        this.goTo(link.href, { focus: this.id });
+      }
+    });
+    const rearrange = () => {
+      this.dispatchEvent(new Event("arrange"));
+      this.draw();
+      if (this.#needsAll) this.loadAll();
+    };
+    controls.words.addEventListener("input", rearrange);
+    controls.show.addEventListener("change", rearrange);
+    controls.order.addEventListener("change", rearrange);
+    $("arrange").addEventListener("submit", (event) => event.preventDefault());
+    for (const link of document.querySelectorAll("[data-view]")) {
+      link.addEventListener("click", (event) => {
+        event.preventDefault();
+        this.setView(link.dataset.view);
+      });
+    }
+  }
+}
