@@ -273,6 +273,39 @@ def import_folder(folder: str, one_group: bool, again: bool, no_wait: bool) -> N
     sys.exit(1 if result.failed and not result.done_count else 0)
 
 
+@main.command("check-drive")
+@click.option("--no-wait", is_flag=True, help="Let the worker do it and return.")
+@plain_errors
+def check_drive(no_wait: bool) -> None:
+    """Look through OneDrive for originals that were changed, moved away or deleted."""
+    from imagehub.domain import drive_watch
+    from imagehub.wiring import get_clients
+
+    app = make_app()
+    with app.app_context():
+        session = db.session()
+        accounts = drive_watch.list_watched_accounts(session)
+        session.rollback()
+        if not accounts:
+            raise click.ClickException("OneDrive is not connected, or no image came from it.")
+        for account_id in accounts:
+            drive_watch.ask_for_check(session, account_id)
+        if no_wait:
+            click.echo("The worker looks through OneDrive within seconds.")
+            return
+        problems = []
+        for account_id in accounts:
+            report = drive_watch.check_drive(session, get_clients(app), account_id)
+            if report is None:
+                click.echo("The worker is looking through OneDrive just now.")
+            elif report.problem:
+                problems.append(report.problem)
+        counts = drive_watch.count_states(session)
+    if problems:
+        raise click.ClickException(problems[0])
+    click.echo(f"{counts.changed} changed, {counts.missing} missing in OneDrive.")
+
+
 @main.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @plain_errors
@@ -333,7 +366,7 @@ def reseal_tokens() -> None:
 
     To change the key, set `new,old`, restart the hub, run this, then take the old one away.
     """
-    from imagehub.domain import connection, second_factor
+    from imagehub.domain import connection, drive_watch, second_factor
     from imagehub.wiring import get_clients
 
     app = make_app()
@@ -342,6 +375,7 @@ def reseal_tokens() -> None:
         vault = get_clients(app).vault
         assert vault is not None
         second_factor.reseal(session, vault)
+        drive_watch.reseal_links(session, vault)
         session.commit()
         count = connection.reseal_tokens(session, get_clients(app))
         info = connection.describe_connection(session, get_clients(app))

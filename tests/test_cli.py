@@ -18,10 +18,10 @@ from sqlalchemy.orm import Session
 from imagehub.cli import main
 from imagehub.config import SETTING_NAMES, Settings, load_settings
 from imagehub.database import now_utc
-from imagehub.domain import api_tokens, audit, second_factor, sessions
+from imagehub.domain import api_tokens, audit, drive_watch, second_factor, sessions
 from imagehub.models import ApiToken, RecoveryCode, SecondFactor, SignInSession, User
 from tests.fixtures.connection import DriveHub
-from tests.fixtures.importing import ImportHub
+from tests.fixtures.importing import ImportHub, make_jpeg
 from tests.fixtures.programs import Command, run_command
 from tests.support import get_free_port
 
@@ -205,6 +205,32 @@ def test_the_key_of_the_tokens_is_changed_without_connecting_again(drive_hub: Dr
     later.session.expire_all()
     assert later.get_token()
     assert old not in resealed.output and new not in resealed.output
+
+
+# --- The drive ------------------------------------------------------------------------------------
+
+
+def test_the_drive_is_checked_and_what_is_amiss_is_counted(import_hub: ImportHub) -> None:
+    hub = import_hub
+    environment = hub.settings.to_environment()
+
+    def check(*arguments: str) -> Result:
+        return CliRunner().invoke(main, ["check-drive", *arguments], env=environment)
+
+    nothing = check()
+    assert nothing.exit_code == 1
+    assert "no image came from it" in nothing.output
+    hub.work(hub.create(hub.put_pictures("Works", 3)))
+    assert check().output == "0 changed, 0 missing in OneDrive.\n"
+    (hub.onedrive.root / "Works" / "0000.jpg").unlink()
+    (hub.onedrive.root / "Works" / "0001.jpg").write_bytes(make_jpeg(9))
+    assert check().output == "1 changed, 1 missing in OneDrive.\n"
+    assert "within seconds" in check("--no-wait").output
+    assert drive_watch.describe_watch(hub.session, hub.account_id).is_asked
+    hub.onedrive.set_fault("gone")
+    failed = check()
+    assert failed.exit_code == 1
+    assert "cannot be reached" in failed.output
 
 
 # --- Stores ---------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ def init_app(app: Flask) -> None:
         home,
         import_pages,
         library_pages,
+        originals,
         settings_pages,
         share_pages,
         upload,

@@ -12,7 +12,7 @@ from imagehub.admin.callback import NEXT, make_callback_url
 from imagehub.admin.words import say
 from imagehub.clients import Drive, DriveItem
 from imagehub.database import db
-from imagehub.domain import connection, hub_settings, overview
+from imagehub.domain import connection, drive_watch, hub_settings, overview
 from imagehub.errors import (
     ConnectionLostError,
     ImageHubError,
@@ -166,6 +166,8 @@ def save_root_folder() -> ResponseReturnValue:
     hub_settings.set_root_folder(db.session(), get_given_settings(), account_id, folder_id, words)
     note_action("change", "connection", folder_id, f"Set the root folder: {words}.")
     db.session.commit()
+    # What was inside may be outside now.
+    drive_watch.ask_for_check(db.session(), account_id)
     say(
         f"ImageHub sees {words} from now on, and nothing else."
         if folder_id
@@ -238,5 +240,6 @@ def _render(faults: dict[str, str] | None = None) -> str:
         has_secret=bool(get_settings().ms_client_secret),
         has_client_id=bool(get_settings().ms_client_id),
         callback_url=make_callback_url(),
+        check_minutes=get_settings().drive_check_minutes,
         faults=faults or {},
     )

@@ -7,7 +7,7 @@ from flask import jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from imagehub.admin import blueprint
+from imagehub.admin import blueprint, originals
 from imagehub.admin.words import describe_count, say
 from imagehub.database import db
 from imagehub.domain import gallery, library_edit, library_list, storage, trash
@@ -77,6 +77,8 @@ def change_library() -> ResponseReturnValue:
         "join": _join,
         "trash": _trash,
         "share": _share,
+        "take": originals.take_new_versions,
+        "recheck": originals.check_again,
     }
     if act in ("up", "down"):
         return _order(lambda: library_edit.step_group(db.session(), _number(key), _STEPS[act]))
@@ -353,6 +355,10 @@ def _act_on_shots(number: int, act: str, key: str, chosen: Sequence[int]) -> str
         say(f"{count} in the trash.", undo="admin.restore_from_trash", number=str(mark))
         if mark == number:
             return url_for(".show_library")
+    elif act in ("take", "recheck"):
+        session.commit()  # the words that were typed; what follows commits on its own
+        do = originals.take_new_versions if act == "take" else originals.check_again
+        do([number], [_number(key)])
     elif act != "save":
         raise InvalidInputError("The group does not know how to do that.", {"act": "unknown"})
     return None

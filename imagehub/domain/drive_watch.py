@@ -22,11 +22,12 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, or_, select, true, update
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -102,6 +103,14 @@ class WatchInfo:
     problem: str = ""
 
 
+@dataclass(frozen=True)
+class StateCounts:
+    """Images that are not as they were, those in the trash included."""
+
+    changed: int = 0
+    missing: int = 0
+
+
 # --- Asking for a check, and when one is due ------------------------------------------------------
 
 
@@ -115,6 +124,20 @@ def ask_for_check(session: Session, account_id: int) -> None:
             .where(DriveWatch.drive_account_id == account_id)
             .values(asked_at=get_database_time(own), next_at=None)
         ),
+    )
+
+
+def list_watched_accounts(session: Session) -> list[int]:
+    """Connected accounts that images came from."""
+    return list(
+        session.scalars(
+            select(DriveAccount.id)
+            .where(
+                DriveAccount.state == "connected",
+                exists().where(Image.drive_account_id == DriveAccount.id),
+            )
+            .order_by(DriveAccount.id)
+        )
     )
 
 
@@ -173,16 +196,26 @@ def describe_watch(session: Session, account_id: int) -> WatchInfo:
     )
 
 
+def count_states(session: Session) -> StateCounts:
+    """By an index, which holds few rows of these."""
+    counts = {
+        state: session.scalar(
+            select(func.count()).select_from(Image).where(Image.drive_state == state)
+        )
+        or 0
+        for state in (CHANGED, MISSING)
+    }
+    return StateCounts(counts[CHANGED], counts[MISSING])
+
+
 def reseal_links(session: Session, vault: Vault) -> None:
     """Encrypt all links anew with the first of the keys. The caller commits.
 
-    One that cannot be read is forgotten: the next check then reads everything.
+    One that cannot be read is left alone; without its key the next check reads everything.
     """
     for watch in session.scalars(select(DriveWatch).where(DriveWatch.link != b"")):
-        try:
+        with suppress(ValueError):
             watch.link = vault.seal(vault.open(watch.link))
-        except ValueError:
-            watch.link, watch.step = b"", ""
 
 
 def note_import(session: Session, image: Image, since: datetime) -> None:

@@ -1,0 +1,190 @@
+"""What an admin does about originals that were changed or are missing, without a script."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select, update
+
+from imagehub.database import now_utc
+from imagehub.domain import audit, drive_watch
+from imagehub.models import DriveAccount, DriveWatch, Image, ImportItem, ImportJob
+from tests.admin.pages import read_toasts, send
+from tests.fixtures.site import ConnectedSite, Site
+
+LIST = "/admin/library"
+BULK = f"{LIST}/bulk"
+PAGE = "/admin/connection"
+LOOK = f"{PAGE}/check-originals"
+
+
+@pytest.fixture
+def client(site: Site) -> FlaskClient:
+    return site.signed_in_client()
+
+
+@pytest.fixture
+def group_id(site: Site) -> int:
+    """A group of four, of which the second is changed and the third missing."""
+    number = site.add_group(["a.jpg", "b.jpg", "c.jpg", "d.jpg"])
+    with site.session() as session:
+        for shot, state in ((2, "changed"), (3, "missing")):
+            session.execute(
+                update(Image)
+                .where(Image.group_id == number, Image.number == shot)
+                .values(drive_state=state)
+            )
+    return number
+
+
+def list_items(site: Site) -> list[tuple[str, str]]:
+    """File and state of what is asked of the import's queue."""
+    with site.session() as session:
+        rows = session.execute(select(ImportItem.file_name, ImportItem.state))
+        return [(row.file_name, row.state) for row in rows]
+
+
+def is_asked(site: Site) -> bool:
+    """Whether a look was asked for."""
+    with site.session() as session:
+        return session.scalar(select(DriveWatch.asked_at)) is not None
+
+
+def list_log(site: Site) -> list[str]:
+    with site.session() as session:
+        return [entry.words for entry in audit.list_entries(session).entries]
+
+
+def test_the_list_of_changed_ones_offers_the_new_versions(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    page = client.get(f"{LIST}?filter=changed").text
+    assert 'value="take"' in page
+    assert "OneDrive was not looked through yet." in page
+    assert "1 changed" in page
+    assert 'value="take"' not in client.get(LIST).text
+    answer = send(client, BULK, LIST, act="take", group=group_id, **{"list-filter": "changed"})
+    assert (answer.status_code, answer.location) == (303, f"{LIST}?filter=changed")
+    assert "1 new version on the way" in read_toasts(client)
+    assert list_items(site) == [("b.jpg", "queued")]
+    assert list_log(site)[0] == "Took the new version of 1 image from OneDrive."
+    with site.session() as session:
+        job = session.scalars(select(ImportJob)).one()
+        assert (job.item_count, job.user_id) == (1, 1)
+    send(client, BULK, LIST, act="take", group=group_id)
+    assert "on the way already" in read_toasts(client)
+    assert len(list_items(site)) == 1
+
+
+def test_the_list_of_missing_ones_offers_another_look(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    assert 'value="recheck"' in client.get(f"{LIST}?filter=missing").text
+    send(client, BULK, LIST, act="recheck", group=group_id)
+    assert "asks OneDrive for 1 original again" in read_toasts(client)
+    assert is_asked(site)
+    with site.session() as session:
+        doubtful = session.scalars(select(Image.name).where(Image.drive_doubt != 0)).all()
+        assert doubtful == ["c.jpg"]
+
+
+def test_one_shot_is_taken_and_what_was_typed_is_kept(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    page = client.get(path).text
+    assert 'value="take:2"' in page
+    assert 'value="recheck:3"' in page
+    assert 'value="take:1"' not in page
+    fields = {"alt-1": "A harbour", "was-alt-1": "What a.jpg shows"}
+    answer = send(client, f"{path}/shots", path, act="take:2", **fields)
+    assert answer.location == path
+    assert list_items(site) == [("b.jpg", "queued")]
+    send(client, f"{path}/shots", path, act="recheck:3", **fields)
+    with site.session() as session:
+        image = session.scalars(
+            select(Image).where(Image.group_id == group_id, Image.number == 1)
+        ).one()
+        assert image.alt == "A harbour"
+        assert session.scalar(select(Image.drive_doubt).where(Image.name == "c.jpg")) == 2
+
+
+@pytest.mark.parametrize("act", ["take", "recheck"])
+def test_where_there_is_nothing_to_do_the_page_says_so(
+    site: Site, client: FlaskClient, act: str
+) -> None:
+    number = site.add_group()
+    send(client, BULK, LIST, act=act, group=number)
+    assert "None of these is" in read_toasts(client)
+    path = f"{LIST}/{number}"
+    send(client, f"{path}/shots", path, act=f"{act}:1")
+    assert "None of these is" in read_toasts(client)
+    send(client, BULK, LIST, act=act)
+    assert "Choose groups first." in read_toasts(client)
+    assert list_items(site) == []
+
+
+def test_a_look_is_asked_for_and_told_of(site: Site, client: FlaskClient, group_id: int) -> None:
+    answer = send(client, LOOK, PAGE, next=f"{LIST}?filter=missing")
+    assert answer.location == f"{LIST}?filter=missing"
+    assert "looks through OneDrive now" in read_toasts(client)
+    page = client.get(PAGE).text
+    assert "The worker looks through OneDrive in a moment." in page
+    assert (
+        list_log(site)[0] == "Asked for a look through OneDrive for changed and missing originals."
+    )
+    with site.session() as session:
+        session.execute(
+            update(DriveWatch).values(asked_at=None, checked_at=now_utc() - timedelta(minutes=12))
+        )
+    assert "Checked <time" in client.get(PAGE).text
+    assert ">12 minutes ago</time>" in client.get(PAGE).text
+    with site.session() as session:
+        session.execute(update(DriveWatch).values(problem="OneDrive cannot be reached."))
+    assert "The last try failed" in client.get(PAGE).text
+    assert "OneDrive cannot be reached." in client.get(PAGE).text
+
+
+def test_a_look_leads_on_within_this_hub_alone(client: FlaskClient, group_id: int) -> None:
+    assert send(client, LOOK, PAGE, next="//evil.example/x").location == PAGE
+    assert client.post(LOOK, data={}).status_code == 400, "it needs the form's token"
+
+
+def test_without_an_image_there_is_nothing_to_look_for(connected_site: ConnectedSite) -> None:
+    client = connected_site.signed_in_client()
+    assert "Check originals now" in client.get(PAGE).text
+    send(client, LOOK, PAGE)
+    assert "nothing to look for" in read_toasts(client)
+    assert not is_asked(connected_site)
+
+
+def test_a_disconnected_drive_is_not_looked_through(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    with site.session() as session:
+        session.execute(update(DriveAccount).values(state="disconnected"))
+    assert "Check originals now" not in client.get(PAGE).text
+    send(client, LOOK, LIST)
+    assert "nothing to look for" in read_toasts(client)
+
+
+def test_a_hub_that_never_looks_by_itself_says_so(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    hub = site.app.extensions["imagehub"]
+    assert "every 30 minutes" in client.get(PAGE).text
+    hub.settings = hub.given = replace(hub.given, drive_check_minutes=0)
+    page = client.get(PAGE).text
+    assert "only when you ask for it" in page
+    assert "every" not in page.split('id="originals-head"', 1)[1].split("</section>", 1)[0]
+
+
+def test_another_root_folder_is_looked_through_at_once(connected_site: ConnectedSite) -> None:
+    site, client = connected_site, connected_site.signed_in_client()
+    site.put_files("Art", {"a.txt": b"x"})
+    folder_id, _ = site.find_folder("Art")
+    send(client, f"{PAGE}/root-folder", f"{PAGE}/root-folder", folder=folder_id)
+    with site.session() as session:
+        account = session.scalars(select(DriveAccount)).one()
+        assert drive_watch.describe_watch(session, account.id).is_asked
