@@ -23,6 +23,7 @@ from imagehub.domain.import_ways import (
 )
 from imagehub.domain.importing import Selection, create_import
 from imagehub.domain.leases import get_database_time
+from imagehub.domain.search_index import add_to_search
 from imagehub.domain.storage import make_batches
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import Group, ImportJob, ImportPlan, ImportPlanFile, ImportProposal
@@ -492,6 +493,8 @@ def _make_groups(
         session.add(made[proposal.id])
         sort_key -= SORT_STEP
     session.flush()
+    for groups in make_batches(made.values()):
+        add_to_search(session, [group.id for group in groups])
     return numbers | {proposal_id: group.id for proposal_id, group in made.items()}
 
 

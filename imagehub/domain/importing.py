@@ -4,18 +4,19 @@ A job is what a person chose at once, an item one file of it. ``domain.import_wo
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients import DriveItem
-from imagehub.domain.gallery import MAX_ID, SORT_STEP, make_first_sort_key, refresh_group
+from imagehub.domain.gallery import MAX_ID, SORT_STEP, make_first_sort_key
 from imagehub.domain.leases import get_database_time
+from imagehub.domain.search_index import add_to_search
 from imagehub.domain.storage import count_rows, make_batches
 from imagehub.errors import InvalidInputError, NotFoundError, PictureError
 from imagehub.models import Group, Image, ImportItem, ImportJob
@@ -60,15 +61,20 @@ def create_import(
     )
     session.add(job)
     session.flush()
-    rows: list[dict[str, Any]] = []
-    # The highest place is looked up once, since that walks an index of all groups.
-    sort_key = make_first_sort_key(session)
-    # Groups are always locked in the order of their numbers, so that two requests cannot wait for
-    # each other; new ones nobody else can know yet.
-    for selection in sorted(selections, key=lambda s: MAX_ID if s.group is None else s.group):
-        if selection.files:
-            rows.extend(_reserve(session, job, selection, now, sort_key))
-            sort_key += SORT_STEP
+    chosen = [selection for selection in selections if selection.files]
+    new_ids = iter(_make_groups(session, [s for s in chosen if s.group is None], now))
+    # Groups that were there come first, by their numbers, then new ones as they were asked for.
+    pairs = [(s.group, s) for s in chosen if s.group is not None]
+    pairs.sort(key=lambda pair: pair[0])
+    pairs += [(next(new_ids), s) for s in chosen if s.group is None]
+    places = _lock_places(session, sorted({group_id for group_id, _ in pairs}))
+    known = _find_known(session, account_id, pairs)
+    rows = [
+        row
+        for group_id, selection in pairs
+        for row in _reserve(job.id, group_id, selection, places[group_id], known, now)
+    ]
+    _take_numbers(session, places)
     session.execute(insert(ImportItem), rows)
     job.item_count = len(rows)
     if all(row["state"] == "skipped" for row in rows):
@@ -92,73 +98,152 @@ def _check(selections: Sequence[Selection]) -> None:
                 raise InvalidInputError("This is not a file of OneDrive.", {"file_id": "unknown"})
 
 
+@dataclass
+class _Place:
+    """Where the next file goes in a group: its number and position, and what is reserved so far."""
+
+    first_number: int
+    position: int
+    taken: set[str] = field(default_factory=set)
+
+
 def _reserve(
-    session: Session, job: ImportJob, selection: Selection, now: datetime, sort_key: int
-) -> list[dict[str, Any]]:
-    group_id, known = _prepare_group(session, job.drive_account_id, selection, now, sort_key)
-    fresh: dict[str, None] = {}
-    for file_id, _ in selection.files:
-        if file_id not in known:
-            fresh.setdefault(file_id)
-    number = _take_numbers(session, group_id, len(fresh))
-    position = _find_last_position(session, group_id) + 1
-    rows = []
+    job_id: int,
+    group_id: int,
+    selection: Selection,
+    place: _Place,
+    known: Mapping[tuple[int, str], int],
+    now: datetime,
+) -> Iterator[dict[str, Any]]:
     for file_id, file_name in selection.files:
-        is_new = file_id in fresh
-        rows.append(
-            {
-                "job_id": job.id,
-                "group_id": group_id,
-                "drive_item_id": file_id,
-                "file_name": file_name[:400],
-                "folder_id": selection.folder_id[:255],
-                "folder_name": selection.folder_name[:400],
-                "number": number if is_new else 0,
-                "position": position if is_new else 0,
-                "state": "queued" if is_new else "skipped",
-                "reason": "" if is_new else IN_GROUP_REASON,
-                "image_id": known.get(file_id),
-                "available_at": now,
-                "finished_at": None if is_new else now,
-            }
-        )
+        image_id = known.get((group_id, file_id))
+        is_new = image_id is None and file_id not in place.taken
+        yield {
+            "job_id": job_id,
+            "group_id": group_id,
+            "drive_item_id": file_id,
+            "file_name": file_name[:400],
+            "folder_id": selection.folder_id[:255],
+            "folder_name": selection.folder_name[:400],
+            "number": place.first_number + len(place.taken) if is_new else 0,
+            "position": place.position + len(place.taken) if is_new else 0,
+            "state": "queued" if is_new else "skipped",
+            "reason": "" if is_new else IN_GROUP_REASON,
+            "image_id": image_id,
+            "available_at": now,
+            "finished_at": None if is_new else now,
+        }
         if is_new:
-            del fresh[file_id]
-            number += 1
-            position += 1
-    return rows
+            place.taken.add(file_id)
 
 
-def _prepare_group(
-    session: Session, account_id: int, selection: Selection, now: datetime, sort_key: int
-) -> tuple[int, Mapping[str, int]]:
-    """The group's number, and the files it has already: drive item id → image id."""
-    if selection.group is None:
-        group = Group(
+def _make_groups(session: Session, selections: Sequence[Selection], now: datetime) -> list[int]:
+    """A new group for each; the last of them comes first in the gallery."""
+    if not selections:
+        return []
+    # The highest place is looked up once, since that walks an index of all groups.
+    first = make_first_sort_key(session)
+    groups = [
+        Group(
             title=selection.folder_name[:300],
             folder_name=selection.folder_name[:400],
-            sort_key=sort_key,
+            sort_key=first + at * SORT_STEP,
             created_at=now,
         )
-        session.add(group)
-        session.flush()
-        refresh_group(session, group.id)
-        return group.id, {}
-    if not (0 < selection.group <= MAX_ID and lock_group(session, selection.group)):
-        raise NotFoundError("group", selection.group)
-    if session.scalar(select(Group.state).where(Group.id == selection.group)) == "trash":
-        raise NotFoundError("group", selection.group)
-    known: dict[str, int] = {}
-    for ids in make_batches(file_id for file_id, _ in selection.files):
-        rows = session.execute(
-            select(Image.drive_item_id, Image.id).where(
-                Image.group_id == selection.group,
-                Image.drive_account_id == account_id,
-                Image.drive_item_id.in_(ids),
-            )
+        for at, selection in enumerate(selections)
+    ]
+    session.add_all(groups)
+    session.flush()
+    ids = [group.id for group in groups]
+    for some in make_batches(ids):
+        add_to_search(session, some)
+    return ids
+
+
+def _lock_places(session: Session, group_ids: Sequence[int]) -> dict[int, _Place]:
+    """Hold the rows of groups until the transaction ends, and find the next place in each.
+
+    Groups are always locked in the order of their numbers, so that two requests cannot wait for
+    each other.
+
+    :param group_ids: ascending.
+    :raise NotFoundError: one of them is not there, or in the trash.
+    """
+    places: dict[int, _Place] = {}
+    for ids in make_batches(group_ids):
+        if ids[0] < 1 or ids[-1] > MAX_ID:
+            raise NotFoundError("group", ids[0] if ids[0] < 1 else ids[-1])
+        session.execute(
+            update(Group)
+            .where(Group.id.in_(ids))
+            # A change that changes nothing, see lock_group.
+            .values(next_image_number=Group.next_image_number, updated_at=Group.updated_at)
+            .execution_options(synchronize_session=False)
         )
-        known.update({row.drive_item_id: row.id for row in rows})
-    return selection.group, known
+        numbers: dict[int, int] = {
+            row.id: row.next_image_number
+            for row in session.execute(
+                select(Group.id, Group.next_image_number).where(
+                    Group.id.in_(ids), Group.state != "trash"
+                )
+            )
+        }
+        for group_id in ids:
+            if group_id not in numbers:
+                raise NotFoundError("group", group_id)
+        last = _find_last_positions(session, ids)
+        places |= {
+            group_id: _Place(number, last.get(group_id, 0) + 1)
+            for group_id, number in numbers.items()
+        }
+    return places
+
+
+def _find_last_positions(session: Session, group_ids: Sequence[int]) -> dict[int, int]:
+    """The last place in each group that an image has or an open item has reserved."""
+    last: dict[int, int] = {}
+    for statement in (
+        select(Image.group_id, func.max(Image.position))
+        .where(Image.group_id.in_(group_ids))
+        .group_by(Image.group_id),
+        select(ImportItem.group_id, func.max(ImportItem.position))
+        .where(ImportItem.group_id.in_(group_ids), ImportItem.state.in_(OPEN_STATES))
+        .group_by(ImportItem.group_id),
+    ):
+        for group_id, position in session.execute(statement):
+            if group_id is not None:
+                last[group_id] = max(last.get(group_id, 0), position)
+    return last
+
+
+def _find_known(
+    session: Session, account_id: int, pairs: Sequence[tuple[int, Selection]]
+) -> dict[tuple[int, str], int]:
+    """Of the chosen files those that are in their group: (group, drive item id) → image id."""
+    files = ((group_id, file_id) for group_id, s in pairs for file_id, _ in s.files)
+    known: dict[tuple[int, str], int] = {}
+    for batch in make_batches(files):
+        for group_id, file_id, image_id in session.execute(
+            select(Image.group_id, Image.drive_item_id, Image.id).where(
+                Image.group_id.in_({group_id for group_id, _ in batch}),
+                Image.drive_account_id == account_id,
+                Image.drive_item_id.in_({file_id for _, file_id in batch}),
+            )
+        ):
+            known[group_id, file_id] = image_id
+    return known
+
+
+def _take_numbers(session: Session, places: Mapping[int, _Place]) -> None:
+    """Write down the numbers that were reserved."""
+    for ids in make_batches(group_id for group_id, place in places.items() if place.taken):
+        counts = {group_id: len(places[group_id].taken) for group_id in ids}
+        session.execute(
+            update(Group)
+            .where(Group.id.in_(ids))
+            .values(next_image_number=Group.next_image_number + case(counts, value=Group.id))
+            .execution_options(synchronize_session=False)
+        )
 
 
 def lock_group(session: Session, group_id: int) -> bool:
@@ -175,30 +260,6 @@ def lock_group(session: Session, group_id: int) -> bool:
             .values(next_image_number=Group.next_image_number, updated_at=Group.updated_at),
         )
     )
-
-
-def _take_numbers(session: Session, group_id: int, count: int) -> int:
-    """Reserve ``count`` image numbers of a group; the first of them."""
-    session.execute(
-        update(Group)
-        .where(Group.id == group_id)
-        .values(next_image_number=Group.next_image_number + count)
-        .execution_options(synchronize_session=False)
-    )
-    after = session.scalar(select(Group.next_image_number).where(Group.id == group_id))
-    assert after is not None
-    return after - count
-
-
-def _find_last_position(session: Session, group_id: int) -> int:
-    """The last place that an image has or an open item has reserved; 0 in an empty group."""
-    placed = session.scalar(select(func.max(Image.position)).where(Image.group_id == group_id))
-    reserved = session.scalar(
-        select(func.max(ImportItem.position)).where(
-            ImportItem.group_id == group_id, ImportItem.state.in_(OPEN_STATES)
-        )
-    )
-    return max(placed or 0, reserved or 0)
 
 
 def retry_items(session: Session, job_id: int) -> int:

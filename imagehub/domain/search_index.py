@@ -16,7 +16,7 @@ other in ``hidden``, where only an admin's search looks.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from sqlalchemy import (
@@ -248,11 +248,17 @@ def fill_search(session: Session, after: int = 0) -> int:
     ).all()
     if not missing:
         return 0
-    rows = _make_rows(session, missing)
+    add_to_search(session, missing)
+    return int(missing[-1])
+
+
+def add_to_search(session: Session, group_ids: Sequence[int]) -> None:
+    """Index groups that are not in the index, a few hundred at once."""
+    index, number = get_index(session)
+    rows = _make_rows(session, group_ids)
     session.execute(
         insert(index), [{number.name: group_id, **row} for group_id, row in rows.items()]
     )
-    return int(missing[-1])
 
 
 def list_stale(session: Session, after: int) -> tuple[list[int], int]:
