@@ -508,15 +508,26 @@ def _pack_file(data: bytes) -> bytes:
 
 
 def make_error_answer(
-    status: int, message: str, detail: Any = None, headers: dict[str, str] | None = None
+    status: int,
+    message: str,
+    detail: Any = None,
+    headers: dict[str, str] | None = None,
+    is_lost: bool = False,
 ) -> Response:
-    """One error, as a page or as ``{"detail": …}``, whichever the caller speaks."""
+    """One error, as a page or as ``{"detail": …}``, whichever the caller speaks.
+
+    :param is_lost: OneDrive must be connected again; the admin's page leads there.
+    """
     if is_api_call():
         response = jsonify({"detail": message if detail is None else detail})
     else:
         response = Response(
             render_calmly(
-                "error.html", status=status, message=message, reference=g.get("request_id", "")
+                "error.html",
+                status=status,
+                message=message,
+                reference=g.get("request_id", ""),
+                is_lost=is_lost,
             ),
             mimetype="text/html",
         )
@@ -544,7 +555,8 @@ def _answer_own_error(error: ImageHubError) -> ResponseReturnValue:
             {"loc": [name], "msg": text, "type": "value_error"}
             for name, text in error.fields.items()
         ]
-    return make_error_answer(status, str(error), detail, headers)
+    is_lost = isinstance(error, ConnectionLostError)
+    return make_error_answer(status, str(error), detail, headers, is_lost)
 
 
 def _answer_csrf_error(error: CSRFError) -> ResponseReturnValue:

@@ -157,6 +157,21 @@ def test_an_unknown_address_is_404_as_page_and_as_json(site: Site) -> None:
     }
 
 
+def test_an_error_leads_back_to_where_one_was(site: Site) -> None:
+    to_admin, to_gallery = 'class="button" href="/admin/"', 'class="button" href="/"'
+    page = site.signed_in_client().get("/admin/library/4711").text
+    assert to_admin in page and to_gallery not in page
+    page = site.get("/groups/4711").text
+    assert to_gallery in page and to_admin not in page
+
+
+def test_where_onedrive_is_lost_the_error_leads_to_the_connection(site: Site) -> None:
+    client = site.signed_in_client()
+    answer = client.get("/admin/connection/root-folder")
+    assert answer.status_code == 409
+    assert 'class="button" href="/admin/connection"' in answer.text
+
+
 def test_a_wrong_method_is_405_in_json_where_json_is_spoken(site: Site) -> None:
     answer = site.post("/image/page", headers={"Origin": APP_ORIGIN})
     assert answer.status_code == 405

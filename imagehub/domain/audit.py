@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from imagehub.domain.gallery import MAX_ID
 from imagehub.models import AuditEntry, User
 
 KEPT = timedelta(days=365)
@@ -85,7 +86,8 @@ def list_entries(
     if kind:
         query = query.where(AuditEntry.kind == kind)
     if before is not None:
-        query = query.where(AuditEntry.id < before)
+        # Databases take no number beyond 64 bits.
+        query = query.where(AuditEntry.id < max(0, min(before, MAX_ID)))
     entries = list(session.scalars(query))
     more = len(entries) > limit
     entries = entries[:limit]

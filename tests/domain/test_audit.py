@@ -40,6 +40,15 @@ def test_pages_follow_each_other_without_gap_or_overlap(
     assert before is None
 
 
+@pytest.mark.parametrize("before", [10**30, 1 << 63, -(10**30), 0])
+def test_a_page_before_a_number_that_no_line_has_is_still_a_page(
+    either_session: Session, user: User, before: int
+) -> None:
+    audit.record(either_session, user, "change", "group", 1, "one")
+    words = [entry.words for entry in audit.list_entries(either_session, before=before).entries]
+    assert words == (["one"] if before > 0 else [])
+
+
 def test_filters_work_together(either_session: Session, user: User) -> None:
     audit.record(either_session, user, "change", "group", 1, "mine")
     audit.record(either_session, None, "change", "group", 1, "nobody's")
