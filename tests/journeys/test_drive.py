@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.admin.test_drive_pages import add_image
 from tests.fixtures.served_site import ServedSite, make_picture
@@ -110,6 +110,50 @@ def test_deleting_asks_first_and_names_what_is_published(served: ServedSite) -> 
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator(".item", has_text="Works")).to_have_count(0)
     assert not (served.onedrive.root / "Works").exists()
+    toast = page.locator(".toast")
+    expect(toast).to_contain_text("1 item is in OneDrive’s recycle bin now, for 30 days")
+    expect(toast.get_by_role("link", name="Open it")).to_have_attribute(
+        "href", "https://onedrive.live.com/?v=recyclebin"
+    )
+    toast.get_by_role("button", name="Undo").click()
+    expect(page.locator(".item", has_text="Works")).to_be_visible()
+    assert (served.onedrive.root / "Works" / "Details" / "edge.jpg").exists()
+
+
+def test_an_undo_that_onedrive_refuses_leads_to_its_recycle_bin(served: ServedSite) -> None:
+    visit = served.enter()
+    page = visit.page
+    page.get_by_label("Choose Old").check()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    served.onedrive.set_fault("status", status=403, method="POST", path="restore")
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    fault = page.locator(".toast.is-fault")
+    expect(fault).to_contain_text("stayed in the recycle bin: OneDrive does not permit this.")
+    expect(fault.get_by_role("link", name="Open it")).to_be_visible()
+
+
+def test_ticks_made_before_the_script_was_there_hold(served: ServedSite) -> None:
+    # Past a service worker a request cannot be held.
+    page = served.enter(service_workers="block").page
+    held: list[Route] = []
+    script = re.compile(r"/js/admin/drive\.js")
+    page.route(script, lambda route: held.append(route))
+    with page.expect_request(script):
+        page.goto(page.url, wait_until="commit")
+    page.get_by_label("Choose Works").check()
+    assert held and page.locator(".drive-uploading").is_hidden(), "the script was there already"
+    held[0].continue_()
+    expect(page.locator("#chosen-words")).to_have_text("1 chosen")
+    expect(page.get_by_label("Choose Works")).to_be_checked()
+    page.unroute(script)
+    # Back from another page, what is ticked and what is counted are the same.
+    page.get_by_role("link", name="Settings").click()
+    expect(page.locator("h1")).to_have_text("Settings")
+    page.go_back()
+    expect(page.locator("#drive-state")).to_have_text("2 items")
+    ticked = page.locator(".item-check input:checked").count()
+    expect(page.locator("#chosen-words")).to_have_text("1 chosen" if ticked else "Choose all")
 
 
 def test_all_of_it_goes_by_keyboard_alone(served: ServedSite) -> None:

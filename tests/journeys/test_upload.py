@@ -1,10 +1,13 @@
 """Uploads in Chromium, from this computer straight to OneDrive, in bad weather."""
 
+import hashlib
+import os
+import random
 import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from imagehub.models import Group, ImportJob
 from tests.fixtures.served_site import ServedSite, make_picture, wait_for_script
@@ -80,6 +83,55 @@ def test_a_large_file_goes_on_where_it_stopped(served_site: ServedSite, tmp_path
     ]
     assert 2 <= len(starts) <= 3, "the first fragment was not sent again"
     visit.complaints.clear()
+
+
+def stop_in_the_middle(served: ServedSite, page: Page, file: Path) -> None:
+    """Upload a file, and load the page anew when two fragments have gone."""
+    fault = served.onedrive.set_fault(
+        "status", status=503, skip=2, method="PUT", path="uploadSession"
+    )
+    page.set_input_files("#pick-files", file)
+    expect(page.locator(".upload-words")).to_have_text(re.compile(r"^1[05](\.\d)?\sMB of"))
+    page.reload()
+    served.onedrive.clear_faults(fault)
+    expect(page.locator(".upload-words")).to_contain_text("Please choose it again")
+
+
+def choose_again(page: Page, file: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose again").click()
+    chooser.value.set_files(file)
+
+
+@pytest.mark.parametrize("change", ["none", "other bytes", "more bytes"])
+def test_a_file_too_large_to_be_kept_is_chosen_again_after_a_reload(
+    served_site: ServedSite, tmp_path: Path, change: str
+) -> None:
+    size = 66 * 2**20
+    file = tmp_path / "panorama.tif"
+    file.write_bytes(random.Random(1).randbytes(size))
+    visit = served_site.enter()
+    page = visit.page
+    page.on("dialog", lambda dialog: dialog.accept())
+    # Without the system's dialog no handle outlives the page.
+    page.context.add_init_script("delete window.showOpenFilePicker")
+    stop_in_the_middle(served_site, page, file)
+    expect(page.locator("#uploads")).to_contain_text("1 file must be chosen once more to go on")
+    if change != "none":
+        file.write_bytes(random.Random(2).randbytes(size + 77 * (change == "more bytes")))
+        os.utime(file, (1_900_000_000, 1_900_000_000))
+    choose_again(page, file)
+    done(page, 1)
+    assert page.locator(".upload").count() == 1, "it is the same upload"
+    name, data = next(iter(read_drive(served_site).items()))
+    assert (name, hashlib.sha256(data).digest()) == (
+        file.name,
+        hashlib.sha256(file.read_bytes()).digest(),
+    )
+    # The rest of the same bytes goes into the session that is open; others need one of their own.
+    sessions = served_site.onedrive.log("POST", "createUploadSession")
+    assert len(sessions) == (1 if change == "none" else 2)
+    visit.complaints.clear()  # Each 503 stands in the console.
 
 
 @pytest.mark.parametrize(

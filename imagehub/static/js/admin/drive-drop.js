@@ -21,7 +21,7 @@ function listenToUploads(folder, urls) {
   const panel = new UploadPanel($("uploads"), uploads, () => $("pick-files").click());
 
   async function upload(sources, target = { id: folder.id, name: folder.name }) {
-    const fresh = uploads.takeAgain(sources);
+    const fresh = uploads.takeAgain(sources, target.id);
     if (!fresh.length) return;
     const count = await uploads.add(fresh, target, panel.choice);
     if (!count) toast("There was nothing to upload in that.");

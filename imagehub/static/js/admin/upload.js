@@ -253,21 +253,29 @@ export class Uploads extends EventTarget {
   }
 
   // Finds files that were chosen again among those that were lost; answers those that are new.
-  takeAgain(sources) {
+  // `folder`: the id of the one they are meant for. A file that was changed meanwhile has another
+  // size, so its place alone can tell that it is the same one.
+  takeAgain(sources, folder) {
     const lost = [...this.entries.values()].filter((entry) => entry.state === "lost");
     const rest = [];
     for (const source of sources) {
       const { file, handle, path } = source;
-      const place = lost.findIndex(
-        (entry) => entry.path.at(-1) === path.at(-1) && entry.size === file?.size,
-      );
+      const isSameFile = (entry) => entry.path.at(-1) === path.at(-1) && entry.size === file?.size;
+      const isSamePlace = (entry) =>
+        file && entry.folder === folder && entry.path.join("/") === path.join("/");
+      let place = lost.findIndex(isSameFile);
+      if (place < 0) place = lost.findIndex(isSamePlace);
       if (place < 0) {
         rest.push(source);
         continue;
       }
       const [entry] = lost.splice(place, 1);
-      if (entry.modified !== file.lastModified) this.#startOver(entry);
+      if (entry.modified !== file.lastModified || entry.size !== file.size) {
+        this.#dropSession(entry);
+        this.#startOver(entry);
+      }
       entry.modified = file.lastModified;
+      entry.size = file.size;
       entry.handle = handle;
       entry.message = "";
       this.#files.set(entry.id, file);
@@ -602,7 +610,8 @@ export class Uploads extends EventTarget {
         return await fetchJson(url, { json, signal });
       } catch (error) {
         signal.throwIfAborted();
-        if (error.status === 401 || error.status === 409) {
+        // Signed out, not allowed to write, not connected: no file gets past that.
+        if ([401, 403, 409].includes(error.status)) {
           throw new Stop("waiting", error.message, true);
         }
         if (![0, 429, 500, 503, 504].includes(error.status) || tries > MOST_TRIES) throw error;
