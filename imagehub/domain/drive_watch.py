@@ -95,12 +95,14 @@ class CheckReport:
 @dataclass(frozen=True)
 class WatchInfo:
     """What people are told. ``checked_at``: the last check that came to its end. ``is_asked``: one
-    was asked for and has not come to its end. ``is_running``: a worker is at it just now."""
+    was asked for and has not come to its end. ``is_running``: a worker is at it just now.
+    ``failure_count``: tries since then that failed."""
 
     checked_at: datetime | None = None
     is_asked: bool = False
     is_running: bool = False
     problem: str = ""
+    failure_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,7 @@ def describe_watch(session: Session, account_id: int) -> WatchInfo:
         is_asked=watch.asked_at is not None,
         is_running=held is not None and held > get_database_time(session),
         problem=watch.problem,
+        failure_count=watch.failure_count,
     )
 
 

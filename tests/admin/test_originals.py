@@ -146,6 +146,23 @@ def test_a_look_is_asked_for_and_told_of(site: Site, client: FlaskClient, group_
     assert "OneDrive cannot be reached." in client.get(PAGE).text
 
 
+def test_home_tells_of_looks_that_fail_again_and_again(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    send(client, LOOK, PAGE)
+    words = "OneDrive cannot be looked through for changes"
+    with site.session() as session:
+        session.execute(update(DriveWatch).values(problem="It is away.", failure_count=2))
+    assert words not in client.get("/admin/").text
+    with site.session() as session:
+        session.execute(update(DriveWatch).values(failure_count=3))
+    page = client.get("/admin/").text
+    assert words in page
+    assert "It is away." in page
+    assert f"{LIST}?filter=missing" in page
+    assert f"{LIST}?filter=changed" in page
+
+
 def test_a_look_leads_on_within_this_hub_alone(client: FlaskClient, group_id: int) -> None:
     assert send(client, LOOK, PAGE, next="//evil.example/x").location == PAGE
     assert client.post(LOOK, data={}).status_code == 400, "it needs the form's token"

@@ -547,13 +547,20 @@ def test_a_running_check_is_told(import_hub: ImportHub) -> None:
     assert drive_watch.describe_watch(hub.session, hub.account_id).is_running
 
 
-def test_the_worker_checks_by_itself(import_hub: ImportHub) -> None:
-    hub = import_hub
+@pytest.mark.parametrize("minutes", [1, 0])
+def test_the_worker_checks_by_itself_and_when_asked(
+    make_import_hub: Callable[..., ImportHub], sqlite_url: str, minutes: int
+) -> None:
+    hub = make_import_hub(sqlite_url, IMAGEHUB_DRIVE_CHECK_MINUTES=str(minutes))
     bring_in(hub, "Works", 1)
     (hub.onedrive.root / "Works" / "0000.jpg").unlink()
+    if minutes:
+        hub.session.execute(update(DriveWatch).values(checked_at=now_utc() - timedelta(hours=1)))
+        hub.session.commit()
+    else:
+        drive_watch.ask_for_check(hub.session, hub.account_id)
     hub.session.rollback()
     with hub.working():
-        drive_watch.ask_for_check(hub.session, hub.account_id)
         deadline = time.monotonic() + 60
         while states(hub) != {"0000.jpg": "missing"}:
             assert time.monotonic() < deadline, "the worker did not look"
