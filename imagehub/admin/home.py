@@ -7,10 +7,10 @@ from flask import current_app, jsonify, redirect, render_template, request, url_
 from flask.typing import ResponseReturnValue
 
 from imagehub.admin import blueprint
+from imagehub.admin.numbers import read_number
 from imagehub.admin.words import say
 from imagehub.database import db
 from imagehub.domain import audit, importing, overview
-from imagehub.errors import NotFoundError
 from imagehub.queue import enqueue_job
 from imagehub.web import note_action
 from imagehub.wiring import get_clients, get_settings
@@ -57,9 +57,7 @@ def list_running_jobs() -> ResponseReturnValue:
 @blueprint.post("/admin/home/retry")
 def retry_failed_items() -> ResponseReturnValue:
     """Queue an import's failed items again."""
-    job_id = request.form.get("job", type=int)
-    if job_id is None:
-        raise NotFoundError("import", request.form.get("job", ""))
+    job_id = read_number(request.form.get("job", ""), "import")
     count = importing.retry_items(db.session(), job_id)
     if count:
         words = f"Tried {count} failed {'picture' if count == 1 else 'pictures'} again."

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from imagehub.admin import blueprint
+from imagehub.admin.numbers import find_number, read_number, read_numbers, read_page_number
 from imagehub.admin.words import describe_count, is_view, say
 from imagehub.clients import Drive
 from imagehub.database import db
@@ -45,7 +46,7 @@ _READ_SECONDS = 2.0
 @blueprint.get("/admin/import")
 def show_imports() -> ResponseReturnValue:
     """Plans that wait, and imports from new to old."""
-    before = request.args.get("before", type=int)
+    before = read_page_number()
     session = db.session()
     imports = import_history.list_imports(session, before)
     plans = [] if before else import_plan.list_open_plans(session)
@@ -167,12 +168,16 @@ def _act(plan: ImportPlan) -> None:
     session = db.session()
     _keep_titles(plan)
     act, _, key = request.form.get("act", "").partition(":")
-    files = [int(one) for one in request.form.getlist("file") if one.isdecimal()]
+    files = read_numbers(request.form.getlist("file"), "file")
     if act == "move":
         to = request.form.get("to", "")
-        before = request.form.get("before", type=int)
+        before = request.form.get("before", "")
         import_board.move_files(
-            session, plan, files, None if to == "new" else _read_number(to), before
+            session,
+            plan,
+            files,
+            None if to == "new" else _read_number(to),
+            read_number(before, "file") if before else None,
         )
     elif act == "split":
         import_board.move_files(session, plan, files, None)
@@ -193,14 +198,15 @@ def _act(plan: ImportPlan) -> None:
 
 def _keep_titles(plan: ImportPlan) -> None:
     for name, title in request.form.items():
-        if (match := re.fullmatch(r"title-([0-9]{1,18})", name)) is not None:
-            import_board.rename_proposal(db.session(), plan, int(match[1]), title)
+        field, _, key = name.partition("-")
+        if field == "title" and (number := find_number(key)) is not None:
+            import_board.rename_proposal(db.session(), plan, number, title)
 
 
 def _change(plan: ImportPlan, change: Any) -> ResponseReturnValue:
     """Change the board and show it; a refusal is told where it was asked."""
     number = plan.id
-    after = request.form.get("after", 0, type=int)
+    after = find_number(request.form.get("after", "")) or 0
     try:
         change()
     except ImageHubError as error:
@@ -219,7 +225,7 @@ def _change(plan: ImportPlan, change: Any) -> ResponseReturnValue:
 def _describe_plan(plan: ImportPlan, after: int | None = None) -> dict[str, Any]:
     session = db.session()
     if after is None:
-        after = max(0, request.args.get("after", 0, type=int))
+        after = read_page_number("after") or 0
     bins = import_board.list_bins(session, plan, after)
     return {
         "plan": plan,
@@ -240,15 +246,16 @@ def _describe_plan(plan: ImportPlan, after: int | None = None) -> dict[str, Any]
 
 def _read_number(text: str) -> int:
     """:raise InvalidInputError: it is no number."""
-    if not re.fullmatch("[0-9]{1,18}", text):
+    number = find_number(text)
+    if number is None:
         raise InvalidInputError("Choose one of the groups on the board.", {"to": "unknown"})
-    return int(text)
+    return number
 
 
 def _read_group_number(text: str) -> int | None:
     """The number that a group's choice begins with: ``17 · Harbour``."""
-    match = re.match(r"\s*#?([0-9]{1,18})", text)
-    return int(match[1]) if match else None
+    match = re.match(r"\s*#?([0-9]+)", text)
+    return read_number(match[1]) if match else None
 
 
 # --- Starting, looking on -------------------------------------------------------------------------

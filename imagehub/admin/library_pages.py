@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from imagehub.admin import blueprint, originals
+from imagehub.admin.numbers import find_number, read_number, read_numbers
 from imagehub.admin.words import describe_count, say
 from imagehub.database import db
 from imagehub.domain import gallery, library_edit, library_list, storage, trash
@@ -68,7 +69,6 @@ def show_library() -> ResponseReturnValue:
 @blueprint.post("/admin/library/bulk")
 def change_library() -> ResponseReturnValue:
     """Do one thing to the chosen groups; ``act`` says which."""
-    chosen = [int(one) for one in request.form.getlist("group") if one.isdecimal()]
     act, _, key = request.form.get("act", "").partition(":")
     acts: Mapping[str, Callable[[Sequence[int]], ResponseReturnValue | None]] = {
         "publish": lambda numbers: _bulk_edit(numbers, {"state": "published"}),
@@ -81,10 +81,11 @@ def change_library() -> ResponseReturnValue:
         "recheck": originals.check_again,
     }
     if act in ("up", "down"):
-        return _order(lambda: library_edit.step_group(db.session(), _number(key), _STEPS[act]))
+        return _order(lambda: library_edit.step_group(db.session(), read_number(key), _STEPS[act]))
     if act not in acts:
         raise InvalidInputError("The library does not know how to do that.", {"act": "unknown"})
     try:
+        chosen = read_numbers(request.form.getlist("group"))
         if not chosen:
             raise InvalidInputError("Choose groups first.", {"group": "is empty"})
         answer = acts[act](chosen)
@@ -160,9 +161,9 @@ def order_library() -> ResponseReturnValue:
         before, after = request.form.get("before"), request.form.get("after")
         library_edit.place_group(
             db.session(),
-            _number(request.form.get("group", "")),
-            _number(before) if before else None,
-            _number(after) if after else None,
+            read_number(request.form.get("group", "")),
+            read_number(before) if before else None,
+            read_number(after) if after else None,
         )
 
     return _order(place)
@@ -227,7 +228,7 @@ def save_library_group(number: int) -> ResponseReturnValue:
     # Browsers send line ends their own way.
     base = {name: value.replace("\r\n", "\n") for name, value in base.items()}
     touched = {name: v for name, v in changes.items() if v.replace("\r\n", "\n") != base[name]}
-    edit = Edit(_number(request.form.get("version", "")), touched, base)
+    edit = Edit(read_number(request.form.get("version", "")), touched, base)
     try:
         group = library_edit.save_group(session, number, edit)
     except EditConflictError as error:
@@ -313,9 +314,9 @@ def _note_edit(group: Group, changes: Mapping[str, str]) -> None:
 def change_library_shots(number: int) -> ResponseReturnValue:
     """Do one thing to shots of a group; words that were typed are kept too."""
     act, _, key = request.form.get("act", "").partition(":")
-    chosen = [int(one) for one in request.form.getlist("shot") if one.isdecimal()]
     url = url_for(".show_library_group", number=number)
     try:
+        chosen = read_numbers(request.form.getlist("shot"), "shot")
         _keep_shot_words(number)
         url = _act_on_shots(number, act, key, chosen) or url
     except ImageHubError as error:
@@ -328,12 +329,14 @@ def _act_on_shots(number: int, act: str, key: str, chosen: Sequence[int]) -> str
     """:return: where to go on, None for the group itself."""
     session = db.session()
     if act in _STEPS:
-        library_edit.step_shot(session, number, _number(key), _STEPS[act])
+        library_edit.step_shot(session, number, read_number(key, "shot"), _STEPS[act])
     elif act == "order":
         before = request.form.get("before", "")
-        library_edit.order_shots(session, number, chosen, _number(before) if before else None)
+        library_edit.order_shots(
+            session, number, chosen, read_number(before, "shot") if before else None
+        )
     elif act == "cover":
-        library_edit.set_cover(session, number, _number(key))
+        library_edit.set_cover(session, number, read_number(key, "shot"))
     elif act == "split":
         fresh = library_edit.move_shots(session, number, chosen, None)
         note_action(
@@ -343,7 +346,7 @@ def _act_on_shots(number: int, act: str, key: str, chosen: Sequence[int]) -> str
         return url_for(".show_library_group", number=fresh.id)
     elif act == "move":
         target = library_edit.move_shots(
-            session, number, chosen, _number(request.form.get("to", ""))
+            session, number, chosen, read_number(request.form.get("to", ""))
         )
         words = f"{describe_count(len(chosen), 'shot')} moved to “{target.title or 'Untitled'}”."
         note_action("change", "group", target.id, words)
@@ -358,7 +361,7 @@ def _act_on_shots(number: int, act: str, key: str, chosen: Sequence[int]) -> str
     elif act in ("take", "recheck"):
         session.commit()  # the words that were typed; what follows commits on its own
         do = originals.take_new_versions if act == "take" else originals.check_again
-        do([number], [_number(key)])
+        do([number], [read_number(key, "shot")])
     elif act != "save":
         raise InvalidInputError("The group does not know how to do that.", {"act": "unknown"})
     return None
@@ -369,12 +372,13 @@ def _keep_shot_words(number: int) -> None:
     session = db.session()
     for name, value in list(request.form.items()):
         field, _, shot = name.partition("-")
-        if field not in library_edit.IMAGE_FIELDS or not shot.isdecimal():
+        shot_number = find_number(shot)
+        if field not in library_edit.IMAGE_FIELDS or shot_number is None:
             continue
         was = request.form.get(f"was-{name}", "")
         if value != was:
             edit = Edit(0, {field: value}, {field: was})
-            library_edit.save_image(session, number, int(shot), edit)
+            library_edit.save_image(session, number, shot_number, edit)
 
 
 # --- The trash ------------------------------------------------------------------------------------
@@ -437,7 +441,7 @@ def delete_from_trash() -> ResponseReturnValue:
 
 def _read_trash_numbers() -> list[int]:
     parts = [part for one in request.form.getlist("number") for part in one.split(",")]
-    return [int(part) for part in parts if part.isdecimal()]
+    return read_numbers(parts, "thing in the trash")
 
 
 def _delete_unused(keys: Sequence[str]) -> None:
@@ -460,13 +464,6 @@ def make_thumbnail_url(image: Image | None) -> str:
     except NotFoundError:
         return ""
     return get_clients().store.make_presigned_url(found.object_key) if found is not None else ""
-
-
-def _number(text: str) -> int:
-    """:raise NotFoundError: no number, so there is nothing of that number."""
-    if not text.isdecimal() or len(text) > 18:
-        raise NotFoundError("group", text)
-    return int(text)
 
 
 def _answer(url: str) -> ResponseReturnValue:

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from imagehub.admin import blueprint
+from imagehub.admin.numbers import read_numbers, read_page_number
 from imagehub.admin.words import say
 from imagehub.database import db
 from imagehub.domain import library_list, shares
@@ -18,7 +19,7 @@ from imagehub.web import get_error_status, make_absolute, note_action
 @blueprint.get("/admin/shares")
 def show_shares() -> ResponseReturnValue:
     """All links from new to old."""
-    before = request.args.get("before", type=int)
+    before = read_page_number()
     listed = shares.list_shares(db.session(), before)
     return render_template(
         "admin/shares.html",
@@ -32,14 +33,14 @@ def show_shares() -> ResponseReturnValue:
 @blueprint.get("/admin/shares/new")
 def new_share() -> ResponseReturnValue:
     """The form for a link to the chosen groups."""
-    return _show_form(_read_groups(request.args.getlist("group")))
+    return _show_form(read_numbers(request.args.getlist("group")))
 
 
 @blueprint.post("/admin/shares")
 def create_share() -> ResponseReturnValue:
     """Make a link, and show its address this once."""
     session = db.session()
-    numbers = _read_groups(request.form.getlist("group"))
+    numbers = read_numbers(request.form.getlist("group"))
     try:
         share, token = shares.create_share(
             session,
@@ -104,10 +105,6 @@ def _show_address(share: ShareLink, token: str) -> ResponseReturnValue:
     return render_template(
         "admin/shares.html", listed=listed, before=None, next_before=None, made=made
     )
-
-
-def _read_groups(texts: list[str]) -> list[int]:
-    return [int(text) for text in texts if text.isdecimal() and len(text) < 19]
 
 
 def _read_day(text: str) -> date | None:
