@@ -30,7 +30,7 @@ from typing_extensions import TypedDict
 
 from imagehub.database import db
 from imagehub.domain import accounts, api_tokens
-from imagehub.errors import NotAllowedError
+from imagehub.errors import ImageHubError, NotAllowedError
 from imagehub.models import ApiToken, User
 from imagehub.web import make_error_answer
 from imagehub.wiring import get_settings
@@ -187,6 +187,30 @@ class Api:
             return cast(View, checked)
 
         return decorate
+
+
+def answers_failure(
+    error_class: type[ImageHubError], tells_reason: bool = False, **answer: Any
+) -> Callable[[View], View]:
+    """Let a view answer 200 with its own words where an error of ours is raised in it.
+
+    It stands under :meth:`Api.call`, so that the view is left with its good path.
+
+    :param answer: the answer's fields.
+    :param tells_reason: whether the error's sentence is added as ``reason``.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def answered(*fields: BaseModel) -> Any:
+            try:
+                return view(*fields)
+            except error_class as error:
+                return answer | {"reason": str(error)} if tells_reason else answer
+
+        return cast(View, answered)
+
+    return decorate
 
 
 def get_caller() -> User:

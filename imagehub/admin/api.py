@@ -22,7 +22,15 @@ from imagehub.errors import (
     ServiceError,
     ServiceRefusedError,
 )
-from imagehub.openapi import MAX_LIST_ITEMS, Api, LongText, Number, Text, get_caller
+from imagehub.openapi import (
+    MAX_LIST_ITEMS,
+    Api,
+    LongText,
+    Number,
+    Text,
+    answers_failure,
+    get_caller,
+)
 from imagehub.queue import enqueue_job
 from imagehub.web import note_action
 from imagehub.wiring import get_clients, get_settings
@@ -254,16 +262,10 @@ def api_folders() -> FoldersAnswer | ReconnectAnswer | UnreadableAnswer:
     answer=FolderAddedAnswer | FolderNotAddedAnswer,
     access="token",
 )
-def api_add_folder(fields: FolderNameFields) -> FolderAddedAnswer | FolderNotAddedAnswer:
+@answers_failure(ImageHubError, tells_reason=True, code=0, hint="folder_creation_operation_failed")
+def api_add_folder(fields: FolderNameFields) -> FolderAddedAnswer:
     """Make a folder in the root folder; a taken name gets a number."""
-    try:
-        folder = drive.create_folder(_open_drive(), fields.folder_name)
-    except ImageHubError as error:
-        return {
-            "code": 0,
-            "hint": "folder_creation_operation_failed",
-            "reason": str(error),
-        }
+    folder = drive.create_folder(_open_drive(), fields.folder_name)
     _log("create", "drive", folder.id, f"Made the folder “{folder.name}”.")
     return {
         "code": 1,
@@ -279,12 +281,10 @@ def api_add_folder(fields: FolderNameFields) -> FolderAddedAnswer | FolderNotAdd
     answer=RenamedAnswer | NotRenamedAnswer,
     access="token",
 )
-def api_rename(fields: RenameFields) -> RenamedAnswer | NotRenamedAnswer:
+@answers_failure(ImageHubError, tells_reason=True, code=0, hint="rename_operation_failed")
+def api_rename(fields: RenameFields) -> RenamedAnswer:
     """Give a file or folder another name."""
-    try:
-        drive.rename_item(_open_drive(), fields.item_id, fields.new_name)
-    except ImageHubError as error:
-        return {"code": 0, "hint": "rename_operation_failed", "reason": str(error)}
+    drive.rename_item(_open_drive(), fields.item_id, fields.new_name)
     _log("rename", "drive", fields.item_id, f"Renamed something to “{fields.new_name}”.")
     return {"code": 1, "hint": "rename_operation_successful"}
 
@@ -295,16 +295,10 @@ def api_rename(fields: RenameFields) -> RenamedAnswer | NotRenamedAnswer:
     answer=FolderDeletedAnswer | FolderNotDeletedAnswer,
     access="token",
 )
-def api_delete_folder(fields: FolderFields) -> FolderDeletedAnswer | FolderNotDeletedAnswer:
+@answers_failure(ImageHubError, tells_reason=True, code=0, hint="folder_deletion_operation_failed")
+def api_delete_folder(fields: FolderFields) -> FolderDeletedAnswer:
     """Put a folder or file into OneDrive's recycle bin."""
-    try:
-        drive.delete_item(_open_drive(), fields.folder_id)
-    except ImageHubError as error:
-        return {
-            "code": 0,
-            "hint": "folder_deletion_operation_failed",
-            "reason": str(error),
-        }
+    drive.delete_item(_open_drive(), fields.folder_id)
     _log("delete", "drive", fields.folder_id, "Put something into OneDrive's recycle bin.")
     return {"code": 1, "hint": "folder_deletion_operation_successful"}
 
@@ -315,15 +309,13 @@ def api_delete_folder(fields: FolderFields) -> FolderDeletedAnswer | FolderNotDe
     answer=UploadAnswer | NoUploadAnswer,
     access="token",
 )
-def api_upload_session(fields: UploadFields) -> UploadAnswer | NoUploadAnswer:
+@answers_failure(ImageHubError, tells_reason=True, code=0, hint="couldn't_get_session")
+def api_upload_session(fields: UploadFields) -> UploadAnswer:
     """Get an address to which the browser sends the fragments of one new file.
 
     Fragments of 3,276,800 bytes, each with its Content-Range, by PUT.
     """
-    try:
-        upload = drive.create_upload_session(_open_drive(), fields.folder_id, fields.file_name)
-    except ImageHubError as error:
-        return {"code": 0, "hint": "couldn't_get_session", "reason": str(error)}
+    upload = drive.create_upload_session(_open_drive(), fields.folder_id, fields.file_name)
     _log("upload", "drive", fields.folder_id, f"Began to upload “{fields.file_name}”.")
     return {"code": 1, "sessionUrl": upload.upload_url, "hint": "got_session"}
 
@@ -496,13 +488,11 @@ def api_all_images() -> Response | NoImagesAnswer:
     answer=GotImageAnswer | NoImageAnswer,
     access="token",
 )
-def api_admin_image(fields: GroupImageFields) -> GotImageAnswer | NoImageAnswer:
+@answers_failure(NotFoundError, code=0, hint="couldn't_get_image")
+def api_admin_image(fields: GroupImageFields) -> GotImageAnswer:
     """Find one image, or the first of its group; its rendition is of 480 pixels."""
-    try:
-        image = library.get_image(db.session(), fields.group_id, fields.image_id)
-        rendition = gallery.pick_rendition(image, gallery.LOW_RESOLUTION_PX)
-    except NotFoundError:
-        return {"code": 0, "hint": "couldn't_get_image"}
+    image = library.get_image(db.session(), fields.group_id, fields.image_id)
+    rendition = gallery.pick_rendition(image, gallery.LOW_RESOLUTION_PX)
     return {
         "code": 1,
         "image": get_clients().store.make_presigned_url(rendition.object_key),

@@ -11,7 +11,7 @@ from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
 from imagehub.gallery.media import make_full_image_url
 from imagehub.models import Image, Rendition
-from imagehub.openapi import Api, Number
+from imagehub.openapi import Api, Number, answers_failure
 from imagehub.wiring import get_clients, get_settings
 
 api = Api(blueprint, "Gallery")
@@ -124,6 +124,8 @@ class NoImageAnswer(TypedDict):
 
 # --- Calls ----------------------------------------------------------------------------------------
 
+_no_image = answers_failure(NotFoundError, code=0, hint="image_not_found")
+
 
 @api.call(
     "GET /image/page",
@@ -164,40 +166,35 @@ def api_total_page() -> TotalPageAnswer:
 
 
 @api.call("GET /image/group", takes=GroupQuery, answer=GroupAnswer | NoGroupAnswer, access="public")
-def api_group(fields: GroupQuery) -> GroupAnswer | NoGroupAnswer:
+@answers_failure(NotFoundError, status=0, data="invalid group.. dont try this again")
+def api_group(fields: GroupQuery) -> GroupAnswer:
     """List a group's images in their order, with renditions of 480 pixels."""
-    try:
-        group = gallery.get_shown_group(db.session(), fields.group)
-        images = gallery.list_images(db.session(), group.id)
-        rows: list[GroupRow] = []
-        for image in images:
-            rendition, url = _link(image, gallery.LOW_RESOLUTION_PX)
-            rows.append(
-                {
-                    "group": group.id,
-                    "imageID": image.number,
-                    "imageName": image.name,
-                    "image": url,
-                    "width": rendition.width_px,
-                    "height": rendition.height_px,
-                    "alt": image.alt,
-                }
-            )
-    except NotFoundError:
-        rows = []
+    group = gallery.get_shown_group(db.session(), fields.group)
+    rows: list[GroupRow] = []
+    for image in gallery.list_images(db.session(), group.id):
+        rendition, url = _link(image, gallery.LOW_RESOLUTION_PX)
+        rows.append(
+            {
+                "group": group.id,
+                "imageID": image.number,
+                "imageName": image.name,
+                "image": url,
+                "width": rendition.width_px,
+                "height": rendition.height_px,
+                "alt": image.alt,
+            }
+        )
     if not rows:
-        return {"status": 0, "data": "invalid group.. dont try this again"}
+        raise NotFoundError("group", fields.group)
     return {"status": 1, "data": rows}
 
 
 @api.call("GET /image/", takes=ImageQuery, answer=ImageAnswer | NoImageAnswer, access="public")
-def api_image(fields: ImageQuery) -> ImageAnswer | NoImageAnswer:
+@_no_image
+def api_image(fields: ImageQuery) -> ImageAnswer:
     """Find one image; its rendition is of 1920 pixels."""
-    try:
-        _, image = gallery.get_shown_image(db.session(), fields.group, fields.image_id)
-        rendition, url = _link(image, gallery.HIGH_RESOLUTION_PX)
-    except NotFoundError:
-        return {"code": 0, "hint": "image_not_found"}
+    _, image = gallery.get_shown_image(db.session(), fields.group, fields.image_id)
+    rendition, url = _link(image, gallery.HIGH_RESOLUTION_PX)
     found: FoundImage = {
         "imageName": image.name,
         "image": url,
@@ -214,14 +211,12 @@ def api_image(fields: ImageQuery) -> ImageAnswer | NoImageAnswer:
     answer=DownloadAnswer | NoImageAnswer,
     access="public",
 )
-def api_download(fields: DownloadQuery) -> DownloadAnswer | NoImageAnswer:
+@_no_image
+def api_download(fields: DownloadQuery) -> DownloadAnswer:
     """Find the address of a full image, which redirects to OneDrive when it is opened."""
-    try:
-        _, image = gallery.get_shown_image(db.session(), fields.group_id, fields.image_id)
-    except NotFoundError:
-        return {"code": 0, "hint": "image_not_found"}
+    _, image = gallery.get_shown_image(db.session(), fields.group_id, fields.image_id)
     if not get_settings().downloads:
-        return {"code": 0, "hint": "image_not_found"}
+        raise NotFoundError("image", fields.image_id)
     full: FullImage = {
         "image_name": image.name,
         "image": make_full_image_url(image),
