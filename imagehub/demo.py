@@ -5,6 +5,7 @@ serves, and come in by sign-in, Graph, queue and renditions like anybody's.
 """
 
 import hashlib
+import json
 import os
 import secrets
 import shutil
@@ -29,7 +30,8 @@ from imagehub import create_app
 from imagehub.cli import migrate_database
 from imagehub.config import SETTING_NAMES, Settings, keep_secret, load_settings
 from imagehub.database import db
-from imagehub.domain import accounts, connection
+from imagehub.domain import accounts, connection, gallery, library_edit
+from imagehub.domain.library_edit import Edit
 from imagehub.models import Group, Image, User
 from imagehub.processes import (
     Family,
@@ -46,6 +48,8 @@ Say = Callable[[str], None]
 
 ADMIN_NAME = "admin"
 CLIENT_ID = "3f6e4ad2-0000-4000-8000-64656d6f0001"
+# What the drawing program knows of its works, in the demo's folder.
+RECORDS = "records.json"
 EMULATORS = Path(__file__).with_name("emulators")
 # Settings that a demo takes over from the environment. All others are a real hub's business: its
 # database must not get sample pictures.
@@ -144,7 +148,7 @@ def _run(family: Family, folder: Path, options: DemoOptions, say: Say, began: fl
         say("     Uploads, renames and deletes in the admin pages change that folder.")
     else:
         say(f"1/5  Drawing sample pictures into {drive_folder}")
-        _draw_samples(drive_folder, options, say)
+        _draw_samples(drive_folder, folder / RECORDS, options, say)
 
     # The programs get ready while this one makes the tables: each takes a second or more.
     say("2/5  Starting the OneDrive emulator and the S3 server")
@@ -168,6 +172,8 @@ def _run(family: Family, folder: Path, options: DemoOptions, say: Say, began: fl
         say("5/5  Connecting the drive and importing its pictures")
         _connect(app, f"{address}/admin/onedrive/callback")
         _import(app, say)
+        if not photos:
+            _label_works(folder / RECORDS)
         facts = _describe_library()
         db.session.remove()
         db.engine.dispose()
@@ -242,12 +248,13 @@ def _make_settings(folder: Path, emulator_url: str, s3_port: int | None = None) 
     return load_settings(environment, None)
 
 
-def _draw_samples(folder: Path, options: DemoOptions, say: Say) -> None:
+def _draw_samples(folder: Path, records: Path, options: DemoOptions, say: Say) -> None:
     """Have the sample pictures drawn by their own program, and pass on its progress.
 
     :raise StartError: they could not be drawn.
     """
     command = [sys.executable, "-m", "imagehub.emulators.samples", "--out", str(folder)]
+    command += ["--records", str(records)]
     command += ["--works", str(options.works), *(["--quick"] if options.quick else [])]
     parent = os.getpid()
     process = subprocess.Popen(  # noqa: S603 (our own command)
@@ -335,6 +342,23 @@ def _import(app: Flask, say: Say) -> None:
     say(f"     {result.sentence}")
     for failure in result.failed[:10]:
         say(f"     {failure.file_name}: {failure.reason}")
+
+
+def _label_works(records: Path) -> None:
+    """Write what the studio knows of its works into their records, unless a person was there."""
+    session = db.session()
+    for record in json.loads(records.read_text(encoding="utf-8")):
+        alts = record.pop("alts")
+        groups = session.scalars(
+            select(Group).where(Group.folder_name == record["title"], Group.version == 1)
+        )
+        for group in groups.all():
+            for image in gallery.list_images(session, group.id):
+                if alts.get(image.name) and not image.alt:
+                    edit = Edit(group.version, {"alt": alts[image.name]}, {})
+                    library_edit.save_image(session, group.id, image.number, edit)
+            library_edit.save_group(session, group.id, Edit(group.version, record, {}))
+    session.commit()
 
 
 def _describe_library() -> str:

@@ -1,5 +1,6 @@
 """``imagehub demo`` as a person runs it: one command, a hub with pictures, nothing left over."""
 
+import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -87,6 +88,23 @@ def test_the_gallery_shows_the_works_with_pictures_from_s3(demo: Demo) -> None:
         unsigned = requests.get(row["image"].partition("?")[0], timeout=30)
         assert unsigned.status_code in (400, 403)
         assert b"RIFF" not in unsigned.content
+
+
+def test_the_works_have_wall_labels_and_alt_texts(demo: Demo) -> None:
+    front = requests.get(demo.address, timeout=30).text
+    [path] = set(re.findall(r'href="(/groups/\d+/quarter-turns)"', front))
+    work = requests.get(demo.address + path, timeout=30).text
+    label = work.split('<p class="record">', 1)[1].split("</p>", 1)[0]
+    lines = re.findall(r"<span[^>]*>([^<]+)</span>", label)
+    assert lines == [
+        "2024",
+        "Relief print",
+        "60 × 51 cm",
+        "Edition of 30, each unique",
+        "Available",
+    ]
+    assert "turned by hand" in work
+    assert 'alt="A grid of tiles with quarter circles' in work
 
 
 def test_a_full_image_comes_from_the_drive(demo: Demo) -> None:

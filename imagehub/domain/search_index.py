@@ -48,6 +48,13 @@ _GROUPS_PER_READ = 200
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ASCII_RUN = re.compile("[a-z0-9]+")
+# What is said about a work in the languages of the pages.
+_AVAILABILITY_WORDS = {
+    "available": "available verfügbar",
+    "reserved": "reserved reserviert",
+    "sold": "sold verkauft",
+    "not_for_sale": "not for sale unverkäuflich",
+}
 # Letters that Unicode does not take apart.
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h"}
@@ -304,10 +311,19 @@ def _make_rows(session: Session, group_ids: Iterable[int]) -> dict[int, dict[str
             Group.dimensions,
             Group.year,
             Group.edition,
+            Group.availability,
         ).where(Group.id.in_(ids))
     ).all()
     texts: dict[int, list[str]] = {
-        row.id: [row.title, row.text, row.medium, row.dimensions, row.year, row.edition]
+        row.id: [
+            row.title,
+            row.text,
+            row.medium,
+            row.dimensions,
+            row.year,
+            row.edition,
+            _AVAILABILITY_WORDS.get(row.availability, ""),
+        ]
         for row in groups
     }
     tags = session.execute(

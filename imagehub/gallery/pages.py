@@ -18,6 +18,7 @@ from imagehub.gallery.pictures import (
     count_first_row,
     get_title,
     list_facts,
+    list_record,
     make_group_url,
     make_picture,
     make_placeholder_css,
@@ -29,6 +30,8 @@ from imagehub.web import make_absolute
 from imagehub.wiring import get_settings
 
 _MAX_DESCRIPTION_CHARS = 155
+# What is not for sale is not offered. Source: https://schema.org/ItemAvailability.
+_OFFERS = {"available": "InStock", "reserved": "Reserved", "sold": "SoldOut"}
 
 blueprint.add_app_template_global(make_group_url, "group_url")
 blueprint.add_app_template_global(get_title, "group_title")
@@ -115,6 +118,7 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
         position=images.index(lead) + 1,
         first=first,
         others=others,
+        record=list_record(group),
         facts=list_facts(lead),
         tags=tags,
         neighbours=neighbours,
@@ -176,7 +180,7 @@ def make_description(group: Group) -> str:
     """One or two sentences about a work, for search results and previews."""
     text = " ".join(group.text.split())
     if not text:
-        parts = (get_title(group), group.year, group.medium, group.dimensions)
+        parts = (get_title(group), group.year, group.medium, group.dimensions, group.edition)
         text = ", ".join(part for part in parts if part)
         tagline = get_settings().tagline
         text = f"{text}. {tagline}" if tagline else text
@@ -244,8 +248,15 @@ def _describe_work(
         "description": group.text.strip(),
         "artMedium": group.medium,
         "size": group.dimensions,
+        "artEdition": group.edition,
         "dateCreated": group.year,
         "keywords": [tag.name for tag in tags],
     }
     data.update({name: value for name, value in facts.items() if value})
+    if group.availability in _OFFERS:
+        data["offers"] = {
+            "@type": "Offer",
+            "availability": f"https://schema.org/{_OFFERS[group.availability]}",
+            "url": data["url"],
+        }
     return data

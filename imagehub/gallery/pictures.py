@@ -190,6 +190,23 @@ class Fact:
     value: str
 
 
+def list_record(group: Group) -> list[str]:
+    """The lines below the title of a wall label, as museums have them; only what is filled in."""
+    lines = (group.year, group.medium, group.dimensions, group.edition)
+    return [line for line in (*lines, say_availability(group)) if line.strip()]
+
+
+def say_availability(group: Group) -> str:
+    """Whether a work can be had, in the page's language; "" where that is not said."""
+    words = {
+        "available": gettext("Available"),
+        "reserved": gettext("Reserved"),
+        "sold": gettext("Sold"),
+        "not_for_sale": gettext("Not for sale"),
+    }
+    return str(words.get(group.availability, ""))
+
+
 def list_facts(image: Image) -> list[Fact]:
     """What is known of a photograph, as people say it; unknown things are left out."""
     facts = []

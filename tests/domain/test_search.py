@@ -53,6 +53,8 @@ def test_every_fact_of_a_work_leads_to_it(session: Session) -> None:
         medium="Oil on canvas",
         dimensions="40 × 60 cm",
         year="1911",
+        edition="Edition of 25 + 3 AP",
+        availability="not_for_sale",
         image={
             "name": "DSC_0042.jpg",
             "alt": "A horse jumping over a fence",
@@ -83,6 +85,9 @@ def test_every_fact_of_a_work_leads_to_it(session: Session) -> None:
         "2019",
         "expressionism",
         "Animals",
+        "edition of 25",
+        "not for sale",
+        "unverkäuflich",
         "rider horse 2019 leica",
     ):
         assert find(session, query) == [group], query

@@ -1,7 +1,9 @@
 """The sample pictures, drawn by the program itself at a fifth of their size."""
 
 import itertools
+import json
 import os
+import re
 import subprocess
 import sys
 from io import BytesIO
@@ -13,6 +15,7 @@ from PIL import ExifTags, Image, ImageChops, ImageCms, ImageOps, ImageStat
 
 from imagehub.emulators.samples import main
 from imagehub.emulators.samples.catalogue import CATALOGUE, SHOTS, Work, list_works
+from imagehub.emulators.samples.records import describe_work
 from imagehub.emulators.samples.studio import QUICK, draw_front, draw_work
 
 SEED = 7
@@ -271,3 +274,27 @@ def test_a_failure_while_drawing_leaves_no_half_file(tmp_path: Path) -> None:
 def test_a_count_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         main(["--out", str(tmp_path), "--works", "-1"])
+
+
+# --- What is known of them ------------------------------------------------------------------------
+
+
+def test_each_work_has_a_record_that_fits_its_files(tmp_path: Path) -> None:
+    records = tmp_path / "records.json"
+    assert main(["--out", str(tmp_path), "--works", "0", "--records", str(records)]) == 0
+    assert json.loads(records.read_text()) == []
+    # The fiftieth is a further edition of one of them.
+    for work in list_works(len(CATALOGUE) + 6):
+        record = describe_work(work)
+        assert record["title"] == work.title
+        assert (record["year"], record["medium"]) == (str(work.year), work.medium)
+        assert re.fullmatch(r"\d+ × \d+ cm", record["dimensions"])
+        assert record["availability"] in {"", "available", "reserved", "sold", "not_for_sale"}
+        assert set(record["alts"]) in ({work.file_name(shot) for shot in work.shots}, set())
+
+
+def test_some_works_have_editions_texts_and_alt_texts_and_some_have_not() -> None:
+    records = [describe_work(work) for work in CATALOGUE]
+    for field in ("edition", "availability", "text", "alts"):
+        told = sum(bool(record[field]) for record in records)
+        assert len(records) / 4 < told < len(records), field

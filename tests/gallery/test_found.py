@@ -309,3 +309,43 @@ def test_pages_describe_themselves_to_machines(either_site: Site) -> None:
     assert meta["twitter:card"] == "summary_large_image"
     assert page.count("<title>") == 1
     assert page.count('rel="canonical"') == 1
+
+
+@pytest.mark.parametrize(
+    ("availability", "english", "german", "offer"),
+    [
+        ("available", "Available", "Verfügbar", "https://schema.org/InStock"),
+        ("reserved", "Reserved", "Reserviert", "https://schema.org/Reserved"),
+        ("sold", "Sold", "Verkauft", "https://schema.org/SoldOut"),
+        ("not_for_sale", "Not for sale", "Unverkäuflich", None),
+        ("", "", "", None),
+    ],
+)
+def test_the_wall_label_says_what_is_filled_in_and_machines_read_it_too(
+    site: Site, availability: str, english: str, german: str, offer: str | None
+) -> None:
+    record = {
+        "year": "2021",
+        "medium": "Linocut",
+        "dimensions": "40 × 30 cm",
+        "edition": "Edition of 25",
+    }
+    work = add_work(site, "Cut sun", ("a.jpg",), **record, availability=availability)
+    url = site.get(f"/groups/{work}").location
+    for language, words in (("en", english), ("de", german)):
+        page = site.get(url, headers={"Accept-Language": language}).text
+        label = re.search(r'<p class="record">(.*?)</p>', page, re.S)
+        assert label is not None
+        lines = re.findall(r"<span[^>]*>([^<]*)</span>", label[1])
+        assert lines == [*record.values(), *([words] if words else [])]
+    data = read_linked_data(page)
+    assert data["artEdition"] == "Edition of 25"
+    assert data.get("offers", {}).get("availability") == offer
+    assert ("offers" in data) == (offer is not None)
+
+
+def test_an_empty_record_leaves_no_trace(site: Site) -> None:
+    work = add_work(site, "Untold", ("a.jpg",))
+    page = site.get(site.get(f"/groups/{work}").location).text
+    assert 'class="record"' not in page
+    assert not {"artEdition", "artMedium", "size", "offers"} & read_linked_data(page).keys()

@@ -2,10 +2,12 @@
 
 ``python -m imagehub.emulators.samples --out DIR`` fills ``DIR/Works/<year>/<title>/`` with a few
 shots of each work, as they would lie in somebody's OneDrive. What is there already is left alone,
-so a second start does nothing. The same seed draws the same pictures.
+so a second start does nothing. The same seed draws the same pictures. ``--records FILE`` writes
+down what the studio knows of them, as JSON: a list with title, medium, alt texts … of each.
 """
 
 import argparse
+import json
 import multiprocessing
 import os
 from collections.abc import Sequence
@@ -14,6 +16,7 @@ from pathlib import Path
 
 from imagehub.emulators.samples.catalogue import list_works
 from imagehub.emulators.samples.files import PART
+from imagehub.emulators.samples.records import describe_work
 from imagehub.emulators.samples.studio import draw_work, find_missing
 
 WORKS_FOLDER = "Works"
@@ -39,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--works", type=int, default=44, help="how many works (44)")
     parser.add_argument("--seed", type=int, default=7, help="another number, other pictures (7)")
     parser.add_argument("--quick", action="store_true", help="a fifth of the width and height")
+    parser.add_argument("--records", type=Path, help="a file for what is known of the works")
     parser.add_argument(
         "--processes", type=int, default=min(4, os.cpu_count() or 1), help="how many draw at once"
     )
@@ -46,6 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if chosen.works < 0 or chosen.processes < 1:
         parser.error("--works must be 0 or more, --processes 1 or more")
     draw_all(chosen.out, chosen.works, chosen.seed, chosen.quick, chosen.processes)
+    if chosen.records:
+        records = [describe_work(work) for work in list_works(chosen.works)]
+        chosen.records.write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
     return 0
 
 

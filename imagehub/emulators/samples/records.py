@@ -1,0 +1,266 @@
+"""What the studio has written down about its works: a sentence or two, editions, what is sold, and
+what each shot shows for those who cannot see it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from imagehub.emulators.samples.catalogue import Work
+
+
+@dataclass(frozen=True)
+class Note:
+    """About one work.
+
+    :param shows: what is to be seen, as a phrase; "" leaves its shots without words, as a few are
+        in any studio.
+    :param availability: ``available``, ``reserved``, ``sold``, ``not_for_sale`` or "".
+    """
+
+    shows: str
+    tags: str
+    text: str = ""
+    edition: str = ""
+    availability: str = ""
+
+
+_SEEN = {
+    "front": "{}",
+    "detail": "Detail of the surface, close enough to see how it was made",
+    "angle": "The work in raking light, seen from the side",
+    "room": "The work on the wall of a quiet room",
+    "back": "The back, with a label giving number, medium and size",
+}
+
+NOTES: dict[str, Note] = {
+    "Ember, late": Note(
+        "Three bands of dark red, orange and amber, their edges dissolving into each other",
+        "painting, colour",
+        "Painted over eleven evenings, always in the last half hour of light. The dark band came "
+        "first and was the hardest to leave alone.",
+        availability="available",
+    ),
+    "First light over the fells": Note(
+        "Mountain ridges fading into pale morning haze under a cream-coloured sky",
+        "photograph, mountains",
+        "Six ridges, counted from the window of a parked car.",
+        "Edition of 12 + 2 AP",
+        "available",
+    ),
+    "Quarter turns": Note(
+        "A grid of tiles with quarter circles in red, blue, ochre and green that join into loops",
+        "print, pattern",
+        "One block, turned by hand before each impression. No two sheets agree.",
+        "Edition of 30, each unique",
+        "available",
+    ),
+    "Nine bowls": Note(
+        "Nine glazed bowls in three rows, seen from above, in sand, teal and rust",
+        "photograph, still life",
+        edition="Edition of 8",
+        availability="sold",
+    ),
+    "Farn, Belichtung Nr. 3": Note(
+        "White silhouettes of fern fronds on deep Prussian blue",
+        "photograph, plants",
+        "Der dritte Versuch eines langen Nachmittags; die ersten beiden hat eine Wolke geholt.",
+        "Unique",
+        "not_for_sale",
+    ),
+    "静かな部屋": Note(
+        "A glowing rectangle of pink and peach light in a violet room", "painting, colour"
+    ),
+    "Große Welle, kleine Sonne": Note(
+        "Rows of stylised blue waves below a small red sun",
+        "print, sea",
+        "Vier Stöcke, vier Farben. Die Sonne ist der Rest eines Korkens.",
+        "Auflage 20 + 3 E. A.",
+        "available",
+    ),
+    "Four vessels": Note(
+        "Four muted vessels in grey, beige and clay, side by side on a table",
+        "painting, still life",
+        "The jug on the left was broken in 2019 and has been painted from memory since.",
+        availability="reserved",
+    ),
+    "Blanket for a short winter": Note(
+        "A woven cloth with stripes of slate, terracotta, ochre and sage", "textile, pattern"
+    ),
+    "Long ridge, five in the morning": Note(
+        "A very wide panorama of dark ridges before an orange dawn",
+        "photograph, mountains",
+        "Made of nine exposures, the last of them in rain.",
+        "Edition of 5",
+        "available",
+    ),
+    "Ножницы в саду": Note(
+        "Cut-out leaves and petals in blue, red, yellow, green and pink on cream",
+        "paper, plants",
+        availability="sold",
+    ),
+    "Birken im Oktober": Note(
+        "White birch trunks with black marks before yellow and rust-coloured leaves",
+        "painting, trees",
+        "Nach Skizzen aus dem Moor hinter dem Bahnhof, im Atelier zu Ende gemalt.",
+        availability="available",
+    ),
+    "竹": Note(
+        "A tall hanging strip with bamboo stems in black ink and a red seal",
+        "paper, plants",
+        "One brush, one breath a stem.",
+        availability="not_for_sale",
+    ),
+    "Sphere study": Note(
+        "Black and white squares that swell into a sphere",
+        "print, pattern",
+        edition="Edition of 40",
+        availability="available",
+    ),
+    "Town on the hill": Note(
+        "Stacked houses in ochre, rose and teal climbing a hill under a dark blue sky",
+        "painting, town",
+        "Every house in it has had somebody we know at its window.",
+    ),
+    "ليلة على البحيرة": Note(
+        "A night sky full of stars over a still lake, the last red light at the horizon",
+        "photograph, night",
+        edition="Edition of 10",
+        availability="available",
+    ),
+    "Eucalyptus": Note(
+        "A eucalyptus branch with grey-green leaves on cream paper", "paper, plants"
+    ),
+    "Composition with a red beam": Note(
+        "Black, blue, ochre and green shapes crossed by a long red beam",
+        "painting, abstract",
+        "The beam was straightened twice and put back crooked.",
+        availability="sold",
+    ),
+    "Marbled water": Note(
+        "Veins of marbled colour in navy, red, cream and teal",
+        "paper, abstract",
+        "A sheet takes what the water holds for about four seconds.",
+        "Unique",
+        "available",
+    ),
+    "Nordsee, November": Note(
+        "Broad bands of dark blue and sand with a thin rust-red line",
+        "painting, colour, sea",
+        availability="reserved",
+    ),
+    "Cut sun": Note(
+        "A linocut of a red sun sliced by black lines",
+        "print",
+        edition="Edition of 25",
+        availability="sold",
+    ),
+    "Map of nowhere": Note(
+        "Contour lines of an invented landscape in greens and browns",
+        "paper, pattern",
+        "There is one lake in it. It has a name, which is not on the map.",
+    ),
+    "Drops & tides": Note(
+        "Overlapping watercolour stains in blue, coral, green and violet",
+        "paper, abstract",
+        availability="available",
+    ),
+    "Moon, seven nights": Note(
+        "Seven moons in a row, from a thin crescent to full, on near black",
+        "print, night",
+        "The fourth night was cloudy and is imagined.",
+        "Edition of 15",
+        "available",
+    ),
+    "Diamond draft": Note(
+        "A dark woven cloth with a diamond pattern in cream, brick and gold", "textile, pattern"
+    ),
+    "Ridges, fog": Note(
+        "Pale ridges that almost vanish in fog, one dark slope in front",
+        "photograph, mountains",
+        edition="Edition of 12",
+    ),
+    "Νύχτα με άστρα": Note(
+        "Stars and a band of the Milky Way over a dark horizon", "photograph, night"
+    ),
+    "Yellow in yellow": Note(
+        "Nested squares in four yellows",
+        "painting, colour",
+        "Four tubes of paint, all of them called Naples yellow.",
+        availability="available",
+    ),
+    "Flow, slow": Note(
+        "Fine flowing ink lines in blue, red and ochre, like combed hair", "paper, abstract"
+    ),
+    "Dune at five": Note(
+        "The sharp crest of an orange dune under a blue evening sky",
+        "photograph, desert",
+        edition="Edition of 12",
+        availability="sold",
+    ),
+    "Three things and dry flowers": Note(
+        "A bottle, a bowl and a jar with dried flowers on a dark ground", "painting, still life"
+    ),
+    "Moiré": Note(
+        "Two sets of fine blue lines that shimmer where they cross",
+        "print, pattern",
+        edition="Edition of 40",
+    ),
+    "Patchwork for Ada": Note(
+        "A quilt of red, blue, ochre and green triangles",
+        "textile, pattern",
+        "For a child who asked why squares are always made of triangles.",
+        availability="not_for_sale",
+    ),
+    "Terrazzo": Note("Chips of coloured marble set in pale cement", "object, pattern"),
+    "Ginkgo": Note("Fan-shaped ginkgo leaves in yellow watercolour", "paper, plants"),
+    "Horizont": Note(
+        "A bright horizon between dark blue and sea-green fields", "painting, colour, sea"
+    ),
+    "Suminagashi": Note(
+        "Concentric rings of black ink, drifting like smoke",
+        "paper, abstract",
+        "The breath that moved the rings is in the title of no other work.",
+        "Unique",
+    ),
+    "Twenty squares": Note(
+        "Twenty framed squares in five columns, each with its own colours", "painting, colour"
+    ),
+    "Wild carrot and rye": Note(
+        "White silhouettes of umbels and grasses on blue", "photograph, plants", edition="Unique"
+    ),
+    "Birches, first snow": Note(
+        "Birch trunks in blue shade with snow between them", "painting, trees", availability="sold"
+    ),
+    "Bend": Note(
+        "Coloured stripes that fold as if the sheet were bent",
+        "print, pattern",
+        edition="Edition of 50",
+        availability="available",
+    ),
+    "Weft, with gaps": Note("", "textile"),
+    "Green over moss": Note("", "painting, colour"),
+    "One bowl": Note(
+        "A single stoneware bowl with a pale rim, seen from above",
+        "object, still life",
+        availability="available",
+    ),
+}
+
+
+def describe_work(work: Work) -> dict[str, Any]:
+    """What is on the work's label: fields as a library calls them; ``alts`` by file name."""
+    title = work.title if work.edition == 1 else work.title.rpartition(" ")[0]
+    note = NOTES[title]
+    alts = {}
+    if note.shows:
+        alts = {work.file_name(shot): _SEEN[shot].format(note.shows) for shot in work.shots}
+    return {
+        "title": work.title,
+        "year": str(work.year),
+        "medium": work.medium,
+        "dimensions": work.size_cm.replace(" x ", " × "),
+        "edition": note.edition,
+        "availability": note.availability,
+        "text": note.text,
+        "tags": note.tags,
+        "alts": alts,
+    }
