@@ -173,12 +173,12 @@ def list_bins(
         return ()
     ids = [proposal.id for proposal in proposals]
     counts = {
-        row[0]: (row[1], int(row[2] or 0))
+        row[0]: (row[1], int(row[2]))
         for row in session.execute(
             select(
                 ImportPlanFile.proposal_id,
                 func.count(),
-                func.sum(ImportPlanFile.is_chosen),
+                func.sum(case((ImportPlanFile.is_chosen, 1), else_=0)),
             )
             .where(ImportPlanFile.plan_id == plan.id, ImportPlanFile.proposal_id.in_(ids))
             .group_by(ImportPlanFile.proposal_id)

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 
 # How files may be put into groups, with its name for people.
 WAYS = {
-    "folder": "One group for each folder",
-    "stem": "Groups by file name: harbour-front and harbour-back belong together",
-    "time": "Groups by capture time: pictures taken within ten minutes belong together",
-    "each": "One group for each picture",
+    "folder": "One for each folder",
+    "stem": "By file name",
+    "time": "By capture time",
+    "each": "One for each picture",
     "one": "All into one new group",
-    "existing": "All into a group that is there",
+    "existing": "All into a group there is",
 }
 TIME_GAP = timedelta(minutes=10)
 

@@ -164,6 +164,17 @@ def test_what_cannot_be_imported_cannot_be_chosen(studio: ImportHub) -> None:
         import_board.choose_verdict(studio.session, plan, "unsupported", True)
 
 
+def test_each_group_tells_how_many_of_its_files_come_in(studio: ImportHub) -> None:
+    plan = make_plan(studio, "Studio")
+    import_board.choose_files(
+        studio.session, plan, find_files(studio, plan, "harbour-back.jpg"), False
+    )
+    counts = [
+        (one.chosen_count, one.file_count) for one in import_board.list_bins(studio.session, plan)
+    ]
+    assert counts == [(3, 4), (2, 2)]
+
+
 def test_files_and_groups_of_another_board_are_not_found(studio: ImportHub) -> None:
     one, other = make_plan(studio, "Studio"), make_plan(studio, "Studio")
     files = find_files(studio, other, "mill_1.jpg")
