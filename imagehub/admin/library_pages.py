@@ -1,6 +1,7 @@
 """The library with a browser: the list of groups, one group and its shots, the trash."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask import jsonify, redirect, render_template, request, url_for
@@ -195,8 +196,52 @@ def show_library_group(number: int) -> ResponseReturnValue:
     return _show_group(group)
 
 
-def _show_group(group: Group, conflict: EditConflictError | None = None) -> ResponseReturnValue:
+@dataclass
+class Refused:
+    """A form of the group's page that was not saved: what was typed goes on standing in it.
+
+    ``typed``: field → value. ``was``: field → what its author saw of it, so that nothing of
+    others is overwritten unseen. ``faults``: field → the sentence beside it. ``lost``: words that
+    were typed for shots that are not in the group any more. ``chosen``: shots.
+    """
+
+    typed: dict[str, str] = field(default_factory=dict)
+    was: dict[str, str] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+    chosen: Sequence[int] = ()
+    is_conflict: bool = False
+
+    def note(self, error: ImageHubError, prefix: Mapping[str, str]) -> None:
+        """Write down why fields were refused.
+
+        :param prefix: the domain's name of a field → its name in the form.
+        """
+        if isinstance(error, EditConflictError):
+            self.is_conflict = True
+            for name, current in error.current.items():
+                labels = _LABELS.get(name)
+                words = labels[current] if labels else f"“{current}”"
+                self.faults[prefix[name]] = (
+                    f"Somebody else saved: {words}. Save again to keep yours."
+                )
+                # Now its author sees what others saved.
+                self.was[prefix[name]] = current
+        elif isinstance(error, InvalidInputError):
+            for name in error.fields:
+                self.faults[prefix.get(name, name)] = str(error)
+
+
+_LABELS: Mapping[str, Mapping[str, str]] = {
+    "availability": library_edit.AVAILABILITIES,
+    "state": library_edit.STATES,
+    "role": library_edit.ROLES,
+}
+
+
+def _show_group(group: Group, refused: Refused | None = None) -> ResponseReturnValue:
     session = db.session()
+    form = refused or Refused()
     images = gallery.list_images(session, group.id)
     fields = library_edit.read_fields(session, group)
     page = render_template(
@@ -204,8 +249,10 @@ def _show_group(group: Group, conflict: EditConflictError | None = None) -> Resp
         group=group,
         fields=fields,
         # What the person typed stays in the form; what is saved stands beside it.
-        shown={**fields, **(conflict.yours if conflict else {})},
-        conflict=conflict,
+        shown={**fields, **form.typed},
+        was={**fields, **form.was},
+        form=form,
+        is_refused=refused is not None,
         images=images,
         field_names=FIELD_NAMES,
         roles=library_edit.ROLES,
@@ -214,28 +261,27 @@ def _show_group(group: Group, conflict: EditConflictError | None = None) -> Resp
         choices=[one for one in library_list.list_choices(session) if one[0] != group.id],
         thumbnail=make_thumbnail_url,
     )
-    return (page, 409) if conflict else page
+    if refused is None:
+        return page
+    return page, 409 if form.is_conflict or form.lost else 422
 
 
 @blueprint.post("/admin/library/<biggest:number>")
 def save_library_group(number: int) -> ResponseReturnValue:
     """Save the whole form of a group, without a script."""
     session = db.session()
-    changes = {
-        name: request.form[name] for name in library_edit.GROUP_FIELDS if name in request.form
-    }
-    base = {name: request.form.get(f"was-{name}", "") for name in changes}
-    # Browsers send line ends their own way.
-    base = {name: value.replace("\r\n", "\n") for name, value in base.items()}
-    touched = {name: v for name, v in changes.items() if v.replace("\r\n", "\n") != base[name]}
+    names = [name for name in library_edit.GROUP_FIELDS if name in request.form]
+    typed = {name: _read_text(name) for name in names}
+    base = {name: _read_text(f"was-{name}") for name in names}
+    touched = {name: value for name, value in typed.items() if value != base[name]}
     edit = Edit(read_number(request.form.get("version", "")), touched, base)
     try:
         group = library_edit.save_group(session, number, edit)
-    except EditConflictError as error:
+    except (EditConflictError, InvalidInputError) as error:
         session.rollback()
-        return _show_group(library_edit.get_group(session, number), error)
-    except InvalidInputError as error:
-        return _refuse(error, url_for(".show_library_group", number=number))
+        refused = Refused(touched, {name: base[name] for name in touched})
+        refused.note(error, {name: name for name in library_edit.GROUP_FIELDS})
+        return _show_group(library_edit.get_group(session, number), refused)
     _note_edit(group, touched)
     session.commit()
     say("Saved.")
@@ -317,7 +363,12 @@ def change_library_shots(number: int) -> ResponseReturnValue:
     url = url_for(".show_library_group", number=number)
     try:
         chosen = read_numbers(request.form.getlist("shot"), "shot")
-        _keep_shot_words(number)
+        refused = _keep_shot_words(number, chosen)
+        if refused is not None:
+            db.session.rollback()
+            return _show_group(library_edit.get_group(db.session(), number), refused)
+        # They stay, whatever becomes of the rest.
+        db.session.commit()
         url = _act_on_shots(number, act, key, chosen) or url
     except ImageHubError as error:
         return _refuse(error, url)
@@ -359,7 +410,6 @@ def _act_on_shots(number: int, act: str, key: str, chosen: Sequence[int]) -> str
         if mark == number:
             return url_for(".show_library")
     elif act in ("take", "recheck"):
-        session.commit()  # the words that were typed; what follows commits on its own
         do = originals.take_new_versions if act == "take" else originals.check_again
         do([number], [read_number(key, "shot")])
     elif act != "save":
@@ -367,18 +417,36 @@ def _act_on_shots(number: int, act: str, key: str, chosen: Sequence[int]) -> str
     return None
 
 
-def _keep_shot_words(number: int) -> None:
-    """Save alt texts and roles of the form that differ from what it showed."""
+def _keep_shot_words(number: int, chosen: Sequence[int]) -> Refused | None:
+    """Save alt texts and roles of the form that differ from what it showed.
+
+    :return: all that was typed, where some of it cannot be saved; the caller then rolls back.
+    """
     session = db.session()
-    for name, value in list(request.form.items()):
-        field, _, shot = name.partition("-")
+    refused = Refused(chosen=chosen)
+    is_refused = False
+    for name in request.form:
+        kind, _, shot = name.partition("-")
         shot_number = find_number(shot)
-        if field not in library_edit.IMAGE_FIELDS or shot_number is None:
+        if kind not in library_edit.IMAGE_FIELDS or shot_number is None:
             continue
-        was = request.form.get(f"was-{name}", "")
-        if value != was:
-            edit = Edit(0, {field: value}, {field: was})
+        value, was = _read_text(name), _read_text(f"was-{name}")
+        if value == was:
+            continue
+        refused.typed[name], refused.was[name] = value, was
+        try:
+            edit = Edit(0, {kind: value}, {kind: was})
             library_edit.save_image(session, number, shot_number, edit)
+        except NotFoundError as error:
+            if error.kind == "group":
+                raise
+            is_refused = True
+            if kind == "alt":
+                refused.lost.append(value)
+        except (EditConflictError, InvalidInputError) as error:
+            is_refused = True
+            refused.note(error, {kind: name})
+    return refused if is_refused else None
 
 
 # --- The trash ------------------------------------------------------------------------------------
@@ -464,6 +532,11 @@ def make_thumbnail_url(image: Image | None) -> str:
     except NotFoundError:
         return ""
     return get_clients().store.make_presigned_url(found.object_key) if found is not None else ""
+
+
+def _read_text(name: str) -> str:
+    """A field of the form; browsers send line ends their own way."""
+    return request.form.get(name, "").replace("\r\n", "\n")
 
 
 def _answer(url: str) -> ResponseReturnValue:

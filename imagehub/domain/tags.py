@@ -159,7 +159,9 @@ def set_tags(session: Session, group: Group, names: Iterable[str]) -> Sequence[T
         if tidy:
             wanted.setdefault(make_name_key(tidy), tidy)
     if len(wanted) > MAX_TAGS_PER_GROUP:
-        raise InvalidInputError(f"A work can have {MAX_TAGS_PER_GROUP} tags at most.")
+        raise InvalidInputError(
+            f"A work can have {MAX_TAGS_PER_GROUP} tags at most.", {"tags": "too many"}
+        )
     session.flush()
     # The group's row is locked, so that two who change its tags do so one after the other.
     session.execute(select(Group.id).where(Group.id == group.id).with_for_update())
@@ -201,9 +203,11 @@ def tidy_name(name: str) -> str:
     """
     tidy = " ".join(unicodedata.normalize("NFC", name).split()).lstrip("#").strip()
     if len(tidy) > MAX_NAME_CHARS:
-        raise InvalidInputError(f"A tag can have {MAX_NAME_CHARS} characters at most.")
+        raise InvalidInputError(
+            f"A tag can have {MAX_NAME_CHARS} characters at most.", {"tags": "too long"}
+        )
     if any(unicodedata.category(char) in ("Cc", "Cs", "Cn") for char in tidy):
-        raise InvalidInputError("A tag cannot have control characters.")
+        raise InvalidInputError("A tag cannot have control characters.", {"tags": "unreadable"})
     return tidy
 
 
@@ -237,4 +241,4 @@ def _get_or_make(session: Session, name: str) -> Tag:
         except IntegrityError:
             continue
         return tag
-    raise InvalidInputError("There are too many tags of nearly this name.")
+    raise InvalidInputError("There are too many tags of nearly this name.", {"tags": "taken"})

@@ -1,5 +1,8 @@
 """The library's pages as forms without a script, and as JSON with one."""
 
+import html
+import re
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -80,6 +83,107 @@ def test_a_form_over_an_older_state_is_told_both(
     assert read_fields(site, group_id)["title"] == "Mine"
     send(client, path, path, **{"version": "2", "title": "Yours", "was-title": "Mine"})
     assert read_fields(site, group_id)["title"] == "Yours"
+
+
+def read_value(page: str, name: str) -> str:
+    """What stands in a field of the page."""
+    found = re.search(rf'<textarea [^>]*name="{name}"[^>]*>\n?([^<]*)</textarea>', page)
+    found = found or re.search(rf'<input [^>]*name="{name}" value="([^"]*)"', page)
+    assert found is not None, name
+    return html.unescape(found[1])
+
+
+def read_fault(page: str, name: str) -> str:
+    """The sentence beside a field; the field itself must name it."""
+    assert f'aria-describedby="fault-{name}"' in page
+    return page.split(f'id="fault-{name}"', 1)[1].split("</svg>", 1)[1].split("</span>", 1)[0]
+
+
+def test_a_form_that_is_refused_keeps_all_that_was_typed(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    long = "wave " * 70
+    typed = {"title": long, "text": "Two\r\nlines", "tags": "sea", "medium": "Oil", "year": "1999"}
+    was = {f"was-{name}": "" for name in typed}
+    answer = send(client, path, path, version="1", **typed, **was)
+    assert answer.status_code == 422
+    assert "300 characters" in read_fault(answer.text, "title")
+    for name, value in typed.items():
+        assert read_value(answer.text, name) == value.replace("\r\n", "\n")
+        assert read_value(answer.text, f"was-{name}") == ""
+    assert read_fields(site, group_id)["medium"] == ""
+    typed["title"] = "Wave"
+    assert send(client, path, path, version="1", **typed, **was).status_code == 303
+    assert read_fields(site, group_id)["text"] == "Two\nlines"
+    tags = {"tags": "x" * 500, "was-tags": "sea", "edition": "3 of 10", "was-edition": ""}
+    answer = send(client, path, path, version="2", **tags)
+    assert (answer.status_code, read_value(answer.text, "edition")) == (422, "3 of 10")
+    assert "characters at most" in read_fault(answer.text, "tags")
+
+
+def test_words_beside_a_conflict_are_kept_too(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    send(client, path, path, version="1", **{"title": "Theirs", "was-title": ""})
+    mine = {"title": "Mine", "was-title": "", "medium": "Oil", "was-medium": ""}
+    answer = send(client, path, path, version="1", **mine)
+    assert (answer.status_code, read_value(answer.text, "medium")) == (409, "Oil")
+    assert read_value(answer.text, "was-title") == "Theirs"
+
+
+def test_what_others_saved_meanwhile_is_not_overwritten_after_a_refusal(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    send(client, path, path, version="1", **{"medium": "Theirs", "was-medium": ""})
+    mine = {"title": "x" * 301, "was-title": "", "medium": "Mine", "was-medium": ""}
+    page = send(client, path, path, version="1", **mine).text
+    names = ("title", "medium", "was-title", "was-medium")
+    again = {name: read_value(page, name) for name in names} | {"title": "Short"}
+    answer = send(client, path, path, version="2", **again)
+    assert answer.status_code == 409
+    assert "Somebody else saved: “Theirs”" in read_fault(answer.text, "medium")
+
+
+def test_alt_texts_that_are_refused_stay_in_the_form(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    page = client.get(path).text
+    theirs = {"alt-1": "Theirs", "was-alt-1": read_value(page, "alt-1")}
+    assert send(client, f"{path}/shots", path, act="save", **theirs).status_code == 303
+    words = {"alt-1": "Mine", "alt-2": "Second", "alt-3": "long " * 300, "alt-9": "Of nothing"}
+    was = {f"was-{name}": read_value(page, name) for name in words if name != "alt-9"}
+    form = words | was | {"role-2": "back", "was-role-2": ""}
+    answer = send(client, f"{path}/shots", path, act="split", shot="2", **form)
+    assert answer.status_code == 409
+    for name in ("alt-1", "alt-2", "alt-3"):
+        assert read_value(answer.text, name) == words[name]
+    assert "Somebody else saved: “Theirs”" in read_fault(answer.text, "alt-1")
+    assert "1,000 characters" in read_fault(answer.text, "alt-3")
+    assert '<option value="back" selected>' in answer.text
+    assert "“<bdi>Of nothing</bdi>”" in answer.text
+    assert 'name="shot" value="2" autocomplete="off" checked' in answer.text
+    # Nothing of it was done, and the same form can be sent again as it is now.
+    assert list_names(site, group_id) == ["a.jpg", "b.jpg", "c.jpg"]
+    again = {n: read_value(answer.text, n) for n in [*words, *was] if not n.endswith("-9")}
+    again["alt-3"] = "Short"
+    assert send(client, f"{path}/shots", path, act="save", **again).status_code == 303
+    page = client.get(path).text
+    assert [read_value(page, f"alt-{n}") for n in (1, 2, 3)] == ["Mine", "Second", "Short"]
+
+
+def test_words_are_kept_where_the_act_beside_them_is_refused(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    was = read_value(client.get(path).text, "alt-1")
+    form = {"alt-1": "A wave", "was-alt-1": was}
+    assert send(client, f"{path}/shots", path, act="trash", **form).status_code == 303
+    assert "Choose shots first." in read_toasts(client)
+    assert read_value(client.get(path).text, "alt-1") == "A wave"
 
 
 def test_single_fields_are_saved_by_json(site: Site, client: FlaskClient, group_id: int) -> None:
