@@ -51,6 +51,17 @@ def test_what_is_typed_saves_itself_and_says_so(served_site: ServedSite, group: 
     expect(page.get_by_label("Availability")).to_have_value("sold")
 
 
+@pytest.mark.parametrize("width", [360, 1100, 1280, 1920])
+def test_there_is_room_to_write_an_alt_text(
+    served_site: ServedSite, group: int, width: int
+) -> None:
+    page = open_group(served_site, group)
+    page.set_viewport_size({"width": width, "height": 900})
+    box = page.get_by_label("Alt text of b.jpg").bounding_box()
+    assert box is not None
+    assert box["width"] > 200
+
+
 @pytest.mark.parametrize("keeps_own", [True, False])
 def test_the_later_of_two_is_told_and_chooses(
     served_site: ServedSite, group: int, keeps_own: bool
