@@ -5,6 +5,7 @@
     ImageHubError
     ├── InvalidInputError          what was sent cannot be used; ``fields`` says which and why
     ├── NotAllowedError            signed in, but not permitted
+    │   └── WriteAccessError         the hub itself may only read in OneDrive so far
     ├── TooManyTriesError          wait for ``retry_after_seconds``, whoever you are
     ├── NotFoundError              not there, or not to be seen by this person
     ├── ConflictError              the thing changed, or the name is taken
@@ -42,6 +43,16 @@ class InvalidInputError(ImageHubError):
 
 class NotAllowedError(ImageHubError):
     """The person is known but may not do this."""
+
+
+class WriteAccessError(NotAllowedError):
+    """The owner has allowed ImageHub to read in OneDrive, and nothing more yet."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "ImageHub may only read in OneDrive so far. Allow uploads and changes on the "
+            "connection page first."
+        )
 
 
 class TooManyTriesError(ImageHubError):

@@ -39,7 +39,8 @@ def connect_onedrive() -> ResponseReturnValue:
     """Go to Microsoft's sign-in.
 
     ``access``: ``read`` asks for the least that shows and imports pictures, ``write`` for what
-    uploads and changes in folders need. ``next``: where to go on to afterwards.
+    uploads and changes in folders need. ``next``: where to go on to afterwards, or ``folder``: the
+    folder of the drive to go back to.
     """
     scopes = (
         connection.DEFAULT_SCOPES
@@ -66,7 +67,12 @@ def connect_onedrive() -> ResponseReturnValue:
         say(str(error), is_fault=True)
         return redirect(url_for("admin.show_connection"))
     db.session.commit()
-    home = url_for("admin.show_connection")
+    folder_id = request.form.get("folder")
+    home = (
+        url_for("admin.show_drive", item_id=folder_id)
+        if folder_id
+        else url_for("admin.show_connection")
+    )
     session[NEXT] = get_local_target(request.form.get("next", ""), home=home)
     return redirect(url)
 

@@ -30,8 +30,9 @@ from imagehub.errors import (
     InvalidInputError,
     NotFoundError,
     ServiceError,
+    WriteAccessError,
 )
-from imagehub.web import get_error_status, is_api_call, note_action
+from imagehub.web import get_error_status, is_api_call, make_error_answer, note_action
 from imagehub.wiring import get_clients, get_settings
 
 _VIEW_COOKIE = "drive-view"
@@ -92,6 +93,7 @@ def show_drive(item_id: str = "") -> ResponseReturnValue:
         words=words,
         is_arranged=is_arranged,
         view=get_view(),
+        may_write=_may_write(),
         next_url=(
             url_for(".show_drive", item_id=folder.folder.id, **_keep_arrangement(), **following)
             if following
@@ -166,7 +168,7 @@ def show_drive_thumbnail(item_id: str) -> ResponseReturnValue:
 @blueprint.post("/admin/drive/new-folder")
 def create_drive_folder() -> ResponseReturnValue:
     """Make a folder; a taken name gets a number."""
-    account_id, opened = open_drive()
+    account_id, opened = open_drive(for_change=True)
     parent_id = request.form.get("folder", "")
     try:
         made = drive.create_folder(opened, request.form.get("name", "").strip(), parent_id)
@@ -179,7 +181,7 @@ def create_drive_folder() -> ResponseReturnValue:
 @blueprint.post("/admin/drive/rename")
 def rename_drive_item() -> ResponseReturnValue:
     """Give an item another name; asks for it where none was sent."""
-    account_id, opened = open_drive()
+    account_id, opened = open_drive(for_change=True)
     item_id, folder_id = request.form.get("item", ""), request.form.get("folder", "")
     name = request.form.get("name")
     if name is None:
@@ -211,7 +213,7 @@ def rename_drive_item() -> ResponseReturnValue:
 @blueprint.post("/admin/drive/move")
 def move_drive_items() -> ResponseReturnValue:
     """Move items into another folder; asks for that where none was sent."""
-    account_id, opened = open_drive()
+    account_id, opened = open_drive(for_change=True)
     folder_id, target = request.form.get("folder", ""), request.form.get("target", "")
     ids = request.form.getlist("item")
     if not target:
@@ -251,7 +253,7 @@ def plan_drive_deletion() -> ResponseReturnValue:
         raise InvalidInputError(
             "Nothing was chosen.", {"items": error.errors()[0]["msg"]}
         ) from error
-    account_id, opened = open_drive()
+    account_id, opened = open_drive(for_change=True)
     plan = drive_browser.plan_deletion(
         db.session(), account_id, opened, fields.items, fields.folder
     )
@@ -261,7 +263,7 @@ def plan_drive_deletion() -> ResponseReturnValue:
 @blueprint.post("/admin/drive/delete")
 def delete_drive_items() -> ResponseReturnValue:
     """Put items into OneDrive's recycle bin, once somebody is sure; says first what that means."""
-    account_id, opened = open_drive()
+    account_id, opened = open_drive(for_change=True)
     ids, folder_id = request.form.getlist("item"), request.form.get("folder", "")
     if request.form.get("sure") != "yes":
         plan = drive_browser.plan_deletion(db.session(), account_id, opened, ids, folder_id)
@@ -305,7 +307,7 @@ def delete_drive_items() -> ResponseReturnValue:
 @blueprint.post("/admin/drive/restore")
 def restore_drive_items() -> ResponseReturnValue:
     """Bring back what was deleted here; ``deletion`` is the mark that it answered with."""
-    account_id, opened = open_drive()
+    account_id, opened = open_drive(for_change=True)
     folder_id = request.form.get("folder", "")
     places = _read_deletion(account_id, request.form.get("deletion", ""))
     done, failed = _do_each(
@@ -320,12 +322,16 @@ def restore_drive_items() -> ResponseReturnValue:
 # --- Words and values -----------------------------------------------------------------------------
 
 
-def open_drive() -> tuple[int, Drive]:
+def open_drive(for_change: bool = False) -> tuple[int, Drive]:
     """The active account's number and its drive, with the database let go: OneDrive may be slow.
 
     :raise ConnectionLostError: OneDrive was never connected.
+    :raise WriteAccessError: a change is meant, and the hub may only read so far.
     """
-    account_id = connection.get_active_account(db.session()).id
+    account = connection.get_active_account(db.session())
+    account_id = account.id
+    if for_change and not connection.may_write(account):
+        raise WriteAccessError
     opened = get_clients().open_drive(account_id)
     db.session.rollback()
     return account_id, opened
@@ -355,6 +361,11 @@ def describe_entry(entry: Entry) -> dict[str, Any]:
 def make_version(item: DriveItem) -> str:
     """A short word for the state of a file's bytes."""
     return hashlib.sha256((item.ctag or item.etag).encode()).hexdigest()[:16]
+
+
+def _may_write() -> bool:
+    account = connection.find_active_account(db.session())
+    return account is not None and connection.may_write(account)
 
 
 def find_group_url(number: int, is_shown: bool) -> str:
@@ -647,6 +658,14 @@ def _answer_fault(error: ImageHubError, folder_id: str) -> ResponseReturnValue:
         raise error
     say(str(error), is_fault=True)
     return redirect(url_for(".show_drive", item_id=folder_id or None))
+
+
+@blueprint.errorhandler(WriteAccessError)
+def _lead_to_access(error: WriteAccessError) -> ResponseReturnValue:
+    """Back to the folder, where a note says how the right to change things is given."""
+    if is_api_call():
+        return make_error_answer(get_error_status(error), str(error))
+    return redirect(url_for(".show_drive", item_id=request.form.get("folder") or None))
 
 
 def _show_trouble(error: ImageHubError) -> ResponseReturnValue:

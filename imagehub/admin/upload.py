@@ -120,7 +120,7 @@ def check_upload_paths(fields: PathsFields) -> dict[str, Any]:
 @_takes(FolderPathFields)
 def ensure_upload_folder(fields: FolderPathFields) -> dict[str, Any]:
     """The folder at a path, made where it is missing."""
-    _, opened = open_drive()
+    _, opened = open_drive(for_change=True)
     folder = uploads.ensure_folder(opened, fields.folder, fields.path)
     return {"id": folder.id, "name": folder.name}
 
@@ -134,7 +134,7 @@ def begin_upload(fields: BeginFields) -> dict[str, Any]:
     ``session_open``, an earlier upload of this name is not over; ``quota_full``. ``is_known``: the
     address was given before, and some of the bytes may be there.
     """
-    account_id, opened = open_drive()
+    account_id, opened = open_drive(for_change=True)
     begun_at = now_utc()
     vault = get_clients().vault
     assert vault is not None

@@ -549,6 +549,11 @@ class ConnectionInfo:
         return self.state == CONNECTED
 
 
+def may_write(account: DriveAccount) -> bool:
+    """Whether the owner has allowed uploads and changes, not only reading."""
+    return any("readwrite" in scope.lower() for scope in account.scopes.split())
+
+
 def describe_connection(session: Session, clients: Clients) -> ConnectionInfo:
     """What is known of the connection, without asking Microsoft."""
     account = find_active_account(session)
@@ -577,7 +582,7 @@ def describe_connection(session: Session, clients: Clients) -> ConnectionInfo:
         username=account.username,
         name=account.name,
         scopes=scopes,
-        may_write=any("readwrite" in scope.lower() for scope in scopes),
+        may_write=may_write(account),
         connected_at=account.connected_at,
         connected_by=admin.name if admin else "",
         refreshed_at=account.refreshed_at,

@@ -772,3 +772,24 @@ def test_nonsense_is_refused_with_the_name_of_the_field(browser: Browser) -> Non
     assert answer["detail"][0]["loc"] == ["size"]
     refused = browser.client.post("/admin/drive/upload/begin", json={})
     assert refused.status_code == 400
+
+
+def test_a_hub_that_may_only_read_says_so_before_it_asks_onedrive(browser: Browser) -> None:
+    folder = browser.json()["id"]
+    with browser.site.session() as session:
+        session.query(DriveAccount).one().scopes = "User.Read Files.Read"
+        session.commit()
+    assert "ImageHub may only look so far" in browser.page()
+    changes: list[tuple[str, dict[str, str]]] = [
+        ("new-folder", {"folder": folder, "name": "Neu"}),
+        ("rename", {"item": folder, "name": "Neu"}),
+        ("move", {"item": folder, "target": folder}),
+        ("delete", {"item": folder, "sure": "yes"}),
+        ("restore", {"deletion": "x"}),
+    ]
+    for path, fields in changes:
+        answer = browser.post(f"/admin/drive/{path}", status=403, **fields)
+        assert answer["detail"].startswith("ImageHub may only read in OneDrive so far.")
+        browser.form(f"/admin/drive/{path}", status=302, **fields)
+    upload: dict[str, Any] = {"folder": folder, "name": "a.jpg", "size": 10}
+    browser.send("/admin/drive/upload/begin", status=403, **upload)

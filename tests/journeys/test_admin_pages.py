@@ -89,6 +89,51 @@ def test_from_signing_in_to_the_first_picture_on_the_wall(
     visit.complaints.clear()
 
 
+@pytest.mark.parametrize("has_script", [True, False], ids=["script", "no script"])
+def test_the_right_to_change_is_asked_for_where_it_is_first_needed(
+    served_unconnected_site: ServedSite, has_script: bool
+) -> None:
+    served = served_unconnected_site
+    served.site.put_files("Wellen", {})
+    visit = served._visit(f"{served.url}/sign-in", java_script_enabled=has_script)
+    page = visit.page
+    sign_in(page, served.url)
+    page.goto(f"{served.url}/admin/connection")
+    page.get_by_role("button", name="Connect OneDrive").click()
+    page.get_by_role("button", name="Consent").click()
+    page.goto(f"{served.url}/admin/drive")
+    page.locator("#entries a", has_text="Wellen").click()
+    note = page.get_by_role("region", name="ImageHub may only look so far")
+    expect(note).to_be_visible()
+    if has_script:
+        page.set_input_files(
+            "#pick-files",
+            {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": make_picture(3)},
+        )
+        words = page.locator("#uploads [role=alert]")
+        expect(words).to_contain_text("ImageHub may only read in OneDrive so far.")
+        visit.complaints.clear()  # The browser notes the refusal in its console.
+    else:
+        page.get_by_label("Name of the new folder").fill("Neu")
+        page.get_by_role("button", name="Make the folder").click()
+        expect(note).to_be_visible()
+    assert not list((served.onedrive.root / "Wellen").iterdir())
+
+    note.get_by_role("button", name="Allow uploads and changes").click()
+    page.get_by_role("button", name="Consent").click()
+    expect(page.get_by_role("heading", name="Wellen")).to_be_visible()
+    expect(note).to_be_hidden()
+    if has_script:  # What was to be uploaded is still there, and goes on by itself.
+        expect(page.locator("#uploads h2")).to_have_text("1 file uploaded", timeout=30_000)
+        assert (served.onedrive.root / "Wellen" / "a.jpg").read_bytes() == make_picture(3)
+    else:
+        page.get_by_label("Name of the new folder").fill("Neu")
+        page.get_by_role("button", name="Make the folder").click()
+        expect(page.locator("#entries")).to_contain_text("Neu")
+        assert (served.onedrive.root / "Wellen" / "Neu").is_dir()
+    visit.complaints.clear()
+
+
 def test_a_lost_connection_is_told_and_found_again(served_site: ServedSite) -> None:
     served_site.site.add_group(["a.jpg"])
     served_site.onedrive.revoke(access_tokens=True)
