@@ -33,21 +33,21 @@ _SEEN = {
 
 NOTES: dict[str, Note] = {
     "Ember, late": Note(
-        "Three bands of dark red, orange and amber, their edges dissolving into each other",
+        "Two soft rectangles, orange-red above amber, on a dark red ground",
         "painting, colour",
         "Painted over eleven evenings, always in the last half hour of light. The dark band came "
         "first and was the hardest to leave alone.",
         availability="available",
     ),
     "First light over the fells": Note(
-        "Mountain ridges fading into pale morning haze under a cream-coloured sky",
+        "Blue mountain ridges fading into haze, a pale sun low above them",
         "photograph, mountains",
         "Six ridges, counted from the window of a parked car.",
         "Edition of 12 + 2 AP",
         "available",
     ),
     "Quarter turns": Note(
-        "A grid of tiles with quarter circles in red, blue, ochre and green that join into loops",
+        "A grid of tiles with quarter circles, rings and stripes in red, blue, ochre and green",
         "print, pattern",
         "One block, turned by hand before each impression. No two sheets agree.",
         "Edition of 30, each unique",
@@ -60,45 +60,45 @@ NOTES: dict[str, Note] = {
         availability="sold",
     ),
     "Farn, Belichtung Nr. 3": Note(
-        "White silhouettes of fern fronds on deep Prussian blue",
+        "White silhouettes of two fern fronds on deep Prussian blue",
         "photograph, plants",
         "Der dritte Versuch eines langen Nachmittags; die ersten beiden hat eine Wolke geholt.",
         "Unique",
         "not_for_sale",
     ),
     "静かな部屋": Note(
-        "A glowing rectangle of pink and peach light in a violet room", "painting, colour"
+        "A round glow of cream and pink light that fades into violet corners", "painting, colour"
     ),
     "Große Welle, kleine Sonne": Note(
-        "Rows of stylised blue waves below a small red sun",
+        "Rows of blue waves with white crests below a red sun",
         "print, sea",
         "Vier Stöcke, vier Farben. Die Sonne ist der Rest eines Korkens.",
         "Auflage 20 + 3 E. A.",
         "available",
     ),
     "Four vessels": Note(
-        "Four muted vessels in grey, beige and clay, side by side on a table",
+        "Four muted vessels in white, grey and clay, side by side on a table",
         "painting, still life",
         "The jug on the left was broken in 2019 and has been painted from memory since.",
         availability="reserved",
     ),
     "Blanket for a short winter": Note(
-        "A woven cloth with stripes of slate, terracotta, ochre and sage", "textile, pattern"
+        "A woven check of slate, terracotta, ochre and sage", "textile, pattern"
     ),
     "Long ridge, five in the morning": Note(
-        "A very wide panorama of dark ridges before an orange dawn",
+        "A very wide view of violet ridges below a small sun",
         "photograph, mountains",
         "Made of nine exposures, the last of them in rain.",
         "Edition of 5",
         "available",
     ),
     "Ножницы в саду": Note(
-        "Cut-out leaves and petals in blue, red, yellow, green and pink on cream",
+        "Twenty coloured squares, each with a cut-out leaf, star or ring",
         "paper, plants",
         availability="sold",
     ),
     "Birken im Oktober": Note(
-        "White birch trunks with black marks before yellow and rust-coloured leaves",
+        "White birch trunks before a wood of yellow and rust-coloured leaves",
         "painting, trees",
         "Nach Skizzen aus dem Moor hinter dem Bahnhof, im Atelier zu Ende gemalt.",
         availability="available",
@@ -110,18 +110,18 @@ NOTES: dict[str, Note] = {
         availability="not_for_sale",
     ),
     "Sphere study": Note(
-        "Black and white squares that swell into a sphere",
+        "A black and white chequerboard that swells into two spheres",
         "print, pattern",
         edition="Edition of 40",
         availability="available",
     ),
     "Town on the hill": Note(
-        "Stacked houses in ochre, rose and teal climbing a hill under a dark blue sky",
+        "Stacked houses in violet, ochre, rose and teal climbing a hill under a low moon",
         "painting, town",
         "Every house in it has had somebody we know at its window.",
     ),
     "ليلة على البحيرة": Note(
-        "A night sky full of stars over a still lake, the last red light at the horizon",
+        "The Milky Way over a still lake, the last red light at the horizon",
         "photograph, night",
         edition="Edition of 10",
         availability="available",
@@ -130,41 +130,41 @@ NOTES: dict[str, Note] = {
         "A eucalyptus branch with grey-green leaves on cream paper", "paper, plants"
     ),
     "Composition with a red beam": Note(
-        "Black, blue, ochre and green shapes crossed by a long red beam",
+        "A black square, an ochre disc and smaller shapes, crossed by a long red beam",
         "painting, abstract",
-        "The beam was straightened twice and put back crooked.",
+        "The beam was straightened twice, and put back as it was.",
         availability="sold",
     ),
     "Marbled water": Note(
-        "Veins of marbled colour in navy, red, cream and teal",
+        "Combed veins of marbled colour in navy, red, cream and ochre",
         "paper, abstract",
         "A sheet takes what the water holds for about four seconds.",
         "Unique",
         "available",
     ),
     "Nordsee, November": Note(
-        "Broad bands of dark blue and sand with a thin rust-red line",
+        "Three soft fields, blue, sand and rust red, on a dark ground",
         "painting, colour, sea",
         availability="reserved",
     ),
     "Cut sun": Note(
-        "A linocut of a red sun sliced by black lines",
+        "A linocut of a red sun with white rays over dark hills",
         "print",
         edition="Edition of 25",
         availability="sold",
     ),
     "Map of nowhere": Note(
-        "Contour lines of an invented landscape in greens and browns",
+        "Contour lines of an invented landscape in pale greens and browns",
         "paper, pattern",
         "There is one lake in it. It has a name, which is not on the map.",
     ),
     "Drops & tides": Note(
-        "Overlapping watercolour stains in blue, coral, green and violet",
+        "Round watercolour stains in blue, coral, green and yellow",
         "paper, abstract",
         availability="available",
     ),
     "Moon, seven nights": Note(
-        "Seven moons in a row, from a thin crescent to full, on near black",
+        "Seven phases of the moon in a row, from crescent to full and back, on near black",
         "print, night",
         "The fourth night was cloudy and is imagined.",
         "Edition of 15",
@@ -174,13 +174,11 @@ NOTES: dict[str, Note] = {
         "A dark woven cloth with a diamond pattern in cream, brick and gold", "textile, pattern"
     ),
     "Ridges, fog": Note(
-        "Pale ridges that almost vanish in fog, one dark slope in front",
+        "Grey-green ridges that vanish in fog, dark firs in front",
         "photograph, mountains",
         edition="Edition of 12",
     ),
-    "Νύχτα με άστρα": Note(
-        "Stars and a band of the Milky Way over a dark horizon", "photograph, night"
-    ),
+    "Νύχτα με άστρα": Note("The Milky Way rising from a dark horizon of firs", "photograph, night"),
     "Yellow in yellow": Note(
         "Nested squares in four yellows",
         "painting, colour",
@@ -188,50 +186,55 @@ NOTES: dict[str, Note] = {
         availability="available",
     ),
     "Flow, slow": Note(
-        "Fine flowing ink lines in blue, red and ochre, like combed hair", "paper, abstract"
+        "Fine flowing ink strokes, dark blue above, red and ochre below", "paper, abstract"
     ),
     "Dune at five": Note(
-        "The sharp crest of an orange dune under a blue evening sky",
+        "The sharp crest of an orange dune under a blue-grey evening sky",
         "photograph, desert",
         edition="Edition of 12",
         availability="sold",
     ),
     "Three things and dry flowers": Note(
-        "A bottle, a bowl and a jar with dried flowers on a dark ground", "painting, still life"
+        "A vase of dried flowers between a yellow beaker and a red bowl, on a dark ground",
+        "painting, still life",
     ),
     "Moiré": Note(
-        "Two sets of fine blue lines that shimmer where they cross",
+        "Blue and white rays that bend where they cross",
         "print, pattern",
         edition="Edition of 40",
     ),
     "Patchwork for Ada": Note(
-        "A quilt of red, blue, ochre and green triangles",
+        "A quilt of triangles in red, cream, ochre, grey and green",
         "textile, pattern",
         "For a child who asked why squares are always made of triangles.",
         availability="not_for_sale",
     ),
     "Terrazzo": Note("Chips of coloured marble set in pale cement", "object, pattern"),
-    "Ginkgo": Note("Fan-shaped ginkgo leaves in yellow watercolour", "paper, plants"),
+    "Ginkgo": Note("A twig of fan-shaped ginkgo leaves in yellow watercolour", "paper, plants"),
     "Horizont": Note(
-        "A bright horizon between dark blue and sea-green fields", "painting, colour, sea"
+        "A peach-coloured glow between bands of teal and dark blue", "painting, colour, sea"
     ),
     "Suminagashi": Note(
-        "Concentric rings of black ink, drifting like smoke",
+        "Rings of black ink, drawn out and drifting like smoke",
         "paper, abstract",
         "The breath that moved the rings is in the title of no other work.",
         "Unique",
     ),
     "Twenty squares": Note(
-        "Twenty framed squares in five columns, each with its own colours", "painting, colour"
+        "Rows of nested squares in orange, teal, yellow and dark blue", "painting, colour"
     ),
     "Wild carrot and rye": Note(
-        "White silhouettes of umbels and grasses on blue", "photograph, plants", edition="Unique"
+        "White silhouettes of two umbels and grasses on blue",
+        "photograph, plants",
+        edition="Unique",
     ),
     "Birches, first snow": Note(
-        "Birch trunks in blue shade with snow between them", "painting, trees", availability="sold"
+        "White birch trunks before a blue wood, snow on the ground",
+        "painting, trees",
+        availability="sold",
     ),
     "Bend": Note(
-        "Coloured stripes that fold as if the sheet were bent",
+        "Black stripes on pink, yellow and blue that fold as if the sheet were bent",
         "print, pattern",
         edition="Edition of 50",
         availability="available",
@@ -239,7 +242,7 @@ NOTES: dict[str, Note] = {
     "Weft, with gaps": Note("", "textile"),
     "Green over moss": Note("", "painting, colour"),
     "One bowl": Note(
-        "A single stoneware bowl with a pale rim, seen from above",
+        "A stoneware bowl with a teal glaze and a pale rim, seen from above",
         "object, still life",
         availability="available",
     ),
