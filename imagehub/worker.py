@@ -26,8 +26,9 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Clients, Renderer
 from imagehub.config import Settings
 from imagehub.database import make_engine_options
-from imagehub.domain import drive_watch, import_work, storage, trash
+from imagehub.domain import connection, drive_watch, import_work, storage, trash
 from imagehub.domain.scratch import Scratch, clean_scratch
+from imagehub.errors import ImageHubError
 from imagehub.imaging import RenderOptions
 from imagehub.queue import JobQueue, count_hands, count_renderers
 from imagehub.render_pool import RenderPool
@@ -280,6 +281,10 @@ class Worker:
                 session, self._clients, account_id, lambda: not self._stopping.is_set()
             )
             if report is not None and report.is_done:
+                session.rollback()
+                # What fills a drive changes it, too; where it is told is no reason to fail.
+                with contextlib.suppress(ImageHubError):
+                    connection.refresh_drive_facts(session, self._clients, account_id)
                 log.info(
                     "Looked through OneDrive account %d: %d items were told",
                     account_id,

@@ -11,6 +11,7 @@ from imagehub.database import now_utc
 from imagehub.domain import audit, drive_watch
 from imagehub.models import DriveAccount, DriveWatch, Image, ImportItem, ImportJob
 from tests.admin.pages import read_toasts, send
+from tests.fixtures.programs import wait_until
 from tests.fixtures.site import ConnectedSite, Site
 
 LIST = "/admin/library"
@@ -205,3 +206,23 @@ def test_another_root_folder_is_looked_through_at_once(connected_site: Connected
     with site.session() as session:
         account = session.scalars(select(DriveAccount)).one()
         assert drive_watch.describe_watch(session, account.id).is_asked
+
+
+def test_a_look_tells_how_full_the_drive_is(connected_site: ConnectedSite) -> None:
+    site, client = connected_site, connected_site.signed_in_client()
+    site.put_files("Art", {"a.txt": b"x" * 1000})
+    site.add_group(["a.jpg"])
+    with site.session() as session:
+        session.execute(update(DriveAccount).values(quota_total_bytes=None, quota_used_bytes=None))
+    assert "<dd>—</dd>" in client.get("/admin/").text
+
+    def is_told() -> bool:
+        return "<dd>—</dd>" not in client.get("/admin/").text
+
+    with site.working():
+        send(client, LOOK, PAGE)
+        wait_until(is_told, what="the quota")
+    with site.session() as session:
+        account = session.scalars(select(DriveAccount)).one()
+        assert (account.quota_used_bytes or 0) >= 1000
+        assert account.quota_total_bytes
