@@ -170,7 +170,7 @@ def _watch(app: Flask, job_id: int, count: int, show_progress: bool, say: Say) -
                 return BulkResult(
                     f"Job {job_id} goes on without this command.", job_id, report.done_count
                 )
-    failed = list(report.failed)
+    failed = [*report.failed, *report.left_out]
     words = f"{_count(report.done_count, 'picture')} imported"
     if report.skipped_count:
         words += f", {report.skipped_count} already there"

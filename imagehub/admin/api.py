@@ -546,7 +546,7 @@ def api_add_images(fields: AddFields) -> AddedAnswer | NotAddedAnswer:
     )
     failures = [
         FailedFile(file_id=item.file_id, file_name=item.file_name, reason=item.reason)
-        for item in report.failed
+        for item in (*report.failed, *report.left_out)
     ]
     if report.is_finished and not report.done_count + report.skipped_count:
         return {"code": 2, "hint": "invalid image list", "job": job_id, "failed": failures}

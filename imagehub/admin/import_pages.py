@@ -21,6 +21,7 @@ from imagehub.domain import (
     import_reading,
     import_ways,
     importing,
+    left_out,
     library_list,
 )
 from imagehub.errors import (
@@ -328,9 +329,13 @@ def show_import_progress(number: int) -> ResponseReturnValue:
 
 @blueprint.post("/admin/import/<biggest:number>/retry")
 def retry_import(number: int) -> ResponseReturnValue:
-    """Try the failed files again."""
+    """Try the failed files again; with ``item`` that one alone, or all that were ``left_out``."""
     session = db.session()
-    count = importing.retry_items(session, number)
+    item_id = _read_item()
+    if item_id is None and request.form.get("which") != "left_out":
+        count = importing.retry_items(session, number)
+    else:
+        count = left_out.retry_left_out(session, number, item_id)
     if count:
         words = f"Tried {describe_count(count, 'failed file')} of an import again."
         note_action("change", "import", number, words)
@@ -340,6 +345,37 @@ def retry_import(number: int) -> ResponseReturnValue:
     if is_api_call():
         return jsonify({"count": count})
     return redirect(url_for(".show_import", number=number), 303)
+
+
+@blueprint.post("/admin/import/<biggest:number>/leave-out")
+def leave_out_failed(number: int) -> ResponseReturnValue:
+    """Let the failed files be, or with ``item`` that one alone; ``from`` names the page."""
+    session = db.session()
+    left = left_out.leave_out(session, number, current_user.id, _read_item())
+    if left.item_count:
+        words = f"Let {describe_count(left.item_count, 'failed file')} of an import be"
+        if left.group_count:
+            words += f", and put {describe_count(left.group_count, 'empty group')} in the trash"
+        note_action("leave_out", "import", number, f"{words}.")
+    session.commit()
+    if is_api_call():
+        return jsonify({"count": left.item_count})
+    if not left.item_count:
+        say("There was nothing left to let be.")
+    else:
+        words = f"{describe_count(left.item_count, 'file')} left out."
+        if left.group_count:
+            words += f" {describe_count(left.group_count, 'empty group')} went to the trash."
+        say(words)
+    if request.form.get("from") == "home":
+        return redirect(url_for("admin.show_home"), 303)
+    return redirect(url_for(".show_import", number=number), 303)
+
+
+def _read_item() -> int | None:
+    """:raise NotFoundError: there can be no such item."""
+    text = request.form.get("item", "")
+    return read_number(text, "file") if text else None
 
 
 def _describe_import(number: int) -> dict[str, Any]:

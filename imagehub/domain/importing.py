@@ -23,6 +23,7 @@ from imagehub.models import Group, Image, ImportItem, ImportJob
 
 MAX_FILES = 200_000
 OPEN_STATES = ("queued", "running")
+LEFT_OUT = "left_out"
 IN_GROUP_REASON = "This file is in the group already."
 
 
@@ -262,19 +263,24 @@ def lock_group(session: Session, group_id: int) -> bool:
     )
 
 
-def retry_items(session: Session, job_id: int) -> int:
+def retry_items(
+    session: Session, job_id: int, state: str = "failed", item_id: int | None = None
+) -> int:
     """Queue a job's failed items again; the caller commits, then calls ``queue.enqueue_job``.
 
+    :param state: items in this state; see ``left_out.retry_left_out`` for those that were let be.
+    :param item_id: this one alone.
     :return: how many there were.
     :raise NotFoundError: no such job.
     """
-    _get_job(session, job_id)
+    get_job(session, job_id)
     now = get_database_time(session)
+    chosen = update(ImportItem).where(ImportItem.job_id == job_id, ImportItem.state == state)
+    if item_id is not None:
+        chosen = chosen.where(ImportItem.id == item_id)
     count = count_rows(
         session,
-        update(ImportItem)
-        .where(ImportItem.job_id == job_id, ImportItem.state == "failed")
-        .values(
+        chosen.values(
             state="queued",
             reason="",
             attempt_count=0,
@@ -357,11 +363,12 @@ def add_remakes(
 
 @dataclass(frozen=True)
 class FailedItem:
-    """A file that did not come in. ``reason`` is one plain sentence."""
+    """A file that did not come in. ``reason`` is one plain sentence; ``id`` is the item's."""
 
     file_id: str
     file_name: str
     reason: str
+    id: int = 0
 
 
 @dataclass(frozen=True)
@@ -369,7 +376,8 @@ class JobReport:
     """How far an import is.
 
     ``state`` is ``running`` or ``finished``; the counts are of items. ``waiting_reason`` says what
-    the queued items wait for, where a service made them wait. ``failed`` lists at most 1,000.
+    the queued items wait for, where a service made them wait. ``failed`` lists at most 1,000, and
+    so does ``left_out``: failed items that a person lets be.
     """
 
     id: int
@@ -383,6 +391,8 @@ class JobReport:
     waiting_reason: str = ""
     failed: Sequence[FailedItem] = field(default=())
     created_at: datetime | None = None
+    left_out_count: int = 0
+    left_out: Sequence[FailedItem] = field(default=())
 
     @property
     def is_finished(self) -> bool:
@@ -391,7 +401,7 @@ class JobReport:
     @property
     def finished_count(self) -> int:
         """Items that have come to an end, whichever."""
-        return self.done_count + self.skipped_count + self.failed_count
+        return self.done_count + self.skipped_count + self.failed_count + self.left_out_count
 
     @property
     def progress(self) -> float:
@@ -401,7 +411,7 @@ class JobReport:
 
 def describe_job(session: Session, job_id: int) -> JobReport:
     """:raise NotFoundError: no such job."""
-    job = _get_job(session, job_id)
+    job = get_job(session, job_id)
     counts = {
         state: count
         for state, count in session.execute(
@@ -410,12 +420,6 @@ def describe_job(session: Session, job_id: int) -> JobReport:
             .group_by(ImportItem.state)
         )
     }
-    failed = session.execute(
-        select(ImportItem.drive_item_id, ImportItem.file_name, ImportItem.reason)
-        .where(ImportItem.job_id == job_id, ImportItem.state == "failed")
-        .order_by(ImportItem.id)
-        .limit(1000)
-    )
     waiting = session.scalars(
         select(ImportItem.reason)
         .where(ImportItem.job_id == job_id, ImportItem.state == "queued", ImportItem.reason != "")
@@ -431,9 +435,21 @@ def describe_job(session: Session, job_id: int) -> JobReport:
         skipped_count=counts.get("skipped", 0),
         failed_count=counts.get("failed", 0),
         waiting_reason=waiting or "",
-        failed=tuple(FailedItem(*row) for row in failed),
+        failed=_list_failed(session, job_id, "failed"),
         created_at=job.created_at,
+        left_out_count=counts.get(LEFT_OUT, 0),
+        left_out=_list_failed(session, job_id, LEFT_OUT) if LEFT_OUT in counts else (),
     )
+
+
+def _list_failed(session: Session, job_id: int, state: str) -> tuple[FailedItem, ...]:
+    rows = session.execute(
+        select(ImportItem.drive_item_id, ImportItem.file_name, ImportItem.reason, ImportItem.id)
+        .where(ImportItem.job_id == job_id, ImportItem.state == state)
+        .order_by(ImportItem.id)
+        .limit(1000)
+    )
+    return tuple(FailedItem(*row) for row in rows)
 
 
 def list_jobs(session: Session, limit: int = 20) -> list[JobReport]:
@@ -462,7 +478,8 @@ def wait_for_job(
         pause = min(pause * 1.5, 0.5)
 
 
-def _get_job(session: Session, job_id: int) -> ImportJob:
+def get_job(session: Session, job_id: int) -> ImportJob:
+    """:raise NotFoundError: no such job."""
     job = session.get(ImportJob, job_id) if 0 < job_id <= MAX_ID else None
     if job is None:
         raise NotFoundError("import", job_id)

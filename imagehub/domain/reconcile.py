@@ -430,6 +430,8 @@ def _drop_if_forgotten(session: Session, group_id: int, fix: bool) -> bool:
             .where(
                 Group.id == group_id,
                 Group.created_at < get_database_time(own) - EMPTY_GROUP_AGE,
+                # The trash keeps what is in it for as long as it promises.
+                Group.state != "trash",
                 Group.version == 1,
                 Group.text == "",
                 Group.medium == "",

@@ -13,9 +13,9 @@ from imagehub.models.library import BigId
 class ImportJob(Base):
     """Pictures chosen by a person to come into the hub.
 
-    ``state``: ``running`` until every item is ``done``, ``skipped`` or ``failed``, then
-    ``finished``. ``last_activity_at`` moves with every item; a running job that stands still is
-    pushed again.
+    ``state``: ``running`` until every item is ``done``, ``skipped``, ``failed`` or ``left_out``,
+    then ``finished``. ``last_activity_at`` moves with every item; a running job that stands still
+    is pushed again.
     """
 
     __tablename__ = "import_job"
@@ -44,10 +44,11 @@ class ImportItem(Base):
     """One file of an import, with its group, number and position reserved from the start.
 
     ``state``: ``queued`` → ``running`` → ``done`` | ``skipped`` (already in the group) |
-    ``failed`` (with ``reason``, a plain sentence). A passing fault puts it back to ``queued`` with
-    ``available_at`` in the future. ``lease_until`` is renewed while a worker has it in hand; once
-    past, anybody may take it up again. ``attempt_count`` counts faults of services; ``suspicion``
-    rises when a worker ends without a word while it has the item in hand.
+    ``failed`` (with ``reason``, a plain sentence) → ``left_out`` (the same, but a person lets it
+    be). A passing fault puts it back to ``queued`` with ``available_at`` in the future.
+    ``lease_until`` is renewed while a worker has it in hand; once past, anybody may take it up
+    again. ``attempt_count`` counts faults of services; ``suspicion`` rises when a worker ends
+    without a word while it has the item in hand.
     """
 
     __tablename__ = "import_item"

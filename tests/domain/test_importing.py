@@ -206,7 +206,7 @@ def test_a_report_counts_and_lists_failures(session: Session) -> None:
     assert (report.done_count, report.failed_count, report.queued_count) == (1, 1, 1)
     assert (report.skipped_count, report.item_count, report.progress) == (1, 4, 0.75)
     assert report.failed == (
-        importing.FailedItem("b", "b.jpg", "This is a folder, not a picture."),
+        importing.FailedItem("b", "b.jpg", "This is a folder, not a picture.", second.id),
     )
     assert not report.is_finished
 
