@@ -81,7 +81,7 @@ export class Choice {
     all.checked = count > 0 && this.#list.rows.every(({ id }) => this.#list.chosen.has(id));
     all.indeterminate = count > 0 && !all.checked;
     $("chosen-words").textContent = count ? `${count.toLocaleString("en")} chosen` : "Choose all";
-    $("chosen").classList.toggle("has-some", count > 0);
+    document.body.classList.toggle("has-chosen", count > 0);
     $("chosen").hidden = !this.#folder.items.size;
     for (const button of $("chosen").querySelectorAll("[data-act]")) {
       button.hidden = !count || (button.dataset.act === "rename" && count !== 1);

@@ -196,8 +196,8 @@ export class DriveList {
     for (const [offset, item] of wanted.entries()) {
       const drawn = this.#drawn.get(item.id) ?? this.#make(item);
       const { element } = drawn;
-      element.setAttribute("aria-setsize", this.rows.length);
-      element.setAttribute("aria-posinset", first + offset + 1);
+      setAttribute(element, "aria-setsize", this.rows.length);
+      setAttribute(element, "aria-posinset", first + offset + 1);
       const place = before ? before.nextSibling : this.#list.firstChild;
       if (place !== element) this.#list.insertBefore(element, place);
       before = element;
@@ -251,6 +251,11 @@ export class DriveList {
     picture.src = item.thumb;
     frame.prepend(picture);
   }
+}
+
+// Setting what is set already would cost the browser a look at all styles.
+function setAttribute(element, name, value) {
+  if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 }
 
 export function describeDay(time) {
