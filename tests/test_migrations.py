@@ -135,3 +135,22 @@ def test_a_moment_without_a_zone_is_refused(app: Flask) -> None:
     with pytest.raises(Exception, match="without a time zone"):
         db.session.commit()
     db.session.rollback()
+
+
+def test_images_of_before_know_what_the_drive_listed_but_live_photos(app: Flask) -> None:
+    upgrade()
+    load_rows()
+    db.session.remove()
+    for mime_type, known in (("image/jpeg", ("hash=", 5000)), ("image/heic", ("", 0))):
+        downgrade(revision="0012")
+        with db.engine.begin() as connection:
+            connection.execute(
+                text(
+                    "UPDATE image SET quick_xor_hash = 'hash=', size_bytes = 5000, mime_type = :m"
+                ),
+                {"m": mime_type},
+            )
+        upgrade()
+        with db.engine.connect() as connection:
+            row = connection.execute(text("SELECT drive_hash, drive_size_bytes FROM image")).one()
+        assert tuple(row) == known

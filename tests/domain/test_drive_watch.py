@@ -16,6 +16,7 @@ from PIL import Image as Picture
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from imagehub.clients import DriveItem
 from imagehub.database import now_utc
 from imagehub.domain import drive_watch, gallery, search
 from imagehub.domain.connection import get_access_token
@@ -644,3 +645,32 @@ def test_folders_that_are_gone_are_forgotten_with_a_full_list(import_hub: Import
     forget(hub)
     check(hub)
     assert hub.session.get(DriveFolder, (hub.account_id, "gone")) is None
+
+
+# --- Judging --------------------------------------------------------------------------------------
+
+KNOWN = {"drive_hash": "h1", "drive_size_bytes": 10, "etag": "e1", "ctag": "c1"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "listed", "verdict"),
+    [
+        ({}, {"quick_xor_hash": "h1", "ctag": "c2", "etag": "e2", "size_bytes": 10}, True),
+        ({}, {"quick_xor_hash": "h2", "ctag": "c1", "etag": "e1", "size_bytes": 10}, False),
+        # Where a hash is not known, the cTag stands for the content.
+        ({"drive_hash": ""}, {"quick_xor_hash": "h1", "ctag": "c1", "size_bytes": 11}, True),
+        ({}, {"ctag": "c2", "etag": "e2", "size_bytes": 10}, False),
+        # Where that is not told either, only sameness of all and another size say something.
+        ({}, {"etag": "e1", "size_bytes": 11}, True),
+        ({}, {"etag": "e2", "size_bytes": 11}, False),
+        ({}, {"etag": "e2", "size_bytes": 10}, None),
+        ({"drive_size_bytes": 0}, {"etag": "e2", "size_bytes": 11}, None),
+        ({"etag": ""}, {"etag": "", "size_bytes": 10}, None),
+    ],
+)
+def test_contents_are_compared_by_the_surest_mark(
+    kept: dict[str, Any], listed: dict[str, Any], verdict: bool | None
+) -> None:
+    facts = {"size_bytes": 0, **listed}
+    item = DriveItem("i", "a.jpg", False, created_time="", modified_time="", **facts)
+    assert drive_watch.compare(Image(**{**KNOWN, **kept}), item) is verdict
