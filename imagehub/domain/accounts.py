@@ -160,15 +160,17 @@ def sign_in(
     :param address: the caller's IP address.
     :param device_mark: what :func:`make_device_mark` gave this browser after an earlier success.
         Its failures are counted by themselves, so that strangers who fail on purpose, from however
-        many addresses, never keep the owner waiting at a browser that was used before.
+        many addresses or from the owner's own (all who come through one proxy may share it), never
+        keep the owner waiting at a browser that was used before.
     :raise NotAllowedError: wrong, with the same words and in the same time for unknown names.
     :raise TooManyTriesError: nothing was checked; ``retry_after_seconds`` says when it may be.
     """
     name_key = make_name_key(name)
-    address_counter = _make_counter_key(secret_key, "address", _simplify_address(address))
+    address_counter = None
     if _is_device_mark(secret_key, device_mark, name_key):
         name_counter = _make_counter_key(secret_key, "device", device_mark)
     else:
+        address_counter = _make_counter_key(secret_key, "address", _simplify_address(address))
         name_counter = _make_counter_key(secret_key, "name", name_key)
     _count_tries(session, address_counter, name_counter)
 
@@ -189,13 +191,14 @@ def sign_in(
     return found
 
 
-def _take_back(session: Session, address_counter: str, name_counter: str) -> None:
-    session.execute(
-        update(SignInFailure)
-        .where(SignInFailure.key == address_counter)
-        .values(failed_count=SignInFailure.failed_count - 1, blocked_until=None)
-        .execution_options(synchronize_session=False)
-    )
+def _take_back(session: Session, address_counter: str | None, name_counter: str) -> None:
+    if address_counter is not None:
+        session.execute(
+            update(SignInFailure)
+            .where(SignInFailure.key == address_counter)
+            .values(failed_count=SignInFailure.failed_count - 1, blocked_until=None)
+            .execution_options(synchronize_session=False)
+        )
     session.execute(delete(SignInFailure).where(SignInFailure.key == name_counter))
     delete_old_failures(session)
 
@@ -273,15 +276,16 @@ def check_password_again(session: Session, secret_key: str, user: User, password
     forget_attempts(session, secret_key, "password again", str(user_id))
 
 
-def _count_tries(session: Session, address_counter: str, name_counter: str) -> None:
-    """Count one try against both, or against neither.
+def _count_tries(session: Session, address_counter: str | None, name_counter: str) -> None:
+    """Count one try against both, or against neither; without an address against the name alone.
 
     :raise TooManyTriesError: one of the two has to wait.
     """
 
     def count(own: Session) -> None:
         now = now_utc()
-        _count_try(own, address_counter, LONGEST_ADDRESS_WAIT_SECONDS, now)
+        if address_counter is not None:
+            _count_try(own, address_counter, LONGEST_ADDRESS_WAIT_SECONDS, now)
         _count_try(own, name_counter, LONGEST_NAME_WAIT_SECONDS, now)
 
     run_in_own_transaction(session, count)

@@ -258,6 +258,18 @@ def test_a_browser_known_from_before_is_not_held_up_by_strangers(light_session: 
     assert try_wrong(light_session, "Ada", "192.0.2.78") > 0, "strangers wait on"
 
 
+def test_a_known_browser_does_not_wait_for_strangers_with_the_same_address(
+    light_session: Session,
+) -> None:
+    mark = accounts.make_device_mark(KEY, add_user(light_session))
+    for i in range(5):
+        try_wrong(light_session, f"nobody {i}", "192.0.2.1")
+    assert try_wrong(light_session, "Ada", "192.0.2.1") > 0
+    accounts.sign_in(light_session, KEY, "Ada", PASSWORD, "192.0.2.1", mark)
+    light_session.commit()
+    assert try_wrong(light_session, "Ada", "192.0.2.1") > 0, "strangers wait on"
+
+
 def test_a_known_browser_has_a_brake_of_its_own(light_session: Session) -> None:
     mark = accounts.make_device_mark(KEY, add_user(light_session))
     for i in range(5):
