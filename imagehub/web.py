@@ -327,17 +327,27 @@ def _check_csrf() -> None:
         csrf.protect()
 
 
-def note_action(verb: str, kind: str, key: object, words: str, actor: User | None = None) -> None:
+def note_action(
+    verb: str,
+    kind: str,
+    key: object,
+    words: str,
+    actor: User | None = None,
+    *,
+    is_repeated: bool = False,
+) -> None:
     """Write into the log what whoever sent this request does; see ``domain.audit.record``.
 
     It is committed with the change, so call it before that.
 
     :param actor: who it is, where neither a session nor a token says so yet.
+    :param is_repeated: it is done many times in a row, and one line an hour tells enough.
     """
     person = actor or g.get("token_user")
     if person is None and current_user.is_authenticated:
         person = current_user._get_current_object()
-    audit.record(db.session(), person, verb, kind, key, words, request.remote_addr or "")
+    record = audit.record_once if is_repeated else audit.record
+    record(db.session(), person, verb, kind, key, words, request.remote_addr or "")
 
 
 def get_local_target(target: str, home: str = "/admin/") -> str:

@@ -14,7 +14,7 @@ from imagehub.admin.words import describe_count, say
 from imagehub.database import db
 from imagehub.domain import gallery, library_edit, library_list, storage, trash
 from imagehub.domain.library_edit import Edit, EditConflictError
-from imagehub.errors import ImageHubError, InvalidInputError, NotFoundError, ServiceError
+from imagehub.errors import ImageHubError, InvalidInputError, NotFoundError
 from imagehub.models import Group, Image
 from imagehub.web import get_error_status, is_api_call, note_action
 from imagehub.wiring import get_clients
@@ -82,7 +82,9 @@ def change_library() -> ResponseReturnValue:
         "recheck": originals.check_again,
     }
     if act in ("up", "down"):
-        return _order(lambda: library_edit.step_group(db.session(), read_number(key), _STEPS[act]))
+        return _order(
+            key, lambda number: library_edit.step_group(db.session(), number, _STEPS[act])
+        )
     if act not in acts:
         raise InvalidInputError("The library does not know how to do that.", {"act": "unknown"})
     try:
@@ -133,7 +135,7 @@ def _read_bulk_fields() -> dict[str, str]:
 def _join(numbers: Sequence[int]) -> ResponseReturnValue:
     session = db.session()
     group = library_edit.join_groups(session, numbers, current_user.id)
-    note_action("change", "group", group.id, f"Joined {len(numbers)} groups into “{group.title}”.")
+    note_action("change", "group", group.id, f"Joined {len(numbers)} groups into “{_name(group)}”.")
     session.commit()
     say(f"{len(numbers)} groups are one now.")
     return _answer(url_for(".show_library_group", number=group.id))
@@ -142,12 +144,17 @@ def _join(numbers: Sequence[int]) -> ResponseReturnValue:
 def _trash(numbers: Sequence[int]) -> None:
     session = db.session()
     done = trash.trash_groups(session, numbers, current_user.id)
+    if not done:
+        say("They are in the trash already.")
+        return
     count = describe_count(len(done), "group")
-    note_action("delete", "group", done[0] if len(done) == 1 else "", f"Put {count} in the trash.")
+    names = _name_groups(done)
+    note_action(
+        "delete", "group", done[0] if len(done) == 1 else "", f"Put {count} in the trash: {names}."
+    )
     session.commit()
-    if done:
-        numbers_text = ",".join(map(str, done))
-        say(f"{count} in the trash.", undo="admin.restore_from_trash", number=numbers_text)
+    numbers_text = ",".join(map(str, done))
+    say(f"{count} in the trash.", undo="admin.restore_from_trash", number=numbers_text)
 
 
 def _share(numbers: Sequence[int]) -> ResponseReturnValue:
@@ -158,21 +165,25 @@ def _share(numbers: Sequence[int]) -> ResponseReturnValue:
 def order_library() -> ResponseReturnValue:
     """Put a group before or after another one in the gallery's order."""
 
-    def place() -> None:
+    def place(number: int) -> None:
         before, after = request.form.get("before"), request.form.get("after")
         library_edit.place_group(
             db.session(),
-            read_number(request.form.get("group", "")),
+            number,
             read_number(before) if before else None,
             read_number(after) if after else None,
         )
 
-    return _order(place)
+    return _order(request.form.get("group", ""), place)
 
 
-def _order(change: Callable[[], None]) -> ResponseReturnValue:
+def _order(text: str, change: Callable[[int], None]) -> ResponseReturnValue:
+    session = db.session()
     try:
-        change()
+        number = read_number(text)
+        change(number)
+        words = f"Moved “{_name(library_edit.get_group(session, number))}” in the gallery’s order."
+        note_action("order", "group", number, words, is_repeated=True)
     except ImageHubError as error:
         return _refuse(error, _get_list_url())
     db.session.commit()
@@ -316,6 +327,10 @@ def save_library_shot(number: int, shot: int) -> ResponseReturnValue:
         group, image = library_edit.save_image(session, number, shot, edit)
     except EditConflictError as error:
         return _answer_conflict(error)
+    if edit.changes:
+        names = ", ".join(FIELD_NAMES[name].lower() for name in edit.changes)
+        words = f"Changed {names} of “{image.name}” in “{_name(group)}”."
+        note_action("change", "image", f"{number}/{shot}", words, is_repeated=True)
     answer = {"version": group.version, "fields": {"alt": image.alt, "role": image.role}}
     session.commit()
     return jsonify(answer)
@@ -349,8 +364,7 @@ def _answer_conflict(error: EditConflictError) -> ResponseReturnValue:
 def _note_edit(group: Group, changes: Mapping[str, str]) -> None:
     if changes:
         names = ", ".join(FIELD_NAMES[name].lower() for name in changes)
-        title = group.title or f"Untitled {group.id}"
-        note_action("change", "group", group.id, f"Changed {names} of “{title}”.")
+        note_action("change", "group", group.id, f"Changed {names} of “{_name(group)}”.")
 
 
 # --- Shots ----------------------------------------------------------------------------------------
@@ -380,14 +394,18 @@ def _act_on_shots(number: int, act: str, key: str, chosen: Sequence[int]) -> str
     """:return: where to go on, None for the group itself."""
     session = db.session()
     if act in _STEPS:
-        library_edit.step_shot(session, number, read_number(key, "shot"), _STEPS[act])
+        before = library_edit.get_group(session, number).version
+        group = library_edit.step_shot(session, number, read_number(key, "shot"), _STEPS[act])
+        if group.version != before:
+            _note_order(group)
     elif act == "order":
-        before = request.form.get("before", "")
-        library_edit.order_shots(
-            session, number, chosen, read_number(before, "shot") if before else None
-        )
+        mark = request.form.get("before", "")
+        place = read_number(mark, "shot") if mark else None
+        _note_order(library_edit.order_shots(session, number, chosen, place))
     elif act == "cover":
-        library_edit.set_cover(session, number, read_number(key, "shot"))
+        group = library_edit.set_cover(session, number, read_number(key, "shot"))
+        words = f"Made another shot the cover of “{_name(group)}”."
+        note_action("change", "group", number, words)
     elif act == "split":
         fresh = library_edit.move_shots(session, number, chosen, None)
         note_action(
@@ -403,11 +421,11 @@ def _act_on_shots(number: int, act: str, key: str, chosen: Sequence[int]) -> str
         note_action("change", "group", target.id, words)
         say(words)
     elif act == "trash":
-        mark = trash.trash_images(session, number, chosen, current_user.id)
+        bag = trash.trash_images(session, number, chosen, current_user.id)
         count = describe_count(len(chosen), "shot")
         note_action("delete", "image", number, f"Put {count} in the trash.")
-        say(f"{count} in the trash.", undo="admin.restore_from_trash", number=str(mark))
-        if mark == number:
+        say(f"{count} in the trash.", undo="admin.restore_from_trash", number=str(bag))
+        if bag == number:
             return url_for(".show_library")
     elif act in ("take", "recheck"):
         do = originals.take_new_versions if act == "take" else originals.check_again
@@ -446,7 +464,21 @@ def _keep_shot_words(number: int, chosen: Sequence[int]) -> Refused | None:
         except (EditConflictError, InvalidInputError) as error:
             is_refused = True
             refused.note(error, {kind: name})
-    return refused if is_refused else None
+    if is_refused:
+        return refused
+    if refused.typed:
+        kinds = dict.fromkeys(name.partition("-")[0] for name in refused.typed)
+        count = len({name.partition("-")[2] for name in refused.typed})
+        names = ", ".join(FIELD_NAMES[kind].lower() for kind in kinds)
+        title = _name(library_edit.get_group(session, number))
+        words = f"Changed {names} of {describe_count(count, 'shot')} in “{title}”."
+        note_action("change", "image", number, words)
+    return None
+
+
+def _note_order(group: Group) -> None:
+    words = f"Changed the order of the shots of “{_name(group)}”."
+    note_action("order", "image", group.id, words, is_repeated=True)
 
 
 # --- The trash ------------------------------------------------------------------------------------
@@ -488,7 +520,7 @@ def restore_from_trash() -> ResponseReturnValue:
     note_action("create", "group", back[0].id, f"Took {count} back from the trash.")
     single = url_for(".show_library_group", number=back[0].id) if len(back) == 1 else ""
     session.commit()
-    _delete_unused(unused)
+    storage.leave_unused(session, unused)
     say("It is back." if len(back) == 1 else f"{count} are back.")
     return _answer(single or url_for(".show_library"))
 
@@ -498,26 +530,27 @@ def delete_from_trash() -> ResponseReturnValue:
     """Delete things in the trash for good."""
     session = db.session()
     numbers = _read_trash_numbers()
-    keys = trash.purge(session, numbers)
-    count = describe_count(len(numbers), "thing")
-    note_action("delete", "group", "", f"Deleted {count} in the trash for good.")
+    gone, keys = trash.purge(session, numbers)
+    if gone:
+        count = describe_count(len(gone), "thing")
+        note_action("delete", "group", "", f"Deleted {count} in the trash for good.")
     session.commit()
-    _delete_unused(keys)
-    say("Gone for good. The originals are still in OneDrive.")
+    # The worker deletes them: object storage may be slow, and nobody should wait for it here.
+    if storage.leave_unused(session, keys):
+        say(
+            "Gone for good. The worker clears the pictures away within a minute; "
+            "the originals are still in OneDrive."
+        )
+    elif gone:
+        say("Gone for good. The originals are still in OneDrive.")
+    else:
+        say("It was gone already.")
     return _answer(url_for(".show_trash"))
 
 
 def _read_trash_numbers() -> list[int]:
     parts = [part for one in request.form.getlist("number") for part in one.split(",")]
     return read_numbers(parts, "thing in the trash")
-
-
-def _delete_unused(keys: Sequence[str]) -> None:
-    try:
-        storage.delete_unused(db.session(), get_clients(), keys)
-    except ServiceError:
-        # The rows are marked; the worker's sweep deletes what is left.
-        db.session.rollback()
 
 
 # --- Inside ---------------------------------------------------------------------------------------
@@ -532,6 +565,18 @@ def make_thumbnail_url(image: Image | None) -> str:
     except NotFoundError:
         return ""
     return get_clients().store.make_presigned_url(found.object_key) if found is not None else ""
+
+
+def _name(group: Group) -> str:
+    return group.title or f"Untitled {group.id}"
+
+
+def _name_groups(numbers: Sequence[int]) -> str:
+    """The names of some groups, as far as a line of the log has room for them."""
+    session = db.session()
+    shown = [_name(session.get_one(Group, number)) for number in numbers[:5]]
+    rest = len(numbers) - len(shown)
+    return ", ".join(f"“{name[:60]}”" for name in shown) + (f" and {rest:,} more" if rest else "")
 
 
 def _read_text(name: str) -> str:

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from imagehub.auth import blueprint
+from imagehub.auth.pages import note_failed_sign_in
 from imagehub.database import db
 from imagehub.domain import accounts, api_tokens, second_factor
 from imagehub.errors import NotAllowedError
@@ -72,6 +73,7 @@ def api_sign_in(fields: Credentials) -> Response:
         )
     except NotAllowedError:
         answer = {"code": 1, "hint": "username or password did not match"}
+        note_failed_sign_in(accounts.find_user(session, fields.username))
     else:
         if _passes_second_factor(user, fields.code):
             answer = {"code": 2, "token": accounts.make_token(secret_key, user)}
@@ -98,6 +100,7 @@ def _passes_second_factor(user: User, code: str) -> bool:
         second_factor.check(session, vault, secret_key, user, code)
     except NotAllowedError:
         session.rollback()
+        note_failed_sign_in(user)
         return False
     session.commit()
     second_factor.forget_attempts(session, secret_key, user_id)

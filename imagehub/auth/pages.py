@@ -57,6 +57,7 @@ def try_sign_in() -> ResponseReturnValue:
         )
     except NotAllowedError:
         status, message = 401, "The name or the password is not right."
+        note_failed_sign_in(accounts.find_user(db.session(), name))
     except TooManyTriesError as error:
         status, message = 429, str(error)
         headers["Retry-After"] = str(error.retry_after_seconds)
@@ -103,6 +104,7 @@ def try_code() -> ResponseReturnValue:
         second_factor.check(db.session(), vault, secret_key, user, code)
     except NotAllowedError as error:
         status, message = 401, str(error)
+        note_failed_sign_in(user)
     except TooManyTriesError as error:
         status, message = 429, str(error)
         headers["Retry-After"] = str(error.retry_after_seconds)
@@ -120,6 +122,11 @@ def find_half_signed_in() -> User | None:
         return None
     user = db.session.get(User, half["user"])
     return user if user is not None and user.credentials_version == half["version"] else None
+
+
+def note_failed_sign_in(user: User | None) -> None:
+    """Count the try in the log; ``user``: whose name was given, None where nobody has it."""
+    audit.record_failed_sign_in(db.session(), user, request.remote_addr or "")
 
 
 def finish_sign_in(user: User, is_remembered: bool, target: str) -> Response:

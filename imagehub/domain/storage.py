@@ -189,6 +189,36 @@ def delete_unused(session: Session, clients: Clients, keys: Iterable[str]) -> in
     return count
 
 
+def leave_unused(session: Session, keys: Iterable[str]) -> int:
+    """Mark those of the objects that nothing uses, for the worker's next sweep to delete.
+
+    The store is not asked, so nobody waits for it. Commits on its own, again and again.
+
+    :param session: holds no uncommitted change.
+    :return: objects that will go.
+    """
+    count = 0
+    for batch in make_batches(sorted(set(keys))):
+        marked, deadline = mark_unused(session, batch)
+
+        def let_go(own: Session, marked: Sequence[str] = marked, at: datetime = deadline) -> None:
+            own.execute(
+                update(StoredObject)
+                .where(
+                    StoredObject.key.in_(marked),
+                    StoredObject.is_deleting.is_(True),
+                    StoredObject.pinned_until == at,
+                )
+                .values(pinned_until=get_database_time(own))
+                .execution_options(synchronize_session=False)
+            )
+
+        if marked:
+            run_in_own_transaction(session, let_go)
+        count += len(marked)
+    return count
+
+
 def mark_unused(
     session: Session, keys: Sequence[str], pins_until: datetime | None = None
 ) -> tuple[list[str], datetime]:

@@ -187,7 +187,7 @@ def restore(session: Session, number: int) -> tuple[Group, list[str]]:
     is in the group already: the newer import stays, and gets the old one's words where it has none.
     Where the group is gone or in the trash itself, they become a group of their own.
 
-    :return: the group to look at, and keys to hand to ``storage.delete_unused`` after the commit.
+    :return: the group to look at, and keys to hand to ``storage.leave_unused`` after the commit.
     :raise NotFoundError: it is not in the trash (any more).
     """
     entry = session.get(TrashEntry, number) if 0 < number <= MAX_ID else None
@@ -239,10 +239,11 @@ def _put_back(session: Session, bag: Group, origin: Group) -> None:
 # --- For good -------------------------------------------------------------------------------------
 
 
-def purge(session: Session, numbers: Sequence[int]) -> list[str]:
+def purge(session: Session, numbers: Sequence[int]) -> tuple[list[int], list[str]]:
     """Delete things in the trash for good; what is not in it is left alone. The caller commits.
 
-    :return: the keys that they used; after the commit, hand them to ``storage.delete_unused``.
+    :return: what went, and the keys that it used; after the commit, hand these to
+        ``storage.leave_unused``, or to ``delete_unused`` where nobody waits.
     """
     doomed = []
     for number in sorted(set(numbers)):
@@ -251,7 +252,7 @@ def purge(session: Session, numbers: Sequence[int]) -> list[str]:
             session.refresh(group)
             if group.state == "trash" and session.get(TrashEntry, number) is not None:
                 doomed.append(number)
-    return _delete(session, doomed)
+    return doomed, _delete(session, doomed)
 
 
 def _delete(session: Session, numbers: Sequence[int]) -> list[str]:
@@ -290,4 +291,4 @@ def _purge_some(own: Session) -> tuple[list[int], list[str]]:
             .limit(_PURGED_AT_ONCE)
         )
     )
-    return numbers, purge(own, numbers) if numbers else []
+    return numbers, purge(own, numbers)[1] if numbers else []

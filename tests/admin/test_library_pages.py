@@ -2,14 +2,17 @@
 
 import html
 import re
+import socket
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
+from imagehub.database import db, now_utc
 from imagehub.domain import library_edit
-from imagehub.models import Group, Image
+from imagehub.models import Group, Image, StoredObject
 from tests.admin.pages import read_toasts, send
-from tests.fixtures.site import Site, read_csrf_token
+from tests.fixtures.site import Site, make_site, read_csrf_token
 
 LIST = "/admin/library"
 
@@ -293,6 +296,80 @@ def test_what_is_deleted_for_good_is_gone(site: Site, client: FlaskClient, group
         assert session.get(Group, group_id) is None
     send(client, f"{LIST}/trash/restore", f"{LIST}/trash", number=str(group_id))
     assert "no such thing in the trash" in read_toasts(client)
+
+
+def read_log(client: FlaskClient) -> list[str]:
+    """The sentences of the log, from new to old."""
+    page = client.get("/admin/activity").text
+    return [html.unescape(one) for one in re.findall(r'<td class="what">([^<]*)<', page)]
+
+
+def test_the_log_tells_of_words_cover_and_order(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    site.add_group()
+    send(client, path, path, version="1", **{"title": "Wave", "was-title": ""})
+    words = {"version": 2, "changes": {"alt": "A wave"}, "base": {}}
+    send_json(client, f"{path}/shots/2/save", words, path)
+    page = client.get(path).text
+    form = {"alt-1": "Crest", "was-alt-1": read_value(page, "alt-1"), "role-3": "back"}
+    send(client, f"{path}/shots", path, act="cover:2", **form, **{"was-role-3": ""})
+    send(client, f"{path}/shots", path, act="down:1")
+    send(client, f"{path}/shots", path, act="down:1")
+    # At the end it stays where it is, and nothing is told.
+    send(client, f"{path}/shots", path, act="down:1")
+    send(client, f"{LIST}/order", LIST, group=str(group_id))
+    assert read_log(client)[:6] == [
+        "Moved “Wave” in the gallery’s order.",
+        "Changed the order of the shots of “Wave”.",
+        "Made another shot the cover of “Wave”.",
+        "Changed alt text, role of 2 shots in “Wave”.",
+        "Changed alt text of “b.jpg” in “Wave”.",
+        "Changed title of “Wave”.",
+    ]
+
+
+def test_a_second_click_on_delete_is_not_in_the_log(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    for _ in range(2):
+        send(client, f"{LIST}/bulk", LIST, act="trash", group=str(group_id))
+    assert "They are in the trash already." in read_toasts(client)
+    title = f"Untitled {group_id}"
+    for _ in range(2):
+        send(client, f"{LIST}/trash/delete", f"{LIST}/trash", number=str(group_id))
+    assert "It was gone already." in read_toasts(client)
+    log = read_log(client)
+    assert log[:2] == [
+        "Deleted 1 thing in the trash for good.",
+        f"Put 1 group in the trash: “{title}”.",
+    ]
+    assert log[2].startswith("Signed in")
+
+
+def test_deleting_for_good_waits_for_no_object_storage(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        # It takes calls and never answers; one that comes stays to be seen.
+        silent.setblocking(False)
+        site = make_site(
+            tmp_path / "site",
+            s3_endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}",
+            s3_access_key_id="key",
+            s3_secret_access_key="secret",
+        )
+        client = site.signed_in_client()
+        number = site.add_group(["a.jpg"])
+        send(client, f"{LIST}/bulk", LIST, act="trash", group=str(number))
+        send(client, f"{LIST}/trash/delete", f"{LIST}/trash", number=str(number))
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+    assert "The worker clears the pictures away" in read_toasts(client)
+    with site.session() as session:
+        rows = session.query(StoredObject).all()
+        assert rows
+        assert all(row.is_deleting and row.pinned_until <= now_utc() for row in rows)
+        db.engine.dispose()
 
 
 def test_titles_of_any_kind_are_shown_as_text(site: Site, client: FlaskClient) -> None:

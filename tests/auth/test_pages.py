@@ -62,6 +62,17 @@ def test_the_form_does_not_give_back_the_password(site: Site) -> None:
     assert "wrong-but-secret" not in sign_in(site.client(), password="wrong-but-secret").text
 
 
+def test_failed_tries_are_in_the_log_without_what_was_typed(site: Site) -> None:
+    site_client = site.client()
+    sign_in(site_client, password="wrong-but-secret")
+    sign_in(site_client, name="hunter2")
+    site.post("/login/", json={"username": NAME, "password": "wrong-but-secret"})
+    page = site.signed_in_client().get("/admin/activity").text
+    assert f"3 failed tries to sign in, the last one with the name “{NAME}”." in page
+    assert "wrong-but-secret" not in page
+    assert "hunter2" not in page
+
+
 def test_what_was_typed_is_shown_as_text(site: Site) -> None:
     answer = sign_in(site.client(), name='"><script>x</script>', password="wrong")
     assert "<script>x" not in answer.text

@@ -233,6 +233,21 @@ def test_a_store_that_is_away_keeps_the_marks_for_later(books: Books, s3_server:
     assert books.list_objects() == books.list_rows() == []
 
 
+def test_what_is_left_for_the_sweep_needs_no_store_and_goes_with_it(
+    books: Books, s3_server: S3Server
+) -> None:
+    used, keys = books.add_image(9), books.put(1, 2)
+    books.unpin()
+    assert storage.leave_unused(books.session, [*keys, make_key(9)]) == 2
+    assert books.list_objects() == sorted([*keys, make_key(9)])
+    with pytest.raises(ServiceBusyError):
+        storage.pin_keys(books.session, keys, wait_seconds=0.2)
+    # The sweep does not wait for anybody's time to be over.
+    assert storage.finish_deletions(books.session, books.clients) == 2
+    assert books.list_objects() == books.list_rows() == [make_key(9)]
+    assert used
+
+
 def test_more_keys_than_one_batch_are_deleted(books: Books) -> None:
     count = storage.BATCH + 20
     books.session.add_all(StoredObject(key=make_key(n), size_bytes=1) for n in range(count))

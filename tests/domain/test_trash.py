@@ -158,10 +158,11 @@ def test_the_trash_is_listed_page_by_page(either_site: Site, either_session: Ses
 
 
 def test_only_what_is_in_the_trash_can_be_purged(either_session: Session, group_id: int) -> None:
-    assert trash.purge(either_session, [group_id]) == []
+    assert trash.purge(either_session, [group_id]) == ([], [])
     assert either_session.get(Group, group_id) is not None
     trash.trash_groups(either_session, [group_id], None)
-    assert len(trash.purge(either_session, [group_id])) == 9
+    gone, keys = trash.purge(either_session, [group_id, group_id + 1000])
+    assert (gone, len(keys)) == ([group_id], 9)
     assert either_session.get(Group, group_id) is None
     assert either_session.scalar(select(func.count()).select_from(TrashEntry)) == 0
 
