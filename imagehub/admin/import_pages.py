@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from flask import current_app, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from pydantic import BaseModel, Field, ValidationError
 
 from imagehub.admin import blueprint
 from imagehub.admin.numbers import find_number, read_number, read_numbers, read_page_number
@@ -39,6 +40,19 @@ from imagehub.wiring import get_clients, get_settings
 # How long one request reads on in OneDrive: a page that shows what has come is better than a wait.
 _FIRST_READ_SECONDS = 6.0
 _READ_SECONDS = 2.0
+# A form's field may be a little longer; a change of some 15,000 files cannot be undone.
+_MAX_UNDO_CHARS = 400_000
+
+
+Key = Annotated[int, Field(ge=1, lt=1 << 62)]
+Position = Annotated[int, Field(ge=0, lt=1 << 31)]
+
+
+class LayoutFields(BaseModel):
+    """A part of a board, as a change answers it and an undo brings it back."""
+
+    proposals: Mapping[Key, tuple[Position, str, Key | None]]
+    files: Mapping[Key, tuple[Key | None, Position, bool]]
 
 
 # --- Choosing -------------------------------------------------------------------------------------
@@ -167,9 +181,10 @@ def change_import_board(number: int) -> ResponseReturnValue:
 
 def _act(plan: ImportPlan) -> None:
     session = db.session()
-    _keep_titles(plan)
     act, _, key = request.form.get("act", "").partition(":")
     files = read_numbers(request.form.getlist("file"), "file")
+    if act != "undo":
+        _keep_titles(plan)
     if act == "move":
         to = request.form.get("to", "")
         before = request.form.get("before", "")
@@ -193,8 +208,20 @@ def _act(plan: ImportPlan) -> None:
         import_board.join_proposals(session, plan, chosen)
     elif act == "split-all":
         import_board.split_proposal(session, plan, _read_number(key))
+    elif act == "undo":
+        version = read_number(request.form.get("version", ""), "version")
+        import_board.restore_layout(session, plan, version, _read_layout())
     elif act != "rename":
         raise InvalidInputError("The board does not know how to do that.", {"act": "unknown"})
+
+
+def _read_layout() -> import_board.Layout:
+    """:raise InvalidInputError: it is not what a change answered as ``undo``."""
+    try:
+        fields = LayoutFields.model_validate_json(request.form.get("undo", ""))
+    except ValidationError as error:
+        raise InvalidInputError("This cannot be undone.", {"undo": "unknown"}) from error
+    return import_board.Layout(fields.proposals, fields.files)
 
 
 def _keep_titles(plan: ImportPlan) -> None:
@@ -208,6 +235,7 @@ def _change(plan: ImportPlan, change: Any) -> ResponseReturnValue:
     """Change the board and show it; a refusal is told where it was asked."""
     number = plan.id
     after = find_number(request.form.get("after", "")) or 0
+    before = import_board.read_layout(db.session(), plan) if is_api_call() else None
     try:
         change()
     except ImageHubError as error:
@@ -216,10 +244,15 @@ def _change(plan: ImportPlan, change: Any) -> ResponseReturnValue:
             return jsonify({"detail": str(error)}), get_error_status(error)
         say(str(error), is_fault=True)
         return redirect(url_for(".show_import_plan", number=number, after=after or None), 303)
+    undo = before and import_board.compare_layouts(
+        before, import_board.read_layout(db.session(), plan)
+    )
     db.session.commit()
-    if is_api_call():
+    if undo is not None:
         html = render_template("admin/_import_board.html", **_describe_plan(plan, after))
-        return jsonify({"html": html, "version": plan.version})
+        words = LayoutFields(proposals=undo.proposals, files=undo.files).model_dump_json()
+        answer = {"html": html, "version": plan.version}
+        return jsonify(answer | {"undo": words if len(words) <= _MAX_UNDO_CHARS else None})
     return redirect(url_for(".show_import_plan", number=number, after=after or None), 303)
 
 

@@ -21,11 +21,11 @@ from imagehub.domain.import_ways import (
     make_title,
     split_stem,
 )
-from imagehub.domain.importing import Selection, create_import
+from imagehub.domain.importing import MAX_FILES, Selection, create_import
 from imagehub.domain.leases import get_database_time
 from imagehub.domain.search_index import add_to_search
 from imagehub.domain.storage import make_batches
-from imagehub.errors import InvalidInputError, NotFoundError
+from imagehub.errors import ConflictError, InvalidInputError, NotFoundError
 from imagehub.models import Group, ImportJob, ImportPlan, ImportPlanFile, ImportProposal
 
 BINS_PER_PAGE = 60
@@ -357,6 +357,93 @@ def choose_verdict(session: Session, plan: ImportPlan, verdict: str, is_chosen: 
         .execution_options(synchronize_session="fetch")
     )
     plan.version += 1
+
+
+# --- Taking back ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a board is arranged: proposal id → (position, title, group to add to), and
+    file id → (proposal id, position, whether it comes in)."""
+
+    proposals: Mapping[int, tuple[int, str, int | None]]
+    files: Mapping[int, tuple[int | None, int, bool]]
+
+
+def read_layout(session: Session, plan: ImportPlan) -> Layout:
+    """The board as it is now."""
+    session.flush()
+    proposals = session.execute(
+        select(
+            ImportProposal.id,
+            ImportProposal.position,
+            ImportProposal.title,
+            ImportProposal.group_id,
+        ).where(ImportProposal.plan_id == plan.id)
+    )
+    files = session.execute(
+        select(
+            ImportPlanFile.id,
+            ImportPlanFile.proposal_id,
+            ImportPlanFile.position,
+            ImportPlanFile.is_chosen,
+        ).where(ImportPlanFile.plan_id == plan.id)
+    )
+    return Layout(
+        {row.id: (row.position, row.title, row.group_id) for row in proposals},
+        {row.id: (row.proposal_id, row.position, row.is_chosen) for row in files},
+    )
+
+
+def compare_layouts(before: Layout, after: Layout) -> Layout:
+    """What of ``before`` is no longer so: the part that :func:`restore_layout` needs."""
+    return Layout(
+        {key: one for key, one in before.proposals.items() if after.proposals.get(key) != one},
+        {key: one for key, one in before.files.items() if after.files.get(key) != one},
+    )
+
+
+def restore_layout(session: Session, plan: ImportPlan, version: int, layout: Layout) -> None:
+    """Put proposals and files back as they were; proposals that are empty then go.
+
+    :param version: the board's version that the change to be taken back led to.
+    :raise ConflictError: the board was changed since.
+    :raise NotFoundError: a file or proposal does not belong to this board.
+    """
+    lock_plan(session, plan)
+    if plan.version != version:
+        raise ConflictError("The board was changed since; this cannot be undone any more.")
+    there = set(session.scalars(select(ImportProposal.id).where(ImportProposal.plan_id == plan.id)))
+    highest = session.scalar(select(func.max(ImportProposal.id))) or 0
+    for proposal_id, (position, title, group_id) in layout.proposals.items():
+        if proposal_id in there:
+            proposal = _get_proposal(session, plan, proposal_id)
+        # A proposal comes back under its number, which no other board may have by now.
+        elif not 0 < proposal_id <= highest + MAX_FILES or (
+            session.get(ImportProposal, proposal_id) is not None
+        ):
+            raise NotFoundError("proposed group", proposal_id)
+        else:
+            proposal = ImportProposal(id=proposal_id, plan_id=plan.id)
+            session.add(proposal)
+            there.add(proposal_id)
+        proposal.position, proposal.title = position, title[:MAX_TITLE_CHARS]
+        proposal.group_id = group_id
+    session.flush()
+    if layout.files:
+        for file in _get_files(session, plan, list(layout.files)):
+            proposal_to, file.position, is_chosen = layout.files[file.id]
+            if proposal_to is not None and proposal_to not in there:
+                raise NotFoundError("proposed group", proposal_to)
+            file.proposal_id = proposal_to
+            file.is_chosen = is_chosen and VERDICTS[file.verdict][2]
+    session.flush()
+    _drop_empty(session, plan)
+    plan.version += 1
+
+
+# --- Parts of changes -----------------------------------------------------------------------------
 
 
 def _get_proposal(session: Session, plan: ImportPlan, proposal_id: int) -> ImportProposal:

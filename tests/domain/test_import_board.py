@@ -175,6 +175,36 @@ def test_each_group_tells_how_many_of_its_files_come_in(studio: ImportHub) -> No
     assert counts == [(3, 4), (2, 2)]
 
 
+def test_a_board_is_put_back_unless_it_was_changed_since(studio: ImportHub) -> None:
+    plan = make_plan(studio, "Studio")
+    before = import_board.read_layout(studio.session, plan)
+    board = list_board(studio, plan)
+    chosen = [one.proposal.id for one in import_board.list_bins(studio.session, plan)]
+    import_board.join_proposals(studio.session, plan, chosen)
+    after = import_board.read_layout(studio.session, plan)
+    lost = import_board.compare_layouts(before, after)
+    assert len(lost.proposals) == 1
+    assert len(lost.files) == 2
+    version = plan.version
+    with pytest.raises(ConflictError):
+        import_board.restore_layout(studio.session, plan, version - 1, lost)
+    import_board.restore_layout(studio.session, plan, version, lost)
+    studio.session.commit()
+    assert list_board(studio, plan) == board
+    with pytest.raises(ConflictError):
+        import_board.restore_layout(studio.session, plan, version, lost)
+
+
+def test_a_board_takes_nothing_back_from_another(studio: ImportHub) -> None:
+    one, other = make_plan(studio, "Studio"), make_plan(studio, "Studio")
+    foreign = import_board.read_layout(studio.session, other)
+    with pytest.raises(NotFoundError):
+        import_board.restore_layout(studio.session, one, one.version, foreign)
+    files_alone = import_board.Layout({}, foreign.files)
+    with pytest.raises(NotFoundError):
+        import_board.restore_layout(studio.session, one, one.version, files_alone)
+
+
 def test_files_and_groups_of_another_board_are_not_found(studio: ImportHub) -> None:
     one, other = make_plan(studio, "Studio"), make_plan(studio, "Studio")
     files = find_files(studio, other, "mill_1.jpg")

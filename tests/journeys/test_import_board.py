@@ -82,6 +82,45 @@ def test_a_board_is_arranged_with_the_keyboard_alone(studio: ServedSite) -> None
     assert read_board(page)[1] == ("Mill", ["harbour-back.jpg", "mill-1.jpg", "mill-2.jpg"])
 
 
+def test_changes_are_undone_with_the_keyboard_from_the_last_to_the_first(
+    studio: ServedSite,
+) -> None:
+    page = open_plan(studio)
+    arrange(page, "stem")
+    expect(page.locator(".bin:not(.bin-new)")).to_have_count(2)
+    title = page.get_by_label("Title of group 2")
+    title.focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("Old mill")
+    page.keyboard.press("Tab")
+    expect(page.locator("#said")).to_have_text("Title saved")
+    old_mill = ("Old mill", MILL[1])
+    assert read_board(page) == [HARBOUR, old_mill]
+
+    page.get_by_role("checkbox", name="mill-1").focus()
+    page.keyboard.press("s")
+    expect(page.locator("#said")).to_have_text("Split off")
+    apart = [HARBOUR, ("Old mill", ["mill-2.jpg"]), ("Mill", ["mill-1.jpg"])]
+    assert read_board(page) == apart
+    page.keyboard.press("j")
+    expect(page.locator("#said")).to_have_text("Joined")
+    page.keyboard.press("x")
+    expect(page.locator(".card.is-out")).to_have_count(1)
+    joined = read_board(page)
+
+    for board in (joined, apart, [HARBOUR, old_mill], [HARBOUR, MILL]):
+        page.locator("#said").evaluate("said => { said.textContent = '' }")
+        page.keyboard.press("z")
+        expect(page.locator("#said")).to_have_text("Undone")
+        expect(page.locator(".card.is-out")).to_have_count(0)
+        assert read_board(page) == board
+    expect(page.get_by_role("button", name="Undo")).to_be_hidden()
+    page.keyboard.press("z")
+    expect(page.locator("#said")).to_have_text("There is nothing to undo")
+    page.reload()
+    assert read_board(page) == [HARBOUR, MILL]
+
+
 def test_a_board_is_arranged_by_drag_and_titles_save_themselves(studio: ServedSite) -> None:
     page = open_plan(studio)
     arrange(page, "stem")

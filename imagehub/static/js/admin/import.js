@@ -79,6 +79,10 @@ const getCards = (inside = parts) => [...inside.querySelectorAll(".card")];
 const getChosen = () => getCards().filter((card) => card.querySelector("input").checked);
 const getBox = (card) => card.querySelector("input");
 
+// What takes each change back, the latest last, and the board's version that it led to.
+const undos = [];
+let version = 0;
+
 // One change after the other, so that none is made on an older board than the person sees.
 function change(fields, { focus, done } = {}) {
   last = last.then(() => send(fields, focus, done));
@@ -96,6 +100,9 @@ async function send(fields, focus, done) {
   const state = board.querySelector("[name=state]:checked")?.value;
   try {
     const answer = await fetchJson(board.action, { form });
+    if (!answer.undo) undos.length = 0;
+    else if (fields.act !== "undo") undos.push(answer.undo);
+    version = answer.version;
     parts.innerHTML = answer.html;
     if (state) parts.querySelector(`[name=state][value=${state}]`).checked = true;
     prepare();
@@ -115,7 +122,16 @@ function prepare() {
     getBox(card).tabIndex = index ? -1 : 0;
   }
   for (const bin of parts.querySelectorAll(".bin-new")) bin.hidden = false;
+  parts.querySelector("[data-undo]")?.toggleAttribute("hidden", !undos.length);
   showChosen();
+}
+
+function takeBack() {
+  last = last.then(() => {
+    if (!undos.length) return say("There is nothing to undo");
+    return send({ act: "undo", undo: undos.pop(), version }, undefined, "Undone");
+  });
+  return last;
 }
 
 function showChosen() {
@@ -296,6 +312,8 @@ if (board) {
     const to = parts.querySelector("[name=to]")?.value ?? "new";
     change({ act: button.value, file: files, to }, { done: `${button.textContent.trim()}: done` });
   });
+  board.addEventListener("click", (event) => event.target.closest("[data-undo]") && takeBack());
+  onKey("z", takeBack);
   onKey("s", () => actOn("split", "Split off"));
   onKey("x", () => {
     const card = getFocused() ?? getChosen()[0];
