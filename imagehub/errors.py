@@ -66,6 +66,10 @@ class TooManyTriesError(ImageHubError):
         self.retry_after_seconds = retry_after_seconds
 
 
+# Kinds whose names are words of programs, not of people.
+_NOT_FOUND = {"drive item": "OneDrive has no such file or folder any more."}
+
+
 class NotFoundError(ImageHubError):
     """Nothing there, or nothing this person may see: both read the same.
 
@@ -74,7 +78,7 @@ class NotFoundError(ImageHubError):
     """
 
     def __init__(self, kind: str, key: object) -> None:
-        super().__init__(f"There is no such {kind}.")
+        super().__init__(_NOT_FOUND.get(kind, f"There is no such {kind}."))
         self.kind = kind
         self.key = key
 

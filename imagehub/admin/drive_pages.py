@@ -193,9 +193,14 @@ def rename_drive_item() -> ResponseReturnValue:
     except ImageHubError as error:
         if is_api_call() or isinstance(error, NotFoundError | ConnectionLostError):
             raise
-        item = opened.get_item(item_id)
+        # OneDrive is not asked once more: it may be what does not answer.
+        known = request.form.get("was") or name
         page = render_template(
-            "admin/drive_rename.html", item=item, name=name, folder=folder_id, fault=str(error)
+            "admin/drive_rename.html",
+            item=DriveItem(item_id, known, False, 0, "", ""),
+            name=name,
+            folder=folder_id,
+            fault=str(error),
         )
         return page, get_error_status(error)
     _note("change", [item], f"Renamed “{old_name}” to “{item.name}” in OneDrive.")
@@ -225,9 +230,8 @@ def move_drive_items() -> ResponseReturnValue:
         )
     done, failed = _do_each(ids, lambda item_id: opened.move_item(item_id, target))
     if done:
-        _note(
-            "change", done, f"Moved {_name(done)} to “{opened.get_item(target).name}” in OneDrive."
-        )
+        place = _describe_place(opened, target)
+        _note("change", done, f"Moved {_name(done)} to {place} in OneDrive.")
     words = f"{describe_count(len(done), 'item was', 'items were')} moved."
     # Back to where they came from is only one step where that is one folder.
     undo = "admin.move_drive_items" if folder_id and len(done) == 1 else ""
@@ -281,14 +285,13 @@ def delete_drive_items() -> ResponseReturnValue:
         return item
 
     done, failed = _do_each(ids, delete)
-    recycle_bin = find_recycle_bin(opened.get_drive().kind, done)
-    mark = _sign_deletion(account_id, done) if done and recycle_bin.can_restore else ""
     if done:
         _note("delete", done, f"Put {_name(done)} into OneDrive’s recycle bin.")
-    words = (
-        f"{describe_count(len(done), 'item is', 'items are')} in OneDrive’s recycle bin now, "
-        f"for {recycle_bin.days} days."
-    )
+    recycle_bin = _find_recycle_bin(opened, done)
+    mark = _sign_deletion(account_id, done) if done and recycle_bin.can_restore else ""
+    stay = f", for {recycle_bin.days} days" if recycle_bin.days else ""
+    items = describe_count(len(done), "item is", "items are")
+    words = f"{items} in OneDrive’s recycle bin now{stay}."
     # Without a script the mark travels in a cookie, which has no room for many.
     undo = "admin.restore_drive_items" if mark and len(done) <= _MOST_IN_COOKIE else ""
     return _answer_done(
@@ -418,6 +421,23 @@ def find_recycle_bin(kind: str, items: Sequence[DriveItem]) -> RecycleBin:
     web_url = str(items[0].raw.get("webUrl", "")) if items else ""
     site = _SITE.match(web_url)
     return RecycleBin(f"{site[0]}/_layouts/15/RecycleBin.aspx" if site else "", 93, False)
+
+
+def _find_recycle_bin(opened: Drive, items: Sequence[DriveItem]) -> RecycleBin:
+    """The same for this drive; what is deleted is deleted, even if OneDrive is lost right after."""
+    try:
+        return find_recycle_bin(opened.get_drive().kind, items)
+    except (ConnectionLostError, ServiceError):
+        return RecycleBin("", 0, can_restore=False)
+
+
+def _describe_place(opened: Drive, folder_id: str) -> str:
+    """A folder that something was put into, for the log: ``“Works”``, or where OneDrive does not
+    say any more, ``a folder``."""
+    try:
+        return f"“{opened.get_item(folder_id).name}”"
+    except ImageHubError:
+        return "a folder"
 
 
 def _sign_deletion(account_id: int, items: Sequence[DriveItem]) -> str:
@@ -593,7 +613,8 @@ def _do_each(
     """Do something to each item; what fails does not hold up the others.
 
     :raise InvalidInputError: nothing was chosen, or too much.
-    :raise ConnectionLostError: nothing can be done any more.
+    :raise ConnectionLostError: nothing could be done. Where it comes after something was done, that
+        is told, and the rest has failed.
     """
     if not 0 < len(ids) <= drive_browser.MAX_CHOSEN:
         raise InvalidInputError(
@@ -602,11 +623,18 @@ def _do_each(
         )
     done: list[DriveItem] = []
     failed: list[tuple[str, str]] = []
+    lost: ConnectionLostError | None = None
     for item_id in dict.fromkeys(ids):
+        if lost is not None:
+            failed.append((item_id, str(lost)))
+            continue
         try:
             done.append(act(item_id))
-        except ConnectionLostError:
-            raise
+        except ConnectionLostError as error:
+            if not done:
+                raise
+            lost = error
+            failed.append((item_id, str(error)))
         except ImageHubError as error:
             failed.append((item_id, str(error)))
     return done, failed

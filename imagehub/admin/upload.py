@@ -18,7 +18,7 @@ from imagehub.admin.open_uploads import OpenUploads
 from imagehub.admin.words import describe_count
 from imagehub.clients import DriveItem
 from imagehub.database import db, now_utc
-from imagehub.domain import drive_browser, uploads
+from imagehub.domain import audit, drive_browser, uploads
 from imagehub.errors import InvalidInputError, ServiceRefusedError
 from imagehub.queue import enqueue_job
 from imagehub.web import note_action
@@ -143,6 +143,7 @@ def begin_upload(fields: BeginFields) -> dict[str, Any]:
     try:
         if not fields.size:
             item = opened.create_empty_file(fields.folder, fields.name, fields.on_conflict)
+            _note_upload(fields)
             return {"item": _describe(account_id, item)}
         session = uploads.start_upload(opened, fields.folder, fields.name, fields.on_conflict)
     except ServiceRefusedError as error:
@@ -154,12 +155,37 @@ def begin_upload(fields: BeginFields) -> dict[str, Any]:
         return {"refused": error.reason, "message": str(error)}
     if fields.upload:
         memory.keep(key, session.upload_url, begun_at.isoformat())
+    _note_upload(fields)
     return {
         "upload_url": session.upload_url,
         "expires_at": session.expires_at.isoformat() if session.expires_at else "",
         "begun_at": begun_at.isoformat(),
         "is_known": False,
     }
+
+
+def _note_upload(fields: BeginFields) -> None:
+    """Write down that a file is on its way to OneDrive, or takes the place of another one there.
+
+    The hub is not asked when the last byte has come, so what it lets begin is what is written: one
+    line for a folder and hour, with the names as far as it has room.
+    """
+    is_replaced = fields.on_conflict == "replace"
+
+    def describe(count: int, before: str) -> str:
+        # No name in OneDrive has a colon.
+        names, name = before.partition(": ")[2].removesuffix("."), f"“{fields.name}”"
+        if name in names:
+            return before
+        names = f"{names}, {name}" if names else name
+        files = describe_count(count, "file")
+        verb = f"replace {files} in" if is_replaced else f"upload {files} to"
+        return f"Began to {verb} OneDrive: {names}."
+
+    actor = current_user._get_current_object()
+    verb = "replace" if is_replaced else "upload"
+    address = request.remote_addr or ""
+    audit.count_up(db.session(), actor, verb, "drive", fields.folder, describe, address)
 
 
 @blueprint.post("/admin/drive/upload/find")

@@ -335,6 +335,57 @@ def test_an_item_is_renamed_and_the_page_offers_undo(browser: Browser) -> None:
     assert "already" in taken
 
 
+def list_log(browser: Browser) -> list[str]:
+    """The sentences of the log, from new to old."""
+    with browser.site.session() as session:
+        entries = session.query(AuditEntry).order_by(AuditEntry.id.desc())
+        return [entry.words for entry in entries]
+
+
+def test_a_new_name_is_kept_while_onedrive_is_away_and_it_is_asked_once(browser: Browser) -> None:
+    works = browser.find("Works")
+    front = browser.find("front.jpg", works)
+    onedrive = browser.site.onedrive
+    page = browser.form("/admin/drive/rename", 200, item=front, folder=works)
+    assert 'name="was" value="front.jpg"' in page
+    fields = {"item": front, "folder": works, "name": "Front & back.jpg", "was": "front.jpg"}
+    onedrive.set_fault("status", status=503, method="PATCH")
+    onedrive.clear_log()
+    page = browser.form("/admin/drive/rename", 503, **fields)
+    asked = [one["method"] for one in onedrive.log(path="/items/")]
+    assert "GET" not in asked[asked.index("PATCH") :], "the failed change is the last thing asked"
+    assert 'value="Front &amp; back.jpg"' in page
+    assert "Rename “<bdi>front.jpg</bdi>”" in page
+    # The same where it is away from the start, so that not even its name can be asked.
+    onedrive.clear_faults()
+    onedrive.set_fault("gone", path="/v1.0/")
+    onedrive.clear_log()
+    page = browser.form("/admin/drive/rename", 503, **fields)
+    assert 'value="Front &amp; back.jpg"' in page
+    assert "Rename “<bdi>front.jpg</bdi>”" in page
+    onedrive.clear_faults()
+    browser.form("/admin/drive/rename", **fields)
+    assert (onedrive.root / "Works" / "Front & back.jpg").exists()
+
+
+@pytest.mark.parametrize("way", ["move", "delete"])
+def test_what_was_done_before_onedrive_was_lost_is_told_and_in_the_log(
+    browser: Browser, way: str
+) -> None:
+    works, notes = browser.find("Works"), browser.find("Notes")
+    ids = [browser.find(name, works) for name in ("front.jpg", "back.jpg")]
+    fields = {"target": notes} if way == "move" else {"sure": "yes"}
+    method = "PATCH" if way == "move" else "DELETE"
+    browser.site.onedrive.set_fault("status", status=401, method=method, skip=1)
+    answer = browser.post(f"/admin/drive/{way}", item=ids, folder=works, **fields)
+    assert [one["name"] for one in answer["done"]] == ["front.jpg"]
+    assert [one["id"] for one in answer["failed"]] == ids[1:]
+    assert "connected again" in answer["failed"][0]["reason"]
+    assert "“front.jpg”" in list_log(browser)[0]
+    # With nothing done there is nothing to tell but that.
+    browser.post(f"/admin/drive/{way}", 409, item=ids[1:], folder=works, **fields)
+
+
 def test_items_move_into_another_folder(browser: Browser) -> None:
     works, notes = browser.find("Works"), browser.find("Notes")
     front, back = browser.find("front.jpg", works), browser.find("back.jpg", works)
@@ -637,6 +688,30 @@ def test_an_address_takes_the_bytes_and_a_taken_name_is_asked_about(browser: Bro
     assert (place / "new.jpg").read_bytes() == b"other"
     upload(browser, works, "new.jpg", b"third", on_conflict="rename")
     assert len(list(place.glob("new*.jpg"))) == 2
+
+
+def test_uploads_are_in_the_log_and_so_is_what_they_replace(browser: Browser) -> None:
+    works = browser.find("Works")
+    for name in ("one.jpg", "two.jpg", "empty.txt"):
+        upload(browser, works, name, b"" if name == "empty.txt" else b"12345")
+    upload(browser, works, "one.jpg", b"other")
+    for name in ("one.jpg", "two.jpg"):
+        upload(browser, works, name, b"other", on_conflict="replace")
+    assert list_log(browser)[:2] == [
+        "Began to replace 2 files in OneDrive: “one.jpg”, “two.jpg”.",
+        "Began to upload 3 files to OneDrive: “one.jpg”, “two.jpg”, “empty.txt”.",
+    ]
+    assert "Began to replace 2 files" in browser.page("/admin/activity")
+
+
+def test_a_batch_of_any_size_is_one_line_of_the_log(browser: Browser) -> None:
+    works = browser.find("Works")
+    for number in range(40):
+        upload(browser, works, f"a picture with a long name {number}.txt", b"")
+    first, second = list_log(browser)[:2]
+    assert first.startswith("Began to upload 40 files to OneDrive: “a picture with a long name 0.")
+    assert (len(first), first[-1]) == (500, "…")
+    assert not second.startswith("Began")
 
 
 def test_a_session_that_is_still_open_is_not_called_a_taken_name(browser: Browser) -> None:

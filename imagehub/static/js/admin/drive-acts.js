@@ -244,7 +244,7 @@ export class Acts {
   #tellDeleted(count, answers) {
     const { url, days } = answers[0].bin;
     const is = describeCount(count, "item is", "items are");
-    const words = `${is} in OneDrive’s recycle bin now, for ${days} days.`;
+    const words = `${is} in OneDrive’s recycle bin now${days ? `, for ${days} days` : ""}.`;
     const marks = answers.map((answer) => answer.deletion).filter(Boolean);
     const link = url ? { url, words: "Open it" } : null;
     const undo = marks.length ? () => this.#restore(marks, link) : null;
