@@ -209,6 +209,7 @@ def test_only_forgotten_empty_groups_are_deleted(hub: ImportHub) -> None:
         make_empty_group(hub, now_utc()),
         make_empty_group(hub, old, text="Words of a person"),
         make_empty_group(hub, old, version=2),
+        make_empty_group(hub, old, state="trash"),
     }
     in_work = make_empty_group(hub, old)
     hub.create(hub.put_pictures("More", 1, first=9))
