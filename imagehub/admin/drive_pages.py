@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from imagehub.admin import blueprint
 from imagehub.admin.thumbnails import ThumbnailCache
-from imagehub.admin.words import describe_count, describe_size, is_view, say
+from imagehub.admin.words import describe_count, describe_size, is_view, say, show_name
 from imagehub.clients import Drive, DriveItem, Quota
 from imagehub.database import db
 from imagehub.domain import connection, drive, drive_browser
@@ -174,8 +174,8 @@ def create_drive_folder() -> ResponseReturnValue:
         made = drive.create_folder(opened, request.form.get("name", "").strip(), parent_id)
     except ImageHubError as error:
         return _answer_fault(error, parent_id)
-    _note("create", [made], f"Made the folder “{made.name}” in OneDrive.")
-    return _answer_done(account_id, [made], parent_id, f"The folder “{made.name}” was made.")
+    _note("create", [made], f"Made the folder {_name([made])} in OneDrive.")
+    return _answer_done(account_id, [made], parent_id, f"The folder {_name([made])} was made.")
 
 
 @blueprint.post("/admin/drive/rename")
@@ -203,12 +203,12 @@ def rename_drive_item() -> ResponseReturnValue:
             fault=str(error),
         )
         return page, get_error_status(error)
-    _note("change", [item], f"Renamed “{old_name}” to “{item.name}” in OneDrive.")
+    _note("change", [item], f"Renamed “{show_name(old_name)}” to {_name([item])} in OneDrive.")
     return _answer_done(
         account_id,
         [item],
         folder_id,
-        f"“{old_name}” is called “{item.name}” now.",
+        f"“{show_name(old_name)}” is called {_name([item])} now.",
         undo="admin.rename_drive_item",
         fields={"item": item.id, "name": old_name, "folder": folder_id},
         facts={"old_name": old_name},
@@ -346,7 +346,7 @@ def describe_entry(entry: Entry) -> dict[str, Any]:
     web_url = item.raw.get("webUrl", "")
     return {
         "id": item.id,
-        "name": item.name,
+        "name": show_name(item.name),
         "is_folder": item.is_folder,
         "is_package": item.is_package,
         "is_picture": may_be_picture(item),
@@ -435,7 +435,7 @@ def _describe_place(opened: Drive, folder_id: str) -> str:
     """A folder that something was put into, for the log: ``“Works”``, or where OneDrive does not
     say any more, ``a folder``."""
     try:
-        return f"“{opened.get_item(folder_id).name}”"
+        return f"“{show_name(opened.get_item(folder_id).name)}”"
     except ImageHubError:
         return "a folder"
 
@@ -542,7 +542,7 @@ def _arrange(
 def _describe_folder(folder: OpenFolder, entries: Sequence[Entry]) -> dict[str, Any]:
     return {
         "id": folder.folder.id,
-        "name": folder.folder.name,
+        "name": show_name(folder.folder.name),
         "is_root": folder.is_root,
         "count": folder.folder.child_count,
         "crumbs": _describe_crumbs(folder.crumbs),
@@ -555,11 +555,9 @@ def _describe_folder(folder: OpenFolder, entries: Sequence[Entry]) -> dict[str, 
 def _describe_crumbs(crumbs: Sequence[Crumb]) -> list[dict[str, str]]:
     return [
         {
-            "name": crumb.name
-            if crumb.path
-            else "OneDrive"
-            if crumb.name == "root"
-            else crumb.name,
+            "name": (
+                "OneDrive" if not crumb.path and crumb.name == "root" else show_name(crumb.name)
+            ),
             "url": url_for(".show_drive_path", path=crumb.path)
             if crumb.path
             else url_for(".show_drive"),
@@ -572,14 +570,14 @@ def _describe_choice(opened: Drive, folder_id: str) -> dict[str, Any]:
     """A folder to put something into: itself, its way up, the folders in it."""
     root = drive.get_root(opened)
     folder = opened.get_item(folder_id) if folder_id else root
-    names = [crumb.name for crumb in drive_browser.make_crumbs(opened, root, folder)]
+    names = [show_name(crumb.name) for crumb in drive_browser.make_crumbs(opened, root, folder)]
     names[0] = "OneDrive" if names[0] == "root" else names[0]
     return {
         "id": folder.id,
         "names": names,
         "parent": "" if folder.id == root.id else folder.parent_id,
         "folders": [
-            {"id": item.id, "name": item.name, "count": item.child_count}
+            {"id": item.id, "name": show_name(item.name), "count": item.child_count}
             for item in drive_browser.list_subfolders(opened, folder.id)
         ],
     }
@@ -648,7 +646,9 @@ def _note(verb: str, items: Sequence[DriveItem], words: str) -> None:
 
 def _name(items: Sequence[DriveItem]) -> str:
     rest = len(items) - 1
-    return f"“{items[0].name}”" + (f" and {describe_count(rest, 'more item')}" if rest else "")
+    return f"“{show_name(items[0].name)}”" + (
+        f" and {describe_count(rest, 'more item')}" if rest else ""
+    )
 
 
 def _answer_done(

@@ -10,7 +10,7 @@ from flask_login import current_user
 
 from imagehub.admin import blueprint, originals
 from imagehub.admin.numbers import find_number, read_number, read_numbers
-from imagehub.admin.words import describe_count, say
+from imagehub.admin.words import describe_count, say, show_name
 from imagehub.database import db
 from imagehub.domain import gallery, library_edit, library_list, storage, trash
 from imagehub.domain.library_edit import Edit, EditConflictError
@@ -329,7 +329,7 @@ def save_library_shot(number: int, shot: int) -> ResponseReturnValue:
         return _answer_conflict(error)
     if edit.changes:
         names = ", ".join(FIELD_NAMES[name].lower() for name in edit.changes)
-        words = f"Changed {names} of “{image.name}” in “{_name(group)}”."
+        words = f"Changed {names} of “{show_name(image.name)}” in “{_name(group)}”."
         note_action("change", "image", f"{number}/{shot}", words, is_repeated=True)
     answer = {"version": group.version, "fields": {"alt": image.alt, "role": image.role}}
     session.commit()

@@ -54,7 +54,7 @@ def create_share() -> ResponseReturnValue:
     except ImageHubError as error:
         session.rollback()
         return _show_form(numbers, error)
-    note_action("create", "share", share.id, f"Made the share link “{share.title}”.")
+    note_action("create", "share", share.id, f"Made the share link “{_name(share)}”.")
     session.commit()
     return _show_address(share, token)
 
@@ -69,7 +69,7 @@ def renew_share(number: int) -> ResponseReturnValue:
         session.rollback()
         say(str(error), is_fault=True)
         return redirect(url_for(".show_shares"), 303)
-    note_action("change", "share", number, f"Gave the share link “{share.title}” a new address.")
+    note_action("change", "share", number, f"Gave the share link “{_name(share)}” a new address.")
     session.commit()
     return _show_address(share, token)
 
@@ -79,7 +79,7 @@ def revoke_share(number: int) -> ResponseReturnValue:
     """End a link at once."""
     session = db.session()
     share = shares.revoke_share(session, number)
-    note_action("delete", "share", number, f"Revoked the share link “{share.title}”.")
+    note_action("delete", "share", number, f"Revoked the share link “{_name(share)}”.")
     session.commit()
     say("The link opens nothing any more.")
     return redirect(url_for(".show_shares"), 303)
@@ -105,6 +105,11 @@ def _show_address(share: ShareLink, token: str) -> ResponseReturnValue:
     return render_template(
         "admin/shares.html", listed=listed, before=None, next_before=None, made=made
     )
+
+
+def _name(share: ShareLink) -> str:
+    """Its title; of works without one, what the library calls the first of them."""
+    return share.title or f"Untitled {shares.get_first_number(db.session(), share)}"
 
 
 def _read_day(text: str) -> date | None:

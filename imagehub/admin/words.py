@@ -1,5 +1,6 @@
 """Facts as people say them, for the admin pages: sizes, moments, counts; and what was just done."""
 
+import re
 from datetime import datetime
 
 from flask import current_app, flash, url_for
@@ -8,6 +9,8 @@ from markupsafe import Markup
 from imagehub.admin import blueprint
 from imagehub.database import now_utc
 
+# Embeddings and overrides, isolates, and the marks that count as letters of a direction.
+_TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 # (below so many seconds, seconds in the unit, the unit)
 _STEPS: tuple[tuple[float, float, str], ...] = (
@@ -30,6 +33,16 @@ def describe_size(size_bytes: float | None) -> str:
         size, unit = size / 1000, unit + 1
     number = f"{size:.0f}" if unit == 0 or size >= 99.5 else f"{size:.1f}".removesuffix(".0")
     return f"{number}\N{NO-BREAK SPACE}{_UNITS[unit]}"
+
+
+@blueprint.app_template_filter("shown")
+def show_name(name: str) -> str:
+    """A file's name as it may be shown: each invisible mark that turns the direction of reading,
+    and would make ``gpj.exe`` look like ``exe.jpg``, is a replacement character instead.
+
+    Source: Unicode Standard Annex 9, 2 (explicit directional formatting characters).
+    """
+    return _TURNS.sub("\N{REPLACEMENT CHARACTER}", name)
 
 
 @blueprint.app_template_filter("ago")

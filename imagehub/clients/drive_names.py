@@ -78,9 +78,13 @@ def _find_fault(name: str, kind: str, at_root: bool, old_name: str = "") -> str:
     return ""
 
 
+_TURNS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+
+
 def _get_forbidden(kind: str) -> str:
     return _FORBIDDEN_EVERYWHERE if kind == "personal" else _FORBIDDEN_BUSINESS
 
 
 def _is_control(char: str) -> bool:
-    return unicodedata.category(char) == "Cc"
+    # Whatever turns the direction of reading would let "gpj.exe" look like "exe.jpg".
+    return unicodedata.category(char) == "Cc" or unicodedata.bidirectional(char) in _TURNS

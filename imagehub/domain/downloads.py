@@ -19,7 +19,10 @@ log = logging.getLogger("imagehub.downloads")
 NOTE_NAME = "Missing pictures.txt"
 _MAX_NAME_CHARS = 150
 # What file systems do not take in a name. Source: Microsoft, Naming Files, Paths, and Namespaces.
-_BAD_CHARS = frozenset('<>:"/\\|?*')
+# And what turns the direction of reading, so that "gpj.exe" looks like "exe.jpg".
+_BAD_CHARS = frozenset(
+    '<>:"/\\|?*\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069'
+)
 
 
 @dataclass(frozen=True)

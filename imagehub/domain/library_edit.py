@@ -6,6 +6,7 @@ them touched go together; the same field changed twice is an :class:`EditConflic
 both. Groups are locked in the order of their numbers, and each change locks before it reads.
 """
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -185,15 +186,23 @@ def _check_conflict(
         )
 
 
+def _drop_controls(value: str) -> str:
+    """Without characters that mean nothing in a text: NUL and its like, halves of characters."""
+    return "".join(c for c in value if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
+
+
 def _tidy(name: str, value: str) -> str:
     if name in _CHOICES:
         if value not in _CHOICES[name]:
             raise InvalidInputError("This cannot be chosen.", {name: "unknown"})
         return value
     if name == "tags":
-        return join_tags(split_tags(value))
+        # Lines separate tags, so they are looked at before anything else.
+        return join_tags(_drop_controls(" ".join(tag.split())) for tag in split_tags(value))
+    # Line ends of any kind and tabs are room between words, not to be dropped with the rest.
     is_long = name == "text"
-    value = value.replace("\r\n", "\n").strip() if is_long else " ".join(value.split())
+    value = value.replace("\r\n", "\n") if is_long else " ".join(value.split())
+    value = _drop_controls(value).strip()
     if len(value) > _TEXTS[name]:
         limit = _TEXTS[name]
         raise InvalidInputError(f"This is longer than {limit:,} characters.", {name: "too long"})
@@ -205,7 +214,7 @@ def _tidy_image(name: str, value: str) -> str:
         if value not in ROLES:
             raise InvalidInputError("There is no such role.", {name: "unknown"})
         return value
-    value = " ".join(value.split())
+    value = _drop_controls(" ".join(value.split())).strip()
     if len(value) > MAX_ALT_CHARS:
         raise InvalidInputError(
             f"An alt text is at most {MAX_ALT_CHARS:,} characters long.", {name: "too long"}

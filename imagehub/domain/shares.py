@@ -96,6 +96,19 @@ def create_share(
     return share, token
 
 
+def get_first_number(session: Session, share: ShareLink) -> int:
+    """The number of the group that a link shows first; 0 where none of them is left."""
+    return (
+        session.scalar(
+            select(ShareItem.group_id)
+            .where(ShareItem.share_id == share.id)
+            .order_by(ShareItem.position)
+            .limit(1)
+        )
+        or 0
+    )
+
+
 def list_groups(session: Session, numbers: Sequence[int]) -> Sequence[Group]:
     """Those of the groups that are there and not in the trash."""
     return session.scalars(

@@ -690,6 +690,28 @@ def test_an_address_takes_the_bytes_and_a_taken_name_is_asked_about(browser: Bro
     assert len(list(place.glob("new*.jpg"))) == 2
 
 
+def test_no_name_can_pretend_to_another_ending(browser: Browser) -> None:
+    works = browser.find("Works")
+    spoof = "photo\N{RIGHT-TO-LEFT OVERRIDE}gpj.exe"
+    for path, fields in (("new-folder", {"folder": works}), ("rename", {"item": works})):
+        answer = browser.post(f"/admin/drive/{path}", 422, name=spoof, **fields)
+        assert "cannot be shown" in answer["detail"][0]["msg"]
+    begun = browser.send("/admin/drive/upload/paths", folder=works, paths=[spoof])
+    assert begun["refused"][0]["repaired"] == "photo_gpj.exe"
+    # What is in OneDrive already is shown as what it is.
+    (browser.site.onedrive.root / "Works" / spoof).mkdir()
+    shown = "photo\N{REPLACEMENT CHARACTER}gpj.exe"
+    folder = browser.find(shown, works)
+    texts = [browser.page(f"/admin/drive/{works}"), browser.page(f"/admin/drive/{folder}")]
+    for act in ("rename", "move", "delete"):
+        texts.append(browser.form(f"/admin/drive/{act}", 200, item=folder, folder=works))
+    browser.post("/admin/drive/move", item=folder, target=browser.find("Notes"))
+    texts += list_log(browser)[:1]
+    for text in texts:
+        assert shown in text
+        assert spoof not in text.replace(f'value="{spoof}"', "")
+
+
 def test_uploads_are_in_the_log_and_so_is_what_they_replace(browser: Browser) -> None:
     works = browser.find("Works")
     for name in ("one.jpg", "two.jpg", "empty.txt"):
@@ -806,7 +828,36 @@ def test_each_uploaded_file_can_become_a_group_of_its_own(browser: Browser) -> N
     browser.send("/admin/drive/upload/import", files=files, grouping="each")
     with browser.site.session() as session:
         titles = {group.title for group in session.query(Group).all()}
-    assert titles == {"front", "back"}
+    assert titles == {"Front", "Back"}
+
+
+def test_what_is_uploaded_into_the_root_folder_is_not_called_after_that(browser: Browser) -> None:
+    browser.site.put_files("", {"Mill-2_front.jpg": make_jpeg(), "Mill-2_back.jpg": make_jpeg()})
+    root = browser.json()["id"]
+    files = [
+        {"id": browser.find(name), "name": name, "folder": root, "folder_name": ""}
+        for name in ("Mill-2_front.jpg", "Mill-2_back.jpg")
+    ]
+    browser.send("/admin/drive/upload/import", files=files)
+    with browser.site.session() as session:
+        assert [group.title for group in session.query(Group).all()] == ["Mill"]
+
+
+def test_a_file_that_was_replaced_is_made_anew(browser: Browser) -> None:
+    works = browser.find("Works")
+    front, back = browser.find("front.jpg", works), browser.find("back.jpg", works)
+    add_image(browser.site, front)
+    replaced = {"id": front, "name": "front.jpg", "folder": works, "is_replaced": True}
+    fresh = {"id": back, "name": "back.jpg", "folder": works, "folder_name": "Works"}
+    answer = browser.send("/admin/drive/upload/import", files=[replaced, fresh])
+    assert answer["count"] == 2
+    again = browser.send("/admin/drive/upload/import", files=[replaced, fresh])
+    assert again["job"] is None
+    with browser.site.session() as session:
+        remade = session.query(ImportItem).filter(ImportItem.image_id.isnot(None)).one()
+        assert remade.drive_item_id == front
+        remade.state = "done"
+    assert browser.send("/admin/drive/upload/import", files=[replaced])["count"] == 1
 
 
 def test_uploads_go_into_an_existing_group(browser: Browser) -> None:

@@ -105,6 +105,8 @@ def test_forms_is_reserved_in_the_topmost_folder_of_a_business_drive() -> None:
         ("con", "_con"),
         ("...", "untitled"),
         ("u\u0308ber.jpg", "über.jpg"),
+        ("a\N{RIGHT-TO-LEFT OVERRIDE}gpj.exe", "a_gpj.exe"),
+        ("\N{RIGHT-TO-LEFT ISOLATE}a\N{POP DIRECTIONAL ISOLATE}.jpg", "_a_.jpg"),
     ],
 )
 def test_a_bad_name_is_repaired_to_one_that_resembles_it(name: str, repaired: str) -> None:

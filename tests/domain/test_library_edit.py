@@ -49,6 +49,22 @@ def test_fields_are_tidied_and_saved_and_found(either_session: Session, group_id
     assert search.list_group_ids(either_session, "great winter") == [group_id]
 
 
+def test_control_characters_are_no_part_of_a_text(either_session: Session, group_id: int) -> None:
+    group = save(
+        either_session,
+        group_id,
+        title="Wa\x00ve\x1b \x07",
+        text="One\x00\ttab\r\nTwo\x9d\ud800\n",
+        tags="se\x00a\x07\nwin\ter",
+    )
+    fields = library_edit.read_fields(either_session, group)
+    assert (fields["title"], fields["text"]) == ("Wave", "One\ttab\nTwo")
+    assert fields["tags"] == "sea, win er"
+    edit = Edit(group.version, {"alt": "A\x00 crest\x7f"}, {})
+    _, image = library_edit.save_image(either_session, group_id, 1, edit)
+    assert image.alt == "A crest"
+
+
 def test_saving_what_is_there_already_changes_nothing(
     either_session: Session, group_id: int
 ) -> None:

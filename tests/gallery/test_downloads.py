@@ -242,6 +242,8 @@ def test_a_second_name_gets_a_number(names: list[str], unique: list[str]) -> Non
         ("", "picture"),
         ("x" * 300 + ".jpeg", "x" * 145 + ".jpeg"),
         ("e\u0301.jpg", "é.jpg"),
+        ("a\N{RIGHT-TO-LEFT OVERRIDE}gpj.exe", "a_gpj.exe"),
+        ("\u200fa\u2067b\u2069.jpg", "_a_b_.jpg"),
     ],
 )
 def test_a_name_can_be_saved_anywhere(name: str, tidy: str) -> None:

@@ -129,6 +129,18 @@ def test_a_browser_counts_once(site: Site, draft: int) -> None:
 # --- The admin's side -----------------------------------------------------------------------------
 
 
+def test_a_link_to_a_work_without_a_title_has_a_name_too(site: Site) -> None:
+    number = site.add_group(["a.jpg"])
+    client = site.signed_in_client()
+    made = send(client, "/admin/shares", f"/admin/shares/new?group={number}", group=str(number))
+    assert "The link to “Untitled”" in made.text
+    assert "Give “Untitled” another address?" in made.text
+    send(client, "/admin/shares/1/revoke", "/admin/shares")
+    log = client.get("/admin/activity").text
+    assert f"Made the share link “Untitled {number}”." in log
+    assert f"Revoked the share link “Untitled {number}”." in log
+
+
 def test_a_link_is_made_shown_once_and_ended(site: Site, draft: int) -> None:
     client = site.signed_in_client()
     form = f"/admin/shares/new?group={draft}"
