@@ -5,6 +5,8 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
+from imagehub.domain import import_board
+from imagehub.models import Group
 from tests.admin.pages import read_toasts, send
 from tests.fixtures.importing import make_jpeg
 from tests.fixtures.site import ConnectedSite, Site, read_csrf_token
@@ -116,3 +118,29 @@ def test_nothing_chosen_and_no_connection_are_told(site: Site) -> None:
     assert send(client, PLAN, "/admin/account", item="x").status_code in (404, 409)
     for path in ("/admin/import/7", "/admin/import/plans/7", "/admin/import/7/progress"):
         assert client.get(path).status_code == 404
+
+
+def test_a_large_folder_becomes_a_group_a_picture_in_short_requests(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    files = {f"{n:05}.jpg": b"\xff\xd8 %d" % n for n in range(2_500)}
+    connected_site.put_files("Large", files)
+    folder_id, _ = connected_site.find_folder("Large")
+    send(client, PLAN, "/admin/account", item=folder_id)
+    headers = {"X-CSRFToken": read_csrf_token(client, "/admin/account")}
+    headers["Accept"] = "application/json"
+    # A request reads for a moment only, however large the folder is.
+    for _ in range(100):
+        answer = client.post(f"{PAGE}/read", headers=headers).json
+        assert not answer["fault"]
+        if answer["is_read"]:
+            break
+    assert answer["words"] == "2,500 files found so far"
+    answer = client.post(f"{PAGE}/groups", data={"way": "each"}, headers=headers)
+    assert answer.status_code == 200
+    assert len(find_ids(answer.json["html"], "bin")) == import_board.BINS_PER_PAGE
+    started = client.post(f"{PAGE}/start", headers=headers)
+    progress = client.get(f"/admin/import/{started.json['job']}/progress").json
+    assert (progress["state"], progress["item_count"]) == ("running", 2_500)
+    with connected_site.session() as session:
+        assert session.query(Group).count() == 2_500
