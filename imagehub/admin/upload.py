@@ -66,10 +66,13 @@ class CheckFields(BeginFields):
 
 
 class UploadedFields(BaseModel):
+    """``folder_name``: "" for the root folder. ``is_replaced``: in the place of another file."""
+
     id: ItemId
     name: Name
     folder: ItemId
     folder_name: Annotated[str, Field(max_length=1000)] = ""
+    is_replaced: bool = False
 
 
 class ImportFields(BaseModel):
@@ -216,12 +219,14 @@ def show_uploaded_item(fields: UploadedFields) -> dict[str, Any]:
 def import_uploaded_files(fields: ImportFields) -> dict[str, Any]:
     """Import what was uploaded; asking twice is the same as asking once.
 
-    ``job`` is null where all of it is in the hub already, or on its way.
+    ``job`` is null where all of it is in the hub already, or on its way. Of a file that took the
+    place of another, the image is made anew.
     """
     # Each file is held against the root folder when a worker opens it.
     account_id, _ = open_drive()
     files = [
-        uploads.Uploaded(file.id, file.name, file.folder, file.folder_name) for file in fields.files
+        uploads.Uploaded(file.id, file.name, file.folder, file.folder_name, file.is_replaced)
+        for file in fields.files
     ]
     job = uploads.import_uploaded(
         db.session(), account_id, current_user.id, files, fields.grouping, fields.group

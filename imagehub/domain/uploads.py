@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients import ConflictBehavior, Drive, DriveItem, UploadSession
 from imagehub.clients.drive_names import check_name, repair_name
+from imagehub.domain import import_ways
 from imagehub.domain.drive import create_upload_session, get_root
-from imagehub.domain.importing import Selection, create_import
+from imagehub.domain.importing import Selection, add_remakes, create_import
 from imagehub.domain.storage import make_batches
 from imagehub.errors import InvalidInputError, ServiceRefusedError
 from imagehub.models import Group, Image, ImportItem, ImportJob
@@ -169,12 +170,17 @@ def _is_since(item: DriveItem, earliest: datetime) -> bool:
 
 @dataclass(frozen=True)
 class Uploaded:
-    """A file that has arrived in OneDrive."""
+    """A file that has arrived in OneDrive.
+
+    ``folder_name``: "" for the root folder, whose name is no title. ``is_replaced``: it took the
+    place of another file, whose id it has.
+    """
 
     file_id: str
     name: str
     folder_id: str
     folder_name: str
+    is_replaced: bool = False
 
 
 def import_uploaded(
@@ -188,17 +194,29 @@ def import_uploaded(
     """Ask for the import of what was uploaded; the caller commits, then enqueues the job.
 
     Files that are in the hub already, or about to be, are left out: asking twice, as after a lost
-    answer, is the same as asking once.
+    answer, is the same as asking once. Images of files that were replaced are made anew.
 
     :param grouping: a group of all, one a folder, or one a file; without meaning if ``group`` is
-        a group's number.
+        a group's number. A group is called after its folder, or after the first file in the root.
     :return: None where nothing was left to import.
     :raise InvalidInputError, NotFoundError: see ``importing.create_import``.
     """
     known = _find_known(session, account_id, [file.file_id for file in files])
     fresh = [file for file in files if file.file_id not in known]
-    if not fresh:
-        return None
+    job = None
+    if fresh:
+        selections = _make_selections(fresh, grouping, group)
+        job = create_import(session, account_id, user_id, selections)
+    changed = _find_images(session, account_id, [f.file_id for f in files if f.is_replaced])
+    jobs = {account_id: job.id} if job else {}
+    if changed and add_remakes(session, changed, jobs, user_id):
+        job = session.get(ImportJob, jobs[account_id], populate_existing=True)
+    return job
+
+
+def _make_selections(
+    fresh: Sequence[Uploaded], grouping: Grouping, group: int | None
+) -> list[Selection]:
     bundles: dict[str, list[Uploaded]] = {}
     for file in fresh:
         if group is not None or grouping == "one":
@@ -206,20 +224,36 @@ def import_uploaded(
         else:
             key = file.folder_id if grouping == "folder" else file.file_id
         bundles.setdefault(key, []).append(file)
-    selections = [
+    return [
         Selection(
             folder_id=bundle[0].folder_id,
-            folder_name=(
-                bundle[0].name.rpartition(".")[0] or bundle[0].name
-                if grouping == "each" and group is None
-                else bundle[0].folder_name
-            ),
+            folder_name=_make_title(bundle[0], grouping) if group is None else "",
             group=group,
             files=[(file.file_id, file.name) for file in bundle],
         )
         for bundle in bundles.values()
     ]
-    return create_import(session, account_id, user_id, selections)
+
+
+def _make_title(first: Uploaded, grouping: Grouping) -> str:
+    if grouping == "each":
+        return import_ways.make_title(first.name)
+    return first.folder_name or import_ways.begin_large(import_ways.split_stem(first.name))
+
+
+def _find_images(session: Session, account_id: int, file_ids: Sequence[str]) -> list[int]:
+    found: list[int] = []
+    for ids in make_batches(file_ids, 500):
+        found += session.scalars(
+            select(Image.id)
+            .join(Group, Group.id == Image.group_id)
+            .where(
+                Image.drive_account_id == account_id,
+                Image.drive_item_id.in_(ids),
+                Group.state != "trash",
+            )
+        )
+    return found
 
 
 def _find_known(session: Session, account_id: int, file_ids: Sequence[str]) -> set[str]:

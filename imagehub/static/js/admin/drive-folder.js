@@ -42,6 +42,10 @@ export class OpenFolder extends EventTarget {
     return this.facts.id;
   }
 
+  get isRoot() {
+    return this.crumbs.length === 1;
+  }
+
   get name() {
     return this.facts.crumbs.at(-1).name;
   }

@@ -717,6 +717,7 @@ export class Uploads extends EventTarget {
       name: entry.itemName,
       folder: entry.target,
       folder_name: entry.path.at(-2) ?? entry.folderName,
+      is_replaced: entry.conflict === "replace",
     }));
     let outcome;
     try {
