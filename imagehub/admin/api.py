@@ -29,6 +29,7 @@ from imagehub.openapi import (
     Number,
     Text,
     answers_failure,
+    get_api_token,
     get_caller,
 )
 from imagehub.queue import enqueue_job
@@ -124,6 +125,8 @@ class FoldersAnswer(TypedDict):
 
 
 class ReconnectAnswer(TypedDict):
+    """``url`` is Microsoft's sign-in; empty for a token that may only read."""
+
     code: Literal[0]
     hint: Literal["refresh_token_expired_need_manual_authorization"]
     url: str
@@ -189,7 +192,11 @@ class NoUploadAnswer(TypedDict):
 
 
 @onedrive.call(
-    "GET /admin/onedrive/connect", answer=ConnectedAnswer | NotConnectedAnswer, access="token"
+    "GET /admin/onedrive/connect",
+    answer=ConnectedAnswer | NotConnectedAnswer,
+    access="token",
+    # The sign-in that it may begin asks Microsoft for leave to change files.
+    changes=True,
 )
 def api_connect() -> ConnectedAnswer | NotConnectedAnswer:
     """Ask whether OneDrive is connected; where it is not, begin a sign-in at Microsoft."""
@@ -335,6 +342,9 @@ def _open_drive() -> Drive:
 
 def _begin_sign_in(user_id: int) -> tuple[str, str]:
     """An address at Microsoft to sign in at, or "" and the reason why there is none."""
+    made = get_api_token()
+    if made is not None and made.scope != "write":
+        return "", "A token that may only read begins no sign-in at Microsoft."
     redirect_uri = get_settings().ms_spa_redirect_uri or make_callback_url()
     db.session.rollback()
     try:

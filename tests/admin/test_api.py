@@ -7,11 +7,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 from PIL import Image as Picture
+from sqlalchemy import func, select
 
-from imagehub.domain import gallery
-from imagehub.models import ImportJob, StoredObject
+from imagehub.domain import accounts, api_tokens, gallery
+from imagehub.models import ImportJob, PendingSignIn, StoredObject
 from imagehub.wiring import get_clients
-from tests.fixtures.site import APP_ORIGIN, ConnectedSite, Site
+from tests.fixtures.site import APP_ORIGIN, NAME, ConnectedSite, Site
 
 FOLDERS = "/admin/onedrive/folders"
 ADD_FOLDER = "/admin/onedrive/add-folder"
@@ -156,6 +157,29 @@ def test_a_hub_never_connected_asks_for_a_sign_in(unconnected_site: ConnectedSit
     answer = unconnected_site.call(FOLDERS)
     assert answer["code"] == 0
     assert answer["url"]
+
+
+def test_a_token_that_may_only_read_begins_no_sign_in(unconnected_site: ConnectedSite) -> None:
+    tokens = {}
+    with unconnected_site.session() as session:
+        user = accounts.find_user(session, NAME)
+        assert user is not None
+        for scope in ("read", "write"):
+            tokens[scope] = api_tokens.create_token(session, user, scope, scope, 1)[1]
+    reader = {"Authorization": f"Bearer {tokens['read']}"}
+    answer = unconnected_site.get("/admin/onedrive/connect", headers=reader)
+    assert answer.status_code == 403
+    folders = unconnected_site.get(FOLDERS, headers=reader)
+    assert folders.json is not None
+    assert (folders.json["code"], folders.json["url"]) == (0, "")
+    with unconnected_site.session() as session:
+        assert session.scalar(select(func.count()).select_from(PendingSignIn)) == 0
+    writer = {"Authorization": f"Bearer {tokens['write']}"}
+    answer = unconnected_site.get("/admin/onedrive/connect", headers=writer)
+    assert answer.json is not None
+    assert answer.json["url"].startswith(unconnected_site.onedrive.url)
+    with unconnected_site.session() as session:
+        assert session.scalar(select(func.count()).select_from(PendingSignIn)) == 1
 
 
 def test_an_answer_that_cannot_be_read_is_code_99(connected_site: ConnectedSite) -> None:
