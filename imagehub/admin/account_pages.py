@@ -6,7 +6,7 @@ from flask import Response, g, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user
 
-from imagehub.admin import blueprint
+from imagehub.admin import blueprint, shown_once
 from imagehub.admin.words import say
 from imagehub.clients import Vault
 from imagehub.database import db
@@ -19,8 +19,8 @@ from imagehub.wiring import get_clients, get_settings
 
 @blueprint.get("/admin/account")
 def show_account() -> ResponseReturnValue:
-    """All of it on one page."""
-    return _render()
+    """All of it on one page, and a token that was just made."""
+    return _render(**shown_once.take("token"))
 
 
 @blueprint.post("/admin/account/name")
@@ -158,7 +158,7 @@ def end_session() -> ResponseReturnValue:
 
 @blueprint.post("/admin/account/tokens")
 def create_token() -> ResponseReturnValue:
-    """Make a token for a program, and show it once."""
+    """Make a token for a program; the account's page shows it once."""
     user = _get_user()
     days = request.form.get("days", "")
     try:
@@ -175,7 +175,8 @@ def create_token() -> ResponseReturnValue:
     may = "read and change" if row.scope == "write" else "read"
     note_action("create", "token", row.id, f"Made the token “{row.name}”, which may {may}.")
     db.session.commit()
-    return _render(new_token=token, new_token_name=row.name)
+    shown_once.keep("token", new_token=token, new_token_name=row.name)
+    return redirect(url_for("admin.show_account") + "#tokens", 303)
 
 
 @blueprint.post("/admin/account/tokens/end")

@@ -6,7 +6,7 @@ from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from imagehub.admin import blueprint
+from imagehub.admin import blueprint, shown_once
 from imagehub.admin.numbers import read_numbers, read_page_number
 from imagehub.admin.words import say
 from imagehub.database import db
@@ -20,13 +20,14 @@ from imagehub.web import get_error_status, make_absolute, note_action
 def show_shares() -> ResponseReturnValue:
     """All links from new to old."""
     before = read_page_number()
+    made = shown_once.take("share")
     listed = shares.list_shares(db.session(), before)
     return render_template(
         "admin/shares.html",
         listed=listed,
         before=before,
         next_before=listed[-1].share.id if len(listed) == shares.SHARES_PER_PAGE else None,
-        made=None,
+        made=made,
     )
 
 
@@ -38,7 +39,7 @@ def new_share() -> ResponseReturnValue:
 
 @blueprint.post("/admin/shares")
 def create_share() -> ResponseReturnValue:
-    """Make a link, and show its address this once."""
+    """Make a link; the page with all of them shows its address once."""
     session = db.session()
     numbers = read_numbers(request.form.getlist("group"))
     try:
@@ -56,12 +57,12 @@ def create_share() -> ResponseReturnValue:
         return _show_form(numbers, error)
     note_action("create", "share", share.id, f"Made the share link “{_name(share)}”.")
     session.commit()
-    return _show_address(share, token)
+    return _show_once(share, token)
 
 
 @blueprint.post("/admin/shares/<biggest:number>/renew")
 def renew_share(number: int) -> ResponseReturnValue:
-    """Give a link another address, and show it this once."""
+    """Give a link another address, which is shown once too."""
     session = db.session()
     try:
         share, token = shares.renew_share(session, number)
@@ -71,7 +72,7 @@ def renew_share(number: int) -> ResponseReturnValue:
         return redirect(url_for(".show_shares"), 303)
     note_action("change", "share", number, f"Gave the share link “{_name(share)}” a new address.")
     session.commit()
-    return _show_address(share, token)
+    return _show_once(share, token)
 
 
 @blueprint.post("/admin/shares/<biggest:number>/revoke")
@@ -99,12 +100,10 @@ def _show_form(numbers: list[int], error: ImageHubError | None = None) -> Respon
     return (page, get_error_status(error)) if error else page
 
 
-def _show_address(share: ShareLink, token: str) -> ResponseReturnValue:
-    listed = shares.list_shares(db.session())
-    made = {"share": share, "url": make_absolute(url_for("gallery.show_share", token=token))}
-    return render_template(
-        "admin/shares.html", listed=listed, before=None, next_before=None, made=made
-    )
+def _show_once(share: ShareLink, token: str) -> ResponseReturnValue:
+    url = make_absolute(url_for("gallery.show_share", token=token))
+    shown_once.keep("share", title=share.title, url=url)
+    return redirect(url_for(".show_shares"), 303)
 
 
 def _name(share: ShareLink) -> str:

@@ -16,6 +16,12 @@ def send(
     return client.post(path, data={"csrf_token": token, **fields})
 
 
+def follow(client: FlaskClient, answer: TestResponse) -> TestResponse:
+    """The page that a form leads to once it has done its work, so that a reload does it no more."""
+    assert answer.status_code == 303, answer.text
+    return client.get(answer.location)
+
+
 def read_toasts(client: FlaskClient, path: str = "/admin/account") -> str:
     """What the next page says that was done."""
     html = client.get(path).text

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from imagehub.domain import accounts, audit
-from tests.admin.pages import read_toasts, send
+from tests.admin.pages import follow, read_toasts, send
 from tests.fixtures.site import NAME, PASSWORD, Site, read_csrf_token
 
 ACCOUNT = "/admin/account"
@@ -237,7 +237,8 @@ def test_a_session_that_is_not_there_is_404(client: FlaskClient, number: str) ->
 
 
 def create_token(client: FlaskClient, scope: str = "read", days: str = "30") -> str:
-    page = send(client, f"{ACCOUNT}/tokens", name="Backup", scope=scope, days=days).text
+    answer = send(client, f"{ACCOUNT}/tokens", name="Backup", scope=scope, days=days)
+    page = follow(client, answer).text
     found = re.search(r"hub_[\w-]{43}", page)
     assert found is not None, page
     return found.group(0)
@@ -250,6 +251,31 @@ def test_a_token_is_shown_once(site: Site, client: FlaskClient) -> None:
     assert "Backup" in page
     assert f"…{token[-4:]}" in page
     assert list_words(site)[0] == "Made the token “Backup”, which may read."
+
+
+def test_a_reload_makes_no_second_token(site: Site, client: FlaskClient) -> None:
+    answer = send(client, f"{ACCOUNT}/tokens", name="Backup", scope="read", days="30")
+    # On its way to the page the token is sealed, and in no address.
+    assert "hub_" not in answer.text + str(answer.headers)
+    shown = client.get(answer.location)
+    assert re.search(r"hub_[\w-]{43}", shown.text)
+    for page in (answer, shown):
+        assert "no-store" in page.headers["Cache-Control"]
+    reloaded = client.get(answer.location).text
+    assert "hub_" not in reloaded
+    assert reloaded.count('name="token" value="') == 1
+
+
+def test_a_token_is_shown_to_the_session_that_made_it_alone(
+    site: Site, client: FlaskClient
+) -> None:
+    send(client, f"{ACCOUNT}/tokens", name="Backup", scope="read", days="30")
+    client.post("/sign-out", data={"csrf_token": read_csrf_token(client, "/admin/shares")})
+    form = {"name": NAME, "password": PASSWORD, "csrf_token": read_csrf_token(client)}
+    client.post("/sign-in", data=form)
+    page = client.get(ACCOUNT).text
+    assert "Backup" in page
+    assert "hub_" not in page
 
 
 def test_a_token_may_do_what_its_scope_says(site: Site, client: FlaskClient) -> None:

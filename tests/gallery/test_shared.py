@@ -5,10 +5,11 @@ from datetime import date
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from imagehub.domain import shares, trash
 from imagehub.models import Group, ShareLink
-from tests.admin.pages import send
+from tests.admin.pages import follow, send
 from tests.fixtures.site import Site, read_csrf_token
 
 
@@ -25,6 +26,11 @@ def draft(site: Site) -> int:
     with site.session() as session:
         session.get_one(Group, number).title = "Not yet for everybody"
     return number
+
+
+def read_address(page: TestResponse) -> str:
+    """The path of the link that the admin's page shows this once."""
+    return page.text.split('id="made-url" value="http://localhost', 1)[1].split('"', 1)[0]
 
 
 def unlock(client: FlaskClient, path: str, password: str) -> int:
@@ -132,7 +138,8 @@ def test_a_browser_counts_once(site: Site, draft: int) -> None:
 def test_a_link_to_a_work_without_a_title_has_a_name_too(site: Site) -> None:
     number = site.add_group(["a.jpg"])
     client = site.signed_in_client()
-    made = send(client, "/admin/shares", f"/admin/shares/new?group={number}", group=str(number))
+    form = f"/admin/shares/new?group={number}"
+    made = follow(client, send(client, "/admin/shares", form, group=str(number)))
     assert "The link to “Untitled”" in made.text
     assert "Give “Untitled” another address?" in made.text
     send(client, "/admin/shares/1/revoke", "/admin/shares")
@@ -144,7 +151,7 @@ def test_a_link_to_a_work_without_a_title_has_a_name_too(site: Site) -> None:
 def test_a_link_is_made_shown_once_and_ended(site: Site, draft: int) -> None:
     client = site.signed_in_client()
     form = f"/admin/shares/new?group={draft}"
-    made = send(
+    answer = send(
         client,
         "/admin/shares",
         form,
@@ -154,14 +161,14 @@ def test_a_link_is_made_shown_once_and_ended(site: Site, draft: int) -> None:
         password="open sesame",
         may_download="1",
     )
-    path = made.text.split('id="made-url" value="http://localhost', 1)[1].split('"', 1)[0]
+    path = read_address(follow(client, answer))
     assert unlock(site.client(), path, "open sesame") == 303
     listed = client.get("/admin/shares").text
     assert "For the museum" in listed
     assert "31 December 2999" in listed
     assert path not in listed
-    renewed = send(client, "/admin/shares/1/renew", "/admin/shares").text
-    fresh = renewed.split('id="made-url" value="http://localhost', 1)[1].split('"', 1)[0]
+    answer = send(client, "/admin/shares/1/renew", "/admin/shares")
+    fresh = read_address(follow(client, answer))
     assert site.get(path).status_code == 404
     assert site.get(fresh).status_code == 200
     send(client, "/admin/shares/1/revoke", "/admin/shares")
@@ -169,6 +176,26 @@ def test_a_link_is_made_shown_once_and_ended(site: Site, draft: int) -> None:
     log = client.get("/admin/activity").text
     assert "Revoked the share link “For the museum”." in log
     assert path not in log
+
+
+def test_a_reload_makes_no_second_link_and_shows_the_address_no_more(
+    site: Site, draft: int
+) -> None:
+    client = site.signed_in_client()
+    answer = send(client, "/admin/shares", f"/admin/shares/new?group={draft}", group=str(draft))
+    made = follow(client, answer)
+    path = read_address(made)
+    word = path.rsplit("/", 1)[1]
+    # On its way to the page the address is in none of what others may come to see.
+    assert word not in answer.text + str(answer.headers)
+    for page in (answer, made):
+        assert "no-store" in page.headers["Cache-Control"]
+    reloaded = client.get(answer.location).text
+    assert word not in reloaded
+    assert "made-url" not in reloaded
+    assert "/admin/shares/1/revoke" in reloaded
+    with site.session() as session:
+        assert session.query(ShareLink).count() == 1
 
 
 def test_a_form_with_a_fault_keeps_what_was_typed(site: Site, draft: int) -> None:
