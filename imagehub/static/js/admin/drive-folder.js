@@ -43,7 +43,7 @@ export class OpenFolder extends EventTarget {
   }
 
   get isRoot() {
-    return this.crumbs.length === 1;
+    return this.facts.crumbs.length === 1;
   }
 
   get name() {
