@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from imagehub.models import Group
 from tests.fixtures.served_site import ServedSite, wait_for_script
 
 
@@ -93,6 +94,34 @@ def test_what_could_not_be_sent_is_kept_and_sent_later(served_site: ServedSite, 
     expect(page.locator("#save-state")).to_have_text("Saved")
     page.reload()
     expect(page.get_by_label("Title")).to_have_value("Written on a train")
+
+
+def test_words_that_back_brings_back_are_saved_too(served_site: ServedSite, group: int) -> None:
+    page = open_group(served_site, group)
+    address, words = page.url, "Half of a sen"
+    page.context.set_offline(True)
+    page.get_by_label("Text", exact=True).fill(words)
+    expect(page.locator("#save-state")).to_contain_text("Not saved")
+    page.goto("about:blank")
+    page.context.set_offline(False)
+    page.go_back()
+    assert page.url == address
+    expect(page.get_by_label("Text", exact=True)).to_have_value(words)
+    expect(page.locator("#save-state")).to_have_text("Saved")
+    with served_site.site.session() as session:
+        assert session.get_one(Group, group).text == words
+
+
+def test_a_form_that_was_refused_waits_for_its_author(served_site: ServedSite, group: int) -> None:
+    page = open_group(served_site, group)
+    page.get_by_label("Year").evaluate("(field) => { field.value = '2'.repeat(2000) }")
+    page.clock.install()
+    # As a browser without script sends it.
+    page.locator("#record").evaluate("(form) => form.submit()")
+    expect(page.get_by_role("alert").filter(has_text="Nothing was saved")).to_be_visible()
+    page.wait_for_load_state("load")
+    page.clock.run_for(5000)
+    expect(page.locator("#save-state")).to_have_text("Not saved yet")
 
 
 def test_shots_are_ordered_by_keyboard_and_by_drag(served_site: ServedSite, group: int) -> None:

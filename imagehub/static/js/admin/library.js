@@ -158,6 +158,13 @@ const savers = [...document.querySelectorAll("[data-save]")].map((box) => new Sa
 addEventListener("beforeunload", (event) => {
   if (!isLeaving && (unsaved.size || openSaves)) event.preventDefault();
 });
+// Back brings half-typed words back into their fields without an `input`. A form that the server has
+// refused says so, and waits until its author has looked at it.
+addEventListener("pageshow", () => {
+  if (!state || state.textContent) return;
+  for (const saver of savers) if (Object.keys(saver.getChanges()).length) saver.plan();
+});
+
 // --- Choosing many ---
 
 function watchChosen(form, name, words, buttons) {
