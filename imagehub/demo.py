@@ -19,7 +19,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from imagehub.processes import (
     StartError,
     die_with_parent,
     find_port,
+    is_port_free,
     make_url,
 )
 from imagehub.serve import choose_s3_host, make_s3_program, make_web_program, make_worker_program
@@ -47,6 +48,7 @@ from imagehub.wiring import get_clients
 Say = Callable[[str], None]
 
 ADMIN_NAME = "admin"
+S3_TRIES = 5
 CLIENT_ID = "3f6e4ad2-0000-4000-8000-64656d6f0001"
 # What the drawing program knows of its works, in the demo's folder.
 RECORDS = "records.json"
@@ -139,9 +141,6 @@ def _run(family: Family, folder: Path, options: DemoOptions, say: Say, began: fl
     port = _find_free_port("hub", host, options.port, say)
     emulator_port = find_port("127.0.0.1", _pick_port())
     settings = _make_settings(folder, f"http://127.0.0.1:{emulator_port}")
-    s3_port = _find_free_port("S3 server", choose_s3_host(host), settings.s3_port, say)
-    if s3_port != settings.s3_port:
-        settings = _make_settings(folder, settings.login_base_url, s3_port)
 
     if photos:
         say(f"1/5  The drive is {drive_folder}.")
@@ -150,24 +149,20 @@ def _run(family: Family, folder: Path, options: DemoOptions, say: Say, began: fl
         say(f"1/5  Drawing sample pictures into {drive_folder}")
         _draw_samples(drive_folder, folder / RECORDS, options, say)
 
-    # The programs get ready while this one makes the tables: each takes a second or more.
+    # The emulator gets ready meanwhile, and the others while this one connects.
     say("2/5  Starting the OneDrive emulator and the S3 server")
-    members = [
-        family.launch(_make_emulator_program(drive_folder, folder, emulator_port)),
-        family.launch(make_s3_program(settings, host)),
-    ]
+    emulator = family.launch(_make_emulator_program(drive_folder, folder, emulator_port))
+    settings = start_s3(family, settings, host, say)
     say("3/5  Preparing the database and the admin")
     app = create_app(settings)
     migrate_database(app)
     with app.app_context():
         password = _prepare_admin(folder)
         say("4/5  Starting the worker and the web server")
-        members += [
-            family.launch(make_worker_program(settings)),
-            family.launch(make_web_program(settings, host, port)),
-        ]
-        for member in members[:3]:
-            family.wait_until_ready(member)
+        worker = family.launch(make_worker_program(settings))
+        web = family.launch(make_web_program(settings, host, port))
+        family.wait_until_ready(emulator)
+        family.wait_until_ready(worker)
         address = make_url(host, port)
         say("5/5  Connecting the drive and importing its pictures")
         _connect(app, f"{address}/admin/onedrive/callback")
@@ -177,7 +172,7 @@ def _run(family: Family, folder: Path, options: DemoOptions, say: Say, began: fl
         facts = _describe_library()
         db.session.remove()
         db.engine.dispose()
-    family.wait_until_ready(members[3])
+    family.wait_until_ready(web)
     _look_at_the_front_page(address)
 
     say("")
@@ -190,6 +185,29 @@ def _run(family: Family, folder: Path, options: DemoOptions, say: Say, began: fl
     say("")
     say(f"ready: {address}")
     family.watch()
+
+
+def start_s3(family: Family, settings: Settings, host: str, say: Say) -> Settings:
+    """Start the S3 server on the port of the settings, or the next free one, and wait for it.
+
+    Another program may take the port after we have seen it free: then the next one is tried.
+
+    :param host: where the hub listens.
+    :return: the settings, with the port that it took.
+    :raise StartError: it does not start, or was forestalled ``S3_TRIES`` times.
+    """
+    s3_host = choose_s3_host(host)
+    for tries_left in reversed(range(S3_TRIES)):
+        port = _find_free_port("S3 server", s3_host, settings.s3_port, say)
+        settings = replace(settings, s3_port=port)
+        member = family.launch(make_s3_program(settings, host))
+        try:
+            family.wait_until_ready(member)
+            break
+        except StartError:
+            if not tries_left or not family.forget(member) or is_port_free(s3_host, port):
+                raise
+    return settings
 
 
 def _find_free_port(what: str, host: str, wanted: int, say: Say) -> int:
@@ -225,7 +243,7 @@ def _make_emulator_program(drive_folder: Path, folder: Path, port: int) -> Progr
     )
 
 
-def _make_settings(folder: Path, emulator_url: str, s3_port: int | None = None) -> Settings:
+def _make_settings(folder: Path, emulator_url: str) -> Settings:
     """The demo's settings: its own folder and drive, whatever else the environment says."""
     environment = {
         "IMAGEHUB_TITLE": "Atelier Nordlicht",
@@ -241,8 +259,6 @@ def _make_settings(folder: Path, emulator_url: str, s3_port: int | None = None) 
         "IMAGEHUB_LOGIN_BASE_URL": emulator_url,
         "IMAGEHUB_MS_CLIENT_ID": CLIENT_ID,
     }
-    if s3_port is not None:
-        environment["IMAGEHUB_S3_PORT"] = str(s3_port)
     # The programs started from here get all settings from us, none from somebody's `.env` file.
     assert set(environment) <= set(SETTING_NAMES)
     return load_settings(environment, None)

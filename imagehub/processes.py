@@ -151,6 +151,13 @@ class Family:
             f"It said:\n{_read_last_words(member)}"
         )
 
+    def forget(self, member: Member) -> bool:
+        """Start a program that has ended no more; False if it still runs."""
+        if member.process.poll() is None:
+            return False
+        self._members.remove(member)
+        return True
+
     def watch(self) -> None:
         """Keep the programs running until :meth:`request_stop` or a signal; restart what dies.
 

@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from imagehub.config import load_settings
+from imagehub.demo import S3_TRIES, start_s3
+from imagehub.processes import Family, Member, Program, StartError
 from tests.fixtures.importing import make_jpeg
 from tests.fixtures.programs import Command, choose_ports, is_alive, sign_in, wait_until
 from tests.support import get_free_port
@@ -141,6 +144,64 @@ def test_ctrl_c_ends_everything_and_removes_the_temporary_folder(demo: Demo) -> 
     assert list(demo.temporary.glob("imagehub-demo-*")) == []
     assert demo.command.said.endswith("Stopped.\n")
     assert "Traceback" not in demo.command.said
+
+
+# --- A port that somebody takes in the last moment ------------------------------------------------
+
+
+class Forestalled(Family):
+    """Loses the port of each program to somebody else, ``times`` times, just before it starts."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(quiet=True)
+        self.times = times
+        self.others: list[socket.socket] = []
+
+    def launch(self, program: Program) -> Member:
+        if len(self.others) < self.times:
+            port = int(program.command[-1])
+            self.others.append(socket.create_server(("127.0.0.1", port)))
+        return super().launch(program)
+
+
+@pytest.fixture
+def forestalled(request: pytest.FixtureRequest) -> Iterator[Forestalled]:
+    family = Forestalled(request.param)
+    with family:
+        yield family
+    for one in family.others:
+        one.close()
+
+
+@pytest.mark.parametrize("forestalled", [2], indirect=True)
+def test_the_s3_server_moves_on_where_its_port_is_taken_before_it_starts(
+    forestalled: Forestalled, tmp_path: Path
+) -> None:
+    port = get_free_port()
+    asked = load_settings({"IMAGEHUB_DATA_DIR": str(tmp_path), "IMAGEHUB_S3_PORT": str(port)}, None)
+    said: list[str] = []
+    settings = start_s3(forestalled, asked, "127.0.0.1", said.append)
+    taken = [one.getsockname()[1] for one in forestalled.others]
+    assert taken[0] == port
+    assert settings.s3_port > taken[1] > port
+    assert said[0] == f"Port {port} is busy; the S3 server takes {taken[1]}."
+    assert requests.get(settings.s3_url, timeout=30).status_code in (400, 403)
+    # Those that lost are not started again.
+    member = forestalled.find("S3 server")
+    assert member is not None
+    assert not forestalled.forget(member)
+
+
+@pytest.mark.parametrize("forestalled", [S3_TRIES], indirect=True)
+def test_after_some_tries_it_says_that_the_port_is_taken(
+    forestalled: Forestalled, tmp_path: Path
+) -> None:
+    asked = load_settings(
+        {"IMAGEHUB_DATA_DIR": str(tmp_path), "IMAGEHUB_S3_PORT": str(get_free_port())}, None
+    )
+    with pytest.raises(StartError, match="cannot be used"):
+        start_s3(forestalled, asked, "127.0.0.1", [].append)
+    assert len(forestalled.others) == S3_TRIES
 
 
 # --- A folder of one's own ------------------------------------------------------------------------
