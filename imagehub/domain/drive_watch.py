@@ -116,17 +116,22 @@ class StateCounts:
 # --- Asking for a check, and when one is due ------------------------------------------------------
 
 
-def ask_for_check(session: Session, account_id: int) -> None:
-    """Have a worker check this account's drive now. Commits on its own."""
+def ask_for_check(session: Session, account_id: int, not_before: timedelta = timedelta(0)) -> None:
+    """Have a worker check this account's drive now. Commits on its own.
+
+    :param not_before: how long every process takes to learn of what the check is about.
+    """
     _ensure_watch(session, account_id)
-    run_in_own_transaction(
-        session,
-        lambda own: own.execute(
+
+    def ask(own: Session) -> None:
+        now = get_database_time(own)
+        own.execute(
             update(DriveWatch)
             .where(DriveWatch.drive_account_id == account_id)
-            .values(asked_at=get_database_time(own), next_at=None)
-        ),
-    )
+            .values(asked_at=now, next_at=now + not_before if not_before else None)
+        )
+
+    run_in_own_transaction(session, ask)
 
 
 def list_watched_accounts(session: Session) -> list[int]:

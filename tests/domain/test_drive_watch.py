@@ -231,6 +231,17 @@ def test_a_deleted_folder_takes_all_below_it_along(bounded_hub: ImportHub, alone
     assert set(states(hub).values()) == {"ok"}
 
 
+def test_a_look_may_be_asked_for_a_little_later(import_hub: ImportHub) -> None:
+    hub = import_hub
+    bring_in(hub, "Works")
+    drive_watch.ask_for_check(hub.session, hub.account_id, timedelta(hours=1))
+    assert drive_watch.describe_watch(hub.session, hub.account_id).is_asked
+    assert drive_watch.list_due_accounts(hub.session, 0) == []
+    hub.session.rollback()
+    drive_watch.ask_for_check(hub.session, hub.account_id)
+    assert drive_watch.list_due_accounts(hub.session, 0) == [hub.account_id]
+
+
 def test_another_root_folder_judges_all_places_anew(bounded_hub: ImportHub) -> None:
     hub = bounded_hub
     narrow = hub.with_settings(root_folder="/Public/A")
