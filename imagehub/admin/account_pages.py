@@ -1,5 +1,6 @@
 """The signed-in person's own things: name, password, second step, sessions, tokens."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from flask import Response, g, make_response, redirect, render_template, request, session, url_for
@@ -88,7 +89,7 @@ def show_second_step() -> ResponseReturnValue:
 
 @blueprint.post("/admin/account/second-step/confirm")
 def confirm_second_step() -> ResponseReturnValue:
-    """Switch it on with the first code, and show the recovery codes once."""
+    """Switch it on with the first code; the recovery codes are shown once."""
     user = _get_user()
     if session.get("second_step") != user.id:
         return redirect(url_for("admin.show_account"))
@@ -102,7 +103,7 @@ def confirm_second_step() -> ResponseReturnValue:
     note_action("change", "account", user.id, "Switched the second step of signing in on.")
     db.session.commit()
     session.pop("second_step", None)
-    return render_template("admin/recovery_codes.html", codes=codes, is_new=True)
+    return _show_codes_once(codes, "The second step is on")
 
 
 @blueprint.post("/admin/account/second-step/end")
@@ -122,7 +123,7 @@ def end_second_step() -> ResponseReturnValue:
 
 @blueprint.post("/admin/account/recovery-codes")
 def create_recovery_codes() -> ResponseReturnValue:
-    """New recovery codes in place of the old ones, shown once."""
+    """New recovery codes in place of the old ones; they are shown once."""
     user = _get_user()
     try:
         _check_password()
@@ -133,7 +134,18 @@ def create_recovery_codes() -> ResponseReturnValue:
     codes = second_factor.make_recovery_codes(db.session(), user)
     note_action("change", "account", user.id, "Made new recovery codes.")
     db.session.commit()
-    return render_template("admin/recovery_codes.html", codes=codes, is_new=False)
+    return _show_codes_once(codes, "New recovery codes")
+
+
+@blueprint.get("/admin/account/recovery-codes")
+def show_recovery_codes() -> ResponseReturnValue:
+    """Those that were just made, once; without any, back to the account."""
+    kept = shown_once.take("codes")
+    if not kept:
+        return redirect(url_for("admin.show_account"))
+    return render_template(
+        "admin/recovery_codes.html", codes=kept["codes"].split(), heading=kept["heading"]
+    )
 
 
 # --- Sessions and tokens --------------------------------------------------------------------------
@@ -221,6 +233,11 @@ def _stay_signed_in(user: User) -> None:
     g.session_id = opened.id
     db.session.commit()
     login_user(user, remember=is_remembered)
+
+
+def _show_codes_once(codes: Sequence[str], heading: str) -> ResponseReturnValue:
+    shown_once.keep("codes", codes=" ".join(codes), heading=heading)
+    return redirect(url_for("admin.show_recovery_codes"), 303)
 
 
 def _read_id(text: str) -> int:

@@ -1,4 +1,5 @@
-"""What is shown once and never again: the address of a share link, a token for programs.
+"""What is shown once and never again: a share link's address, a token for programs, recovery
+codes.
 
 The form that makes one answers with a redirect, so that a reload makes no second one. On the way
 to the page behind it the secret travels in the session's cookie, sealed: the hub keeps no copy, and

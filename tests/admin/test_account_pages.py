@@ -11,6 +11,7 @@ from tests.admin.pages import follow, read_toasts, send
 from tests.fixtures.site import NAME, PASSWORD, Site, read_csrf_token
 
 ACCOUNT = "/admin/account"
+CODE = re.compile(r"\b[a-z2-7]{4}(?:-[a-z2-7]{4}){3}\b")
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1"
 
 
@@ -125,8 +126,7 @@ def switch_on(client: FlaskClient) -> tuple[str, list[str]]:
         f"{ACCOUNT}/second-step",
         code=pyotp.TOTP(secret).now(),
     )
-    assert done.status_code == 200
-    return secret, re.findall(r"[a-z2-7]{4}(?:-[a-z2-7]{4}){3}", done.text)
+    return secret, CODE.findall(follow(client, done).text)
 
 
 def test_the_second_step_is_switched_on_with_a_code(site: Site, client: FlaskClient) -> None:
@@ -174,10 +174,16 @@ def test_switching_it_off_asks_for_the_password(site: Site, client: FlaskClient)
 def test_new_recovery_codes_ask_for_the_password(client: FlaskClient) -> None:
     _, old = switch_on(client)
     assert send(client, f"{ACCOUNT}/recovery-codes", password="wrong").status_code == 422
-    page = send(client, f"{ACCOUNT}/recovery-codes", password=PASSWORD).text
-    new = re.findall(r"[a-z2-7]{4}(?:-[a-z2-7]{4}){3}", page)
+    answer = send(client, f"{ACCOUNT}/recovery-codes", password=PASSWORD)
+    assert not CODE.search(answer.text + str(answer.headers))
+    page = follow(client, answer)
+    assert "no-store" in page.headers["Cache-Control"]
+    new = CODE.findall(page.text)
     assert len(new) == 10
     assert not set(old) & set(new)
+    # A reload makes no others, which would put an end to those that were just written down.
+    assert client.get(answer.location).location == ACCOUNT
+    assert "10 recovery codes left" in client.get(ACCOUNT).text
 
 
 # --- Sessions -------------------------------------------------------------------------------------
