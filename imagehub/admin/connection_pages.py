@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 
 from flask import redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -12,7 +13,7 @@ from imagehub.admin.callback import NEXT, make_callback_url
 from imagehub.admin.words import say
 from imagehub.clients import Drive, DriveItem
 from imagehub.database import db
-from imagehub.domain import connection, drive_watch, hub_settings, overview
+from imagehub.domain import connection, drive_watch, hub_settings, overview, root_change
 from imagehub.errors import (
     ConnectionLostError,
     ImageHubError,
@@ -26,6 +27,9 @@ from imagehub.wiring import get_clients, get_given_settings, get_settings
 log = logging.getLogger("imagehub.admin")
 
 _MAX_DEPTH = 30
+# Other processes believe for a second what they read of the root folder; a look that begins within
+# it would be one at the old folder.
+_ROOT_SPREADS = timedelta(seconds=2)
 
 
 @blueprint.get("/admin/connection")
@@ -159,7 +163,10 @@ def choose_root_folder() -> ResponseReturnValue:
 
 @blueprint.post("/admin/connection/root-folder")
 def save_root_folder() -> ResponseReturnValue:
-    """Close the drive at a folder; ``folder`` empty opens all of it."""
+    """Close the drive at a folder; ``folder`` empty opens all of it.
+
+    Where images come from outside that folder, it first says how many, until somebody is sure.
+    """
     account_id = _get_open_account()
     folder_id = request.form.get("folder", "")
     words = "All of OneDrive"
@@ -169,11 +176,17 @@ def save_root_folder() -> ResponseReturnValue:
         if not folder.is_folder:
             raise NotFoundError("folder", folder_id)
         words = "/" + "/".join(crumb.name for crumb in _list_crumbs(whole, folder)[1:])
+        if request.form.get("sure") != "yes":
+            left = root_change.count_left_outside(db.session(), account_id, whole, folder.id)
+            if left.outside or left.unknown:
+                return render_template(
+                    "admin/root_folder_sure.html", folder=folder, words=words, left=left
+                )
     hub_settings.set_root_folder(db.session(), get_given_settings(), account_id, folder_id, words)
     note_action("change", "connection", folder_id, f"Set the root folder: {words}.")
     db.session.commit()
-    # What was inside may be outside now.
-    drive_watch.ask_for_check(db.session(), account_id)
+    # What was inside may be outside now, and the other way round.
+    drive_watch.ask_for_check(db.session(), account_id, _ROOT_SPREADS)
     say(
         f"ImageHub sees {words} from now on, and nothing else."
         if folder_id

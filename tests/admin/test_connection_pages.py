@@ -3,17 +3,22 @@
 import re
 import time
 from dataclasses import replace
+from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from imagehub.database import db
 from imagehub.domain import connection
+from imagehub.models import Image
 from imagehub.wiring import get_given_settings
 from tests.admin.pages import send
+from tests.fixtures.importing import make_jpeg
 from tests.fixtures.onedrive import OneDrive
+from tests.fixtures.programs import wait_until
 from tests.fixtures.site import ConnectedSite, Site, make_site
 
 PAGE = "/admin/connection"
@@ -207,6 +212,76 @@ def test_a_chosen_folder_closes_the_drive(
 
     send(client, ROOT, ROOT, folder="")
     assert "All of OneDrive" in client.get(PAGE).text
+
+
+def bring_in(site: ConnectedSite, folder: str, *names: str) -> None:
+    """Import pictures of a folder; a worker is there."""
+    site.put_files(folder, {name: make_jpeg(ord(name[0])) for name in names})
+    folder_id, ids = site.find_folder(folder)
+    files = [{"file_name": name, "file_id": ids[name]} for name in names]
+    wish = {"all_image_id": files, "group": -1, "folder_name": folder}
+    answer = site.send("/admin/add/image", {"image_list": {folder_id: wish}})
+    assert (answer["code"], answer["failed"]) == (1, [])
+
+
+def read_states(site: ConnectedSite) -> dict[str, str]:
+    with site.session() as session:
+        rows = session.execute(select(Image.name, Image.drive_state))
+        return {row.name: row.drive_state for row in rows}
+
+
+def test_images_from_outside_a_folder_are_told_of_before_it_is_chosen(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    """All the way: asked, chosen, looked at; and widened again, and looked at again."""
+    site = connected_site
+    with site.working():
+        bring_in(site, "Art", "a.jpg")
+        bring_in(site, "Kunst & Söhne", "k.jpg", "l.jpg")
+        asked = choose_root(site, client, "Art")
+        assert asked.status_code == 200
+        words = unescape(re.sub("<[^>]+>", "", asked.text))
+        assert "2 images come from folders outside “Art”. They stay on the wall" in words
+        assert "All of OneDrive" in client.get(PAGE).text, "nothing is chosen yet"
+        cancel = re.search(r'href="([^"]+)">Cancel', asked.text)
+        assert cancel is not None
+        assert client.get(unescape(cancel.group(1))).status_code == 200
+
+        art, _ = site.find_folder("Art")
+        assert send(client, ROOT, ROOT, folder=art, sure="yes").status_code == 302
+        assert "/Art" in client.get(PAGE).text
+        wait_until(lambda: read_states(site)["k.jpg"] == "missing", what="a look at the new folder")
+        assert read_states(site) == {"a.jpg": "ok", "k.jpg": "missing", "l.jpg": "missing"}
+        again = send(client, ROOT, ROOT, folder=art)
+        assert again.status_code == 302, "what is missing already is not told of again"
+
+        assert send(client, ROOT, ROOT, folder="").status_code == 302
+        wait_until(lambda: set(read_states(site).values()) == {"ok"}, what="a look at all of it")
+        asked = choose_root(site, client, "Kunst")
+        words = unescape(re.sub("<[^>]+>", "", asked.text))
+        assert "1 image comes from folders outside “Kunst & Söhne”. It stays on the wall" in words
+
+
+def test_a_folder_that_holds_all_images_is_chosen_at_once(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    with connected_site.working():
+        bring_in(connected_site, "Art", "a.jpg")
+    assert choose_root(connected_site, client, "Art").status_code == 302
+    assert "/Art" in client.get(PAGE).text
+
+
+def test_where_it_is_not_known_where_images_come_from_one_is_asked(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    connected_site.put_files("Art", {})
+    connected_site.add_group(["a.jpg", "b.jpg"])
+    asked = choose_root(connected_site, client, "Art")
+    words = unescape(re.sub("<[^>]+>", "", asked.text))
+    assert "Of 2 images ImageHub does not know yet whether they come from inside “Art”" in words
+    folder, _ = connected_site.find_folder("Art")
+    assert send(client, ROOT, ROOT, folder=folder, sure="yes").status_code == 302
+    assert "/Art" in client.get(PAGE).text
 
 
 def test_a_folder_that_is_not_there_cannot_be_chosen(
