@@ -582,11 +582,8 @@ def api_delete_images(fields: DeleteFields) -> DeletedAnswer:
         count = f"{len(ids)} image" + ("" if len(ids) == 1 else "s")
         note_action("delete", "image", min(chosen), f"Took {count} out of the hub.")
     session.commit()
-    try:
-        storage.delete_unused(session, get_clients(), keys)
-    except ServiceError as error:
-        # The images are gone for everybody; the worker deletes what is left of their renditions.
-        log.warning("renditions of deleted images are left for later: %s", error)
+    # The images are gone for everybody; their renditions go with the worker's next sweep.
+    storage.leave_unused(session, keys)
     return {"code": 1, "hint": "image_deleted_from_database"}
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from imagehub.domain import accounts, api_tokens, gallery
 from imagehub.models import ImportJob, PendingSignIn, StoredObject
 from imagehub.wiring import get_clients
+from tests.fixtures.programs import wait_until
 from tests.fixtures.site import APP_ORIGIN, NAME, ConnectedSite, Site
 
 FOLDERS = "/admin/onedrive/folders"
@@ -471,7 +472,9 @@ def test_pictures_come_in_are_shown_and_go_again(connected_site: ConnectedSite) 
     assert site.call("/admin/groups") == {"data": []}
     assert site.call("/admin/groups/images") == {"code": 0, "hint": "empty_database"}
     assert site.get("/image/page?page=1").json["code"] == 0
-    assert not list(get_clients(site.app).store.iter_objects()), "no object is left over"
+    store = get_clients(site.app).store
+    with site.working():
+        wait_until(lambda: not list(store.iter_objects()), what="no object to be left over")
     with site.session() as session:
         assert session.query(StoredObject).count() == 0
     assert (site.onedrive.root / "System" / "a.jpg").exists(), "OneDrive keeps the original"
