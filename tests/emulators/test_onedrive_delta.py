@@ -275,3 +275,25 @@ def test_a_deleted_item_may_come_without_its_name(person: Person) -> None:
     person.onedrive.set_fault("delta_deleted_without_name")
     items, _ = person.follow_delta(link)
     assert "name" not in next(item for item in items if "deleted" in item)
+
+
+def test_a_deleted_folder_may_come_without_what_was_in_it(person: Person) -> None:
+    inside = person.put("F/a.txt", b"a")
+    _, link = person.follow_delta()
+    folder = person.find("F")
+    person.call("DELETE", f"/me/drive/items/{folder['id']}")
+    person.onedrive.set_fault("delta_folder_alone")
+    deleted = {item["id"] for item in person.follow_delta(link)[0] if "deleted" in item}
+    assert deleted == {folder["id"]}
+    person.onedrive.clear_faults()
+    deleted = {item["id"] for item in person.follow_delta(link)[0] if "deleted" in item}
+    assert deleted == {folder["id"], inside["id"]}
+
+
+def test_items_that_are_there_may_be_left_out(person: Person) -> None:
+    for name in ("a.txt", "b.txt"):
+        person.put(f"F/{name}", b"x")
+    person.onedrive.set_fault("delta_forgets", item=r"/a\.txt$")
+    names = {item["name"] for item in person.follow_delta()[0]}
+    assert names >= {"F", "b.txt"}
+    assert "a.txt" not in names

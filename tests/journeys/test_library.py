@@ -102,6 +102,8 @@ def test_words_that_back_brings_back_are_saved_too(served_site: ServedSite, grou
     page.context.set_offline(True)
     page.get_by_label("Text", exact=True).fill(words)
     expect(page.locator("#save-state")).to_contain_text("Not saved")
+    # Chromium notes what stands in fields for its Back only after a second.
+    page.wait_for_timeout(2500)
     page.goto("about:blank")
     page.context.set_offline(False)
     page.go_back()
