@@ -190,6 +190,7 @@ class _Drives:
             set_pause=access.set_pause,
             max_wait_seconds=_MAX_WAIT_SECONDS,
             session=session,
+            look_again=access.look_again,
         )
 
 
@@ -256,6 +257,11 @@ class _Access:
         with self._lock:
             self._look = look
         return look
+
+    def look_again(self) -> None:
+        """Believe nothing of the account's row that was seen until now."""
+        with self._lock:
+            self._look = _Look(0.0)
 
     def get_token(self, is_refused: bool) -> str:
         """A token for the next call.

@@ -13,7 +13,7 @@ from imagehub.clients.graph import GraphDrive
 from imagehub.clients.s3 import S3Store
 from imagehub.database import now_utc
 from imagehub.domain import connection
-from imagehub.errors import ConnectionLostError, ServiceBusyError
+from imagehub.errors import ConnectionLostError, ServiceBusyError, ServiceRefusedError
 from imagehub.models import DriveAccount
 from imagehub.wiring import build_clients, get_clients
 from tests.fixtures.connection import DriveHub
@@ -79,6 +79,26 @@ def test_a_token_graph_refuses_is_refreshed_once_and_the_call_succeeds(
     )
     assert drive.get_root().id
     assert drive_hub.count_refreshes() == 1
+
+
+def test_what_the_owner_allows_holds_at_once_in_every_process(either_drive_hub: DriveHub) -> None:
+    hub = either_drive_hub
+    account = hub.connect(scopes=connection.READ_ONLY_SCOPES)
+    other = build_clients(hub.engine, hub.settings).open_drive(account.id)
+    root = other.get_root().id
+    hub.connect()
+    assert other.create_folder(root, "New").name == "New"
+
+
+def test_what_the_owner_does_not_allow_is_asked_once(drive_hub: DriveHub) -> None:
+    drive_hub.connect(scopes=connection.READ_ONLY_SCOPES)
+    drive = drive_hub.open_drive()
+    root = drive.get_root().id
+    drive_hub.onedrive.clear_log()
+    with pytest.raises(ServiceRefusedError):
+        drive.create_folder(root, "New")
+    assert len(drive_hub.onedrive.log("POST", "/children")) == 1
+    assert drive_hub.count_refreshes() == 0
 
 
 def test_threads_whose_token_is_refused_at_once_refresh_once(either_drive_hub: DriveHub) -> None:

@@ -157,6 +157,7 @@ class GraphDrive:
         user_agent: str = "",
         backoff_seconds: float = 1.0,
         session: requests.Session | None = None,
+        look_again: Callable[[], None] | None = None,
     ) -> None:
         self._root_folder = root_folder.strip() or "root"
         self._drive_path = f"/drives/{quote_id(drive_id)}" if drive_id else "/me/drive"
@@ -171,6 +172,7 @@ class GraphDrive:
             user_agent,
             backoff_seconds,
             session,
+            look_again,
         )
         self._reader = ByteReader(self._caller)
 

@@ -84,6 +84,8 @@ class GraphCaller:
     :param timeouts: seconds to connect, and seconds of silence while reading.
     :param backoff_seconds: upper end of the first wait where the service names none.
     :param session: a requests session to use instead of an own one.
+    :param look_again: called at a 403: ``get_token`` shall believe nothing that it found before,
+        because the owner may have allowed more just now.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class GraphCaller:
         user_agent: str = "",
         backoff_seconds: float = 1.0,
         session: requests.Session | None = None,
+        look_again: Callable[[], None] | None = None,
     ) -> None:
         pause = Pause()
         self._base_url = base_url.rstrip("/")
@@ -109,6 +112,7 @@ class GraphCaller:
         self.user_agent = user_agent or make_user_agent()
         self._backoff_seconds = backoff_seconds
         self._session = session or make_session()
+        self._look_again = look_again
 
     # --- Graph itself -----------------------------------------------------------------------------
 
@@ -154,7 +158,7 @@ class GraphCaller:
         """
         url = self.check_address(path, operation)
         budget = WaitBudget(self.max_wait_seconds)
-        token, token_was_renewed = "", False
+        token, token_was_renewed, has_looked_again = "", False, False
         on_new_connection = False
         for attempt in range(MAX_ATTEMPTS):
             self.sit_out_pause(budget, operation)
@@ -184,6 +188,13 @@ class GraphCaller:
                     )
                 token, token_was_renewed = self._get_token(True), True
                 continue
+            if status == 403 and self._look_again is not None and not has_looked_again:
+                has_looked_again = True
+                self._look_again()
+                found = self._get_token(False)
+                if found != token:
+                    token = found
+                    continue
             codes = read_error_codes(response)
             if status == 410:
                 raise GoneError(operation, response.headers.get("Location", ""))
