@@ -16,7 +16,7 @@ from imagehub.admin import blueprint
 from imagehub.admin.drive_pages import describe_entry, find_url, open_drive
 from imagehub.admin.open_uploads import OpenUploads
 from imagehub.admin.words import describe_count
-from imagehub.clients import DriveItem
+from imagehub.clients import Drive, DriveItem
 from imagehub.database import db, now_utc
 from imagehub.domain import audit, drive_browser, uploads
 from imagehub.errors import InvalidInputError, ServiceRefusedError
@@ -49,7 +49,8 @@ class BeginFields(BaseModel):
     """``size`` in bytes: an empty file is made at once, for any other an address is given.
 
     ``upload``: a word of the browser's own for this one upload. With it an address that never
-    arrived there is given once more.
+    arrived there is given once more. ``others``: names in the folder that its other uploads have
+    or ask for.
     """
 
     folder: ItemId
@@ -57,6 +58,7 @@ class BeginFields(BaseModel):
     size: Annotated[int, Field(ge=0)]
     on_conflict: Conflict = "fail"
     upload: Annotated[str, Field(max_length=80)] = ""
+    others: Annotated[list[Name], Field(max_length=_MAX_PATHS)] = []
 
 
 class CheckFields(BeginFields):
@@ -135,7 +137,8 @@ def begin_upload(fields: BeginFields) -> dict[str, Any]:
 
     ``refused``: ``name_taken``, and somebody has to say what shall become of that;
     ``session_open``, an earlier upload of this name is not over; ``quota_full``. ``is_known``: the
-    address was given before, and some of the bytes may be there.
+    address was given before, and some of the bytes may be there. ``item``: all of them are there;
+    the page went before it could keep the address or hear the end.
     """
     account_id, opened = open_drive(for_change=True)
     begun_at = now_utc()
@@ -143,6 +146,12 @@ def begin_upload(fields: BeginFields) -> dict[str, Any]:
     assert vault is not None
     memory = OpenUploads(get_settings().data_dir / "uploads", vault)
     key = f"{account_id}\n{fields.folder}\n{fields.name}\n{fields.upload}"
+    known = memory.find(key) if fields.upload else None
+    # What takes the place of another file is sent again rather than taken for it.
+    if known is not None and fields.on_conflict != "replace":
+        arrived = _find_arrived(opened, fields, datetime.fromisoformat(known[1]))
+        if arrived is not None:
+            return {"item": _describe(account_id, arrived)}
     try:
         if not fields.size:
             item = opened.create_empty_file(fields.folder, fields.name, fields.on_conflict)
@@ -152,8 +161,7 @@ def begin_upload(fields: BeginFields) -> dict[str, Any]:
     except ServiceRefusedError as error:
         if error.reason not in ("name_taken", "session_open", "quota_full"):
             raise
-        known = memory.find(key) if fields.upload and error.reason == "session_open" else None
-        if known is not None:
+        if known is not None and error.reason == "session_open":
             return {"upload_url": known[0], "begun_at": known[1], "is_known": True}
         return {"refused": error.reason, "message": str(error)}
     if fields.upload:
@@ -200,10 +208,20 @@ def find_uploaded_file(fields: CheckFields) -> dict[str, Any]:
         begun_at = begun_at.replace(tzinfo=UTC)
     begun_at = max(begun_at, now_utc() - timedelta(days=30))
     account_id, opened = open_drive()
-    item = uploads.find_uploaded(
-        opened, fields.folder, fields.name, fields.size, begun_at, fields.on_conflict
-    )
+    item = _find_arrived(opened, fields, begun_at)
     return {"item": _describe(account_id, item) if item else None}
+
+
+def _find_arrived(opened: Drive, fields: BeginFields, begun_at: datetime) -> DriveItem | None:
+    return uploads.find_uploaded(
+        opened,
+        fields.folder,
+        fields.name,
+        fields.size,
+        begun_at,
+        fields.on_conflict,
+        fields.others,
+    )
 
 
 @blueprint.post("/admin/drive/upload/item")

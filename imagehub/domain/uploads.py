@@ -130,28 +130,37 @@ def find_uploaded(
     size_bytes: int,
     begun_at: datetime,
     on_conflict: ConflictBehavior,
+    others: Sequence[str] = (),
 ) -> DriveItem | None:
     """The file that an upload became whose last answer was lost; None if it became none.
 
-    It is known by its name (or the name with a number, where such names were asked for), its size,
-    and that it was made or changed since the upload began.
+    It is known by its name (the name with a number, where that was asked for because the name was
+    taken), its size, and that it was made or changed since the upload began.
+
+    :param others: names of files that other uploads made or may yet make in this folder.
     """
-    stem, dot, ending = name.rpartition(".")
-    if not dot:
-        stem, ending = name, ""
     earliest = begun_at - _CLOCK_SLACK
+    not_ours = {other.casefold() for other in others}
     for item in drive.iter_children(folder_id or get_root(drive).id):
-        if item.is_folder or item.size_bytes != size_bytes:
+        if item.is_folder or item.size_bytes != size_bytes or not _is_since(item, earliest):
             continue
-        is_same = item.name.casefold() == name.casefold()
-        is_numbered = (
-            on_conflict == "rename"
-            and item.name.casefold().startswith(f"{stem} ".casefold())
-            and item.name.casefold().endswith(f"{dot}{ending}".casefold())
-        )
-        if (is_same or is_numbered) and _is_since(item, earliest):
+        if on_conflict != "rename":
+            if item.name.casefold() == name.casefold():
+                return item
+        elif item.name.casefold() not in not_ours and _is_numbered(item.name, name):
             return item
     return None
+
+
+def _is_numbered(found: str, name: str) -> bool:
+    """Whether OneDrive made ``found`` of ``name`` by putting a number before the ending."""
+    stem, dot, ending = name.casefold().rpartition(".")
+    if not dot:
+        stem, ending = name.casefold(), ""
+    found = found.casefold()
+    if not found.startswith(f"{stem} ") or not found.endswith(f"{dot}{ending}"):
+        return False
+    return found[len(stem) + 1 : len(found) - len(dot + ending)].isdecimal()
 
 
 def _is_since(item: DriveItem, earliest: datetime) -> bool:

@@ -770,6 +770,29 @@ def test_an_address_that_never_arrived_is_given_once_more_to_the_same_upload_alo
     assert b"tempauth" not in kept
 
 
+@pytest.mark.parametrize("on_conflict", ["fail", "rename"])
+def test_an_upload_that_arrived_while_its_page_went_is_given_its_file(
+    browser: Browser, on_conflict: str
+) -> None:
+    works = browser.find("Works")
+    if on_conflict == "rename":
+        upload(browser, works, "gone.jpg", b"abcde")
+    options = {"upload": "mine", "on_conflict": on_conflict}
+    upload(browser, works, "gone.jpg", b"12345", **options)
+    again = upload(browser, works, "gone.jpg", b"12345", **options)
+    place = browser.site.onedrive.root / "Works"
+    assert (place / again["item"]["name"]).read_bytes() == b"12345"
+    assert len(list(place.glob("gone*.jpg"))) == (1 if on_conflict == "fail" else 2)
+
+
+def test_a_replaced_file_is_sent_again_rather_than_taken_for_the_new_one(browser: Browser) -> None:
+    works = browser.find("Works")
+    options = {"upload": "mine", "on_conflict": "replace"}
+    upload(browser, works, "twice.jpg", b"12345")
+    upload(browser, works, "twice.jpg", b"54321", **options)
+    assert "upload_url" in upload(browser, works, "twice.jpg", b"54321", **options)
+
+
 def test_an_empty_file_is_made_at_once(browser: Browser) -> None:
     works = browser.find("Works")
     begun = upload(browser, works, "empty.txt", b"")
@@ -793,8 +816,21 @@ def test_an_upload_whose_last_answer_was_lost_is_found_again(browser: Browser) -
     assert item["name"] == "found.jpg"
     assert browser.send("/admin/drive/upload/find", size=6, **facts)["item"] is None
     numbered = upload(browser, works, "found.jpg", b"54321", on_conflict="rename")
-    facts["begun_at"] = numbered["begun_at"]
-    assert browser.send("/admin/drive/upload/find", size=5, on_conflict="rename", **facts)["item"]
+    facts |= {"begun_at": numbered["begun_at"], "on_conflict": "rename"}
+    item = browser.send("/admin/drive/upload/find", size=5, **facts)["item"]
+    place = browser.site.onedrive.root / "Works"
+    assert (place / item["name"]).read_bytes() == b"54321"
+    facts["others"] = ["found.jpg", item["name"].upper()]
+    assert browser.send("/admin/drive/upload/find", size=5, **facts)["item"] is None
+
+
+def test_a_name_that_only_begins_alike_is_not_taken_for_an_upload(browser: Browser) -> None:
+    works = browser.find("Works")
+    begun = upload(browser, works, "scan back.jpg", b"12345")
+    upload(browser, works, "scan.jpg", b"12345")
+    facts = {"folder": works, "name": "scan.jpg", "size": 5, "begun_at": begun["begun_at"]}
+    found = browser.send("/admin/drive/upload/find", on_conflict="rename", **facts)
+    assert found["item"] is None
 
 
 def test_an_old_file_of_the_same_size_is_not_taken_for_an_upload(browser: Browser) -> None:

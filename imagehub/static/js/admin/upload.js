@@ -20,6 +20,7 @@ const MOST_COPIES_BYTES = 512 * 2 ** 20;
 
 const SPEED_WINDOW_MS = 8000;
 const PATHS_A_CALL = 1000;
+const MOST_OTHERS = 2000;
 const PAUSED_KEY = "hub-uploads-paused";
 const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*)$/i;
 const NO_PICTURE = /^(video|audio|text|font)\/|^application\//i;
@@ -480,13 +481,7 @@ export class Uploads extends EventTarget {
   async #begin(entry, signal) {
     const begun = await this.#call(
       this.#urls.begin,
-      {
-        folder: entry.target,
-        name: entry.path.at(-1),
-        size: entry.size,
-        on_conflict: entry.conflict,
-        upload: entry.id,
-      },
+      { ...this.#describeFile(entry), upload: entry.id },
       signal,
     );
     if (begun.item) return begun.item;
@@ -498,8 +493,23 @@ export class Uploads extends EventTarget {
     entry.wasYoung = false;
     entry.sent = 0;
     entry.isUnsure = begun.is_known;
-    this.#keep(entry);
+    await this.#keep(entry);
     return null;
+  }
+
+  #describeFile(entry) {
+    // A file that keeps both gets a number, and must not be taken for one that has it already.
+    const others = entry.conflict === "rename" ? this.#listOthers(entry) : [];
+    const name = entry.path.at(-1);
+    return { folder: entry.target, name, size: entry.size, on_conflict: entry.conflict, others };
+  }
+
+  #listOthers({ id, target, size }) {
+    const near = [...this.entries.values()].filter(
+      (other) => other.id !== id && other.target === target && other.size === size,
+    );
+    const names = near.flatMap(({ path, itemName }) => [path.at(-1), itemName ?? path.at(-1)]);
+    return [...new Set(names)].slice(0, MOST_OTHERS);
   }
 
   // Where OneDrive goes on: sets `sent` and answers "known", "gone" or "again".
@@ -521,13 +531,7 @@ export class Uploads extends EventTarget {
     if (!entry.begunAt) return null;
     const { item } = await this.#call(
       this.#urls.find,
-      {
-        folder: entry.target,
-        name: entry.path.at(-1),
-        size: entry.size,
-        on_conflict: entry.conflict,
-        begun_at: entry.begunAt,
-      },
+      { ...this.#describeFile(entry), begun_at: entry.begunAt },
       signal,
     );
     return item;
@@ -747,7 +751,7 @@ export class Uploads extends EventTarget {
   }
 
   #keep(entry) {
-    if (entry.state !== "cancelled") this.#store.put("entries", entry);
+    return entry.state === "cancelled" ? undefined : this.#store.put("entries", entry);
   }
 
   #keepBatch(batch) {
