@@ -347,6 +347,7 @@ def describe_entry(entry: Entry) -> dict[str, Any]:
     return {
         "id": item.id,
         "name": show_name(item.name),
+        "name_key": drive_browser.make_name_key(item.name),
         "is_folder": item.is_folder,
         "is_package": item.is_package,
         "is_picture": may_be_picture(item),

@@ -1,10 +1,12 @@
 """Looking around in OneDrive: a folder with its way up, and what of it is in the hub."""
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import unquote
 
 from sqlalchemy import select
@@ -160,7 +162,7 @@ def find_path(item: DriveItem) -> list[str] | None:
 def list_subfolders(drive: Drive, folder_id: str) -> list[DriveItem]:
     """The folders directly inside a folder, by name."""
     folders = [item for item in drive.iter_children(folder_id) if item.is_folder]
-    return sorted(folders, key=lambda item: make_name_key(item.name))
+    return sorted(folders, key=_make_name_order)
 
 
 # --- What is in the hub ---------------------------------------------------------------------------
@@ -238,38 +240,48 @@ def list_arranged(
         if needle in item.name.casefold():
             items.append(item)
     entries = [e for e in mark_items(session, account_id, items) if _is_shown(e, show)]
-    if order == "name":
-        entries.sort(key=lambda e: make_name_key(e.item.name))
-    elif order == "name-down":
-        entries.sort(key=lambda e: make_name_key(e.item.name), reverse=True)
+    entries.sort(key=make_entry_key)
+    if order == "name-down":
+        entries.reverse()
     elif order in ("newest", "oldest"):
         entries.sort(key=lambda e: e.item.modified_time, reverse=order == "newest")
-    else:
+    elif order in ("largest", "smallest"):
         entries.sort(key=lambda e: e.item.size_bytes, reverse=order == "largest")
     entries.sort(key=lambda e: not e.item.is_folder)
     return entries
 
 
-def make_entry_key(entry: Entry) -> tuple[Any, ...]:
+def make_entry_key(entry: Entry) -> tuple[bool, bytes]:
     """For sorting a folder: folders first, each kind by name."""
-    return not entry.item.is_folder, make_name_key(entry.item.name)
+    return not entry.item.is_folder, _make_name_order(entry.item)
 
 
-def make_name_key(name: str) -> tuple[tuple[int, int | str], ...]:
-    """For sorting as people do: ``shot 2`` before ``shot 10``, in any case."""
-    parts: list[tuple[int, int | str]] = []
-    digits = ""
-    for char in name.casefold():
-        if char in "0123456789":
-            digits += char
-            continue
-        if digits:
-            parts.append((0, int(digits)))
-            digits = ""
-        parts.append((1, char))
-    if digits:
-        parts.append((0, int(digits)))
-    return tuple(parts)
+def _make_name_order(item: DriveItem) -> bytes:
+    """Browsers compare texts in the order of UTF-16, so that this is the order of their lists."""
+    return make_name_key(item.name).encode("utf-16-be", "surrogatepass")
+
+
+def make_name_key(name: str) -> str:
+    """For sorting as people do: signs before numbers before letters, numbers by their size
+    (``shot 2`` before ``shot 10``), letters in any case and without their accents. What is equal
+    that far goes by the name as it is written, so that no two names have one key.
+    """
+    folded = unicodedata.normalize("NFKD", name.casefold().translate(_BARE_LETTERS))
+    bare = "".join(char for char in folded if not unicodedata.combining(char))
+    return f"{_UNLIKE_LETTERS.sub(_rank, bare)} {name}"
+
+
+# Letters that Unicode does not take apart into a bare one and its accent.
+_BARE_LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe"})
+_UNLIKE_LETTERS = re.compile(r"(\d+)|[\W_]")
+
+
+def _rank(found: re.Match[str]) -> str:
+    """A number begins with how long it is, for the longer one is the larger."""
+    if not found[1]:
+        return f"!{found[0]}"
+    digits = str(int(found[1]))
+    return f"0{chr(32 + len(digits))}{digits}"
 
 
 def _is_shown(entry: Entry, show: Show) -> bool:

@@ -227,6 +227,44 @@ def test_a_folder_is_sorted_and_filtered_without_a_script(browser: Browser) -> N
     assert names(show="changed") == []
 
 
+# In the order that people expect, whatever OneDrive's own is.
+ODD_NAMES = (
+    "_last.txt",
+    "😀 moon.txt",
+    "2 boats.txt",
+    "010 boats.txt",
+    "Æther.txt",
+    "Äpfel.txt",
+    "apple.txt",
+    "apricot.txt",
+    "Łódź.txt",
+    "Lofoten.txt",
+    "shot 2.txt",
+    "shot 10.txt",
+    "shot-2.txt",
+    "Zebra.txt",
+    "Ярмарка.txt",
+    "あ.txt",
+    "𠮷野.txt",
+)
+
+
+def test_odd_names_stand_where_people_look_for_them(browser: Browser) -> None:
+    browser.site.put_files("Odd", {name: b"x" * 9 for name in ODD_NAMES})
+    odd = browser.find("Odd")
+
+    def names(**query: str) -> list[str]:
+        return [i["name"] for i in browser.json(f"/admin/drive/{odd}", **query)["items"]]
+
+    assert names() == list(ODD_NAMES)
+    assert names(sort="name-down") == list(ODD_NAMES)[::-1]
+    # What is equal in size stands by name.
+    assert names(sort="largest") == list(ODD_NAMES)
+    items = browser.json(f"/admin/drive/{odd}")["items"]
+    keys = [item["name_key"].encode("utf-16-be") for item in items]
+    assert keys == sorted(set(keys))
+
+
 def test_one_page_asks_the_database_once_for_all_its_files(browser: Browser) -> None:
     from sqlalchemy import event
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.admin.test_drive_pages import add_image
+from tests.admin.test_drive_pages import ODD_NAMES, add_image
 from tests.fixtures.served_site import ServedSite, make_picture
 
 
@@ -242,6 +242,22 @@ def test_the_page_has_no_faults_that_axe_finds(served: ServedSite) -> None:
     visit.page.get_by_role("button", name="Move", exact=True).click()
     expect(visit.page.get_by_role("dialog")).to_be_visible()
     assert visit.find_faults() == []
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_odd_names_stand_in_one_order_with_a_script_and_without(
+    served: ServedSite, has_script: bool
+) -> None:
+    served.site.put_files("Odd", {name: b"x" for name in ODD_NAMES})
+    page = served.enter("/admin/drive", java_script_enabled=has_script).page
+    page.locator(".item-name", has_text="Odd").click()
+    expect(page.locator("#drive-title")).to_have_text("Odd")
+    assert names(page) == list(ODD_NAMES)
+    page.select_option("#drive-sort", "name-down")
+    if not has_script:
+        page.get_by_role("button", name="Show").click()
+    expect(page.locator(".item-name").first).to_have_text(ODD_NAMES[-1])
+    assert names(page) == list(ODD_NAMES)[::-1]
 
 
 def test_it_works_without_a_script(served: ServedSite) -> None:
