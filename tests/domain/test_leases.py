@@ -2,14 +2,12 @@
 
 import multiprocessing
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from sqlalchemy import Engine, create_engine, select, update
 from sqlalchemy.orm import Session
 
-from imagehub.database import Base, make_engine_options
+from imagehub.database import make_engine_options
 from imagehub.domain.leases import (
     acquire_lease,
     get_database_time,
@@ -19,20 +17,6 @@ from imagehub.domain.leases import (
     renew_lease,
 )
 from imagehub.models import Lease
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    engine = create_engine(database_url, **make_engine_options(database_url))
-    Base.metadata.create_all(engine)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def session(engine: Engine) -> Iterator[Session]:
-    with Session(engine) as session:
-        yield session
 
 
 def let_time_pass(session: Session, name: str) -> None:

@@ -3,21 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from imagehub.database import Base, make_engine_options
 from imagehub.domain import gallery, library
 from imagehub.errors import NotFoundError
 from imagehub.models import DriveAccount, Group, Image
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    engine = create_engine(database_url, **make_engine_options(database_url))
-    Base.metadata.create_all(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture
