@@ -420,6 +420,28 @@ def revoke_token(session: Session, facts: TokenFacts) -> None:
             pass  # Revoked twice in one moment: it is revoked.
 
 
+def use_up(session: Session, number: str, good_until: datetime) -> bool:
+    """Use up something that is good once, such as a sealed word in a cookie.
+
+    A transaction of its own: the caller must hold no uncommitted change.
+
+    :param number: its random number, at most 64 characters.
+    :param good_until: when it is worth nothing anyway; until then the number is remembered.
+    :return: True for whoever comes first with it, False for all who come later.
+    """
+
+    def note(own: Session) -> bool:
+        own.execute(delete(RevokedToken).where(RevokedToken.expires_at < now_utc()))
+        try:
+            with own.begin_nested():
+                own.execute(insert(RevokedToken).values(jti=number, expires_at=good_until))
+        except IntegrityError:
+            return False
+        return True
+
+    return run_in_own_transaction(session, note)
+
+
 def _read_token(secret_key: str, token: str) -> TokenFacts:
     try:
         claims = jwt.decode(

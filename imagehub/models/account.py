@@ -38,7 +38,10 @@ class User(Base):
 
 
 class RevokedToken(Base):
-    """A bearer token ended before its time; the row may go once the token would have expired."""
+    """A bearer token ended before its time, or a sealed word that was good once and was used.
+
+    The row may go once ``expires_at`` is past: by then the token is worth nothing by itself.
+    """
 
     __tablename__ = "revoked_token"
 
