@@ -41,18 +41,20 @@ FIELD_NAMES = {
 @blueprint.get("/admin/library")
 def show_library() -> ResponseReturnValue:
     """A page of the groups, filtered and searched."""
+    return _show_list(request.args)
+
+
+def _show_list(asked: Mapping[str, str], error: ImageHubError | None = None) -> ResponseReturnValue:
+    """:param asked: ``filter``, ``q``, ``after``, ``before``.
+    :param error: why the list's form was refused; what was typed and chosen stays in it.
+    """
     session = db.session()
-    filter_name = request.args.get("filter", "all")
-    words = request.args.get("q", "").strip()[:200]
-    page = library_list.list_groups(
-        session,
-        filter_name,
-        words,
-        request.args.get("after", ""),
-        request.args.get("before", ""),
-    )
+    filter_name = asked.get("filter") or "all"
+    words = asked.get("q", "").strip()[:200]
+    after, before = asked.get("after", ""), asked.get("before", "")
+    page = library_list.list_groups(session, filter_name, words, after, before)
     kept = {"filter": filter_name if filter_name != "all" else None, "q": words or None}
-    return render_template(
+    shown = render_template(
         "admin/library.html",
         page=page,
         filter_name=filter_name,
@@ -61,10 +63,17 @@ def show_library() -> ResponseReturnValue:
         max_counted=library_list.MAX_COUNTED,
         words=words,
         kept=kept,
+        place={**kept, "after": after, "before": before},
         can_order=filter_name == "all" and not words,
         availabilities=library_edit.AVAILABILITIES,
         sign=get_clients().store.make_presigned_url,
+        typed=request.form if error else {},
+        chosen={find_number(one) for one in request.form.getlist("group")} if error else (),
+        is_set=bool(error) and request.form.get("act") == "set",
+        fault=str(error) if error else "",
+        faults=error.fields if isinstance(error, InvalidInputError) else {},
     )
+    return (shown, get_error_status(error)) if error else shown
 
 
 @blueprint.post("/admin/library/bulk")
@@ -93,7 +102,10 @@ def change_library() -> ResponseReturnValue:
             raise InvalidInputError("Choose groups first.", {"group": "is empty"})
         answer = acts[act](chosen)
     except ImageHubError as error:
-        return _refuse(error, _get_list_url())
+        if is_api_call():
+            return _refuse(error, _get_list_url())
+        db.session.rollback()
+        return _show_list(_get_list_place(), error)
     return answer if answer is not None else _answer(_get_list_url())
 
 
@@ -126,7 +138,7 @@ def _read_bulk_fields() -> dict[str, str]:
     """Fields that were filled in; an empty one leaves all groups as they are."""
     fields = {name: request.form.get(name, "") for name in _BULK_FIELDS}
     fields = {name: value for name, value in fields.items() if value.strip()}
-    has_tags = request.form.get("add_tags", "").strip() or request.form.get("remove_tags", "")
+    has_tags = any(request.form.get(name, "").strip() for name in ("add_tags", "remove_tags"))
     if not fields and not has_tags:
         raise InvalidInputError("Fill in what shall be set for the chosen groups.")
     return fields
@@ -192,9 +204,13 @@ def _order(text: str, change: Callable[[int], None]) -> ResponseReturnValue:
 
 def _get_list_url() -> str:
     """The list as it was when the form was sent."""
-    names = ("filter", "q", "after", "before")
-    kept: dict[str, Any] = {name: request.form.get(f"list-{name}") or None for name in names}
+    kept: dict[str, Any] = {name: one for name, one in _get_list_place().items() if one}
     return url_for(".show_library", **kept)
+
+
+def _get_list_place() -> dict[str, str]:
+    names = ("filter", "q", "after", "before")
+    return {name: request.form.get(f"list-{name}", "") for name in names}
 
 
 # --- One group ------------------------------------------------------------------------------------

@@ -262,8 +262,9 @@ def test_groups_are_published_edited_joined_and_deleted_at_once(
     assert read_fields(site, other)["state"] == "published"
     send(client, bulk, LIST, act="set", group=both, year="2026", medium="", add_tags="sea")
     assert (read_fields(site, other)["year"], read_fields(site, other)["tags"]) == ("2026", "sea")
-    send(client, bulk, LIST, act="set", group=both)
-    assert "Fill in what shall be set" in read_toasts(client)
+    answer = send(client, bulk, LIST, act="set", group=both)
+    assert answer.status_code == 422
+    assert "Fill in what shall be set" in answer.text
     send(client, bulk, LIST, act="trash", group=both)
     assert "The library is empty" in client.get(LIST).text
     assert client.get(f"{LIST}/{other}").status_code == 404
@@ -271,9 +272,42 @@ def test_groups_are_published_edited_joined_and_deleted_at_once(
     answer = send(client, bulk, LIST, act="join", group=both)
     assert answer.location == f"{LIST}/{group_id}"
     assert len(list_names(site, group_id)) == 4
-    send(client, bulk, LIST, act="trash")
-    assert "Choose groups first." in read_toasts(client)
+    answer = send(client, bulk, LIST, act="trash")
+    assert "Choose groups first." in answer.text
     assert send(client, bulk, LIST, act="burn", group=both).status_code == 422
+
+
+def test_what_was_typed_for_many_groups_stays_in_the_form_when_it_is_refused(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    harbour = site.add_group(["harbour.jpg"])
+    typed = {"medium": "Öl auf „Holz“", "year": "y" * 41, "availability": "sold", "add_tags": "sea"}
+    form = {"act": "set", "group": [str(harbour)], "list-q": "harbour"}
+    answer = send(client, f"{LIST}/bulk", LIST, **form, **typed, remove_tags="winter")
+    assert answer.status_code == 422
+    page = answer.text
+    assert 'name="list-q" value="harbour"' in page  # The list is the one that was looked at.
+    fields = dict(re.findall(r'<input id="bulk-[^"]+" name="([^"]+)" value="([^"]*)"', page))
+    assert fields == {
+        "medium": "Öl auf „Holz“",
+        "dimensions": "",
+        "year": "y" * 41,
+        "edition": "",
+        "add_tags": "sea",
+        "remove_tags": "winter",
+    }
+    assert '<details class="bulk" open>' in page
+    assert '<option value="sold" selected>' in page
+    assert re.findall(r'name="group" value="(\d+)"[^>]* checked', page) == [str(harbour)]
+    assert re.search(r'id="bulk-year"[^>]* aria-invalid="true" aria-describedby="bulk-fault"', page)
+    assert "40" in re.search(r'id="bulk-fault"[^>]*>(.*?)</p>', page, re.S)[1]  # type: ignore[index]
+    assert read_fields(site, harbour)["medium"] == ""
+
+    # What else is refused keeps the choice too.
+    answer = send(client, f"{LIST}/bulk", LIST, act="join", group=[str(group_id)])
+    assert "at least two" in answer.text
+    assert re.findall(r'name="group" value="(\d+)"[^>]* checked', answer.text) == [str(group_id)]
+    assert '<details class="bulk">' in answer.text
 
 
 def test_groups_are_put_in_order_without_a_script(
