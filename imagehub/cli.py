@@ -93,10 +93,16 @@ def migrate_database(app: Flask) -> None:
 @plain_errors
 def serve(host: str, port: int) -> None:
     """Run the whole hub: migrate, then web server, and S3 server and worker where embedded."""
+    from imagehub.domain import accounts
     from imagehub.serve import serve as run
 
     settings = load_settings()
-    make_app(settings, migrated=True)
+    app = make_app(settings, migrated=True)
+    with app.app_context():
+        if not accounts.has_admins(db.session()):
+            click.echo("Nobody may sign in yet: run `imagehub create-admin NAME`.")
+        db.session.remove()
+        db.engine.dispose()
     run(settings, host, port, click.echo)
 
 

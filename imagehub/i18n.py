@@ -64,5 +64,6 @@ SENTENCES = (
     mark("This code is not right, or it has been used."),
     mark("The password is not right."),
     mark("There were too many failed tries. Please wait a little and try again."),
+    mark("This page has been open for too long. Please try again."),
     mark("This form has been open for too long. Please go back, reload the page and try again."),
 )

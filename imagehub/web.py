@@ -22,6 +22,7 @@ from flask import (
     session,
     url_for,
 )
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
@@ -65,6 +66,7 @@ PUBLIC_ENDPOINTS = frozenset(
         "auth.try_sign_in",
         "auth.ask_code",
         "auth.try_code",
+        "auth.sign_out",
         "auth.api_sign_in",
         "gallery.api_page",
         "gallery.api_total_page",
@@ -138,6 +140,20 @@ class BiggestIntConverter(IntegerConverter):
         super().__init__(url_map, max=(1 << 63) - 1)
 
 
+class PageSessionInterface(SecureCookieSessionInterface):
+    """The session's cookie, which pages alone send anew.
+
+    A remembered session's cookie moves its end on with each answer, and Flask-Login looks into the
+    session whatever is asked for. With a file, that would make caches keep a copy for each visitor,
+    and a slow answer could bring back a cookie that has changed meanwhile. So an answer that is no
+    page leaves the cookie alone, unless the session was changed on the way to it.
+    """
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if session.modified or response.mimetype == "text/html":
+            super().save_session(app, session, response)
+
+
 csrf = CSRFProtect()
 login_manager = LoginManager()
 
@@ -175,6 +191,7 @@ def init_app(app: Flask) -> None:
         )
     app.url_map.converters["biggest"] = BiggestIntConverter
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.session_interface = PageSessionInterface()
     csrf.init_app(app)
     login_manager.init_app(app)
     app.before_request(_begin_request)
@@ -183,7 +200,7 @@ def init_app(app: Flask) -> None:
     app.before_request(_check_csrf)
     app.after_request(_finish_response)
     app.register_error_handler(ImageHubError, _answer_own_error)
-    app.register_error_handler(CSRFError, _answer_csrf_error)
+    app.register_error_handler(CSRFError, answer_csrf_error)
     app.register_error_handler(HTTPException, _answer_http_error)
     for kind in (OperationalError, InterfaceError, PoolTimeoutError):
         app.register_error_handler(kind, _answer_database_error)
@@ -361,9 +378,7 @@ def get_local_target(target: str, home: str = "/admin/") -> str:
     if target.startswith(("//", "/\\")) or any(ord(char) < 0x20 or char == "\\" for char in target):
         return home
     parts = urlsplit(target)
-    if parts.scheme or parts.netloc or parts.path == url_for("auth.sign_in"):
-        return home
-    return target
+    return home if parts.scheme or parts.netloc else target
 
 
 # --- Headers --------------------------------------------------------------------------------------
@@ -427,8 +442,10 @@ def _finish_response(response: Response) -> Response:
     view = find_view()
     if getattr(view, "checks_token", False):
         headers["Cache-Control"] = "no-store"
-    elif response.mimetype == "text/html" and _is_signed_in():
+    elif response.mimetype == "text/html" and ("csrf_token" in g or _is_signed_in()):
         headers["Cache-Control"] = "private, no-store"
+    elif request.endpoint is not None and request.endpoint not in PUBLIC_ENDPOINTS:
+        headers.setdefault("Cache-Control", "private, no-store")
     elif getattr(view, "is_api", False):
         _add_etag(response)
     if getattr(view, "is_api", False):
@@ -569,7 +586,8 @@ def _answer_own_error(error: ImageHubError) -> ResponseReturnValue:
     return make_error_answer(status, str(error), detail, headers, is_lost)
 
 
-def _answer_csrf_error(error: CSRFError) -> ResponseReturnValue:
+def answer_csrf_error(error: CSRFError) -> ResponseReturnValue:
+    """A form came without its token, or with one of another session."""
     return make_error_answer(
         400, "This form has been open for too long. Please go back, reload the page and try again."
     )

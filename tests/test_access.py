@@ -20,6 +20,7 @@ KNOWN_PUBLIC = {
     "auth.try_sign_in",
     "auth.ask_code",
     "auth.try_code",
+    "auth.sign_out",
     "auth.api_sign_in",
     "gallery.api_page",
     "gallery.api_total_page",

@@ -30,11 +30,13 @@ def test_a_whole_hub_comes_up_from_an_empty_folder_and_outlives_its_parts(
 ) -> None:
     ports = choose_ports()
     port = get_free_port()
-    made = run_command(tmp_path, "create-admin", "ada", "--password-stdin", text=PASSWORD, **ports)
-    assert made.returncode == 0, made.stderr
     hub = start_command(tmp_path, "serve", "--port", str(port), **ports)
     address = hub.wait_until_ready()
     assert address == f"http://127.0.0.1:{port}"
+    assert "Nobody may sign in yet: run `imagehub create-admin NAME`.\n" in hub.said
+    assert "imagehub create-admin NAME" in requests.get(f"{address}/sign-in", timeout=30).text
+    made = run_command(tmp_path, "create-admin", "ada", "--password-stdin", text=PASSWORD, **ports)
+    assert made.returncode == 0, made.stderr
     assert requests.get(f"{address}/health", timeout=30).status_code == 200
     assert requests.get(address, timeout=30).status_code == 200
     assert sign_in(address, "ada", PASSWORD)["code"] == 2

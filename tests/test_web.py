@@ -22,7 +22,7 @@ from imagehub.errors import (
     UnreadablePictureError,
 )
 from imagehub.web import STATUS_OF_ERROR, make_absolute
-from tests.fixtures.site import APP_ORIGIN, Site, make_site
+from tests.fixtures.site import APP_ORIGIN, NAME, PASSWORD, Site, make_site, read_csrf_token
 
 JSON = {"Accept": "application/json"}
 
@@ -297,6 +297,34 @@ def test_static_text_is_packed_and_asked_about_cheaply(site: Site, tmp_path: Pat
     head = site.client().head("/static/style.css", headers={"Accept-Encoding": "gzip"})
     head.close()
     assert (head.status_code, head.data) == (200, b"")
+
+
+# --- The session's cookie -------------------------------------------------------------------------
+
+
+def test_files_and_calls_leave_the_cookie_of_a_remembered_session_alone(site: Site) -> None:
+    client = site.client()
+    token = read_csrf_token(client)
+    form = {"name": NAME, "password": PASSWORD, "csrf_token": token, "remember": "on"}
+    client.post("/sign-in", data=form)
+    client.get("/admin/account")
+    page = client.get("/admin/account")
+    assert "hub=" in page.headers["Set-Cookie"], "its end moves on with each page"
+    assert "Cookie" in page.headers["Vary"]
+    for path in ("/static/css/site.css", "/robots.txt", "/image/total-page", "/admin/home/jobs"):
+        with client.get(path) as answer:
+            assert answer.status_code == 200
+            assert "Set-Cookie" not in answer.headers, path
+    for path in ("/static/css/site.css", "/robots.txt"):
+        with client.get(path) as answer:
+            assert "Cookie" not in answer.headers.get("Vary", ""), path
+
+
+def test_what_an_admin_is_shown_is_kept_by_no_cache(site: Site) -> None:
+    client = site.signed_in_client()
+    for path in ("/admin/", "/admin/home/jobs", "/", "/nothing/here"):
+        assert "no-store" in client.get(path).headers["Cache-Control"], path
+    assert "no-store" in site.get("/admin/home/jobs").headers["Cache-Control"]
 
 
 # --- Cross-origin ---------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Signing in and out with a browser: a form, a second step, a session, and remember me."""
 
 import time
+from urllib.parse import urlsplit
 
 from flask import (
     Response,
@@ -14,13 +15,14 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
+from flask_wtf.csrf import CSRFError
 
 from imagehub.auth import blueprint
 from imagehub.database import db
 from imagehub.domain import accounts, audit, second_factor, sessions
 from imagehub.errors import NotAllowedError, TooManyTriesError
 from imagehub.models import User
-from imagehub.web import get_local_target
+from imagehub.web import answer_csrf_error, get_local_target, make_absolute
 from imagehub.wiring import get_clients, get_settings
 
 # A browser that has signed in before is not held up by strangers' failures; see accounts.sign_in.
@@ -34,18 +36,19 @@ _HALF_SECONDS = 600
 @blueprint.get("/sign-in")
 def sign_in() -> ResponseReturnValue:
     """The form; who is signed in already goes on at once."""
-    target = get_local_target(request.args.get("next", ""))
+    target = read_target(request.args.get("next", ""))
     if current_user.is_authenticated:
         return redirect(target)
-    return render_template("auth/sign_in.html", next=target, name="", message="")
+    return _render(target)
 
 
 @blueprint.post("/sign-in")
 def try_sign_in() -> ResponseReturnValue:
     """Check name and password; where the person has a second factor, the code comes next."""
-    target = get_local_target(request.form.get("next", ""))
-    name = request.form.get("name", "")[: accounts.MAX_PASSWORD_CHARS]
+    target = read_target(request.values.get("next", ""))
+    name = _read_name()
     headers: dict[str, str] = {}
+    wait_seconds = 0
     try:
         user = accounts.sign_in(
             db.session(),
@@ -59,8 +62,8 @@ def try_sign_in() -> ResponseReturnValue:
         status, message = 401, "The name or the password is not right."
         note_failed_sign_in(accounts.find_user(db.session(), name))
     except TooManyTriesError as error:
-        status, message = 429, str(error)
-        headers["Retry-After"] = str(error.retry_after_seconds)
+        status, message, wait_seconds = 429, "", error.retry_after_seconds
+        headers["Retry-After"] = str(wait_seconds)
     else:
         is_remembered = bool(request.form.get("remember"))
         if not second_factor.is_on(db.session(), user.id):
@@ -75,8 +78,53 @@ def try_sign_in() -> ResponseReturnValue:
         }
         db.session.commit()
         return redirect(url_for("auth.ask_code"))
-    page = render_template("auth/sign_in.html", next=target, name=name, message=message)
-    return page, status, headers
+    return _render(target, name, message, wait_seconds), status, headers
+
+
+@blueprint.errorhandler(CSRFError)
+def begin_again(error: CSRFError) -> ResponseReturnValue:
+    """A form without its token: where the fault lies with the browser, say what to do about it.
+
+    The token lies in the session's cookie. It is gone when the browser was closed in between or
+    keeps no cookies, and it never comes where the hub is set to https and was opened by http.
+    """
+    if request.endpoint != "auth.try_sign_in":
+        return answer_csrf_error(error)
+    has_cookie = str(current_app.config["SESSION_COOKIE_NAME"]) in request.cookies
+    message = "This page has been open for too long. Please try again." if has_cookie else ""
+    target = read_target(request.values.get("next", ""))
+    return _render(target, _read_name(), message, lacks_cookie=not has_cookie), 400
+
+
+def read_target(text: str) -> str:
+    """Where to go on to after signing in: a path of this hub, but not the form once more."""
+    target = get_local_target(text)
+    is_form = urlsplit(target).path == url_for("auth.sign_in")
+    return get_local_target("") if is_form else target
+
+
+def _read_name() -> str:
+    return request.form.get("name", "")[: accounts.MAX_PASSWORD_CHARS]
+
+
+def _render(
+    target: str,
+    name: str = "",
+    message: str = "",
+    wait_seconds: int = 0,
+    lacks_cookie: bool = False,
+) -> str:
+    """:param lacks_cookie: the browser sent none, though it had been given one with the form."""
+    return render_template(
+        "auth/sign_in.html",
+        next=target,
+        name=name,
+        message=message,
+        wait_seconds=wait_seconds,
+        lacks_cookie=lacks_cookie,
+        address=make_absolute(url_for("auth.sign_in")),
+        is_nobody_there=not accounts.has_admins(db.session()),
+    )
 
 
 @blueprint.get("/sign-in/code")
@@ -96,6 +144,7 @@ def try_code() -> ResponseReturnValue:
     half = session[_HALF]
     user_id, secret_key = user.id, get_settings().secret_key
     headers: dict[str, str] = {}
+    wait_seconds = 0
     db.session.rollback()
     try:
         vault = get_clients().vault
@@ -106,13 +155,14 @@ def try_code() -> ResponseReturnValue:
         status, message = 401, str(error)
         note_failed_sign_in(user)
     except TooManyTriesError as error:
-        status, message = 429, str(error)
-        headers["Retry-After"] = str(error.retry_after_seconds)
+        status, message, wait_seconds = 429, "", error.retry_after_seconds
+        headers["Retry-After"] = str(wait_seconds)
     else:
-        answer = finish_sign_in(user, half["is_remembered"], get_local_target(half["next"]))
+        answer = finish_sign_in(user, half["is_remembered"], read_target(half["next"]))
         second_factor.forget_attempts(db.session(), secret_key, user_id)
         return answer
-    return render_template("auth/code.html", message=message), status, headers
+    page = render_template("auth/code.html", message=message, wait_seconds=wait_seconds)
+    return page, status, headers
 
 
 def find_half_signed_in() -> User | None:
@@ -164,5 +214,6 @@ def sign_out() -> ResponseReturnValue:
         db.session.commit()
     logout_user()
     # What Flask-Login leaves behind tells it to delete its cookie; all else goes.
-    session.pop("csrf_token", None)
+    for name in set(session) - {"_remember"}:
+        del session[name]
     return redirect("/")

@@ -69,6 +69,11 @@ def find_user(session: Session, name: str) -> User | None:
     return user if user is not None and user.name_key == key else None
 
 
+def has_admins(session: Session) -> bool:
+    """Whether there is anybody who may sign in."""
+    return session.scalars(select(User.id).limit(1)).first() is not None
+
+
 def create_admin(session: Session, name: str, password: str) -> User:
     """Add a person who may sign in. Flushed, not committed.
 

@@ -1,11 +1,14 @@
 """Signing in and out with a browser."""
 
+import re
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import delete
 from werkzeug.test import TestResponse
 
+from imagehub.models import User
 from imagehub.web import get_local_target
 from tests.fixtures.site import NAME, PASSWORD, Site, make_site, read_csrf_token
 
@@ -31,8 +34,20 @@ def test_the_form_signs_in_and_goes_on_to_the_admin_pages(site: Site) -> None:
 def test_the_form_goes_on_to_where_somebody_wanted_to_go(site: Site) -> None:
     client = site.client()
     html = client.get("/sign-in?next=/admin/groups/7%3Fa%3Db").text
-    assert 'value="/admin/groups/7?a=b"' in html
-    assert sign_in(client, next="/admin/groups/7?a=b").location == "/admin/groups/7?a=b"
+    found = re.search(r'<form method="post" action="([^"]+)"', html)
+    assert found is not None
+    form = {"name": NAME, "password": PASSWORD, "csrf_token": read_csrf_token(client)}
+    assert client.post(found.group(1), data=form).location == "/admin/groups/7?a=b"
+
+
+def test_a_switch_of_language_or_colours_comes_back_to_the_form(site: Site) -> None:
+    client = site.client()
+    html = client.get("/sign-in?next=/admin/library").text
+    switches = re.findall(r'href="(/preferences[^"]+)"', html)
+    assert len(switches) == 2
+    for switch in switches:
+        assert client.get(switch.replace("&amp;", "&")).location == "/sign-in?next=/admin/library"
+    assert "Anmelden" in client.get("/sign-in").text
 
 
 @pytest.mark.parametrize(
@@ -44,8 +59,9 @@ def test_the_form_goes_on_to_where_somebody_wanted_to_go(site: Site) -> None:
     ],
 )  # fmt: skip
 def test_a_foreign_or_broken_target_is_left_out(site: Site, target: str) -> None:
-    with site.app.test_request_context():
-        assert get_local_target(target) == "/admin/"
+    if target != "/sign-in":
+        with site.app.test_request_context():
+            assert get_local_target(target) == "/admin/"
     assert sign_in(site.client(), next=target).location == "/admin/"
 
 
@@ -88,6 +104,45 @@ def test_a_form_without_its_token_is_refused(site: Site) -> None:
     assert not is_signed_in(client)
 
 
+def test_a_form_that_was_open_for_too_long_is_shown_afresh(site: Site) -> None:
+    client = site.client()
+    read_csrf_token(client)
+    form = {"name": NAME, "password": "a secret word", "csrf_token": "of an earlier session"}
+    answer = client.post("/sign-in?next=/admin/library", data=form)
+    assert answer.status_code == 400
+    assert "This page has been open for too long." in answer.text
+    assert f'value="{NAME}"' in answer.text
+    assert "a secret word" not in answer.text
+    token = answer.text.split('name="csrf_token" value="', 1)[1].split('"', 1)[0]
+    again = {"name": NAME, "password": PASSWORD, "csrf_token": token}
+    assert client.post("/sign-in?next=/admin/library", data=again).location == "/admin/library"
+
+
+def test_a_browser_that_sends_no_cookie_is_told_so_and_where_to_go(tmp_path: Path) -> None:
+    """As one does that opened a hub with an https address by http: cookies are for https alone."""
+    site = make_site(tmp_path, public_url="https://hub.example.org")
+    client = site.app.test_client(use_cookies=False)
+    form = {"name": NAME, "password": PASSWORD, "csrf_token": read_csrf_token(client)}
+    answer = client.post("/sign-in", data=form)
+    assert answer.status_code == 400
+    assert "Your browser sent no cookie" in answer.text
+    assert "https://hub.example.org/sign-in" in answer.text
+
+
+def test_the_form_says_so_while_nobody_may_sign_in(site: Site) -> None:
+    words = "Nobody may sign in yet."
+    assert words not in site.get("/sign-in").text
+    with site.session() as session:
+        session.execute(delete(User))
+    page = site.get("/sign-in").text
+    assert words in page
+    assert "<code>imagehub create-admin NAME</code>" in page
+
+
+def test_the_form_is_kept_by_no_cache(site: Site) -> None:
+    assert site.get("/sign-in").headers["Cache-Control"] == "private, no-store"
+
+
 def test_the_form_has_the_same_brake_as_the_call(site: Site) -> None:
     for i in range(5):
         site.post(
@@ -98,7 +153,7 @@ def test_the_form_has_the_same_brake_as_the_call(site: Site) -> None:
     answer = sign_in(site.client())
     assert answer.status_code == 429
     assert answer.headers["Retry-After"] in ("1", "2")
-    assert "too many failed tries" in answer.text
+    assert re.search(r"In [12] seconds? you may try again", answer.text)
 
 
 def test_a_browser_used_before_is_not_held_up_by_strangers(site: Site) -> None:
@@ -122,6 +177,24 @@ def test_signing_out_takes_a_post_with_a_token(site: Site) -> None:
     token = get_token(client, site)
     assert client.post("/sign-out", data={"csrf_token": token}).status_code == 302
     assert not is_signed_in(client)
+
+
+def test_signing_out_leaves_nothing_behind(site: Site) -> None:
+    client = site.client()
+    sign_in(client, remember="on")
+    token = get_token(client, site)
+    with client.session_transaction() as kept:
+        kept["after_connection"] = "/admin/drive"
+    client.post("/sign-out", data={"csrf_token": token})
+    assert client.get_cookie("remember_token") is None
+    assert client.get_cookie("hub") is None
+
+
+def test_who_is_signed_out_already_may_sign_out(site: Site) -> None:
+    client = site.signed_in_client()
+    token = get_token(client, site)
+    site.change_password("quite another password")
+    assert client.post("/sign-out", data={"csrf_token": token}).location == "/"
 
 
 def get_token(client: FlaskClient, site: Site) -> str:
