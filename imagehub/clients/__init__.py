@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Literal, Protocol
 
+from imagehub.errors import ServiceError
+
 ConflictBehavior = Literal["fail", "replace", "rename"]
 
 
@@ -115,6 +117,20 @@ class DriveItem:
 
 
 @dataclass(frozen=True)
+class ItemAnswer:
+    """What a drive tells of one of several items that were asked for at once.
+
+    ``item``: it lies inside the root folder. ``is_outside``: it is there, but not inside; nothing
+    more is told of it. ``error``: it cannot be told just now (ServiceBusyError), or not at all.
+    Nothing of these: the drive has no such item.
+    """
+
+    item: DriveItem | None = None
+    is_outside: bool = False
+    error: ServiceError | None = None
+
+
+@dataclass(frozen=True)
 class ItemPage:
     """One page of a listing. ``next_page`` is opaque: hand it back for the next; "" at the end."""
 
@@ -174,6 +190,14 @@ class Drive(Protocol):
         """The configured root folder (``IMAGEHUB_ROOT_FOLDER``: "root", an item id, or a path)."""
 
     def get_item(self, item_id: str) -> DriveItem: ...
+
+    def find_items(self, item_ids: Sequence[str]) -> list[ItemAnswer]:
+        """What became of items, in the order of their ids, with few calls.
+
+        Where the service gets too busy, what it has answered so far counts.
+
+        :raise NotFoundError: the root folder is not there.
+        """
 
     def find_item_by_path(self, path: str) -> DriveItem | None:
         """``path`` below the root folder, "/"-separated and not encoded; "" is the root folder."""

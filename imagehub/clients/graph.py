@@ -6,7 +6,7 @@ of each call. What the service does beyond its documents is noted where it matte
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
@@ -20,6 +20,7 @@ from imagehub.clients import (
     Download,
     DriveInfo,
     DriveItem,
+    ItemAnswer,
     ItemPage,
     UploadSession,
 )
@@ -34,6 +35,7 @@ from imagehub.clients.graph_bytes import (
 )
 from imagehub.clients.graph_http import (
     SERVICE,
+    Answer,
     GoneError,
     GraphCaller,
     LostAnswerError,
@@ -56,6 +58,7 @@ from imagehub.errors import (
     NotAllowedError,
     NotFoundError,
     ServiceBusyError,
+    ServiceError,
     ServiceRefusedError,
 )
 
@@ -77,6 +80,8 @@ _CHANGE_FIELDS = (
     "parentReference"
 )
 _CHANGES_PER_PAGE = 500
+# What is asked of a folder on the way up.
+_WAY_FIELDS = "id,name,folder,root,parentReference"
 
 
 class DriveMemory:
@@ -92,6 +97,7 @@ class DriveMemory:
         self._ttl_seconds = ttl_seconds
         self._max_folders = max_folders
         self._inside: dict[str, float] = {}
+        self._outside: dict[str, float] = {}
         self._values: dict[str, tuple[float, Any]] = {}
 
     def find(self, name: str) -> Any:
@@ -118,10 +124,24 @@ class DriveMemory:
             while len(self._inside) > self._max_folders:
                 del self._inside[next(iter(self._inside))]
 
+    def knows_outside(self, item_id: str) -> bool:
+        """Whether this folder was seen outside a short while ago. Good for telling what became of
+        items, not for refusing one: somebody may just have moved it back in."""
+        with self._lock:
+            return self._outside.get(fold_id(item_id), 0.0) > time.monotonic()
+
+    def keep_outside(self, item_ids: Sequence[str]) -> None:
+        expires_at = time.monotonic() + self._ttl_seconds
+        with self._lock:
+            if len(self._outside) + len(item_ids) > self._max_folders:
+                self._outside.clear()
+            self._outside.update((fold_id(item_id), expires_at) for item_id in item_ids)
+
     def forget_folders(self) -> None:
         """After a folder was moved or deleted: what was below it is somewhere else now."""
         with self._lock:
             self._inside.clear()
+            self._outside.clear()
 
 
 @dataclass(frozen=True)
@@ -196,6 +216,42 @@ class GraphDrive:
     def get_item(self, item_id: str) -> DriveItem:
         operation = "open an item"
         return read_item(self._fetch_inside(item_id, operation), operation)
+
+    def find_items(self, item_ids: Sequence[str]) -> list[ItemAnswer]:
+        """What became of items, twenty with one call; and a call for each level of folders that
+        are not known to lie inside or outside.
+
+        :raise NotFoundError: the root folder is not there.
+        """
+        operation = "open an item"
+        root = self._get_root()
+        self._get_info()
+        addresses: dict[str, str] = {}
+        for item_id in item_ids:
+            with suppress(NotFoundError):
+                addresses[item_id] = self._make_address(item_id)
+        found: dict[str, dict[str, Any]] = {}
+        answers: dict[str, ItemAnswer] = {}
+        for item_id, document in self._caller.get_many(addresses, operation).items():
+            try:
+                item = self._take_own(document, item_id)
+            except NotFoundError:
+                continue
+            except ServiceError as error:
+                answers[item_id] = ItemAnswer(error=error)
+                continue
+            if "deleted" not in item:
+                found[item_id] = item
+        places = self._find_places(get_parent_id(item) for item in found.values())
+        for item_id, item in found.items():
+            place = places[get_parent_id(item)]
+            if place is True or is_same_id(str(item["id"]), root.id):
+                answers[item_id] = ItemAnswer(read_item(item, operation))
+            elif place is False:
+                answers[item_id] = ItemAnswer(is_outside=True)
+            else:
+                answers[item_id] = ItemAnswer(error=place)
+        return [answers.get(item_id, ItemAnswer()) for item_id in item_ids]
 
     def find_item_by_path(self, path: str) -> DriveItem | None:
         """``path`` below the root folder, "/"-separated and not encoded; "" is the root folder."""
@@ -562,13 +618,83 @@ class GraphDrive:
                 parent_id = get_parent_id(parent)
         self._memory.keep_folders(walked)
 
+    def _take_own(self, document: Answer, key: str) -> dict[str, Any]:
+        """One of several documents, once it is sure to be of this drive.
+
+        :raise NotFoundError: it is not, or not there.
+        """
+        if isinstance(document, NotFoundError | ServiceError):
+            raise document
+        self._check_drive(document, key)
+        return document
+
+    def _find_places(self, folder_ids: Iterable[str]) -> dict[str, bool | ServiceError]:
+        """For each folder whether it lies inside the root folder, or why that cannot be told.
+
+        All ways up are gone together, a level with each call.
+        """
+        operation = "find the folder of an item"
+        root = self._get_root()
+        folders = list(dict.fromkeys(folder_ids))
+        if root.is_drive_root:
+            return dict.fromkeys(folders, True)
+        # By folded ids: what is known of a folder's place, or else the folder above it.
+        places: dict[str, bool | ServiceError] = {"": False, fold_id(root.id): True}
+        above: dict[str, str] = {}
+        frontier = folders
+        for _ in range(_MAX_DEPTH):
+            asked: dict[str, str] = {}
+            for one in frontier:
+                folded = fold_id(one)
+                if folded in places or folded in above:
+                    continue
+                if self._memory.knows_folder(one):
+                    places[folded] = True
+                elif self._memory.knows_outside(one):
+                    places[folded] = False
+                else:
+                    asked[one] = f"{self._make_address(one)}?$select={_WAY_FIELDS}"
+            if not asked:
+                break
+            frontier = []
+            for one, document in self._caller.get_many(asked, operation).items():
+                try:
+                    parent_id = get_parent_id(self._take_own(document, one))
+                except ServiceError as error:
+                    places[fold_id(one)] = error
+                except NotFoundError:
+                    # What is in it was there a moment ago: it is on its way somewhere.
+                    places[fold_id(one)] = make_bad_answer_error(operation)
+                else:
+                    above[fold_id(one)] = parent_id
+                    frontier.append(parent_id)
+        return {one: self._follow_way(fold_id(one), above, places) for one in folders}
+
+    def _follow_way(
+        self, folder_id: str, above: Mapping[str, str], places: dict[str, bool | ServiceError]
+    ) -> bool | ServiceError:
+        """The place of a folder by those above it, noted for all on the way."""
+        walked: list[str] = []
+        here = folder_id
+        while here not in places and here in above and len(walked) <= _MAX_DEPTH:
+            walked.append(here)
+            here = fold_id(above[here])
+        # Folders that lie in each other in a ring lead nowhere.
+        place = places[here] if here in places else make_bad_answer_error("open an item")
+        places.update(dict.fromkeys(walked, place))
+        if place is True:
+            self._memory.keep_folders(walked)
+        elif place is False:
+            self._memory.keep_outside(walked)
+        return place
+
     def _fetch_parent(self, item_id: str, key: object) -> dict[str, Any]:
         operation = "find the folder of an item"
         parent = self._caller.get_json(
             self._make_address(item_id),
             operation,
             key,
-            params={"$select": "id,name,folder,root,parentReference"},
+            params={"$select": _WAY_FIELDS},
         )
         self._check_drive(parent, key)
         return parent

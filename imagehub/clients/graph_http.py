@@ -32,6 +32,7 @@ from imagehub.errors import (
     ImageHubError,
     NotFoundError,
     ServiceBusyError,
+    ServiceError,
     ServiceRefusedError,
 )
 
@@ -43,6 +44,12 @@ _THROTTLED_STATUSES = frozenset({429, 503})
 # After these the server may have done what it was asked before it failed to say so.
 _UNSURE_STATUSES = frozenset({500, 502, 504})
 MAX_ATTEMPTS = 8
+# Source: Microsoft Graph, "Combine multiple HTTP requests using JSON batching".
+MOST_IN_BATCH = 20
+
+
+# What came of one of several documents.
+Answer = dict[str, Any] | NotFoundError | ServiceError
 
 
 class LostAnswerError(ServiceBusyError):
@@ -127,6 +134,91 @@ class GraphCaller:
         """GET and read a JSON object; see :meth:`send`."""
         response = self.send("GET", path, operation, key, params=params, headers=headers)
         return read_json(response, operation)
+
+    def get_many(self, paths: Mapping[str, str], operation: str) -> dict[str, Answer]:
+        """GET several documents with few calls: twenty go out at once, and each has an answer of
+        its own. A part that is throttled waits as long as it is told and goes out again; any other
+        part that fails, and all where the service takes no batch, is asked for alone.
+
+        :param paths: what each is about, as in "not found" → its path below the base URL.
+        :return: for each its JSON object, or why there is none. Where that is ServiceBusyError,
+            nothing was asked for any more.
+        :raise ConnectionLostError: as :meth:`send`.
+        """
+        found: dict[str, Answer] = {}
+        keys = list(paths)
+        for start in range(0, len(keys), MOST_IN_BATCH):
+            some = {key: paths[key] for key in keys[start : start + MOST_IN_BATCH]}
+            try:
+                self._get_batch(some, operation, found)
+            except ServiceBusyError as error:
+                found.update({key: error for key in keys if key not in found})
+                break
+        return found
+
+    def _get_batch(self, waiting: dict[str, str], operation: str, found: dict[str, Answer]) -> None:
+        """Add to ``found`` what came of at most twenty.
+
+        :raise ServiceBusyError: no answer to those that are not in ``found``.
+        """
+        budget = WaitBudget(self.max_wait_seconds)
+        for attempt in range(MAX_ATTEMPTS):
+            parts = self._send_batch(list(waiting.values()), operation)
+            delays: list[float] = []
+            throttled: dict[str, str] = {}
+            alone: dict[str, str] = {}
+            for (key, path), part in zip(waiting.items(), parts, strict=True):
+                status, body = part.get("status"), part.get("body")
+                if status in PASSING_STATUSES:
+                    throttled[key] = path
+                    delays.append(self._choose_delay(attempt, status, _find_retry_after(part)))
+                elif status == 200 and isinstance(body, dict):
+                    found[key] = body
+                elif status == 404:
+                    found[key] = NotFoundError("drive item", key)
+                else:
+                    alone[key] = path
+            for key, path in alone.items():
+                found[key] = self._get_alone(path, operation, key)
+            if not throttled:
+                return
+            waiting = throttled
+            delay = max(delays)
+            budget.spend(delay, ServiceBusyError(SERVICE, operation, retry_after_seconds=delay))
+        raise ServiceBusyError(SERVICE, operation)
+
+    def _send_batch(self, paths: list[str], operation: str) -> list[Mapping[str, Any]]:
+        """The parts of a batch's answer in the order of ``paths``, empty where there is none."""
+        if len(paths) == 1:
+            return [{}]
+        asked = [
+            {"id": str(number), "method": "GET", "url": path} for number, path in enumerate(paths)
+        ]
+        try:
+            response = self.send("POST", "/$batch", operation, body={"requests": asked})
+            parts = read_json(response, operation).get("responses")
+        except (NotFoundError, ConflictError, ServiceRefusedError) as error:
+            # By the documents, throttled parts may fail the whole batch with 424.
+            logger.warning("A batch was refused, its parts go one by one: %s", error)
+            parts = None
+        # They come in any order.
+        by_id = {
+            str(part.get("id")): part
+            for part in (parts if isinstance(parts, list) else ())
+            if isinstance(part, dict)
+        }
+        return [by_id.get(str(number), {}) for number in range(len(paths))]
+
+    def _get_alone(self, path: str, operation: str, key: str) -> Answer:
+        """:raise ServiceBusyError: as :meth:`send`."""
+        try:
+            return self.get_json(path, operation, key)
+        except ServiceBusyError:
+            raise
+        except (NotFoundError, ServiceError) as error:
+            return error
+        except ConflictError as error:
+            return _refuse(operation, "conflict", str(error))
 
     def send(
         self,
@@ -302,11 +394,16 @@ class GraphCaller:
 
         An answer that says "too many requests" also pauses all other calls of the account.
         """
-        named = None
-        if response is not None:  # a response of status 400 and up counts as false
-            named = parse_retry_after(response.headers.get("Retry-After"))
+        if response is None:  # one of status 400 and up counts as false
+            return self._choose_delay(attempt)
+        return self._choose_delay(
+            attempt, response.status_code, response.headers.get("Retry-After")
+        )
+
+    def _choose_delay(self, attempt: int, status: int = 0, retry_after: str | None = None) -> float:
+        named = parse_retry_after(retry_after)
         delay = make_backoff(attempt, self._backoff_seconds) if named is None else named
-        if response is not None and response.status_code in _THROTTLED_STATUSES:
+        if status in _THROTTLED_STATUSES:
             self._set_pause(delay)
         return delay
 
@@ -338,6 +435,15 @@ def read_json(response: requests.Response, operation: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise make_bad_answer_error(operation)
     return document
+
+
+def _find_retry_after(part: Mapping[str, Any]) -> str | None:
+    """The header of one part of a batch's answer, however its name is written."""
+    headers = part.get("headers")
+    for name, value in headers.items() if isinstance(headers, dict) else ():
+        if name.lower() == "retry-after":
+            return str(value)
+    return None
 
 
 def make_bad_answer_error(operation: str) -> ServiceRefusedError:

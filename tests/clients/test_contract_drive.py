@@ -18,6 +18,7 @@ from imagehub.errors import (
     NotAllowedError,
     NotFoundError,
     PictureTooLargeError,
+    ServiceBusyError,
     ServiceRefusedError,
 )
 from tests.clients.connected import Connection
@@ -146,6 +147,70 @@ def test_an_empty_folder_has_no_children(drive: Drive) -> None:
 def test_the_children_of_a_file_cannot_be_listed(drive: Drive) -> None:
     with pytest.raises(InvalidInputError):
         drive.list_children(find(drive, "front.jpg").id)
+
+
+def test_many_items_are_told_apart_with_few_calls(
+    drive: Drive, art: Path, outside: dict[str, DriveItem], cloud: OneDrive
+) -> None:
+    for number in range(30):
+        (art / "System" / "Deep" / f"{number}.png").write_bytes(b"%d" % number)
+    deep = list(drive.iter_children(find(drive, "System/Deep").id))
+    gone = find(drive, "front.jpg")
+    drive.delete_item(gone.id)
+    inside = [*deep, find(drive, "System"), find(drive, "System/back.jpg"), drive.get_root()]
+    asked = [*(item.id for item in inside), *(item.id for item in outside.values())]
+    asked += [gone.id, "no-such-id", "..", ""]
+    cloud.clear_log()
+    answers = drive.find_items(asked)
+    assert [answer.item for answer in answers[: len(inside)]] == inside
+    apart = answers[len(inside) : len(inside) + len(outside)]
+    assert all(answer.is_outside and answer.item is None for answer in apart)
+    for answer in answers[-4:]:
+        assert (answer.item, answer.is_outside, answer.error) == (None, False, None)
+    assert len([one for one in cloud.log() if "$batch" in one["path"]]) <= 4
+    assert len(cloud.log("GET", "^/v1.0/")) <= 4, "no item is asked for alone"
+    assert drive.find_items([]) == []
+
+
+def test_a_folder_that_is_back_inside_is_seen_there_at_once(
+    connection: Connection, art: Path, cloud: OneDrive
+) -> None:
+    """What was seen outside is remembered for a while, but moved folders are told of."""
+    drive = connection.open_drive(root_folder="/Pictures/Art")
+    detail = find(drive, "System/Deep/detail.png")
+    link = read_to_the_end(drive)
+    (art / "System").rename(cloud.root / "Secret" / "System")
+    read_to_the_end(drive, link)
+    assert drive.find_items([detail.id])[0].is_outside
+    assert drive.find_items([detail.id])[0].is_outside
+    with pytest.raises(NotFoundError):
+        drive.get_item(detail.id)
+    (cloud.root / "Secret" / "System").rename(art / "System")
+    assert drive.get_item(detail.id).id == detail.id
+    read_to_the_end(drive, link)
+    assert drive.find_items([detail.id])[0].item == drive.get_item(detail.id)
+
+
+def read_to_the_end(drive: Drive, link: str = "") -> str:
+    while True:
+        page = drive.fetch_changes(link)
+        link = page.link
+        if page.is_last:
+            return link
+
+
+def test_the_answers_about_many_items_wait_for_their_folders(
+    connection: Connection, art: Path, cloud: OneDrive
+) -> None:
+    drive = connection.open_drive(root_folder="/Pictures/Art", max_wait_seconds=1)
+    root = drive.get_root()
+    detail, front = find(drive, "System/Deep/detail.png"), find(drive, "front.jpg")
+    drive = connection.open_drive(root_folder="/Pictures/Art", max_wait_seconds=1)
+    cloud.set_fault("status", status=429, retry_after=60, path="select=")
+    answers = drive.find_items([front.id, detail.id])
+    assert answers[0].item is not None and answers[0].item.parent_id == root.id
+    assert isinstance(answers[1].error, ServiceBusyError)
+    assert answers[1].item is None and not answers[1].is_outside
 
 
 # --- Changing -------------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """Calling Graph: what is tried again, what is not, and what each error becomes."""
 
+import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -297,3 +298,152 @@ def test_the_log_holds_what_support_asks_for_and_no_secret(
     assert "{ring}" in caplog.text
     assert TOKEN not in caplog.text
     assert "page-secret" not in caplog.text
+
+
+# --- Several at once ------------------------------------------------------------------------------
+
+Part = dict[str, object]
+
+
+def say_parts(server: ScriptedServer, *rounds: Callable[[str], Part]) -> None:
+    """Answer each batch by what a function says of every address in it, the last first."""
+
+    def make(say: Callable[[str], Part]) -> Callable[[Asked], Answer]:
+        def answer(asked: Asked) -> Answer:
+            parts = [
+                {"id": one["id"], "headers": {}, **say(one["url"])}
+                for one in json.loads(asked.body)["requests"]
+            ]
+            return Answer(200, {"responses": parts[::-1]})
+
+        return answer
+
+    server.say("/v1.0/$batch", *(make(say) for say in rounds))
+
+
+def list_batches(server: ScriptedServer) -> list[list[str]]:
+    return [
+        [one["url"] for one in json.loads(asked.body)["requests"]]
+        for asked in server.list_asked("/v1.0/$batch")
+    ]
+
+
+def test_many_are_asked_for_in_twenties_and_keep_their_order(server: ScriptedServer) -> None:
+    say_parts(server, lambda url: {"status": 200, "body": {"id": url}})
+    paths = {f"key {number}": f"/items/{number}?$select=id" for number in range(45)}
+    found = make_caller(server).get_many(paths, "look")
+    assert found == {key: {"id": path} for key, path in paths.items()}
+    assert list(found) == list(paths)
+    assert [len(batch) for batch in list_batches(server)] == [20, 20, 5]
+    assert {asked.method for asked in server.asked} == {"POST"}
+
+
+def test_each_part_of_a_batch_has_an_end_of_its_own(server: ScriptedServer) -> None:
+    def say(url: str) -> Part:
+        if url == "/gone":
+            return {"status": 404, "body": make_graph_error("itemNotFound")}
+        if url == "/closed":
+            return {"status": 403, "body": make_graph_error("accessDenied")}
+        return {"status": 200, "body": {"id": url}}
+
+    say_parts(server, say)
+    server.say("/v1.0/closed", Answer(403, make_graph_error("accessDenied")))
+    paths = {"a": "/a", "g": "/gone", "c": "/closed"}
+    found = make_caller(server).get_many(paths, "look")
+    assert found["a"] == {"id": "/a"}
+    assert isinstance(found["g"], NotFoundError) and found["g"].key == "g"
+    assert isinstance(found["c"], ServiceRefusedError) and found["c"].reason == "forbidden"
+
+
+def test_throttled_parts_go_out_again_after_the_wait_and_the_others_do_not(
+    server: ScriptedServer,
+) -> None:
+    moments: list[float] = []
+
+    def first(url: str) -> Part:
+        moments.append(time.monotonic())
+        if url == "/b":
+            return {"status": 429, "headers": {"Retry-After": "0.3"}}
+        return {"status": 503} if url == "/c" else {"status": 200, "body": {"id": url}}
+
+    def second(url: str) -> Part:
+        moments.append(time.monotonic())
+        return {"status": 200, "body": {"id": url}}
+
+    say_parts(server, first, second)
+    pause = Pause()
+    caller = make_caller(server, get_pause=pause.get, set_pause=pause.set)
+    paths = {name: f"/{name}" for name in "abcd"}
+    assert caller.get_many(paths, "look") == {name: {"id": f"/{name}"} for name in "abcd"}
+    assert list_batches(server) == [["/a", "/b", "/c", "/d"], ["/b", "/c"]]
+    assert moments[-1] - moments[3] >= 0.3
+
+
+def test_what_was_answered_counts_where_the_rest_is_throttled_for_too_long(
+    server: ScriptedServer,
+) -> None:
+    pauses: list[float] = []
+    say_parts(
+        server,
+        lambda url: (
+            {"status": 429, "headers": {"retry-after": "120"}}
+            if url == "/3"
+            else {"status": 200, "body": {"id": url}}
+        ),
+    )
+    caller = make_caller(server, get_pause=lambda: 0.0, set_pause=pauses.append)
+    found = caller.get_many({str(n): f"/{n}" for n in range(45)}, "look")
+    assert pauses == [120], "nobody calls for this account now"
+    assert len(list_batches(server)) == 1
+    busy = {key for key, one in found.items() if isinstance(one, ServiceBusyError)}
+    assert busy == {"3", *map(str, range(20, 45))}
+    error = found["3"]
+    assert isinstance(error, ServiceBusyError) and error.retry_after_seconds == 120
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        Answer(424, make_graph_error("FailedDependency")),
+        Answer(404, make_graph_error("itemNotFound")),
+        Answer(400, make_graph_error("BadRequest")),
+        Answer(200, {"responses": "?"}),
+        Answer(200, {"responses": [{"id": 7, "status": 200}, "x"]}),
+        Answer(200, b"<html>"),
+    ],
+)
+def test_without_a_batch_all_are_asked_for_one_by_one(
+    server: ScriptedServer, refused: Answer
+) -> None:
+    server.say("/v1.0/$batch", refused)
+    server.say("/v1.0/a", Answer(200, {"id": "a"}))
+    server.say("/v1.0/b", Answer(409, make_graph_error("conflict")))
+    found = make_caller(server).get_many({"a": "/a", "b": "/b", "c": "/c"}, "look")
+    assert found["a"] == {"id": "a"}
+    assert isinstance(found["b"], ServiceRefusedError)
+    assert isinstance(found["c"], NotFoundError)
+
+
+def test_a_part_that_refuses_the_token_has_it_renewed(server: ScriptedServer) -> None:
+    forced: list[bool] = []
+
+    def get_token(force: bool) -> str:
+        forced.append(force)
+        return "new" if True in forced else "old"
+
+    def answer(asked: Asked) -> Answer:
+        good = asked.headers["authorization"] == "Bearer new"
+        return Answer(200, {"id": asked.path}) if good else Answer(401)
+
+    say_parts(server, lambda url: {"status": 401})
+    for name in "ab":
+        server.say(f"/v1.0/{name}", answer)
+    found = make_caller(server, get_token=get_token).get_many({"a": "/a", "b": "/b"}, "look")
+    assert found == {"a": {"id": "/v1.0/a"}, "b": {"id": "/v1.0/b"}}
+    assert forced.count(True) == 1
+
+
+def test_a_lost_connection_is_no_answer_about_one_part(server: ScriptedServer) -> None:
+    server.say("/v1.0/$batch", Answer(401))
+    with pytest.raises(ConnectionLostError):
+        make_caller(server).get_many({"a": "/a", "b": "/b"}, "look")
