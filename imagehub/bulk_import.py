@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Drive, DriveItem
 from imagehub.database import db
 from imagehub.domain import connection, importing
+from imagehub.domain.import_ways import make_shot_key
+from imagehub.domain.name_order import make_sort_key
 from imagehub.errors import NotFoundError
 from imagehub.models import Group, ImportItem, ImportJob
 from imagehub.queue import check_queue, enqueue_job
@@ -131,13 +133,13 @@ def _find_group(session: Session, group_id: int) -> int | None:
 
 
 def iter_folders(drive: Drive, top: DriveItem) -> Iterator[tuple[DriveItem, list[DriveItem]]]:
-    """Each folder from ``top`` down with the pictures right in it, in order of their names."""
+    """Each folder from ``top`` down, by name, with the pictures right in it as shots of works."""
     waiting = [top]
     while waiting:
         folder = waiting.pop(0)
-        children = sorted(drive.iter_children(folder.id), key=lambda item: item.name.casefold())
+        children = sorted(drive.iter_children(folder.id), key=lambda item: make_sort_key(item.name))
         files = [item for item in children if not item.is_folder and importing.may_be_picture(item)]
-        yield folder, files
+        yield folder, sorted(files, key=lambda item: make_shot_key(item.name))
         waiting.extend(item for item in children if item.is_folder and not item.is_package)
 
 

@@ -21,9 +21,10 @@ from imagehub.admin.thumbnails import ThumbnailCache
 from imagehub.admin.words import describe_count, describe_size, is_view, say, show_name
 from imagehub.clients import Drive, DriveItem, Quota
 from imagehub.database import db
-from imagehub.domain import connection, drive, drive_browser
+from imagehub.domain import connection, drive, drive_browser, drive_watch
 from imagehub.domain.drive_browser import Crumb, Entry, Mark, OpenFolder
 from imagehub.domain.importing import may_be_picture
+from imagehub.domain.name_order import make_name_key
 from imagehub.errors import (
     ConnectionLostError,
     ImageHubError,
@@ -204,6 +205,7 @@ def rename_drive_item() -> ResponseReturnValue:
         )
         return page, get_error_status(error)
     _note("change", [item], f"Renamed “{show_name(old_name)}” to {_name([item])} in OneDrive.")
+    _look_again(account_id, [item])
     return _answer_done(
         account_id,
         [item],
@@ -232,6 +234,7 @@ def move_drive_items() -> ResponseReturnValue:
     if done:
         place = _describe_place(opened, target)
         _note("change", done, f"Moved {_name(done)} to {place} in OneDrive.")
+        _look_again(account_id, done)
     words = f"{describe_count(len(done), 'item was', 'items were')} moved."
     # Back to where they came from is only one step where that is one folder.
     undo = "admin.move_drive_items" if folder_id and len(done) == 1 else ""
@@ -287,6 +290,7 @@ def delete_drive_items() -> ResponseReturnValue:
     done, failed = _do_each(ids, delete)
     if done:
         _note("delete", done, f"Put {_name(done)} into OneDrive’s recycle bin.")
+        _look_again(account_id, done, with_all_below=True)
     recycle_bin = _find_recycle_bin(opened, done)
     mark = _sign_deletion(account_id, done) if done and recycle_bin.can_restore else ""
     stay = f", for {recycle_bin.days} days" if recycle_bin.days else ""
@@ -318,6 +322,7 @@ def restore_drive_items() -> ResponseReturnValue:
     )
     if done:
         _note("restore", done, f"Brought {_name(done)} back from OneDrive’s recycle bin.")
+        _look_again(account_id, done, with_all_below=True)
     words = f"{describe_count(len(done), 'item is', 'items are')} back."
     return _answer_done(account_id, done, folder_id, words, failed)
 
@@ -347,7 +352,7 @@ def describe_entry(entry: Entry) -> dict[str, Any]:
     return {
         "id": item.id,
         "name": show_name(item.name),
-        "name_key": drive_browser.make_name_key(item.name),
+        "name_key": make_name_key(item.name),
         "is_folder": item.is_folder,
         "is_package": item.is_package,
         "is_picture": may_be_picture(item),
@@ -643,6 +648,11 @@ def _note(verb: str, items: Sequence[DriveItem], words: str) -> None:
     """Write into the log what was done in OneDrive."""
     note_action(verb, "drive", items[0].id, words)
     db.session.commit()
+
+
+def _look_again(account_id: int, items: Sequence[DriveItem], with_all_below: bool = False) -> None:
+    """Have the images that come from these items follow soon, and not at the next regular look."""
+    drive_watch.note_changes(db.session(), account_id, [item.id for item in items], with_all_below)
 
 
 def _name(items: Sequence[DriveItem]) -> str:

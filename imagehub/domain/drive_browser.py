@@ -1,7 +1,5 @@
 """Looking around in OneDrive: a folder with its way up, and what of it is in the hub."""
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +14,7 @@ from imagehub.clients import Drive, DriveInfo, DriveItem
 from imagehub.clients.drive_ids import fold_id
 from imagehub.domain.drive import get_root
 from imagehub.domain.importing import may_be_picture
+from imagehub.domain.name_order import make_sort_key
 from imagehub.domain.storage import make_batches
 from imagehub.errors import InvalidInputError, NotFoundError, ServiceRefusedError
 from imagehub.models import DriveFolder, DriveWatch, Group, Image
@@ -162,7 +161,7 @@ def find_path(item: DriveItem) -> list[str] | None:
 def list_subfolders(drive: Drive, folder_id: str) -> list[DriveItem]:
     """The folders directly inside a folder, by name."""
     folders = [item for item in drive.iter_children(folder_id) if item.is_folder]
-    return sorted(folders, key=_make_name_order)
+    return sorted(folders, key=lambda item: make_sort_key(item.name))
 
 
 # --- What is in the hub ---------------------------------------------------------------------------
@@ -253,35 +252,7 @@ def list_arranged(
 
 def make_entry_key(entry: Entry) -> tuple[bool, bytes]:
     """For sorting a folder: folders first, each kind by name."""
-    return not entry.item.is_folder, _make_name_order(entry.item)
-
-
-def _make_name_order(item: DriveItem) -> bytes:
-    """Browsers compare texts in the order of UTF-16, so that this is the order of their lists."""
-    return make_name_key(item.name).encode("utf-16-be", "surrogatepass")
-
-
-def make_name_key(name: str) -> str:
-    """For sorting as people do: signs before numbers before letters, numbers by their size
-    (``shot 2`` before ``shot 10``), letters in any case and without their accents. What is equal
-    that far goes by the name as it is written, so that no two names have one key.
-    """
-    folded = unicodedata.normalize("NFKD", name.casefold().translate(_BARE_LETTERS))
-    bare = "".join(char for char in folded if not unicodedata.combining(char))
-    return f"{_UNLIKE_LETTERS.sub(_rank, bare)} {name}"
-
-
-# Letters that Unicode does not take apart into a bare one and its accent.
-_BARE_LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe"})
-_UNLIKE_LETTERS = re.compile(r"(\d+)|[\W_]")
-
-
-def _rank(found: re.Match[str]) -> str:
-    """A number begins with how long it is, for the longer one is the larger."""
-    if not found[1]:
-        return f"!{found[0]}"
-    digits = str(int(found[1]))
-    return f"0{chr(32 + len(digits))}{digits}"
+    return not entry.item.is_folder, make_sort_key(entry.item.name)
 
 
 def _is_shown(entry: Entry, show: Show) -> bool:

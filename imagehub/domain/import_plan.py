@@ -26,7 +26,7 @@ VERDICTS: Mapping[str, tuple[str, bool, bool]] = {
     "known": ("In the hub already", True, True),
     "same": ("Same picture as another file", True, True),
     "name": ("Same name as another file", False, True),
-    "unsupported": ("No picture", True, False),
+    "unsupported": ("Cannot be imported", True, False),
     "too_large": ("Too large", True, False),
 }
 MAX_CHOSEN = 2000

@@ -18,7 +18,9 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Drive, DriveItem
 from imagehub.domain.import_board import lay_out
 from imagehub.domain.import_plan import VERDICTS, lock_plan
+from imagehub.domain.import_ways import begin_order
 from imagehub.domain.importing import MAX_FILES, check_is_picture
+from imagehub.domain.name_order import make_sort_key
 from imagehub.domain.storage import make_batches
 from imagehub.errors import InvalidInputError, NotFoundError, PictureError, ServiceRefusedError
 from imagehub.models import Group, Image, ImportPlan, ImportPlanFile
@@ -62,7 +64,8 @@ def fetch_step(drive: Drive, entry: Mapping[str, str]) -> Step:
         if error.reason == "vault":
             return step
         raise
-    for item in page.items:
+    # OneDrive lists 10 before 2; what is not a folder is put in order on the board.
+    for item in sorted(page.items, key=lambda item: make_sort_key(item.name)):
         if item.is_folder:
             step.waiting.append({"folder": item.id, "page": "", "name": item.name})
         else:
@@ -237,6 +240,7 @@ def _judge(session: Session, plan: ImportPlan) -> None:
             ImportPlanFile.id,
             ImportPlanFile.drive_item_id,
             ImportPlanFile.file_name,
+            ImportPlanFile.folder_id,
             ImportPlanFile.folder_name,
             ImportPlanFile.quick_xor_hash,
         )
@@ -249,7 +253,9 @@ def _judge(session: Session, plan: ImportPlan) -> None:
     names: dict[str, str] = {}
     seen: dict[str, str] = {}
     verdicts = []
-    for file in files:
+    make_key = begin_order()
+    # The first of those that are the same is the one that stays.
+    for file in sorted(files, key=lambda file: make_key(file.folder_id, file.file_name)):
         verdict, reason = "", ""
         title = by_item.get(file.drive_item_id)
         twin = by_hash.get(file.quick_xor_hash)

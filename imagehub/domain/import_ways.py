@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from imagehub.domain.name_order import make_sort_key
+
 # How files may be put into groups, with its name for people.
 WAYS = {
     "folder": "One for each folder",
@@ -25,8 +27,11 @@ _SHOT_WORDS = frozenset(
         "recto", "signature", "signed", "view", "angle", "insitu", "situ", "installation", "frame",
         "framed", "unframed", "edge", "close", "closeup", "copy", "final", "edit", "edited", "web",
         "print", "hires", "lores", "hr", "lr", "full", "large", "small", "crop", "cropped",
+        "vorn", "vorne", "vorderseite", "hinten", "rückseite", "signatur",
     )
 )  # fmt: skip
+# Words for the shot that shows the work as such.
+_FRONT_WORDS = frozenset(("front", "recto", "full", "vorn", "vorne", "vorderseite"))
 # Beginnings that cameras and scanners give to every file; the number is the name then.
 _CAMERA_WORDS = frozenset(
     (
@@ -57,7 +62,29 @@ def make_bundles(way: str, files: Sequence[FileFacts]) -> Bundles:
     :param files: in the order in which they were read.
     :return: (title, files) in the order that the groups shall have; none is empty.
     """
-    return _WAYS[way](files)
+    make_key = begin_order()
+    return _WAYS[way](sorted(files, key=lambda file: make_key(file.folder_id, file.file_name)))
+
+
+def begin_order() -> Callable[[str, str], tuple[int, bytes, bool, bytes]]:
+    """For sorting files by (folder id, file's name): the folders in the order in which they are
+    first asked for, and :func:`make_shot_key` inside."""
+    places: dict[str, int] = {}
+
+    def make_key(folder_id: str, file_name: str) -> tuple[int, bytes, bool, bytes]:
+        return places.setdefault(folder_id, len(places)), *make_shot_key(file_name)
+
+    return make_key
+
+
+def make_shot_key(file_name: str) -> tuple[bytes, bool, bytes]:
+    """For sorting shots: those of one work together, its front first, for the first is its cover,
+    and the others by name, ``page 2`` before ``page 10``."""
+    words = {word.casefold() for word in _split_words(_strip_ending(file_name))}
+    stem = split_stem(file_name)
+    work = "" if stem.casefold() in _SHOT_WORDS else stem
+    is_front = not words.isdisjoint(_FRONT_WORDS) or not any(map(_tells_a_shot, words))
+    return make_sort_key(work.casefold()), not is_front, make_sort_key(file_name)
 
 
 def _bundle_by_folder(files: Sequence[FileFacts]) -> Bundles:
@@ -123,13 +150,17 @@ def split_stem(file_name: str) -> str:
     a camera's own prefix does: ``IMG_4711`` stays whole.
     """
     base = _strip_ending(file_name)
-    words = [word for word in re.split(r"[\s_\-.,()\[\]#]+", base) if word]
+    words = _split_words(base)
     kept = list(words)
     while len(kept) > 1 and _tells_a_shot(kept[-1]):
         kept.pop()
     if len(kept) == 1 and (kept[0].isdigit() or kept[0].casefold() in _CAMERA_WORDS):
         kept = words
     return " ".join(kept) or base
+
+
+def _split_words(base: str) -> list[str]:
+    return [word for word in re.split(r"[\s_\-.,()\[\]#]+", base) if word]
 
 
 def make_title(file_name: str) -> str:

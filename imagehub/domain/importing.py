@@ -500,7 +500,15 @@ _NO_PICTURES = {
     "application/json": "This is a data file, not a picture.",
     "application/msword": "This is a document, not a picture.",
     "application/vnd.": "This is a document, not a picture.",
+    "image/vnd.adobe.photoshop": "Photoshop documents cannot be imported; please save it as TIFF.",
 }
+# What cameras call their raw photos; OneDrive says of most that they are pictures, or nothing.
+_RAW_ENDINGS = frozenset(
+    (
+        "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "kdc", "mef", "mrw",
+        "nef", "nrw", "orf", "pef", "raf", "rw2", "rwl", "sr2", "srf", "srw", "x3f",
+    )
+)  # fmt: skip
 
 
 def check_is_picture(item: DriveItem) -> None:
@@ -514,6 +522,9 @@ def check_is_picture(item: DriveItem) -> None:
     for beginning, sentence in _NO_PICTURES.items():
         if item.mime_type.lower().startswith(beginning):
             raise PictureError(sentence)
+    _, dot, ending = item.name.rpartition(".")
+    if dot and ending.lower() in _RAW_ENDINGS:
+        raise PictureError("Raw photos cannot be imported; please save it as TIFF or JPEG.")
 
 
 def may_be_picture(item: DriveItem) -> bool:

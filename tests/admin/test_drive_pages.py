@@ -13,6 +13,7 @@ from PIL import Image as Picture
 from imagehub.admin.drive_pages import RecycleBin, find_recycle_bin
 from imagehub.clients import DriveItem
 from imagehub.clients.drive_ids import fold_id
+from imagehub.clients.quick_xor import QuickXorHash
 from imagehub.database import now_utc
 from imagehub.domain import drive_browser, gallery
 from imagehub.models import (
@@ -239,6 +240,7 @@ ODD_NAMES = (
     "apricot.txt",
     "Łódź.txt",
     "Lofoten.txt",
+    "shot.txt",
     "shot 2.txt",
     "shot 10.txt",
     "shot-2.txt",
@@ -710,12 +712,19 @@ def test_folders_on_the_way_are_made_once(browser: Browser) -> None:
     browser.send("/admin/drive/upload/folder", 502, folder=works, path=["front.jpg", "in a file"])
 
 
+def make_hash(data: bytes) -> str:
+    quick_xor = QuickXorHash()
+    quick_xor.update(data)
+    return quick_xor.base64()
+
+
 def upload(browser: Browser, folder: str, name: str, data: bytes, **options: Any) -> Any:
     import requests
 
-    begun = browser.send(
-        "/admin/drive/upload/begin", folder=folder, name=name, size=len(data), **options
-    )
+    call = {"folder": folder, "name": name, "size": len(data), **options}
+    begun = browser.send("/admin/drive/upload/begin", **call)
+    if "needs_hash" in begun:
+        begun = browser.send("/admin/drive/upload/begin", hash=make_hash(data), **call)
     if "upload_url" in begun:
         requests.put(
             begun["upload_url"],
@@ -823,12 +832,62 @@ def test_an_upload_that_arrived_while_its_page_went_is_given_its_file(
     assert len(list(place.glob("gone*.jpg"))) == (1 if on_conflict == "fail" else 2)
 
 
-def test_a_replaced_file_is_sent_again_rather_than_taken_for_the_new_one(browser: Browser) -> None:
+def test_an_address_that_was_given_up_is_not_given_again(browser: Browser) -> None:
+    call = {"folder": browser.find("Works"), "name": "slow.jpg", "size": 5, "upload": "mine"}
+    first = browser.send("/admin/drive/upload/begin", **call)
+    again = browser.send("/admin/drive/upload/begin", given_up=first["begun_at"], **call)
+    assert again["refused"] == "session_open"
+
+
+@pytest.mark.parametrize("has_arrived", [True, False])
+def test_a_replaced_file_is_told_from_the_one_before_by_its_bytes(
+    browser: Browser, has_arrived: bool
+) -> None:
     works = browser.find("Works")
-    options = {"upload": "mine", "on_conflict": "replace"}
     upload(browser, works, "twice.jpg", b"12345")
-    upload(browser, works, "twice.jpg", b"54321", **options)
-    assert "upload_url" in upload(browser, works, "twice.jpg", b"54321", **options)
+    begun = browser.send(
+        "/admin/drive/upload/begin",
+        **{"folder": works, "name": "twice.jpg", "size": 5, "upload": "mine"},
+        on_conflict="replace",
+    )
+    if has_arrived:
+        place = browser.site.onedrive.root / "Works" / "twice.jpg"
+        place.write_bytes(b"54321")
+    facts = {"folder": works, "name": "twice.jpg", "on_conflict": "replace", "size": 5}
+    facts |= {"begun_at": begun["begun_at"], "hash": make_hash(b"54321")}
+    item = browser.send("/admin/drive/upload/find", **facts)["item"]
+    assert (item is not None) == has_arrived
+    again = upload(browser, works, "twice.jpg", b"54321", upload="mine", on_conflict="replace")
+    assert ("item" in again) == has_arrived
+
+
+def test_another_file_of_the_same_size_is_not_taken_for_one_that_keeps_both(
+    browser: Browser,
+) -> None:
+    works = browser.find("Works")
+    upload(browser, works, "scan.jpg", b"the first")
+    begun = upload(browser, works, "scan.jpg", b"old twin.", on_conflict="rename")
+    facts = {"folder": works, "name": "scan.jpg", "size": 9, "begun_at": begun["begun_at"]}
+    facts |= {"on_conflict": "rename"}
+    find = "/admin/drive/upload/find"
+    assert browser.send(find, **facts, hash=make_hash(b"new twin."))["item"] is None
+    assert browser.send(find, **facts, hash=make_hash(b"old twin."))["item"]["name"] != "scan.jpg"
+
+
+def test_a_container_that_onedrive_counts_anew_is_known_by_its_name(browser: Browser) -> None:
+    works = browser.find("Works")
+    browser.site.onedrive.set_fault("rewritten_size", item=r"\.heic$")
+    options = {"upload": "mine"}
+    upload(browser, works, "phone.heic", b"12345", **options)
+    assert upload(browser, works, "phone.heic", b"12345", **options)["item"]["size"] > 5
+
+
+def test_a_file_does_not_take_the_place_of_a_folder(browser: Browser) -> None:
+    root = browser.json()["id"]
+    for on_conflict in ("fail", "replace"):
+        begun = upload(browser, root, "works", b"12345", on_conflict=on_conflict)
+        assert begun["refused"] == "name_taken"
+    assert begun["message"] == "A folder has this name, and a file cannot take its place."
 
 
 def test_an_empty_file_is_made_at_once(browser: Browser) -> None:
@@ -837,6 +896,29 @@ def test_an_empty_file_is_made_at_once(browser: Browser) -> None:
     assert begun["item"]["name"] == "empty.txt"
     assert (browser.site.onedrive.root / "Works" / "empty.txt").read_bytes() == b""
     assert upload(browser, works, "empty.txt", b"")["refused"] == "name_taken"
+
+
+@pytest.mark.parametrize("on_conflict", ["fail", "rename"])
+def test_an_empty_file_whose_answer_was_lost_is_not_made_twice(
+    browser: Browser, on_conflict: str
+) -> None:
+    works = browser.find("Works")
+    if on_conflict == "rename":
+        upload(browser, works, "empty.txt", b"")
+    options = {"upload": "mine", "on_conflict": on_conflict}
+    # OneDrive makes it and the hub does not hear of it.
+    browser.site.onedrive.set_fault("lost_answer", method="PUT", path="content", times=1)
+    browser.send(
+        "/admin/drive/upload/begin",
+        503,
+        **{"folder": works, "name": "empty.txt", "size": 0, **options},
+    )
+    again = upload(browser, works, "empty.txt", b"", **options)
+    place = browser.site.onedrive.root / "Works"
+    names = {path.name for path in place.glob("empty*")}
+    assert len(names) == (1 if on_conflict == "fail" else 2)
+    assert again["item"]["name"] in names
+    assert upload(browser, works, "empty.txt", b"", upload="another")["refused"] == "name_taken"
 
 
 def test_a_full_drive_is_told(browser: Browser) -> None:
@@ -865,10 +947,10 @@ def test_an_upload_whose_last_answer_was_lost_is_found_again(browser: Browser) -
 def test_a_name_that_only_begins_alike_is_not_taken_for_an_upload(browser: Browser) -> None:
     works = browser.find("Works")
     begun = upload(browser, works, "scan back.jpg", b"12345")
-    upload(browser, works, "scan.jpg", b"12345")
+    upload(browser, works, "scan.jpg", b"67890")
     facts = {"folder": works, "name": "scan.jpg", "size": 5, "begun_at": begun["begun_at"]}
-    found = browser.send("/admin/drive/upload/find", on_conflict="rename", **facts)
-    assert found["item"] is None
+    facts |= {"on_conflict": "rename", "hash": make_hash(b"12345")}
+    assert browser.send("/admin/drive/upload/find", **facts)["item"] is None
 
 
 def test_an_old_file_of_the_same_size_is_not_taken_for_an_upload(browser: Browser) -> None:

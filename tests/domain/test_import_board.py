@@ -31,7 +31,7 @@ from tests.fixtures.site import Site
         (
             "stem",
             [
-                ("Harbour", ["harbour-back.jpg", "harbour-front.jpg"]),
+                ("Harbour", ["harbour-front.jpg", "harbour-back.jpg"]),
                 ("Mill", ["mill_1.jpg", "mill_2.jpg"]),
                 ("IMG 1", ["IMG_1.jpg"]),
                 ("IMG 2", ["IMG_2.jpg"]),
@@ -43,8 +43,8 @@ from tests.fixtures.site import Site
                 (
                     "New group",
                     [
-                        "harbour-back.jpg",
                         "harbour-front.jpg",
+                        "harbour-back.jpg",
                         "mill_1.jpg",
                         "mill_2.jpg",
                         "IMG_1.jpg",
@@ -56,8 +56,8 @@ from tests.fixtures.site import Site
         (
             "each",
             [
-                ("Harbour back", ["harbour-back.jpg"]),
                 ("Harbour front", ["harbour-front.jpg"]),
+                ("Harbour back", ["harbour-back.jpg"]),
                 ("Mill 1", ["mill_1.jpg"]),
                 ("Mill 2", ["mill_2.jpg"]),
                 ("IMG 1", ["IMG_1.jpg"]),
@@ -84,18 +84,18 @@ def test_pictures_taken_within_ten_minutes_belong_together(studio: ImportHub) ->
         "mill_2.jpg": datetime(2024, 5, 1, 12, 9),
         "IMG_1.jpg": datetime(2024, 5, 1, 12, 18),
         "IMG_2.jpg": datetime(2024, 5, 1, 12, 29),
-        "harbour-back.jpg": None,
-        "harbour-front.jpg": datetime(2023, 1, 1),
+        "harbour-front.jpg": None,
+        "harbour-back.jpg": datetime(2023, 1, 1),
     }
     for one in import_board.list_bins(studio.session, plan):
         for file in one.files:
             file.taken_at = times[file.file_name]
     import_board.propose(studio.session, plan, "time")
     assert list_board(studio, plan) == [
-        ("1 January 2023, 00:00", ["harbour-front.jpg"]),
+        ("1 January 2023, 00:00", ["harbour-back.jpg"]),
         ("1 May 2024, 12:00", ["mill_1.jpg", "mill_2.jpg", "IMG_1.jpg"]),
         ("1 May 2024, 12:29", ["IMG_2.jpg"]),
-        ("Without a time", ["harbour-back.jpg"]),
+        ("Without a time", ["harbour-front.jpg"]),
     ]
 
 
@@ -104,7 +104,7 @@ def test_files_are_split_off_and_the_new_group_stands_behind(studio: ImportHub) 
     files = find_files(studio, plan, "mill_2.jpg", "mill_1.jpg")
     import_board.move_files(studio.session, plan, files, None)
     assert list_board(studio, plan) == [
-        ("Studio", ["harbour-back.jpg", "harbour-front.jpg"]),
+        ("Studio", ["harbour-front.jpg", "harbour-back.jpg"]),
         ("Mill", ["mill_1.jpg", "mill_2.jpg"]),
         ("Inside", ["IMG_1.jpg", "IMG_2.jpg"]),
     ]
@@ -113,18 +113,18 @@ def test_files_are_split_off_and_the_new_group_stands_behind(studio: ImportHub) 
 def test_files_move_in_front_of_another_and_empty_groups_go(studio: ImportHub) -> None:
     plan = make_plan(studio, "Studio")
     to = find_proposal(studio, plan, "Studio")
-    before = find_files(studio, plan, "harbour-front.jpg")[0]
+    before = find_files(studio, plan, "harbour-back.jpg")[0]
     files = find_files(studio, plan, "IMG_1.jpg", "IMG_2.jpg", "mill_2.jpg")
     import_board.move_files(studio.session, plan, files, to, before)
     assert list_board(studio, plan) == [
         (
             "Studio",
             [
-                "harbour-back.jpg",
+                "harbour-front.jpg",
                 "mill_2.jpg",
                 "IMG_1.jpg",
                 "IMG_2.jpg",
-                "harbour-front.jpg",
+                "harbour-back.jpg",
                 "mill_1.jpg",
             ],
         )
@@ -138,7 +138,7 @@ def test_groups_are_joined_renamed_and_taken_apart(studio: ImportHub) -> None:
     import_board.split_proposal(studio.session, plan, find_proposal(studio, plan, "Studio"))
     assert [title for title, _ in list_board(studio, plan)] == [
         "Studio",
-        "Harbour front",
+        "Harbour back",
         "Mill 1",
         "Mill 2",
         "Deep inside",
@@ -147,8 +147,8 @@ def test_groups_are_joined_renamed_and_taken_apart(studio: ImportHub) -> None:
     chosen = [find_proposal(studio, plan, title) for title in ("Mill 2", "Studio")]
     import_board.join_proposals(studio.session, plan, chosen)
     assert list_board(studio, plan) == [
-        ("Studio", ["harbour-back.jpg", "mill_2.jpg", "IMG_1.jpg", "IMG_2.jpg"]),
-        ("Harbour front", ["harbour-front.jpg"]),
+        ("Studio", ["harbour-front.jpg", "mill_2.jpg", "IMG_1.jpg", "IMG_2.jpg"]),
+        ("Harbour back", ["harbour-back.jpg"]),
         ("Mill 1", ["mill_1.jpg"]),
     ]
     with pytest.raises(InvalidInputError):
@@ -167,7 +167,7 @@ def test_what_cannot_be_imported_cannot_be_chosen(studio: ImportHub) -> None:
 def test_each_group_tells_how_many_of_its_files_come_in(studio: ImportHub) -> None:
     plan = make_plan(studio, "Studio")
     import_board.choose_files(
-        studio.session, plan, find_files(studio, plan, "harbour-back.jpg"), False
+        studio.session, plan, find_files(studio, plan, "harbour-front.jpg"), False
     )
     counts = [
         (one.chosen_count, one.file_count) for one in import_board.list_bins(studio.session, plan)
@@ -225,7 +225,7 @@ def test_an_import_follows_the_board(studio: ImportHub) -> None:
         studio.session, plan, find_files(studio, plan, "mill_2.jpg"), to, before
     )
     import_board.choose_files(
-        studio.session, plan, find_files(studio, plan, "harbour-back.jpg"), False
+        studio.session, plan, find_files(studio, plan, "harbour-front.jpg"), False
     )
     job = import_board.start_import(studio.session, plan, studio.user_id, False)
     job_id = job.id
@@ -240,7 +240,7 @@ def test_an_import_follows_the_board(studio: ImportHub) -> None:
         [image.name for image in sorted(studio.list_images(group.id), key=lambda i: i.position)]
         for group in groups
     ]
-    assert names == [["harbour-front.jpg", "mill_1.jpg"], ["IMG_1.jpg", "mill_2.jpg", "IMG_2.jpg"]]
+    assert names == [["harbour-back.jpg", "mill_1.jpg"], ["IMG_1.jpg", "mill_2.jpg", "IMG_2.jpg"]]
     with pytest.raises(ConflictError):
         import_board.start_import(studio.session, plan, studio.user_id, True)
 

@@ -16,7 +16,7 @@ def test_a_folder_is_read_with_the_folders_in_it(studio: ImportHub) -> None:
     plan = make_plan(studio, "Studio")
     assert plan.state == "ready"
     assert list_board(studio, plan) == [
-        ("Studio", ["harbour-back.jpg", "harbour-front.jpg", "mill_1.jpg", "mill_2.jpg"]),
+        ("Studio", ["harbour-front.jpg", "harbour-back.jpg", "mill_1.jpg", "mill_2.jpg"]),
         ("Inside", ["IMG_1.jpg", "IMG_2.jpg"]),
     ]
     summary = import_plan.describe_plan(studio.session, plan)
@@ -28,6 +28,37 @@ def test_a_folder_is_read_with_the_folders_in_it(studio: ImportHub) -> None:
         "notes.txt",
         "This is a text file, not a picture.",
     )
+
+
+def test_raw_photos_and_drawings_are_told_before_anything_is_fetched(
+    import_hub: ImportHub,
+) -> None:
+    names = ("IMG_1.CR2", "IMG_1.jpg", "cr2", "drawing.psd", "film.dng")
+    import_hub.put_files("Camera", {name: make_jpeg(n) for n, name in enumerate(names)})
+    plan = make_plan(import_hub, "Camera")
+    assert list_board(import_hub, plan) == [("Camera", ["cr2", "IMG_1.jpg"])]
+    unusable = import_plan.list_unusable(import_hub.session, plan)
+    assert sorted((file.file_name, file.reason) for file in unusable) == [
+        ("IMG_1.CR2", "Raw photos cannot be imported; please save it as TIFF or JPEG."),
+        ("drawing.psd", "Photoshop documents cannot be imported; please save it as TIFF."),
+        ("film.dng", "Raw photos cannot be imported; please save it as TIFF or JPEG."),
+    ]
+
+
+def test_of_the_same_picture_the_first_by_name_is_the_one_that_stays(
+    import_hub: ImportHub,
+) -> None:
+    names = ("boat copy.jpg", "boat.jpg", "boat 10.jpg", "boat 2.jpg")
+    import_hub.put_files("Copies", dict.fromkeys(names, make_jpeg(1)))
+    plan = make_plan(import_hub, "Copies")
+    (bin_,) = import_board.list_bins(import_hub.session, plan)
+    assert [(file.file_name, file.is_chosen) for file in bin_.files] == [
+        ("boat.jpg", True),
+        ("boat 2.jpg", False),
+        ("boat 10.jpg", False),
+        ("boat copy.jpg", False),
+    ]
+    assert bin_.files[1].reason == "The same picture as boat.jpg, which is chosen too."
 
 
 def test_a_step_that_was_noted_already_is_left_alone(studio: ImportHub) -> None:

@@ -21,3 +21,29 @@ from imagehub.domain import import_ways
 )
 def test_the_work_is_read_out_of_a_file_name(name: str, stem: str) -> None:
     assert import_ways.split_stem(name) == stem
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("page 1.jpg", "page 2.jpg", "page 10.jpg"),
+        ("harbour-front.jpg", "harbour-back.jpg", "harbour-detail.jpg"),
+        ("harbour.jpg", "harbour-2.jpg", "harbour-10.jpg", "mill-front.jpg", "mill-back.jpg"),
+        ("front.jpg", "back.jpg", "detail.jpg"),
+        ("1 front.jpg", "2 detail.jpg", "10 back.jpg"),
+        ("Hafen-vorne.jpg", "Hafen-hinten.jpg", "Hafen-signatur.jpg"),
+        ("IMG_0001.JPG", "IMG_0001 copy.JPG", "IMG_0002.JPG", "IMG_0010.JPG"),
+    ],
+)
+def test_shots_come_by_work_with_the_front_first_and_two_before_ten(names: tuple[str, ...]) -> None:
+    assert sorted(sorted(names), key=import_ways.make_shot_key) == list(names)
+    files = [
+        import_ways.FileFacts(number, name, folder, folder, None)
+        for folder in ("later", "earlier")
+        for number, name in enumerate(sorted(names))
+    ]
+    bundles = import_ways.make_bundles("folder", files)
+    assert [(title, [file.file_name for file in some]) for title, some in bundles] == [
+        ("later", list(names)),
+        ("earlier", list(names)),
+    ]

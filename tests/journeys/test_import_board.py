@@ -32,7 +32,7 @@ def open_plan(served: ServedSite, **options: object) -> Page:
 
 @pytest.fixture
 def studio(served_site: ServedSite) -> ServedSite:
-    names = ("harbour-back", "harbour-front", "mill-1", "mill-2")
+    names = ("harbour-front", "harbour-back", "mill-1", "mill-2")
     files = {f"{name}.jpg": make_picture(n) for n, name in enumerate(names)}
     served_site.site.put_files("Studio", files)
     return served_site
@@ -43,7 +43,7 @@ def arrange(page: Page, way: str) -> None:
     page.get_by_role("button", name="Arrange anew").click()
 
 
-HARBOUR = ("Harbour", ["harbour-back.jpg", "harbour-front.jpg"])
+HARBOUR = ("Harbour", ["harbour-front.jpg", "harbour-back.jpg"])
 MILL = ("Mill", ["mill-1.jpg", "mill-2.jpg"])
 
 
@@ -59,8 +59,8 @@ def test_a_board_is_arranged_with_the_keyboard_alone(studio: ServedSite) -> None
     page.keyboard.press("Alt+ArrowDown")
     expect(page.locator("#said")).to_have_text("Moved to Mill")
     assert read_board(page) == [
-        ("Harbour", ["harbour-front.jpg"]),
-        ("Mill", ["mill-1.jpg", "mill-2.jpg", "harbour-back.jpg"]),
+        ("Harbour", ["harbour-back.jpg"]),
+        ("Mill", ["mill-1.jpg", "mill-2.jpg", "harbour-front.jpg"]),
     ]
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Space")
@@ -69,8 +69,8 @@ def test_a_board_is_arranged_with_the_keyboard_alone(studio: ServedSite) -> None
     page.keyboard.press("s")
     expect(page.locator("#said")).to_have_text("Split off")
     assert read_board(page) == [
-        ("Harbour", ["harbour-front.jpg"]),
-        ("Mill", ["harbour-back.jpg"]),
+        ("Harbour", ["harbour-back.jpg"]),
+        ("Mill", ["harbour-front.jpg"]),
         ("Mill", ["mill-1.jpg", "mill-2.jpg"]),
     ]
     page.keyboard.press("j")
@@ -79,7 +79,7 @@ def test_a_board_is_arranged_with_the_keyboard_alone(studio: ServedSite) -> None
     expect(page.locator(".card.is-out")).to_have_count(1)
     expect(page.get_by_role("button", name="Import 3 pictures")).to_be_visible()
     page.reload()
-    assert read_board(page)[1] == ("Mill", ["harbour-back.jpg", "mill-1.jpg", "mill-2.jpg"])
+    assert read_board(page)[1] == ("Mill", ["harbour-front.jpg", "mill-1.jpg", "mill-2.jpg"])
 
 
 def test_changes_are_undone_with_the_keyboard_from_the_last_to_the_first(
@@ -126,11 +126,11 @@ def test_a_board_is_arranged_by_drag_and_titles_save_themselves(studio: ServedSi
     arrange(page, "stem")
     expect(page.locator(".bin:not(.bin-new)")).to_have_count(2)
     page.locator(".card", has_text="mill-2").drag_to(
-        page.locator(".card", has_text="harbour-front"), target_position={"x": 5, "y": 30}
+        page.locator(".card", has_text="harbour-back"), target_position={"x": 5, "y": 30}
     )
     expect(page.locator("#said")).to_have_text("Moved")
     assert read_board(page) == [
-        ("Harbour", ["harbour-back.jpg", "mill-2.jpg", "harbour-front.jpg"]),
+        ("Harbour", ["harbour-front.jpg", "mill-2.jpg", "harbour-back.jpg"]),
         ("Mill", ["mill-1.jpg"]),
     ]
     # Both ends of the way in view, so that nothing scrolls under the pointer.
