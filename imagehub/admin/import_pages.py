@@ -32,7 +32,7 @@ from imagehub.errors import (
     InvalidInputError,
     ServiceError,
 )
-from imagehub.models import ImportPlan
+from imagehub.models import ImportPlan, ImportPlanFile
 from imagehub.queue import enqueue_job
 from imagehub.web import get_error_status, is_api_call, note_action
 from imagehub.wiring import get_clients, get_settings
@@ -65,9 +65,14 @@ def show_imports() -> ResponseReturnValue:
     session = db.session()
     imports = import_history.list_imports(session, before)
     plans = [] if before else import_plan.list_open_plans(session)
+    sources = import_history.find_sources(
+        session, ImportPlanFile.plan_id, [plan.id for plan in plans]
+    )
     return render_template(
         "admin/imports.html",
-        plans=[(plan, import_plan.describe_plan(session, plan)) for plan in plans],
+        plans=[
+            (plan, import_plan.describe_plan(session, plan), sources.get(plan.id)) for plan in plans
+        ],
         imports=imports,
         next_before=imports[-1].job.id if len(imports) == 20 else None,
         before=before,
@@ -231,6 +236,18 @@ def _keep_titles(plan: ImportPlan) -> None:
             import_board.rename_proposal(db.session(), plan, number, title)
 
 
+def _keep_titles_alone(number: int) -> None:
+    """Save what was typed, where all else that the form asked for was refused."""
+    session = db.session()
+    try:
+        plan = import_plan.get_plan(session, number)
+        import_plan.check_open(plan)
+        _keep_titles(plan)
+        session.commit()
+    except ImageHubError:
+        session.rollback()
+
+
 def _change(plan: ImportPlan, change: Any) -> ResponseReturnValue:
     """Change the board and show it; a refusal is told where it was asked."""
     number = plan.id
@@ -242,6 +259,7 @@ def _change(plan: ImportPlan, change: Any) -> ResponseReturnValue:
         db.session.rollback()
         if is_api_call():
             return jsonify({"detail": str(error)}), get_error_status(error)
+        _keep_titles_alone(number)
         say(str(error), is_fault=True)
         return redirect(url_for(".show_import_plan", number=number, after=after or None), 303)
     undo = before and import_board.compare_layouts(
@@ -310,6 +328,7 @@ def start_import(number: int) -> ResponseReturnValue:
         session.rollback()
         if is_api_call():
             raise
+        _keep_titles_alone(number)
         say(str(error), is_fault=True)
         return redirect(url_for(".show_import_plan", number=number), 303)
     job_id, count = job.id, job.item_count

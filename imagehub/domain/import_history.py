@@ -5,17 +5,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from imagehub.models import Group, ImportItem, ImportJob
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where files come from: the name of a folder, and whether others come from elsewhere."""
+
+    folder_name: str
+    has_more: bool
+
+
+@dataclass(frozen=True)
 class PastImport:
-    """One import in the list of all: its items counted by how they ended."""
+    """One import in the list of all: its items counted by how they ended, and whence they came."""
 
     job: ImportJob
     counts: Mapping[str, int]
+    source: Source | None
 
 
 def list_imports(session: Session, before: int | None = None, limit: int = 20) -> list[PastImport]:
@@ -27,6 +36,7 @@ def list_imports(session: Session, before: int | None = None, limit: int = 20) -
     if before is not None:
         statement = statement.where(ImportJob.id < before)
     jobs = session.scalars(statement).all()
+    sources = find_sources(session, ImportItem.job_id, [job.id for job in jobs])
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     for job_id, state, count in session.execute(
         select(ImportItem.job_id, ImportItem.state, func.count())
@@ -34,7 +44,36 @@ def list_imports(session: Session, before: int | None = None, limit: int = 20) -
         .group_by(ImportItem.job_id, ImportItem.state)
     ):
         counts[job_id][state] = count
-    return [PastImport(job, counts[job.id]) for job in jobs]
+    return [PastImport(job, counts[job.id], sources.get(job.id)) for job in jobs]
+
+
+def find_sources(
+    session: Session, column: InstrumentedAttribute[int], ids: Sequence[int]
+) -> dict[int, Source]:
+    """For imports or plans the folder of their first file; of all files only the first and the
+    last are read.
+
+    :param column: ``ImportItem.job_id`` or ``ImportPlanFile.plan_id``, where ``ids`` stand.
+    """
+    file = column.class_
+    ends = session.execute(
+        select(column, func.min(file.id), func.max(file.id)).where(column.in_(ids)).group_by(column)
+    ).all()
+    folders = {
+        row.id: row
+        for row in session.execute(
+            select(file.id, file.folder_id, file.folder_name).where(
+                file.id.in_([number for row in ends for number in row[1:]])
+            )
+        )
+    }
+    return {
+        number: Source(
+            folders[first].folder_name, folders[first].folder_id != folders[last].folder_id
+        )
+        for number, first, last in ends
+        if folders[first].folder_name
+    }
 
 
 def list_job_groups(session: Session, job_id: int, limit: int = 200) -> Sequence[Group]:

@@ -48,7 +48,9 @@ def test_an_import_from_choosing_to_the_last_picture(
     mill = find_ids(page, "bin")[1]
     send(client, f"{PAGE}/board", PAGE, act="rename", **{f"title-{mill}": "Old mill"})
     assert list_titles(client.get(PAGE).text) == ["Bad", "Old mill", "Sea"]
-    assert "Ready to start" in client.get("/admin/import").text
+    listed = client.get("/admin/import").text
+    assert "Ready to start" in listed
+    assert "from “<bdi>Studio</bdi>”</span>" in listed
     with connected_site.working():
         answer = send(client, f"{PAGE}/start", PAGE, state="draft")
         assert answer.location == "/admin/import/1"
@@ -60,6 +62,7 @@ def test_an_import_from_choosing_to_the_last_picture(
     assert "bad.jpg" in page
     assert "cut short" in page
     assert "Old mill" in page
+    assert "from “<bdi>Studio</bdi>”</span>" in client.get("/admin/import").text
     send(client, "/admin/import/1/retry", "/admin/import/1")
     assert client.get("/admin/import/1/progress").json["state"] == "running"
     again = send(client, f"{PAGE}/start", "/admin/account")
@@ -84,9 +87,17 @@ def test_the_board_answers_its_script_with_the_board(
 
 def test_a_refusal_is_told_on_the_plan(connected_site: ConnectedSite, client: FlaskClient) -> None:
     choose_folder(connected_site, client)
-    answer = send(client, f"{PAGE}/board", PAGE, act="split")
+    (title,) = (f"title-{number}" for number in find_ids(client.get(PAGE).text, "bin"))
+    answer = send(client, f"{PAGE}/board", PAGE, act="split", **{title: "Old mill"})
     assert answer.location == PAGE
     assert "Choose pictures first." in read_toasts(client)
+    # What was typed meanwhile is kept all the same.
+    assert list_titles(client.get(PAGE).text) == ["Old mill"]
+    files = find_ids(client.get(PAGE).text, "file")
+    send(client, f"{PAGE}/board", PAGE, act="leave", file=files)
+    send(client, f"{PAGE}/start", PAGE, **{title: "New mill"})
+    assert "No picture is chosen for this import." in read_toasts(client)
+    assert list_titles(client.get(PAGE).text) == ["New mill"]
     send(client, f"{PAGE}/groups", PAGE, way="existing")
     assert "Choose the group to add to." in read_toasts(client)
 
@@ -144,3 +155,12 @@ def test_a_large_folder_becomes_a_group_a_picture_in_short_requests(
     assert (progress["state"], progress["item_count"]) == ("running", 2_500)
     with connected_site.session() as session:
         assert session.query(Group).count() == 2_500
+
+
+def test_a_plan_of_several_folders_says_so(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    connected_site.put_files("Attic", {"old.jpg": make_jpeg(9)})
+    folders = [connected_site.find_folder(name)[0] for name in ("Studio", "Attic")]
+    send(client, PLAN, "/admin/account", folder=folders)
+    assert "from “<bdi>Studio</bdi>” and others</span>" in client.get("/admin/import").text
