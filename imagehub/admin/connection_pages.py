@@ -103,12 +103,25 @@ def check_connection() -> ResponseReturnValue:
         db.session.rollback()
         try:
             connection.refresh_drive_facts(db.session(), get_clients(), account_id)
-            get_clients().open_drive(account_id).get_root()
+            words = _look_for_root(account_id)
         except ImageHubError as error:
             say(str(error), is_fault=True)
         else:
-            say("OneDrive answers, and the root folder is there.")
+            say(words or "OneDrive answers, and the root folder is there.", is_fault=bool(words))
     return redirect(url_for("admin.show_connection"))
+
+
+def _look_for_root(account_id: int) -> str:
+    """What is wrong with the root folder, in words; "" if it is there."""
+    try:
+        get_clients().open_drive(account_id).get_root()
+    except NotFoundError:
+        if "root_folder" in get_given_settings().given:
+            what = "IMAGEHUB_ROOT_FOLDER on the server has to name another one."
+        else:
+            what = "Choose another one below, or bring it back in OneDrive."
+        return f"OneDrive answers, but the root folder is not there any more. {what}"
+    return ""
 
 
 @blueprint.post("/admin/connection/secret-end")

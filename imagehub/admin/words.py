@@ -76,7 +76,8 @@ def describe_distance(seconds: float) -> str:
     """``just now``, ``5 minutes ago``, ``in 2 days``. Positive seconds lie behind us."""
     size = abs(seconds)
     if size < 45:
-        return "just now"
+        # A moment barely ahead was noted by a machine whose clock is.
+        return "just now" if seconds > -3 else "in a moment"
     unit_seconds, unit = next(step[1:] for step in _STEPS if size < step[0])
     count = max(1, round(size / unit_seconds))
     words = f"{count} {unit}" if count == 1 else f"{count} {unit}s"

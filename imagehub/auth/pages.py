@@ -184,7 +184,7 @@ def finish_sign_in(user: User, is_remembered: bool, target: str) -> Response:
     address = request.remote_addr or ""
     agent = request.headers.get("User-Agent", "")
     opened = sessions.open_session(db.session(), user, address, agent, is_remembered)
-    where = sessions.describe_browser(agent)
+    where = sessions.describe_browser(agent, "an unknown browser")
     audit.record(
         db.session(), user, "sign_in", "account", user.id, f"Signed in with {where}.", address
     )

@@ -157,13 +157,13 @@ _SYSTEMS = (
 )
 
 
-def describe_browser(user_agent: str) -> str:
-    """``Firefox on Windows``, as far as a User-Agent header lets one guess."""
+def describe_browser(user_agent: str, unknown: str = "An unknown browser") -> str:
+    """``Firefox on Windows``, as far as a User-Agent header lets one guess, else ``unknown``."""
     browser = next((name for sign, name in _BROWSERS if re.search(sign, user_agent)), "")
     system = next((name for sign, name in _SYSTEMS if re.search(sign, user_agent)), "")
     if browser and system:
         return f"{browser} on {system}"
-    return browser or system or "An unknown browser"
+    return browser or system or unknown
 
 
 def _hash(word: str) -> str:

@@ -1,6 +1,7 @@
 """The connection's page, with the OneDrive emulator and S3 behind it."""
 
 import re
+import shutil
 import time
 from dataclasses import replace
 from html import unescape
@@ -12,7 +13,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from imagehub.database import db
-from imagehub.domain import connection
+from imagehub.domain import connection, leases
 from imagehub.models import Image
 from imagehub.wiring import get_given_settings
 from tests.admin.pages import send
@@ -160,6 +161,57 @@ def test_a_lost_connection_says_what_to_do_and_is_found_again(
     assert "OneDrive answers, and the root folder is there." in client.get(PAGE).text
 
 
+def test_a_refused_client_secret_is_told_apart_and_checked_again(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    fault = connected_site.onedrive.set_fault("client_secret_expired")
+    connected_site.onedrive.expire_access_tokens()
+    send(client, f"{PAGE}/check", PAGE)
+    page = client.get(PAGE).text
+    assert "Microsoft refuses the client secret" in page
+    assert "Nobody has to sign in at Microsoft again." in page
+    assert "it has ended" not in page, "the sign-in lives on"
+    connected_site.onedrive.clear_faults(fault)
+    with connected_site.session() as session:
+        account = connection.get_active_account(session)
+        name = f"refresh-quiet:{account.id}"
+        assert leases.get_lease_seconds(session, name) > 0, "Microsoft is left in peace for a while"
+        leases.release_lease(session, name, "quiet")
+    assert "Check now" in page
+    send(client, f"{PAGE}/check", PAGE)
+    assert "OneDrive is connected" in client.get(PAGE).text
+
+
+def test_a_pause_and_a_full_drive_are_told(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    connected_site.onedrive.set_fault("quota_full")
+    send(client, f"{PAGE}/check", PAGE)
+    assert "Full, or nearly so" in client.get(PAGE).text
+    connected_site.onedrive.set_fault("status", status=429, retry_after=30, path="/v1.0")
+    send(client, f"{PAGE}/check", PAGE)
+    assert re.search(
+        r"OneDrive asked for a pause; all goes on <time[^>]*>in a moment</time> by itself",
+        client.get(PAGE).text,
+    )
+
+
+def test_a_root_folder_that_is_gone_is_told_with_what_to_do(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    connected_site.put_files("Kunst", {"front.png": b"123"})
+    choose_root(connected_site, client, "Kunst")
+    shutil.rmtree(connected_site.onedrive.root / "Kunst")
+
+    def check() -> str:
+        send(client, f"{PAGE}/check", PAGE)
+        return client.get(PAGE).text
+
+    # For a second after the choice the drive is still believed to be open at the top.
+    wait_until(lambda: "OneDrive answers, but the root folder is not there any more." in check())
+    assert "Choose another one below" in check()
+
+
 def test_no_page_holds_a_token_of_microsofts(
     connected_site: ConnectedSite, client: FlaskClient
 ) -> None:
@@ -188,6 +240,24 @@ def test_the_secrets_end_is_kept_and_warned_of(client: FlaskClient) -> None:
 
 
 # --- The root folder ------------------------------------------------------------------------------
+
+
+def test_the_folder_that_is_the_root_already_is_not_offered_again(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    connected_site.put_files("Kunst/Wellen", {"front.png": b"123"})
+    page = client.get(ROOT).text
+    assert "ImageHub sees this now" in page
+    assert "Use all of OneDrive" not in page
+    answer = choose_root(connected_site, client, "Kunst")
+    assert answer.location == PAGE
+    page = client.get(ROOT).text
+    assert "Use all of OneDrive" in page
+    inside = re.search(r'href="(/admin/connection/root-folder\?folder=[^"]+)"', page)
+    assert inside is not None
+    page = client.get(inside.group(1)).text
+    assert "ImageHub sees this now" in page
+    assert "Use this folder" not in page
 
 
 def test_a_chosen_folder_closes_the_drive(
@@ -250,10 +320,10 @@ def test_images_from_outside_a_folder_are_told_of_before_it_is_chosen(
         art, _ = site.find_folder("Art")
         assert send(client, ROOT, ROOT, folder=art, sure="yes").status_code == 302
         assert "/Art" in client.get(PAGE).text
-        wait_until(lambda: read_states(site)["k.jpg"] == "missing", what="a look at the new folder")
-        assert read_states(site) == {"a.jpg": "ok", "k.jpg": "missing", "l.jpg": "missing"}
+        wait_until(lambda: read_states(site)["k.jpg"] == "outside", what="a look at the new folder")
+        assert read_states(site) == {"a.jpg": "ok", "k.jpg": "outside", "l.jpg": "outside"}
         again = send(client, ROOT, ROOT, folder=art)
-        assert again.status_code == 302, "what is missing already is not told of again"
+        assert again.status_code == 302, "what lies outside already is not told of again"
 
         assert send(client, ROOT, ROOT, folder="").status_code == 302
         wait_until(lambda: set(read_states(site).values()) == {"ok"}, what="a look at all of it")

@@ -85,6 +85,7 @@ def test_failed_tries_are_in_the_log_without_what_was_typed(site: Site) -> None:
     site.post("/login/", json={"username": NAME, "password": "wrong-but-secret"})
     page = site.signed_in_client().get("/admin/activity").text
     assert f"3 failed tries to sign in, the last one with the name “{NAME}”." in page
+    assert "<td>Somebody</td>" in page, "nobody knows who it was"
     assert "wrong-but-secret" not in page
     assert "hunter2" not in page
 
