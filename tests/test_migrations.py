@@ -154,3 +154,33 @@ def test_images_of_before_know_what_the_drive_listed_but_live_photos(app: Flask)
         with db.engine.connect() as connection:
             row = connection.execute(text("SELECT drive_hash, drive_size_bytes FROM image")).one()
         assert tuple(row) == known
+
+
+def test_missing_images_of_before_are_asked_for_again(app: Flask) -> None:
+    upgrade()
+    load_rows()
+    db.session.remove()
+    for version, state, expected in (
+        ("0015", "missing", ("missing", 2)),
+        ("0015", "ok", ("ok", 0)),
+    ):
+        downgrade(revision=version)
+        _set_state(state, 0)
+        upgrade()
+        assert _get_state() == expected
+    _set_state("outside", 3)
+    downgrade(revision="0015")
+    assert _get_state() == ("missing", 2), "the version before knows nothing of outside"
+
+
+def _set_state(state: str, doubt: int) -> None:
+    with db.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE image SET drive_state = :s, drive_doubt = :d"), {"s": state, "d": doubt}
+        )
+
+
+def _get_state() -> tuple[str, int]:
+    with db.engine.connect() as connection:
+        row = connection.execute(text("SELECT drive_state, drive_doubt FROM image")).one()
+    return row.drive_state, row.drive_doubt

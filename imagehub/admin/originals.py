@@ -1,4 +1,5 @@
-"""What an admin does about originals that were changed in OneDrive or are missing there."""
+"""What an admin does about originals that were changed in OneDrive, are missing there, or lie
+outside the root folder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def take_new_versions(groups: Sequence[int], shots: Sequence[int] | None = None)
     :raise InvalidInputError: none of them is changed.
     """
     session = db.session()
-    ids = drive_watch.list_images(session, drive_watch.CHANGED, groups, shots)
+    ids = drive_watch.list_images(session, [drive_watch.CHANGED], groups, shots)
     if not ids:
         raise InvalidInputError("None of these is changed in OneDrive.")
     count, jobs = drive_watch.take_new_versions(session, ids, current_user.id)
@@ -85,17 +86,17 @@ def take_new_versions(groups: Sequence[int], shots: Sequence[int] | None = None)
 
 
 def check_again(groups: Sequence[int], shots: Sequence[int] | None = None) -> None:
-    """Ask OneDrive once more for shots that are missing; commits.
+    """Ask OneDrive once more for shots that are missing or lie outside; commits.
 
-    :raise InvalidInputError: none of them is missing.
+    :raise InvalidInputError: none of them is or does.
     """
     session = db.session()
-    ids = drive_watch.list_images(session, drive_watch.MISSING, groups, shots)
+    ids = drive_watch.list_images(session, drive_watch.AWAY, groups, shots)
     session.rollback()
     if not ids:
-        raise InvalidInputError("None of these is missing in OneDrive.")
+        raise InvalidInputError("None of these is missing in OneDrive or outside the root folder.")
     drive_watch.check_again(session, ids)
-    words = f"Asked for {describe_count(len(ids), 'missing original')} again."
+    words = f"Asked for {describe_count(len(ids), 'original')} that OneDrive did not give again."
     note_action("check", "image", groups[0] if len(groups) == 1 else "", words)
     session.commit()
     say(f"The worker asks OneDrive for {describe_count(len(ids), 'original')} again.")

@@ -1,4 +1,4 @@
-"""Noticing what becomes of originals in OneDrive: changed, moved away, deleted, back again.
+"""Noticing what becomes of originals in OneDrive: changed, moved out, deleted, back again.
 
 A *check* reads what changed in a drive since the last one (everything, the first time and when the
 service has forgotten), and writes each image's ``drive_state``. It goes in steps, each of which can
@@ -11,6 +11,10 @@ be interrupted and taken up again by any worker, because how far it came stands 
 ``places``  images whose place may have changed are looked up in that tree.
 ``ask``     whatever is still in doubt is asked for by its id. Nothing is called missing because it
             was not heard of.
+
+The feed tells of the whole drive, also of what lies outside the root folder. Of an original out
+there nothing is kept but that, and the id of its folder, to know when it is back: its new name is
+taken only once it is sure to lie inside.
 
 No transaction is open while OneDrive is asked. The functions that say so commit on their own.
 
@@ -31,7 +35,7 @@ from sqlalchemy import ColumnElement, delete, exists, func, or_, select, true, u
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from imagehub.clients import ChangePage, Clients, Drive, DriveItem, Vault
+from imagehub.clients import ChangePage, Clients, Drive, DriveItem, ItemAnswer, Vault
 from imagehub.clients.drive_ids import fold_drive_id, fold_id, is_same_id, list_spellings
 from imagehub.database import run_in_own_transaction
 from imagehub.domain.importing import add_remakes, lock_group
@@ -55,17 +59,23 @@ from imagehub.models import DriveAccount, DriveFolder, DriveWatch, Image, Lease
 
 log = logging.getLogger("imagehub.drive_watch")
 
-OK, CHANGED, MISSING = "ok", "changed", "missing"
+# ``outside``: it is in OneDrive, but not inside the root folder.
+OK, CHANGED, MISSING, OUTSIDE = "ok", "changed", "missing", "outside"
+# Full images that cannot be opened.
+AWAY = (MISSING, OUTSIDE)
 
 # What is to be found out about an image.
 NO_DOUBT = 0
 PLACE = 1  # whether its folder still lies inside the root folder
-ASK = 2  # whether it is there at all
+ASK = 2  # whether it is there at all, and where
+FOLLOW = 3  # the same, and the name of the folder that it has come into
 
 # Longer than the slowest call may take together with its waiting; renewed with every write.
 LEASE_SECONDS = 180.0
 # After a failure the next try waits 1, 2, 4 … minutes, and no longer than this.
 LONGEST_DELAY = timedelta(minutes=30)
+# Several changes that an admin makes one after the other are looked at together.
+_CHANGES_GATHER = timedelta(seconds=3)
 
 _MARK_BATCH = 1000
 _PLACE_BATCH = 500
@@ -111,6 +121,7 @@ class StateCounts:
 
     changed: int = 0
     missing: int = 0
+    outside: int = 0
 
 
 # --- Asking for a check, and when one is due ------------------------------------------------------
@@ -154,11 +165,92 @@ def doubt_images(session: Session, image_ids: Iterable[int]) -> int:
         count_rows(
             session,
             update(Image)
-            .where(Image.id.in_(ids))
+            .where(Image.id.in_(ids), Image.drive_doubt < ASK)
             .values(drive_doubt=ASK, updated_at=Image.updated_at),
         )
         for ids in make_batches(image_ids)
     )
+
+
+def note_changes(
+    session: Session, account_id: int, item_ids: Iterable[str], with_all_below: bool = False
+) -> None:
+    """The hub itself has changed these items in OneDrive: have a worker look soon at what that
+    means for images, if it means anything. Commits on its own.
+
+    The images are asked for by their ids, since the feed may be late. A look that is asked for
+    already is left as it is, and so is the wait after one that failed.
+
+    :param session: holds no uncommitted change.
+    :param with_all_below: what is in folders has gone or come with them, as when they are deleted
+        or brought back; a folder that moves or gets another name keeps it inside.
+    """
+    changed = {spelling for one in item_ids for spelling in list_spellings(one)}
+    folders = {fold_id(one) for one in changed}
+
+    def note(own: Session) -> bool:
+        doubtful: set[int] = set()
+        for ids in make_batches(sorted(changed)):
+            query = select(Image.id).where(
+                Image.drive_account_id == account_id, Image.drive_item_id.in_(ids)
+            )
+            doubtful |= set(own.scalars(query))
+        if not with_all_below:
+            # Their folder may have another name.
+            is_about_some = own.scalar(select(exists().where(_lies_in(account_id, folders))))
+        else:
+            is_about_some = False
+            for some in _iter_below(own, account_id, folders):
+                doubtful |= set(own.scalars(select(Image.id).where(_lies_in(account_id, some))))
+        doubt_images(own, sorted(doubtful))
+        return bool(doubtful) or bool(is_about_some)
+
+    if not run_in_own_transaction(session, note):
+        return
+    _ensure_watch(session, account_id)
+
+    def ask(own: Session) -> None:
+        now = get_database_time(own)
+        this = DriveWatch.drive_account_id == account_id
+        own.execute(
+            update(DriveWatch)
+            .where(
+                this,
+                DriveWatch.asked_at.is_(None),
+                or_(DriveWatch.next_at.is_(None), DriveWatch.next_at <= now),
+            )
+            .values(next_at=now + _CHANGES_GATHER)
+        )
+        own.execute(update(DriveWatch).where(this).values(asked_at=now))
+
+    run_in_own_transaction(session, ask)
+
+
+def _lies_in(account_id: int, folder_ids: Iterable[str]) -> ColumnElement[bool]:
+    """That an image comes from one of these folders, whose ids are folded."""
+    spelt = [spelling for one in folder_ids for spelling in list_spellings(one)]
+    return (Image.drive_account_id == account_id) & Image.folder_id.in_(spelt)
+
+
+def _iter_below(
+    own: Session, account_id: int, folder_ids: Iterable[str]
+) -> Iterable[Sequence[str]]:
+    """These folders and all that the tree has below them, at most a hundred at a time."""
+    seen: set[str] = set()
+    frontier = sorted(set(folder_ids))
+    while frontier:
+        seen.update(frontier)
+        following: set[str] = set()
+        for ids in make_batches(frontier, 100):
+            yield ids
+            following |= set(
+                own.scalars(
+                    select(DriveFolder.item_id).where(
+                        DriveFolder.drive_account_id == account_id, DriveFolder.parent_id.in_(ids)
+                    )
+                )
+            )
+        frontier = sorted(following - seen)
 
 
 def list_due_accounts(session: Session, interval_minutes: int) -> list[int]:
@@ -211,9 +303,9 @@ def count_states(session: Session) -> StateCounts:
             select(func.count()).select_from(Image).where(Image.drive_state == state)
         )
         or 0
-        for state in (CHANGED, MISSING)
+        for state in (CHANGED, MISSING, OUTSIDE)
     }
-    return StateCounts(counts[CHANGED], counts[MISSING])
+    return StateCounts(counts[CHANGED], counts[MISSING], counts[OUTSIDE])
 
 
 def reseal_links(session: Session, vault: Vault) -> None:
@@ -245,15 +337,18 @@ def note_import(session: Session, image: Image, since: datetime) -> None:
 
 
 def list_images(
-    session: Session, state: str, group_ids: Sequence[int], numbers: Sequence[int] | None = None
+    session: Session,
+    states: Sequence[str],
+    group_ids: Sequence[int],
+    numbers: Sequence[int] | None = None,
 ) -> list[int]:
-    """Ids of the images in these groups that are ``changed`` or ``missing``.
+    """Ids of the images in these groups that are in one of these states.
 
     :param numbers: only shots of these numbers.
     """
     found: list[int] = []
     for ids in make_batches(group_ids):
-        query = select(Image.id).where(Image.group_id.in_(ids), Image.drive_state == state)
+        query = select(Image.id).where(Image.group_id.in_(ids), Image.drive_state.in_(states))
         if numbers is not None:
             query = query.where(Image.number.in_(numbers))
         found += session.scalars(query.order_by(Image.id))
@@ -557,7 +652,7 @@ class _Check:
             return ""
 
     def _mark_all(self, doubt: int) -> None:
-        """Put every image of the account in doubt; those that are missing are asked for anyway."""
+        """Put every image of the account in doubt; those that are away are asked for anyway."""
         for ids in self._iter_images(_MARK_BATCH, Image.drive_doubt < doubt):
             self._write(
                 lambda own, ids=ids: count_rows(  # type: ignore[misc]
@@ -567,7 +662,7 @@ class _Check:
                     .values(drive_doubt=doubt, updated_at=Image.updated_at),
                 )
             )
-        for ids in self._iter_images(_MARK_BATCH, Image.drive_state == MISSING):
+        for ids in self._iter_images(_MARK_BATCH, Image.drive_state.in_(AWAY)):
             self._write(lambda own, ids=ids: doubt_images(own, ids))  # type: ignore[misc]
 
     def _iter_images(self, size: int, condition: Any) -> Iterable[list[int]]:
@@ -645,6 +740,7 @@ class _Check:
             )
             known.update({row.item_id: row for row in rows})
         displaced: list[str] = []
+        renamed: list[tuple[DriveItem, DriveFolder]] = []
         for item in items:
             item_id, parent_id = fold_id(item.id), fold_id(item.parent_id)
             parent_id = parent_id if item.parent_id else ""
@@ -670,20 +766,25 @@ class _Check:
             folder.is_deleted = item.is_deleted
             if not item.is_deleted:
                 folder.parent_id = parent_id
-                self._follow_folder_name(own, item, folder)
+                renamed.append((item, folder))
         own.flush()
+        inside: dict[str, bool] = {}
+        for item, folder in renamed:
+            self._follow_folder_name(own, item, folder, inside)
         # Where everything is read, every image is in doubt anyway.
         if not watch.is_full:
             self._doubt_below(own, displaced)
 
-    def _follow_folder_name(self, own: Session, item: DriveItem, folder: DriveFolder) -> None:
+    def _follow_folder_name(
+        self, own: Session, item: DriveItem, folder: DriveFolder, inside: dict[str, bool]
+    ) -> None:
         name = item.name[:400]
-        if name and folder.name and name != folder.name:
+        is_new = bool(name and folder.name) and name != folder.name
+        if is_new and self._lies_inside(own, folder.item_id, inside):
             own.execute(
                 update(Image)
                 .where(
-                    Image.drive_account_id == self._account_id,
-                    Image.folder_id.in_(list_spellings(item.id)),
+                    _lies_in(self._account_id, [folder.item_id]),
                     Image.folder_name == folder.name,
                 )
                 .values(folder_name=name, updated_at=Image.updated_at)
@@ -693,43 +794,24 @@ class _Check:
 
     def _doubt_below(self, own: Session, folder_ids: Sequence[str]) -> None:
         """Have the places of all images in these folders, and in those below them, looked up."""
-        seen: set[str] = set()
-        frontier = list(folder_ids)
-        while frontier:
-            following: list[str] = []
-            for ids in make_batches(frontier, 100):
-                fresh = [one for one in dict.fromkeys(ids) if one not in seen]
-                seen.update(fresh)
-                spelt = [spelling for one in fresh for spelling in list_spellings(one)]
-                in_them = (
-                    Image.drive_account_id == self._account_id,
-                    Image.folder_id.in_(spelt),
+        for some in _iter_below(own, self._account_id, folder_ids):
+            for doubt, condition in ((ASK, Image.drive_state.in_(AWAY)), (PLACE, true())):
+                count_rows(
+                    own,
+                    update(Image)
+                    .where(_lies_in(self._account_id, some), Image.drive_doubt < doubt, condition)
+                    .values(drive_doubt=doubt, updated_at=Image.updated_at),
                 )
-                for doubt, condition in ((ASK, Image.drive_state == MISSING), (PLACE, true())):
-                    count_rows(
-                        own,
-                        update(Image)
-                        .where(*in_them, Image.drive_doubt < doubt, condition)
-                        .values(drive_doubt=doubt, updated_at=Image.updated_at),
-                    )
-                following += own.scalars(
-                    select(DriveFolder.item_id).where(
-                        DriveFolder.drive_account_id == self._account_id,
-                        DriveFolder.parent_id.in_(fresh),
-                    )
-                )
-            frontier = [one for one in following if one not in seen]
 
     def _apply_files(self, own: Session, watch: DriveWatch, items: Sequence[DriveItem]) -> None:
         images = self._find_images(own, items)
-        names = self._find_folder_names(own, items, images)
         seen: list[int] = []
         for item in items:
             for image in images.get(fold_id(item.id), ()):
                 if item.is_deleted:
                     values: dict[str, Any] = {"drive_state": MISSING, "drive_doubt": NO_DOUBT}
                 else:
-                    values = self._judge_event(image, item, watch.is_full, names)
+                    values = self._judge_event(image, item, watch.is_full)
                 if not values:
                     continue
                 if values == {"drive_doubt": PLACE}:
@@ -744,23 +826,23 @@ class _Check:
                 .values(drive_doubt=PLACE, updated_at=Image.updated_at),
             )
 
-    def _judge_event(
-        self, image: Image, item: DriveItem, is_full: bool, names: Mapping[str, str]
-    ) -> dict[str, Any]:
+    def _judge_event(self, image: Image, item: DriveItem, is_full: bool) -> dict[str, Any]:
         """What of an image is to be written, now that the feed has mentioned its file."""
-        values = _follow_place(image, item, names.get(fold_id(item.parent_id), ""))
-        has_moved = bool(item.parent_id) and not is_same_id(image.folder_id, item.parent_id)
+        values: dict[str, Any] = {}
+        if item.parent_id and image.folder_id != item.parent_id:
+            values["folder_id"] = item.parent_id
         verdict = compare(image, item)
         doubt = image.drive_doubt
-        if image.drive_state == MISSING or verdict is None:
-            # Back again, or not enough was told: the drive is asked for the whole item.
-            doubt = ASK
-        else:
+        if item.parent_id and not is_same_id(image.folder_id, item.parent_id):
+            doubt = FOLLOW
+        elif image.drive_state in AWAY or verdict is None or _has_new_name(image, item):
+            # Back again, renamed wherever it lies, or not enough was told: the drive is asked for
+            # the whole item.
+            doubt = max(doubt, ASK)
+        elif doubt != FOLLOW:
             values |= _write_verdict(image, item, verdict)
             if is_full:
                 doubt = PLACE
-            elif has_moved:
-                doubt = max(doubt, PLACE)
         if doubt != image.drive_doubt:
             values["drive_doubt"] = doubt
         return values
@@ -778,21 +860,10 @@ class _Check:
                 found[fold_id(image.drive_item_id)].append(image)
         return found
 
-    def _find_folder_names(
-        self, own: Session, items: Sequence[DriveItem], images: Mapping[str, list[Image]]
-    ) -> Mapping[str, str]:
-        """Names of the folders that files of images have come into."""
-        wanted = {
-            fold_id(item.parent_id)
-            for item in items
-            if item.parent_id
-            and any(
-                not is_same_id(image.folder_id, item.parent_id)
-                for image in images.get(fold_id(item.id), ())
-            )
-        }
+    def _find_folder_names(self, own: Session, folder_ids: Iterable[str]) -> Mapping[str, str]:
+        """Names of folders by their folded ids."""
         names: dict[str, str] = {}
-        for ids in make_batches(sorted(wanted)):
+        for ids in make_batches(sorted({fold_id(one) for one in folder_ids})):
             for row in own.execute(
                 select(DriveFolder.item_id, DriveFolder.name).where(
                     DriveFolder.drive_account_id == self._account_id, DriveFolder.item_id.in_(ids)
@@ -887,52 +958,43 @@ class _Check:
     # --- Asking -----------------------------------------------------------------------------------
 
     def _ask_for_doubtful(self, drive: Drive) -> None:
-        for ids in self._iter_images(_ASK_BATCH, Image.drive_doubt == ASK):
+        for ids in self._iter_images(_ASK_BATCH, Image.drive_doubt >= ASK):
             images = run_in_own_transaction(
                 self._session,
                 lambda own, ids=ids: list(own.scalars(select(Image).where(Image.id.in_(ids)))),  # type: ignore[misc]
             )
-            answers: list[tuple[Image, DriveItem | None]] = []
-            for image in images:
-                self._pause()
-                self._renew()
-                try:
-                    answers.append((image, self._find_item(drive, image.drive_item_id)))
-                except ServiceRefusedError as error:
+            self._renew()
+            item_ids = list(dict.fromkeys(image.drive_item_id for image in images))
+            answers = dict(zip(item_ids, drive.find_items(item_ids), strict=True))
+            pairs = [(image, answers[image.drive_item_id]) for image in images]
+            self._write(lambda own, pairs=pairs: self._write_answers(own, pairs))  # type: ignore[misc]
+            for image, answer in pairs:
+                if isinstance(answer.error, ServiceBusyError):
+                    raise answer.error
+                if answer.error is not None:
                     # About this one item; it stays in doubt, and in the state that it has.
-                    log.warning("Image %d cannot be looked at: %s", image.id, error.reason)
-            self._write(lambda own, answers=answers: self._write_answers(own, answers))  # type: ignore[misc]
+                    log.warning("Image %d cannot be looked at: %s", image.id, answer.error)
 
-    def _find_item(self, drive: Drive, item_id: str) -> DriveItem | None:
-        """The file, or None where it is gone or lies outside the root folder.
-
-        :raise NotFoundError: something else is gone, above all the root folder.
-        """
-        try:
-            item = drive.get_item(item_id)
-        except NotFoundError as error:
-            if error.kind == "drive item" and error.key == item_id:
-                return None
-            raise
-        return None if item.is_deleted else item
-
-    def _write_answers(
-        self, own: Session, answers: Sequence[tuple[Image, DriveItem | None]]
-    ) -> None:
-        items = [item for _, item in answers if item is not None]
-        images = {
-            fold_id(item.id): [image for image, one in answers if one is item] for item in items
-        }
-        names = self._find_folder_names(own, items, images)
-        for image, item in answers:
+    def _write_answers(self, own: Session, pairs: Sequence[tuple[Image, ItemAnswer]]) -> None:
+        names = self._find_folder_names(
+            own,
+            (
+                answer.item.parent_id
+                for image, answer in pairs
+                if answer.item is not None and _has_moved(image, answer.item)
+            ),
+        )
+        for image, answer in pairs:
+            if answer.error is not None:
+                continue
             values: dict[str, Any] = {"drive_doubt": NO_DOUBT}
-            if item is None:
-                values["drive_state"] = MISSING
+            if answer.item is None:
+                values["drive_state"] = OUTSIDE if answer.is_outside else MISSING
             else:
                 # Nothing says that it changed where nothing tells either way.
-                verdict = compare(image, item) is not False
-                values |= _follow_place(image, item, names.get(fold_id(item.parent_id), ""))
-                values |= _write_verdict(image, item, verdict)
+                verdict = compare(image, answer.item) is not False
+                values |= _follow_place(image, answer.item, names)
+                values |= _write_verdict(image, answer.item, verdict)
             self._change_image(own, image, values)
 
 
@@ -976,15 +1038,28 @@ def _write_verdict(image: Image, item: DriveItem, is_same: bool) -> dict[str, An
     return values
 
 
-def _follow_place(image: Image, item: DriveItem, folder_name: str) -> dict[str, Any]:
-    """The name and folder of a file that was renamed or moved."""
+def _has_new_name(image: Image, item: DriveItem) -> bool:
+    return bool(item.name) and image.name != item.name[:400]
+
+
+def _has_moved(image: Image, item: DriveItem) -> bool:
+    return image.drive_doubt == FOLLOW or not is_same_id(image.folder_id, item.parent_id)
+
+
+def _follow_place(image: Image, item: DriveItem, names: Mapping[str, str]) -> dict[str, Any]:
+    """The name and folder of a file inside the root folder that was renamed or moved.
+
+    :param names: of folders, by their folded ids.
+    """
     values: dict[str, Any] = {}
-    if item.name and image.name != item.name[:400]:
+    if _has_new_name(image, item):
         values["name"] = item.name[:400]
     if item.parent_id and image.folder_id != item.parent_id:
         values["folder_id"] = item.parent_id
-        if folder_name and not is_same_id(image.folder_id, item.parent_id):
-            values["folder_name"] = folder_name
+    if item.parent_id and _has_moved(image, item):
+        name = names.get(fold_id(item.parent_id), "")
+        if name and name != image.folder_name:
+            values["folder_name"] = name
     return values
 
 

@@ -28,6 +28,7 @@ FILTERS = {
     "alt": "No alt text",
     "changed": "Changed in OneDrive",
     "missing": "Missing in OneDrive",
+    "outside": "Outside the root folder",
     "failed": "Failed imports",
 }
 # A count above this is not counted further: nobody reads it, and it would grow with the library.
@@ -160,6 +161,7 @@ _COLUMN: Mapping[str, Any] = {
     "alt": Image.group_id,
     "changed": Image.group_id,
     "missing": Image.group_id,
+    "outside": Image.group_id,
     "failed": ImportItem.group_id,
 }
 _CONDITION: Mapping[str, Any] = {
@@ -167,6 +169,7 @@ _CONDITION: Mapping[str, Any] = {
     "alt": Image.has_alt == false(),
     "changed": Image.drive_state == "changed",
     "missing": Image.drive_state == "missing",
+    "outside": Image.drive_state == "outside",
     "failed": ImportItem.state == "failed",
 }
 

@@ -32,13 +32,15 @@ MAX_SMALL_IMAGES = 500
 
 @dataclass(frozen=True)
 class Counts:
-    """Groups on show, and images that need a person, without what lies in the trash. The last
-    three count no further than ``MAX_COUNTED + 1``, which means more."""
+    """Groups on show, and images that need a person, without what lies in the trash. All but the
+    first count no further than ``MAX_COUNTED + 1``, which means more. ``outside``: originals that
+    are in OneDrive, but not inside the root folder."""
 
     groups_shown: int = 0
     without_alt: int = 0
     changed: int = 0
     missing: int = 0
+    outside: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ def count_to_do(session: Session) -> Counts:
             _count_some(Image.has_alt == false()),
             _count_some(Image.drive_state == "changed"),
             _count_some(Image.drive_state == "missing"),
+            _count_some(Image.drive_state == "outside"),
         )
     ).one()
     return Counts(int(shown or 0), *rest)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Drive
 from imagehub.clients.drive_ids import fold_id
 from imagehub.database import run_in_own_transaction
-from imagehub.domain.drive_watch import MISSING
+from imagehub.domain.drive_watch import AWAY
 from imagehub.domain.storage import make_batches
 from imagehub.errors import NotFoundError, ServiceError
 from imagehub.models import DriveFolder, Image
@@ -33,7 +33,8 @@ _INSIDE, _OUTSIDE, _GONE, _UNKNOWN = "inside", "outside", "gone", "unknown"
 class LeftOutside:
     """Images whose full images would not be opened any more, and those of which it is not known.
 
-    Those in the trash count, since they may be put back; those that are missing already do not.
+    Those in the trash count, since they may be put back; those that are missing or lie outside
+    already do not.
     """
 
     outside: int = 0
@@ -83,7 +84,7 @@ class _Ways:
             self._session,
             lambda own: own.execute(
                 select(Image.folder_id, func.count().label("images"))
-                .where(Image.drive_account_id == self._account_id, Image.drive_state != MISSING)
+                .where(Image.drive_account_id == self._account_id, Image.drive_state.not_in(AWAY))
                 .group_by(Image.folder_id)
             ).all(),
         )

@@ -11,6 +11,7 @@ from flask import url_for
 from flask_babel import format_date, format_decimal, gettext
 from flask_login import current_user
 
+from imagehub.domain.drive_watch import AWAY
 from imagehub.gallery.media import make_full_image_url
 from imagehub.gallery.placeholder import make_placeholder_url
 from imagehub.gallery.rows import WIDTHS, break_rows, make_sizes, make_wall_css
@@ -129,7 +130,7 @@ def make_picture(group: Group, image: Image, element_id: str, position: int = 1)
 
 def _make_full_url(image: Image) -> str:
     may_have = get_settings().downloads or current_user.is_authenticated
-    if not may_have or image.drive_state == "missing":
+    if not may_have or image.drive_state in AWAY:
         return ""
     return urlsplit(make_full_image_url(image)).path
 

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from imagehub.database import db
 from imagehub.domain import gallery, shares
+from imagehub.domain.drive_watch import AWAY
 from imagehub.errors import NotAllowedError, NotFoundError, TooManyTriesError
 from imagehub.gallery import blueprint
 from imagehub.gallery.pictures import make_picture, make_wall
@@ -36,7 +37,7 @@ def show_share(token: str) -> ResponseReturnValue:
         for position, image in enumerate(gallery.list_images(db.session(), group.id), start=1):
             picture = make_picture(group, image, f"g{group.id}s{image.number}", position)
             full_url = ""
-            if share.may_download and image.drive_state != "missing":
+            if share.may_download and image.drive_state not in AWAY:
                 full_url = url_for(
                     ".download_shared", token=token, group=group.id, number=image.number
                 )

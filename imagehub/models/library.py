@@ -90,8 +90,9 @@ class Image(Base):
     ``number`` counts from 1 inside the group and is never used again there; ``position`` orders
     the shots. ``width_px`` and ``height_px`` are the upright original's. ``taken_at`` is the
     camera's own clock, without a zone. ``thumbhash`` is base64. ``drive_state``: ``ok``,
-    ``changed`` or ``missing`` in OneDrive; ``drive_hash`` and ``drive_size_bytes`` are what it
-    listed of the file that the renditions were made from, "" and 0 where that is not known.
+    ``changed`` or ``missing`` in OneDrive, or ``outside``: there, but not inside the root folder;
+    ``drive_hash`` and ``drive_size_bytes`` are what it listed of the file that the renditions were
+    made from, "" and 0 where that is not known.
     ``drive_doubt``: what the next check has to find out (see ``domain.drive_watch``). ``role``: the
     part a shot plays (see ``domain.library_edit.ROLES``). ``has_alt`` follows ``alt``, for the list
     of shots without one.

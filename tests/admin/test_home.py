@@ -100,12 +100,13 @@ def test_a_hub_in_order_says_so(site: Site, client: FlaskClient) -> None:
 
 
 def test_what_needs_a_person_comes_first(site: Site, client: FlaskClient) -> None:
-    site.add_group(["a.jpg", "b.jpg", "c.jpg"])
+    site.add_group(["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"])
     with site.session() as session:
         images = session.query(Image).all()
         images[0].alt = ""
         images[1].drive_state = "missing"
         images[2].drive_state = "changed"
+        images[3].drive_state = images[4].drive_state = "outside"
         account = session.query(DriveAccount).one()
         account.state, account.state_reason = "needs_reconnect", "The sign-in was withdrawn."
     page = client.get("/admin/").text
@@ -114,6 +115,7 @@ def test_what_needs_a_person_comes_first(site: Site, client: FlaskClient) -> Non
         for words in (
             "OneDrive is not connected",
             "1 original is missing in OneDrive",
+            "2 originals lie outside the root folder",
             "1 original has changed in OneDrive",
             "1 image has no alt text",
             "What there is",
@@ -122,6 +124,8 @@ def test_what_needs_a_person_comes_first(site: Site, client: FlaskClient) -> Non
     ]
     assert found == sorted(found)
     assert "The sign-in was withdrawn." in page
+    assert "/admin/library?filter=outside" in page
+    assert "/admin/connection#root-head" in page
 
 
 def test_failed_items_are_told_and_tried_again(site: Site, client: FlaskClient) -> None:

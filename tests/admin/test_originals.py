@@ -1,4 +1,4 @@
-"""What an admin does about originals that were changed or are missing, without a script."""
+"""What an admin does about originals that were changed, are missing, or lie outside; no script."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -88,6 +88,43 @@ def test_the_list_of_missing_ones_offers_another_look(
     with site.session() as session:
         doubtful = session.scalars(select(Image.name).where(Image.drive_doubt != 0)).all()
         assert doubtful == ["c.jpg"]
+
+
+def test_originals_outside_the_root_folder_are_told_apart_with_what_to_do(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    words = "An original outside the root folder is still in OneDrive."
+    missing = client.get(f"{LIST}/{group_id}").text
+    assert "Missing in OneDrive" in missing
+    assert words not in missing
+    assert words not in client.get(f"{LIST}?filter=missing").text
+    with site.session() as session:
+        session.execute(
+            update(Image).where(Image.drive_state == "missing").values(drive_state="outside")
+        )
+    page = client.get(f"{LIST}?filter=outside").text
+    assert words in page and "1 outside" in page
+    assert f'href="{PAGE}#root-head"' in page
+    assert 'id="root-head"' in client.get(PAGE).text
+    group = client.get(f"{LIST}/{group_id}").text
+    assert words in group and "Outside the root folder" in group
+    assert "Missing in OneDrive" not in group
+    assert 'value="recheck:3"' in group
+    send(client, BULK, LIST, act="recheck", group=group_id)
+    assert "asks OneDrive for 1 original again" in read_toasts(client)
+    assert is_asked(site)
+
+
+@pytest.mark.parametrize(
+    ("state", "is_there"), [("ok", True), ("missing", False), ("outside", False)]
+)
+def test_nobody_is_led_to_a_full_image_that_cannot_be_opened(
+    site: Site, client: FlaskClient, group_id: int, state: str, is_there: bool
+) -> None:
+    with site.session() as session:
+        session.execute(update(Image).where(Image.number == 4).values(drive_state=state))
+    page = client.get(f"/groups/{group_id}/4", follow_redirects=True).text
+    assert (f"/media/full/{group_id}/4" in page) is is_there
 
 
 def test_one_shot_is_taken_and_what_was_typed_is_kept(

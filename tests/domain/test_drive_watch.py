@@ -182,21 +182,73 @@ def move(hub: ImportHub, old: str, new: str) -> None:
     (hub.onedrive.root / old).rename(hub.onedrive.root / new)
 
 
-def test_a_file_that_leaves_the_root_folder_is_missing(bounded_hub: ImportHub) -> None:
+def test_a_file_that_leaves_the_root_folder_is_outside_and_not_missing(
+    bounded_hub: ImportHub,
+) -> None:
     hub = bounded_hub
     move(hub, "Public/2.jpg", "Private/2.jpg")
     check(hub)
-    assert states(hub) == {"0.jpg": "ok", "1.jpg": "ok", "2.jpg": "missing"}
+    assert states(hub) == {"0.jpg": "ok", "1.jpg": "ok", "2.jpg": "outside"}
+    assert drive_watch.count_states(hub.session) == drive_watch.StateCounts(outside=1)
     move(hub, "Private/2.jpg", "Public/A/2.jpg")
     check(hub)
     assert set(states(hub).values()) == {"ok"}
+    assert find_image(hub, "2.jpg").folder_name == "A"
+
+
+def test_a_file_that_is_deleted_outside_is_missing(bounded_hub: ImportHub) -> None:
+    hub = bounded_hub
+    move(hub, "Public/2.jpg", "Private/2.jpg")
+    check(hub)
+    (hub.onedrive.root / "Private" / "2.jpg").unlink()
+    check(hub)
+    assert states(hub)["2.jpg"] == "missing"
+
+
+def test_nothing_is_told_of_a_file_outside_but_that_it_is_there(bounded_hub: ImportHub) -> None:
+    """What it is called out there, and in which folder, is nobody's business."""
+    hub = bounded_hub
+    before = find_image(hub, "2.jpg")
+    move(hub, "Public/2.jpg", "Private/secret.jpg")
+    check(hub)
+    move(hub, "Private", "Very private")
+    check(hub)
+    (hub.onedrive.root / "Very private" / "secret.jpg").write_bytes(make_jpeg(77))
+    check(hub)
+    after = find_image(hub, "2.jpg")
+    assert after.drive_state == "outside"
+    assert (after.name, after.folder_name) == ("2.jpg", before.folder_name)
+    assert doubts(hub) == 0
+    move(hub, "Very private/secret.jpg", "Public/A/new.jpg")
+    check(hub)
+    back = find_image(hub, "new.jpg")
+    assert (back.drive_state, back.folder_name) == ("changed", "A")
+
+
+def test_a_folder_outside_gives_no_image_its_new_name(bounded_hub: ImportHub) -> None:
+    hub = bounded_hub
+    move(hub, "Public/A/B", "Private/B")
+    check(hub)
+    move(hub, "Private/B", "Private/Secrets")
+    check(hub)
+    assert states(hub) == {"0.jpg": "outside", "1.jpg": "outside", "2.jpg": "ok"}
+    assert {find_image(hub, name).folder_name for name in ("0.jpg", "1.jpg")} == {"B"}
+    for name in ("0", "1"):
+        move(hub, f"Private/Secrets/{name}.jpg", f"Private/Secrets/secret-{name}.jpg")
+    check(hub)
+    assert set(states(hub)) == {"0.jpg", "1.jpg", "2.jpg"}
+
+
+def find_image(hub: ImportHub, name: str) -> Image:
+    [image] = [image for image in hub.list_images() if image.name == name]
+    return image
 
 
 def test_a_folder_takes_all_below_it_out_and_back(bounded_hub: ImportHub) -> None:
     hub = bounded_hub
     move(hub, "Public/A", "Private/A")
     check(hub)
-    assert states(hub) == {"0.jpg": "missing", "1.jpg": "missing", "2.jpg": "ok"}
+    assert states(hub) == {"0.jpg": "outside", "1.jpg": "outside", "2.jpg": "ok"}
     move(hub, "Private/A", "Public/Z")
     check(hub)
     assert set(states(hub).values()) == {"ok"}
@@ -246,9 +298,9 @@ def test_another_root_folder_judges_all_places_anew(bounded_hub: ImportHub) -> N
     hub = bounded_hub
     narrow = hub.with_settings(root_folder="/Public/A")
     check(hub, open_drive=narrow.clients.open_drive)
-    assert states(hub) == {"0.jpg": "ok", "1.jpg": "ok", "2.jpg": "missing"}
+    assert states(hub) == {"0.jpg": "ok", "1.jpg": "ok", "2.jpg": "outside"}
     check(hub)
-    assert set(states(hub).values()) == {"ok"}
+    assert set(states(hub).values()) == {"ok"}, "a wider one heals what it holds"
 
 
 def test_without_its_root_folder_nothing_is_missing(bounded_hub: ImportHub) -> None:
@@ -261,6 +313,118 @@ def test_without_its_root_folder_nothing_is_missing(bounded_hub: ImportHub) -> N
     move(hub, "Published", "Public")
     assert check(hub).is_done
     assert watch(hub).problem == ""
+
+
+# --- What the hub did itself ----------------------------------------------------------------------
+
+
+def note(hub: ImportHub, *paths: str, with_all_below: bool = False) -> None:
+    """The hub has changed these."""
+    drive = hub.open_drive()
+    items = [drive.find_item_by_path(path) for path in paths]
+    ids = [item.id for item in items if item is not None]
+    assert len(ids) == len(paths)
+    hub.session.rollback()
+    drive_watch.note_changes(hub.session, hub.account_id, ids, with_all_below)
+
+
+def list_doubtful(hub: ImportHub) -> list[str]:
+    hub.session.rollback()
+    hub.session.expire_all()
+    return [image.name for image in hub.list_images() if image.drive_doubt == drive_watch.ASK]
+
+
+def is_due(hub: ImportHub, seconds: float) -> bool:
+    """Whether a worker would look, so many seconds from now."""
+    left = watch(hub).next_at
+    is_asked = drive_watch.describe_watch(hub.session, hub.account_id).is_asked
+    return is_asked and (left is None or left <= now_utc() + timedelta(seconds=seconds))
+
+
+def test_what_the_hub_changes_is_looked_at_soon_and_alone(bounded_hub: ImportHub) -> None:
+    hub = bounded_hub
+    note(hub, "2.jpg")
+    assert list_doubtful(hub) == ["2.jpg"]
+    assert is_due(hub, 5) and not is_due(hub, -1)
+    check(hub)
+    assert not drive_watch.describe_watch(hub.session, hub.account_id).is_asked
+    assert list_doubtful(hub) == []
+
+
+@pytest.mark.parametrize("path", ["A", "A/B"])
+def test_a_folder_that_goes_takes_its_images_into_doubt(bounded_hub: ImportHub, path: str) -> None:
+    hub = bounded_hub
+    note(hub, path, with_all_below=True)
+    assert list_doubtful(hub) == ["0.jpg", "1.jpg"]
+    assert is_due(hub, 5)
+
+
+def test_a_folder_with_another_name_is_looked_at_without_asking_for_its_files(
+    bounded_hub: ImportHub,
+) -> None:
+    hub = bounded_hub
+    drive = hub.open_drive()
+    folder = drive.find_item_by_path("A/B")
+    assert folder is not None
+    drive.rename_item(folder.id, "C")
+    drive_watch.note_changes(hub.session, hub.account_id, [folder.id])
+    assert list_doubtful(hub) == []
+    assert is_due(hub, 5)
+    hub.onedrive.clear_log()
+    check(hub)
+    assert count_calls(hub, "/items/") == 0
+    assert hub.onedrive.log("POST", "batch") == []
+    assert {find_image(hub, name).folder_name for name in ("0.jpg", "1.jpg")} == {"C"}
+
+
+def test_what_no_image_comes_from_is_no_reason_to_look(bounded_hub: ImportHub) -> None:
+    hub = bounded_hub
+    (hub.onedrive.root / "Public" / "notes.txt").write_bytes(b"x")
+    (hub.onedrive.root / "Public" / "Empty").mkdir()
+    note(hub, "notes.txt", "Empty", with_all_below=True)
+    note(hub, "notes.txt", "Empty")
+    assert not drive_watch.describe_watch(hub.session, hub.account_id).is_asked
+
+
+def test_one_look_is_enough_for_several_changes(bounded_hub: ImportHub) -> None:
+    hub = bounded_hub
+    note(hub, "2.jpg")
+    first = watch(hub).next_at
+    note(hub, "A", with_all_below=True)
+    assert watch(hub).next_at == first
+    assert list_doubtful(hub) == ["0.jpg", "1.jpg", "2.jpg"]
+    # One that a person asked for is not put off, and the wait after a failure is kept.
+    drive_watch.ask_for_check(hub.session, hub.account_id)
+    note(hub, "2.jpg")
+    assert is_due(hub, 0)
+    for later in (timedelta(minutes=15), timedelta(seconds=-15)):
+        hub.session.execute(
+            update(DriveWatch).values(asked_at=None, next_at=now_utc() + later, failure_count=1)
+        )
+        hub.session.commit()
+        note(hub, "2.jpg")
+        assert is_due(hub, 5) is (later < timedelta(0))
+        assert is_due(hub, 1000)
+
+
+def test_a_change_during_a_look_is_not_lost(bounded_hub: ImportHub) -> None:
+    hub = bounded_hub
+    left = [True]
+
+    def keep_on() -> bool:
+        if left:
+            left.clear()
+            with Session(hub.engine) as other:
+                image = other.scalars(select(Image).where(Image.name == "2.jpg")).one()
+                item_id = image.drive_item_id
+                other.rollback()
+                drive_watch.note_changes(other, hub.account_id, [item_id])
+        return True
+
+    hub.session.rollback()
+    report = drive_watch.check_drive(hub.session, hub.clients, hub.account_id, keep_on)
+    assert report is not None and report.is_done
+    assert drive_watch.describe_watch(hub.session, hub.account_id).is_asked
 
 
 # --- The feed -------------------------------------------------------------------------------------
@@ -592,7 +756,7 @@ def test_the_new_version_takes_the_old_ones_place(either_import_hub: ImportHub) 
     (hub.onedrive.root / "Works" / "0000.jpg").write_bytes(make_jpeg(9, (900, 600)))
     check(hub)
     group = hub.get_only_group()
-    changed = drive_watch.list_images(hub.session, "changed", [group.id])
+    changed = drive_watch.list_images(hub.session, ["changed"], [group.id])
     assert changed == [first.id]
     count, jobs = drive_watch.take_new_versions(hub.session, changed, hub.user_id)
     again, _ = drive_watch.take_new_versions(hub.session, changed, hub.user_id)
@@ -617,13 +781,59 @@ def test_missing_images_can_be_asked_for_again(import_hub: ImportHub) -> None:
     hub.session.execute(update(Image).values(drive_state="missing"))
     hub.session.commit()
     group = hub.get_only_group()
-    ids = drive_watch.list_images(hub.session, "missing", [group.id], [1])
+    ids = drive_watch.list_images(hub.session, ["missing"], [group.id], [1])
     assert len(ids) == 1
     hub.session.rollback()
     drive_watch.check_again(hub.session, ids)
     assert drive_watch.list_due_accounts(hub.session, 0) == [hub.account_id]
     check(hub)
     assert states(hub) == {"0000.jpg": "ok", "0001.jpg": "missing"}
+
+
+def test_many_in_doubt_are_asked_for_with_few_calls(either_import_hub: ImportHub) -> None:
+    hub = either_import_hub
+    bring_in(hub, "Works", 25)
+    (hub.onedrive.root / "Works" / "0003.jpg").unlink()
+    doubt_all(hub)
+    hub.onedrive.clear_log()
+    check(hub)
+    assert states(hub).pop("0003.jpg") == "missing"
+    assert list(states(hub).values()).count("ok") == 24
+    assert len([one for one in hub.onedrive.log("POST") if "batch" in one["path"]]) == 2
+
+
+def doubt_all(hub: ImportHub) -> None:
+    hub.session.execute(update(Image).values(drive_state="missing", drive_doubt=drive_watch.ASK))
+    hub.session.commit()
+
+
+def test_what_was_answered_before_the_service_got_busy_counts(import_hub: ImportHub) -> None:
+    hub = import_hub
+    bring_in(hub, "Works", 5)
+    doubt_all(hub)
+    busy = find_image(hub, "0002.jpg").drive_item_id
+    hub.onedrive.set_fault("status", status=429, retry_after=900, path=busy.replace("!", "."))
+    assert "busy" in check(hub).problem
+    assert states(hub).pop("0002.jpg") == "missing"
+    assert list(states(hub).values()).count("ok") == 4
+    assert list_doubtful(hub) == ["0002.jpg"]
+    left = watch(hub).next_at
+    assert left is not None and left - now_utc() > timedelta(minutes=13)
+
+
+def test_one_that_the_service_refuses_keeps_its_state_and_holds_nobody_up(
+    import_hub: ImportHub,
+) -> None:
+    hub = import_hub
+    bring_in(hub, "Works", 3)
+    hub.session.execute(update(Image).values(drive_doubt=drive_watch.ASK))
+    hub.session.commit()
+    refused = find_image(hub, "0001.jpg").drive_item_id
+    hub.onedrive.set_fault("status", status=403, path=refused.replace("!", "."))
+    (hub.onedrive.root / "Works" / "0002.jpg").unlink()
+    assert check(hub).is_done
+    assert states(hub) == {"0000.jpg": "ok", "0001.jpg": "ok", "0002.jpg": "missing"}
+    assert list_doubtful(hub) == ["0001.jpg"]
 
 
 def test_live_photos_are_compared_by_what_is_listed(import_hub: ImportHub) -> None:

@@ -44,14 +44,15 @@ def test_pages_follow_the_order_of_the_gallery_forth_and_back(
 
 def test_each_filter_lists_what_is_left_to_do(either_site: Site, either_session: Session) -> None:
     draft = either_site.add_group(state="draft")
-    spoken, mute, changed, missing, failed = (
-        either_site.add_group(["a.jpg", "b.jpg"]) for _ in range(5)
+    spoken, mute, changed, missing, outside, failed = (
+        either_site.add_group(["a.jpg", "b.jpg"]) for _ in range(6)
     )
     in_trash = either_site.add_group()
     for number, values in (
         (mute, {"has_alt": False}),
         (changed, {"drive_state": "changed"}),
         (missing, {"drive_state": "missing"}),
+        (outside, {"drive_state": "outside"}),
         (in_trash, {"has_alt": False, "drive_state": "missing"}),
     ):
         either_session.execute(update(Image).where(Image.group_id == number).values(**values))
@@ -70,11 +71,12 @@ def test_each_filter_lists_what_is_left_to_do(either_site: Site, either_session:
         for name in library_list.FILTERS
     }
     assert found == {
-        "all": [(n, 0) for n in (failed, missing, changed, mute, spoken, draft)],
+        "all": [(n, 0) for n in (failed, outside, missing, changed, mute, spoken, draft)],
         "draft": [(draft, 0)],
         "alt": [(mute, 2)],
         "changed": [(changed, 2)],
         "missing": [(missing, 2)],
+        "outside": [(outside, 2)],
         "failed": [(failed, 1)],
     }
     assert library_list.count_to_do(either_session) == {
@@ -82,10 +84,11 @@ def test_each_filter_lists_what_is_left_to_do(either_site: Site, either_session:
         "alt": 1,
         "changed": 1,
         "missing": 1,
+        "outside": 1,
         "failed": 1,
     }
     numbers = [number for number, _ in library_list.list_choices(either_session)]
-    assert numbers == [failed, missing, changed, mute, spoken, draft]
+    assert numbers == [failed, outside, missing, changed, mute, spoken, draft]
 
 
 @pytest.mark.parametrize("filter_name", ["alt", "missing"])
