@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Drive, DriveItem
 from imagehub.database import db
 from imagehub.domain import connection, importing
-from imagehub.domain.import_ways import make_shot_key
+from imagehub.domain.import_reading import find_title
+from imagehub.domain.import_ways import begin_large, make_shot_key, split_stem
 from imagehub.domain.name_order import make_sort_key
 from imagehub.errors import NotFoundError
 from imagehub.models import Group, ImportItem, ImportJob
@@ -76,14 +77,15 @@ def import_folders(
             group = None
             if len(before.groups) == 1 and not one_group:
                 group = _find_group(session, next(iter(before.groups)))
-            selections.append(importing.Selection(folder.id, folder.name, group, files))
+            title = find_title(folder) or begin_large(split_stem(files[0][1]))
+            selections.append(importing.Selection(folder.id, title, group, files))
     if not selections:
         return BulkResult("Nothing new to import there.")
     if one_group:
         selections = [
             importing.Selection(
                 folder_id=top.id,
-                folder_name=top.name,
+                folder_name=find_title(top) or "New group",
                 group=None,
                 files=[file for selection in selections for file in selection.files],
             )

@@ -56,7 +56,7 @@ def fetch_step(drive: Drive, entry: Mapping[str, str]) -> Step:
         return _fetch_items(drive, entry["items"].split(" "))
     step = Step()
     try:
-        name = entry.get("name") or drive.get_item(entry["folder"]).name
+        name = entry.get("name") or find_title(drive.get_item(entry["folder"]))
         page = drive.list_children(entry["folder"], entry["page"])
     except NotFoundError:
         return step
@@ -75,6 +75,11 @@ def fetch_step(drive: Drive, entry: Mapping[str, str]) -> Step:
     return step
 
 
+def find_title(folder: DriveItem) -> str:
+    """The folder's name; "" for the drive's topmost folder, whose name is no title."""
+    return "" if "root" in folder.raw else folder.name
+
+
 def _fetch_items(drive: Drive, ids: Sequence[str]) -> Step:
     step = Step()
 
@@ -88,7 +93,9 @@ def _fetch_items(drive: Drive, ids: Sequence[str]) -> Step:
         items = [item for item in threads.map(find, ids) if item is not None]
         parents = dict.fromkeys(item.parent_id for item in items if item.parent_id)
         names = {
-            parent.id: parent.name for parent in threads.map(find, parents) if parent is not None
+            parent.id: find_title(parent)
+            for parent in threads.map(find, parents)
+            if parent is not None
         }
     for item in items:
         if item.is_folder:

@@ -43,7 +43,8 @@ _CAMERA_WORDS = frozenset(
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What is known of a file of a plan. ``taken_at`` is the camera's clock, without a zone."""
+    """What is known of a file of a plan. ``folder_name``: "" for the drive's topmost folder.
+    ``taken_at`` is the camera's clock, without a zone."""
 
     id: int
     file_name: str
@@ -88,7 +89,11 @@ def make_shot_key(file_name: str) -> tuple[bytes, bool, bytes]:
 
 
 def _bundle_by_folder(files: Sequence[FileFacts]) -> Bundles:
-    return _bundle(files, lambda file: file.folder_id, lambda file: file.folder_name)
+    return _bundle(
+        files,
+        lambda file: file.folder_id,
+        lambda file: file.folder_name or begin_large(split_stem(file.file_name)),
+    )
 
 
 def _bundle_by_stem(files: Sequence[FileFacts]) -> Bundles:
@@ -105,7 +110,8 @@ def _bundle_each(files: Sequence[FileFacts]) -> Bundles:
 
 def _bundle_all(files: Sequence[FileFacts]) -> Bundles:
     names = {file.folder_name for file in files}
-    return [(names.pop() if len(names) == 1 else "New group", list(files))] if files else []
+    title = names.pop() if len(names) == 1 else ""
+    return [(title or "New group", list(files))] if files else []
 
 
 def _bundle_by_time(files: Sequence[FileFacts]) -> Bundles:

@@ -7,6 +7,7 @@ import pytest
 
 from imagehub.clients import DriveItem
 from imagehub.domain import import_board, import_plan, import_reading
+from imagehub.domain.drive import get_root
 from imagehub.errors import InvalidInputError
 from tests.fixtures.importing import ImportHub, make_jpeg
 from tests.fixtures.planning import LIMIT, list_board, make_plan, read_all
@@ -43,6 +44,19 @@ def test_raw_photos_and_drawings_are_told_before_anything_is_fetched(
         ("drawing.psd", "Photoshop documents cannot be imported; please save it as TIFF."),
         ("film.dng", "Raw photos cannot be imported; please save it as TIFF or JPEG."),
     ]
+
+
+def test_pictures_beside_all_folders_are_called_after_their_files(import_hub: ImportHub) -> None:
+    import_hub.put_files("", {"harbour-front.jpg": make_jpeg(1), "harbour-back.jpg": make_jpeg(2)})
+    drive = import_hub.open_drive()
+    files = {item.name: item.id for item in drive.iter_children(get_root(drive).id)}
+    board = [("Harbour", ["harbour-front.jpg", "harbour-back.jpg"])]
+    chosen = [files[name] for name in board[0][1]]
+    assert list_board(import_hub, make_plan(import_hub, items=chosen)) == board
+    plan = make_plan(import_hub, "")
+    assert list_board(import_hub, plan)[0] == board[0]
+    import_board.propose(import_hub.session, plan, "one")
+    assert list_board(import_hub, plan)[0][0] == "New group"
 
 
 def test_of_the_same_picture_the_first_by_name_is_the_one_that_stays(
