@@ -33,8 +33,13 @@ class OpenUploads:
             if secrets.randbelow(_TIDY_EVERY) == 0:
                 self._tidy()
 
+    def forget(self, key: str) -> None:
+        """Drop what is kept of it, if anything is."""
+        with suppress(OSError):
+            self._place(key).unlink(missing_ok=True)
+
     def find(self, key: str) -> tuple[str, str] | None:
-        """(address, when it was begun), or None."""
+        """(address, when it was begun), or None; the address of an empty file is ""."""
         try:
             sealed = self._place(key).read_bytes()
             begun_at, _, upload_url = self._vault.open(sealed).partition("\n")

@@ -49,8 +49,9 @@ class BeginFields(BaseModel):
     """``size`` in bytes: an empty file is made at once, for any other an address is given.
 
     ``upload``: a word of the browser's own for this one upload. With it an address that never
-    arrived there is given once more. ``others``: names in the folder that its other uploads have
-    or ask for.
+    arrived there is given once more, unless it is the one of ``given_up``: when that was begun.
+    ``others``: names in the folder that its other uploads have or ask for. ``hash``: quickXorHash
+    of the file in base64, for the calls that look whether it has arrived.
     """
 
     folder: ItemId
@@ -58,7 +59,9 @@ class BeginFields(BaseModel):
     size: Annotated[int, Field(ge=0)]
     on_conflict: Conflict = "fail"
     upload: Annotated[str, Field(max_length=80)] = ""
+    given_up: Annotated[str, Field(max_length=80)] = ""
     others: Annotated[list[Name], Field(max_length=_MAX_PATHS)] = []
+    hash: Annotated[str, Field(max_length=80)] = ""
 
 
 class CheckFields(BeginFields):
@@ -138,7 +141,8 @@ def begin_upload(fields: BeginFields) -> dict[str, Any]:
     ``refused``: ``name_taken``, and somebody has to say what shall become of that;
     ``session_open``, an earlier upload of this name is not over; ``quota_full``. ``is_known``: the
     address was given before, and some of the bytes may be there. ``item``: all of them are there;
-    the page went before it could keep the address or hear the end.
+    the page went before it could keep the address or hear the end. ``needs_hash``: to tell that,
+    the call must be sent once more with the file's hash.
     """
     account_id, opened = open_drive(for_change=True)
     begun_at = now_utc()
@@ -147,13 +151,17 @@ def begin_upload(fields: BeginFields) -> dict[str, Any]:
     memory = OpenUploads(get_settings().data_dir / "uploads", vault)
     key = f"{account_id}\n{fields.folder}\n{fields.name}\n{fields.upload}"
     known = memory.find(key) if fields.upload else None
-    # What takes the place of another file is sent again rather than taken for it.
-    if known is not None and fields.on_conflict != "replace":
+    if known is not None:
         arrived = _find_arrived(opened, fields, datetime.fromisoformat(known[1]))
+        if arrived is not None and fields.size and not fields.hash and arrived.quick_xor_hash:
+            return {"needs_hash": True}
         if arrived is not None:
             return {"item": _describe(account_id, arrived)}
     try:
         if not fields.size:
+            if fields.upload:
+                # It has no session, so that it was asked for is all that can be known of it.
+                memory.keep(key, "", begun_at.isoformat())
             item = opened.create_empty_file(fields.folder, fields.name, fields.on_conflict)
             _note_upload(fields)
             return {"item": _describe(account_id, item)}
@@ -161,8 +169,13 @@ def begin_upload(fields: BeginFields) -> dict[str, Any]:
     except ServiceRefusedError as error:
         if error.reason not in ("name_taken", "session_open", "quota_full"):
             raise
-        if known is not None and error.reason == "session_open":
-            return {"upload_url": known[0], "begun_at": known[1], "is_known": True}
+        if not fields.size:
+            memory.forget(key)
+        elif error.reason == "session_open" and fields.upload:
+            # Its page may have asked twice, and the first answer may have come since.
+            known = memory.find(key)
+            if known is not None and known[0] and known[1] != fields.given_up:
+                return {"upload_url": known[0], "begun_at": known[1], "is_known": True}
         return {"refused": error.reason, "message": str(error)}
     if fields.upload:
         memory.keep(key, session.upload_url, begun_at.isoformat())
@@ -221,6 +234,7 @@ def _find_arrived(opened: Drive, fields: BeginFields, begun_at: datetime) -> Dri
         begun_at,
         fields.on_conflict,
         fields.others,
+        fields.hash,
     )
 
 

@@ -27,6 +27,7 @@ FRAGMENT_STEP_BYTES = 327_680
 MAX_DEPTH = 40
 # OneDrive's clock and ours need not agree to the second.
 _CLOCK_SLACK = timedelta(minutes=2)
+_COUNTED_ANEW = (".heic", ".heif")
 
 Grouping = Literal["one", "folder", "each"]
 
@@ -91,9 +92,9 @@ def start_upload(
 ) -> UploadSession:
     """The address to which the browser sends the fragments of one file.
 
-    :raise ServiceRefusedError: ``name_taken`` if the name is taken and ``on_conflict`` is "fail";
-        ``session_open`` where OneDrive still waits for an earlier upload of this name;
-        ``quota_full`` …
+    :raise ServiceRefusedError: ``name_taken`` if the name is taken and ``on_conflict`` is "fail",
+        or taken by a folder; ``session_open`` where OneDrive still waits for an earlier upload of
+        this name; ``quota_full`` …
     :raise InvalidInputError, NotFoundError: see ``drive.create_upload_session``.
     """
     try:
@@ -103,8 +104,16 @@ def start_upload(
             raise
         # A session that is still open on this name is refused with the very same code
         # (microsoftgraph/microsoft-graph-docs#5812).
-        if on_conflict == "fail" and find_child(drive, folder_id, name):
+        found = find_child(drive, folder_id, name) if on_conflict != "rename" else None
+        if found is not None and on_conflict == "fail":
             raise
+        if found is not None and found.is_folder:
+            raise ServiceRefusedError(
+                error.service,
+                error.operation,
+                "name_taken",
+                "A folder has this name, and a file cannot take its place.",
+            ) from error
         raise ServiceRefusedError(
             error.service,
             error.operation,
@@ -131,25 +140,44 @@ def find_uploaded(
     begun_at: datetime,
     on_conflict: ConflictBehavior,
     others: Sequence[str] = (),
+    quick_xor_hash: str = "",
 ) -> DriveItem | None:
     """The file that an upload became whose last answer was lost; None if it became none.
 
-    It is known by its name (the name with a number, where that was asked for because the name was
-    taken), its size, and that it was made or changed since the upload began.
+    It is known by its name (or the name with a number, where that was asked for), its size, and
+    that it was made or changed since the upload began; and where OneDrive tells a checksum and the
+    caller has one, by that.
 
     :param others: names of files that other uploads made or may yet make in this folder.
+    :param quick_xor_hash: of the file, in base64; "" where it is not known yet.
     """
     earliest = begun_at - _CLOCK_SLACK
     not_ours = {other.casefold() for other in others}
     for item in drive.iter_children(folder_id or get_root(drive).id):
-        if item.is_folder or item.size_bytes != size_bytes or not _is_since(item, earliest):
+        if item.is_folder or not _is_since(item, earliest):
             continue
-        if on_conflict != "rename":
-            if item.name.casefold() == name.casefold():
-                return item
-        elif item.name.casefold() not in not_ours and _is_numbered(item.name, name):
+        has_name = item.name.casefold() == name.casefold()
+        if on_conflict == "rename":
+            # The name may have become free before the last byte came.
+            has_name = has_name or _is_numbered(item.name, name)
+            has_name = has_name and item.name.casefold() not in not_ours
+        if has_name and _may_be(item, size_bytes, quick_xor_hash, on_conflict):
             return item
     return None
+
+
+def _may_be(
+    item: DriveItem, size_bytes: int, quick_xor_hash: str, on_conflict: ConflictBehavior
+) -> bool:
+    """Whether an item can have the bytes of an upload."""
+    if item.size_bytes != size_bytes:
+        # OneDrive counts and hashes more of these than it was sent. A name that was free when the
+        # upload began is then proof enough.
+        return on_conflict == "fail" and item.name.casefold().endswith(_COUNTED_ANEW)
+    if item.quick_xor_hash:
+        return quick_xor_hash in ("", item.quick_xor_hash)
+    # Of two states of one file that are equally large nothing else tells which one it is.
+    return on_conflict != "replace" or not size_bytes
 
 
 def _is_numbered(found: str, name: str) -> bool:

@@ -78,6 +78,10 @@ def test_a_call_can_be_dropped_or_delayed_or_answered_with_rubbish(person: Perso
     with pytest.raises(requests.ConnectionError):
         person.put("a.txt", b"a")
     assert person.list_names() == []
+    person.onedrive.set_fault("lost_answer", method="PUT", times=1)
+    with pytest.raises(requests.ConnectionError):
+        person.put("a.txt", b"a")
+    assert person.list_names() == ["a.txt"]
     person.onedrive.set_fault("delay", seconds=0.3, times=1)
     started = monotonic()
     person.get("/me/drive")

@@ -30,6 +30,7 @@ KINDS: dict[str, str] = {
     "fractional; null or absent: no header), headers",
     "delay": "wait seconds (1) before answering",
     "drop": "read the request, do nothing, close the connection without an answer",
+    "lost_answer": "do what is asked, then close the connection without an answer",
     "gone": "every call is dropped at once, as if the service were not there",
     "garbage": "answer 200 with body (a page of HTML) and content_type (application/json)",
     "token_lifetime": "new access tokens live seconds (60); refresh_in adds that field",

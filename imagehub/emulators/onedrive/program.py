@@ -88,7 +88,10 @@ class Emulator:
             if request.path == PREFIX or request.path.startswith(f"{PREFIX}/"):
                 return self.control.answer(request)
             faulty = answer_common_faults(self.faults, request)
-            return faulty if faulty is not None else self._answer(request)
+            response = faulty if faulty is not None else self._answer(request)
+            if self.faults.fire("lost_answer"):
+                raise ConnectionDropped
+            return response
         except Refusal as refusal:
             return write_refusal(refusal, request)
         except ConnectionDropped:

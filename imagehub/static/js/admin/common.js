@@ -3,10 +3,12 @@
 const token = () => document.querySelector('meta[name="csrf-token"]').content;
 
 export class CallError extends Error {
-  constructor(status, message, detail) {
+  // `retryAfter`: milliseconds that the server asked to wait; 0 where it did not.
+  constructor(status, message, detail, retryAfter = 0) {
     super(message);
     this.status = status;
     this.detail = detail;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -44,7 +46,9 @@ export async function fetchJson(url, { method, json, form, signal, headers = {} 
   if (!answer.ok) {
     const { detail } = body ?? {};
     const message = Array.isArray(detail) ? detail.map((one) => one.msg).join(" ") : detail;
-    throw new CallError(answer.status, message || "That did not work.", body);
+    const seconds = Number.parseFloat(answer.headers.get("Retry-After") ?? "0");
+    const retryAfter = Number.isFinite(seconds) ? seconds * 1000 : 0;
+    throw new CallError(answer.status, message || "That did not work.", body, retryAfter);
   }
   return body;
 }

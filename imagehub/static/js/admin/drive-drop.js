@@ -21,12 +21,12 @@ const describe = ({ id, name, isRoot }) => ({ id, name: isRoot ? "" : name });
 // Answers a function that uploads sources into a folder, this one if none is named.
 function listenToUploads(folder, urls) {
   const uploads = new Uploads(urls);
-  const panel = new UploadPanel($("uploads"), uploads, () => $("pick-files").click());
+  new UploadPanel($("uploads"), uploads, () => $("pick-files").click());
 
   async function upload(sources, target = describe(folder)) {
     const fresh = uploads.takeAgain(sources, target.id);
     if (!fresh.length) return;
-    const count = await uploads.add(fresh, target, panel.choice);
+    const count = await uploads.add(fresh, target);
     if (!count) toast("There was nothing to upload in that.");
   }
 

@@ -1,7 +1,7 @@
 // Shows the uploads above the folder: how far all of it is, what needs an answer, and each file.
 
 import { confirmDialog, icon, toast } from "./common.js";
-import { isOpen } from "./upload.js";
+import { isOpen } from "./upload-store.js";
 import { describeCount, describeSize, describeWait } from "./words.js";
 
 const DRAW_EVERY_MS = 100;
@@ -48,10 +48,6 @@ export class UploadPanel {
     uploads.addEventListener("imported", ({ detail }) => this.#tellImport(detail));
   }
 
-  get choice() {
-    return { wantsImport: this.wish.checked, grouping: this.grouping.value };
-  }
-
   #build() {
     this.head = make("h2");
     this.words = make("p", "uploads-words quiet-words small");
@@ -96,9 +92,11 @@ export class UploadPanel {
     const change = () => {
       localStorage.setItem(IMPORT_KEY, this.wish.checked ? this.grouping.value : "");
       this.grouping.disabled = !this.wish.checked;
-      this.#uploads.setImport(this.wish.checked, this.grouping.value);
+      this.#uploads.imports.set(this.wish.checked, this.grouping.value);
+      this.#draw();
     };
     this.grouping.disabled = !this.wish.checked;
+    this.#uploads.imports.set(this.wish.checked, this.grouping.value);
     this.wish.addEventListener("change", change);
     this.grouping.addEventListener("change", change);
     const line = make("div", "uploads-import");
@@ -127,11 +125,7 @@ export class UploadPanel {
     if (agreed) this.#uploads.cancelAll();
   }
 
-  #tellImport({ error, job, count, url }) {
-    if (error) {
-      toast(`The import could not begin yet: ${error.message}`, { isFault: true });
-      return;
-    }
+  #tellImport({ job, count, url }) {
     if (!job) return;
     const words = `${describeCount(count, "picture is", "pictures are")} being imported.`;
     toast(words, { seconds: 10 });
@@ -186,7 +180,12 @@ export class UploadPanel {
   }
 
   #drawQuestions(counts) {
-    const mark = JSON.stringify([counts.taken, counts.name, counts.lost, counts.failed, this.imported]);
+    const { imports } = this.#uploads;
+    // What is due waits only for a person while nothing goes on by itself.
+    const dueCount = counts.running || counts.waiting ? 0 : imports.dueCount;
+    const { taken, name, lost, failed, paused } = counts;
+    const { fault } = imports;
+    const mark = JSON.stringify([taken, name, lost, failed, paused, fault, dueCount, this.imported]);
     if (this.questions.dataset.mark === mark) return;
     this.questions.dataset.mark = mark;
     const notes = [];
@@ -223,6 +222,16 @@ export class UploadPanel {
       notes.push(
         this.#makeNote(words, [makeButton("Try again", () => this.#uploads.retryAll())], true),
       );
+    }
+    const importNow = () => imports.check({ isNow: true });
+    if (fault) {
+      const words = `The import could not begin yet: ${fault}`;
+      notes.push(this.#makeNote(words, [makeButton("Try again", importNow)], true));
+    } else if (dueCount && (taken || name || lost || failed || paused)) {
+      const words =
+        `${describeCount(dueCount, "picture is", "pictures are")} imported as soon as every file ` +
+        "is uploaded, skipped or cancelled.";
+      notes.push(this.#makeNote(words, [makeButton("Import now", importNow)]));
     }
     if (this.imported) {
       const link = make("a", "button quiet small", "See the import");
@@ -305,6 +314,7 @@ export class UploadPanel {
     const size = describeSize(entry.size);
     switch (entry.state) {
       case "running":
+        if (entry.message) return entry.message;
         return entry.size > gone && gone ? `${describeSize(gone)} of ${size}` : `${size}`;
       case "waiting":
         return entry.message || `${size}, waiting`;

@@ -11,6 +11,9 @@ const FAST_MS = 1500;
 const SLOW_MS = 15_000;
 
 const STALL_MS = 60_000;
+// With the last byte there, OneDrive puts the file into its place before it answers.
+const LAST_STALL_MS = 300_000;
+const DROP_MS = 10_000;
 
 // How large fragments are. A lost one is lost as a whole, so a poor network gets smaller ones.
 export class Pace {
@@ -54,15 +57,15 @@ export function sendFragment(url, file, begin, { signal, pace, tell }) {
       if (!signal.aborted) pace.slow();
       finish({ status: 0, retryAfter: 0 });
     };
-    const watch = () => {
+    const watch = (loaded) => {
       clearTimeout(stall);
-      stall = setTimeout(abort, STALL_MS);
+      stall = setTimeout(abort, begin + loaded < file.size ? STALL_MS : LAST_STALL_MS);
     };
     request.open("PUT", url);
     request.responseType = "json";
     request.setRequestHeader("Content-Range", `bytes ${begin}-${end - 1}/${file.size}`);
     request.upload.addEventListener("progress", ({ loaded }) => {
-      watch();
+      watch(loaded);
       tell(loaded);
     });
     request.addEventListener("load", () => {
@@ -70,21 +73,26 @@ export function sendFragment(url, file, begin, { signal, pace, tell }) {
       if (status < 300) pace.note(end - begin, performance.now() - started);
       // Asking for a header that OneDrive does not show to scripts would be noted as an error.
       const isTold = /^retry-after:/im.test(request.getAllResponseHeaders());
-      const seconds = Number.parseFloat(isTold ? request.getResponseHeader("Retry-After") : "");
-      const retryAfter = Number.isFinite(seconds) ? seconds * 1000 : 0;
+      const retryAfter = isTold ? readPause(request.getResponseHeader("Retry-After")) : 0;
       finish({ status, body: request.response, retryAfter });
     });
     request.addEventListener("error", fail);
     request.addEventListener("abort", fail);
     signal.addEventListener("abort", abort);
-    watch();
+    watch(0);
     request.send(file.slice(begin, end));
   });
 }
 
-// Where OneDrive goes on. Answers { state }: "known" with its `start`; "gone"; "again" where it
-// could not be asked; "unplaced" where all bytes are there and the file was not put into its place,
-// which only a new session can do.
+// Milliseconds of a Retry-After header, which is in seconds or not there.
+function readPause(header) {
+  const seconds = Number.parseFloat(header ?? "");
+  return Number.isFinite(seconds) ? seconds * 1000 : 0;
+}
+
+// Where OneDrive goes on. Answers { state }: "known" with its `start`; "gone"; "refused" where it
+// takes nothing more though it may still be open; "again" (with `retryAfter`) where it could not be
+// asked; "unplaced" where all bytes are there and the file was not put into its place.
 export async function askPosition(url, signal) {
   try {
     const answer = await fetch(url, {
@@ -92,8 +100,11 @@ export async function askPosition(url, signal) {
       referrerPolicy: "no-referrer",
       cache: "no-store",
     });
-    if ([401, 403, 404, 410].includes(answer.status)) return { state: "gone" };
-    if (!answer.ok) return { state: "again" };
+    if ([404, 410].includes(answer.status)) return { state: "gone" };
+    if ([401, 403].includes(answer.status)) return { state: "refused" };
+    if (!answer.ok) {
+      return { state: "again", retryAfter: readPause(answer.headers.get("Retry-After")) };
+    }
     const { nextExpectedRanges = [] } = await answer.json();
     const start = Number.parseInt(nextExpectedRanges[0] ?? "", 10);
     return Number.isNaN(start) ? { state: "unplaced" } : { state: "known", start };
@@ -104,6 +115,7 @@ export async function askPosition(url, signal) {
 }
 
 // So that the name is free at once; OneDrive forgets an open session by itself later.
-export function dropSession(url) {
-  fetch(url, { method: "DELETE", keepalive: true, referrerPolicy: "no-referrer" }).catch(() => {});
+export async function dropSession(url) {
+  const options = { method: "DELETE", keepalive: true, referrerPolicy: "no-referrer" };
+  await fetch(url, { ...options, signal: AbortSignal.timeout(DROP_MS) }).catch(() => {});
 }

@@ -1,9 +1,13 @@
 // What an upload must not forget when the page goes: in IndexedDB, or nowhere where there is none.
-// "entries" and "batches" are plain records; "files" keeps copies of small files that the browser
-// could not reach again by itself.
+// "entries" are plain records; "files" keeps copies of small files that the browser could not reach
+// again by itself.
 
 const NAME = "hub-uploads";
-const STORES = ["entries", "batches", "files"];
+const STORES = ["entries", "files"];
+
+// States of an entry in which its file may still have to go.
+const OPEN = new Set(["waiting", "running", "paused", "name", "taken", "failed", "lost"]);
+export const isOpen = (entry) => OPEN.has(entry.state);
 
 function wait(request) {
   return new Promise((resolve, reject) => {
@@ -76,4 +80,10 @@ export async function listLiveTabs() {
       .filter(({ name }) => name.startsWith("hub-uploads-"))
       .map(({ name }) => name.slice("hub-uploads-".length)),
   );
+}
+
+// So that of two tabs that open at once only one takes up what is left over.
+export async function takeTurn(act) {
+  if (navigator.locks) await navigator.locks.request("hub-upload-leftovers", act);
+  else await act();
 }

@@ -3,15 +3,24 @@
 // event "change"; upload-panel.js shows it.
 
 import { fetchJson } from "./common.js";
+import { hashFile } from "./upload-hash.js";
+import { UploadImport } from "./upload-import.js";
 import { Pace, askPosition, dropSession, sendFragment } from "./upload-session.js";
-import { UploadStore, holdTab, listLiveTabs } from "./upload-store.js";
+import { UploadStore, holdTab, isOpen, listLiveTabs, takeTurn } from "./upload-store.js";
 
 const FILES_AT_ONCE = 3;
 const LONGEST_WAIT_MS = 60_000;
 const MOST_TRIES = 12;
+// A network that is gone comes back in an hour or two, with nobody there to press a button.
+const MOST_UNREACHED = 120;
 const MOST_SESSIONS = 5;
+const MOST_CHANGES = 5;
+// OneDrive keeps an open session that nobody knows for a quarter of an hour.
+const MOST_HELD = 24;
 const YOUNG_SESSION_MS = 10_000;
 const YOUNG_PAUSE_MS = 5000;
+const MOST_UNPLACED = 3;
+const PASSING_HUB = new Set([0, 429, 500, 503, 504]);
 const PASSING = new Set([408, 423, 429, 500, 502, 503, 504, 509]);
 
 // Copies of files that cannot be reached again after a reload, where they are small.
@@ -26,23 +35,24 @@ const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*)$/i;
 const NO_PICTURE = /^(video|audio|text|font)\/|^application\//i;
 
 const NEVER = new AbortController().signal;
-const OPEN = new Set(["waiting", "running", "paused", "name", "taken", "failed", "lost"]);
-export const isOpen = (entry) => OPEN.has(entry.state);
+const fold = (name) => name.normalize("NFC").toLowerCase();
 
 // Stops one file with a state and a sentence; everything else that is thrown is a failure, too.
+// `waitMs`: how long a file that goes back to "waiting" lets others go first.
 class Stop extends Error {
-  constructor(state, message, stopsAll = false) {
+  constructor(state, message, { stopsAll = false, waitMs = 0 } = {}) {
     super(message);
     this.state = state;
     this.stopsAll = stopsAll;
+    this.waitMs = waitMs;
   }
 }
 
 export class Uploads extends EventTarget {
   entries = new Map();
-  batches = new Map();
   isPaused = false;
   trouble = "";
+  imports;
 
   #urls;
   #store = new UploadStore();
@@ -50,6 +60,9 @@ export class Uploads extends EventTarget {
   #files = new Map();
   #controls = new Map();
   #folders = new Map();
+  #folderIds = new Map();
+  #unchecked = new Set();
+  #arrivedAt = new Map();
   #samples = [];
   #pace = new Pace();
   #quietUntil = 0;
@@ -60,6 +73,13 @@ export class Uploads extends EventTarget {
   constructor(urls) {
     super();
     this.#urls = urls;
+    this.imports = new UploadImport(urls.import, this.entries, {
+      keep: (entry) => this.#keep(entry),
+      tell: (outcome) => {
+        if (outcome) this.dispatchEvent(new CustomEvent("imported", { detail: outcome }));
+        this.#changed();
+      },
+    });
     addEventListener("online", () => this.#wake());
     addEventListener("offline", () => this.#changed());
     addEventListener("beforeunload", (event) => {
@@ -71,15 +91,21 @@ export class Uploads extends EventTarget {
   async start() {
     await this.#store.open();
     await holdTab(this.#tab);
-    const live = await listLiveTabs();
-    for (const batch of await this.#store.list("batches")) {
-      if (!live.has(batch.tab)) this.#keepBatch({ ...batch, tab: this.#tab });
-    }
-    const found = (await this.#store.list("entries")).filter((entry) => !live.has(entry.tab));
+    let found = [];
+    await takeTurn(async () => {
+      const live = await listLiveTabs();
+      found = (await this.#store.list("entries")).filter((entry) => !live.has(entry.tab));
+      await Promise.all(
+        found.map((entry) => {
+          entry.tab = this.#tab;
+          return this.#store.put("entries", entry);
+        }),
+      );
+    });
     found.sort((one, other) => one.order - other.order);
     for (const entry of found) {
-      entry.tab = this.#tab;
       entry.progress = 0;
+      entry.heldUntil = 0;
       if (entry.state === "running") entry.state = "waiting";
       if (entry.uploadUrl) entry.isUnsure = true;
       if (isOpen(entry) && !(await this.#reach(entry))) {
@@ -88,37 +114,29 @@ export class Uploads extends EventTarget {
           ? "The browser asks once more whether it may read this file."
           : "The browser could not keep this file. Please choose it again.";
       }
+      if (entry.arrivedAt) this.#noteArrival(entry);
       this.entries.set(entry.id, entry);
       this.#keep(entry);
     }
     this.isPaused = found.some(isOpen) && sessionStorage.getItem(PAUSED_KEY) !== null;
     this.#changed();
     this.#pump();
-    this.#checkBatches();
+    this.imports.check();
   }
 
   // --- What a person does ---
 
   // `sources`: [{ file?, handle?, path: ["folder", "name.jpg"], isFolder? }]; `folder`: { id, name }.
-  async add(sources, folder, { wantsImport = false, grouping = "one" } = {}) {
+  async add(sources, folder) {
     const chosen = sources.filter(({ path }) => !path.some((name) => JUNK.test(name)));
     if (!chosen.length) return 0;
     if (![...this.entries.values()].some(isOpen)) this.resumeAll();
-    const batch = {
-      id: this.#makeId(),
-      tab: this.#tab,
-      wantsImport,
-      grouping,
-      importedIds: [],
-    };
-    this.#keepBatch(batch);
     const made = [];
     for (const { file, handle, path, isFolder = false } of chosen) {
       const entry = {
         id: this.#makeId(),
         tab: this.#tab,
         order: this.#order++,
-        batch: batch.id,
         folder: folder.id,
         folderName: folder.name,
         path,
@@ -129,6 +147,7 @@ export class Uploads extends EventTarget {
         handle,
         state: "waiting",
         conflict: "fail",
+        isChecked: false,
         sent: 0,
         progress: 0,
         message: "",
@@ -136,12 +155,16 @@ export class Uploads extends EventTarget {
       if (file) this.#files.set(entry.id, file);
       made.push(entry);
     }
-    await this.#checkNames(made, folder.id);
+    // Written down before the hub is asked, since the page may go while it answers.
     for (const entry of made) {
       this.entries.set(entry.id, entry);
+      this.#unchecked.add(entry.id);
       this.#keep(entry);
       this.#copy(entry);
     }
+    this.#changed();
+    await this.#checkNames(made, folder.id);
+    for (const entry of made) this.#unchecked.delete(entry.id);
     this.#changed();
     this.#pump();
     return made.length;
@@ -158,8 +181,11 @@ export class Uploads extends EventTarget {
     const entry = this.entries.get(id);
     if (!["paused", "failed"].includes(entry?.state)) return;
     entry.message = "";
-    this.trouble = "";
+    entry.heldUntil = 0;
+    entry.heldCount = 0;
     this.#set(entry, "waiting");
+    // What stopped all is over then, as far as the person knows.
+    if (this.trouble) this.#release();
     this.#pump();
   }
 
@@ -170,10 +196,11 @@ export class Uploads extends EventTarget {
     const wasOpen = isOpen(entry);
     entry.state = "cancelled";
     this.#controls.get(id)?.abort();
-    if (wasOpen) this.#dropSession(entry);
+    if (wasOpen) this.#dropSession(entry).then(() => this.#pump());
     this.#forget(entry);
     this.#changed();
-    this.#checkBatches();
+    this.#pump();
+    this.imports.check();
   }
 
   pauseAll() {
@@ -191,10 +218,14 @@ export class Uploads extends EventTarget {
     this.#changed();
   }
 
-  resumeAll() {
+  #release() {
     sessionStorage.removeItem(PAUSED_KEY);
     this.isPaused = false;
     this.trouble = "";
+  }
+
+  resumeAll() {
+    this.#release();
     for (const entry of this.entries.values()) {
       if (entry.state === "paused") this.#set(entry, "waiting");
     }
@@ -220,10 +251,11 @@ export class Uploads extends EventTarget {
     if (choice === "skip") {
       this.#set(entry, "skipped");
       this.#dropFile(entry);
-      this.#checkBatches();
+      this.imports.check();
       return;
     }
     entry.conflict = choice;
+    entry.settledAt = Date.now();
     entry.message = "";
     this.#set(entry, "waiting");
     this.#pump();
@@ -243,6 +275,7 @@ export class Uploads extends EventTarget {
   async reachAgain() {
     for (const entry of this.entries.values()) {
       if (entry.state !== "lost" || !entry.handle) continue;
+      entry.changeCount = 0;
       const answer = await entry.handle.requestPermission?.({ mode: "read" });
       if (answer === "granted" && (await this.#reach(entry))) {
         entry.message = "";
@@ -275,6 +308,7 @@ export class Uploads extends EventTarget {
         this.#dropSession(entry);
         this.#startOver(entry);
       }
+      entry.changeCount = 0;
       entry.modified = file.lastModified;
       entry.size = file.size;
       entry.handle = handle;
@@ -286,16 +320,11 @@ export class Uploads extends EventTarget {
     return rest;
   }
 
-  setImport(wantsImport, grouping) {
-    for (const batch of this.batches.values()) {
-      this.#keepBatch({ ...batch, wantsImport, grouping });
-    }
-    this.#checkBatches();
-  }
-
-  // Puts away what is finished.
+  // Puts away what is finished, and asked for where it is to be imported.
   clear() {
-    for (const entry of [...this.entries.values()]) if (!isOpen(entry)) this.#forget(entry);
+    for (const entry of [...this.entries.values()]) {
+      if (!isOpen(entry) && !this.imports.isDue(entry)) this.#forget(entry);
+    }
     this.#changed();
   }
 
@@ -353,21 +382,59 @@ export class Uploads extends EventTarget {
 
   #pump() {
     if (this.isPaused) return;
+    const now = Date.now();
+    let busy = null;
     for (const entry of this.entries.values()) {
       if (this.#controls.size >= FILES_AT_ONCE) return;
-      if (entry.state === "waiting" && !this.#controls.has(entry.id)) this.#run(entry);
+      if (entry.state !== "waiting" || entry.heldUntil > now) continue;
+      if (this.#controls.has(entry.id) || this.#unchecked.has(entry.id)) continue;
+      busy ??= this.#listBusyNames();
+      const names = this.#listNames(entry);
+      // Only its own session can be open on a name that is its own already.
+      if (!entry.uploadUrl && names.some((name) => busy.has(name))) {
+        entry.message = "Waits for another file of this name.";
+        continue;
+      }
+      for (const name of names) busy.add(name);
+      this.#run(entry);
     }
+  }
+
+  // OneDrive refuses a second session on a name while one is open, in whatever case it is written.
+  #listBusyNames() {
+    const busy = new Set();
+    for (const entry of this.entries.values()) {
+      const isBusy = this.#controls.has(entry.id) || (isOpen(entry) && entry.uploadUrl);
+      if (isBusy) for (const name of this.#listNames(entry)) busy.add(name);
+    }
+    return busy;
+  }
+
+  // The places that a file is bound for, as far as they are known: two ways may lead to one folder.
+  #listNames({ folder, path, isFolder }) {
+    if (isFolder) return [];
+    const above = path.slice(0, -1);
+    const names = [[folder, ...path].map(fold).join("\n")];
+    const target = this.#folderIds.get(JSON.stringify([folder, ...above]));
+    if (target) names.push(`${fold(target)}\n${fold(path.at(-1))}`);
+    return names;
+  }
+
+  #noteArrival(entry) {
+    for (const name of this.#listNames(entry)) this.#arrivedAt.set(name, entry.arrivedAt);
   }
 
   async #run(entry) {
     const control = new AbortController();
     this.#controls.set(entry.id, control);
+    entry.message = "";
     this.#set(entry, "running");
     try {
       await this.#upload(entry, control.signal);
     } catch (error) {
       if (!control.signal.aborted) {
         entry.message = error.message;
+        if (error.waitMs) this.#letOthersGo(entry, error.waitMs);
         this.#set(entry, error.state ?? "failed");
         if (error.stopsAll) this.#stop(error.message);
       }
@@ -377,8 +444,13 @@ export class Uploads extends EventTarget {
       if (control.signal.aborted && entry.uploadUrl) entry.isUnsure = true;
       this.#changed();
       this.#pump();
-      this.#checkBatches();
+      this.imports.check();
     }
+  }
+
+  #letOthersGo(entry, milliseconds) {
+    entry.heldUntil = Date.now() + milliseconds;
+    setTimeout(() => this.#pump(), milliseconds + 10);
   }
 
   // Something that no file can get past: full, signed out, not connected.
@@ -387,20 +459,34 @@ export class Uploads extends EventTarget {
     this.#hold();
   }
 
-  async #upload(entry, signal) {
+  async #upload(entry, signal, hasNewFolders = false) {
     const folders = entry.isFolder ? entry.path : entry.path.slice(0, -1);
+    if (!entry.isChecked) {
+      await this.#checkNames([entry], entry.folder);
+      if (entry.state === "name") throw new Stop("name", entry.message);
+      signal.throwIfAborted();
+    }
     entry.target = await this.#ensureFolder(entry.folder, folders);
     signal.throwIfAborted();
     if (entry.isFolder) return this.#finish(entry, null);
     const file = await this.#reach(entry);
     if (!file) throw new Stop("lost", "The browser cannot read this file. Please choose it again.");
     if (file.size !== entry.size || file.lastModified !== entry.modified) {
+      // The bytes that went belong to another state of it.
+      await this.#dropSession(entry);
       this.#startOver(entry);
       entry.size = file.size;
       entry.modified = file.lastModified;
+      this.#keep(entry);
+    }
+    // "Replace" was said of what lay there then, not of a file that this queue put there since.
+    if (entry.conflict === "replace" && !entry.uploadUrl) {
+      const times = this.#listNames(entry).map((name) => this.#arrivedAt.get(name) ?? 0);
+      if (Math.max(...times) > entry.settledAt) entry.conflict = "fail";
     }
     let tries = 0;
     let sessionCount = 0;
+    let unplacedCount = 0;
     while (true) {
       signal.throwIfAborted();
       await this.#beQuiet(signal);
@@ -408,21 +494,37 @@ export class Uploads extends EventTarget {
         if (++sessionCount > MOST_SESSIONS) {
           throw new Stop("failed", "OneDrive ends the upload again and again.");
         }
-        const item = await this.#begin(entry, signal);
+        let item;
+        try {
+          item = await this.#begin(entry, file, signal);
+        } catch (error) {
+          if (error.status !== 404 || !folders.length || hasNewFolders) throw error;
+          this.#forgetFolders(entry.folder, folders);
+          return this.#upload(entry, signal, true);
+        }
         if (item) return this.#finish(entry, item);
-      } else if (entry.isUnsure) {
-        const outcome = await this.#askPosition(entry, signal);
-        if (outcome === "gone") {
-          const item = await this.#findArrived(entry, signal);
+      }
+      if (entry.isUnsure) {
+        const { state, start, retryAfter } = await askPosition(entry.uploadUrl, signal);
+        if (state === "again") {
+          await this.#backOff(entry, file, ++tries, { retryAfter, signal });
+          continue;
+        }
+        // All bytes are there: OneDrive may be about to put the file into its place.
+        if (state === "unplaced" && ++unplacedCount <= MOST_UNPLACED) {
+          await this.#backOff(entry, file, unplacedCount, { signal });
+          continue;
+        }
+        if (state !== "known") {
+          const item = await this.#findArrived(entry, file, signal);
           if (item) return this.#finish(entry, item);
+          if (state !== "gone") await this.#dropSession(entry);
           this.#startOver(entry);
           continue;
         }
-        if (outcome === "again") {
-          await this.#backOff(entry, file, ++tries, 0, signal);
-          continue;
-        }
+        entry.sent = Math.min(start, entry.size);
         entry.isUnsure = false;
+        this.#keep(entry);
       }
       const before = entry.sent;
       const answer = await sendFragment(entry.uploadUrl, file, entry.sent, {
@@ -435,6 +537,7 @@ export class Uploads extends EventTarget {
       if (status === 200 || status === 201) return this.#finish(entry, answer.body);
       if (status === 202) {
         tries = 0;
+        entry.message = "";
         entry.sent = answer.end;
         this.#keep(entry);
         this.#changed();
@@ -443,10 +546,11 @@ export class Uploads extends EventTarget {
       if (status === 416) {
         entry.isUnsure = true;
         if (++tries > MOST_TRIES) throw new Stop("failed", "OneDrive takes no more of this file.");
-        if (tries > 2) await this.#backOff(entry, file, tries, 0, signal);
+        if (tries > 2) await this.#backOff(entry, file, tries, { signal });
       } else if (status === 0 || PASSING.has(status)) {
         entry.isUnsure = true;
-        await this.#backOff(entry, file, ++tries, answer.retryAfter, signal);
+        const most = status ? MOST_TRIES : MOST_UNREACHED;
+        await this.#backOff(entry, file, ++tries, { retryAfter: answer.retryAfter, signal, most });
       } else if (status === 404 || status === 410) {
         // A session just made is sometimes not known everywhere yet.
         if (!before && !entry.wasYoung && Date.now() - entry.sessionAt < YOUNG_SESSION_MS) {
@@ -454,47 +558,76 @@ export class Uploads extends EventTarget {
           await this.#sleep(YOUNG_PAUSE_MS, signal);
           continue;
         }
-        const item = answer.end === entry.size ? await this.#findArrived(entry, signal) : null;
+        const isLast = answer.end === entry.size;
+        const item = isLast ? await this.#findArrived(entry, file, signal) : null;
         if (item) return this.#finish(entry, item);
         this.#startOver(entry);
       } else if (status === 401 || status === 403) {
         // Sessions end before the time they name (OneDrive/onedrive-api-docs#1570).
-        this.#dropSession(entry);
+        await this.#dropSession(entry);
         this.#startOver(entry);
       } else if (status === 409) {
-        this.#dropSession(entry);
+        await this.#dropSession(entry);
         this.#startOver(entry);
         if (entry.conflict === "fail") {
           throw new Stop("taken", "OneDrive has something of this name by now.");
         }
-        await this.#backOff(entry, file, ++tries, 0, signal);
+        await this.#backOff(entry, file, ++tries, { signal });
       } else if (status === 507) {
-        throw new Stop("failed", "This OneDrive is full.", true);
+        throw new Stop("failed", "This OneDrive is full.", { stopsAll: true });
       } else {
-        this.#dropSession(entry);
+        await this.#dropSession(entry);
         this.#startOver(entry);
         throw new Stop("failed", `OneDrive refused this file (${status}).`);
       }
     }
   }
 
-  async #begin(entry, signal) {
-    const begun = await this.#call(
-      this.#urls.begin,
-      { ...this.#describeFile(entry), upload: entry.id },
-      signal,
-    );
+  // Opens a session; answers the file instead where all of it is there.
+  async #begin(entry, file, signal) {
+    const wish = {
+      ...this.#describeFile(entry),
+      // Other bytes under this name are another upload, which must not go on where this one was.
+      upload: `${entry.id} ${entry.size} ${entry.modified}`,
+      given_up: entry.begunAt ?? "",
+    };
+    let begun = await this.#ask(entry, wish, signal);
+    if (begun.needs_hash) {
+      begun = await this.#ask(entry, { ...wish, hash: await this.#hash(file, signal) }, signal);
+    }
     if (begun.item) return begun.item;
     if (begun.refused === "name_taken") throw new Stop("taken", begun.message);
-    if (begun.refused) throw new Stop("failed", begun.message, begun.refused === "quota_full");
+    if (begun.refused === "session_open") {
+      entry.heldCount = (entry.heldCount ?? 0) + 1;
+      const isOver = entry.heldCount > MOST_HELD;
+      const waitMs = isOver ? 0 : Math.min(LONGEST_WAIT_MS, 1000 * 2 ** (entry.heldCount - 1));
+      throw new Stop(isOver ? "failed" : "waiting", begun.message, { waitMs });
+    }
+    if (begun.refused) {
+      throw new Stop("failed", begun.message, { stopsAll: begun.refused === "quota_full" });
+    }
+    signal.throwIfAborted();
+    return null;
+  }
+
+  // Whatever stops this file meanwhile, the answer is waited for: an address that nobody has would
+  // keep the name from every other upload.
+  async #ask(entry, wish, signal) {
+    const begun = await this.#call(this.#urls.begin, wish, signal, { isCut: false });
+    if (!begun.upload_url) return begun;
+    if (entry.state === "cancelled") {
+      await dropSession(begun.upload_url);
+      signal.throwIfAborted();
+    }
     entry.uploadUrl = begun.upload_url;
     entry.begunAt = begun.begun_at;
     entry.sessionAt = Date.now();
     entry.wasYoung = false;
     entry.sent = 0;
+    entry.heldCount = 0;
     entry.isUnsure = begun.is_known;
     await this.#keep(entry);
-    return null;
+    return begun;
   }
 
   #describeFile(entry) {
@@ -512,29 +645,25 @@ export class Uploads extends EventTarget {
     return [...new Set(names)].slice(0, MOST_OTHERS);
   }
 
-  // Where OneDrive goes on: sets `sent` and answers "known", "gone" or "again".
-  async #askPosition(entry, signal) {
-    const { state, start } = await askPosition(entry.uploadUrl, signal);
-    if (state === "unplaced") {
-      this.#dropSession(entry);
-      return "gone";
-    }
-    if (state === "known") {
-      entry.sent = Math.min(start, entry.size);
-      this.#keep(entry);
-    }
-    return state;
-  }
-
   // The last answer may have been lost while the file is in its place.
-  async #findArrived(entry, signal) {
+  async #findArrived(entry, file, signal) {
     if (!entry.begunAt) return null;
+    const hash = await this.#hash(file, signal);
     const { item } = await this.#call(
       this.#urls.find,
-      { ...this.#describeFile(entry), begun_at: entry.begunAt },
+      { ...this.#describeFile(entry), begun_at: entry.begunAt, hash },
       signal,
     );
     return item;
+  }
+
+  async #hash(file, signal) {
+    try {
+      return await hashFile(file, signal);
+    } catch {
+      signal.throwIfAborted();
+      throw new Stop("lost", "This file was moved or changed. Please choose it again.");
+    }
   }
 
   #finish(entry, item) {
@@ -545,6 +674,8 @@ export class Uploads extends EventTarget {
     entry.sent = entry.size;
     entry.uploadUrl = "";
     entry.message = "";
+    entry.arrivedAt = Date.now();
+    if (item) this.#noteArrival(entry);
     this.#set(entry, "done");
     this.#dropFile(entry);
     this.dispatchEvent(new CustomEvent("arrived", { detail: entry }));
@@ -558,27 +689,39 @@ export class Uploads extends EventTarget {
     this.#keep(entry);
   }
 
-  #dropSession(entry) {
-    if (!entry.uploadUrl) return;
-    dropSession(entry.uploadUrl);
+  async #dropSession(entry) {
+    const url = entry.uploadUrl;
     entry.uploadUrl = "";
+    if (url) await dropSession(url);
   }
 
   // --- Waiting ---
 
-  async #backOff(entry, file, tries, retryAfter, signal) {
-    if (tries > MOST_TRIES) {
+  async #backOff(entry, file, tries, { signal, retryAfter = 0, most = MOST_TRIES }) {
+    if (tries > most) {
       throw new Stop("failed", "OneDrive cannot be reached. Please try again later.");
     }
     try {
       await file.slice(0, 1).arrayBuffer();
     } catch {
-      throw new Stop("lost", "This file was moved or changed. Please choose it again.");
+      await this.#takeChange(entry);
     }
+    if (tries > 3) entry.message = "OneDrive cannot be reached just now. Trying again.";
     const jitter = 0.5 + Math.random() / 2;
-    const wait = Math.max(retryAfter ?? 0, Math.min(LONGEST_WAIT_MS, 1000 * 2 ** (tries - 1)) * jitter);
+    const wait = Math.max(retryAfter, Math.min(LONGEST_WAIT_MS, 1000 * 2 ** (tries - 1)) * jitter);
     if (retryAfter) this.#quietUntil = Math.max(this.#quietUntil, Date.now() + wait);
     await this.#sleep(wait, signal);
+  }
+
+  // A file that cannot be read any more was moved, or changed while it was on its way.
+  async #takeChange(entry) {
+    this.#files.delete(entry.id);
+    entry.changeCount = (entry.changeCount ?? 0) + 1;
+    if (entry.handle && entry.changeCount <= MOST_CHANGES && (await this.#reach(entry))) {
+      const message = "This file was changed, and is sent from its beginning.";
+      throw new Stop("waiting", message, { waitMs: 1000 });
+    }
+    throw new Stop("lost", "This file was moved or changed. Please choose it again.");
   }
 
   async #beQuiet(signal) {
@@ -607,25 +750,47 @@ export class Uploads extends EventTarget {
     this.#changed();
   }
 
-  // A call of the hub, tried again as long as waiting can help.
-  async #call(url, json, signal) {
+  // A call of the hub, tried again as long as waiting can help. `isCut`: an abort ends it at once.
+  async #call(url, json, signal, { isCut = true } = {}) {
+    let isRenewed = false;
     for (let tries = 1; ; tries++) {
       try {
-        return await fetchJson(url, { json, signal });
+        return await fetchJson(url, { json, signal: isCut ? signal : undefined });
       } catch (error) {
         signal.throwIfAborted();
-        // Signed out, not allowed to write, not connected: no file gets past that.
-        if ([401, 403, 409].includes(error.status)) {
-          throw new Stop("waiting", error.message, true);
+        const { status, detail, retryAfter } = error;
+        if (status === 400 && !isRenewed) {
+          // Somebody signed in again in another tab, and the page's token went with the old sign-in.
+          isRenewed = true;
+          await this.#renewToken();
+          continue;
         }
-        if (![0, 429, 500, 503, 504].includes(error.status) || tries > MOST_TRIES) throw error;
-        if (navigator.onLine || error.status) {
-          await this.#sleep(Math.min(LONGEST_WAIT_MS, 1000 * 2 ** (tries - 1)), signal);
+        // Signed out, not allowed to write, not connected: no file gets past that.
+        if ([400, 401, 403, 409].includes(status)) {
+          throw new Stop("waiting", error.message, { stopsAll: true });
+        }
+        // A 502 without a word is of a proxy in front of a hub that is starting again.
+        const isPassing = PASSING_HUB.has(status) || (status === 502 && !detail);
+        if (!isPassing || tries > (status ? MOST_TRIES : MOST_UNREACHED)) throw error;
+        if (navigator.onLine || status) {
+          const wait = Math.min(LONGEST_WAIT_MS, 1000 * 2 ** (tries - 1));
+          await this.#sleep(Math.max(wait, retryAfter), signal);
         } else {
           tries -= 1;
           await this.#beQuiet(signal);
         }
       }
+    }
+  }
+
+  async #renewToken() {
+    const find = (page) => page.querySelector('meta[name="csrf-token"]');
+    try {
+      const text = await (await fetch(location.href)).text();
+      const fresh = find(new DOMParser().parseFromString(text, "text/html"));
+      if (fresh) find(document).content = fresh.content;
+    } catch {
+      // The next call says what is wrong.
     }
   }
 
@@ -638,11 +803,23 @@ export class Uploads extends EventTarget {
     if (!this.#folders.has(key)) {
       const made = this.#ensureFolder(parent, path.slice(0, -1))
         .then((above) => this.#call(this.#urls.ensure, { folder: above, path: path.slice(-1) }, NEVER))
-        .then(({ id }) => id);
+        .then(({ id }) => {
+          this.#folderIds.set(key, id);
+          return id;
+        });
       made.catch(() => this.#folders.delete(key));
       this.#folders.set(key, made);
     }
     return this.#folders.get(key);
+  }
+
+  // They may have been deleted since they were found or made.
+  #forgetFolders(parent, path) {
+    for (let depth = 1; depth <= path.length; depth++) {
+      const key = JSON.stringify([parent, ...path.slice(0, depth)]);
+      this.#folders.delete(key);
+      this.#folderIds.delete(key);
+    }
   }
 
   async #checkNames(entries, folder) {
@@ -657,11 +834,15 @@ export class Uploads extends EventTarget {
       }
       const byPath = new Map(refused.map((one) => [one.path, one]));
       for (const entry of some) {
+        entry.isChecked = true;
         const one = byPath.get(entry.path.join("/"));
-        if (!one) continue;
-        entry.state = "name";
-        entry.message = one.fault;
-        entry.repaired = one.repaired.split("/");
+        if (one) {
+          entry.message = one.fault;
+          entry.repaired = one.repaired.split("/");
+          this.#set(entry, "name");
+        } else {
+          this.#keep(entry);
+        }
       }
     }
   }
@@ -700,47 +881,6 @@ export class Uploads extends EventTarget {
     this.#store.delete("files", entry.id);
   }
 
-  // --- Import when uploaded ---
-
-  async #checkBatches() {
-    for (const batch of this.batches.values()) {
-      const entries = [...this.entries.values()].filter((entry) => entry.batch === batch.id);
-      if (!batch.wantsImport || batch.isAsking || entries.some(isOpen)) continue;
-      const known = new Set(batch.importedIds);
-      const ready = entries.filter(
-        (entry) => entry.state === "done" && entry.isPicture && !known.has(entry.itemId),
-      );
-      if (ready.length) await this.#import(batch, ready);
-    }
-  }
-
-  async #import(batch, ready) {
-    batch.isAsking = true;
-    const files = ready.map((entry) => ({
-      id: entry.itemId,
-      name: entry.itemName,
-      folder: entry.target,
-      folder_name: entry.path.at(-2) ?? entry.folderName,
-      is_replaced: entry.conflict === "replace",
-    }));
-    let outcome;
-    try {
-      outcome = await fetchJson(this.#urls.import, { json: { files, grouping: batch.grouping } });
-    } catch (error) {
-      this.dispatchEvent(new CustomEvent("imported", { detail: { error } }));
-      // Asked again with the next change; the hub leaves out what it has already.
-      setTimeout(() => {
-        batch.isAsking = false;
-        this.#checkBatches();
-      }, 15_000);
-      return;
-    }
-    batch.isAsking = false;
-    batch.importedIds = [...batch.importedIds, ...ready.map(({ itemId }) => itemId)];
-    this.#keepBatch(batch);
-    this.dispatchEvent(new CustomEvent("imported", { detail: outcome }));
-  }
-
   // --- Keeping ---
 
   #set(entry, state) {
@@ -754,20 +894,10 @@ export class Uploads extends EventTarget {
     return entry.state === "cancelled" ? undefined : this.#store.put("entries", entry);
   }
 
-  #keepBatch(batch) {
-    this.batches.set(batch.id, batch);
-    const { isAsking, ...record } = batch;
-    this.#store.put("batches", record);
-  }
-
   #forget(entry) {
     this.#dropFile(entry);
     this.entries.delete(entry.id);
     this.#store.delete("entries", entry.id);
-    if (![...this.entries.values()].some(({ batch }) => batch === entry.batch)) {
-      this.batches.delete(entry.batch);
-      this.#store.delete("batches", entry.batch);
-    }
   }
 
   #makeId() {

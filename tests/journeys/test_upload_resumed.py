@@ -1,0 +1,310 @@
+"""Uploads in Chromium whose page, hub, session or file goes at the worst moment.
+
+Each window is held open on purpose: by a fault of OneDrive, by an answer of the hub that is kept
+back, or by a pause.
+"""
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.fixtures.served_site import ServedSite
+from tests.fixtures.site import NAME, PASSWORD
+from tests.journeys.test_upload import FRAGMENT_BYTES, done, make_files, read_drive
+
+SIZE = 3 * FRAGMENT_BYTES + 1234
+
+# A file in the browser's own file system, which a page can keep a handle to and change.
+WRITE = """async ([name, value, size]) => {
+    const folder = await navigator.storage.getDirectory();
+    const handle = await folder.getFileHandle(name, { create: true });
+    const stream = await handle.createWritable();
+    await stream.write(new Uint8Array(size).fill(value));
+    await stream.close();
+    window.showOpenFilePicker = async () => [handle];
+}"""
+
+
+def enter(served: ServedSite) -> Page:
+    """A page whose breaks of the network are on purpose, and whose leaving is agreed to."""
+    visit = served.enter()
+    visit.complaints = Forgetful()
+    visit.page.on("dialog", lambda dialog: dialog.accept())
+    return visit.page
+
+
+class Forgetful(list[str]):
+    """The browser notes each refused fragment in its console."""
+
+    def append(self, text: str) -> None:
+        assert "Error:" not in text or "Failed to load" in text, text
+
+
+def pick(page: Page, name: str, value: int, size: int = SIZE) -> None:
+    """Choose a file of bytes of one value, by the system's dialog."""
+    page.evaluate(WRITE, [name, value, size])
+    page.click("#upload-files")
+
+
+def list_sessions(served: ServedSite) -> list[int]:
+    """The statuses of all calls that asked for a session."""
+    return [entry["status"] for entry in served.onedrive.log("POST", "createUploadSession")]
+
+
+def stop_after(served: ServedSite, fragments: int) -> int:
+    """Let so many fragments go, and refuse all others for now."""
+    return served.onedrive.set_fault(
+        "status", status=503, skip=fragments, method="PUT", path="uploadSession"
+    )
+
+
+def expect_some_sent(page: Page) -> None:
+    expect(page.locator(".upload-words")).to_contain_text("MB of")
+
+
+# --- The file -------------------------------------------------------------------------------------
+
+
+def test_a_file_that_changed_while_its_page_was_gone_is_not_mixed_with_what_was_sent(
+    served_site: ServedSite,
+) -> None:
+    page = enter(served_site)
+    fault = stop_after(served_site, 1)
+    pick(page, "canvas.tif", 1)
+    expect_some_sent(page)
+    page.evaluate(WRITE, ["canvas.tif", 2, SIZE])
+    page.reload()
+    served_site.onedrive.clear_faults(fault)
+    done(page, 1)
+    assert read_drive(served_site) == {"canvas.tif": bytes([2]) * SIZE}
+
+
+def test_a_file_that_is_saved_anew_while_it_is_sent_is_sent_from_its_beginning(
+    served_site: ServedSite,
+) -> None:
+    page = enter(served_site)
+    fault = stop_after(served_site, 1)
+    pick(page, "canvas.tif", 1)
+    expect_some_sent(page)
+    page.evaluate(WRITE, ["canvas.tif", 2, SIZE + 5])
+    served_site.onedrive.clear_faults(fault)
+    done(page, 1)
+    assert read_drive(served_site) == {"canvas.tif": bytes([2]) * (SIZE + 5)}
+
+
+def test_a_file_that_is_gone_says_so_and_is_taken_up_when_it_is_back(
+    served_site: ServedSite,
+) -> None:
+    page = enter(served_site)
+    fault = stop_after(served_site, 1)
+    pick(page, "canvas.tif", 1)
+    expect_some_sent(page)
+    page.evaluate("async () => (await navigator.storage.getDirectory()).removeEntry('canvas.tif')")
+    expect(page.locator(".upload-words")).to_contain_text("This file was moved or changed.")
+    served_site.onedrive.clear_faults(fault)
+    page.evaluate(WRITE, ["canvas.tif", 3, SIZE])
+    page.get_by_role("button", name="Choose again").click()
+    done(page, 1)
+    assert read_drive(served_site) == {"canvas.tif": bytes([3]) * SIZE}
+
+
+# --- The page -------------------------------------------------------------------------------------
+
+
+def test_a_page_that_goes_while_names_are_checked_forgets_no_file(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    files = make_files(tmp_path / "desk", 4)
+    page = enter(served_site)
+    page.route("**/upload/paths", lambda route: None)
+    with page.expect_request("**/upload/paths"):
+        page.set_input_files("#pick-files", files)
+    expect(page.locator(".upload")).to_have_count(4)
+    page.unroute("**/upload/paths")
+    page.reload()
+    done(page, 4)
+    assert len(read_drive(served_site)) == 4
+
+
+def hold_begin(page: Page, file: Path) -> None:
+    """Choose a file, and keep back what asks for its address until the route is taken away."""
+    page.route("**/upload/begin", lambda route: None)
+    with page.expect_request("**/upload/begin"):
+        page.set_input_files("#pick-files", file)
+
+
+def test_a_pause_while_an_address_is_on_its_way_keeps_it(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    (file,) = make_files(tmp_path / "desk", 1)
+    page = enter(served_site)
+    hold_begin(page, file)
+    page.get_by_role("button", name="Pause", exact=True).click()
+    page.get_by_role("button", name="Go on", exact=True).click()
+    expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
+    page.unroute("**/upload/begin")
+    done(page, 1)
+    assert list_sessions(served_site) == [200]
+    assert read_drive(served_site) == {file.name: file.read_bytes()}
+
+
+def test_a_file_cancelled_while_its_address_is_on_its_way_leaves_its_name_free(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    (file,) = make_files(tmp_path / "desk", 1)
+    page = enter(served_site)
+    hold_begin(page, file)
+    page.get_by_role("button", name=f"Cancel: {file.name}").click()
+    expect(page.locator("#uploads")).to_be_hidden()
+    with page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        page.unroute("**/upload/begin")
+    page.set_input_files("#pick-files", file)
+    done(page, 1)
+    assert read_drive(served_site) == {file.name: file.read_bytes()}
+
+
+# Lets no tab look who else is there before there are two, and then both in the same moment.
+BOTH_AT_ONCE = """(() => {
+    const query = navigator.locks.query.bind(navigator.locks);
+    navigator.locks.query = async () => {
+        const count = async () =>
+            (await query()).held.filter(({ name }) => name.startsWith("hub-uploads-")).length;
+        const wait = (time) => new Promise((go) => setTimeout(go, time));
+        while ((await count()) < 2) await wait(10);
+        await wait(500 - (Date.now() % 500));
+        return query();
+    };
+})()"""
+
+
+def test_two_tabs_that_open_at_once_share_out_what_is_left_over(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    files = make_files(tmp_path / "desk", 4)
+    page = enter(served_site)
+    served_site.onedrive.set_fault("status", status=503, method="PUT", path="uploadSession")
+    page.set_input_files("#pick-files", files)
+    expect(page.locator(".upload")).to_have_count(4)
+    page.context.add_init_script(BOTH_AT_ONCE)
+    tabs = [page.context.new_page() for _ in range(2)]
+    page.close()
+    served_site.onedrive.clear_faults()
+    for tab in tabs:
+        tab.on("dialog", lambda dialog: dialog.accept())
+        tab.evaluate("(url) => { location.href = url }", f"{served_site.url}/admin/drive")
+    for _ in range(300):
+        if len(read_drive(served_site)) == 4:
+            break
+        tabs[0].wait_for_timeout(100)
+    assert {name: len(data) for name, data in read_drive(served_site).items()} == {
+        file.name: file.stat().st_size for file in files
+    }
+    assert sorted(tab.locator(".upload").count() for tab in tabs) == [0, 4]
+
+
+# --- OneDrive and the hub -------------------------------------------------------------------------
+
+
+def test_an_address_that_never_reached_the_hub_is_waited_out(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    (file,) = make_files(tmp_path / "desk", 1)
+    page = enter(served_site)
+    served_site.onedrive.set_fault("upload_session_lifetime", seconds=2, times=1)
+    served_site.onedrive.set_fault("lost_answer", path="createUploadSession", times=1)
+    page.set_input_files("#pick-files", file)
+    expect(page.locator(".upload-words")).to_contain_text("OneDrive still waits for an earlier")
+    done(page, 1)
+    assert read_drive(served_site) == {file.name: file.read_bytes()}
+
+
+def test_a_session_lost_while_a_file_is_replaced_does_not_take_the_old_file_for_the_new(
+    served_site: ServedSite,
+) -> None:
+    page = enter(served_site)
+    pick(page, "scan.tif", 1)
+    done(page, 1)
+    served_site.onedrive.set_fault(
+        "status", status=503, skip=1, times=1, method="PUT", path="uploadSession"
+    )
+    served_site.onedrive.set_fault("upload_session_gone", method="GET", times=1)
+    pick(page, "scan.tif", 2)
+    page.get_by_role("button", name="Replace", exact=True).last.click()
+    done(page, 2)
+    assert read_drive(served_site) == {"scan.tif": bytes([2]) * SIZE}
+
+
+def test_a_replaced_file_whose_last_answer_was_lost_is_not_sent_twice(
+    served_site: ServedSite,
+) -> None:
+    page = enter(served_site)
+    pick(page, "scan.tif", 1, 200_000)
+    done(page, 1)
+    served_site.onedrive.set_fault("lost_answer", method="PUT", path="uploadSession", times=1)
+    pick(page, "scan.tif", 2, 200_000)
+    page.get_by_role("button", name="Replace", exact=True).last.click()
+    done(page, 2)
+    assert read_drive(served_site) == {"scan.tif": bytes([2]) * 200_000}
+    assert list_sessions(served_site) == [200, 409, 200]
+
+
+def test_a_folder_that_is_deleted_under_way_is_made_again(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    make_files(tmp_path / "Series", 2)
+    page = enter(served_site)
+    page.route("**/upload/begin", lambda route: route.fulfill(status=502, body="<h1>Bad"))
+    page.set_input_files("#pick-folder", tmp_path / "Series")
+    expect(page.locator(".item-name", has_text="Series")).to_be_hidden()
+    with page.expect_response("**/upload/begin"):
+        pass
+    (served_site.onedrive.root / "Series").rmdir()
+    page.unroute("**/upload/begin")
+    done(page, 2)
+    assert len(read_drive(served_site, "Series")) == 2
+
+
+def test_a_hub_that_starts_again_behind_a_proxy_is_waited_for(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    (file,) = make_files(tmp_path / "desk", 1)
+    page = enter(served_site)
+    page.route(
+        "**/upload/begin",
+        lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>"),
+        times=1,
+    )
+    page.set_input_files("#pick-files", file)
+    done(page, 1)
+
+
+def test_a_drive_that_got_full_goes_on_by_one_button(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    files = make_files(tmp_path / "desk", 5, 100_000)
+    page = enter(served_site)
+    served_site.onedrive.set_fault("quota_full", method="PUT", times=1)
+    page.set_input_files("#pick-files", files)
+    expect(page.locator("#uploads [role=alert]")).to_have_text("This OneDrive is full.")
+    page.get_by_role("button", name="Try again", exact=True).click()
+    done(page, 5)
+
+
+def test_uploads_go_on_after_a_sign_out_and_sign_in_in_another_tab(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    files = make_files(tmp_path / "desk", 4, 100_000)
+    page = enter(served_site)
+    other = page.context.new_page()
+    other.goto(f"{served_site.url}/admin/drive")
+    other.context.clear_cookies()
+    page.set_input_files("#pick-files", files)
+    expect(page.locator("#uploads [role=alert]")).to_contain_text("sign in")
+    other.goto(f"{served_site.url}/sign-in?next=/admin/account")
+    other.fill("[name=name]", NAME)
+    other.fill("[name=password]", PASSWORD)
+    other.press("[name=password]", "Enter")
+    other.wait_for_url("**/admin/account")
+    page.get_by_role("button", name="Go on", exact=True).click()
+    done(page, 4)
+    assert len(read_drive(served_site)) == 4
