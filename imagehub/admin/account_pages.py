@@ -160,8 +160,8 @@ def end_session() -> ResponseReturnValue:
         count = sessions.end_other_sessions(db.session(), user, g.session_id)
         words = f"Ended {count} other {'session' if count == 1 else 'sessions'}."
     else:
-        sessions.end_session(db.session(), user, _read_id(session_id))
-        words = "Ended a session."
+        browser = sessions.end_session(db.session(), user, _read_id(session_id))
+        words = f"Ended the session of {sessions.describe_browser(browser, 'an unknown browser')}."
     note_action("end", "account", user.id, words)
     db.session.commit()
     say(words)

@@ -1,7 +1,7 @@
 """Facts as people say them, for the admin pages: sizes, moments, counts; and what was just done."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flask import current_app, flash, url_for
 from markupsafe import Markup
@@ -53,6 +53,16 @@ def describe_moment(moment: datetime | None, never: str = "never") -> Markup | s
     words = describe_distance((now_utc() - moment).total_seconds())
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         moment.isoformat(timespec="seconds"), f"{moment:%-d %B %Y, %H:%M} UTC", words
+    )
+
+
+@blueprint.app_template_filter("logged")
+def describe_logged(moment: datetime) -> Markup | str:
+    """As ``ago`` within a day, then the day and the minute: a log is read to find out when."""
+    if now_utc() - moment < timedelta(days=1):
+        return describe_moment(moment)
+    return Markup('<time datetime="{}">{}</time>').format(
+        moment.isoformat(timespec="seconds"), f"{moment:%-d %b %Y, %H:%M} UTC"
     )
 
 

@@ -39,6 +39,8 @@ def sign_in() -> ResponseReturnValue:
     target = read_target(request.args.get("next", ""))
     if current_user.is_authenticated:
         return redirect(target)
+    # A session that was ended elsewhere: this browser need not say "Manage" any more.
+    session.pop("_user_id", None)
     return _render(target)
 
 
@@ -150,7 +152,7 @@ def try_code() -> ResponseReturnValue:
         vault = get_clients().vault
         assert vault is not None
         code = request.form.get("code", "")[:100]
-        second_factor.check(db.session(), vault, secret_key, user, code)
+        is_recovery = second_factor.check(db.session(), vault, secret_key, user, code)
     except NotAllowedError as error:
         status, message = 401, str(error)
         note_failed_sign_in(user)
@@ -158,7 +160,8 @@ def try_code() -> ResponseReturnValue:
         status, message, wait_seconds = 429, "", error.retry_after_seconds
         headers["Retry-After"] = str(wait_seconds)
     else:
-        answer = finish_sign_in(user, half["is_remembered"], read_target(half["next"]))
+        by = " and a recovery code" if is_recovery else ""
+        answer = finish_sign_in(user, half["is_remembered"], read_target(half["next"]), by)
         second_factor.forget_attempts(db.session(), secret_key, user_id)
         return answer
     page = render_template("auth/code.html", message=message, wait_seconds=wait_seconds)
@@ -179,14 +182,17 @@ def note_failed_sign_in(user: User | None) -> None:
     audit.record_failed_sign_in(db.session(), user, request.remote_addr or "")
 
 
-def finish_sign_in(user: User, is_remembered: bool, target: str) -> Response:
-    """Begin the session, commit, and go on. What was in the browser's cookie before is dropped."""
+def finish_sign_in(user: User, is_remembered: bool, target: str, by: str = "") -> Response:
+    """Begin the session, commit, and go on. What was in the browser's cookie before is dropped.
+
+    :param by: what the log shall say after the browser's name.
+    """
     address = request.remote_addr or ""
     agent = request.headers.get("User-Agent", "")
     opened = sessions.open_session(db.session(), user, address, agent, is_remembered)
     where = sessions.describe_browser(agent, "an unknown browser")
     audit.record(
-        db.session(), user, "sign_in", "account", user.id, f"Signed in with {where}.", address
+        db.session(), user, "sign_in", "account", user.id, f"Signed in with {where}{by}.", address
     )
     g.session_id = opened.id
     db.session.commit()

@@ -84,10 +84,11 @@ def check(
     user: User,
     code: str,
     now: datetime | None = None,
-) -> None:
+) -> bool:
     """Check a code at a sign-in and use it up. The caller commits, and must hold no change.
 
     :param code: of the app, or a recovery code; spaces and hyphens do not matter.
+    :return: whether it was a recovery code, of which there is one less now.
     :raise NotAllowedError: wrong, or used before.
     :raise TooManyTriesError: nothing was checked.
     """
@@ -96,11 +97,11 @@ def check(
     row = _find_confirmed(session, user_id)
     if row is None:
         raise NotAllowedError(WRONG_SENTENCE)
-    if not (
-        _use_code(session, vault, row, code, now or now_utc())
-        or _use_recovery(session, user_id, code)
-    ):
-        raise NotAllowedError(WRONG_SENTENCE)
+    if _use_code(session, vault, row, code, now or now_utc()):
+        return False
+    if _use_recovery(session, user_id, code):
+        return True
+    raise NotAllowedError(WRONG_SENTENCE)
 
 
 def forget_attempts(session: Session, secret_key: str, user_id: int) -> None:

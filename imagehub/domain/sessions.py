@@ -106,18 +106,16 @@ def list_sessions(session: Session, user: User) -> list[SignInSession]:
     )
 
 
-def end_session(session: Session, user: User, session_id: int) -> None:
-    """End one of a person's sessions.
+def end_session(session: Session, user: User, session_id: int) -> str:
+    """End one of a person's sessions; the User-Agent header that it was opened with.
 
     :raise NotFoundError: no such session of theirs.
     """
-    if not _run(
-        session,
-        delete(SignInSession).where(
-            SignInSession.id == session_id, SignInSession.user_id == user.id
-        ),
-    ):
+    this_one = (SignInSession.id == session_id, SignInSession.user_id == user.id)
+    browser = session.scalar(select(SignInSession.browser).where(*this_one))
+    if browser is None or not _run(session, delete(SignInSession).where(*this_one)):
         raise NotFoundError("session", session_id)
+    return browser
 
 
 def end_other_sessions(session: Session, user: User, kept_id: int) -> int:

@@ -203,6 +203,7 @@ def test_a_session_is_ended_from_another(site: Site, client: FlaskClient) -> Non
     number = re.findall(r'name="session" value="(\d+)"', client.get(ACCOUNT).text)
     assert len(number) == 1, "one's own is ended by signing out"
     send(client, f"{ACCOUNT}/sessions/end", session=number[0])
+    assert list_words(site)[0] == "Ended the session of Safari on iPhone."
     assert not is_signed_in(other)
     assert is_signed_in(client)
     assert send(client, f"{ACCOUNT}/sessions/end", session=number[0]).status_code == 404

@@ -1,8 +1,11 @@
 """Facts as people say them."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from imagehub.admin.words import describe_distance
+from imagehub.admin.words import describe_distance, describe_logged
+from imagehub.database import now_utc
 
 
 @pytest.mark.parametrize(
@@ -12,3 +15,8 @@ from imagehub.admin.words import describe_distance
 def test_a_moment_ahead_is_not_told_as_past(seconds: float, words: str) -> None:
     """One barely ahead was noted by a machine whose clock is a little fast."""
     assert describe_distance(seconds) == words
+
+
+def test_the_log_tells_the_minute_once_a_day_has_passed() -> None:
+    assert "2 hours ago" in describe_logged(now_utc() - timedelta(hours=2))
+    assert "4 May 2026, 17:03 UTC" in describe_logged(datetime(2026, 5, 4, 17, 3, tzinfo=UTC))

@@ -191,6 +191,14 @@ def test_signing_out_leaves_nothing_behind(site: Site) -> None:
     assert client.get_cookie("hub") is None
 
 
+def test_a_browser_whose_session_was_ended_elsewhere_is_a_strangers(site: Site) -> None:
+    client = site.signed_in_client()
+    assert "Manage" in client.get("/").text
+    site.change_password("quite another password")
+    client.get("/sign-in")
+    assert "Manage" not in client.get("/").text
+
+
 def test_who_is_signed_out_already_may_sign_out(site: Site) -> None:
     client = site.signed_in_client()
     token = get_token(client, site)

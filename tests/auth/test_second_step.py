@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from imagehub.domain import accounts, second_factor
+from imagehub.domain import accounts, audit, second_factor
 from imagehub.wiring import get_clients
 from tests.fixtures.site import NAME, PASSWORD, Site, read_csrf_token
 
@@ -85,6 +85,8 @@ def test_a_recovery_code_opens_once(site: Site, secret: str) -> None:
     give_password(client)
     assert give_code(client, code).status_code == 302
     assert is_signed_in(client)
+    with site.session() as session:
+        assert audit.list_entries(session).entries[0].words.endswith(" and a recovery code.")
     again = site.client()
     give_password(again)
     assert give_code(again, code).status_code == 401
