@@ -103,6 +103,7 @@ def test_the_right_to_change_is_asked_for_where_it_is_first_needed(
     page.get_by_role("button", name="Consent").click()
     page.goto(f"{served.url}/admin/drive")
     page.locator("#entries a", has_text="Wellen").click()
+    expect(page.get_by_role("heading", name="Wellen")).to_be_visible()
     note = page.get_by_role("region", name="ImageHub may only look so far")
     expect(note).to_be_visible()
     if has_script:
