@@ -191,6 +191,7 @@ def test_a_program_that_dies_is_started_again_and_the_others_stay(
     os.kill(first.pid, signal.SIGKILL)
     wait_until(lambda: book.read_text().count("first started") == 2)
     # Asked while the watching thread lives: a program ends with the thread that started it.
+    wait_until(lambda: family.find("first") is not None)
     again = family.find("first")
     assert again is not None and again.pid != first.pid
     assert family.find("second") is second
