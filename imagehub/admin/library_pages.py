@@ -320,7 +320,8 @@ def save_library_fields(number: int) -> ResponseReturnValue:
     """Save single fields of a group: JSON ``version``, ``changes``, ``base``.
 
     Answers the new version and the fields as they are saved; 409 with ``version``, ``current`` and
-    ``yours`` where somebody else changed the same field.
+    ``yours`` where somebody else changed the same field; 422 with a sentence as ``detail``, and
+    ``fields`` that it is about.
     """
     edit = _read_edit()
     session = db.session()
@@ -328,6 +329,8 @@ def save_library_fields(number: int) -> ResponseReturnValue:
         group = library_edit.save_group(session, number, edit)
     except EditConflictError as error:
         return _answer_conflict(error)
+    except InvalidInputError as error:
+        return _answer_refused(error)
     _note_edit(group, edit.changes)
     answer = library_edit.describe_group(session, group)
     session.commit()
@@ -343,6 +346,8 @@ def save_library_shot(number: int, shot: int) -> ResponseReturnValue:
         group, image = library_edit.save_image(session, number, shot, edit)
     except EditConflictError as error:
         return _answer_conflict(error)
+    except InvalidInputError as error:
+        return _answer_refused(error)
     if edit.changes:
         names = ", ".join(FIELD_NAMES[name].lower() for name in edit.changes)
         words = f"Changed {names} of “{show_name(image.name)}” in “{_name(group)}”."
@@ -375,6 +380,11 @@ def _answer_conflict(error: EditConflictError) -> ResponseReturnValue:
         "yours": error.yours,
     }
     return jsonify(answer), 409
+
+
+def _answer_refused(error: InvalidInputError) -> ResponseReturnValue:
+    db.session.rollback()
+    return jsonify({"detail": str(error), "fields": error.fields}), get_error_status(error)
 
 
 def _note_edit(group: Group, changes: Mapping[str, str]) -> None:

@@ -203,6 +203,13 @@ def test_single_fields_are_saved_by_json(site: Site, client: FlaskClient, group_
     shot = {"version": 2, "changes": {"alt": "A wave", "role": "front"}, "base": {}}
     status, answer = send_json(client, f"{path}/shots/1/save", shot, path)
     assert (status, answer["fields"]) == (200, {"alt": "A wave", "role": "front"})
+    long = {"version": 2, "changes": {"year": "y" * 41}, "base": {"year": ""}}
+    status, answer = send_json(client, f"{path}/save", long, path)
+    assert (status, answer["fields"]) == (422, {"year": "too long"})
+    assert answer["detail"] == "This is longer than 40 characters."
+    long = {"version": 2, "changes": {"alt": "a" * 1001}, "base": {"alt": "A wave"}}
+    status, answer = send_json(client, f"{path}/shots/1/save", long, path)
+    assert (status, answer["fields"]) == (422, {"alt": "too long"})
 
 
 @pytest.mark.parametrize(

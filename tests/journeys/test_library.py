@@ -76,13 +76,46 @@ def test_the_later_of_two_is_told_and_chooses(
     second.get_by_label("Title").fill("His")
     dialog = second.get_by_role("dialog")
     expect(dialog).to_contain_text("Somebody else changed this")
-    expect(dialog).to_contain_text("Hers")
-    expect(dialog).to_contain_text("His")
+    terms = ["Title, saved by somebody else", "Title, yours"]
+    expect(dialog.locator("dt")).to_have_text(terms)
+    expect(dialog.locator("dd")).to_have_text(["Hers", "His"])
     dialog.get_by_role("button", name="Keep mine" if keeps_own else "Take theirs").click()
     expect(second.locator("#save-state")).to_have_text("Saved" if keeps_own else "Theirs is kept")
     first.reload()
     expect(first.get_by_label("Title")).to_have_value("His" if keeps_own else "Hers")
     expect(first.get_by_label("Year")).to_have_value("2026")
+
+
+def test_a_field_that_is_refused_says_why_and_keeps_no_other_from_being_saved(
+    served_site: ServedSite, group: int
+) -> None:
+    page = open_group(served_site, group)
+    state, year = page.locator("#save-state"), page.get_by_label("Year")
+    year.fill("y" * 41)
+    expect(state).to_have_text("Not saved: Year. This is longer than 40 characters.")
+    expect(year).to_have_accessible_description("This is longer than 40 characters.")
+    expect(year).to_have_attribute("aria-invalid", "true")
+    with page.expect_response("**/save") as saved:
+        page.get_by_label("Title").fill("Great wave")
+    assert saved.value.status == 200
+    expect(state).to_have_text("Not saved: Year")
+    with served_site.site.session() as session:
+        assert session.get_one(Group, group).title == "Great wave"
+    year.fill("2026")
+    expect(state).to_have_text("Saved")
+    expect(page.locator(".field .fault")).to_have_count(0)
+    expect(year).not_to_have_attribute("aria-invalid", "true")
+    page.reload()
+    expect(year).to_have_value("2026")
+
+
+def test_it_says_that_it_saved_where_its_author_is(served_site: ServedSite, group: int) -> None:
+    page = open_group(served_site, group)
+    page.set_viewport_size({"width": 390, "height": 480})
+    page.get_by_label("Alt text of c.jpg").fill("A wave")
+    expect(page.locator("#save-state")).to_have_text("Saved")
+    expect(page.locator("#save-state")).to_be_in_viewport()
+    expect(page.get_by_role("heading", level=1)).not_to_be_in_viewport()
 
 
 def test_what_could_not_be_sent_is_kept_and_sent_later(served_site: ServedSite, group: int) -> None:

@@ -1,6 +1,6 @@
 // The library: fields that save themselves, choosing many, order by drag and keyboard.
 
-import { confirmDialog, fetchJson, onKey, toast } from "./common.js";
+import { confirmDialog, fetchJson, icon, onKey, toast } from "./common.js";
 
 document.body.classList.add("has-script");
 
@@ -28,6 +28,29 @@ function show(words, isFault = false) {
 
 const unsaved = new Map();
 
+const nameField = ({ field }) => field.labels[0]?.textContent.trim() ?? "";
+// What a person reads for a value: of a choice its label.
+const nameValue = ({ field }, value) =>
+  [...(field.options ?? [])].find((option) => option.value === value)?.text || value || "(empty)";
+
+// Says at the field itself why it was not saved; without words what was said goes.
+function tell({ field }, words) {
+  const id = `fault-${field.name}`;
+  document.getElementById(id)?.remove();
+  field.toggleAttribute("aria-invalid", Boolean(words));
+  if (!words) {
+    field.removeAttribute("aria-describedby");
+    return;
+  }
+  const fault = document.createElement("span");
+  fault.className = "fault";
+  fault.id = id;
+  fault.append(icon("circle-alert"), ` ${words}`);
+  field.after(fault);
+  field.setAttribute("aria-invalid", "true");
+  field.setAttribute("aria-describedby", id);
+}
+
 // What a form or a shot saves: its fields, where to, and what the server last had of each.
 class Saver {
   constructor(box) {
@@ -36,8 +59,12 @@ class Saver {
     for (const field of box.querySelectorAll("[name]:not([type=hidden], [hidden])")) {
       const name = field.dataset.field ?? field.name;
       const was = box.querySelector(`[name="was-${field.name}"]`);
-      this.fields.set(name, { field, was, base: was ? was.value : field.value });
-      field.addEventListener("input", () => this.plan());
+      const one = { field, was, base: was ? was.value : field.value };
+      this.fields.set(name, one);
+      field.addEventListener("input", () => {
+        if (field.hasAttribute("aria-invalid")) tell(one, "");
+        this.plan();
+      });
       field.addEventListener("change", () => this.save());
       field.addEventListener("blur", () => this.timer && this.save());
     }
@@ -47,18 +74,31 @@ class Saver {
     });
   }
 
-  getChanges() {
-    const changed = [...this.fields].filter(
+  #list() {
+    return [...this.fields].filter(
       ([, one]) => one.field.value !== one.base && one.field.value !== one.sent,
     );
+  }
+
+  // What the server refused waits for its author, and does not keep the rest from being saved.
+  getChanges() {
+    const changed = this.#list().filter(([, one]) => one.field.value !== one.refused);
     return Object.fromEntries(changed.map(([name, one]) => [name, one.field.value]));
+  }
+
+  get refused() {
+    return this.#list().find(([, one]) => one.field.value === one.refused)?.[1];
+  }
+
+  #rest() {
+    if (!this.refused) unsaved.delete(this);
   }
 
   plan(pause = PAUSE_MS) {
     clearTimeout(this.timer);
     const isUnsaved = Object.keys(this.getChanges()).length > 0;
     if (isUnsaved) unsaved.set(this, true);
-    else unsaved.delete(this);
+    else this.#rest();
     if (isUnsaved) show("Not saved yet");
     this.timer = setTimeout(() => this.save(), pause);
   }
@@ -75,7 +115,7 @@ class Saver {
     const changes = this.getChanges();
     const names = Object.keys(changes);
     if (!names.length) {
-      unsaved.delete(this);
+      this.#rest();
       return;
     }
     const base = Object.fromEntries(names.map((name) => [name, this.fields.get(name).base]));
@@ -84,10 +124,12 @@ class Saver {
     try {
       const answer = await fetchJson(this.url, { json: { version, changes, base } });
       this.accept(answer, changes);
-      show("Saved");
+      const refused = savers.map((saver) => saver.refused).find(Boolean);
+      if (refused) show(`Not saved: ${nameField(refused)}`, true);
+      else show("Saved");
     } catch (error) {
       if (error.status === 409 && error.detail?.current) await this.settle(error.detail);
-      else this.fail(error);
+      else if (!this.refuse(error, changes)) this.fail(error);
     } finally {
       openSaves -= 1;
     }
@@ -109,7 +151,21 @@ class Saver {
     }
     document.querySelector("#record [name=version]").value = version;
     if (Object.keys(this.getChanges()).length) this.plan();
-    else unsaved.delete(this);
+    else this.#rest();
+  }
+
+  // Whether the fault is that of single fields; what was typed in others is sent without them.
+  refuse(error, changes) {
+    const names = Object.keys(error.detail?.fields ?? {}).filter((name) => name in changes);
+    if (error.status !== 422 || !names.length) return false;
+    for (const name of names) {
+      const one = this.fields.get(name);
+      one.refused = changes[name];
+      if (one.field.value === one.refused) tell(one, error.message);
+    }
+    show(`Not saved: ${nameField(this.fields.get(names[0]))}. ${error.message}`, true);
+    if (Object.keys(this.getChanges()).length) this.save();
+    return true;
   }
 
   fail(error) {
@@ -123,11 +179,13 @@ class Saver {
     const list = document.createElement("dl");
     list.className = "versions";
     for (const [name, theirs] of Object.entries(detail.current)) {
-      for (const [label, words] of [["Saved by somebody else", theirs], ["Yours", detail.yours[name]]]) {
+      const one = this.fields.get(name);
+      for (const [whose, words] of [["saved by somebody else", theirs], ["yours", detail.yours[name]]]) {
         const term = document.createElement("dt");
-        term.textContent = label;
+        term.textContent = `${nameField(one)}, ${whose}`;
         const value = document.createElement("dd");
-        value.textContent = words || "(empty)";
+        value.dir = "auto";
+        value.textContent = nameValue(one, words);
         list.append(term, value);
       }
     }
@@ -148,7 +206,7 @@ class Saver {
     }
     if (isMine) this.plan(0);
     else {
-      unsaved.delete(this);
+      this.#rest();
       show("Theirs is kept");
     }
   }
