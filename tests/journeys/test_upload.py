@@ -7,12 +7,17 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from imagehub.models import Group, ImportJob
+from imagehub.models import Group, ImportItem, ImportJob
 from tests.fixtures.served_site import ServedSite, make_picture, wait_for_script
 
 FRAGMENT_BYTES = 16 * 327_680
+# Without these a page hears of a failed network, and not of a status.
+SHOWN_TO_PAGES = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Retry-After",
+}
 
 
 def make_files(folder: Path, count: int, size: int = 0) -> list[Path]:
@@ -145,9 +150,21 @@ def test_a_file_too_large_to_be_kept_is_chosen_again_after_a_reload(
             "status",
             {"status": 429, "times": 1, "method": "PUT", "path": "uploadSession", "retry_after": 1},
         ),
+        (
+            "status",
+            {
+                **{"status": 429, "times": 1, "method": "PUT", "path": "uploadSession"},
+                **{"retry_after": 1, "headers": SHOWN_TO_PAGES},
+            },
+        ),
         ("lost_fragment", {"times": 1, "skip": 1}),
+        ("lost_answer", {"times": 1, "skip": 0, "method": "PUT", "path": "uploadSession"}),
+        ("lost_answer", {"times": 1, "skip": 1, "method": "PUT", "path": "uploadSession"}),
     ],
-    ids=["416", "session gone", "401", "503", "429", "lost fragment"],
+    ids=[
+        *["416", "session gone", "401", "503", "429", "429 that pages may read"],
+        *["lost fragment", "lost answer", "lost last answer"],
+    ],
 )
 def test_a_fault_of_onedrive_is_got_over(
     served_site: ServedSite, tmp_path: Path, fault: tuple[str, dict[str, object]]
@@ -233,6 +250,74 @@ def test_a_taken_name_is_asked_about_and_each_answer_is_kept(
     assert drive["shot 02.jpg"] == files[2].read_bytes()
     assert files[1].read_bytes() in drive.values()
     assert len(drive) == 4
+
+
+DROP = """(files) => {
+    const transfer = new DataTransfer();
+    for (const [name, text] of files) transfer.items.add(new File([text], name));
+    // Of files that a script put together there are no handles.
+    document.querySelector("#entries").dispatchEvent(
+        new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+}"""
+
+
+def test_of_two_files_whose_names_differ_by_case_the_second_is_asked_about(
+    served_site: ServedSite,
+) -> None:
+    fault = served_site.onedrive.set_fault(
+        "status", status=503, method="PUT", path="uploadSession", retry_after=1
+    )
+    visit = served_site.enter()
+    page = visit.page
+    page.evaluate(DROP, [["Mill.JPG", "one"], ["mill.jpg", "two"], ["mill.jpg", "three"]])
+    words = page.locator(".upload-words")
+    expect(words.nth(1)).to_have_text("Waits for another file of this name.")
+    expect(words.nth(2)).to_have_text("Waits for another file of this name.")
+    served_site.onedrive.clear_faults(fault)
+    expect(page.locator("#uploads")).to_contain_text("2 names are in the folder already")
+    assert read_drive(served_site) == {"Mill.JPG": b"one"}
+    rows = page.locator(".upload")
+    rows.nth(1).get_by_role("button", name="Keep both").click()
+    rows.nth(2).get_by_role("button", name="Skip").click()
+    done(page, 2)
+    assert sorted(read_drive(served_site).values()) == [b"one", b"two"]
+    visit.complaints.clear()  # Each 503 stands in the console.
+
+
+def test_a_file_held_back_starts_when_the_other_of_its_name_is_cancelled(
+    served_site: ServedSite,
+) -> None:
+    served_site.onedrive.set_fault(
+        "status", status=503, method="PUT", path="uploadSession", times=1, retry_after=600
+    )
+    visit = served_site.enter()
+    page = visit.page
+    with page.expect_event("requestfailed", lambda request: request.method == "PUT"):
+        page.evaluate(DROP, [["Mill.JPG", "one"]])
+    page.get_by_role("button", name="Pause: Mill.JPG").click()
+    page.evaluate(DROP, [["mill.jpg", "two"]])
+    expect(page.locator(".upload-words").nth(1)).to_have_text(
+        "Waits for another file of this name."
+    )
+    page.get_by_role("button", name="Cancel: Mill.JPG", exact=True).click()
+    done(page, 1)
+    assert read_drive(served_site) == {"mill.jpg": b"two"}
+    visit.complaints.clear()
+
+
+def test_replace_said_of_two_files_of_one_name_does_not_lose_the_first(
+    served_site: ServedSite,
+) -> None:
+    (served_site.onedrive.root / "mill.jpg").write_bytes(b"the old one")
+    page = served_site.enter().page
+    page.evaluate(DROP, [["Mill.JPG", "one"], ["MILL.jpg", "two"]])
+    expect(page.locator("#uploads")).to_contain_text("2 names are in the folder already")
+    page.locator("#uploads .note").get_by_role("button", name="Replace").click()
+    expect(page.locator("#uploads")).to_contain_text("1 name is in the folder already")
+    assert list(read_drive(served_site).values()) == [b"one"]
+    page.locator("#uploads .note").get_by_role("button", name="Replace").click()
+    done(page, 2)
+    assert list(read_drive(served_site).values()) == [b"two"]
 
 
 def test_a_name_that_onedrive_refuses_is_repaired_on_request(
@@ -334,6 +419,20 @@ def test_a_full_drive_stops_all_with_a_word(served_site: ServedSite, tmp_path: P
     done(visit.page, 2)
 
 
+def list_imported(served: ServedSite) -> list[list[str]]:
+    """The file names of each group that is being imported, of all jobs together."""
+    groups: dict[int, list[str]] = {}
+    with served.site.session() as session:
+        for item in session.query(ImportItem).order_by(ImportItem.id):
+            groups.setdefault(item.group_id, []).append(item.file_name)
+    return list(groups.values())
+
+
+def count_jobs(served: ServedSite) -> int:
+    with served.site.session() as session:
+        return session.query(ImportJob).count()
+
+
 def test_import_when_uploaded_makes_one_group_of_them(
     served_site: ServedSite, tmp_path: Path
 ) -> None:
@@ -352,3 +451,99 @@ def test_import_when_uploaded_makes_one_group_of_them(
                 break
             page.wait_for_timeout(200)
         assert groups == [(3, True)]
+
+
+def test_several_drops_become_one_import_when_the_queue_has_come_to_rest(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    files = make_files(tmp_path / "desk", 6)
+    visit = served_site.enter()
+    page = visit.page
+    page.on("dialog", lambda dialog: dialog.accept())
+    # One is finished before the box is ticked, others wait through a reload.
+    page.set_input_files("#pick-files", files[:2])
+    done(page, 2)
+    fault = served_site.onedrive.set_fault(
+        "status", status=503, skip=1, method="PUT", path="uploadSession"
+    )
+    page.set_input_files("#pick-files", files[2:4])
+    expect(page.locator("#uploads h2")).to_have_text("Uploading 3 of 4")
+    page.get_by_label("Import when uploaded").check()
+    page.set_input_files("#pick-files", files[4:])
+    expect(page.locator(".upload")).to_have_count(6)
+    page.reload()
+    wait_for_script(page)
+    expect(page.locator(".upload")).to_have_count(6)
+    expect(page.get_by_label("Import when uploaded")).to_be_checked()
+    assert count_jobs(served_site) == 0
+    served_site.onedrive.clear_faults(fault)
+    expect(page.locator("#uploads")).to_contain_text("6 pictures are being imported")
+    assert count_jobs(served_site) == 1
+    assert [sorted(names) for names in list_imported(served_site)] == [[f.name for f in files]]
+    page.reload()
+    wait_for_script(page)
+    done(page, 6)
+    assert count_jobs(served_site) == 1
+    visit.complaints.clear()
+
+
+def test_an_import_whose_answer_was_lost_is_not_begun_twice(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    files = make_files(tmp_path / "desk", 2)
+    visit = served_site.enter()
+    page = visit.page
+
+    def swallow(route: Route) -> None:
+        route.fetch()
+        route.abort("connectionreset")
+
+    page.route("**/upload/import", swallow, times=1)
+    page.set_input_files("#pick-files", files)
+    page.get_by_label("Import when uploaded").check()
+    expect(page.locator("#uploads")).to_contain_text("The import could not begin yet")
+    assert count_jobs(served_site) == 1
+    # What is not known to be asked for is not put away.
+    page.get_by_role("button", name="Put away").click()
+    expect(page.locator(".upload")).to_have_count(2)
+    with page.expect_response("**/upload/import") as answer:
+        page.reload()
+    assert answer.value.json()["job"] is None
+    assert count_jobs(served_site) == 1
+    assert sum(map(len, list_imported(served_site))) == 2
+    visit.complaints.clear()
+
+
+def test_an_import_waits_for_open_questions_or_a_word_of_the_person(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    files = make_files(tmp_path / "desk", 3)
+    (served_site.onedrive.root / files[0].name).write_bytes(b"the old one")
+    page = served_site.enter().page
+    page.set_input_files("#pick-files", files)
+    page.get_by_label("Import when uploaded").check()
+    uploads = page.locator("#uploads")
+    expect(uploads).to_contain_text("2 pictures are imported as soon as every file is uploaded")
+    assert count_jobs(served_site) == 0
+    uploads.get_by_role("button", name="Import now").click()
+    expect(uploads).to_contain_text("2 pictures are being imported")
+    uploads.locator(".upload").get_by_role("button", name="Skip").click()
+    done(page, 2)
+    assert count_jobs(served_site) == 1
+
+
+def test_two_drops_become_a_group_for_each_folder_where_that_is_chosen(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    for name in ("Harbour", "Mill"):
+        make_files(tmp_path / name, 2)
+    page = served_site.enter().page
+    page.set_input_files("#pick-folder", tmp_path / "Harbour")
+    done(page, 2)
+    page.set_input_files("#pick-folder", tmp_path / "Mill")
+    done(page, 4)
+    page.get_by_label("How the pictures become groups").select_option("folder")
+    page.get_by_label("Import when uploaded").check()
+    expect(page.locator("#uploads")).to_contain_text("4 pictures are being imported")
+    assert count_jobs(served_site) == 1
+    assert [len(names) for names in list_imported(served_site)] == [2, 2]

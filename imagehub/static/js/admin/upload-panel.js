@@ -7,6 +7,7 @@ import { describeCount, describeSize, describeWait } from "./words.js";
 const DRAW_EVERY_MS = 100;
 const MOST_ROWS = 60;
 const IMPORT_KEY = "hub-import-when-uploaded";
+const GROUPING_KEY = "hub-import-grouping";
 
 const URGENCY = ["taken", "name", "lost", "failed", "running", "paused", "waiting", "skipped", "done"];
 
@@ -74,6 +75,7 @@ export class UploadPanel {
 
   #buildWish() {
     const kept = localStorage.getItem(IMPORT_KEY) ?? "";
+    const keptGrouping = localStorage.getItem(GROUPING_KEY) ?? kept;
     this.wish = make("input");
     this.wish.type = "checkbox";
     this.wish.id = "import-when-uploaded";
@@ -87,15 +89,15 @@ export class UploadPanel {
       ["folder", "one group a folder"],
       ["each", "one group a picture"],
     ]) {
-      this.grouping.append(new Option(words, value, false, value === kept));
+      this.grouping.append(new Option(words, value, false, value === keptGrouping));
     }
     const change = () => {
       localStorage.setItem(IMPORT_KEY, this.wish.checked ? this.grouping.value : "");
-      this.grouping.disabled = !this.wish.checked;
+      localStorage.setItem(GROUPING_KEY, this.grouping.value);
       this.#uploads.imports.set(this.wish.checked, this.grouping.value);
       this.#draw();
     };
-    this.grouping.disabled = !this.wish.checked;
+    // May be chosen first: where all is uploaded already, the tick begins the import at once.
     this.#uploads.imports.set(this.wish.checked, this.grouping.value);
     this.wish.addEventListener("change", change);
     this.grouping.addEventListener("change", change);
