@@ -464,6 +464,15 @@ def _list_missing_secrets(read: dict[str, Any]) -> list[str]:
     return missing
 
 
+def make_data_dir(folder: Path) -> None:
+    """Make the data folder if it is missing, for this user alone.
+
+    It holds password hashes, drafts, and thumbnails of the whole drive, which are nobody's business
+    on a machine with other users. A folder that is there keeps the rights that it was given.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
 def keep_secret(data_dir: Path, name: str, make: Callable[[], str]) -> str:
     """The secret of that name in the data folder, made on first use.
 
@@ -471,7 +480,8 @@ def keep_secret(data_dir: Path, name: str, make: Callable[[], str]) -> str:
     loser of the race reads the winner's.
     """
     folder = data_dir / "secrets"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_data_dir(data_dir)
+    folder.mkdir(exist_ok=True, mode=0o700)
     path = folder / name
     if not path.exists():
         draft = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from imagehub import create_app
-from imagehub.config import Settings, find_unknown_names
+from imagehub.config import Settings, find_unknown_names, make_data_dir
 from imagehub.database import db, now_utc
 from imagehub.domain import connection
 from imagehub.errors import (
@@ -107,7 +108,7 @@ def check_folder(app: Flask, settings: Settings) -> Iterator[Finding]:
     folder: Path = settings.data_dir
     probe = folder / ".doctor"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_data_dir(folder)
         probe.write_text("x")
         probe.unlink()
     except OSError as error:
@@ -125,6 +126,13 @@ def check_folder(app: Flask, settings: Settings) -> Iterator[Finding]:
             "warning",
             f"Only {free / 1e9:.1f} GB are free at {folder}.",
             "Make room: originals pass through this disk while they are imported.",
+        )
+    elif settings.is_production and folder.stat().st_mode & stat.S_IROTH:
+        yield Finding(
+            "data folder",
+            "warning",
+            f"Every user of this machine may look into {folder}.",
+            f"Run `chmod 700 {folder}`: it holds password hashes, drafts and thumbnails.",
         )
     else:
         yield Finding("data folder", "ok", f"{folder}, {free / 1e9:.0f} GB free.")

@@ -17,7 +17,7 @@ from huey import Huey, RedisHuey, SqliteHuey
 from huey.serializer import SignedSerializer
 from sqlalchemy.orm import Session
 
-from imagehub.config import Settings
+from imagehub.config import Settings, make_data_dir
 from imagehub.domain.import_work import count_workers
 
 log = logging.getLogger("imagehub.queue")
@@ -50,7 +50,7 @@ def make_huey(settings: Settings) -> Huey:
         return RedisHuey(
             **options, connection_pool=_make_redis_pool(settings.queue_url), read_timeout=1
         )
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_data_dir(settings.data_dir)
     # Written without waiting for the disk: a message lost to a power cut is made anew by a sweep.
     return SqliteHuey(
         **options, filename=str(settings.data_dir / "queue.db"), fsync=False, timeout=10

@@ -235,6 +235,19 @@ def test_secrets_are_for_the_owner_alone(tmp_path: Path) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 
+def test_a_new_data_folder_is_for_the_owner_alone(tmp_path: Path) -> None:
+    load(tmp_path / "data")
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+
+
+def test_a_data_folder_that_was_there_keeps_its_rights(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(0o750)
+    load(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o750
+
+
 def test_eight_processes_at_once_agree_on_the_secrets(tmp_path: Path) -> None:
     # The module alone, by its path: the whole hub takes seconds to load, eight times.
     program = (

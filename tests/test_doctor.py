@@ -141,6 +141,22 @@ def test_a_data_folder_that_is_a_file_is_told(hub: ImportHub, tmp_path: Path) ->
     assert (found.state, "cannot be written" in found.sentence) == ("fault", True)
 
 
+def test_a_data_folder_that_everybody_may_look_into_is_told_in_production(
+    hub: ImportHub, tmp_path: Path
+) -> None:
+    folder = tmp_path / "new"
+    for env, mode, state in (
+        ("production", 0o755, "warning"),
+        ("production", 0o750, "ok"),
+        ("development", 0o755, "ok"),
+    ):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(mode)
+        found = examine(replace(hub.settings, env=env, data_dir=folder))["data folder"]
+        assert found.state == state, (env, oct(mode))
+        assert state == "ok" or f"chmod 700 {folder}" in found.advice
+
+
 def test_wrong_keys_of_the_object_storage_are_told(hub: ImportHub) -> None:
     settings = replace(hub.settings, s3_secret_access_key="geheim-and-wrong")
     result = ask(settings)
