@@ -13,7 +13,15 @@ from imagehub.admin import blueprint
 from imagehub.admin.callback import finish_sign_in, make_callback_url
 from imagehub.clients import Drive
 from imagehub.database import db
-from imagehub.domain import connection, drive, gallery, importing, library, storage
+from imagehub.domain import (
+    connection,
+    drive,
+    drive_watch,
+    gallery,
+    importing,
+    library,
+    storage,
+)
 from imagehub.errors import (
     ConnectionLostError,
     ImageHubError,
@@ -293,6 +301,7 @@ def api_rename(fields: RenameFields) -> RenamedAnswer:
     """Give a file or folder another name."""
     drive.rename_item(_open_drive(), fields.item_id, fields.new_name)
     _log("rename", "drive", fields.item_id, f"Renamed something to “{fields.new_name}”.")
+    _look_again(fields.item_id)
     return {"code": 1, "hint": "rename_operation_successful"}
 
 
@@ -307,6 +316,7 @@ def api_delete_folder(fields: FolderFields) -> FolderDeletedAnswer:
     """Put a folder or file into OneDrive's recycle bin."""
     drive.delete_item(_open_drive(), fields.folder_id)
     _log("delete", "drive", fields.folder_id, "Put something into OneDrive's recycle bin.")
+    _look_again(fields.folder_id, with_all_below=True)
     return {"code": 1, "hint": "folder_deletion_operation_successful"}
 
 
@@ -338,6 +348,13 @@ def _open_drive() -> Drive:
     opened = connection.open_active_drive(db.session(), get_clients())
     db.session.rollback()
     return opened
+
+
+def _look_again(item_id: str, with_all_below: bool = False) -> None:
+    """Have the images that come from what was changed follow soon."""
+    account_id = connection.get_active_account(db.session()).id
+    db.session.rollback()
+    drive_watch.note_changes(db.session(), account_id, [item_id], with_all_below)
 
 
 def _begin_sign_in(user_id: int) -> tuple[str, str]:

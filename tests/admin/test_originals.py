@@ -10,9 +10,11 @@ from sqlalchemy import select, update
 from imagehub.database import now_utc
 from imagehub.domain import audit, drive_watch
 from imagehub.models import DriveAccount, DriveWatch, Image, ImportItem, ImportJob
+from imagehub.wiring import get_settings
 from tests.admin.pages import read_toasts, send
+from tests.fixtures.importing import make_jpeg
 from tests.fixtures.programs import wait_until
-from tests.fixtures.site import ConnectedSite, Site
+from tests.fixtures.site import ConnectedSite, Site, read_csrf_token
 
 LIST = "/admin/library"
 BULK = f"{LIST}/bulk"
@@ -242,6 +244,68 @@ def test_another_root_folder_is_looked_through_at_once(connected_site: Connected
     with site.session() as session:
         account = session.scalars(select(DriveAccount)).one()
         assert drive_watch.describe_watch(session, account.id).is_asked
+
+
+def test_what_is_done_in_the_drive_browser_shows_within_seconds(
+    connected_site: ConnectedSite,
+) -> None:
+    """Renamed, deleted, brought back, moved, and by the API; this hub never looks of itself."""
+    site, client = connected_site, connected_site.signed_in_client()
+    site.put_files("Art", {"a.jpg": make_jpeg(1), "b.jpg": make_jpeg(2)})
+    site.put_files("Empty", {})
+    assert get_settings(site.app).drive_check_minutes == 0
+    art, ids = site.find_folder("Art")
+    token = read_csrf_token(client, "/admin/drive")
+
+    def act(what: str, **fields: str) -> dict[str, str]:
+        answer = client.post(
+            f"/admin/drive/{what}",
+            data=fields,
+            headers={"Accept": "application/json", "X-CSRFToken": token},
+        )
+        assert answer.status_code == 200, answer.text
+        found: dict[str, str] = answer.json
+        return found
+
+    def wait_for(states: dict[str, str]) -> None:
+        wait_until(lambda: read_states(site) == states, what=f"{states}")
+
+    with site.working():
+        files = [{"file_name": name, "file_id": ids[name]} for name in ("a.jpg", "b.jpg")]
+        wish = {"all_image_id": files, "group": -1, "folder_name": "Art"}
+        site.send("/admin/add/image", {"image_list": {art: wish}})
+        wait_for({"a.jpg": "ok", "b.jpg": "ok"})
+        act("rename", item=ids["a.jpg"], name="z.jpg")
+        wait_for({"z.jpg": "ok", "b.jpg": "ok"})
+        mark = act("delete", item=art, sure="yes")["deletion"]
+        wait_for({"z.jpg": "missing", "b.jpg": "missing"})
+        act("restore", deletion=mark)
+        wait_for({"z.jpg": "ok", "b.jpg": "ok"})
+        act("move", item=ids["b.jpg"], target=find_item(client, "Empty"))
+        wait_until(lambda: read_folder(site, "b.jpg") == "Empty", what="the new folder")
+        site.send("/admin/onedrive/delete-folder", {"folder_id": ids["b.jpg"]})
+        wait_for({"z.jpg": "ok", "b.jpg": "missing"})
+        wait_until(lambda: not is_asked(site), what="the end of the look")
+        act("new-folder", name="Another", folder="")
+        act("rename", item=find_item(client, "Another"), name="One more")
+        assert not is_asked(site), "no image comes from there"
+
+
+def find_item(client: FlaskClient, name: str) -> str:
+    """The id of a folder in the root folder."""
+    items = client.get("/admin/drive", headers={"Accept": "application/json"}).json["items"]
+    return next(item["id"] for item in items if item["name"] == name)
+
+
+def read_states(site: Site) -> dict[str, str]:
+    with site.session() as session:
+        rows = session.execute(select(Image.name, Image.drive_state))
+        return {row.name: row.drive_state for row in rows}
+
+
+def read_folder(site: Site, name: str) -> str:
+    with site.session() as session:
+        return session.scalars(select(Image.folder_name).where(Image.name == name)).one()
 
 
 def test_a_look_tells_how_full_the_drive_is(connected_site: ConnectedSite) -> None:
