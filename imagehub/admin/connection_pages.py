@@ -116,7 +116,7 @@ def _look_for_root(account_id: int) -> str:
     try:
         get_clients().open_drive(account_id).get_root()
     except NotFoundError:
-        if "root_folder" in get_given_settings().given:
+        if _is_root_given():
             what = "IMAGEHUB_ROOT_FOLDER on the server has to name another one."
         else:
             what = "Choose another one below, or bring it back in OneDrive."
@@ -156,6 +156,9 @@ def choose_root_folder() -> ResponseReturnValue:
 
     ``folder``: the one to look into; the top without it. ``page``: as the page before gave it.
     """
+    if _is_root_given():
+        say("IMAGEHUB_ROOT_FOLDER on the server says which folder it is; it is changed there.")
+        return redirect(url_for("admin.show_connection"))
     account_id = _get_open_account()
     whole = _open_whole_drive(account_id)
     folder_id = request.args.get("folder", "")
@@ -208,13 +211,18 @@ def save_root_folder() -> ResponseReturnValue:
     return redirect(url_for("admin.show_connection"))
 
 
+def _is_root_given() -> bool:
+    """Whether the environment says which folder it is, so that it cannot be chosen here."""
+    return "root_folder" in get_given_settings().given
+
+
 def _get_open_account() -> int:
     """The connected account, where the root folder may be chosen here.
 
     :raise NotAllowedError: the environment says which folder it is.
     :raise ConnectionLostError: OneDrive is not connected.
     """
-    if "root_folder" in get_given_settings().given:
+    if _is_root_given():
         raise NotAllowedError("IMAGEHUB_ROOT_FOLDER says which folder it is; change it there.")
     account = connection.get_active_account(db.session())
     if account.state != connection.CONNECTED:

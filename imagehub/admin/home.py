@@ -13,7 +13,7 @@ from imagehub.database import db
 from imagehub.domain import audit, importing, overview
 from imagehub.queue import enqueue_job
 from imagehub.web import note_action
-from imagehub.wiring import get_clients, get_settings
+from imagehub.wiring import get_clients, get_given_settings, get_settings
 
 _LATEST = 8
 _TOTALS = "imagehub.totals"
@@ -32,6 +32,7 @@ def show_home() -> ResponseReturnValue:
         totals=_get_totals(),
         entries=latest.entries,
         max_counted=overview.MAX_COUNTED,
+        is_root_given="root_folder" in get_given_settings().given,
     )
 
 

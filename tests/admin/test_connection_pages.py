@@ -378,7 +378,9 @@ def test_where_the_environment_says_the_folder_the_page_does_not_offer_it(
     page = browser.get(PAGE).text
     assert "IMAGEHUB_ROOT_FOLDER" in page
     assert "Choose another folder" not in page
-    assert browser.get(ROOT).status_code == 403
+    assert "Let it see one folder only" not in browser.get("/admin/").text
+    assert browser.get(ROOT).location == PAGE
+    assert "IMAGEHUB_ROOT_FOLDER on the server says which folder it is" in browser.get(PAGE).text
     assert send(browser, ROOT, PAGE, folder="").status_code == 403
     with fixed.app.app_context():
         db.engine.dispose()

@@ -153,6 +153,21 @@ def test_a_lost_connection_is_told_and_found_again(served_site: ServedSite) -> N
     visit.complaints.clear()
 
 
+def test_what_went_wrong_stays_until_it_is_closed(served_site: ServedSite) -> None:
+    served_site.onedrive.set_fault("gone")
+    visit = served_site.enter("/admin/connection")
+    page = visit.page
+    page.clock.install()
+    page.get_by_role("button", name="Check now").click()
+    expect_toast(page, "OneDrive cannot be reached just now.")
+    page.clock.fast_forward(120_000)
+    expect_toast(page, "OneDrive cannot be reached just now.")
+    page.locator(".toast").get_by_role("button", name="Close").click()
+    expect(page.locator(".toast")).to_have_count(0)
+    served_site.onedrive.clear_faults()
+    visit.complaints.clear()
+
+
 def test_disconnecting_asks_first(served_site: ServedSite) -> None:
     page = served_site.enter("/admin/connection").page
     page.get_by_text("Disconnect…").click()
@@ -210,6 +225,11 @@ def test_a_token_is_made_copied_and_ended(served_site: ServedSite) -> None:
     page.get_by_role("button", name="Copy").click()
     expect_toast(page, "Copied.")
     assert page.evaluate("navigator.clipboard.readText()") == token
+    page.get_by_role("link", name="Activity").click()
+    expect(page.get_by_role("heading", name="Activity")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("cell", name="Backup of the studio").first).to_be_visible()
+    expect(page.locator("#new-token")).to_have_count(0)
     page.get_by_role("button", name="End the token Backup of the studio").click()
     dialog = page.get_by_role("dialog", name="End the token “Backup of the studio”?")
     expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()

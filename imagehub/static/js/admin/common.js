@@ -100,6 +100,7 @@ export function toast(message, { undo, link, isFault = false, seconds = undo ? 1
   return dress(box, seconds);
 }
 
+// Adds what closes it, and closes it after `seconds`; without them it stays until it is closed.
 function dress(box, seconds) {
   const close = document.createElement("button");
   close.type = "button";
@@ -111,7 +112,7 @@ function dress(box, seconds) {
   const stop = () => clearTimeout(timer);
   const start = () => {
     stop();
-    timer = setTimeout(() => box.remove(), seconds * 1000);
+    if (seconds) timer = setTimeout(() => box.remove(), seconds * 1000);
   };
   close.addEventListener("click", () => box.remove());
   box.addEventListener("pointerenter", stop);
@@ -224,7 +225,9 @@ keysOn.addEventListener("change", () =>
 // --- What the page says and asks ---
 
 for (const box of document.querySelectorAll(".toast")) {
-  dress(box, box.querySelector("form") ? 12 : 6);
+  // What went wrong with the page before is told nowhere else, so that there is time to read it.
+  const isFault = box.classList.contains("is-fault");
+  dress(box, isFault ? 0 : box.querySelector("form") ? 12 : 6);
 }
 
 // <form data-ask="Delete it?" data-ask-words="…" data-ask-yes="Delete">: asked before it is sent.
