@@ -92,9 +92,11 @@ def begin_again(error: CSRFError) -> ResponseReturnValue:
     """
     if request.endpoint != "auth.try_sign_in":
         return answer_csrf_error(error)
+    target = read_target(request.values.get("next", ""))
+    if current_user.is_authenticated:  # In another tab, meanwhile.
+        return redirect(target)
     has_cookie = str(current_app.config["SESSION_COOKIE_NAME"]) in request.cookies
     message = "This page has been open for too long. Please try again." if has_cookie else ""
-    target = read_target(request.values.get("next", ""))
     return _render(target, _read_name(), message, lacks_cookie=not has_cookie), 400
 
 

@@ -253,6 +253,7 @@ def test_the_folder_that_is_the_root_already_is_not_offered_again(
     assert answer.location == PAGE
     page = client.get(ROOT).text
     assert "Use all of OneDrive" in page
+    assert re.search(r"Kunst</span> <span[^>]*>seen now<", page)
     inside = re.search(r'href="(/admin/connection/root-folder\?folder=[^"]+)"', page)
     assert inside is not None
     page = client.get(inside.group(1)).text

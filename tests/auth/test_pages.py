@@ -119,6 +119,14 @@ def test_a_form_that_was_open_for_too_long_is_shown_afresh(site: Site) -> None:
     assert client.post("/sign-in?next=/admin/library", data=again).location == "/admin/library"
 
 
+def test_who_has_signed_in_in_another_tab_meanwhile_goes_on(site: Site) -> None:
+    client = site.client()
+    form = {"name": NAME, "password": PASSWORD, "csrf_token": read_csrf_token(client)}
+    sign_in(client)
+    answer = client.post("/sign-in?next=/admin/library", data=form)
+    assert (answer.status_code, answer.location) == (302, "/admin/library")
+
+
 def test_a_browser_that_sends_no_cookie_is_told_so_and_where_to_go(tmp_path: Path) -> None:
     """As one does that opened a hub with an https address by http: cookies are for https alone."""
     site = make_site(tmp_path, public_url="https://hub.example.org")
