@@ -199,13 +199,13 @@ def _order(text: str, change: Callable[[int], None]) -> ResponseReturnValue:
     except ImageHubError as error:
         return _refuse(error, _get_list_url())
     db.session.commit()
-    return _answer(_get_list_url())
+    return _answer(_get_list_url(f"group-{number}"))
 
 
-def _get_list_url() -> str:
+def _get_list_url(anchor: str | None = None) -> str:
     """The list as it was when the form was sent."""
     kept: dict[str, Any] = {name: one for name, one in _get_list_place().items() if one}
-    return url_for(".show_library", **kept)
+    return url_for(".show_library", _anchor=anchor, **kept)
 
 
 def _get_list_place() -> dict[str, str]:
@@ -424,6 +424,7 @@ def _act_on_shots(number: int, act: str, key: str, chosen: Sequence[int]) -> str
         group = library_edit.step_shot(session, number, read_number(key, "shot"), _STEPS[act])
         if group.version != before:
             _note_order(group)
+        return _get_shot_url(number, key)
     elif act == "order":
         mark = request.form.get("before", "")
         place = read_number(mark, "shot") if mark else None
@@ -432,6 +433,7 @@ def _act_on_shots(number: int, act: str, key: str, chosen: Sequence[int]) -> str
         group = library_edit.set_cover(session, number, read_number(key, "shot"))
         words = f"Made another shot the cover of “{_name(group)}”."
         note_action("change", "group", number, words)
+        return _get_shot_url(number, key)
     elif act == "split":
         fresh = library_edit.move_shots(session, number, chosen, None)
         note_action(
@@ -456,9 +458,15 @@ def _act_on_shots(number: int, act: str, key: str, chosen: Sequence[int]) -> str
     elif act in ("take", "recheck"):
         do = originals.take_new_versions if act == "take" else originals.check_again
         do([number], [read_number(key, "shot")])
+        return _get_shot_url(number, key)
     elif act != "save":
         raise InvalidInputError("The group does not know how to do that.", {"act": "unknown"})
     return None
+
+
+def _get_shot_url(number: int, shot: str) -> str:
+    """The group's page at one of its shots: there the next thing is done too."""
+    return url_for(".show_library_group", number=number, _anchor=f"shot-{shot}")
 
 
 def _keep_shot_words(number: int, chosen: Sequence[int]) -> Refused | None:

@@ -226,11 +226,12 @@ def test_shots_are_arranged_without_a_script(
     path = f"{LIST}/{group_id}"
     shots = f"{path}/shots"
     words = {"alt-3": "A detail", "was-alt-3": "What c.jpg shows"}
-    send(client, shots, path, act="up:3", **words)
+    # The page comes back where the shot is.
+    assert send(client, shots, path, act="up:3", **words).location == f"{path}#shot-3"
     assert list_names(site, group_id) == ["a.jpg", "c.jpg", "b.jpg"]
     send(client, shots, path, act="order", shot="3", before="1")
     assert list_names(site, group_id) == ["c.jpg", "a.jpg", "b.jpg"]
-    send(client, shots, path, act="cover:2")
+    assert send(client, shots, path, act="cover:2").location == f"{path}#shot-2"
     with site.session() as session:
         cover = session.get_one(Image, session.get_one(Group, group_id).cover_id)
         assert cover.name == "b.jpg"
@@ -321,7 +322,8 @@ def test_groups_are_put_in_order_without_a_script(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
     other = site.add_group()
-    send(client, f"{LIST}/bulk", LIST, act=f"up:{group_id}")
+    answer = send(client, f"{LIST}/bulk", LIST, act=f"up:{group_id}")
+    assert answer.location == f"{LIST}#group-{group_id}"
     page = client.get(LIST).text
     assert page.index(f'data-group="{group_id}"') < page.index(f'data-group="{other}"')
     send(client, f"{LIST}/order", LIST, group=str(group_id), after=str(other))

@@ -139,7 +139,7 @@ def test_one_shot_is_taken_and_what_was_typed_is_kept(
     assert 'value="take:1"' not in page
     fields = {"alt-1": "A harbour", "was-alt-1": "What a.jpg shows"}
     answer = send(client, f"{path}/shots", path, act="take:2", **fields)
-    assert answer.location == path
+    assert answer.location == f"{path}#shot-2"
     assert list_items(site) == [("b.jpg", "queued")]
     send(client, f"{path}/shots", path, act="recheck:3", **fields)
     with site.session() as session:

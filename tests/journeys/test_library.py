@@ -175,6 +175,30 @@ def test_shots_are_ordered_by_keyboard_and_by_drag(served_site: ServedSite, grou
     assert list_names(page) == ["c.jpg", "b.jpg", "a.jpg"]
 
 
+def test_the_arrows_of_a_shot_move_it_and_leave_the_page_where_it_is(
+    served_site: ServedSite, group: int
+) -> None:
+    page = open_group(served_site, group)
+    page.set_viewport_size({"width": 390, "height": 600})
+    page.evaluate("window.isSamePage = true")
+    arrow = page.get_by_role("button", name="Move b.jpg back")
+    arrow.focus()
+    before = page.evaluate("scrollY")
+    assert before > 0
+    page.keyboard.press("Enter")
+    expect(page.locator("#save-state")).to_have_text("Saved")
+    assert list_names(page) == ["a.jpg", "c.jpg", "b.jpg"]
+    # It is the last now: no arrow leads further, and the other one has the focus.
+    expect(arrow).to_be_hidden()
+    expect(page.get_by_role("button", name="Move b.jpg forward")).to_be_focused()
+    expect(page.get_by_role("button", name="Move c.jpg back")).to_be_visible()
+    assert page.evaluate("[window.isSamePage, scrollY > 0]") == [True, True]
+    page.get_by_role("button", name="Make b.jpg the cover").click()
+    page.wait_for_url("**#shot-2")
+    expect(page.locator(".shot", has_text="b.jpg")).to_be_in_viewport()
+    assert list_names(page) == ["a.jpg", "c.jpg", "b.jpg"]
+
+
 def test_shots_are_split_off_and_deleted_with_a_way_back(
     served_site: ServedSite, group: int
 ) -> None:

@@ -408,6 +408,25 @@ if (shots) {
     });
     return queue;
   });
+  const findStep = (shot, way) => shot.querySelector(`.shot-acts [value^="${way}:"]`);
+  const showSteps = () => {
+    const all = [...list.querySelectorAll(".shot")];
+    for (const shot of all) {
+      findStep(shot, "up").hidden = shot === all[0];
+      findStep(shot, "down").hidden = shot === all.at(-1);
+    }
+  };
+  new MutationObserver(showSteps).observe(list, { childList: true });
+  list.addEventListener("click", (event) => {
+    const button = event.target.closest('.shot-acts [value^="up:"], .shot-acts [value^="down:"]');
+    if (!button) return;
+    event.preventDefault();
+    const shot = button.closest(".shot");
+    const [way, other] = button.value.startsWith("up:") ? ["up", "down"] : ["down", "up"];
+    stepShot(shot, way === "up" ? -1 : 1);
+    showSteps();
+    (button.hidden ? findStep(shot, other) : button).focus({ preventScroll: true });
+  });
   list.addEventListener("keydown", (event) => {
     const step = STEPS[event.key];
     const shot = event.target.closest(".shot");
