@@ -132,6 +132,25 @@ def test_a_browser_counts_once(site: Site, draft: int) -> None:
         assert session.get_one(ShareLink, 1).view_count == 2
 
 
+def test_several_works_do_not_bear_the_title_of_the_first(site: Site, draft: int) -> None:
+    other = site.add_group(["z.jpg"])
+
+    def read_heads(path: str) -> tuple[str, list[str]]:
+        page = site.get(path).text
+        title = re.search(r"<title>([^<·]*)", page)
+        assert title is not None
+        return title[1].strip(), re.findall(r"<h[12][^>]*>([^<]*)</h", page)
+
+    name, untitled = "Not yet for everybody", "Untitled"
+    both = [draft, other]
+    shared = "Shared with you"
+    assert read_heads(make_share(site, both)) == (shared, [shared, name, untitled])
+    mine = make_share(site, both, title="Mine")
+    assert read_heads(mine) == ("Mine", ["Mine", name, untitled])
+    assert read_heads(make_share(site, [draft])) == (name, [name])
+    assert read_heads(make_share(site, [other]))[0] == shared
+
+
 # --- The admin's side -----------------------------------------------------------------------------
 
 
