@@ -273,6 +273,7 @@ def test_groups_are_published_edited_joined_and_deleted_at_once(
     answer = send(client, bulk, LIST, act="set", group=both)
     assert answer.status_code == 422
     assert "Fill in what shall be set" in answer.text
+    assert 'role="alert"' in answer.text
     send(client, bulk, LIST, act="trash", group=both)
     assert "The library is empty" in client.get(LIST).text
     assert client.get(f"{LIST}/{other}").status_code == 404
@@ -308,7 +309,7 @@ def test_what_was_typed_for_many_groups_stays_in_the_form_when_it_is_refused(
     assert '<option value="sold" selected>' in page
     assert re.findall(r'name="group" value="(\d+)"[^>]* checked', page) == [str(harbour)]
     assert re.search(r'id="bulk-year"[^>]* aria-invalid="true" aria-describedby="bulk-fault"', page)
-    assert "40" in re.search(r'id="bulk-fault"[^>]*>(.*?)</p>', page, re.S)[1]  # type: ignore[index]
+    assert "40" in re.search(r'id="bulk-fault">(.*?)</span>', page, re.S)[1]  # type: ignore[index]
     assert read_fields(site, harbour)["medium"] == ""
 
     # What else is refused keeps the choice too.
