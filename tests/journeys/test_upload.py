@@ -547,3 +547,29 @@ def test_two_drops_become_a_group_for_each_folder_where_that_is_chosen(
     expect(page.locator("#uploads")).to_contain_text("4 pictures are being imported")
     assert count_jobs(served_site) == 1
     assert [len(names) for names in list_imported(served_site)] == [2, 2]
+
+
+@pytest.mark.parametrize(("size", "ready"), [(100_000, 6), (30_000_000, 3)])
+def test_the_next_small_files_have_their_sessions_ready_and_three_are_sent_at_a_time(
+    served_site: ServedSite, tmp_path: Path, size: int, ready: int
+) -> None:
+    files = make_files(tmp_path / "desk", 8, size)
+    visit = served_site.enter()
+    page = visit.page
+    held: list[Route] = []
+    page.route("**/*uploadSession*", lambda route: held.append(route))
+    page.set_input_files("#pick-files", files)
+    sessions: list[object] = []
+    for _ in range(200):
+        sessions = served_site.onedrive.log("POST", "createUploadSession")
+        if len(sessions) >= ready and len(held) >= 3:
+            break
+        page.wait_for_timeout(50)
+    # One look more, for what must not come.
+    page.wait_for_timeout(500)
+    sessions = served_site.onedrive.log("POST", "createUploadSession")
+    assert (len(sessions), len(held)) == (ready, 3)
+    page.unroute("**/*uploadSession*")
+    done(page, 8)
+    assert len(read_drive(served_site)) == 8
+    visit.complaints.clear()

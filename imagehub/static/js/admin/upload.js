@@ -9,6 +9,10 @@ import { Pace, askPosition, dropSession, sendFragment } from "./upload-session.j
 import { UploadStore, holdTab, isOpen, listLiveTabs, takeTurn } from "./upload-store.js";
 
 const FILES_AT_ONCE = 3;
+// To ask for a session takes about as long as to send a small photograph, so the next files have
+// theirs ready when those before them come to their end.
+const FILES_AHEAD = 3;
+const NEAR_END_BYTES = 20 * 2 ** 20;
 const LONGEST_WAIT_MS = 60_000;
 const MOST_TRIES = 12;
 // A network that is gone comes back in an hour or two, with nobody there to press a button.
@@ -59,6 +63,8 @@ export class Uploads extends EventTarget {
   #tab = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
   #files = new Map();
   #controls = new Map();
+  #lanes = new Set();
+  #queuers = [];
   #folders = new Map();
   #folderIds = new Map();
   #unchecked = new Set();
@@ -383,9 +389,10 @@ export class Uploads extends EventTarget {
   #pump() {
     if (this.isPaused) return;
     const now = Date.now();
+    const most = FILES_AT_ONCE + (this.#isNearEnd() ? FILES_AHEAD : 0);
     let busy = null;
     for (const entry of this.entries.values()) {
-      if (this.#controls.size >= FILES_AT_ONCE) return;
+      if (this.#controls.size >= most) return;
       if (entry.state !== "waiting" || entry.heldUntil > now) continue;
       if (this.#controls.has(entry.id) || this.#unchecked.has(entry.id)) continue;
       busy ??= this.#listBusyNames();
@@ -398,6 +405,30 @@ export class Uploads extends EventTarget {
       for (const name of names) busy.add(name);
       this.#run(entry);
     }
+  }
+
+  // Sessions do not wait for hours, so none is asked for while large files have long to go.
+  #isNearEnd() {
+    return [...this.#lanes].some(({ size, sent }) => size - sent <= NEAR_END_BYTES);
+  }
+
+  // So many files are sent at once; the others come in the order in which they asked.
+  async #takeLane(entry, signal) {
+    while (this.#lanes.size >= FILES_AT_ONCE && !this.#lanes.has(entry)) {
+      await new Promise((resolve, reject) => {
+        this.#queuers.push(resolve);
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      });
+    }
+    signal.throwIfAborted();
+    if (this.#lanes.has(entry)) return;
+    this.#lanes.add(entry);
+    this.#set(entry, "running");
+    this.#pump();
+  }
+
+  #leaveLane(entry) {
+    if (this.#lanes.delete(entry)) for (const go of this.#queuers.splice(0)) go();
   }
 
   // OneDrive refuses a second session on a name while one is open, in whatever case it is written.
@@ -428,7 +459,7 @@ export class Uploads extends EventTarget {
     const control = new AbortController();
     this.#controls.set(entry.id, control);
     entry.message = "";
-    this.#set(entry, "running");
+    this.#changed();
     try {
       await this.#upload(entry, control.signal);
     } catch (error) {
@@ -439,7 +470,8 @@ export class Uploads extends EventTarget {
         if (error.stopsAll) this.#stop(error.message);
       }
     } finally {
-      if (this.#controls.get(entry.id) === control) this.#controls.delete(entry.id);
+      this.#controls.delete(entry.id);
+      this.#leaveLane(entry);
       entry.progress = 0;
       if (control.signal.aborted && entry.uploadUrl) entry.isUnsure = true;
       this.#changed();
@@ -504,6 +536,7 @@ export class Uploads extends EventTarget {
         }
         if (item) return this.#finish(entry, item);
       }
+      await this.#takeLane(entry, signal);
       if (entry.isUnsure) {
         const { state, start, retryAfter } = await askPosition(entry.uploadUrl, signal);
         if (state === "again") {
@@ -541,6 +574,7 @@ export class Uploads extends EventTarget {
         entry.sent = answer.end;
         this.#keep(entry);
         this.#changed();
+        this.#pump();
         continue;
       }
       if (status === 416) {
