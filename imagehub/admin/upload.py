@@ -18,7 +18,7 @@ from imagehub.admin.open_uploads import OpenUploads
 from imagehub.admin.words import describe_count
 from imagehub.clients import Drive, DriveItem
 from imagehub.database import db, now_utc
-from imagehub.domain import audit, drive_browser, uploads
+from imagehub.domain import audit, drive_browser, drive_watch, uploads
 from imagehub.errors import InvalidInputError, ServiceRefusedError
 from imagehub.queue import enqueue_job
 from imagehub.web import note_action
@@ -78,6 +78,12 @@ class UploadedFields(BaseModel):
     folder: ItemId
     folder_name: Annotated[str, Field(max_length=1000)] = ""
     is_replaced: bool = False
+
+
+class ReplacedFields(BaseModel):
+    """``items``: files that took the place of others, whose ids they have."""
+
+    items: Annotated[list[ItemId], Field(min_length=1, max_length=5000)]
 
 
 class ImportFields(BaseModel):
@@ -244,6 +250,15 @@ def show_uploaded_item(fields: UploadedFields) -> dict[str, Any]:
     """An uploaded file as the drive browser shows it, asked for at OneDrive."""
     account_id, opened = open_drive()
     return {"item": _describe(account_id, opened.get_item(fields.id))}
+
+
+@blueprint.post("/admin/drive/upload/replaced")
+@_takes(ReplacedFields)
+def note_replaced_files(fields: ReplacedFields) -> dict[str, Any]:
+    """Have a worker look soon whether images come from these files, and so have changed."""
+    account_id, _ = open_drive()
+    drive_watch.note_changes(db.session(), account_id, fields.items)
+    return {}
 
 
 @blueprint.post("/admin/drive/upload/import")

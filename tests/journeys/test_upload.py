@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Route, expect
+from sqlalchemy import select
 
-from imagehub.models import Group, ImportItem, ImportJob
+from imagehub.domain import drive_watch
+from imagehub.models import DriveWatch, Group, Image, ImportItem, ImportJob
 from tests.fixtures.served_site import ServedSite, make_picture, wait_for_script
 
 FRAGMENT_BYTES = 16 * 327_680
@@ -250,6 +252,31 @@ def test_a_taken_name_is_asked_about_and_each_answer_is_kept(
     assert drive["shot 02.jpg"] == files[2].read_bytes()
     assert files[1].read_bytes() in drive.values()
     assert len(drive) == 4
+
+
+def test_images_of_a_replaced_file_are_looked_at_soon(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    site = served_site.site
+    (file,) = make_files(tmp_path / "desk", 1)
+    site.put_files("Works", {file.name: b"the old one", "other.jpg": b"another"})
+    folder_id, ids = site.find_folder("Works")
+    site.add_group([file.name, "other.jpg"])
+    with site.session() as session:
+        for image in session.scalars(select(Image)):
+            image.drive_item_id = ids[image.name]
+        session.commit()
+    page = served_site.enter().page
+    page.goto(f"{served_site.url}/admin/drive/{folder_id}")
+    wait_for_script(page)
+    page.set_input_files("#pick-files", file)
+    with page.expect_response("**/upload/replaced") as told:
+        page.locator(".upload").get_by_role("button", name="Replace").click()
+    assert told.value.status == 200
+    with site.session() as session:
+        doubtful = session.scalars(select(Image.name).where(Image.drive_doubt == drive_watch.ASK))
+        assert list(doubtful) == [file.name]
+        assert session.scalars(select(DriveWatch.asked_at)).one() is not None
 
 
 DROP = """(files) => {

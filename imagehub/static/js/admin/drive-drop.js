@@ -59,7 +59,19 @@ function listenToUploads(folder, urls) {
     refreshTimer ||= setTimeout(showArrived, SHOW_ARRIVED_MS);
   });
 
+  // Images that come from a file that was replaced need not wait for the next regular look.
+  async function noteReplaced(entries) {
+    const items = entries.filter(({ conflict }) => conflict === "replace").map(({ itemId }) => itemId);
+    if (!items.length) return;
+    try {
+      await fetchJson(urls.replaced, { json: { items } });
+    } catch {
+      // The next regular look finds them.
+    }
+  }
+
   async function showArrived() {
+    noteReplaced(arrived);
     const files = arrived.filter((entry) => entry.target === folder.id && !entry.isFolder);
     arrived = [];
     refreshTimer = 0;
