@@ -8,6 +8,7 @@
     │   └── WriteAccessError         the hub itself may only read in OneDrive so far
     ├── TooManyTriesError          wait for ``retry_after_seconds``, whoever you are
     ├── NotFoundError              not there, or not to be seen by this person
+    │   └── RootFolderGoneError      the folder that the hub is closed at is not in OneDrive
     ├── ConflictError              the thing changed, or the name is taken
     ├── PictureError               this file will never become a picture here
     │   ├── UnreadablePictureError   broken, cut short or no picture at all
@@ -81,6 +82,17 @@ class NotFoundError(ImageHubError):
         super().__init__(_NOT_FOUND.get(kind, f"There is no such {kind}."))
         self.kind = kind
         self.key = key
+
+
+class RootFolderGoneError(NotFoundError):
+    """The root folder is not in OneDrive (any more); a person must bring it back or choose again.
+
+    :param key: the root folder as it is set, or its id.
+    """
+
+    def __init__(self, key: object) -> None:
+        super().__init__("root folder", key)
+        self.args = ("The root folder set for this hub does not exist in OneDrive.",)
 
 
 class ConflictError(ImageHubError):

@@ -30,11 +30,12 @@ from imagehub.errors import (
     ImageHubError,
     InvalidInputError,
     NotFoundError,
+    RootFolderGoneError,
     ServiceError,
     WriteAccessError,
 )
 from imagehub.web import get_error_status, is_api_call, make_error_answer, note_action
-from imagehub.wiring import get_clients, get_settings
+from imagehub.wiring import get_clients, get_given_settings, get_settings
 
 _VIEW_COOKIE = "drive-view"
 _THUMBNAIL_KINDS = ("image/", "video/", "application/pdf")
@@ -119,8 +120,13 @@ def list_drive_items(item_id: str) -> ResponseReturnValue:
 def show_drive_path(path: str) -> ResponseReturnValue:
     """The folder at a path below the root folder."""
     _, opened = open_drive()
-    item = opened.find_item_by_path(path)
+    try:
+        item = opened.find_item_by_path(path)
+    except NotFoundError:
+        item = None
     if item is None or not item.is_folder:
+        # Where the root folder itself is gone, that is what has to be told.
+        drive.get_root(opened)
         raise NotFoundError("folder", path)
     return redirect(url_for(".show_drive", item_id=item.id))
 
@@ -707,7 +713,22 @@ def _lead_to_access(error: WriteAccessError) -> ResponseReturnValue:
     return redirect(url_for(".show_drive", item_id=request.form.get("folder") or None))
 
 
+@blueprint.errorhandler(RootFolderGoneError)
+def _lead_to_root_folder(error: RootFolderGoneError) -> ResponseReturnValue:
+    """Say what has to be done, wherever the root folder was missed."""
+    if is_api_call():
+        return make_error_answer(get_error_status(error), str(error))
+    return _show_trouble(error)
+
+
 def _show_trouble(error: ImageHubError) -> ResponseReturnValue:
-    is_lost = isinstance(error, ConnectionLostError)
-    page = render_template("admin/drive_trouble.html", message=str(error), is_lost=is_lost)
+    page = render_template(
+        "admin/drive_trouble.html",
+        message=str(error),
+        is_lost=isinstance(error, ConnectionLostError),
+        is_root_gone=isinstance(error, RootFolderGoneError),
+        is_root_given="root_folder" in get_given_settings().given,
+        # The address of a form's answer is none to go to.
+        again_url=request.full_path if request.method == "GET" else url_for(".show_drive"),
+    )
     return page, get_error_status(error)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from imagehub.clients import ConflictBehavior, Drive, DriveItem, Quota, UploadSession
-from imagehub.errors import NotFoundError, ServiceRefusedError
+from imagehub.errors import NotFoundError, RootFolderGoneError, ServiceRefusedError
 
 # Calls at the same time for one listing. OneDrive throttles accounts that ask for much at once.
 _LISTING_THREADS = 6
@@ -146,14 +146,12 @@ def create_upload_session(
 def get_root(drive: Drive) -> DriveItem:
     """The root folder.
 
-    :raise NotFoundError: there is no such folder in this drive (any more).
+    :raise RootFolderGoneError: there is no such folder in this drive (any more).
     """
     try:
         return drive.get_root()
     except NotFoundError as error:
-        missing = NotFoundError("root folder", error.key)
-        missing.args = ("The root folder set for this hub does not exist in OneDrive.",)
-        raise missing from error
+        raise RootFolderGoneError(error.key) from error
 
 
 def _list_files(drive: Drive, folder: DriveItem) -> list[DriveItem] | None:

@@ -212,6 +212,30 @@ def test_a_root_folder_that_is_gone_is_told_with_what_to_do(
     assert "Choose another one below" in check()
 
 
+def test_the_drives_pages_lead_to_the_choice_where_the_root_folder_is_gone(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    connected_site.put_files("Kunst/Boats", {"front.png": b"123"})
+    choose_root(connected_site, client, "Kunst")
+    wait_until(lambda: "Boats" in client.get("/admin/drive").text)
+    items = client.get("/admin/drive", headers={"Accept": "application/json"}).json["items"]
+    boats = next(item["id"] for item in items if item["name"] == "Boats")
+    shutil.rmtree(connected_site.onedrive.root / "Kunst")
+    for path in ("", f"/{boats}", "/path/Boats"):
+        answer = client.get(f"/admin/drive{path}")
+        assert answer.status_code == 404
+        assert "The root folder is gone" in answer.text
+        assert f'href="{ROOT}">Choose another folder</a>' in answer.text
+        assert f'href="/admin/drive{path}?">Try again</a>' in answer.text
+    assert "Boats" not in client.get(ROOT).text
+    answer = client.get("/admin/drive", headers={"Accept": "application/json"})
+    assert answer.status_code == 404
+    assert answer.json == {"detail": "The root folder set for this hub does not exist in OneDrive."}
+    answer = send(client, "/admin/drive/new-folder", PAGE, name="Ships")
+    assert "The root folder is gone" in answer.text
+    assert 'href="/admin/drive">Try again</a>' in answer.text
+
+
 def test_no_page_holds_a_token_of_microsofts(
     connected_site: ConnectedSite, client: FlaskClient
 ) -> None:
@@ -383,5 +407,10 @@ def test_where_the_environment_says_the_folder_the_page_does_not_offer_it(
     assert browser.get(ROOT).location == PAGE
     assert "IMAGEHUB_ROOT_FOLDER on the server says which folder it is" in browser.get(PAGE).text
     assert send(browser, ROOT, PAGE, folder="").status_code == 403
+    shutil.rmtree(connected_site.onedrive.root / "Kunst")
+    gone = browser.get("/admin/drive")
+    assert gone.status_code == 404
+    assert "have IMAGEHUB_ROOT_FOLDER on the server name another one" in gone.text
+    assert "Choose another folder" not in gone.text
     with fixed.app.app_context():
         db.engine.dispose()
