@@ -170,10 +170,12 @@ def end_session() -> ResponseReturnValue:
 
 @blueprint.post("/admin/account/tokens")
 def create_token() -> ResponseReturnValue:
-    """Make a token for a program; the account's page shows it once."""
+    """Make a token for a program, once the password was given again; the page shows it once."""
     user = _get_user()
     days = request.form.get("days", "")
     try:
+        # A token outlives the session: whoever finds a browser open must not take one along.
+        _check_password()
         row, token = api_tokens.create_token(
             db.session(),
             user,
@@ -181,9 +183,10 @@ def create_token() -> ResponseReturnValue:
             request.form.get("scope", ""),
             None if days == "never" else _read_id(days),
         )
-    except InvalidInputError as error:
+    except (InvalidInputError, TooManyTriesError) as error:
         db.session.rollback()
-        return _render(token_faults=error.fields, typed_token=request.form), 422
+        page = _render(token_faults=_read_faults(error), typed_token=request.form)
+        return page, _get_status(error)
     may = "read and change" if row.scope == "write" else "read"
     note_action("create", "token", row.id, f"Made the token “{row.name}”, which may {may}.")
     db.session.commit()

@@ -5,6 +5,7 @@ import re
 import pyotp
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from imagehub.domain import accounts, audit
 from tests.admin.pages import follow, read_toasts, send
@@ -243,8 +244,14 @@ def test_a_session_that_is_not_there_is_404(client: FlaskClient, number: str) ->
 # --- Tokens ---------------------------------------------------------------------------------------
 
 
+def ask_for_token(client: FlaskClient, **fields: str) -> TestResponse:
+    """Send the form; what is not said is as below."""
+    usual = {"name": "Backup", "scope": "read", "days": "30", "password": PASSWORD}
+    return send(client, f"{ACCOUNT}/tokens", **(usual | fields))
+
+
 def create_token(client: FlaskClient, scope: str = "read", days: str = "30") -> str:
-    answer = send(client, f"{ACCOUNT}/tokens", name="Backup", scope=scope, days=days)
+    answer = ask_for_token(client, scope=scope, days=days)
     page = follow(client, answer).text
     found = re.search(r"hub_[\w-]{43}", page)
     assert found is not None, page
@@ -261,7 +268,7 @@ def test_a_token_is_shown_once(site: Site, client: FlaskClient) -> None:
 
 
 def test_a_reload_makes_no_second_token(site: Site, client: FlaskClient) -> None:
-    answer = send(client, f"{ACCOUNT}/tokens", name="Backup", scope="read", days="30")
+    answer = ask_for_token(client)
     # On its way to the page the token is sealed, and in no address.
     assert "hub_" not in answer.text + str(answer.headers)
     shown = client.get(answer.location)
@@ -276,7 +283,7 @@ def test_a_reload_makes_no_second_token(site: Site, client: FlaskClient) -> None
 def test_a_token_is_shown_to_the_session_that_made_it_alone(
     site: Site, client: FlaskClient
 ) -> None:
-    send(client, f"{ACCOUNT}/tokens", name="Backup", scope="read", days="30")
+    ask_for_token(client)
     client.post("/sign-out", data={"csrf_token": read_csrf_token(client, "/admin/shares")})
     form = {"name": NAME, "password": PASSWORD, "csrf_token": read_csrf_token(client)}
     client.post("/sign-in", data=form)
@@ -339,16 +346,31 @@ def test_a_new_password_ends_tokens_where_that_is_asked_for(
 
 
 def test_a_token_without_a_name_is_refused_beside_the_field(client: FlaskClient) -> None:
-    answer = send(client, f"{ACCOUNT}/tokens", name=" ", scope="write", days="x")
+    answer = ask_for_token(client, name=" ", scope="write", days="x")
     assert answer.status_code == 422
     assert 'id="token-name-words"' in answer.text
     assert "hub_" not in answer.text
 
 
+def test_no_token_is_made_without_the_password(site: Site, client: FlaskClient) -> None:
+    for password in ("", "not my password"):
+        typed = {"name": "Night backup", "scope": "write", "days": "never"}
+        answer = ask_for_token(client, password=password, **typed)
+        assert answer.status_code == 422
+        assert re.search(r'id="token-password-words">.*This is not your password\.', answer.text)
+        assert 'value="Night backup"' in answer.text
+        for kept in ("write", "never"):
+            assert f'<option value="{kept}" selected>' in answer.text
+        assert "not my password" not in answer.text
+    assert 'name="token" value="' not in client.get(ACCOUNT).text
+    assert not any("Made the token" in words for words in list_words(site))
+    assert ask_for_token(client, password=PASSWORD).status_code == 303
+
+
 def test_no_token_and_no_code_is_kept_by_caches_or_shown_in_the_log(
     site: Site, client: FlaskClient
 ) -> None:
-    answer = send(client, f"{ACCOUNT}/tokens", name="a", scope="read", days="never")
+    answer = ask_for_token(client, days="never")
     assert "no-store" in answer.headers["Cache-Control"]
     _, codes = switch_on(client)
     log = "\n".join(list_words(site)) + client.get("/admin/activity").text

@@ -220,6 +220,14 @@ def test_a_token_is_made_copied_and_ended(served_site: ServedSite) -> None:
     visit = served_site.enter("/admin/account", permissions=["clipboard-read", "clipboard-write"])
     page = visit.page
     page.get_by_label("What is it for?").fill("Backup of the studio")
+    password = page.locator("#tokens").get_by_label("Your password")
+    password.fill("not my password")
+    page.get_by_role("button", name="Make a token").click()
+    expect(password).to_be_focused()
+    expect(password).to_have_accessible_description("This is not your password.")
+    expect(page.get_by_label("What is it for?")).to_have_value("Backup of the studio")
+    visit.complaints.clear()  # The refusal stands in the console as a 422.
+    password.fill(PASSWORD)
     page.get_by_role("button", name="Make a token").click()
     token = page.locator("#new-token").inner_text()
     page.get_by_role("button", name="Copy").click()
