@@ -23,6 +23,7 @@ from imagehub.domain import (
     import_ways,
     importing,
     left_out,
+    library_edit,
     library_list,
 )
 from imagehub.errors import (
@@ -424,6 +425,31 @@ def leave_out_failed(number: int) -> ResponseReturnValue:
     return redirect(url_for(".show_import", number=number), 303)
 
 
+@blueprint.post("/admin/import/<biggest:number>/publish")
+def publish_import(number: int) -> ResponseReturnValue:
+    """Publish the groups that the import made as drafts, as far as pictures came into them."""
+    session = db.session()
+    importing.get_job(session, number)
+    try:
+        drafts = import_history.list_own_drafts(session, number, library_edit.MAX_BULK)
+        count = library_edit.bulk_edit(session, drafts, {"state": "published"})
+    except ImageHubError as error:
+        session.rollback()
+        if is_api_call():
+            raise
+        say(str(error), is_fault=True)
+        return redirect(url_for(".show_import", number=number), 303)
+    groups = describe_count(count, "group")
+    if count:
+        note_action("change", "import", number, f"Published {groups} of an import.")
+    session.commit()
+    if is_api_call():
+        return jsonify({"count": count})
+    verb = "is" if count == 1 else "are"
+    say(f"{groups} {verb} published." if count else "There was nothing left to publish.")
+    return redirect(url_for(".show_import", number=number), 303)
+
+
 def _read_item() -> int | None:
     """:raise NotFoundError: there can be no such item."""
     text = request.form.get("item", "")
@@ -436,6 +462,12 @@ def _describe_import(number: int) -> dict[str, Any]:
     return {
         "report": report,
         "groups": import_history.list_job_groups(session, number),
+        # Before the end a group would be shown with half of its pictures.
+        "drafts": (
+            import_history.list_own_drafts(session, number, library_edit.MAX_BULK)
+            if report.is_finished
+            else []
+        ),
         "seconds_left": None if report.is_finished else import_history.expect_end(session, number),
         "describe_duration": describe_duration,
         "group_page": "admin.show_library_group"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from imagehub.models import Group, ImportItem, ImportJob
+from imagehub.models import Group, ImportItem, ImportJob, ImportPlan, ImportProposal
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,38 @@ def list_job_groups(session: Session, job_id: int, limit: int = 200) -> Sequence
         .limit(limit)
     ).all()
     return session.scalars(select(Group).where(Group.id.in_(ids)).order_by(Group.id)).all()
+
+
+def list_own_drafts(session: Session, job_id: int, limit: int) -> Sequence[int]:
+    """Numbers of the groups that an import made as drafts, that are drafts still and hold images.
+
+    A draft that was there before, and only got more shots, is none of them: its author may have
+    left it one on purpose.
+    """
+    plan_ids = session.scalars(
+        select(ImportPlan.id).where(
+            ImportPlan.state == "started",
+            ImportPlan.job_id == job_id,
+            ImportPlan.is_published.is_(False),
+        )
+    ).all()
+    if not plan_ids:
+        return []
+    filled = select(ImportItem.group_id).where(ImportItem.job_id == job_id)
+    older = select(ImportProposal.group_id).where(
+        ImportProposal.plan_id.in_(plan_ids), ImportProposal.group_id.is_not(None)
+    )
+    return session.scalars(
+        select(Group.id)
+        .where(
+            Group.id.in_(filled),
+            Group.id.not_in(older),
+            Group.state == "draft",
+            Group.image_count > 0,
+        )
+        .order_by(Group.id)
+        .limit(limit)
+    ).all()
 
 
 def measure_rate(session: Session, job_count: int = 5) -> float | None:

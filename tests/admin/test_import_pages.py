@@ -9,6 +9,7 @@ from imagehub.domain import import_board
 from imagehub.models import Group
 from tests.admin.pages import read_toasts, send
 from tests.fixtures.importing import make_jpeg
+from tests.fixtures.programs import wait_until
 from tests.fixtures.site import ConnectedSite, Site, read_csrf_token
 
 PLAN = "/admin/import/plan"
@@ -68,6 +69,56 @@ def test_an_import_from_choosing_to_the_last_picture(
     again = send(client, f"{PAGE}/start", "/admin/account")
     assert again.location == "/admin/import/1"
     assert "Began an import of 4 files." in client.get("/admin/activity").text
+
+
+def import_as_drafts(
+    site: ConnectedSite, client: FlaskClient, number: int, item: str, way: str = "", group: str = ""
+) -> str:
+    """Import files as drafts from beginning to end; answers the import's page."""
+    plan = f"/admin/import/plans/{number}"
+    send(client, PLAN, "/admin/account", item=item, group=group)
+    if way:
+        send(client, f"{plan}/groups", plan, way=way)
+    send(client, f"{plan}/start", plan, state="draft")
+    page = f"/admin/import/{number}"
+    assert f"{page}/publish" not in client.get(page).text
+    with site.working():
+        wait_until(lambda: client.get(f"{page}/progress").json["state"] != "running")
+    return client.get(page).text
+
+
+def test_what_came_in_as_drafts_is_published_from_the_imports_page(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    folder_id, _ = connected_site.find_folder("Studio")
+    page = import_as_drafts(connected_site, client, 1, folder_id, way="stem")
+    # Nothing came into the third one, whose only file is broken.
+    assert "2 groups of this import are drafts" in page
+    assert "Publish all 2" in page
+    with connected_site.session() as session:
+        mill = session.query(Group).filter_by(title="Mill").one().id
+    connected_site.put_files("More", {"mill-3.jpg": make_jpeg(7)})
+    more_id, _ = connected_site.find_folder("More")
+    page = import_as_drafts(connected_site, client, 2, more_id, group=str(mill))
+    # The group was a draft before this import, which therefore leaves it one.
+    assert "The picture is in." in page
+    assert "/admin/import/2/publish" not in page
+    send(client, "/admin/import/2/publish", "/admin/import/2")
+    assert "There was nothing left to publish." in read_toasts(client)
+    assert "Mill" not in client.get("/").text
+    answer = send(client, "/admin/import/1/publish", "/admin/import/1")
+    assert (answer.status_code, answer.location) == (303, "/admin/import/1")
+    assert "2 groups are published." in read_toasts(client)
+    front = client.get("/").text
+    assert "Mill" in front
+    assert "Sea" in front
+    with connected_site.session() as session:
+        states = {group.title: group.state for group in session.query(Group)}
+    assert states == {"Bad": "draft", "Mill": "published", "Sea": "published"}
+    assert "Published 2 groups of an import." in client.get("/admin/activity").text
+    assert "/admin/import/1/publish" not in client.get("/admin/import/1").text
+    assert send(client, "/admin/import/9/publish").status_code == 404
+    assert client.post("/admin/import/1/publish").status_code == 400
 
 
 def test_the_board_answers_its_script_with_the_board(
