@@ -79,7 +79,7 @@ def test_files_move_by_the_dialog_and_come_back_by_undo(served: ServedSite) -> N
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Move 2 items to")
     dialog.get_by_role("button", name="The folder above").click()
-    dialog.get_by_role("button", name="Old").click()
+    dialog.get_by_role("button", name="Old", exact=True).click()
     expect(dialog).to_contain_text("OneDrive / Old")
     dialog.get_by_role("button", name="Move here").click()
     expect(page.locator(".toast")).to_contain_text("2 items were moved to “Old”")
