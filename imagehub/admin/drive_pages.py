@@ -17,7 +17,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from pydantic import BaseModel, Field, ValidationError
 
 from imagehub.admin import blueprint
-from imagehub.admin.thumbnails import ThumbnailCache
+from imagehub.admin.thumbnails import PLACEHOLDER, ThumbnailCache
 from imagehub.admin.words import describe_count, describe_size, is_view, say, show_name
 from imagehub.clients import Drive, DriveItem, Quota
 from imagehub.database import db
@@ -143,8 +143,19 @@ def show_drive_thumbnail(item_id: str) -> ResponseReturnValue:
     """A small picture of a file: fetched from OneDrive once for each state of the file.
 
     Empty where OneDrive has none. ``v`` stands for the state (see :func:`make_version`): with it a
-    browser keeps the picture.
+    browser keeps the picture. Where there is none, or none can be had, an ``<img>`` gets the sign
+    of a file, with the error's status if there is one.
     """
+    try:
+        return _fetch_thumbnail(item_id)
+    except (NotFoundError, ConnectionLostError, ServiceError) as error:
+        if not _wants_picture():
+            raise
+        db.session.rollback()
+        return _show_placeholder(get_error_status(error), "no-store")
+
+
+def _fetch_thumbnail(item_id: str) -> ResponseReturnValue:
     size = request.args.get("size", "medium")
     if size not in _THUMBNAIL_SIZES:
         raise NotFoundError("thumbnail", size)
@@ -159,13 +170,32 @@ def show_drive_thumbnail(item_id: str) -> ResponseReturnValue:
         found = opened.fetch_thumbnail(item_id, size)
         if found is None or not cache.takes(found[1]):
             # OneDrive makes them some seconds after an upload, and of some files never.
-            return "", 204, {"Cache-Control": "private, max-age=30"}
+            keeping = "private, max-age=30"
+            if _wants_picture():
+                return _show_placeholder(200, keeping)
+            return "", 204, {"Cache-Control": keeping, "Vary": "Accept"}
         if version:
             cache.keep(key, *found)
     response = Response(found[0], mimetype=found[1])
     response.headers["Cache-Control"] = (
         f"private, max-age={_YEAR_SECONDS}, immutable" if version else "private, no-cache"
     )
+    return response
+
+
+def _wants_picture() -> bool:
+    """Whether an ``<img>`` asks: it names kinds of pictures first, and a script or a person not.
+
+    Source: Fetch, 4 (Fetching): the Accept of a request whose destination is "image".
+    """
+    return request.headers.get("Accept", "").startswith("image/")
+
+
+def _show_placeholder(status: int, keeping: str) -> Response:
+    # A browser shows a picture whatever its status is, and without it a sign of breakage.
+    response = Response(PLACEHOLDER, status, mimetype="image/svg+xml")
+    response.headers["Cache-Control"] = keeping
+    response.vary.add("Accept")
     return response
 
 

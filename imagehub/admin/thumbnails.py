@@ -9,6 +9,17 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+# What stands for a picture that there is none of, in a grey that shows on light and on dark ground.
+# Without a size of its own it fills any frame it is put in, and the sign in its middle stays small.
+PLACEHOLDER = """\
+<svg xmlns="http://www.w3.org/2000/svg"><svg x="50%" y="50%" overflow="visible"><g
+ transform="translate(-12 -12)" fill="none" stroke="#85827c" stroke-width="1.5"
+ stroke-linecap="round" stroke-linejoin="round"><path d="M6 22a2 2 0 0 1-2-2V4a2 2 0 0 1 2-2h8a2.4
+ 2.4 0 0 1 1.704.706l3.588 3.588A2.4 2.4 0 0 1 20 8v12a2 2 0 0 1-2 2z"/><path
+ d="M14 2v5a1 1 0 0 0 1 1h5"/><circle cx="10" cy="12" r="2"/><path
+ d="m20 17-1.296-1.296a2.41 2.41 0 0 0-3.408 0L9 22"/></g></svg></svg>
+"""
+
 _SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp", "image/gif": ".gif"}
 _KINDS = {suffix: kind for kind, suffix in _SUFFIXES.items()}
 # 256 folders of this many: some 20,000 thumbnails, of 5 to 80 kB each.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from PIL import Image as Picture
+from werkzeug.test import TestResponse
 
 from imagehub.admin.drive_pages import RecycleBin, find_recycle_bin
 from imagehub.clients import DriveItem
@@ -317,6 +318,31 @@ def test_what_has_no_thumbnail_is_empty_and_what_is_not_there_not_found(browser:
     browser.page("/admin/drive/thumbnail/NOTHING!1", 404)
     works = browser.find("Works")
     browser.page(f"/admin/drive/thumbnail/{browser.find('front.jpg', works)}", 404, size="huge")
+
+
+def test_an_img_gets_the_sign_of_a_file_where_there_is_no_thumbnail(browser: Browser) -> None:
+    def get(item_id: str, accept: str) -> TestResponse:
+        path = f"/admin/drive/thumbnail/{item_id}"
+        return browser.client.get(path, headers={"Accept": accept})
+
+    img = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+    front = browser.find("front.jpg", browser.find("Works"))
+    text = browser.find("list.txt", browser.find("Notes"))
+    assert get(front, img).mimetype == "image/jpeg"
+    none = get(text, img)
+    assert (none.status_code, none.mimetype) == (200, "image/svg+xml")
+    assert none.headers["Cache-Control"] == "private, max-age=30"
+    # A browser that kept this must not show it to whoever follows the link, and the reverse.
+    assert "Accept" in none.headers["Vary"]
+    assert "Accept" in get(text, "*/*").headers["Vary"]
+    for accept in ("*/*", "application/json", "text/html,image/avif,*/*;q=0.8"):
+        assert get(text, accept).status_code == 204
+        assert get("NOTHING!1", accept).mimetype != "image/svg+xml"
+    missing = get("NOTHING!1", img)
+    assert (missing.status_code, missing.mimetype) == (404, "image/svg+xml")
+    assert missing.headers["Cache-Control"] == "no-store"
+    assert missing.data == none.data
+    assert get("NOTHING!1", "application/json").json["detail"]
 
 
 def test_no_page_and_no_answer_holds_an_address_of_bytes_or_a_token(browser: Browser) -> None:

@@ -286,3 +286,14 @@ def test_it_works_without_a_script(served: ServedSite) -> None:
     page.get_by_role("button", name="Delete").click()
     expect(page.locator(".toast")).to_contain_text("recycle bin")
     assert not (served.onedrive.root / "Works" / "shot 11.jpg").exists()
+
+
+def test_a_file_without_a_thumbnail_shows_its_sign_without_a_script(served: ServedSite) -> None:
+    served.site.put_files("Cut", {"cut.jpg": b"\xff\xd8\xff\xe0 cut"})
+    page = served.enter("/admin/drive", java_script_enabled=False).page
+    page.get_by_role("link", name="Cut").click()
+    picture = page.locator(".item-picture img")
+    # This fails where the browser has no picture to show but its sign of a broken one.
+    height = picture.evaluate("async (one) => { await one.decode(); return one.clientHeight; }")
+    assert 0 < height <= 52
+    expect(page.locator(".item-picture .icon")).to_be_hidden()
