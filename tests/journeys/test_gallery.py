@@ -137,15 +137,77 @@ def test_the_end_of_the_wall_can_be_reached(live_hub: LiveHub, visit: Visits) ->
     assert not page.locator("a.more").count()
 
 
+def hold_pages(page: Page, number: int) -> Callable[[], None]:
+    """Lets a page of the wall not arrive before the function that is given back is called."""
+    held: list[Route] = []
+    is_open = False
+
+    def answer(route: Route) -> None:
+        if is_open:
+            route.continue_()
+        else:
+            held.append(route)
+
+    def open_gate() -> None:
+        nonlocal is_open
+        is_open = True
+        for route in held:
+            route.continue_()
+
+    page.route(re.compile(rf"\?page={number}$"), answer)
+    return open_gate
+
+
+def visit_with_a_page_under_way(
+    live_hub: LiveHub, visit: Visits, number: int
+) -> tuple[Page, Callable[[], None]]:
+    """The wall from a page on, which has asked for the next by itself; call to let that arrive."""
+    page = visit(f"{live_hub.url}/tags").page
+    open_gate = hold_pages(page, number + 1)
+    with page.expect_request(re.compile(rf"\?page={number + 1}$")):
+        page.goto(f"{live_hub.url}/?page={number}")
+    return page, open_gate
+
+
+def wait_for_tiles(page: Page, count: int) -> None:
+    """Waits until the wall has at least so many works; further pages come by themselves."""
+    page.wait_for_function("n => document.querySelectorAll('.tile').length >= n", arg=count)
+
+
 def test_a_page_that_is_asked_for_by_key_gets_the_focus(live_hub: LiveHub, visit: Visits) -> None:
-    seen = visit(live_hub.url)
-    page = seen.page
+    page, open_gate = visit_with_a_page_under_way(live_hub, visit, 1)
     more = page.locator("a.more")
     more.focus()
-    count = page.locator(".tile").count()
+    # The page that is on its way by itself is the one that is asked for.
     page.keyboard.press("Enter")
-    page.wait_for_function("n => document.querySelectorAll('.tile').length > n", arg=count)
-    expect(page.locator(".tile a:focus")).to_have_count(1)
+    open_gate()
+    wait_for_tiles(page, 24)
+    expect(page.locator(".wall[data-page='2'] .tile a").first).to_be_focused()
+
+
+def test_pages_wait_while_the_link_to_them_has_the_focus(live_hub: LiveHub, visit: Visits) -> None:
+    page, open_gate = visit_with_a_page_under_way(live_hub, visit, 1)
+    more = page.locator("a.more")
+    more.focus()
+    more.scroll_into_view_if_needed()
+    open_gate()
+    wait_for_tiles(page, 24)
+    more.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    expect(page.locator(".tile")).to_have_count(24)
+    expect(more).to_be_focused()
+    more.blur()
+    page.locator(".wall[data-page='3']").wait_for(state="attached")
+
+
+def test_the_last_page_takes_over_the_focus_of_the_link_that_goes(
+    live_hub: LiveHub, visit: Visits
+) -> None:
+    page, open_gate = visit_with_a_page_under_way(live_hub, visit, 3)
+    page.locator("a.more").focus()
+    open_gate()
+    expect(page.locator("a.more")).to_have_count(0)
+    expect(page.locator(".wall[data-page='4'] .tile a").first).to_be_focused()
 
 
 def test_titles_come_under_the_pointer_and_stay_on_touch_screens(

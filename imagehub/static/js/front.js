@@ -42,16 +42,23 @@ async function hang() {
   walls.append(document.adoptNode(wall));
   watch(wall);
   places.observe(wall);
-  const next = page.querySelector("a.more");
-  if (next) more.href = next.getAttribute("href");
-  else more.remove();
   say(words.added.replace("{count}", count));
-  return wall.querySelector(".tile a");
+  const first = wall.querySelector(".tile a");
+  const next = page.querySelector("a.more");
+  if (next) {
+    more.href = next.getAttribute("href");
+  } else {
+    // A focus that goes with its element would begin at the top of the page again.
+    if (document.activeElement === more) first?.focus({ preventScroll: true });
+    more.remove();
+  }
+  return first;
 }
 
 const nearTheEnd = new IntersectionObserver(
   async ([entry]) => {
-    if (!entry.isIntersecting || automaticLeft <= 0) return;
+    // Whoever came to the link by key decides alone: it must not go from under their fingers.
+    if (!entry.isIntersecting || automaticLeft <= 0 || document.activeElement === more) return;
     automaticLeft -= 1;
     nearTheEnd.unobserve(more);
     try {
@@ -73,6 +80,12 @@ function nameMore() {
 
 if (more) {
   nearTheEnd.observe(more);
+  more.addEventListener("blur", () => {
+    if (!more.isConnected || automaticLeft <= 0) return;
+    // Watched anew, the link is looked at even if it has not moved.
+    nearTheEnd.unobserve(more);
+    nearTheEnd.observe(more);
+  });
   more.addEventListener("click", async (event) => {
     if (isModified(event)) return;
     event.preventDefault();
