@@ -15,7 +15,16 @@ from sqlalchemy import inspect, text
 from imagehub import create_app
 from imagehub.config import load_settings
 from imagehub.database import Base, db
-from imagehub.models import DriveAccount, Group, Image, Rendition, StoredObject, User
+from imagehub.models import (
+    DriveAccount,
+    Group,
+    Image,
+    Rendition,
+    ShareItem,
+    ShareLink,
+    StoredObject,
+    User,
+)
 from tests.support import ROOT
 
 
@@ -184,3 +193,28 @@ def _get_state() -> tuple[str, int]:
     with db.engine.connect() as connection:
         row = connection.execute(text("SELECT drive_state, drive_doubt FROM image")).one()
     return row.drive_state, row.drive_doubt
+
+
+def test_shares_keep_a_title_only_where_it_was_given(app: Flask) -> None:
+    upgrade()
+    groups = [Group(title="Harbour"), Group(title="Night")]
+    db.session.add_all(groups)
+    db.session.flush()
+    for number, title in enumerate(("Harbour", "For Ada", "", "Night"), start=1):
+        db.session.add(ShareLink(id=number, token_hash=str(number), title=title))
+        db.session.flush()
+        db.session.add_all(
+            ShareItem(share_id=number, group_id=group.id, position=position)
+            for position, group in enumerate(groups, start=1)
+        )
+    db.session.commit()
+    db.session.remove()
+    downgrade(revision="0016")
+    assert _list_share_titles() == ["Harbour", "For Ada", "Harbour", "Night"]
+    upgrade()
+    assert _list_share_titles() == ["", "For Ada", "", "Night"]
+
+
+def _list_share_titles() -> list[str]:
+    with db.engine.connect() as connection:
+        return list(connection.execute(text("SELECT title FROM share_link ORDER BY id")).scalars())

@@ -102,13 +102,12 @@ def _show_form(numbers: list[int], error: ImageHubError | None = None) -> Respon
 
 def _show_once(share: ShareLink, token: str) -> ResponseReturnValue:
     url = make_absolute(url_for("gallery.show_share", token=token))
-    shown_once.keep("share", title=share.title, url=url)
+    shown_once.keep("share", name=_name(share), url=url)
     return redirect(url_for(".show_shares"), 303)
 
 
 def _name(share: ShareLink) -> str:
-    """Its title; of works without one, what the library calls the first of them."""
-    return share.title or f"Untitled {shares.get_first_number(db.session(), share)}"
+    return shares.name_shares(db.session(), [share])[share.id]
 
 
 def _read_day(text: str) -> date | None:

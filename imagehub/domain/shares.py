@@ -31,9 +31,13 @@ _LONGEST_COMMON_WAIT_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class ListedShare:
-    """A link in the list of all. ``state``: ``open``, ``over`` or ``revoked``."""
+    """A link in the list of all.
+
+    ``name`` is what the admin's side calls it; ``state``: ``open``, ``over`` or ``revoked``.
+    """
 
     share: ShareLink
+    name: str
     group_count: int
     state: str
 
@@ -52,6 +56,8 @@ def create_share(
 ) -> tuple[ShareLink, str]:
     """Make a link.
 
+    :param title: what visitors read above the works. "", or the title of a single work, keeps none:
+        the link then bears the name of what it shows, as that is at the time.
     :param last_day: the last day, in UTC, on which it opens; None never ends it.
     :param password: "" asks for none.
     :return: the link, and the secret of its address, which nobody can find out later.
@@ -77,8 +83,10 @@ def create_share(
     for number in numbers:
         if number not in groups:
             raise NotFoundError("group", number)
+    given = " ".join(title.split())[:300]
+    is_default = len(numbers) == 1 and given == groups[numbers[0]].title
     share = ShareLink(
-        title=(" ".join(title.split()) or groups[numbers[0]].title)[:300],
+        title="" if is_default else given,
         password_hash=generate_password_hash(password) if password else "",
         may_download=may_download,
         user_id=user_id,
@@ -96,17 +104,27 @@ def create_share(
     return share, token
 
 
-def get_first_number(session: Session, share: ShareLink) -> int:
-    """The number of the group that a link shows first; 0 where none of them is left."""
-    return (
-        session.scalar(
-            select(ShareItem.group_id)
-            .where(ShareItem.share_id == share.id)
-            .order_by(ShareItem.position)
-            .limit(1)
-        )
-        or 0
-    )
+def name_shares(session: Session, links: Sequence[ShareLink]) -> dict[int, str]:
+    """What the admin's side calls links, by their numbers.
+
+    Their titles; without one, the first of the works and how many more there are. Works in the
+    trash count too, so that a link keeps its name.
+    """
+    untitled = [link.id for link in links if not link.title]
+    found = session.execute(
+        select(ShareItem.share_id, Group.id, Group.title)
+        .join(Group, Group.id == ShareItem.group_id)
+        .where(ShareItem.share_id.in_(untitled))
+        .order_by(ShareItem.share_id, ShareItem.position, ShareItem.group_id)
+    ).all()
+    works: dict[int, list[str]] = {}
+    for share_id, group_id, title in found:
+        works.setdefault(share_id, []).append(title.strip() or f"Untitled {group_id}")
+    names = {}
+    for link in links:
+        first, *rest = works.get(link.id, [f"Link {link.id}"])
+        names[link.id] = link.title or first + (f" and {len(rest)} more" if rest else "")
+    return names
 
 
 def list_groups(session: Session, numbers: Sequence[int]) -> Sequence[Group]:
@@ -178,8 +196,12 @@ def list_shares(
             .group_by(ShareItem.share_id)
         ).all()
     )
+    names = name_shares(session, shares)
     now = get_database_time(session)
-    return [ListedShare(one, counts.get(one.id, 0), _get_state(one, now)) for one in shares]
+    return [
+        ListedShare(one, names[one.id], counts.get(one.id, 0), _get_state(one, now))
+        for one in shares
+    ]
 
 
 def _get_state(share: ShareLink, now: datetime) -> str:

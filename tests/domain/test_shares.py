@@ -52,6 +52,40 @@ def test_groups_are_shown_in_their_order_and_only_while_they_are_there(
     assert (listed.group_count, listed.state) == (3, "open")
 
 
+def test_a_link_is_called_by_its_title_or_by_what_it_shows(
+    either_site: Site, either_session: Session, group_id: int
+) -> None:
+    harbour, other = either_site.add_group(), either_site.add_group()
+    either_session.get_one(Group, harbour).title = "Harbour"
+    made = [
+        shares.create_share(either_session, None, chosen, title=title)[0].id
+        for chosen, title in (
+            ([harbour, group_id, other], "  For   Ada "),
+            ([harbour, group_id, other], ""),
+            ([group_id, harbour], ""),
+            ([harbour], ""),
+            ([harbour], "Harbour"),
+            ([harbour, other], "Harbour"),
+        )
+    ]
+
+    def list_names() -> list[str]:
+        names = {one.share.id: one.name for one in shares.list_shares(either_session)}
+        return [names[number] for number in made]
+
+    names = ["For Ada", "Harbour and 2 more", f"Untitled {group_id} and 1 more"]
+    assert list_names() == [*names, "Harbour", "Harbour", "Harbour"]
+    either_session.get_one(Group, harbour).title = "Harbour at dusk"
+    trash.trash_groups(either_session, [other], None)
+    names[1] = "Harbour at dusk and 2 more"
+    assert list_names() == [*names, "Harbour at dusk", "Harbour at dusk", "Harbour"]
+    either_session.delete(either_session.get_one(Group, harbour))
+    either_session.flush()
+    names[1] = f"Untitled {group_id} and 1 more"
+    gone = [f"Link {number}" for number in made[3:5]]
+    assert list_names() == ["For Ada", names[1], f"Untitled {group_id}", *gone, "Harbour"]
+
+
 def test_a_link_ends_with_its_last_day(either_session: Session, group_id: int) -> None:
     today = datetime.now(UTC).date()
     share, token = shares.create_share(either_session, None, [group_id], last_day=today)

@@ -147,8 +147,22 @@ def test_several_works_do_not_bear_the_title_of_the_first(site: Site, draft: int
     assert read_heads(make_share(site, both)) == (shared, [shared, name, untitled])
     mine = make_share(site, both, title="Mine")
     assert read_heads(mine) == ("Mine", ["Mine", name, untitled])
+    same = make_share(site, both, title=name)
+    assert read_heads(same) == (name, [name, name, untitled])
     assert read_heads(make_share(site, [draft])) == (name, [name])
     assert read_heads(make_share(site, [other]))[0] == shared
+
+
+def test_a_link_to_one_work_follows_its_title(site: Site, draft: int) -> None:
+    client = site.signed_in_client()
+    form = f"/admin/shares/new?group={draft}"
+    assert 'value="Not yet for everybody"' in client.get(form).text
+    fields = {"group": str(draft), "title": "Not yet for everybody"}
+    path = read_address(follow(client, send(client, "/admin/shares", form, **fields)))
+    with site.session() as session:
+        session.get_one(Group, draft).title = "At dusk"
+    assert re.findall(r"<h[12][^>]*>([^<]*)</h", site.get(path).text) == ["At dusk"]
+    assert "“At dusk”" in client.get("/admin/shares").text
 
 
 # --- The admin's side -----------------------------------------------------------------------------
@@ -159,8 +173,8 @@ def test_a_link_to_a_work_without_a_title_has_a_name_too(site: Site) -> None:
     client = site.signed_in_client()
     form = f"/admin/shares/new?group={number}"
     made = follow(client, send(client, "/admin/shares", form, group=str(number)))
-    assert "The link to “Untitled”" in made.text
-    assert "Give “Untitled” another address?" in made.text
+    assert f"The link to “Untitled {number}”" in made.text
+    assert f"Give “Untitled {number}” another address?" in made.text
     send(client, "/admin/shares/1/revoke", "/admin/shares")
     log = client.get("/admin/activity").text
     assert f"Made the share link “Untitled {number}”." in log
