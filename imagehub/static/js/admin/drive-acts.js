@@ -11,6 +11,7 @@ export class Acts {
   #folder;
   #list;
   #urls;
+  #isAsking = false;
 
   constructor(folder, urls) {
     this.#folder = folder;
@@ -23,15 +24,21 @@ export class Acts {
   }
 
   // Sends items a few at a time, and says how far it is where there are many. Answers what was
-  // done, with what each answer said besides.
+  // done, with what each answer said besides, and the error that ended it before its end.
   async #sendEach(url, subjects, fields, verb) {
-    const outcome = { done: [], answers: [] };
+    const outcome = { done: [], answers: [], error: null };
     const failed = [];
     for (let start = 0; start < subjects.length; start += ITEMS_A_CALL) {
       const form = new FormData();
       for (const [name, value] of Object.entries(fields)) form.set(name, value);
       for (const { id } of subjects.slice(start, start + ITEMS_A_CALL)) form.append("item", id);
-      const answer = await fetchJson(url, { form });
+      let answer;
+      try {
+        answer = await fetchJson(url, { form });
+      } catch (error) {
+        outcome.error = error;
+        break;
+      }
       outcome.done.push(...answer.done);
       outcome.answers.push(answer);
       failed.push(...answer.failed);
@@ -60,36 +67,54 @@ export class Acts {
     this.#folder.refresh().catch(() => {});
   }
 
+  // One question at a time, however often its key is pressed until it is there.
+  async #askOnce(ask) {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    try {
+      await ask();
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+
+  // Brings a focus that is lost, in the folder where it was, to the place where the items were.
+  #recover(from, place) {
+    if (this.#folder.id !== from) return;
+    const focus = document.activeElement;
+    if (focus === document.body || !focus?.checkVisibility()) this.#folder.focusNear(place);
+  }
+
   // --- New folder and new names ---
 
   async #createFolder(button) {
     const name = $("new-name").value.trim();
     if (!name) return;
+    const from = this.#folder.id;
     button.disabled = true;
     try {
-      const { done } = await fetchJson(this.#urls.newFolder, {
-        form: { folder: this.#folder.id, name },
-      });
-      this.#folder.keep(done[0]);
-      $("new-name").value = "";
+      const { done } = await fetchJson(this.#urls.newFolder, { form: { folder: from, name } });
+      if ($("new-name").value.trim() === name) $("new-name").value = "";
+      const isHere = isFocusIn($("new-folder"));
+      this.#folder.keep(done[0], from);
       this.#folder.draw();
-      this.#list.focus(this.#list.findPlace(done[0].id));
+      if (isHere) this.#list.focus(this.#list.findPlace(done[0].id));
       toast(`The folder “${done[0].name}” was made.`);
     } catch (error) {
       toast(error.message, { isFault: true });
-      $("new-name").focus();
+      if (isFocusIn($("new-folder"))) $("new-name").focus();
     } finally {
       button.disabled = false;
     }
   }
 
-  async #sendName(row, name) {
+  // Answers the item, and what it was called before.
+  async #sendName(row, name, folder) {
     const { done, old_name: oldName } = await fetchJson(this.#urls.rename, {
-      form: { item: row.id, folder: this.#folder.id, name },
+      form: { item: row.id, folder, name },
     });
-    this.#folder.keep(done[0]);
-    this.#folder.draw();
-    return oldName;
+    this.#folder.keep(done[0], folder);
+    return { item: done[0], oldName };
   }
 
   // Lets the name be written in its place.
@@ -97,6 +122,7 @@ export class Acts {
     this.#list.focus(this.#list.findPlace(row.id));
     const element = this.#list.getElement(row.id);
     if (!element || element.querySelector(".item-edit")) return;
+    const from = this.#folder.id;
     const link = element.querySelector(".item-name");
     const field = document.createElement("input");
     field.className = "item-edit";
@@ -131,20 +157,28 @@ export class Acts {
       isOver = true;
       field.readOnly = true;
       try {
-        const oldName = await this.#sendName(row, name);
-        finish(false);
+        const { item, oldName } = await this.#sendName(row, name, from);
+        const hasFocus = document.activeElement === field;
+        finish(hasFocus);
         this.#folder.draw();
-        if (isBack) this.#list.focus(this.#list.findPlace(row.id));
-        const newName = this.#folder.items.get(row.id)?.name ?? name;
-        toast(`“${oldName}” is called “${newName}” now.`, {
-          undo: () => this.#sendName(row, oldName),
+        if (hasFocus && isBack) this.#list.focus(this.#list.findPlace(row.id));
+        toast(`“${oldName}” is called “${item.name}” now.`, {
+          undo: async () => {
+            await this.#sendName(row, oldName, from);
+            this.#folder.draw();
+          },
         });
       } catch (error) {
+        // Where the person has gone on, the field is gone too, and is not opened again.
+        if (!field.isConnected) {
+          toast(`“${row.name}” keeps its name: ${error.message}`, { isFault: true });
+          return;
+        }
         isOver = false;
         field.readOnly = false;
         field.setAttribute("aria-invalid", "true");
         fault.textContent = error.message;
-        field.focus();
+        if (isFocusIn(field.closest(".item"))) field.focus();
       }
     };
     field.addEventListener("keydown", (event) => {
@@ -162,61 +196,77 @@ export class Acts {
 
   // --- Moving ---
 
-  async moveTo(subjects, target, targetName) {
-    const from = this.#folder.id;
-    try {
-      const { done } = await this.#sendEach(
-        this.#urls.move,
-        subjects,
-        { folder: from, target },
-        "Moving",
-      );
-      if (!done.length) return;
+  async moveTo(subjects, target, targetName, from = this.#folder.id) {
+    const place = this.#list.findPlace(subjects[0]?.id);
+    const hadFocus = document.activeElement !== document.body;
+    const way = { folder: from, target };
+    const { done, error } = await this.#sendEach(this.#urls.move, subjects, way, "Moving");
+    if (hadFocus) this.#recover(from, place);
+    if (done.length) {
       toast(`${describeCount(done.length, "item was", "items were")} moved to “${targetName}”.`, {
         undo: async () => {
           const back = { folder: target, target: from };
-          await this.#sendEach(this.#urls.move, done, back, "Moving back");
+          const undone = await this.#sendEach(this.#urls.move, done, back, "Moving back");
           await this.#folder.refresh();
+          if (undone.error) throw undone.error;
         },
       });
-      if (this.#folder.items.has(target)) this.#folder.refresh();
-    } catch (error) {
-      this.#fail(error);
+    }
+    if (error) this.#fail(error);
+    else if (this.#folder.id === target || this.#folder.items.has(target)) {
+      this.#folder.refresh().catch(() => {});
     }
   }
 
-  async move(subjects) {
+  move(subjects) {
+    return this.#askOnce(() => this.#askMove(subjects));
+  }
+
+  async #askMove(subjects) {
     if (!subjects.length) return;
+    const from = this.#folder.id;
     const picker = new FolderPicker(this.#urls, new Set(subjects.map(({ id }) => id)));
     try {
-      await picker.look(this.#folder.id);
+      await picker.look(from);
     } catch (error) {
       toast(error.message, { isFault: true });
       return;
     }
+    if (this.#folder.id !== from) return;
     const agreed = await confirmDialog({
       title: `Move ${describeCount(subjects.length, "item")} to`,
       body: picker.body,
       confirm: "Move here",
     });
     if (!agreed) return;
+    try {
+      await picker.whenOpen;
+    } catch {
+      return; // Why the folder that was chosen last could not be opened is said already.
+    }
     const { id, names } = picker.target;
-    if (id === this.#folder.id) toast("That is where they are already.");
-    else await this.moveTo(subjects, id, names.at(-1));
+    if (id === from) toast("That is where they are already.");
+    else await this.moveTo(subjects, id, names.at(-1), from);
   }
 
   // --- Deleting ---
 
-  async remove(subjects) {
+  remove(subjects) {
+    return this.#askOnce(() => this.#askRemove(subjects));
+  }
+
+  async #askRemove(subjects) {
     if (!subjects.length) return;
+    const from = this.#folder.id;
     let plan;
     try {
-      const json = { folder: this.#folder.id, items: subjects.map(({ id }) => id) };
+      const json = { folder: from, items: subjects.map(({ id }) => id) };
       plan = await fetchJson(this.#urls.planDelete, { json });
     } catch (error) {
       toast(error.message, { isFault: true });
       return;
     }
+    if (this.#folder.id !== from) return;
     const what =
       subjects.length === 1 ? `“${subjects[0].name}”` : describeCount(subjects.length, "item");
     const agreed = await confirmDialog({
@@ -226,19 +276,17 @@ export class Acts {
       isDanger: true,
     });
     if (!agreed) return;
-    const place = Math.max(0, this.#list.findFocused());
-    try {
-      const { done, answers } = await this.#sendEach(
-        this.#urls.delete,
-        subjects,
-        { folder: this.#folder.id, sure: "yes" },
-        "Deleting",
-      );
-      if (done.length) this.#tellDeleted(done.length, answers);
-      this.#list.focus(Math.min(place, this.#list.rows.length - 1));
-    } catch (error) {
-      this.#fail(error);
-    }
+    const place = this.#list.findPlace(subjects[0].id);
+    const fields = { folder: from, sure: "yes" };
+    const { done, answers, error } = await this.#sendEach(
+      this.#urls.delete,
+      subjects,
+      fields,
+      "Deleting",
+    );
+    if (done.length) this.#tellDeleted(done.length, answers);
+    this.#recover(from, place);
+    if (error) this.#fail(error);
   }
 
   #tellDeleted(count, answers) {
@@ -265,6 +313,12 @@ export class Acts {
   }
 }
 
+// Whether the focus is in there, or in nothing at all.
+function isFocusIn(element) {
+  const focus = document.activeElement;
+  return focus === document.body || element.contains(focus);
+}
+
 function describePlan({ sentences, groups }) {
   const body = document.createElement("div");
   for (const sentence of sentences) {
@@ -288,9 +342,11 @@ function describePlan({ sentences, groups }) {
   return body;
 }
 
-// Goes through the folders of the drive; `target` is the one that is open.
+// Goes through the folders of the drive; `target` is the one that is open, and `whenOpen` waits for
+// the one that was chosen last.
 class FolderPicker {
   target = null;
+  whenOpen = null;
   body = document.createElement("div");
 
   #urls;
@@ -304,11 +360,19 @@ class FolderPicker {
     this.body.className = "picker-body";
     this.#place.dir = "auto";
     this.#choices.className = "picker";
+    this.#choices.tabIndex = -1;
     this.body.append(this.#place, this.#choices);
   }
 
-  async look(id) {
+  look(id) {
+    const opening = this.#open(id, () => opening === this.whenOpen);
+    this.whenOpen = opening;
+    return opening;
+  }
+
+  async #open(id, isWanted) {
     const choice = await fetchJson(`${this.#urls.folders}?folder=${encodeURIComponent(id)}`);
+    if (!isWanted()) return;
     this.target = choice;
     this.#place.textContent = choice.names.join(" / ");
     const rows = [];
@@ -316,8 +380,10 @@ class FolderPicker {
     for (const one of choice.folders) {
       if (!this.#moving.has(one.id)) rows.push(this.#make("folder", one.name, one.id));
     }
+    const hadFocus = this.#choices.contains(document.activeElement);
     this.#choices.replaceChildren(...rows);
     if (!rows.length) this.#choices.textContent = "There are no folders in here.";
+    if (hadFocus) (this.#choices.querySelector("button") ?? this.#choices).focus();
   }
 
   #make(symbol, label, to) {
@@ -327,9 +393,8 @@ class FolderPicker {
     button.className = "plain";
     button.dir = "auto";
     button.append(icon(symbol), ` ${label}`);
-    button.addEventListener("click", async () => {
-      await this.look(to).catch((error) => toast(error.message, { isFault: true }));
-      this.#choices.querySelector("button")?.focus();
+    button.addEventListener("click", () => {
+      this.look(to).catch((error) => toast(error.message, { isFault: true }));
     });
     row.append(button);
     return row;

@@ -8,7 +8,9 @@ const $ = (id) => document.getElementById(id);
 export class Choice {
   #folder;
   #list;
-  #anchor = -1;
+  // The id of the item that a range begins with.
+  #anchor = "";
+  #wishCount = 0;
 
   // `acts`: open(row), rename(row), remove(rows).
   constructor(folder, acts) {
@@ -16,7 +18,7 @@ export class Choice {
     this.#list = folder.list;
     for (const kind of ["open", "arrange"]) {
       folder.addEventListener(kind, () => {
-        this.#anchor = -1;
+        this.#anchor = "";
       });
     }
     folder.addEventListener("draw", () => this.#draw());
@@ -56,7 +58,9 @@ export class Choice {
   }
 
   async chooseAll(isChosen) {
-    if (isChosen) await this.#folder.loadAll();
+    const number = ++this.#wishCount;
+    if (isChosen && !(await this.#folder.loadAll())) return;
+    if (number !== this.#wishCount) return;
     this.#list.chosen.clear();
     if (isChosen) for (const { id } of this.#list.rows) this.#list.chosen.add(id);
     this.#list.redrawChosen();
@@ -93,13 +97,14 @@ export class Choice {
   }
 
   #choose(place, isChosen, isRange) {
-    if (isRange && this.#anchor >= 0) {
-      const [from, to] = [this.#anchor, place].sort((one, other) => one - other);
+    const anchor = this.#list.findPlace(this.#anchor);
+    if (isRange && anchor >= 0) {
+      const [from, to] = [anchor, place].sort((one, other) => one - other);
       for (const { id } of this.#list.rows.slice(from, to + 1)) this.#list.setChosen(id, isChosen);
     } else {
       this.#list.setChosen(this.#list.rows[place].id, isChosen);
     }
-    this.#anchor = place;
+    this.#anchor = this.#list.rows[place].id;
     this.#draw();
   }
 
@@ -142,14 +147,18 @@ export class Choice {
       target = 0;
     } else if (event.key === "End" && !this.#folder.isWhole) {
       event.preventDefault();
-      this.#folder.loadAll().then(() => this.#list.focus(this.#list.rows.length - 1));
+      const before = document.activeElement;
+      this.#folder.loadAll().then((isOpen) => {
+        const isHere = document.activeElement === before || document.activeElement === document.body;
+        if (isOpen && isHere) this.#list.focus(this.#list.rows.length - 1);
+      });
     } else if (event.key === "End") {
       target = rows.length - 1;
     }
     if (target !== undefined) {
       event.preventDefault();
       if (event.shiftKey) {
-        if (this.#anchor < 0) this.#anchor = place;
+        if (this.#list.findPlace(this.#anchor) < 0) this.#anchor = rows[place].id;
         const start = this.#anchor;
         this.#choose(target, true, true);
         this.#anchor = start;

@@ -10,6 +10,8 @@ const ITEMS_TYPE = "application/x-hub-items";
 const SHOW_ARRIVED_MS = 2500;
 const LONG_FOLDER = 90;
 const MOST_ASKED = 20;
+// The event comes every 350 ms at least (HTML, "drag-and-drop processing model").
+const DRAG_OVER_MS = 800;
 
 const $ = (id) => document.getElementById(id);
 
@@ -18,12 +20,12 @@ const $ = (id) => document.getElementById(id);
 // The root folder's name is no title for a work.
 const describe = ({ id, name, isRoot }) => ({ id, name: isRoot ? "" : name });
 
-// Answers a function that uploads sources into a folder, this one if none is named.
+// Answers a function that uploads sources into a folder: { id, name }.
 function listenToUploads(folder, urls) {
   const uploads = new Uploads(urls);
   new UploadPanel($("uploads"), uploads, () => $("pick-files").click());
 
-  async function upload(sources, target = describe(folder)) {
+  async function upload(sources, target) {
     const fresh = uploads.takeAgain(sources, target.id);
     if (!fresh.length) return;
     const count = await uploads.add(fresh, target);
@@ -31,32 +33,35 @@ function listenToUploads(folder, urls) {
   }
 
   $("upload-files").addEventListener("click", async () => {
+    const target = describe(folder);
     const sources = await pickFiles();
     if (sources === null) $("pick-files").click();
-    else if (sources.length) upload(sources);
+    else if (sources.length) upload(sources, target);
   });
   $("upload-folder").addEventListener("click", () => $("pick-folder").click());
   for (const id of ["pick-files", "pick-folder"]) {
     $(id).addEventListener("change", () => {
       const sources = readInput($(id));
       $(id).value = "";
-      upload(sources);
+      upload(sources, describe(folder));
     });
   }
 
   document.addEventListener("paste", (event) => {
     if (event.target.closest?.("input, textarea") || !event.clipboardData?.files.length) return;
     event.preventDefault();
-    upload(readPaste(event.clipboardData));
+    upload(readPaste(event.clipboardData), describe(folder));
   });
 
   // What arrives is shown when the folder has a moment; many at once cost one look. A folder of
   // thousands is not read anew for that: what arrived in it is asked for by itself.
   let refreshTimer = 0;
   let arrived = [];
+  let replaced = [];
   uploads.addEventListener("arrived", ({ detail }) => {
     arrived.push(detail);
-    refreshTimer ||= setTimeout(showArrived, SHOW_ARRIVED_MS);
+    replaced.push(detail);
+    refreshTimer ||= setTimeout(takeArrived, SHOW_ARRIVED_MS);
   });
 
   // Images that come from a file that was replaced need not wait for the next regular look.
@@ -70,23 +75,32 @@ function listenToUploads(folder, urls) {
     }
   }
 
-  async function showArrived() {
-    noteReplaced(arrived);
-    const files = arrived.filter((entry) => entry.target === folder.id && !entry.isFolder);
-    arrived = [];
+  function takeArrived() {
     refreshTimer = 0;
-    if (document.querySelector(".item-edit")) return;
+    noteReplaced(replaced);
+    replaced = [];
+    // Who writes a name is not disturbed; what arrived is shown afterwards.
+    if (document.querySelector(".item-edit")) {
+      refreshTimer = setTimeout(takeArrived, SHOW_ARRIVED_MS);
+      return;
+    }
+    const entries = arrived;
+    arrived = [];
+    showArrived(entries);
+  }
+
+  async function showArrived(entries) {
+    const { id } = folder;
+    const files = entries.filter((entry) => entry.target === id && !entry.isFolder);
     try {
       if (folder.items.size < LONG_FOLDER && folder.isWhole) {
         await folder.refresh();
         return;
       }
-      const started = folder.loads;
       for (const { itemId, itemName } of files.slice(0, MOST_ASKED)) {
-        const json = { id: itemId, name: itemName, folder: folder.id };
+        const json = { id: itemId, name: itemName, folder: id };
         const { item } = await fetchJson(urls.item, { json });
-        if (started !== folder.loads) return;
-        folder.keep(item);
+        folder.keep(item, id);
       }
       if (files.length) folder.draw();
     } catch {
@@ -115,7 +129,13 @@ function showDrop(isOver, name = "") {
 
 export function takeWhatComes(folder, urls, moveTo) {
   const upload = listenToUploads(folder, urls);
-  let depth = 0;
+  let endTimer = 0;
+
+  const endDrag = () => {
+    clearTimeout(endTimer);
+    showDrop(false);
+    markDrop(null);
+  };
 
   function findDropFolder(event) {
     const element = event.target.closest?.(".item.is-folder");
@@ -124,17 +144,7 @@ export function takeWhatComes(folder, urls, moveTo) {
   }
 
   document.addEventListener("dragenter", (event) => {
-    if (!isFiles(event)) return;
-    event.preventDefault();
-    depth += 1;
-  });
-  document.addEventListener("dragleave", (event) => {
-    if (!isFiles(event)) return;
-    depth = Math.max(0, depth - 1);
-    if (!depth) {
-      showDrop(false);
-      markDrop(null);
-    }
+    if (isFiles(event)) event.preventDefault();
   });
   document.addEventListener("dragover", (event) => {
     const found = findDropFolder(event);
@@ -143,6 +153,10 @@ export function takeWhatComes(folder, urls, moveTo) {
       event.dataTransfer.dropEffect = "copy";
       markDrop(found?.element);
       showDrop(true, found?.row.name ?? folder.name);
+      // Leaving is not told of an element that went from under the pointer; that it is over
+      // nothing any more shows in that this event, which comes all the time, stays away.
+      clearTimeout(endTimer);
+      endTimer = setTimeout(endDrag, DRAG_OVER_MS);
     } else if (isItems(event) && found) {
       event.preventDefault();
       event.dataTransfer.dropEffect = "move";
@@ -152,15 +166,14 @@ export function takeWhatComes(folder, urls, moveTo) {
     }
   });
   document.addEventListener("drop", async (event) => {
-    depth = 0;
-    showDrop(false);
-    markDrop(null);
+    endDrag();
     const found = findDropFolder(event);
     if (isFiles(event)) {
       event.preventDefault();
+      // Reading a large folder takes a while, and the person may go to another meanwhile.
+      const target = found ? { id: found.row.id, name: found.row.name } : describe(folder);
       try {
-        const sources = await readDrop(event.dataTransfer);
-        await upload(sources, found ? { id: found.row.id, name: found.row.name } : undefined);
+        await upload(await readDrop(event.dataTransfer), target);
       } catch {
         toast("The browser could not read what was dropped.", { isFault: true });
       }

@@ -20,10 +20,16 @@ export class OpenFolder extends EventTarget {
   facts;
   items = new Map();
   list = new DriveList($("entries"), $("entry"));
-  // Rises with every folder that is opened: who has waited for an answer compares it.
-  loads = 0;
 
   #urls;
+  // Answers come in any order. Each listing that is asked for has a number, and none is shown after
+  // a later one; what is read besides belongs to the listing that was shown when it was asked for.
+  #askedCount = 0;
+  #shown = 0;
+  #going = 0;
+  // Rises with all that is done to items: a listing from before does not know of it.
+  #changeCount = 0;
+  #gone = new Set();
   #isLoading = false;
   #isLong = false;
   #page = "";
@@ -68,14 +74,21 @@ export class OpenFolder extends EventTarget {
 
   // --- Reading ---
 
-  take(answer) {
+  take(answer, number = ++this.#askedCount) {
+    this.#shown = number;
     this.facts = answer;
     this.#isLong = Boolean(answer.next_page);
     this.#page = "";
-    this.items = new Map(answer.items.map((item) => [item.id, item]));
+    this.#gone.clear();
+    // What is as it was stays the same object, so that its row stays, with the focus in it.
+    this.items = new Map(
+      answer.items.map((item) => {
+        const before = this.items.get(item.id);
+        return [item.id, JSON.stringify(before) === JSON.stringify(item) ? before : item];
+      }),
+    );
     this.#byName = null;
     this.#isLoading = false;
-    this.loads += 1;
     this.list.chosen.clear();
     this.dispatchEvent(new Event("open"));
     this.#drawHead();
@@ -84,37 +97,50 @@ export class OpenFolder extends EventTarget {
   }
 
   async goTo(url, { isBack = false, focus = "" } = {}) {
-    const started = ++this.loads;
+    const number = ++this.#askedCount;
+    this.#going = number;
+    const changes = this.#changeCount;
     $("entries").setAttribute("aria-busy", "true");
     try {
       const answer = await fetchJson(url);
-      if (started !== this.loads) return;
+      if (number !== this.#going) return;
       controls.words.value = "";
-      this.take(answer);
+      this.take(answer, number);
       if (!isBack) {
         const address = answer.is_root ? this.#urls.root : this.makeUrl(answer.id);
         history.pushState({ id: answer.id }, "", address);
       }
       scrollTo({ top: 0 });
-      const place = this.list.findPlace(focus);
-      if (this.list.rows.length) this.list.focus(Math.max(0, place));
-      else $("drive-title").focus();
+      this.focusNear(this.list.findPlace(focus));
+      if (changes !== this.#changeCount) this.refresh().catch(() => {});
     } catch (error) {
-      toast(error.message, { isFault: true });
+      if (number === this.#going) toast(error.message, { isFault: true });
     } finally {
-      $("entries").removeAttribute("aria-busy");
+      if (number === this.#going) $("entries").removeAttribute("aria-busy");
     }
+  }
+
+  // The focus to the row at this place or, where there are not so many, to the last.
+  focusNear(place) {
+    const { length } = this.list.rows;
+    if (length) this.list.focus(Math.min(Math.max(0, place), length - 1));
+    else $("drive-title").focus();
   }
 
   // The same folder anew, with the place and the choice kept.
   async refresh() {
-    const started = this.loads;
+    const { id } = this;
+    let number, changes, answer;
+    do {
+      number = ++this.#askedCount;
+      changes = this.#changeCount;
+      answer = await fetchJson(this.makeUrl(id));
+      if (this.id !== id || number < this.#shown) return;
+    } while (changes !== this.#changeCount);
     const chosen = new Set(this.list.chosen);
-    const answer = await fetchJson(this.makeUrl(this.id));
-    if (started !== this.loads) return;
     const wasWhole = this.isWhole;
     const before = this.items;
-    this.take(answer);
+    this.take(answer, number);
     for (const id of chosen) if (this.items.has(id) || before.has(id)) this.list.chosen.add(id);
     if (wasWhole && !this.isWhole) this.loadAll();
     this.list.redrawChosen();
@@ -125,43 +151,52 @@ export class OpenFolder extends EventTarget {
   async #loadMore() {
     if (this.#isLoading || this.isWhole) return;
     this.#isLoading = true;
-    const started = this.loads;
+    const shown = this.#shown;
     try {
       const query = this.#page ? `?next_page=${encodeURIComponent(this.#page)}` : "";
       const answer = await fetchJson(`${this.makeUrl(this.id)}/items${query}`);
-      if (started !== this.loads) return;
-      for (const item of answer.items) if (!this.items.has(item.id)) this.items.set(item.id, item);
+      if (shown !== this.#shown) return;
+      for (const item of answer.items) {
+        if (!this.items.has(item.id) && !this.#gone.has(item.id)) this.items.set(item.id, item);
+      }
       this.#byName = null;
       this.#page = this.facts.next_page = answer.next_page;
     } catch (error) {
-      if (started !== this.loads) return;
+      if (shown !== this.#shown) return;
       this.facts.next_page = "";
       toast(`The rest of this folder could not be fetched: ${error.message}`, { isFault: true });
     } finally {
-      if (started === this.loads) {
+      if (shown === this.#shown) {
         this.#isLoading = false;
         this.draw();
       }
     }
   }
 
+  // Reads all of the folder; answers whether it is still the one that is open.
   async loadAll() {
-    const started = this.loads;
-    while (started === this.loads && !this.isWhole) {
+    const { id } = this;
+    while (this.id === id && !this.isWhole) {
       if (this.#isLoading) await new Promise((resolve) => setTimeout(resolve, 50));
       else await this.#loadMore();
     }
+    return this.id === id;
   }
 
   // --- What was done to items ---
 
-  // An answer about an item in this folder: shown with the next drawing.
-  keep(item) {
+  // An answer about an item in a folder: shown with the next drawing, if that is still open.
+  keep(item, folder) {
+    this.#changeCount += 1;
+    if (folder !== this.id) return;
     this.items.set(item.id, item);
+    this.#gone.delete(item.id);
     this.#byName = null;
   }
 
   drop(id) {
+    this.#changeCount += 1;
+    this.#gone.add(id);
     this.items.delete(id);
     this.list.chosen.delete(id);
     this.#byName = null;
@@ -178,7 +213,15 @@ export class OpenFolder extends EventTarget {
       show: controls.show.value,
       words: controls.words.value,
     });
+    const before = this.list.rows;
+    const place = this.list.findFocused();
     this.list.setRows(rows);
+    if (place >= 0 && document.activeElement === document.body) {
+      // A focus that went with its row would begin at the top of the page again.
+      const near = [...before.slice(place + 1), ...before.slice(0, place).reverse()];
+      const next = near.find(({ id }) => this.list.findPlace(id) >= 0);
+      this.focusNear(next ? this.list.findPlace(next.id) : 0);
+    }
     $("drive-state").textContent = this.items.size ? this.#describe(rows.length) : "";
     $("drive-empty").hidden = rows.length > 0 || !this.isWhole;
     if (!rows.length) {

@@ -4,6 +4,8 @@ import { describeCount, describeSize } from "./words.js";
 
 const ALL_AT_ONCE = 150;
 const MORE_PX = 1200;
+// What of a row can hold the focus.
+const PARTS = [".item-check input", ".item-rename", ".item-name"];
 
 const dayFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 
@@ -57,6 +59,8 @@ export class DriveList {
   #rowPx = 0;
   #columns = 1;
   #frame = 0;
+  // What the server drew stays until it is known what is to be shown.
+  #isKnown = false;
 
   constructor(list, template) {
     this.#list = list;
@@ -92,6 +96,7 @@ export class DriveList {
   // Shows these items; what was drawn of an item is drawn anew only if the item is another object.
   setRows(rows) {
     this.rows = rows;
+    this.#isKnown = true;
     this.#draw();
   }
 
@@ -148,6 +153,7 @@ export class DriveList {
 
   #draw() {
     const count = this.rows.length;
+    if (!this.#isKnown) return;
     if (!count) {
       this.#drawn.clear();
       this.#list.replaceChildren();
@@ -178,6 +184,8 @@ export class DriveList {
 
   #place(first, last) {
     const wanted = this.rows.slice(first, last);
+    const focus = document.activeElement;
+    const focused = this.#list.contains(focus) ? focus.closest(".item") : null;
     const near = new Map(wanted.map((item) => [item.id, item]));
     for (const [id, { element, item }] of this.#drawn) {
       const row = near.get(id);
@@ -198,10 +206,19 @@ export class DriveList {
       const { element } = drawn;
       setAttribute(element, "aria-setsize", this.rows.length);
       setAttribute(element, "aria-posinset", first + offset + 1);
-      const place = before ? before.nextSibling : this.#list.firstChild;
+      let place = before ? before.nextSibling : this.#list.firstChild;
+      // A row that moves loses the focus, so that the others move around the one that has it.
+      while (element === focused && place !== element) {
+        const other = place;
+        place = place.nextSibling;
+        this.#list.append(other);
+      }
       if (place !== element) this.#list.insertBefore(element, place);
       before = element;
     }
+    if (!focused || focused.isConnected) return;
+    const part = PARTS.find((one) => focus.matches(one)) ?? ".item-name";
+    this.getElement(focused.dataset.id)?.querySelector(part)?.focus({ preventScroll: true });
   }
 
   #make(item) {

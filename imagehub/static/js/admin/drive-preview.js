@@ -43,14 +43,21 @@ export function showPreview(list, first) {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
     const pictures = list.rows.filter((one) => one.thumb);
-    row = pictures[pictures.indexOf(row) + step] ?? row;
+    // The folder may have been read anew meanwhile.
+    const place = pictures.findIndex(({ id }) => id === row.id);
+    if (place < 0) return;
+    row = pictures[place + step] ?? row;
     fill();
   });
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  const end = new AbortController();
   dialog.addEventListener("close", () => {
+    end.abort();
     dialog.remove();
-    list.focus(list.rows.indexOf(row));
+    list.focus(list.findPlace(row.id));
   });
+  // Back leads to another folder, where this picture is not.
+  addEventListener("popstate", () => dialog.close(), { signal: end.signal });
   document.body.append(dialog);
   dialog.showModal();
   close.focus();

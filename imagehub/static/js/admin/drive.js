@@ -13,8 +13,6 @@ const { data, isWhole, urls } = JSON.parse($("drive-data").textContent);
 const listTicks = () =>
   [...$("entries").querySelectorAll("input:checked")].map((box) => box.value);
 
-// Somebody may have been quicker than this script.
-const ticked = listTicks();
 const folder = new OpenFolder(urls, data);
 const acts = new Acts(folder, urls);
 const choice = new Choice(folder, {
@@ -60,8 +58,11 @@ document.querySelector(".chosen-all").hidden = false;
 $("drive-title").tabIndex = -1;
 history.replaceState({ id: data.id }, "");
 takeWhatComes(folder, urls, (...move) => acts.moveTo(...move));
+// Some browsers tick boxes anew when somebody comes back to the page.
+addEventListener("pageshow", () => choice.takeTicks(listTicks()));
+// Somebody may have been quicker than this script, or than the rest of the folder.
+let ticked = [];
+folder.addEventListener("open", () => (ticked = listTicks()), { once: true });
 if (isWhole) folder.take(data);
 else await folder.goTo(folder.makeUrl(data.id), { isBack: true });
 choice.takeTicks(ticked);
-// Some browsers tick boxes anew when somebody comes back to the page.
-addEventListener("pageshow", () => choice.takeTicks(listTicks()));

@@ -1,0 +1,323 @@
+"""The drive browser where answers come late, or in another order than they were asked for."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.fixtures.browser import Visit
+from tests.fixtures.served_site import ServedSite, make_picture
+from tests.journeys.holding import hold
+
+
+@pytest.fixture
+def served(served_site: ServedSite) -> ServedSite:
+    served_site.site.put_files("Works", {f"shot {n}.jpg": make_picture(n) for n in range(1, 6)})
+    served_site.site.put_files("Works/Details", {"edge.jpg": make_picture(40)})
+    served_site.site.put_files("Old", {"list.txt": b"one, two"})
+    return served_site
+
+
+def enter(served: ServedSite, folder: str = "") -> Visit:
+    """The drive, or a folder in its root; past a service worker a request cannot be held."""
+    visit = served.enter(service_workers="block")
+    visit.page.on("dialog", lambda dialog: dialog.accept())
+    if folder:
+        open_folder(visit.page, folder)
+    return visit
+
+
+def open_folder(page: Page, name: str) -> None:
+    page.locator(".item-name", has_text=name).click()
+    expect(page.locator("#drive-title")).to_have_text(name)
+
+
+def find_id(page: Page, name: str) -> str:
+    return str(page.locator(".item", has_text=name).get_attribute("data-id"))
+
+
+def list_names(page: Page) -> list[str]:
+    return page.locator(".item-name").all_inner_texts()
+
+
+def move_into(page: Page, name: str, folder: str) -> None:
+    """Move a file into a folder beside it, after which the open folder is read anew."""
+    page.get_by_label(f"Choose {name}").check()
+    page.get_by_role("button", name="Move", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name=folder, exact=True).click()
+    dialog.get_by_role("button", name="Move here").click()
+    expect(page.locator(".toast", has_text="1 item was moved")).to_be_visible()
+
+
+def delete(page: Page, name: str) -> None:
+    page.get_by_label(f"Choose {name}").check()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator(".toast", has_text="recycle bin")).to_be_visible()
+
+
+def upload(page: Page, name: str) -> None:
+    file = {"name": name, "mimeType": "image/jpeg", "buffer": make_picture(7)}
+    page.set_input_files("#pick-files", file)
+
+
+# --- Going to another folder ----------------------------------------------------------------------
+
+
+def test_a_folder_opens_though_the_one_before_is_read_anew_meanwhile(served: ServedSite) -> None:
+    page = enter(served, "Works").page
+    details = find_id(page, "Details")
+    held = hold(page, rf"/admin/drive/{details}$")
+    page.locator(".item-name", has_text="Details").click()
+    held.wait()
+    with page.expect_response(re.compile(r"/admin/drive/[^/]+$")):
+        move_into(page, "shot 1.jpg", "Details")
+    held.let_go()
+    expect(page.locator("#drive-title")).to_have_text("Details")
+    expect(page.locator(".item-name")).to_have_text(["edge.jpg", "shot 1.jpg"])
+
+
+def test_what_was_done_before_another_folder_opened_does_not_show_in_it(
+    served: ServedSite,
+) -> None:
+    page = enter(served, "Works").page
+    renamed = hold(page, "/admin/drive/rename$", has_answers=True)
+    made = hold(page, "/admin/drive/new-folder$", has_answers=True)
+    page.get_by_label("Name of the new folder").fill("Sketches")
+    page.get_by_label("Name of the new folder").press("Enter")
+    made.wait()
+    page.locator(".item-name", has_text="shot 1.jpg").press("F2")
+    page.keyboard.type("Harbour")
+    # Going away saves the name, and both are under way at once.
+    page.locator("#crumbs a").first.click()
+    expect(page.locator("#drive-title")).to_have_text("OneDrive")
+    renamed.let_go()
+    expect(page.locator(".toast", has_text="is called “Harbour.jpg” now")).to_be_visible()
+    made.let_go()
+    expect(page.locator(".toast", has_text="The folder “Sketches” was made")).to_be_visible()
+    page.locator("#drive-sort").select_option("name-down")
+    expect(page.locator(".item-name")).to_have_text(["Works", "Old"])
+    page.locator(".toast", has_text="Harbour").get_by_role("button", name="Undo").click()
+    expect(page.locator(".toast", has_text="Harbour")).to_have_count(0)
+    expect(page.locator(".item-name")).to_have_text(["Works", "Old"])
+    assert (served.onedrive.root / "Works" / "shot 1.jpg").exists()
+    assert (served.onedrive.root / "Works" / "Sketches").is_dir()
+
+
+def test_a_name_that_is_refused_when_its_folder_is_left_is_told(served: ServedSite) -> None:
+    visit = enter(served, "Works")
+    page = visit.page
+    held = hold(page, "/admin/drive/rename$")
+    page.locator(".item-name", has_text="shot 1.jpg").press("F2")
+    page.keyboard.type("what: why")
+    page.locator("#crumbs a").first.click()
+    expect(page.locator("#drive-title")).to_have_text("OneDrive")
+    held.let_go()
+    expect(page.locator(".toast.is-fault")).to_contain_text("“shot 1.jpg” keeps its name:")
+    visit.complaints.clear()  # The refusal stands in the console as a 422.
+
+
+def test_a_choice_of_all_does_not_follow_into_another_folder(served: ServedSite) -> None:
+    served.site.put_files("Many", {f"{n:04}.txt": b"x" for n in range(1200)})
+    page = enter(served, "Many").page
+    held = hold(page, "/items")
+    page.get_by_label("Choose all").click()
+    held.wait()
+    page.locator("#crumbs a").first.click()
+    expect(page.locator("#drive-title")).to_have_text("OneDrive")
+    held.let_go()
+    with page.expect_request_finished(lambda request: "/items" in request.url):
+        page.go_back()
+    expect(page.locator("#drive-title")).to_have_text("Many")
+    expect(page.locator("#chosen-words")).to_have_text("Choose all")
+
+
+def test_a_folder_is_read_to_its_end_though_the_way_to_another_failed(served: ServedSite) -> None:
+    served.site.put_files("Many", {f"{n:04}.txt": b"x" for n in range(1200)})
+    visit = enter(served, "Many")
+    page = visit.page
+    items, root = hold(page, "/items"), hold(page, r"/admin/drive$")
+    page.locator(".item-name").first.press("End")
+    items.wait()
+    page.locator("#crumbs a").first.click()
+    root.wait()
+    items.let_go()
+    root.refuse()
+    expect(page.locator(".toast.is-fault")).to_contain_text("The hub cannot be reached")
+    expect(page.locator("#drive-state")).to_have_text("1,200 items")
+    page.get_by_label("Choose all").check()
+    expect(page.locator("#chosen-words")).to_have_text("1,200 chosen")
+    visit.complaints.clear()  # The network that failed stands in the console.
+
+
+def test_what_is_dropped_goes_where_it_was_dropped_though_it_takes_long_to_read(
+    served: ServedSite,
+) -> None:
+    page = enter(served, "Works").page
+    page.evaluate(
+        """() => {
+          DataTransferItem.prototype.getAsFileSystemHandle = () =>
+            new Promise((resolve) => { window.finish = () => resolve(null); });
+          const transfer = new DataTransfer();
+          transfer.items.add(new File(["dropped bytes"], "dropped.txt"));
+          document.querySelector("#entries").dispatchEvent(
+            new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+        }"""
+    )
+    page.locator("#crumbs a").first.click()
+    expect(page.locator("#drive-title")).to_have_text("OneDrive")
+    page.evaluate("window.finish()")
+    expect(page.locator("#uploads h2")).to_have_text("1 file uploaded")
+    assert (served.onedrive.root / "Works" / "dropped.txt").read_bytes() == b"dropped bytes"
+
+
+def test_ticks_made_before_the_rest_of_a_folder_was_there_hold(served: ServedSite) -> None:
+    page = enter(served).page
+    # The page that is arranged is a part of the folder, and all of it is asked for by the script.
+    held = hold(page, r"/admin/drive/[^/?]+$")
+    page.goto(f"{page.url}?sort=name-down")
+    held.wait()
+    page.get_by_label("Choose Works").check()
+    held.let_go()
+    expect(page.locator("#chosen-words")).to_have_text("1 chosen")
+    expect(page.get_by_label("Choose Works")).to_be_checked()
+
+
+# --- Reading the folder anew ----------------------------------------------------------------------
+
+
+def test_a_listing_from_before_a_deletion_does_not_bring_back_what_is_gone(
+    served: ServedSite,
+) -> None:
+    page = enter(served, "Works").page
+    held = hold(page, r"/admin/drive/[^/?]+$", "GET", has_answers=True)
+    move_into(page, "shot 1.jpg", "Details")
+    held.wait()
+    delete(page, "shot 2.jpg")
+    with page.expect_event(
+        "requestfinished", lambda request: re.search(r"/admin/drive/[^/?]+$", request.url)
+    ):
+        held.let_go()
+    # What Details holds is told only by a listing from after that.
+    expect(page.locator(".item", has_text="Details")).to_contain_text("2 items")
+    assert list_names(page) == ["Details", "shot 3.jpg", "shot 4.jpg", "shot 5.jpg"]
+
+
+def test_the_focus_stays_on_its_row_when_something_arrives(served: ServedSite) -> None:
+    page = enter(served, "Works").page
+    row = page.locator(".item-name", has_text="shot 3.jpg")
+    row.focus()
+    upload(page, "new.jpg")
+    expect(page.locator(".item-name", has_text="new.jpg")).to_be_visible()
+    expect(row).to_be_focused()
+    (served.onedrive.root / "Works" / "shot 3.jpg").unlink()
+    upload(page, "newer.jpg")
+    expect(row).to_have_count(0)
+    expect(page.locator(".item-name", has_text="shot 4.jpg")).to_be_focused()
+
+
+def test_a_picture_that_is_looked_at_keeps_its_neighbours_when_something_arrives(
+    served: ServedSite,
+) -> None:
+    page = enter(served, "Works").page
+    # It is another one now, so that its row is drawn anew.
+    (served.onedrive.root / "Works" / "shot 4.jpg").write_bytes(make_picture(44, side=300))
+    page.locator(".item-name", has_text="shot 4.jpg").click()
+    upload(page, "new.jpg")
+    expect(page.locator(".item-name", has_text="new.jpg")).to_be_attached()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("dialog").locator("h2")).to_have_text("shot 5.jpg")
+    page.keyboard.press("Escape")
+    expect(page.locator(".item-name", has_text="shot 5.jpg")).to_be_focused()
+
+
+def test_what_arrives_while_a_name_is_written_is_shown_afterwards(served: ServedSite) -> None:
+    page = enter(served, "Works").page
+    page.clock.install()
+    page.locator(".item-name", has_text="shot 3.jpg").press("F2")
+    field = page.get_by_label("New name of shot 3.jpg")
+    upload(page, "new.jpg")
+    expect(page.locator("#uploads h2")).to_have_text("1 file uploaded")
+    page.clock.fast_forward(3000)
+    expect(field).to_be_focused()
+    field.press("Escape")
+    page.clock.fast_forward(3000)
+    expect(page.locator(".item-name", has_text="new.jpg")).to_be_visible()
+
+
+# --- Questions ------------------------------------------------------------------------------------
+
+
+def test_a_key_pressed_twice_asks_once(served: ServedSite) -> None:
+    page = enter(served, "Works").page
+    held = hold(page, "/admin/drive/delete/plan$")
+    page.locator(".item-name", has_text="shot 3.jpg").focus()
+    page.keyboard.press("Delete")
+    held.wait()
+    page.keyboard.press("Delete")
+    page.keyboard.press("m")
+    held.let_go()
+    expect(page.get_by_role("dialog")).to_contain_text("Delete “shot 3.jpg”?")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator(".item-name", has_text="shot 3.jpg")).to_be_focused()
+
+
+def test_files_move_into_the_folder_that_was_chosen_last(served: ServedSite) -> None:
+    page = enter(served, "Works").page
+    details = find_id(page, "Details")
+    page.get_by_label("Choose shot 1.jpg").check()
+    page.get_by_role("button", name="Move", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    held = hold(page, rf"/admin/drive/folders\?folder={details}$")
+    dialog.get_by_role("button", name="Details").click()
+    held.wait()
+    dialog.get_by_role("button", name="Move here").click()
+    held.let_go()
+    expect(page.locator(".toast")).to_contain_text("1 item was moved to “Details”")
+    assert (served.onedrive.root / "Works" / "Details" / "shot 1.jpg").exists()
+
+
+def test_what_went_before_a_break_can_be_taken_back(served: ServedSite) -> None:
+    served.site.put_files("Dust", {f"{n:02}.txt": b"x" for n in range(12)})
+    visit = enter(served, "Dust")
+    page = visit.page
+    page.get_by_label("Choose all").check()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("Delete 12 items?")
+    held = hold(page, "/admin/drive/delete$")
+    question.get_by_role("button", name="Delete").click()
+    held.wait()
+    # The first ten go, the network breaks before the others.
+    first, _ = held.routes[0]
+    first.continue_()
+    held.wait(2)
+    del held.routes[0]
+    held.refuse()
+    expect(page.locator(".toast.is-fault")).to_contain_text("The hub cannot be reached")
+    expect(page.locator(".item")).to_have_count(2)
+    toast = page.locator(".toast", has_text="10 items are in OneDrive’s recycle bin now")
+    toast.get_by_role("button", name="Undo").click()
+    expect(page.locator(".item")).to_have_count(12)
+    visit.complaints.clear()  # The network that failed stands in the console.
+
+
+def test_the_sign_for_dropping_goes_though_nobody_tells_that_the_files_left(
+    served: ServedSite,
+) -> None:
+    page = enter(served).page
+    page.evaluate(
+        """() => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File(["bytes"], "a.txt"));
+          const row = document.querySelector(".item");
+          for (const kind of ["dragenter", "dragover"]) {
+            row.dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true }));
+          }
+          row.remove();
+        }"""
+    )
+    expect(page.locator("#drop-here")).to_be_visible()
+    expect(page.locator("#drop-here")).to_be_hidden()
