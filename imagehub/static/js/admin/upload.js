@@ -1,11 +1,13 @@
-// The queue of uploads from this browser straight to OneDrive. The hub opens a session for each
-// file; upload-session.js sends the bytes to its address. Everything that happens is told by the
-// event "change"; upload-panel.js shows it.
+// The queue of uploads from this browser straight to OneDrive: what waits, what goes, what a person
+// does to it. upload-send.js sends each file; everything that happens is told by the event "change",
+// and upload-panel.js shows it.
 
 import { fetchJson } from "./common.js";
-import { hashFile } from "./upload-hash.js";
+import { UploadFiles } from "./upload-files.js";
 import { UploadImport } from "./upload-import.js";
-import { Pace, askPosition, dropSession, sendFragment } from "./upload-session.js";
+import { Patience } from "./upload-patience.js";
+import { UploadPlaces } from "./upload-places.js";
+import { Sender } from "./upload-send.js";
 import { UploadStore, holdTab, isOpen, listLiveTabs, takeTurn } from "./upload-store.js";
 
 const FILES_AT_ONCE = 3;
@@ -13,44 +15,12 @@ const FILES_AT_ONCE = 3;
 // theirs ready when those before them come to their end.
 const FILES_AHEAD = 3;
 const NEAR_END_BYTES = 20 * 2 ** 20;
-const LONGEST_WAIT_MS = 60_000;
-const MOST_TRIES = 12;
-// A network that is gone comes back in an hour or two, with nobody there to press a button.
-const MOST_UNREACHED = 120;
-const MOST_SESSIONS = 5;
-const MOST_CHANGES = 5;
-// OneDrive keeps an open session that nobody knows for a quarter of an hour.
-const MOST_HELD = 24;
-const YOUNG_SESSION_MS = 10_000;
-const YOUNG_PAUSE_MS = 5000;
-const MOST_UNPLACED = 3;
-const PASSING_HUB = new Set([0, 429, 500, 503, 504]);
-const PASSING = new Set([408, 423, 429, 500, 502, 503, 504, 509]);
-
-// Copies of files that cannot be reached again after a reload, where they are small.
-const MOST_COPY_BYTES = 64 * 2 ** 20;
-const MOST_COPIES_BYTES = 512 * 2 ** 20;
 
 const SPEED_WINDOW_MS = 8000;
 const PATHS_A_CALL = 1000;
-const MOST_OTHERS = 2000;
 const PAUSED_KEY = "hub-uploads-paused";
 const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*)$/i;
 const NO_PICTURE = /^(video|audio|text|font)\/|^application\//i;
-
-const NEVER = new AbortController().signal;
-const fold = (name) => name.normalize("NFC").toLowerCase();
-
-// Stops one file with a state and a sentence; everything else that is thrown is a failure, too.
-// `waitMs`: how long a file that goes back to "waiting" lets others go first.
-class Stop extends Error {
-  constructor(state, message, { stopsAll = false, waitMs = 0 } = {}) {
-    super(message);
-    this.state = state;
-    this.stopsAll = stopsAll;
-    this.waitMs = waitMs;
-  }
-}
 
 export class Uploads extends EventTarget {
   entries = new Map();
@@ -60,25 +30,29 @@ export class Uploads extends EventTarget {
 
   #urls;
   #store = new UploadStore();
+  #files = new UploadFiles(this.#store);
+  #patience = new Patience();
+  #places;
+  #sender;
   #tab = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
-  #files = new Map();
   #controls = new Map();
   #lanes = new Set();
   #queuers = [];
-  #folders = new Map();
-  #folderIds = new Map();
   #unchecked = new Set();
-  #arrivedAt = new Map();
   #samples = [];
-  #pace = new Pace();
-  #quietUntil = 0;
-  #sleepers = new Set();
-  #copiedBytes = 0;
   #order = Date.now();
 
   constructor(urls) {
     super();
     this.#urls = urls;
+    this.#places = new UploadPlaces(urls.ensure, this.#patience);
+    const parts = { files: this.#files, places: this.#places, patience: this.#patience };
+    this.#sender = new Sender(urls, this.entries, parts, {
+      keep: (entry) => this.#keep(entry),
+      takeLane: (entry, signal) => this.#takeLane(entry, signal),
+      note: (entry, loaded) => this.#note(entry, loaded),
+      advance: (entry) => this.#advance(entry),
+    });
     this.imports = new UploadImport(urls.import, this.entries, {
       keep: (entry) => this.#keep(entry),
       tell: (outcome) => {
@@ -86,7 +60,10 @@ export class Uploads extends EventTarget {
         this.#changed();
       },
     });
-    addEventListener("online", () => this.#wake());
+    addEventListener("online", () => {
+      this.#patience.wake();
+      this.#changed();
+    });
     addEventListener("offline", () => this.#changed());
     addEventListener("beforeunload", (event) => {
       if (this.#controls.size) event.preventDefault();
@@ -114,13 +91,13 @@ export class Uploads extends EventTarget {
       entry.heldUntil = 0;
       if (entry.state === "running") entry.state = "waiting";
       if (entry.uploadUrl) entry.isUnsure = true;
-      if (isOpen(entry) && !(await this.#reach(entry))) {
+      if (isOpen(entry) && !(await this.#files.reach(entry))) {
         entry.state = "lost";
         entry.message = entry.handle
           ? "The browser asks once more whether it may read this file."
           : "The browser could not keep this file. Please choose it again.";
       }
-      if (entry.arrivedAt) this.#noteArrival(entry);
+      if (entry.arrivedAt) this.#places.noteArrival(entry);
       this.entries.set(entry.id, entry);
       this.#keep(entry);
     }
@@ -158,7 +135,7 @@ export class Uploads extends EventTarget {
         progress: 0,
         message: "",
       };
-      if (file) this.#files.set(entry.id, file);
+      if (file) this.#files.take(entry, file);
       made.push(entry);
     }
     // Written down before the hub is asked, since the page may go while it answers.
@@ -166,7 +143,7 @@ export class Uploads extends EventTarget {
       this.entries.set(entry.id, entry);
       this.#unchecked.add(entry.id);
       this.#keep(entry);
-      this.#copy(entry);
+      this.#files.copy(entry);
     }
     this.#changed();
     await this.#checkNames(made, folder.id);
@@ -202,7 +179,7 @@ export class Uploads extends EventTarget {
     const wasOpen = isOpen(entry);
     entry.state = "cancelled";
     this.#controls.get(id)?.abort();
-    if (wasOpen) this.#dropSession(entry).then(() => this.#pump());
+    if (wasOpen) this.#sender.dropSession(entry).then(() => this.#pump());
     this.#forget(entry);
     this.#changed();
     this.#pump();
@@ -235,7 +212,7 @@ export class Uploads extends EventTarget {
     for (const entry of this.entries.values()) {
       if (entry.state === "paused") this.#set(entry, "waiting");
     }
-    this.#wake();
+    this.#patience.wake();
     this.#changed();
     this.#pump();
   }
@@ -256,7 +233,7 @@ export class Uploads extends EventTarget {
     if (entry?.state !== "taken") return;
     if (choice === "skip") {
       this.#set(entry, "skipped");
-      this.#dropFile(entry);
+      this.#files.drop(entry);
       this.imports.check();
       return;
     }
@@ -283,7 +260,7 @@ export class Uploads extends EventTarget {
       if (entry.state !== "lost" || !entry.handle) continue;
       entry.changeCount = 0;
       const answer = await entry.handle.requestPermission?.({ mode: "read" });
-      if (answer === "granted" && (await this.#reach(entry))) {
+      if (answer === "granted" && (await this.#files.reach(entry))) {
         entry.message = "";
         this.#set(entry, "waiting");
       }
@@ -311,15 +288,15 @@ export class Uploads extends EventTarget {
       }
       const [entry] = lost.splice(place, 1);
       if (entry.modified !== file.lastModified || entry.size !== file.size) {
-        this.#dropSession(entry);
-        this.#startOver(entry);
+        this.#sender.dropSession(entry);
+        this.#sender.startOver(entry);
       }
       entry.changeCount = 0;
       entry.modified = file.lastModified;
       entry.size = file.size;
       entry.handle = handle;
       entry.message = "";
-      this.#files.set(entry.id, file);
+      this.#files.take(entry, file);
       this.#set(entry, "waiting");
     }
     this.#pump();
@@ -384,6 +361,13 @@ export class Uploads extends EventTarget {
     this.#changed();
   }
 
+  // A fragment has arrived.
+  #advance(entry) {
+    this.#keep(entry);
+    this.#changed();
+    this.#pump();
+  }
+
   // --- The queue ---
 
   #pump() {
@@ -396,7 +380,7 @@ export class Uploads extends EventTarget {
       if (entry.state !== "waiting" || entry.heldUntil > now) continue;
       if (this.#controls.has(entry.id) || this.#unchecked.has(entry.id)) continue;
       busy ??= this.#listBusyNames();
-      const names = this.#listNames(entry);
+      const names = this.#places.listNames(entry);
       // Only its own session can be open on a name that is its own already.
       if (!entry.uploadUrl && names.some((name) => busy.has(name))) {
         entry.message = "Waits for another file of this name.";
@@ -436,23 +420,9 @@ export class Uploads extends EventTarget {
     const busy = new Set();
     for (const entry of this.entries.values()) {
       const isBusy = this.#controls.has(entry.id) || (isOpen(entry) && entry.uploadUrl);
-      if (isBusy) for (const name of this.#listNames(entry)) busy.add(name);
+      if (isBusy) for (const name of this.#places.listNames(entry)) busy.add(name);
     }
     return busy;
-  }
-
-  // The places that a file is bound for, as far as they are known: two ways may lead to one folder.
-  #listNames({ folder, path, isFolder }) {
-    if (isFolder) return [];
-    const above = path.slice(0, -1);
-    const names = [[folder, ...path].map(fold).join("\n")];
-    const target = this.#folderIds.get(JSON.stringify([folder, ...above]));
-    if (target) names.push(`${fold(target)}\n${fold(path.at(-1))}`);
-    return names;
-  }
-
-  #noteArrival(entry) {
-    for (const name of this.#listNames(entry)) this.#arrivedAt.set(name, entry.arrivedAt);
   }
 
   async #run(entry) {
@@ -461,7 +431,11 @@ export class Uploads extends EventTarget {
     entry.message = "";
     this.#changed();
     try {
-      await this.#upload(entry, control.signal);
+      if (!entry.isChecked) await this.#checkNames([entry], entry.folder);
+      // Its name needs an answer first.
+      if (entry.state === "name") return;
+      control.signal.throwIfAborted();
+      this.#finish(entry, await this.#sender.send(entry, control.signal));
     } catch (error) {
       if (!control.signal.aborted) {
         entry.message = error.message;
@@ -491,215 +465,6 @@ export class Uploads extends EventTarget {
     this.#hold();
   }
 
-  async #upload(entry, signal, hasNewFolders = false) {
-    const folders = entry.isFolder ? entry.path : entry.path.slice(0, -1);
-    if (!entry.isChecked) {
-      await this.#checkNames([entry], entry.folder);
-      if (entry.state === "name") throw new Stop("name", entry.message);
-      signal.throwIfAborted();
-    }
-    entry.target = await this.#ensureFolder(entry.folder, folders);
-    signal.throwIfAborted();
-    if (entry.isFolder) return this.#finish(entry, null);
-    const file = await this.#reach(entry);
-    if (!file) throw new Stop("lost", "The browser cannot read this file. Please choose it again.");
-    if (file.size !== entry.size || file.lastModified !== entry.modified) {
-      // The bytes that went belong to another state of it.
-      await this.#dropSession(entry);
-      this.#startOver(entry);
-      entry.size = file.size;
-      entry.modified = file.lastModified;
-      this.#keep(entry);
-    }
-    // "Replace" was said of what lay there then, not of a file that this queue put there since.
-    if (entry.conflict === "replace" && !entry.uploadUrl) {
-      const times = this.#listNames(entry).map((name) => this.#arrivedAt.get(name) ?? 0);
-      if (Math.max(...times) > entry.settledAt) entry.conflict = "fail";
-    }
-    let tries = 0;
-    let sessionCount = 0;
-    let unplacedCount = 0;
-    while (true) {
-      signal.throwIfAborted();
-      await this.#beQuiet(signal);
-      if (!entry.uploadUrl) {
-        if (++sessionCount > MOST_SESSIONS) {
-          throw new Stop("failed", "OneDrive ends the upload again and again.");
-        }
-        let item;
-        try {
-          item = await this.#begin(entry, file, signal);
-        } catch (error) {
-          if (error.status !== 404 || !folders.length || hasNewFolders) throw error;
-          this.#forgetFolders(entry.folder, folders);
-          return this.#upload(entry, signal, true);
-        }
-        if (item) return this.#finish(entry, item);
-      }
-      await this.#takeLane(entry, signal);
-      if (entry.isUnsure) {
-        const { state, start, retryAfter } = await askPosition(entry.uploadUrl, signal);
-        if (state === "again") {
-          await this.#backOff(entry, file, ++tries, { retryAfter, signal });
-          continue;
-        }
-        // All bytes are there: OneDrive may be about to put the file into its place.
-        if (state === "unplaced" && ++unplacedCount <= MOST_UNPLACED) {
-          await this.#backOff(entry, file, unplacedCount, { signal });
-          continue;
-        }
-        if (state !== "known") {
-          const item = await this.#findArrived(entry, file, signal);
-          if (item) return this.#finish(entry, item);
-          if (state !== "gone") await this.#dropSession(entry);
-          this.#startOver(entry);
-          continue;
-        }
-        entry.sent = Math.min(start, entry.size);
-        entry.isUnsure = false;
-        this.#keep(entry);
-      }
-      const before = entry.sent;
-      const answer = await sendFragment(entry.uploadUrl, file, entry.sent, {
-        signal,
-        pace: this.#pace,
-        tell: (loaded) => this.#note(entry, loaded),
-      });
-      entry.progress = 0;
-      const { status } = answer;
-      if (status === 200 || status === 201) return this.#finish(entry, answer.body);
-      if (status === 202) {
-        tries = 0;
-        entry.message = "";
-        entry.sent = answer.end;
-        this.#keep(entry);
-        this.#changed();
-        this.#pump();
-        continue;
-      }
-      if (status === 416) {
-        entry.isUnsure = true;
-        if (++tries > MOST_TRIES) throw new Stop("failed", "OneDrive takes no more of this file.");
-        if (tries > 2) await this.#backOff(entry, file, tries, { signal });
-      } else if (status === 0 || PASSING.has(status)) {
-        entry.isUnsure = true;
-        const most = status ? MOST_TRIES : MOST_UNREACHED;
-        await this.#backOff(entry, file, ++tries, { retryAfter: answer.retryAfter, signal, most });
-      } else if (status === 404 || status === 410) {
-        // A session just made is sometimes not known everywhere yet.
-        if (!before && !entry.wasYoung && Date.now() - entry.sessionAt < YOUNG_SESSION_MS) {
-          entry.wasYoung = true;
-          await this.#sleep(YOUNG_PAUSE_MS, signal);
-          continue;
-        }
-        const isLast = answer.end === entry.size;
-        const item = isLast ? await this.#findArrived(entry, file, signal) : null;
-        if (item) return this.#finish(entry, item);
-        this.#startOver(entry);
-      } else if (status === 401 || status === 403) {
-        // Sessions end before the time they name (OneDrive/onedrive-api-docs#1570).
-        await this.#dropSession(entry);
-        this.#startOver(entry);
-      } else if (status === 409) {
-        await this.#dropSession(entry);
-        this.#startOver(entry);
-        if (entry.conflict === "fail") {
-          throw new Stop("taken", "OneDrive has something of this name by now.");
-        }
-        await this.#backOff(entry, file, ++tries, { signal });
-      } else if (status === 507) {
-        throw new Stop("failed", "This OneDrive is full.", { stopsAll: true });
-      } else {
-        await this.#dropSession(entry);
-        this.#startOver(entry);
-        throw new Stop("failed", `OneDrive refused this file (${status}).`);
-      }
-    }
-  }
-
-  // Opens a session; answers the file instead where all of it is there.
-  async #begin(entry, file, signal) {
-    const wish = {
-      ...this.#describeFile(entry),
-      // Other bytes under this name are another upload, which must not go on where this one was.
-      upload: `${entry.id} ${entry.size} ${entry.modified}`,
-      given_up: entry.begunAt ?? "",
-    };
-    let begun = await this.#ask(entry, wish, signal);
-    if (begun.needs_hash) {
-      begun = await this.#ask(entry, { ...wish, hash: await this.#hash(file, signal) }, signal);
-    }
-    if (begun.item) return begun.item;
-    if (begun.refused === "name_taken") throw new Stop("taken", begun.message);
-    if (begun.refused === "session_open") {
-      entry.heldCount = (entry.heldCount ?? 0) + 1;
-      const isOver = entry.heldCount > MOST_HELD;
-      const waitMs = isOver ? 0 : Math.min(LONGEST_WAIT_MS, 1000 * 2 ** (entry.heldCount - 1));
-      throw new Stop(isOver ? "failed" : "waiting", begun.message, { waitMs });
-    }
-    if (begun.refused) {
-      throw new Stop("failed", begun.message, { stopsAll: begun.refused === "quota_full" });
-    }
-    signal.throwIfAborted();
-    return null;
-  }
-
-  // Whatever stops this file meanwhile, the answer is waited for: an address that nobody has would
-  // keep the name from every other upload.
-  async #ask(entry, wish, signal) {
-    const begun = await this.#call(this.#urls.begin, wish, signal, { isCut: false });
-    if (!begun.upload_url) return begun;
-    if (entry.state === "cancelled") {
-      await dropSession(begun.upload_url);
-      signal.throwIfAborted();
-    }
-    entry.uploadUrl = begun.upload_url;
-    entry.begunAt = begun.begun_at;
-    entry.sessionAt = Date.now();
-    entry.wasYoung = false;
-    entry.sent = 0;
-    entry.heldCount = 0;
-    entry.isUnsure = begun.is_known;
-    await this.#keep(entry);
-    return begun;
-  }
-
-  #describeFile(entry) {
-    // A file that keeps both gets a number, and must not be taken for one that has it already.
-    const others = entry.conflict === "rename" ? this.#listOthers(entry) : [];
-    const name = entry.path.at(-1);
-    return { folder: entry.target, name, size: entry.size, on_conflict: entry.conflict, others };
-  }
-
-  #listOthers({ id, target, size }) {
-    const near = [...this.entries.values()].filter(
-      (other) => other.id !== id && other.target === target && other.size === size,
-    );
-    const names = near.flatMap(({ path, itemName }) => [path.at(-1), itemName ?? path.at(-1)]);
-    return [...new Set(names)].slice(0, MOST_OTHERS);
-  }
-
-  // The last answer may have been lost while the file is in its place.
-  async #findArrived(entry, file, signal) {
-    if (!entry.begunAt) return null;
-    const hash = await this.#hash(file, signal);
-    const { item } = await this.#call(
-      this.#urls.find,
-      { ...this.#describeFile(entry), begun_at: entry.begunAt, hash },
-      signal,
-    );
-    return item;
-  }
-
-  async #hash(file, signal) {
-    try {
-      return await hashFile(file, signal);
-    } catch {
-      signal.throwIfAborted();
-      throw new Stop("lost", "This file was moved or changed. Please choose it again.");
-    }
-  }
-
   #finish(entry, item) {
     entry.itemId = item?.id ?? entry.target;
     entry.itemName = item?.name ?? entry.path.at(-1);
@@ -709,153 +474,13 @@ export class Uploads extends EventTarget {
     entry.uploadUrl = "";
     entry.message = "";
     entry.arrivedAt = Date.now();
-    if (item) this.#noteArrival(entry);
+    if (item) this.#places.noteArrival(entry);
     this.#set(entry, "done");
-    this.#dropFile(entry);
+    this.#files.drop(entry);
     this.dispatchEvent(new CustomEvent("arrived", { detail: entry }));
   }
 
-  #startOver(entry) {
-    entry.uploadUrl = "";
-    entry.sent = 0;
-    entry.progress = 0;
-    entry.isUnsure = false;
-    this.#keep(entry);
-  }
-
-  async #dropSession(entry) {
-    const url = entry.uploadUrl;
-    entry.uploadUrl = "";
-    if (url) await dropSession(url);
-  }
-
-  // --- Waiting ---
-
-  async #backOff(entry, file, tries, { signal, retryAfter = 0, most = MOST_TRIES }) {
-    if (tries > most) {
-      throw new Stop("failed", "OneDrive cannot be reached. Please try again later.");
-    }
-    try {
-      await file.slice(0, 1).arrayBuffer();
-    } catch {
-      await this.#takeChange(entry);
-    }
-    if (tries > 3) entry.message = "OneDrive cannot be reached just now. Trying again.";
-    const jitter = 0.5 + Math.random() / 2;
-    const wait = Math.max(retryAfter, Math.min(LONGEST_WAIT_MS, 1000 * 2 ** (tries - 1)) * jitter);
-    if (retryAfter) this.#quietUntil = Math.max(this.#quietUntil, Date.now() + wait);
-    await this.#sleep(wait, signal);
-  }
-
-  // A file that cannot be read any more was moved, or changed while it was on its way.
-  async #takeChange(entry) {
-    this.#files.delete(entry.id);
-    entry.changeCount = (entry.changeCount ?? 0) + 1;
-    if (entry.handle && entry.changeCount <= MOST_CHANGES && (await this.#reach(entry))) {
-      const message = "This file was changed, and is sent from its beginning.";
-      throw new Stop("waiting", message, { waitMs: 1000 });
-    }
-    throw new Stop("lost", "This file was moved or changed. Please choose it again.");
-  }
-
-  async #beQuiet(signal) {
-    while (!navigator.onLine) await this.#sleep(LONGEST_WAIT_MS, signal);
-    if (this.#quietUntil > Date.now()) await this.#sleep(this.#quietUntil - Date.now(), signal);
-  }
-
-  #sleep(milliseconds, signal) {
-    return new Promise((resolve, reject) => {
-      const end = () => {
-        clearTimeout(timer);
-        this.#sleepers.delete(end);
-        signal.removeEventListener("abort", end);
-        if (signal.aborted) reject(signal.reason);
-        else resolve();
-      };
-      const timer = setTimeout(end, milliseconds);
-      this.#sleepers.add(end);
-      signal.addEventListener("abort", end);
-    });
-  }
-
-  #wake() {
-    if (this.#quietUntil > Date.now()) return;
-    for (const end of [...this.#sleepers]) end();
-    this.#changed();
-  }
-
-  // A call of the hub, tried again as long as waiting can help. `isCut`: an abort ends it at once.
-  async #call(url, json, signal, { isCut = true } = {}) {
-    let isRenewed = false;
-    for (let tries = 1; ; tries++) {
-      try {
-        return await fetchJson(url, { json, signal: isCut ? signal : undefined });
-      } catch (error) {
-        signal.throwIfAborted();
-        const { status, detail, retryAfter } = error;
-        if (status === 400 && !isRenewed) {
-          // Somebody signed in again in another tab, and the page's token went with the old sign-in.
-          isRenewed = true;
-          await this.#renewToken();
-          continue;
-        }
-        // Signed out, not allowed to write, not connected: no file gets past that.
-        if ([400, 401, 403, 409].includes(status)) {
-          throw new Stop("waiting", error.message, { stopsAll: true });
-        }
-        // A 502 without a word is of a proxy in front of a hub that is starting again.
-        const isPassing = PASSING_HUB.has(status) || (status === 502 && !detail);
-        if (!isPassing || tries > (status ? MOST_TRIES : MOST_UNREACHED)) throw error;
-        if (navigator.onLine || status) {
-          const wait = Math.min(LONGEST_WAIT_MS, 1000 * 2 ** (tries - 1));
-          await this.#sleep(Math.max(wait, retryAfter), signal);
-        } else {
-          tries -= 1;
-          await this.#beQuiet(signal);
-        }
-      }
-    }
-  }
-
-  async #renewToken() {
-    const find = (page) => page.querySelector('meta[name="csrf-token"]');
-    try {
-      const text = await (await fetch(location.href)).text();
-      const fresh = find(new DOMParser().parseFromString(text, "text/html"));
-      if (fresh) find(document).content = fresh.content;
-    } catch {
-      // The next call says what is wrong.
-    }
-  }
-
-  // --- Folders, names, files ---
-
-  // Many files wait for one folder, so its making does not end with one of them.
-  #ensureFolder(parent, path) {
-    if (!path.length) return Promise.resolve(parent);
-    const key = JSON.stringify([parent, ...path]);
-    if (!this.#folders.has(key)) {
-      const made = this.#ensureFolder(parent, path.slice(0, -1))
-        .then((above) => this.#call(this.#urls.ensure, { folder: above, path: path.slice(-1) }, NEVER))
-        .then(({ id }) => {
-          this.#folderIds.set(key, id);
-          return id;
-        });
-      made.catch(() => this.#folders.delete(key));
-      this.#folders.set(key, made);
-    }
-    return this.#folders.get(key);
-  }
-
-  // They may have been deleted since they were found or made.
-  #forgetFolders(parent, path) {
-    for (let depth = 1; depth <= path.length; depth++) {
-      const key = JSON.stringify([parent, ...path.slice(0, depth)]);
-      this.#folders.delete(key);
-      this.#folderIds.delete(key);
-    }
-  }
-
+  // Marks what OneDrive would refuse, with a name that it accepts.
   async #checkNames(entries, folder) {
     for (let start = 0; start < entries.length; start += PATHS_A_CALL) {
       const some = entries.slice(start, start + PATHS_A_CALL);
@@ -881,40 +506,6 @@ export class Uploads extends EventTarget {
     }
   }
 
-  // The file, if the browser can read it without asking.
-  async #reach(entry) {
-    if (entry.isFolder) return true;
-    if (this.#files.has(entry.id)) return this.#files.get(entry.id);
-    let file = null;
-    if (entry.handle) {
-      try {
-        const answer = await entry.handle.queryPermission?.({ mode: "read" });
-        if ((answer ?? "granted") === "granted") file = await entry.handle.getFile();
-      } catch {
-        file = null;
-      }
-    } else {
-      file = (await this.#store.get("files", entry.id))?.file ?? null;
-    }
-    if (file) this.#files.set(entry.id, file);
-    return file;
-  }
-
-  #copy(entry) {
-    const file = this.#files.get(entry.id);
-    if (!file || entry.handle || file.size > MOST_COPY_BYTES) return;
-    if (this.#copiedBytes + file.size > MOST_COPIES_BYTES) return;
-    this.#copiedBytes += file.size;
-    this.#store.put("files", { id: entry.id, file });
-  }
-
-  #dropFile(entry) {
-    const file = this.#files.get(entry.id);
-    if (file && !entry.handle) this.#copiedBytes = Math.max(0, this.#copiedBytes - file.size);
-    this.#files.delete(entry.id);
-    this.#store.delete("files", entry.id);
-  }
-
   // --- Keeping ---
 
   #set(entry, state) {
@@ -929,7 +520,7 @@ export class Uploads extends EventTarget {
   }
 
   #forget(entry) {
-    this.#dropFile(entry);
+    this.#files.drop(entry);
     this.entries.delete(entry.id);
     this.#store.delete("entries", entry.id);
   }
