@@ -12,6 +12,9 @@ def init_app(app: Flask) -> None:
         api,
         callback,
         connection_pages,
+        drive_access,
+        drive_acts,
+        drive_deletion,
         drive_pages,
         home,
         import_pages,
@@ -19,6 +22,7 @@ def init_app(app: Flask) -> None:
         originals,
         settings_pages,
         share_pages,
+        thumbnails,
         upload,
         words,
     )

@@ -1,6 +1,6 @@
-"""Thumbnails of OneDrive's files, kept for a while in the data folder.
+"""Thumbnails of OneDrive's files: their addresses, and the cache in the data folder behind them.
 
-Losing the folder costs nothing but time, and it never grows beyond a bound.
+Losing the cache costs nothing but time, and it never grows beyond a bound.
 """
 
 import hashlib
@@ -9,9 +9,25 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from flask import Response, request, url_for
+from flask.typing import ResponseReturnValue
+
+from imagehub.admin import blueprint
+from imagehub.admin.drive_access import open_drive
+from imagehub.clients import DriveItem
+from imagehub.database import db
+from imagehub.errors import ConnectionLostError, NotFoundError, ServiceError
+from imagehub.web import get_error_status
+from imagehub.wiring import get_settings
+
+_SIZES = ("small", "medium", "large")
+_YEAR_SECONDS = 365 * 86_400
+# Kinds of files of which OneDrive makes thumbnails.
+_SHOWN_KINDS = ("image/", "video/", "application/pdf")
+
 # What stands for a picture that there is none of, in a grey that shows on light and on dark ground.
 # Without a size of its own it fills any frame it is put in, and the sign in its middle stays small.
-PLACEHOLDER = """\
+_PLACEHOLDER = """\
 <svg xmlns="http://www.w3.org/2000/svg"><svg x="50%" y="50%" overflow="visible"><g
  transform="translate(-12 -12)" fill="none" stroke="#85827c" stroke-width="1.5"
  stroke-linecap="round" stroke-linejoin="round"><path d="M6 22a2 2 0 0 1-2-2V4a2 2 0 0 1 2-2h8a2.4
@@ -26,7 +42,82 @@ _KINDS = {suffix: kind for kind, suffix in _SUFFIXES.items()}
 _FILES_A_FOLDER = 80
 
 
-class ThumbnailCache:
+def make_thumbnail_url(item: DriveItem) -> str:
+    """The address of a file's thumbnail; "" where OneDrive makes none."""
+    if item.is_folder or item.is_package or not item.size_bytes:
+        return ""
+    if not item.mime_type.lower().startswith(_SHOWN_KINDS):
+        return ""
+    return url_for(".show_drive_thumbnail", item_id=item.id, v=_make_version(item))
+
+
+def _make_version(item: DriveItem) -> str:
+    """A short word for the state of a file's bytes."""
+    return hashlib.sha256((item.ctag or item.etag).encode()).hexdigest()[:16]
+
+
+@blueprint.get("/admin/drive/thumbnail/<item_id>")
+def show_drive_thumbnail(item_id: str) -> ResponseReturnValue:
+    """A small picture of a file: fetched from OneDrive once for each state of the file.
+
+    Empty where OneDrive has none. ``v`` stands for the state (see :func:`_make_version`): with it a
+    browser keeps the picture. Where there is none, or none can be had, an ``<img>`` gets the sign
+    of a file, with the error's status if there is one.
+    """
+    try:
+        return _fetch_thumbnail(item_id)
+    except (NotFoundError, ConnectionLostError, ServiceError) as error:
+        if not _wants_picture():
+            raise
+        db.session.rollback()
+        return _show_placeholder(get_error_status(error), "no-store")
+
+
+def _fetch_thumbnail(item_id: str) -> ResponseReturnValue:
+    size = request.args.get("size", "medium")
+    if size not in _SIZES:
+        raise NotFoundError("thumbnail", size)
+    version = request.args.get("v", "")[:64]
+    settings = get_settings()
+    cache = _ThumbnailCache(settings.data_dir / "thumbnails")
+    account_id, opened = open_drive()
+    # Another root folder is another boundary: what was seen inside the old one is not shown.
+    key = f"{account_id}\n{settings.root_folder}\n{item_id}\n{version}\n{size}"
+    found = cache.find(key) if version else None
+    if found is None:
+        found = opened.fetch_thumbnail(item_id, size)
+        if found is None or not cache.takes(found[1]):
+            # OneDrive makes them some seconds after an upload, and of some files never.
+            keeping = "private, max-age=30"
+            if _wants_picture():
+                return _show_placeholder(200, keeping)
+            return "", 204, {"Cache-Control": keeping, "Vary": "Accept"}
+        if version:
+            cache.keep(key, *found)
+    response = Response(found[0], mimetype=found[1])
+    response.headers["Cache-Control"] = (
+        f"private, max-age={_YEAR_SECONDS}, immutable" if version else "private, no-cache"
+    )
+    return response
+
+
+def _wants_picture() -> bool:
+    """Whether an ``<img>`` asks: it names kinds of pictures first, and a script or a person not.
+
+    Source: Fetch, 4 (Fetching): the Accept of a request whose destination is "image".
+    """
+    return request.headers.get("Accept", "").startswith("image/")
+
+
+def _show_placeholder(status: int, keeping: str) -> Response:
+    # A browser shows a picture whatever its status is, and without it a sign of breakage.
+    response = Response(_PLACEHOLDER, status, mimetype="image/svg+xml")
+    response.headers["Cache-Control"] = keeping
+    response.vary.add("Accept")
+    return response
+
+
+class _ThumbnailCache:
     """Small pictures by a key of any text."""
 
     def __init__(self, folder: Path) -> None:

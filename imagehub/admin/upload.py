@@ -1,6 +1,6 @@
 """What the upload of the drive browser asks of the hub: names, folders, addresses, the import.
 
-All answer JSON. The bytes go from the browser to OneDrive; see ``static/js/admin/upload.js``.
+All answer JSON. The bytes go from the browser to OneDrive; see ``static/js/admin/upload-send.js``.
 """
 
 from collections.abc import Callable
@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Annotated, Any, Literal, TypeVar
 
-from flask import Response, jsonify, request
+from flask import Response, jsonify, request, url_for
 from flask_login import current_user
 from pydantic import BaseModel, Field, ValidationError
 
 from imagehub.admin import blueprint
-from imagehub.admin.drive_pages import describe_entry, find_url, open_drive
+from imagehub.admin.drive_access import open_drive
+from imagehub.admin.drive_words import describe_entry
 from imagehub.admin.open_uploads import OpenUploads
 from imagehub.admin.words import describe_count
 from imagehub.clients import Drive, DriveItem
@@ -30,7 +31,6 @@ Conflict = Literal["fail", "replace", "rename"]
 Fields = TypeVar("Fields", bound=BaseModel)
 
 _MAX_PATHS = 2000
-_JOB_PAGES = ("admin.show_import", "admin.show_import_job", "admin.show_imports")
 
 
 class PathsFields(BaseModel):
@@ -286,7 +286,7 @@ def import_uploaded_files(fields: ImportFields) -> dict[str, Any]:
     note_action("create", "import", job_id, words)
     db.session.commit()
     enqueue_job(get_settings(), job_id, count)
-    return {"job": job_id, "count": count, "url": find_url(_JOB_PAGES, job_id)}
+    return {"job": job_id, "count": count, "url": url_for(".show_import", number=job_id)}
 
 
 def _describe(account_id: int, item: DriveItem) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.admin.test_drive_pages import ODD_NAMES, add_image
+from tests.admin.drive import ODD_NAMES, add_image
 from tests.fixtures.served_site import ServedSite, make_picture
 
 

@@ -1,0 +1,41 @@
+"""What the drive browser says where OneDrive is closed to it."""
+
+from typing import Any
+
+from imagehub.models import DriveAccount
+from tests.admin.drive import Browser
+from tests.fixtures.site import Site
+
+
+def test_a_hub_without_onedrive_says_what_to_do(site: Site) -> None:
+    answer = site.signed_in_client().get("/admin/drive")
+    assert answer.status_code == 409
+    assert "not connected" in answer.text
+
+
+def test_a_busy_onedrive_is_told_in_words(browser: Browser) -> None:
+    browser.site.onedrive.set_fault("status", status=503, retry_after=600, path="/v1.0/")
+    page = browser.page(status=503)
+    assert "cannot be shown just now" in page
+    browser.json(status=503)
+
+
+def test_a_hub_that_may_only_read_says_so_before_it_asks_onedrive(browser: Browser) -> None:
+    folder = browser.json()["id"]
+    with browser.site.session() as session:
+        session.query(DriveAccount).one().scopes = "User.Read Files.Read"
+        session.commit()
+    assert "ImageHub may only look so far" in browser.page()
+    changes: list[tuple[str, dict[str, str]]] = [
+        ("new-folder", {"folder": folder, "name": "Neu"}),
+        ("rename", {"item": folder, "name": "Neu"}),
+        ("move", {"item": folder, "target": folder}),
+        ("delete", {"item": folder, "sure": "yes"}),
+        ("restore", {"deletion": "x"}),
+    ]
+    for path, fields in changes:
+        answer = browser.post(f"/admin/drive/{path}", status=403, **fields)
+        assert answer["detail"].startswith("ImageHub may only read in OneDrive so far.")
+        browser.form(f"/admin/drive/{path}", status=302, **fields)
+    upload: dict[str, Any] = {"folder": folder, "name": "a.jpg", "size": 10}
+    browser.send("/admin/drive/upload/begin", status=403, **upload)
