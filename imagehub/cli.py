@@ -284,7 +284,7 @@ def import_folder(folder: str, one_group: bool, again: bool, no_wait: bool) -> N
 @plain_errors
 def check_drive(no_wait: bool) -> None:
     """Look through OneDrive for originals that were changed, moved away or deleted."""
-    from imagehub.domain import drive_watch
+    from imagehub.domain import drive_check, drive_watch
     from imagehub.wiring import get_clients
 
     app = make_app()
@@ -301,7 +301,7 @@ def check_drive(no_wait: bool) -> None:
             return
         problems = []
         for account_id in accounts:
-            report = drive_watch.check_drive(session, get_clients(app), account_id)
+            report = drive_check.check_drive(session, get_clients(app), account_id)
             if report is None:
                 click.echo("The worker is looking through OneDrive just now.")
             elif report.problem:

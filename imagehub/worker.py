@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Clients, Renderer
 from imagehub.config import Settings
 from imagehub.database import make_engine_options
-from imagehub.domain import connection, drive_watch, import_work, storage, trash
+from imagehub.domain import connection, drive_check, drive_watch, import_work, storage, trash
 from imagehub.domain.scratch import Scratch, clean_scratch
 from imagehub.errors import ImageHubError
 from imagehub.imaging import RenderOptions
@@ -277,7 +277,7 @@ class Worker:
         for account_id in due:
             if self._stopping.is_set():
                 return
-            report = drive_watch.check_drive(
+            report = drive_check.check_drive(
                 session, self._clients, account_id, lambda: not self._stopping.is_set()
             )
             if report is not None and report.is_done:

@@ -10,6 +10,7 @@ pytest_plugins = [
         "tests.fixtures.onedrive",
         "tests.fixtures.connection",
         "tests.fixtures.importing",
+        "tests.fixtures.checking",
         "tests.fixtures.planning",
         "tests.fixtures.redis",
         "tests.fixtures.programs",

@@ -12,6 +12,7 @@ from imagehub.admin import blueprint
 from imagehub.admin.words import describe_count, say
 from imagehub.database import db
 from imagehub.domain import connection, drive_watch
+from imagehub.domain.drive_state import AWAY, CHANGED
 from imagehub.domain.drive_watch import WatchInfo
 from imagehub.errors import InvalidInputError
 from imagehub.queue import enqueue_job
@@ -69,7 +70,7 @@ def take_new_versions(groups: Sequence[int], shots: Sequence[int] | None = None)
     :raise InvalidInputError: none of them is changed.
     """
     session = db.session()
-    ids = drive_watch.list_images(session, [drive_watch.CHANGED], groups, shots)
+    ids = drive_watch.list_images(session, [CHANGED], groups, shots)
     if not ids:
         raise InvalidInputError("None of these is changed in OneDrive.")
     count, jobs = drive_watch.take_new_versions(session, ids, current_user.id)
@@ -91,7 +92,7 @@ def check_again(groups: Sequence[int], shots: Sequence[int] | None = None) -> No
     :raise InvalidInputError: none of them is or does.
     """
     session = db.session()
-    ids = drive_watch.list_images(session, drive_watch.AWAY, groups, shots)
+    ids = drive_watch.list_images(session, AWAY, groups, shots)
     session.rollback()
     if not ids:
         raise InvalidInputError("None of these is missing in OneDrive or outside the root folder.")

@@ -1,7 +1,7 @@
 """What another root folder would leave outside, told before it is chosen.
 
-The tree of folders that ``domain.drive_watch`` keeps tells where images came from; what it does not
-know, because nobody has looked through the drive yet, is asked for in OneDrive, a bounded number of
+The tree of folders (``domain.folder_tree``) tells where images came from; what it does not know,
+because nobody has looked through the drive yet, is asked for in OneDrive, a bounded number of
 times. No transaction is open while OneDrive is asked.
 """
 
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Drive
 from imagehub.clients.drive_ids import fold_id
 from imagehub.database import run_in_own_transaction
-from imagehub.domain.drive_watch import AWAY
+from imagehub.domain.drive_state import AWAY
 from imagehub.domain.storage import make_batches
 from imagehub.errors import NotFoundError, ServiceError
 from imagehub.models import DriveFolder, Image

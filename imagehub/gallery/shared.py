@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from imagehub.database import db
 from imagehub.domain import gallery, shares
-from imagehub.domain.drive_watch import AWAY
+from imagehub.domain.drive_state import AWAY
 from imagehub.errors import NotAllowedError, NotFoundError, TooManyTriesError
 from imagehub.gallery import blueprint
 from imagehub.gallery.pictures import make_picture, make_wall

@@ -93,7 +93,7 @@ class Image(Base):
     ``changed`` or ``missing`` in OneDrive, or ``outside``: there, but not inside the root folder;
     ``drive_hash`` and ``drive_size_bytes`` are what it listed of the file that the renditions were
     made from, "" and 0 where that is not known.
-    ``drive_doubt``: what the next check has to find out (see ``domain.drive_watch``). ``role``: the
+    ``drive_doubt``: what the next check has to find out (see ``domain.drive_state``). ``role``: the
     part a shot plays (see ``domain.library_edit.ROLES``). ``has_alt`` follows ``alt``, for the list
     of shots without one.
     """

@@ -8,7 +8,7 @@ from sqlalchemy import delete, update
 from imagehub.domain import root_change
 from imagehub.domain.root_change import LeftOutside, count_left_outside
 from imagehub.models import DriveFolder, Image
-from tests.domain.test_drive_watch import check, count_calls, move
+from tests.fixtures.checking import check, count_calls, move
 from tests.fixtures.importing import ImportHub, make_jpeg
 
 
