@@ -98,6 +98,10 @@ def test_the_domain_knows_no_blueprint_no_web_and_no_implementation() -> None:
         "serve",
         "clients.s3",
         "clients.graph",
+        "clients.graph_boundary",
+        "clients.graph_bytes",
+        "clients.graph_http",
+        "clients.graph_items",
         "clients.identity",
         "emulators",
     )

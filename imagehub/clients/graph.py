@@ -4,11 +4,10 @@ Source for addresses, fields and limits: Microsoft Graph v1.0, "Working with fil
 of each call. What the service does beyond its documents is noted where it matters.
 """
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
@@ -24,8 +23,9 @@ from imagehub.clients import (
     ItemPage,
     UploadSession,
 )
-from imagehub.clients.drive_ids import fold_drive_id, fold_id, is_same_id
-from imagehub.clients.drive_names import check_name, repair_name
+from imagehub.clients.drive_ids import fold_id, is_same_id
+from imagehub.clients.drive_names import check_name
+from imagehub.clients.graph_boundary import DriveBoundary, DriveMemory
 from imagehub.clients.graph_bytes import (
     ByteReader,
     ExpiredAddressError,
@@ -35,7 +35,6 @@ from imagehub.clients.graph_bytes import (
 )
 from imagehub.clients.graph_http import (
     SERVICE,
-    Answer,
     GoneError,
     GraphCaller,
     LostAnswerError,
@@ -50,25 +49,19 @@ from imagehub.clients.graph_items import (
     get_text,
     is_vault,
     quote_id,
-    read_drive,
     read_item,
 )
 from imagehub.errors import (
     InvalidInputError,
-    NotAllowedError,
     NotFoundError,
     ServiceBusyError,
-    ServiceError,
     ServiceRefusedError,
 )
-
-__all__ = ["DriveMemory", "GraphDrive", "check_name", "repair_name"]
 
 GRAPH_BASE_URL = "https://graph.microsoft.com/v1.0"
 
 _MAX_PAGE_SIZE = 1000
 _MAX_EMPTY_PAGES = 50
-_MAX_DEPTH = 200
 _MAX_THUMBNAIL_BYTES = 10_000_000
 _THUMBNAIL_SIZES = ("small", "medium", "large")
 # Without this the Personal Vault stands in listings as if it were a folder. There is no sure mark
@@ -80,76 +73,6 @@ _CHANGE_FIELDS = (
     "parentReference"
 )
 _CHANGES_PER_PAGE = 500
-# What is asked of a folder on the way up.
-_WAY_FIELDS = "id,name,folder,root,parentReference"
-
-
-class DriveMemory:
-    """What a drive need not be asked twice: its kind and id, its root folder, folders known inside.
-
-    Share one between all :class:`GraphDrive` objects of an account in a process. Everything in it
-    is forgotten after ``ttl_seconds``: until then a folder that somebody moves out of the root
-    folder still counts as inside.
-    """
-
-    def __init__(self, ttl_seconds: float = 60.0, max_folders: int = 10_000) -> None:
-        self._lock = threading.Lock()
-        self._ttl_seconds = ttl_seconds
-        self._max_folders = max_folders
-        self._inside: dict[str, float] = {}
-        self._outside: dict[str, float] = {}
-        self._values: dict[str, tuple[float, Any]] = {}
-
-    def find(self, name: str) -> Any:
-        """The value, or None where it was never kept or is too old."""
-        with self._lock:
-            expires_at, value = self._values.get(name, (0.0, None))
-        return value if expires_at > time.monotonic() else None
-
-    def keep(self, name: str, value: object) -> None:
-        with self._lock:
-            self._values[name] = (time.monotonic() + self._ttl_seconds, value)
-
-    def knows_folder(self, item_id: str) -> bool:
-        """Whether this folder was seen inside the root folder a short while ago."""
-        with self._lock:
-            return self._inside.get(fold_id(item_id), 0.0) > time.monotonic()
-
-    def keep_folders(self, item_ids: Sequence[str]) -> None:
-        expires_at = time.monotonic() + self._ttl_seconds
-        with self._lock:
-            for item_id in item_ids:
-                self._inside.pop(fold_id(item_id), None)
-                self._inside[fold_id(item_id)] = expires_at
-            while len(self._inside) > self._max_folders:
-                del self._inside[next(iter(self._inside))]
-
-    def knows_outside(self, item_id: str) -> bool:
-        """Whether this folder was seen outside a short while ago. Good for telling what became of
-        items, not for refusing one: somebody may just have moved it back in."""
-        with self._lock:
-            return self._outside.get(fold_id(item_id), 0.0) > time.monotonic()
-
-    def keep_outside(self, item_ids: Sequence[str]) -> None:
-        expires_at = time.monotonic() + self._ttl_seconds
-        with self._lock:
-            if len(self._outside) + len(item_ids) > self._max_folders:
-                self._outside.clear()
-            self._outside.update((fold_id(item_id), expires_at) for item_id in item_ids)
-
-    def forget_folders(self) -> None:
-        """After a folder was moved or deleted: what was below it is somewhere else now."""
-        with self._lock:
-            self._inside.clear()
-            self._outside.clear()
-
-
-@dataclass(frozen=True)
-class _Root:
-    """The root folder; ``is_drive_root`` when nothing of the drive lies outside of it."""
-
-    id: str
-    is_drive_root: bool
 
 
 class GraphDrive:
@@ -159,7 +82,8 @@ class GraphDrive:
     :param base_url: Graph with its version; another server for tests and the demo.
     :param root_folder: ``root``, an item id, or a path: what holds a slash is a path.
     :param drive_id: empty for the account's own drive.
-    :param memory: shared between the objects of one account, see :class:`DriveMemory`.
+    :param memory: shared between the objects of one account, see
+        :class:`~imagehub.clients.graph_boundary.DriveMemory`.
     :param get_pause: see :class:`~imagehub.clients.graph_http.GraphCaller`, as for the others.
     """
 
@@ -179,7 +103,6 @@ class GraphDrive:
         session: requests.Session | None = None,
         look_again: Callable[[], None] | None = None,
     ) -> None:
-        self._root_folder = root_folder.strip() or "root"
         self._drive_path = f"/drives/{quote_id(drive_id)}" if drive_id else "/me/drive"
         self._memory = memory or DriveMemory()
         self._caller = GraphCaller(
@@ -194,28 +117,27 @@ class GraphDrive:
             session,
             look_again,
         )
+        self._boundary = DriveBoundary(
+            self._caller, self._drive_path, root_folder.strip() or "root", self._memory
+        )
         self._reader = ByteReader(self._caller)
 
     # --- Looking ----------------------------------------------------------------------------------
 
     def get_drive(self) -> DriveInfo:
         """The drive with its quota, always asked afresh."""
-        operation = "read the drive"
-        document = self._caller.get_json(self._drive_path, operation, self._drive_path)
-        info = read_drive(document, operation)
-        self._memory.keep("drive", info)
-        return info
+        return self._boundary.fetch_info()
 
     def get_root(self) -> DriveItem:
         """The root folder, always asked afresh.
 
         :raise NotFoundError: it is not there, or lies in another drive.
         """
-        return read_item(self._fetch_root(), "open the root folder")
+        return read_item(self._boundary.fetch_root(), "open the root folder")
 
     def get_item(self, item_id: str) -> DriveItem:
         operation = "open an item"
-        return read_item(self._fetch_inside(item_id, operation), operation)
+        return read_item(self._boundary.fetch_inside(item_id, operation), operation)
 
     def find_items(self, item_ids: Sequence[str]) -> list[ItemAnswer]:
         """What became of items, twenty with one call; and a call for each level of folders that
@@ -223,35 +145,7 @@ class GraphDrive:
 
         :raise NotFoundError: the root folder is not there.
         """
-        operation = "open an item"
-        root = self._get_root()
-        self._get_info()
-        addresses: dict[str, str] = {}
-        for item_id in item_ids:
-            with suppress(NotFoundError):
-                addresses[item_id] = self._make_address(item_id)
-        found: dict[str, dict[str, Any]] = {}
-        answers: dict[str, ItemAnswer] = {}
-        for item_id, document in self._caller.get_many(addresses, operation).items():
-            try:
-                item = self._take_own(document, item_id)
-            except NotFoundError:
-                continue
-            except ServiceError as error:
-                answers[item_id] = ItemAnswer(error=error)
-                continue
-            if "deleted" not in item:
-                found[item_id] = item
-        places = self._find_places(get_parent_id(item) for item in found.values())
-        for item_id, item in found.items():
-            place = places[get_parent_id(item)]
-            if place is True or is_same_id(str(item["id"]), root.id):
-                answers[item_id] = ItemAnswer(read_item(item, operation))
-            elif place is False:
-                answers[item_id] = ItemAnswer(is_outside=True)
-            else:
-                answers[item_id] = ItemAnswer(error=place)
-        return [answers.get(item_id, ItemAnswer()) for item_id in item_ids]
+        return self._boundary.find_items(item_ids)
 
     def find_item_by_path(self, path: str) -> DriveItem | None:
         """``path`` below the root folder, "/"-separated and not encoded; "" is the root folder."""
@@ -262,11 +156,11 @@ class GraphDrive:
         # Dots would climb out of the root folder, and no item can have such a name.
         if any(part.strip(". ") == "" for part in parts):
             return None
-        address = self._make_path_address(self._get_root().id, parts)
+        address = self._make_path_address(self._boundary.get_root().id, parts)
         try:
             item = self._caller.get_json(address, operation, path)
             # A shortcut on the way leads into somebody else's drive.
-            self._check_inside(item, path)
+            self._boundary.check_inside(item, path)
         except NotFoundError:
             return None
         except ServiceRefusedError as error:
@@ -282,7 +176,7 @@ class GraphDrive:
             it leads to is held against the root folder like any id.
         :param page_size: 1 to 1000.
         """
-        folder_id = self._get_folder_id(folder_id, "list a folder")
+        folder_id = self._boundary.get_folder_id(folder_id, "list a folder")
         for _ in range(_MAX_EMPTY_PAGES):
             page = self._fetch_page(folder_id, next_page, page_size)
             # Pages without items but with a next page have been seen.
@@ -293,7 +187,7 @@ class GraphDrive:
 
     def iter_children(self, folder_id: str) -> Iterator[DriveItem]:
         """All children, page by page, in the service's order; one that repeats comes once."""
-        folder_id = self._get_folder_id(folder_id, "list a folder")
+        folder_id = self._boundary.get_folder_id(folder_id, "list a folder")
         seen_items: set[str] = set()
         seen_pages: set[str] = set()
         next_page = ""
@@ -368,7 +262,7 @@ class GraphDrive:
         :raise ServiceRefusedError: ``name_taken`` (with "fail", or "replace" on a file).
         """
         operation = "create a folder"
-        parent_id = self._get_folder_id(parent_id, operation)
+        parent_id = self._boundary.get_folder_id(parent_id, operation)
         self._check_name(name, parent_id)
         if on_conflict == "replace":
             # On a folder this gives back the one that is there, so it may be sent twice.
@@ -389,7 +283,7 @@ class GraphDrive:
         :raise ServiceRefusedError: ``name_taken``.
         """
         operation = "rename an item"
-        item = self._fetch_changeable(item_id, operation)
+        item = self._boundary.fetch_changeable(item_id, operation)
         self._check_name(name, get_parent_id(item), get_text(item, "name"))
         return self._patch(item, {"name": name}, operation)
 
@@ -401,11 +295,11 @@ class GraphDrive:
         :raise ServiceRefusedError: ``name_taken``.
         """
         operation = "move an item"
-        item = self._fetch_changeable(item_id, operation)
-        parent_id = self._get_folder_id(new_parent_id, operation)
+        item = self._boundary.fetch_changeable(item_id, operation)
+        parent_id = self._boundary.get_folder_id(new_parent_id, operation)
         if name:
             self._check_name(name, parent_id, get_text(item, "name"))
-        if "folder" in item and self._lies_within(parent_id, str(item["id"]), operation):
+        if "folder" in item and self._boundary.lies_within(parent_id, str(item["id"]), operation):
             raise InvalidInputError(
                 "A folder cannot be moved into itself.", {"new_parent_id": "lies inside the folder"}
             )
@@ -422,10 +316,12 @@ class GraphDrive:
         :raise NotAllowedError: the root folder itself.
         """
         operation = "delete an item"
-        item = self._fetch_changeable(item_id, operation)
+        item = self._boundary.fetch_changeable(item_id, operation)
         # It was there a moment ago: if it is gone now, an earlier attempt or somebody else did it.
         with suppress(NotFoundError):
-            self._caller.send("DELETE", self._make_address(str(item["id"])), operation, item_id)
+            self._caller.send(
+                "DELETE", self._boundary.make_address(str(item["id"])), operation, item_id
+            )
         self._memory.forget_folders()
 
     def restore_item(self, item_id: str, parent_id: str) -> DriveItem:
@@ -439,11 +335,11 @@ class GraphDrive:
         :raise ServiceRefusedError: ``not_supported``, ``forbidden``, ``name_taken``.
         """
         operation = "restore an item"
-        parent_id = self._get_folder_id(parent_id, operation)
+        parent_id = self._boundary.get_folder_id(parent_id, operation)
         try:
             response = self._caller.send(
                 "POST",
-                self._make_address(item_id) + "/restore",
+                self._boundary.make_address(item_id) + "/restore",
                 operation,
                 item_id,
                 body={"parentReference": {"id": parent_id}},
@@ -466,7 +362,7 @@ class GraphDrive:
         :raise ServiceRefusedError: ``name_taken``, ``quota_full`` …
         """
         operation = "start an upload"
-        parent_id = self._get_folder_id(parent_id, operation)
+        parent_id = self._boundary.get_folder_id(parent_id, operation)
         self._check_name(name, parent_id)
         address = self._make_path_address(parent_id, [name]) + "/createUploadSession"
         body = {"item": {"@microsoft.graph.conflictBehavior": on_conflict, "name": name}}
@@ -489,7 +385,7 @@ class GraphDrive:
         :raise ServiceRefusedError: ``name_taken``, ``quota_full`` …
         """
         operation = "create an empty file"
-        parent_id = self._get_folder_id(parent_id, operation)
+        parent_id = self._boundary.get_folder_id(parent_id, operation)
         self._check_name(name, parent_id)
         response = self._caller.send(
             "PUT",
@@ -514,7 +410,7 @@ class GraphDrive:
         :raise ServiceRefusedError: ``not_supported`` for what has no bytes, ``malware`` …
         """
         operation = "download a file"
-        document = self._fetch_inside(item.id, operation)
+        document = self._boundary.fetch_inside(item.id, operation)
         start = target.tell()
         for _ in range(2):
             listed = read_item(document, operation)
@@ -527,7 +423,7 @@ class GraphDrive:
                 return _note_listed(result, listed)
             # The service rewrites some files after an upload and lists the new size late, so what
             # is listed is asked for once more before the bytes are held to be wrong.
-            document = self._fetch_inside(item.id, operation)
+            document = self._boundary.fetch_inside(item.id, operation)
             listed = read_item(document, operation)
             if is_match(result, listed):
                 return _note_listed(result, listed)
@@ -538,7 +434,7 @@ class GraphDrive:
     def fetch_download_url(self, item_id: str) -> str:
         """A fresh address of the bytes, good for minutes. Never store or log it."""
         operation = "open a file"
-        return self._make_source(self._fetch_inside(item_id, operation), operation).url
+        return self._make_source(self._boundary.fetch_inside(item_id, operation), operation).url
 
     def iter_download(self, item_id: str, chunk_bytes: int = 262_144) -> Iterator[bytes]:
         """The bytes of an original, chunk by chunk, unchecked: for passing on to a browser.
@@ -547,7 +443,7 @@ class GraphDrive:
         answer has begun. Close the iterator to hang up early.
         """
         operation = "download a file"
-        source = self._make_source(self._fetch_inside(item_id, operation), operation)
+        source = self._make_source(self._boundary.fetch_inside(item_id, operation), operation)
         first = self._reader.open_source(source, 0, operation)
         return self._reader.iter_source(source, first, chunk_bytes, operation)
 
@@ -559,7 +455,7 @@ class GraphDrive:
         operation = "fetch a thumbnail"
         if size not in _THUMBNAIL_SIZES:
             raise InvalidInputError("There is no such size.", {"size": "small, medium or large"})
-        item = self._fetch_inside(item_id, operation)
+        item = self._boundary.fetch_inside(item_id, operation)
         for _ in range(2):
             url = self._find_thumbnail_url(str(item["id"]), size, operation)
             if not url:
@@ -571,201 +467,24 @@ class GraphDrive:
                 continue
         return None
 
-    # --- The boundary -----------------------------------------------------------------------------
-
-    def _fetch_inside(self, item_id: str, operation: str) -> dict[str, Any]:
-        """An item as Graph tells it, once it is sure to lie inside the root folder."""
-        item = self._caller.get_json(self._make_address(item_id), operation, item_id)
-        self._check_inside(item, item_id)
-        return item
-
-    def _fetch_changeable(self, item_id: str, operation: str) -> dict[str, Any]:
-        item = self._fetch_inside(item_id, operation)
-        if is_same_id(str(item["id"]), self._get_root().id):
-            raise NotAllowedError("The root folder itself cannot be renamed, moved or deleted.")
-        return item
-
-    def _get_folder_id(self, folder_id: str, operation: str) -> str:
-        """The id under which to address a folder, once it is sure to lie inside the root folder."""
-        root = self._get_root()
-        if is_same_id(folder_id, root.id):
-            return root.id
-        if self._memory.knows_folder(folder_id):
-            return folder_id
-        item = self._fetch_inside(folder_id, operation)
-        if "folder" not in item:
-            raise InvalidInputError("This is not a folder.", {"folder_id": "is not a folder"})
-        return str(item["id"])
-
-    def _check_inside(self, item: Mapping[str, Any], key: object) -> None:
-        """Walk up from an item until the root folder is met.
-
-        :raise NotFoundError: it is not met, or a drive that is not this one.
-        """
-        self._check_drive(item, key)
-        root = self._get_root()
-        item_id = str(item["id"])
-        if is_same_id(item_id, root.id):
-            return
-        walked = [item_id] if "folder" in item else []
-        if not root.is_drive_root:
-            parent_id = get_parent_id(item)
-            while not is_same_id(parent_id, root.id) and not self._memory.knows_folder(parent_id):
-                if not parent_id or len(walked) > _MAX_DEPTH:
-                    raise NotFoundError("drive item", key)
-                walked.append(parent_id)
-                parent = self._fetch_parent(parent_id, key)
-                parent_id = get_parent_id(parent)
-        self._memory.keep_folders(walked)
-
-    def _take_own(self, document: Answer, key: str) -> dict[str, Any]:
-        """One of several documents, once it is sure to be of this drive.
-
-        :raise NotFoundError: it is not, or not there.
-        """
-        if isinstance(document, NotFoundError | ServiceError):
-            raise document
-        self._check_drive(document, key)
-        return document
-
-    def _find_places(self, folder_ids: Iterable[str]) -> dict[str, bool | ServiceError]:
-        """For each folder whether it lies inside the root folder, or why that cannot be told.
-
-        All ways up are gone together, a level with each call.
-        """
-        operation = "find the folder of an item"
-        root = self._get_root()
-        folders = list(dict.fromkeys(folder_ids))
-        if root.is_drive_root:
-            return dict.fromkeys(folders, True)
-        # By folded ids: what is known of a folder's place, or else the folder above it.
-        places: dict[str, bool | ServiceError] = {"": False, fold_id(root.id): True}
-        above: dict[str, str] = {}
-        frontier = folders
-        for _ in range(_MAX_DEPTH):
-            asked: dict[str, str] = {}
-            for one in frontier:
-                folded = fold_id(one)
-                if folded in places or folded in above:
-                    continue
-                if self._memory.knows_folder(one):
-                    places[folded] = True
-                elif self._memory.knows_outside(one):
-                    places[folded] = False
-                else:
-                    asked[one] = f"{self._make_address(one)}?$select={_WAY_FIELDS}"
-            if not asked:
-                break
-            frontier = []
-            for one, document in self._caller.get_many(asked, operation).items():
-                try:
-                    parent_id = get_parent_id(self._take_own(document, one))
-                except ServiceError as error:
-                    places[fold_id(one)] = error
-                except NotFoundError:
-                    # What is in it was there a moment ago: it is on its way somewhere.
-                    places[fold_id(one)] = make_bad_answer_error(operation)
-                else:
-                    above[fold_id(one)] = parent_id
-                    frontier.append(parent_id)
-        return {one: self._follow_way(fold_id(one), above, places) for one in folders}
-
-    def _follow_way(
-        self, folder_id: str, above: Mapping[str, str], places: dict[str, bool | ServiceError]
-    ) -> bool | ServiceError:
-        """The place of a folder by those above it, noted for all on the way."""
-        walked: list[str] = []
-        here = folder_id
-        while here not in places and here in above and len(walked) <= _MAX_DEPTH:
-            walked.append(here)
-            here = fold_id(above[here])
-        # Folders that lie in each other in a ring lead nowhere.
-        place = places[here] if here in places else make_bad_answer_error("open an item")
-        places.update(dict.fromkeys(walked, place))
-        if place is True:
-            self._memory.keep_folders(walked)
-        elif place is False:
-            self._memory.keep_outside(walked)
-        return place
-
-    def _fetch_parent(self, item_id: str, key: object) -> dict[str, Any]:
-        operation = "find the folder of an item"
-        parent = self._caller.get_json(
-            self._make_address(item_id),
-            operation,
-            key,
-            params={"$select": _WAY_FIELDS},
-        )
-        self._check_drive(parent, key)
-        return parent
-
-    def _check_drive(self, item: Mapping[str, Any], key: object) -> None:
-        """:raise NotFoundError: an item of another drive, or one that only points there."""
-        if not isinstance(item.get("id"), str):
-            raise make_bad_answer_error("open an item")
-        own = fold_drive_id(self._get_info().id)
-        drive_id = get_text(get_facet(item, "parentReference"), "driveId")
-        # The topmost folder has no parent, and so need not tell in which drive that would be.
-        is_known = drive_id or "root" in item
-        if "remoteItem" in item or not is_known or (drive_id and fold_drive_id(drive_id) != own):
-            raise NotFoundError("drive item", key)
-
-    def _lies_within(self, folder_id: str, ancestor_id: str, operation: str) -> bool:
-        """Whether a folder inside the root folder is another one or lies anywhere below it."""
-        root = self._get_root()
-        for _ in range(_MAX_DEPTH):
-            if is_same_id(folder_id, ancestor_id):
-                return True
-            if not folder_id or is_same_id(folder_id, root.id):
-                return False
-            folder_id = get_parent_id(self._fetch_parent(folder_id, folder_id))
-        raise make_bad_answer_error(operation)
-
-    def _get_info(self) -> DriveInfo:
-        info: DriveInfo | None = self._memory.find("drive")
-        return info or self.get_drive()
-
-    def _get_root(self) -> _Root:
-        root: _Root | None = self._memory.find("root")
-        return root or _make_root(self._fetch_root())
-
-    def _fetch_root(self) -> dict[str, Any]:
-        operation = "open the root folder"
-        if self._root_folder in ("root", "/"):
-            address = f"{self._drive_path}/root"
-        elif "/" in self._root_folder:
-            parts = [quote(part, safe="") for part in self._root_folder.split("/") if part]
-            address = f"{self._drive_path}/root:/{'/'.join(parts)}:"
-        else:
-            address = self._make_address(self._root_folder)
-        item = self._caller.get_json(address, operation, self._root_folder)
-        self._check_drive(item, self._root_folder)
-        if "folder" not in item:
-            raise NotFoundError("root folder", self._root_folder)
-        self._memory.keep("root", _make_root(item))
-        return item
-
     # --- Calls in detail --------------------------------------------------------------------------
-
-    def _make_address(self, item_id: str) -> str:
-        return f"{self._drive_path}/items/{quote_id(item_id)}"
 
     def _make_path_address(self, folder_id: str, parts: Sequence[str]) -> str:
         """Names below a folder. The colon at the end stays, or names like "drive" are misread."""
         path = "/".join(quote(part, safe="") for part in parts)
-        return f"{self._make_address(folder_id)}:/{path}:"
+        return f"{self._boundary.make_address(folder_id)}:/{path}:"
 
     def _check_name(self, name: str, parent_id: str, old_name: str = "") -> None:
-        root = self._get_root()
+        root = self._boundary.get_root()
         at_root = root.is_drive_root and is_same_id(parent_id, root.id)
-        check_name(name, self._get_info().kind, at_root, old_name)
+        check_name(name, self._boundary.get_info().kind, at_root, old_name)
 
     def _fetch_page(self, folder_id: str, next_page: str, page_size: int) -> ItemPage:
         operation = "list a folder"
         if next_page and not unquote(urlsplit(next_page).path).endswith("/children"):
             raise InvalidInputError("There is no such page.", {"next_page": "is not from here"})
         document = self._caller.get_json(
-            next_page or self._make_address(folder_id) + "/children",
+            next_page or self._boundary.make_address(folder_id) + "/children",
             operation,
             folder_id,
             params=None if next_page else {"$top": str(min(max(page_size, 1), _MAX_PAGE_SIZE))},
@@ -779,19 +498,9 @@ class GraphDrive:
             item = read_item(entry, operation)
             if not is_vault(entry) and not item.is_deleted:
                 items[item.id] = item
-        self._check_page(items.values(), folder_id, is_from_outside=bool(next_page))
-        self._memory.keep_folders([item.id for item in items.values() if item.is_folder])
+        self._boundary.check_page(items.values(), folder_id, is_from_outside=bool(next_page))
         following = document.get("@odata.nextLink")
         return ItemPage(tuple(items.values()), following if isinstance(following, str) else "")
-
-    def _check_page(
-        self, items: "Sequence[DriveItem] | Any", folder_id: str, is_from_outside: bool
-    ) -> None:
-        """Make sure the items of a page lie in this folder, or at least inside the root folder."""
-        for parent_id in {item.parent_id for item in items}:
-            if is_same_id(parent_id, folder_id) or (not parent_id and not is_from_outside):
-                continue
-            self._get_folder_id(parent_id, "list a folder")
 
     def _create_folder_once(self, parent_id: str, name: str, operation: str) -> DriveItem:
         """Make a folder of exactly this name, also when an answer gets lost on the way."""
@@ -833,7 +542,7 @@ class GraphDrive:
         may_repeat: bool,
     ) -> DriveItem:
         body = {"name": name, "folder": {}, "@microsoft.graph.conflictBehavior": on_conflict}
-        address = self._make_address(parent_id) + "/children"
+        address = self._boundary.make_address(parent_id) + "/children"
         response = self._caller.send(
             "POST", address, operation, parent_id, body=body, may_repeat=may_repeat
         )
@@ -845,7 +554,7 @@ class GraphDrive:
         self, item: Mapping[str, Any], change: Mapping[str, Any], operation: str
     ) -> DriveItem:
         # Renaming or moving twice to the same place is the same as once, so it may be repeated.
-        address = self._make_address(str(item["id"]))
+        address = self._boundary.make_address(str(item["id"]))
         response = self._caller.send("PATCH", address, operation, item["id"], body=change)
         changed = read_item(read_json(response, operation), operation)
         if changed.parent_id or changed.size_bytes or changed.is_folder:
@@ -856,7 +565,7 @@ class GraphDrive:
     def _find_thumbnail_url(self, item_id: str, size: str, operation: str) -> str:
         try:
             document = self._caller.get_json(
-                self._make_address(item_id) + "/thumbnails", operation, item_id
+                self._boundary.make_address(item_id) + "/thumbnails", operation, item_id
             )
         except NotFoundError:
             return ""
@@ -890,17 +599,13 @@ class GraphDrive:
         if not url:
             # Some answers leave the address out; this one always leads to it.
             response = self._caller.send(
-                "GET", self._make_address(item_id) + "/content", operation, item_id
+                "GET", self._boundary.make_address(item_id) + "/content", operation, item_id
             )
             url = response.headers.get("Location", "")
         return Source(
             self._reader.check_url(url, operation),
             renew=lambda: self.fetch_download_url(item_id),
         )
-
-
-def _make_root(item: Mapping[str, Any]) -> _Root:
-    return _Root(str(item["id"]), is_drive_root="root" in item)
 
 
 def _note_listed(download: Download, item: DriveItem) -> Download:

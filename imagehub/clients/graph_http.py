@@ -1,7 +1,7 @@
 """One way to call Microsoft Graph: waiting, trying again, and what its errors mean.
 
-:class:`GraphCaller` knows HTTP and nothing of folders; :mod:`imagehub.clients.graph` knows the
-drive and nothing of HTTP.
+:class:`GraphCaller` knows HTTP and nothing of folders; :mod:`imagehub.clients.graph` and
+:mod:`imagehub.clients.graph_boundary` know the drive and nothing of HTTP.
 
 Sources: Microsoft Graph "Error responses and resource types", "Throttling guidance", "Best
 practices"; the set of statuses worth another try is that of the rclone project.

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from imagehub.clients import Drive, DriveItem
-from imagehub.clients.graph import DriveMemory
+from imagehub.clients.graph_boundary import DriveMemory
 from imagehub.errors import (
     InvalidInputError,
     NotAllowedError,

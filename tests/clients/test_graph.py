@@ -5,7 +5,6 @@ import json
 import logging
 import random
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +12,8 @@ import requests
 
 from imagehub.clients import DriveItem
 from imagehub.clients.drive_ids import fold_drive_id, fold_id, is_same_id, list_spellings
-from imagehub.clients.graph import DriveMemory, GraphDrive
+from imagehub.clients.graph import GraphDrive
+from imagehub.clients.graph_boundary import DriveMemory
 from imagehub.clients.graph_items import read_item
 from imagehub.clients.http import Pause
 from imagehub.errors import (
@@ -522,42 +522,6 @@ def test_secrets_are_dropped_from_the_raw_document_at_every_depth() -> None:
 # --- Answers that no honest service gives ---------------------------------------------------------
 
 
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with run_scripted_server() as script:
-        parent = {"driveId": "d", "id": "root-id"}
-        script.say("/v1.0/me/drive", Answer(200, {"id": "d", "driveType": "business"}))
-        script.say(
-            "/v1.0/me/drive/root",
-            Answer(200, {"id": "root-id", "name": "root", "folder": {}, "root": {}}),
-        )
-        script.say(
-            "/v1.0/me/drive/items/shortcut",
-            Answer(200, {"id": "shortcut", "remoteItem": {}, "parentReference": parent}),
-        )
-        script.say(
-            "/v1.0/me/drive/items/foreign",
-            Answer(200, {"id": "foreign", "file": {}, "parentReference": {"driveId": "other"}}),
-        )
-        script.say("/v1.0/me/drive/items/lost", Answer(200, {"id": "lost", "file": {}}))
-        yield script
-
-
-@pytest.fixture
-def scripted_drive(server: ScriptedServer) -> GraphDrive:
-    return GraphDrive(
-        lambda force: "token", server.url + "/v1.0", max_wait_seconds=1.0, backoff_seconds=0.01
-    )
-
-
-@pytest.mark.parametrize("item_id", ["shortcut", "foreign", "lost"])
-def test_the_whole_drive_ends_where_another_one_begins(
-    scripted_drive: GraphDrive, item_id: str
-) -> None:
-    with pytest.raises(NotFoundError):
-        scripted_drive.get_item(item_id)
-
-
 def test_a_next_page_on_another_server_is_not_followed(
     server: ScriptedServer, scripted_drive: GraphDrive
 ) -> None:
@@ -639,14 +603,6 @@ def test_another_drive_is_addressed_by_its_id(server: ScriptedServer) -> None:
     server.say("/v1.0/drives/b!x", Answer(200, {"id": "b!x"}))
     drive = GraphDrive(lambda force: "token", server.url + "/v1.0", drive_id="b!x")
     assert drive.get_drive().id == "b!x"
-
-
-def test_memory_forgets_the_oldest_folders_first_and_everything_in_time() -> None:
-    memory = DriveMemory(ttl_seconds=0.05, max_folders=2)
-    memory.keep_folders(["a", "b", "c"])
-    assert [memory.knows_folder(name) for name in "abc"] == [False, True, True]
-    time.sleep(0.06)
-    assert not memory.knows_folder("c")
 
 
 # --- What changed ---------------------------------------------------------------------------------

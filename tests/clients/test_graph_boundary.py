@@ -1,0 +1,88 @@
+"""The boundary where no honest service goes: other drives, rings, ways that end nowhere.
+
+What a person may come upon is in ``test_contract_drive``.
+"""
+
+import time
+
+import pytest
+
+from imagehub.clients.graph import GraphDrive
+from imagehub.clients.graph_boundary import DriveMemory
+from imagehub.errors import NotFoundError, ServiceRefusedError
+from tests.clients.scripted import Answer, ScriptedServer
+
+
+@pytest.fixture
+def closed_drive(server: ScriptedServer) -> GraphDrive:
+    """The scripted drive, closed at ``art``; beside it two folders that lie in each other, and one
+    that lies in a folder of another drive."""
+
+    def say(item_id: str, parent_id: str, kind: str, drive_id: str = "d") -> None:
+        parent = {"driveId": drive_id, "id": parent_id}
+        item = {"id": item_id, "name": item_id, kind: {}, "parentReference": parent}
+        server.say(f"/v1.0/me/drive/items/{item_id}", Answer(200, item))
+
+    say("art", "root-id", "folder")
+    say("front", "art", "file")
+    say("one", "other", "folder")
+    say("other", "one", "folder")
+    say("round", "one", "file")
+    say("away", "theirs", "folder")
+    say("theirs", "art", "folder", "another")
+    say("strange", "away", "file")
+    return GraphDrive(
+        lambda force: "token",
+        server.url + "/v1.0",
+        root_folder="art",
+        max_wait_seconds=1.0,
+        backoff_seconds=0.01,
+    )
+
+
+@pytest.mark.parametrize("item_id", ["shortcut", "foreign", "lost"])
+def test_the_whole_drive_ends_where_another_one_begins(
+    scripted_drive: GraphDrive, item_id: str
+) -> None:
+    with pytest.raises(NotFoundError):
+        scripted_drive.get_item(item_id)
+
+
+@pytest.mark.parametrize("item_id", ["round", "strange", "theirs"])
+def test_a_way_up_that_does_not_meet_the_root_folder_leads_to_nothing(
+    closed_drive: GraphDrive, item_id: str
+) -> None:
+    assert closed_drive.get_item("front").id == "front"
+    for _ in range(2):  # what was walked in vain is not remembered as if it were inside
+        with pytest.raises(NotFoundError):
+            closed_drive.get_item(item_id)
+
+
+def test_a_way_up_that_ends_nowhere_does_not_tell_what_became_of_an_item(
+    closed_drive: GraphDrive,
+) -> None:
+    for item_id in ("round", "strange"):
+        [answer] = closed_drive.find_items([item_id])
+        assert (answer.item, answer.is_outside) == (None, False)
+        assert isinstance(answer.error, ServiceRefusedError)
+        assert answer.error.reason == "bad_answer"
+    [front] = closed_drive.find_items(["front"])
+    assert front.item is not None
+
+
+def test_a_page_that_lists_what_lies_elsewhere_is_not_shown(
+    server: ScriptedServer, closed_drive: GraphDrive
+) -> None:
+    parent = {"driveId": "d", "id": "away"}
+    item = {"id": "strange", "name": "strange", "file": {}, "parentReference": parent}
+    server.say("/v1.0/me/drive/items/art/children", Answer(200, {"value": [item]}))
+    with pytest.raises(NotFoundError):
+        closed_drive.list_children("art")
+
+
+def test_memory_forgets_the_oldest_folders_first_and_everything_in_time() -> None:
+    memory = DriveMemory(ttl_seconds=0.05, max_folders=2)
+    memory.keep_folders(["a", "b", "c"])
+    assert [memory.knows_folder(name) for name in "abc"] == [False, True, True]
+    time.sleep(0.06)
+    assert not memory.knows_folder("c")
