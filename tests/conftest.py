@@ -9,6 +9,7 @@ pytest_plugins = [
         "tests.fixtures.s3",
         "tests.fixtures.onedrive",
         "tests.fixtures.connection",
+        "tests.fixtures.import_rows",
         "tests.fixtures.importing",
         "tests.fixtures.checking",
         "tests.fixtures.planning",

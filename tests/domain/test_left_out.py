@@ -1,7 +1,6 @@
 """Letting failed files of an import be, and taking them up again. Rows alone; nobody works."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Engine, select
@@ -13,30 +12,7 @@ from imagehub.domain.gallery import refresh_group
 from imagehub.domain.importing import Selection
 from imagehub.errors import NotFoundError
 from imagehub.models import Group, ImportItem, ImportJob, TrashEntry
-from tests.domain.test_importing import add_image, create, list_items, make_engine, select_files
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    """Each kind of database in turn."""
-    made = make_engine(database_url)
-    yield made
-    made.dispose()
-
-
-@pytest.fixture
-def either_session(engine: Engine) -> Iterator[Session]:
-    """On each kind of database in turn."""
-    with Session(engine) as made:
-        yield made
-
-
-@pytest.fixture
-def session(sqlite_url: str) -> Iterator[Session]:
-    engine = make_engine(sqlite_url)
-    with Session(engine) as made:
-        yield made
-    engine.dispose()
+from tests.fixtures.import_rows import add_image, create, list_items, select_files
 
 
 def fail_all(session: Session, *selections: Selection) -> ImportJob:
@@ -67,8 +43,10 @@ def list_states(session: Session, job: ImportJob) -> list[str]:
     return [item.state for item in list_items(session, job)]
 
 
-def test_what_is_let_be_asks_for_nothing_and_keeps_its_reason(either_session: Session) -> None:
-    session = either_session
+def test_what_is_let_be_asks_for_nothing_and_keeps_its_reason(
+    either_import_session: Session,
+) -> None:
+    session = either_import_session
     job = fail_all(session, select_files("a", "b"))
     assert len(overview.list_failed_jobs(session)) == 1
     assert leave(session, job).item_count == 2
@@ -82,50 +60,52 @@ def test_what_is_let_be_asks_for_nothing_and_keeps_its_reason(either_session: Se
     assert (report.failed, report.is_finished) == ((), True)
 
 
-def test_doing_it_twice_does_nothing_more(session: Session) -> None:
-    job = fail_all(session, select_files("a"))
-    assert leave(session, job) == left_out.LeftOut(1, 1)
-    assert leave(session, job) == left_out.LeftOut(0, 0)
-    assert len(session.scalars(select(TrashEntry)).all()) == 1
+def test_doing_it_twice_does_nothing_more(import_session: Session) -> None:
+    job = fail_all(import_session, select_files("a"))
+    assert leave(import_session, job) == left_out.LeftOut(1, 1)
+    assert leave(import_session, job) == left_out.LeftOut(0, 0)
+    assert len(import_session.scalars(select(TrashEntry)).all()) == 1
 
 
-def test_items_that_did_not_fail_stay_as_they_are(session: Session) -> None:
-    job = create(session, select_files("a", "b", "c", "d"))
+def test_items_that_did_not_fail_stay_as_they_are(import_session: Session) -> None:
+    job = create(import_session, select_files("a", "b", "c", "d"))
     before = ["queued", "running", "done", "failed"]
-    for item, state in zip(list_items(session, job), before, strict=True):
+    for item, state in zip(list_items(import_session, job), before, strict=True):
         item.state = state
-    session.commit()
-    assert leave(session, job).item_count == 1
-    assert list_states(session, job) == ["queued", "running", "done", "left_out"]
+    import_session.commit()
+    assert leave(import_session, job).item_count == 1
+    assert list_states(import_session, job) == ["queued", "running", "done", "left_out"]
     assert job.state == "running"
 
 
-def test_one_file_alone_is_let_be_and_tried_again(session: Session) -> None:
-    job = fail_all(session, select_files("a", "b"))
-    other = fail_all(session, select_files("c"))
-    first, second = list_items(session, job)
-    assert leave(session, other, first.id) == left_out.LeftOut(0, 0)
-    assert leave(session, job, second.id) == left_out.LeftOut(1, 0)
-    assert list_states(session, job) == ["failed", "left_out"]
-    assert leave(session, job, first.id) == left_out.LeftOut(1, 1)
-    assert take(session, job, first.id) == 1
-    assert list_states(session, job) == ["queued", "left_out"]
+def test_one_file_alone_is_let_be_and_tried_again(import_session: Session) -> None:
+    job = fail_all(import_session, select_files("a", "b"))
+    other = fail_all(import_session, select_files("c"))
+    first, second = list_items(import_session, job)
+    assert leave(import_session, other, first.id) == left_out.LeftOut(0, 0)
+    assert leave(import_session, job, second.id) == left_out.LeftOut(1, 0)
+    assert list_states(import_session, job) == ["failed", "left_out"]
+    assert leave(import_session, job, first.id) == left_out.LeftOut(1, 1)
+    assert take(import_session, job, first.id) == 1
+    assert list_states(import_session, job) == ["queued", "left_out"]
 
 
-def test_failed_files_are_tried_again_without_those_that_were_let_be(session: Session) -> None:
-    job = fail_all(session, select_files("a", "b"))
-    leave(session, job, list_items(session, job)[0].id)
-    assert importing.retry_items(session, job.id) == 1
-    session.commit()
-    session.expire_all()
-    assert list_states(session, job) == ["left_out", "queued"]
+def test_failed_files_are_tried_again_without_those_that_were_let_be(
+    import_session: Session,
+) -> None:
+    job = fail_all(import_session, select_files("a", "b"))
+    leave(import_session, job, list_items(import_session, job)[0].id)
+    assert importing.retry_items(import_session, job.id) == 1
+    import_session.commit()
+    import_session.expire_all()
+    assert list_states(import_session, job) == ["left_out", "queued"]
 
 
 @pytest.mark.parametrize("state", ["published", "draft"])
 def test_the_empty_group_goes_to_the_trash_and_comes_back_as_it_was(
-    either_session: Session, state: str
+    either_import_session: Session, state: str
 ) -> None:
-    session = either_session
+    session = either_import_session
     job = fail_all(session, select_files("a", "b"), select_files("c", folder="Prints"))
     for group in session.scalars(select(Group)):
         group.state = state
@@ -147,37 +127,37 @@ def test_the_empty_group_goes_to_the_trash_and_comes_back_as_it_was(
     assert (job.state, job.finished_at, first.reason) == ("running", None, "")
 
 
-def test_a_group_with_a_picture_stays(session: Session) -> None:
-    job = fail_all(session, select_files("a", "b"))
-    add_image(session, 1, "z", 9)
-    refresh_group(session, 1)
-    session.commit()
-    assert leave(session, job) == left_out.LeftOut(2, 0)
-    assert session.get_one(Group, 1).state == "published"
+def test_a_group_with_a_picture_stays(import_session: Session) -> None:
+    job = fail_all(import_session, select_files("a", "b"))
+    add_image(import_session, 1, "z", 9)
+    refresh_group(import_session, 1)
+    import_session.commit()
+    assert leave(import_session, job) == left_out.LeftOut(2, 0)
+    assert import_session.get_one(Group, 1).state == "published"
 
 
 @pytest.mark.parametrize(
     "field", ["title", "text", "medium", "dimensions", "year", "edition", "tags"]
 )
-def test_a_group_with_words_of_a_person_stays(session: Session, field: str) -> None:
-    job = fail_all(session, select_files("a"))
-    library_edit.save_group(session, 1, library_edit.Edit(1, {field: "1999"}, {}))
-    session.commit()
-    assert leave(session, job) == left_out.LeftOut(1, 0)
-    assert session.get_one(Group, 1).state == "published"
+def test_a_group_with_words_of_a_person_stays(import_session: Session, field: str) -> None:
+    job = fail_all(import_session, select_files("a"))
+    library_edit.save_group(import_session, 1, library_edit.Edit(1, {field: "1999"}, {}))
+    import_session.commit()
+    assert leave(import_session, job) == left_out.LeftOut(1, 0)
+    assert import_session.get_one(Group, 1).state == "published"
 
 
-def test_a_group_that_another_import_waits_to_fill_stays(session: Session) -> None:
-    job = fail_all(session, select_files("a"))
-    create(session, select_files("b", group=1))
-    assert leave(session, job) == left_out.LeftOut(1, 0)
-    assert session.get_one(Group, 1).state == "published"
+def test_a_group_that_another_import_waits_to_fill_stays(import_session: Session) -> None:
+    job = fail_all(import_session, select_files("a"))
+    create(import_session, select_files("b", group=1))
+    assert leave(import_session, job) == left_out.LeftOut(1, 0)
+    assert import_session.get_one(Group, 1).state == "published"
 
 
 def test_a_group_with_a_failed_file_of_another_import_stays_until_that_is_let_be(
-    either_session: Session,
+    either_import_session: Session,
 ) -> None:
-    session = either_session
+    session = either_import_session
     job = fail_all(session, select_files("a"))
     other = fail_all(session, select_files("b", group=1))
     assert leave(session, job) == left_out.LeftOut(1, 0)
@@ -186,54 +166,54 @@ def test_a_group_with_a_failed_file_of_another_import_stays_until_that_is_let_be
     assert session.get_one(Group, 1).state == "published"
 
 
-def test_what_a_person_put_into_the_trash_stays_there(session: Session) -> None:
-    job = fail_all(session, select_files("a"))
-    trash.trash_groups(session, [1], None)
-    session.commit()
-    assert leave(session, job) == left_out.LeftOut(1, 0)
-    assert take(session, job) == 1
-    assert session.get_one(Group, 1).state == "trash"
+def test_what_a_person_put_into_the_trash_stays_there(import_session: Session) -> None:
+    job = fail_all(import_session, select_files("a"))
+    trash.trash_groups(import_session, [1], None)
+    import_session.commit()
+    assert leave(import_session, job) == left_out.LeftOut(1, 0)
+    assert take(import_session, job) == 1
+    assert import_session.get_one(Group, 1).state == "trash"
 
 
-def test_what_a_person_took_back_by_hand_is_not_thrown_away_again(session: Session) -> None:
-    job = fail_all(session, select_files("a"))
-    leave(session, job)
-    trash.restore(session, 1)
-    session.commit()
-    take(session, job)
-    list_items(session, job)[0].state = "failed"
-    session.commit()
-    assert leave(session, job) == left_out.LeftOut(1, 0)
-    assert session.get_one(Group, 1).state == "published"
+def test_what_a_person_took_back_by_hand_is_not_thrown_away_again(import_session: Session) -> None:
+    job = fail_all(import_session, select_files("a"))
+    leave(import_session, job)
+    trash.restore(import_session, 1)
+    import_session.commit()
+    take(import_session, job)
+    list_items(import_session, job)[0].state = "failed"
+    import_session.commit()
+    assert leave(import_session, job) == left_out.LeftOut(1, 0)
+    assert import_session.get_one(Group, 1).state == "published"
 
 
-def test_files_whose_group_is_gone_are_let_be_too(session: Session) -> None:
-    job = fail_all(session, select_files("a"))
-    leave(session, job)
-    trash.purge(session, [1])
-    session.commit()
-    assert list_items(session, job)[0].group_id is None
-    assert take(session, job) == 1
+def test_files_whose_group_is_gone_are_let_be_too(import_session: Session) -> None:
+    job = fail_all(import_session, select_files("a"))
+    leave(import_session, job)
+    trash.purge(import_session, [1])
+    import_session.commit()
+    assert list_items(import_session, job)[0].group_id is None
+    assert take(import_session, job) == 1
 
 
 @pytest.mark.parametrize("number", [77, 0, -1, 1 << 63])
-def test_no_such_import_is_told(session: Session, number: int) -> None:
+def test_no_such_import_is_told(import_session: Session, number: int) -> None:
     with pytest.raises(NotFoundError):
-        left_out.leave_out(session, number, None)
+        left_out.leave_out(import_session, number, None)
     with pytest.raises(NotFoundError):
-        left_out.retry_left_out(session, number)
+        left_out.retry_left_out(import_session, number)
 
 
-def test_many_at_the_same_time_leave_nothing_half_done(engine: Engine) -> None:
+def test_many_at_the_same_time_leave_nothing_half_done(either_import_engine: Engine) -> None:
     """Some let be, some retry, a worker claims: each item ends in one state, with a group to it."""
-    with Session(engine) as session:
+    with Session(either_import_engine) as session:
         groups = [select_files(f"a{n}", f"b{n}", folder=f"Folder {n}") for n in range(12)]
         job_id = fail_all(session, *groups).id
     faults: list[BaseException] = []
 
     def run(kind: str) -> None:
         try:
-            with Session(engine) as own:
+            with Session(either_import_engine) as own:
                 for _ in range(4):
                     if kind == "leave":
                         run_in_own_transaction(own, lambda s: left_out.leave_out(s, job_id, None))
@@ -251,7 +231,7 @@ def test_many_at_the_same_time_leave_nothing_half_done(engine: Engine) -> None:
     for thread in threads:
         thread.join()
     assert faults == []
-    with Session(engine) as session:
+    with Session(either_import_engine) as session:
         in_trash = set(session.scalars(select(TrashEntry.group_id)))
         assert in_trash == set(session.scalars(select(Group.id).where(Group.state == "trash")))
         by_group: dict[int | None, set[str]] = {}
