@@ -2,6 +2,12 @@
 
 from importlib.util import find_spec
 
+from hypothesis import HealthCheck, settings
+
+# How long one example takes says something of the machine alone.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
+
 pytest_plugins = [
     name
     for name in (
