@@ -6,9 +6,10 @@ const MAX_ZOOM = 12;
 /**
  * Shows two shots until the visitor closes the dialog.
  * @param {object[]} shots the work's shots; `first` is the index of the one in view.
+ * @param {AbortSignal} signal closes it too.
  * @returns {Promise<void>} resolves when it is closed.
  */
-export function compareShots({ shots, first, icon, sayShot, words }) {
+export function compareShots({ shots, first, icon, sayShot, words, signal }) {
   const dialog = document.createElement("dialog");
   dialog.className = "compare";
   dialog.setAttribute("aria-label", words.compare);
@@ -143,6 +144,8 @@ export function compareShots({ shots, first, icon, sayShot, words }) {
   close.setAttribute("aria-label", words.compare_end);
   close.addEventListener("click", () => dialog.close());
 
+  if (signal.aborted) return Promise.resolve();
+  signal.addEventListener("abort", () => dialog.close(), { once: true });
   close.autofocus = true;
   dialog.append(...panes.map(({ figure }) => figure), close);
   document.body.append(dialog);

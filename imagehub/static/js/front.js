@@ -15,12 +15,19 @@ let coming = null;
 
 // --- Further pages ---
 
-/** Hangs the next page's works below; resolves to its first tile, or null at the end. */
+/** Hangs the next page's works below; resolves to the link of its first tile. */
 function hangNext() {
   coming ??= hang().finally(() => {
     coming = null;
+    lookAgain();
   });
   return coming;
+}
+
+// Watched anew, the link is looked at even if it has not moved.
+function lookAgain() {
+  nearTheEnd.unobserve(more);
+  if (more.isConnected && automaticLeft > 0) nearTheEnd.observe(more);
 }
 
 async function hang() {
@@ -43,32 +50,30 @@ async function hang() {
   watch(wall);
   places.observe(wall);
   say(words.added.replace("{count}", count));
-  const first = wall.querySelector(".tile a");
+  const first = wall.querySelector(".tile a") ?? [...walls.querySelectorAll(".tile a")].at(-1);
   const next = page.querySelector("a.more");
   if (next) {
     more.href = next.getAttribute("href");
   } else {
     // A focus that goes with its element would begin at the top of the page again.
-    if (document.activeElement === more) first?.focus({ preventScroll: true });
+    if (document.activeElement === more) first.focus({ preventScroll: true });
     more.remove();
   }
   return first;
 }
 
 const nearTheEnd = new IntersectionObserver(
-  async ([entry]) => {
+  async (entries) => {
+    if (!entries.at(-1).isIntersecting || coming || automaticLeft <= 0) return;
     // Whoever came to the link by key decides alone: it must not go from under their fingers.
-    if (!entry.isIntersecting || automaticLeft <= 0 || document.activeElement === more) return;
+    if (document.activeElement === more) return;
     automaticLeft -= 1;
-    nearTheEnd.unobserve(more);
     try {
       await hangNext();
     } catch {
       automaticLeft = 0;
     }
-    if (!more.isConnected) return;
-    if (automaticLeft > 0) nearTheEnd.observe(more);
-    else nameMore();
+    if (automaticLeft <= 0) nameMore();
   },
   { rootMargin: "0px 0px 1200px" },
 );
@@ -80,18 +85,16 @@ function nameMore() {
 
 if (more) {
   nearTheEnd.observe(more);
-  more.addEventListener("blur", () => {
-    if (!more.isConnected || automaticLeft <= 0) return;
-    // Watched anew, the link is looked at even if it has not moved.
-    nearTheEnd.unobserve(more);
-    nearTheEnd.observe(more);
-  });
+  more.addEventListener("blur", lookAgain);
   more.addEventListener("click", async (event) => {
     if (isModified(event)) return;
     event.preventDefault();
     try {
       const first = await hangNext();
-      first?.focus({ preventScroll: true });
+      // Whoever has gone elsewhere while the page came stays there.
+      if ([more, document.body].includes(document.activeElement)) {
+        first.focus({ preventScroll: true });
+      }
     } catch {
       location.assign(more.href);
     }
@@ -100,22 +103,31 @@ if (more) {
 
 // --- The address follows the page in view ---
 
+function follow(wall) {
+  if (wall.dataset.url !== location.pathname + location.search) {
+    history.replaceState(history.state, "", wall.dataset.url);
+  }
+  document.title = wall.dataset.title;
+}
+
 const places = new IntersectionObserver(
   (entries) => {
-    const seen = entries.find((entry) => entry.isIntersecting)?.target;
-    if (!seen || history.state?.viewer) return;
-    if (seen.dataset.url !== location.pathname + location.search) {
-      history.replaceState(history.state, "", seen.dataset.url);
-    }
-    document.title = seen.dataset.title;
+    // They are in the order in which they happened.
+    const seen = entries.findLast((entry) => entry.isIntersecting)?.target;
+    if (seen && !history.state?.viewer) follow(seen);
   },
   { rootMargin: "-40% 0px -60% 0px" },
 );
 
 // Coming back to a page of which the browser has kept nothing, it knows how far down the visitor was
-// in a longer page than this one. So the work that was in view is kept, and looked for.
+// in a longer page than this one. So the work that was in view is kept, and looked for. It must hang
+// on the page that the address names, which may not have followed the last scrolling yet.
 addEventListener("pagehide", () => {
-  const seen = [...walls.querySelectorAll(".tile")].find(
+  const all = [...walls.querySelectorAll(".wall")];
+  const wall =
+    all.findLast((one) => one.getBoundingClientRect().top <= innerHeight * 0.4) ?? all[0];
+  if (!history.state?.viewer) follow(wall);
+  const seen = [...wall.querySelectorAll(".tile")].find(
     (tile) => tile.getBoundingClientRect().bottom > 0,
   );
   if (!seen) return;

@@ -19,14 +19,16 @@ article.addEventListener("click", (event) => {
 if (article.dataset.chosen) openShot(work, Number(article.dataset.chosen), "here");
 
 const button = article.querySelector("[data-share]");
+const label = button.querySelector("span");
+const name = label.textContent;
+let copiedTimer = 0;
 button.hidden = false;
 button.addEventListener("click", async () => {
   if (!(await share(work.title, work.url))) return;
-  const label = button.querySelector("span");
-  const before = label.textContent;
   label.textContent = words.copied;
   say(words.copied);
-  setTimeout(() => {
-    label.textContent = before;
+  clearTimeout(copiedTimer);
+  copiedTimer = setTimeout(() => {
+    label.textContent = name;
   }, 3000);
 });

@@ -8,7 +8,10 @@ import { makeLastingUrl } from "./pictures.js";
 
 const works = new Map();
 let viewer = null; // The module, once it is needed.
-let shown = null; // The open viewer: { close(), link }.
+let shown = null; // The open viewer: { leave() }.
+let wish = 0; // Counts what the visitor wants; only the newest is still opened when it has come.
+let leaving = null; // Resolves when the entry of a closed viewer has been left.
+let hasLeft = null; // Resolves that, once.
 
 /** Fetches the viewer and a work's page, before the click is finished. */
 export function prepare(url) {
@@ -68,22 +71,36 @@ export function readWork(page, isHere) {
 
 /** Opens a tile's work at its cover; where that fails, its page. */
 export async function openTile(link) {
+  const mine = ++wish;
   try {
-    const [{ open }, work] = await Promise.all([loadViewer(), fetchWork(link.href)]);
-    show(open, work, Number(link.dataset.open), link, "new");
+    const [{ open }, work] = await Promise.all([loadViewer(), fetchWork(link.href), leaving]);
+    if (mine === wish) show(open, work, Number(link.dataset.open), link, "new");
   } catch {
-    location.assign(link.href);
+    if (mine === wish) location.assign(link.href);
   }
 }
 
 /** Opens a shot of the work on this page; where that fails, the shot's own page. */
 export async function openShot(work, number, entry) {
+  const mine = ++wish;
   const shot = work.shots.find((one) => one.number === number);
   try {
-    const { open } = await loadViewer();
-    show(open, work, number, shot.link, entry);
+    const [{ open }] = await Promise.all([loadViewer(), leaving]);
+    if (mine === wish) show(open, work, number, shot.link, entry);
   } catch {
-    if (entry === "new") location.assign(shot.url);
+    if (mine === wish && entry === "new") location.assign(shot.url);
+  }
+}
+
+/** Opens the viewer whose entry in the history, made by this document, was gone to again. */
+async function openAgain({ url, number }) {
+  const mine = ++wish;
+  try {
+    const [{ open }, work] = await Promise.all([loadViewer(), fetchWork(url)]);
+    const link = document.querySelector(`a[href="${CSS.escape(url)}"]`);
+    if (mine === wish) show(open, work, number, link, "again");
+  } catch {
+    if (mine === wish) location.reload();
   }
 }
 
@@ -94,46 +111,67 @@ function show(open, work, number, trigger, entry) {
   const title = document.title;
   const state = (shot) => ({ viewer: { url: work.url, number: shot.number } });
   const start = work.shots.find((shot) => shot.number === number) ?? work.shots[0];
+  // Once Back has been pressed the entry is another's, even while the viewer is still going.
+  let isLeft = false;
   if (entry === "new") history.pushState(state(start), "", start.url);
   const handle = open({
     work,
     index: work.shots.indexOf(start),
     trigger,
     onTurn(shot) {
+      if (isLeft) return;
       history.replaceState(state(shot), "", shot.url);
       document.title = `${work.title} · ${shot.position}/${work.shots.length}`;
     },
     onClose() {
-      const isBack = shown?.isBack;
       shown = null;
       document.title = title;
-      if (!isBack) {
-        // Opened by its own address there is nothing to go back to: the work's page is this one.
-        if (entry === "here") history.replaceState(null, "", work.url);
-        else history.back();
+      if (isLeft) {
+        // It may have been gone to again while the viewer was closing.
+        if (history.state?.viewer) openAgain(history.state.viewer);
+        return;
       }
+      isLeft = true;
+      // Opened by its own address there is nothing to go back to: the work's page is this one.
+      if (entry === "here") history.replaceState(null, "", work.url);
+      else goBack();
     },
     onGone() {
       const here = work.shots.find((shot) => shot.number === handle.number)?.link;
       (here ?? trigger)?.focus({ preventScroll: !here || here === trigger });
     },
   });
-  shown = { close: () => handle.close(), isBack: false };
+  shown = {
+    leave() {
+      isLeft = true;
+      handle.close();
+    },
+  };
 }
 
-addEventListener("popstate", async (event) => {
-  const wanted = event.state?.viewer;
-  if (shown && !wanted) {
-    shown.isBack = true;
-    shown.close();
-  } else if (!shown && wanted) {
-    // Forward again, into an entry that this document made.
-    try {
-      const [{ open }, work] = await Promise.all([loadViewer(), fetchWork(wanted.url)]);
-      const link = document.querySelector(`a[href="${CSS.escape(wanted.url)}"]`);
-      show(open, work, wanted.number, link, "again");
-    } catch {
-      location.reload();
-    }
+// The browser goes back some time later. What is opened before then would be gone back from.
+function goBack() {
+  leaving = new Promise((resolve) => {
+    hasLeft = resolve;
+  });
+  history.back();
+}
+
+addEventListener("popstate", (event) => {
+  if (hasLeft) {
+    hasLeft();
+    hasLeft = null;
+    return;
   }
+  wish += 1;
+  const wanted = event.state?.viewer;
+  if (shown && !wanted) shown.leave();
+  else if (!shown && wanted) openAgain(wanted);
+});
+
+// A page that is left may be shown again from the browser's memory, with all it was waiting for.
+addEventListener("pagehide", () => {
+  wish += 1;
+  hasLeft?.();
+  hasLeft = null;
 });

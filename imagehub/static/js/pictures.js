@@ -1,8 +1,12 @@
 // Pictures fade in over their placeholders. One that fails, because its signed address has run out
 // or the storage was away, is asked for once more at its lasting address, which redirects to a
-// fresh one; and again when the visitor comes back to the tab or the network does.
+// fresh one; and again when the visitor comes back to the tab or the network does. What was asked
+// for before that moment and fails after it counts as asked for in vain, and is asked for again.
 
 const SIZES = [480, 960, 1920];
+
+// Grows when there is new hope for every picture.
+let round = 1;
 
 /** The lasting address of a picture's rendition that suits `pixels`, from any of its sizes. */
 export function makeLastingUrl(url, pixels) {
@@ -13,7 +17,7 @@ export function makeLastingUrl(url, pixels) {
 const isFramed = (element) => element instanceof HTMLImageElement && element.closest(".frame");
 
 function askAgain(img) {
-  img.dataset.asked = "1";
+  img.dataset.asked = round;
   const url = makeLastingUrl(img.getAttribute("src"), img.clientWidth * devicePixelRatio);
   for (const source of img.parentElement.querySelectorAll("source")) source.remove();
   img.removeAttribute("srcset");
@@ -27,7 +31,7 @@ function settle(img, isHere) {
 }
 
 function fail(img) {
-  if (img.dataset.asked) settle(img, false);
+  if (Number(img.dataset.asked) === round) settle(img, false);
   else askAgain(img);
 }
 
@@ -44,6 +48,7 @@ export function watch(root) {
 
 function retryMissing() {
   if (document.visibilityState !== "visible") return;
+  round += 1;
   document.querySelectorAll(".frame.is-missing img").forEach(askAgain);
 }
 

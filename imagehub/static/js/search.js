@@ -22,6 +22,12 @@ export function suggestFor(input, url, icons) {
   let timer = 0;
   let asking = null;
 
+  /** What is still on its way must not change the list any more. */
+  function settle() {
+    clearTimeout(timer);
+    asking?.abort();
+  }
+
   function close() {
     list.hidden = true;
     input.setAttribute("aria-expanded", "false");
@@ -60,19 +66,22 @@ export function suggestFor(input, url, icons) {
 
   async function ask() {
     const query = input.value.trim();
-    asking?.abort();
+    settle();
     if (!query) {
       close();
       return;
     }
     asking = new AbortController();
+    const { signal } = asking;
     try {
       const answer = await fetch(`${url}?q=${encodeURIComponent(query)}`, {
-        signal: asking.signal,
+        signal,
         headers: { Accept: "application/json" },
       });
       if (!answer.ok) throw new Error(`${answer.status}`);
       const { works, tags } = await answer.json();
+      // An answer that had come whole is no longer stopped by that.
+      if (signal.aborted) return;
       const found = [
         ...tags.map((tag) => ({ title: `${tag.name} (${tag.count})`, url: tag.url, icon: "tag" })),
         ...works,
@@ -85,20 +94,25 @@ export function suggestFor(input, url, icons) {
       } else {
         close();
       }
-    } catch (error) {
-      if (error.name !== "AbortError") close();
+    } catch {
+      if (!signal.aborted) close();
     }
   }
 
-  input.addEventListener("input", () => {
+  function askSoon() {
     clearTimeout(timer);
     timer = setTimeout(ask, WAIT_MS);
-  });
+  }
+
+  input.addEventListener("input", askSoon);
   input.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") settle();
     if (list.hidden) return;
     const count = list.children.length;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
+      // The list somebody goes through does not change under their fingers.
+      settle();
       // One more place than suggestions: the field itself.
       const step = event.key === "ArrowDown" ? 1 : -1;
       mark(((active + 1 + step + count + 1) % (count + 1)) - 1);
@@ -110,10 +124,18 @@ export function suggestFor(input, url, icons) {
       close();
     }
   });
-  list.addEventListener("pointerdown", (event) => event.preventDefault());
+  list.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    settle();
+  });
   list.addEventListener("click", (event) => {
     const option = event.target.closest("[role=option]");
     if (option) location.assign(option.dataset.url);
   });
-  input.addEventListener("blur", close);
+  input.addEventListener("blur", () => {
+    settle();
+    close();
+  });
+  // Somebody may have typed while this module came.
+  if (input.value !== input.defaultValue) askSoon();
 }

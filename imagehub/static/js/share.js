@@ -11,21 +11,24 @@ export async function share(title, url) {
       if (error.name === "AbortError") return false;
     }
   }
-  if (navigator.clipboard) {
+  try {
     await navigator.clipboard.writeText(absolute);
-  } else {
-    copyFromField(absolute);
+    return true;
+  } catch {
+    return copyFromField(absolute);
   }
-  return true;
 }
 
-// Sites without https have no clipboard interface.
+// Sites without https have no clipboard interface, and some browsers do not let it be used.
 function copyFromField(text) {
+  const focused = document.activeElement;
   const field = document.createElement("textarea");
   field.value = text;
   field.className = "unseen";
   (document.querySelector(".pswp") ?? document.body).append(field);
   field.select();
-  document.execCommand("copy");
+  const isCopied = document.execCommand("copy");
   field.remove();
+  focused?.focus({ preventScroll: true });
+  return isCopied;
 }

@@ -34,14 +34,20 @@ readTheme();
 addEventListener("pageshow", (event) => event.persisted && readTheme());
 
 const field = document.querySelector(".search input[data-suggest]");
-field?.addEventListener(
-  "focus",
-  async () => {
-    const { suggestFor } = await import("./search.js");
-    suggestFor(field, field.dataset.suggest, field.dataset.icons);
-  },
-  { once: true },
-);
+let suggesting = null;
+
+function suggest() {
+  suggesting ??= import("./search.js")
+    .then(({ suggestFor }) => suggestFor(field, field.dataset.suggest, field.dataset.icons))
+    .catch(() => {
+      // Without suggestions the field searches all the same; the next time may bring them.
+      suggesting = null;
+    });
+}
+
+field?.addEventListener("focus", suggest);
+// Somebody may be there before this module is.
+if (field && document.activeElement === field) suggest();
 
 // Installing fetches files: that waits until the pictures have come and nothing else is to be done.
 if ("serviceWorker" in navigator) {

@@ -88,10 +88,14 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     counter: false,
   });
 
-  // PhotoSwipe does not close while it opens: then it does so right after.
+  // PhotoSwipe neither closes nor turns while it opens: then it does so right after.
+  function whenOpen(act) {
+    if (pswp.opener.isOpen) act();
+    else pswp.on("openingAnimationEnd", () => setTimeout(act));
+  }
+
   function close() {
-    if (pswp.opener.isOpen) pswp.close();
-    else pswp.on("openingAnimationEnd", () => setTimeout(() => pswp.close()));
+    whenOpen(() => pswp.close());
   }
 
   // One pixel of the original on one of the screen.
@@ -293,17 +297,27 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
   // --- Comparing ---
 
   let isComparing = false;
+  // Back closes the viewer even while two shots are compared.
+  const closing = new AbortController();
 
   async function compare() {
+    if (isComparing) return;
     pause();
     isComparing = true;
-    const { compareShots } = await import("./compare.js");
-    await compareShots({ shots, first: pswp.currIndex, icon, sayShot, words });
+    try {
+      const { compareShots } = await import("./compare.js");
+      const { signal } = closing;
+      await compareShots({ shots, first: pswp.currIndex, icon, sayShot, words, signal });
+    } catch {
+      show(words.broken);
+    }
     isComparing = false;
-    buttons.compare.focus();
+    if (!closing.signal.aborted) buttons.compare.focus();
   }
 
   // --- The full image ---
+
+  let fetching = null; // The shot in view, while words about its full image stand there.
 
   async function fetchFull(slide) {
     const { shot } = slide.data;
@@ -313,18 +327,28 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
       return;
     }
     shot.isFetched = true;
+    fetching = shot;
     show(words.sharper, true);
     const img = new Image();
     img.src = shot.zoom;
-    try {
-      await img.decode();
-    } catch {
-      show(words.not_sharp);
-      return;
+    const hasCome = await img.decode().then(
+      () => true,
+      () => false,
+    );
+    if (fetching === shot) {
+      fetching = null;
+      show(hasCome ? "" : words.not_sharp);
     }
+    if (!hasCome) return;
     shot.fullImage = img;
-    if (pswp.currSlide === slide) show("");
     putFull(coming);
+  }
+
+  // Words about a shot go with it.
+  function stopWaiting() {
+    if (!fetching || fetching === current()) return;
+    fetching = null;
+    show("");
   }
 
   // PhotoSwipe moves and sizes whatever element its content names.
@@ -351,7 +375,9 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     if (item.isAskedAgain || !item.shot.lasting) return;
     item.isAskedAgain = true;
     item.src = makeLastingUrl(item.shot.lasting, 1920);
-    setTimeout(() => pswp.refreshSlideContent(content.index));
+    setTimeout(() => {
+      if (!closing.signal.aborted) pswp.refreshSlideContent(content.index);
+    });
   });
 
   // --- Coming and going ---
@@ -424,12 +450,16 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     element.focus();
     // PhotoSwipe listens to keys only once it is open.
     element.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && !pswp.opener.isOpen) close();
+      if (pswp.opener.isOpen || closing.signal.aborted) return;
+      if (event.key === "Escape") close();
+      else if (event.key === "ArrowRight") whenOpen(() => pswp.next());
+      else if (event.key === "ArrowLeft") whenOpen(() => pswp.prev());
     });
     element.addEventListener("pointermove", wake);
-    element.addEventListener("pointerdown", () => {
+    element.addEventListener("pointerdown", (event) => {
       wake();
-      pause();
+      // Its own button would begin it anew.
+      if (!buttons.play?.contains(event.target)) pause();
     });
     element.addEventListener("focusin", wake);
     if (buttons.fullscreen) document.addEventListener("fullscreenchange", keepFullscreenButton);
@@ -439,6 +469,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
   pswp.on("change", () => {
     const shot = current();
     handle.number = shot.number;
+    stopWaiting();
     markStrip();
     onTurn(shot);
     if (!slideTimer) say(`${sayShot(shot)}: ${shot.alt}`);
@@ -446,14 +477,18 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
   pswp.on("close", () => {
     pause();
     clearTimeout(idleTimer);
-    if (document.fullscreenElement) document.exitFullscreen();
+    closing.abort();
+    if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
     strip?.remove();
     for (const one of behind) one.inert = false;
     onClose();
   });
   pswp.on("destroy", () => {
     document.removeEventListener("fullscreenchange", keepFullscreenButton);
-    onGone();
+    // Whoever has gone elsewhere in the meantime stays there; going back to an address with a
+    // fragment, it is the browser that goes to what it names.
+    const focused = document.activeElement;
+    if (focused.matches("body, :target") || pswp.element.contains(focused)) onGone();
   });
 
   pswp.init();
