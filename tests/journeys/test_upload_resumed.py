@@ -6,6 +6,7 @@ back, or by a pause.
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.fixtures.served_site import ServedSite
@@ -25,9 +26,11 @@ WRITE = """async ([name, value, size]) => {
 }"""
 
 
-def enter(served: ServedSite) -> Page:
-    """A page whose breaks of the network are on purpose, and whose leaving is agreed to."""
-    visit = served.enter()
+@pytest.fixture
+def page(served_site: ServedSite) -> Page:
+    """The drive, on a page whose breaks of the network are on purpose, and whose leaving is agreed
+    to."""
+    visit = served_site.enter()
     visit.complaints = Forgetful()
     visit.page.on("dialog", lambda dialog: dialog.accept())
     return visit.page
@@ -51,57 +54,45 @@ def list_sessions(served: ServedSite) -> list[int]:
     return [entry["status"] for entry in served.onedrive.log("POST", "createUploadSession")]
 
 
-def stop_after(served: ServedSite, fragments: int) -> int:
-    """Let so many fragments go, and refuse all others for now."""
-    return served.onedrive.set_fault(
-        "status", status=503, skip=fragments, method="PUT", path="uploadSession"
+@pytest.fixture
+def stop(served_site: ServedSite, page: Page) -> int:
+    """The fault that refuses all but the first fragment of ``canvas.tif``, which has been sent."""
+    fault = served_site.onedrive.set_fault(
+        "status", status=503, skip=1, method="PUT", path="uploadSession"
     )
-
-
-def expect_some_sent(page: Page) -> None:
+    pick(page, "canvas.tif", 1)
     expect(page.locator(".upload-words")).to_contain_text("MB of")
+    return fault
 
 
 # --- The file -------------------------------------------------------------------------------------
 
 
 def test_a_file_that_changed_while_its_page_was_gone_is_not_mixed_with_what_was_sent(
-    served_site: ServedSite,
+    served_site: ServedSite, page: Page, stop: int
 ) -> None:
-    page = enter(served_site)
-    fault = stop_after(served_site, 1)
-    pick(page, "canvas.tif", 1)
-    expect_some_sent(page)
     page.evaluate(WRITE, ["canvas.tif", 2, SIZE])
     page.reload()
-    served_site.onedrive.clear_faults(fault)
+    served_site.onedrive.clear_faults(stop)
     done(page, 1)
     assert read_drive(served_site) == {"canvas.tif": bytes([2]) * SIZE}
 
 
 def test_a_file_that_is_saved_anew_while_it_is_sent_is_sent_from_its_beginning(
-    served_site: ServedSite,
+    served_site: ServedSite, page: Page, stop: int
 ) -> None:
-    page = enter(served_site)
-    fault = stop_after(served_site, 1)
-    pick(page, "canvas.tif", 1)
-    expect_some_sent(page)
     page.evaluate(WRITE, ["canvas.tif", 2, SIZE + 5])
-    served_site.onedrive.clear_faults(fault)
+    served_site.onedrive.clear_faults(stop)
     done(page, 1)
     assert read_drive(served_site) == {"canvas.tif": bytes([2]) * (SIZE + 5)}
 
 
 def test_a_file_that_is_gone_says_so_and_is_taken_up_when_it_is_back(
-    served_site: ServedSite,
+    served_site: ServedSite, page: Page, stop: int
 ) -> None:
-    page = enter(served_site)
-    fault = stop_after(served_site, 1)
-    pick(page, "canvas.tif", 1)
-    expect_some_sent(page)
     page.evaluate("async () => (await navigator.storage.getDirectory()).removeEntry('canvas.tif')")
     expect(page.locator(".upload-words")).to_contain_text("This file was moved or changed.")
-    served_site.onedrive.clear_faults(fault)
+    served_site.onedrive.clear_faults(stop)
     page.evaluate(WRITE, ["canvas.tif", 3, SIZE])
     page.get_by_role("button", name="Choose again").click()
     done(page, 1)
@@ -112,10 +103,9 @@ def test_a_file_that_is_gone_says_so_and_is_taken_up_when_it_is_back(
 
 
 def test_a_page_that_goes_while_names_are_checked_forgets_no_file(
-    served_site: ServedSite, tmp_path: Path
+    served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 4)
-    page = enter(served_site)
     page.route("**/upload/paths", lambda route: None)
     with page.expect_request("**/upload/paths"):
         page.set_input_files("#pick-files", files)
@@ -134,10 +124,9 @@ def hold_begin(page: Page, file: Path) -> None:
 
 
 def test_a_pause_while_an_address_is_on_its_way_keeps_it(
-    served_site: ServedSite, tmp_path: Path
+    served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     (file,) = make_files(tmp_path / "desk", 1)
-    page = enter(served_site)
     hold_begin(page, file)
     page.get_by_role("button", name="Pause", exact=True).click()
     page.get_by_role("button", name="Go on", exact=True).click()
@@ -149,10 +138,9 @@ def test_a_pause_while_an_address_is_on_its_way_keeps_it(
 
 
 def test_a_file_cancelled_while_its_address_is_on_its_way_leaves_its_name_free(
-    served_site: ServedSite, tmp_path: Path
+    served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     (file,) = make_files(tmp_path / "desk", 1)
-    page = enter(served_site)
     hold_begin(page, file)
     page.get_by_role("button", name=f"Cancel: {file.name}").click()
     expect(page.locator("#uploads")).to_be_hidden()
@@ -178,10 +166,9 @@ BOTH_AT_ONCE = """(() => {
 
 
 def test_two_tabs_that_open_at_once_share_out_what_is_left_over(
-    served_site: ServedSite, tmp_path: Path
+    served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 4)
-    page = enter(served_site)
     served_site.onedrive.set_fault("status", status=503, method="PUT", path="uploadSession")
     page.set_input_files("#pick-files", files)
     expect(page.locator(".upload")).to_have_count(4)
@@ -206,10 +193,9 @@ def test_two_tabs_that_open_at_once_share_out_what_is_left_over(
 
 
 def test_an_address_that_never_reached_the_hub_is_waited_out(
-    served_site: ServedSite, tmp_path: Path
+    served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     (file,) = make_files(tmp_path / "desk", 1)
-    page = enter(served_site)
     served_site.onedrive.set_fault("upload_session_lifetime", seconds=2, times=1)
     served_site.onedrive.set_fault("lost_answer", path="createUploadSession", times=1)
     page.set_input_files("#pick-files", file)
@@ -219,9 +205,8 @@ def test_an_address_that_never_reached_the_hub_is_waited_out(
 
 
 def test_a_session_lost_while_a_file_is_replaced_does_not_take_the_old_file_for_the_new(
-    served_site: ServedSite,
+    served_site: ServedSite, page: Page
 ) -> None:
-    page = enter(served_site)
     pick(page, "scan.tif", 1)
     done(page, 1)
     served_site.onedrive.set_fault(
@@ -235,9 +220,8 @@ def test_a_session_lost_while_a_file_is_replaced_does_not_take_the_old_file_for_
 
 
 def test_a_replaced_file_whose_last_answer_was_lost_is_not_sent_twice(
-    served_site: ServedSite,
+    served_site: ServedSite, page: Page
 ) -> None:
-    page = enter(served_site)
     pick(page, "scan.tif", 1, 200_000)
     done(page, 1)
     served_site.onedrive.set_fault("lost_answer", method="PUT", path="uploadSession", times=1)
@@ -249,10 +233,9 @@ def test_a_replaced_file_whose_last_answer_was_lost_is_not_sent_twice(
 
 
 def test_a_folder_that_is_deleted_under_way_is_made_again(
-    served_site: ServedSite, tmp_path: Path
+    served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     make_files(tmp_path / "Series", 2)
-    page = enter(served_site)
     page.route("**/upload/begin", lambda route: route.fulfill(status=502, body="<h1>Bad"))
     page.set_input_files("#pick-folder", tmp_path / "Series")
     expect(page.locator(".item-name", has_text="Series")).to_be_hidden()
@@ -264,11 +247,8 @@ def test_a_folder_that_is_deleted_under_way_is_made_again(
     assert len(read_drive(served_site, "Series")) == 2
 
 
-def test_a_hub_that_starts_again_behind_a_proxy_is_waited_for(
-    served_site: ServedSite, tmp_path: Path
-) -> None:
+def test_a_hub_that_starts_again_behind_a_proxy_is_waited_for(page: Page, tmp_path: Path) -> None:
     (file,) = make_files(tmp_path / "desk", 1)
-    page = enter(served_site)
     page.route(
         "**/upload/begin",
         lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>"),
@@ -279,10 +259,9 @@ def test_a_hub_that_starts_again_behind_a_proxy_is_waited_for(
 
 
 def test_a_drive_that_got_full_goes_on_by_one_button(
-    served_site: ServedSite, tmp_path: Path
+    served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 5, 100_000)
-    page = enter(served_site)
     served_site.onedrive.set_fault("quota_full", method="PUT", times=1)
     page.set_input_files("#pick-files", files)
     expect(page.locator("#uploads [role=alert]")).to_have_text("This OneDrive is full.")
@@ -291,10 +270,9 @@ def test_a_drive_that_got_full_goes_on_by_one_button(
 
 
 def test_uploads_go_on_after_a_sign_out_and_sign_in_in_another_tab(
-    served_site: ServedSite, tmp_path: Path
+    served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 4, 100_000)
-    page = enter(served_site)
     other = page.context.new_page()
     other.goto(f"{served_site.url}/admin/drive")
     other.context.clear_cookies()
