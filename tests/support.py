@@ -1,6 +1,8 @@
 """Small helpers that several tests share."""
 
 import os
+import random
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -38,7 +40,27 @@ def find_photos() -> Path | None:
 
 
 def get_free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on at this moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A TCP port of the loopback address for a program that a test starts a little later.
+
+    It is none that the system gives to connections and listeners by itself, so that nobody takes it
+    in between: another process of the same run has ports of its own.
+
+    Source: Linux kernel documentation, ip-sysctl, ip_local_port_range (default 32768 to 60999).
+    """
+    number = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0)
+    for _ in range(1000):
+        port = 10_000 + random.randrange(11_000) * 2 + number % 2
+        if port in _HANDED_OUT:
+            continue
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _HANDED_OUT.add(port)
+        return port
+    raise AssertionError("no port is free")
+
+
+_HANDED_OUT: set[int] = set()

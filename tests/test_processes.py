@@ -126,8 +126,10 @@ def test_a_program_that_ends_at_once_is_told_with_its_last_words(family: Family)
 
 def test_a_program_that_is_never_ready_is_told_too(family: Family) -> None:
     code = "import time; print('still thinking', flush=True); time.sleep(60)"
+    member = family.launch(make_program("slow one", code, start_seconds=1.0))
+    wait_until(lambda: member.last_lines)
     with pytest.raises(StartError, match=r"(?s)was not ready within 1 seconds.*still thinking"):
-        family.start(make_program("slow one", code, start_seconds=1.0))
+        family.wait_until_ready(member)
 
 
 def test_a_talkative_program_is_never_held_up(family: Family, book: Path) -> None:
@@ -215,7 +217,8 @@ def test_a_program_that_keeps_dying_is_given_up_in_words(
         time.sleep(0.05)
         sys.exit(7)
     """
-    family.start(make_program("painter", code, str(book)))
+    # Not waited for: it may have ended before it is seen to be ready.
+    family.launch(make_program("painter", code, str(book)))
     with pytest.raises(StartError, match=r"(?s)painter keeps ending \(with status 7\).*no more"):
         family.watch()
     starts = [float(line) for line in book.read_text().split()]
@@ -236,6 +239,8 @@ def test_deaths_of_long_ago_are_forgotten(
     errors: list[BaseException] = []
     thread = watch(family, errors)
     for count in (2, 3, 4):
+        # It writes down its start before the family knows it as started.
+        wait_until(lambda: family.find("one") is not None)
         member = family.find("one")
         assert member is not None
         os.kill(member.pid, signal.SIGKILL)

@@ -15,6 +15,7 @@ from tests.fixtures.programs import (
     Command,
     choose_ports,
     is_alive,
+    read_command_line,
     run_command,
     sign_in,
     wait_until,
@@ -166,10 +167,6 @@ def test_with_a_queue_on_redis_serve_starts_no_worker(
     pids = hub.list_programs()
     hub.process.kill()
     wait_until(lambda: not any(map(is_alive, pids)))
-
-
-def read_command_line(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
 def test_web_says_when_its_port_is_taken(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pymysql
 import pytest
 
 from imagehub.database import db
 from tests.fixtures.database import MariaDB, run_mariadb
+from tests.fixtures.programs import wait_until
 from tests.fixtures.site import Site, make_site
 
 PAGES = (
@@ -50,16 +50,13 @@ def power_cut(server: MariaDB) -> Iterator[None]:
     pid = int((server.socket.parent / "pid").read_text())
     command = Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")
     os.kill(pid, signal.SIGKILL)
-    while is_answering(server):
+    while server.is_answering():
         time.sleep(0.05)
     yield
     with (server.socket.parent / "log").open("a") as log:
         again = subprocess.Popen(command, stdout=log, stderr=log)
-    for _ in range(300):
-        if is_answering(server):
-            break
-        time.sleep(0.1)
     STARTED.append(again)
+    wait_until(server.is_answering, 120)
 
 
 STARTED: list[subprocess.Popen[bytes]] = []
@@ -72,14 +69,6 @@ def _end_what_was_started() -> Iterator[None]:
         process = STARTED.pop()
         process.kill()
         process.wait(20)
-
-
-def is_answering(server: MariaDB) -> bool:
-    try:
-        server.connect().close()
-    except pymysql.err.OperationalError:
-        return False
-    return True
 
 
 def test_with_the_database_gone_all_say_so_calmly_until_it_is_back(

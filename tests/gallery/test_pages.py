@@ -318,10 +318,10 @@ def test_the_switches_lead_to_no_other_site(site: Site, target: str) -> None:
 def test_static_files_are_kept_for_good_under_their_version(site: Site) -> None:
     address = re.search(r'href="(/assets/[0-9a-f]+/css/site\.css)"', site.get("/").text)
     assert address
-    answer = site.get(address[1])
-    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-    old = re.sub(r"/assets/\w+/", "/assets/0123456789/", address[1])
-    assert "immutable" not in site.get(old).headers["Cache-Control"]
+    with site.get(address[1]) as answer:
+        assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    with site.get(re.sub(r"/assets/\w+/", "/assets/0123456789/", address[1])) as old:
+        assert "immutable" not in old.headers["Cache-Control"]
     assert site.get("/assets/x/../../config.py").status_code == 404
 
 
@@ -330,9 +330,9 @@ def test_the_site_can_be_installed(tmp_path: Path) -> None:
     manifest = json.loads(site.get("/manifest.webmanifest").text)
     assert manifest["name"] == "Haus der Bilder"
     for icon in manifest["icons"]:
-        picture = site.get(icon["src"])
-        assert picture.mimetype == "image/png"
-        size = int.from_bytes(picture.data[16:20], "big")
+        with site.get(icon["src"]) as picture:
+            assert picture.mimetype == "image/png"
+            size = int.from_bytes(picture.data[16:20], "big")
         assert icon["sizes"] == f"{size}x{size}"
     worker = site.get("/service-worker.js")
     assert worker.mimetype == "text/javascript"
@@ -369,12 +369,17 @@ def weigh_module(site: Site, path: str, seen: set[str]) -> int:
     if path in seen:
         return 0
     seen.add(path)
-    answer = site.get(path, headers={"Accept-Encoding": "gzip"})
-    assert answer.status_code == 200, path
-    is_packed = answer.headers.get("Content-Encoding") == "gzip"
-    text = (gzip.decompress(answer.data) if is_packed else answer.data).decode()
+    data, is_packed = fetch_packed(site, path)
+    text = (gzip.decompress(data) if is_packed else data).decode()
     imports = re.findall(r'^(?:import|export)\s(?:[^"]*?from\s)?"(\.[^"]+)"', text, re.MULTILINE)
-    return len(answer.data) + sum(weigh_module(site, urljoin(path, one), seen) for one in imports)
+    return len(data) + sum(weigh_module(site, urljoin(path, one), seen) for one in imports)
+
+
+def fetch_packed(site: Site, path: str) -> tuple[bytes, bool]:
+    """A file's bytes on the way, and whether they are gzipped: the smallest are not."""
+    with site.get(path, headers={"Accept-Encoding": "gzip"}) as answer:
+        assert answer.status_code == 200, path
+        return answer.data, answer.headers.get("Content-Encoding") == "gzip"
 
 
 def test_the_front_page_is_light(site: Site) -> None:
@@ -391,7 +396,7 @@ def test_the_front_page_is_light(site: Site) -> None:
     assert html.count("data:image/png") == 12
     sheets = re.findall(r'<link rel="stylesheet" href="([^"]+)"', html)
     assert sheets
-    styles = sum(len(site.get(path, headers={"Accept-Encoding": "gzip"}).data) for path in sheets)
+    styles = sum(len(fetch_packed(site, path)[0]) for path in sheets)
     assert len(page.data) + styles <= 30_000
     seen: set[str] = set()
     modules = re.findall(r'<script type="module" src="([^"]+)"', html)
