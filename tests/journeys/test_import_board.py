@@ -21,13 +21,16 @@ def read_board(page: Page) -> list[tuple[str, list[str]]]:
 
 def open_plan(served: ServedSite, **options: object) -> Page:
     """The plan of the folder Studio, chosen in the drive."""
-    visit = served.enter("/admin/drive", **options)
-    page = visit.page
+    page = served.enter("/admin/drive", **options).page
+    plan_studio(page)
+    return page
+
+
+def plan_studio(page: Page) -> None:
     page.get_by_role("checkbox", name="Studio").check()
     page.get_by_role("button", name="Import", exact=True).click()
     page.wait_for_url("**/admin/import/plans/*")
     wait_for_script(page)
-    return page
 
 
 @pytest.fixture
@@ -40,7 +43,9 @@ def studio(served_site: ServedSite) -> ServedSite:
 
 def arrange(page: Page, way: str) -> None:
     page.get_by_label("Make groups").select_option(way)
-    page.get_by_role("button", name="Arrange anew").click()
+    # The board of before has no less to click on.
+    with page.expect_navigation():
+        page.get_by_role("button", name="Arrange anew").click()
 
 
 HARBOUR = ("Harbour", ["harbour-front.jpg", "harbour-back.jpg"])

@@ -170,7 +170,8 @@ def test_shots_are_ordered_by_keyboard_and_by_drag(served_site: ServedSite, grou
         page.locator(".shot", has_text="b.jpg"), target_position={"x": 40, "y": 4}
     )
     expect(page.locator("#said")).to_have_text("Place 1 of 3")
-    page.wait_for_load_state("networkidle")
+    # From the moment in which it is let go until then it says "Saving…".
+    expect(page.locator("#save-state")).to_have_text("Saved")
     page.reload()
     assert list_names(page) == ["c.jpg", "b.jpg", "a.jpg"]
 
@@ -227,13 +228,14 @@ def test_groups_are_ordered_by_keyboard_and_by_drag(served_site: ServedSite, gro
     wait_for_script(page)
     assert list_groups(page) == [first, second, third]
     page.locator(".row-title").last.focus()
-    page.keyboard.press("Alt+ArrowUp")
-    page.keyboard.press("Alt+ArrowUp")
+    for _ in range(2):
+        with page.expect_response("**/library/order"):
+            page.keyboard.press("Alt+ArrowUp")
     expect(page.locator("#said")).to_have_text("Place 1 of 3")
-    page.locator(".row").nth(1).drag_to(
-        page.locator(".row").nth(2), target_position={"x": 300, "y": 60}
-    )
-    page.wait_for_load_state("networkidle")
+    with page.expect_response("**/library/order"):
+        page.locator(".row").nth(1).drag_to(
+            page.locator(".row").nth(2), target_position={"x": 300, "y": 60}
+        )
     page.reload()
     assert list_groups(page) == [third, second, first]
     front = served_site.site.get("/image/page", query_string={"page": 1}).json

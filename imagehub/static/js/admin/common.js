@@ -13,10 +13,11 @@ export class CallError extends Error {
 }
 
 // Answers the JSON of a call. `json` becomes a JSON body, `form` (FormData or a plain object) a
-// form; either makes it a POST unless `method` says otherwise. Throws a CallError whose message
+// form; either makes it a POST unless `method` says otherwise. `keepalive`: it arrives though the
+// page is left, where its body is below 64 KiB. Throws a CallError whose message
 // is a sentence for a person; `status` is 0 where the server was not reached.
-export async function fetchJson(url, { method, json, form, signal, headers = {} } = {}) {
-  const options = { method, signal, headers: { Accept: "application/json", ...headers } };
+export async function fetchJson(url, { method, json, form, signal, keepalive, headers = {} } = {}) {
+  const options = { method, signal, keepalive, headers: { Accept: "application/json", ...headers } };
   if (json !== undefined) {
     options.body = JSON.stringify(json);
     options.headers["Content-Type"] = "application/json";
@@ -84,23 +85,29 @@ export function toast(message, { undo, link, isFault = false, seconds = undo ? 1
     button.type = "button";
     button.className = "plain";
     button.append(icon("undo-2"), " Undo");
+    let isAsked = false;
     button.addEventListener("click", async () => {
-      button.disabled = true;
+      // Not disabled, which would take the focus away.
+      if (isAsked) return;
+      isAsked = true;
+      button.setAttribute("aria-disabled", "true");
       try {
         await undo();
-        box.remove();
+        end();
       } catch (error) {
-        box.remove();
+        end();
         toast(error.message, { isFault: true });
       }
     });
     box.append(button);
   }
   document.getElementById("toasts").append(box);
-  return dress(box, seconds);
+  const end = dress(box, seconds);
+  return end;
 }
 
-// Adds what closes it, and closes it after `seconds`; without them it stays until it is closed.
+// Adds what closes it, and closes it after `seconds`; without them it stays until it is closed. The
+// focus goes back to where it came from. Answers a function that closes it.
 function dress(box, seconds) {
   const close = document.createElement("button");
   close.type = "button";
@@ -109,24 +116,44 @@ function dress(box, seconds) {
   close.append(icon("x"));
   box.append(close);
   let timer;
-  const stop = () => clearTimeout(timer);
-  const start = () => {
-    stop();
-    if (seconds) timer = setTimeout(() => box.remove(), seconds * 1000);
+  let before = null;
+  const end = () => {
+    clearTimeout(timer);
+    const hasFocus = box.contains(document.activeElement);
+    box.remove();
+    if (!hasFocus) return;
+    const back = before?.isConnected ? before : document.getElementById("main");
+    back.focus({ preventScroll: true });
   };
-  close.addEventListener("click", () => box.remove());
-  box.addEventListener("pointerenter", stop);
-  box.addEventListener("focusin", stop);
+  const start = () => {
+    clearTimeout(timer);
+    if (seconds) timer = setTimeout(look, seconds * 1000);
+  };
+  // Either may keep it when the other goes.
+  const look = () => (box.matches(":hover, :focus-within") ? start() : end());
+  close.addEventListener("click", end);
+  box.addEventListener("focusin", ({ relatedTarget }) => {
+    if (!box.contains(relatedTarget)) before = relatedTarget;
+  });
   box.addEventListener("pointerleave", start);
   box.addEventListener("focusout", start);
   start();
-  return () => box.remove();
+  return end;
 }
 
-// Asks before something is done; answers whether the person agreed. `body` may be an element.
+// Asks before something is done; answers whether the person agreed, null where the question was
+// put away without an answer. `body` may be an element. `isUncalled`: it comes by itself, maybe in
+// the middle of a word, so that no key that is on its way may answer it.
 export function confirmDialog(question) {
-  const { title, message = "", body, confirm = "Yes", cancel = "Cancel", isDanger = false } =
-    typeof question === "string" ? { title: question } : question;
+  const {
+    title,
+    message = "",
+    body,
+    confirm = "Yes",
+    cancel = "Cancel",
+    isDanger = false,
+    isUncalled = false,
+  } = typeof question === "string" ? { title: question } : question;
   const dialog = document.createElement("dialog");
   dialog.className = "question";
   const form = document.createElement("form");
@@ -146,7 +173,7 @@ export function confirmDialog(question) {
   actions.className = "actions";
   const no = document.createElement("button");
   no.className = "button quiet";
-  no.value = "";
+  no.value = "no";
   no.textContent = cancel;
   const yes = document.createElement("button");
   yes.className = isDanger ? "button danger" : "button";
@@ -158,14 +185,74 @@ export function confirmDialog(question) {
   document.body.append(dialog);
   const before = document.activeElement;
   dialog.showModal();
-  (isDanger ? no : yes).focus();
+  if (isUncalled) head.tabIndex = -1;
+  (isUncalled ? head : isDanger ? no : yes).focus();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       dialog.remove();
-      before?.focus?.();
-      resolve(dialog.returnValue === "yes");
+      // The browser has given the focus back; this event comes a little later.
+      if (document.activeElement === document.body) before?.focus?.();
+      resolve({ yes: true, no: false }[dialog.returnValue] ?? null);
     });
   });
+}
+
+// --- What a person is about to do ---
+
+let isHeld = false;
+let isDragging = false;
+let letGoTimer = 0;
+let leftAt = -Infinity;
+const GOING_MS = 60_000;
+const waiting = new Set();
+
+function hold() {
+  clearTimeout(letGoTimer);
+  isHeld = true;
+}
+
+function letGo() {
+  clearTimeout(letGoTimer);
+  // The click comes after the pointer is up.
+  letGoTimer = setTimeout(() => {
+    isHeld = isDragging = false;
+    for (const go of waiting) go();
+    waiting.clear();
+  });
+}
+
+addEventListener("pointerdown", hold, true);
+addEventListener("pointerup", letGo, true);
+addEventListener("pointercancel", () => !isDragging && letGo(), true);
+addEventListener("dragstart", () => {
+  hold();
+  isDragging = true;
+}, true);
+addEventListener("dragend", letGo, true);
+// The end of a drag is not told where what was dragged is gone.
+addEventListener("pointermove", ({ buttons }) => isHeld && !buttons && letGo(), true);
+
+// Waits until nothing is pressed or dragged: the click on an element that is replaced meanwhile would
+// be lost.
+export async function whenLetGo() {
+  while (isHeld) await new Promise((resolve) => waiting.add(resolve));
+}
+
+export const isPressed = () => isHeld;
+
+addEventListener("beforeunload", () => {
+  leftAt = Date.now();
+});
+addEventListener("pageshow", () => {
+  leftAt = -Infinity;
+});
+
+// Loads the page anew, and answers whether it does: not where somebody is on the way to another
+// page, which would be given up, presses something or is asked something.
+export function reloadPage() {
+  if (isHeld || Date.now() - leftAt < GOING_MS || document.querySelector("dialog[open]")) return false;
+  location.reload();
+  return true;
 }
 
 // --- Keys ---
@@ -201,7 +288,8 @@ addEventListener("keydown", (event) => {
   const act = keys.get(event.key);
   if (act) {
     event.preventDefault();
-    act(event);
+    // A key that is held down goes on along a list, and does nothing else twice.
+    if (!event.repeat || event.key.startsWith("Arrow")) act(event);
   }
 });
 
@@ -240,6 +328,18 @@ addEventListener("submit", async (event) => {
   if (!agreed) return;
   form.dataset.agreed = "yes";
   form.requestSubmit(event.submitter ?? undefined);
+  // The next time is asked anew, also on a page that somebody comes back to.
+  delete form.dataset.agreed;
+});
+
+// A double click sends a form once: two tokens, say, would be made, and one be shown.
+const DOUBLE_MS = 1000;
+let sent = { form: null, at: 0 };
+addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.getAttribute("method") !== "post") return;
+  if (sent.form === form && event.timeStamp - sent.at < DOUBLE_MS) event.preventDefault();
+  else sent = { form, at: event.timeStamp };
 });
 
 // The theme that was chosen in the gallery may be younger than this page.

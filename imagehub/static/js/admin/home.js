@@ -1,22 +1,21 @@
 // Moves the bars of running imports, and shows the page anew once one has ended.
 
-import { fetchJson } from "./common.js";
+import { fetchJson, reloadPage } from "./common.js";
 
 const section = document.querySelector("[data-jobs]");
 const LOOK_MS = 1500;
 
+// Whether all is shown that there is to show.
 async function look() {
-  if (document.hidden) return;
   let jobs;
   try {
     ({ jobs } = await fetchJson(section.dataset.jobs));
   } catch {
-    return; // The next look may do better.
+    return false; // The next look may do better.
   }
   const shown = [...section.querySelectorAll("[data-job]")];
   if (shown.some((row) => !jobs.some((job) => String(job.id) === row.dataset.job))) {
-    location.reload();
-    return;
+    return reloadPage();
   }
   for (const job of jobs) {
     const row = section.querySelector(`[data-job="${job.id}"]`);
@@ -26,6 +25,16 @@ async function look() {
     bar.setAttribute("aria-label", job.words);
     row.querySelector(".bar span").textContent = job.words;
   }
+  return false;
 }
 
-setInterval(look, LOOK_MS);
+// One look after the other: a second call for the page would begin it from its beginning.
+async function watch() {
+  let isOver = false;
+  while (!isOver) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    isOver = !document.hidden && (await look());
+  }
+}
+
+watch();

@@ -1,6 +1,6 @@
 // The import plan's board (drag, keyboard, titles that save themselves), and live progress.
 
-import { confirmDialog, fetchJson, onKey, toast } from "./common.js";
+import { confirmDialog, fetchJson, onKey, reloadPage, toast, whenLetGo } from "./common.js";
 
 const said = document.getElementById("said");
 const say = (words) => {
@@ -23,13 +23,11 @@ async function readOn() {
     } catch (error) {
       answer = { fault: error.message };
     }
-    if (answer.is_read) {
-      location.reload();
-      return;
-    }
+    if (answer.is_read && reloadPage()) return;
     fault.hidden = !answer.fault;
     fault.textContent = answer.fault ? `${answer.fault} It is tried again by itself.` : "";
-    pause = answer.fault ? Math.min(30_000, pause * 2 || 2000) : 0;
+    if (answer.is_read) pause = 500;
+    else pause = answer.fault ? Math.min(30_000, pause * 2 || 2000) : 0;
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
@@ -40,6 +38,21 @@ if (reading) readOn();
 
 const progress = document.getElementById("progress");
 
+// What holds the focus keeps it while the import runs, and its place at the end.
+async function showProgress({ html, state }) {
+  await whenLetGo();
+  const focus = progress.contains(document.activeElement) ? document.activeElement : null;
+  if (focus && state === "running") return;
+  const { tagName, value, href, textContent } = focus ?? {};
+  progress.innerHTML = html;
+  if (!focus) return;
+  const same = [...progress.querySelectorAll(tagName)].find(
+    (one) => one.value === value && one.href === href && one.textContent === textContent,
+  );
+  progress.tabIndex = -1;
+  (same ?? progress).focus({ preventScroll: true });
+}
+
 async function watch() {
   let pause = 1000;
   let told = 0;
@@ -49,11 +62,13 @@ async function watch() {
     try {
       const answer = await fetchJson(progress.dataset.progress);
       progress.dataset.state = answer.state;
-      if (!progress.contains(document.activeElement)) progress.innerHTML = answer.html;
+      await showProgress(answer);
       const tenth = Math.floor((10 * (answer.done_count + answer.failed_count)) / answer.item_count);
       if (tenth > told || answer.state !== "running") {
         told = tenth;
-        say(progress.querySelector(".bar span, .note")?.textContent.trim() ?? "");
+        const fresh = document.createElement("template");
+        fresh.innerHTML = answer.html;
+        say(fresh.content.querySelector(".bar span, .note")?.textContent.trim() ?? "");
       }
       pause = 1000;
     } catch (error) {
@@ -73,45 +88,117 @@ if (progress) watch();
 const board = document.querySelector("[data-board]");
 const parts = document.getElementById("board-parts");
 let last = Promise.resolve();
+let openCount = 0;
+let isUnderWay = false;
+let hasFailed = false;
 
 const getBins = () => [...parts.querySelectorAll(".bin:not(.bin-new)")];
 const getCards = (inside = parts) => [...inside.querySelectorAll(".card")];
 const getChosen = () => getCards().filter((card) => card.querySelector("input").checked);
 const getBox = (card) => card.querySelector("input");
+const findCard = (file) => parts.querySelector(`.card[data-file="${file}"]`);
+const listTitles = () => [...parts.querySelectorAll("input.bin-title")];
+// The board that came last has the titles that are kept.
+const isUnkept = (title) => title.value !== title.defaultValue;
 
 // What takes each change back, the latest last, and the board's version that it led to.
 const undos = [];
 let version = 0;
 
-// One change after the other, so that none is made on an older board than the person sees.
-function change(fields, { focus, done } = {}) {
-  last = last.then(() => send(fields, focus, done));
+// One change after the other, so that none is made on an older board than the person sees. `make`
+// is called when its turn comes: it answers the fields to send, which card shall have the focus and
+// what is said then, or null where there is nothing to do any more.
+function change(make) {
+  const origin = describePlace(document.activeElement);
+  openCount += 1;
+  last = last.then(() => send(make, origin)).finally(() => {
+    openCount -= 1;
+  });
   return last;
 }
 
-async function send(fields, focus, done) {
+const rename = () => change(() => (
+  listTitles().some(isUnkept) ? { fields: { act: "rename" }, done: "Title saved" } : null
+));
+
+async function send(make, origin) {
+  const { fields, focus, done } = make() ?? {};
+  if (!fields) return;
   const form = new FormData(board);
   for (const name of ["act", "file", "to", "before", "proposal"]) form.delete(name);
   for (const [name, value] of Object.entries(fields)) {
     for (const one of Array.isArray(value) ? value : [value]) form.append(name, one);
   }
-  const here = focus ?? document.activeElement?.closest?.(".card")?.dataset.file;
-  const field = document.activeElement?.id;
-  const state = board.querySelector("[name=state]:checked")?.value;
+  const titles = new Map(listTitles().map((title) => [title.name, title.value]));
+  const ticks = new Set(fields.act === "rename" ? [] : getChosen().map((card) => card.dataset.file));
+  isUnderWay = true;
   try {
-    const answer = await fetchJson(board.action, { form });
+    const answer = await fetchJson(board.action, { form, keepalive: fields.act !== "undo" });
+    isUnderWay = false;
     if (!answer.undo) undos.length = 0;
     else if (fields.act !== "undo") undos.push(answer.undo);
     version = answer.version;
-    parts.innerHTML = answer.html;
-    if (state) parts.querySelector(`[name=state][value=${state}]`).checked = true;
-    prepare();
-    const card = here && parts.querySelector(`.card[data-file="${here}"]`);
-    if (card) focusCard(card);
-    else if (field) document.getElementById(field)?.focus();
+    await whenLetGo();
+    showBoard(answer.html, { titles, ticks, origin, focus });
     if (done) say(done);
   } catch (error) {
+    hasFailed = true;
+    if (fields.act === "undo" && !error.status) undos.push(fields.undo);
     toast(error.message, { isFault: true });
+  } finally {
+    isUnderWay = false;
+  }
+}
+
+// Where the focus is on the board, in a way that finds it on the next one too.
+function describePlace(element) {
+  if (!parts.contains(element)) return "";
+  const file = element.closest(".card")?.dataset.file;
+  if (file) return `.card[data-file="${file}"] input`;
+  if (element.id) return `#${CSS.escape(element.id)}`;
+  if (element.matches("[data-undo]")) return "[data-undo]";
+  if (element.matches("[name=state]")) return `[name=state][value="${element.value}"]`;
+  return element.value ? `button[value="${CSS.escape(element.value)}"]` : "";
+}
+
+// Puts the new board into the place of the old one. What the person has done on the old one since
+// `titles` and `ticks` went to the hub stays; so does the focus, unless it is where it was at the
+// `origin` of the change, which then gives it to the card `focus`.
+function showBoard(html, { titles, ticks, origin, focus }) {
+  const active = document.activeElement;
+  const wasHere = parts.contains(active);
+  const place = describePlace(active);
+  const hasMoved = wasHere && place !== origin;
+  const caret = active.matches("input.bin-title") && [active.selectionStart, active.selectionEnd];
+  const typed = listTitles().filter(({ name, value }) => titles.get(name) !== value);
+  const ticked = getChosen().filter((card) => !ticks.has(card.dataset.file));
+  const kept = ["[name=state]:checked", "#board-to"].map((one) => parts.querySelector(one)?.value);
+  const isUnfolded = parts.querySelector("details")?.open;
+  parts.innerHTML = html;
+  for (const { name, value } of typed) {
+    const title = document.getElementById(name);
+    if (title) title.value = value;
+  }
+  for (const { dataset } of ticked) {
+    const card = findCard(dataset.file);
+    if (card) getBox(card).checked = true;
+  }
+  const [state, to] = kept;
+  if (state) parts.querySelector(`[name=state][value=${state}]`).checked = true;
+  const goal = parts.querySelector("#board-to");
+  if (goal && [...goal.options].some(({ value }) => value === to)) goal.value = to;
+  if (isUnfolded) parts.querySelector("details")?.setAttribute("open", "");
+  prepare();
+  const card = focus && findCard(focus);
+  if (card && !hasMoved && (wasHere || active === document.body)) return focusCard(card);
+  if (!wasHere) return;
+  const same = place ? parts.querySelector(place) : null;
+  if (same?.closest(".card")) focusCard(same.closest(".card"));
+  else same?.focus();
+  if (same && caret) same.setSelectionRange(...caret);
+  // What has the focus may be gone, or have nothing to act on any more.
+  if (!parts.contains(document.activeElement)) {
+    parts.querySelector(".card input")?.focus({ preventScroll: true });
   }
 }
 
@@ -127,11 +214,11 @@ function prepare() {
 }
 
 function takeBack() {
-  last = last.then(() => {
-    if (!undos.length) return say("There is nothing to undo");
-    return send({ act: "undo", undo: undos.pop(), version }, undefined, "Undone");
+  change(() => {
+    if (undos.length) return { fields: { act: "undo", undo: undos.pop(), version }, done: "Undone" };
+    say("There is nothing to undo");
+    return null;
   });
-  return last;
 }
 
 function showChosen() {
@@ -180,28 +267,39 @@ function nearest(card, dx, dy) {
   return best;
 }
 
-function moveInside(card, step) {
-  const cards = getCards(card.closest(".bin"));
-  const at = cards.indexOf(card);
-  const to = at + step;
-  if (to < 0 || to >= cards.length) return;
-  const before = step < 0 ? cards[to] : cards[to + 1];
-  change(
-    { act: "move", file: card.dataset.file, to: card.closest(".bin").dataset.bin,
-      ...(before ? { before: before.dataset.file } : {}) },
-    { focus: card.dataset.file, done: `Picture ${to + 1} of ${cards.length}` },
-  );
+function moveInside(file, step) {
+  change(() => {
+    const card = findCard(file);
+    const bin = card?.closest(".bin");
+    const cards = bin ? getCards(bin) : [];
+    const to = cards.indexOf(card) + step;
+    if (to < 0 || to >= cards.length) return null;
+    const before = step < 0 ? cards[to] : cards[to + 1];
+    return {
+      fields: {
+        act: "move",
+        file,
+        to: bin.dataset.bin,
+        ...(before ? { before: before.dataset.file } : {}),
+      },
+      focus: file,
+      done: `Picture ${to + 1} of ${cards.length}`,
+    };
+  });
 }
 
-function moveToBin(card, step) {
-  const bins = getBins();
-  const at = bins.indexOf(card.closest(".bin")) + step;
-  if (at < 0) return;
-  const bin = bins[at];
-  change(
-    { act: "move", file: getMoved(card), to: bin ? bin.dataset.bin : "new" },
-    { focus: card.dataset.file, done: bin ? `Moved to ${findTitle(bin)}` : "Moved to a new group" },
-  );
+function moveToBin(file, files, step) {
+  change(() => {
+    const bins = getBins();
+    const at = bins.indexOf(findCard(file)?.closest(".bin")) + step;
+    if (at < 0) return null;
+    const bin = bins[at];
+    return {
+      fields: { act: "move", file: files, to: bin ? bin.dataset.bin : "new" },
+      focus: file,
+      done: bin ? `Moved to ${findTitle(bin)}` : "Moved to a new group",
+    };
+  });
 }
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -213,19 +311,36 @@ function pressKey(event) {
   event.preventDefault();
   const [dx, dy] = arrow;
   if (event.altKey) {
-    if (dx) moveInside(card, getComputedStyle(card).direction === "rtl" ? -dx : dx);
-    else moveToBin(card, dy);
+    const { file } = card.dataset;
+    if (dx) moveInside(file, getComputedStyle(card).direction === "rtl" ? -dx : dx);
+    else moveToBin(file, getMoved(card), dy);
     return;
   }
   const other = nearest(card, dx, dy);
   if (other) focusCard(other);
 }
 
+// The import shall be of the board that the person sees.
+let isStarting = false;
+
+async function startWhenKept() {
+  hasFailed = false;
+  while (openCount) await last;
+  const start = document.getElementById("start");
+  if (!hasFailed && !start.disabled) board.requestSubmit(start);
+}
+
 const getFocused = () => document.activeElement?.closest?.(".card");
 
-function actOn(act, words) {
+// `choose` answers the act, by the card that it is about.
+function actOn(choose, done) {
   const card = getFocused() ?? getChosen()[0];
-  if (card) change({ act, file: getMoved(card) }, { focus: card.dataset.file, done: words });
+  if (!card) return;
+  const [{ file }, files] = [card.dataset, getMoved(card)];
+  change(() => {
+    const act = findCard(file) && choose(findCard(file));
+    return act ? { fields: { act, file: files }, focus: file, done } : null;
+  });
 }
 
 // --- Drag ---
@@ -273,11 +388,13 @@ function drop(event) {
   const files = dragged;
   endDrag();
   const before = target.before && !files.includes(target.before.dataset.file) ? target.before : null;
-  change(
-    { act: "move", file: files, to: target.bin.dataset.bin,
-      ...(before ? { before: before.dataset.file } : {}) },
-    { focus: files[0], done: "Moved" },
-  );
+  const fields = {
+    act: "move",
+    file: files,
+    to: target.bin.dataset.bin,
+    ...(before ? { before: before.dataset.file } : {}),
+  };
+  change(() => ({ fields, focus: files[0], done: "Moved" }));
 }
 
 if (board) {
@@ -297,7 +414,11 @@ if (board) {
   board.addEventListener("dragend", endDrag);
   board.addEventListener("change", (event) => {
     if (event.target.name === "file") showChosen();
-    else if (event.target.name?.startsWith("title-")) change({ act: "rename" }, { done: "Title saved" });
+    else if (event.target.matches("input.bin-title")) rename();
+  });
+  // What was typed before a new board came is no change to the field that it stands in now.
+  board.addEventListener("focusout", ({ target }) => {
+    if (target.isConnected && target.matches("input.bin-title") && isUnkept(target)) rename();
   });
   // A checkbox that the arrows have reached is not in view by itself.
   board.addEventListener("focusin", (event) => {
@@ -306,31 +427,50 @@ if (board) {
   });
   board.addEventListener("submit", (event) => {
     const button = event.submitter;
-    if (!button?.value || button.id === "start") return;
+    if (button?.id === "start") {
+      if (openCount) event.preventDefault();
+      if (openCount) startWhenKept();
+      else isStarting = true;
+      return;
+    }
+    if (!button?.value) return;
     event.preventDefault();
+    if (button.value === "rename") {
+      rename();
+      return;
+    }
     const files = getChosen().map((card) => card.dataset.file);
     const to = parts.querySelector("[name=to]")?.value ?? "new";
-    change({ act: button.value, file: files, to }, { done: `${button.textContent.trim()}: done` });
+    const fields = { act: button.value, file: files, to };
+    const done = `${button.textContent.trim()}: done`;
+    // A button of a group is gone with it, maybe by the first of two clicks.
+    const isGroups = button.value.includes(":");
+    const isThere = () => parts.querySelector(`button[value="${CSS.escape(button.value)}"]`);
+    change(() => (isGroups && !isThere() ? null : { fields, focus: files[0], done }));
+  });
+  addEventListener("beforeunload", (event) => {
+    if (isStarting) return;
+    // What is on its way arrives; what waits for it, or was refused, would be lost.
+    const isWaiting = openCount > Number(isUnderWay);
+    if (isWaiting || (!openCount && listTitles().some(isUnkept))) event.preventDefault();
+  });
+  addEventListener("pageshow", () => {
+    isStarting = false;
   });
   board.addEventListener("click", (event) => event.target.closest("[data-undo]") && takeBack());
   onKey("z", takeBack);
-  onKey("s", () => actOn("split", "Split off"));
-  onKey("x", () => {
-    const card = getFocused() ?? getChosen()[0];
-    if (card) actOn(card.classList.contains("is-out") ? "take" : "leave", "Done");
-  });
-  onKey("j", () => {
-    const card = getFocused();
-    const button = card?.closest(".bin").querySelector("[data-join]");
-    if (button) change({ act: button.value }, { focus: card.dataset.file, done: "Joined" });
-  });
+  onKey("s", () => actOn(() => "split", "Split off"));
+  onKey("x", () => actOn((card) => (card.classList.contains("is-out") ? "take" : "leave"), "Done"));
+  onKey("j", () =>
+    getFocused() && actOn((card) => card.closest(".bin").querySelector("[data-join]")?.value, "Joined"));
 
   const ways = document.getElementById("ways");
   const way = document.getElementById("way");
   const showGroup = () => {
     ways.querySelector("[data-for-existing]").hidden = way.value !== "existing";
   };
-  const before = way.value;
+  // The browser may have brought back another choice.
+  const before = [...way.options].find(({ defaultSelected }) => defaultSelected)?.value;
   way.addEventListener("change", showGroup);
   showGroup();
   ways.addEventListener("submit", async (event) => {
@@ -344,5 +484,6 @@ if (board) {
     if (!agreed) return;
     ways.dataset.agreed = "yes";
     ways.requestSubmit();
+    delete ways.dataset.agreed;
   });
 }

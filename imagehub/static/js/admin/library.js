@@ -17,6 +17,8 @@ const RETRY_MS = 5000;
 let version = Number(document.querySelector("[data-version]")?.dataset.version ?? 0);
 let chain = Promise.resolve();
 let openSaves = 0;
+let orders = Promise.resolve();
+let openOrders = 0;
 let isLeaving = false;
 
 function show(words, isFault = false) {
@@ -27,6 +29,21 @@ function show(words, isFault = false) {
 }
 
 const unsaved = new Map();
+
+// What is true of all that the page saves, whichever of it has just ended.
+function showKept() {
+  const refused = savers.map((saver) => saver.refused).find(Boolean);
+  if (refused) show(`Not saved: ${nameField(refused)}`, true);
+  else if (unsaved.size) show("Not saved yet");
+  else show(openOrders ? "Saving…" : "Saved");
+}
+
+// Waits until nothing is on its way or waits for its time.
+async function keepAll() {
+  for (const saver of savers) saver.save();
+  while (openSaves || openOrders) await Promise.all([chain, orders]);
+  await chain;
+}
 
 const nameField = ({ field }) => field.labels[0]?.textContent.trim() ?? "";
 // What a person reads for a value: of a choice its label.
@@ -54,6 +71,7 @@ function tell({ field }, words) {
 // What a form or a shot saves: its fields, where to, and what the server last had of each.
 class Saver {
   constructor(box) {
+    this.box = box;
     this.url = box.dataset.save;
     this.fields = new Map();
     for (const field of box.querySelectorAll("[name]:not([type=hidden], [hidden])")) {
@@ -116,6 +134,8 @@ class Saver {
     const names = Object.keys(changes);
     if (!names.length) {
       this.#rest();
+      // It was typed, and taken back before it was sent.
+      if (state?.textContent === "Not saved yet") showKept();
       return;
     }
     const base = Object.fromEntries(names.map((name) => [name, this.fields.get(name).base]));
@@ -124,9 +144,7 @@ class Saver {
     try {
       const answer = await fetchJson(this.url, { json: { version, changes, base } });
       this.accept(answer, changes);
-      const refused = savers.map((saver) => saver.refused).find(Boolean);
-      if (refused) show(`Not saved: ${nameField(refused)}`, true);
-      else show("Saved");
+      showKept();
     } catch (error) {
       if (error.status === 409 && error.detail?.current) await this.settle(error.detail);
       else if (!this.refuse(error, changes)) this.fail(error);
@@ -190,12 +208,20 @@ class Saver {
       }
     }
     show("Not saved: somebody else changed this", true);
+    const typed = Object.keys(detail.current).map((name) => [name, this.fields.get(name).field.value]);
     const isMine = await confirmDialog({
       title: "Somebody else changed this in the meantime",
       body: list,
       confirm: "Keep mine",
       cancel: "Take theirs",
+      isUncalled: true,
     });
+    if (isMine === null) {
+      // Put away: both stay as they are, and it is asked again with the next word.
+      for (const [name, value] of typed) this.fields.get(name).refused = value;
+      if (Object.keys(this.getChanges()).length) this.save();
+      return;
+    }
     version = detail.version;
     for (const [name, theirs] of Object.entries(detail.current)) {
       const one = this.fields.get(name);
@@ -204,7 +230,8 @@ class Saver {
       if (one.was) one.was.value = theirs;
       if (!isMine) one.field.value = theirs;
     }
-    if (isMine) this.plan(0);
+    // Fields that nobody else touched went with the same call, and were refused with it.
+    if (Object.keys(this.getChanges()).length) this.plan(0);
     else {
       this.#rest();
       show("Theirs is kept");
@@ -214,7 +241,10 @@ class Saver {
 
 const savers = [...document.querySelectorAll("[data-save]")].map((box) => new Saver(box));
 addEventListener("beforeunload", (event) => {
-  if (!isLeaving && (unsaved.size || openSaves)) event.preventDefault();
+  if (!isLeaving && (unsaved.size || openSaves || openOrders)) event.preventDefault();
+});
+addEventListener("pageshow", () => {
+  isLeaving = false;
 });
 // Back brings half-typed words back into their fields without an `input`. A form that the server has
 // refused says so, and waits until its author has looked at it.
@@ -248,11 +278,19 @@ function watchChosen(form, name, words, buttons) {
 
 // --- Order: drag and Alt with the arrows ---
 
-// `place(element, before)` puts it there for good; before is null at the end.
-function arrange(list, selector, handle, place) {
+// `describe(element, before)` answers the form that puts it there for good; before is null at the end.
+function arrange(list, selector, handle, url, describe) {
   let dragged = null;
   let target = null;
   const items = () => [...list.querySelectorAll(selector)];
+  // The order that the hub has, and the steps that are on their way to it.
+  let kept = items();
+  const steps = [];
+  const put = (order, { item, before }) => {
+    const rest = order.filter((one) => one !== item);
+    rest.splice(before ? rest.indexOf(before) : rest.length, 0, item);
+    return rest;
+  };
   const clear = () => {
     for (const one of items()) one.classList.remove("is-above", "is-below", "is-dragged");
   };
@@ -261,12 +299,29 @@ function arrange(list, selector, handle, place) {
     if (before === item || before === old) return;
     list.insertBefore(item, before);
     say(`Place ${items().indexOf(item) + 1} of ${items().length}`);
+    show("Saving…");
+    const step = { item, before };
+    const form = describe(item, before);
+    steps.push(step);
+    openOrders += 1;
+    const call = orders.then(() => fetchJson(url, { form, keepalive: true }));
+    orders = call.catch(() => {});
+    let fault = null;
     try {
-      await place(item, before);
+      await call;
+      kept = put(kept, step);
     } catch (error) {
-      list.insertBefore(item, old);
-      toast(error.message, { isFault: true });
+      fault = error;
     }
+    steps.splice(steps.indexOf(step), 1);
+    openOrders -= 1;
+    showKept();
+    if (!fault) return;
+    // Later steps do not build on this one: each says in front of what it goes.
+    const focus = document.activeElement;
+    list.append(...steps.reduce(put, kept));
+    if (list.contains(focus)) focus.focus({ preventScroll: true });
+    toast(fault.message, { isFault: true });
   };
   for (const item of items()) {
     (handle ? item.querySelector(handle) : item).draggable = true;
@@ -341,13 +396,17 @@ if (library) {
 
   let stepRow = null;
   if (library.dataset.order) {
-    let queue = Promise.resolve();
-    stepRow = arrange(rows, ".row", null, (row, before) => {
+    stepRow = arrange(rows, ".row", null, library.dataset.order, (row, before) => {
       const form = { group: row.dataset.group };
       if (before) form.before = before.dataset.group;
       else form.after = row.previousElementSibling.dataset.group;
-      queue = queue.catch(() => {}).then(() => fetchJson(library.dataset.order, { form }));
-      return queue;
+      return form;
+    });
+    library.addEventListener("submit", async (event) => {
+      if (!openOrders) return;
+      event.preventDefault();
+      await keepAll();
+      library.requestSubmit(event.submitter);
     });
     rows.addEventListener("click", (event) => {
       const button = event.target.closest(".row-order button");
@@ -398,16 +457,11 @@ if (shots) {
   const buttons = [...shots.querySelectorAll(".board-tools button[name=act]:not([data-no-script])")]
     .filter((button) => !button.disabled);
   watchChosen(shots, "shot", words, buttons);
-  const url = shots.action;
-  let queue = Promise.resolve();
-  const stepShot = arrange(list, ".shot", ".shot-picture", (shot, before) => {
-    const form = { act: "order", shot: shot.dataset.shot, before: before?.dataset.shot ?? "" };
-    queue = queue.catch(() => {}).then(async () => {
-      await fetchJson(url, { form });
-      show("Saved");
-    });
-    return queue;
-  });
+  const stepShot = arrange(list, ".shot", ".shot-picture", shots.action, (shot, before) => ({
+    act: "order",
+    shot: shot.dataset.shot,
+    before: before?.dataset.shot ?? "",
+  }));
   const findStep = (shot, way) => shot.querySelector(`.shot-acts [value^="${way}:"]`);
   const showSteps = () => {
     const all = [...list.querySelectorAll(".shot")];
@@ -436,8 +490,19 @@ if (shots) {
     stepShot(shot, step);
     focus.focus();
   });
-  // The form brings along what was typed in the shots, so nothing is lost where it leads away.
-  shots.addEventListener("submit", () => {
-    isLeaving = true;
+  // What is on its way arrives first: sent along once more, it would be taken for somebody else's.
+  // What could not be saved of the shots the form brings along, so that nothing is lost where it
+  // leads away; of the record, which it does not know, the browser asks.
+  let isKept = false;
+  shots.addEventListener("submit", async (event) => {
+    if (!isKept && (unsaved.size || openSaves || openOrders)) {
+      event.preventDefault();
+      await keepAll();
+      isKept = true;
+      shots.requestSubmit(event.submitter);
+      isKept = false;
+      return;
+    }
+    isLeaving = [...unsaved.keys()].every(({ box }) => shots.contains(box));
   });
 }

@@ -1,0 +1,247 @@
+"""The import's board and its progress where answers come late, and people are quicker."""
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from imagehub.models import ImportJob
+from tests.fixtures.served_site import ServedSite, make_picture
+from tests.journeys.holding import hold
+from tests.journeys.test_import_board import arrange, open_plan, plan_studio, read_board
+
+BOARD = "/admin/import/plans/[0-9]+/board$"
+
+
+@pytest.fixture
+def studio(served_site: ServedSite) -> ServedSite:
+    names = ("harbour-front", "harbour-back", "mill-1", "mill-2")
+    files = {f"{name}.jpg": make_picture(n) for n, name in enumerate(names)}
+    served_site.site.put_files("Studio", files)
+    return served_site
+
+
+def open_board(studio: ServedSite) -> Page:
+    """A plan with the groups Harbour and Mill; past a service worker a request cannot be held."""
+    page = open_plan(studio, service_workers="block")
+    arrange(page, "stem")
+    expect(page.locator(".bin:not(.bin-new)")).to_have_count(2)
+    return page
+
+
+def expect_said(page: Page, words: str) -> None:
+    expect(page.locator("#said")).to_have_text(words)
+
+
+def test_what_is_typed_and_ticked_while_a_title_is_saved_stays(studio: ServedSite) -> None:
+    page = open_board(studio)
+    held = hold(page, BOARD, has_answers=True)
+    first, second = (page.get_by_label(f"Title of group {n}") for n in (1, 2))
+    first.fill("The old harbour")
+    second.focus()
+    held.wait()
+    page.get_by_role("checkbox", name="mill-2").check()
+    page.get_by_label("Keep new groups as drafts").check()
+    page.get_by_label("Move to").select_option(label="Mill")
+    second.focus()
+    page.keyboard.press("End")
+    page.keyboard.type(" at no")
+    held.let_go()
+    expect_said(page, "Title saved")
+    page.keyboard.type("on")
+    expect(second).to_have_value("Mill at noon")
+    expect(page.get_by_role("checkbox", name="mill-2")).to_be_checked()
+    expect(page.get_by_label("Keep new groups as drafts")).to_be_checked()
+    expect(page.get_by_label("Move to")).to_have_value(
+        str(page.locator(".bin").nth(1).get_attribute("data-bin"))
+    )
+    with page.expect_response(re.compile(BOARD)):
+        page.keyboard.press("Tab")
+    page.reload()
+    assert [title for title, _ in read_board(page)] == ["The old harbour", "Mill at noon"]
+
+
+def test_a_title_that_was_typed_to_its_end_on_the_board_before_is_saved_too(
+    studio: ServedSite,
+) -> None:
+    page = open_board(studio)
+    held = hold(page, BOARD, has_answers=True)
+    first, second = (page.get_by_label(f"Title of group {n}") for n in (1, 2))
+    first.fill("The old harbour")
+    second.focus()
+    held.wait()
+    second.fill("Mill at noon")
+    held.let_go()
+    expect_said(page, "Title saved")
+    with page.expect_response(re.compile(BOARD)):
+        page.keyboard.press("Tab")
+    page.reload()
+    assert [title for title, _ in read_board(page)] == ["The old harbour", "Mill at noon"]
+
+
+def test_a_title_is_one_step_to_take_back_however_it_was_left(studio: ServedSite) -> None:
+    page = open_board(studio)
+    title = page.get_by_label("Title of group 1")
+    title.fill("The old harbour")
+    title.press("Enter")
+    expect_said(page, "Title saved")
+    title.blur()
+    page.keyboard.press("z")
+    expect_said(page, "Undone")
+    expect(title).to_have_value("Harbour")
+    expect(page.get_by_role("button", name="Undo")).to_be_hidden()
+
+
+def test_a_click_counts_though_the_board_comes_anew_under_it(studio: ServedSite) -> None:
+    page = open_board(studio)
+    title = page.get_by_label("Title of group 1")
+    title.fill("The old harbour")
+    page.locator("#start").hover()
+    # The press takes the focus from the title, and the answer is there before it is let go.
+    with page.expect_response(re.compile(BOARD)) as answer:
+        page.mouse.down()
+    answer.value.finished()
+    page.wait_for_timeout(100)
+    page.mouse.up()
+    page.wait_for_url(re.compile(r"/admin/import/\d+$"))
+    expect(page.locator(".into")).to_contain_text("The old harbour")
+
+
+def test_an_import_waits_for_what_was_moved_just_before(studio: ServedSite) -> None:
+    page = open_board(studio)
+    held = hold(page, BOARD)
+    page.locator(".card", has_text="mill-1").locator("input").focus()
+    page.keyboard.press("Alt+ArrowUp")
+    held.wait()
+    page.get_by_role("button", name="Import 4 pictures").click()
+    held.let_go()
+    page.wait_for_url(re.compile(r"/admin/import/\d+$"))
+    with studio.site.working():
+        expect(page.get_by_text("All 4 pictures are in.").first).to_be_visible(timeout=60_000)
+    expect(page.locator(".into li")).to_contain_text(["Harbour 3 shots", "Mill 1 shot"])
+
+
+def test_an_import_does_not_begin_where_what_was_moved_did_not_arrive(studio: ServedSite) -> None:
+    visit = studio.enter(service_workers="block")
+    page = visit.page
+    plan_studio(page)
+    held = hold(page, BOARD)
+    page.locator(".card input").first.focus()
+    page.keyboard.press("Alt+ArrowRight")
+    held.wait()
+    page.get_by_role("button", name="Import 4 pictures").click()
+    held.refuse()
+    expect(page.locator(".toast.is-fault")).to_contain_text("The hub cannot be reached")
+    expect(page.get_by_role("heading", name="Import plan")).to_be_visible()
+    visit.complaints.clear()  # The network that failed stands in the console.
+    start(page)
+
+
+def test_keys_that_are_quicker_than_the_answers_each_count(studio: ServedSite) -> None:
+    page = open_plan(studio, service_workers="block")
+    (board,) = read_board(page)
+    held = hold(page, BOARD)
+    page.locator(".card input").first.focus()
+    for _ in range(3):
+        page.keyboard.press("Alt+ArrowRight")
+    held.wait()
+    held.let_go()
+    expect_said(page, "Picture 4 of 4")
+    first, *others = board[1]
+    assert read_board(page) == [(board[0], [*others, first])]
+    expect(page.locator(".card input").last).to_be_focused()
+
+
+def test_the_focus_stays_where_somebody_went_while_a_change_was_under_way(
+    studio: ServedSite,
+) -> None:
+    page = open_board(studio)
+    held = hold(page, BOARD)
+    page.locator(".card input").first.focus()
+    page.keyboard.press("Alt+ArrowRight")
+    held.wait()
+    page.locator(".card", has_text="mill-2").locator("input").focus()
+    held.let_go()
+    expect_said(page, "Picture 2 of 2")
+    expect(page.locator(".card", has_text="mill-2").locator("input")).to_be_focused()
+
+
+def test_another_way_that_the_browser_brought_back_is_asked_about_too(studio: ServedSite) -> None:
+    page = open_board(studio)
+    # As a browser does that comes back to the page: before its script.
+    page.route(
+        "**/js/admin/import.js*",
+        lambda route: route.fulfill(
+            response=(answer := route.fetch()),
+            body=f"document.getElementById('way').value = 'one';\n{answer.text()}",
+        ),
+    )
+    page.reload()
+    expect(page.get_by_label("Make groups")).to_have_value("one")
+    page.get_by_role("button", name="Arrange anew").click()
+    expect(page.get_by_role("dialog", name="Arrange anew?")).to_be_visible()
+
+
+# --- Progress -------------------------------------------------------------------------------------
+
+
+def start(page: Page) -> None:
+    page.get_by_role("button", name="Import 4 pictures").click()
+    page.wait_for_url(re.compile(r"/admin/import/\d+$"))
+
+
+def wait_for_end(studio: ServedSite) -> None:
+    until = time.monotonic() + 60
+    while True:
+        with studio.site.session() as session:
+            if session.query(ImportJob).one().state != "running":
+                return
+        assert time.monotonic() < until, "the worker does not finish the import"
+        time.sleep(0.05)
+
+
+def test_an_import_tells_its_end_to_whoever_has_the_focus_in_it(studio: ServedSite) -> None:
+    page = open_board(studio)
+    start(page)
+    link = page.locator(".into a", has_text="Mill")
+    link.focus()
+    with studio.site.working():
+        expect(page.get_by_text("All 4 pictures are in.").first).to_be_visible(timeout=60_000)
+    expect(link).to_be_focused()
+
+
+def test_home_does_not_hold_back_who_leaves_it_when_an_import_ends(studio: ServedSite) -> None:
+    page = open_board(studio)
+    start(page)
+    jobs, library = hold(page, "/home/jobs$"), hold(page, "/admin/library$")
+    page.goto(f"{studio.url}/admin/")
+    jobs.wait()
+    with studio.site.working():
+        wait_for_end(studio)
+    page.evaluate("setTimeout(() => document.querySelector('a[href$=\"/admin/library\"]').click())")
+    library.wait()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    jobs.let_go()
+    # The page itself does not come anew, with this look or the next two.
+    page.wait_for_timeout(3500)
+    assert f"{studio.url}/admin/" not in asked
+
+
+def test_home_shows_the_end_of_an_import_however_long_it_takes_to_come(
+    studio: ServedSite,
+) -> None:
+    page = open_board(studio)
+    start(page)
+    page.goto(f"{studio.url}/admin/")
+    expect(page.get_by_role("heading", name="Running now")).to_be_visible()
+    held = hold(page, "/admin/$")
+    with studio.site.working():
+        held.wait()
+        # As long as two further looks would take.
+        page.wait_for_timeout(3500)
+    assert len(held.routes) == 1
+    held.let_go()
+    expect(page.get_by_text("groups on show")).to_be_visible()
+    expect(page.get_by_role("heading", name="Running now")).to_have_count(0)

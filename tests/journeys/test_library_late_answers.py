@@ -1,0 +1,172 @@
+"""The library where a save takes long, fails, or meets another one."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from imagehub.models import Group, Image
+from tests.fixtures.served_site import ServedSite, wait_for_script
+from tests.journeys.holding import hold
+from tests.journeys.test_library import list_names, open_group
+
+SAVE = "/save$"
+SHOTS = "/shots$"
+
+
+@pytest.fixture
+def group(served_site: ServedSite) -> int:
+    return served_site.site.add_group(["a.jpg", "b.jpg", "c.jpg"])
+
+
+@pytest.fixture
+def page(served_site: ServedSite, group: int) -> Page:
+    """The group; past a service worker a request cannot be held."""
+    return open_group(served_site, group, service_workers="block")
+
+
+def expect_state(page: Page, words: str) -> None:
+    expect(page.locator("#save-state")).to_have_text(words)
+
+
+def read_group(served: ServedSite, number: int) -> tuple[str, str]:
+    """Title and year as they are saved."""
+    with served.site.session() as session:
+        group = session.get_one(Group, number)
+        return group.title, group.year
+
+
+def change_title(served: ServedSite, number: int, title: str) -> None:
+    """As somebody else does in the meantime."""
+    with served.site.session() as session:
+        group = session.get_one(Group, number)
+        group.title = title
+        group.version += 1
+        session.commit()
+
+
+# --- What it says ---------------------------------------------------------------------------------
+
+
+def test_it_does_not_say_saved_while_something_else_is_not(page: Page) -> None:
+    page.clock.install()
+    title = hold(page, "/library/[0-9]+/save$")
+    page.get_by_label("Title").fill("Great wave")
+    page.get_by_label("Alt text of b.jpg").focus()
+    title.wait()
+    page.keyboard.type("A wave")
+    title.let_go()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Great wave")
+    expect_state(page, "Not saved yet")
+    page.clock.fast_forward(1000)
+    expect_state(page, "Saved")
+
+
+def test_what_is_taken_back_before_it_is_sent_is_not_called_unsaved(page: Page) -> None:
+    year = page.get_by_label("Year")
+    year.fill("2026")
+    expect_state(page, "Not saved yet")
+    year.fill("")
+    year.blur()
+    expect_state(page, "Saved")
+
+
+# --- Leaving while a save is on its way -----------------------------------------------------------
+
+
+def test_a_form_that_leads_away_waits_for_the_titles_that_are_on_their_way(
+    page: Page, served_site: ServedSite, group: int
+) -> None:
+    held = hold(page, SAVE)
+    page.get_by_label("Title").fill("Great wave")
+    page.get_by_label("Year").fill("2026")
+    held.wait()
+    page.get_by_label("Alt text of b.jpg").fill("A wave")
+    page.get_by_role("button", name="Make b.jpg the cover").click()
+    held.let_go()
+    page.wait_for_url("**#shot-2")
+    expect(page.get_by_label("Alt text of b.jpg")).to_have_value("A wave")
+    assert read_group(served_site, group) == ("Great wave", "2026")
+
+
+def test_words_typed_on_while_they_are_saved_are_nobody_elses(
+    page: Page, served_site: ServedSite, group: int
+) -> None:
+    held = hold(page, SAVE, has_answers=True)
+    alt = page.get_by_label("Alt text of b.jpg")
+    alt.fill("A wave")
+    alt.blur()
+    held.wait()
+    alt.fill("A wave before it breaks")
+    page.get_by_role("checkbox", name="Choose b.jpg").check()
+    page.get_by_role("button", name="Split off").click()
+    held.let_go()
+    expect(page.locator(".toast", has_text="in a group of their own")).to_be_visible()
+    expect(page.get_by_label("Alt text of b.jpg")).to_have_value("A wave before it breaks")
+    with served_site.site.session() as session:
+        image = session.query(Image).filter_by(name="b.jpg").one()
+        assert image.alt == "A wave before it breaks"
+
+
+# --- Somebody else --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keeps_own", [True, False])
+def test_a_question_that_comes_while_somebody_types_is_not_answered_by_the_next_key(
+    page: Page, served_site: ServedSite, group: int, keeps_own: bool
+) -> None:
+    change_title(served_site, group, "Hers")
+    page.get_by_label("Year").fill("2026")
+    page.get_by_label("Title").fill("His")
+    page.get_by_label("Text", exact=True).focus()
+    dialog = page.get_by_role("dialog", name="Somebody else changed this")
+    expect(dialog).to_be_visible()
+    for key in ("Space", "Enter"):
+        page.keyboard.press(key)
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert read_group(served_site, group)[0] == "Hers"
+    # Put away, it is asked again with the next word, and what goes with it is saved in either case.
+    expect(page.get_by_label("Title")).to_have_value("His")
+    page.get_by_label("Title").fill("His wave")
+    page.get_by_label("Text", exact=True).focus()
+    dialog.get_by_role("button", name="Keep mine" if keeps_own else "Take theirs").click()
+    expect_state(page, "Saved" if keeps_own else "Theirs is kept")
+    assert read_group(served_site, group) == ("His wave" if keeps_own else "Hers", "2026")
+
+
+# --- Order ----------------------------------------------------------------------------------------
+
+
+def test_a_step_that_failed_takes_no_other_with_it(page: Page, served_site: ServedSite) -> None:
+    held = hold(page, SHOTS, "POST")
+    page.get_by_label("Alt text of a.jpg").focus()
+    page.keyboard.press("Alt+ArrowDown")
+    held.wait()
+    page.get_by_label("Alt text of c.jpg").focus()
+    page.keyboard.press("Alt+ArrowUp")
+    assert list_names(page) == ["b.jpg", "c.jpg", "a.jpg"]
+    # The first does not get through, the second does.
+    held.refuse()
+    expect_state(page, "Saved")
+    assert list_names(page) == ["c.jpg", "a.jpg", "b.jpg"]
+    expect(page.get_by_label("Alt text of c.jpg")).to_be_focused()
+    page.reload()
+    assert list_names(page) == ["c.jpg", "a.jpg", "b.jpg"]
+
+
+def test_what_is_done_with_the_list_waits_for_its_order(
+    page: Page, served_site: ServedSite, group: int
+) -> None:
+    second = served_site.site.add_group()
+    page.goto(f"{served_site.url}/admin/library")
+    wait_for_script(page)
+    held = hold(page, "/library/order$")
+    page.locator(".row-title").last.focus()
+    page.keyboard.press("Alt+ArrowUp")
+    held.wait()
+    page.locator(f".row[data-group='{second}'] input").check()
+    page.get_by_role("button", name="Draft").click()
+    held.let_go()
+    expect(page.locator(f".row[data-group='{second}']")).to_contain_text("Draft")
+    rows = [row.get_attribute("data-group") for row in page.locator(".row").all()]
+    assert rows == [str(group), str(second)]
