@@ -1,6 +1,6 @@
 // Shows the uploads above the folder: how far all of it is, what needs an answer, and each file.
 
-import { confirmDialog, icon, toast } from "./common.js";
+import { confirmDialog, icon, isPressed, toast } from "./common.js";
 import { isOpen } from "./upload-store.js";
 import { describeCount, describeSize, describeWait } from "./words.js";
 
@@ -26,6 +26,8 @@ function makeButton(label, act, { symbol = "", quiet = true } = {}) {
   button.addEventListener("click", act);
   return button;
 }
+
+const getLabel = (button) => button.getAttribute("aria-label") ?? button.textContent;
 
 export class UploadPanel {
   #uploads;
@@ -140,6 +142,34 @@ export class UploadPanel {
   #draw() {
     clearTimeout(this.#timer);
     this.#timer = 0;
+    if (isPressed()) {
+      // A button that came anew under the pointer would not hear of the click.
+      this.#timer = setTimeout(() => this.#draw(), DRAW_EVERY_MS);
+      return;
+    }
+    const focus = this.#section.contains(document.activeElement) ? document.activeElement : null;
+    const place = [...this.list.children].indexOf(focus?.closest(".upload"));
+    this.#drawAll();
+    if (focus) this.#keepFocus(focus, place);
+  }
+
+  // What has had the focus may be gone: another button that does the same has it then, one of the
+  // row that stands there now, or one above.
+  #keepFocus(focus, place) {
+    const now = document.activeElement;
+    if (this.#section.contains(now) && now.checkVisibility()) return;
+    const shown = [...this.#section.querySelectorAll("button")].filter((one) => one.checkVisibility());
+    const { length } = this.list.children;
+    const row = place < 0 ? null : this.list.children[Math.min(place, length - 1)];
+    const next =
+      shown.find((one) => getLabel(one) === getLabel(focus)) ??
+      row?.querySelector("button") ??
+      shown[0] ??
+      document.getElementById("upload-files");
+    next.focus({ preventScroll: true });
+  }
+
+  #drawAll() {
     const all = [...this.#uploads.entries.values()];
     this.#section.hidden = !all.length;
     if (!all.length) {

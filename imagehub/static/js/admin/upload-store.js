@@ -4,6 +4,7 @@
 
 const NAME = "hub-uploads";
 const STORES = ["entries", "files"];
+const LONGEST_OPENING_MS = 10_000;
 
 // States of an entry in which its file may still have to go.
 const OPEN = new Set(["waiting", "running", "paused", "name", "taken", "failed", "lost"]);
@@ -16,19 +17,27 @@ function wait(request) {
   });
 }
 
+// Null where there is none, as in some private windows: uploads then live as long as the page.
+async function openDatabase() {
+  try {
+    const request = indexedDB.open(NAME, 1);
+    request.onupgradeneeded = () => {
+      for (const store of STORES) request.result.createObjectStore(store, { keyPath: "id" });
+    };
+    // Some browsers have been seen not to answer at all.
+    const over = new Promise((resolve) => setTimeout(resolve, LONGEST_OPENING_MS, null));
+    return await Promise.race([wait(request), over]);
+  } catch {
+    return null;
+  }
+}
+
 export class UploadStore {
-  #db = null;
+  // Files may come before it is open, and are written down all the same.
+  #db = openDatabase();
 
   async open() {
-    try {
-      const request = indexedDB.open(NAME, 1);
-      request.onupgradeneeded = () => {
-        for (const store of STORES) request.result.createObjectStore(store, { keyPath: "id" });
-      };
-      this.#db = await wait(request);
-    } catch {
-      this.#db = null; // A private window may have none; uploads then live as long as the page.
-    }
+    await this.#db;
   }
 
   // A failed write costs at most what a reload could have brought back, so nobody waits for it.
@@ -49,9 +58,10 @@ export class UploadStore {
   }
 
   async #run(store, mode, act) {
-    if (!this.#db) return undefined;
+    const db = await this.#db;
+    if (!db) return undefined;
     try {
-      return await wait(act(this.#db.transaction(store, mode).objectStore(store)));
+      return await wait(act(db.transaction(store, mode).objectStore(store)));
     } catch {
       return undefined;
     }

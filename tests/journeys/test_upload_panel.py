@@ -1,0 +1,91 @@
+"""What the uploads show, for hands that are at the keyboard or quicker than the machine."""
+
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from tests.fixtures.served_site import ServedSite
+from tests.journeys.holding import hold
+from tests.journeys.test_upload import done, make_files, read_drive
+
+
+def test_the_focus_stays_in_the_uploads_until_they_are_put_away(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    files = make_files(tmp_path / "desk", 3)
+    for path in files[:2]:
+        (served_site.onedrive.root / path.name).write_bytes(b"the old one")
+    page = served_site.enter(service_workers="block").page
+    held = hold(page, "/upload/begin$", has_answers=True)
+    page.set_input_files("#pick-files", files)
+    held.wait(3)
+    page.get_by_role("button", name="Cancel: shot 02.jpg").press("Enter")
+    expect(page.locator(".upload")).to_have_count(2)
+    expect(page.get_by_role("button", name="Pause: shot 01.jpg")).to_be_focused()
+    held.let_go()
+    note = page.locator("#uploads .note")
+    expect(note).to_contain_text("2 names are in the folder already")
+    note.get_by_role("button", name="Keep both").focus()
+    page.locator(".upload").first.get_by_role("button", name="Skip").evaluate(
+        "(one) => one.click()"
+    )
+    expect(note).to_contain_text("1 name is in the folder already")
+    expect(note.get_by_role("button", name="Keep both")).to_be_focused()
+    page.keyboard.press("Enter")
+    done(page, 1)
+    page.get_by_role("button", name="Put away").press("Enter")
+    expect(page.locator("#uploads")).to_be_hidden()
+    expect(page.get_by_role("button", name="Upload", exact=True)).to_be_focused()
+
+
+def test_a_click_counts_though_what_is_asked_changes_under_it(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    files = make_files(tmp_path / "desk", 2)
+    for path in files:
+        (served_site.onedrive.root / path.name).write_bytes(b"the old one")
+    page = served_site.enter(service_workers="block").page
+    page.set_input_files("#pick-files", files)
+    note = page.locator("#uploads .note")
+    expect(note).to_contain_text("2 names are in the folder already")
+    note.get_by_role("button", name="Replace").hover()
+    page.mouse.down()
+    page.locator(".upload").first.get_by_role("button", name="Skip").evaluate(
+        "(one) => one.click()"
+    )
+    page.wait_for_timeout(300)
+    page.mouse.up()
+    done(page, 1)
+    assert sorted(read_drive(served_site).values()) == sorted(
+        [b"the old one", files[1].read_bytes()]
+    )
+
+
+# As where the disk is busy: a database takes a while to open.
+SLOW_DATABASE = """Object.defineProperty(IDBOpenDBRequest.prototype, "onsuccess", {
+    set(tell) {
+        this.addEventListener("success", (event) => setTimeout(() => {
+            tell(event);
+            window.isOpen = true;
+        }, 1500));
+    },
+})"""
+
+
+def test_files_that_come_before_the_browsers_database_is_open_outlive_the_page(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    (file,) = make_files(tmp_path / "desk", 1)
+    page = served_site.enter(service_workers="block").page
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.context.add_init_script(SLOW_DATABASE)
+    page.reload()
+    page.route("**/upload/begin", lambda route: None)
+    with page.expect_request("**/upload/begin"):
+        page.set_input_files("#pick-files", file)
+        assert not page.evaluate("window.isOpen")
+    page.wait_for_function("() => window.isOpen")
+    page.unroute("**/upload/begin")
+    page.reload()
+    done(page, 1)
+    assert read_drive(served_site) == {file.name: file.read_bytes()}
