@@ -135,9 +135,8 @@ def test_the_single_page_app_hears_of_a_file_that_was_let_be_as_of_a_failed_one(
         target=lambda: answers.append(connected_site.send("/admin/add/image", body))
     )
     asking.start()
-    until = time.monotonic() + 15
     is_ended = False
-    while not is_ended and time.monotonic() < until:
+    while not is_ended and asking.is_alive():
         time.sleep(0.05)
         with connected_site.session() as session:
             # A person lets it be while the call still waits for the import.

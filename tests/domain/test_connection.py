@@ -309,7 +309,7 @@ def test_eight_processes_refresh_once(either_hub: DriveHub) -> None:
     ]
     for process in processes:
         process.start()
-    hashes = [results.get(timeout=90) for _ in processes]
+    hashes = [results.get(timeout=300) for _ in processes]
     for process in processes:
         process.join(30)
     assert [process.exitcode for process in processes] == [0] * 8

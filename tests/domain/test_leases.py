@@ -129,7 +129,7 @@ def test_processes_that_take_turns_lose_no_count(database_url: str, session: Ses
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(300)
     assert [process.exitcode for process in processes] == [0, 0, 0, 0]
     session.expire_all()
     assert session.scalar(select(Lease.owner).where(Lease.name == "number")) == "40"

@@ -267,7 +267,7 @@ def test_those_who_pin_and_those_who_delete_never_lose_bytes(either_books: Books
     def use() -> None:
         with Session(books.engine) as session:
             for _ in range(rounds):
-                until, stored = storage.pin_keys(session, [key], wait_seconds=30)
+                until, stored = storage.pin_keys(session, [key], wait_seconds=120)
                 if key not in stored:
                     books.store.put_object(key, b"x" * 10, "image/webp")
                 try:
