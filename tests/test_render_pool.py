@@ -78,17 +78,24 @@ def endless(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Very many pixels in few bytes: a second's work and more."""
-    path = tmp_path_factory.mktemp("slow") / "slow.png"
-    Image.new("1", (15_000, 16_000)).save(path, compress_level=1)
-    return path
+@contextlib.contextmanager
+def hold_reader(pipe: Path) -> Iterator[None]:
+    """Waits until somebody reads the pipe; what they read does not come within the block.
 
+    Source: fifo(7): opened to write without blocking, a pipe fails with ENXIO until it is read.
+    """
+    ends: list[int] = []
 
-def get_cpu_seconds(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def is_read() -> bool:
+        with contextlib.suppress(OSError):
+            ends.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(ends)
+
+    wait_until(is_read)
+    try:
+        yield
+    finally:
+        os.close(ends[0])
 
 
 # --- What comes back ------------------------------------------------------------------------------
@@ -188,18 +195,17 @@ def test_a_child_that_takes_too_long_is_replaced(photo: Path, endless: Path) -> 
     ],
 )
 def test_a_child_that_dies_at_work_spoils_only_its_own_picture(
-    photo: Path, slow: Path, how: signal.Signals, error: type[PictureError], words: str
+    photo: Path, endless: Path, how: signal.Signals, error: type[PictureError], words: str
 ) -> None:
     before = set(list_children())
     with RenderPool(1) as pool, ThreadPoolExecutor(1) as thread:
         pool.render(photo)
         (child,) = set(list_children()) - before
-        rested = get_cpu_seconds(child)
-        doomed = thread.submit(pool.render, slow)
-        wait_until(lambda: get_cpu_seconds(child) > rested + 0.1)
-        os.kill(child, how)
-        with pytest.raises(error, match=words):
-            doomed.result(timeout=30)
+        doomed = thread.submit(pool.render, endless)
+        with hold_reader(endless):
+            os.kill(child, how)
+            with pytest.raises(error, match=words):
+                doomed.result(timeout=30)
         assert pool.render(photo).format == "JPEG"
         assert child not in list_children()
 
