@@ -250,6 +250,59 @@ def test_a_token_is_made_copied_and_ended(served_site: ServedSite) -> None:
     assert answer.status_code == 401
 
 
+def fill_token(page: Page) -> None:
+    page.get_by_label("What is it for?").fill("Backup of the studio")
+    page.locator("#tokens").get_by_label("Your password").fill(PASSWORD)
+
+
+def test_a_double_click_makes_one_token(served_site: ServedSite) -> None:
+    page = served_site.enter("/admin/account").page
+    fill_token(page)
+    # Both clicks come before the answer to the first.
+    page.get_by_role("button", name="Make a token").evaluate(
+        "(one) => { one.click(); one.click() }"
+    )
+    expect(page.locator("#new-token")).to_be_visible()
+    expect(page.get_by_role("button", name="End the token Backup of the studio")).to_have_count(1)
+
+
+def test_what_was_agreed_to_once_is_asked_anew(served_site: ServedSite) -> None:
+    page = served_site.enter("/admin/account", service_workers="block").page
+    fill_token(page)
+    page.get_by_role("button", name="Make a token").click()
+    expect(page.locator("#new-token")).to_be_visible()
+    # The answer leads nowhere, so that the page stays as it is.
+    page.route("**/admin/account/**", lambda route: route.fulfill(status=204))
+    end = page.get_by_role("button", name="End the token Backup of the studio")
+    dialog = page.get_by_role("dialog", name="End the token “Backup of the studio”?")
+    for _ in range(2):
+        end.click()
+        with page.expect_response("**/admin/account/**"):
+            dialog.get_by_role("button", name="End it").click()
+        expect(dialog).to_have_count(0)
+
+
+def test_a_toast_stays_while_it_has_the_focus_and_gives_it_back(served_site: ServedSite) -> None:
+    visit = served_site.enter("/admin/account", permissions=["clipboard-read", "clipboard-write"])
+    page = visit.page
+    fill_token(page)
+    page.get_by_role("button", name="Make a token").click()
+    copy = page.get_by_role("button", name="Copy")
+    copy.wait_for()
+    page.clock.install()
+    copy.click()
+    close = page.locator(".toast", has_text="Copied.").get_by_role("button", name="Close")
+    close.focus()
+    # The pointer that comes by and goes does not take it along.
+    close.hover()
+    page.mouse.move(5, 5)
+    page.clock.fast_forward(20_000)
+    expect(close).to_be_focused()
+    close.press("Enter")
+    expect(page.locator(".toast", has_text="Copied.")).to_have_count(0)
+    expect(copy).to_be_focused()
+
+
 @pytest.mark.parametrize("has_script", [True, False])
 def test_the_site_takes_its_title_from_the_settings(
     served_site: ServedSite, has_script: bool
