@@ -329,6 +329,26 @@ def test_a_visitor_without_network_reads_the_offline_page(live_hub: LiveHub, vis
     seen.complaints.clear()
 
 
+def test_a_browser_without_room_shows_pages_all_the_same(live_hub: LiveHub, visit: Visits) -> None:
+    page = visit(live_hub.url).page
+    page.evaluate("() => navigator.serviceWorker.ready.then(() => 0)")
+    page.wait_for_function("() => navigator.serviceWorker.controller")
+    session = page.context.new_cdp_session(page)
+    session.send("Storage.overrideQuotaForOrigin", {"origin": live_hub.url, "quotaSize": 1})
+    answer = page.evaluate(
+        """async () => {
+          const url = document.querySelector('link[rel="stylesheet"]').href;
+          for (const name of await caches.keys()) {
+            const cache = await caches.open(name);
+            await cache.delete(url, { ignoreVary: true });
+          }
+          const sheet = await fetch(url, { cache: "reload" });
+          return [sheet.status, (await sheet.text()).length > 1000];
+        }"""
+    )
+    assert answer == [200, True]
+
+
 # --- Everybody ------------------------------------------------------------------------------------
 
 

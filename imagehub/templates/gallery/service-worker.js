@@ -39,6 +39,7 @@ async function fromCache(request) {
   const kept = await cache.match(request, { ignoreVary: true });
   if (kept) return kept;
   const fresh = await fetch(request);
-  if (fresh.ok) await cache.put(request, fresh.clone());
+  // A browser that has no room left shows the page all the same.
+  if (fresh.ok) await cache.put(request, fresh.clone()).catch(() => {});
   return fresh;
 }
