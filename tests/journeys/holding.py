@@ -19,9 +19,13 @@ class Held:
     def take(self, route: Route) -> None:
         if self.is_open or (self.method and route.request.method != self.method):
             route.fallback()
+            return
+        # The answer is of the moment in which it was asked for, however late it comes.
+        answer = route.fetch() if self.has_answers else None
+        if answer is not None and self.is_open:  # Somebody let go while the hub was answering.
+            route.fulfill(response=answer)
         else:
-            # The answer is of the moment in which it was asked for, however late it comes.
-            self.routes.append((route, route.fetch() if self.has_answers else None))
+            self.routes.append((route, answer))
 
     def wait(self, count: int = 1) -> None:
         """Until so many requests are held."""

@@ -337,7 +337,7 @@ const DOUBLE_MS = 1000;
 let sent = { form: null, at: 0 };
 addEventListener("submit", (event) => {
   const form = event.target;
-  if (event.defaultPrevented || form.getAttribute("method") !== "post") return;
+  if (event.defaultPrevented || form.dataset.agreed || form.getAttribute("method") !== "post") return;
   if (sent.form === form && event.timeStamp - sent.at < DOUBLE_MS) event.preventDefault();
   else sent = { form, at: event.timeStamp };
 });
