@@ -338,7 +338,8 @@ def test_the_site_can_be_installed(tmp_path: Path) -> None:
     assert worker.mimetype == "text/javascript"
     files = json.loads(re.search(r"\.\.\.(\[.*?\])", worker.text)[1])  # type: ignore[index]
     for path in [*files, "/offline"]:
-        assert site.get(path).status_code == 200, path
+        with site.get(path) as answer:
+            assert answer.status_code == 200, path
 
 
 def test_error_pages_come_without_a_database(site: Site) -> None:

@@ -1,10 +1,15 @@
 """Visits to the wall and to the works' pages, in a real browser against a whole hub."""
 
 import re
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 from playwright.sync_api import Page, Route, expect
 
 from tests.fixtures.browser import TITLE, WORKS, Gate, LiveHub, Visit, hold
@@ -71,6 +76,45 @@ def test_the_wall_keeps_every_shape_and_its_edges(
 def test_nothing_moves_while_a_page_comes(live_hub: LiveHub, visit: Visits, is_phone: bool) -> None:
     for path in ("/", f"/groups/{live_hub.find_group('Harbour')}"):
         page = visit(live_hub.url + path, is_phone).page
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate(SHIFT_SCRIPT) == 0
+
+
+@pytest.fixture
+def hesitant_url(live_hub: LiveHub) -> Iterator[str]:
+    """The hub behind a server that stops for a second within the header of each page."""
+
+    class Hesitant(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer = requests.get(live_hub.url + self.path, timeout=30)
+            self.send_response(answer.status_code)
+            for name in ("Content-Type", "Content-Security-Policy"):
+                if name in answer.headers:
+                    self.send_header(name, answer.headers[name])
+            self.end_headers()
+            cut = answer.content.find(b'<a class="tool"')
+            if cut > 0:
+                self.wfile.write(answer.content[:cut])
+                self.wfile.flush()
+                time.sleep(1)
+            self.wfile.write(answer.content[max(cut, 0) :])
+
+        def log_message(self, format: str, *args: Any) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hesitant) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_nothing_moves_while_a_page_comes_in_pieces(
+    live_hub: LiveHub, visit: Visits, hesitant_url: str
+) -> None:
+    for path in ("/", f"/groups/{live_hub.find_group('Harbour')}/harbour"):
+        page = visit(hesitant_url + path, service_workers="block").page
         page.wait_for_load_state("networkidle")
         assert page.evaluate(SHIFT_SCRIPT) == 0
 
