@@ -120,11 +120,15 @@ def count_statements(site: Site, path: str) -> int:
 
 def test_a_page_costs_the_same_few_queries_however_much_hangs(site: Site) -> None:
     site.add_group(names=("a.jpg", "b.jpg"))
-    site.get("/")  # What the first page of a process asks for once is not counted.
-    few = count_statements(site, "/")
+
+    def count() -> int:
+        # What a page asks for once in a while, as the settings, is not counted.
+        return min(count_statements(site, "/") for _ in range(3))
+
+    few = count()
     for _ in range(15):
         site.add_group(names=("a.jpg", "b.jpg"))
-    assert count_statements(site, "/") == few <= 8
+    assert count() == few <= 8
     assert count_statements(site, "/groups/5") <= 16
 
 
