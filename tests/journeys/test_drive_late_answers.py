@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.fixtures.browser import Visit
+from tests.fixtures.holding import hold
 from tests.fixtures.served_site import ServedSite, make_picture
-from tests.journeys.holding import hold
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_a_folder_is_read_to_its_end_though_the_way_to_another_failed(served: Se
     page.locator("#crumbs a").first.click()
     root.wait()
     items.let_go()
-    root.refuse()
+    root.break_off()
     expect(page.locator(".toast.is-fault")).to_contain_text("The hub cannot be reached")
     expect(page.locator("#drive-state")).to_have_text("1,200 items")
     page.get_by_label("Choose all").check()
@@ -297,7 +297,7 @@ def test_what_went_before_a_break_can_be_taken_back(served: ServedSite) -> None:
     first.continue_()
     held.wait(2)
     del held.routes[0]
-    held.refuse()
+    held.break_off()
     expect(page.locator(".toast.is-fault")).to_contain_text("The hub cannot be reached")
     expect(page.locator(".item")).to_have_count(2)
     toast = page.locator(".toast", has_text="10 items are in OneDrive’s recycle bin now")

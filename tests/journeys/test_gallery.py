@@ -12,7 +12,8 @@ import pytest
 import requests
 from playwright.sync_api import Page, Route, expect
 
-from tests.fixtures.browser import TITLE, WORKS, Gate, LiveHub, Visit, hold
+from tests.fixtures.browser import TITLE, WORKS, LiveHub, Visit
+from tests.fixtures.holding import Held, hold
 
 Visits = Callable[..., Visit]
 
@@ -198,14 +199,13 @@ def test_the_end_of_the_wall_can_be_reached(live_hub: LiveHub, visit: Visits) ->
     expect(page.locator(".tile")).to_have_count(len(WORKS))
 
 
-def visit_with_a_page_under_way(live_hub: LiveHub, visit: Visits, number: int) -> tuple[Page, Gate]:
-    """The wall from a page on, which has asked for the next by itself; that waits at the gate."""
+def visit_with_a_page_under_way(live_hub: LiveHub, visit: Visits, number: int) -> tuple[Page, Held]:
+    """The wall from a page on, which has asked for the next by itself; that is held."""
     page = visit(f"{live_hub.url}/tags", service_workers="block").page
-    following = re.compile(rf"\?page={number + 1}$")
-    gate = hold(page, following)
-    with page.expect_request(following):
-        page.goto(f"{live_hub.url}/?page={number}")
-    return page, gate
+    held = hold(page, rf"\?page={number + 1}$")
+    page.goto(f"{live_hub.url}/?page={number}")
+    held.wait()
+    return page, held
 
 
 def wait_for_tiles(page: Page, count: int) -> None:
@@ -214,22 +214,22 @@ def wait_for_tiles(page: Page, count: int) -> None:
 
 
 def test_a_page_that_is_asked_for_by_key_gets_the_focus(live_hub: LiveHub, visit: Visits) -> None:
-    page, gate = visit_with_a_page_under_way(live_hub, visit, 1)
+    page, held = visit_with_a_page_under_way(live_hub, visit, 1)
     more = page.locator("a.more")
     more.focus()
     # The page that is on its way by itself is the one that is asked for.
     page.keyboard.press("Enter")
-    gate.open()
+    held.let_go()
     wait_for_tiles(page, 24)
     expect(page.locator(".wall[data-page='2'] .tile a").first).to_be_focused()
 
 
 def test_pages_wait_while_the_link_to_them_has_the_focus(live_hub: LiveHub, visit: Visits) -> None:
-    page, gate = visit_with_a_page_under_way(live_hub, visit, 1)
+    page, held = visit_with_a_page_under_way(live_hub, visit, 1)
     more = page.locator("a.more")
     more.focus()
     more.scroll_into_view_if_needed()
-    gate.open()
+    held.let_go()
     wait_for_tiles(page, 24)
     more.scroll_into_view_if_needed()
     page.wait_for_timeout(500)
@@ -242,9 +242,9 @@ def test_pages_wait_while_the_link_to_them_has_the_focus(live_hub: LiveHub, visi
 def test_the_last_page_takes_over_the_focus_of_the_link_that_goes(
     live_hub: LiveHub, visit: Visits
 ) -> None:
-    page, gate = visit_with_a_page_under_way(live_hub, visit, 3)
+    page, held = visit_with_a_page_under_way(live_hub, visit, 3)
     page.locator("a.more").focus()
-    gate.open()
+    held.let_go()
     expect(page.locator("a.more")).to_have_count(0)
     expect(page.locator(".wall[data-page='4'] .tile a").first).to_be_focused()
 

@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.fixtures.browser import LiveHub, Visit, hold, stop_clock
+from tests.fixtures.browser import LiveHub, Visit, stop_clock
+from tests.fixtures.holding import Held, hold
 
 Visits = Callable[..., Visit]
 
@@ -24,9 +25,9 @@ def harbour(live_hub: LiveHub) -> int:
     return live_hub.find_group("Harbour")
 
 
-def visit_wall(live_hub: LiveHub, visit: Visits) -> Page:
+def visit_wall(live_hub: LiveHub, visit: Visits) -> Visit:
     """The page of the wall on which Harbour hangs."""
-    return visit(f"{live_hub.url}/?page={live_hub.find_page_of('Harbour')}").page
+    return visit(f"{live_hub.url}/?page={live_hub.find_page_of('Harbour')}")
 
 
 def visit_viewer(live_hub: LiveHub, visit: Visits, harbour: int) -> Page:
@@ -48,10 +49,13 @@ def wait_for_what_came(page: Page) -> None:
     page.wait_for_timeout(400)
 
 
-def open_slowly(live_hub: LiveHub, visit: Visits, harbour: int) -> tuple[Page, str]:
+def open_slowly(
+    live_hub: LiveHub, visit: Visits, harbour: int, held_pattern: str = "^nothing$"
+) -> tuple[Visit, str, Held]:
     """Harbour's viewer, which has begun to open and does not get on before the clock does.
 
-    :return: the page, and the address of the wall behind.
+    :param held_pattern: of requests that the viewer makes and that are held.
+    :return: the visit, the address of the wall behind, and what is held.
     """
     seen = visit("about:blank")
     page = seen.page
@@ -61,10 +65,26 @@ def open_slowly(live_hub: LiveHub, visit: Visits, harbour: int) -> tuple[Page, s
     tile = page.locator(f"#g{harbour} a")
     tile.scroll_into_view_if_needed()
     page.wait_for_function("id => document.querySelector(`#g${id} img`).naturalWidth", arg=harbour)
+    held = hold(page, held_pattern)
     stop_clock(page)
     tile.press("Enter")
     page.locator(".pswp--open").wait_for()
-    return page, wall
+    return seen, wall, held
+
+
+def open_after_another(page: Page, harbour: int) -> tuple[str, Held]:
+    """Harbour's viewer, open although another work of the wall was asked for before.
+
+    :return: the address of that one's page, and that page, which is held.
+    """
+    link = page.locator(f".tile:not(#g{harbour}) a[data-open]").first
+    url = str(link.evaluate("(link) => link.href"))
+    held = hold(page, f"^{re.escape(url)}$")
+    link.click()
+    held.wait()
+    page.locator(f"#g{harbour} a").click()
+    wait_until_open(page)
+    return url, held
 
 
 # --- The search field -----------------------------------------------------------------------------
@@ -74,11 +94,11 @@ def test_what_is_typed_before_suggestions_are_there_is_answered(
     live_hub: LiveHub, visit: Visits
 ) -> None:
     page = visit(f"{live_hub.url}/tags").page
-    gate = hold(page, "**/js/search.js")
+    held = hold(page, r"/js/search\.js$")
     page.locator("#site-search").focus()
-    gate.wait_for_one()
+    held.wait()
     page.locator("#site-search").press_sequentially("harb")
-    gate.open()
+    held.let_go()
     expect(page.get_by_role("option", name="Harbour")).to_be_visible()
 
 
@@ -86,11 +106,11 @@ def test_somebody_who_was_in_the_field_before_its_script_gets_suggestions(
     live_hub: LiveHub, visit: Visits
 ) -> None:
     page = visit("about:blank").page
-    gate = hold(page, "**/js/pictures.js")
+    held = hold(page, r"/js/pictures\.js$")
     page.goto(f"{live_hub.url}/tags", wait_until="commit")
     page.locator("#site-search").focus()
     page.locator("#site-search").press_sequentially("harb")
-    gate.open()
+    held.let_go()
     expect(page.get_by_role("option", name="Harbour")).to_be_visible()
 
 
@@ -99,15 +119,16 @@ def test_suggestions_come_at_the_next_try_if_their_script_did_not(
 ) -> None:
     seen = visit(f"{live_hub.url}/tags")
     page = seen.page
-    gate = hold(page, "**/js/search.js")
+    held = hold(page, r"/js/search\.js$")
     page.locator("#site-search").focus()
+    held.wait()
     with page.expect_event("requestfailed"):
-        gate.break_off()
+        held.break_off()
     page.locator("#site-search").blur()
     page.locator("#site-search").focus()
     page.locator("#site-search").press_sequentially("harb")
     expect(page.get_by_role("option", name="Harbour")).to_be_visible()
-    assert all("ERR_FAILED" in text for text in seen.complaints)
+    assert all("ERR_CONNECTION_RESET" in text for text in seen.complaints)
     seen.complaints.clear()
 
 
@@ -118,9 +139,9 @@ def test_suggestions_somebody_goes_through_do_not_change(live_hub: LiveHub, visi
     field.press_sequentially("har")
     option = page.get_by_role("option", name="Harbour")
     expect(option).to_be_visible()
-    gate = hold(page, re.compile("q=harb$"))
+    held = hold(page, "q=harb$")
     field.press("b")
-    gate.wait_for_one()
+    held.wait()
     # The answer to the last letter is not waited for any more.
     with page.expect_event("requestfailed"):
         field.press("ArrowDown")
@@ -136,11 +157,11 @@ def test_a_page_that_comes_late_leaves_the_focus_where_the_visitor_went(
     live_hub: LiveHub, visit: Visits
 ) -> None:
     page = visit(f"{live_hub.url}/tags").page
-    gate = hold(page, re.compile(r"\?page=2$"))
+    held = hold(page, r"\?page=2$")
     page.goto(live_hub.url)
     page.locator("a.more").press("Enter")
     page.locator("#site-search").focus()
-    gate.open()
+    held.let_go()
     page.locator(".wall[data-page='2']").wait_for(state="attached")
     wait_for_what_came(page)
     expect(page.locator("#site-search")).to_be_focused()
@@ -148,16 +169,16 @@ def test_a_page_that_comes_late_leaves_the_focus_where_the_visitor_went(
 
 def test_a_page_that_is_on_its_way_is_counted_once(live_hub: LiveHub, visit: Visits) -> None:
     page = visit(f"{live_hub.url}/tags").page
-    gate = hold(page, re.compile(r"\?page=2$"))
+    held = hold(page, r"\?page=2$")
     page.goto(live_hub.url)
-    gate.wait_for_one()
+    held.wait()
     more = page.locator("a.more")
     for _ in range(4):
         more.focus()
         more.blur()
         # Twice: the first frame looks, the second has been told.
         page.evaluate("() => new Promise((go) => requestAnimationFrame(() => setTimeout(go, 50)))")
-    gate.open()
+    held.let_go()
     # Three pages come by themselves, as ever.
     for number in (2, 3, 4):
         page.locator(f".wall[data-page='{number}']").wait_for(state="attached")
@@ -170,14 +191,15 @@ def test_pictures_that_were_asked_for_before_the_network_was_back_are_asked_for_
     seen = visit("about:blank")
     page = seen.page
     page.route(f"{live_hub.s3_url}/**", lambda route: route.abort())
-    gate = hold(page, f"{live_hub.url}/media/**")
+    held = hold(page, f"^{live_hub.url}/media/")
     page.goto(f"{live_hub.url}/?page=4", wait_until="commit")
     page.wait_for_function(
         "() => document.querySelector('.tile img')?.dataset.asked && document.readyState"
     )
     page.unroute(f"{live_hub.s3_url}/**")
     page.evaluate("() => dispatchEvent(new Event('online'))")
-    gate.break_off()
+    held.wait()
+    held.break_off()
     page.wait_for_function(
         """() => [...document.querySelectorAll(".tile img")].slice(0, 2).every((img) => (
           img.complete && img.naturalWidth && !img.closest(".is-missing")
@@ -192,18 +214,12 @@ def test_pictures_that_were_asked_for_before_the_network_was_back_are_asked_for_
 def test_a_work_that_comes_late_does_not_open_over_what_was_wanted_since(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
-    page = visit_wall(live_hub, visit)
-    link = page.locator(f".tile:not(#g{harbour}) a[data-open]").first
-    url = link.evaluate("(link) => link.href")
-    gate = hold(page, url)
-    link.click()
-    gate.wait_for_one()
-    page.locator(f"#g{harbour} a").click()
-    wait_until_open(page)
+    page = visit_wall(live_hub, visit).page
+    url, held = open_after_another(page, harbour)
     page.keyboard.press("Escape")
     expect(page.locator(".pswp")).to_have_count(0)
     with page.expect_response(url):
-        gate.open()
+        held.let_go()
     wait_for_what_came(page)
     expect(page.locator(".pswp")).to_have_count(0)
     expect(page).to_have_url(re.compile(r"\?page=\d$"))
@@ -212,17 +228,11 @@ def test_a_work_that_comes_late_does_not_open_over_what_was_wanted_since(
 def test_a_work_that_fails_late_does_not_lead_away_from_what_was_wanted_since(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
-    seen = visit(f"{live_hub.url}/?page={live_hub.find_page_of('Harbour')}")
+    seen = visit_wall(live_hub, visit)
     page = seen.page
-    link = page.locator(f".tile:not(#g{harbour}) a[data-open]").first
-    url = link.evaluate("(link) => link.href")
-    gate = hold(page, url)
-    link.click()
-    gate.wait_for_one()
-    page.locator(f"#g{harbour} a").click()
-    wait_until_open(page)
+    _, held = open_after_another(page, harbour)
     with page.expect_event("requestfailed"):
-        gate.break_off()
+        held.break_off()
     wait_for_what_came(page)
     expect(page).to_have_url(f"{live_hub.url}/groups/{harbour}/1")
     expect(page.locator(".pswp--open")).to_be_visible()
@@ -232,7 +242,7 @@ def test_a_work_that_fails_late_does_not_lead_away_from_what_was_wanted_since(
 def test_another_work_opened_right_after_closing_stays_open(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
-    page = visit_wall(live_hub, visit)
+    page = visit_wall(live_hub, visit).page
     other = page.locator(f".tile:not(#g{harbour}) a[data-open]").first
     number = other.evaluate("(link) => link.closest('.tile').id.slice(1)")
     # Its page and the viewer are there: nothing slows it down the second time.
@@ -263,7 +273,7 @@ def test_another_work_opened_right_after_closing_stays_open(
 def test_keys_pressed_while_the_viewer_opens_are_heard(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
-    page, _ = open_slowly(live_hub, visit, harbour)
+    page = open_slowly(live_hub, visit, harbour)[0].page
     page.keyboard.press("ArrowRight")
     page.clock.run_for(2000)
     expect(page).to_have_url(f"{live_hub.url}/groups/{harbour}/2")
@@ -273,22 +283,13 @@ def test_back_while_the_viewer_opens_leaves_the_wall_its_address(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     """A shot whose address ran out is put in anew at that very moment."""
-    seen = visit("about:blank")
+    seen, wall, held = open_slowly(live_hub, visit, harbour, f"^{live_hub.s3_url}/")
     page = seen.page
-    page.clock.install()
-    wall = f"{live_hub.url}/?page={live_hub.find_page_of('Harbour')}"
-    page.goto(wall)
-    tile = page.locator(f"#g{harbour} a")
-    tile.scroll_into_view_if_needed()
-    page.wait_for_function("id => document.querySelector(`#g${id} img`).naturalWidth", arg=harbour)
-    gate = hold(page, f"{live_hub.s3_url}/**")
-    stop_clock(page)
-    tile.press("Enter")
-    page.locator(".pswp--open").wait_for()
     page.go_back()
     expect(page).to_have_url(wall)
+    held.wait()
     with page.expect_event("requestfinished"):
-        gate.refuse()
+        held.refuse(403)
     wait_for_what_came(page)
     page.clock.run_for(1)
     expect(page).to_have_url(wall)
@@ -301,7 +302,8 @@ def test_back_while_the_viewer_opens_leaves_the_wall_its_address(
 def test_back_and_forward_while_the_viewer_opens_leave_it_open(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
-    page, wall = open_slowly(live_hub, visit, harbour)
+    seen, wall, _ = open_slowly(live_hub, visit, harbour)
+    page = seen.page
     page.go_back()
     expect(page).to_have_url(wall)
     page.go_forward()
@@ -320,7 +322,7 @@ def test_back_and_forward_while_the_viewer_opens_leave_it_open(
 def test_whoever_goes_elsewhere_while_the_viewer_closes_stays_there(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
-    page, _ = open_slowly(live_hub, visit, harbour)
+    page = open_slowly(live_hub, visit, harbour)[0].page
     page.clock.run_for(2000)
     wait_until_open(page)
     page.keyboard.press("Escape")
@@ -337,9 +339,9 @@ def test_a_comparison_asked_for_twice_opens_once(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     page = visit_viewer(live_hub, visit, harbour)
-    gate = hold(page, "**/js/compare.js")
+    held = hold(page, r"/js/compare\.js$")
     page.get_by_role("button", name="Compare two shots").dblclick()
-    gate.open()
+    held.let_go()
     dialog = page.get_by_role("dialog", name="Compare two shots")
     expect(dialog).to_have_count(1)
     wait_for_what_came(page)
@@ -364,7 +366,7 @@ def test_keys_are_heard_after_a_comparison_that_could_not_come(
 def test_back_ends_a_comparison_with_the_viewer(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
-    page = visit_wall(live_hub, visit)
+    page = visit_wall(live_hub, visit).page
     tile = page.locator(f"#g{harbour} a")
     tile.click()
     wait_until_open(page)
@@ -379,16 +381,16 @@ def test_back_ends_a_comparison_with_the_viewer(
 def test_a_comparison_that_comes_after_the_viewer_has_gone_does_not_open(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
-    page = visit_wall(live_hub, visit)
+    page = visit_wall(live_hub, visit).page
     page.locator(f"#g{harbour} a").click()
     wait_until_open(page)
-    gate = hold(page, "**/js/compare.js")
+    held = hold(page, r"/js/compare\.js$")
     page.keyboard.press("c")
-    gate.wait_for_one()
+    held.wait()
     page.go_back()
     expect(page.locator(".pswp")).to_have_count(0)
     with page.expect_response("**/js/compare.js"):
-        gate.open()
+        held.let_go()
     wait_for_what_came(page)
     expect(page.locator("dialog")).to_have_count(0)
 
@@ -397,16 +399,16 @@ def test_words_about_a_full_image_go_with_its_shot(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     page = visit_viewer(live_hub, visit, harbour)
-    gate = hold(page, "**/media/full/**")
+    held = hold(page, "/media/full/")
     note = page.locator(".viewer-note")
     for _ in range(8):
         page.keyboard.press("+")
-    gate.wait_for_one()
+    held.wait()
     expect(note).to_have_text("Fetching the full image …")
     page.keyboard.press("ArrowRight")
     expect(page).to_have_url(f"{live_hub.url}/groups/{harbour}/2")
     expect(note).to_be_empty()
-    gate.open()
+    held.let_go()
     page.keyboard.press("ArrowLeft")
     page.wait_for_function(
         """() => [...document.querySelectorAll(".pswp__item[aria-hidden=false] img")]

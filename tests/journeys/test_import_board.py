@@ -33,14 +33,6 @@ def plan_studio(page: Page) -> None:
     wait_for_script(page)
 
 
-@pytest.fixture
-def studio(served_site: ServedSite) -> ServedSite:
-    names = ("harbour-front", "harbour-back", "mill-1", "mill-2")
-    files = {f"{name}.jpg": make_picture(n) for n, name in enumerate(names)}
-    served_site.site.put_files("Studio", files)
-    return served_site
-
-
 def arrange(page: Page, way: str) -> None:
     page.get_by_label("Make groups").select_option(way)
     # The board of before has no less to click on.

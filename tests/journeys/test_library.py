@@ -7,11 +7,6 @@ from imagehub.models import Group
 from tests.fixtures.served_site import ServedSite, wait_for_script
 
 
-@pytest.fixture
-def group(served_site: ServedSite) -> int:
-    return served_site.site.add_group(["a.jpg", "b.jpg", "c.jpg"])
-
-
 def open_group(served: ServedSite, number: int, **options: object) -> Page:
     visit = served.enter(f"/admin/library/{number}", **options)
     # The renditions of these groups are rows alone, so their pictures do not come.

@@ -4,17 +4,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from imagehub.models import Group, Image
+from tests.fixtures.holding import hold
 from tests.fixtures.served_site import ServedSite, wait_for_script
-from tests.journeys.holding import hold
 from tests.journeys.test_library import list_names, open_group
 
 SAVE = "/save$"
 SHOTS = "/shots$"
-
-
-@pytest.fixture
-def group(served_site: ServedSite) -> int:
-    return served_site.site.add_group(["a.jpg", "b.jpg", "c.jpg"])
 
 
 @pytest.fixture
@@ -146,7 +141,7 @@ def test_a_step_that_failed_takes_no_other_with_it(page: Page, served_site: Serv
     page.keyboard.press("Alt+ArrowUp")
     assert list_names(page) == ["b.jpg", "c.jpg", "a.jpg"]
     # The first does not get through, the second does.
-    held.refuse()
+    held.break_off()
     expect_state(page, "Saved")
     assert list_names(page) == ["c.jpg", "a.jpg", "b.jpg"]
     expect(page.get_by_label("Alt text of c.jpg")).to_be_focused()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
+from tests.fixtures.holding import hold
 from tests.fixtures.served_site import ServedSite
-from tests.journeys.holding import hold
 from tests.journeys.test_upload import done, make_files, read_drive
 
 

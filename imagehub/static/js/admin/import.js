@@ -91,6 +91,7 @@ let last = Promise.resolve();
 let openCount = 0;
 let isUnderWay = false;
 let hasFailed = false;
+let isShowing = false;
 
 const getBins = () => [...parts.querySelectorAll(".bin:not(.bin-new)")];
 const getCards = (inside = parts) => [...inside.querySelectorAll(".card")];
@@ -117,9 +118,11 @@ function change(make) {
   return last;
 }
 
-const rename = () => change(() => (
-  listTitles().some(isUnkept) ? { fields: { act: "rename" }, done: "Title saved" } : null
-));
+// Of a field that was left, or of all. Another one may be half written by the time.
+const rename = (name = "") => change(() => {
+  const titles = listTitles().filter((title) => !name || title.name === name);
+  return titles.some(isUnkept) ? { fields: { act: "rename" }, done: "Title saved" } : null;
+});
 
 async function send(make, origin) {
   const { fields, focus, done } = make() ?? {};
@@ -174,7 +177,9 @@ function showBoard(html, { titles, ticks, origin, focus }) {
   const ticked = getChosen().filter((card) => !ticks.has(card.dataset.file));
   const kept = ["[name=state]:checked", "#board-to"].map((one) => parts.querySelector(one)?.value);
   const isUnfolded = parts.querySelector("details")?.open;
+  isShowing = true;
   parts.innerHTML = html;
+  isShowing = false;
   for (const { name, value } of typed) {
     const title = document.getElementById(name);
     if (title) title.value = value;
@@ -413,12 +418,14 @@ if (board) {
   board.addEventListener("drop", drop);
   board.addEventListener("dragend", endDrag);
   board.addEventListener("change", (event) => {
+    // A field that goes with the old board, half written, tells of a change, too.
+    if (isShowing) return;
     if (event.target.name === "file") showChosen();
-    else if (event.target.matches("input.bin-title")) rename();
+    else if (event.target.matches("input.bin-title")) rename(event.target.name);
   });
   // What was typed before a new board came is no change to the field that it stands in now.
   board.addEventListener("focusout", ({ target }) => {
-    if (target.isConnected && target.matches("input.bin-title") && isUnkept(target)) rename();
+    if (!isShowing && target.matches("input.bin-title") && isUnkept(target)) rename(target.name);
   });
   // A checkbox that the arrows have reached is not in view by itself.
   board.addEventListener("focusin", (event) => {

@@ -1,0 +1,20 @@
+"""What several journeys begin with."""
+
+import pytest
+
+from tests.fixtures.served_site import ServedSite, make_picture
+
+
+@pytest.fixture
+def group(served_site: ServedSite) -> int:
+    """A work of three shots in the library."""
+    return served_site.site.add_group(["a.jpg", "b.jpg", "c.jpg"])
+
+
+@pytest.fixture
+def studio(served_site: ServedSite) -> ServedSite:
+    """Four pictures of two works in the folder Studio, on nobody's plan yet."""
+    names = ("harbour-front", "harbour-back", "mill-1", "mill-2")
+    files = {f"{name}.jpg": make_picture(n) for n, name in enumerate(names)}
+    served_site.site.put_files("Studio", files)
+    return served_site
