@@ -18,6 +18,7 @@ from imagehub.admin.words import describe_count, describe_size
 from imagehub.clients import Drive, DriveItem
 from imagehub.database import db
 from imagehub.domain import drive, drive_browser
+from imagehub.domain.gallery import name_group
 from imagehub.errors import ConnectionLostError, InvalidInputError, NotFoundError, ServiceError
 from imagehub.wiring import get_settings
 
@@ -149,7 +150,7 @@ def _describe_groups(plan: drive_browser.Deletion) -> list[dict[str, Any]]:
     return [
         {
             "number": group.number,
-            "title": group.title or f"Group {group.number}",
+            "title": name_group(group.number, group.title),
             "images": group.image_count,
             "shown": group.is_shown,
             "url": url_for(".show_library_group", number=group.number),

@@ -10,6 +10,7 @@ from imagehub.admin.words import describe_count, describe_size, show_name
 from imagehub.clients import Drive, DriveItem, Quota
 from imagehub.domain import drive, drive_browser
 from imagehub.domain.drive_browser import Crumb, Entry, Mark, OpenFolder
+from imagehub.domain.gallery import name_group
 from imagehub.domain.importing import may_be_picture
 from imagehub.domain.name_order import make_name_key
 from imagehub.errors import ImageHubError
@@ -40,7 +41,7 @@ def describe_entry(entry: Entry) -> dict[str, Any]:
 def _describe_mark(mark: Mark) -> dict[str, Any]:
     return {
         "group": mark.group,
-        "title": mark.title or f"Group {mark.group}",
+        "title": name_group(mark.group, mark.title),
         "number": mark.number,
         "is_shown": mark.is_shown,
         "is_changed": mark.is_changed,

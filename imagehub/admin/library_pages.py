@@ -602,7 +602,7 @@ def make_thumbnail_url(image: Image | None) -> str:
 
 
 def _name(group: Group) -> str:
-    return group.title or f"Untitled {group.id}"
+    return gallery.name_group(group.id, group.title)
 
 
 def _name_groups(numbers: Sequence[int]) -> str:

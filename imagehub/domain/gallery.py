@@ -52,6 +52,11 @@ class Tile:
     cover: Image
 
 
+def name_group(number: int, title: str) -> str:
+    """What the admin's side calls a group: its title, or that it has none, with its number."""
+    return title.strip() or f"Untitled {number}"
+
+
 # --- Reading --------------------------------------------------------------------------------------
 
 

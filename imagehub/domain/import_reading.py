@@ -16,6 +16,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Drive, DriveItem
+from imagehub.domain.gallery import name_group
 from imagehub.domain.import_board import lay_out
 from imagehub.domain.import_plan import VERDICTS, lock_plan
 from imagehub.domain.import_ways import begin_order
@@ -306,5 +307,5 @@ def _find_known(
                 Group.state != "trash",
             )
         ):
-            found.setdefault(key, title.strip() or f"Untitled {group_id}")
+            found.setdefault(key, name_group(group_id, title))
     return found

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from imagehub.domain.accounts import count_attempt, forget_attempts
-from imagehub.domain.gallery import MAX_ID
+from imagehub.domain.gallery import MAX_ID, name_group
 from imagehub.domain.leases import get_database_time
 from imagehub.domain.storage import count_rows
 from imagehub.errors import InvalidInputError, NotAllowedError, NotFoundError
@@ -119,7 +119,7 @@ def name_shares(session: Session, links: Sequence[ShareLink]) -> dict[int, str]:
     ).all()
     works: dict[int, list[str]] = {}
     for share_id, group_id, title in found:
-        works.setdefault(share_id, []).append(title.strip() or f"Untitled {group_id}")
+        works.setdefault(share_id, []).append(name_group(group_id, title))
     names = {}
     for link in links:
         first, *rest = works.get(link.id, [f"Link {link.id}"])
