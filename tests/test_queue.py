@@ -248,10 +248,11 @@ def test_a_worker_finishes_what_is_nearly_done(import_hub: ImportHub) -> None:
     program = hub.start_worker(replace(QUICK, grace_seconds=60))
     selection = hub.put_pictures("Works", 60)
     # So that there is work left when it is asked to stop.
-    hub.onedrive.set_fault("delay", seconds=0.3, path="/items/")
+    delay = hub.onedrive.set_fault("delay", seconds=0.3, path="/items/")
     job_id = hub.ask(selection)
     hub.wait_until(job_id, lambda report: report.done_count >= 5)
     assert program.stop() == 0
+    hub.onedrive.clear_faults(delay)
     report = hub.report(job_id)
     assert report.running_count == 0
     assert not report.is_finished
