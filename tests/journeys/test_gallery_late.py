@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.fixtures.browser import LiveHub, Visit, stop_clock
+from tests.fixtures.browser import LiveHub, Visit, go_to_the_end, stop_clock
 from tests.fixtures.holding import Held, hold
 
 Visits = Callable[..., Visit]
@@ -180,9 +180,7 @@ def test_a_page_that_is_on_its_way_is_counted_once(live_hub: LiveHub, visit: Vis
         page.evaluate("() => new Promise((go) => requestAnimationFrame(() => setTimeout(go, 50)))")
     held.let_go()
     # Three pages come by themselves, as ever.
-    for number in (2, 3, 4):
-        page.locator(f".wall[data-page='{number}']").wait_for(state="attached")
-        page.keyboard.press("End")
+    go_to_the_end(page)
 
 
 def test_pictures_that_were_asked_for_before_the_network_was_back_are_asked_for_again(
