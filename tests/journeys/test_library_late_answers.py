@@ -129,6 +129,31 @@ def test_a_question_that_comes_while_somebody_types_is_not_answered_by_the_next_
     assert read_group(served_site, group) == ("His wave" if keeps_own else "Hers", "2026")
 
 
+def test_taking_theirs_loses_nothing_that_nobody_else_touched(
+    served_site: ServedSite, group: int, page: Page
+) -> None:
+    change_title(served_site, group, "Hers")
+    with page.expect_response(lambda answer: answer.status == 409) as refused:
+        # At the same moment, as a browser does that fills in what was typed once before.
+        page.evaluate(
+            """(words) => {
+              for (const [name, value] of Object.entries(words)) {
+                const field = document.querySelector(`#record [name=${name}]`);
+                field.value = value;
+                field.dispatchEvent(new Event("input", { bubbles: true }));
+              }
+            }""",
+            {"title": "His", "year": "2026"},
+        )
+    # Both go with one call, and are refused with it.
+    assert set(refused.value.request.post_data_json["changes"]) == {"title", "year"}
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator("dd")).to_have_text(["Hers", "His"])
+    dialog.get_by_role("button", name="Take theirs").click()
+    expect_state(page, "Saved")
+    assert read_group(served_site, group) == ("Hers", "2026")
+
+
 # --- Order ----------------------------------------------------------------------------------------
 
 
