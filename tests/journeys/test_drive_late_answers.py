@@ -135,6 +135,24 @@ def test_a_choice_of_all_does_not_follow_into_another_folder(served: ServedSite)
     expect(page.locator("#chosen-words")).to_have_text("Choose all")
 
 
+def test_a_choice_of_all_stands_while_the_rest_of_the_folder_comes(served: ServedSite) -> None:
+    served.site.put_files("Many", {f"{n:04}.txt": b"x" for n in range(1200)})
+    page = enter(served, "Many").page
+    held = hold(page, "/items")
+    everything = page.get_by_label("Choose all")
+    everything.check()
+    held.wait()
+    # Anything draws the folder anew, and the wish is not taken back by that.
+    page.locator("#drive-sort").select_option("newest")
+    page.locator("#drive-sort").select_option("name")
+    expect(everything).to_be_checked()
+    held.let_go()
+    expect(page.locator("#chosen-words")).to_have_text("1,200 chosen")
+    expect(everything).to_be_checked()
+    everything.uncheck()
+    expect(page.locator("#chosen-words")).to_have_text("Choose all")
+
+
 def test_a_folder_is_read_to_its_end_though_the_way_to_another_failed(served: ServedSite) -> None:
     served.site.put_files("Many", {f"{n:04}.txt": b"x" for n in range(1200)})
     visit = enter(served, "Many")

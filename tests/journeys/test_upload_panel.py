@@ -80,12 +80,12 @@ def test_files_that_come_before_the_browsers_database_is_open_outlive_the_page(
     page.on("dialog", lambda dialog: dialog.accept())
     page.context.add_init_script(SLOW_DATABASE)
     page.reload()
-    page.route("**/upload/begin", lambda route: None)
-    with page.expect_request("**/upload/begin"):
-        page.set_input_files("#pick-files", file)
-        assert not page.evaluate("window.isOpen")
+    held = hold(page, "/upload/begin$")
+    page.set_input_files("#pick-files", file)
+    assert not page.evaluate("window.isOpen")
+    held.wait()
     page.wait_for_function("() => window.isOpen")
-    page.unroute("**/upload/begin")
+    held.forget()
     page.reload()
     done(page, 1)
     assert read_drive(served_site) == {file.name: file.read_bytes()}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.fixtures.holding import hold
 from tests.fixtures.served_site import ServedSite
 from tests.fixtures.site import NAME, PASSWORD
 from tests.journeys.test_upload import FRAGMENT_BYTES, done, make_files, read_drive
@@ -106,11 +107,11 @@ def test_a_page_that_goes_while_names_are_checked_forgets_no_file(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 4)
-    page.route("**/upload/paths", lambda route: None)
-    with page.expect_request("**/upload/paths"):
-        page.set_input_files("#pick-files", files)
+    held = hold(page, "/upload/paths$")
+    page.set_input_files("#pick-files", files)
+    held.wait()
     expect(page.locator(".upload")).to_have_count(4)
-    page.unroute("**/upload/paths")
+    held.forget()
     page.reload()
     done(page, 4)
     assert len(read_drive(served_site)) == 4

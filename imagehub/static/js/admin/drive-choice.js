@@ -11,6 +11,8 @@ export class Choice {
   // The id of the item that a range begins with.
   #anchor = "";
   #wishCount = 0;
+  // The folder in which all is wished for, while the rest of it is still being read.
+  #wishedIn = null;
 
   // `acts`: open(row), rename(row), remove(rows).
   constructor(folder, acts) {
@@ -59,11 +61,15 @@ export class Choice {
 
   async chooseAll(isChosen) {
     const number = ++this.#wishCount;
-    if (isChosen && !(await this.#folder.loadAll())) return;
+    this.#wishedIn = isChosen ? this.#folder.id : null;
+    const isThere = !isChosen || (await this.#folder.loadAll());
     if (number !== this.#wishCount) return;
-    this.#list.chosen.clear();
-    if (isChosen) for (const { id } of this.#list.rows) this.#list.chosen.add(id);
-    this.#list.redrawChosen();
+    this.#wishedIn = null;
+    if (isThere) {
+      this.#list.chosen.clear();
+      if (isChosen) for (const { id } of this.#list.rows) this.#list.chosen.add(id);
+      this.#list.redrawChosen();
+    }
     this.#draw();
   }
 
@@ -82,7 +88,9 @@ export class Choice {
   #draw() {
     const count = this.#list.chosen.size;
     const all = $("choose-all");
-    all.checked = count > 0 && this.#list.rows.every(({ id }) => this.#list.chosen.has(id));
+    all.checked =
+      this.#wishedIn === this.#folder.id ||
+      (count > 0 && this.#list.rows.every(({ id }) => this.#list.chosen.has(id)));
     all.indeterminate = count > 0 && !all.checked;
     $("chosen-words").textContent = count ? `${count.toLocaleString("en")} chosen` : "Choose all";
     document.body.classList.toggle("has-chosen", count > 0);
