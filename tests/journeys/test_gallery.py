@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, Route, expect
 
-from tests.fixtures.browser import TITLE, WORKS, LiveHub, Visit, go_to_the_end
+from tests.fixtures.browser import TITLE, WORKS, LiveHub, Visit, go_to_the_end, press_end
 from tests.fixtures.holding import Held, hold
 
 Visits = Callable[..., Visit]
@@ -158,20 +158,6 @@ def test_scrolling_hangs_further_pages_and_the_address_follows(
     assert seen.path == "/?page=2"
 
 
-def scroll_to_the_foot(page: Page) -> None:
-    """Presses End until the foot of the page as it is now is in view.
-
-    Chromium may drop a press while the scrolling of the one before is still going.
-    """
-    footer = page.locator(".site-footer")
-    for _ in range(20):
-        page.keyboard.press("End")
-        with suppress(AssertionError):
-            expect(footer).to_be_in_viewport(timeout=2_000)
-            return
-    raise AssertionError("the foot of the page cannot be reached")
-
-
 def test_back_from_another_page_leads_to_the_work_that_was_in_view(
     live_hub: LiveHub, visit: Visits
 ) -> None:
@@ -201,7 +187,8 @@ def test_back_from_another_page_leads_to_the_work_that_was_in_view(
 def test_the_end_of_the_wall_can_be_reached(live_hub: LiveHub, visit: Visits) -> None:
     page = visit(live_hub.url).page
     go_to_the_end(page)
-    scroll_to_the_foot(page)
+    footer = expect(page.locator(".site-footer"))
+    press_end(page, partial(footer.to_be_in_viewport, timeout=2_000))
     expect(page.locator(".tile")).to_have_count(len(WORKS))
 
 
