@@ -190,14 +190,20 @@ def restore(session: Session, number: int) -> tuple[Group, list[str]]:
     :return: the group to look at, and keys to hand to ``storage.leave_unused`` after the commit.
     :raise NotFoundError: it is not in the trash (any more).
     """
-    entry = session.get(TrashEntry, number) if 0 < number <= MAX_ID else None
+    # Not as an entry yet: whoever takes it back at the same moment may delete it before the locks
+    # are held.
+    origin_id = (
+        session.scalar(select(TrashEntry.origin_id).where(TrashEntry.group_id == number))
+        if 0 < number <= MAX_ID
+        else None
+    )
+    # The group that was there first always has the lower number: no two wait for each other.
+    if origin_id is not None:
+        lock_group(session, origin_id)
+    is_there = 0 < number <= MAX_ID and lock_group(session, number)
+    entry = session.get(TrashEntry, number, populate_existing=True) if is_there else None
     if entry is None:
         raise NotFoundError("thing in the trash", number)
-    # The group that was there first always has the lower number: no two wait for each other.
-    if entry.origin_id is not None:
-        lock_group(session, entry.origin_id)
-    lock_group(session, number)
-    session.refresh(entry)
     bag = session.get_one(Group, number)
     session.refresh(bag)
     origin = session.get(Group, entry.origin_id) if entry.origin_id else None

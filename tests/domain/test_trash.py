@@ -1,12 +1,13 @@
 """The trash on both databases: unseen everywhere, taken back, gone for good after thirty days."""
 
+import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 from sqlalchemy.orm import Session
 
-from imagehub.database import now_utc
+from imagehub.database import db, now_utc
 from imagehub.domain import gallery, importing, library, library_list, search, tags, trash
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import DriveAccount, Group, Image, Rendition, StoredObject, TrashEntry
@@ -138,6 +139,43 @@ def test_a_file_that_came_in_again_stays_and_keeps_the_old_words(
     )
     assert len(images) == 3
     assert either_session.get(Group, mark) is None
+
+
+@pytest.mark.parametrize("are_shots", [False, True])
+def test_of_two_who_take_the_same_back_at_once_one_is_told_that_it_is_gone(
+    either_site: Site, group_id: int, are_shots: bool
+) -> None:
+    with either_site.session() as session:
+        if are_shots:
+            mark = trash.trash_images(session, group_id, [2], None)
+        else:
+            (mark,) = trash.trash_groups(session, [group_id], None)
+    is_waiting = threading.Event()
+    ends: list[str] = []
+
+    def note_lock(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        # What is read before is read by now, and the locks are the other's.
+        if statement.startswith("UPDATE"):
+            is_waiting.set()
+
+    def take_back() -> None:
+        with either_site.app.app_context():
+            session = db.session()
+            event.listen(session.connection(), "before_cursor_execute", note_lock)
+            try:
+                trash.restore(session, mark)
+                ends.append("back")
+            except NotFoundError:
+                ends.append("gone")
+            session.rollback()
+
+    with either_site.session() as session:
+        trash.restore(session, mark)
+        second = threading.Thread(target=take_back)
+        second.start()
+        assert is_waiting.wait(60)
+    second.join(60)
+    assert ends == ["gone"]
 
 
 def test_the_trash_is_listed_page_by_page(either_site: Site, either_session: Session) -> None:
