@@ -83,7 +83,7 @@ def change_library() -> ResponseReturnValue:
     acts: Mapping[str, Callable[[Sequence[int]], ResponseReturnValue | None]] = {
         "publish": lambda numbers: _bulk_edit(numbers, {"state": "published"}),
         "draft": lambda numbers: _bulk_edit(numbers, {"state": "draft"}),
-        "set": lambda numbers: _bulk_edit(numbers, _read_bulk_fields()),
+        "set": _set_fields,
         "join": _join,
         "trash": _trash,
         "share": _share,
@@ -112,10 +112,19 @@ def change_library() -> ResponseReturnValue:
 _STEPS = {"up": -1, "down": 1}
 
 
-def _bulk_edit(numbers: Sequence[int], changes: Mapping[str, str]) -> None:
-    session = db.session()
+def _set_fields(numbers: Sequence[int]) -> None:
     add = library_edit.split_tags(request.form.get("add_tags", ""))
     remove = library_edit.split_tags(request.form.get("remove_tags", ""))
+    _bulk_edit(numbers, _read_bulk_fields(), add, remove)
+
+
+def _bulk_edit(
+    numbers: Sequence[int],
+    changes: Mapping[str, str],
+    add: Sequence[str] = (),
+    remove: Sequence[str] = (),
+) -> None:
+    session = db.session()
     count = library_edit.bulk_edit(session, numbers, changes, add, remove)
     if count:
         names = ", ".join(FIELD_NAMES[name].lower() for name in changes) or "tags"

@@ -264,8 +264,10 @@ def test_groups_are_published_edited_joined_and_deleted_at_once(
     other = site.add_group(["z.jpg"])
     both = [str(group_id), str(other)]
     bulk = f"{LIST}/bulk"
-    send(client, bulk, LIST, act="draft", group=both)
+    # What stands in the fields is for one act alone.
+    send(client, bulk, LIST, act="draft", group=both, add_tags="winter", medium="Oil")
     assert read_fields(site, other)["state"] == "draft"
+    assert (read_fields(site, other)["tags"], read_fields(site, other)["medium"]) == ("", "")
     send(client, bulk, LIST, act="publish", group=both)
     assert read_fields(site, other)["state"] == "published"
     send(client, bulk, LIST, act="set", group=both, year="2026", medium="", add_tags="sea")

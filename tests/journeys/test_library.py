@@ -215,6 +215,24 @@ def test_shots_are_split_off_and_deleted_with_a_way_back(
     assert list_names(page) == ["a.jpg", "c.jpg"]
 
 
+def test_enter_publishes_nothing(served_site: ServedSite) -> None:
+    draft = served_site.site.add_group(state="draft")
+    page = open_group(served_site, draft)
+    page.goto(f"{served_site.url}/admin/library")
+    wait_for_script(page)
+    page.get_by_role("checkbox", name="Choose “Untitled”").check()
+    page.get_by_text("Edit many").click()
+    page.get_by_label("Medium").fill("Oil on canvas")
+    page.keyboard.press("Enter")
+    expect(page.locator(".toast", has_text="1 group changed.")).to_be_visible()
+    expect(page.locator(".row")).to_contain_text("Oil on canvas")
+    expect(page.locator(".row")).to_contain_text("Draft")
+    # On a row it opens the group, also from its checkbox.
+    page.get_by_role("checkbox", name="Choose “Untitled”").press("Enter")
+    page.wait_for_url(f"**/library/{draft}")
+    expect(page.get_by_label("State")).to_have_value("draft")
+
+
 def test_groups_are_ordered_by_keyboard_and_by_drag(served_site: ServedSite, group: int) -> None:
     others = [served_site.site.add_group() for _ in range(2)]
     third, second, first = (str(number) for number in (group, *others))

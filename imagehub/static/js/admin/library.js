@@ -433,6 +433,9 @@ if (library) {
       event.preventDefault();
       const other = getRows()[getRows().indexOf(row) + step];
       (other?.querySelector(".row-title") ?? event.target).focus();
+    } else if (event.key === "Enter" && event.target === getBox(row)) {
+      event.preventDefault();
+      row.querySelector(".row-title").click();
     } else if (event.key === " " && event.target.matches(".row-title")) {
       event.preventDefault();
       getBox(row).click();
