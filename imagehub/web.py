@@ -407,7 +407,6 @@ def _make_policy(settings: Settings) -> str:
         )
     else:
         drive = get_origin(settings.graph_base_url)
-    login = get_origin(settings.login_base_url)
     nonce = f" 'nonce-{g.csp_nonce}'" if g.get("csp_nonce") else ""
     return "; ".join(
         (
@@ -419,7 +418,7 @@ def _make_policy(settings: Settings) -> str:
             "font-src 'self'",
             "manifest-src 'self'",
             "worker-src 'self'",
-            f"form-action 'self' {login}",
+            "form-action 'self'",
             "frame-ancestors 'none'",
             "base-uri 'none'",
         )

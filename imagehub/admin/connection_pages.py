@@ -40,7 +40,7 @@ def show_connection() -> ResponseReturnValue:
 
 @blueprint.post("/admin/connection/connect")
 def connect_onedrive() -> ResponseReturnValue:
-    """Go to Microsoft's sign-in.
+    """A page that goes on to Microsoft's sign-in at once.
 
     ``access``: ``read`` asks for the least that shows and imports pictures, ``write`` for what
     uploads and changes in folders need. ``next``: where to go on to afterwards, or ``folder``: the
@@ -78,7 +78,9 @@ def connect_onedrive() -> ResponseReturnValue:
         else url_for("admin.show_connection")
     )
     session[NEXT] = get_local_target(request.form.get("next", ""), home=home)
-    return redirect(url)
+    # A page that leads on, not a redirect: Chromium and WebKit hold each step of a form's redirects
+    # against the policy's form-action, and Microsoft has sign-in hosts that nobody can list.
+    return render_template("admin/leaving.html", url=url)
 
 
 @blueprint.post("/admin/connection/disconnect")

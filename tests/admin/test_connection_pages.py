@@ -28,9 +28,17 @@ ROOT = f"{PAGE}/root-folder"
 
 def connect(site: ConnectedSite, client: FlaskClient, **fields: str) -> TestResponse:
     """Press the button, sign in at Microsoft, and come back."""
-    answer = send(client, f"{PAGE}/connect", PAGE, **fields)
-    assert answer.status_code == 302
-    return client.get("/admin/onedrive/callback", query_string=site.consent(answer.location))
+    url = read_way(send(client, f"{PAGE}/connect", PAGE, **fields))
+    return client.get("/admin/onedrive/callback", query_string=site.consent(url))
+
+
+def read_way(answer: TestResponse) -> str:
+    """Where the page leads on to by itself, and by its link."""
+    assert answer.status_code == 200
+    found = re.search(r'<meta http-equiv="refresh" content="0;url=([^"]+)">', answer.text)
+    assert found is not None, answer.text
+    assert f'href="{found.group(1)}">Go on to Microsoft</a>' in answer.text
+    return unescape(found.group(1))
 
 
 @pytest.fixture
@@ -76,10 +84,15 @@ def test_reading_is_asked_for_first_and_changing_when_it_is_needed(
 ) -> None:
     site, client = unconnected_site, unconnected_site.signed_in_client()
     answer = send(client, f"{PAGE}/connect", PAGE, access="read")
-    asked = parse_qs(urlsplit(answer.location).query)["scope"][0].split()
+    url = read_way(answer)
+    assert url.startswith(f"{site.onedrive.login_url}/common/oauth2/v2.0/authorize?")
+    assert answer.headers["Cache-Control"] == "private, no-store"
+    assert answer.headers["Referrer-Policy"] == "same-origin", "Microsoft is told of no page"
+    assert "form-action 'self';" in answer.headers["Content-Security-Policy"]
+    asked = parse_qs(urlsplit(url).query)["scope"][0].split()
     assert any(scope.endswith("Files.Read") for scope in asked)
     assert not any("ReadWrite" in scope for scope in asked)
-    back = client.get("/admin/onedrive/callback", query_string=site.consent(answer.location))
+    back = client.get("/admin/onedrive/callback", query_string=site.consent(url))
     assert back.location == PAGE
     page = client.get(PAGE).text
     assert "Allow uploads and changes" in page
@@ -115,7 +128,7 @@ def test_the_account_and_its_health_are_told(client: FlaskClient) -> None:
 def test_who_declines_comes_back_to_words(unconnected_site: ConnectedSite) -> None:
     client = unconnected_site.signed_in_client()
     answer = send(client, f"{PAGE}/connect", PAGE, access="read")
-    url = unconnected_site.onedrive.consent(answer.location, "cancel")
+    url = unconnected_site.onedrive.consent(read_way(answer), "cancel")
     back = client.get("/admin/onedrive/callback?" + urlsplit(url).query)
     assert back.location == PAGE
     page = client.get(PAGE).text

@@ -36,6 +36,8 @@ KINDS: dict[str, str] = {
     "token_lifetime": "new access tokens live seconds (60); refresh_in adds that field",
     "aadsts": "the token endpoint answers this error: code (50173), and suberror",
     "client_secret_expired": "the token endpoint answers invalid_client, AADSTS7000222",
+    "other_login_host": "the sign-in page leads on to itself at host (localhost), as Microsoft's "
+    "does for personal accounts and for those of an organisation with a sign-in of its own",
     "authorize_error": "the sign-in page redirects with error (server_error) and description",
     "download_url_expired": "addresses of bytes die after seconds (0) from when they were given",
     "truncated_download": "the connection ends after bytes (half of the file)",

@@ -166,6 +166,11 @@ class IdentityPlatform:
 
     def answer_authorize(self, request: Request, tenant: str) -> Response:
         """The page that asks for consent, or the way back where nothing is to be asked."""
+        if request.method == "GET" and (fault := self.faults.fire("other_login_host")):
+            here, host = urlsplit(request.base_url), str(fault.get("host", "localhost"))
+            if here.hostname != host:
+                there = f"http://{host}:{here.port}{request.path}?{request.query_string}"
+                return answer_redirect(there)
         asked = dict(request.query)
         form: dict[str, str] = {}
         if request.method == "POST":
