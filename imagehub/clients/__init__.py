@@ -300,6 +300,11 @@ class AccessToken:
 class Identity(Protocol):
     """Microsoft's sign-in for one app registration."""
 
+    @property
+    def registration(self) -> str:
+        """Which one, at which server and for whom: of two that differ, neither can finish what the
+        other began."""
+
     def start_sign_in(
         self, redirect_uri: str, scopes: Sequence[str], login_hint: str = "", prompt: str = ""
     ) -> SignInFlow: ...

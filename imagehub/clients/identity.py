@@ -101,6 +101,11 @@ class MicrosoftIdentity:
         self._session = session or make_session()
         self._discovery = _Discovery()
 
+    @property
+    def registration(self) -> str:
+        tenant = self._authority.rpartition("/")[2]
+        return f"{self._client_id} at {self._login_base_url}/{tenant}"
+
     # --- Signing in -------------------------------------------------------------------------------
 
     def start_sign_in(

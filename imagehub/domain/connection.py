@@ -93,7 +93,12 @@ def start_connection(
     """
     vault = _get_vault(clients)
     now = now_utc()
-    wish = {"scopes": sorted(scopes), "login_hint": login_hint, "prompt": prompt}
+    wish = {
+        "scopes": sorted(scopes),
+        "login_hint": login_hint,
+        "prompt": prompt,
+        "registration": clients.identity.registration,
+    }
     pending = list(
         session.scalars(
             select(PendingSignIn).where(

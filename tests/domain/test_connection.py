@@ -88,6 +88,26 @@ def test_an_address_asked_for_twice_is_the_same_while_it_is_fresh(hub: DriveHub)
     assert hub.start(scopes=connection.READ_ONLY_SCOPES) != first
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ms_client_id": "22222222-2222-3333-4444-555555555555"},
+        {"ms_tenant": "consumers"},
+        {"login_base_url": "http://localhost:{port}"},
+    ],
+    ids=["client id", "tenant", "server"],
+)
+def test_a_corrected_registration_counts_at_once(hub: DriveHub, changes: dict[str, str]) -> None:
+    first = hub.start()
+    port = hub.onedrive.url.rpartition(":")[2]
+    corrected = hub.with_settings(
+        **{name: value.format(port=port) for name, value in changes.items()}
+    )
+    second = corrected.start()
+    assert second != first
+    assert corrected.finish(corrected.consent(second)).state == "connected"
+
+
 def test_a_new_sign_in_replaces_an_older_one_of_the_same_user(hub: DriveHub) -> None:
     old = hub.consent(hub.start())
     hub.start(scopes=connection.READ_ONLY_SCOPES)
