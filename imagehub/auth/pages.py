@@ -27,6 +27,7 @@ from imagehub.wiring import get_clients, get_settings
 
 # A browser that has signed in before is not held up by strangers' failures; see accounts.sign_in.
 _DEVICE_COOKIE = "hub-known"
+_CODE_DEVICE_COOKIE = "hub-known-code"
 _DEVICE_SECONDS = 365 * 86_400
 # In the cookie between the password and the code.
 _HALF = "half_signed_in"
@@ -147,6 +148,7 @@ def try_code() -> ResponseReturnValue:
         return redirect(url_for("auth.sign_in"))
     half = session[_HALF]
     user_id, secret_key = user.id, get_settings().secret_key
+    mark = request.cookies.get(_CODE_DEVICE_COOKIE, "")
     headers: dict[str, str] = {}
     wait_seconds = 0
     db.session.rollback()
@@ -154,7 +156,9 @@ def try_code() -> ResponseReturnValue:
         vault = get_clients().vault
         assert vault is not None
         code = request.form.get("code", "")[:100]
-        is_recovery = second_factor.check(db.session(), vault, secret_key, user, code)
+        is_recovery = second_factor.check(
+            db.session(), vault, secret_key, user, code, device_mark=mark
+        )
     except NotAllowedError as error:
         status, message = 401, str(error)
         note_failed_sign_in(user)
@@ -164,7 +168,7 @@ def try_code() -> ResponseReturnValue:
     else:
         by = " and a recovery code" if is_recovery else ""
         answer = finish_sign_in(user, half["is_remembered"], read_target(half["next"]), by)
-        second_factor.forget_attempts(db.session(), secret_key, user_id)
+        second_factor.forget_attempts(db.session(), secret_key, user_id, mark)
         return answer
     page = render_template("auth/code.html", message=message, wait_seconds=wait_seconds)
     return page, status, headers
@@ -202,16 +206,24 @@ def finish_sign_in(user: User, is_remembered: bool, target: str, by: str = "") -
     session.permanent = is_remembered
     login_user(user, remember=is_remembered)
     response: Response = redirect(target)  # type: ignore[assignment]
+    secret_key = get_settings().secret_key
+    _mark_device(response, _DEVICE_COOKIE, accounts.make_device_mark(secret_key, user))
+    code_mark = second_factor.make_device_mark(db.session(), secret_key, user.id)
+    if code_mark:
+        _mark_device(response, _CODE_DEVICE_COOKIE, code_mark)
+    return response
+
+
+def _mark_device(response: Response, cookie: str, mark: str) -> None:
     response.set_cookie(
-        _DEVICE_COOKIE,
-        accounts.make_device_mark(get_settings().secret_key, user),
+        cookie,
+        mark,
         max_age=_DEVICE_SECONDS,
         path=url_for("auth.sign_in"),
         secure=bool(current_app.config["SESSION_COOKIE_SECURE"]),
         httponly=True,
         samesite="Lax",
     )
-    return response
 
 
 @blueprint.post("/sign-out")

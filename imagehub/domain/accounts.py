@@ -172,7 +172,7 @@ def sign_in(
     """
     name_key = make_name_key(name)
     address_counter = None
-    if _is_device_mark(secret_key, device_mark, name_key):
+    if is_mark(secret_key, device_mark, name_key):
         name_counter = _make_counter_key(secret_key, "device", device_mark)
     else:
         address_counter = _make_counter_key(secret_key, "address", _simplify_address(address))
@@ -210,18 +210,24 @@ def _take_back(session: Session, address_counter: str | None, name_counter: str)
 
 def make_device_mark(secret_key: str, user: User) -> str:
     """What a browser keeps after a success, to be known again. It opens nothing by itself."""
+    return make_mark(secret_key, user.name_key)
+
+
+def make_mark(secret_key: str, subject: str) -> str:
+    """A random number with a signature that binds it to the subject."""
     number = secrets.token_hex(8)
-    return f"{number}.{_sign_device(secret_key, number, user.name_key)}"
+    return f"{number}.{_sign_mark(secret_key, number, subject)}"
 
 
-def _is_device_mark(secret_key: str, mark: str, name_key: str) -> bool:
+def is_mark(secret_key: str, mark: str, subject: str) -> bool:
+    """Whether :func:`make_mark` made it for this subject."""
     number, _, signature = mark.partition(".")
-    expected = _sign_device(secret_key, number, name_key)
+    expected = _sign_mark(secret_key, number, subject)
     return hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode())
 
 
-def _sign_device(secret_key: str, number: str, name_key: str) -> str:
-    text = f"{number}:{name_key}".encode("utf-8", "replace")
+def _sign_mark(secret_key: str, number: str, subject: str) -> str:
+    text = f"{number}:{subject}".encode("utf-8", "replace")
     return hmac.new(_derive_key(secret_key, "known devices"), text, hashlib.sha256).hexdigest()
 
 

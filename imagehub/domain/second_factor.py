@@ -25,7 +25,8 @@ from imagehub.models import RecoveryCode, SecondFactor, User
 STEP_SECONDS = 30
 RECOVERY_CODE_COUNT = 10
 WRONG_SENTENCE = "This code is not right, or it has been used."
-# Whoever gets as far as this knows the password, so that the wait may grow longer than there.
+# Whoever gets as far as this knows the password, so that the wait may grow longer than there. The
+# owner does not wait with them at a browser that has given a code before: see ``make_device_mark``.
 LONGEST_WAIT_SECONDS = 600
 
 
@@ -84,16 +85,20 @@ def check(
     user: User,
     code: str,
     now: datetime | None = None,
+    device_mark: str = "",
 ) -> bool:
     """Check a code at a sign-in and use it up. The caller commits, and must hold no change.
 
     :param code: of the app, or a recovery code; spaces and hyphens do not matter.
+    :param device_mark: what :func:`make_device_mark` gave this browser. Its wrong codes are
+        counted by themselves.
     :return: whether it was a recovery code, of which there is one less now.
     :raise NotAllowedError: wrong, or used before.
     :raise TooManyTriesError: nothing was checked.
     """
     user_id = user.id
-    accounts.count_attempt(session, secret_key, "code", str(user_id), LONGEST_WAIT_SECONDS)
+    counter = _name_counter(session, secret_key, user_id, device_mark)
+    accounts.count_attempt(session, secret_key, "code", counter, LONGEST_WAIT_SECONDS)
     row = _find_confirmed(session, user_id)
     if row is None:
         raise NotAllowedError(WRONG_SENTENCE)
@@ -104,9 +109,33 @@ def check(
     raise NotAllowedError(WRONG_SENTENCE)
 
 
-def forget_attempts(session: Session, secret_key: str, user_id: int) -> None:
+def forget_attempts(session: Session, secret_key: str, user_id: int, device_mark: str = "") -> None:
     """After a success has been committed: wrong codes before it count no more."""
-    accounts.forget_attempts(session, secret_key, "code", str(user_id))
+    counter = _name_counter(session, secret_key, user_id, device_mark)
+    accounts.forget_attempts(session, secret_key, "code", counter)
+
+
+def make_device_mark(session: Session, secret_key: str, user_id: int) -> str:
+    """What a browser keeps after a code was right, to be known again; "" without a second factor.
+
+    It is not the mark of the passwords: of those, who knows the password may have gathered any
+    number before the second factor was switched on, each good for some tries of its own.
+    """
+    row = _find_confirmed(session, user_id)
+    return "" if row is None else accounts.make_mark(secret_key, _name_factor(row))
+
+
+def _name_counter(session: Session, secret_key: str, user_id: int, device_mark: str) -> str:
+    row = _find_confirmed(session, user_id)
+    is_known = row is not None and accounts.is_mark(secret_key, device_mark, _name_factor(row))
+    session.rollback()  # Ends the reading, so that the short transaction is not kept waiting.
+    return f"{user_id} {device_mark}" if is_known else str(user_id)
+
+
+def _name_factor(row: SecondFactor) -> str:
+    """One person's second factor, and not the one that they had before."""
+    assert row.confirmed_at is not None
+    return f"second factor of {row.user_id} since {int(row.confirmed_at.timestamp())}"
 
 
 def turn_off(session: Session, user: User) -> bool:

@@ -40,6 +40,11 @@ def give_code(client: FlaskClient, code: str) -> TestResponse:
     return client.post(CODE, data={"code": code, "csrf_token": token})
 
 
+def post_sign_out(client: FlaskClient) -> None:
+    token = read_csrf_token(client, "/admin/account")
+    assert client.post("/sign-out", data={"csrf_token": token}).status_code == 302
+
+
 def is_signed_in(client: FlaskClient) -> bool:
     return client.get("/admin/").status_code == 200
 
@@ -51,7 +56,7 @@ def test_the_password_alone_opens_nothing(site: Site, secret: str) -> None:
     assert not is_signed_in(client)
     assert client.get("/sign-in").status_code == 200
     cookies = answer.headers.getlist("Set-Cookie")
-    assert not any(cookie.startswith(("remember_token=", "hub-known=")) for cookie in cookies)
+    assert not any(cookie.startswith(("remember_token=", "hub-known")) for cookie in cookies)
 
 
 def test_the_code_opens_and_goes_on_to_where_one_wanted(site: Site, secret: str) -> None:
@@ -105,6 +110,65 @@ def test_who_guesses_codes_has_to_wait(site: Site, secret: str) -> None:
     assert give_code(fresh, pyotp.TOTP(secret).now()).status_code == 429, (
         "the wait is not shaken off by beginning again"
     )
+
+
+def test_a_browser_known_from_before_is_not_held_up_by_who_knows_the_password(
+    site: Site, secret: str
+) -> None:
+    with site.session() as session:
+        user = accounts.find_user(session, NAME)
+        assert user is not None
+        recovery = second_factor.make_recovery_codes(session, user)
+    owner, stranger = site.client(), site.client()
+    give_password(owner)
+    assert give_code(owner, recovery[0]).status_code == 302
+    give_password(stranger)
+    for _ in range(accounts.FREE_TRIES):
+        assert give_code(stranger, "000000").status_code == 401
+    assert give_code(stranger, "000000").status_code == 429
+    post_sign_out(owner)
+    give_password(owner)
+    assert give_code(owner, recovery[1]).status_code == 302
+    assert is_signed_in(owner)
+    assert give_code(stranger, recovery[2]).status_code == 429, "that freed nobody else"
+
+
+def test_a_known_browser_has_a_brake_of_its_own(site: Site, secret: str) -> None:
+    with site.session() as session:
+        user = accounts.find_user(session, NAME)
+        assert user is not None
+        recovery = second_factor.make_recovery_codes(session, user)
+    client = site.client()
+    give_password(client)
+    assert give_code(client, recovery[0]).status_code == 302
+    post_sign_out(client)
+    give_password(client)
+    for _ in range(accounts.FREE_TRIES):
+        assert give_code(client, "000000").status_code == 401
+    assert give_code(client, recovery[1]).status_code == 429
+
+
+def test_a_browser_known_by_the_password_alone_is_no_known_one(site: Site) -> None:
+    """Whoever knew the password had it from many sign-ins, before there was a second step."""
+    client = site.signed_in_client()
+    with site.session() as session:
+        vault = get_clients(site.app).vault
+        user = accounts.find_user(session, NAME)
+        assert vault is not None
+        assert user is not None
+        made = second_factor.begin(session, vault, user)
+        second_factor.confirm(session, vault, user, pyotp.TOTP(made).now())
+        recovery = second_factor.make_recovery_codes(session, user)
+    stranger = site.client()
+    give_password(stranger)
+    for _ in range(accounts.FREE_TRIES):
+        assert give_code(stranger, "000000").status_code == 401
+    post_sign_out(client)
+    mark = client.get_cookie("hub-known", path="/sign-in")
+    assert mark is not None
+    client.set_cookie("hub-known-code", mark.value, path="/sign-in")
+    give_password(client)
+    assert give_code(client, recovery[0]).status_code == 429
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
