@@ -32,7 +32,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter, Map
 
-from imagehub.config import DEFAULT_GRAPH_URL, Settings
+from imagehub.config import Settings
 from imagehub.database import db
 from imagehub.domain import audit
 from imagehub.errors import (
@@ -398,15 +398,24 @@ def get_origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
 
+# Hosts of Graph → where its drives give bytes and take them. Upload addresses of personal accounts
+# have been seen at api.onedrive.com, 1drv.com and microsoftpersonalcontent.com. Sources: Microsoft
+# Graph, "National cloud deployments"; "Office 365 URLs and IP address ranges" of each cloud.
+_DRIVE_HOSTS = {
+    "graph.microsoft.com": ("sharepoint.com", "1drv.com", "onedrive.com", "microsoftpersonalcontent.com"),
+    "graph.microsoft.us": ("sharepoint.us",),
+    "dod-graph.microsoft.us": ("sharepoint-mil.us", "dps.mil"),
+    "microsoftgraph.chinacloudapi.cn": ("sharepoint.cn",),
+}
+
+
 def _make_policy(settings: Settings) -> str:
     """The Content-Security-Policy: everything from this host, pictures from the two stores too."""
     store = get_origin(settings.s3_public_url) or "https://*.amazonaws.com"
-    if settings.graph_base_url == DEFAULT_GRAPH_URL:
-        drive = (
-            "https://*.sharepoint.com https://*.1drv.com https://my.microsoftpersonalcontent.com"
-        )
-    else:
-        drive = get_origin(settings.graph_base_url)
+    graph_url = settings.graph_base_url
+    hosts = _DRIVE_HOSTS.get(urlsplit(graph_url).hostname or "")
+    # Another server, as the emulator, gives addresses of its own.
+    drive = " ".join(f"https://*.{host}" for host in hosts) if hosts else get_origin(graph_url)
     nonce = f" 'nonce-{g.csp_nonce}'" if g.get("csp_nonce") else ""
     return "; ".join(
         (

@@ -1,7 +1,9 @@
 """What every response shares."""
 
 import gzip
+import re
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ from imagehub.errors import (
     TooManyTriesError,
     UnreadablePictureError,
 )
-from imagehub.web import STATUS_OF_ERROR, make_absolute
+from imagehub.web import STATUS_OF_ERROR, get_origin, make_absolute
 from tests.fixtures.site import APP_ORIGIN, NAME, PASSWORD, Site, make_site, read_csrf_token
 
 JSON = {"Accept": "application/json"}
@@ -196,6 +198,42 @@ def test_every_response_has_the_headers_that_keep_it_safe(site: Site) -> None:
     assert "'unsafe-inline'" not in policy
     assert "frame-ancestors 'none'" in policy
     assert page.headers["X-Frame-Options"] == "DENY"
+
+
+@pytest.mark.parametrize(
+    ("graph_url", "addresses"),
+    [
+        (
+            "https://graph.microsoft.com/v1.0",
+            [
+                "https://api.onedrive.com/rup/0123456789abcdef/up",
+                "https://abcdef.up.1drv.com/up/4y",
+                "https://my.microsoftpersonalcontent.com/personal/0123456789abcdef/_api/v2.0",
+                "https://contoso-my.sharepoint.com/personal/ada/_api/v2.0",
+            ],
+        ),
+        ("https://graph.microsoft.us/v1.0", ["https://contoso-my.sharepoint.us/personal/ada"]),
+        (
+            "https://dod-graph.microsoft.us/v1.0",
+            ["https://army-my.sharepoint-mil.us/personal/ada", "https://army-my.dps.mil/personal"],
+        ),
+        (
+            "https://microsoftgraph.chinacloudapi.cn/v1.0",
+            ["https://contoso-my.sharepoint.cn/personal/ada"],
+        ),
+        ("http://127.0.0.1:8931/v1.0", ["http://127.0.0.1:8931/v1.0/uploadSession/1"]),
+    ],
+)
+def test_a_page_may_send_files_to_wherever_this_graph_gives_upload_addresses(
+    tmp_path: Path, graph_url: str, addresses: list[str]
+) -> None:
+    page = make_site(tmp_path / "cloud", graph_base_url=graph_url).get("/sign-in")
+    policy = page.headers["Content-Security-Policy"]
+    sources = re.search(r"connect-src ([^;]+)", policy)
+    assert sources is not None
+    for address in addresses:
+        origin = get_origin(address)
+        assert any(fnmatch(origin, source) for source in sources[1].split()), address
 
 
 def test_https_is_insisted_on_where_the_hub_has_it(site: Site, tmp_path: Path) -> None:

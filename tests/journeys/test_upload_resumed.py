@@ -259,6 +259,17 @@ def test_a_hub_that_starts_again_behind_a_proxy_is_waited_for(page: Page, tmp_pa
     done(page, 1)
 
 
+def test_an_address_that_the_pages_own_rules_forbid_is_told_at_once(
+    page: Page, tmp_path: Path
+) -> None:
+    (file,) = make_files(tmp_path / "desk", 1)
+    answer = {"upload_url": "https://up.example.org/rup/1", "begun_at": "2026-01-01T00:00:00Z"}
+    page.route("**/upload/begin", lambda route: route.fulfill(json=answer))
+    page.set_input_files("#pick-files", file)
+    expect(page.locator("#uploads [role=alert]")).to_contain_text("up.example.org")
+    expect(page.locator(".upload-words")).to_contain_text("security rules")
+
+
 def test_a_drive_that_got_full_goes_on_by_one_button(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:

@@ -3,7 +3,7 @@
 
 import { hashFile } from "./upload-hash.js";
 import { MOST_TRIES, MOST_UNREACHED, Stop, growWait } from "./upload-patience.js";
-import { Pace, askPosition, dropSession, sendFragment } from "./upload-session.js";
+import { Pace, askPosition, dropSession, findForbiddenHost, sendFragment } from "./upload-session.js";
 
 const MOST_SESSIONS = 5;
 const MOST_CHANGES = 5;
@@ -89,6 +89,13 @@ export class Sender {
         if (item) return item;
       }
       await this.#queue.takeLane(entry, signal);
+      const host = findForbiddenHost(entry.uploadUrl);
+      if (host) {
+        const message =
+          `OneDrive takes this file at ${host}, and the hub’s security rules do not let the page ` +
+          "send anything there. Please tell whoever runs the hub.";
+        throw new Stop("failed", message, { stopsAll: true });
+      }
       if (entry.isUnsure) {
         const { state, start, retryAfter } = await askPosition(entry.uploadUrl, signal);
         if (state === "again") {

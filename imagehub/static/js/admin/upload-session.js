@@ -15,6 +15,20 @@ const STALL_MS = 60_000;
 const LAST_STALL_MS = 300_000;
 const DROP_MS = 10_000;
 
+// Hosts to which the page's own rules let nothing go: to a script that reads like a lost network.
+const forbidden = new Set();
+document.addEventListener("securitypolicyviolation", ({ blockedURI, effectiveDirective }) => {
+  if (effectiveDirective === "connect-src" && URL.canParse(blockedURI)) {
+    forbidden.add(new URL(blockedURI).host);
+  }
+});
+
+// The host of a session's address, if the page may not send anything there; "" otherwise.
+export function findForbiddenHost(url) {
+  const { host } = new URL(url);
+  return forbidden.has(host) ? host : "";
+}
+
 // How large fragments are. A lost one is lost as a whole, so a poor network gets smaller ones.
 export class Pace {
   #steps = FIRST_STEPS;
