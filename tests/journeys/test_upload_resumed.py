@@ -4,6 +4,7 @@ Each window is held open on purpose: by a fault of OneDrive, by an answer of the
 back, or by a pause.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.fixtures.holding import hold
 from tests.fixtures.served_site import ServedSite
 from tests.fixtures.site import NAME, PASSWORD
-from tests.journeys.test_upload import FRAGMENT_BYTES, done, make_files, read_drive
+from tests.journeys.test_upload import FRAGMENT_BYTES, choose_again, done, make_files, read_drive
 
 SIZE = 3 * FRAGMENT_BYTES + 1234
 
@@ -98,6 +99,78 @@ def test_a_file_that_is_gone_says_so_and_is_taken_up_when_it_is_back(
     page.get_by_role("button", name="Choose again").click()
     done(page, 1)
     assert read_drive(served_site) == {"canvas.tif": bytes([3]) * SIZE}
+
+
+def lose(page: Page, name: str, count: int = 1) -> None:
+    """Take a file away that was picked, and so the uploads that need it."""
+    page.evaluate(
+        "async (name) => (await navigator.storage.getDirectory()).removeEntry(name)", name
+    )
+    expect(page.locator("#uploads .note")).to_contain_text(re.compile(f"^{count} files? must be"))
+
+
+def test_a_file_that_is_chosen_again_goes_to_its_own_place_and_not_to_one_of_the_same_name(
+    served_site: ServedSite, page: Page, tmp_path: Path
+) -> None:
+    for name in ("North", "South"):
+        (served_site.onedrive.root / name).mkdir()
+    fault = served_site.onedrive.set_fault("status", status=503, method="PUT", path="uploadSession")
+    for count, name in enumerate(("North", "South"), 1):
+        page.goto(f"{served_site.url}/admin/drive/path/{name}")
+        pick(page, "front.tif", 1, 1000)
+        expect(page.locator(".upload")).to_have_count(count)
+    lose(page, "front.tif", 2)
+    served_site.onedrive.clear_faults(fault)
+    file = tmp_path / "front.tif"
+    file.write_bytes(b"s" * 1000)
+    choose_again(page, file)
+    expect(page.locator("#uploads .note")).to_contain_text("1 file must be")
+    assert read_drive(served_site, "South") == {"front.tif": b"s" * 1000}
+    assert read_drive(served_site, "North") == {}
+    # In another folder the only one that is missing is the one that is meant.
+    file.write_bytes(b"n" * 1000)
+    choose_again(page, tmp_path / "front.tif")
+    done(page, 2)
+    assert read_drive(served_site, "North") == {"front.tif": b"n" * 1000}
+
+
+def test_a_file_that_could_be_either_of_two_is_put_under_neither(
+    served_site: ServedSite, page: Page, tmp_path: Path
+) -> None:
+    served_site.onedrive.set_fault("status", status=503, method="PUT", path="uploadSession")
+    (served_site.onedrive.root / "Works").mkdir()
+    for count, path in enumerate(("/path/Works", ""), 1):
+        page.goto(f"{served_site.url}/admin/drive{path}")
+        pick(page, "front.tif", 1, 1000)
+        expect(page.locator(".upload")).to_have_count(count)
+    lose(page, "front.tif", 2)
+    (served_site.onedrive.root / "Elsewhere").mkdir()
+    page.goto(f"{served_site.url}/admin/drive/path/Elsewhere")
+    file = tmp_path / "front.tif"
+    file.write_bytes(b"s" * 1000)
+    choose_again(page, file)
+    expect(page.locator(".toast.is-fault")).to_contain_text("1 file fits none of those")
+    expect(page.locator(".upload[data-state=lost]")).to_have_count(2)
+
+
+def test_choosing_again_opens_the_dialog_where_the_browser_does_not_ask(
+    served_site: ServedSite, page: Page, tmp_path: Path
+) -> None:
+    fault = served_site.onedrive.set_fault("status", status=503, method="PUT", path="uploadSession")
+    pick(page, "front.tif", 1, 1000)
+    expect(page.locator(".upload")).to_have_count(1)
+    lose(page, "front.tif")
+    served_site.onedrive.clear_faults(fault)
+    page.evaluate("""() => {
+        FileSystemHandle.prototype.requestPermission = async () => {
+            throw new DOMException("User activation is required.", "SecurityError");
+        };
+    }""")
+    file = tmp_path / "front.tif"
+    file.write_bytes(b"again")
+    choose_again(page, file)
+    done(page, 1)
+    assert read_drive(served_site) == {"front.tif": b"again"}
 
 
 # --- The page -------------------------------------------------------------------------------------

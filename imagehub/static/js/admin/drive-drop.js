@@ -5,6 +5,7 @@ import { fetchJson, toast } from "./common.js";
 import { UploadPanel } from "./upload-panel.js";
 import { pickFiles, readDrop, readInput, readPaste } from "./upload-sources.js";
 import { Uploads } from "./upload.js";
+import { describeCount } from "./words.js";
 
 const ITEMS_TYPE = "application/x-hub-items";
 const SHOW_ARRIVED_MS = 2500;
@@ -23,7 +24,17 @@ const describe = ({ id, name, isRoot }) => ({ id, name: isRoot ? "" : name });
 // Answers a function that uploads sources into a folder: { id, name }.
 function listenToUploads(folder, urls) {
   const uploads = new Uploads(urls);
-  new UploadPanel($("uploads"), uploads, () => $("pick-files").click());
+  // Whether the dialog is open for files that are missing.
+  let isAgain = false;
+  const pick = (isForMissing) => {
+    isAgain = isForMissing;
+    $("pick-files").click();
+  };
+  new UploadPanel($("uploads"), uploads, () => {
+    // The browser opens no dialog long after a click, and says nothing of that.
+    if (navigator.userActivation?.isActive ?? true) pick(true);
+    else toast("Please press “Choose again” once more.");
+  });
 
   async function upload(sources, target) {
     const fresh = uploads.takeAgain(sources, target.id);
@@ -35,7 +46,7 @@ function listenToUploads(folder, urls) {
   $("upload-files").addEventListener("click", async () => {
     const target = describe(folder);
     const sources = await pickFiles();
-    if (sources === null) $("pick-files").click();
+    if (sources === null) pick(false);
     else if (sources.length) upload(sources, target);
   });
   $("upload-folder").addEventListener("click", () => $("pick-folder").click());
@@ -43,8 +54,19 @@ function listenToUploads(folder, urls) {
     $(id).addEventListener("change", () => {
       const sources = readInput($(id));
       $(id).value = "";
-      upload(sources, describe(folder));
+      if (id === "pick-files" && isAgain) takeMissing(sources);
+      else upload(sources, describe(folder));
     });
+  }
+
+  function takeMissing(sources) {
+    isAgain = false;
+    const rest = uploads.takeAgain(sources, folder.id, { isAgain: true });
+    if (!rest.length) return;
+    const words =
+      `${describeCount(rest.length, "file fits", "files fit")} none of those that are missing, or ` +
+      "more than one. Drop the folder in which it is onto this page instead.";
+    toast(words, { isFault: true, seconds: 12 });
   }
 
   document.addEventListener("paste", (event) => {

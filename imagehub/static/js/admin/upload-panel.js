@@ -245,7 +245,8 @@ export class UploadPanel {
     if (counts.lost) {
       const words = `${describeCount(counts.lost, "file")} must be chosen once more to go on.`;
       const choose = async () => {
-        if (await this.#uploads.reachAgain()) this.#pickAgain();
+        const { isMissing, mayAskOn } = await this.#uploads.reachAgain();
+        if (isMissing && !mayAskOn) this.#pickAgain();
       };
       notes.push(this.#makeNote(words, [makeButton("Choose again", choose)]));
     }

@@ -254,53 +254,76 @@ export class Uploads extends EventTarget {
     this.#pump();
   }
 
-  // Asks for what the browser may read again by a click; answers whether files are still missing.
+  // Asks for what the browser may read again by a click. Answers { isMissing, mayAskOn }: whether
+  // files are still missing, and whether another click can bring some of them.
   async reachAgain() {
+    let reachedCount = 0;
+    let isStale = false;
     for (const entry of this.entries.values()) {
       if (entry.state !== "lost" || !entry.handle) continue;
       entry.changeCount = 0;
-      const answer = await entry.handle.requestPermission?.({ mode: "read" });
-      if (answer === "granted" && (await this.#files.reach(entry))) {
-        entry.message = "";
-        this.#set(entry, "waiting");
-      }
-    }
-    this.#pump();
-    return [...this.entries.values()].some((entry) => entry.state === "lost");
-  }
-
-  // Finds files that were chosen again among those that were lost; answers those that are new.
-  // `folder`: the id of the one they are meant for. A file that was changed meanwhile has another
-  // size, so its place alone can tell that it is the same one.
-  takeAgain(sources, folder) {
-    const lost = [...this.entries.values()].filter((entry) => entry.state === "lost");
-    const rest = [];
-    for (const source of sources) {
-      const { file, handle, path } = source;
-      const isSameFile = (entry) => entry.path.at(-1) === path.at(-1) && entry.size === file?.size;
-      const isSamePlace = (entry) =>
-        file && entry.folder === folder && entry.path.join("/") === path.join("/");
-      let place = lost.findIndex(isSameFile);
-      if (place < 0) place = lost.findIndex(isSamePlace);
-      if (place < 0) {
-        rest.push(source);
+      try {
+        const answer = await entry.handle.requestPermission?.({ mode: "read" });
+        if (answer !== "granted" || !(await this.#files.reach(entry))) continue;
+      } catch (error) {
+        // The browser asks for a while after a click, and the person may have taken longer.
+        isStale ||= error.name === "SecurityError";
         continue;
       }
-      const [entry] = lost.splice(place, 1);
-      if (entry.modified !== file.lastModified || entry.size !== file.size) {
-        this.#sender.dropSession(entry);
-        this.#sender.startOver(entry);
-      }
-      entry.changeCount = 0;
-      entry.modified = file.lastModified;
-      entry.size = file.size;
-      entry.handle = handle;
+      reachedCount += 1;
       entry.message = "";
-      this.#files.take(entry, file);
       this.#set(entry, "waiting");
     }
     this.#pump();
-    return rest;
+    const isMissing = [...this.entries.values()].some((entry) => entry.state === "lost");
+    return { isMissing, mayAskOn: isStale && reachedCount > 0 };
+  }
+
+  // Finds files that were chosen again among those that were lost; answers those that are none of
+  // them. `folder`: the id of the one they are meant for. `isAgain`: they were asked for, so that a
+  // file of the right name and size is the one that is missing, where it can be no other.
+  takeAgain(sources, folder, { isAgain = false } = {}) {
+    const lost = [...this.entries.values()].filter((entry) => entry.state === "lost");
+    let rest = sources.filter(({ file }) => file);
+    const hasPath = ({ path }, entry) => entry.path.join("/") === path.join("/");
+    const hasPlace = (source, entry) => entry.folder === folder && hasPath(source, entry);
+    const hasSize = ({ path, file }, entry) =>
+      entry.path.at(-1) === path.at(-1) && entry.size === file.size;
+    const isSame = (source, entry) =>
+      hasSize(source, entry) && entry.modified === source.file.lastModified;
+    const takeAll = (fits, isSure) => {
+      rest = rest.filter((source) => {
+        const found = lost.filter((entry) => fits(source, entry));
+        if (!found.length || !isSure(found, fits)) return true;
+        lost.splice(lost.indexOf(found[0]), 1);
+        this.#takeFound(found[0], source);
+        return false;
+      });
+    };
+    const isOnly = ([entry, ...others], fits) =>
+      !others.length && rest.filter((source) => fits(source, entry)).length === 1;
+    // A file that was changed meanwhile has another size, so its place alone tells that it is it.
+    takeAll(hasPlace, () => true);
+    takeAll((source, entry) => hasPath(source, entry) && isSame(source, entry), () => true);
+    takeAll(isSame, isOnly);
+    if (isAgain) takeAll(hasSize, isOnly);
+    this.#pump();
+    const left = new Set(rest);
+    return sources.filter((source) => !source.file || left.has(source));
+  }
+
+  #takeFound(entry, { file, handle }) {
+    if (entry.modified !== file.lastModified || entry.size !== file.size) {
+      this.#sender.dropSession(entry);
+      this.#sender.startOver(entry);
+    }
+    entry.changeCount = 0;
+    entry.modified = file.lastModified;
+    entry.size = file.size;
+    entry.handle = handle;
+    entry.message = "";
+    this.#files.take(entry, file);
+    this.#set(entry, "waiting");
   }
 
   // Puts away what is finished, and asked for where it is to be imported.
