@@ -402,7 +402,12 @@ def get_origin(url: str) -> str:
 # have been seen at api.onedrive.com, 1drv.com and microsoftpersonalcontent.com. Sources: Microsoft
 # Graph, "National cloud deployments"; "Office 365 URLs and IP address ranges" of each cloud.
 _DRIVE_HOSTS = {
-    "graph.microsoft.com": ("sharepoint.com", "1drv.com", "onedrive.com", "microsoftpersonalcontent.com"),
+    "graph.microsoft.com": (
+        "sharepoint.com",
+        "1drv.com",
+        "onedrive.com",
+        "microsoftpersonalcontent.com",
+    ),
     "graph.microsoft.us": ("sharepoint.us",),
     "dod-graph.microsoft.us": ("sharepoint-mil.us", "dps.mil"),
     "microsoftgraph.chinacloudapi.cn": ("sharepoint.cn",),

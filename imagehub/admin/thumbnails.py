@@ -6,7 +6,9 @@ Losing the cache costs nothing but time, and it never grows beyond a bound.
 import hashlib
 import os
 import secrets
+import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from flask import Response, request, url_for
@@ -22,6 +24,10 @@ from imagehub.wiring import get_settings
 
 _SIZES = ("small", "medium", "large")
 _YEAR_SECONDS = 365 * 86_400
+# Ways to write a root folder outside of which nothing lies.
+_WHOLE_DRIVE = ("root", "/")
+# How long an item that was seen inside the root folder counts as inside.
+_INSIDE_SECONDS = 600
 # Kinds of files of which OneDrive makes thumbnails.
 _SHOWN_KINDS = ("image/", "video/", "application/pdf")
 
@@ -78,13 +84,18 @@ def _fetch_thumbnail(item_id: str) -> ResponseReturnValue:
     if size not in _SIZES:
         raise NotFoundError("thumbnail", size)
     version = request.args.get("v", "")[:64]
-    settings = get_settings()
-    cache = _ThumbnailCache(settings.data_dir / "thumbnails")
+    cache = _ThumbnailCache(get_settings().data_dir / "thumbnails")
     account_id, opened = open_drive()
     # Another root folder is another boundary: what was seen inside the old one is not shown.
-    key = f"{account_id}\n{settings.root_folder}\n{item_id}\n{version}\n{size}"
-    found = cache.find(key) if version else None
-    if found is None:
+    key = f"{account_id}\n{opened.root_folder}\n{item_id}\n{version}\n{size}"
+    kept = cache.find(key) if version else None
+    if kept is not None and kept.age_seconds > _INSIDE_SECONDS:
+        if opened.root_folder not in _WHOLE_DRIVE:
+            opened.get_item(item_id)  # It may have been moved out of the root folder since.
+        cache.touch(kept)
+    if kept is not None:
+        data, kind = kept.data, kept.content_type
+    else:
         found = opened.fetch_thumbnail(item_id, size)
         if found is None or not cache.takes(found[1]):
             # OneDrive makes them some seconds after an upload, and of some files never.
@@ -92,9 +103,10 @@ def _fetch_thumbnail(item_id: str) -> ResponseReturnValue:
             if _wants_picture():
                 return _show_placeholder(200, keeping)
             return "", 204, {"Cache-Control": keeping, "Vary": "Accept"}
+        data, kind = found
         if version:
-            cache.keep(key, *found)
-    response = Response(found[0], mimetype=found[1])
+            cache.keep(key, data, kind)
+    response = Response(data, mimetype=kind)
     response.headers["Cache-Control"] = (
         f"private, max-age={_YEAR_SECONDS}, immutable" if version else "private, no-cache"
     )
@@ -117,6 +129,16 @@ def _show_placeholder(status: int, keeping: str) -> Response:
     return response
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """A picture of the cache. ``age_seconds``: since it was kept or touched."""
+
+    data: bytes
+    content_type: str
+    path: Path
+    age_seconds: float
+
+
 class _ThumbnailCache:
     """Small pictures by a key of any text."""
 
@@ -127,16 +149,19 @@ class _ThumbnailCache:
         """Whether this is a picture that a browser shows and that cannot hold a script."""
         return _clean(content_type) in _SUFFIXES
 
-    def find(self, key: str) -> tuple[bytes, str] | None:
-        """(bytes, content type), or None."""
+    def find(self, key: str) -> _Kept | None:
         place = self._place(key)
         for suffix, kind in _KINDS.items():
             path = place.with_suffix(suffix)
             with suppress(FileNotFoundError):
-                data = path.read_bytes()
-                os.utime(path)  # What is looked at stays longest.
-                return data, kind
+                age_seconds = time.time() - path.stat().st_mtime
+                return _Kept(path.read_bytes(), kind, path, age_seconds)
         return None
+
+    def touch(self, kept: _Kept) -> None:
+        """Make it young again: what is looked at stays longest."""
+        with suppress(OSError):
+            os.utime(kept.path)
 
     def keep(self, key: str, data: bytes, content_type: str) -> None:
         """Write it, or leave it: a full disk must not keep a page from its pictures."""

@@ -181,8 +181,10 @@ class Drive(Protocol):
 
     Every method that takes an id first makes sure that the item lies inside the root folder, and
     raises NotFoundError("drive item", id) where it does not. All may raise ConnectionLostError,
-    ServiceBusyError and ServiceRefusedError.
+    ServiceBusyError and ServiceRefusedError. ``root_folder``: as it is set, see :meth:`get_root`.
     """
+
+    root_folder: str
 
     def get_drive(self) -> DriveInfo: ...
 

@@ -117,8 +117,9 @@ class GraphDrive:
             session,
             look_again,
         )
+        self.root_folder = root_folder.strip() or "root"
         self._boundary = DriveBoundary(
-            self._caller, self._drive_path, root_folder.strip() or "root", self._memory
+            self._caller, self._drive_path, self.root_folder, self._memory
         )
         self._reader = ByteReader(self._caller)
 

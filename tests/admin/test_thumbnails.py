@@ -1,5 +1,7 @@
 """Thumbnails of OneDrive's files."""
 
+import os
+import time
 from io import BytesIO
 
 from PIL import Image as Picture
@@ -27,6 +29,53 @@ def test_a_thumbnail_is_fetched_once_for_each_state_of_a_file(browser: Browser) 
     changed = next(i for i in items if i["name"] == "front.jpg")
     assert changed["thumb"] != front["thumb"]
     assert browser.client.get(changed["thumb"]).data != answer.data
+
+
+def choose_root(browser: Browser, folder: str) -> None:
+    """Close the drive at a folder, and wait until every part of the hub knows."""
+    page = "/admin/connection/root-folder"
+    browser.form(page, folder=folder, sure="yes")
+    for _ in range(200):
+        if browser.json()["id"] == folder:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the root folder was not changed")
+
+
+def test_a_thumbnail_that_is_kept_goes_with_the_root_folder_and_with_its_file(
+    browser: Browser,
+) -> None:
+    works = browser.find("Works")
+    details = browser.find("Details", works)
+    front = next(
+        i for i in browser.json(f"/admin/drive/{works}")["items"] if i["name"] == "front.jpg"
+    )
+    corners = browser.find("Corners", details)
+    (corner,) = browser.json(f"/admin/drive/{corners}")["items"]
+    kept = [browser.client.get(one["thumb"]) for one in (front, corner)]
+    assert [answer.status_code for answer in kept] == [200, 200]
+    choose_root(browser, details)
+    assert browser.client.get(front["thumb"]).status_code == 404, "it lies outside now"
+    assert browser.client.get(corner["thumb"]).status_code == 200
+    # Somebody moves it out, and some time passes.
+    place = browser.site.onedrive.root / "Works"
+    (place / "Details" / "Corners" / "a.jpg").rename(place / "a.jpg")
+    for path in (browser.site.folder / "site" / "thumbnails").glob("*/*"):
+        os.utime(path, (1, 1))
+    assert browser.client.get(corner["thumb"]).status_code == 404
+
+
+def test_an_old_thumbnail_of_a_file_inside_is_not_fetched_anew(browser: Browser) -> None:
+    choose_root(browser, browser.find("Works"))
+    front = next(i for i in browser.json()["items"] if i["name"] == "front.jpg")
+    first = browser.client.get(front["thumb"])
+    for path in (browser.site.folder / "site" / "thumbnails").glob("*/*"):
+        os.utime(path, (1, 1))
+    browser.site.onedrive.clear_log()
+    for _ in range(2):
+        assert browser.client.get(front["thumb"]).data == first.data
+    assert browser.site.onedrive.log(path="thumbnail") == []
+    assert len(browser.site.onedrive.log(path="items")) == 1, "it was seen inside a moment ago"
 
 
 def test_what_has_no_thumbnail_is_empty_and_what_is_not_there_not_found(browser: Browser) -> None:
