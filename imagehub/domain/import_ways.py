@@ -28,10 +28,21 @@ _SHOT_WORDS = frozenset(
         "framed", "unframed", "edge", "close", "closeup", "copy", "final", "edit", "edited", "web",
         "print", "hires", "lores", "hr", "lr", "full", "large", "small", "crop", "cropped",
         "vorn", "vorne", "vorderseite", "hinten", "rückseite", "signatur",
+        "reverse", "ausschnitt",
     )
 )  # fmt: skip
 # Words for the shot that shows the work as such.
 _FRONT_WORDS = frozenset(("front", "recto", "full", "vorn", "vorne", "vorderseite"))
+# The part that a shot plays (see ``library_edit.ROLES``), and the words that tell it, of which the
+# first to be found counts: the signature on the back is a signature.
+_ROLE_WORDS = {
+    "signature": {"signature", "signed", "signatur"},
+    "detail": {"detail", "details", "close", "closeup", "ausschnitt"},
+    "place": {"insitu", "situ", "installation", "room", "raum", "wall", "wand"},
+    "back": {"back", "verso", "reverse", "hinten", "rückseite"},
+    "front": {"front", "recto", "vorn", "vorne", "vorderseite"},
+}
+_ALL_ROLE_WORDS = frozenset[str]().union(*_ROLE_WORDS.values())
 # Beginnings that cameras and scanners give to every file; the number is the name then.
 _CAMERA_WORDS = frozenset(
     (
@@ -157,12 +168,30 @@ def split_stem(file_name: str) -> str:
     """
     base = _strip_ending(file_name)
     words = _split_words(base)
-    kept = list(words)
-    while len(kept) > 1 and _tells_a_shot(kept[-1]):
-        kept.pop()
+    kept = words[: _count_work_words(words)]
     if len(kept) == 1 and (kept[0].isdigit() or kept[0].casefold() in _CAMERA_WORDS):
         kept = words
     return " ".join(kept) or base
+
+
+def guess_role(file_name: str) -> str:
+    """The part that a shot plays, as its file's name tells: ``Harbour back 2.jpg`` is a ``back``.
+
+    Words count at the name's end, or where all words are such: ``Back to the harbour.jpg`` and
+    ``A quiet room.jpg`` are works. "" where nothing is told.
+    """
+    words = [word.casefold() for word in _split_words(_strip_ending(file_name))]
+    is_all = all(_tells_a_shot(word) or word in _ALL_ROLE_WORDS for word in words)
+    told = set(words if is_all else words[_count_work_words(words) :])
+    return next((role for role, known in _ROLE_WORDS.items() if told & known), "")
+
+
+def _count_work_words(words: Sequence[str]) -> int:
+    """How many words are left, at least one, when those that tell a shot go from the end."""
+    count = len(words)
+    while count > 1 and _tells_a_shot(words[count - 1]):
+        count -= 1
+    return count
 
 
 def _split_words(base: str) -> list[str]:

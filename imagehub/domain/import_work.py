@@ -28,6 +28,7 @@ from imagehub.clients import Clients, Download, DriveItem, ObjectStore
 from imagehub.database import now_utc, run_in_own_transaction
 from imagehub.domain.drive_watch import note_import
 from imagehub.domain.gallery import refresh_group
+from imagehub.domain.import_ways import guess_role
 from imagehub.domain.importing import (
     IN_GROUP_REASON,
     OPEN_STATES,
@@ -469,6 +470,7 @@ def _finish(own: Session, claim: Claim, made: _Made) -> list[str]:
             drive_item_id=claim.drive_item_id,
             folder_id=made.item.parent_id or claim.folder_id,
             folder_name=claim.folder_name,
+            role=guess_role(made.item.name or claim.file_name),
             created_at=now,
         )
         own.add(image)

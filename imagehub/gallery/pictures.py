@@ -15,12 +15,20 @@ from imagehub.domain.drive_state import AWAY
 from imagehub.gallery.media import make_full_image_url
 from imagehub.gallery.placeholder import make_placeholder_url
 from imagehub.gallery.rows import WIDTHS, break_rows, make_sizes, make_wall_css
+from imagehub.i18n import mark
 from imagehub.models import Group, Image
 from imagehub.wiring import get_clients, get_settings
 
 # What a browser can paint itself; the rest is offered for saving only.
 _BROWSER_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"})
 _MAX_SLUG_CHARS = 60
+# The parts that shots play which visitors are told of; that a front is one they see.
+_ROLES = {
+    "back": mark("Back of the work"),
+    "detail": mark("Detail"),
+    "signature": mark("Signature"),
+    "place": mark("In place"),
+}
 _THIN_SPACE, _NO_BREAK = "\u202f", "\u00a0"
 
 
@@ -38,10 +46,11 @@ class Picture:
     """One image, ready for a template.
 
     ``id`` is its element's in the page, ``sizes`` how wide it stands there; ``position`` counts the
-    shots of the group from 1. ``width`` and
-    ``height`` are the largest rendition's pixels. ``full_url`` leads to the original, "" where
-    visitors may not have it; ``zoom_url`` is the same where a browser can paint the original and it
-    is larger. ``sources`` is empty where an image has no renditions.
+    shots of the group from 1; ``role`` is the part it plays among them, in the visitor's words, ""
+    for the front and where none was said. ``width`` and ``height`` are the largest rendition's
+    pixels. ``full_url`` leads to the original, "" where visitors may not have it; ``zoom_url`` is
+    the same where a browser can paint the original and it is larger. ``sources`` is empty where an
+    image has no renditions.
     """
 
     id: str
@@ -59,6 +68,7 @@ class Picture:
     placeholder: str
     color: str
     sizes: str = ""
+    role: str = ""
 
     @property
     def ratio(self) -> float:
@@ -109,7 +119,12 @@ def make_picture(group: Group, image: Image, element_id: str, position: int = 1)
             width, height = max(found), found[max(found)].height_px
     full_url = _make_full_url(image)
     can_zoom = bool(full_url) and image.mime_type in _BROWSER_TYPES and image.width_px > width
-    words = gettext("%(title)s, shot %(number)s", title=get_title(group), number=position)
+    role = gettext(_ROLES[image.role]) if image.role in _ROLES else ""
+    words = (
+        f"{get_title(group)}, {role}"
+        if role
+        else gettext("%(title)s, shot %(number)s", title=get_title(group), number=position)
+    )
     return Picture(
         id=element_id,
         group=group.id,
@@ -125,6 +140,7 @@ def make_picture(group: Group, image: Image, element_id: str, position: int = 1)
         zoom_url=full_url if can_zoom else "",
         placeholder=make_placeholder_url(image.thumbhash),
         color=image.dominant_color if re.fullmatch("#[0-9a-f]{6}", image.dominant_color) else "",
+        role=role,
     )
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from imagehub.domain import import_ways
+from imagehub.domain.library_edit import ROLES
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,28 @@ from imagehub.domain import import_ways
 )
 def test_the_work_is_read_out_of_a_file_name(name: str, stem: str) -> None:
     assert import_ways.split_stem(name) == stem
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("harbour-front.jpg", "front"),
+        ("Hafen Rückseite.jpg", "back"),
+        ("harbour_detail 03.JPG", "detail"),
+        ("harbour back signature.tif", "signature"),
+        ("4 room.jpg", "place"),
+        ("harbour in situ.jpg", "place"),
+        ("back.jpg", "back"),
+        ("Back to the harbour.jpg", ""),
+        ("A quiet room.jpg", ""),
+        ("IMG_4711.jpg", ""),
+        ("side.jpg", ""),
+        ("a.jpg", ""),
+    ],
+)
+def test_a_file_name_tells_the_part_that_a_shot_plays(name: str, role: str) -> None:
+    assert import_ways.guess_role(name) == role
+    assert role in ROLES
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_an_image_keeps_the_facts_of_its_original(import_hub: ImportHub) -> None
     assert (image.etag, image.ctag) == (item.etag, item.ctag)
     assert (image.size_bytes, image.quick_xor_hash) == (len(data), item.quick_xor_hash)
     assert (image.width_px, image.height_px, image.mime_type) == (300, 200, "image/jpeg")
-    assert image.folder_name == "Works"
+    assert (image.folder_name, image.role) == ("Works", "front")
     assert image.thumbhash
     assert image.dominant_color.startswith("#")
     rendition = gallery.pick_rendition(image, 480)

@@ -183,6 +183,20 @@ def test_a_shot_stands_in_front_at_its_own_address(site: Site) -> None:
     assert canonical and canonical[1].endswith(f"/groups/{number}")
 
 
+def test_visitors_are_told_what_a_further_shot_shows(site: Site) -> None:
+    group = site.add_group(names=("a.jpg", "b.jpg", "c.jpg"))
+    name_group(site, group, title="Harbour")
+    with site.session() as session:
+        for number, role in enumerate(("front", "back", ""), start=1):
+            image = gallery.get_image(session, group, number)
+            image.role, image.alt = role, ""
+    german = {"Accept-Language": "de"}
+    for headers, words in (({}, "Back of the work"), (german, "Rückseite des Werks")):
+        html = site.get(f"/groups/{group}", headers=headers, follow_redirects=True).text
+        assert re.findall(r'class="caption">([^<]*)<', html) == [words]
+        assert f'alt="Harbour, {words}"' in html
+
+
 def test_a_wall_label_tells_what_is_known_and_nothing_else(site: Site) -> None:
     number = site.add_group()
     name_group(
