@@ -10,6 +10,7 @@ from flask_login import current_user
 
 from imagehub.admin import blueprint
 from imagehub.admin.callback import NEXT, make_callback_url
+from imagehub.admin.numbers import read_number
 from imagehub.admin.words import say
 from imagehub.clients import Drive, DriveItem
 from imagehub.database import db
@@ -21,6 +22,7 @@ from imagehub.errors import (
     NotAllowedError,
     NotFoundError,
 )
+from imagehub.models import DriveAccount
 from imagehub.web import get_local_target, note_action
 from imagehub.wiring import get_clients, get_given_settings, get_settings
 
@@ -43,16 +45,18 @@ def connect_onedrive() -> ResponseReturnValue:
     """A page that goes on to Microsoft's sign-in at once.
 
     ``access``: ``read`` asks for the least that shows and imports pictures, ``write`` for what
-    uploads and changes in folders need. ``next``: where to go on to afterwards, or ``folder``: the
-    folder of the drive to go back to.
+    uploads and changes in folders need. ``account``: an earlier one, to be connected again beside
+    the active one. ``next``: where to go on to afterwards, or ``folder``: the folder of the drive
+    to go back to.
     """
     scopes = (
         connection.DEFAULT_SCOPES
         if request.form.get("access") == "write"
         else connection.READ_ONLY_SCOPES
     )
-    account = connection.find_active_account(db.session())
+    account = _find_chosen_account()
     hint = account.username if account is not None else ""
+    renews = "" if account is None or account.is_active else account.home_account_id
     is_another = bool(request.form.get("another"))
     user_id = int(current_user.id)
     db.session.rollback()
@@ -65,6 +69,7 @@ def connect_onedrive() -> ResponseReturnValue:
             scopes,
             login_hint="" if is_another else hint,
             prompt="select_account" if is_another else "",
+            renews=renews,
         )
     except ImageHubError as error:
         db.session.rollback()
@@ -86,14 +91,27 @@ def connect_onedrive() -> ResponseReturnValue:
 @blueprint.post("/admin/connection/disconnect")
 def disconnect_onedrive() -> ResponseReturnValue:
     """Forget the tokens; images and their renditions stay."""
-    account = connection.find_active_account(db.session())
+    account = _find_chosen_account()
     if account is not None:
         connection.disconnect(db.session(), account)
-        words = f"Disconnected the OneDrive of {account.username or 'an account'}."
+        whose = account.username or "an account"
+        words = f"Disconnected the OneDrive of {whose}."
         note_action("disconnect", "connection", account.id, words)
+        what = "OneDrive" if account.is_active else f"The OneDrive of {whose}"
         db.session.commit()
-        say("OneDrive is disconnected. What hangs in the gallery stays.")
+        say(f"{what} is disconnected. What hangs in the gallery stays.")
     return redirect(url_for("admin.show_connection"))
+
+
+def _find_chosen_account() -> DriveAccount | None:
+    """The one that the form names by its number, else the active one, if there is one.
+
+    :raise NotFoundError: there is none of that number.
+    """
+    text = request.form.get("account", "")
+    if text:
+        return connection.get_account(db.session(), read_number(text, "account"))
+    return connection.find_active_account(db.session())
 
 
 @blueprint.post("/admin/connection/check")
@@ -277,6 +295,7 @@ def _render(faults: dict[str, str] | None = None) -> str:
         "admin/connection.html",
         info=info,
         root=root,
+        earlier=connection.describe_earlier(database, get_clients()),
         token_end=overview.find_token_end(info),
         secret_end=hub_settings.find_secret_end(database),
         has_secret=bool(get_settings().ms_client_secret),

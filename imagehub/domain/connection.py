@@ -35,7 +35,7 @@ from imagehub.errors import (
     ServiceBusyError,
     ServiceRefusedError,
 )
-from imagehub.models import DriveAccount, Image, ImportJob, PendingSignIn, User
+from imagehub.models import DriveAccount, Image, ImportJob, ImportPlan, PendingSignIn, User
 
 log = logging.getLogger("imagehub.connection")
 
@@ -78,6 +78,7 @@ def start_connection(
     scopes: Sequence[str] = DEFAULT_SCOPES,
     login_hint: str = "",
     prompt: str = "",
+    renews: str = "",
 ) -> str:
     """Begin a sign-in at Microsoft for this user.
 
@@ -87,6 +88,8 @@ def start_connection(
     :param redirect_uri: where Microsoft sends the browser back, exactly as registered there.
     :param scopes: :data:`DEFAULT_SCOPES`, or :data:`READ_ONLY_SCOPES`.
     :param prompt: Microsoft's word: ``select_account``, ``consent`` … or "".
+    :param renews: the ``home_account_id`` of an earlier account: nobody else may sign in then, and
+        the active one stays active.
     :return: the address to send the browser to.
     :raise ServiceBusyError: Microsoft's sign-in cannot be reached just now.
     :raise ServiceRefusedError: no app registration is configured.
@@ -98,6 +101,7 @@ def start_connection(
         "login_hint": login_hint,
         "prompt": prompt,
         "registration": clients.identity.registration,
+        "renews": renews,
     }
     pending = list(
         session.scalars(
@@ -151,6 +155,12 @@ def finish_connection(
     vault = _get_vault(clients)
     kept = _take_sign_in(session, vault, user_id, answer.get("state", ""))
     signed = clients.identity.finish_sign_in(kept["flow"], answer)
+    renews = str(kept["wish"].get("renews", ""))
+    if renews and signed.home_account_id != renews:
+        raise InvalidInputError(
+            f"You signed in as {signed.username or 'somebody else'}, but it is another account "
+            "that was to be connected again. Please start again."
+        )
     granted = [scope for scope in signed.scopes if scope.lower() not in _SIGN_IN_SCOPES]
 
     found = session.scalars(
@@ -168,13 +178,14 @@ def finish_connection(
         account.token_version + 1 if found is None else DriveAccount.token_version + 1
     )
     account.state, account.state_reason, account.state_code = CONNECTED, "", ""
-    account.is_active = True
+    account.is_active = account.is_active if found and renews else True
     account.connected_at = account.refreshed_at = now_utc()
     account.connected_by_id = user_id
     session.add(account)
     session.flush()
     session.refresh(account)
-    _retire_others(session, account)
+    if account.is_active:
+        _retire_others(session, account)
     log.info("OneDrive account %d was connected by user %d", account.id, user_id)
     return account
 
@@ -240,6 +251,8 @@ def _retire_others(session: Session, account: DriveAccount) -> None:
             )
         )
         if not is_used:
+            # What was chosen there for an import, and never begun, goes with it.
+            session.execute(delete(ImportPlan).where(ImportPlan.drive_account_id == other.id))
             session.delete(other)
     session.flush()
 
@@ -564,6 +577,29 @@ def describe_connection(session: Session, clients: Clients) -> ConnectionInfo:
     account = find_active_account(session)
     if account is None:
         return ConnectionInfo(NOT_CONNECTED, "OneDrive is not connected yet.")
+    return _describe_account(session, clients, account)
+
+
+def describe_earlier(session: Session, clients: Clients) -> list[ConnectionInfo]:
+    """Accounts that were active before; their tokens are kept for images that came from them."""
+    accounts = session.scalars(
+        select(DriveAccount)
+        .where(DriveAccount.is_active.is_(False), DriveAccount.state != DISCONNECTED)
+        .order_by(DriveAccount.connected_at.desc(), DriveAccount.id)
+        .execution_options(populate_existing=True)
+    )
+    return [_describe_account(session, clients, account) for account in accounts]
+
+
+def get_account(session: Session, account_id: int) -> DriveAccount:
+    """:raise NotFoundError: there is no such account."""
+    account = session.get(DriveAccount, account_id)
+    if account is None:
+        raise NotFoundError("account", account_id)
+    return account
+
+
+def _describe_account(session: Session, clients: Clients, account: DriveAccount) -> ConnectionInfo:
     now = now_utc()
     state, reason, code = account.state, account.state_reason, account.state_code
     if state == CONNECTED and code == WRONG_CLIENT_SECRET:

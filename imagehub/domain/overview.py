@@ -66,7 +66,8 @@ class FailedJob:
 @dataclass(frozen=True)
 class Overview:
     """What the admin's first page shows. ``failed_jobs`` have items that did not come in;
-    ``is_standing_still``: work waits, and nobody takes it up."""
+    ``is_standing_still``: work waits, and nobody takes it up; ``lost_earlier``: accounts from
+    before that must be connected again, since images came from them."""
 
     connection: ConnectionInfo
     counts: Counts
@@ -77,6 +78,7 @@ class Overview:
     secret_days_left: int | None = None
     token_end: date | None = None
     is_token_ending: bool = False
+    lost_earlier: Sequence[ConnectionInfo] = ()
 
 
 def describe_hub(session: Session, clients: Clients) -> Overview:
@@ -94,6 +96,11 @@ def describe_hub(session: Session, clients: Clients) -> Overview:
         secret_end=secret_end,
         secret_days_left=(secret_end - today).days if secret_end else None,
         token_end=token_end,
+        lost_earlier=[
+            one
+            for one in connection.describe_earlier(session, clients)
+            if one.state == connection.NEEDS_RECONNECT
+        ],
         is_token_ending=token_end is not None and token_end - today <= _WARN_BEFORE,
     )
 

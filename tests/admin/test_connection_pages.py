@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from imagehub.database import db
 from imagehub.domain import connection, leases
-from imagehub.models import Image
+from imagehub.models import DriveAccount, Image
 from imagehub.wiring import get_given_settings
 from tests.admin.pages import send
 from tests.fixtures.importing import make_jpeg
@@ -156,6 +156,45 @@ def test_disconnecting_forgets_the_tokens(
     assert "Connect again" in page
     assert connect(connected_site, client, access="write").location == PAGE
     assert "OneDrive is connected" in client.get(PAGE).text
+
+
+def test_an_earlier_account_is_told_connected_again_and_ended(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    """Its tokens are kept, since images came from it."""
+    connected_site.add_group(["a.jpg"])
+    with connected_site.session() as session:
+        earlier = connection.get_active_account(session)
+        number, name = earlier.id, earlier.username
+        earlier.is_active = False
+        vault = connected_site.app.extensions["imagehub"].clients.vault
+        cache = vault.seal("{}")
+        session.add(DriveAccount(home_account_id="b", username="b@example.com", token_cache=cache))
+    page = client.get(PAGE).text
+    assert re.search(rf"<td>{name}</td>\s*<td><span[^>]*>connected<", page)
+    assert "An earlier account" not in client.get("/admin/").text
+
+    with connected_site.session() as session:
+        earlier = session.get_one(DriveAccount, number)
+        earlier.state, earlier.state_reason = "needs_reconnect", "The sign-in was withdrawn."
+    home = client.get("/admin/").text
+    assert "An earlier account must be connected again" in home
+    assert f"{name}: The sign-in was withdrawn." in home
+    assert "The sign-in was withdrawn." in client.get(PAGE).text
+    assert connect(connected_site, client, account=str(number)).location == PAGE
+    page = client.get(PAGE).text
+    assert "<dd>b@example.com</dd>" in page, "the other one is active still"
+    assert "An earlier account" not in client.get("/admin/").text
+
+    send(client, f"{PAGE}/disconnect", PAGE, account=str(number))
+    with connected_site.session() as session:
+        assert session.get_one(DriveAccount, number).token_cache == b""
+        assert connection.get_active_account(session).username == "b@example.com"
+    page = client.get(PAGE).text
+    assert f"The OneDrive of {name} is disconnected." in page
+    assert "Earlier accounts" not in page
+    for strange in ("999", "x"):
+        assert send(client, f"{PAGE}/disconnect", PAGE, account=strange).status_code == 404
 
 
 def test_a_lost_connection_says_what_to_do_and_is_found_again(

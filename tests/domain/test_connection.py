@@ -26,7 +26,7 @@ from imagehub.errors import (
     ServiceBusyError,
     ServiceRefusedError,
 )
-from imagehub.models import DriveAccount, Group, Image, Lease, PendingSignIn, User
+from imagehub.models import DriveAccount, Group, Image, ImportPlan, Lease, PendingSignIn, User
 from imagehub.wiring import build_clients
 from tests.fixtures.connection import REDIRECT_URI, DriveHub
 from tests.fixtures.onedrive import OneDrive
@@ -247,9 +247,67 @@ def test_connecting_another_account_makes_it_the_active_one(hub: DriveHub) -> No
 
 
 def test_an_account_that_nothing_refers_to_is_forgotten(hub: DriveHub) -> None:
-    make_other_account(hub)
+    other = make_other_account(hub)
+    hub.session.add(ImportPlan(drive_account_id=other.id))
+    hub.session.commit()
     account = hub.connect()
     assert hub.session.scalars(select(DriveAccount.id)).all() == [account.id]
+    assert hub.session.scalars(select(ImportPlan.id)).all() == [], "what was chosen there goes too"
+
+
+def retire(hub: DriveHub, account: DriveAccount) -> DriveAccount:
+    """Have another account become the active one; an image came from this one."""
+    hub.session.add(Group(id=1))
+    hub.session.flush()
+    hub.session.add(
+        Image(
+            group_id=1,
+            number=1,
+            position=1,
+            name="front.jpg",
+            drive_account_id=account.id,
+            drive_item_id="A!1",
+        )
+    )
+    account.is_active = False
+    hub.session.commit()
+    return make_other_account(hub)
+
+
+def test_an_earlier_account_is_connected_again_beside_the_active_one(
+    either_hub: DriveHub,
+) -> None:
+    hub = either_hub
+    earlier = hub.connect_with_expired_token()
+    active = retire(hub, earlier)
+    hub.onedrive.revoke()
+    with pytest.raises(ConnectionLostError):
+        connection.get_access_token(hub.session, hub.clients, earlier.id)
+    [told] = connection.describe_earlier(hub.session, hub.clients)
+    assert (told.account_id, told.state) == (earlier.id, "needs_reconnect")
+
+    answer = hub.consent(hub.start(renews=earlier.home_account_id))
+    assert hub.finish(answer).id == earlier.id
+    [told] = connection.describe_earlier(hub.session, hub.clients)
+    assert (told.account_id, told.state) == (earlier.id, "connected")
+    assert connection.get_access_token(hub.session, hub.clients, earlier.id).token
+    assert connection.get_active_account(hub.session).id == active.id
+    connection.disconnect(hub.session, earlier)
+    hub.session.commit()
+    assert connection.describe_earlier(hub.session, hub.clients) == []
+
+
+def test_nobody_else_may_sign_in_in_place_of_an_earlier_account(hub: DriveHub) -> None:
+    active = hub.connect()
+    other = make_other_account(hub)
+    other.is_active = False
+    hub.session.commit()
+    before = active.token_version
+    answer = hub.consent(hub.start(renews=other.home_account_id))
+    with pytest.raises(InvalidInputError, match="it is another account"):
+        hub.finish(answer)
+    assert connection.get_active_account(hub.session).token_version == before
+    assert hub.session.get_one(DriveAccount, other.id).token_cache == other.token_cache
 
 
 # --- Tokens ---------------------------------------------------------------------------------------
