@@ -17,18 +17,24 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from flask.testing import FlaskClient
-from sqlalchemy import text
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.orm import Session
 
 from benchmarks.catalogue import SHOTS_PER_GROUP, fill_catalogue
-from imagehub.database import db
+from imagehub.database import db, now_utc
 from imagehub.domain import gallery, library_list, search_index
+from imagehub.domain.storage import make_batches
+from imagehub.models import DriveAccount, Group, Image, TrashEntry
 from tests.fixtures.database import run_mariadb
 from tests.fixtures.site import Site, make_site
 
 SIZES = (100, 100_000)
 IMAGES_PER_JOB = 50
+# The trash of a small library is as full as its page, so that it has no advantage there.
+TRASHED_AT_LEAST = 60
 ROUNDS = 40
 WARM_UP = 3
 
@@ -50,6 +56,11 @@ def fill(site: Site, image_count: int) -> None:
                 "UPDATE image_group SET image_count = 3 WHERE id % 5 = 2",
                 "UPDATE image_group SET state = 'draft', is_shown = 0 WHERE id % 3 = 0",
                 "UPDATE image_group SET medium = 'Oil on canvas', year = '1998' WHERE id % 2 = 0",
+                # A word of what came in last, and one that visitors see everywhere, but that few
+                # drafts and few groups without alt text have.
+                f"UPDATE image_group SET edition = 'Vernissage' WHERE id > {last - 20}",
+                "UPDATE image_group SET dimensions = 'Etching' WHERE id % 420 IN (0, 3) OR"
+                " id % 3 > 0 AND id % 7 <> 3",
                 "UPDATE image SET has_alt = 0, alt = '' WHERE group_id % 7 = 3",
                 "UPDATE image SET drive_state = 'missing' WHERE group_id % 40 = 1 AND number = 1",
                 "UPDATE image SET drive_state = 'changed' WHERE group_id % 40 = 2 AND number = 1",
@@ -69,6 +80,8 @@ def fill(site: Site, image_count: int) -> None:
             ):
                 connection.execute(text(statement))
         session = db.session()
+        fill_trash(session, max(TRASHED_AT_LEAST, image_count // 10))
+        session.commit()
         after = 0
         while after := search_index.fill_search(session, after):
             session.commit()
@@ -77,6 +90,41 @@ def fill(site: Site, image_count: int) -> None:
             connection.execute(text("ANALYZE" if is_sqlite else f"ANALYZE TABLE {tables}"))
             connection.commit()
         session.rollback()
+
+
+def fill_trash(session: Session, count: int) -> None:
+    """An import that somebody has thought better of: the newest groups, without alt texts, which
+    the trash does not count."""
+    key = gallery.make_first_sort_key(session)
+    account_id = session.scalars(select(DriveAccount.id)).first()
+    newest = session.scalars(select(func.max(Group.id))).one() or 0
+    numbers = range(newest + 1, newest + 1 + count)
+    moment = now_utc()
+    for batch in make_batches(numbers):
+        rows: Any = [(n, key + (n - newest) * gallery.SORT_STEP) for n in batch]
+        session.execute(
+            insert(Group),
+            [{"id": n, "state": "trash", "sort_key": at, "image_count": 1} for n, at in rows],
+        )
+        session.execute(
+            insert(Image),
+            [
+                {
+                    "group_id": n,
+                    "number": 1,
+                    "position": 1,
+                    "name": "a.jpg",
+                    "has_alt": True,
+                    "drive_account_id": account_id,
+                    "drive_item_id": f"trashed-{n}",
+                }
+                for n in batch
+            ],
+        )
+        session.execute(
+            insert(TrashEntry),
+            [{"group_id": n, "state_before": "draft", "trashed_at": moment} for n in batch],
+        )
 
 
 def list_pages(image_count: int) -> dict[str, str]:
@@ -99,6 +147,9 @@ def list_pages(image_count: int) -> dict[str, str]:
         "words: one group": f"/admin/library?q=W{middle}",
         "words: half of all": "/admin/library?q=oil+canvas",
         "words among drafts": "/admin/library?filter=draft&q=canvas",
+        "words: what came in last": "/admin/library?q=vernissage",
+        "words of few drafts": "/admin/library?filter=draft&q=etching",
+        "words of few without alt": "/admin/library?filter=alt&q=etching",
         "one group": f"/admin/library/{middle}",
         "the trash": "/admin/library/trash",
     }

@@ -321,13 +321,19 @@ def step_group(session: Session, number: int, step: int) -> None:
     is_up = step < 0
     here = Group.sort_key > group.sort_key if is_up else Group.sort_key < group.sort_key
     order = (Group.sort_key, Group.id) if is_up else (Group.sort_key.desc(), Group.id.desc())
-    neighbour = session.scalars(
-        select(Group.id)
-        .where(here, Group.state.in_(("published", "draft")))
-        .order_by(*order)
-        .limit(1)
-    ).first()
-    if neighbour is not None:
+    # A state has its own range of an index: nobody walks past what lies in the trash.
+    found = [
+        session.execute(
+            select(Group.sort_key, Group.id)
+            .where(here, Group.state == state)
+            .order_by(*order)
+            .limit(1)
+        ).first()
+        for state in STATES
+    ]
+    nearest = sorted(tuple(one) for one in found if one is not None)
+    if nearest:
+        neighbour = nearest[0 if is_up else -1][1]
         if is_up:
             place_group(session, number, before=neighbour)
         else:

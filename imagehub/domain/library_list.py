@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, false, func, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, false, func, literal, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from imagehub.domain import search
@@ -35,6 +35,9 @@ FILTERS = {
 MAX_COUNTED = 99
 _LIVING = ("published", "draft")
 _MAX_FOUND = 1000
+# Groups that are tested for words that are all over the library, at first and in all.
+_FIRST_WALKED = 100
+_MAX_WALKED = 700
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Row:
 @dataclass(frozen=True)
 class GroupPage:
     """One page. ``next_after`` and ``previous_before`` are keys for the pages around it; "" at the
-    ends."""
+    ends. Where words are looked for, a page that is not the last may have no row."""
 
     rows: Sequence[Row]
     next_after: str
@@ -77,84 +80,122 @@ def list_groups(
     """A page of groups: all and drafts in the gallery's order, the others from new to old.
 
     :param filter_name: one of :data:`FILTERS`.
-    :param words: only groups with these words; of rare ones at most the thousand newest.
+    :param words: only groups with these words. Of rare ones at most the thousand newest; words that
+        are all over the library are looked for in so many groups that no page takes long: it then
+        has fewer rows, or none, and a key to go on with.
     :param after: key of the row that the page comes after.
     :param before: key of the row that the page ends before.
     :raise InvalidInputError: no such filter, or no such key.
     """
     if filter_name not in FILTERS:
         raise InvalidInputError("There is no such list.", {"filter": "unknown"})
-    is_narrow: ColumnElement[bool] = true()
+    is_back = bool(before)
+    key = before or after
+    place = _read_key(key) if key else None
+    narrow: list[ColumnElement[bool]] = []
     if words.strip():
-        number: Any = _COLUMN.get(filter_name, Group.id)
-        condition = search.find_condition(session, words, number)
-        if condition is None:
-            found = search.list_group_ids(session, words, _MAX_FOUND)
-            if not found:
-                return GroupPage((), "", "")
-            condition = number.in_(found)
-        is_narrow = condition
+        if _is_widespread(session, filter_name, words):
+            return _walk(session, filter_name, words, place, is_back, limit)
+        found = search.list_group_ids(session, words, _MAX_FOUND, filter_name == "draft")
+        if not found:
+            return GroupPage((), "", "")
+        narrow = [_COLUMN.get(filter_name, Group.id).in_(found)]
+    rows = session.execute(_make_query(filter_name, place, is_back, limit + 1, *narrow)).all()
+    return _make_page(session, rows, place, is_back, limit)
+
+
+def _make_query(
+    filter_name: str,
+    place: tuple[int, int] | None,
+    is_back: bool,
+    limit: int,
+    *narrow: ColumnElement[bool],
+) -> Select[Any]:
+    """So many groups of a list from a place on, as ``key``, ``id`` and ``note``."""
+    parts: list[Select[Any]]
     if filter_name in ("all", "draft"):
-        return _list_in_order(session, filter_name, is_narrow, after, before, limit)
-    return _list_to_do(session, filter_name, is_narrow, after, before, limit)
-
-
-def _list_in_order(
-    session: Session,
-    filter_name: str,
-    is_narrow: ColumnElement[bool],
-    after: str,
-    before: str,
-    limit: int,
-) -> GroupPage:
-    query: Any = select(Group.id, Group.sort_key)
-    if filter_name == "draft":
-        query = query.where(Group.state == "draft")
+        one: Any = select(
+            Group.sort_key.label("key"), Group.id.label("id"), literal(0).label("note")
+        )
+        columns: tuple[Any, ...] = (Group.sort_key, Group.id)
+        # A state has its own range of an index: nobody walks past what lies in the trash.
+        states = ("draft",) if filter_name == "draft" else _LIVING
+        parts = [one.where(Group.state == state) for state in states]
     else:
-        query = query.where(Group.state.in_(_LIVING))
-    query = query.where(is_narrow)
-    # The first half is implied; it lets both databases read a range of the index.
-    if after:
-        key, number = _read_key(after)
-        query = query.where(Group.sort_key <= key, tuple_(Group.sort_key, Group.id) < (key, number))
-    if before:
-        key, number = _read_key(before)
-        query = query.where(
-            Group.sort_key >= key, tuple_(Group.sort_key, Group.id) > (key, number)
-        ).order_by(Group.sort_key, Group.id)
-    else:
-        query = query.order_by(Group.sort_key.desc(), Group.id.desc())
-    rows = session.execute(query.limit(limit + 1)).all()
-    keys = [(f"{row.sort_key}.{row.id}", row.id) for row in rows]
-    return _make_page(session, keys, {}, after, before, limit)
+        number = _COLUMN[filter_name]
+        columns = (number,)
+        parts = [
+            select(literal(0).label("key"), number.label("id"), func.count().label("note"))
+            .join(Group, Group.id == number)
+            .where(_CONDITION[filter_name], Group.state.in_(_LIVING))
+            .group_by(number)
+        ]
+    if place is not None:
+        here = place[-len(columns) :]
+        # The first half is implied; it lets both databases read a range of the index.
+        if is_back:
+            narrow += (columns[0] >= here[0], tuple_(*columns) > here)
+        else:
+            narrow += (columns[0] <= here[0], tuple_(*columns) < here)
+    parts = [_order(part.where(*narrow), columns, is_back).limit(limit) for part in parts]
+    if len(parts) == 1:
+        return parts[0]
+    merged = union_all(*(select(part.subquery()) for part in parts)).subquery()
+    return _order(select(merged), (merged.c.key, merged.c.id), is_back).limit(limit)
 
 
-def _list_to_do(
-    session: Session,
-    filter_name: str,
-    is_narrow: ColumnElement[bool],
-    after: str,
-    before: str,
-    limit: int,
-) -> GroupPage:
-    number = _COLUMN[filter_name]
-    query = (
-        select(number.label("id"), func.count().label("note"))
-        .join(Group, Group.id == number)
-        .where(_CONDITION[filter_name], Group.state.in_(_LIVING))
-        .group_by(number)
+def _order(query: Select[Any], columns: Sequence[Any], is_back: bool) -> Select[Any]:
+    return query.order_by(*(columns if is_back else (one.desc() for one in columns)))
+
+
+def _is_widespread(session: Session, filter_name: str, words: str) -> bool:
+    """Whether words are all over the library, so that a list had better ask group by group.
+
+    A full-text index gives all of its matches before the first can be used, and InnoDB takes a
+    tenth of a second for 25,000 of them; a list that asks group by group meets enough of them on
+    its way. What stands at the top tells, and what stands in the middle: what came in last may be
+    all that has a word.
+    """
+    # Drafts are among what visitors do not see, and are looked for there alone.
+    sampled = "draft" if filter_name == "draft" else "all"
+
+    def find(place: tuple[int, int] | None, is_back: bool = False) -> Any:
+        return session.execute(_make_query(sampled, place, is_back, 1)).first()
+
+    top, bottom = find(None), find(None, is_back=True)
+    if top is None or bottom is None:
+        return False
+    middle = find(((top.key + bottom.key) // 2, MAX_ID)) or bottom
+    return all(
+        search.is_frequent(session, words, one.id, sampled == "draft") for one in (top, middle)
     )
-    query = query.where(is_narrow)
-    if after:
-        query = query.where(number < _read_key(after)[1])
-    if before:
-        query = query.where(number > _read_key(before)[1]).order_by(number)
-    else:
-        query = query.order_by(number.desc())
-    rows = session.execute(query.limit(limit + 1)).all()
-    notes = {row.id: row.note for row in rows}
-    keys = [(f"0.{row.id}", row.id) for row in rows]
-    return _make_page(session, keys, notes, after, before, limit)
+
+
+def _walk(
+    session: Session,
+    filter_name: str,
+    words: str,
+    place: tuple[int, int] | None,
+    is_back: bool,
+    limit: int,
+) -> GroupPage:
+    """Test group after group for words, until a page is full or many were tested."""
+    fitting: list[Any] = []
+    tested, size, start, at, is_over = 0, _FIRST_WALKED, "", place, False
+    while len(fitting) <= limit and tested < _MAX_WALKED and not is_over:
+        some = _make_query(filter_name, at, is_back, size).subquery()
+        fits = search.make_condition(session, words, some.c.id, filter_name == "draft")
+        rows = list(session.execute(select(some, fits.label("fits"))))
+        rows.sort(key=lambda row: (row.key, row.id), reverse=not is_back)
+        fitting += [row for row in rows if row.fits]
+        is_over = len(rows) < size
+        tested += len(rows)
+        size *= 2
+        if rows:
+            start = start or _write_key(rows[0])
+            at = (rows[-1].key, rows[-1].id)
+    edge = "" if is_over or at is None else f"{at[0]}.{at[1]}"
+    return _make_page(session, fitting, place, is_back, limit, start, edge)
 
 
 _COLUMN: Mapping[str, Any] = {
@@ -174,24 +215,31 @@ _CONDITION: Mapping[str, Any] = {
 }
 
 
+def _write_key(row: Any) -> str:
+    return f"{row.key}.{row.id}"
+
+
 def _make_page(
     session: Session,
-    keys: list[tuple[str, int]],
-    notes: Mapping[int, int],
-    after: str,
-    before: str,
+    found: Sequence[Any],
+    place: tuple[int, int] | None,
+    is_back: bool,
     limit: int,
+    start: str = "",
+    edge: str = "",
 ) -> GroupPage:
-    has_more = len(keys) > limit
-    keys = keys[:limit]
-    if before:
-        keys.reverse()
-    rows = load_rows(session, [number for _, number in keys], notes)
-    if not keys:
-        return GroupPage((), "", "")
-    has_next = bool(before) or has_more
-    has_previous = bool(after) or (bool(before) and has_more)
-    return GroupPage(rows, keys[-1][0] if has_next else "", keys[0][0] if has_previous else "")
+    """:param found: rows of ``_make_query``, one more than fit where there are more.
+    :param start: key at the near end where nothing was found.
+    :param edge: key of the last group that was looked at, where there are more to look at.
+    """
+    rows = list(found[:limit])
+    far = _write_key(rows[-1]) if len(found) > limit else edge
+    near = (_write_key(rows[0]) if rows else start) if place is not None else ""
+    if is_back:
+        rows.reverse()
+    notes = {row.id: row.note for row in rows}
+    shown = load_rows(session, [row.id for row in rows], notes)
+    return GroupPage(shown, near, far) if is_back else GroupPage(shown, far, near)
 
 
 def load_rows(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select, text
+from sqlalchemy import ColumnElement, TableClause, and_, select, text, true
 from sqlalchemy.orm import Session
 
 from imagehub.domain import gallery
@@ -23,9 +23,9 @@ _MAX_RANKED = 3000
 # What is inside a word is looked for by reading the whole index, so only what helps is asked for.
 _LEAST_INSIDE_CHARS = 3
 _MAX_INSIDE = 600
-# Words that at least ten of the newest five hundred groups have are all over the library.
-_SAMPLED = 500
-_LEAST_IN_SAMPLE = 10
+# Words are frequent where that many of so many groups have them.
+_SAMPLED = 250
+_LEAST_IN_SAMPLE = 5
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,12 @@ def suggest_groups(session: Session, query: str, limit: int = 8) -> Sequence[Til
     return find_groups(session, query, 1, limit).tiles
 
 
-def list_group_ids(session: Session, query: str, limit: int = 1000) -> list[int]:
-    """Groups of any state by their words, for an admin; newest first.
+def list_group_ids(
+    session: Session, query: str, limit: int = 1000, are_hidden: bool = False
+) -> list[int]:
+    """Groups of any state but the trash by their words, for an admin; newest first.
 
+    :param are_hidden: only those that visitors do not see.
     :return: at most ``limit`` group numbers; empty where there is no word in the query.
     """
     words = make_words(query)
@@ -82,42 +85,50 @@ def list_group_ids(session: Session, query: str, limit: int = 1000) -> list[int]
             "SELECT rowid FROM search_index WHERE search_index MATCH :words"
             " ORDER BY rowid DESC LIMIT :limit"
         )
-        values = {"words": "{words hidden} : (" + _match_sqlite(words) + ")", "limit": limit}
+        columns = "hidden" if are_hidden else "words hidden"
+        values = {"words": "{" + columns + "} : (" + _match_sqlite(words) + ")", "limit": limit}
     else:
-        statement = text(
-            "SELECT group_id FROM search_index WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE)"
-            " UNION SELECT group_id FROM search_index"
-            " WHERE MATCH(hidden) AGAINST(:words IN BOOLEAN MODE)"
-            " ORDER BY 1 DESC LIMIT :limit"
-        )
+        statement = _HIDDEN_IDS_MYSQL if are_hidden else _IDS_MYSQL
         values = {"words": _match_mysql(words), "limit": limit}
     return [int(row[0]) for row in session.execute(statement, values)]
 
 
-def find_condition(
-    session: Session, query: str, group_number: ColumnElement[int]
-) -> ColumnElement[bool] | None:
-    """For words that are all over the library, what a group of that number must fulfil.
+def is_frequent(session: Session, query: str, around: int, are_hidden: bool = False) -> bool:
+    """Whether at least one in fifty of the groups with numbers around one has the words.
 
-    A full-text index gives all of its matches before the first can be used, and InnoDB takes a
-    tenth of a second for 25,000 of them; a list that asks group by group meets enough of them on
-    its way. Whether there are many is told by the newest groups. For an admin: drafts are found.
-
-    :return: None where the words are rarer, or there are none.
+    :param are_hidden: only groups that visitors do not see are asked for.
     """
-    words = make_words(query)
-    if not words:
-        return None
     index, number = get_index(session)
-    both = " " + index.c.words + " " + index.c.hidden
-    has_words = and_(*(both.contains(" " + word, autoescape=True) for word in words))
-    newest = session.scalar(select(number).order_by(number.desc()).limit(1)) or 0
-    some = select(number).where(number > newest - _SAMPLED, has_words).limit(_LEAST_IN_SAMPLE)
-    if len(session.scalars(some).all()) < _LEAST_IN_SAMPLE:
-        return None
+    has_words = _has_words(index, query, are_hidden)
+    if has_words is None:
+        return False
+    sample = number.between(around - _SAMPLED // 2, around + _SAMPLED // 2)
+    some = select(number).where(sample, has_words).limit(_LEAST_IN_SAMPLE)
+    return len(session.scalars(some).all()) >= _LEAST_IN_SAMPLE
+
+
+def make_condition(
+    session: Session, query: str, group_number: ColumnElement[int], are_hidden: bool = False
+) -> ColumnElement[bool]:
+    """What a group of that number must fulfil to have the words; without any word all do.
+
+    For an admin: drafts are found.
+    """
+    index, number = get_index(session)
+    has_words = _has_words(index, query, are_hidden)
+    if has_words is None:
+        return true()
     # As a value and not as EXISTS, which a database may turn round: all words first.
     one = select(number).where(number == group_number, has_words)
     return one.correlate_except(index).scalar_subquery().is_not(None)
+
+
+def _has_words(index: TableClause, query: str, are_hidden: bool) -> ColumnElement[bool] | None:
+    words = make_words(query)
+    if not words:
+        return None
+    texts = index.c.hidden if are_hidden else index.c.words + " " + index.c.hidden
+    return and_(*((" " + texts).contains(" " + word, autoescape=True) for word in words))
 
 
 def make_words(query: str) -> list[str]:
@@ -170,6 +181,16 @@ LIMIT :limit OFFSET :offset
 _RANKED_SQLITE = text(_LIST_SQLITE)
 _NEWEST_SQLITE = text(_LIST_SQLITE.replace("rank, ", ""))
 
+_IDS_MYSQL = text(
+    "SELECT group_id FROM search_index WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE)"
+    " UNION SELECT group_id FROM search_index"
+    " WHERE MATCH(hidden) AGAINST(:words IN BOOLEAN MODE)"
+    " ORDER BY 1 DESC LIMIT :limit"
+)
+_HIDDEN_IDS_MYSQL = text(
+    "SELECT group_id FROM search_index WHERE MATCH(hidden) AGAINST(:words IN BOOLEAN MODE)"
+    " ORDER BY 1 DESC LIMIT :limit"
+)
 _COUNT_MYSQL = text(
     "SELECT count(*) FROM search_index WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE)"
 )

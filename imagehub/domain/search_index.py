@@ -11,7 +11,7 @@ a full-text query:
 - any other letter than a–z is written as ``_`` and its number in four digits to base 36.
 
 A shown group has its words in ``title`` and ``words`` (which holds those of the title too), any
-other in ``hidden``, where only an admin's search looks.
+other in ``hidden``, where only an admin's search looks. What lies in the trash has none.
 """
 
 import re
@@ -304,6 +304,7 @@ def _make_rows(session: Session, group_ids: Iterable[int]) -> dict[int, dict[str
     groups = session.execute(
         select(
             Group.id,
+            Group.state,
             Group.is_shown,
             Group.title,
             Group.text,
@@ -349,6 +350,8 @@ def _make_rows(session: Session, group_ids: Iterable[int]) -> dict[int, dict[str
         title = list(iter_words(group.title))
         words = dict.fromkeys(word for text in texts[group.id] for word in iter_words(text))
         joined = " ".join(list(words)[:_MAX_WORDS])
+        if group.state == "trash":
+            title, joined = [], ""
         rows[int(group.id)] = (
             {"title": " ".join(title), "words": joined, "hidden": ""}
             if group.is_shown

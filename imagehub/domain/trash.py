@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select, true, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients
@@ -66,6 +66,7 @@ def trash_groups(session: Session, numbers: Sequence[int], user_id: int | None) 
         session.add(entry)
         group.state = "trash"
         group.version += 1
+        _mark_alts(session, group.id, is_trashed=True)
         refresh_group(session, group.id)
         done.append(group.id)
     return done
@@ -119,10 +120,23 @@ def trash_images(
         image.group_id = bag.id
     group.version += 1
     session.flush()
+    _mark_alts(session, bag.id, is_trashed=True)
     refresh_group(session, group.id)
     refresh_group(session, bag.id)
     session.expire_all()
     return bag.id
+
+
+def _mark_alts(session: Session, group_id: int, *, is_trashed: bool) -> None:
+    """Nothing is left to do about shots in the trash: the list of those without an alt text would
+    have to walk past all of them."""
+    has_alt = true() if is_trashed else func.trim(Image.alt) != ""
+    session.execute(
+        update(Image)
+        .where(Image.group_id == group_id)
+        .values(has_alt=has_alt, updated_at=Image.updated_at)
+        .execution_options(synchronize_session="fetch")
+    )
 
 
 # --- Looking --------------------------------------------------------------------------------------
@@ -214,6 +228,7 @@ def restore(session: Session, number: int) -> tuple[Group, list[str]]:
         bag.version += 1
         session.delete(entry)
         session.flush()
+        _mark_alts(session, bag.id, is_trashed=False)
         refresh_group(session, bag.id)
         return bag, []
     _put_back(session, bag, origin)
@@ -239,6 +254,7 @@ def _put_back(session: Session, bag: Group, origin: Group) -> None:
         if not twin.role:
             twin.role = image.role
     session.flush()
+    _mark_alts(session, origin.id, is_trashed=False)
     session.expire_all()
 
 

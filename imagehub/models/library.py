@@ -95,7 +95,7 @@ class Image(Base):
     made from, "" and 0 where that is not known.
     ``drive_doubt``: what the next check has to find out (see ``domain.drive_state``). ``role``: the
     part a shot plays (see ``domain.library_edit.ROLES``). ``has_alt`` follows ``alt``, for the list
-    of shots without one.
+    of shots without one; it is true of all that lies in the trash.
     """
 
     __tablename__ = "image"

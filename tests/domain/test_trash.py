@@ -100,6 +100,23 @@ def test_all_shots_of_a_group_take_the_group_with_them(
     assert either_session.get_one(Group, group_id).state == "trash"
 
 
+@pytest.mark.parametrize("shots", [[2], [1, 2, 3]])
+def test_what_lies_in_the_trash_lacks_no_alt_text_until_it_is_back(
+    either_session: Session, group_id: int, shots: list[int]
+) -> None:
+    gallery.get_image(either_session, group_id, 2).alt = ""
+
+    def count_without() -> int:
+        return either_session.query(Image).filter_by(has_alt=False).count()
+
+    assert count_without() == 1
+    mark = trash.trash_images(either_session, group_id, shots, None)
+    assert count_without() == 0
+    trash.restore(either_session, mark)
+    assert count_without() == 1
+    assert not gallery.get_image(either_session, group_id, 2).has_alt
+
+
 def test_shots_whose_group_is_in_the_trash_become_a_group_of_their_own(
     either_session: Session, group_id: int
 ) -> None:
