@@ -1,5 +1,6 @@
 """Share links with a browser: make one, see how often it was opened, end it."""
 
+import re
 from datetime import date
 
 from flask import redirect, render_template, request, url_for
@@ -7,13 +8,17 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from imagehub.admin import blueprint, shown_once
-from imagehub.admin.numbers import read_numbers, read_page_number
+from imagehub.admin.numbers import read_number, read_numbers, read_page_number
 from imagehub.admin.words import say
 from imagehub.database import db
 from imagehub.domain import library_list, shares
 from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.models import ShareLink
 from imagehub.web import get_error_status, make_absolute, note_action
+
+# As browsers count them; clocks are from 14 hours ahead of UTC to 12 behind.
+_MINUTES_BEHIND = re.compile(r"-?[0-9]{1,3}")
+_AGAIN = "Type the password again: a form that comes back does not hold it."
 
 
 @blueprint.get("/admin/shares")
@@ -49,8 +54,9 @@ def create_share() -> ResponseReturnValue:
             numbers,
             request.form.get("title", ""),
             _read_day(request.form.get("last_day", "")),
-            request.form.get("password", ""),
+            _read_password(),
             bool(request.form.get("may_download")),
+            minutes_behind_utc=_read_minutes_behind(),
         )
     except ImageHubError as error:
         session.rollback()
@@ -82,7 +88,18 @@ def revoke_share(number: int) -> ResponseReturnValue:
     share = shares.revoke_share(session, number)
     note_action("delete", "share", number, f"Revoked the share link “{_name(share)}”.")
     session.commit()
-    say("The link opens nothing any more.")
+    say(f"“{_name(share)}” opens nothing any more.", undo=".reopen_share", number=str(number))
+    return redirect(url_for(".show_shares"), 303)
+
+
+@blueprint.post("/admin/shares/reopen")
+def reopen_share() -> ResponseReturnValue:
+    """Take back that a link was revoked."""
+    session = db.session()
+    share = shares.reopen_share(session, read_number(request.form.get("number", ""), "share link"))
+    note_action("change", "share", share.id, f"Opened the share link “{_name(share)}” again.")
+    session.commit()
+    say(f"“{_name(share)}” opens again, at the address that it had.")
     return redirect(url_for(".show_shares"), 303)
 
 
@@ -90,12 +107,18 @@ def _show_form(numbers: list[int], error: ImageHubError | None = None) -> Respon
     session = db.session()
     rows = library_list.load_rows(session, numbers[: shares.MAX_GROUPS + 1])
     rows = [row for row in rows if row.state != "trash"]
+    faults = error.fields if isinstance(error, InvalidInputError) else {}
+    wants_password = _wants_password()
+    if wants_password and not request.form.get("without_password"):
+        faults = {"password": _AGAIN} | faults
     page = render_template(
         "admin/share_new.html",
         rows=rows,
         values=request.form,
-        fault=str(error) if error else "",
-        faults=error.fields if isinstance(error, InvalidInputError) else {},
+        # Said above the form, where no field has words of its own.
+        fault="" if error is None or str(error) in faults.values() else str(error),
+        faults=faults,
+        wants_password=wants_password,
     )
     return (page, get_error_status(error)) if error else page
 
@@ -108,6 +131,29 @@ def _show_once(share: ShareLink, token: str) -> ResponseReturnValue:
 
 def _name(share: ShareLink) -> str:
     return shares.name_shares(db.session(), [share])[share.id]
+
+
+def _wants_password() -> bool:
+    return bool(request.form.get("password") or request.form.get("wants_password"))
+
+
+def _read_password() -> str:
+    """The password, which no refused form brings back to the browser.
+
+    :raise InvalidInputError: an earlier try had one, this one has none, and nobody said that the
+        link shall open without.
+    """
+    password = request.form.get("password", "")
+    if not password and _wants_password() and not request.form.get("without_password"):
+        raise InvalidInputError(_AGAIN, {"password": _AGAIN})
+    return password
+
+
+def _read_minutes_behind() -> int:
+    """How far the clock of who made the link was behind UTC; 0 where no script told it."""
+    text = request.form.get("minutes_behind_utc", "")
+    minutes = int(text) if _MINUTES_BEHIND.fullmatch(text) else 0
+    return minutes if -14 * 60 <= minutes <= 12 * 60 else 0
 
 
 def _read_day(text: str) -> date | None:

@@ -8,7 +8,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta, timezone
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -53,13 +53,16 @@ def create_share(
     last_day: date | None = None,
     password: str = "",
     may_download: bool = False,
+    *,
+    minutes_behind_utc: int = 0,
 ) -> tuple[ShareLink, str]:
     """Make a link.
 
     :param title: what visitors read above the works. "", or the title of a single work, keeps none:
         the link then bears the name of what it shows, as that is at the time.
-    :param last_day: the last day, in UTC, on which it opens; None never ends it.
+    :param last_day: the last day on which it opens; None never ends it.
     :param password: "" asks for none.
+    :param minutes_behind_utc: the clock by which that day ends, less than a day from UTC.
     :return: the link, and the secret of its address, which nobody can find out later.
     :raise InvalidInputError: no or too many groups, a day that is over, a password too long.
     :raise NotFoundError: a group is not there.
@@ -75,7 +78,7 @@ def create_share(
     now = get_database_time(session)
     expires_at = None
     if last_day is not None:
-        expires_at = datetime.combine(last_day, time(23, 59, 59), UTC)
+        expires_at = _get_end(last_day, minutes_behind_utc)
         if expires_at <= now:
             fault = "This day is over already."
             raise InvalidInputError(fault, {"last_day": fault})
@@ -102,6 +105,13 @@ def create_share(
     )
     session.flush()
     return share, token
+
+
+def _get_end(day: date, minutes_behind_utc: int) -> datetime:
+    zone = timezone(-timedelta(minutes=minutes_behind_utc))
+    # At either end of the calendar another clock would be beyond it.
+    day = min(max(day, date(1, 1, 2)), date(9999, 12, 30))
+    return datetime.combine(day, time(23, 59, 59), zone).astimezone(UTC)
 
 
 def name_shares(session: Session, links: Sequence[ShareLink]) -> dict[int, str]:
@@ -174,6 +184,14 @@ def revoke_share(session: Session, number: int) -> ShareLink:
     if share.revoked_at is None:
         share.revoked_at = get_database_time(session)
         session.flush()
+    return share
+
+
+def reopen_share(session: Session, number: int) -> ShareLink:
+    """Take back that a link was revoked: its address, which the hub does not know, opens again."""
+    share = get_share(session, number)
+    share.revoked_at = None
+    session.flush()
     return share
 
 

@@ -101,12 +101,40 @@ def test_a_link_ends_with_its_last_day(either_session: Session, group_id: int) -
         shares.create_share(either_session, None, [group_id], last_day=date(2020, 1, 1))
 
 
+def test_the_last_day_is_one_of_the_clock_of_who_made_the_link(
+    either_session: Session, group_id: int
+) -> None:
+    # West of Greenwich a day goes on when it is over there, east of it it is over before.
+    west, east = 12 * 60, -14 * 60
+    today = (datetime.now(UTC) - timedelta(minutes=west)).date()
+    shares.create_share(either_session, None, [group_id], last_day=today, minutes_behind_utc=west)
+    for minutes, end in (
+        (8 * 60, datetime(2999, 7, 2, 7, 59, 59, tzinfo=UTC)),
+        (0, datetime(2999, 7, 1, 23, 59, 59, tzinfo=UTC)),
+        (-345, datetime(2999, 7, 1, 18, 14, 59, tzinfo=UTC)),
+    ):
+        day = date(2999, 7, 1)
+        share, _ = shares.create_share(
+            either_session, None, [group_id], last_day=day, minutes_behind_utc=minutes
+        )
+        assert share.expires_at == end
+    shares.create_share(
+        either_session, None, [group_id], last_day=date.max, minutes_behind_utc=west
+    )
+    with pytest.raises(InvalidInputError):
+        shares.create_share(
+            either_session, None, [group_id], last_day=date.min, minutes_behind_utc=east
+        )
+
+
 def test_a_revoked_link_opens_nothing(either_session: Session, group_id: int) -> None:
     share, token = shares.create_share(either_session, None, [group_id])
     shares.revoke_share(either_session, share.id)
     with pytest.raises(NotFoundError):
         shares.get_open_share(either_session, token)
     assert shares.list_shares(either_session)[0].state == "revoked"
+    shares.reopen_share(either_session, share.id)
+    assert shares.get_open_share(either_session, token).id == share.id
 
 
 def test_a_new_address_ends_the_old_one(either_session: Session, group_id: int) -> None:

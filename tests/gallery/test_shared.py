@@ -241,3 +241,74 @@ def test_a_form_with_a_fault_keeps_what_was_typed(site: Site, draft: int) -> Non
         assert 'aria-invalid="true"' in answer.text
     assert send(client, "/admin/shares", form).status_code == 422
     assert "Choose the works first" in client.get("/admin/shares/new").text
+
+
+def test_revoking_is_taken_back_by_undo(site: Site, draft: int) -> None:
+    path = make_share(site, [draft])
+    client = site.signed_in_client()
+    page = follow(client, send(client, "/admin/shares/1/revoke", "/admin/shares")).text
+    assert "“Not yet for everybody” opens nothing any more." in page
+    assert site.get(path).status_code == 404
+    undo = page.split('id="toasts"', 1)[1].split("</form>", 1)[0]
+    assert 'action="/admin/shares/reopen"' in undo
+    assert '<input type="hidden" name="number" value="1">' in undo
+    follow(client, send(client, "/admin/shares/reopen", "/admin/shares", number="1"))
+    assert site.get(path).status_code == 200
+    log = client.get("/admin/activity").text
+    assert "Opened the share link “Not yet for everybody” again." in log
+    assert send(client, "/admin/shares/reopen", "/admin/shares", number="9").status_code == 404
+
+
+def test_a_refused_form_with_a_password_makes_no_open_link(site: Site, draft: int) -> None:
+    client = site.signed_in_client()
+    form = f"/admin/shares/new?group={draft}"
+    fields = {"group": str(draft), "title": "Mine"}
+
+    def make(**more: str) -> TestResponse:
+        return send(client, "/admin/shares", form, **fields, **more)
+
+    assert "without_password" not in client.get(form).text
+    refused = make(last_day="2020-01-01", password="open sesame")
+    assert refused.status_code == 422
+    assert "open sesame" not in refused.text
+    assert "This day is over already." in refused.text
+    assert "Type the password again" in refused.text
+    assert 'name="wants_password" value="1"' in refused.text
+    again = make(last_day="2999-12-31", wants_password="1")
+    assert again.status_code == 422
+    assert "Type the password again" in again.text
+    assert 'name="wants_password" value="1"' in again.text
+    with site.session() as session:
+        assert session.query(ShareLink).count() == 0
+    path = read_address(follow(client, make(wants_password="1", password="open sesame")))
+    assert "Not yet for everybody" not in site.get(path).text
+    path = read_address(follow(client, make(wants_password="1", without_password="1")))
+    assert "Not yet for everybody" in site.get(path).text
+
+
+def test_the_last_day_ends_by_the_clock_that_the_form_tells(site: Site, draft: int) -> None:
+    client = site.signed_in_client()
+    form = f"/admin/shares/new?group={draft}"
+    assert "at midnight<span data-utc> UTC</span>" in client.get(form).text
+    for number, (minutes, end) in enumerate(
+        (
+            ("480", "1 January 3000, 07:59 UTC"),
+            ("-840", "31 December 2999, 09:59 UTC"),
+            ("841", "31 December 2999, 23:59 UTC"),
+            ("soon", "31 December 2999, 23:59 UTC"),
+        ),
+        start=1,
+    ):
+        fields = {"group": str(draft), "last_day": "2999-12-31", "minutes_behind_utc": minutes}
+        follow(client, send(client, "/admin/shares", form, **fields))
+        row = client.get("/admin/shares").text.split("<tr>", 2)[2]
+        assert f"/admin/shares/{number}/revoke" in row
+        assert end in row.split("</tr>", 1)[0], minutes
+
+
+def test_too_many_works_are_refused_with_a_word(site: Site, draft: int) -> None:
+    client = site.signed_in_client()
+    groups = [str(draft), *(str(draft + more) for more in range(1, 201))]
+    answer = send(client, "/admin/shares", f"/admin/shares/new?group={draft}", group=groups)
+    assert answer.status_code == 422
+    assert "A link shows at most 200 groups." in answer.text

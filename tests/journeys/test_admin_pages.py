@@ -360,10 +360,10 @@ def test_on_a_phone_the_bar_at_the_bottom_holds_everything(served_site: ServedSi
 
 @pytest.mark.parametrize(("is_phone", "theme"), [(False, "light"), (True, "dark")])
 def test_axe_finds_nothing(served_site: ServedSite, is_phone: bool, theme: str) -> None:
-    served_site.site.add_group(["a.jpg", "b.jpg"])
+    number = served_site.site.add_group(["a.jpg", "b.jpg"])
     visit: Visit = served_site.enter("/admin/account", is_phone=is_phone, color_scheme=theme)
     faults = []
-    for path in PAGES:
+    for path in (*PAGES, f"/admin/shares/new?group={number}"):
         visit.page.goto(served_site.url + path)
         faults += [f"{path} {fault}" for fault in visit.find_faults()]
         assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path

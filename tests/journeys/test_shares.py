@@ -1,7 +1,8 @@
 """A share link in Chromium: made in the library, opened with its password by a stranger, ended."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from playwright.sync_api import expect
 
@@ -25,7 +26,10 @@ def test_a_draft_is_shared_with_a_password_and_an_end(
         group = session.query(Group).one()
         group.title = "Not yet for everybody"
 
-    admin = served_site.enter("/admin/library")
+    # A clock of which the script tells how far it is behind UTC, by daylight saving time or not.
+    clock = "America/Los_Angeles"
+    last_day = (datetime.now(ZoneInfo(clock)) + timedelta(days=7)).date()
+    admin = served_site.enter("/admin/library", timezone_id=clock)
     page = admin.page
     page.get_by_role("checkbox", name="Choose “Not yet for everybody”").check()
     page.get_by_role("button", name="Draft").click()
@@ -34,11 +38,20 @@ def test_a_draft_is_shared_with_a_password_and_an_end(
     page.get_by_role("checkbox", name="Choose “Not yet for everybody”").check()
     page.get_by_role("button", name="Share", exact=True).click()
     page.get_by_label("Title").fill("For the museum")
-    page.get_by_label("Last day").fill(f"{datetime.now(UTC) + timedelta(days=7):%Y-%m-%d}")
+    expect(page.get_by_label("Last day")).to_have_accessible_description(
+        "The link ends with this day, at midnight where you are. "
+        "Left empty, it opens until you revoke it."
+    )
+    page.get_by_label("Last day").fill(f"{last_day:%Y-%m-%d}")
     page.get_by_label("Password").fill("open sesame")
     page.get_by_label("Full images may be downloaded").check()
     page.get_by_role("button", name="Make the link").click()
     address = page.get_by_role("textbox", name="Address").input_value()
+    row = page.get_by_role("row", name="For the museum")
+    expect(row.get_by_role("cell").first).to_have_text(f"{last_day:%-d %B %Y}")
+    end = datetime.combine(last_day, time(23, 59, 59), ZoneInfo(clock))
+    with site.session() as session:
+        assert session.query(ShareLink).one().expires_at == end
     assert site.get("/").text.count("Not yet for everybody") == 0
 
     stranger = visit(address, is_phone=True)
@@ -80,3 +93,34 @@ def test_a_draft_is_shared_with_a_password_and_an_end(
     # Chromium writes each refusal into its console.
     stranger.complaints = [text for text in stranger.complaints if "401" not in text]
     stranger.complaints[:] = [text for text in stranger.complaints if "404" not in text]
+
+
+def test_without_a_script_a_link_is_made_and_revoked_and_opened_again(
+    served_site: ServedSite,
+) -> None:
+    number = served_site.site.add_group(["a.jpg"])
+    admin = served_site.enter(f"/admin/shares/new?group={number}", java_script_enabled=False)
+    page = admin.page
+    page.get_by_label("Title").fill("For the museum")
+    page.get_by_label("Last day").fill("2020-01-01")
+    page.get_by_label("Password", exact=True).fill("open sesame")
+    page.get_by_role("button", name="Make the link").click()
+    last_day = page.get_by_label("Last day")
+    expect(last_day).to_have_accessible_description("This day is over already.")
+    password = page.get_by_label("Password", exact=True)
+    expect(password).to_have_value("")
+    expect(password).to_have_accessible_description(
+        "Type the password again: a form that comes back does not hold it."
+    )
+    last_day.fill("2999-12-31")
+    password.fill("open sesame")
+    page.get_by_role("button", name="Make the link").click()
+    address = page.get_by_role("textbox", name="Address").input_value()
+    row = page.get_by_role("row", name="For the museum")
+    expect(row).to_contain_text("31 December 2999, 23:59 UTC")
+    page.get_by_role("button", name="Revoke “For the museum”").click()
+    expect(row).to_contain_text("Revoked")
+    page.get_by_role("button", name="Undo").click()
+    expect(row).to_contain_text("31 December 2999, 23:59 UTC")
+    assert served_site.site.get(address).status_code == 200
+    admin.complaints.clear()  # The refusal stands in the console as a 422.
