@@ -71,13 +71,18 @@ class CheckFields(BeginFields):
 
 
 class UploadedFields(BaseModel):
-    """``folder_name``: "" for the root folder. ``is_replaced``: in the place of another file."""
+    """``folder_name``: "" for the root folder. ``is_replaced``: in the place of another file.
+
+    ``type``: the media type, "" where it is not known; ``size`` in bytes.
+    """
 
     id: ItemId
     name: Name
     folder: ItemId
     folder_name: Annotated[str, Field(max_length=1000)] = ""
     is_replaced: bool = False
+    type: Annotated[str, Field(max_length=255)] = ""
+    size: Annotated[int, Field(ge=0)] | None = None
 
 
 class ReplacedFields(BaseModel):
@@ -266,27 +271,44 @@ def note_replaced_files(fields: ReplacedFields) -> dict[str, Any]:
 def import_uploaded_files(fields: ImportFields) -> dict[str, Any]:
     """Import what was uploaded; asking twice is the same as asking once.
 
-    ``job`` is null where all of it is in the hub already, or on its way. Of a file that took the
+    ``job`` is null where nothing of it is left to import: ``known`` files are in the hub already,
+    or on their way, and ``refused`` says how many are no pictures, and why. Of a file that took the
     place of another, the image is made anew.
     """
     # Each file is held against the root folder when a worker opens it.
     account_id, _ = open_drive()
     files = [
-        uploads.Uploaded(file.id, file.name, file.folder, file.folder_name, file.is_replaced)
+        uploads.Uploaded(
+            file.id,
+            file.name,
+            file.folder,
+            file.folder_name,
+            file.is_replaced,
+            file.type,
+            file.size,
+        )
         for file in fields.files
     ]
-    job = uploads.import_uploaded(
+    begun = uploads.import_uploaded(
         db.session(), account_id, current_user.id, files, fields.grouping, fields.group
     )
-    if job is None:
+    answer = {
+        "job": None,
+        "count": 0,
+        "url": "",
+        "known": begun.known_count,
+        "refused": [{"reason": why, "count": count} for why, count in begun.refused.items()],
+    }
+    if begun.job is None:
         db.session.rollback()
-        return {"job": None, "count": 0, "url": ""}
-    job_id, count = job.id, job.item_count
+        return answer
+    job_id, count = begun.job.id, begun.job.item_count
     words = f"Uploaded {describe_count(count, 'picture')} to OneDrive and began to import them."
     note_action("create", "import", job_id, words)
     db.session.commit()
     enqueue_job(get_settings(), job_id, count)
-    return {"job": job_id, "count": count, "url": url_for(".show_import", number=job_id)}
+    url = url_for(".show_import", number=job_id)
+    return answer | {"job": job_id, "count": count, "url": url}
 
 
 def _describe(account_id: int, item: DriveItem) -> dict[str, Any]:

@@ -4,7 +4,8 @@ The bytes never come here. The hub checks names, makes folders, asks OneDrive fo
 takes the fragments, and imports what has arrived.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -13,12 +14,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import ConflictBehavior, Drive, DriveItem, UploadSession
+from imagehub.clients.drive_ids import fold_id, list_spellings
 from imagehub.clients.drive_names import check_name, repair_name
 from imagehub.domain import import_ways
 from imagehub.domain.drive import create_upload_session, get_root
-from imagehub.domain.importing import Selection, add_remakes, create_import
+from imagehub.domain.importing import (
+    OPEN_STATES,
+    Selection,
+    add_remakes,
+    check_is_picture,
+    create_import,
+)
 from imagehub.domain.storage import make_batches
-from imagehub.errors import InvalidInputError, ServiceRefusedError
+from imagehub.errors import InvalidInputError, PictureError, ServiceRefusedError
 from imagehub.models import Group, Image, ImportItem, ImportJob
 
 # Fragments are multiples of this, but for a file's last one. Source: Microsoft Graph,
@@ -210,7 +218,8 @@ class Uploaded:
     """A file that has arrived in OneDrive.
 
     ``folder_name``: "" for the root folder, whose name is no title. ``is_replaced``: it took the
-    place of another file, whose id it has.
+    place of another file, whose id it has. ``mime_type`` and ``size_bytes`` as far as they are
+    known: "" and None where they are not.
     """
 
     file_id: str
@@ -218,6 +227,21 @@ class Uploaded:
     folder_id: str
     folder_name: str
     is_replaced: bool = False
+    mime_type: str = ""
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class UploadImport:
+    """What became of the wish to import what was uploaded.
+
+    ``job``: None where nothing was left to import. ``known_count``: files that are in the hub
+    already, or on their way. ``refused``: a sentence why files are no pictures → how many.
+    """
+
+    job: ImportJob | None
+    known_count: int
+    refused: Mapping[str, int]
 
 
 def import_uploaded(
@@ -227,28 +251,52 @@ def import_uploaded(
     files: Sequence[Uploaded],
     grouping: Grouping = "one",
     group: int | None = None,
-) -> ImportJob | None:
+) -> UploadImport:
     """Ask for the import of what was uploaded; the caller commits, then enqueues the job.
 
-    Files that are in the hub already, or about to be, are left out: asking twice, as after a lost
-    answer, is the same as asking once. Images of files that were replaced are made anew.
+    What is certainly no picture is left out, and so are files that are in the hub already, or about
+    to be: asking twice, as after a lost answer, is the same as asking once. Images of files that
+    were replaced are made anew.
 
     :param grouping: a group of all, one a folder, or one a file; without meaning if ``group`` is
         a group's number. A group is called after its folder, or after the first file in the root.
-    :return: None where nothing was left to import.
     :raise InvalidInputError, NotFoundError: see ``importing.create_import``.
     """
-    known = _find_known(session, account_id, [file.file_id for file in files])
-    fresh = [file for file in files if file.file_id not in known]
+    pictures, refused = _sort_out(files)
+    known = _find_known(session, account_id, [file.file_id for file in pictures])
+    fresh = [file for file in pictures if fold_id(file.file_id) not in known]
     job = None
     if fresh:
         selections = _make_selections(fresh, grouping, group)
         job = create_import(session, account_id, user_id, selections)
-    changed = _find_images(session, account_id, [f.file_id for f in files if f.is_replaced])
+    replaced = [file.file_id for file in pictures if file.is_replaced]
+    changed = _find_images(session, account_id, replaced)
     jobs = {account_id: job.id} if job else {}
-    if changed and add_remakes(session, changed, jobs, user_id):
+    anew_count = add_remakes(session, list(changed), jobs, user_id) if changed else 0
+    if anew_count:
         job = session.get(ImportJob, jobs[account_id], populate_existing=True)
-    return job
+    known_count = len(pictures) - len(fresh)
+    if anew_count:
+        known_count -= len(set(changed.values()))
+    return UploadImport(job, max(0, known_count), refused)
+
+
+def _sort_out(files: Sequence[Uploaded]) -> tuple[list[Uploaded], Counter[str]]:
+    """The files that may be pictures; and why the others are none, with how many of each."""
+    pictures: list[Uploaded] = []
+    refused: Counter[str] = Counter()
+    for file in files:
+        size_bytes = 1 if file.size_bytes is None else file.size_bytes
+        item = DriveItem(
+            file.file_id, file.name, False, size_bytes, "", "", mime_type=file.mime_type
+        )
+        try:
+            check_is_picture(item)
+        except PictureError as error:
+            refused[str(error)] += 1
+        else:
+            pictures.append(file)
+    return pictures, refused
 
 
 def _make_selections(
@@ -278,11 +326,12 @@ def _make_title(first: Uploaded, grouping: Grouping) -> str:
     return first.folder_name or import_ways.begin_large(import_ways.split_stem(first.name))
 
 
-def _find_images(session: Session, account_id: int, file_ids: Sequence[str]) -> list[int]:
-    found: list[int] = []
-    for ids in make_batches(file_ids, 500):
-        found += session.scalars(
-            select(Image.id)
+def _find_images(session: Session, account_id: int, file_ids: Sequence[str]) -> dict[int, str]:
+    """Images outside the trash that came from these files: id → the file's id, folded."""
+    found: dict[int, str] = {}
+    for ids in make_batches(_list_all_spellings(file_ids), 500):
+        rows = session.execute(
+            select(Image.id, Image.drive_item_id)
             .join(Group, Group.id == Image.group_id)
             .where(
                 Image.drive_account_id == account_id,
@@ -290,32 +339,26 @@ def _find_images(session: Session, account_id: int, file_ids: Sequence[str]) -> 
                 Group.state != "trash",
             )
         )
+        found.update({row.id: fold_id(row.drive_item_id) for row in rows})
     return found
 
 
 def _find_known(session: Session, account_id: int, file_ids: Sequence[str]) -> set[str]:
-    known: set[str] = set()
-    for ids in make_batches(file_ids, 500):
-        known.update(
-            session.scalars(
-                select(Image.drive_item_id)
-                .join(Group, Group.id == Image.group_id)
-                .where(
-                    Image.drive_account_id == account_id,
-                    Image.drive_item_id.in_(ids),
-                    Group.state != "trash",
-                )
+    """Which of these files are in the hub or on their way; their ids, folded."""
+    known = set(_find_images(session, account_id, file_ids).values())
+    for ids in make_batches(_list_all_spellings(file_ids), 500):
+        on_their_way = session.scalars(
+            select(ImportItem.drive_item_id)
+            .join(ImportJob, ImportJob.id == ImportItem.job_id)
+            .where(
+                ImportJob.drive_account_id == account_id,
+                ImportItem.drive_item_id.in_(ids),
+                ImportItem.state.in_(OPEN_STATES),
             )
         )
-        known.update(
-            session.scalars(
-                select(ImportItem.drive_item_id)
-                .join(ImportJob, ImportJob.id == ImportItem.job_id)
-                .where(
-                    ImportJob.drive_account_id == account_id,
-                    ImportItem.drive_item_id.in_(ids),
-                    ImportItem.state.in_(("queued", "running")),
-                )
-            )
-        )
+        known.update(map(fold_id, on_their_way))
     return known
+
+
+def _list_all_spellings(file_ids: Sequence[str]) -> list[str]:
+    return sorted({spelling for one in file_ids for spelling in list_spellings(one)})

@@ -285,6 +285,35 @@ def test_what_was_uploaded_is_imported_once_however_often_it_is_asked(browser: B
         assert len({item.group_id for item in items}) == 1
 
 
+def test_what_is_no_picture_is_left_out_and_told_and_all_else_is_tried(browser: Browser) -> None:
+    works = browser.find("Works")
+    types = {
+        "notes.txt": "text/plain",
+        "more.txt": "text/plain",
+        "shot.NEF": "image/x-nikon-nef",
+        "logo.svg": "image/svg+xml",
+        "cover.psd": "image/vnd.adobe.photoshop",
+        # What OneDrive does not know may be a picture all the same.
+        "scan.jxl": "application/octet-stream",
+        "phone.heic": "",
+    }
+    files = [
+        {"id": f"one!{name}", "name": name, "folder": works, "type": kind, "size": 5}
+        for name, kind in types.items()
+    ]
+    files.append({"id": "one!empty", "name": "empty.jpg", "folder": works, "size": 0})
+    answer = browser.send("/admin/drive/upload/import", files=files)
+    assert answer["count"] == 2
+    with browser.site.session() as session:
+        names = [item.file_name for item in session.query(ImportItem).order_by(ImportItem.id)]
+    assert names == ["scan.jxl", "phone.heic"]
+    reasons = {one["reason"]: one["count"] for one in answer["refused"]}
+    assert reasons["This is a text file, not a picture."] == 2
+    assert sum(reasons.values()) == 6
+    again = browser.send("/admin/drive/upload/import", files=files)
+    assert (again["job"], again["known"]) == (None, 2)
+
+
 def test_each_uploaded_file_can_become_a_group_of_its_own(browser: Browser) -> None:
     works = browser.find("Works")
     files = [
@@ -317,8 +346,9 @@ def test_a_file_that_was_replaced_is_made_anew(browser: Browser) -> None:
     fresh = {"id": back, "name": "back.jpg", "folder": works, "folder_name": "Works"}
     answer = browser.send("/admin/drive/upload/import", files=[replaced, fresh])
     assert answer["count"] == 2
+    assert answer["known"] == 0
     again = browser.send("/admin/drive/upload/import", files=[replaced, fresh])
-    assert again["job"] is None
+    assert (again["job"], again["known"]) == (None, 2)
     with browser.site.session() as session:
         remade = session.query(ImportItem).filter(ImportItem.image_id.isnot(None)).one()
         assert remade.drive_item_id == front

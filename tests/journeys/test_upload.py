@@ -466,11 +466,15 @@ def test_import_when_uploaded_makes_one_group_of_them(
     served_site: ServedSite, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 3)
+    for name in ("notes.txt", "shot.nef"):
+        (tmp_path / "desk" / name).write_bytes(b"no picture")
+        files.append(tmp_path / "desk" / name)
     with served_site.site.working():
         page = served_site.enter().page
         page.set_input_files("#pick-files", files)
         page.get_by_label("Import when uploaded").check()
         expect(page.locator("#uploads")).to_contain_text("3 pictures are being imported")
+        expect(page.locator("#uploads")).to_contain_text("1 file was not imported: Raw photos")
         with served_site.site.session() as session:
             assert session.query(ImportJob).count() == 1
         for _ in range(100):
@@ -538,6 +542,7 @@ def test_an_import_whose_answer_was_lost_is_not_begun_twice(
     with page.expect_response("**/upload/import") as answer:
         page.reload()
     assert answer.value.json()["job"] is None
+    expect(page.locator("#uploads")).to_contain_text("2 files are in the hub already, or on")
     assert count_jobs(served_site) == 1
     assert sum(map(len, list_imported(served_site))) == 2
     visit.complaints.clear()
@@ -552,7 +557,7 @@ def test_an_import_waits_for_open_questions_or_a_word_of_the_person(
     page.set_input_files("#pick-files", files)
     page.get_by_label("Import when uploaded").check()
     uploads = page.locator("#uploads")
-    expect(uploads).to_contain_text("2 pictures are imported as soon as every file is uploaded")
+    expect(uploads).to_contain_text("2 files are imported as soon as every file is uploaded")
     assert count_jobs(served_site) == 0
     uploads.get_by_role("button", name="Import now").click()
     expect(uploads).to_contain_text("2 pictures are being imported")

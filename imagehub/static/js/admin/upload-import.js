@@ -42,7 +42,7 @@ export class UploadImport {
 
   // Whether an entry is to be imported and was not yet.
   isDue(entry) {
-    return this.#wantsImport && entry.state === "done" && entry.isPicture && !entry.isImported;
+    return this.#wantsImport && entry.state === "done" && entry.isImportable && !entry.isImported;
   }
 
   get dueCount() {
@@ -92,5 +92,7 @@ function describeFile(entry) {
     folder: entry.target,
     folder_name: entry.path.at(-2) ?? entry.folderName,
     is_replaced: entry.conflict === "replace",
+    type: entry.type,
+    size: entry.size,
   };
 }

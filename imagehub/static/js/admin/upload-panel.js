@@ -129,10 +129,16 @@ export class UploadPanel {
     if (agreed) this.#uploads.cancelAll();
   }
 
-  #tellImport({ job, count, url }) {
-    if (!job) return;
-    const words = `${describeCount(count, "picture is", "pictures are")} being imported.`;
-    toast(words, { seconds: 10 });
+  #tellImport({ count, known, refused, url }) {
+    const parts = [];
+    if (count) parts.push(`${describeCount(count, "picture is", "pictures are")} being imported.`);
+    const isThere = describeCount(known, "file is", "files are");
+    if (known) parts.push(`${isThere} in the hub already, or on the way there.`);
+    for (const one of refused) {
+      parts.push(`${describeCount(one.count, "file was", "files were")} not imported: ${one.reason}`);
+    }
+    const words = parts.join(" ");
+    toast(words, { isFault: !count && refused.length > 0, seconds: 10 });
     this.imported = { words, url };
     this.#draw();
   }
@@ -262,7 +268,7 @@ export class UploadPanel {
       notes.push(this.#makeNote(words, [makeButton("Try again", importNow)], true));
     } else if (dueCount && (taken || name || lost || failed || paused)) {
       const words =
-        `${describeCount(dueCount, "picture is", "pictures are")} imported as soon as every file ` +
+        `${describeCount(dueCount, "file is", "files are")} imported as soon as every file ` +
         "is uploaded, skipped or cancelled.";
       notes.push(this.#makeNote(words, [makeButton("Import now", importNow)]));
     }

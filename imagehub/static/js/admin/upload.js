@@ -20,7 +20,6 @@ const SPEED_WINDOW_MS = 8000;
 const PATHS_A_CALL = 1000;
 const PAUSED_KEY = "hub-uploads-paused";
 const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*)$/i;
-const NO_PICTURE = /^(video|audio|text|font)\/|^application\//i;
 
 export class Uploads extends EventTarget {
   entries = new Map();
@@ -491,8 +490,9 @@ export class Uploads extends EventTarget {
   #finish(entry, item) {
     entry.itemId = item?.id ?? entry.target;
     entry.itemName = item?.name ?? entry.path.at(-1);
-    entry.isPicture =
-      Boolean(item) && !NO_PICTURE.test(item.file?.mimeType ?? entry.type ?? "") && entry.size > 0;
+    // The hub knows which files are pictures.
+    entry.isImportable = Boolean(item);
+    entry.type = item?.file?.mimeType ?? entry.type;
     entry.sent = entry.size;
     entry.uploadUrl = "";
     entry.message = "";
