@@ -5,6 +5,8 @@ and changes case between calls (OneDrive/onedrive-api-docs#1902, abraunegg/onedr
 stored and sent back is always what the service gave.
 """
 
+from collections.abc import Iterable
+
 
 def fold_drive_id(drive_id: str) -> str:
     """A drive id for comparing only."""
@@ -32,3 +34,8 @@ def list_spellings(item_id: str) -> list[str]:
         digits = short.rjust(length, "0")
         spellings |= {digits.upper(), digits.lower()}
     return sorted(f"{digits}!{rest}" for digits in spellings)
+
+
+def list_all_spellings(item_ids: Iterable[str]) -> list[str]:
+    """The same for many items, each once."""
+    return sorted({spelling for item_id in item_ids for spelling in list_spellings(item_id)})

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from imagehub.clients import Drive, DriveInfo, DriveItem
-from imagehub.clients.drive_ids import fold_id
+from imagehub.clients.drive_ids import fold_id, is_same_id, list_all_spellings
 from imagehub.domain.drive import get_root
 from imagehub.domain.importing import may_be_picture
 from imagehub.domain.name_order import make_sort_key
@@ -168,10 +168,10 @@ def list_subfolders(drive: Drive, folder_id: str) -> list[DriveItem]:
 
 
 def mark_items(session: Session, account_id: int, items: Sequence[DriveItem]) -> list[Entry]:
-    """Which of these items are in the hub, and where: one query for 500 items."""
+    """Which of these items are in the hub, and where: one query for some hundred items."""
     by_id: dict[str, list[Mark]] = {}
-    files = {item.id: item for item in items if not item.is_folder}
-    for ids in make_batches(files, 500):
+    files = {fold_id(item.id): item for item in items if not item.is_folder}
+    for ids in make_batches(list_all_spellings(item.id for item in files.values()), 500):
         rows = session.execute(
             select(
                 Image.drive_item_id,
@@ -192,7 +192,7 @@ def mark_items(session: Session, account_id: int, items: Sequence[DriveItem]) ->
             .order_by(Group.id, Image.number)
         )
         for row in rows:
-            item = files[row.drive_item_id]
+            item = files[fold_id(row.drive_item_id)]
             is_changed = has_changed(item, row.quick_xor_hash, row.ctag)
             by_id.setdefault(item.id, []).append(
                 Mark(row.id, row.title, row.number, row.is_shown, is_changed)
@@ -331,8 +331,10 @@ def get_items(drive: Drive, item_ids: Iterable[str], folder_id: str = "") -> lis
         )
     listed: dict[str, DriveItem] = {}
     if folder_id and len(ids) > _MAX_ASKED:
-        wanted = set(ids)
-        listed = {item.id: item for item in drive.iter_children(folder_id) if item.id in wanted}
+        wanted = {fold_id(item_id): item_id for item_id in ids}
+        for item in drive.iter_children(folder_id):
+            if (item_id := wanted.get(fold_id(item.id))) is not None:
+                listed[item_id] = item
     missing = [item_id for item_id in ids if item_id not in listed]
     if len(missing) > MAX_CHOSEN:
         raise NotFoundError("drive item", missing[0])
@@ -394,7 +396,7 @@ def plan_deletion(
     """
     items = get_items(drive, item_ids, folder_id)
     root_id = get_root(drive).id
-    if any(item.id == root_id for item in items):
+    if any(is_same_id(item.id, root_id) for item in items):
         raise NotFoundError("drive item", root_id)
     walk = _walk_items(drive, items)
     images = _find_images(session, account_id, Image.drive_item_id, walk.file_ids)
@@ -419,7 +421,7 @@ def _find_images(
 ) -> dict[int, int]:
     """Images outside the trash whose ``column`` has one of these values: id → their group's id."""
     found: dict[int, int] = {}
-    for some in make_batches(values, 500):
+    for some in make_batches(list_all_spellings(values), 500):
         rows = session.execute(
             select(Image.id, Image.group_id)
             .join(Group, Group.id == Image.group_id)

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import ConflictBehavior, Drive, DriveItem, UploadSession
-from imagehub.clients.drive_ids import fold_id, list_spellings
+from imagehub.clients.drive_ids import fold_id, list_all_spellings
 from imagehub.clients.drive_names import check_name, repair_name
 from imagehub.domain import import_ways
 from imagehub.domain.drive import create_upload_session, get_root
@@ -329,7 +329,7 @@ def _make_title(first: Uploaded, grouping: Grouping) -> str:
 def _find_images(session: Session, account_id: int, file_ids: Sequence[str]) -> dict[int, str]:
     """Images outside the trash that came from these files: id → the file's id, folded."""
     found: dict[int, str] = {}
-    for ids in make_batches(_list_all_spellings(file_ids), 500):
+    for ids in make_batches(list_all_spellings(file_ids), 500):
         rows = session.execute(
             select(Image.id, Image.drive_item_id)
             .join(Group, Group.id == Image.group_id)
@@ -346,7 +346,7 @@ def _find_images(session: Session, account_id: int, file_ids: Sequence[str]) -> 
 def _find_known(session: Session, account_id: int, file_ids: Sequence[str]) -> set[str]:
     """Which of these files are in the hub or on their way; their ids, folded."""
     known = set(_find_images(session, account_id, file_ids).values())
-    for ids in make_batches(_list_all_spellings(file_ids), 500):
+    for ids in make_batches(list_all_spellings(file_ids), 500):
         on_their_way = session.scalars(
             select(ImportItem.drive_item_id)
             .join(ImportJob, ImportJob.id == ImportItem.job_id)
@@ -358,7 +358,3 @@ def _find_known(session: Session, account_id: int, file_ids: Sequence[str]) -> s
         )
         known.update(map(fold_id, on_their_way))
     return known
-
-
-def _list_all_spellings(file_ids: Sequence[str]) -> list[str]:
-    return sorted({spelling for one in file_ids for spelling in list_spellings(one)})

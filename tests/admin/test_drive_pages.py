@@ -67,6 +67,21 @@ def test_a_file_tells_in_which_groups_it_is_and_whether_it_changed(browser: Brow
     assert "Harbour" in page
 
 
+def test_an_image_is_known_however_onedrive_spells_the_id_of_its_file(browser: Browser) -> None:
+    works = browser.find("Works")
+    front = browser.find("front.jpg", works)
+    drive_id, mark, rest = front.partition("!")
+    spelt = f"{drive_id.swapcase()}{mark}{rest}"
+    assert spelt != front
+    add_image(browser.site, spelt)
+    items = {item["name"]: item for item in browser.json(f"/admin/drive/{works}")["items"]}
+    assert items["front.jpg"]["state"] == "inside"
+    plan = browser.send("/admin/drive/delete/plan", items=[works])
+    assert "1 image of the hub comes from there" in plan["sentences"][1]
+    file = {"id": front, "name": "front.jpg", "folder": works}
+    assert browser.send("/admin/drive/upload/import", files=[file])["job"] is None
+
+
 def test_pages_follow_each_other_by_an_opaque_mark(browser: Browser) -> None:
     browser.site.put_files("Many", {f"{n:04}.txt": b"x" for n in range(250)})
     many = browser.find("Many")
