@@ -118,7 +118,8 @@ def _describe_deletion(plan: drive_browser.Deletion) -> list[str]:
     files = describe_count(plan.file_count, "file")
     folders = describe_count(plan.folder_count, "folder")
     if not plan.is_complete:
-        what = f"More than {describe_count(drive_browser.MAX_COUNTED, 'item')}"
+        least = min(plan.file_count + plan.folder_count, drive_browser.MAX_COUNTED)
+        what = f"More than {describe_count(least, 'item')}"
     elif plan.folder_count:
         what = f"{folders} with {files}" if plan.file_count else f"{folders} without files"
     else:
@@ -135,10 +136,10 @@ def _describe_deletion(plan: drive_browser.Deletion) -> list[str]:
             public = f"{shown:,} of them published"
         else:
             public = "none of them published"
-        least = "" if plan.knows_images else "At least "
+        or_more = "" if plan.knows_images else "At least "
         comes = "comes" if plan.image_count == 1 else "come"
         sentences.append(
-            f"{least}{count} of the hub {comes} from there: in {groups}, {public}. The gallery "
+            f"{or_more}{count} of the hub {comes} from there: in {groups}, {public}. The gallery "
             "keeps showing them, but their full size can no longer be opened."
         )
     elif plan.knows_images:

@@ -1,9 +1,11 @@
 """Looking around in OneDrive: a folder with its way up, and what of it is in the hub."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 from urllib.parse import unquote
 
@@ -22,6 +24,8 @@ from imagehub.models import DriveFolder, DriveWatch, Group, Image
 PAGE_SIZE = 100
 # Items that one question before deleting looks at; beyond that it says "more than".
 MAX_COUNTED = 5_000
+# So long it looks for them, and then again for images; a person waits for the question.
+MAX_SECONDS = 8.0
 # A folder that is sorted or filtered is read as a whole, but not beyond this.
 MAX_SORTED = 50_000
 MAX_CHOSEN = 1_000
@@ -358,17 +362,22 @@ def _walk_items(drive: Drive, items: Sequence[DriveItem]) -> _Walk:
     waiting = [item.id for item in items if item.is_folder]
     folder_ids = set(waiting)
     seen_count = 0
-    while waiting:
-        for item in _iter_readable(drive, waiting.pop()):
-            seen_count += 1
-            if seen_count > MAX_COUNTED:
-                return _Walk(file_ids, frozenset(folder_ids), is_complete=False)
-            if not item.is_folder:
-                file_ids.append(item.id)
-            elif item.id not in folder_ids:
-                folder_ids.add(item.id)
-                waiting.append(item.id)
-    return _Walk(file_ids, frozenset(folder_ids), is_complete=True)
+    deadline = time.monotonic() + MAX_SECONDS
+
+    def list_some(folder_id: str) -> list[DriveItem]:
+        return list(islice(_iter_readable(drive, folder_id), MAX_COUNTED + 1))
+
+    with ThreadPoolExecutor(_THREADS, "walk-items") as threads:
+        while waiting and seen_count <= MAX_COUNTED and time.monotonic() < deadline:
+            some, waiting = waiting[:_THREADS], waiting[_THREADS:]
+            for found in threads.map(list_some, some):
+                seen_count += len(found)
+                file_ids += [item.id for item in found if not item.is_folder]
+                below = {item.id for item in found if item.is_folder} - folder_ids
+                folder_ids |= below
+                waiting += below
+    is_complete = not waiting and seen_count <= MAX_COUNTED
+    return _Walk(file_ids, frozenset(folder_ids), is_complete)
 
 
 def _iter_readable(drive: Drive, folder_id: str) -> Iterator[DriveItem]:
@@ -387,9 +396,9 @@ def plan_deletion(
 ) -> Deletion:
     """What would be deleted, and which images come from there.
 
-    What lies in folders is counted up to ``MAX_COUNTED`` items. The images are found all the same:
-    those whose files were not come upon lie in folders that the hub knows, and where these are, the
-    last check of the drive has told, or OneDrive is asked.
+    What lies in folders is counted up to ``MAX_COUNTED`` items and for ``MAX_SECONDS``. The images
+    are found all the same: those whose files were not come upon lie in folders that the hub knows,
+    and where these are, the last check of the drive has told, or OneDrive is asked.
 
     :param folder_id: see :func:`get_items`.
     :raise InvalidInputError, NotFoundError: see :func:`get_items`.
@@ -475,11 +484,15 @@ def _find_folders_below(
             return False
         return path is not None and any(path[: len(above)] == above for above in chosen)
 
-    asked = open_ids[:_MAX_ASKED_FOLDERS]
+    asked_count = 0
+    deadline = time.monotonic() + MAX_SECONDS
     with ThreadPoolExecutor(_THREADS, "find-folders") as threads:
-        answers = list(threads.map(lies_below, asked))
-    below.update(one for one, is_below in zip(asked, answers, strict=True) if is_below)
-    return below, len(asked) == len(open_ids)
+        while asked_count < min(len(open_ids), _MAX_ASKED_FOLDERS) and time.monotonic() < deadline:
+            some = open_ids[asked_count : asked_count + 4 * _THREADS]
+            answers = threads.map(lies_below, some)
+            below.update(one for one, is_below in zip(some, answers, strict=True) if is_below)
+            asked_count += len(some)
+    return below, asked_count == len(open_ids)
 
 
 def _list_known_below(session: Session, account_id: int, folder_ids: Set[str]) -> set[str]:

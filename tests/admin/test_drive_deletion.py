@@ -1,15 +1,19 @@
 """Deleting in the drive: what is said before, what happens, and the way back."""
 
 import re
+from collections.abc import Iterator
+from threading import Barrier
+from typing import Any
 
 import pytest
 
 from imagehub.admin.drive_deletion import RecycleBin, find_recycle_bin
-from imagehub.clients import DriveItem
+from imagehub.clients import Drive, DriveItem
 from imagehub.clients.drive_ids import fold_id
-from imagehub.database import now_utc
+from imagehub.database import db, now_utc
 from imagehub.domain import drive_browser
 from imagehub.models import DriveAccount, DriveFolder, DriveWatch
+from imagehub.wiring import get_clients
 from tests.admin.drive import Browser, add_image, make_jpeg
 
 
@@ -76,6 +80,44 @@ def test_images_of_a_folder_too_large_to_be_counted_are_found_by_asking_for_thei
     plan = browser.send("/admin/drive/delete/plan", items=[works])
     assert plan["sentences"][0].startswith("More than 2 items")
     assert "2 images of the hub come from there: in 2 groups, 1 of them" in plan["sentences"][1]
+
+
+class _Together:
+    """A drive in which the folders in one are listed all at once, or not at all."""
+
+    def __init__(self, drive: Drive, above: str, count: int) -> None:
+        self._drive, self._above = drive, above
+        self._barrier = Barrier(count, timeout=60)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._drive, name)
+
+    def iter_children(self, folder_id: str) -> Iterator[DriveItem]:
+        if folder_id != self._above:
+            self._barrier.wait()
+        return self._drive.iter_children(folder_id)
+
+
+def test_folders_are_counted_side_by_side(browser: Browser) -> None:
+    for number in range(6):
+        browser.site.put_files(f"Tree/{number}", {"a.txt": b"x"})
+    tree = browser.find("Tree")
+    with browser.site.app.app_context():
+        drive: Any = _Together(get_clients().open_drive(1), tree, 6)
+        plan = drive_browser.plan_deletion(db.session(), 1, drive, [tree])
+    assert (plan.folder_count, plan.file_count, plan.is_complete) == (7, 6, True)
+
+
+def test_counting_takes_no_longer_than_a_person_waits(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works = browser.find("Works")
+    corners = browser.find("Corners", browser.find("Details", works))
+    add_image(browser.site, browser.find("a.jpg", corners), folder_id=corners)
+    monkeypatch.setattr(drive_browser, "MAX_SECONDS", 0)
+    plan = browser.send("/admin/drive/delete/plan", items=[works])
+    assert plan["sentences"][0].startswith("More than 1 item ")
+    assert "No image of the hub comes from there." not in plan["sentences"]
 
 
 def test_where_the_drive_was_checked_its_folders_are_known_without_asking(

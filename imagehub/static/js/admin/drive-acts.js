@@ -4,6 +4,8 @@ import { confirmDialog, fetchJson, icon, toast } from "./common.js";
 import { describeCount } from "./words.js";
 
 const ITEMS_A_CALL = 10;
+// What comes sooner needs no word that it is coming.
+const QUICK_MS = 300;
 
 const $ = (id) => document.getElementById(id);
 
@@ -259,12 +261,18 @@ export class Acts {
     if (!subjects.length) return;
     const from = this.#folder.id;
     let plan;
+    const timer = setTimeout(() => {
+      if (this.#folder.id === from) $("drive-state").textContent = "Counting what would go …";
+    }, QUICK_MS);
     try {
       const json = { folder: from, items: subjects.map(({ id }) => id) };
       plan = await fetchJson(this.#urls.planDelete, { json });
     } catch (error) {
       toast(error.message, { isFault: true });
       return;
+    } finally {
+      clearTimeout(timer);
+      this.#folder.draw();
     }
     if (this.#folder.id !== from) return;
     const what =
