@@ -2,7 +2,8 @@
 
 A worker is one process with a few threads (its *hands*, woken by the queue), a pool of small
 processes that make the renditions, one thread that renews the leases of what is in hand, and one
-that sweeps: returns items of dead workers, wakes up jobs that have work and no call, finishes jobs.
+that sweeps: returns items of dead workers, wakes up jobs that have work and no call, finishes jobs,
+and once a day deletes what has run out.
 One more thread looks through OneDrive now and then for what became of the originals.
 When the queue itself fails, the sweeping thread does the work.
 """
@@ -26,7 +27,15 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Clients, Renderer
 from imagehub.config import Settings
 from imagehub.database import make_engine_options
-from imagehub.domain import connection, drive_check, drive_watch, import_work, storage, trash
+from imagehub.domain import (
+    connection,
+    drive_check,
+    drive_watch,
+    import_work,
+    reconcile,
+    storage,
+    trash,
+)
 from imagehub.domain.scratch import Scratch, clean_scratch
 from imagehub.errors import ImageHubError
 from imagehub.imaging import RenderOptions
@@ -209,6 +218,8 @@ class Worker:
         while not self._stopping.is_set():
             with self._keep_going("sweep"):
                 self._sweep()
+            with self._keep_going("delete what has run out"), self._open_session() as session:
+                reconcile.drop_expired_daily(session)
             self._stopping.wait(self._timing.sweep_seconds)
 
     def _sweep(self) -> None:

@@ -22,7 +22,12 @@ from imagehub.clients import StoredObject as ListedObject
 from imagehub.database import run_in_own_transaction
 from imagehub.domain import audit, gallery, search_index, sessions, storage
 from imagehub.domain.importing import OPEN_STATES, add_remakes, lock_group
-from imagehub.domain.leases import get_database_time
+from imagehub.domain.leases import (
+    acquire_lease,
+    get_database_time,
+    get_lease_seconds,
+    make_owner,
+)
 from imagehub.domain.scratch import clean_scratch
 from imagehub.models import (
     AuditEntry,
@@ -51,6 +56,8 @@ EMPTY_GROUP_AGE = timedelta(days=1)
 PENDING_SIGN_IN_AGE = timedelta(minutes=15)
 SIGN_IN_FAILURE_AGE = timedelta(days=2)
 FREE_LEASE_AGE = timedelta(days=1)
+_DAILY = "drop-expired"
+_DAY_SECONDS = 86_400.0
 
 
 def _count(meaning: str) -> Any:
@@ -478,6 +485,18 @@ def _refresh_search(own: Session, group_id: int) -> None:
 
 
 # --- What has run out -----------------------------------------------------------------------------
+
+
+def drop_expired_daily(session: Session) -> bool:
+    """Delete what has run out, unless some worker did within a day; whether it was done.
+
+    The lease is never given back: as long as it holds, the day is not over.
+    """
+    is_done_today = get_lease_seconds(session, _DAILY) > 0
+    if is_done_today or not acquire_lease(session, _DAILY, make_owner(), _DAY_SECONDS):
+        return False
+    _drop_expired(session, ReconcileReport(), fix=True)
+    return True
 
 
 def _drop_expired(session: Session, report: ReconcileReport, fix: bool) -> None:

@@ -24,6 +24,7 @@ from imagehub.models import (
     User,
 )
 from tests.fixtures.importing import ImportHub, make_jpeg
+from tests.fixtures.programs import wait_until
 
 ORPHAN = "renditions/ff/ff/" + "ff" * 32 + ".webp"
 
@@ -305,8 +306,9 @@ def test_a_picture_with_three_sizes_has_three_objects(import_hub: ImportHub) -> 
     assert "Everything is in order." in stream.read()
 
 
+@pytest.mark.parametrize("by", ["command", "worker"])
 def test_the_log_is_kept_for_a_year_and_sessions_while_somebody_comes_back(
-    import_hub: ImportHub,
+    import_hub: ImportHub, by: str
 ) -> None:
     session, now = import_hub.session, now_utc()
     user = User(name="Ada", name_key="ada", password_hash="-")
@@ -329,8 +331,22 @@ def test_the_log_is_kept_for_a_year_and_sessions_while_somebody_comes_back(
         at = now - timedelta(days=days)
         session.add(AuditEntry(at=at, verb="change", kind="group", words=f"{days} days ago"))
     session.commit()
-    report = import_hub.reconcile()
-    assert (report.session_count, report.audit_count) == (2, 2)
+    if by == "command":
+        report = import_hub.reconcile()
+        assert (report.session_count, report.audit_count) == (2, 2)
+    else:
+        import_hub.start_worker()
+        old = select(AuditEntry.id).where(AuditEntry.words == "800 days ago")
+
+        def is_done() -> bool:
+            session.rollback()
+            return session.scalar(old) is None
+
+        wait_until(is_done, what="the worker has looked")
+        assert not reconcile.drop_expired_daily(session), "once a day"
+        session.execute(update(Lease).values(held_until=now - timedelta(minutes=1)))
+        session.commit()
+        assert reconcile.drop_expired_daily(session)
     assert set(session.scalars(select(SignInSession.word_hash))) == {"live", "remembered"}
     kept = set(session.scalars(select(AuditEntry.words)))
     assert {"1 days ago", "364 days ago"} <= kept
