@@ -291,13 +291,15 @@ def _render(faults: dict[str, str] | None = None) -> str:
         if info.account_id is not None
         else None
     )
+    secret_end = hub_settings.find_secret_end(database)
     return render_template(
         "admin/connection.html",
         info=info,
         root=root,
         earlier=connection.describe_earlier(database, get_clients()),
         token_end=overview.find_token_end(info),
-        secret_end=hub_settings.find_secret_end(database),
+        secret_end=secret_end,
+        secret_days_left=overview.count_days_left(secret_end),
         has_secret=bool(get_settings().ms_client_secret),
         has_client_id=bool(get_settings().ms_client_id),
         callback_url=make_callback_url(),

@@ -24,7 +24,9 @@ _KEPT_SECONDS = 60.0
 def show_home() -> ResponseReturnValue:
     """Everything at a glance."""
     session = db.session()
-    hub = overview.describe_hub(session, get_clients())
+    hub = overview.describe_hub(
+        session, get_clients(), has_secret=bool(get_settings().ms_client_secret)
+    )
     latest = audit.list_entries(session, limit=_LATEST)
     return render_template(
         "admin/home.html",

@@ -81,10 +81,13 @@ class Overview:
     lost_earlier: Sequence[ConnectionInfo] = ()
 
 
-def describe_hub(session: Session, clients: Clients) -> Overview:
-    """Look at everything. Reads the database alone; asks neither OneDrive nor S3."""
+def describe_hub(session: Session, clients: Clients, has_secret: bool) -> Overview:
+    """Look at everything. Reads the database alone; asks neither OneDrive nor S3.
+
+    :param has_secret: the app registration has a client secret, whose end matters then.
+    """
     info = connection.describe_connection(session, clients)
-    secret_end = hub_settings.find_secret_end(session)
+    secret_end = hub_settings.find_secret_end(session) if has_secret else None
     token_end = find_token_end(info)
     today = now_utc().date()
     return Overview(
@@ -94,7 +97,7 @@ def describe_hub(session: Session, clients: Clients) -> Overview:
         failed_jobs=list_failed_jobs(session),
         is_standing_still=_is_standing_still(session),
         secret_end=secret_end,
-        secret_days_left=(secret_end - today).days if secret_end else None,
+        secret_days_left=count_days_left(secret_end),
         token_end=token_end,
         lost_earlier=[
             one
@@ -103,6 +106,11 @@ def describe_hub(session: Session, clients: Clients) -> Overview:
         ],
         is_token_ending=token_end is not None and token_end - today <= _WARN_BEFORE,
     )
+
+
+def count_days_left(end: date | None) -> int | None:
+    """Until a day: 0 on it, negative after it; None where no day is known."""
+    return (end - now_utc().date()).days if end else None
 
 
 def find_token_end(info: ConnectionInfo) -> date | None:

@@ -4,6 +4,7 @@ import re
 import shutil
 import time
 from dataclasses import replace
+from datetime import timedelta
 from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from imagehub.database import db
+from imagehub.database import db, now_utc
 from imagehub.domain import connection, leases
 from imagehub.models import DriveAccount, Image
 from imagehub.wiring import get_given_settings
@@ -306,10 +307,44 @@ def test_no_page_holds_a_token_of_microsofts(
 # --- The client secret's end ----------------------------------------------------------------------
 
 
-def test_the_secrets_end_is_kept_and_warned_of(client: FlaskClient) -> None:
+@pytest.mark.parametrize(
+    ("days", "head", "words"),
+    [
+        # A day away from each limit, since it may be midnight between the form and the page.
+        (-2, "The client secret has ended", "It ended on {day}. Make a new one at Microsoft and"),
+        (1, "The client secret ends soon", "It ends on {day}. Make a new one at Microsoft before"),
+        (29, "The client secret ends soon", "It ends on {day}. Make a new one at Microsoft before"),
+        (32, "", ""),
+    ],
+)
+def test_the_secrets_end_is_kept_and_warned_of(
+    client: FlaskClient, days: int, head: str, words: str
+) -> None:
+    end = now_utc().date() + timedelta(days=days)
+    send(client, f"{PAGE}/secret-end", PAGE, secret_end=end.isoformat())
+    assert f'value="{end.isoformat()}"' in client.get(PAGE).text
+    home, page = client.get("/admin/").text, client.get(PAGE).text
+    if head:
+        told = words.format(day=f"{end:%-d %B %Y}")
+        assert head in home
+        assert told in home
+        assert told in page
+    else:
+        assert "The client secret" not in home
+        assert "Make a new one" not in page
+
+
+def test_a_secret_that_was_taken_away_is_not_warned_of(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
     send(client, f"{PAGE}/secret-end", PAGE, secret_end="2020-01-31")
-    assert 'value="2020-01-31"' in client.get(PAGE).text
     assert "The client secret has ended" in client.get("/admin/").text
+    hub = connected_site.app.extensions["imagehub"]
+    hub.settings = hub.given = replace(hub.given, ms_client_secret="")
+    assert "The client secret has ended" not in client.get("/admin/").text
+
+
+def test_a_day_that_is_none_is_not_kept(client: FlaskClient) -> None:
     answer = send(client, f"{PAGE}/secret-end", PAGE, secret_end="soon")
     assert answer.status_code == 422
     assert "This is not a day." in answer.text

@@ -128,6 +128,23 @@ def test_what_needs_a_person_comes_first(site: Site, client: FlaskClient) -> Non
     assert "/admin/connection#root-head" in page
 
 
+@pytest.mark.parametrize(("days", "is_told"), [(60, False), (75, True)])
+def test_a_sign_in_that_nobody_uses_is_warned_of(
+    site: Site, client: FlaskClient, days: int, is_told: bool
+) -> None:
+    site.add_group(["a.jpg"])
+    refreshed_at = now_utc() - timedelta(days=days)
+    with site.session() as session:
+        vault = get_clients(site.app).vault
+        assert vault is not None
+        account = session.query(DriveAccount).one()
+        account.token_cache, account.refreshed_at = vault.seal("{}"), refreshed_at
+    page = client.get("/admin/").text
+    assert ("The sign-in at Microsoft is about to run out" in page) == is_told
+    end = refreshed_at + timedelta(days=90)
+    assert (f"It ends on {end:%-d %B %Y} unless it is used before." in page) == is_told
+
+
 def test_failed_items_are_told_and_tried_again(site: Site, client: FlaskClient) -> None:
     site.add_group(["a.jpg"])
     job = add_job(site, ["done", "failed", "failed"])
