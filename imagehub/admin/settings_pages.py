@@ -11,50 +11,75 @@ from imagehub.admin.words import say
 from imagehub.config import PREFIX
 from imagehub.database import db
 from imagehub.domain import hub_settings
+from imagehub.domain.hub_settings import SettingConflictError
 from imagehub.errors import InvalidInputError
 from imagehub.palette import LIGHT_GROUND
-from imagehub.web import note_action
-from imagehub.wiring import get_given_settings, get_settings, refresh_settings
+from imagehub.web import get_error_status, note_action
+from imagehub.wiring import get_given_settings, refresh_settings
 
 _FLAGS = ("downloads", "zip_downloads", "feeds")
+# What is said instead of a text that is none for people.
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    "tagline": {"": "no line of words"},
+    "ground": {"": "the usual warm white"},
+    "language": {"auto": "“As their browser asks”"}
+    | {code: f"“{name}”" for code, name in i18n.LANGUAGES.items()},
+}
 
 
 @blueprint.get("/admin/settings")
 def show_settings() -> ResponseReturnValue:
     """The form with what is in force."""
-    settings = get_settings()
-    return _render({name: getattr(settings, name) for name in hub_settings.SITE_FIELDS}, {})
+    return _render()
 
 
 @blueprint.post("/admin/settings")
 def save_settings() -> ResponseReturnValue:
-    """Keep what was sent; the site follows at once here, and within seconds elsewhere."""
-    texts = {
-        name: request.form.get(name, "") for name in hub_settings.SITE_FIELDS if name not in _FLAGS
-    }
-    texts |= {name: "on" if request.form.get(name) else "off" for name in _FLAGS}
-    if not request.form.get("has_ground"):
+    """Keep what somebody changed; the site follows at once here, and within seconds elsewhere."""
+    session, given = db.session(), get_given_settings()
+    names = [name for name in hub_settings.SITE_FIELDS if name not in given.given]
+    texts = {name: request.form[name] for name in names if name in request.form}
+    texts |= {name: "on" if request.form.get(name) else "off" for name in _FLAGS if name in names}
+    if "ground" in texts and not request.form.get("has_ground"):
         texts["ground"] = ""
+    base = {name: request.form[f"was-{name}"] for name in names if f"was-{name}" in request.form}
     try:
-        changed = hub_settings.save_site(db.session(), get_given_settings(), texts)
-    except InvalidInputError as error:
-        db.session.rollback()
-        values = {name: texts[name] == "on" if name in _FLAGS else texts[name] for name in texts}
-        return _render(values, error.fields), 422
+        changed = hub_settings.save_site(session, given, texts, base)
+    except (InvalidInputError, SettingConflictError) as error:
+        session.rollback()
+        touched = {name: text for name, text in texts.items() if text != base.get(name)}
+        return _render(touched, base, error), get_error_status(error)
     if changed:
-        names = ", ".join(name.replace("_", " ") for name in changed)
-        note_action("change", "setting", "site", f"Changed the site's settings: {names}.")
-    db.session.commit()
+        words = ", ".join(name.replace("_", " ") for name in changed)
+        note_action("change", "setting", "site", f"Changed the site's settings: {words}.")
+    session.commit()
     refresh_settings(older_than_seconds=0)
     say("Saved. The site shows it now." if changed else "Nothing was changed.")
     return redirect(url_for("admin.show_settings"))
 
 
-def _render(values: Mapping[str, object], faults: Mapping[str, str]) -> str:
+def _render(
+    touched: Mapping[str, str] | None = None,
+    base: Mapping[str, str] | None = None,
+    error: InvalidInputError | SettingConflictError | None = None,
+) -> str:
+    """The form with what is in force, and over that what was touched and not saved."""
+    touched, base = touched or {}, base or {}
+    current = hub_settings.describe_site(hub_settings.get_site(db.session(), get_given_settings()))
+    faults = dict(error.fields) if isinstance(error, InvalidInputError) else {}
+    was = current | {name: text for name, text in base.items() if name in touched}
+    if isinstance(error, SettingConflictError):
+        for name, text in error.current.items():
+            words = _WORDS.get(name, {}).get(text, f"“{text}”")
+            faults[name] = f"Somebody else saved {words} meanwhile. Save again to keep yours."
+            # Now its author sees what others saved.
+            was[name] = text
     return render_template(
         "admin/settings.html",
-        values=values,
+        values={**current, **touched},
+        was=was,
         faults=faults,
+        is_conflict=isinstance(error, SettingConflictError),
         given=get_given_settings().given,
         prefix=PREFIX,
         usual_ground=LIGHT_GROUND,

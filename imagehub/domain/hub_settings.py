@@ -4,6 +4,7 @@ A setting of the environment always wins; what neither says has its default from
 """
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.config import Settings, list_fields
 from imagehub.database import now_utc
-from imagehub.errors import InvalidInputError, NotAllowedError
+from imagehub.errors import ConflictError, InvalidInputError, NotAllowedError
 from imagehub.models import HubSetting
 
 # What the settings page shows; the root folder is chosen on the connection's page.
@@ -24,6 +25,19 @@ SITE_FIELDS = tuple(
 _MAX_CHARS = {"title": 120, "tagline": 300}
 _ROOT = "root_folder"
 _SECRET_END = "client_secret_end"  # noqa: S105 - a day, not a secret
+
+
+# Controls and halves of characters, and the marks of a new line or paragraph. What is merely not
+# seen has its part in words: joiners, spaces that keep a line together, marks of direction.
+_REFUSED = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+class SettingConflictError(ConflictError):
+    """Somebody else changed the same settings; ``current`` says to which texts."""
+
+    def __init__(self, current: Mapping[str, str]) -> None:
+        super().__init__("Somebody else changed the same settings in the meantime.")
+        self.current = dict(current)
 
 
 # --- The site -------------------------------------------------------------------------------------
@@ -45,35 +59,66 @@ def get_site(session: Session, settings: Settings) -> Settings:
     return replace(settings, **changes) if changes else settings
 
 
-def save_site(session: Session, settings: Settings, texts: Mapping[str, str]) -> list[str]:
+def describe_site(settings: Settings) -> dict[str, str]:
+    """The site's settings as texts, as they stand in the environment."""
+    values = {name: getattr(settings, name) for name in SITE_FIELDS}
+    flags = {True: "on", False: "off"}
+    return {
+        name: flags[value] if isinstance(value, bool) else str(value)
+        for name, value in values.items()
+    }
+
+
+def save_site(
+    session: Session,
+    settings: Settings,
+    texts: Mapping[str, str],
+    base: Mapping[str, str] | None = None,
+) -> list[str]:
     """Keep what the settings page sent. Flushed, not committed.
 
     :param texts: setting → text as in the environment. A setting that the environment sets is
         left alone, and so is one that is not named.
+    :param base: setting → the text that its author saw. One that they left as it was is left
+        alone too, whatever others made of it meanwhile.
     :return: names of those that changed.
     :raise InvalidInputError: ``fields`` says which, and why; nothing was changed.
+    :raise SettingConflictError: somebody else changed the same to something else meanwhile; nothing
+        was changed either.
     """
     before = get_site(session, settings)
+    current = describe_site(before)
+    base = base or {}
     faults: dict[str, str] = {}
+    conflicts: dict[str, str] = {}
     values: dict[str, tuple[str, Any, Any]] = {}
     for item in list_fields():
         if item.name not in SITE_FIELDS or item.name in settings.given or item.name not in texts:
             continue
         text = texts[item.name].strip()
+        was = base.get(item.name, current[item.name]).strip()
+        if item.name in base and text == was:
+            continue
         limit = _MAX_CHARS.get(item.name, 100)
         if len(text) > limit:
             faults[item.name] = f"At most {limit} characters, please."
-        elif not text.isprintable():
+        elif any(unicodedata.category(character) in _REFUSED for character in text):
             faults[item.name] = "There is a character in it that cannot be shown."
         else:
             default = item.metadata["default"]
             try:
                 read = item.metadata["read"]
                 values[item.name] = text or default, read(text or default), read(default)
+                if was != current[item.name] and read(text or default) != getattr(
+                    before, item.name
+                ):
+                    conflicts[item.name] = current[item.name]
             except ValueError as error:
                 faults[item.name] = f"This {error}."
     if faults:
         raise InvalidInputError("Some settings cannot be used.", faults)
+    if conflicts:
+        raise SettingConflictError(conflicts)
     changed = []
     for name, (text, value, default_value) in values.items():
         if value == getattr(before, name):

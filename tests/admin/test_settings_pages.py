@@ -1,5 +1,7 @@
 """The settings' page, and the site that follows it."""
 
+import re
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,62 @@ def test_what_cannot_be_used_is_told_beside_its_field(site: Site, client: FlaskC
     assert "Nothing was saved yet." in answer.text
     assert "x" * 200 in answer.text, "what was typed is not lost"
     assert "ImageHub" in site.get("/").text
+
+
+def read_form(client: FlaskClient) -> dict[str, str]:
+    """What a browser would send of the page as it is."""
+    html = client.get(PAGE).text
+    seen = re.findall(r'name="(was-[a-z_]+)" value="([^"]*)"', html)
+    typed = re.findall(
+        r'<input id="[a-z]+" name="([a-z_]+)" (?:type="color" )?value="([^"]*)"', html
+    )
+    checked = re.findall(r'name="([a-z_]+)" value="on" checked', html)
+    assert len(seen) == 8
+    assert len(typed) == 4
+    return {name: unescape(text) for name, text in [*seen, *typed]} | dict.fromkeys(checked, "on")
+
+
+def test_two_admins_do_not_overwrite_each_other(client: FlaskClient, site: Site) -> None:
+    form = read_form(client)
+    theirs = {"tagline": "Theirs", "accent": "#0055aa", "has_ground": "on"}
+    send(client, PAGE, PAGE, **form | theirs | {"feeds": ""})
+    answer = send(client, PAGE, PAGE, **form | {"title": "Mine"})
+    assert answer.status_code == 302
+    front = site.get("/").text
+    for words in ("Mine", "Theirs", "--accent:#0055aa", "--ground:#faf9f7"):
+        assert words in front, words
+    assert site.get("/feed.atom").status_code == 404
+    assert "settings: title." in client.get("/admin/activity").text
+
+    refused = send(client, PAGE, PAGE, **form | {"tagline": "“Mine”", "language": "de"})
+    assert refused.status_code == 409
+    assert "Somebody else changed the same settings meanwhile." in refused.text
+    assert "Somebody else saved “Theirs” meanwhile. Save again to keep yours." in refused.text
+    assert "Theirs" in site.get("/").text
+    # What this form leaves alone is shown as it is now.
+    assert 'name="title" value="Mine"' in refused.text
+    assert 'name="tagline" value="“Mine”"' in refused.text
+    assert 'name="was-tagline" value="Theirs"' in refused.text
+    assert '<option value="de" lang="de" selected' in refused.text
+    again = {"title": "Mine", "was-title": "Mine", "was-tagline": "Theirs"}
+    send(client, PAGE, PAGE, **form | again | {"tagline": "“Mine”", "language": "de"})
+    front = site.get("/").text
+    assert "“Mine”" in front
+    assert '<html lang="de"' in front
+
+
+def test_what_the_environment_sets_is_shown_after_a_refusal_too(tmp_path: Path) -> None:
+    site = make_site(tmp_path, title="From outside", accent="#123456", zip_downloads="on")
+    client = site.signed_in_client()
+    # Browsers do not send what is switched off.
+    refused = send(client, PAGE, PAGE, tagline="x" * 400, language="auto", downloads="on")
+    assert refused.status_code == 422
+    assert 'name="title" value="From outside"' in refused.text
+    assert 'value="#123456"' in refused.text
+    assert 'name="zip_downloads" value="on" checked disabled' in refused.text
+    assert 'name="feeds" value="on" aria' in refused.text
+    with site.app.app_context():
+        db.engine.dispose()
 
 
 def test_what_the_environment_sets_is_shown_and_kept(tmp_path: Path) -> None:

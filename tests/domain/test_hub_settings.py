@@ -34,6 +34,55 @@ def test_saving_the_same_changes_nothing(either_session: Session, settings: Sett
     assert hub_settings.save_site(either_session, settings, {"title": "A", "feeds": "on"}) == []
 
 
+def test_what_was_not_touched_stays_as_others_made_it(
+    either_session: Session, settings: Settings
+) -> None:
+    seen = hub_settings.describe_site(settings)
+    assert (seen["title"], seen["ground"], seen["feeds"]) == ("ImageHub", "", "on")
+    theirs = seen | {"tagline": "Theirs", "downloads": "off", "accent": "#0055aa"}
+    assert hub_settings.save_site(either_session, settings, theirs, seen) == [
+        "tagline",
+        "accent",
+        "downloads",
+    ]
+    mine = seen | {"title": "Mine", "accent": "#0055AA"}
+    assert hub_settings.save_site(either_session, settings, mine, seen) == ["title"]
+    site = hub_settings.get_site(either_session, settings)
+    assert (site.title, site.tagline, site.downloads) == ("Mine", "Theirs", False)
+
+
+def test_the_same_setting_changed_twice_is_told(
+    either_session: Session, settings: Settings
+) -> None:
+    seen = hub_settings.describe_site(settings)
+    hub_settings.save_site(either_session, settings, {"title": "Theirs", "tagline": "A"}, seen)
+    mine = {"title": "Mine", "language": "de"}
+    with pytest.raises(hub_settings.SettingConflictError) as caught:
+        hub_settings.save_site(either_session, settings, mine, seen)
+    assert caught.value.current == {"title": "Theirs"}
+    site = hub_settings.get_site(either_session, settings)
+    assert (site.title, site.language) == ("Theirs", "auto")
+    seen["title"] = "Theirs"
+    assert hub_settings.save_site(either_session, settings, mine, seen) == ["title", "language"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Nr.\N{NO-BREAK SPACE}5\N{THIN SPACE}%",
+        "نمی\N{ZERO WIDTH NON-JOINER}خواهم",
+        "👩\N{ZERO WIDTH JOINER}🎨",
+        "\N{RIGHT-TO-LEFT MARK}א 1\N{LEFT-TO-RIGHT MARK}",
+        "auf\N{SOFT HYPHEN}hängen",
+    ],
+)
+def test_characters_that_are_not_seen_are_part_of_words(
+    either_session: Session, settings: Settings, text: str
+) -> None:
+    hub_settings.save_site(either_session, settings, {"title": text})
+    assert hub_settings.get_site(either_session, settings).title == text
+
+
 def test_going_back_to_the_default_forgets_the_row(
     either_session: Session, settings: Settings
 ) -> None:
@@ -63,6 +112,10 @@ def test_the_environment_wins(either_session: Session, settings: Settings) -> No
         ("downloads", "maybe"),
         ("title", "x" * 121),
         ("title", "a\nb"),
+        ("title", "a\N{LINE SEPARATOR}b"),
+        ("title", "a\tb"),
+        ("title", "a\x1bb"),
+        ("title", "a\ud800b"),
         ("tagline", "x" * 301),
     ],
 )
