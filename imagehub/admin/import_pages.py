@@ -1,7 +1,7 @@
 """Importing with a browser: choose, look at the plan, arrange the board, start, look on."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 from flask import current_app, jsonify, redirect, render_template, request, url_for
@@ -31,6 +31,7 @@ from imagehub.errors import (
     ConnectionLostError,
     ImageHubError,
     InvalidInputError,
+    NotFoundError,
     ServiceError,
 )
 from imagehub.models import ImportPlan, ImportPlanFile
@@ -44,6 +45,10 @@ _READ_SECONDS = 2.0
 # A form's field may be a little longer; a change of some 15,000 files cannot be undone.
 _MAX_UNDO_CHARS = 400_000
 
+
+# Which part of a board is shown; see show_import_plan.
+_VIEW = ("after", "whole", "from")
+_View = dict[str, int]
 
 Key = Annotated[int, Field(ge=1, lt=1 << 62)]
 Position = Annotated[int, Field(ge=0, lt=1 << 31)]
@@ -89,8 +94,8 @@ def plan_import() -> ResponseReturnValue:
     """
     items = request.form.getlist("item")
     folders = [] if items else [one for one in request.form.getlist("folder") if one]
-    target = _read_group_number(request.form.get("group", ""))
     session = db.session()
+    target = library_list.find_group(session, request.form.get("group", ""))
     account = connection.get_active_account(session)
     plan = import_plan.create_plan(session, account.id, current_user.id, folders, items, target)
     plan_id = plan.id
@@ -143,14 +148,15 @@ def _read_on(plan: ImportPlan, seconds: float) -> None:
 
 
 def _open_drive(plan: ImportPlan) -> Drive:
-    """The drive that the plan is for.
-
-    :raise ConflictError: another account is connected by now.
-    """
-    account = connection.get_active_account(db.session())
-    if account.id != plan.drive_account_id:
-        raise ConflictError("These files lie in a OneDrive that is no longer connected.")
+    """The drive that the plan is for; raises as :func:`_check_account`."""
+    _check_account(plan)
     return connection.open_active_drive(db.session(), get_clients())
+
+
+def _check_account(plan: ImportPlan) -> None:
+    """:raise ConflictError: another account is connected by now."""
+    if connection.get_active_account(db.session()).id != plan.drive_account_id:
+        raise ConflictError("These files lie in a OneDrive that is no longer connected.")
 
 
 # --- The plan and its board -----------------------------------------------------------------------
@@ -158,67 +164,84 @@ def _open_drive(plan: ImportPlan) -> Drive:
 
 @blueprint.get("/admin/import/plans/<biggest:number>")
 def show_import_plan(number: int) -> ResponseReturnValue:
-    """What the import would come to, and the board of proposed groups."""
+    """What the import would come to, and the board of proposed groups.
+
+    ``after``: the place of the group that the page before ended with. ``whole``: a group that is
+    shown with all its pictures, ``from`` this place on.
+    """
     plan = import_plan.get_plan(db.session(), number)
     if plan.state == "started" and plan.job_id:
         return redirect(url_for(".show_import", number=plan.job_id))
-    return render_template("admin/import_plan.html", **_describe_plan(plan))
+    view = {name: read_page_number(name) or 0 for name in _VIEW}
+    return render_template("admin/import_plan.html", **_describe_plan(plan, view))
 
 
 @blueprint.post("/admin/import/plans/<biggest:number>/groups")
 def propose_import_groups(number: int) -> ResponseReturnValue:
     """Lay the board out anew, in another way."""
-    plan = import_plan.get_plan(db.session(), number)
-    import_plan.check_open(plan)
-    target = _read_group_number(request.form.get("group", ""))
-    return _change(
-        plan,
-        lambda: import_board.propose(db.session(), plan, request.form.get("way", ""), target),
-    )
+
+    def propose(plan: ImportPlan, _: _View) -> None:
+        session = db.session()
+        target = library_list.find_group(session, request.form.get("group", ""))
+        _keep_state(plan)
+        import_board.propose(session, plan, request.form.get("way", ""), target)
+
+    return _change(number, propose, {})
 
 
 @blueprint.post("/admin/import/plans/<biggest:number>/board")
 def change_import_board(number: int) -> ResponseReturnValue:
     """Do one thing to the board; ``act`` says which, and titles that were typed are kept too."""
-    plan = import_plan.get_plan(db.session(), number)
-    import_plan.check_open(plan)
-    return _change(plan, lambda: _act(plan))
+    return _change(number, _act, _read_view())
 
 
-def _act(plan: ImportPlan) -> None:
+def _read_view() -> _View:
+    return {name: find_number(request.form.get(name, "")) or 0 for name in _VIEW}
+
+
+def _act(plan: ImportPlan, view: _View) -> None:
     session = db.session()
     act, _, key = request.form.get("act", "").partition(":")
     files = read_numbers(request.form.getlist("file"), "file")
     if act != "undo":
-        _keep_titles(plan)
+        _keep_words(plan)
     if act == "move":
-        to = request.form.get("to", "")
-        before = request.form.get("before", "")
-        import_board.move_files(
-            session,
-            plan,
-            files,
-            None if to == "new" else _read_number(to),
-            read_number(before, "file") if before else None,
-        )
+        import_board.move_files(session, plan, files, _read_goal(plan), _read_before())
     elif act == "split":
         import_board.move_files(session, plan, files, None)
     elif act in ("take", "leave"):
         import_board.choose_files(session, plan, files, act == "take")
     elif act in ("take-all", "leave-all"):
         import_board.choose_verdict(session, plan, key, act == "take-all")
+    elif act in ("take-group", "leave-group"):
+        import_board.choose_proposal(session, plan, _read_number(key), act == "take-group")
     elif act == "join":
         import_board.join_with_previous(session, plan, _read_number(key))
-    elif act == "join-chosen":
-        chosen = [_read_number(one) for one in request.form.getlist("proposal")]
-        import_board.join_proposals(session, plan, chosen)
     elif act == "split-all":
         import_board.split_proposal(session, plan, _read_number(key))
     elif act == "undo":
         version = read_number(request.form.get("version", ""), "version")
         import_board.restore_layout(session, plan, version, _read_layout())
+    elif act == "page":
+        view |= {"after": find_number(key) or 0, "whole": 0, "from": 0}
+    elif act == "whole":
+        whole, _, first = key.partition(":")
+        view |= {"whole": find_number(whole) or 0, "from": find_number(first) or 0}
     elif act != "rename":
         raise InvalidInputError("The board does not know how to do that.", {"act": "unknown"})
+
+
+def _read_goal(plan: ImportPlan) -> int | None:
+    """The group that pictures shall move to; None for a new one."""
+    if title := request.form.get("to-title", "").strip():
+        return import_board.get_proposal_by_title(db.session(), plan, title)
+    to = request.form.get("to", "")
+    return None if to == "new" else _read_number(to)
+
+
+def _read_before() -> int | None:
+    before = request.form.get("before", "")
+    return read_number(before, "file") if before else None
 
 
 def _read_layout() -> import_board.Layout:
@@ -230,64 +253,111 @@ def _read_layout() -> import_board.Layout:
     return import_board.Layout(fields.proposals, fields.files)
 
 
-def _keep_titles(plan: ImportPlan) -> None:
+def _keep_words(plan: ImportPlan) -> None:
+    """Keep the titles that were typed, and whether new groups are shown at once.
+
+    A form brings all titles along, with what they were when it was shown (``was-…``): the others
+    may have been changed in another window since, and so may their groups be gone.
+    """
+    session = db.session()
     for name, title in request.form.items():
         field, _, key = name.partition("-")
-        if field == "title" and (number := find_number(key)) is not None:
-            import_board.rename_proposal(db.session(), plan, number, title)
+        number = find_number(key) if field == "title" else None
+        if number is None or title == request.form.get(f"was-{key}"):
+            continue
+        with suppress(NotFoundError):
+            import_board.rename_proposal(session, plan, number, title)
+    _keep_state(plan)
 
 
-def _keep_titles_alone(number: int) -> None:
+def _keep_state(plan: ImportPlan) -> None:
+    state = request.form.get("state")
+    if state and state != request.form.get("was_state"):
+        import_plan.set_published(db.session(), plan, state != "draft")
+
+
+def _keep_words_alone(number: int) -> None:
     """Save what was typed, where all else that the form asked for was refused."""
     session = db.session()
     try:
         plan = import_plan.get_plan(session, number)
         import_plan.check_open(plan)
-        _keep_titles(plan)
+        _keep_words(plan)
         session.commit()
     except ImageHubError:
         session.rollback()
 
 
-def _change(plan: ImportPlan, change: Any) -> ResponseReturnValue:
-    """Change the board and show it; a refusal is told where it was asked."""
-    number = plan.id
-    after = find_number(request.form.get("after", "")) or 0
-    before = import_board.read_layout(db.session(), plan) if is_api_call() else None
-    try:
-        change()
-    except ImageHubError as error:
-        db.session.rollback()
-        if is_api_call():
-            return jsonify({"detail": str(error)}), get_error_status(error)
-        _keep_titles_alone(number)
-        say(str(error), is_fault=True)
-        return redirect(url_for(".show_import_plan", number=number, after=after or None), 303)
-    undo = before and import_board.compare_layouts(
-        before, import_board.read_layout(db.session(), plan)
-    )
-    db.session.commit()
-    if undo is not None:
-        html = render_template("admin/_import_board.html", **_describe_plan(plan, after))
-        words = LayoutFields(proposals=undo.proposals, files=undo.files).model_dump_json()
-        answer = {"html": html, "version": plan.version}
-        return jsonify(answer | {"undo": words if len(words) <= _MAX_UNDO_CHARS else None})
-    return redirect(url_for(".show_import_plan", number=number, after=after or None), 303)
+def _change(
+    number: int, change: Callable[[ImportPlan, _View], None], view: _View
+) -> ResponseReturnValue:
+    """Change the board and show it; a refusal is told where it was asked.
 
-
-def _describe_plan(plan: ImportPlan, after: int | None = None) -> dict[str, Any]:
+    :param change: may change which part of the board is shown.
+    """
     session = db.session()
-    if after is None:
-        after = read_page_number("after") or 0
-    bins = import_board.list_bins(session, plan, after)
+    plan = import_plan.get_plan(session, number)
+    try:
+        import_plan.check_open(plan)
+        before = import_board.read_layout(session, plan) if is_api_call() else None
+        change(plan, view)
+    except ImageHubError as error:
+        return _refuse(number, error, view)
+    undo = before and import_board.compare_layouts(before, import_board.read_layout(session, plan))
+    session.commit()
+    if undo is not None:
+        words = LayoutFields(proposals=undo.proposals, files=undo.files).model_dump_json()
+        answer = _render_board(plan, view)
+        return jsonify(answer | {"undo": words if len(words) <= _MAX_UNDO_CHARS else None})
+    return redirect(_find_place(number, view), 303)
+
+
+def _refuse(number: int, error: ImageHubError, view: _View) -> ResponseReturnValue:
+    """Say why something was not done; where the board is not what was thought, show what it is."""
+    session = db.session()
+    session.rollback()
+    _keep_words_alone(number)
+    if not is_api_call():
+        say(str(error), is_fault=True)
+        return redirect(_find_place(number, view), 303)
+    answer: dict[str, Any] = {"detail": str(error)}
+    if isinstance(error, NotFoundError | ConflictError):
+        plan = import_plan.get_plan(session, number)
+        if plan.state == "started" and plan.job_id:
+            answer["url"] = url_for(".show_import", number=plan.job_id)
+        elif plan.state == "ready":
+            answer |= _render_board(plan, view)
+    return jsonify(answer), get_error_status(error)
+
+
+def _render_board(plan: ImportPlan, view: _View) -> dict[str, Any]:
+    html = render_template("admin/_import_board.html", **_describe_plan(plan, view))
+    return {"html": html, "version": plan.version}
+
+
+def _find_place(number: int, view: _View) -> str:
+    """The address of what is shown of a board."""
+    shown: dict[str, Any] = {name: value for name, value in view.items() if value}
+    if whole := shown.get("whole"):
+        shown["_anchor"] = f"bin-{whole}"
+    return url_for(".show_import_plan", number=number, **shown)
+
+
+def _describe_plan(plan: ImportPlan, view: _View) -> dict[str, Any]:
+    session = db.session()
+    after, whole, first = (view.get(name, 0) for name in _VIEW)
+    bins = import_board.list_bins(session, plan, after, whole=whole, first=first)
+    next_after = bins[-1].proposal.position if len(bins) == import_board.BINS_PER_PAGE else None
     return {
         "plan": plan,
         "summary": import_plan.describe_plan(session, plan),
         "bins": bins,
+        "view": view,
         "after": after,
-        "next_after": (
-            bins[-1].proposal.position if len(bins) == import_board.BINS_PER_PAGE else None
-        ),
+        "next_after": next_after,
+        "titles": import_board.list_titles(session, plan) if after or next_after else [],
+        "shown_at_once": import_board.FILES_SHOWN,
+        "shown_whole": import_board.FILES_SHOWN_WHOLE,
         "unusable": import_plan.list_unusable(session, plan),
         "verdicts": import_plan.VERDICTS,
         "ways": import_ways.WAYS,
@@ -305,12 +375,6 @@ def _read_number(text: str) -> int:
     return number
 
 
-def _read_group_number(text: str) -> int | None:
-    """The number that a group's choice begins with: ``17 · Harbour``."""
-    match = re.match(r"\s*#?([0-9]+)", text)
-    return read_number(match[1]) if match else None
-
-
 # --- Starting, looking on -------------------------------------------------------------------------
 
 
@@ -322,16 +386,14 @@ def start_import(number: int) -> ResponseReturnValue:
     if plan.state == "started" and plan.job_id:
         return _answer_started(plan.job_id)
     try:
-        _keep_titles(plan)
-        is_published = request.form.get("state", "published") != "draft"
-        job = import_board.start_import(session, plan, current_user.id, is_published)
+        _check_account(plan)
+        if "version" in request.form:
+            version = read_number(request.form["version"], "version")
+            import_plan.check_version(session, plan, version)
+        _keep_words(plan)
+        job = import_board.start_import(session, plan, current_user.id, plan.is_published)
     except ImageHubError as error:
-        session.rollback()
-        if is_api_call():
-            raise
-        _keep_titles_alone(number)
-        say(str(error), is_fault=True)
-        return redirect(url_for(".show_import_plan", number=number), 303)
+        return _refuse(number, error, _read_view())
     job_id, count = job.id, job.item_count
     note_action("create", "import", job_id, f"Began an import of {describe_count(count, 'file')}.")
     session.commit()

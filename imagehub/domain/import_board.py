@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy import case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.domain.gallery import MAX_ID, SORT_STEP, make_first_sort_key
@@ -30,6 +30,8 @@ from imagehub.models import Group, ImportJob, ImportPlan, ImportPlanFile, Import
 
 BINS_PER_PAGE = 60
 FILES_SHOWN = 120
+FILES_SHOWN_WHOLE = 1000
+TITLES_LISTED = 1000
 MAX_TITLE_CHARS = 300
 
 # --- Laying out -----------------------------------------------------------------------------------
@@ -147,21 +149,31 @@ def _place_files(session: Session, places: Sequence[tuple[int, int, int]]) -> No
 
 @dataclass(frozen=True)
 class Bin:
-    """A proposal with its files: at most ``FILES_SHOWN`` are loaded, ``file_count`` counts all that
+    """A proposal with its files: at most ``FILES_SHOWN`` are loaded, or ``FILES_SHOWN_WHOLE`` from
+    the place ``first`` on (0 is the first) where it ``is_whole``; ``file_count`` counts all that
     lie in it, ``chosen_count`` those to be imported."""
 
     proposal: ImportProposal
     files: Sequence[ImportPlanFile]
     file_count: int
     chosen_count: int
+    first: int = 0
+    is_whole: bool = False
 
 
 def list_bins(
-    session: Session, plan: ImportPlan, after: int = 0, limit: int = BINS_PER_PAGE
+    session: Session,
+    plan: ImportPlan,
+    after: int = 0,
+    limit: int = BINS_PER_PAGE,
+    whole: int = 0,
+    first: int = 0,
 ) -> Sequence[Bin]:
     """A page of the board's proposals, in order.
 
     :param after: the position of the proposal that the page before ended with.
+    :param whole: the id of a proposal of which more is wanted than a glance,
+    :param first: from this place on.
     """
     proposals = session.scalars(
         select(ImportProposal)
@@ -201,11 +213,62 @@ def list_bins(
     for file in session.scalars(
         select(ImportPlanFile)
         .join(ranked, ranked.c.id == ImportPlanFile.id)
-        .where(ranked.c.place <= FILES_SHOWN)
+        .where(
+            case(
+                (
+                    ImportPlanFile.proposal_id == whole,
+                    ranked.c.place.between(first + 1, first + FILES_SHOWN_WHOLE),
+                ),
+                else_=ranked.c.place <= FILES_SHOWN,
+            )
+        )
         .order_by(ImportPlanFile.position, ImportPlanFile.id)
     ):
         files[file.proposal_id].append(file)
-    return [Bin(one, files[one.id], *counts.get(one.id, (0, 0))) for one in proposals]
+    return [
+        Bin(
+            one,
+            files[one.id],
+            *counts.get(one.id, (0, 0)),
+            first=first if one.id == whole else 0,
+            is_whole=one.id == whole,
+        )
+        for one in proposals
+    ]
+
+
+def list_titles(session: Session, plan: ImportPlan) -> Sequence[str]:
+    """The titles of the board's first ``TITLES_LISTED`` proposals, in order."""
+    return session.scalars(
+        select(ImportProposal.title)
+        .where(ImportProposal.plan_id == plan.id, ImportProposal.title != "")
+        .order_by(ImportProposal.position, ImportProposal.id)
+        .limit(TITLES_LISTED)
+    ).all()
+
+
+def get_proposal_by_title(session: Session, plan: ImportPlan, title: str) -> int:
+    """The id of the one proposal of this title, whether its letters are large or small.
+
+    :raise InvalidInputError: there is none, or more than one.
+    """
+    wanted = " ".join(title.split())
+    found = session.scalars(
+        select(ImportProposal.id)
+        .where(
+            ImportProposal.plan_id == plan.id,
+            or_(ImportProposal.title == wanted, func.lower(ImportProposal.title) == wanted.lower()),
+        )
+        .limit(2)
+    ).all()
+    if not found:
+        raise InvalidInputError(f"No group on the board is called “{wanted}”.", {"to": "unknown"})
+    if len(found) > 1:
+        raise InvalidInputError(
+            f"More than one group is called “{wanted}”. Give the one that you mean another title.",
+            {"to": "ambiguous"},
+        )
+    return found[0]
 
 
 # --- Arranging ------------------------------------------------------------------------------------
@@ -215,8 +278,9 @@ def rename_proposal(session: Session, plan: ImportPlan, proposal_id: int, title:
     """:raise NotFoundError: no such proposal on this board."""
     lock_plan(session, plan)
     proposal = _get_proposal(session, plan, proposal_id)
-    if proposal.group_id is None:
-        proposal.title = " ".join(title.split())[:MAX_TITLE_CHARS]
+    fresh = " ".join(title.split())[:MAX_TITLE_CHARS]
+    if proposal.group_id is None and proposal.title != fresh:
+        proposal.title = fresh
         plan.version += 1
 
 
@@ -339,6 +403,32 @@ def choose_files(
     lock_plan(session, plan)
     for file in _get_files(session, plan, file_ids):
         file.is_chosen = is_chosen and VERDICTS[file.verdict][2]
+    plan.version += 1
+
+
+def choose_proposal(session: Session, plan: ImportPlan, proposal_id: int, is_chosen: bool) -> None:
+    """Leave out a whole proposal, or take it in again.
+
+    Files that the plan left out from the first, since the hub has them, are taken in only where
+    there are no others.
+
+    :raise NotFoundError: no such proposal on this board.
+    """
+    lock_plan(session, plan)
+    _get_proposal(session, plan, proposal_id)
+    own = (ImportPlanFile.plan_id == plan.id, ImportPlanFile.proposal_id == proposal_id)
+    possible = [verdict for verdict, facts in VERDICTS.items() if facts[2]]
+    fresh = [verdict for verdict in possible if not VERDICTS[verdict][1]]
+    has_fresh = session.scalar(
+        select(ImportPlanFile.id).where(*own, ImportPlanFile.verdict.in_(fresh)).limit(1)
+    )
+    verdicts = fresh if is_chosen and has_fresh is not None else possible
+    session.execute(
+        update(ImportPlanFile)
+        .where(*own, ImportPlanFile.verdict.in_(verdicts))
+        .values(is_chosen=is_chosen)
+        .execution_options(synchronize_session="fetch")
+    )
     plan.version += 1
 
 

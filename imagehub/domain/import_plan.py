@@ -185,6 +185,26 @@ def check_open(plan: ImportPlan) -> None:
         raise ConflictError("OneDrive is still being read for this plan.")
 
 
+def check_version(session: Session, plan: ImportPlan, version: int) -> None:
+    """Hold the plan until the transaction ends, if its board is still the one that somebody saw.
+
+    :raise ConflictError: the board was changed since.
+    """
+    lock_plan(session, plan)
+    if plan.version != version:
+        raise ConflictError(
+            "The board was changed meanwhile, maybe in another window. Look at it once more."
+        )
+
+
+def set_published(session: Session, plan: ImportPlan, is_published: bool) -> None:
+    """Keep whether new groups are shown at once, or stay drafts."""
+    lock_plan(session, plan)
+    if plan.is_published != is_published:
+        plan.is_published = is_published
+        plan.version += 1
+
+
 def get_living_group(session: Session, group_id: int) -> Group:
     """:raise NotFoundError: there is no such group, or it is in the trash."""
     group = session.get(Group, group_id) if 0 < group_id <= MAX_ID else None

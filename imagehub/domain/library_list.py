@@ -5,17 +5,18 @@ range of an index: the first and the thousandth page cost the same, and so do a 
 hundred thousand.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, false, func, literal, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, false, func, literal, or_, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from imagehub.domain import search
 from imagehub.domain.gallery import MAX_ID
 from imagehub.domain.storage import make_batches
-from imagehub.errors import InvalidInputError
+from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import Group, Image, ImportItem, Rendition
 
 GROUPS_PER_PAGE = 48
@@ -345,3 +346,41 @@ def list_choices(session: Session, limit: int = 200) -> list[tuple[int, str]]:
             .limit(limit)
         )
     ]
+
+
+def find_group(session: Session, words: str) -> int | None:
+    """The number of the group that somebody names: ``17 · Harbour``, ``#17``, ``17``, ``Harbour``.
+
+    :return: None where no word was said.
+    :raise NotFoundError: no group has this number.
+    :raise InvalidInputError: no group is called so, or more than one.
+    """
+    words = " ".join(words.split())
+    if not words:
+        return None
+    listed = re.match(r"#?([0-9]+)( ·|$)", words)
+    number = int(listed[1][:19]) if listed else 0
+    if number > MAX_ID:
+        raise NotFoundError("group", words[:40])
+    is_called = or_(Group.title == words, func.lower(Group.title) == words.lower())
+    if listed and listed[2]:
+        is_meant: ColumnElement[bool] = Group.id == number
+    elif listed:
+        # A year may be a title as well as a number.
+        is_meant = or_(Group.id == number, is_called)
+    else:
+        is_meant = is_called
+    found = session.scalars(
+        select(Group.id).where(Group.state.in_(_LIVING), is_meant).order_by(Group.id).limit(2)
+    ).all()
+    if not found and listed:
+        raise NotFoundError("group", number)
+    if not found:
+        raise InvalidInputError(f"There is no group “{words[:100]}”.", {"group": "unknown"})
+    if len(found) > 1:
+        raise InvalidInputError(
+            f"More than one group may be meant by “{words[:100]}”. Choose one from the list, with"
+            " its number.",
+            {"group": "ambiguous"},
+        )
+    return found[0]

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from imagehub.domain import import_board
-from imagehub.models import Group
+from imagehub.models import DriveAccount, Group
 from tests.admin.pages import read_toasts, send
 from tests.fixtures.importing import make_jpeg
 from tests.fixtures.programs import wait_until
@@ -215,3 +215,177 @@ def test_a_plan_of_several_folders_says_so(
     folders = [connected_site.find_folder(name)[0] for name in ("Studio", "Attic")]
     send(client, PLAN, "/admin/account", folder=folders)
     assert "from “<bdi>Studio</bdi>” and others</span>" in client.get("/admin/import").text
+
+
+def read_fields(page: str) -> dict[str, str]:
+    """The fields of a board as a browser without a script sends them, but for ticks and buttons."""
+    board = page.split('id="board"', 1)[1]
+    fields = dict(
+        re.findall(
+            r'<input (?:class="bin-title" id="[^"]*"|type="hidden") name="([^"]+)" value="([^"]*)"',
+            board,
+        )
+    )
+    (state,) = re.findall(r'name="state" value="(\w+)" checked', board)
+    return fields | {"state": state, "way": "stem"}
+
+
+@pytest.mark.parametrize(
+    ("path", "act"),
+    [("groups", ""), ("board", "page:"), ("board", "split"), ("board", "rename"), ("start", "")],
+)
+def test_groups_stay_drafts_though_the_board_is_shown_again_before_the_start(
+    connected_site: ConnectedSite, client: FlaskClient, path: str, act: str
+) -> None:
+    fields = read_fields(choose_folder(connected_site, client))
+    assert fields["state"] == "published"
+    if path == "start":
+        # Refused: the board was changed since.
+        fields["version"] = "999"
+    send(client, f"{PAGE}/{path}", PAGE, **fields | {"state": "draft", "act": act})
+    fields = read_fields(client.get(PAGE).text)
+    assert fields["state"] == "draft"
+    send(client, f"{PAGE}/start", PAGE, **fields)
+    with connected_site.session() as session:
+        assert {group.state for group in session.query(Group)} == {"draft"}
+
+
+def test_a_board_of_before_overwrites_nothing(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    choose_folder(connected_site, client)
+    send(client, f"{PAGE}/groups", PAGE, way="stem")
+    old = client.get(PAGE).text
+    bad, mill, sea = find_ids(old, "bin")
+    fields = read_fields(old)
+    # Another window.
+    send(
+        client,
+        f"{PAGE}/board",
+        PAGE,
+        act=f"join:{sea}",
+        state="draft",
+        **{f"title-{mill}": "Old mill"},
+    )
+    send(client, f"{PAGE}/board", PAGE, **fields | {f"title-{bad}": "Torn", "act": "rename"})
+    page = client.get(PAGE).text
+    assert list_titles(page) == ["Torn", "Old mill"]
+    assert read_fields(page)["state"] == "draft"
+    send(client, f"{PAGE}/start", PAGE, **fields)
+    assert "The board was changed meanwhile" in read_toasts(client)
+    assert send(client, f"{PAGE}/start", PAGE, **read_fields(page)).location == "/admin/import/1"
+
+
+def test_who_acts_on_a_board_of_before_is_shown_the_board_of_now(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    choose_folder(connected_site, client)
+    send(client, f"{PAGE}/groups", PAGE, way="stem")
+    page = client.get(PAGE).text
+    bad, _, sea = find_ids(page, "bin")
+    version = read_fields(page)["version"]
+    headers = {"X-CSRFToken": read_csrf_token(client, PAGE), "Accept": "application/json"}
+    send(client, f"{PAGE}/board", PAGE, act=f"join:{sea}")
+    data = {"act": f"join:{sea}", f"title-{bad}": "Torn", f"title-{sea}": "Sea at night"}
+    for path, status in (("board", 404), ("start", 409)):
+        answer = client.post(f"{PAGE}/{path}", data=data | {"version": version}, headers=headers)
+        assert answer.status_code == status
+        assert list_titles(answer.json["html"]) == ["Torn", "Mill"]
+        assert answer.json["detail"]
+    assert send(client, f"{PAGE}/start", PAGE).location == "/admin/import/1"
+    answer = client.post(f"{PAGE}/board", data=data, headers=headers)
+    assert (answer.status_code, answer.json["url"]) == (409, "/admin/import/1")
+
+
+def test_a_group_to_add_to_is_called_by_its_number_or_its_title(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    numbers = [connected_site.add_group() for _ in range(4)]
+    titles = ("Harbour", str(numbers[3]), "Twin", "Twin")
+    with connected_site.session() as session:
+        for number, title in zip(numbers, titles, strict=True):
+            session.get_one(Group, number).title = title
+    choose_folder(connected_site, client)
+    for words, found in (
+        ("Harbour", numbers[0]),
+        (" harbour ", numbers[0]),
+        (f"#{numbers[1]}", numbers[1]),
+        (f"{numbers[3]} · Twin", numbers[3]),
+    ):
+        send(client, f"{PAGE}/groups", PAGE, way="existing", group=words)
+        assert f'value="{found} · ' in client.get(PAGE).text, words
+        send(client, f"{PAGE}/groups", PAGE, way="one")
+    for words, reason in (
+        ("Twin", "More than one group"),
+        (str(numbers[3]), "More than one group"),
+        ("Lighthouse", "There is no group “Lighthouse”"),
+        ("1984", "no such group"),
+    ):
+        send(client, f"{PAGE}/groups", PAGE, way="existing", group=words)
+        assert reason in read_toasts(client), words
+
+
+def test_a_plan_of_an_account_before_is_not_started(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    choose_folder(connected_site, client)
+    with connected_site.session() as session:
+        session.query(DriveAccount).one().is_active = False
+        session.add(DriveAccount(home_account_id="somebody.else", token_cache=b"", is_active=True))
+    send(client, f"{PAGE}/start", PAGE)
+    assert "no longer connected" in read_toasts(client)
+    with connected_site.session() as session:
+        assert session.query(Group).count() == 0
+
+
+def test_a_large_group_is_shown_to_its_last_picture_and_left_out_as_a_whole(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    count = import_board.FILES_SHOWN + 3
+    connected_site.put_files("Studio", {f"{n:05}.jpg": b"\xff\xd8 %d" % n for n in range(count)})
+    page = choose_folder(connected_site, client)
+    (group,) = find_ids(page, "bin")
+    assert len(find_ids(page, "file")) == import_board.FILES_SHOWN
+    assert f"Show all {count + 4}" in page
+    answer = send(client, f"{PAGE}/board", PAGE, act=f"whole:{group}", **{f"title-{group}": "Work"})
+    assert answer.location == f"{PAGE}?whole={group}#bin-{group}"
+    page = client.get(answer.location).text
+    assert list_titles(page) == ["Work"]
+    files = find_ids(page, "file")
+    assert len(files) == count + 4
+    # It stays open while it is arranged.
+    act = read_fields(page) | {"act": "split", "file": files[-1]}
+    answer = send(client, f"{PAGE}/board", PAGE, **act)
+    assert len(find_ids(client.get(answer.location).text, "file")) == count + 4
+    tail = find_ids(client.get(f"{PAGE}?whole={group}&from={count}").text, "file")
+    assert tail == files[count:]
+    send(client, f"{PAGE}/board", PAGE, act=f"leave-group:{group}")
+    page = client.get(PAGE).text
+    assert "Import 1 picture<" in page
+    assert f'value="take-group:{group}"' in page
+    send(client, f"{PAGE}/board", PAGE, act=f"take-group:{group}")
+    assert f"Import {count + 4} pictures<" in client.get(PAGE).text
+
+
+def test_groups_of_other_pages_are_joined_with_and_moved_to(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    extra = import_board.BINS_PER_PAGE
+    connected_site.put_files("Studio", {f"w{n:03}.jpg": b"\xff\xd8 %d" % n for n in range(extra)})
+    choose_folder(connected_site, client)
+    send(client, f"{PAGE}/groups", PAGE, way="each")
+    page = client.get(PAGE).text
+    file = find_ids(page, "file")[0]
+    after = re.findall(r'value="page:(\d+)"', page)[0]
+    page = client.get(f"{PAGE}?after={after}").text
+    assert len(find_ids(page, "bin")) == 4
+    first = find_ids(page, "bin")[0]
+    last_title = list_titles(page)[-1]
+    send(client, f"{PAGE}/board", PAGE, act="move", file=file, to="new", **{"to-title": last_title})
+    page = client.get(f"{PAGE}?after={after}").text
+    assert [len(find_ids(one, "file")) for one in page.split('<li class="bin')[1:5]][-1] == 2
+    assert f'value="join:{first}"' in page
+    send(client, f"{PAGE}/board", PAGE, act=f"join:{first}")
+    assert len(find_ids(client.get(f"{PAGE}?after={after}").text, "bin")) == 3
+    send(client, f"{PAGE}/board", PAGE, act="move", file=file, to="new", **{"to-title": "Nowhere"})
+    assert "No group on the board is called “Nowhere”." in read_toasts(client)

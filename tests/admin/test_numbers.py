@@ -95,11 +95,13 @@ def test_the_import_board_knows_nothing_of_absurd_numbers(connected_site: Connec
             {"act": "move", "file": file, "to": text},
             {"act": "move", "file": file, "to": "new", "before": text},
             {"act": f"join:{text}"},
-            {"act": "join-chosen", "proposal": [text, "1"]},
+            {"act": f"leave-group:{text}"},
             {"act": f"split-all:{text}"},
         ):
             assert post(client, f"{page}/board", token, **fields) in (404, 422), fields
-        assert client.get(page, query_string={"after": text}).status_code == 404
+        for name in ("after", "whole", "from"):
+            assert client.get(page, query_string={name: text}).status_code == 404
+        assert post(client, f"{page}/board", token, act=f"whole:{text}:{text}") == 200
         assert post(client, f"{page}/board", token, act="rename", after=text) == 200
     for text in ("0", BEYOND, "9" * 5000, f"#{BEYOND} · Harbour"):
         assert post(client, f"{page}/groups", token, way="one", group=text) == 404, text

@@ -20,7 +20,7 @@ from imagehub.models import (
     ImportPlan,
     ImportPlanFile,
 )
-from tests.fixtures.importing import ImportHub
+from tests.fixtures.importing import ImportHub, make_jpeg
 from tests.fixtures.planning import find_files, find_proposal, list_board, make_plan
 from tests.fixtures.site import Site
 
@@ -162,6 +162,28 @@ def test_what_cannot_be_imported_cannot_be_chosen(studio: ImportHub) -> None:
     assert not unusable.is_chosen
     with pytest.raises(InvalidInputError):
         import_board.choose_verdict(studio.session, plan, "unsupported", True)
+
+
+def test_a_group_that_is_taken_in_again_leaves_out_what_the_plan_left_out(
+    studio: ImportHub,
+) -> None:
+    studio.put_files("Studio", {"mill_3.jpg": make_jpeg(3)})
+    plan = make_plan(studio, "Studio")
+    import_board.propose(studio.session, plan, "stem")
+    mill = find_proposal(studio, plan, "Mill")
+
+    def list_chosen() -> list[str]:
+        (one,) = (b for b in import_board.list_bins(studio.session, plan) if b.proposal.id == mill)
+        return [file.file_name for file in one.files if file.is_chosen]
+
+    import_board.choose_proposal(studio.session, plan, mill, is_chosen=False)
+    assert list_chosen() == []
+    import_board.choose_proposal(studio.session, plan, mill, is_chosen=True)
+    assert list_chosen() == ["mill_1.jpg", "mill_2.jpg"]
+    move = find_files(studio, plan, "mill_3.jpg")
+    alone = import_board.move_files(studio.session, plan, move, None)
+    import_board.choose_proposal(studio.session, plan, alone, is_chosen=True)
+    assert [b.chosen_count for b in import_board.list_bins(studio.session, plan)].count(0) == 0
 
 
 def test_each_group_tells_how_many_of_its_files_come_in(studio: ImportHub) -> None:

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from imagehub.models import Group
 from tests.fixtures.served_site import ServedSite, make_picture, wait_for_script
 
 
@@ -140,6 +141,40 @@ def test_a_board_is_arranged_by_drag_and_titles_save_themselves(studio: ServedSi
     expect(page.locator("#said")).to_have_text("Title saved")
     page.reload()
     assert read_board(page)[0] == ("The old harbour", HARBOUR[1])
+
+
+def test_two_windows_on_a_board_lose_nothing_of_each_other(studio: ServedSite) -> None:
+    visit = studio.enter("/admin/drive")
+    page = visit.page
+    plan_studio(page)
+    arrange(page, "stem")
+    expect(page.locator(".bin:not(.bin-new)")).to_have_count(2)
+    other = page.context.new_page()
+    other.goto(page.url)
+    wait_for_script(other)
+    page.get_by_label("Title of group 2").fill("Old mill")
+    page.get_by_label("Keep new groups as drafts").check()
+    expect(page.locator("#said")).to_have_text("Kept")
+    other.get_by_label("Title of group 1").fill("Quay")
+    other.keyboard.press("Tab")
+    expect(other.locator("#said")).to_have_text("Title saved")
+    assert [title for title, _ in read_board(other)] == ["Quay", "Old mill"]
+    expect(other.get_by_label("Keep new groups as drafts")).to_be_checked()
+
+    page.locator("[data-join]").click()
+    expect(page.locator(".bin:not(.bin-new)")).to_have_count(1)
+    other.locator("[data-join]").click()
+    expect(other.locator(".toast.is-fault")).to_be_visible()
+    expect(other.locator(".bin:not(.bin-new)")).to_have_count(1)
+    other.locator("#start").click()
+    other.wait_for_url("**/admin/import/1")
+    page.keyboard.press("z")
+    page.wait_for_url("**/admin/import/1")
+    with studio.site.session() as session:
+        groups = [(group.title, group.state) for group in session.query(Group)]
+    assert groups == [("Quay", "draft")]
+    # The answer that the import has begun.
+    visit.complaints.clear()
 
 
 def test_twenty_pictures_with_two_broken_ones_come_in_and_are_tried_again(

@@ -102,9 +102,14 @@ const listTitles = () => [...parts.querySelectorAll("input.bin-title")];
 // The board that came last has the titles that are kept.
 const isUnkept = (title) => title.value !== title.defaultValue;
 
-// What takes each change back, the latest last, and the board's version that it led to.
+const getState = () => parts.querySelector("[name=state]:checked").value;
+const isStateUnkept = () => getState() !== parts.querySelector("[name=was_state]").value;
+
+// A request that outlives its page may be 64 KiB long, all of them together.
+const MAX_LASTING_CHARS = 50_000;
+
+// What takes each change back, the latest last.
 const undos = [];
-let version = 0;
 
 // One change after the other, so that none is made on an older board than the person sees. `make`
 // is called when its turn comes: it answers the fields to send, which card shall have the focus and
@@ -124,30 +129,51 @@ const rename = (name = "") => change(() => {
   return titles.some(isUnkept) ? { fields: { act: "rename" }, done: "Title saved" } : null;
 });
 
+// What was chosen for the new groups.
+const keepState = () =>
+  change(() => (isStateUnkept() ? { fields: { act: "rename" }, done: "Kept", isStep: false } : null));
+
 async function send(make, origin) {
-  const { fields, focus, done } = make() ?? {};
+  const { fields, focus, done, isStep = true } = make() ?? {};
   if (!fields) return;
-  const form = new FormData(board);
-  for (const name of ["act", "file", "to", "before", "proposal"]) form.delete(name);
+  // Only what is not kept yet: the rest may have been changed in another window since.
+  const form = new URLSearchParams();
+  for (const name of ["csrf_token", "after", "whole", "from", "version"]) {
+    form.append(name, board.elements[name].value);
+  }
+  // A title that is half written is no business of another choice, and none of a step back.
+  const takesTitles = isStep && fields.act !== "undo";
+  const titles = new Map(
+    listTitles().map(({ name, value, defaultValue }) => [name, takesTitles ? value : defaultValue]),
+  );
+  if (takesTitles) for (const { name, value } of listTitles().filter(isUnkept)) form.append(name, value);
+  const state = getState();
+  if (isStateUnkept()) form.append("state", state);
   for (const [name, value] of Object.entries(fields)) {
     for (const one of Array.isArray(value) ? value : [value]) form.append(name, one);
   }
-  const titles = new Map(listTitles().map((title) => [title.name, title.value]));
   const ticks = new Set(fields.act === "rename" ? [] : getChosen().map((card) => card.dataset.file));
   isUnderWay = true;
   try {
-    const answer = await fetchJson(board.action, { form, keepalive: fields.act !== "undo" });
+    const keepalive = fields.act !== "undo" && form.toString().length < MAX_LASTING_CHARS;
+    const answer = await fetchJson(board.action, { form, keepalive });
     isUnderWay = false;
     if (!answer.undo) undos.length = 0;
-    else if (fields.act !== "undo") undos.push(answer.undo);
-    version = answer.version;
+    else if (fields.act !== "undo" && isStep) undos.push(answer.undo);
     await whenLetGo();
-    showBoard(answer.html, { titles, ticks, origin, focus });
+    showBoard(answer.html, { titles, ticks, state, origin, focus });
     if (done) say(done);
   } catch (error) {
     hasFailed = true;
+    const { html, url } = error.detail ?? {};
     if (fields.act === "undo" && !error.status) undos.push(fields.undo);
     toast(error.message, { isFault: true });
+    if (url) location.assign(url);
+    if (!html) return;
+    // The board is not what it was here: somebody changed it in another window.
+    undos.length = 0;
+    await whenLetGo();
+    showBoard(html, { titles, ticks, state, origin, focus });
   } finally {
     isUnderWay = false;
   }
@@ -167,7 +193,7 @@ function describePlace(element) {
 // Puts the new board into the place of the old one. What the person has done on the old one since
 // `titles` and `ticks` went to the hub stays; so does the focus, unless it is where it was at the
 // `origin` of the change, which then gives it to the card `focus`.
-function showBoard(html, { titles, ticks, origin, focus }) {
+function showBoard(html, { titles, ticks, state, origin, focus }) {
   const active = document.activeElement;
   const wasHere = parts.contains(active);
   const place = describePlace(active);
@@ -175,7 +201,8 @@ function showBoard(html, { titles, ticks, origin, focus }) {
   const caret = active.matches("input.bin-title") && [active.selectionStart, active.selectionEnd];
   const typed = listTitles().filter(({ name, value }) => titles.get(name) !== value);
   const ticked = getChosen().filter((card) => !ticks.has(card.dataset.file));
-  const kept = ["[name=state]:checked", "#board-to"].map((one) => parts.querySelector(one)?.value);
+  const chosen = getState();
+  const to = parts.querySelector("#board-to")?.value;
   const isUnfolded = parts.querySelector("details")?.open;
   isShowing = true;
   parts.innerHTML = html;
@@ -188,8 +215,7 @@ function showBoard(html, { titles, ticks, origin, focus }) {
     const card = findCard(dataset.file);
     if (card) getBox(card).checked = true;
   }
-  const [state, to] = kept;
-  if (state) parts.querySelector(`[name=state][value=${state}]`).checked = true;
+  if (chosen !== state) parts.querySelector(`[name=state][value=${chosen}]`).checked = true;
   const goal = parts.querySelector("#board-to");
   if (goal && [...goal.options].some(({ value }) => value === to)) goal.value = to;
   if (isUnfolded) parts.querySelector("details")?.setAttribute("open", "");
@@ -220,7 +246,7 @@ function prepare() {
 
 function takeBack() {
   change(() => {
-    if (undos.length) return { fields: { act: "undo", undo: undos.pop(), version }, done: "Undone" };
+    if (undos.length) return { fields: { act: "undo", undo: undos.pop() }, done: "Undone" };
     say("There is nothing to undo");
     return null;
   });
@@ -325,14 +351,16 @@ function pressKey(event) {
   if (other) focusCard(other);
 }
 
-// The import shall be of the board that the person sees.
-let isStarting = false;
+// The import shall be of the board that the person sees, and so shall all that leaves it.
+let isLeaving = false;
 
-async function startWhenKept() {
+async function leaveWhenKept({ id, value }) {
   hasFailed = false;
   while (openCount) await last;
-  const start = document.getElementById("start");
-  if (!hasFailed && !start.disabled) board.requestSubmit(start);
+  const button = id
+    ? document.getElementById(id)
+    : parts.querySelector(`button[value="${CSS.escape(value)}"]`);
+  if (!hasFailed && button && !button.disabled) board.requestSubmit(button);
 }
 
 const getFocused = () => document.activeElement?.closest?.(".card");
@@ -421,6 +449,7 @@ if (board) {
     // A field that goes with the old board, half written, tells of a change, too.
     if (isShowing) return;
     if (event.target.name === "file") showChosen();
+    else if (event.target.name === "state") keepState();
     else if (event.target.matches("input.bin-title")) rename(event.target.name);
   });
   // What was typed before a new board came is no change to the field that it stands in now.
@@ -434,10 +463,12 @@ if (board) {
   });
   board.addEventListener("submit", (event) => {
     const button = event.submitter;
-    if (button?.id === "start") {
-      if (openCount) event.preventDefault();
-      if (openCount) startWhenKept();
-      else isStarting = true;
+    if (button?.matches("[data-leaves]")) {
+      const isAsked = button.id === "arrange" && askToArrange(button);
+      if (openCount || isAsked) event.preventDefault();
+      if (isAsked) return;
+      if (openCount) leaveWhenKept(button);
+      else isLeaving = true;
       return;
     }
     if (!button?.value) return;
@@ -448,7 +479,8 @@ if (board) {
     }
     const files = getChosen().map((card) => card.dataset.file);
     const to = parts.querySelector("[name=to]")?.value ?? "new";
-    const fields = { act: button.value, file: files, to };
+    const title = parts.querySelector("[name=to-title]")?.value ?? "";
+    const fields = { act: button.value, file: files, to, "to-title": title };
     const done = `${button.textContent.trim()}: done`;
     // A button of a group is gone with it, maybe by the first of two clicks.
     const isGroups = button.value.includes(":");
@@ -456,13 +488,13 @@ if (board) {
     change(() => (isGroups && !isThere() ? null : { fields, focus: files[0], done }));
   });
   addEventListener("beforeunload", (event) => {
-    if (isStarting) return;
+    if (isLeaving) return;
     // What is on its way arrives; what waits for it, or was refused, would be lost.
     const isWaiting = openCount > Number(isUnderWay);
     if (isWaiting || (!openCount && listTitles().some(isUnkept))) event.preventDefault();
   });
   addEventListener("pageshow", () => {
-    isStarting = false;
+    isLeaving = false;
   });
   board.addEventListener("click", (event) => event.target.closest("[data-undo]") && takeBack());
   onKey("z", takeBack);
@@ -471,26 +503,34 @@ if (board) {
   onKey("j", () =>
     getFocused() && actOn((card) => card.closest(".bin").querySelector("[data-join]")?.value, "Joined"));
 
-  const ways = document.getElementById("ways");
   const way = document.getElementById("way");
+  const group = document.getElementById("way-group");
   const showGroup = () => {
-    ways.querySelector("[data-for-existing]").hidden = way.value !== "existing";
+    group.closest("[data-for-existing]").hidden = way.value !== "existing";
   };
-  // The browser may have brought back another choice.
-  const before = [...way.options].find(({ defaultSelected }) => defaultSelected)?.value;
   way.addEventListener("change", showGroup);
   showGroup();
-  ways.addEventListener("submit", async (event) => {
-    if (ways.dataset.agreed || way.value === before || getBins().length < 2) return;
+  group.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
     event.preventDefault();
-    const agreed = await confirmDialog({
-      title: "Arrange anew?",
-      message: "The groups as they are on the board now are given up.",
-      confirm: "Arrange anew",
-    });
-    if (!agreed) return;
-    ways.dataset.agreed = "yes";
-    ways.requestSubmit();
-    delete ways.dataset.agreed;
+    document.getElementById("arrange").click();
   });
+}
+
+// Whether another way is asked about first, since the groups of the board are given up with it.
+function askToArrange(button) {
+  const way = document.getElementById("way");
+  // The browser may have brought back another choice.
+  const before = [...way.options].find(({ defaultSelected }) => defaultSelected)?.value;
+  if (way.value === before || way.value === button.dataset.agreed || getBins().length < 2) return false;
+  confirmDialog({
+    title: "Arrange anew?",
+    message: "The groups as they are on the board now are given up.",
+    confirm: "Arrange anew",
+  }).then((agreed) => {
+    if (!agreed) return;
+    button.dataset.agreed = way.value;
+    board.requestSubmit(button);
+  });
+  return true;
 }
