@@ -255,3 +255,24 @@ def test_sizes_read_as_people_say_them(size: int, words: str) -> None:
 )  # fmt: skip
 def test_moments_read_as_people_say_them(seconds: float, words: str) -> None:
     assert describe_distance(seconds) == words
+
+
+# --- Help -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "has_search"),
+    [
+        ("/admin/", False),
+        ("/admin/settings", False),
+        ("/admin/shares", False),
+        ("/admin/activity", True),
+        ("/admin/library", True),
+    ],
+)
+def test_help_names_the_key_of_the_search_where_there_is_one(
+    client: FlaskClient, path: str, has_search: bool
+) -> None:
+    help_list = client.get(path).text.split('<dialog id="help"', 1)[1]
+    assert ("Search or filter this page" in help_list) == has_search
+    assert "Go to Library" in help_list
