@@ -154,11 +154,29 @@ def _read_bulk_fields() -> dict[str, str]:
 
 
 def _join(numbers: Sequence[int]) -> ResponseReturnValue:
+    """Ask first, saying what becomes of what; then do it."""
     session = db.session()
-    group = library_edit.join_groups(session, numbers, current_user.id)
-    note_action("change", "group", group.id, f"Joined {len(numbers)} groups into “{_name(group)}”.")
+    if request.form.get("sure") != "yes":
+        if len(set(numbers)) < 2:
+            raise InvalidInputError("Choose at least two groups to join.", {"group": "too few"})
+        rows = library_list.load_rows(session, list(dict.fromkeys(numbers)))
+        return render_template(
+            "admin/library_join.html",
+            rows=rows,
+            stays=rows[0],
+            others=rows[1:],
+            back=_get_list_url(),
+            place=_get_list_place(),
+        )
+    group, gone = library_edit.join_groups(session, numbers, current_user.id)
+    count = len(gone) + 1
+    note_action("change", "group", group.id, f"Joined {count} groups into “{_name(group)}”.")
     session.commit()
-    say(f"{len(numbers)} groups are one now.")
+    say(
+        f"{count} groups are one now.",
+        undo="admin.restore_from_trash",
+        number=",".join(map(str, gone)),
+    )
     return _answer(url_for(".show_library_group", number=group.id))
 
 

@@ -447,7 +447,13 @@ def _finish(own: Session, claim: Claim, made: _Made) -> list[str]:
     """
     now = get_database_time(own)
     _end_item(own, claim, now, state="done", size_bytes=made.download.size_bytes, reason="")
-    group_id = claim.group_id
+    # Its group may have been joined into another one since it was claimed.
+    place = own.execute(
+        select(ImportItem.group_id, ImportItem.number, ImportItem.position).where(
+            ImportItem.id == claim.item_id
+        )
+    ).one()
+    group_id = place.group_id
     if claim.image_id is not None:
         # The image may have come into another group since its repair was asked for.
         group_id = own.scalar(select(Image.group_id).where(Image.id == claim.image_id))
@@ -464,8 +470,8 @@ def _finish(own: Session, claim: Claim, made: _Made) -> list[str]:
     if claim.image_id is None:
         image = Image(
             group_id=group_id,
-            number=claim.number,
-            position=claim.position,
+            number=place.number,
+            position=place.position,
             drive_account_id=claim.account_id,
             drive_item_id=claim.drive_item_id,
             folder_id=made.item.parent_id or claim.folder_id,
@@ -539,7 +545,8 @@ def _find_twin(session: Session, claim: Claim) -> int | None:
     """The image that is in the group already for this file."""
     found = session.scalar(
         select(Image.id).where(
-            Image.group_id == claim.group_id,
+            Image.group_id
+            == select(ImportItem.group_id).where(ImportItem.id == claim.item_id).scalar_subquery(),
             Image.drive_account_id == claim.account_id,
             Image.drive_item_id == claim.drive_item_id,
         )

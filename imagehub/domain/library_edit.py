@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.domain import gallery, trash
@@ -19,9 +19,10 @@ from imagehub.domain.gallery import MAX_ID, make_first_sort_key, refresh_group
 from imagehub.domain.importing import lock_group
 from imagehub.domain.leases import get_database_time
 from imagehub.domain.search_index import refresh_search
-from imagehub.domain.tags import list_group_tags, set_tags
+from imagehub.domain.storage import make_batches
+from imagehub.domain.tags import MAX_TAGS_PER_GROUP, list_group_tags, set_tags
 from imagehub.errors import ConflictError, InvalidInputError, NotFoundError
-from imagehub.models import Group, Image
+from imagehub.models import Group, Image, ImportItem, ImportProposal, ShareItem, TrashEntry
 
 # The part that a shot plays, with its name for people.
 ROLES = {
@@ -387,41 +388,88 @@ def move_shots(
     return target
 
 
-def join_groups(session: Session, numbers: Sequence[int], user_id: int | None) -> Group:
+def join_groups(
+    session: Session, numbers: Sequence[int], user_id: int | None
+) -> tuple[Group, list[int]]:
     """Put the shots of all these groups into the first, in the order given.
 
-    The emptied groups go, and what the first has no words for is taken from them. A file that the
-    first has already stays behind, in the trash.
+    What the first has no words for is taken from the others. They lie in the trash then, with all
+    of theirs, and can be taken back from there with their shots; a file that the first has already
+    stays in them. What is being imported into them, and links that show them, go on with the first.
 
+    :return: the first, and the numbers of the others.
     :raise InvalidInputError: fewer than two.
     :raise NotFoundError: one is not there.
     """
     wanted = list(dict.fromkeys(numbers))
     if len(wanted) < 2:
         raise InvalidInputError("Choose at least two groups to join.", {"group": "too few"})
+    if len(wanted) > MAX_BULK:
+        raise InvalidInputError(f"More than {MAX_BULK:,} groups at once are too many.")
+    others = wanted[1:]
+    for batch in make_batches(others):
+        # A worker holds its item before the group, too.
+        session.execute(
+            update(ImportItem)
+            .where(ImportItem.group_id.in_(batch))
+            .values(group_id=ImportItem.group_id)
+            .execution_options(synchronize_session=False)
+        )
     for number in sorted(wanted):
         lock(session, number)
     target = get_group(session, wanted[0])
     tags = [tag.name for tag in list_group_tags(session, target.id)]
-    for number in wanted[1:]:
+    for number in others:
         other = get_group(session, number)
         images = list(gallery.list_images(session, other.id))
         twins = _find_twins(session, images, target)
-        put_into(session, [image for image in images if image not in twins], target)
-        for name in ("text", "medium", "dimensions", "year", "edition", "availability"):
+        moved = [image for image in images if image not in twins]
+        shots = [(image.id, image.number, image.position) for image in moved]
+        put_into(session, moved, target)
+        for name in ("title", "text", "medium", "dimensions", "year", "edition", "availability"):
             if not getattr(target, name):
                 setattr(target, name, getattr(other, name))
         tags += [tag.name for tag in list_group_tags(session, other.id)]
-        session.flush()
-        if twins:
-            refresh_group(session, other.id)
-            trash.trash_groups(session, [other.id], user_id)
-        else:
-            gallery.delete_group(session, other)
+        shares = _follow(session, other.id, target)
+        trash.trash_groups(session, [other.id], user_id)
+        entry = session.get_one(TrashEntry, other.id)
+        entry.joined = trash.Joined(target.id, shots, shares).write()
     target.version += 1
-    set_tags(session, target, list(dict.fromkeys(tags))[:50])
+    set_tags(session, target, list(dict.fromkeys(tags))[:MAX_TAGS_PER_GROUP])
     _refresh(session, target, True)
-    return target
+    return target, others
+
+
+def _follow(session: Session, number: int, target: Group) -> list[int]:
+    """Let all that names a group go on with another one that takes its shots.
+
+    :return: the links that show the other one now, and did not before.
+    """
+    last = session.scalar(select(func.max(Image.position)).where(Image.group_id == target.id)) or 0
+    for item in session.scalars(select(ImportItem).where(ImportItem.group_id == number)):
+        item.group_id = target.id
+        if item.state not in ("done", "skipped"):
+            last += 1
+            item.number, item.position = target.next_image_number, last
+            target.next_image_number += 1
+    session.execute(
+        update(ImportProposal)
+        .where(ImportProposal.group_id == number)
+        .values(group_id=target.id)
+        .execution_options(synchronize_session=False)
+    )
+    there = select(ShareItem.share_id).where(ShareItem.group_id == target.id)
+    links = session.execute(
+        select(ShareItem.share_id, ShareItem.position).where(
+            ShareItem.group_id == number, ShareItem.share_id.not_in(there)
+        )
+    ).all()
+    session.add_all(
+        ShareItem(share_id=share_id, group_id=target.id, position=position)
+        for share_id, position in links
+    )
+    session.flush()
+    return [share_id for share_id, _ in links]
 
 
 def put_into(session: Session, images: Sequence[Image], target: Group) -> None:

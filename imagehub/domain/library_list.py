@@ -38,7 +38,7 @@ _LIVING = ("published", "draft")
 _MAX_FOUND = 1000
 # Groups that are tested for words that are all over the library, at first and in all.
 _FIRST_WALKED = 100
-_MAX_WALKED = 700
+_MAX_WALKED = 300
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 A group in the trash keeps its number and its words, and its ``state`` is ``trash``; since visitors,
 lists and counts ask for published groups, or for groups that are not in the trash, nothing of it is
 seen. Shots that were deleted out of a group lie in a group made for them, which remembers where
-they came from. So the same file may be imported again meanwhile.
+they came from. So the same file may be imported again meanwhile. A group that was joined into
+another one lies here with its words, and remembers which of the other's shots were its own.
 """
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select, true, update
@@ -20,7 +22,7 @@ from imagehub.domain.gallery import MAX_ID, refresh_group
 from imagehub.domain.importing import lock_group
 from imagehub.domain.leases import get_database_time
 from imagehub.errors import InvalidInputError, NotFoundError
-from imagehub.models import Group, Image, TrashEntry
+from imagehub.models import Group, Image, ShareItem, TrashEntry
 
 KEPT = timedelta(days=30)
 ENTRIES_PER_PAGE = 48
@@ -30,15 +32,42 @@ _PURGED_AT_ONCE = 50
 @dataclass(frozen=True)
 class Trashed:
     """One thing in the trash. ``origin``: the group that the shots came from, where it is there;
-    None for a whole group. ``ends_at``: when it goes for good."""
+    None for a whole group. ``target``: the group that it was joined into, and ``joined_count`` how
+    many shots went there. ``ends_at``: when it goes for good."""
 
     entry: TrashEntry
     group: Group
     origin: Group | None
+    target: Group | None = None
+    joined_count: int = 0
 
     @property
     def ends_at(self) -> datetime:
         return self.entry.trashed_at + KEPT
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What of a group went into another one, for the way back.
+
+    :param into: the other group's number.
+    :param shots: (id of an image, its number, its position) as they were.
+    :param shares: links that showed this group and not the other one; they got the other one.
+    """
+
+    into: int
+    shots: list[tuple[int, int, int]]
+    shares: list[int]
+
+    def write(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def _read_joined(text: str | None) -> Joined | None:
+    if not text:
+        return None
+    stored = json.loads(text)
+    return Joined(stored["into"], [tuple(one) for one in stored["shots"]], stored["shares"])
 
 
 # --- Throwing away --------------------------------------------------------------------------------
@@ -163,16 +192,26 @@ def list_trash(
             | ((TrashEntry.trashed_at == moment) & (TrashEntry.group_id < number))
         )
     entries = session.scalars(query).all()
+    joins = {entry.group_id: _read_joined(entry.joined) for entry in entries}
     ids = {entry.group_id for entry in entries} | {entry.origin_id or 0 for entry in entries}
+    ids |= {joined.into for joined in joins.values() if joined is not None}
     groups = {
         group.id: group
         for batch in storage.make_batches(ids)
         for group in session.scalars(select(Group).where(Group.id.in_(batch)))
     }
-    listed = [
-        Trashed(entry, groups[entry.group_id], groups.get(entry.origin_id or 0))
-        for entry in entries[:limit]
-    ]
+    listed = []
+    for entry in entries[:limit]:
+        joined = joins[entry.group_id]
+        listed.append(
+            Trashed(
+                entry,
+                groups[entry.group_id],
+                groups.get(entry.origin_id or 0),
+                groups.get(joined.into) if joined is not None else None,
+                len(joined.shots) if joined is not None else 0,
+            )
+        )
     following = ""
     if len(entries) > limit:
         last = listed[-1].entry
@@ -199,23 +238,29 @@ def restore(session: Session, number: int) -> tuple[Group, list[str]]:
 
     Shots go back into their group under their old numbers. A file that was imported again meanwhile
     is in the group already: the newer import stays, and gets the old one's words where it has none.
-    Where the group is gone or in the trash itself, they become a group of their own.
+    Where the group is gone or in the trash itself, they become a group of their own. A group that
+    was joined into another one gets those of its shots back that are still there.
 
     :return: the group to look at, and keys to hand to ``storage.leave_unused`` after the commit.
     :raise NotFoundError: it is not in the trash (any more).
     """
     # Not as an entry yet: whoever takes it back at the same moment may delete it before the locks
     # are held.
-    origin_id = (
-        session.scalar(select(TrashEntry.origin_id).where(TrashEntry.group_id == number))
+    found = (
+        session.execute(
+            select(TrashEntry.origin_id, TrashEntry.joined).where(TrashEntry.group_id == number)
+        ).one_or_none()
         if 0 < number <= MAX_ID
         else None
     )
-    # The group that was there first always has the lower number: no two wait for each other.
-    if origin_id is not None:
-        lock_group(session, origin_id)
-    is_there = 0 < number <= MAX_ID and lock_group(session, number)
-    entry = session.get(TrashEntry, number, populate_existing=True) if is_there else None
+    if found is None:
+        raise NotFoundError("thing in the trash", number)
+    joined = _read_joined(found.joined)
+    # In the order of their numbers, so that no two wait for each other.
+    other = joined.into if joined is not None else found.origin_id
+    for one in sorted({number, other or number}):
+        lock_group(session, one)
+    entry = session.get(TrashEntry, number, populate_existing=True)
     if entry is None:
         raise NotFoundError("thing in the trash", number)
     bag = session.get_one(Group, number)
@@ -223,6 +268,8 @@ def restore(session: Session, number: int) -> tuple[Group, list[str]]:
     origin = session.get(Group, entry.origin_id) if entry.origin_id else None
     if origin is not None:
         session.refresh(origin)
+    if joined is not None:
+        _part(session, bag, joined)
     if origin is None or origin.state == "trash":
         bag.state = entry.state_before
         bag.version += 1
@@ -237,6 +284,29 @@ def restore(session: Session, number: int) -> tuple[Group, list[str]]:
     # What remains in it are files that came in anew; they go with it.
     keys = _delete(session, [bag.id])
     return session.get_one(Group, origin.id), keys
+
+
+def _part(session: Session, bag: Group, joined: Joined) -> None:
+    """Give a group back what went into another one."""
+    target = session.get(Group, joined.into)
+    if target is None:
+        return
+    session.refresh(target)
+    places = {image_id: place for image_id, *place in joined.shots}
+    for batch in storage.make_batches(places):
+        for image in session.scalars(
+            select(Image).where(Image.id.in_(batch), Image.group_id == target.id)
+        ):
+            image.group_id = bag.id
+            image.number, image.position = places[image.id]
+    for shares in storage.make_batches(joined.shares):
+        session.execute(
+            delete(ShareItem).where(ShareItem.group_id == target.id, ShareItem.share_id.in_(shares))
+        )
+    target.version += 1
+    session.flush()
+    session.expire_all()
+    refresh_group(session, target.id)
 
 
 def _put_back(session: Session, bag: Group, origin: Group) -> None:

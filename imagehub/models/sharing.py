@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, String
+from sqlalchemy import BigInteger, ForeignKey, String, Text
+from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from imagehub.database import Base, UTCDateTime, now_utc
@@ -13,7 +14,8 @@ class TrashEntry(Base):
     """A group in the trash: its ``state`` is ``trash``, and ``state_before`` what it was.
 
     Shots that were deleted out of a group lie in a group of their own, made for that; ``origin_id``
-    is then the group that they came from.
+    is then the group that they came from. ``joined``: of a group that was joined into another one,
+    what went there (see ``domain.trash.Joined``).
     """
 
     __tablename__ = "trash_entry"
@@ -25,6 +27,9 @@ class TrashEntry(Base):
         autoincrement=False,
     )
     origin_id: Mapped[int | None] = mapped_column(BigInteger)
+    joined: Mapped[str | None] = mapped_column(
+        Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+    )
     state_before: Mapped[str] = mapped_column(String(16))
     user_id: Mapped[int | None] = mapped_column(
         ForeignKey("user.id", ondelete="SET NULL"), index=True

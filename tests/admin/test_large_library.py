@@ -20,8 +20,8 @@ SMALL, LARGE = 100, 20_000
 # Lists and counts of the small library end sooner; counts go up to a hundred. To read all of the
 # large one takes twice as many.
 FEW_STEPS = 30_000
-# What is all over the library, but not in this list, is looked for in 700 groups of it and no more.
-WALK_STEPS = {"words of few without alt": 60_000}
+# What is all over the library, but not in this list, is looked for in 300 groups of it and no more.
+WALK_STEPS = {"words of few without alt": 15_000}
 
 
 class Counted:

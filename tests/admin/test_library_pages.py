@@ -280,12 +280,36 @@ def test_groups_are_published_edited_joined_and_deleted_at_once(
     assert "The library is empty" in client.get(LIST).text
     assert client.get(f"{LIST}/{other}").status_code == 404
     send(client, f"{LIST}/trash/restore", f"{LIST}/trash", number=",".join(both))
-    answer = send(client, bulk, LIST, act="join", group=both)
+    answer = send(client, bulk, LIST, act="join", group=both, sure="yes")
     assert answer.location == f"{LIST}/{group_id}"
     assert len(list_names(site, group_id)) == 4
     answer = send(client, bulk, LIST, act="trash")
     assert "Choose groups first." in answer.text
     assert send(client, bulk, LIST, act="burn", group=both).status_code == 422
+
+
+def test_joining_asks_what_stays_comes_and_becomes_public(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    draft = site.add_group(["y.jpg", "z.jpg"], state="draft")
+    bulk = f"{LIST}/bulk"
+    send(client, f"{LIST}/{group_id}", LIST, version="1", **{"title": "Wave", "was-title": ""})
+    asked = send(client, bulk, LIST, act="join", group=[str(group_id), str(draft)])
+    assert asked.status_code == 200
+    assert "“<bdi>Wave</bdi>” stays. 2 shots come into it" in asked.text
+    assert "2 shots of drafts become public" in asked.text
+    assert list_names(site, draft) == ["y.jpg", "z.jpg"]
+    other = send(client, bulk, LIST, act="join", group=[str(draft), str(group_id)]).text
+    assert f"“<bdi>Untitled {draft}</bdi>” stays, as a draft. 3 shots come" in other
+    assert "3 shots leave the gallery" in other
+    chosen = re.findall('name="group" value="([0-9]+)"', asked.text)
+    send(client, bulk, LIST, act="join", group=chosen, sure="yes")
+    assert len(list_names(site, group_id)) == 5
+    number = read_toasts(client).split('name="number" value="', 1)[1].split('"', 1)[0]
+    assert "Joined into “<bdi>Wave</bdi>”, with 2 shots" in client.get(f"{LIST}/trash").text
+    assert send(client, f"{LIST}/trash/restore", f"{LIST}/trash", number=number).status_code == 303
+    assert list_names(site, draft) == ["y.jpg", "z.jpg"]
+    assert len(list_names(site, group_id)) == 3
 
 
 def test_what_was_typed_for_many_groups_stays_in_the_form_when_it_is_refused(

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from imagehub.database import now_utc
-from imagehub.domain import gallery, import_work, importing, storage
+from imagehub.domain import gallery, import_work, importing, library_edit, storage
 from imagehub.domain.scratch import Scratch
 from imagehub.errors import ConnectionLostError
 from imagehub.models import Group, Image, StoredObject
@@ -262,7 +262,7 @@ def test_a_cut_download_is_tried_again_and_given_up_at_last(import_hub: ImportHu
     assert states == ["queued"] * (import_work.MAX_ATTEMPTS - 1) + ["failed"]
     assert hub.list_keys() == set()
     hub.onedrive.clear_faults()
-    assert importing.retry_items(hub.session, job_id) == 1
+    assert importing.importing.retry_items(hub.session, job_id) == 1
     hub.session.commit()
     assert hub.work(job_id) == ["done"]
 
@@ -412,6 +412,33 @@ def test_a_group_deleted_meanwhile_fails_its_items(import_hub: ImportHub) -> Non
     }
     hub.reconcile()
     hub.check_stores_agree()
+
+
+def test_what_is_imported_into_a_joined_group_comes_into_the_one_that_stays(
+    either_import_hub: ImportHub,
+) -> None:
+    """Also what a worker has in hand at that moment, and what has failed before."""
+    hub = either_import_hub
+    hub.work(hub.create(hub.put_pictures("Works", 1)))
+    target = hub.get_only_group().id
+    chosen = hub.put_pictures("Later", 2, first=1)
+    broken = chosen.files[0][1]
+    path = hub.onedrive.root / "Later" / broken
+    whole = path.read_bytes()
+    path.write_bytes(b"no picture")
+    job_id = hub.create(chosen)
+    assert hub.process(hub.claim(job_id)) == "failed"
+    claim = hub.claim(job_id)
+    assert claim.group_id is not None
+    library_edit.join_groups(hub.session, [target, claim.group_id], None)
+    hub.session.commit()
+    assert hub.process(claim) == "done"
+    path.write_bytes(whole)
+    assert importing.retry_items(hub.session, job_id) == 1
+    hub.session.commit()
+    assert hub.work(job_id) == ["done"]
+    names = {image.name for image in hub.list_images(target)}
+    assert names == {"0000.jpg", *(name for _, name in chosen.files)}
 
 
 def test_keys_deleted_under_way_make_the_import_begin_again(import_hub: ImportHub) -> None:
