@@ -3,6 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from statistics import fmean, median
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -121,32 +124,13 @@ def list_own_drafts(session: Session, job_id: int, limit: int) -> Sequence[int]:
 
 def measure_rate(session: Session, job_count: int = 5) -> float | None:
     """Seconds that one picture took in the latest imports that did some; None before the first."""
-    jobs = session.execute(
-        select(
-            func.count(ImportItem.id),
-            func.min(ImportJob.created_at),
-            func.max(ImportItem.finished_at),
-        )
-        .select_from(ImportJob)
-        .join(ImportItem, ImportItem.job_id == ImportJob.id)
-        .where(
-            ImportJob.id.in_(
-                session.scalars(
-                    select(ImportJob.id)
-                    .where(ImportJob.state == "finished")
-                    .order_by(ImportJob.id.desc())
-                    .limit(job_count)
-                ).all()
-            ),
-            ImportItem.state == "done",
-            # Items that had to be tried again measure the weather, not the hub.
-            ImportItem.attempt_count == 0,
-        )
-        .group_by(ImportJob.id)
+    job_ids = session.scalars(
+        select(ImportJob.id)
+        .where(ImportJob.state == "finished")
+        .order_by(ImportJob.id.desc())
+        .limit(job_count)
     ).all()
-    count = sum(row[0] for row in jobs)
-    seconds = sum((row[2] - row[1]).total_seconds() for row in jobs if row[2] and row[2] > row[1])
-    return seconds / count if count and seconds else None
+    return _average([one for job_id in job_ids for one in _measure(session, job_id)])
 
 
 def expect_seconds(session: Session, count: int) -> float | None:
@@ -156,12 +140,6 @@ def expect_seconds(session: Session, count: int) -> float | None:
 
 def expect_end(session: Session, job_id: int) -> float | None:
     """Seconds until an import is done at its own pace so far; None while that is not known."""
-    row = session.execute(
-        select(func.count(), func.min(ImportJob.created_at), func.max(ImportItem.finished_at))
-        .select_from(ImportItem)
-        .join(ImportJob, ImportJob.id == ImportItem.job_id)
-        .where(ImportItem.job_id == job_id, ImportItem.state == "done")
-    ).one()
     left = session.scalar(
         select(func.count()).where(
             ImportItem.job_id == job_id, ImportItem.state.in_(("queued", "running"))
@@ -169,6 +147,49 @@ def expect_end(session: Session, job_id: int) -> float | None:
     )
     if not left:
         return 0.0
-    if row[0] >= 3 and row[2] is not None:
-        return float(left * max(0.0, (row[2] - row[1]).total_seconds()) / row[0])
-    return expect_seconds(session, left)
+    steps = _measure(session, job_id)
+    rate = _average(steps) if len(steps) >= 3 else None
+    return expect_seconds(session, left) if rate is None else rate * left
+
+
+# So many pictures tell the pace of an import, and so long a step is taken for no pause.
+_MEASURED = 200
+_LONG_STEP_SECONDS = 60.0
+
+
+def _measure(session: Session, job_id: int) -> list[float]:
+    """Seconds from one picture of an import to the next, for those that came in last."""
+    rows: Sequence[Any] = session.execute(
+        select(
+            ImportItem.finished_at,
+            func.coalesce(ImportItem.asked_at, ImportJob.created_at),
+            ImportItem.attempt_count,
+        )
+        .join(ImportJob, ImportJob.id == ImportItem.job_id)
+        .where(
+            ImportItem.job_id == job_id,
+            ImportItem.state == "done",
+            ImportItem.finished_at.is_not(None),
+        )
+        .order_by(ImportItem.available_at.desc(), ImportItem.id.desc())
+        .limit(_MEASURED)
+    ).all()
+    steps: list[float] = []
+    before: datetime | None = None
+    facts: list[tuple[datetime, datetime, int]] = sorted((one[0], one[1], one[2]) for one in rows)
+    for at, (finished_at, asked_at, attempts) in enumerate(facts):
+        # What is tried again days later took no days, and what came before the first is not known
+        # where there is more. Items that met a fault measure the weather, not the hub.
+        if not attempts and (at or len(rows) < _MEASURED):
+            began_at = max(asked_at, before) if before else asked_at
+            steps.append((finished_at - began_at).total_seconds())
+        before = finished_at
+    return steps
+
+
+def _average(steps: Sequence[float]) -> float | None:
+    """Without the pauses, in which nobody worked."""
+    if not steps:
+        return None
+    longest = max(_LONG_STEP_SECONDS, 10 * median(steps))
+    return fmean([step for step in steps if step <= longest]) or None

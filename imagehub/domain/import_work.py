@@ -605,8 +605,12 @@ def _put_off(session: Session, claim: Claim, reason: str, max_attempts: int) -> 
 
     def put_off(own: Session) -> str:
         now = get_database_time(own)
-        attempts, job_created_at, paused_until = own.execute(
-            select(ImportItem.attempt_count, ImportJob.created_at, DriveAccount.paused_until)
+        attempts, asked_at, paused_until = own.execute(
+            select(
+                ImportItem.attempt_count,
+                func.coalesce(ImportItem.asked_at, ImportJob.created_at),
+                DriveAccount.paused_until,
+            )
             .join(ImportJob, ImportJob.id == ImportItem.job_id)
             .join(DriveAccount, DriveAccount.id == ImportJob.drive_account_id)
             .where(ImportItem.id == claim.item_id)
@@ -618,7 +622,7 @@ def _put_off(session: Session, claim: Claim, reason: str, max_attempts: int) -> 
             delay += (paused_until - now).total_seconds()
         else:
             attempts += 1
-        is_over = attempts >= max_attempts or now - job_created_at > MAX_WAIT
+        is_over = attempts >= max_attempts or now - asked_at > MAX_WAIT
         _end_item(
             own,
             claim,

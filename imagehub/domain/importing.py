@@ -132,6 +132,7 @@ def _reserve(
             "reason": "" if is_new else IN_GROUP_REASON,
             "image_id": image_id,
             "available_at": now,
+            "asked_at": now,
             "finished_at": None if is_new else now,
         }
         if is_new:
@@ -286,6 +287,7 @@ def retry_items(
             attempt_count=0,
             suspicion=0,
             available_at=now,
+            asked_at=now,
             finished_at=None,
         ),
     )
@@ -342,6 +344,7 @@ def add_remakes(
                 "number": image.number,
                 "position": image.position,
                 "available_at": now,
+                "asked_at": now,
             }
         )
     if rows:
@@ -450,12 +453,6 @@ def _list_failed(session: Session, job_id: int, state: str) -> tuple[FailedItem,
         .limit(1000)
     )
     return tuple(FailedItem(*row) for row in rows)
-
-
-def list_jobs(session: Session, limit: int = 20) -> list[JobReport]:
-    """The newest imports, the latest first; repairs that ``reconcile`` asked for are among them."""
-    ids = session.scalars(select(ImportJob.id).order_by(ImportJob.id.desc()).limit(limit)).all()
-    return [describe_job(session, job_id) for job_id in ids]
 
 
 def wait_for_job(

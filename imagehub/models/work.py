@@ -46,9 +46,10 @@ class ImportItem(Base):
     ``state``: ``queued`` → ``running`` → ``done`` | ``skipped`` (already in the group) |
     ``failed`` (with ``reason``, a plain sentence) → ``left_out`` (the same, but a person lets it
     be). A passing fault puts it back to ``queued`` with ``available_at`` in the future.
-    ``lease_until`` is renewed while a worker has it in hand; once past, anybody may take it up
-    again. ``attempt_count`` counts faults of services; ``suspicion`` rises when a worker ends
-    without a word while it has the item in hand.
+    ``asked_at``: when a person asked for it last, by the import itself or by trying it again; None
+    in imports of earlier versions. ``lease_until`` is renewed while a worker has it in hand; once
+    past, anybody may take it up again. ``attempt_count`` counts faults of services; ``suspicion``
+    rises when a worker ends without a word while it has the item in hand.
     """
 
     __tablename__ = "import_item"
@@ -81,6 +82,7 @@ class ImportItem(Base):
     image_id: Mapped[int | None] = mapped_column(BigId)
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    asked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     job: Mapped[ImportJob] = relationship(back_populates="items")
 

@@ -1,10 +1,14 @@
 """Plans before an import: what was chosen, and what it would come to."""
 
+from datetime import timedelta
+
 import pytest
+from sqlalchemy.orm import Session
 
 from imagehub.domain import import_history, import_plan
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import DriveAccount, Group
+from tests.fixtures.import_rows import create, list_items, select_files
 from tests.fixtures.importing import ImportHub
 from tests.fixtures.planning import make_plan
 from tests.fixtures.site import Site
@@ -24,6 +28,30 @@ def test_the_time_expected_is_that_of_imports_before(studio: ImportHub) -> None:
     rate = import_history.measure_rate(studio.session)
     assert rate is not None
     assert summary.seconds == pytest.approx(rate * summary.chosen_count)
+
+
+def test_what_was_tried_again_days_later_took_no_days(either_import_session: Session) -> None:
+    session = either_import_session
+    job = create(session, select_files(*(str(n) for n in range(10))))
+    began_at = job.created_at
+    for n, item in enumerate(list_items(session, job), start=1):
+        # Nobody worked for a day in the middle; the last file was tried again after two more.
+        pause = timedelta(days=(n > 5) + 2 * (n == 10))
+        item.state, item.finished_at = "done", began_at + pause + timedelta(seconds=4 * n)
+    item.asked_at = item.finished_at - timedelta(seconds=4)
+    session.commit()
+    assert import_history.expect_end(session, job.id) == 0
+    item.state, item.finished_at = "queued", None
+    assert import_history.expect_end(session, job.id) == pytest.approx(4)
+    item.state, item.finished_at = "done", item.asked_at + timedelta(seconds=4)
+    job.state = "finished"
+    assert import_history.measure_rate(session) == pytest.approx(4)
+    alone = create(session, select_files("x"))
+    (item,) = list_items(session, alone)
+    alone.created_at -= timedelta(days=2)
+    item.state, item.finished_at = "done", item.asked_at + timedelta(seconds=6)
+    alone.state, job.state = "finished", "running"
+    assert import_history.measure_rate(session) == pytest.approx(6)
 
 
 def test_a_group_in_the_trash_takes_nothing_in(either_site: Site) -> None:

@@ -267,6 +267,23 @@ def test_a_cut_download_is_tried_again_and_given_up_at_last(import_hub: ImportHu
     assert hub.work(job_id) == ["done"]
 
 
+def test_what_is_tried_again_waits_out_a_fault_however_old_its_import_is(
+    either_import_hub: ImportHub,
+) -> None:
+    hub = either_import_hub
+    job_id = hub.create(hub.put_pictures("Works", 2))
+    hub.onedrive.set_fault("corrupted_download")
+    old = now_utc() - import_work.MAX_WAIT - timedelta(hours=1)
+    first, second = hub.list_items(job_id)
+    importing.get_job(hub.session, job_id).created_at = old
+    first.asked_at, second.asked_at = old, None
+    hub.session.commit()
+    assert [hub.process(hub.claim(job_id)) for _ in range(2)] == ["failed", "failed"]
+    assert importing.retry_items(hub.session, job_id) == 2
+    hub.session.commit()
+    assert [hub.process(hub.claim(job_id)) for _ in range(2)] == ["queued", "queued"]
+
+
 def test_delays_grow_up_to_five_minutes(import_hub: ImportHub) -> None:
     hub = import_hub
     job_id = hub.create(hub.put_pictures("Works", 1))

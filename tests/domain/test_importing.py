@@ -151,13 +151,6 @@ def test_a_report_counts_and_lists_failures(import_session: Session) -> None:
     assert not report.is_finished
 
 
-def test_the_newest_imports_are_listed_first(import_session: Session) -> None:
-    jobs = [create(import_session, select_files(f"f{n}")).id for n in range(3)]
-    reports = importing.list_jobs(import_session, limit=2)
-    assert [report.id for report in reports] == [jobs[2], jobs[1]]
-    assert all(report.created_at is not None for report in reports)
-
-
 def test_failed_items_can_be_tried_again(either_import_session: Session) -> None:
     session = either_import_session
     job = create(session, select_files("a", "b"))
