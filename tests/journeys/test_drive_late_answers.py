@@ -171,6 +171,33 @@ def test_a_folder_is_read_to_its_end_though_the_way_to_another_failed(served: Se
     visit.complaints.clear()  # The network that failed stands in the console.
 
 
+def test_a_folder_that_could_not_be_read_to_its_end_says_so_and_is_read_on(
+    served: ServedSite,
+) -> None:
+    served.site.put_files("Many", {f"{n:04}.txt": b"x" for n in range(1200)})
+    visit = enter(served)
+    page = visit.page
+    held = hold(page, "/items")
+    open_folder(page, "Many")
+    held.wait()
+    held.break_off()
+    expect(page.locator("#drive-state")).to_have_text("100 of 1,200 read")
+    # Another try may fail, too, and then not all is chosen.
+    held = hold(page, "/items")
+    page.get_by_label("Choose all").click()
+    held.wait()
+    held.break_off()
+    expect(page.locator(".toast.is-fault")).to_have_count(2)
+    expect(page.locator("#chosen-words")).to_have_text("Choose all")
+    again = page.locator("#drive-unread").get_by_role("button", name="Try again")
+    again.click()
+    expect(page.locator("#drive-state")).to_have_text("1,200 items")
+    expect(again).to_be_hidden()
+    page.get_by_label("Choose all").check()
+    expect(page.locator("#chosen-words")).to_have_text("1,200 chosen")
+    visit.complaints.clear()  # The network that failed stands in the console.
+
+
 def test_what_is_dropped_goes_where_it_was_dropped_though_it_takes_long_to_read(
     served: ServedSite,
 ) -> None:

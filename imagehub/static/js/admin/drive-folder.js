@@ -31,6 +31,8 @@ export class OpenFolder extends EventTarget {
   #changeCount = 0;
   #gone = new Set();
   #isLoading = false;
+  // The rest of the folder could not be read, and waits for a word of the person.
+  #hasFailed = false;
   #isLong = false;
   #page = "";
   #byName = null;
@@ -40,7 +42,9 @@ export class OpenFolder extends EventTarget {
     this.#urls = urls;
     this.facts = { ...data };
     // Not from inside of a drawing.
-    this.list.onNearEnd = () => this.facts.next_page && setTimeout(() => this.#loadMore());
+    this.list.onNearEnd = () => {
+      if (!this.isWhole && !this.#hasFailed) setTimeout(() => this.#loadMore());
+    };
     this.#listen();
   }
 
@@ -88,7 +92,7 @@ export class OpenFolder extends EventTarget {
       }),
     );
     this.#byName = null;
-    this.#isLoading = false;
+    this.#isLoading = this.#hasFailed = false;
     this.list.chosen.clear();
     this.dispatchEvent(new Event("open"));
     this.#drawHead();
@@ -161,9 +165,12 @@ export class OpenFolder extends EventTarget {
       }
       this.#byName = null;
       this.#page = this.facts.next_page = answer.next_page;
+      this.#hasFailed = false;
     } catch (error) {
       if (shown !== this.#shown) return;
-      this.facts.next_page = "";
+      // A mark does not lead on for ever, so the next but one try begins anew.
+      if (this.#hasFailed) this.#page = "";
+      this.#hasFailed = true;
       toast(`The rest of this folder could not be fetched: ${error.message}`, { isFault: true });
     } finally {
       if (shown === this.#shown) {
@@ -173,11 +180,12 @@ export class OpenFolder extends EventTarget {
     }
   }
 
-  // Reads all of the folder; answers whether it is still the one that is open.
+  // Reads all of the folder; answers whether that is read now, and still the one that is open.
   async loadAll() {
     const { id } = this;
-    while (this.id === id && !this.isWhole) {
+    for (let isFirst = true; this.id === id && !this.isWhole; isFirst = false) {
       if (this.#isLoading) await new Promise((resolve) => setTimeout(resolve, 50));
+      else if (this.#hasFailed && !isFirst) return false;
       else await this.#loadMore();
     }
     return this.id === id;
@@ -223,6 +231,7 @@ export class OpenFolder extends EventTarget {
       this.focusNear(next ? this.list.findPlace(next.id) : 0);
     }
     $("drive-state").textContent = this.items.size ? this.#describe(rows.length) : "";
+    $("drive-unread").hidden = !this.#hasFailed;
     $("drive-empty").hidden = rows.length > 0 || !this.isWhole;
     if (!rows.length) {
       const [head, words] = this.isFiltered
@@ -243,8 +252,10 @@ export class OpenFolder extends EventTarget {
     if (this.isFiltered) {
       parts.push(`${describeCount(shownCount, "item")} of ${describeCount(size, "item")}`);
     }
-    if (!this.isWhole && this.#needsAll) {
-      const [read, all] = [size, this.facts.count].map((count) => count.toLocaleString("en"));
+    const [read, all] = [size, this.facts.count].map((count) => count.toLocaleString("en"));
+    if (this.#hasFailed) {
+      parts.push(`${read} of ${all} read`);
+    } else if (!this.isWhole && this.#needsAll) {
       parts.push(`reading the folder: ${read} of ${all}`);
     } else if (!this.isFiltered) {
       parts.push(describeCount(Math.max(this.isWhole ? 0 : this.facts.count, size), "item"));
@@ -315,6 +326,10 @@ export class OpenFolder extends EventTarget {
     controls.show.addEventListener("change", rearrange);
     controls.order.addEventListener("change", rearrange);
     $("arrange").addEventListener("submit", (event) => event.preventDefault());
+    $("drive-unread").querySelector("button").addEventListener("click", () => {
+      if (this.#needsAll) this.loadAll();
+      else this.#loadMore();
+    });
     for (const link of document.querySelectorAll("[data-view]")) {
       link.addEventListener("click", (event) => {
         event.preventDefault();
