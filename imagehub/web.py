@@ -556,7 +556,8 @@ def make_error_answer(
 ) -> Response:
     """One error, as a page or as ``{"detail": …}``, whichever the caller speaks.
 
-    :param is_lost: OneDrive must be connected again; the admin's page leads there.
+    :param is_lost: OneDrive must be connected again; the admin's page leads there, and a header
+        tells it to scripts from other conflicts, which may pass.
     """
     if is_api_call():
         response = jsonify({"detail": message if detail is None else detail})
@@ -573,6 +574,8 @@ def make_error_answer(
         )
     response.status_code = status
     response.headers.update(headers or {})
+    if is_lost:
+        response.headers["X-OneDrive"] = "lost"
     if status >= 400:
         response.headers.setdefault("Cache-Control", "no-store")
     return response

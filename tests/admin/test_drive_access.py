@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from werkzeug.test import TestResponse
+
 from imagehub.models import DriveAccount
-from tests.admin.drive import Browser
+from tests.admin.drive import JSON, Browser
 from tests.fixtures.site import Site
 
 
@@ -11,6 +13,23 @@ def test_a_hub_without_onedrive_says_what_to_do(site: Site) -> None:
     answer = site.signed_in_client().get("/admin/drive")
     assert answer.status_code == 409
     assert "not connected" in answer.text
+
+
+def test_a_script_can_tell_a_lost_connection_from_what_passes(browser: Browser) -> None:
+    call = {"folder": browser.json()["id"], "name": "a.jpg", "size": 10}
+    headers = JSON | {"X-CSRFToken": browser.token}
+
+    def begin() -> TestResponse:
+        return browser.client.post("/admin/drive/upload/begin", json=call, headers=headers)
+
+    browser.site.onedrive.set_fault(
+        "status", status=409, code="conflict", path="createUploadSession", times=1
+    )
+    busy = begin()
+    assert (busy.status_code, busy.headers.get("X-OneDrive")) == (409, None)
+    browser.site.onedrive.revoke(access_tokens=True)
+    lost = begin()
+    assert (lost.status_code, lost.headers.get("X-OneDrive")) == (409, "lost")
 
 
 def test_a_busy_onedrive_is_told_in_words(browser: Browser) -> None:

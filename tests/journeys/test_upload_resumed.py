@@ -343,6 +343,28 @@ def test_an_address_that_the_pages_own_rules_forbid_is_told_at_once(
     expect(page.locator(".upload-words")).to_contain_text("security rules")
 
 
+def test_onedrive_that_is_busy_with_one_file_stops_none(
+    served_site: ServedSite, page: Page, tmp_path: Path
+) -> None:
+    files = make_files(tmp_path / "desk", 3)
+    served_site.onedrive.set_fault(
+        "status", status=409, code="conflict", path="createUploadSession", times=1
+    )
+    page.set_input_files("#pick-files", files)
+    done(page, 3)
+    assert sorted(list_sessions(served_site)) == [200, 200, 200, 409]
+
+
+def test_a_lost_connection_stops_all_with_a_word(
+    served_site: ServedSite, page: Page, tmp_path: Path
+) -> None:
+    files = make_files(tmp_path / "desk", 3)
+    served_site.onedrive.revoke(access_tokens=True)
+    page.set_input_files("#pick-files", files)
+    expect(page.locator("#uploads [role=alert]")).to_contain_text("connect")
+    expect(page.locator("#uploads h2")).to_have_text("Paused at 0 of 3")
+
+
 def test_a_drive_that_got_full_goes_on_by_one_button(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:

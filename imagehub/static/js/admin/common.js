@@ -3,12 +3,14 @@
 const token = () => document.querySelector('meta[name="csrf-token"]').content;
 
 export class CallError extends Error {
-  // `retryAfter`: milliseconds that the server asked to wait; 0 where it did not.
-  constructor(status, message, detail, retryAfter = 0) {
+  // `retryAfter`: milliseconds that the server asked to wait; 0 where it did not. `isLost`: OneDrive
+  // must be connected again.
+  constructor(status, message, detail, { retryAfter = 0, isLost = false } = {}) {
     super(message);
     this.status = status;
     this.detail = detail;
     this.retryAfter = retryAfter;
+    this.isLost = isLost;
   }
 }
 
@@ -49,7 +51,8 @@ export async function fetchJson(url, { method, json, form, signal, keepalive, he
     const message = Array.isArray(detail) ? detail.map((one) => one.msg).join(" ") : detail;
     const seconds = Number.parseFloat(answer.headers.get("Retry-After") ?? "0");
     const retryAfter = Number.isFinite(seconds) ? seconds * 1000 : 0;
-    throw new CallError(answer.status, message || "That did not work.", body, retryAfter);
+    const isLost = answer.headers.get("X-OneDrive") === "lost";
+    throw new CallError(answer.status, message || "That did not work.", body, { retryAfter, isLost });
   }
   return body;
 }

@@ -7,7 +7,8 @@ export const MOST_TRIES = 12;
 // A network that is gone comes back in an hour or two, with nobody there to press a button.
 export const MOST_UNREACHED = 120;
 const LONGEST_WAIT_MS = 60_000;
-const PASSING_HUB = new Set([0, 429, 500, 503, 504]);
+// 409 where OneDrive has something else to do with that item just now.
+const PASSING_HUB = new Set([0, 409, 429, 500, 503, 504]);
 
 // Twice as long after each try, from a second to a minute.
 export const growWait = (tries) => Math.min(LONGEST_WAIT_MS, 1000 * 2 ** (tries - 1));
@@ -72,7 +73,7 @@ export class Patience {
         return await fetchJson(url, { json, signal: isCut ? signal : undefined });
       } catch (error) {
         signal.throwIfAborted();
-        const { status, detail, retryAfter } = error;
+        const { status, detail, isLost, retryAfter } = error;
         if (status === 400 && !isRenewed) {
           // Somebody signed in again in another tab, and the page's token went with the old sign-in.
           isRenewed = true;
@@ -80,7 +81,7 @@ export class Patience {
           continue;
         }
         // Signed out, not allowed to write, not connected: no file gets past that.
-        if ([400, 401, 403, 409].includes(status)) {
+        if ([400, 401, 403].includes(status) || isLost) {
           throw new Stop("waiting", error.message, { stopsAll: true });
         }
         // A 502 without a word is of a proxy in front of a hub that is starting again.
