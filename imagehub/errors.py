@@ -68,7 +68,11 @@ class TooManyTriesError(ImageHubError):
 
 
 # Kinds whose names are words of programs, not of people.
-_NOT_FOUND = {"drive item": "OneDrive has no such file or folder any more."}
+_NOT_FOUND = {
+    "drive item": "OneDrive has no such file or folder any more.",
+    "OneDrive": "This Microsoft account has no OneDrive. Open onedrive.com with it once, so that "
+    "it gets one, or connect another account.",
+}
 
 
 class NotFoundError(ImageHubError):

@@ -10,7 +10,7 @@ from imagehub.admin import blueprint
 from imagehub.admin.words import say
 from imagehub.database import db
 from imagehub.domain import connection
-from imagehub.errors import ImageHubError
+from imagehub.errors import ImageHubError, NotFoundError
 from imagehub.web import make_absolute, note_action
 from imagehub.wiring import get_clients
 
@@ -27,12 +27,15 @@ def finish_connection() -> ResponseReturnValue:
     answer = {name: value for name, value in request.args.items() if isinstance(value, str)}
     home = url_for("admin.show_connection")
     try:
-        finish_sign_in(int(current_user.id), answer)
+        fault = finish_sign_in(int(current_user.id), answer)
     except ImageHubError as error:
         db.session.rollback()
         session.pop(NEXT, None)
         log.warning("a sign-in at Microsoft could not be finished: %s", error)
         say(str(error), is_fault=True)
+        return redirect(home)
+    if fault:
+        say(fault, is_fault=True)
         return redirect(home)
     say("OneDrive is connected.")
     return redirect(session.pop(NEXT, home))
@@ -43,9 +46,10 @@ def make_callback_url() -> str:
     return make_absolute(url_for("admin.finish_connection"))
 
 
-def finish_sign_in(user_id: int, answer: dict[str, str]) -> None:
+def finish_sign_in(user_id: int, answer: dict[str, str]) -> str:
     """Make what Microsoft sent back the active connection, and commit it.
 
+    :return: what is wrong with the drive of whoever signed in, in words; mostly "".
     :raise ImageHubError: as :func:`imagehub.domain.connection.finish_connection`.
     """
     database, clients = db.session(), get_clients()
@@ -56,6 +60,9 @@ def finish_sign_in(user_id: int, answer: dict[str, str]) -> None:
     database.commit()
     try:
         connection.refresh_drive_facts(database, clients, account_id)
+    except NotFoundError as error:
+        return str(error)
     except ImageHubError as error:
         # The connection stands all the same; the facts are asked for again with every visit.
         log.warning("the new connection's drive could not be described: %s", error)
+    return ""

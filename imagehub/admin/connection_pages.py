@@ -29,6 +29,8 @@ from imagehub.wiring import get_clients, get_given_settings, get_settings
 log = logging.getLogger("imagehub.admin")
 
 _MAX_DEPTH = 30
+# A page of a folder may hold nothing but files; so many more are read at once to find a folder.
+_MAX_READ_ON = 10
 # Other processes believe for a second what they read of the root folder; a look that begins within
 # it would be one at the old folder.
 _ROOT_SPREADS = timedelta(seconds=2)
@@ -186,6 +188,10 @@ def choose_root_folder() -> ResponseReturnValue:
     if not here.is_folder:
         raise NotFoundError("folder", folder_id)
     page = whole.list_children(here.id, request.args.get("page", ""))
+    for _ in range(_MAX_READ_ON):
+        if not page.next_page or any(item.is_folder for item in page.items):
+            break
+        page = whole.list_children(here.id, page.next_page)
     root = hub_settings.get_root_folder(db.session(), get_given_settings(), account_id)
     return render_template(
         "admin/root_folder.html",
@@ -279,10 +285,13 @@ def _list_crumbs(whole: Drive, folder: DriveItem) -> list[Crumb]:
 def _render(faults: dict[str, str] | None = None) -> str:
     database = db.session()
     info = connection.describe_connection(database, get_clients())
+    missing_drive = ""
     if info.is_usable and info.account_id is not None and not info.drive_kind:
         database.rollback()
         try:
             connection.refresh_drive_facts(database, get_clients(), info.account_id)
+        except NotFoundError as error:
+            missing_drive = str(error)
         except ImageHubError as error:
             log.info("the drive could not be described: %s", error)
         info = connection.describe_connection(database, get_clients())
@@ -295,6 +304,7 @@ def _render(faults: dict[str, str] | None = None) -> str:
     return render_template(
         "admin/connection.html",
         info=info,
+        missing_drive=missing_drive,
         root=root,
         earlier=connection.describe_earlier(database, get_clients()),
         token_end=overview.find_token_end(info),

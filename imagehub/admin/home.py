@@ -32,6 +32,7 @@ def show_home() -> ResponseReturnValue:
         "admin/home.html",
         hub=hub,
         totals=_get_totals(),
+        has_client_id=bool(get_settings().ms_client_id),
         entries=latest.entries,
         max_counted=overview.MAX_COUNTED,
         is_root_given="root_folder" in get_given_settings().given,

@@ -126,7 +126,10 @@ class GraphDrive:
     # --- Looking ----------------------------------------------------------------------------------
 
     def get_drive(self) -> DriveInfo:
-        """The drive with its quota, always asked afresh."""
+        """The drive with its quota, always asked afresh.
+
+        :raise NotFoundError: this person has none.
+        """
         return self._boundary.fetch_info()
 
     def get_root(self) -> DriveItem:

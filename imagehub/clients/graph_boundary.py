@@ -122,9 +122,15 @@ class DriveBoundary:
     # --- The drive and its root folder ------------------------------------------------------------
 
     def fetch_info(self) -> DriveInfo:
-        """The drive with its quota, always asked afresh."""
+        """The drive with its quota, always asked afresh.
+
+        :raise NotFoundError: this person has none.
+        """
         operation = "read the drive"
-        document = self._caller.get_json(self._drive_path, operation, self._drive_path)
+        try:
+            document = self._caller.get_json(self._drive_path, operation, self._drive_path)
+        except NotFoundError as error:
+            raise NotFoundError("OneDrive", self._drive_path) from error
         info = read_drive(document, operation)
         self._memory.keep("drive", info)
         return info

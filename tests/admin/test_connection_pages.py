@@ -126,6 +126,25 @@ def test_the_account_and_its_health_are_told(client: FlaskClient) -> None:
     assert "by Ada" in page
 
 
+def test_an_account_without_a_onedrive_is_told_of(unconnected_site: ConnectedSite) -> None:
+    site, client = unconnected_site, unconnected_site.signed_in_client()
+    fault = site.onedrive.set_fault(
+        "status", status=404, code="itemNotFound", path=r"/v1\.0/me/drive$"
+    )
+    told = "This Microsoft account has no OneDrive. Open onedrive.com with it once"
+    assert connect(site, client, next="/admin/drive").location == PAGE
+    page = client.get(PAGE).text
+    assert "There is no OneDrive" in page
+    assert page.count(told) == 2, "in the note and in the toast"
+    assert "OneDrive is connected" not in page
+    send(client, f"{PAGE}/check", PAGE)
+    assert client.get(PAGE).text.count(told) == 2
+    site.onedrive.clear_faults(fault)
+    page = client.get(PAGE).text
+    assert told not in page
+    assert "OneDrive is connected" in page
+
+
 def test_who_declines_comes_back_to_words(unconnected_site: ConnectedSite) -> None:
     client = unconnected_site.signed_in_client()
     answer = send(client, f"{PAGE}/connect", PAGE, access="read")
@@ -233,6 +252,40 @@ def test_a_refused_client_secret_is_told_apart_and_checked_again(
     assert "Check now" in page
     send(client, f"{PAGE}/check", PAGE)
     assert "OneDrive is connected" in client.get(PAGE).text
+
+
+def restart(site: ConnectedSite, **changes: str) -> Site:
+    """The same hub after a change of its settings on the server."""
+    environment = {
+        name.removeprefix("IMAGEHUB_").lower(): value
+        for name, value in get_given_settings(site.app).to_environment().items()
+        if name not in ("IMAGEHUB_DATA_DIR", "IMAGEHUB_CORS_ORIGINS")
+    }
+    return make_site(site.folder / "site", **environment | changes)
+
+
+def test_a_client_id_that_went_missing_is_told_and_no_fault_of_the_secret(
+    connected_site: ConnectedSite,
+) -> None:
+    without = restart(connected_site, ms_client_id="")
+    client = without.signed_in_client()
+    send(client, f"{PAGE}/check", PAGE)
+    page = client.get(PAGE).text
+    assert "<h2>The client id is missing</h2>" in page
+    assert "set <code>IMAGEHUB_MS_CLIENT_ID</code> on the server" in page
+    assert "Check now" in page
+    assert "The client id is missing" in client.get("/admin/").text
+    for told in (page, client.get("/admin/").text):
+        assert "make a new one" not in told
+        assert "Microsoft refuses the client secret" not in told
+
+    with without.session() as session:
+        connection.get_active_account(session).state = "needs_reconnect"
+    page = client.get(PAGE).text
+    assert "set <code>IMAGEHUB_MS_CLIENT_ID</code> on the server" in page
+    assert "Connect again" not in page
+    with without.app.app_context():
+        db.engine.dispose()
 
 
 def test_a_pause_and_a_full_drive_are_told(
@@ -372,6 +425,16 @@ def test_the_folder_that_is_the_root_already_is_not_offered_again(
     assert "Use this folder" not in page
 
 
+def test_a_folder_behind_many_files_is_on_the_first_page(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    connected_site.put_files("", {f"{number:03}.txt": b"" for number in range(450)})
+    connected_site.put_files("Wellen", {})
+    page = client.get(ROOT).text
+    assert "Wellen" in page
+    assert "No folders in here" not in page
+
+
 def test_a_chosen_folder_closes_the_drive(
     connected_site: ConnectedSite, client: FlaskClient
 ) -> None:
@@ -479,13 +542,8 @@ def test_a_folder_that_is_not_there_cannot_be_chosen(
 def test_where_the_environment_says_the_folder_the_page_does_not_offer_it(
     connected_site: ConnectedSite, client: FlaskClient, onedrive: OneDrive
 ) -> None:
-    environment = {
-        name.removeprefix("IMAGEHUB_").lower(): value
-        for name, value in get_given_settings(connected_site.app).to_environment().items()
-        if name not in ("IMAGEHUB_DATA_DIR", "IMAGEHUB_CORS_ORIGINS")
-    }
     connected_site.put_files("Kunst", {})
-    fixed = make_site(connected_site.folder / "site", **environment | {"root_folder": "/Kunst"})
+    fixed = restart(connected_site, root_folder="/Kunst")
     browser = fixed.signed_in_client()
     page = browser.get(PAGE).text
     assert "IMAGEHUB_ROOT_FOLDER" in page
