@@ -124,6 +124,27 @@ def test_what_could_not_be_sent_is_kept_and_sent_later(served_site: ServedSite, 
     expect(page.get_by_label("Title")).to_have_value("Written on a train")
 
 
+def test_what_is_typed_after_the_sign_in_has_ended_is_saved_with_the_next(
+    served_site: ServedSite, group: int
+) -> None:
+    page = open_group(served_site, group)
+    page.context.clear_cookies()
+    page.get_by_label("Title").fill("Written meanwhile")
+    page.get_by_label("Year").focus()
+    expect(page.locator("#save-state")).to_contain_text("Not saved: Please sign in first.")
+    # In another tab.
+    cookie = served_site.site.signed_in_client().get_cookie("hub")
+    assert cookie is not None
+    page.context.add_cookies([{"name": "hub", "value": cookie.value, "url": served_site.url}])
+    expect(page.locator("#save-state")).to_have_text("Saved")
+    with served_site.site.session() as session:
+        assert session.get_one(Group, group).title == "Written meanwhile"
+    # The forms of the page go on with it.
+    page.get_by_role("checkbox", name="Choose b.jpg").check()
+    page.get_by_role("button", name="Split off").click()
+    expect(page.locator(".toast", has_text="in a group of their own")).to_be_visible()
+
+
 def test_words_that_back_brings_back_are_saved_too(served_site: ServedSite, group: int) -> None:
     page = open_group(served_site, group)
     address, words = page.url, "Half of a sen"

@@ -82,6 +82,27 @@ def test_a_form_that_leads_away_waits_for_the_titles_that_are_on_their_way(
     assert read_group(served_site, group) == ("Great wave", "2026")
 
 
+def test_a_link_is_followed_at_once_while_words_are_on_their_way(
+    page: Page, served_site: ServedSite, group: int
+) -> None:
+    held = hold(page, SAVE, has_answers=True)
+    page.get_by_label("Title").fill("Great wave")
+    page.get_by_label("Year").focus()
+    held.wait()
+    # What is not on its way is asked about, and the page stays.
+    page.get_by_label("Year").fill("2026")
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    link = page.locator("main").get_by_role("link", name="Library")
+    link.click()
+    assert asked == ["beforeunload"]
+    page.get_by_label("Year").fill("")
+    link.click()
+    page.wait_for_url("**/admin/library")
+    held.forget()
+    assert read_group(served_site, group)[0] == "Great wave"
+
+
 def test_words_typed_on_while_they_are_saved_are_nobody_elses(
     page: Page, served_site: ServedSite, group: int
 ) -> None:

@@ -18,7 +18,37 @@ export class CallError extends Error {
 // form; either makes it a POST unless `method` says otherwise. `keepalive`: it arrives though the
 // page is left, where its body is below 64 KiB. Throws a CallError whose message
 // is a sentence for a person; `status` is 0 where the server was not reached.
-export async function fetchJson(url, { method, json, form, signal, keepalive, headers = {} } = {}) {
+export async function fetchJson(url, options = {}) {
+  try {
+    return await call(url, options);
+  } catch (error) {
+    // Somebody signed in again in another tab, and the page's token went with the old sign-in.
+    if (error.status !== 400 || !(await renewToken())) throw error;
+    if (options.form?.csrf_token) options.form.csrf_token = token();
+    if (options.form instanceof FormData && options.form.has("csrf_token")) {
+      options.form.set("csrf_token", token());
+    }
+    return call(url, options);
+  }
+}
+
+// Whether the hub gave the page another token; its forms get it too.
+async function renewToken() {
+  let fresh = null;
+  try {
+    // Read as text: a document would try to apply what its own page's policy allows.
+    const page = await (await fetch(location.href)).text();
+    fresh = /<meta name="csrf-token" content="([^"]+)"/.exec(page);
+  } catch {
+    return false;
+  }
+  if (!fresh) return false;
+  document.querySelector('meta[name="csrf-token"]').content = fresh[1];
+  for (const field of document.querySelectorAll("input[name=csrf_token]")) field.value = token();
+  return true;
+}
+
+async function call(url, { method, json, form, signal, keepalive, headers = {} }) {
   const options = { method, signal, keepalive, headers: { Accept: "application/json", ...headers } };
   if (json !== undefined) {
     options.body = JSON.stringify(json);

@@ -14,6 +14,10 @@ const say = (words) => {
 const state = document.getElementById("save-state");
 const PAUSE_MS = 900;
 const RETRY_MS = 5000;
+// What is sent once more is refused once more.
+const LASTING = new Set([404, 409, 413, 422]);
+// Browsers take 64 KiB for all that goes on when the page is left.
+const MOST_KEPT_ALIVE = 30_000;
 let version = Number(document.querySelector("[data-version]")?.dataset.version ?? 0);
 let chain = Promise.resolve();
 let openSaves = 0;
@@ -74,6 +78,7 @@ class Saver {
     this.box = box;
     this.url = box.dataset.save;
     this.fields = new Map();
+    this.sure = {};
     for (const field of box.querySelectorAll("[name]:not([type=hidden], [hidden])")) {
       const name = field.dataset.field ?? field.name;
       const was = box.querySelector(`[name="was-${field.name}"]`);
@@ -141,8 +146,11 @@ class Saver {
     const base = Object.fromEntries(names.map((name) => [name, this.fields.get(name).base]));
     show("Saving…");
     openSaves += 1;
+    const json = { version, changes, base };
+    const keepalive = new Blob([JSON.stringify(json)]).size < MOST_KEPT_ALIVE;
+    this.sure = keepalive ? changes : {};
     try {
-      const answer = await fetchJson(this.url, { json: { version, changes, base } });
+      const answer = await fetchJson(this.url, { json, keepalive });
       this.accept(answer, changes);
       showKept();
     } catch (error) {
@@ -150,7 +158,13 @@ class Saver {
       else if (!this.refuse(error, changes)) this.fail(error);
     } finally {
       openSaves -= 1;
+      this.sure = {};
     }
+  }
+
+  // Whether words would be lost with the page: what is on its way arrives though it is left.
+  get isOpen() {
+    return this.#list().some(([name, { field }]) => field.value !== this.sure[name]);
   }
 
   accept(answer, changes) {
@@ -188,8 +202,8 @@ class Saver {
 
   fail(error) {
     show(`Not saved: ${error.message}`, true);
-    const isPassing = error.status === 0 || error.status >= 500;
-    if (isPassing) this.timer = setTimeout(() => this.save(), RETRY_MS);
+    // Whoever was signed out may sign in again in another tab.
+    if (!LASTING.has(error.status)) this.timer = setTimeout(() => this.save(), RETRY_MS);
   }
 
   // Both versions are shown, and nothing is lost whichever is taken.
@@ -241,7 +255,8 @@ class Saver {
 
 const savers = [...document.querySelectorAll("[data-save]")].map((box) => new Saver(box));
 addEventListener("beforeunload", (event) => {
-  if (!isLeaving && (unsaved.size || openSaves || openOrders)) event.preventDefault();
+  // The first of the orders is on its way, those behind it are not.
+  if (!isLeaving && (savers.some((saver) => saver.isOpen) || openOrders > 1)) event.preventDefault();
 });
 addEventListener("pageshow", () => {
   isLeaving = false;

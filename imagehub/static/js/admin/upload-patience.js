@@ -67,19 +67,12 @@ export class Patience {
 
   // A call of the hub, tried again as long as waiting can help. `isCut`: an abort ends it at once.
   async call(url, json, signal, { isCut = true } = {}) {
-    let isRenewed = false;
     for (let tries = 1; ; tries++) {
       try {
         return await fetchJson(url, { json, signal: isCut ? signal : undefined });
       } catch (error) {
         signal.throwIfAborted();
         const { status, detail, isLost, retryAfter } = error;
-        if (status === 400 && !isRenewed) {
-          // Somebody signed in again in another tab, and the page's token went with the old sign-in.
-          isRenewed = true;
-          await renewToken();
-          continue;
-        }
         // Signed out, not allowed to write, not connected: no file gets past that.
         if ([400, 401, 403].includes(status) || isLost) {
           throw new Stop("waiting", error.message, { stopsAll: true });
@@ -95,16 +88,5 @@ export class Patience {
         }
       }
     }
-  }
-}
-
-async function renewToken() {
-  const find = (page) => page.querySelector('meta[name="csrf-token"]');
-  try {
-    const text = await (await fetch(location.href)).text();
-    const fresh = find(new DOMParser().parseFromString(text, "text/html"));
-    if (fresh) find(document).content = fresh.content;
-  } catch {
-    // The next call says what is wrong.
   }
 }
