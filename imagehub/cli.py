@@ -201,12 +201,14 @@ def _ask_password(from_stdin: bool) -> str:
 @plain_errors
 def create_admin(name: str, password_stdin: bool) -> None:
     """Create an admin called NAME."""
-    from imagehub.domain import accounts
+    from imagehub.domain import accounts, audit
 
     password = _ask_password(password_stdin)
     app = make_app(migrated=True)
     with app.app_context():
-        accounts.create_admin(db.session(), name, password)
+        user = accounts.create_admin(db.session(), name, password)
+        words = f"Created the admin “{user.name}” on the command line."
+        audit.record(db.session(), None, "create", "account", user.id, words)
         db.session.commit()
     click.echo(f"{name} may sign in now.")
 

@@ -65,5 +65,6 @@ SENTENCES = (
     mark("The password is not right."),
     mark("There were too many failed tries. Please wait a little and try again."),
     mark("This page has been open for too long. Please try again."),
+    mark("That took too long, or the password was changed meanwhile. Please sign in again."),
     mark("This form has been open for too long. Please go back, reload the page and try again."),
 )

@@ -136,8 +136,9 @@ def test_a_lost_second_step_is_switched_off_by_command(run: Run, tmp_path: Path)
     with Session(engine) as session:
         for model in (SecondFactor, RecoveryCode):
             assert session.query(model).count() == 0
-        [last] = audit.list_entries(session, limit=1).entries
+        last, _, first = audit.list_entries(session).entries
         assert "switched the second step off, on the command line" in last.words
+        assert first.words == "Created the admin “Ada” on the command line."
     engine.dispose()
 
 

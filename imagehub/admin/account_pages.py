@@ -92,6 +92,8 @@ def confirm_second_step() -> ResponseReturnValue:
     """Switch it on with the first code; the recovery codes are shown once."""
     user = _get_user()
     if session.get("second_step") != user.id:
+        if second_factor.is_on(db.session(), user.id):
+            return _show_codes_of_first_click()
         return redirect(url_for("admin.show_account"))
     try:
         codes = second_factor.confirm(
@@ -100,6 +102,9 @@ def confirm_second_step() -> ResponseReturnValue:
     except InvalidInputError as error:
         db.session.rollback()
         return _render_second_step(str(error))
+    except ConflictError:
+        db.session.rollback()
+        return _show_codes_of_first_click()
     note_action("change", "account", user.id, "Switched the second step of signing in on.")
     db.session.commit()
     session.pop("second_step", None)
@@ -142,6 +147,8 @@ def show_recovery_codes() -> ResponseReturnValue:
     """Those that were just made, once; without any, back to the account."""
     kept = shown_once.take("codes")
     if not kept:
+        if request.args.get("again"):
+            say("The second step is on. If you have not seen its recovery codes, make new ones.")
         return redirect(url_for("admin.show_account"))
     return render_template(
         "admin/recovery_codes.html", codes=kept["codes"].split(), heading=kept["heading"]
@@ -236,6 +243,14 @@ def _stay_signed_in(user: User) -> None:
     g.session_id = opened.id
     db.session.commit()
     login_user(user, remember=is_remembered)
+
+
+def _show_codes_of_first_click() -> ResponseReturnValue:
+    """Of two clicks without a script, the browser shows the answer to the second alone.
+
+    It leaves the session as it is: the answer to the first may have put the codes there.
+    """
+    return redirect(url_for("admin.show_recovery_codes", again=1), 303)
 
 
 def _show_codes_once(codes: Sequence[str], heading: str) -> ResponseReturnValue:

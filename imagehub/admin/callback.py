@@ -10,7 +10,7 @@ from imagehub.admin import blueprint
 from imagehub.admin.words import say
 from imagehub.database import db
 from imagehub.domain import connection
-from imagehub.errors import ImageHubError, NotFoundError
+from imagehub.errors import ImageHubError, InvalidInputError, NotFoundError
 from imagehub.web import make_absolute, note_action
 from imagehub.wiring import get_clients
 
@@ -27,6 +27,10 @@ def finish_connection() -> ResponseReturnValue:
     answer = {name: value for name, value in request.args.items() if isinstance(value, str)}
     home = url_for("admin.show_connection")
     try:
+        if not answer.get("state"):
+            # Only a program may leave it out, where a token says whose sign-in it is. A browser
+            # comes here by anybody's link, and would use up the sign-in under way.
+            raise InvalidInputError("This sign-in was not started here. Please start again.")
         fault = finish_sign_in(int(current_user.id), answer)
     except ImageHubError as error:
         db.session.rollback()

@@ -22,7 +22,7 @@ from imagehub.database import db
 from imagehub.domain import accounts, audit, second_factor, sessions
 from imagehub.errors import NotAllowedError, TooManyTriesError
 from imagehub.models import User
-from imagehub.web import answer_csrf_error, get_local_target, make_absolute
+from imagehub.web import answer_csrf_error, get_local_target, make_absolute, note_action
 from imagehub.wiring import get_clients, get_settings
 
 # A browser that has signed in before is not held up by strangers' failures; see accounts.sign_in.
@@ -32,6 +32,8 @@ _DEVICE_SECONDS = 365 * 86_400
 # In the cookie between the password and the code.
 _HALF = "half_signed_in"
 _HALF_SECONDS = 600
+# In the cookie, for the form: why it is shown once more.
+_WORDS = "sign_in_words"
 
 
 @blueprint.get("/sign-in")
@@ -42,7 +44,7 @@ def sign_in() -> ResponseReturnValue:
         return redirect(target)
     # A session that was ended elsewhere: this browser need not say "Manage" any more.
     session.pop("_user_id", None)
-    return _render(target)
+    return _render(target, message=session.pop(_WORDS, ""))
 
 
 @blueprint.post("/sign-in")
@@ -136,7 +138,7 @@ def _render(
 def ask_code() -> ResponseReturnValue:
     """The second step's form, for whoever has just given the right password."""
     if find_half_signed_in() is None:
-        return redirect(url_for("auth.sign_in"))
+        return _ask_password_again()
     return render_template("auth/code.html", message="")
 
 
@@ -145,7 +147,7 @@ def try_code() -> ResponseReturnValue:
     """Check the code of the authenticator app, or a recovery code, and use it up."""
     user = find_half_signed_in()
     if user is None:
-        return redirect(url_for("auth.sign_in"))
+        return _ask_password_again()
     half = session[_HALF]
     user_id, secret_key = user.id, get_settings().secret_key
     mark = request.cookies.get(_CODE_DEVICE_COOKIE, "")
@@ -181,6 +183,19 @@ def find_half_signed_in() -> User | None:
         return None
     user = db.session.get(User, half["user"])
     return user if user is not None and user.credentials_version == half["version"] else None
+
+
+def _ask_password_again() -> ResponseReturnValue:
+    """To the form; who was half signed in is told why, and still gets to where they wanted."""
+    half = session.pop(_HALF, None)
+    if not isinstance(half, dict):
+        return redirect(url_for("auth.sign_in"))
+    session[_WORDS] = (
+        "That took too long, or the password was changed meanwhile. Please sign in again."
+    )
+    target = read_target(half["next"])
+    wish = None if target == read_target("") else target
+    return redirect(url_for("auth.sign_in", next=wish))
 
 
 def note_failed_sign_in(user: User | None) -> None:
@@ -230,7 +245,9 @@ def _mark_device(response: Response, cookie: str, mark: str) -> None:
 def sign_out() -> ResponseReturnValue:
     """End this browser's session and forget the remember-me cookie."""
     if current_user.is_authenticated:
-        sessions.end_session(db.session(), current_user, g.session_id)
+        browser = sessions.end_session(db.session(), current_user, g.session_id)
+        where = sessions.describe_browser(browser, "an unknown browser")
+        note_action("sign_out", "account", current_user.id, f"Signed out of {where}.")
         db.session.commit()
     logout_user()
     # What Flask-Login leaves behind tells it to delete its cookie; all else goes.

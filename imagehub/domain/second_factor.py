@@ -25,6 +25,7 @@ from imagehub.models import RecoveryCode, SecondFactor, User
 STEP_SECONDS = 30
 RECOVERY_CODE_COUNT = 10
 WRONG_SENTENCE = "This code is not right, or it has been used."
+_ON_ALREADY = "The second step is on already, or was not begun."
 # Whoever gets as far as this knows the password, so that the wait may grow longer than there. The
 # owner does not wait with them at a browser that has given a code before: see ``make_device_mark``.
 LONGEST_WAIT_SECONDS = 600
@@ -67,14 +68,20 @@ def confirm(
     """
     row = session.get(SecondFactor, user.id)
     if row is None or row.confirmed_at is not None:
-        raise ConflictError("The second step is on already, or was not begun.")
+        raise ConflictError(_ON_ALREADY)
     step = _find_step(_open(vault, row), code, now or now_utc())
     if step is None:
         fault = "This is not the code of this moment. Is the clock of your phone right?"
         raise InvalidInputError(fault, {"code": fault})
-    row.confirmed_at = now or now_utc()
-    row.last_step = step
-    session.flush()
+    # Of two clicks at once, one finds the row as it was: the codes of the other would end its own.
+    is_first = _run(
+        session,
+        update(SecondFactor)
+        .where(SecondFactor.user_id == user.id, SecondFactor.confirmed_at.is_(None))
+        .values(confirmed_at=now or now_utc(), last_step=step),
+    )
+    if not is_first:
+        raise ConflictError(_ON_ALREADY)
     return make_recovery_codes(session, user)
 
 

@@ -140,6 +140,30 @@ def test_the_second_step_is_switched_on_with_a_code(site: Site, client: FlaskCli
     assert not any(code in client.get(ACCOUNT).text for code in codes)
 
 
+@pytest.mark.parametrize("has_codes", [True, False], ids=["first came", "first was dropped"])
+def test_a_second_click_on_switch_it_on_shows_the_codes_or_says_what_to_do(
+    client: FlaskClient, has_codes: bool
+) -> None:
+    """Without a script nothing stops it, and the browser may drop the answer to the first."""
+    send(client, f"{ACCOUNT}/second-step", password=PASSWORD)
+    page = client.get(f"{ACCOUNT}/second-step").text
+    secret = re.search(r'class="secret">([A-Z2-7 ]+)<', page)
+    assert secret is not None
+    code = pyotp.TOTP(secret.group(1).replace(" ", "")).now()
+    fields = {"csrf_token": read_csrf_token(client, f"{ACCOUNT}/second-step"), "code": code}
+    cookie = client.get_cookie("hub")
+    assert cookie is not None
+    first = client.post(f"{ACCOUNT}/second-step/confirm", data=fields)
+    if not has_codes:
+        client.set_cookie("hub", cookie.value)
+    second = client.post(f"{ACCOUNT}/second-step/confirm", data=fields)
+    assert first.status_code == second.status_code == 303
+    answer = client.get(second.location, follow_redirects=True)
+    assert len(CODE.findall(answer.text)) == (10 if has_codes else 0)
+    told = "The second step is on. If you have not seen its recovery codes, make new ones."
+    assert (told in answer.text) != has_codes
+
+
 def test_a_wrong_code_switches_nothing_on(site: Site, client: FlaskClient) -> None:
     send(client, f"{ACCOUNT}/second-step", password=PASSWORD)
     before = client.get(f"{ACCOUNT}/second-step").text

@@ -161,8 +161,15 @@ def test_a_sign_in_that_somebody_else_began_connects_nothing(
 ) -> None:
     """Else a stranger could plant their own drive by a link."""
     client = unconnected_site.signed_in_client()
-    client.get("/admin/onedrive/callback?code=planted&state=planted")
-    assert "OneDrive is not connected yet" in client.get(PAGE).text
+    url = read_way(send(client, f"{PAGE}/connect", PAGE, access="read"))
+    for planted in ("code=planted&state=planted", "code=planted", "error=access_denied", ""):
+        client.get(f"/admin/onedrive/callback?{planted}")
+        page = client.get(PAGE).text
+        assert "OneDrive is not connected yet" in page
+        assert "This sign-in was not started here" in page
+    # None of these has used up the sign-in that is under way.
+    client.get("/admin/onedrive/callback", query_string=unconnected_site.consent(url))
+    assert "OneDrive is connected" in client.get(PAGE).text
 
 
 def test_disconnecting_forgets_the_tokens(

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import delete
 from werkzeug.test import TestResponse
 
+from imagehub.domain import audit
 from imagehub.models import User
 from imagehub.web import get_local_target
 from tests.fixtures.site import NAME, PASSWORD, Site, make_site, read_csrf_token
@@ -186,6 +187,10 @@ def test_signing_out_takes_a_post_with_a_token(site: Site) -> None:
     token = get_token(client, site)
     assert client.post("/sign-out", data={"csrf_token": token}).status_code == 302
     assert not is_signed_in(client)
+    with site.session() as session:
+        entry = audit.list_entries(session).entries[0]
+        assert (entry.actor_name, entry.verb, entry.kind) == (NAME, "sign_out", "account")
+        assert entry.words.startswith("Signed out of ")
 
 
 def test_signing_out_leaves_nothing_behind(site: Site) -> None:

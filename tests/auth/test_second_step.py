@@ -192,6 +192,24 @@ def test_half_a_sign_in_is_forgotten_after_ten_minutes(site: Site, secret: str) 
     assert not is_signed_in(client)
 
 
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_who_took_too_long_is_told_so_and_still_gets_to_where_they_wanted(
+    site: Site, secret: str, method: str
+) -> None:
+    client = site.client()
+    give_password(client, next="/admin/settings")
+    token = read_csrf_token(client, CODE)
+    with client.session_transaction() as kept:
+        kept["half_signed_in"]["at"] = int(time.time()) - 601
+        kept.modified = True
+    data = {"code": pyotp.TOTP(secret).now(), "csrf_token": token} if method == "post" else None
+    answer = client.open(CODE, method=method.upper(), data=data)
+    assert answer.location == "/sign-in?next=/admin/settings"
+    told = "That took too long, or the password was changed meanwhile."
+    assert told in client.get(answer.location).text
+    assert told not in client.get(answer.location).text, "once"
+
+
 def test_half_a_sign_in_ends_with_the_password(site: Site, secret: str) -> None:
     client = site.client()
     give_password(client)
