@@ -155,6 +155,8 @@ class PageSessionInterface(SecureCookieSessionInterface):
 
 
 csrf = CSRFProtect()
+
+_MAX_REQUEST_BYTES = 4 * 1024 * 1024
 login_manager = LoginManager()
 
 
@@ -176,7 +178,9 @@ def make_flask_config(settings: Settings) -> dict[str, Any]:
         "WTF_CSRF_CHECK_DEFAULT": False,
         "WTF_CSRF_TIME_LIMIT": None,
         "WTF_CSRF_SSL_STRICT": is_https,
-        "MAX_CONTENT_LENGTH": 4 * 1024 * 1024,
+        "MAX_CONTENT_LENGTH": _MAX_REQUEST_BYTES,
+        # Flask's own limit of a form's fields is an eighth of that.
+        "MAX_FORM_MEMORY_SIZE": _MAX_REQUEST_BYTES,
         "JSON_SORT_KEYS": False,
     }
 

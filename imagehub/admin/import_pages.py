@@ -42,6 +42,7 @@ from imagehub.wiring import get_clients, get_settings
 # How long one request reads on in OneDrive: a page that shows what has come is better than a wait.
 _FIRST_READ_SECONDS = 6.0
 _READ_SECONDS = 2.0
+_READ_SECONDS_A_PRESS = 15.0
 # A form's field may be a little longer; a change of some 15,000 files cannot be undone.
 _MAX_UNDO_CHARS = 400_000
 
@@ -89,20 +90,30 @@ def show_imports() -> ResponseReturnValue:
 def plan_import() -> ResponseReturnValue:
     """Take what was chosen in OneDrive and begin a plan.
 
-    ``item``: ids of files and folders; without any, ``folder``: ids of folders. ``group``: the
-    group that all shall be added to, if it is known already.
+    ``item``: ids of files and folders; without any, or with ``all``, ``folder``: ids of folders.
+    ``group``: the group that all shall be added to, if it is known already.
     """
-    items = request.form.getlist("item")
+    items = [] if "all" in request.form else request.form.getlist("item")
     folders = [] if items else [one for one in request.form.getlist("folder") if one]
     session = db.session()
-    target = library_list.find_group(session, request.form.get("group", ""))
     account = connection.get_active_account(session)
-    plan = import_plan.create_plan(session, account.id, current_user.id, folders, items, target)
+    try:
+        target = library_list.find_group(session, request.form.get("group", ""))
+        plan = import_plan.create_plan(session, account.id, current_user.id, folders, items, target)
+    except InvalidInputError as error:
+        if is_api_call():
+            raise
+        session.rollback()
+        say(str(error), is_fault=True)
+        return redirect(
+            url_for("admin.show_drive", item_id=request.form.get("folder") or None), 303
+        )
     plan_id = plan.id
     session.commit()
     try:
         _read_on(plan, _FIRST_READ_SECONDS)
-    except (ConnectionLostError, ServiceError) as error:
+    except ImageHubError as error:
+        session.rollback()
         say(f"{error} The plan is kept.", is_fault=True)
     url = url_for(".show_import_plan", number=plan_id)
     return jsonify({"plan": plan_id, "url": url}) if is_api_call() else redirect(url, 303)
@@ -110,12 +121,18 @@ def plan_import() -> ResponseReturnValue:
 
 @blueprint.post("/admin/import/plans/<biggest:number>/read")
 def read_import_plan(number: int) -> ResponseReturnValue:
-    """Read on in OneDrive for a moment."""
+    """Read on in OneDrive for a moment; without a script longer, as each time is a press."""
     plan = import_plan.get_plan(db.session(), number)
     fault = ""
     try:
-        _read_on(plan, _READ_SECONDS)
+        _read_on(plan, _READ_SECONDS if is_api_call() else _READ_SECONDS_A_PRESS)
     except (ConnectionLostError, ServiceError) as error:
+        db.session.rollback()
+        fault = str(error)
+    except ImageHubError as error:
+        # It would be the same the next time.
+        if is_api_call() or isinstance(error, NotFoundError):
+            raise
         db.session.rollback()
         fault = str(error)
     plan = import_plan.get_plan(db.session(), number)

@@ -12,7 +12,13 @@ from sqlalchemy import case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.domain.gallery import MAX_ID, SORT_STEP, make_first_sort_key
-from imagehub.domain.import_plan import VERDICTS, check_open, get_living_group, lock_plan
+from imagehub.domain.import_plan import (
+    UNUSABLE,
+    VERDICTS,
+    check_open,
+    get_living_group,
+    lock_plan,
+)
 from imagehub.domain.import_ways import (
     WAYS,
     FileFacts,
@@ -62,7 +68,7 @@ def propose(session: Session, plan: ImportPlan, way: str, target_group: int | No
         )
         .where(
             ImportPlanFile.plan_id == plan.id,
-            ImportPlanFile.verdict.not_in(("unsupported", "too_large")),
+            ImportPlanFile.verdict.not_in(UNUSABLE),
         )
         # In the order in which they were read; their positions are those of the board before.
         .order_by(ImportPlanFile.id)

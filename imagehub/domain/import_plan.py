@@ -28,7 +28,9 @@ VERDICTS: Mapping[str, tuple[str, bool, bool]] = {
     "name": ("Same name as another file", False, True),
     "unsupported": ("Cannot be imported", True, False),
     "too_large": ("Too large", True, False),
+    "refused": ("OneDrive does not show it", True, False),
 }
+UNUSABLE = tuple(verdict for verdict, facts in VERDICTS.items() if not facts[2])
 MAX_CHOSEN = 2000
 
 _ITEMS_PER_STEP = 20
@@ -115,6 +117,10 @@ class Summary:
     verdict_counts: Mapping[str, int]
     seconds: float | None
 
+    @property
+    def unusable_count(self) -> int:
+        return sum(self.verdict_counts.get(verdict, 0) for verdict in UNUSABLE)
+
 
 def describe_plan(session: Session, plan: ImportPlan) -> Summary:
     """What the plan comes to, before anything happens."""
@@ -156,7 +162,7 @@ def list_unusable(session: Session, plan: ImportPlan, limit: int = 200) -> Seque
         select(ImportPlanFile)
         .where(
             ImportPlanFile.plan_id == plan.id,
-            ImportPlanFile.verdict.in_(("unsupported", "too_large")),
+            ImportPlanFile.verdict.in_(UNUSABLE),
         )
         .order_by(ImportPlanFile.verdict, ImportPlanFile.id)
         .limit(limit)

@@ -27,16 +27,22 @@ from imagehub.errors import InvalidInputError, NotFoundError, PictureError, Serv
 from imagehub.models import Group, Image, ImportPlan, ImportPlanFile
 
 _LOOKUP_THREADS = 4
+# What errors of the drive call it; those of the sign-in have another name.
+_DRIVE_SERVICE = "OneDrive"
 
 # --- Asking OneDrive ------------------------------------------------------------------------------
 
 
 @dataclass
 class Step:
-    """What one look into OneDrive gave: files with their folders, and what is still to be read."""
+    """What one look into OneDrive gave: files with their folders, and what is still to be read.
+
+    ``refused``: what OneDrive does not let us see, as (id, name, why).
+    """
 
     files: list[tuple[DriveItem, str, str]] = field(default_factory=list)
     waiting: list[dict[str, str]] = field(default_factory=list)
+    refused: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 def read_waiting(plan: ImportPlan) -> dict[str, str] | None:
@@ -49,22 +55,26 @@ def fetch_step(drive: Drive, entry: Mapping[str, str]) -> Step:
     """Ask OneDrive for one page of a folder, or for some files by their ids. No database.
 
     What is gone by now, or lies outside the root folder, is left out; so is the Personal Vault.
+    What OneDrive refuses for good is no reason not to read the rest.
 
     :raise ConnectionLostError: OneDrive must be connected again.
     :raise ServiceBusyError: try again later; the entry is still to be read then.
+    :raise ServiceRefusedError: the sign-in does not work; nothing can be read.
     """
     if "items" in entry:
         return _fetch_items(drive, entry["items"].split(" "))
     step = Step()
+    name = entry.get("name", "")
     try:
-        name = entry.get("name") or find_title(drive.get_item(entry["folder"]))
+        name = name or find_title(drive.get_item(entry["folder"]))
         page = drive.list_children(entry["folder"], entry["page"])
     except NotFoundError:
         return step
     except ServiceRefusedError as error:
-        if error.reason == "vault":
-            return step
-        raise
+        _check_is_of_one(error)
+        if error.reason != "vault":
+            step.refused.append((entry["folder"], name or "A folder", str(error)))
+        return step
     # OneDrive lists 10 before 2; what is not a folder is put in order on the board.
     for item in sorted(page.items, key=lambda item: make_sort_key(item.name)):
         if item.is_folder:
@@ -74,6 +84,12 @@ def fetch_step(drive: Drive, entry: Mapping[str, str]) -> Step:
     if page.next_page:
         step.waiting.insert(0, {"folder": entry["folder"], "page": page.next_page, "name": name})
     return step
+
+
+def _check_is_of_one(error: ServiceRefusedError) -> None:
+    """:raise ServiceRefusedError: it is not about one file or folder of OneDrive."""
+    if error.service != _DRIVE_SERVICE:
+        raise error
 
 
 def find_title(folder: DriveItem) -> str:
@@ -89,7 +105,12 @@ def _fetch_items(drive: Drive, ids: Sequence[str]) -> Step:
             return drive.get_item(item_id)
         except NotFoundError:
             return None
+        except ServiceRefusedError as error:
+            _check_is_of_one(error)
+            refusals[item_id] = str(error)
+            return None
 
+    refusals: dict[str, str] = {}
     with ThreadPoolExecutor(_LOOKUP_THREADS, "look-up") as threads:
         items = [item for item in threads.map(find, ids) if item is not None]
         parents = dict.fromkeys(item.parent_id for item in items if item.parent_id)
@@ -98,6 +119,7 @@ def _fetch_items(drive: Drive, ids: Sequence[str]) -> Step:
             for parent in threads.map(find, parents)
             if parent is not None
         }
+    step.refused += [(one, "A chosen file", refusals[one]) for one in ids if one in refusals]
     for item in items:
         if item.is_folder:
             step.waiting.append({"folder": item.id, "page": "", "name": item.name})
@@ -147,7 +169,7 @@ def note_step(
     known_folders = {one.get("folder") for one in waiting}
     fresh = [one for one in step.waiting if one["page"] or one["folder"] not in known_folders]
     waiting = fresh + waiting[1:]
-    _add_files(session, plan, step.files, max_original_bytes)
+    _add_files(session, plan, step, max_original_bytes)
     plan.waiting = json.dumps(waiting)
     if not waiting:
         _judge(session, plan)
@@ -157,12 +179,7 @@ def note_step(
     return not waiting
 
 
-def _add_files(
-    session: Session,
-    plan: ImportPlan,
-    files: Sequence[tuple[DriveItem, str, str]],
-    max_original_bytes: int,
-) -> None:
+def _add_files(session: Session, plan: ImportPlan, step: Step, max_original_bytes: int) -> None:
     there = (
         session.scalar(
             select(func.count())
@@ -172,7 +189,8 @@ def _add_files(
         or 0
     )
     known: set[str] = set()
-    for ids in make_batches(item.id for item, _, _ in files):
+    asked = [item.id for item, _, _ in step.files] + [one for one, _, _ in step.refused]
+    for ids in make_batches(asked):
         known.update(
             session.scalars(
                 select(ImportPlanFile.drive_item_id).where(
@@ -181,7 +199,7 @@ def _add_files(
             )
         )
     rows: list[dict[str, Any]] = []
-    for item, folder_id, folder_name in files:
+    for item, folder_id, folder_name in step.files:
         if item.id in known:
             continue
         known.add(item.id)
@@ -202,6 +220,24 @@ def _add_files(
                 "is_chosen": not verdict,
             }
         )
+    for item_id, name, why in step.refused:
+        if item_id not in known:
+            rows.append(
+                {
+                    "plan_id": plan.id,
+                    "position": there + len(rows) + 1,
+                    "drive_item_id": item_id,
+                    "file_name": name[:400],
+                    "folder_id": item_id[:255],
+                    "folder_name": name[:400],
+                    "size_bytes": 0,
+                    "quick_xor_hash": "",
+                    "taken_at": None,
+                    "verdict": "refused",
+                    "reason": why[:500],
+                    "is_chosen": False,
+                }
+            )
     if there + len(rows) > MAX_FILES:
         raise InvalidInputError(f"More than {MAX_FILES:,} files; choose fewer folders at once.")
     if rows:

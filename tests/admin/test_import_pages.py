@@ -389,3 +389,35 @@ def test_groups_of_other_pages_are_joined_with_and_moved_to(
     assert len(find_ids(client.get(f"{PAGE}?after={after}").text, "bin")) == 3
     send(client, f"{PAGE}/board", PAGE, act="move", file=file, to="new", **{"to-title": "Nowhere"})
     assert "No group on the board is called “Nowhere”." in read_toasts(client)
+
+
+def test_too_much_by_hand_is_told_on_the_drive_and_a_folder_says_the_same_in_short(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    folder_id, _ = connected_site.find_folder("Studio")
+    # Longer than a form that Flask takes by itself.
+    items = [f"{n:0250}" for n in range(2_100)]
+    answer = send(client, PLAN, "/admin/account", item=items, folder=folder_id)
+    assert answer.location == f"/admin/drive/{folder_id}"
+    assert "choose their folder instead" in read_toasts(client, answer.location)
+    assert send(client, PLAN, "/admin/account", item=items, folder=folder_id, all="yes").location
+    assert "of 4 files" in client.get(PAGE).text
+
+
+def test_reading_that_leads_nowhere_ends_with_its_reason(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    folder_id, _ = connected_site.find_folder("Studio")
+    connected_site.onedrive.set_fault("status", status=503, retry_after=600, path="/children")
+    send(client, PLAN, "/admin/account", item=folder_id)
+    assert "Not read to its end yet" in client.get(PAGE).text
+    headers = {"X-CSRFToken": read_csrf_token(client, PAGE), "Accept": "application/json"}
+    assert client.post(f"{PAGE}/read", headers=headers).json["fault"]
+    with connected_site.session() as session:
+        session.query(DriveAccount).one().is_active = False
+        session.add(DriveAccount(home_account_id="somebody.else", token_cache=b"", is_active=True))
+    answer = client.post(f"{PAGE}/read", headers=headers)
+    assert answer.status_code == 409
+    assert "no longer connected" in answer.json["detail"]
+    send(client, f"{PAGE}/read", PAGE)
+    assert "no longer connected" in read_toasts(client)

@@ -1,5 +1,6 @@
 """Filling an import plan: OneDrive read step by step, and each file judged."""
 
+import re
 from dataclasses import replace
 from datetime import datetime
 
@@ -97,6 +98,24 @@ def test_what_is_gone_or_outside_the_root_is_left_out(studio: ImportHub) -> None
     files = {name: file_id for file_id, name in studio.select_folder("Studio").files}
     plan = make_plan(studio, items=("no-such-item", files["mill_1.jpg"]))
     assert import_plan.describe_plan(studio.session, plan).file_count == 1
+
+
+def test_what_onedrive_refuses_is_told_and_the_rest_is_read(studio: ImportHub) -> None:
+    files = {name: file_id for file_id, name in studio.select_folder("Studio").files}
+    inside = studio.open_drive().find_item_by_path("Studio/Inside")
+    assert inside is not None
+    refused = (inside.id, files["mill_2.jpg"])
+    for item_id, status in zip(refused, (403, 400), strict=True):
+        studio.onedrive.set_fault("status", status=status, path=re.escape(item_id))
+    plan = make_plan(studio, "Studio", items=(files["mill_1.jpg"], files["mill_2.jpg"]))
+    assert plan.state == "ready"
+    summary = import_plan.describe_plan(studio.session, plan)
+    assert summary.verdict_counts["refused"] == 1
+    unusable = {one.file_name: one for one in import_plan.list_unusable(studio.session, plan)}
+    assert unusable["Inside"].reason == "OneDrive does not permit this."
+    assert [title for title, _ in list_board(studio, plan)] == ["Studio"]
+    alone = make_plan(studio, items=(files["mill_2.jpg"],))
+    assert import_plan.describe_plan(studio.session, alone).unusable_count == 1
 
 
 def test_files_too_large_for_the_hub_are_told(studio: ImportHub) -> None:

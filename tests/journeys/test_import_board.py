@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from imagehub.models import Group
+from imagehub.models import Group, ImportPlan
 from tests.fixtures.served_site import ServedSite, make_picture, wait_for_script
 
 
@@ -141,6 +141,26 @@ def test_a_board_is_arranged_by_drag_and_titles_save_themselves(studio: ServedSi
     expect(page.locator("#said")).to_have_text("Title saved")
     page.reload()
     assert read_board(page)[0] == ("The old harbour", HARBOUR[1])
+
+
+def test_all_of_a_folder_is_asked_for_by_its_name_and_reading_ends_when_the_plan_is_forgotten(
+    studio: ServedSite,
+) -> None:
+    visit = studio.enter("/admin/drive")
+    page = visit.page
+    page.get_by_label("Choose all").check()
+    expect(page.locator("#chosen-words")).to_contain_text("chosen")
+    studio.onedrive.set_fault("status", status=503, retry_after=600, path="/children")
+    with page.expect_request("**/admin/import/plan") as asked:
+        page.get_by_role("button", name="Import", exact=True).click()
+    assert "all=yes" in (asked.value.post_data or "")
+    fault = page.locator("#reading-fault")
+    expect(fault).to_contain_text("It is tried again by itself.")
+    with studio.site.session() as session:
+        session.delete(session.query(ImportPlan).one())
+    expect(fault).to_have_text("There is no such import plan.")
+    expect(page.locator("[data-reading] progress")).to_be_hidden()
+    visit.complaints.clear()
 
 
 def test_two_windows_on_a_board_lose_nothing_of_each_other(studio: ServedSite) -> None:

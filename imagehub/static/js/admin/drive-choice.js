@@ -76,13 +76,19 @@ export class Choice {
   // The list holds boxes only for what is near the window; a form that is sent needs them all.
   carryInto(form) {
     for (const field of form.querySelectorAll("[data-carried]")) field.remove();
-    for (const id of this.#list.chosen) {
-      if (this.#list.getElement(id)) continue;
+    const carry = (name, value) => {
       const field = document.createElement("input");
-      Object.assign(field, { type: "hidden", name: "item", value: id });
+      Object.assign(field, { type: "hidden", name, value });
       field.dataset.carried = "yes";
       form.append(field);
+    };
+    const { isWhole, isFiltered } = this.#folder;
+    // The folder says the same as thousands of ids.
+    if (isWhole && !isFiltered && this.#list.chosen.size === this.#list.rows.length) {
+      carry("all", "yes");
+      return;
     }
+    for (const id of this.#list.chosen) if (!this.#list.getElement(id)) carry("item", id);
   }
 
   #draw() {

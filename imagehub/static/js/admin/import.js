@@ -11,6 +11,9 @@ const say = (words) => {
 
 const reading = document.querySelector("[data-reading]");
 
+// Signed out, forgotten, of another OneDrive, too much: asking again would change nothing.
+const LASTING = [401, 404, 409, 422];
+
 async function readOn() {
   const words = document.getElementById("reading-words");
   const fault = document.getElementById("reading-fault");
@@ -21,11 +24,16 @@ async function readOn() {
       answer = await fetchJson(reading.dataset.reading, { method: "POST" });
       words.textContent = answer.words;
     } catch (error) {
-      answer = { fault: error.message };
+      answer = { fault: error.message, isOver: LASTING.includes(error.status) };
     }
     if (answer.is_read && reloadPage()) return;
     fault.hidden = !answer.fault;
-    fault.textContent = answer.fault ? `${answer.fault} It is tried again by itself.` : "";
+    const goesOn = answer.isOver ? "" : " It is tried again by itself.";
+    fault.textContent = answer.fault ? answer.fault + goesOn : "";
+    if (answer.isOver) {
+      reading.querySelector(".bar").hidden = true;
+      return;
+    }
     if (answer.is_read) pause = 500;
     else pause = answer.fault ? Math.min(30_000, pause * 2 || 2000) : 0;
     await new Promise((resolve) => setTimeout(resolve, pause));
