@@ -89,6 +89,23 @@ def test_files_move_by_the_dialog_and_come_back_by_undo(served: ServedSite) -> N
     assert not (served.onedrive.root / "Old" / "shot 3.jpg").exists()
 
 
+def test_what_is_chosen_moves_into_the_folder_that_it_is_dragged_onto(served: ServedSite) -> None:
+    page = open_works(served)
+    for n in (1, 3):
+        page.get_by_label(f"Choose shot {n}.jpg").check()
+    page.locator(".item", has_text="shot 3.jpg").drag_to(
+        page.locator(".item", has_text="Details"), source_position={"x": 200, "y": 10}
+    )
+    expect(page.locator(".toast")).to_contain_text("2 items were moved to “Details”")
+    expect(page.locator(".item", has_text="shot 3.jpg")).to_have_count(0)
+    details = served.onedrive.root / "Works" / "Details"
+    assert sorted(path.name for path in details.iterdir()) == [
+        "edge.jpg",
+        "shot 1.jpg",
+        "shot 3.jpg",
+    ]
+
+
 def test_deleting_asks_first_and_names_what_is_published(served: ServedSite) -> None:
     page = served.enter().page
     works = page.locator(".item", has_text="Works")

@@ -78,6 +78,9 @@ def test_a_large_file_goes_on_where_it_stopped(served_site: ServedSite, tmp_path
     )
     page.set_input_files("#pick-files", file)
     expect(page.locator(".upload-words")).to_have_text(re.compile(r"^5\.2\sMB of"))
+    expect(page.locator(".uploads-words")).to_have_text(
+        re.compile(r"B a second · about \d+ .*left$")
+    )
     page.reload()
     wait_for_script(page)
     served_site.onedrive.clear_faults(fault)
@@ -389,6 +392,93 @@ def test_a_whole_folder_is_uploaded_with_its_folders_and_empty_files(
         "empty.txt": b"",
     }
     expect(page.locator(".item-name", has_text="Series")).to_be_visible()
+
+
+def drop_paths(page: Page, *paths: Path) -> None:
+    """Let go of files and folders of this computer over the folder that is open."""
+    tools = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        tools.send("Input.dispatchDragEvent", {"type": kind, "x": 640, "y": 600, "data": data})
+
+
+# What a browser says of a file that another program holds or that the person may not read.
+UNREADABLE = """() => {
+    const file = FileSystemFileHandle.prototype.getFile;
+    FileSystemFileHandle.prototype.getFile = async function () {
+        if (this.name.startsWith("locked")) throw new DOMException("No.", "NotReadableError");
+        return file.call(this);
+    };
+    const getEntry = DataTransferItem.prototype.webkitGetAsEntry;
+    const wrap = (entry) => ({
+        name: entry.name,
+        isFile: entry.isFile,
+        file: (take, refuse) =>
+            entry.name.startsWith("locked") ? refuse(new Error("No.")) : entry.file(take, refuse),
+        createReader: () => {
+            const reader = entry.createReader();
+            const read = (take, refuse) =>
+                reader.readEntries((some) => take(some.map(wrap)), refuse);
+            return { readEntries: read };
+        },
+    });
+    DataTransferItem.prototype.webkitGetAsEntry = function () {
+        return wrap(getEntry.call(this));
+    };
+}"""
+
+
+@pytest.mark.parametrize("has_handles", [True, False])
+def test_a_dropped_folder_is_uploaded_whole_but_for_what_cannot_be_read(
+    served_site: ServedSite, tmp_path: Path, has_handles: bool
+) -> None:
+    desk = tmp_path / "Series"
+    for name in ("a first.jpg", "locked.jpg", "Details/edge.jpg", "Details/locked too.jpg"):
+        (desk / name).parent.mkdir(parents=True, exist_ok=True)
+        (desk / name).write_bytes(name.encode())
+    (desk / "Nothing").mkdir()
+    (tmp_path / "alone.jpg").write_bytes(b"alone")
+    page = served_site.enter().page
+    page.evaluate(UNREADABLE)
+    if not has_handles:
+        page.evaluate("() => { delete DataTransferItem.prototype.getAsFileSystemHandle; }")
+    drop_paths(page, desk, tmp_path / "alone.jpg")
+    fault = page.locator(".toast.is-fault")
+    expect(fault).to_contain_text("The browser could not read 2 files: “Series / ")
+    done(page, 4)
+    root = served_site.onedrive.root
+    found = {path.relative_to(root).as_posix(): path.is_dir() for path in root.rglob("*")}
+    assert found == {
+        "alone.jpg": False,
+        "Series": True,
+        "Series/a first.jpg": False,
+        "Series/Details": True,
+        "Series/Details/edge.jpg": False,
+        "Series/Nothing": True,
+    }
+
+
+def test_a_file_that_was_picked_and_cannot_be_read_holds_up_no_other(
+    served_site: ServedSite,
+) -> None:
+    page = served_site.enter().page
+    page.evaluate(UNREADABLE)
+    page.evaluate("""async () => {
+        const folder = await navigator.storage.getDirectory();
+        const handles = [];
+        for (const name of ["locked.jpg", "open.jpg"]) {
+            const handle = await folder.getFileHandle(name, { create: true });
+            const stream = await handle.createWritable();
+            await stream.write(name);
+            await stream.close();
+            handles.push(handle);
+        }
+        window.showOpenFilePicker = async () => handles;
+    }""")
+    page.click("#upload-files")
+    expect(page.locator(".toast.is-fault")).to_contain_text("could not read 1 file: “locked.jpg”")
+    done(page, 1)
+    assert read_drive(served_site) == {"open.jpg": b"open.jpg"}
 
 
 def test_what_is_dropped_or_pasted_is_uploaded(served_site: ServedSite) -> None:

@@ -37,7 +37,9 @@ function listenToUploads(folder, urls) {
   });
 
   async function upload(sources, target) {
-    const fresh = uploads.takeAgain(sources, target.id);
+    const readable = sources.filter(({ isUnreadable }) => !isUnreadable);
+    tellUnreadable(sources.filter(({ isUnreadable }) => isUnreadable));
+    const fresh = uploads.takeAgain(readable, target.id);
     if (!fresh.length) return;
     const count = await uploads.add(fresh, target);
     if (!count) toast("There was nothing to upload in that.");
@@ -57,6 +59,14 @@ function listenToUploads(folder, urls) {
       if (id === "pick-files" && isAgain) takeMissing(sources);
       else upload(sources, describe(folder));
     });
+  }
+
+  function tellUnreadable(sources) {
+    if (!sources.length) return;
+    const names = sources.slice(0, 3).map(({ path }) => `“${path.join(" / ")}”`);
+    if (sources.length > names.length) names.push("…");
+    const words = `The browser could not read ${describeCount(sources.length, "file")}: ${names.join(", ")}`;
+    toast(words, { isFault: true, seconds: 12 });
   }
 
   function takeMissing(sources) {

@@ -1,5 +1,6 @@
 // Where the files of an upload come from: a dialog, a drop, the clipboard. Each answers a list of
-// sources: { file?, handle?, path: ["folder", "name.jpg"], isFolder? }.
+// sources: { file?, handle?, path: ["folder", "name.jpg"], isFolder? }; one that the browser could
+// not read has `isUnreadable`.
 
 // From an <input type=file>; those of a folder know their path.
 export function readInput(input) {
@@ -12,15 +13,13 @@ export function readInput(input) {
 // From the system's dialog, with handles that outlive a reload; null where the browser has none.
 export async function pickFiles() {
   if (!window.showOpenFilePicker) return null;
+  let handles;
   try {
-    const handles = await showOpenFilePicker({ multiple: true });
-    return Promise.all(
-      handles.map(async (handle) => ({ handle, file: await handle.getFile(), path: [handle.name] })),
-    );
+    handles = await showOpenFilePicker({ multiple: true });
   } catch (error) {
-    if (error.name === "AbortError") return [];
-    return null;
+    return error.name === "AbortError" ? [] : null;
   }
+  return Promise.all(handles.map((handle) => readHandle(handle, [handle.name])));
 }
 
 // From a drop: files and whole folders. What is asked of the items must be asked at once, since
@@ -43,31 +42,47 @@ export async function readDrop(transfer) {
   return found;
 }
 
+async function readHandle(handle, path) {
+  try {
+    return { handle, file: await handle.getFile(), path };
+  } catch {
+    return { path, isUnreadable: true };
+  }
+}
+
 async function walkHandle(handle, above, found) {
   const path = [...above, handle.name];
   if (handle.kind === "file") {
-    found.push({ handle, file: await handle.getFile(), path });
+    found.push(await readHandle(handle, path));
     return;
   }
   const before = found.length;
-  for await (const child of handle.values()) await walkHandle(child, path, found);
+  try {
+    for await (const child of handle.values()) await walkHandle(child, path, found);
+  } catch {
+    found.push({ path, isUnreadable: true });
+  }
   if (found.length === before) found.push({ path, isFolder: true });
 }
 
 async function walkEntry(entry, above, found) {
   const path = [...above, entry.name];
-  if (entry.isFile) {
-    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-    found.push({ file, path });
-    return;
-  }
   const before = found.length;
-  const reader = entry.createReader();
-  while (true) {
-    // A reader hands out at most a hundred at a time.
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!some.length) break;
-    for (const child of some) await walkEntry(child, path, found);
+  try {
+    if (entry.isFile) {
+      const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+      found.push({ file, path });
+      return;
+    }
+    const reader = entry.createReader();
+    while (true) {
+      // A reader hands out at most a hundred at a time.
+      const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+      if (!some.length) break;
+      for (const child of some) await walkEntry(child, path, found);
+    }
+  } catch {
+    found.push({ path, isUnreadable: true });
   }
   if (found.length === before) found.push({ path, isFolder: true });
 }
