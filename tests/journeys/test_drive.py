@@ -47,6 +47,26 @@ def test_folders_open_without_a_new_page_and_the_back_button_leads_back(
     expect(page.locator("#drive-title")).to_have_text("Works")
 
 
+def test_skipping_to_the_content_keeps_the_folder_as_it_is(served: ServedSite) -> None:
+    page = open_works(served)
+    page.fill("#drive-words", "shot 1")
+    expect(page.locator(".item-name")).to_have_count(3)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    skip = page.get_by_role("link", name="Skip to the content")
+    skip.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/*#*")
+    page.go_back()
+    page.wait_for_url(re.compile("^[^#]*$"))
+    # What comes after it is not asked for twice.
+    page.locator("#crumbs a").first.click()
+    expect(page.locator("#drive-title")).to_have_text("OneDrive")
+    assert len([url for url in asked if "/admin/drive" in url and "thumbnail" not in url]) == 1
+    page.go_back()
+    expect(page.locator("#drive-title")).to_have_text("Works")
+
+
 def test_a_file_is_renamed_in_place_and_taken_back(served: ServedSite) -> None:
     visit = served.enter("/admin/drive")
     page = visit.page

@@ -10,6 +10,8 @@ const YEAR_SECONDS = 365 * 86_400;
 const $ = (id) => document.getElementById(id);
 const controls = { words: $("drive-words"), show: $("drive-show"), order: $("drive-sort") };
 
+const getAddress = () => location.pathname + location.search;
+
 export function isPlainClick(event) {
   return !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button);
 }
@@ -27,6 +29,7 @@ export class OpenFolder extends EventTarget {
   #askedCount = 0;
   #shown = 0;
   #going = 0;
+  #address = getAddress();
   // Rises with all that is done to items: a listing from before does not know of it.
   #changeCount = 0;
   #gone = new Set();
@@ -113,6 +116,7 @@ export class OpenFolder extends EventTarget {
       if (!isBack) {
         const address = answer.is_root ? this.#urls.root : this.makeUrl(answer.id);
         history.pushState({ id: answer.id }, "", address);
+        this.#address = getAddress();
       }
       scrollTo({ top: 0 });
       this.focusNear(this.list.findPlace(focus));
@@ -307,6 +311,9 @@ export class OpenFolder extends EventTarget {
 
   #listen() {
     addEventListener("popstate", (event) => {
+      // A step within the page, as by "Skip to the content", leads to no other folder.
+      if (this.#address === getAddress()) return;
+      this.#address = getAddress();
       const url = event.state?.id ? this.makeUrl(event.state.id) : location.href;
       this.goTo(url, { isBack: true });
     });
