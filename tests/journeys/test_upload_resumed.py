@@ -13,7 +13,14 @@ from playwright.sync_api import Page, expect
 from tests.fixtures.holding import hold
 from tests.fixtures.served_site import ServedSite
 from tests.fixtures.site import NAME, PASSWORD
-from tests.journeys.test_upload import FRAGMENT_BYTES, choose_again, done, make_files, read_drive
+from tests.journeys.test_upload import (
+    FRAGMENT_BYTES,
+    SHOWN_TO_PAGES,
+    choose_again,
+    done,
+    make_files,
+    read_drive,
+)
 
 SIZE = 3 * FRAGMENT_BYTES + 1234
 
@@ -341,6 +348,21 @@ def test_an_address_that_the_pages_own_rules_forbid_is_told_at_once(
     page.set_input_files("#pick-files", file)
     expect(page.locator("#uploads [role=alert]")).to_contain_text("up.example.org")
     expect(page.locator(".upload-words")).to_contain_text("security rules")
+
+
+@pytest.mark.parametrize("size", [1000, SIZE])
+def test_an_answer_that_is_not_onedrives_ends_no_upload(
+    served_site: ServedSite, page: Page, size: int
+) -> None:
+    body = "<h1>Welcome to our guests’ network</h1>" if size == 1000 else '{"id": "something"}'
+    page.route(
+        "**/*uploadSession*",
+        lambda route: route.fulfill(status=200, body=body, headers=SHOWN_TO_PAGES),
+        times=1,
+    )
+    pick(page, "canvas.tif", 1, size)
+    done(page, 1)
+    assert read_drive(served_site) == {"canvas.tif": bytes([1]) * size}
 
 
 def test_onedrive_that_is_busy_with_one_file_stops_none(

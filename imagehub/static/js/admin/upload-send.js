@@ -126,7 +126,8 @@ export class Sender {
       });
       entry.progress = 0;
       const { status } = answer;
-      if (status === 200 || status === 201) return answer.body;
+      const isEnd = answer.end === entry.size && Boolean(answer.body?.id);
+      if ((status === 200 || status === 201) && isEnd) return answer.body;
       if (status === 202) {
         tries = 0;
         entry.message = "";
@@ -138,7 +139,8 @@ export class Sender {
         entry.isUnsure = true;
         if (++tries > MOST_TRIES) throw new Stop("failed", "OneDrive takes no more of this file.");
         if (tries > 2) await this.#backOff(entry, file, tries, { signal });
-      } else if (status === 0 || PASSING.has(status)) {
+      } else if (status < 300 || PASSING.has(status)) {
+        // No network, or an answer that only something between here and OneDrive can have given.
         entry.isUnsure = true;
         const most = status ? MOST_TRIES : MOST_UNREACHED;
         await this.#backOff(entry, file, ++tries, { retryAfter: answer.retryAfter, signal, most });
