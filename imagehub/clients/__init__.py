@@ -204,6 +204,9 @@ class Drive(Protocol):
     def find_item_by_path(self, path: str) -> DriveItem | None:
         """``path`` below the root folder, "/"-separated and not encoded; "" is the root folder."""
 
+    def find_child(self, folder_id: str, name: str) -> DriveItem | None:
+        """The item of this name in a folder, in any case; None where there is none."""
+
     def list_children(
         self, folder_id: str, next_page: str = "", page_size: int = 200
     ) -> ItemPage: ...

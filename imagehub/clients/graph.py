@@ -160,11 +160,24 @@ class GraphDrive:
         # Dots would climb out of the root folder, and no item can have such a name.
         if any(part.strip(". ") == "" for part in parts):
             return None
-        address = self._make_path_address(self._boundary.get_root().id, parts)
+        return self._find_below(self._boundary.get_root().id, parts, operation, path)
+
+    def find_child(self, folder_id: str, name: str) -> DriveItem | None:
+        """The item of this name in a folder, in any case; None where there is none."""
+        operation = "look for a name"
+        folder_id = self._boundary.get_folder_id(folder_id, operation)
+        if name.strip(". ") == "" or "/" in name or "\\" in name:
+            return None
+        return self._find_below(folder_id, [name], operation, name)
+
+    def _find_below(
+        self, folder_id: str, parts: Sequence[str], operation: str, key: str
+    ) -> DriveItem | None:
+        address = self._make_path_address(folder_id, parts)
         try:
-            item = self._caller.get_json(address, operation, path)
+            item = self._caller.get_json(address, operation, key)
             # A shortcut on the way leads into somebody else's drive.
-            self._boundary.check_inside(item, path)
+            self._boundary.check_inside(item, key)
         except NotFoundError:
             return None
         except ServiceRefusedError as error:

@@ -5,7 +5,7 @@ takes the fragments, and imports what has arrived.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -112,7 +112,8 @@ def start_upload(
             raise
         # A session that is still open on this name is refused with the very same code
         # (microsoftgraph/microsoft-graph-docs#5812).
-        found = find_child(drive, folder_id, name) if on_conflict != "rename" else None
+        parent_id = folder_id or get_root(drive).id
+        found = drive.find_child(parent_id, name) if on_conflict != "rename" else None
         if found is not None and on_conflict == "fail":
             raise
         if found is not None and found.is_folder:
@@ -129,15 +130,6 @@ def start_upload(
             "OneDrive still waits for an earlier upload of this name. It gives that up by itself, "
             "after some minutes.",
         ) from error
-
-
-def find_child(drive: Drive, folder_id: str, name: str) -> DriveItem | None:
-    """The item of this name in a folder, in any case."""
-    wanted = name.casefold()
-    for item in drive.iter_children(folder_id or get_root(drive).id):
-        if item.name.casefold() == wanted:
-            return item
-    return None
 
 
 def find_uploaded(
@@ -161,7 +153,15 @@ def find_uploaded(
     """
     earliest = begun_at - _CLOCK_SLACK
     not_ours = {other.casefold() for other in others}
-    for item in drive.iter_children(folder_id or get_root(drive).id):
+    parent_id = folder_id or get_root(drive).id
+    candidates: Iterable[DriveItem]
+    if on_conflict == "rename":
+        # Which number it got is not known, so that all that is there is looked at.
+        candidates = drive.iter_children(parent_id)
+    else:
+        only = drive.find_child(parent_id, name)
+        candidates = [only] if only is not None else []
+    for item in candidates:
         if item.is_folder or not _is_since(item, earliest):
             continue
         has_name = item.name.casefold() == name.casefold()

@@ -69,6 +69,18 @@ def test_an_address_takes_the_bytes_and_a_taken_name_is_asked_about(browser: Bro
     assert len(list(place.glob("new*.jpg"))) == 2
 
 
+def test_a_taken_name_is_looked_for_alone_and_not_among_thousands(browser: Browser) -> None:
+    browser.site.put_files("Many", {f"{n:04}.txt": b"x" for n in range(1200)})
+    many = browser.find("Many")
+    browser.site.onedrive.clear_log()
+    assert upload(browser, many, "1100.TXT", b"other")["refused"] == "name_taken"
+    begun = upload(browser, many, "new #1 50%.txt", b"12345")
+    facts = {"folder": many, "name": "new #1 50%.txt", "begun_at": begun["begun_at"]}
+    item = browser.send("/admin/drive/upload/find", size=5, **facts)["item"]
+    assert item["name"] == "new #1 50%.txt"
+    assert browser.site.onedrive.log("GET", "children") == []
+
+
 def test_uploads_are_in_the_log_and_so_is_what_they_replace(browser: Browser) -> None:
     works = browser.find("Works")
     for name in ("one.jpg", "two.jpg", "empty.txt"):

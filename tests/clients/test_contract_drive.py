@@ -122,6 +122,18 @@ def test_paths_are_found_below_the_root_folder_only(drive: Drive) -> None:
         assert drive.find_item_by_path(path) is None
 
 
+def test_a_child_is_found_by_its_name_in_any_case_and_nothing_else_is(
+    drive: Drive, outside: dict[str, DriveItem]
+) -> None:
+    system = find(drive, "System")
+    deep = drive.find_child(system.id, "deep")
+    assert deep is not None and (deep.name, deep.is_folder) == ("Deep", True)
+    for name in ("nothing", "Deep/detail.png", "..", ".", "", "a:b", "../front.jpg"):
+        assert drive.find_child(system.id, name) is None
+    with pytest.raises(NotFoundError):
+        drive.find_child(outside["Secret"].id, "diary.txt")
+
+
 def test_children_come_page_by_page(drive: Drive, art: Path) -> None:
     for number in range(7):
         (art / "Empty" / f"{number}.jpg").write_bytes(b"x")
