@@ -169,6 +169,8 @@ def test_a_plan_that_is_forgotten_is_gone(
 ) -> None:
     folder_id, _ = connected_site.find_folder("Studio")
     send(client, PLAN, "/admin/account", item=folder_id)
+    for page in ("/admin/import", PAGE):
+        assert f'action="{PAGE}/delete" data-ask="Forget this plan?"' in client.get(page).text
     send(client, f"{PAGE}/delete", PAGE)
     assert client.get(PAGE).status_code == 404
     assert "The plan is gone" in read_toasts(client)

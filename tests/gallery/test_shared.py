@@ -312,3 +312,13 @@ def test_too_many_works_are_refused_with_a_word(site: Site, draft: int) -> None:
     answer = send(client, "/admin/shares", f"/admin/shares/new?group={draft}", group=groups)
     assert answer.status_code == 422
     assert "A link shows at most 200 groups." in answer.text
+
+
+def test_a_long_selection_is_folded_and_shared_whole(site: Site) -> None:
+    client = site.signed_in_client()
+    groups = [str(site.add_group(["a.jpg"])) for _ in range(9)]
+    form = "/admin/shares/new?" + "&".join(f"group={number}" for number in groups)
+    shown, folded = client.get(form).text.split("<summary>4 more</summary>")
+    pattern = r'name="group" value="(\d+)"'
+    assert re.findall(pattern, shown) == groups[:5]
+    assert re.findall(pattern, folded.split("</details>", 1)[0]) == groups[5:]
