@@ -240,6 +240,14 @@ def _get_list_place() -> dict[str, str]:
     return {name: request.form.get(f"list-{name}", "") for name in names}
 
 
+@blueprint.get("/admin/library/choices")
+def list_library_choices() -> ResponseReturnValue:
+    """Groups to choose one from, for the words ``q`` that were typed so far: the newest first."""
+    words = request.args.get("q", "")[:200]
+    found = library_list.list_choices(db.session(), 20, words)
+    return jsonify({"choices": [f"{number} · {title or 'Untitled'}" for number, title in found]})
+
+
 # --- One group ------------------------------------------------------------------------------------
 
 
@@ -312,7 +320,7 @@ def _show_group(group: Group, refused: Refused | None = None) -> ResponseReturnV
         roles=library_edit.ROLES,
         availabilities=library_edit.AVAILABILITIES,
         states=library_edit.STATES,
-        choices=[one for one in library_list.list_choices(session) if one[0] != group.id],
+        choices=[one for one in library_list.list_choices(session, 20) if one[0] != group.id],
         thumbnail=make_thumbnail_url,
     )
     if refused is None:
@@ -469,10 +477,11 @@ def _act_on_shots(number: int, act: str, key: str, chosen: Sequence[int]) -> str
         say(f"{describe_count(len(chosen), 'shot')} in a group of their own now.")
         return url_for(".show_library_group", number=fresh.id)
     elif act == "move":
-        target = library_edit.move_shots(
-            session, number, chosen, read_number(request.form.get("to", ""))
-        )
-        words = f"{describe_count(len(chosen), 'shot')} moved to “{target.title or 'Untitled'}”."
+        to = library_list.find_group(session, request.form.get("to", ""))
+        if to is None:
+            raise InvalidInputError("Say first which group they shall go to.", {"to": "is empty"})
+        target = library_edit.move_shots(session, number, chosen, to)
+        words = f"{describe_count(len(chosen), 'shot')} moved to “{_name(target)}”."
         note_action("change", "group", target.id, words)
         say(words)
     elif act == "trash":

@@ -335,17 +335,25 @@ def count_to_do(session: Session) -> dict[str, int]:
     return dict(zip(names, session.execute(select(*counted)).one(), strict=True))
 
 
-def list_choices(session: Session, limit: int = 200) -> list[tuple[int, str]]:
-    """The newest groups as (number, title), to choose one from."""
-    return [
-        (row.id, row.title)
-        for row in session.execute(
-            select(Group.id, Group.title)
-            .where(Group.state.in_(_LIVING))
-            .order_by(Group.id.desc())
-            .limit(limit)
-        )
-    ]
+def list_choices(session: Session, limit: int = 200, words: str = "") -> list[tuple[int, str]]:
+    """The newest groups as (number, title), to choose one from.
+
+    :param words: only groups that have them, and the one whose number they are before all others.
+    """
+    query = select(Group.id, Group.title).where(Group.state.in_(_LIVING))
+    query = query.order_by(Group.id.desc()).limit(limit)
+    if not words.strip():
+        return [(row.id, row.title) for row in session.execute(query)]
+    ids = search.list_group_ids(session, words, limit)
+    number = re.match(r"\s*#?([0-9]{1,19})(\s|$)", words)
+    if number and int(number[1]) <= MAX_ID:
+        ids.insert(0, int(number[1]))
+    found = {
+        row.id: row.title
+        for batch in make_batches(ids)
+        for row in session.execute(query.where(Group.id.in_(batch)))
+    }
+    return [(one, found[one]) for one in dict.fromkeys(ids) if one in found]
 
 
 def find_group(session: Session, words: str) -> int | None:

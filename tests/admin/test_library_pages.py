@@ -243,7 +243,27 @@ def test_shots_are_arranged_without_a_script(
     assert list_names(site, fresh) == ["a.jpg", "b.jpg", "c.jpg"]
     assert "moved to" in read_toasts(client)
     assert send(client, shots, f"{LIST}/{fresh}", act="move", to="x").status_code == 303
-    assert "no such group" in read_toasts(client)
+    assert "There is no group “x”." in read_toasts(client)
+
+
+def test_shots_move_to_any_group_that_is_named(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    """By number, by title, or as the list of groups offers it."""
+    path = f"{LIST}/{group_id}"
+    target = site.add_group(["z.jpg"])
+    send(client, f"{LIST}/{target}", LIST, version="1", title="Wave, II", **{"was-title": ""})
+    for words in ("wa", str(target), f"#{target} "):
+        answer = client.get(f"{LIST}/choices", query_string={"q": words}).json
+        assert answer == {"choices": [f"{target} · Wave, II"]}
+    assert f'<option value="{target} · Wave, II">' in client.get(path).text
+    for shot, to in enumerate((str(target), "wave, ii", f"{target} · Wave, II"), start=1):
+        send(client, f"{path}/shots", path, act="move", shot=str(shot), to=to)
+        assert "1 shot moved to “Wave, II”." in read_toasts(client)
+    assert list_names(site, target) == ["z.jpg", "a.jpg", "b.jpg", "c.jpg"]
+    for to, fault in (("", "Say first which group"), ("mill", "There is no group “mill”.")):
+        send(client, f"{LIST}/{target}/shots", path, act="move", shot="1", to=to)
+        assert fault in read_toasts(client)
 
 
 def test_shots_are_deleted_and_taken_back(site: Site, client: FlaskClient, group_id: int) -> None:

@@ -236,6 +236,23 @@ def test_shots_are_split_off_and_deleted_with_a_way_back(
     assert list_names(page) == ["a.jpg", "c.jpg"]
 
 
+def test_the_groups_that_shots_may_move_to_follow_what_is_typed(
+    served_site: ServedSite, group: int
+) -> None:
+    harbour = served_site.site.add_group(["harbour.jpg"])
+    for _ in range(20):
+        served_site.site.add_group()
+    page = open_group(served_site, group)
+    page.get_by_role("checkbox", name="Choose b.jpg").check()
+    field = page.get_by_label("Move to group")
+    field.press_sequentially("harb")
+    expect(page.locator("#shots-groups option")).to_have_count(1)
+    field.fill(str(page.locator("#shots-groups option").get_attribute("value")))
+    field.press("Enter")
+    expect(page.locator(".toast")).to_have_text(f"1 shot moved to “Untitled {harbour}”.")
+    assert list_names(page) == ["a.jpg", "c.jpg"]
+
+
 def test_enter_publishes_nothing(served_site: ServedSite) -> None:
     draft = served_site.site.add_group(state="draft")
     page = open_group(served_site, draft)

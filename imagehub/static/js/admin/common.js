@@ -375,6 +375,23 @@ addEventListener("submit", (event) => {
   else sent = { form, at: event.timeStamp };
 });
 
+// <input list="…" data-choices="/…">: its list follows what is typed.
+for (const field of document.querySelectorAll("input[data-choices]")) {
+  let timer = 0;
+  field.addEventListener("input", () => {
+    clearTimeout(timer);
+    const words = field.value;
+    const isChosen = [...field.list.options].some((option) => option.value === words);
+    if (isChosen || !words.trim()) return;
+    timer = setTimeout(async () => {
+      const url = `${field.dataset.choices}?q=${encodeURIComponent(words)}`;
+      const answer = await fetchJson(url).catch(() => null);
+      if (!answer || field.value !== words) return;
+      field.list.replaceChildren(...answer.choices.map((value) => new Option("", value)));
+    }, 200);
+  });
+}
+
 // The theme that was chosen in the gallery may be younger than this page.
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;

@@ -508,6 +508,12 @@ if (shots) {
     stepShot(shot, step);
     focus.focus();
   });
+  // Enter in a field of the form saves; here it does what stands beside it.
+  document.getElementById("shots-to").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    shots.querySelector('[name=act][value="move"]').click();
+  });
   // What is on its way arrives first: sent along once more, it would be taken for somebody else's.
   // What could not be saved of the shots the form brings along, so that nothing is lost where it
   // leads away; of the record, which it does not know, the browser asks.
