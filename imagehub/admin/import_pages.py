@@ -25,6 +25,7 @@ from imagehub.domain import (
     left_out,
     library_edit,
     library_list,
+    overview,
 )
 from imagehub.errors import (
     ConflictError,
@@ -67,11 +68,11 @@ class LayoutFields(BaseModel):
 
 @blueprint.get("/admin/import")
 def show_imports() -> ResponseReturnValue:
-    """Plans that wait, and imports from new to old."""
-    before = read_page_number()
+    """Plans that wait, and imports, both from new to old."""
+    before, plan_before = read_page_number(), read_page_number("plan_before")
     session = db.session()
     imports = import_history.list_imports(session, before)
-    plans = [] if before else import_plan.list_open_plans(session)
+    plans = [] if before else import_plan.list_open_plans(session, plan_before)
     sources = import_history.find_sources(
         session, ImportPlanFile.plan_id, [plan.id for plan in plans]
     )
@@ -80,6 +81,8 @@ def show_imports() -> ResponseReturnValue:
         plans=[
             (plan, import_plan.describe_plan(session, plan), sources.get(plan.id)) for plan in plans
         ],
+        next_plan_before=plans[-1].id if len(plans) == import_plan.PLANS_PER_PAGE else None,
+        plan_before=plan_before,
         imports=imports,
         next_before=imports[-1].job.id if len(imports) == 20 else None,
         before=before,
@@ -538,9 +541,12 @@ def _read_item() -> int | None:
 def _describe_import(number: int) -> dict[str, Any]:
     session = db.session()
     report = importing.describe_job(session, number)
+    groups, group_count = import_history.list_job_groups(session, number)
     return {
         "report": report,
-        "groups": import_history.list_job_groups(session, number),
+        "is_standing_still": overview.is_standing_still(session, number),
+        "groups": groups,
+        "group_count": group_count,
         # Before the end a group would be shown with half of its pictures.
         "drafts": (
             import_history.list_own_drafts(session, number, library_edit.MAX_BULK)

@@ -79,15 +79,21 @@ def find_sources(
     }
 
 
-def list_job_groups(session: Session, job_id: int, limit: int = 200) -> Sequence[Group]:
-    """The groups that an import adds to, in the order of their numbers."""
+def list_job_groups(session: Session, job_id: int, limit: int = 200) -> tuple[Sequence[Group], int]:
+    """The groups that an import adds to, in the order of their numbers, and how many there are."""
+    used = (ImportItem.job_id == job_id, ImportItem.group_id.is_not(None))
     ids = session.scalars(
         select(ImportItem.group_id)
-        .where(ImportItem.job_id == job_id, ImportItem.group_id.is_not(None))
+        .where(*used)
         .distinct()
+        .order_by(ImportItem.group_id)
         .limit(limit)
     ).all()
-    return session.scalars(select(Group).where(Group.id.in_(ids)).order_by(Group.id)).all()
+    groups = session.scalars(select(Group).where(Group.id.in_(ids)).order_by(Group.id)).all()
+    if len(ids) < limit:
+        return groups, len(ids)
+    count = session.scalar(select(func.count(ImportItem.group_id.distinct())).where(*used))
+    return groups, count or 0
 
 
 def list_own_drafts(session: Session, job_id: int, limit: int) -> Sequence[int]:

@@ -32,6 +32,7 @@ VERDICTS: Mapping[str, tuple[str, bool, bool]] = {
 }
 UNUSABLE = tuple(verdict for verdict, facts in VERDICTS.items() if not facts[2])
 MAX_CHOSEN = 2000
+PLANS_PER_PAGE = 20
 
 _ITEMS_PER_STEP = 20
 
@@ -88,14 +89,17 @@ def get_plan(session: Session, plan_id: int) -> ImportPlan:
     return plan
 
 
-def list_open_plans(session: Session, limit: int = 20) -> Sequence[ImportPlan]:
-    """Plans that were not started, newest first."""
-    return session.scalars(
-        select(ImportPlan)
-        .where(ImportPlan.state.in_(("reading", "ready")))
-        .order_by(ImportPlan.id.desc())
-        .limit(limit)
-    ).all()
+def list_open_plans(
+    session: Session, before: int | None = None, limit: int = PLANS_PER_PAGE
+) -> Sequence[ImportPlan]:
+    """Plans that were not started, newest first.
+
+    :param before: the number of the plan that the page before ended with.
+    """
+    statement = select(ImportPlan).where(ImportPlan.state.in_(("reading", "ready")))
+    if before is not None:
+        statement = statement.where(ImportPlan.id < before)
+    return session.scalars(statement.order_by(ImportPlan.id.desc()).limit(limit)).all()
 
 
 def delete_plan(session: Session, plan: ImportPlan) -> None:

@@ -95,7 +95,7 @@ def describe_hub(session: Session, clients: Clients, has_secret: bool) -> Overvi
         counts=count_to_do(session),
         running_jobs=list_running_jobs(session),
         failed_jobs=list_failed_jobs(session),
-        is_standing_still=_is_standing_still(session),
+        is_standing_still=is_standing_still(session),
         secret_end=secret_end,
         secret_days_left=count_days_left(secret_end),
         token_end=token_end,
@@ -218,8 +218,8 @@ def list_failed_jobs(session: Session) -> list[FailedJob]:
     ]
 
 
-def _is_standing_still(session: Session) -> bool:
-    """Whether some import waits though nothing has moved for minutes."""
+def is_standing_still(session: Session, job_id: int | None = None) -> bool:
+    """Whether some import, or this one, waits though nothing has moved for minutes."""
     before = get_database_time(session) - _STANDSTILL
     query = (
         select(ImportJob.id)
@@ -232,4 +232,6 @@ def _is_standing_still(session: Session) -> bool:
         )
         .limit(1)
     )
+    if job_id is not None:
+        query = query.where(ImportJob.id == job_id)
     return session.scalar(query) is not None

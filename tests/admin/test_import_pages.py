@@ -1,12 +1,13 @@
 """Plan and board as forms without a script, and as JSON with one; starting and looking on."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
 
 from imagehub.domain import import_board
-from imagehub.models import DriveAccount, Group
+from imagehub.models import DriveAccount, Group, ImportJob, ImportPlan
 from tests.admin.pages import read_toasts, send
 from tests.fixtures.importing import make_jpeg
 from tests.fixtures.programs import wait_until
@@ -423,3 +424,45 @@ def test_reading_that_leads_nowhere_ends_with_its_reason(
     assert "no longer connected" in answer.json["detail"]
     send(client, f"{PAGE}/read", PAGE)
     assert "no longer connected" in read_toasts(client)
+
+
+def test_an_import_that_nobody_works_on_says_so_on_its_own_page(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    for number in (1, 2):
+        choose = f"/admin/import/plans/{number}"
+        folder_id, _ = connected_site.find_folder("Studio")
+        send(client, PLAN, "/admin/account", item=folder_id)
+        send(client, f"{choose}/start", choose)
+    assert "the import goes on" in client.get("/admin/import/1").text
+    with connected_site.session() as session:
+        job = session.get_one(ImportJob, 1)
+        job.last_activity_at -= timedelta(minutes=5)
+        for item in job.items:
+            item.available_at -= timedelta(minutes=5)
+    for number, stands in ((1, True), (2, False)):
+        html = client.get(f"/admin/import/{number}/progress").json["html"]
+        assert ("no worker takes them up" in html) is stands
+        assert ("the import goes on" in html) is not stands
+
+
+def test_plans_and_groups_beyond_a_page_are_told(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    files = {f"{n:03}.jpg": b"\xff\xd8 %d" % n for n in range(201)}
+    connected_site.put_files("Studio", files)
+    folder_id, _ = connected_site.find_folder("Studio")
+    send(client, PLAN, "/admin/account", item=folder_id)
+    send(client, f"{PAGE}/groups", PAGE, way="each")
+    send(client, f"{PAGE}/start", PAGE)
+    page = client.get("/admin/import/1").text
+    assert "and 5 more" in page
+    numbers = [int(one) for one in re.findall(r'href="/admin/library/(\d+)"', page)]
+    assert numbers == list(range(1, 201))
+    with connected_site.session() as session:
+        account = session.query(DriveAccount).one()
+        session.add_all(ImportPlan(drive_account_id=account.id) for _ in range(21))
+    page = client.get("/admin/import").text
+    assert page.count("Still being read") == 20
+    (older,) = re.findall(r'href="(/admin/import\?plan_before=\d+)"', page)
+    assert client.get(older).text.count("Still being read") == 1

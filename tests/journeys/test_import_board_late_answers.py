@@ -5,7 +5,7 @@ import time
 
 from playwright.sync_api import Locator, Page, expect
 
-from imagehub.models import ImportJob
+from imagehub.models import ImportItem, ImportJob
 from tests.fixtures.holding import Held, hold
 from tests.fixtures.served_site import ServedSite
 from tests.journeys.test_import_board import arrange, open_plan, plan_studio, read_board
@@ -209,6 +209,21 @@ def test_an_import_tells_its_end_to_whoever_has_the_focus_in_it(studio: ServedSi
     with studio.site.working():
         expect(page.get_by_text("All 4 pictures are in.").first).to_be_visible(timeout=60_000)
     expect(link).to_be_focused()
+
+
+def test_the_bar_of_an_import_moves_though_somebody_is_among_its_groups(studio: ServedSite) -> None:
+    page = open_board(studio)
+    start(page)
+    link = page.locator(".into a", has_text="Mill")
+    link.focus()
+    with studio.site.session() as session:
+        first, second, *_ = session.query(ImportItem)
+        first.state, second.state, second.reason = "done", "failed", "It is torn."
+    expect(page.locator(".bar")).to_contain_text("2 of 4 done")
+    expect(page.get_by_text("It is torn.")).to_be_visible()
+    expect(link).to_be_focused()
+    parts = page.locator("[data-part]").evaluate_all("all => all.map((one) => one.dataset.part)")
+    assert parts == ["state", "failed", "into"]
 
 
 def test_home_does_not_hold_back_who_leaves_it_when_an_import_ends(studio: ServedSite) -> None:

@@ -50,7 +50,11 @@ const progress = document.getElementById("progress");
 async function showProgress({ html, state }) {
   await whenLetGo();
   const focus = progress.contains(document.activeElement) ? document.activeElement : null;
-  if (focus && state === "running") return;
+  const held = state === "running" && focus?.closest("[data-part]");
+  if (held) {
+    showAround(held, html);
+    return;
+  }
   const { tagName, value, href, textContent } = focus ?? {};
   progress.innerHTML = html;
   if (!focus) return;
@@ -59,6 +63,19 @@ async function showProgress({ html, state }) {
   );
   progress.tabIndex = -1;
   (same ?? progress).focus({ preventScroll: true });
+}
+
+// Shows all parts anew but the one that somebody is in: moved or made anew it would lose the focus.
+function showAround(held, html) {
+  const fresh = document.createElement("template");
+  fresh.innerHTML = html;
+  for (const old of [...progress.childNodes]) if (old !== held) old.remove();
+  let isBehind = false;
+  for (const part of [...fresh.content.children]) {
+    if (part.dataset.part === held.dataset.part) isBehind = true;
+    else if (isBehind) progress.append(part);
+    else held.before(part);
+  }
 }
 
 async function watch() {
