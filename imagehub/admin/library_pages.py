@@ -92,7 +92,7 @@ def change_library() -> ResponseReturnValue:
     }
     if act in ("up", "down"):
         return _order(
-            key, lambda number: library_edit.step_group(db.session(), number, _STEPS[act])
+            key, lambda number: library_edit.step_group(db.session(), number, _STEPS[act]), True
         )
     if act not in acts:
         raise InvalidInputError("The library does not know how to do that.", {"act": "unknown"})
@@ -216,7 +216,10 @@ def order_library() -> ResponseReturnValue:
     return _order(request.form.get("group", ""), place)
 
 
-def _order(text: str, change: Callable[[int], None]) -> ResponseReturnValue:
+def _order(
+    text: str, change: Callable[[int], None], is_followed: bool = False
+) -> ResponseReturnValue:
+    """:param is_followed: the list goes on where the group is now."""
     session = db.session()
     try:
         number = read_number(text)
@@ -226,12 +229,19 @@ def _order(text: str, change: Callable[[int], None]) -> ResponseReturnValue:
     except ImageHubError as error:
         return _refuse(error, _get_list_url())
     db.session.commit()
-    return _answer(_get_list_url(f"group-{number}"))
+    place = _get_list_place()
+    if is_followed:
+        page = library_list.list_groups(session, after=place["after"], before=place["before"])
+        if all(row.id != number for row in page.rows):
+            place = {"after": library_list.find_key_above(session, number)}
+            name = _name(library_edit.get_group(session, number))
+            say(f"“{name}” went over the edge of the page. The list begins with it now.")
+    return _answer(_get_list_url(f"group-{number}", place))
 
 
-def _get_list_url(anchor: str | None = None) -> str:
-    """The list as it was when the form was sent."""
-    kept: dict[str, Any] = {name: one for name, one in _get_list_place().items() if one}
+def _get_list_url(anchor: str | None = None, place: Mapping[str, str] | None = None) -> str:
+    """The list as it was when the form was sent, or at another place."""
+    kept: dict[str, Any] = {name: one for name, one in (place or _get_list_place()).items() if one}
     return url_for(".show_library", _anchor=anchor, **kept)
 
 

@@ -105,6 +105,14 @@ def list_groups(
     return _make_page(session, rows, place, is_back, limit)
 
 
+def find_key_above(session: Session, number: int) -> str:
+    """Key of what stands right above a group, so that a page after it begins with the group; "" at
+    the top."""
+    place = session.execute(select(Group.sort_key, Group.id).where(Group.id == number)).one()
+    above = session.execute(_make_query("all", (place[0], place[1]), True, 1)).first()
+    return _write_key(above) if above is not None else ""
+
+
 def _make_query(
     filter_name: str,
     place: tuple[int, int] | None,

@@ -378,6 +378,33 @@ def test_groups_are_put_in_order_without_a_script(
     assert page.index(f'data-group="{group_id}"') > page.index(f'data-group="{other}"')
 
 
+def test_the_list_follows_a_group_over_the_edge_of_its_page(
+    site: Site, client: FlaskClient
+) -> None:
+    numbers = [site.add_group() for _ in range(50)][::-1]
+
+    def list_rows(page: str) -> list[int]:
+        return [int(number) for number in re.findall('data-group="([0-9]+)"', page)]
+
+    def step(way: str, number: int, **place: str) -> list[int]:
+        answer = send(client, f"{LIST}/bulk", LIST, act=f"{way}:{number}", **place)
+        assert answer.location.endswith(f"#group-{number}")
+        page = client.get(answer.location.partition("#")[0]).text
+        rows = list_rows(page)
+        assert ("went over the edge of the page" in page) == (rows[0] == number != numbers[0])
+        return rows
+
+    last, first = numbers[47], numbers[48]
+    second = re.search(r'href="/admin/library\?after=([^"]+)" rel="next"', client.get(LIST).text)
+    assert second is not None
+    place = {"list-after": second[1]}
+    assert step("up", first, **place) == [first, last, numbers[49]]
+    assert step("down", first) == [first, numbers[49]]
+    # Inside a page, and at the end of all, it stays where it is.
+    assert step("up", numbers[2])[:3] == [numbers[0], numbers[2], numbers[1]]
+    assert step("up", numbers[0])[0] == numbers[0]
+
+
 def test_what_is_deleted_for_good_is_gone(site: Site, client: FlaskClient, group_id: int) -> None:
     send(client, f"{LIST}/bulk", LIST, act="trash", group=str(group_id))
     assert "The whole group, 3 shots" in client.get(f"{LIST}/trash").text

@@ -293,6 +293,27 @@ def test_groups_are_ordered_by_keyboard_and_by_drag(served_site: ServedSite, gro
     assert [str(row["group"]) for row in front["data"]] == [third, second, first]
 
 
+def test_the_keyboard_moves_a_group_over_the_edge_of_a_page_and_goes_on(
+    served_site: ServedSite,
+) -> None:
+    numbers = [str(served_site.site.add_group()) for _ in range(50)][::-1]
+    page = open_group(served_site, int(numbers[0]))
+    page.goto(f"{served_site.url}/admin/library")
+    wait_for_script(page)
+    page.locator(".row-title").first.focus()
+    page.keyboard.press("Alt+ArrowUp")
+    expect(page.locator("#said")).to_have_text("It stands first already")
+    page.locator(".row-title").last.focus()
+    page.keyboard.press("Alt+ArrowDown")
+    page.wait_for_url("**?after=*")
+    wait_for_script(page)
+    moved = page.locator(f".row[data-group='{numbers[47]}'] .row-title")
+    expect(moved).to_be_focused()
+    with page.expect_response("**/library/order"):
+        page.keyboard.press("Alt+ArrowDown")
+    assert list_groups(page) == [numbers[49], numbers[47]]
+
+
 def test_a_deleted_group_is_taken_back_from_the_toast_and_from_the_trash(
     served_site: ServedSite, group: int
 ) -> None:
@@ -312,6 +333,38 @@ def test_a_deleted_group_is_taken_back_from_the_toast_and_from_the_trash(
         expect(page.get_by_role("heading", level=1)).to_have_text("Untitled")
         page.goto(f"{served_site.url}/admin/library")
         wait_for_script(page)
+
+
+def test_the_library_works_without_javascript(served_site: ServedSite, group: int) -> None:
+    other = served_site.site.add_group()
+    page = open_group(served_site, group, java_script_enabled=False)
+    page.get_by_label("Title").fill("Great wave")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Great wave")
+    page.get_by_label("Alt text of b.jpg").fill("A wave")
+    page.get_by_role("button", name="Move b.jpg forward").click()
+    expect(page.get_by_label("Alt text of b.jpg")).to_have_value("A wave")
+    assert list_names(page) == ["b.jpg", "a.jpg", "c.jpg"]
+    page.locator("main").get_by_role("link", name="Library").click()
+    page.get_by_role("button", name="Move “Great wave” up").click()
+    expect(page.locator(".row").first).to_contain_text("Great wave")
+    assert list_groups(page) == [str(group), str(other)]
+    page.get_by_role("checkbox", name="Choose “Great wave”").check()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator(".row")).to_have_count(1)
+    page.get_by_role("link", name="Trash").click()
+    page.get_by_role("button", name="Take “Great wave” back").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Great wave")
+    assert list_names(page) == ["b.jpg", "a.jpg", "c.jpg"]
+    page.goto(f"{served_site.url}/admin/library")
+    for number in (other, group):
+        page.locator(f".row[data-group='{number}'] input").check()
+    page.get_by_role("button", name="Join").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Join 2 groups?")
+    page.get_by_role("button", name="Join").click()
+    expect(page.locator(".shot")).to_have_count(4)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Untitled")
 
 
 @pytest.mark.parametrize(("is_phone", "theme"), [(False, "light"), (True, "dark")])

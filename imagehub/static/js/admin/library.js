@@ -442,8 +442,10 @@ if (library) {
     if (step && event.altKey && stepRow) {
       event.preventDefault();
       const focus = event.target;
-      stepRow(row, step);
-      focus.focus();
+      if (stepRow(row, step)) focus.focus();
+      else if (document.querySelector(step < 0 ? "[rel=prev]" : "[rel=next]")) {
+        row.querySelector(`.row-order [value^="${step < 0 ? "up" : "down"}:"]`).click();
+      } else say(step < 0 ? "It stands first already" : "It stands last already");
     } else if (step && !event.altKey) {
       event.preventDefault();
       const other = getRows()[getRows().indexOf(row) + step];
@@ -455,6 +457,12 @@ if (library) {
       event.preventDefault();
       getBox(row).click();
     }
+  });
+  // Whoever moved a group over the edge of a page goes on moving it. Until the page is shown, the
+  // browser takes the focus to where its address leads.
+  addEventListener("pageshow", ({ persisted }) => {
+    if (persisted || !/^#group-[0-9]+$/.test(location.hash)) return;
+    rows.querySelector(`${location.hash} .row-title`)?.focus();
   });
   const choose = () => {
     document.getElementById("choose-all").click();
