@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 
 from imagehub.admin import blueprint
 from imagehub.admin.drive_access import may_write, open_drive, show_trouble
@@ -66,6 +67,8 @@ def show_drive(item_id: str = "") -> ResponseReturnValue:
         is_arranged=is_arranged,
         view=_get_view(),
         may_write=may_write(),
+        # Of this browser's uploads each account and person goes on with their own.
+        owner=f"{account_id}/{current_user.id}",
         next_url=(
             url_for(".show_drive", item_id=folder.folder.id, **_keep_arrangement(), **following)
             if following

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from imagehub.domain import accounts
 from tests.fixtures.holding import hold
-from tests.fixtures.served_site import ServedSite
+from tests.fixtures.served_site import ServedSite, wait_for_script
 from tests.fixtures.site import NAME, PASSWORD
 from tests.journeys.test_upload import (
     FRAGMENT_BYTES,
@@ -195,6 +196,35 @@ def test_a_page_that_goes_while_names_are_checked_forgets_no_file(
     page.reload()
     done(page, 4)
     assert len(read_drive(served_site)) == 4
+
+
+def sign_in_as(page: Page, served: ServedSite, name: str) -> None:
+    page.context.clear_cookies()
+    page.goto(f"{served.url}/sign-in?next=/admin/drive")
+    page.fill("[name=name]", name)
+    page.fill("[name=password]", PASSWORD)
+    page.press("[name=password]", "Enter")
+    page.wait_for_url("**/admin/drive")
+    wait_for_script(page)
+
+
+def test_what_one_person_left_over_is_not_taken_up_by_the_next_at_this_browser(
+    served_site: ServedSite, page: Page, tmp_path: Path
+) -> None:
+    with served_site.site.session() as session:
+        accounts.create_admin(session, "Berta", PASSWORD)
+    fault = served_site.onedrive.set_fault("status", status=503, method="PUT", path="uploadSession")
+    files = make_files(tmp_path / "desk", 2)
+    page.set_input_files("#pick-files", files[0])
+    expect(page.locator(".upload")).to_have_count(1)
+    sign_in_as(page, served_site, "Berta")
+    served_site.onedrive.clear_faults(fault)
+    page.set_input_files("#pick-files", files[1])
+    done(page, 1)
+    sign_in_as(page, served_site, NAME)
+    done(page, 1)
+    expect(page.locator(".upload-name")).to_have_text(files[0].name)
+    assert set(read_drive(served_site)) == {file.name for file in files}
 
 
 def hold_begin(page: Page, file: Path) -> None:

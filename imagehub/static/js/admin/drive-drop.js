@@ -22,8 +22,8 @@ const $ = (id) => document.getElementById(id);
 const describe = ({ id, name, isRoot }) => ({ id, name: isRoot ? "" : name });
 
 // Answers a function that uploads sources into a folder: { id, name }.
-function listenToUploads(folder, urls) {
-  const uploads = new Uploads(urls);
+function listenToUploads(folder, urls, owner) {
+  const uploads = new Uploads(urls, owner);
   // Whether the dialog is open for files that are missing.
   let isAgain = false;
   const pick = (isForMissing) => {
@@ -159,8 +159,8 @@ function showDrop(isOver, name = "") {
   if (isOver) $("drop-here").querySelector("strong").textContent = name;
 }
 
-export function takeWhatComes(folder, urls, moveTo) {
-  const upload = listenToUploads(folder, urls);
+export function takeWhatComes(folder, urls, owner, moveTo) {
+  const upload = listenToUploads(folder, urls, owner);
   let endTimer = 0;
 
   const endDrag = () => {

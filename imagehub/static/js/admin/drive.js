@@ -8,7 +8,7 @@ import { OpenFolder } from "./drive-folder.js";
 import { showPreview } from "./drive-preview.js";
 
 const $ = (id) => document.getElementById(id);
-const { data, isWhole, urls } = JSON.parse($("drive-data").textContent);
+const { data, isWhole, owner, urls } = JSON.parse($("drive-data").textContent);
 
 const listTicks = () =>
   [...$("entries").querySelectorAll("input:checked")].map((box) => box.value);
@@ -57,7 +57,7 @@ document.querySelector(".drive-uploading").hidden = false;
 document.querySelector(".chosen-all").hidden = false;
 $("drive-title").tabIndex = -1;
 history.replaceState({ id: data.id }, "");
-takeWhatComes(folder, urls, (...move) => acts.moveTo(...move));
+takeWhatComes(folder, urls, owner, (...move) => acts.moveTo(...move));
 // Some browsers tick boxes anew when somebody comes back to the page.
 addEventListener("pageshow", () => choice.takeTicks(listTicks()));
 // Somebody may have been quicker than this script, or than the rest of the folder.

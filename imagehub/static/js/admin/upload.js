@@ -19,6 +19,8 @@ const NEAR_END_BYTES = 20 * 2 ** 20;
 const SPEED_WINDOW_MS = 8000;
 const PATHS_A_CALL = 1000;
 const PAUSED_KEY = "hub-uploads-paused";
+// What somebody else left in this browser waits so long for its owner to come back.
+const LONGEST_LEFT_MS = 30 * 86_400_000;
 const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*)$/i;
 
 export class Uploads extends EventTarget {
@@ -28,6 +30,7 @@ export class Uploads extends EventTarget {
   imports;
 
   #urls;
+  #owner;
   #store = new UploadStore();
   #files = new UploadFiles(this.#store);
   #patience = new Patience();
@@ -41,9 +44,11 @@ export class Uploads extends EventTarget {
   #samples = [];
   #order = Date.now();
 
-  constructor(urls) {
+  // `owner`: a word for the person and the account of OneDrive; each takes up its own uploads alone.
+  constructor(urls, owner) {
     super();
     this.#urls = urls;
+    this.#owner = owner;
     this.#places = new UploadPlaces(urls.ensure, this.#patience);
     const parts = { files: this.#files, places: this.#places, patience: this.#patience };
     this.#sender = new Sender(urls, this.entries, parts, {
@@ -76,7 +81,12 @@ export class Uploads extends EventTarget {
     let found = [];
     await takeTurn(async () => {
       const live = await listLiveTabs();
-      found = (await this.#store.list("entries")).filter((entry) => !live.has(entry.tab));
+      const left = (await this.#store.list("entries")).filter((entry) => !live.has(entry.tab));
+      found = left.filter(({ owner }) => owner === this.#owner);
+      for (const entry of left) {
+        const isOld = entry.order < Date.now() - LONGEST_LEFT_MS;
+        if (entry.owner !== this.#owner && isOld) this.#forget(entry);
+      }
       await Promise.all(
         found.map((entry) => {
           entry.tab = this.#tab;
@@ -118,6 +128,7 @@ export class Uploads extends EventTarget {
       const entry = {
         id: this.#makeId(),
         tab: this.#tab,
+        owner: this.#owner,
         order: this.#order++,
         folder: folder.id,
         folderName: folder.name,
