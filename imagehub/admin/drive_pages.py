@@ -5,7 +5,7 @@ Each address answers a page, or JSON where the caller asks for that (``Accept``)
 
 from typing import Any
 
-from flask import jsonify, redirect, render_template, request, url_for
+from flask import jsonify, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -18,8 +18,11 @@ from imagehub.domain import drive, drive_browser
 from imagehub.domain.drive_browser import Entry
 from imagehub.errors import ConnectionLostError, NotFoundError, ServiceError
 from imagehub.web import is_api_call
+from imagehub.wiring import get_settings
 
 _VIEW_COOKIE = "drive-view"
+_VIEWS = ("list", "grid")
+_YEAR_SECONDS = 365 * 86_400
 
 
 @blueprint.get("/admin/drive")
@@ -52,7 +55,7 @@ def show_drive(item_id: str = "") -> ResponseReturnValue:
         response.headers["Cache-Control"] = "no-store"
         response.vary.add("Accept")
         return response
-    return render_template(
+    page = render_template(
         "admin/drive.html",
         data=data,
         folder=folder.folder,
@@ -66,6 +69,7 @@ def show_drive(item_id: str = "") -> ResponseReturnValue:
         words=words,
         is_arranged=is_arranged,
         view=_get_view(),
+        view_urls={view: _make_view_url(folder.folder.id, view) for view in _VIEWS},
         may_write=may_write(),
         # Of this browser's uploads each account and person goes on with their own.
         owner=f"{account_id}/{current_user.id}",
@@ -76,6 +80,17 @@ def show_drive(item_id: str = "") -> ResponseReturnValue:
         ),
         is_first_page=not (request.args.get("page") or request.args.get("from")),
     )
+    response = make_response(page)
+    if request.args.get("view") in _VIEWS:
+        # It holds for the folders that are opened next, as where a script remembers it.
+        response.set_cookie(
+            _VIEW_COOKIE,
+            request.args["view"],
+            max_age=_YEAR_SECONDS,
+            samesite="Lax",
+            secure=get_settings().public_url.startswith("https://"),
+        )
+    return response
 
 
 @blueprint.get("/admin/drive/<item_id>/items")
@@ -114,7 +129,13 @@ def list_drive_folders() -> ResponseReturnValue:
 def _get_view() -> str:
     """``list`` or ``grid``, as chosen now or before."""
     chosen = request.args.get("view") or request.cookies.get(_VIEW_COOKIE, "")
-    return chosen if chosen in ("list", "grid") else "list"
+    return chosen if chosen in _VIEWS else "list"
+
+
+def _make_view_url(folder_id: str, view: str) -> str:
+    """The same part of the folder, arranged in the same way, in another view."""
+    kept = {name: request.args[name] for name in ("page", "from") if name in request.args}
+    return url_for(".show_drive", item_id=folder_id, **_keep_arrangement() | kept | {"view": view})
 
 
 def _choose(name: str, choices: Any, default: str) -> Any:

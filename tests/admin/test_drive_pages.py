@@ -131,6 +131,23 @@ def test_a_folder_is_sorted_and_filtered_without_a_script(browser: Browser) -> N
     assert names(show="changed") == []
 
 
+def test_a_view_that_is_chosen_without_a_script_keeps_the_arrangement_and_holds_on(
+    browser: Browser,
+) -> None:
+    works = browser.find("Works")
+    page = browser.page(f"/admin/drive/{works}", sort="largest", q="jpg")
+    assert 'class="items is-list"' in page
+    grid = re.search(r'href="([^"]+)" data-view="grid"', page)
+    assert grid is not None
+    page = browser.page(grid[1].replace("&amp;", "&"))
+    assert 'class="items is-grid"' in page
+    assert 'value="largest" selected' in page
+    assert 'value="jpg"' in page
+    assert 'class="items is-grid"' in browser.page()
+    browser.page(view="list")
+    assert 'class="items is-list"' in browser.page()
+
+
 def test_odd_names_stand_where_people_look_for_them(browser: Browser) -> None:
     browser.site.put_files("Odd", {name: b"x" * 9 for name in ODD_NAMES})
     odd = browser.find("Odd")
