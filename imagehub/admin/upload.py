@@ -140,7 +140,14 @@ def check_upload_paths(fields: PathsFields) -> dict[str, Any]:
 def ensure_upload_folder(fields: FolderPathFields) -> dict[str, Any]:
     """The folder at a path, made where it is missing."""
     _, opened = open_drive(for_change=True)
-    folder = uploads.ensure_folder(opened, fields.folder, fields.path)
+    folder, made = uploads.ensure_folder(opened, fields.folder, fields.path)
+    for one in made:
+        _count_in_log(
+            "make",
+            one.parent_id or fields.folder,
+            one.name,
+            lambda count: f"Made {describe_count(count, 'folder')} for uploads to OneDrive",
+        )
     return {"id": folder.id, "name": folder.name}
 
 
@@ -207,20 +214,27 @@ def _note_upload(fields: BeginFields) -> None:
     """
     is_replaced = fields.on_conflict == "replace"
 
-    def describe(count: int, before: str) -> str:
-        # No name in OneDrive has a colon.
-        names, name = before.partition(": ")[2].removesuffix("."), f"“{fields.name}”"
-        if name in names:
-            return before
-        names = f"{names}, {name}" if names else name
+    def begin(count: int) -> str:
         files = describe_count(count, "file")
         verb = f"replace {files} in" if is_replaced else f"upload {files} to"
-        return f"Began to {verb} OneDrive: {names}."
+        return f"Began to {verb} OneDrive"
+
+    _count_in_log("replace" if is_replaced else "upload", fields.folder, fields.name, begin)
+
+
+def _count_in_log(verb: str, folder_id: str, name: str, begin: Callable[[int], str]) -> None:
+    """Add a name to the line of its folder and hour, which says how many there are."""
+
+    def describe(count: int, before: str) -> str:
+        # No name in OneDrive has a colon.
+        names, quoted = before.partition(": ")[2].removesuffix("."), f"“{name}”"
+        if quoted in names:
+            return before
+        return f"{begin(count)}: {names}, {quoted}." if names else f"{begin(count)}: {quoted}."
 
     actor = current_user._get_current_object()
-    verb = "replace" if is_replaced else "upload"
     address = request.remote_addr or ""
-    audit.count_up(db.session(), actor, verb, "drive", fields.folder, describe, address)
+    audit.count_up(db.session(), actor, verb, "drive", folder_id, describe, address)
 
 
 @blueprint.post("/admin/drive/upload/find")

@@ -78,11 +78,14 @@ def check_paths(drive: Drive, folder_id: str, paths: Sequence[str]) -> list[Name
     return checks
 
 
-def ensure_folder(drive: Drive, parent_id: str, names: Sequence[str]) -> DriveItem:
+def ensure_folder(
+    drive: Drive, parent_id: str, names: Sequence[str]
+) -> tuple[DriveItem, list[DriveItem]]:
     """The folder at the end of a path below ``parent_id``; what is missing of it is made.
 
     Safe to ask for again, and at the same time from two sides.
 
+    :return: the folder, and those that were made.
     :raise InvalidInputError: a name that OneDrive would refuse, or too deep.
     :raise NotFoundError: the parent is not inside the root folder.
     :raise ServiceRefusedError: ``name_taken``: a file has the name of a folder on the way.
@@ -90,9 +93,15 @@ def ensure_folder(drive: Drive, parent_id: str, names: Sequence[str]) -> DriveIt
     if len(names) > MAX_DEPTH:
         raise InvalidInputError("These folders lie too deep in each other.", {"path": "too deep"})
     folder = drive.get_item(parent_id) if parent_id else get_root(drive)
+    made: list[DriveItem] = []
     for name in names:
-        folder = drive.create_folder(folder.id, name, "replace")
-    return folder
+        found = drive.find_child(folder.id, name)
+        if found is not None and found.is_folder:
+            folder = found
+        else:
+            folder = drive.create_folder(folder.id, name, "replace")
+            made.append(folder)
+    return folder, made
 
 
 def start_upload(

@@ -33,6 +33,17 @@ def test_folders_on_the_way_are_made_once(browser: Browser) -> None:
     browser.send("/admin/drive/upload/folder", 502, folder=works, path=["front.jpg", "in a file"])
 
 
+def test_folders_that_an_upload_makes_are_in_the_log_and_those_that_were_there_are_not(
+    browser: Browser,
+) -> None:
+    works = browser.find("Works")
+    for name in ("Details", "2026", "2027", "2026"):
+        browser.send("/admin/drive/upload/folder", folder=works, path=[name])
+    first, second = list_log(browser)[:2]
+    assert first == "Made 2 folders for uploads to OneDrive: “2026”, “2027”."
+    assert not second.startswith("Made")
+
+
 def make_hash(data: bytes) -> str:
     quick_xor = QuickXorHash()
     quick_xor.update(data)
