@@ -160,3 +160,13 @@ def test_the_domain_never_commits() -> None:
             and node.func.attr == "commit"
         ]
         assert commits == [], f"{name} commits in lines {commits}"
+
+
+def test_what_a_script_asks_is_asked_without_one_too() -> None:
+    asking = 0
+    for path in (PACKAGE / "templates").rglob("*.html"):
+        for form in path.read_text().split("<form ")[1:]:
+            if "data-ask=" in form.split(">", 1)[0]:
+                asking += 1
+                assert "{{ sure() }}" in form.split("</form>", 1)[0], path.name
+    assert asking > 3

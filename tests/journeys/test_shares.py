@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from playwright.sync_api import expect
 
-from imagehub.models import Group, ShareLink
+from imagehub.models import AuditEntry, Group, ShareLink
 from tests.fixtures.browser import Visit
 from tests.fixtures.importing import make_jpeg
 from tests.fixtures.served_site import ServedSite, wait_for_script
@@ -95,7 +95,7 @@ def test_a_draft_is_shared_with_a_password_and_an_end(
     stranger.complaints[:] = [text for text in stranger.complaints if "404" not in text]
 
 
-def test_without_a_script_a_link_is_made_and_revoked_and_opened_again(
+def test_without_a_script_a_link_is_made_revoked_opened_again_and_given_a_new_address(
     served_site: ServedSite,
 ) -> None:
     number = served_site.site.add_group(["a.jpg"])
@@ -123,4 +123,14 @@ def test_without_a_script_a_link_is_made_and_revoked_and_opened_again(
     page.get_by_role("button", name="Undo").click()
     expect(row).to_contain_text("31 December 2999, 23:59 UTC")
     assert served_site.site.get(address).status_code == 200
+    renew = page.get_by_role("button", name="New address for “For the museum”")
+    renew.click()
+    row.get_by_label("I am sure").check()
+    renew.click()
+    fresh = page.get_by_role("textbox", name="Address").input_value()
+    assert served_site.site.get(address).status_code == 404
+    assert served_site.site.get(fresh).status_code == 200
+    with served_site.site.session() as session:
+        words = session.query(AuditEntry.words).all()
+    assert words.count(("Gave the share link “For the museum” a new address.",)) == 1
     admin.complaints.clear()  # The refusal stands in the console as a 422.
