@@ -104,6 +104,8 @@ def save_site(
             faults[item.name] = f"At most {limit} characters, please."
         elif any(unicodedata.category(character) in _REFUSED for character in text):
             faults[item.name] = "There is a character in it that cannot be shown."
+        elif text and not any(one.isprintable() and not one.isspace() for one in text):
+            faults[item.name] = "There is nothing in it that can be seen."
         else:
             default = item.metadata["default"]
             try:

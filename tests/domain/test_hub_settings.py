@@ -114,6 +114,7 @@ def test_the_environment_wins(either_session: Session, settings: Settings) -> No
         ("title", "a\nb"),
         ("title", "a\N{LINE SEPARATOR}b"),
         ("title", "a\tb"),
+        ("title", "\N{RIGHT-TO-LEFT MARK} \N{ZERO WIDTH SPACE}"),
         ("title", "a\x1bb"),
         ("title", "a\ud800b"),
         ("tagline", "x" * 301),
