@@ -35,7 +35,7 @@ from PIL import (
 )
 
 from imagehub.errors import PictureError, PictureTooLargeError, UnreadablePictureError
-from imagehub.picture_kinds import recognize
+from imagehub.picture_kinds import MAX_PIXELS, recognize
 from imagehub.picture_metadata import PictureMetadata, make_metadata
 from imagehub.thumbhash import make_thumbhash
 
@@ -95,7 +95,7 @@ class RenderOptions:
     avif_quality: int = 60
     avif_speed: int = 8
     keep_gps: bool = False
-    max_pixels: int = 250_000_000
+    max_pixels: int = MAX_PIXELS
     max_file_bytes: int = 500_000_000
     max_memory_bytes: int = 2_000_000_000
 

@@ -5,6 +5,9 @@ from typing import BinaryIO
 
 from imagehub.errors import UnreadablePictureError
 
+# A larger picture is not decoded.
+MAX_PIXELS = 250_000_000
+
 _MIMES = {
     "JPEG": "image/jpeg",
     "PNG": "image/png",

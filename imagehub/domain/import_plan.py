@@ -26,6 +26,7 @@ VERDICTS: Mapping[str, tuple[str, bool, bool]] = {
     "known": ("In the hub already", True, True),
     "same": ("Same picture as another file", True, True),
     "name": ("Same name as another file", False, True),
+    "doubtful": ("Perhaps no picture", True, True),
     "unsupported": ("Cannot be imported", True, False),
     "too_large": ("Too large", True, False),
     "refused": ("OneDrive does not show it", True, False),

@@ -16,15 +16,17 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Drive, DriveItem
+from imagehub.clients.drive_ids import fold_id, list_all_spellings
 from imagehub.domain.gallery import name_group
 from imagehub.domain.import_board import lay_out
 from imagehub.domain.import_plan import VERDICTS, lock_plan
 from imagehub.domain.import_ways import begin_order
-from imagehub.domain.importing import MAX_FILES, check_is_picture
+from imagehub.domain.importing import MAX_FILES, check_is_picture, is_called_picture
 from imagehub.domain.name_order import make_sort_key
 from imagehub.domain.storage import make_batches
 from imagehub.errors import InvalidInputError, NotFoundError, PictureError, ServiceRefusedError
 from imagehub.models import Group, Image, ImportPlan, ImportPlanFile
+from imagehub.picture_kinds import MAX_PIXELS
 
 _LOOKUP_THREADS = 4
 # What errors of the drive call it; those of the sign-in have another name.
@@ -252,6 +254,13 @@ def _judge_item(item: DriveItem, max_original_bytes: int) -> tuple[str, str]:
     if item.size_bytes > max_original_bytes:
         limit = max_original_bytes // 1_000_000
         return "too_large", f"This file is larger than {limit:,} MB, the limit of this hub."
+    # OneDrive knows them of some pictures only, and not which way up they are.
+    pixels = item.width_px * item.height_px
+    if pixels > MAX_PIXELS:
+        size, limit = pixels // 1_000_000, MAX_PIXELS // 1_000_000
+        return "too_large", f"This picture has {size:,} megapixels; the limit is {limit:,}."
+    if not is_called_picture(item):
+        return "doubtful", "Nothing says that this is a picture. Take it in to try it."
     return "", ""
 
 
@@ -291,7 +300,11 @@ def _judge(session: Session, plan: ImportPlan) -> None:
         .where(ImportPlanFile.plan_id == plan.id, ImportPlanFile.verdict == "")
         .order_by(ImportPlanFile.position, ImportPlanFile.id)
     ).all()
-    by_item = _find_known(session, plan, Image.drive_item_id, [f.drive_item_id for f in files])
+    spellings = list_all_spellings(file.drive_item_id for file in files)
+    by_item = {
+        fold_id(one): title
+        for one, title in _find_known(session, plan, Image.drive_item_id, spellings).items()
+    }
     hashes = [f.quick_xor_hash for f in files if f.quick_xor_hash]
     by_hash = _find_known(session, plan, Image.quick_xor_hash, hashes)
     names: dict[str, str] = {}
@@ -301,7 +314,7 @@ def _judge(session: Session, plan: ImportPlan) -> None:
     # The first of those that are the same is the one that stays.
     for file in sorted(files, key=lambda file: make_key(file.folder_id, file.file_name)):
         verdict, reason = "", ""
-        title = by_item.get(file.drive_item_id)
+        title = by_item.get(fold_id(file.drive_item_id))
         twin = by_hash.get(file.quick_xor_hash)
         name_key = file.file_name.casefold()
         if title is not None:

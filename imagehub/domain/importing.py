@@ -14,6 +14,7 @@ from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients import DriveItem
+from imagehub.clients.drive_ids import fold_id, list_all_spellings
 from imagehub.domain.gallery import MAX_ID, SORT_STEP, make_first_sort_key
 from imagehub.domain.leases import get_database_time
 from imagehub.domain.search_index import add_to_search
@@ -117,8 +118,9 @@ def _reserve(
     now: datetime,
 ) -> Iterator[dict[str, Any]]:
     for file_id, file_name in selection.files:
-        image_id = known.get((group_id, file_id))
-        is_new = image_id is None and file_id not in place.taken
+        key = fold_id(file_id)
+        image_id = known.get((group_id, key))
+        is_new = image_id is None and key not in place.taken
         yield {
             "job_id": job_id,
             "group_id": group_id,
@@ -136,7 +138,7 @@ def _reserve(
             "finished_at": None if is_new else now,
         }
         if is_new:
-            place.taken.add(file_id)
+            place.taken.add(key)
 
 
 def _make_groups(session: Session, selections: Sequence[Selection], now: datetime) -> list[int]:
@@ -221,7 +223,7 @@ def _find_last_positions(session: Session, group_ids: Sequence[int]) -> dict[int
 def _find_known(
     session: Session, account_id: int, pairs: Sequence[tuple[int, Selection]]
 ) -> dict[tuple[int, str], int]:
-    """Of the chosen files those that are in their group: (group, drive item id) → image id."""
+    """Of the chosen files those that are in their group: (group, folded item id) → image id."""
     files = ((group_id, file_id) for group_id, s in pairs for file_id, _ in s.files)
     known: dict[tuple[int, str], int] = {}
     for batch in make_batches(files):
@@ -229,10 +231,10 @@ def _find_known(
             select(Image.group_id, Image.drive_item_id, Image.id).where(
                 Image.group_id.in_({group_id for group_id, _ in batch}),
                 Image.drive_account_id == account_id,
-                Image.drive_item_id.in_({file_id for _, file_id in batch}),
+                Image.drive_item_id.in_(list_all_spellings(file_id for _, file_id in batch)),
             )
         ):
-            known[group_id, file_id] = image_id
+            known[group_id, fold_id(file_id)] = image_id
     return known
 
 
@@ -499,13 +501,43 @@ _NO_PICTURES = {
     "application/vnd.": "This is a document, not a picture.",
     "image/vnd.adobe.photoshop": "Photoshop documents cannot be imported; please save it as TIFF.",
 }
+_SETTINGS = "This holds settings of a picture, not a picture."
+_ARCHIVE = "This is an archive, not a picture."
+_DRAWING = "Drawings of this kind cannot be imported; please save it as PNG or TIFF first."
+_PHOTOSHOP = "Photoshop documents cannot be imported; please save it as TIFF."
+_DOCUMENT = "This is a document, not a picture."
+_OTHER_KIND = "Pictures of this kind cannot be imported; please save it as TIFF or PNG first."
+_PROGRAM = "This is a file of a program, not a picture."
 # What cameras call their raw photos; OneDrive says of most that they are pictures, or nothing.
-_RAW_ENDINGS = frozenset(
+_RAW = "Raw photos cannot be imported; please save it as TIFF or JPEG."
+_OTHER_ENDINGS = {
+    ending: sentence
+    for endings, sentence in (
+        (
+            "3fr arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mrw nef nrw orf pef raf rw2 rwl sr2",
+            _RAW,
+        ),
+        ("srf srw x3f", _RAW),
+        ("aae cop cos dop lrcat lrtemplate pp3 xmp", _SETTINGS),
+        ("7z bz2 gz rar tar tgz xz zip", _ARCHIVE),
+        ("ai cdr dwg dxf eps ps svg svgz", _DRAWING),
+        ("psb psd", _PHOTOSHOP),
+        ("doc docx idml indb indd odt pdf pub qxp rtf", _DOCUMENT),
+        ("afdesign afphoto clip exr ico j2k jp2 jxl kra procreate xcf", _OTHER_KIND),
+        ("db dll ds_store exe ini lnk log url", _PROGRAM),
+    )
+    for ending in endings.split()
+}
+# What the kinds of ``picture_kinds`` are usually called.
+_PICTURE_ENDINGS = frozenset(
     (
-        "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "kdc", "mef", "mrw",
-        "nef", "nrw", "orf", "pef", "raf", "rw2", "rwl", "sr2", "srf", "srw", "x3f",
+        "avif", "bmp", "dib", "gif", "heic", "heif", "hif", "jfif", "jpe", "jpeg", "jpg", "png",
+        "tif", "tiff", "webp",
     )
 )  # fmt: skip
+_PICTURE_MIMES = tuple(
+    f"image/{kind}" for kind in ("avif", "bmp", "gif", "hei", "jpeg", "jpg", "png", "tiff", "webp")
+)
 
 
 def check_is_picture(item: DriveItem) -> None:
@@ -519,9 +551,19 @@ def check_is_picture(item: DriveItem) -> None:
     for beginning, sentence in _NO_PICTURES.items():
         if item.mime_type.lower().startswith(beginning):
             raise PictureError(sentence)
+    if why := _OTHER_ENDINGS.get(_get_ending(item)):
+        raise PictureError(why)
+
+
+def is_called_picture(item: DriveItem) -> bool:
+    """Whether its name or OneDrive says that it is a picture of a kind that can be imported."""
+    is_known = item.mime_type.lower().startswith(_PICTURE_MIMES)
+    return is_known or _get_ending(item) in _PICTURE_ENDINGS
+
+
+def _get_ending(item: DriveItem) -> str:
     _, dot, ending = item.name.rpartition(".")
-    if dot and ending.lower() in _RAW_ENDINGS:
-        raise PictureError("Raw photos cannot be imported; please save it as TIFF or JPEG.")
+    return ending.lower() if dot else ""
 
 
 def may_be_picture(item: DriveItem) -> bool:

@@ -317,7 +317,7 @@ def test_what_is_no_picture_is_left_out_and_told_and_all_else_is_tried(browser: 
         "logo.svg": "image/svg+xml",
         "cover.psd": "image/vnd.adobe.photoshop",
         # What OneDrive does not know may be a picture all the same.
-        "scan.jxl": "application/octet-stream",
+        "scan.pic": "application/octet-stream",
         "phone.heic": "",
     }
     files = [
@@ -329,7 +329,7 @@ def test_what_is_no_picture_is_left_out_and_told_and_all_else_is_tried(browser: 
     assert answer["count"] == 2
     with browser.site.session() as session:
         names = [item.file_name for item in session.query(ImportItem).order_by(ImportItem.id)]
-    assert names == ["scan.jxl", "phone.heic"]
+    assert names == ["scan.pic", "phone.heic"]
     reasons = {one["reason"]: one["count"] for one in answer["refused"]}
     assert reasons["This is a text file, not a picture."] == 2
     assert sum(reasons.values()) == 6

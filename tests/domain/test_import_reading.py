@@ -5,11 +5,13 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
+from sqlalchemy import select
 
 from imagehub.clients import DriveItem
 from imagehub.domain import import_board, import_plan, import_reading
 from imagehub.domain.drive import get_root
 from imagehub.errors import InvalidInputError
+from imagehub.models import Group, Image
 from tests.fixtures.importing import ImportHub, make_jpeg
 from tests.fixtures.planning import LIMIT, list_board, make_plan, read_all
 
@@ -98,6 +100,53 @@ def test_what_is_gone_or_outside_the_root_is_left_out(studio: ImportHub) -> None
     files = {name: file_id for file_id, name in studio.select_folder("Studio").files}
     plan = make_plan(studio, items=("no-such-item", files["mill_1.jpg"]))
     assert import_plan.describe_plan(studio.session, plan).file_count == 1
+
+
+def test_what_nothing_calls_a_picture_waits_to_be_taken_in(import_hub: ImportHub) -> None:
+    names = ("a.jpg", "b.JFIF", "scan", "bundle.7z", "a.xmp", "poster.ai", "book.indd", "a.x9y")
+    import_hub.put_files("Camera", {name: make_jpeg(n) for n, name in enumerate(names)})
+    plan = make_plan(import_hub, "Camera")
+    summary = import_plan.describe_plan(import_hub.session, plan)
+    assert summary.verdict_counts == {"": 2, "doubtful": 2, "unsupported": 4}
+    assert summary.chosen_count == 2
+    (one,) = import_board.list_bins(import_hub.session, plan)
+    assert {file.file_name for file in one.files} == {"a.jpg", "b.JFIF", "scan", "a.x9y"}
+    import_board.choose_verdict(import_hub.session, plan, "doubtful", True)
+    assert import_plan.describe_plan(import_hub.session, plan).chosen_count == 4
+
+
+def test_a_picture_of_too_many_pixels_is_told_where_onedrive_knows_them(
+    studio: ImportHub,
+) -> None:
+    drive = studio.open_drive()
+    folder = drive.find_item_by_path("Studio/Inside")
+    assert folder is not None
+    plan = import_plan.create_plan(studio.session, studio.account_id, None, [folder.id], [])
+    entry = import_reading.read_waiting(plan)
+    assert entry is not None
+    step = import_reading.fetch_step(drive, entry)
+    (large, *parts), (small, *_) = step.files
+    large = replace(large, width_px=25_000, height_px=25_000)
+    step.files = [(large, *parts), (replace(small, width_px=0, height_px=0), *parts)]
+    import_reading.note_step(studio.session, plan, entry, step, LIMIT)
+    (unusable,) = import_plan.list_unusable(studio.session, plan)
+    assert unusable.reason == "This picture has 625 megapixels; the limit is 250."
+    assert import_plan.describe_plan(studio.session, plan).chosen_count == 1
+
+
+def test_a_file_is_known_however_onedrive_spells_its_id(studio: ImportHub) -> None:
+    chosen = studio.select_folder("Studio/Inside")
+    studio.work(studio.create(chosen))
+    for image in studio.session.query(Image):
+        drive_id, _, rest = image.drive_item_id.partition("!")
+        image.drive_item_id = f"{drive_id.lower()}!{rest}"
+        image.quick_xor_hash = ""
+    studio.session.commit()
+    plan = make_plan(studio, "Studio/Inside")
+    assert import_plan.describe_plan(studio.session, plan).verdict_counts == {"known": 2}
+    (group_id,) = studio.session.scalars(select(Group.id))
+    job_id = studio.create(replace(chosen, group=group_id))
+    assert {item.state for item in studio.list_items(job_id)} == {"skipped"}
 
 
 def test_what_onedrive_refuses_is_told_and_the_rest_is_read(studio: ImportHub) -> None:
