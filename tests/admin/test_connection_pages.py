@@ -1,11 +1,13 @@
 """The connection's page, with the OneDrive emulator and S3 behind it."""
 
+import logging
 import re
 import shutil
 import time
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -16,12 +18,11 @@ from werkzeug.test import TestResponse
 from imagehub.database import db, now_utc
 from imagehub.domain import connection, leases
 from imagehub.models import DriveAccount, Image
-from imagehub.wiring import get_given_settings
 from tests.admin.pages import send
 from tests.fixtures.importing import make_jpeg
 from tests.fixtures.onedrive import OneDrive
 from tests.fixtures.programs import wait_until
-from tests.fixtures.site import ConnectedSite, Site, make_site
+from tests.fixtures.site import ConnectedSite, Site, read_csrf_token
 
 PAGE = "/admin/connection"
 ROOT = f"{PAGE}/root-folder"
@@ -261,20 +262,10 @@ def test_a_refused_client_secret_is_told_apart_and_checked_again(
     assert "OneDrive is connected" in client.get(PAGE).text
 
 
-def restart(site: ConnectedSite, **changes: str) -> Site:
-    """The same hub after a change of its settings on the server."""
-    environment = {
-        name.removeprefix("IMAGEHUB_").lower(): value
-        for name, value in get_given_settings(site.app).to_environment().items()
-        if name not in ("IMAGEHUB_DATA_DIR", "IMAGEHUB_CORS_ORIGINS")
-    }
-    return make_site(site.folder / "site", **environment | changes)
-
-
 def test_a_client_id_that_went_missing_is_told_and_no_fault_of_the_secret(
     connected_site: ConnectedSite,
 ) -> None:
-    without = restart(connected_site, ms_client_id="")
+    without = connected_site.restart(ms_client_id="")
     client = without.signed_in_client()
     send(client, f"{PAGE}/check", PAGE)
     page = client.get(PAGE).text
@@ -349,19 +340,61 @@ def test_the_drives_pages_lead_to_the_choice_where_the_root_folder_is_gone(
     assert 'href="/admin/drive">Try again</a>' in answer.text
 
 
-def test_no_page_holds_a_token_of_microsofts(
-    connected_site: ConnectedSite, client: FlaskClient
-) -> None:
-    with connected_site.session() as session:
+def read_microsofts_tokens(site: ConnectedSite) -> set[str]:
+    with site.session() as session:
         account = connection.get_active_account(session)
-        vault = connected_site.app.extensions["imagehub"].clients.vault
-        cache = vault.open(account.token_cache)
-    secrets = set(re.findall(r'"secret": ?"([^"]{16,})"', cache))
-    assert len(secrets) >= 2, "an access token and a refresh token"
-    for path in ("/admin/", PAGE, ROOT, "/admin/activity", "/admin/settings", "/admin/account"):
-        text = client.get(path).text
-        assert not any(secret in text for secret in secrets), path
-        assert "a-secret-of-the-app" not in text
+        vault = site.app.extensions["imagehub"].clients.vault
+        tokens = set(re.findall(r'"secret": ?"([^"]{16,})"', vault.open(account.token_cache)))
+    assert len(tokens) >= 2, "an access token and a refresh token"
+    return tokens
+
+
+def test_no_answer_and_no_log_holds_a_token_of_microsofts(
+    connected_site: ConnectedSite, client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All pages and calls of the admin, with the numbers and ids of things that are there."""
+    caplog.set_level(logging.DEBUG)
+    site = connected_site
+    site.put_files("Kunst", {"front.jpg": make_jpeg(1)})
+    group = site.add_group(["a.jpg"])
+    folder_id, files = site.find_folder("Kunst")
+    plan = send(client, "/admin/import/plan", PAGE, item=folder_id).location
+    there = {"item_id": folder_id, "path": "Kunst", "number": group, "shot": 1}
+    fields = {"item": files["front.jpg"], "folder": folder_id, "name": "x.jpg", "access": "write"}
+    body = {
+        "folder": folder_id, "name": "y.jpg", "size": 9, "items": [folder_id], "path": ["z"],
+        "paths": ["y.jpg"], "item_id": files["front.jpg"], "new_name": "z.jpg",
+        "folder_id": folder_id, "file_name": "z.jpg", "folder_name": "z",
+    }  # fmt: skip
+    secrets = read_microsofts_tokens(site) | {"a-secret-of-the-app"}
+    site.onedrive.expire_access_tokens()  # So that one is refreshed on the way.
+    token = read_csrf_token(client, PAGE)
+    addresses = site.app.url_map.bind("localhost")
+    seen: list[tuple[str, str]] = []
+
+    def call(method: str, path: str, **options: Any) -> None:
+        for headers in (site.bearer(), {"X-CSRFToken": token}):
+            # Only one of the two is who the address is for.
+            one = site.client() if "Authorization" in headers else client
+            answer = one.open(path, method=method, headers=headers, **options)
+            text = f"{answer.headers}\n{answer.get_data(as_text=True)}"
+            seen.append((f"{method} {path}", text))
+
+    call("GET", plan)
+    for rule in site.app.url_map.iter_rules():
+        if not rule.endpoint.startswith("admin.") or rule.endpoint == "admin.disconnect_onedrive":
+            continue
+        path = addresses.build(rule.endpoint, {name: there[name] for name in rule.arguments})
+        if "GET" in (rule.methods or set()):
+            call("GET", path)
+        if "POST" in (rule.methods or set()):
+            call("POST", path, data=fields)
+            call("POST", path, json=body)
+    assert site.onedrive.count_refreshes() >= 1
+    secrets |= read_microsofts_tokens(site)
+    seen.append(("the log", caplog.text))
+    assert [where for where, text in seen if any(secret in text for secret in secrets)] == []
+    assert "/v1.0/me/drive" in caplog.text, "what is said to OneDrive is in the log"
 
 
 # --- The client secret's end ----------------------------------------------------------------------
@@ -550,7 +583,7 @@ def test_where_the_environment_says_the_folder_the_page_does_not_offer_it(
     connected_site: ConnectedSite, client: FlaskClient, onedrive: OneDrive
 ) -> None:
     connected_site.put_files("Kunst", {})
-    fixed = restart(connected_site, root_folder="/Kunst")
+    fixed = connected_site.restart(root_folder="/Kunst")
     browser = fixed.signed_in_client()
     page = browser.get(PAGE).text
     assert "IMAGEHUB_ROOT_FOLDER" in page
