@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from flask import jsonify, redirect, render_template, request, url_for
@@ -20,6 +21,7 @@ from imagehub.web import get_error_status, is_api_call, note_action
 from imagehub.wiring import get_clients
 
 _BULK_FIELDS = ("medium", "dimensions", "year", "edition", "availability")
+_TAG_FIELDS = ("add_tags", "remove_tags")
 FIELD_NAMES = {
     "title": "Title",
     "text": "Text",
@@ -81,9 +83,7 @@ def change_library() -> ResponseReturnValue:
     """Do one thing to the chosen groups; ``act`` says which."""
     act, _, key = request.form.get("act", "").partition(":")
     acts: Mapping[str, Callable[[Sequence[int]], ResponseReturnValue | None]] = {
-        "publish": lambda numbers: _bulk_edit(numbers, {"state": "published"}),
-        "draft": lambda numbers: _bulk_edit(numbers, {"state": "draft"}),
-        "set": _set_fields,
+        **{name: partial(_edit_chosen, name) for name in _EDITS},
         "join": _join,
         "trash": _trash,
         "share": _share,
@@ -97,6 +97,8 @@ def change_library() -> ResponseReturnValue:
     if act not in acts:
         raise InvalidInputError("The library does not know how to do that.", {"act": "unknown"})
     try:
+        if request.form.get("all"):
+            return _change_all(act)
         chosen = read_numbers(request.form.getlist("group"))
         if not chosen:
             raise InvalidInputError("Choose groups first.", {"group": "is empty"})
@@ -112,26 +114,49 @@ def change_library() -> ResponseReturnValue:
 _STEPS = {"up": -1, "down": 1}
 
 
-def _set_fields(numbers: Sequence[int]) -> None:
+_EDITS = {"publish": "Publish", "draft": "Make drafts of", "set": "Change"}
+# What one request changes of all that fit, so that none takes long.
+_CHANGED_AT_ONCE = 200
+
+
+@dataclass(frozen=True)
+class BulkEdit:
+    """What shall be changed of many groups."""
+
+    changes: Mapping[str, str]
+    add: Sequence[str] = ()
+    remove: Sequence[str] = ()
+
+
+def _read_bulk_edit(act: str) -> BulkEdit:
+    """What the form asks for; what stands in its fields is for ``set`` alone."""
+    if act != "set":
+        return BulkEdit({"state": "published" if act == "publish" else "draft"})
     add = library_edit.split_tags(request.form.get("add_tags", ""))
     remove = library_edit.split_tags(request.form.get("remove_tags", ""))
-    _bulk_edit(numbers, _read_bulk_fields(), add, remove)
+    return BulkEdit(_read_bulk_fields(), add, remove)
 
 
-def _bulk_edit(
-    numbers: Sequence[int],
-    changes: Mapping[str, str],
-    add: Sequence[str] = (),
-    remove: Sequence[str] = (),
-) -> None:
+def _edit_chosen(act: str, numbers: Sequence[int]) -> None:
+    edit = _read_bulk_edit(act)
+    count = _edit_many(numbers, edit)
+    _say_edited(count, edit)
+
+
+def _edit_many(numbers: Sequence[int], edit: BulkEdit) -> int:
+    """Commits."""
     session = db.session()
-    count = library_edit.bulk_edit(session, numbers, changes, add, remove)
+    count = library_edit.bulk_edit(session, numbers, edit.changes, edit.add, edit.remove)
     if count:
-        names = ", ".join(FIELD_NAMES[name].lower() for name in changes) or "tags"
+        names = ", ".join(FIELD_NAMES[name].lower() for name in edit.changes) or "tags"
         words = f"Changed {names} of {describe_count(count, 'group')}."
         note_action("change", "group", numbers[0] if count == 1 else "", words)
     session.commit()
-    state = changes.get("state")
+    return count
+
+
+def _say_edited(count: int, edit: BulkEdit) -> None:
+    state = edit.changes.get("state")
     done = {"published": "published", "draft": "now drafts"}.get(state or "", "changed")
     verb = "is" if count == 1 else "are"
     done = "now a draft" if (state, count) == ("draft", 1) else done
@@ -143,11 +168,52 @@ def _bulk_edit(
         say(f"{describe_count(count, 'group')} changed.")
 
 
+def _change_all(act: str) -> ResponseReturnValue:
+    """Change all groups of the list, on all of its pages: asks first, then goes on step by step."""
+    if act not in _EDITS:
+        raise InvalidInputError("This goes for groups that are chosen one by one, not for all.")
+    session = db.session()
+    place = _get_list_place()
+    filter_name, words = place["filter"] or "all", place["q"]
+    edit = _read_bulk_edit(act)
+    after = request.form.get("at", "")
+    total = find_number(request.form.get("total", "")) or 0
+    seen = find_number(request.form.get("seen", "")) or 0
+    done = find_number(request.form.get("done", "")) or 0
+    if not total:
+        total = library_list.count_groups(session, filter_name, words)
+    else:
+        numbers, after = library_list.list_numbers(
+            session, filter_name, words, after, _CHANGED_AT_ONCE
+        )
+        done += _edit_many(numbers, edit)
+        seen += len(numbers)
+        if not after:
+            _say_edited(done, edit)
+            return _answer(_get_list_url())
+    return render_template(
+        "admin/library_all.html",
+        act=act,
+        acts=_EDITS,
+        edit=edit,
+        field_names=FIELD_NAMES,
+        filter_name=filter_name,
+        filters=library_list.FILTERS,
+        words=words,
+        place=place,
+        back=_get_list_url(),
+        kept={
+            name: request.form.get(name, "") for name in (*_BULK_FIELDS, "add_tags", "remove_tags")
+        },
+        steps={"at": after, "total": total, "seen": seen, "done": done},
+    )
+
+
 def _read_bulk_fields() -> dict[str, str]:
     """Fields that were filled in; an empty one leaves all groups as they are."""
     fields = {name: request.form.get(name, "") for name in _BULK_FIELDS}
     fields = {name: value for name, value in fields.items() if value.strip()}
-    has_tags = any(request.form.get(name, "").strip() for name in ("add_tags", "remove_tags"))
+    has_tags = any(request.form.get(name, "").strip() for name in _TAG_FIELDS)
     if not fields and not has_tags:
         raise InvalidInputError("Fill in what shall be set for the chosen groups.")
     return fields

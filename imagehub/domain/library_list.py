@@ -39,6 +39,7 @@ _MAX_FOUND = 1000
 # Groups that are tested for words that are all over the library, at first and in all.
 _FIRST_WALKED = 100
 _MAX_WALKED = 300
+_COUNTED_AT_ONCE = 5000
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,42 @@ def list_groups(
     :param before: key of the row that the page ends before.
     :raise InvalidInputError: no such filter, or no such key.
     """
+    found = _find_page(session, filter_name, words, after, before, limit)
+    if not found.rows:
+        return GroupPage((), found.next_after, found.previous_before)
+    notes = {row.id: row.note for row in found.rows}
+    rows = load_rows(session, [row.id for row in found.rows], notes)
+    return GroupPage(rows, found.next_after, found.previous_before)
+
+
+def list_numbers(
+    session: Session, filter_name: str, words: str, after: str, limit: int
+) -> tuple[list[int], str]:
+    """The numbers of so many groups of a list, and the key to go on with; "" at the end."""
+    found = _find_page(session, filter_name, words, after, "", limit)
+    return [row.id for row in found.rows], found.next_after
+
+
+def count_groups(session: Session, filter_name: str, words: str) -> int:
+    """How many groups are in a list. It walks through all of it."""
+    count, after = 0, ""
+    while True:
+        numbers, after = list_numbers(session, filter_name, words, after, _COUNTED_AT_ONCE)
+        count += len(numbers)
+        if not after:
+            return count
+
+
+@dataclass(frozen=True)
+class _FoundPage:
+    rows: Sequence[Any]
+    next_after: str = ""
+    previous_before: str = ""
+
+
+def _find_page(
+    session: Session, filter_name: str, words: str, after: str, before: str, limit: int
+) -> _FoundPage:
     if filter_name not in FILTERS:
         raise InvalidInputError("There is no such list.", {"filter": "unknown"})
     is_back = bool(before)
@@ -99,10 +136,10 @@ def list_groups(
             return _walk(session, filter_name, words, place, is_back, limit)
         found = search.list_group_ids(session, words, _MAX_FOUND, filter_name == "draft")
         if not found:
-            return GroupPage((), "", "")
+            return _FoundPage(())
         narrow = [_COLUMN.get(filter_name, Group.id).in_(found)]
     rows = session.execute(_make_query(filter_name, place, is_back, limit + 1, *narrow)).all()
-    return _make_page(session, rows, place, is_back, limit)
+    return _make_page(rows, place, is_back, limit)
 
 
 def find_key_above(session: Session, number: int) -> str:
@@ -187,11 +224,12 @@ def _walk(
     place: tuple[int, int] | None,
     is_back: bool,
     limit: int,
-) -> GroupPage:
+) -> _FoundPage:
     """Test group after group for words, until a page is full or many were tested."""
     fitting: list[Any] = []
+    most = max(_MAX_WALKED, limit)
     tested, size, start, at, is_over = 0, _FIRST_WALKED, "", place, False
-    while len(fitting) <= limit and tested < _MAX_WALKED and not is_over:
+    while len(fitting) <= limit and tested < most and not is_over:
         some = _make_query(filter_name, at, is_back, size).subquery()
         fits = search.make_condition(session, words, some.c.id, filter_name == "draft")
         rows = list(session.execute(select(some, fits.label("fits"))))
@@ -204,7 +242,7 @@ def _walk(
             start = start or _write_key(rows[0])
             at = (rows[-1].key, rows[-1].id)
     edge = "" if is_over or at is None else f"{at[0]}.{at[1]}"
-    return _make_page(session, fitting, place, is_back, limit, start, edge)
+    return _make_page(fitting, place, is_back, limit, start, edge)
 
 
 _COLUMN: Mapping[str, Any] = {
@@ -229,14 +267,13 @@ def _write_key(row: Any) -> str:
 
 
 def _make_page(
-    session: Session,
     found: Sequence[Any],
     place: tuple[int, int] | None,
     is_back: bool,
     limit: int,
     start: str = "",
     edge: str = "",
-) -> GroupPage:
+) -> _FoundPage:
     """:param found: rows of ``_make_query``, one more than fit where there are more.
     :param start: key at the near end where nothing was found.
     :param edge: key of the last group that was looked at, where there are more to look at.
@@ -246,9 +283,7 @@ def _make_page(
     near = (_write_key(rows[0]) if rows else start) if place is not None else ""
     if is_back:
         rows.reverse()
-    notes = {row.id: row.note for row in rows}
-    shown = load_rows(session, [row.id for row in rows], notes)
-    return GroupPage(shown, near, far) if is_back else GroupPage(shown, far, near)
+    return _FoundPage(rows, near, far) if is_back else _FoundPage(rows, far, near)
 
 
 def load_rows(

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from imagehub.database import db, now_utc
-from imagehub.domain import library_edit
+from imagehub.domain import gallery, library_edit, search_index
 from imagehub.models import Group, Image, StoredObject
 from tests.admin.pages import read_toasts, send
 from tests.fixtures.site import Site, make_site, read_csrf_token
@@ -306,6 +306,64 @@ def test_groups_are_published_edited_joined_and_deleted_at_once(
     answer = send(client, bulk, LIST, act="trash")
     assert "Choose groups first." in answer.text
     assert send(client, bulk, LIST, act="burn", group=both).status_code == 422
+
+
+def add_drafts(site: Site, count: int, title: str) -> None:
+    """Without shots, which cost time."""
+    with site.session() as session:
+        first = gallery.make_first_sort_key(session)
+        session.add_all(
+            Group(title=title, state="draft", sort_key=first + n * gallery.SORT_STEP)
+            for n in range(count)
+        )
+        session.commit()
+        while search_index.fill_search(session):
+            session.commit()
+
+
+def read_form(page: str) -> dict[str, str]:
+    """The hidden fields of the form that goes on."""
+    form = page.split('class="section asked"', 1)[1]
+    pairs = re.findall('<input type="hidden" name="([^"]+)" value="([^"]*)">', form)
+    return {name: html.unescape(value) for name, value in pairs}
+
+
+def test_all_groups_of_a_list_are_changed_step_by_step(site: Site, client: FlaskClient) -> None:
+    add_drafts(site, 250, "Wave")
+    add_drafts(site, 3, "Mill")
+    page = client.get(f"{LIST}?filter=draft&q=wave").text
+    assert 'name="all"' in page
+    assert 'name="all"' not in client.get(f"{LIST}?q=mill").text
+    form = {"all": "1", "list-filter": "draft", "list-q": "wave"}
+    answer = send(client, f"{LIST}/bulk", LIST, act="publish", **form)
+    assert "Publish 250 groups?" in answer.text
+    assert "of the list “Unpublished” with the words “<bdi>wave</bdi>”" in answer.text
+
+    def count_published() -> int:
+        with site.session() as session:
+            return session.query(Group).filter_by(state="published").count()
+
+    assert count_published() == 0
+    steps = []
+    while answer.status_code == 200:
+        answer = client.post(f"{LIST}/bulk", data=read_form(answer.text))
+        steps.append(count_published())
+    assert 0 < steps[0] < 250
+    assert steps[-1] == 250
+    assert answer.location == f"{LIST}?filter=draft&q=wave"
+    assert "250 groups are published." in read_toasts(client)
+
+    typed = {"add_tags": "sea", "medium": "Oil"}
+    answer = send(client, f"{LIST}/bulk", LIST, act="set", all="1", **typed)
+    assert "Change 253 groups?" in answer.text
+    assert "Medium: <bdi>Oil</bdi>" in answer.text
+    while answer.status_code == 200:
+        answer = client.post(f"{LIST}/bulk", data=read_form(answer.text))
+    assert "253 groups changed." in read_toasts(client)
+    # What cannot be taken back so easily is not for all at once.
+    answer = send(client, f"{LIST}/bulk", LIST, act="trash", all="1")
+    assert answer.status_code == 422
+    assert "chosen one by one" in answer.text
 
 
 def test_joining_asks_what_stays_comes_and_becomes_public(

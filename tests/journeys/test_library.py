@@ -314,6 +314,29 @@ def test_the_keyboard_moves_a_group_over_the_edge_of_a_page_and_goes_on(
     assert list_groups(page) == [numbers[49], numbers[47]]
 
 
+def test_all_groups_on_all_pages_are_published_at_once(served_site: ServedSite) -> None:
+    with served_site.site.session() as session:
+        session.add_all(Group(state="draft", sort_key=n) for n in range(250))
+        session.commit()
+    page = open_group(served_site, 1)
+    page.goto(f"{served_site.url}/admin/library?filter=draft")
+    wait_for_script(page)
+    everything = page.get_by_role("checkbox", name="All that fit, on all pages")
+    everything.check()
+    expect(page.locator(".row input:checked")).to_have_count(48)
+    expect(page.get_by_role("button", name="Delete")).to_be_disabled()
+    # Whoever lets one go does not mean all.
+    page.locator(".row input").first.uncheck()
+    expect(everything).not_to_be_checked()
+    everything.check()
+    page.get_by_role("button", name="Publish").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Publish 250 groups?")
+    # It goes on from step to step by itself.
+    page.get_by_role("button", name="Publish them").click()
+    expect(page.locator(".toast")).to_have_text("250 groups are published.")
+    expect(page.get_by_text("Nothing here")).to_be_visible()
+
+
 def test_a_deleted_group_is_taken_back_from_the_toast_and_from_the_trash(
     served_site: ServedSite, group: int
 ) -> None:

@@ -270,19 +270,35 @@ addEventListener("pageshow", () => {
 
 // --- Choosing many ---
 
+const FOR_ALL = new Set(["publish", "draft", "set"]);
+
 function watchChosen(form, name, words, buttons) {
   const boxes = () => [...form.querySelectorAll(`input[name=${name}]`)];
   const all = document.getElementById("choose-all");
+  // All on all pages, of which the page knows a few.
+  const rest = form.querySelector("input[name=all]");
   const update = () => {
+    const isRest = Boolean(rest?.checked);
+    if (isRest) for (const box of boxes()) box.checked = true;
     const count = boxes().filter((box) => box.checked).length;
     words.textContent = count ? `${count} chosen` : all ? "Choose all" : "Choose shots";
     if (all) {
       all.checked = count > 0 && count === boxes().length;
       all.indeterminate = count > 0 && !all.checked;
     }
-    for (const button of buttons) button.disabled = !count;
+    if (isRest) words.textContent = "All chosen";
+    for (const button of buttons) {
+      button.disabled = isRest ? !FOR_ALL.has(button.value) : !count;
+    }
   };
   form.addEventListener("change", (event) => {
+    // Whoever lets one go wants no longer all.
+    const isBox = event.target === all || event.target.name === name;
+    if (rest && isBox && !event.target.checked) {
+      rest.checked = false;
+    }
+    if (event.target === rest) for (const box of boxes()) box.checked = rest.checked;
+    if (event.target === rest) update();
     if (event.target === all) for (const box of boxes()) box.checked = all.checked;
     if (event.target === all || event.target.name === name) update();
   });
@@ -471,6 +487,9 @@ if (library) {
   onKey("Delete", () => library.querySelector("[value=trash]:not(:disabled)")?.click());
   onKey("ArrowDown", () => rows.querySelector(".row-title")?.focus());
 }
+
+// What goes on step by step goes on by itself.
+document.querySelector("form[data-goes-on]")?.requestSubmit();
 
 // --- One group ---
 
