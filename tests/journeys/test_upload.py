@@ -458,6 +458,25 @@ def test_a_dropped_folder_is_uploaded_whole_but_for_what_cannot_be_read(
     }
 
 
+def test_all_that_arrives_in_a_long_folder_is_shown_in_it(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
+    served_site.site.put_files("Many", {f"{n:03}.txt": b"x" for n in range(95)})
+    page = served_site.enter().page
+    page.locator(".item-name", has_text="Many").click()
+    expect(page.locator("#drive-state")).to_have_text("95 items")
+    (tmp_path / "Series" / "Details").mkdir(parents=True)
+    (tmp_path / "Series" / "Details" / "edge.jpg").write_bytes(make_picture(1))
+    (tmp_path / "Empty").mkdir()
+    files = make_files(tmp_path / "desk", 25)
+    drop_paths(page, tmp_path / "Series", tmp_path / "Empty", *files)
+    done(page, 27)
+    expect(page.locator("#drive-state")).to_have_text("122 items")
+    page.fill("#drive-words", "e")
+    expect(page.locator(".item-name", has_text="Series")).to_be_visible()
+    expect(page.locator(".item-name", has_text="Empty")).to_be_visible()
+
+
 def test_a_file_that_was_picked_and_cannot_be_read_holds_up_no_other(
     served_site: ServedSite,
 ) -> None:

@@ -123,18 +123,29 @@ function listenToUploads(folder, urls, owner) {
 
   async function showArrived(entries) {
     const { id } = folder;
-    const files = entries.filter((entry) => entry.target === id && !entry.isFolder);
     try {
       if (folder.items.size < LONG_FOLDER && folder.isWhole) {
         await folder.refresh();
         return;
       }
-      for (const { itemId, itemName } of files.slice(0, MOST_ASKED)) {
-        const json = { id: itemId, name: itemName, folder: id };
-        const { item } = await fetchJson(urls.item, { json });
+      const shown = new Map();
+      for (const entry of entries) {
+        const isHere = entry.target === id && !entry.isFolder;
+        // Of what came into folders below, the folder in this one is shown.
+        const top = entry.folder === id ? uploads.findTopFolder(entry) : undefined;
+        const one = isHere ? entry.itemId : top;
+        if (one) shown.set(one, entry);
+      }
+      const asked = [...shown];
+      for (const [one] of asked.splice(0, MOST_ASKED)) {
+        const { item } = await fetchJson(urls.item, { json: { id: one, name: "", folder: id } });
         folder.keep(item, id);
       }
-      if (files.length) folder.draw();
+      if (shown.size) folder.draw();
+      if (asked.length) {
+        arrived.push(...asked.map(([, entry]) => entry));
+        refreshTimer ||= setTimeout(takeArrived, SHOW_ARRIVED_MS);
+      }
     } catch {
       // It is there all the same, and the next look shows it.
     }

@@ -38,6 +38,11 @@ export class UploadPlaces {
     return this.#folders.get(key);
   }
 
+  // The id of a folder that was found or made before.
+  findFolder(parent, path) {
+    return this.#folderIds.get(makeKey(parent, path));
+  }
+
   // They may have been deleted since they were found or made.
   forgetFolders(parent, path) {
     for (let depth = 1; depth <= path.length; depth++) {
@@ -54,7 +59,7 @@ export class UploadPlaces {
   listNames({ folder, path, isFolder }) {
     if (isFolder) return [];
     const names = [[folder, ...path].map(fold).join("\n")];
-    const target = this.#folderIds.get(makeKey(folder, path.slice(0, -1)));
+    const target = this.findFolder(folder, path.slice(0, -1));
     if (target) names.push(`${fold(target)}\n${fold(path.at(-1))}`);
     return names;
   }

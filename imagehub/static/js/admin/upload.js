@@ -378,6 +378,12 @@ export class Uploads extends EventTarget {
     };
   }
 
+  // The id of the folder through which an entry lies in the one that it was meant for; undefined
+  // where it lies there itself.
+  findTopFolder({ folder, path, isFolder }) {
+    return isFolder || path.length > 1 ? this.#places.findFolder(folder, path.slice(0, 1)) : undefined;
+  }
+
   #measureSpeed() {
     const now = performance.now();
     while (this.#samples.length && now - this.#samples[0][0] > SPEED_WINDOW_MS) {
