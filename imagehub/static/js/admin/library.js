@@ -535,6 +535,14 @@ if (shots) {
     stepShot(shot, step);
     focus.focus();
   });
+  // What is saved already does not travel along: a thousand alt texts would be more than a form takes.
+  shots.addEventListener("formdata", ({ formData }) => {
+    for (const name of [...formData.keys()]) {
+      if (!formData.has(`was-${name}`) || formData.get(name) !== formData.get(`was-${name}`)) continue;
+      formData.delete(name);
+      formData.delete(`was-${name}`);
+    }
+  });
   // Enter in a field of the form saves; here it does what stands beside it.
   document.getElementById("shots-to").addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.isComposing) return;
