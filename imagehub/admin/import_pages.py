@@ -193,7 +193,12 @@ def show_import_plan(number: int) -> ResponseReturnValue:
     if plan.state == "started" and plan.job_id:
         return redirect(url_for(".show_import", number=plan.job_id))
     view = {name: read_page_number(name) or 0 for name in _VIEW}
-    return render_template("admin/import_plan.html", **_describe_plan(plan, view))
+    account = connection.find_active_account(db.session())
+    return render_template(
+        "admin/import_plan.html",
+        is_elsewhere=account is not None and account.id != plan.drive_account_id,
+        **_describe_plan(plan, view),
+    )
 
 
 @blueprint.post("/admin/import/plans/<biggest:number>/groups")
@@ -317,6 +322,7 @@ def _change(
     """
     session = db.session()
     plan = import_plan.get_plan(session, number)
+    seen = plan.version
     try:
         import_plan.check_open(plan)
         before = import_board.read_layout(session, plan) if is_api_call() else None
@@ -327,7 +333,7 @@ def _change(
     session.commit()
     if undo is not None:
         words = LayoutFields(proposals=undo.proposals, files=undo.files).model_dump_json()
-        answer = _render_board(plan, view)
+        answer = _render_board(plan, view) | {"seen": seen}
         return jsonify(answer | {"undo": words if len(words) <= _MAX_UNDO_CHARS else None})
     return redirect(_find_place(number, view), 303)
 

@@ -335,6 +335,7 @@ def test_a_plan_of_an_account_before_is_not_started(
     with connected_site.session() as session:
         session.query(DriveAccount).one().is_active = False
         session.add(DriveAccount(home_account_id="somebody.else", token_cache=b"", is_active=True))
+    assert "no longer connected" in client.get(PAGE).text
     send(client, f"{PAGE}/start", PAGE)
     assert "no longer connected" in read_toasts(client)
     with connected_site.session() as session:

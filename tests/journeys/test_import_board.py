@@ -183,6 +183,14 @@ def test_two_windows_on_a_board_lose_nothing_of_each_other(studio: ServedSite) -
 
     page.locator("[data-join]").click()
     expect(page.locator(".bin:not(.bin-new)")).to_have_count(1)
+    page.keyboard.press("z")
+    expect(page.locator(".bin:not(.bin-new)")).to_have_count(2)
+    assert [title for title, _ in read_board(page)] == ["Quay", "Old mill"]
+    # What came before the title of the other window would take that one back with it.
+    page.keyboard.press("z")
+    expect(page.locator("#said")).to_have_text("There is nothing to undo")
+    page.locator("[data-join]").click()
+    expect(page.locator(".bin:not(.bin-new)")).to_have_count(1)
     other.locator("[data-join]").click()
     expect(other.locator(".toast.is-fault")).to_be_visible()
     expect(other.locator(".bin:not(.bin-new)")).to_have_count(1)

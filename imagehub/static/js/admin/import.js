@@ -183,10 +183,12 @@ async function send(make, origin) {
     const keepalive = fields.act !== "undo" && form.toString().length < MAX_LASTING_CHARS;
     const answer = await fetchJson(board.action, { form, keepalive });
     isUnderWay = false;
-    if (!answer.undo) undos.length = 0;
-    else if (fields.act !== "undo" && isStep) undos.push(answer.undo);
+    // Steps of before somebody else's are not taken back: that would take back theirs, too.
+    if (!answer.undo || String(answer.seen) !== form.get("version")) undos.length = 0;
+    if (answer.undo && fields.act !== "undo" && isStep) undos.push(answer.undo);
     await whenLetGo();
-    showBoard(answer.html, { titles, ticks, state, origin, focus });
+    const goal = fields.act === "move" ? "" : parts.querySelector("#board-to-title")?.value;
+    showBoard(answer.html, { titles, ticks, state, origin, focus, goal });
     if (done) say(done);
   } catch (error) {
     hasFailed = true;
@@ -218,7 +220,7 @@ function describePlace(element) {
 // Puts the new board into the place of the old one. What the person has done on the old one since
 // `titles` and `ticks` went to the hub stays; so does the focus, unless it is where it was at the
 // `origin` of the change, which then gives it to the card `focus`.
-function showBoard(html, { titles, ticks, state, origin, focus }) {
+function showBoard(html, { titles, ticks, state, origin, focus, goal = "" }) {
   const active = document.activeElement;
   const wasHere = parts.contains(active);
   const place = describePlace(active);
@@ -241,8 +243,10 @@ function showBoard(html, { titles, ticks, state, origin, focus }) {
     if (card) getBox(card).checked = true;
   }
   if (chosen !== state) parts.querySelector(`[name=state][value=${chosen}]`).checked = true;
-  const goal = parts.querySelector("#board-to");
-  if (goal && [...goal.options].some(({ value }) => value === to)) goal.value = to;
+  const list = parts.querySelector("#board-to");
+  if (list && [...list.options].some(({ value }) => value === to)) list.value = to;
+  const field = parts.querySelector("#board-to-title");
+  if (field) field.value = goal;
   if (isUnfolded) parts.querySelector("details")?.setAttribute("open", "");
   prepare();
   const card = focus && findCard(focus);
@@ -339,7 +343,7 @@ function moveInside(file, step) {
         ...(before ? { before: before.dataset.file } : {}),
       },
       focus: file,
-      done: `Picture ${to + 1} of ${cards.length}`,
+      done: `Picture ${Number(bin.dataset.first) + to + 1} of ${bin.dataset.count}`,
     };
   });
 }
@@ -361,6 +365,11 @@ function moveToBin(file, files, step) {
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 function pressKey(event) {
+  if (event.key === "Enter" && event.target.id === "board-to-title" && !event.isComposing) {
+    event.preventDefault();
+    parts.querySelector('button[value="move"]').click();
+    return;
+  }
   const card = event.target.closest?.(".card");
   const arrow = ARROWS[event.key];
   if (!card || !arrow || event.ctrlKey || event.metaKey) return;
