@@ -16,10 +16,11 @@ from sqlalchemy import text
 from imagehub import create_app
 from imagehub.config import Settings, find_unknown_names, make_data_dir
 from imagehub.database import db, now_utc
-from imagehub.domain import connection
+from imagehub.domain import connection, drive, hub_settings
 from imagehub.errors import (
     ImageHubError,
     NotFoundError,
+    RootFolderGoneError,
     ServiceError,
     ServiceRefusedError,
 )
@@ -267,12 +268,15 @@ def check_onedrive(app: Flask, settings: Settings) -> Iterator[Finding]:
     if account_id is not None:
         # The call may find out that the grant is dead or the secret wrong, and notes it then.
         try:
-            drive = clients.open_drive(account_id)
-            kind = drive.get_drive().kind
-            root = drive.get_root().name
-        except NotFoundError:
-            failure = f"The root folder {settings.root_folder} is not in this OneDrive."
+            opened = clients.open_drive(account_id)
+            kind = opened.get_drive().kind
+            root = drive.get_root(opened).name
+        except RootFolderGoneError:
+            words = hub_settings.get_root_folder(session, settings, account_id).words
+            failure = f"The root folder {words} is not in this OneDrive."
             advice = "Choose another folder at /admin/, or set IMAGEHUB_ROOT_FOLDER."
+        except NotFoundError as error:
+            failure, advice = str(error), "Connect another one at /admin/connection."
         except ImageHubError as error:
             failure = str(error)
             advice = "Look at https://status.cloud.microsoft, and ask again in a few minutes."

@@ -16,7 +16,7 @@ from imagehub.cli import main
 from imagehub.config import Settings, load_settings
 from imagehub.database import db
 from imagehub.doctor import Finding, run_checks
-from imagehub.domain import connection
+from imagehub.domain import connection, hub_settings
 from imagehub.models import DriveAccount
 from tests.fixtures.connection import CLIENT_SECRET
 from tests.fixtures.importing import ImportHub
@@ -255,6 +255,24 @@ def test_a_root_folder_that_is_gone_is_told(hub: ImportHub) -> None:
     assert found.state == "fault"
     assert "/Not/Here" in found.sentence
     assert "IMAGEHUB_ROOT_FOLDER" in found.advice
+
+
+def test_a_chosen_root_folder_that_is_gone_is_told_by_its_path(hub: ImportHub) -> None:
+    hub_settings.set_root_folder(
+        hub.session, hub.settings, hub.account_id, "NOTHING!1", "/Kunst/Wellen"
+    )
+    hub.session.commit()
+    found = examine(hub.settings)["OneDrive"]
+    assert found.state == "fault"
+    assert "The root folder /Kunst/Wellen is not in this OneDrive." in found.sentence
+
+
+def test_an_account_without_a_onedrive_is_told_of(hub: ImportHub) -> None:
+    hub.onedrive.set_fault("status", status=404, code="itemNotFound", path=r"/v1\.0/me/drive$")
+    found = examine(hub.settings)["OneDrive"]
+    assert found.state == "fault"
+    assert "This Microsoft account has no OneDrive." in found.sentence
+    assert "connection" in found.advice
 
 
 def test_a_misspelt_setting_and_a_public_hub_in_development_get_a_note(
