@@ -303,6 +303,7 @@ def test_ten_thousand_pictures_become_a_group_each_in_few_statements(either_site
         plan.state = "ready"
         for step in (
             lambda: import_board.propose(session, plan, "one"),
+            lambda: check_tail(session, plan),
             lambda: import_board.split_proposal(session, plan, find_first(session, plan)),
             lambda: import_board.propose(session, plan, "each"),
             lambda: import_plan.describe_plan(session, plan),
@@ -342,6 +343,13 @@ def test_ten_thousand_pictures_become_a_group_each_in_few_statements(either_site
 
 def find_first(session: Session, plan: ImportPlan) -> int:
     return import_board.list_bins(session, plan)[0].proposal.id
+
+
+def check_tail(session: Session, plan: ImportPlan) -> None:
+    """The last pictures of the only group are shown where somebody goes on to them."""
+    (one,) = import_board.list_bins(session, plan, whole=find_first(session, plan), first=MANY - 3)
+    names = [f"{n:05}.jpg" for n in range(MANY - 3, MANY)]
+    assert [file.file_name for file in one.files] == names
 
 
 @contextmanager
