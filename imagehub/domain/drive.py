@@ -147,10 +147,12 @@ def get_root(drive: Drive) -> DriveItem:
     """The root folder.
 
     :raise RootFolderGoneError: there is no such folder in this drive (any more).
+    :raise NotFoundError: there is no drive either.
     """
     try:
         return drive.get_root()
     except NotFoundError as error:
+        drive.get_drive()
         raise RootFolderGoneError(error.key) from error
 
 

@@ -130,7 +130,7 @@ def test_the_account_and_its_health_are_told(client: FlaskClient) -> None:
 def test_an_account_without_a_onedrive_is_told_of(unconnected_site: ConnectedSite) -> None:
     site, client = unconnected_site, unconnected_site.signed_in_client()
     fault = site.onedrive.set_fault(
-        "status", status=404, code="itemNotFound", path=r"/v1\.0/me/drive$"
+        "status", status=404, code="itemNotFound", path=r"/v1\.0/me/drive"
     )
     told = "This Microsoft account has no OneDrive. Open onedrive.com with it once"
     assert connect(site, client, next="/admin/drive").location == PAGE
@@ -140,6 +140,10 @@ def test_an_account_without_a_onedrive_is_told_of(unconnected_site: ConnectedSit
     assert "OneDrive is connected" not in page
     send(client, f"{PAGE}/check", PAGE)
     assert client.get(PAGE).text.count(told) == 2
+    drive = client.get("/admin/drive")
+    assert drive.status_code == 404
+    assert told in drive.text
+    assert "The root folder is gone" not in drive.text
     site.onedrive.clear_faults(fault)
     page = client.get(PAGE).text
     assert told not in page
