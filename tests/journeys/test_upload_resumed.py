@@ -161,24 +161,29 @@ def test_a_file_that_could_be_either_of_two_is_put_under_neither(
     expect(page.locator(".upload[data-state=lost]")).to_have_count(2)
 
 
+@pytest.mark.parametrize(
+    ("name", "drive_name"), [("front.tif", "front.tif"), ("a*b.tif", "a_b.tif")]
+)
 def test_choosing_again_opens_the_dialog_where_the_browser_does_not_ask(
-    served_site: ServedSite, page: Page, tmp_path: Path
+    served_site: ServedSite, page: Page, tmp_path: Path, name: str, drive_name: str
 ) -> None:
     fault = served_site.onedrive.set_fault("status", status=503, method="PUT", path="uploadSession")
-    pick(page, "front.tif", 1, 1000)
+    pick(page, name, 1, 1000)
     expect(page.locator(".upload")).to_have_count(1)
-    lose(page, "front.tif")
+    if name != drive_name:
+        page.get_by_role("button", name="Repair", exact=True).click()
+    lose(page, name)
     served_site.onedrive.clear_faults(fault)
     page.evaluate("""() => {
         FileSystemHandle.prototype.requestPermission = async () => {
             throw new DOMException("User activation is required.", "SecurityError");
         };
     }""")
-    file = tmp_path / "front.tif"
+    file = tmp_path / name
     file.write_bytes(b"again")
     choose_again(page, file)
     done(page, 1)
-    assert read_drive(served_site) == {"front.tif": b"again"}
+    assert read_drive(served_site) == {drive_name: b"again"}
 
 
 # --- The page -------------------------------------------------------------------------------------

@@ -258,6 +258,7 @@ export class Uploads extends EventTarget {
   repair(id) {
     const entry = this.entries.get(id);
     if (entry?.state !== "name") return;
+    entry.chosenPath ??= entry.path;
     entry.path = entry.repaired;
     entry.message = "";
     this.#set(entry, "waiting");
@@ -295,10 +296,12 @@ export class Uploads extends EventTarget {
   takeAgain(sources, folder, { isAgain = false } = {}) {
     const lost = [...this.entries.values()].filter((entry) => entry.state === "lost");
     let rest = sources.filter(({ file }) => file);
-    const hasPath = ({ path }, entry) => entry.path.join("/") === path.join("/");
+    // A name that was repaired is another one on this computer.
+    const getPath = ({ chosenPath, path }) => chosenPath ?? path;
+    const hasPath = ({ path }, entry) => getPath(entry).join("/") === path.join("/");
     const hasPlace = (source, entry) => entry.folder === folder && hasPath(source, entry);
     const hasSize = ({ path, file }, entry) =>
-      entry.path.at(-1) === path.at(-1) && entry.size === file.size;
+      getPath(entry).at(-1) === path.at(-1) && entry.size === file.size;
     const isSame = (source, entry) =>
       hasSize(source, entry) && entry.modified === source.file.lastModified;
     const takeAll = (fits, isSure) => {
