@@ -6,6 +6,7 @@ back, or by a pause.
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -420,6 +421,27 @@ def test_a_lost_connection_stops_all_with_a_word(
     page.set_input_files("#pick-files", files)
     expect(page.locator("#uploads [role=alert]")).to_contain_text("connect")
     expect(page.locator("#uploads h2")).to_have_text("Paused at 0 of 3")
+
+
+def test_an_address_that_never_answers_is_named(
+    served_site: ServedSite, page: Page, tmp_path: Path
+) -> None:
+    (file,) = make_files(tmp_path / "desk", 1)
+    page.route("**/*uploadSession*", lambda route: route.abort())
+    page.set_input_files("#pick-files", file)
+    words = page.locator(".upload-words")
+    expect(words).to_contain_text("cannot be reached just now")
+    host = urlsplit(served_site.onedrive.url).netloc
+    for _ in range(600):
+        if f"{host} does not answer this browser" in words.inner_text():
+            break
+        # The browser says so whenever its network is back, and then nothing waits any longer.
+        page.evaluate("() => dispatchEvent(new Event('online'))")
+        page.wait_for_timeout(100)
+    expect(words).to_contain_text(f"{host} does not answer this browser")
+    page.unroute("**/*uploadSession*")
+    page.evaluate("() => dispatchEvent(new Event('online'))")
+    done(page, 1)
 
 
 def test_a_drive_that_got_full_goes_on_by_one_button(

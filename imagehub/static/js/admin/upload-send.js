@@ -7,6 +7,8 @@ import { Pace, askPosition, dropSession, findForbiddenHost, sendFragment } from 
 
 const MOST_SESSIONS = 5;
 const MOST_CHANGES = 5;
+// A network that breaks now and then is back before that.
+const MANY_UNREACHED = 8;
 // OneDrive keeps an open session that nobody knows for a quarter of an hour.
 const MOST_HELD = 24;
 const YOUNG_SESSION_MS = 10_000;
@@ -26,7 +28,7 @@ export class Sender {
 
   // `urls` of the hub: { begin, find }. `queue`: keep(entry) writes an entry down; takeLane(entry,
   // signal) waits until its bytes may go; note(entry, loaded) and advance(entry) hear how much of a
-  // fragment has gone, and that all of it has arrived.
+  // fragment has gone, and that all of it has arrived; say(entry, message) tells why it takes long.
   constructor(urls, entries, { files, places, patience }, queue) {
     this.#urls = urls;
     this.#entries = entries;
@@ -98,8 +100,9 @@ export class Sender {
       }
       if (entry.isUnsure) {
         const { state, start, retryAfter } = await askPosition(entry.uploadUrl, signal);
-        if (state === "again") {
-          await this.#backOff(entry, file, ++tries, { retryAfter, signal });
+        if (state === "again" || state === "unreached") {
+          const most = state === "again" ? MOST_TRIES : MOST_UNREACHED;
+          await this.#backOff(entry, file, ++tries, { retryAfter, signal, most });
           continue;
         }
         // All bytes are there: OneDrive may be about to put the file into its place.
@@ -284,7 +287,15 @@ export class Sender {
     } catch {
       await this.#takeChange(entry);
     }
-    if (tries > 3) entry.message = "OneDrive cannot be reached just now. Trying again.";
+    if (tries > MANY_UNREACHED && most === MOST_UNREACHED) {
+      const { host } = new URL(entry.uploadUrl);
+      const message =
+        `${host} does not answer this browser: a firewall, a proxy or an extension of the browser ` +
+        "may stand in the way. Trying again.";
+      this.#queue.say(entry, message);
+    } else if (tries > 3) {
+      this.#queue.say(entry, "OneDrive cannot be reached just now. Trying again.");
+    }
     await this.#patience.backOff(tries, { signal, retryAfter });
   }
 

@@ -105,20 +105,27 @@ function readPause(header) {
 }
 
 // Where OneDrive goes on. Answers { state }: "known" with its `start`; "gone"; "refused" where it
-// takes nothing more though it may still be open; "again" (with `retryAfter`) where it could not be
-// asked; "unplaced" where all bytes are there and the file was not put into its place.
+// takes nothing more though it may still be open; "unreached" where there was no answer; "again"
+// (with `retryAfter`) where the answer did not tell; "unplaced" where all bytes are there and the
+// file was not put into its place.
 export async function askPosition(url, signal) {
+  let answer;
   try {
-    const answer = await fetch(url, {
+    answer = await fetch(url, {
       signal: AbortSignal.any([signal, AbortSignal.timeout(STALL_MS)]),
       referrerPolicy: "no-referrer",
       cache: "no-store",
     });
-    if ([404, 410].includes(answer.status)) return { state: "gone" };
-    if ([401, 403].includes(answer.status)) return { state: "refused" };
-    if (!answer.ok) {
-      return { state: "again", retryAfter: readPause(answer.headers.get("Retry-After")) };
-    }
+  } catch {
+    signal.throwIfAborted();
+    return { state: "unreached" };
+  }
+  if ([404, 410].includes(answer.status)) return { state: "gone" };
+  if ([401, 403].includes(answer.status)) return { state: "refused" };
+  if (!answer.ok) {
+    return { state: "again", retryAfter: readPause(answer.headers.get("Retry-After")) };
+  }
+  try {
     const { nextExpectedRanges = [] } = await answer.json();
     const start = Number.parseInt(nextExpectedRanges[0] ?? "", 10);
     return Number.isNaN(start) ? { state: "unplaced" } : { state: "known", start };

@@ -56,6 +56,10 @@ export class Uploads extends EventTarget {
       takeLane: (entry, signal) => this.#takeLane(entry, signal),
       note: (entry, loaded) => this.#note(entry, loaded),
       advance: (entry) => this.#advance(entry),
+      say: (entry, message) => {
+        entry.message = message;
+        this.#changed();
+      },
     });
     this.imports = new UploadImport(urls.import, this.entries, {
       keep: (entry) => this.#keep(entry),
