@@ -262,6 +262,7 @@ def test_enter_publishes_nothing(served_site: ServedSite) -> None:
     page.goto(f"{served_site.url}/admin/library")
     wait_for_script(page)
     page.get_by_role("checkbox", name="Choose “Untitled”").check()
+    page.locator("#choose-all").press("Enter")
     page.get_by_text("Edit many").click()
     page.get_by_label("Medium").fill("Oil on canvas")
     page.keyboard.press("Enter")

@@ -474,6 +474,10 @@ if (library) {
       getBox(row).click();
     }
   });
+  // On a checkbox it sends no form.
+  library.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.type === "checkbox") event.preventDefault();
+  });
   // Whoever moved a group over the edge of a page goes on moving it. Until the page is shown, the
   // browser takes the focus to where its address leads.
   addEventListener("pageshow", ({ persisted }) => {
