@@ -406,10 +406,11 @@ def find_group(session: Session, words: str) -> int | None:
     :raise NotFoundError: no group has this number.
     :raise InvalidInputError: no group is called so, or more than one.
     """
-    words = " ".join(words.split())
+    # A field of one line holds no other white space; what does is no number.
+    words = words.strip(" ")
     if not words:
         return None
-    listed = re.match(r"#?([0-9]+)( ·|$)", words)
+    listed = re.match(r"#?([0-9]+)( ·|\Z)", words)
     number = int(listed[1][:19]) if listed else 0
     if number > MAX_ID:
         raise NotFoundError("group", words[:40])

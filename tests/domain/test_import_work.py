@@ -262,7 +262,7 @@ def test_a_cut_download_is_tried_again_and_given_up_at_last(import_hub: ImportHu
     assert states == ["queued"] * (import_work.MAX_ATTEMPTS - 1) + ["failed"]
     assert hub.list_keys() == set()
     hub.onedrive.clear_faults()
-    assert importing.importing.retry_items(hub.session, job_id) == 1
+    assert importing.retry_items(hub.session, job_id) == 1
     hub.session.commit()
     assert hub.work(job_id) == ["done"]
 
