@@ -109,6 +109,17 @@ def test_the_sign_in_page_can_fail(onedrive: OneDrive) -> None:
     assert (answer["error"], answer["state"]) == ("temporarily_unavailable", "st&te")
 
 
+def test_the_sign_in_page_can_lead_on_to_another_host(onedrive: OneDrive) -> None:
+    from tests.emulators.person import make_authorize_url, read_answer
+
+    onedrive.set_fault("other_login_host")
+    first = onedrive.to_local(make_authorize_url())
+    answer = requests.get(first, allow_redirects=False, timeout=30)
+    there = answer.headers["Location"]
+    assert (answer.status_code, there) == (302, first.replace("127.0.0.1", "localhost"))
+    assert read_answer(onedrive.consent(there))["code"]
+
+
 # --- Downloads ----------------------------------------------------------------------------------
 
 
