@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
+from unicodedata import normalize
 from urllib.parse import unquote
 
 from sqlalchemy import select
@@ -233,14 +234,14 @@ def list_arranged(
     :raise InvalidInputError: more than ``MAX_SORTED`` items.
     """
     items = []
-    needle = words.casefold().strip()
+    needle = _fold_name(words).strip()
     for count, item in enumerate(drive.iter_children(folder_id)):
         if count >= MAX_SORTED:
             raise InvalidInputError(
                 f"This folder holds more than {MAX_SORTED:,} items; it can be looked at in "
                 "OneDrive's order only."
             )
-        if needle in item.name.casefold():
+        if needle in _fold_name(item.name):
             items.append(item)
     entries = [e for e in mark_items(session, account_id, items) if _is_shown(e, show)]
     entries.sort(key=make_entry_key)
@@ -252,6 +253,11 @@ def list_arranged(
         entries.sort(key=lambda e: e.item.size_bytes, reverse=order == "largest")
     entries.sort(key=lambda e: not e.item.is_folder)
     return entries
+
+
+def _fold_name(name: str) -> str:
+    """For looking into a name: some systems write a letter and its accent as two characters."""
+    return normalize("NFC", name).casefold()
 
 
 def make_entry_key(entry: Entry) -> tuple[bool, bytes]:

@@ -1,6 +1,7 @@
 """The drive browser in Chromium: by mouse, by keyboard alone, and with thousands of files."""
 
 import re
+from unicodedata import normalize
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -295,6 +296,21 @@ def test_odd_names_stand_in_one_order_with_a_script_and_without(
         page.get_by_role("button", name="Show").click()
     expect(page.locator(".item-name").first).to_have_text(ODD_NAMES[-1])
     assert names(page) == list(ODD_NAMES)[::-1]
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_a_name_is_found_however_its_accents_are_written(
+    served: ServedSite, has_script: bool
+) -> None:
+    name = normalize("NFD", "Öl auf Holz.txt")
+    served.site.put_files("Mac", {name: b"x", "Aquarell.txt": b"x"})
+    page = served.enter("/admin/drive", java_script_enabled=has_script).page
+    page.locator(".item-name", has_text="Mac").click()
+    expect(page.locator("#drive-title")).to_have_text("Mac")
+    page.fill("#drive-words", normalize("NFC", "öl"))
+    if not has_script:
+        page.get_by_role("button", name="Show").click()
+    expect(page.locator(".item-name")).to_have_text([name])
 
 
 def test_it_works_without_a_script(served: ServedSite) -> None:

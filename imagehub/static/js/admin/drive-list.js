@@ -24,6 +24,9 @@ const SHOWS = {
   changed: (item) => item.state === "changed",
 };
 
+// Some systems write a letter and its accent as two characters.
+const fold = (text) => text.normalize("NFC").toLowerCase();
+
 function compareTimes(one, other) {
   if (one.modified === other.modified) return 0;
   return one.modified < other.modified ? -1 : 1;
@@ -37,9 +40,9 @@ export function sortByName(items) {
 // Those of `items` that are asked for, folders first. They come by name and can be told to go by
 // something else; "" leaves them as they are, because more are to come and would stand in between.
 export function arrange(items, { order, show, words }) {
-  const needle = words.trim().toLowerCase();
+  const needle = fold(words.trim());
   const found = items.filter(
-    (item) => SHOWS[show](item) && (!needle || item.name.toLowerCase().includes(needle)),
+    (item) => SHOWS[show](item) && (!needle || fold(item.name).includes(needle)),
   );
   if (!order) return found;
   if (order === "name-down") found.reverse();
