@@ -82,7 +82,47 @@ def test_a_form_that_leads_away_waits_for_the_titles_that_are_on_their_way(
     assert read_group(served_site, group) == ("Great wave", "2026")
 
 
-def test_a_link_is_followed_at_once_while_words_are_on_their_way(
+def test_a_link_waits_for_the_words_that_are_on_their_way(
+    page: Page, served_site: ServedSite, group: int
+) -> None:
+    held = hold(page, SAVE, has_answers=True)
+    page.get_by_label("Title").fill("Great wave")
+    page.get_by_label("Year").focus()
+    held.wait()
+    page.get_by_label("Year").fill("2026")
+    page.locator("main").get_by_role("link", name="Library").click()
+    held.let_go()
+    page.wait_for_url("**/admin/library")
+    assert read_group(served_site, group) == ("Great wave", "2026")
+
+
+def test_a_link_leads_nowhere_before_the_words_of_two_are_settled(
+    page: Page, served_site: ServedSite, group: int
+) -> None:
+    held = hold(page, SAVE)
+    page.get_by_label("Title").fill("Great wave")
+    page.get_by_label("Year").focus()
+    held.wait()
+    change_title(served_site, group, "Small wave")
+    page.locator("main").get_by_role("link", name="Library").click()
+    held.let_go()
+    page.get_by_role("dialog").get_by_role("button", name="Keep mine").click()
+    page.wait_for_url("**/admin/library")
+    assert read_group(served_site, group)[0] == "Great wave"
+
+
+def test_a_refusal_keeps_whoever_pressed_a_link(page: Page) -> None:
+    held = hold(page, SAVE)
+    page.get_by_label("Year").fill("2" * 41)
+    page.get_by_label("Title").focus()
+    held.wait()
+    page.locator("main").get_by_role("link", name="Library").click()
+    held.let_go()
+    expect(page.locator("#save-state")).to_contain_text("Not saved: Year")
+    expect(page.get_by_label("Year")).to_have_value("2" * 41)
+
+
+def test_a_link_that_is_pressed_again_goes_at_once(
     page: Page, served_site: ServedSite, group: int
 ) -> None:
     held = hold(page, SAVE, has_answers=True)
@@ -94,6 +134,7 @@ def test_a_link_is_followed_at_once_while_words_are_on_their_way(
     asked: list[str] = []
     page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
     link = page.locator("main").get_by_role("link", name="Library")
+    link.click()
     link.click()
     assert asked == ["beforeunload"]
     page.get_by_label("Year").fill("")

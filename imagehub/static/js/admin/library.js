@@ -261,6 +261,25 @@ addEventListener("beforeunload", (event) => {
 addEventListener("pageshow", () => {
   isLeaving = false;
 });
+// A link waits for what is being saved, so that a refusal or another's words find their author here;
+// pressed again it goes at once.
+const isSaving = () =>
+  openSaves + openOrders > 0 || savers.some((saver) => Object.keys(saver.getChanges()).length);
+let awaited = null;
+addEventListener("click", async (event) => {
+  const link = event.target.closest?.("a[href]");
+  const { button, ctrlKey, metaKey, shiftKey, altKey, defaultPrevented } = event;
+  if (!link || button || ctrlKey || metaKey || shiftKey || altKey || defaultPrevented) return;
+  const isElsewhere = link.target || link.hasAttribute("download") || link.hash;
+  if (isElsewhere || awaited === link || !isSaving()) return;
+  event.preventDefault();
+  awaited = link;
+  // "Keep mine" is saved in a second round.
+  for (let round = 0; round < 3 && isSaving(); round += 1) await keepAll();
+  const isStill = awaited === link;
+  awaited = null;
+  if (isStill && !savers.some((saver) => saver.refused)) location.assign(link.href);
+});
 // Back brings half-typed words back into their fields without an `input`. A form that the server has
 // refused says so, and waits until its author has looked at it.
 addEventListener("pageshow", () => {
