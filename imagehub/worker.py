@@ -114,7 +114,8 @@ class Worker:
         ]
 
     def start(self) -> None:
-        """Begin to work, in threads."""
+        """Begin to work, in threads; it is known by then that there is one more worker."""
+        self._renew()
         self._consumer.start()
         for thread in self._threads:
             thread.start()
@@ -202,15 +203,16 @@ class Worker:
     # --- Heartbeat --------------------------------------------------------------------------------
 
     def _beat(self) -> None:
-        while True:
-            with self._keep_going("renew leases"), self._open_session() as session:
-                with self._lock:
-                    items = sorted(self._in_hand)
-                if items:
-                    import_work.renew_claims(session, self.name, items, self._timing.lease_seconds)
-                import_work.note_worker(session, self.name, 3 * self._timing.heartbeat_seconds)
-            if self._stopping.wait(self._timing.heartbeat_seconds):
-                return
+        while not self._stopping.wait(self._timing.heartbeat_seconds):
+            self._renew()
+
+    def _renew(self) -> None:
+        with self._keep_going("renew leases"), self._open_session() as session:
+            with self._lock:
+                items = sorted(self._in_hand)
+            if items:
+                import_work.renew_claims(session, self.name, items, self._timing.lease_seconds)
+            import_work.note_worker(session, self.name, 3 * self._timing.heartbeat_seconds)
 
     # --- Sweep ------------------------------------------------------------------------------------
 

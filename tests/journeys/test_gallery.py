@@ -175,6 +175,8 @@ def test_back_from_another_page_leads_to_the_work_that_was_in_view(
             }"""
         )
     expect(page).to_have_url(f"{live_hub.url}/tags")
+    # What a page says of its place as it goes reaches Chromium's history after the next has come.
+    page.wait_for_load_state("networkidle")
     page.go_back()
     back = page.locator(f"#{name}")
     expect(back).to_be_in_viewport()
