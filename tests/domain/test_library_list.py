@@ -234,10 +234,7 @@ def test_a_page_from_the_middle_reads_a_range_of_an_index(
         page = library_list.list_groups(large_session, filter_name, **side)  # type: ignore[arg-type]
         assert len(page.rows) == library_list.GROUPS_PER_PAGE
     library_list.count_to_do(large_session)
-    touched = large_session.execute(
-        text(
-            "SELECT SUM(variable_value) FROM information_schema.session_status"
-            " WHERE variable_name LIKE 'Handler_read%'"
-        )
-    ).scalar_one()
+    # MySQL 8 has this table elsewhere; both know the statement.
+    counters = large_session.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'")).all()
+    touched = sum(int(value) for _name, value in counters)
     assert touched < 2500, [statement for statement, _ in statements]
