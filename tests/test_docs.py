@@ -1,6 +1,7 @@
-"""The README keeps its word: every setting and command is in it, and the tables are true."""
+"""The documentation is complete and true: settings, commands, links, paths, make targets."""
 
 import re
+from pathlib import Path
 
 import click
 import pytest
@@ -10,10 +11,17 @@ from imagehub.config import SETTING_NAMES, load_settings
 from tests.support import ROOT
 
 README = (ROOT / "README.md").read_text()
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/**/*.md")])
+# Folders whose files the documentation names by their path from the root.
+TOP_FOLDERS = ("imagehub", "tests", "tools", "docs", "migrations", "benchmarks", ".github", ".ci")
+
+
+def name_page(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
 def make_settings_table() -> str:
-    """The rows that belong into the README, from the one table of settings."""
+    """Make the rows of the README's table of settings."""
     rows = []
     for row in load_settings({"IMAGEHUB_DATA_DIR": "/tmp/unused-by-docs"}, None).describe():
         default = f"`{row['default']}`" if row["default"] else ""
@@ -23,7 +31,21 @@ def make_settings_table() -> str:
     return "\n".join(rows)
 
 
-def test_the_readme_has_the_table_of_settings_as_it_is() -> None:
+def make_anchors(page: Path) -> set[str]:
+    """Make the anchors that GitHub gives to a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+def list_make_targets() -> set[str]:
+    makefile = (ROOT / "Makefile").read_text()
+    return set(re.findall(r"^([a-z-]+):.*##", makefile, re.M))
+
+
+# --- The README -----------------------------------------------------------------------------------
+
+
+def test_the_readme_has_the_current_table_of_settings() -> None:
     assert make_settings_table() in README, (
         "write the output of `python -m tests.test_docs` into the README's Settings"
     )
@@ -45,20 +67,10 @@ def test_each_command_says_what_it_does(command: click.Command) -> None:
     assert len(command.help) > 15
 
 
-def test_each_make_target_in_the_readme_exists() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.M))
-    assert {"demo", "test", "serve", "worker", "install", "bench", "check", "help"} <= targets
-    for name in re.findall(r"`?make ([a-z-]+)", README):
-        if name in ("small",):
-            continue
-        assert name in targets, f"the README speaks of `make {name}`"
-
-
 def test_each_dependency_has_its_reason() -> None:
     setup = (ROOT / "setup.cfg").read_text()
-    wanted = setup.split("install_requires =")[1].split("\n[")[0].split()
-    names = {re.split(r"[><=~!]", entry)[0].lower() for entry in wanted}
+    wanted = re.findall(r"^    ([a-z0-9._-]+)(?:\[[a-z0-9]+\])?(?:[><=~!].*)?$", setup, re.M | re.I)
+    names = {name.lower() for name in wanted if not re.search(r"^types-|-stubs$", name)}
     table = README.split("## Dependencies")[1].lower()
     missing = {name for name in names if name not in table}
     assert not missing
@@ -73,6 +85,54 @@ def test_each_dependency_is_locked() -> None:
     }
     optional = {"sigal", "pyvips", "pyvips-binary"}
     assert {name.replace("_", "-") for name in wanted} - optional <= locked
+
+
+# --- Every page -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_page)
+def test_relative_links_and_images_exist(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        linked = (page.parent / name).resolve() if name else page
+        assert linked.exists(), f"{name_page(page)} links to {target}"
+        if anchor:
+            assert anchor in make_anchors(linked), f"{name_page(page)} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_page)
+def test_named_files_exist(page: Path) -> None:
+    for name in re.findall(r"`([\w.-]+(?:/[\w.-]+)*/?)`", page.read_text()):
+        if name.split("/")[0] in TOP_FOLDERS and "/" in name:
+            assert (ROOT / name).exists(), f"{name_page(page)} names {name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_page)
+def test_named_make_targets_exist(page: Path) -> None:
+    for name in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", page.read_text(), re.M):
+        target = name[0] or name[1]
+        assert target in list_make_targets(), f"{name_page(page)} names `make {target}`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_page)
+def test_named_commands_exist(page: Path) -> None:
+    for name in re.findall(r"`(?:\.venv/bin/)?imagehub ([a-z-]+)", page.read_text()):
+        assert name in main.commands or name == "--version", f"{name_page(page)} names {name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_page)
+def test_named_settings_exist(page: Path) -> None:
+    used_elsewhere = {"IMAGEHUB_DEMO_PASSWORD"}
+    for name in re.findall(r"\bIMAGEHUB_[A-Z0-9_]+[A-Z0-9]", page.read_text()):
+        if not name.startswith("IMAGEHUB_TEST_") and name not in used_elsewhere:
+            assert name in SETTING_NAMES, f"{name_page(page)} names {name}"
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    for page in ROOT.glob("docs/**/*.md"):
+        assert f"]({name_page(page)})" in README
 
 
 if __name__ == "__main__":

@@ -105,9 +105,10 @@ def test_no_secret_is_written_into_the_composed_hub() -> None:
             assert value.startswith(("${", '"1"')), line
 
 
-def test_everything_that_must_be_given_to_it_is_in_the_readme() -> None:
+def test_everything_that_must_be_given_to_it_is_in_the_deployment_guide() -> None:
     needed = set(re.findall(r"\$\{(\w+):\?", COMPOSE.read_text()))
-    example = (ROOT / "README.md").read_text().split("cat > hub.env", 1)[1].split("END\n")[0]
+    guide = (ROOT / "docs" / "deployment.md").read_text()
+    example = guide.split("cat > hub.env", 1)[1].split("END\n")[0]
     assert needed <= set(re.findall(r"^(\w+)=", example, re.M))
 
 
