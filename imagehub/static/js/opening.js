@@ -4,7 +4,7 @@
 // a wall adds one entry to the history; turning to another shot replaces it.
 
 import { fetchPage } from "./page.js";
-import { makeLastingUrl } from "./pictures.js";
+import { makeLastingUrl } from "./renditions.js";
 
 const works = new Map();
 let viewer = null; // The module, once it is needed.

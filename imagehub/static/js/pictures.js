@@ -3,16 +3,10 @@
 // fresh one; and again when the visitor comes back to the tab or the network does. What was asked
 // for before that moment and fails after it counts as asked for in vain, and is asked for again.
 
-const SIZES = [480, 960, 1920];
+import { makeLastingUrl } from "./renditions.js";
 
 // Grows when there is new hope for every picture.
 let round = 1;
-
-/** The lasting address of a picture's rendition that suits `pixels`, from any of its sizes. */
-export function makeLastingUrl(url, pixels) {
-  const size = SIZES.find((one) => one >= pixels * 0.8) ?? SIZES.at(-1);
-  return url.replace(/\/\d+(?=(\.webp)?$)/, `/${size}`);
-}
 
 const isFramed = (element) => element instanceof HTMLImageElement && element.closest(".frame");
 

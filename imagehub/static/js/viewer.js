@@ -6,7 +6,7 @@
 
 import PhotoSwipe from "../vendor/photoswipe.js";
 
-import { makeLastingUrl } from "./pictures.js";
+import { makeLastingUrl } from "./renditions.js";
 import { share } from "./share.js";
 import { words } from "./words.js";
 

@@ -1,6 +1,7 @@
 // What is done with items of the drive: new folder, rename, move, delete, and each taken back.
 
-import { confirmDialog, fetchJson, icon, toast } from "./common.js";
+import { confirmDialog, icon, toast } from "./common.js";
+import { fetchJson } from "./http.js";
 import { describeCount } from "./words.js";
 
 const ITEMS_A_CALL = 10;

@@ -1,7 +1,8 @@
 // What comes into the drive: files that are picked, pasted or dropped are uploaded, items that are
 // dragged onto a folder are moved there.
 
-import { fetchJson, toast } from "./common.js";
+import { toast } from "./common.js";
+import { fetchJson } from "./http.js";
 import { UploadPanel } from "./upload-panel.js";
 import { pickFiles, readDrop, readInput, readPaste } from "./upload-sources.js";
 import { Uploads } from "./upload.js";

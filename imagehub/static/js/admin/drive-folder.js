@@ -1,7 +1,9 @@
 // The open folder: reads it from the hub page by page, arranges it, draws it, goes to others without
 // a new page. What is done with items tells it by keep() and drop().
 
-import { fetchJson, toast } from "./common.js";
+import { toast } from "./common.js";
+import { sleep } from "./async.js";
+import { fetchJson } from "./http.js";
 import { DriveList, arrange, sortByName } from "./drive-list.js";
 import { describeCount } from "./words.js";
 
@@ -149,7 +151,9 @@ export class OpenFolder extends EventTarget {
     const wasWhole = this.isWhole;
     const before = this.items;
     this.take(answer, number);
-    for (const id of chosen) if (this.items.has(id) || before.has(id)) this.list.chosen.add(id);
+    for (const one of chosen) {
+      if (this.items.has(one) || before.has(one)) this.list.chosen.add(one);
+    }
     if (wasWhole && !this.isWhole) this.loadAll();
     this.list.redrawChosen();
     this.dispatchEvent(new Event("draw"));
@@ -188,7 +192,7 @@ export class OpenFolder extends EventTarget {
   async loadAll() {
     const { id } = this;
     for (let isFirst = true; this.id === id && !this.isWhole; isFirst = false) {
-      if (this.#isLoading) await new Promise((resolve) => setTimeout(resolve, 50));
+      if (this.#isLoading) await sleep(50);
       else if (this.#hasFailed && !isFirst) return false;
       else await this.#loadMore();
     }

@@ -69,10 +69,8 @@ export class DriveList {
     this.#list = list;
     this.#template = template;
     const soon = () => {
-      this.#frame ||= requestAnimationFrame(() => {
-        this.#frame = 0;
-        this.#draw();
-      });
+      cancelAnimationFrame(this.#frame);
+      this.#frame = requestAnimationFrame(() => this.#draw());
     };
     addEventListener("scroll", soon, { passive: true });
     new ResizeObserver(() => {

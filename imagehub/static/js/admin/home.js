@@ -1,6 +1,8 @@
 // Moves the bars of running imports, and shows the page anew once one has ended.
 
-import { fetchJson, reloadPage } from "./common.js";
+import { sleep } from "./async.js";
+import { reloadPage } from "./common.js";
+import { fetchJson } from "./http.js";
 
 const section = document.querySelector("[data-jobs]");
 const LOOK_MS = 1500;
@@ -32,7 +34,7 @@ async function look() {
 async function watch() {
   let isOver = false;
   while (!isOver) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    await sleep(LOOK_MS);
     isOver = !document.hidden && (await look());
   }
 }

@@ -1,6 +1,8 @@
 // The import plan's board (drag, keyboard, titles that save themselves), and live progress.
 
-import { confirmDialog, fetchJson, onKey, reloadPage, toast, whenLetGo } from "./common.js";
+import { sleep } from "./async.js";
+import { confirmDialog, onKey, reloadPage, toast, whenLetGo } from "./common.js";
+import { fetchJson } from "./http.js";
 
 const said = document.getElementById("said");
 const say = (words) => {
@@ -36,7 +38,7 @@ async function readOn() {
     }
     if (answer.is_read) pause = 500;
     else pause = answer.fault ? Math.min(30_000, pause * 2 || 2000) : 0;
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    await sleep(pause);
   }
 }
 
@@ -82,7 +84,7 @@ async function watch() {
   let pause = 1000;
   let told = 0;
   while (progress.dataset.state === "running") {
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    await sleep(pause);
     if (document.hidden) continue;
     try {
       const answer = await fetchJson(progress.dataset.progress);
@@ -250,7 +252,10 @@ function showBoard(html, { titles, ticks, state, origin, focus, goal = "" }) {
   if (isUnfolded) parts.querySelector("details")?.setAttribute("open", "");
   prepare();
   const card = focus && findCard(focus);
-  if (card && !hasMoved && (wasHere || active === document.body)) return focusCard(card);
+  if (card && !hasMoved && (wasHere || active === document.body)) {
+    focusCard(card);
+    return;
+  }
   if (!wasHere) return;
   const same = place ? parts.querySelector(place) : null;
   if (same?.closest(".card")) focusCard(same.closest(".card"));

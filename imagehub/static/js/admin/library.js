@@ -1,6 +1,7 @@
 // The library: fields that save themselves, choosing many, order by drag and keyboard.
 
-import { confirmDialog, fetchJson, icon, onKey, toast } from "./common.js";
+import { confirmDialog, icon, onKey, toast } from "./common.js";
+import { fetchJson } from "./http.js";
 
 document.body.classList.add("has-script");
 

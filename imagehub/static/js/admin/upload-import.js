@@ -1,7 +1,7 @@
 // Import when uploaded: what has arrived is collected, and asked for in one call when the queue
 // has come to rest.
 
-import { fetchJson } from "./common.js";
+import { fetchJson } from "./http.js";
 import { isOpen } from "./upload-store.js";
 
 const MOST_A_CALL = 5000;

@@ -1,7 +1,7 @@
 // How long an upload waits, and for what: a network that is gone, a OneDrive that asks for quiet, a
 // hub that is starting again.
 
-import { fetchJson } from "./common.js";
+import { fetchJson } from "./http.js";
 
 export const MOST_TRIES = 12;
 // A network that is gone comes back in an hour or two, with nobody there to press a button.

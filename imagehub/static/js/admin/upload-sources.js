@@ -65,19 +65,25 @@ async function walkHandle(handle, above, found) {
   if (found.length === before) found.push({ path, isFolder: true });
 }
 
+// Entries answer by callbacks.
+const readEntry = (read) =>
+  new Promise((resolve, reject) => {
+    read(resolve, reject);
+  });
+
 async function walkEntry(entry, above, found) {
   const path = [...above, entry.name];
   const before = found.length;
   try {
     if (entry.isFile) {
-      const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+      const file = await readEntry((...call) => entry.file(...call));
       found.push({ file, path });
       return;
     }
     const reader = entry.createReader();
     while (true) {
       // A reader hands out at most a hundred at a time.
-      const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+      const some = await readEntry((...call) => reader.readEntries(...call));
       if (!some.length) break;
       for (const child of some) await walkEntry(child, path, found);
     }

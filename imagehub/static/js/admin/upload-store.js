@@ -2,6 +2,8 @@
 // "entries" are plain records; "files" keeps copies of small files that the browser could not reach
 // again by itself.
 
+import { sleep } from "./async.js";
+
 const NAME = "hub-uploads";
 const STORES = ["entries", "files"];
 const LONGEST_OPENING_MS = 10_000;
@@ -25,8 +27,7 @@ async function openDatabase() {
       for (const store of STORES) request.result.createObjectStore(store, { keyPath: "id" });
     };
     // Some browsers have been seen not to answer at all.
-    const over = new Promise((resolve) => setTimeout(resolve, LONGEST_OPENING_MS, null));
-    return await Promise.race([wait(request), over]);
+    return (await Promise.race([wait(request), sleep(LONGEST_OPENING_MS)])) ?? null;
   } catch {
     return null;
   }

@@ -2,7 +2,7 @@
 // does to it. upload-send.js sends each file; everything that happens is told by the event "change",
 // and upload-panel.js shows it.
 
-import { fetchJson } from "./common.js";
+import { fetchJson } from "./http.js";
 import { UploadFiles } from "./upload-files.js";
 import { UploadImport } from "./upload-import.js";
 import { Patience } from "./upload-patience.js";
@@ -532,7 +532,7 @@ export class Uploads extends EventTarget {
     for (let start = 0; start < entries.length; start += PATHS_A_CALL) {
       const some = entries.slice(start, start + PATHS_A_CALL);
       const paths = some.map(({ path }) => path.join("/"));
-      let refused = [];
+      let refused;
       try {
         ({ refused } = await fetchJson(this.#urls.paths, { json: { folder, paths } }));
       } catch {
