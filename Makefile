@@ -1,4 +1,4 @@
-# Everything a newcomer needs: `make demo` and `make test`. `make help` lists the rest.
+# Start with `make demo` and `make test`; `make help` lists all targets.
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,42 +19,42 @@ help: ## Show this list
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "ImageHub needs Python 3.11 or newer; set PYTHON=python3.x"; exit 1; }
-	@echo "Making $(VENV)"
+	@echo "Creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
-		echo "Python lacks its venv module; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+		echo "Python has no venv module; on Debian and Ubuntu run: apt install python3-venv"; exit 1; }
 
 $(VENV)/.run: $(VENV)/bin/python setup.cfg constraints.txt
-	@echo "Installing ImageHub and what it needs"
+	@echo "Installing ImageHub and its dependencies"
 	@$(PIP) -e .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run
-	@echo "Installing what the tests need"
+	@echo "Installing the test dependencies"
 	@$(PIP) -e '.[test]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test
-	@echo "Installing what the benchmarks compare with"
+	@echo "Installing the benchmark dependencies"
 	@$(PIP) -e '.[test,bench]'
 	@touch $@
 
 $(VENV)/.assets: $(VENV)/.run package.json package-lock.json imagehub/assets.py \
 		imagehub/static/icons.txt
-	@echo "Building the browser's parts"
+	@echo "Building the browser files"
 	@$(PY) -m imagehub.assets
 	@touch $@
 
 node_modules/.stamp: $(VENV)/.test package.json package-lock.json
-	@echo "Installing what checks the scripts"
+	@echo "Installing the linters of the scripts"
 	@$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-install: $(VENV)/.run $(VENV)/.assets ## Make .venv with all that running needs
+install: $(VENV)/.run $(VENV)/.assets ## Create .venv with everything needed to run
 
 demo: install ## Run a hub with pictures on this machine (PHOTOS=folder, PORT=8000)
 	@exec $(PY) -m imagehub demo $(DEMO_FLAGS)
 
-serve: install ## Run the hub: migrate, then web server, S3 server and worker
+serve: install ## Run the whole hub: web server, S3 server and worker
 	@exec $(PY) -m imagehub serve --port $(PORT)
 
 worker: install ## Run one more worker
@@ -72,8 +72,8 @@ check: $(VENV)/.test node_modules/.stamp ## Lint and type-check
 bench: $(VENV)/.bench $(VENV)/.assets ## Run the benchmarks (ARGS="presign" runs one, ARGS=list names them)
 	@exec $(PY) -m benchmarks $(ARGS)
 
-screenshots: $(VENV)/.test $(VENV)/.assets ## Make the README's screenshots from the demo
+screenshots: $(VENV)/.test $(VENV)/.assets ## Take the screenshots of the documentation from the demo
 	@exec $(PY) -m tests.make_screenshots
 
-clean: ## Remove what was built (not the data in instance/)
+clean: ## Remove everything that was built (keeps the data in instance/)
 	@rm -rf $(VENV) build dist *.egg-info node_modules imagehub/static/vendor
