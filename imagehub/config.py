@@ -130,15 +130,15 @@ class Settings:
     # Where things lie
     env: str = _setting(
         "development",
-        "`production` refuses to start without its secrets and asks for https; `development` makes "
+        "`production` requires the secrets and an https address to be set; `development` generates "
         "secrets on first run and keeps them in the data folder",
         _read_word("development", "production"),
     )
     data_dir: Path = _setting(
-        "instance", "Folder of the embedded database, objects, queue and made secrets", _read_path
+        "instance", "Folder of the embedded database, objects, queue and secrets", _read_path
     )
     database_url: str = _setting(
-        "", "SQLAlchemy address of the database; empty: SQLite in the data folder", secret=True
+        "", "SQLAlchemy URL of the database; empty: SQLite in the data folder", secret=True
     )
     queue_url: str = _setting(
         "", "`redis://…` for the queue and locks; empty: SQLite in the data folder", secret=True
@@ -147,116 +147,127 @@ class Settings:
     # Object storage
     s3_endpoint_url: str = _setting(
         "",
-        "S3 server that ImageHub writes to; empty: the embedded server on the data folder; `aws` "
-        "for Amazon's own",
+        "S3 server that ImageHub writes to; empty: the embedded server in the data folder; `aws`: "
+        "Amazon S3",
         lambda text: text.strip() if text.strip() == "aws" else _read_optional_url(text),
     )
     s3_public_endpoint_url: str = _setting(
-        "", "The same storage as browsers reach it; empty: as S3_ENDPOINT_URL", _read_optional_url
+        "", "Address of the same storage for browsers; empty: S3_ENDPOINT_URL", _read_optional_url
     )
-    s3_bucket: str = _setting("imagehub", "Bucket of the renditions, created if missing")
+    s3_bucket: str = _setting("imagehub", "Bucket for the renditions; created if missing")
     s3_region: str = _setting("us-east-1", "Region that requests are signed for")
-    s3_access_key_id: str = _setting("", "Access key; made for the embedded server", secret=True)
+    s3_access_key_id: str = _setting(
+        "", "Access key; generated for the embedded server", secret=True
+    )
     s3_secret_access_key: str = _setting(
-        "", "Secret key; made for the embedded server", secret=True
+        "", "Secret key; generated for the embedded server", secret=True
     )
     s3_port: int = _setting("9710", "Port of the embedded S3 server", _read_number(1, 65535))
     presign_window_seconds: int = _setting(
         "86400",
-        "A rendition's address stays the same for one window and works for two",
+        "The presigned URL of a rendition stays the same for one window and works for two",
         _read_number(60, 302_400),
         unit="seconds",
     )
 
     # Microsoft
-    ms_client_id: str = _setting("", "Application (client) id of the app registration")
+    ms_client_id: str = _setting("", "Application (client) ID of the app registration")
     ms_client_secret: str = _setting(
-        "", "Its client secret; empty for a public client", secret=True
+        "", "Client secret of the app registration; empty for a public client", secret=True
     )
     ms_tenant: str = _setting(
-        "common", "`common`, `consumers`, `organizations` or a tenant id: who may sign in"
+        "common",
+        "Which accounts may be connected: `common`, `consumers`, `organizations` or a tenant ID",
     )
     ms_spa_redirect_uri: str = _setting(
-        "", "The single-page app's redirect address at Microsoft", _read_optional_url
+        "", "Redirect URI of the single-page app at Microsoft", _read_optional_url
     )
     root_folder: str = _setting(
         "root",
-        "The folder ImageHub may see: `root`, an item id, or a path such as /Pictures/Art",
+        "The only folder ImageHub may see: `root`, an item ID, or a path such as /Pictures/Art",
         in_pages=True,
     )
-    graph_base_url: str = _setting(DEFAULT_GRAPH_URL, "Microsoft Graph", _read_url)
-    login_base_url: str = _setting(DEFAULT_LOGIN_URL, "Microsoft's sign-in", _read_url)
+    graph_base_url: str = _setting(DEFAULT_GRAPH_URL, "Address of Microsoft Graph", _read_url)
+    login_base_url: str = _setting(DEFAULT_LOGIN_URL, "Address of Microsoft's sign-in", _read_url)
 
     # The site
     public_url: str = _setting(
         "",
-        "The hub's own address as visitors type it; needed behind a proxy and for feeds",
+        "Public address of the hub; needed behind a proxy and for feeds",
         _read_optional_url,
     )
     proxy_count: int = _setting(
-        "0", "Reverse proxies in front whose X-Forwarded headers are believed", _read_number(0, 5)
+        "0", "Number of reverse proxies whose X-Forwarded headers are trusted", _read_number(0, 5)
     )
     cors_origins: tuple[str, ...] = _setting(
-        "", "Origins of single-page apps, with commas, or `*`", _read_origins
+        "", "Origins of single-page apps, separated by commas, or `*`", _read_origins
     )
-    title: str = _setting("ImageHub", "The hub's title", in_pages=True)
-    tagline: str = _setting("", "One line of words under the title", in_pages=True)
+    title: str = _setting("ImageHub", "Title of the site", in_pages=True)
+    tagline: str = _setting("", "Tagline under the title", in_pages=True)
     accent: str = _setting("#b3432b", "Accent colour", _read_color, in_pages=True)
     ground: str = _setting(
         "",
-        "Ground colour of the light theme; empty: warm near-white",
+        "Background colour of the light theme; empty: warm near-white",
         _read_color,
         in_pages=True,
     )
     language: str = _setting(
         "auto",
-        "`auto` follows the browser; `en` or `de` sets it",
+        "Language of the pages: `auto` follows the browser, `en` or `de`",
         _read_word("auto", "en", "de"),
         in_pages=True,
     )
-    downloads: bool = _setting("on", "Visitors may download full images", _read_flag, in_pages=True)
-    zip_downloads: bool = _setting(
-        "on", "Visitors may download a group as one ZIP", _read_flag, in_pages=True
+    downloads: bool = _setting(
+        "on", "Visitors may download full-size images", _read_flag, in_pages=True
     )
-    feeds: bool = _setting("on", "New works are announced in a feed", _read_flag, in_pages=True)
+    zip_downloads: bool = _setting(
+        "on", "Visitors may download a work as one ZIP file", _read_flag, in_pages=True
+    )
+    feeds: bool = _setting("on", "Publish a feed of new works", _read_flag, in_pages=True)
 
     # Work
     import_wait_seconds: int = _setting(
         "20",
-        "How long `POST /admin/add/image` waits for its import",
+        "Longest time that `POST /admin/add/image` waits for its import",
         _read_number(0, 600),
         unit="seconds",
     )
     worker_processes: int = _setting(
-        "0", "Pictures rendered at the same time; 0: one a core", _read_number(0, 64)
+        "0",
+        "Number of pictures rendered at the same time; 0: one for each core",
+        _read_number(0, 64),
     )
-    web_workers: int = _setting("2", "Web server processes", _read_number(1, 64))
-    web_threads: int = _setting("8", "Threads in each of them", _read_number(1, 128))
+    web_workers: int = _setting("2", "Number of web server processes", _read_number(1, 64))
+    web_threads: int = _setting("8", "Threads of each web server process", _read_number(1, 128))
     drive_check_minutes: int = _setting(
         "30",
-        "How often the worker looks for originals that were changed, moved or deleted in OneDrive; "
-        "0: only when somebody asks for it",
+        "Interval between checks for originals that were changed, moved or deleted in OneDrive; "
+        "0: only on request",
         _read_number(0, 10_080),
         unit="minutes",
     )
-    avif: bool = _setting("off", "Make AVIF renditions beside the WebP ones", _read_flag)
+    avif: bool = _setting("off", "Make AVIF renditions in addition to WebP", _read_flag)
     keep_gps: bool = _setting(
-        "off", "Keep the place a picture was taken at, for the admin", _read_flag
+        "off", "Store where a picture was taken; only admins can see it", _read_flag
     )
-    max_pixels: int = _setting("250", "Largest picture", _read_number(1, 1000), unit="megapixels")
+    max_pixels: int = _setting(
+        "250", "Largest accepted picture", _read_number(1, 1000), unit="megapixels"
+    )
     max_original_bytes: int = _setting(
-        "500000000", "Largest original", _read_number(1, 10_000_000_000), unit="bytes"
+        "500000000", "Largest accepted original", _read_number(1, 10_000_000_000), unit="bytes"
     )
     render_timeout_seconds: int = _setting(
-        "30", "Longest time for one picture", _read_number(1, 600), unit="seconds"
+        "30", "Longest time to render one picture", _read_number(1, 600), unit="seconds"
     )
 
     # Secrets
-    secret_key: str = _setting("", "Signs sessions and tokens; made in development", secret=True)
+    secret_key: str = _setting(
+        "", "Key that signs sessions and tokens; generated in development", secret=True
+    )
     token_key: str = _setting(
         "",
-        "Fernet key that encrypts the OneDrive tokens; made in development. To change it, put the "
-        "new key in front of the old one, with a comma",
+        "Fernet key that encrypts the OneDrive tokens; generated in development. To change it, put "
+        "the new key in front of the old one, separated by a comma",
         secret=True,
     )
 
