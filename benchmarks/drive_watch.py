@@ -30,7 +30,7 @@ from sqlalchemy.orm import Session  # noqa: E402
 
 from imagehub.clients import Drive, DriveItem  # noqa: E402
 from imagehub.database import Base, make_engine_options  # noqa: E402
-from imagehub.domain import drive_check, drive_state  # noqa: E402
+from imagehub.domain.sync import check, state  # noqa: E402
 from imagehub.models import Group, Image, User  # noqa: E402
 from imagehub.wiring import build_clients  # noqa: E402
 from tests.fixtures.connection import DriveHub, make_settings  # noqa: E402
@@ -118,12 +118,12 @@ def time_it(work: Callable[[], object]) -> float:
 
 def look(hub: DriveHub, account_id: int) -> None:
     hub.session.rollback()
-    report = drive_check.check_drive(hub.session, hub.clients, account_id)
+    report = check.check_drive(hub.session, hub.clients, account_id)
     assert report is not None and report.is_done, report
 
 
 def doubt_all(hub: DriveHub) -> None:
-    hub.session.execute(update(Image).values(drive_doubt=drive_state.ASK, drive_state="missing"))
+    hub.session.execute(update(Image).values(drive_doubt=state.ASK, drive_state="missing"))
     hub.session.commit()
 
 

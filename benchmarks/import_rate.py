@@ -35,12 +35,13 @@ from sqlalchemy import create_engine, select  # noqa: E402
 from sqlalchemy.orm import Session  # noqa: E402
 
 from imagehub.database import Base, make_engine_options  # noqa: E402
-from imagehub.domain import storage  # noqa: E402
+from imagehub.domain.library import images  # noqa: E402
+from imagehub.domain.objects import bookkeeping  # noqa: E402
 from imagehub.models import Image as ImageRow  # noqa: E402
 from imagehub.models import User  # noqa: E402
 from imagehub.queue import count_hands  # noqa: E402
+from imagehub.runtime.worker import Timing, make_renderer  # noqa: E402
 from imagehub.wiring import build_clients  # noqa: E402
-from imagehub.worker import Timing, make_renderer  # noqa: E402
 from tests.fixtures.connection import make_settings  # noqa: E402
 from tests.fixtures.importing import ImportHub  # noqa: E402
 from tests.fixtures.onedrive import OneDrive  # noqa: E402
@@ -134,9 +135,9 @@ def time_import(hub: ImportHub) -> tuple[float, float]:
         taken = watch.read()
     report = hub.report(job_id)
     assert report.done_count == len(selection.files), report
-    keys = storage.delete_images(hub.session, hub.session.scalars(select(ImageRow.id)).all())
+    keys = images.delete_images(hub.session, hub.session.scalars(select(ImageRow.id)).all())
     hub.session.commit()
-    storage.delete_unused(hub.session, hub.clients, keys)
+    bookkeeping.delete_unused(hub.session, hub.clients, keys)
     return taken
 
 

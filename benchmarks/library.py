@@ -24,9 +24,8 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
 from benchmarks.catalogue import SHOTS_PER_GROUP, fill_catalogue
-from imagehub.database import db, now_utc
-from imagehub.domain import gallery, library_list, search_index
-from imagehub.domain.storage import make_batches
+from imagehub.database import db, make_batches, now_utc
+from imagehub.domain.library import listing, order, search_index
 from imagehub.models import DriveAccount, Group, Image, TrashEntry
 from tests.fixtures.database import run_mariadb
 from tests.fixtures.site import Site, make_site
@@ -66,8 +65,8 @@ def fill(site: Site, image_count: int) -> None:
                 "UPDATE image SET drive_state = 'changed' WHERE group_id % 40 = 2 AND number = 1",
                 "DELETE FROM gallery_bucket",
                 "INSERT INTO gallery_bucket (bucket, shown_count)"
-                f" SELECT (sort_key >> {gallery.BUCKET_SHIFT}), count(*) FROM image_group"
-                f" WHERE is_shown = 1 GROUP BY (sort_key >> {gallery.BUCKET_SHIFT})",
+                f" SELECT (sort_key >> {order.BUCKET_SHIFT}), count(*) FROM image_group"
+                f" WHERE is_shown = 1 GROUP BY (sort_key >> {order.BUCKET_SHIFT})",
                 "INSERT INTO import_job (id, drive_account_id, state, item_count, created_at,"
                 " last_activity_at) SELECT id, 1, 'finished', 50, '2024-05-01', '2024-05-01'"
                 f" FROM image WHERE id <= {jobs}",
@@ -95,13 +94,13 @@ def fill(site: Site, image_count: int) -> None:
 def fill_trash(session: Session, count: int) -> None:
     """An import that somebody has thought better of: the newest groups, without alt texts, which
     the trash does not count."""
-    key = gallery.make_first_sort_key(session)
+    key = order.make_first_sort_key(session)
     account_id = session.scalars(select(DriveAccount.id)).first()
     newest = session.scalars(select(func.max(Group.id))).one() or 0
     numbers = range(newest + 1, newest + 1 + count)
     moment = now_utc()
     for batch in make_batches(numbers):
-        rows: Any = [(n, key + (n - newest) * gallery.SORT_STEP) for n in batch]
+        rows: Any = [(n, key + (n - newest) * order.SORT_STEP) for n in batch]
         session.execute(
             insert(Group),
             [{"id": n, "state": "trash", "sort_key": at, "image_count": 1} for n, at in rows],
@@ -130,10 +129,10 @@ def fill_trash(session: Session, count: int) -> None:
 def list_pages(image_count: int) -> dict[str, str]:
     """What is asked for: name → address."""
     middle = image_count // SHOTS_PER_GROUP // 2
-    key = f"{gallery.FIRST_SORT_KEY + middle * gallery.SORT_STEP}.{middle}"
+    key = f"{order.FIRST_SORT_KEY + middle * order.SORT_STEP}.{middle}"
     pages = {
         f"filter: {name}": f"/admin/library?filter={name}"
-        for name in library_list.FILTERS
+        for name in listing.FILTERS
         if name != "all"
     }
     return {
@@ -161,8 +160,8 @@ def make_library(site: Site, image_count: int) -> Callable[[], object]:
     def look() -> None:
         with site.app.app_context():
             session = db.session()
-            library_list.list_groups(session)
-            library_list.count_to_do(session)
+            listing.list_groups(session)
+            listing.count_to_do(session)
 
     return look
 

@@ -25,7 +25,7 @@ from benchmarks.catalogue import SHOTS_PER_GROUP, fill_catalogue
 from imagehub import create_app
 from imagehub.config import Settings, load_settings
 from imagehub.database import db
-from imagehub.serve import make_gunicorn_command
+from imagehub.runtime.serve import make_gunicorn_command
 from tests.fixtures.database import MariaDB, run_mariadb
 from tests.support import get_free_port
 

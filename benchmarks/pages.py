@@ -19,8 +19,8 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
-from imagehub.assets import find_npm
 from tests.support import ROOT, get_free_port, require
+from tools.build_assets import find_npm
 
 WORKS = 40
 LIGHTHOUSE = "lighthouse@13.5.0"

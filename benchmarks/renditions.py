@@ -40,7 +40,7 @@ def get_cpu_seconds() -> float:
 
 
 def make_imagehub(folder: Path) -> Callable[[str], int]:
-    from imagehub.imaging import render
+    from imagehub.imaging.render import render
 
     return lambda photo: sum(len(made.data) for made in render(photo).renditions)
 
@@ -65,7 +65,7 @@ def make_pyvips(folder: Path, chained: bool) -> Callable[[str], int]:
     os.environ["VIPS_CONCURRENCY"] = "1"
     import pyvips
 
-    from imagehub.imaging import DEFAULT_SPECS
+    from imagehub.imaging.render import DEFAULT_SPECS
 
     pyvips.cache_set_max(0)
 

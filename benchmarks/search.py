@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from benchmarks.catalogue import SHOTS_PER_GROUP, fill_catalogue
 from imagehub.database import Base, make_engine_options
-from imagehub.domain import search, search_index
+from imagehub.domain.library import search, search_index
 from tests.fixtures.database import run_mariadb
 
 SIZES = (100, 10_000, 100_000)

@@ -41,10 +41,10 @@ def list_family() -> list[int]:
 
 
 def measure(path: str) -> None:
-    import imagehub.worker
-    from imagehub.render_pool import RenderPool
+    import imagehub.runtime.worker
+    from imagehub.imaging.pool import RenderPool
 
-    assert imagehub.worker
+    assert imagehub.runtime.worker
     most, done = 0, threading.Event()
     peaks: dict[int, int] = {}
 

@@ -2,10 +2,11 @@
 
 from flask import Flask
 
-from imagehub import admin, auth, cli, gallery, i18n, openapi, web, wiring
+from imagehub import admin, auth, gallery, web, wiring
 from imagehub.clients import Clients
 from imagehub.config import Settings, load_settings
-from imagehub.database import db, make_engine_options, migrate
+from imagehub.database import MIGRATIONS, db, make_engine_options, migrate
+from imagehub.web import i18n, openapi
 
 __version__ = "0.1.0"
 
@@ -25,7 +26,7 @@ def create_app(settings: Settings | None = None, clients: Clients | None = None)
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = make_engine_options(settings.sqlalchemy_url)
 
     db.init_app(app)
-    migrate.init_app(app, db, directory=web.MIGRATIONS)
+    migrate.init_app(app, db, directory=MIGRATIONS)
     wiring.init_app(app, settings, clients)
     web.init_app(app)
     i18n.init_app(app)
@@ -33,5 +34,4 @@ def create_app(settings: Settings | None = None, clients: Clients | None = None)
     auth.init_app(app)
     gallery.init_app(app)
     admin.init_app(app)
-    cli.init_app(app)
     return app

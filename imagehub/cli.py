@@ -12,15 +12,13 @@ from typing import Any, TypeVar
 
 import click
 from cryptography.fernet import Fernet
-from flask import Flask
-from flask_migrate import upgrade
 from sqlalchemy.exc import DBAPIError
 
-from imagehub.config import Settings, SettingsError, load_settings
+from imagehub.config import SettingsError, load_settings
 from imagehub.database import db
-from imagehub.domain.search_index import fill_search
 from imagehub.errors import ImageHubError
-from imagehub.processes import StartError
+from imagehub.runtime.migrate import make_app
+from imagehub.runtime.supervisor import StartError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,11 +31,6 @@ def main(verbose: bool) -> None:
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-
-
-def init_app(app: Flask) -> None:
-    """Lets `flask --app wsgi hub …` reach the same commands."""
-    app.cli.add_command(main, "hub")
 
 
 def plain_errors(function: F) -> F:
@@ -59,31 +52,6 @@ def plain_errors(function: F) -> F:
     return wrapped  # type: ignore[return-value]
 
 
-def make_app(settings: Settings | None = None, *, migrated: bool = False) -> Flask:
-    """The application for a command; ``migrated`` brings the database up to date first."""
-    from imagehub import create_app
-
-    app = create_app(settings)
-    if migrated:
-        migrate_database(app)
-    return app
-
-
-def migrate_database(app: Flask) -> None:
-    """Upgrade to the newest migration; the folder of an SQLite file is made."""
-    url = app.config["SQLALCHEMY_DATABASE_URI"]
-    if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    with app.app_context():
-        logging.getLogger("alembic").setLevel(logging.WARNING)
-        upgrade()
-        # Groups from before there was a search index are put into it.
-        after = 0
-        while after := fill_search(db.session(), after):
-            db.session.commit()
-        db.session.rollback()
-
-
 # --- Running --------------------------------------------------------------------------------------
 
 
@@ -93,13 +61,13 @@ def migrate_database(app: Flask) -> None:
 @plain_errors
 def serve(host: str, port: int) -> None:
     """Run the whole hub: migrate, then web server, and S3 server and worker where embedded."""
-    from imagehub.domain import accounts
-    from imagehub.serve import serve as run
+    from imagehub.domain.people import users
+    from imagehub.runtime.serve import serve as run
 
     settings = load_settings()
     app = make_app(settings, migrated=True)
     with app.app_context():
-        if not accounts.has_admins(db.session()):
+        if not users.has_admins(db.session()):
             click.echo("Nobody may sign in yet: run `imagehub create-admin NAME`.")
         db.session.remove()
         db.engine.dispose()
@@ -112,7 +80,7 @@ def serve(host: str, port: int) -> None:
 @plain_errors
 def web(host: str, port: int) -> None:
     """Run the web server alone (for more machines)."""
-    from imagehub.serve import check_port, make_gunicorn_command
+    from imagehub.runtime.serve import check_port, make_gunicorn_command
 
     settings = load_settings()
     check_port(host, port)
@@ -125,7 +93,7 @@ def web(host: str, port: int) -> None:
 @plain_errors
 def worker() -> None:
     """Run a worker alone: it takes imports from the queue."""
-    from imagehub.worker import run_worker
+    from imagehub.runtime.worker import run_worker
 
     settings = load_settings()
     sys.exit(run_worker(settings, on_ready=lambda: click.echo("ready: waiting for work")))
@@ -167,7 +135,7 @@ def demo(
 
     IMAGEHUB_DEMO_PASSWORD sets the admin's password.
     """
-    from imagehub.demo import DemoOptions, run_demo
+    from imagehub.runtime.demo import DemoOptions, run_demo
 
     run_demo(DemoOptions(host, port, photos, data, ephemeral, works, quick), click.echo)
 
@@ -201,12 +169,12 @@ def _ask_password(from_stdin: bool) -> str:
 @plain_errors
 def create_admin(name: str, password_stdin: bool) -> None:
     """Create an admin called NAME."""
-    from imagehub.domain import accounts, audit
+    from imagehub.domain.people import audit, users
 
     password = _ask_password(password_stdin)
     app = make_app(migrated=True)
     with app.app_context():
-        user = accounts.create_admin(db.session(), name, password)
+        user = users.create_admin(db.session(), name, password)
         words = f"Created the admin “{user.name}” on the command line."
         audit.record(db.session(), None, "create", "account", user.id, words)
         db.session.commit()
@@ -224,15 +192,15 @@ def create_admin(name: str, password_stdin: bool) -> None:
 @plain_errors
 def set_password(name: str, password_stdin: bool, reset_second_factor: bool) -> None:
     """Give the admin NAME a new password; all their sessions and tokens end."""
-    from imagehub.domain import accounts, api_tokens, audit, second_factor
+    from imagehub.domain.people import api_tokens, audit, second_factor, users
 
     app = make_app(migrated=True)
     with app.app_context():
         session = db.session()
-        user = accounts.find_user(session, name)
+        user = users.find_user(session, name)
         if user is None:
             raise click.ClickException(f"There is no admin called {name}.")
-        accounts.change_password(session, user, _ask_password(password_stdin))
+        users.change_password(session, user, _ask_password(password_stdin))
         api_tokens.end_all_tokens(session, user)
         was_on = reset_second_factor and second_factor.turn_off(session, user)
         step = " and switched the second step off" if was_on else ""
@@ -262,7 +230,7 @@ def import_folder(folder: str, one_group: bool, again: bool, no_wait: bool) -> N
     Each folder with pictures becomes a group; new files of a folder that is one already join it.
     A worker must be running.
     """
-    from imagehub.bulk_import import import_folders
+    from imagehub.runtime.folder_import import import_folders
 
     app = make_app()
     with app.app_context():
@@ -286,29 +254,29 @@ def import_folder(folder: str, one_group: bool, again: bool, no_wait: bool) -> N
 @plain_errors
 def check_drive(no_wait: bool) -> None:
     """Look through OneDrive for originals that were changed, moved away or deleted."""
-    from imagehub.domain import drive_check, drive_watch
+    from imagehub.domain.sync import check, schedule
     from imagehub.wiring import get_clients
 
     app = make_app()
     with app.app_context():
         session = db.session()
-        accounts = drive_watch.list_watched_accounts(session)
+        account_ids = schedule.list_watched_accounts(session)
         session.rollback()
-        if not accounts:
+        if not account_ids:
             raise click.ClickException("OneDrive is not connected, or no image came from it.")
-        for account_id in accounts:
-            drive_watch.ask_for_check(session, account_id)
+        for account_id in account_ids:
+            schedule.ask_for_check(session, account_id)
         if no_wait:
             click.echo("The worker looks through OneDrive within seconds.")
             return
         problems = []
-        for account_id in accounts:
-            report = drive_check.check_drive(session, get_clients(app), account_id)
+        for account_id in account_ids:
+            report = check.check_drive(session, get_clients(app), account_id)
             if report is None:
                 click.echo("The worker is looking through OneDrive just now.")
             elif report.problem:
                 problems.append(report.problem)
-        counts = drive_watch.count_states(session)
+        counts = schedule.count_states(session)
     if problems:
         raise click.ClickException(problems[0])
     click.echo(f"{counts.changed} changed, {counts.missing} missing in OneDrive.")
@@ -319,12 +287,12 @@ def check_drive(no_wait: bool) -> None:
 @plain_errors
 def reconcile(dry_run: bool) -> None:
     """Find what is left over or missing in the two stores, and mend it."""
-    from imagehub.domain import reconcile as reconciling
+    from imagehub.domain.site import reconcile as site_reconcile
     from imagehub.wiring import get_clients, get_settings
 
     app = make_app()
     with app.app_context():
-        report = reconciling.reconcile(
+        report = site_reconcile.reconcile(
             db.session(), get_clients(app), get_settings(app).data_dir, fix=not dry_run
         )
     click.echo(report.describe())
@@ -335,7 +303,7 @@ def reconcile(dry_run: bool) -> None:
 @plain_errors
 def doctor(as_json: bool) -> None:
     """Check everything a hub needs; a line each, what is wrong and what to do."""
-    from imagehub.doctor import run_checks
+    from imagehub.runtime.doctor import run_checks
 
     findings = run_checks(load_settings())
     if as_json:
@@ -374,7 +342,9 @@ def reseal_tokens() -> None:
 
     To change the key, set `new,old`, restart the hub, run this, then take the old one away.
     """
-    from imagehub.domain import connection, drive_watch, second_factor
+    from imagehub.domain.onedrive import accounts, status, tokens
+    from imagehub.domain.people import second_factor
+    from imagehub.domain.sync import schedule
     from imagehub.wiring import get_clients
 
     app = make_app()
@@ -383,13 +353,13 @@ def reseal_tokens() -> None:
         vault = get_clients(app).vault
         assert vault is not None
         second_factor.reseal(session, vault)
-        drive_watch.reseal_links(session, vault)
+        schedule.reseal_links(session, vault)
         session.commit()
-        count = connection.reseal_tokens(session, get_clients(app))
-        info = connection.describe_connection(session, get_clients(app))
+        count = tokens.reseal_tokens(session, get_clients(app))
+        info = status.describe_connection(session, get_clients(app))
         session.rollback()
     click.echo(f"{count} {'account' if count == 1 else 'accounts'} sealed with the first key.")
-    if info.code == connection.UNREADABLE_TOKENS:
+    if info.code == accounts.UNREADABLE_TOKENS:
         raise click.ClickException(info.reason)
 
 

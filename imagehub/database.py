@@ -2,14 +2,23 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, MetaData, event
+from sqlalchemy import (
+    CursorResult,
+    DateTime,
+    MetaData,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -17,6 +26,11 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
+
+MIGRATIONS = str(Path(__file__).resolve().parent.parent / "migrations")
+
+# The largest number that fits every id column on both databases.
+MAX_ID = (1 << 63) - 1
 
 # Every constraint has a name, so that a migration can drop it on both databases.
 NAMING = {
@@ -80,6 +94,7 @@ def own_transaction(session: Session) -> Iterator[Session]:
 
 
 Result = TypeVar("Result")
+Thing = TypeVar("Thing")
 
 # InnoDB chose this transaction to end a deadlock, or it waited too long for a row; both ask for the
 # whole transaction again. Source: MySQL error reference, ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT.
@@ -142,3 +157,32 @@ def make_engine_options(url: str) -> dict[str, Any]:
             "write_timeout": 60,
         },
     }
+
+
+def get_database_time(session: Session) -> datetime:
+    """This moment by the one clock that all holders share, aware UTC.
+
+    Machines around one MariaDB may disagree about the time, so its clock counts. A SQLite file is
+    used by one machine alone.
+    """
+    if session.get_bind().dialect.name in ("mysql", "mariadb"):
+        moment = session.scalar(select(func.utc_timestamp(6)))
+        assert isinstance(moment, datetime)
+        return moment.replace(tzinfo=UTC)
+    return now_utc()
+
+
+def make_batches(things: Iterable[Thing], size: int = 500) -> Iterator[list[Thing]]:
+    """Lists of at most ``size``, in order."""
+    walk = iter(things)
+    while batch := list(islice(walk, size)):
+        yield batch
+
+
+def count_rows(session: Session, statement: Any) -> int:
+    """Run an UPDATE or DELETE and return how many rows it matched.
+
+    Objects that the session holds already are not brought up to date.
+    """
+    result = session.execute(statement.execution_options(synchronize_session=False))
+    return int(cast("CursorResult[Any]", result).rowcount)

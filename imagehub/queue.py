@@ -1,7 +1,7 @@
 """The queue: wake-up calls that say "job 7 has work", and nothing else.
 
-The rows of a job say what is to be done (``domain.importing``); a message holds a job's id alone,
-may be lost, and may come twice. It lies in SQLite in the data folder, or in Redis when
+The rows of a job say what is to be done (``domain.imports.jobs``); a message holds a job's id
+alone, may be lost, and may come twice. It lies in SQLite in the data folder, or in Redis when
 ``IMAGEHUB_QUEUE_URL`` names one. Losing the whole queue costs at most a sweep's pause.
 """
 
@@ -18,9 +18,9 @@ from huey.serializer import SignedSerializer
 from sqlalchemy.orm import Session
 
 from imagehub.config import Settings, make_data_dir
-from imagehub.domain.import_work import count_workers
+from imagehub.domain.imports.registry import count_workers
 
-log = logging.getLogger("imagehub.queue")
+log = logging.getLogger(__name__)
 
 NAME = "imagehub"
 TASK = "work_on_job"

@@ -4,39 +4,24 @@ Kept in ``app.extensions["imagehub"]``, so that nothing is a global.
 """
 
 import logging
-import os
-import threading
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
 
 from flask import Flask, current_app
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from imagehub.clients import AccessToken, Clients, Drive
-from imagehub.clients.graph import GraphDrive
-from imagehub.clients.http import make_session
+from imagehub.clients import Clients
 from imagehub.clients.identity import MicrosoftIdentity
 from imagehub.clients.s3 import S3Store
 from imagehub.config import Settings, SettingsError
-from imagehub.database import db, now_utc
-from imagehub.domain import connection, hub_settings
+from imagehub.database import db
+from imagehub.domain.site import settings as site_settings
 from imagehub.domain.vault import Vault
-from imagehub.models import DriveAccount
+from imagehub.onedrive_access import DriveOpener
 
-log = logging.getLogger("imagehub.wiring")
-
-# What other processes did to an account is noticed after this long at most.
-_LOOK_SECONDS = 1.0
-# A token with less than this left is looked for anew; MSAL does so too.
-_LEAST_TOKEN_LIFE = timedelta(minutes=5)
-_NOTE_SUCCESS_SECONDS = 60.0
-# How long one call to OneDrive may wait while it is paused or failing: a person may be watching,
-# and a worker has other pictures to make meanwhile.
-_MAX_WAIT_SECONDS = 8.0
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -84,7 +69,7 @@ def refresh_settings(app: Flask | None = None, older_than_seconds: float = 2.0) 
     hub.asked_at = now
     try:
         with Session(db.engine) as session:
-            hub.settings = hub_settings.get_site(session, hub.given)
+            hub.settings = site_settings.get_site(session, hub.given)
     except SQLAlchemyError:
         log.warning("the settings of the admin pages could not be read")
 
@@ -119,7 +104,7 @@ def build_clients(engine: Engine, settings: Settings) -> Clients:
         )
     except ValueError as error:
         raise SettingsError(f"These settings cannot be used:\n  {error}") from error
-    drives = _Drives(engine, settings)
+    drives = DriveOpener(engine, settings)
     drives.clients = Clients(
         store=store,
         identity=MicrosoftIdentity(
@@ -133,199 +118,3 @@ def build_clients(engine: Engine, settings: Settings) -> Clients:
         vault=Vault(settings.token_key),
     )
     return drives.clients
-
-
-class _Drives:
-    """The drives of this process, one an account; they share the connections to Graph."""
-
-    clients: Clients
-
-    def __init__(self, engine: Engine, settings: Settings) -> None:
-        self._engine = engine
-        self._settings = settings
-        self._lock = threading.Lock()
-        self._process_id = 0
-        self._opened: dict[int, tuple[object, GraphDrive]] = {}
-        self._accesses: dict[int, _Access] = {}
-
-    def open_drive(self, account_id: int) -> Drive:
-        """The drive of one account. Asks neither Microsoft nor Graph, so it opens a lost one too.
-
-        A drive remembers its root folder and what lies inside. That is forgotten when the account
-        was connected anew or turns out to have another drive, and when an admin chooses another
-        root folder.
-        """
-        with self._lock:
-            if self._process_id != os.getpid():
-                # Connections must not be shared with the process that this one was forked from.
-                self._process_id = os.getpid()
-                self._opened.clear()
-                self._accesses.clear()
-            access = self._accesses.get(account_id)
-            if access is None:
-                access = self._accesses[account_id] = _Access(
-                    self._engine, self, self._settings, account_id
-                )
-            look = access.look()
-            identity = (look.drive_identity, look.root_folder)
-            found = self._opened.get(account_id)
-            if found is None or found[0] != identity:
-                drive = self._make_drive(access, look.root_folder)
-                found = self._opened[account_id] = (identity, drive)
-            return found[1]
-
-    def open_whole_drive(self, account_id: int) -> Drive:
-        """The drive with nothing closed, for choosing the root folder."""
-        self.open_drive(account_id)
-        return self._make_drive(self._accesses[account_id], "root")
-
-    def _make_drive(self, access: "_Access", root_folder: str) -> GraphDrive:
-        session = make_session()
-        session.hooks["response"].append(access.note_response)
-        return GraphDrive(
-            get_token=access.get_token,
-            base_url=self._settings.graph_base_url,
-            root_folder=root_folder,
-            get_pause=access.get_pause,
-            set_pause=access.set_pause,
-            max_wait_seconds=_MAX_WAIT_SECONDS,
-            session=session,
-            look_again=access.look_again,
-        )
-
-
-@dataclass(frozen=True)
-class _Look:
-    """What an account's row said, and until when that is believed."""
-
-    until: float
-    token_version: int = 0
-    is_connected: bool = False
-    paused_until: datetime | None = None
-    drive_identity: object = None
-    root_folder: str = "root"
-
-
-class _Access:
-    """Tokens and pauses of one account for all threads of this process, by way of the database.
-
-    The row is read at most once a second, and its token opened only when it has changed: a listing
-    of hundreds of pages costs a few short reads.
-    """
-
-    def __init__(
-        self, engine: Engine, drives: _Drives, settings: Settings, account_id: int
-    ) -> None:
-        self._engine = engine
-        self._drives = drives
-        self._settings = settings
-        self._account_id = account_id
-        self._lock = threading.Lock()
-        self._look = _Look(0.0)
-        self._token: tuple[int, AccessToken] | None = None
-        self._paused_here_until = 0.0
-        self._noted_at = 0.0
-        self._handed = threading.local()
-
-    def look(self) -> _Look:
-        """The account's row, at most a second old."""
-        with self._lock:
-            if time.monotonic() < self._look.until:
-                return self._look
-        with Session(self._engine) as session:
-            row = session.execute(
-                select(
-                    DriveAccount.token_version,
-                    DriveAccount.state,
-                    DriveAccount.paused_until,
-                    DriveAccount.drive_id,
-                    DriveAccount.connected_at,
-                ).where(DriveAccount.id == self._account_id)
-            ).one_or_none()
-            root = hub_settings.get_root_folder(session, self._settings, self._account_id)
-        until = time.monotonic() + _LOOK_SECONDS
-        look = _Look(until, root_folder=root.address)
-        if row is not None:
-            look = _Look(
-                until,
-                row.token_version,
-                row.state == connection.CONNECTED,
-                row.paused_until,
-                (row.drive_id, row.connected_at),
-                root.address,
-            )
-        with self._lock:
-            self._look = look
-        return look
-
-    def look_again(self) -> None:
-        """Believe nothing of the account's row that was seen until now."""
-        with self._lock:
-            self._look = _Look(0.0)
-
-    def get_token(self, is_refused: bool) -> str:
-        """A token for the next call.
-
-        :param is_refused: Graph did not accept the one that this thread was given last.
-        :raise ConnectionLostError, ServiceRefusedError, ServiceBusyError: see ``get_access_token``.
-        """
-        look = self.look()
-        refused = getattr(self._handed, "token", "") if is_refused else ""
-        with self._lock:
-            kept = self._token
-        if (
-            kept is not None
-            and look.is_connected
-            and kept[0] == look.token_version
-            and kept[1].token != refused
-            and kept[1].expires_at - now_utc() >= _LEAST_TOKEN_LIFE
-        ):
-            token = kept[1]
-        else:
-            with self._lock:
-                # Whatever comes of it, the row says something else afterwards.
-                self._token, self._look = None, _Look(0.0)
-            with Session(self._engine) as session:
-                token = connection.get_access_token(
-                    session, self._drives.clients, self._account_id, refused
-                )
-            with self._lock:
-                # Where the token was refreshed just now the version has moved on, and the next
-                # call looks into the row once more.
-                self._token, self._look = (look.token_version, token), _Look(0.0)
-        self._handed.token = token.token
-        return token.token
-
-    def get_pause(self) -> float:
-        """Seconds for which no call may go out, whichever process was asked to be quiet."""
-        with self._lock:
-            here = self._paused_here_until - time.monotonic()
-        paused_until = self.look().paused_until
-        there = (paused_until - now_utc()).total_seconds() if paused_until else 0.0
-        return max(0.0, here, there)
-
-    def set_pause(self, seconds: float) -> None:
-        """Tell every process to be quiet for so long."""
-        with self._lock:
-            self._paused_here_until = max(self._paused_here_until, time.monotonic() + seconds)
-        log.warning("OneDrive account %d is paused for %.1f s", self._account_id, seconds)
-        try:
-            with Session(self._engine) as session:
-                connection.set_pause(session, self._account_id, seconds)
-        except SQLAlchemyError:
-            # This process keeps quiet all the same, and the call that is being made may go on.
-            log.exception("The pause of account %d could not be saved", self._account_id)
-
-    def note_response(self, response: Any, *_: Any, **__: Any) -> None:
-        """Called with every answer of Graph: remember now and then that it works."""
-        if not response.ok:
-            return
-        with self._lock:
-            if self._noted_at and time.monotonic() - self._noted_at < _NOTE_SUCCESS_SECONDS:
-                return
-            self._noted_at = time.monotonic()
-        try:
-            with Session(self._engine) as session:
-                connection.note_success(session, self._account_id)
-        except SQLAlchemyError:
-            log.exception("The success of account %d could not be noted", self._account_id)

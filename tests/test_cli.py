@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 from imagehub.cli import main
 from imagehub.config import SETTING_NAMES, Settings, load_settings
 from imagehub.database import now_utc
-from imagehub.domain import api_tokens, audit, drive_watch, second_factor, sessions
+from imagehub.domain.people import api_tokens, audit, second_factor, sessions
+from imagehub.domain.sync import schedule
 from imagehub.models import ApiToken, RecoveryCode, SecondFactor, SignInSession, User
 from tests.fixtures.connection import DriveHub
 from tests.fixtures.importing import ImportHub, make_jpeg
@@ -227,7 +228,7 @@ def test_the_drive_is_checked_and_what_is_amiss_is_counted(import_hub: ImportHub
     (hub.onedrive.root / "Works" / "0001.jpg").write_bytes(make_jpeg(9))
     assert check().output == "1 changed, 1 missing in OneDrive.\n"
     assert "within seconds" in check("--no-wait").output
-    assert drive_watch.describe_watch(hub.session, hub.account_id).is_asked
+    assert schedule.describe_watch(hub.session, hub.account_id).is_asked
     hub.onedrive.set_fault("gone")
     failed = check()
     assert failed.exit_code == 1

@@ -45,14 +45,14 @@ def test_the_demo_takes_a_folder_with_spaces_and_a_port() -> None:
 def test_each_way_to_run_installs_first(tmp_path: Path) -> None:
     for name in ("Makefile", "setup.cfg", "constraints.txt", "package.json", "package-lock.json"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    for name in ("imagehub/assets.py", "imagehub/static/icons.txt"):
+    for name in ("tools/build_assets.py", "imagehub/static/icons.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     for target, extra in (("demo", ""), ("serve", ""), ("worker", ""), ("test", "test")):
         plan = run_make("--dry-run", target, folder=tmp_path).stdout
         assert "python3 -m venv .venv" in plan
         assert "pip install --quiet" in plan
-        assert "-m imagehub.assets" in plan
+        assert "-m tools.build_assets" in plan
         assert ("-e '.[test]'" in plan) == bool(extra)
 
 

@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 
 from imagehub.config import Settings, load_settings
 from imagehub.database import Base
-from imagehub.domain import import_work
+from imagehub.domain.imports import registry
 from imagehub.models import ImportJob
 from imagehub.queue import TASK, JobQueue, check_queue, count_hands, enqueue_job, make_huey
-from imagehub.worker import Timing, Worker
+from imagehub.runtime.worker import Timing, Worker
 from tests.fixtures.importing import QUICK, ImportHub
 from tests.fixtures.programs import wait_until
 
@@ -113,11 +113,11 @@ def test_a_check_tells_whether_somebody_works(settings: Settings, session: Sessi
     report = check_queue(settings, session)
     assert not report.is_ok
     assert "no worker" in report.sentence
-    import_work.note_worker(session, "me", 30)
+    registry.note_worker(session, "me", 30)
     report = check_queue(settings, session)
     assert report.is_ok
     assert "1 worker runs" in report.sentence
-    import_work.forget_worker(session, "me")
+    registry.forget_worker(session, "me")
     assert not check_queue(settings, session).is_ok
 
 
@@ -178,7 +178,7 @@ def test_calls_alone_carry_a_job_to_its_end(
     url = request.getfixturevalue("redis_url") if kind == "redis" else ""
     hub = make_import_hub(sqlite_url, IMAGEHUB_QUEUE_URL=url)
     worker = start_here(hub, replace(QUICK, sweep_seconds=3600))
-    while import_work.count_workers(hub.session) == 0:
+    while registry.count_workers(hub.session) == 0:
         hub.session.rollback()
         time.sleep(0.05)
     time.sleep(0.5)  # Its first sweep, which is also its last, is over.
@@ -237,7 +237,7 @@ def test_a_worker_that_is_asked_to_stop_puts_its_items_back(import_hub: ImportHu
     assert program.stop() == 0
     assert hub.report(job_id).queued_count == 6
     assert {item.suspicion for item in hub.list_items(job_id)} == {0}
-    assert import_work.count_workers(hub.session) == 0
+    assert registry.count_workers(hub.session) == 0
     assert list((hub.settings.data_dir / "scratch").iterdir()) == []
     hub.onedrive.clear_faults()
     assert hub.work(job_id) == ["done"] * 6

@@ -12,7 +12,7 @@ from imagehub import create_app
 from imagehub.clients.graph import GraphDrive
 from imagehub.clients.s3 import S3Store
 from imagehub.database import now_utc
-from imagehub.domain import connection
+from imagehub.domain.onedrive import accounts, sign_in, status
 from imagehub.errors import ConnectionLostError, ServiceBusyError, ServiceRefusedError
 from imagehub.models import DriveAccount
 from imagehub.wiring import build_clients, get_clients
@@ -83,7 +83,7 @@ def test_a_token_graph_refuses_is_refreshed_once_and_the_call_succeeds(
 
 def test_what_the_owner_allows_holds_at_once_in_every_process(either_drive_hub: DriveHub) -> None:
     hub = either_drive_hub
-    account = hub.connect(scopes=connection.READ_ONLY_SCOPES)
+    account = hub.connect(scopes=sign_in.READ_ONLY_SCOPES)
     other = build_clients(hub.engine, hub.settings).open_drive(account.id)
     root = other.get_root().id
     hub.connect()
@@ -91,7 +91,7 @@ def test_what_the_owner_allows_holds_at_once_in_every_process(either_drive_hub: 
 
 
 def test_what_the_owner_does_not_allow_is_asked_once(drive_hub: DriveHub) -> None:
-    drive_hub.connect(scopes=connection.READ_ONLY_SCOPES)
+    drive_hub.connect(scopes=sign_in.READ_ONLY_SCOPES)
     drive = drive_hub.open_drive()
     root = drive.get_root().id
     drive_hub.onedrive.clear_log()
@@ -124,7 +124,7 @@ def test_access_that_was_withdrawn_is_noticed_at_the_next_call(drive_hub: DriveH
     drive_hub.onedrive.set_fault("aadsts", code=50173)
     with pytest.raises(ConnectionLostError):
         drive.get_root()
-    info = connection.describe_connection(drive_hub.session, drive_hub.clients)
+    info = status.describe_connection(drive_hub.session, drive_hub.clients)
     assert info.state == "needs_reconnect"
     asked = len(drive_hub.onedrive.log())
     with pytest.raises(ConnectionLostError):
@@ -146,14 +146,14 @@ def test_a_pause_reaches_other_processes(either_drive_hub: DriveHub) -> None:
         other.get_root()
     assert 50 < caught.value.retry_after_seconds <= 60
     assert len(hub.onedrive.log()) == asked
-    info = connection.describe_connection(hub.session, hub.clients)
+    info = status.describe_connection(hub.session, hub.clients)
     assert info.paused_until is not None
     assert info.last_throttled_at is not None
 
 
 def test_a_pause_that_is_over_lets_calls_through(drive_hub: DriveHub) -> None:
     account = drive_hub.connect()
-    connection.set_pause(drive_hub.session, account.id, 60)
+    accounts.set_pause(drive_hub.session, account.id, 60)
     drive_hub.session.execute(
         update(DriveAccount).values(paused_until=now_utc() - timedelta(seconds=1))
     )
@@ -163,10 +163,10 @@ def test_a_pause_that_is_over_lets_calls_through(drive_hub: DriveHub) -> None:
 
 def test_a_call_that_worked_is_remembered(drive_hub: DriveHub) -> None:
     drive_hub.connect()
-    info = connection.describe_connection(drive_hub.session, drive_hub.clients)
+    info = status.describe_connection(drive_hub.session, drive_hub.clients)
     assert info.last_success_at is None
     drive_hub.open_drive().get_root()
-    info = connection.describe_connection(drive_hub.session, drive_hub.clients)
+    info = status.describe_connection(drive_hub.session, drive_hub.clients)
     assert info.last_success_at is not None
 
 

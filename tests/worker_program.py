@@ -7,7 +7,7 @@ import logging
 import sys
 
 from imagehub.config import load_settings
-from imagehub.worker import Timing, run_worker
+from imagehub.runtime.worker import Timing, run_worker
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(message)s")

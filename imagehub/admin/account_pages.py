@@ -11,7 +11,7 @@ from imagehub.admin import blueprint, shown_once
 from imagehub.admin.words import say
 from imagehub.clients import Vault
 from imagehub.database import db
-from imagehub.domain import accounts, api_tokens, second_factor, sessions
+from imagehub.domain.people import api_tokens, second_factor, sessions, users
 from imagehub.errors import ConflictError, InvalidInputError, TooManyTriesError
 from imagehub.models import User
 from imagehub.web import note_action
@@ -30,7 +30,7 @@ def change_name() -> ResponseReturnValue:
     user = _get_user()
     before = user.name
     try:
-        accounts.change_name(db.session(), user, request.form.get("name", "")[:1000])
+        users.change_name(db.session(), user, request.form.get("name", "")[:1000])
     except (InvalidInputError, ConflictError) as error:
         db.session.rollback()
         return _render(typed_name=request.form.get("name", ""), name_fault=str(error)), 422
@@ -50,7 +50,7 @@ def change_password() -> ResponseReturnValue:
             raise InvalidInputError(fault, {"again": fault})
         user = _get_user()
         try:
-            accounts.change_password(db.session(), user, request.form.get("new", ""))
+            users.change_password(db.session(), user, request.form.get("new", ""))
         except InvalidInputError as error:
             raise InvalidInputError(str(error), {"new": str(error)}) from error
     except (InvalidInputError, TooManyTriesError) as error:
@@ -228,7 +228,7 @@ def _get_vault() -> Vault:
 
 def _check_password() -> None:
     """:raise InvalidInputError, TooManyTriesError: see ``accounts.check_password_again``."""
-    accounts.check_password_again(
+    users.check_password_again(
         db.session(), get_settings().secret_key, _get_user(), request.form.get("password", "")
     )
 
@@ -298,6 +298,6 @@ def _render(**values: Any) -> str:
         describe_browser=sessions.describe_browser,
         tokens=api_tokens.list_tokens(database, user),
         lifetimes=api_tokens.LIFETIMES_DAYS,
-        min_password_chars=accounts.MIN_PASSWORD_CHARS,
+        min_password_chars=users.MIN_PASSWORD_CHARS,
         **values,
     )

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from imagehub.admin import blueprint
 from imagehub.database import db
-from imagehub.domain import audit
+from imagehub.domain.people import audit
 
 
 @blueprint.get("/admin/activity")

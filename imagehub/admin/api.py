@@ -13,15 +13,13 @@ from imagehub.admin import blueprint
 from imagehub.admin.callback import finish_sign_in, make_callback_url
 from imagehub.clients import Drive
 from imagehub.database import db
-from imagehub.domain import (
-    connection,
-    drive,
-    drive_watch,
-    gallery,
-    importing,
-    library,
-    storage,
-)
+from imagehub.domain.imports import jobs, reports
+from imagehub.domain.library import images as library_images
+from imagehub.domain.library import order, spa
+from imagehub.domain.objects import bookkeeping
+from imagehub.domain.onedrive import accounts, sign_in, status
+from imagehub.domain.onedrive import folders as onedrive_folders
+from imagehub.domain.sync import schedule
 from imagehub.errors import (
     ConnectionLostError,
     ImageHubError,
@@ -30,7 +28,9 @@ from imagehub.errors import (
     ServiceError,
     ServiceRefusedError,
 )
-from imagehub.openapi import (
+from imagehub.queue import enqueue_job
+from imagehub.web import note_action
+from imagehub.web.openapi import (
     MAX_LIST_ITEMS,
     Api,
     LongText,
@@ -40,11 +40,9 @@ from imagehub.openapi import (
     get_api_token,
     get_caller,
 )
-from imagehub.queue import enqueue_job
-from imagehub.web import note_action
 from imagehub.wiring import get_clients, get_settings
 
-log = logging.getLogger("imagehub.admin")
+log = logging.getLogger(__name__)
 
 onedrive = Api(blueprint, "OneDrive")
 images = Api(blueprint, "Library")
@@ -210,7 +208,7 @@ def api_connect() -> ConnectedAnswer | NotConnectedAnswer:
     """Ask whether OneDrive is connected; where it is not, begin a sign-in at Microsoft."""
     user_id = get_caller().id
     db.session.rollback()
-    if connection.is_connected(db.session(), get_clients()):
+    if status.is_connected(db.session(), get_clients()):
         return {"code": 1, "hint": "connection_successful"}
     url, reason = _begin_sign_in(user_id)
     answer: NotConnectedAnswer = {"code": 0, "hint": "connection_failed", "url": url}
@@ -255,7 +253,7 @@ def api_folders() -> FoldersAnswer | ReconnectAnswer | UnreadableAnswer:
     """List the folders right in the root folder, and the files in each of them."""
     user_id = get_caller().id
     try:
-        folders = drive.list_folders_with_files(_open_drive())
+        folders = onedrive_folders.list_folders_with_files(_open_drive())
     except (ConnectionLostError, ServiceRefusedError) as error:
         if isinstance(error, ServiceRefusedError) and error.reason != "wrong_client_secret":
             return _make_unreadable(error)
@@ -280,7 +278,7 @@ def api_folders() -> FoldersAnswer | ReconnectAnswer | UnreadableAnswer:
 @answers_failure(ImageHubError, tells_reason=True, code=0, hint="folder_creation_operation_failed")
 def api_add_folder(fields: FolderNameFields) -> FolderAddedAnswer:
     """Make a folder in the root folder; a taken name gets a number."""
-    folder = drive.create_folder(_open_drive(), fields.folder_name)
+    folder = onedrive_folders.create_folder(_open_drive(), fields.folder_name)
     _log("create", "drive", folder.id, f"Made the folder “{folder.name}”.")
     return {
         "code": 1,
@@ -299,7 +297,7 @@ def api_add_folder(fields: FolderNameFields) -> FolderAddedAnswer:
 @answers_failure(ImageHubError, tells_reason=True, code=0, hint="rename_operation_failed")
 def api_rename(fields: RenameFields) -> RenamedAnswer:
     """Give a file or folder another name."""
-    drive.rename_item(_open_drive(), fields.item_id, fields.new_name)
+    onedrive_folders.rename_item(_open_drive(), fields.item_id, fields.new_name)
     _log("rename", "drive", fields.item_id, f"Renamed something to “{fields.new_name}”.")
     _look_again(fields.item_id)
     return {"code": 1, "hint": "rename_operation_successful"}
@@ -314,7 +312,7 @@ def api_rename(fields: RenameFields) -> RenamedAnswer:
 @answers_failure(ImageHubError, tells_reason=True, code=0, hint="folder_deletion_operation_failed")
 def api_delete_folder(fields: FolderFields) -> FolderDeletedAnswer:
     """Put a folder or file into OneDrive's recycle bin."""
-    drive.delete_item(_open_drive(), fields.folder_id)
+    onedrive_folders.delete_item(_open_drive(), fields.folder_id)
     _log("delete", "drive", fields.folder_id, "Put something into OneDrive's recycle bin.")
     _look_again(fields.folder_id, with_all_below=True)
     return {"code": 1, "hint": "folder_deletion_operation_successful"}
@@ -332,7 +330,9 @@ def api_upload_session(fields: UploadFields) -> UploadAnswer:
 
     Fragments of 3,276,800 bytes, each with its Content-Range, by PUT.
     """
-    upload = drive.create_upload_session(_open_drive(), fields.folder_id, fields.file_name)
+    upload = onedrive_folders.create_upload_session(
+        _open_drive(), fields.folder_id, fields.file_name
+    )
     _log("upload", "drive", fields.folder_id, f"Began to upload “{fields.file_name}”.")
     return {"code": 1, "sessionUrl": upload.upload_url, "hint": "got_session"}
 
@@ -345,16 +345,16 @@ def _log(verb: str, kind: str, key: str, words: str) -> None:
 
 def _open_drive() -> Drive:
     """The connected drive, with the database let go: OneDrive may take its time."""
-    opened = connection.open_active_drive(db.session(), get_clients())
+    opened = accounts.open_active_drive(db.session(), get_clients())
     db.session.rollback()
     return opened
 
 
 def _look_again(item_id: str, with_all_below: bool = False) -> None:
     """Have the images that come from what was changed follow soon."""
-    account_id = connection.get_active_account(db.session()).id
+    account_id = accounts.get_active_account(db.session()).id
     db.session.rollback()
-    drive_watch.note_changes(db.session(), account_id, [item_id], with_all_below)
+    schedule.note_changes(db.session(), account_id, [item_id], with_all_below)
 
 
 def _begin_sign_in(user_id: int) -> tuple[str, str]:
@@ -365,7 +365,7 @@ def _begin_sign_in(user_id: int) -> tuple[str, str]:
     redirect_uri = get_settings().ms_spa_redirect_uri or make_callback_url()
     db.session.rollback()
     try:
-        url = connection.start_connection(db.session(), get_clients(), user_id, redirect_uri)
+        url = sign_in.start_connection(db.session(), get_clients(), user_id, redirect_uri)
     except ServiceRefusedError as error:
         return "", str(error)
     db.session.commit()
@@ -493,7 +493,7 @@ class DeletedAnswer(TypedDict):
 @images.call("GET /admin/groups", answer=GroupNumbersAnswer, access="token")
 def api_groups() -> GroupNumbersAnswer:
     """List the numbers of all groups that have images."""
-    return {"data": library.list_group_numbers(db.session())}
+    return {"data": spa.list_group_numbers(db.session())}
 
 
 @images.call("GET /admin/groups/images", answer=AllImagesAnswer | NoImagesAnswer, access="token")
@@ -502,7 +502,7 @@ def api_all_images() -> Response | NoImagesAnswer:
 
     The answer is written while it is read, so that a library of any size passes.
     """
-    groups = library.iter_groups(db.session())
+    groups = spa.iter_groups(db.session())
     first = next(groups, None)
     if first is None:
         return {"code": 0, "hint": "empty_database"}
@@ -518,8 +518,8 @@ def api_all_images() -> Response | NoImagesAnswer:
 @answers_failure(NotFoundError, code=0, hint="couldn't_get_image")
 def api_admin_image(fields: GroupImageFields) -> GotImageAnswer:
     """Find one image, or the first of its group; its rendition is of 480 pixels."""
-    image = library.get_image(db.session(), fields.group_id, fields.image_id)
-    rendition = gallery.pick_rendition(image, gallery.LOW_RESOLUTION_PX)
+    image = spa.get_image(db.session(), fields.group_id, fields.image_id)
+    rendition = order.pick_rendition(image, order.LOW_RESOLUTION_PX)
     return {
         "code": 1,
         "image": get_clients().store.make_presigned_url(rendition.object_key),
@@ -544,7 +544,7 @@ def api_add_images(fields: AddFields) -> AddedAnswer | NotAddedAnswer:
     """
     user_id = get_caller().id
     selections = [
-        importing.Selection(
+        jobs.Selection(
             folder_id=folder_id,
             folder_name=folder.folder_name,
             group=None if folder.group == -1 else folder.group,
@@ -554,8 +554,8 @@ def api_add_images(fields: AddFields) -> AddedAnswer | NotAddedAnswer:
         if folder.all_image_id
     ]
     try:
-        account = connection.get_active_account(db.session())
-        job = importing.create_import(db.session(), account.id, user_id, selections)
+        account = accounts.get_active_account(db.session())
+        job = jobs.create_import(db.session(), account.id, user_id, selections)
     except ImageHubError as error:
         db.session.rollback()
         failed = [
@@ -568,7 +568,7 @@ def api_add_images(fields: AddFields) -> AddedAnswer | NotAddedAnswer:
     note_action("create", "import", job_id, f"Began to import {count} pictures.")
     db.session.commit()
     enqueue_job(get_settings(), job_id, count)
-    report = importing.wait_for_job(
+    report = reports.wait_for_job(
         sessionmaker(db.engine), job_id, get_settings().import_wait_seconds
     )
     failures = [
@@ -593,27 +593,25 @@ def api_delete_images(fields: DeleteFields) -> DeletedAnswer:
     chosen = {
         group: [image.image_id for image in doomed] for group, doomed in fields.image_list.items()
     }
-    ids = list(library.list_image_ids(session, chosen))
-    keys = storage.delete_images(session, ids)
+    ids = list(spa.list_image_ids(session, chosen))
+    keys = library_images.delete_images(session, ids)
     if ids:
         count = f"{len(ids)} image" + ("" if len(ids) == 1 else "s")
         note_action("delete", "image", min(chosen), f"Took {count} out of the hub.")
     session.commit()
     # The images are gone for everybody; their renditions go with the worker's next sweep.
-    storage.leave_unused(session, keys)
+    bookkeeping.leave_unused(session, keys)
     return {"code": 1, "hint": "image_deleted_from_database"}
 
 
-def _write_groups(
-    first: library.ListedGroup, others: Iterator[library.ListedGroup]
-) -> Iterator[str]:
+def _write_groups(first: spa.ListedGroup, others: Iterator[spa.ListedGroup]) -> Iterator[str]:
     yield '{"code":1,"data":{' + _write_group(first)
     for group in others:
         yield "," + _write_group(group)
     yield "}}\n"
 
 
-def _write_group(group: library.ListedGroup) -> str:
+def _write_group(group: spa.ListedGroup) -> str:
     listed: ListedGroup = {
         "images": [
             {"folder_name": image.folder_name, "image_id": image.number, "image_name": image.name}

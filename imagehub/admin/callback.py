@@ -9,12 +9,13 @@ from flask_login import current_user
 from imagehub.admin import blueprint
 from imagehub.admin.words import say
 from imagehub.database import db
-from imagehub.domain import connection
+from imagehub.domain.onedrive import sign_in, status
 from imagehub.errors import ImageHubError, InvalidInputError, NotFoundError
-from imagehub.web import make_absolute, note_action
+from imagehub.web import note_action
+from imagehub.web.headers import make_absolute
 from imagehub.wiring import get_clients
 
-log = logging.getLogger("imagehub.admin")
+log = logging.getLogger(__name__)
 
 
 # In the browser's session: where to go on to after the sign-in at Microsoft.
@@ -54,16 +55,16 @@ def finish_sign_in(user_id: int, answer: dict[str, str]) -> str:
     """Make what Microsoft sent back the active connection, and commit it.
 
     :return: what is wrong with the drive of whoever signed in, in words; mostly "".
-    :raise ImageHubError: as :func:`imagehub.domain.connection.finish_connection`.
+    :raise ImageHubError: as :func:`imagehub.domain.onedrive.sign_in.finish_connection`.
     """
     database, clients = db.session(), get_clients()
-    account = connection.finish_connection(database, clients, user_id, answer)
+    account = sign_in.finish_connection(database, clients, user_id, answer)
     account_id = account.id
     words = f"Connected the OneDrive of {account.username or 'an account'}."
     note_action("connect", "connection", account_id, words)
     database.commit()
     try:
-        connection.refresh_drive_facts(database, clients, account_id)
+        status.refresh_drive_facts(database, clients, account_id)
     except NotFoundError as error:
         return str(error)
     except ImageHubError as error:

@@ -14,7 +14,9 @@ from imagehub.admin.numbers import read_number
 from imagehub.admin.words import say
 from imagehub.clients import Drive, DriveItem
 from imagehub.database import db
-from imagehub.domain import connection, drive_watch, hub_settings, overview, root_change
+from imagehub.domain.onedrive import accounts, sign_in, status
+from imagehub.domain.site import overview, settings
+from imagehub.domain.sync import root_change, schedule
 from imagehub.errors import (
     ConnectionLostError,
     ImageHubError,
@@ -23,10 +25,11 @@ from imagehub.errors import (
     NotFoundError,
 )
 from imagehub.models import DriveAccount
-from imagehub.web import get_local_target, note_action
+from imagehub.web import note_action
+from imagehub.web.access import get_local_target
 from imagehub.wiring import get_clients, get_given_settings, get_settings
 
-log = logging.getLogger("imagehub.admin")
+log = logging.getLogger(__name__)
 
 _MAX_DEPTH = 30
 # A page of a folder may hold nothing but files; so many more are read at once to find a folder.
@@ -52,9 +55,9 @@ def connect_onedrive() -> ResponseReturnValue:
     to go back to.
     """
     scopes = (
-        connection.DEFAULT_SCOPES
+        sign_in.DEFAULT_SCOPES
         if request.form.get("access") == "write"
-        else connection.READ_ONLY_SCOPES
+        else sign_in.READ_ONLY_SCOPES
     )
     account = _find_chosen_account()
     hint = account.username if account is not None else ""
@@ -63,7 +66,7 @@ def connect_onedrive() -> ResponseReturnValue:
     user_id = int(current_user.id)
     db.session.rollback()
     try:
-        url = connection.start_connection(
+        url = sign_in.start_connection(
             db.session(),
             get_clients(),
             user_id,
@@ -95,7 +98,7 @@ def disconnect_onedrive() -> ResponseReturnValue:
     """Forget the tokens; images and their renditions stay."""
     account = _find_chosen_account()
     if account is not None:
-        connection.disconnect(db.session(), account)
+        sign_in.disconnect(db.session(), account)
         whose = account.username or "an account"
         words = f"Disconnected the OneDrive of {whose}."
         note_action("disconnect", "connection", account.id, words)
@@ -112,19 +115,19 @@ def _find_chosen_account() -> DriveAccount | None:
     """
     text = request.form.get("account", "")
     if text:
-        return connection.get_account(db.session(), read_number(text, "account"))
-    return connection.find_active_account(db.session())
+        return accounts.get_account(db.session(), read_number(text, "account"))
+    return accounts.find_active_account(db.session())
 
 
 @blueprint.post("/admin/connection/check")
 def check_connection() -> ResponseReturnValue:
     """Ask OneDrive now, and write down what it tells of the drive."""
-    account = connection.find_active_account(db.session())
+    account = accounts.find_active_account(db.session())
     if account is not None:
         account_id = account.id
         db.session.rollback()
         try:
-            connection.refresh_drive_facts(db.session(), get_clients(), account_id)
+            status.refresh_drive_facts(db.session(), get_clients(), account_id)
             words = _look_for_root(account_id)
         except ImageHubError as error:
             say(str(error), is_fault=True)
@@ -150,7 +153,7 @@ def _look_for_root(account_id: int) -> str:
 def save_secret_end() -> ResponseReturnValue:
     """Remember when the app registration's client secret ends."""
     try:
-        end = hub_settings.set_secret_end(db.session(), request.form.get("secret_end", ""))
+        end = settings.set_secret_end(db.session(), request.form.get("secret_end", ""))
     except InvalidInputError as error:
         db.session.rollback()
         return _render(error.fields), 422
@@ -192,7 +195,7 @@ def choose_root_folder() -> ResponseReturnValue:
         if not page.next_page or any(item.is_folder for item in page.items):
             break
         page = whole.list_children(here.id, page.next_page)
-    root = hub_settings.get_root_folder(db.session(), get_given_settings(), account_id)
+    root = settings.get_root_folder(db.session(), get_given_settings(), account_id)
     return render_template(
         "admin/root_folder.html",
         crumbs=_list_crumbs(whole, here) if folder_id else [Crumb("", "OneDrive")],
@@ -224,11 +227,11 @@ def save_root_folder() -> ResponseReturnValue:
                 return render_template(
                     "admin/root_folder_sure.html", folder=folder, words=words, left=left
                 )
-    hub_settings.set_root_folder(db.session(), get_given_settings(), account_id, folder_id, words)
+    settings.set_root_folder(db.session(), get_given_settings(), account_id, folder_id, words)
     note_action("change", "connection", folder_id, f"Set the root folder: {words}.")
     db.session.commit()
     # What was inside may be outside now, and the other way round.
-    drive_watch.ask_for_check(db.session(), account_id, _ROOT_SPREADS)
+    schedule.ask_for_check(db.session(), account_id, _ROOT_SPREADS)
     say(
         f"ImageHub sees {words} from now on, and nothing else."
         if folder_id
@@ -250,8 +253,8 @@ def _get_open_account() -> int:
     """
     if _is_root_given():
         raise NotAllowedError("IMAGEHUB_ROOT_FOLDER says which folder it is; change it there.")
-    account = connection.get_active_account(db.session())
-    if account.state != connection.CONNECTED:
+    account = accounts.get_active_account(db.session())
+    if account.state != accounts.CONNECTED:
         raise ConnectionLostError(account=account.username)
     account_id = account.id
     db.session.rollback()
@@ -284,29 +287,29 @@ def _list_crumbs(whole: Drive, folder: DriveItem) -> list[Crumb]:
 
 def _render(faults: dict[str, str] | None = None) -> str:
     database = db.session()
-    info = connection.describe_connection(database, get_clients())
+    info = status.describe_connection(database, get_clients())
     missing_drive = ""
     if info.is_usable and info.account_id is not None and not info.drive_kind:
         database.rollback()
         try:
-            connection.refresh_drive_facts(database, get_clients(), info.account_id)
+            status.refresh_drive_facts(database, get_clients(), info.account_id)
         except NotFoundError as error:
             missing_drive = str(error)
         except ImageHubError as error:
             log.info("the drive could not be described: %s", error)
-        info = connection.describe_connection(database, get_clients())
+        info = status.describe_connection(database, get_clients())
     root = (
-        hub_settings.get_root_folder(database, get_given_settings(), info.account_id)
+        settings.get_root_folder(database, get_given_settings(), info.account_id)
         if info.account_id is not None
         else None
     )
-    secret_end = hub_settings.find_secret_end(database)
+    secret_end = settings.find_secret_end(database)
     return render_template(
         "admin/connection.html",
         info=info,
         missing_drive=missing_drive,
         root=root,
-        earlier=connection.describe_earlier(database, get_clients()),
+        earlier=status.describe_earlier(database, get_clients()),
         token_end=overview.find_token_end(info),
         secret_end=secret_end,
         secret_days_left=overview.count_days_left(secret_end),

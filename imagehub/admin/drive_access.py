@@ -7,14 +7,15 @@ from flask.typing import ResponseReturnValue
 from imagehub.admin import blueprint
 from imagehub.clients import Drive
 from imagehub.database import db
-from imagehub.domain import connection
+from imagehub.domain.onedrive import accounts
 from imagehub.errors import (
     ConnectionLostError,
     ImageHubError,
     RootFolderGoneError,
     WriteAccessError,
 )
-from imagehub.web import get_error_status, is_api_call, make_error_answer
+from imagehub.web.access import is_api_call
+from imagehub.web.errors import get_error_status, make_error_answer
 from imagehub.wiring import get_clients, get_given_settings
 
 
@@ -24,9 +25,9 @@ def open_drive(for_change: bool = False) -> tuple[int, Drive]:
     :raise ConnectionLostError: OneDrive was never connected.
     :raise WriteAccessError: a change is meant, and the hub may only read so far.
     """
-    account = connection.get_active_account(db.session())
+    account = accounts.get_active_account(db.session())
     account_id = account.id
-    if for_change and not connection.may_write(account):
+    if for_change and not accounts.may_write(account):
         raise WriteAccessError
     opened = get_clients().open_drive(account_id)
     db.session.rollback()
@@ -35,8 +36,8 @@ def open_drive(for_change: bool = False) -> tuple[int, Drive]:
 
 def may_write() -> bool:
     """Whether the hub may change things in OneDrive."""
-    account = connection.find_active_account(db.session())
-    return account is not None and connection.may_write(account)
+    account = accounts.find_active_account(db.session())
+    return account is not None and accounts.may_write(account)
 
 
 @blueprint.errorhandler(WriteAccessError)

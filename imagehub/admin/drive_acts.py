@@ -21,14 +21,17 @@ from imagehub.admin.drive_words import (
 from imagehub.admin.words import describe_count, say, show_name
 from imagehub.clients import DriveItem
 from imagehub.database import db
-from imagehub.domain import drive, drive_browser, drive_watch
+from imagehub.domain.onedrive import browser, folders
+from imagehub.domain.sync import schedule
 from imagehub.errors import (
     ConnectionLostError,
     ImageHubError,
     InvalidInputError,
     NotFoundError,
 )
-from imagehub.web import get_error_status, is_api_call, note_action
+from imagehub.web import note_action
+from imagehub.web.access import is_api_call
+from imagehub.web.errors import get_error_status
 
 
 @blueprint.post("/admin/drive/new-folder")
@@ -37,7 +40,7 @@ def create_drive_folder() -> ResponseReturnValue:
     account_id, opened = open_drive(for_change=True)
     parent_id = request.form.get("folder", "")
     try:
-        made = drive.create_folder(opened, request.form.get("name", "").strip(), parent_id)
+        made = folders.create_folder(opened, request.form.get("name", "").strip(), parent_id)
     except ImageHubError as error:
         return _answer_fault(error, parent_id)
     note_act("create", [made], f"Made the folder {name_items([made])} in OneDrive.")
@@ -51,11 +54,11 @@ def rename_drive_item() -> ResponseReturnValue:
     item_id, folder_id = request.form.get("item", ""), request.form.get("folder", "")
     name = request.form.get("name")
     if name is None:
-        (item,) = drive_browser.get_items(opened, request.form.getlist("item")[:1])
+        (item,) = browser.get_items(opened, request.form.getlist("item")[:1])
         return render_template("admin/drive_rename.html", item=item, folder=folder_id, fault="")
     try:
         old_name = opened.get_item(item_id).name
-        item = drive.rename_item(opened, item_id, name.strip())
+        item = folders.rename_item(opened, item_id, name.strip())
     except ImageHubError as error:
         if is_api_call() or isinstance(error, NotFoundError | ConnectionLostError):
             raise
@@ -93,7 +96,7 @@ def move_drive_items() -> ResponseReturnValue:
     if not target:
         return render_template(
             "admin/drive_move.html",
-            items=drive_browser.get_items(opened, ids),
+            items=browser.get_items(opened, ids),
             folder=folder_id,
             choice=describe_choice(opened, request.form.get("look", "") or folder_id),
         )
@@ -123,7 +126,7 @@ def do_each(
     :raise ConnectionLostError: nothing could be done. Where it comes after something was done, that
         is told, and the rest has failed.
     """
-    if not 0 < len(ids) <= drive_browser.MAX_CHOSEN:
+    if not 0 < len(ids) <= browser.MAX_CHOSEN:
         raise InvalidInputError(
             "Nothing was chosen." if not ids else "That is too much at once.",
             {"item": "is missing" if not ids else "too many"},
@@ -155,7 +158,7 @@ def note_act(verb: str, items: Sequence[DriveItem], words: str) -> None:
 
 def look_again(account_id: int, items: Sequence[DriveItem], with_all_below: bool = False) -> None:
     """Have the images that come from these items follow soon, and not at the next regular look."""
-    drive_watch.note_changes(db.session(), account_id, [item.id for item in items], with_all_below)
+    schedule.note_changes(db.session(), account_id, [item.id for item in items], with_all_below)
 
 
 def answer_done(
@@ -178,7 +181,7 @@ def answer_done(
     :param facts: what a script hears besides.
     """
     if is_api_call():
-        entries = drive_browser.mark_items(db.session(), account_id, done)
+        entries = browser.mark_items(db.session(), account_id, done)
         return jsonify(
             {
                 "done": [describe_entry(entry) for entry in entries],

@@ -17,8 +17,9 @@ from imagehub.admin.drive_words import name_items
 from imagehub.admin.words import describe_count, describe_size
 from imagehub.clients import Drive, DriveItem
 from imagehub.database import db
-from imagehub.domain import drive, drive_browser
-from imagehub.domain.gallery import name_group
+from imagehub.domain.library.order import name_group
+from imagehub.domain.onedrive import browser
+from imagehub.domain.onedrive import folders as onedrive_folders
 from imagehub.errors import ConnectionLostError, InvalidInputError, NotFoundError, ServiceError
 from imagehub.wiring import get_settings
 
@@ -44,9 +45,7 @@ def plan_drive_deletion() -> ResponseReturnValue:
             "Nothing was chosen.", {"items": error.errors()[0]["msg"]}
         ) from error
     account_id, opened = open_drive(for_change=True)
-    plan = drive_browser.plan_deletion(
-        db.session(), account_id, opened, fields.items, fields.folder
-    )
+    plan = browser.plan_deletion(db.session(), account_id, opened, fields.items, fields.folder)
     return jsonify({"sentences": _describe_deletion(plan), "groups": _describe_groups(plan)[:50]})
 
 
@@ -56,7 +55,7 @@ def delete_drive_items() -> ResponseReturnValue:
     account_id, opened = open_drive(for_change=True)
     ids, folder_id = request.form.getlist("item"), request.form.get("folder", "")
     if request.form.get("sure") != "yes":
-        plan = drive_browser.plan_deletion(db.session(), account_id, opened, ids, folder_id)
+        plan = browser.plan_deletion(db.session(), account_id, opened, ids, folder_id)
         return render_template(
             "admin/drive_delete.html",
             items=plan.items,
@@ -67,7 +66,7 @@ def delete_drive_items() -> ResponseReturnValue:
 
     def delete(item_id: str) -> DriveItem:
         item = opened.get_item(item_id)
-        drive.delete_item(opened, item_id)
+        onedrive_folders.delete_item(opened, item_id)
         return item
 
     done, failed = do_each(ids, delete)
@@ -113,12 +112,12 @@ def restore_drive_items() -> ResponseReturnValue:
 # --- What it means --------------------------------------------------------------------------------
 
 
-def _describe_deletion(plan: drive_browser.Deletion) -> list[str]:
+def _describe_deletion(plan: browser.Deletion) -> list[str]:
     """What will happen, in sentences."""
     files = describe_count(plan.file_count, "file")
     folders = describe_count(plan.folder_count, "folder")
     if not plan.is_complete:
-        least = min(plan.file_count + plan.folder_count, drive_browser.MAX_COUNTED)
+        least = min(plan.file_count + plan.folder_count, browser.MAX_COUNTED)
         what = f"More than {describe_count(least, 'item')}"
     elif plan.folder_count:
         what = f"{folders} with {files}" if plan.file_count else f"{folders} without files"
@@ -147,7 +146,7 @@ def _describe_deletion(plan: drive_browser.Deletion) -> list[str]:
     return sentences
 
 
-def _describe_groups(plan: drive_browser.Deletion) -> list[dict[str, Any]]:
+def _describe_groups(plan: browser.Deletion) -> list[dict[str, Any]]:
     return [
         {
             "number": group.number,

@@ -14,10 +14,10 @@ from imagehub.admin.drive_access import may_write, open_drive, show_trouble
 from imagehub.admin.drive_words import describe_choice, describe_entry, describe_folder
 from imagehub.clients import Drive
 from imagehub.database import db
-from imagehub.domain import drive, drive_browser
-from imagehub.domain.drive_browser import Entry
+from imagehub.domain.onedrive import browser, folders
+from imagehub.domain.onedrive.browser import Entry
 from imagehub.errors import ConnectionLostError, NotFoundError, ServiceError
-from imagehub.web import is_api_call
+from imagehub.web.access import is_api_call
 from imagehub.wiring import get_settings
 
 _VIEW_COOKIE = "drive-view"
@@ -29,21 +29,21 @@ _YEAR_SECONDS = 365 * 86_400
 @blueprint.get("/admin/drive/<item_id>")
 def show_drive(item_id: str = "") -> ResponseReturnValue:
     """A folder of the drive; the root folder without an id."""
-    order = _choose("sort", drive_browser.ORDERS, "name")
-    show = _choose("show", drive_browser.SHOWS, "all")
+    order = _choose("sort", browser.ORDERS, "name")
+    show = _choose("show", browser.SHOWS, "all")
     words = request.args.get("q", "").strip()[:200]
     is_arranged = order != "name" or show != "all" or bool(words)
     try:
         account_id, opened = open_drive()
-        folder = drive_browser.open_folder(opened, item_id, request.args.get("page", ""))
+        folder = browser.open_folder(opened, item_id, request.args.get("page", ""))
         if is_arranged:
             entries, following = _arrange(account_id, opened, folder.folder.id, order, show, words)
         else:
-            entries = drive_browser.mark_items(db.session(), account_id, folder.items)
+            entries = browser.mark_items(db.session(), account_id, folder.items)
             following = {"page": folder.next_page} if folder.next_page else {}
             if not folder.next_page and not request.args.get("page"):
                 # A folder that is here as a whole comes in the order that people expect.
-                entries.sort(key=drive_browser.make_entry_key)
+                entries.sort(key=browser.make_entry_key)
     except (ConnectionLostError, ServiceError) as error:
         if is_api_call():
             raise
@@ -62,8 +62,8 @@ def show_drive(item_id: str = "") -> ResponseReturnValue:
         is_root=folder.is_root,
         entries=entries,
         describe=describe_entry,
-        orders=drive_browser.ORDERS,
-        shows=drive_browser.SHOWS,
+        orders=browser.ORDERS,
+        shows=browser.SHOWS,
         order=order,
         show=show,
         words=words,
@@ -98,7 +98,7 @@ def list_drive_items(item_id: str) -> ResponseReturnValue:
     """One more page of a folder, in OneDrive's order, as JSON."""
     account_id, opened = open_drive()
     page = opened.list_children(item_id, request.args.get("next_page", ""), page_size=1000)
-    entries = drive_browser.mark_items(db.session(), account_id, page.items)
+    entries = browser.mark_items(db.session(), account_id, page.items)
     return jsonify(
         {"items": [describe_entry(entry) for entry in entries], "next_page": page.next_page}
     )
@@ -114,7 +114,7 @@ def show_drive_path(path: str) -> ResponseReturnValue:
         item = None
     if item is None or not item.is_folder:
         # Where the root folder itself is gone, that is what has to be told.
-        drive.get_root(opened)
+        folders.get_root(opened)
         raise NotFoundError("folder", path)
     return redirect(url_for(".show_drive", item_id=item.id))
 
@@ -154,8 +154,6 @@ def _arrange(
 ) -> tuple[list[Entry], dict[str, Any]]:
     """One page of the sorted and filtered folder, and what the next page's address holds."""
     start = max(0, request.args.get("from", 0, int))
-    entries = drive_browser.list_arranged(
-        db.session(), account_id, opened, folder_id, order, show, words
-    )
-    end = start + drive_browser.PAGE_SIZE
+    entries = browser.list_arranged(db.session(), account_id, opened, folder_id, order, show, words)
+    end = start + browser.PAGE_SIZE
     return entries[start:end], {"from": end} if end < len(entries) else {}

@@ -8,11 +8,11 @@ from flask import url_for
 from imagehub.admin.thumbnails import make_thumbnail_url
 from imagehub.admin.words import describe_count, describe_size, show_name
 from imagehub.clients import Drive, DriveItem, Quota
-from imagehub.domain import drive, drive_browser
-from imagehub.domain.drive_browser import Crumb, Entry, Mark, OpenFolder
-from imagehub.domain.gallery import name_group
-from imagehub.domain.importing import may_be_picture
+from imagehub.domain.filetypes import may_be_picture
+from imagehub.domain.library.order import name_group
 from imagehub.domain.name_order import make_name_key
+from imagehub.domain.onedrive import browser, folders
+from imagehub.domain.onedrive.browser import Crumb, Entry, Mark, OpenFolder
 from imagehub.errors import ImageHubError
 
 
@@ -79,9 +79,9 @@ def _describe_crumbs(crumbs: Sequence[Crumb]) -> list[dict[str, str]]:
 
 def describe_choice(opened: Drive, folder_id: str) -> dict[str, Any]:
     """A folder to put something into: itself, its way up, the folders in it."""
-    root = drive.get_root(opened)
+    root = folders.get_root(opened)
     folder = opened.get_item(folder_id) if folder_id else root
-    names = [show_name(crumb.name) for crumb in drive_browser.make_crumbs(opened, root, folder)]
+    names = [show_name(crumb.name) for crumb in browser.make_crumbs(opened, root, folder)]
     names[0] = "OneDrive" if names[0] == "root" else names[0]
     return {
         "id": folder.id,
@@ -89,7 +89,7 @@ def describe_choice(opened: Drive, folder_id: str) -> dict[str, Any]:
         "parent": "" if folder.id == root.id else folder.parent_id,
         "folders": [
             {"id": item.id, "name": show_name(item.name), "count": item.child_count}
-            for item in drive_browser.list_subfolders(opened, folder.id)
+            for item in browser.list_subfolders(opened, folder.id)
         ],
     }
 

@@ -10,7 +10,10 @@ from imagehub.admin import blueprint
 from imagehub.admin.numbers import read_number
 from imagehub.admin.words import say
 from imagehub.database import db
-from imagehub.domain import audit, importing, overview
+from imagehub.domain.imports import jobs as imports_jobs
+from imagehub.domain.imports import reports
+from imagehub.domain.people import audit
+from imagehub.domain.site import overview
 from imagehub.queue import enqueue_job
 from imagehub.web import note_action
 from imagehub.wiring import get_clients, get_given_settings, get_settings
@@ -62,7 +65,7 @@ def list_running_jobs() -> ResponseReturnValue:
 def retry_failed_items() -> ResponseReturnValue:
     """Queue an import's failed items again."""
     job_id = read_number(request.form.get("job", ""), "import")
-    count = importing.retry_items(db.session(), job_id)
+    count = imports_jobs.retry_items(db.session(), job_id)
     if count:
         words = f"Tried {count} failed {'picture' if count == 1 else 'pictures'} again."
         note_action("retry", "import", job_id, words)
@@ -73,7 +76,7 @@ def retry_failed_items() -> ResponseReturnValue:
     return redirect(url_for("admin.show_home"))
 
 
-def _make_job(job: importing.JobReport) -> dict[str, Any]:
+def _make_job(job: reports.JobReport) -> dict[str, Any]:
     return {
         "id": job.id,
         "finished": job.finished_count,
@@ -84,7 +87,7 @@ def _make_job(job: importing.JobReport) -> dict[str, Any]:
 
 
 @blueprint.app_template_filter("progress_words")
-def describe_progress(job: importing.JobReport) -> str:
+def describe_progress(job: reports.JobReport) -> str:
     """``12 of 40 pictures, 1 failed``; and what the rest waits for."""
     words = f"{job.finished_count:,} of {job.item_count:,} pictures"
     if job.failed_count:

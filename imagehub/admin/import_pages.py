@@ -14,19 +14,11 @@ from imagehub.admin.numbers import find_number, read_number, read_numbers, read_
 from imagehub.admin.words import describe_count, is_view, say
 from imagehub.clients import Drive
 from imagehub.database import db
-from imagehub.domain import (
-    connection,
-    import_board,
-    import_history,
-    import_plan,
-    import_reading,
-    import_ways,
-    importing,
-    left_out,
-    library_edit,
-    library_list,
-    overview,
-)
+from imagehub.domain.imports import board, grouping, history, ignored, jobs, reading, reports
+from imagehub.domain.imports import plans as imports_plans
+from imagehub.domain.library import edit, listing
+from imagehub.domain.onedrive import accounts
+from imagehub.domain.site import overview
 from imagehub.errors import (
     ConflictError,
     ConnectionLostError,
@@ -37,7 +29,9 @@ from imagehub.errors import (
 )
 from imagehub.models import ImportPlan, ImportPlanFile
 from imagehub.queue import enqueue_job
-from imagehub.web import get_error_status, is_api_call, note_action
+from imagehub.web import note_action
+from imagehub.web.access import is_api_call
+from imagehub.web.errors import get_error_status
 from imagehub.wiring import get_clients, get_settings
 
 # How long one request reads on in OneDrive: a page that shows what has come is better than a wait.
@@ -71,17 +65,16 @@ def show_imports() -> ResponseReturnValue:
     """Plans that wait, and imports, both from new to old."""
     before, plan_before = read_page_number(), read_page_number("plan_before")
     session = db.session()
-    imports = import_history.list_imports(session, before)
-    plans = [] if before else import_plan.list_open_plans(session, plan_before)
-    sources = import_history.find_sources(
-        session, ImportPlanFile.plan_id, [plan.id for plan in plans]
-    )
+    imports = history.list_imports(session, before)
+    plans = [] if before else imports_plans.list_open_plans(session, plan_before)
+    sources = history.find_sources(session, ImportPlanFile.plan_id, [plan.id for plan in plans])
     return render_template(
         "admin/imports.html",
         plans=[
-            (plan, import_plan.describe_plan(session, plan), sources.get(plan.id)) for plan in plans
+            (plan, imports_plans.describe_plan(session, plan), sources.get(plan.id))
+            for plan in plans
         ],
-        next_plan_before=plans[-1].id if len(plans) == import_plan.PLANS_PER_PAGE else None,
+        next_plan_before=plans[-1].id if len(plans) == imports_plans.PLANS_PER_PAGE else None,
         plan_before=plan_before,
         imports=imports,
         next_before=imports[-1].job.id if len(imports) == 20 else None,
@@ -99,10 +92,12 @@ def plan_import() -> ResponseReturnValue:
     items = [] if "all" in request.form else request.form.getlist("item")
     folders = [] if items else [one for one in request.form.getlist("folder") if one]
     session = db.session()
-    account = connection.get_active_account(session)
+    account = accounts.get_active_account(session)
     try:
-        target = library_list.find_group(session, request.form.get("group", ""))
-        plan = import_plan.create_plan(session, account.id, current_user.id, folders, items, target)
+        target = listing.find_group(session, request.form.get("group", ""))
+        plan = imports_plans.create_plan(
+            session, account.id, current_user.id, folders, items, target
+        )
     except InvalidInputError as error:
         if is_api_call():
             raise
@@ -125,7 +120,7 @@ def plan_import() -> ResponseReturnValue:
 @blueprint.post("/admin/import/plans/<biggest:number>/read")
 def read_import_plan(number: int) -> ResponseReturnValue:
     """Read on in OneDrive for a moment; without a script longer, as each time is a press."""
-    plan = import_plan.get_plan(db.session(), number)
+    plan = imports_plans.get_plan(db.session(), number)
     fault = ""
     try:
         _read_on(plan, _READ_SECONDS if is_api_call() else _READ_SECONDS_A_PRESS)
@@ -138,9 +133,9 @@ def read_import_plan(number: int) -> ResponseReturnValue:
             raise
         db.session.rollback()
         fault = str(error)
-    plan = import_plan.get_plan(db.session(), number)
+    plan = imports_plans.get_plan(db.session(), number)
     if is_api_call():
-        summary = import_plan.describe_plan(db.session(), plan)
+        summary = imports_plans.describe_plan(db.session(), plan)
         words = f"{describe_count(summary.file_count, 'file')} found so far"
         answer = {"is_read": plan.state != "reading", "words": words, "fault": fault}
         return jsonify(answer)
@@ -153,29 +148,29 @@ def _read_on(plan: ImportPlan, seconds: float) -> None:
     """Read and write down in turn; no transaction is open while OneDrive is asked."""
     plan_id, limit = plan.id, get_settings().max_original_bytes
     drive = _open_drive(plan)
-    entry = import_reading.read_waiting(plan)
+    entry = reading.read_waiting(plan)
     db.session.rollback()
 
-    def note(done: Mapping[str, str], step: import_reading.Step) -> dict[str, str] | None:
+    def note(done: Mapping[str, str], step: reading.Step) -> dict[str, str] | None:
         session = db.session()
-        current = import_plan.get_plan(session, plan_id)
-        import_reading.note_step(session, current, done, step, limit)
-        following = import_reading.read_waiting(current) if current.state == "reading" else None
+        current = imports_plans.get_plan(session, plan_id)
+        reading.note_step(session, current, done, step, limit)
+        following = reading.read_waiting(current) if current.state == "reading" else None
         session.commit()
         return following
 
-    import_reading.read_for_a_while(drive, note, entry, seconds)
+    reading.read_for_a_while(drive, note, entry, seconds)
 
 
 def _open_drive(plan: ImportPlan) -> Drive:
     """The drive that the plan is for; raises as :func:`_check_account`."""
     _check_account(plan)
-    return connection.open_active_drive(db.session(), get_clients())
+    return accounts.open_active_drive(db.session(), get_clients())
 
 
 def _check_account(plan: ImportPlan) -> None:
     """:raise ConflictError: another account is connected by now."""
-    if connection.get_active_account(db.session()).id != plan.drive_account_id:
+    if accounts.get_active_account(db.session()).id != plan.drive_account_id:
         raise ConflictError("These files lie in a OneDrive that is no longer connected.")
 
 
@@ -189,11 +184,11 @@ def show_import_plan(number: int) -> ResponseReturnValue:
     ``after``: the place of the group that the page before ended with. ``whole``: a group that is
     shown with all its pictures, ``from`` this place on.
     """
-    plan = import_plan.get_plan(db.session(), number)
+    plan = imports_plans.get_plan(db.session(), number)
     if plan.state == "started" and plan.job_id:
         return redirect(url_for(".show_import", number=plan.job_id))
     view = {name: read_page_number(name) or 0 for name in _VIEW}
-    account = connection.find_active_account(db.session())
+    account = accounts.find_active_account(db.session())
     return render_template(
         "admin/import_plan.html",
         is_elsewhere=account is not None and account.id != plan.drive_account_id,
@@ -207,9 +202,9 @@ def propose_import_groups(number: int) -> ResponseReturnValue:
 
     def propose(plan: ImportPlan, _: _View) -> None:
         session = db.session()
-        target = library_list.find_group(session, request.form.get("group", ""))
+        target = listing.find_group(session, request.form.get("group", ""))
         _keep_state(plan)
-        import_board.propose(session, plan, request.form.get("way", ""), target)
+        board.propose(session, plan, request.form.get("way", ""), target)
 
     return _change(number, propose, {})
 
@@ -231,22 +226,22 @@ def _act(plan: ImportPlan, view: _View) -> None:
     if act != "undo":
         _keep_words(plan)
     if act == "move":
-        import_board.move_files(session, plan, files, _read_goal(plan), _read_before())
+        board.move_files(session, plan, files, _read_goal(plan), _read_before())
     elif act == "split":
-        import_board.move_files(session, plan, files, None)
+        board.move_files(session, plan, files, None)
     elif act in ("take", "leave"):
-        import_board.choose_files(session, plan, files, act == "take")
+        board.choose_files(session, plan, files, act == "take")
     elif act in ("take-all", "leave-all"):
-        import_board.choose_verdict(session, plan, key, act == "take-all")
+        board.choose_verdict(session, plan, key, act == "take-all")
     elif act in ("take-group", "leave-group"):
-        import_board.choose_proposal(session, plan, _read_number(key), act == "take-group")
+        board.choose_proposal(session, plan, _read_number(key), act == "take-group")
     elif act == "join":
-        import_board.join_with_previous(session, plan, _read_number(key))
+        board.join_with_previous(session, plan, _read_number(key))
     elif act == "split-all":
-        import_board.split_proposal(session, plan, _read_number(key))
+        board.split_proposal(session, plan, _read_number(key))
     elif act == "undo":
         version = read_number(request.form.get("version", ""), "version")
-        import_board.restore_layout(session, plan, version, _read_layout())
+        board.restore_layout(session, plan, version, _read_layout())
     elif act == "page":
         view |= {"after": find_number(key) or 0, "whole": 0, "from": 0}
     elif act == "whole":
@@ -259,7 +254,7 @@ def _act(plan: ImportPlan, view: _View) -> None:
 def _read_goal(plan: ImportPlan) -> int | None:
     """The group that pictures shall move to; None for a new one."""
     if title := request.form.get("to-title", "").strip():
-        return import_board.get_proposal_by_title(db.session(), plan, title)
+        return board.get_proposal_by_title(db.session(), plan, title)
     to = request.form.get("to", "")
     return None if to == "new" else _read_number(to)
 
@@ -269,13 +264,13 @@ def _read_before() -> int | None:
     return read_number(before, "file") if before else None
 
 
-def _read_layout() -> import_board.Layout:
+def _read_layout() -> board.Layout:
     """:raise InvalidInputError: it is not what a change answered as ``undo``."""
     try:
         fields = LayoutFields.model_validate_json(request.form.get("undo", ""))
     except ValidationError as error:
         raise InvalidInputError("This cannot be undone.", {"undo": "unknown"}) from error
-    return import_board.Layout(fields.proposals, fields.files)
+    return board.Layout(fields.proposals, fields.files)
 
 
 def _keep_words(plan: ImportPlan) -> None:
@@ -291,22 +286,22 @@ def _keep_words(plan: ImportPlan) -> None:
         if number is None or title == request.form.get(f"was-{key}"):
             continue
         with suppress(NotFoundError):
-            import_board.rename_proposal(session, plan, number, title)
+            board.rename_proposal(session, plan, number, title)
     _keep_state(plan)
 
 
 def _keep_state(plan: ImportPlan) -> None:
     state = request.form.get("state")
     if state and state != request.form.get("was_state"):
-        import_plan.set_published(db.session(), plan, state != "draft")
+        imports_plans.set_published(db.session(), plan, state != "draft")
 
 
 def _keep_words_alone(number: int) -> None:
     """Save what was typed, where all else that the form asked for was refused."""
     session = db.session()
     try:
-        plan = import_plan.get_plan(session, number)
-        import_plan.check_open(plan)
+        plan = imports_plans.get_plan(session, number)
+        imports_plans.check_open(plan)
         _keep_words(plan)
         session.commit()
     except ImageHubError:
@@ -321,15 +316,15 @@ def _change(
     :param change: may change which part of the board is shown.
     """
     session = db.session()
-    plan = import_plan.get_plan(session, number)
+    plan = imports_plans.get_plan(session, number)
     seen = plan.version
     try:
-        import_plan.check_open(plan)
-        before = import_board.read_layout(session, plan) if is_api_call() else None
+        imports_plans.check_open(plan)
+        before = board.read_layout(session, plan) if is_api_call() else None
         change(plan, view)
     except ImageHubError as error:
         return _refuse(number, error, view)
-    undo = before and import_board.compare_layouts(before, import_board.read_layout(session, plan))
+    undo = before and board.compare_layouts(before, board.read_layout(session, plan))
     session.commit()
     if undo is not None:
         words = LayoutFields(proposals=undo.proposals, files=undo.files).model_dump_json()
@@ -348,7 +343,7 @@ def _refuse(number: int, error: ImageHubError, view: _View) -> ResponseReturnVal
         return redirect(_find_place(number, view), 303)
     answer: dict[str, Any] = {"detail": str(error)}
     if isinstance(error, NotFoundError | ConflictError):
-        plan = import_plan.get_plan(session, number)
+        plan = imports_plans.get_plan(session, number)
         if plan.state == "started" and plan.job_id:
             answer["url"] = url_for(".show_import", number=plan.job_id)
         elif plan.state == "ready":
@@ -372,22 +367,22 @@ def _find_place(number: int, view: _View) -> str:
 def _describe_plan(plan: ImportPlan, view: _View) -> dict[str, Any]:
     session = db.session()
     after, whole, first = (view.get(name, 0) for name in _VIEW)
-    bins = import_board.list_bins(session, plan, after, whole=whole, first=first)
-    next_after = bins[-1].proposal.position if len(bins) == import_board.BINS_PER_PAGE else None
+    bins = board.list_bins(session, plan, after, whole=whole, first=first)
+    next_after = bins[-1].proposal.position if len(bins) == board.BINS_PER_PAGE else None
     return {
         "plan": plan,
-        "summary": import_plan.describe_plan(session, plan),
+        "summary": imports_plans.describe_plan(session, plan),
         "bins": bins,
         "view": view,
         "after": after,
         "next_after": next_after,
-        "titles": import_board.list_titles(session, plan) if after or next_after else [],
-        "shown_at_once": import_board.FILES_SHOWN,
-        "shown_whole": import_board.FILES_SHOWN_WHOLE,
-        "unusable": import_plan.list_unusable(session, plan),
-        "verdicts": import_plan.VERDICTS,
-        "ways": import_ways.WAYS,
-        "groups": library_list.list_choices(session),
+        "titles": board.list_titles(session, plan) if after or next_after else [],
+        "shown_at_once": board.FILES_SHOWN,
+        "shown_whole": board.FILES_SHOWN_WHOLE,
+        "unusable": imports_plans.list_unusable(session, plan),
+        "verdicts": imports_plans.VERDICTS,
+        "ways": grouping.WAYS,
+        "groups": listing.list_choices(session),
         "has_thumbnails": is_view("admin.show_drive_thumbnail"),
         "describe_duration": describe_duration,
     }
@@ -408,16 +403,16 @@ def _read_number(text: str) -> int:
 def start_import(number: int) -> ResponseReturnValue:
     """Make the groups and begin the import."""
     session = db.session()
-    plan = import_plan.get_plan(session, number)
+    plan = imports_plans.get_plan(session, number)
     if plan.state == "started" and plan.job_id:
         return _answer_started(plan.job_id)
     try:
         _check_account(plan)
         if "version" in request.form:
             version = read_number(request.form["version"], "version")
-            import_plan.check_version(session, plan, version)
+            imports_plans.check_version(session, plan, version)
         _keep_words(plan)
-        job = import_board.start_import(session, plan, current_user.id, plan.is_published)
+        job = board.start_import(session, plan, current_user.id, plan.is_published)
     except ImageHubError as error:
         return _refuse(number, error, _read_view())
     job_id, count = job.id, job.item_count
@@ -436,9 +431,9 @@ def _answer_started(job_id: int) -> ResponseReturnValue:
 def delete_import_plan(number: int) -> ResponseReturnValue:
     """Forget a plan."""
     session = db.session()
-    plan = import_plan.get_plan(session, number)
+    plan = imports_plans.get_plan(session, number)
     if plan.state != "started":
-        import_plan.delete_plan(session, plan)
+        imports_plans.delete_plan(session, plan)
         session.commit()
         say("The plan is gone. Nothing in OneDrive or in the hub was changed.")
     return redirect(url_for(".show_imports"), 303)
@@ -474,9 +469,9 @@ def retry_import(number: int) -> ResponseReturnValue:
     session = db.session()
     item_id = _read_item()
     if item_id is None and request.form.get("which") != "left_out":
-        count = importing.retry_items(session, number)
+        count = jobs.retry_items(session, number)
     else:
-        count = left_out.retry_left_out(session, number, item_id)
+        count = ignored.retry_left_out(session, number, item_id)
     if count:
         words = f"Tried {describe_count(count, 'failed file')} of an import again."
         note_action("change", "import", number, words)
@@ -492,7 +487,7 @@ def retry_import(number: int) -> ResponseReturnValue:
 def leave_out_failed(number: int) -> ResponseReturnValue:
     """Let the failed files be, or with ``item`` that one alone; ``from`` names the page."""
     session = db.session()
-    left = left_out.leave_out(session, number, current_user.id, _read_item())
+    left = ignored.leave_out(session, number, current_user.id, _read_item())
     if left.item_count:
         words = f"Let {describe_count(left.item_count, 'failed file')} of an import be"
         if left.group_count:
@@ -517,10 +512,10 @@ def leave_out_failed(number: int) -> ResponseReturnValue:
 def publish_import(number: int) -> ResponseReturnValue:
     """Publish the groups that the import made as drafts, as far as pictures came into them."""
     session = db.session()
-    importing.get_job(session, number)
+    jobs.get_job(session, number)
     try:
-        drafts = import_history.list_own_drafts(session, number, library_edit.MAX_BULK)
-        count = library_edit.bulk_edit(session, drafts, {"state": "published"})
+        drafts = history.list_own_drafts(session, number, edit.MAX_BULK)
+        count = edit.bulk_edit(session, drafts, {"state": "published"})
     except ImageHubError as error:
         session.rollback()
         if is_api_call():
@@ -546,8 +541,8 @@ def _read_item() -> int | None:
 
 def _describe_import(number: int) -> dict[str, Any]:
     session = db.session()
-    report = importing.describe_job(session, number)
-    groups, group_count = import_history.list_job_groups(session, number)
+    report = reports.describe_job(session, number)
+    groups, group_count = history.list_job_groups(session, number)
     return {
         "report": report,
         "is_standing_still": overview.is_standing_still(session, number),
@@ -555,11 +550,9 @@ def _describe_import(number: int) -> dict[str, Any]:
         "group_count": group_count,
         # Before the end a group would be shown with half of its pictures.
         "drafts": (
-            import_history.list_own_drafts(session, number, library_edit.MAX_BULK)
-            if report.is_finished
-            else []
+            history.list_own_drafts(session, number, edit.MAX_BULK) if report.is_finished else []
         ),
-        "seconds_left": None if report.is_finished else import_history.expect_end(session, number),
+        "seconds_left": None if report.is_finished else history.expect_end(session, number),
         "describe_duration": describe_duration,
         "group_page": "admin.show_library_group"
         if "admin.show_library_group" in current_app.view_functions

@@ -13,11 +13,15 @@ from imagehub.admin import blueprint, originals
 from imagehub.admin.numbers import find_number, read_number, read_numbers
 from imagehub.admin.words import describe_count, say, show_name
 from imagehub.database import db
-from imagehub.domain import gallery, library_edit, library_list, storage, trash
-from imagehub.domain.library_edit import Edit, EditConflictError
+from imagehub.domain.library import edit as library_edit
+from imagehub.domain.library import listing, order, trash
+from imagehub.domain.library.edit import Edit, EditConflictError
+from imagehub.domain.objects import bookkeeping
 from imagehub.errors import ImageHubError, InvalidInputError, NotFoundError
 from imagehub.models import Group, Image
-from imagehub.web import get_error_status, is_api_call, note_action
+from imagehub.web import note_action
+from imagehub.web.access import is_api_call
+from imagehub.web.errors import get_error_status
 from imagehub.wiring import get_clients
 
 _BULK_FIELDS = ("medium", "dimensions", "year", "edition", "availability")
@@ -54,15 +58,15 @@ def _show_list(asked: Mapping[str, str], error: ImageHubError | None = None) -> 
     filter_name = asked.get("filter") or "all"
     words = asked.get("q", "").strip()[:200]
     after, before = asked.get("after", ""), asked.get("before", "")
-    page = library_list.list_groups(session, filter_name, words, after, before)
+    page = listing.list_groups(session, filter_name, words, after, before)
     kept = {"filter": filter_name if filter_name != "all" else None, "q": words or None}
     shown = render_template(
         "admin/library.html",
         page=page,
         filter_name=filter_name,
-        filters=library_list.FILTERS,
-        counts=library_list.count_to_do(session),
-        max_counted=library_list.MAX_COUNTED,
+        filters=listing.FILTERS,
+        counts=listing.count_to_do(session),
+        max_counted=listing.MAX_COUNTED,
         words=words,
         kept=kept,
         place={**kept, "after": after, "before": before},
@@ -181,11 +185,9 @@ def _change_all(act: str) -> ResponseReturnValue:
     seen = find_number(request.form.get("seen", "")) or 0
     done = find_number(request.form.get("done", "")) or 0
     if not total:
-        total = library_list.count_groups(session, filter_name, words)
+        total = listing.count_groups(session, filter_name, words)
     else:
-        numbers, after = library_list.list_numbers(
-            session, filter_name, words, after, _CHANGED_AT_ONCE
-        )
+        numbers, after = listing.list_numbers(session, filter_name, words, after, _CHANGED_AT_ONCE)
         done += _edit_many(numbers, edit)
         seen += len(numbers)
         if not after:
@@ -198,7 +200,7 @@ def _change_all(act: str) -> ResponseReturnValue:
         edit=edit,
         field_names=FIELD_NAMES,
         filter_name=filter_name,
-        filters=library_list.FILTERS,
+        filters=listing.FILTERS,
         words=words,
         place=place,
         back=_get_list_url(),
@@ -225,7 +227,7 @@ def _join(numbers: Sequence[int]) -> ResponseReturnValue:
     if request.form.get("sure") != "yes":
         if len(set(numbers)) < 2:
             raise InvalidInputError("Choose at least two groups to join.", {"group": "too few"})
-        rows = library_list.load_rows(session, list(dict.fromkeys(numbers)))
+        rows = listing.load_rows(session, list(dict.fromkeys(numbers)))
         return render_template(
             "admin/library_join.html",
             rows=rows,
@@ -297,9 +299,9 @@ def _order(
     db.session.commit()
     place = _get_list_place()
     if is_followed:
-        page = library_list.list_groups(session, after=place["after"], before=place["before"])
+        page = listing.list_groups(session, after=place["after"], before=place["before"])
         if all(row.id != number for row in page.rows):
-            place = {"after": library_list.find_key_above(session, number)}
+            place = {"after": listing.find_key_above(session, number)}
             name = _name(library_edit.get_group(session, number))
             say(f"“{name}” went over the edge of the page. The list begins with it now.")
     return _answer(_get_list_url(f"group-{number}", place))
@@ -320,7 +322,7 @@ def _get_list_place() -> dict[str, str]:
 def list_library_choices() -> ResponseReturnValue:
     """Groups to choose one from, for the words ``q`` that were typed so far: the newest first."""
     words = request.args.get("q", "")[:200]
-    found = library_list.list_choices(db.session(), 20, words)
+    found = listing.list_choices(db.session(), 20, words)
     return jsonify({"choices": [f"{number} · {title or 'Untitled'}" for number, title in found]})
 
 
@@ -380,7 +382,7 @@ _LABELS: Mapping[str, Mapping[str, str]] = {
 def _show_group(group: Group, refused: Refused | None = None) -> ResponseReturnValue:
     session = db.session()
     form = refused or Refused()
-    images = gallery.list_images(session, group.id)
+    images = order.list_images(session, group.id)
     fields = library_edit.read_fields(session, group)
     page = render_template(
         "admin/library_group.html",
@@ -396,7 +398,7 @@ def _show_group(group: Group, refused: Refused | None = None) -> ResponseReturnV
         roles=library_edit.ROLES,
         availabilities=library_edit.AVAILABILITIES,
         states=library_edit.STATES,
-        choices=[one for one in library_list.list_choices(session, 20) if one[0] != group.id],
+        choices=[one for one in listing.list_choices(session, 20) if one[0] != group.id],
         thumbnail=make_thumbnail_url,
     )
     if refused is None:
@@ -553,7 +555,7 @@ def _act_on_shots(number: int, act: str, key: str, chosen: Sequence[int]) -> str
         say(f"{describe_count(len(chosen), 'shot')} in a group of their own now.")
         return url_for(".show_library_group", number=fresh.id)
     elif act == "move":
-        to = library_list.find_group(session, request.form.get("to", ""))
+        to = listing.find_group(session, request.form.get("to", ""))
         if to is None:
             raise InvalidInputError("Say first which group they shall go to.", {"to": "is empty"})
         target = library_edit.move_shots(session, number, chosen, to)
@@ -636,7 +638,7 @@ def show_trash() -> ResponseReturnValue:
     session = db.session()
     listed, following = trash.list_trash(session, request.args.get("before", ""))
     ids = [one.group.id for one in listed]
-    rows = {row.id: row for row in library_list.load_rows(session, ids)}
+    rows = {row.id: row for row in listing.load_rows(session, ids)}
     return render_template(
         "admin/trash.html",
         listed=listed,
@@ -666,7 +668,7 @@ def restore_from_trash() -> ResponseReturnValue:
     note_action("create", "group", back[0].id, f"Took {count} back from the trash.")
     single = url_for(".show_library_group", number=back[0].id) if len(back) == 1 else ""
     session.commit()
-    storage.leave_unused(session, unused)
+    bookkeeping.leave_unused(session, unused)
     say("It is back." if len(back) == 1 else f"{count} are back.")
     return _answer(single or url_for(".show_library"))
 
@@ -682,7 +684,7 @@ def delete_from_trash() -> ResponseReturnValue:
         note_action("delete", "group", "", f"Deleted {count} in the trash for good.")
     session.commit()
     # The worker deletes them: object storage may be slow, and nobody should wait for it here.
-    if storage.leave_unused(session, keys):
+    if bookkeeping.leave_unused(session, keys):
         say(
             "Gone for good. The worker clears the pictures away within a minute; "
             "the originals are still in OneDrive."
@@ -705,16 +707,14 @@ def _read_trash_numbers() -> list[int]:
 def make_thumbnail_url(image: Image | None) -> str:
     """The signed address of a small rendition; "" where there is none."""
     try:
-        found = (
-            gallery.pick_rendition(image, library_list.THUMBNAIL_PX) if image is not None else None
-        )
+        found = order.pick_rendition(image, listing.THUMBNAIL_PX) if image is not None else None
     except NotFoundError:
         return ""
     return get_clients().store.make_presigned_url(found.object_key) if found is not None else ""
 
 
 def _name(group: Group) -> str:
-    return gallery.name_group(group.id, group.title)
+    return order.name_group(group.id, group.title)
 
 
 def _name_groups(numbers: Sequence[int]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from flask import request
 
-from imagehub.domain.gallery import MAX_ID
+from imagehub.database import MAX_ID
 from imagehub.errors import NotFoundError
 
 # As many digits as the highest id has. More are never read: `int` takes time with the square of

@@ -11,12 +11,15 @@ from flask_login import current_user
 from imagehub.admin import blueprint
 from imagehub.admin.words import describe_count, say
 from imagehub.database import db
-from imagehub.domain import connection, drive_watch
-from imagehub.domain.drive_state import AWAY, CHANGED
-from imagehub.domain.drive_watch import WatchInfo
+from imagehub.domain.imports import remakes
+from imagehub.domain.onedrive import accounts as onedrive_accounts
+from imagehub.domain.sync import schedule
+from imagehub.domain.sync.schedule import WatchInfo
+from imagehub.domain.sync.state import AWAY, CHANGED
 from imagehub.errors import InvalidInputError
 from imagehub.queue import enqueue_job
-from imagehub.web import get_local_target, note_action
+from imagehub.web import note_action
+from imagehub.web.access import get_local_target
 from imagehub.wiring import get_settings
 
 
@@ -33,13 +36,13 @@ class OriginalsInfo:
 def describe_originals() -> OriginalsInfo | None:
     """When OneDrive was last looked through; None before the first connection."""
     session = db.session()
-    account = connection.find_active_account(session)
+    account = onedrive_accounts.find_active_account(session)
     if account is None:
         return None
     return OriginalsInfo(
-        drive_watch.describe_watch(session, account.id),
+        schedule.describe_watch(session, account.id),
         get_settings().drive_check_minutes,
-        account.state == connection.CONNECTED,
+        account.state == onedrive_accounts.CONNECTED,
     )
 
 
@@ -47,10 +50,10 @@ def describe_originals() -> OriginalsInfo | None:
 def check_originals() -> ResponseReturnValue:
     """Have a worker look through OneDrive now; ``next``: where to go on to."""
     session = db.session()
-    accounts = drive_watch.list_watched_accounts(session)
+    accounts = schedule.list_watched_accounts(session)
     session.rollback()
     for account_id in accounts:
-        drive_watch.ask_for_check(session, account_id)
+        schedule.ask_for_check(session, account_id)
     if accounts:
         words = "Asked for a look through OneDrive for changed and missing originals."
         note_action("check", "connection", "originals", words)
@@ -70,10 +73,10 @@ def take_new_versions(groups: Sequence[int], shots: Sequence[int] | None = None)
     :raise InvalidInputError: none of them is changed.
     """
     session = db.session()
-    ids = drive_watch.list_images(session, [CHANGED], groups, shots)
+    ids = schedule.list_images(session, [CHANGED], groups, shots)
     if not ids:
         raise InvalidInputError("None of these is changed in OneDrive.")
-    count, jobs = drive_watch.take_new_versions(session, ids, current_user.id)
+    count, jobs = remakes.take_new_versions(session, ids, current_user.id)
     if count:
         words = f"Took the new version of {describe_count(count, 'image')} from OneDrive."
         note_action("change", "image", groups[0] if len(groups) == 1 else "", words)
@@ -92,11 +95,11 @@ def check_again(groups: Sequence[int], shots: Sequence[int] | None = None) -> No
     :raise InvalidInputError: none of them is or does.
     """
     session = db.session()
-    ids = drive_watch.list_images(session, AWAY, groups, shots)
+    ids = schedule.list_images(session, AWAY, groups, shots)
     session.rollback()
     if not ids:
         raise InvalidInputError("None of these is missing in OneDrive or outside the root folder.")
-    drive_watch.check_again(session, ids)
+    schedule.check_again(session, ids)
     words = f"Asked for {describe_count(len(ids), 'original')} that OneDrive did not give again."
     note_action("check", "image", groups[0] if len(groups) == 1 else "", words)
     session.commit()

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from imagehub import i18n
 from imagehub.admin import blueprint
 from imagehub.admin.words import say
 from imagehub.config import PREFIX
 from imagehub.database import db
-from imagehub.domain import hub_settings
-from imagehub.domain.hub_settings import SettingConflictError
+from imagehub.domain.site import settings
+from imagehub.domain.site.settings import SettingConflictError
 from imagehub.errors import InvalidInputError
-from imagehub.palette import LIGHT_GROUND
-from imagehub.web import get_error_status, note_action
+from imagehub.web import i18n, note_action
+from imagehub.web.errors import get_error_status
+from imagehub.web.palette import LIGHT_GROUND
 from imagehub.wiring import get_given_settings, refresh_settings
 
 _FLAGS = ("downloads", "zip_downloads", "feeds")
@@ -37,14 +37,14 @@ def show_settings() -> ResponseReturnValue:
 def save_settings() -> ResponseReturnValue:
     """Keep what somebody changed; the site follows at once here, and within seconds elsewhere."""
     session, given = db.session(), get_given_settings()
-    names = [name for name in hub_settings.SITE_FIELDS if name not in given.given]
+    names = [name for name in settings.SITE_FIELDS if name not in given.given]
     texts = {name: request.form[name] for name in names if name in request.form}
     texts |= {name: "on" if request.form.get(name) else "off" for name in _FLAGS if name in names}
     if "ground" in texts and not request.form.get("has_ground"):
         texts["ground"] = ""
     base = {name: request.form[f"was-{name}"] for name in names if f"was-{name}" in request.form}
     try:
-        changed = hub_settings.save_site(session, given, texts, base)
+        changed = settings.save_site(session, given, texts, base)
     except (InvalidInputError, SettingConflictError) as error:
         session.rollback()
         touched = {name: text for name, text in texts.items() if text != base.get(name)}
@@ -65,7 +65,7 @@ def _render(
 ) -> str:
     """The form with what is in force, and over that what was touched and not saved."""
     touched, base = touched or {}, base or {}
-    current = hub_settings.describe_site(hub_settings.get_site(db.session(), get_given_settings()))
+    current = settings.describe_site(settings.get_site(db.session(), get_given_settings()))
     faults = dict(error.fields) if isinstance(error, InvalidInputError) else {}
     was = current | {name: text for name, text in base.items() if name in touched}
     if isinstance(error, SettingConflictError):

@@ -11,10 +11,13 @@ from imagehub.admin import blueprint, shown_once
 from imagehub.admin.numbers import read_number, read_numbers, read_page_number
 from imagehub.admin.words import say
 from imagehub.database import db
-from imagehub.domain import library_list, shares
+from imagehub.domain.library import listing
+from imagehub.domain.sharing import links
 from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.models import ShareLink
-from imagehub.web import get_error_status, make_absolute, note_action
+from imagehub.web import note_action
+from imagehub.web.errors import get_error_status
+from imagehub.web.headers import make_absolute
 
 # As browsers count them; clocks are from 14 hours ahead of UTC to 12 behind.
 _MINUTES_BEHIND = re.compile(r"-?[0-9]{1,3}")
@@ -26,12 +29,12 @@ def show_shares() -> ResponseReturnValue:
     """All links from new to old."""
     before = read_page_number()
     made = shown_once.take("share")
-    listed = shares.list_shares(db.session(), before)
+    listed = links.list_shares(db.session(), before)
     return render_template(
         "admin/shares.html",
         listed=listed,
         before=before,
-        next_before=listed[-1].share.id if len(listed) == shares.SHARES_PER_PAGE else None,
+        next_before=listed[-1].share.id if len(listed) == links.SHARES_PER_PAGE else None,
         made=made,
     )
 
@@ -48,7 +51,7 @@ def create_share() -> ResponseReturnValue:
     session = db.session()
     numbers = read_numbers(request.form.getlist("group"))
     try:
-        share, token = shares.create_share(
+        share, token = links.create_share(
             session,
             current_user.id,
             numbers,
@@ -71,7 +74,7 @@ def renew_share(number: int) -> ResponseReturnValue:
     """Give a link another address, which is shown once too."""
     session = db.session()
     try:
-        share, token = shares.renew_share(session, number)
+        share, token = links.renew_share(session, number)
     except InvalidInputError as error:
         session.rollback()
         say(str(error), is_fault=True)
@@ -85,7 +88,7 @@ def renew_share(number: int) -> ResponseReturnValue:
 def revoke_share(number: int) -> ResponseReturnValue:
     """End a link at once."""
     session = db.session()
-    share = shares.revoke_share(session, number)
+    share = links.revoke_share(session, number)
     note_action("delete", "share", number, f"Revoked the share link “{_name(share)}”.")
     session.commit()
     say(f"“{_name(share)}” opens nothing any more.", undo=".reopen_share", number=str(number))
@@ -96,7 +99,7 @@ def revoke_share(number: int) -> ResponseReturnValue:
 def reopen_share() -> ResponseReturnValue:
     """Take back that a link was revoked."""
     session = db.session()
-    share = shares.reopen_share(session, read_number(request.form.get("number", ""), "share link"))
+    share = links.reopen_share(session, read_number(request.form.get("number", ""), "share link"))
     note_action("change", "share", share.id, f"Opened the share link “{_name(share)}” again.")
     session.commit()
     say(f"“{_name(share)}” opens again, at the address that it had.")
@@ -105,7 +108,7 @@ def reopen_share() -> ResponseReturnValue:
 
 def _show_form(numbers: list[int], error: ImageHubError | None = None) -> ResponseReturnValue:
     session = db.session()
-    rows = library_list.load_rows(session, numbers[: shares.MAX_GROUPS + 1])
+    rows = listing.load_rows(session, numbers[: links.MAX_GROUPS + 1])
     rows = [row for row in rows if row.state != "trash"]
     faults = error.fields if isinstance(error, InvalidInputError) else {}
     wants_password = _wants_password()
@@ -130,7 +133,7 @@ def _show_once(share: ShareLink, token: str) -> ResponseReturnValue:
 
 
 def _name(share: ShareLink) -> str:
-    return shares.name_shares(db.session(), [share])[share.id]
+    return links.name_shares(db.session(), [share])[share.id]
 
 
 def _wants_password() -> bool:

@@ -15,7 +15,7 @@ from flask import g, session
 
 from imagehub.clients import Vault
 from imagehub.database import db, now_utc
-from imagehub.domain import accounts
+from imagehub.domain.people import tokens
 from imagehub.domain.vault import UnreadableSecretError
 from imagehub.wiring import get_clients
 
@@ -53,7 +53,7 @@ def _open_once(sealed: str) -> dict[str, str]:
     good_until = datetime.fromtimestamp(timestamp, UTC)
     if session_id != g.session_id or good_until < now_utc():
         return {}
-    return dict(facts) if accounts.use_up(db.session(), number, good_until) else {}
+    return dict(facts) if tokens.use_up(db.session(), number, good_until) else {}
 
 
 def _name(kind: str) -> str:

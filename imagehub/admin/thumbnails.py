@@ -19,7 +19,7 @@ from imagehub.admin.drive_access import open_drive
 from imagehub.clients import DriveItem
 from imagehub.database import db
 from imagehub.errors import ConnectionLostError, NotFoundError, ServiceError
-from imagehub.web import get_error_status
+from imagehub.web.errors import get_error_status
 from imagehub.wiring import get_settings
 
 _SIZES = ("small", "medium", "large")

@@ -19,7 +19,10 @@ from imagehub.admin.open_uploads import OpenUploads
 from imagehub.admin.words import describe_count
 from imagehub.clients import Drive, DriveItem
 from imagehub.database import db, now_utc
-from imagehub.domain import audit, drive_browser, drive_watch, uploads
+from imagehub.domain.imports import from_upload
+from imagehub.domain.onedrive import browser, uploads
+from imagehub.domain.people import audit
+from imagehub.domain.sync import schedule
 from imagehub.errors import InvalidInputError, ServiceRefusedError
 from imagehub.queue import enqueue_job
 from imagehub.web import note_action
@@ -95,7 +98,7 @@ class ImportFields(BaseModel):
     """``group``: a group's number; else ``grouping`` says how new groups are made."""
 
     files: Annotated[list[UploadedFields], Field(min_length=1, max_length=5000)]
-    grouping: uploads.Grouping = "one"
+    grouping: from_upload.Grouping = "one"
     group: int | None = None
 
 
@@ -276,7 +279,7 @@ def show_uploaded_item(fields: UploadedFields) -> dict[str, Any]:
 def note_replaced_files(fields: ReplacedFields) -> dict[str, Any]:
     """Have a worker look soon whether images come from these files, and so have changed."""
     account_id, _ = open_drive()
-    drive_watch.note_changes(db.session(), account_id, fields.items)
+    schedule.note_changes(db.session(), account_id, fields.items)
     return {}
 
 
@@ -292,7 +295,7 @@ def import_uploaded_files(fields: ImportFields) -> dict[str, Any]:
     # Each file is held against the root folder when a worker opens it.
     account_id, _ = open_drive()
     files = [
-        uploads.Uploaded(
+        from_upload.Uploaded(
             file.id,
             file.name,
             file.folder,
@@ -303,7 +306,7 @@ def import_uploaded_files(fields: ImportFields) -> dict[str, Any]:
         )
         for file in fields.files
     ]
-    begun = uploads.import_uploaded(
+    begun = from_upload.import_uploaded(
         db.session(), account_id, current_user.id, files, fields.grouping, fields.group
     )
     answer = {
@@ -326,5 +329,5 @@ def import_uploaded_files(fields: ImportFields) -> dict[str, Any]:
 
 
 def _describe(account_id: int, item: DriveItem) -> dict[str, Any]:
-    (entry,) = drive_browser.mark_items(db.session(), account_id, [item])
+    (entry,) = browser.mark_items(db.session(), account_id, [item])
     return describe_entry(entry)

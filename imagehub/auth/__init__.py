@@ -6,11 +6,11 @@ from flask import Blueprint, Flask, g, request
 from sqlalchemy.exc import OperationalError
 
 from imagehub.database import db
-from imagehub.domain import sessions
+from imagehub.domain.people import sessions
 from imagehub.models import User
-from imagehub.web import login_manager
+from imagehub.web.access import login_manager
 
-log = logging.getLogger("imagehub.auth")
+log = logging.getLogger(__name__)
 
 blueprint = Blueprint("auth", __name__)
 

@@ -9,11 +9,11 @@ from typing_extensions import TypedDict
 from imagehub.auth import blueprint
 from imagehub.auth.pages import note_failed_sign_in
 from imagehub.database import db
-from imagehub.domain import accounts, api_tokens, second_factor
+from imagehub.domain.people import api_tokens, second_factor, tokens, users
 from imagehub.errors import NotAllowedError
 from imagehub.models import User
-from imagehub.openapi import Api, Text, get_api_token, get_caller, get_token_facts
 from imagehub.web import note_action
+from imagehub.web.openapi import Api, Text, get_api_token, get_caller, get_token_facts
 from imagehub.wiring import get_clients, get_settings
 
 api = Api(blueprint, "Sign in")
@@ -68,15 +68,15 @@ def api_sign_in(fields: Credentials) -> Response:
     answer: SignedInAnswer | NotSignedInAnswer | CodeNeededAnswer
     session, secret_key = db.session(), get_settings().secret_key
     try:
-        user = accounts.sign_in(
+        user = users.sign_in(
             session, secret_key, fields.username, fields.password, request.remote_addr or ""
         )
     except NotAllowedError:
         answer = {"code": 1, "hint": "username or password did not match"}
-        note_failed_sign_in(accounts.find_user(session, fields.username))
+        note_failed_sign_in(users.find_user(session, fields.username))
     else:
         if _passes_second_factor(user, fields.code):
-            answer = {"code": 2, "token": accounts.make_token(secret_key, user)}
+            answer = {"code": 2, "token": tokens.make_token(secret_key, user)}
             note_action("sign_in", "account", user.id, "Signed in with a program.", user)
             session.commit()
         else:
@@ -121,6 +121,6 @@ def api_revoke_token() -> RevokedAnswer:
         name = api_tokens.end_token(db.session(), get_caller(), token.id)
         note_action("end", "token", token.id, f"Ended the token “{name}” by a call.")
     else:
-        accounts.revoke_token(db.session(), get_token_facts())
+        tokens.revoke_token(db.session(), get_token_facts())
     db.session.commit()
     return {"code": 1, "hint": "token_revoked"}

@@ -19,10 +19,13 @@ from flask_wtf.csrf import CSRFError
 
 from imagehub.auth import blueprint
 from imagehub.database import db
-from imagehub.domain import accounts, audit, second_factor, sessions
+from imagehub.domain.people import audit, second_factor, sessions, throttle, users
 from imagehub.errors import NotAllowedError, TooManyTriesError
 from imagehub.models import User
-from imagehub.web import answer_csrf_error, get_local_target, make_absolute, note_action
+from imagehub.web import note_action
+from imagehub.web.access import get_local_target
+from imagehub.web.errors import answer_csrf_error
+from imagehub.web.headers import make_absolute
 from imagehub.wiring import get_clients, get_settings
 
 # A browser that has signed in before is not held up by strangers' failures; see accounts.sign_in.
@@ -55,17 +58,17 @@ def try_sign_in() -> ResponseReturnValue:
     headers: dict[str, str] = {}
     wait_seconds = 0
     try:
-        user = accounts.sign_in(
+        user = users.sign_in(
             db.session(),
             get_settings().secret_key,
             name,
-            request.form.get("password", "")[: accounts.MAX_PASSWORD_CHARS + 1],
+            request.form.get("password", "")[: users.MAX_PASSWORD_CHARS + 1],
             request.remote_addr or "",
             request.cookies.get(_DEVICE_COOKIE, ""),
         )
     except NotAllowedError:
         status, message = 401, "The name or the password is not right."
-        note_failed_sign_in(accounts.find_user(db.session(), name))
+        note_failed_sign_in(users.find_user(db.session(), name))
     except TooManyTriesError as error:
         status, message, wait_seconds = 429, "", error.retry_after_seconds
         headers["Retry-After"] = str(wait_seconds)
@@ -111,7 +114,7 @@ def read_target(text: str) -> str:
 
 
 def _read_name() -> str:
-    return request.form.get("name", "")[: accounts.MAX_PASSWORD_CHARS]
+    return request.form.get("name", "")[: users.MAX_PASSWORD_CHARS]
 
 
 def _render(
@@ -130,7 +133,7 @@ def _render(
         wait_seconds=wait_seconds,
         lacks_cookie=lacks_cookie,
         address=make_absolute(url_for("auth.sign_in")),
-        is_nobody_there=not accounts.has_admins(db.session()),
+        is_nobody_there=not users.has_admins(db.session()),
     )
 
 
@@ -222,7 +225,7 @@ def finish_sign_in(user: User, is_remembered: bool, target: str, by: str = "") -
     login_user(user, remember=is_remembered)
     response: Response = redirect(target)  # type: ignore[assignment]
     secret_key = get_settings().secret_key
-    _mark_device(response, _DEVICE_COOKIE, accounts.make_device_mark(secret_key, user))
+    _mark_device(response, _DEVICE_COOKIE, throttle.make_device_mark(secret_key, user))
     code_mark = second_factor.make_device_mark(db.session(), secret_key, user.id)
     if code_mark:
         _mark_device(response, _CODE_DEVICE_COOKIE, code_mark)

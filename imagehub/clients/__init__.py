@@ -346,7 +346,7 @@ class Vault(Protocol):
 
 
 class Renderer(Protocol):
-    """Makes renditions away from this process's memory and time (see ``render_pool``)."""
+    """Makes renditions away from this process's memory and time (see ``imaging.pool``)."""
 
     def render(self, path: str) -> Any: ...
 

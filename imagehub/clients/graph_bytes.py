@@ -31,7 +31,7 @@ from imagehub.clients.http import NoAuth, get_origin, make_session
 from imagehub.clients.quick_xor import QuickXorHash
 from imagehub.errors import PictureTooLargeError, ServiceBusyError, ServiceRefusedError
 
-logger = logging.getLogger("imagehub.graph")
+logger = logging.getLogger(__name__)
 
 _EXPIRED_STATUSES = frozenset({401, 403, 404, 410})
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})

@@ -36,7 +36,7 @@ from imagehub.errors import (
     ServiceRefusedError,
 )
 
-logger = logging.getLogger("imagehub.graph")
+logger = logging.getLogger(__name__)
 
 SERVICE = "OneDrive"
 PASSING_STATUSES = frozenset({429, 500, 502, 503, 504, 509})

@@ -32,7 +32,7 @@ from imagehub.errors import (
     ServiceRefusedError,
 )
 
-logger = logging.getLogger("imagehub.identity")
+logger = logging.getLogger(__name__)
 
 # At DEBUG MSAL writes out sign-in codes and PKCE verifiers, which together let anybody in.
 logging.getLogger("msal").setLevel(logging.INFO)

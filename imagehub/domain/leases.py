@@ -6,14 +6,13 @@ hold no uncommitted change.
 """
 
 import secrets
-from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from datetime import timedelta
 
-from sqlalchemy import CursorResult, func, insert, or_, select, update
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from imagehub.database import now_utc, own_transaction
+from imagehub.database import count_rows, get_database_time, own_transaction
 from imagehub.models import Lease
 
 # InnoDB's "deadlock found" and "lock wait timeout": another one was faster, nothing is wrong.
@@ -36,7 +35,7 @@ def acquire_lease(session: Session, name: str, owner: str, seconds: float) -> bo
     try:
         with own_transaction(session) as own:
             now = get_database_time(own)
-            taken = _run(
+            taken = count_rows(
                 own,
                 update(Lease)
                 .where(Lease.name == name, or_(Lease.held_until <= now, Lease.owner == owner))
@@ -46,8 +45,7 @@ def acquire_lease(session: Session, name: str, owner: str, seconds: float) -> bo
                 return True
             if own.scalar(select(Lease.name).where(Lease.name == name)) is not None:
                 return False
-            _run(
-                own,
+            own.execute(
                 insert(Lease).values(
                     name=name, owner=owner, held_until=now + timedelta(seconds=seconds)
                 ),
@@ -68,9 +66,13 @@ def renew_lease(session: Session, name: str, owner: str, seconds: float) -> bool
     """
     with own_transaction(session) as own:
         until = get_database_time(own) + timedelta(seconds=seconds)
-        return _run(
-            own,
-            update(Lease).where(Lease.name == name, Lease.owner == owner).values(held_until=until),
+        return bool(
+            count_rows(
+                own,
+                update(Lease)
+                .where(Lease.name == name, Lease.owner == owner)
+                .values(held_until=until),
+            )
         )
 
 
@@ -81,11 +83,13 @@ def release_lease(session: Session, name: str, owner: str) -> bool:
     lock the gaps between keys, and then whole groups of holders wait on each other.
     """
     with own_transaction(session) as own:
-        return _run(
-            own,
-            update(Lease)
-            .where(Lease.name == name, Lease.owner == owner)
-            .values(owner="", held_until=get_database_time(own)),
+        return bool(
+            count_rows(
+                own,
+                update(Lease)
+                .where(Lease.name == name, Lease.owner == owner)
+                .values(owner="", held_until=get_database_time(own)),
+            )
         )
 
 
@@ -96,24 +100,6 @@ def get_lease_seconds(session: Session, name: str) -> float:
         if until is None:
             return 0.0
         return max(0.0, (until - get_database_time(own)).total_seconds())
-
-
-def get_database_time(session: Session) -> datetime:
-    """This moment by the one clock that all holders share, aware UTC.
-
-    Machines around one MariaDB may disagree about the time, so its clock counts. A SQLite file is
-    used by one machine alone.
-    """
-    if session.get_bind().dialect.name in ("mysql", "mariadb"):
-        moment = session.scalar(select(func.utc_timestamp(6)))
-        assert isinstance(moment, datetime)
-        return moment.replace(tzinfo=UTC)
-    return now_utc()
-
-
-def _run(session: Session, statement: Any) -> bool:
-    """Whether the statement found a row."""
-    return bool(cast("CursorResult[Any]", session.execute(statement)).rowcount)
 
 
 def _get_code(error: OperationalError) -> object:

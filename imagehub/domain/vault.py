@@ -1,5 +1,8 @@
 """Encryption of what must not lie readable in the database: tokens and pending sign-ins."""
 
+import hashlib
+import hmac
+
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 
@@ -39,3 +42,8 @@ class Vault:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken:
             raise UnreadableSecretError("sealed with another key, or damaged") from None
+
+
+def derive_key(secret_key: str, purpose: str) -> bytes:
+    """A key of its own for each purpose, so that no signature of one passes for another's."""
+    return hmac.new(secret_key.encode(), f"imagehub {purpose}".encode(), hashlib.sha256).digest()

@@ -11,7 +11,8 @@ from flask_babel import gettext
 from flask_login import current_user
 
 from imagehub.database import db
-from imagehub.domain import downloads, gallery
+from imagehub.domain.library import order
+from imagehub.domain.sharing import downloads
 from imagehub.errors import (
     ConnectionLostError,
     ImageHubError,
@@ -23,7 +24,8 @@ from imagehub.gallery import blueprint
 from imagehub.gallery.media import get_visible_image
 from imagehub.gallery.pictures import get_title, make_group_url
 from imagehub.models import Group
-from imagehub.web import get_error_status, is_api_call
+from imagehub.web.access import is_api_call
+from imagehub.web.errors import get_error_status
 from imagehub.wiring import get_clients, get_settings
 
 _SLOTS = "imagehub.zip_slots"
@@ -103,7 +105,7 @@ def download_zip(number: int) -> ResponseReturnValue:
 def _get_group(number: int) -> Group:
     """The group; an admin may see drafts too."""
     try:
-        return gallery.get_shown_group(db.session(), number)
+        return order.get_shown_group(db.session(), number)
     except NotFoundError:
         group = db.session.get(Group, number) if current_user.is_authenticated else None
         if group is None:

@@ -11,12 +11,12 @@ from flask import url_for
 from flask_babel import format_date, format_decimal, gettext
 from flask_login import current_user
 
-from imagehub.domain.drive_state import AWAY
+from imagehub.domain.sync.state import AWAY
 from imagehub.gallery.media import make_full_image_url
 from imagehub.gallery.placeholder import make_placeholder_url
 from imagehub.gallery.rows import WIDTHS, break_rows, make_sizes, make_wall_css
-from imagehub.i18n import mark
 from imagehub.models import Group, Image
+from imagehub.web.i18n import mark
 from imagehub.wiring import get_clients, get_settings
 
 # What a browser can paint itself; the rest is offered for saving only.

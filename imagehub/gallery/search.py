@@ -4,13 +4,13 @@ from flask import jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
 from imagehub.database import db
-from imagehub.domain import gallery, search, tags
+from imagehub.domain.library import order, search, tags
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
 from imagehub.gallery.pages import hang_tiles, read_page_number, render_page
 from imagehub.gallery.pictures import get_title, make_group_url
 from imagehub.models import Image
-from imagehub.web import make_absolute
+from imagehub.web.headers import make_absolute
 from imagehub.wiring import get_clients
 
 _MAX_SUGGESTED = 8
@@ -80,7 +80,7 @@ def suggest() -> ResponseReturnValue:
 def _make_small_url(image: Image) -> str:
     if not image.renditions:
         return ""
-    rendition = gallery.pick_rendition(image, gallery.LOW_RESOLUTION_PX)
+    rendition = order.pick_rendition(image, order.LOW_RESOLUTION_PX)
     return get_clients().store.make_presigned_url(rendition.object_key)
 
 

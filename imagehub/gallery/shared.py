@@ -6,8 +6,9 @@ from flask import Response, make_response, redirect, render_template, request, s
 from flask.typing import ResponseReturnValue
 
 from imagehub.database import db
-from imagehub.domain import gallery, shares
-from imagehub.domain.drive_state import AWAY
+from imagehub.domain.library import order
+from imagehub.domain.sharing import links
+from imagehub.domain.sync.state import AWAY
 from imagehub.errors import NotAllowedError, NotFoundError, TooManyTriesError
 from imagehub.gallery import blueprint
 from imagehub.gallery.pictures import make_picture, make_wall
@@ -26,15 +27,15 @@ _STYLE = (
 @blueprint.get("/s/<token>")
 def show_share(token: str) -> ResponseReturnValue:
     """The groups of a link, or the question for its password."""
-    share = shares.get_open_share(db.session(), token)
+    share = links.get_open_share(db.session(), token)
     if not _is_unlocked(share):
         return _ask(token, share)
     _count_view(share)
     hung = []
     css = _STYLE
-    for group in shares.list_shared_groups(db.session(), share):
+    for group in links.list_shared_groups(db.session(), share):
         pictures = []
-        for position, image in enumerate(gallery.list_images(db.session(), group.id), start=1):
+        for position, image in enumerate(order.list_images(db.session(), group.id), start=1):
             picture = make_picture(group, image, f"g{group.id}s{image.number}", position)
             full_url = ""
             if share.may_download and image.drive_state not in AWAY:
@@ -56,11 +57,11 @@ def show_share(token: str) -> ResponseReturnValue:
 def unlock_share(token: str) -> ResponseReturnValue:
     """Take the password of a link, and remember that it was right."""
     database = db.session()
-    share = shares.get_open_share(database, token)
-    mark = shares.make_password_mark(share)
+    share = links.get_open_share(database, token)
+    mark = links.make_password_mark(share)
     number = str(share.id)
     try:
-        shares.check_password(
+        links.check_password(
             database,
             get_settings().secret_key,
             share,
@@ -69,7 +70,7 @@ def unlock_share(token: str) -> ResponseReturnValue:
         )
     except (NotAllowedError, TooManyTriesError) as error:
         database.rollback()
-        response = _ask(token, shares.get_open_share(database, token), str(error))
+        response = _ask(token, links.get_open_share(database, token), str(error))
         response.status_code = 401
         if isinstance(error, TooManyTriesError):
             response.status_code = 429
@@ -82,12 +83,12 @@ def unlock_share(token: str) -> ResponseReturnValue:
 @blueprint.get("/s/<token>/full/<biggest:group>/<biggest:number>")
 def download_shared(token: str, group: int, number: int) -> ResponseReturnValue:
     """The original of a shared shot, where the link allows it: a redirect to OneDrive."""
-    share = shares.get_open_share(db.session(), token)
+    share = links.get_open_share(db.session(), token)
     if not _is_unlocked(share):
         return _finish(redirect(url_for(".show_share", token=token)))
-    if not share.may_download or not shares.has_group(db.session(), share, group):
+    if not share.may_download or not links.has_group(db.session(), share, group):
         raise NotFoundError("page", "")
-    image = gallery.get_image(db.session(), group, number)
+    image = order.get_image(db.session(), group, number)
     account_id, item_id = image.drive_account_id, image.drive_item_id
     db.session.rollback()  # OneDrive may take its time; nobody should wait for our reading.
     response = redirect(get_clients().open_drive(account_id).fetch_download_url(item_id))
@@ -98,7 +99,7 @@ def download_shared(token: str, group: int, number: int) -> ResponseReturnValue:
 def _is_unlocked(share: ShareLink) -> bool:
     if not share.password_hash:
         return True
-    return bool(session.get(_UNLOCKED, {}).get(str(share.id)) == shares.make_password_mark(share))
+    return bool(session.get(_UNLOCKED, {}).get(str(share.id)) == links.make_password_mark(share))
 
 
 def _ask(token: str, share: ShareLink, message: str = "") -> Response:
@@ -118,7 +119,7 @@ def _count_view(share: ShareLink) -> None:
     number = str(share.id)
     if request.method == "HEAD" or number in session.get(_SEEN, {}):
         return
-    shares.count_view(db.session(), share)
+    links.count_view(db.session(), share)
     db.session.commit()
     _remember(_SEEN, number, "1")
 

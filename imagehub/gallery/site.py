@@ -10,10 +10,11 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 
-from imagehub import i18n
 from imagehub.gallery import blueprint
-from imagehub.palette import LIGHT_GROUND
-from imagehub.web import asset_url, get_local_target
+from imagehub.web import i18n
+from imagehub.web.access import get_local_target
+from imagehub.web.assets import asset_url
+from imagehub.web.palette import LIGHT_GROUND
 from imagehub.wiring import get_settings
 
 _PREFERENCES = {"theme": ("auto", "light", "dark"), i18n.COOKIE: tuple(i18n.LANGUAGES)}

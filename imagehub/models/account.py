@@ -33,7 +33,7 @@ class User(Base):
     session_word = ""
 
     def get_id(self) -> str:
-        """What the browser's cookie says; see ``domain.sessions``."""
+        """What the browser's cookie says; see ``domain.people.sessions``."""
         return f"{self.id}.{self.credentials_version}.{self.session_word}"
 
 

@@ -1,7 +1,8 @@
 """What finding needs: tags, and the full-text index of groups.
 
 ``search_index`` has one row a group and no model: it is a full-text table of SQLite (FTS5) or an
-InnoDB table with FULLTEXT indexes, both made from the same text (see ``domain.search_index``).
+InnoDB table with FULLTEXT indexes, both made from the same text (see
+``domain.library.search_index``).
 """
 
 from typing import Any

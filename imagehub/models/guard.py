@@ -76,7 +76,7 @@ class AuditEntry(Base):
     """One thing that somebody did: who, what, to what, when, from where.
 
     ``actor_name`` stays when the person is gone. ``verb`` and ``kind`` are words of a small set
-    (see ``domain.audit``); ``words`` is the sentence for people.
+    (see ``domain.people.audit``); ``words`` is the sentence for people.
     """
 
     __tablename__ = "audit_entry"

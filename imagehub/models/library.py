@@ -30,10 +30,10 @@ class Group(Base):
     """One work, seen in several shots. Its id is its public number and is never used again.
 
     ``is_shown`` (published and at least one image), ``image_count`` and ``cover_id`` are derived:
-    ``domain.gallery.refresh_group`` alone writes them, and keeps the counts in ``gallery_bucket``.
-    ``chosen_cover_id`` is the shot that a person chose to stand for the group; where it is not (any
-    longer) in the group, the first shot does. ``availability``: "", ``available``, ``reserved``,
-    ``sold`` or ``not_for_sale``. The gallery is ordered by ``sort_key`` downwards.
+    ``domain.library.order.refresh_group`` alone writes them, and keeps the counts in
+    ``gallery_bucket``. ``chosen_cover_id`` is the shot that a person chose as cover; the first
+    shot where that one is no longer in the group. ``availability``: "", ``available``,
+    ``reserved``, ``sold`` or ``not_for_sale``. The gallery is ordered by ``sort_key`` downwards.
     """
 
     __tablename__ = "image_group"
@@ -93,8 +93,8 @@ class Image(Base):
     ``changed`` or ``missing`` in OneDrive, or ``outside``: there, but not inside the root folder;
     ``drive_hash`` and ``drive_size_bytes`` are what it listed of the file that the renditions were
     made from, "" and 0 where that is not known.
-    ``drive_doubt``: what the next check has to find out (see ``domain.drive_state``). ``role``: the
-    part a shot plays (see ``domain.library_edit.ROLES``). ``has_alt`` follows ``alt``, for the list
+    ``drive_doubt``: what the next check has to find out (see ``domain.sync.state``). ``role``: the
+    part a shot plays (see ``domain.library.edit.ROLES``). ``has_alt`` follows ``alt``, for the list
     of shots without one; it is true of all that lies in the trash.
     """
 

@@ -16,8 +16,8 @@ class ImportPlan(Base):
 
     ``state``: ``reading`` while folders are still looked into, ``ready``, then ``started`` with the
     import's number in ``job_id``. ``waiting``: JSON, what is still to be read. ``way``: how files
-    were put into groups at first (see ``domain.import_ways.WAYS``). ``version`` rises with every
-    change of the board.
+    were put into groups at first (see ``domain.imports.grouping.WAYS``). ``version`` rises with
+    every change of the board.
     """
 
     __tablename__ = "import_plan"
@@ -61,7 +61,7 @@ class ImportProposal(Base):
 
 class ImportPlanFile(Base):
     """One file of a plan. ``verdict`` says what stands against it (see
-    ``domain.import_plan.VERDICTS``), ``reason`` the same as a sentence; ``is_chosen``: it will be
+    ``domain.imports.plans.VERDICTS``), ``reason`` the same as a sentence; ``is_chosen``: it will be
     imported. ``taken_at`` is the camera's clock or the file's, whichever is known, without a zone.
     """
 

@@ -15,7 +15,7 @@ class TrashEntry(Base):
 
     Shots that were deleted out of a group lie in a group of their own, made for that; ``origin_id``
     is then the group that they came from. ``joined``: of a group that was joined into another one,
-    what went there (see ``domain.trash.Joined``).
+    what went there (see ``domain.library.trash.Joined``).
     """
 
     __tablename__ = "trash_entry"

@@ -6,7 +6,7 @@ from typing import Any
 from flask.testing import FlaskClient
 from PIL import Image as Picture
 
-from imagehub.domain import gallery
+from imagehub.domain.library import order
 from imagehub.models import AuditEntry, DriveAccount, Group, Image
 from tests.fixtures.site import ConnectedSite, Site, read_csrf_token
 
@@ -92,7 +92,7 @@ def add_image(
         group = Group(
             title=title,
             state=state,
-            sort_key=gallery.make_first_sort_key(session),
+            sort_key=order.make_first_sort_key(session),
             next_image_number=2,
         )
         session.add(group)
@@ -109,7 +109,7 @@ def add_image(
             )
         )
         session.flush()
-        gallery.refresh_group(session, group.id)
+        order.refresh_group(session, group.id)
         return group.id
 
 

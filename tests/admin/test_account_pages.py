@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from imagehub.domain import accounts, audit
+from imagehub.domain.people import audit, throttle, users
 from tests.admin.pages import follow, read_toasts, send
 from tests.fixtures.site import NAME, PASSWORD, Site, read_csrf_token
 
@@ -49,7 +49,7 @@ def test_a_name_is_changed(site: Site, client: FlaskClient) -> None:
     assert send(client, f"{ACCOUNT}/name", name=" Ada Lovelace ").location == ACCOUNT
     assert "You are signed in as Ada Lovelace." in client.get(ACCOUNT).text
     with site.session() as session:
-        assert accounts.find_user(session, "ada lovelace") is not None
+        assert users.find_user(session, "ada lovelace") is not None
     assert list_words(site)[0] == "Changed the name from “Ada” to “Ada Lovelace”."
 
 
@@ -57,7 +57,7 @@ def test_a_name_that_cannot_be_used_is_told_beside_the_field(
     site: Site, client: FlaskClient
 ) -> None:
     with site.session() as session:
-        accounts.create_admin(session, "Grace", "another good password")
+        users.create_admin(session, "Grace", "another good password")
     for name, fault in (("", "A name is needed."), ("GRACE", "Somebody has this name already.")):
         answer = send(client, f"{ACCOUNT}/name", name=name)
         assert answer.status_code == 422
@@ -104,9 +104,9 @@ def test_who_guesses_the_password_at_an_open_browser_has_to_wait(client: FlaskCl
         client.post(
             f"{ACCOUNT}/second-step", data={"csrf_token": token, "password": f"guess {n}"}
         ).status_code
-        for n in range(accounts.FREE_TRIES + 1)
+        for n in range(throttle.FREE_TRIES + 1)
     ]
-    assert statuses == [422] * accounts.FREE_TRIES + [429]
+    assert statuses == [422] * throttle.FREE_TRIES + [429]
 
 
 # --- The second step ------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ import requests
 from PIL import Image as Picture
 from sqlalchemy import func, select
 
-from imagehub.domain import accounts, api_tokens, gallery
+from imagehub.domain.library import order
+from imagehub.domain.people import api_tokens, users
 from imagehub.models import ImportJob, PendingSignIn, StoredObject
 from imagehub.wiring import get_clients
 from tests.fixtures.programs import wait_until
@@ -163,7 +164,7 @@ def test_a_hub_never_connected_asks_for_a_sign_in(unconnected_site: ConnectedSit
 def test_a_token_that_may_only_read_begins_no_sign_in(unconnected_site: ConnectedSite) -> None:
     tokens = {}
     with unconnected_site.session() as session:
-        user = accounts.find_user(session, NAME)
+        user = users.find_user(session, NAME)
         assert user is not None
         for scope in ("read", "write"):
             tokens[scope] = api_tokens.create_token(session, user, scope, scope, 1)[1]
@@ -377,7 +378,7 @@ def test_an_empty_library_says_so(site: Site) -> None:
 def test_one_image_or_the_first_of_its_group(site: Site) -> None:
     group = site.add_group(["front.jpg", "back.jpg"], state="draft")
     with site.session() as session:
-        gallery.get_image(session, group, 2).position = 0
+        order.get_image(session, group, 2).position = 0
     for query, number in (("", 2), ("&image_id=1", 1), ("&image_id=2", 2)):
         answer = site.get(f"/admin/image?group_id={group}{query}", headers=site.bearer()).json
         assert (answer["code"], answer["hint"]) == (1, "got_image")

@@ -16,7 +16,8 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from imagehub.database import db, now_utc
-from imagehub.domain import connection, leases
+from imagehub.domain import leases
+from imagehub.domain.onedrive import accounts
 from imagehub.models import DriveAccount, Image
 from tests.admin.pages import send
 from tests.fixtures.importing import make_jpeg
@@ -182,7 +183,7 @@ def test_disconnecting_forgets_the_tokens(
 ) -> None:
     send(client, f"{PAGE}/disconnect", PAGE)
     with connected_site.session() as session:
-        assert connection.get_active_account(session).token_cache == b""
+        assert accounts.get_active_account(session).token_cache == b""
     page = client.get(PAGE).text
     assert "OneDrive is disconnected" in page
     assert "Connect again" in page
@@ -196,7 +197,7 @@ def test_an_earlier_account_is_told_connected_again_and_ended(
     """Its tokens are kept, since images came from it."""
     connected_site.add_group(["a.jpg"])
     with connected_site.session() as session:
-        earlier = connection.get_active_account(session)
+        earlier = accounts.get_active_account(session)
         number, name = earlier.id, earlier.username
         earlier.is_active = False
         vault = connected_site.app.extensions["imagehub"].clients.vault
@@ -221,7 +222,7 @@ def test_an_earlier_account_is_told_connected_again_and_ended(
     send(client, f"{PAGE}/disconnect", PAGE, account=str(number))
     with connected_site.session() as session:
         assert session.get_one(DriveAccount, number).token_cache == b""
-        assert connection.get_active_account(session).username == "b@example.com"
+        assert accounts.get_active_account(session).username == "b@example.com"
     page = client.get(PAGE).text
     assert f"The OneDrive of {name} is disconnected." in page
     assert "Earlier accounts" not in page
@@ -257,7 +258,7 @@ def test_a_refused_client_secret_is_told_apart_and_checked_again(
     assert "it has ended" not in page, "the sign-in lives on"
     connected_site.onedrive.clear_faults(fault)
     with connected_site.session() as session:
-        account = connection.get_active_account(session)
+        account = accounts.get_active_account(session)
         name = f"refresh-quiet:{account.id}"
         assert leases.get_lease_seconds(session, name) > 0, "Microsoft is left in peace for a while"
         leases.release_lease(session, name, "quiet")
@@ -282,7 +283,7 @@ def test_a_client_id_that_went_missing_is_told_and_no_fault_of_the_secret(
         assert "Microsoft refuses the client secret" not in told
 
     with without.session() as session:
-        connection.get_active_account(session).state = "needs_reconnect"
+        accounts.get_active_account(session).state = "needs_reconnect"
     page = client.get(PAGE).text
     assert "set <code>IMAGEHUB_MS_CLIENT_ID</code> on the server" in page
     assert "Connect again" not in page
@@ -346,7 +347,7 @@ def test_the_drives_pages_lead_to_the_choice_where_the_root_folder_is_gone(
 
 def read_microsofts_tokens(site: ConnectedSite) -> set[str]:
     with site.session() as session:
-        account = connection.get_active_account(session)
+        account = accounts.get_active_account(session)
         vault = site.app.extensions["imagehub"].clients.vault
         tokens = set(re.findall(r'"secret": ?"([^"]{16,})"', vault.open(account.token_cache)))
     assert len(tokens) >= 2, "an access token and a refresh token"

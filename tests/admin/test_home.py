@@ -9,7 +9,10 @@ from sqlalchemy import update
 
 from imagehub.admin.words import describe_distance, describe_size
 from imagehub.database import now_utc
-from imagehub.domain import audit, gallery, importing, overview
+from imagehub.domain.imports import reports
+from imagehub.domain.library import order
+from imagehub.domain.people import audit
+from imagehub.domain.site import overview
 from imagehub.models import DriveAccount, Group, Image, ImportItem, ImportJob
 from imagehub.wiring import get_clients
 from tests.admin.pages import send
@@ -57,7 +60,7 @@ def test_counts_leave_out_the_trash(site: Site, client: FlaskClient) -> None:
     trashed = site.add_group(["d.jpg", "e.jpg"])
     with site.session() as session:
         session.execute(update(Group).where(Group.id == trashed).values(state="trash"))
-        gallery.refresh_group(session, trashed)
+        order.refresh_group(session, trashed)
     figures = re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", client.get("/admin/").text)
     assert ("groups on show", "1") in figures
     assert ("drafts", "1") in figures
@@ -154,7 +157,7 @@ def test_failed_items_are_told_and_tried_again(site: Site, client: FlaskClient) 
     answer = send(client, "/admin/home/retry", "/admin/", job=job)
     assert answer.location == "/admin/"
     with site.session() as session:
-        report = importing.describe_job(session, job)
+        report = reports.describe_job(session, job)
         assert (report.state, report.queued_count, report.failed_count) == ("running", 2, 0)
     page = client.get("/admin/").text
     assert "did not come in" not in page

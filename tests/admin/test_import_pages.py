@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from flask.testing import FlaskClient
 
-from imagehub.domain import import_board
+from imagehub.domain.imports import board as imports_board
 from imagehub.models import DriveAccount, Group, ImportJob, ImportPlan
 from tests.admin.pages import read_toasts, send
 from tests.fixtures.importing import make_jpeg
@@ -203,7 +203,7 @@ def test_a_large_folder_becomes_a_group_a_picture_in_short_requests(
     assert answer["words"] == "2,500 files found so far"
     answer = client.post(f"{PAGE}/groups", data={"way": "each"}, headers=headers)
     assert answer.status_code == 200
-    assert len(find_ids(answer.json["html"], "bin")) == import_board.BINS_PER_PAGE
+    assert len(find_ids(answer.json["html"], "bin")) == imports_board.BINS_PER_PAGE
     started = client.post(f"{PAGE}/start", headers=headers)
     progress = client.get(f"/admin/import/{started.json['job']}/progress").json
     assert (progress["state"], progress["item_count"]) == ("running", 2_500)
@@ -345,11 +345,11 @@ def test_a_plan_of_an_account_before_is_not_started(
 def test_a_large_group_is_shown_to_its_last_picture_and_left_out_as_a_whole(
     connected_site: ConnectedSite, client: FlaskClient
 ) -> None:
-    count = import_board.FILES_SHOWN + 3
+    count = imports_board.FILES_SHOWN + 3
     connected_site.put_files("Studio", {f"{n:05}.jpg": b"\xff\xd8 %d" % n for n in range(count)})
     page = choose_folder(connected_site, client)
     (group,) = find_ids(page, "bin")
-    assert len(find_ids(page, "file")) == import_board.FILES_SHOWN
+    assert len(find_ids(page, "file")) == imports_board.FILES_SHOWN
     assert f"Show all {count + 4}" in page
     answer = send(client, f"{PAGE}/board", PAGE, act=f"whole:{group}", **{f"title-{group}": "Work"})
     assert answer.location == f"{PAGE}?whole={group}#bin-{group}"
@@ -374,7 +374,7 @@ def test_a_large_group_is_shown_to_its_last_picture_and_left_out_as_a_whole(
 def test_groups_of_other_pages_are_joined_with_and_moved_to(
     connected_site: ConnectedSite, client: FlaskClient
 ) -> None:
-    extra = import_board.BINS_PER_PAGE
+    extra = imports_board.BINS_PER_PAGE
     connected_site.put_files("Studio", {f"w{n:03}.jpg": b"\xff\xd8 %d" % n for n in range(extra)})
     choose_folder(connected_site, client)
     send(client, f"{PAGE}/groups", PAGE, way="each")

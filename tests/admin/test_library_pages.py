@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from imagehub.database import db, now_utc
-from imagehub.domain import gallery, library_edit, search_index
+from imagehub.domain.library import edit, order, search_index
 from imagehub.models import Group, Image, StoredObject
 from tests.admin.pages import read_toasts, send
 from tests.fixtures.site import Site, make_site, read_csrf_token
@@ -29,7 +29,7 @@ def group_id(site: Site) -> int:
 
 def read_fields(site: Site, number: int) -> dict[str, str]:
     with site.session() as session:
-        return library_edit.read_fields(session, session.get_one(Group, number))
+        return edit.read_fields(session, session.get_one(Group, number))
 
 
 def list_names(site: Site, number: int) -> list[str]:
@@ -311,9 +311,9 @@ def test_groups_are_published_edited_joined_and_deleted_at_once(
 def add_drafts(site: Site, count: int, title: str) -> None:
     """Without shots, which cost time."""
     with site.session() as session:
-        first = gallery.make_first_sort_key(session)
+        first = order.make_first_sort_key(session)
         session.add_all(
-            Group(title=title, state="draft", sort_key=first + n * gallery.SORT_STEP)
+            Group(title=title, state="draft", sort_key=first + n * order.SORT_STEP)
             for n in range(count)
         )
         session.commit()

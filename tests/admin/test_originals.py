@@ -8,7 +8,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
 from imagehub.database import now_utc
-from imagehub.domain import audit, drive_watch
+from imagehub.domain.people import audit
+from imagehub.domain.sync import schedule
 from imagehub.models import DriveAccount, DriveWatch, Image, ImportItem, ImportJob
 from imagehub.wiring import get_settings
 from tests.admin.pages import read_toasts, send
@@ -243,7 +244,7 @@ def test_another_root_folder_is_looked_through_at_once(connected_site: Connected
     send(client, f"{PAGE}/root-folder", f"{PAGE}/root-folder", folder=folder_id)
     with site.session() as session:
         account = session.scalars(select(DriveAccount)).one()
-        assert drive_watch.describe_watch(session, account.id).is_asked
+        assert schedule.describe_watch(session, account.id).is_asked
 
 
 def test_what_is_done_in_the_drive_browser_shows_within_seconds(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from werkzeug.test import TestResponse
 
-from imagehub.domain import accounts
+from imagehub.domain.people import tokens
 from tests.fixtures.site import APP_ORIGIN, NAME, PASSWORD, Site, make_site
 
 WRONG = {"code": 1, "hint": "username or password did not match"}
@@ -252,7 +252,7 @@ def test_a_token_can_be_revoked(site: Site) -> None:
 
 
 def test_an_hour_is_what_a_token_lasts(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accounts, "TOKEN_SECONDS", -1)
+    monkeypatch.setattr(tokens, "TOKEN_SECONDS", -1)
     expect_refused(site.get("/auth", headers=site.bearer()))
 
 

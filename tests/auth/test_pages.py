@@ -8,9 +8,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import delete
 from werkzeug.test import TestResponse
 
-from imagehub.domain import audit
+from imagehub.domain.people import audit
 from imagehub.models import User
-from imagehub.web import get_local_target
+from imagehub.web.access import get_local_target
 from tests.fixtures.site import NAME, PASSWORD, Site, make_site, read_csrf_token
 
 

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from imagehub.domain import accounts, audit, second_factor
+from imagehub.domain.people import audit, second_factor, throttle, users
 from imagehub.wiring import get_clients
 from tests.fixtures.site import NAME, PASSWORD, Site, read_csrf_token
 
@@ -19,7 +19,7 @@ def secret(site: Site) -> str:
     """The second step is on; its first code was of some minutes ago."""
     with site.session() as session:
         vault = get_clients(site.app).vault
-        user = accounts.find_user(session, NAME)
+        user = users.find_user(session, NAME)
         assert vault is not None
         assert user is not None
         made = second_factor.begin(session, vault, user)
@@ -83,7 +83,7 @@ def test_a_code_opens_one_door(site: Site, secret: str) -> None:
 
 def test_a_recovery_code_opens_once(site: Site, secret: str) -> None:
     with site.session() as session:
-        user = accounts.find_user(session, NAME)
+        user = users.find_user(session, NAME)
         assert user is not None
         code = second_factor.make_recovery_codes(session, user)[0]
     client = site.client()
@@ -100,7 +100,7 @@ def test_a_recovery_code_opens_once(site: Site, secret: str) -> None:
 def test_who_guesses_codes_has_to_wait(site: Site, secret: str) -> None:
     client = site.client()
     give_password(client)
-    for _ in range(accounts.FREE_TRIES):
+    for _ in range(throttle.FREE_TRIES):
         assert give_code(client, "000-000-0").status_code == 401
     answer = give_code(client, pyotp.TOTP(secret).now())
     assert answer.status_code == 429
@@ -116,14 +116,14 @@ def test_a_browser_known_from_before_is_not_held_up_by_who_knows_the_password(
     site: Site, secret: str
 ) -> None:
     with site.session() as session:
-        user = accounts.find_user(session, NAME)
+        user = users.find_user(session, NAME)
         assert user is not None
         recovery = second_factor.make_recovery_codes(session, user)
     owner, stranger = site.client(), site.client()
     give_password(owner)
     assert give_code(owner, recovery[0]).status_code == 302
     give_password(stranger)
-    for _ in range(accounts.FREE_TRIES):
+    for _ in range(throttle.FREE_TRIES):
         assert give_code(stranger, "000000").status_code == 401
     assert give_code(stranger, "000000").status_code == 429
     post_sign_out(owner)
@@ -135,7 +135,7 @@ def test_a_browser_known_from_before_is_not_held_up_by_who_knows_the_password(
 
 def test_a_known_browser_has_a_brake_of_its_own(site: Site, secret: str) -> None:
     with site.session() as session:
-        user = accounts.find_user(session, NAME)
+        user = users.find_user(session, NAME)
         assert user is not None
         recovery = second_factor.make_recovery_codes(session, user)
     client = site.client()
@@ -143,7 +143,7 @@ def test_a_known_browser_has_a_brake_of_its_own(site: Site, secret: str) -> None
     assert give_code(client, recovery[0]).status_code == 302
     post_sign_out(client)
     give_password(client)
-    for _ in range(accounts.FREE_TRIES):
+    for _ in range(throttle.FREE_TRIES):
         assert give_code(client, "000000").status_code == 401
     assert give_code(client, recovery[1]).status_code == 429
 
@@ -153,7 +153,7 @@ def test_a_browser_known_by_the_password_alone_is_no_known_one(site: Site) -> No
     client = site.signed_in_client()
     with site.session() as session:
         vault = get_clients(site.app).vault
-        user = accounts.find_user(session, NAME)
+        user = users.find_user(session, NAME)
         assert vault is not None
         assert user is not None
         made = second_factor.begin(session, vault, user)
@@ -161,7 +161,7 @@ def test_a_browser_known_by_the_password_alone_is_no_known_one(site: Site) -> No
         recovery = second_factor.make_recovery_codes(session, user)
     stranger = site.client()
     give_password(stranger)
-    for _ in range(accounts.FREE_TRIES):
+    for _ in range(throttle.FREE_TRIES):
         assert give_code(stranger, "000000").status_code == 401
     post_sign_out(client)
     mark = client.get_cookie("hub-known", path="/sign-in")

@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine, create_engine, select, update
 from sqlalchemy.orm import Session
 
-from imagehub.database import make_engine_options
+from imagehub.database import get_database_time, make_engine_options
 from imagehub.domain.leases import (
     acquire_lease,
-    get_database_time,
     get_lease_seconds,
     make_owner,
     release_lease,

@@ -13,11 +13,11 @@ from dataclasses import replace
 import pytest
 import requests
 
-from imagehub.archive import Archive
-from imagehub.domain import downloads
+from imagehub.domain.sharing import downloads
+from imagehub.domain.sharing.zips import Archive
 from imagehub.models import Group, Image
-from imagehub.processes import Family
-from imagehub.serve import make_web_program
+from imagehub.runtime.serve import make_web_program
+from imagehub.runtime.supervisor import Family
 from imagehub.wiring import get_clients, get_settings
 from tests.fixtures.site import ConnectedSite, Site, make_site
 from tests.support import get_free_port

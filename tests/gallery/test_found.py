@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from imagehub.domain import feeds, gallery, tags
+from imagehub.domain.library import feeds, order, tags
 from imagehub.models import Group
 from tests.fixtures.site import Site, make_site
 
@@ -24,7 +24,7 @@ def add_work(site: Site, title: str, names: tuple[str, ...] = ("front.jpg",), **
         group.title = title
         for name, value in facts.items():
             setattr(group, name, value)
-        gallery.refresh_group(session, number)
+        order.refresh_group(session, number)
     return number
 
 
@@ -67,7 +67,7 @@ def test_the_map_is_in_stretches_of_a_thousand_numbers(either_site: Site) -> Non
             id=first + 5000,
             title="Far",
             state="published",
-            sort_key=gallery.make_first_sort_key(session),
+            sort_key=order.make_first_sort_key(session),
         )
         session.add(far)
         session.flush()

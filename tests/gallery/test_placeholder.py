@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from imagehub.gallery.placeholder import make_placeholder_url
-from imagehub.thumbhash import make_thumbhash
+from imagehub.imaging.thumbhash import make_thumbhash
 
 
 def open_placeholder(url: str) -> Image.Image:

@@ -7,7 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from imagehub.domain import shares, trash
+from imagehub.domain.library import trash
+from imagehub.domain.sharing import links
 from imagehub.models import Group, ShareLink
 from tests.admin.pages import follow, send
 from tests.fixtures.site import Site, read_csrf_token
@@ -16,7 +17,7 @@ from tests.fixtures.site import Site, read_csrf_token
 def make_share(site: Site, groups: list[int], **options: object) -> str:
     """The address of a new link."""
     with site.session() as session:
-        _, token = shares.create_share(session, None, groups, **options)  # type: ignore[arg-type]
+        _, token = links.create_share(session, None, groups, **options)  # type: ignore[arg-type]
     return f"/s/{token}"
 
 
@@ -58,7 +59,7 @@ def test_whoever_has_the_address_sees_the_drafts_and_nothing_leaks(site: Site, d
 def test_an_ended_link_reads_like_none(site: Site, draft: int) -> None:
     path = make_share(site, [draft])
     with site.session() as session:
-        shares.revoke_share(session, 1)
+        links.revoke_share(session, 1)
     answers = [site.get(one) for one in (path, "/s/nothing")]
     assert [answer.status_code for answer in answers] == [404, 404]
     texts = []

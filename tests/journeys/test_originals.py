@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from imagehub.database import db
-from imagehub.domain.importing import Selection, create_import
+from imagehub.domain.imports.jobs import Selection, create_import
 from imagehub.models import DriveAccount, Image, ImportJob
 from imagehub.queue import enqueue_job
 from imagehub.wiring import get_settings

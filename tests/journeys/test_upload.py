@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 from sqlalchemy import select
 
-from imagehub.domain import drive_state
+from imagehub.domain.sync import state
 from imagehub.models import DriveWatch, Group, Image, ImportItem, ImportJob
 from tests.fixtures.served_site import ServedSite, make_picture, wait_for_script
 
@@ -279,7 +279,7 @@ def test_images_of_a_replaced_file_are_looked_at_soon(
         page.locator(".upload").get_by_role("button", name="Replace").click()
     assert told.value.status == 200
     with site.session() as session:
-        doubtful = session.scalars(select(Image.name).where(Image.drive_doubt == drive_state.ASK))
+        doubtful = session.scalars(select(Image.name).where(Image.drive_doubt == state.ASK))
         assert list(doubtful) == [file.name]
         assert session.scalars(select(DriveWatch.asked_at)).one() is not None
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from imagehub.domain import accounts
+from imagehub.domain.people import users
 from tests.fixtures.holding import hold
 from tests.fixtures.served_site import ServedSite, wait_for_script
 from tests.fixtures.site import NAME, PASSWORD
@@ -218,7 +218,7 @@ def test_what_one_person_left_over_is_not_taken_up_by_the_next_at_this_browser(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     with served_site.site.session() as session:
-        accounts.create_admin(session, "Berta", PASSWORD)
+        users.create_admin(session, "Berta", PASSWORD)
     fault = served_site.onedrive.set_fault("status", status=503, method="PUT", path="uploadSession")
     files = make_files(tmp_path / "desk", 2)
     page.set_input_files("#pick-files", files[0])

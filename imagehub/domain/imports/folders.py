@@ -1,0 +1,118 @@
+"""Import whole folders of the drive: each folder with pictures becomes a group."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from imagehub.clients import Clients, Drive, DriveItem
+from imagehub.domain import filetypes
+from imagehub.domain.imports import jobs
+from imagehub.domain.imports.grouping import begin_large, make_shot_key, split_stem
+from imagehub.domain.imports.reading import find_title
+from imagehub.domain.name_order import make_sort_key
+from imagehub.domain.onedrive import accounts
+from imagehub.errors import NotFoundError
+from imagehub.models import Group, ImportItem, ImportJob
+
+
+@dataclass(frozen=True)
+class FolderImport:
+    """An import job that was created for folders, and how much it holds."""
+
+    job_id: int
+    picture_count: int
+    group_count: int
+
+
+def create_folder_import(
+    session: Session, clients: Clients, path: str, *, one_group: bool = False, again: bool = False
+) -> FolderImport | None:
+    """Create the job that imports a folder and all folders in it; None if nothing there is new.
+
+    Of a folder that was imported before, only new files are taken. They join the group that holds
+    all other files of that folder, or a new group if there is no such group any more.
+
+    :param path: below the root folder, "/"-separated; "" is the root folder itself.
+    :param one_group: put all pictures into one group.
+    :param again: take files that were imported before, too; every folder makes a new group.
+    :raise NotFoundError: no such folder.
+    :raise ConnectionLostError: OneDrive is not connected.
+    """
+    account_id = accounts.get_active_account(session).id
+    drive = clients.open_drive(account_id)
+    top = drive.find_item_by_path(path.strip("/"))
+    if top is None or not top.is_folder:
+        raise NotFoundError("folder", path)
+    known = {} if again else _find_known_folders(session, account_id)
+    session.rollback()
+
+    selections = []
+    for folder, items in iter_folders(drive, top):
+        before = known.get(folder.id, _Known())
+        files = [(item.id, item.name) for item in items if item.id not in before.files]
+        if files:
+            group = None
+            if len(before.groups) == 1 and not one_group:
+                group = _find_group(session, next(iter(before.groups)))
+            title = find_title(folder) or begin_large(split_stem(files[0][1]))
+            selections.append(jobs.Selection(folder.id, title, group, files))
+    if not selections:
+        return None
+    if one_group:
+        selections = [
+            jobs.Selection(
+                folder_id=top.id,
+                folder_name=find_title(top) or "New group",
+                group=None,
+                files=[file for selection in selections for file in selection.files],
+            )
+        ]
+    job = jobs.create_import(session, account_id, None, selections)
+    count = sum(len(selection.files) for selection in selections)
+    return FolderImport(job.id, count, len(selections))
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What imports have taken of one folder, and into which groups."""
+
+    files: set[str] = field(default_factory=set)
+    groups: set[int] = field(default_factory=set)
+
+
+def _find_known_folders(session: Session, account_id: int) -> dict[str, _Known]:
+    """Folder id → what was imported of it, whatever came of it."""
+    found: dict[str, _Known] = {}
+    rows = session.execute(
+        select(ImportItem.folder_id, ImportItem.drive_item_id, ImportItem.group_id)
+        .join(ImportJob)
+        .where(ImportJob.drive_account_id == account_id)
+    )
+    for folder_id, file_id, group_id in rows:
+        known = found.setdefault(folder_id, _Known())
+        known.files.add(file_id)
+        if group_id is not None:
+            known.groups.add(group_id)
+    return found
+
+
+def _find_group(session: Session, group_id: int) -> int | None:
+    """The number of a group that takes more pictures; None if it is gone or in the trash."""
+    found = session.scalar(
+        select(Group.id).where(Group.id == group_id, Group.state != "trash", Group.image_count > 0)
+    )
+    session.rollback()
+    return found
+
+
+def iter_folders(drive: Drive, top: DriveItem) -> Iterator[tuple[DriveItem, list[DriveItem]]]:
+    """Each folder from ``top`` down, by name, with the pictures right in it as shots of works."""
+    waiting = [top]
+    while waiting:
+        folder = waiting.pop(0)
+        children = sorted(drive.iter_children(folder.id), key=lambda item: make_sort_key(item.name))
+        files = [item for item in children if not item.is_folder and filetypes.may_be_picture(item)]
+        yield folder, sorted(files, key=lambda item: make_shot_key(item.name))
+        waiting.extend(item for item in children if item.is_folder and not item.is_package)

@@ -1,0 +1,452 @@
+"""The library as an admin looks through it: all groups but those in the trash, page by page.
+
+Pages are found by the key of the row they begin after, never by counting rows, and each list is a
+range of an index: the first and the thousandth page cost the same, and so do a hundred images and a
+hundred thousand.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    bindparam,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.orm import Session
+
+from imagehub.database import MAX_ID, make_batches
+from imagehub.domain.library import search
+from imagehub.errors import InvalidInputError, NotFoundError
+from imagehub.models import Group, Image, ImportItem, Rendition
+
+GROUPS_PER_PAGE = 48
+THUMBNAIL_PX = 480
+THUMBNAIL_TYPE = "image/webp"
+# What is left to do, and what a list of everything is called.
+FILTERS = {
+    "all": "All",
+    "draft": "Unpublished",
+    "alt": "No alt text",
+    "changed": "Changed in OneDrive",
+    "missing": "Missing in OneDrive",
+    "outside": "Outside the root folder",
+    "failed": "Failed imports",
+}
+# A count above this is not counted further: nobody reads it, and it would grow with the library.
+MAX_COUNTED = 99
+_LIVING = ("published", "draft")
+_MAX_FOUND = 1000
+# Groups that are tested for words that are all over the library, at first and in all.
+_FIRST_WALKED = 100
+_MAX_WALKED = 300
+_COUNTED_AT_ONCE = 5000
+
+
+@dataclass(frozen=True)
+class Row:
+    """A group in the list, with no more of it than a line shows.
+
+    ``thumbnail_key``: object key of the cover's small rendition, "" where there is none. ``note``
+    is what the filter says about the group: how many shots it is about, 0 where it is about the
+    group itself.
+    """
+
+    id: int
+    state: str
+    title: str
+    year: str
+    medium: str
+    image_count: int
+    thumbnail_key: str
+    note: int = 0
+
+
+@dataclass(frozen=True)
+class GroupPage:
+    """One page. ``next_after`` and ``previous_before`` are keys for the pages around it; "" at the
+    ends. Where words are looked for, a page that is not the last may have no row."""
+
+    rows: Sequence[Row]
+    next_after: str
+    previous_before: str
+
+
+def list_groups(
+    session: Session,
+    filter_name: str = "all",
+    words: str = "",
+    after: str = "",
+    before: str = "",
+    limit: int = GROUPS_PER_PAGE,
+) -> GroupPage:
+    """A page of groups: all and drafts in the gallery's order, the others from new to old.
+
+    :param filter_name: one of :data:`FILTERS`.
+    :param words: only groups with these words. Of rare ones at most the thousand newest; words that
+        are all over the library are looked for in so many groups that no page takes long: it then
+        has fewer rows, or none, and a key to go on with.
+    :param after: key of the row that the page comes after.
+    :param before: key of the row that the page ends before.
+    :raise InvalidInputError: no such filter, or no such key.
+    """
+    found = _find_page(session, filter_name, words, after, before, limit)
+    if not found.rows:
+        return GroupPage((), found.next_after, found.previous_before)
+    notes = {row.id: row.note for row in found.rows}
+    rows = load_rows(session, [row.id for row in found.rows], notes)
+    return GroupPage(rows, found.next_after, found.previous_before)
+
+
+def list_numbers(
+    session: Session, filter_name: str, words: str, after: str, limit: int
+) -> tuple[list[int], str]:
+    """The numbers of so many groups of a list, and the key to go on with; "" at the end."""
+    found = _find_page(session, filter_name, words, after, "", limit)
+    return [row.id for row in found.rows], found.next_after
+
+
+def count_groups(session: Session, filter_name: str, words: str) -> int:
+    """How many groups are in a list. It walks through all of it."""
+    count, after = 0, ""
+    while True:
+        numbers, after = list_numbers(session, filter_name, words, after, _COUNTED_AT_ONCE)
+        count += len(numbers)
+        if not after:
+            return count
+
+
+@dataclass(frozen=True)
+class _FoundPage:
+    rows: Sequence[Any]
+    next_after: str = ""
+    previous_before: str = ""
+
+
+def _find_page(
+    session: Session, filter_name: str, words: str, after: str, before: str, limit: int
+) -> _FoundPage:
+    if filter_name not in FILTERS:
+        raise InvalidInputError("There is no such list.", {"filter": "unknown"})
+    is_back = bool(before)
+    key = before or after
+    place = _read_key(key) if key else None
+    narrow: list[ColumnElement[bool]] = []
+    if words.strip():
+        if _is_widespread(session, filter_name, words):
+            return _walk(session, filter_name, words, place, is_back, limit)
+        found = search.list_group_ids(session, words, _MAX_FOUND, filter_name == "draft")
+        if not found:
+            return _FoundPage(())
+        # Numbers of our own, written out: a thousand parameters cost more than all else here.
+        numbers: ColumnElement[Any] = bindparam(
+            "numbers", found, expanding=True, literal_execute=True
+        )
+        narrow = [_COLUMN.get(filter_name, Group.id).in_(numbers)]
+    rows = session.execute(_make_query(filter_name, place, is_back, limit + 1, *narrow)).all()
+    return _make_page(rows, place, is_back, limit)
+
+
+def find_key_above(session: Session, number: int) -> str:
+    """Key of what stands right above a group, so that a page after it begins with the group; "" at
+    the top."""
+    place = session.execute(select(Group.sort_key, Group.id).where(Group.id == number)).one()
+    above = session.execute(_make_query("all", (place[0], place[1]), True, 1)).first()
+    return _write_key(above) if above is not None else ""
+
+
+def _make_query(
+    filter_name: str,
+    place: tuple[int, int] | None,
+    is_back: bool,
+    limit: int,
+    *narrow: ColumnElement[bool],
+) -> Select[Any]:
+    """So many groups of a list from a place on, as ``key``, ``id`` and ``note``."""
+    parts: list[Select[Any]]
+    if filter_name in ("all", "draft"):
+        one: Any = select(
+            Group.sort_key.label("key"), Group.id.label("id"), literal(0).label("note")
+        )
+        columns: tuple[Any, ...] = (Group.sort_key, Group.id)
+        # A state has its own range of an index: nobody walks past what lies in the trash.
+        states = ("draft",) if filter_name == "draft" else _LIVING
+        parts = [one.where(Group.state == state) for state in states]
+    else:
+        number = _COLUMN[filter_name]
+        columns = (number,)
+        parts = [
+            select(literal(0).label("key"), number.label("id"), func.count().label("note"))
+            .join(Group, Group.id == number)
+            .where(_CONDITION[filter_name], Group.state.in_(_LIVING))
+            .group_by(number)
+        ]
+    if place is not None:
+        here = place[-len(columns) :]
+        # The first half is implied; it lets both databases read a range of the index.
+        if is_back:
+            narrow += (columns[0] >= here[0], tuple_(*columns) > here)
+        else:
+            narrow += (columns[0] <= here[0], tuple_(*columns) < here)
+    parts = [_order(part.where(*narrow), columns, is_back).limit(limit) for part in parts]
+    if len(parts) == 1:
+        return parts[0]
+    merged = union_all(*(select(part.subquery()) for part in parts)).subquery()
+    return _order(select(merged), (merged.c.key, merged.c.id), is_back).limit(limit)
+
+
+def _order(query: Select[Any], columns: Sequence[Any], is_back: bool) -> Select[Any]:
+    return query.order_by(*(columns if is_back else (one.desc() for one in columns)))
+
+
+def _is_widespread(session: Session, filter_name: str, words: str) -> bool:
+    """Whether words are all over the library, so that a list had better ask group by group.
+
+    A full-text index gives all of its matches before the first can be used, and InnoDB takes a
+    tenth of a second for 25,000 of them; a list that asks group by group meets enough of them on
+    its way. What stands at the top tells, and what stands in the middle: what came in last may be
+    all that has a word.
+    """
+    # Drafts are among what visitors do not see, and are looked for there alone.
+    sampled = "draft" if filter_name == "draft" else "all"
+
+    def find(place: tuple[int, int] | None, is_back: bool = False) -> Any:
+        return session.execute(_make_query(sampled, place, is_back, 1)).first()
+
+    top, bottom = find(None), find(None, is_back=True)
+    if top is None or bottom is None:
+        return False
+    middle = find(((top.key + bottom.key) // 2, MAX_ID)) or bottom
+    return all(
+        search.is_frequent(session, words, one.id, sampled == "draft") for one in (top, middle)
+    )
+
+
+def _walk(
+    session: Session,
+    filter_name: str,
+    words: str,
+    place: tuple[int, int] | None,
+    is_back: bool,
+    limit: int,
+) -> _FoundPage:
+    """Test group after group for words, until a page is full or many were tested."""
+    fitting: list[Any] = []
+    most = max(_MAX_WALKED, limit)
+    tested, size, start, at, is_over = 0, _FIRST_WALKED, "", place, False
+    while len(fitting) <= limit and tested < most and not is_over:
+        some = _make_query(filter_name, at, is_back, size).subquery()
+        fits = search.make_condition(session, words, some.c.id, filter_name == "draft")
+        rows = list(session.execute(select(some, fits.label("fits"))))
+        rows.sort(key=lambda row: (row.key, row.id), reverse=not is_back)
+        fitting += [row for row in rows if row.fits]
+        is_over = len(rows) < size
+        tested += len(rows)
+        size *= 2
+        if rows:
+            start = start or _write_key(rows[0])
+            at = (rows[-1].key, rows[-1].id)
+    edge = "" if is_over or at is None else f"{at[0]}.{at[1]}"
+    return _make_page(fitting, place, is_back, limit, start, edge)
+
+
+_COLUMN: Mapping[str, Any] = {
+    "alt": Image.group_id,
+    "changed": Image.group_id,
+    "missing": Image.group_id,
+    "outside": Image.group_id,
+    "failed": ImportItem.group_id,
+}
+_CONDITION: Mapping[str, Any] = {
+    # "IS false" would keep MySQL from using the index.
+    "alt": Image.has_alt == false(),
+    "changed": Image.drive_state == "changed",
+    "missing": Image.drive_state == "missing",
+    "outside": Image.drive_state == "outside",
+    "failed": ImportItem.state == "failed",
+}
+
+
+def _write_key(row: Any) -> str:
+    return f"{row.key}.{row.id}"
+
+
+def _make_page(
+    found: Sequence[Any],
+    place: tuple[int, int] | None,
+    is_back: bool,
+    limit: int,
+    start: str = "",
+    edge: str = "",
+) -> _FoundPage:
+    """:param found: rows of ``_make_query``, one more than fit where there are more.
+    :param start: key at the near end where nothing was found.
+    :param edge: key of the last group that was looked at, where there are more to look at.
+    """
+    rows = list(found[:limit])
+    far = _write_key(rows[-1]) if len(found) > limit else edge
+    near = (_write_key(rows[0]) if rows else start) if place is not None else ""
+    if is_back:
+        rows.reverse()
+    return _FoundPage(rows, near, far) if is_back else _FoundPage(rows, far, near)
+
+
+def load_rows(
+    session: Session, ids: Sequence[int], notes: Mapping[int, int] | None = None
+) -> list[Row]:
+    """Groups by their numbers, in the order given.
+
+    Columns instead of whole groups, covers and renditions: fifty lines would otherwise cost more
+    than all the rest of the page, on MariaDB twice as much.
+    """
+    found: dict[int, Row] = {}
+    without: dict[int, int] = {}
+    for batch in make_batches(ids):
+        query = (
+            select(
+                Group.id,
+                Group.state,
+                Group.title,
+                Group.year,
+                Group.medium,
+                Group.image_count,
+                Group.cover_id,
+                Rendition.object_key,
+            )
+            .outerjoin(
+                Rendition,
+                (Rendition.image_id == Group.cover_id)
+                & (Rendition.size_px == THUMBNAIL_PX)
+                & (Rendition.mime_type == THUMBNAIL_TYPE),
+            )
+            .where(Group.id.in_(batch))
+        )
+        for one in session.execute(query):
+            found[one.id] = Row(
+                id=one.id,
+                state=one.state,
+                title=one.title,
+                year=one.year,
+                medium=one.medium,
+                image_count=one.image_count,
+                thumbnail_key=one.object_key or "",
+                note=(notes or {}).get(one.id, 0),
+            )
+            if one.cover_id and not one.object_key:
+                without[one.cover_id] = one.id
+    for covers in make_batches(list(without)):
+        # Rare: whatever size there is, the smallest.
+        others = (
+            select(Rendition.image_id, Rendition.object_key)
+            .where(Rendition.image_id.in_(covers), Rendition.mime_type == THUMBNAIL_TYPE)
+            .order_by(Rendition.size_px.desc())
+        )
+        for image_id, key in session.execute(others):
+            number = without[image_id]
+            found[number] = replace(found[number], thumbnail_key=key)
+    return [found[one] for one in ids if one in found]
+
+
+def _read_key(text: str) -> tuple[int, int]:
+    """:raise InvalidInputError: this is no key of a page."""
+    parts = text.split(".")
+    try:
+        key, number = int(parts[0]), int(parts[1])
+    except (ValueError, IndexError):
+        raise InvalidInputError("There is no such page.", {"after": "unknown"}) from None
+    if abs(key) > MAX_ID or not 0 <= number <= MAX_ID:
+        raise InvalidInputError("There is no such page.", {"after": "unknown"})
+    return key, number
+
+
+def count_to_do(session: Session) -> dict[str, int]:
+    """For each filter but ``all`` how many groups it lists; ``MAX_COUNTED + 1`` means more.
+
+    One question for all of them, and each reads its index no further than it counts.
+    """
+    names = [name for name in FILTERS if name != "all"]
+    counted = []
+    for name in names:
+        if name == "draft":
+            some: Any = select(Group.id).where(Group.state == "draft")
+        else:
+            number = _COLUMN[name]
+            some = (
+                select(number)
+                .join(Group, Group.id == number)
+                .where(_CONDITION[name], Group.state.in_(_LIVING))
+                .group_by(number)
+                .order_by(number.desc())
+            )
+        some = some.limit(MAX_COUNTED + 1).subquery()
+        counted.append(select(func.count()).select_from(some).scalar_subquery())
+    return dict(zip(names, session.execute(select(*counted)).one(), strict=True))
+
+
+def list_choices(session: Session, limit: int = 200, words: str = "") -> list[tuple[int, str]]:
+    """The newest groups as (number, title), to choose one from.
+
+    :param words: only groups that have them, and the one whose number they are before all others.
+    """
+    query = select(Group.id, Group.title).where(Group.state.in_(_LIVING))
+    query = query.order_by(Group.id.desc()).limit(limit)
+    if not words.strip():
+        return [(row.id, row.title) for row in session.execute(query)]
+    ids = search.list_group_ids(session, words, limit)
+    number = re.match(r"\s*#?([0-9]{1,19})(\s|$)", words)
+    if number and int(number[1]) <= MAX_ID:
+        ids.insert(0, int(number[1]))
+    found = {
+        row.id: row.title
+        for batch in make_batches(ids)
+        for row in session.execute(query.where(Group.id.in_(batch)))
+    }
+    return [(one, found[one]) for one in dict.fromkeys(ids) if one in found]
+
+
+def find_group(session: Session, words: str) -> int | None:
+    """The number of the group that somebody names: ``17 · Harbour``, ``#17``, ``17``, ``Harbour``.
+
+    :return: None where no word was said.
+    :raise NotFoundError: no group has this number.
+    :raise InvalidInputError: no group is called so, or more than one.
+    """
+    # A field of one line holds no other white space; what does is no number.
+    words = words.strip(" ")
+    if not words:
+        return None
+    listed = re.match(r"#?([0-9]+)( ·|\Z)", words)
+    number = int(listed[1][:19]) if listed else 0
+    if number > MAX_ID:
+        raise NotFoundError("group", words[:40])
+    is_called = or_(Group.title == words, func.lower(Group.title) == words.lower())
+    if listed and listed[2]:
+        is_meant: ColumnElement[bool] = Group.id == number
+    elif listed:
+        # A year may be a title as well as a number.
+        is_meant = or_(Group.id == number, is_called)
+    else:
+        is_meant = is_called
+    found = session.scalars(
+        select(Group.id).where(Group.state.in_(_LIVING), is_meant).order_by(Group.id).limit(2)
+    ).all()
+    if not found and listed:
+        raise NotFoundError("group", number)
+    if not found:
+        raise InvalidInputError(f"There is no group “{words[:100]}”.", {"group": "unknown"})
+    if len(found) > 1:
+        raise InvalidInputError(
+            f"More than one group may be meant by “{words[:100]}”. Choose one from the list, with"
+            " its number.",
+            {"group": "ambiguous"},
+        )
+    return found[0]

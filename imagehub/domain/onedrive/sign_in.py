@@ -1,0 +1,228 @@
+"""Connect a OneDrive account through Microsoft's sign-in."""
+
+import hmac
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, cast
+
+from sqlalchemy import delete, exists, or_, select
+from sqlalchemy.orm import Session
+
+from imagehub.clients import Clients, Vault
+from imagehub.database import count_rows, now_utc, own_transaction
+from imagehub.domain.leases import release_lease
+from imagehub.domain.onedrive.accounts import (
+    CONNECTED,
+    DISCONNECTED,
+    QUIET_OWNER,
+    get_vault,
+    make_quiet_name,
+)
+from imagehub.errors import (
+    InvalidInputError,
+)
+from imagehub.models import DriveAccount, Image, ImportJob, ImportPlan, PendingSignIn
+
+log = logging.getLogger(__name__)
+
+# The least that shows and imports pictures, and what managing folders and uploads asks on top.
+READ_ONLY_SCOPES = ("Files.Read", "User.Read")
+DEFAULT_SCOPES = ("Files.ReadWrite", "User.Read")
+
+SIGN_IN_LIFETIME = timedelta(minutes=15)
+# A sign-in address handed out again is still good for this long.
+_SIGN_IN_REUSE = timedelta(minutes=5)
+# Signing in grants these on the side; they are no scopes of OneDrive.
+_SIGN_IN_SCOPES = frozenset({"openid", "profile", "offline_access", "email"})
+
+
+# --- Connecting -----------------------------------------------------------------------------------
+
+
+def start_connection(
+    session: Session,
+    clients: Clients,
+    user_id: int,
+    redirect_uri: str,
+    scopes: Sequence[str] = DEFAULT_SCOPES,
+    login_hint: str = "",
+    prompt: str = "",
+    renews: str = "",
+) -> str:
+    """Begin a sign-in at Microsoft for this user.
+
+    One sign-in per user and redirect address is pending. While it is fresh the same question gives
+    the same address, so that a page that asks twice does not spoil the sign-in under way.
+
+    :param redirect_uri: where Microsoft sends the browser back, exactly as registered there.
+    :param scopes: :data:`DEFAULT_SCOPES`, or :data:`READ_ONLY_SCOPES`.
+    :param prompt: Microsoft's word: ``select_account``, ``consent`` … or "".
+    :param renews: the ``home_account_id`` of an earlier account: nobody else may sign in then, and
+        the active one stays active.
+    :return: the address to send the browser to.
+    :raise ServiceBusyError: Microsoft's sign-in cannot be reached just now.
+    :raise ServiceRefusedError: no app registration is configured.
+    """
+    vault = get_vault(clients)
+    now = now_utc()
+    wish = {
+        "scopes": sorted(scopes),
+        "login_hint": login_hint,
+        "prompt": prompt,
+        "registration": clients.identity.registration,
+        "renews": renews,
+    }
+    pending = list(
+        session.scalars(
+            select(PendingSignIn).where(
+                PendingSignIn.user_id == user_id, PendingSignIn.redirect_uri == redirect_uri
+            )
+        )
+    )
+    for row in pending:
+        kept = _open_flow(vault, row)
+        if kept is not None and kept["wish"] == wish and now - row.created_at < _SIGN_IN_REUSE:
+            return str(kept["url"])
+    begun = clients.identity.start_sign_in(redirect_uri, scopes, login_hint, prompt)
+    session.execute(
+        delete(PendingSignIn).where(
+            or_(
+                PendingSignIn.state.in_([row.state for row in pending]),
+                PendingSignIn.created_at < now - SIGN_IN_LIFETIME,
+            )
+        )
+    )
+    kept = {"url": begun.url, "flow": dict(begun.flow), "wish": wish}
+    session.add(
+        PendingSignIn(
+            state=begun.state,
+            user_id=user_id,
+            redirect_uri=redirect_uri,
+            flow=vault.seal(json.dumps(kept)),
+            created_at=now,
+        )
+    )
+    return begun.url
+
+
+def finish_connection(
+    session: Session, clients: Clients, user_id: int, answer: Mapping[str, str]
+) -> DriveAccount:
+    """Turn what Microsoft sent back into the active connection.
+
+    The pending sign-in must be this user's; it is used up by the attempt, whatever comes of it.
+    The account signed in with becomes the active one. Others are forgotten, unless images or
+    imports refer to them: those keep their tokens, so that their originals can still be fetched.
+
+    :param answer: the redirect's query. ``state`` may be left out by a program that hands on the
+        code alone: then the user's newest sign-in is meant.
+    :return: the account, not yet committed.
+    :raise InvalidInputError: no such sign-in, too old, used already, foreign, or declined.
+    :raise ServiceRefusedError: ``bad_code`` or ``wrong_client_secret``.
+    :raise ServiceBusyError: Microsoft's sign-in cannot be reached just now.
+    """
+    vault = get_vault(clients)
+    kept = _take_sign_in(session, vault, user_id, answer.get("state", ""))
+    signed = clients.identity.finish_sign_in(kept["flow"], answer)
+    renews = str(kept["wish"].get("renews", ""))
+    if renews and signed.home_account_id != renews:
+        raise InvalidInputError(
+            f"You signed in as {signed.username or 'somebody else'}, but it is another account "
+            "that was to be connected again. Please start again."
+        )
+    granted = [scope for scope in signed.scopes if scope.lower() not in _SIGN_IN_SCOPES]
+
+    found = session.scalars(
+        select(DriveAccount).where(DriveAccount.home_account_id == signed.home_account_id)
+    ).one_or_none()
+    if found is not None:
+        release_lease(session, make_quiet_name(found.id), QUIET_OWNER)
+    account = found or DriveAccount(home_account_id=signed.home_account_id, token_version=0)
+    account.username = signed.username[:320]
+    account.name = signed.name[:255]
+    account.tenant_id = signed.tenant_id[:64]
+    account.scopes = " ".join(granted or kept["wish"]["scopes"])[:500]
+    account.token_cache = vault.seal(signed.cache)
+    account.token_version = (
+        account.token_version + 1 if found is None else DriveAccount.token_version + 1
+    )
+    account.state, account.state_reason, account.state_code = CONNECTED, "", ""
+    account.is_active = account.is_active if found and renews else True
+    account.connected_at = account.refreshed_at = now_utc()
+    account.connected_by_id = user_id
+    session.add(account)
+    session.flush()
+    session.refresh(account)
+    if account.is_active:
+        _retire_others(session, account)
+    log.info("OneDrive account %d was connected by user %d", account.id, user_id)
+    return account
+
+
+def disconnect(session: Session, account: DriveAccount) -> None:
+    """Forget the account's tokens. The account stays, for the images that came from it."""
+    account.state = DISCONNECTED
+    account.state_reason = "OneDrive was disconnected by an admin."
+    account.state_code = ""
+    account.token_cache = b""
+    account.token_version = DriveAccount.token_version + 1
+    session.flush()
+    session.refresh(account)
+
+
+def _take_sign_in(session: Session, vault: Vault, user_id: int, state: str) -> dict[str, Any]:
+    """The pending sign-in of this user, taken out of the database for good."""
+    not_here = InvalidInputError(
+        "This sign-in was not started here, or was finished already. Please start again."
+    )
+    with own_transaction(session) as own:
+        rows = list(
+            own.scalars(
+                select(PendingSignIn)
+                .where(PendingSignIn.user_id == user_id)
+                .order_by(PendingSignIn.created_at.desc())
+            )
+        )
+        if state:
+            # The comparison takes as long for a near miss as for a far one.
+            wanted = state.encode("utf-8", "surrogatepass")
+            rows = [row for row in rows if hmac.compare_digest(row.state.encode(), wanted)]
+        if not rows:
+            raise not_here
+        row = rows[0]
+        # Of two that try at once, one finds the row to delete.
+        if not count_rows(own, delete(PendingSignIn).where(PendingSignIn.state == row.state)):
+            raise not_here
+    if now_utc() - row.created_at > SIGN_IN_LIFETIME:
+        raise InvalidInputError("This sign-in took longer than 15 minutes. Please start again.")
+    kept = _open_flow(vault, row)
+    if kept is None:
+        raise not_here
+    return kept
+
+
+def _open_flow(vault: Vault, row: PendingSignIn) -> dict[str, Any] | None:
+    try:
+        return cast("dict[str, Any]", json.loads(vault.open(row.flow)))
+    except ValueError:
+        return None
+
+
+def _retire_others(session: Session, account: DriveAccount) -> None:
+    for other in session.scalars(select(DriveAccount).where(DriveAccount.id != account.id)):
+        other.is_active = False
+        is_used = session.scalar(
+            select(
+                or_(
+                    exists().where(Image.drive_account_id == other.id),
+                    exists().where(ImportJob.drive_account_id == other.id),
+                )
+            )
+        )
+        if not is_used:
+            # What was chosen there for an import, and never begun, goes with it.
+            session.execute(delete(ImportPlan).where(ImportPlan.drive_account_id == other.id))
+            session.delete(other)
+    session.flush()

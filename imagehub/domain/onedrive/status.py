@@ -1,0 +1,165 @@
+"""Describe the OneDrive connection for the admin pages."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from imagehub.clients import Clients, DriveInfo, Quota
+from imagehub.database import now_utc, own_transaction
+from imagehub.domain.onedrive.accounts import (
+    CONNECTED,
+    DISCONNECTED,
+    NEEDS_RECONNECT,
+    NOT_CONNECTED,
+    UNREADABLE_TOKENS,
+    WRONG_CLIENT_SECRET,
+    find_active_account,
+    get_vault,
+    may_write,
+)
+from imagehub.domain.onedrive.tokens import get_access_token
+from imagehub.errors import (
+    ConnectionLostError,
+    NotFoundError,
+    ServiceRefusedError,
+)
+from imagehub.models import DriveAccount, User
+
+log = logging.getLogger(__name__)
+
+
+def is_connected(session: Session, clients: Clients) -> bool:
+    """Whether a usable token is at hand, refreshed if need be.
+
+    :raise ServiceBusyError: nobody can tell, because Microsoft's sign-in cannot be reached.
+    """
+    account = find_active_account(session)
+    if account is None:
+        return False
+    try:
+        get_access_token(session, clients, account.id)
+    except (ConnectionLostError, ServiceRefusedError):
+        return False
+    return True
+
+
+# --- Facts for people -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ConnectionInfo:
+    """The connection as the admin page and the health check show it. Holds no secret.
+
+    ``state``: ``connected``, ``needs_reconnect``, ``disconnected``, ``not_connected`` or
+    ``wrong_client_secret``. ``reason`` is a sentence where it is not ``connected``, ``code``
+    Microsoft's word for it. ``token_age_seconds``: since Microsoft last gave a token.
+    ``paused_until`` only while it lies ahead.
+    """
+
+    state: str
+    reason: str = ""
+    code: str = ""
+    account_id: int | None = None
+    username: str = ""
+    name: str = ""
+    scopes: Sequence[str] = ()
+    may_write: bool = False
+    connected_at: datetime | None = None
+    connected_by: str = ""
+    refreshed_at: datetime | None = None
+    token_age_seconds: float | None = None
+    last_success_at: datetime | None = None
+    last_throttled_at: datetime | None = None
+    paused_until: datetime | None = None
+    drive_id: str = ""
+    drive_kind: str = ""
+    quota: Quota = field(default_factory=Quota)
+
+    @property
+    def is_usable(self) -> bool:
+        """As far as is known: nobody was asked."""
+        return self.state == CONNECTED
+
+
+def describe_connection(session: Session, clients: Clients) -> ConnectionInfo:
+    """What is known of the connection, without asking Microsoft."""
+    account = find_active_account(session)
+    if account is None:
+        return ConnectionInfo(NOT_CONNECTED, "OneDrive is not connected yet.")
+    return _describe_account(session, clients, account)
+
+
+def describe_earlier(session: Session, clients: Clients) -> list[ConnectionInfo]:
+    """Accounts that were active before; their tokens are kept for images that came from them."""
+    accounts = session.scalars(
+        select(DriveAccount)
+        .where(DriveAccount.is_active.is_(False), DriveAccount.state != DISCONNECTED)
+        .order_by(DriveAccount.connected_at.desc(), DriveAccount.id)
+        .execution_options(populate_existing=True)
+    )
+    return [_describe_account(session, clients, account) for account in accounts]
+
+
+def _describe_account(session: Session, clients: Clients, account: DriveAccount) -> ConnectionInfo:
+    now = now_utc()
+    state, reason, code = account.state, account.state_reason, account.state_code
+    if state == CONNECTED and code == WRONG_CLIENT_SECRET:
+        state = WRONG_CLIENT_SECRET
+    elif state == CONNECTED:
+        try:
+            get_vault(clients).open(account.token_cache)
+        except ValueError:
+            state, code = NEEDS_RECONNECT, UNREADABLE_TOKENS
+            reason = (
+                "The saved sign-in cannot be read with the key in IMAGEHUB_TOKEN_KEY. OneDrive "
+                "must be connected again."
+            )
+    scopes = account.scopes.split()
+    admin = session.get(User, account.connected_by_id) if account.connected_by_id else None
+    return ConnectionInfo(
+        state=state,
+        reason=reason,
+        code=code,
+        account_id=account.id,
+        username=account.username,
+        name=account.name,
+        scopes=scopes,
+        may_write=may_write(account),
+        connected_at=account.connected_at,
+        connected_by=admin.name if admin else "",
+        refreshed_at=account.refreshed_at,
+        token_age_seconds=(
+            (now - account.refreshed_at).total_seconds() if account.refreshed_at else None
+        ),
+        last_success_at=account.last_success_at,
+        last_throttled_at=account.last_throttled_at,
+        paused_until=(
+            account.paused_until if account.paused_until and account.paused_until > now else None
+        ),
+        drive_id=account.drive_id,
+        drive_kind=account.drive_kind,
+        quota=Quota(account.quota_total_bytes, account.quota_used_bytes),
+    )
+
+
+def refresh_drive_facts(session: Session, clients: Clients, account_id: int) -> DriveInfo:
+    """Ask Graph which drive this is and how full, and remember it (a transaction of its own).
+
+    :raise ConnectionLostError, ServiceBusyError, ServiceRefusedError: as any call of the drive.
+    :raise NotFoundError: this person has no OneDrive.
+    """
+    info = clients.open_drive(account_id).get_drive()
+    with own_transaction(session) as own:
+        account = own.get(DriveAccount, account_id)
+        if account is None:
+            raise NotFoundError("OneDrive account", account_id)
+        account.drive_id = info.id
+        account.drive_kind = info.kind[:32]
+        account.quota_total_bytes = info.quota.total_bytes
+        account.quota_used_bytes = info.quota.used_bytes
+        account.last_success_at = now_utc()
+    return info

@@ -1,0 +1,168 @@
+"""Browsers in which somebody is signed in: opened, listed, ended one by one or all at once.
+
+The browser's cookie says ``<user id>.<number of the password>.<random word>``; the table knows the
+word's SHA-256. A session ends when nobody has come with it for a while, when it is ended by hand,
+and when the password changes.
+"""
+
+import hashlib
+import re
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from imagehub.database import count_rows, now_utc, run_in_own_transaction
+from imagehub.errors import NotFoundError
+from imagehub.models import SignInSession, User
+
+# Browsers forget a session that is not remembered when they are closed; we do after a day.
+IDLE = timedelta(days=1)
+IDLE_REMEMBERED = timedelta(days=30)
+_NOTE_SEEN_AFTER = timedelta(minutes=1)
+
+
+def open_session(
+    session: Session, user: User, address: str, browser: str, is_remembered: bool
+) -> SignInSession:
+    """Begin a session. Flushed, not committed.
+
+    ``user.get_id()`` is from then on what the browser's cookie shall say.
+
+    :param browser: the User-Agent header.
+    """
+    word = secrets.token_urlsafe(24)
+    opened = SignInSession(
+        user_id=user.id,
+        word_hash=_hash(word),
+        is_remembered=is_remembered,
+        address=address[:64],
+        browser=browser[:400],
+    )
+    session.add(opened)
+    session.flush()
+    user.session_word = word
+    return opened
+
+
+def find_session(session: Session, cookie: str) -> tuple[User, SignInSession] | None:
+    """Whom a cookie stands for, and the session; None where it was ended or has run out.
+
+    :param cookie: what :meth:`imagehub.models.User.get_id` gave.
+    """
+    head, _, tail = cookie.partition(".")
+    version, _, word = tail.partition(".")
+    if not (head.isascii() and head.isdecimal() and len(head) < 10 and word):
+        return None
+    row = session.execute(
+        select(User, SignInSession)
+        .join(SignInSession, SignInSession.user_id == User.id)
+        .where(SignInSession.word_hash == _hash(word), User.id == int(head))
+    ).one_or_none()
+    if row is None:
+        return None
+    user, opened = row
+    idle = IDLE_REMEMBERED if opened.is_remembered else IDLE
+    if version != str(user.credentials_version) or now_utc() - opened.last_seen_at > idle:
+        return None
+    user.session_word = word
+    return user, opened
+
+
+def note_seen(session: Session, opened: SignInSession, address: str) -> None:
+    """Remember when and from where the session was used last, at most once a minute.
+
+    A transaction of its own: the caller must hold no uncommitted change.
+    """
+    now = now_utc()
+    if now - opened.last_seen_at < _NOTE_SEEN_AFTER and opened.address == address[:64]:
+        return
+    statement = (
+        update(SignInSession)
+        .where(SignInSession.id == opened.id)
+        .values(last_seen_at=now, address=address[:64])
+    )
+    run_in_own_transaction(session, lambda own: own.execute(statement))
+
+
+def list_sessions(session: Session, user: User) -> list[SignInSession]:
+    """A person's live sessions, the one seen last first."""
+    now = now_utc()
+    return list(
+        session.scalars(
+            select(SignInSession)
+            .where(
+                SignInSession.user_id == user.id,
+                or_(
+                    SignInSession.last_seen_at > now - IDLE,
+                    SignInSession.is_remembered
+                    & (SignInSession.last_seen_at > now - IDLE_REMEMBERED),
+                ),
+            )
+            .order_by(SignInSession.last_seen_at.desc(), SignInSession.id.desc())
+        )
+    )
+
+
+def end_session(session: Session, user: User, session_id: int) -> str:
+    """End one of a person's sessions; the User-Agent header that it was opened with.
+
+    :raise NotFoundError: no such session of theirs.
+    """
+    this_one = (SignInSession.id == session_id, SignInSession.user_id == user.id)
+    browser = session.scalar(select(SignInSession.browser).where(*this_one))
+    if browser is None or not count_rows(session, delete(SignInSession).where(*this_one)):
+        raise NotFoundError("session", session_id)
+    return browser
+
+
+def end_other_sessions(session: Session, user: User, kept_id: int) -> int:
+    """End all of a person's sessions but one; how many they were."""
+    return count_rows(
+        session,
+        delete(SignInSession).where(SignInSession.user_id == user.id, SignInSession.id != kept_id),
+    )
+
+
+def is_over(now: datetime) -> Any:
+    """The condition that finds sessions which nobody will come back to."""
+    return or_(
+        SignInSession.last_seen_at < now - IDLE_REMEMBERED,
+        ~SignInSession.is_remembered & (SignInSession.last_seen_at < now - IDLE),
+    )
+
+
+# Newer browsers come first: many of them name the older ones as well.
+_BROWSERS = (
+    (r"Edg(e|A|iOS)?/", "Edge"),
+    (r"OPR/|Opera", "Opera"),
+    (r"SamsungBrowser/", "Samsung Internet"),
+    (r"Firefox/|FxiOS/", "Firefox"),
+    (r"Chrome/|CriOS/|Chromium/", "Chrome"),
+    (r"Safari/", "Safari"),
+    (r"curl/", "curl"),
+)
+_SYSTEMS = (
+    (r"iPhone", "iPhone"),
+    (r"iPad", "iPad"),
+    (r"Android", "Android"),
+    (r"Windows", "Windows"),
+    (r"Mac OS X|Macintosh", "Mac"),
+    (r"CrOS", "ChromeOS"),
+    (r"Linux|X11", "Linux"),
+)
+
+
+def describe_browser(user_agent: str, unknown: str = "An unknown browser") -> str:
+    """``Firefox on Windows``, as far as a User-Agent header lets one guess, else ``unknown``."""
+    browser = next((name for sign, name in _BROWSERS if re.search(sign, user_agent)), "")
+    system = next((name for sign, name in _SYSTEMS if re.search(sign, user_agent)), "")
+    if browser and system:
+        return f"{browser} on {system}"
+    return browser or system or unknown
+
+
+def _hash(word: str) -> str:
+    return hashlib.sha256(word.encode("utf-8", "replace")).hexdigest()

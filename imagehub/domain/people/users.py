@@ -1,0 +1,206 @@
+"""Accounts of people who may sign in: names and passwords.
+
+Names compare without case and in Unicode's compatibility form. Passwords are kept as scrypt
+hashes. A token or session carries the number of the password it was made with, so that a new
+password ends all of them.
+"""
+
+import unicodedata
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from imagehub.database import now_utc, run_in_own_transaction
+from imagehub.domain.people.throttle import (
+    count_attempt,
+    count_tries,
+    forget_attempts,
+    is_mark,
+    make_counter_key,
+    simplify_address,
+    take_back_attempt,
+)
+from imagehub.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotAllowedError,
+)
+from imagehub.models import SignInSession, User
+
+MIN_PASSWORD_CHARS = 8
+MAX_PASSWORD_CHARS = 1024
+MAX_NAME_CHARS = 150
+WRONG_SENTENCE = "username or password did not match"
+
+# Checked where nobody has the name, so that both cases cost one scrypt with the same parameters.
+# It is the hash of 32 random bytes that were thrown away.
+_NOBODYS_HASH = (
+    "scrypt:32768:8:1$al6NRo063KMBBg0G$"
+    "79f4f7411d1a7bdbc1633f759741e35dca88363a5720ded7d89901362866075d"
+    "dabb3998f4a01458d044bb58bed54533a09a2310aca9c3c19020826a5646c75f"
+)
+
+
+# --- Names and passwords --------------------------------------------------------------------------
+
+
+def make_name_key(name: str) -> str:
+    """The form in which two spellings of one name are equal."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
+
+
+def find_user(session: Session, name: str) -> User | None:
+    """The person of that name, whatever its case."""
+    key = make_name_key(name)
+    user = session.scalars(select(User).where(User.name_key == key)).one_or_none()
+    # MySQL's usual collations call "é" and "e" equal; a sign-in must not.
+    return user if user is not None and user.name_key == key else None
+
+
+def has_admins(session: Session) -> bool:
+    """Whether there is anybody who may sign in."""
+    return session.scalars(select(User.id).limit(1)).first() is not None
+
+
+def create_admin(session: Session, name: str, password: str) -> User:
+    """Add a person who may sign in. Flushed, not committed.
+
+    :raise InvalidInputError: the name or the password cannot be used; ``fields`` says why.
+    :raise ConflictError: somebody has that name.
+    """
+    user = User(password_hash=_hash_password(password))
+    _set_name(session, user, name)
+    session.add(user)
+    _flush_name(session)
+    return user
+
+
+def change_name(session: Session, user: User, name: str) -> None:
+    """Give a person another name. Raises as :func:`create_admin`."""
+    _set_name(session, user, name)
+    _flush_name(session)
+
+
+def change_password(session: Session, user: User, password: str) -> None:
+    """Set a new password; every token and session made before ends with it.
+
+    :raise InvalidInputError: too short or too long.
+    """
+    user.password_hash = _hash_password(password)
+    user.credentials_version += 1
+    session.execute(delete(SignInSession).where(SignInSession.user_id == user.id))
+    session.flush()
+
+
+def check_password(user: User, password: str) -> bool:
+    """Whether this is the person's password. Takes about 50 ms on purpose."""
+    return len(password) <= MAX_PASSWORD_CHARS and check_password_hash(user.password_hash, password)
+
+
+def _hash_password(password: str) -> str:
+    if len(password) < MIN_PASSWORD_CHARS:
+        fault = f"A password needs at least {MIN_PASSWORD_CHARS} characters."
+    elif len(password) > MAX_PASSWORD_CHARS:
+        fault = f"A password has at most {MAX_PASSWORD_CHARS} characters."
+    else:
+        return generate_password_hash(password, "scrypt")
+    raise InvalidInputError(fault, {"password": fault})
+
+
+def _set_name(session: Session, user: User, name: str) -> None:
+    name = unicodedata.normalize("NFC", name).strip()
+    key = make_name_key(name)
+    fault = ""
+    if not key:
+        fault = "A name is needed."
+    elif len(name) > MAX_NAME_CHARS or len(key) > MAX_NAME_CHARS:
+        fault = f"A name has at most {MAX_NAME_CHARS} characters."
+    elif any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+        fault = "The name holds a character that cannot be shown."
+    if fault:
+        raise InvalidInputError(fault, {"name": fault})
+    holder = session.scalars(select(User.id).where(User.name_key == key)).first()
+    if holder is not None and holder != user.id:
+        raise ConflictError("Somebody has this name already.")
+    user.name, user.name_key = name, key
+
+
+def _flush_name(session: Session) -> None:
+    try:
+        session.flush()
+    except IntegrityError as error:
+        session.rollback()
+        raise ConflictError("Somebody has this name already.") from error
+
+
+# --- Signing in -----------------------------------------------------------------------------------
+
+
+def sign_in(
+    session: Session,
+    secret_key: str,
+    name: str,
+    password: str,
+    address: str,
+    device_mark: str = "",
+) -> User:
+    """Check a name and a password, and count failures against the name and the address.
+
+    The try is counted before the password is looked at and taken back when it was right, so that
+    many tries at the same moment are counted like those one after the other. The caller must hold
+    no uncommitted change, and commits afterwards.
+
+    :param address: the caller's IP address.
+    :param device_mark: what :func:`make_device_mark` gave this browser after an earlier success.
+        Its failures are counted by themselves, so that strangers who fail on purpose, from however
+        many addresses or from the owner's own (all who come through one proxy may share it), never
+        keep the owner waiting at a browser that was used before.
+    :raise NotAllowedError: wrong, with the same words and in the same time for unknown names.
+    :raise TooManyTriesError: nothing was checked; ``retry_after_seconds`` says when it may be.
+    """
+    name_key = make_name_key(name)
+    address_counter = None
+    if is_mark(secret_key, device_mark, name_key):
+        name_counter = make_counter_key(secret_key, "device", device_mark)
+    else:
+        address_counter = make_counter_key(secret_key, "address", simplify_address(address))
+        name_counter = make_counter_key(secret_key, "name", name_key)
+    count_tries(session, address_counter, name_counter)
+
+    user = find_user(session, name)
+    stored = user.password_hash if user is not None else _NOBODYS_HASH
+    is_right = check_password_hash(stored, password[:MAX_PASSWORD_CHARS])
+    if user is None or not is_right or len(password) > MAX_PASSWORD_CHARS:
+        raise NotAllowedError(WRONG_SENTENCE)
+
+    user_id = user.id
+    session.rollback()  # Ends the reading, so that the short transaction is not kept waiting.
+    run_in_own_transaction(
+        session, lambda own: take_back_attempt(own, address_counter, name_counter)
+    )
+    found = session.get(User, user_id)
+    if found is None:
+        raise NotAllowedError(WRONG_SENTENCE)
+    found.last_sign_in_at = now_utc()
+    session.flush()
+    return found
+
+
+def check_password_again(session: Session, secret_key: str, user: User, password: str) -> None:
+    """Make sure that it is really the person who sits there, before something grave.
+
+    The caller must hold no uncommitted change.
+
+    :raise InvalidInputError: not their password; ``fields`` names ``password``.
+    :raise TooManyTriesError: nothing was checked.
+    """
+    user_id = user.id
+    session.rollback()
+    count_attempt(session, secret_key, "password again", str(user_id))
+    if not check_password(user, password):
+        fault = "This is not your password."
+        raise InvalidInputError(fault, {"password": fault})
+    session.rollback()
+    forget_attempts(session, secret_key, "password again", str(user_id))

@@ -1,0 +1,179 @@
+"""What was heard of a drive's files and folders, written to the images that come from them.
+
+News come in two ways: as pages of the feed of changes, and as answers about single files. Between
+the two, the tree of folders tells which images still lie inside the root folder. Nothing here asks
+OneDrive, and the caller commits: news count together with the note that they were read.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select, true, update
+from sqlalchemy.orm import Session
+
+from imagehub.clients import DriveItem, ItemAnswer
+from imagehub.clients.drive_ids import fold_id, list_spellings
+from imagehub.database import count_rows, make_batches
+from imagehub.domain.library.images import lock_group
+from imagehub.domain.library.search_index import refresh_search
+from imagehub.domain.sync.folder_tree import (
+    FolderPlaces,
+    Renaming,
+    find_folder_names,
+    is_from,
+    iter_below,
+    note_folders,
+)
+from imagehub.domain.sync.state import (
+    ASK,
+    AWAY,
+    NO_DOUBT,
+    PLACE,
+    has_moved,
+    judge_answer,
+    judge_mention,
+)
+from imagehub.models import Image
+
+
+def apply_changes(
+    session: Session,
+    account_id: int,
+    root_id: str,
+    items: Sequence[DriveItem],
+    run_number: int,
+    is_full: bool,
+) -> None:
+    """Write what a page of the feed tells of files and folders.
+
+    :param root_id: the root folder's folded id.
+    :param items: no item twice.
+    :param run_number: of the list of everything that was begun last.
+    :param is_full: that list is what the page belongs to, so every image is in doubt anyway.
+    """
+    news = note_folders(session, account_id, [item for item in items if item.is_folder], run_number)
+    places = FolderPlaces(session, account_id, root_id)
+    for renaming in news.renamed:
+        if places.lies_inside(renaming.folder_id):
+            _follow_folder_name(session, account_id, renaming)
+    if not is_full:
+        _doubt_below(session, account_id, news.displaced)
+    files = [item for item in items if not item.is_folder]
+    images = _find_images(session, account_id, files)
+    seen: list[int] = []
+    for item in files:
+        for image in images.get(fold_id(item.id), ()):
+            values = judge_mention(image, item, is_full)
+            if not values:
+                continue
+            if values == {"drive_doubt": PLACE}:
+                seen.append(image.id)
+            else:
+                _change_image(session, image, values)
+    for ids in make_batches(seen):
+        count_rows(
+            session,
+            update(Image)
+            .where(Image.id.in_(ids))
+            .values(drive_doubt=PLACE, updated_at=Image.updated_at),
+        )
+
+
+def settle_places(
+    session: Session, account_id: int, root_id: str, image_ids: Sequence[int]
+) -> None:
+    """Look up the places of images in the tree. Those that do not lie inside are to be asked for.
+
+    :param root_id: the root folder's folded id.
+    """
+    places = FolderPlaces(session, account_id, root_id)
+    settled: dict[int, list[int]] = defaultdict(list)
+    for row in session.execute(select(Image.id, Image.folder_id).where(Image.id.in_(image_ids))):
+        folder_id = fold_id(row.folder_id) if row.folder_id else ""
+        settled[NO_DOUBT if places.lies_inside(folder_id) else ASK].append(row.id)
+    for doubt, some in settled.items():
+        count_rows(
+            session,
+            update(Image)
+            .where(Image.id.in_(some), Image.drive_doubt == PLACE)
+            .values(drive_doubt=doubt, updated_at=Image.updated_at),
+        )
+
+
+def apply_answers(
+    session: Session, account_id: int, pairs: Sequence[tuple[Image, ItemAnswer]]
+) -> None:
+    """Write what was answered about images' files; where the answer is an error, nothing."""
+    names = find_folder_names(
+        session,
+        account_id,
+        (
+            answer.item.parent_id
+            for image, answer in pairs
+            if answer.item is not None and has_moved(image, answer.item)
+        ),
+    )
+    for image, answer in pairs:
+        if answer.error is None:
+            _change_image(session, image, judge_answer(image, answer, names))
+
+
+def _follow_folder_name(session: Session, account_id: int, renaming: Renaming) -> None:
+    session.execute(
+        update(Image)
+        .where(
+            is_from(account_id, [renaming.folder_id]),
+            Image.folder_name == renaming.old_name,
+        )
+        .values(folder_name=renaming.new_name, updated_at=Image.updated_at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _doubt_below(session: Session, account_id: int, folder_ids: Sequence[str]) -> None:
+    """Have the places of all images in these folders, and in those below them, looked up."""
+    for some in iter_below(session, account_id, folder_ids):
+        for doubt, condition in ((ASK, Image.drive_state.in_(AWAY)), (PLACE, true())):
+            count_rows(
+                session,
+                update(Image)
+                .where(is_from(account_id, some), Image.drive_doubt < doubt, condition)
+                .values(drive_doubt=doubt, updated_at=Image.updated_at),
+            )
+
+
+def _find_images(
+    session: Session, account_id: int, items: Sequence[DriveItem]
+) -> Mapping[str, list[Image]]:
+    """Images of these files by the files' folded ids; a file may be in several groups."""
+    found: dict[str, list[Image]] = defaultdict(list)
+    spelt = (spelling for item in items for spelling in list_spellings(item.id))
+    for ids in make_batches(spelt):
+        for image in session.scalars(
+            select(Image)
+            .where(Image.drive_account_id == account_id, Image.drive_item_id.in_(ids))
+            .order_by(Image.id)
+        ):
+            found[fold_id(image.drive_item_id)].append(image)
+    return found
+
+
+def _change_image(session: Session, image: Image, values: Mapping[str, Any]) -> None:
+    """Write to an image, unless an import has made it anew in the meantime."""
+    has_new_name = "name" in values
+    if has_new_name:
+        lock_group(session, image.group_id)
+    found = count_rows(
+        session,
+        update(Image)
+        .where(
+            Image.id == image.id,
+            Image.drive_hash == image.drive_hash,
+            Image.etag == image.etag,
+            Image.ctag == image.ctag,
+        )
+        .values(updated_at=Image.updated_at, **values),
+    )
+    if found and has_new_name:
+        refresh_search(session, image.group_id)

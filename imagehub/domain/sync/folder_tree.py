@@ -1,0 +1,190 @@
+"""The tree of a drive's folders, as the feed of changes has told it so far.
+
+It is kept since a folder that is moved or deleted need not name what is in it. The feed tells of
+the whole drive, so the tree also holds folders outside the root folder. All ids in it are folded.
+Nothing here asks OneDrive, and the caller commits.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.orm import Session
+
+from imagehub.clients import DriveItem
+from imagehub.clients.drive_ids import fold_id, list_spellings
+from imagehub.database import count_rows, make_batches
+from imagehub.models import DriveFolder, Image
+
+_MAX_DEPTH = 200
+
+
+@dataclass(frozen=True)
+class Renaming:
+    """A folder, by its folded id, that the tree knew by another name."""
+
+    folder_id: str
+    old_name: str
+    new_name: str
+
+
+@dataclass(frozen=True)
+class FolderNews:
+    """What folders mean for images. ``displaced``: folded ids of those that are new, deleted, back,
+    or in another folder than before, so that what is in them may lie elsewhere now."""
+
+    displaced: Sequence[str]
+    renamed: Sequence[Renaming]
+
+
+def is_from(account_id: int, folder_ids: Iterable[str]) -> ColumnElement[bool]:
+    """That an image comes from one of these folders, whose ids are folded."""
+    spelt = [spelling for one in folder_ids for spelling in list_spellings(one)]
+    return (Image.drive_account_id == account_id) & Image.folder_id.in_(spelt)
+
+
+def iter_below(
+    session: Session, account_id: int, folder_ids: Iterable[str]
+) -> Iterable[Sequence[str]]:
+    """These folders and all that the tree has below them, at most a hundred at a time."""
+    seen: set[str] = set()
+    frontier = sorted(set(folder_ids))
+    while frontier:
+        seen.update(frontier)
+        following: set[str] = set()
+        for ids in make_batches(frontier, 100):
+            yield ids
+            following |= set(
+                session.scalars(
+                    select(DriveFolder.item_id).where(
+                        DriveFolder.drive_account_id == account_id, DriveFolder.parent_id.in_(ids)
+                    )
+                )
+            )
+        frontier = sorted(following - seen)
+
+
+def find_folder_names(
+    session: Session, account_id: int, folder_ids: Iterable[str]
+) -> Mapping[str, str]:
+    """Names of those folders that the tree knows, by their folded ids."""
+    names: dict[str, str] = {}
+    for ids in make_batches(sorted({fold_id(one) for one in folder_ids})):
+        for row in session.execute(
+            select(DriveFolder.item_id, DriveFolder.name).where(
+                DriveFolder.drive_account_id == account_id, DriveFolder.item_id.in_(ids)
+            )
+        ):
+            names[row.item_id] = row.name
+    return names
+
+
+def note_folders(
+    session: Session, account_id: int, items: Sequence[DriveItem], run_number: int
+) -> FolderNews:
+    """Take into the tree what a page of the feed tells of folders, no folder twice.
+
+    :param run_number: of the list of everything that was begun last; see
+        :func:`list_old_folders`.
+    """
+    known: dict[str, DriveFolder] = {}
+    for ids in make_batches(fold_id(item.id) for item in items):
+        rows = session.scalars(
+            select(DriveFolder).where(
+                DriveFolder.drive_account_id == account_id, DriveFolder.item_id.in_(ids)
+            )
+        )
+        known.update({row.item_id: row for row in rows})
+    displaced: list[str] = []
+    renamed: list[Renaming] = []
+    for item in items:
+        item_id, parent_id = fold_id(item.id), fold_id(item.parent_id)
+        parent_id = parent_id if item.parent_id else ""
+        folder = known.get(item_id)
+        if folder is None:
+            if not item.is_deleted:
+                session.add(
+                    DriveFolder(
+                        drive_account_id=account_id,
+                        item_id=item_id,
+                        parent_id=parent_id,
+                        name=item.name[:400],
+                        run_number=run_number,
+                    )
+                )
+            displaced.append(item_id)
+            continue
+        folder.run_number = run_number
+        if item.is_deleted != folder.is_deleted or (
+            not item.is_deleted and parent_id != folder.parent_id
+        ):
+            displaced.append(item_id)
+        folder.is_deleted = item.is_deleted
+        if not item.is_deleted:
+            folder.parent_id = parent_id
+            name = item.name[:400]
+            if name and folder.name and name != folder.name:
+                renamed.append(Renaming(item_id, folder.name, name))
+            folder.name = name or folder.name
+    session.flush()
+    return FolderNews(displaced, renamed)
+
+
+def list_old_folders(
+    session: Session, account_id: int, run_number: int, max_count: int
+) -> list[str]:
+    """Folders that the list of everything with this number did not name any more."""
+    return list(
+        session.scalars(
+            select(DriveFolder.item_id)
+            .where(
+                DriveFolder.drive_account_id == account_id,
+                DriveFolder.run_number != run_number,
+            )
+            .limit(max_count)
+        )
+    )
+
+
+def delete_old_folders(
+    session: Session, account_id: int, run_number: int, folder_ids: Sequence[str]
+) -> None:
+    """Forget those of these folders that the list still has not named."""
+    count_rows(
+        session,
+        delete(DriveFolder).where(
+            DriveFolder.drive_account_id == account_id,
+            DriveFolder.item_id.in_(folder_ids),
+            DriveFolder.run_number != run_number,
+        ),
+    )
+
+
+class FolderPlaces:
+    """Which folders lie inside the root folder; for one transaction, as it asks nothing twice.
+
+    :param root_id: the root folder's folded id.
+    """
+
+    def __init__(self, session: Session, account_id: int, root_id: str) -> None:
+        self._session = session
+        self._account_id = account_id
+        self._root_id = root_id
+        self._known: dict[str, bool] = {}
+
+    def lies_inside(self, folder_id: str) -> bool:
+        """Whether the way up from a folder meets the root folder.
+
+        :param folder_id: folded; "" where nobody noted it.
+        """
+        walked: list[str] = []
+        answer = False
+        while folder_id and len(walked) < _MAX_DEPTH:
+            if folder_id == self._root_id or folder_id in self._known:
+                answer = self._known.get(folder_id, True)
+                break
+            walked.append(folder_id)
+            above = self._session.get(DriveFolder, (self._account_id, folder_id))
+            folder_id = "" if above is None or above.is_deleted else above.parent_id
+        self._known.update(dict.fromkeys(walked, answer))
+        return answer

@@ -1,0 +1,173 @@
+"""What another root folder would leave outside, told before it is chosen.
+
+The tree of folders (``domain.sync.folder_tree``) tells where images came from; what it does not
+know, because nobody has looked through the drive yet, is asked for in OneDrive, a bounded number of
+times. No transaction is open while OneDrive is asked.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from imagehub.clients import Drive
+from imagehub.clients.drive_ids import fold_id
+from imagehub.database import make_batches, run_in_own_transaction
+from imagehub.domain.sync.state import AWAY
+from imagehub.errors import NotFoundError, ServiceError
+from imagehub.models import DriveFolder, Image
+
+log = logging.getLogger(__name__)
+
+# A person waits for the answer, and OneDrive takes about a third of a second for each.
+_MOST_QUESTIONS = 20
+_MAX_DEPTH = 200
+
+# Where a folder lies.
+_INSIDE, _OUTSIDE, _GONE, _UNKNOWN = "inside", "outside", "gone", "unknown"
+
+
+@dataclass(frozen=True)
+class LeftOutside:
+    """Images whose full images would not be opened any more, and those of which it is not known.
+
+    Those in the trash count, since they may be put back; those that are missing or lie outside
+    already do not.
+    """
+
+    outside: int = 0
+    unknown: int = 0
+
+
+def count_left_outside(
+    session: Session, account_id: int, whole: Drive, root_id: str
+) -> LeftOutside:
+    """Count the images of an account that come from outside a folder.
+
+    :param session: holds no uncommitted change.
+    :param whole: the account's drive with nothing closed.
+    :param root_id: the folder that is to be the root folder.
+    :raise ConnectionLostError: OneDrive must be connected again.
+    """
+    ways = _Ways(session, account_id, whole, fold_id(root_id))
+    images = ways.count_images()
+    ways.read_tree(list(images))
+    outside = unknown = 0
+    # Folders with the most images first: the questions may not reach for all.
+    for folder_id, count in sorted(images.items(), key=lambda pair: (-pair[1], pair[0])):
+        place = ways.find_place(folder_id)
+        outside += count if place == _OUTSIDE else 0
+        unknown += count if place == _UNKNOWN else 0
+    return LeftOutside(outside, unknown)
+
+
+class _Ways:
+    """The ways up from folders, as far as they are known."""
+
+    def __init__(self, session: Session, account_id: int, whole: Drive, root_id: str) -> None:
+        self._session = session
+        self._account_id = account_id
+        self._whole = whole
+        self._root_id = root_id
+        # Folder → the folder above it; "" above the drive's top, None where the folder is deleted.
+        self._above: dict[str, str | None] = {}
+        self._places: dict[str, str] = {"": _UNKNOWN, root_id: _INSIDE}
+        # Ids are folded for comparing; OneDrive is asked with those that it gave.
+        self._spelt: dict[str, str] = {}
+        self._questions_left = _MOST_QUESTIONS
+
+    def count_images(self) -> dict[str, int]:
+        """Images by their folders; "" holds those whose folder nobody noted."""
+        rows = run_in_own_transaction(
+            self._session,
+            lambda own: own.execute(
+                select(Image.folder_id, func.count().label("images"))
+                .where(Image.drive_account_id == self._account_id, Image.drive_state.not_in(AWAY))
+                .group_by(Image.folder_id)
+            ).all(),
+        )
+        counts: dict[str, int] = {}
+        for row in rows:
+            folder_id = self._fold(row.folder_id)
+            counts[folder_id] = counts.get(folder_id, 0) + row.images
+        return counts
+
+    def _fold(self, item_id: str) -> str:
+        if not item_id:
+            return ""
+        folded = fold_id(item_id)
+        self._spelt[folded] = item_id
+        return folded
+
+    def read_tree(self, folder_ids: list[str]) -> None:
+        """Read these folders and all above them from the table, a level at a time."""
+        frontier = [one for one in folder_ids if one and one != self._root_id]
+        for _ in range(_MAX_DEPTH):
+            if not frontier:
+                return
+            run_in_own_transaction(
+                self._session,
+                lambda own, ids=frontier: self._read_level(own, ids),  # type: ignore[misc]
+            )
+            above = {self._above.get(one) for one in frontier}
+            frontier = sorted(
+                one for one in above if one and one != self._root_id and one not in self._above
+            )
+
+    def _read_level(self, own: Session, folder_ids: list[str]) -> None:
+        for ids in make_batches(folder_ids):
+            for row in own.execute(
+                select(DriveFolder.item_id, DriveFolder.parent_id, DriveFolder.is_deleted).where(
+                    DriveFolder.drive_account_id == self._account_id, DriveFolder.item_id.in_(ids)
+                )
+            ):
+                self._above[row.item_id] = None if row.is_deleted else row.parent_id
+
+    def find_place(self, folder_id: str) -> str:
+        """Where a folder lies; one that is deleted is gone wherever the root folder is."""
+        walked: list[str] = []
+        here = folder_id
+        while here not in self._places and len(walked) < _MAX_DEPTH:
+            if here not in self._above:
+                is_told = self._ask(here) if here in self._spelt else self._climb(walked)
+                if not is_told:
+                    self._places[here] = _UNKNOWN
+                    break
+                # What was asked for may lead another way than the tree does.
+                walked, here = [], folder_id
+                continue
+            walked.append(here)
+            above = self._above[here]
+            if not above:
+                self._places[here] = _GONE if above is None else _OUTSIDE
+                break
+            here = above
+        place = self._places.get(here, _UNKNOWN)
+        self._places.update(dict.fromkeys(walked, place))
+        return place
+
+    def _climb(self, folder_ids: list[str]) -> bool:
+        """Have OneDrive tell the way up from the first of these folders, since the tree ends above
+        them, and an id that is known as folded alone opens nothing. False where it cannot."""
+        return all(self._above.get(one) in self._spelt or self._ask(one) for one in folder_ids)
+
+    def _ask(self, folder_id: str) -> bool:
+        """Have OneDrive tell what is above a folder; False where it cannot be told."""
+        if self._questions_left <= 0:
+            return False
+        self._questions_left -= 1
+        try:
+            item = self._whole.get_item(self._spelt[folder_id])
+        except NotFoundError:
+            self._above[folder_id] = None
+            return True
+        except ServiceError as error:
+            log.warning("Where a folder lies cannot be asked: %s", error)
+            self._questions_left = 0
+            return False
+        above = self._fold(item.parent_id)
+        self._above[folder_id] = above
+        if above and above != self._root_id and above not in self._above:
+            self.read_tree([above])
+        return True

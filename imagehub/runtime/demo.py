@@ -1,0 +1,402 @@
+"""The demo: a whole hub with a drive of its own, on this machine alone.
+
+Everything is real but the drive: the pictures lie in a local folder that the OneDrive emulator
+serves, and come in by sign-in, Graph, queue and renditions like anybody's.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import func, select
+
+from imagehub import create_app
+from imagehub.config import SETTING_NAMES, Settings, keep_secret, load_settings
+from imagehub.database import db
+from imagehub.domain.library import edit as library_edit
+from imagehub.domain.library import order
+from imagehub.domain.library.edit import Edit
+from imagehub.domain.onedrive import sign_in
+from imagehub.domain.onedrive import status as onedrive_status
+from imagehub.domain.people import users
+from imagehub.models import Group, Image, User
+from imagehub.runtime.migrate import migrate_database
+from imagehub.runtime.serve import (
+    choose_s3_host,
+    make_s3_program,
+    make_web_program,
+    make_worker_program,
+)
+from imagehub.runtime.supervisor import (
+    Family,
+    Program,
+    StartError,
+    die_with_parent,
+    find_port,
+    is_port_free,
+    make_url,
+)
+from imagehub.wiring import get_clients
+
+Say = Callable[[str], None]
+
+ADMIN_NAME = "admin"
+S3_TRIES = 5
+CLIENT_ID = "3f6e4ad2-0000-4000-8000-64656d6f0001"
+# What the drawing program knows of its works, in the demo's folder.
+RECORDS = "records.json"
+EMULATORS = Path(__file__).parent.with_name("emulators")
+# Settings that a demo takes over from the environment. All others are a real hub's business: its
+# database must not get sample pictures.
+KEPT_SETTINGS = (
+    "TITLE",
+    "TAGLINE",
+    "ACCENT",
+    "GROUND",
+    "LANGUAGE",
+    "CORS_ORIGINS",
+    "S3_PORT",
+    "WORKER_PROCESSES",
+    "WEB_WORKERS",
+    "WEB_THREADS",
+    "AVIF",
+    "DOWNLOADS",
+    "ZIP_DOWNLOADS",
+    "FEEDS",
+)
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What ``imagehub demo`` was asked for.
+
+    ``photos``: a folder to serve as the drive; None draws ``works`` sample works, small ones if
+    ``quick``. ``data``: where the demo keeps its things; None: ``demo…`` in the data folder.
+    ``ephemeral``: in a temporary folder instead, removed at the end.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    photos: Path | None = None
+    data: Path | None = None
+    ephemeral: bool = False
+    works: int = 44
+    quick: bool = False
+
+
+def run_demo(options: DemoOptions, say: Say) -> None:
+    """Run the demo until Ctrl-C.
+
+    :raise StartError: a part does not start; the sentence says which and why.
+    """
+    began = time.monotonic()
+    family = Family(say)
+    family.stop_on_signals()
+    folder: Path | None = None
+    try:
+        with family:
+            folder = _choose_folder(options)
+            _run(family, folder, options, say, began)
+    finally:
+        if options.ephemeral and folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+    say("Stopped.")
+
+
+def _choose_folder(options: DemoOptions) -> Path:
+    """:raise StartError: the folder cannot be made."""
+    if options.ephemeral:
+        return Path(tempfile.mkdtemp(prefix="imagehub-demo-"))
+    data, photos = options.data, options.photos
+    if data is None:
+        base = Path(os.environ.get("IMAGEHUB_DATA_DIR") or "instance")
+        mark = hashlib.sha256(str(photos.resolve()).encode()).hexdigest()[:8] if photos else ""
+        data = base / (f"demo-{mark}" if photos else "demo")
+    data = data.expanduser().resolve()
+    if photos and data.is_relative_to(photos.resolve()):
+        raise StartError("The demo's own folder (--data) must not lie among the photos.")
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"The folder {data} cannot be made ({error.strerror}).") from None
+    return data
+
+
+def _run(family: Family, folder: Path, options: DemoOptions, say: Say, began: float) -> None:
+    photos, host = options.photos, options.host
+    drive_folder = photos.resolve() if photos else folder / "OneDrive"
+    drive_folder.mkdir(parents=True, exist_ok=True)
+    wanted = os.environ.get("IMAGEHUB_DEMO_PASSWORD", "")
+    if wanted and len(wanted) < users.MIN_PASSWORD_CHARS:
+        raise StartError(
+            f"IMAGEHUB_DEMO_PASSWORD needs at least {users.MIN_PASSWORD_CHARS} characters."
+        )
+    port = _find_free_port("hub", host, options.port, say)
+    emulator_port = find_port("127.0.0.1", _pick_port())
+    settings = _make_settings(folder, f"http://127.0.0.1:{emulator_port}")
+
+    if photos:
+        say(f"1/5  The drive is {drive_folder}.")
+        say("     Uploads, renames and deletes in the admin pages change that folder.")
+    else:
+        say(f"1/5  Drawing sample pictures into {drive_folder}")
+        _draw_samples(drive_folder, folder / RECORDS, options, say)
+
+    # The emulator gets ready meanwhile, and the others while this one connects.
+    say("2/5  Starting the OneDrive emulator and the S3 server")
+    emulator = family.launch(_make_emulator_program(drive_folder, folder, emulator_port))
+    settings = start_s3(family, settings, host, say)
+    say("3/5  Preparing the database and the admin")
+    app = create_app(settings)
+    migrate_database(app)
+    with app.app_context():
+        password = _prepare_admin(folder)
+        say("4/5  Starting the worker and the web server")
+        worker = family.launch(make_worker_program(settings))
+        web = family.launch(make_web_program(settings, host, port))
+        family.wait_until_ready(emulator)
+        family.wait_until_ready(worker)
+        address = make_url(host, port)
+        say("5/5  Connecting the drive and importing its pictures")
+        _connect(app, f"{address}/admin/onedrive/callback")
+        _import(app, say)
+        if not photos:
+            _label_works(folder / RECORDS)
+        facts = _describe_library()
+        db.session.remove()
+        db.engine.dispose()
+    family.wait_until_ready(web)
+    _look_at_the_front_page(address)
+
+    say("")
+    say(f"  {facts}, {time.monotonic() - began:.0f} seconds after the start.")
+    say(f"  Gallery   {address}/")
+    say(f"  Admin     {address}/admin/")
+    say(f"  Name      {ADMIN_NAME}")
+    say(f"  Password  {password}")
+    say("  Ctrl-C stops everything.")
+    say("")
+    say(f"ready: {address}")
+    family.watch()
+
+
+def start_s3(family: Family, settings: Settings, host: str, say: Say) -> Settings:
+    """Start the S3 server on the port of the settings, or the next free one, and wait for it.
+
+    Another program may take the port after we have seen it free: then the next one is tried.
+
+    :param host: where the hub listens.
+    :return: the settings, with the port that it took.
+    :raise StartError: it does not start, or was forestalled ``S3_TRIES`` times.
+    """
+    s3_host = choose_s3_host(host)
+    for tries_left in reversed(range(S3_TRIES)):
+        port = _find_free_port("S3 server", s3_host, settings.s3_port, say)
+        settings = replace(settings, s3_port=port)
+        member = family.launch(make_s3_program(settings, host))
+        try:
+            family.wait_until_ready(member)
+            break
+        except StartError:
+            if not tries_left or not family.forget(member) or is_port_free(s3_host, port):
+                raise
+    return settings
+
+
+def _find_free_port(what: str, host: str, wanted: int, say: Say) -> int:
+    port = find_port(host, wanted)
+    if port != wanted:
+        say(f"Port {wanted} is busy; the {what} takes {port}.")
+    return port
+
+
+def _pick_port() -> int:
+    """A port that nobody listens on. It stays the emulator's if that is started again."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _make_emulator_program(drive_folder: Path, folder: Path, port: int) -> Program:
+    return Program(
+        "OneDrive emulator",
+        [
+            sys.executable,
+            # By its path: as a module it would load all of ImageHub first.
+            "-P",
+            str(EMULATORS / "onedrive"),
+            "--root",
+            str(drive_folder),
+            "--port",
+            str(port),
+            "--state",
+            str(folder / "onedrive-state"),
+            "--auto-consent",
+        ],
+    )
+
+
+def _make_settings(folder: Path, emulator_url: str) -> Settings:
+    """The demo's settings: its own folder and drive, whatever else the environment says."""
+    environment = {
+        "IMAGEHUB_TITLE": "Atelier Nordlicht",
+        "IMAGEHUB_TAGLINE": "Paintings, prints and paper works, drawn by a machine for this demo",
+    }
+    for name in KEPT_SETTINGS:
+        text = os.environ.get(f"IMAGEHUB_{name}", "")
+        if text:
+            environment[f"IMAGEHUB_{name}"] = text
+    environment |= {
+        "IMAGEHUB_DATA_DIR": str(folder),
+        "IMAGEHUB_GRAPH_BASE_URL": f"{emulator_url}/v1.0",
+        "IMAGEHUB_LOGIN_BASE_URL": emulator_url,
+        "IMAGEHUB_MS_CLIENT_ID": CLIENT_ID,
+    }
+    # The programs started from here get all settings from us, none from somebody's `.env` file.
+    assert set(environment) <= set(SETTING_NAMES)
+    return load_settings(environment, None)
+
+
+def _draw_samples(folder: Path, records: Path, options: DemoOptions, say: Say) -> None:
+    """Have the sample pictures drawn by their own program, and pass on its progress.
+
+    :raise StartError: they could not be drawn.
+    """
+    command = [sys.executable, "-m", "imagehub.emulators.samples", "--out", str(folder)]
+    command += ["--records", str(records)]
+    command += ["--works", str(options.works), *(["--quick"] if options.quick else [])]
+    parent = os.getpid()
+    process = subprocess.Popen(  # noqa: S603 (our own command)
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        # Ctrl-C reaches this process alone, which ends the drawing ones with it.
+        start_new_session=True,
+        preexec_fn=lambda: die_with_parent(parent),
+    )
+    assert process.stdout is not None
+    is_terminal = sys.stdout.isatty()
+    tail: list[str] = []
+    try:
+        for raw in process.stdout:
+            line = raw.rstrip()
+            tail = [*tail[-10:], line]
+            if not line.startswith("["):
+                continue
+            if is_terminal:
+                print(f"\r     {line[:70]:<70}", end="", flush=True)
+            else:
+                say(f"     {line}")
+        status = process.wait()
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+        process.stdout.close()
+        if is_terminal:
+            print(f"\r{'':<76}\r", end="", flush=True)
+    if status != 0:
+        raise StartError("The sample pictures could not be drawn:\n" + "\n".join(tail))
+
+
+def _prepare_admin(folder: Path) -> str:
+    """The admin of the demo; the password is made once, or set by IMAGEHUB_DEMO_PASSWORD."""
+    session = db.session()
+    wanted = os.environ.get("IMAGEHUB_DEMO_PASSWORD", "")
+    password = wanted or keep_secret(folder, "demo_password", lambda: secrets.token_urlsafe(9))
+    user = users.find_user(session, ADMIN_NAME)
+    if user is None:
+        users.create_admin(session, ADMIN_NAME, password)
+    elif not users.check_password(user, password):
+        users.change_password(session, user, password)
+    session.commit()
+    return password
+
+
+class _StayHere(urllib.request.HTTPRedirectHandler):
+    """Shows where a redirect goes instead of going there."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def _connect(app: Flask, redirect_uri: str) -> None:
+    """Sign in at the emulator as a person with a browser would, unless it is connected already."""
+    session = db.session()
+    clients = get_clients(app)
+    if onedrive_status.is_connected(session, clients):
+        return
+    user = session.scalars(select(User).order_by(User.id).limit(1)).one()
+    user_id = user.id
+    url = sign_in.start_connection(session, clients, user_id, redirect_uri)
+    session.commit()
+    opener = urllib.request.build_opener(_StayHere)
+    try:
+        with opener.open(url, timeout=10) as answer:
+            location = answer.headers.get("Location", "")
+    except urllib.error.HTTPError as error:
+        location = error.headers.get("Location", "")
+    query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(location).query))
+    sign_in.finish_connection(session, clients, user_id, query)
+    session.commit()
+
+
+def _import(app: Flask, say: Say) -> None:
+    from imagehub.runtime.folder_import import import_folders
+
+    result = import_folders(app, "", say=lambda text: say(f"     {text}"), show_progress=True)
+    say(f"     {result.sentence}")
+    for failure in result.failed[:10]:
+        say(f"     {failure.file_name}: {failure.reason}")
+
+
+def _label_works(records: Path) -> None:
+    """Write what the studio knows of its works into their records, unless a person was there."""
+    session = db.session()
+    for record in json.loads(records.read_text(encoding="utf-8")):
+        alts = record.pop("alts")
+        groups = session.scalars(
+            select(Group).where(Group.folder_name == record["title"], Group.version == 1)
+        )
+        for group in groups.all():
+            for image in order.list_images(session, group.id):
+                if alts.get(image.name) and not image.alt:
+                    edit = Edit(group.version, {"alt": alts[image.name]}, {})
+                    library_edit.save_image(session, group.id, image.number, edit)
+            library_edit.save_group(session, group.id, Edit(group.version, record, {}))
+    session.commit()
+
+
+def _describe_library() -> str:
+    session = db.session()
+    groups = session.scalar(select(func.count()).select_from(Group).where(Group.image_count > 0))
+    images = session.scalar(select(func.count()).select_from(Image))
+    return f"{images} pictures in {groups} groups"
+
+
+def _look_at_the_front_page(address: str) -> None:
+    """:raise StartError: the front page does not come."""
+    try:
+        with urllib.request.urlopen(address + "/", timeout=60):  # noqa: S310 (http, our own)
+            pass
+    except OSError as error:
+        raise StartError(f"The web server does not show the gallery: {error}") from None

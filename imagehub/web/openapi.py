@@ -1,0 +1,464 @@
+"""The single-page app's calls: one description each, from which everything else follows.
+
+A view under :meth:`Api.call` gets its parameters as a checked pydantic model and answers with a
+dictionary. The decorator reads query, JSON or form into the model and answers 422 with one entry a
+fault; checks the bearer token before anything else; and keeps the types from which
+``/openapi.json`` is made.
+
+Sources: OpenAPI 3.1.1; RFC 6750 (bearer tokens); JSON Schema 2020-12.
+"""
+
+import copy
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+from flask import Blueprint, Flask, Response, current_app, g, jsonify, request
+from flask.typing import ResponseReturnValue
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
+
+from imagehub.database import db
+from imagehub.domain.people import api_tokens, tokens
+from imagehub.errors import ImageHubError, NotAllowedError
+from imagehub.models import ApiToken, User
+from imagehub.web.errors import make_error_answer
+from imagehub.wiring import get_settings
+
+MAX_LIST_ITEMS = 10_000
+MAX_FAULTS = 200
+_REF_TEMPLATE = "#/components/schemas/{model}"
+
+Access = Literal["public", "token"]
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+# --- Types of parameters --------------------------------------------------------------------------
+
+
+def _refuse_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "Input should be a valid integer")
+    return value
+
+
+def _refuse_nul(value: str) -> str:
+    if "\0" in value:
+        raise PydanticCustomError("string_nul", "The character NUL cannot be part of a text")
+    return value
+
+
+# A whole number that fits a BIGINT. JSON's true and false are none, though Python thinks so.
+Number = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=-(1 << 63), lt=1 << 63)]
+_TEXT_SCHEMA = {"pattern": "^[^\\u0000]*$"}
+# A line of text, such as a name. No column and no service takes more, or a NUL.
+Text = Annotated[
+    str, Field(max_length=1024, json_schema_extra=_TEXT_SCHEMA), AfterValidator(_refuse_nul)
+]
+LongText = Annotated[
+    str, Field(max_length=8192, json_schema_extra=_TEXT_SCHEMA), AfterValidator(_refuse_nul)
+]
+
+
+class Fault(TypedDict):
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
+class Faults(TypedDict):
+    """What is wrong with the parameters: one entry a fault."""
+
+    detail: list[Fault]
+
+
+class Refusal(TypedDict):
+    """Why there is no answer, in words."""
+
+    detail: str
+
+
+# --- Calls ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One call as the document tells it. ``answer`` is the type of the 200."""
+
+    methods: tuple[str, ...]
+    path: str
+    takes: type[BaseModel] | None
+    answer: Any
+    access: Access
+    statuses: tuple[int, ...]
+    summary: str
+    description: str
+    tag: str
+    takes_forms: bool
+    changes: bool
+
+
+class Api:
+    """Adds calls to a blueprint; the view's own name is its endpoint's."""
+
+    def __init__(self, blueprint: Blueprint, tag: str) -> None:
+        self.blueprint = blueprint
+        self.tag = tag
+
+    def call(
+        self,
+        rule: str,
+        *,
+        answer: Any,
+        access: Access,
+        takes: type[BaseModel] | None = None,
+        statuses: Sequence[int] = (),
+        takes_forms: bool = True,
+        changes: bool | None = None,
+    ) -> Callable[[View], View]:
+        """Make a function the view of an address.
+
+        :param rule: methods and path: ``"GET POST /admin/onedrive/rename"``. The path answers with
+            and without a slash at its end. GET reads the query, POST a JSON or form body.
+        :param answer: type of the JSON of a 200, usually a union of TypedDicts.
+        :param access: ``token`` asks for a bearer token; nothing else opens these calls.
+        :param takes: model of the parameters, handed to the view as its only argument.
+        :param statuses: what else it may answer with, beyond 401, 413, 422 and 503.
+        :param takes_forms: False where the body is too deep for a form.
+        :param changes: whether the call changes something, so that a token which may only read is
+            refused; None means yes for calls that take POST.
+        """
+        *methods, path = rule.split()
+        is_change = "POST" in methods if changes is None else changes
+
+        def decorate(view: View) -> View:
+            @wraps(view)
+            def checked() -> ResponseReturnValue:
+                if access == "token":
+                    refusal = _check_token(is_change)
+                    if refusal is not None:
+                        return refusal
+                if takes is None:
+                    result = view()
+                else:
+                    try:
+                        fields = _read_fields(takes, takes_forms)
+                    except ValidationError as error:
+                        source = "query" if request.method in ("GET", "HEAD") else "body"
+                        return make_error_answer(422, "", list_faults(error, source))
+                    except BodyError as error:
+                        fault = {"loc": ["body"], "msg": str(error), "type": error.kind}
+                        return make_error_answer(422, "", [fault])
+                    result = view(fields)
+                return cast(
+                    ResponseReturnValue, jsonify(result) if isinstance(result, Mapping) else result
+                )
+
+            marks = cast(Any, checked)
+            marks.is_api = True
+            marks.checks_token = access == "token"
+            summary, _, description = (view.__doc__ or "").partition("\n\n")
+            marks.operation = Operation(
+                tuple(methods),
+                path,
+                takes,
+                answer,
+                access,
+                tuple(statuses),
+                summary.strip(),
+                " ".join(description.split()),
+                self.tag,
+                takes_forms,
+                is_change and access == "token",
+            )
+            self.blueprint.add_url_rule(
+                path, view.__name__, checked, methods=methods, strict_slashes=False
+            )
+            return cast(View, checked)
+
+        return decorate
+
+
+def answers_failure(
+    error_class: type[ImageHubError], tells_reason: bool = False, **answer: Any
+) -> Callable[[View], View]:
+    """Let a view answer 200 with its own words where an error of ours is raised in it.
+
+    It stands under :meth:`Api.call`, so that the view is left with its good path.
+
+    :param answer: the answer's fields.
+    :param tells_reason: whether the error's sentence is added as ``reason``.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def answered(*fields: BaseModel) -> Any:
+            try:
+                return view(*fields)
+            except error_class as error:
+                return answer | {"reason": str(error)} if tells_reason else answer
+
+        return cast(View, answered)
+
+    return decorate
+
+
+def get_caller() -> User:
+    """The person whose bearer token came with this call."""
+    return cast(User, g.token_user)
+
+
+def get_token_facts() -> tokens.TokenFacts:
+    """What the token of this call says, where it is one of a sign-in."""
+    return cast(tokens.TokenFacts, g.token_facts)
+
+
+def get_api_token() -> ApiToken | None:
+    """The token of this call, where it was made on the account's page."""
+    return cast("ApiToken | None", g.get("api_token"))
+
+
+def _check_token(is_change: bool) -> Response | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token.strip()
+    try:
+        if scheme.lower() != "bearer" or not token:
+            raise NotAllowedError("A bearer token is needed. Please sign in.")
+        if token.startswith(api_tokens.PREFIX):
+            g.token_user, g.api_token = api_tokens.get_by_token(db.session(), token)
+        else:
+            g.token_user, g.token_facts = tokens.get_user_by_token(
+                db.session(), get_settings().secret_key, token
+            )
+    except NotAllowedError as error:
+        return make_error_answer(401, str(error), headers={"WWW-Authenticate": "Bearer"})
+    made = get_api_token()
+    if is_change and made is not None and made.scope != "write":
+        return make_error_answer(403, "This token may read, but change nothing.")
+    return None
+
+
+# --- Reading parameters ---------------------------------------------------------------------------
+
+
+class BodyError(Exception):
+    """The body as a whole cannot be read. ``kind`` is the fault's type."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def _read_fields(model: type[BaseModel], takes_forms: bool) -> BaseModel:
+    if request.method in ("GET", "HEAD"):
+        return model.model_validate(_flatten(model, request.args))
+    kind = request.mimetype
+    if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+        return model.model_validate_json(request.get_data(cache=False))
+    if takes_forms and kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        return model.model_validate(_flatten(model, request.form))
+    if not kind and not request.content_length:
+        return model.model_validate({})
+    wanted = "JSON or a form" if takes_forms else "JSON"
+    raise BodyError("content_type", f"Send {wanted}, and its Content-Type with it")
+
+
+def _flatten(model: type[BaseModel], values: Any) -> dict[str, Any]:
+    """The known parameters. One that came twice stays a list, which no plain type accepts."""
+    flat: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        found = values.getlist(field.alias or name)
+        if found:
+            flat[field.alias or name] = found[0] if len(found) == 1 else found
+    return flat
+
+
+def list_faults(error: ValidationError, source: str) -> list[dict[str, Any]]:
+    """Pydantic's faults as ``{"loc": [source, …], "msg", "type"}``, without what was sent."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    return [
+        {"loc": [source, *fault["loc"]], "msg": fault["msg"], "type": fault["type"]}
+        for fault in faults[:MAX_FAULTS]
+    ]
+
+
+# --- The document ---------------------------------------------------------------------------------
+
+
+def init_app(app: Flask) -> None:
+    app.add_url_rule("/openapi.json", endpoint="openapi.show_document", view_func=show_document)
+
+
+def show_document() -> Response:
+    """The OpenAPI document of all calls."""
+    made = current_app.extensions
+    if "imagehub.openapi" not in made:
+        made["imagehub.openapi"] = make_document(current_app)
+    return jsonify(made["imagehub.openapi"])
+
+
+show_document.is_api = True  # type: ignore[attr-defined]
+
+
+def make_document(app: Flask) -> dict[str, Any]:
+    """An OpenAPI 3.1 document made from the views' own types."""
+    operations = sorted(
+        {view.operation for view in app.view_functions.values() if hasattr(view, "operation")},
+        key=lambda operation: operation.path,
+    )
+    models = {o.takes for o in operations if o.takes is not None}
+    inputs: list[tuple[Any, Any, TypeAdapter[Any]]] = [
+        (("in", model), "validation", TypeAdapter(model)) for model in models
+    ]
+    inputs += [(("out", o), "serialization", TypeAdapter(o.answer)) for o in operations]
+    inputs += [(("out", kind), "serialization", TypeAdapter(kind)) for kind in (Faults, Refusal)]
+    schemas, definitions = TypeAdapter.json_schemas(cast(Any, inputs), ref_template=_REF_TEMPLATE)
+    components = definitions.get("$defs", {})
+
+    def find_schema(direction: str, key: Any) -> dict[str, Any]:
+        mode = "validation" if direction == "in" else "serialization"
+        return copy.deepcopy(schemas[((direction, key), mode)])  # type: ignore[index]
+
+    paths: dict[str, Any] = {}
+    for operation in operations:
+        for method in operation.methods:
+            paths.setdefault(operation.path, {})[method.lower()] = _describe(
+                operation, method, find_schema, components
+            )
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"{get_settings(app).title}: calls of the single-page app",
+            "version": "1",
+            "description": "Every path answers the same with and without a slash at its end.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": _keep_used(components, paths),
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": (
+                        "The token of `/login/`, good for an hour, or one made on the account's "
+                        "page, which may read, or read and change."
+                    ),
+                }
+            },
+        },
+    }
+
+
+def _describe(
+    operation: Operation,
+    method: str,
+    find_schema: Callable[[str, Any], dict[str, Any]],
+    components: dict[str, Any],
+) -> dict[str, Any]:
+    refusal, faults = find_schema("out", Refusal), find_schema("out", Faults)
+    sentences = {
+        401: "The bearer token is missing, malformed, expired, revoked or not ours.",
+        403: "The token may read, but change nothing.",
+        413: "The body is too large.",
+        429: "Too many failed tries; Retry-After says when to come back.",
+        503: "The database or OneDrive cannot be reached just now; Retry-After says when to retry.",
+    }
+    statuses = {503, *operation.statuses}
+    if operation.access == "token":
+        statuses.add(401)
+    if operation.changes:
+        statuses.add(403)
+    if method == "POST":
+        statuses.add(413)
+    answers: dict[str, Any] = {
+        "200": {
+            "description": "The answer; its code tells success from failure.",
+            "content": {"application/json": {"schema": find_schema("out", operation)}},
+        }
+    }
+    for status in sorted(statuses):
+        answers[str(status)] = {
+            "description": sentences[status],
+            "content": {"application/json": {"schema": refusal}},
+        }
+        if status in (429, 503):
+            answers[str(status)]["headers"] = {
+                "Retry-After": {"schema": {"type": "string"}, "description": "Seconds."}
+            }
+    if operation.takes is not None:
+        answers["422"] = {
+            "description": "Parameters that cannot be used.",
+            "content": {"application/json": {"schema": faults}},
+        }
+    described: dict[str, Any] = {
+        "operationId": _make_operation_id(method, operation.path),
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "responses": answers,
+    }
+    if operation.description:
+        described["description"] = operation.description
+    described["security"] = [{"token": []}] if operation.access == "token" else []
+    if operation.takes is not None:
+        schema = find_schema("in", operation.takes)
+        if method == "GET":
+            described["parameters"] = _list_parameters(schema, components)
+        else:
+            kinds = ["application/json"]
+            if operation.takes_forms:
+                kinds.append("application/x-www-form-urlencoded")
+            described["requestBody"] = {
+                "required": True,
+                "content": {kind: {"schema": schema} for kind in kinds},
+            }
+    return described
+
+
+def _list_parameters(schema: dict[str, Any], components: dict[str, Any]) -> list[dict[str, Any]]:
+    if "$ref" in schema:
+        schema = components[schema["$ref"].rpartition("/")[2]]
+    required = schema.get("required", [])
+    parameters = []
+    for name, rule in schema.get("properties", {}).items():
+        rule = {key: value for key, value in rule.items() if key not in ("title", "default")}
+        choices = [choice for choice in rule.get("anyOf", []) if choice.get("type") != "null"]
+        if len(choices) == 1:  # A query has no null: what may be left out is simply not required.
+            rule = {**{k: v for k, v in rule.items() if k != "anyOf"}, **choices[0]}
+        parameters.append(
+            {"name": name, "in": "query", "required": name in required, "schema": rule}
+        )
+    return parameters
+
+
+def _keep_used(components: dict[str, Any], paths: dict[str, Any]) -> dict[str, Any]:
+    """Without the models that were taken apart into parameters."""
+    used: set[str] = set()
+    found = _find_references(paths)
+    while found:
+        used |= found
+        found = _find_references([components[name] for name in found]) - used
+    return {name: schema for name, schema in components.items() if name in used}
+
+
+def _find_references(part: Any) -> set[str]:
+    if isinstance(part, dict):
+        own = {part["$ref"].rpartition("/")[2]} if isinstance(part.get("$ref"), str) else set()
+        return own.union(*(_find_references(value) for value in part.values()))
+    if isinstance(part, list):
+        return set().union(*(_find_references(value) for value in part))
+    return set()
+
+
+def _make_operation_id(method: str, path: str) -> str:
+    words = re.split(r"[^a-zA-Z0-9]+", path.strip("/"))
+    return "_".join([method.lower(), *words])

@@ -1,0 +1,44 @@
+"""Values for every template, and pages that need no database."""
+
+from typing import Any
+
+from flask import current_app, request
+
+from imagehub.web.access import is_signed_in
+from imagehub.web.assets import asset_url
+from imagehub.web.headers import get_nonce, make_absolute
+from imagehub.web.i18n import get_language, list_languages
+from imagehub.web.palette import make_css
+from imagehub.wiring import get_settings
+
+
+def make_page_values() -> dict[str, Any]:
+    """What every template may use. Asks no database, so that error pages come in any weather."""
+    settings = get_settings()
+    return {
+        "settings": settings,
+        "site": settings,
+        "csp_nonce": get_nonce,
+        "asset_url": asset_url,
+        "has_view": lambda endpoint: endpoint in current_app.view_functions,
+        "is_signed_in": is_signed_in(),
+        "make_absolute": make_absolute,
+        "palette_css": make_css(settings.accent, settings.ground),
+        "theme": get_theme(),
+    }
+
+
+def get_theme() -> str:
+    """``light`` or ``dark`` where the visitor has chosen, else ``auto``."""
+    chosen = request.cookies.get("theme", "")
+    return chosen if chosen in ("light", "dark") else "auto"
+
+
+def render_without_database(template: str, **values: Any) -> str:
+    """A page that needs nothing but the settings: it comes when all else has failed.
+
+    ``render_template`` would load the signed-in person, from a database that may be the trouble.
+    """
+    i18n = {"language": get_language(), "languages": list_languages()}
+    page = current_app.jinja_env.get_template(template)
+    return page.render(**make_page_values(), **i18n, **values)

@@ -1,0 +1,236 @@
+"""Filling an import plan: OneDrive read step by step, and each file judged."""
+
+import re
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+from sqlalchemy import select
+
+from imagehub.clients import DriveItem
+from imagehub.domain.imports import board as imports_board
+from imagehub.domain.imports import plans, reading
+from imagehub.domain.onedrive.folders import get_root
+from imagehub.errors import InvalidInputError
+from imagehub.models import Group, Image
+from tests.fixtures.importing import ImportHub, make_jpeg
+from tests.fixtures.planning import LIMIT, list_board, make_plan, read_all
+
+
+def test_a_folder_is_read_with_the_folders_in_it(studio: ImportHub) -> None:
+    plan = make_plan(studio, "Studio")
+    assert plan.state == "ready"
+    assert list_board(studio, plan) == [
+        ("Studio", ["harbour-front.jpg", "harbour-back.jpg", "mill_1.jpg", "mill_2.jpg"]),
+        ("Inside", ["IMG_1.jpg", "IMG_2.jpg"]),
+    ]
+    summary = plans.describe_plan(studio.session, plan)
+    assert (summary.file_count, summary.chosen_count, summary.group_count) == (7, 6, 2)
+    assert summary.verdict_counts == {"": 6, "unsupported": 1}
+    assert summary.seconds is None
+    (unusable,) = plans.list_unusable(studio.session, plan)
+    assert (unusable.file_name, unusable.reason) == (
+        "notes.txt",
+        "This is a text file, not a picture.",
+    )
+
+
+def test_raw_photos_and_drawings_are_told_before_anything_is_fetched(
+    import_hub: ImportHub,
+) -> None:
+    names = ("IMG_1.CR2", "IMG_1.jpg", "cr2", "drawing.psd", "film.dng")
+    import_hub.put_files("Camera", {name: make_jpeg(n) for n, name in enumerate(names)})
+    plan = make_plan(import_hub, "Camera")
+    assert list_board(import_hub, plan) == [("Camera", ["cr2", "IMG_1.jpg"])]
+    unusable = plans.list_unusable(import_hub.session, plan)
+    assert sorted((file.file_name, file.reason) for file in unusable) == [
+        ("IMG_1.CR2", "Raw photos cannot be imported; please save it as TIFF or JPEG."),
+        ("drawing.psd", "Photoshop documents cannot be imported; please save it as TIFF."),
+        ("film.dng", "Raw photos cannot be imported; please save it as TIFF or JPEG."),
+    ]
+
+
+def test_pictures_beside_all_folders_are_called_after_their_files(import_hub: ImportHub) -> None:
+    import_hub.put_files("", {"harbour-front.jpg": make_jpeg(1), "harbour-back.jpg": make_jpeg(2)})
+    drive = import_hub.open_drive()
+    files = {item.name: item.id for item in drive.iter_children(get_root(drive).id)}
+    board = [("Harbour", ["harbour-front.jpg", "harbour-back.jpg"])]
+    chosen = [files[name] for name in board[0][1]]
+    assert list_board(import_hub, make_plan(import_hub, items=chosen)) == board
+    plan = make_plan(import_hub, "")
+    assert list_board(import_hub, plan)[0] == board[0]
+    imports_board.propose(import_hub.session, plan, "one")
+    assert list_board(import_hub, plan)[0][0] == "New group"
+
+
+def test_of_the_same_picture_the_first_by_name_is_the_one_that_stays(
+    import_hub: ImportHub,
+) -> None:
+    names = ("boat copy.jpg", "boat.jpg", "boat 10.jpg", "boat 2.jpg")
+    import_hub.put_files("Copies", dict.fromkeys(names, make_jpeg(1)))
+    plan = make_plan(import_hub, "Copies")
+    (bin_,) = imports_board.list_bins(import_hub.session, plan)
+    assert [(file.file_name, file.is_chosen) for file in bin_.files] == [
+        ("boat.jpg", True),
+        ("boat 2.jpg", False),
+        ("boat 10.jpg", False),
+        ("boat copy.jpg", False),
+    ]
+    assert bin_.files[1].reason == "The same picture as boat.jpg, which is chosen too."
+
+
+def test_a_step_that_was_noted_already_is_left_alone(studio: ImportHub) -> None:
+    drive = studio.open_drive()
+    folder = drive.find_item_by_path("Studio")
+    assert folder is not None
+    plan = plans.create_plan(studio.session, studio.account_id, None, [folder.id], [])
+    studio.session.commit()
+    entry = reading.read_waiting(plan)
+    assert entry is not None
+    step = reading.fetch_step(drive, entry)
+    assert not reading.note_step(studio.session, plan, entry, step, LIMIT)
+    assert not reading.note_step(studio.session, plan, entry, step, LIMIT)
+    studio.session.commit()
+    assert plans.describe_plan(studio.session, plan).file_count == 5
+    assert plan.state == "reading"
+    read_all(studio, plan)
+    assert plans.describe_plan(studio.session, plan).file_count == 7
+
+
+def test_what_is_gone_or_outside_the_root_is_left_out(studio: ImportHub) -> None:
+    files = {name: file_id for file_id, name in studio.select_folder("Studio").files}
+    plan = make_plan(studio, items=("no-such-item", files["mill_1.jpg"]))
+    assert plans.describe_plan(studio.session, plan).file_count == 1
+
+
+def test_what_nothing_calls_a_picture_waits_to_be_taken_in(import_hub: ImportHub) -> None:
+    names = ("a.jpg", "b.JFIF", "scan", "bundle.7z", "a.xmp", "poster.ai", "book.indd", "a.x9y")
+    import_hub.put_files("Camera", {name: make_jpeg(n) for n, name in enumerate(names)})
+    plan = make_plan(import_hub, "Camera")
+    summary = plans.describe_plan(import_hub.session, plan)
+    assert summary.verdict_counts == {"": 2, "doubtful": 2, "unsupported": 4}
+    assert summary.chosen_count == 2
+    (one,) = imports_board.list_bins(import_hub.session, plan)
+    assert {file.file_name for file in one.files} == {"a.jpg", "b.JFIF", "scan", "a.x9y"}
+    imports_board.choose_verdict(import_hub.session, plan, "doubtful", True)
+    assert plans.describe_plan(import_hub.session, plan).chosen_count == 4
+
+
+def test_a_picture_of_too_many_pixels_is_told_where_onedrive_knows_them(
+    studio: ImportHub,
+) -> None:
+    drive = studio.open_drive()
+    folder = drive.find_item_by_path("Studio/Inside")
+    assert folder is not None
+    plan = plans.create_plan(studio.session, studio.account_id, None, [folder.id], [])
+    entry = reading.read_waiting(plan)
+    assert entry is not None
+    step = reading.fetch_step(drive, entry)
+    (large, *parts), (small, *_) = step.files
+    large = replace(large, width_px=25_000, height_px=25_000)
+    step.files = [(large, *parts), (replace(small, width_px=0, height_px=0), *parts)]
+    reading.note_step(studio.session, plan, entry, step, LIMIT)
+    (unusable,) = plans.list_unusable(studio.session, plan)
+    assert unusable.reason == "This picture has 625 megapixels; the limit is 250."
+    assert plans.describe_plan(studio.session, plan).chosen_count == 1
+
+
+def test_a_file_is_known_however_onedrive_spells_its_id(studio: ImportHub) -> None:
+    chosen = studio.select_folder("Studio/Inside")
+    studio.work(studio.create(chosen))
+    for image in studio.session.query(Image):
+        drive_id, _, rest = image.drive_item_id.partition("!")
+        image.drive_item_id = f"{drive_id.lower()}!{rest}"
+        image.quick_xor_hash = ""
+    studio.session.commit()
+    plan = make_plan(studio, "Studio/Inside")
+    assert plans.describe_plan(studio.session, plan).verdict_counts == {"known": 2}
+    (group_id,) = studio.session.scalars(select(Group.id))
+    job_id = studio.create(replace(chosen, group=group_id))
+    assert {item.state for item in studio.list_items(job_id)} == {"skipped"}
+
+
+def test_what_onedrive_refuses_is_told_and_the_rest_is_read(studio: ImportHub) -> None:
+    files = {name: file_id for file_id, name in studio.select_folder("Studio").files}
+    inside = studio.open_drive().find_item_by_path("Studio/Inside")
+    assert inside is not None
+    refused = (inside.id, files["mill_2.jpg"])
+    for item_id, status in zip(refused, (403, 400), strict=True):
+        studio.onedrive.set_fault("status", status=status, path=re.escape(item_id))
+    plan = make_plan(studio, "Studio", items=(files["mill_1.jpg"], files["mill_2.jpg"]))
+    assert plan.state == "ready"
+    summary = plans.describe_plan(studio.session, plan)
+    assert summary.verdict_counts["refused"] == 1
+    unusable = {one.file_name: one for one in plans.list_unusable(studio.session, plan)}
+    assert unusable["Inside"].reason == "OneDrive does not permit this."
+    assert [title for title, _ in list_board(studio, plan)] == ["Studio"]
+    alone = make_plan(studio, items=(files["mill_2.jpg"],))
+    assert plans.describe_plan(studio.session, alone).unusable_count == 1
+
+
+def test_files_too_large_for_the_hub_are_told(studio: ImportHub) -> None:
+    folder = studio.open_drive().find_item_by_path("Studio/Inside")
+    assert folder is not None
+    plan = plans.create_plan(studio.session, studio.account_id, None, [folder.id], [])
+    read_all(studio, plan, limit=100)
+    summary = plans.describe_plan(studio.session, plan)
+    assert summary.verdict_counts == {"too_large": 2}
+    assert list_board(studio, plan) == []
+    with pytest.raises(InvalidInputError):
+        imports_board.start_import(studio.session, plan, None, True)
+
+
+def test_pictures_that_the_hub_has_are_found_by_item_and_by_hash(studio: ImportHub) -> None:
+    chosen = studio.select_folder("Studio/Inside")
+    job_id = studio.create(chosen)
+    studio.work(job_id)
+    studio.put_files("Copies", {"copy.jpg": make_jpeg(5), "again.jpg": make_jpeg(5)})
+    plan = make_plan(studio, "Studio", "Copies")
+    assert plans.describe_plan(studio.session, plan).verdict_counts == {
+        "": 4,
+        "known": 2,
+        "same": 2,
+        "unsupported": 1,
+    }
+    reasons = {
+        file.file_name: (file.reason, file.is_chosen)
+        for one in imports_board.list_bins(studio.session, plan)
+        for file in one.files
+        if file.verdict
+    }
+    assert reasons["IMG_1.jpg"] == ("In the hub already: “Inside”.", False)
+    assert reasons["copy.jpg"] == ("The same picture is in the hub already: “Inside”.", False)
+
+
+def test_the_same_picture_twice_and_the_same_name_twice_are_told(import_hub: ImportHub) -> None:
+    import_hub.put_files("A", {"a.jpg": make_jpeg(1), "b.jpg": make_jpeg(1)})
+    import_hub.put_files("B", {"a.jpg": make_jpeg(2)})
+    plan = make_plan(import_hub, "A", "B")
+    found = {
+        (file.folder_name, file.file_name): (file.verdict, file.is_chosen)
+        for one in imports_board.list_bins(import_hub.session, plan)
+        for file in one.files
+    }
+    assert found == {
+        ("A", "a.jpg"): ("", True),
+        ("A", "b.jpg"): ("same", False),
+        ("B", "a.jpg"): ("name", True),
+    }
+
+
+def make_item(**facts: object) -> DriveItem:
+    item = DriveItem("i", "a.jpg", False, 1, "", "2024-05-03T10:00:00Z")
+    return replace(item, raw=facts)
+
+
+def test_capture_time_comes_from_the_camera_before_the_file() -> None:
+    photo = {"takenDateTime": "2024-05-01T12:30:00Z"}
+    system = {"createdDateTime": "2024-05-02T00:00:00.123Z"}
+    assert reading.find_capture_time(make_item(photo=photo, fileSystemInfo=system)) == datetime(
+        2024, 5, 1, 12, 30
+    )
+    assert reading.find_capture_time(make_item(fileSystemInfo=system)) == datetime(2024, 5, 2)
+    assert reading.find_capture_time(make_item()) == datetime(2024, 5, 3, 10)
+    assert reading.find_capture_time(make_item(photo={"takenDateTime": "soon"})) == datetime(
+        2024, 5, 3, 10
+    )

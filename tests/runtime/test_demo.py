@@ -1,0 +1,297 @@
+"""``imagehub demo`` as a person runs it: one command, a hub with pictures, nothing left over."""
+
+import re
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from imagehub.config import load_settings
+from imagehub.runtime.demo import S3_TRIES, start_s3
+from imagehub.runtime.supervisor import Family, Member, Program, StartError
+from tests.fixtures.importing import make_jpeg
+from tests.fixtures.programs import Command, choose_ports, is_alive, sign_in, wait_until
+from tests.support import get_free_port
+
+PASSWORD = "ein langes Passwort"
+Start = Callable[..., Command]
+
+
+@dataclass
+class Demo:
+    """A running demo with three drawn works. ``asked_port`` was busy when it started."""
+
+    command: Command
+    address: str
+    asked_port: int
+    temporary: Path
+
+
+@pytest.fixture(scope="module")
+def demo(start_command: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    folder = tmp_path_factory.mktemp("demo")
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    # What a real hub on this machine would have set. None of it may be touched or needed.
+    (folder / ".env").write_text(
+        "IMAGEHUB_ROOT_FOLDER=/Nowhere\nIMAGEHUB_MS_CLIENT_SECRET=real\nIMAGEHUB_MAX_PIXELS=1\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        command = start_command(
+            folder,
+            *("demo", "--ephemeral", "--works", "3", "--quick", "--port", str(port)),
+            TMPDIR=str(temporary),
+            IMAGEHUB_DEMO_PASSWORD=PASSWORD,
+            IMAGEHUB_DATABASE_URL="mysql+pymysql://hub:pw@127.0.0.1:1/real",
+            IMAGEHUB_QUEUE_URL="redis://127.0.0.1:1/0",
+            IMAGEHUB_S3_ENDPOINT_URL="http://127.0.0.1:1",
+            IMAGEHUB_DATA_DIR=str(folder / "real-hub"),
+            IMAGEHUB_ENV="production",
+            IMAGEHUB_TITLE="Kleine Werke",
+            **choose_ports(),
+        )
+        address = command.wait_until_ready()
+        yield Demo(command, address, port, temporary)
+
+
+def test_it_says_what_it_does_and_where_it_is(demo: Demo) -> None:
+    said = demo.command.said
+    for step in range(1, 6):
+        assert f"{step}/5  " in said
+    assert "[3/3]" in said
+    assert "pictures imported." in said
+    assert f"Admin     {demo.address}/admin/" in said
+    assert "Name      admin" in said
+    assert f"Password  {PASSWORD}" in said
+
+
+def test_a_busy_port_is_told_and_the_next_free_one_taken(demo: Demo) -> None:
+    assert f"Port {demo.asked_port} is busy; the hub takes " in demo.command.said
+    assert (urlsplit(demo.address).port or 0) > demo.asked_port
+
+
+def test_the_gallery_shows_the_works_with_pictures_from_s3(demo: Demo) -> None:
+    page = requests.get(demo.address, timeout=30)
+    assert page.status_code == 200
+    assert "Kleine Werke" in page.text
+    found = requests.get(f"{demo.address}/image/page?page=1", timeout=30).json()
+    assert found["code"] == 1
+    assert len(found["data"]) == 3
+    for row in found["data"]:
+        assert urlsplit(row["image"]).port != urlsplit(demo.address).port
+        picture = requests.get(row["image"], timeout=30)
+        assert picture.headers["Content-Type"] == "image/webp"
+        assert picture.content[:4] == b"RIFF"
+        unsigned = requests.get(row["image"].partition("?")[0], timeout=30)
+        assert unsigned.status_code in (400, 403)
+        assert b"RIFF" not in unsigned.content
+
+
+def test_the_works_have_wall_labels_and_alt_texts(demo: Demo) -> None:
+    front = requests.get(demo.address, timeout=30).text
+    [path] = set(re.findall(r'href="(/groups/\d+/quarter-turns)"', front))
+    work = requests.get(demo.address + path, timeout=30).text
+    label = work.split('<p class="record">', 1)[1].split("</p>", 1)[0]
+    lines = re.findall(r"<span[^>]*>([^<]+)</span>", label)
+    assert lines == [
+        "2024",
+        "Relief print",
+        "60 × 51 cm",
+        "Edition of 30, each unique",
+        "Available",
+    ]
+    assert "turned by hand" in work
+    assert 'alt="A grid of tiles with quarter circles' in work
+
+
+def test_a_full_image_comes_from_the_drive(demo: Demo) -> None:
+    row = requests.get(f"{demo.address}/image/page?page=1", timeout=30).json()["data"][0]
+    answer = requests.get(
+        f"{demo.address}/image/download?group_id={row['group']}&image_id=1", timeout=30
+    ).json()
+    original = requests.get(answer["image"]["image"], timeout=30)
+    assert original.status_code == 200
+    assert [step.status_code for step in original.history] == [302]
+    drive = next(demo.temporary.glob("imagehub-demo-*/OneDrive"))
+    assert original.content in [path.read_bytes() for path in drive.rglob("*.*")]
+
+
+def test_the_admin_may_sign_in_and_the_drive_is_connected(demo: Demo) -> None:
+    answer = sign_in(demo.address, "admin", PASSWORD)
+    assert answer["code"] == 2
+    header = {"Authorization": f"Bearer {answer['token']}"}
+    state = requests.get(f"{demo.address}/admin/onedrive/connect", headers=header, timeout=30)
+    assert state.json()["code"] == 1
+
+
+def test_a_real_hub_on_the_machine_is_left_alone(demo: Demo) -> None:
+    # The addresses of its database, queue and storage lead nowhere, and yet all of it works.
+    assert not (demo.command.folder / "real-hub").exists()
+    assert not (demo.command.folder / "instance").exists()
+
+
+def test_ctrl_c_ends_everything_and_removes_the_temporary_folder(demo: Demo) -> None:
+    assert len(list(demo.temporary.glob("imagehub-demo-*"))) == 1
+    # Web server and its processes, worker and its, S3 launcher and server, emulator, the demo.
+    assert len(demo.command.list_programs()) >= 8
+    assert demo.command.end(signal.SIGINT) == 0
+    assert list(demo.temporary.glob("imagehub-demo-*")) == []
+    assert demo.command.said.endswith("Stopped.\n")
+    assert "Traceback" not in demo.command.said
+
+
+# --- A port that somebody takes in the last moment ------------------------------------------------
+
+
+class Forestalled(Family):
+    """Loses the port of each program to somebody else, ``times`` times, just before it starts."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(quiet=True)
+        self.times = times
+        self.others: list[socket.socket] = []
+
+    def launch(self, program: Program) -> Member:
+        if len(self.others) < self.times:
+            port = int(program.command[-1])
+            self.others.append(socket.create_server(("127.0.0.1", port)))
+        return super().launch(program)
+
+
+@pytest.fixture
+def forestalled(request: pytest.FixtureRequest) -> Iterator[Forestalled]:
+    family = Forestalled(request.param)
+    with family:
+        yield family
+    for one in family.others:
+        one.close()
+
+
+@pytest.mark.parametrize("forestalled", [2], indirect=True)
+def test_the_s3_server_moves_on_where_its_port_is_taken_before_it_starts(
+    forestalled: Forestalled, tmp_path: Path
+) -> None:
+    port = get_free_port()
+    asked = load_settings({"IMAGEHUB_DATA_DIR": str(tmp_path), "IMAGEHUB_S3_PORT": str(port)}, None)
+    said: list[str] = []
+    settings = start_s3(forestalled, asked, "127.0.0.1", said.append)
+    taken = [one.getsockname()[1] for one in forestalled.others]
+    assert taken[0] == port
+    assert settings.s3_port > taken[1] > port
+    assert said[0] == f"Port {port} is busy; the S3 server takes {taken[1]}."
+    assert requests.get(settings.s3_url, timeout=30).status_code in (400, 403)
+    # Those that lost are not started again.
+    member = forestalled.find("S3 server")
+    assert member is not None
+    assert not forestalled.forget(member)
+
+
+@pytest.mark.parametrize("forestalled", [S3_TRIES], indirect=True)
+def test_after_some_tries_it_says_that_the_port_is_taken(
+    forestalled: Forestalled, tmp_path: Path
+) -> None:
+    asked = load_settings(
+        {"IMAGEHUB_DATA_DIR": str(tmp_path), "IMAGEHUB_S3_PORT": str(get_free_port())}, None
+    )
+    with pytest.raises(StartError, match="cannot be used"):
+        start_s3(forestalled, asked, "127.0.0.1", [].append)
+    assert len(forestalled.others) == S3_TRIES
+
+
+# --- A folder of one's own ------------------------------------------------------------------------
+
+
+def test_photos_of_ones_own_are_imported_once_and_new_ones_at_the_next_start(
+    start_command: Start, tmp_path: Path
+) -> None:
+    photos = tmp_path / "My photos"
+    for name in ("Tromsø & co", "100 % #1"):
+        (photos / name).mkdir(parents=True)
+        (photos / name / "front.jpg").write_bytes(make_jpeg(len(name)))
+    (photos / "notes.txt").write_text("not a picture")
+    arguments = ("demo", "--photos", str(photos), "--data", str(tmp_path / "data"), "--port")
+    ports = choose_ports()
+
+    first = start_command(tmp_path, *arguments, str(get_free_port()), **ports)
+    address = first.wait_until_ready()
+    assert "2 pictures imported." in first.said
+    names = {
+        row["image_name"] for row in requests.get(f"{address}/image/page?page=1").json()["data"]
+    }
+    assert names == {"front.jpg"}
+    password = first.wait_for(r"Password  (\S+)")
+    assert first.end(signal.SIGTERM) == 0
+    assert (photos / "notes.txt").read_text() == "not a picture"
+
+    (photos / "New").mkdir()
+    (photos / "New" / "front.jpg").write_bytes(make_jpeg(99))
+    second = start_command(tmp_path, *arguments, str(get_free_port()), **ports)
+    address = second.wait_until_ready()
+    assert "1 picture imported." in second.said
+    assert second.wait_for(r"Password  (\S+)") == password
+    assert sign_in(address, "admin", password)["code"] == 2
+    assert requests.get(f"{address}/image/total-page").json() == {"totalPage": 1}
+    assert len(requests.get(f"{address}/image/page?page=1").json()["data"]) == 3
+
+    # Killed without a word, it still leaves no program behind.
+    pids = second.list_programs()
+    second.process.kill()
+    wait_until(lambda: not any(map(is_alive, pids)))
+
+    third = start_command(tmp_path, *arguments, str(get_free_port()), **ports)
+    third.wait_until_ready()
+    assert "Nothing new to import there." in third.said
+    assert "3 pictures in 3 groups" in third.said
+    assert third.end() == 0
+
+
+def test_ctrl_c_while_it_draws_ends_the_drawing_too(start_command: Start, tmp_path: Path) -> None:
+    arguments = ("demo", "--ephemeral", "--port", str(get_free_port()))
+    command = start_command(tmp_path, *arguments, TMPDIR=str(tmp_path), **choose_ports())
+    command.wait_for(r"^1/5 ")
+    wait_until(lambda: len(command.list_programs()) >= 3)
+    assert command.end(signal.SIGINT) == 0
+    assert command.said.endswith("Stopped.\n")
+    assert list(tmp_path.glob("imagehub-demo-*")) == []
+
+
+def test_a_demo_that_is_killed_while_it_draws_leaves_no_program_behind(
+    start_command: Start, tmp_path: Path
+) -> None:
+    arguments = ("demo", "--ephemeral", "--port", str(get_free_port()))
+    command = start_command(tmp_path, *arguments, TMPDIR=str(tmp_path), **choose_ports())
+    command.wait_for(r"^     \[1/44\]")
+    pids = command.list_programs()
+    assert len(pids) >= 4  # The demo, the drawing program, and two that draw for it.
+    command.process.kill()
+    wait_until(lambda: not any(map(is_alive, pids)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "words"),
+    [
+        (["--photos", "{tmp}/none"], {}, "does not exist"),
+        (["--photos", "{tmp}", "--data", "{tmp}/data"], {}, "must not lie among the photos"),
+        (["--ephemeral"], {"IMAGEHUB_DEMO_PASSWORD": "short"}, "needs at least"),
+        (["--ephemeral"], {"IMAGEHUB_ACCENT": "red"}, "IMAGEHUB_ACCENT: must be a colour"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_a_sentence(
+    start_command: Start,
+    tmp_path: Path,
+    arguments: list[str],
+    variables: dict[str, str],
+    words: str,
+) -> None:
+    filled = [part.replace("{tmp}", str(tmp_path)) for part in arguments]
+    command = start_command(tmp_path, "demo", *filled, TMPDIR=str(tmp_path), **variables)
+    assert command.process.wait(60) != 0
+    assert words in command.said
+    assert "Traceback" not in command.said
+    assert list(tmp_path.glob("imagehub-demo-*")) == []

@@ -1,0 +1,298 @@
+"""``imagehub doctor``: what it says when all is well, and about each thing that is not."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from flask_migrate import stamp
+from sqlalchemy import select, text
+
+from imagehub import create_app
+from imagehub.cli import main
+from imagehub.config import Settings, load_settings
+from imagehub.database import db
+from imagehub.domain.onedrive import accounts
+from imagehub.domain.site import settings as site_settings
+from imagehub.models import DriveAccount
+from imagehub.runtime.doctor import Finding, run_checks
+from tests.fixtures.connection import CLIENT_SECRET
+from tests.fixtures.importing import QUICK, ImportHub
+from tests.fixtures.s3 import SECRET_ACCESS_KEY
+from tests.support import get_free_port
+
+NAMES = ["settings", "data folder", "database", "migrations", "admins", "object storage"]
+NAMES += ["queue", "OneDrive"]
+
+
+@pytest.fixture
+def hub(import_hub: ImportHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ImportHub:
+    """A hub with everything in order, except that no worker runs."""
+    for name in [name for name in os.environ if name.startswith("IMAGEHUB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    set_version(import_hub.settings)
+    return import_hub
+
+
+def set_version(settings: Settings, revision: str = "head") -> None:
+    """Write into the database which migration it has."""
+    app = create_app(settings)
+    with app.app_context():
+        stamp(revision=revision)
+        db.engine.dispose()
+
+
+def examine(settings: Settings) -> dict[str, Finding]:
+    findings = run_checks(settings)
+    return {finding.name: finding for finding in findings}
+
+
+def ask(settings: Settings, *arguments: str) -> Result:
+    """The command, in this process."""
+    return CliRunner().invoke(main, ["doctor", *arguments], env=settings.to_environment())
+
+
+# --- All is well ----------------------------------------------------------------------------------
+
+
+def test_a_hub_in_order_gets_a_line_for_each_part_and_status_0(hub: ImportHub) -> None:
+    # On a busy machine a worker that says every half second that it is there may say so late.
+    with hub.working(replace(QUICK, heartbeat_seconds=30.0)):
+        result = ask(hub.settings)
+        as_json = ask(hub.settings, "--json")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert [line[:4] for line in lines] == ["ok  "] * len(NAMES)
+    assert "personal drive of demo.artist@outlook.com" in lines[-1]
+    assert "1 worker runs" in lines[-2]
+    assert as_json.exit_code == 0
+    found = json.loads(as_json.stdout)
+    assert [finding["name"] for finding in found] == NAMES
+    assert {finding["state"] for finding in found} == {"ok"}
+
+
+def test_on_mariadb_the_clocks_are_compared(
+    make_import_hub: Callable[..., ImportHub], mariadb_url: str
+) -> None:
+    hub = make_import_hub(mariadb_url)
+    set_version(hub.settings)
+    found = examine(hub.settings)
+    assert found["database"].state == "ok"
+    assert "mysql" in found["database"].sentence
+    assert found["clock"] == Finding("clock", "ok", "This machine and the database agree.")
+
+
+# --- Something is not -----------------------------------------------------------------------------
+
+
+def test_a_missing_worker_is_worth_a_note_and_no_fault(hub: ImportHub) -> None:
+    result = ask(hub.settings)
+    assert result.exit_code == 0
+    assert "note  queue" in result.stdout
+    assert "no worker runs" in result.stdout
+    assert "imagehub worker" in result.stdout
+
+
+def test_a_database_that_is_down_is_told_once(hub: ImportHub) -> None:
+    url = f"mysql+pymysql://hub:geheim@127.0.0.1:{get_free_port()}/hub"
+    settings = replace(hub.settings, database_url=url)
+    result = ask(settings, "--json")
+    assert result.exit_code == 1
+    found = {finding["name"]: finding for finding in json.loads(result.stdout)}
+    assert found["database"]["state"] == "fault"
+    assert "does not answer" in found["database"]["sentence"]
+    assert "IMAGEHUB_DATABASE_URL" in found["database"]["advice"]
+    for name in ("migrations", "admins", "clock", "queue", "OneDrive"):
+        assert found[name]["state"] == "warning"
+        assert "the database must be set right first" in found[name]["sentence"]
+    assert found["object storage"]["state"] == "ok"
+    assert "geheim" not in result.output
+    assert "Traceback" not in result.output
+
+
+def test_an_empty_database_needs_its_migrations(hub: ImportHub, tmp_path: Path) -> None:
+    found = examine(replace(hub.settings, database_url=f"sqlite:///{tmp_path}/new.db"))
+    assert found["migrations"].state == "fault"
+    assert "The tables are at nothing" in found["migrations"].sentence
+    assert found["migrations"].advice == "Run `imagehub migrate`."
+    assert "must be set right first" in found["admins"].sentence
+
+
+def test_tables_of_an_older_version_are_told(hub: ImportHub) -> None:
+    set_version(hub.settings, "0001")
+    found = examine(hub.settings)["migrations"]
+    assert (found.state, "The tables are at 0001" in found.sentence) == ("fault", True)
+
+
+def test_a_hub_without_admins_says_how_to_make_one(hub: ImportHub) -> None:
+    with hub.engine.begin() as database:
+        database.execute(text("UPDATE drive_account SET connected_by_id = NULL"))
+        database.execute(text('DELETE FROM "user"'))
+    found = examine(hub.settings)["admins"]
+    assert found.state == "warning"
+    assert "imagehub create-admin" in found.advice
+
+
+def test_a_data_folder_that_is_a_file_is_told(hub: ImportHub, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = examine(replace(hub.settings, data_dir=tmp_path / "file" / "data"))["data folder"]
+    assert (found.state, "cannot be written" in found.sentence) == ("fault", True)
+
+
+def test_a_data_folder_that_everybody_may_look_into_is_told_in_production(
+    hub: ImportHub, tmp_path: Path
+) -> None:
+    folder = tmp_path / "new"
+    for env, mode, state in (
+        ("production", 0o755, "warning"),
+        ("production", 0o750, "ok"),
+        ("development", 0o755, "ok"),
+    ):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(mode)
+        found = examine(replace(hub.settings, env=env, data_dir=folder))["data folder"]
+        assert found.state == state, (env, oct(mode))
+        assert state == "ok" or f"chmod 700 {folder}" in found.advice
+
+
+def test_wrong_keys_of_the_object_storage_are_told(hub: ImportHub) -> None:
+    settings = replace(hub.settings, s3_secret_access_key="geheim-and-wrong")
+    result = ask(settings)
+    assert result.exit_code == 1
+    assert "FAIL  object storage" in result.stdout
+    assert "IMAGEHUB_S3_SECRET_ACCESS_KEY" in result.stdout
+    assert "geheim" not in result.output
+
+
+def test_an_object_storage_that_is_away_is_told(hub: ImportHub) -> None:
+    settings = replace(hub.settings, s3_endpoint_url=f"http://127.0.0.1:{get_free_port()}")
+    found = examine(settings)["object storage"]
+    assert found.state == "fault"
+    assert "IMAGEHUB_S3_ENDPOINT_URL" in found.advice
+
+
+def test_a_public_endpoint_that_cannot_be_reached_is_told_as_such(hub: ImportHub) -> None:
+    public = f"http://127.0.0.1:{get_free_port()}"
+    found = examine(replace(hub.settings, s3_public_endpoint_url=public))["object storage"]
+    assert found.state == "fault"
+    assert public in found.sentence
+    assert "IMAGEHUB_S3_PUBLIC_ENDPOINT_URL" in found.advice
+    assert "X-Amz" not in found.sentence
+
+
+def test_an_embedded_storage_that_does_not_run_is_no_fault(hub: ImportHub) -> None:
+    settings = replace(hub.settings, s3_endpoint_url="", s3_port=get_free_port())
+    found = examine(settings)["object storage"]
+    assert (found.state, "not running" in found.sentence) == ("warning", True)
+    assert "imagehub serve" in found.advice
+
+
+def test_a_missing_bucket_is_made(hub: ImportHub) -> None:
+    settings = replace(hub.settings, s3_bucket=f"new-{hub.settings.s3_bucket}")
+    assert examine(settings)["object storage"].state == "ok"
+
+
+def test_a_redis_that_is_away_is_told(hub: ImportHub) -> None:
+    url = f"redis://:geheim@127.0.0.1:{get_free_port()}/0"
+    result = ask(replace(hub.settings, queue_url=url))
+    assert "Redis does not answer" in result.stdout
+    assert "IMAGEHUB_QUEUE_URL" in result.stdout
+    assert "geheim" not in result.output
+
+
+def test_a_hub_without_app_registration_or_drive_says_what_comes_next(hub: ImportHub) -> None:
+    found = examine(replace(hub.settings, ms_client_id=""))["OneDrive"]
+    assert (found.state, "IMAGEHUB_MS_CLIENT_ID" in found.advice) == ("warning", True)
+    hub.disconnect()
+    found = examine(hub.settings)["OneDrive"]
+    assert found.state == "warning"
+    assert "disconnected" in found.sentence
+    with hub.engine.begin() as database:
+        database.execute(text("DELETE FROM drive_account"))
+    found = examine(hub.settings)["OneDrive"]
+    assert (found.state, found.advice) == ("warning", "Connect one at /admin/.")
+
+
+def test_a_dead_grant_is_told_with_what_to_do(hub: ImportHub) -> None:
+    hub.onedrive.revoke(access_tokens=True)
+    result = ask(hub.settings)
+    assert result.exit_code == 1
+    assert "FAIL  OneDrive" in result.stdout
+    assert "→ Connect it again at /admin/." in result.stdout
+
+
+def test_a_wrong_client_secret_is_told_apart_from_a_dead_grant(hub: ImportHub) -> None:
+    hub.onedrive.set_fault("client_secret_expired")
+    hub.onedrive.expire_access_tokens()
+    result = ask(hub.settings)
+    assert result.exit_code == 1
+    assert "set IMAGEHUB_MS_CLIENT_SECRET; nobody has to sign in again" in result.stdout
+
+
+def test_another_token_key_is_told(hub: ImportHub) -> None:
+    other = load_settings({"IMAGEHUB_DATA_DIR": str(hub.folder / "other")}, None).token_key
+    found = examine(replace(hub.settings, token_key=other))["OneDrive"]
+    assert found.state == "fault"
+    assert "IMAGEHUB_TOKEN_KEY" in found.sentence
+
+
+def test_a_onedrive_that_is_away_is_a_fault_and_no_lost_connection(hub: ImportHub) -> None:
+    hub.onedrive.kill()
+    try:
+        found = examine(hub.settings)["OneDrive"]
+    finally:
+        hub.onedrive.start()
+    assert (found.state, "status.cloud.microsoft" in found.advice) == ("fault", True)
+    hub.session.rollback()
+    assert hub.session.scalars(select(DriveAccount)).one().state == accounts.CONNECTED
+
+
+def test_a_root_folder_that_is_gone_is_told(hub: ImportHub) -> None:
+    settings = replace(hub.settings, root_folder="/Not/Here", given=frozenset({"root_folder"}))
+    found = examine(settings)["OneDrive"]
+    assert found.state == "fault"
+    assert "/Not/Here" in found.sentence
+    assert "IMAGEHUB_ROOT_FOLDER" in found.advice
+
+
+def test_a_chosen_root_folder_that_is_gone_is_told_by_its_path(hub: ImportHub) -> None:
+    site_settings.set_root_folder(
+        hub.session, hub.settings, hub.account_id, "NOTHING!1", "/Kunst/Wellen"
+    )
+    hub.session.commit()
+    found = examine(hub.settings)["OneDrive"]
+    assert found.state == "fault"
+    assert "The root folder /Kunst/Wellen is not in this OneDrive." in found.sentence
+
+
+def test_an_account_without_a_onedrive_is_told_of(hub: ImportHub) -> None:
+    hub.onedrive.set_fault("status", status=404, code="itemNotFound", path=r"/v1\.0/me/drive$")
+    found = examine(hub.settings)["OneDrive"]
+    assert found.state == "fault"
+    assert "This Microsoft account has no OneDrive." in found.sentence
+    assert "connection" in found.advice
+
+
+def test_a_misspelt_setting_and_a_public_hub_in_development_get_a_note(
+    hub: ImportHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGEHUB_S3_BUKET", "x")
+    result = ask(replace(hub.settings, public_url="https://hub.example.org"))
+    assert "IMAGEHUB_S3_BUKET" in result.stdout
+    assert "IMAGEHUB_ENV=production" in result.stdout
+
+
+def test_no_secret_stands_in_what_it_says(hub: ImportHub) -> None:
+    said = ask(hub.settings).output + ask(hub.settings, "--json").output
+    for secret in (
+        CLIENT_SECRET,
+        SECRET_ACCESS_KEY,
+        hub.settings.secret_key,
+        hub.settings.token_key,
+        hub.get_token(),
+    ):
+        assert secret not in said

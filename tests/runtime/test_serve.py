@@ -1,0 +1,179 @@
+"""``imagehub serve``: a whole hub from an empty folder, and the same hub taken apart."""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.fixtures.importing import ImportHub, make_jpeg
+from tests.fixtures.programs import (
+    Command,
+    choose_ports,
+    is_alive,
+    read_command_line,
+    run_command,
+    sign_in,
+    wait_until,
+)
+from tests.support import get_free_port
+
+PASSWORD = "correct horse battery"
+Start = Callable[..., Command]
+
+
+def test_a_whole_hub_comes_up_from_an_empty_folder_and_outlives_its_parts(
+    start_command: Start, tmp_path: Path
+) -> None:
+    ports = choose_ports()
+    port = get_free_port()
+    hub = start_command(tmp_path, "serve", "--port", str(port), **ports)
+    address = hub.wait_until_ready()
+    assert address == f"http://127.0.0.1:{port}"
+    assert "Nobody may sign in yet: run `imagehub create-admin NAME`.\n" in hub.said
+    assert "imagehub create-admin NAME" in requests.get(f"{address}/sign-in", timeout=30).text
+    made = run_command(tmp_path, "create-admin", "ada", "--password-stdin", text=PASSWORD, **ports)
+    assert made.returncode == 0, made.stderr
+    assert requests.get(f"{address}/health", timeout=30).status_code == 200
+    assert requests.get(address, timeout=30).status_code == 200
+    assert sign_in(address, "ada", PASSWORD)["code"] == 2
+    assert {path.name for path in (tmp_path / "instance").iterdir()} >= {
+        "imagehub.db",
+        "objects",
+        "queue.db",
+        "secrets",
+    }
+
+    # Everything looks well to the doctor, who is another program.
+    doctor = run_command(tmp_path, "doctor", **ports)
+    assert doctor.returncode == 0, doctor.stdout
+    assert "1 worker runs" in doctor.stdout
+    assert f"Written at http://127.0.0.1:{ports['IMAGEHUB_S3_PORT']}" in doctor.stdout
+
+    # A second hub does not get in the way of the first.
+    second = run_command(tmp_path, "serve", "--port", str(port), **ports)
+    assert second.returncode == 1
+    assert f"Port {port} on 127.0.0.1 is in use." in second.stderr
+    third = run_command(tmp_path, "serve", "--port", str(get_free_port()), **ports)
+    assert third.returncode == 1
+    assert "IMAGEHUB_S3_PORT" in third.stderr
+
+    # A worker, a web server and an S3 server that die are started again.
+    for words, name in (("imagehub worker", "worker"), ("gunicorn", "web server")):
+        pid = hub.find_program(words)
+        os.kill(pid, signal.SIGKILL)
+        hub.wait_for(f"The {name} ended \\(by SIGKILL\\); it is started again")
+        wait_until(lambda words=words, pid=pid: find_other(hub, words, pid))
+    os.kill(hub.find_program("runtime/s3_server.py"), signal.SIGKILL)
+    hub.wait_for(r"The S3 server ended")
+    wait_until(lambda: answers(f"{address}/health"))
+    wait_until(lambda: answers(f"http://127.0.0.1:{ports['IMAGEHUB_S3_PORT']}/"))
+    assert sign_in(address, "ada", PASSWORD)["code"] == 2
+
+    assert hub.end(signal.SIGTERM) == 0
+    assert hub.said.endswith("Stopped.\n")
+    assert "Traceback" not in hub.said
+    assert PASSWORD not in hub.said
+
+
+def find_other(hub: Command, words: str, pid: int) -> bool:
+    try:
+        return hub.find_program(words) != pid
+    except (AssertionError, OSError):
+        return False
+
+
+def answers(address: str) -> bool:
+    try:
+        return requests.get(address, timeout=5).status_code > 0
+    except requests.RequestException:
+        return False
+
+
+@pytest.mark.parametrize("command", ["serve", "web", "worker"])
+def test_settings_that_cannot_be_used_stop_the_start_with_every_fault(
+    tmp_path: Path, command: str
+) -> None:
+    result = run_command(
+        tmp_path, command, IMAGEHUB_ENV="production", IMAGEHUB_ACCENT="red", IMAGEHUB_AVIF="maybe"
+    )
+    assert result.returncode == 1
+    for name in ("SECRET_KEY", "TOKEN_KEY", "PUBLIC_URL", "ACCENT", "AVIF"):
+        assert f"IMAGEHUB_{name}: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_database_that_is_down_is_told_in_a_sentence(tmp_path: Path) -> None:
+    url = f"mysql+pymysql://hub:geheim@127.0.0.1:{get_free_port()}/hub"
+    result = run_command(tmp_path, "serve", IMAGEHUB_DATABASE_URL=url, **choose_ports())
+    assert result.returncode == 1
+    assert "The database cannot be used" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "geheim" not in result.stderr
+
+
+def test_with_mariadb_and_redis_web_and_worker_are_programs_of_their_own(
+    start_command: Start,
+    make_import_hub: Callable[..., ImportHub],
+    mariadb_url: str,
+    redis_url: str,
+    tmp_path: Path,
+) -> None:
+    hub = make_import_hub(mariadb_url, IMAGEHUB_QUEUE_URL=redis_url)
+    environment = hub.settings.to_environment()
+    run = run_command(tmp_path, "settings", **environment)
+    assert "IMAGEHUB_QUEUE_URL = (set)" in run.stdout
+
+    port = get_free_port()
+    web = start_command(tmp_path, "web", "--port", str(port), **environment)
+    wait_until(lambda: answers(f"http://127.0.0.1:{port}/health"))
+    workers = [start_command(tmp_path, "worker", **environment) for _ in range(2)]
+    for worker in workers:
+        worker.wait_until_ready()
+
+    for number in range(4):
+        folder = hub.onedrive.root / f"Work {number}"
+        folder.mkdir()
+        (folder / "front.jpg").write_bytes(make_jpeg(number))
+        (folder / "back.jpg").write_bytes(make_jpeg(number + 10))
+    imported = run_command(tmp_path, "import", **environment)
+    assert imported.returncode == 0, imported.stderr
+    assert "8 pictures imported." in imported.stdout
+
+    page = requests.get(f"http://127.0.0.1:{port}/image/page?page=1", timeout=30).json()
+    assert len(page["data"]) == 4
+    picture = requests.get(page["data"][0]["image"], timeout=30)
+    assert picture.headers["Content-Type"] == "image/webp"
+    for command in (web, *workers):
+        assert command.end(signal.SIGTERM) == 0
+
+
+def test_with_a_queue_on_redis_serve_starts_no_worker(
+    start_command: Start, redis_url: str, tmp_path: Path
+) -> None:
+    ports = choose_ports()
+    hub = start_command(
+        tmp_path, "serve", "--port", str(get_free_port()), IMAGEHUB_QUEUE_URL=redis_url, **ports
+    )
+    hub.wait_until_ready()
+    lines = [read_command_line(pid) for pid in hub.list_programs()]
+    assert any("gunicorn" in line for line in lines)
+    assert any("s3_server.py" in line for line in lines)
+    assert not any("imagehub worker" in line for line in lines)
+    pids = hub.list_programs()
+    hub.process.kill()
+    wait_until(lambda: not any(map(is_alive, pids)))
+
+
+def test_web_says_when_its_port_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        result: subprocess.CompletedProcess[str] = run_command(
+            tmp_path, "web", "--port", str(port), **choose_ports()
+        )
+    assert result.returncode == 1
+    assert f"Port {port} on 127.0.0.1 is in use" in result.stderr

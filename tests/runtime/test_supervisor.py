@@ -1,0 +1,365 @@
+"""A family of programs: how it starts, what it does when one dies, and that nothing outlives it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from imagehub.runtime import supervisor
+from imagehub.runtime.supervisor import (
+    Family,
+    Program,
+    StartError,
+    StopRequested,
+    answers_http,
+    find_port,
+    is_port_free,
+    make_url,
+)
+from tests.fixtures.programs import is_alive, wait_until
+from tests.support import ROOT, get_free_port
+
+# A program that says when it starts and ends, and that ends when asked to.
+POLITE = """
+import signal, sys, time
+name, book = sys.argv[1:3]
+def note(what):
+    with open(book, "a") as file:
+        file.write(f"{name} {what}\\n")
+def end(*_):
+    note("ended")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+note("started")
+print("ready: here I am", flush=True)
+while True:
+    time.sleep(60)
+"""
+
+
+def make_program(name: str, code: str, *arguments: str, **options: object) -> Program:
+    command = [sys.executable, "-S", "-c", textwrap.dedent(code), *arguments]
+    return Program(name, command, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def family(said: list[str]) -> Iterator[Family]:
+    with Family(said.append, quiet=True) as made:
+        yield made
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    """Where the programs write down what becomes of them."""
+    return tmp_path / "book"
+
+
+def watch(family: Family, errors: list[BaseException]) -> threading.Thread:
+    """Let the family be watched while the test goes on."""
+
+    def run() -> None:
+        try:
+            family.watch()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+# --- Starting -------------------------------------------------------------------------------------
+
+
+def test_a_program_is_ready_when_it_says_so(family: Family, book: Path) -> None:
+    assert family.start(make_program("first", POLITE, "first", str(book))) == "here I am"
+    assert book.read_text() == "first started\n"
+    assert family.find("first") is not None
+    assert family.find("second") is None
+
+
+def test_a_program_is_ready_when_it_answers(family: Family) -> None:
+    port = get_free_port()
+    code = """
+        import socket, sys, time
+        listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+        while True:
+            listener.accept()[0].close()
+    """
+    program = make_program(
+        "server", code, str(port), is_ready=lambda: answers_http("127.0.0.1", port)
+    )
+    assert family.start(program) == ""
+    assert answers_http("127.0.0.1", port)
+
+
+def test_a_program_gets_its_variables_and_its_arguments_hold_no_secret(
+    family: Family, book: Path
+) -> None:
+    code = "import os, time; print('ready:', os.environ['THE_SECRET'], flush=True); time.sleep(60)"
+    program = make_program("one", code, environment={"THE_SECRET": "geheim"})
+    assert family.start(program) == "geheim"
+    assert "geheim" not in repr(program)
+    member = family.find("one")
+    assert member is not None
+    assert b"geheim" not in Path(f"/proc/{member.pid}/cmdline").read_bytes()
+
+
+def test_a_program_that_ends_at_once_is_told_with_its_last_words(family: Family) -> None:
+    code = "import sys; print('the disk is full', file=sys.stderr); sys.exit(3)"
+    with pytest.raises(StartError, match=r"(?s)The sad one ended at once \(with status 3\).*full"):
+        family.start(make_program("sad one", code))
+
+
+def test_a_program_that_is_never_ready_is_told_too(family: Family) -> None:
+    code = "import time; print('still thinking', flush=True); time.sleep(60)"
+    member = family.launch(make_program("slow one", code, start_seconds=1.0))
+    wait_until(lambda: member.last_lines)
+    with pytest.raises(StartError, match=r"(?s)was not ready within 1 seconds.*still thinking"):
+        family.wait_until_ready(member)
+
+
+def test_a_talkative_program_is_never_held_up(family: Family, book: Path) -> None:
+    code = """
+        import sys
+        print("ready:", flush=True)
+        for n in range(20000):
+            print("a line of words that fills every pipe", n)
+        sys.stdout.flush()
+        open(sys.argv[1], "w").write("done")
+        sys.stdin.read()
+        import time; time.sleep(60)
+    """
+    family.start(make_program("talker", code, str(book)))
+    wait_until(lambda: book.exists() and book.read_text() == "done")
+
+
+# --- Ending ---------------------------------------------------------------------------------------
+
+
+def test_the_newest_ends_first_and_each_is_gone_before_the_next_is_asked(
+    said: list[str], book: Path
+) -> None:
+    with Family(said.append, quiet=True) as family:
+        for name in ("first", "second", "third"):
+            family.start(make_program(name, POLITE, name, str(book)))
+        members = [family.find(name) for name in ("first", "second", "third")]
+    assert book.read_text().split("\n")[3:] == ["third ended", "second ended", "first ended", ""]
+    assert not any(is_alive(member.pid) for member in members if member is not None)
+
+
+def test_a_program_that_does_not_listen_is_killed(
+    monkeypatch: pytest.MonkeyPatch, said: list[str]
+) -> None:
+    monkeypatch.setattr(supervisor, "STOP_SECONDS", 0.5)
+    code = """
+        import signal, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("ready:", flush=True)
+        time.sleep(60)
+    """
+    with Family(said.append, quiet=True) as family:
+        family.start(make_program("deaf one", code))
+        member = family.find("deaf one")
+    assert member is not None
+    assert member.process.returncode == -signal.SIGKILL
+
+
+# --- Dying ----------------------------------------------------------------------------------------
+
+
+def test_a_program_that_dies_is_started_again_and_the_others_stay(
+    family: Family, said: list[str], book: Path
+) -> None:
+    for name in ("first", "second"):
+        family.start(make_program(name, POLITE, name, str(book)))
+    first, second = family.find("first"), family.find("second")
+    assert first is not None and second is not None
+    errors: list[BaseException] = []
+    thread = watch(family, errors)
+    os.kill(first.pid, signal.SIGKILL)
+    wait_until(lambda: book.read_text().count("first started") == 2)
+    # Asked while the watching thread lives: a program ends with the thread that started it.
+    wait_until(lambda: family.find("first") is not None)
+    again = family.find("first")
+    assert again is not None and again.pid != first.pid
+    assert family.find("second") is second
+    family.request_stop()
+    thread.join()
+    assert errors == []
+    assert said == ["The first ended (by SIGKILL); it is started again."]
+
+
+def test_a_program_that_keeps_dying_is_given_up_in_words(
+    family: Family, said: list[str], book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "RESTART_DELAYS_SECONDS", (0.1, 0.2, 0.3))
+    monkeypatch.setattr(supervisor, "WATCH_SECONDS", 0.02)
+    code = """
+        import sys, time
+        with open(sys.argv[1], "a") as file:
+            file.write(f"{time.monotonic()}\\n")
+        print("ready:", flush=True)
+        print("no more paint", flush=True)
+        time.sleep(0.05)
+        sys.exit(7)
+    """
+    # Not waited for: it may have ended before it is seen to be ready.
+    family.launch(make_program("painter", code, str(book)))
+    with pytest.raises(StartError, match=r"(?s)painter keeps ending \(with status 7\).*no more"):
+        family.watch()
+    starts = [float(line) for line in book.read_text().split()]
+    assert len(starts) == 4
+    assert len(said) == 3
+    pauses = [later - earlier for earlier, later in pairwise(starts)]
+    for pause, delay in zip(pauses, (0.1, 0.2, 0.3), strict=True):
+        assert pause >= delay
+
+
+def test_deaths_of_long_ago_are_forgotten(
+    family: Family, book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "RESTART_DELAYS_SECONDS", (0.0,))
+    monkeypatch.setattr(supervisor, "RESTART_MEMORY_SECONDS", 0.0)
+    monkeypatch.setattr(supervisor, "WATCH_SECONDS", 0.02)
+    family.start(make_program("one", POLITE, "one", str(book)))
+    errors: list[BaseException] = []
+    thread = watch(family, errors)
+    for count in (2, 3, 4):
+        # It writes down its start before the family knows it as started.
+        wait_until(lambda: family.find("one") is not None)
+        member = family.find("one")
+        assert member is not None
+        os.kill(member.pid, signal.SIGKILL)
+        wait_until(lambda count=count: book.read_text().count("started") == count)
+    family.request_stop()
+    thread.join()
+    assert errors == []
+
+
+# --- Signals: a supervisor in a process of its own ------------------------------------------------
+
+SUPERVISOR = """
+import sys
+from imagehub.runtime.supervisor import Family, Program
+
+POLITE, book = sys.argv[1:3]
+family = Family(quiet=True)
+family.stop_on_signals()
+with family:
+    for name in ("first", "second"):
+        command = [sys.executable, "-S", "-c", POLITE, name, book]
+        family.start(Program(name, command))
+        print(family.find(name).pid, flush=True)
+    print("all there", flush=True)
+    if sys.argv[3] == "watch":
+        family.watch()
+    else:
+        import time; time.sleep(60)
+print("good bye", flush=True)
+"""
+
+
+# Starts a supervisor: its process, and the ids of its two programs.
+Start = Callable[..., tuple[subprocess.Popen[str], list[int]]]
+
+
+@pytest.fixture
+def start_supervisor(book: Path) -> Iterator[Start]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(mode: str = "watch") -> tuple[subprocess.Popen[str], list[int]]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", SUPERVISOR, POLITE, str(book), mode],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        pids = [int(process.stdout.readline()) for _ in range(2)]
+        assert process.stdout.readline() == "all there\n"
+        return process, pids
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("mode", ["watch", "busy"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_all_in_order_whatever_the_supervisor_does(
+    start_supervisor: Start,
+    book: Path,
+    number: signal.Signals,
+    mode: str,
+) -> None:
+    process, pids = start_supervisor(mode)
+    process.send_signal(number)
+    process.send_signal(number)  # A second one does not hurry it into leaving orphans.
+    assert process.communicate(timeout=30)[0] == "good bye\n"
+    assert process.returncode == 0
+    assert book.read_text().split("\n")[2:] == ["second ended", "first ended", ""]
+    assert not any(map(is_alive, pids))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux alone sees to this")
+def test_a_killed_supervisor_takes_its_programs_along(start_supervisor: Start, book: Path) -> None:
+    process, pids = start_supervisor()
+    process.kill()
+    wait_until(lambda: not any(map(is_alive, pids)))
+    # They were asked, not killed, and so could put their things down.
+    assert book.read_text().count("ended") == 2
+
+
+def test_nothing_is_started_once_the_end_has_come(family: Family, book: Path) -> None:
+    family.request_stop()
+    with pytest.raises(StopRequested):
+        family.start(make_program("late", POLITE, "late", str(book)))
+
+
+# --- Ports ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def busy_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_a_busy_port_is_seen_and_the_next_free_one_found(busy_port: int) -> None:
+    assert not is_port_free("127.0.0.1", busy_port)
+    assert not is_port_free("0.0.0.0", busy_port)
+    found = find_port("127.0.0.1", busy_port)
+    assert busy_port < found < busy_port + 50
+    assert is_port_free("127.0.0.1", found)
+
+
+def test_when_no_port_is_free_the_message_says_where_was_looked(busy_port: int) -> None:
+    with pytest.raises(StartError, match=f"No free port between {busy_port} and {busy_port}"):
+        find_port("127.0.0.1", busy_port, tries=1)
+
+
+def test_an_address_of_another_machine_is_told() -> None:
+    with pytest.raises(StartError, match="is not an address of this machine"):
+        is_port_free("192.0.2.1", 8000)
+
+
+def test_addresses_for_a_browser_on_this_machine() -> None:
+    assert make_url("0.0.0.0", 8000) == "http://127.0.0.1:8000"
+    assert make_url("::", 8000) == "http://[::1]:8000"
+    assert make_url("localhost", 80) == "http://localhost:80"

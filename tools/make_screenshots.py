@@ -1,0 +1,115 @@
+"""Takes the README's pictures of the demo: ``python -m tools.make_screenshots``.
+
+Each file shows two pages, or the two themes of one, side by side.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.fixtures.programs import Command, choose_ports
+from tests.support import ROOT, get_free_port, require
+
+WINDOW = {"width": 1440, "height": 900}
+# Of each half, in the file.
+SIZE = (1200, 750)
+GAP_PX = 24
+MOST_BYTES = 300_000
+PASSWORD = "a password of the demo"
+
+
+def main(names: list[str]) -> None:
+    with run_demo() as address, sync_playwright() as play:
+        browser = play.chromium.launch(
+            executable_path=require("chromium"), args=["--headless", "--no-sandbox"]
+        )
+        for name, shoot in (("front", shoot_front), ("admin", shoot_admin)):
+            if not names or name in names:
+                save(ROOT / "docs" / f"{name}.webp", shoot(browser, address))
+        browser.close()
+
+
+def shoot_front(browser: Browser, address: str) -> list[Image.Image]:
+    shots = []
+    for scheme in ("light", "dark"):
+        context = open_context(browser, scheme)
+        shots.append(shoot(context.new_page(), address))
+        context.close()
+    return shots
+
+
+def shoot_admin(browser: Browser, address: str) -> list[Image.Image]:
+    """The library in the light theme, and a folder of the drive as a grid in the dark one."""
+    shots = []
+    for scheme in ("light", "dark"):
+        context = open_context(browser, scheme)
+        page = context.new_page()
+        page.goto(f"{address}/sign-in")
+        page.fill("[name=name]", "admin")
+        page.fill("[name=password]", PASSWORD)
+        page.press("[name=password]", "Enter")
+        page.wait_for_url("**/admin/**")
+        if scheme == "light":
+            shots.append(shoot(page, f"{address}/admin/library"))
+        else:
+            page.goto(f"{address}/admin/drive")
+            # Down to the first folder that holds pictures.
+            while not page.locator("#entries .item-picture img").count():
+                page.locator("#entries .is-folder .item-name").first.click()
+                page.wait_for_load_state("networkidle")
+            shots.append(shoot(page, f"{page.url}?view=grid"))
+        context.close()
+    return shots
+
+
+def open_context(browser: Browser, scheme: str) -> BrowserContext:
+    return browser.new_context(viewport=WINDOW, color_scheme=scheme)  # type: ignore[arg-type]
+
+
+def shoot(page: Page, url: str) -> Image.Image:
+    """The page when everything in the window has come."""
+    page.goto(url, wait_until="networkidle")
+    page.evaluate("() => document.fonts.ready")
+    page.wait_for_function(
+        "() => [...document.images].every(i => i.getBoundingClientRect().top > innerHeight"
+        " || (i.complete && i.naturalWidth > 0))"
+    )
+    # Pictures fade in.
+    page.wait_for_timeout(1000)
+    return Image.open(BytesIO(page.screenshot())).convert("RGB")
+
+
+def save(target: Path, halves: list[Image.Image]) -> None:
+    sheet = Image.new("RGB", (2 * SIZE[0] + GAP_PX, SIZE[1]), "white")
+    for number, half in enumerate(halves):
+        sheet.paste(half.resize(SIZE, Image.Resampling.LANCZOS), (number * (SIZE[0] + GAP_PX), 0))
+    target.parent.mkdir(exist_ok=True)
+    for quality in range(84, 40, -4):
+        buffer = BytesIO()
+        sheet.save(buffer, "WEBP", quality=quality, method=6)
+        if buffer.tell() <= MOST_BYTES:
+            break
+    target.write_bytes(buffer.getvalue())
+    print(f"{target.relative_to(ROOT)}: {sheet.width}x{sheet.height}, {buffer.tell():,} bytes")
+
+
+@contextmanager
+def run_demo() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as name:
+        arguments = ("demo", "--ephemeral", "--port", str(get_free_port()))
+        variables = {"IMAGEHUB_DEMO_PASSWORD": PASSWORD, **choose_ports()}
+        demo = Command(Path(name), *arguments, **variables)
+        try:
+            yield demo.wait_until_ready()
+        finally:
+            demo.end()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
