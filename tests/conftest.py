@@ -1,30 +1,27 @@
 """Fixtures come from ``tests/fixtures``, one file a subject."""
 
-from importlib.util import find_spec
-
 from hypothesis import HealthCheck, settings
 
-# How long one example takes says something of the machine alone.
+# How long an example takes depends on the machine.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 pytest_plugins = [
-    name
-    for name in (
-        "tests.fixtures.database",
-        "tests.fixtures.s3",
-        "tests.fixtures.onedrive",
-        "tests.fixtures.connection",
-        "tests.fixtures.import_rows",
-        "tests.fixtures.importing",
-        "tests.fixtures.checking",
-        "tests.fixtures.planning",
-        "tests.fixtures.redis",
-        "tests.fixtures.programs",
-        "tests.fixtures.site",
-        "tests.fixtures.browser",
-        "tests.fixtures.served_site",
-        "tests.fixtures.either",
-    )
-    if find_spec(name) is not None
+    "pytester",
+    "tests.fixtures.lanes",
+    "tests.fixtures.quarantine",
+    "tests.fixtures.database",
+    "tests.fixtures.s3",
+    "tests.fixtures.onedrive",
+    "tests.fixtures.connection",
+    "tests.fixtures.import_rows",
+    "tests.fixtures.importing",
+    "tests.fixtures.checking",
+    "tests.fixtures.planning",
+    "tests.fixtures.redis",
+    "tests.fixtures.programs",
+    "tests.fixtures.site",
+    "tests.fixtures.browser",
+    "tests.fixtures.served_site",
+    "tests.fixtures.either",
 ]

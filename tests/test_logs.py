@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from imagehub.logs import DropQueries, drop_queries
 from tests.support import get_free_port
 
 SECRET = "hunter2-and-more"
+StartProgram = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,9 @@ def app(environ, start_response):
 """
 
 
-def test_gunicorns_access_log_is_without_queries_and_headers(tmp_path: Path) -> None:
+def test_gunicorns_access_log_is_without_queries_and_headers(
+    start_program: StartProgram, tmp_path: Path
+) -> None:
     port = get_free_port()
     (tmp_path / "tiny.py").write_text(APP % SECRET)
     log = tmp_path / "log"
@@ -59,7 +63,7 @@ def test_gunicorns_access_log_is_without_queries_and_headers(tmp_path: Path) -> 
         '"%({http_authorization}e)s"'
     )
     with log.open("w") as file:
-        server = subprocess.Popen(
+        server = start_program(
             [
                 sys.executable, "-m", "gunicorn", "tiny:app", "--chdir", str(tmp_path),
                 "--bind", f"127.0.0.1:{port}", "--access-logfile", "-", "--log-level", "debug",
@@ -68,12 +72,10 @@ def test_gunicorns_access_log_is_without_queries_and_headers(tmp_path: Path) -> 
             ],
             stdout=file, stderr=file,
         )  # fmt: skip
-        try:
-            _ask_raw(port, f"GET /login/?username=ada&password={SECRET} HTTP/1.1")
-            _ask_raw(port, f"GET /login/?password={SECRET} unencoded {SECRET} HTTP/1.1")
-        finally:
-            server.terminate()
-            server.wait(60)
+    _ask_raw(port, f"GET /login/?username=ada&password={SECRET} HTTP/1.1")
+    _ask_raw(port, f"GET /login/?password={SECRET} unencoded {SECRET} HTTP/1.1")
+    server.terminate()
+    server.wait(60)
     text = log.read_text()
     assert "GET /login/ HTTP/1.1" in text, "the request was logged"
     assert "Invalid" in text, "the broken request was logged"
@@ -97,7 +99,7 @@ def _ask_raw(port: int, request_line: str) -> None:
     pytest.fail("the server did not answer")
 
 
-def test_flasks_own_server_logs_no_queries(tmp_path: Path) -> None:
+def test_flasks_own_server_logs_no_queries(start_program: StartProgram, tmp_path: Path) -> None:
     port = get_free_port()
     (tmp_path / "tiny.py").write_text(
         "import flask\nfrom imagehub.logs import init_logs\n"
@@ -105,16 +107,14 @@ def test_flasks_own_server_logs_no_queries(tmp_path: Path) -> None:
     )
     log = tmp_path / "log"
     with log.open("w") as file:
-        server = subprocess.Popen(
+        server = start_program(
             [sys.executable, "-m", "flask", "--app", "tiny", "run", "--port", str(port)],
             stdout=file, stderr=file, cwd=tmp_path,
         )  # fmt: skip
-        try:
-            _ask_raw(port, f"GET /login/?username=ada&password={SECRET} HTTP/1.1")
-            _ask_raw(port, f"GET /login/?password={SECRET} unencoded {SECRET} HTTP/1.1")
-        finally:
-            server.terminate()
-            server.wait(60)
+    _ask_raw(port, f"GET /login/?username=ada&password={SECRET} HTTP/1.1")
+    _ask_raw(port, f"GET /login/?password={SECRET} unencoded {SECRET} HTTP/1.1")
+    server.terminate()
+    server.wait(60)
     text = log.read_text()
     assert "GET /login/ HTTP/1.1" in text
     assert SECRET not in text

@@ -30,10 +30,10 @@ def make_settings(folder: Path, queue_url: str = "") -> Settings:
     )
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["", "redis_url"], ids=["sqlite", "redis"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """With an empty queue of each kind in turn."""
-    url = request.getfixturevalue("redis_url") if request.param == "redis" else ""
+    url = request.getfixturevalue(request.param) if request.param else ""
     return make_settings(tmp_path, url)
 
 
@@ -167,15 +167,15 @@ def test_jobs_are_served_in_turn(
     assert len(late) > 20
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+@pytest.mark.parametrize("queue", ["", "redis_url"], ids=["sqlite", "redis"])
 def test_calls_alone_carry_a_job_to_its_end(
     make_import_hub: Callable[..., ImportHub],
     sqlite_url: str,
     start_here: Callable[..., Worker],
     request: pytest.FixtureRequest,
-    kind: str,
+    queue: str,
 ) -> None:
-    url = request.getfixturevalue("redis_url") if kind == "redis" else ""
+    url = request.getfixturevalue(queue) if queue else ""
     hub = make_import_hub(sqlite_url, IMAGEHUB_QUEUE_URL=url)
     worker = start_here(hub, replace(QUICK, sweep_seconds=3600))
     while registry.count_workers(hub.session) == 0:

@@ -10,11 +10,10 @@ from tests.clients.scripted import Answer, ScriptedServer, run_scripted_server
 from tests.fixtures.onedrive import OneDrive
 
 
-@pytest.fixture(params=["personal", "business"])
+@pytest.fixture(params=["onedrive", "onedrive_business"], ids=["personal", "business"])
 def cloud(request: pytest.FixtureRequest) -> OneDrive:
     """An empty personal drive in one run of a test, a business drive in the next."""
-    name = "onedrive" if request.param == "personal" else "onedrive_business"
-    drive: OneDrive = request.getfixturevalue(name)
+    drive: OneDrive = request.getfixturevalue(request.param)
     return drive
 
 

@@ -375,15 +375,13 @@ def make_msal_app(onedrive: OneDrive, cache: msal.TokenCache, **options: Any) ->
     )
 
 
-@pytest.mark.parametrize("kind", ["personal", "business"])
+@pytest.mark.parametrize("cloud", ["onedrive", "onedrive_business"], ids=["personal", "business"])
 @pytest.mark.parametrize("options", [{}, {"instance_discovery": False}])
 @pytest.mark.filterwarnings("ignore:response_mode")
 def test_unmodified_msal_signs_in_and_refreshes(
-    request: pytest.FixtureRequest, kind: str, options: dict[str, Any]
+    request: pytest.FixtureRequest, cloud: str, options: dict[str, Any]
 ) -> None:
-    onedrive: OneDrive = request.getfixturevalue(
-        "onedrive" if kind == "personal" else "onedrive_business"
-    )
+    onedrive: OneDrive = request.getfixturevalue(cloud)
     cache = msal.SerializableTokenCache()
     scopes = ["Files.ReadWrite", "User.Read"]
     app = make_msal_app(onedrive, cache, **options)

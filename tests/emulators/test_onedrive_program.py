@@ -14,6 +14,7 @@ from tests.emulators.person import Person, fetch_code, redeem, refresh, send_fra
 from tests.fixtures.onedrive import PROGRAM, OneDrive
 from tests.support import ROOT
 
+StartProgram = Callable[..., "subprocess.Popen[str]"]
 COMMAND = [sys.executable, str(PROGRAM)]
 
 
@@ -94,18 +95,15 @@ def test_a_request_that_is_under_way_is_answered_before_the_end(
     assert answers == [200]
 
 
-def test_it_is_a_module_of_the_hub_too(tmp_path: Path) -> None:
+def test_it_is_a_module_of_the_hub_too(start_program: StartProgram, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "imagehub.emulators.onedrive"]
-    with subprocess.Popen(
-        [*command, "--root", str(tmp_path), "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("ready: ")
-        process.terminate()
-        assert process.wait(20) == 0
+    process = start_program(
+        [*command, "--root", str(tmp_path), "--port", "0"], stdout=subprocess.PIPE, cwd=ROOT
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("ready: ")
+    process.terminate()
+    assert process.wait(20) == 0
 
 
 def test_two_emulators_do_not_share_a_state(onedrive: OneDrive, tmp_path: Path) -> None:
@@ -131,16 +129,16 @@ def test_the_state_may_not_lie_in_the_folder(tmp_path: Path) -> None:
     assert run("--root", tmp_path / "nowhere").returncode == 2
 
 
-def test_the_state_is_kept_beside_the_folder_unless_told_otherwise(tmp_path: Path) -> None:
+def test_the_state_is_kept_beside_the_folder_unless_told_otherwise(
+    start_program: StartProgram, tmp_path: Path
+) -> None:
     root = tmp_path / "Pictures"
     root.mkdir()
-    with subprocess.Popen(
-        [*COMMAND, "--root", str(root), "--port", "0"], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("ready: http://127.0.0.1:")
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+    process = start_program([*COMMAND, "--root", str(root), "--port", "0"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("ready: http://127.0.0.1:")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
     assert os.listdir(root) == []
     assert (tmp_path / ".Pictures-onedrive-state").is_dir()
 

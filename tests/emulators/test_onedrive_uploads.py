@@ -180,10 +180,9 @@ def test_a_conflict_at_the_end_can_be_settled_by_metadata(person: Person) -> Non
     assert (person.onedrive.root / "a 1.bin").read_bytes() == DATA
 
 
-@pytest.mark.parametrize("kind", ["personal", "business"])
-def test_a_deferred_commit_waits_for_its_word(request: pytest.FixtureRequest, kind: str) -> None:
-    name = "person" if kind == "personal" else "colleague"
-    person: Person = request.getfixturevalue(name)
+@pytest.mark.parametrize("cloud", ["onedrive", "onedrive_business"], ids=["personal", "business"])
+def test_a_deferred_commit_waits_for_its_word(request: pytest.FixtureRequest, cloud: str) -> None:
+    person = Person(request.getfixturevalue(cloud))
     answer = person.call(
         "POST", "/me/drive/root:/a.bin:/createUploadSession", json={"deferCommit": True}
     )
@@ -192,7 +191,7 @@ def test_a_deferred_commit_waits_for_its_word(request: pytest.FixtureRequest, ki
     assert read_error(early) == (400, "invalidRequest", "uploadSessionIncomplete")
     assert send_all(url).status_code == 202
     assert person.list_names() == []
-    if kind == "business":
+    if cloud == "onedrive_business":
         done = requests.post(url, timeout=30)
     else:
         body = {"@microsoft.graph.sourceUrl": url}

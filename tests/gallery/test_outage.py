@@ -4,14 +4,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from imagehub.database import db
-from tests.fixtures.database import MariaDB, run_mariadb
+from tests.fixtures.database import MariaDB
 from tests.fixtures.programs import wait_until
 from tests.fixtures.site import Site, make_site
 
@@ -31,9 +31,11 @@ CALLS = ("/search/suggest?q=front", "/image/page?page=1", "/image/group?group=1"
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[tuple[Site, MariaDB]]:
+def mortal(
+    start_mariadb: Callable[..., AbstractContextManager[MariaDB]], tmp_path: Path
+) -> Iterator[tuple[Site, MariaDB]]:
     """A site with one work on a MariaDB server of its own."""
-    with run_mariadb() as server:
+    with start_mariadb() as server:
         # Tests' servers write to disk once a second; this one must keep what it has confirmed.
         with server.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")

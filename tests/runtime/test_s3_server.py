@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,12 @@ from imagehub.runtime.s3_server import (
     read_keys,
     remove_leftovers,
 )
-from tests.fixtures.s3 import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server, run_embedded_s3
+from tests.fixtures.s3 import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server
 from tests.support import ROOT
 
 PROGRAM = str(ROOT / "imagehub" / "runtime" / "s3_server.py")
+
+StartS3 = Callable[..., AbstractContextManager[tuple[subprocess.Popen[str], str]]]
 
 KEYS = {
     "IMAGEHUB_S3_ACCESS_KEY_ID": ACCESS_KEY_ID,
@@ -35,8 +38,8 @@ KEYS = {
 
 
 @pytest.fixture
-def launched(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    with run_embedded_s3(tmp_path / "objects") as started:
+def launched(start_s3: StartS3, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    with start_s3(tmp_path / "objects") as started:
         yield started
 
 
@@ -94,12 +97,12 @@ def test_objects_are_files_of_the_folder(
     assert stored.read_bytes() == b"bytes"
 
 
-def test_objects_and_their_types_outlive_a_restart(tmp_path: Path) -> None:
+def test_objects_and_their_types_outlive_a_restart(start_s3: StartS3, tmp_path: Path) -> None:
     types = {"one.webp": "image/webp", "one.avif": "image/avif", "one.jpg": "image/jpeg"}
-    with run_embedded_s3(tmp_path) as (_, address):
+    with start_s3(tmp_path) as (_, address):
         for key, content_type in types.items():
             make_store(address).put_object(key, key.encode(), content_type)
-    with run_embedded_s3(tmp_path) as (_, address):
+    with start_s3(tmp_path) as (_, address):
         store = make_store(address)
         for key, content_type in types.items():
             answer = requests.get(store.make_presigned_url(key), timeout=10)
@@ -118,8 +121,8 @@ def test_no_key_is_seen_in_the_arguments(launched: tuple[subprocess.Popen[str], 
         assert SECRET_ACCESS_KEY.encode() not in arguments
 
 
-def test_rclone_gets_no_other_secret_of_the_hub(tmp_path: Path) -> None:
-    with run_embedded_s3(
+def test_rclone_gets_no_other_secret_of_the_hub(start_s3: StartS3, tmp_path: Path) -> None:
+    with start_s3(
         tmp_path, IMAGEHUB_MS_CLIENT_SECRET="not-for-rclone", RCLONE_READ_ONLY="true"
     ) as (process, address):
         (child,) = find_children(process.pid)
@@ -130,8 +133,10 @@ def test_rclone_gets_no_other_secret_of_the_hub(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_server_and_program(tmp_path: Path, number: signal.Signals) -> None:
-    with run_embedded_s3(tmp_path) as (process, address):
+def test_a_signal_ends_server_and_program(
+    start_s3: StartS3, tmp_path: Path, number: signal.Signals
+) -> None:
+    with start_s3(tmp_path) as (process, address):
         (child,) = find_children(process.pid)
         process.send_signal(number)
         assert process.wait(timeout=20) == 0
@@ -140,32 +145,32 @@ def test_a_signal_ends_server_and_program(tmp_path: Path, number: signal.Signals
         requests.get(address, timeout=10)
 
 
-def test_the_server_ends_even_when_the_program_is_killed(tmp_path: Path) -> None:
-    with run_embedded_s3(tmp_path) as (process, _):
+def test_the_server_ends_even_when_the_program_is_killed(start_s3: StartS3, tmp_path: Path) -> None:
+    with start_s3(tmp_path) as (process, _):
         (child,) = find_children(process.pid)
         process.kill()
         process.wait(timeout=20)
         wait_until(lambda: not is_running(child))
 
 
-def test_the_program_ends_with_its_parent_when_asked_to(tmp_path: Path) -> None:
+def test_the_program_ends_with_its_parent_when_asked_to(
+    start_program: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     """A parent in between starts the program, and is killed."""
     command = [sys.executable, "-P", PROGRAM, "--root", str(tmp_path)]
     command += ["--port", "0", "--end-with-parent"]
-    parent = subprocess.Popen(
+    parent = start_program(
         [sys.executable, "-c", f"import subprocess; subprocess.run({command!r})"],
         cwd=ROOT,
         env={**os.environ, **KEYS},
         stdout=subprocess.PIPE,
-        text=True,
     )
-    with parent:
-        assert parent.stdout is not None
-        assert parent.stdout.readline().startswith("ready: ")
-        (launcher,) = find_children(parent.pid)
-        (rclone,) = find_children(launcher)
-        parent.kill()
-        wait_until(lambda: not is_running(launcher) and not is_running(rclone))
+    assert parent.stdout is not None
+    assert parent.stdout.readline().startswith("ready: ")
+    (launcher,) = find_children(parent.pid)
+    (rclone,) = find_children(launcher)
+    parent.kill()
+    wait_until(lambda: not is_running(launcher) and not is_running(rclone))
 
 
 def test_a_crashed_server_is_started_again_and_nobody_is_refused_meanwhile(
@@ -205,11 +210,11 @@ def test_a_busy_port_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_port_is_free_again_at_once(tmp_path: Path) -> None:
-    with run_embedded_s3(tmp_path) as (_, address):
+def test_a_port_is_free_again_at_once(start_s3: StartS3, tmp_path: Path) -> None:
+    with start_s3(tmp_path) as (_, address):
         make_store(address).put_object("one", b"1", "image/webp")
     port = address.rpartition(":")[2]
-    with run_embedded_s3(tmp_path, "--port", port) as (_, again):
+    with start_s3(tmp_path, "--port", port) as (_, again):
         assert again == address
 
 

@@ -329,6 +329,7 @@ def test_static_text_is_packed_and_asked_about_cheaply(site: Site, tmp_path: Pat
         "/static/style.css",
         headers={"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]},
     )
+    again.close()
     assert again.status_code == 304
     part = site.get("/static/style.css", headers={"Accept-Encoding": "gzip", "Range": "bytes=0-9"})
     assert (part.status_code, part.data) == (206, b"body { col")
