@@ -354,8 +354,9 @@ def test_the_site_can_be_installed(tmp_path: Path) -> None:
         assert icon["sizes"] == f"{size}x{size}"
     worker = site.get("/service-worker.js")
     assert worker.mimetype == "text/javascript"
-    files = json.loads(re.search(r"\.\.\.(\[.*?\])", worker.text)[1])  # type: ignore[index]
-    for path in [*files, "/offline"]:
+    version = json.loads(re.search(r"self\.version = (\{.*?\});", worker.text)[1])  # type: ignore[index]
+    assert version["files"]
+    for path in [*version["files"], version["offline"]]:
         with site.get(path) as answer:
             assert answer.status_code == 200, path
 
