@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Drive, DriveItem
+from imagehub.clients.drive_ids import fold_id
 from imagehub.domain import filetypes
 from imagehub.domain.imports import jobs
 from imagehub.domain.imports.grouping import begin_large, make_shot_key, split_stem
@@ -50,8 +51,8 @@ def create_folder_import(
 
     selections = []
     for folder, items in iter_folders(drive, top):
-        before = known.get(folder.id, _Known())
-        files = [(item.id, item.name) for item in items if item.id not in before.files]
+        before = known.get(fold_id(folder.id), _Known())
+        files = [(item.id, item.name) for item in items if fold_id(item.id) not in before.files]
         if files:
             group = None
             if len(before.groups) == 1 and not one_group:
@@ -76,14 +77,14 @@ def create_folder_import(
 
 @dataclass(frozen=True)
 class _Known:
-    """What imports have taken of one folder, and into which groups."""
+    """What earlier imports took from one folder: folded file ids, and the groups they went to."""
 
     files: set[str] = field(default_factory=set)
     groups: set[int] = field(default_factory=set)
 
 
 def _find_known_folders(session: Session, account_id: int) -> dict[str, _Known]:
-    """Folder id → what was imported of it, whatever came of it."""
+    """Map the folded id of each folder to what was imported from it, failed or not."""
     found: dict[str, _Known] = {}
     rows = session.execute(
         select(ImportItem.folder_id, ImportItem.drive_item_id, ImportItem.group_id)
@@ -91,8 +92,8 @@ def _find_known_folders(session: Session, account_id: int) -> dict[str, _Known]:
         .where(ImportJob.drive_account_id == account_id)
     )
     for folder_id, file_id, group_id in rows:
-        known = found.setdefault(folder_id, _Known())
-        known.files.add(file_id)
+        known = found.setdefault(fold_id(folder_id), _Known())
+        known.files.add(fold_id(file_id))
         if group_id is not None:
             known.groups.add(group_id)
     return found

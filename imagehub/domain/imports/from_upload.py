@@ -118,7 +118,7 @@ def _make_selections(
         if group is not None or grouping == "one":
             key = ""
         else:
-            key = file.folder_id if grouping == "folder" else file.file_id
+            key = fold_id(file.folder_id if grouping == "folder" else file.file_id)
         bundles.setdefault(key, []).append(file)
     return [
         Selection(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from imagehub.clients.drive_ids import fold_id
 from imagehub.domain.name_order import make_sort_key
 
 # How files may be put into groups, with its name for people.
@@ -84,7 +85,7 @@ def begin_order() -> Callable[[str, str], tuple[int, bytes, bool, bytes]]:
     places: dict[str, int] = {}
 
     def make_key(folder_id: str, file_name: str) -> tuple[int, bytes, bool, bytes]:
-        return places.setdefault(folder_id, len(places)), *make_shot_key(file_name)
+        return places.setdefault(fold_id(folder_id), len(places)), *make_shot_key(file_name)
 
     return make_key
 
@@ -102,7 +103,7 @@ def make_shot_key(file_name: str) -> tuple[bytes, bool, bytes]:
 def _bundle_by_folder(files: Sequence[FileFacts]) -> Bundles:
     return _bundle(
         files,
-        lambda file: file.folder_id,
+        lambda file: fold_id(file.folder_id),
         lambda file: file.folder_name or begin_large(split_stem(file.file_name)),
     )
 
@@ -110,7 +111,7 @@ def _bundle_by_folder(files: Sequence[FileFacts]) -> Bundles:
 def _bundle_by_stem(files: Sequence[FileFacts]) -> Bundles:
     return _bundle(
         files,
-        lambda file: (file.folder_id, split_stem(file.file_name).casefold()),
+        lambda file: (fold_id(file.folder_id), split_stem(file.file_name).casefold()),
         lambda file: begin_large(split_stem(file.file_name)),
     )
 

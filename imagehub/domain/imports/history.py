@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from imagehub.clients.drive_ids import is_same_id
 from imagehub.models import Group, ImportItem, ImportJob, ImportPlan, ImportProposal
 
 
@@ -72,7 +73,8 @@ def find_sources(
     }
     return {
         number: Source(
-            folders[first].folder_name, folders[first].folder_id != folders[last].folder_id
+            folders[first].folder_name,
+            not is_same_id(folders[first].folder_id, folders[last].folder_id),
         )
         for number, first, last in ends
         if folders[first].folder_name

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from imagehub.clients.drive_ids import fold_id
 from imagehub.database import MAX_ID, count_rows, get_database_time, make_batches
 from imagehub.domain.imports.history import expect_seconds
 from imagehub.errors import ConflictError, InvalidInputError, NotFoundError
@@ -52,7 +53,7 @@ def create_plan(
     :raise InvalidInputError: nothing chosen, too much by hand, or an id that cannot be one.
     :raise NotFoundError: there is no such group.
     """
-    folders, items = list(dict.fromkeys(folder_ids)), list(dict.fromkeys(item_ids))
+    folders, items = _drop_repeated(folder_ids), _drop_repeated(item_ids)
     if not folders and not items:
         raise InvalidInputError("Choose files or folders first.", {"item": "is empty"})
     if len(folders) + len(items) > MAX_CHOSEN:
@@ -78,6 +79,13 @@ def create_plan(
         session.add(ImportProposal(plan_id=plan.id, position=1, group_id=target_group))
         session.flush()
     return plan
+
+
+def _drop_repeated(item_ids: Sequence[str]) -> list[str]:
+    first: dict[str, str] = {}
+    for one in item_ids:
+        first.setdefault(fold_id(one), one)
+    return list(first.values())
 
 
 def get_plan(session: Session, plan_id: int) -> ImportPlan:

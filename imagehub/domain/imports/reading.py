@@ -117,9 +117,10 @@ def _fetch_items(drive: Drive, ids: Sequence[str]) -> Step:
     with ThreadPoolExecutor(_LOOKUP_THREADS, "look-up") as threads:
         items = [item for item in threads.map(find, ids) if item is not None]
         parents = dict.fromkeys(item.parent_id for item in items if item.parent_id)
+        # By the id that was asked for: the answer may spell it in another way.
         names = {
-            parent.id: find_title(parent)
-            for parent in threads.map(find, parents)
+            parent_id: find_title(parent)
+            for parent_id, parent in zip(parents, threads.map(find, parents), strict=True)
             if parent is not None
         }
     step.refused += [(one, "A chosen file", refusals[one]) for one in ids if one in refusals]
@@ -169,8 +170,10 @@ def note_step(
     waiting = json.loads(plan.waiting)
     if plan.state != "reading" or not waiting or waiting[0] != dict(entry):
         return plan.state != "reading"
-    known_folders = {one.get("folder") for one in waiting}
-    fresh = [one for one in step.waiting if one["page"] or one["folder"] not in known_folders]
+    known_folders = {fold_id(one.get("folder", "")) for one in waiting}
+    fresh = [
+        one for one in step.waiting if one["page"] or fold_id(one["folder"]) not in known_folders
+    ]
     waiting = fresh + waiting[1:]
     _add_files(session, plan, step, max_original_bytes)
     plan.waiting = json.dumps(waiting)
@@ -193,9 +196,10 @@ def _add_files(session: Session, plan: ImportPlan, step: Step, max_original_byte
     )
     known: set[str] = set()
     asked = [item.id for item, _, _ in step.files] + [one for one, _, _ in step.refused]
-    for ids in make_batches(asked):
+    for ids in make_batches(list_all_spellings(asked)):
         known.update(
-            session.scalars(
+            fold_id(one)
+            for one in session.scalars(
                 select(ImportPlanFile.drive_item_id).where(
                     ImportPlanFile.plan_id == plan.id, ImportPlanFile.drive_item_id.in_(ids)
                 )
@@ -203,9 +207,9 @@ def _add_files(session: Session, plan: ImportPlan, step: Step, max_original_byte
         )
     rows: list[dict[str, Any]] = []
     for item, folder_id, folder_name in step.files:
-        if item.id in known:
+        if fold_id(item.id) in known:
             continue
-        known.add(item.id)
+        known.add(fold_id(item.id))
         verdict, reason = _judge_item(item, max_original_bytes)
         rows.append(
             {
@@ -224,7 +228,7 @@ def _add_files(session: Session, plan: ImportPlan, step: Step, max_original_byte
             }
         )
     for item_id, name, why in step.refused:
-        if item_id not in known:
+        if fold_id(item_id) not in known:
             rows.append(
                 {
                     "plan_id": plan.id,

@@ -9,9 +9,9 @@ from click.testing import CliRunner, Result
 from sqlalchemy import select
 
 from imagehub.cli import main
-from imagehub.models import Group, ImportJob
+from imagehub.models import Group, ImportItem, ImportJob
 from imagehub.runtime import folder_import
-from tests.fixtures.importing import ImportHub, make_jpeg
+from tests.fixtures.importing import ImportHub, make_jpeg, spell_otherwise
 
 
 @pytest.fixture
@@ -77,6 +77,19 @@ def test_new_files_join_the_group_of_their_folder(hub: ImportHub) -> None:
         (folder / "back.jpg").write_bytes(make_jpeg(78))
         assert "1 picture imported." in run(hub).output
     assert list_groups(hub) == [("Works", 3), ("Ölbilder #1", 3), ("Works", 1)]
+
+
+def test_ids_are_the_same_however_onedrive_spells_them(hub: ImportHub) -> None:
+    with hub.working():
+        assert run(hub, "Works").exit_code == 0
+        for item in hub.session.scalars(select(ImportItem)):
+            item.folder_id = spell_otherwise(item.folder_id)
+            item.drive_item_id = spell_otherwise(item.drive_item_id)
+        hub.session.commit()
+        assert run(hub).output == "Nothing new to import there.\n"
+        (hub.onedrive.root / "Works" / "detail.jpg").write_bytes(make_jpeg(77))
+        assert "1 picture in 1 group on the queue." in run(hub).output
+    assert list_groups(hub) == [("Works", 3), ("Ölbilder #1", 3)]
 
 
 def test_all_pictures_may_go_into_one_group(hub: ImportHub) -> None:

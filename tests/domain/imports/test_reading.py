@@ -8,12 +8,11 @@ import pytest
 from sqlalchemy import select
 
 from imagehub.clients import DriveItem
-from imagehub.domain.imports import board as imports_board
-from imagehub.domain.imports import plans, reading
+from imagehub.domain.imports import board, history, plans, reading
 from imagehub.domain.onedrive.folders import get_root
 from imagehub.errors import InvalidInputError
-from imagehub.models import Group, Image
-from tests.fixtures.importing import ImportHub, make_jpeg
+from imagehub.models import Group, Image, ImportPlanFile
+from tests.fixtures.importing import ImportHub, make_jpeg, spell_otherwise
 from tests.fixtures.planning import LIMIT, list_board, make_plan, read_all
 
 
@@ -54,12 +53,12 @@ def test_pictures_beside_all_folders_are_called_after_their_files(import_hub: Im
     import_hub.put_files("", {"harbour-front.jpg": make_jpeg(1), "harbour-back.jpg": make_jpeg(2)})
     drive = import_hub.open_drive()
     files = {item.name: item.id for item in drive.iter_children(get_root(drive).id)}
-    board = [("Harbour", ["harbour-front.jpg", "harbour-back.jpg"])]
-    chosen = [files[name] for name in board[0][1]]
-    assert list_board(import_hub, make_plan(import_hub, items=chosen)) == board
+    harbour = [("Harbour", ["harbour-front.jpg", "harbour-back.jpg"])]
+    chosen = [files[name] for name in harbour[0][1]]
+    assert list_board(import_hub, make_plan(import_hub, items=chosen)) == harbour
     plan = make_plan(import_hub, "")
-    assert list_board(import_hub, plan)[0] == board[0]
-    imports_board.propose(import_hub.session, plan, "one")
+    assert list_board(import_hub, plan)[0] == harbour[0]
+    board.propose(import_hub.session, plan, "one")
     assert list_board(import_hub, plan)[0][0] == "New group"
 
 
@@ -69,7 +68,7 @@ def test_of_the_same_picture_the_first_by_name_is_the_one_that_stays(
     names = ("boat copy.jpg", "boat.jpg", "boat 10.jpg", "boat 2.jpg")
     import_hub.put_files("Copies", dict.fromkeys(names, make_jpeg(1)))
     plan = make_plan(import_hub, "Copies")
-    (bin_,) = imports_board.list_bins(import_hub.session, plan)
+    (bin_,) = board.list_bins(import_hub.session, plan)
     assert [(file.file_name, file.is_chosen) for file in bin_.files] == [
         ("boat.jpg", True),
         ("boat 2.jpg", False),
@@ -110,9 +109,9 @@ def test_what_nothing_calls_a_picture_waits_to_be_taken_in(import_hub: ImportHub
     summary = plans.describe_plan(import_hub.session, plan)
     assert summary.verdict_counts == {"": 2, "doubtful": 2, "unsupported": 4}
     assert summary.chosen_count == 2
-    (one,) = imports_board.list_bins(import_hub.session, plan)
+    (one,) = board.list_bins(import_hub.session, plan)
     assert {file.file_name for file in one.files} == {"a.jpg", "b.JFIF", "scan", "a.x9y"}
-    imports_board.choose_verdict(import_hub.session, plan, "doubtful", True)
+    board.choose_verdict(import_hub.session, plan, "doubtful", True)
     assert plans.describe_plan(import_hub.session, plan).chosen_count == 4
 
 
@@ -139,8 +138,7 @@ def test_a_file_is_known_however_onedrive_spells_its_id(studio: ImportHub) -> No
     chosen = studio.select_folder("Studio/Inside")
     studio.work(studio.create(chosen))
     for image in studio.session.query(Image):
-        drive_id, _, rest = image.drive_item_id.partition("!")
-        image.drive_item_id = f"{drive_id.lower()}!{rest}"
+        image.drive_item_id = spell_otherwise(image.drive_item_id)
         image.quick_xor_hash = ""
     studio.session.commit()
     plan = make_plan(studio, "Studio/Inside")
@@ -148,6 +146,31 @@ def test_a_file_is_known_however_onedrive_spells_its_id(studio: ImportHub) -> No
     (group_id,) = studio.session.scalars(select(Group.id))
     job_id = studio.create(replace(chosen, group=group_id))
     assert {item.state for item in studio.list_items(job_id)} == {"skipped"}
+
+
+def test_a_folder_spelt_in_two_ways_is_one_group_of_each_file_once(studio: ImportHub) -> None:
+    drive = studio.open_drive()
+    folder = drive.find_item_by_path("Studio")
+    assert folder is not None
+    ids = [folder.id, spell_otherwise(folder.id)]
+    plan = plans.create_plan(studio.session, studio.account_id, None, ids, [])
+    entry = reading.read_waiting(plan)
+    assert entry is not None
+    step = reading.fetch_step(drive, entry)
+    (item, _, name), *_ = step.files
+    # The same folder and its first file once more, as another answer may spell them.
+    twin = replace(item, id=spell_otherwise(item.id))
+    other = replace(item, id=f"{item.id}0", name="mill_3.jpg", quick_xor_hash="")
+    step.files += [(one, spell_otherwise(folder.id), name) for one in (twin, other)]
+    reading.note_step(studio.session, plan, entry, step, LIMIT)
+    read_all(studio, plan)
+    assert plans.describe_plan(studio.session, plan).file_count == 8
+    titles = [title for title, _ in list_board(studio, plan)]
+    assert titles == ["Studio", "Inside"]
+    sources = history.find_sources(studio.session, ImportPlanFile.plan_id, [plan.id])
+    assert sources[plan.id].folder_name == "Studio"
+    board.propose(studio.session, plan, "stem")
+    assert [title for title, _ in list_board(studio, plan)] == ["Harbour", "Mill", "IMG 1", "IMG 2"]
 
 
 def test_what_onedrive_refuses_is_told_and_the_rest_is_read(studio: ImportHub) -> None:
@@ -177,7 +200,7 @@ def test_files_too_large_for_the_hub_are_told(studio: ImportHub) -> None:
     assert summary.verdict_counts == {"too_large": 2}
     assert list_board(studio, plan) == []
     with pytest.raises(InvalidInputError):
-        imports_board.start_import(studio.session, plan, None, True)
+        board.start_import(studio.session, plan, None, True)
 
 
 def test_pictures_that_the_hub_has_are_found_by_item_and_by_hash(studio: ImportHub) -> None:
@@ -194,7 +217,7 @@ def test_pictures_that_the_hub_has_are_found_by_item_and_by_hash(studio: ImportH
     }
     reasons = {
         file.file_name: (file.reason, file.is_chosen)
-        for one in imports_board.list_bins(studio.session, plan)
+        for one in board.list_bins(studio.session, plan)
         for file in one.files
         if file.verdict
     }
@@ -208,7 +231,7 @@ def test_the_same_picture_twice_and_the_same_name_twice_are_told(import_hub: Imp
     plan = make_plan(import_hub, "A", "B")
     found = {
         (file.folder_name, file.file_name): (file.verdict, file.is_chosen)
-        for one in imports_board.list_bins(import_hub.session, plan)
+        for one in board.list_bins(import_hub.session, plan)
         for file in one.files
     }
     assert found == {
