@@ -4,7 +4,8 @@ the tests that look at query plans."""
 from sqlalchemy import text
 from sqlalchemy.engine import Connection, Engine
 
-from imagehub.domain.library.order import BUCKET_SHIFT, FIRST_SORT_KEY, SORT_STEP
+from imagehub.domain.library.gallery_counts import BUCKET_SHIFT
+from imagehub.domain.library.order import FIRST_SORT_KEY, SORT_STEP
 
 SHOTS_PER_GROUP = 2
 RENDITION_SIZES = (480, 960, 1920)

@@ -15,7 +15,7 @@ from imagehub.clients import Drive
 from imagehub.database import db
 from imagehub.domain.imports import jobs, reports
 from imagehub.domain.library import images as library_images
-from imagehub.domain.library import order, spa
+from imagehub.domain.library import spa
 from imagehub.domain.objects import bookkeeping
 from imagehub.domain.onedrive import accounts, sign_in, status
 from imagehub.domain.onedrive import folders as onedrive_folders
@@ -519,7 +519,7 @@ def api_all_images() -> Response | NoImagesAnswer:
 def api_admin_image(fields: GroupImageFields) -> GotImageAnswer:
     """Find one image, or the first of its group; its rendition is of 480 pixels."""
     image = spa.get_image(db.session(), fields.group_id, fields.image_id)
-    rendition = order.pick_rendition(image, order.LOW_RESOLUTION_PX)
+    rendition = library_images.pick_rendition(image, library_images.LOW_RESOLUTION_PX)
     return {
         "code": 1,
         "image": get_clients().store.make_presigned_url(rendition.object_key),

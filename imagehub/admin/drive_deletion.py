@@ -17,7 +17,7 @@ from imagehub.admin.drive_words import name_items
 from imagehub.admin.words import describe_count, describe_size
 from imagehub.clients import Drive, DriveItem
 from imagehub.database import db
-from imagehub.domain.library.order import name_group
+from imagehub.domain.library.groups import name_group
 from imagehub.domain.onedrive import browser
 from imagehub.domain.onedrive import folders as onedrive_folders
 from imagehub.errors import ConnectionLostError, InvalidInputError, NotFoundError, ServiceError

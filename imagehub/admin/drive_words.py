@@ -9,7 +9,7 @@ from imagehub.admin.thumbnails import make_thumbnail_url
 from imagehub.admin.words import describe_count, describe_size, show_name
 from imagehub.clients import Drive, DriveItem, Quota
 from imagehub.domain.filetypes import may_be_picture
-from imagehub.domain.library.order import name_group
+from imagehub.domain.library.groups import name_group
 from imagehub.domain.name_order import make_name_key
 from imagehub.domain.onedrive import browser, folders
 from imagehub.domain.onedrive.browser import Crumb, Entry, Mark, OpenFolder

@@ -14,7 +14,8 @@ from imagehub.admin.numbers import find_number, read_number, read_numbers
 from imagehub.admin.words import describe_count, say, show_name
 from imagehub.database import db
 from imagehub.domain.library import edit as library_edit
-from imagehub.domain.library import listing, order, trash
+from imagehub.domain.library import groups, joining, listing, order, shots, trash
+from imagehub.domain.library import images as library_images
 from imagehub.domain.library.edit import Edit, EditConflictError
 from imagehub.domain.objects import bookkeeping
 from imagehub.errors import ImageHubError, InvalidInputError, NotFoundError
@@ -95,9 +96,7 @@ def change_library() -> ResponseReturnValue:
         "recheck": originals.check_again,
     }
     if act in ("up", "down"):
-        return _order(
-            key, lambda number: library_edit.step_group(db.session(), number, _STEPS[act]), True
-        )
+        return _order(key, lambda number: order.step_group(db.session(), number, _STEPS[act]), True)
     if act not in acts:
         raise InvalidInputError("The library does not know how to do that.", {"act": "unknown"})
     try:
@@ -236,7 +235,7 @@ def _join(numbers: Sequence[int]) -> ResponseReturnValue:
             back=_get_list_url(),
             place=_get_list_place(),
         )
-    group, gone = library_edit.join_groups(session, numbers, current_user.id)
+    group, gone = joining.join_groups(session, numbers, current_user.id)
     count = len(gone) + 1
     note_action("change", "group", group.id, f"Joined {count} groups into “{_name(group)}”.")
     session.commit()
@@ -274,7 +273,7 @@ def order_library() -> ResponseReturnValue:
 
     def place(number: int) -> None:
         before, after = request.form.get("before"), request.form.get("after")
-        library_edit.place_group(
+        order.place_group(
             db.session(),
             number,
             read_number(before) if before else None,
@@ -292,7 +291,7 @@ def _order(
     try:
         number = read_number(text)
         change(number)
-        words = f"Moved “{_name(library_edit.get_group(session, number))}” in the gallery’s order."
+        words = f"Moved “{_name(groups.get_group(session, number))}” in the gallery’s order."
         note_action("order", "group", number, words, is_repeated=True)
     except ImageHubError as error:
         return _refuse(error, _get_list_url())
@@ -302,7 +301,7 @@ def _order(
         page = listing.list_groups(session, after=place["after"], before=place["before"])
         if all(row.id != number for row in page.rows):
             place = {"after": listing.find_key_above(session, number)}
-            name = _name(library_edit.get_group(session, number))
+            name = _name(groups.get_group(session, number))
             say(f"“{name}” went over the edge of the page. The list begins with it now.")
     return _answer(_get_list_url(f"group-{number}", place))
 
@@ -332,7 +331,7 @@ def list_library_choices() -> ResponseReturnValue:
 @blueprint.get("/admin/library/<biggest:number>")
 def show_library_group(number: int) -> ResponseReturnValue:
     """A group's words, record and shots, all to be edited."""
-    group = library_edit.get_group(db.session(), number)
+    group = groups.get_group(db.session(), number)
     return _show_group(group)
 
 
@@ -382,7 +381,7 @@ _LABELS: Mapping[str, Mapping[str, str]] = {
 def _show_group(group: Group, refused: Refused | None = None) -> ResponseReturnValue:
     session = db.session()
     form = refused or Refused()
-    images = order.list_images(session, group.id)
+    images = library_images.list_images(session, group.id)
     fields = library_edit.read_fields(session, group)
     page = render_template(
         "admin/library_group.html",
@@ -421,7 +420,7 @@ def save_library_group(number: int) -> ResponseReturnValue:
         session.rollback()
         refused = Refused(touched, {name: base[name] for name in touched})
         refused.note(error, {name: name for name in library_edit.GROUP_FIELDS})
-        return _show_group(library_edit.get_group(session, number), refused)
+        return _show_group(groups.get_group(session, number), refused)
     _note_edit(group, touched)
     session.commit()
     say("Saved.")
@@ -519,7 +518,7 @@ def change_library_shots(number: int) -> ResponseReturnValue:
         refused = _keep_shot_words(number, chosen)
         if refused is not None:
             db.session.rollback()
-            return _show_group(library_edit.get_group(db.session(), number), refused)
+            return _show_group(groups.get_group(db.session(), number), refused)
         # They stay, whatever becomes of the rest.
         db.session.commit()
         url = _act_on_shots(number, act, key, chosen) or url
@@ -533,22 +532,22 @@ def _act_on_shots(number: int, act: str, key: str, chosen: Sequence[int]) -> str
     """:return: where to go on, None for the group itself."""
     session = db.session()
     if act in _STEPS:
-        before = library_edit.get_group(session, number).version
-        group = library_edit.step_shot(session, number, read_number(key, "shot"), _STEPS[act])
+        before = groups.get_group(session, number).version
+        group = shots.step_shot(session, number, read_number(key, "shot"), _STEPS[act])
         if group.version != before:
             _note_order(group)
         return _get_shot_url(number, key)
     elif act == "order":
         mark = request.form.get("before", "")
         place = read_number(mark, "shot") if mark else None
-        _note_order(library_edit.order_shots(session, number, chosen, place))
+        _note_order(shots.order_shots(session, number, chosen, place))
     elif act == "cover":
-        group = library_edit.set_cover(session, number, read_number(key, "shot"))
+        group = shots.set_cover(session, number, read_number(key, "shot"))
         words = f"Made another shot the cover of “{_name(group)}”."
         note_action("change", "group", number, words)
         return _get_shot_url(number, key)
     elif act == "split":
-        fresh = library_edit.move_shots(session, number, chosen, None)
+        fresh = shots.move_shots(session, number, chosen, None)
         note_action(
             "create", "group", fresh.id, f"Split {describe_count(len(chosen), 'shot')} off."
         )
@@ -558,7 +557,7 @@ def _act_on_shots(number: int, act: str, key: str, chosen: Sequence[int]) -> str
         to = listing.find_group(session, request.form.get("to", ""))
         if to is None:
             raise InvalidInputError("Say first which group they shall go to.", {"to": "is empty"})
-        target = library_edit.move_shots(session, number, chosen, to)
+        target = shots.move_shots(session, number, chosen, to)
         words = f"{describe_count(len(chosen), 'shot')} moved to “{_name(target)}”."
         note_action("change", "group", target.id, words)
         say(words)
@@ -618,7 +617,7 @@ def _keep_shot_words(number: int, chosen: Sequence[int]) -> Refused | None:
         kinds = dict.fromkeys(name.partition("-")[0] for name in refused.typed)
         count = len({name.partition("-")[2] for name in refused.typed})
         names = ", ".join(FIELD_NAMES[kind].lower() for kind in kinds)
-        title = _name(library_edit.get_group(session, number))
+        title = _name(groups.get_group(session, number))
         words = f"Changed {names} of {describe_count(count, 'shot')} in “{title}”."
         note_action("change", "image", number, words)
     return None
@@ -707,14 +706,18 @@ def _read_trash_numbers() -> list[int]:
 def make_thumbnail_url(image: Image | None) -> str:
     """The signed address of a small rendition; "" where there is none."""
     try:
-        found = order.pick_rendition(image, listing.THUMBNAIL_PX) if image is not None else None
+        found = (
+            library_images.pick_rendition(image, listing.THUMBNAIL_PX)
+            if image is not None
+            else None
+        )
     except NotFoundError:
         return ""
     return get_clients().store.make_presigned_url(found.object_key) if found is not None else ""
 
 
 def _name(group: Group) -> str:
-    return order.name_group(group.id, group.title)
+    return groups.name_group(group.id, group.title)
 
 
 def _name_groups(numbers: Sequence[int]) -> str:

@@ -6,7 +6,8 @@ from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from imagehub.database import db
-from imagehub.domain.library import order
+from imagehub.domain.library import gallery
+from imagehub.domain.library import images as library_images
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
 from imagehub.gallery.media import make_full_image_url
@@ -140,12 +141,12 @@ def api_page(fields: PageQuery) -> PageAnswer | BadPageAnswer | EmptyPageAnswer:
     """
     if fields.page < 1:
         return {"code": -1, "hint": "positive invalid page.. dont try this again"}
-    page = order.get_page(db.session(), fields.page)
+    page = gallery.get_page(db.session(), fields.page)
     if not page.tiles:
         return {"code": 0, "hint": "database_empty"}
     rows: list[PageRow] = []
     for tile in page.tiles:
-        rendition, url = _link(tile.cover, order.LOW_RESOLUTION_PX)
+        rendition, url = _link(tile.cover, library_images.LOW_RESOLUTION_PX)
         rows.append(
             {
                 "group": tile.group.id,
@@ -162,17 +163,17 @@ def api_page(fields: PageQuery) -> PageAnswer | BadPageAnswer | EmptyPageAnswer:
 @api.call("GET /image/total-page", answer=TotalPageAnswer, access="public")
 def api_total_page() -> TotalPageAnswer:
     """Count the pages of the gallery."""
-    return {"totalPage": order.count_pages(db.session())}
+    return {"totalPage": gallery.count_pages(db.session())}
 
 
 @api.call("GET /image/group", takes=GroupQuery, answer=GroupAnswer | NoGroupAnswer, access="public")
 @answers_failure(NotFoundError, status=0, data="invalid group.. dont try this again")
 def api_group(fields: GroupQuery) -> GroupAnswer:
     """List a group's images in their order, with renditions of 480 pixels."""
-    group = order.get_shown_group(db.session(), fields.group)
+    group = gallery.get_shown_group(db.session(), fields.group)
     rows: list[GroupRow] = []
-    for image in order.list_images(db.session(), group.id):
-        rendition, url = _link(image, order.LOW_RESOLUTION_PX)
+    for image in library_images.list_images(db.session(), group.id):
+        rendition, url = _link(image, library_images.LOW_RESOLUTION_PX)
         rows.append(
             {
                 "group": group.id,
@@ -193,8 +194,8 @@ def api_group(fields: GroupQuery) -> GroupAnswer:
 @_no_image
 def api_image(fields: ImageQuery) -> ImageAnswer:
     """Find one image; its rendition is of 1920 pixels."""
-    _, image = order.get_shown_image(db.session(), fields.group, fields.image_id)
-    rendition, url = _link(image, order.HIGH_RESOLUTION_PX)
+    _, image = gallery.get_shown_image(db.session(), fields.group, fields.image_id)
+    rendition, url = _link(image, library_images.HIGH_RESOLUTION_PX)
     found: FoundImage = {
         "imageName": image.name,
         "image": url,
@@ -214,7 +215,7 @@ def api_image(fields: ImageQuery) -> ImageAnswer:
 @_no_image
 def api_download(fields: DownloadQuery) -> DownloadAnswer:
     """Find the address of a full image, which redirects to OneDrive when it is opened."""
-    _, image = order.get_shown_image(db.session(), fields.group_id, fields.image_id)
+    _, image = gallery.get_shown_image(db.session(), fields.group_id, fields.image_id)
     if not get_settings().downloads:
         raise NotFoundError("image", fields.image_id)
     full: FullImage = {
@@ -229,5 +230,5 @@ def api_download(fields: DownloadQuery) -> DownloadAnswer:
 
 def _link(image: Image, size_px: int) -> tuple[Rendition, str]:
     """The rendition of that size and a URL for a browser."""
-    rendition = order.pick_rendition(image, size_px)
+    rendition = library_images.pick_rendition(image, size_px)
     return rendition, get_clients().store.make_presigned_url(rendition.object_key)

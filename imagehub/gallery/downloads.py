@@ -11,7 +11,7 @@ from flask_babel import gettext
 from flask_login import current_user
 
 from imagehub.database import db
-from imagehub.domain.library import order
+from imagehub.domain.library import gallery
 from imagehub.domain.sharing import downloads
 from imagehub.errors import (
     ConnectionLostError,
@@ -105,7 +105,7 @@ def download_zip(number: int) -> ResponseReturnValue:
 def _get_group(number: int) -> Group:
     """The group; an admin may see drafts too."""
     try:
-        return order.get_shown_group(db.session(), number)
+        return gallery.get_shown_group(db.session(), number)
     except NotFoundError:
         group = db.session.get(Group, number) if current_user.is_authenticated else None
         if group is None:

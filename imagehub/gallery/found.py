@@ -11,7 +11,8 @@ from flask import Response, jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from imagehub.database import db
-from imagehub.domain.library import feeds, order
+from imagehub.domain.library import feeds, gallery
+from imagehub.domain.library import images as library_images
 from imagehub.domain.library.tags import list_group_tags
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.gallery import blueprint
@@ -150,12 +151,12 @@ def show_oembed() -> ResponseReturnValue:
     number, shot = _read_work_url(request.args.get("url", ""))
     session = db.session()
     if shot is None:
-        group = order.get_shown_group(session, number)
-        image = order.find_cover(session, group)
+        group = gallery.get_shown_group(session, number)
+        image = library_images.find_cover(session, group)
         if image is None:
             raise NotFoundError("group", number)
     else:
-        group, image = order.get_shown_image(session, number, shot)
+        group, image = gallery.get_shown_image(session, number, shot)
     width, height = _read_bound("maxwidth"), _read_bound("maxheight")
     size, rendition = _choose_size(image, width, height)
     # What is still larger than asked for is shown smaller.
@@ -218,17 +219,17 @@ def _read_bound(name: str) -> float:
 
 def _choose_size(image: Image, width: float, height: float) -> tuple[int, Rendition]:
     """The largest rendition within the bounds, or the smallest there is."""
-    smallest = order.pick_rendition(image, _SIZES[0])
+    smallest = library_images.pick_rendition(image, _SIZES[0])
     chosen = (_SIZES[0], smallest)
     for size in _SIZES[1:]:
-        rendition = order.pick_rendition(image, size)
+        rendition = library_images.pick_rendition(image, size)
         if rendition.width_px <= width and rendition.height_px <= height:
             chosen = (size, rendition)
     return chosen
 
 
 def _find_rendition(image: Image, size: int) -> Rendition | None:
-    return order.pick_rendition(image, size) if image.renditions else None
+    return library_images.pick_rendition(image, size) if image.renditions else None
 
 
 def _format(moment: datetime) -> str:

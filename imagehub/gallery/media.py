@@ -5,7 +5,8 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from imagehub.database import db
-from imagehub.domain.library import order
+from imagehub.domain.library import gallery
+from imagehub.domain.library import images as library_images
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
 from imagehub.models import Image
@@ -25,7 +26,7 @@ def show_media(group: int, number: int, size: int) -> ResponseReturnValue:
     if size not in _SIZES:
         raise NotFoundError("size", size)
     image, is_shown = get_visible_image(group, number)
-    rendition = order.pick_rendition(image, size)
+    rendition = library_images.pick_rendition(image, size)
     response = redirect(get_clients().store.make_presigned_url(rendition.object_key))
     response.headers["Cache-Control"] = (
         f"public, max-age={_REDIRECT_SECONDS}" if is_shown else "private, no-store"
@@ -44,8 +45,8 @@ def make_full_image_url(image: Image) -> str:
 def get_visible_image(group_number: int, number: int) -> tuple[Image, bool]:
     """The image, and whether a stranger may see it; an admin may see drafts too."""
     try:
-        return order.get_shown_image(db.session(), group_number, number)[1], True
+        return gallery.get_shown_image(db.session(), group_number, number)[1], True
     except NotFoundError:
         if not current_user.is_authenticated:
             raise
-        return order.get_image(db.session(), group_number, number), False
+        return library_images.get_image(db.session(), group_number, number), False

@@ -9,7 +9,8 @@ from flask import Response, current_app, make_response, redirect, render_templat
 from flask.typing import ResponseReturnValue
 
 from imagehub.database import db
-from imagehub.domain.library import order
+from imagehub.domain.library import gallery
+from imagehub.domain.library import images as library_images
 from imagehub.domain.library.tags import list_group_tags
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
@@ -50,7 +51,7 @@ class Neighbour:
 def show_front() -> ResponseReturnValue:
     """One page of the wall; ``?page=`` counts from 1."""
     number = read_page_number(request.args.get("page", "1"))
-    page = order.get_page(db.session(), number)
+    page = gallery.get_page(db.session(), number)
     if number > max(1, page.page_count):
         raise NotFoundError("page", number)
     is_last = number == page.page_count
@@ -72,7 +73,7 @@ def show_front() -> ResponseReturnValue:
 @blueprint.get("/groups/<biggest:number>/<slug>")
 def show_group(number: int, slug: str = "") -> ResponseReturnValue:
     """One work with all its shots; an address with an older title leads to the present one."""
-    group = order.get_shown_group(db.session(), number)
+    group = gallery.get_shown_group(db.session(), number)
     if slug != make_slug(group.title):
         return redirect(make_group_url(group), 301)
     return _show_work(group, None)
@@ -81,13 +82,13 @@ def show_group(number: int, slug: str = "") -> ResponseReturnValue:
 @blueprint.get("/groups/<biggest:number>/<biggest:shot>")
 def show_shot(number: int, shot: int) -> ResponseReturnValue:
     """The work with one of its shots in front; with a script it opens in the viewer."""
-    group, image = order.get_shown_image(db.session(), number, shot)
+    group, image = gallery.get_shown_image(db.session(), number, shot)
     return _show_work(group, image)
 
 
 def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
     session = db.session()
-    images = order.list_images(session, group.id)
+    images = library_images.list_images(session, group.id)
     lead = next((image for image in images if chosen and image.id == chosen.id), images[0])
     shots = {
         image.number: make_picture(group, image, f"s{image.number}", position)
@@ -101,8 +102,8 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
     )
     first = shots[lead.number]
     neighbours = []
-    for rel, one in zip(("prev", "next"), order.find_neighbours(session, group), strict=True):
-        cover = order.find_cover(session, one) if one is not None else None
+    for rel, one in zip(("prev", "next"), gallery.find_neighbours(session, group), strict=True):
+        cover = library_images.find_cover(session, one) if one is not None else None
         if one is not None and cover is not None:
             neighbours.append(Neighbour(rel, one, make_picture(one, cover, f"g{one.id}")))
     css += make_placeholder_css([first, *(one.picture for one in neighbours)])
@@ -130,7 +131,7 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
     )
 
 
-def hang_tiles(tiles: Sequence[order.Tile], is_last: bool) -> dict[str, Any]:
+def hang_tiles(tiles: Sequence[gallery.Tile], is_last: bool) -> dict[str, Any]:
     """What ``gallery/_walls.html`` shows of one page of works.
 
     :param is_last: no further page follows.
@@ -189,7 +190,7 @@ def make_description(group: Group) -> str:
     return text[:_MAX_DESCRIPTION_CHARS].rsplit(" ", 1)[0].rstrip(",.;:") + "…"
 
 
-def _describe_wall(page: order.Page) -> dict[str, Any]:
+def _describe_wall(page: gallery.Page) -> dict[str, Any]:
     """Source: https://schema.org/ImageGallery."""
     settings = get_settings()
     data: dict[str, Any] = {

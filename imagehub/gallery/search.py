@@ -4,7 +4,8 @@ from flask import jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
 from imagehub.database import db
-from imagehub.domain.library import order, search, tags
+from imagehub.domain.library import images as library_images
+from imagehub.domain.library import search, tags
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
 from imagehub.gallery.pages import hang_tiles, read_page_number, render_page
@@ -80,7 +81,7 @@ def suggest() -> ResponseReturnValue:
 def _make_small_url(image: Image) -> str:
     if not image.renditions:
         return ""
-    rendition = order.pick_rendition(image, order.LOW_RESOLUTION_PX)
+    rendition = library_images.pick_rendition(image, library_images.LOW_RESOLUTION_PX)
     return get_clients().store.make_presigned_url(rendition.object_key)
 
 

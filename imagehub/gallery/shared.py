@@ -6,7 +6,7 @@ from flask import Response, make_response, redirect, render_template, request, s
 from flask.typing import ResponseReturnValue
 
 from imagehub.database import db
-from imagehub.domain.library import order
+from imagehub.domain.library import images as library_images
 from imagehub.domain.sharing import links
 from imagehub.domain.sync.state import AWAY
 from imagehub.errors import NotAllowedError, NotFoundError, TooManyTriesError
@@ -35,7 +35,9 @@ def show_share(token: str) -> ResponseReturnValue:
     css = _STYLE
     for group in links.list_shared_groups(db.session(), share):
         pictures = []
-        for position, image in enumerate(order.list_images(db.session(), group.id), start=1):
+        for position, image in enumerate(
+            library_images.list_images(db.session(), group.id), start=1
+        ):
             picture = make_picture(group, image, f"g{group.id}s{image.number}", position)
             full_url = ""
             if share.may_download and image.drive_state not in AWAY:
@@ -88,7 +90,7 @@ def download_shared(token: str, group: int, number: int) -> ResponseReturnValue:
         return _finish(redirect(url_for(".show_share", token=token)))
     if not share.may_download or not links.has_group(db.session(), share, group):
         raise NotFoundError("page", "")
-    image = order.get_image(db.session(), group, number)
+    image = library_images.get_image(db.session(), group, number)
     account_id, item_id = image.drive_account_id, image.drive_item_id
     db.session.rollback()  # OneDrive may take its time; nobody should wait for our reading.
     response = redirect(get_clients().open_drive(account_id).fetch_download_url(item_id))

@@ -30,7 +30,7 @@ from imagehub import create_app
 from imagehub.config import SETTING_NAMES, Settings, keep_secret, load_settings
 from imagehub.database import db
 from imagehub.domain.library import edit as library_edit
-from imagehub.domain.library import order
+from imagehub.domain.library import images as library_images
 from imagehub.domain.library.edit import Edit
 from imagehub.domain.onedrive import sign_in
 from imagehub.domain.onedrive import status as onedrive_status
@@ -378,7 +378,7 @@ def _label_works(records: Path) -> None:
             select(Group).where(Group.folder_name == record["title"], Group.version == 1)
         )
         for group in groups.all():
-            for image in order.list_images(session, group.id):
+            for image in library_images.list_images(session, group.id):
                 if alts.get(image.name) and not image.alt:
                     edit = Edit(group.version, {"alt": alts[image.name]}, {})
                     library_edit.save_image(session, group.id, image.number, edit)

@@ -6,7 +6,7 @@ from typing import Any
 from flask.testing import FlaskClient
 from PIL import Image as Picture
 
-from imagehub.domain.library import order
+from imagehub.domain.library import groups, order
 from imagehub.models import AuditEntry, DriveAccount, Group, Image
 from tests.fixtures.site import ConnectedSite, Site, read_csrf_token
 
@@ -109,7 +109,7 @@ def add_image(
             )
         )
         session.flush()
-        order.refresh_group(session, group.id)
+        groups.refresh_group(session, group.id)
         return group.id
 
 

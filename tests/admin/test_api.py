@@ -9,7 +9,7 @@ import requests
 from PIL import Image as Picture
 from sqlalchemy import func, select
 
-from imagehub.domain.library import order
+from imagehub.domain.library import images as library_images
 from imagehub.domain.people import api_tokens, users
 from imagehub.models import ImportJob, PendingSignIn, StoredObject
 from imagehub.wiring import get_clients
@@ -378,7 +378,7 @@ def test_an_empty_library_says_so(site: Site) -> None:
 def test_one_image_or_the_first_of_its_group(site: Site) -> None:
     group = site.add_group(["front.jpg", "back.jpg"], state="draft")
     with site.session() as session:
-        order.get_image(session, group, 2).position = 0
+        library_images.get_image(session, group, 2).position = 0
     for query, number in (("", 2), ("&image_id=1", 1), ("&image_id=2", 2)):
         answer = site.get(f"/admin/image?group_id={group}{query}", headers=site.bearer()).json
         assert (answer["code"], answer["hint"]) == (1, "got_image")

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from imagehub.admin.words import describe_distance, describe_size
 from imagehub.database import now_utc
 from imagehub.domain.imports import reports
-from imagehub.domain.library import order
+from imagehub.domain.library import groups
 from imagehub.domain.people import audit
 from imagehub.domain.site import overview
 from imagehub.models import DriveAccount, Group, Image, ImportItem, ImportJob
@@ -60,7 +60,7 @@ def test_counts_leave_out_the_trash(site: Site, client: FlaskClient) -> None:
     trashed = site.add_group(["d.jpg", "e.jpg"])
     with site.session() as session:
         session.execute(update(Group).where(Group.id == trashed).values(state="trash"))
-        order.refresh_group(session, trashed)
+        groups.refresh_group(session, trashed)
     figures = re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", client.get("/admin/").text)
     assert ("groups on show", "1") in figures
     assert ("drafts", "1") in figures

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from imagehub.database import db
+from imagehub.domain.library import images as library_images
 from imagehub.domain.library import order
 from imagehub.models import Group
 from tests.fixtures.site import PASSWORD, Site, make_site
@@ -175,7 +176,7 @@ def test_pages_are_counted_rounded_up(site: Site, groups: int, pages: int) -> No
 def test_a_group_lists_its_images_in_its_order(site: Site) -> None:
     group = site.add_group(["front.jpg", "back.jpg", "detail.jpg"])
     with site.session() as session:
-        order.get_image(session, group, 3).position = 0
+        library_images.get_image(session, group, 3).position = 0
     answer = site.get(f"/image/group?group={group}").json
     urls = [row.pop("image") for row in answer["data"]]
     assert answer == {
@@ -229,7 +230,7 @@ def test_one_image_is_linked_in_high_resolution(site: Site, path: str) -> None:
 def test_a_small_original_is_linked_in_the_largest_there_is(site: Site) -> None:
     group = site.add_group()
     with site.session() as session:
-        image = order.get_image(session, group, 1)
+        image = library_images.get_image(session, group, 1)
         image.renditions = image.renditions[:1]
     data = site.get(f"/image/?group={group}&image_id=1").json["data"]
     assert (data["width"], data["height"]) == (480, 320)

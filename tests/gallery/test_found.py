@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from imagehub.domain.library import feeds, order, tags
+from imagehub.domain.library import feeds, groups, order, tags
 from imagehub.models import Group
 from tests.fixtures.site import Site, make_site
 
@@ -24,7 +24,7 @@ def add_work(site: Site, title: str, names: tuple[str, ...] = ("front.jpg",), **
         group.title = title
         for name, value in facts.items():
             setattr(group, name, value)
-        order.refresh_group(session, number)
+        groups.refresh_group(session, number)
     return number
 
 

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import event
 
 from imagehub.database import db
-from imagehub.domain.library import order
+from imagehub.domain.library import images as library_images
 from imagehub.gallery.pictures import make_slug, say_bytes
 from imagehub.models import Group
 from tests.fixtures.site import Site, make_site
@@ -94,7 +94,7 @@ def test_a_tile_says_how_many_shots_there_are(site: Site) -> None:
 def test_a_work_whose_renditions_are_gone_keeps_its_place(site: Site) -> None:
     number = site.add_group()
     with site.session() as session:
-        image = order.get_image(session, number, 1)
+        image = library_images.get_image(session, number, 1)
         image.renditions.clear()
     html = site.get("/").text
     assert f'id="g{number}"' in html
@@ -188,7 +188,7 @@ def test_visitors_are_told_what_a_further_shot_shows(site: Site) -> None:
     name_group(site, group, title="Harbour")
     with site.session() as session:
         for number, role in enumerate(("front", "back", ""), start=1):
-            image = order.get_image(session, group, number)
+            image = library_images.get_image(session, group, number)
             image.role, image.alt = role, ""
     german = {"Accept-Language": "de"}
     for headers, words in (({}, "Back of the work"), (german, "Rückseite des Werks")):
@@ -203,7 +203,7 @@ def test_a_wall_label_tells_what_is_known_and_nothing_else(site: Site) -> None:
         site, number, title="Harbour", year="2021", medium="Oil on linen", text="One.\r\n\r\nTwo."
     )
     with site.session() as session:
-        image = order.get_image(session, number, 1)
+        image = library_images.get_image(session, number, 1)
         image.camera, image.exposure_seconds, image.f_number = "Aurora M6", 1 / 125, 5.6
         image.size_bytes, image.mime_type = 4_200_000, "image/jpeg"
     html = site.get(f"/groups/{number}/harbour").text
@@ -249,8 +249,8 @@ def test_where_downloads_are_off_no_address_of_an_original_is_given(tmp_path: Pa
 def test_only_what_browsers_can_paint_is_zoomed_into(site: Site) -> None:
     number = site.add_group(names=("a.heic", "b.jpg"))
     with site.session() as session:
-        order.get_image(session, number, 1).mime_type = "image/heic"
-        order.get_image(session, number, 2).mime_type = "image/jpeg"
+        library_images.get_image(session, number, 1).mime_type = "image/heic"
+        library_images.get_image(session, number, 2).mime_type = "image/jpeg"
     html = site.get(f"/groups/{number}").text
     zooms = re.findall(r'data-size="([^"]+)" data-zoom="([^"]*)" data-full="([^"]*)"', html)
     assert zooms[0] == ("1920 1280 1920 1280", "", f"/media/full/{number}/1/a.heic")
@@ -409,7 +409,7 @@ def test_the_front_page_is_light(site: Site) -> None:
         with site.session() as session:
             # A hash of its own each, as real pictures have.
             noise = hashlib.sha256(str(number).encode()).digest()[:20]
-            image = order.get_image(session, group, 1)
+            image = library_images.get_image(session, group, 1)
             image.thumbhash = base64.b64encode(b"\x1f\x08\x0a\x0d\x03" + noise).decode()
     page = site.get("/", headers={"Accept-Encoding": "gzip"})
     html = gzip.decompress(page.data).decode()

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from imagehub.domain.library import order, tags
+from imagehub.domain.library import groups, tags
 from imagehub.errors import InvalidInputError
 from imagehub.models import Group, Tag
 from tests.fixtures.site import Site
@@ -19,7 +19,7 @@ def add_work(site: Site, title: str, names: tuple[str, ...] = ("front.jpg",), **
         group.title = title
         for name, value in facts.items():
             setattr(group, name, value)
-        order.refresh_group(session, number)
+        groups.refresh_group(session, number)
     return number
 
 
@@ -201,7 +201,7 @@ def test_tags_that_are_taken_off_go(either_site: Site) -> None:
         assert sorted(name for (name,) in session.query(Tag.name)) == ["green", "red"]
         group = session.get(Group, work)
         assert group is not None
-        order.delete_group(session, group)
+        groups.delete_group(session, group)
         assert tags.drop_unused_tags(session) == 2
 
 

@@ -20,8 +20,7 @@ from imagehub.domain.imports.claims import Claim, LeaseLostError, finish_job
 from imagehub.domain.imports.grouping import guess_role
 from imagehub.domain.imports.jobs import IN_GROUP_REASON, OPEN_STATES
 from imagehub.domain.imports.scratch import Scratch
-from imagehub.domain.library.images import lock_group
-from imagehub.domain.library.order import refresh_group
+from imagehub.domain.library.groups import lock_group, refresh_group
 from imagehub.domain.objects.bookkeeping import KeyGoneError, delete_unused, pin_keys, use_keys
 from imagehub.domain.sync.schedule import note_import
 from imagehub.errors import (

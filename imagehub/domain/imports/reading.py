@@ -23,7 +23,7 @@ from imagehub.domain.imports.board import lay_out
 from imagehub.domain.imports.grouping import begin_order
 from imagehub.domain.imports.jobs import MAX_FILES
 from imagehub.domain.imports.plans import VERDICTS, lock_plan
-from imagehub.domain.library.order import name_group
+from imagehub.domain.library.groups import name_group
 from imagehub.domain.name_order import make_sort_key
 from imagehub.errors import InvalidInputError, NotFoundError, PictureError, ServiceRefusedError
 from imagehub.imaging.kinds import MAX_PIXELS

@@ -11,18 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from imagehub.database import MAX_ID, get_database_time, make_batches
-from imagehub.domain.library import order as gallery_order
-from imagehub.domain.library import trash
-from imagehub.domain.library.images import lock_group
-from imagehub.domain.library.order import make_first_sort_key, refresh_group
+from imagehub.domain.library.groups import get_locked_group, refresh_group
+from imagehub.domain.library.images import get_image
 from imagehub.domain.library.search_index import refresh_search
-from imagehub.domain.library.tags import MAX_TAGS_PER_GROUP, list_group_tags, set_tags
-from imagehub.errors import ConflictError, InvalidInputError, NotFoundError
-from imagehub.models import Group, Image, ImportItem, ImportProposal, ShareItem, TrashEntry
+from imagehub.domain.library.tags import list_group_tags, set_tags
+from imagehub.errors import ConflictError, InvalidInputError
+from imagehub.models import Group, Image
 
 # The part that a shot plays, with its name for people.
 ROLES = {
@@ -87,20 +83,6 @@ class Edit:
     base: Mapping[str, str]
 
 
-# --- Reading --------------------------------------------------------------------------------------
-
-
-def get_group(session: Session, number: int) -> Group:
-    """A group in any state but the trash.
-
-    :raise NotFoundError: there is none of that number.
-    """
-    group = session.get(Group, number) if 0 < number <= MAX_ID else None
-    if group is None or group.state == "trash":
-        raise NotFoundError("group", number)
-    return group
-
-
 def read_fields(session: Session, group: Group) -> dict[str, str]:
     """All that can be edited of a group, as text; tags with commas between."""
     fields = {name: str(getattr(group, name)) for name in (*_TEXTS, *_CHOICES)}
@@ -118,9 +100,6 @@ def split_tags(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-# --- Words and record -----------------------------------------------------------------------------
-
-
 def save_group(session: Session, number: int, edit: Edit) -> Group:
     """Change fields of a group.
 
@@ -129,7 +108,7 @@ def save_group(session: Session, number: int, edit: Edit) -> Group:
     :raise InvalidInputError: no such field, or a value that does not fit.
     :raise EditConflictError: somebody else changed one of the fields.
     """
-    group = lock(session, number)
+    group = get_locked_group(session, number)
     unknown = edit.changes.keys() - set(GROUP_FIELDS)
     if unknown:
         raise InvalidInputError("There is no such field.", dict.fromkeys(unknown, "unknown"))
@@ -152,8 +131,8 @@ def save_group(session: Session, number: int, edit: Edit) -> Group:
 
 def save_image(session: Session, group_number: int, number: int, edit: Edit) -> tuple[Group, Image]:
     """Change alt text or role of one shot. Raises as :func:`save_group` does."""
-    group = lock(session, group_number)
-    image = gallery_order.get_image(session, group.id, number)
+    group = get_locked_group(session, group_number)
+    image = get_image(session, group.id, number)
     unknown = edit.changes.keys() - set(IMAGE_FIELDS)
     if unknown:
         raise InvalidInputError("There is no such field.", dict.fromkeys(unknown, "unknown"))
@@ -223,293 +202,6 @@ def _tidy_image(name: str, value: str) -> str:
     return value
 
 
-# --- Cover and order ------------------------------------------------------------------------------
-
-
-def set_cover(session: Session, group_number: int, number: int | None) -> Group:
-    """Choose the shot that stands for a group; None lets the first one do it.
-
-    :raise NotFoundError: no such group or shot.
-    """
-    group = lock(session, group_number)
-    image = gallery_order.get_image(session, group.id, number) if number is not None else None
-    group.chosen_cover_id = image.id if image is not None else None
-    group.version += 1
-    _refresh(session, group, True)
-    return group
-
-
-def order_shots(
-    session: Session, group_number: int, numbers: Sequence[int], before: int | None
-) -> Group:
-    """Put shots, in the order given, in front of another one of their group; None: at the end.
-
-    :raise NotFoundError: no such group or shot.
-    """
-    group = lock(session, group_number)
-    images = list(
-        session.scalars(
-            select(Image).where(Image.group_id == group.id).order_by(Image.position, Image.number)
-        )
-    )
-    by_number = {image.number: image for image in images}
-    moved = [by_number[one] for one in dict.fromkeys(numbers) if one in by_number]
-    if len(moved) != len(set(numbers)) or (before is not None and before not in by_number):
-        raise NotFoundError("image", group_number)
-    others = [image for image in images if image not in moved]
-    at = next((n for n, image in enumerate(others) if image.number == before), len(others))
-    for position, image in enumerate(others[:at] + moved + others[at:], start=1):
-        if image.position != position:
-            image.position = position
-    group.version += 1
-    _refresh(session, group, True)
-    return group
-
-
-def step_shot(session: Session, group_number: int, number: int, step: int) -> Group:
-    """Put a shot one place forward (-1) or back (1); at either end nothing changes."""
-    group = lock(session, group_number)
-    numbers = list(
-        session.scalars(
-            select(Image.number)
-            .where(Image.group_id == group.id)
-            .order_by(Image.position, Image.number)
-        )
-    )
-    if number not in numbers:
-        raise NotFoundError("image", f"{group_number}/{number}")
-    at = numbers.index(number) + step
-    if not 0 <= at < len(numbers):
-        return group
-    behind = at + 1 if step > 0 else at
-    before = numbers[behind] if behind < len(numbers) else None
-    return order_shots(session, group_number, [number], before)
-
-
-def place_group(
-    session: Session, number: int, before: int | None = None, after: int | None = None
-) -> None:
-    """Put a group right before or right after another in the gallery's order.
-
-    With neither it goes to the end.
-
-    :raise NotFoundError: one of them is not there.
-    """
-    for one in sorted({number, before or number, after or number}):
-        lock(session, one)
-    group = get_group(session, number)
-    if after is not None:
-        other = get_group(session, after)
-        # Whatever comes next counts, a group in the trash too: it may come back.
-        following = session.scalars(
-            select(Group)
-            .where(
-                Group.id != group.id,
-                (Group.sort_key < other.sort_key)
-                | ((Group.sort_key == other.sort_key) & (Group.id < other.id)),
-            )
-            .order_by(Group.sort_key.desc(), Group.id.desc())
-            .limit(1)
-        ).first()
-        gallery_order.move_group(session, group, following)
-    else:
-        gallery_order.move_group(session, group, get_group(session, before) if before else None)
-
-
-def step_group(session: Session, number: int, step: int) -> None:
-    """Put a group one place up (-1) or down (1) in the gallery's order; at an end it stays."""
-    group = get_group(session, number)
-    is_up = step < 0
-    here = Group.sort_key > group.sort_key if is_up else Group.sort_key < group.sort_key
-    order = (Group.sort_key, Group.id) if is_up else (Group.sort_key.desc(), Group.id.desc())
-    # A state has its own range of an index: nobody walks past what lies in the trash.
-    found = [
-        session.execute(
-            select(Group.sort_key, Group.id)
-            .where(here, Group.state == state)
-            .order_by(*order)
-            .limit(1)
-        ).first()
-        for state in STATES
-    ]
-    nearest = sorted(tuple(one) for one in found if one is not None)
-    if nearest:
-        neighbour = nearest[0 if is_up else -1][1]
-        if is_up:
-            place_group(session, number, before=neighbour)
-        else:
-            place_group(session, number, after=neighbour)
-
-
-# --- Between groups -------------------------------------------------------------------------------
-
-
-def move_shots(
-    session: Session, group_number: int, numbers: Sequence[int], target_number: int | None
-) -> Group:
-    """Move shots to the end of another group; None splits them off into a new one.
-
-    They get new numbers there, and their old ones are not used again. A group that loses its last
-    shot so stays, empty, with its words.
-
-    :return: the group that they are in now.
-    :raise NotFoundError: a group or a shot is not there.
-    :raise ConflictError: the other group has one of the files already.
-    """
-    for one in sorted({group_number, target_number or group_number}):
-        lock(session, one)
-    group = get_group(session, group_number)
-    images = _get_images(session, group, numbers)
-    if target_number == group_number:
-        return group
-    if target_number is None:
-        target = Group(
-            state=group.state,
-            title=group.title,
-            folder_name=group.folder_name,
-            medium=group.medium,
-            year=group.year,
-            sort_key=make_first_sort_key(session),
-            created_at=get_database_time(session),
-        )
-        session.add(target)
-        session.flush()
-    else:
-        target = get_group(session, target_number)
-        twins = _find_twins(session, images, target)
-        if twins:
-            raise ConflictError(f"The other group has {twins[0].name} already.")
-    put_into(session, images, target)
-    for changed in sorted((group, target), key=lambda one: one.id):
-        changed.version += 1
-        _refresh(session, changed, True)
-    if target_number is None:
-        place_group(session, target.id, after=group.id)
-    return target
-
-
-def join_groups(
-    session: Session, numbers: Sequence[int], user_id: int | None
-) -> tuple[Group, list[int]]:
-    """Put the shots of all these groups into the first, in the order given.
-
-    What the first has no words for is taken from the others. They lie in the trash then, with all
-    of theirs, and can be taken back from there with their shots; a file that the first has already
-    stays in them. What is being imported into them, and links that show them, go on with the first.
-
-    :return: the first, and the numbers of the others.
-    :raise InvalidInputError: fewer than two.
-    :raise NotFoundError: one is not there.
-    """
-    wanted = list(dict.fromkeys(numbers))
-    if len(wanted) < 2:
-        raise InvalidInputError("Choose at least two groups to join.", {"group": "too few"})
-    if len(wanted) > MAX_BULK:
-        raise InvalidInputError(f"More than {MAX_BULK:,} groups at once are too many.")
-    others = wanted[1:]
-    for batch in make_batches(others):
-        # A worker holds its item before the group, too.
-        session.execute(
-            update(ImportItem)
-            .where(ImportItem.group_id.in_(batch))
-            .values(group_id=ImportItem.group_id)
-            .execution_options(synchronize_session=False)
-        )
-    for number in sorted(wanted):
-        lock(session, number)
-    target = get_group(session, wanted[0])
-    tags = [tag.name for tag in list_group_tags(session, target.id)]
-    for number in others:
-        other = get_group(session, number)
-        images = list(gallery_order.list_images(session, other.id))
-        twins = _find_twins(session, images, target)
-        moved = [image for image in images if image not in twins]
-        shots = [(image.id, image.number, image.position) for image in moved]
-        put_into(session, moved, target)
-        for name in ("title", "text", "medium", "dimensions", "year", "edition", "availability"):
-            if not getattr(target, name):
-                setattr(target, name, getattr(other, name))
-        tags += [tag.name for tag in list_group_tags(session, other.id)]
-        shares = _follow(session, other.id, target)
-        trash.trash_groups(session, [other.id], user_id)
-        entry = session.get_one(TrashEntry, other.id)
-        entry.joined = trash.Joined(target.id, shots, shares).write()
-    target.version += 1
-    set_tags(session, target, list(dict.fromkeys(tags))[:MAX_TAGS_PER_GROUP])
-    _refresh(session, target, True)
-    return target, others
-
-
-def _follow(session: Session, number: int, target: Group) -> list[int]:
-    """Let all that names a group go on with another one that takes its shots.
-
-    :return: the links that show the other one now, and did not before.
-    """
-    last = session.scalar(select(func.max(Image.position)).where(Image.group_id == target.id)) or 0
-    for item in session.scalars(select(ImportItem).where(ImportItem.group_id == number)):
-        item.group_id = target.id
-        if item.state not in ("done", "skipped"):
-            last += 1
-            item.number, item.position = target.next_image_number, last
-            target.next_image_number += 1
-    session.execute(
-        update(ImportProposal)
-        .where(ImportProposal.group_id == number)
-        .values(group_id=target.id)
-        .execution_options(synchronize_session=False)
-    )
-    there = select(ShareItem.share_id).where(ShareItem.group_id == target.id)
-    links = session.execute(
-        select(ShareItem.share_id, ShareItem.position).where(
-            ShareItem.group_id == number, ShareItem.share_id.not_in(there)
-        )
-    ).all()
-    session.add_all(
-        ShareItem(share_id=share_id, group_id=target.id, position=position)
-        for share_id, position in links
-    )
-    session.flush()
-    return [share_id for share_id, _ in links]
-
-
-def put_into(session: Session, images: Sequence[Image], target: Group) -> None:
-    """Move images to the end of a group, with new numbers. Both groups are locked and refreshed by
-    the caller."""
-    last = session.scalar(select(func.max(Image.position)).where(Image.group_id == target.id)) or 0
-    for image in images:
-        last += 1
-        image.number, image.position = target.next_image_number, last
-        image.group_id = target.id
-        target.next_image_number += 1
-    session.flush()
-    for image in images:
-        session.expire(image, ["group"])
-
-
-def _find_twins(session: Session, images: Sequence[Image], target: Group) -> list[Image]:
-    """Those of the images whose file is in the group already."""
-    there = {
-        (row[0], row[1])
-        for row in session.execute(
-            select(Image.drive_account_id, Image.drive_item_id).where(Image.group_id == target.id)
-        )
-    }
-    return [image for image in images if (image.drive_account_id, image.drive_item_id) in there]
-
-
-def _get_images(session: Session, group: Group, numbers: Sequence[int]) -> list[Image]:
-    wanted = set(numbers)
-    if not wanted:
-        raise InvalidInputError("Choose shots first.", {"image": "is empty"})
-    images = [one for one in gallery_order.list_images(session, group.id) if one.number in wanted]
-    if len(images) != len(wanted):
-        raise NotFoundError("image", group.id)
-    return images
-
-
-# --- Many at once ---------------------------------------------------------------------------------
-
-
 def bulk_edit(
     session: Session,
     numbers: Sequence[int],
@@ -535,7 +227,7 @@ def bulk_edit(
     gone = {name.casefold() for name in remove_tags}
     count = 0
     for number in sorted(set(numbers)):
-        group = lock(session, number)
+        group = get_locked_group(session, number)
         current = read_fields(session, group)
         wanted = dict(fresh)
         if add_tags or gone:
@@ -547,24 +239,6 @@ def bulk_edit(
             save_group(session, number, Edit(group.version, wanted, {}))
             count += 1
     return count
-
-
-# --- Inside ---------------------------------------------------------------------------------------
-
-
-def lock(session: Session, number: int) -> Group:
-    """Hold a group until the transaction ends, and read it anew.
-
-    :raise NotFoundError: no such group, or it lies in the trash.
-    """
-    if not 0 < number <= MAX_ID or not lock_group(session, number):
-        raise NotFoundError("group", number)
-    group = session.get(Group, number)
-    assert group is not None
-    session.refresh(group)
-    if group.state == "trash":
-        raise NotFoundError("group", number)
-    return group
 
 
 def _refresh(session: Session, group: Group, is_shape_changed: bool) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session
 
 from imagehub.database import MAX_ID
-from imagehub.domain.library.order import Tile, load_tiles
+from imagehub.domain.library.gallery import Tile, load_tiles
 from imagehub.errors import NotFoundError
 from imagehub.models import Group, Image
 

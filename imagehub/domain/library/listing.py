@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.database import MAX_ID, make_batches
 from imagehub.domain.library import search
+from imagehub.domain.library.groups import LIVING_STATES
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import Group, Image, ImportItem, Rendition
 
@@ -44,7 +45,6 @@ FILTERS = {
 }
 # A count above this is not counted further: nobody reads it, and it would grow with the library.
 MAX_COUNTED = 99
-_LIVING = ("published", "draft")
 _MAX_FOUND = 1000
 # Groups that are tested for words that are all over the library, at first and in all.
 _FIRST_WALKED = 100
@@ -179,7 +179,7 @@ def _make_query(
         )
         columns: tuple[Any, ...] = (Group.sort_key, Group.id)
         # A state has its own range of an index: nobody walks past what lies in the trash.
-        states = ("draft",) if filter_name == "draft" else _LIVING
+        states = ("draft",) if filter_name == "draft" else LIVING_STATES
         parts = [one.where(Group.state == state) for state in states]
     else:
         number = _COLUMN[filter_name]
@@ -187,7 +187,7 @@ def _make_query(
         parts = [
             select(literal(0).label("key"), number.label("id"), func.count().label("note"))
             .join(Group, Group.id == number)
-            .where(_CONDITION[filter_name], Group.state.in_(_LIVING))
+            .where(_CONDITION[filter_name], Group.state.in_(LIVING_STATES))
             .group_by(number)
         ]
     if place is not None:
@@ -383,7 +383,7 @@ def count_to_do(session: Session) -> dict[str, int]:
             some = (
                 select(number)
                 .join(Group, Group.id == number)
-                .where(_CONDITION[name], Group.state.in_(_LIVING))
+                .where(_CONDITION[name], Group.state.in_(LIVING_STATES))
                 .group_by(number)
                 .order_by(number.desc())
             )
@@ -397,7 +397,7 @@ def list_choices(session: Session, limit: int = 200, words: str = "") -> list[tu
 
     :param words: only groups that have them, and the one whose number they are before all others.
     """
-    query = select(Group.id, Group.title).where(Group.state.in_(_LIVING))
+    query = select(Group.id, Group.title).where(Group.state.in_(LIVING_STATES))
     query = query.order_by(Group.id.desc()).limit(limit)
     if not words.strip():
         return [(row.id, row.title) for row in session.execute(query)]
@@ -437,7 +437,7 @@ def find_group(session: Session, words: str) -> int | None:
     else:
         is_meant = is_called
     found = session.scalars(
-        select(Group.id).where(Group.state.in_(_LIVING), is_meant).order_by(Group.id).limit(2)
+        select(Group.id).where(Group.state.in_(LIVING_STATES), is_meant).order_by(Group.id).limit(2)
     ).all()
     if not found and listed:
         raise NotFoundError("group", number)

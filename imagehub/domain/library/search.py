@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, TableClause, and_, select, text, true
 from sqlalchemy.orm import Session
 
 from imagehub import database
-from imagehub.domain.library import order
-from imagehub.domain.library.order import GROUPS_PER_PAGE, Tile
+from imagehub.domain.library import gallery
+from imagehub.domain.library.gallery import GROUPS_PER_PAGE, Tile
 from imagehub.domain.library.search_index import MARK, get_index, iter_query_words
 
 MAX_QUERY_CHARS = 200
@@ -147,7 +147,7 @@ def _make_found(
     is_inside: bool = False,
 ) -> Found:
     # The index follows the groups in the same transaction; whatever it says, a draft stays unseen.
-    tiles = [tile for tile in order.load_tiles(session, ids) if tile.group.is_shown]
+    tiles = [tile for tile in gallery.load_tiles(session, ids) if tile.group.is_shown]
     return Found(number, -(-count // per_page), count, tiles, is_inside)
 
 

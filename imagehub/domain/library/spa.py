@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, exists, select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
 from imagehub import database
-from imagehub.domain.library import order
+from imagehub.domain.library import images as library_images
 from imagehub.errors import NotFoundError
 from imagehub.models import Group, Image, TrashEntry
 
@@ -86,7 +86,7 @@ def get_image(session: Session, group_number: int, image_number: int | None = No
     :raise NotFoundError: no such group or image.
     """
     if image_number is not None:
-        found = order.get_image(session, group_number, image_number)
+        found = library_images.get_image(session, group_number, image_number)
         if session.get(TrashEntry, group_number) is not None:
             raise NotFoundError("image", f"{group_number}/{image_number}")
         return found

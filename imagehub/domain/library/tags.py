@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows
-from imagehub.domain.library import order
-from imagehub.domain.library.order import GROUPS_PER_PAGE, Tile
+from imagehub.domain.library import gallery
+from imagehub.domain.library.gallery import GROUPS_PER_PAGE, Tile
 from imagehub.domain.library.search_index import refresh_search
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import Group, GroupTag, Tag
@@ -118,7 +118,7 @@ def get_tag_page(
             .limit(per_page)
         ).all()
     counted = CountedTag(tag.name, tag.slug, count)
-    return TagPage(counted, number, -(-count // per_page), order.load_tiles(session, ids))
+    return TagPage(counted, number, -(-count // per_page), gallery.load_tiles(session, ids))
 
 
 def list_group_tags(session: Session, group_id: int) -> Sequence[Tag]:

@@ -18,10 +18,9 @@ from sqlalchemy.orm import Session
 from imagehub import database
 from imagehub.clients import Clients
 from imagehub.database import MAX_ID, get_database_time, run_in_own_transaction
+from imagehub.domain.library import groups
 from imagehub.domain.library import images as library_images
-from imagehub.domain.library import order
-from imagehub.domain.library.images import lock_group
-from imagehub.domain.library.order import refresh_group
+from imagehub.domain.library.groups import lock_group, refresh_group
 from imagehub.domain.objects import bookkeeping
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import Group, Image, ShareItem, TrashEntry
@@ -120,7 +119,7 @@ def trash_images(
     wanted = set(numbers)
     if not wanted:
         raise InvalidInputError("Choose shots first.", {"image": "is empty"})
-    images = order.list_images(session, group.id)
+    images = library_images.list_images(session, group.id)
     chosen = [image for image in images if image.number in wanted]
     if len(chosen) != len(wanted):
         raise NotFoundError("image", group_number)
@@ -314,9 +313,9 @@ def _part(session: Session, bag: Group, joined: Joined) -> None:
 def _put_back(session: Session, bag: Group, origin: Group) -> None:
     there = {
         (image.drive_account_id, image.drive_item_id): image
-        for image in order.list_images(session, origin.id)
+        for image in library_images.list_images(session, origin.id)
     }
-    for image in order.list_images(session, bag.id):
+    for image in library_images.list_images(session, bag.id):
         twin = there.get((image.drive_account_id, image.drive_item_id))
         if twin is None:
             image.group_id = origin.id
@@ -356,7 +355,7 @@ def _delete(session: Session, numbers: Sequence[int]) -> list[str]:
         ids = session.scalars(select(Image.id).where(Image.group_id == number)).all()
         keys.update(library_images.delete_images(session, ids))
         session.execute(delete(TrashEntry).where(TrashEntry.group_id == number))
-        order.delete_group(session, session.get_one(Group, number))
+        groups.delete_group(session, session.get_one(Group, number))
     session.expire_all()
     return sorted(keys)
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from imagehub.database import MAX_ID, count_rows, get_database_time
-from imagehub.domain.library.order import name_group
+from imagehub.domain.library.groups import name_group
 from imagehub.domain.people.throttle import count_attempt, forget_attempts
 from imagehub.errors import InvalidInputError, NotAllowedError, NotFoundError
 from imagehub.models import Group, ShareItem, ShareLink

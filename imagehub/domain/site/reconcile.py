@@ -25,8 +25,8 @@ from imagehub.domain.imports.jobs import OPEN_STATES
 from imagehub.domain.imports.remakes import add_remakes
 from imagehub.domain.imports.scratch import clean_scratch
 from imagehub.domain.leases import acquire_lease, get_lease_seconds, make_owner
-from imagehub.domain.library import order, search_index
-from imagehub.domain.library.images import lock_group
+from imagehub.domain.library import gallery_counts, groups, search_index
+from imagehub.domain.library.groups import lock_group
 from imagehub.domain.objects import bookkeeping
 from imagehub.domain.people import audit, sessions
 from imagehub.models import (
@@ -421,7 +421,7 @@ def _check_groups(session: Session, report: ReconcileReport, fix: bool) -> None:
                 if fix:
                     run_in_own_transaction(
                         session,
-                        lambda own, i=row.id: order.refresh_group(own, i),  # type: ignore[misc]
+                        lambda own, i=row.id: groups.refresh_group(own, i),  # type: ignore[misc]
                     )
             if not row.true_count and _drop_if_forgotten(session, row.id, fix):
                 report.empty_group_count += 1
@@ -450,7 +450,7 @@ def _drop_if_forgotten(session: Session, group_id: int, fix: bool) -> bool:
             .with_for_update()
         ).one_or_none()
         if group is not None and fix:
-            order.delete_group(own, group)
+            groups.delete_group(own, group)
         return group is not None
 
     return run_in_own_transaction(session, drop)
@@ -458,9 +458,9 @@ def _drop_if_forgotten(session: Session, group_id: int, fix: bool) -> bool:
 
 def _recount(session: Session, fix: bool) -> int:
     if fix:
-        return run_in_own_transaction(session, order.recount_gallery)
+        return run_in_own_transaction(session, gallery_counts.recount_gallery)
     with Session(session.get_bind()) as own:
-        wrong = order.recount_gallery(own)
+        wrong = gallery_counts.recount_gallery(own)
         own.rollback()
     return wrong
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from imagehub.clients import DriveItem, ItemAnswer
 from imagehub.clients.drive_ids import fold_id, list_spellings
 from imagehub.database import count_rows, make_batches
-from imagehub.domain.library.images import lock_group
+from imagehub.domain.library.groups import lock_group
 from imagehub.domain.library.search_index import refresh_search
 from imagehub.domain.sync.folder_tree import (
     FolderPlaces,

@@ -10,7 +10,7 @@ from imagehub.database import now_utc, run_in_own_transaction
 from imagehub.domain.imports import claims, ignored, jobs, reports
 from imagehub.domain.imports.jobs import Selection
 from imagehub.domain.library import edit, trash
-from imagehub.domain.library.order import refresh_group
+from imagehub.domain.library.groups import refresh_group
 from imagehub.domain.site import overview
 from imagehub.errors import NotFoundError
 from imagehub.models import Group, ImportItem, ImportJob, TrashEntry

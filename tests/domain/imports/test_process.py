@@ -17,7 +17,7 @@ from imagehub.database import now_utc
 from imagehub.domain.imports import claims as imports_claims
 from imagehub.domain.imports import jobs, process
 from imagehub.domain.imports.scratch import Scratch
-from imagehub.domain.library import edit, order
+from imagehub.domain.library import groups, joining
 from imagehub.domain.library import images as library_images
 from imagehub.domain.objects import bookkeeping
 from imagehub.errors import ConnectionLostError
@@ -57,7 +57,7 @@ def test_an_image_keeps_the_facts_of_its_original(import_hub: ImportHub) -> None
     assert (image.folder_name, image.role) == ("Works", "front")
     assert image.thumbhash
     assert image.dominant_color.startswith("#")
-    rendition = order.pick_rendition(image, 480)
+    rendition = library_images.pick_rendition(image, 480)
     assert (rendition.width_px, rendition.height_px) == (300, 200)
     stored = hub.clients.store.get_object(rendition.object_key)
     assert stored[:4] == b"RIFF"
@@ -424,7 +424,7 @@ def test_a_group_deleted_meanwhile_fails_its_items(import_hub: ImportHub) -> Non
     hub = import_hub
     job_id = hub.create(hub.put_pictures("Works", 2))
     claim = hub.claim(job_id)
-    order.delete_group(hub.session, hub.get_only_group())
+    groups.delete_group(hub.session, hub.get_only_group())
     hub.session.commit()
     assert hub.process(claim) == "failed"
     assert hub.work(job_id) == ["failed"]
@@ -451,7 +451,7 @@ def test_what_is_imported_into_a_joined_group_comes_into_the_one_that_stays(
     assert hub.process(hub.claim(job_id)) == "failed"
     claim = hub.claim(job_id)
     assert claim.group_id is not None
-    edit.join_groups(hub.session, [target, claim.group_id], None)
+    joining.join_groups(hub.session, [target, claim.group_id], None)
     hub.session.commit()
     assert hub.process(claim) == "done"
     path.write_bytes(whole)

@@ -14,6 +14,8 @@ from benchmarks.catalogue import fill_catalogue
 from imagehub import create_app
 from imagehub.config import load_settings
 from imagehub.database import db
+from imagehub.domain.library import gallery, gallery_counts, groups
+from imagehub.domain.library import images as library_images
 from imagehub.domain.library import order as gallery_order
 from imagehub.errors import NotFoundError
 from imagehub.models import DriveAccount, GalleryBucket, Group, Image
@@ -58,24 +60,24 @@ def add_group(
                 drive_item_id=f"X!{group.id}.{number}",
             )
         )
-    gallery_order.refresh_group(session, group.id)
+    groups.refresh_group(session, group.id)
     return group
 
 
 def list_shown(session: Session) -> list[int]:
-    count = gallery_order.count_pages(session)
+    count = gallery.count_pages(session)
     return [
         tile.group.id
         for number in range(1, count + 1)
-        for tile in gallery_order.get_page(session, number).tiles
+        for tile in gallery.get_page(session, number).tiles
     ]
 
 
 def test_the_newest_group_comes_first(session: Session) -> None:
     groups = [add_group(session).id for _ in range(30)]
     assert list_shown(session) == groups[::-1]
-    assert gallery_order.count_pages(session) == 3
-    assert len(gallery_order.get_page(session, 3).tiles) == 6
+    assert gallery.count_pages(session) == 3
+    assert len(gallery.get_page(session, 3).tiles) == 6
 
 
 def test_drafts_and_empty_groups_are_on_no_page(session: Session) -> None:
@@ -85,33 +87,33 @@ def test_drafts_and_empty_groups_are_on_no_page(session: Session) -> None:
     assert list_shown(session) == [shown.id]
     for hidden in (draft, empty):
         with pytest.raises(NotFoundError):
-            gallery_order.get_shown_group(session, hidden.id)
+            gallery.get_shown_group(session, hidden.id)
     draft.state = "published"
-    gallery_order.refresh_group(session, draft.id)
+    groups.refresh_group(session, draft.id)
     assert list_shown(session) == [draft.id, shown.id]
 
 
 def test_pages_outside_the_gallery_are_empty(session: Session) -> None:
-    assert gallery_order.get_page(session, 1).tiles == ()
+    assert gallery.get_page(session, 1).tiles == ()
     add_group(session)
     for number in (-1, 0, 2, 1 << 70):
-        assert gallery_order.get_page(session, number).tiles == ()
+        assert gallery.get_page(session, number).tiles == ()
 
 
 def test_refreshing_twice_counts_once(session: Session) -> None:
     group = add_group(session, images=3)
-    gallery_order.refresh_group(session, group.id)
-    gallery_order.refresh_group(session, group.id)
-    assert gallery_order.count_shown_groups(session) == 1
+    groups.refresh_group(session, group.id)
+    groups.refresh_group(session, group.id)
+    assert gallery_counts.count_shown_groups(session) == 1
     assert (group.image_count, group.cover_id is not None) == (3, True)
 
 
 def test_a_group_whose_images_are_gone_leaves_the_pages(session: Session) -> None:
     group = add_group(session)
-    session.delete(gallery_order.get_image(session, group.id, 1))
-    gallery_order.refresh_group(session, group.id)
+    session.delete(library_images.get_image(session, group.id, 1))
+    groups.refresh_group(session, group.id)
     assert list_shown(session) == []
-    assert gallery_order.count_shown_groups(session) == 0
+    assert gallery_counts.count_shown_groups(session) == 0
 
 
 def test_groups_move_as_in_a_list(session: Session) -> None:
@@ -130,15 +132,15 @@ def test_groups_move_as_in_a_list(session: Session) -> None:
         if step % 10 == 9:
             assert list_shown(session) == order
     assert list_shown(session) == order
-    assert gallery_order.recount_gallery(session) == 0
+    assert gallery_counts.recount_gallery(session) == 0
 
 
 def test_neighbours_follow_the_order(session: Session) -> None:
     first, second, third = (add_group(session) for _ in range(3))
     add_group(session, state="draft")
-    assert gallery_order.find_neighbours(session, second) == (third, first)
-    assert gallery_order.find_neighbours(session, third) == (None, second)
-    assert gallery_order.find_neighbours(session, first) == (second, None)
+    assert gallery.find_neighbours(session, second) == (third, first)
+    assert gallery.find_neighbours(session, third) == (None, second)
+    assert gallery.find_neighbours(session, first) == (second, None)
 
 
 def test_wrong_counts_are_found_and_mended(session: Session) -> None:
@@ -147,8 +149,8 @@ def test_wrong_counts_are_found_and_mended(session: Session) -> None:
     session.add(GalleryBucket(bucket=1, shown_count=4))
     session.flush()
     session.expire_all()
-    assert gallery_order.recount_gallery(session) == 2
-    assert gallery_order.count_shown_groups(session) == 1
+    assert gallery_counts.recount_gallery(session) == 2
+    assert gallery_counts.count_shown_groups(session) == 1
 
 
 def test_pages_deep_inside_cross_buckets_without_gap_or_repeat(app: Flask) -> None:
@@ -162,7 +164,7 @@ def count_rows_read(session: Session, page: int) -> int:
     """What MariaDB itself counts as rows read for one page."""
     session.execute(text("FLUSH STATUS"))
     session.expunge_all()
-    gallery_order.get_page(session, page)
+    gallery.get_page(session, page)
     rows = session.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'")).all()
     return sum(int(value) for name, value in rows)
 
@@ -179,7 +181,7 @@ def test_a_page_of_many_groups_reads_as_few_rows_as_a_page_of_few(
         upgrade()
         fill_catalogue(db.engine, 60_000)
         session = db.session()
-        last = gallery_order.count_pages(session)
+        last = gallery.count_pages(session)
         assert last == 2500
         for page in (1, last // 2, last):
             # At most one bucket of entries, the sums over 30 buckets, 12 covers, 36 renditions.
@@ -208,11 +210,11 @@ def explain_statements(session: Session, page: int) -> list[list[dict[str, str]]
     event.listen(db.engine, "before_cursor_execute", remember)
     try:
         session.expunge_all()
-        tiles = gallery_order.get_page(session, page).tiles
-        group = gallery_order.get_shown_group(session, tiles[0].group.id)
-        gallery_order.list_images(session, group.id)
-        gallery_order.get_image(session, group.id, 1)
-        gallery_order.find_neighbours(session, group)
+        tiles = gallery.get_page(session, page).tiles
+        group = gallery.get_shown_group(session, tiles[0].group.id)
+        library_images.list_images(session, group.id)
+        library_images.get_image(session, group.id, 1)
+        gallery.find_neighbours(session, group)
         gallery_order.make_first_sort_key(session)
     finally:
         event.remove(db.engine, "before_cursor_execute", remember)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from imagehub.domain.library import order, search, search_index, tags
+from imagehub.domain.library import groups, order, search, search_index, tags
 from imagehub.models import DriveAccount, Group, Image
 
 
@@ -35,7 +35,7 @@ def add_group(session: Session, title: str = "", /, image: dict | None = None, *
             **values,
         )
     )
-    order.refresh_group(session, group.id)
+    groups.refresh_group(session, group.id)
     session.commit()
     return group.id
 
@@ -176,16 +176,16 @@ def test_only_what_is_shown_is_found(session: Session) -> None:
     group = session.get(Group, group_id)
     assert group is not None
     group.state = "draft"
-    order.refresh_group(session, group_id)
+    groups.refresh_group(session, group_id)
     session.commit()
     assert find(session, "secret") == []
     assert find(session, "ecret") == []
     assert search.list_group_ids(session, "secret") == [group_id]
     group.state = "published"
-    order.refresh_group(session, group_id)
+    groups.refresh_group(session, group_id)
     session.commit()
     assert find(session, "secret") == [group_id]
-    order.delete_group(session, group)
+    groups.delete_group(session, group)
     session.commit()
     assert find(session, "secret") == []
     assert search.list_group_ids(session, "secret") == []

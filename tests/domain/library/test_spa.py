@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from imagehub.domain.library import order, spa
+from imagehub.domain.library import groups, order, spa
 from imagehub.errors import NotFoundError
 from imagehub.models import DriveAccount, Group, Image
 
@@ -36,7 +36,7 @@ def add_group(session: Session, positions: list[int], state: str = "published") 
                 drive_item_id=f"{group.id}-{number}",
             )
         )
-    order.refresh_group(session, group.id)
+    groups.refresh_group(session, group.id)
     session.commit()
     return group.id
 

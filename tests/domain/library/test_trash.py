@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from imagehub.database import db, now_utc
 from imagehub.domain.imports import jobs
-from imagehub.domain.library import listing, order, search, spa, tags, trash
+from imagehub.domain.library import gallery, gallery_counts, listing, search, spa, tags, trash
+from imagehub.domain.library import images as library_images
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import DriveAccount, Group, Image, Rendition, StoredObject, TrashEntry
 from tests.fixtures.importing import ImportHub
@@ -23,7 +24,7 @@ def group_id(either_site: Site) -> int:
 
 def list_names(session: Session, number: int) -> list[str]:
     session.expire_all()
-    return [image.name for image in order.list_images(session, number)]
+    return [image.name for image in library_images.list_images(session, number)]
 
 
 def test_nothing_in_the_trash_is_seen_anywhere(either_site: Site, group_id: int) -> None:
@@ -34,8 +35,8 @@ def test_nothing_in_the_trash_is_seen_anywhere(either_site: Site, group_id: int)
         tags.set_tags(session, group, ["rare"])
         assert trash.trash_groups(session, [group_id], None) == [group_id]
     with either_site.session() as session:
-        assert order.count_shown_groups(session) == 1
-        assert [tile.group.id for tile in order.get_page(session, 1).tiles] == [kept]
+        assert gallery_counts.count_shown_groups(session) == 1
+        assert [tile.group.id for tile in gallery.get_page(session, 1).tiles] == [kept]
         assert spa.list_group_numbers(session) == [kept]
         assert [group.number for group in spa.iter_groups(session)] == [kept]
         assert spa.list_image_ids(session, {group_id: [1, 2]}) == []
@@ -68,7 +69,7 @@ def test_a_group_comes_back_as_it_was(either_session: Session, group_id: int) ->
     group, keys = trash.restore(either_session, group_id)
     assert (group.id, group.state, group.is_shown, keys) == (group_id, "published", True, [])
     assert list_names(either_session, group_id) == ["a.jpg", "b.jpg", "c.jpg"]
-    assert order.count_shown_groups(either_session) == 1
+    assert gallery_counts.count_shown_groups(either_session) == 1
     with pytest.raises(NotFoundError):
         trash.restore(either_session, group_id)
 
@@ -90,7 +91,7 @@ def test_shots_come_back_under_their_numbers_and_in_their_places(
     group, _ = trash.restore(either_session, mark)
     assert group.id == group_id
     assert list_names(either_session, group_id) == ["a.jpg", "b.jpg", "c.jpg"]
-    assert order.get_image(either_session, group_id, 2).name == "b.jpg"
+    assert library_images.get_image(either_session, group_id, 2).name == "b.jpg"
     assert either_session.get(Group, mark) is None
 
 
@@ -105,7 +106,7 @@ def test_all_shots_of_a_group_take_the_group_with_them(
 def test_what_lies_in_the_trash_lacks_no_alt_text_until_it_is_back(
     either_session: Session, group_id: int, shots: list[int]
 ) -> None:
-    order.get_image(either_session, group_id, 2).alt = ""
+    library_images.get_image(either_session, group_id, 2).alt = ""
 
     def count_without() -> int:
         return either_session.query(Image).filter_by(has_alt=False).count()
@@ -115,7 +116,7 @@ def test_what_lies_in_the_trash_lacks_no_alt_text_until_it_is_back(
     assert count_without() == 0
     trash.restore(either_session, mark)
     assert count_without() == 1
-    assert not order.get_image(either_session, group_id, 2).has_alt
+    assert not library_images.get_image(either_session, group_id, 2).has_alt
 
 
 def test_shots_whose_group_is_in_the_trash_become_a_group_of_their_own(
@@ -131,7 +132,7 @@ def test_shots_whose_group_is_in_the_trash_become_a_group_of_their_own(
 def test_a_file_that_came_in_again_stays_and_keeps_the_old_words(
     either_session: Session, group_id: int
 ) -> None:
-    old = order.get_image(either_session, group_id, 2)
+    old = library_images.get_image(either_session, group_id, 2)
     old.alt, old.role = "A wave", "detail"
     item = old.drive_item_id
     mark = trash.trash_images(either_session, group_id, [2], None)
@@ -149,7 +150,7 @@ def test_a_file_that_came_in_again_stays_and_keeps_the_old_words(
     group, keys = trash.restore(either_session, mark)
     assert group.id == group_id
     assert len(keys) == 3
-    images = order.list_images(either_session, group_id)
+    images = library_images.list_images(either_session, group_id)
     assert [(image.number, image.alt, image.role) for image in images][-1] == (
         4,
         "A wave",

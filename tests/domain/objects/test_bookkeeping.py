@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Clients
 from imagehub.clients.s3 import S3Store
 from imagehub.database import Base, make_engine_options, now_utc
-from imagehub.domain.library import images, order
+from imagehub.domain.library import gallery_counts, groups, images
 from imagehub.domain.objects import bookkeeping
 from imagehub.errors import ServiceBusyError
 from imagehub.models import DriveAccount, Group, Image, Rendition, StoredObject
@@ -73,7 +73,7 @@ class Books:
                     object_key=key,
                 )
             )
-        order.refresh_group(self.session, group_id)
+        groups.refresh_group(self.session, group_id)
         image_id = image.id
         self.session.commit()
         return image_id
@@ -172,12 +172,12 @@ def test_deleting_images_leaves_what_others_use(either_books: Books) -> None:
 
 def test_a_group_without_images_leaves_the_gallery(books: Books) -> None:
     image_id = books.add_image(1)
-    assert order.count_shown_groups(books.session) == 1
+    assert gallery_counts.count_shown_groups(books.session) == 1
     images.delete_images(books.session, [image_id])
     books.session.commit()
     group = books.session.get_one(Group, 1, populate_existing=True)
     assert (group.image_count, group.is_shown, group.cover_id) == (0, False, None)
-    assert order.count_shown_groups(books.session) == 0
+    assert gallery_counts.count_shown_groups(books.session) == 0
 
 
 def test_a_key_being_deleted_cannot_be_pinned(either_books: Books) -> None:

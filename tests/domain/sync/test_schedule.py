@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from imagehub.database import now_utc
 from imagehub.domain.imports import remakes
 from imagehub.domain.leases import acquire_lease
-from imagehub.domain.library import order
+from imagehub.domain.library import images as library_images
 from imagehub.domain.sync import check as drive_check
 from imagehub.domain.sync import schedule
 from imagehub.models import DriveWatch, Image
@@ -251,7 +251,7 @@ def test_the_new_version_takes_the_old_ones_place(either_import_hub: ImportHub) 
     assert (image.alt, image.role, image.drive_state) == ("A harbour", "front", "ok")
     assert (image.width_px, image.height_px) == (900, 600)
     assert not old_keys & {rendition.object_key for rendition in image.renditions}
-    assert order.pick_rendition(image, 1920).width_px == 900
+    assert library_images.pick_rendition(image, 1920).width_px == 900
     hub.check_stores_agree()
     check(hub)
     assert set(states(hub).values()) == {"ok"}
