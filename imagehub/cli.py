@@ -14,6 +14,7 @@ import click
 from cryptography.fernet import Fernet
 from sqlalchemy.exc import DBAPIError
 
+from imagehub import __version__
 from imagehub.config import SettingsError, load_settings
 from imagehub.database import db
 from imagehub.errors import ImageHubError
@@ -24,6 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="imagehub %(version)s")
 @click.option("--verbose", is_flag=True, help="Say more while working.")
 def main(verbose: bool) -> None:
     """ImageHub: one artist's pictures, kept in OneDrive, shown to the world."""
