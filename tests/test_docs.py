@@ -1,5 +1,6 @@
 """The documentation is complete and true: settings, commands, links, paths, make targets."""
 
+import configparser
 import re
 from pathlib import Path
 
@@ -134,6 +135,17 @@ def test_named_settings_exist(page: Path) -> None:
 def test_the_readme_leads_to_every_page() -> None:
     for page in ROOT.glob("docs/**/*.md"):
         assert f"]({name_page(page)})" in README
+
+
+def test_the_drawing_shows_every_layer() -> None:
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    drawing = (ROOT / "docs" / "architecture.svg").read_text()
+    shown = set(re.findall(r"\w+", " ".join(re.findall(r">([^<]+)</text>", drawing))))
+    layers = re.findall(r"\w+", contracts["importlinter:contract:layers"]["layers"])
+    packages = {path.parent.name for path in ROOT.glob("imagehub/domain/*/__init__.py")}
+    assert set(layers) - {"__main__"} <= shown
+    assert packages <= shown
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Files of the project that no program of ours reads: workflows, hooks, templates, editor settings."""
+"""Workflows, hooks, issue templates and editor settings are valid and agree with the code."""
 
 import configparser
 import re
