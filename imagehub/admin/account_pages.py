@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from flask import Response, g, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_login import current_user, login_user
 
 from imagehub.admin import blueprint, shown_once
@@ -14,7 +15,7 @@ from imagehub.database import db
 from imagehub.domain.people import api_tokens, second_factor, sessions, users
 from imagehub.errors import ConflictError, InvalidInputError, TooManyTriesError
 from imagehub.models import User
-from imagehub.web import note_action
+from imagehub.web import i18n, note_action
 from imagehub.wiring import get_clients, get_settings
 
 
@@ -61,6 +62,17 @@ def change_password() -> ResponseReturnValue:
     note_action("change", "account", user.id, "Changed the password; all other sessions ended.")
     _stay_signed_in(user)
     say("You have a new password. Everybody else who was signed in as you is out.")
+    return redirect(url_for("admin.show_account"))
+
+
+@blueprint.post("/admin/account/language")
+def change_language() -> ResponseReturnValue:
+    """Choose the language of the admin pages; empty for that of any visitor."""
+    user = _get_user()
+    users.change_language(db.session(), user, request.form.get("language", ""), i18n.LANGUAGES)
+    db.session.commit()
+    i18n.use_account_language(user.language)
+    say(_("Language changed."))
     return redirect(url_for("admin.show_account"))
 
 
@@ -291,6 +303,7 @@ def _render(**values: Any) -> str:
     return render_template(
         "admin/account.html",
         user=user,
+        account_languages=i18n.LANGUAGES,
         has_second_step=second_factor.is_on(database, user.id),
         recovery_count=second_factor.count_recovery_codes(database, user),
         sessions=sessions.list_sessions(database, user),

@@ -1,97 +1,134 @@
-"""Facts as people say them, for the admin pages: sizes, moments, counts; and what was just done."""
+"""Format sizes, times, counts and toasts for the admin pages, in the page's language."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import Literal
 
+from babel.dates import format_date, format_skeleton, format_time, format_timedelta
+from babel.numbers import format_decimal
 from flask import current_app, flash, url_for
+from flask_babel import gettext as _
 from markupsafe import Markup
 
 from imagehub.admin import blueprint
 from imagehub.database import now_utc
+from imagehub.web.i18n import format_number, get_format_locale
 
 # Embeddings and overrides, isolates, and the marks that count as letters of a direction.
 _TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
-# (below so many seconds, seconds in the unit, the unit)
-_STEPS: tuple[tuple[float, float, str], ...] = (
-    (3600, 60, "minute"),
-    (86_400, 3600, "hour"),
-    (14 * 86_400, 86_400, "day"),
-    (60 * 86_400, 7 * 86_400, "week"),
-    (730 * 86_400, 30.44 * 86_400, "month"),
-    (float("inf"), 365.25 * 86_400, "year"),
+_Unit = Literal["minute", "hour", "day", "week", "month", "year"]
+# The unit of a distance below so many seconds.
+_STEPS: tuple[tuple[float, _Unit], ...] = (
+    (3600, "minute"),
+    (86_400, "hour"),
+    (14 * 86_400, "day"),
+    (60 * 86_400, "week"),
+    (730 * 86_400, "month"),
+    (float("inf"), "year"),
 )
 
 
 @blueprint.app_template_filter("filesize")
 def describe_size(size_bytes: float | None) -> str:
-    """Bytes in the unit that suits, of 1,000 each as OneDrive and shops count: ``3.2 MB``."""
+    """Format a size: ``3.2 MB``, ``3,2 MB``. A unit is 1,000 of the one before, as in OneDrive."""
     if size_bytes is None:
-        return "unknown"
+        return str(_("unknown"))
     size, unit = float(size_bytes), 0
     while size >= 999.5 and unit < len(_UNITS) - 1:
         size, unit = size / 1000, unit + 1
-    number = f"{size:.0f}" if unit == 0 or size >= 99.5 else f"{size:.1f}".removesuffix(".0")
-    return f"{number}\N{NO-BREAK SPACE}{_UNITS[unit]}"
+    digits = "0" if unit == 0 or size >= 99.5 else "0.#"
+    number = format_decimal(size, format=digits, locale=get_format_locale())
+    name = _UNITS[unit] if unit else _("bytes")
+    return f"{number}\N{NO-BREAK SPACE}{name}"
 
 
 @blueprint.app_template_filter("shown")
 def show_name(name: str) -> str:
-    """A file's name as it may be shown: each invisible mark that turns the direction of reading,
-    and would make ``gpj.exe`` look like ``exe.jpg``, is a replacement character instead.
+    """Replace the invisible characters of a file name that change the direction of reading.
 
-    Source: Unicode Standard Annex 9, 2 (explicit directional formatting characters).
+    They would make ``gpj.exe`` look like ``exe.jpg``. Source: Unicode Standard Annex 9, 2
+    (explicit directional formatting characters).
     """
     return _TURNS.sub("\N{REPLACEMENT CHARACTER}", name)
 
 
 @blueprint.app_template_filter("ago")
-def describe_moment(moment: datetime | None, never: str = "never") -> Markup | str:
-    """A ``<time>``: how long ago or ahead, with the exact moment in its title."""
+def describe_moment(moment: datetime | None, never: str = "") -> Markup | str:
+    """Format a moment as a ``<time>``: how long ago or ahead, with the exact time as its title."""
     if moment is None:
-        return never
+        return never or _("never")
     words = describe_distance((now_utc() - moment).total_seconds())
+    title = f"{describe_date(moment)}, {_format_time(moment)}"
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        moment.isoformat(timespec="seconds"), f"{moment:%-d %B %Y, %H:%M} UTC", words
+        moment.isoformat(timespec="seconds"), title, words
     )
 
 
 @blueprint.app_template_filter("logged")
 def describe_logged(moment: datetime) -> Markup | str:
-    """As ``ago`` within a day, then the day and the minute: a log is read to find out when."""
+    """Format the time of a log entry: as ``ago`` for a day, then its date and time."""
     if now_utc() - moment < timedelta(days=1):
         return describe_moment(moment)
+    day = format_skeleton("yMMMd", moment, locale=get_format_locale())
     return Markup('<time datetime="{}">{}</time>').format(
-        moment.isoformat(timespec="seconds"), f"{moment:%-d %b %Y, %H:%M} UTC"
+        moment.isoformat(timespec="seconds"), f"{day}, {_format_time(moment)}"
     )
 
 
 @blueprint.app_template_filter("day")
 def describe_day(moment: datetime | None, never: str = "") -> Markup | str:
-    """A ``<time>`` that shows the day: ``4 May 2026``."""
+    """Format a moment as a ``<time>`` that shows its date."""
     if moment is None:
         return never
     return Markup('<time datetime="{}">{}</time>').format(
-        moment.isoformat(timespec="seconds"), f"{moment:%-d %B %Y}"
+        moment.isoformat(timespec="seconds"), describe_date(moment)
     )
+
+
+@blueprint.app_template_filter("date")
+def describe_date(day: date) -> str:
+    """Format a date in full: ``4 May 2026``, ``4. Mai 2026``."""
+    return format_date(day, "long", locale=get_format_locale())
+
+
+@blueprint.app_template_filter("number")
+def describe_number(number: float) -> str:
+    """Format a number: ``12,000``, ``12.000``."""
+    return format_number(number)
 
 
 @blueprint.app_template_filter("counted")
 def describe_count(count: int, one: str, many: str = "") -> str:
-    """A number with its noun: ``1 image``, ``12,000 images``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    """Format a number with its English noun: ``1 image``, ``12,000 images``.
+
+    New code uses ``ngettext``, which other languages need.
+    """
+    return f"{format_number(count)} {one if count == 1 else many or one + 's'}"
 
 
 def describe_distance(seconds: float) -> str:
-    """``just now``, ``5 minutes ago``, ``in 2 days``. Positive seconds lie behind us."""
+    """Format a distance in time: ``just now``, ``5 minutes ago``, ``in 2 days``.
+
+    :param seconds: positive for the past.
+    """
     size = abs(seconds)
     if size < 45:
-        # A moment barely ahead was noted by a machine whose clock is.
-        return "just now" if seconds > -3 else "in a moment"
-    unit_seconds, unit = next(step[1:] for step in _STEPS if size < step[0])
-    count = max(1, round(size / unit_seconds))
-    words = f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-    return f"{words} ago" if seconds > 0 else f"in {words}"
+        # A moment barely ahead was noted by a machine whose clock is fast.
+        return str(_("just now") if seconds > -3 else _("in a moment"))
+    unit = next(name for below, name in _STEPS if size < below)
+    return format_timedelta(
+        timedelta(seconds=-seconds),
+        granularity=unit,
+        # No larger unit than that one, however large the number.
+        threshold=float("inf"),
+        add_direction=True,
+        locale=get_format_locale(),
+    )
+
+
+def _format_time(moment: datetime) -> str:
+    return f"{format_time(moment, 'HH:mm', locale=get_format_locale())} UTC"
 
 
 def say(
@@ -102,11 +139,11 @@ def say(
     is_fault: bool = False,
     **fields: str,
 ) -> None:
-    """Show a sentence on the next page, as a toast.
+    """Show a sentence as a toast on the next page.
 
-    :param undo: endpoint that takes the step back by POST; the toast then offers Undo.
-    :param link: address and words of a page outside that the toast leads to.
-    :param fields: what that POST brings along.
+    :param undo: the endpoint that undoes the act by POST; the toast then offers Undo.
+    :param link: address and text of a link to another site.
+    :param fields: form fields of that POST.
     """
     undo_url = url_for(undo) if undo else ""
     toast = {"text": message, "undo_url": undo_url, "link": link, "fields": fields}
@@ -115,5 +152,5 @@ def say(
 
 @blueprint.app_template_test("is_view")
 def is_view(endpoint: str) -> bool:
-    """Whether this hub has the endpoint: navigation shows what there is."""
+    """Tell whether the application has this endpoint."""
     return endpoint in current_app.view_functions

@@ -9,6 +9,7 @@ from imagehub.database import db
 from imagehub.domain.people import sessions
 from imagehub.models import User
 from imagehub.web.access import login_manager
+from imagehub.web.i18n import use_account_language
 
 log = logging.getLogger(__name__)
 
@@ -23,15 +24,16 @@ def init_app(app: Flask) -> None:
 
 
 def load_user(cookie: str) -> User | None:
-    """Whom a session or a remember-me cookie stands for; ``g.session_id`` is its row's number."""
+    """Find the user of a session or remember-me cookie; ``g.session_id`` is the session's id."""
     found = sessions.find_session(db.session(), cookie)
     if found is None:
         return None
     user, opened = found
     g.session_id = opened.id
+    use_account_language(user.language)
     try:
         sessions.note_seen(db.session(), opened, request.remote_addr or "")
     except OperationalError:
-        # Nobody must be turned away because a moment could not be written down.
-        log.warning("the moment of a visit could not be noted")
+        # The page is more important than the time of the visit.
+        log.warning("could not save when a session was last used")
     return user

@@ -24,6 +24,8 @@ class User(Base):
     credentials_version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
     last_sign_in_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Of the admin pages: "en", "de"; "" for that of any visitor.
+    language: Mapped[str] = mapped_column(String(8), default="")
 
     is_authenticated = True
     is_active = True

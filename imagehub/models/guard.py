@@ -73,10 +73,12 @@ class ApiToken(Base):
 
 
 class AuditEntry(Base):
-    """One thing that somebody did: who, what, to what, when, from where.
+    """One action: who did what, to what, when and from where.
 
-    ``actor_name`` stays when the person is gone. ``verb`` and ``kind`` are words of a small set
-    (see ``domain.people.audit``); ``words`` is the sentence for people.
+    ``actor_name`` stays when the person is gone. ``action`` is a key of ``ACTIONS`` in
+    ``domain.people.audit``, whose sentence is filled with ``subject`` (the name of the thing),
+    ``count`` and ``details`` (other values as a JSON object). Entries from before version 0020 of
+    the tables have no action; their English sentence is in ``words``.
     """
 
     __tablename__ = "audit_entry"
@@ -96,6 +98,10 @@ class AuditEntry(Base):
     verb: Mapped[str] = mapped_column(String(40))
     kind: Mapped[str] = mapped_column(String(40))
     key: Mapped[str] = mapped_column(String(255), default="")
+    action: Mapped[str] = mapped_column(String(40), default="")
+    subject: Mapped[str] = mapped_column(String(300), default="")
+    count: Mapped[int] = mapped_column(default=1)
+    details: Mapped[str] = mapped_column(String(2000), default="")
     words: Mapped[str] = mapped_column(String(500), default="")
     address: Mapped[str] = mapped_column(String(64), default="")
 

@@ -1,10 +1,16 @@
-"""The language of the pages: English or German, by setting, switch or browser.
+"""The language of the pages: English or German, by account, setting, switch or browser.
 
 After changing words: ``python -m tools.translations`` collects and compiles them.
 """
 
-from flask import Flask, request
-from flask_babel import Babel, get_locale
+from typing import Any
+
+from babel import Locale
+from babel.numbers import format_decimal
+from flask import Flask, g, has_request_context, request
+from flask_babel import Babel, get_domain, get_locale, refresh
+from jinja2 import pass_context
+from jinja2.runtime import Context
 
 from imagehub.wiring import get_settings
 
@@ -16,10 +22,26 @@ COOKIE = "language"
 def init_app(app: Flask) -> None:
     Babel(app, default_locale="en", locale_selector=pick_language)
     app.context_processor(lambda: {"language": get_language(), "languages": list_languages()})
+    jinja_ngettext: Any = app.jinja_env.globals["ngettext"]
+
+    @pass_context
+    def ngettext_with_number(
+        context: Context, one: str, many: str, num: int, **values: object
+    ) -> object:
+        return jinja_ngettext(context, one, many, num, **{"num": format_number(num), **values})
+
+    app.jinja_env.globals["ngettext"] = ngettext_with_number
 
 
 def pick_language() -> str:
-    """The setting, else the visitor's own choice, else the best of what their browser asks for."""
+    """Pick the language of this request's page.
+
+    On the admin pages that of the account, if one is chosen. Else the setting, else the visitor's
+    own choice, else the best of what their browser asks for.
+    """
+    own = g.get("account_language", "")
+    if own in LANGUAGES and request.blueprint in ("admin", "auth"):
+        return str(own)
     fixed = get_settings().language
     if fixed in LANGUAGES:
         return fixed
@@ -31,9 +53,32 @@ def pick_language() -> str:
     return next((language for language in wanted if language in LANGUAGES), "en")
 
 
+def use_account_language(language: str) -> None:
+    """Show the admin pages of this request in the account's language; "" for any visitor's."""
+    g.account_language = language
+    refresh()
+
+
 def get_language() -> str:
     """The code of this page's language, for ``lang`` and the like."""
     return str(get_locale() or "en").partition("_")[0]
+
+
+def get_format_locale() -> Locale:
+    """Return the locale in which dates and numbers of this page are written; English is British."""
+    language = get_language() if has_request_context() else "en"
+    return Locale.parse({"en": "en_GB"}.get(language, language))
+
+
+def format_number(number: float) -> str:
+    """Format a number in the page's language: ``12,000`` or ``12.000``."""
+    return format_decimal(number, locale=get_format_locale())
+
+
+def ngettext(one: str, many: str, num: int, **values: object) -> str:
+    """Translate a sentence with a count; ``%(num)s`` is the number in the page's language."""
+    sentence: str = get_domain().get_translations().ungettext(one, many, num)
+    return sentence % {"num": format_number(num), **values}
 
 
 def list_languages() -> dict[str, str]:

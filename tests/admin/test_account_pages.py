@@ -109,6 +109,35 @@ def test_who_guesses_the_password_at_an_open_browser_has_to_wait(client: FlaskCl
     assert statuses == [422] * throttle.FREE_TRIES + [429]
 
 
+# --- Language -------------------------------------------------------------------------------------
+
+
+def read_language(client: FlaskClient, path: str) -> str:
+    page = client.get(path, headers={"Accept-Language": "en"}).text
+    return page.split('<html lang="', 1)[1].split('"', 1)[0]
+
+
+def test_the_account_sets_the_language_of_the_admin_pages_alone(
+    site: Site, client: FlaskClient
+) -> None:
+    assert read_language(client, ACCOUNT) == "en"
+    answer = send(client, f"{ACCOUNT}/language", language="de")
+    assert answer.location == ACCOUNT
+    assert "Sprache geändert." in read_toasts(client)
+    assert read_language(client, ACCOUNT) == read_language(client, "/admin/activity") == "de"
+    assert read_language(client, "/") == "en"
+    # Another browser of the same person shows it too; nobody else does.
+    assert read_language(site.signed_in_client(), ACCOUNT) == "de"
+    assert read_language(site.client(), "/sign-in") == "en"
+    send(client, f"{ACCOUNT}/language", language="")
+    assert read_language(client, ACCOUNT) == "en"
+    assert 'lang="de"' in client.get(ACCOUNT, headers={"Accept-Language": "de"}).text
+
+
+def test_a_language_that_does_not_exist_is_refused(client: FlaskClient) -> None:
+    assert send(client, f"{ACCOUNT}/language", language="tlh").status_code == 422
+
+
 # --- The second step ------------------------------------------------------------------------------
 
 

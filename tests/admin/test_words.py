@@ -1,11 +1,19 @@
 """Facts as people say them."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from imagehub.admin.words import describe_distance, describe_logged
+from imagehub.admin.words import (
+    describe_day,
+    describe_distance,
+    describe_logged,
+    describe_number,
+    describe_size,
+)
 from imagehub.database import now_utc
+from tests.fixtures.site import Site
 
 
 @pytest.mark.parametrize(
@@ -20,3 +28,45 @@ def test_a_moment_ahead_is_not_told_as_past(seconds: float, words: str) -> None:
 def test_the_log_tells_the_minute_once_a_day_has_passed() -> None:
     assert "2 hours ago" in describe_logged(now_utc() - timedelta(hours=2))
     assert "4 May 2026, 17:03 UTC" in describe_logged(datetime(2026, 5, 4, 17, 3, tzinfo=UTC))
+
+
+@pytest.fixture
+def german(site: Site) -> Iterator[None]:
+    with site.app.test_request_context("/", headers={"Accept-Language": "de"}):
+        yield
+
+
+@pytest.mark.usefixtures("german")
+def test_german_pages_have_german_sizes_dates_and_numbers() -> None:
+    assert describe_size(3_240_000) == "3,2\N{NO-BREAK SPACE}MB"
+    assert describe_size(999) == "999\N{NO-BREAK SPACE}Byte"
+    assert describe_number(12_000) == "12.000"
+    assert describe_distance(300) == "vor 5 Minuten"
+    assert describe_distance(-86_400) == "in 1 Tag"
+    moment = datetime(2026, 5, 4, 17, 3, tzinfo=UTC)
+    assert ">4. Mai 2026<" in describe_day(moment)
+    assert ">4. Mai 2026, 17:03 UTC<" in describe_logged(moment)
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (None, "unknown"),
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1 kB"),
+        (3_240_000, "3.2 MB"),
+        (99_500_000, "100 MB"),
+        (999_500_000, "1 GB"),
+    ],
+)
+def test_sizes_have_two_or_three_digits(size: float | None, words: str) -> None:
+    assert describe_size(size) == words.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [(13, "13 days ago"), (15, "2 weeks ago"), (61, "2 months ago"), (731, "2 years ago")],
+)
+def test_long_distances_have_a_fitting_unit(days: int, words: str) -> None:
+    assert describe_distance(days * 86_400) == words

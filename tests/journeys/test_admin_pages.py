@@ -330,7 +330,7 @@ def test_keys_lead_around_and_can_be_switched_off(served_site: ServedSite) -> No
     visit = served_site.enter("/admin/settings")
     page = visit.page
     page.keyboard.press("?")
-    help_list = page.get_by_role("dialog", name="Keyboard")
+    help_list = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(help_list).to_be_visible()
     expect(help_list).to_contain_text("Go to Connection")
     page.keyboard.press("Escape")
@@ -341,7 +341,7 @@ def test_keys_lead_around_and_can_be_switched_off(served_site: ServedSite) -> No
     page.keyboard.press("c")
     page.wait_for_url("**/admin/connection")
     page.keyboard.press("?")
-    help_list.get_by_label("Single keys do something").uncheck()
+    help_list.get_by_label("Use keyboard shortcuts").uncheck()
     help_list.get_by_role("button", name="Close").click()
     page.keyboard.press("?")
     expect(help_list).not_to_be_visible()

@@ -54,7 +54,7 @@ def test_skipping_to_the_content_keeps_the_folder_as_it_is(served: ServedSite) -
     expect(page.locator(".item-name")).to_have_count(3)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    skip = page.get_by_role("link", name="Skip to the content")
+    skip = page.get_by_role("link", name="Skip to content")
     skip.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/*#*")

@@ -6,6 +6,7 @@ password ends all of them.
 """
 
 import unicodedata
+from collections.abc import Collection
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
@@ -81,6 +82,17 @@ def change_name(session: Session, user: User, name: str) -> None:
     """Give a person another name. Raises as :func:`create_admin`."""
     _set_name(session, user, name)
     _flush_name(session)
+
+
+def change_language(session: Session, user: User, language: str, known: Collection[str]) -> None:
+    """Choose the language of a person's admin pages; "" for that of any visitor.
+
+    :raise InvalidInputError: not one of the known languages.
+    """
+    if language and language not in known:
+        raise InvalidInputError("There is no such language.", {"language": "unknown"})
+    user.language = language
+    session.flush()
 
 
 def change_password(session: Session, user: User, password: str) -> None:
