@@ -4,7 +4,7 @@ Each address answers a page, or JSON where the caller asks for that (``Accept``)
 without a script: an address that needs an answer first (a name, a target) has a page for it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from flask import jsonify, redirect, render_template, request, url_for
@@ -21,12 +21,10 @@ from imagehub.admin.drive_words import (
 from imagehub.admin.words import describe_count, say, show_name
 from imagehub.clients import DriveItem
 from imagehub.database import db
-from imagehub.domain.onedrive import browser, folders
-from imagehub.domain.sync import schedule
+from imagehub.domain.onedrive import browser, changes, entries, folders
 from imagehub.errors import (
     ConnectionLostError,
     ImageHubError,
-    InvalidInputError,
     NotFoundError,
 )
 from imagehub.web import note_action
@@ -57,8 +55,7 @@ def rename_drive_item() -> ResponseReturnValue:
         (item,) = browser.get_items(opened, request.form.getlist("item")[:1])
         return render_template("admin/drive_rename.html", item=item, folder=folder_id, fault="")
     try:
-        old_name = opened.get_item(item_id).name
-        item = folders.rename_item(opened, item_id, name.strip())
+        renamed = changes.rename_item(db.session(), account_id, opened, item_id, name)
     except ImageHubError as error:
         if is_api_call() or isinstance(error, NotFoundError | ConnectionLostError):
             raise
@@ -72,10 +69,10 @@ def rename_drive_item() -> ResponseReturnValue:
             fault=str(error),
         )
         return page, get_error_status(error)
+    item, old_name = renamed.item, renamed.old_name
     note_act(
         "change", [item], f"Renamed “{show_name(old_name)}” to {name_items([item])} in OneDrive."
     )
-    look_again(account_id, [item])
     return answer_done(
         account_id,
         [item],
@@ -100,65 +97,27 @@ def move_drive_items() -> ResponseReturnValue:
             folder=folder_id,
             choice=describe_choice(opened, request.form.get("look", "") or folder_id),
         )
-    done, failed = do_each(ids, lambda item_id: opened.move_item(item_id, target))
+    outcome = changes.move_items(db.session(), account_id, opened, ids, target)
+    done = outcome.done
     if done:
         place = describe_place(opened, target)
         note_act("change", done, f"Moved {name_items(done)} to {place} in OneDrive.")
-        look_again(account_id, done)
     words = f"{describe_count(len(done), 'item was', 'items were')} moved."
     # Back to where they came from is only one step where that is one folder.
     undo = "admin.move_drive_items" if folder_id and len(done) == 1 else ""
     fields: dict[str, Any] = (
         {"item": done[0].id, "target": folder_id, "folder": target} if undo else {}
     )
-    return answer_done(account_id, done, folder_id, words, failed, undo=undo, fields=fields)
+    return answer_done(account_id, done, folder_id, words, outcome.failed, undo=undo, fields=fields)
 
 
 # --- What all changes share -----------------------------------------------------------------------
-
-
-def do_each(
-    ids: Sequence[str], act: Callable[[str], DriveItem]
-) -> tuple[list[DriveItem], list[tuple[str, str]]]:
-    """Do something to each item; what fails does not hold up the others.
-
-    :raise InvalidInputError: nothing was chosen, or too much.
-    :raise ConnectionLostError: nothing could be done. Where it comes after something was done, that
-        is told, and the rest has failed.
-    """
-    if not 0 < len(ids) <= browser.MAX_CHOSEN:
-        raise InvalidInputError(
-            "Nothing was chosen." if not ids else "That is too much at once.",
-            {"item": "is missing" if not ids else "too many"},
-        )
-    done: list[DriveItem] = []
-    failed: list[tuple[str, str]] = []
-    lost: ConnectionLostError | None = None
-    for item_id in dict.fromkeys(ids):
-        if lost is not None:
-            failed.append((item_id, str(lost)))
-            continue
-        try:
-            done.append(act(item_id))
-        except ConnectionLostError as error:
-            if not done:
-                raise
-            lost = error
-            failed.append((item_id, str(error)))
-        except ImageHubError as error:
-            failed.append((item_id, str(error)))
-    return done, failed
 
 
 def note_act(verb: str, items: Sequence[DriveItem], words: str) -> None:
     """Write into the log what was done in OneDrive."""
     note_action(verb, "drive", items[0].id, words)
     db.session.commit()
-
-
-def look_again(account_id: int, items: Sequence[DriveItem], with_all_below: bool = False) -> None:
-    """Have the images that come from these items follow soon, and not at the next regular look."""
-    schedule.note_changes(db.session(), account_id, [item.id for item in items], with_all_below)
 
 
 def answer_done(
@@ -181,10 +140,10 @@ def answer_done(
     :param facts: what a script hears besides.
     """
     if is_api_call():
-        entries = browser.mark_items(db.session(), account_id, done)
+        marked = entries.mark_items(db.session(), account_id, done)
         return jsonify(
             {
-                "done": [describe_entry(entry) for entry in entries],
+                "done": [describe_entry(entry) for entry in marked],
                 "failed": [{"id": item_id, "reason": reason} for item_id, reason in failed],
                 **(facts or {}),
             }

@@ -14,8 +14,8 @@ from imagehub.admin.drive_access import may_write, open_drive, show_trouble
 from imagehub.admin.drive_words import describe_choice, describe_entry, describe_folder
 from imagehub.clients import Drive
 from imagehub.database import db
-from imagehub.domain.onedrive import browser, folders
-from imagehub.domain.onedrive.browser import Entry
+from imagehub.domain.onedrive import browser, entries, folders
+from imagehub.domain.onedrive.entries import Entry
 from imagehub.errors import ConnectionLostError, NotFoundError, ServiceError
 from imagehub.web.access import is_api_call
 from imagehub.wiring import get_settings
@@ -23,32 +23,47 @@ from imagehub.wiring import get_settings
 _VIEW_COOKIE = "drive-view"
 _VIEWS = ("list", "grid")
 _YEAR_SECONDS = 365 * 86_400
+_ORDERS = {
+    "name": "Name, A to Z",
+    "name-down": "Name, Z to A",
+    "newest": "Newest first",
+    "oldest": "Oldest first",
+    "largest": "Largest first",
+    "smallest": "Smallest first",
+}
+_SHOWS = {
+    "all": "Everything",
+    "pictures": "Pictures",
+    "outside": "Not in the hub",
+    "inside": "In the hub",
+    "changed": "Changed since",
+}
 
 
 @blueprint.get("/admin/drive")
 @blueprint.get("/admin/drive/<item_id>")
 def show_drive(item_id: str = "") -> ResponseReturnValue:
     """A folder of the drive; the root folder without an id."""
-    order = _choose("sort", browser.ORDERS, "name")
-    show = _choose("show", browser.SHOWS, "all")
+    order = _choose("sort", _ORDERS, "name")
+    show = _choose("show", _SHOWS, "all")
     words = request.args.get("q", "").strip()[:200]
     is_arranged = order != "name" or show != "all" or bool(words)
     try:
         account_id, opened = open_drive()
         folder = browser.open_folder(opened, item_id, request.args.get("page", ""))
         if is_arranged:
-            entries, following = _arrange(account_id, opened, folder.folder.id, order, show, words)
+            shown, following = _arrange(account_id, opened, folder.folder.id, order, show, words)
         else:
-            entries = browser.mark_items(db.session(), account_id, folder.items)
+            shown = entries.mark_items(db.session(), account_id, folder.items)
             following = {"page": folder.next_page} if folder.next_page else {}
             if not folder.next_page and not request.args.get("page"):
                 # A folder that is here as a whole comes in the order that people expect.
-                entries.sort(key=browser.make_entry_key)
+                shown.sort(key=entries.make_entry_key)
     except (ConnectionLostError, ServiceError) as error:
         if is_api_call():
             raise
         return show_trouble(error)
-    data = describe_folder(folder, entries)
+    data = describe_folder(folder, shown)
     if is_api_call():
         response = jsonify(data)
         # The page has the same address: a browser that goes back must not be shown this.
@@ -60,10 +75,10 @@ def show_drive(item_id: str = "") -> ResponseReturnValue:
         data=data,
         folder=folder.folder,
         is_root=folder.is_root,
-        entries=entries,
+        entries=shown,
         describe=describe_entry,
-        orders=browser.ORDERS,
-        shows=browser.SHOWS,
+        orders=_ORDERS,
+        shows=_SHOWS,
         order=order,
         show=show,
         words=words,
@@ -98,9 +113,9 @@ def list_drive_items(item_id: str) -> ResponseReturnValue:
     """One more page of a folder, in OneDrive's order, as JSON."""
     account_id, opened = open_drive()
     page = opened.list_children(item_id, request.args.get("next_page", ""), page_size=1000)
-    entries = browser.mark_items(db.session(), account_id, page.items)
+    shown = entries.mark_items(db.session(), account_id, page.items)
     return jsonify(
-        {"items": [describe_entry(entry) for entry in entries], "next_page": page.next_page}
+        {"items": [describe_entry(entry) for entry in shown], "next_page": page.next_page}
     )
 
 
@@ -154,6 +169,6 @@ def _arrange(
 ) -> tuple[list[Entry], dict[str, Any]]:
     """One page of the sorted and filtered folder, and what the next page's address holds."""
     start = max(0, request.args.get("from", 0, int))
-    entries = browser.list_arranged(db.session(), account_id, opened, folder_id, order, show, words)
+    found = entries.list_arranged(db.session(), account_id, opened, folder_id, order, show, words)
     end = start + browser.PAGE_SIZE
-    return entries[start:end], {"from": end} if end < len(entries) else {}
+    return found[start:end], {"from": end} if end < len(found) else {}

@@ -12,7 +12,8 @@ from imagehub.domain.filetypes import may_be_picture
 from imagehub.domain.library.groups import name_group
 from imagehub.domain.name_order import make_name_key
 from imagehub.domain.onedrive import browser, folders
-from imagehub.domain.onedrive.browser import Crumb, Entry, Mark, OpenFolder
+from imagehub.domain.onedrive.browser import Crumb, OpenFolder
+from imagehub.domain.onedrive.entries import Entry, Mark
 from imagehub.errors import ImageHubError
 
 

@@ -20,7 +20,7 @@ from imagehub.admin.words import describe_count
 from imagehub.clients import Drive, DriveItem
 from imagehub.database import db, now_utc
 from imagehub.domain.imports import from_upload
-from imagehub.domain.onedrive import browser, uploads
+from imagehub.domain.onedrive import entries, uploads
 from imagehub.domain.people import audit
 from imagehub.domain.sync import schedule
 from imagehub.errors import InvalidInputError, ServiceRefusedError
@@ -329,5 +329,5 @@ def import_uploaded_files(fields: ImportFields) -> dict[str, Any]:
 
 
 def _describe(account_id: int, item: DriveItem) -> dict[str, Any]:
-    (entry,) = browser.mark_items(db.session(), account_id, [item])
+    (entry,) = entries.mark_items(db.session(), account_id, [item])
     return describe_entry(entry)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from imagehub.admin.drive_deletion import RecycleBin, find_recycle_bin
 from imagehub.clients import Drive, DriveItem
 from imagehub.clients.drive_ids import fold_id
 from imagehub.database import db, now_utc
-from imagehub.domain.onedrive import browser as onedrive_browser
+from imagehub.domain.onedrive import deletion
+from imagehub.domain.onedrive.recycle_bin import RecycleBin, describe_recycle_bin
 from imagehub.models import DriveAccount, DriveFolder, DriveWatch
 from imagehub.wiring import get_clients
 from tests.admin.drive import Browser, add_image, make_jpeg
@@ -62,7 +62,7 @@ def test_thousands_of_chosen_files_are_counted_by_listing_their_folder(browser: 
 @pytest.fixture
 def few_are_counted(monkeypatch: pytest.MonkeyPatch) -> int:
     """So few that any folder is too large to be counted."""
-    monkeypatch.setattr(onedrive_browser, "MAX_COUNTED", 2)
+    monkeypatch.setattr(deletion, "MAX_COUNTED", 2)
     return 2
 
 
@@ -104,7 +104,7 @@ def test_folders_are_counted_side_by_side(browser: Browser) -> None:
     tree = browser.find("Tree")
     with browser.site.app.app_context():
         drive: Any = _Together(get_clients().open_drive(1), tree, 6)
-        plan = onedrive_browser.plan_deletion(db.session(), 1, drive, [tree])
+        plan = deletion.plan_deletion(db.session(), 1, drive, [tree])
     assert (plan.folder_count, plan.file_count, plan.is_complete) == (7, 6, True)
 
 
@@ -114,7 +114,7 @@ def test_counting_takes_no_longer_than_a_person_waits(
     works = browser.find("Works")
     corners = browser.find("Corners", browser.find("Details", works))
     add_image(browser.site, browser.find("a.jpg", corners), folder_id=corners)
-    monkeypatch.setattr(onedrive_browser, "MAX_SECONDS", 0)
+    monkeypatch.setattr(deletion, "MAX_SECONDS", 0)
     plan = browser.send("/admin/drive/delete/plan", items=[works])
     assert plan["sentences"][0].startswith("More than 1 item ")
     assert "No image of the hub comes from there." not in plan["sentences"]
@@ -209,7 +209,7 @@ def test_the_recycle_bin_of_a_work_account_is_a_page_of_its_site(
     web_url: str, address: str
 ) -> None:
     item = DriveItem("1", "a.jpg", False, 1, "", "", raw={"webUrl": web_url})
-    assert find_recycle_bin("business", [item]) == RecycleBin(address, 93, can_restore=False)
+    assert describe_recycle_bin("business", [item]) == RecycleBin(address, 93, can_restore=False)
 
 
 def test_what_lies_in_the_trash_of_the_hub_does_not_count(browser: Browser) -> None:

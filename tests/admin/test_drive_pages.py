@@ -51,9 +51,9 @@ def test_a_file_tells_in_which_groups_it_is_and_whether_it_changed(browser: Brow
 
         opened = get_clients().open_drive(1)
         now = opened.get_item(front)
-    boats = add_image(browser.site, front, quick_xor_hash=now.quick_xor_hash, ctag="an older one")
+    boats = add_image(browser.site, front, drive_hash=now.quick_xor_hash, ctag="an older one")
     draft = add_image(browser.site, front, "draft", "Harbour", ctag=now.ctag)
-    add_image(browser.site, back, title="Cliffs", quick_xor_hash="AAAA")
+    add_image(browser.site, back, title="Cliffs", drive_hash="AAAA")
     items = {item["name"]: item for item in browser.json(f"/admin/drive/{works}")["items"]}
     assert items["front.jpg"]["state"] == "inside"
     assert [(m["group"], m["title"]) for m in items["front.jpg"]["marks"]] == [

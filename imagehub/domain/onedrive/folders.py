@@ -15,8 +15,6 @@ from imagehub.errors import NotFoundError, RootFolderGoneError, ServiceRefusedEr
 # Calls at the same time for one listing. OneDrive throttles accounts that ask for much at once.
 _LISTING_THREADS = 6
 _GIB = 1024**3
-# Deeper than any path of 400 characters; a guard against a drive that answers in circles.
-_MAX_DEPTH = 200
 
 
 def list_folders_with_files(drive: Drive) -> dict[str, Any]:
@@ -63,35 +61,6 @@ def list_folders_with_files(drive: Drive) -> dict[str, Any]:
                 },
             }
     return answer
-
-
-def iter_files_below(drive: Drive, folder_id: str = "") -> Iterator[tuple[DriveItem, DriveItem]]:
-    """All files in a folder and in the folders below it, as (folder, file).
-
-    A folder's own files come before those of the folders in it, which follow in OneDrive's order.
-    Notebooks, shortcuts to other drives and the Personal Vault are left out.
-
-    :param folder_id: the root folder when empty.
-    :raise NotFoundError: the folder is not inside the root folder.
-    """
-    with _inside_root(folder_id):
-        start = drive.get_item(folder_id) if folder_id else get_root(drive)
-    waiting = [(start, 0)]
-    seen: set[str] = set()
-    while waiting:
-        folder, depth = waiting.pop()
-        if folder.id in seen:
-            continue
-        seen.add(folder.id)
-        below: list[tuple[DriveItem, int]] = []
-        with _skip_unreadable():
-            for item in drive.iter_children(folder.id):
-                if item.is_folder:
-                    if depth < _MAX_DEPTH:
-                        below.append((item, depth + 1))
-                elif not item.is_package:
-                    yield folder, item
-        waiting.extend(reversed(below))
 
 
 def create_folder(drive: Drive, name: str, parent_id: str = "") -> DriveItem:
@@ -159,7 +128,7 @@ def get_root(drive: Drive) -> DriveItem:
 def _list_files(drive: Drive, folder: DriveItem) -> list[DriveItem] | None:
     """The files of a folder; None where it is gone by now, or cannot be opened by anybody."""
     files: list[DriveItem] | None = None
-    with _skip_unreadable():
+    with skip_unreadable():
         files = [
             item
             for item in drive.iter_children(folder.id)
@@ -177,7 +146,7 @@ def _measure_storage(quota: Quota) -> tuple[float, float]:
 
 
 @contextmanager
-def _skip_unreadable() -> Iterator[None]:
+def skip_unreadable() -> Iterator[None]:
     """Leave out a folder that was deleted since it was listed, and the Personal Vault."""
     try:
         yield

@@ -5,7 +5,7 @@ is told as new values by the names of its columns; an image that stays as it is 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from imagehub.clients import DriveItem, ItemAnswer
 from imagehub.clients.drive_ids import fold_id, is_same_id
@@ -21,6 +21,19 @@ NO_DOUBT = 0
 PLACE = 1  # whether its folder still lies inside the root folder
 ASK = 2  # whether it is there at all, and where
 FOLLOW = 3  # the same, and the name of the folder that it has come into
+
+
+class ListedFile(Protocol):
+    """What OneDrive listed of the file that an image was made from: an image, or a row of it."""
+
+    @property
+    def drive_hash(self) -> str: ...
+    @property
+    def drive_size_bytes(self) -> int: ...
+    @property
+    def etag(self) -> str: ...
+    @property
+    def ctag(self) -> str: ...
 
 
 def judge_mention(image: Image, item: DriveItem, is_full: bool) -> dict[str, Any]:
@@ -60,27 +73,34 @@ def judge_answer(image: Image, answer: ItemAnswer, names: Mapping[str, str]) -> 
     if answer.item is None:
         values["drive_state"] = OUTSIDE if answer.is_outside else MISSING
     else:
-        # Nothing says that it changed where nothing tells either way.
-        verdict = compare(image, answer.item) is not False
         values |= _follow_place(image, answer.item, names)
-        values |= _write_verdict(image, answer.item, verdict)
+        values |= _write_verdict(image, answer.item, not has_changed(image, answer.item))
     return values
 
 
-def compare(image: Image, item: DriveItem) -> bool | None:
-    """Whether a file still has the content that the renditions were made from; None: cannot tell.
+def has_changed(known: ListedFile, item: DriveItem) -> bool:
+    """Tell whether a file's content differs from the one that was imported.
 
-    Names, places and times do not count. Hashes decide where both are known. A cTag belongs to the
-    content; a business drive leaves it out of its feed. An eTag changes with anything at all, so
-    only that it is the same means something.
+    A file counts as changed only if OneDrive's listing shows it; see :func:`compare`.
     """
-    if image.drive_hash and item.quick_xor_hash:
-        return image.drive_hash == item.quick_xor_hash
-    if image.ctag and item.ctag:
-        return image.ctag == item.ctag
-    if image.etag and image.etag == item.etag:
+    return compare(known, item) is False
+
+
+def compare(known: ListedFile, item: DriveItem) -> bool | None:
+    """Tell whether a file has the content that was imported; None if its listing doesn't show it.
+
+    Listings are compared with listings: of a Live Photo OneDrive lists the hash and size of the
+    whole container and sends the picture alone. Names, places and times do not count. Hashes decide
+    where both are known. A cTag belongs to the content; a business drive leaves it out of its feed.
+    An eTag changes with anything at all, so it only proves that nothing changed.
+    """
+    if known.drive_hash and item.quick_xor_hash:
+        return known.drive_hash == item.quick_xor_hash
+    if known.ctag and item.ctag:
+        return known.ctag == item.ctag
+    if known.etag and known.etag == item.etag:
         return True
-    if image.drive_size_bytes and item.size_bytes and image.drive_size_bytes != item.size_bytes:
+    if known.drive_size_bytes and item.size_bytes and known.drive_size_bytes != item.size_bytes:
         return False
     return None
 

@@ -159,19 +159,6 @@ def test_a_lost_connection_is_no_busy_service(hub: DriveHub) -> None:
         onedrive_folders.list_folders_with_files(hub.open_drive())
 
 
-def test_files_below_a_folder_come_with_the_folder_they_are_in(drive: Drive) -> None:
-    found = [
-        (folder.name, file.name)
-        for folder, file in onedrive_folders.iter_files_below(
-            drive, get_folder_ids(drive)["System"]
-        )
-    ]
-    assert sorted(found[:2]) == [("System", "back.jpg"), ("System", "front.jpg")]
-    assert found[2:] == [("Details", "hand.jpg")]
-    everything = {file.name for _, file in onedrive_folders.iter_files_below(drive)}
-    assert everything == {path.rpartition("/")[2] for path in FILES}
-
-
 # --- Changing -------------------------------------------------------------------------------------
 
 
@@ -283,7 +270,6 @@ def test_nothing_outside_the_root_folder_can_be_reached(hub: DriveHub, drive: Dr
         lambda: onedrive_folders.delete_item(inside, outside),
         lambda: onedrive_folders.delete_item(inside, secret),
         lambda: onedrive_folders.create_upload_session(inside, outside, "x.jpg"),
-        lambda: list(onedrive_folders.iter_files_below(inside, outside)),
         lambda: onedrive_folders.delete_item(inside, "no-such-id"),
         lambda: onedrive_folders.delete_item(inside, "../root"),
     )

@@ -1,15 +1,12 @@
 """What is noticed of originals that are changed, moved, deleted and put back in a real drive."""
 
-import io
 import json
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-import pillow_heif
 import pytest
 import requests
-from PIL import Image as Picture
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
@@ -33,7 +30,7 @@ from tests.fixtures.checking import (
     states,
     watch,
 )
-from tests.fixtures.importing import ImportHub, make_jpeg
+from tests.fixtures.importing import ImportHub, make_heic, make_jpeg
 from tests.fixtures.onedrive import OneDrive
 
 # --- Files ----------------------------------------------------------------------------------------
@@ -543,10 +540,3 @@ def test_live_photos_are_compared_by_what_is_listed(import_hub: ImportHub) -> No
     assert states(hub) == {"live.heic": "ok"}
     [image] = hub.list_images()
     assert image.drive_hash != image.quick_xor_hash
-
-
-def make_heic() -> bytes:
-    pillow_heif.register_heif_opener()
-    buffer = io.BytesIO()
-    Picture.new("RGB", (64, 48), (200, 30, 30)).save(buffer, "HEIF")
-    return buffer.getvalue()

@@ -1,0 +1,123 @@
+"""Change items in OneDrive and have the images made from them follow.
+
+Each function also asks for a check of the changed items, which it commits on its own: the session
+must hold no uncommitted change.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from imagehub.clients import Drive, DriveItem
+from imagehub.domain.onedrive import folders
+from imagehub.domain.onedrive.browser import MAX_SELECTED
+from imagehub.domain.sync.schedule import note_changes
+from imagehub.errors import ConnectionLostError, ImageHubError, InvalidInputError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result for each selected item; ``failed`` holds (item id, reason)."""
+
+    done: Sequence[DriveItem] = ()
+    failed: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """An item with its new name."""
+
+    item: DriveItem
+    old_name: str
+
+
+def rename_item(
+    session: Session, account_id: int, drive: Drive, item_id: str, name: str
+) -> Renamed:
+    """Rename a file or folder.
+
+    :raise ImageHubError: see :func:`imagehub.domain.onedrive.folders.rename_item`.
+    """
+    old_name = drive.get_item(item_id).name
+    item = folders.rename_item(drive, item_id, name.strip())
+    note_changes(session, account_id, [item.id])
+    return Renamed(item, old_name)
+
+
+def move_items(
+    session: Session, account_id: int, drive: Drive, item_ids: Sequence[str], target_id: str
+) -> Outcome:
+    """Move items into a folder.
+
+    :raise InvalidInputError, ConnectionLostError: see :func:`_do_each`.
+    """
+    outcome = _do_each(item_ids, lambda item_id: drive.move_item(item_id, target_id))
+    _note(session, account_id, outcome, with_all_below=False)
+    return outcome
+
+
+def delete_items(
+    session: Session, account_id: int, drive: Drive, item_ids: Sequence[str]
+) -> Outcome:
+    """Move items to OneDrive's recycle bin; ``done`` holds them as they were.
+
+    :raise InvalidInputError, ConnectionLostError: see :func:`_do_each`.
+    """
+
+    def delete(item_id: str) -> DriveItem:
+        item = drive.get_item(item_id)
+        folders.delete_item(drive, item_id)
+        return item
+
+    outcome = _do_each(item_ids, delete)
+    _note(session, account_id, outcome, with_all_below=True)
+    return outcome
+
+
+def restore_items(
+    session: Session, account_id: int, drive: Drive, places: Mapping[str, str]
+) -> Outcome:
+    """Restore items from OneDrive's recycle bin.
+
+    :param places: item id → id of the folder to restore it to.
+    :raise InvalidInputError, ConnectionLostError: see :func:`_do_each`.
+    """
+    outcome = _do_each(list(places), lambda item_id: drive.restore_item(item_id, places[item_id]))
+    _note(session, account_id, outcome, with_all_below=True)
+    return outcome
+
+
+def _do_each(ids: Sequence[str], act: Callable[[str], DriveItem]) -> Outcome:
+    """Do something to each item; a failure does not stop the others.
+
+    :raise InvalidInputError: nothing is selected, or more than ``MAX_SELECTED``.
+    :raise ConnectionLostError: the connection was lost before the first item was done. If it is
+        lost later, the remaining items are returned as failed.
+    """
+    if not ids:
+        raise InvalidInputError("Nothing is selected.", {"item": "is missing"})
+    if len(ids) > MAX_SELECTED:
+        raise InvalidInputError("Too many items are selected.", {"item": "too many"})
+    done: list[DriveItem] = []
+    failed: list[tuple[str, str]] = []
+    lost: ConnectionLostError | None = None
+    for item_id in dict.fromkeys(ids):
+        if lost is not None:
+            failed.append((item_id, str(lost)))
+            continue
+        try:
+            done.append(act(item_id))
+        except ConnectionLostError as error:
+            if not done:
+                raise
+            lost = error
+            failed.append((item_id, str(error)))
+        except ImageHubError as error:
+            failed.append((item_id, str(error)))
+    return Outcome(done, failed)
+
+
+def _note(session: Session, account_id: int, outcome: Outcome, with_all_below: bool) -> None:
+    if outcome.done:
+        note_changes(session, account_id, [item.id for item in outcome.done], with_all_below)

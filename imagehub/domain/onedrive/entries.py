@@ -1,0 +1,140 @@
+"""Entries of the drive browser: items of a folder with the images that were made from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+from unicodedata import normalize
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from imagehub.clients import Drive, DriveItem
+from imagehub.clients.drive_ids import fold_id, list_all_spellings
+from imagehub.database import make_batches
+from imagehub.domain.filetypes import may_be_picture
+from imagehub.domain.name_order import make_sort_key
+from imagehub.domain.sync.state import has_changed
+from imagehub.errors import InvalidInputError
+from imagehub.models import Group, Image
+
+# A folder that is sorted or filtered is read completely, up to this many items.
+MAX_SORTED = 50_000
+
+Order = Literal["name", "name-down", "newest", "oldest", "largest", "smallest"]
+Show = Literal["all", "pictures", "outside", "inside", "changed"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One image that was made from a file. ``is_changed``: the file has changed since."""
+
+    group: int
+    title: str
+    number: int
+    is_shown: bool
+    is_changed: bool
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An item and the images made from it; a folder has none."""
+
+    item: DriveItem
+    marks: Sequence[Mark] = ()
+
+    @property
+    def state(self) -> Literal["", "inside", "changed"]:
+        if any(mark.is_changed for mark in self.marks):
+            return "changed"
+        return "inside" if self.marks else ""
+
+
+def mark_items(session: Session, account_id: int, items: Sequence[DriveItem]) -> list[Entry]:
+    """Find the images made from these items: one query for several hundred items."""
+    by_id: dict[str, list[Mark]] = {}
+    files = {fold_id(item.id): item for item in items if not item.is_folder}
+    for ids in make_batches(list_all_spellings(item.id for item in files.values()), 500):
+        rows = session.execute(
+            select(
+                Image.drive_item_id,
+                Image.number,
+                Image.drive_hash,
+                Image.drive_size_bytes,
+                Image.etag,
+                Image.ctag,
+                Group.id,
+                Group.title,
+                Group.is_shown,
+            )
+            .join(Group, Group.id == Image.group_id)
+            .where(
+                Image.drive_account_id == account_id,
+                Image.drive_item_id.in_(ids),
+                Group.state != "trash",
+            )
+            .order_by(Group.id, Image.number)
+        )
+        for row in rows:
+            item = files[fold_id(row.drive_item_id)]
+            by_id.setdefault(item.id, []).append(
+                Mark(row.id, row.title, row.number, row.is_shown, has_changed(row, item))
+            )
+    return [Entry(item, tuple(by_id.get(item.id, ()))) for item in items]
+
+
+def list_arranged(
+    session: Session,
+    account_id: int,
+    drive: Drive,
+    folder_id: str,
+    order: Order = "name",
+    show: Show = "all",
+    words: str = "",
+) -> list[Entry]:
+    """List a whole folder, filtered and sorted; folders come first.
+
+    :param words: part of the name, in any case.
+    :raise InvalidInputError: more than ``MAX_SORTED`` items.
+    """
+    items = []
+    needle = _fold_name(words).strip()
+    for count, item in enumerate(drive.iter_children(folder_id)):
+        if count >= MAX_SORTED:
+            raise InvalidInputError(
+                f"This folder holds more than {MAX_SORTED:,} items; it can be shown in OneDrive's "
+                "order only."
+            )
+        if needle in _fold_name(item.name):
+            items.append(item)
+    entries = [e for e in mark_items(session, account_id, items) if _is_shown(e, show)]
+    entries.sort(key=make_entry_key)
+    if order == "name-down":
+        entries.reverse()
+    elif order in ("newest", "oldest"):
+        entries.sort(key=lambda e: e.item.modified_time, reverse=order == "newest")
+    elif order in ("largest", "smallest"):
+        entries.sort(key=lambda e: e.item.size_bytes, reverse=order == "largest")
+    entries.sort(key=lambda e: not e.item.is_folder)
+    return entries
+
+
+def make_entry_key(entry: Entry) -> tuple[bool, bytes]:
+    """Make the key that sorts a folder: folders first, each kind by name."""
+    return not entry.item.is_folder, make_sort_key(entry.item.name)
+
+
+def _fold_name(name: str) -> str:
+    """Prepare a name for searching: some systems write a letter and its accent separately."""
+    return normalize("NFC", name).casefold()
+
+
+def _is_shown(entry: Entry, show: Show) -> bool:
+    if show == "all" or (entry.item.is_folder and show != "changed"):
+        return True
+    if show == "pictures":
+        return may_be_picture(entry.item)
+    if show == "outside":
+        return not entry.marks and may_be_picture(entry.item)
+    if show == "inside":
+        return bool(entry.marks)
+    return entry.state == "changed"
