@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import wraps
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
@@ -82,44 +83,73 @@ db = SQLAlchemy(model_class=Base)
 migrate = Migrate(compare_type=True, render_as_batch=True)
 
 
-@contextmanager
-def own_transaction(session: Session) -> Iterator[Session]:
-    """A short transaction of its own beside the given session's: committed at the end.
-
-    For the few things that must outlive whatever happens to the caller: a rotated refresh token,
-    a lease, a pause. The caller must hold no uncommitted change (SQLite has one writer at a time).
-    """
-    with Session(session.get_bind(), expire_on_commit=False) as own, own.begin():
-        yield own
-
-
 Result = TypeVar("Result")
 Thing = TypeVar("Thing")
+Parameters = ParamSpec("Parameters")
 
 # InnoDB chose this transaction to end a deadlock, or it waited too long for a row; both ask for the
 # whole transaction again. Source: MySQL error reference, ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT.
 _LOST_RACE = frozenset({1213, 1205})
+_TRIES = 6
+
+# Names of the functions under ``own_transaction``, for the test that holds the list.
+OWN_TRANSACTIONS: set[str] = set()
 
 
-def run_in_own_transaction(
-    session: Session, work: Callable[[Session], Result], tries: int = 6
-) -> Result:
-    """Do ``work`` in a transaction of its own, and once more where it lost a race for locks.
+def own_transaction(
+    work: Callable[Concatenate[Session, Parameters], Result],
+) -> Callable[Concatenate[Session, Parameters], Result]:
+    """Run a function in a short transaction of its own, committed at its end.
 
-    :param work: is given the transaction's session; must be safe to run again after a rollback.
-    :return: what ``work`` returned in the transaction that was committed.
+    For the few changes that must outlive whatever becomes of the caller: a rotated refresh token,
+    a lease, a pause. The function gets a new session in place of the caller's, which must hold no
+    uncommitted change (SQLite has one writer at a time). Where the transaction lost a race for
+    locks it is rolled back and run again, so the function must be safe to run twice.
     """
-    for turn in range(1, tries + 1):
+    OWN_TRANSACTIONS.add(f"{work.__module__}.{work.__qualname__}".removeprefix("imagehub."))
+
+    @wraps(work)
+    def run(session: Session, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        return run_in_own_transaction(session, lambda own: work(own, *args, **kwargs))
+
+    return run
+
+
+def run_in_own_transaction(session: Session, work: Callable[[Session], Result]) -> Result:
+    """Run ``work`` as a function under :func:`own_transaction`."""
+    for turn in range(1, _TRIES + 1):
         try:
-            with own_transaction(session) as own:
+            with Session(session.get_bind(), expire_on_commit=False) as own, own.begin():
                 return work(own)
         except OperationalError as error:
-            code = error.orig.args[0] if error.orig is not None and error.orig.args else None
-            if code not in _LOST_RACE or turn == tries:
+            if not is_lost_race(error) or turn == _TRIES:
                 raise
-            # Losers wait a random while, so that they do not meet again at the same row.
+            # Wait a random while, so that the losers do not meet again at the same row.
             time.sleep(random.uniform(0, 0.05 * turn))  # noqa: S311 - spreads load, hides nothing
     raise AssertionError("unreachable")
+
+
+def is_lost_race(error: OperationalError) -> bool:
+    """Tell whether a transaction ended in a deadlock or waited too long for a lock (MySQL)."""
+    args: tuple[Any, ...] = getattr(error.orig, "args", ())
+    return bool(args) and args[0] in _LOST_RACE
+
+
+def end_read(session: Session) -> None:
+    """End a transaction that only read, before a slow call to another service.
+
+    :raise RuntimeError: the session holds changes, which would be lost.
+    """
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError("this session holds changes that are not saved")
+    session.rollback()
+
+
+@contextmanager
+def open_own_transaction(session: Session) -> Iterator[Session]:
+    """Open a short transaction of its own; to be replaced by :func:`own_transaction`."""
+    with Session(session.get_bind(), expire_on_commit=False) as own, own.begin():
+        yield own
 
 
 @event.listens_for(Engine, "connect")

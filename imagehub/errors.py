@@ -19,15 +19,23 @@
         └── ServiceRefusedError      lasting: trying again will not help
 
 Facts are attributes; ``str(error)`` is one plain sentence that may be shown to a person and never
-holds a token, an address with a signature, or a stack trace. Which HTTP status an error becomes is
-known to ``web.py`` alone.
+holds a token, an address with a signature, or a stack trace. A sentence is a constant, or a
+:class:`imagehub.messages.Message` where it holds values, so that it can be translated. Only
+``web.errors`` knows which HTTP status an error becomes.
 """
 
 from collections.abc import Mapping
 
+from imagehub.messages import mark
+
 
 class ImageHubError(Exception):
     """The root of every error raised on purpose."""
+
+    @property
+    def sentence(self) -> str:
+        """The sentence for people, still translatable where it is a ``Message``."""
+        return self.args[0] if self.args and isinstance(self.args[0], str) else str(self)
 
 
 class InvalidInputError(ImageHubError):
@@ -67,11 +75,40 @@ class TooManyTriesError(ImageHubError):
         self.retry_after_seconds = retry_after_seconds
 
 
-# Kinds whose names are words of programs, not of people.
+# What was looked for → the sentence.
 _NOT_FOUND = {
-    "drive item": "OneDrive has no such file or folder any more.",
-    "OneDrive": "This Microsoft account has no OneDrive. Open onedrive.com with it once, so that "
-    "it gets one, or connect another account.",
+    "drive item": mark("OneDrive has no such file or folder any more."),
+    "OneDrive": mark(
+        "This Microsoft account has no OneDrive. Open onedrive.com with it once, so that it gets "
+        "one, or connect another account."
+    ),
+    "account": mark("There is no such account."),
+    "deletion": mark("There is no such deletion."),
+    "file": mark("There is no such file."),
+    "file in this plan": mark("There is no such file in this plan."),
+    "folder": mark("There is no such folder."),
+    "group": mark("There is no such group."),
+    "image": mark("There is no such image."),
+    "import": mark("There is no such import."),
+    "import plan": mark("There is no such import plan."),
+    "object": mark("There is no such object."),
+    "OneDrive account": mark("There is no such OneDrive account."),
+    "original in OneDrive any more": mark("There is no such original in OneDrive any more."),
+    "page": mark("There is no such page."),
+    "picture": mark("There is no such picture."),
+    "proposed group": mark("There is no such proposed group."),
+    "rendition": mark("There is no such rendition."),
+    "root folder": mark("There is no such root folder."),
+    "session": mark("There is no such session."),
+    "share link": mark("There is no such share link."),
+    "shot": mark("There is no such shot."),
+    "size": mark("There is no such size."),
+    "tag": mark("There is no such tag."),
+    "thing in the trash": mark("There is no such thing in the trash."),
+    "thumbnail": mark("There is no such thumbnail."),
+    "token": mark("There is no such token."),
+    "version": mark("There is no such version."),
+    "work": mark("There is no such work."),
 }
 
 

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 from flask import Flask, current_app
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -17,9 +17,11 @@ from imagehub.clients.identity import MicrosoftIdentity
 from imagehub.clients.s3 import S3Store
 from imagehub.config import Settings, SettingsError
 from imagehub.database import db
+from imagehub.domain.imports import jobs
 from imagehub.domain.site import settings as site_settings
 from imagehub.domain.vault import Vault
 from imagehub.onedrive_access import DriveOpener
+from imagehub.queue import enqueue_job
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,18 @@ class Hub:
 
 def init_app(app: Flask, settings: Settings, clients: Clients | None) -> None:
     app.extensions["imagehub"] = Hub(settings, clients or make_clients(app, settings))
+
+
+@event.listens_for(db.session, "after_commit")
+def _wake_workers(session: Session) -> None:
+    """Send the wake-up calls of jobs whose rows are committed now."""
+    for job_id, item_count in jobs.take_jobs_to_wake(session).items():
+        enqueue_job(get_settings(), job_id, item_count)
+
+
+@event.listens_for(db.session, "after_rollback")
+def _forget_jobs(session: Session) -> None:
+    jobs.take_jobs_to_wake(session)
 
 
 def get_settings(app: Flask | None = None) -> Settings:

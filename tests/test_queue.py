@@ -15,13 +15,15 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 
 from imagehub.config import Settings, load_settings
-from imagehub.database import Base
-from imagehub.domain.imports import registry
+from imagehub.database import Base, db
+from imagehub.domain.imports import jobs, registry
 from imagehub.models import ImportJob
 from imagehub.queue import TASK, JobQueue, check_queue, count_hands, enqueue_job, make_huey
 from imagehub.runtime.worker import Timing, Worker
+from imagehub.wiring import get_settings
 from tests.fixtures.importing import QUICK, ImportHub
 from tests.fixtures.programs import wait_until
+from tests.fixtures.site import Site
 
 
 def make_settings(folder: Path, queue_url: str = "") -> Settings:
@@ -69,6 +71,17 @@ def test_a_job_gets_as_many_calls_as_there_are_hands_or_items(settings: Settings
     enqueue_job(settings, 1)
     enqueue_job(settings, 2, item_count=2)
     assert JobQueue(settings).count_calls() == {1: count_hands(settings), 2: 2}
+
+
+def test_workers_are_woken_by_the_commit_and_not_before(site: Site) -> None:
+    with site.app.app_context():
+        queue = JobQueue(get_settings(site.app))
+        for job_id, end in ((7, "rollback"), (8, "commit"), (9, "commit")):
+            db.session.execute(select(ImportJob))
+            jobs.wake_after_commit(db.session(), job_id, 1)
+            assert job_id not in queue.count_calls()
+            getattr(db.session, end)()
+        assert queue.count_calls() == {8: 1, 9: 1}
 
 
 def test_a_message_of_a_stranger_is_not_read(settings: Settings) -> None:

@@ -25,6 +25,8 @@ _KEYWORDS: dict[str, Any] = {
     "lazy_gettext": None,
     "mark": None,
     "ngettext": (1, 2),
+    "Message": None,
+    "PluralMessage": (1, 2),
 }
 
 

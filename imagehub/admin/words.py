@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from imagehub.admin import blueprint
 from imagehub.database import now_utc
-from imagehub.web.i18n import format_number, get_format_locale
+from imagehub.web.i18n import format_number, get_format_locale, translate
 
 # Embeddings and overrides, isolates, and the marks that count as letters of a direction.
 _TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -146,7 +146,7 @@ def say(
     :param fields: form fields of that POST.
     """
     undo_url = url_for(undo) if undo else ""
-    toast = {"text": message, "undo_url": undo_url, "link": link, "fields": fields}
+    toast = {"text": translate(message), "undo_url": undo_url, "link": link, "fields": fields}
     flash(toast, "fault" if is_fault else "done")  # type: ignore[arg-type]
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import insert, or_, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from imagehub.database import count_rows, get_database_time, own_transaction
+from imagehub.database import count_rows, get_database_time, open_own_transaction
 from imagehub.models import Lease
 
 # InnoDB's "deadlock found" and "lock wait timeout": another one was faster, nothing is wrong.
@@ -33,7 +33,7 @@ def acquire_lease(session: Session, name: str, owner: str, seconds: float) -> bo
     :return: whether ``owner`` holds it now.
     """
     try:
-        with own_transaction(session) as own:
+        with open_own_transaction(session) as own:
             now = get_database_time(own)
             taken = count_rows(
                 own,
@@ -64,7 +64,7 @@ def renew_lease(session: Session, name: str, owner: str, seconds: float) -> bool
 
     :return: False where it ran out and somebody else has taken it: stop the work.
     """
-    with own_transaction(session) as own:
+    with open_own_transaction(session) as own:
         until = get_database_time(own) + timedelta(seconds=seconds)
         return bool(
             count_rows(
@@ -82,7 +82,7 @@ def release_lease(session: Session, name: str, owner: str) -> bool:
     The row stays, free: deleting and inserting the same key again and again is what makes InnoDB
     lock the gaps between keys, and then whole groups of holders wait on each other.
     """
-    with own_transaction(session) as own:
+    with open_own_transaction(session) as own:
         return bool(
             count_rows(
                 own,
@@ -95,7 +95,7 @@ def release_lease(session: Session, name: str, owner: str) -> bool:
 
 def get_lease_seconds(session: Session, name: str) -> float:
     """Seconds until a lease runs out; 0 where nobody holds it."""
-    with own_transaction(session) as own:
+    with open_own_transaction(session) as own:
         until = own.scalar(select(Lease.held_until).where(Lease.name == name))
         if until is None:
             return 0.0

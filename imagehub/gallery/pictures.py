@@ -15,8 +15,8 @@ from imagehub.domain.sync.state import AWAY
 from imagehub.gallery.media import make_full_image_url
 from imagehub.gallery.placeholder import make_placeholder_url
 from imagehub.gallery.rows import WIDTHS, break_rows, make_sizes, make_wall_css
+from imagehub.messages import mark
 from imagehub.models import Group, Image
-from imagehub.web.i18n import mark
 from imagehub.wiring import get_clients, get_settings
 
 # What a browser can paint itself; the rest is offered for saving only.

@@ -1,12 +1,15 @@
 """Turn errors into pages or JSON."""
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 from flask import (
     Response,
+    current_app,
     g,
     jsonify,
+    request,
 )
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
@@ -26,8 +29,11 @@ from imagehub.errors import (
     ServiceRefusedError,
     TooManyTriesError,
 )
-from imagehub.web.access import is_api_call
+from imagehub.web.access import find_view, is_api_call
+from imagehub.web.i18n import translate
 from imagehub.web.templating import render_without_database
+
+View = TypeVar("View", bound=Callable[..., Any])
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +63,9 @@ def make_error_answer(
         tells it to scripts from other conflicts, which may pass.
     """
     if is_api_call():
-        response = jsonify({"detail": message if detail is None else detail})
+        # Programs with a bearer token read English; scripts of our pages read the page's language.
+        text = message if getattr(find_view(), "is_api", False) else translate(message)
+        response = jsonify({"detail": text if detail is None else detail})
     else:
         response = Response(
             render_without_database(
@@ -83,8 +91,34 @@ def get_error_status(error: ImageHubError) -> int:
     return next((code for kind, code in STATUS_OF_ERROR if isinstance(error, kind)), 500)
 
 
+def on_refusal(
+    answer: Callable[..., ResponseReturnValue], *kinds: type[ImageHubError]
+) -> Callable[[View], View]:
+    """Let a view answer errors of ours with a page of its own, such as the form with its values.
+
+    :param answer: called with the error and the view's arguments, after the rollback. If it raises
+        an error of ours, that one gets the usual answer.
+    :param kinds: the errors it answers; all of ours when there are none.
+    """
+
+    def decorate(view: View) -> View:
+        cast(Any, view).refusal = (answer, kinds or (ImageHubError,))
+        return view
+
+    return decorate
+
+
 def answer_own_error(error: ImageHubError) -> ResponseReturnValue:
+    """Roll back what the request changed, and answer with the error's sentence and status."""
     db.session.rollback()
+    view = current_app.view_functions.get(request.endpoint or "")
+    answer, kinds = getattr(view, "refusal", (None, ()))
+    if answer is not None and isinstance(error, kinds):
+        try:
+            return cast(ResponseReturnValue, answer(error, **(request.view_args or {})))
+        except ImageHubError as raised:
+            db.session.rollback()
+            error = raised
     status = get_error_status(error)
     headers = {}
     detail = None
@@ -96,7 +130,7 @@ def answer_own_error(error: ImageHubError) -> ResponseReturnValue:
             for name, text in error.fields.items()
         ]
     is_lost = isinstance(error, ConnectionLostError)
-    return make_error_answer(status, str(error), detail, headers, is_lost)
+    return make_error_answer(status, error.sentence, detail, headers, is_lost)
 
 
 def answer_csrf_error(error: CSRFError) -> ResponseReturnValue:

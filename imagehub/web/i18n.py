@@ -12,6 +12,7 @@ from flask_babel import Babel, get_domain, get_locale, refresh
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
+from imagehub.messages import Message, PluralMessage, mark
 from imagehub.wiring import get_settings
 
 # In their own words, for the switch.
@@ -21,6 +22,7 @@ COOKIE = "language"
 
 def init_app(app: Flask) -> None:
     Babel(app, default_locale="en", locale_selector=pick_language)
+    app.jinja_env.filters["translate"] = translate
     app.context_processor(lambda: {"language": get_language(), "languages": list_languages()})
     jinja_ngettext: Any = app.jinja_env.globals["ngettext"]
 
@@ -86,21 +88,27 @@ def list_languages() -> dict[str, str]:
     return {} if get_settings().language in LANGUAGES else LANGUAGES
 
 
-def mark(text: str) -> str:
-    """Marks a sentence that is translated later, when it is shown."""
-    return text
+def translate(text: str) -> str:
+    """Give a sentence in the page's language: a :class:`Message`, or a constant of the program.
+
+    A sentence that no catalogue holds stays as it is.
+    """
+    if isinstance(text, PluralMessage):
+        values = {name: value for name, value in text.values.items() if name != "num"}
+        return ngettext(text.template, text.plural, text.values["num"], **values)
+    if isinstance(text, Message):
+        return str(_translate(text.template)) % text.values
+    return _translate(text) if text else ""
+
+
+def _translate(text: str) -> str:
+    return str(get_domain().get_translations().ugettext(text))
 
 
 # Sentences of errors that visitors may meet; raised in English, shown in their language.
 SENTENCES = (
     mark("There is nothing at this address."),
     mark("This address does not take that kind of request."),
-    mark("There is no such group."),
-    mark("There is no such image."),
-    mark("There is no such page."),
-    mark("There is no such size."),
-    mark("There is no such rendition."),
-    mark("There is no such original in OneDrive any more."),
     mark("Full images cannot be downloaded here."),
     mark("OneDrive is busy just now. Please try again later."),
     mark("OneDrive must be connected again."),

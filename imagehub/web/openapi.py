@@ -33,6 +33,7 @@ from imagehub.domain.people import api_tokens, tokens
 from imagehub.errors import ImageHubError, NotAllowedError
 from imagehub.models import ApiToken, User
 from imagehub.web.errors import make_error_answer
+from imagehub.web.forms import flatten
 from imagehub.wiring import get_settings
 
 MAX_LIST_ITEMS = 10_000
@@ -261,26 +262,16 @@ class BodyError(Exception):
 
 def _read_fields(model: type[BaseModel], takes_forms: bool) -> BaseModel:
     if request.method in ("GET", "HEAD"):
-        return model.model_validate(_flatten(model, request.args))
+        return model.model_validate(flatten(model, request.args, keep_repeated=True))
     kind = request.mimetype
     if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
         return model.model_validate_json(request.get_data(cache=False))
     if takes_forms and kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        return model.model_validate(_flatten(model, request.form))
+        return model.model_validate(flatten(model, request.form, keep_repeated=True))
     if not kind and not request.content_length:
         return model.model_validate({})
     wanted = "JSON or a form" if takes_forms else "JSON"
     raise BodyError("content_type", f"Send {wanted}, and its Content-Type with it")
-
-
-def _flatten(model: type[BaseModel], values: Any) -> dict[str, Any]:
-    """The known parameters. One that came twice stays a list, which no plain type accepts."""
-    flat: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
-        found = values.getlist(field.alias or name)
-        if found:
-            flat[field.alias or name] = found[0] if len(found) == 1 else found
-    return flat
 
 
 def list_faults(error: ValidationError, source: str) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from imagehub.models import Group, Image, ImportItem, ImportJob
 
 MAX_FILES = 200_000
 OPEN_STATES = ("queued", "running")
+_TO_WAKE = "imagehub.jobs_to_wake"
 LEFT_OUT = "left_out"
 IN_GROUP_REASON = "This file is in the group already."
 
@@ -290,3 +291,20 @@ def get_job(session: Session, job_id: int) -> ImportJob:
     if job is None:
         raise NotFoundError("import", job_id)
     return job
+
+
+# --- Waking workers -------------------------------------------------------------------------------
+
+
+def wake_after_commit(session: Session, job_id: int, item_count: int | None = None) -> None:
+    """Have workers woken for this job once the session's transaction is committed.
+
+    :param item_count: how many items are waiting, where known.
+    """
+    session.info.setdefault(_TO_WAKE, {})[job_id] = item_count
+
+
+def take_jobs_to_wake(session: Session) -> dict[int, int | None]:
+    """Job id → item count of what :func:`wake_after_commit` noted; forgotten with this call."""
+    noted: dict[int, int | None] = session.info.pop(_TO_WAKE, {})
+    return noted

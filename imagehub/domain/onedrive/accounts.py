@@ -6,7 +6,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Drive, Vault
-from imagehub.database import now_utc, own_transaction
+from imagehub.database import now_utc, open_own_transaction
 from imagehub.errors import (
     ConnectionLostError,
     NotFoundError,
@@ -72,7 +72,7 @@ def set_pause(session: Session, account_id: int, seconds: float) -> None:
     """
     now = now_utc()
     until = now + timedelta(seconds=seconds)
-    with own_transaction(session) as own:
+    with open_own_transaction(session) as own:
         account = update(DriveAccount).where(DriveAccount.id == account_id)
         own.execute(account.values(last_throttled_at=now))
         own.execute(
@@ -84,7 +84,7 @@ def set_pause(session: Session, account_id: int, seconds: float) -> None:
 
 def note_success(session: Session, account_id: int) -> None:
     """Graph has answered as it should, just now."""
-    with own_transaction(session) as own:
+    with open_own_transaction(session) as own:
         own.execute(
             update(DriveAccount)
             .where(DriveAccount.id == account_id)

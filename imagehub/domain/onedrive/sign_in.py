@@ -11,7 +11,7 @@ from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Vault
-from imagehub.database import count_rows, now_utc, own_transaction
+from imagehub.database import count_rows, now_utc, open_own_transaction
 from imagehub.domain.leases import release_lease
 from imagehub.domain.onedrive.accounts import (
     CONNECTED,
@@ -177,7 +177,7 @@ def _take_sign_in(session: Session, vault: Vault, user_id: int, state: str) -> d
     not_here = InvalidInputError(
         "This sign-in was not started here, or was finished already. Please start again."
     )
-    with own_transaction(session) as own:
+    with open_own_transaction(session) as own:
         rows = list(
             own.scalars(
                 select(PendingSignIn)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, DriveInfo, Quota
-from imagehub.database import now_utc, own_transaction
+from imagehub.database import now_utc, open_own_transaction
 from imagehub.domain.onedrive.accounts import (
     CONNECTED,
     DISCONNECTED,
@@ -153,7 +153,7 @@ def refresh_drive_facts(session: Session, clients: Clients, account_id: int) -> 
     :raise NotFoundError: this person has no OneDrive.
     """
     info = clients.open_drive(account_id).get_drive()
-    with own_transaction(session) as own:
+    with open_own_transaction(session) as own:
         account = own.get(DriveAccount, account_id)
         if account is None:
             raise NotFoundError("OneDrive account", account_id)

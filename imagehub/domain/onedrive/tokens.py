@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients import AccessToken, Clients
-from imagehub.database import count_rows, now_utc, own_transaction
+from imagehub.database import count_rows, now_utc, open_own_transaction
 from imagehub.domain.leases import acquire_lease, get_lease_seconds, make_owner, release_lease
 from imagehub.domain.onedrive.accounts import (
     CONNECTED,
@@ -104,7 +104,7 @@ def _read_grant(session: Session, clients: Clients, account_id: int) -> _Grant:
 
     :raise ConnectionLostError: there is nothing to ask Microsoft with.
     """
-    with own_transaction(session) as own:
+    with open_own_transaction(session) as own:
         row = own.execute(
             select(
                 DriveAccount.username,
@@ -184,7 +184,7 @@ def _refresh(session: Session, clients: Clients, grant: _Grant, force: bool) -> 
 
 def _write_grant(session: Session, grant: _Grant, **changes: Any) -> bool:
     """Change the account, unless somebody has written tokens since ``grant`` was read."""
-    with own_transaction(session) as own:
+    with open_own_transaction(session) as own:
         return (
             count_rows(
                 own,
@@ -220,7 +220,7 @@ def reseal_tokens(session: Session, clients: Clients) -> int:
             cache = vault.open(account.token_cache)
         except ValueError:
             continue
-        with own_transaction(session) as own:
+        with open_own_transaction(session) as own:
             # A refresh that came in between has used the first key already.
             count += count_rows(
                 own,
