@@ -344,7 +344,7 @@ def reseal_tokens() -> None:
 
     To change the key, set `new,old`, restart the hub, run this, then take the old one away.
     """
-    from imagehub.domain.onedrive import accounts, status, tokens
+    from imagehub.domain.onedrive import accounts, status, tokens, upload_sessions
     from imagehub.domain.people import second_factor
     from imagehub.domain.sync import schedule
     from imagehub.wiring import get_clients
@@ -356,6 +356,7 @@ def reseal_tokens() -> None:
         assert vault is not None
         second_factor.reseal(session, vault)
         schedule.reseal_links(session, vault)
+        upload_sessions.reseal_sessions(session, vault)
         session.commit()
         count = tokens.reseal_tokens(session, get_clients(app))
         info = status.describe_connection(session, get_clients(app))

@@ -4,7 +4,13 @@ imports and leases · ``guard``: sessions, second factors, tokens for programs, 
 ``planning``: imports before they begin · ``sharing``: the trash, and links to share."""
 
 from imagehub.models.account import RevokedToken, SignInFailure, User
-from imagehub.models.drive import DriveAccount, DriveFolder, DriveWatch, PendingSignIn
+from imagehub.models.drive import (
+    DriveAccount,
+    DriveFolder,
+    DriveWatch,
+    PendingSignIn,
+    UploadSession,
+)
 from imagehub.models.finding import GroupTag, Tag
 from imagehub.models.guard import (
     ApiToken,
@@ -48,5 +54,6 @@ __all__ = [
     "StoredObject",
     "Tag",
     "TrashEntry",
+    "UploadSession",
     "User",
 ]

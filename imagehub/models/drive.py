@@ -68,6 +68,26 @@ class PendingSignIn(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc, index=True)
 
 
+class UploadSession(Base):
+    """An upload that was begun at OneDrive for a browser, kept for a day.
+
+    ``key``: SHA-256 of what only this upload knows (see ``domain.onedrive.uploads``).
+    ``address``: encrypted, since whoever has it can write the file; that of an empty file, which
+    has no session, is "".
+    """
+
+    __tablename__ = "upload_session"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    drive_account_id: Mapped[int] = mapped_column(
+        ForeignKey("drive_account.id", ondelete="CASCADE"), index=True
+    )
+    address: Mapped[bytes] = mapped_column(
+        LargeBinary(length=65_535).with_variant(mysql.BLOB(), "mysql", "mariadb")
+    )
+    begun_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+
+
 class DriveWatch(Base):
     """How far the changes of one account's drive were read.
 

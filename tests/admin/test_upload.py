@@ -1,11 +1,18 @@
 """What the upload of the drive browser asks of the hub."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
+from imagehub import create_app
 from imagehub.clients.quick_xor import QuickXorHash
-from imagehub.models import Group, ImportItem
+from imagehub.config import load_settings
+from imagehub.database import db
+from imagehub.models import Group, ImportItem, UploadSession
+from imagehub.wiring import get_settings
 from tests.admin.drive import Browser, add_image, list_log, make_jpeg
 
 
@@ -50,20 +57,19 @@ def make_hash(data: bytes) -> str:
     return quick_xor.base64()
 
 
-def upload(browser: Browser, folder: str, name: str, data: bytes, **options: Any) -> Any:
-    import requests
+def put_bytes(url: str, data: bytes) -> None:
+    """Send a whole file as one fragment."""
+    headers = {"Content-Range": f"bytes 0-{len(data) - 1}/{len(data)}"}
+    requests.put(url, data=data, headers=headers, timeout=30).raise_for_status()
 
+
+def upload(browser: Browser, folder: str, name: str, data: bytes, **options: Any) -> Any:
     call = {"folder": folder, "name": name, "size": len(data), **options}
     begun = browser.send("/admin/drive/upload/begin", **call)
     if "needs_hash" in begun:
         begun = browser.send("/admin/drive/upload/begin", hash=make_hash(data), **call)
     if "upload_url" in begun:
-        requests.put(
-            begun["upload_url"],
-            data=data,
-            headers={"Content-Range": f"bytes 0-{len(data) - 1}/{len(data)}"},
-            timeout=30,
-        ).raise_for_status()
+        put_bytes(begun["upload_url"], data)
     return begun
 
 
@@ -135,8 +141,35 @@ def test_an_address_that_never_arrived_is_given_once_more_to_the_same_upload_alo
     assert again["begun_at"] == first["begun_at"]
     assert (first["is_known"], again["is_known"]) == (False, True)
     assert browser.send(url, upload="another", **call)["refused"] == "session_open"
-    kept = b"".join(p.read_bytes() for p in (browser.site.folder / "site" / "uploads").iterdir())
-    assert b"tempauth" not in kept
+    with browser.site.session() as session:
+        [kept] = session.query(UploadSession).all()
+        assert b"tempauth" not in kept.address
+
+
+def test_a_second_web_machine_resumes_the_upload_of_the_first(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Two machines share the database and the keys, not the data folder."""
+    settings = get_settings(browser.site.app)
+    environment = settings.to_environment() | {
+        "IMAGEHUB_DATA_DIR": str(tmp_path / "other"),
+        "IMAGEHUB_DATABASE_URL": settings.sqlalchemy_url,
+        "IMAGEHUB_SECRET_KEY": settings.secret_key,
+        "IMAGEHUB_TOKEN_KEY": settings.token_key,
+    }
+    other = create_app(load_settings(environment, None))
+    second = Browser(replace(browser.site, app=other))
+    works = browser.find("Works")
+    call = {"folder": works, "name": "slow.jpg", "size": 5, "upload": "mine"}
+    first = browser.send("/admin/drive/upload/begin", **call)
+    resumed = second.send("/admin/drive/upload/begin", **call)
+    assert (resumed["upload_url"], resumed["is_known"]) == (first["upload_url"], True)
+    assert resumed["begun_at"] == first["begun_at"]
+    put_bytes(resumed["upload_url"], b"12345")
+    done = upload(browser, works, "slow.jpg", b"12345", upload="mine")
+    assert done["item"]["name"] == "slow.jpg"
+    with other.app_context():
+        db.engine.dispose()
 
 
 @pytest.mark.parametrize("on_conflict", ["fail", "rename"])
@@ -209,7 +242,7 @@ def test_a_file_does_not_take_the_place_of_a_folder(browser: Browser) -> None:
     for on_conflict in ("fail", "replace"):
         begun = upload(browser, root, "works", b"12345", on_conflict=on_conflict)
         assert begun["refused"] == "name_taken"
-    assert begun["message"] == "A folder has this name, and a file cannot take its place."
+    assert begun["message"] == "A folder has this name. A file cannot replace it."
 
 
 def test_an_empty_file_is_made_at_once(browser: Browser) -> None:

@@ -325,7 +325,7 @@ def test_an_address_that_never_reached_the_hub_is_waited_out(
     served_site.onedrive.set_fault("upload_session_lifetime", seconds=2, times=1)
     served_site.onedrive.set_fault("lost_answer", path="createUploadSession", times=1)
     page.set_input_files("#pick-files", file)
-    expect(page.locator(".upload-words")).to_contain_text("OneDrive still waits for an earlier")
+    expect(page.locator(".upload-words")).to_contain_text("still waiting for an earlier")
     done(page, 1)
     assert read_drive(served_site) == {file.name: file.read_bytes()}
 

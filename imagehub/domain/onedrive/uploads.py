@@ -1,33 +1,37 @@
-"""Uploads from a browser straight to OneDrive: what the hub does around the bytes.
+"""Begin uploads that a browser sends straight to OneDrive.
 
-The bytes never come here. The hub checks names, makes folders, asks OneDrive for the address that
-takes the fragments, and imports what has arrived.
+The bytes never pass through ImageHub: it checks names, creates folders, and requests the address
+that takes the bytes.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from imagehub.clients import ConflictBehavior, Drive, DriveItem, UploadSession
+from sqlalchemy.orm import Session
+
+from imagehub.clients import ConflictBehavior, Drive, DriveItem, UploadSession, Vault
 from imagehub.clients.drive_names import check_name, repair_name
+from imagehub.database import end_read, now_utc
+from imagehub.domain.onedrive.arrivals import Upload, find_uploaded
 from imagehub.domain.onedrive.folders import create_upload_session, get_root
+from imagehub.domain.onedrive.upload_sessions import (
+    OpenUpload,
+    find_session,
+    forget_session,
+    remember_session,
+)
 from imagehub.errors import InvalidInputError, ServiceRefusedError
 
-# Fragments are multiples of this, but for a file's last one. Source: Microsoft Graph,
-# "driveItem: createUploadSession".
-FRAGMENT_STEP_BYTES = 327_680
 MAX_DEPTH = 40
-# OneDrive's clock and ours need not agree to the second.
-_CLOCK_SLACK = timedelta(minutes=2)
-_COUNTED_ANEW = (".heic", ".heif")
+# Refusals that the browser handles by itself or asks the person about.
+_HANDLED_REFUSALS = ("name_taken", "session_open", "quota_full")
 
 
 @dataclass(frozen=True)
 class NameCheck:
-    """``fault`` is one sentence, "" where the name will do; ``repaired`` is the nearest that will.
-
-    Both are of a path's last name where a path was asked about, and ``repaired`` is a path again.
-    """
+    """``fault``: why OneDrive refuses the path, "" if it doesn't. ``repaired``: a path it takes."""
 
     path: str
     fault: str
@@ -35,7 +39,7 @@ class NameCheck:
 
 
 def check_paths(drive: Drive, folder_id: str, paths: Sequence[str]) -> list[NameCheck]:
-    """Which names OneDrive would refuse, before anything is sent.
+    """Find names that OneDrive would refuse, before anything is sent.
 
     :param paths: file names, or "/"-separated paths below the folder.
     :raise NotFoundError: the folder is not inside the root folder.
@@ -54,7 +58,7 @@ def check_paths(drive: Drive, folder_id: str, paths: Sequence[str]) -> list[Name
                 check_name(name, kind, is_top)
                 repaired.append(name)
             except InvalidInputError as error:
-                fault = fault or str(error)
+                fault = fault or error.sentence
                 repaired.append(repair_name(name, kind, is_top))
         checks.append(NameCheck(path, fault, "/".join(repaired)))
     return checks
@@ -63,45 +67,133 @@ def check_paths(drive: Drive, folder_id: str, paths: Sequence[str]) -> list[Name
 def ensure_folder(
     drive: Drive, parent_id: str, names: Sequence[str]
 ) -> tuple[DriveItem, list[DriveItem]]:
-    """The folder at the end of a path below ``parent_id``; what is missing of it is made.
+    """Find the folder at the end of a path below ``parent_id``; create what is missing.
 
-    Safe to ask for again, and at the same time from two sides.
+    Safe to repeat, and to call twice at the same time.
 
-    :return: the folder, and those that were made.
+    :return: the folder, and those that were created.
     :raise InvalidInputError: a name that OneDrive would refuse, or too deep.
     :raise NotFoundError: the parent is not inside the root folder.
     :raise ServiceRefusedError: ``name_taken``: a file has the name of a folder on the way.
     """
     if len(names) > MAX_DEPTH:
-        raise InvalidInputError("These folders lie too deep in each other.", {"path": "too deep"})
+        raise InvalidInputError("The folders are nested too deeply.", {"path": "too deep"})
     folder = drive.get_item(parent_id) if parent_id else get_root(drive)
-    made: list[DriveItem] = []
+    created: list[DriveItem] = []
     for name in names:
         found = drive.find_child(folder.id, name)
         if found is not None and found.is_folder:
             folder = found
         else:
             folder = drive.create_folder(folder.id, name, "replace")
-            made.append(folder)
-    return folder, made
+            created.append(folder)
+    return folder, created
 
 
-def start_upload(
+@dataclass(frozen=True)
+class BrowserUpload(Upload):
+    """An upload with what the browser knows of its earlier tries.
+
+    ``word``: chosen by the browser for this upload and repeated with each try; "" for none.
+    ``given_up``: ``begun_at`` of an address that did not work.
+    """
+
+    word: str = ""
+    given_up: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The answer to the browser: exactly one of the first four holds something.
+
+    ``item``: the file has arrived or, if it is empty, was created. ``needs_hash``: a file with this
+    name and size is there; only the file's hash tells whether it is this one. ``refused``:
+    ``name_taken``, ``session_open`` or ``quota_full``, with a sentence in ``message``.
+    ``is_known``: the address was given out before, so OneDrive may have some of the bytes.
+    ``is_new``: something was created or opened at OneDrive just now.
+    """
+
+    address: str = field(default="", repr=False)
+    item: DriveItem | None = None
+    needs_hash: bool = False
+    refused: str = ""
+    message: str = ""
+    begun_at: datetime | None = None
+    expires_at: datetime | None = None
+    is_known: bool = False
+    is_new: bool = False
+
+
+def begin_upload(
+    session: Session, vault: Vault, account_id: int, drive: Drive, upload: BrowserUpload
+) -> Begun:
+    """Open an upload session for a file; create an empty file at once.
+
+    If the browser repeats a request because it missed the answer, it gets the same address again,
+    or the file that has arrived. What is remembered for that is committed on its own.
+
+    :param session: holds no uncommitted change.
+    :raise ServiceRefusedError: refusals other than those of :class:`Begun`.
+    :raise InvalidInputError, NotFoundError: see ``folders.create_upload_session``.
+    """
+    key = _make_key(account_id, upload)
+    known = find_session(session, vault, key) if key else None
+    end_read(session)
+    begun_at = now_utc()
+    if known is not None:
+        arrived = find_uploaded(drive, upload, known.begun_at)
+        if arrived is not None:
+            if upload.size_bytes and not upload.quick_xor_hash and arrived.quick_xor_hash:
+                return Begun(needs_hash=True)
+            return Begun(item=arrived)
+    try:
+        if not upload.size_bytes:
+            if key:
+                # Before the request, since its answer may get lost.
+                remember_session(session, vault, account_id, key, OpenUpload("", begun_at))
+            item = drive.create_empty_file(upload.folder_id, upload.name, upload.on_conflict)
+            return Begun(item=item, is_new=True)
+        opened = _open_session(drive, upload.folder_id, upload.name, upload.on_conflict)
+    except ServiceRefusedError as error:
+        if error.reason not in _HANDLED_REFUSALS:
+            raise
+        if key and not upload.size_bytes:
+            forget_session(session, key)
+        elif key and error.reason == "session_open":
+            # Another request for this upload may have been answered in the meantime.
+            known = find_session(session, vault, key)
+            if known is not None and known.address and known.begun_at != upload.given_up:
+                return Begun(known.address, begun_at=known.begun_at, is_known=True)
+        return Begun(refused=error.reason, message=error.sentence)
+    if key:
+        remember_session(session, vault, account_id, key, OpenUpload(opened.upload_url, begun_at))
+    return Begun(opened.upload_url, begun_at=begun_at, expires_at=opened.expires_at, is_new=True)
+
+
+def _make_key(account_id: int, upload: BrowserUpload) -> str:
+    """Make the key of an upload's session; "" if the browser gave no word for it."""
+    if not upload.word:
+        return ""
+    parts = f"{account_id}\n{upload.folder_id}\n{upload.name}\n{upload.word}"
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def _open_session(
     drive: Drive, folder_id: str, name: str, on_conflict: ConflictBehavior
 ) -> UploadSession:
-    """The address to which the browser sends the fragments of one file.
+    """Open an upload session for one file.
 
     :raise ServiceRefusedError: ``name_taken`` if the name is taken and ``on_conflict`` is "fail",
-        or taken by a folder; ``session_open`` where OneDrive still waits for an earlier upload of
-        this name; ``quota_full`` …
-    :raise InvalidInputError, NotFoundError: see ``drive.create_upload_session``.
+        or taken by a folder; ``session_open`` while OneDrive waits for an earlier upload of this
+        name; ``quota_full`` …
+    :raise InvalidInputError, NotFoundError: see ``folders.create_upload_session``.
     """
     try:
         return create_upload_session(drive, folder_id, name, on_conflict)
     except ServiceRefusedError as error:
         if error.reason != "name_taken":
             raise
-        # A session that is still open on this name is refused with the very same code
+        # OneDrive refuses a second session for a name with the same code
         # (microsoftgraph/microsoft-graph-docs#5812).
         parent_id = folder_id or get_root(drive).id
         found = drive.find_child(parent_id, name) if on_conflict != "rename" else None
@@ -112,90 +204,12 @@ def start_upload(
                 error.service,
                 error.operation,
                 "name_taken",
-                "A folder has this name, and a file cannot take its place.",
+                "A folder has this name. A file cannot replace it.",
             ) from error
         raise ServiceRefusedError(
             error.service,
             error.operation,
             "session_open",
-            "OneDrive still waits for an earlier upload of this name. It gives that up by itself, "
-            "after some minutes.",
+            "OneDrive is still waiting for an earlier upload with this name. It stops waiting "
+            "after a few minutes.",
         ) from error
-
-
-def find_uploaded(
-    drive: Drive,
-    folder_id: str,
-    name: str,
-    size_bytes: int,
-    begun_at: datetime,
-    on_conflict: ConflictBehavior,
-    others: Sequence[str] = (),
-    quick_xor_hash: str = "",
-) -> DriveItem | None:
-    """The file that an upload became whose last answer was lost; None if it became none.
-
-    It is known by its name (or the name with a number, where that was asked for), its size, and
-    that it was made or changed since the upload began; and where OneDrive tells a checksum and the
-    caller has one, by that.
-
-    :param others: names of files that other uploads made or may yet make in this folder.
-    :param quick_xor_hash: of the file, in base64; "" where it is not known yet.
-    """
-    earliest = begun_at - _CLOCK_SLACK
-    not_ours = {other.casefold() for other in others}
-    parent_id = folder_id or get_root(drive).id
-    candidates: Iterable[DriveItem]
-    if on_conflict == "rename":
-        # Which number it got is not known, so that all that is there is looked at.
-        candidates = drive.iter_children(parent_id)
-    else:
-        only = drive.find_child(parent_id, name)
-        candidates = [only] if only is not None else []
-    for item in candidates:
-        if item.is_folder or not _is_since(item, earliest):
-            continue
-        has_name = item.name.casefold() == name.casefold()
-        if on_conflict == "rename":
-            # The name may have become free before the last byte came.
-            has_name = has_name or _is_numbered(item.name, name)
-            has_name = has_name and item.name.casefold() not in not_ours
-        if has_name and _may_be(item, size_bytes, quick_xor_hash, on_conflict):
-            return item
-    return None
-
-
-def _may_be(
-    item: DriveItem, size_bytes: int, quick_xor_hash: str, on_conflict: ConflictBehavior
-) -> bool:
-    """Whether an item can have the bytes of an upload."""
-    if item.size_bytes != size_bytes:
-        # OneDrive counts and hashes more of these than it was sent. A name that was free when the
-        # upload began is then proof enough.
-        return on_conflict == "fail" and item.name.casefold().endswith(_COUNTED_ANEW)
-    if item.quick_xor_hash:
-        return quick_xor_hash in ("", item.quick_xor_hash)
-    # Of two states of one file that are equally large nothing else tells which one it is.
-    return on_conflict != "replace" or not size_bytes
-
-
-def _is_numbered(found: str, name: str) -> bool:
-    """Whether OneDrive made ``found`` of ``name`` by putting a number before the ending."""
-    stem, dot, ending = name.casefold().rpartition(".")
-    if not dot:
-        stem, ending = name.casefold(), ""
-    found = found.casefold()
-    if not found.startswith(f"{stem} ") or not found.endswith(f"{dot}{ending}"):
-        return False
-    return found[len(stem) + 1 : len(found) - len(dot + ending)].isdecimal()
-
-
-def _is_since(item: DriveItem, earliest: datetime) -> bool:
-    for time in (item.created_time, item.modified_time):
-        try:
-            moment = datetime.fromisoformat(time)
-        except ValueError:
-            continue
-        if moment.tzinfo is not None and moment >= earliest:
-            return True
-    return False

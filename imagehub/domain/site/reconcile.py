@@ -28,6 +28,7 @@ from imagehub.domain.leases import acquire_lease, get_lease_seconds, make_owner
 from imagehub.domain.library import gallery_counts, groups, search_index
 from imagehub.domain.library.groups import lock_group
 from imagehub.domain.objects import bookkeeping
+from imagehub.domain.onedrive import upload_sessions
 from imagehub.domain.people import audit, sessions
 from imagehub.models import (
     AuditEntry,
@@ -41,6 +42,7 @@ from imagehub.models import (
     SignInFailure,
     SignInSession,
     StoredObject,
+    UploadSession,
 )
 
 log = logging.getLogger(__name__)
@@ -89,6 +91,7 @@ class ReconcileReport:
     failure_count: int = _count("old failed sign-ins, deleted")
     lease_count: int = _count("old free leases, deleted")
     session_count: int = _count("sessions that nobody came back to, deleted")
+    upload_count: int = _count("upload sessions older than a day, deleted")
     audit_count: int = _count("lines of the log older than a year, deleted")
     freed_bytes: int = _count("bytes freed in the bucket")
     repair_job_ids: list[int] = field(default_factory=list)
@@ -512,6 +515,7 @@ def _drop_expired(session: Session, report: ReconcileReport, fix: bool) -> None:
         ),
         "lease_count": (Lease, Lease.held_until < now - FREE_LEASE_AGE),
         "session_count": (SignInSession, sessions.is_over(now)),
+        "upload_count": (UploadSession, UploadSession.begun_at < now - upload_sessions.KEPT),
         "audit_count": (AuditEntry, AuditEntry.at < now - audit.KEPT),
     }
     for name, (model, condition) in expired.items():

@@ -23,6 +23,7 @@ from imagehub.models import (
     SignInFailure,
     SignInSession,
     StoredObject,
+    UploadSession,
     User,
 )
 from tests.fixtures.importing import ImportHub, make_jpeg
@@ -246,15 +247,18 @@ def test_what_has_run_out_is_deleted(hub: ImportHub) -> None:
             ),
             Lease(name="old", held_until=old),
             Lease(name="held", owner="x", held_until=now + timedelta(minutes=1)),
+            UploadSession(key="old", drive_account_id=hub.account_id, address=b"", begun_at=old),
+            UploadSession(key="new", drive_account_id=hub.account_id, address=b"", begun_at=now),
         ]
     )
     hub.session.commit()
     leases = hub.session.scalar(select(func.count()).select_from(Lease))
     report = hub.reconcile()
     assert (report.sign_in_count, report.token_count, report.failure_count) == (1, 1, 1)
-    assert report.lease_count == 1
+    assert (report.lease_count, report.upload_count) == (1, 1)
     assert hub.session.scalar(select(func.count()).select_from(Lease)) == (leases or 0) - 1
     assert set(hub.session.scalars(select(RevokedToken.jti))) == {"new"}
+    assert set(hub.session.scalars(select(UploadSession.key))) == {"new"}
     assert set(hub.session.scalars(select(SignInFailure.key))) == {"new", "blocked"}
 
 
