@@ -1,15 +1,17 @@
-"""List the modules that run during a page view, an import and an upload.
+"""Write the modules of a page view, an import and an upload into ``docs/architecture.md``.
 
-``python -m pytest -q -s tests/trace_flows.py`` prints the lists of ``docs/architecture.md``: every
-module of the hub with a function that is called, except those that each request or each start
-needs (``web``, ``auth``, ``config``, ``wiring``). The processes that render are not traced.
+Run ``python -m pytest -q tests/trace_flows.py``. It counts every module of the hub with a function
+that is called, except those that each request or each start needs (``web``, ``auth``, ``config``,
+``wiring``). The processes that render are not traced.
 """
 
 import atexit
 import json
 import os
+import re
 import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -26,6 +28,7 @@ from tests.fixtures.site import ConnectedSite, Site
 from tests.support import ROOT
 
 PACKAGE = ROOT / "imagehub"
+PAGE = ROOT / "docs" / "architecture.md"
 LEFT_OUT = {"auth", "config", "emulators", "web", "wiring"}
 
 _called: set[str] = set()
@@ -43,17 +46,18 @@ def start_tracing() -> None:
 
 @contextmanager
 def trace(name: str) -> Iterator[None]:
-    """Print the modules with a function that is called inside the block."""
+    """Write the modules with a function that is called inside the block into the page."""
     start_tracing()
     try:
         yield
     finally:
         sys.setprofile(None)
         threading.setprofile(None)
-    show(name, _called)
+    write_list(name, _called)
 
 
-def show(name: str, files: Iterable[str]) -> None:
+def write_list(flow: str, files: Iterable[str]) -> None:
+    """Write a flow's number of modules into the page's table, and its list below."""
     paths = [Path(file) for file in files if file.startswith(f"{PACKAGE}/")]
     modules = sorted(
         ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
@@ -61,7 +65,19 @@ def show(name: str, files: Iterable[str]) -> None:
         if path.suffix == ".py"
     )
     shown = [module for module in modules if module.split(".")[0] not in LEFT_OUT]
-    print(f"\n{name}, {len(shown)} modules: {', '.join(f'`{module}`' for module in shown)}")
+    words = f"**{flow}:** " + ", ".join(f"`{module}`" for module in shown)
+    text, count = re.subn(
+        rf"^\*\*{flow}:\*\* .*?(?=\n\n|\n\Z)",
+        textwrap.fill(words, 110, break_long_words=False, break_on_hyphens=False),
+        PAGE.read_text(),
+        flags=re.M | re.S,
+    )
+    assert count == 1
+    text, count = re.subn(
+        rf"^(\| {flow.lower()} \|.*\| )\d+ \|$", rf"\g<1>{len(shown)} |", text, flags=re.M
+    )
+    assert count == 1
+    PAGE.write_text(text)
 
 
 @contextmanager
@@ -103,7 +119,7 @@ def test_an_import(connected_site: ConnectedSite, tmp_path: Path) -> None:
         while state["state"] == "running":
             state = client.get("/admin/import/1/progress").json
     assert state["done_count"] == 2
-    show("Import", json.loads((tmp_path / "files.json").read_text()))
+    write_list("Import", json.loads((tmp_path / "files.json").read_text()))
 
 
 def test_an_upload(connected_site: ConnectedSite) -> None:
