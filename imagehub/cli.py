@@ -177,8 +177,7 @@ def create_admin(name: str, password_stdin: bool) -> None:
     app = make_app(migrated=True)
     with app.app_context():
         user = users.create_admin(db.session(), name, password)
-        words = f"Created the admin “{user.name}” on the command line."
-        audit.record(db.session(), None, "create", "account", user.id, words)
+        audit.record(db.session(), None, "create_account", user.id, name=user.name)
         db.session.commit()
     click.echo(f"{name} may sign in now.")
 
@@ -205,9 +204,9 @@ def set_password(name: str, password_stdin: bool, reset_second_factor: bool) -> 
         users.change_password(session, user, _ask_password(password_stdin))
         api_tokens.end_all_tokens(session, user)
         was_on = reset_second_factor and second_factor.turn_off(session, user)
-        step = " and switched the second step off" if was_on else ""
-        words = f"Set a new password for “{user.name}”{step}, on the command line."
-        audit.record(session, None, "change", "account", user.id, words)
+        audit.record(session, None, "set_password", user.id, name=user.name)
+        if was_on:
+            audit.record(session, None, "reset_two_factor", user.id, name=user.name)
         session.commit()
         has_step = second_factor.is_on(session, user.id)
     click.echo(f"{name} has a new password.")

@@ -35,7 +35,7 @@ def change_name() -> ResponseReturnValue:
     except (InvalidInputError, ConflictError) as error:
         db.session.rollback()
         return _render(typed_name=request.form.get("name", ""), name_fault=str(error)), 422
-    note_action("change", "account", user.id, f"Changed the name from “{before}” to “{user.name}”.")
+    note_action("rename_account", user.id, name=user.name, before=before)
     db.session.commit()
     say("You have a new name. Use it when you sign in.")
     return redirect(url_for("admin.show_account"))
@@ -59,7 +59,7 @@ def change_password() -> ResponseReturnValue:
         return _render(password_faults=_read_faults(error)), _get_status(error)
     if request.form.get("end_tokens"):
         api_tokens.end_all_tokens(db.session(), user)
-    note_action("change", "account", user.id, "Changed the password; all other sessions ended.")
+    note_action("change_password", user.id)
     _stay_signed_in(user)
     say("You have a new password. Everybody else who was signed in as you is out.")
     return redirect(url_for("admin.show_account"))
@@ -117,7 +117,7 @@ def confirm_second_step() -> ResponseReturnValue:
     except ConflictError:
         db.session.rollback()
         return _show_codes_of_first_click()
-    note_action("change", "account", user.id, "Switched the second step of signing in on.")
+    note_action("turn_on_two_factor", user.id)
     db.session.commit()
     session.pop("second_step", None)
     return _show_codes_once(codes, "The second step is on")
@@ -132,7 +132,7 @@ def end_second_step() -> ResponseReturnValue:
         return _render(step_faults=_read_faults(error)), _get_status(error)
     user = _get_user()
     if second_factor.turn_off(db.session(), user):
-        note_action("change", "account", user.id, "Switched the second step of signing in off.")
+        note_action("turn_off_two_factor", user.id)
     db.session.commit()
     say("From now on your password alone signs you in.")
     return redirect(url_for("admin.show_account"))
@@ -149,7 +149,7 @@ def create_recovery_codes() -> ResponseReturnValue:
     if not second_factor.is_on(db.session(), user.id):
         return redirect(url_for("admin.show_account"))
     codes = second_factor.make_recovery_codes(db.session(), user)
-    note_action("change", "account", user.id, "Made new recovery codes.")
+    note_action("create_recovery_codes", user.id)
     db.session.commit()
     return _show_codes_once(codes, "New recovery codes")
 
@@ -178,10 +178,11 @@ def end_session() -> ResponseReturnValue:
     if session_id == "others":
         count = sessions.end_other_sessions(db.session(), user, g.session_id)
         words = f"Ended {count} other {'session' if count == 1 else 'sessions'}."
+        note_action("end_other_sessions", user.id, count=count)
     else:
         browser = sessions.end_session(db.session(), user, _read_id(session_id))
-        words = f"Ended the session of {sessions.describe_browser(browser, 'an unknown browser')}."
-    note_action("end", "account", user.id, words)
+        words = f"Ended the session of {sessions.describe_browser(browser)}."
+        note_action("end_session", user.id, agent=browser)
     db.session.commit()
     say(words)
     return redirect(url_for("admin.show_account") + "#sessions")
@@ -206,8 +207,8 @@ def create_token() -> ResponseReturnValue:
         db.session.rollback()
         page = _render(token_faults=_read_faults(error), typed_token=request.form)
         return page, _get_status(error)
-    may = "read and change" if row.scope == "write" else "read"
-    note_action("create", "token", row.id, f"Made the token “{row.name}”, which may {may}.")
+    action = "create_write_token" if row.scope == "write" else "create_token"
+    note_action(action, row.id, name=row.name)
     db.session.commit()
     shown_once.keep("token", new_token=token, new_token_name=row.name)
     return redirect(url_for("admin.show_account") + "#tokens", 303)
@@ -218,7 +219,7 @@ def end_token() -> ResponseReturnValue:
     """End one token."""
     token_id = _read_id(request.form.get("token", ""))
     name = api_tokens.end_token(db.session(), _get_user(), token_id)
-    note_action("end", "token", token_id, f"Ended the token “{name}”.")
+    note_action("revoke_token", token_id, name=name)
     db.session.commit()
     say(f"The token “{name}” opens nothing any more.")
     return redirect(url_for("admin.show_account") + "#tokens")

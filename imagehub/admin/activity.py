@@ -5,7 +5,15 @@ from flask.typing import ResponseReturnValue
 
 from imagehub.admin import blueprint
 from imagehub.database import db
-from imagehub.domain.people import audit
+from imagehub.domain.people import actions, audit
+from imagehub.models import AuditEntry
+from imagehub.web.i18n import translate
+
+
+@blueprint.app_template_filter("sentence")
+def describe_entry(entry: AuditEntry) -> str:
+    """Make the sentence of a log entry in the page's language."""
+    return audit.describe(entry, translate)
 
 
 @blueprint.get("/admin/activity")
@@ -14,7 +22,7 @@ def show_activity() -> ResponseReturnValue:
     session = db.session()
     actor = request.args.get("who", "")
     kind = request.args.get("what", "")
-    if kind not in audit.KINDS:
+    if kind not in actions.KINDS:
         kind = ""
     before = request.args.get("before", type=int)
     page = audit.list_entries(session, actor=actor, kind=kind, before=before)
@@ -22,7 +30,7 @@ def show_activity() -> ResponseReturnValue:
         "admin/activity.html",
         page=page,
         actors=audit.list_actors(session),
-        kinds=audit.KINDS,
+        kinds=actions.KINDS,
         actor=actor,
         kind=kind,
         before=before,

@@ -279,7 +279,7 @@ def api_folders() -> FoldersAnswer | ReconnectAnswer | UnreadableAnswer:
 def api_add_folder(fields: FolderNameFields) -> FolderAddedAnswer:
     """Make a folder in the root folder; a taken name gets a number."""
     folder = onedrive_folders.create_folder(_open_drive(), fields.folder_name)
-    _log("create", "drive", folder.id, f"Made the folder “{folder.name}”.")
+    _log("create_folder", folder.id, folder.name)
     return {
         "code": 1,
         "hint": "folder_creation_operation_successful",
@@ -298,7 +298,7 @@ def api_add_folder(fields: FolderNameFields) -> FolderAddedAnswer:
 def api_rename(fields: RenameFields) -> RenamedAnswer:
     """Give a file or folder another name."""
     onedrive_folders.rename_item(_open_drive(), fields.item_id, fields.new_name)
-    _log("rename", "drive", fields.item_id, f"Renamed something to “{fields.new_name}”.")
+    _log("rename_item_to", fields.item_id, fields.new_name)
     _look_again(fields.item_id)
     return {"code": 1, "hint": "rename_operation_successful"}
 
@@ -313,7 +313,7 @@ def api_rename(fields: RenameFields) -> RenamedAnswer:
 def api_delete_folder(fields: FolderFields) -> FolderDeletedAnswer:
     """Put a folder or file into OneDrive's recycle bin."""
     onedrive_folders.delete_item(_open_drive(), fields.folder_id)
-    _log("delete", "drive", fields.folder_id, "Put something into OneDrive's recycle bin.")
+    _log("delete_item", fields.folder_id)
     _look_again(fields.folder_id, with_all_below=True)
     return {"code": 1, "hint": "folder_deletion_operation_successful"}
 
@@ -333,13 +333,13 @@ def api_upload_session(fields: UploadFields) -> UploadAnswer:
     upload = onedrive_folders.create_upload_session(
         _open_drive(), fields.folder_id, fields.file_name
     )
-    _log("upload", "drive", fields.folder_id, f"Began to upload “{fields.file_name}”.")
+    _log("upload_files", fields.folder_id, fields.file_name)
     return {"code": 1, "sessionUrl": upload.upload_url, "hint": "got_session"}
 
 
-def _log(verb: str, kind: str, key: str, words: str) -> None:
-    """What was done in OneDrive stays done, so that its line is committed by itself."""
-    note_action(verb, kind, key, words)
+def _log(action: str, key: str, name: str = "") -> None:
+    """Commit the entry of what was done in OneDrive, which stays done whatever follows."""
+    note_action(action, key, names=[name] if name else [])
     db.session.commit()
 
 
@@ -565,7 +565,7 @@ def api_add_images(fields: AddFields) -> AddedAnswer | NotAddedAnswer:
         ]
         return {"code": 2, "hint": "invalid image list", "job": None, "failed": failed}
     job_id, count = job.id, job.item_count
-    note_action("create", "import", job_id, f"Began to import {count} pictures.")
+    note_action("start_import", job_id, count=count)
     db.session.commit()
     enqueue_job(get_settings(), job_id, count)
     report = reports.wait_for_job(
@@ -596,8 +596,7 @@ def api_delete_images(fields: DeleteFields) -> DeletedAnswer:
     ids = list(spa.list_image_ids(session, chosen))
     keys = library_images.delete_images(session, ids)
     if ids:
-        count = f"{len(ids)} image" + ("" if len(ids) == 1 else "s")
-        note_action("delete", "image", min(chosen), f"Took {count} out of the hub.")
+        note_action("delete_images", min(chosen), count=len(ids))
     session.commit()
     # The images are gone for everybody; their renditions go with the worker's next sweep.
     bookkeeping.leave_unused(session, keys)

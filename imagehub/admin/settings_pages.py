@@ -12,12 +12,23 @@ from imagehub.database import db
 from imagehub.domain.site import settings
 from imagehub.domain.site.settings import SettingConflictError
 from imagehub.errors import InvalidInputError
+from imagehub.messages import mark
 from imagehub.web import i18n, note_action
 from imagehub.web.errors import get_error_status
 from imagehub.web.palette import LIGHT_GROUND
 from imagehub.wiring import get_given_settings, refresh_settings
 
 _FLAGS = ("downloads", "zip_downloads", "feeds")
+_LABELS = {
+    "title": mark("Title"),
+    "tagline": mark("Tagline"),
+    "accent": mark("Accent colour"),
+    "ground": mark("Background colour"),
+    "language": mark("Language"),
+    "downloads": mark("Downloads of full-size images"),
+    "zip_downloads": mark("Downloads as ZIP files"),
+    "feeds": mark("Feed"),
+}
 # What is said instead of a text that is none for people.
 _WORDS: Mapping[str, Mapping[str, str]] = {
     "tagline": {"": "no line of words"},
@@ -50,8 +61,7 @@ def save_settings() -> ResponseReturnValue:
         touched = {name: text for name, text in texts.items() if text != base.get(name)}
         return _render(touched, base, error), get_error_status(error)
     if changed:
-        words = ", ".join(name.replace("_", " ") for name in changed)
-        note_action("change", "setting", "site", f"Changed the site's settings: {words}.")
+        note_action("change_settings", "site", fields=[_LABELS[name] for name in changed])
     session.commit()
     refresh_settings(older_than_seconds=0)
     say("Saved. The site shows it now." if changed else "Nothing was changed.")

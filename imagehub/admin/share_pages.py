@@ -64,7 +64,7 @@ def create_share() -> ResponseReturnValue:
     except ImageHubError as error:
         session.rollback()
         return _show_form(numbers, error)
-    note_action("create", "share", share.id, f"Made the share link “{_name(share)}”.")
+    note_action("create_share", share.id, name=_name(share))
     session.commit()
     return _show_once(share, token)
 
@@ -79,7 +79,7 @@ def renew_share(number: int) -> ResponseReturnValue:
         session.rollback()
         say(str(error), is_fault=True)
         return redirect(url_for(".show_shares"), 303)
-    note_action("change", "share", number, f"Gave the share link “{_name(share)}” a new address.")
+    note_action("replace_share", number, name=_name(share))
     session.commit()
     return _show_once(share, token)
 
@@ -89,7 +89,7 @@ def revoke_share(number: int) -> ResponseReturnValue:
     """End a link at once."""
     session = db.session()
     share = links.revoke_share(session, number)
-    note_action("delete", "share", number, f"Revoked the share link “{_name(share)}”.")
+    note_action("revoke_share", number, name=_name(share))
     session.commit()
     say(f"“{_name(share)}” opens nothing any more.", undo=".reopen_share", number=str(number))
     return redirect(url_for(".show_shares"), 303)
@@ -100,7 +100,7 @@ def reopen_share() -> ResponseReturnValue:
     """Take back that a link was revoked."""
     session = db.session()
     share = links.reopen_share(session, read_number(request.form.get("number", ""), "share link"))
-    note_action("change", "share", share.id, f"Opened the share link “{_name(share)}” again.")
+    note_action("reopen_share", share.id, name=_name(share))
     session.commit()
     say(f"“{_name(share)}” opens again, at the address that it had.")
     return redirect(url_for(".show_shares"), 303)

@@ -77,7 +77,7 @@ def api_sign_in(fields: Credentials) -> Response:
     else:
         if _passes_second_factor(user, fields.code):
             answer = {"code": 2, "token": tokens.make_token(secret_key, user)}
-            note_action("sign_in", "account", user.id, "Signed in with a program.", user)
+            note_action("sign_in_by_api", user.id, actor=user)
             session.commit()
         else:
             answer = {"code": 1, "hint": "second_factor_needed"}
@@ -119,7 +119,7 @@ def api_revoke_token() -> RevokedAnswer:
     token = get_api_token()
     if token is not None:
         name = api_tokens.end_token(db.session(), get_caller(), token.id)
-        note_action("end", "token", token.id, f"Ended the token “{name}” by a call.")
+        note_action("revoke_own_token", token.id, name=name)
     else:
         tokens.revoke_token(db.session(), get_token_facts())
     db.session.commit()

@@ -161,7 +161,7 @@ def try_code() -> ResponseReturnValue:
         vault = get_clients().vault
         assert vault is not None
         code = request.form.get("code", "")[:100]
-        is_recovery = second_factor.check(
+        by_recovery = second_factor.check(
             db.session(), vault, secret_key, user, code, device_mark=mark
         )
     except NotAllowedError as error:
@@ -171,8 +171,8 @@ def try_code() -> ResponseReturnValue:
         status, message, wait_seconds = 429, "", error.retry_after_seconds
         headers["Retry-After"] = str(wait_seconds)
     else:
-        by = " and a recovery code" if is_recovery else ""
-        answer = finish_sign_in(user, half["is_remembered"], read_target(half["next"]), by)
+        target = read_target(half["next"])
+        answer = finish_sign_in(user, half["is_remembered"], target, by_recovery)
         second_factor.forget_attempts(db.session(), secret_key, user_id, mark)
         return answer
     page = render_template("auth/code.html", message=message, wait_seconds=wait_seconds)
@@ -206,17 +206,18 @@ def note_failed_sign_in(user: User | None) -> None:
     audit.record_failed_sign_in(db.session(), user, request.remote_addr or "")
 
 
-def finish_sign_in(user: User, is_remembered: bool, target: str, by: str = "") -> Response:
+def finish_sign_in(
+    user: User, is_remembered: bool, target: str, by_recovery: bool = False
+) -> Response:
     """Begin the session, commit, and go on. What was in the browser's cookie before is dropped.
 
-    :param by: what the log shall say after the browser's name.
+    :param by_recovery: the second step was passed with a recovery code.
     """
     address = request.remote_addr or ""
     agent = request.headers.get("User-Agent", "")
     opened = sessions.open_session(db.session(), user, address, agent, is_remembered)
-    where = sessions.describe_browser(agent, "an unknown browser")
-    audit.record(
-        db.session(), user, "sign_in", "account", user.id, f"Signed in with {where}{by}.", address
+    note_action(
+        "sign_in_by_recovery" if by_recovery else "sign_in", user.id, actor=user, agent=agent
     )
     g.session_id = opened.id
     db.session.commit()
@@ -248,9 +249,8 @@ def _mark_device(response: Response, cookie: str, mark: str) -> None:
 def sign_out() -> ResponseReturnValue:
     """End this browser's session and forget the remember-me cookie."""
     if current_user.is_authenticated:
-        browser = sessions.end_session(db.session(), current_user, g.session_id)
-        where = sessions.describe_browser(browser, "an unknown browser")
-        note_action("sign_out", "account", current_user.id, f"Signed out of {where}.")
+        agent = sessions.end_session(db.session(), current_user, g.session_id)
+        note_action("sign_out", current_user.id, agent=agent)
         db.session.commit()
     logout_user()
     # What Flask-Login leaves behind tells it to delete its cookie; all else goes.

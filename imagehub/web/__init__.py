@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -145,23 +146,68 @@ def _refresh_settings() -> None:
 
 
 def note_action(
-    verb: str,
-    kind: str,
-    key: object,
-    words: str,
+    action: str,
+    key: object = "",
+    *sentence: Any,
     actor: User | None = None,
-    *,
+    name: str = "",
+    names: Sequence[str] = (),
+    count: int | None = None,
+    fields: Sequence[str] = (),
     is_repeated: bool = False,
+    **values: str,
 ) -> None:
-    """Write into the log what whoever sent this request does; see ``domain.people.audit.record``.
+    """Add what this request does to the activity log, to be committed together with the change.
 
-    It is committed with the change, so call it before that.
-
-    :param actor: who it is, where neither a session nor a token says so yet.
-    :param is_repeated: it is done many times in a row, and one line an hour tells enough.
+    :param action: a key of ``domain.people.actions.ACTIONS``; the rest as in ``audit.record``.
+    :param actor: the person, where neither a session nor a token says so yet.
     """
-    person = actor or g.get("token_user")
+    session, address = db.session(), request.remote_addr or ""
+    person = actor or find_actor()
+    if sentence:
+        # The former arguments: verb, kind, key and an English sentence.
+        old_key, words = sentence
+        audit.record_sentence(
+            session, person, action, str(key), old_key, words, address, is_repeated
+        )
+        return
+    audit.record(
+        session,
+        person,
+        action,
+        key,
+        name=name,
+        names=names,
+        count=count,
+        fields=fields,
+        address=address,
+        is_repeated=is_repeated,
+        **values,
+    )
+
+
+def count_action(action: str, key: object = "", *, name: str = "", **values: str) -> None:
+    """Count one more of what this request does, in one entry an hour; commits on its own.
+
+    :param action: a key of ``domain.people.actions.ACTIONS``.
+    :param name: what the thing is called; the entry lists each name once.
+    """
+    actor = find_actor()
+    audit.count_action(
+        db.session(),
+        actor.id if actor is not None else None,
+        action,
+        key,
+        name=name,
+        is_listed=bool(name),
+        address=request.remote_addr or "",
+        **values,
+    )
+
+
+def find_actor() -> User | None:
+    """Return the person of this request: by bearer token or by session; None for strangers."""
+    person: User | None = g.get("token_user")
     if person is None and current_user.is_authenticated:
         person = current_user._get_current_object()
-    record = audit.record_once if is_repeated else audit.record
-    record(db.session(), person, verb, kind, key, words, request.remote_addr or "")
+    return person

@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 from PIL import Image as Picture
 
 from imagehub.domain.library import groups, order
+from imagehub.domain.people import audit
 from imagehub.models import AuditEntry, DriveAccount, Group, Image
 from tests.fixtures.site import ConnectedSite, Site, read_csrf_token
 
@@ -117,4 +118,4 @@ def list_log(browser: Browser) -> list[str]:
     """The sentences of the log, from new to old."""
     with browser.site.session() as session:
         entries = session.query(AuditEntry).order_by(AuditEntry.id.desc())
-        return [entry.words for entry in entries]
+        return [audit.describe(entry) for entry in entries]

@@ -39,7 +39,7 @@ def is_signed_in(client: FlaskClient) -> bool:
 def list_words(site: Site) -> list[str]:
     """The lines of the log, new to old."""
     with site.session() as session:
-        return [entry.words for entry in audit.list_entries(session).entries]
+        return [audit.describe(entry) for entry in audit.list_entries(session).entries]
 
 
 # --- Name and password ----------------------------------------------------------------------------
@@ -50,7 +50,7 @@ def test_a_name_is_changed(site: Site, client: FlaskClient) -> None:
     assert "You are signed in as Ada Lovelace." in client.get(ACCOUNT).text
     with site.session() as session:
         assert users.find_user(session, "ada lovelace") is not None
-    assert list_words(site)[0] == "Changed the name from “Ada” to “Ada Lovelace”."
+    assert list_words(site)[0] == "Changed the account’s name from “Ada” to “Ada Lovelace”."
 
 
 def test_a_name_that_cannot_be_used_is_told_beside_the_field(
@@ -222,7 +222,7 @@ def test_switching_it_off_asks_for_the_password(site: Site, client: FlaskClient)
     assert "recovery codes left" in client.get(ACCOUNT).text
     assert send(client, f"{ACCOUNT}/second-step/end", password=PASSWORD).location == ACCOUNT
     assert is_signed_in(sign_in(site))
-    assert "Switched the second step of signing in off." in list_words(site)
+    assert "Turned off two-factor authentication." in list_words(site)
 
 
 def test_new_recovery_codes_ask_for_the_password(client: FlaskClient) -> None:
@@ -257,7 +257,7 @@ def test_a_session_is_ended_from_another(site: Site, client: FlaskClient) -> Non
     number = re.findall(r'name="session" value="(\d+)"', client.get(ACCOUNT).text)
     assert len(number) == 1, "one's own is ended by signing out"
     send(client, f"{ACCOUNT}/sessions/end", session=number[0])
-    assert list_words(site)[0] == "Ended the session of Safari on iPhone."
+    assert list_words(site)[0] == "Signed out a session in Safari on iPhone."
     assert not is_signed_in(other)
     assert is_signed_in(client)
     assert send(client, f"{ACCOUNT}/sessions/end", session=number[0]).status_code == 404
@@ -317,7 +317,7 @@ def test_a_token_is_shown_once(site: Site, client: FlaskClient) -> None:
     assert token not in page
     assert "Backup" in page
     assert f"…{token[-4:]}" in page
-    assert list_words(site)[0] == "Made the token “Backup”, which may read."
+    assert list_words(site)[0] == "Created the API token “Backup” for reading."
 
 
 def test_a_reload_makes_no_second_token(site: Site, client: FlaskClient) -> None:
@@ -416,7 +416,7 @@ def test_no_token_is_made_without_the_password(site: Site, client: FlaskClient) 
             assert f'<option value="{kept}" selected>' in answer.text
         assert "not my password" not in answer.text
     assert 'name="token" value="' not in client.get(ACCOUNT).text
-    assert not any("Made the token" in words for words in list_words(site))
+    assert not any("Created the API token" in words for words in list_words(site))
     assert ask_for_token(client, password=PASSWORD).status_code == 303
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from imagehub.domain.people import audit
 from imagehub.models import AuditEntry, DriveAccount
 from imagehub.wiring import make_clients
 from tests.admin.drive import JSON, Browser, list_log
@@ -130,7 +131,7 @@ def test_each_change_stands_in_the_log(browser: Browser) -> None:
     browser.post("/admin/drive/delete", item=back, sure="yes")
     with browser.site.session() as session:
         entries = [
-            (entry.actor_name, entry.verb, entry.words)
+            (entry.actor_name, entry.verb, audit.describe(entry))
             for entry in session.query(AuditEntry).filter_by(kind="drive").order_by(AuditEntry.id)
         ]
     assert entries == [

@@ -201,16 +201,18 @@ def test_the_log_shows_who_signed_in_from_where(client: FlaskClient) -> None:
 def test_the_log_is_filtered_and_comes_page_by_page(site: Site, client: FlaskClient) -> None:
     with site.session() as session:
         for number in range(audit.PAGE_SIZE + 5):
-            audit.record(session, None, "change", "group", number, f"Changed group {number}.")
+            audit.record(session, None, "set_cover", number, name=f"Group {number}")
     page = client.get("/admin/activity?what=group").text
-    assert page.count("Changed group") == audit.PAGE_SIZE
+    assert page.count("Changed the cover of") == audit.PAGE_SIZE
     assert "Signed in" not in page
     following = re.search(r'href="([^"]+)" rel="next"', page)
     assert following is not None
     older = client.get(following.group(1).replace("&amp;", "&")).text
-    assert older.count("Changed group") == 5
+    assert older.count("Changed the cover of") == 5
     assert 'rel="next"' not in older
-    assert "Changed group" not in client.get("/admin/activity", query_string={"who": NAME}).text
+    assert (
+        "Changed the cover of" not in client.get("/admin/activity", query_string={"who": NAME}).text
+    )
     assert "No entry fits this filter." in client.get("/admin/activity?who=Nobody").text
 
 
@@ -225,7 +227,7 @@ def test_a_strange_filter_breaks_nothing(client: FlaskClient, query: str) -> Non
 
 def test_words_in_the_log_are_shown_as_text(site: Site, client: FlaskClient) -> None:
     with site.session() as session:
-        audit.record(session, None, "rename", "group", 1, "Renamed “<img src=x>”.")
+        audit.record(session, None, "set_cover", 1, name="<img src=x>")
     for path in ("/admin/", "/admin/activity"):
         assert "<img src=x>" not in client.get(path).text
 

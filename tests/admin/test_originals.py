@@ -57,7 +57,7 @@ def is_asked(site: Site) -> bool:
 
 def list_log(site: Site) -> list[str]:
     with site.session() as session:
-        return [entry.words for entry in audit.list_entries(session).entries]
+        return [audit.describe(entry) for entry in audit.list_entries(session).entries]
 
 
 def test_the_list_of_changed_ones_offers_the_new_versions(

@@ -36,7 +36,7 @@ def test_the_gallery_shows_what_was_saved_at_once(site: Site, client: FlaskClien
     assert "Haus &amp; Bild" in front
     assert "Ein &lt;Satz&gt;" in front
     assert site.get("/manifest.webmanifest").json["name"] == "Haus & Bild"
-    assert "Changed the site&#39;s settings: title, tagline." in client.get("/admin/activity").text
+    assert "Changed settings: Title, Tagline." in client.get("/admin/activity").text
 
 
 def test_other_processes_follow(site: Site, client: FlaskClient, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_two_admins_do_not_overwrite_each_other(client: FlaskClient, site: Site)
     for words in ("Mine", "Theirs", "--accent:#0055aa", "--ground:#faf9f7"):
         assert words in front, words
     assert site.get("/feed.atom").status_code == 404
-    assert "settings: title." in client.get("/admin/activity").text
+    assert "settings: Title." in client.get("/admin/activity").text
 
     refused = send(client, PAGE, PAGE, **form | {"tagline": "“Mine”", "language": "de"})
     assert refused.status_code == 409

@@ -91,7 +91,7 @@ def test_a_recovery_code_opens_once(site: Site, secret: str) -> None:
     assert give_code(client, code).status_code == 302
     assert is_signed_in(client)
     with site.session() as session:
-        assert audit.list_entries(session).entries[0].words.endswith(" and a recovery code.")
+        assert audit.list_entries(session).entries[0].action == "sign_in_by_recovery"
     again = site.client()
     give_password(again)
     assert give_code(again, code).status_code == 401

@@ -1,35 +1,33 @@
-"""The log of what people did: written where a request is answered, kept for a year."""
+"""The activity log: what people did, kept for a year.
 
-import re
-from collections.abc import Callable, Sequence
+An entry keeps facts: the action, the name of the thing, how many there were, other values. Its
+sentence is made when it is shown, in the reader's language (:func:`describe`).
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
-from imagehub.database import MAX_ID, now_utc, run_in_own_transaction
+from imagehub.database import MAX_ID, end_read, now_utc, own_transaction, run_in_own_transaction
+from imagehub.domain.people.actions import ACTIONS
+from imagehub.domain.people.sessions import describe_browser
+from imagehub.messages import Message, PluralMessage, mark
 from imagehub.models import AuditEntry, User
 
 KEPT = timedelta(days=365)
 PAGE_SIZE = 50
-# What comes in hundreds is counted in one line for so long.
+# Repeated actions share an entry for so long.
 COUNTED_TOGETHER = timedelta(hours=1)
-# Beyond so many addresses within that time, the others share a line.
+# Beyond so many addresses within that time, the failed sign-ins of others share an entry.
 MAX_FAILING_ADDRESSES = 100
-MAX_WORDS_CHARS = 500
-# What may be changed, in the order of the page's filter, with its name there.
-KINDS = {
-    "group": "Groups",
-    "image": "Images",
-    "import": "Imports",
-    "drive": "OneDrive files",
-    "share": "Share links",
-    "connection": "Connection",
-    "setting": "Settings",
-    "account": "Account and sign-in",
-    "token": "Tokens",
-}
+MAX_DETAILS_CHARS = 2000
+_MAX_VALUE_CHARS = 300
+_UNTITLED = mark("Untitled")
 
 
 @dataclass(frozen=True)
@@ -40,40 +38,194 @@ class AuditPage:
     next_before: int | None
 
 
+# --- Writing --------------------------------------------------------------------------------------
+
+
 def record(
     session: Session,
     actor: User | None,
-    verb: str,
-    kind: str,
-    key: object,
-    words: str,
+    action: str,
+    key: object = "",
+    *,
+    name: str = "",
+    names: Sequence[str] = (),
+    count: int | None = None,
+    fields: Sequence[str] = (),
     address: str = "",
+    is_repeated: bool = False,
+    **values: str,
 ) -> None:
-    """Write down that somebody did something; it is committed with what was done.
+    """Add an entry; it is committed together with the change itself.
 
-    :param actor: None for the command line and the hub itself.
-    :param verb: one word: ``create``, ``change``, ``delete``, ``sign_in`` …
-    :param kind: one of :data:`KINDS`.
+    No password and no token may be among the facts.
+
+    :param actor: None for the command line and ImageHub itself.
+    :param action: a key of ``ACTIONS``, whose sentence names the facts that it needs.
     :param key: number or id of the thing.
-    :param words: a sentence for people, without the actor: "Renamed the group “Waves”." It holds
-        no password and no token.
-    :param address: the IP address that it came from.
+    :param name: what the thing is called; by default the first of ``names``.
+    :param names: names of several things.
+    :param count: how many things; by default as many as ``names``, or 1.
+    :param fields: what was changed, in marked sentences: ``Title``.
+    :param address: IP address of the request.
+    :param is_repeated: add no second entry with the same facts within an hour.
+    :param values: what else the sentence names.
     """
-    session.add(
-        AuditEntry(
-            actor_id=actor.id if actor is not None else None,
-            actor_name=actor.name if actor is not None else "",
-            verb=verb[:40],
-            kind=kind[:40],
-            key=str(key)[:255],
-            words=_shorten(words),
-            address=address[:64],
-        )
-    )
+    entry = _make_entry(actor, action, key, address)
+    entry.subject = _shorten(name or next(iter(names), ""))
+    entry.count = count if count is not None else max(1, len(names))
+    entry.details = _write_details(names, fields, values)
+    if is_repeated:
+        last = _find_last(session, _is_like(entry))
+        if last is not None and _get_facts(last) == _get_facts(entry):
+            return
+    session.add(entry)
     session.flush()
 
 
-def record_once(
+@own_transaction
+def count_action(
+    session: Session,
+    /,
+    actor_id: int | None,
+    action: str,
+    key: object = "",
+    *,
+    name: str = "",
+    is_listed: bool = False,
+    address: str = "",
+    **values: str,
+) -> None:
+    """Count an action that would fill the log entry by entry.
+
+    The same person (or nobody), verb, kind, key and address make one entry an hour.
+
+    :param name: what the latest thing is called.
+    :param is_listed: the entry lists the names; one that it lists already is not counted again.
+    """
+    like = _make_entry(None, action, key, address)
+    like.actor_id = actor_id
+    conditions = _is_like(like)
+    # The lock comes first, so that two who count at the same moment wait for each other here.
+    session.execute(
+        update(AuditEntry)
+        .where(*conditions)
+        .values(verb=AuditEntry.verb)
+        .execution_options(synchronize_session=False)
+    )
+    entry = _find_last(session, conditions)
+    if entry is None:
+        actor = session.get(User, actor_id) if actor_id is not None else None
+        names = [name] if is_listed else []
+        record(
+            session,
+            actor,
+            action,
+            key,
+            name=name,
+            names=names,
+            count=1,
+            address=address,
+            is_repeated=False,
+            **values,
+        )
+        return
+    names = read_details(entry).get("names", [])
+    if is_listed and name in names:
+        return
+    entry.action, entry.subject, entry.count = action, _shorten(name), entry.count + 1
+    entry.details = _write_details([*names, name] if is_listed else (), (), values)
+
+
+def record_failed_sign_in(session: Session, user: User | None, address: str) -> None:
+    """Count a failed sign-in: one entry for an address and hour. Commits on its own.
+
+    :param session: holds no uncommitted change.
+    :param user: whose name was given; None where nobody has it. What was typed is not written
+        down: people type passwords into the wrong field.
+    """
+    failing = select(func.count(AuditEntry.address.distinct())).where(
+        AuditEntry.kind == "account",
+        AuditEntry.at >= now_utc() - COUNTED_TOGETHER,
+        AuditEntry.verb == "fail_sign_in",
+        AuditEntry.address.not_in([address[:64], ""]),
+    )
+    end_read(session)
+    is_crowd = (session.scalar(failing) or 0) >= MAX_FAILING_ADDRESSES
+    name = user.name if user is not None else ""
+    end_read(session)
+    action = "fail_sign_in_many" if is_crowd else "fail_sign_in"
+    count_action(
+        session,
+        None,
+        action if name else f"{action}_unknown",
+        name=name,
+        address="" if is_crowd else address,
+    )
+
+
+def _make_entry(actor: User | None, action: str, key: object, address: str) -> AuditEntry:
+    return AuditEntry(
+        actor_id=actor.id if actor is not None else None,
+        actor_name=actor.name if actor is not None else "",
+        action=action,
+        verb=ACTIONS[action].verb,
+        kind=ACTIONS[action].kind,
+        key=str(key)[:255],
+        address=address[:64],
+    )
+
+
+def _find_last(session: Session, conditions: Sequence[ColumnElement[bool]]) -> AuditEntry | None:
+    query = select(AuditEntry).where(*conditions).order_by(AuditEntry.id.desc()).limit(1)
+    return session.scalars(query).first()
+
+
+def _is_like(entry: AuditEntry) -> Sequence[ColumnElement[bool]]:
+    """The conditions that find entries of the last hour about the same thing."""
+    return (
+        AuditEntry.kind == entry.kind,
+        AuditEntry.at >= now_utc() - COUNTED_TOGETHER,
+        AuditEntry.verb == entry.verb,
+        AuditEntry.key == entry.key,
+        AuditEntry.actor_id == entry.actor_id,
+        AuditEntry.address == entry.address,
+    )
+
+
+def _get_facts(entry: AuditEntry) -> tuple[object, ...]:
+    return entry.action, entry.subject, entry.count, entry.details
+
+
+def _write_details(names: Sequence[str], fields: Sequence[str], values: Mapping[str, str]) -> str:
+    """The JSON of an entry's other facts; names that find no room are left out."""
+    details: dict[str, Any] = {name: _shorten(value) for name, value in values.items()}
+    if fields:
+        details["fields"] = list(fields)
+    room = MAX_DETAILS_CHARS - len(_to_json(details | {"names": []}))
+    kept = []
+    for name in names:
+        short = _shorten(name)
+        room -= len(_to_json(short)) + 1
+        if room < 0:
+            break
+        kept.append(short)
+    if kept:
+        details["names"] = kept
+    return _to_json(details) if details else ""
+
+
+def _to_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MAX_VALUE_CHARS else text[: _MAX_VALUE_CHARS - 1] + "…"
+
+
+# --- Sentences in English, until every caller names an action -------------------------------------
+
+
+def record_sentence(
     session: Session,
     actor: User | None,
     verb: str,
@@ -81,23 +233,21 @@ def record_once(
     key: object,
     words: str,
     address: str = "",
+    is_repeated: bool = False,
 ) -> None:
-    """As :func:`record`, but no second line like it within an hour."""
-    latest = session.scalars(
-        select(AuditEntry)
-        .where(
-            AuditEntry.kind == kind,
-            AuditEntry.at >= now_utc() - COUNTED_TOGETHER,
-            AuditEntry.verb == verb,
-            AuditEntry.key == str(key)[:255],
-            AuditEntry.actor_id == (actor.id if actor is not None else None),
-            AuditEntry.address == address[:64],
-        )
-        .order_by(AuditEntry.id.desc())
-        .limit(1)
-    ).first()
-    if latest is None or latest.words != _shorten(words):
-        record(session, actor, verb, kind, key, words, address)
+    entry = AuditEntry(
+        actor_id=actor.id if actor is not None else None,
+        actor_name=actor.name if actor is not None else "",
+        verb=verb[:40],
+        kind=kind[:40],
+        key=str(key)[:255],
+        words=words if len(words) <= 500 else words[:499] + "…",
+        address=address[:64],
+    )
+    last = _find_last(session, _is_like(entry)) if is_repeated else None
+    if last is None or last.words != entry.words:
+        session.add(entry)
+        session.flush()
 
 
 def count_up(
@@ -109,78 +259,62 @@ def count_up(
     describe: Callable[[int, str], str],
     address: str = "",
 ) -> None:
-    """Write down one more of what would fill the log line by line. Commits on its own.
-
-    The same person (or nobody), verb, kind, key and address make one line an hour.
-
-    :param session: holds no uncommitted change.
-    :param describe: given the count with this one, and the sentence so far ("" for a new line):
-        the new sentence. The first number in it has to be the count; a sentence that stays the
-        same is not counted.
-    """
     actor_id = actor.id if actor is not None else None
 
     def note(own: Session) -> None:
-        same = (
-            AuditEntry.kind == kind,
-            AuditEntry.at >= now_utc() - COUNTED_TOGETHER,
-            AuditEntry.verb == verb,
-            AuditEntry.key == str(key)[:255],
-            AuditEntry.actor_id == actor_id,
-            AuditEntry.address == address[:64],
+        same = _is_like(
+            AuditEntry(
+                verb=verb, kind=kind, key=str(key)[:255], actor_id=actor_id, address=address[:64]
+            )
         )
-        # A change comes first: who counts at the same moment waits here and not half-way.
         own.execute(
             update(AuditEntry)
             .where(*same)
             .values(verb=verb)
             .execution_options(synchronize_session=False)
         )
-        entry = own.scalars(
-            select(AuditEntry).where(*same).order_by(AuditEntry.id.desc()).limit(1)
-        ).first()
+        entry = _find_last(own, same)
         if entry is None:
             person = own.get(User, actor_id) if actor_id is not None else None
-            record(own, person, verb, kind, key, describe(1, ""), address)
+            record_sentence(own, person, verb, kind, key, describe(1, ""), address)
         else:
-            number = re.search(r"[0-9][0-9,]*", entry.words)
-            count = int(number[0].replace(",", "")) if number else 1
-            entry.words = _shorten(describe(count + 1, entry.words))
+            words = describe(entry.count + 1, entry.words)
+            words = words if len(words) <= 500 else words[:499] + "…"
+            if words != entry.words:
+                entry.words, entry.count = words, entry.count + 1
 
     run_in_own_transaction(session, note)
 
 
-def record_failed_sign_in(session: Session, user: User | None, address: str) -> None:
-    """Count a failed try to sign in: one line for an address and hour. Commits on its own.
+# --- Reading --------------------------------------------------------------------------------------
 
-    :param session: holds no uncommitted change.
-    :param user: whose name was given; None where nobody has it. What was typed is not written
-        down: people type passwords into the wrong field.
+
+def describe(entry: AuditEntry, translate: Callable[[str], str] = str) -> str:
+    """Make the sentence of an entry, without the actor: "Deleted the group “Waves”."
+
+    :param translate: gives a sentence in the reader's language.
     """
-    whose = f"with the name “{user.name}”" if user is not None else "with a name that nobody has"
-    failing = select(func.count(AuditEntry.address.distinct())).where(
-        AuditEntry.kind == "account",
-        AuditEntry.at >= now_utc() - COUNTED_TOGETHER,
-        AuditEntry.verb == "fail_sign_in",
-        AuditEntry.address != address[:64],
-    )
-    session.rollback()
-    is_crowd = (session.scalar(failing) or 0) >= MAX_FAILING_ADDRESSES
-    session.rollback()
-    if is_crowd:
-        address, whose = "", f"from many addresses, the last one {whose}"
-
-    def describe(count: int, _before: str) -> str:
-        if count == 1:
-            return f"1 failed try to sign in, {whose}."
-        last = whose if is_crowd else f"the last one {whose}"
-        return f"{count:,} failed tries to sign in, {last}."
-
-    count_up(session, None, "fail_sign_in", "account", "", describe, address)
+    action = ACTIONS.get(entry.action)
+    if action is None:
+        return entry.words
+    details = read_details(entry)
+    values: dict[str, str] = {name: str(value) for name, value in details.items()}
+    values["name"] = entry.subject or translate(_UNTITLED)
+    values["fields"] = ", ".join(translate(field) for field in details.get("fields", ()))
+    listed = details.get("names") or [values["name"]]
+    names = [translate(Message("“%(name)s”", name=name)) for name in listed]
+    values["names"] = ", ".join([*names, *(["…"] if len(names) < entry.count else [])])
+    if "agent" in details:
+        values["browser"] = translate(describe_browser(details["agent"]))
+    if action.many:
+        return translate(PluralMessage(action.one, action.many, num=entry.count, **values))
+    return translate(Message(action.one, **values))
 
 
-def _shorten(words: str) -> str:
-    return words if len(words) <= MAX_WORDS_CHARS else words[: MAX_WORDS_CHARS - 1] + "…"
+def read_details(entry: AuditEntry) -> dict[str, Any]:
+    """Read the other facts of an entry, such as ``names``."""
+    details = json.loads(entry.details or "{}")
+    return details if isinstance(details, dict) else {}
 
 
 def list_entries(
@@ -191,10 +325,11 @@ def list_entries(
     before: int | None = None,
     limit: int = PAGE_SIZE,
 ) -> AuditPage:
-    """A page of the log, new to old.
+    """List a page of the log, new to old.
 
-    :param actor: the name of whoever did it; all where empty.
-    :param before: the number of the entry that the page before ended with.
+    :param actor: name of a person; "" for all.
+    :param kind: a key of ``KINDS``; "" for all.
+    :param before: id of the last entry of the page before.
     """
     query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit + 1)
     if actor:
@@ -202,7 +337,7 @@ def list_entries(
     if kind:
         query = query.where(AuditEntry.kind == kind)
     if before is not None:
-        # Databases take no number beyond 64 bits.
+        # An id column holds 64 bits.
         query = query.where(AuditEntry.id < max(0, min(before, MAX_ID)))
     entries = list(session.scalars(query))
     more = len(entries) > limit
@@ -211,6 +346,6 @@ def list_entries(
 
 
 def list_actors(session: Session) -> list[str]:
-    """Everybody who is in the log, by name."""
+    """List the names of all people in the log."""
     names = session.scalars(select(AuditEntry.actor_name).distinct())
     return sorted((name for name in names if name), key=str.casefold)

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, now_utc, run_in_own_transaction
 from imagehub.errors import NotFoundError
+from imagehub.messages import Message, mark
 from imagehub.models import SignInSession, User
 
 # Browsers forget a session that is not remembered when they are closed; we do after a day.
@@ -155,13 +156,16 @@ _SYSTEMS = (
 )
 
 
-def describe_browser(user_agent: str, unknown: str = "An unknown browser") -> str:
-    """``Firefox on Windows``, as far as a User-Agent header lets one guess, else ``unknown``."""
+_UNKNOWN = mark("an unknown browser")
+
+
+def describe_browser(user_agent: str) -> str:
+    """Guess browser and system from a User-Agent header: ``Firefox on Windows``."""
     browser = next((name for sign, name in _BROWSERS if re.search(sign, user_agent)), "")
     system = next((name for sign, name in _SYSTEMS if re.search(sign, user_agent)), "")
     if browser and system:
-        return f"{browser} on {system}"
-    return browser or system or unknown
+        return Message("%(browser)s on %(system)s", browser=browser, system=system)
+    return browser or system or _UNKNOWN
 
 
 def _hash(word: str) -> str:
