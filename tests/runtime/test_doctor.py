@@ -108,7 +108,7 @@ def test_a_database_that_is_down_is_told_once(hub: ImportHub) -> None:
     assert "IMAGEHUB_DATABASE_URL" in found["database"]["advice"]
     for name in ("migrations", "admins", "clock", "queue", "OneDrive"):
         assert found[name]["state"] == "warning"
-        assert "the database must be set right first" in found[name]["sentence"]
+        assert "fix the database first" in found[name]["sentence"]
     assert found["object storage"]["state"] == "ok"
     assert "geheim" not in result.output
     assert "Traceback" not in result.output
@@ -117,9 +117,9 @@ def test_a_database_that_is_down_is_told_once(hub: ImportHub) -> None:
 def test_an_empty_database_needs_its_migrations(hub: ImportHub, tmp_path: Path) -> None:
     found = examine(replace(hub.settings, database_url=f"sqlite:///{tmp_path}/new.db"))
     assert found["migrations"].state == "fault"
-    assert "The tables are at nothing" in found["migrations"].sentence
+    assert "The tables are at no version" in found["migrations"].sentence
     assert found["migrations"].advice == "Run `imagehub migrate`."
-    assert "must be set right first" in found["admins"].sentence
+    assert "fix the migrations first" in found["admins"].sentence
 
 
 def test_tables_of_an_older_version_are_told(hub: ImportHub) -> None:
@@ -140,7 +140,7 @@ def test_a_hub_without_admins_says_how_to_make_one(hub: ImportHub) -> None:
 def test_a_data_folder_that_is_a_file_is_told(hub: ImportHub, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     found = examine(replace(hub.settings, data_dir=tmp_path / "file" / "data"))["data folder"]
-    assert (found.state, "cannot be written" in found.sentence) == ("fault", True)
+    assert (found.state, "is not writable" in found.sentence) == ("fault", True)
 
 
 def test_a_data_folder_that_everybody_may_look_into_is_told_in_production(
@@ -214,7 +214,7 @@ def test_a_hub_without_app_registration_or_drive_says_what_comes_next(hub: Impor
     with hub.engine.begin() as database:
         database.execute(text("DELETE FROM drive_account"))
     found = examine(hub.settings)["OneDrive"]
-    assert (found.state, found.advice) == ("warning", "Connect one at /admin/.")
+    assert (found.state, found.advice) == ("warning", "Connect it at /admin/.")
 
 
 def test_a_dead_grant_is_told_with_what_to_do(hub: ImportHub) -> None:
@@ -222,7 +222,7 @@ def test_a_dead_grant_is_told_with_what_to_do(hub: ImportHub) -> None:
     result = ask(hub.settings)
     assert result.exit_code == 1
     assert "FAIL  OneDrive" in result.stdout
-    assert "→ Connect it again at /admin/." in result.stdout
+    assert "→ Reconnect it at /admin/." in result.stdout
 
 
 def test_a_wrong_client_secret_is_told_apart_from_a_dead_grant(hub: ImportHub) -> None:
@@ -230,7 +230,7 @@ def test_a_wrong_client_secret_is_told_apart_from_a_dead_grant(hub: ImportHub) -
     hub.onedrive.expire_access_tokens()
     result = ask(hub.settings)
     assert result.exit_code == 1
-    assert "set IMAGEHUB_MS_CLIENT_SECRET; nobody has to sign in again" in result.stdout
+    assert "set IMAGEHUB_MS_CLIENT_SECRET; no new sign-in is needed" in result.stdout
 
 
 def test_another_token_key_is_told(hub: ImportHub) -> None:

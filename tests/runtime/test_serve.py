@@ -34,7 +34,7 @@ def test_a_whole_hub_comes_up_from_an_empty_folder_and_outlives_its_parts(
     hub = start_command(tmp_path, "serve", "--port", str(port), **ports)
     address = hub.wait_until_ready()
     assert address == f"http://127.0.0.1:{port}"
-    assert "Nobody may sign in yet: run `imagehub create-admin NAME`.\n" in hub.said
+    assert "Nobody can sign in yet: run `imagehub create-admin NAME`.\n" in hub.said
     assert "imagehub create-admin NAME" in requests.get(f"{address}/sign-in", timeout=30).text
     made = run_command(tmp_path, "create-admin", "ada", "--password-stdin", text=PASSWORD, **ports)
     assert made.returncode == 0, made.stderr
@@ -62,11 +62,11 @@ def test_a_whole_hub_comes_up_from_an_empty_folder_and_outlives_its_parts(
     assert third.returncode == 1
     assert "IMAGEHUB_S3_PORT" in third.stderr
 
-    # A worker, a web server and an S3 server that die are started again.
+    # A worker, a web server and an S3 server that end are restarted.
     for words, name in (("imagehub worker", "worker"), ("gunicorn", "web server")):
         pid = hub.find_program(words)
         os.kill(pid, signal.SIGKILL)
-        hub.wait_for(f"The {name} ended \\(by SIGKILL\\); it is started again")
+        hub.wait_for(f"The {name} ended \\(by SIGKILL\\) and will be restarted")
         wait_until(lambda words=words, pid=pid: find_other(hub, words, pid))
     os.kill(hub.find_program("runtime/s3_server.py"), signal.SIGKILL)
     hub.wait_for(r"The S3 server ended")

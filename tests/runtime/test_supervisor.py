@@ -1,4 +1,4 @@
-"""A family of programs: how it starts, what it does when one dies, and that nothing outlives it."""
+"""How the supervisor starts, restarts and stops programs, and that none outlives it."""
 
 import os
 import signal
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from imagehub.runtime import supervisor
+from imagehub.runtime import supervisor as supervisor_module
 from imagehub.runtime.supervisor import (
-    Family,
     Program,
     StartError,
     StopRequested,
+    Supervisor,
     answers_http,
     find_port,
     is_port_free,
@@ -56,8 +56,8 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def family(said: list[str]) -> Iterator[Family]:
-    with Family(said.append, quiet=True) as made:
+def supervisor(said: list[str]) -> Iterator[Supervisor]:
+    with Supervisor(said.append, quiet=True) as made:
         yield made
 
 
@@ -67,12 +67,12 @@ def book(tmp_path: Path) -> Path:
     return tmp_path / "book"
 
 
-def watch(family: Family, errors: list[BaseException]) -> threading.Thread:
-    """Let the family be watched while the test goes on."""
+def watch(supervisor: Supervisor, errors: list[BaseException]) -> threading.Thread:
+    """Let the supervisor be watched while the test goes on."""
 
     def run() -> None:
         try:
-            family.watch()
+            supervisor.watch()
         except BaseException as error:
             errors.append(error)
 
@@ -84,14 +84,14 @@ def watch(family: Family, errors: list[BaseException]) -> threading.Thread:
 # --- Starting -------------------------------------------------------------------------------------
 
 
-def test_a_program_is_ready_when_it_says_so(family: Family, book: Path) -> None:
-    assert family.start(make_program("first", POLITE, "first", str(book))) == "here I am"
+def test_a_program_is_ready_when_it_says_so(supervisor: Supervisor, book: Path) -> None:
+    assert supervisor.start(make_program("first", POLITE, "first", str(book))) == "here I am"
     assert book.read_text() == "first started\n"
-    assert family.find("first") is not None
-    assert family.find("second") is None
+    assert supervisor.find("first") is not None
+    assert supervisor.find("second") is None
 
 
-def test_a_program_is_ready_when_it_answers(family: Family) -> None:
+def test_a_program_is_ready_when_it_answers(supervisor: Supervisor) -> None:
     port = get_free_port()
     code = """
         import socket, sys, time
@@ -102,37 +102,37 @@ def test_a_program_is_ready_when_it_answers(family: Family) -> None:
     program = make_program(
         "server", code, str(port), is_ready=lambda: answers_http("127.0.0.1", port)
     )
-    assert family.start(program) == ""
+    assert supervisor.start(program) == ""
     assert answers_http("127.0.0.1", port)
 
 
 def test_a_program_gets_its_variables_and_its_arguments_hold_no_secret(
-    family: Family, book: Path
+    supervisor: Supervisor, book: Path
 ) -> None:
     code = "import os, time; print('ready:', os.environ['THE_SECRET'], flush=True); time.sleep(60)"
     program = make_program("one", code, environment={"THE_SECRET": "geheim"})
-    assert family.start(program) == "geheim"
+    assert supervisor.start(program) == "geheim"
     assert "geheim" not in repr(program)
-    member = family.find("one")
-    assert member is not None
-    assert b"geheim" not in Path(f"/proc/{member.pid}/cmdline").read_bytes()
+    child = supervisor.find("one")
+    assert child is not None
+    assert b"geheim" not in Path(f"/proc/{child.pid}/cmdline").read_bytes()
 
 
-def test_a_program_that_ends_at_once_is_told_with_its_last_words(family: Family) -> None:
+def test_a_program_that_ends_at_once_is_told_with_its_last_words(supervisor: Supervisor) -> None:
     code = "import sys; print('the disk is full', file=sys.stderr); sys.exit(3)"
     with pytest.raises(StartError, match=r"(?s)The sad one ended at once \(with status 3\).*full"):
-        family.start(make_program("sad one", code))
+        supervisor.start(make_program("sad one", code))
 
 
-def test_a_program_that_is_never_ready_is_told_too(family: Family) -> None:
+def test_a_program_that_is_never_ready_is_told_too(supervisor: Supervisor) -> None:
     code = "import time; print('still thinking', flush=True); time.sleep(60)"
-    member = family.launch(make_program("slow one", code, start_seconds=1.0))
-    wait_until(lambda: member.last_lines)
+    child = supervisor.launch(make_program("slow one", code, start_seconds=1.0))
+    wait_until(lambda: child.last_lines)
     with pytest.raises(StartError, match=r"(?s)was not ready within 1 seconds.*still thinking"):
-        family.wait_until_ready(member)
+        supervisor.wait_until_ready(child)
 
 
-def test_a_talkative_program_is_never_held_up(family: Family, book: Path) -> None:
+def test_a_talkative_program_is_never_held_up(supervisor: Supervisor, book: Path) -> None:
     code = """
         import sys
         print("ready:", flush=True)
@@ -143,7 +143,7 @@ def test_a_talkative_program_is_never_held_up(family: Family, book: Path) -> Non
         sys.stdin.read()
         import time; time.sleep(60)
     """
-    family.start(make_program("talker", code, str(book)))
+    supervisor.start(make_program("talker", code, str(book)))
     wait_until(lambda: book.exists() and book.read_text() == "done")
 
 
@@ -153,61 +153,61 @@ def test_a_talkative_program_is_never_held_up(family: Family, book: Path) -> Non
 def test_the_newest_ends_first_and_each_is_gone_before_the_next_is_asked(
     said: list[str], book: Path
 ) -> None:
-    with Family(said.append, quiet=True) as family:
+    with Supervisor(said.append, quiet=True) as supervisor:
         for name in ("first", "second", "third"):
-            family.start(make_program(name, POLITE, name, str(book)))
-        members = [family.find(name) for name in ("first", "second", "third")]
+            supervisor.start(make_program(name, POLITE, name, str(book)))
+        children = [supervisor.find(name) for name in ("first", "second", "third")]
     assert book.read_text().split("\n")[3:] == ["third ended", "second ended", "first ended", ""]
-    assert not any(is_alive(member.pid) for member in members if member is not None)
+    assert not any(is_alive(child.pid) for child in children if child is not None)
 
 
 def test_a_program_that_does_not_listen_is_killed(
     monkeypatch: pytest.MonkeyPatch, said: list[str]
 ) -> None:
-    monkeypatch.setattr(supervisor, "STOP_SECONDS", 0.5)
+    monkeypatch.setattr(supervisor_module, "STOP_SECONDS", 0.5)
     code = """
         import signal, time
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print("ready:", flush=True)
         time.sleep(60)
     """
-    with Family(said.append, quiet=True) as family:
-        family.start(make_program("deaf one", code))
-        member = family.find("deaf one")
-    assert member is not None
-    assert member.process.returncode == -signal.SIGKILL
+    with Supervisor(said.append, quiet=True) as supervisor:
+        supervisor.start(make_program("deaf one", code))
+        child = supervisor.find("deaf one")
+    assert child is not None
+    assert child.process.returncode == -signal.SIGKILL
 
 
 # --- Dying ----------------------------------------------------------------------------------------
 
 
 def test_a_program_that_dies_is_started_again_and_the_others_stay(
-    family: Family, said: list[str], book: Path
+    supervisor: Supervisor, said: list[str], book: Path
 ) -> None:
     for name in ("first", "second"):
-        family.start(make_program(name, POLITE, name, str(book)))
-    first, second = family.find("first"), family.find("second")
+        supervisor.start(make_program(name, POLITE, name, str(book)))
+    first, second = supervisor.find("first"), supervisor.find("second")
     assert first is not None and second is not None
     errors: list[BaseException] = []
-    thread = watch(family, errors)
+    thread = watch(supervisor, errors)
     os.kill(first.pid, signal.SIGKILL)
     wait_until(lambda: book.read_text().count("first started") == 2)
     # Asked while the watching thread lives: a program ends with the thread that started it.
-    wait_until(lambda: family.find("first") is not None)
-    again = family.find("first")
+    wait_until(lambda: supervisor.find("first") is not None)
+    again = supervisor.find("first")
     assert again is not None and again.pid != first.pid
-    assert family.find("second") is second
-    family.request_stop()
+    assert supervisor.find("second") is second
+    supervisor.request_stop()
     thread.join()
     assert errors == []
-    assert said == ["The first ended (by SIGKILL); it is started again."]
+    assert said == ["The first ended (by SIGKILL) and will be restarted."]
 
 
 def test_a_program_that_keeps_dying_is_given_up_in_words(
-    family: Family, said: list[str], book: Path, monkeypatch: pytest.MonkeyPatch
+    supervisor: Supervisor, said: list[str], book: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "RESTART_DELAYS_SECONDS", (0.1, 0.2, 0.3))
-    monkeypatch.setattr(supervisor, "WATCH_SECONDS", 0.02)
+    monkeypatch.setattr(supervisor_module, "RESTART_DELAYS_SECONDS", (0.1, 0.2, 0.3))
+    monkeypatch.setattr(supervisor_module, "WATCH_SECONDS", 0.02)
     code = """
         import sys, time
         with open(sys.argv[1], "a") as file:
@@ -218,9 +218,9 @@ def test_a_program_that_keeps_dying_is_given_up_in_words(
         sys.exit(7)
     """
     # Not waited for: it may have ended before it is seen to be ready.
-    family.launch(make_program("painter", code, str(book)))
+    supervisor.launch(make_program("painter", code, str(book)))
     with pytest.raises(StartError, match=r"(?s)painter keeps ending \(with status 7\).*no more"):
-        family.watch()
+        supervisor.watch()
     starts = [float(line) for line in book.read_text().split()]
     assert len(starts) == 4
     assert len(said) == 3
@@ -230,22 +230,22 @@ def test_a_program_that_keeps_dying_is_given_up_in_words(
 
 
 def test_deaths_of_long_ago_are_forgotten(
-    family: Family, book: Path, monkeypatch: pytest.MonkeyPatch
+    supervisor: Supervisor, book: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "RESTART_DELAYS_SECONDS", (0.0,))
-    monkeypatch.setattr(supervisor, "RESTART_MEMORY_SECONDS", 0.0)
-    monkeypatch.setattr(supervisor, "WATCH_SECONDS", 0.02)
-    family.start(make_program("one", POLITE, "one", str(book)))
+    monkeypatch.setattr(supervisor_module, "RESTART_DELAYS_SECONDS", (0.0,))
+    monkeypatch.setattr(supervisor_module, "RESTART_MEMORY_SECONDS", 0.0)
+    monkeypatch.setattr(supervisor_module, "WATCH_SECONDS", 0.02)
+    supervisor.start(make_program("one", POLITE, "one", str(book)))
     errors: list[BaseException] = []
-    thread = watch(family, errors)
+    thread = watch(supervisor, errors)
     for count in (2, 3, 4):
-        # It writes down its start before the family knows it as started.
-        wait_until(lambda: family.find("one") is not None)
-        member = family.find("one")
-        assert member is not None
-        os.kill(member.pid, signal.SIGKILL)
+        # It writes down its start before the supervisor knows it as started.
+        wait_until(lambda: supervisor.find("one") is not None)
+        child = supervisor.find("one")
+        assert child is not None
+        os.kill(child.pid, signal.SIGKILL)
         wait_until(lambda count=count: book.read_text().count("started") == count)
-    family.request_stop()
+    supervisor.request_stop()
     thread.join()
     assert errors == []
 
@@ -254,19 +254,19 @@ def test_deaths_of_long_ago_are_forgotten(
 
 SUPERVISOR = """
 import sys
-from imagehub.runtime.supervisor import Family, Program
+from imagehub.runtime.supervisor import Supervisor, Program
 
 POLITE, book = sys.argv[1:3]
-family = Family(quiet=True)
-family.stop_on_signals()
-with family:
+supervisor = Supervisor(quiet=True)
+supervisor.stop_on_signals()
+with supervisor:
     for name in ("first", "second"):
         command = [sys.executable, "-S", "-c", POLITE, name, book]
-        family.start(Program(name, command))
-        print(family.find(name).pid, flush=True)
+        supervisor.start(Program(name, command))
+        print(supervisor.find(name).pid, flush=True)
     print("all there", flush=True)
     if sys.argv[3] == "watch":
-        family.watch()
+        supervisor.watch()
     else:
         import time; time.sleep(60)
 print("good bye", flush=True)
@@ -326,10 +326,10 @@ def test_a_killed_supervisor_takes_its_programs_along(start_supervisor: Start, b
     assert book.read_text().count("ended") == 2
 
 
-def test_nothing_is_started_once_the_end_has_come(family: Family, book: Path) -> None:
-    family.request_stop()
+def test_nothing_is_started_once_the_end_has_come(supervisor: Supervisor, book: Path) -> None:
+    supervisor.request_stop()
     with pytest.raises(StopRequested):
-        family.start(make_program("late", POLITE, "late", str(book)))
+        supervisor.start(make_program("late", POLITE, "late", str(book)))
 
 
 # --- Ports ----------------------------------------------------------------------------------------
