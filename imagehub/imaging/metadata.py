@@ -1,6 +1,6 @@
-"""What the camera wrote down about a picture, from its Exif tags: cleaned, or left out.
+"""Read and clean the Exif tags of a picture; invalid ones are left out.
 
-Source: Exif 2.32, sections 4.6.4 to 4.6.6; each number in hexadecimal is a tag of it.
+Source: Exif 2.32, sections 4.6.4 to 4.6.6; each hexadecimal number is a tag.
 """
 
 import math
@@ -10,14 +10,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from PIL import ExifTags, Image
+
+# No camera writes more; a larger block is not parsed.
+_MAX_EXIF_BYTES = 1_000_000
+
 
 @dataclass(frozen=True)
 class PictureMetadata:
-    """What the camera wrote down; None or "" where it did not, or wrote nonsense.
+    """Camera data; None or "" where a tag is missing or invalid.
 
-    ``taken_at`` is aware where the camera noted its offset from UTC, else naive local time.
-    ``camera`` is maker and model as a person would say it ("Canon EOS 5D"). ``gps`` is (latitude,
-    longitude) in degrees, positive north and east, and only where it was asked for.
+    ``taken_at`` is aware if the camera recorded its UTC offset, else naive local time. ``camera``
+    is maker and model as a person would say it ("Canon EOS 5D"). ``gps`` is (latitude, longitude)
+    in degrees, positive north and east, and only if it was asked for.
     """
 
     taken_at: datetime | None = None
@@ -32,13 +37,31 @@ class PictureMetadata:
     gps: tuple[float, float] | None = field(default=None, repr=False)
 
 
-def make_metadata(
+def read_orientation(image: Image.Image) -> int:
+    """Return Exif tag 0x0112, 1 to 8; 1 (upright) if it is missing or invalid."""
+    try:
+        value = image.getexif().get(0x0112, 1)
+    except Exception:  # Broken Exif can raise any class.
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def read_metadata(image: Image.Image, keep_gps: bool) -> PictureMetadata:
+    """Read the camera data of an opened picture; empty if its Exif is broken."""
+    if len(image.info.get("exif") or b"") > _MAX_EXIF_BYTES:
+        image.info.pop("exif")
+    try:
+        exif = image.getexif()
+        details = exif.get_ifd(ExifTags.IFD.Exif)
+        place = exif.get_ifd(ExifTags.IFD.GPSInfo) if keep_gps else {}
+        return _make_metadata(dict(exif), details, place)
+    except Exception:  # Broken Exif can raise any class.
+        return PictureMetadata()
+
+
+def _make_metadata(
     first: Mapping[int, Any], details: Mapping[int, Any], place: Mapping[int, Any]
 ) -> PictureMetadata:
-    """Clean the tags of a picture's first, Exif and GPS directories; never raises over nonsense.
-
-    :param place: leave it empty where the place is not wanted.
-    """
     make, model = _clean_maker(_text(first.get(0x010F))), _text(first.get(0x0110))
     return PictureMetadata(
         taken_at=_read_time(details),
@@ -55,7 +78,7 @@ def make_metadata(
 
 
 def _text(value: Any) -> str:
-    """A tag as one short line: cameras pad with NUL and spaces."""
+    """Return a tag as one short line, without the NUL and spaces that cameras pad with."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if not isinstance(value, str):
@@ -78,7 +101,7 @@ def _read_iso(value: Any) -> int | None:
 
 
 def _read_time(details: Mapping[int, Any]) -> datetime | None:
-    """When the shutter opened, or else when a film or print was scanned."""
+    """Return when the photo was taken, or else when a film or print was digitised."""
     for tag, offset_tag in ((0x9003, 0x9011), (0x9004, 0x9012)):
         try:
             taken_at = datetime.strptime(_text(details.get(tag))[:19], "%Y:%m:%d %H:%M:%S")
@@ -95,7 +118,7 @@ def _read_time(details: Mapping[int, Any]) -> datetime | None:
 
 
 def _clean_maker(make: str) -> str:
-    """Without the legal form: "NIKON CORPORATION" is "NIKON"."""
+    """Remove the legal form: "NIKON CORPORATION" becomes "NIKON"."""
     tail = (
         r"(?i)[\s,]+(corporation|corp\.?|co\.?,? ?ltd\.?|ltd\.?|inc\.?|gmbh|imaging|electric|"
         r"optical|company|techwin|camera ag|digital camera|co\.?)$"
@@ -106,7 +129,7 @@ def _clean_maker(make: str) -> str:
 
 
 def _name_camera(make: str, model: str) -> str:
-    """Maker and model as one name that says nothing twice."""
+    """Join maker and model without repeating the maker."""
     if not make or not model:
         return make or model
     words = model.split()
@@ -119,7 +142,7 @@ def _name_camera(make: str, model: str) -> str:
 
 
 def _read_place(place: Mapping[int, Any]) -> tuple[float, float] | None:
-    """Degrees, minutes and seconds as two decimal numbers; exactly 0, 0 means there was no fix."""
+    """Convert degrees, minutes and seconds to decimals; exactly 0, 0 means there was no fix."""
     try:
         latitude, longitude = (
             sum(float(part) / 60**power for power, part in enumerate(place[tag])) for tag in (2, 4)

@@ -20,7 +20,6 @@ from imagehub.imaging.render import (
     RenderedPicture,
     RenderOptions,
     RenditionSpec,
-    make_rendition,
     render,
 )
 from imagehub.imaging.thumbhash import make_thumbhash
@@ -231,7 +230,8 @@ def test_extreme_shapes_keep_at_least_one_pixel(size: tuple[int, int], format: s
 
 
 def test_one_rendition_can_be_made_alone() -> None:
-    made = make_rendition(encode(make_scene((1000, 500)), "JPEG"), RenditionSpec(300, quality=80))
+    options = RenderOptions(specs=(RenditionSpec(300, quality=80),))
+    (made,) = render_bytes(encode(make_scene((1000, 500)), "JPEG"), options).renditions
     assert (made.label_px, made.width_px, made.height_px) == (300, 300, 150)
     assert made.mime == "image/webp"
 
