@@ -39,7 +39,7 @@ from imagehub.domain.library import images  # noqa: E402
 from imagehub.domain.objects import bookkeeping  # noqa: E402
 from imagehub.models import Image as ImageRow  # noqa: E402
 from imagehub.models import User  # noqa: E402
-from imagehub.queue import count_hands  # noqa: E402
+from imagehub.queue import count_worker_threads  # noqa: E402
 from imagehub.runtime.worker import Timing, make_renderer  # noqa: E402
 from imagehub.wiring import build_clients  # noqa: E402
 from tests.fixtures.connection import make_settings  # noqa: E402
@@ -115,7 +115,7 @@ def time_renditions(hub: ImportHub, paths: list[Path]) -> tuple[float, float]:
     """Seconds for all photos, with a warm pool and as many callers as a worker has hands."""
     with (
         make_renderer(hub.settings) as pool,
-        ThreadPoolExecutor(count_hands(hub.settings)) as hands,
+        ThreadPoolExecutor(count_worker_threads(hub.settings)) as hands,
     ):
         list(hands.map(pool.render, paths[:CORES]))
         watch = Stopwatch()

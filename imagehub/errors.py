@@ -181,6 +181,19 @@ class ServiceError(ImageHubError):
         self.operation = operation
 
 
+# Service → the sentence where there is none that says more.
+_BUSY = {
+    "OneDrive": mark("OneDrive is busy just now. Please try again later."),
+    "object storage": mark("The object storage is busy just now. Please try again later."),
+    "Microsoft sign-in": mark("Microsoft's sign-in is busy just now. Please try again later."),
+}
+_REFUSED = {
+    "OneDrive": mark("OneDrive refused the request."),
+    "object storage": mark("The object storage refused the request."),
+    "Microsoft sign-in": mark("Microsoft's sign-in refused the request."),
+}
+
+
 class ServiceBusyError(ServiceError):
     """It may pass: throttled, down, or not reached.
 
@@ -194,9 +207,7 @@ class ServiceBusyError(ServiceError):
         message: str = "",
         retry_after_seconds: float = 30.0,
     ) -> None:
-        super().__init__(
-            service, operation, message or f"{service} is busy just now. Please try again later."
-        )
+        super().__init__(service, operation, message or _BUSY[service])
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -209,5 +220,5 @@ class ServiceRefusedError(ServiceError):
     """
 
     def __init__(self, service: str, operation: str, reason: str, message: str = "") -> None:
-        super().__init__(service, operation, message or f"{service} refused to {operation}.")
+        super().__init__(service, operation, message or _REFUSED[service])
         self.reason = reason

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients import AccessToken, Clients, Drive
 from imagehub.clients.graph import GraphDrive
+from imagehub.clients.graph_http import GraphCaller
 from imagehub.clients.http import make_session
 from imagehub.config import Settings
 from imagehub.database import now_utc
@@ -80,16 +81,16 @@ class DriveOpener:
     def _make_drive(self, access: "AccountAccess", root_folder: str) -> GraphDrive:
         session = make_session()
         session.hooks["response"].append(access.note_response)
-        return GraphDrive(
-            get_token=access.get_token,
-            base_url=self._settings.graph_base_url,
-            root_folder=root_folder,
+        caller = GraphCaller(
+            self._settings.graph_base_url,
+            access.get_token,
             get_pause=access.get_pause,
             set_pause=access.set_pause,
             max_wait_seconds=_MAX_WAIT_SECONDS,
             session=session,
             look_again=access.look_again,
         )
+        return GraphDrive(caller, root_folder)
 
 
 @dataclass(frozen=True)

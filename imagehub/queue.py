@@ -1,8 +1,8 @@
-"""The queue: wake-up calls that say "job 7 has work", and nothing else.
+"""The queue: wake-up calls that say "job 7 has work".
 
-The rows of a job say what is to be done (``domain.imports.jobs``); a message holds a job's id
-alone, may be lost, and may come twice. It lies in SQLite in the data folder, or in Redis when
-``IMAGEHUB_QUEUE_URL`` names one. Losing the whole queue costs at most a sweep's pause.
+The rows of a job say what is to be done (``domain.imports.jobs``). A call contains only the job's
+id; it may be lost or arrive twice. The queue is an SQLite file in the data folder, or Redis if
+``IMAGEHUB_QUEUE_URL`` is set. Losing the whole queue delays work by at most one sweep of a worker.
 """
 
 import functools
@@ -24,25 +24,25 @@ log = logging.getLogger(__name__)
 
 NAME = "imagehub"
 TASK = "work_on_job"
-# How long a request may be held up by a Redis server that does not answer.
+# The longest time that a request waits for a Redis server that does not answer.
 REDIS_TIMEOUT_SECONDS = 5.0
 
 
 class HubApp(Protocol):
-    """An application of ``create_app``, as far as the queue must know it."""
+    """The part of an application of ``create_app`` that the queue uses."""
 
     extensions: dict[str, Any]
 
 
 def make_huey(settings: Settings) -> Huey:
-    """The queue that the settings name; connects when first used.
+    """Return the queue of the settings; it connects when first used.
 
-    Messages are signed with the hub's secret: huey reads them with pickle, so a stranger who can
-    write to Redis could otherwise run code in the worker.
+    Messages are signed with the secret key: huey unpickles them, so whoever can write to Redis
+    could otherwise run code in the worker.
     """
     options: dict[str, Any] = {
         "name": NAME,
-        # Nobody reads results: the rows tell how it went.
+        # Results are in the rows of the job.
         "results": False,
         "serializer": SignedSerializer(secret=settings.secret_key, salt=NAME),
     }
@@ -51,14 +51,14 @@ def make_huey(settings: Settings) -> Huey:
             **options, connection_pool=_make_redis_pool(settings.queue_url), read_timeout=1
         )
     make_data_dir(settings.data_dir)
-    # Written without waiting for the disk: a message lost to a power cut is made anew by a sweep.
+    # No fsync: a sweep replaces a message that is lost in a power cut.
     return SqliteHuey(
         **options, filename=str(settings.data_dir / "queue.db"), fsync=False, timeout=10
     )
 
 
 def _make_redis_pool(url: str) -> Any:
-    # Redis is optional; hubs on SQLite should not pay for loading its client.
+    # Imported here because Redis is optional.
     from redis import BlockingConnectionPool
 
     return BlockingConnectionPool.from_url(
@@ -74,28 +74,27 @@ def _make_redis_pool(url: str) -> Any:
 class JobQueue:
     """Wake-up calls for jobs.
 
-    :param work: what a worker does with one call: given the job's id. A process that only sends
-        needs none.
+    :param work: called with the job's id for each call; None in a process that only sends.
     """
 
     def __init__(self, settings: Settings, work: Callable[[int], None] | None = None) -> None:
         do_work = work or _do_nothing
 
         def work_on_job(job_id: int) -> None:
-            # Huey names a task after the module of its function, so that must be one and the same
-            # for those who send and those who work.
+            # Huey names a task after the module of its function, so senders and workers must
+            # register the same function.
             do_work(job_id)
 
         self.huey = make_huey(settings)
         self._call = self.huey.task(name=TASK)(work_on_job)
 
     def wake(self, job_id: int, count: int = 1) -> None:
-        """Send ``count`` calls for a job; any error of the queue's server comes through."""
+        """Send ``count`` calls for a job; errors of the queue server are not caught."""
         for _ in range(count):
             self._call(job_id)
 
     def count_calls(self) -> Counter[int]:
-        """Calls that lie in the queue: job id → how many."""
+        """Count the calls in the queue: job id → number."""
         return Counter(
             int(task.args[0]) for task in self.huey.pending() if task.name == TASK and task.args
         )
@@ -105,38 +104,40 @@ def _do_nothing(_job_id: int) -> None:
     raise RuntimeError("this process only sends wake-up calls")
 
 
-def count_hands(settings: Settings) -> int:
-    """Items that one worker has in hand at the same time: twice the pictures it renders at once,
-    so that others are fetched and stored meanwhile."""
+def count_worker_threads(settings: Settings) -> int:
+    """Return how many items a worker processes at once.
+
+    Twice the pictures it renders at once, so that others are downloaded and stored meanwhile.
+    """
     return 2 * count_renderers(settings)
 
 
 def count_renderers(settings: Settings) -> int:
-    """Pictures that one worker renders at the same time: the setting, or one a usable core."""
+    """Return how many pictures a worker renders at once: the setting, or one for each core."""
     return settings.worker_processes or len(os.sched_getaffinity(0))
 
 
 def enqueue_job(app: HubApp | Settings, job_id: int, item_count: int | None = None) -> None:
-    """Wake workers up for a job whose rows are committed.
+    """Wake workers for a job whose rows are committed.
 
-    Never fails: where the queue cannot be reached, the next sweep of any worker finds the job.
+    Never raises: if the queue cannot be reached, the next sweep of a worker finds the job.
 
     :param app: the application, or its settings.
-    :param item_count: how many items are to be done, where known.
+    :param item_count: the number of items to process, if known.
     """
     settings = _get_settings(app)
-    hands = count_hands(settings)
-    count = hands if item_count is None else min(hands, item_count)
+    most = count_worker_threads(settings)
+    count = most if item_count is None else min(most, item_count)
     try:
         _get_sender(settings, os.getpid()).wake(job_id, count)
     except Exception:
-        # Each queue's server has errors of its own, and none of them stops the import.
-        log.exception("No wake-up call could be sent for job %d; a sweep will find it", job_id)
+        # Each queue server has its own exception classes.
+        log.exception("Could not send wake-up calls for job %d; a sweep will find it", job_id)
 
 
 @functools.lru_cache(maxsize=4)
 def _get_sender(settings: Settings, _process_id: int) -> JobQueue:
-    """One a process: connections do not survive a fork."""
+    """Return the sender of this process; connections must not be shared after a fork."""
     return JobQueue(settings)
 
 
@@ -149,7 +150,7 @@ def _get_settings(app: HubApp | Settings) -> Settings:
 
 @dataclass(frozen=True)
 class QueueReport:
-    """How the queue is. ``advice`` says what to do where it is not well."""
+    """The state of the queue. ``advice`` says what to do if it is not ok."""
 
     is_ok: bool
     sentence: str
@@ -157,20 +158,20 @@ class QueueReport:
 
 
 def check_queue(app: HubApp | Settings, session: Session) -> QueueReport:
-    """Whether the queue answers and somebody works on it."""
+    """Report whether the queue answers and a worker runs."""
     settings = _get_settings(app)
     place = "Redis" if settings.queue_url else "SQLite"
     try:
         count = _get_sender(settings, os.getpid()).count_calls().total()
     except Exception as error:
-        # Each queue's server has errors of its own.
+        # Each queue server has its own exception classes.
         log.warning("The queue does not answer: %s", type(error).__name__)
         return QueueReport(
             False,
-            f"The queue on {place} does not answer; imports go on, but slower.",
+            f"The queue on {place} does not answer; imports continue, but slower.",
             "Check IMAGEHUB_QUEUE_URL and that Redis runs."
             if settings.queue_url
-            else "Check that the data folder can be written and has room.",
+            else "Check that the data folder is writable and has free space.",
         )
     worker_count = count_workers(session)
     if not worker_count:
@@ -179,5 +180,6 @@ def check_queue(app: HubApp | Settings, session: Session) -> QueueReport:
             f"The queue on {place} answers, but no worker runs: nothing is imported.",
             "Start one with `imagehub worker`, or run the whole hub with `imagehub serve`.",
         )
-    workers = "1 worker runs" if worker_count == 1 else f"{worker_count} workers run"
-    return QueueReport(True, f"The queue on {place} answers; {workers}, {count} calls wait.")
+    return QueueReport(
+        True, f"The queue on {place} answers; workers: {worker_count}, waiting calls: {count}."
+    )

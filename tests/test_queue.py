@@ -18,7 +18,7 @@ from imagehub.config import Settings, load_settings
 from imagehub.database import Base, db
 from imagehub.domain.imports import jobs, registry
 from imagehub.models import ImportJob
-from imagehub.queue import TASK, JobQueue, check_queue, count_hands, enqueue_job, make_huey
+from imagehub.queue import TASK, JobQueue, check_queue, count_worker_threads, enqueue_job, make_huey
 from imagehub.runtime.worker import Timing, Worker
 from imagehub.wiring import get_settings
 from tests.fixtures.importing import QUICK, ImportHub
@@ -70,7 +70,7 @@ def test_a_job_gets_as_many_calls_as_there_are_hands_or_items(settings: Settings
     settings = replace(settings, worker_processes=3)
     enqueue_job(settings, 1)
     enqueue_job(settings, 2, item_count=2)
-    assert JobQueue(settings).count_calls() == {1: count_hands(settings), 2: 2}
+    assert JobQueue(settings).count_calls() == {1: count_worker_threads(settings), 2: 2}
 
 
 def test_workers_are_woken_by_the_commit_and_not_before(site: Site) -> None:
@@ -129,7 +129,7 @@ def test_a_check_tells_whether_somebody_works(settings: Settings, session: Sessi
     registry.note_worker(session, "me", 30)
     report = check_queue(settings, session)
     assert report.is_ok
-    assert "1 worker runs" in report.sentence
+    assert "workers: 1, " in report.sentence
     registry.forget_worker(session, "me")
     assert not check_queue(settings, session).is_ok
 
@@ -236,7 +236,7 @@ def test_calls_are_not_piled_up_while_work_waits(
     while not hub.report(job_id).is_finished:
         most = max(most, queue.count_calls().total() + worker.count_active_items())
         time.sleep(0.1)
-    hands = count_hands(hub.settings)
+    hands = count_worker_threads(hub.settings)
     assert hands <= most <= 2 * hands
 
 

@@ -1,8 +1,9 @@
-"""What ImageHub needs from the world outside, and nothing of how it is done.
+"""The contracts of the external services that ImageHub uses.
 
-Three contracts: :class:`ObjectStore` (implemented in ``s3``), :class:`Drive` (``graph``) and
-:class:`Identity` (``identity``). Each implementation passes the contract tests of its kind. Vendor
-errors never leave an implementation: they become the classes of :mod:`imagehub.errors`.
+:class:`ObjectStore` is implemented in ``s3``, :class:`Drive` in ``graph`` and :class:`Identity` in
+``identity``; each implementation passes the contract tests. Vendor errors never leave an
+implementation: they become the classes of :mod:`imagehub.errors`. A function that needs only a part
+of a drive asks for that part: :class:`DriveReader`, :class:`DriveEditor` and so on.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,8 +20,8 @@ ConflictBehavior = Literal["fail", "replace", "rename"]
 
 
 @dataclass(frozen=True)
-class StoredObject:
-    """One object in the bucket. ``size_bytes`` as stored; ``modified_at`` aware UTC."""
+class ObjectInfo:
+    """An object in the bucket. ``size_bytes`` as stored; ``modified_at`` aware UTC."""
 
     key: str
     size_bytes: int
@@ -29,37 +30,37 @@ class StoredObject:
 
 
 class ObjectStore(Protocol):
-    """A bucket of renditions. Keys are relative, never start with a slash."""
+    """A bucket of renditions. Keys are relative and never start with a slash."""
 
     def create_bucket(self) -> None:
-        """Create the bucket if it is missing; safe to call at every start."""
+        """Create the bucket if it does not exist; safe to call at every start."""
 
     def put_object(self, key: str, data: bytes, content_type: str) -> None:
-        """Store bytes under a key (long Cache-Control, the given Content-Type). Overwrites."""
+        """Store an object with a long Cache-Control; an existing one is overwritten."""
 
     def get_object(self, key: str) -> bytes:
         """:raise NotFoundError: no such key."""
 
-    def find_object(self, key: str) -> StoredObject | None:
-        """Facts of one object without its bytes, or None."""
+    def find_object(self, key: str) -> ObjectInfo | None:
+        """Return the facts of an object without its bytes, or None."""
 
     def delete_objects(self, keys: Iterable[str]) -> None:
-        """Delete any number of keys, in batches; a key that is gone already is no error."""
+        """Delete any number of keys in batches; missing keys are ignored."""
 
-    def iter_objects(self, prefix: str = "") -> Iterator[StoredObject]:
-        """All objects, page by page, in key order."""
+    def iter_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Iterate over all objects, page by page, in key order."""
 
     def make_presigned_url(self, key: str, now: datetime | None = None) -> str:
-        """An absolute URL for a browser: signed at the start of the current window (no network).
+        """Return an absolute URL for a browser, signed at the start of the current window.
 
-        The same key gives the same URL in every process until the window ends, and a URL lives at
-        least one more window.
+        Needs no network. The same key has the same URL in every process until the window ends, and
+        the URL stays valid for one more window.
         """
 
     def check(self) -> None:
-        """Write, read through both endpoints and delete a small object.
+        """Write a small object, read it through both endpoints, and delete it.
 
-        :raise ServiceError: which endpoint fails, and why, in words.
+        :raise ServiceError: the sentence says which endpoint fails and why.
         """
 
 
@@ -68,7 +69,7 @@ class ObjectStore(Protocol):
 
 @dataclass(frozen=True)
 class Quota:
-    """Bytes; None where the service does not tell."""
+    """The space of a drive in bytes; None if the service does not tell."""
 
     total_bytes: int | None = None
     used_bytes: int | None = None
@@ -88,11 +89,11 @@ class DriveInfo:
 
 @dataclass(frozen=True)
 class DriveItem:
-    """A folder or file of the drive, as Graph tells it.
+    """A folder or file of the drive.
 
     ``size_bytes`` is the listed size (the original's may differ for HEIC). ``created_time`` and
-    ``modified_time`` are kept as Graph's own ISO 8601 strings. ``raw`` is Graph's whole answer
-    without its download URL.
+    ``modified_time`` are Graph's own ISO 8601 strings. ``raw`` is Graph's whole answer without the
+    download URL.
     """
 
     id: str
@@ -118,11 +119,11 @@ class DriveItem:
 
 @dataclass(frozen=True)
 class ItemAnswer:
-    """What a drive tells of one of several items that were asked for at once.
+    """The answer about one of several items that were looked up together.
 
-    ``item``: it lies inside the root folder. ``is_outside``: it is there, but not inside; nothing
-    more is told of it. ``error``: it cannot be told just now (ServiceBusyError), or not at all.
-    Nothing of these: the drive has no such item.
+    ``item``: it is inside the root folder. ``is_outside``: it exists outside the root folder.
+    ``error``: it cannot be looked up now (ServiceBusyError) or at all. If none of these is set, the
+    item does not exist.
     """
 
     item: DriveItem | None = None
@@ -132,7 +133,7 @@ class ItemAnswer:
 
 @dataclass(frozen=True)
 class ItemPage:
-    """One page of a listing. ``next_page`` is opaque: hand it back for the next; "" at the end."""
+    """One page of a listing. ``next_page`` is an opaque value for the next call, "" at the end."""
 
     items: Sequence[DriveItem]
     next_page: str = ""
@@ -140,11 +141,10 @@ class ItemPage:
 
 @dataclass(frozen=True)
 class ChangePage:
-    """One page of what changed in a drive. ``link`` is opaque and holds a token: keep it sealed.
+    """One page of the changes of a drive. ``link`` contains a token: store it encrypted.
 
-    ``is_last``: all is told, and ``link`` is where to read on next time; otherwise it leads to the
-    next page. ``starts_anew``: the link that was followed is too old, and what comes next is not
-    what changed but all that is there.
+    ``link`` leads to the next page or, if ``is_last``, to the next changes. ``starts_anew``: the
+    requested link was too old; the pages from ``link`` on list all items instead of changes.
     """
 
     items: Sequence[DriveItem]
@@ -155,7 +155,7 @@ class ChangePage:
 
 @dataclass(frozen=True)
 class UploadSession:
-    """``upload_url`` is a secret that lets its holder write this one file."""
+    """``upload_url`` is a secret: whoever has it can write this one file."""
 
     upload_url: str = field(repr=False)
     expires_at: datetime | None = None
@@ -164,9 +164,9 @@ class UploadSession:
 
 @dataclass(frozen=True)
 class Download:
-    """What came of streaming an original into a file, and what the drive listed of it then.
+    """A downloaded original, and the size and hash that the drive listed for it.
 
-    Of Live Photos the drive lists a container's size and hash, and sends the picture alone.
+    Of Live Photos the drive lists size and hash of a container but sends only the picture.
     """
 
     size_bytes: int
@@ -176,50 +176,64 @@ class Download:
     listed_size_bytes: int = 0
 
 
-class Drive(Protocol):
-    """One connected drive, closed at its root folder.
+class DriveReader(Protocol):
+    """Look at items. The root folder is the limit, as for all protocols of a drive.
 
-    Every method that takes an id first makes sure that the item lies inside the root folder, and
-    raises NotFoundError("drive item", id) where it does not. All may raise ConnectionLostError,
-    ServiceBusyError and ServiceRefusedError. ``root_folder``: as it is set, see :meth:`get_root`.
+    Every method that takes an id first checks that the item is inside the root folder, and raises
+    NotFoundError("drive item", id) if it is not. All may raise ConnectionLostError,
+    ServiceBusyError and ServiceRefusedError.
+
+    :ivar root_folder: the setting, see :meth:`get_root`.
     """
 
     root_folder: str
 
-    def get_drive(self) -> DriveInfo: ...
+    def get_drive(self) -> DriveInfo:
+        """Return the drive with its quota."""
 
     def get_root(self) -> DriveItem:
-        """The configured root folder (``IMAGEHUB_ROOT_FOLDER``: "root", an item id, or a path)."""
+        """Return the root folder (``IMAGEHUB_ROOT_FOLDER``: "root", an item id, or a path)."""
 
     def get_item(self, item_id: str) -> DriveItem: ...
 
-    def find_items(self, item_ids: Sequence[str]) -> list[ItemAnswer]:
-        """What became of items, in the order of their ids, with few calls.
+    def find_item_by_path(self, path: str) -> DriveItem | None:
+        """Find an item by its path below the root folder.
 
-        Where the service gets too busy, what it has answered so far counts.
-
-        :raise NotFoundError: the root folder is not there.
+        :param path: separated by "/", not percent-encoded; "" is the root folder.
         """
 
-    def find_item_by_path(self, path: str) -> DriveItem | None:
-        """``path`` below the root folder, "/"-separated and not encoded; "" is the root folder."""
-
     def find_child(self, folder_id: str, name: str) -> DriveItem | None:
-        """The item of this name in a folder, in any case; None where there is none."""
+        """Find an item by its name in a folder, case-insensitively."""
 
     def list_children(
         self, folder_id: str, next_page: str = "", page_size: int = 200
     ) -> ItemPage: ...
 
     def iter_children(self, folder_id: str) -> Iterator[DriveItem]:
-        """All children, page by page, in the service's order."""
+        """Iterate over all children, page by page, in the service's order."""
+
+
+class DriveChanges(Protocol):
+    """Find out what changed since the last check."""
+
+    def find_items(self, item_ids: Sequence[str]) -> list[ItemAnswer]:
+        """Look up many items with few calls; the answers are in the order of the ids.
+
+        When the service becomes too busy, the remaining answers hold that error.
+
+        :raise NotFoundError: the root folder does not exist.
+        """
 
     def fetch_changes(self, link: str = "") -> ChangePage:
-        """One page of what changed since ``link``, or of all there is; of the whole drive.
+        """Fetch one page of the changes since ``link``, or of all items, of the whole drive.
 
-        This alone also tells of items outside the root folder, so that nobody need be shown them.
-        Deleted items may lack all but their id, and a folder stands for what is in it.
+        Unlike all other methods it also returns items outside the root folder; do not show them.
+        Deleted items may have only an id, and a deleted folder stands for everything in it.
         """
+
+
+class DriveEditor(Protocol):
+    """Create, rename, move and delete items. Checks and errors as in :class:`DriveReader`."""
 
     def create_folder(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "rename"
@@ -230,16 +244,24 @@ class Drive(Protocol):
     def move_item(self, item_id: str, new_parent_id: str, name: str = "") -> DriveItem: ...
 
     def delete_item(self, item_id: str) -> None:
-        """To the recycle bin; the root folder itself is refused (NotAllowedError)."""
+        """Move an item to the recycle bin.
+
+        :raise NotAllowedError: it is the root folder.
+        """
 
     def restore_item(self, item_id: str, parent_id: str) -> DriveItem:
-        """From the recycle bin into a folder inside the root folder.
+        """Restore an item from the recycle bin into a folder inside the root folder.
 
-        Where an item in the bin came from cannot be asked: the caller must know that it lay inside.
+        The service does not tell where an item in the bin came from: the caller must know that it
+        was inside the root folder.
 
-        :raise NotFoundError: it is not in the bin, or the folder is not there.
+        :raise NotFoundError: it is not in the bin, or the folder does not exist.
         :raise ServiceRefusedError: ``not_supported`` (drives of work accounts), ``name_taken`` …
         """
+
+
+class DriveUploads(Protocol):
+    """Start uploads. Checks and errors as in :class:`DriveReader`."""
 
     def create_upload_session(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
@@ -248,23 +270,31 @@ class Drive(Protocol):
     def create_empty_file(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
     ) -> DriveItem:
-        """A file without bytes, which no upload session can make."""
+        """Create a file without content, which an upload session cannot do."""
+
+
+class DriveContent(Protocol):
+    """Read the content of files. Checks and errors as in :class:`DriveReader`."""
 
     def download(self, item: DriveItem, target: BinaryIO, max_bytes: int) -> Download:
-        """Stream an original into ``target`` and check size and hash.
+        """Download an original into ``target`` and check its size and hash.
 
         :raise PictureTooLargeError: more than ``max_bytes`` (listed or sent).
-        :raise ServiceBusyError: cut short, or bytes that do not match (worth another try).
+        :raise ServiceBusyError: cut short, or the content does not match; try again.
         """
 
     def fetch_download_url(self, item_id: str) -> str:
-        """A fresh address of the bytes, good for minutes. Never store or log it."""
+        """Return a new address of the content, valid for minutes. Never store or log it."""
 
     def iter_download(self, item_id: str, chunk_bytes: int = 262_144) -> Iterator[bytes]:
-        """The bytes of an original, chunk by chunk, unchecked: for passing on to a browser."""
+        """Iterate over the content of an original, unchecked, to forward it to a browser."""
 
     def fetch_thumbnail(self, item_id: str, size: str = "medium") -> tuple[bytes, str] | None:
-        """(bytes, content type) of ``small``, ``medium`` or ``large``; None if there is none."""
+        """Return (bytes, content type) of a ``small``, ``medium`` or ``large`` thumbnail."""
+
+
+class Drive(DriveReader, DriveChanges, DriveEditor, DriveUploads, DriveContent, Protocol):
+    """One connected drive, limited to its root folder."""
 
 
 # --- Identity -------------------------------------------------------------------------------------
@@ -272,7 +302,7 @@ class Drive(Protocol):
 
 @dataclass(frozen=True)
 class SignInFlow:
-    """A pending sign-in. ``flow`` is JSON-able, secret, and used once."""
+    """A pending sign-in. ``flow`` can be stored as JSON, is secret, and can be used once."""
 
     url: str
     state: str
@@ -281,7 +311,7 @@ class SignInFlow:
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A finished sign-in. ``cache`` is the serialised token cache: secret, to be encrypted."""
+    """A finished sign-in. ``cache`` is the serialised token cache: secret, store it encrypted."""
 
     home_account_id: str
     username: str
@@ -293,7 +323,7 @@ class SignedIn:
 
 @dataclass(frozen=True)
 class AccessToken:
-    """``cache`` is the new token cache where it changed (save it before using the token)."""
+    """An access token. ``cache`` is the new token cache if it changed; save it first."""
 
     token: str = field(repr=False)
     expires_at: datetime
@@ -303,50 +333,52 @@ class AccessToken:
 
 
 class Identity(Protocol):
-    """Microsoft's sign-in for one app registration."""
+    """Microsoft's sign-in with one app registration."""
 
     @property
     def registration(self) -> str:
-        """Which one, at which server and for whom: of two that differ, neither can finish what the
-        other began."""
+        """Identify app registration, server and tenant: only the same can finish a sign-in."""
 
     def start_sign_in(
         self, redirect_uri: str, scopes: Sequence[str], login_hint: str = "", prompt: str = ""
     ) -> SignInFlow: ...
 
     def finish_sign_in(self, flow: Mapping[str, Any], answer: Mapping[str, str]) -> SignedIn:
-        """Redeem the code. ``answer`` is the redirect's query (code, state, or error …).
+        """Redeem the code.
 
-        :raise InvalidInputError: the state is not this flow's, or the person declined.
-        :raise ServiceRefusedError: the code is used up or wrong (``bad_code``), or the client
-            secret is wrong or has expired (``wrong_client_secret``).
-        :raise ServiceBusyError: Microsoft's sign-in cannot be reached just now.
+        :param answer: the query of the redirect (code, state, or error …).
+        :raise InvalidInputError: the state is not that of the flow, or the person declined.
+        :raise ServiceRefusedError: ``bad_code`` (used or wrong), or ``wrong_client_secret`` (wrong
+            or expired).
+        :raise ServiceBusyError: Microsoft's sign-in cannot be reached.
         """
 
     def find_cached_token(self, cache: str, scopes: Sequence[str]) -> AccessToken | None:
-        """A token good for at least five minutes, without network; else None."""
+        """Return a cached token that is valid for at least five minutes, or None."""
 
     def refresh_token(self, cache: str, scopes: Sequence[str], force: bool = False) -> AccessToken:
-        """:raise ConnectionLostError: the grant is dead, a person must sign in again.
+        """Return a token that is valid for at least five minutes, a new one if ``force``.
+
+        :raise ConnectionLostError: access was revoked or has expired; a person must sign in again.
         :raise ServiceRefusedError: ``wrong_client_secret``.
-        :raise ServiceBusyError: try again; the grant may well be alive.
+        :raise ServiceBusyError: try again.
         """
 
 
-# --- All of them ----------------------------------------------------------------------------------
+# --- Others ----------------------------------------------------------------------------------
 
 
 class Vault(Protocol):
-    """Encrypts what must not lie readable in the database (see ``domain.vault``)."""
+    """Encrypts secrets for the database (see ``domain.vault``)."""
 
     def seal(self, text: str) -> bytes: ...
 
     def open(self, sealed: bytes) -> str:
-        """:raise ValueError: sealed with a key that is not among ours, or damaged."""
+        """:raise ValueError: encrypted with an unknown key, or damaged."""
 
 
 class Renderer(Protocol):
-    """Makes renditions away from this process's memory and time (see ``imaging.pool``)."""
+    """Makes renditions in other processes (see ``imaging.pool``)."""
 
     def render(self, path: str) -> Any: ...
 
@@ -355,11 +387,11 @@ class Renderer(Protocol):
 
 @dataclass(frozen=True)
 class Clients:
-    """Everything outside, handed to domain functions.
+    """The external services, as passed to domain functions.
 
-    ``open_drive(account_id)`` gives the Drive of one connected account, closed at the root folder;
-    ``open_whole_drive`` the same without that, for choosing the root folder alone. ``renderer`` is
-    there in the worker only. ``vault`` is there wherever OneDrive is connected or called.
+    ``open_drive(account_id)`` returns the drive of a connected account, limited to the root folder;
+    ``open_whole_drive`` the whole drive, only for choosing the root folder. ``renderer`` is set in
+    the worker only, ``vault`` wherever OneDrive is connected or called.
     """
 
     store: ObjectStore

@@ -1,20 +1,20 @@
-"""Comparing the ids of OneDrive, which the service does not always spell the same.
+"""Compare ids of OneDrive, which the service does not always write in the same way.
 
-Personal drive ids are 16 hexadecimal digits, but the service drops leading zeros in some answers
-and changes case between calls (OneDrive/onedrive-api-docs#1902, abraunegg/onedrive#3072). What is
-stored and sent back is always what the service gave.
+Personal drive ids are 16 hexadecimal digits, but the service omits leading zeros in some answers
+and changes case between calls (OneDrive/onedrive-api-docs#1902, abraunegg/onedrive#3072). Ids are
+stored and sent back as the service wrote them.
 """
 
 from collections.abc import Iterable
 
 
 def fold_drive_id(drive_id: str) -> str:
-    """A drive id for comparing only."""
+    """Normalise a drive id for comparison."""
     return drive_id.casefold().rjust(16, "0")
 
 
 def fold_id(item_id: str) -> str:
-    """An item id for comparing only; the part before the ``!`` is a personal drive's id."""
+    """Normalise an item id for comparison; the part before ``!`` is a personal drive's id."""
     drive_id, mark, rest = item_id.partition("!")
     return f"{fold_drive_id(drive_id)}!{rest}" if mark else item_id
 
@@ -24,7 +24,7 @@ def is_same_id(one: str, other: str) -> bool:
 
 
 def list_spellings(item_id: str) -> list[str]:
-    """All ways in which the service may have spelt an item's id, for looking it up in a table."""
+    """Return all ways in which the service may write an item's id, for a database query."""
     drive_id, mark, rest = item_id.partition("!")
     if not mark:
         return [item_id]

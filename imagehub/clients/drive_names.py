@@ -1,4 +1,4 @@
-"""Which names OneDrive accepts, known before anything is sent.
+"""Check and correct names by the rules of OneDrive, before anything is sent.
 
 Sources: Microsoft's "Addressing resources in a drive" and "Restrictions and limitations in
 OneDrive and SharePoint".
@@ -8,10 +8,11 @@ import re
 import unicodedata
 
 from imagehub.errors import InvalidInputError
+from imagehub.messages import Message, mark
 
 MAX_NAME_CHARS = 255
 _FORBIDDEN_EVERYWHERE = '"*:<>?/\\|'
-# SharePoint can be told to allow these two, but a drive does not say whether it was.
+# SharePoint can be configured to allow # and %, but a drive does not tell whether it is.
 _FORBIDDEN_BUSINESS = _FORBIDDEN_EVERYWHERE + "#%"
 _RESERVED = re.compile(r"(\.lock|con|prn|aux|nul|com[0-9]|lpt[0-9]|desktop\.ini)", re.IGNORECASE)
 
@@ -19,12 +20,12 @@ _RESERVED = re.compile(r"(\.lock|con|prn|aux|nul|com[0-9]|lpt[0-9]|desktop\.ini)
 def check_name(
     name: str, kind: str = "business", at_root: bool = False, old_name: str = ""
 ) -> None:
-    """Make sure that OneDrive will take this name for a file or folder.
+    """Check that OneDrive accepts this name for a file or folder.
 
-    :param kind: kind of drive: ``personal`` has the milder rules, anything else the strict ones.
-    :param at_root: the name is to stand directly in the drive's own root.
-    :param old_name: what the item is called so far: a # or % in it shows that this drive takes it.
-    :raise InvalidInputError: with one sentence that says what to change; its field is ``name``.
+    :param kind: kind of drive; ``personal`` has the milder rules, any other the strict ones.
+    :param at_root: the item is directly in the root of the drive.
+    :param old_name: the current name of the item: if it contains # or %, the drive allows that.
+    :raise InvalidInputError: the sentence says what to change; the field is ``name``.
     """
     fault = _find_fault(name, kind, at_root, old_name)
     if fault:
@@ -32,7 +33,7 @@ def check_name(
 
 
 def repair_name(name: str, kind: str = "business", at_root: bool = False) -> str:
-    """The nearest name that :func:`check_name` accepts; the ending of a file name is kept."""
+    """Return the closest name that :func:`check_name` accepts; a file ending is kept."""
     name = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8"))
     forbidden = _get_forbidden(kind)
     name = "".join("_" if char in forbidden or _is_control(char) else char for char in name)
@@ -47,7 +48,7 @@ def repair_name(name: str, kind: str = "business", at_root: bool = False) -> str
         name = stem[: MAX_NAME_CHARS - len(dot) - len(ending)].rstrip(". ") + dot + ending
     if not name:
         name = "untitled"
-    if _find_fault(name, kind, at_root):  # what is left is a reserved word
+    if _find_fault(name, kind, at_root):  # only reserved words are left
         name = f"_{name}"[:MAX_NAME_CHARS]
     check_name(name, kind, at_root)
     return name
@@ -55,30 +56,31 @@ def repair_name(name: str, kind: str = "business", at_root: bool = False) -> str
 
 def _find_fault(name: str, kind: str, at_root: bool, old_name: str = "") -> str:
     if not name:
-        return "The name is empty."
+        return mark("The name is empty.")
     if len(name) > MAX_NAME_CHARS:
-        return f"The name is longer than {MAX_NAME_CHARS} characters."
+        return Message("The name is longer than %(limit)s characters.", limit=MAX_NAME_CHARS)
     if any("\ud800" <= char <= "\udfff" or _is_control(char) for char in name):
-        return "The name holds a character that cannot be shown."
+        return mark("The name contains a character that cannot be shown.")
     for char in _get_forbidden(kind):
         if char in name and not (char in "#%" and char in old_name):
-            return f"OneDrive does not allow the character {char} in a name."
+            return Message("OneDrive does not allow the character %(char)s in a name.", char=char)
     if name[0].isspace() or name[-1].isspace():
-        return "The name may not begin or end with a space."
+        return mark("The name may not begin or end with a space.")
     if name.endswith("."):
-        return "The name may not end with a full stop."
+        return mark("The name may not end with a full stop.")
     if name.startswith("~"):
-        return "The name may not begin with ~."
+        return mark("The name may not begin with ~.")
     if _RESERVED.fullmatch(name):
-        return f"OneDrive keeps the name {name} for itself."
+        return Message("OneDrive reserves the name %(name)s.", name=name)
     if "_vti_" in name.lower():
-        return "OneDrive does not allow _vti_ in a name."
+        return mark("OneDrive does not allow _vti_ in a name.")
     if at_root and kind != "personal" and name.lower() == "forms":
-        return f"OneDrive keeps the name {name} for itself in the topmost folder."
+        return Message("OneDrive reserves the name %(name)s in the root folder.", name=name)
     return ""
 
 
-_TURNS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+# Bidirectional formatting characters: they could make "gpj.exe" look like "exe.jpg".
+_BIDI_CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 
 def _get_forbidden(kind: str) -> str:
@@ -86,5 +88,4 @@ def _get_forbidden(kind: str) -> str:
 
 
 def _is_control(char: str) -> bool:
-    # Whatever turns the direction of reading would let "gpj.exe" look like "exe.jpg".
-    return unicodedata.category(char) == "Cc" or unicodedata.bidirectional(char) in _TURNS
+    return unicodedata.category(char) == "Cc" or unicodedata.bidirectional(char) in _BIDI_CONTROLS

@@ -1,17 +1,15 @@
 """One drive through Microsoft Graph: the implementation of :class:`imagehub.clients.Drive`.
 
-Source for addresses, fields and limits: Microsoft Graph v1.0, "Working with files" and the pages
-of each call. What the service does beyond its documents is noted where it matters.
+Source for addresses, fields and limits: Microsoft Graph v1.0, "Working with files" and the page of
+each call. Behaviour that is not documented there is noted where it matters.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
-
-import requests
 
 from imagehub.clients import (
     ChangePage,
@@ -33,16 +31,14 @@ from imagehub.clients.graph_bytes import (
     check_size,
     is_match,
 )
-from imagehub.clients.graph_http import (
+from imagehub.clients.graph_errors import (
+    MALWARE,
     SERVICE,
-    GoneError,
-    GraphCaller,
-    LostAnswerError,
     make_bad_answer_error,
     read_json,
 )
+from imagehub.clients.graph_http import GoneError, GraphCaller, LostAnswerError
 from imagehub.clients.graph_items import (
-    find_http_time,
     find_time,
     get_facet,
     get_parent_id,
@@ -51,23 +47,23 @@ from imagehub.clients.graph_items import (
     quote_id,
     read_item,
 )
+from imagehub.clients.http import parse_http_date
 from imagehub.errors import (
     InvalidInputError,
     NotFoundError,
     ServiceBusyError,
     ServiceRefusedError,
 )
-
-GRAPH_BASE_URL = "https://graph.microsoft.com/v1.0"
+from imagehub.messages import mark
 
 _MAX_PAGE_SIZE = 1000
 _MAX_EMPTY_PAGES = 50
 _MAX_THUMBNAIL_BYTES = 10_000_000
 _THUMBNAIL_SIZES = ("small", "medium", "large")
-# Without this the Personal Vault stands in listings as if it were a folder. There is no sure mark
-# to know it by (github.com/OneDrive/onedrive-api-docs/issues/1905).
+# Without this header the Personal Vault is listed as if it were a folder. There is no reliable
+# property to recognise it by (github.com/OneDrive/onedrive-api-docs/issues/1905).
 _LISTING_HEADERS = {"Prefer": "Include-Feature=AddToOneDrive"}
-# What is asked of each change. Documented as options of delta, for both kinds of drive.
+# Documented as options of delta, for both kinds of drive.
 _CHANGE_FIELDS = (
     "id,name,size,eTag,cTag,file,folder,root,package,remoteItem,specialFolder,deleted,"
     "parentReference"
@@ -76,66 +72,43 @@ _CHANGES_PER_PAGE = 500
 
 
 class GraphDrive:
-    """The drive of one connected account, closed at its root folder.
+    """The drive of one connected account, limited to its root folder.
 
-    :param get_token: an access token; called with True when the last one was refused.
-    :param base_url: Graph with its version; another server for tests and the demo.
-    :param root_folder: ``root``, an item id, or a path: what holds a slash is a path.
+    :param caller: sends the requests of the account.
+    :param root_folder: ``root``, an item id, or a path; a path contains a slash.
     :param drive_id: empty for the account's own drive.
-    :param memory: shared between the objects of one account, see
-        :class:`~imagehub.clients.graph_boundary.DriveMemory`.
-    :param get_pause: see :class:`~imagehub.clients.graph_http.GraphCaller`, as for the others.
+    :param memory: may be shared between the drives of one account.
     """
 
     def __init__(
         self,
-        get_token: Callable[[bool], str],
-        base_url: str = GRAPH_BASE_URL,
+        caller: GraphCaller,
         root_folder: str = "root",
         drive_id: str = "",
         memory: DriveMemory | None = None,
-        get_pause: Callable[[], float] | None = None,
-        set_pause: Callable[[float], None] | None = None,
-        max_wait_seconds: float = 30.0,
-        timeouts: tuple[float, float] = (10.0, 60.0),
-        user_agent: str = "",
-        backoff_seconds: float = 1.0,
-        session: requests.Session | None = None,
-        look_again: Callable[[], None] | None = None,
     ) -> None:
         self._drive_path = f"/drives/{quote_id(drive_id)}" if drive_id else "/me/drive"
         self._memory = memory or DriveMemory()
-        self._caller = GraphCaller(
-            base_url,
-            get_token,
-            get_pause,
-            set_pause,
-            max_wait_seconds,
-            timeouts,
-            user_agent,
-            backoff_seconds,
-            session,
-            look_again,
-        )
+        self._caller = caller
         self.root_folder = root_folder.strip() or "root"
         self._boundary = DriveBoundary(
             self._caller, self._drive_path, self.root_folder, self._memory
         )
         self._reader = ByteReader(self._caller)
 
-    # --- Looking ----------------------------------------------------------------------------------
+    # --- Reading ----------------------------------------------------------------------------------
 
     def get_drive(self) -> DriveInfo:
-        """The drive with its quota, always asked afresh.
+        """Fetch the drive with its quota.
 
-        :raise NotFoundError: this person has none.
+        :raise NotFoundError: the account has no OneDrive.
         """
         return self._boundary.fetch_info()
 
     def get_root(self) -> DriveItem:
-        """The root folder, always asked afresh.
+        """Fetch the root folder.
 
-        :raise NotFoundError: it is not there, or lies in another drive.
+        :raise NotFoundError: it does not exist, or is in another drive.
         """
         return read_item(self._boundary.fetch_root(), "open the root folder")
 
@@ -144,26 +117,27 @@ class GraphDrive:
         return read_item(self._boundary.fetch_inside(item_id, operation), operation)
 
     def find_items(self, item_ids: Sequence[str]) -> list[ItemAnswer]:
-        """What became of items, twenty with one call; and a call for each level of folders that
-        are not known to lie inside or outside.
+        """Look up items, twenty with each call.
 
-        :raise NotFoundError: the root folder is not there.
+        One more call is needed for each level of parent folders that are not in the memory.
+
+        :raise NotFoundError: the root folder does not exist.
         """
         return self._boundary.find_items(item_ids)
 
     def find_item_by_path(self, path: str) -> DriveItem | None:
-        """``path`` below the root folder, "/"-separated and not encoded; "" is the root folder."""
+        """Find an item by its path below the root folder; "" is the root folder itself."""
         operation = "open a path"
         parts = [part for part in path.split("/") if part]
         if not parts:
             return self.get_root()
-        # Dots would climb out of the root folder, and no item can have such a name.
+        # Dots would lead out of the root folder, and no item can have such a name.
         if any(part.strip(". ") == "" for part in parts):
             return None
         return self._find_below(self._boundary.get_root().id, parts, operation, path)
 
     def find_child(self, folder_id: str, name: str) -> DriveItem | None:
-        """The item of this name in a folder, in any case; None where there is none."""
+        """Find an item by its name in a folder, case-insensitively."""
         operation = "look for a name"
         folder_id = self._boundary.get_folder_id(folder_id, operation)
         if name.strip(". ") == "" or "/" in name or "\\" in name:
@@ -176,7 +150,7 @@ class GraphDrive:
         address = self._make_path_address(folder_id, parts)
         try:
             item = self._caller.get_json(address, operation, key)
-            # A shortcut on the way leads into somebody else's drive.
+            # A shortcut in the path leads into another drive.
             self._boundary.check_inside(item, key)
         except NotFoundError:
             return None
@@ -187,23 +161,23 @@ class GraphDrive:
         return read_item(item, operation)
 
     def list_children(self, folder_id: str, next_page: str = "", page_size: int = 200) -> ItemPage:
-        """One page of a folder, in the service's order.
+        """Fetch one page of a folder, in the service's order.
 
-        :param next_page: what the page before gave. As it may come back from a browser, whatever
-            it leads to is held against the root folder like any id.
+        :param next_page: from the previous page. It may have been in a browser's hands, so the
+            items that it leads to are checked against the root folder like any id.
         :param page_size: 1 to 1000.
         """
         folder_id = self._boundary.get_folder_id(folder_id, "list a folder")
         for _ in range(_MAX_EMPTY_PAGES):
             page = self._fetch_page(folder_id, next_page, page_size)
-            # Pages without items but with a next page have been seen.
+            # Graph sometimes returns a page without items that has a next page.
             if page.items or not page.next_page:
                 return page
             next_page = page.next_page
         raise make_bad_answer_error("list a folder")
 
     def iter_children(self, folder_id: str) -> Iterator[DriveItem]:
-        """All children, page by page, in the service's order; one that repeats comes once."""
+        """Iterate over all children, page by page, in the service's order, without duplicates."""
         folder_id = self._boundary.get_folder_id(folder_id, "list a folder")
         seen_items: set[str] = set()
         seen_pages: set[str] = set()
@@ -222,9 +196,9 @@ class GraphDrive:
             seen_pages.add(next_page)
 
     def fetch_changes(self, link: str = "") -> ChangePage:
-        """One page of what changed in the whole drive, of each item the latest state.
+        """Fetch one page of changes of the whole drive, with the latest state of each item.
 
-        A link that the service no longer knows, or never knew, leads to its list of everything.
+        A link that the service does not accept leads to the list of all items.
         """
         operation = "read what changed"
         try:
@@ -243,7 +217,7 @@ class GraphDrive:
             start = self._caller.check_address(error.location, operation) if error.location else ""
             return ChangePage((), start, is_last=False, starts_anew=True)
         except ServiceRefusedError as error:
-            # The service does not say how long it understands its links.
+            # The service does not document how long its links are valid.
             if not link or error.reason != "bad_request":
                 raise
             return ChangePage((), "", is_last=False, starts_anew=True)
@@ -260,7 +234,7 @@ class GraphDrive:
         for entry in entries:
             item = read_item(entry, operation)
             if not is_vault(entry):
-                # An item may come more than once; the last state counts.
+                # An item may occur more than once; the last state counts.
                 items.pop(fold_id(item.id), None)
                 items[fold_id(item.id)] = item
         if any(item.is_folder or item.is_deleted for item in items.values()):
@@ -268,24 +242,26 @@ class GraphDrive:
         address = self._caller.check_address(following or after, operation)
         return ChangePage(tuple(items.values()), address, is_last=not following)
 
-    # --- Changing ---------------------------------------------------------------------------------
+    # --- Editing ----------------------------------------------------------------------------------
 
     def create_folder(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "rename"
     ) -> DriveItem:
-        """Make a folder; a taken name is refused, given a number, or its folder is taken as it is.
+        """Create a folder.
 
-        :raise InvalidInputError: a name that OneDrive would refuse.
+        :param on_conflict: if the name is taken: refuse, append a number ("rename"), or return the
+            existing folder ("replace").
+        :raise InvalidInputError: OneDrive does not accept the name.
         :raise ServiceRefusedError: ``name_taken`` (with "fail", or "replace" on a file).
         """
         operation = "create a folder"
         parent_id = self._boundary.get_folder_id(parent_id, operation)
         self._check_name(name, parent_id)
         if on_conflict == "replace":
-            # On a folder this gives back the one that is there, so it may be sent twice.
+            # This returns an existing folder, so it can be sent twice.
             return self._post_folder(parent_id, name, on_conflict, operation, may_repeat=True)
-        # Whether a folder was made when the answer got lost can only be told by its name. So even
-        # "rename" first asks for the name itself; sent blindly, it could make two.
+        # If an answer is lost, only the name tells whether the folder was created. So "rename"
+        # first tries the name itself; repeating it could create two folders.
         try:
             return self._create_folder_once(parent_id, name, operation)
         except ServiceRefusedError as error:
@@ -294,9 +270,10 @@ class GraphDrive:
         return self._post_folder(parent_id, name, "rename", operation, may_repeat=False)
 
     def rename_item(self, item_id: str, name: str) -> DriveItem:
-        """:raise NotAllowedError: the root folder itself.
+        """Rename an item.
 
-        :raise InvalidInputError: a name that OneDrive would refuse.
+        :raise NotAllowedError: it is the root folder.
+        :raise InvalidInputError: OneDrive does not accept the name.
         :raise ServiceRefusedError: ``name_taken``.
         """
         operation = "rename an item"
@@ -305,10 +282,10 @@ class GraphDrive:
         return self._patch(item, {"name": name}, operation)
 
     def move_item(self, item_id: str, new_parent_id: str, name: str = "") -> DriveItem:
-        """Move to another folder inside the root folder, under a new name if one is given.
+        """Move an item to another folder inside the root folder, with a new name if one is given.
 
-        :raise NotAllowedError: the root folder itself.
-        :raise InvalidInputError: into itself or a folder below it, or a name that will not do.
+        :raise NotAllowedError: it is the root folder.
+        :raise InvalidInputError: into itself or a folder below it, or an invalid name.
         :raise ServiceRefusedError: ``name_taken``.
         """
         operation = "move an item"
@@ -318,7 +295,7 @@ class GraphDrive:
             self._check_name(name, parent_id, get_text(item, "name"))
         if "folder" in item and self._boundary.lies_within(parent_id, str(item["id"]), operation):
             raise InvalidInputError(
-                "A folder cannot be moved into itself.", {"new_parent_id": "lies inside the folder"}
+                "A folder cannot be moved into itself.", {"new_parent_id": "is inside the folder"}
             )
         change: dict[str, Any] = {"parentReference": {"id": parent_id}}
         if name:
@@ -328,13 +305,13 @@ class GraphDrive:
         return moved
 
     def delete_item(self, item_id: str) -> None:
-        """To the recycle bin.
+        """Move an item to the recycle bin.
 
-        :raise NotAllowedError: the root folder itself.
+        :raise NotAllowedError: it is the root folder.
         """
         operation = "delete an item"
         item = self._boundary.fetch_changeable(item_id, operation)
-        # It was there a moment ago: if it is gone now, an earlier attempt or somebody else did it.
+        # It existed a moment ago: an earlier attempt or someone else has deleted it meanwhile.
         with suppress(NotFoundError):
             self._caller.send(
                 "DELETE", self._boundary.make_address(str(item["id"])), operation, item_id
@@ -342,13 +319,12 @@ class GraphDrive:
         self._memory.forget_folders()
 
     def restore_item(self, item_id: str, parent_id: str) -> DriveItem:
-        """From the recycle bin back into a folder.
+        """Restore an item from the recycle bin into a folder.
 
-        The service names ``Files.ReadWrite.All`` as the right it wants for this (Microsoft Graph
-        v1.0, "driveItem: restore"), and the drives of personal accounts alone: be ready for a
-        refusal.
+        By its documentation the service requires ``Files.ReadWrite.All`` and a personal account
+        (Microsoft Graph v1.0, "driveItem: restore"): expect refusals.
 
-        :raise NotFoundError: it is neither in the bin nor back already.
+        :raise NotFoundError: it is not in the bin, and was not restored before.
         :raise ServiceRefusedError: ``not_supported``, ``forbidden``, ``name_taken``.
         """
         operation = "restore an item"
@@ -362,7 +338,7 @@ class GraphDrive:
                 body={"parentReference": {"id": parent_id}},
             )
         except NotFoundError:
-            # An attempt whose answer got lost may have brought it back, or somebody else did.
+            # An attempt whose answer was lost, or someone else, may have restored it.
             return self.get_item(item_id)
         self._memory.forget_folders()
         return read_item(read_json(response, operation), operation)
@@ -370,12 +346,11 @@ class GraphDrive:
     def create_upload_session(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
     ) -> UploadSession:
-        """An address to which a browser sends the bytes of one new file.
+        """Create a session with an address to which a browser uploads one new file.
 
-        The size is left out on purpose: work accounts have been seen to refuse a session that
-        names it.
+        The size is not sent: some work accounts refuse a session that names it.
 
-        :raise InvalidInputError: a name that OneDrive would refuse.
+        :raise InvalidInputError: OneDrive does not accept the name.
         :raise ServiceRefusedError: ``name_taken``, ``quota_full`` …
         """
         operation = "start an upload"
@@ -383,7 +358,7 @@ class GraphDrive:
         self._check_name(name, parent_id)
         address = self._make_path_address(parent_id, [name]) + "/createUploadSession"
         body = {"item": {"@microsoft.graph.conflictBehavior": on_conflict, "name": name}}
-        # Sent twice it leaves a session that nobody uses, and that ends by itself.
+        # Repeating it only leaves an unused session, which expires.
         response = self._caller.send("POST", address, operation, parent_id, body=body)
         document = read_json(response, operation)
         ranges = document.get("nextExpectedRanges")
@@ -396,9 +371,9 @@ class GraphDrive:
     def create_empty_file(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
     ) -> DriveItem:
-        """A file without bytes: fragments cannot be empty, so a session could not make one.
+        """Create an empty file; an upload session cannot, as its fragments must not be empty.
 
-        :raise InvalidInputError: a name that OneDrive would refuse.
+        :raise InvalidInputError: OneDrive does not accept the name.
         :raise ServiceRefusedError: ``name_taken``, ``quota_full`` …
         """
         operation = "create an empty file"
@@ -411,20 +386,20 @@ class GraphDrive:
             parent_id,
             params={"@microsoft.graph.conflictBehavior": on_conflict},
             headers={"Content-Type": "application/octet-stream"},
-            # Sent twice, "rename" would make two, and "fail" would refuse what it made itself.
+            # Repeated, "rename" would create two files, and "fail" would refuse its own file.
             may_repeat=on_conflict == "replace",
         )
         return read_item(read_json(response, operation), operation)
 
-    # --- Bytes ------------------------------------------------------------------------------------
+    # --- Content ----------------------------------------------------------------------------------
 
     def download(self, item: DriveItem, target: BinaryIO, max_bytes: int) -> Download:
-        """Stream an original into ``target`` and check size and hash.
+        """Download an original into ``target`` and check its size and hash.
 
-        :param target: seekable; writing starts at its position, and what follows is cut off.
+        :param target: seekable; written from its position on, then truncated.
         :raise PictureTooLargeError: more than ``max_bytes`` (listed or sent).
-        :raise ServiceBusyError: cut short, or bytes that do not match (worth another try).
-        :raise ServiceRefusedError: ``not_supported`` for what has no bytes, ``malware`` …
+        :raise ServiceBusyError: cut short, or the content does not match; try again.
+        :raise ServiceRefusedError: ``not_supported`` for items without content, ``malware`` …
         """
         operation = "download a file"
         document = self._boundary.fetch_inside(item.id, operation)
@@ -438,26 +413,26 @@ class GraphDrive:
             result = self._reader.copy_source(source, target, max_bytes, operation)
             if is_match(result, listed):
                 return _note_listed(result, listed)
-            # The service rewrites some files after an upload and lists the new size late, so what
-            # is listed is asked for once more before the bytes are held to be wrong.
+            # The service rewrites some files after an upload and lists the new size late, so the
+            # item is fetched again before the content is considered wrong.
             document = self._boundary.fetch_inside(item.id, operation)
             listed = read_item(document, operation)
             if is_match(result, listed):
                 return _note_listed(result, listed)
         raise ServiceBusyError(
-            SERVICE, operation, "The file that OneDrive sent is not the one it lists."
+            SERVICE, operation, mark("The file that OneDrive sent is not the one it lists.")
         )
 
     def fetch_download_url(self, item_id: str) -> str:
-        """A fresh address of the bytes, good for minutes. Never store or log it."""
+        """Fetch a new address of the content, valid for minutes. Never store or log it."""
         operation = "open a file"
         return self._make_source(self._boundary.fetch_inside(item_id, operation), operation).url
 
     def iter_download(self, item_id: str, chunk_bytes: int = 262_144) -> Iterator[bytes]:
-        """The bytes of an original, chunk by chunk, unchecked: for passing on to a browser.
+        """Iterate over the content of an original, unchecked, to forward it to a browser.
 
-        The first bytes are asked for at once, so that an error is raised here and not after an
-        answer has begun. Close the iterator to hang up early.
+        The request is sent at once, so that an error is raised here and not after a response has
+        begun. Close the iterator to end the download early.
         """
         operation = "download a file"
         source = self._make_source(self._boundary.fetch_inside(item_id, operation), operation)
@@ -465,7 +440,7 @@ class GraphDrive:
         return self._reader.iter_source(source, first, chunk_bytes, operation)
 
     def fetch_thumbnail(self, item_id: str, size: str = "medium") -> tuple[bytes, str] | None:
-        """(bytes, content type) of ``small``, ``medium`` or ``large``; None if there is none.
+        """Return (bytes, content type) of a ``small``, ``medium`` or ``large`` thumbnail, or None.
 
         :raise InvalidInputError: another size.
         """
@@ -484,10 +459,13 @@ class GraphDrive:
                 continue
         return None
 
-    # --- Calls in detail --------------------------------------------------------------------------
+    # --- Single calls -----------------------------------------------------------------------------
 
     def _make_path_address(self, folder_id: str, parts: Sequence[str]) -> str:
-        """Names below a folder. The colon at the end stays, or names like "drive" are misread."""
+        """Return the address of a path below a folder.
+
+        Without the colon at its end, names like "drive" are misread.
+        """
         path = "/".join(quote(part, safe="") for part in parts)
         return f"{self._boundary.make_address(folder_id)}:/{path}:"
 
@@ -499,7 +477,7 @@ class GraphDrive:
     def _fetch_page(self, folder_id: str, next_page: str, page_size: int) -> ItemPage:
         operation = "list a folder"
         if next_page and not unquote(urlsplit(next_page).path).endswith("/children"):
-            raise InvalidInputError("There is no such page.", {"next_page": "is not from here"})
+            raise InvalidInputError("There is no such page.", {"next_page": "is not valid"})
         document = self._caller.get_json(
             next_page or self._boundary.make_address(folder_id) + "/children",
             operation,
@@ -520,7 +498,7 @@ class GraphDrive:
         return ItemPage(tuple(items.values()), following if isinstance(following, str) else "")
 
     def _create_folder_once(self, parent_id: str, name: str, operation: str) -> DriveItem:
-        """Make a folder of exactly this name, also when an answer gets lost on the way."""
+        """Create a folder of exactly this name, even if an answer is lost."""
         started = time.monotonic()
         for _ in range(3):
             try:
@@ -534,7 +512,7 @@ class GraphDrive:
     def _find_new_folder(
         self, parent_id: str, name: str, started: float, operation: str
     ) -> DriveItem | None:
-        """The folder of this name, if it was made since ``started`` and nothing is in it."""
+        """Return the folder of this name if it was created since ``started`` and is empty."""
         try:
             response = self._caller.send(
                 "GET", self._make_path_address(parent_id, [name]), operation, name
@@ -542,8 +520,8 @@ class GraphDrive:
         except NotFoundError:
             return None
         item = read_item(read_json(response, operation), operation)
-        # Both times are the server's, so it does not matter what this machine's clock says.
-        now = find_http_time(response.headers.get("Date"))
+        # Both times are the server's, so this machine's clock does not matter.
+        now = parse_http_date(response.headers.get("Date"))
         created = find_time(item.created_time)
         if not item.is_folder or item.child_count or now is None or created is None:
             return None
@@ -570,13 +548,13 @@ class GraphDrive:
     def _patch(
         self, item: Mapping[str, Any], change: Mapping[str, Any], operation: str
     ) -> DriveItem:
-        # Renaming or moving twice to the same place is the same as once, so it may be repeated.
+        # Renaming or moving to the same place twice does no harm, so it can be repeated.
         address = self._boundary.make_address(str(item["id"]))
         response = self._caller.send("PATCH", address, operation, item["id"], body=change)
         changed = read_item(read_json(response, operation), operation)
         if changed.parent_id or changed.size_bytes or changed.is_folder:
             return changed
-        # The answer in Microsoft's documents is much shorter than an item.
+        # The documented answer has far fewer fields than an item.
         return self.get_item(changed.id)
 
     def _find_thumbnail_url(self, item_id: str, size: str, operation: str) -> str:
@@ -596,25 +574,20 @@ class GraphDrive:
         return ""
 
     def _make_source(self, item: Mapping[str, Any], operation: str) -> Source:
-        """Where to read an item's bytes.
+        """Return where to read an item's content.
 
-        :raise ServiceRefusedError: it has none, or OneDrive does not give them.
+        :raise ServiceRefusedError: it has none, or OneDrive refuses to send it.
         """
         if "malware" in item:
-            raise ServiceRefusedError(
-                SERVICE,
-                operation,
-                "malware",
-                "OneDrive holds this file for infected and does not give it.",
-            )
+            raise ServiceRefusedError(SERVICE, operation, "malware", MALWARE)
         if "file" not in item:
             raise ServiceRefusedError(
-                SERVICE, operation, "not_supported", "Only files can be downloaded."
+                SERVICE, operation, "not_supported", mark("Only files can be downloaded.")
             )
         item_id = str(item["id"])
         url = get_text(item, "@microsoft.graph.downloadUrl")
         if not url:
-            # Some answers leave the address out; this one always leads to it.
+            # Some answers lack the address; this one always redirects to it.
             response = self._caller.send(
                 "GET", self._boundary.make_address(item_id) + "/content", operation, item_id
             )

@@ -1,8 +1,8 @@
-"""The boundary of a drive: is an item inside the root folder? Everything else is not to be reached.
+"""Check that an item is inside the root folder, the only part of the drive that is accessible.
 
-:class:`DriveBoundary` finds out by the ways up through the folders above an item, each of which
-costs a call; so what it has found out stands in a :class:`DriveMemory` for a while. Whatever a
-request names is used only after it was let through here.
+:class:`DriveBoundary` walks up through the parent folders of an item. Each step costs a call, so
+the results are cached in a :class:`DriveMemory` for a while. Every id of a request is checked here
+before it is used.
 
 Source for addresses and fields: Microsoft Graph v1.0, "Working with files".
 """
@@ -17,7 +17,8 @@ from urllib.parse import quote
 
 from imagehub.clients import DriveInfo, DriveItem, ItemAnswer
 from imagehub.clients.drive_ids import fold_drive_id, fold_id, is_same_id
-from imagehub.clients.graph_http import Answer, GraphCaller, make_bad_answer_error
+from imagehub.clients.graph_errors import make_bad_answer_error
+from imagehub.clients.graph_http import Answer, GraphCaller
 from imagehub.clients.graph_items import (
     get_facet,
     get_parent_id,
@@ -29,16 +30,16 @@ from imagehub.clients.graph_items import (
 from imagehub.errors import InvalidInputError, NotAllowedError, NotFoundError, ServiceError
 
 _MAX_DEPTH = 200
-# What is asked of a folder on the way up.
-_WAY_FIELDS = "id,name,folder,root,parentReference"
+# The fields that are requested of a parent folder.
+_PARENT_FIELDS = "id,name,folder,root,parentReference"
 
 
 class DriveMemory:
-    """What a drive need not be asked twice: its kind and id, its root folder, folders known inside.
+    """A cache of a drive's kind and id, its root folder, and which folders are inside it.
 
-    Share one between all :class:`GraphDrive` objects of an account in a process. Everything in it
-    is forgotten after ``ttl_seconds``: until then a folder that somebody moves out of the root
-    folder still counts as inside.
+    Share one between all :class:`GraphDrive` objects of an account in a process. Entries expire
+    after ``ttl_seconds``; until then a folder that is moved out of the root folder counts as
+    inside.
     """
 
     def __init__(self, ttl_seconds: float = 60.0, max_folders: int = 10_000) -> None:
@@ -50,7 +51,7 @@ class DriveMemory:
         self._values: dict[str, tuple[float, Any]] = {}
 
     def find(self, name: str) -> Any:
-        """The value, or None where it was never kept or is too old."""
+        """Return the value, or None if it is missing or has expired."""
         with self._lock:
             expires_at, value = self._values.get(name, (0.0, None))
         return value if expires_at > time.monotonic() else None
@@ -60,7 +61,7 @@ class DriveMemory:
             self._values[name] = (time.monotonic() + self._ttl_seconds, value)
 
     def knows_folder(self, item_id: str) -> bool:
-        """Whether this folder was seen inside the root folder a short while ago."""
+        """Return whether this folder was recently seen inside the root folder."""
         with self._lock:
             return self._inside.get(fold_id(item_id), 0.0) > time.monotonic()
 
@@ -74,8 +75,10 @@ class DriveMemory:
                 del self._inside[next(iter(self._inside))]
 
     def knows_outside(self, item_id: str) -> bool:
-        """Whether this folder was seen outside a short while ago. Good for telling what became of
-        items, not for refusing one: somebody may just have moved it back in."""
+        """Return whether this folder was recently seen outside the root folder.
+
+        Only for reporting on items, not for refusing one: it may just have been moved back in.
+        """
         with self._lock:
             return self._outside.get(fold_id(item_id), 0.0) > time.monotonic()
 
@@ -87,7 +90,7 @@ class DriveMemory:
             self._outside.update((fold_id(item_id), expires_at) for item_id in item_ids)
 
     def forget_folders(self) -> None:
-        """After a folder was moved or deleted: what was below it is somewhere else now."""
+        """Forget all folders, after one was moved or deleted with everything in it."""
         with self._lock:
             self._inside.clear()
             self._outside.clear()
@@ -95,17 +98,17 @@ class DriveMemory:
 
 @dataclass(frozen=True)
 class Root:
-    """The root folder; ``is_drive_root`` when nothing of the drive lies outside of it."""
+    """The root folder; ``is_drive_root`` if nothing of the drive is outside of it."""
 
     id: str
     is_drive_root: bool
 
 
 class DriveBoundary:
-    """One drive, closed at its root folder.
+    """Checks items of one drive against its root folder.
 
-    :param drive_path: where the drive is addressed, like ``/me/drive``.
-    :param root_folder: ``root``, an item id, or a path: what holds a slash is a path.
+    :param drive_path: the path of the drive, like ``/me/drive``.
+    :param root_folder: ``root``, an item id, or a path; a path contains a slash.
     """
 
     def __init__(
@@ -122,9 +125,9 @@ class DriveBoundary:
     # --- The drive and its root folder ------------------------------------------------------------
 
     def fetch_info(self) -> DriveInfo:
-        """The drive with its quota, always asked afresh.
+        """Fetch the drive with its quota.
 
-        :raise NotFoundError: this person has none.
+        :raise NotFoundError: the account has no OneDrive.
         """
         operation = "read the drive"
         try:
@@ -136,14 +139,14 @@ class DriveBoundary:
         return info
 
     def get_info(self) -> DriveInfo:
-        """The drive, asked afresh only once the memory of it has faded."""
+        """Return the drive, from the cache if possible."""
         info: DriveInfo | None = self._memory.find("drive")
         return info or self.fetch_info()
 
     def fetch_root(self) -> dict[str, Any]:
-        """The root folder as Graph tells it, always asked afresh.
+        """Fetch the root folder as Graph's JSON object.
 
-        :raise NotFoundError: it is not there, is not a folder, or lies in another drive.
+        :raise NotFoundError: it does not exist, is not a folder, or is in another drive.
         """
         operation = "open the root folder"
         if self._root_folder in ("root", "/"):
@@ -161,25 +164,25 @@ class DriveBoundary:
         return item
 
     def get_root(self) -> Root:
-        """The root folder, asked afresh only once the memory of it has faded."""
+        """Return the root folder, from the cache if possible."""
         root: Root | None = self._memory.find("root")
         return root or _make_root(self.fetch_root())
 
-    # --- What lies inside -------------------------------------------------------------------------
+    # --- Checks -----------------------------------------------------------------------------------
 
     def fetch_inside(self, item_id: str, operation: str) -> dict[str, Any]:
-        """An item as Graph tells it, once it is sure to lie inside the root folder.
+        """Fetch an item inside the root folder as Graph's JSON object.
 
-        :raise NotFoundError: it does not, or is not there.
+        :raise NotFoundError: it does not exist, or is outside.
         """
         item = self._caller.get_json(self.make_address(item_id), operation, item_id)
         self.check_inside(item, item_id)
         return item
 
     def fetch_changeable(self, item_id: str, operation: str) -> dict[str, Any]:
-        """The same, once it is sure not to be the root folder itself.
+        """Fetch an item inside the root folder that is not the root folder itself.
 
-        :raise NotAllowedError: it is.
+        :raise NotAllowedError: it is the root folder.
         """
         item = self.fetch_inside(item_id, operation)
         if is_same_id(str(item["id"]), self.get_root().id):
@@ -187,9 +190,9 @@ class DriveBoundary:
         return item
 
     def get_folder_id(self, folder_id: str, operation: str) -> str:
-        """The id under which to address a folder, once it is sure to lie inside the root folder.
+        """Check that a folder is inside the root folder; returns its id as the service writes it.
 
-        :raise NotFoundError: it does not, or is not there.
+        :raise NotFoundError: it does not exist, or is outside.
         :raise InvalidInputError: it is not a folder.
         """
         root = self.get_root()
@@ -203,11 +206,7 @@ class DriveBoundary:
         return str(item["id"])
 
     def find_items(self, item_ids: Sequence[str]) -> list[ItemAnswer]:
-        """What became of items, twenty with one call; and a call for each level of folders that
-        are not known to lie inside or outside.
-
-        :raise NotFoundError: the root folder is not there.
-        """
+        """Look up items, see :meth:`imagehub.clients.graph.GraphDrive.find_items`."""
         operation = "open an item"
         root = self.get_root()
         self.get_info()
@@ -239,9 +238,9 @@ class DriveBoundary:
         return [answers.get(item_id, ItemAnswer()) for item_id in item_ids]
 
     def check_inside(self, item: Mapping[str, Any], key: object) -> None:
-        """Walk up from an item until the root folder is met.
+        """Walk up from an item until the root folder is reached.
 
-        :raise NotFoundError: it is not met, or a drive that is not this one.
+        :raise NotFoundError: it is not reached, or the item is in another drive.
         """
         self._check_drive(item, key)
         root = self.get_root()
@@ -262,11 +261,12 @@ class DriveBoundary:
     def check_page(
         self, items: Collection[DriveItem], folder_id: str, is_from_outside: bool
     ) -> None:
-        """Make sure the items of a page lie in this folder, or at least inside the root folder; the
-        folders among them are known from then on.
+        """Check that the items of a page are in this folder, or at least inside the root folder.
 
-        :param is_from_outside: the page's address was handed in, perhaps by a browser.
-        :raise NotFoundError: one of them does not.
+        The folders among them are cached as inside.
+
+        :param is_from_outside: the page's address came from a caller, perhaps from a browser.
+        :raise NotFoundError: one of them is outside.
         """
         for parent_id in {item.parent_id for item in items}:
             if is_same_id(parent_id, folder_id) or (not parent_id and not is_from_outside):
@@ -275,7 +275,7 @@ class DriveBoundary:
         self._memory.keep_folders([item.id for item in items if item.is_folder])
 
     def lies_within(self, folder_id: str, ancestor_id: str, operation: str) -> bool:
-        """Whether a folder inside the root folder is another one or lies anywhere below it."""
+        """Return whether a folder inside the root folder is another folder or below it."""
         root = self.get_root()
         for _ in range(_MAX_DEPTH):
             if is_same_id(folder_id, ancestor_id):
@@ -285,12 +285,12 @@ class DriveBoundary:
             folder_id = get_parent_id(self._fetch_parent(folder_id, folder_id))
         raise make_bad_answer_error(operation)
 
-    # --- Ways up ----------------------------------------------------------------------------------
+    # --- Parent folders ---------------------------------------------------------------------------
 
     def _take_own(self, document: Answer, key: str) -> dict[str, Any]:
-        """One of several documents, once it is sure to be of this drive.
+        """Return one of several answers, checked to be of this drive.
 
-        :raise NotFoundError: it is not, or not there.
+        :raise NotFoundError: it does not exist, or is in another drive.
         """
         if isinstance(document, NotFoundError | ServiceError):
             raise document
@@ -298,16 +298,16 @@ class DriveBoundary:
         return document
 
     def _find_places(self, folder_ids: Iterable[str]) -> dict[str, bool | ServiceError]:
-        """For each folder whether it lies inside the root folder, or why that cannot be told.
+        """Return for each folder whether it is inside the root folder, or the error.
 
-        All ways up are gone together, a level with each call.
+        Walks up from all folders together, one level with each call.
         """
         operation = "find the folder of an item"
         root = self.get_root()
         folders = list(dict.fromkeys(folder_ids))
         if root.is_drive_root:
             return dict.fromkeys(folders, True)
-        # By folded ids: what is known of a folder's place, or else the folder above it.
+        # By folded ids: the known place of a folder, or else its parent.
         places: dict[str, bool | ServiceError] = {"": False, fold_id(root.id): True}
         above: dict[str, str] = {}
         frontier = folders
@@ -322,7 +322,7 @@ class DriveBoundary:
                 elif self._memory.knows_outside(one):
                     places[folded] = False
                 else:
-                    asked[one] = f"{self.make_address(one)}?$select={_WAY_FIELDS}"
+                    asked[one] = f"{self.make_address(one)}?$select={_PARENT_FIELDS}"
             if not asked:
                 break
             frontier = []
@@ -332,23 +332,23 @@ class DriveBoundary:
                 except ServiceError as error:
                     places[fold_id(one)] = error
                 except NotFoundError:
-                    # What is in it was there a moment ago: it is on its way somewhere.
+                    # Its content existed a moment ago: it is being moved.
                     places[fold_id(one)] = make_bad_answer_error(operation)
                 else:
                     above[fold_id(one)] = parent_id
                     frontier.append(parent_id)
-        return {one: self._follow_way(fold_id(one), above, places) for one in folders}
+        return {one: self._follow_parents(fold_id(one), above, places) for one in folders}
 
-    def _follow_way(
+    def _follow_parents(
         self, folder_id: str, above: Mapping[str, str], places: dict[str, bool | ServiceError]
     ) -> bool | ServiceError:
-        """The place of a folder by those above it, noted for all on the way."""
+        """Return the place of a folder from its parents, and note it for those."""
         walked: list[str] = []
         here = folder_id
         while here not in places and here in above and len(walked) <= _MAX_DEPTH:
             walked.append(here)
             here = fold_id(above[here])
-        # Folders that lie in each other in a ring lead nowhere.
+        # Folders that contain each other have no place.
         place = places[here] if here in places else make_bad_answer_error("open an item")
         places.update(dict.fromkeys(walked, place))
         if place is True:
@@ -363,18 +363,18 @@ class DriveBoundary:
             self.make_address(item_id),
             operation,
             key,
-            params={"$select": _WAY_FIELDS},
+            params={"$select": _PARENT_FIELDS},
         )
         self._check_drive(parent, key)
         return parent
 
     def _check_drive(self, item: Mapping[str, Any], key: object) -> None:
-        """:raise NotFoundError: an item of another drive, or one that only points there."""
+        """:raise NotFoundError: the item is in another drive, or a shortcut into one."""
         if not isinstance(item.get("id"), str):
             raise make_bad_answer_error("open an item")
         own = fold_drive_id(self.get_info().id)
         drive_id = get_text(get_facet(item, "parentReference"), "driveId")
-        # The topmost folder has no parent, and so need not tell in which drive that would be.
+        # The root of the drive has no parent, so its drive id may be missing.
         is_known = drive_id or "root" in item
         if "remoteItem" in item or not is_known or (drive_id and fold_drive_id(drive_id) != own):
             raise NotFoundError("drive item", key)

@@ -1,7 +1,7 @@
-"""Bytes that OneDrive hands out under short-lived addresses: originals and thumbnails.
+"""Read originals and thumbnails from the short-lived addresses that OneDrive gives.
 
-Such an address lets in whoever knows it and points to other hosts than Graph. So it is never
-logged, no exception that names it is passed on, and no access token travels with it.
+Whoever has such an address can use it, and it points to other hosts than Graph. So it is never
+logged, exceptions that contain it are not chained, and no access token is sent to it.
 """
 
 import hashlib
@@ -16,41 +16,40 @@ from urllib.parse import urljoin
 import requests
 
 from imagehub.clients import Download, DriveItem
-from imagehub.clients.graph_http import (
-    MAX_ATTEMPTS,
+from imagehub.clients.graph_errors import (
     PASSING_STATUSES,
     SERVICE,
-    GraphCaller,
-    WaitBudget,
     make_bad_answer_error,
     make_busy_error,
     make_error,
     make_unreachable_error,
 )
+from imagehub.clients.graph_http import MAX_ATTEMPTS, GraphCaller, WaitBudget
 from imagehub.clients.http import NoAuth, get_origin, make_session
 from imagehub.clients.quick_xor import QuickXorHash
 from imagehub.errors import PictureTooLargeError, ServiceBusyError, ServiceRefusedError
+from imagehub.messages import Message, mark
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 _EXPIRED_STATUSES = frozenset({401, 403, 404, 410})
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
 _MAX_CUTS = 5
-# A multiple of 160, which is what the checksum likes best.
+# A multiple of 160, for which the hash is fastest.
 _CHUNK_BYTES = 327_680
 
 
 class ExpiredAddressError(Exception):
-    """An address is no longer good; a fresh one may be. Never leaves the clients."""
+    """An address has expired; a new one may work. Never leaves the clients."""
 
 
 @dataclass
 class Source:
-    """Where the bytes of one item come from.
+    """Where to read the content of one item.
 
-    :param url: secret, good for minutes.
-    :param renew: asks Graph for a fresh one.
+    :param url: secret, valid for minutes.
+    :param renew: fetches a new one from Graph.
     """
 
     url: str = field(repr=False)
@@ -60,18 +59,15 @@ class Source:
 
 
 class ByteReader:
-    """Read from addresses that Graph named. Waits and pauses are those of the account.
-
-    :param caller: the account's way to Graph.
-    """
+    """Read from addresses that Graph returned, with the waits and pauses of the account."""
 
     def __init__(self, caller: GraphCaller) -> None:
         self._caller = caller
-        # A session of its own, which has never had a token, so that no mistake can send one.
+        # A separate session that never has a token, so that no mistake can send one.
         self._session = make_session(caller.user_agent)
 
     def check_url(self, url: object, operation: str) -> str:
-        """Make sure an address may be opened: any https, or the host that Graph itself is on.
+        """Check that an address may be opened: any https address, or the host of Graph itself.
 
         :raise ServiceRefusedError: ``bad_answer``.
         """
@@ -82,7 +78,7 @@ class ByteReader:
         if scheme == "https" or (scheme, host) == self._caller.origin[:2]:
             return str(url)
         raise ServiceRefusedError(
-            SERVICE, operation, "bad_answer", "OneDrive gave no address that is safe to use."
+            SERVICE, operation, "bad_answer", mark("OneDrive sent an address that is not safe.")
         )
 
     def open_url(
@@ -90,10 +86,10 @@ class ByteReader:
     ) -> requests.Response:
         """Open an address. The caller closes the response.
 
-        :param start: first byte wanted.
-        :param etag: of the first part, so that the rest of another version does not follow it.
-        :return: a streaming response, 200 or 206 (or 416 where nothing is left to send).
-        :raise ExpiredAddressError: a fresh address is needed.
+        :param start: first byte to read.
+        :param etag: of the first part, so that the rest is not read from another version.
+        :return: a streaming response, 200 or 206 (or 416 if nothing is left to send).
+        :raise ExpiredAddressError: a new address is needed.
         """
         headers = {"Accept-Encoding": "identity"}
         if start:
@@ -107,7 +103,7 @@ class ByteReader:
             try:
                 response = self._follow(url, headers, operation)
             except requests.RequestException as error:
-                logger.warning("Cannot %s: %s", operation, type(error).__name__)
+                log.warning("Cannot %s: %s", operation, type(error).__name__)
                 busy = make_unreachable_error(operation)
                 delay = self._caller.make_delay(attempt)
             else:
@@ -121,9 +117,9 @@ class ByteReader:
         raise busy
 
     def open_source(self, source: Source, start: int, operation: str) -> requests.Response:
-        """The bytes from ``start`` on; an address that has expired is renewed once.
+        """Open the content from ``start`` on; an expired address is renewed once.
 
-        :raise ServiceBusyError: the renewed address is no better.
+        :raise ServiceBusyError: the renewed address does not work either.
         """
         while True:
             try:
@@ -133,7 +129,7 @@ class ByteReader:
             except ExpiredAddressError:
                 if source.was_renewed:
                     raise ServiceBusyError(
-                        SERVICE, operation, "OneDrive does not give the file just now."
+                        SERVICE, operation, mark("OneDrive does not send the file just now.")
                     ) from None
             source.url = source.renew()
             source.was_renewed = True
@@ -141,7 +137,7 @@ class ByteReader:
     def iter_source(
         self, source: Source, response: requests.Response, chunk_bytes: int, operation: str
     ) -> Generator[bytes, None, None]:
-        """All bytes; a connection that is cut is taken up again where it broke off.
+        """Iterate over the content; a broken connection is resumed where it ended.
 
         :param response: the source, already opened at its start.
         """
@@ -159,12 +155,12 @@ class ByteReader:
                 return
             except requests.RequestException as error:
                 cuts += 1
-                logger.warning(
-                    "Cut off after %d bytes: %s (%d)", received, type(error).__name__, cuts
+                log.warning(
+                    "Connection lost after %d bytes: %s (%d)", received, type(error).__name__, cuts
                 )
                 if cuts > _MAX_CUTS:
                     raise ServiceBusyError(
-                        SERVICE, operation, "The connection to OneDrive breaks again and again."
+                        SERVICE, operation, mark("The connection to OneDrive keeps breaking.")
                     ) from None
             finally:
                 response.close()
@@ -176,14 +172,16 @@ class ByteReader:
                 return
             if etag and response.headers.get("ETag", etag) != etag:
                 response.close()
-                raise ServiceBusyError(SERVICE, operation, "The file changed while it was read.")
+                raise ServiceBusyError(
+                    SERVICE, operation, mark("The file changed while it was being read.")
+                )
 
     def copy_source(
         self, source: Source, target: BinaryIO, max_bytes: int, operation: str
     ) -> Download:
-        """Write all bytes to ``target``.
+        """Write the content to ``target``.
 
-        :raise PictureTooLargeError: more than ``max_bytes`` came, whatever was listed.
+        :raise PictureTooLargeError: more than ``max_bytes`` were sent, whatever was listed.
         """
         quick_xor, sha256 = QuickXorHash(), hashlib.sha256()
         first = self.open_source(source, 0, operation)
@@ -196,9 +194,9 @@ class ByteReader:
         return Download(quick_xor.size_bytes, quick_xor.base64(), sha256.hexdigest())
 
     def read_small(self, url: str, max_bytes: int, operation: str) -> tuple[bytes, str]:
-        """(bytes, content type) of a small file.
+        """Return (bytes, content type) of a small file.
 
-        :raise ExpiredAddressError: a fresh address is needed.
+        :raise ExpiredAddressError: a new address is needed.
         """
         data = bytearray()
         with self.open_url(url, operation) as response:
@@ -226,7 +224,7 @@ class ByteReader:
             url = urljoin(url, response.headers.get("Location", ""))
             response.close()
         raise ServiceRefusedError(
-            SERVICE, operation, "bad_answer", "OneDrive sends in circles instead of to a file."
+            SERVICE, operation, "bad_answer", mark("OneDrive redirects endlessly.")
         )
 
 
@@ -234,15 +232,18 @@ def check_size(size_bytes: int, max_bytes: int) -> None:
     """:raise PictureTooLargeError: more than allowed."""
     if size_bytes > max_bytes:
         raise PictureTooLargeError(
-            f"The file is larger than the {max_bytes / 1_000_000:g} MB that are allowed."
+            Message(
+                "This file is larger than the limit of %(limit)s MB.",
+                limit=f"{max_bytes / 1_000_000:g}",
+            )
         )
 
 
 def is_match(download: Download, item: DriveItem) -> bool:
-    """Whether the bytes are those that are listed.
+    """Return whether the downloaded content has the listed size and hash.
 
-    Of HEIC Live Photos the service lists size and hash of the whole container and sends the
-    picture alone (OneDrive/onedrive-api-docs#1532), so these are taken as they come.
+    Of HEIC Live Photos the service lists size and hash of the whole container but sends only the
+    picture (OneDrive/onedrive-api-docs#1532), so these are not compared.
     """
     is_heic = item.name.lower().endswith((".heic", ".heif"))
     if is_heic or item.mime_type.lower() in ("image/heic", "image/heif"):
@@ -253,9 +254,9 @@ def is_match(download: Download, item: DriveItem) -> bool:
 
 
 def _raise_if_lasting(response: requests.Response, operation: str) -> None:
-    """Raise unless the same address may give the bytes a little later."""
+    """Raise unless the same address may work a little later."""
     status = response.status_code
-    logger.warning("Cannot %s: the file server answers %s", operation, status)
+    log.warning("Cannot %s: the file server answers %s", operation, status)
     if response.headers.get("X-Virus-Infected"):
         raise make_error(status, ("malwaredetected",), "", operation, "")
     if status in _EXPIRED_STATUSES:
@@ -265,7 +266,10 @@ def _raise_if_lasting(response: requests.Response, operation: str) -> None:
 
 
 def _count_repeated(response: requests.Response, received: int, operation: str) -> int:
-    """How many bytes at the start of an answer came before; all, where it ignores the range."""
+    """Count the bytes at the start of an answer that were received before.
+
+    All of them, if the server ignored the range.
+    """
     if response.status_code != 206:
         return received
     content_range = response.headers.get("Content-Range", "")

@@ -1,13 +1,12 @@
-"""Reading Graph's documents into our values, and comparing ids as the service writes them."""
+"""Convert Graph's JSON objects to our values."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
 from imagehub.clients import DriveInfo, DriveItem, Quota
-from imagehub.clients.graph_http import make_bad_answer_error
+from imagehub.clients.graph_errors import make_bad_answer_error
 from imagehub.errors import NotFoundError
 
 _MAX_ID_CHARS = 400
@@ -20,7 +19,7 @@ def read_drive(document: Mapping[str, Any], operation: str) -> DriveInfo:
     total, used = find_number(quota, "total"), find_number(quota, "used")
     remaining = find_number(quota, "remaining")
     if used is None and total is not None and remaining is not None:
-        used = max(0, total - remaining)  # the documents' sample leaves "used" out
+        used = max(0, total - remaining)  # "used" is missing in the documentation's sample
     owner = get_facet(document, "owner")
     person = get_facet(owner, "user") or get_facet(owner, "group")
     return DriveInfo(
@@ -59,8 +58,8 @@ def read_item(document: object, operation: str) -> DriveItem:
         child_count=find_number(folder, "childCount") or 0,
         width_px=find_number(image, "width") or 0,
         height_px=find_number(image, "height") or 0,
-        # A notebook, a shortcut into another drive, and whatever else is neither file nor folder:
-        # shown, but neither opened nor downloaded.
+        # Notebooks, shortcuts into another drive, and everything else that is neither file nor
+        # folder are shown but cannot be opened or downloaded.
         is_package="package" in document or is_remote or not (is_folder or "file" in document),
         is_deleted="deleted" in document,
         raw=_drop_secrets(document),
@@ -68,7 +67,7 @@ def read_item(document: object, operation: str) -> DriveItem:
 
 
 def _drop_secrets(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Without download addresses, which let anybody in who reads them."""
+    """Remove download addresses: whoever has one can download the file."""
     return {
         name: _drop_secrets(value) if isinstance(value, dict) else value
         for name, value in document.items()
@@ -107,21 +106,13 @@ def find_time(value: object) -> datetime | None:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def find_http_time(value: str | None) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(value or "")
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 # --- Ids ------------------------------------------------------------------------------------------
 
 
 def quote_id(item_id: str) -> str:
-    """An id as one segment of an address.
+    """Quote an id as one segment of an address.
 
-    :raise NotFoundError: nothing that could be an id; dots would be read as a way up.
+    :raise NotFoundError: it cannot be an id; dots would lead to the parent.
     """
     if not 0 < len(item_id) <= _MAX_ID_CHARS or item_id in (".", "..") or not item_id.isprintable():
         raise NotFoundError("drive item", item_id[:_MAX_ID_CHARS])

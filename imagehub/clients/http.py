@@ -1,9 +1,10 @@
-"""What the clients that speak HTTP share: sessions, time limits, Retry-After, backoff, pauses."""
+"""HTTP helpers of the clients: sessions, Retry-After, backoff, pauses."""
 
 import logging
 import random
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -13,13 +14,15 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-# urllib3 writes whole addresses at DEBUG, and OneDrive's download and upload addresses carry a
-# signature that lets anybody in.
+# urllib3 logs whole addresses at DEBUG, and whoever has a download or upload address of OneDrive
+# can use it.
 logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
+
+DEFAULT_RETRY_SECONDS = 30.0
 
 
 class BearerAuth(AuthBase):
-    """Send an access token. As an auth object it also keeps a ``.netrc`` file from replacing it."""
+    """Send an access token; as an auth object, so that a ``.netrc`` file does not replace it."""
 
     def __init__(self, token: str) -> None:
         self._token = token.strip()
@@ -30,7 +33,7 @@ class BearerAuth(AuthBase):
 
 
 class NoAuth(AuthBase):
-    """Send no credentials at all, not even those of a ``.netrc`` file."""
+    """Send no credentials, not even those of a ``.netrc`` file."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers.pop("Authorization", None)
@@ -38,68 +41,81 @@ class NoAuth(AuthBase):
 
 
 class Pause:
-    """When an account may be called again: in memory, shared by the threads of one process."""
+    """A pause of all calls for an account, shared by the threads of one process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._until = 0.0
 
     def get(self) -> float:
-        """Seconds still to wait, 0 when there is nothing to wait for."""
+        """Return the seconds left, 0 without a pause."""
         with self._lock:
             return max(0.0, self._until - time.monotonic())
 
     def set(self, seconds: float) -> None:
-        """Pause for at least ``seconds`` from now; a longer pause that is running stays."""
+        """Pause for ``seconds`` from now, unless the current pause is longer."""
         with self._lock:
             self._until = max(self._until, time.monotonic() + seconds)
 
 
 def make_session(user_agent: str = "", pool_size: int = 16) -> requests.Session:
-    """A session for many threads. It never retries by itself: only its user knows if it may."""
+    """Return a session for many threads that never retries by itself."""
     session = requests.Session()
     adapter = HTTPAdapter(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    # One session serves several accounts; a cookie of one must not travel with another.
+    # Several accounts share a session; cookies of one must not be sent with another.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     if user_agent:
         session.headers["User-Agent"] = user_agent
     return session
 
 
-def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds named by a Retry-After header, or None where it is absent or cannot be read.
-
-    Both forms of RFC 9110 section 10.2.3 are read, seconds and HTTP-date, and fractions of a
-    second too, because Graph's own sample sends ``2.128``.
-    """
-    if not value:
-        return None
+def parse_http_date(value: str | None) -> datetime | None:
+    """Parse the date of a header (RFC 9110 section 5.6.7); aware, None if it cannot be read."""
     try:
-        seconds = float(value)
+        moment = parsedate_to_datetime(value or "")
     except ValueError:
-        try:
-            moment = parsedate_to_datetime(value)
-        except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
+    """Return the seconds of a Retry-After header, None if it is missing or cannot be read.
+
+    Reads both forms of RFC 9110 section 10.2.3, seconds and HTTP-date, and also fractions of a
+    second: Graph's own sample sends ``2.128``.
+    """
+    try:
+        seconds = float(value or "")
+    except ValueError:
+        moment = parse_http_date(value)
+        if moment is None:
             return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
         seconds = (moment - (now or datetime.now(UTC))).total_seconds()
     if not seconds < float("inf"):  # also refuses "nan"
         return None
     return max(0.0, seconds)
 
 
+def read_retry_after(headers: Mapping[str, str]) -> float:
+    """Return the seconds of an answer's Retry-After header, or half a minute.
+
+    :param headers: case-insensitive, or with names in lower case.
+    """
+    seconds = parse_retry_after(headers.get("retry-after"))
+    return DEFAULT_RETRY_SECONDS if seconds is None else seconds
+
+
 def make_backoff(attempt: int, base_seconds: float, cap_seconds: float = 60.0) -> float:
-    """Seconds to wait after failure number ``attempt`` (from 0): exponential, with full jitter."""
+    """Return the seconds to wait after attempt 0, 1, …: exponential with full jitter."""
     return random.uniform(0.0, min(cap_seconds, base_seconds * 2.0**attempt))  # noqa: S311 - spread
 
 
 def get_origin(url: str) -> tuple[str, str, int]:
-    """(scheme, host, port) of an address, in lower case and with the port made explicit.
+    """Return (scheme, host, port) of an address, in lower case and with the port.
 
-    :raise ValueError: no absolute http or https address.
+    :raise ValueError: not an absolute http or https address.
     """
     parts = urlsplit(url)
     scheme = parts.scheme.lower()

@@ -1,9 +1,9 @@
 """Microsoft's sign-in, through MSAL: the implementation of :class:`imagehub.clients.Identity`.
 
-MSAL knows the protocol (PKCE, state, nonce, the shape of the token cache). This module knows what
-its outcomes mean for the hub. Each call works on its own MSAL application and its own copy of the
-token cache, so calls from many threads never meet; that one account is refreshed by one caller at
-a time is the caller's business.
+MSAL implements the protocol (PKCE, state, nonce, the format of the token cache); this module turns
+its results into values and errors of ImageHub. Each call has its own MSAL application and its own
+copy of the token cache, so calls from several threads do not interfere. The caller ensures that an
+account is refreshed by one caller at a time.
 """
 
 import json
@@ -23,7 +23,7 @@ import requests
 from msal.exceptions import MsalError
 
 from imagehub.clients import AccessToken, SignedIn, SignInFlow
-from imagehub.clients.http import NoAuth, make_session, parse_retry_after
+from imagehub.clients.http import DEFAULT_RETRY_SECONDS, NoAuth, make_session, read_retry_after
 from imagehub.errors import (
     ConnectionLostError,
     ImageHubError,
@@ -31,21 +31,22 @@ from imagehub.errors import (
     ServiceBusyError,
     ServiceRefusedError,
 )
+from imagehub.messages import mark
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
-# At DEBUG MSAL writes out sign-in codes and PKCE verifiers, which together let anybody in.
+# At DEBUG MSAL logs sign-in codes and PKCE verifiers, which together give access.
 logging.getLogger("msal").setLevel(logging.INFO)
-# MSAL would like the answer as a form posted from Microsoft's site. Browsers send no SameSite
-# cookie with such a post, and the hub would not know whose sign-in it is.
+# MSAL recommends that the answer is posted as a form from Microsoft's site. Browsers send no
+# SameSite cookie with such a request, so the session of the sign-in would be unknown.
 warnings.filterwarnings("ignore", message="response_mode='form_post'", module=r"msal\.")
 
 SERVICE = "Microsoft sign-in"
 MICROSOFT_LOGIN = "https://login.microsoftonline.com"
 
-# MSAL adds these by itself and refuses them from a caller.
+# MSAL adds these itself and refuses them from a caller.
 _RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
-# MSAL takes a token with less than this left for expired, and so do we.
+# MSAL considers a token with less than this left expired.
 _LEAST_SECONDS = 300
 _DISCOVERY_SECONDS = 24 * 3600.0
 _DEAD_GRANT = frozenset(
@@ -54,21 +55,36 @@ _DEAD_GRANT = frozenset(
 _WRONG_CLIENT = frozenset({"invalid_client", "unauthorized_client"})
 _PASSING = frozenset({"temporarily_unavailable", "server_error"})
 
-# Only the wording hangs on these numbers, never a decision: Microsoft may change them at any time.
-# Source: Microsoft Entra authentication and authorization error codes.
+_EXPIRED = mark(
+    "The connection has expired because it was not used for 90 days. OneDrive must be connected "
+    "again."
+)
+_REVOKED = mark(
+    "Access was revoked, or the password was changed. OneDrive must be connected again."
+)
+_SECOND_FACTOR = mark(
+    "Microsoft requires two-factor authentication. OneDrive must be connected again."
+)
+# AADSTS number → sentence. Only the wording depends on these numbers, never a decision: Microsoft
+# may change them at any time. Source: Microsoft Entra authentication and authorization error codes.
 _SENTENCES = {
-    70008: "The connection was unused for too long (90 days) and has expired.",
-    700082: "The connection was unused for too long (90 days) and has expired.",
-    700084: "The connection has reached its fixed end.",
-    70043: "The organisation asks for a new sign-in from time to time, and that time has come.",
-    50173: "The connection was withdrawn: the password was changed, or access was revoked.",
-    70000: "The connection is no longer valid: access was revoked, or the password was changed.",
-    65001: "ImageHub has no consent to reach this OneDrive any more.",
-    65004: "The consent to reach this OneDrive was declined.",
-    50076: "Microsoft asks for a second proof of identity.",
-    50078: "Microsoft asks for a second proof of identity again.",
-    50079: "Microsoft asks to set up a second proof of identity.",
-    53003: "The organisation's rules block this sign-in.",
+    70008: _EXPIRED,
+    700082: _EXPIRED,
+    700084: mark(
+        "The connection has reached its maximum lifetime. OneDrive must be connected again."
+    ),
+    70043: mark(
+        "The organisation requires a new sign-in from time to time. OneDrive must be connected "
+        "again."
+    ),
+    50173: _REVOKED,
+    70000: _REVOKED,
+    65001: mark("ImageHub no longer has consent to access this OneDrive. Connect it again."),
+    65004: mark("Consent to access this OneDrive was declined. Connect it again."),
+    50076: _SECOND_FACTOR,
+    50078: _SECOND_FACTOR,
+    50079: _SECOND_FACTOR,
+    53003: mark("The organisation's policy blocks this sign-in. OneDrive must be connected again."),
 }
 
 
@@ -77,11 +93,11 @@ class MicrosoftIdentity:
 
     :param client_id: the application's id.
     :param client_secret: empty for a public client.
-    :param login_base_url: another server that speaks the same protocol. MSAL insists on Microsoft's
-        own https address, so addresses are turned towards this server on their way out.
-    :param tenant: ``common``, ``organizations``, ``consumers`` or a directory's id.
-    :param timeout_seconds: for connecting, and for each wait on an answer.
-    :param session: a requests session to use instead of an own one.
+    :param login_base_url: another server with the same protocol. MSAL accepts only Microsoft's own
+        https address, so addresses are rewritten to this server when requests are sent.
+    :param tenant: ``common``, ``organizations``, ``consumers`` or the id of a directory.
+    :param timeout_seconds: for connecting, and for each wait for an answer.
+    :param session: a requests session to use instead of a new one.
     """
 
     def __init__(
@@ -111,11 +127,11 @@ class MicrosoftIdentity:
     def start_sign_in(
         self, redirect_uri: str, scopes: Sequence[str], login_hint: str = "", prompt: str = ""
     ) -> SignInFlow:
-        """Begin a sign-in: the address to send the browser to, and what to keep until it returns.
+        """Start a sign-in: return the address for the browser, and the flow to keep until then.
 
-        :raise InvalidInputError: no client id is configured.
-        :raise ServiceBusyError: Microsoft's sign-in cannot be reached just now.
-        :raise ServiceRefusedError: there is no such tenant, or the answer cannot be read.
+        :raise ServiceBusyError: Microsoft's sign-in cannot be reached.
+        :raise ServiceRefusedError: no client id is set, the tenant does not exist, or the answer
+            cannot be read.
         """
         operation = "start a sign-in"
         app, _ = self._make_app(operation)
@@ -125,20 +141,20 @@ class MicrosoftIdentity:
             login_hint=login_hint or None,
             prompt=prompt or None,
         )
-        flow["auth_uri"] = _turn(flow["auth_uri"], self._login_base_url)
-        # MSAL keeps the scopes in a set's order; sorted, the same flow always looks the same.
+        flow["auth_uri"] = _rewrite(flow["auth_uri"], self._login_base_url)
+        # MSAL keeps them in the order of a set; sorted, equal flows are equal.
         flow["scope"] = sorted(flow["scope"])
         return SignInFlow(url=flow["auth_uri"], state=flow["state"], flow=flow)
 
     def finish_sign_in(self, flow: Mapping[str, Any], answer: Mapping[str, str]) -> SignedIn:
         """Redeem the code that the browser brought back.
 
-        :param flow: what :meth:`start_sign_in` gave, unchanged.
-        :param answer: the redirect's query. A program that hands on the code alone leaves out
-            ``state``: then the caller answers for it that flow and code belong together.
-        :raise InvalidInputError: the state is not this flow's, or the person declined.
-        :raise ServiceRefusedError: ``bad_code`` or ``wrong_client_secret``, else Microsoft's word.
-        :raise ServiceBusyError: Microsoft's sign-in cannot be reached just now.
+        :param flow: from :meth:`start_sign_in`, unchanged.
+        :param answer: the query of the redirect. A program that passes on only the code omits
+            ``state``; then the caller guarantees that flow and code belong together.
+        :raise InvalidInputError: the state is not that of the flow, or the person declined.
+        :raise ServiceRefusedError: ``bad_code``, ``wrong_client_secret``, or Microsoft's error.
+        :raise ServiceBusyError: Microsoft's sign-in cannot be reached.
         """
         operation = "finish a sign-in"
         answer = {"state": str(flow.get("state", "")), **answer}
@@ -147,23 +163,22 @@ class MicrosoftIdentity:
         if answer.get("error"):
             raise self._explain_declined(answer, operation)
         if not answer.get("code"):
-            raise InvalidInputError("Microsoft's answer holds no code.", {"code": "is missing"})
+            raise InvalidInputError("Microsoft's answer contains no code.", {"code": "is missing"})
         cache = msal.SerializableTokenCache()
         app, http = self._make_app(operation, cache)
         try:
             result = app.acquire_token_by_auth_code_flow(dict(flow), answer)
             accounts = app.get_accounts()
         except RuntimeError:
-            # The nonce of the id token. MSAL's own sentence quotes both, so it goes no further.
+            # The nonce of the id token. MSAL's message quotes both, so it is not chained.
             raise InvalidInputError("This sign-in belongs to another request.") from None
         except Exception as error:
             raise http.explain(error, operation) from None
         if "access_token" not in result:
             raise self._explain_refused_code(result, http, operation)
         if not accounts:
-            raise ServiceRefusedError(
-                SERVICE, operation, "bad_answer", "Microsoft's answer does not say who signed in."
-            )
+            sentence = mark("Microsoft's answer does not say who signed in.")
+            raise ServiceRefusedError(SERVICE, operation, "bad_answer", sentence)
         claims = result.get("id_token_claims") or {}
         account = accounts[0]
         return SignedIn(
@@ -178,7 +193,7 @@ class MicrosoftIdentity:
     # --- Tokens -----------------------------------------------------------------------------------
 
     def find_cached_token(self, cache: str, scopes: Sequence[str]) -> AccessToken | None:
-        """A token good for at least five minutes, without network; else None."""
+        """Return a cached token that is valid for at least five minutes, or None."""
         tokens = _read_cache(cache)
         if tokens is None:
             return None
@@ -189,9 +204,8 @@ class MicrosoftIdentity:
         for entry in tokens.search(
             msal.TokenCache.CredentialType.ACCESS_TOKEN, query={"client_id": self._client_id}
         ):
-            # MSAL files a token under the scopes as the server spelled them in its answer. Some
-            # servers answer with another case or with the resource's address in front, and a
-            # search for the exact words would then miss for ever.
+            # MSAL stores a token under the scopes as the server wrote them. Some servers answer in
+            # another case or with the resource's address in front, so the exact words may differ.
             held = {_shorten_scope(scope) for scope in str(entry.get("target", "")).split()}
             expires = float(entry["expires_on"])
             if wanted <= held and expires >= best_expires:
@@ -205,11 +219,11 @@ class MicrosoftIdentity:
         )
 
     def refresh_token(self, cache: str, scopes: Sequence[str], force: bool = False) -> AccessToken:
-        """A token good for at least five minutes, fetched where the cache has none or if forced.
+        """Return a token that is valid for at least five minutes, a new one if ``force``.
 
-        :raise ConnectionLostError: the grant is dead, a person must sign in again.
+        :raise ConnectionLostError: access was revoked or has expired; a person must sign in again.
         :raise ServiceRefusedError: ``wrong_client_secret``, or an answer that cannot be read.
-        :raise ServiceBusyError: try again; the grant may well be alive.
+        :raise ServiceBusyError: try again.
         """
         operation = "refresh a token"
         if not force and (cached := self.find_cached_token(cache, scopes)):
@@ -244,23 +258,22 @@ class MicrosoftIdentity:
             refreshed=True,
         )
 
-    # --- The inside -------------------------------------------------------------------------------
+    # --- MSAL and its errors ----------------------------------------------------------------------
 
     def _make_app(
         self, operation: str, cache: msal.SerializableTokenCache | None = None
     ) -> tuple[msal.ClientApplication, "_Transport"]:
-        """An MSAL application for one operation.
+        """Return an MSAL application for one operation.
 
-        Each gets an empty ``http_cache``: in a shared one MSAL would answer a request that was
-        refused from memory for a minute, and a person who repaired the cause would see the old
-        error. Only discovery answers are worth sharing, and the transport does that.
+        Each has an empty ``http_cache``: with a shared one MSAL would repeat a refusal for a
+        minute, even if its cause was fixed. The transport shares the discovery answers.
         """
         if not self._client_id:
             raise ServiceRefusedError(
                 SERVICE,
                 operation,
                 "wrong_client_secret",
-                "No app registration is configured: the client id is missing.",
+                mark("No app registration is configured: the client ID is missing."),
             )
         transport = _Transport(
             self._session, self._login_base_url, self._timeout_seconds, self._discovery
@@ -275,7 +288,7 @@ class MicrosoftIdentity:
                 self._client_id,
                 client_credential=self._client_secret or None,
                 authority=self._authority,
-                # The authority is Microsoft's own; asking Microsoft whether it knows it is a waste.
+                # The authority is Microsoft's own, so it need not be verified.
                 instance_discovery=False,
                 http_client=transport,
                 http_cache={},
@@ -286,7 +299,7 @@ class MicrosoftIdentity:
         return app, transport
 
     def _explain_declined(self, answer: Mapping[str, str], operation: str) -> ImageHubError:
-        """What an error in the redirect means."""
+        """Return the error for an error in the redirect."""
         code = answer["error"]
         _log_refusal(operation, answer)
         if code in _PASSING:
@@ -300,7 +313,7 @@ class MicrosoftIdentity:
     def _explain_refused_code(
         self, result: Mapping[str, Any], http: "_Transport", operation: str
     ) -> ImageHubError:
-        """What an error of the token endpoint means when a code was to be redeemed."""
+        """Return the error for a refusal of the token endpoint to redeem a code."""
         code = str(result.get("error") or "bad_answer")
         _log_refusal(operation, result)
         if code in _PASSING or http.is_throttled:
@@ -312,22 +325,25 @@ class MicrosoftIdentity:
                 SERVICE,
                 operation,
                 "bad_code",
-                "Microsoft does not accept this sign-in: its code is used up, too old or not from "
-                "here. Please start again.",
+                mark(
+                    "Microsoft does not accept this sign-in: its code was already used, is too old "
+                    "or belongs to another sign-in. Please start again."
+                ),
             )
         return ServiceRefusedError(SERVICE, operation, _make_word(code))
 
     def _explain_refused_refresh(
         self, result: Mapping[str, Any], http: "_Transport", username: str, operation: str
     ) -> ImageHubError:
-        """What an error of the token endpoint means when a token was to be refreshed."""
+        """Return the error for a refusal of the token endpoint to refresh a token."""
         code = str(result.get("error") or "bad_answer")
         numbers = _log_refusal(operation, result)
         if code in _DEAD_GRANT:
-            sentence = next((_SENTENCES[n] for n in numbers if n in _SENTENCES), "")
-            return ConnectionLostError(
-                f"{sentence} OneDrive must be connected again.".strip(), username, code
+            sentence = next(
+                (_SENTENCES[n] for n in numbers if n in _SENTENCES),
+                mark("OneDrive must be connected again."),
             )
+            return ConnectionLostError(sentence, username, code)
         if code in _PASSING or http.is_throttled:
             return ServiceBusyError(SERVICE, operation, retry_after_seconds=http.retry_after())
         if code in _WRONG_CLIENT:
@@ -336,9 +352,9 @@ class MicrosoftIdentity:
 
 
 class _UnusableAnswerError(requests.RequestException):
-    """The server answered, but not with something that MSAL should read.
+    """The server sent an answer that MSAL should not read.
 
-    ``temporary`` tells a server in trouble from an answer that will not get better by waiting.
+    :param temporary: the server has a problem that may pass.
     """
 
     def __init__(self, temporary: bool) -> None:
@@ -348,7 +364,7 @@ class _UnusableAnswerError(requests.RequestException):
 
 @dataclass
 class _Answer:
-    """The three things MSAL reads of an answer, and the one method it may call."""
+    """The attributes of an answer that MSAL reads, and the method that it may call."""
 
     status_code: int
     text: str
@@ -360,7 +376,7 @@ class _Answer:
 
 
 class _Discovery:
-    """Answers of the discovery endpoint, shared by all MSAL applications of one identity."""
+    """A cache of the discovery endpoint, shared by all MSAL applications of one identity."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -377,10 +393,10 @@ class _Discovery:
 
 
 class _Transport:
-    """The HTTP client handed to one MSAL application.
+    """The HTTP client of one MSAL application.
 
-    It adds a time limit, turns addresses towards another server where one is configured, shares
-    discovery answers, and remembers what MSAL's exceptions leave out: status and Retry-After.
+    It adds a timeout, rewrites addresses to the configured server, shares discovery answers, and
+    keeps the status and Retry-After that MSAL's exceptions lack.
     """
 
     def __init__(
@@ -403,7 +419,7 @@ class _Transport:
             return found
         answer = self._send("GET", url, arguments)
         if 200 <= answer.status_code < 300:
-            # MSAL refuses endpoints without https; this server's own addresses are turned back.
+            # MSAL refuses endpoints without https, so the server's own addresses are rewritten.
             answer.text = answer.text.replace(self._login_base_url, MICROSOFT_LOGIN)
             self._discovery.keep(key, answer)
         return answer
@@ -412,50 +428,44 @@ class _Transport:
         return self._send("POST", url, arguments)
 
     def close(self) -> None:
-        """The session outlives this transport."""
+        """Do nothing: the session is shared."""
 
     @property
     def is_throttled(self) -> bool:
         return self._last is not None and self._last.status_code == 429
 
     def retry_after(self) -> float:
-        """What the last answer named, else half a minute."""
-        named = parse_retry_after(self._last.headers.get("Retry-After")) if self._last else None
-        return 30.0 if named is None else named
+        """Return the wait that the last answer names, or a default."""
+        return read_retry_after(self._last.headers) if self._last else DEFAULT_RETRY_SECONDS
 
     def explain(self, error: Exception, operation: str) -> ImageHubError:
-        """The error of ours that stands for an exception out of MSAL or requests.
+        """Return the error for an exception of MSAL or requests.
 
-        The exception itself is not chained: its text may quote the answer, with tokens in it.
+        Do not chain the exception: its text may quote the answer with tokens.
         """
         status = self._last.status_code if self._last else 0
-        logger.warning("Cannot %s: %s (status %s)", operation, type(error).__name__, status or "-")
+        log.warning("Cannot %s: %s (status %s)", operation, type(error).__name__, status or "-")
         lasting = isinstance(error, _UnusableAnswerError) and not error.temporary
         if isinstance(error, (requests.RequestException, MsalError)) and not lasting:
             return ServiceBusyError(
                 SERVICE,
                 operation,
-                "Microsoft's sign-in cannot be reached just now. Please try again later.",
+                mark("Microsoft's sign-in cannot be reached just now. Please try again later."),
                 self.retry_after(),
             )
         if 400 <= status < 500:
-            return ServiceRefusedError(
-                SERVICE,
-                operation,
-                "bad_answer",
-                "Microsoft's sign-in does not know this tenant, or is not at this address.",
-            )
-        return ServiceRefusedError(
-            SERVICE, operation, "bad_answer", "Microsoft's sign-in gave an answer nobody can read."
-        )
+            sentence = mark("Microsoft's sign-in does not know this tenant or this address.")
+        else:
+            sentence = mark("Microsoft's sign-in sent an answer that cannot be read.")
+        return ServiceRefusedError(SERVICE, operation, "bad_answer", sentence)
 
     def _send(self, method: str, url: str, arguments: dict[str, Any]) -> _Answer:
         arguments.setdefault("timeout", self._timeout_seconds)
         authorization = (arguments.get("headers") or {}).get("Authorization")
         response = self._session.request(
             method,
-            _turn(url, self._login_base_url),
-            # MSAL sets its own header where it needs one; a .netrc file must not replace it.
+            _rewrite(url, self._login_base_url),
+            # MSAL sets its own header if it needs one; a .netrc file must not replace it.
             auth=_keep_header if authorization else NoAuth(),
             allow_redirects=False,
             **arguments,
@@ -464,8 +474,8 @@ class _Transport:
         if response.status_code >= 500:
             raise _UnusableAnswerError(temporary=True)
         if not _is_json_object(answer.text):
-            # MSAL would write the whole body to the log. A page that is no JSON comes from
-            # something between us and Microsoft, so it may well pass.
+            # MSAL would log the whole body. A page that is not JSON comes from a proxy between
+            # here and Microsoft, so the problem may pass.
             temporary = response.status_code in (408, 429) or response.status_code < 400
             raise _UnusableAnswerError(temporary=temporary)
         return answer
@@ -482,8 +492,8 @@ def _is_json_object(text: str) -> bool:
         return False
 
 
-def _turn(url: str, login_base_url: str) -> str:
-    """The same address at the configured server."""
+def _rewrite(url: str, login_base_url: str) -> str:
+    """Return the same address at the configured server."""
     if login_base_url == MICROSOFT_LOGIN:
         return url
     parts, base = urlsplit(url), urlsplit(login_base_url)
@@ -496,16 +506,16 @@ def _clean_scopes(scopes: Sequence[str]) -> list[str]:
 
 
 def _shorten_scope(scope: str) -> str:
-    """``https://graph.microsoft.com/Files.Read`` and ``files.read`` are the same permission."""
+    """Normalise a scope: ``https://graph.microsoft.com/Files.Read`` becomes ``files.read``."""
     return scope.rsplit("/", 1)[-1].casefold()
 
 
 def _read_cache(cache: str) -> msal.SerializableTokenCache | None:
-    """MSAL's token cache, or None where there is nothing that can be read."""
+    """Return MSAL's token cache, or None if it is empty or cannot be read."""
     if not cache:
         return None
     if not _is_json_object(cache):
-        logger.error("A token cache cannot be read; the account must be connected again")
+        log.error("A token cache cannot be read; the account must be connected again")
         return None
     tokens = msal.SerializableTokenCache()
     tokens.deserialize(cache)
@@ -517,13 +527,15 @@ def _make_wrong_client_error(operation: str) -> ServiceRefusedError:
         SERVICE,
         operation,
         "wrong_client_secret",
-        "Microsoft does not accept this hub's client id or client secret. The secret may have "
-        "expired: make a new one in the app registration and put it into the settings.",
+        mark(
+            "Microsoft does not accept the client ID or client secret. The secret may have "
+            "expired: create a new one in the app registration and enter it in the settings."
+        ),
     )
 
 
 def _make_word(code: str) -> str:
-    """Microsoft's error word, made safe to show: the redirect's error can be written by anybody."""
+    """Make Microsoft's error code safe to show: anyone can put any text into a redirect."""
     return re.sub(r"[^a-z0-9_]", "", code.lower())[:60] or "bad_answer"
 
 
@@ -532,7 +544,7 @@ def _log_refusal(operation: str, result: Mapping[str, Any]) -> list[int]:
     description = str(result.get("error_description") or "")
     numbers = [int(n) for n in result.get("error_codes") or [] if str(n).isdigit()]
     numbers = numbers or [int(n) for n in re.findall(r"AADSTS(\d+)", description)]
-    logger.warning(
+    log.warning(
         "Microsoft refused to %s: error=%s suberror=%s numbers=%s trace_id=%s correlation_id=%s",
         operation,
         _make_word(str(result.get("error") or "")),

@@ -1,7 +1,7 @@
-"""Renditions in S3-compatible object storage, through boto3.
+"""Store renditions in S3-compatible object storage, through boto3.
 
-Vendor errors leave here as :class:`~imagehub.errors.ServiceBusyError` (worth another try) or
-:class:`~imagehub.errors.ServiceRefusedError`, whose reasons stand in ``s3_errors``.
+Vendor errors become :class:`~imagehub.errors.ServiceBusyError` (try again) or
+:class:`~imagehub.errors.ServiceRefusedError`, see ``s3_errors`` for its reasons.
 """
 
 import base64
@@ -33,7 +33,8 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as NoConnectionError
 
-from imagehub.clients import StoredObject
+from imagehub.clients import ObjectInfo
+from imagehub.clients.http import NoAuth
 from imagehub.clients.s3_errors import (
     BUSY_CODES,
     MISSING_KEY_CODES,
@@ -44,22 +45,23 @@ from imagehub.clients.s3_errors import (
     Place,
     judge_answer,
     judge_public_answer,
+    make_not_s3_error,
     make_refusal,
-    make_stranger_error,
     measure_skew_seconds,
 )
 from imagehub.clients.sigv4 import WindowSigner
 from imagehub.errors import NotFoundError, ServiceBusyError, ServiceError, ServiceRefusedError
+from imagehub.messages import Message
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 log = logging.getLogger(__name__)
 
-# Megabytes of JSON that boto3 would read again for each client: nine tenths of making one.
+# Megabytes of JSON, shared because boto3 would read them again for each client.
 API_DESCRIPTIONS = botocore.loaders.create_loader()
 
-# Renditions never change: another picture has another hash, and so another key.
+# A rendition never changes: its key contains its hash.
 CACHE_CONTROL = "public, max-age=31536000, immutable"
 
 # "DeleteObjects", Amazon S3 API reference: up to 1,000 keys in one request.
@@ -67,16 +69,16 @@ DELETE_BATCH_COUNT = 1000
 
 
 class S3Store:
-    """One bucket. Safe to share between threads, and to make before a process forks.
+    """One bucket. Can be shared between threads, and created before a process forks.
 
-    :param bucket: its name; :meth:`create_bucket` makes it.
-    :param access_key_id: with its secret, may list, read, write and delete in the bucket. A lasting
-        key: an address signed with a passing token would end with the token.
-    :param endpoint_url: ``https://host[:port]`` of the S3 API; empty for Amazon's own.
-    :param public_endpoint_url: the same server as browsers reach it; empty where it is the same.
-        A proxy there hands on path, query and Host unchanged, for all three are signed.
-    :param region: as the server calls it; many servers take any.
-    :param presign_window_seconds: how long an address stays the same; it lives twice as long.
+    :param bucket: its name; :meth:`create_bucket` creates it.
+    :param access_key_id: a permanent key that may list, read, write and delete in the bucket. An
+        address signed with temporary credentials would expire with them.
+    :param endpoint_url: ``https://host[:port]`` of the S3 API; empty for Amazon.
+    :param public_endpoint_url: the same server as browsers reach it, if different. A proxy there
+        must forward path, query and Host unchanged, as all three are signed.
+    :param region: as the server calls it; many servers accept any.
+    :param presign_window_seconds: how long an address stays the same; it is valid twice as long.
     :param addressing_style: ``path`` (host/bucket/key) or ``virtual`` (bucket.host/key); by default
         ``virtual`` at Amazon and ``path`` elsewhere.
     :raise ValueError: one of these cannot be used; the text is one sentence.
@@ -125,16 +127,16 @@ class S3Store:
     # --- The bucket ---
 
     def create_bucket(self) -> None:
-        """Create the bucket if it is missing; safe to call at every start.
+        """Create the bucket if it does not exist; safe to call at every start.
 
-        :raise ServiceRefusedError: it is missing and this key may not make it (``no_bucket``), it
-            is somebody else's (``name_taken``), or the key is refused.
+        :raise ServiceRefusedError: ``no_bucket``, it does not exist and this key may not create it;
+            ``name_taken``, it belongs to someone else; or the key is refused.
         """
         operation = "create a bucket"
         if self._has_bucket():
             return
-        # Amazon's us-east-1 refuses its own name as a constraint and its other regions demand
-        # theirs. Of the other servers, some demand it and some refuse every one.
+        # Amazon's us-east-1 refuses its own name as a constraint, its other regions require
+        # theirs. Some other servers require it, some refuse any.
         arguments: list[dict[str, Any]] = [{}]
         if self._region not in ("us-east-1", "auto"):
             constraint = {"LocationConstraint": self._region}
@@ -145,21 +147,24 @@ class S3Store:
             except ClientError as error:
                 code = get_code(error)
                 if code in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
-                    # Another process was quicker, or the name is another customer's.
+                    # Another process has created it meanwhile, or it is another customer's.
                     self._expect_own_bucket(error)
                 elif code in ("AccessDenied", "AllAccessDisabled"):
                     raise ServiceRefusedError(
                         SERVICE,
                         operation,
                         "no_bucket",
-                        f"The bucket “{self._bucket}” does not exist, and this access key may not "
-                        "create it. Create it by hand, or use a key that may.",
+                        Message(
+                            "The bucket “%(bucket)s” does not exist, and this access key may not "
+                            "create it. Create it yourself, or use another key.",
+                            bucket=self._bucket,
+                        ),
                     ) from error
                 else:
                     raise
 
     def _create_bucket_with(self, arguments: list[dict[str, Any]]) -> None:
-        """Try one set of arguments after the other, as long as the constraint is the fault."""
+        """Try one set of arguments after the other, as long as the constraint is refused."""
         for last, chosen in enumerate(arguments, 1 - len(arguments)):
             try:
                 self._get_client().create_bucket(Bucket=self._bucket, **chosen)
@@ -169,7 +174,7 @@ class S3Store:
                     raise
 
     def _has_bucket(self) -> bool:
-        # A refused listing says why. HeadBucket answers 403 and 404 without a word.
+        # A refused listing says why; HeadBucket answers 403 and 404 without a body.
         with self._translated("list objects"):
             try:
                 answer = self._get_client().list_objects_v2(Bucket=self._bucket, MaxKeys=1)
@@ -177,9 +182,9 @@ class S3Store:
                 if get_code(error) != "NoSuchBucket":
                     raise
                 return False
-        # A website's page can pass for an empty listing.
+        # The page of a website can be parsed as an empty listing.
         if not answer.keys() & {"Name", "KeyCount", "IsTruncated"}:
-            raise make_stranger_error("list objects", self._describe(), "no listing")
+            raise make_not_s3_error("list objects", self._describe(), "no listing")
         return True
 
     def _expect_own_bucket(self, conflict: ClientError) -> None:
@@ -193,9 +198,9 @@ class S3Store:
     # --- Objects ---
 
     def put_object(self, key: str, data: bytes, content_type: str) -> None:
-        """Store bytes under a key, for browsers to keep a year. Overwrites.
+        """Store an object that browsers may cache for a year; an existing one is overwritten.
 
-        :raise ServiceError: nothing is stored, or what was there before.
+        :raise ServiceError: nothing was changed.
         """
         with self._translated("store an object"):
             self._get_client().put_object(
@@ -204,21 +209,21 @@ class S3Store:
                 Body=data,
                 ContentType=content_type,
                 CacheControl=CACHE_CONTROL,
-                # The signature covers the bytes too, but rclone does not look at that.
+                # The signature covers the content too, but rclone does not check that.
                 ContentMD5=make_content_md5(data),
             )
 
     def get_object(self, key: str) -> bytes:
-        """The bytes of one object.
+        """Return the content of an object.
 
-        :raise NotFoundError: no such key.
+        :raise NotFoundError: there is no such key.
         """
         with self._translated("read an object"):
             try:
                 try:
                     data = self._read(key)
                 except (IncompleteReadError, ResponseStreamingError):
-                    # The client repeats requests by itself, but not the reading of an answer.
+                    # The client repeats requests itself, but not the reading of an answer.
                     data = self._read(key)
             except ClientError as error:
                 if get_code(error) in MISSING_KEY_CODES:
@@ -228,12 +233,12 @@ class S3Store:
 
     def _read(self, key: str) -> bytes:
         answer = self._get_client().get_object(Bucket=self._bucket, Key=check_key(key))
-        # Not "with body": that gives the bare stream, whose errors are not botocore's.
+        # Not "with body": that is the bare stream, which raises other errors than botocore's.
         with closing(answer["Body"]) as body:
             return body.read()
 
-    def find_object(self, key: str) -> StoredObject | None:
-        """Facts of one object without its bytes, or None."""
+    def find_object(self, key: str) -> ObjectInfo | None:
+        """Return the facts of an object without its content, or None."""
         with self._translated("look for an object"):
             try:
                 answer = self._get_client().head_object(Bucket=self._bucket, Key=check_key(key))
@@ -241,7 +246,7 @@ class S3Store:
                 if get_code(error) not in MISSING_KEY_CODES:
                     raise
                 return None
-        return StoredObject(
+        return ObjectInfo(
             key=key,
             size_bytes=answer["ContentLength"],
             modified_at=answer["LastModified"].astimezone(UTC),
@@ -249,9 +254,9 @@ class S3Store:
         )
 
     def delete_objects(self, keys: Iterable[str]) -> None:
-        """Delete any number of keys, 1,000 a request; a key that is gone already is no error.
+        """Delete any number of keys, 1,000 with each request; missing keys are ignored.
 
-        :raise ServiceError: some of a batch could not be deleted, and no later batch was tried.
+        :raise ServiceError: some keys of a batch could not be deleted; no later batch was tried.
         """
         remaining = iter(keys)
         while batch := [check_key(key) for key in islice(remaining, DELETE_BATCH_COUNT)]:
@@ -268,21 +273,26 @@ class S3Store:
         except ClientError as error:
             if get_code(error) not in UNSUPPORTED_CODES and get_status(error) not in (405, 501):
                 raise
-            log.info("Deleting one object at a time: the server answered %s.", get_code(error))
+            log.info("Deleting one object at a time: the server answered %s", get_code(error))
             for key in keys:
                 client.delete_object(Bucket=self._bucket, Key=key)
             return
         codes = [error.get("Code", "") for error in answer.get("Errors", ())]
         codes = [code for code in codes if code not in MISSING_KEY_CODES]
         if codes:
-            message = f"{len(codes)} of {len(keys)} objects could not be deleted ({codes[0]})."
+            message = Message(
+                "%(count)s of %(total)s objects could not be deleted (%(code)s).",
+                count=len(codes),
+                total=len(keys),
+                code=codes[0],
+            )
             if any(code in BUSY_CODES for code in codes):
                 raise ServiceBusyError(SERVICE, "delete objects", message)
             reason = REASONS.get(codes[0], "bad_answer")
             raise ServiceRefusedError(SERVICE, "delete objects", reason, message)
 
-    def iter_objects(self, prefix: str = "") -> Iterator[StoredObject]:
-        """All objects whose key starts with ``prefix``, in key order, read page by page."""
+    def iter_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Iterate over all objects whose key starts with ``prefix``, in key order."""
         paginator = self._get_client().get_paginator("list_objects_v2")
         pages = iter(paginator.paginate(Bucket=self._bucket, Prefix=prefix))
         while True:
@@ -291,7 +301,7 @@ class S3Store:
             if page is None:
                 return
             for entry in page.get("Contents", ()):
-                yield StoredObject(
+                yield ObjectInfo(
                     key=entry["Key"],
                     size_bytes=entry["Size"],
                     modified_at=entry["LastModified"].astimezone(UTC),
@@ -300,24 +310,24 @@ class S3Store:
     # --- Addresses for browsers ---
 
     def make_presigned_url(self, key: str, now: datetime | None = None) -> str:
-        """An absolute URL for a browser, signed at the start of the current window.
+        """Return an absolute URL for a browser, signed at the start of the current window.
 
-        It is the same in every process until the window ends, lives one more window, and makes the
-        server answer with a Cache-Control of one window. Nothing is sent to make it.
+        It is the same in every process until the window ends, stays valid for one more window, and
+        makes the server send a Cache-Control of one window. Nothing is sent to the server.
 
-        :param now: aware; the present by default.
+        :param now: aware; the current time by default.
         :raise ValueError: ``now`` is naive.
         """
         if now is None:
             now = datetime.now(UTC)
         elif now.tzinfo is None:
-            raise ValueError("The moment to sign for must be aware of its time zone.")
+            raise ValueError("now must have a time zone")
         return self._signer.sign(check_key(key), now.timestamp())
 
     def _make_public_base_url(self) -> str:
-        """All that stands before a key."""
+        """Return the part of an address before the key."""
         if not self._public_endpoint_url:
-            # Amazon's own addresses depend on region and partition, and botocore has the rules.
+            # Amazon's addresses depend on region and partition; botocore knows the rules.
             parameters = {"Bucket": self._bucket, "Key": "key"}
             url = self._get_client().generate_presigned_url("get_object", Params=parameters)
             return url.partition("?")[0].removesuffix("key")
@@ -329,10 +339,10 @@ class S3Store:
     # --- Health ---
 
     def check(self) -> None:
-        """Write, read through both endpoints and delete a small object.
+        """Write a small object, read it through both endpoints, and delete it.
 
-        :raise ServiceError: which endpoint fails, and why, in words. Reason ``public_endpoint``:
-            all is well but for the address that browsers are given.
+        :raise ServiceError: the sentence says which endpoint fails and why. With the reason
+            ``public_endpoint``, only the address for browsers does not work.
         """
         key = f"checks/{secrets.token_hex(16)}.txt"
         data = secrets.token_hex(32).encode()
@@ -343,8 +353,11 @@ class S3Store:
                     SERVICE,
                     "read an object",
                     "bad_answer",
-                    f"The object storage at {self._describe().endpoint} gave back other bytes "
-                    "than were stored.",
+                    Message(
+                        "The object storage at %(endpoint)s returned other content than "
+                        "was stored.",
+                        endpoint=self._describe().endpoint,
+                    ),
                 )
             self._check_clock(key)
             self._check_public_endpoint(key, data)
@@ -366,24 +379,32 @@ class S3Store:
         try:
             answer = requests.get(
                 self.make_presigned_url(key),
-                auth=lambda request: request,  # None would add what a .netrc file holds.
+                auth=NoAuth(),
                 timeout=self._timeouts_seconds,
                 allow_redirects=False,
             )
-        # "from None", as the text of these errors holds the signed address.
+        # "from None", as the text of these errors contains the signed address.
         except requests.exceptions.SSLError:
             raise ServiceRefusedError(
                 SERVICE,
                 operation,
                 "public_endpoint",
-                f"The public S3 endpoint {place} shows no certificate that this machine trusts.",
+                Message(
+                    "The public S3 endpoint %(endpoint)s has no certificate that this machine "
+                    "trusts.",
+                    endpoint=place,
+                ),
             ) from None
         except requests.RequestException as error:
             raise ServiceBusyError(
                 SERVICE,
                 operation,
-                f"The public S3 endpoint {place} cannot be reached from this machine "
-                f"({type(error).__name__}).",
+                Message(
+                    "The public S3 endpoint %(endpoint)s cannot be reached from this machine "
+                    "(%(error)s).",
+                    endpoint=place,
+                    error=type(error).__name__,
+                ),
             ) from None
         if answer.status_code != 200 or answer.content != data:
             raise judge_public_answer(answer.status_code, answer.content, place)
@@ -391,11 +412,11 @@ class S3Store:
     # --- The client and its errors ---
 
     def _get_client(self) -> "S3Client":
-        """The client of this process, made at first use.
+        """Return the client of this process, created at first use.
 
-        A child of a fork makes its own: it must not speak on its parent's connections. Threads that
-        come at the same time may make one each, of which one stays; that costs a moment and no lock
-        (which a fork could leave closed).
+        A forked child creates its own, as it must not use its parent's connections. Threads may
+        create one each at the same time, of which one is kept: cheaper than a lock, which a fork
+        could leave locked.
         """
         process_id = os.getpid()
         if self._client_of_process is None or self._client_of_process[0] != process_id:
@@ -420,8 +441,8 @@ class S3Store:
                 max_pool_connections=self._max_pool_connections,
                 tcp_keepalive=True,
                 retries={"mode": "standard", "total_max_attempts": 4},
-                # The newer checksums are unknown to many servers. Uploads are still checked: the
-                # signature holds the SHA-256 of the body.
+                # Many servers do not know the newer checksums. Uploads are still checked: the
+                # signature contains the SHA-256 of the body.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
                 user_agent_extra="ImageHub",
@@ -432,7 +453,7 @@ class S3Store:
 
     @contextmanager
     def _translated(self, operation: str) -> Iterator[None]:
-        """Turn vendor errors into ours."""
+        """Turn vendor errors into errors of ImageHub."""
         try:
             yield
         except ClientError as error:
@@ -447,24 +468,32 @@ class S3Store:
             raise self._translate_failure(error, operation) from error
 
     def _translate_failure(self, error: BotoCoreError, operation: str) -> ServiceError:
-        """What it means to us that no usable answer came."""
+        """Return the error for a request without a usable answer."""
         place = self._describe().endpoint
         if isinstance(error, SSLError):
             return ServiceRefusedError(
                 SERVICE,
                 operation,
                 "bad_certificate",
-                f"The object storage at {place} shows no certificate that this machine trusts.",
+                Message(
+                    "The object storage at %(endpoint)s has no certificate that this machine "
+                    "trusts.",
+                    endpoint=place,
+                ),
             )
         if isinstance(error, (HTTPClientError, NoConnectionError)):
             return ServiceBusyError(
                 SERVICE,
                 operation,
-                f"The object storage at {place} cannot be reached ({type(error).__name__}).",
+                Message(
+                    "The object storage at %(endpoint)s cannot be reached (%(error)s).",
+                    endpoint=place,
+                    error=type(error).__name__,
+                ),
             )
         if isinstance(error, ParamValidationError):
             return make_refusal(operation, "bad_bucket_name", self._describe())
-        return make_stranger_error(operation, self._describe(), type(error).__name__)
+        return make_not_s3_error(operation, self._describe(), type(error).__name__)
 
     def _describe(self) -> Place:
         endpoint = self._endpoint_url or f"Amazon ({self._region})"
@@ -472,37 +501,34 @@ class S3Store:
 
 
 def clean_endpoint_url(url: str) -> str:
-    """The address of an S3 server without a closing slash; "" stays "".
+    """Return the address of an S3 server without a trailing slash; "" stays "".
 
-    :raise ValueError: it is no such address.
+    :raise ValueError: it is not a valid address.
     """
     if not url:
         return ""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("The address of an S3 server starts with http:// or https:// and a host.")
+        raise ValueError("The address of an S3 server must start with http:// or https://.")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("The address of an S3 server holds no user, password, ? or #.")
+        raise ValueError("The address of an S3 server must not contain a user, password, ? or #.")
     return url.rstrip("/")
 
 
 def check_key(key: str) -> str:
-    """The key itself, if browsers and all servers read it the same way.
+    """Return the key if browsers and all servers interpret it in the same way.
 
-    :raise ValueError: it is empty, or has a step that is empty, "." or "..".
+    :raise ValueError: it is empty, or has a segment that is empty, "." or "..".
     """
-    # Nearly all keys are hashes in lower case, so the quick look is enough.
-    if not key or "//" in f"/{key}/" or "/." in f"/{key}":
-        steps = key.split("/")
-        if any(step in ("", ".", "..") for step in steps):
-            raise ValueError("A key has steps of at least one character, none of them . or ..")
+    if any(segment in ("", ".", "..") for segment in key.split("/")):
+        raise ValueError("The segments of a key must not be empty, . or ..")
     return key
 
 
 def use_content_md5(request: AWSRequest, **_: Any) -> None:
-    """Guard DeleteObjects with Content-MD5 instead of the CRC-32 that botocore puts there.
+    """Protect DeleteObjects with Content-MD5 instead of botocore's CRC-32.
 
-    Amazon takes either; Google, Ceph and older servers demand the former.
+    Amazon accepts either; Google, Ceph and older servers require Content-MD5.
 
     Source: "DeleteObjects", Amazon S3 API reference, request header Content-MD5.
     """
@@ -515,16 +541,16 @@ def use_content_md5(request: AWSRequest, **_: Any) -> None:
 
 
 def make_content_md5(content: bytes) -> str:
-    """The value of the header Content-MD5 (RFC 1864), against faults on the way."""
+    """Return the value of the header Content-MD5 (RFC 1864)."""
     digest = hashlib.md5(content, usedforsecurity=False).digest()
     return base64.b64encode(digest).decode()
 
 
 def get_code(error: ClientError) -> str:
-    """S3's word for an error; the status as text where the answer had no body."""
+    """Return S3's code of an error, or the status as text if the answer has no body."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def get_status(error: ClientError) -> int:
-    """The HTTP status of an error, 0 where it is unknown."""
+    """Return the HTTP status of an error, 0 if unknown."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

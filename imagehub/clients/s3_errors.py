@@ -1,6 +1,6 @@
-"""What the refusals of S3 servers mean to ImageHub, and in which words it says so.
+"""What the error answers of S3 servers mean, and the sentences for them.
 
-Every reason of a ServiceRefusedError of the object storage stands in :data:`SENTENCES`, but for
+The reasons of a ServiceRefusedError of the object storage are the keys of the sentences here,
 ``bad_certificate`` and ``public_endpoint``.
 """
 
@@ -8,22 +8,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
+from imagehub.clients.http import parse_http_date, read_retry_after
 from imagehub.errors import ServiceBusyError, ServiceError, ServiceRefusedError
+from imagehub.messages import Message, mark
 
 SERVICE = "object storage"
 
 # "Error responses", Amazon S3 API reference, RequestTimeTooSkewed: more than 15 minutes. The health
-# check speaks up before that.
+# check complains before that.
 REFUSED_SKEW_SECONDS = 900
 WORRYING_SKEW_SECONDS = 600
 
 # A missing key is NoSuchKey to GetObject, and a bare 404 to HeadObject, which has no body.
 MISSING_KEY_CODES = frozenset({"NoSuchKey", "NotFound", "404"})
 
-# "Error responses", Amazon S3 API reference, and the words of other servers. What is not here is
-# judged by its HTTP status.
+# "Error responses", Amazon S3 API reference, and the codes of other servers. For all others the
+# HTTP status decides.
 REASONS = {
     "InvalidAccessKeyId": "wrong_credentials",
     "SignatureDoesNotMatch": "wrong_credentials",
@@ -49,18 +50,39 @@ REASONS = {
     "MethodNotAllowed": "not_supported",
 }
 REASONS_BY_STATUS = {401: "wrong_credentials", 403: "access_denied", 507: "quota_full"}
-SENTENCES = {
-    "wrong_credentials": "The object storage does not accept the access key id or its secret.",
-    "access_denied": "The object storage does not permit this access key to {operation}.",
-    "no_bucket": "The bucket “{bucket}” does not exist.",
-    "bad_bucket_name": "The object storage does not accept “{bucket}” as the name of a bucket.",
-    "name_taken": "The bucket name “{bucket}” belongs to somebody else. Choose another name.",
-    "wrong_region": "The bucket “{bucket}” is not in the region “{region}”: set its own region.",
-    "clock_skew": "The clocks of this machine and of the object storage differ too much{skew}.",
-    "quota_full": "The object storage is full.",
-    "not_supported": "This object storage does not know how to {operation}.",
-    "bad_answer": "The object storage refused to {operation} ({code}).",
+_SENTENCES = {
+    "wrong_credentials": mark(
+        "The object storage does not accept the access key ID or the secret access key."
+    ),
+    "access_denied": mark(
+        "The object storage does not permit this access key to do this: %(operation)s."
+    ),
+    "no_bucket": mark("The bucket “%(bucket)s” does not exist."),
+    "bad_bucket_name": mark("The object storage does not accept “%(bucket)s” as a bucket name."),
+    "name_taken": mark(
+        "The bucket name “%(bucket)s” belongs to someone else. Choose another name."
+    ),
+    "wrong_region": mark("The bucket “%(bucket)s” is not in the region “%(region)s”."),
+    "clock_skew": mark("The clocks of this machine and of the object storage differ too much."),
+    "quota_full": mark("The object storage is full."),
+    "not_supported": mark("This object storage does not support this: %(operation)s."),
+    "bad_answer": mark("The object storage refused this (%(code)s): %(operation)s."),
 }
+# What answers at a presigned address.
+_PUBLIC_REDIRECTS = mark(
+    "The public S3 endpoint %(endpoint)s redirects to another address (%(code)s). Set that address."
+)
+_PUBLIC_OTHER = mark(
+    "The public S3 endpoint %(endpoint)s leads to something else than the bucket that ImageHub "
+    "writes to (%(code)s)."
+)
+_PUBLIC_CHANGED = mark(
+    "The public S3 endpoint %(endpoint)s gets other requests than browsers send (%(code)s): a "
+    "proxy there must forward path, query and the Host header unchanged."
+)
+_PUBLIC_REFUSES = mark(
+    "The public S3 endpoint %(endpoint)s refuses a presigned address (%(code)s)."
+)
 BUSY_CODES = frozenset(
     {
         "InternalError",
@@ -75,7 +97,7 @@ BUSY_CODES = frozenset(
     }
 )
 
-# How servers without DeleteObjects, or with another idea of its body, refuse it.
+# Answers of servers that do not support DeleteObjects, or not with this body.
 UNSUPPORTED_CODES = frozenset(
     {
         "InvalidArgument",
@@ -91,7 +113,7 @@ UNSUPPORTED_CODES = frozenset(
 
 @dataclass(frozen=True)
 class Place:
-    """Whom we spoke to: ``endpoint`` as people know it."""
+    """The bucket and server of a request; ``endpoint`` as shown to people."""
 
     bucket: str
     region: str
@@ -101,34 +123,56 @@ class Place:
 def make_refusal(
     operation: str, reason: str, place: Place, code: str = "", skew_seconds: float | None = None
 ) -> ServiceRefusedError:
-    """A lasting refusal in our words; ``reason`` is a key of :data:`SENTENCES`."""
-    message = SENTENCES[reason].format(
-        operation=operation,
-        bucket=place.bucket,
-        region=place.region,
-        code=code,
-        skew="" if skew_seconds is None else describe_skew(skew_seconds),
-    )
+    """Return the error for a permanent refusal; ``reason`` is a key of the sentences."""
+    if reason == "clock_skew" and skew_seconds is not None and abs(skew_seconds) >= 60:
+        message = _describe_skew(skew_seconds)
+    else:
+        message = Message(
+            _SENTENCES[reason],
+            operation=operation,
+            bucket=place.bucket,
+            region=place.region,
+            code=code,
+        )
     return ServiceRefusedError(SERVICE, operation, reason, message)
 
 
-def make_stranger_error(operation: str, place: Place, detail: str) -> ServiceRefusedError:
-    """What answers is no S3 server."""
-    message = f"What answers at {place.endpoint} does not speak S3 ({detail})."
+def _describe_skew(seconds: float) -> Message:
+    minutes = round(abs(seconds) / 60)
+    if seconds > 0:
+        return Message(
+            "The clock of this machine is about %(minutes)s minutes behind that of the object "
+            "storage.",
+            minutes=minutes,
+        )
+    return Message(
+        "The clock of this machine is about %(minutes)s minutes ahead of that of the object "
+        "storage.",
+        minutes=minutes,
+    )
+
+
+def make_not_s3_error(operation: str, place: Place, detail: str) -> ServiceRefusedError:
+    """Return the error for an answer that no S3 server gives."""
+    message = Message(
+        "The server at %(endpoint)s does not speak S3 (%(detail)s).",
+        endpoint=place.endpoint,
+        detail=detail,
+    )
     return ServiceRefusedError(SERVICE, operation, "bad_answer", message)
 
 
 def judge_answer(
     code: str, status: int, headers: Mapping[str, str], operation: str, place: Place
 ) -> ServiceError:
-    """The error that a server's refusal becomes.
+    """Return the error for a server's refusal.
 
-    :param code: S3's word, or the status as text where the answer had none.
-    :param headers: of the answer, names in lower case.
+    :param code: S3's error code, or the status as text if the answer has none.
+    :param headers: of the answer, with names in lower case.
     """
     reason = REASONS.get(code, "")
     skew_seconds = measure_skew_seconds(headers)
-    # Some servers call a wrong clock just AccessDenied; rclone does so for a late one.
+    # Some servers answer AccessDenied to a wrong clock; rclone does so if it is slow.
     if (
         reason in ("", "access_denied")
         and 400 <= status <= 403
@@ -140,12 +184,12 @@ def judge_answer(
     if code in BUSY_CODES or (not reason and (status == 429 or status >= 500)):
         return ServiceBusyError(SERVICE, operation, retry_after_seconds=read_retry_after(headers))
     if not reason and code.isdigit():
-        return make_stranger_error(operation, place, f"HTTP {code}")
+        return make_not_s3_error(operation, place, f"HTTP {code}")
     return make_refusal(operation, reason or "bad_answer", place, code, skew_seconds)
 
 
 def judge_public_answer(status: int, content: bytes, endpoint: str) -> ServiceError:
-    """The error that another answer to a presigned address becomes than the object itself.
+    """Return the error for an answer to a presigned address that is not the object itself.
 
     :param content: the body, or its beginning.
     """
@@ -153,45 +197,25 @@ def judge_public_answer(status: int, content: bytes, endpoint: str) -> ServiceEr
     found = re.search(rb"<Code>(\w{1,60})</Code>", content[:2000])
     code = found[1].decode() if found else f"HTTP {status}"
     if code in BUSY_CODES or status in (429, 502, 503, 504):
-        message = f"The public S3 endpoint {endpoint} is busy just now ({code})."
+        message = Message(
+            "The public S3 endpoint %(endpoint)s is busy just now (%(code)s).",
+            endpoint=endpoint,
+            code=code,
+        )
         return ServiceBusyError(SERVICE, operation, message)
     if status == 200 or code in ("NoSuchKey", "NoSuchBucket", "HTTP 404"):
-        fault = "leads to something else than the bucket that ImageHub writes to"
+        template = _PUBLIC_OTHER
     elif code == "SignatureDoesNotMatch":
-        fault = (
-            "gets other requests than browsers send: a proxy there must hand on "
-            "path, query and the Host header unchanged"
-        )
+        template = _PUBLIC_CHANGED
     elif 300 <= status < 400:
-        fault = "redirects to another address: set the address where it leads to"
+        template = _PUBLIC_REDIRECTS
     else:
-        fault = "refuses a presigned address"
-    message = f"The public S3 endpoint {endpoint} {fault} ({code})."
+        template = _PUBLIC_REFUSES
+    message = Message(template, endpoint=endpoint, code=code)
     return ServiceRefusedError(SERVICE, operation, "public_endpoint", message)
 
 
 def measure_skew_seconds(headers: Mapping[str, str]) -> float | None:
-    """How far the server's clock is ahead of ours; None where it does not tell the time."""
-    try:
-        theirs = parsedate_to_datetime(headers.get("date", ""))
-    except ValueError:
-        return None
-    if theirs.tzinfo is None:
-        theirs = theirs.replace(tzinfo=UTC)
-    return (theirs - datetime.now(UTC)).total_seconds()
-
-
-def describe_skew(seconds: float) -> str:
-    """The end of a sentence: ", by about 62 minutes (ours is behind)"."""
-    if abs(seconds) < 60:
-        return ""
-    side = "ours is behind" if seconds > 0 else "ours is ahead"
-    return f", by about {round(abs(seconds) / 60)} minutes ({side})"
-
-
-def read_retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds to wait, as the server asks for; else half a minute."""
-    try:
-        return max(0.0, float(headers.get("retry-after", "")))
-    except ValueError:
-        return 30.0
+    """Return how far the server's clock is ahead of ours, None if it does not send the time."""
+    theirs = parse_http_date(headers.get("date"))
+    return None if theirs is None else (theirs - datetime.now(UTC)).total_seconds()

@@ -1,6 +1,6 @@
-"""Presigned GET addresses, Signature Version 4, signed by hand because pages need dozens at once.
+"""Presigned GET addresses with Signature Version 4, computed here because a page needs dozens.
 
-All addresses of one time window share everything but the key: that part is made once a window.
+All addresses of a time window differ only in the key; everything else is computed once.
 
 Source: Amazon S3 API reference, "Authenticating Requests: Using Query Parameters (AWS Signature
 Version 4)".
@@ -14,25 +14,24 @@ from urllib.parse import quote, urlsplit
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 
-# X-Amz-Expires is at most 604,800 seconds (7 days), and an address lives two windows.
+# X-Amz-Expires is at most 604,800 seconds (7 days), and an address is valid for two windows.
 LONGEST_WINDOW_SECONDS = 604_800 // 2
 
-# Addresses kept, about 600 bytes each. Signing one takes microseconds: when they are too many, all
-# go.
+# Cached addresses, about 600 bytes each. Signing takes microseconds, so a full cache is emptied.
 KEPT_URL_COUNT = 4096
 
-# A browser sends no port where it is the usual one, and the header it sends is what is signed.
-USUAL_PORTS = {"http": 80, "https": 443}
+# Browsers omit these ports from the Host header, which is signed.
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class WindowSigner:
-    """Signs the addresses of one bucket, the same ones for a whole window of time.
+    """Signs addresses of one bucket that stay the same for a window of time.
 
     Windows start at multiples of their length since 1970 (UTC), so all processes agree on them.
 
-    :param base_url: all that stands before a key, with the slash: ``https://host/bucket/``.
-    :param region: part of the signature.
-    :param window_seconds: 1 to 302,400; an address is valid from the start of its window for two.
+    :param base_url: the part before the key, with the slash: ``https://host/bucket/``.
+    :param window_seconds: 1 to 302,400; an address is valid for two windows from the start of its
+        own.
     :raise ValueError: the window is outside these limits.
     """
 
@@ -46,8 +45,8 @@ class WindowSigner:
     ) -> None:
         if not 1 <= window_seconds <= LONGEST_WINDOW_SECONDS:
             raise ValueError(
-                f"The presign window must be from 1 to {LONGEST_WINDOW_SECONDS} seconds: "
-                "an address lives two windows, and S3 allows 7 days."
+                f"The presign window must be 1 to {LONGEST_WINDOW_SECONDS} seconds: an address is "
+                "valid for two windows, and S3 allows 7 days."
             )
         parts = urlsplit(base_url)
         self._origin = f"{parts.scheme}://{parts.netloc}"
@@ -60,9 +59,9 @@ class WindowSigner:
         self._window = _Window(self, -1)
 
     def sign(self, key: str, seconds: float) -> str:
-        """The address of one object at a moment in seconds since 1970."""
+        """Return the address of an object at a time in seconds since 1970."""
         start = int(seconds // self._window_seconds) * self._window_seconds
-        # Read once: another thread may put the next window in its place.
+        # Read once: another thread may replace it with the next window.
         window = self._window
         if window.start != start:
             window = self._window = _Window(self, start)
@@ -75,7 +74,7 @@ class WindowSigner:
 
 
 class _Window:
-    """What all addresses of one window have in common."""
+    """The common parts of all addresses of one window."""
 
     def __init__(self, signer: WindowSigner, start: int) -> None:
         self.start = start
@@ -92,7 +91,7 @@ class _Window:
             f"X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential={credential}&X-Amz-Date={timestamp}"
             f"&X-Amz-Expires={2 * seconds}&X-Amz-SignedHeaders=host"
         )
-        # Signed in order of the names: capital letters come first.
+        # Signed in the order of the names, capital letters first.
         self._canonical_rest = (
             f"\n{parameters}&{cache_control}\nhost:{signer._host}\n\nhost\nUNSIGNED-PAYLOAD"
         )
@@ -114,11 +113,11 @@ class _Window:
 
 
 def make_host_header(url: str) -> str:
-    """The Host header a browser sends for this address."""
+    """Return the Host header that a browser sends for this address."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if ":" in host:
         host = f"[{host}]"
-    if parts.port is not None and parts.port != USUAL_PORTS.get(parts.scheme):
+    if parts.port is not None and parts.port != DEFAULT_PORTS.get(parts.scheme):
         host = f"{host}:{parts.port}"
     return host

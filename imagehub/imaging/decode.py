@@ -14,6 +14,7 @@ from typing import BinaryIO
 from PIL import AvifImagePlugin, Image, ImageChops, ImageFile, JpegImagePlugin
 
 from imagehub.errors import PictureError, PictureTooLargeError, UnreadablePictureError
+from imagehub.messages import Message
 
 # The limits are checked before anything is decoded, so Pillow's own check for decompression bombs
 # (a warning from 89 megapixels on) is not needed.
@@ -45,14 +46,17 @@ def plain_errors(format_name: str) -> Iterator[None]:
             hint in text for hint in ("truncated", "end of file", "end-of-file", "not enough data")
         ):
             raise UnreadablePictureError(
-                f"This {format_name} picture is cut short: the file ends too early."
+                Message("This %(format)s file is cut short: it ends too early.", format=format_name)
             ) from error
         if "too large" in text or "too much memory" in text:
             raise UnreadablePictureError(
-                f"This {format_name} picture contains text or a colour profile of absurd size."
+                Message(
+                    "This %(format)s file contains text or a colour profile of excessive size.",
+                    format=format_name,
+                )
             ) from error
         raise UnreadablePictureError(
-            f"This {format_name} picture is broken and cannot be read."
+            Message("This %(format)s file is broken and cannot be read.", format=format_name)
         ) from error
 
 

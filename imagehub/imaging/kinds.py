@@ -1,9 +1,10 @@
-"""Which kind of picture a file is, told by its first bytes and never by its name."""
+"""Recognise the format of a picture by its first bytes, never by its name."""
 
 import struct
 from typing import BinaryIO
 
 from imagehub.errors import UnreadablePictureError
+from imagehub.messages import mark
 
 # A larger picture is not decoded.
 MAX_PIXELS = 250_000_000
@@ -20,45 +21,50 @@ _MIMES = {
     "HEIF": "image/heif",
 }
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
-_STRANGERS: tuple[tuple[bytes, str], ...] = (
-    (b"%PDF", "a PDF document"),
-    (b"%!PS", "a PostScript drawing"),
-    (b"8BPS", "a Photoshop document"),
-    (b"PK\x03\x04", "a ZIP archive or an office document"),
-    (b"\xd0\xcf\x11\xe0", "an old office document"),
-    (b"Rar!", "a RAR archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-    (b"\x1f\x8b", "a compressed archive"),
-    (b"\x1aE\xdf\xa3", "a video (Matroska or WebM)"),
-    (b"FLV\x01", "a video (Flash)"),
-    (b"OggS", "a sound or video (Ogg)"),
-    (b"ID3", "a sound (MP3)"),
-    (b"\x00\x00\x01\xba", "a video (MPEG)"),
-    (b"\x00\x00\x01\xb3", "a video (MPEG)"),
-    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture"),
-    (b"\xffO\xffQ", "a JPEG 2000 picture"),
-    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture"),
-    (b"\xff\x0a", "a JPEG XL picture"),
-    (b"\x00\x00\x01\x00", "an icon file"),
-    (b"FUJIFILMCCD-RAW", "a raw photo (Fujifilm)"),
-    (b"IIRO", "a raw photo (Olympus)"),
-    (b"IIRS", "a raw photo (Olympus)"),
-    (b"MMOR", "a raw photo (Olympus)"),
-    (b"IIU\x00", "a raw photo (Panasonic)"),
-    (b"FOVb", "a raw photo (Sigma)"),
-    (b"v/1\x01", "an OpenEXR picture"),
-    (b"gimp xcf", "a GIMP document"),
-    (b"\x7fELF", "a program"),
-    (b"MZ", "a program"),
+# First bytes of other files → the sentence about them.
+_OTHER_FILES: tuple[tuple[bytes, str], ...] = (
+    (b"%PDF", mark("This is a PDF document, not a picture.")),
+    (b"%!PS", mark("This is a PostScript drawing, not a picture.")),
+    (b"8BPS", mark("This is a Photoshop document, not a picture.")),
+    (b"PK\x03\x04", mark("This is a ZIP archive or an office document, not a picture.")),
+    (b"\xd0\xcf\x11\xe0", mark("This is an old office document, not a picture.")),
+    (b"Rar!", mark("This is a RAR archive, not a picture.")),
+    (b"7z\xbc\xaf\x27\x1c", mark("This is a 7-Zip archive, not a picture.")),
+    (b"\x1f\x8b", mark("This is a compressed archive, not a picture.")),
+    (b"\x1aE\xdf\xa3", mark("This is a video (Matroska or WebM), not a picture.")),
+    (b"FLV\x01", mark("This is a video (Flash), not a picture.")),
+    (b"OggS", mark("This is a sound or video file (Ogg), not a picture.")),
+    (b"ID3", mark("This is a sound file (MP3), not a picture.")),
+    (b"\x00\x00\x01\xba", mark("This is a video (MPEG), not a picture.")),
+    (b"\x00\x00\x01\xb3", mark("This is a video (MPEG), not a picture.")),
+    (b"\x00\x00\x00\x0cjP  ", mark("This is a JPEG 2000 picture, which cannot be imported.")),
+    (b"\xffO\xffQ", mark("This is a JPEG 2000 picture, which cannot be imported.")),
+    (b"\x00\x00\x00\x0cJXL ", mark("This is a JPEG XL picture, which cannot be imported.")),
+    (b"\xff\x0a", mark("This is a JPEG XL picture, which cannot be imported.")),
+    (b"\x00\x00\x01\x00", mark("This is an icon file, not a picture.")),
+    (b"FUJIFILMCCD-RAW", mark("This is a raw photo (Fujifilm), which cannot be imported.")),
+    (b"IIRO", mark("This is a raw photo (Olympus), which cannot be imported.")),
+    (b"IIRS", mark("This is a raw photo (Olympus), which cannot be imported.")),
+    (b"MMOR", mark("This is a raw photo (Olympus), which cannot be imported.")),
+    (b"IIU\x00", mark("This is a raw photo (Panasonic), which cannot be imported.")),
+    (b"FOVb", mark("This is a raw photo (Sigma), which cannot be imported.")),
+    (b"v/1\x01", mark("This is an OpenEXR picture, which cannot be imported.")),
+    (b"gimp xcf", mark("This is a GIMP document, not a picture.")),
+    (b"\x7fELF", mark("This is a program, not a picture.")),
+    (b"MZ", mark("This is a program, not a picture.")),
 )
+_UNKNOWN = mark("This is not a picture of a supported format.")
+_VIDEO = mark("This is a video or sound file, not a picture.")
+_RAW = mark("This is a raw photo, which cannot be imported.")
+_RAW_CANON = mark("This is a raw photo (Canon), which cannot be imported.")
 
 
 def recognize(file: BinaryIO) -> tuple[str, str]:
-    """Tell by its content what a file is; its name is never looked at.
+    """Recognise the format of a file by its content.
 
-    :param file: at position 0; left anywhere.
+    :param file: at position 0; its position afterwards is undefined.
     :return: (format, MIME type), such as ("JPEG", "image/jpeg").
-    :raise UnreadablePictureError: none of the known formats; the sentence says what it seems to be.
+    :raise UnreadablePictureError: not a supported format; the sentence says what it seems to be.
     """
     head = file.read(1024)
     if not head:
@@ -75,25 +81,19 @@ def recognize(file: BinaryIO) -> tuple[str, str]:
     elif head.startswith(b"BM") and head[6:10] == b"\0\0\0\0":
         found = "BMP"
     elif head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        raw = _find_raw_kind(file, head)
+        raw = _find_raw_photo(file, head)
         if raw:
-            raise _refuse(raw)
+            raise UnreadablePictureError(raw)
         found = "TIFF"
     elif head[4:8] == b"ftyp":
         found = _recognize_box_file(head)
     if not found:
-        raise _refuse(_guess_stranger(head))
+        raise UnreadablePictureError(_describe_other(head) or _UNKNOWN)
     return found, _MIMES[found]
 
 
-def _refuse(what: str) -> UnreadablePictureError:
-    if not what:
-        return UnreadablePictureError("This file is not a picture of a kind that is known here.")
-    return UnreadablePictureError(f"This file is not a picture that can be shown: it is {what}.")
-
-
 def _recognize_box_file(head: bytes) -> str:
-    """HEIF, AVIF, and the videos that share their container: the brands tell them apart."""
+    """Tell HEIF, AVIF and videos, which share a container, apart by their brands."""
     length = min(int.from_bytes(head[:4], "big"), len(head))
     brands = {head[8:12]} | {head[at : at + 4] for at in range(16, length - 3, 4)}
     major = head[8:12]
@@ -104,42 +104,43 @@ def _recognize_box_file(head: bytes) -> str:
     if major in (b"mif1", b"msf1"):
         return "HEIF"
     if major == b"crx ":
-        raise _refuse("a raw photo (Canon)")
-    raise _refuse("a video or sound")
+        raise UnreadablePictureError(_RAW_CANON)
+    raise UnreadablePictureError(_VIDEO)
 
 
-def _guess_stranger(head: bytes) -> str:
-    for start, what in _STRANGERS:
+def _describe_other(head: bytes) -> str:
+    """Return the sentence about a file that is no picture, "" if it is unknown."""
+    for start, sentence in _OTHER_FILES:
         if head.startswith(start):
-            return what
+            return sentence
     if head.startswith(b"RIFF"):
-        return "a video or sound"
+        return _VIDEO
     if head[257:262] == b"ustar":
-        return "a TAR archive"
+        return mark("This is a TAR archive, not a picture.")
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<svg", b"<?xml", b"<!--", b"<!doctype svg")) and b"<svg" in text:
-        return "an SVG drawing"
+        return mark("This is an SVG drawing, which cannot be imported.")
     if text.startswith((b"<!doctype html", b"<html")):
-        return "a web page"
+        return mark("This is a web page, not a picture.")
     try:
         # The last character may be cut in the middle.
         head.decode("utf-8", errors="strict" if len(head) < 1024 else "ignore")
     except UnicodeDecodeError:
         return ""
     if not any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head):
-        return "a text"
+        return mark("This is a text file, not a picture.")
     return ""
 
 
-def _find_raw_kind(file: BinaryIO, head: bytes) -> str:
-    """Raw photos are TIFF files whose first picture is only a thumbnail; name the maker's kind.
+def _find_raw_photo(file: BinaryIO, head: bytes) -> str:
+    """Recognise a raw photo: a TIFF file whose first picture is only a thumbnail.
 
     Source: TIFF 6.0, section 2 (directory entries are tag, type, count and value, 12 bytes); Adobe
     DNG 1.6, tag 50706; TIFF/EP, tags 254 (NewSubfileType) and 330 (SubIFDs); Canon's CR2 has "CR"
     at byte 8.
     """
     if head[8:10] == b"CR":
-        return "a raw photo (Canon)"
+        return _RAW_CANON
     if head[2:4] not in (b"*\0", b"\0*"):
         return ""  # BigTIFF: no camera writes it.
     order = "<" if head.startswith(b"II") else ">"
@@ -155,10 +156,10 @@ def _find_raw_kind(file: BinaryIO, head: bytes) -> str:
     except struct.error:
         return ""  # Cut short; the decoder will say so.
     if 50706 in tags:
-        return "a raw photo (DNG)"
+        return mark("This is a raw photo (DNG), which cannot be imported.")
     if 330 in tags and tags.get(254, 0) & 1:
-        return "a raw photo"
+        return _RAW
     # Sony's and Nikon's own compressions, where the first picture is the raw one.
     if tags.get(259) in (32767, 34713):
-        return "a raw photo"
+        return _RAW
     return ""

@@ -1,13 +1,13 @@
-"""Renders pictures in processes of their own, which may hang, crash or eat memory without harm.
+"""Render pictures in separate processes, which may hang, crash or exhaust memory without harm.
 
 A :class:`RenderPool` keeps a few child processes. Each imports :mod:`imagehub.imaging.render` and
-little else, takes one path at a time, and answers with the finished renditions. What goes wrong
-with a child is said about the one picture it had: the next picture gets another child.
+little else, receives one path at a time, and answers with the finished renditions. A failure of a
+child affects only its current picture: the next picture gets another child.
 
 Parent and child exchange frames over the child's standard input and output: the length of a JSON
 object (four bytes, big endian), the object, then the blobs whose lengths it lists. Pickle is not
-used on purpose: a picture that takes a child over still cannot make the parent run anything. For
-the same reason a child is given no setting and no secret of the parent's environment.
+used, so that a picture that takes over a child cannot run code in the parent. For the same reason a
+child gets no settings and no secrets from the parent's environment.
 """
 
 import contextlib
@@ -49,17 +49,18 @@ from imagehub.imaging.render import (
     RenditionSpec,
     forget_memory,
 )
+from imagehub.messages import Message, mark
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
-# A picture that needs less is not worth a question, as every process may have that much.
+# A picture that needs less does not reserve memory: every process may use that much.
 _SMALL_BYTES = 100_000_000
 _START_SECONDS = 30.0
 _IDLE_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1  # From <linux/prctl.h>.
 
-# Run by a new interpreter. A bare package stands in for imagehub/__init__.py, so that the child
-# does not load the web application, which would cost it more memory than the pictures do.
+# Run by a new interpreter. An empty package replaces imagehub/__init__.py, so that the child does
+# not import the web application, which takes more memory than the pictures.
 _BOOT = """
 import sys, types
 package = types.ModuleType("imagehub")
@@ -71,20 +72,20 @@ run_child(int(sys.argv[2]))
 _PACKAGE = str(Path(__file__).parent.parent)
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "TMPDIR")
 
-Message = dict[str, Any]
+Frame = dict[str, Any]
 
 
 class RenderPool:
     """Implements :class:`imagehub.clients.Renderer`. Safe to share between threads.
 
-    Children start when they are first needed, so a pool that is never used costs nothing, and end
-    with the pool or with this process, however it ends.
+    Children are started when first needed, and end with the pool or with this process, however it
+    ends.
 
-    :param processes: how many pictures are worked on at once; the number of cores if None.
-    :param timeout_seconds: for one picture, not counting the wait for a free child or for memory.
-    :param memory_limit_bytes: what one child may take, and all of them together for pictures that
-        need much; such pictures wait for each other.
-    :param recycle_above_bytes: a child whose memory has once been larger is replaced afterwards.
+    :param processes: number of pictures rendered at once; the number of cores if None.
+    :param timeout_seconds: for one picture, without the wait for a free child or for memory.
+    :param memory_limit_bytes: for each child, and for all large pictures together; these wait for
+        each other.
+    :param recycle_above_bytes: a child whose peak memory was higher is replaced afterwards.
     :param options: what to make of each picture.
     """
 
@@ -104,30 +105,30 @@ class RenderPool:
         self._memory_limit_bytes = memory_limit_bytes
         self._recycle_above_bytes = recycle_above_bytes
         self._closed = threading.Event()
-        self._begin()
+        self._reset()
 
-    def _begin(self) -> None:
-        """Start with no children: at first, and in a process forked with the pool in it."""
+    def _reset(self) -> None:
+        """Start without children: initially, and in a process that was forked with the pool."""
         self._owner = os.getpid()
         self._memory = _MemoryShare(self._memory_limit_bytes)
         self._children: set[_Child] = set()
-        # Last in, first out: a warm child is taken again before another one is started.
+        # Last in, first out: a running child is used again before another one is started.
         self._free: queue.LifoQueue[_Child | None] = queue.LifoQueue()
         for _ in range(self._processes):
             self._free.put(None)
-        # A child asks the system to be killed with the thread that started it, so all are started
-        # by one thread that lives as long as the pool.
+        # The kernel kills a child when the thread that started it ends, so all are started by one
+        # thread that lives as long as the pool.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="render-pool")
 
     def render(self, path: str | Path) -> RenderedPicture:
-        """Make all renditions of the original in a file; wait for a free child first.
+        """Make all renditions of the original in a file; waits for a free child first.
 
         :raise UnreadablePictureError: broken, cut short, no picture, or it crashes the decoder.
         :raise PictureTooLargeError: over the limit of pixels, bytes, memory or seconds.
-        :raise ServiceBusyError: the pool is closing, or no process can be started just now.
+        :raise ServiceBusyError: the pool is closing, or no process can be started.
         """
         if self._owner != os.getpid():
-            self._begin()
+            self._reset()
         child = self._free.get()
         try:
             while True:
@@ -138,14 +139,14 @@ class RenderPool:
                     child.send({"path": os.path.abspath(path)})
                     break
                 except OSError:
-                    # It died while it was idle, which no picture is to blame for.
+                    # It died while idle, so this picture is not the cause.
                     self._drop(child)
                     child = None
                     if fresh:
-                        raise _busy("The picture renderer stops as soon as it starts.") from None
+                        raise _busy("The image renderer ends as soon as it starts.") from None
             return self._receive(child)
         except BaseException as error:
-            # After a PictureError the child is in order, unless _receive has dropped it.
+            # After a PictureError the child can be used again, unless _receive has dropped it.
             if child is not None and not isinstance(error, PictureError):
                 self._drop(child)
             raise
@@ -171,29 +172,33 @@ class RenderPool:
             except TimeoutError:
                 self._drop(child)
                 raise PictureTooLargeError(
-                    f"This picture took longer than {self._timeout_seconds:g} seconds."
+                    Message(
+                        "Rendering this picture took longer than %(seconds)s seconds.",
+                        seconds=f"{self._timeout_seconds:g}",
+                    )
                 ) from None
             except (OSError, EOFError, ValueError, KeyError, TypeError):
                 status = self._drop(child)
                 if self._closed.is_set():
-                    raise _busy("The picture renderer is closing.") from None
-                logger.warning("A renderer ended with status %s over a picture.", status)
-                raise _blame_picture(status) from None
+                    raise _busy("The image renderer was stopped.") from None
+                log.warning("A render process ended with status %s during a picture", status)
+                raise _explain_end(status) from None
         if answer["kind"] == "unexpected":
-            logger.error("Rendering failed unexpectedly:\n%s", answer["trace"])
-        raise _ERRORS.get(answer.get("error", ""), UnreadablePictureError)(str(answer["message"]))
+            log.error("Rendering failed unexpectedly:\n%s", answer["trace"])
+        kind = _ERRORS.get(answer.get("error", ""), UnreadablePictureError)
+        raise kind(str(answer["message"]))
 
     def _start(self) -> "_Child":
         if self._closed.is_set():
-            raise _busy("The picture renderer is closed.")
+            raise _busy("The image renderer was stopped.")
         try:
             child = self._starter.submit(_Child).result()
         except (OSError, RuntimeError) as error:
-            raise _busy("The picture renderer cannot be started.") from error
+            raise _busy("The image renderer cannot be started.") from error
         self._children.add(child)
-        if self._closed.is_set():  # While it was starting, when close() could not see it yet.
+        if self._closed.is_set():  # While it was starting, when close() did not see it yet.
             self._drop(child)
-            raise _busy("The picture renderer is closed.")
+            raise _busy("The image renderer was stopped.")
         try:
             child.send(
                 {
@@ -204,8 +209,8 @@ class RenderPool:
             child.receive(_START_SECONDS)
         except (OSError, EOFError, ValueError) as error:
             status = self._drop(child)
-            logger.error("A renderer did not start: status %s.", status)
-            raise _busy("The picture renderer cannot be started.") from error
+            log.error("A render process did not start: status %s", status)
+            raise _busy("The image renderer cannot be started.") from error
         return child
 
     def _drop(self, child: "_Child") -> int:
@@ -213,11 +218,11 @@ class RenderPool:
         return child.kill()
 
     def close(self) -> None:
-        """End all children at once; pictures under way fail with ServiceBusyError."""
+        """End all children; pictures in progress fail with ServiceBusyError."""
         self._closed.set()
         if self._owner != os.getpid():
             return
-        # Those at work are only killed: whoever waits for their answer then collects them.
+        # Busy children are only killed: the thread that waits for their answer reaps them.
         for child in list(self._children):
             child.stop()
         slots: list[_Child | None] = []
@@ -243,7 +248,7 @@ class RenderPool:
 
 
 def _count_cores() -> int:
-    """Those that this process may use, where the system can tell."""
+    """Count the cores that this process may use, or all if the system does not tell."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -258,30 +263,30 @@ def _busy(message: str) -> ServiceBusyError:
     return ServiceBusyError("renderer", "render a picture", message)
 
 
-def _blame_picture(status: int) -> PictureError | ServiceBusyError:
-    """What a child's end says of its picture. A negative status is the signal that ended it."""
+def _explain_end(status: int) -> PictureError | ServiceBusyError:
+    """Return the error for a picture whose child ended; a negative status is a signal."""
     if status in (-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP):
-        return _busy("The picture renderer was stopped.")
+        return _busy("The image renderer was stopped.")
     if status == -signal.SIGKILL:
-        # Not by us: the system does so where memory runs out.
-        return PictureTooLargeError("Opening this picture takes more memory than there is.")
-    return UnreadablePictureError("This picture cannot be read: it crashes the program's decoder.")
+        # The kernel does this when memory runs out.
+        return PictureTooLargeError("Opening this picture takes more memory than is available.")
+    return UnreadablePictureError("This picture cannot be read: it crashes the decoder.")
 
 
 class _MemoryShare:
-    """Lets pictures through while their needs together stay below a limit, in order of arrival."""
+    """Admit pictures in order of arrival while their total need stays below a limit."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._used_bytes = 0
-        self._door = threading.Lock()
+        self._turn = threading.Lock()
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
     def take(self, needed_bytes: int) -> Iterator[None]:
         needed = min(needed_bytes, self._limit_bytes)
-        # Whoever waits holds the door, so that small pictures cannot keep a large one waiting.
-        with self._door, self._changed:
+        # The first one that waits keeps the turn, so that small pictures cannot overtake it.
+        with self._turn, self._changed:
             self._changed.wait_for(lambda: self._used_bytes + needed <= self._limit_bytes)
             self._used_bytes += needed
         try:
@@ -292,24 +297,24 @@ class _MemoryShare:
                 self._changed.notify_all()
 
 
-# --- The parent's end of one child ----------------------------------------------------------------
+# --- The parent's side ----------------------------------------------------------------------------
 
 
 class _Child:
-    """One process and the two pipes to it. Used by one thread at a time, but for ``stop``."""
+    """One process and the two pipes to it. Only ``stop`` may be called from any thread."""
 
     def __init__(self) -> None:
         self.peak_bytes = 0
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        # subprocess starts it by vfork: nothing of a large parent is copied, and threads are safe.
-        # A session of its own keeps Ctrl-C in a terminal for the parent to deal with.
+        # subprocess uses vfork: a large parent is not copied, and threads are safe. In a new
+        # session, Ctrl-C in a terminal reaches only the parent.
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own code
             [
                 sys.executable,
                 "-P",
                 "-c",
                 _BOOT,
-                str(Path(__file__).parent.parent),
+                _PACKAGE,
                 str(os.getpid()),
             ],
             stdin=subprocess.PIPE,
@@ -322,12 +327,12 @@ class _Child:
         self._input, self._output = self._process.stdin, self._process.stdout
         self.process_id = self._process.pid
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Frame) -> None:
         """:raise OSError: the child is gone."""
         _write(self._input, message, [])
 
-    def receive(self, timeout_seconds: float) -> tuple[Message, list[bytes]]:
-        """:raise EOFError: the child is gone. :raise TimeoutError: no whole answer in time."""
+    def receive(self, timeout_seconds: float) -> tuple[Frame, list[bytes]]:
+        """:raise EOFError: the child is gone. :raise TimeoutError: no complete answer in time."""
         deadline = time.monotonic() + timeout_seconds
         with selectors.DefaultSelector() as selector:
             selector.register(self._output, selectors.EVENT_READ)
@@ -346,13 +351,13 @@ class _Child:
             return _read(read)
 
     def stop(self) -> None:
-        """End it, from any thread."""
+        """Kill the process without reaping it."""
         self._process.kill()
 
     def kill(self) -> int:
-        """End it and collect it; the status says how it ended, also if it had before."""
+        """Kill and reap the process; returns its status, also if it had ended before."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            # A child that crashed closes its pipe a moment before its status can be read.
+            # The pipe of a crashed child closes shortly before its status can be read.
             self._process.wait(0.2)
         self._process.kill()
         for pipe in (self._input, self._output):
@@ -361,7 +366,7 @@ class _Child:
         return self._process.wait()
 
 
-def _write(target: BinaryIO | Any, message: Message, blobs: list[bytes]) -> None:
+def _write(target: BinaryIO | Any, message: Frame, blobs: list[bytes]) -> None:
     header = json.dumps({**message, "blobs": [len(blob) for blob in blobs]}).encode()
     for part in (struct.pack(">I", len(header)), header, *blobs):
         view = memoryview(part)
@@ -369,25 +374,25 @@ def _write(target: BinaryIO | Any, message: Message, blobs: list[bytes]) -> None
             view = view[target.write(view) :]
 
 
-def _read(read: Callable[[int], bytes]) -> tuple[Message, list[bytes]]:
+def _read(read: Callable[[int], bytes]) -> tuple[Frame, list[bytes]]:
     (length,) = struct.unpack(">I", read(4))
     if length > 1_000_000:
-        raise ValueError("no message of ours")
+        raise ValueError("not a valid frame")
     message = json.loads(read(length))
     sizes = [int(size) for size in message.get("blobs", ())]
     if any(size < 0 for size in sizes) or sum(sizes) > 100_000_000:
-        raise ValueError("no message of ours")
+        raise ValueError("not a valid frame")
     return message, [read(size) for size in sizes]
 
 
-def _pack_picture(picture: RenderedPicture) -> tuple[Message, list[bytes]]:
+def _pack_picture(picture: RenderedPicture) -> tuple[Frame, list[bytes]]:
     metadata = asdict(picture.metadata)
     taken_at = picture.metadata.taken_at
     metadata["taken_at"] = taken_at.isoformat() if taken_at else None
     blobs: list[bytes] = []
     renditions = []
     for made in picture.renditions:
-        # One picture may serve several labels; its bytes travel once.
+        # Several labels may share one picture; its bytes are sent once.
         if made.data not in blobs:
             blobs.append(made.data)
         renditions.append(
@@ -405,7 +410,7 @@ def _pack_picture(picture: RenderedPicture) -> tuple[Message, list[bytes]]:
     }, blobs
 
 
-def _unpack_picture(message: Message, blobs: list[bytes]) -> RenderedPicture:
+def _unpack_picture(message: Frame, blobs: list[bytes]) -> RenderedPicture:
     metadata = dict(message["metadata"])
     if metadata["taken_at"]:
         metadata["taken_at"] = datetime.fromisoformat(metadata["taken_at"])
@@ -431,18 +436,18 @@ def _unpack_picture(message: Message, blobs: list[bytes]) -> RenderedPicture:
 
 
 def run_child(parent: int) -> None:
-    """The whole life of a child: take a path, answer, until the parent closes the pipe or ends.
+    """Receive paths and answer them until the parent closes the pipe or ends.
 
     :param parent: process id of the parent.
     """
     _die_with(parent)
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # A stop of the whole service reaches the children too; the parent decides what is finished.
+        # When the whole service stops, the parent decides whether a picture is finished.
         signal.signal(stop, signal.SIG_IGN)
     source = os.fdopen(os.dup(0), "rb", buffering=0)
     target = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # Whatever a library prints must not get between the frames.
-    warnings.simplefilter("ignore")  # About broken Exif and the like; nobody could act on them.
+    os.dup2(2, 1)  # Output of a library must not get between the frames.
+    warnings.simplefilter("ignore")  # About broken Exif and similar faults of a file.
 
     def read(count: int) -> bytes:
         data = b""
@@ -453,7 +458,7 @@ def run_child(parent: int) -> None:
             data += part
         return data
 
-    def receive(idle: bool = False) -> Message:
+    def receive(idle: bool = False) -> Frame:
         if idle:
             with selectors.DefaultSelector() as selector:
                 selector.register(source, selectors.EVENT_READ)
@@ -466,7 +471,7 @@ def run_child(parent: int) -> None:
     options = RenderOptions(specs=specs, **start["options"])
     _limit_memory(start["memory_limit_bytes"])
     _write(target, {"kind": "ready"}, [])
-    # From here on, what libraries print about strangers' broken files is noise in the parent's log.
+    # From here on, libraries may only print about faults of a file: keep that out of the log.
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
@@ -486,32 +491,33 @@ def run_child(parent: int) -> None:
             answer = {
                 "kind": "error",
                 "error": PictureTooLargeError.__name__,
-                "message": "Opening this picture takes more memory than is allowed.",
+                "message": mark("Opening this picture takes more memory than is allowed."),
             }
         except Exception:
             answer = {
                 "kind": "unexpected",
-                "message": "This picture cannot be read.",
+                "message": mark("This picture cannot be read."),
                 "trace": traceback.format_exc(limit=20)[-20_000:],
             }
-        opened = None  # type: ignore[assignment] # Let go of the picture before the next wait.
+        opened = None  # type: ignore[assignment] # Free the picture before the next wait.
         _write(target, {**answer, "peak_bytes": _read_status("VmHWM")}, blobs)
 
 
 def _die_with(parent: int) -> None:
-    """Ask the system for a kill when the parent ends, however it ends; pipes alone are not enough,
-    because a child at work does not look at them. Source: prctl(2), PR_SET_PDEATHSIG.
+    """Have the kernel kill this process when the parent ends.
+
+    A closed pipe is not enough: a child does not read it during a picture. Source: prctl(2).
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        os._exit(0)  # It ended before we had asked.
+        os._exit(0)  # It ended before prctl was called.
 
 
 def _limit_memory(limit_bytes: int) -> None:
-    """Count from here: what the interpreter and the libraries take is not the picture's.
+    """Limit the memory that is allocated from here on.
 
-    The limit is on data, not on addresses, of which a decoder may reserve more than it uses.
+    The limit is on data, not on addresses: a decoder may reserve more of those than it uses.
     """
     limit = limit_bytes + _read_status("VmData")
     with contextlib.suppress(OSError, ValueError):
@@ -520,9 +526,9 @@ def _limit_memory(limit_bytes: int) -> None:
 
 
 def _read_status(name: str) -> int:
-    """One figure of /proc/self/status, in bytes; 0 where there is none.
+    """Return a figure of /proc/self/status in bytes, 0 if it is missing.
 
-    Not getrusage: its peak starts with the parent's, whose memory a vfork shares for a moment.
+    Not getrusage: its peak includes the parent's memory, which vfork shares briefly.
     Source: proc_pid_status(5).
     """
     with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as lines:

@@ -34,6 +34,7 @@ from imagehub.imaging.decode import (
 from imagehub.imaging.kinds import MAX_PIXELS, recognize
 from imagehub.imaging.metadata import PictureMetadata, read_metadata, read_orientation
 from imagehub.imaging.thumbhash import make_thumbhash
+from imagehub.messages import Message
 
 # Keeping two of Pillow's 16 MB blocks for the next picture saves a tenth of the processor time,
 # which it would take to get the same memory from the system again.
@@ -158,8 +159,11 @@ class OpenedPicture:
         file.seek(0)
         if size_bytes > self.options.max_file_bytes:
             raise PictureTooLargeError(
-                f"This file has {_in_millions(size_bytes)} MB; "
-                f"the limit is {self.options.max_file_bytes // 1_000_000}."
+                Message(
+                    "This file has %(size)s MB; the limit is %(limit)s.",
+                    size=_in_millions(size_bytes),
+                    limit=self.options.max_file_bytes // 1_000_000,
+                )
             )
         self.format, self.mime = recognize(file)
         file.seek(0)
@@ -174,8 +178,12 @@ class OpenedPicture:
         self.memory_bytes = estimate_memory(self._image, self.format, self._scale)
         if self.memory_bytes > self.options.max_memory_bytes:
             raise PictureTooLargeError(
-                f"Opening this picture takes about {self.memory_bytes / 1e9:.1f} GB of memory; "
-                f"the limit is {self.options.max_memory_bytes / 1e9:.1f}."
+                Message(
+                    "Opening this picture takes about %(size)s GB of memory; the limit is "
+                    "%(limit)s.",
+                    size=f"{self.memory_bytes / 1e9:.1f}",
+                    limit=f"{self.options.max_memory_bytes / 1e9:.1f}",
+                )
             )
 
     def _check_pixels(self, width: int, height: int) -> None:
@@ -183,8 +191,11 @@ class OpenedPicture:
             raise UnreadablePictureError("This picture has no width or no height.")
         if width * height > self.options.max_pixels:
             raise PictureTooLargeError(
-                f"This picture has {_in_millions(width * height)} megapixels; "
-                f"the limit is {self.options.max_pixels // 1_000_000}."
+                Message(
+                    "This picture has %(size)s megapixels; the limit is %(limit)s.",
+                    size=_in_millions(width * height),
+                    limit=self.options.max_pixels // 1_000_000,
+                )
             )
 
     def render(self) -> RenderedPicture:

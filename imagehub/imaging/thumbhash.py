@@ -1,14 +1,14 @@
-"""ThumbHash: a picture in about 25 bytes, which a page paints as a blur until the real one comes.
+"""ThumbHash: a blurred picture in about 25 bytes, shown until the real one is loaded.
 
-Written here because the package on PyPI fails on every picture with transparency, and takes far
-longer: it sums each cosine term over all pixels, where one pass a row will do.
+Written here because the package on PyPI fails on every picture with transparency and is much
+slower: it sums each cosine term over all pixels instead of row by row.
 """
 
 import math
 
 
 def make_thumbhash(width: int, height: int, rgba: bytes) -> bytes:
-    """Encode a tiny picture as a ThumbHash, about 25 bytes that browsers paint as a blur.
+    """Encode a tiny picture as a ThumbHash of about 25 bytes.
 
     :param rgba: four bytes a pixel, not premultiplied, row by row; at most 100 × 100.
 
@@ -63,17 +63,17 @@ def make_thumbhash(width: int, height: int, rgba: bytes) -> bytes:
 
 
 def _round(value: float) -> int:
-    """To the nearest whole number, halves up, as the format's reference does."""
+    """Round to the nearest integer, halves up, as the reference implementation does."""
     return math.floor(value + 0.5)
 
 
 def _cosine_terms(
     channel: list[float], width: int, height: int, limit: int
 ) -> tuple[float, list[int], float]:
-    """Mean, the other terms scaled to 0…15, and the scale, of one channel.
+    """Return the mean, the other terms scaled to 0…15, and the scale of one channel.
 
-    :param limit: how many terms along the longer side of the brightness; 0 means 3 × 3 terms as for
-        colours, and a negative number that many both ways as for transparency.
+    :param limit: number of terms along the longer side (for brightness); 0 means 3 × 3 terms (for
+        colours), a negative number that many in both directions (for transparency).
     """
     if limit > 0:
         longest = max(width, height)
@@ -81,7 +81,7 @@ def _cosine_terms(
     else:
         terms_x = terms_y = -limit or 3
     rows = [channel[at : at + width] for at in range(0, width * height, width)]
-    columns = []  # Along x first: one sum a row and term, shared by all terms along y.
+    columns = []  # Along x first: one sum for each row and term, shared by all terms along y.
     for cx in range(terms_x):
         wave = [math.cos(math.pi / width * cx * (x + 0.5)) for x in range(width)]
         columns.append([sum(map(float.__mul__, row, wave)) for row in rows])

@@ -39,7 +39,7 @@ from imagehub.domain.sync import schedule
 from imagehub.errors import ImageHubError
 from imagehub.imaging.pool import RenderPool
 from imagehub.imaging.render import RenderOptions
-from imagehub.queue import JobQueue, count_hands, count_renderers
+from imagehub.queue import JobQueue, count_renderers, count_worker_threads
 from imagehub.wiring import build_clients
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class Worker:
         self._settings = settings
         self._engine = engine
         self._timing = timing or Timing()
-        self._thread_count = count_hands(settings)
+        self._thread_count = count_worker_threads(settings)
         self._own_renderer: Renderer | None = None
         if clients.renderer is None:
             self._own_renderer = make_renderer(settings)
@@ -337,7 +337,7 @@ def run_worker(
     """
     # One connection for each thread, including heartbeat, sweep and watch.
     options = make_engine_options(settings.sqlalchemy_url) | {
-        "pool_size": count_hands(settings) + 6
+        "pool_size": count_worker_threads(settings) + 6
     }
     engine = create_engine(settings.sqlalchemy_url, **options)
     # A signal handler may interrupt this thread anywhere, so it only writes a byte.

@@ -6,7 +6,7 @@ import pytest
 
 from imagehub.clients.graph import GraphDrive
 from tests.clients.connected import Connection
-from tests.clients.scripted import Answer, ScriptedServer, run_scripted_server
+from tests.clients.scripted import Answer, ScriptedServer, make_caller, run_scripted_server
 from tests.fixtures.onedrive import OneDrive
 
 
@@ -49,6 +49,4 @@ def server() -> Iterator[ScriptedServer]:
 @pytest.fixture
 def scripted_drive(server: ScriptedServer) -> GraphDrive:
     """That drive, with nothing closed."""
-    return GraphDrive(
-        lambda force: "token", server.url + "/v1.0", max_wait_seconds=1.0, backoff_seconds=0.01
-    )
+    return GraphDrive(make_caller(server))

@@ -6,6 +6,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from imagehub.clients import SignedIn
 from imagehub.clients.graph import GraphDrive
+from imagehub.clients.graph_boundary import DriveMemory
+from imagehub.clients.graph_http import GraphCaller
 from imagehub.clients.identity import MicrosoftIdentity
 from tests.fixtures.onedrive import OneDrive
 
@@ -50,11 +52,18 @@ class Connection:
         self.cache = token.cache or self.cache
         return token.token
 
-    def open_drive(self, **options: Any) -> GraphDrive:
+    def open_drive(
+        self,
+        root_folder: str = "root",
+        memory: DriveMemory | None = None,
+        **options: Any,
+    ) -> GraphDrive:
+        """A drive of this account; other options are those of its caller."""
         defaults: dict[str, Any] = {
             "base_url": self.onedrive.graph_url,
             "max_wait_seconds": 5.0,
             "backoff_seconds": 0.01,
             "timeouts": (2.0, 5.0),
         }
-        return GraphDrive(self.get_token, **{**defaults, **options})
+        caller = GraphCaller(get_token=self.get_token, **{**defaults, **options})
+        return GraphDrive(caller, root_folder, memory=memory)

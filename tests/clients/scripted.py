@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from imagehub.clients.graph_http import GraphCaller
+
+TOKEN = "EwB-opaque-secret"
+
 
 @dataclass
 class Asked:
@@ -99,3 +103,14 @@ def run_scripted_server() -> Iterator[ScriptedServer]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def make_caller(server: ScriptedServer, **options: Any) -> GraphCaller:
+    """Call the server as Graph, with short waits."""
+    defaults: dict[str, Any] = {
+        "get_token": lambda force: TOKEN,
+        "max_wait_seconds": 3.0,
+        "backoff_seconds": 0.01,
+        "timeouts": (2.0, 5.0),
+    }
+    return GraphCaller(server.url + "/v1.0", **{**defaults, **options})

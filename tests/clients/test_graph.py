@@ -23,7 +23,7 @@ from imagehub.errors import (
     ServiceRefusedError,
 )
 from tests.clients.connected import Connection
-from tests.clients.scripted import Answer, Asked, ScriptedServer, run_scripted_server
+from tests.clients.scripted import Answer, Asked, ScriptedServer, make_caller, run_scripted_server
 from tests.fixtures.onedrive import OneDrive
 
 PICTURE = random.Random(3).randbytes(700_000)
@@ -601,7 +601,7 @@ def test_used_bytes_are_worked_out_where_the_service_leaves_them_out(
 
 def test_another_drive_is_addressed_by_its_id(server: ScriptedServer) -> None:
     server.say("/v1.0/drives/b!x", Answer(200, {"id": "b!x"}))
-    drive = GraphDrive(lambda force: "token", server.url + "/v1.0", drive_id="b!x")
+    drive = GraphDrive(make_caller(server), drive_id="b!x")
     assert drive.get_drive().id == "b!x"
 
 

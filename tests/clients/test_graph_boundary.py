@@ -10,7 +10,7 @@ import pytest
 from imagehub.clients.graph import GraphDrive
 from imagehub.clients.graph_boundary import DriveMemory
 from imagehub.errors import NotFoundError, ServiceRefusedError
-from tests.clients.scripted import Answer, ScriptedServer
+from tests.clients.scripted import Answer, ScriptedServer, make_caller
 
 
 @pytest.fixture
@@ -31,13 +31,7 @@ def closed_drive(server: ScriptedServer) -> GraphDrive:
     say("away", "theirs", "folder")
     say("theirs", "art", "folder", "another")
     say("strange", "away", "file")
-    return GraphDrive(
-        lambda force: "token",
-        server.url + "/v1.0",
-        root_folder="art",
-        max_wait_seconds=1.0,
-        backoff_seconds=0.01,
-    )
+    return GraphDrive(make_caller(server), root_folder="art")
 
 
 @pytest.mark.parametrize("item_id", ["shortcut", "foreign", "lost"])

@@ -18,26 +18,21 @@ from imagehub.errors import (
     ServiceBusyError,
     ServiceRefusedError,
 )
-from tests.clients.scripted import Answer, Asked, ScriptedServer, run_scripted_server
+from tests.clients.scripted import (
+    TOKEN,
+    Answer,
+    Asked,
+    ScriptedServer,
+    make_caller,
+    run_scripted_server,
+)
 from tests.support import get_free_port
-
-TOKEN = "EwB-opaque-secret"
 
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
     with run_scripted_server() as script:
         yield script
-
-
-def make_caller(server: ScriptedServer, **arguments: object) -> GraphCaller:
-    options: dict[str, object] = {
-        "get_token": lambda force: TOKEN,
-        "max_wait_seconds": 5.0,
-        "backoff_seconds": 0.01,
-        "timeouts": (2.0, 5.0),
-    }
-    return GraphCaller(server.url + "/v1.0", **{**options, **arguments})  # type: ignore[arg-type]
 
 
 def make_graph_error(code: str, *inner: str) -> dict[str, object]:

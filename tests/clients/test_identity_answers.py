@@ -175,12 +175,12 @@ def test_an_error_is_not_remembered_when_its_cause_is_gone(server: ScriptedServe
 @pytest.mark.parametrize(
     ("error", "number", "words"),
     [
-        ("invalid_grant", 70008, "unused for too long"),
+        ("invalid_grant", 70008, "not used for 90 days"),
         ("invalid_grant", 700082, "90 days"),
         ("invalid_grant", 50173, "password was changed"),
         ("invalid_grant", 70000, "revoked"),
-        ("invalid_grant", 50076, "second proof"),
-        ("interaction_required", 50079, "second proof"),
+        ("invalid_grant", 50076, "two-factor"),
+        ("interaction_required", 50079, "two-factor"),
         ("consent_required", 65001, "consent"),
         ("invalid_grant", 99999, "must be connected again"),
     ],
@@ -255,7 +255,7 @@ def test_an_unknown_tenant_is_a_lasting_error(server: ScriptedServer) -> None:
 
 
 def test_without_a_client_id_nothing_is_sent(server: ScriptedServer) -> None:
-    with pytest.raises(ServiceRefusedError, match="client id"):
+    with pytest.raises(ServiceRefusedError, match="client ID"):
         MicrosoftIdentity("", "", server.url).start_sign_in("http://localhost/cb", SCOPES)
     assert server.asked == []
 

@@ -110,7 +110,7 @@ def test_metadata_and_both_formats_cross_over_unchanged(tmp_path: Path) -> None:
 
 def test_errors_about_pictures_cross_over_unchanged(pool: RenderPool, tmp_path: Path) -> None:
     (tmp_path / "page.pdf").write_bytes(b"%PDF-1.7")
-    with pytest.raises(UnreadablePictureError, match="it is a PDF document"):
+    with pytest.raises(UnreadablePictureError, match="a PDF document"):
         pool.render(tmp_path / "page.pdf")
     Image.new("1", (20_000, 15_000)).save(tmp_path / "wide.png")
     with pytest.raises(PictureTooLargeError, match="has 300 megapixels; the limit is 250"):
@@ -176,9 +176,9 @@ def test_a_child_that_takes_too_long_is_replaced(photo: Path, endless: Path) -> 
 @pytest.mark.parametrize(
     ("how", "error", "words"),
     [
-        (signal.SIGSEGV, UnreadablePictureError, "crashes the program's decoder"),
-        (signal.SIGABRT, UnreadablePictureError, "crashes the program's decoder"),
-        (signal.SIGKILL, PictureTooLargeError, "more memory than there is"),
+        (signal.SIGSEGV, UnreadablePictureError, "crashes the decoder"),
+        (signal.SIGABRT, UnreadablePictureError, "crashes the decoder"),
+        (signal.SIGKILL, PictureTooLargeError, "more memory than is available"),
     ],
 )
 def test_a_child_that_dies_at_work_spoils_only_its_own_picture(
@@ -229,7 +229,7 @@ def test_closing_blames_no_picture(photo: Path, endless: Path) -> None:
         for stopped in (at_work, waiting):
             with pytest.raises(ServiceBusyError):
                 stopped.result(timeout=20)
-    with pytest.raises(ServiceBusyError, match="closed"):
+    with pytest.raises(ServiceBusyError, match="was stopped"):
         pool.render(photo)
 
 

@@ -146,22 +146,20 @@ def test_a_stereo_photo_counts_as_the_jpeg_it_starts_with() -> None:
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
         (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
         (b"%PDF-1.7\n...", "a PDF document"),
-        (b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41", "a video or sound"),
+        (b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41", "a video or sound file"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "a raw photo (Canon)"),
-        (b"RIFF\x10\0\0\0AVI LIST", "a video or sound"),
+        (b"RIFF\x10\0\0\0AVI LIST", "a video or sound file"),
         (b"II*\0\x10\0\0\0CR\2\0", "a raw photo (Canon)"),
         (b"FUJIFILMCCD-RAW 0201", "a raw photo (Fujifilm)"),
         (b"PK\x03\x04\x14\0", "a ZIP archive or an office document"),
-        ("Grüße aus den Bergen\n".encode() * 90, "a text"),
-        (b"BMW and other cars", "a text"),
+        ("Grüße aus den Bergen\n".encode() * 90, "a text file"),
+        (b"BMW and other cars", "a text file"),
     ],
 )
 def test_what_is_no_picture_is_named(content: bytes, what: str) -> None:
-    with pytest.raises(
-        UnreadablePictureError, match="is not a picture that can be shown"
-    ) as caught:
+    with pytest.raises(UnreadablePictureError) as caught:
         render_bytes(io.BytesIO(content))
-    assert what in str(caught.value)
+    assert str(caught.value).startswith(f"This is {what}, ")
 
 
 def test_an_empty_file_and_a_file_of_noise_are_refused() -> None:

@@ -68,7 +68,7 @@ def test_a_hub_in_order_gets_a_line_for_each_part_and_status_0(hub: ImportHub) -
     lines = result.stdout.splitlines()
     assert [line[:4] for line in lines] == ["ok  "] * len(NAMES)
     assert "personal drive of demo.artist@outlook.com" in lines[-1]
-    assert "1 worker runs" in lines[-2]
+    assert "workers: 1, " in lines[-2]
     assert as_json.exit_code == 0
     found = json.loads(as_json.stdout)
     assert [finding["name"] for finding in found] == NAMES

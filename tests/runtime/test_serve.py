@@ -51,7 +51,7 @@ def test_a_whole_hub_comes_up_from_an_empty_folder_and_outlives_its_parts(
     # Everything looks well to the doctor, who is another program.
     doctor = run_command(tmp_path, "doctor", **ports)
     assert doctor.returncode == 0, doctor.stdout
-    assert "1 worker runs" in doctor.stdout
+    assert "workers: 1, " in doctor.stdout
     assert f"Written at http://127.0.0.1:{ports['IMAGEHUB_S3_PORT']}" in doctor.stdout
 
     # A second hub does not get in the way of the first.

@@ -18,8 +18,7 @@ from sqlalchemy import Select, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from imagehub import database
-from imagehub.clients import Clients
-from imagehub.clients import StoredObject as ListedObject
+from imagehub.clients import Clients, ObjectInfo
 from imagehub.database import get_database_time, run_in_own_transaction
 from imagehub.domain.imports.jobs import OPEN_STATES
 from imagehub.domain.imports.remakes import add_remakes
@@ -167,7 +166,7 @@ class _Walk:
         self._report = report
         self._fix = fix
         self._jobs: dict[int, int] = {}
-        self._orphans: list[ListedObject] = []
+        self._orphans: list[ObjectInfo] = []
         self._unused: list[_Row] = []
         self._missing: list[_Row] = []
         self._began_at, self._pins_until = self._look_at_pins()
@@ -194,7 +193,7 @@ class _Walk:
                 self._mend()
         self._mend()
 
-    def _sort_out(self, listed: ListedObject | None, row: _Row | None) -> None:
+    def _sort_out(self, listed: ObjectInfo | None, row: _Row | None) -> None:
         """Put one key into the list of what is to be done about it, if anything is."""
         if row is None:
             assert listed is not None
@@ -214,7 +213,7 @@ class _Walk:
         self._delete_unused()
         self._repair()
 
-    def _iter_listed(self) -> Iterator[ListedObject]:
+    def _iter_listed(self) -> Iterator[ObjectInfo]:
         """The bucket's objects with keys of ours; others go to the orphans straight away, where a
         row saves them."""
         last = ""
@@ -257,7 +256,7 @@ class _Walk:
                     # Nothing of ours makes such keys, but a row is a row: it is looked up by name.
                     self._sort_out(self._clients.store.find_object(row.key), row)
 
-    def _is_missing(self, listed: ListedObject | None, row: _Row) -> bool:
+    def _is_missing(self, listed: ObjectInfo | None, row: _Row) -> bool:
         if listed is not None:
             # A server on a plain folder may keep half an object when its machine stops.
             return listed.size_bytes != row.size_bytes
@@ -361,8 +360,8 @@ class _Walk:
 
 
 def _merge(
-    listed: Iterator[ListedObject], rows: Iterator[_Row]
-) -> Iterator[tuple[ListedObject | None, _Row | None]]:
+    listed: Iterator[ObjectInfo], rows: Iterator[_Row]
+) -> Iterator[tuple[ObjectInfo | None, _Row | None]]:
     """Pairs of equal key; what has no partner comes with None."""
     left, right = next(listed, None), next(rows, None)
     while left is not None or right is not None:

@@ -213,7 +213,7 @@ def test_a_taken_name_is_refused_in_words(drive: Drive) -> None:
     with pytest.raises(ServiceRefusedError) as caught:
         onedrive_folders.rename_item(drive, folder_id, "System")
     assert caught.value.reason == "name_taken"
-    assert str(caught.value) == "There is already something of that name."
+    assert str(caught.value) == "This name is already taken."
 
 
 def test_files_and_folders_are_deleted(hub: DriveHub, drive: Drive) -> None:
