@@ -17,7 +17,7 @@ from imagehub.domain.sharing import downloads
 from imagehub.domain.sharing.zips import Archive
 from imagehub.models import Group, Image
 from imagehub.runtime.serve import make_web_program
-from imagehub.runtime.supervisor import Family
+from imagehub.runtime.supervisor import Supervisor
 from imagehub.wiring import get_clients, get_settings
 from tests.fixtures.site import ConnectedSite, Site, make_site
 from tests.support import get_free_port
@@ -58,8 +58,8 @@ def serving(site: ConnectedSite, **changes: int) -> Iterator[str]:
     """The site behind the real web server, one process of two threads; gives its address."""
     port = get_free_port()
     settings = replace(get_settings(site.app), web_workers=1, web_threads=2, **changes)
-    with Family(quiet=True) as family:
-        family.start(make_web_program(settings, "127.0.0.1", port))
+    with Supervisor(quiet=True) as supervisor:
+        supervisor.start(make_web_program(settings, "127.0.0.1", port))
         yield f"http://127.0.0.1:{port}"
 
 

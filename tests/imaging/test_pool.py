@@ -417,8 +417,8 @@ def test_a_child_cannot_make_its_parent_read_for_ever(photo: Path) -> None:
     def read_from(data: bytes) -> object:
         return _read(io.BytesIO(data).read)
 
-    with pytest.raises(ValueError, match="no message"):
+    with pytest.raises(ValueError, match="not a valid frame"):
         read_from(b"\xff\xff\xff\xff")
     header = json.dumps({"blobs": [10**12]}).encode()
-    with pytest.raises(ValueError, match="no message"):
+    with pytest.raises(ValueError, match="not a valid frame"):
         read_from(len(header).to_bytes(4, "big") + header)
