@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar, cast
 
 from flask import (
     Response,
-    current_app,
     g,
     jsonify,
     request,
@@ -96,14 +96,20 @@ def on_refusal(
 ) -> Callable[[View], View]:
     """Let a view answer errors of ours with a page of its own, such as the form with its values.
 
+    It answers errors that the view raises, not those before it: a stranger never gets to it.
+
     :param answer: called with the error and the view's arguments, after the rollback. If it raises
         an error of ours, that one gets the usual answer.
     :param kinds: the errors it answers; all of ours when there are none.
     """
 
     def decorate(view: View) -> View:
-        cast(Any, view).refusal = (answer, kinds or (ImageHubError,))
-        return view
+        @wraps(view)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            g.refusal = (answer, kinds or (ImageHubError,))
+            return view(*args, **kwargs)
+
+        return cast(View, run)
 
     return decorate
 
@@ -111,8 +117,7 @@ def on_refusal(
 def answer_own_error(error: ImageHubError) -> ResponseReturnValue:
     """Roll back what the request changed, and answer with the error's sentence and status."""
     db.session.rollback()
-    view = current_app.view_functions.get(request.endpoint or "")
-    answer, kinds = getattr(view, "refusal", (None, ()))
+    answer, kinds = g.get("refusal", (None, ()))
     if answer is not None and isinstance(error, kinds):
         try:
             return cast(ResponseReturnValue, answer(error, **(request.view_args or {})))

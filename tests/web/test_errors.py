@@ -19,6 +19,8 @@ def app(site: Site, monkeypatch: pytest.MonkeyPatch) -> Flask:
     app._got_first_request = False
     names = ("refuse", "refuse_again", "refuse_otherwise")
     monkeypatch.setattr(access, "PUBLIC_ENDPOINTS", access.PUBLIC_ENDPOINTS | set(names))
+    refuse_everyone = on_refusal(lambda error: "told", ImageHubError)(lambda: "done")
+    app.add_url_rule("/closed", "closed", refuse_everyone, methods=["POST"])
 
     def fail(number: int) -> str:
         db.session.add(Tag(name="Half made", name_key="half made", slug="half-made"))
@@ -52,6 +54,11 @@ def app(site: Site, monkeypatch: pytest.MonkeyPatch) -> Flask:
 def test_a_view_answers_its_refusal_after_the_rollback(app: Flask) -> None:
     answer = app.test_client().get("/refuse/7")
     assert (answer.status_code, answer.text) == (409, "7: Number 7 is taken. 0 tags")
+
+
+def test_a_view_answers_nobody_who_may_not_call_it(app: Flask) -> None:
+    answer = app.test_client().post("/closed")
+    assert (answer.status_code, answer.text == "told") == (403, False)
 
 
 def test_an_error_while_answering_gets_the_usual_answer(app: Flask) -> None:
