@@ -271,6 +271,7 @@ def check_drive(no_wait: bool) -> None:
             )
         for account_id in account_ids:
             schedule.ask_for_check(session, account_id)
+        session.commit()
         if no_wait:
             click.echo("A worker will check OneDrive within seconds.")
             return

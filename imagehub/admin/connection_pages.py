@@ -229,9 +229,9 @@ def save_root_folder() -> ResponseReturnValue:
                 )
     settings.set_root_folder(db.session(), get_given_settings(), account_id, folder_id, words)
     note_action("change", "connection", folder_id, f"Set the root folder: {words}.")
-    db.session.commit()
     # What was inside may be outside now, and the other way round.
     schedule.ask_for_check(db.session(), account_id, _ROOT_SPREADS)
+    db.session.commit()
     say(
         f"ImageHub sees {words} from now on, and nothing else."
         if folder_id

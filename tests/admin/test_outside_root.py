@@ -28,7 +28,8 @@ DIARY = make_jpeg().ljust(41_873, b"\0")
 WITHOUT_ITEMS = {
     "admin.api_admin_image", "admin.api_all_images", "admin.api_connect", "admin.api_delete_images",
     "admin.api_groups", "admin.api_send_code", "admin.change_import_board", "admin.change_library",
-    "admin.change_library_shots", "admin.change_name", "admin.change_password",
+    "admin.change_language", "admin.change_library_shots", "admin.change_name",
+    "admin.change_password",
     "admin.check_connection", "admin.check_originals", "admin.create_recovery_codes",
     "admin.create_share", "admin.create_token", "admin.begin_second_step",
     "admin.confirm_second_step", "admin.delete_from_trash", "admin.delete_import_plan",

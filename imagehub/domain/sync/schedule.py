@@ -1,10 +1,8 @@
-"""Asking for checks of a drive, when one is due, and how it stands with originals.
+"""Request checks of a drive, tell when one is due, and describe the state of originals.
 
-A *check* (``domain.sync.check``) finds out what became of originals in OneDrive. Somebody asks for
-one, or time passes, or the hub itself has changed something there: that, and how far a check came,
-stands in ``drive_watch``, a row for each account.
-
-The functions that say so commit on their own.
+A *check* (``domain.sync.check``) finds out what happened to originals in OneDrive. A check is due
+when a person requests it, after an interval, or after ImageHub itself changed something in
+OneDrive. Requests and progress are stored in ``drive_watch``, one row for each account.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,21 +16,24 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients import Vault
 from imagehub.clients.drive_ids import fold_id, list_spellings
-from imagehub.database import count_rows, get_database_time, make_batches, run_in_own_transaction
+from imagehub.database import count_rows, get_database_time, make_batches, own_transaction
 from imagehub.domain.sync.folder_tree import is_from, iter_below
 from imagehub.domain.sync.state import ASK, CHANGED, MISSING, NO_DOUBT, OUTSIDE
 from imagehub.errors import ConnectionLostError
 from imagehub.models import DriveAccount, DriveWatch, Image, Lease
 
-# Several changes that an admin makes one after the other are looked at together.
+# Changes that an admin makes one after the other are checked together.
 _CHANGES_GATHER = timedelta(seconds=3)
 
 
 @dataclass(frozen=True)
 class WatchInfo:
-    """What people are told. ``checked_at``: the last check that came to its end. ``is_asked``: one
-    was asked for and has not come to its end. ``is_running``: a worker is at it just now.
-    ``failure_count``: tries since then that failed."""
+    """The state of an account's checks.
+
+    ``checked_at``: the end of the last complete check. ``is_asked``: a check is requested and not
+    complete. ``is_running``: a worker is checking now. ``problem``, ``failure_count``: why checks
+    have failed since then, and how many.
+    """
 
     checked_at: datetime | None = None
     is_asked: bool = False
@@ -43,36 +44,33 @@ class WatchInfo:
 
 @dataclass(frozen=True)
 class StateCounts:
-    """Images that are not as they were, those in the trash included."""
+    """How many originals are changed, missing or outside the root folder, with the trash."""
 
     changed: int = 0
     missing: int = 0
     outside: int = 0
 
 
-# --- Asking for a check, and when one is due ------------------------------------------------------
+# --- Requesting a check ---------------------------------------------------------------------------
 
 
 def ask_for_check(session: Session, account_id: int, not_before: timedelta = timedelta(0)) -> None:
-    """Have a worker check this account's drive now. Commits on its own.
+    """Request a check of this account's drive. The caller commits.
 
-    :param not_before: how long every process takes to learn of what the check is about.
+    :param not_before: how long other processes take to learn of the change to check.
+    :raise ConnectionLostError: there is no such account.
     """
     ensure_watch(session, account_id)
-
-    def ask(own: Session) -> None:
-        now = get_database_time(own)
-        own.execute(
-            update(DriveWatch)
-            .where(DriveWatch.drive_account_id == account_id)
-            .values(asked_at=now, next_at=now + not_before if not_before else None)
-        )
-
-    run_in_own_transaction(session, ask)
+    now = get_database_time(session)
+    session.execute(
+        update(DriveWatch)
+        .where(DriveWatch.drive_account_id == account_id)
+        .values(asked_at=now, next_at=now + not_before if not_before else None)
+    )
 
 
 def list_watched_accounts(session: Session) -> list[int]:
-    """Connected accounts that images came from."""
+    """List connected accounts with images."""
     return list(
         session.scalars(
             select(DriveAccount.id)
@@ -86,7 +84,7 @@ def list_watched_accounts(session: Session) -> list[int]:
 
 
 def doubt_images(session: Session, image_ids: Iterable[int]) -> int:
-    """Have the next check ask for these images one by one. The caller commits."""
+    """Have the next check ask OneDrive about these images. The caller commits."""
     return sum(
         count_rows(
             session,
@@ -98,64 +96,59 @@ def doubt_images(session: Session, image_ids: Iterable[int]) -> int:
     )
 
 
+@own_transaction
 def note_changes(
     session: Session, account_id: int, item_ids: Iterable[str], with_all_below: bool = False
 ) -> None:
-    """The hub itself has changed these items in OneDrive: have a worker look soon at what that
-    means for images, if it means anything. Commits on its own.
+    """Request a check after ImageHub changed items in OneDrive, if images come from them.
 
-    The images are asked for by their ids, since the feed may be late. A look that is asked for
-    already is left as it is, and so is the wait after one that failed.
+    OneDrive is asked about the images by id, since its list of changes may be late. A check that is
+    requested already stays as it is, and so does the wait after one that failed.
 
-    :param session: holds no uncommitted change.
-    :param with_all_below: what is in folders has gone or come with them, as when they are deleted
-        or brought back; a folder that moves or gets another name keeps it inside.
+    :param with_all_below: the items in folders are affected too, as when they are deleted or
+        restored; a folder that is moved or renamed keeps them.
     """
     changed = {spelling for one in item_ids for spelling in list_spellings(one)}
     folders = {fold_id(one) for one in changed}
-
-    def note(own: Session) -> bool:
-        doubtful: set[int] = set()
-        for ids in make_batches(sorted(changed)):
-            query = select(Image.id).where(
-                Image.drive_account_id == account_id, Image.drive_item_id.in_(ids)
-            )
-            doubtful |= set(own.scalars(query))
-        if not with_all_below:
-            # Their folder may have another name.
-            is_about_some = own.scalar(select(exists().where(is_from(account_id, folders))))
-        else:
-            is_about_some = False
-            for some in iter_below(own, account_id, folders):
-                doubtful |= set(own.scalars(select(Image.id).where(is_from(account_id, some))))
-        doubt_images(own, sorted(doubtful))
-        return bool(doubtful) or bool(is_about_some)
-
-    if not run_in_own_transaction(session, note):
-        return
-    ensure_watch(session, account_id)
-
-    def ask(own: Session) -> None:
-        now = get_database_time(own)
-        this = DriveWatch.drive_account_id == account_id
-        own.execute(
-            update(DriveWatch)
-            .where(
-                this,
-                DriveWatch.asked_at.is_(None),
-                or_(DriveWatch.next_at.is_(None), DriveWatch.next_at <= now),
-            )
-            .values(next_at=now + _CHANGES_GATHER)
+    doubtful: set[int] = set()
+    for ids in make_batches(sorted(changed)):
+        query = select(Image.id).where(
+            Image.drive_account_id == account_id, Image.drive_item_id.in_(ids)
         )
-        own.execute(update(DriveWatch).where(this).values(asked_at=now))
+        doubtful |= set(session.scalars(query))
+    has_folder = False
+    if with_all_below:
+        for some in iter_below(session, account_id, folders):
+            doubtful |= set(session.scalars(select(Image.id).where(is_from(account_id, some))))
+    else:
+        # Their folder may have another name now.
+        has_folder = bool(session.scalar(select(exists().where(is_from(account_id, folders)))))
+    if not doubtful and not has_folder:
+        return
+    # The row before the images, in the order in which a check locks them.
+    ensure_watch(session, account_id)
+    now = get_database_time(session)
+    this = DriveWatch.drive_account_id == account_id
+    session.execute(
+        update(DriveWatch)
+        .where(
+            this,
+            DriveWatch.asked_at.is_(None),
+            or_(DriveWatch.next_at.is_(None), DriveWatch.next_at <= now),
+        )
+        .values(next_at=now + _CHANGES_GATHER)
+    )
+    session.execute(update(DriveWatch).where(this).values(asked_at=now))
+    doubt_images(session, sorted(doubtful))
 
-    run_in_own_transaction(session, ask)
+
+# --- When a check is due --------------------------------------------------------------------------
 
 
 def list_due_accounts(session: Session, interval_minutes: int) -> list[int]:
-    """Connected accounts whose drives are to be checked now, the longest unchecked first.
+    """List connected accounts whose drives are due for a check, the longest unchecked first.
 
-    :param interval_minutes: 0 checks only what somebody asked for.
+    :param interval_minutes: 0 for requested checks only.
     """
     now = get_database_time(session)
     is_due: ColumnElement[bool] = DriveWatch.asked_at.is_not(None)
@@ -181,7 +174,7 @@ def list_due_accounts(session: Session, interval_minutes: int) -> list[int]:
 
 
 def describe_watch(session: Session, account_id: int) -> WatchInfo:
-    """How it stands with one account's drive."""
+    """Describe the state of one account's checks."""
     watch = session.get(DriveWatch, account_id, populate_existing=True)
     if watch is None:
         return WatchInfo()
@@ -196,7 +189,7 @@ def describe_watch(session: Session, account_id: int) -> WatchInfo:
 
 
 def count_states(session: Session) -> StateCounts:
-    """By an index, which holds few rows of these."""
+    """Count the originals in each state, by an index that holds few such rows."""
     counts = {
         state: session.scalar(
             select(func.count()).select_from(Image).where(Image.drive_state == state)
@@ -208,9 +201,9 @@ def count_states(session: Session) -> StateCounts:
 
 
 def reseal_links(session: Session, vault: Vault) -> None:
-    """Encrypt all links anew with the first of the keys. The caller commits.
+    """Encrypt all links again with the first key. The caller commits.
 
-    One that cannot be read is left alone; without its key the next check reads everything.
+    Those that cannot be decrypted stay as they are; the next check then reads everything.
     """
     for watch in session.scalars(select(DriveWatch).where(DriveWatch.link != b"")):
         with suppress(ValueError):
@@ -218,10 +211,11 @@ def reseal_links(session: Session, vault: Vault) -> None:
 
 
 def note_import(session: Session, image: Image, since: datetime) -> None:
-    """An image has come in whose original was looked at at ``since``. The caller commits.
+    """Note that an image was imported from its original as it was at ``since``.
 
-    What changed between that moment and now may have been read already, when no image was there yet
-    to write it to; then the next check asks. The watch's row orders this after, or before, a page.
+    A check may have read a later change already, while there was no image to write it to. In that
+    case the next check asks OneDrive about the image. The lock on the watch's row puts this before
+    or after each page of a check. The caller commits.
     """
     advanced_at = session.scalar(
         select(DriveWatch.advanced_at)
@@ -232,7 +226,7 @@ def note_import(session: Session, image: Image, since: datetime) -> None:
     image.drive_doubt = ASK if was_overtaken else NO_DOUBT
 
 
-# --- What an admin does about it ------------------------------------------------------------------
+# --- Originals that need attention ----------------------------------------------------------------
 
 
 def list_images(
@@ -241,9 +235,9 @@ def list_images(
     group_ids: Sequence[int],
     numbers: Sequence[int] | None = None,
 ) -> list[int]:
-    """Ids of the images in these groups that are in one of these states.
+    """List ids of the images in these groups whose originals are in one of these states.
 
-    :param numbers: only shots of these numbers.
+    :param numbers: only shots with these numbers.
     """
     found: list[int] = []
     for ids in make_batches(group_ids):
@@ -255,45 +249,33 @@ def list_images(
 
 
 def check_again(session: Session, image_ids: Sequence[int]) -> None:
-    """Have these images asked for by the next check, and that check made now.
-
-    Commits on its own; the session must hold no uncommitted change.
-    """
-
-    def doubt(own: Session) -> set[int]:
-        doubt_images(own, image_ids)
-        accounts: set[int] = set()
-        for ids in make_batches(image_ids):
-            query = select(Image.drive_account_id).where(Image.id.in_(ids)).distinct()
-            accounts |= set(own.scalars(query))
-        return accounts
-
-    for account_id in sorted(run_in_own_transaction(session, doubt)):
+    """Request a check that asks OneDrive about these images. The caller commits."""
+    accounts: set[int] = set()
+    for ids in make_batches(image_ids):
+        query = select(Image.drive_account_id).where(Image.id.in_(ids)).distinct()
+        accounts |= set(session.scalars(query))
+    for account_id in sorted(accounts):
         ask_for_check(session, account_id)
+    doubt_images(session, image_ids)
 
 
 # --- The row and the lease ------------------------------------------------------------------------
 
 
 def get_lease_name(account_id: int) -> str:
-    """The lease of whoever checks this account's drive just now."""
+    """Name the lease of the worker that checks this account's drive."""
     return f"drive-watch:{account_id}"
 
 
 def ensure_watch(session: Session, account_id: int) -> None:
-    """Make sure that the account has its row. Commits on its own.
+    """Create the account's row if it is missing. The caller commits.
 
     :raise ConnectionLostError: there is no such account.
     """
-
-    def ensure(own: Session) -> None:
-        if own.get(DriveWatch, account_id) is None:
-            own.add(DriveWatch(drive_account_id=account_id, is_full=True))
-
-    try:
-        run_in_own_transaction(session, ensure)
-    except IntegrityError:
-        if session.get(DriveAccount, account_id) is None:
-            session.rollback()
-            raise ConnectionLostError("OneDrive is not connected.") from None
-        session.rollback()
+    if session.get(DriveWatch, account_id) is not None:
+        return
+    if session.get(DriveAccount, account_id) is None:
+        raise ConnectionLostError("OneDrive is not connected.")
+    # Another worker may create it at the same time.
+    with suppress(IntegrityError), session.begin_nested():
+        session.add(DriveWatch(drive_account_id=account_id, is_full=True))

@@ -230,7 +230,7 @@ def test_without_its_root_folder_nothing_is_missing(bounded_hub: ImportHub) -> N
     hub = bounded_hub
     move(hub, "Public", "Published")
     report = check(hub, open_drive=hub.with_settings().clients.open_drive)
-    assert "root folder cannot be found" in report.problem
+    assert "root folder was not found" in report.problem
     assert set(states(hub).values()) == {"ok"}
     assert watch(hub).problem == report.problem
     move(hub, "Published", "Public")

@@ -102,6 +102,7 @@ def test_one_look_is_enough_for_several_changes(bounded_hub: ImportHub) -> None:
     assert list_doubtful(hub) == ["0.jpg", "1.jpg", "2.jpg"]
     # One that a person asked for is not put off, and the wait after a failure is kept.
     schedule.ask_for_check(hub.session, hub.account_id)
+    hub.session.commit()
     note(hub, "2.jpg")
     assert is_due(hub, 0)
     for later in (timedelta(minutes=15), timedelta(seconds=-15)):
@@ -180,6 +181,7 @@ def test_checks_are_due_by_the_clock_or_when_asked_for(either_import_hub: Import
     assert due(30) == []
     hub.session.rollback()
     schedule.ask_for_check(hub.session, hub.account_id)
+    hub.session.commit()
     assert (due(30), due(0)) == ([hub.account_id], [hub.account_id])
     assert schedule.describe_watch(hub.session, hub.account_id).is_asked
     check(hub)
@@ -191,10 +193,12 @@ def test_a_look_may_be_asked_for_a_little_later(import_hub: ImportHub) -> None:
     hub = import_hub
     bring_in(hub, "Works")
     schedule.ask_for_check(hub.session, hub.account_id, timedelta(hours=1))
+    hub.session.commit()
     assert schedule.describe_watch(hub.session, hub.account_id).is_asked
     assert schedule.list_due_accounts(hub.session, 0) == []
     hub.session.rollback()
     schedule.ask_for_check(hub.session, hub.account_id)
+    hub.session.commit()
     assert schedule.list_due_accounts(hub.session, 0) == [hub.account_id]
 
 
@@ -217,6 +221,7 @@ def test_the_worker_checks_by_itself_and_when_asked(
         hub.session.commit()
     else:
         schedule.ask_for_check(hub.session, hub.account_id)
+        hub.session.commit()
     hub.session.rollback()
     with hub.working():
         deadline = time.monotonic() + 60
@@ -267,6 +272,7 @@ def test_missing_images_can_be_asked_for_again(import_hub: ImportHub) -> None:
     assert len(ids) == 1
     hub.session.rollback()
     schedule.check_again(hub.session, ids)
+    hub.session.commit()
     assert schedule.list_due_accounts(hub.session, 0) == [hub.account_id]
     check(hub)
     assert states(hub) == {"0000.jpg": "ok", "0001.jpg": "missing"}
