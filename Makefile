@@ -76,6 +76,7 @@ check: $(VENV)/.test node_modules/.stamp ## Lint, type-check, check who imports 
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(NODE) node_modules/eslint/bin/eslint.js .
+	@$(NODE) node_modules/typescript/bin/tsc
 
 bench: $(VENV)/.bench $(VENV)/.assets ## Run the benchmarks (ARGS="presign" runs one, ARGS=list names them)
 	@exec $(PY) -m benchmarks $(ARGS)

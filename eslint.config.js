@@ -49,6 +49,13 @@ export default [
   },
   {
     files: ["tests/js/**", "*.config.js"],
-    languageOptions: { globals: { ...globals.node, document: "writable", location: "writable" } },
+    languageOptions: {
+      globals: {
+        ...globals.node,
+        document: "writable",
+        location: "writable",
+        HTMLMetaElement: "writable",
+      },
+    },
   },
 ];

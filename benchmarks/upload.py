@@ -191,7 +191,7 @@ def upload_by_browser(page: Page, files: list[Path]) -> tuple[float, list[Fragme
     page.set_input_files("#pick-files", files)
     seconds = float(page.evaluate("() => window.watched")) / 1000
     page.remove_listener("request", note)
-    page.get_by_role("button", name="Put away").click()
+    page.locator("#uploads").get_by_role("button", name="Close").click()
     return seconds, fragments
 
 

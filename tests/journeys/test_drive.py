@@ -94,12 +94,12 @@ def test_a_file_is_renamed_in_place_and_taken_back(served: ServedSite) -> None:
 def test_files_move_by_the_dialog_and_come_back_by_undo(served: ServedSite) -> None:
     page = open_works(served)
     for n in (1, 3):
-        page.get_by_label(f"Choose shot {n}.jpg").check()
-    expect(page.locator("#chosen-words")).to_have_text("2 chosen")
+        page.get_by_label(f"Select shot {n}.jpg").check()
+    expect(page.locator("#chosen-words")).to_have_text("2 selected")
     page.get_by_role("button", name="Move", exact=True).click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Move 2 items to")
-    dialog.get_by_role("button", name="The folder above").click()
+    dialog.get_by_role("button", name="Parent folder").click()
     dialog.get_by_role("button", name="Old", exact=True).click()
     expect(dialog).to_contain_text("OneDrive / Old")
     dialog.get_by_role("button", name="Move here").click()
@@ -113,7 +113,7 @@ def test_files_move_by_the_dialog_and_come_back_by_undo(served: ServedSite) -> N
 def test_what_is_chosen_moves_into_the_folder_that_it_is_dragged_onto(served: ServedSite) -> None:
     page = open_works(served)
     for n in (1, 3):
-        page.get_by_label(f"Choose shot {n}.jpg").check()
+        page.get_by_label(f"Select shot {n}.jpg").check()
     page.locator(".item", has_text="shot 3.jpg").drag_to(
         page.locator(".item", has_text="Details"), source_position={"x": 200, "y": 10}
     )
@@ -149,8 +149,8 @@ def test_deleting_asks_first_and_names_what_is_published(served: ServedSite) -> 
     expect(page.locator(".item", has_text="Works")).to_have_count(0)
     assert not (served.onedrive.root / "Works").exists()
     toast = page.locator(".toast")
-    expect(toast).to_contain_text("1 item is in OneDrive’s recycle bin now, for 30 days")
-    expect(toast.get_by_role("link", name="Open it")).to_have_attribute(
+    expect(toast).to_contain_text("1 item is now in the OneDrive recycle bin, for 30 days")
+    expect(toast.get_by_role("link", name="Open recycle bin")).to_have_attribute(
         "href", "https://onedrive.live.com/?v=recyclebin"
     )
     toast.get_by_role("button", name="Undo").click()
@@ -161,14 +161,14 @@ def test_deleting_asks_first_and_names_what_is_published(served: ServedSite) -> 
 def test_an_undo_that_onedrive_refuses_leads_to_its_recycle_bin(served: ServedSite) -> None:
     visit = served.enter()
     page = visit.page
-    page.get_by_label("Choose Old").check()
+    page.get_by_label("Select Old").check()
     page.get_by_role("button", name="Delete", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     served.onedrive.set_fault("status", status=403, method="POST", path="restore")
     page.locator(".toast").get_by_role("button", name="Undo").click()
     fault = page.locator(".toast.is-fault")
     expect(fault).to_contain_text("stayed in the recycle bin: OneDrive does not permit this.")
-    expect(fault.get_by_role("link", name="Open it")).to_be_visible()
+    expect(fault.get_by_role("link", name="Open recycle bin")).to_be_visible()
 
 
 def test_ticks_made_before_the_script_was_there_hold(served: ServedSite) -> None:
@@ -179,11 +179,11 @@ def test_ticks_made_before_the_script_was_there_hold(served: ServedSite) -> None
     page.route(script, lambda route: held.append(route))
     with page.expect_request(script):
         page.goto(page.url, wait_until="commit")
-    page.get_by_label("Choose Works").check()
+    page.get_by_label("Select Works").check()
     assert held and page.locator(".drive-uploading").is_hidden(), "the script was there already"
     held[0].continue_()
-    expect(page.locator("#chosen-words")).to_have_text("1 chosen")
-    expect(page.get_by_label("Choose Works")).to_be_checked()
+    expect(page.locator("#chosen-words")).to_have_text("1 selected")
+    expect(page.get_by_label("Select Works")).to_be_checked()
     page.unroute(script)
     # Back from another page, what is ticked and what is counted are the same.
     page.get_by_role("link", name="Settings").click()
@@ -191,7 +191,7 @@ def test_ticks_made_before_the_script_was_there_hold(served: ServedSite) -> None
     page.go_back()
     expect(page.locator("#drive-state")).to_have_text("2 items")
     ticked = page.locator(".item-check input:checked").count()
-    expect(page.locator("#chosen-words")).to_have_text("1 chosen" if ticked else "Choose all")
+    expect(page.locator("#chosen-words")).to_have_text("1 selected" if ticked else "Select all")
 
 
 def test_all_of_it_goes_by_keyboard_alone(served: ServedSite) -> None:
@@ -210,7 +210,7 @@ def test_all_of_it_goes_by_keyboard_alone(served: ServedSite) -> None:
     # What was renamed has moved to its place in the order, before "shot 2".
     page.keyboard.press("x")
     page.keyboard.press("Shift+ArrowDown")
-    expect(page.locator("#chosen-words")).to_have_text("2 chosen")
+    expect(page.locator("#chosen-words")).to_have_text("2 selected")
     page.keyboard.press("m")
     expect(page.get_by_role("dialog")).to_contain_text("Move 2 items to")
     page.get_by_role("dialog").get_by_role("button", name="Details").press("Enter")
@@ -260,13 +260,13 @@ def test_thousands_of_files_are_read_as_needed_and_drawn_near_the_window_alone(
     expect(page.locator(".item-name", has_text="02299.txt")).to_be_focused()
     assert page.locator(".item").count() < 150
     page.fill("#drive-words", "0222")
-    expect(page.locator("#drive-state")).to_have_text("11 items of 2,300 items")
+    expect(page.locator("#drive-state")).to_have_text("11 of 2,300 items")
     assert names(page) == ["00222.txt", *(f"0222{n}.txt" for n in range(10))]
     page.fill("#drive-words", "")
     page.select_option("#drive-sort", "largest")
     expect(page.locator(".item-name").first).to_have_text("00006.txt")
-    page.get_by_label("Choose all").check()
-    expect(page.locator("#chosen-words")).to_have_text("2,300 chosen")
+    page.get_by_label("Select all").check()
+    expect(page.locator("#chosen-words")).to_have_text("2,300 selected")
 
 
 def test_the_page_has_no_faults_that_axe_finds(served: ServedSite) -> None:
@@ -275,7 +275,7 @@ def test_the_page_has_no_faults_that_axe_finds(served: ServedSite) -> None:
     expect(visit.page.locator(".item-name", has_text="Details")).to_be_focused()
     assert visit.find_faults() == []
     visit.page.locator("[data-view=grid]").click()
-    visit.page.get_by_label("Choose shot 1.jpg").check(force=True)
+    visit.page.get_by_label("Select shot 1.jpg").check(force=True)
     assert visit.find_faults() == []
     visit.page.get_by_role("button", name="Move", exact=True).click()
     expect(visit.page.get_by_role("dialog")).to_be_visible()
@@ -320,12 +320,12 @@ def test_it_works_without_a_script(served: ServedSite) -> None:
     page.fill("[name=password]", "correct horse battery")
     page.press("[name=password]", "Enter")
     page.get_by_role("link", name="Works").click()
-    page.get_by_label("Choose shot 1.jpg").check()
+    page.get_by_label("Select shot 1.jpg").check()
     page.get_by_role("button", name="Rename").click()
     page.fill("[name=name]", "First.jpg")
     page.locator("main").get_by_role("button", name="Rename").click()
     expect(page.locator(".toast")).to_contain_text("is called “First.jpg” now")
-    page.get_by_label("Choose First.jpg").check()
+    page.get_by_label("Select First.jpg").check()
     page.get_by_role("button", name="Move").click()
     page.get_by_role("button", name="Details").click()
     page.get_by_role("button", name="Move here").click()
@@ -333,7 +333,7 @@ def test_it_works_without_a_script(served: ServedSite) -> None:
     page.select_option("#drive-sort", "name-down")
     page.get_by_role("button", name="Show").click()
     assert names(page)[1] == "shot 11.jpg"
-    page.get_by_label("Choose shot 11.jpg").check()
+    page.get_by_label("Select shot 11.jpg").check()
     page.get_by_role("button", name="Delete").click()
     expect(page.locator("main")).to_contain_text("1 file")
     page.get_by_role("button", name="Delete").click()

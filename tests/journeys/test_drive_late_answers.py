@@ -42,7 +42,7 @@ def list_names(page: Page) -> list[str]:
 
 def move_into(page: Page, name: str, folder: str) -> None:
     """Move a file into a folder beside it, after which the open folder is read anew."""
-    page.get_by_label(f"Choose {name}").check()
+    page.get_by_label(f"Select {name}").check()
     page.get_by_role("button", name="Move", exact=True).click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name=folder, exact=True).click()
@@ -51,7 +51,7 @@ def move_into(page: Page, name: str, folder: str) -> None:
 
 
 def delete(page: Page, name: str) -> None:
-    page.get_by_label(f"Choose {name}").check()
+    page.get_by_label(f"Select {name}").check()
     page.get_by_role("button", name="Delete", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator(".toast", has_text="recycle bin")).to_be_visible()
@@ -97,7 +97,7 @@ def test_what_was_done_before_another_folder_opened_does_not_show_in_it(
     undo = page.locator(".toast", has_text="Harbour").get_by_role("button", name="Undo")
     undo.focus()
     made.let_go()
-    expect(page.locator(".toast", has_text="The folder “Sketches” was made")).to_be_visible()
+    expect(page.locator(".toast", has_text="The folder “Sketches” was created")).to_be_visible()
     page.locator("#drive-sort").select_option("name-down")
     expect(page.locator(".item-name")).to_have_text(["Works", "Old"])
     undo.click()
@@ -116,7 +116,7 @@ def test_a_name_that_is_refused_when_its_folder_is_left_is_told(served: ServedSi
     page.locator("#crumbs a").first.click()
     expect(page.locator("#drive-title")).to_have_text("OneDrive")
     held.let_go()
-    expect(page.locator(".toast.is-fault")).to_contain_text("“shot 1.jpg” keeps its name:")
+    expect(page.locator(".toast.is-fault")).to_contain_text("“shot 1.jpg” was not renamed:")
     visit.complaints.clear()  # The refusal stands in the console as a 422.
 
 
@@ -124,7 +124,7 @@ def test_a_choice_of_all_does_not_follow_into_another_folder(served: ServedSite)
     served.site.put_files("Many", {f"{n:04}.txt": b"x" for n in range(1200)})
     page = enter(served, "Many").page
     held = hold(page, "/items")
-    page.get_by_label("Choose all").click()
+    page.get_by_label("Select all").click()
     held.wait()
     page.locator("#crumbs a").first.click()
     expect(page.locator("#drive-title")).to_have_text("OneDrive")
@@ -132,14 +132,14 @@ def test_a_choice_of_all_does_not_follow_into_another_folder(served: ServedSite)
     with page.expect_request_finished(lambda request: "/items" in request.url):
         page.go_back()
     expect(page.locator("#drive-title")).to_have_text("Many")
-    expect(page.locator("#chosen-words")).to_have_text("Choose all")
+    expect(page.locator("#chosen-words")).to_have_text("Select all")
 
 
 def test_a_choice_of_all_stands_while_the_rest_of_the_folder_comes(served: ServedSite) -> None:
     served.site.put_files("Many", {f"{n:04}.txt": b"x" for n in range(1200)})
     page = enter(served, "Many").page
     held = hold(page, "/items")
-    everything = page.get_by_label("Choose all")
+    everything = page.get_by_label("Select all")
     everything.check()
     held.wait()
     # Anything draws the folder anew, and the wish is not taken back by that.
@@ -147,10 +147,10 @@ def test_a_choice_of_all_stands_while_the_rest_of_the_folder_comes(served: Serve
     page.locator("#drive-sort").select_option("name")
     expect(everything).to_be_checked()
     held.let_go()
-    expect(page.locator("#chosen-words")).to_have_text("1,200 chosen")
+    expect(page.locator("#chosen-words")).to_have_text("1,200 selected")
     expect(everything).to_be_checked()
     everything.uncheck()
-    expect(page.locator("#chosen-words")).to_have_text("Choose all")
+    expect(page.locator("#chosen-words")).to_have_text("Select all")
 
 
 def test_a_folder_is_read_to_its_end_though_the_way_to_another_failed(served: ServedSite) -> None:
@@ -164,10 +164,10 @@ def test_a_folder_is_read_to_its_end_though_the_way_to_another_failed(served: Se
     root.wait()
     items.let_go()
     root.break_off()
-    expect(page.locator(".toast.is-fault")).to_contain_text("The hub cannot be reached")
+    expect(page.locator(".toast.is-fault")).to_contain_text("ImageHub cannot be reached")
     expect(page.locator("#drive-state")).to_have_text("1,200 items")
-    page.get_by_label("Choose all").check()
-    expect(page.locator("#chosen-words")).to_have_text("1,200 chosen")
+    page.get_by_label("Select all").check()
+    expect(page.locator("#chosen-words")).to_have_text("1,200 selected")
     visit.complaints.clear()  # The network that failed stands in the console.
 
 
@@ -184,17 +184,17 @@ def test_a_folder_that_could_not_be_read_to_its_end_says_so_and_is_read_on(
     expect(page.locator("#drive-state")).to_have_text("100 of 1,200 read")
     # Another try may fail, too, and then not all is chosen.
     held = hold(page, "/items")
-    page.get_by_label("Choose all").click()
+    page.get_by_label("Select all").click()
     held.wait()
     held.break_off()
     expect(page.locator(".toast.is-fault")).to_have_count(2)
-    expect(page.locator("#chosen-words")).to_have_text("Choose all")
-    again = page.locator("#drive-unread").get_by_role("button", name="Try again")
+    expect(page.locator("#chosen-words")).to_have_text("Select all")
+    again = page.locator("#drive-unread").get_by_role("button", name="Retry")
     again.click()
     expect(page.locator("#drive-state")).to_have_text("1,200 items")
     expect(again).to_be_hidden()
-    page.get_by_label("Choose all").check()
-    expect(page.locator("#chosen-words")).to_have_text("1,200 chosen")
+    page.get_by_label("Select all").check()
+    expect(page.locator("#chosen-words")).to_have_text("1,200 selected")
     visit.complaints.clear()  # The network that failed stands in the console.
 
 
@@ -225,10 +225,10 @@ def test_ticks_made_before_the_rest_of_a_folder_was_there_hold(served: ServedSit
     held = hold(page, r"/admin/drive/[^/?]+$")
     page.goto(f"{page.url}?sort=name-down")
     held.wait()
-    page.get_by_label("Choose Works").check()
+    page.get_by_label("Select Works").check()
     held.let_go()
-    expect(page.locator("#chosen-words")).to_have_text("1 chosen")
-    expect(page.get_by_label("Choose Works")).to_be_checked()
+    expect(page.locator("#chosen-words")).to_have_text("1 selected")
+    expect(page.get_by_label("Select Works")).to_be_checked()
 
 
 # --- Reading the folder anew ----------------------------------------------------------------------
@@ -302,7 +302,7 @@ def test_a_key_pressed_twice_asks_once(served: ServedSite) -> None:
     page.locator(".item-name", has_text="shot 3.jpg").focus()
     page.keyboard.press("Delete")
     held.wait()
-    expect(page.locator("#drive-state")).to_have_text("Counting what would go …")
+    expect(page.locator("#drive-state")).to_have_text("Checking what would be deleted …")
     page.keyboard.press("Delete")
     page.keyboard.press("m")
     held.let_go()
@@ -316,7 +316,7 @@ def test_a_key_pressed_twice_asks_once(served: ServedSite) -> None:
 def test_files_move_into_the_folder_that_was_chosen_last(served: ServedSite) -> None:
     page = enter(served, "Works").page
     details = find_id(page, "Details")
-    page.get_by_label("Choose shot 1.jpg").check()
+    page.get_by_label("Select shot 1.jpg").check()
     page.get_by_role("button", name="Move", exact=True).click()
     dialog = page.get_by_role("dialog")
     held = hold(page, rf"/admin/drive/folders\?folder={details}$")
@@ -332,7 +332,7 @@ def test_what_went_before_a_break_can_be_taken_back(served: ServedSite) -> None:
     served.site.put_files("Dust", {f"{n:02}.txt": b"x" for n in range(12)})
     visit = enter(served, "Dust")
     page = visit.page
-    page.get_by_label("Choose all").check()
+    page.get_by_label("Select all").check()
     page.get_by_role("button", name="Delete", exact=True).click()
     question = page.get_by_role("dialog")
     expect(question).to_contain_text("Delete 12 items?")
@@ -345,9 +345,9 @@ def test_what_went_before_a_break_can_be_taken_back(served: ServedSite) -> None:
     held.wait(2)
     del held.routes[0]
     held.break_off()
-    expect(page.locator(".toast.is-fault")).to_contain_text("The hub cannot be reached")
+    expect(page.locator(".toast.is-fault")).to_contain_text("ImageHub cannot be reached")
     expect(page.locator(".item")).to_have_count(2)
-    toast = page.locator(".toast", has_text="10 items are in OneDrive’s recycle bin now")
+    toast = page.locator(".toast", has_text="10 items are now in the OneDrive recycle bin")
     toast.get_by_role("button", name="Undo").click()
     expect(page.locator(".item")).to_have_count(12)
     visit.complaints.clear()  # The network that failed stands in the console.

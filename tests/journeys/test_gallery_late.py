@@ -192,7 +192,7 @@ def test_pictures_that_were_asked_for_before_the_network_was_back_are_asked_for_
     held = hold(page, f"^{live_hub.url}/media/")
     page.goto(f"{live_hub.url}/?page=4", wait_until="commit")
     page.wait_for_function(
-        "() => document.querySelector('.tile img')?.dataset.asked && document.readyState"
+        "() => document.querySelector('.tile img')?.dataset.round && document.readyState"
     )
     page.unroute(f"{live_hub.s3_url}/**")
     page.evaluate("() => dispatchEvent(new Event('online'))")

@@ -38,7 +38,7 @@ def arrange(page: Page, way: str) -> None:
     page.get_by_label("Make groups").select_option(way)
     # The board of before has no less to click on.
     with page.expect_navigation():
-        page.get_by_role("button", name="Arrange anew").click()
+        page.get_by_role("button", name="Regroup").click()
 
 
 HARBOUR = ("Harbour", ["harbour-front.jpg", "harbour-back.jpg"])
@@ -53,9 +53,9 @@ def test_a_board_is_arranged_with_the_keyboard_alone(studio: ServedSite) -> None
 
     page.locator(".card input").first.focus()
     page.keyboard.press("Alt+ArrowRight")
-    expect(page.locator("#said")).to_have_text("Picture 2 of 2")
+    expect(page.locator("#status")).to_have_text("File 2 of 2")
     page.keyboard.press("Alt+ArrowDown")
-    expect(page.locator("#said")).to_have_text("Moved to Mill")
+    expect(page.locator("#status")).to_have_text("Moved to Mill")
     assert read_board(page) == [
         ("Harbour", ["harbour-back.jpg"]),
         ("Mill", ["mill-1.jpg", "mill-2.jpg", "harbour-front.jpg"]),
@@ -65,14 +65,14 @@ def test_a_board_is_arranged_with_the_keyboard_alone(studio: ServedSite) -> None
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Space")
     page.keyboard.press("s")
-    expect(page.locator("#said")).to_have_text("Split off")
+    expect(page.locator("#status")).to_have_text("Split")
     assert read_board(page) == [
         ("Harbour", ["harbour-back.jpg"]),
         ("Mill", ["harbour-front.jpg"]),
         ("Mill", ["mill-1.jpg", "mill-2.jpg"]),
     ]
     page.keyboard.press("j")
-    expect(page.locator("#said")).to_have_text("Joined")
+    expect(page.locator("#status")).to_have_text("Joined")
     page.keyboard.press("x")
     expect(page.locator(".card.is-out")).to_have_count(1)
     expect(page.get_by_role("button", name="Import 3 pictures")).to_be_visible()
@@ -91,30 +91,30 @@ def test_changes_are_undone_with_the_keyboard_from_the_last_to_the_first(
     page.keyboard.press("Control+a")
     page.keyboard.type("Old mill")
     page.keyboard.press("Tab")
-    expect(page.locator("#said")).to_have_text("Title saved")
+    expect(page.locator("#status")).to_have_text("Title saved")
     old_mill = ("Old mill", MILL[1])
     assert read_board(page) == [HARBOUR, old_mill]
 
     page.get_by_role("checkbox", name="mill-1").focus()
     page.keyboard.press("s")
-    expect(page.locator("#said")).to_have_text("Split off")
+    expect(page.locator("#status")).to_have_text("Split")
     apart = [HARBOUR, ("Old mill", ["mill-2.jpg"]), ("Mill", ["mill-1.jpg"])]
     assert read_board(page) == apart
     page.keyboard.press("j")
-    expect(page.locator("#said")).to_have_text("Joined")
+    expect(page.locator("#status")).to_have_text("Joined")
     page.keyboard.press("x")
     expect(page.locator(".card.is-out")).to_have_count(1)
     joined = read_board(page)
 
     for board in (joined, apart, [HARBOUR, old_mill], [HARBOUR, MILL]):
-        page.locator("#said").evaluate("said => { said.textContent = '' }")
+        page.locator("#status").evaluate("said => { said.textContent = '' }")
         page.keyboard.press("z")
-        expect(page.locator("#said")).to_have_text("Undone")
+        expect(page.locator("#status")).to_have_text("Undone")
         expect(page.locator(".card.is-out")).to_have_count(0)
         assert read_board(page) == board
     expect(page.get_by_role("button", name="Undo")).to_be_hidden()
     page.keyboard.press("z")
-    expect(page.locator("#said")).to_have_text("There is nothing to undo")
+    expect(page.locator("#status")).to_have_text("Nothing to undo")
     page.reload()
     assert read_board(page) == [HARBOUR, MILL]
 
@@ -126,7 +126,7 @@ def test_a_board_is_arranged_by_drag_and_titles_save_themselves(studio: ServedSi
     page.locator(".card", has_text="mill-2").drag_to(
         page.locator(".card", has_text="harbour-back"), target_position={"x": 5, "y": 30}
     )
-    expect(page.locator("#said")).to_have_text("Moved")
+    expect(page.locator("#status")).to_have_text("Moved")
     assert read_board(page) == [
         ("Harbour", ["harbour-front.jpg", "mill-2.jpg", "harbour-back.jpg"]),
         ("Mill", ["mill-1.jpg"]),
@@ -138,7 +138,7 @@ def test_a_board_is_arranged_by_drag_and_titles_save_themselves(studio: ServedSi
     title = page.get_by_label("Title of group 1")
     title.fill("The old harbour")
     title.press("Tab")
-    expect(page.locator("#said")).to_have_text("Title saved")
+    expect(page.locator("#status")).to_have_text("Title saved")
     page.reload()
     assert read_board(page)[0] == ("The old harbour", HARBOUR[1])
 
@@ -148,14 +148,14 @@ def test_all_of_a_folder_is_asked_for_by_its_name_and_reading_ends_when_the_plan
 ) -> None:
     visit = studio.enter("/admin/drive")
     page = visit.page
-    page.get_by_label("Choose all").check()
-    expect(page.locator("#chosen-words")).to_contain_text("chosen")
+    page.get_by_label("Select all").check()
+    expect(page.locator("#chosen-words")).to_contain_text("selected")
     studio.onedrive.set_fault("status", status=503, retry_after=600, path="/children")
     with page.expect_request("**/admin/import/plan") as asked:
         page.get_by_role("button", name="Import", exact=True).click()
     assert "all=yes" in (asked.value.post_data or "")
     fault = page.locator("#reading-fault")
-    expect(fault).to_contain_text("It is tried again by itself.")
+    expect(fault).to_contain_text("ImageHub tries again by itself.")
     with studio.site.session() as session:
         session.delete(session.query(ImportPlan).one())
     expect(fault).to_have_text("There is no such import plan.")
@@ -177,10 +177,10 @@ def test_two_windows_on_a_board_lose_nothing_of_each_other(studio: ServedSite) -
     with page.expect_request("**/board") as sent:
         page.get_by_label("Keep new groups as drafts").check()
     assert sent.value.headers["content-type"].startswith("application/x-www-form-urlencoded")
-    expect(page.locator("#said")).to_have_text("Kept")
+    expect(page.locator("#status")).to_have_text("Saved")
     other.get_by_label("Title of group 1").fill("Quay")
     other.keyboard.press("Tab")
-    expect(other.locator("#said")).to_have_text("Title saved")
+    expect(other.locator("#status")).to_have_text("Title saved")
     assert [title for title, _ in read_board(other)] == ["Quay", "Old mill"]
     expect(other.get_by_label("Keep new groups as drafts")).to_be_checked()
 
@@ -191,7 +191,7 @@ def test_two_windows_on_a_board_lose_nothing_of_each_other(studio: ServedSite) -
     assert [title for title, _ in read_board(page)] == ["Quay", "Old mill"]
     # What came before the title of the other window would take that one back with it.
     page.keyboard.press("z")
-    expect(page.locator("#said")).to_have_text("There is nothing to undo")
+    expect(page.locator("#status")).to_have_text("Nothing to undo")
     page.locator("[data-join]").click()
     expect(page.locator(".bin:not(.bin-new)")).to_have_count(1)
     other.locator("[data-join]").click()

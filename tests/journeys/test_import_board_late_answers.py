@@ -35,7 +35,7 @@ def rename_slowly(page: Page) -> tuple[Held, Locator]:
 
 
 def expect_said(page: Page, words: str) -> None:
-    expect(page.locator("#said")).to_have_text(words)
+    expect(page.locator("#status")).to_have_text(words)
 
 
 def test_what_is_typed_and_ticked_while_a_title_is_saved_stays(studio: ServedSite) -> None:
@@ -133,7 +133,7 @@ def test_an_import_does_not_begin_where_what_was_moved_did_not_arrive(studio: Se
     held.wait()
     page.get_by_role("button", name="Import 4 pictures").click()
     held.break_off()
-    expect(page.locator(".toast.is-fault")).to_contain_text("The hub cannot be reached")
+    expect(page.locator(".toast.is-fault")).to_contain_text("ImageHub cannot be reached")
     expect(page.get_by_role("heading", name="Import plan")).to_be_visible()
     visit.complaints.clear()  # The network that failed stands in the console.
     start(page)
@@ -148,7 +148,7 @@ def test_keys_that_are_quicker_than_the_answers_each_count(studio: ServedSite) -
         page.keyboard.press("Alt+ArrowRight")
     held.wait()
     held.let_go()
-    expect_said(page, "Picture 4 of 4")
+    expect_said(page, "File 4 of 4")
     first, *others = board[1]
     assert read_board(page) == [(board[0], [*others, first])]
     expect(page.locator(".card input").last).to_be_focused()
@@ -164,7 +164,7 @@ def test_the_focus_stays_where_somebody_went_while_a_change_was_under_way(
     held.wait()
     page.locator(".card", has_text="mill-2").locator("input").focus()
     held.let_go()
-    expect_said(page, "Picture 2 of 2")
+    expect_said(page, "File 2 of 2")
     expect(page.locator(".card", has_text="mill-2").locator("input")).to_be_focused()
 
 
@@ -172,7 +172,7 @@ def test_another_way_that_the_browser_brought_back_is_asked_about_too(studio: Se
     page = open_board(studio)
     # As a browser does that comes back to the page: before its script.
     page.route(
-        "**/js/admin/import.js*",
+        "**/js/admin/import-plan.js*",
         lambda route: route.fulfill(
             response=(answer := route.fetch()),
             body=f"document.getElementById('way').value = 'one';\n{answer.text()}",
@@ -180,8 +180,8 @@ def test_another_way_that_the_browser_brought_back_is_asked_about_too(studio: Se
     )
     page.reload()
     expect(page.get_by_label("Make groups")).to_have_value("one")
-    page.get_by_role("button", name="Arrange anew").click()
-    expect(page.get_by_role("dialog", name="Arrange anew?")).to_be_visible()
+    page.get_by_role("button", name="Regroup").click()
+    expect(page.get_by_role("dialog", name="Regroup?")).to_be_visible()
 
 
 # --- Progress -------------------------------------------------------------------------------------

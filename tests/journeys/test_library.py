@@ -70,12 +70,16 @@ def test_the_later_of_two_is_told_and_chooses(
     expect(second.locator("#save-state")).to_have_text("Saved")
     second.get_by_label("Title").fill("His")
     dialog = second.get_by_role("dialog")
-    expect(dialog).to_contain_text("Somebody else changed this")
-    terms = ["Title, saved by somebody else", "Title, yours"]
+    expect(dialog).to_contain_text("Someone else changed this")
+    terms = ["Title, their version", "Title, your version"]
     expect(dialog.locator("dt")).to_have_text(terms)
     expect(dialog.locator("dd")).to_have_text(["Hers", "His"])
-    dialog.get_by_role("button", name="Keep mine" if keeps_own else "Take theirs").click()
-    expect(second.locator("#save-state")).to_have_text("Saved" if keeps_own else "Theirs is kept")
+    dialog.get_by_role(
+        "button", name="Keep my version" if keeps_own else "Use their version"
+    ).click()
+    expect(second.locator("#save-state")).to_have_text(
+        "Saved" if keeps_own else "Their version is used"
+    )
     first.reload()
     expect(first.get_by_label("Title")).to_have_value("His" if keeps_own else "Hers")
     expect(first.get_by_label("Year")).to_have_value("2026")
@@ -185,8 +189,8 @@ def test_shots_are_ordered_by_keyboard_and_by_drag(served_site: ServedSite, grou
     page.locator(".shot", has_text="c.jpg").locator(".shot-picture").drag_to(
         page.locator(".shot", has_text="b.jpg"), target_position={"x": 40, "y": 4}
     )
-    expect(page.locator("#said")).to_have_text("Place 1 of 3")
-    # From the moment in which it is let go until then it says "Saving…".
+    expect(page.locator("#status")).to_have_text("Position 1 of 3")
+    # From the moment in which it is let go until then it says "Saving …".
     expect(page.locator("#save-state")).to_have_text("Saved")
     page.reload()
     assert list_names(page) == ["c.jpg", "b.jpg", "a.jpg"]
@@ -286,7 +290,7 @@ def test_groups_are_ordered_by_keyboard_and_by_drag(served_site: ServedSite, gro
     for _ in range(2):
         with page.expect_response("**/library/order"):
             page.keyboard.press("Alt+ArrowUp")
-    expect(page.locator("#said")).to_have_text("Place 1 of 3")
+    expect(page.locator("#status")).to_have_text("Position 1 of 3")
     with page.expect_response("**/library/order"):
         page.locator(".row").nth(1).drag_to(
             page.locator(".row").nth(2), target_position={"x": 300, "y": 60}
@@ -306,7 +310,7 @@ def test_the_keyboard_moves_a_group_over_the_edge_of_a_page_and_goes_on(
     wait_for_script(page)
     page.locator(".row-title").first.focus()
     page.keyboard.press("Alt+ArrowUp")
-    expect(page.locator("#said")).to_have_text("It stands first already")
+    expect(page.locator("#status")).to_have_text("Already first")
     page.locator(".row-title").last.focus()
     page.keyboard.press("Alt+ArrowDown")
     page.wait_for_url("**?after=*")

@@ -106,7 +106,7 @@ def test_a_link_leads_nowhere_before_the_words_of_two_are_settled(
     change_title(served_site, group, "Small wave")
     page.locator("main").get_by_role("link", name="Library").click()
     held.let_go()
-    page.get_by_role("dialog").get_by_role("button", name="Keep mine").click()
+    page.get_by_role("dialog").get_by_role("button", name="Keep my version").click()
     page.wait_for_url("**/admin/library")
     assert read_group(served_site, group)[0] == "Great wave"
 
@@ -174,7 +174,7 @@ def test_a_question_that_comes_while_somebody_types_is_not_answered_by_the_next_
     page.get_by_label("Year").fill("2026")
     page.get_by_label("Title").fill("His")
     page.get_by_label("Text", exact=True).focus()
-    dialog = page.get_by_role("dialog", name="Somebody else changed this")
+    dialog = page.get_by_role("dialog", name="Someone else changed this")
     expect(dialog).to_be_visible()
     for key in ("Space", "Enter"):
         page.keyboard.press(key)
@@ -186,8 +186,10 @@ def test_a_question_that_comes_while_somebody_types_is_not_answered_by_the_next_
     expect(page.get_by_label("Title")).to_have_value("His")
     page.get_by_label("Title").fill("His wave")
     page.get_by_label("Text", exact=True).focus()
-    dialog.get_by_role("button", name="Keep mine" if keeps_own else "Take theirs").click()
-    expect_state(page, "Saved" if keeps_own else "Theirs is kept")
+    dialog.get_by_role(
+        "button", name="Keep my version" if keeps_own else "Use their version"
+    ).click()
+    expect_state(page, "Saved" if keeps_own else "Their version is used")
     assert read_group(served_site, group) == ("His wave" if keeps_own else "Hers", "2026")
 
 
@@ -211,7 +213,7 @@ def test_taking_theirs_loses_nothing_that_nobody_else_touched(
     assert set(refused.value.request.post_data_json["changes"]) == {"title", "year"}
     dialog = page.get_by_role("dialog")
     expect(dialog.locator("dd")).to_have_text(["Hers", "His"])
-    dialog.get_by_role("button", name="Take theirs").click()
+    dialog.get_by_role("button", name="Use their version").click()
     expect_state(page, "Saved")
     assert read_group(served_site, group) == ("Hers", "2026")
 

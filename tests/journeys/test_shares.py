@@ -39,7 +39,7 @@ def test_a_draft_is_shared_with_a_password_and_an_end(
     page.get_by_role("button", name="Share", exact=True).click()
     page.get_by_label("Title").fill("For the museum")
     expect(page.get_by_label("Last day")).to_have_accessible_description(
-        "The link ends with this day, at midnight where you are. "
+        "The link ends with this day, at midnight your time. "
         "Left empty, it opens until you revoke it."
     )
     page.get_by_label("Last day").fill(f"{last_day:%Y-%m-%d}")

@@ -79,7 +79,7 @@ def test_a_large_file_goes_on_where_it_stopped(served_site: ServedSite, tmp_path
     page.set_input_files("#pick-files", file)
     expect(page.locator(".upload-words")).to_have_text(re.compile(r"^5\.2\sMB of"))
     expect(page.locator(".uploads-words")).to_have_text(
-        re.compile(r"B a second · about \d+ .*left$")
+        re.compile(r"B per second · about \d+ .*left$")
     )
     page.reload()
     wait_for_script(page)
@@ -104,12 +104,12 @@ def stop_in_the_middle(served: ServedSite, page: Page, file: Path) -> None:
     expect(page.locator(".upload-words")).to_have_text(re.compile(r"^1[05](\.\d)?\sMB of"))
     page.reload()
     served.onedrive.clear_faults(fault)
-    expect(page.locator(".upload-words")).to_contain_text("Please choose it again")
+    expect(page.locator(".upload-words")).to_contain_text("Select it again")
 
 
 def choose_again(page: Page, file: Path) -> None:
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Choose again").click()
+        page.get_by_role("button", name="Select again").click()
     chooser.value.set_files(file)
 
 
@@ -126,7 +126,7 @@ def test_a_file_too_large_to_be_kept_is_chosen_again_after_a_reload(
     # Without the system's dialog no handle outlives the page.
     page.context.add_init_script("delete window.showOpenFilePicker")
     stop_in_the_middle(served_site, page, file)
-    expect(page.locator("#uploads")).to_contain_text("1 file must be chosen once more to go on")
+    expect(page.locator("#uploads")).to_contain_text("1 file must be selected again to continue")
     if change != "none":
         file.write_bytes(random.Random(2).randbytes(size + 77 * (change == "more bytes")))
         os.utime(file, (1_900_000_000, 1_900_000_000))
@@ -246,7 +246,7 @@ def test_a_taken_name_is_asked_about_and_each_answer_is_kept(
     page = served_site.enter().page
     page.set_input_files("#pick-files", files)
     rows = page.locator(".upload")
-    expect(page.locator("#uploads")).to_contain_text("3 names are in the folder already")
+    expect(page.locator("#uploads")).to_contain_text("3 names are already taken in the folder")
     rows.filter(has_text="shot 00").get_by_role("button", name="Skip").click()
     rows.filter(has_text="shot 01").get_by_role("button", name="Keep both").click()
     rows.filter(has_text="shot 02").get_by_role("button", name="Replace").click()
@@ -306,7 +306,7 @@ def test_of_two_files_whose_names_differ_by_case_the_second_is_asked_about(
     expect(words.nth(1)).to_have_text("Waits for another file of this name.")
     expect(words.nth(2)).to_have_text("Waits for another file of this name.")
     served_site.onedrive.clear_faults(fault)
-    expect(page.locator("#uploads")).to_contain_text("2 names are in the folder already")
+    expect(page.locator("#uploads")).to_contain_text("2 names are already taken in the folder")
     assert read_drive(served_site) == {"Mill.JPG": b"one"}
     rows = page.locator(".upload")
     rows.nth(1).get_by_role("button", name="Keep both").click()
@@ -343,9 +343,9 @@ def test_replace_said_of_two_files_of_one_name_does_not_lose_the_first(
     (served_site.onedrive.root / "mill.jpg").write_bytes(b"the old one")
     page = served_site.enter().page
     page.evaluate(DROP, [["Mill.JPG", "one"], ["MILL.jpg", "two"]])
-    expect(page.locator("#uploads")).to_contain_text("2 names are in the folder already")
+    expect(page.locator("#uploads")).to_contain_text("2 names are already taken in the folder")
     page.locator("#uploads .note").get_by_role("button", name="Replace").click()
-    expect(page.locator("#uploads")).to_contain_text("1 name is in the folder already")
+    expect(page.locator("#uploads")).to_contain_text("1 name is already taken in the folder")
     assert list(read_drive(served_site).values()) == [b"one"]
     page.locator("#uploads .note").get_by_role("button", name="Replace").click()
     done(page, 2)
@@ -361,7 +361,7 @@ def test_a_name_that_onedrive_refuses_is_repaired_on_request(
     page = served_site.enter().page
     page.set_input_files("#pick-files", folder / "what? why.jpg")
     expect(page.locator("#uploads")).to_contain_text("It could be called “what_ why.jpg”")
-    page.get_by_role("button", name="Repair", exact=True).click()
+    page.get_by_role("button", name="Correct name", exact=True).click()
     done(page, 1)
     assert list(read_drive(served_site)) == ["what_ why.jpg"]
 
@@ -536,12 +536,12 @@ def test_uploads_pause_go_on_and_can_be_cancelled(served_site: ServedSite, tmp_p
     page.reload()
     wait_for_script(page)
     expect(page.locator("#uploads h2")).to_have_text(re.compile("^Paused at"))
-    page.get_by_role("button", name="Go on", exact=True).click()
+    page.get_by_role("button", name="Resume", exact=True).click()
     done(page, 5)
     assert sorted(read_drive(served_site)) == [f"shot {n:02}.jpg" for n in range(5)]
     # A fragment that was cut off may have arrived all the same; asking for its session is a 404.
     visit.complaints.clear()
-    page.get_by_role("button", name="Put away").click()
+    page.locator("#uploads").get_by_role("button", name="Close").click()
     expect(page.locator("#uploads")).to_be_hidden()
 
 
@@ -552,8 +552,8 @@ def test_a_full_drive_stops_all_with_a_word(served_site: ServedSite, tmp_path: P
     visit.page.set_input_files("#pick-files", files)
     expect(visit.page.locator("#uploads [role=alert]")).to_have_text("This OneDrive is full.")
     served_site.onedrive.clear_faults(fault)
-    visit.page.get_by_role("button", name="Go on", exact=True).click()
-    visit.page.get_by_role("button", name="Try again", exact=True).click()
+    visit.page.get_by_role("button", name="Resume", exact=True).click()
+    visit.page.get_by_role("button", name="Retry", exact=True).click()
     done(visit.page, 2)
 
 
@@ -582,7 +582,7 @@ def test_import_when_uploaded_makes_one_group_of_them(
         page = served_site.enter().page
         page.set_input_files("#pick-files", files)
         page.get_by_label("Import when uploaded").check()
-        expect(page.locator("#uploads")).to_contain_text("3 pictures are being imported")
+        expect(page.locator("#uploads")).to_contain_text("3 images are being imported")
         expect(page.locator("#uploads")).to_contain_text("1 file was not imported: Raw photos")
         with served_site.site.session() as session:
             assert session.query(ImportJob).count() == 1
@@ -619,7 +619,7 @@ def test_several_drops_become_one_import_when_the_queue_has_come_to_rest(
     expect(page.get_by_label("Import when uploaded")).to_be_checked()
     assert count_jobs(served_site) == 0
     served_site.onedrive.clear_faults(fault)
-    expect(page.locator("#uploads")).to_contain_text("6 pictures are being imported")
+    expect(page.locator("#uploads")).to_contain_text("6 images are being imported")
     assert count_jobs(served_site) == 1
     assert [sorted(names) for names in list_imported(served_site)] == [[f.name for f in files]]
     page.reload()
@@ -643,15 +643,15 @@ def test_an_import_whose_answer_was_lost_is_not_begun_twice(
     page.route("**/upload/import", swallow, times=1)
     page.set_input_files("#pick-files", files)
     page.get_by_label("Import when uploaded").check()
-    expect(page.locator("#uploads")).to_contain_text("The import could not begin yet")
+    expect(page.locator("#uploads")).to_contain_text("The import could not be started")
     assert count_jobs(served_site) == 1
     # What is not known to be asked for is not put away.
-    page.get_by_role("button", name="Put away").click()
+    page.locator("#uploads").get_by_role("button", name="Close").click()
     expect(page.locator(".upload")).to_have_count(2)
     with page.expect_response("**/upload/import") as answer:
         page.reload()
     assert answer.value.json()["job"] is None
-    expect(page.locator("#uploads")).to_contain_text("2 files are in the hub already, or on")
+    expect(page.locator("#uploads")).to_contain_text("2 files are already imported or waiting")
     assert count_jobs(served_site) == 1
     assert sum(map(len, list_imported(served_site))) == 2
     visit.complaints.clear()
@@ -666,10 +666,10 @@ def test_an_import_waits_for_open_questions_or_a_word_of_the_person(
     page.set_input_files("#pick-files", files)
     page.get_by_label("Import when uploaded").check()
     uploads = page.locator("#uploads")
-    expect(uploads).to_contain_text("2 files are imported as soon as every file is uploaded")
+    expect(uploads).to_contain_text("2 files are imported when every file is uploaded")
     assert count_jobs(served_site) == 0
     uploads.get_by_role("button", name="Import now").click()
-    expect(uploads).to_contain_text("2 pictures are being imported")
+    expect(uploads).to_contain_text("2 images are being imported")
     uploads.locator(".upload").get_by_role("button", name="Skip").click()
     done(page, 2)
     assert count_jobs(served_site) == 1
@@ -685,9 +685,9 @@ def test_two_drops_become_a_group_for_each_folder_where_that_is_chosen(
     done(page, 2)
     page.set_input_files("#pick-folder", tmp_path / "Mill")
     done(page, 4)
-    page.get_by_label("How the pictures become groups").select_option("folder")
+    page.get_by_label("Group by").select_option("folder")
     page.get_by_label("Import when uploaded").check()
-    expect(page.locator("#uploads")).to_contain_text("4 pictures are being imported")
+    expect(page.locator("#uploads")).to_contain_text("4 images are being imported")
     assert count_jobs(served_site) == 1
     assert [len(names) for names in list_imported(served_site)] == [2, 2]
 

@@ -24,16 +24,16 @@ def test_the_focus_stays_in_the_uploads_until_they_are_put_away(
     expect(page.get_by_role("button", name="Pause: shot 01.jpg")).to_be_focused()
     held.let_go()
     note = page.locator("#uploads .note")
-    expect(note).to_contain_text("2 names are in the folder already")
+    expect(note).to_contain_text("2 names are already taken in the folder")
     note.get_by_role("button", name="Keep both").focus()
     page.locator(".upload").first.get_by_role("button", name="Skip").evaluate(
         "(one) => one.click()"
     )
-    expect(note).to_contain_text("1 name is in the folder already")
+    expect(note).to_contain_text("1 name is already taken in the folder")
     expect(note.get_by_role("button", name="Keep both")).to_be_focused()
     page.keyboard.press("Enter")
     done(page, 1)
-    page.get_by_role("button", name="Put away").press("Enter")
+    page.locator("#uploads").get_by_role("button", name="Close").press("Enter")
     expect(page.locator("#uploads")).to_be_hidden()
     expect(page.get_by_role("button", name="Upload", exact=True)).to_be_focused()
 
@@ -47,7 +47,7 @@ def test_a_click_counts_though_what_is_asked_changes_under_it(
     page = served_site.enter(service_workers="block").page
     page.set_input_files("#pick-files", files)
     note = page.locator("#uploads .note")
-    expect(note).to_contain_text("2 names are in the folder already")
+    expect(note).to_contain_text("2 names are already taken in the folder")
     note.get_by_role("button", name="Replace").hover()
     page.mouse.down()
     page.locator(".upload").first.get_by_role("button", name="Skip").evaluate(

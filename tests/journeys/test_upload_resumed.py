@@ -105,7 +105,7 @@ def test_a_file_that_is_gone_says_so_and_is_taken_up_when_it_is_back(
     expect(page.locator(".upload-words")).to_contain_text("This file was moved or changed.")
     served_site.onedrive.clear_faults(stop)
     page.evaluate(WRITE, ["canvas.tif", 3, SIZE])
-    page.get_by_role("button", name="Choose again").click()
+    page.get_by_role("button", name="Select again").click()
     done(page, 1)
     assert read_drive(served_site) == {"canvas.tif": bytes([3]) * SIZE}
 
@@ -158,7 +158,9 @@ def test_a_file_that_could_be_either_of_two_is_put_under_neither(
     file = tmp_path / "front.tif"
     file.write_bytes(b"s" * 1000)
     choose_again(page, file)
-    expect(page.locator(".toast.is-fault")).to_contain_text("1 file fits none of those")
+    expect(page.locator(".toast.is-fault")).to_contain_text(
+        "1 file matches none of the missing files"
+    )
     expect(page.locator(".upload[data-state=lost]")).to_have_count(2)
 
 
@@ -172,7 +174,7 @@ def test_choosing_again_opens_the_dialog_where_the_browser_does_not_ask(
     pick(page, name, 1, 1000)
     expect(page.locator(".upload")).to_have_count(1)
     if name != drive_name:
-        page.get_by_role("button", name="Repair", exact=True).click()
+        page.get_by_role("button", name="Correct name", exact=True).click()
     lose(page, name)
     served_site.onedrive.clear_faults(fault)
     page.evaluate("""() => {
@@ -246,7 +248,7 @@ def test_a_pause_while_an_address_is_on_its_way_keeps_it(
     (file,) = make_files(tmp_path / "desk", 1)
     hold_begin(page, file)
     page.get_by_role("button", name="Pause", exact=True).click()
-    page.get_by_role("button", name="Go on", exact=True).click()
+    page.get_by_role("button", name="Resume", exact=True).click()
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
     page.unroute("**/upload/begin")
     done(page, 1)
@@ -392,7 +394,7 @@ def test_an_address_that_the_pages_own_rules_forbid_is_told_at_once(
     page.route("**/upload/begin", lambda route: route.fulfill(json=answer))
     page.set_input_files("#pick-files", file)
     expect(page.locator("#uploads [role=alert]")).to_contain_text("up.example.org")
-    expect(page.locator(".upload-words")).to_contain_text("security rules")
+    expect(page.locator(".upload-words")).to_contain_text("security policy")
 
 
 @pytest.mark.parametrize("size", [1000, SIZE])
@@ -439,7 +441,7 @@ def test_an_address_that_never_answers_is_named(
     page.route("**/*uploadSession*", lambda route: route.abort())
     page.set_input_files("#pick-files", file)
     words = page.locator(".upload-words")
-    expect(words).to_contain_text("cannot be reached just now")
+    expect(words).to_contain_text("cannot be reached")
     host = urlsplit(served_site.onedrive.url).netloc
     for _ in range(600):
         if f"{host} does not answer this browser" in words.inner_text():
@@ -460,7 +462,7 @@ def test_a_drive_that_got_full_goes_on_by_one_button(
     served_site.onedrive.set_fault("quota_full", method="PUT", times=1)
     page.set_input_files("#pick-files", files)
     expect(page.locator("#uploads [role=alert]")).to_have_text("This OneDrive is full.")
-    page.get_by_role("button", name="Try again", exact=True).click()
+    page.get_by_role("button", name="Retry", exact=True).click()
     done(page, 5)
 
 
@@ -478,6 +480,6 @@ def test_uploads_go_on_after_a_sign_out_and_sign_in_in_another_tab(
     other.fill("[name=password]", PASSWORD)
     other.press("[name=password]", "Enter")
     other.wait_for_url("**/admin/account")
-    page.get_by_role("button", name="Go on", exact=True).click()
+    page.get_by_role("button", name="Resume", exact=True).click()
     done(page, 4)
     assert len(read_drive(served_site)) == 4

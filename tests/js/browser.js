@@ -2,10 +2,14 @@
 
 import { createServer } from "node:http";
 
+globalThis.HTMLMetaElement = class {
+  content = "csrf-token";
+};
+globalThis.HTMLInputElement = class {};
 globalThis.document = {
   documentElement: { lang: "en" },
   addEventListener() {},
-  querySelector: () => ({ content: "csrf-token" }),
+  querySelector: () => new HTMLMetaElement(),
   querySelectorAll: () => [],
 };
 globalThis.location = new URL("http://127.0.0.1/");

@@ -69,7 +69,7 @@ test("an answer of the sign-in page means signed out", async (context) => {
 });
 
 test("an old token is renewed once", async (context) => {
-  const meta = { content: "old" };
+  const meta = Object.assign(new HTMLMetaElement(), { content: "old" });
   context.mock.method(document, "querySelector", () => meta);
   let isRenewed = false;
   const url = await serve(context, (form, { method, headers }) => {

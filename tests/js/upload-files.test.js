@@ -22,10 +22,6 @@ test("a file that was taken is at hand until it is dropped", async () => {
   assert.equal(await files.reach(entry), null);
 });
 
-test("a folder needs no file", async () => {
-  assert.equal(await files.reach({ id: "1", isFolder: true }), true);
-});
-
 test("a handle is read where the browser allows it", async () => {
   const handle = { queryPermission: async () => "granted", getFile: async () => file };
   assert.equal(await files.reach({ id: "1", handle }), file);

@@ -95,7 +95,7 @@ test("a call waits until the network is back", async (context) => {
   const url = await serve(context, () => ({ body: "null" }));
   const patience = new Patience();
   navigator.onLine = false;
-  const waiting = patience.beQuiet(never());
+  const waiting = patience.waitUntilReady(never());
   navigator.onLine = true;
   patience.wake();
   await waiting;

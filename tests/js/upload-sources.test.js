@@ -21,7 +21,7 @@ test("files of a folder know their path", () => {
 test("pasted images get names of their own", () => {
   const sources = readPaste({ files: ["image.png", "image.png", "cat.jpg"].map(makeFile) });
   const names = sources.map(({ path }) => path[0]);
-  assert.match(names[0], /^Pasted \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\.png$/);
+  assert.match(names[0], /^\w+ \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\.png$/);
   assert.equal(names[1], names[0].replace(".png", " (2).png"));
   assert.equal(names[2], "cat.jpg");
 });

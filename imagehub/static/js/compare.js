@@ -1,35 +1,39 @@
-// Two shots side by side. What is done to one, by wheel, drag, pinch or key, is done to both: the
-// same part of each picture stays in view.
+// Two shots side by side. Zooming and moving one, by wheel, drag, pinch or key, moves both: the same
+// part of each picture stays in view.
+
+import { icon, make } from "./dom.js";
+import { t } from "./words.js";
+
+/** @import { Shot } from "./opening.js" */
 
 const MAX_ZOOM = 12;
+const KEY_STEP = 0.08;
 
 /**
- * Shows two shots until the visitor closes the dialog.
- * @param {object[]} shots the work's shots; `first` is the index of the one in view.
- * @param {AbortSignal} signal closes it too.
- * @returns {Promise<void>} resolves when it is closed.
+ * Show two shots until the visitor closes the dialog.
+ * @param {Shot[]} shots of the work
+ * @param {number} first index of the shot in view
+ * @param {(shot: Shot) => string} describe
+ * @param {AbortSignal} signal closes it too
+ * @returns {Promise<void>} settles when it is closed
  */
-export function compareShots({ shots, first, icon, sayShot, words, signal }) {
-  const dialog = document.createElement("dialog");
-  dialog.className = "compare";
-  dialog.setAttribute("aria-label", words.compare);
+export async function compareShots(shots, first, describe, signal) {
+  if (signal.aborted) return;
+  const dialog = make("dialog", { className: "compare", ariaLabel: t("compare") });
   // x and y shift the picture by parts of its pane.
   const view = { zoom: 1, x: 0, y: 0 };
-  const chosen = [first, (first + 1) % shots.length];
-  const panes = chosen.map((index, side) => makePane(side, index));
+  const panes = [makePane(first, t("left")), makePane((first + 1) % shots.length, t("right"))];
 
-  function makePane(side, index) {
-    const figure = document.createElement("figure");
-    const frame = document.createElement("div");
-    frame.className = "compare-frame";
-    const img = document.createElement("img");
-    img.draggable = false;
-    frame.append(img);
-    const select = document.createElement("select");
-    select.setAttribute("aria-label", side ? words.right : words.left);
+  /**
+   * @param {number} index
+   * @param {string} label
+   */
+  function makePane(index, label) {
+    const img = make("img", { draggable: false });
+    const frame = make("div", { className: "compare-frame" }, img);
+    const select = make("select", { ariaLabel: label });
     shots.forEach((shot, i) => {
-      const option = new Option(sayShot(shot), i, i === index, i === index);
-      select.append(option);
+      select.append(new Option(describe(shot), String(i), i === index, i === index));
     });
     const put = () => {
       const shot = shots[Number(select.value)];
@@ -42,12 +46,11 @@ export function compareShots({ shots, first, icon, sayShot, words, signal }) {
     };
     select.addEventListener("change", put);
     put();
-    figure.append(frame, select);
-    return { figure, frame, img };
+    return { figure: make("figure", {}, frame, select), frame, img };
   }
 
   function paint() {
-    const most = (view.zoom - 1) / 2 + 0.25 * (view.zoom > 1);
+    const most = (view.zoom - 1) / 2 + (view.zoom > 1 ? 0.25 : 0);
     view.x = Math.min(most, Math.max(-most, view.x));
     view.y = Math.min(most, Math.max(-most, view.y));
     for (const { img } of panes) {
@@ -55,7 +58,10 @@ export function compareShots({ shots, first, icon, sayShot, words, signal }) {
     }
   }
 
-  /** Zooms so that the point (parts of the pane from its middle) stays where it is. */
+  /**
+   * Zoom so that a point stays where it is: in parts of the pane, from its middle.
+   * @param {number} zoom
+   */
   function zoomTo(zoom, px = 0, py = 0) {
     const next = Math.min(MAX_ZOOM, Math.max(1, zoom));
     const ratio = next / view.zoom;
@@ -65,6 +71,21 @@ export function compareShots({ shots, first, icon, sayShot, words, signal }) {
     paint();
   }
 
+  /**
+   * @param {number} x
+   * @param {number} y
+   */
+  function moveBy(x, y) {
+    view.x += x;
+    view.y += y;
+    paint();
+  }
+
+  /**
+   * @param {MouseEvent} event
+   * @param {HTMLElement} frame
+   * @returns {[number, number]}
+   */
   function locate(event, frame) {
     const box = frame.getBoundingClientRect();
     return [
@@ -74,6 +95,7 @@ export function compareShots({ shots, first, icon, sayShot, words, signal }) {
   }
 
   for (const { frame } of panes) {
+    /** @type {Map<number, PointerEvent>} */
     const fingers = new Map();
     let spread = 0;
     const getSpread = () => {
@@ -106,52 +128,45 @@ export function compareShots({ shots, first, icon, sayShot, words, signal }) {
         zoomTo((view.zoom * now) / (spread || now), ...locate(event, frame));
         spread = now;
       } else {
-        view.x += (event.clientX - before.clientX) / frame.clientWidth;
-        view.y += (event.clientY - before.clientY) / frame.clientHeight;
-        paint();
+        const [x, y] = [event.clientX - before.clientX, event.clientY - before.clientY];
+        moveBy(x / frame.clientWidth, y / frame.clientHeight);
       }
     });
-    for (const name of ["pointerup", "pointercancel"]) {
+    for (const name of /** @type {const} */ (["pointerup", "pointercancel"])) {
       frame.addEventListener(name, (event) => fingers.delete(event.pointerId));
     }
   }
 
+  /** @type {Record<string, () => void>} */
+  const moves = {
+    "+": () => zoomTo(view.zoom * 1.4),
+    "=": () => zoomTo(view.zoom * 1.4),
+    "-": () => zoomTo(view.zoom / 1.4),
+    0: () => zoomTo(1),
+    ArrowLeft: () => moveBy(KEY_STEP, 0),
+    ArrowRight: () => moveBy(-KEY_STEP, 0),
+    ArrowUp: () => moveBy(0, KEY_STEP),
+    ArrowDown: () => moveBy(0, -KEY_STEP),
+  };
   dialog.addEventListener("keydown", (event) => {
     if (event.target instanceof HTMLSelectElement && event.key.startsWith("Arrow")) return;
-    const step = 0.08;
-    const moves = {
-      "+": () => zoomTo(view.zoom * 1.4),
-      "=": () => zoomTo(view.zoom * 1.4),
-      "-": () => zoomTo(view.zoom / 1.4),
-      0: () => zoomTo(1),
-      ArrowLeft: () => (view.x += step),
-      ArrowRight: () => (view.x -= step),
-      ArrowUp: () => (view.y += step),
-      ArrowDown: () => (view.y -= step),
-    };
     const move = moves[event.key];
     if (!move) return;
     event.preventDefault();
     move();
-    paint();
   });
 
-  const close = document.createElement("button");
-  close.type = "button";
-  close.className = "compare-close";
-  close.innerHTML = icon("x");
-  close.title = words.compare_end;
-  close.setAttribute("aria-label", words.compare_end);
+  const title = t("compare_end");
+  const properties = /** @type {const} */ ({ type: "button", className: "compare-close" });
+  const close = make("button", { ...properties, title, ariaLabel: title }, icon("x"));
   close.addEventListener("click", () => dialog.close());
-
-  if (signal.aborted) return Promise.resolve();
-  signal.addEventListener("abort", () => dialog.close(), { once: true });
   close.autofocus = true;
+  signal.addEventListener("abort", () => dialog.close(), { once: true });
   dialog.append(...panes.map(({ figure }) => figure), close);
   document.body.append(dialog);
   dialog.showModal();
   paint();
-  return new Promise((resolve) => {
+  await new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       dialog.remove();
       // The key that closed this must not close the viewer too.

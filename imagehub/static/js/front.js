@@ -1,98 +1,145 @@
-// The wall: further pages are hung below while the visitor scrolls, and a click on a work opens
-// its shots in the viewer. Without this module every link leads to a page.
+// The wall: further pages are added below while the visitor scrolls, and a click on a work opens its
+// shots in the viewer. Without this module every link leads to a page.
 
+import { byId, closest, find, findAll, get, isModified } from "./dom.js";
 import { openTile, prepare } from "./opening.js";
 import { fetchPage } from "./page.js";
 import { watch } from "./pictures.js";
-import { say, words } from "./words.js";
+import { say, t } from "./words.js";
 
 const AUTOMATIC_PAGES = 3;
 
-const walls = document.getElementById("walls");
-const more = document.querySelector("a.more");
-let automaticLeft = AUTOMATIC_PAGES;
-let coming = null;
+const walls = byId("walls");
+
+// --- The address follows the page in view ---
+
+/** @param {HTMLElement} wall */
+function follow(wall) {
+  const { url = "", title = "" } = wall.dataset;
+  if (url !== location.pathname + location.search) history.replaceState(history.state, "", url);
+  document.title = title;
+}
+
+const places = new IntersectionObserver(
+  (entries) => {
+    // They are in the order in which they happened.
+    const seen = entries.findLast((entry) => entry.isIntersecting)?.target;
+    if (seen && !history.state?.viewer) follow(/** @type {HTMLElement} */ (seen));
+  },
+  { rootMargin: "-40% 0px -60% 0px" },
+);
+
+// When the visitor comes back and the browser has kept nothing of the page, it restores the scroll
+// position of a longer page than this one. So the work in view is stored, and scrolled to. It must be
+// on the page that the address names, which may not have followed the last scrolling yet.
+addEventListener("pagehide", () => {
+  const all = findAll(walls, ".wall");
+  const wall =
+    all.findLast((one) => one.getBoundingClientRect().top <= innerHeight * 0.4) ?? all[0];
+  if (!history.state?.viewer) follow(wall);
+  const seen = findAll(wall, ".tile").find((tile) => tile.getBoundingClientRect().bottom > 0);
+  if (!seen) return;
+  const place = { id: seen.id, top: seen.getBoundingClientRect().top };
+  history.scrollRestoration = "manual";
+  history.replaceState({ ...history.state, place }, "");
+});
+
+const { place } = history.state ?? {};
+const kept = place && document.getElementById(place.id);
+if (kept && scrollY < 1) scrollBy(0, kept.getBoundingClientRect().top - place.top);
+
+const firstWall = get(walls, ".wall");
+firstWall.dataset.title = document.title;
+places.observe(firstWall);
 
 // --- Further pages ---
 
-/** Hangs the next page's works below; resolves to the link of its first tile. */
-function hangNext() {
-  coming ??= hang().finally(() => {
-    coming = null;
-    lookAgain();
-  });
-  return coming;
-}
+const link = find(document, "a.more", HTMLAnchorElement);
+if (link) extend(link);
 
-// Watched anew, the link is looked at even if it has not moved.
-function lookAgain() {
-  nearTheEnd.unobserve(more);
-  if (more.isConnected && automaticLeft > 0) nearTheEnd.observe(more);
-}
+/**
+ * Add the pages behind a link: a few by themselves, then one for each click.
+ * @param {HTMLAnchorElement} more
+ */
+function extend(more) {
+  let automaticLeft = AUTOMATIC_PAGES;
+  /** @type {?Promise<HTMLElement>} */
+  let coming = null;
 
-async function hang() {
-  const { page, css } = await fetchPage(more.href);
-  const wall = page.querySelector(".wall");
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync(css);
-  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
-  // Works that moved down since the page before was made are there already.
-  for (const tile of wall.querySelectorAll(".tile")) {
-    if (document.getElementById(tile.id)) tile.remove();
-  }
-  wall.dataset.title = page.title;
-  for (const img of wall.querySelectorAll("img")) {
-    img.removeAttribute("fetchpriority");
-    img.loading = "lazy";
-  }
-  const count = wall.children.length;
-  walls.append(document.adoptNode(wall));
-  watch(wall);
-  places.observe(wall);
-  say(words.added.replace("{count}", count));
-  const first = wall.querySelector(".tile a") ?? [...walls.querySelectorAll(".tile a")].at(-1);
-  const next = page.querySelector("a.more");
-  if (next) {
-    more.href = next.getAttribute("href");
-  } else {
-    // A focus that goes with its element would begin at the top of the page again.
-    if (document.activeElement === more) first.focus({ preventScroll: true });
-    more.remove();
-  }
-  return first;
-}
+  const nearTheEnd = new IntersectionObserver(
+    async (entries) => {
+      if (!entries.at(-1)?.isIntersecting || coming || automaticLeft <= 0) return;
+      // A link that has the focus must not move away from whoever reached it by keyboard.
+      if (document.activeElement === more) return;
+      automaticLeft -= 1;
+      try {
+        await addNext();
+      } catch {
+        automaticLeft = 0;
+      }
+      // From here on the visitor decides, so that the end of the page can be reached.
+      if (automaticLeft <= 0 && more.firstChild) more.firstChild.textContent = `${t("show_more")} `;
+    },
+    { rootMargin: "0px 0px 1200px" },
+  );
 
-const nearTheEnd = new IntersectionObserver(
-  async (entries) => {
-    if (!entries.at(-1).isIntersecting || coming || automaticLeft <= 0) return;
-    // Whoever came to the link by key decides alone: it must not go from under their fingers.
-    if (document.activeElement === more) return;
-    automaticLeft -= 1;
-    try {
-      await hangNext();
-    } catch {
-      automaticLeft = 0;
+  /** Observe the link anew, so that it is reported even if it has not moved. */
+  function observe() {
+    nearTheEnd.unobserve(more);
+    if (more.isConnected && automaticLeft > 0) nearTheEnd.observe(more);
+  }
+
+  /** Add the next page's works; return the link of its first tile. */
+  function addNext() {
+    coming ??= add().finally(() => {
+      coming = null;
+      observe();
+    });
+    return coming;
+  }
+
+  async function add() {
+    const { page, css } = await fetchPage(more.href);
+    const wall = get(page, ".wall");
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(css);
+    document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+    // Works that have moved down since the previous page was made are here already.
+    for (const tile of findAll(wall, ".tile")) {
+      if (document.getElementById(tile.id)) tile.remove();
     }
-    if (automaticLeft <= 0) nameMore();
-  },
-  { rootMargin: "0px 0px 1200px" },
-);
+    wall.dataset.title = page.title;
+    for (const img of findAll(wall, "img", HTMLImageElement)) {
+      img.removeAttribute("fetchpriority");
+      img.loading = "lazy";
+    }
+    const count = wall.children.length;
+    walls.append(document.adoptNode(wall));
+    watch(wall);
+    places.observe(wall);
+    say(t("added", { count }));
+    const first = find(wall, ".tile a") ?? findAll(walls, ".tile a").slice(-1)[0];
+    const next = find(page, "a.more");
+    if (next) {
+      more.href = next.getAttribute("href") ?? "";
+    } else {
+      // A focus that goes with its element would start at the top of the page again.
+      if (document.activeElement === more) first.focus({ preventScroll: true });
+      more.remove();
+    }
+    return first;
+  }
 
-// From here on the visitor decides, so that the end of the page can be reached.
-function nameMore() {
-  more.firstChild.textContent = `${words.show_more} `;
-}
-
-if (more) {
-  nearTheEnd.observe(more);
-  more.addEventListener("blur", lookAgain);
+  observe();
+  more.addEventListener("blur", observe);
   more.addEventListener("click", async (event) => {
     if (isModified(event)) return;
     event.preventDefault();
     try {
-      const first = await hangNext();
-      // Whoever has gone elsewhere while the page came stays there.
-      if ([more, document.body].includes(document.activeElement)) {
+      const first = await addNext();
+      // The focus stays where the visitor has moved it meanwhile.
+      const { activeElement } = document;
+      if (activeElement === more || activeElement === document.body) {
         first.focus({ preventScroll: true });
       }
     } catch {
@@ -101,62 +148,19 @@ if (more) {
   });
 }
 
-// --- The address follows the page in view ---
-
-function follow(wall) {
-  if (wall.dataset.url !== location.pathname + location.search) {
-    history.replaceState(history.state, "", wall.dataset.url);
-  }
-  document.title = wall.dataset.title;
-}
-
-const places = new IntersectionObserver(
-  (entries) => {
-    // They are in the order in which they happened.
-    const seen = entries.findLast((entry) => entry.isIntersecting)?.target;
-    if (seen && !history.state?.viewer) follow(seen);
-  },
-  { rootMargin: "-40% 0px -60% 0px" },
-);
-
-// Coming back to a page of which the browser has kept nothing, it knows how far down the visitor was
-// in a longer page than this one. So the work that was in view is kept, and looked for. It must hang
-// on the page that the address names, which may not have followed the last scrolling yet.
-addEventListener("pagehide", () => {
-  const all = [...walls.querySelectorAll(".wall")];
-  const wall =
-    all.findLast((one) => one.getBoundingClientRect().top <= innerHeight * 0.4) ?? all[0];
-  if (!history.state?.viewer) follow(wall);
-  const seen = [...wall.querySelectorAll(".tile")].find(
-    (tile) => tile.getBoundingClientRect().bottom > 0,
-  );
-  if (!seen) return;
-  const place = { id: seen.id, top: seen.getBoundingClientRect().top };
-  history.scrollRestoration = "manual";
-  history.replaceState({ ...history.state, place }, "");
-});
-
-const place = history.state?.place;
-const kept = place && document.getElementById(place.id);
-if (kept && scrollY < 1) scrollBy(0, kept.getBoundingClientRect().top - place.top);
-
-const firstWall = walls.querySelector(".wall");
-firstWall.dataset.title = document.title;
-places.observe(firstWall);
-
 // --- The viewer ---
 
-const isModified = (event) =>
-  event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey;
+/** @param {Event} event */
+const findTileLink = ({ target }) => closest(target, "a[data-open]", HTMLAnchorElement);
 
 walls.addEventListener("pointerdown", (event) => {
-  const link = event.target.closest("a[data-open]");
+  const tile = findTileLink(event);
   // A finger that comes down may only want to scroll.
-  if (link && event.pointerType === "mouse") prepare(link.href);
+  if (tile && event.pointerType === "mouse") prepare(tile.href);
 });
 walls.addEventListener("click", (event) => {
-  const link = event.target.closest("a[data-open]");
-  if (!link || isModified(event)) return;
+  const tile = findTileLink(event);
+  if (!tile || isModified(event)) return;
   event.preventDefault();
-  openTile(link);
+  openTile(tile);
 });

@@ -3,17 +3,53 @@
 // A work's shots are read from its own page, so that there is one description of them. Opening from
 // a wall adds one entry to the history; turning to another shot replaces it.
 
+import { find, findAll, get } from "./dom.js";
 import { fetchPage } from "./page.js";
 import { makeLastingUrl } from "./renditions.js";
 
-const works = new Map();
-let viewer = null; // The module, once it is needed.
-let shown = null; // The open viewer: { leave() }.
-let wish = 0; // Counts what the visitor wants; only the newest is still opened when it has come.
-let leaving = null; // Resolves when the entry of a closed viewer has been left.
-let hasLeft = null; // Resolves that, once.
+/**
+ * @typedef {object} Shot
+ * @property {number} number id of the image
+ * @property {number} position in the work, from 1
+ * @property {string} url page of the shot
+ * @property {string} src signed address of the largest rendition
+ * @property {string} lasting permanent address of a rendition
+ * @property {string} small address of a small rendition
+ * @property {string} alt
+ * @property {number} width of the largest rendition
+ * @property {number} height
+ * @property {number} fullWidth of the original
+ * @property {number} fullHeight
+ * @property {string} zoom address of the original as browsers show it; "" where there is none
+ * @property {string} full address of the original as a download; "" where there is none
+ * @property {?HTMLElement} link that leads to it on this page
+ */
 
-/** Fetches the viewer and a work's page, before the click is finished. */
+/** @typedef {{ group: string, title: string, url: string, shots: Shot[] }} Work */
+
+/**
+ * The place of the viewer in the history: "new" adds an entry, "again" came forward to one, and
+ * "here" is the entry of a page that was opened at a shot's address.
+ * @typedef {"new" | "again" | "here"} Entry
+ */
+
+/** @type {Map<string, Promise<Work>>} */
+const works = new Map();
+/** @type {?Promise<typeof import("./viewer.js")>} */
+let viewer = null;
+/** @type {?{ leave(): void }} the open viewer */
+let shown = null;
+// Counts what the visitor wants; only the newest wish is opened when it has loaded.
+let wish = 0;
+/** @type {?Promise<void>} settles when the entry of a closed viewer has been left */
+let leaving = null;
+/** @type {?(() => void)} settles it, once */
+let hasLeft = null;
+
+/**
+ * Load the viewer and a work's page, before the click is finished.
+ * @param {string} url
+ */
 export function prepare(url) {
   loadViewer().catch(() => {});
   fetchWork(url).catch(() => {});
@@ -27,30 +63,38 @@ function loadViewer() {
   return viewer;
 }
 
+/**
+ * @param {string} url
+ * @returns {Promise<Work>}
+ */
 function fetchWork(url) {
-  if (!works.has(url)) {
-    const coming = fetchPage(url).then(({ page }) => readWork(page, false));
+  let coming = works.get(url);
+  if (!coming) {
+    coming = fetchPage(url).then(({ page }) => readWork(page, false));
     coming.catch(() => works.delete(url));
     works.set(url, coming);
   }
-  return works.get(url);
+  return coming;
 }
 
 /**
- * Reads a work and its shots, in order, from its page.
- * @param {boolean} isHere whether the page is the one in front of the visitor.
+ * Read a work and its shots, in order, from its page.
+ * @param {Document} page
+ * @param {boolean} isHere whether it is the page in front of the visitor
+ * @returns {Work}
  */
 export function readWork(page, isHere) {
-  const article = page.querySelector("article.work");
-  const shots = [...article.querySelectorAll("a[data-shot]")].map((link) => {
-    const img = link.querySelector("img");
+  const article = get(page, "article.work");
+  const shots = findAll(article, "a[data-shot]").map((link) => {
+    const { shot, position, size = "", src = "", zoom = "", full = "" } = link.dataset;
+    const img = find(link, "img", HTMLImageElement);
     const lasting = img?.getAttribute("src") ?? "";
-    const [width, height, fullWidth, fullHeight] = link.dataset.size.split(" ").map(Number);
+    const [width, height, fullWidth, fullHeight] = size.split(" ").map(Number);
     return {
-      number: Number(link.dataset.shot),
-      position: Number(link.dataset.position),
-      url: link.getAttribute("href"),
-      src: link.dataset.src,
+      number: Number(shot),
+      position: Number(position),
+      url: link.getAttribute("href") ?? "",
+      src,
       lasting,
       // A picture that failed before has lost its signed addresses.
       small: img?.getAttribute("srcset")?.split(" ", 1)[0] ?? makeLastingUrl(lasting, 480),
@@ -59,17 +103,20 @@ export function readWork(page, isHere) {
       height,
       fullWidth,
       fullHeight,
-      zoom: link.dataset.zoom,
-      full: link.dataset.full,
+      zoom,
+      full,
       link: isHere ? link : null,
     };
   });
   shots.sort((one, other) => one.position - other.position);
-  const { group, title, url } = article.dataset;
+  const { group = "", title = "", url = "" } = article.dataset;
   return { group, title, url, shots };
 }
 
-/** Opens a tile's work at its cover; where that fails, its page. */
+/**
+ * Open a tile's work at its cover; where that fails, its page.
+ * @param {HTMLAnchorElement} link
+ */
 export async function openTile(link) {
   const mine = ++wish;
   try {
@@ -80,59 +127,73 @@ export async function openTile(link) {
   }
 }
 
-/** Opens a shot of the work on this page; where that fails, the shot's own page. */
+/**
+ * Open a shot of the work on this page; where that fails, the shot's own page.
+ * @param {Work} work
+ * @param {number} number
+ * @param {Entry} entry
+ */
 export async function openShot(work, number, entry) {
   const mine = ++wish;
   const shot = work.shots.find((one) => one.number === number);
   try {
     const [{ open }] = await Promise.all([loadViewer(), leaving]);
-    if (mine === wish) show(open, work, number, shot.link, entry);
+    if (mine === wish) show(open, work, number, shot?.link ?? null, entry);
   } catch {
-    if (mine === wish && entry === "new") location.assign(shot.url);
+    if (mine === wish && entry === "new" && shot) location.assign(shot.url);
   }
 }
 
-/** Opens the viewer whose entry in the history, made by this document, was gone to again. */
+/**
+ * Open the viewer for an entry of the history that this document made before.
+ * @param {{ url: string, number: number }} state
+ */
 async function openAgain({ url, number }) {
   const mine = ++wish;
   try {
     const [{ open }, work] = await Promise.all([loadViewer(), fetchWork(url)]);
-    const link = document.querySelector(`a[href="${CSS.escape(url)}"]`);
+    const link = find(document, `a[href="${CSS.escape(url)}"]`);
     if (mine === wish) show(open, work, number, link, "again");
   } catch {
     if (mine === wish) location.reload();
   }
 }
 
-// `entry` is the viewer's place in the history: "new" makes one, "again" came forward into one, and
-// "here" is the entry of a page that was opened at a shot's address.
+/**
+ * @param {typeof import("./viewer.js").open} open
+ * @param {Work} work
+ * @param {number} number of the shot to begin with
+ * @param {?HTMLElement} trigger the link that was used
+ * @param {Entry} entry
+ */
 function show(open, work, number, trigger, entry) {
   if (shown) return;
-  const title = document.title;
-  const state = (shot) => ({ viewer: { url: work.url, number: shot.number } });
+  const { title } = document;
+  /** @param {Shot} shot */
+  const makeState = (shot) => ({ viewer: { url: work.url, number: shot.number } });
   const start = work.shots.find((shot) => shot.number === number) ?? work.shots[0];
-  // Once Back has been pressed the entry is another's, even while the viewer is still going.
+  // After Back the entry belongs to another page, even while the viewer is still closing.
   let isLeft = false;
-  if (entry === "new") history.pushState(state(start), "", start.url);
+  if (entry === "new") history.pushState(makeState(start), "", start.url);
   const handle = open({
     work,
     index: work.shots.indexOf(start),
     trigger,
     onTurn(shot) {
       if (isLeft) return;
-      history.replaceState(state(shot), "", shot.url);
+      history.replaceState(makeState(shot), "", shot.url);
       document.title = `${work.title} · ${shot.position}/${work.shots.length}`;
     },
     onClose() {
       shown = null;
       document.title = title;
       if (isLeft) {
-        // It may have been gone to again while the viewer was closing.
+        // The visitor may have come forward again while the viewer was closing.
         if (history.state?.viewer) openAgain(history.state.viewer);
         return;
       }
       isLeft = true;
-      // Opened by its own address there is nothing to go back to: the work's page is this one.
+      // Opened by its own address there is nothing to go back to: this is the work's page.
       if (entry === "here") history.replaceState(null, "", work.url);
       else goBack();
     },
@@ -149,7 +210,7 @@ function show(open, work, number, trigger, entry) {
   };
 }
 
-// The browser goes back some time later. What is opened before then would be gone back from.
+/** Go back; the browser does so a little later, and nothing may be opened before then. */
 function goBack() {
   leaving = new Promise((resolve) => {
     hasLeft = resolve;
@@ -169,7 +230,7 @@ addEventListener("popstate", (event) => {
   else if (!shown && wanted) openAgain(wanted);
 });
 
-// A page that is left may be shown again from the browser's memory, with all it was waiting for.
+// A page that is left may be shown again from the browser's memory, with everything it waited for.
 addEventListener("pagehide", () => {
   wish += 1;
   hasLeft?.();

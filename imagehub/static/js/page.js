@@ -1,10 +1,11 @@
 // Other pages of this site, fetched and read.
 
 /**
- * Fetches a page; resolves to its document and the text of its last style element.
+ * Fetch a page; return its document and the text of its last style element.
  *
- * The style elements are taken out before it is read: their nonce is not this page's, and browsers
+ * Style elements are taken out before it is parsed: their nonce is not this page's, and browsers
  * report them even in a document that is never shown.
+ * @param {string} url
  */
 export async function fetchPage(url) {
   const answer = await fetch(url, { headers: { Accept: "text/html" } });

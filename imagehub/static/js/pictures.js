@@ -1,37 +1,53 @@
-// Pictures fade in over their placeholders. One that fails, because its signed address has run out
-// or the storage was away, is asked for once more at its lasting address, which redirects to a
-// fresh one; and again when the visitor comes back to the tab or the network does. What was asked
-// for before that moment and fails after it counts as asked for in vain, and is asked for again.
+// Pictures fade in over their placeholders. One that fails, because its signed address has expired
+// or the storage was down, is requested once more at its permanent address, which redirects to a
+// fresh one; and again when the visitor returns to the tab or the network does. A request from
+// before that moment that fails after it counts as failed, and is repeated.
 
+import { findAll } from "./dom.js";
 import { makeLastingUrl } from "./renditions.js";
 
-// Grows when there is new hope for every picture.
+// Grows whenever it makes sense to request every missing picture again.
 let round = 1;
 
-const isFramed = (element) => element instanceof HTMLImageElement && element.closest(".frame");
+/**
+ * @param {?EventTarget} target
+ * @returns {?HTMLImageElement} the target if it is a picture in a frame
+ */
+const findPicture = (target) =>
+  target instanceof HTMLImageElement && target.closest(".frame") ? target : null;
 
-function askAgain(img) {
-  img.dataset.asked = round;
-  const url = makeLastingUrl(img.getAttribute("src"), img.clientWidth * devicePixelRatio);
-  for (const source of img.parentElement.querySelectorAll("source")) source.remove();
+/** @param {HTMLImageElement} img */
+function requestAgain(img) {
+  img.dataset.round = String(round);
+  const src = img.getAttribute("src") ?? "";
+  const url = makeLastingUrl(src, img.clientWidth * devicePixelRatio);
+  for (const source of findAll(img.parentElement ?? img, "source")) source.remove();
   img.removeAttribute("srcset");
   img.removeAttribute("sizes");
   img.src = url;
 }
 
-function settle(img, isHere) {
+/**
+ * @param {HTMLImageElement} img
+ * @param {boolean} isLoaded
+ */
+function settle(img, isLoaded) {
   img.classList.remove("is-coming");
-  img.closest(".frame").classList.toggle("is-missing", !isHere);
+  img.closest(".frame")?.classList.toggle("is-missing", !isLoaded);
 }
 
+/** @param {HTMLImageElement} img */
 function fail(img) {
-  if (Number(img.dataset.asked) === round) settle(img, false);
-  else askAgain(img);
+  if (Number(img.dataset.round) === round) settle(img, false);
+  else requestAgain(img);
 }
 
-/** Takes care of the pictures below `root` that have not come yet. */
+/**
+ * Look after the pictures below `root` that are not loaded yet.
+ * @param {ParentNode} root
+ */
 export function watch(root) {
-  for (const img of root.querySelectorAll(".frame img")) {
+  for (const img of findAll(root, ".frame img", HTMLImageElement)) {
     if (!img.complete) {
       if (img.loading === "lazy") img.classList.add("is-coming");
     } else if (img.naturalWidth === 0) {
@@ -43,12 +59,21 @@ export function watch(root) {
 function retryMissing() {
   if (document.visibilityState !== "visible") return;
   round += 1;
-  document.querySelectorAll(".frame.is-missing img").forEach(askAgain);
+  findAll(document, ".frame.is-missing img", HTMLImageElement).forEach(requestAgain);
 }
 
-// Neither event bubbles, but both can be caught on their way down.
-document.addEventListener("load", ({ target }) => isFramed(target) && settle(target, true), true);
-document.addEventListener("error", ({ target }) => isFramed(target) && fail(target), true);
+// Neither event bubbles, but both can be captured.
+for (const kind of ["load", "error"]) {
+  const isLoaded = kind === "load";
+  document.addEventListener(
+    kind,
+    ({ target }) => {
+      const img = findPicture(target);
+      if (img) (isLoaded ? settle : fail)(img, isLoaded);
+    },
+    true,
+  );
+}
 document.addEventListener("visibilitychange", retryMissing);
 addEventListener("online", retryMissing);
 watch(document);

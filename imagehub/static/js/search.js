@@ -2,65 +2,68 @@
 //
 // Source: https://www.w3.org/WAI/ARIA/apg/patterns/combobox/ (list autocomplete, manual selection).
 
+import { closest, icon, make } from "./dom.js";
+
 const WAIT_MS = 140;
 
-/** Gives a search field its suggestions. `url` answers `?q=` with works and tags as JSON. */
-export function suggestFor(input, url, icons) {
-  const list = document.createElement("ul");
-  list.className = "suggestions";
-  list.id = "suggestions";
-  list.role = "listbox";
+/**
+ * @typedef {object} Suggestion
+ * @property {string} title
+ * @property {string} url
+ * @property {string} [picture] address of a small picture
+ * @property {string} [icon]
+ */
+
+/**
+ * Give a search field its suggestions.
+ * @param {HTMLInputElement} input
+ * @param {string} url answers `?q=` with works and tags as JSON
+ */
+export function suggestFor(input, url) {
+  const list = make("ul", { className: "suggestions", id: "suggestions", role: "listbox" });
   list.hidden = true;
-  list.setAttribute("aria-label", input.labels[0].textContent.trim());
+  list.ariaLabel = input.labels?.[0].textContent.trim() ?? "";
   input.after(list);
   input.role = "combobox";
-  input.setAttribute("aria-autocomplete", "list");
+  input.ariaAutoComplete = "list";
   input.setAttribute("aria-controls", list.id);
-  input.setAttribute("aria-expanded", "false");
+  input.ariaExpanded = "false";
 
   let active = -1;
   let timer = 0;
-  let asking = null;
+  let request = new AbortController();
 
-  /** What is still on its way must not change the list any more. */
+  /** A request on its way must not change the list any more. */
   function settle() {
     clearTimeout(timer);
-    asking?.abort();
+    request.abort();
   }
 
-  function close() {
-    list.hidden = true;
-    input.setAttribute("aria-expanded", "false");
+  /** @param {boolean} isOpen */
+  function showList(isOpen) {
+    list.hidden = !isOpen;
+    input.ariaExpanded = String(isOpen);
     mark(-1);
   }
 
+  /** @param {number} index */
   function mark(index) {
     active = index;
-    [...list.children].forEach((option, i) => option.setAttribute("aria-selected", i === index));
+    [...list.children].forEach((option, i) => (option.ariaSelected = String(i === index)));
     if (index < 0) input.removeAttribute("aria-activedescendant");
     else input.setAttribute("aria-activedescendant", list.children[index].id);
   }
 
-  function makeOption({ title, url: address, picture, icon }, index) {
-    const option = document.createElement("li");
-    option.role = "option";
-    option.id = `suggestion-${index}`;
-    option.dataset.url = address;
-    const text = document.createElement("span");
-    text.dir = "auto";
-    text.textContent = title;
-    if (picture) {
-      const img = document.createElement("img");
-      img.alt = "";
-      img.src = picture;
-      option.append(img);
-    } else if (icon) {
-      const template = document.createElement("template");
-      template.innerHTML = `<svg class="icon" aria-hidden="true"><use></use></svg>`;
-      template.content.querySelector("use").setAttribute("href", `${icons}#${icon}`);
-      option.append(template.content);
-    }
-    option.append(text);
+  /**
+   * @param {Suggestion} suggestion
+   * @param {number} index
+   */
+  function makeOption(suggestion, index) {
+    const option = make("li", { role: "option", id: `suggestion-${index}` });
+    option.dataset.url = suggestion.url;
+    if (suggestion.picture) option.append(make("img", { alt: "", src: suggestion.picture }));
+    else if (suggestion.icon) option.append(icon(suggestion.icon));
+    option.append(make("span", { dir: "auto" }, suggestion.title));
     return option;
   }
 
@@ -68,34 +71,29 @@ export function suggestFor(input, url, icons) {
     const query = input.value.trim();
     settle();
     if (!query) {
-      close();
+      showList(false);
       return;
     }
-    asking = new AbortController();
-    const { signal } = asking;
+    request = new AbortController();
+    const { signal } = request;
     try {
       const answer = await fetch(`${url}?q=${encodeURIComponent(query)}`, {
         signal,
         headers: { Accept: "application/json" },
       });
       if (!answer.ok) throw new Error(`${answer.status}`);
+      /** @type {{ works: Suggestion[], tags: { name: string, count: number, url: string }[] }} */
       const { works, tags } = await answer.json();
-      // An answer that had come whole is no longer stopped by that.
+      // An abort does not stop an answer that has arrived completely.
       if (signal.aborted) return;
       const found = [
         ...tags.map((tag) => ({ title: `${tag.name} (${tag.count})`, url: tag.url, icon: "tag" })),
         ...works,
       ];
       list.replaceChildren(...found.map(makeOption));
-      if (found.length && document.activeElement === input) {
-        list.hidden = false;
-        input.setAttribute("aria-expanded", "true");
-        mark(-1);
-      } else {
-        close();
-      }
+      showList(found.length > 0 && document.activeElement === input);
     } catch {
-      if (!signal.aborted) close();
+      if (!signal.aborted) showList(false);
     }
   }
 
@@ -104,6 +102,9 @@ export function suggestFor(input, url, icons) {
     timer = setTimeout(ask, WAIT_MS);
   }
 
+  /** @param {Element} option */
+  const open = (option) => location.assign(/** @type {HTMLElement} */ (option).dataset.url ?? "");
+
   input.addEventListener("input", askSoon);
   input.addEventListener("keydown", (event) => {
     if (event.key === "Escape") settle();
@@ -111,17 +112,17 @@ export function suggestFor(input, url, icons) {
     const count = list.children.length;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
-      // The list somebody goes through does not change under their fingers.
+      // The list does not change while somebody moves through it.
       settle();
       // One more place than suggestions: the field itself.
       const step = event.key === "ArrowDown" ? 1 : -1;
       mark(((active + 1 + step + count + 1) % (count + 1)) - 1);
     } else if (event.key === "Enter" && active >= 0) {
       event.preventDefault();
-      location.assign(list.children[active].dataset.url);
+      open(list.children[active]);
     } else if (event.key === "Escape") {
       event.preventDefault();
-      close();
+      showList(false);
     }
   });
   list.addEventListener("pointerdown", (event) => {
@@ -129,13 +130,13 @@ export function suggestFor(input, url, icons) {
     settle();
   });
   list.addEventListener("click", (event) => {
-    const option = event.target.closest("[role=option]");
-    if (option) location.assign(option.dataset.url);
+    const option = closest(event.target, "[role=option]");
+    if (option) open(option);
   });
   input.addEventListener("blur", () => {
     settle();
-    close();
+    showList(false);
   });
-  // Somebody may have typed while this module came.
+  // Somebody may have typed while this module was loading.
   if (input.value !== input.defaultValue) askSoon();
 }

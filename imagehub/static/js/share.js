@@ -1,6 +1,12 @@
-// Passing on the address of a work.
+// Sharing the address of a work.
 
-/** Offers the device's own sharing, else copies the link. Resolves to whether it was copied. */
+import { getFocused, make } from "./dom.js";
+
+/**
+ * Open the device's own sharing, or copy the link; return whether it was copied.
+ * @param {string} title
+ * @param {string} url
+ */
 export async function share(title, url) {
   const absolute = new URL(url, location.href).href;
   if (navigator.share) {
@@ -8,7 +14,7 @@ export async function share(title, url) {
       await navigator.share({ title, url: absolute });
       return false;
     } catch (error) {
-      if (error.name === "AbortError") return false;
+      if (error instanceof DOMException && error.name === "AbortError") return false;
     }
   }
   try {
@@ -19,16 +25,17 @@ export async function share(title, url) {
   }
 }
 
-// Sites without https have no clipboard interface, and some browsers do not let it be used.
+/**
+ * Copy by a selected field: sites without https have no clipboard interface.
+ * @param {string} text
+ */
 function copyFromField(text) {
-  const focused = document.activeElement;
-  const field = document.createElement("textarea");
-  field.value = text;
-  field.className = "unseen";
+  const focused = getFocused();
+  const field = make("textarea", { value: text, className: "unseen" });
   (document.querySelector(".pswp") ?? document.body).append(field);
   field.select();
   const isCopied = document.execCommand("copy");
   field.remove();
-  focused?.focus({ preventScroll: true });
+  focused.focus({ preventScroll: true });
   return isCopied;
 }

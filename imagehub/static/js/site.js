@@ -1,26 +1,30 @@
-// On every page: pictures that come late, the colour switch, the search field, the service worker.
+// On every page of the gallery: late pictures, the theme switch, the search field, the service worker.
 
+import { find, get } from "./dom.js";
 import "./pictures.js";
 
 const root = document.documentElement;
-const toggle = document.querySelector("[data-theme-switch]");
-const FOLLOWING = { auto: "dark", dark: "light", light: "auto" };
+
+// --- The theme switch ---
+
+const NEXT_THEME = { auto: "dark", dark: "light", light: "auto" };
+const toggle = find(document, "[data-theme-switch]");
 
 function readTheme() {
   const theme = /(?:^|; )theme=(light|dark)/.exec(document.cookie)?.[1] ?? "auto";
   root.dataset.theme = theme;
   if (!toggle) return;
-  const names = JSON.parse(toggle.dataset.names);
-  toggle.querySelector("[data-theme-name]").textContent = names[theme];
+  const names = JSON.parse(toggle.dataset.names ?? "{}");
+  get(toggle, "[data-theme-name]").textContent = names[theme];
   toggle.title = names[theme];
 }
 
 toggle?.setAttribute("role", "button");
 toggle?.addEventListener("click", (event) => {
   event.preventDefault();
-  const theme = FOLLOWING[root.dataset.theme] ?? "dark";
+  const current = /** @type {keyof typeof NEXT_THEME} */ (root.dataset.theme);
   const secure = location.protocol === "https:" ? "; secure" : "";
-  document.cookie = `theme=${theme}; path=/; max-age=31536000; samesite=lax${secure}`;
+  document.cookie = `theme=${NEXT_THEME[current]}; path=/; max-age=31536000; samesite=lax${secure}`;
   readTheme();
 });
 toggle?.addEventListener("keydown", (event) => {
@@ -30,30 +34,39 @@ toggle?.addEventListener("keydown", (event) => {
 });
 
 readTheme();
-// A page that comes back from the browser's memory may be older than the choice.
+// A page from the browser's memory may be older than the choice.
 addEventListener("pageshow", (event) => event.persisted && readTheme());
 
-const field = document.querySelector(".search input[data-suggest]");
-let suggesting = null;
+// --- The search field ---
 
-function suggest() {
-  suggesting ??= import("./search.js")
-    .then(({ suggestFor }) => suggestFor(field, field.dataset.suggest, field.dataset.icons))
+const field = find(document, ".search input[data-suggest]", HTMLInputElement);
+/** @type {?Promise<void>} */
+let suggestions = null;
+
+/** @param {HTMLInputElement} input */
+function suggest(input) {
+  suggestions ??= import("./search.js")
+    .then(({ suggestFor }) => suggestFor(input, input.dataset.suggest ?? ""))
     .catch(() => {
-      // Without suggestions the field searches all the same; the next time may bring them.
-      suggesting = null;
+      // The field searches without suggestions too; the next focus tries to load them again.
+      suggestions = null;
     });
 }
 
-field?.addEventListener("focus", suggest);
-// Somebody may be there before this module is.
-if (field && document.activeElement === field) suggest();
+if (field) {
+  field.addEventListener("focus", () => suggest(field));
+  // The field may have the focus before this module runs.
+  if (document.activeElement === field) suggest(field);
+}
 
-// Installing fetches files: that waits until the pictures have come and nothing else is to be done.
+// --- The service worker ---
+
+// It fetches files when it is installed, so that waits until the page is loaded and idle.
 if ("serviceWorker" in navigator) {
-  const whenIdle = window.requestIdleCallback ?? ((work) => setTimeout(work, 2000));
+  /** @type {(act: () => void) => unknown} */
+  const whenIdle = window.requestIdleCallback ?? ((act) => setTimeout(act, 2000));
   addEventListener("load", () => {
-    const base = document.querySelector('link[rel="manifest"]').href;
+    const base = get(document, 'link[rel="manifest"]', HTMLLinkElement).href;
     whenIdle(() => {
       navigator.serviceWorker.register(new URL("service-worker.js", base)).catch(() => {});
     });

@@ -1,52 +1,59 @@
 // The viewer: PhotoSwipe for zoom and touch, with our own bar, filmstrip, slideshow and comparison.
 //
-// A shot is shown as its rendition of 1920 pixels at once. Its measures are the original's, so that
-// zooming reaches real pixels; when the rendition gets too coarse for the zoom, the original is
-// fetched from OneDrive by way of our own address, where browsers can show it.
+// A shot is shown as its rendition of 1920 pixels at once. Its size is the original's, so that
+// zooming reaches real pixels.
 
-import PhotoSwipe from "../vendor/photoswipe.js";
-
+import { closest, find, get, getIconUrl, icon, make } from "./dom.js";
 import { makeLastingUrl } from "./renditions.js";
 import { share } from "./share.js";
-import { words } from "./words.js";
+import { FullImages } from "./viewer-full.js";
+import { Filmstrip, STRIP_PX } from "./viewer-strip.js";
+import { t } from "./words.js";
+
+/** @import { Shot, Work } from "./opening.js" */
 
 const IDLE_MS = 2800;
+const NOTE_MS = 2500;
 const SLIDE_MS = 5000;
-const STRIP_PX = 84;
-// A rendition may be stretched so much before the original is asked for.
-const COARSE = 1.1;
 
 const assets = new URL("..", import.meta.url).href;
-const icon = (name) =>
-  `<svg class="icon" aria-hidden="true"><use href="${assets}vendor/icons.svg#${name}"></use></svg>`;
 
-const styles = Promise.all(
-  ["vendor/photoswipe.css", "css/viewer.css"].map(
-    (name) =>
-      new Promise((resolve) => {
-        const link = document.createElement("link");
-        link.rel = "stylesheet";
-        link.href = assets + name;
-        link.onload = link.onerror = resolve;
-        document.head.append(link);
-      }),
-  ),
-);
-await styles;
+/** @param {string} name */
+async function loadStyles(name) {
+  const link = make("link", { rel: "stylesheet", href: assets + name });
+  await new Promise((resolve) => {
+    link.onload = link.onerror = resolve;
+    document.head.append(link);
+  });
+}
+
+/** @type {[typeof import("photoswipe"), ...unknown[]]} */
+const [{ default: PhotoSwipe }] = await Promise.all([
+  import(`${assets}vendor/photoswipe.js`),
+  loadStyles("vendor/photoswipe.css"),
+  loadStyles("css/viewer.css"),
+]);
 
 /**
- * Opens the viewer.
- * @param {object} work as read by opening.js.
- * @param {number} index which shot to begin with.
- * @param {?Element} trigger the link it opens from; its picture grows into the viewer.
- * @returns {{close: Function, number: number}} `number` is that of the shot in view.
+ * Open the viewer.
+ * @param {object} options
+ * @param {Work} options.work
+ * @param {number} options.index of the shot to begin with
+ * @param {?HTMLElement} options.trigger the link it opens from; its picture grows into the viewer
+ * @param {(shot: Shot) => void} options.onTurn
+ * @param {() => void} options.onClose
+ * @param {() => void} options.onGone after the closing animation, where the focus is still its own
+ * @returns {{ close: () => void, number: number }} `number` is that of the shot in view
  */
 export function open({ work, index, trigger, onTurn, onClose, onGone }) {
-  const shots = work.shots;
+  const { shots } = work;
   const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const scrolling = isStill ? "auto" : "smooth";
   const isSmall = matchMedia("(max-width: 700px)");
   const handle = { close, number: shots[index].number };
-  let hasStrip = shots.length > 1 && localStorage.getItem("strip") !== "off";
+  /** @param {Shot} shot */
+  const describe = (shot) => t("shot", { number: shot.position, count: shots.length });
+  const strip = new Filmstrip(shots, describe, (i) => pswp.goTo(i));
 
   const pswp = new PhotoSwipe({
     dataSource: shots.map((shot, i) => ({
@@ -55,8 +62,8 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
       width: shot.fullWidth,
       height: shot.fullHeight,
       alt: shot.alt,
-      msrc: getThumb(shot, i)?.currentSrc || shot.small,
-      element: getThumb(shot, i)?.closest("a"),
+      msrc: findThumb(shot, i)?.currentSrc || shot.small,
+      element: closest(findThumb(shot, i), "a") ?? undefined,
     })),
     index,
     mainClass: "viewer",
@@ -68,27 +75,31 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     showAnimationDuration: isStill ? 0 : 240,
     hideAnimationDuration: isStill ? 0 : 200,
     zoomAnimationDuration: isStill ? 0 : 240,
-    // Without an animation PhotoSwipe would put the original's measures on the thumbnail at once.
+    // Without an animation PhotoSwipe would give the thumbnail the original's size at once.
     maxWidthToAnimate: 100000,
     paddingFn: () => {
       const side = isSmall.matches ? 0 : 24;
-      return { top: 56, bottom: hasStrip ? STRIP_PX + 12 : side || 16, left: side, right: side };
+      const bottom = strip.isOpen ? STRIP_PX + 12 : side || 16;
+      return { top: 56, bottom, left: side, right: side };
     },
-    secondaryZoomLevel: ({ fit }) => Math.max(fit, Math.min(realPixels(), fit * 3)),
-    maxZoomLevel: ({ fit }) => Math.max(realPixels(), fit * 2),
-    closeTitle: words.close,
-    zoomTitle: words.zoom,
-    arrowPrevTitle: words.previous,
-    arrowNextTitle: words.next,
-    errorMsg: words.broken,
-    closeSVG: icon("x"),
-    zoomSVG: icon("zoom-in"),
-    arrowPrevSVG: icon("chevron-left"),
-    arrowNextSVG: icon("chevron-right"),
+    secondaryZoomLevel: ({ fit }) => Math.max(fit, Math.min(1 / devicePixelRatio, fit * 3)),
+    maxZoomLevel: ({ fit }) => Math.max(1 / devicePixelRatio, fit * 2),
+    closeTitle: t("close"),
+    zoomTitle: t("zoom"),
+    arrowPrevTitle: t("previous"),
+    arrowNextTitle: t("next"),
+    errorMsg: t("broken"),
+    closeSVG: icon("x").outerHTML,
+    zoomSVG: icon("zoom-in").outerHTML,
+    arrowPrevSVG: icon("chevron-left").outerHTML,
+    arrowNextSVG: icon("chevron-right").outerHTML,
     counter: false,
   });
 
-  // PhotoSwipe neither closes nor turns while it opens: then it does so right after.
+  /**
+   * PhotoSwipe neither closes nor turns while it opens: then it does so right after.
+   * @param {() => void} act
+   */
   function whenOpen(act) {
     if (pswp.opener.isOpen) act();
     else pswp.on("openingAnimationEnd", () => setTimeout(act));
@@ -98,53 +109,52 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     whenOpen(() => pswp.close());
   }
 
-  // One pixel of the original on one of the screen.
-  function realPixels() {
-    return 1 / devicePixelRatio;
-  }
-
-  function getThumb(shot, i) {
+  /**
+   * @param {Shot} shot
+   * @param {number} i
+   */
+  function findThumb(shot, i) {
     const link = shot.link ?? (i === index ? trigger : null);
-    const img = link?.querySelector("img");
+    const img = link && find(link, "img", HTMLImageElement);
     return img?.naturalWidth ? img : null;
   }
 
-  const current = () => shots[pswp.currIndex];
+  const getShot = () => shots[pswp.currIndex];
 
-  // --- Words ---
+  // --- Messages ---
 
-  const voice = document.createElement("p");
-  voice.className = "unseen";
-  voice.setAttribute("role", "status");
-  const note = document.createElement("p");
-  note.className = "viewer-note";
+  const voice = make("p", { className: "unseen", role: "status" });
+  const note = make("p", { className: "viewer-note" });
   let noteTimer = 0;
 
-  function say(text) {
-    voice.textContent = text;
-  }
-
+  /** @param {string} text */
   function show(text, stays = false) {
-    note.textContent = text;
-    say(text);
+    note.textContent = voice.textContent = text;
     clearTimeout(noteTimer);
-    if (!stays) noteTimer = setTimeout(() => note.replaceChildren(), 2500);
+    if (!stays) noteTimer = setTimeout(() => note.replaceChildren(), NOTE_MS);
   }
 
-  const sayShot = (shot) =>
-    words.shot.replace("{number}", shot.position).replace("{count}", shots.length);
+  new FullImages(pswp, show);
 
   // --- The bar ---
 
+  /** @type {Record<string, HTMLElement>} */
   const buttons = {};
 
-  function addButton(name, order, iconName, label, onClick) {
-    pswp.ui.registerElement({
+  /**
+   * @param {string} name
+   * @param {number} order
+   * @param {string} iconName
+   * @param {string} title
+   * @param {() => unknown} onClick
+   */
+  function addButton(name, order, iconName, title, onClick) {
+    pswp.ui?.registerElement({
       name,
       order,
       isButton: true,
-      title: label,
-      html: icon(iconName),
+      title,
+      html: icon(iconName).outerHTML,
       onInit: (element) => {
         buttons[name] = element;
       },
@@ -152,128 +162,77 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     });
   }
 
-  function turnButton(name, iconName, label) {
-    buttons[name].querySelector("use").setAttribute("href", `${assets}vendor/icons.svg#${iconName}`);
-    buttons[name].title = label;
-    buttons[name].setAttribute("aria-label", label);
+  /**
+   * @param {string} name
+   * @param {string} iconName
+   * @param {string} title
+   */
+  function changeButton(name, iconName, title) {
+    const button = buttons[name];
+    get(button, "use", SVGElement).setAttribute("href", getIconUrl(iconName));
+    button.title = title;
+    button.ariaLabel = title;
   }
 
   pswp.on("uiRegister", () => {
-    pswp.ui.registerElement({
-      name: "viewer-title",
-      order: 1,
-      onInit: (element) => {
-        const link = document.createElement("a");
-        link.href = work.url;
-        link.dir = "auto";
-        link.textContent = work.title;
-        link.title = words.about;
-        link.addEventListener("click", (event) => {
-          // On the work's own page closing leads there.
-          if (!shots[0].link) return;
-          event.preventDefault();
-          close();
-        });
-        const count = document.createElement("span");
-        count.className = "viewer-count";
-        element.append(link, count);
-        pswp.on("change", () => {
-          count.textContent = shots.length > 1 ? `${current().position} / ${shots.length}` : "";
-          count.setAttribute("aria-label", sayShot(current()));
-        });
-      },
-    });
+    pswp.ui?.registerElement({ name: "viewer-title", order: 1, onInit: fillTitle });
     if (shots.length > 1) {
-      addButton("play", 9, "play", words.play, () => (slideTimer ? pause() : play()));
-      addButton("compare", 10, "columns-2", words.compare, compare);
-      addButton("strip-switch", 11, "images", words.strip, switchStrip);
+      addButton("play", 9, "play", t("play"), () => (slideTimer ? pause() : play()));
+      addButton("compare", 10, "columns-2", t("compare"), compare);
+      addButton("strip-switch", 11, "images", t("strip"), () => {
+        strip.toggle();
+        buttons["strip-switch"].ariaExpanded = String(strip.isOpen);
+        pswp.updateSize(true);
+      });
     }
     if (document.fullscreenEnabled) {
-      addButton("fullscreen", 12, "maximize", words.fullscreen, () => {
+      addButton("fullscreen", 12, "maximize", t("fullscreen"), () => {
         if (document.fullscreenElement) document.exitFullscreen();
         else document.documentElement.requestFullscreen().catch(() => {});
       });
     }
-    addButton("share", 13, "share-2", words.share, async () => {
-      if (await share(work.title, current().url)) show(words.copied);
+    addButton("share", 13, "share-2", t("share"), async () => {
+      if (await share(work.title, getShot().url)) show(t("copied"));
     });
-    if (shots.some((shot) => shot.full)) {
-      pswp.ui.registerElement({
-        name: "download",
-        order: 14,
-        isButton: true,
-        tagName: "a",
-        title: words.download,
-        html: icon("download"),
-        onInit: (element) => {
-          element.rel = "nofollow";
-          pswp.on("change", () => {
-            element.href = current().full || current().url;
-            element.hidden = !current().full;
-          });
-        },
-      });
-    }
+    if (!shots.some((shot) => shot.full)) return;
+    pswp.ui?.registerElement({
+      name: "download",
+      order: 14,
+      isButton: true,
+      tagName: "a",
+      title: t("download"),
+      html: icon("download").outerHTML,
+      onInit: (element) => {
+        const link = /** @type {HTMLAnchorElement} */ (element);
+        link.rel = "nofollow";
+        pswp.on("change", () => {
+          link.href = getShot().full || getShot().url;
+          link.hidden = !getShot().full;
+        });
+      },
+    });
   });
 
-  function keepFullscreenButton() {
-    const isFull = Boolean(document.fullscreenElement);
-    turnButton(
-      "fullscreen",
-      isFull ? "minimize" : "maximize",
-      isFull ? words.fullscreen_end : words.fullscreen,
-    );
-  }
-
-  // --- The filmstrip ---
-
-  let strip = null;
-
-  function makeStrip() {
-    strip = document.createElement("nav");
-    strip.className = "viewer-strip";
-    strip.setAttribute("aria-label", words.shots);
-    strip.hidden = !hasStrip;
-    shots.forEach((shot, i) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.setAttribute("aria-label", sayShot(shot));
-      const img = document.createElement("img");
-      img.alt = "";
-      img.width = shot.width;
-      img.height = shot.height;
-      img.onerror = () => {
-        img.onerror = null;
-        img.src = makeLastingUrl(shot.lasting, 480);
-      };
-      img.src = shot.small;
-      button.append(img);
-      button.addEventListener("click", () => pswp.goTo(i));
-      strip.append(button);
+  /** @param {HTMLElement} element */
+  function fillTitle(element) {
+    const link = make("a", { href: work.url, dir: "auto", title: t("about") }, work.title);
+    link.addEventListener("click", (event) => {
+      // On the work's own page closing leads there.
+      if (!shots[0].link) return;
+      event.preventDefault();
+      close();
     });
-    pswp.element.append(strip);
-  }
-
-  function markStrip() {
-    [...(strip?.children ?? [])].forEach((button, i) => {
-      if (i !== pswp.currIndex) {
-        button.removeAttribute("aria-current");
-        return;
-      }
-      button.setAttribute("aria-current", "true");
-      strip.scrollTo({
-        left: button.offsetLeft - (strip.clientWidth - button.clientWidth) / 2,
-        behavior: isStill ? "auto" : "smooth",
-      });
+    const count = make("span", { className: "viewer-count" });
+    element.append(link, count);
+    pswp.on("change", () => {
+      count.textContent = shots.length > 1 ? `${getShot().position} / ${shots.length}` : "";
+      count.ariaLabel = describe(getShot());
     });
   }
 
-  function switchStrip() {
-    hasStrip = !hasStrip;
-    localStorage.setItem("strip", hasStrip ? "on" : "off");
-    strip.hidden = !hasStrip;
-    buttons["strip-switch"].setAttribute("aria-expanded", hasStrip);
-    pswp.updateSize(true);
+  function drawFullscreenButton() {
+    if (document.fullscreenElement) changeButton("fullscreen", "minimize", t("fullscreen_end"));
+    else changeButton("fullscreen", "maximize", t("fullscreen"));
   }
 
   // --- The slideshow ---
@@ -284,14 +243,14 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     slideTimer = setInterval(() => {
       pswp.goTo((pswp.currIndex + 1) % shots.length);
     }, SLIDE_MS);
-    turnButton("play", "pause", words.pause);
+    changeButton("play", "pause", t("pause"));
   }
 
   function pause() {
     if (!slideTimer) return;
     clearInterval(slideTimer);
     slideTimer = 0;
-    turnButton("play", "play", words.play);
+    changeButton("play", "play", t("play"));
   }
 
   // --- Comparing ---
@@ -306,81 +265,29 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     isComparing = true;
     try {
       const { compareShots } = await import("./compare.js");
-      const { signal } = closing;
-      await compareShots({ shots, first: pswp.currIndex, icon, sayShot, words, signal });
+      await compareShots(shots, pswp.currIndex, describe, closing.signal);
     } catch {
-      show(words.broken);
+      show(t("broken"));
     }
     isComparing = false;
     if (!closing.signal.aborted) buttons.compare.focus();
   }
 
-  // --- The full image ---
-
-  let fetching = null; // The shot in view, while words about its full image stand there.
-
-  async function fetchFull(slide) {
-    const { shot } = slide.data;
-    const coming = slide.content;
-    const painted = slide.currZoomLevel * shot.fullWidth * devicePixelRatio;
-    if (!shot.zoom || shot.isFetched || !coming.isImageContent() || painted < shot.width * COARSE) {
-      return;
-    }
-    shot.isFetched = true;
-    fetching = shot;
-    show(words.sharper, true);
-    const img = new Image();
-    img.src = shot.zoom;
-    const hasCome = await img.decode().then(
-      () => true,
-      () => false,
-    );
-    if (fetching === shot) {
-      fetching = null;
-      show(hasCome ? "" : words.not_sharp);
-    }
-    if (!hasCome) return;
-    shot.fullImage = img;
-    putFull(coming);
-  }
-
-  // Words about a shot go with it.
-  function stopWaiting() {
-    if (!fetching || fetching === current()) return;
-    fetching = null;
-    show("");
-  }
-
-  // PhotoSwipe moves and sizes whatever element its content names.
-  function putFull(content) {
-    const img = content.data.shot.fullImage;
-    const old = content.element;
-    if (!img || !old || old === img) return;
-    img.className = old.className;
-    img.alt = old.alt;
-    img.style.width = old.style.width;
-    img.style.height = old.style.height;
-    old.replaceWith(img);
-    content.element = img;
-  }
-
-  pswp.on("zoomPanUpdate", ({ slide }) => {
-    if (slide === pswp.currSlide) fetchFull(slide);
-  });
-  pswp.on("contentAppend", ({ content }) => queueMicrotask(() => putFull(content)));
-
-  // An address that ran out, or a storage that was away: the lasting address leads to a fresh one.
+  // The signed address has expired, or the storage was down: the permanent one leads to a fresh one.
+  /** @type {Set<Shot>} */
+  const retried = new Set();
   pswp.on("loadError", ({ content }) => {
-    const item = content.data;
-    if (item.isAskedAgain || !item.shot.lasting) return;
-    item.isAskedAgain = true;
-    item.src = makeLastingUrl(item.shot.lasting, 1920);
+    /** @type {Shot} */
+    const shot = content.data.shot;
+    if (retried.has(shot) || !shot.lasting) return;
+    retried.add(shot);
+    content.data.src = makeLastingUrl(shot.lasting, 1920);
     setTimeout(() => {
       if (!closing.signal.aborted) pswp.refreshSlideContent(content.index);
     });
   });
 
-  // --- Coming and going ---
+  // --- Keys, and the bar that hides ---
 
   let idleTimer = 0;
 
@@ -393,102 +300,105 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     }, IDLE_MS);
   }
 
-  function onKey(event) {
-    const { key } = event.originalEvent;
+  /** @param {number} factor */
+  function zoomBy(factor) {
+    const slide = pswp.currSlide;
+    if (!slide) return;
+    const { fit, max } = slide.zoomLevels;
+    const level = Math.min(max, Math.max(fit, slide.currZoomLevel * factor));
+    slide.zoomTo(level, undefined, isStill ? 0 : 160);
+  }
+
+  /** @type {Record<string, () => unknown>} */
+  const actions = {
+    "+": () => zoomBy(1.5),
+    "=": () => zoomBy(1.5),
+    "-": () => zoomBy(1 / 1.5),
+    0: () => pswp.currSlide?.zoomTo(pswp.currSlide.zoomLevels.fit, undefined, 200),
+    Home: () => pswp.goTo(0),
+    End: () => pswp.goTo(shots.length - 1),
+    f: () => buttons.fullscreen?.click(),
+    s: () => buttons.play?.click(),
+    c: () => buttons.compare?.click(),
+  };
+
+  pswp.on("keydown", (event) => {
+    const key = event.originalEvent;
     wake();
     if (isComparing) {
       event.preventDefault();
       return;
     }
-    const { ctrlKey, metaKey, altKey } = event.originalEvent;
-    if (ctrlKey || metaKey || altKey) return;
-    const slide = pswp.currSlide;
-    const actions = {
-      "+": () => zoomBy(slide, 1.5),
-      "=": () => zoomBy(slide, 1.5),
-      "-": () => zoomBy(slide, 1 / 1.5),
-      0: () => slide.zoomTo(slide.zoomLevels.fit, undefined, 200),
-      Home: () => pswp.goTo(0),
-      End: () => pswp.goTo(shots.length - 1),
-      f: () => buttons.fullscreen?.click(),
-      s: () => buttons.play?.click(),
-      c: () => buttons.compare?.click(),
-    };
-    const action = actions[key];
+    if (key.ctrlKey || key.metaKey || key.altKey) return;
+    const action = actions[key.key];
     if (action) {
-      event.originalEvent.preventDefault();
+      key.preventDefault();
       action();
-    } else if (key === "ArrowLeft" || key === "ArrowRight") {
+    } else if (key.key === "ArrowLeft" || key.key === "ArrowRight") {
       pause();
     }
-  }
+  });
 
-  function zoomBy(slide, factor) {
-    const level = slide.currZoomLevel * factor;
-    const { fit, max } = slide.zoomLevels;
-    slide.zoomTo(Math.min(max, Math.max(fit, level)), undefined, isStill ? 0 : 160);
-  }
+  // --- Opening and closing ---
 
-  const behind = [];
+  /** @type {HTMLElement[]} */
+  const inert = [];
 
   pswp.on("afterInit", () => {
-    const { element } = pswp;
-    element.setAttribute("aria-modal", "true");
-    element.setAttribute("aria-label", `${words.viewer}: ${work.title}`);
+    const element = /** @type {HTMLElement} */ (pswp.element);
+    element.ariaModal = "true";
+    element.ariaLabel = `${t("viewer")}: ${work.title}`;
     element.append(voice, note);
     if (shots.length > 1) {
-      makeStrip();
-      buttons["strip-switch"].setAttribute("aria-expanded", hasStrip);
+      element.append(strip.element);
+      buttons["strip-switch"].ariaExpanded = String(strip.isOpen);
     }
-    markStrip();
-    for (const one of document.body.children) {
-      if (one !== element && !one.inert) {
-        one.inert = true;
-        behind.push(one);
-      }
+    strip.mark(pswp.currIndex, scrolling);
+    for (const other of document.body.children) {
+      if (!(other instanceof HTMLElement) || other === element || other.inert) continue;
+      other.inert = true;
+      inert.push(other);
     }
     element.focus();
     // PhotoSwipe listens to keys only once it is open.
-    element.addEventListener("keydown", (event) => {
+    element.addEventListener("keydown", ({ key }) => {
       if (pswp.opener.isOpen || closing.signal.aborted) return;
-      if (event.key === "Escape") close();
-      else if (event.key === "ArrowRight") whenOpen(() => pswp.next());
-      else if (event.key === "ArrowLeft") whenOpen(() => pswp.prev());
+      if (key === "Escape") close();
+      else if (key === "ArrowRight") whenOpen(() => pswp.next());
+      else if (key === "ArrowLeft") whenOpen(() => pswp.prev());
     });
     element.addEventListener("pointermove", wake);
-    element.addEventListener("pointerdown", (event) => {
+    element.addEventListener("pointerdown", ({ target }) => {
       wake();
-      // Its own button would begin it anew.
-      if (!buttons.play?.contains(event.target)) pause();
+      // Its own button would start it again.
+      if (!buttons.play?.contains(/** @type {Node} */ (target))) pause();
     });
     element.addEventListener("focusin", wake);
-    if (buttons.fullscreen) document.addEventListener("fullscreenchange", keepFullscreenButton);
+    if (buttons.fullscreen) document.addEventListener("fullscreenchange", drawFullscreenButton);
     wake();
   });
-  pswp.on("keydown", onKey);
   pswp.on("change", () => {
-    const shot = current();
+    const shot = getShot();
     handle.number = shot.number;
-    stopWaiting();
-    markStrip();
+    strip.mark(pswp.currIndex, scrolling);
     onTurn(shot);
-    if (!slideTimer) say(`${sayShot(shot)}: ${shot.alt}`);
+    if (!slideTimer) voice.textContent = `${describe(shot)}: ${shot.alt}`;
   });
   pswp.on("close", () => {
     pause();
     clearTimeout(idleTimer);
     closing.abort();
     if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
-    strip?.remove();
-    for (const one of behind) one.inert = false;
+    strip.element.remove();
+    for (const other of inert) other.inert = false;
     onClose();
   });
   pswp.on("destroy", () => {
-    document.removeEventListener("fullscreenchange", keepFullscreenButton);
-    // Whoever has gone elsewhere in the meantime stays there; going back to an address with a
-    // fragment, it is the browser that goes to what it names.
-    const focused = document.activeElement;
-    if (focused.matches("body, :target") || pswp.element.contains(focused)) onGone();
+    document.removeEventListener("fullscreenchange", drawFullscreenButton);
+    // The focus stays where the visitor has moved it; and when Back leads to an address with a
+    // fragment, the browser moves it to what that names.
+    const { activeElement } = document;
+    if (activeElement?.matches("body, :target") || pswp.element?.contains(activeElement)) onGone();
   });
 
   pswp.init();

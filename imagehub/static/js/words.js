@@ -1,10 +1,37 @@
-// The page's words for scripts, in its language, and its voice for screen readers.
+// The sentences that scripts show, in the page's language, and the page's voice for screen readers.
+//
+// They come from JSON blocks of the page: gallery/_words.html and admin/_words.html.
 
-export const words = JSON.parse(document.getElementById("words").textContent);
+/** @type {Record<string, string | [string, string]>} */
+const words = {};
+for (const block of document.querySelectorAll("script[data-words]")) {
+  Object.assign(words, JSON.parse(block.textContent ?? ""));
+}
 
-const status = document.getElementById("status");
+const { lang } = document.documentElement;
+// English dates are British, as in the pages.
+export const locale = lang === "en" ? "en-GB" : lang;
+const numbers = new Intl.NumberFormat(locale);
 
-/** Says something to screen readers without moving the focus. */
+/**
+ * Return a sentence of the page, with its `{placeholders}` filled in.
+ * @param {string} name
+ * @param {Record<string, string | number>} [values] `count` also picks the singular or the plural
+ */
+export function t(name, values = {}) {
+  const found = words[name] ?? name;
+  const text = typeof found === "string" ? found : found[values.count === 1 ? 0 : 1];
+  return text.replace(/\{(\w+)\}/g, (placeholder, key) => {
+    const value = values[key] ?? placeholder;
+    return typeof value === "number" ? numbers.format(value) : value;
+  });
+}
+
+/**
+ * Let screen readers say something, without moving the focus.
+ * @param {string} text
+ */
 export function say(text) {
+  const status = document.getElementById("status");
   if (status) status.textContent = text;
 }

@@ -1,14 +1,33 @@
-// What is done with items of the drive: new folder, rename, move, delete, and each taken back.
+// What is done with items of the drive: new folder, rename, move, delete; and each undone.
 
-import { confirmDialog, icon, toast } from "./common.js";
+import { byId, get, getFocused, make } from "../dom.js";
+import { t } from "../words.js";
+import { confirmDialog } from "./dialog.js";
+import { renameItem } from "./drive-rename.js";
+import { FolderPicker } from "./folder-picker.js";
 import { fetchJson } from "./http.js";
-import { describeCount } from "./words.js";
+import { toast, toastError } from "./toast.js";
 
-const ITEMS_A_CALL = 10;
-// What comes sooner needs no word that it is coming.
+/** @import { OpenFolder } from "./drive-folder.js" */
+/** @import { Item } from "./drive-items.js" */
+
+/** @typedef {"newFolder" | "rename" | "move" | "delete" | "planDelete" | "restore" | "folders"} ActUrl */
+/** @typedef {{ id: string, reason: string }} Failed */
+/** @typedef {{ title: string, url: string, images: number, shown: boolean }} AffectedGroup */
+/** @typedef {{ sentences: string[], groups: AffectedGroup[] }} Plan */
+
+/**
+ * The server's answer to an act.
+ * @typedef {object} Answer
+ * @property {Item[]} done
+ * @property {Failed[]} failed
+ * @property {string} [deletion] mark that restores what was deleted
+ * @property {{ url: string, days: number }} [bin] OneDrive's recycle bin
+ */
+
+const MAX_ITEMS = 10;
+// What comes sooner needs no message that it is coming.
 const QUICK_MS = 300;
-
-const $ = (id) => document.getElementById(id);
 
 export class Acts {
   #folder;
@@ -16,61 +35,79 @@ export class Acts {
   #urls;
   #isAsking = false;
 
+  /**
+   * @param {OpenFolder} folder
+   * @param {Record<ActUrl, string>} urls
+   */
   constructor(folder, urls) {
     this.#folder = folder;
     this.#list = folder.list;
     this.#urls = urls;
-    $("new-folder").addEventListener("submit", (event) => {
+    byId("new-folder").addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#createFolder(event.target.querySelector("button"));
+      this.#createFolder();
     });
   }
 
-  // Sends items a few at a time, and says how far it is where there are many. Answers what was
-  // done, with what each answer said besides, and the error that ended it before its end.
-  async #sendEach(url, subjects, fields, verb) {
-    const outcome = { done: [], answers: [], error: null };
-    const failed = [];
-    for (let start = 0; start < subjects.length; start += ITEMS_A_CALL) {
+  /**
+   * Send items a few at a time, and show how far it is. Return what was done, the answers, and the
+   * error that ended it early.
+   * @param {string} url
+   * @param {{ id: string }[]} subjects
+   * @param {Record<string, string>} fields
+   * @param {string} progress name of the sentence that shows how far it is
+   */
+  async #sendEach(url, subjects, fields, progress) {
+    /** @type {Item[]} */
+    const done = [];
+    /** @type {Answer[]} */
+    const answers = [];
+    let error = null;
+    for (let start = 0; start < subjects.length && !error; start += MAX_ITEMS) {
       const form = new FormData();
       for (const [name, value] of Object.entries(fields)) form.set(name, value);
-      for (const { id } of subjects.slice(start, start + ITEMS_A_CALL)) form.append("item", id);
-      let answer;
+      for (const { id } of subjects.slice(start, start + MAX_ITEMS)) form.append("item", id);
       try {
-        answer = await fetchJson(url, { form });
-      } catch (error) {
-        outcome.error = error;
-        break;
-      }
-      outcome.done.push(...answer.done);
-      outcome.answers.push(answer);
-      failed.push(...answer.failed);
-      for (const { id } of answer.done) this.#folder.drop(id);
-      this.#folder.draw();
-      const next = start + ITEMS_A_CALL;
-      if (next < subjects.length) {
-        const [sent, all] = [next, subjects.length].map((count) => count.toLocaleString("en"));
-        $("drive-state").textContent = `${verb} ${sent} of ${all}`;
+        /** @type {Answer} */
+        const answer = await fetchJson(url, { form });
+        done.push(...answer.done);
+        answers.push(answer);
+        for (const { id } of answer.done) this.#folder.drop(id);
+        this.#folder.draw();
+        const next = start + MAX_ITEMS;
+        if (next < subjects.length) {
+          this.#folder.showState(t(progress, { done: next, all: subjects.length }));
+        }
+      } catch (thrown) {
+        error = thrown;
       }
     }
-    this.#tellFailed(failed);
-    return outcome;
+    this.#tellFailed(answers.flatMap(({ failed }) => failed), "not_done");
+    return { done, answers, error };
   }
 
-  #tellFailed(failed, what = "stayed", link = null) {
+  /**
+   * @param {Failed[]} failed
+   * @param {string} sentence
+   * @param {?{ url: string, words: string }} [link]
+   */
+  #tellFailed(failed, sentence, link = null) {
     for (const reason of new Set(failed.map((one) => one.reason))) {
       const count = failed.filter((one) => one.reason === reason).length;
-      const words = `${describeCount(count, "item")} ${what}: ${reason}`;
-      toast(words, { link, isFault: true, seconds: 12 });
+      toast(t(sentence, { count, reason }), { link, isFault: true, seconds: 12 });
     }
   }
 
+  /** @param {unknown} error */
   #fail(error) {
-    toast(error.message, { isFault: true });
-    this.#folder.refresh().catch(() => {});
+    toastError(error);
+    this.#folder.refreshQuietly();
   }
 
-  // One question at a time, however often its key is pressed until it is there.
+  /**
+   * Ask one question at a time, however often its key is pressed until it is there.
+   * @param {() => Promise<void>} ask
+   */
   async #askOnce(ask) {
     if (this.#isAsking) return;
     this.#isAsking = true;
@@ -81,331 +118,215 @@ export class Acts {
     }
   }
 
-  // Brings a focus that is lost, in the folder where it was, to the place where the items were.
-  #recover(from, place) {
+  /**
+   * Move a lost focus to the place where the items were, if their folder is still open.
+   * @param {string} from
+   * @param {number} place
+   */
+  #restoreFocus(from, place) {
     if (this.#folder.id !== from) return;
-    const focus = document.activeElement;
-    if (focus === document.body || !focus?.checkVisibility()) this.#folder.focusNear(place);
+    const focused = getFocused();
+    if (focused === document.body || !focused.checkVisibility()) this.#folder.focusNear(place);
   }
 
   // --- New folder and new names ---
 
-  async #createFolder(button) {
-    const name = $("new-name").value.trim();
+  async #createFolder() {
+    const form = byId("new-folder");
+    const field = byId("new-name", HTMLInputElement);
+    const button = get(form, "button", HTMLButtonElement);
+    const name = field.value.trim();
     if (!name) return;
     const from = this.#folder.id;
+    // Whether the focus is in the form, or was in a part of it that is disabled.
+    const hasFocus = () => form.contains(getFocused()) || getFocused() === document.body;
     button.disabled = true;
     try {
+      /** @type {Answer} */
       const { done } = await fetchJson(this.#urls.newFolder, { form: { folder: from, name } });
-      if ($("new-name").value.trim() === name) $("new-name").value = "";
-      const isHere = isFocusIn($("new-folder"));
+      if (field.value.trim() === name) field.value = "";
+      const isHere = hasFocus();
       this.#folder.keep(done[0], from);
       this.#folder.draw();
       if (isHere) this.#list.focus(this.#list.findPlace(done[0].id));
-      toast(`The folder “${done[0].name}” was made.`);
+      toast(t("folder_created", { name: done[0].name }));
     } catch (error) {
-      toast(error.message, { isFault: true });
-      if (isFocusIn($("new-folder"))) $("new-name").focus();
+      toastError(error);
+      if (hasFocus()) field.focus();
     } finally {
       button.disabled = false;
     }
   }
 
-  // Answers the item, and what it was called before.
-  async #sendName(row, name, folder) {
-    const { done, old_name: oldName } = await fetchJson(this.#urls.rename, {
-      form: { item: row.id, folder, name },
-    });
-    this.#folder.keep(done[0], folder);
-    return { item: done[0], oldName };
-  }
-
-  // Lets the name be written in its place.
+  /** @param {Item} row */
   rename(row) {
-    this.#list.focus(this.#list.findPlace(row.id));
-    const element = this.#list.getElement(row.id);
-    if (!element || element.querySelector(".item-edit")) return;
-    const from = this.#folder.id;
-    const link = element.querySelector(".item-name");
-    const field = document.createElement("input");
-    field.className = "item-edit";
-    field.value = row.name;
-    field.maxLength = 255;
-    field.dir = "auto";
-    field.autocomplete = "off";
-    field.setAttribute("aria-label", `New name of ${row.name}`);
-    const fault = document.createElement("span");
-    fault.className = "fault item-fault";
-    fault.setAttribute("role", "alert");
-    link.hidden = true;
-    link.after(field, fault);
-    field.focus();
-    const stem = row.is_folder ? -1 : row.name.lastIndexOf(".");
-    field.setSelectionRange(0, stem > 0 ? stem : row.name.length);
-    let isOver = false;
-    const finish = (isBack) => {
-      isOver = true;
-      field.remove();
-      fault.remove();
-      link.hidden = false;
-      if (isBack) link.focus();
-    };
-    const save = async (isBack) => {
-      const name = field.value.trim();
-      if (isOver) return;
-      if (!name || name === row.name) {
-        finish(isBack);
-        return;
-      }
-      isOver = true;
-      field.readOnly = true;
-      try {
-        const { item, oldName } = await this.#sendName(row, name, from);
-        const hasFocus = document.activeElement === field;
-        finish(hasFocus);
-        this.#folder.draw();
-        if (hasFocus && isBack) this.#list.focus(this.#list.findPlace(row.id));
-        toast(`“${oldName}” is called “${item.name}” now.`, {
-          undo: async () => {
-            await this.#sendName(row, oldName, from);
-            this.#folder.draw();
-          },
-        });
-      } catch (error) {
-        // Where the person has gone on, the field is gone too, and is not opened again.
-        if (!field.isConnected) {
-          toast(`“${row.name}” keeps its name: ${error.message}`, { isFault: true });
-          return;
-        }
-        isOver = false;
-        field.readOnly = false;
-        field.setAttribute("aria-invalid", "true");
-        fault.textContent = error.message;
-        if (isFocusIn(field.closest(".item"))) field.focus();
-      }
-    };
-    field.addEventListener("keydown", (event) => {
-      event.stopPropagation();
-      if (event.key === "Enter") {
-        event.preventDefault();
-        save(true);
-      } else if (event.key === "Escape") {
-        event.preventDefault();
-        finish(true);
-      }
-    });
-    field.addEventListener("blur", () => save(false));
+    renameItem(this.#folder, this.#urls.rename, row);
   }
 
   // --- Moving ---
 
+  /**
+   * @param {Item[]} subjects
+   * @param {string} target id of the folder
+   * @param {string} targetName
+   */
   async moveTo(subjects, target, targetName, from = this.#folder.id) {
     const place = this.#list.findPlace(subjects[0]?.id);
     const hadFocus = document.activeElement !== document.body;
     const way = { folder: from, target };
-    const { done, error } = await this.#sendEach(this.#urls.move, subjects, way, "Moving");
-    if (hadFocus) this.#recover(from, place);
+    const { done, error } = await this.#sendEach(this.#urls.move, subjects, way, "moving");
+    if (hadFocus) this.#restoreFocus(from, place);
     if (done.length) {
-      toast(`${describeCount(done.length, "item was", "items were")} moved to “${targetName}”.`, {
-        undo: async () => {
-          const back = { folder: target, target: from };
-          const undone = await this.#sendEach(this.#urls.move, done, back, "Moving back");
-          await this.#folder.refresh();
-          if (undone.error) throw undone.error;
-        },
-      });
+      const undo = async () => {
+        const back = { folder: target, target: from };
+        const undone = await this.#sendEach(this.#urls.move, done, back, "moving_back");
+        await this.#folder.refresh();
+        if (undone.error) throw undone.error;
+      };
+      toast(t("items_moved", { count: done.length, folder: targetName }), { undo });
     }
     if (error) this.#fail(error);
     else if (this.#folder.id === target || this.#folder.items.has(target)) {
-      this.#folder.refresh().catch(() => {});
+      this.#folder.refreshQuietly();
     }
   }
 
+  /** @param {Item[]} subjects */
   move(subjects) {
     return this.#askOnce(() => this.#askMove(subjects));
   }
 
+  /** @param {Item[]} subjects */
   async #askMove(subjects) {
     if (!subjects.length) return;
     const from = this.#folder.id;
-    const picker = new FolderPicker(this.#urls, new Set(subjects.map(({ id }) => id)));
+    const picker = new FolderPicker(this.#urls.folders, new Set(subjects.map(({ id }) => id)));
     try {
-      await picker.look(from);
+      await picker.open(from);
     } catch (error) {
-      toast(error.message, { isFault: true });
+      toastError(error);
       return;
     }
     if (this.#folder.id !== from) return;
     const agreed = await confirmDialog({
-      title: `Move ${describeCount(subjects.length, "item")} to`,
+      title: t("move_items_ask", { count: subjects.length }),
       body: picker.body,
-      confirm: "Move here",
+      confirm: t("move_here"),
     });
     if (!agreed) return;
     try {
       await picker.whenOpen;
     } catch {
-      return; // Why the folder that was chosen last could not be opened is said already.
+      return; // It is shown already why the folder could not be opened.
     }
+    if (!picker.target) return;
     const { id, names } = picker.target;
-    if (id === from) toast("That is where they are already.");
-    else await this.moveTo(subjects, id, names.at(-1), from);
+    if (id === from) toast(t("already_there"));
+    else await this.moveTo(subjects, id, names[names.length - 1], from);
   }
 
   // --- Deleting ---
 
+  /** @param {Item[]} subjects */
   remove(subjects) {
     return this.#askOnce(() => this.#askRemove(subjects));
   }
 
+  /** @param {Item[]} subjects */
   async #askRemove(subjects) {
     if (!subjects.length) return;
     const from = this.#folder.id;
-    let plan;
-    const timer = setTimeout(() => {
-      if (this.#folder.id === from) $("drive-state").textContent = "Counting what would go …";
-    }, QUICK_MS);
-    try {
-      const json = { folder: from, items: subjects.map(({ id }) => id) };
-      plan = await fetchJson(this.#urls.planDelete, { json });
-    } catch (error) {
-      toast(error.message, { isFault: true });
-      return;
-    } finally {
-      clearTimeout(timer);
-      this.#folder.draw();
-    }
-    if (this.#folder.id !== from) return;
-    const what =
-      subjects.length === 1 ? `“${subjects[0].name}”` : describeCount(subjects.length, "item");
+    const plan = await this.#planRemoval(from, subjects);
+    if (!plan || this.#folder.id !== from) return;
+    const [{ id, name }] = subjects;
+    const count = subjects.length;
     const agreed = await confirmDialog({
-      title: `Delete ${what}?`,
+      title: count === 1 ? t("delete_item_ask", { name }) : t("delete_items_ask", { count }),
       body: describePlan(plan),
-      confirm: "Delete",
+      confirm: t("delete"),
       isDanger: true,
     });
     if (!agreed) return;
-    const place = this.#list.findPlace(subjects[0].id);
+    const place = this.#list.findPlace(id);
     const fields = { folder: from, sure: "yes" };
     const { done, answers, error } = await this.#sendEach(
       this.#urls.delete,
       subjects,
       fields,
-      "Deleting",
+      "deleting",
     );
     if (done.length) this.#tellDeleted(done.length, answers);
-    this.#recover(from, place);
+    this.#restoreFocus(from, place);
     if (error) this.#fail(error);
   }
 
+  /**
+   * @param {string} folder
+   * @param {Item[]} subjects
+   * @returns {Promise<?Plan>} null where it failed
+   */
+  async #planRemoval(folder, subjects) {
+    const timer = setTimeout(() => {
+      if (this.#folder.id === folder) this.#folder.showState(t("counting"));
+    }, QUICK_MS);
+    try {
+      const json = { folder, items: subjects.map(({ id }) => id) };
+      return await fetchJson(this.#urls.planDelete, { json });
+    } catch (error) {
+      toastError(error);
+      return null;
+    } finally {
+      clearTimeout(timer);
+      this.#folder.draw();
+    }
+  }
+
+  /**
+   * @param {number} count
+   * @param {Answer[]} answers
+   */
   #tellDeleted(count, answers) {
-    const { url, days } = answers[0].bin;
-    const is = describeCount(count, "item is", "items are");
-    const words = `${is} in OneDrive’s recycle bin now${days ? `, for ${days} days` : ""}.`;
-    const marks = answers.map((answer) => answer.deletion).filter(Boolean);
-    const link = url ? { url, words: "Open it" } : null;
+    const { url = "", days = 0 } = answers[0].bin ?? {};
+    const words = t(days ? "items_deleted_days" : "items_deleted", { count, days });
+    const marks = answers.flatMap(({ deletion }) => deletion || []);
+    const link = url ? { url, words: t("open_recycle_bin") } : null;
     const undo = marks.length ? () => this.#restore(marks, link) : null;
     toast(words, { link, undo, seconds: 15 });
   }
 
+  /**
+   * @param {string[]} marks
+   * @param {?{ url: string, words: string }} link
+   */
   async #restore(marks, link) {
+    /** @type {Failed[]} */
     const failed = [];
     let count = 0;
-    for (const mark of marks) {
-      const answer = await fetchJson(this.#urls.restore, { form: { deletion: mark } });
+    for (const deletion of marks) {
+      /** @type {Answer} */
+      const answer = await fetchJson(this.#urls.restore, { form: { deletion } });
       count += answer.done.length;
       failed.push(...answer.failed);
     }
-    if (count) await this.#folder.refresh();
-    if (count) toast(`${describeCount(count, "item is", "items are")} back.`);
-    this.#tellFailed(failed, "stayed in the recycle bin", link);
-  }
-}
-
-// Whether the focus is in there, or in nothing at all.
-function isFocusIn(element) {
-  const focus = document.activeElement;
-  return focus === document.body || element.contains(focus);
-}
-
-function describePlan({ sentences, groups }) {
-  const body = document.createElement("div");
-  for (const sentence of sentences) {
-    const words = document.createElement("p");
-    words.textContent = sentence;
-    body.append(words);
-  }
-  if (!groups.length) return body;
-  const list = document.createElement("ul");
-  list.className = "drive-names";
-  for (const { title, url, images, shown } of groups) {
-    const row = document.createElement("li");
-    const name = document.createElement(url ? "a" : "span");
-    if (url) Object.assign(name, { href: url, target: "_blank", rel: "noopener" });
-    name.textContent = title;
-    name.dir = "auto";
-    row.append(name, `, ${describeCount(images, "image")}${shown ? "" : ", draft"}`);
-    list.append(row);
-  }
-  body.append(list);
-  return body;
-}
-
-// Goes through the folders of the drive; `target` is the one that is open, and `whenOpen` waits for
-// the one that was chosen last.
-class FolderPicker {
-  target = null;
-  whenOpen = null;
-  body = document.createElement("div");
-
-  #urls;
-  #moving;
-  #place = document.createElement("p");
-  #choices = document.createElement("ul");
-
-  constructor(urls, moving) {
-    this.#urls = urls;
-    this.#moving = moving;
-    this.body.className = "picker-body";
-    this.#place.dir = "auto";
-    this.#choices.className = "picker";
-    this.#choices.tabIndex = -1;
-    this.body.append(this.#place, this.#choices);
-  }
-
-  look(id) {
-    const opening = this.#open(id, () => opening === this.whenOpen);
-    this.whenOpen = opening;
-    return opening;
-  }
-
-  async #open(id, isWanted) {
-    const choice = await fetchJson(`${this.#urls.folders}?folder=${encodeURIComponent(id)}`);
-    if (!isWanted()) return;
-    this.target = choice;
-    this.#place.textContent = choice.names.join(" / ");
-    const rows = [];
-    if (choice.parent) rows.push(this.#make("arrow-up", "The folder above", choice.parent));
-    for (const one of choice.folders) {
-      if (!this.#moving.has(one.id)) rows.push(this.#make("folder", one.name, one.id));
+    if (count) {
+      await this.#folder.refresh();
+      toast(t("items_restored", { count }));
     }
-    const hadFocus = this.#choices.contains(document.activeElement);
-    this.#choices.replaceChildren(...rows);
-    if (!rows.length) this.#choices.textContent = "There are no folders in here.";
-    if (hadFocus) (this.#choices.querySelector("button") ?? this.#choices).focus();
+    this.#tellFailed(failed, "not_restored", link);
   }
+}
 
-  #make(symbol, label, to) {
-    const row = document.createElement("li");
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "plain";
-    button.dir = "auto";
-    button.append(icon(symbol), ` ${label}`);
-    button.addEventListener("click", () => {
-      this.look(to).catch((error) => toast(error.message, { isFault: true }));
-    });
-    row.append(button);
-    return row;
-  }
+/** @param {Plan} plan */
+function describePlan({ sentences, groups }) {
+  const body = make("div", {}, ...sentences.map((sentence) => make("p", {}, sentence)));
+  if (!groups.length) return body;
+  const rows = groups.map(({ title, url, images, shown }) => {
+    const name = url
+      ? make("a", { href: url, target: "_blank", rel: "noopener", dir: "auto" }, title)
+      : make("span", { dir: "auto" }, title);
+    const words = t(shown ? "images" : "images_of_draft", { count: images });
+    return make("li", {}, name, `, ${words}`);
+  });
+  body.append(make("ul", { className: "drive-names" }, ...rows));
+  return body;
 }

@@ -1,51 +1,77 @@
-// The open folder: reads it from the hub page by page, arranges it, draws it, goes to others without
-// a new page. What is done with items tells it by keep() and drop().
+// The open folder: reads it from the server page by page, arranges and draws it, and opens others
+// without loading a page. Changes of its items come by keep() and drop().
 
-import { toast } from "./common.js";
+import { byId, closest, find, findAll, get, isModified, make } from "../dom.js";
+import { t } from "../words.js";
 import { sleep } from "./async.js";
-import { fetchJson } from "./http.js";
-import { DriveList, arrange, sortByName } from "./drive-list.js";
-import { describeCount } from "./words.js";
+import { arrange, sortByName } from "./drive-items.js";
+import { DriveList } from "./drive-list.js";
+import { fetchJson, getMessage } from "./http.js";
+import { toast, toastError } from "./toast.js";
+
+/** @import { Item } from "./drive-items.js" */
+
+/**
+ * What the server tells about a folder.
+ * @typedef {object} FolderFacts
+ * @property {string} id
+ * @property {boolean} is_root
+ * @property {{ name: string, url: string }[]} crumbs from the root to the folder itself
+ * @property {number} count of its items
+ * @property {Item[]} items
+ * @property {string} next_page mark of the next page; "" where all of it is read
+ * @property {{ total: number, used: number, words: string }} quota
+ */
 
 const YEAR_SECONDS = 365 * 86_400;
+const LOOK_MS = 50;
 
-const $ = (id) => document.getElementById(id);
-const controls = { words: $("drive-words"), show: $("drive-show"), order: $("drive-sort") };
+const controls = {
+  words: byId("drive-words", HTMLInputElement),
+  show: byId("drive-show", HTMLSelectElement),
+  order: byId("drive-sort", HTMLSelectElement),
+};
 
 const getAddress = () => location.pathname + location.search;
 
-export function isPlainClick(event) {
-  return !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button);
-}
-
-// Events: "open" when another folder, or the same anew, is in the page; "arrange" when its items
-// stand in another order; "draw" whenever anything was drawn.
+/**
+ * Events: "open" when another folder, or the same read again, is in the page; "arrange" when its
+ * items are in another order; "draw" whenever anything was drawn.
+ */
 export class OpenFolder extends EventTarget {
+  /** @type {FolderFacts} */
   facts;
+  /** @type {Map<string, Item>} */
   items = new Map();
-  list = new DriveList($("entries"), $("entry"));
+  list = new DriveList(byId("entries"), byId("entry", HTMLTemplateElement));
 
   #urls;
-  // Answers come in any order. Each listing that is asked for has a number, and none is shown after
-  // a later one; what is read besides belongs to the listing that was shown when it was asked for.
-  #askedCount = 0;
+  // Answers come in any order. Each listing that is requested has a number, and none is shown after
+  // a later one; what is read besides belongs to the listing that was shown when it was requested.
+  #requestCount = 0;
   #shown = 0;
   #going = 0;
   #address = getAddress();
-  // Rises with all that is done to items: a listing from before does not know of it.
+  // Grows with every change of items: a listing from before does not know of it.
   #changeCount = 0;
+  /** @type {Set<string>} */
   #gone = new Set();
   #isLoading = false;
-  // The rest of the folder could not be read, and waits for a word of the person.
+  // The rest of the folder could not be read, until the person asks for it again.
   #hasFailed = false;
   #isLong = false;
   #page = "";
+  /** @type {?Item[]} */
   #byName = null;
 
-  constructor(urls, data) {
+  /**
+   * @param {{ root: string }} urls
+   * @param {FolderFacts} facts
+   */
+  constructor(urls, facts) {
     super();
     this.#urls = urls;
-    this.facts = { ...data };
+    this.facts = { ...facts };
     // Not from inside of a drawing.
     this.list.onNearEnd = () => {
       if (!this.isWhole && !this.#hasFailed) setTimeout(() => this.#loadMore());
@@ -62,7 +88,7 @@ export class OpenFolder extends EventTarget {
   }
 
   get name() {
-    return this.facts.crumbs.at(-1).name;
+    return this.facts.crumbs[this.facts.crumbs.length - 1].name;
   }
 
   get isWhole() {
@@ -77,95 +103,114 @@ export class OpenFolder extends EventTarget {
     return this.isFiltered || controls.order.value !== "name";
   }
 
+  /** @param {string} id */
   makeUrl(id) {
     return `${this.#urls.root}/${encodeURIComponent(id)}`;
   }
 
   // --- Reading ---
 
-  take(answer, number = ++this.#askedCount) {
+  /** @param {FolderFacts} facts */
+  take(facts, number = ++this.#requestCount) {
     this.#shown = number;
-    this.facts = answer;
-    this.#isLong = Boolean(answer.next_page);
+    this.facts = facts;
+    this.#isLong = Boolean(facts.next_page);
     this.#page = "";
     this.#gone.clear();
-    // What is as it was stays the same object, so that its row stays, with the focus in it.
+    // An unchanged item stays the same object, so that its row stays, with the focus in it.
     this.items = new Map(
-      answer.items.map((item) => {
+      facts.items.map((item) => {
         const before = this.items.get(item.id);
-        return [item.id, JSON.stringify(before) === JSON.stringify(item) ? before : item];
+        const isSame = before && JSON.stringify(before) === JSON.stringify(item);
+        return [item.id, isSame ? before : item];
       }),
     );
     this.#byName = null;
     this.#isLoading = this.#hasFailed = false;
-    this.list.chosen.clear();
+    this.list.selected.clear();
     this.dispatchEvent(new Event("open"));
     this.#drawHead();
     this.draw();
     if (this.#needsAll) this.loadAll();
   }
 
+  /**
+   * Open another folder.
+   * @param {string} url
+   * @param {{ isBack?: boolean, focus?: string }} [options] `isBack`: it has its entry in the history;
+   *   `focus`: id of the item that gets the focus
+   */
   async goTo(url, { isBack = false, focus = "" } = {}) {
-    const number = ++this.#askedCount;
+    const number = ++this.#requestCount;
     this.#going = number;
     const changes = this.#changeCount;
-    $("entries").setAttribute("aria-busy", "true");
+    byId("entries").setAttribute("aria-busy", "true");
     try {
-      const answer = await fetchJson(url);
+      /** @type {FolderFacts} */
+      const facts = await fetchJson(url);
       if (number !== this.#going) return;
       controls.words.value = "";
-      this.take(answer, number);
+      this.take(facts, number);
       if (!isBack) {
-        const address = answer.is_root ? this.#urls.root : this.makeUrl(answer.id);
-        history.pushState({ id: answer.id }, "", address);
+        const address = facts.is_root ? this.#urls.root : this.makeUrl(facts.id);
+        history.pushState({ id: facts.id }, "", address);
         this.#address = getAddress();
       }
       scrollTo({ top: 0 });
       this.focusNear(this.list.findPlace(focus));
-      if (changes !== this.#changeCount) this.refresh().catch(() => {});
+      if (changes !== this.#changeCount) this.refreshQuietly();
     } catch (error) {
-      if (number === this.#going) toast(error.message, { isFault: true });
+      if (number === this.#going) toastError(error);
     } finally {
-      if (number === this.#going) $("entries").removeAttribute("aria-busy");
+      if (number === this.#going) byId("entries").removeAttribute("aria-busy");
     }
   }
 
-  // The focus to the row at this place or, where there are not so many, to the last.
+  /**
+   * Give the focus to the row at this place or, where there are not so many, to the last.
+   * @param {number} place
+   */
   focusNear(place) {
     const { length } = this.list.rows;
     if (length) this.list.focus(Math.min(Math.max(0, place), length - 1));
-    else $("drive-title").focus();
+    else byId("drive-title").focus();
   }
 
-  // The same folder anew, with the place and the choice kept.
+  /** Read the same folder again, and keep the place and the selection. */
   async refresh() {
     const { id } = this;
-    let number, changes, answer;
+    let number, changes, facts;
     do {
-      number = ++this.#askedCount;
+      number = ++this.#requestCount;
       changes = this.#changeCount;
-      answer = await fetchJson(this.makeUrl(id));
+      facts = await fetchJson(this.makeUrl(id));
       if (this.id !== id || number < this.#shown) return;
     } while (changes !== this.#changeCount);
-    const chosen = new Set(this.list.chosen);
+    const selected = new Set(this.list.selected);
     const wasWhole = this.isWhole;
     const before = this.items;
-    this.take(answer, number);
-    for (const one of chosen) {
-      if (this.items.has(one) || before.has(one)) this.list.chosen.add(one);
+    this.take(facts, number);
+    for (const one of selected) {
+      if (this.items.has(one) || before.has(one)) this.list.selected.add(one);
     }
     if (wasWhole && !this.isWhole) this.loadAll();
-    this.list.redrawChosen();
+    this.list.redrawSelected();
     this.dispatchEvent(new Event("draw"));
   }
 
-  // More of the folder: pages of a thousand, from the beginning, as the first page was a small one.
+  /** Refresh without a word if that fails: the next time may do better. */
+  refreshQuietly() {
+    this.refresh().catch(() => {});
+  }
+
+  /** Read one more page of a thousand; from the beginning, as the first page was a small one. */
   async #loadMore() {
     if (this.#isLoading || this.isWhole) return;
     this.#isLoading = true;
     const shown = this.#shown;
     try {
       const query = this.#page ? `?next_page=${encodeURIComponent(this.#page)}` : "";
+      /** @type {FolderFacts} */
       const answer = await fetchJson(`${this.makeUrl(this.id)}/items${query}`);
       if (shown !== this.#shown) return;
       for (const item of answer.items) {
@@ -176,10 +221,10 @@ export class OpenFolder extends EventTarget {
       this.#hasFailed = false;
     } catch (error) {
       if (shown !== this.#shown) return;
-      // A mark does not lead on for ever, so the next but one try begins anew.
+      // A mark is not valid for ever, so the next try but one starts at the beginning.
       if (this.#hasFailed) this.#page = "";
       this.#hasFailed = true;
-      toast(`The rest of this folder could not be fetched: ${error.message}`, { isFault: true });
+      toast(t("rest_failed", { reason: getMessage(error) }), { isFault: true });
     } finally {
       if (shown === this.#shown) {
         this.#isLoading = false;
@@ -188,20 +233,24 @@ export class OpenFolder extends EventTarget {
     }
   }
 
-  // Reads all of the folder; answers whether that is read now, and still the one that is open.
+  /** Read all of the folder; return whether that is done, and the folder still the one that is open. */
   async loadAll() {
     const { id } = this;
     for (let isFirst = true; this.id === id && !this.isWhole; isFirst = false) {
-      if (this.#isLoading) await sleep(50);
+      if (this.#isLoading) await sleep(LOOK_MS);
       else if (this.#hasFailed && !isFirst) return false;
       else await this.#loadMore();
     }
     return this.id === id;
   }
 
-  // --- What was done to items ---
+  // --- Changes of items ---
 
-  // An answer about an item in a folder: shown with the next drawing, if that is still open.
+  /**
+   * Take an item of a folder: it is shown with the next drawing, if that folder is still open.
+   * @param {Item} item
+   * @param {string} folder
+   */
   keep(item, folder) {
     this.#changeCount += 1;
     if (folder !== this.id) return;
@@ -210,11 +259,12 @@ export class OpenFolder extends EventTarget {
     this.#byName = null;
   }
 
+  /** @param {string} id */
   drop(id) {
     this.#changeCount += 1;
     this.#gone.add(id);
     this.items.delete(id);
-    this.list.chosen.delete(id);
+    this.list.selected.delete(id);
     this.#byName = null;
   }
 
@@ -222,9 +272,9 @@ export class OpenFolder extends EventTarget {
 
   draw() {
     const keepsOrder = this.#isLong && controls.order.value === "name";
-    // Comparing names is what costs most, so it is done once for each state of the folder.
+    // Comparing names costs most, so it is done once for each state of the folder.
     if (!keepsOrder) this.#byName ??= sortByName(this.items.values());
-    const rows = arrange(keepsOrder ? [...this.items.values()] : this.#byName, {
+    const rows = arrange(keepsOrder ? [...this.items.values()] : (this.#byName ?? []), {
       order: keepsOrder ? "" : controls.order.value,
       show: controls.show.value,
       words: controls.words.value,
@@ -233,100 +283,100 @@ export class OpenFolder extends EventTarget {
     const place = this.list.findFocused();
     this.list.setRows(rows);
     if (place >= 0 && document.activeElement === document.body) {
-      // A focus that went with its row would begin at the top of the page again.
+      // A focus that went with its row would start at the top of the page again.
       const near = [...before.slice(place + 1), ...before.slice(0, place).reverse()];
       const next = near.find(({ id }) => this.list.findPlace(id) >= 0);
       this.focusNear(next ? this.list.findPlace(next.id) : 0);
     }
-    $("drive-state").textContent = this.items.size ? this.#describe(rows.length) : "";
-    $("drive-unread").hidden = !this.#hasFailed;
-    $("drive-empty").hidden = rows.length > 0 || !this.isWhole;
-    if (!rows.length) {
-      const [head, words] = this.isFiltered
-        ? ["Nothing fits", "No name in this folder fits what you look for."]
-        : [
-            "This folder is empty",
-            "Drag pictures or whole folders here from your computer, or choose them with Upload.",
-          ];
-      $("drive-empty").querySelector("h2").textContent = head;
-      $("drive-empty").querySelector("p").textContent = words;
-    }
+    this.showState(this.items.size ? this.#describe(rows.length) : "");
+    byId("drive-unread").hidden = !this.#hasFailed;
+    this.#drawEmpty(rows.length > 0 || !this.isWhole);
     this.dispatchEvent(new Event("draw"));
   }
 
+  /**
+   * Show a sentence above the list, until the next drawing.
+   * @param {string} text
+   */
+  showState(text) {
+    byId("drive-state").textContent = text;
+  }
+
+  /** @param {boolean} isHidden */
+  #drawEmpty(isHidden) {
+    const empty = byId("drive-empty");
+    empty.hidden = isHidden;
+    if (isHidden) return;
+    get(empty, "h2").textContent = t(this.isFiltered ? "no_match" : "empty_folder");
+    get(empty, "p").textContent = t(this.isFiltered ? "no_match_hint" : "empty_folder_hint");
+  }
+
+  /** @param {number} shownCount */
   #describe(shownCount) {
-    const { size } = this.items;
+    const read = this.items.size;
+    const all = this.facts.count;
     const parts = [];
     if (this.isFiltered) {
-      parts.push(`${describeCount(shownCount, "item")} of ${describeCount(size, "item")}`);
+      const items = t("items", { count: read });
+      parts.push(t("shown_of", { shown: shownCount, items }));
     }
-    const [read, all] = [size, this.facts.count].map((count) => count.toLocaleString("en"));
-    if (this.#hasFailed) {
-      parts.push(`${read} of ${all} read`);
-    } else if (!this.isWhole && this.#needsAll) {
-      parts.push(`reading the folder: ${read} of ${all}`);
-    } else if (!this.isFiltered) {
-      parts.push(describeCount(Math.max(this.isWhole ? 0 : this.facts.count, size), "item"));
+    if (this.#hasFailed) parts.push(t("read_of", { read, all }));
+    else if (!this.isWhole && this.#needsAll) parts.push(t("reading_of", { read, all }));
+    else if (!this.isFiltered) {
+      parts.push(t("items", { count: Math.max(this.isWhole ? 0 : all, read) }));
     }
     return parts.join(" · ");
   }
 
   #drawHead() {
     const { crumbs, quota } = this.facts;
-    $("drive-title").textContent = this.name;
+    byId("drive-title").textContent = this.name;
     document.title = document.title.replace(/^.*?(?= · )/, () => this.name);
-    const nav = $("crumbs");
-    nav.replaceChildren();
-    if (crumbs.length > 1) {
-      const steps = document.createElement("ol");
-      for (const { name, url } of crumbs.slice(0, -1)) {
-        const step = document.createElement("li");
-        const link = document.createElement("a");
-        link.href = url;
-        link.textContent = name;
-        link.dir = "auto";
-        step.append(link);
-        steps.append(step);
-      }
-      nav.append(steps);
-    }
-    $("quota").hidden = !quota.words;
+    const above = crumbs.slice(0, -1);
+    const steps = above.map(({ name, url }) =>
+      make("li", {}, make("a", { href: url, dir: "auto" }, name)),
+    );
+    byId("crumbs").replaceChildren(...(steps.length ? [make("ol", {}, ...steps)] : []));
+    const space = byId("quota");
+    space.hidden = !quota.words;
     if (quota.words) {
-      const bar = $("quota").querySelector("progress");
+      const bar = get(space, "progress", HTMLProgressElement);
       bar.max = quota.total;
       bar.value = quota.used;
       bar.setAttribute("aria-label", quota.words);
-      $("quota").querySelector("span").textContent = quota.words;
+      get(space, "span").textContent = quota.words;
     }
-    for (const field of document.querySelectorAll('input[name="folder"]')) field.value = this.id;
-    $("arrange").action = this.makeUrl(this.id);
+    for (const field of findAll(document, 'input[name="folder"]', HTMLInputElement)) {
+      field.value = this.id;
+    }
+    byId("arrange", HTMLFormElement).action = this.makeUrl(this.id);
   }
 
+  /** @param {string} view "grid" or "list" */
   setView(view) {
     this.list.setView(view);
     document.cookie = `drive-view=${view}; path=/; max-age=${YEAR_SECONDS}; samesite=lax`;
-    for (const link of document.querySelectorAll("[data-view]")) {
+    for (const link of findAll(document, "[data-view]")) {
       if (link.dataset.view === view) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
     }
   }
 
-  // --- Going and arranging ---
+  // --- Events of the page ---
 
   #listen() {
     addEventListener("popstate", (event) => {
-      // A step within the page, as by "Skip to the content", leads to no other folder.
+      // A step inside the page, such as "Skip to content", leads to no other folder.
       if (this.#address === getAddress()) return;
       this.#address = getAddress();
       const url = event.state?.id ? this.makeUrl(event.state.id) : location.href;
       this.goTo(url, { isBack: true });
     });
-    $("crumbs").addEventListener("click", (event) => {
-      const link = event.target.closest("a");
-      if (link && isPlainClick(event)) {
-        event.preventDefault();
-        this.goTo(link.href, { focus: this.id });
-      }
+    byId("crumbs").addEventListener("click", (event) => {
+      const link = closest(event.target, "a", HTMLAnchorElement);
+      if (!link || isModified(event)) return;
+      event.preventDefault();
+      this.goTo(link.href, { focus: this.id });
     });
     const rearrange = () => {
       this.dispatchEvent(new Event("arrange"));
@@ -336,15 +386,15 @@ export class OpenFolder extends EventTarget {
     controls.words.addEventListener("input", rearrange);
     controls.show.addEventListener("change", rearrange);
     controls.order.addEventListener("change", rearrange);
-    $("arrange").addEventListener("submit", (event) => event.preventDefault());
-    $("drive-unread").querySelector("button").addEventListener("click", () => {
+    byId("arrange").addEventListener("submit", (event) => event.preventDefault());
+    find(byId("drive-unread"), "button")?.addEventListener("click", () => {
       if (this.#needsAll) this.loadAll();
       else this.#loadMore();
     });
-    for (const link of document.querySelectorAll("[data-view]")) {
+    for (const link of findAll(document, "[data-view]")) {
       link.addEventListener("click", (event) => {
         event.preventDefault();
-        this.setView(link.dataset.view);
+        this.setView(link.dataset.view ?? "");
       });
     }
   }

@@ -1,63 +1,29 @@
 // The list or grid of a folder. Of thousands of items only those near the window are in the page.
 
-import { describeCount, describeSize } from "./words.js";
+import { closest, find, findAll, get, getFocused, icon, make } from "../dom.js";
+import { t } from "../words.js";
+import { formatDay, formatSize } from "./format.js";
 
-const ALL_AT_ONCE = 150;
-const MORE_PX = 1200;
-// What of a row can hold the focus.
+/** @import { Item } from "./drive-items.js" */
+/** @typedef {{ element: HTMLElement, item: Item }} Drawn */
+
+// Shorter lists are in the page as a whole.
+const MAX_WHOLE = 150;
+const MARGIN_PX = 1200;
+const MAX_MARKS = 2;
+// The parts of a row that can hold the focus.
 const PARTS = [".item-check input", ".item-rename", ".item-name"];
 
-const dayFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
-
-// From items in the order of their names.
-const ORDERS = {
-  newest: (one, other) => compareTimes(other, one),
-  oldest: (one, other) => compareTimes(one, other),
-  largest: (one, other) => other.size - one.size,
-  smallest: (one, other) => one.size - other.size,
-};
-const SHOWS = {
-  all: () => true,
-  pictures: (item) => item.is_folder || item.is_picture,
-  outside: (item) => item.is_folder || (item.is_picture && !item.marks.length),
-  inside: (item) => item.is_folder || item.marks.length > 0,
-  changed: (item) => item.state === "changed",
-};
-
-// Some systems write a letter and its accent as two characters.
-const fold = (text) => text.normalize("NFC").toLowerCase();
-
-function compareTimes(one, other) {
-  if (one.modified === other.modified) return 0;
-  return one.modified < other.modified ? -1 : 1;
-}
-
-// In the order that the page without a script has too: the hub makes the key of it from the name.
-export function sortByName(items) {
-  return [...items].sort((one, other) => (one.name_key < other.name_key ? -1 : 1));
-}
-
-// Those of `items` that are asked for, folders first. They come by name and can be told to go by
-// something else; "" leaves them as they are, because more are to come and would stand in between.
-export function arrange(items, { order, show, words }) {
-  const needle = fold(words.trim());
-  const found = items.filter(
-    (item) => SHOWS[show](item) && (!needle || fold(item.name).includes(needle)),
-  );
-  if (!order) return found;
-  if (order === "name-down") found.reverse();
-  else if (order in ORDERS) found.sort(ORDERS[order]);
-  const isFolder = (item) => item.is_folder;
-  return [...found.filter(isFolder), ...found.filter((item) => !isFolder(item))];
-}
-
 export class DriveList {
+  /** @type {Item[]} */
   rows = [];
-  chosen = new Set();
+  /** @type {Set<string>} ids */
+  selected = new Set();
   onNearEnd = () => {};
 
   #list;
   #template;
+  /** @type {Map<string, Drawn>} */
   #drawn = new Map();
   #rowPx = 0;
   #columns = 1;
@@ -65,18 +31,22 @@ export class DriveList {
   // What the server drew stays until it is known what is to be shown.
   #isKnown = false;
 
+  /**
+   * @param {HTMLElement} list
+   * @param {HTMLTemplateElement} template of a row
+   */
   constructor(list, template) {
     this.#list = list;
     this.#template = template;
-    const soon = () => {
+    const drawSoon = () => {
       cancelAnimationFrame(this.#frame);
       this.#frame = requestAnimationFrame(() => this.#draw());
     };
-    addEventListener("scroll", soon, { passive: true });
+    addEventListener("scroll", drawSoon, { passive: true });
     new ResizeObserver(() => {
       this.#rowPx = 0;
-      soon();
-    }).observe(list.parentElement);
+      drawSoon();
+    }).observe(list.parentElement ?? list);
   }
 
   get isGrid() {
@@ -87,6 +57,7 @@ export class DriveList {
     return this.#columns;
   }
 
+  /** @param {string} view "grid" or "list" */
   setView(view) {
     this.#list.classList.toggle("is-grid", view === "grid");
     this.#list.classList.toggle("is-list", view !== "grid");
@@ -94,36 +65,48 @@ export class DriveList {
     this.#draw();
   }
 
-  // Shows these items; what was drawn of an item is drawn anew only if the item is another object.
+  /**
+   * Show these items; a row is drawn again only if its item is another object.
+   * @param {Item[]} rows
+   */
   setRows(rows) {
     this.rows = rows;
     this.#isKnown = true;
     this.#draw();
   }
 
-  setChosen(id, isChosen) {
-    if (isChosen) this.chosen.add(id);
-    else this.chosen.delete(id);
-    const box = this.#drawn.get(id)?.element.querySelector("input");
-    if (box) box.checked = isChosen;
+  /**
+   * @param {string} id
+   * @param {boolean} isSelected
+   */
+  select(id, isSelected) {
+    if (isSelected) this.selected.add(id);
+    else this.selected.delete(id);
+    const drawn = this.#drawn.get(id);
+    if (drawn) getBox(drawn.element).checked = isSelected;
   }
 
-  redrawChosen() {
-    for (const [id, { element }] of this.#drawn) {
-      element.querySelector("input").checked = this.chosen.has(id);
-    }
+  redrawSelected() {
+    for (const [id, { element }] of this.#drawn) getBox(element).checked = this.selected.has(id);
   }
 
-  // The place of an item among the rows; -1 where it is not among them.
+  /**
+   * Return the place of an item among the rows, or -1.
+   * @param {string} id
+   */
   findPlace(id) {
     return this.rows.findIndex((row) => row.id === id);
   }
 
+  /** @param {string} id */
   getElement(id) {
     return this.#drawn.get(id)?.element ?? null;
   }
 
-  // Brings a row into the window and the focus to it.
+  /**
+   * Scroll to a row, and give it the focus.
+   * @param {number} place
+   */
   focus(place) {
     const row = this.rows[place];
     if (!row) return;
@@ -133,18 +116,20 @@ export class DriveList {
       this.#draw();
     }
     const element = this.getElement(row.id);
-    element?.querySelector(".item-name")?.focus({ preventScroll: true });
-    element?.scrollIntoView({ block: "nearest" });
+    if (!element) return;
+    find(element, ".item-name")?.focus({ preventScroll: true });
+    element.scrollIntoView({ block: "nearest" });
   }
 
-  // The place of the row that holds the focus; -1 where none does.
+  /** Return the place of the row that has the focus, or -1. */
   findFocused() {
-    const id = document.activeElement?.closest?.(".item")?.dataset.id;
-    return id ? this.findPlace(id) : -1;
+    return this.findPlace(closest(document.activeElement, ".item")?.dataset.id ?? "");
   }
+
+  // --- Drawing ---
 
   #measure() {
-    const first = this.#list.querySelector(".item");
+    const first = find(this.#list, ".item");
     if (!first) return false;
     const style = getComputedStyle(this.#list);
     this.#columns = this.isGrid ? style.gridTemplateColumns.split(" ").length : 1;
@@ -161,14 +146,14 @@ export class DriveList {
       this.#pad(0, 0);
       return;
     }
-    if (!this.#list.querySelector(".item")) this.#place(0, Math.min(count, 1));
+    if (!find(this.#list, ".item")) this.#place(0, Math.min(count, 1));
     if (!this.#rowPx && !this.#measure()) return;
     let first = 0;
     let last = count;
-    if (count > ALL_AT_ONCE) {
+    if (count > MAX_WHOLE) {
       const top = -this.#list.getBoundingClientRect().top;
-      first = Math.floor((top - MORE_PX) / this.#rowPx) * this.#columns;
-      last = Math.ceil((top + innerHeight + MORE_PX) / this.#rowPx) * this.#columns;
+      first = Math.floor((top - MARGIN_PX) / this.#rowPx) * this.#columns;
+      last = Math.ceil((top + innerHeight + MARGIN_PX) / this.#rowPx) * this.#columns;
       first = Math.min(Math.max(0, first), Math.max(0, count - this.#columns));
       last = Math.min(count, Math.max(last, first + this.#columns));
     }
@@ -178,38 +163,35 @@ export class DriveList {
     if (last >= count) this.onNearEnd();
   }
 
+  /**
+   * @param {number} above pixels
+   * @param {number} below
+   */
   #pad(above, below) {
     this.#list.style.paddingBlockStart = above ? `${above}px` : "";
     this.#list.style.paddingBlockEnd = below ? `${below}px` : "";
   }
 
+  /**
+   * Put the rows of these places into the page, and no others.
+   * @param {number} first
+   * @param {number} last place behind the last row
+   */
   #place(first, last) {
     const wanted = this.rows.slice(first, last);
-    const focus = document.activeElement;
-    const focused = this.#list.contains(focus) ? focus.closest(".item") : null;
-    const near = new Map(wanted.map((item) => [item.id, item]));
-    for (const [id, { element, item }] of this.#drawn) {
-      const row = near.get(id);
-      if (row === item) continue;
-      if (row && element.contains(document.activeElement) && element.querySelector(".item-edit")) {
-        continue; // Somebody is writing a name in it.
-      }
-      element.remove();
-      this.#drawn.delete(id);
-    }
-    // What the server drew goes; the same comes in its place.
-    for (const element of [...this.#list.children]) {
-      if (this.#drawn.get(element.dataset.id)?.element !== element) element.remove();
-    }
+    const focused = getFocused();
+    const focusedRow = this.#list.contains(focused) ? closest(focused, ".item") : null;
+    this.#removeOthers(new Map(wanted.map((item) => [item.id, item])));
+    /** @type {?ChildNode} */
     let before = null;
     for (const [offset, item] of wanted.entries()) {
-      const drawn = this.#drawn.get(item.id) ?? this.#make(item);
-      const { element } = drawn;
+      const { element } = this.#drawn.get(item.id) ?? this.#make(item);
       setAttribute(element, "aria-setsize", this.rows.length);
       setAttribute(element, "aria-posinset", first + offset + 1);
+      /** @type {?ChildNode} */
       let place = before ? before.nextSibling : this.#list.firstChild;
-      // A row that moves loses the focus, so that the others move around the one that has it.
-      while (element === focused && place !== element) {
+      // A row that moves loses the focus, so the others move around the one that has it.
+      while (place && element === focusedRow && place !== element) {
         const other = place;
         place = place.nextSibling;
         this.#list.append(other);
@@ -217,86 +199,108 @@ export class DriveList {
       if (place !== element) this.#list.insertBefore(element, place);
       before = element;
     }
-    if (!focused || focused.isConnected) return;
-    const part = PARTS.find((one) => focus.matches(one)) ?? ".item-name";
-    this.getElement(focused.dataset.id)?.querySelector(part)?.focus({ preventScroll: true });
+    if (!focusedRow || focusedRow.isConnected) return;
+    const part = PARTS.find((one) => focused.matches(one)) ?? ".item-name";
+    const row = this.getElement(focusedRow.dataset.id ?? "");
+    if (row) find(row, part)?.focus({ preventScroll: true });
   }
 
+  /** @param {Map<string, Item>} wanted */
+  #removeOthers(wanted) {
+    for (const [id, { element, item }] of this.#drawn) {
+      const row = wanted.get(id);
+      if (row === item) continue;
+      // Somebody is writing a name in it.
+      const isEdited = element.contains(document.activeElement) && find(element, ".item-edit");
+      if (row && isEdited) continue;
+      element.remove();
+      this.#drawn.delete(id);
+    }
+    // What the server drew is replaced by the same.
+    for (const element of findAll(this.#list, ":scope > *")) {
+      if (this.#drawn.get(element.dataset.id ?? "")?.element !== element) element.remove();
+    }
+  }
+
+  /**
+   * @param {Item} item
+   * @returns {Drawn}
+   */
   #make(item) {
-    const element = this.#template.content.firstElementChild.cloneNode(true);
-    const find = (name) => element.querySelector(name);
+    const copy = /** @type {DocumentFragment} */ (this.#template.content.cloneNode(true));
+    const element = get(copy, ".item");
     element.dataset.id = item.id;
     element.draggable = true;
     element.classList.toggle("is-folder", item.is_folder);
-    const box = find("input");
+    const box = getBox(element);
     box.value = item.id;
-    box.checked = this.chosen.has(item.id);
-    box.setAttribute("aria-label", `Choose ${item.name}`);
-    const name = find(".item-name");
+    box.checked = this.selected.has(item.id);
+    box.setAttribute("aria-label", t("select_item", { name: item.name }));
+    const name = get(element, ".item-name", HTMLAnchorElement);
     name.textContent = item.name;
     name.href = item.url || (item.thumb ? `${item.thumb}&size=large` : item.web) || "#";
-    const rename = find(".item-rename");
+    const rename = get(element, ".item-rename");
     rename.hidden = false;
-    rename.setAttribute("aria-label", `Rename ${item.name}`);
-    this.#fillPicture(find(".item-picture"), item);
-    const facts = find(".item-facts");
-    facts.textContent = item.is_folder ? describeCount(item.count, "item") : describeSize(item.size);
-    const day = describeDay(item.modified);
-    if (day) {
-      const time = document.createElement("time");
-      time.dateTime = item.modified;
-      time.textContent = day;
-      facts.append(" · ", time);
-    }
-    find(".item-hub").replaceChildren(...describeHub(item));
+    rename.setAttribute("aria-label", t("rename_item", { name: item.name }));
+    this.#fillPicture(get(element, ".item-picture"), item);
+    const facts = get(element, ".item-facts");
+    const { is_folder: isFolder, count, size, modified } = item;
+    facts.textContent = isFolder ? t("items", { count }) : formatSize(size);
+    const day = formatDay(modified);
+    if (day) facts.append(" · ", make("time", { dateTime: modified }, day));
+    get(element, ".item-hub").replaceChildren(...describeImport(item));
     const drawn = { element, item };
     this.#drawn.set(item.id, drawn);
     return drawn;
   }
 
-  #fillPicture(frame, item) {
-    const use = frame.querySelector("use");
-    const sprite = use.getAttribute("href").split("#")[0];
-    use.setAttribute("href", `${sprite}#${item.is_folder ? "folder" : "file-image"}`);
-    if (!item.thumb) return;
-    const picture = document.createElement("img");
-    picture.alt = "";
-    picture.loading = "lazy";
-    picture.decoding = "async";
+  /**
+   * @param {HTMLElement} frame
+   * @param {Item} item
+   */
+  #fillPicture(frame, { thumb, is_folder: isFolder }) {
+    frame.replaceChildren(icon(isFolder ? "folder" : "file-image"));
+    if (!thumb) return;
+    const picture = make("img", { alt: "", loading: "lazy", decoding: "async" });
     picture.sizes = "(min-width: 700px) 176px, 45vw";
     picture.addEventListener("error", () => picture.remove());
-    if (this.isGrid) picture.srcset = `${item.thumb} 176w, ${item.thumb}&size=large 800w`;
-    picture.src = item.thumb;
+    if (this.isGrid) picture.srcset = `${thumb} 176w, ${thumb}&size=large 800w`;
+    picture.src = thumb;
     frame.prepend(picture);
   }
 }
 
-// Setting what is set already would cost the browser a look at all styles.
+/** @param {HTMLElement} element */
+const getBox = (element) => get(element, "input", HTMLInputElement);
+
+/**
+ * Set an attribute that is not set yet: setting it again would cost the browser a look at all styles.
+ * @param {Element} element
+ * @param {string} name
+ * @param {number} value
+ */
 function setAttribute(element, name, value) {
-  if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
+  if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
 }
 
-export function describeDay(time) {
-  const moment = new Date(time);
-  return Number.isNaN(moment.getTime()) ? "" : dayFormat.format(moment);
-}
-
-export function describeHub(item) {
-  if (!item.marks.length) return [];
-  const isChanged = item.state === "changed";
-  const mark = document.createElement("span");
-  mark.className = `mark is-${item.state}`;
-  const svg = document.querySelector(isChanged ? "#mark-changed svg" : "#mark-inside svg");
-  if (svg) mark.append(svg.cloneNode(true), " ");
-  mark.append(isChanged ? "Changed since" : "In the hub");
-  const parts = [mark];
-  for (const { title, url } of item.marks.slice(0, 2)) {
-    const name = document.createElement(url ? "a" : "span");
-    if (url) name.href = url;
-    name.dir = "auto";
+/**
+ * Show whether an item is imported, and into which groups.
+ * @param {Item} item
+ */
+export function describeImport({ state, marks }) {
+  if (!marks.length) return [];
+  const isChanged = state === "changed";
+  const symbol = icon(isChanged ? "refresh-cw" : "circle-check");
+  const words = ` ${t(isChanged ? "changed_since_import" : "imported")}`;
+  /** @type {(Node | string)[]} */
+  const parts = [make("span", { className: `mark is-${state}` }, symbol, words)];
+  for (const { title, url } of marks.slice(0, MAX_MARKS)) {
+    const name = url ? make("a", { href: url, dir: "auto" }) : make("span", { dir: "auto" });
     name.textContent = title;
     parts.push(" ", name);
   }
-  if (item.marks.length > 2) parts.push(` and ${item.marks.length - 2} more`);
+  if (marks.length > MAX_MARKS) {
+    parts.push(` ${t("and_more", { count: marks.length - MAX_MARKS })}`);
+  }
   return parts;
 }

@@ -1,55 +1,53 @@
-// One picture of the drive, large, with its neighbours a key away.
+// One picture of the folder, large; the arrow keys lead to its neighbours.
 
-import { icon } from "./common.js";
-import { describeDay, describeHub } from "./drive-list.js";
-import { describeSize } from "./words.js";
+import { icon, make } from "../dom.js";
+import { t } from "../words.js";
+import { describeImport } from "./drive-list.js";
+import { formatDay, formatSize } from "./format.js";
 
+/** @import { Item } from "./drive-items.js" */
+/** @import { DriveList } from "./drive-list.js" */
+
+/** @type {Record<string, number>} */
+const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
+
+/**
+ * @param {DriveList} list
+ * @param {Item} first
+ */
 export function showPreview(list, first) {
   let row = first;
-  const dialog = document.createElement("dialog");
-  dialog.className = "preview";
-  const picture = document.createElement("img");
-  const head = document.createElement("h2");
-  head.id = "preview-head";
-  head.dir = "auto";
-  const facts = document.createElement("p");
-  facts.className = "quiet-words small";
-  const hub = document.createElement("p");
-  const actions = document.createElement("form");
-  actions.method = "dialog";
-  actions.className = "actions";
-  const outside = document.createElement("a");
-  outside.className = "button quiet";
-  outside.target = "_blank";
-  outside.rel = "noopener";
-  outside.append(icon("external-link"), " Open in OneDrive");
-  const close = document.createElement("button");
-  close.className = "button quiet";
-  close.textContent = "Close";
-  actions.append(outside, close);
+  const picture = make("img");
+  const head = make("h2", { id: "preview-head", dir: "auto" });
+  const facts = make("p", { className: "quiet-words small" });
+  const groups = make("p");
+  const outside = make("a", { className: "button quiet", target: "_blank", rel: "noopener" });
+  outside.append(icon("external-link"), ` ${t("open_in_onedrive")}`);
+  const close = make("button", { className: "button quiet" }, t("close"));
+  const actions = make("form", { method: "dialog", className: "actions" }, outside, close);
+  const dialog = make("dialog", { className: "preview" }, picture, head, facts, groups, actions);
   dialog.setAttribute("aria-labelledby", head.id);
-  dialog.append(picture, head, facts, hub, actions);
   const fill = () => {
     picture.src = `${row.thumb}&size=large`;
     picture.alt = row.name;
     head.textContent = row.name;
-    facts.textContent = `${describeSize(row.size)} · ${describeDay(row.modified)}`;
-    hub.replaceChildren(...describeHub(row));
+    facts.textContent = `${formatSize(row.size)} · ${formatDay(row.modified)}`;
+    groups.replaceChildren(...describeImport(row));
     outside.hidden = !row.web;
     outside.href = row.web;
   };
   fill();
-  dialog.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  dialog.addEventListener("keydown", ({ key }) => {
+    const step = STEPS[key];
     if (!step) return;
     const pictures = list.rows.filter((one) => one.thumb);
-    // The folder may have been read anew meanwhile.
+    // The folder may have been read again meanwhile.
     const place = pictures.findIndex(({ id }) => id === row.id);
     if (place < 0) return;
     row = pictures[place + step] ?? row;
     fill();
   });
-  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
   const end = new AbortController();
   dialog.addEventListener("close", () => {
     end.abort();

@@ -1,36 +1,38 @@
-// Moves the bars of running imports, and shows the page anew once one has ended.
+// Moves the bars of running imports, and loads the page again once one has ended.
 
+import { find, findAll, get } from "../dom.js";
 import { sleep } from "./async.js";
-import { reloadPage } from "./common.js";
+import { reloadPage } from "./busy.js";
 import { fetchJson } from "./http.js";
 
-const section = document.querySelector("[data-jobs]");
 const LOOK_MS = 1500;
 
-// Whether all is shown that there is to show.
+const section = get(document, "[data-jobs]");
+
+/** Show how far the imports are; return whether the page is being loaded again. */
 async function look() {
+  /** @type {{ id: number, finished: number, words: string }[]} */
   let jobs;
   try {
-    ({ jobs } = await fetchJson(section.dataset.jobs));
+    ({ jobs } = await fetchJson(section.dataset.jobs ?? ""));
   } catch {
     return false; // The next look may do better.
   }
-  const shown = [...section.querySelectorAll("[data-job]")];
-  if (shown.some((row) => !jobs.some((job) => String(job.id) === row.dataset.job))) {
+  const rows = findAll(section, "[data-job]");
+  if (rows.some((row) => !jobs.some(({ id }) => String(id) === row.dataset.job))) {
     return reloadPage();
   }
-  for (const job of jobs) {
-    const row = section.querySelector(`[data-job="${job.id}"]`);
+  for (const { id, finished, words } of jobs) {
+    const row = find(section, `[data-job="${id}"]`);
     if (!row) continue;
-    const bar = row.querySelector("progress");
-    bar.value = job.finished;
-    bar.setAttribute("aria-label", job.words);
-    row.querySelector(".bar span").textContent = job.words;
+    const bar = get(row, "progress", HTMLProgressElement);
+    bar.value = finished;
+    bar.setAttribute("aria-label", words);
+    get(row, ".bar span").textContent = words;
   }
   return false;
 }
 
-// One look after the other: a second call for the page would begin it from its beginning.
 async function watch() {
   let isOver = false;
   while (!isOver) {

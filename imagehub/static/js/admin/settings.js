@@ -1,9 +1,11 @@
-// Shows a colour's value beside it, and uses the ground once somebody picks one.
+// Shows a colour's value beside it, and ticks its checkbox once a colour is picked.
 
-for (const input of document.querySelectorAll("input[type=color]")) {
+import { find, findAll, get } from "../dom.js";
+
+for (const input of findAll(document, "input[type=color]", HTMLInputElement)) {
   input.addEventListener("input", () => {
-    document.querySelector(`output[for="${input.id}"]`).value = input.value;
-    const own = document.querySelector(`input[name="has_${input.id}"]`);
-    if (own) own.checked = true;
+    get(document, `output[for="${input.id}"]`, HTMLOutputElement).value = input.value;
+    const box = find(document, `input[name="has_${input.id}"]`, HTMLInputElement);
+    if (box) box.checked = true;
   });
 }

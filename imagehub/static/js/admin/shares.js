@@ -1,38 +1,25 @@
-// A new link's address, chosen at once and copied by a button; the end of links by this clock.
+// Share links: the end of each by the clock of this device, and the day of a new one.
 
-import { toast } from "./common.js";
+import { find, findAll } from "../dom.js";
+import { locale, t } from "../words.js";
+import "./copy.js";
 
-for (const button of document.querySelectorAll("[data-copy]")) {
-  const field = document.getElementById(button.dataset.copy);
-  button.hidden = !navigator.clipboard;
-  field.addEventListener("focus", () => field.select());
-  field.focus();
-  button.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(field.value);
-      toast("The address is copied.");
-    } catch {
-      field.select();
-      toast("Please copy the marked address with the keyboard.");
-    }
-  });
-}
-
-// A link that ends with a day here is said to end with that day, one made elsewhere at its minute.
-for (const time of document.querySelectorAll("time[data-end]")) {
+// A link that expires at midnight here is shown with its last day, any other with the minute.
+for (const time of findAll(document, "time[data-end]", HTMLTimeElement)) {
   const end = new Date(time.dateTime);
-  const day = end.toLocaleDateString("en-GB", { day: "numeric", month: "long", year: "numeric" });
-  const minute = end.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  const day = end.toLocaleDateString(locale, { day: "numeric", month: "long", year: "numeric" });
+  const minute = end.toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" });
   time.title = time.textContent;
   time.textContent = minute === "23:59" ? day : `${day}, ${minute}`;
 }
 
-// The form tells how far the clock will be behind UTC at the end of the day, summer or winter.
-const lastDay = document.getElementById("last_day");
+// The form tells how far the clock will be behind UTC at the end of that day, summer or winter.
+const lastDay = find(document, "#last_day", HTMLInputElement);
 if (lastDay) {
-  for (const words of document.querySelectorAll("[data-utc]")) words.textContent = " where you are";
-  lastDay.form.addEventListener("formdata", ({ formData }) => {
+  for (const place of findAll(document, "[data-utc]")) place.textContent = ` ${t("your_time")}`;
+  lastDay.form?.addEventListener("formdata", ({ formData }) => {
+    if (!lastDay.value) return;
     const end = new Date(`${lastDay.value}T23:59:59`);
-    if (lastDay.value) formData.set("minutes_behind_utc", end.getTimezoneOffset());
+    formData.set("minutes_behind_utc", String(end.getTimezoneOffset()));
   });
 }

@@ -1,37 +1,51 @@
-// The files behind the entries, as far as the browser can read them: in its hands, by a handle that
+// The files behind the entries, as far as the browser can read them: in memory, by a handle that
 // outlives the page, or as a copy where there is no handle and the file is small.
 
-const MOST_COPY_BYTES = 64 * 2 ** 20;
-const MOST_COPIES_BYTES = 512 * 2 ** 20;
+/** @import { Entry } from "./upload-entry.js" */
+/** @import { UploadStore } from "./upload-store.js" */
+
+const MAX_COPY_BYTES = 64 * 2 ** 20;
+const MAX_COPIES_BYTES = 512 * 2 ** 20;
 
 export class UploadFiles {
   #store;
+  /** @type {Map<string, File>} */
   #files = new Map();
   #copiedBytes = 0;
 
-  // `store`: an UploadStore.
+  /** @param {UploadStore} store */
   constructor(store) {
     this.#store = store;
   }
 
+  /**
+   * @param {Entry} entry
+   * @param {File} file
+   */
   take(entry, file) {
     this.#files.set(entry.id, file);
   }
 
-  // Keeps a copy of a file that could not be reached again after a reload.
+  /**
+   * Copy a file that could not be opened again after a reload.
+   * @param {Entry} entry
+   */
   copy(entry) {
     const file = this.#files.get(entry.id);
-    if (!file || entry.handle || file.size > MOST_COPY_BYTES) return;
-    if (this.#copiedBytes + file.size > MOST_COPIES_BYTES) return;
+    if (!file || entry.handle || file.size > MAX_COPY_BYTES) return;
+    if (this.#copiedBytes + file.size > MAX_COPIES_BYTES) return;
     this.#copiedBytes += file.size;
     this.#store.put("files", { id: entry.id, file });
   }
 
-  // The file, if the browser can read it without asking; true for a folder, which needs none.
+  /**
+   * Return the file of an entry, if the browser can read it without asking; else null.
+   * @param {Entry} entry
+   * @returns {Promise<?File>}
+   */
   async reach(entry) {
-    if (entry.isFolder) return true;
-    if (this.#files.has(entry.id)) return this.#files.get(entry.id);
-    let file = null;
+    let file = this.#files.get(entry.id) ?? null;
+    if (file) return file;
     if (entry.handle) {
       try {
         const answer = await entry.handle.queryPermission?.({ mode: "read" });
@@ -46,12 +60,18 @@ export class UploadFiles {
     return file;
   }
 
-  // What is in the hands cannot be read any more; the next reach looks for it anew.
+  /**
+   * Forget a file that cannot be read any more; the next reach looks for it again.
+   * @param {Entry} entry
+   */
   lose(entry) {
     this.#files.delete(entry.id);
   }
 
-  // Nobody needs it any more, and its copy neither.
+  /**
+   * Forget a file that is no longer needed, and its copy.
+   * @param {Entry} entry
+   */
   drop(entry) {
     const file = this.#files.get(entry.id);
     if (file && !entry.handle) this.#copiedBytes = Math.max(0, this.#copiedBytes - file.size);

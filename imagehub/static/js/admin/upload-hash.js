@@ -1,15 +1,19 @@
-// quickXorHash, the checksum that OneDrive gives for every file: it tells whether what lies there
-// has the bytes of a file here (learn.microsoft.com/onedrive/developer/code-snippets/quickxorhash).
+// quickXorHash, the checksum that OneDrive has for every file: it tells whether the file there has
+// the bytes of a file here (learn.microsoft.com/onedrive/developer/code-snippets/quickxorhash).
 
 const WIDTH_BITS = 160;
 const SHIFT_BITS = 11;
-// Byte i lands at bit 11·i mod 160, so bytes that are 160 apart land on the same bits, and can be
-// put together before any of them is turned into its place.
+// Byte i is added at bit 11·i mod 160, so bytes that are 160 apart are added at the same bit, and can
+// be combined before any of them is shifted.
 const PERIOD_BYTES = 160;
 const PERIOD_WORDS = PERIOD_BYTES / 4;
 const PIECE_BYTES = PERIOD_BYTES * 65_536;
 
-// In base64, as OneDrive writes it. Throws what reading the file throws.
+/**
+ * Return the hash of a file in base64, as OneDrive writes it. Throws what reading the file throws.
+ * @param {Blob} file
+ * @param {AbortSignal} [signal]
+ */
 export async function hashFile(file, signal) {
   const words = new Uint32Array(PERIOD_WORDS);
   const bytes = new Uint8Array(words.buffer);
@@ -23,19 +27,22 @@ export async function hashFile(file, signal) {
     }
     new Uint8Array(piece, wholeBytes).forEach((byte, place) => (bytes[place] ^= byte));
   }
-  return btoa(String.fromCharCode(...turn(bytes, file.size)));
+  return btoa(String.fromCharCode(...shift(bytes, file.size)));
 }
 
-function turn(bytes, size) {
+/**
+ * @param {Uint8Array} bytes of one period
+ * @param {number} size of the file
+ */
+function shift(bytes, size) {
   const width = BigInt(WIDTH_BITS);
   let sum = 0n;
   bytes.forEach((byte, place) => {
     sum ^= BigInt(byte) << BigInt((SHIFT_BITS * place) % WIDTH_BITS);
   });
-  // A byte near the top runs over: its high bits go on at the bottom.
+  // The high bits of a byte near the end continue at the beginning.
   sum = BigInt.asUintN(WIDTH_BITS, sum) ^ (sum >> width) ^ (BigInt(size) << (width - 64n));
-  const eight = 8n;
   return Array.from({ length: WIDTH_BITS / 8 }, (_, place) =>
-    Number((sum >> (eight * BigInt(place))) & 255n),
+    Number((sum >> (8n * BigInt(place))) & 255n),
   );
 }

@@ -1,16 +1,27 @@
-// Import when uploaded: what has arrived is collected, and asked for in one call when the queue
-// has come to rest.
+// Import when uploaded: what has arrived is collected, and imported by one call when nothing else is
+// on its way.
 
-import { fetchJson } from "./http.js";
-import { isOpen } from "./upload-store.js";
+import { CallError, fetchJson, getMessage } from "./http.js";
+import { isOpen } from "./upload-entry.js";
 
-const MOST_A_CALL = 5000;
+/** @import { Entries, Entry } from "./upload-entry.js" */
+
+/**
+ * The server's answer to a call.
+ * @typedef {object} Outcome
+ * @property {number} count of images that are being imported
+ * @property {number} known files that are imported already
+ * @property {{ count: number, reason: string }[]} refused
+ * @property {string} url of the import; "" where there is none
+ */
+
+const MAX_FILES = 5000;
 const FIRST_PAUSE_MS = 15_000;
-const LONGEST_PAUSE_MS = 300_000;
-const PASSING = new Set([0, 429, 500, 502, 503, 504]);
+const MAX_PAUSE_MS = 300_000;
+const TEMPORARY = new Set([0, 429, 500, 502, 503, 504]);
 
 export class UploadImport {
-  // A sentence, where the hub did not take the last call.
+  /** A sentence, where the server refused the last call. */
   fault = "";
 
   #url;
@@ -19,12 +30,18 @@ export class UploadImport {
   #tell;
   #wantsImport = false;
   #grouping = "one";
-  #isAsking = false;
+  #isCalling = false;
   #timer = 0;
   #pauseMs = FIRST_PAUSE_MS;
 
-  // `keep(entry)` writes an entry down; `tell(outcome)` hears the hub's answers, and null where
-  // only what is to be shown has changed.
+  /**
+   * @param {string} url
+   * @param {Entries} entries
+   * @param {object} options
+   * @param {(entry: Entry) => unknown} options.keep stores an entry
+   * @param {(outcome: ?Outcome) => void} options.tell gets the server's answers, and null where only
+   *   what is shown has changed
+   */
   constructor(url, entries, { keep, tell }) {
     this.#url = url;
     this.#entries = entries;
@@ -32,7 +49,11 @@ export class UploadImport {
     this.#tell = tell;
   }
 
-  // One wish for the whole queue, whatever came into it before or after.
+  /**
+   * Set whether and how the whole queue is imported.
+   * @param {boolean} wantsImport
+   * @param {string} grouping
+   */
   set(wantsImport, grouping) {
     this.#wantsImport = wantsImport;
     this.#grouping = grouping;
@@ -40,28 +61,34 @@ export class UploadImport {
     return this.check();
   }
 
-  // Whether an entry is to be imported and was not yet.
+  /**
+   * Return whether an entry is to be imported and was not yet.
+   * @param {Entry} entry
+   */
   isDue(entry) {
-    return this.#wantsImport && entry.state === "done" && entry.isImportable && !entry.isImported;
+    const isReady = entry.state === "done" && Boolean(entry.isImportable) && !entry.isImported;
+    return this.#wantsImport && isReady;
   }
 
   get dueCount() {
     return [...this.#entries.values()].filter((entry) => this.isDue(entry)).length;
   }
 
-  // Asks for what is due if nothing is on its way or waits for an answer; `isNow`: in any case.
+  /**
+   * Import what is due if nothing is on its way or waits for an answer; `isNow`: in any case.
+   * @param {{ isNow?: boolean }} [options]
+   */
   async check({ isNow = false } = {}) {
-    if (!this.#wantsImport || this.#isAsking) return;
+    if (!this.#wantsImport || this.#isCalling) return;
     const all = [...this.#entries.values()];
     if (!isNow && all.some(isOpen)) return;
-    const due = all.filter((entry) => this.isDue(entry)).slice(0, MOST_A_CALL);
+    const due = all.filter((entry) => this.isDue(entry)).slice(0, MAX_FILES);
     if (!due.length) return;
     clearTimeout(this.#timer);
-    this.#isAsking = true;
+    this.#isCalling = true;
     try {
-      const outcome = await fetchJson(this.#url, {
-        json: { files: due.map(describeFile), grouping: this.#grouping },
-      });
+      const json = { files: due.map(describeFile), grouping: this.#grouping };
+      const outcome = await fetchJson(this.#url, { json });
       this.fault = "";
       this.#pauseMs = FIRST_PAUSE_MS;
       for (const entry of due) {
@@ -70,21 +97,22 @@ export class UploadImport {
       }
       this.#tell(outcome);
     } catch (error) {
-      this.fault = error.message;
+      this.fault = getMessage(error);
       this.#tell(null);
-      // The hub leaves out what it has already, so that asking once more does no harm.
-      if (PASSING.has(error.status)) {
+      // The server skips what it has already, so that repeating the call does no harm.
+      if (error instanceof CallError && TEMPORARY.has(error.status)) {
         this.#timer = setTimeout(() => this.check({ isNow }), this.#pauseMs);
-        this.#pauseMs = Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 2);
+        this.#pauseMs = Math.min(MAX_PAUSE_MS, this.#pauseMs * 2);
       }
       return;
     } finally {
-      this.#isAsking = false;
+      this.#isCalling = false;
     }
-    await this.check({ isNow: isNow && due.length === MOST_A_CALL });
+    await this.check({ isNow: isNow && due.length === MAX_FILES });
   }
 }
 
+/** @param {Entry} entry */
 function describeFile(entry) {
   return {
     id: entry.itemId,

@@ -1,22 +1,31 @@
-// How long an upload waits, and for what: a network that is gone, a OneDrive that asks for quiet, a
-// hub that is starting again.
+// How long an upload waits, and for what: a network that is gone, a OneDrive that throttles, a server
+// that is restarting.
 
-import { fetchJson } from "./http.js";
+import { CallError, fetchJson } from "./http.js";
 
-export const MOST_TRIES = 12;
+/** @import { State } from "./upload-entry.js" */
+
+export const MAX_TRIES = 12;
 // A network that is gone comes back in an hour or two, with nobody there to press a button.
-export const MOST_UNREACHED = 120;
-const LONGEST_WAIT_MS = 60_000;
-// 409 where OneDrive has something else to do with that item just now.
-const PASSING_HUB = new Set([0, 409, 429, 500, 503, 504]);
+export const MAX_UNREACHED = 120;
+const MAX_WAIT_MS = 60_000;
+// 409: OneDrive is busy with that item.
+const TEMPORARY = new Set([0, 409, 429, 500, 503, 504]);
 
-// Twice as long after each try, from a second to a minute.
-export const growWait = (tries) => Math.min(LONGEST_WAIT_MS, 1000 * 2 ** (tries - 1));
+/**
+ * Return the pause after so many tries: twice as long each time, from a second to a minute.
+ * @param {number} tries
+ */
+export const growWait = (tries) => Math.min(MAX_WAIT_MS, 1000 * 2 ** (tries - 1));
 
-// Stops one file with a state and a sentence; everything else that is thrown is a failure, too.
-// `stopsAll`: no other file gets past it either. `waitMs`: how long a file that goes back to
-// "waiting" lets others go first.
+/** Stops one file with a state and a sentence; anything else that is thrown is a failure, too. */
 export class Stop extends Error {
+  /**
+   * @param {State} state
+   * @param {string} message
+   * @param {{ stopsAll?: boolean, waitMs?: number }} [options] `stopsAll`: no other file can go on
+   *   either; `waitMs`: how long a file that goes back to "waiting" lets others go first
+   */
   constructor(state, message, { stopsAll = false, waitMs = 0 } = {}) {
     super(message);
     this.state = state;
@@ -25,11 +34,17 @@ export class Stop extends Error {
   }
 }
 
-// One for all files: what OneDrive asks of one of them holds for the others, too.
+/** One for all files: what OneDrive asks of one of them applies to the others, too. */
 export class Patience {
   #quietUntil = 0;
+  /** @type {Set<() => void>} */
   #sleepers = new Set();
 
+  /**
+   * @param {number} milliseconds
+   * @param {AbortSignal} signal
+   * @returns {Promise<void>} is rejected with the reason of an abort
+   */
   sleep(milliseconds, signal) {
     return new Promise((resolve, reject) => {
       const end = () => {
@@ -45,19 +60,28 @@ export class Patience {
     });
   }
 
-  // Ends what sleeps, unless OneDrive has asked for quiet.
+  /** End every pause, unless OneDrive has asked for one. */
   wake() {
     if (this.#quietUntil > Date.now()) return;
     for (const end of [...this.#sleepers]) end();
   }
 
-  // Waits until there is a network, and for as long as OneDrive has asked for.
-  async beQuiet(signal) {
-    while (!navigator.onLine) await this.sleep(LONGEST_WAIT_MS, signal);
+  /**
+   * Wait until there is a network, and for as long as OneDrive has asked.
+   * @param {AbortSignal} signal
+   */
+  async waitUntilReady(signal) {
+    while (!navigator.onLine) await this.sleep(MAX_WAIT_MS, signal);
     if (this.#quietUntil > Date.now()) await this.sleep(this.#quietUntil - Date.now(), signal);
   }
 
-  // After so many tries of one file. `retryAfter`: milliseconds that OneDrive asked for, if it did.
+  /**
+   * Wait after so many tries of one file.
+   * @param {number} tries
+   * @param {object} options
+   * @param {AbortSignal} options.signal
+   * @param {number} [options.retryAfter] milliseconds that OneDrive asked for
+   */
   async backOff(tries, { signal, retryAfter = 0 }) {
     const jitter = 0.5 + Math.random() / 2;
     const wait = Math.max(retryAfter, growWait(tries) * jitter);
@@ -65,26 +89,33 @@ export class Patience {
     await this.sleep(wait, signal);
   }
 
-  // A call of the hub, tried again as long as waiting can help. `isCut`: an abort ends it at once.
+  /**
+   * Call the server, and repeat the call as long as waiting can help.
+   * @param {string} url
+   * @param {unknown} json
+   * @param {AbortSignal} signal
+   * @param {{ isCut?: boolean }} [options] `isCut`: an abort ends a running call
+   */
   async call(url, json, signal, { isCut = true } = {}) {
     for (let tries = 1; ; tries++) {
       try {
         return await fetchJson(url, { json, signal: isCut ? signal : undefined });
       } catch (error) {
         signal.throwIfAborted();
+        if (!(error instanceof CallError)) throw error;
         const { status, detail, isLost, retryAfter } = error;
-        // Signed out, not allowed to write, not connected: no file gets past that.
+        // Signed out, not allowed to write, not connected: that holds for every file.
         if ([400, 401, 403].includes(status) || isLost) {
           throw new Stop("waiting", error.message, { stopsAll: true });
         }
-        // A 502 without a word is of a proxy in front of a hub that is starting again.
-        const isPassing = PASSING_HUB.has(status) || (status === 502 && !detail);
-        if (!isPassing || tries > (status ? MOST_TRIES : MOST_UNREACHED)) throw error;
+        // A 502 without a detail comes from a proxy in front of a server that is restarting.
+        const isTemporary = TEMPORARY.has(status) || (status === 502 && !detail);
+        if (!isTemporary || tries > (status ? MAX_TRIES : MAX_UNREACHED)) throw error;
         if (navigator.onLine || status) {
           await this.sleep(Math.max(growWait(tries), retryAfter), signal);
         } else {
           tries -= 1;
-          await this.beQuiet(signal);
+          await this.waitUntilReady(signal);
         }
       }
     }

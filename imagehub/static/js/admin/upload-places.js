@@ -1,18 +1,38 @@
-// Where in OneDrive the entries are bound for: the folders on the way, made where they are missing,
-// and the names that two files may not have at once.
+// Where in OneDrive the entries go: the folders on the way, created where they are missing, and the
+// names that two files may not have at once.
+
+import { getName } from "./upload-entry.js";
+
+/** @import { Entry } from "./upload-entry.js" */
+/** @import { Patience } from "./upload-patience.js" */
+
+/** @typedef {Pick<Entry, "folder" | "path" | "isFolder">} Place */
 
 const NEVER = new AbortController().signal;
+
+/** @param {string} name */
 const fold = (name) => name.normalize("NFC").toLowerCase();
+
+/**
+ * @param {string} parent
+ * @param {string[]} path
+ */
 const makeKey = (parent, path) => JSON.stringify([parent, ...path]);
 
 export class UploadPlaces {
   #url;
   #patience;
+  /** @type {Map<string, Promise<string>>} */
   #folders = new Map();
+  /** @type {Map<string, string>} */
   #folderIds = new Map();
+  /** @type {Map<string, number>} */
   #arrivedAt = new Map();
 
-  // `url` of the hub makes a folder.
+  /**
+   * @param {string} url that creates a folder
+   * @param {Patience} patience
+   */
   constructor(url, patience) {
     this.#url = url;
     this.#patience = patience;
@@ -20,30 +40,51 @@ export class UploadPlaces {
 
   // --- Folders ---
 
-  // The id of the folder at a path below `parent`. Many files wait for one folder, so its making
-  // does not end with one of them.
+  /**
+   * Return the id of the folder at a path below `parent`. Many files wait for one folder, so it is
+   * created even if one of them is cancelled.
+   * @param {string} parent
+   * @param {string[]} path
+   * @returns {Promise<string>}
+   */
   ensureFolder(parent, path) {
     if (!path.length) return Promise.resolve(parent);
     const key = makeKey(parent, path);
-    if (!this.#folders.has(key)) {
-      const made = this.ensureFolder(parent, path.slice(0, -1))
-        .then((above) => this.#patience.call(this.#url, { folder: above, path: path.slice(-1) }, NEVER))
-        .then(({ id }) => {
-          this.#folderIds.set(key, id);
-          return id;
-        });
-      made.catch(() => this.#folders.delete(key));
-      this.#folders.set(key, made);
+    let folder = this.#folders.get(key);
+    if (!folder) {
+      folder = this.#createFolder(parent, path, key);
+      folder.catch(() => this.#folders.delete(key));
+      this.#folders.set(key, folder);
     }
-    return this.#folders.get(key);
+    return folder;
   }
 
-  // The id of a folder that was found or made before.
+  /**
+   * @param {string} parent
+   * @param {string[]} path
+   * @param {string} key
+   */
+  async #createFolder(parent, path, key) {
+    const folder = await this.ensureFolder(parent, path.slice(0, -1));
+    const { id } = await this.#patience.call(this.#url, { folder, path: path.slice(-1) }, NEVER);
+    this.#folderIds.set(key, id);
+    return id;
+  }
+
+  /**
+   * Return the id of a folder that was found or created before.
+   * @param {string} parent
+   * @param {string[]} path
+   */
   findFolder(parent, path) {
     return this.#folderIds.get(makeKey(parent, path));
   }
 
-  // They may have been deleted since they were found or made.
+  /**
+   * Forget folders that may have been deleted since they were found or created.
+   * @param {string} parent
+   * @param {string[]} path
+   */
   forgetFolders(parent, path) {
     for (let depth = 1; depth <= path.length; depth++) {
       const key = makeKey(parent, path.slice(0, depth));
@@ -54,21 +95,29 @@ export class UploadPlaces {
 
   // --- Names ---
 
-  // The places of a file, as far as they are known: two ways may lead to one folder. OneDrive makes
-  // no difference between two ways to write a name.
+  /**
+   * Return the places of a file, as far as they are known: two ways may lead to one folder. OneDrive
+   * ignores case.
+   * @param {Place} place
+   */
   listNames({ folder, path, isFolder }) {
     if (isFolder) return [];
     const names = [[folder, ...path].map(fold).join("\n")];
     const target = this.findFolder(folder, path.slice(0, -1));
-    if (target) names.push(`${fold(target)}\n${fold(path.at(-1))}`);
+    if (target) names.push(`${fold(target)}\n${fold(getName({ path }))}`);
     return names;
   }
 
+  /** @param {Place & { arrivedAt?: number }} entry */
   noteArrival(entry) {
-    for (const name of this.listNames(entry)) this.#arrivedAt.set(name, entry.arrivedAt);
+    for (const name of this.listNames(entry)) this.#arrivedAt.set(name, entry.arrivedAt ?? 0);
   }
 
-  // Whether a file of this queue came to the place of a file after a moment.
+  /**
+   * Return whether a file of this queue came to the place of a file after a moment.
+   * @param {Place} entry
+   * @param {number} moment
+   */
   hasArrivedSince(entry, moment) {
     return this.listNames(entry).some((name) => (this.#arrivedAt.get(name) ?? 0) > moment);
   }

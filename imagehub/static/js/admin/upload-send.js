@@ -1,21 +1,56 @@
-// Sends one file: the hub opens a session for it, OneDrive takes its bytes there, and whatever goes
-// wrong on the way is waited out, begun anew, or told.
+// Sends one file: the server opens a session for it, OneDrive takes its bytes there, and whatever goes
+// wrong on the way is waited for, started again, or reported.
 
+import { t } from "../words.js";
+import { CallError } from "./http.js";
+import { getName } from "./upload-entry.js";
 import { hashFile } from "./upload-hash.js";
-import { MOST_TRIES, MOST_UNREACHED, Stop, growWait } from "./upload-patience.js";
+import { MAX_TRIES, MAX_UNREACHED, Stop, growWait } from "./upload-patience.js";
 import { Pace, askPosition, dropSession, findForbiddenHost, sendFragment } from "./upload-session.js";
 
-const MOST_SESSIONS = 5;
-const MOST_CHANGES = 5;
+/** @import { Entries, Entry } from "./upload-entry.js" */
+/** @import { UploadFiles } from "./upload-files.js" */
+/** @import { Patience } from "./upload-patience.js" */
+/** @import { UploadPlaces } from "./upload-places.js" */
+/** @import { FragmentAnswer } from "./upload-session.js" */
+
+/**
+ * A file in OneDrive.
+ * @typedef {{ id: string, name: string, file?: { mimeType?: string } }} Item
+ */
+
+/**
+ * What the queue does for a file that is being sent.
+ * @typedef {object} Queue
+ * @property {(entry: Entry) => unknown} keep stores an entry
+ * @property {(entry: Entry, signal: AbortSignal) => Promise<void>} takeLane waits until its bytes may go
+ * @property {(entry: Entry, loaded: number) => void} note is told how much of a fragment has gone
+ * @property {(entry: Entry) => void} advance is told that a fragment has arrived
+ * @property {(entry: Entry, message: string) => void} say shows why it takes long
+ */
+
+/**
+ * One run of `send`.
+ * @typedef {object} Run
+ * @property {Entry} entry
+ * @property {File} file
+ * @property {AbortSignal} signal
+ * @property {number} tries
+ * @property {number} unplacedCount
+ */
+
+const MAX_SESSIONS = 5;
+const MAX_CHANGES = 5;
 // A network that breaks now and then is back before that.
 const MANY_UNREACHED = 8;
 // OneDrive keeps an open session that nobody knows for a quarter of an hour.
-const MOST_HELD = 24;
+const MAX_HELD = 24;
 const YOUNG_SESSION_MS = 10_000;
 const YOUNG_PAUSE_MS = 5000;
-const MOST_UNPLACED = 3;
-const MOST_OTHERS = 2000;
-const PASSING = new Set([408, 423, 429, 500, 502, 503, 504, 509]);
+const MAX_UNPLACED = 3;
+const MAX_OTHERS = 2000;
+const CHANGED_PAUSE_MS = 1000;
+const TEMPORARY = new Set([408, 423, 429, 500, 502, 503, 504, 509]);
 
 export class Sender {
   #urls;
@@ -26,9 +61,12 @@ export class Sender {
   #queue;
   #pace = new Pace();
 
-  // `urls` of the hub: { begin, find }. `queue`: keep(entry) writes an entry down; takeLane(entry,
-  // signal) waits until its bytes may go; note(entry, loaded) and advance(entry) hear how much of a
-  // fragment has gone, and that all of it has arrived; say(entry, message) tells why it takes long.
+  /**
+   * @param {{ begin: string, find: string }} urls of the server
+   * @param {Entries} entries
+   * @param {{ files: UploadFiles, places: UploadPlaces, patience: Patience }} parts
+   * @param {Queue} queue
+   */
   constructor(urls, entries, { files, places, patience }, queue) {
     this.#urls = urls;
     this.#entries = entries;
@@ -38,13 +76,21 @@ export class Sender {
     this.#queue = queue;
   }
 
-  // Answers the item that the file has become; null for a folder. Throws a Stop, or what the hub
-  // said, or the signal's reason.
+  /**
+   * Send a file; return what it has become in OneDrive, null for a folder. Throws a Stop, an error of
+   * the server, or the signal's reason.
+   * @param {Entry} entry
+   * @param {AbortSignal} signal
+   * @returns {Promise<?Item>}
+   */
   send(entry, signal) {
     return this.#send(entry, signal, false);
   }
 
-  // Has the next try begin with the first byte, in a session of its own.
+  /**
+   * Let the next try begin with the first byte, in a session of its own.
+   * @param {Entry} entry
+   */
   startOver(entry) {
     entry.uploadUrl = "";
     entry.sent = 0;
@@ -53,139 +99,176 @@ export class Sender {
     this.#queue.keep(entry);
   }
 
-  // Ends the session, and has OneDrive throw away what has arrived in it.
+  /**
+   * End the session, so that OneDrive deletes what has arrived in it.
+   * @param {Entry} entry
+   */
   async dropSession(entry) {
     const url = entry.uploadUrl;
     entry.uploadUrl = "";
     if (url) await dropSession(url);
   }
 
+  /** @param {Entry} entry */
+  async #restart(entry) {
+    await this.dropSession(entry);
+    this.startOver(entry);
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {AbortSignal} signal
+   * @param {boolean} hasNewFolders whether its folders were created again
+   * @returns {Promise<?Item>}
+   */
   async #send(entry, signal, hasNewFolders) {
     const folders = entry.isFolder ? entry.path : entry.path.slice(0, -1);
     entry.target = await this.#places.ensureFolder(entry.folder, folders);
     signal.throwIfAborted();
     if (entry.isFolder) return null;
     const file = await this.#takeFile(entry);
-    // "Replace" was said of what lay there then, not of a file that this queue put there since.
+    // "Replace" was said of the file that was there then, not of one that this queue put there since.
     if (entry.conflict === "replace" && !entry.uploadUrl) {
-      if (this.#places.hasArrivedSince(entry, entry.settledAt)) entry.conflict = "fail";
+      if (this.#places.hasArrivedSince(entry, entry.settledAt ?? 0)) entry.conflict = "fail";
     }
-    let tries = 0;
+    /** @type {Run} */
+    const run = { entry, file, signal, tries: 0, unplacedCount: 0 };
     let sessionCount = 0;
-    let unplacedCount = 0;
     while (true) {
       signal.throwIfAborted();
-      await this.#patience.beQuiet(signal);
+      await this.#patience.waitUntilReady(signal);
       if (!entry.uploadUrl) {
-        if (++sessionCount > MOST_SESSIONS) {
-          throw new Stop("failed", "OneDrive ends the upload again and again.");
-        }
-        let item;
+        if (++sessionCount > MAX_SESSIONS) throw new Stop("failed", t("session_ends"));
         try {
-          item = await this.#begin(entry, file, signal);
+          const item = await this.#begin(entry, file, signal);
+          if (item) return item;
         } catch (error) {
-          if (error.status !== 404 || !folders.length || hasNewFolders) throw error;
+          const isGone = error instanceof CallError && error.status === 404;
+          if (!isGone || !folders.length || hasNewFolders) throw error;
           this.#places.forgetFolders(entry.folder, folders);
           return this.#send(entry, signal, true);
         }
-        if (item) return item;
       }
       await this.#queue.takeLane(entry, signal);
-      const host = findForbiddenHost(entry.uploadUrl);
-      if (host) {
-        const message =
-          `OneDrive takes this file at ${host}, and the hub’s security rules do not let the page ` +
-          "send anything there. Please tell whoever runs the hub.";
-        throw new Stop("failed", message, { stopsAll: true });
-      }
-      if (entry.isUnsure) {
-        const { state, start, retryAfter } = await askPosition(entry.uploadUrl, signal);
-        if (state === "again" || state === "unreached") {
-          const most = state === "again" ? MOST_TRIES : MOST_UNREACHED;
-          await this.#backOff(entry, file, ++tries, { retryAfter, signal, most });
-          continue;
-        }
-        // All bytes are there: OneDrive may be about to put the file into its place.
-        if (state === "unplaced" && ++unplacedCount <= MOST_UNPLACED) {
-          await this.#backOff(entry, file, unplacedCount, { signal });
-          continue;
-        }
-        if (state !== "known") {
-          const item = await this.#findArrived(entry, file, signal);
-          if (item) return item;
-          if (state !== "gone") await this.dropSession(entry);
-          this.startOver(entry);
-          continue;
-        }
-        entry.sent = Math.min(start, entry.size);
-        entry.isUnsure = false;
-        this.#queue.keep(entry);
-      }
-      const before = entry.sent;
-      const answer = await sendFragment(entry.uploadUrl, file, entry.sent, {
-        signal,
-        pace: this.#pace,
-        tell: (loaded) => this.#queue.note(entry, loaded),
-      });
-      entry.progress = 0;
-      const { status } = answer;
-      const isEnd = answer.end === entry.size && Boolean(answer.body?.id);
-      if ((status === 200 || status === 201) && isEnd) return answer.body;
-      if (status === 202) {
-        tries = 0;
-        entry.message = "";
-        entry.sent = answer.end;
-        this.#queue.advance(entry);
-        continue;
-      }
-      if (status === 416) {
-        entry.isUnsure = true;
-        if (++tries > MOST_TRIES) throw new Stop("failed", "OneDrive takes no more of this file.");
-        if (tries > 2) await this.#backOff(entry, file, tries, { signal });
-      } else if (status < 300 || PASSING.has(status)) {
-        // No network, or an answer that only something between here and OneDrive can have given.
-        entry.isUnsure = true;
-        const most = status ? MOST_TRIES : MOST_UNREACHED;
-        await this.#backOff(entry, file, ++tries, { retryAfter: answer.retryAfter, signal, most });
-      } else if (status === 404 || status === 410) {
-        // A session just made is sometimes not known everywhere yet.
-        if (!before && !entry.wasYoung && Date.now() - entry.sessionAt < YOUNG_SESSION_MS) {
-          entry.wasYoung = true;
-          await this.#patience.sleep(YOUNG_PAUSE_MS, signal);
-          continue;
-        }
-        const isLast = answer.end === entry.size;
-        const item = isLast ? await this.#findArrived(entry, file, signal) : null;
-        if (item) return item;
-        this.startOver(entry);
-      } else if (status === 401 || status === 403) {
-        // Sessions end before the time they name (OneDrive/onedrive-api-docs#1570).
-        await this.dropSession(entry);
-        this.startOver(entry);
-      } else if (status === 409) {
-        await this.dropSession(entry);
-        this.startOver(entry);
-        if (entry.conflict === "fail") {
-          throw new Stop("taken", "OneDrive has something of this name by now.");
-        }
-        await this.#backOff(entry, file, ++tries, { signal });
-      } else if (status === 507) {
-        throw new Stop("failed", "This OneDrive is full.", { stopsAll: true });
-      } else {
-        await this.dropSession(entry);
-        this.startOver(entry);
-        throw new Stop("failed", `OneDrive refused this file (${status}).`);
-      }
+      this.#checkHost(entry);
+      const arrived = entry.isUnsure ? await this.#findPosition(run) : await this.#sendNext(run);
+      if (arrived) return arrived;
     }
   }
 
+  /** @param {Entry} entry */
+  #checkHost({ uploadUrl = "" }) {
+    const host = findForbiddenHost(uploadUrl);
+    if (host) throw new Stop("failed", t("host_forbidden", { host }), { stopsAll: true });
+  }
+
+  /**
+   * Find out how much OneDrive has; return the file if all of it is in its place.
+   * @param {Run} run
+   * @returns {Promise<?Item>}
+   */
+  async #findPosition(run) {
+    const { entry, signal } = run;
+    const position = await askPosition(entry.uploadUrl ?? "", signal);
+    if (position.state === "known") {
+      entry.sent = Math.min(position.start, entry.size);
+      entry.isUnsure = false;
+      this.#queue.keep(entry);
+      return null;
+    }
+    if (position.state === "again" || position.state === "unreached") {
+      const isAgain = position.state === "again";
+      const retryAfter = isAgain ? position.retryAfter : 0;
+      await this.#backOff(run, { retryAfter, most: isAgain ? MAX_TRIES : MAX_UNREACHED });
+      return null;
+    }
+    // All bytes are there: OneDrive may be about to put the file into its place.
+    if (position.state === "unplaced" && ++run.unplacedCount <= MAX_UNPLACED) {
+      await this.#pause(run, run.unplacedCount, {});
+      return null;
+    }
+    const item = await this.#findArrived(run);
+    if (item) return item;
+    if (position.state !== "gone") await this.dropSession(entry);
+    this.startOver(entry);
+    return null;
+  }
+
+  /**
+   * Send the next fragment; return the file if it was the last one.
+   * @param {Run} run
+   * @returns {Promise<?Item>}
+   */
+  async #sendNext(run) {
+    const { entry, file, signal } = run;
+    const begin = entry.sent;
+    const answer = await sendFragment(entry.uploadUrl ?? "", file, begin, {
+      signal,
+      pace: this.#pace,
+      tell: (loaded) => this.#queue.note(entry, loaded),
+    });
+    entry.progress = 0;
+    const isEnd = answer.end === entry.size && Boolean(answer.body?.id);
+    if ((answer.status === 200 || answer.status === 201) && isEnd) return answer.body;
+    if (answer.status !== 202) return this.#recover(run, answer, begin);
+    run.tries = 0;
+    entry.message = "";
+    entry.sent = answer.end;
+    this.#queue.advance(entry);
+    return null;
+  }
+
+  /**
+   * Deal with a fragment that was not taken; return the file if it is in its place all the same.
+   * @param {Run} run
+   * @param {FragmentAnswer} answer
+   * @param {number} begin
+   * @returns {Promise<?Item>}
+   */
+  async #recover(run, { status, end, retryAfter }, begin) {
+    const { entry, signal } = run;
+    if (status === 416) {
+      entry.isUnsure = true;
+      if (++run.tries > MAX_TRIES) throw new Stop("failed", t("takes_no_more"));
+      if (run.tries > 2) await this.#pause(run, run.tries, {});
+    } else if (status < 300 || TEMPORARY.has(status)) {
+      // No network, or an answer that only something between here and OneDrive can have given.
+      entry.isUnsure = true;
+      await this.#backOff(run, { retryAfter, most: status ? MAX_TRIES : MAX_UNREACHED });
+    } else if (status === 404 || status === 410) {
+      // A new session is sometimes not known everywhere yet.
+      const age = Date.now() - (entry.sessionAt ?? 0);
+      if (!begin && !entry.wasYoung && age < YOUNG_SESSION_MS) {
+        entry.wasYoung = true;
+        await this.#patience.sleep(YOUNG_PAUSE_MS, signal);
+        return null;
+      }
+      const item = end === entry.size ? await this.#findArrived(run) : null;
+      if (item) return item;
+      this.startOver(entry);
+    } else if (status === 401 || status === 403) {
+      // Sessions end before the time they name (OneDrive/onedrive-api-docs#1570).
+      await this.#restart(entry);
+    } else if (status === 409) {
+      await this.#restart(entry);
+      if (entry.conflict === "fail") throw new Stop("taken", t("name_taken"));
+      await this.#backOff(run, {});
+    } else if (status === 507) {
+      throw new Stop("failed", t("onedrive_full"), { stopsAll: true });
+    } else {
+      await this.#restart(entry);
+      throw new Stop("failed", t("refused_file", { status: String(status) }));
+    }
+    return null;
+  }
+
+  /** @param {Entry} entry */
   async #takeFile(entry) {
     const file = await this.#files.reach(entry);
-    if (!file) throw new Stop("lost", "The browser cannot read this file. Please choose it again.");
+    if (!file) throw new Stop("lost", t("unreadable_file"));
     if (file.size !== entry.size || file.lastModified !== entry.modified) {
       // The bytes that went belong to another state of it.
-      await this.dropSession(entry);
-      this.startOver(entry);
+      await this.#restart(entry);
       entry.size = file.size;
       entry.modified = file.lastModified;
       this.#queue.keep(entry);
@@ -193,7 +276,15 @@ export class Sender {
     return file;
   }
 
-  // Opens a session; answers the file instead where all of it is there.
+  // --- The server ---
+
+  /**
+   * Open a session; return the file instead where all of it is there.
+   * @param {Entry} entry
+   * @param {File} file
+   * @param {AbortSignal} signal
+   * @returns {Promise<?Item>}
+   */
   async #begin(entry, file, signal) {
     const wish = {
       ...this.#describeFile(entry),
@@ -209,19 +300,21 @@ export class Sender {
     if (begun.refused === "name_taken") throw new Stop("taken", begun.message);
     if (begun.refused === "session_open") {
       entry.heldCount = (entry.heldCount ?? 0) + 1;
-      const isOver = entry.heldCount > MOST_HELD;
+      const isOver = entry.heldCount > MAX_HELD;
       const waitMs = isOver ? 0 : growWait(entry.heldCount);
       throw new Stop(isOver ? "failed" : "waiting", begun.message, { waitMs });
     }
     if (begun.refused) {
       throw new Stop("failed", begun.message, { stopsAll: begun.refused === "quota_full" });
     }
-    signal.throwIfAborted();
     return null;
   }
 
-  // Whatever stops this file meanwhile, the answer is waited for: an address that nobody has would
-  // keep the name from every other upload.
+  /**
+   * @param {Entry} entry
+   * @param {object} wish
+   * @param {AbortSignal} signal
+   */
   async #ask(entry, wish, signal) {
     const begun = await this.#patience.call(this.#urls.begin, wish, signal, { isCut: false });
     if (!begun.upload_url) return begun;
@@ -240,73 +333,91 @@ export class Sender {
     return begun;
   }
 
+  /** @param {Entry} entry */
   #describeFile(entry) {
-    // A file that keeps both gets a number, and must not be taken for one that has it already.
+    // Where both are kept this file gets a number, and must not be taken for one that has it already.
     const others = entry.conflict === "rename" ? this.#listOthers(entry) : [];
-    const name = entry.path.at(-1);
-    return { folder: entry.target, name, size: entry.size, on_conflict: entry.conflict, others };
+    const { target, size, conflict } = entry;
+    return { folder: target, name: getName(entry), size, on_conflict: conflict, others };
   }
 
+  /** @param {Entry} entry */
   #listOthers({ id, target, size }) {
     const near = [...this.#entries.values()].filter(
       (other) => other.id !== id && other.target === target && other.size === size,
     );
-    const names = near.flatMap(({ path, itemName }) => [path.at(-1), itemName ?? path.at(-1)]);
-    return [...new Set(names)].slice(0, MOST_OTHERS);
+    const names = near.flatMap((other) => [getName(other), other.itemName ?? getName(other)]);
+    return [...new Set(names)].slice(0, MAX_OTHERS);
   }
 
-  // The last answer may have been lost while the file is in its place.
-  async #findArrived(entry, file, signal) {
+  /**
+   * Return the file if it is in its place: the last answer may have been lost.
+   * @param {Run} run
+   * @returns {Promise<?Item>}
+   */
+  async #findArrived({ entry, file, signal }) {
     if (!entry.begunAt) return null;
     const hash = await this.#hash(file, signal);
-    const { item } = await this.#patience.call(
-      this.#urls.find,
-      { ...this.#describeFile(entry), begun_at: entry.begunAt, hash },
-      signal,
-    );
+    const wish = { ...this.#describeFile(entry), begun_at: entry.begunAt, hash };
+    const { item } = await this.#patience.call(this.#urls.find, wish, signal);
     return item;
   }
 
+  /**
+   * @param {File} file
+   * @param {AbortSignal} signal
+   */
   async #hash(file, signal) {
     try {
       return await hashFile(file, signal);
     } catch {
       signal.throwIfAborted();
-      throw new Stop("lost", "This file was moved or changed. Please choose it again.");
+      throw new Stop("lost", t("changed_file"));
     }
   }
 
   // --- Waiting ---
 
-  async #backOff(entry, file, tries, { signal, retryAfter, most = MOST_TRIES }) {
-    if (tries > most) {
-      throw new Stop("failed", "OneDrive cannot be reached. Please try again later.");
-    }
+  /**
+   * Wait after one more try.
+   * @param {Run} run
+   * @param {{ retryAfter?: number, most?: number }} options
+   */
+  #backOff(run, options) {
+    return this.#pause(run, ++run.tries, options);
+  }
+
+  /**
+   * @param {Run} run
+   * @param {number} tries
+   * @param {{ retryAfter?: number, most?: number }} options `most`: tries that are allowed
+   */
+  async #pause({ entry, file, signal }, tries, { retryAfter, most = MAX_TRIES }) {
+    if (tries > most) throw new Stop("failed", t("onedrive_unreachable"));
     try {
       await file.slice(0, 1).arrayBuffer();
     } catch {
       await this.#takeChange(entry);
     }
-    if (tries > MANY_UNREACHED && most === MOST_UNREACHED) {
-      const { host } = new URL(entry.uploadUrl);
-      const message =
-        `${host} does not answer this browser: a firewall, a proxy or an extension of the browser ` +
-        "may stand in the way. Trying again.";
-      this.#queue.say(entry, message);
+    if (tries > MANY_UNREACHED && most === MAX_UNREACHED) {
+      const { host } = new URL(entry.uploadUrl ?? "");
+      this.#queue.say(entry, t("host_unreachable", { host }));
     } else if (tries > 3) {
-      this.#queue.say(entry, "OneDrive cannot be reached just now. Trying again.");
+      this.#queue.say(entry, t("onedrive_unreachable_now"));
     }
     await this.#patience.backOff(tries, { signal, retryAfter });
   }
 
-  // A file that cannot be read any more was moved, or changed while it was on its way.
+  /**
+   * Stop a file that cannot be read any more: it was moved, or changed while it was sent.
+   * @param {Entry} entry
+   */
   async #takeChange(entry) {
     this.#files.lose(entry);
     entry.changeCount = (entry.changeCount ?? 0) + 1;
-    if (entry.handle && entry.changeCount <= MOST_CHANGES && (await this.#files.reach(entry))) {
-      const message = "This file was changed, and is sent from its beginning.";
-      throw new Stop("waiting", message, { waitMs: 1000 });
+    if (entry.handle && entry.changeCount <= MAX_CHANGES && (await this.#files.reach(entry))) {
+      throw new Stop("waiting", t("sent_again"), { waitMs: CHANGED_PAUSE_MS });
     }
-    throw new Stop("lost", "This file was moved or changed. Please choose it again.");
+    throw new Stop("lost", t("changed_file"));
   }
 }

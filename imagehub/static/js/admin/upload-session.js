@@ -1,21 +1,24 @@
-// The three things that an upload session's address takes: a fragment, a question where to go on,
-// and its end. Fragments go one after the other, each with all its bytes or none.
+// The calls of an upload session: send a fragment, ask where to go on, end it. Fragments go one after
+// the other, each with all its bytes or none.
+
+import { readRetryAfter } from "./http.js";
 
 // Fragments are multiples of this, below 60 MiB; 5 to 10 MiB are advised (Microsoft Graph,
 // "driveItem: createUploadSession").
 const STEP_BYTES = 327_680;
 const FIRST_STEPS = 16;
-const MOST_STEPS = 32;
-const LEAST_STEPS = 4;
+const MAX_STEPS = 32;
+const MIN_STEPS = 4;
 const FAST_MS = 1500;
 const SLOW_MS = 15_000;
 
 const STALL_MS = 60_000;
-// With the last byte there, OneDrive puts the file into its place before it answers.
+// After the last byte OneDrive puts the file into its place before it answers.
 const LAST_STALL_MS = 300_000;
 const DROP_MS = 10_000;
 
-// Hosts to which the page's own rules let nothing go: to a script that reads like a lost network.
+// Hosts that the page's security policy forbids: to a script that looks like a lost network.
+/** @type {Set<string>} */
 const forbidden = new Set();
 document.addEventListener("securitypolicyviolation", ({ blockedURI, effectiveDirective }) => {
   if (effectiveDirective === "connect-src" && URL.canParse(blockedURI)) {
@@ -23,13 +26,16 @@ document.addEventListener("securitypolicyviolation", ({ blockedURI, effectiveDir
   }
 });
 
-// The host of a session's address, if the page may not send anything there; "" otherwise.
+/**
+ * Return the host of a session's address, if the page may not send anything there; else "".
+ * @param {string} url
+ */
 export function findForbiddenHost(url) {
   const { host } = new URL(url);
   return forbidden.has(host) ? host : "";
 }
 
-// How large fragments are. A lost one is lost as a whole, so a poor network gets smaller ones.
+/** How large fragments are. A lost one is lost as a whole, so a slow network gets smaller ones. */
 export class Pace {
   #steps = FIRST_STEPS;
 
@@ -37,40 +43,61 @@ export class Pace {
     return this.#steps * STEP_BYTES;
   }
 
-  // `size` bytes took `milliseconds`.
+  /**
+   * @param {number} size bytes that were sent
+   * @param {number} milliseconds that they took
+   */
   note(size, milliseconds) {
     if (size >= this.bytes && milliseconds < FAST_MS) {
-      this.#steps = Math.min(MOST_STEPS, this.#steps * 2);
+      this.#steps = Math.min(MAX_STEPS, this.#steps * 2);
     } else if (milliseconds > SLOW_MS) {
       this.slow();
     }
   }
 
   slow() {
-    this.#steps = Math.max(LEAST_STEPS, this.#steps >> 1);
+    this.#steps = Math.max(MIN_STEPS, this.#steps >> 1);
   }
 }
 
-// Sends what comes next of a file from byte `begin` on. Answers { status, end, body, retryAfter }
-// with status 0 where the network failed; retryAfter in milliseconds. By XMLHttpRequest, since
-// fetch cannot tell how much of a body has gone.
+/**
+ * @typedef {object} FragmentAnswer
+ * @property {number} status 0 where the network failed
+ * @property {number} end place behind the last byte of the fragment
+ * @property {any} [body]
+ * @property {number} retryAfter milliseconds
+ */
+
+/**
+ * Send the next bytes of a file. By XMLHttpRequest, since fetch reports no progress of a body.
+ * @param {string} url
+ * @param {File} file
+ * @param {number} begin place of the first byte
+ * @param {object} options
+ * @param {AbortSignal} options.signal
+ * @param {Pace} options.pace
+ * @param {(loaded: number) => void} options.tell is called with the bytes that have gone
+ * @returns {Promise<FragmentAnswer>}
+ */
 export function sendFragment(url, file, begin, { signal, pace, tell }) {
   const end = Math.min(begin + pace.bytes, file.size);
   const started = performance.now();
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    let stall;
+    let stall = 0;
     const abort = () => request.abort();
-    const finish = (outcome) => {
+    /** @param {Omit<FragmentAnswer, "end">} answer */
+    const finish = (answer) => {
       clearTimeout(stall);
       signal.removeEventListener("abort", abort);
       if (signal.aborted) reject(signal.reason);
-      else resolve({ end, ...outcome });
+      else resolve({ end, ...answer });
     };
     const fail = () => {
       if (!signal.aborted) pace.slow();
       finish({ status: 0, retryAfter: 0 });
     };
+    /** @param {number} loaded */
     const watch = (loaded) => {
       clearTimeout(stall);
       stall = setTimeout(abort, begin + loaded < file.size ? STALL_MS : LAST_STALL_MS);
@@ -85,9 +112,9 @@ export function sendFragment(url, file, begin, { signal, pace, tell }) {
     request.addEventListener("load", () => {
       const { status } = request;
       if (status < 300) pace.note(end - begin, performance.now() - started);
-      // Asking for a header that OneDrive does not show to scripts would be noted as an error.
+      // Asking for a header that OneDrive does not show to scripts would be logged as an error.
       const isTold = /^retry-after:/im.test(request.getAllResponseHeaders());
-      const retryAfter = isTold ? readPause(request.getResponseHeader("Retry-After")) : 0;
+      const retryAfter = isTold ? readRetryAfter(request.getResponseHeader("Retry-After")) : 0;
       finish({ status, body: request.response, retryAfter });
     });
     request.addEventListener("error", fail);
@@ -98,16 +125,20 @@ export function sendFragment(url, file, begin, { signal, pace, tell }) {
   });
 }
 
-// Milliseconds of a Retry-After header, which is in seconds or not there.
-function readPause(header) {
-  const seconds = Number.parseFloat(header ?? "");
-  return Number.isFinite(seconds) ? seconds * 1000 : 0;
-}
+/**
+ * "known": OneDrive goes on at `start`. "unplaced": all bytes are there, but the file was not put into
+ * its place. "gone": the session is over. "refused": it takes nothing more though it may still be
+ * open. "unreached": there was no answer. "again": the answer did not say.
+ * @typedef {{ state: "known", start: number } | { state: "again", retryAfter?: number }
+ *   | { state: "unplaced" | "gone" | "refused" | "unreached" }} Position
+ */
 
-// Where OneDrive goes on. Answers { state }: "known" with its `start`; "gone"; "refused" where it
-// takes nothing more though it may still be open; "unreached" where there was no answer; "again"
-// (with `retryAfter`) where the answer did not tell; "unplaced" where all bytes are there and the
-// file was not put into its place.
+/**
+ * Ask OneDrive where it goes on.
+ * @param {string} url
+ * @param {AbortSignal} signal
+ * @returns {Promise<Position>}
+ */
 export async function askPosition(url, signal) {
   let answer;
   try {
@@ -123,7 +154,7 @@ export async function askPosition(url, signal) {
   if ([404, 410].includes(answer.status)) return { state: "gone" };
   if ([401, 403].includes(answer.status)) return { state: "refused" };
   if (!answer.ok) {
-    return { state: "again", retryAfter: readPause(answer.headers.get("Retry-After")) };
+    return { state: "again", retryAfter: readRetryAfter(answer.headers.get("Retry-After")) };
   }
   try {
     const { nextExpectedRanges = [] } = await answer.json();
@@ -135,8 +166,12 @@ export async function askPosition(url, signal) {
   }
 }
 
-// So that the name is free at once; OneDrive forgets an open session by itself later.
+/**
+ * End a session, so that the name is free at once; OneDrive drops an open session by itself later.
+ * @param {string} url
+ */
 export async function dropSession(url) {
   const options = { method: "DELETE", keepalive: true, referrerPolicy: "no-referrer" };
-  await fetch(url, { ...options, signal: AbortSignal.timeout(DROP_MS) }).catch(() => {});
+  const signal = AbortSignal.timeout(DROP_MS);
+  await fetch(url, /** @type {RequestInit} */ ({ ...options, signal })).catch(() => {});
 }

@@ -1,29 +1,49 @@
-// Where the files of an upload come from: a dialog, a drop, the clipboard. Each answers a list of
-// sources: { file?, handle?, path: ["folder", "name.jpg"], isFolder? }; one that the browser could
-// not read has `isUnreadable`.
+// Where the files of an upload come from: a dialog, a drop, the clipboard.
 
-// From an <input type=file>; those of a folder know their path.
-export function readInput(input) {
-  return [...input.files].map((file) => ({
+import { getName } from "./upload-entry.js";
+import { t } from "../words.js";
+
+/**
+ * @typedef {object} Source
+ * @property {string[]} path folders and name
+ * @property {File} [file]
+ * @property {FileSystemFileHandle} [handle]
+ * @property {boolean} [isFolder] an empty folder
+ * @property {boolean} [isUnreadable] the browser could not read it
+ */
+
+/**
+ * Return the files of an <input type=file>; those of a folder know their path.
+ * @param {{ files: ?Iterable<File> }} input
+ * @returns {Source[]}
+ */
+export function readInput({ files }) {
+  return [...(files ?? [])].map((file) => ({
     file,
     path: (file.webkitRelativePath || file.name).split("/"),
   }));
 }
 
-// From the system's dialog, with handles that outlive a reload; null where the browser has none.
+/**
+ * Open the system's dialog, with handles that outlive a reload; null where the browser has none.
+ * @returns {Promise<?Source[]>}
+ */
 export async function pickFiles() {
   if (!window.showOpenFilePicker) return null;
-  let handles;
   try {
-    handles = await showOpenFilePicker({ multiple: true });
+    const handles = await window.showOpenFilePicker({ multiple: true });
+    return await Promise.all(handles.map((handle) => readHandle(handle, [handle.name])));
   } catch (error) {
-    return error.name === "AbortError" ? [] : null;
+    return error instanceof DOMException && error.name === "AbortError" ? [] : null;
   }
-  return Promise.all(handles.map((handle) => readHandle(handle, [handle.name])));
 }
 
-// From a drop: files and whole folders. What is asked of the items must be asked at once, since
-// they are gone after the event.
+/**
+ * Read the files and whole folders of a drop. The items are gone after the event, so everything is
+ * asked of them at once.
+ * @param {{ items: Iterable<DataTransferItem> }} transfer
+ * @returns {Promise<Source[]>}
+ */
 export async function readDrop(transfer) {
   const asked = [...transfer.items]
     .filter(({ kind }) => kind === "file")
@@ -32,6 +52,7 @@ export async function readDrop(transfer) {
       entry: item.webkitGetAsEntry?.(),
       file: item.getAsFile(),
     }));
+  /** @type {Source[]} */
   const found = [];
   for (const { handle, entry, file } of asked) {
     const reached = await handle;
@@ -42,6 +63,11 @@ export async function readDrop(transfer) {
   return found;
 }
 
+/**
+ * @param {FileSystemFileHandle} handle
+ * @param {string[]} path
+ * @returns {Promise<Source>}
+ */
 async function readHandle(handle, path) {
   try {
     return { handle, file: await handle.getFile(), path };
@@ -50,40 +76,58 @@ async function readHandle(handle, path) {
   }
 }
 
+/**
+ * @param {FileSystemHandle} handle
+ * @param {string[]} above
+ * @param {Source[]} found
+ */
 async function walkHandle(handle, above, found) {
   const path = [...above, handle.name];
   if (handle.kind === "file") {
-    found.push(await readHandle(handle, path));
+    found.push(await readHandle(/** @type {FileSystemFileHandle} */ (handle), path));
     return;
   }
   const before = found.length;
   try {
-    for await (const child of handle.values()) await walkHandle(child, path, found);
+    const children = /** @type {FileSystemDirectoryHandle} */ (handle).values();
+    for await (const child of children) await walkHandle(child, path, found);
   } catch {
     found.push({ path, isUnreadable: true });
   }
   if (found.length === before) found.push({ path, isFolder: true });
 }
 
-// Entries answer by callbacks.
+/**
+ * @template T
+ * @param {(resolve: (value: T) => void, reject: (reason: unknown) => void) => void} read
+ * @returns {Promise<T>}
+ */
 const readEntry = (read) =>
   new Promise((resolve, reject) => {
     read(resolve, reject);
   });
 
+/**
+ * @param {FileSystemEntry} entry
+ * @param {string[]} above
+ * @param {Source[]} found
+ */
 async function walkEntry(entry, above, found) {
   const path = [...above, entry.name];
   const before = found.length;
   try {
     if (entry.isFile) {
-      const file = await readEntry((...call) => entry.file(...call));
+      const one = /** @type {FileSystemFileEntry} */ (entry);
+      /** @type {File} */
+      const file = await readEntry((...callbacks) => one.file(...callbacks));
       found.push({ file, path });
       return;
     }
-    const reader = entry.createReader();
+    const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
     while (true) {
-      // A reader hands out at most a hundred at a time.
-      const some = await readEntry((...call) => reader.readEntries(...call));
+      // A reader returns at most a hundred at a time.
+      /** @type {FileSystemEntry[]} */
+      const some = await readEntry((...callbacks) => reader.readEntries(...callbacks));
       if (!some.length) break;
       for (const child of some) await walkEntry(child, path, found);
     }
@@ -93,16 +137,19 @@ async function walkEntry(entry, above, found) {
   if (found.length === before) found.push({ path, isFolder: true });
 }
 
-// From the clipboard: pictures that were copied all have the same name, so they get the moment's.
+/**
+ * Return the files of the clipboard: copied images all have the same name, so they get the moment's.
+ * @param {{ files: Iterable<File> }} transfer
+ * @returns {Source[]}
+ */
 export function readPaste(transfer) {
-  const moment = new Date();
-  const two = (number) => String(number).padStart(2, "0");
-  const day = `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())}`;
-  const time = `${two(moment.getHours())}.${two(moment.getMinutes())}.${two(moment.getSeconds())}`;
+  const now = new Date();
+  const moment = new Date(now.getTime() - now.getTimezoneOffset() * 60_000).toISOString();
+  const [day, time] = moment.slice(0, 19).replaceAll(":", ".").split("T");
   return [...transfer.files].map((file, place) => {
     if (!/^image\.\w+$/i.test(file.name)) return { file, path: [file.name] };
-    const ending = file.name.split(".").at(-1);
+    const extension = getName({ path: file.name.split(".") });
     const number = place ? ` (${place + 1})` : "";
-    return { file, path: [`Pasted ${day} ${time}${number}.${ending}`] };
+    return { file, path: [`${t("pasted")} ${day} ${time}${number}.${extension}`] };
   });
 }

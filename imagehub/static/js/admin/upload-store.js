@@ -1,17 +1,22 @@
-// What an upload must not forget when the page goes: in IndexedDB, or nowhere where there is none.
-// "entries" are plain records; "files" keeps copies of small files that the browser could not reach
+// What an upload must not lose when the page goes: in IndexedDB, or nowhere where there is none.
+// "entries" are plain records; "files" keeps copies of small files that the browser could not open
 // again by itself.
 
 import { sleep } from "./async.js";
 
+/** @typedef {"entries" | "files"} StoreName */
+
 const NAME = "hub-uploads";
+/** @type {StoreName[]} */
 const STORES = ["entries", "files"];
-const LONGEST_OPENING_MS = 10_000;
+const MAX_OPENING_MS = 10_000;
+const LOCK_PREFIX = "hub-uploads-";
 
-// States of an entry in which its file may still have to go.
-const OPEN = new Set(["waiting", "running", "paused", "name", "taken", "failed", "lost"]);
-export const isOpen = (entry) => OPEN.has(entry.state);
-
+/**
+ * @template T
+ * @param {IDBRequest<T>} request
+ * @returns {Promise<T>}
+ */
 function wait(request) {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
@@ -19,45 +24,69 @@ function wait(request) {
   });
 }
 
-// Null where there is none, as in some private windows: uploads then live as long as the page.
+/** Open the database; null where there is none, as in some private windows. */
 async function openDatabase() {
   try {
     const request = indexedDB.open(NAME, 1);
     request.onupgradeneeded = () => {
       for (const store of STORES) request.result.createObjectStore(store, { keyPath: "id" });
     };
-    // Some browsers have been seen not to answer at all.
-    return (await Promise.race([wait(request), sleep(LONGEST_OPENING_MS)])) ?? null;
+    // Some browsers do not answer at all.
+    return (await Promise.race([wait(request), sleep(MAX_OPENING_MS)])) ?? null;
   } catch {
     return null;
   }
 }
 
 export class UploadStore {
-  // Files may come before it is open, and are written down all the same.
+  // Records that come before it is open are written all the same.
   #db = openDatabase();
 
   async open() {
     await this.#db;
   }
 
-  // A failed write costs at most what a reload could have brought back, so nobody waits for it.
+  /**
+   * Write a record. A failure costs at most what a reload could have restored.
+   * @param {StoreName} store
+   * @param {object} record with an `id`
+   */
   async put(store, record) {
     await this.#run(store, "readwrite", (objects) => objects.put(record));
   }
 
+  /**
+   * @param {StoreName} store
+   * @param {string} id
+   */
   async delete(store, id) {
     await this.#run(store, "readwrite", (objects) => objects.delete(id));
   }
 
+  /**
+   * @param {StoreName} store
+   * @param {string} id
+   * @returns {Promise<any>}
+   */
   async get(store, id) {
     return this.#run(store, "readonly", (objects) => objects.get(id));
   }
 
+  /**
+   * @param {StoreName} store
+   * @returns {Promise<any[]>}
+   */
   async list(store) {
     return (await this.#run(store, "readonly", (objects) => objects.getAll())) ?? [];
   }
 
+  /**
+   * @template T
+   * @param {StoreName} store
+   * @param {IDBTransactionMode} mode
+   * @param {(objects: IDBObjectStore) => IDBRequest<T>} act
+   * @returns {Promise<T | undefined>}
+   */
   async #run(store, mode, act) {
     const db = await this.#db;
     if (!db) return undefined;
@@ -71,29 +100,33 @@ export class UploadStore {
 
 // --- Which tab does what ---
 
-// Each tab holds a lock of its own name for as long as it lives; entries whose tab holds none any
-// more are left over, and the next tab takes them up.
+/**
+ * Hold a lock with the tab's name for as long as it lives. Entries whose tab holds none are left
+ * over, and the next tab takes them.
+ * @param {string} tab
+ */
 export async function holdTab(tab) {
   if (!navigator.locks) return;
-  await new Promise((resolve) => {
-    navigator.locks.request(`hub-uploads-${tab}`, () => {
+  await new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
+    navigator.locks.request(LOCK_PREFIX + tab, () => {
       resolve();
       return new Promise(() => {});
     });
   });
 }
 
+/** @returns {Promise<Set<string>>} */
 export async function listLiveTabs() {
   if (!navigator.locks) return new Set();
   const { held = [] } = await navigator.locks.query();
-  return new Set(
-    held
-      .filter(({ name }) => name.startsWith("hub-uploads-"))
-      .map(({ name }) => name.slice("hub-uploads-".length)),
-  );
+  const names = held.map(({ name = "" }) => name).filter((name) => name.startsWith(LOCK_PREFIX));
+  return new Set(names.map((name) => name.slice(LOCK_PREFIX.length)));
 }
 
-// So that of two tabs that open at once only one takes up what is left over.
+/**
+ * Let one tab act after the other, so that only one takes what is left over.
+ * @param {() => Promise<void>} act
+ */
 export async function takeTurn(act) {
   if (navigator.locks) await navigator.locks.request("hub-upload-leftovers", act);
   else await act();

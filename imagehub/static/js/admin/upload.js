@@ -1,31 +1,40 @@
-// The queue of uploads from this browser straight to OneDrive: what waits, what goes, what a person
+// The queue of uploads from this browser straight to OneDrive: what waits, what is sent, what a person
 // does to it. upload-send.js sends each file; everything that happens is told by the event "change",
 // and upload-panel.js shows it.
 
-import { fetchJson } from "./http.js";
+import { t } from "../words.js";
+import { fetchJson, getMessage } from "./http.js";
+import { getName, isOpen, makeId } from "./upload-entry.js";
 import { UploadFiles } from "./upload-files.js";
 import { UploadImport } from "./upload-import.js";
-import { Patience } from "./upload-patience.js";
+import { Lanes } from "./upload-lanes.js";
+import { matchLost } from "./upload-match.js";
+import { Patience, Stop } from "./upload-patience.js";
 import { UploadPlaces } from "./upload-places.js";
 import { Sender } from "./upload-send.js";
-import { UploadStore, holdTab, isOpen, listLiveTabs, takeTurn } from "./upload-store.js";
+import { Speed } from "./upload-speed.js";
+import { UploadStore, holdTab, listLiveTabs, takeTurn } from "./upload-store.js";
+import { summarize } from "./upload-summary.js";
 
-const FILES_AT_ONCE = 3;
-// To ask for a session takes about as long as to send a small photograph, so the next files have
-// theirs ready when those before them come to their end.
-const FILES_AHEAD = 3;
-const NEAR_END_BYTES = 20 * 2 ** 20;
+/** @import { Entries, Entry, State } from "./upload-entry.js" */
+/** @import { Item } from "./upload-send.js" */
+/** @import { Source } from "./upload-sources.js" */
 
-const SPEED_WINDOW_MS = 8000;
-const PATHS_A_CALL = 1000;
+/** @typedef {Record<"begin" | "ensure" | "find" | "import" | "paths", string>} UploadUrls */
+/** @typedef {{ id: string, name: string }} Folder */
+/** @typedef {{ path: string, fault: string, repaired: string }} RefusedPath */
+
+const MAX_PATHS = 1000;
 const PAUSED_KEY = "hub-uploads-paused";
-// What somebody else left in this browser waits so long for its owner to come back.
-const LONGEST_LEFT_MS = 30 * 86_400_000;
+// What somebody else left in this browser is kept so long for its owner.
+const MAX_LEFT_MS = 30 * 86_400_000;
 const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*)$/i;
 
 export class Uploads extends EventTarget {
+  /** @type {Entries} */
   entries = new Map();
   isPaused = false;
+  /** A sentence, where something stops all files. */
   trouble = "";
   imports;
 
@@ -36,15 +45,19 @@ export class Uploads extends EventTarget {
   #patience = new Patience();
   #places;
   #sender;
-  #tab = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
-  #controls = new Map();
-  #lanes = new Set();
-  #queuers = [];
-  #unchecked = new Set();
-  #samples = [];
+  #speed = new Speed();
+  #tab = makeId();
   #order = Date.now();
+  /** @type {Map<string, AbortController>} by the ids of the entries that run */
+  #controls = new Map();
+  #lanes = new Lanes();
+  /** @type {Set<string>} ids of entries whose names are being checked */
+  #unchecked = new Set();
 
-  // `owner`: a word for the person and the account of OneDrive; each takes up its own uploads alone.
+  /**
+   * @param {UploadUrls} urls
+   * @param {string} owner the person and the OneDrive account; each continues its own uploads only
+   */
   constructor(urls, owner) {
     super();
     this.#urls = urls;
@@ -78,17 +91,20 @@ export class Uploads extends EventTarget {
     });
   }
 
-  // Takes up what tabs that are gone have left over.
+  /** Continue what tabs that are gone have left over. */
   async start() {
     await this.#store.open();
     await holdTab(this.#tab);
+    /** @type {Entry[]} */
     let found = [];
     await takeTurn(async () => {
       const live = await listLiveTabs();
-      const left = (await this.#store.list("entries")).filter((entry) => !live.has(entry.tab));
+      /** @type {Entry[]} */
+      const kept = await this.#store.list("entries");
+      const left = kept.filter((entry) => !live.has(entry.tab));
       found = left.filter(({ owner }) => owner === this.#owner);
       for (const entry of left) {
-        const isOld = entry.order < Date.now() - LONGEST_LEFT_MS;
+        const isOld = entry.order < Date.now() - MAX_LEFT_MS;
         if (entry.owner !== this.#owner && isOld) this.#forget(entry);
       }
       await Promise.all(
@@ -104,11 +120,9 @@ export class Uploads extends EventTarget {
       entry.heldUntil = 0;
       if (entry.state === "running") entry.state = "waiting";
       if (entry.uploadUrl) entry.isUnsure = true;
-      if (isOpen(entry) && !(await this.#files.reach(entry))) {
+      if (isOpen(entry) && !entry.isFolder && !(await this.#files.reach(entry))) {
         entry.state = "lost";
-        entry.message = entry.handle
-          ? "The browser asks once more whether it may read this file."
-          : "The browser could not keep this file. Please choose it again.";
+        entry.message = t(entry.handle ? "permission_needed" : "file_not_kept");
       }
       if (entry.arrivedAt) this.#places.noteArrival(entry);
       this.entries.set(entry.id, entry);
@@ -120,73 +134,91 @@ export class Uploads extends EventTarget {
     this.imports.check();
   }
 
+  get #all() {
+    return [...this.entries.values()];
+  }
+
   // --- What a person does ---
 
-  // `sources`: [{ file?, handle?, path: ["folder", "name.jpg"], isFolder? }]; `folder`: { id, name }.
+  /**
+   * Add files and folders to the queue; return how many.
+   * @param {Source[]} sources
+   * @param {Folder} folder
+   */
   async add(sources, folder) {
     const chosen = sources.filter(({ path }) => !path.some((name) => JUNK.test(name)));
     if (!chosen.length) return 0;
-    if (![...this.entries.values()].some(isOpen)) this.resumeAll();
-    const made = [];
-    for (const { file, handle, path, isFolder = false } of chosen) {
-      const entry = {
-        id: this.#makeId(),
-        tab: this.#tab,
-        owner: this.#owner,
-        order: this.#order++,
-        folder: folder.id,
-        folderName: folder.name,
-        path,
-        isFolder,
-        size: file?.size ?? 0,
-        modified: file?.lastModified ?? 0,
-        type: file?.type ?? "",
-        handle,
-        state: "waiting",
-        conflict: "fail",
-        isChecked: false,
-        sent: 0,
-        progress: 0,
-        message: "",
-      };
-      if (file) this.#files.take(entry, file);
-      made.push(entry);
-    }
-    // Written down before the hub is asked, since the page may go while it answers.
-    for (const entry of made) {
+    if (!this.#all.some(isOpen)) this.resumeAll();
+    const added = chosen.map((source) => this.#makeEntry(source, folder));
+    // They are stored before the server is asked, since the page may go while it answers.
+    for (const entry of added) {
       this.entries.set(entry.id, entry);
       this.#unchecked.add(entry.id);
       this.#keep(entry);
       this.#files.copy(entry);
     }
     this.#changed();
-    await this.#checkNames(made, folder.id);
-    for (const entry of made) this.#unchecked.delete(entry.id);
+    await this.#checkNames(added, folder.id);
+    for (const entry of added) this.#unchecked.delete(entry.id);
     this.#changed();
     this.#pump();
-    return made.length;
+    return added.length;
   }
 
+  /**
+   * @param {Source} source
+   * @param {Folder} folder
+   */
+  #makeEntry({ file, handle, path, isFolder = false }, folder) {
+    /** @type {Entry} */
+    const entry = {
+      id: makeId(),
+      tab: this.#tab,
+      owner: this.#owner,
+      order: this.#order++,
+      folder: folder.id,
+      folderName: folder.name,
+      path,
+      isFolder,
+      size: file?.size ?? 0,
+      modified: file?.lastModified ?? 0,
+      type: file?.type ?? "",
+      handle,
+      state: "waiting",
+      conflict: "fail",
+      isChecked: false,
+      sent: 0,
+      progress: 0,
+      message: "",
+    };
+    if (file) this.#files.take(entry, file);
+    return entry;
+  }
+
+  /** @param {string} id */
   pause(id) {
     const entry = this.entries.get(id);
-    if (!["waiting", "running"].includes(entry?.state)) return;
+    if (entry?.state !== "waiting" && entry?.state !== "running") return;
     this.#set(entry, "paused");
     this.#controls.get(id)?.abort();
   }
 
+  /** @param {string} id */
   resume(id) {
     const entry = this.entries.get(id);
-    if (!["paused", "failed"].includes(entry?.state)) return;
-    entry.message = "";
+    if (entry?.state !== "paused" && entry?.state !== "failed") return;
     entry.heldUntil = 0;
     entry.heldCount = 0;
-    this.#set(entry, "waiting");
-    // What stopped all is over then, as far as the person knows.
+    this.#requeue(entry);
+    // What stopped all files is over then, as far as the person knows.
     if (this.trouble) this.#release();
     this.#pump();
   }
 
-  // Takes a file out of the queue; what of it has arrived is thrown away.
+  /**
+   * Take a file out of the queue; what has arrived of it is deleted.
+   * @param {string} id
+   */
   cancel(id) {
     const entry = this.entries.get(id);
     if (!entry) return;
@@ -201,7 +233,7 @@ export class Uploads extends EventTarget {
   }
 
   pauseAll() {
-    // A reload does not take it back.
+    // A reload does not resume.
     sessionStorage.setItem(PAUSED_KEY, "yes");
     this.#hold();
   }
@@ -209,9 +241,7 @@ export class Uploads extends EventTarget {
   #hold() {
     this.isPaused = true;
     for (const control of this.#controls.values()) control.abort();
-    for (const entry of this.entries.values()) {
-      if (entry.state === "running") this.#set(entry, "waiting");
-    }
+    for (const entry of this.#all) if (entry.state === "running") this.#set(entry, "waiting");
     this.#changed();
   }
 
@@ -223,25 +253,25 @@ export class Uploads extends EventTarget {
 
   resumeAll() {
     this.#release();
-    for (const entry of this.entries.values()) {
-      if (entry.state === "paused") this.#set(entry, "waiting");
-    }
+    for (const entry of this.#all) if (entry.state === "paused") this.#set(entry, "waiting");
     this.#patience.wake();
     this.#changed();
     this.#pump();
   }
 
   cancelAll() {
-    for (const entry of [...this.entries.values()]) if (isOpen(entry)) this.cancel(entry.id);
+    for (const entry of this.#all) if (isOpen(entry)) this.cancel(entry.id);
   }
 
   retryAll() {
-    for (const entry of [...this.entries.values()]) {
-      if (entry.state === "failed") this.resume(entry.id);
-    }
+    for (const entry of this.#all) if (entry.state === "failed") this.resume(entry.id);
   }
 
-  // The same name is there: "skip", "rename" (keep both) or "replace".
+  /**
+   * Decide about a name that is taken; "rename" keeps both.
+   * @param {string} id
+   * @param {"skip" | "rename" | "replace"} choice
+   */
   settle(id, choice) {
     const entry = this.entries.get(id);
     if (entry?.state !== "taken") return;
@@ -253,24 +283,27 @@ export class Uploads extends EventTarget {
     }
     entry.conflict = choice;
     entry.settledAt = Date.now();
-    entry.message = "";
-    this.#set(entry, "waiting");
+    this.#requeue(entry);
     this.#pump();
   }
 
-  // Takes the name that OneDrive accepts.
+  /**
+   * Take the name that OneDrive accepts.
+   * @param {string} id
+   */
   repair(id) {
     const entry = this.entries.get(id);
     if (entry?.state !== "name") return;
     entry.chosenPath ??= entry.path;
-    entry.path = entry.repaired;
-    entry.message = "";
-    this.#set(entry, "waiting");
+    entry.path = entry.repaired ?? entry.path;
+    this.#requeue(entry);
     this.#pump();
   }
 
-  // Asks for what the browser may read again by a click. Answers { isMissing, mayAskOn }: whether
-  // files are still missing, and whether another click can bring some of them.
+  /**
+   * Ask for lost files that the browser may read again after a click. Return whether files are still
+   * missing, and whether another click can bring some of them.
+   */
   async reachAgain() {
     let reachedCount = 0;
     let isStale = false;
@@ -282,132 +315,87 @@ export class Uploads extends EventTarget {
         if (answer !== "granted" || !(await this.#files.reach(entry))) continue;
       } catch (error) {
         // The browser asks for a while after a click, and the person may have taken longer.
-        isStale ||= error.name === "SecurityError";
+        isStale ||= error instanceof DOMException && error.name === "SecurityError";
         continue;
       }
       reachedCount += 1;
-      entry.message = "";
-      this.#set(entry, "waiting");
+      this.#requeue(entry);
     }
     this.#pump();
-    const isMissing = [...this.entries.values()].some((entry) => entry.state === "lost");
+    const isMissing = this.#all.some((entry) => entry.state === "lost");
     return { isMissing, mayAskOn: isStale && reachedCount > 0 };
   }
 
-  // Finds files that were chosen again among those that were lost; answers those that are none of
-  // them. `folder`: the id of the one they are meant for. `isAgain`: they were asked for, so that a
-  // file of the right name and size is the one that is missing, where it can be no other.
-  takeAgain(sources, folder, { isAgain = false } = {}) {
-    const lost = [...this.entries.values()].filter((entry) => entry.state === "lost");
-    let rest = sources.filter(({ file }) => file);
-    // A name that was repaired is another one on this computer.
-    const getPath = ({ chosenPath, path }) => chosenPath ?? path;
-    const hasPath = ({ path }, entry) => getPath(entry).join("/") === path.join("/");
-    const hasPlace = (source, entry) => entry.folder === folder && hasPath(source, entry);
-    const hasSize = ({ path, file }, entry) =>
-      getPath(entry).at(-1) === path.at(-1) && entry.size === file.size;
-    const isSame = (source, entry) =>
-      hasSize(source, entry) && entry.modified === source.file.lastModified;
-    const takeAll = (fits, isSure) => {
-      rest = rest.filter((source) => {
-        const found = lost.filter((entry) => fits(source, entry));
-        if (!found.length || !isSure(found, fits)) return true;
-        lost.splice(lost.indexOf(found[0]), 1);
-        this.#takeFound(found[0], source);
-        return false;
-      });
-    };
-    const isOnly = ([entry, ...others], fits) =>
-      !others.length && rest.filter((source) => fits(source, entry)).length === 1;
-    // A file that was changed meanwhile has another size, so its place alone tells that it is it.
-    takeAll(hasPlace, () => true);
-    takeAll((source, entry) => hasPath(source, entry) && isSame(source, entry), () => true);
-    takeAll(isSame, isOnly);
-    if (isAgain) takeAll(hasSize, isOnly);
-    this.#pump();
-    const left = new Set(rest);
-    return sources.filter((source) => !source.file || left.has(source));
-  }
-
-  #takeFound(entry, { file, handle }) {
-    if (entry.modified !== file.lastModified || entry.size !== file.size) {
-      this.#sender.dropSession(entry);
-      this.#sender.startOver(entry);
+  /**
+   * Continue lost entries with files that were selected again; return the sources that are none of
+   * them. See `matchLost`.
+   * @param {Source[]} sources
+   * @param {string} folder
+   * @param {{ isAsked?: boolean }} [options]
+   */
+  takeAgain(sources, folder, { isAsked = false } = {}) {
+    const lost = this.#all.filter((entry) => entry.state === "lost");
+    const found = matchLost(sources, lost, { folder, isAsked });
+    for (const [{ file, handle }, entry] of found) {
+      if (!file) continue;
+      if (entry.modified !== file.lastModified || entry.size !== file.size) {
+        this.#sender.dropSession(entry);
+        this.#sender.startOver(entry);
+      }
+      entry.changeCount = 0;
+      entry.modified = file.lastModified;
+      entry.size = file.size;
+      entry.handle = handle;
+      this.#files.take(entry, file);
+      this.#requeue(entry);
     }
-    entry.changeCount = 0;
-    entry.modified = file.lastModified;
-    entry.size = file.size;
-    entry.handle = handle;
-    entry.message = "";
-    this.#files.take(entry, file);
-    this.#set(entry, "waiting");
+    this.#pump();
+    return sources.filter((source) => !found.has(source));
   }
 
-  // Puts away what is finished, and asked for where it is to be imported.
+  /** Remove what is finished, and imported where it is to be. */
   clear() {
-    for (const entry of [...this.entries.values()]) {
+    for (const entry of this.#all) {
       if (!isOpen(entry) && !this.imports.isDue(entry)) this.#forget(entry);
     }
     this.#changed();
   }
 
-  // --- What can be told ---
+  // --- What is shown ---
 
   describe() {
-    const counts = {};
-    let totalBytes = 0;
-    let sentBytes = 0;
-    let fileCount = 0;
-    let doneCount = 0;
-    for (const entry of this.entries.values()) {
-      counts[entry.state] = (counts[entry.state] ?? 0) + 1;
-      if (entry.state === "skipped") continue;
-      fileCount += 1;
-      totalBytes += entry.size;
-      if (entry.state === "done") {
-        doneCount += 1;
-        sentBytes += entry.size;
-      } else {
-        sentBytes += Math.min(entry.size, entry.sent + entry.progress);
-      }
-    }
-    const speed = this.#measureSpeed();
+    const summary = summarize(this.entries.values());
+    const speed = this.#speed.measure(performance.now());
+    const leftBytes = summary.totalBytes - summary.sentBytes;
     return {
-      counts,
-      fileCount,
-      doneCount,
-      totalBytes,
-      sentBytes,
+      ...summary,
       speed,
-      secondsLeft: speed > 0 ? (totalBytes - sentBytes) / speed : null,
+      secondsLeft: speed > 0 ? leftBytes / speed : 0,
       isOffline: !navigator.onLine,
       isActive: this.#controls.size > 0,
     };
   }
 
-  // The id of the folder through which an entry lies in the one that it was meant for; undefined
-  // where it lies there itself.
+  /**
+   * Return the id of the folder through which an entry is in the one that it was meant for; undefined
+   * where it is there itself.
+   * @param {Entry} entry
+   */
   findTopFolder({ folder, path, isFolder }) {
     return isFolder || path.length > 1 ? this.#places.findFolder(folder, path.slice(0, 1)) : undefined;
   }
 
-  #measureSpeed() {
-    const now = performance.now();
-    while (this.#samples.length && now - this.#samples[0][0] > SPEED_WINDOW_MS) {
-      this.#samples.shift();
-    }
-    if (this.#samples.length < 2) return 0;
-    const bytes = this.#samples.reduce((sum, [, size]) => sum + size, 0);
-    return bytes / (Math.max(500, now - this.#samples[0][0]) / 1000);
-  }
-
+  /**
+   * @param {Entry} entry
+   * @param {number} loaded
+   */
   #note(entry, loaded) {
-    this.#samples.push([performance.now(), Math.max(0, loaded - entry.progress)]);
+    this.#speed.add(loaded - entry.progress, performance.now());
     entry.progress = loaded;
     this.#changed();
   }
 
-  // A fragment has arrived.
+  /** @param {Entry} entry */
   #advance(entry) {
     this.#keep(entry);
     this.#changed();
@@ -416,20 +404,22 @@ export class Uploads extends EventTarget {
 
   // --- The queue ---
 
+  /** Start what may start. */
   #pump() {
     if (this.isPaused) return;
     const now = Date.now();
-    const most = FILES_AT_ONCE + (this.#isNearEnd() ? FILES_AHEAD : 0);
+    const { maxRunning } = this.#lanes;
+    /** @type {?Set<string>} */
     let busy = null;
     for (const entry of this.entries.values()) {
-      if (this.#controls.size >= most) return;
-      if (entry.state !== "waiting" || entry.heldUntil > now) continue;
+      if (this.#controls.size >= maxRunning) return;
+      if (entry.state !== "waiting" || (entry.heldUntil ?? 0) > now) continue;
       if (this.#controls.has(entry.id) || this.#unchecked.has(entry.id)) continue;
       busy ??= this.#listBusyNames();
       const names = this.#places.listNames(entry);
       // Only its own session can be open on a name that is its own already.
-      if (!entry.uploadUrl && names.some((name) => busy.has(name))) {
-        entry.message = "Waits for another file of this name.";
+      if (!entry.uploadUrl && names.some((name) => busy?.has(name))) {
+        entry.message = t("waits_for_name");
         continue;
       }
       for (const name of names) busy.add(name);
@@ -437,32 +427,20 @@ export class Uploads extends EventTarget {
     }
   }
 
-  // Sessions do not wait for hours, so none is asked for while large files have long to go.
-  #isNearEnd() {
-    return [...this.#lanes].some(({ size, sent }) => size - sent <= NEAR_END_BYTES);
-  }
-
-  // So many files are sent at once; the others come in the order in which they asked.
+  /**
+   * Wait until the bytes of a file may be sent.
+   * @param {Entry} entry
+   * @param {AbortSignal} signal
+   */
   async #takeLane(entry, signal) {
-    while (this.#lanes.size >= FILES_AT_ONCE && !this.#lanes.has(entry)) {
-      await new Promise((resolve, reject) => {
-        this.#queuers.push(resolve);
-        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-      });
-    }
-    signal.throwIfAborted();
-    if (this.#lanes.has(entry)) return;
-    this.#lanes.add(entry);
+    if (!(await this.#lanes.take(entry, signal))) return;
     this.#set(entry, "running");
     this.#pump();
   }
 
-  #leaveLane(entry) {
-    if (this.#lanes.delete(entry)) for (const go of this.#queuers.splice(0)) go();
-  }
-
-  // OneDrive refuses a second session on a name while one is open, in whatever case it is written.
+  /** Return the names with an open session: OneDrive refuses a second one, in upper or lower case. */
   #listBusyNames() {
+    /** @type {Set<string>} */
     const busy = new Set();
     for (const entry of this.entries.values()) {
       const isBusy = this.#controls.has(entry.id) || (isOpen(entry) && entry.uploadUrl);
@@ -471,6 +449,7 @@ export class Uploads extends EventTarget {
     return busy;
   }
 
+  /** @param {Entry} entry */
   async #run(entry) {
     const control = new AbortController();
     this.#controls.set(entry.id, control);
@@ -483,15 +462,10 @@ export class Uploads extends EventTarget {
       control.signal.throwIfAborted();
       this.#finish(entry, await this.#sender.send(entry, control.signal));
     } catch (error) {
-      if (!control.signal.aborted) {
-        entry.message = error.message;
-        if (error.waitMs) this.#letOthersGo(entry, error.waitMs);
-        this.#set(entry, error.state ?? "failed");
-        if (error.stopsAll) this.#stop(error.message);
-      }
+      if (!control.signal.aborted) this.#fail(entry, error);
     } finally {
       this.#controls.delete(entry.id);
-      this.#leaveLane(entry);
+      this.#lanes.leave(entry);
       entry.progress = 0;
       if (control.signal.aborted && entry.uploadUrl) entry.isUnsure = true;
       this.#changed();
@@ -500,21 +474,33 @@ export class Uploads extends EventTarget {
     }
   }
 
-  #letOthersGo(entry, milliseconds) {
-    entry.heldUntil = Date.now() + milliseconds;
-    setTimeout(() => this.#pump(), milliseconds + 10);
+  /**
+   * @param {Entry} entry
+   * @param {unknown} error
+   */
+  #fail(entry, error) {
+    const stop = error instanceof Stop ? error : null;
+    entry.message = getMessage(error);
+    if (stop?.waitMs) {
+      entry.heldUntil = Date.now() + stop.waitMs;
+      setTimeout(() => this.#pump(), stop.waitMs + 10);
+    }
+    this.#set(entry, stop?.state ?? "failed");
+    // No file can go on: OneDrive is full or not connected, or the person is signed out.
+    if (stop?.stopsAll) {
+      this.trouble = stop.message;
+      this.#hold();
+    }
   }
 
-  // Something that no file can get past: full, signed out, not connected.
-  #stop(message) {
-    this.trouble = message;
-    this.#hold();
-  }
-
+  /**
+   * @param {Entry} entry
+   * @param {?Item} item null for a folder
+   */
   #finish(entry, item) {
     entry.itemId = item?.id ?? entry.target;
-    entry.itemName = item?.name ?? entry.path.at(-1);
-    // The hub knows which files are pictures.
+    entry.itemName = item?.name ?? getName(entry);
+    // The server knows which files are images.
     entry.isImportable = Boolean(item);
     entry.type = item?.file?.mimeType ?? entry.type;
     entry.sent = entry.size;
@@ -527,16 +513,21 @@ export class Uploads extends EventTarget {
     this.dispatchEvent(new CustomEvent("arrived", { detail: entry }));
   }
 
-  // Marks what OneDrive would refuse, with a name that it accepts.
+  /**
+   * Mark names that OneDrive would refuse, with one that it accepts.
+   * @param {Entry[]} entries
+   * @param {string} folder
+   */
   async #checkNames(entries, folder) {
-    for (let start = 0; start < entries.length; start += PATHS_A_CALL) {
-      const some = entries.slice(start, start + PATHS_A_CALL);
+    for (let start = 0; start < entries.length; start += MAX_PATHS) {
+      const some = entries.slice(start, start + MAX_PATHS);
       const paths = some.map(({ path }) => path.join("/"));
+      /** @type {RefusedPath[]} */
       let refused;
       try {
         ({ refused } = await fetchJson(this.#urls.paths, { json: { folder, paths } }));
       } catch {
-        return; // Each name is checked once more when its turn comes.
+        return; // Each name is checked again when its turn comes.
       }
       const byPath = new Map(refused.map((one) => [one.path, one]));
       for (const entry of some) {
@@ -553,8 +544,18 @@ export class Uploads extends EventTarget {
     }
   }
 
-  // --- Keeping ---
+  // --- Storing ---
 
+  /** @param {Entry} entry */
+  #requeue(entry) {
+    entry.message = "";
+    this.#set(entry, "waiting");
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {State} state
+   */
   #set(entry, state) {
     if (entry.state === "cancelled") return;
     entry.state = state;
@@ -562,18 +563,16 @@ export class Uploads extends EventTarget {
     this.#changed();
   }
 
+  /** @param {Entry} entry */
   #keep(entry) {
     return entry.state === "cancelled" ? undefined : this.#store.put("entries", entry);
   }
 
+  /** @param {Entry} entry */
   #forget(entry) {
     this.#files.drop(entry);
     this.entries.delete(entry.id);
     this.#store.delete("entries", entry.id);
-  }
-
-  #makeId() {
-    return crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
   }
 
   #changed() {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import "./browser.js";
 
-const { arrange, sortByName } = await import("../../imagehub/static/js/admin/drive-list.js");
+const { arrange, sortByName } = await import("../../imagehub/static/js/admin/drive-items.js");
 
 const make = (name, parts = {}) => ({
   id: name,

@@ -1,0 +1,76 @@
+// Goes through the folders of the drive to select one.
+
+import { find, icon, make } from "../dom.js";
+import { t } from "../words.js";
+import { fetchJson } from "./http.js";
+import { toastError } from "./toast.js";
+
+/**
+ * @typedef {object} OpenedFolder
+ * @property {string} id
+ * @property {string[]} names from the root to the folder itself
+ * @property {string} parent id of the parent folder; "" at the root
+ * @property {{ id: string, name: string }[]} folders below it
+ */
+
+export class FolderPicker {
+  /** @type {?OpenedFolder} the folder that is open */
+  target = null;
+  /** @type {?Promise<void>} settles when the folder is open that was selected last */
+  whenOpen = null;
+
+  #url;
+  #moving;
+  #place = make("p", { dir: "auto" });
+  #choices = make("ul", { className: "picker", tabIndex: -1 });
+  body = make("div", { className: "picker-body" }, this.#place, this.#choices);
+
+  /**
+   * @param {string} url that lists the folders of one
+   * @param {Set<string>} moving ids of folders that cannot be selected
+   */
+  constructor(url, moving) {
+    this.#url = url;
+    this.#moving = moving;
+  }
+
+  /** @param {string} id */
+  open(id) {
+    /** @type {Promise<void>} */
+    const opening = this.#open(id, () => opening === this.whenOpen);
+    this.whenOpen = opening;
+    return opening;
+  }
+
+  /**
+   * @param {string} id
+   * @param {() => boolean} isWanted
+   */
+  async #open(id, isWanted) {
+    /** @type {OpenedFolder} */
+    const folder = await fetchJson(`${this.#url}?folder=${encodeURIComponent(id)}`);
+    if (!isWanted()) return;
+    this.target = folder;
+    this.#place.textContent = folder.names.join(" / ");
+    const rows = folder.folders
+      .filter((one) => !this.#moving.has(one.id))
+      .map((one) => this.#makeRow("folder", one.name, one.id));
+    if (folder.parent) rows.unshift(this.#makeRow("arrow-up", t("parent_folder"), folder.parent));
+    const hadFocus = this.#choices.contains(document.activeElement);
+    this.#choices.replaceChildren(...rows);
+    if (!rows.length) this.#choices.textContent = t("no_folders");
+    if (hadFocus) (find(this.#choices, "button") ?? this.#choices).focus();
+  }
+
+  /**
+   * @param {string} symbol
+   * @param {string} label
+   * @param {string} id
+   */
+  #makeRow(symbol, label, id) {
+    const button = make("button", { type: "button", className: "plain", dir: "auto" });
+    button.append(icon(symbol), ` ${label}`);
+    button.addEventListener("click", () => this.open(id).catch(toastError));
+    return make("li", {}, button);
+  }
+}

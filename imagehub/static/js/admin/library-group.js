@@ -1,0 +1,113 @@
+// One group: its shots are selected, moved and described; its record saves itself.
+
+import { byId, closest, findAll, get } from "../dom.js";
+import { t } from "../words.js";
+import { setLeaving } from "./library.js";
+import { makeSortable } from "./ordering.js";
+import { isCalling, saveAll, unsaved } from "./saving.js";
+import { watchSelection } from "./selection.js";
+
+const STEP_BUTTONS = '.shot-acts [value^="up:"], .shot-acts [value^="down:"]';
+/** @type {Record<string, number>} */
+const STEPS = { ArrowUp: -1, ArrowDown: 1 };
+
+const form = document.querySelector("[data-shots]");
+if (form instanceof HTMLFormElement) setUp(form, get(form, ".shots"));
+
+/**
+ * @param {HTMLFormElement} shots
+ * @param {HTMLElement} list
+ */
+function setUp(shots, list) {
+  const label = get(shots, "[data-chosen]");
+  label.hidden = false;
+  const buttons = findAll(
+    shots,
+    ".board-tools button[name=act]:not([data-no-script])",
+    HTMLButtonElement,
+  );
+  watchSelection(shots, {
+    name: "shot",
+    label,
+    prompt: t("select_shots"),
+    buttons: buttons.filter((button) => !button.disabled),
+  });
+
+  // --- Order ---
+
+  const moveBy = makeSortable(list, {
+    selector: ".shot",
+    handle: ".shot-picture",
+    url: shots.action,
+    describe: (shot, before) => ({
+      act: "order",
+      shot: shot.dataset.shot ?? "",
+      before: before?.dataset.shot ?? "",
+    }),
+  });
+  /**
+   * @param {HTMLElement} shot
+   * @param {"up" | "down"} way
+   */
+  const getButton = (shot, way) => get(shot, `.shot-acts [value^="${way}:"]`);
+  const drawButtons = () => {
+    const all = findAll(list, ".shot");
+    for (const shot of all) {
+      getButton(shot, "up").hidden = shot === all[0];
+      getButton(shot, "down").hidden = shot === all.at(-1);
+    }
+  };
+  new MutationObserver(drawButtons).observe(list, { childList: true });
+  list.addEventListener("click", (event) => {
+    const button = closest(event.target, STEP_BUTTONS, HTMLButtonElement);
+    const shot = closest(button, ".shot");
+    if (!button || !shot) return;
+    event.preventDefault();
+    const isUp = button.value.startsWith("up:");
+    moveBy(shot, isUp ? -1 : 1);
+    drawButtons();
+    const shown = button.hidden ? getButton(shot, isUp ? "down" : "up") : button;
+    shown.focus({ preventScroll: true });
+  });
+  list.addEventListener("keydown", (event) => {
+    const shot = closest(event.target, ".shot");
+    const step = STEPS[event.key];
+    if (!shot || !step || !event.altKey) return;
+    event.preventDefault();
+    moveBy(shot, step);
+    /** @type {HTMLElement} */ (event.target).focus();
+  });
+
+  // --- Sending the form ---
+
+  // What is saved already is left out: a thousand alt texts would be more than a form may hold.
+  shots.addEventListener("formdata", ({ formData }) => {
+    for (const name of [...formData.keys()]) {
+      const before = `was-${name}`;
+      if (!formData.has(before) || formData.get(name) !== formData.get(before)) continue;
+      formData.delete(name);
+      formData.delete(before);
+    }
+  });
+  // Enter in this field does what the button beside it does.
+  byId("shots-to").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    get(shots, '[name=act][value="move"]').click();
+  });
+  // What is on its way arrives first: sent along once more, it would look like somebody else's
+  // change. What could not be saved of the shots goes with the form; about the record, which the form
+  // does not contain, the browser asks.
+  let isSaved = false;
+  shots.addEventListener("submit", async (event) => {
+    if (!isSaved && (unsaved.size || isCalling())) {
+      event.preventDefault();
+      await saveAll();
+      isSaved = true;
+      shots.requestSubmit(event.submitter);
+      isSaved = false;
+      return;
+    }
+    setLeaving([...unsaved].every(({ box }) => shots.contains(box)));
+  });
+}

@@ -1,0 +1,137 @@
+// The list of groups: selecting, moving, keys.
+
+import { byId, closest, find, findAll, get } from "../dom.js";
+import { say, t } from "../words.js";
+import { onKey } from "./keys.js";
+import "./library.js";
+import { makeSortable } from "./ordering.js";
+import { countMoves, saveAll } from "./saving.js";
+import { toggleAll, watchSelection } from "./selection.js";
+
+/** @type {Record<string, number>} */
+const STEPS = { ArrowUp: -1, ArrowDown: 1 };
+
+const form = find(document, "#library", HTMLFormElement);
+if (form) setUp(form, byId("rows"));
+
+/**
+ * @param {HTMLFormElement} library
+ * @param {HTMLElement} rows
+ */
+function setUp(library, rows) {
+  const label = byId("chosen-words");
+  const whole = closest(label, "label");
+  if (whole) whole.hidden = false;
+  const update = watchSelection(library, {
+    name: "group",
+    label,
+    prompt: t("select_all"),
+    buttons: findAll(library, ".board-tools button[name=act]", HTMLButtonElement),
+  });
+  /** @param {HTMLElement} row */
+  const getBox = (row) => get(row, "input[name=group]", HTMLInputElement);
+  /** @param {HTMLElement} row */
+  const getTitle = (row) => get(row, ".row-title");
+  const listRows = () => findAll(rows, ".row");
+
+  // --- Ranges ---
+
+  /** @type {?HTMLElement} */
+  let last = null;
+  rows.addEventListener("click", (event) => {
+    const row = closest(event.target, ".row");
+    if (!row || event.target !== getBox(row)) return;
+    if (event.shiftKey && last) {
+      const all = listRows();
+      const [from, to] = [all.indexOf(last), all.indexOf(row)].sort((a, b) => a - b);
+      for (const one of all.slice(from, to + 1)) getBox(one).checked = getBox(row).checked;
+      update();
+    }
+    last = row;
+  });
+
+  // --- Order ---
+
+  const { order } = library.dataset;
+  const moveBy = order
+    ? makeSortable(rows, {
+        selector: ".row",
+        url: order,
+        describe(row, before) {
+          /** @type {Record<string, string>} */
+          const fields = { group: row.dataset.group ?? "" };
+          const previous = /** @type {HTMLElement} */ (row.previousElementSibling);
+          if (before) fields.before = before.dataset.group ?? "";
+          else fields.after = previous.dataset.group ?? "";
+          return fields;
+        },
+      })
+    : null;
+  if (moveBy) {
+    library.addEventListener("submit", async (event) => {
+      if (!countMoves()) return;
+      event.preventDefault();
+      await saveAll();
+      library.requestSubmit(event.submitter);
+    });
+    rows.addEventListener("click", (event) => {
+      const button = closest(event.target, ".row-order button", HTMLButtonElement);
+      const row = closest(button, ".row");
+      // At the edge of the page the form itself moves the group over it.
+      if (!button || !row || !moveBy(row, button.value.startsWith("up:") ? -1 : 1)) return;
+      event.preventDefault();
+      button.focus();
+    });
+  }
+
+  /**
+   * @param {HTMLElement} row
+   * @param {number} step
+   */
+  function moveOverEdge(row, step) {
+    if (!find(document, step < 0 ? "[rel=prev]" : "[rel=next]")) {
+      say(t(step < 0 ? "already_first" : "already_last"));
+      return;
+    }
+    get(row, `.row-order [value^="${step < 0 ? "up" : "down"}:"]`).click();
+  }
+
+  // --- Keys ---
+
+  rows.addEventListener("keydown", (event) => {
+    const row = closest(event.target, ".row");
+    if (!row || event.ctrlKey || event.metaKey) return;
+    const focused = /** @type {HTMLElement} */ (event.target);
+    const step = STEPS[event.key];
+    if (step && event.altKey && moveBy) {
+      event.preventDefault();
+      if (moveBy(row, step)) focused.focus();
+      else moveOverEdge(row, step);
+    } else if (step && !event.altKey) {
+      event.preventDefault();
+      const other = listRows()[listRows().indexOf(row) + step];
+      (other ? getTitle(other) : focused).focus();
+    } else if (event.key === "Enter" && focused === getBox(row)) {
+      event.preventDefault();
+      getTitle(row).click();
+    } else if (event.key === " " && focused === getTitle(row)) {
+      event.preventDefault();
+      getBox(row).click();
+    }
+  });
+  // Enter on a checkbox sends no form.
+  library.addEventListener("keydown", (event) => {
+    const { target } = event;
+    const isBox = target instanceof HTMLInputElement && target.type === "checkbox";
+    if (event.key === "Enter" && isBox) event.preventDefault();
+  });
+  // Whoever moved a group over the edge of a page can go on moving it. Until the page is shown, the
+  // browser moves the focus to where the address leads.
+  addEventListener("pageshow", ({ persisted }) => {
+    if (persisted || !/^#group-[0-9]+$/.test(location.hash)) return;
+    find(rows, `${location.hash} .row-title`)?.focus();
+  });
+  onKey("a", toggleAll);
+  onKey("Delete", () => find(library, "[value=trash]:not(:disabled)")?.click());
+  onKey("ArrowDown", () => find(rows, ".row-title")?.focus());
+}

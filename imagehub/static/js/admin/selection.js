@@ -1,0 +1,56 @@
+// Selecting entries of a list by checkboxes, and the buttons that act on them.
+
+import { byId, find, findAll } from "../dom.js";
+import { t } from "../words.js";
+
+// These act on all pages as well.
+const FOR_ALL = new Set(["publish", "draft", "set"]);
+
+/**
+ * Keep the label and the buttons of a list in step with its checkboxes; return a function that does
+ * so after a change by a script.
+ * @param {HTMLFormElement} form
+ * @param {object} options
+ * @param {string} options.name of the checkboxes
+ * @param {HTMLElement} options.label shows how many are selected
+ * @param {string} options.prompt is shown while none is
+ * @param {HTMLButtonElement[]} options.buttons
+ */
+export function watchSelection(form, { name, label, prompt, buttons }) {
+  const listBoxes = () => findAll(form, `input[name=${name}]`, HTMLInputElement);
+  const all = find(document, "#choose-all", HTMLInputElement);
+  // Everything on all pages, of which this page shows a part.
+  const everything = find(form, "input[name=all]", HTMLInputElement);
+
+  function update() {
+    const boxes = listBoxes();
+    const isEverything = Boolean(everything?.checked);
+    if (isEverything) for (const box of boxes) box.checked = true;
+    const count = boxes.filter((box) => box.checked).length;
+    if (all) {
+      all.checked = count > 0 && count === boxes.length;
+      all.indeterminate = count > 0 && !all.checked;
+    }
+    if (isEverything) label.textContent = t("all_selected");
+    else label.textContent = count ? t("selected", { count }) : prompt;
+    for (const button of buttons) {
+      button.disabled = isEverything ? !FOR_ALL.has(button.value) : !count;
+    }
+  }
+
+  form.addEventListener("change", ({ target }) => {
+    if (!(target instanceof HTMLInputElement)) return;
+    const isWhole = target === all || target === everything;
+    if (!isWhole && target.name !== name) return;
+    // Clearing one entry means that no longer everything is selected.
+    if (everything && !target.checked) everything.checked = false;
+    if (isWhole) for (const box of listBoxes()) box.checked = target.checked;
+    update();
+  });
+  addEventListener("pageshow", update);
+  update();
+  return update;
+}
+
+/** Toggle the selection of all entries, as a click on the checkbox does. */
+export const toggleAll = () => byId("choose-all").click();

@@ -1,0 +1,183 @@
+// The files of the upload panel, one row each: those that need an answer are shown in any case.
+
+import { find, icon, make } from "../dom.js";
+import { t } from "../words.js";
+import { formatSize } from "./format.js";
+
+/** @import { Entry, State } from "./upload-entry.js" */
+/** @import { Uploads } from "./upload.js" */
+
+const MAX_ROWS = 60;
+/** @type {State[]} */
+const URGENCY = [
+  "taken", "name", "lost", "failed", "running", "paused", "waiting", "skipped", "done",
+];
+
+/**
+ * @param {string} label
+ * @param {() => unknown} act
+ */
+export function makeButton(label, act) {
+  const button = make("button", { type: "button", className: "button quiet small" }, label);
+  button.addEventListener("click", act);
+  return button;
+}
+
+/**
+ * @typedef {object} Row
+ * @property {HTMLElement} item
+ * @property {HTMLElement} name
+ * @property {HTMLElement} words
+ * @property {HTMLProgressElement} bar
+ * @property {HTMLElement} actions
+ * @property {string} drawn what the actions were drawn from
+ */
+
+/** @param {Entry} entry */
+const getLabel = ({ path }) => path.join(" / ");
+
+export class UploadRows {
+  element = make("ol", { className: "upload-list" });
+
+  #uploads;
+  /** @type {Map<string, Row>} */
+  #rows = new Map();
+
+  /** @param {Uploads} uploads */
+  constructor(uploads) {
+    this.#uploads = uploads;
+  }
+
+  /**
+   * Show the most urgent entries; return how many are not shown.
+   * @param {Entry[]} all
+   */
+  draw(all) {
+    /** @param {Entry} entry */
+    const rank = ({ state }) => URGENCY.indexOf(state);
+    const shown = [...all]
+      .sort((one, other) => rank(one) - rank(other) || one.order - other.order)
+      .slice(0, MAX_ROWS);
+    const ids = new Set(shown.map(({ id }) => id));
+    for (const [id, { item }] of this.#rows) {
+      if (ids.has(id)) continue;
+      item.remove();
+      this.#rows.delete(id);
+    }
+    // Rows keep the order in which the files came, so that nothing jumps while they are sent.
+    shown.sort((one, other) => one.order - other.order);
+    let place = this.element.firstChild;
+    for (const entry of shown) {
+      const row = this.#rows.get(entry.id) ?? this.#make(entry);
+      this.#fill(row, entry);
+      if (place === row.item) place = row.item.nextSibling;
+      else this.element.insertBefore(row.item, place);
+    }
+    return all.length - shown.length;
+  }
+
+  /**
+   * @param {Entry} entry
+   * @returns {Row}
+   */
+  #make(entry) {
+    const name = make("span", { className: "upload-name", dir: "auto" });
+    const words = make("span", { className: "upload-words" });
+    const bar = make("progress");
+    const actions = make("span", { className: "actions" });
+    const item = make("li", { className: "upload" }, name, words, bar, actions);
+    const row = { item, name, words, bar, actions, drawn: "" };
+    this.#rows.set(entry.id, row);
+    return row;
+  }
+
+  /**
+   * @param {Row} row
+   * @param {Entry} entry
+   */
+  #fill(row, entry) {
+    const label = getLabel(entry);
+    const sent = Math.min(entry.size, entry.sent + entry.progress);
+    row.name.textContent = label;
+    row.words.textContent = describe(entry, sent);
+    row.words.classList.toggle("fault", ["failed", "name", "lost"].includes(entry.state));
+    row.bar.max = Math.max(1, entry.size);
+    row.bar.value = sent;
+    row.bar.hidden = entry.state !== "running" && (sent === 0 || sent === entry.size);
+    row.bar.setAttribute("aria-label", label);
+    const drawn = `${entry.state} ${entry.repaired ?? ""}`;
+    if (row.drawn === drawn) return;
+    row.drawn = drawn;
+    row.item.dataset.state = entry.state;
+    const hadFocus = row.actions.contains(document.activeElement);
+    row.actions.replaceChildren(...this.#makeActions(entry));
+    if (hadFocus) find(row.actions, "button")?.focus();
+  }
+
+  /** @param {Entry} entry */
+  #makeActions(entry) {
+    const uploads = this.#uploads;
+    const { id } = entry;
+    /**
+     * @param {string} symbol
+     * @param {string} title
+     * @param {() => void} act
+     */
+    const makeIcon = (symbol, title, act) => {
+      const button = make("button", { type: "button", className: "plain", title }, icon(symbol));
+      button.setAttribute("aria-label", `${title}: ${getLabel(entry)}`);
+      button.addEventListener("click", act);
+      return button;
+    };
+    const cancel = makeIcon("x", t("cancel"), () => uploads.cancel(id));
+    const resume = () => uploads.resume(id);
+    switch (entry.state) {
+      case "waiting":
+      case "running":
+        return [makeIcon("pause", t("pause"), () => uploads.pause(id)), cancel];
+      case "paused":
+        return [makeIcon("play", t("resume"), resume), cancel];
+      case "failed":
+        return [makeIcon("rotate-cw", t("retry"), resume), cancel];
+      case "name":
+        return [makeButton(t("correct_name"), () => uploads.repair(id)), cancel];
+      case "taken":
+        return [
+          makeButton(t("skip"), () => uploads.settle(id, "skip")),
+          makeButton(t("keep_both"), () => uploads.settle(id, "rename")),
+          makeButton(t("replace"), () => uploads.settle(id, "replace")),
+        ];
+      case "lost":
+        return [cancel];
+      case "done":
+        return [icon("check")];
+      default:
+        return [];
+    }
+  }
+}
+
+/**
+ * @param {Entry} entry
+ * @param {number} sent bytes
+ */
+function describe(entry, sent) {
+  const size = formatSize(entry.size);
+  const part = t("size_of", { sent: formatSize(sent), size });
+  switch (entry.state) {
+    case "running":
+      return entry.message || (entry.size > sent && sent ? part : size);
+    case "waiting":
+      return entry.message || t("row_waiting", { size });
+    case "paused":
+      return t("row_paused", { part });
+    case "name":
+      return `${entry.message} ${t("could_be_called", { name: entry.repaired?.join(" / ") ?? "" })}`;
+    case "skipped":
+      return t("skipped");
+    case "done":
+      return entry.isFolder ? t("created") : t("row_uploaded", { size });
+    default:
+      return entry.message || size;
+  }
+}

@@ -1,0 +1,58 @@
+// The viewer's filmstrip: a small picture of each shot, to go to it.
+
+import { findAll, make } from "./dom.js";
+import { makeLastingUrl } from "./renditions.js";
+import { t } from "./words.js";
+
+/** @import { Shot } from "./opening.js" */
+
+export const STRIP_PX = 84;
+
+export class Filmstrip {
+  element = make("nav", { className: "viewer-strip", ariaLabel: t("shots") });
+  isOpen;
+
+  /**
+   * @param {Shot[]} shots
+   * @param {(shot: Shot) => string} describe
+   * @param {(index: number) => void} goTo
+   */
+  constructor(shots, describe, goTo) {
+    this.isOpen = shots.length > 1 && localStorage.getItem("strip") !== "off";
+    this.element.hidden = !this.isOpen;
+    shots.forEach((shot, index) => {
+      const img = make("img", { alt: "", width: shot.width, height: shot.height });
+      img.onerror = () => {
+        img.onerror = null;
+        img.src = makeLastingUrl(shot.lasting, 480);
+      };
+      img.src = shot.small;
+      const button = make("button", { type: "button", ariaLabel: describe(shot) }, img);
+      button.addEventListener("click", () => goTo(index));
+      this.element.append(button);
+    });
+  }
+
+  toggle() {
+    this.isOpen = !this.isOpen;
+    localStorage.setItem("strip", this.isOpen ? "on" : "off");
+    this.element.hidden = !this.isOpen;
+  }
+
+  /**
+   * Mark the shot in view, and scroll to it.
+   * @param {number} index
+   * @param {ScrollBehavior} behavior
+   */
+  mark(index, behavior) {
+    findAll(this.element, "button").forEach((button, i) => {
+      if (i !== index) {
+        button.removeAttribute("aria-current");
+        return;
+      }
+      button.setAttribute("aria-current", "true");
+      const left = button.offsetLeft - (this.element.clientWidth - button.clientWidth) / 2;
+      this.element.scrollTo({ left, behavior });
+    });
+  }
+}
