@@ -24,18 +24,18 @@ from imagehub.models import DriveAccount
 
 log = logging.getLogger(__name__)
 
-# What other processes did to an account is noticed after this long at most.
+# Changes that other processes make to an account are seen after this long at most.
 _LOOK_SECONDS = 1.0
-# A token with less than this left is looked for anew; MSAL does so too.
+# A token that is valid for less than this is replaced; MSAL does so too.
 _LEAST_TOKEN_LIFE = timedelta(minutes=5)
 _NOTE_SUCCESS_SECONDS = 60.0
-# How long one call to OneDrive may wait while it is paused or failing: a person may be watching,
-# and a worker has other pictures to make meanwhile.
+# How long one request may wait while OneDrive is paused or failing: a person may be waiting, and a
+# worker has other pictures to process.
 _MAX_WAIT_SECONDS = 8.0
 
 
 class DriveOpener:
-    """The drives of this process, one an account; they share the connections to Graph."""
+    """The drives of this process, one for each account."""
 
     clients: Clients
 
@@ -48,15 +48,14 @@ class DriveOpener:
         self._accesses: dict[int, AccountAccess] = {}
 
     def open_drive(self, account_id: int) -> Drive:
-        """The drive of one account. Asks neither Microsoft nor Graph, so it opens a lost one too.
+        """Open the drive of one account, without a request, so this also works while it is lost.
 
-        A drive remembers its root folder and what lies inside. That is forgotten when the account
-        was connected anew or turns out to have another drive, and when an admin chooses another
-        root folder.
+        A drive caches its root folder and which items are inside. The cache is dropped when the
+        account was connected again or has another drive, and when the root folder is changed.
         """
         with self._lock:
             if self._process_id != os.getpid():
-                # Connections must not be shared with the process that this one was forked from.
+                # Connections must not be shared with the parent process.
                 self._process_id = os.getpid()
                 self._opened.clear()
                 self._accesses.clear()
@@ -74,7 +73,7 @@ class DriveOpener:
             return found[1]
 
     def open_whole_drive(self, account_id: int) -> Drive:
-        """The drive with nothing closed, for choosing the root folder."""
+        """Open the drive without a boundary, to choose the root folder."""
         self.open_drive(account_id)
         return self._make_drive(self._accesses[account_id], "root")
 
@@ -95,7 +94,7 @@ class DriveOpener:
 
 @dataclass(frozen=True)
 class _Look:
-    """What an account's row said, and until when that is believed."""
+    """The values of an account's row, and until when they are used."""
 
     until: float
     token_version: int = 0
@@ -106,10 +105,10 @@ class _Look:
 
 
 class AccountAccess:
-    """Tokens and pauses of one account for all threads of this process, by way of the database.
+    """Tokens and pauses of one account for all threads of this process, from the database.
 
-    The row is read at most once a second, and its token opened only when it has changed: a listing
-    of hundreds of pages costs a few short reads.
+    The row is read at most once a second, and the token decrypted only when it has changed, so a
+    listing of hundreds of pages costs a few short reads.
     """
 
     def __init__(
@@ -127,7 +126,7 @@ class AccountAccess:
         self._handed = threading.local()
 
     def look(self) -> _Look:
-        """The account's row, at most a second old."""
+        """Give the account's row, at most a second old."""
         with self._lock:
             if time.monotonic() < self._look.until:
                 return self._look
@@ -158,14 +157,14 @@ class AccountAccess:
         return look
 
     def look_again(self) -> None:
-        """Believe nothing of the account's row that was seen until now."""
+        """Drop the cached row."""
         with self._lock:
             self._look = _Look(0.0)
 
     def get_token(self, is_refused: bool) -> str:
-        """A token for the next call.
+        """Get a token for the next request.
 
-        :param is_refused: Graph did not accept the one that this thread was given last.
+        :param is_refused: Graph did not accept the last token of this thread.
         :raise ConnectionLostError, ServiceRefusedError, ServiceBusyError: see ``get_access_token``.
         """
         look = self.look()
@@ -182,21 +181,21 @@ class AccountAccess:
             token = kept[1]
         else:
             with self._lock:
-                # Whatever comes of it, the row says something else afterwards.
+                # The row changes, whether this succeeds or not.
                 self._token, self._look = None, _Look(0.0)
             with Session(self._engine) as session:
                 token = tokens.get_access_token(
                     session, self._drives.clients, self._account_id, refused
                 )
             with self._lock:
-                # Where the token was refreshed just now the version has moved on, and the next
-                # call looks into the row once more.
+                # If the token was refreshed, its version has changed, and the next request reads
+                # the row again.
                 self._token, self._look = (look.token_version, token), _Look(0.0)
         self._handed.token = token.token
         return token.token
 
     def get_pause(self) -> float:
-        """Seconds for which no call may go out, whichever process was asked to be quiet."""
+        """Give the seconds for which no process may send a request."""
         with self._lock:
             here = self._paused_here_until - time.monotonic()
         paused_until = self.look().paused_until
@@ -204,7 +203,7 @@ class AccountAccess:
         return max(0.0, here, there)
 
     def set_pause(self, seconds: float) -> None:
-        """Tell every process to be quiet for so long."""
+        """Keep every process from sending requests for so long."""
         with self._lock:
             self._paused_here_until = max(self._paused_here_until, time.monotonic() + seconds)
         log.warning("OneDrive account %d is paused for %.1f s", self._account_id, seconds)
@@ -212,11 +211,11 @@ class AccountAccess:
             with Session(self._engine) as session:
                 accounts.set_pause(session, self._account_id, seconds)
         except SQLAlchemyError:
-            # This process keeps quiet all the same, and the call that is being made may go on.
+            # This process pauses all the same, and the current request can continue.
             log.exception("The pause of account %d could not be saved", self._account_id)
 
     def note_response(self, response: Any, *_: Any, **__: Any) -> None:
-        """Called with every answer of Graph: remember now and then that it works."""
+        """Note now and then that Graph works; called with every answer."""
         if not response.ok:
             return
         with self._lock:

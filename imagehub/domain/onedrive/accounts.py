@@ -6,30 +6,24 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Drive, Vault
-from imagehub.database import now_utc, open_own_transaction
-from imagehub.errors import (
-    ConnectionLostError,
-    NotFoundError,
-)
+from imagehub.database import now_utc, own_transaction
+from imagehub.errors import ConnectionLostError, NotFoundError
 from imagehub.models import DriveAccount
 
 CONNECTED = "connected"
 NEEDS_RECONNECT = "needs_reconnect"
 DISCONNECTED = "disconnected"
-# Not a state of the row, but what ``describe_connection`` calls the lack of one.
+# Not a state of a row: ``describe_connection`` uses it if there is no account.
 NOT_CONNECTED = "not_connected"
-WRONG_CLIENT_SECRET = "wrong_client_secret"  # noqa: S105 - a word for an error
+WRONG_CLIENT_SECRET = "wrong_client_secret"  # noqa: S105 - the code of an error
 UNREADABLE_TOKENS = "unreadable_tokens"
 QUIET_OWNER = "quiet"
 
 SIGN_IN = "Microsoft sign-in"
 
 
-# --- The account ----------------------------------------------------------------------------------
-
-
 def find_active_account(session: Session) -> DriveAccount | None:
-    """The account the hub works with, in whatever state; None before the first connection."""
+    """Find the account that ImageHub uses, in any state; None before the first connection."""
     return session.scalars(
         select(DriveAccount)
         .where(DriveAccount.is_active)
@@ -40,7 +34,7 @@ def find_active_account(session: Session) -> DriveAccount | None:
 
 
 def get_active_account(session: Session) -> DriveAccount:
-    """As :func:`find_active_account`.
+    """Get the account that ImageHub uses, in any state.
 
     :raise ConnectionLostError: OneDrive was never connected.
     """
@@ -51,7 +45,7 @@ def get_active_account(session: Session) -> DriveAccount:
 
 
 def open_active_drive(session: Session, clients: Clients) -> Drive:
-    """The drive of the active account, without asking whether it can be reached.
+    """Open the drive of the active account, without a request to OneDrive.
 
     :raise ConnectionLostError: OneDrive was never connected.
     """
@@ -59,46 +53,45 @@ def open_active_drive(session: Session, clients: Clients) -> Drive:
 
 
 def make_quiet_name(account_id: int) -> str:
+    """Name the lease that keeps everybody from refreshing a token after a failure."""
     return f"refresh-quiet:{account_id}"
 
 
-# --- Pauses ---------------------------------------------------------------------------------------
-
-
+@own_transaction
 def set_pause(session: Session, account_id: int, seconds: float) -> None:
-    """Keep every process from calling Graph for this account for ``seconds`` from now.
+    """Keep every process from calling Graph for this account, for ``seconds`` from now.
 
-    A longer pause that is running stays.
+    A longer pause that is already running stays.
     """
     now = now_utc()
     until = now + timedelta(seconds=seconds)
-    with open_own_transaction(session) as own:
-        account = update(DriveAccount).where(DriveAccount.id == account_id)
-        own.execute(account.values(last_throttled_at=now))
-        own.execute(
-            account.where(
-                or_(DriveAccount.paused_until.is_(None), DriveAccount.paused_until < until)
-            ).values(paused_until=until)
-        )
+    account = update(DriveAccount).where(DriveAccount.id == account_id)
+    session.execute(account.values(last_throttled_at=now))
+    session.execute(
+        account.where(
+            or_(DriveAccount.paused_until.is_(None), DriveAccount.paused_until < until)
+        ).values(paused_until=until)
+    )
 
 
+@own_transaction
 def note_success(session: Session, account_id: int) -> None:
-    """Graph has answered as it should, just now."""
-    with open_own_transaction(session) as own:
-        own.execute(
-            update(DriveAccount)
-            .where(DriveAccount.id == account_id)
-            .values(last_success_at=now_utc())
-        )
+    """Note that Graph has just answered a request for this account."""
+    session.execute(
+        update(DriveAccount).where(DriveAccount.id == account_id).values(last_success_at=now_utc())
+    )
 
 
 def may_write(account: DriveAccount) -> bool:
-    """Whether the owner has allowed uploads and changes, not only reading."""
+    """Tell whether the owner has allowed uploads and changes, not only reading."""
     return any("readwrite" in scope.lower() for scope in account.scopes.split())
 
 
 def get_account(session: Session, account_id: int) -> DriveAccount:
-    """:raise NotFoundError: there is no such account."""
+    """Get an account by its id.
+
+    :raise NotFoundError: there is no such account.
+    """
     account = session.get(DriveAccount, account_id)
     if account is None:
         raise NotFoundError("account", account_id)
@@ -106,6 +99,7 @@ def get_account(session: Session, account_id: int) -> DriveAccount:
 
 
 def get_vault(clients: Clients) -> Vault:
+    """Give the vault of these clients."""
     if clients.vault is None:
         raise RuntimeError("these clients were built without a vault")
     return clients.vault

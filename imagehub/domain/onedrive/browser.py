@@ -10,6 +10,7 @@ from imagehub.clients.drive_ids import fold_id
 from imagehub.domain.name_order import make_sort_key
 from imagehub.domain.onedrive.folders import get_root
 from imagehub.errors import InvalidInputError, NotFoundError
+from imagehub.messages import Message
 
 PAGE_SIZE = 100
 # The most items that one act may change.
@@ -135,7 +136,8 @@ def get_items(drive: Drive, item_ids: Iterable[str], folder_id: str = "") -> lis
         raise InvalidInputError("Nothing is selected.", {"item": "is missing"})
     if len(ids) > MAX_LISTED:
         raise InvalidInputError(
-            f"Select at most {MAX_LISTED:,} items at once.", {"item": "too many"}
+            Message("Select at most %(count)s items at once.", count=f"{MAX_LISTED:,}"),
+            {"item": "too many"},
         )
     listed: dict[str, DriveItem] = {}
     if folder_id and len(ids) > _MAX_ASKED:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from imagehub.clients import Drive, DriveItem
 from imagehub.clients.drive_ids import fold_id, is_same_id, list_all_spellings
-from imagehub.database import make_batches
+from imagehub.database import end_read, make_batches
 from imagehub.domain.onedrive.browser import find_path, get_items
 from imagehub.domain.onedrive.folders import get_root, skip_unreadable
 from imagehub.domain.sync.folder_tree import iter_below
@@ -179,7 +179,7 @@ def _find_folders_below(
     if watch is not None and watch.checked_at is not None:
         inside.update(*iter_below(session, account_id, inside))
         return {one for one in folder_ids if fold_id(one) in inside}, True
-    session.rollback()  # Nothing was written, and OneDrive may be slow.
+    end_read(session)
     below = {one for one in folder_ids if fold_id(one) in inside}
     open_ids = [one for one in folder_ids if one not in below]
     selected = [path for item in items if item.is_folder and (path := find_path(item)) is not None]

@@ -15,6 +15,7 @@ from imagehub.domain.filetypes import may_be_picture
 from imagehub.domain.name_order import make_sort_key
 from imagehub.domain.sync.state import has_changed
 from imagehub.errors import InvalidInputError
+from imagehub.messages import Message
 from imagehub.models import Group, Image
 
 # A folder that is sorted or filtered is read completely, up to this many items.
@@ -101,8 +102,11 @@ def list_arranged(
     for count, item in enumerate(drive.iter_children(folder_id)):
         if count >= MAX_SORTED:
             raise InvalidInputError(
-                f"This folder holds more than {MAX_SORTED:,} items; it can be shown in OneDrive's "
-                "order only."
+                Message(
+                    "This folder holds more than %(count)s items. It can be shown in OneDrive’s "
+                    "order only.",
+                    count=f"{MAX_SORTED:,}",
+                )
             )
         if needle in _fold_name(item.name):
             items.append(item)

@@ -1,7 +1,7 @@
-"""What people do in OneDrive through the hub: look at folders, and change them.
+"""List and change folders and files in OneDrive.
 
-Each function takes a :class:`~imagehub.clients.Drive` and lets its errors through; their sentences
-can be shown to a person as the reason of a failure.
+Each function takes a :class:`~imagehub.clients.Drive`. The sentences of its errors can be shown to
+a person.
 """
 
 from collections.abc import Iterator
@@ -11,20 +11,21 @@ from typing import Any
 
 from imagehub.clients import ConflictBehavior, Drive, DriveItem, Quota, UploadSession
 from imagehub.errors import NotFoundError, RootFolderGoneError, ServiceRefusedError
+from imagehub.messages import mark
 
-# Calls at the same time for one listing. OneDrive throttles accounts that ask for much at once.
+# Requests at the same time for one listing. OneDrive throttles accounts that send many at once.
 _LISTING_THREADS = 6
 _GIB = 1024**3
 
 
 def list_folders_with_files(drive: Drive) -> dict[str, Any]:
-    """The root folder's child folders and the files in each, all pages of both.
+    """List the folders in the root folder and the files in each of them.
 
-    :return: ``used_storage`` and ``total_storage`` in GiB with 2 decimals (0.0 where OneDrive does
-        not tell), and for each folder id ``folder_name``, ``folder_size``, ``creation_time``,
-        ``modification_time``, ``is_folder`` and ``files``: file id → ``file_name``, ``file_size``,
-        ``creation_time``, ``modification_time``, ``is_folder``. Sizes in bytes, times as OneDrive
-        gives them, all in OneDrive's order.
+    :return: ``used_storage`` and ``total_storage`` in GiB with 2 decimals (0.0 if unknown), and for
+        each folder id ``folder_name``, ``folder_size``, ``creation_time``, ``modification_time``,
+        ``is_folder`` and ``files``: file id → ``file_name``, ``file_size``, ``creation_time``,
+        ``modification_time``, ``is_folder``. Sizes in bytes, times as OneDrive gives them, all in
+        OneDrive's order.
     :raise ConnectionLostError: OneDrive must be connected again.
     :raise ServiceBusyError: OneDrive is throttled, down or not reached.
     :raise ServiceRefusedError: above all ``bad_answer``: the answer cannot be read.
@@ -37,7 +38,7 @@ def list_folders_with_files(drive: Drive) -> dict[str, Any]:
             listings = list(threads.map(lambda folder: _list_files(drive, folder), folders))
             used, total = _measure_storage(info.result().quota)
         except BaseException:
-            # Of hundreds of listings those not yet begun would only fail in the same way.
+            # The listings that have not begun would only fail in the same way.
             threads.shutdown(wait=False, cancel_futures=True)
             raise
     answer: dict[str, Any] = {"used_storage": used, "total_storage": total}
@@ -64,10 +65,10 @@ def list_folders_with_files(drive: Drive) -> dict[str, Any]:
 
 
 def create_folder(drive: Drive, name: str, parent_id: str = "") -> DriveItem:
-    """Make a folder; a taken name gets a number.
+    """Create a folder; if the name is taken, a number is added.
 
     :param parent_id: the root folder when empty.
-    :return: the folder, with the name it really got.
+    :return: the folder with its final name.
     :raise InvalidInputError: a name that OneDrive would refuse; nothing was sent.
     :raise NotFoundError: the parent is not inside the root folder.
     """
@@ -76,7 +77,7 @@ def create_folder(drive: Drive, name: str, parent_id: str = "") -> DriveItem:
 
 
 def rename_item(drive: Drive, item_id: str, name: str) -> DriveItem:
-    """Give a file or folder another name.
+    """Rename a file or folder.
 
     :raise InvalidInputError: a name that OneDrive would refuse; nothing was sent.
     :raise NotFoundError: the item is not inside the root folder.
@@ -88,7 +89,7 @@ def rename_item(drive: Drive, item_id: str, name: str) -> DriveItem:
 
 
 def delete_item(drive: Drive, item_id: str) -> None:
-    """Put a file or folder into OneDrive's recycle bin.
+    """Move a file or folder to OneDrive's recycle bin.
 
     :raise NotFoundError: the item is not inside the root folder.
     :raise NotAllowedError: it is the root folder itself.
@@ -100,11 +101,12 @@ def delete_item(drive: Drive, item_id: str) -> None:
 def create_upload_session(
     drive: Drive, folder_id: str, file_name: str, on_conflict: ConflictBehavior = "fail"
 ) -> UploadSession:
-    """An address to which a browser sends the bytes of one new file.
+    """Open an upload session, to which a browser sends the bytes of one new file.
 
     :param folder_id: the root folder when empty.
-    :param on_conflict: what becomes of a taken name: refused, replaced, or given a number.
-    :raise InvalidInputError: a name that OneDrive would refuse, or no folder; nothing was sent.
+    :param on_conflict: if the name is taken: fail, replace the file, or add a number.
+    :raise InvalidInputError: a name that OneDrive would refuse, or not a folder; nothing was
+        sent.
     :raise NotFoundError: the folder is not inside the root folder.
     :raise ServiceRefusedError: ``name_taken``, ``quota_full`` …
     """
@@ -113,7 +115,7 @@ def create_upload_session(
 
 
 def get_root(drive: Drive) -> DriveItem:
-    """The root folder.
+    """Get the root folder.
 
     :raise RootFolderGoneError: there is no such folder in this drive (any more).
     :raise NotFoundError: there is no drive either.
@@ -126,7 +128,7 @@ def get_root(drive: Drive) -> DriveItem:
 
 
 def _list_files(drive: Drive, folder: DriveItem) -> list[DriveItem] | None:
-    """The files of a folder; None where it is gone by now, or cannot be opened by anybody."""
+    """List the files of a folder; None if it is gone by now, or the Personal Vault."""
     files: list[DriveItem] | None = None
     with skip_unreadable():
         files = [
@@ -138,7 +140,7 @@ def _list_files(drive: Drive, folder: DriveItem) -> list[DriveItem] | None:
 
 
 def _measure_storage(quota: Quota) -> tuple[float, float]:
-    """Used and total in GiB; what a drive does not tell is worked out or 0."""
+    """Give the used and total storage in GiB; unknown values are calculated, or 0."""
     total, used = quota.total_bytes, quota.used_bytes
     if used is None and total is not None and quota.remaining_bytes is not None:
         used = max(0, total - quota.remaining_bytes)
@@ -147,7 +149,7 @@ def _measure_storage(quota: Quota) -> tuple[float, float]:
 
 @contextmanager
 def skip_unreadable() -> Iterator[None]:
-    """Leave out a folder that was deleted since it was listed, and the Personal Vault."""
+    """Skip a folder that was deleted since it was listed, and the Personal Vault."""
     try:
         yield
     except NotFoundError:
@@ -159,12 +161,12 @@ def skip_unreadable() -> Iterator[None]:
 
 @contextmanager
 def _inside_root(item_id: str) -> Iterator[None]:
-    """Say where an item was looked for: what is elsewhere in the drive reads like what is not."""
+    """Give the same error for items outside the root folder and items that do not exist."""
     try:
         yield
     except NotFoundError as error:
         if error.kind != "drive item":
             raise
         outside = NotFoundError("drive item", item_id)
-        outside.args = ("This item is not inside the root folder.",)
+        outside.args = (mark("This item is not inside the root folder."),)
         raise outside from error

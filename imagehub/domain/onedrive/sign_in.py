@@ -11,7 +11,7 @@ from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Vault
-from imagehub.database import count_rows, now_utc, open_own_transaction
+from imagehub.database import count_rows, now_utc, own_transaction
 from imagehub.domain.leases import release_lease
 from imagehub.domain.onedrive.accounts import (
     CONNECTED,
@@ -20,25 +20,21 @@ from imagehub.domain.onedrive.accounts import (
     get_vault,
     make_quiet_name,
 )
-from imagehub.errors import (
-    InvalidInputError,
-)
+from imagehub.errors import InvalidInputError
+from imagehub.messages import Message, mark
 from imagehub.models import DriveAccount, Image, ImportJob, ImportPlan, PendingSignIn
 
 log = logging.getLogger(__name__)
 
-# The least that shows and imports pictures, and what managing folders and uploads asks on top.
+# The least that allows to show and import pictures; and what changes and uploads need.
 READ_ONLY_SCOPES = ("Files.Read", "User.Read")
 DEFAULT_SCOPES = ("Files.ReadWrite", "User.Read")
 
 SIGN_IN_LIFETIME = timedelta(minutes=15)
-# A sign-in address handed out again is still good for this long.
+# A sign-in address is given out again for this long.
 _SIGN_IN_REUSE = timedelta(minutes=5)
-# Signing in grants these on the side; they are no scopes of OneDrive.
+# Every sign-in grants these; they are not scopes of OneDrive.
 _SIGN_IN_SCOPES = frozenset({"openid", "profile", "offline_access", "email"})
-
-
-# --- Connecting -----------------------------------------------------------------------------------
 
 
 def start_connection(
@@ -53,16 +49,16 @@ def start_connection(
 ) -> str:
     """Begin a sign-in at Microsoft for this user.
 
-    One sign-in per user and redirect address is pending. While it is fresh the same question gives
-    the same address, so that a page that asks twice does not spoil the sign-in under way.
+    One sign-in is pending for each user and redirect address. While it is fresh, the same request
+    gets the same address, so a page that asks twice does not break the sign-in.
 
     :param redirect_uri: where Microsoft sends the browser back, exactly as registered there.
     :param scopes: :data:`DEFAULT_SCOPES`, or :data:`READ_ONLY_SCOPES`.
-    :param prompt: Microsoft's word: ``select_account``, ``consent`` … or "".
-    :param renews: the ``home_account_id`` of an earlier account: nobody else may sign in then, and
-        the active one stays active.
+    :param prompt: as Microsoft defines it: ``select_account``, ``consent`` … or "".
+    :param renews: ``home_account_id`` of a previous account. Only this one may sign in then, and
+        the active account stays active.
     :return: the address to send the browser to.
-    :raise ServiceBusyError: Microsoft's sign-in cannot be reached just now.
+    :raise ServiceBusyError: Microsoft's sign-in cannot be reached.
     :raise ServiceRefusedError: no app registration is configured.
     """
     vault = get_vault(clients)
@@ -110,27 +106,31 @@ def start_connection(
 def finish_connection(
     session: Session, clients: Clients, user_id: int, answer: Mapping[str, str]
 ) -> DriveAccount:
-    """Turn what Microsoft sent back into the active connection.
+    """Turn Microsoft's answer into the active connection.
 
-    The pending sign-in must be this user's; it is used up by the attempt, whatever comes of it.
-    The account signed in with becomes the active one. Others are forgotten, unless images or
-    imports refer to them: those keep their tokens, so that their originals can still be fetched.
+    The pending sign-in must belong to this user. It can be used once, even if the attempt fails.
+    The account becomes the active one. Other accounts are deleted, unless images or imports refer
+    to them: those keep their tokens, so that their originals can still be opened.
 
-    :param answer: the redirect's query. ``state`` may be left out by a program that hands on the
-        code alone: then the user's newest sign-in is meant.
-    :return: the account, not yet committed.
-    :raise InvalidInputError: no such sign-in, too old, used already, foreign, or declined.
+    :param answer: the query of the redirect. A program that has only the code may omit ``state``;
+        the user's newest sign-in is used then.
+    :return: the account, not committed yet.
+    :raise InvalidInputError: no such sign-in, too old, used already, of somebody else, or declined.
     :raise ServiceRefusedError: ``bad_code`` or ``wrong_client_secret``.
-    :raise ServiceBusyError: Microsoft's sign-in cannot be reached just now.
+    :raise ServiceBusyError: Microsoft's sign-in cannot be reached.
     """
     vault = get_vault(clients)
     kept = _take_sign_in(session, vault, user_id, answer.get("state", ""))
     signed = clients.identity.finish_sign_in(kept["flow"], answer)
     renews = str(kept["wish"].get("renews", ""))
     if renews and signed.home_account_id != renews:
+        if not signed.username:
+            raise InvalidInputError("You signed in with a different account. Please start again.")
         raise InvalidInputError(
-            f"You signed in as {signed.username or 'somebody else'}, but it is another account "
-            "that was to be connected again. Please start again."
+            Message(
+                "You signed in as %(name)s, which is a different account. Please start again.",
+                name=signed.username,
+            )
         )
     granted = [scope for scope in signed.scopes if scope.lower() not in _SIGN_IN_SCOPES]
 
@@ -162,9 +162,9 @@ def finish_connection(
 
 
 def disconnect(session: Session, account: DriveAccount) -> None:
-    """Forget the account's tokens. The account stays, for the images that came from it."""
+    """Delete the account's tokens. The account stays, for the images imported from it."""
     account.state = DISCONNECTED
-    account.state_reason = "OneDrive was disconnected by an admin."
+    account.state_reason = mark("OneDrive was disconnected by an admin.")
     account.state_code = ""
     account.token_cache = b""
     account.token_version = DriveAccount.token_version + 1
@@ -173,34 +173,41 @@ def disconnect(session: Session, account: DriveAccount) -> None:
 
 
 def _take_sign_in(session: Session, vault: Vault, user_id: int, state: str) -> dict[str, Any]:
-    """The pending sign-in of this user, taken out of the database for good."""
-    not_here = InvalidInputError(
-        "This sign-in was not started here, or was finished already. Please start again."
-    )
-    with open_own_transaction(session) as own:
-        rows = list(
-            own.scalars(
-                select(PendingSignIn)
-                .where(PendingSignIn.user_id == user_id)
-                .order_by(PendingSignIn.created_at.desc())
-            )
-        )
-        if state:
-            # The comparison takes as long for a near miss as for a far one.
-            wanted = state.encode("utf-8", "surrogatepass")
-            rows = [row for row in rows if hmac.compare_digest(row.state.encode(), wanted)]
-        if not rows:
-            raise not_here
-        row = rows[0]
-        # Of two that try at once, one finds the row to delete.
-        if not count_rows(own, delete(PendingSignIn).where(PendingSignIn.state == row.state)):
-            raise not_here
-    if now_utc() - row.created_at > SIGN_IN_LIFETIME:
+    """Use up the pending sign-in of this user.
+
+    :raise InvalidInputError: there is none, it is too old, or it cannot be decrypted.
+    """
+    row = use_up_sign_in(session, user_id, state)
+    if row is not None and now_utc() - row.created_at > SIGN_IN_LIFETIME:
         raise InvalidInputError("This sign-in took longer than 15 minutes. Please start again.")
-    kept = _open_flow(vault, row)
+    kept = _open_flow(vault, row) if row is not None else None
     if kept is None:
-        raise not_here
+        raise InvalidInputError(
+            "This sign-in was not started here, or was finished already. Please start again."
+        )
     return kept
+
+
+@own_transaction
+def use_up_sign_in(session: Session, user_id: int, state: str) -> PendingSignIn | None:
+    """Delete the pending sign-in with this state, or the newest for "", and return it."""
+    rows = list(
+        session.scalars(
+            select(PendingSignIn)
+            .where(PendingSignIn.user_id == user_id)
+            .order_by(PendingSignIn.created_at.desc())
+        )
+    )
+    if state:
+        # The comparison takes as long for a near miss as for any other.
+        wanted = state.encode("utf-8", "surrogatepass")
+        rows = [row for row in rows if hmac.compare_digest(row.state.encode(), wanted)]
+    # Of two requests at the same time, only one finds the row to delete.
+    if not rows or not count_rows(
+        session, delete(PendingSignIn).where(PendingSignIn.state == rows[0].state)
+    ):
+        return None
+    return rows[0]
 
 
 def _open_flow(vault: Vault, row: PendingSignIn) -> dict[str, Any] | None:
@@ -222,7 +229,7 @@ def _retire_others(session: Session, account: DriveAccount) -> None:
             )
         )
         if not is_used:
-            # What was chosen there for an import, and never begun, goes with it.
+            # Plans that were never started are deleted with it.
             session.execute(delete(ImportPlan).where(ImportPlan.drive_account_id == other.id))
             session.delete(other)
     session.flush()

@@ -1,6 +1,5 @@
 """Describe the OneDrive connection for the admin pages."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, DriveInfo, Quota
-from imagehub.database import now_utc, open_own_transaction
+from imagehub.database import now_utc, own_transaction
 from imagehub.domain.onedrive.accounts import (
     CONNECTED,
     DISCONNECTED,
@@ -22,20 +21,15 @@ from imagehub.domain.onedrive.accounts import (
     may_write,
 )
 from imagehub.domain.onedrive.tokens import get_access_token
-from imagehub.errors import (
-    ConnectionLostError,
-    NotFoundError,
-    ServiceRefusedError,
-)
+from imagehub.errors import ConnectionLostError, NotFoundError, ServiceRefusedError
+from imagehub.messages import mark
 from imagehub.models import DriveAccount, User
-
-log = logging.getLogger(__name__)
 
 
 def is_connected(session: Session, clients: Clients) -> bool:
-    """Whether a usable token is at hand, refreshed if need be.
+    """Tell whether there is a usable token; refresh it if necessary.
 
-    :raise ServiceBusyError: nobody can tell, because Microsoft's sign-in cannot be reached.
+    :raise ServiceBusyError: unknown, because Microsoft's sign-in cannot be reached.
     """
     account = find_active_account(session)
     if account is None:
@@ -47,17 +41,14 @@ def is_connected(session: Session, clients: Clients) -> bool:
     return True
 
 
-# --- Facts for people -----------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class ConnectionInfo:
-    """The connection as the admin page and the health check show it. Holds no secret.
+    """The connection as the admin pages and the health check show it. Holds no secret.
 
     ``state``: ``connected``, ``needs_reconnect``, ``disconnected``, ``not_connected`` or
-    ``wrong_client_secret``. ``reason`` is a sentence where it is not ``connected``, ``code``
-    Microsoft's word for it. ``token_age_seconds``: since Microsoft last gave a token.
-    ``paused_until`` only while it lies ahead.
+    ``wrong_client_secret``. ``reason``: a sentence unless it is ``connected``; ``code``:
+    Microsoft's error code. ``token_age_seconds``: since Microsoft last issued a token.
+    ``paused_until``: None if it is in the past.
     """
 
     state: str
@@ -81,20 +72,20 @@ class ConnectionInfo:
 
     @property
     def is_usable(self) -> bool:
-        """As far as is known: nobody was asked."""
+        """Whether it is connected, as far as is known without a request."""
         return self.state == CONNECTED
 
 
 def describe_connection(session: Session, clients: Clients) -> ConnectionInfo:
-    """What is known of the connection, without asking Microsoft."""
+    """Describe the connection as far as is known without a request."""
     account = find_active_account(session)
     if account is None:
-        return ConnectionInfo(NOT_CONNECTED, "OneDrive is not connected yet.")
+        return ConnectionInfo(NOT_CONNECTED, mark("OneDrive is not connected yet."))
     return _describe_account(session, clients, account)
 
 
 def describe_earlier(session: Session, clients: Clients) -> list[ConnectionInfo]:
-    """Accounts that were active before; their tokens are kept for images that came from them."""
+    """Describe accounts that were active before and keep their tokens for the images from them."""
     accounts = session.scalars(
         select(DriveAccount)
         .where(DriveAccount.is_active.is_(False), DriveAccount.state != DISCONNECTED)
@@ -114,9 +105,9 @@ def _describe_account(session: Session, clients: Clients, account: DriveAccount)
             get_vault(clients).open(account.token_cache)
         except ValueError:
             state, code = NEEDS_RECONNECT, UNREADABLE_TOKENS
-            reason = (
-                "The saved sign-in cannot be read with the key in IMAGEHUB_TOKEN_KEY. OneDrive "
-                "must be connected again."
+            reason = mark(
+                "The saved sign-in cannot be decrypted with the key in IMAGEHUB_TOKEN_KEY. "
+                "OneDrive must be connected again."
             )
     scopes = account.scopes.split()
     admin = session.get(User, account.connected_by_id) if account.connected_by_id else None
@@ -147,19 +138,27 @@ def _describe_account(session: Session, clients: Clients, account: DriveAccount)
 
 
 def refresh_drive_facts(session: Session, clients: Clients, account_id: int) -> DriveInfo:
-    """Ask Graph which drive this is and how full, and remember it (a transaction of its own).
+    """Ask Graph for the drive's id, kind and storage space, and save them.
 
-    :raise ConnectionLostError, ServiceBusyError, ServiceRefusedError: as any call of the drive.
+    :raise ConnectionLostError, ServiceBusyError, ServiceRefusedError: as any request to the drive.
     :raise NotFoundError: this person has no OneDrive.
     """
     info = clients.open_drive(account_id).get_drive()
-    with open_own_transaction(session) as own:
-        account = own.get(DriveAccount, account_id)
-        if account is None:
-            raise NotFoundError("OneDrive account", account_id)
-        account.drive_id = info.id
-        account.drive_kind = info.kind[:32]
-        account.quota_total_bytes = info.quota.total_bytes
-        account.quota_used_bytes = info.quota.used_bytes
-        account.last_success_at = now_utc()
+    save_drive_facts(session, account_id, info)
     return info
+
+
+@own_transaction
+def save_drive_facts(session: Session, account_id: int, info: DriveInfo) -> None:
+    """Save what Graph has told of the account's drive.
+
+    :raise NotFoundError: there is no such account any more.
+    """
+    account = session.get(DriveAccount, account_id)
+    if account is None:
+        raise NotFoundError("OneDrive account", account_id)
+    account.drive_id = info.id
+    account.drive_kind = info.kind[:32]
+    account.quota_total_bytes = info.quota.total_bytes
+    account.quota_used_bytes = info.quota.used_bytes
+    account.last_success_at = now_utc()

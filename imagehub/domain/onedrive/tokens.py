@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients import AccessToken, Clients
-from imagehub.database import count_rows, now_utc, open_own_transaction
+from imagehub.database import count_rows, now_utc, own_transaction
 from imagehub.domain.leases import acquire_lease, get_lease_seconds, make_owner, release_lease
 from imagehub.domain.onedrive.accounts import (
     CONNECTED,
@@ -23,28 +23,21 @@ from imagehub.domain.onedrive.accounts import (
     get_vault,
     make_quiet_name,
 )
-from imagehub.errors import (
-    ConnectionLostError,
-    ServiceBusyError,
-    ServiceRefusedError,
-)
+from imagehub.errors import ConnectionLostError, ServiceBusyError, ServiceRefusedError
 from imagehub.models import DriveAccount
 
 log = logging.getLogger(__name__)
 
-# Longer than discovery and token call may take together with their time limits.
+# Longer than the discovery and token requests may take together.
 _REFRESH_LEASE_SECONDS = 90.0
-# After a failure nobody asks Microsoft again for this long: it blocks programs that insist.
+# After a failure Microsoft is not asked again for this long: it blocks programs that insist.
 # Source: AADSTS50196 (client request loop).
 _QUIET_SECONDS = 15.0
 
 
-# --- Tokens ---------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class _Grant:
-    """What one account holds at one moment; ``cache`` is opened."""
+    """The tokens of one account at one moment; ``cache`` is decrypted."""
 
     account_id: int
     username: str
@@ -62,16 +55,16 @@ def get_access_token(
     refused_token: str = "",
     wait_seconds: float = 20.0,
 ) -> AccessToken:
-    """A token for Graph, good for at least five minutes where Microsoft gives such.
+    """Get a token for Graph, valid for at least five minutes if Microsoft issues such.
 
-    Across all processes one caller at a time asks Microsoft; the others wait and use what it got.
+    Only one caller at a time, in all processes, asks Microsoft; the others wait for its token.
 
-    :param refused_token: a token that Graph did not accept: any other one will do.
+    :param refused_token: a token that Graph did not accept; another one is needed.
     :param wait_seconds: how long to wait for another caller's refresh.
     :raise ConnectionLostError: a person must sign in again. Once that is known, Microsoft is not
         asked any more.
-    :raise ServiceRefusedError: ``wrong_client_secret`` above all: passes once that is mended.
-    :raise ServiceBusyError: try again; the connection may well be alive.
+    :raise ServiceRefusedError: mostly ``wrong_client_secret``, until it is corrected.
+    :raise ServiceBusyError: try again; the connection may still work.
     """
     lease = f"refresh-token:{account_id}"
     owner = make_owner()
@@ -84,7 +77,7 @@ def get_access_token(
         _keep_quiet(session, grant)
         if acquire_lease(session, lease, owner, _REFRESH_LEASE_SECONDS):
             try:
-                # Whoever held the lease until just now has most likely refreshed.
+                # The previous holder of the lease has probably refreshed it.
                 grant = _read_grant(session, clients, account_id)
                 token = _find_token(clients, grant, refused_token) or _refresh(
                     session, clients, grant, bool(refused_token)
@@ -93,18 +86,18 @@ def get_access_token(
                 release_lease(session, lease, owner)
             if token is not None:
                 return token
-            # The account was connected anew meanwhile: look at what is there now.
+            # The account was connected again in the meantime: read it again.
         if time.monotonic() > deadline:
             raise ServiceBusyError(SIGN_IN, "refresh a token", retry_after_seconds=10.0)
         time.sleep(random.uniform(0.05, 0.2))  # noqa: S311 - spreads the waiting callers
 
 
 def _read_grant(session: Session, clients: Clients, account_id: int) -> _Grant:
-    """Fresh from the database, past whatever the caller's session remembers.
+    """Read the tokens as they are now, past the state of the caller's session.
 
-    :raise ConnectionLostError: there is nothing to ask Microsoft with.
+    :raise ConnectionLostError: there are no usable tokens.
     """
-    with open_own_transaction(session) as own:
+    with Session(session.get_bind()) as own:
         row = own.execute(
             select(
                 DriveAccount.username,
@@ -145,17 +138,18 @@ def _find_token(clients: Clients, grant: _Grant, refused_token: str) -> AccessTo
 
 
 def _refresh(session: Session, clients: Clients, grant: _Grant, force: bool) -> AccessToken | None:
-    """Ask Microsoft, and write down whatever comes of it.
+    """Ask Microsoft for a token and save the result, also a failure.
 
-    :return: None where the account was changed while Microsoft was asked.
+    :return: None if the account was changed in the meantime.
     """
     try:
         token = clients.identity.refresh_token(grant.cache, grant.scopes, force)
     except ConnectionLostError as error:
         log.warning("OneDrive account %d is lost: %s", grant.account_id, error.code)
-        if not _write_grant(
+        if not write_grant(
             session,
-            grant,
+            grant.account_id,
+            grant.version,
             state=NEEDS_RECONNECT,
             state_reason=str(error)[:500],
             state_code=error.code[:100],
@@ -164,7 +158,13 @@ def _refresh(session: Session, clients: Clients, grant: _Grant, force: bool) -> 
         raise ConnectionLostError(str(error), grant.username, error.code) from error
     except ServiceRefusedError as error:
         log.error("OneDrive account %d cannot be refreshed: %s", grant.account_id, error.reason)
-        _write_grant(session, grant, state_reason=str(error)[:500], state_code=error.reason[:100])
+        write_grant(
+            session,
+            grant.account_id,
+            grant.version,
+            state_reason=str(error)[:500],
+            state_code=error.reason[:100],
+        )
         acquire_lease(session, make_quiet_name(grant.account_id), QUIET_OWNER, _QUIET_SECONDS)
         raise
     except ServiceBusyError as error:
@@ -179,27 +179,26 @@ def _refresh(session: Session, clients: Clients, grant: _Grant, force: bool) -> 
     if token.cache is not None:
         changes["token_cache"] = get_vault(clients).seal(token.cache)
         changes["token_version"] = grant.version + 1
-    return token if _write_grant(session, grant, **changes) else None
+    is_saved = write_grant(session, grant.account_id, grant.version, **changes)
+    return token if is_saved else None
 
 
-def _write_grant(session: Session, grant: _Grant, **changes: Any) -> bool:
-    """Change the account, unless somebody has written tokens since ``grant`` was read."""
-    with open_own_transaction(session) as own:
-        return (
-            count_rows(
-                own,
-                update(DriveAccount)
-                .where(
-                    DriveAccount.id == grant.account_id, DriveAccount.token_version == grant.version
-                )
-                .values(**changes),
-            )
-            > 0
+@own_transaction
+def write_grant(session: Session, /, account_id: int, version: int, **changes: Any) -> bool:
+    """Change the account, unless its tokens are not of this version any more."""
+    return (
+        count_rows(
+            session,
+            update(DriveAccount)
+            .where(DriveAccount.id == account_id, DriveAccount.token_version == version)
+            .values(**changes),
         )
+        > 0
+    )
 
 
 def _keep_quiet(session: Session, grant: _Grant) -> None:
-    """Raise what the last attempt raised, if it was a moment ago."""
+    """Raise the error of the last attempt again, if that was a moment ago."""
     seconds = get_lease_seconds(session, make_quiet_name(grant.account_id))
     if not seconds:
         return
@@ -209,9 +208,11 @@ def _keep_quiet(session: Session, grant: _Grant) -> None:
 
 
 def reseal_tokens(session: Session, clients: Clients) -> int:
-    """Encrypt all tokens anew with the first of the keys, so that an old key can be taken away.
+    """Encrypt all tokens again with the first key, so that an old key can be removed.
 
-    :return: how many accounts were written.
+    The caller commits.
+
+    :return: how many accounts were changed.
     """
     vault = get_vault(clients)
     count = 0
@@ -220,15 +221,14 @@ def reseal_tokens(session: Session, clients: Clients) -> int:
             cache = vault.open(account.token_cache)
         except ValueError:
             continue
-        with open_own_transaction(session) as own:
-            # A refresh that came in between has used the first key already.
-            count += count_rows(
-                own,
-                update(DriveAccount)
-                .where(
-                    DriveAccount.id == account.id,
-                    DriveAccount.token_version == account.token_version,
-                )
-                .values(token_cache=vault.seal(cache), token_version=account.token_version + 1),
+        # A refresh in the meantime has used the first key already.
+        count += count_rows(
+            session,
+            update(DriveAccount)
+            .where(
+                DriveAccount.id == account.id,
+                DriveAccount.token_version == account.token_version,
             )
+            .values(token_cache=vault.seal(cache), token_version=account.token_version + 1),
+        )
     return count

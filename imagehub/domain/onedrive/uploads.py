@@ -23,6 +23,7 @@ from imagehub.domain.onedrive.upload_sessions import (
     remember_session,
 )
 from imagehub.errors import InvalidInputError, ServiceRefusedError
+from imagehub.messages import mark
 
 MAX_DEPTH = 40
 # Refusals that the browser handles by itself or asks the person about.
@@ -204,12 +205,14 @@ def _open_session(
                 error.service,
                 error.operation,
                 "name_taken",
-                "A folder has this name. A file cannot replace it.",
+                mark("A folder has this name. A file cannot replace it."),
             ) from error
         raise ServiceRefusedError(
             error.service,
             error.operation,
             "session_open",
-            "OneDrive is still waiting for an earlier upload with this name. It stops waiting "
-            "after a few minutes.",
+            mark(
+                "OneDrive is still waiting for an earlier upload with this name. It stops waiting "
+                "after a few minutes."
+            ),
         ) from error

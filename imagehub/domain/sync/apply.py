@@ -1,8 +1,8 @@
-"""What was heard of a drive's files and folders, written to the images that come from them.
+"""Apply what OneDrive says of files and folders to the images made from them.
 
-News come in two ways: as pages of the feed of changes, and as answers about single files. Between
-the two, the tree of folders tells which images still lie inside the root folder. Nothing here asks
-OneDrive, and the caller commits: news count together with the note that they were read.
+There are two sources: pages of the feed of changes, and answers about single files. The tree of
+folders tells which images are still inside the root folder. Nothing here makes requests. The caller
+commits, together with the note that a page was read.
 """
 
 from collections import defaultdict
@@ -45,12 +45,12 @@ def apply_changes(
     run_number: int,
     is_full: bool,
 ) -> None:
-    """Write what a page of the feed tells of files and folders.
+    """Apply a page of the feed.
 
-    :param root_id: the root folder's folded id.
+    :param root_id: folded id of the root folder.
     :param items: no item twice.
-    :param run_number: of the list of everything that was begun last.
-    :param is_full: that list is what the page belongs to, so every image is in doubt anyway.
+    :param run_number: number of the last complete list of the drive.
+    :param is_full: the page belongs to that list, so every image is in doubt anyway.
     """
     news = note_folders(session, account_id, [item for item in items if item.is_folder], run_number)
     places = FolderPlaces(session, account_id, root_id)
@@ -83,9 +83,9 @@ def apply_changes(
 def settle_places(
     session: Session, account_id: int, root_id: str, image_ids: Sequence[int]
 ) -> None:
-    """Look up the places of images in the tree. Those that do not lie inside are to be asked for.
+    """Look up the places of images in the tree; OneDrive will be asked about those outside.
 
-    :param root_id: the root folder's folded id.
+    :param root_id: folded id of the root folder.
     """
     places = FolderPlaces(session, account_id, root_id)
     settled: dict[int, list[int]] = defaultdict(list)
@@ -104,7 +104,7 @@ def settle_places(
 def apply_answers(
     session: Session, account_id: int, pairs: Sequence[tuple[Image, ItemAnswer]]
 ) -> None:
-    """Write what was answered about images' files; where the answer is an error, nothing."""
+    """Apply answers about the files of images; errors change nothing."""
     names = find_folder_names(
         session,
         account_id,
@@ -132,7 +132,7 @@ def _follow_folder_name(session: Session, account_id: int, renaming: Renaming) -
 
 
 def _doubt_below(session: Session, account_id: int, folder_ids: Sequence[str]) -> None:
-    """Have the places of all images in these folders, and in those below them, looked up."""
+    """Put the places of all images in these folders and below in doubt."""
     for some in iter_below(session, account_id, folder_ids):
         for doubt, condition in ((ASK, Image.drive_state.in_(AWAY)), (PLACE, true())):
             count_rows(
@@ -146,7 +146,7 @@ def _doubt_below(session: Session, account_id: int, folder_ids: Sequence[str]) -
 def _find_images(
     session: Session, account_id: int, items: Sequence[DriveItem]
 ) -> Mapping[str, list[Image]]:
-    """Images of these files by the files' folded ids; a file may be in several groups."""
+    """Find the images of these files, by the folded ids of the files."""
     found: dict[str, list[Image]] = defaultdict(list)
     spelt = (spelling for item in items for spelling in list_spellings(item.id))
     for ids in make_batches(spelt):
@@ -160,7 +160,7 @@ def _find_images(
 
 
 def _change_image(session: Session, image: Image, values: Mapping[str, Any]) -> None:
-    """Write to an image, unless an import has made it anew in the meantime."""
+    """Change an image, unless it was imported again in the meantime."""
     has_new_name = "name" in values
     if has_new_name:
         lock_group(session, image.group_id)

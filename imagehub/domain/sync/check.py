@@ -47,6 +47,7 @@ from imagehub.errors import (
     ServiceBusyError,
     ServiceRefusedError,
 )
+from imagehub.messages import mark
 from imagehub.models import DriveAccount, DriveWatch, Image
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ _MARK_BATCH = 1000
 _PLACE_BATCH = 500
 _ASK_BATCH = 20
 _MAX_RESTARTS = 2
+_UNEXPECTED = mark("An unexpected error occurred during the check.")
 
 
 class _InterruptedError(Exception):
@@ -136,7 +138,7 @@ class _Check:
         except Exception:
             # Whatever it is, it must not be repeated every few seconds.
             with suppress(LeaseLostError):
-                self._progress.note_failure("An unexpected error occurred during the check.")
+                self._progress.note_failure(_UNEXPECTED)
             raise
         return CheckReport(is_done, problem, self._item_count, self._was_full)
 
@@ -157,7 +159,7 @@ class _Check:
                         "OneDrive",
                         "read what changed",
                         "bad_answer",
-                        "OneDrive restarted its list of changes again and again.",
+                        mark("OneDrive restarted its list of changes again and again."),
                     )
                 self._mark_all(ASK)
                 self._progress.save(step="read")
@@ -321,7 +323,7 @@ def _raise_doubt(session: Session, image_ids: Sequence[int], doubt: int) -> None
 
 def _explain(error: ImageHubError) -> str:
     if isinstance(error, NotFoundError):
-        return "The root folder was not found in OneDrive, so nothing was checked."
+        return mark("The root folder was not found in OneDrive, so nothing was checked.")
     return error.sentence
 
 

@@ -1,8 +1,8 @@
-"""The tree of a drive's folders, as the feed of changes has told it so far.
+"""The tree of a drive's folders, as far as the feed of changes has named them.
 
-It is kept since a folder that is moved or deleted need not name what is in it. The feed tells of
-the whole drive, so the tree also holds folders outside the root folder. All ids in it are folded.
-Nothing here asks OneDrive, and the caller commits.
+It is needed because the feed does not name the items in a folder that is moved or deleted. The feed
+covers the whole drive, so the tree also holds folders outside the root folder. All ids in it are
+folded. Nothing here makes requests, and the caller commits.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ _MAX_DEPTH = 200
 
 @dataclass(frozen=True)
 class Renaming:
-    """A folder, by its folded id, that the tree knew by another name."""
+    """A folder, by its folded id, that has another name than in the tree."""
 
     folder_id: str
     old_name: str
@@ -30,15 +30,18 @@ class Renaming:
 
 @dataclass(frozen=True)
 class FolderNews:
-    """What folders mean for images. ``displaced``: folded ids of those that are new, deleted, back,
-    or in another folder than before, so that what is in them may lie elsewhere now."""
+    """Changes of folders that affect images.
+
+    ``displaced``: folded ids of folders that are new, deleted, restored or moved, so the images in
+    them may be in another place now.
+    """
 
     displaced: Sequence[str]
     renamed: Sequence[Renaming]
 
 
 def is_from(account_id: int, folder_ids: Iterable[str]) -> ColumnElement[bool]:
-    """That an image comes from one of these folders, whose ids are folded."""
+    """Make the condition that an image comes from one of these folders, by folded ids."""
     spelt = [spelling for one in folder_ids for spelling in list_spellings(one)]
     return (Image.drive_account_id == account_id) & Image.folder_id.in_(spelt)
 
@@ -46,7 +49,7 @@ def is_from(account_id: int, folder_ids: Iterable[str]) -> ColumnElement[bool]:
 def iter_below(
     session: Session, account_id: int, folder_ids: Iterable[str]
 ) -> Iterable[Sequence[str]]:
-    """These folders and all that the tree has below them, at most a hundred at a time."""
+    """List these folders and all below them in the tree, at most a hundred at a time."""
     seen: set[str] = set()
     frontier = sorted(set(folder_ids))
     while frontier:
@@ -67,7 +70,7 @@ def iter_below(
 def find_folder_names(
     session: Session, account_id: int, folder_ids: Iterable[str]
 ) -> Mapping[str, str]:
-    """Names of those folders that the tree knows, by their folded ids."""
+    """Find the names of folders in the tree, by their folded ids."""
     names: dict[str, str] = {}
     for ids in make_batches(sorted({fold_id(one) for one in folder_ids})):
         for row in session.execute(
@@ -82,9 +85,9 @@ def find_folder_names(
 def note_folders(
     session: Session, account_id: int, items: Sequence[DriveItem], run_number: int
 ) -> FolderNews:
-    """Take into the tree what a page of the feed tells of folders, no folder twice.
+    """Add the folders of a page of the feed to the tree, no folder twice.
 
-    :param run_number: of the list of everything that was begun last; see
+    :param run_number: number of the last complete list of the drive; see
         :func:`list_old_folders`.
     """
     known: dict[str, DriveFolder] = {}
@@ -133,7 +136,7 @@ def note_folders(
 def list_old_folders(
     session: Session, account_id: int, run_number: int, max_count: int
 ) -> list[str]:
-    """Folders that the list of everything with this number did not name any more."""
+    """List folders that the complete list with this number did not name."""
     return list(
         session.scalars(
             select(DriveFolder.item_id)
@@ -149,7 +152,7 @@ def list_old_folders(
 def delete_old_folders(
     session: Session, account_id: int, run_number: int, folder_ids: Sequence[str]
 ) -> None:
-    """Forget those of these folders that the list still has not named."""
+    """Delete those of these folders that the list has still not named."""
     count_rows(
         session,
         delete(DriveFolder).where(
@@ -161,9 +164,9 @@ def delete_old_folders(
 
 
 class FolderPlaces:
-    """Which folders lie inside the root folder; for one transaction, as it asks nothing twice.
+    """Tells which folders are inside the root folder. For one transaction: it caches.
 
-    :param root_id: the root folder's folded id.
+    :param root_id: folded id of the root folder.
     """
 
     def __init__(self, session: Session, account_id: int, root_id: str) -> None:
@@ -173,9 +176,9 @@ class FolderPlaces:
         self._known: dict[str, bool] = {}
 
     def lies_inside(self, folder_id: str) -> bool:
-        """Whether the way up from a folder meets the root folder.
+        """Tell whether a folder is the root folder or below it.
 
-        :param folder_id: folded; "" where nobody noted it.
+        :param folder_id: folded; "" if it is not known.
         """
         walked: list[str] = []
         answer = False

@@ -1,8 +1,8 @@
-"""What another root folder would leave outside, told before it is chosen.
+"""Count the images that another root folder would leave outside, before it is chosen.
 
-The tree of folders (``domain.sync.folder_tree``) tells where images came from; what it does not
-know, because nobody has looked through the drive yet, is asked for in OneDrive, a bounded number of
-times. No transaction is open while OneDrive is asked.
+The tree of folders (``domain.sync.folder_tree``) knows where the images' folders are. OneDrive is
+asked about folders that it does not know, because no check has read the drive yet, a limited number
+of times. No transaction is open while OneDrive is asked.
 """
 
 import logging
@@ -13,27 +13,27 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients import Drive
 from imagehub.clients.drive_ids import fold_id
-from imagehub.database import make_batches, run_in_own_transaction
+from imagehub.database import end_read, make_batches
 from imagehub.domain.sync.state import AWAY
 from imagehub.errors import NotFoundError, ServiceError
 from imagehub.models import DriveFolder, Image
 
 log = logging.getLogger(__name__)
 
-# A person waits for the answer, and OneDrive takes about a third of a second for each.
-_MOST_QUESTIONS = 20
+# A person is waiting, and OneDrive takes about a third of a second for each request.
+_MAX_REQUESTS = 20
 _MAX_DEPTH = 200
 
-# Where a folder lies.
+# Where a folder is.
 _INSIDE, _OUTSIDE, _GONE, _UNKNOWN = "inside", "outside", "gone", "unknown"
 
 
 @dataclass(frozen=True)
 class LeftOutside:
-    """Images whose full images would not be opened any more, and those of which it is not known.
+    """Images whose originals could not be opened any more, and images of unknown folders.
 
-    Those in the trash count, since they may be put back; those that are missing or lie outside
-    already do not.
+    Images in the trash count, since they may be restored. Images whose originals are missing or
+    outside already do not.
     """
 
     outside: int = 0
@@ -43,18 +43,18 @@ class LeftOutside:
 def count_left_outside(
     session: Session, account_id: int, whole: Drive, root_id: str
 ) -> LeftOutside:
-    """Count the images of an account that come from outside a folder.
+    """Count the images of an account whose originals are outside a folder.
 
     :param session: holds no uncommitted change.
-    :param whole: the account's drive with nothing closed.
-    :param root_id: the folder that is to be the root folder.
+    :param whole: the account's drive without a boundary.
+    :param root_id: the folder that would become the root folder.
     :raise ConnectionLostError: OneDrive must be connected again.
     """
     ways = _Ways(session, account_id, whole, fold_id(root_id))
     images = ways.count_images()
     ways.read_tree(list(images))
     outside = unknown = 0
-    # Folders with the most images first: the questions may not reach for all.
+    # Folders with the most images first: there may be more folders than requests.
     for folder_id, count in sorted(images.items(), key=lambda pair: (-pair[1], pair[0])):
         place = ways.find_place(folder_id)
         outside += count if place == _OUTSIDE else 0
@@ -63,30 +63,28 @@ def count_left_outside(
 
 
 class _Ways:
-    """The ways up from folders, as far as they are known."""
+    """The folders above folders, as far as they are known."""
 
     def __init__(self, session: Session, account_id: int, whole: Drive, root_id: str) -> None:
         self._session = session
         self._account_id = account_id
         self._whole = whole
         self._root_id = root_id
-        # Folder → the folder above it; "" above the drive's top, None where the folder is deleted.
+        # Folder → its parent; "" for the drive's topmost folder, None for a deleted folder.
         self._above: dict[str, str | None] = {}
         self._places: dict[str, str] = {"": _UNKNOWN, root_id: _INSIDE}
-        # Ids are folded for comparing; OneDrive is asked with those that it gave.
+        # Ids are folded for comparison; requests need them as OneDrive gave them.
         self._spelt: dict[str, str] = {}
-        self._questions_left = _MOST_QUESTIONS
+        self._requests_left = _MAX_REQUESTS
 
     def count_images(self) -> dict[str, int]:
-        """Images by their folders; "" holds those whose folder nobody noted."""
-        rows = run_in_own_transaction(
-            self._session,
-            lambda own: own.execute(
-                select(Image.folder_id, func.count().label("images"))
-                .where(Image.drive_account_id == self._account_id, Image.drive_state.not_in(AWAY))
-                .group_by(Image.folder_id)
-            ).all(),
-        )
+        """Count images by their folders; "" holds those without a known folder."""
+        rows = self._session.execute(
+            select(Image.folder_id, func.count().label("images"))
+            .where(Image.drive_account_id == self._account_id, Image.drive_state.not_in(AWAY))
+            .group_by(Image.folder_id)
+        ).all()
+        end_read(self._session)
         counts: dict[str, int] = {}
         for row in rows:
             folder_id = self._fold(row.folder_id)
@@ -101,23 +99,21 @@ class _Ways:
         return folded
 
     def read_tree(self, folder_ids: list[str]) -> None:
-        """Read these folders and all above them from the table, a level at a time."""
+        """Read these folders and all above them from the tree, level by level."""
         frontier = [one for one in folder_ids if one and one != self._root_id]
         for _ in range(_MAX_DEPTH):
             if not frontier:
                 return
-            run_in_own_transaction(
-                self._session,
-                lambda own, ids=frontier: self._read_level(own, ids),  # type: ignore[misc]
-            )
+            self._read_level(frontier)
+            end_read(self._session)
             above = {self._above.get(one) for one in frontier}
             frontier = sorted(
                 one for one in above if one and one != self._root_id and one not in self._above
             )
 
-    def _read_level(self, own: Session, folder_ids: list[str]) -> None:
+    def _read_level(self, folder_ids: list[str]) -> None:
         for ids in make_batches(folder_ids):
-            for row in own.execute(
+            for row in self._session.execute(
                 select(DriveFolder.item_id, DriveFolder.parent_id, DriveFolder.is_deleted).where(
                     DriveFolder.drive_account_id == self._account_id, DriveFolder.item_id.in_(ids)
                 )
@@ -125,7 +121,7 @@ class _Ways:
                 self._above[row.item_id] = None if row.is_deleted else row.parent_id
 
     def find_place(self, folder_id: str) -> str:
-        """Where a folder lies; one that is deleted is gone wherever the root folder is."""
+        """Find where a folder is; a deleted one is gone whatever the root folder is."""
         walked: list[str] = []
         here = folder_id
         while here not in self._places and len(walked) < _MAX_DEPTH:
@@ -134,7 +130,7 @@ class _Ways:
                 if not is_told:
                     self._places[here] = _UNKNOWN
                     break
-                # What was asked for may lead another way than the tree does.
+                # OneDrive may know other parents than the tree.
                 walked, here = [], folder_id
                 continue
             walked.append(here)
@@ -148,23 +144,25 @@ class _Ways:
         return place
 
     def _climb(self, folder_ids: list[str]) -> bool:
-        """Have OneDrive tell the way up from the first of these folders, since the tree ends above
-        them, and an id that is known as folded alone opens nothing. False where it cannot."""
+        """Ask OneDrive for the parents from the first of these folders up; False if it fails.
+
+        The tree ends above them, and requests cannot be made with folded ids.
+        """
         return all(self._above.get(one) in self._spelt or self._ask(one) for one in folder_ids)
 
     def _ask(self, folder_id: str) -> bool:
-        """Have OneDrive tell what is above a folder; False where it cannot be told."""
-        if self._questions_left <= 0:
+        """Ask OneDrive for the parent of a folder; False if it stays unknown."""
+        if self._requests_left <= 0:
             return False
-        self._questions_left -= 1
+        self._requests_left -= 1
         try:
             item = self._whole.get_item(self._spelt[folder_id])
         except NotFoundError:
             self._above[folder_id] = None
             return True
         except ServiceError as error:
-            log.warning("Where a folder lies cannot be asked: %s", error)
-            self._questions_left = 0
+            log.warning("The parent of a folder cannot be read: %s", error)
+            self._requests_left = 0
             return False
         above = self._fold(item.parent_id)
         self._above[folder_id] = above

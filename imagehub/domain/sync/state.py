@@ -1,7 +1,7 @@
-"""What became of an original: the states of an image, and judging a drive item against it.
+"""The state of an original: compare a drive item with an image.
 
-Values in, values out: nothing here asks OneDrive or the database. What is to be written to an image
-is told as new values by the names of its columns; an image that stays as it is gets none.
+Nothing here uses OneDrive or the database. The functions return new values by the names of an
+image's columns, and none if nothing changes.
 """
 
 from collections.abc import Mapping
@@ -11,16 +11,16 @@ from imagehub.clients import DriveItem, ItemAnswer
 from imagehub.clients.drive_ids import fold_id, is_same_id
 from imagehub.models import Image
 
-# What an image's original is. ``outside``: it is in OneDrive, but not inside the root folder.
+# States of an original. ``outside``: it is in OneDrive, but not inside the root folder.
 OK, CHANGED, MISSING, OUTSIDE = "ok", "changed", "missing", "outside"
-# Full images that cannot be opened.
+# States in which the original cannot be opened.
 AWAY = (MISSING, OUTSIDE)
 
-# What is to be found out about an image.
+# What a check has to find out about an image.
 NO_DOUBT = 0
-PLACE = 1  # whether its folder still lies inside the root folder
-ASK = 2  # whether it is there at all, and where
-FOLLOW = 3  # the same, and the name of the folder that it has come into
+PLACE = 1  # whether its folder is still inside the root folder
+ASK = 2  # whether the original exists, and where
+FOLLOW = 3  # the same, and the name of its new folder
 
 
 class ListedFile(Protocol):
@@ -37,9 +37,9 @@ class ListedFile(Protocol):
 
 
 def judge_mention(image: Image, item: DriveItem, is_full: bool) -> dict[str, Any]:
-    """What of an image is to be written, now that the feed has mentioned its file.
+    """Find what changes for an image whose file the feed mentions.
 
-    :param is_full: the feed tells everything, and not only what has changed.
+    :param is_full: the feed lists the whole drive, not only changes.
     """
     if item.is_deleted:
         return {"drive_state": MISSING, "drive_doubt": NO_DOUBT}
@@ -51,8 +51,8 @@ def judge_mention(image: Image, item: DriveItem, is_full: bool) -> dict[str, Any
     if item.parent_id and not is_same_id(image.folder_id, item.parent_id):
         doubt = FOLLOW
     elif image.drive_state in AWAY or verdict is None or _has_new_name(image, item):
-        # Back again, renamed wherever it lies, or not enough was told: the drive is asked for the
-        # whole item.
+        # It is back, or renamed in an unknown place, or the feed says too little: the complete
+        # item has to be requested.
         doubt = max(doubt, ASK)
     elif doubt != FOLLOW:
         values |= _write_verdict(image, item, verdict)
@@ -64,10 +64,10 @@ def judge_mention(image: Image, item: DriveItem, is_full: bool) -> dict[str, Any
 
 
 def judge_answer(image: Image, answer: ItemAnswer, names: Mapping[str, str]) -> dict[str, Any]:
-    """What of an image is to be written, now that its file was asked for and there is an answer.
+    """Find what changes for an image after OneDrive was asked about its file.
 
-    :param answer: not an error, which would say nothing of the file.
-    :param names: of folders that files have come into, by the folders' folded ids.
+    :param answer: not an error, which says nothing about the file.
+    :param names: names of the files' new folders, by the folders' folded ids.
     """
     values: dict[str, Any] = {"drive_doubt": NO_DOUBT}
     if answer.item is None:
@@ -106,7 +106,7 @@ def compare(known: ListedFile, item: DriveItem) -> bool | None:
 
 
 def has_moved(image: Image, item: DriveItem) -> bool:
-    """Whether a file is in another folder than the one that the image knows by its name."""
+    """Tell whether a file is in another folder than the one whose name the image has."""
     return image.drive_doubt == FOLLOW or not is_same_id(image.folder_id, item.parent_id)
 
 
@@ -115,7 +115,7 @@ def _has_new_name(image: Image, item: DriveItem) -> bool:
 
 
 def _write_verdict(image: Image, item: DriveItem, is_same: bool) -> dict[str, Any]:
-    """The state, and what is listed of the same content now."""
+    """Give the state, and the current listing if the content is the same."""
     values: dict[str, Any] = {}
     state = OK if is_same else CHANGED
     if image.drive_state != state:
@@ -134,7 +134,7 @@ def _write_verdict(image: Image, item: DriveItem, is_same: bool) -> dict[str, An
 
 
 def _follow_place(image: Image, item: DriveItem, names: Mapping[str, str]) -> dict[str, Any]:
-    """The name and folder of a file inside the root folder that was renamed or moved."""
+    """Give the new name and folder of a file inside the root folder."""
     values: dict[str, Any] = {}
     if _has_new_name(image, item):
         values["name"] = item.name[:400]

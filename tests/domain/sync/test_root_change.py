@@ -68,7 +68,7 @@ def test_a_gap_in_the_tree_is_closed_by_asking(filled_hub: ImportHub) -> None:
 def test_no_more_is_asked_than_a_person_waits_for(
     filled_hub: ImportHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(root_change, "_MOST_QUESTIONS", 2)
+    monkeypatch.setattr(root_change, "_MAX_REQUESTS", 2)
     assert count(filled_hub, "Art/Waves") == LeftOutside(outside=0, unknown=4)
     assert count_calls(filled_hub, "/items/") == 2
 
