@@ -204,7 +204,7 @@ def set_password(name: str, password_stdin: bool, reset_second_factor: bool) -> 
         if user is None:
             raise click.ClickException(f"There is no admin called {name}.")
         users.change_password(session, user, _ask_password(password_stdin))
-        api_tokens.end_all_tokens(session, user)
+        api_tokens.revoke_all_tokens(session, user)
         was_on = reset_second_factor and second_factor.turn_off(session, user)
         audit.record(session, None, "set_password", user.id, name=user.name)
         if was_on:

@@ -71,7 +71,7 @@ class TooManyTriesError(ImageHubError):
     """
 
     def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__("There were too many failed tries. Please wait a little and try again.")
+        super().__init__(mark("Too many failed attempts. Wait a little and try again."))
         self.retry_after_seconds = retry_after_seconds
 
 

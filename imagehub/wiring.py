@@ -95,6 +95,13 @@ def get_clients(app: Flask | None = None) -> Clients:
     return hub.clients
 
 
+def get_vault() -> Vault:
+    """Return the vault of the current application."""
+    vault = get_clients().vault
+    assert isinstance(vault, Vault)
+    return vault
+
+
 def make_clients(app: Flask, settings: Settings) -> Clients:
     """The real ones: S3, Microsoft's sign-in, Graph. Nothing is called yet."""
     with app.app_context():

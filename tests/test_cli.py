@@ -86,7 +86,7 @@ def test_an_admin_is_made_once(run: Run, tmp_path: Path) -> None:
     assert (made.exit_code, made.output) == (0, "Ada may sign in now.\n")
     again = run("create-admin", "ada", "--password-stdin", text=f"{PASSWORD}\n")
     assert again.exit_code == 1
-    assert "Somebody has this name already." in again.output
+    assert "This name is taken." in again.output
     assert count_users(tmp_path) == 1
 
 
@@ -103,7 +103,7 @@ def test_weak_and_endless_passwords_are_refused_in_words(
 
 def test_an_empty_name_is_refused(run: Run) -> None:
     result = run("create-admin", "  ", "--password-stdin", text=PASSWORD)
-    assert (result.exit_code, "A name is needed." in result.output) == (1, True)
+    assert (result.exit_code, "Enter a name." in result.output) == (1, True)
 
 
 def test_without_a_terminal_there_is_nobody_to_ask(run: Run) -> None:

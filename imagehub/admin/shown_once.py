@@ -1,10 +1,9 @@
-"""What is shown once and never again: a share link's address, a token for programs, recovery
-codes.
+"""Show a secret once: the address of a share link, an API token, recovery codes.
 
-The form that makes one answers with a redirect, so that a reload makes no second one. On the way
-to the page behind it the secret travels in the session's cookie, sealed: the hub keeps no copy, and
-no address, log or cache gets to see it. The page takes it out as it shows it, and the hub remembers
-its number, so that a copy of the cookie shows nothing either.
+The form that creates one answers with a redirect, so that a reload creates no second one. Until the
+next page the secret travels in the session's cookie, sealed: the server keeps no copy, and it is in
+no address, log or cache. The page takes it out of the cookie, and its number is remembered, so that
+a copy of the cookie shows nothing.
 """
 
 import json
@@ -13,28 +12,26 @@ from datetime import UTC, datetime, timedelta
 
 from flask import g, session
 
-from imagehub.clients import Vault
 from imagehub.database import db, now_utc
 from imagehub.domain.people import tokens
 from imagehub.domain.vault import UnreadableSecretError
-from imagehub.wiring import get_clients
+from imagehub.wiring import get_vault
 
-# A redirect is followed at once. A cookie that somebody kept says nothing after that.
+# Redirects are followed at once. A copied cookie is worth nothing after that.
 GOOD_FOR = timedelta(seconds=300)
 
 
 def keep(kind: str, **facts: str) -> None:
-    """Keep it for the next page that asks for this kind; an earlier one of the kind is dropped."""
+    """Keep a secret for the next page that takes this kind, in place of an earlier one."""
     good_until = now_utc() + GOOD_FOR
     text = json.dumps([secrets.token_hex(16), g.session_id, good_until.timestamp(), facts])
-    session[_name(kind)] = _get_vault().seal(text).decode()
+    session[_name(kind)] = get_vault().seal(text).decode()
 
 
 def take(kind: str) -> dict[str, str]:
-    """What was kept, once; empty if nothing was, or too long ago, or for another sign-in.
+    """Return what was kept, once; empty if nothing was, too long ago, or in another session.
 
-    Call it before anything is changed: that it was taken is written down in a transaction of its
-    own.
+    Call it before any change: that it was taken is saved in a transaction of its own.
     """
     sealed = session.get(_name(kind), "")
     if not sealed:
@@ -46,9 +43,9 @@ def take(kind: str) -> dict[str, str]:
 
 def _open_once(sealed: str) -> dict[str, str]:
     try:
-        number, session_id, timestamp, facts = json.loads(_get_vault().open(sealed.encode()))
+        number, session_id, timestamp, facts = json.loads(get_vault().open(sealed.encode()))
     except (UnreadableSecretError, ValueError):
-        # Unreadable, or of another shape: kept by the program as it was before an upgrade.
+        # Unreadable, or kept by another version of ImageHub.
         return {}
     good_until = datetime.fromtimestamp(timestamp, UTC)
     if session_id != g.session_id or good_until < now_utc():
@@ -58,9 +55,3 @@ def _open_once(sealed: str) -> dict[str, str]:
 
 def _name(kind: str) -> str:
     return f"once_{kind}"
-
-
-def _get_vault() -> Vault:
-    vault = get_clients().vault
-    assert vault is not None
-    return vault

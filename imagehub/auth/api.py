@@ -1,4 +1,4 @@
-"""Signing in and out of the single-page app: JSON and bearer tokens."""
+"""Sign in to the JSON API, check its tokens, and revoke them."""
 
 from typing import Literal
 
@@ -8,19 +8,19 @@ from typing_extensions import TypedDict
 
 from imagehub.auth import blueprint
 from imagehub.auth.pages import note_failed_sign_in
-from imagehub.database import db
+from imagehub.database import db, end_read
 from imagehub.domain.people import api_tokens, second_factor, tokens, users
 from imagehub.errors import NotAllowedError
 from imagehub.models import User
 from imagehub.web import note_action
 from imagehub.web.openapi import Api, Text, get_api_token, get_caller, get_token_facts
-from imagehub.wiring import get_clients, get_settings
+from imagehub.wiring import get_settings, get_vault
 
 api = Api(blueprint, "Sign in")
 
 
 class Credentials(BaseModel):
-    """``code``: of the authenticator app, for people whose sign-in asks for one."""
+    """``code``: of the authenticator app, where two-factor authentication is on."""
 
     username: Text
     password: Text
@@ -87,19 +87,16 @@ def api_sign_in(fields: Credentials) -> Response:
 
 
 def _passes_second_factor(user: User, code: str) -> bool:
-    """Whether there is none, or the code is right; it is used up by that."""
+    """Tell whether the person has none, or the code is right, which uses it up."""
     session, secret_key, user_id = db.session(), get_settings().secret_key, user.id
     if not second_factor.is_on(session, user_id):
         return True
-    session.rollback()
     if not code.strip():
         return False
-    vault = get_clients().vault
-    assert vault is not None
+    end_read(session)
     try:
-        second_factor.check(session, vault, secret_key, user, code)
+        second_factor.check(session, get_vault(), secret_key, user, code)
     except NotAllowedError:
-        session.rollback()
         note_failed_sign_in(user)
         return False
     session.commit()
@@ -118,7 +115,7 @@ def api_revoke_token() -> RevokedAnswer:
     """Sign out: end this token before its time."""
     token = get_api_token()
     if token is not None:
-        name = api_tokens.end_token(db.session(), get_caller(), token.id)
+        name = api_tokens.revoke_token(db.session(), get_caller(), token.id)
         note_action("revoke_own_token", token.id, name=name)
     else:
         tokens.revoke_token(db.session(), get_token_facts())

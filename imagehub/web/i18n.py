@@ -113,11 +113,5 @@ SENTENCES = (
     mark("OneDrive is busy just now. Please try again later."),
     mark("OneDrive must be connected again."),
     mark("Please sign in first."),
-    mark("The name or the password is not right."),
-    mark("This code is not right, or it has been used."),
-    mark("The password is not right."),
-    mark("There were too many failed tries. Please wait a little and try again."),
-    mark("This page has been open for too long. Please try again."),
-    mark("That took too long, or the password was changed meanwhile. Please sign in again."),
     mark("This form has been open for too long. Please go back, reload the page and try again."),
 )

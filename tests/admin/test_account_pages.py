@@ -58,7 +58,7 @@ def test_a_name_that_cannot_be_used_is_told_beside_the_field(
 ) -> None:
     with site.session() as session:
         users.create_admin(session, "Grace", "another good password")
-    for name, fault in (("", "A name is needed."), ("GRACE", "Somebody has this name already.")):
+    for name, fault in (("", "Enter a name."), ("GRACE", "This name is taken.")):
         answer = send(client, f"{ACCOUNT}/name", name=name)
         assert answer.status_code == 422
         assert fault in answer.text
@@ -83,7 +83,10 @@ def test_a_new_password_ends_all_other_sessions_and_keeps_this_one(
     ("fields", "fault"),
     [
         ({"password": "wrong", "new": "x" * 9, "again": "x" * 9}, "This is not your password."),
-        ({"password": PASSWORD, "new": "x" * 9, "again": "x" * 8}, "These two are not the same."),
+        (
+            {"password": PASSWORD, "new": "x" * 9, "again": "x" * 8},
+            "passwords are not the same.",
+        ),
         ({"password": PASSWORD, "new": "short", "again": "short"}, "at least 8 characters"),
         ({"password": "", "new": "x" * 9, "again": "x" * 9}, "This is not your password."),
         ({}, "This is not your password."),
@@ -189,7 +192,9 @@ def test_a_second_click_on_switch_it_on_shows_the_codes_or_says_what_to_do(
     assert first.status_code == second.status_code == 303
     answer = client.get(second.location, follow_redirects=True)
     assert len(CODE.findall(answer.text)) == (10 if has_codes else 0)
-    told = "The second step is on. If you have not seen its recovery codes, make new ones."
+    told = (
+        "Two-factor authentication is on. If you have not seen its recovery codes, create new ones."
+    )
     assert (told in answer.text) != has_codes
 
 
@@ -200,7 +205,7 @@ def test_a_wrong_code_switches_nothing_on(site: Site, client: FlaskClient) -> No
         client, f"{ACCOUNT}/second-step/confirm", f"{ACCOUNT}/second-step", code="nonsense"
     )
     assert answer.status_code == 422
-    assert "This is not the code of this moment." in answer.text
+    assert "This is not the current code." in answer.text
     secret = re.search(r'class="secret">([A-Z2-7 ]+)<', before)
     assert secret is not None
     assert secret.group(1) in answer.text, "the app need not scan again"
@@ -247,7 +252,7 @@ def test_sessions_are_listed_in_words(site: Site, client: FlaskClient) -> None:
     sign_in(site)
     page = client.get(ACCOUNT).text
     assert "Safari on iPhone" in page
-    assert page.count("this one") == 1
+    assert page.count("This session") == page.count("data-this-session") == 1
     assert "127.0.0.1" in page
 
 
@@ -272,7 +277,7 @@ def test_a_remembered_session_that_was_ended_does_not_come_back(
     other.post("/sign-in", data=form)
     other.delete_cookie("hub")
     assert is_signed_in(other)
-    send(client, f"{ACCOUNT}/sessions/end", session="others")
+    send(client, f"{ACCOUNT}/sessions/end-others")
     assert not is_signed_in(other)
     other.delete_cookie("hub")
     assert not is_signed_in(other)
@@ -375,7 +380,7 @@ def test_a_token_ends_when_told(site: Site, client: FlaskClient) -> None:
     headers = {"Authorization": f"Bearer {create_token(client)}"}
     number = re.findall(r'name="token" value="(\d+)"', client.get(ACCOUNT).text)[0]
     send(client, f"{ACCOUNT}/tokens/end", token=number)
-    assert "opens nothing any more" in read_toasts(client)
+    assert "was revoked" in read_toasts(client)
     answer = site.get("/admin/groups", headers=headers)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"

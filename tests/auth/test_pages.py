@@ -71,7 +71,7 @@ def test_a_wrong_password_shows_the_form_again(site: Site, name: str) -> None:
     client = site.client()
     answer = sign_in(client, name=name, password="wrong")
     assert answer.status_code == 401
-    assert "The name or the password is not right." in answer.text
+    assert "The name or the password is wrong." in answer.text
     assert not is_signed_in(client)
 
 
@@ -112,7 +112,7 @@ def test_a_form_that_was_open_for_too_long_is_shown_afresh(site: Site) -> None:
     form = {"name": NAME, "password": "a secret word", "csrf_token": "of an earlier session"}
     answer = client.post("/sign-in?next=/admin/library", data=form)
     assert answer.status_code == 400
-    assert "This page has been open for too long." in answer.text
+    assert "This page was open for too long." in answer.text
     assert f'value="{NAME}"' in answer.text
     assert "a secret word" not in answer.text
     token = answer.text.split('name="csrf_token" value="', 1)[1].split('"', 1)[0]
@@ -140,7 +140,7 @@ def test_a_browser_that_sends_no_cookie_is_told_so_and_where_to_go(tmp_path: Pat
 
 
 def test_the_form_says_so_while_nobody_may_sign_in(site: Site) -> None:
-    words = "Nobody may sign in yet."
+    words = "There is no account yet."
     assert words not in site.get("/sign-in").text
     with site.session() as session:
         session.execute(delete(User))
@@ -153,7 +153,7 @@ def test_the_form_is_kept_by_no_cache(site: Site) -> None:
     assert site.get("/sign-in").headers["Cache-Control"] == "private, no-store"
 
 
-def test_the_form_has_the_same_brake_as_the_call(site: Site) -> None:
+def test_the_form_is_throttled_together_with_the_call(site: Site) -> None:
     for i in range(5):
         site.post(
             "/login/",
@@ -163,7 +163,7 @@ def test_the_form_has_the_same_brake_as_the_call(site: Site) -> None:
     answer = sign_in(site.client())
     assert answer.status_code == 429
     assert answer.headers["Retry-After"] in ("1", "2")
-    assert re.search(r"In [12] seconds? you may try again", answer.text)
+    assert re.search(r"Try again in [12] seconds?\.", answer.text)
 
 
 def test_a_browser_used_before_is_not_held_up_by_strangers(site: Site) -> None:

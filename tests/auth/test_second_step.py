@@ -77,7 +77,7 @@ def test_a_code_opens_one_door(site: Site, secret: str) -> None:
     assert give_code(first, code).status_code == 302
     answer = give_code(second, code)
     assert answer.status_code == 401
-    assert "This code is not right, or it has been used." in answer.text
+    assert "This code is wrong or was used before." in answer.text
     assert not is_signed_in(second)
 
 
@@ -205,7 +205,7 @@ def test_who_took_too_long_is_told_so_and_still_gets_to_where_they_wanted(
     data = {"code": pyotp.TOTP(secret).now(), "csrf_token": token} if method == "post" else None
     answer = client.open(CODE, method=method.upper(), data=data)
     assert answer.location == "/sign-in?next=/admin/settings"
-    told = "That took too long, or the password was changed meanwhile."
+    told = "That took too long, or the password was changed."
     assert told in client.get(answer.location).text
     assert told not in client.get(answer.location).text, "once"
 

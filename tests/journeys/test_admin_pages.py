@@ -187,32 +187,32 @@ def test_disconnecting_asks_first(served_site: ServedSite) -> None:
 def test_the_second_step_from_switching_on_to_the_lost_phone(served_site: ServedSite) -> None:
     visit = served_site.enter("/admin/account")
     page = visit.page
-    page.get_by_text("Switch it on…").click()
+    page.get_by_text("Turn on…").click()
     page.locator("#on-password").fill(PASSWORD)
-    page.locator("#second-step").get_by_role("button", name="Go on").click()
+    page.locator("#second-step").get_by_role("button", name="Continue").click()
     expect(page.locator(".qr svg")).to_be_visible()
     secret = page.locator("code.secret").inner_text().replace(" ", "")
     totp = pyotp.TOTP(secret)
     page.get_by_label("Code").fill(totp.now())
-    page.get_by_role("button", name="Switch it on").click()
-    expect(page.get_by_role("heading", name="The second step is on")).to_be_visible()
+    page.get_by_role("button", name="Turn on").click()
+    expect(page.get_by_role("heading", name="Two-factor authentication is on")).to_be_visible()
     recovery = page.locator("#codes").inner_text().split()
     assert len(recovery) == 10
-    page.get_by_role("link", name="I have kept them").click()
-    expect(page.get_by_text("You have 10 recovery codes left.")).to_be_visible()
+    page.get_by_role("link", name="I have saved the codes").click()
+    expect(page.get_by_text("10 recovery codes left.")).to_be_visible()
 
     page.get_by_role("button", name="Sign out").click()
     sign_in(page, served_site.url)
-    expect(page.get_by_role("heading", name="One more step")).to_be_visible()
+    expect(page.get_by_role("heading", name="Two-factor authentication")).to_be_visible()
     assert visit.find_faults() == []
     page.get_by_label("Code").fill("000000")
-    page.get_by_role("button", name="Go on").click()
-    expect(page.get_by_role("alert")).to_contain_text("This code is not right")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("alert")).to_contain_text("This code is wrong")
     page.get_by_label("Code").fill(recovery[0])
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", name="Home")).to_be_visible()
     page.goto(f"{served_site.url}/admin/account")
-    expect(page.get_by_text("You have 9 recovery codes left.")).to_be_visible()
+    expect(page.get_by_text("9 recovery codes left.")).to_be_visible()
     visit.complaints.clear()  # The refused code stands in the console as a 401.
 
 
@@ -222,16 +222,16 @@ def test_the_second_step_from_switching_on_to_the_lost_phone(served_site: Served
 def test_a_token_is_made_copied_and_ended(served_site: ServedSite) -> None:
     visit = served_site.enter("/admin/account", permissions=["clipboard-read", "clipboard-write"])
     page = visit.page
-    page.get_by_label("What is it for?").fill("Backup of the studio")
+    page.get_by_label("Name of the token").fill("Backup of the studio")
     password = page.locator("#tokens").get_by_label("Your password")
     password.fill("not my password")
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Create token").click()
     expect(password).to_be_focused()
     expect(password).to_have_accessible_description("This is not your password.")
-    expect(page.get_by_label("What is it for?")).to_have_value("Backup of the studio")
+    expect(page.get_by_label("Name of the token")).to_have_value("Backup of the studio")
     visit.complaints.clear()  # The refusal stands in the console as a 422.
     password.fill(PASSWORD)
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Create token").click()
     token = page.locator("#new-token").inner_text()
     page.get_by_role("button", name="Copy").click()
     expect_toast(page, "Copied.")
@@ -241,20 +241,20 @@ def test_a_token_is_made_copied_and_ended(served_site: ServedSite) -> None:
     page.go_back()
     expect(page.get_by_role("cell", name="Backup of the studio").first).to_be_visible()
     expect(page.locator("#new-token")).to_have_count(0)
-    page.get_by_role("button", name="End the token Backup of the studio").click()
-    dialog = page.get_by_role("dialog", name="End the token “Backup of the studio”?")
+    page.get_by_role("button", name="Revoke the token Backup of the studio").click()
+    dialog = page.get_by_role("dialog", name="Revoke the token “Backup of the studio”?")
     expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    page.get_by_role("button", name="End the token Backup of the studio").click()
-    dialog.get_by_role("button", name="End it").click()
-    expect_toast(page, "opens nothing any more")
+    page.get_by_role("button", name="Revoke the token Backup of the studio").click()
+    dialog.get_by_role("button", name="Revoke").click()
+    expect_toast(page, "was revoked.")
     answer = served_site.site.get("/auth", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 401
 
 
 def fill_token(page: Page) -> None:
-    page.get_by_label("What is it for?").fill("Backup of the studio")
+    page.get_by_label("Name of the token").fill("Backup of the studio")
     page.locator("#tokens").get_by_label("Your password").fill(PASSWORD)
 
 
@@ -262,26 +262,28 @@ def test_a_double_click_makes_one_token(served_site: ServedSite) -> None:
     page = served_site.enter("/admin/account").page
     fill_token(page)
     # Both clicks come before the answer to the first.
-    page.get_by_role("button", name="Make a token").evaluate(
+    page.get_by_role("button", name="Create token").evaluate(
         "(one) => { one.click(); one.click() }"
     )
     expect(page.locator("#new-token")).to_be_visible()
-    expect(page.get_by_role("button", name="End the token Backup of the studio")).to_have_count(1)
+    expect(page.get_by_role("button", name="Revoke the token Backup of the studio")).to_have_count(
+        1
+    )
 
 
 def test_what_was_agreed_to_once_is_asked_anew(served_site: ServedSite) -> None:
     page = served_site.enter("/admin/account", service_workers="block").page
     fill_token(page)
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Create token").click()
     expect(page.locator("#new-token")).to_be_visible()
     # The answer leads nowhere, so that the page stays as it is.
     page.route("**/admin/account/**", lambda route: route.fulfill(status=204))
-    end = page.get_by_role("button", name="End the token Backup of the studio")
-    dialog = page.get_by_role("dialog", name="End the token “Backup of the studio”?")
+    end = page.get_by_role("button", name="Revoke the token Backup of the studio")
+    dialog = page.get_by_role("dialog", name="Revoke the token “Backup of the studio”?")
     for _ in range(2):
         end.click()
         with page.expect_response("**/admin/account/**"):
-            dialog.get_by_role("button", name="End it").click()
+            dialog.get_by_role("button", name="Revoke").click()
         expect(dialog).to_have_count(0)
 
 
@@ -289,7 +291,7 @@ def test_a_toast_stays_while_it_has_the_focus_and_gives_it_back(served_site: Ser
     visit = served_site.enter("/admin/account", permissions=["clipboard-read", "clipboard-write"])
     page = visit.page
     fill_token(page)
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Create token").click()
     copy = page.get_by_role("button", name="Copy")
     copy.wait_for()
     page.clock.install()

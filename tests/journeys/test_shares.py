@@ -60,7 +60,7 @@ def test_a_draft_is_shared_with_a_password_and_an_end(
     assert stranger.find_faults() == []
     theirs.get_by_label("Password").fill("a guess")
     theirs.get_by_role("button", name="Show the pictures").click()
-    expect(theirs.get_by_role("alert")).to_have_text("The password is not right.")
+    expect(theirs.get_by_role("alert")).to_have_text("The password is wrong.")
     theirs.get_by_label("Password").fill("open sesame")
     theirs.get_by_role("button", name="Show the pictures").click()
     expect(theirs.get_by_role("heading", name="For the museum")).to_be_visible()

@@ -1,18 +1,19 @@
-"""Tokens for the admin's own programs: named, of one scope, with an end, shown once."""
+"""API tokens: for a person's own programs, with a name, a scope and an expiry date."""
 
 import hashlib
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from imagehub.database import count_rows, now_utc, run_in_own_transaction
+from imagehub.database import count_rows, now_utc, own_transaction
 from imagehub.errors import InvalidInputError, NotAllowedError, NotFoundError
+from imagehub.messages import Message, mark
 from imagehub.models import ApiToken, User
 
-# By this they are told from the tokens of a sign-in, and found by scanners for lost secrets.
+# Tells them from the tokens of a sign-in, and lets secret scanners find them.
 PREFIX = "hub_"
 SCOPES = ("read", "write")
 LIFETIMES_DAYS = (30, 90, 365)
@@ -25,22 +26,24 @@ Scope = Literal["read", "write"]
 def create_token(
     session: Session, user: User, name: str, scope: str, days: int | None
 ) -> tuple[ApiToken, str]:
-    """Make a token. Flushed, not committed.
+    """Create a token. Flushed, not committed.
 
-    :param days: how long it is good; None until it is ended.
-    :return: its row, and the token itself, which nobody can find out again.
+    :param days: how long it is valid; None until it is revoked.
+    :return: its row, and the token itself, of which only a hash is stored.
     :raise InvalidInputError: ``fields`` says which of ``name``, ``scope``, ``days``.
     """
     name = " ".join(name.split())
-    faults = {}
+    faults: dict[str, str] = {}
     if not name:
-        faults["name"] = "A name is needed, to know it by later."
+        faults["name"] = mark("Enter a name.")
     elif len(name) > MAX_NAME_CHARS or not name.isprintable():
-        faults["name"] = f"A name has at most {MAX_NAME_CHARS} characters that can be shown."
+        faults["name"] = Message(
+            "A name has at most %(num)s printable characters.", num=MAX_NAME_CHARS
+        )
     if scope not in SCOPES:
-        faults["scope"] = "Please choose what it may do."
+        faults["scope"] = mark("Select a scope.")
     if days is not None and not 0 < days <= 3650:
-        faults["days"] = "Please choose how long it shall be good."
+        faults["days"] = mark("Select when the token expires.")
     if faults:
         raise InvalidInputError(next(iter(faults.values())), faults)
     token = PREFIX + secrets.token_urlsafe(32)
@@ -58,11 +61,11 @@ def create_token(
 
 
 def get_by_token(session: Session, token: str) -> tuple[User, ApiToken]:
-    """Whom a token stands for, and its row; remembers that it was used.
+    """Find the user of a token, and its row; save when it was used, at most once a minute.
 
-    That is a transaction of its own: the caller must hold no uncommitted change.
+    The caller must hold no uncommitted change.
 
-    :raise NotAllowedError: unknown, ended or run out.
+    :raise NotAllowedError: unknown, revoked or expired.
     """
     found = session.execute(
         select(User, ApiToken)
@@ -70,19 +73,23 @@ def get_by_token(session: Session, token: str) -> tuple[User, ApiToken]:
         .where(ApiToken.token_hash == _hash(token))
     ).one_or_none()
     if found is None:
-        raise NotAllowedError("This is not a token that ImageHub made, or it was ended.")
+        raise NotAllowedError("ImageHub did not issue this token, or it was revoked.")
     user, row = found
     now = now_utc()
     if row.expires_at is not None and row.expires_at <= now:
-        raise NotAllowedError("This token has expired. Please make a new one.")
+        raise NotAllowedError("This token has expired. Please create a new one.")
     if row.last_used_at is None or now - row.last_used_at > _NOTE_USE_AFTER:
-        statement = update(ApiToken).where(ApiToken.id == row.id).values(last_used_at=now)
-        run_in_own_transaction(session, lambda own: own.execute(statement))
+        _save_use(session, row.id, now)
     return user, row
 
 
+@own_transaction
+def _save_use(session: Session, /, token_id: int, now: datetime) -> None:
+    session.execute(update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=now))
+
+
 def list_tokens(session: Session, user: User) -> list[ApiToken]:
-    """A person's tokens, the newest first, those that have run out too."""
+    """List a person's tokens, the newest first, expired ones too."""
     return list(
         session.scalars(
             select(ApiToken).where(ApiToken.user_id == user.id).order_by(ApiToken.id.desc())
@@ -90,9 +97,10 @@ def list_tokens(session: Session, user: User) -> list[ApiToken]:
     )
 
 
-def end_token(session: Session, user: User, token_id: int) -> str:
-    """End one of a person's tokens; its name.
+def revoke_token(session: Session, user: User, token_id: int) -> str:
+    """Revoke one of a person's tokens.
 
+    :return: its name.
     :raise NotFoundError: no such token of theirs.
     """
     row = session.get(ApiToken, token_id)
@@ -104,8 +112,8 @@ def end_token(session: Session, user: User, token_id: int) -> str:
     return name
 
 
-def end_all_tokens(session: Session, user: User) -> int:
-    """End all of a person's tokens; how many there were."""
+def revoke_all_tokens(session: Session, user: User) -> int:
+    """Revoke all of a person's tokens; how many they were."""
     statement = delete(ApiToken).where(ApiToken.user_id == user.id)
     return count_rows(session, statement)
 

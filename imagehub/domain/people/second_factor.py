@@ -1,4 +1,4 @@
-"""The second factor: six digits from an authenticator app, or a recovery code.
+"""Two-factor authentication: six digits from an authenticator app, or a recovery code.
 
 Source: RFC 6238 (TOTP: 30 seconds, SHA-1, six digits) and the key URI format of authenticator apps.
 """
@@ -16,34 +16,35 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Vault
-from imagehub.database import count_rows, now_utc
+from imagehub.database import count_rows, end_read, now_utc
 from imagehub.domain.people import throttle
 from imagehub.errors import ConflictError, InvalidInputError, NotAllowedError
+from imagehub.messages import mark
 from imagehub.models import RecoveryCode, SecondFactor, User
 
 STEP_SECONDS = 30
 RECOVERY_CODE_COUNT = 10
-WRONG_SENTENCE = "This code is not right, or it has been used."
-_ON_ALREADY = "The second step is on already, or was not begun."
-# Whoever gets as far as this knows the password, so that the wait may grow longer than there. The
-# owner does not wait with them at a browser that has given a code before: see ``make_device_mark``.
+WRONG_SENTENCE = mark("This code is wrong or was used before.")
+_ON_ALREADY = mark("Two-factor authentication is on already, or was not set up.")
+# An attacker who gets this far knows the password, so the wait may grow longer than for a name. The
+# owner does not share it at a browser that has sent a right code before: see ``make_device_mark``.
 LONGEST_WAIT_SECONDS = 600
 
 
 def is_on(session: Session, user_id: int) -> bool:
-    """Whether this person's sign-in asks for a code."""
+    """Tell whether this person's sign-in asks for a code."""
     return _find_confirmed(session, user_id) is not None
 
 
 def begin(session: Session, vault: Vault, user: User) -> str:
-    """Make a secret for an authenticator app; it counts once :func:`confirm` has seen a code.
+    """Create a secret for an authenticator app; :func:`confirm` turns it on.
 
-    :return: the secret in base32. Asking again gives the same until it is confirmed.
-    :raise ConflictError: there is a second factor already.
+    :return: the secret in base32, the same until it is confirmed.
+    :raise ConflictError: two-factor authentication is on already.
     """
     row = session.get(SecondFactor, user.id)
     if row is not None and row.confirmed_at is not None:
-        raise ConflictError("The second step is on already.")
+        raise ConflictError("Two-factor authentication is on already.")
     if row is not None:
         try:
             return vault.open(row.secret)
@@ -59,20 +60,21 @@ def begin(session: Session, vault: Vault, user: User) -> str:
 def confirm(
     session: Session, vault: Vault, user: User, code: str, now: datetime | None = None
 ) -> list[str]:
-    """Switch the second factor on with the first code of the app.
+    """Turn two-factor authentication on with the first code of the app.
 
     :return: recovery codes, to be shown once.
-    :raise InvalidInputError: not the code of this moment; ``fields`` names ``code``.
-    :raise ConflictError: nothing was begun, or it is on already.
+    :raise InvalidInputError: not the current code; ``fields`` names ``code``.
+    :raise ConflictError: it was not set up, or is on already.
     """
     row = session.get(SecondFactor, user.id)
     if row is None or row.confirmed_at is not None:
         raise ConflictError(_ON_ALREADY)
     step = _find_step(_open(vault, row), code, now or now_utc())
     if step is None:
-        fault = "This is not the code of this moment. Is the clock of your phone right?"
+        fault = mark("This is not the current code. Check the clock of your phone.")
         raise InvalidInputError(fault, {"code": fault})
-    # Of two clicks at once, one finds the row as it was: the codes of the other would end its own.
+    # Of two concurrent requests one finds the row unconfirmed; the codes of the other would replace
+    # its own.
     is_first = count_rows(
         session,
         update(SecondFactor)
@@ -98,7 +100,7 @@ def check(
     :param code: of the app, or a recovery code; spaces and hyphens do not matter.
     :param device_mark: what :func:`make_device_mark` gave this browser. Its wrong codes are
         counted by themselves.
-    :return: whether it was a recovery code, of which there is one less now.
+    :return: whether it was a recovery code.
     :raise NotAllowedError: wrong, or used before.
     :raise TooManyTriesError: nothing was checked.
     """
@@ -116,16 +118,16 @@ def check(
 
 
 def forget_attempts(session: Session, secret_key: str, user_id: int, device_mark: str = "") -> None:
-    """After a success has been committed: wrong codes before it count no more."""
+    """Reset the counter of wrong codes, after a success has been committed."""
     counter = _name_counter(session, secret_key, user_id, device_mark)
     throttle.forget_attempts(session, secret_key, "code", counter)
 
 
 def make_device_mark(session: Session, secret_key: str, user_id: int) -> str:
-    """What a browser keeps after a code was right, to be known again; "" without a second factor.
+    """Make what a browser keeps after a right code, to be recognised; "" without a second factor.
 
-    It is not the mark of the passwords: of those, who knows the password may have gathered any
-    number before the second factor was switched on, each good for some tries of its own.
+    It is not the mark of ``users.make_device_mark``: whoever knows the password may have collected
+    any number of those, each with free attempts of its own.
     """
     row = _find_confirmed(session, user_id)
     return "" if row is None else throttle.make_mark(secret_key, _name_factor(row))
@@ -134,24 +136,24 @@ def make_device_mark(session: Session, secret_key: str, user_id: int) -> str:
 def _name_counter(session: Session, secret_key: str, user_id: int, device_mark: str) -> str:
     row = _find_confirmed(session, user_id)
     is_known = row is not None and throttle.is_mark(secret_key, device_mark, _name_factor(row))
-    session.rollback()  # Ends the reading, so that the short transaction is not kept waiting.
+    end_read(session)
     return f"{user_id} {device_mark}" if is_known else str(user_id)
 
 
 def _name_factor(row: SecondFactor) -> str:
-    """One person's second factor, and not the one that they had before."""
+    """Name a second factor so that it differs from the one the person had before."""
     assert row.confirmed_at is not None
     return f"second factor of {row.user_id} since {int(row.confirmed_at.timestamp())}"
 
 
 def turn_off(session: Session, user: User) -> bool:
-    """Ask for the password alone again; whether there was a second factor, confirmed or not."""
+    """Turn two-factor authentication off; whether it was on or set up."""
     session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
     return bool(count_rows(session, delete(SecondFactor).where(SecondFactor.user_id == user.id)))
 
 
 def make_recovery_codes(session: Session, user: User) -> list[str]:
-    """New recovery codes in place of all older ones, to be shown once. 80 bits each."""
+    """Create recovery codes of 80 bits in place of all older ones, to be shown once."""
     session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
     codes = []
     for _ in range(RECOVERY_CODE_COUNT):
@@ -163,28 +165,28 @@ def make_recovery_codes(session: Session, user: User) -> list[str]:
 
 
 def count_recovery_codes(session: Session, user: User) -> int:
-    """How many are left."""
+    """Count the unused recovery codes."""
     query = select(func.count()).select_from(RecoveryCode).where(RecoveryCode.user_id == user.id)
     return session.scalar(query) or 0
 
 
 def make_uri(secret: str, name: str, issuer: str) -> str:
-    """The address that authenticator apps read from the QR code."""
+    """Make the key URI that authenticator apps read from the QR code."""
     return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=issuer)
 
 
-def draw_qr(uri: str) -> str:
-    """The QR code as an ``<svg>`` element: dark on light, whatever the page's theme."""
+def draw_qr(uri: str, title: str) -> str:
+    """Draw the QR code as an ``<svg>`` element: dark on light in every theme."""
     drawn = io.BytesIO()
     segno.make(uri, error="m").save(
         drawn, kind="svg", xmldecl=False, svgns=True, border=4, scale=1, omitsize=True,
-        dark="#111", light="#fff", title="QR code for the authenticator app",
+        dark="#111", light="#fff", title=title,
     )  # fmt: skip
     return drawn.getvalue().decode()
 
 
 def reseal(session: Session, vault: Vault) -> int:
-    """Encrypt all secrets anew with the first of the vault's keys; how many there were."""
+    """Encrypt all secrets again with the first of the vault's keys; how many they were."""
     count = 0
     for row in session.scalars(select(SecondFactor)):
         try:
@@ -205,12 +207,12 @@ def _open(vault: Vault, row: SecondFactor) -> str:
     try:
         return vault.open(row.secret)
     except ValueError:
-        # The key was changed without the old one beside it: recovery codes still open the door.
+        # The key was replaced without keeping the old one: recovery codes still work.
         return ""
 
 
 def _find_step(secret: str, code: str, now: datetime) -> int | None:
-    """The 30 seconds that a code belongs to: these, those before or those after (RFC 6238, 5.2)."""
+    """Find the time step of a code: the current, the previous or the next (RFC 6238, 5.2)."""
     digits = "".join(code.split()).replace("-", "")
     if not secret or len(digits) != 6 or not digits.isascii():
         return None
@@ -225,7 +227,7 @@ def _find_step(secret: str, code: str, now: datetime) -> int | None:
 
 def _use_code(session: Session, vault: Vault, row: SecondFactor, code: str, now: datetime) -> bool:
     step = _find_step(_open(vault, row), code, now)
-    # Of two that come with one code, one finds the row as it was.
+    # Of two concurrent requests with one code, one finds the row unchanged.
     return step is not None and bool(
         count_rows(
             session,

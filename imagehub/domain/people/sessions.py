@@ -1,8 +1,7 @@
-"""Browsers in which somebody is signed in: opened, listed, ended one by one or all at once.
+"""Sessions: one browser in which a person is signed in.
 
-The browser's cookie says ``<user id>.<number of the password>.<random word>``; the table knows the
-word's SHA-256. A session ends when nobody has come with it for a while, when it is ended by hand,
-and when the password changes.
+The browser's cookie is ``<user id>.<password version>.<random word>``; the table holds the word's
+SHA-256. A session ends when it was not used for a while, is signed out, or the password changes.
 """
 
 import hashlib
@@ -14,12 +13,12 @@ from typing import Any
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from imagehub.database import count_rows, now_utc, run_in_own_transaction
+from imagehub.database import count_rows, now_utc, own_transaction
 from imagehub.errors import NotFoundError
 from imagehub.messages import Message, mark
 from imagehub.models import SignInSession, User
 
-# Browsers forget a session that is not remembered when they are closed; we do after a day.
+# Browsers drop a session that is not remembered when they are closed; the table does after a day.
 IDLE = timedelta(days=1)
 IDLE_REMEMBERED = timedelta(days=30)
 _NOTE_SEEN_AFTER = timedelta(minutes=1)
@@ -28,9 +27,9 @@ _NOTE_SEEN_AFTER = timedelta(minutes=1)
 def open_session(
     session: Session, user: User, address: str, browser: str, is_remembered: bool
 ) -> SignInSession:
-    """Begin a session. Flushed, not committed.
+    """Open a session. Flushed, not committed.
 
-    ``user.get_id()`` is from then on what the browser's cookie shall say.
+    ``user.get_id()`` is the browser's cookie from then on.
 
     :param browser: the User-Agent header.
     """
@@ -49,9 +48,9 @@ def open_session(
 
 
 def find_session(session: Session, cookie: str) -> tuple[User, SignInSession] | None:
-    """Whom a cookie stands for, and the session; None where it was ended or has run out.
+    """Find the user and session of a cookie; None for one that has ended.
 
-    :param cookie: what :meth:`imagehub.models.User.get_id` gave.
+    :param cookie: what :meth:`imagehub.models.User.get_id` returned.
     """
     head, _, tail = cookie.partition(".")
     version, _, word = tail.partition(".")
@@ -73,23 +72,27 @@ def find_session(session: Session, cookie: str) -> tuple[User, SignInSession] | 
 
 
 def note_seen(session: Session, opened: SignInSession, address: str) -> None:
-    """Remember when and from where the session was used last, at most once a minute.
+    """Save when and from where the session was last used, at most once a minute.
 
-    A transaction of its own: the caller must hold no uncommitted change.
+    The caller must hold no uncommitted change.
     """
     now = now_utc()
     if now - opened.last_seen_at < _NOTE_SEEN_AFTER and opened.address == address[:64]:
         return
-    statement = (
+    _save_seen(session, opened.id, now, address[:64])
+
+
+@own_transaction
+def _save_seen(session: Session, /, session_id: int, now: datetime, address: str) -> None:
+    session.execute(
         update(SignInSession)
-        .where(SignInSession.id == opened.id)
-        .values(last_seen_at=now, address=address[:64])
+        .where(SignInSession.id == session_id)
+        .values(last_seen_at=now, address=address)
     )
-    run_in_own_transaction(session, lambda own: own.execute(statement))
 
 
 def list_sessions(session: Session, user: User) -> list[SignInSession]:
-    """A person's live sessions, the one seen last first."""
+    """List a person's open sessions, the last used first."""
     now = now_utc()
     return list(
         session.scalars(
@@ -108,8 +111,9 @@ def list_sessions(session: Session, user: User) -> list[SignInSession]:
 
 
 def end_session(session: Session, user: User, session_id: int) -> str:
-    """End one of a person's sessions; the User-Agent header that it was opened with.
+    """End one of a person's sessions.
 
+    :return: the User-Agent header that it was opened with.
     :raise NotFoundError: no such session of theirs.
     """
     this_one = (SignInSession.id == session_id, SignInSession.user_id == user.id)
@@ -120,22 +124,22 @@ def end_session(session: Session, user: User, session_id: int) -> str:
 
 
 def end_other_sessions(session: Session, user: User, kept_id: int) -> int:
-    """End all of a person's sessions but one; how many they were."""
+    """End all sessions of a person except one; how many they were."""
     return count_rows(
         session,
         delete(SignInSession).where(SignInSession.user_id == user.id, SignInSession.id != kept_id),
     )
 
 
-def is_over(now: datetime) -> Any:
-    """The condition that finds sessions which nobody will come back to."""
+def is_expired(now: datetime) -> Any:
+    """Return the condition that finds expired sessions."""
     return or_(
         SignInSession.last_seen_at < now - IDLE_REMEMBERED,
         ~SignInSession.is_remembered & (SignInSession.last_seen_at < now - IDLE),
     )
 
 
-# Newer browsers come first: many of them name the older ones as well.
+# Newer browsers first: many of them also name older ones.
 _BROWSERS = (
     (r"Edg(e|A|iOS)?/", "Edge"),
     (r"OPR/|Opera", "Opera"),

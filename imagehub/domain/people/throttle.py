@@ -1,25 +1,26 @@
-"""Login throttling: count failed sign-ins by name and by address."""
+"""Login throttling: count failed attempts by name, address and browser, and make guessers wait.
+
+Five attempts are free, then each failure doubles the wait. A name never waits long, so that nobody
+can lock its owner out by failing on purpose; an address may.
+"""
 
 import hashlib
 import hmac
 import ipaddress
 import math
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import case, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from imagehub.database import count_rows, now_utc, run_in_own_transaction
+from imagehub.database import count_rows, now_utc, own_transaction
 from imagehub.domain.vault import derive_key
-from imagehub.errors import (
-    TooManyTriesError,
-)
-from imagehub.models import SignInFailure, User
+from imagehub.errors import TooManyTriesError
+from imagehub.models import SignInFailure
 
-# Five tries are free, then each failure doubles the wait. A name never waits long, so that nobody
-# can lock its owner out by failing on purpose; an address may.
 FREE_TRIES = 5
 FIRST_WAIT_SECONDS = 2
 LONGEST_NAME_WAIT_SECONDS = 30
@@ -27,31 +28,110 @@ LONGEST_ADDRESS_WAIT_SECONDS = 900
 FORGET_FAILURES_AFTER = timedelta(hours=6)
 
 
-def take_back_attempt(session: Session, address_counter: str | None, name_counter: str) -> None:
-    if address_counter is not None:
+# --- Signing in -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SignInCounters:
+    """The counters of one sign-in; ``address`` is None at a browser that was used before."""
+
+    name: str
+    address: str | None
+
+
+def make_counters(
+    secret_key: str, name_key: str, address: str, device_mark: str = ""
+) -> SignInCounters:
+    """Choose the counters of a sign-in.
+
+    :param device_mark: what :func:`make_mark` gave this browser after an earlier success. Its
+        failures are counted by themselves, so that strangers who fail on purpose, from however
+        many addresses or from the owner's own (all users of one proxy may share it), never keep
+        the owner waiting at a browser that was used before.
+    """
+    if is_mark(secret_key, device_mark, name_key):
+        return SignInCounters(_make_key(secret_key, "device", device_mark), None)
+    return SignInCounters(
+        _make_key(secret_key, "name", name_key),
+        _make_key(secret_key, "address", _simplify_address(address)),
+    )
+
+
+@own_transaction
+def count_sign_in(session: Session, /, counters: SignInCounters) -> None:
+    """Count an attempt to sign in, before the password is checked.
+
+    :raise TooManyTriesError: one of the counters has to wait; nothing was counted.
+    """
+    now = now_utc()
+    if counters.address is not None:
+        _count_try(session, counters.address, LONGEST_ADDRESS_WAIT_SECONDS, now)
+    _count_try(session, counters.name, LONGEST_NAME_WAIT_SECONDS, now)
+
+
+@own_transaction
+def forget_sign_in(session: Session, /, counters: SignInCounters) -> None:
+    """Reset the name's counter and uncount the attempt of the address, after a success."""
+    if counters.address is not None:
         session.execute(
             update(SignInFailure)
-            .where(SignInFailure.key == address_counter)
+            .where(SignInFailure.key == counters.address)
             .values(failed_count=SignInFailure.failed_count - 1, blocked_until=None)
             .execution_options(synchronize_session=False)
         )
-    session.execute(delete(SignInFailure).where(SignInFailure.key == name_counter))
+    session.execute(delete(SignInFailure).where(SignInFailure.key == counters.name))
     delete_old_failures(session)
 
 
-def make_device_mark(secret_key: str, user: User) -> str:
-    """What a browser keeps after a success, to be known again. It opens nothing by itself."""
-    return make_mark(secret_key, user.name_key)
+# --- Other things that could be guessed -----------------------------------------------------------
+
+
+@own_transaction
+def count_attempt(
+    session: Session,
+    /,
+    secret_key: str,
+    kind: str,
+    value: str,
+    longest_wait_seconds: float = LONGEST_NAME_WAIT_SECONDS,
+) -> None:
+    """Count an attempt to guess a code, or a password that is asked for again.
+
+    Call it before the check, and :func:`forget_attempts` after a success.
+
+    :param kind: what is guessed; with ``value`` it names the counter.
+    :raise TooManyTriesError: it has to wait; nothing was counted.
+    """
+    _count_try(session, _make_key(secret_key, kind, value), longest_wait_seconds, now_utc())
+
+
+@own_transaction
+def forget_attempts(session: Session, /, secret_key: str, kind: str, value: str) -> None:
+    """Reset the counter of :func:`count_attempt`."""
+    key = _make_key(secret_key, kind, value)
+    session.execute(delete(SignInFailure).where(SignInFailure.key == key))
+
+
+def delete_old_failures(session: Session, now: datetime | None = None) -> int:
+    """Delete counters without a recent failure; how many they were."""
+    before = (now or now_utc()) - FORGET_FAILURES_AFTER
+    return count_rows(session, delete(SignInFailure).where(SignInFailure.last_failed_at < before))
+
+
+# --- Marks of browsers ----------------------------------------------------------------------------
 
 
 def make_mark(secret_key: str, subject: str) -> str:
-    """A random number with a signature that binds it to the subject."""
+    """Make what a browser keeps to be recognised: a random number, signed for the subject.
+
+    It gives no access by itself.
+    """
     number = secrets.token_hex(8)
     return f"{number}.{_sign_mark(secret_key, number, subject)}"
 
 
 def is_mark(secret_key: str, mark: str, subject: str) -> bool:
-    """Whether :func:`make_mark` made it for this subject."""
+    """Tell whether :func:`make_mark` made it for this subject."""
     number, _, signature = mark.partition(".")
     expected = _sign_mark(secret_key, number, subject)
     return hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode())
@@ -62,65 +142,15 @@ def _sign_mark(secret_key: str, number: str, subject: str) -> str:
     return hmac.new(derive_key(secret_key, "known devices"), text, hashlib.sha256).hexdigest()
 
 
-def delete_old_failures(session: Session, now: datetime | None = None) -> int:
-    """Forget counters that nothing has moved for long.
-
-    :return: how many there were.
-    """
-    before = (now or now_utc()) - FORGET_FAILURES_AFTER
-    return count_rows(session, delete(SignInFailure).where(SignInFailure.last_failed_at < before))
-
-
-def count_attempt(
-    session: Session,
-    secret_key: str,
-    kind: str,
-    value: str,
-    longest_wait_seconds: float = LONGEST_NAME_WAIT_SECONDS,
-) -> None:
-    """Count a try of something else that could be guessed: a code, a password asked for again.
-
-    Call it before looking, and :func:`forget_attempts` when it was right. A transaction of its
-    own: the caller must hold no uncommitted change.
-
-    :param kind: what is guessed; with ``value`` it names the counter.
-    :raise TooManyTriesError: it has to wait; nothing was counted.
-    """
-    key = make_counter_key(secret_key, kind, value)
-    run_in_own_transaction(
-        session, lambda own: _count_try(own, key, longest_wait_seconds, now_utc())
-    )
-
-
-def forget_attempts(session: Session, secret_key: str, kind: str, value: str) -> None:
-    """Take back what :func:`count_attempt` counted."""
-    key = make_counter_key(secret_key, kind, value)
-    run_in_own_transaction(
-        session, lambda own: own.execute(delete(SignInFailure).where(SignInFailure.key == key))
-    )
-
-
-def count_tries(session: Session, address_counter: str | None, name_counter: str) -> None:
-    """Count one try against both, or against neither; without an address against the name alone.
-
-    :raise TooManyTriesError: one of the two has to wait.
-    """
-
-    def count(own: Session) -> None:
-        now = now_utc()
-        if address_counter is not None:
-            _count_try(own, address_counter, LONGEST_ADDRESS_WAIT_SECONDS, now)
-        _count_try(own, name_counter, LONGEST_NAME_WAIT_SECONDS, now)
-
-    run_in_own_transaction(session, count)
+# --- Counters -------------------------------------------------------------------------------------
 
 
 def _count_try(session: Session, key: str, longest_wait_seconds: float, now: datetime) -> None:
-    """Add one to a counter and set its wait, all in one statement's row lock.
+    """Add one to a counter and set its wait, under the lock of its row.
 
     :raise TooManyTriesError: the wait is not over; nothing was counted.
     """
-    forgotten = SignInFailure.last_failed_at < now - FORGET_FAILURES_AFTER
+    is_old = SignInFailure.last_failed_at < now - FORGET_FAILURES_AFTER
     for _ in range(3):
         counted = count_rows(
             session,
@@ -129,15 +159,14 @@ def _count_try(session: Session, key: str, longest_wait_seconds: float, now: dat
                 SignInFailure.key == key,
                 or_(SignInFailure.blocked_until.is_(None), SignInFailure.blocked_until <= now),
             )
-            # MySQL works from left to right and would see the new moment in the comparison.
+            # MySQL assigns from left to right: the comparison must see the old moment.
             .ordered_values(
                 (
                     SignInFailure.failed_count,
-                    case((forgotten, 1), else_=SignInFailure.failed_count + 1),
+                    case((is_old, 1), else_=SignInFailure.failed_count + 1),
                 ),
                 (SignInFailure.last_failed_at, now),
-            )
-            .execution_options(synchronize_session=False),
+            ),
         )
         row = session.execute(
             select(SignInFailure.failed_count, SignInFailure.blocked_until).where(
@@ -152,7 +181,7 @@ def _count_try(session: Session, key: str, longest_wait_seconds: float, now: dat
                     )
                 return
             except IntegrityError:
-                continue  # Another try made the row in this very moment: count on that one.
+                continue  # A concurrent attempt inserted the row: update that one.
         if not counted:
             wait = (row.blocked_until - now).total_seconds() if row.blocked_until else 1.0
             raise TooManyTriesError(max(1, math.ceil(wait)))
@@ -169,14 +198,14 @@ def _count_try(session: Session, key: str, longest_wait_seconds: float, now: dat
     raise TooManyTriesError(1)
 
 
-def make_counter_key(secret_key: str, kind: str, value: str) -> str:
-    """A keyed hash, so that the table tells nobody which names and addresses were tried."""
+def _make_key(secret_key: str, kind: str, value: str) -> str:
+    """Make a counter's key: a keyed hash, so that the table holds no names and addresses."""
     text = f"{kind}:{value}".encode("utf-8", "replace")
     return hmac.new(derive_key(secret_key, "sign-in failures"), text, hashlib.sha256).hexdigest()
 
 
-def simplify_address(address: str) -> str:
-    """An IPv4 address as it is; of IPv6 the /64 network, all of which one customer has."""
+def _simplify_address(address: str) -> str:
+    """Keep an IPv4 address; of IPv6 only the /64 network, all of which one customer has."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

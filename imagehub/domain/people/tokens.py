@@ -9,22 +9,18 @@ from sqlalchemy import delete, insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from imagehub.database import now_utc, run_in_own_transaction
+from imagehub.database import now_utc, own_transaction
 from imagehub.domain.vault import derive_key
-from imagehub.errors import (
-    NotAllowedError,
-)
+from imagehub.errors import NotAllowedError
 from imagehub.models import RevokedToken, User
 
 TOKEN_SECONDS = 3600
-
-
-# --- Bearer tokens --------------------------------------------------------------------------------
+_NOT_OURS = "ImageHub did not issue this token."
 
 
 @dataclass(frozen=True)
 class TokenFacts:
-    """What a good token says. ``jti`` is its own number, under which it can be revoked."""
+    """The claims of a valid token. ``jti`` is its own number, by which it can be revoked."""
 
     user_id: int
     credentials_version: int
@@ -33,9 +29,9 @@ class TokenFacts:
 
 
 def make_token(secret_key: str, user: User, now: datetime | None = None) -> str:
-    """A bearer token for one hour (RFC 7519, HS256) with ``sub``, ``iat``, ``exp`` and ``jti``.
+    """Make a bearer token for one hour (RFC 7519, HS256) with ``sub``, ``iat``, ``exp``, ``jti``.
 
-    ``ver`` is the number of the password it was made with.
+    ``ver`` is the version of the password that it belongs to.
     """
     moment = now or now_utc()
     claims = {
@@ -49,52 +45,45 @@ def make_token(secret_key: str, user: User, now: datetime | None = None) -> str:
 
 
 def get_user_by_token(session: Session, secret_key: str, token: str) -> tuple[User, TokenFacts]:
-    """The person a bearer token stands for.
+    """Find the user of a bearer token.
 
-    :raise NotAllowedError: malformed, unsigned, signed by somebody else, expired, revoked, or made
-        with a password that has been changed since.
+    :raise NotAllowedError: malformed, unsigned, signed with another key, expired, revoked, or made
+        before the password was changed.
     """
     facts = _read_token(secret_key, token)
     user = session.get(User, facts.user_id)
     if user is None or user.credentials_version != facts.credentials_version:
-        raise NotAllowedError("This token is no longer good. Please sign in again.")
+        raise NotAllowedError("This token is no longer valid. Please sign in again.")
     if session.get(RevokedToken, facts.jti) is not None:
         raise NotAllowedError("This token was revoked. Please sign in again.")
     return user, facts
 
 
 def revoke_token(session: Session, facts: TokenFacts) -> None:
-    """End a token before its time. Safe to call twice. Clears away what expired meanwhile."""
+    """Revoke a token; safe to call twice. Deletes the rows of tokens that have expired since."""
     session.execute(delete(RevokedToken).where(RevokedToken.expires_at < now_utc()))
-    if session.get(RevokedToken, facts.jti) is None:
-        session.add(RevokedToken(jti=facts.jti, expires_at=facts.expires_at))
-        try:
-            with session.begin_nested():
-                session.flush()
-        except IntegrityError:
-            pass  # Revoked twice in one moment: it is revoked.
+    _insert_once(session, facts.jti, facts.expires_at)
 
 
-def use_up(session: Session, number: str, good_until: datetime) -> bool:
-    """Use up something that is good once, such as a sealed word in a cookie.
-
-    A transaction of its own: the caller must hold no uncommitted change.
+@own_transaction
+def use_up(session: Session, /, number: str, good_until: datetime) -> bool:
+    """Use something that works once, such as a sealed value in a cookie.
 
     :param number: its random number, at most 64 characters.
-    :param good_until: when it is worth nothing anyway; until then the number is remembered.
-    :return: True for whoever comes first with it, False for all who come later.
+    :param good_until: when it expires; the number is remembered until then.
+    :return: True for the first who comes with it, False for all others.
     """
+    session.execute(delete(RevokedToken).where(RevokedToken.expires_at < now_utc()))
+    return _insert_once(session, number, good_until)
 
-    def note(own: Session) -> bool:
-        own.execute(delete(RevokedToken).where(RevokedToken.expires_at < now_utc()))
-        try:
-            with own.begin_nested():
-                own.execute(insert(RevokedToken).values(jti=number, expires_at=good_until))
-        except IntegrityError:
-            return False
-        return True
 
-    return run_in_own_transaction(session, note)
+def _insert_once(session: Session, number: str, expires_at: datetime) -> bool:
+    try:
+        with session.begin_nested():
+            session.execute(insert(RevokedToken).values(jti=number, expires_at=expires_at))
+    except IntegrityError:
+        return False
+    return True
 
 
 def _read_token(secret_key: str, token: str) -> TokenFacts:
@@ -103,7 +92,7 @@ def _read_token(secret_key: str, token: str) -> TokenFacts:
             token,
             derive_key(secret_key, "bearer tokens"),
             algorithms=["HS256"],
-            # A token of this very second, made on a machine whose clock is ahead, is good.
+            # A token of this second, made on a machine whose clock is fast, is valid.
             options={"require": ["sub", "iat", "exp", "jti"], "verify_iat": False},
         )
         user_id, version = int(claims["sub"]), int(claims["ver"])
@@ -112,7 +101,7 @@ def _read_token(secret_key: str, token: str) -> TokenFacts:
     except jwt.ExpiredSignatureError:
         raise NotAllowedError("This token has expired. Please sign in again.") from None
     except (jwt.PyJWTError, KeyError, ValueError, TypeError, OverflowError):
-        raise NotAllowedError("This is not a token that ImageHub made.") from None
+        raise NotAllowedError(_NOT_OURS) from None
     if not 0 < user_id < 1 << 31 or len(jti) > 64:
-        raise NotAllowedError("This is not a token that ImageHub made.")
+        raise NotAllowedError(_NOT_OURS)
     return TokenFacts(user_id, version, jti, expires_at)

@@ -1,7 +1,7 @@
-"""Accounts of people who may sign in: names and passwords.
+"""Accounts of people who may sign in: names, passwords, signing in.
 
 Names compare without case and in Unicode's compatibility form. Passwords are kept as scrypt
-hashes. A token or session carries the number of the password it was made with, so that a new
+hashes. A token or session carries the version of the password it was made with, so that a new
 password ends all of them.
 """
 
@@ -13,21 +13,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from imagehub.database import now_utc, run_in_own_transaction
-from imagehub.domain.people.throttle import (
-    count_attempt,
-    count_tries,
-    forget_attempts,
-    is_mark,
-    make_counter_key,
-    simplify_address,
-    take_back_attempt,
-)
-from imagehub.errors import (
-    ConflictError,
-    InvalidInputError,
-    NotAllowedError,
-)
+from imagehub.database import end_read, now_utc
+from imagehub.domain.people import throttle
+from imagehub.errors import ConflictError, InvalidInputError, NotAllowedError
+from imagehub.messages import Message, mark
 from imagehub.models import SignInSession, User
 
 MIN_PASSWORD_CHARS = 8
@@ -35,8 +24,8 @@ MAX_PASSWORD_CHARS = 1024
 MAX_NAME_CHARS = 150
 WRONG_SENTENCE = "username or password did not match"
 
-# Checked where nobody has the name, so that both cases cost one scrypt with the same parameters.
-# It is the hash of 32 random bytes that were thrown away.
+# Checked for unknown names, so that both cases cost one scrypt with the same parameters. It is the
+# hash of 32 random bytes that nobody kept.
 _NOBODYS_HASH = (
     "scrypt:32768:8:1$al6NRo063KMBBg0G$"
     "79f4f7411d1a7bdbc1633f759741e35dca88363a5720ded7d89901362866075d"
@@ -48,12 +37,12 @@ _NOBODYS_HASH = (
 
 
 def make_name_key(name: str) -> str:
-    """The form in which two spellings of one name are equal."""
+    """Normalise a name, so that two spellings of it are equal."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
 
 
 def find_user(session: Session, name: str) -> User | None:
-    """The person of that name, whatever its case."""
+    """Find a person by name, in whatever case."""
     key = make_name_key(name)
     user = session.scalars(select(User).where(User.name_key == key)).one_or_none()
     # MySQL's usual collations call "é" and "e" equal; a sign-in must not.
@@ -61,15 +50,15 @@ def find_user(session: Session, name: str) -> User | None:
 
 
 def has_admins(session: Session) -> bool:
-    """Whether there is anybody who may sign in."""
+    """Tell whether there is an account at all."""
     return session.scalars(select(User.id).limit(1)).first() is not None
 
 
 def create_admin(session: Session, name: str, password: str) -> User:
-    """Add a person who may sign in. Flushed, not committed.
+    """Create an account. Flushed, not committed.
 
     :raise InvalidInputError: the name or the password cannot be used; ``fields`` says why.
-    :raise ConflictError: somebody has that name.
+    :raise ConflictError: the name is taken.
     """
     user = User(password_hash=_hash_password(password))
     _set_name(session, user, name)
@@ -79,13 +68,13 @@ def create_admin(session: Session, name: str, password: str) -> User:
 
 
 def change_name(session: Session, user: User, name: str) -> None:
-    """Give a person another name. Raises as :func:`create_admin`."""
+    """Rename an account. Raises as :func:`create_admin`."""
     _set_name(session, user, name)
     _flush_name(session)
 
 
 def change_language(session: Session, user: User, language: str, known: Collection[str]) -> None:
-    """Choose the language of a person's admin pages; "" for that of any visitor.
+    """Set the language of a person's admin pages; "" for that of any visitor.
 
     :raise InvalidInputError: not one of the known languages.
     """
@@ -96,7 +85,7 @@ def change_language(session: Session, user: User, language: str, known: Collecti
 
 
 def change_password(session: Session, user: User, password: str) -> None:
-    """Set a new password; every token and session made before ends with it.
+    """Set a new password, and end all sessions and sign-in tokens of the account.
 
     :raise InvalidInputError: too short or too long.
     """
@@ -107,15 +96,15 @@ def change_password(session: Session, user: User, password: str) -> None:
 
 
 def check_password(user: User, password: str) -> bool:
-    """Whether this is the person's password. Takes about 50 ms on purpose."""
+    """Tell whether this is the person's password. Takes about 50 ms on purpose."""
     return len(password) <= MAX_PASSWORD_CHARS and check_password_hash(user.password_hash, password)
 
 
 def _hash_password(password: str) -> str:
     if len(password) < MIN_PASSWORD_CHARS:
-        fault = f"A password needs at least {MIN_PASSWORD_CHARS} characters."
+        fault = Message("A password needs at least %(num)s characters.", num=MIN_PASSWORD_CHARS)
     elif len(password) > MAX_PASSWORD_CHARS:
-        fault = f"A password has at most {MAX_PASSWORD_CHARS} characters."
+        fault = Message("A password has at most %(num)s characters.", num=MAX_PASSWORD_CHARS)
     else:
         return generate_password_hash(password, "scrypt")
     raise InvalidInputError(fault, {"password": fault})
@@ -126,16 +115,16 @@ def _set_name(session: Session, user: User, name: str) -> None:
     key = make_name_key(name)
     fault = ""
     if not key:
-        fault = "A name is needed."
+        fault = mark("Enter a name.")
     elif len(name) > MAX_NAME_CHARS or len(key) > MAX_NAME_CHARS:
-        fault = f"A name has at most {MAX_NAME_CHARS} characters."
+        fault = Message("A name has at most %(num)s characters.", num=MAX_NAME_CHARS)
     elif any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
-        fault = "The name holds a character that cannot be shown."
+        fault = mark("The name contains a character that cannot be shown.")
     if fault:
         raise InvalidInputError(fault, {"name": fault})
     holder = session.scalars(select(User.id).where(User.name_key == key)).first()
     if holder is not None and holder != user.id:
-        raise ConflictError("Somebody has this name already.")
+        raise ConflictError("This name is taken.")
     user.name, user.name_key = name, key
 
 
@@ -143,8 +132,7 @@ def _flush_name(session: Session) -> None:
     try:
         session.flush()
     except IntegrityError as error:
-        session.rollback()
-        raise ConflictError("Somebody has this name already.") from error
+        raise ConflictError("This name is taken.") from error
 
 
 # --- Signing in -----------------------------------------------------------------------------------
@@ -158,28 +146,19 @@ def sign_in(
     address: str,
     device_mark: str = "",
 ) -> User:
-    """Check a name and a password, and count failures against the name and the address.
+    """Check a name and a password, with login throttling.
 
-    The try is counted before the password is looked at and taken back when it was right, so that
-    many tries at the same moment are counted like those one after the other. The caller must hold
-    no uncommitted change, and commits afterwards.
+    The attempt is counted before the password is checked and uncounted when it was right, so that
+    concurrent attempts are counted like those one after the other. The caller must hold no
+    uncommitted change, and commits afterwards.
 
-    :param address: the caller's IP address.
+    :param address: IP address of the caller.
     :param device_mark: what :func:`make_device_mark` gave this browser after an earlier success.
-        Its failures are counted by themselves, so that strangers who fail on purpose, from however
-        many addresses or from the owner's own (all who come through one proxy may share it), never
-        keep the owner waiting at a browser that was used before.
     :raise NotAllowedError: wrong, with the same words and in the same time for unknown names.
-    :raise TooManyTriesError: nothing was checked; ``retry_after_seconds`` says when it may be.
+    :raise TooManyTriesError: nothing was checked; ``retry_after_seconds`` says when it will be.
     """
-    name_key = make_name_key(name)
-    address_counter = None
-    if is_mark(secret_key, device_mark, name_key):
-        name_counter = make_counter_key(secret_key, "device", device_mark)
-    else:
-        address_counter = make_counter_key(secret_key, "address", simplify_address(address))
-        name_counter = make_counter_key(secret_key, "name", name_key)
-    count_tries(session, address_counter, name_counter)
+    counters = throttle.make_counters(secret_key, make_name_key(name), address, device_mark)
+    throttle.count_sign_in(session, counters)
 
     user = find_user(session, name)
     stored = user.password_hash if user is not None else _NOBODYS_HASH
@@ -188,10 +167,8 @@ def sign_in(
         raise NotAllowedError(WRONG_SENTENCE)
 
     user_id = user.id
-    session.rollback()  # Ends the reading, so that the short transaction is not kept waiting.
-    run_in_own_transaction(
-        session, lambda own: take_back_attempt(own, address_counter, name_counter)
-    )
+    end_read(session)
+    throttle.forget_sign_in(session, counters)
     found = session.get(User, user_id)
     if found is None:
         raise NotAllowedError(WRONG_SENTENCE)
@@ -200,8 +177,13 @@ def sign_in(
     return found
 
 
+def make_device_mark(secret_key: str, user: User) -> str:
+    """Make what a browser keeps after a success, to be recognised at the next sign-in."""
+    return throttle.make_mark(secret_key, user.name_key)
+
+
 def check_password_again(session: Session, secret_key: str, user: User, password: str) -> None:
-    """Make sure that it is really the person who sits there, before something grave.
+    """Ask for the password again before something grave, with throttling of its own.
 
     The caller must hold no uncommitted change.
 
@@ -209,10 +191,10 @@ def check_password_again(session: Session, secret_key: str, user: User, password
     :raise TooManyTriesError: nothing was checked.
     """
     user_id = user.id
-    session.rollback()
-    count_attempt(session, secret_key, "password again", str(user_id))
+    end_read(session)
+    throttle.count_attempt(session, secret_key, "password again", str(user_id))
     if not check_password(user, password):
-        fault = "This is not your password."
+        fault = mark("This is not your password.")
         raise InvalidInputError(fault, {"password": fault})
-    session.rollback()
-    forget_attempts(session, secret_key, "password again", str(user_id))
+    end_read(session)
+    throttle.forget_attempts(session, secret_key, "password again", str(user_id))

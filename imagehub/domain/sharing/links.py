@@ -14,10 +14,11 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from imagehub.database import MAX_ID, count_rows, get_database_time
+from imagehub.database import MAX_ID, count_rows, end_read, get_database_time
 from imagehub.domain.library.groups import name_group
 from imagehub.domain.people.throttle import count_attempt, forget_attempts
 from imagehub.errors import InvalidInputError, NotAllowedError, NotFoundError
+from imagehub.messages import mark
 from imagehub.models import Group, ShareItem, ShareLink
 
 TOKEN_BYTES = 32
@@ -257,11 +258,11 @@ def check_password(
     :raise TooManyTriesError: nothing was checked; ``retry_after_seconds`` says when it may be.
     """
     number, stored = share.id, share.password_hash
-    session.rollback()
+    end_read(session)
     count_attempt(session, secret_key, "share", f"{number} {address}")
     count_attempt(session, secret_key, "share", str(number), _LONGEST_COMMON_WAIT_SECONDS)
     if not check_password_hash(stored, password[:MAX_PASSWORD_CHARS]):
-        raise NotAllowedError("The password is not right.")
+        raise NotAllowedError(mark("The password is wrong."))
     forget_attempts(session, secret_key, "share", f"{number} {address}")
     forget_attempts(session, secret_key, "share", str(number))
 

@@ -513,7 +513,7 @@ def _drop_expired(session: Session, report: ReconcileReport, fix: bool) -> None:
             & or_(blocked.is_(None), blocked < now),
         ),
         "lease_count": (Lease, Lease.held_until < now - FREE_LEASE_AGE),
-        "session_count": (SignInSession, sessions.is_over(now)),
+        "session_count": (SignInSession, sessions.is_expired(now)),
         "upload_count": (UploadSession, UploadSession.begun_at < now - upload_sessions.KEPT),
         "audit_count": (AuditEntry, AuditEntry.at < now - audit.KEPT),
     }

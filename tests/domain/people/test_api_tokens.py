@@ -74,19 +74,19 @@ def test_a_token_may_have_no_end(either_session: Session, user: User) -> None:
 
 def test_an_ended_token_opens_nothing(either_session: Session, user: User) -> None:
     row, token = create(either_session, user)
-    assert api_tokens.end_token(either_session, user, row.id) == "Back up"
+    assert api_tokens.revoke_token(either_session, user, row.id) == "Back up"
     with pytest.raises(NotAllowedError):
         api_tokens.get_by_token(either_session, token)
     with pytest.raises(NotFoundError):
-        api_tokens.end_token(either_session, user, row.id)
+        api_tokens.revoke_token(either_session, user, row.id)
 
 
 def test_nobody_ends_the_token_of_somebody_else(either_session: Session, user: User) -> None:
     other = users.create_admin(either_session, "Grace", "another good password")
     row, token = create(either_session, other)
     with pytest.raises(NotFoundError):
-        api_tokens.end_token(either_session, user, row.id)
-    assert api_tokens.end_all_tokens(either_session, user) == 0
+        api_tokens.revoke_token(either_session, user, row.id)
+    assert api_tokens.revoke_all_tokens(either_session, user) == 0
     either_session.commit()
     api_tokens.get_by_token(either_session, token)
     either_session.delete(other)

@@ -210,7 +210,7 @@ def test_the_picture_holds_the_address_and_asks_nobody() -> None:
     uri = second_factor.make_uri("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "Zoë & Co", "Haus: der Bilder")
     assert uri.startswith("otpauth://totp/")
     assert "secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ" in uri
-    svg = second_factor.draw_qr(uri)
+    svg = second_factor.draw_qr(uri, "QR code")
     assert svg.startswith("<svg")
     assert svg.rstrip().endswith("</svg>")
     assert "style=" not in svg, "the Content-Security-Policy forbids it"

@@ -162,8 +162,8 @@ def test_all_but_one_are_ended(either_session: Session, user: User) -> None:
         ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) "
          "Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0", "Edge on Mac"),
         ("curl/8.5.0", "curl"),
-        ("", "An unknown browser"),
-        ("<script>", "An unknown browser"),
+        ("", "an unknown browser"),
+        ("<script>", "an unknown browser"),
     ],
 )  # fmt: skip
 def test_a_browser_is_named_in_words(agent: str, words: str) -> None:
