@@ -597,9 +597,9 @@ def api_delete_images(fields: DeleteFields) -> DeletedAnswer:
     keys = library_images.delete_images(session, ids)
     if ids:
         note_action("delete_images", min(chosen), count=len(ids))
-    session.commit()
-    # The images are gone for everybody; their renditions go with the worker's next sweep.
+    # The worker's next sweep deletes the renditions.
     bookkeeping.leave_unused(session, keys)
+    session.commit()
     return {"code": 1, "hint": "image_deleted_from_database"}
 
 

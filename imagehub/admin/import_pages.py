@@ -16,7 +16,8 @@ from imagehub.clients import Drive
 from imagehub.database import db
 from imagehub.domain.imports import board, grouping, history, ignored, jobs, reading, reports
 from imagehub.domain.imports import plans as imports_plans
-from imagehub.domain.library import edit, listing
+from imagehub.domain.library import bulk, listing
+from imagehub.domain.library.bulk import BulkEdit
 from imagehub.domain.onedrive import accounts
 from imagehub.domain.site import overview
 from imagehub.errors import (
@@ -514,8 +515,8 @@ def publish_import(number: int) -> ResponseReturnValue:
     session = db.session()
     jobs.get_job(session, number)
     try:
-        drafts = history.list_own_drafts(session, number, edit.MAX_BULK)
-        count = edit.bulk_edit(session, drafts, {"state": "published"})
+        drafts = history.list_own_drafts(session, number, bulk.MAX_GROUPS)
+        count = bulk.edit_groups(session, drafts, BulkEdit({"state": "published"}))
     except ImageHubError as error:
         session.rollback()
         if is_api_call():
@@ -550,7 +551,7 @@ def _describe_import(number: int) -> dict[str, Any]:
         "group_count": group_count,
         # Before the end a group would be shown with half of its pictures.
         "drafts": (
-            history.list_own_drafts(session, number, edit.MAX_BULK) if report.is_finished else []
+            history.list_own_drafts(session, number, bulk.MAX_GROUPS) if report.is_finished else []
         ),
         "seconds_left": None if report.is_finished else history.expect_end(session, number),
         "describe_duration": describe_duration,

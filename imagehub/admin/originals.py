@@ -1,31 +1,33 @@
-"""What an admin does about originals that were changed in OneDrive, are missing there, or lie
-outside the root folder."""
+"""Acts on originals that were changed in OneDrive, are missing, or are outside the root folder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask import redirect, request, url_for
+from flask import redirect, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_login import current_user
 
 from imagehub.admin import blueprint
-from imagehub.admin.words import describe_count, say
-from imagehub.database import db
+from imagehub.admin.words import say
+from imagehub.database import db, end_read
 from imagehub.domain.imports import remakes
+from imagehub.domain.imports.jobs import wake_after_commit
 from imagehub.domain.onedrive import accounts as onedrive_accounts
 from imagehub.domain.sync import schedule
 from imagehub.domain.sync.schedule import WatchInfo
 from imagehub.domain.sync.state import AWAY, CHANGED
 from imagehub.errors import InvalidInputError
-from imagehub.queue import enqueue_job
 from imagehub.web import note_action
 from imagehub.web.access import get_local_target
+from imagehub.web.forms import Form, FormText, read_form
+from imagehub.web.i18n import ngettext
 from imagehub.wiring import get_settings
 
 
 @dataclass(frozen=True)
 class OriginalsInfo:
-    """``interval_minutes``: how often the worker looks by itself; 0: it does not."""
+    """The state of the regular checks; ``interval_minutes`` is 0 when there are none."""
 
     watch: WatchInfo
     interval_minutes: int
@@ -34,7 +36,7 @@ class OriginalsInfo:
 
 @blueprint.app_template_global("describe_originals")
 def describe_originals() -> OriginalsInfo | None:
-    """When OneDrive was last looked through; None before the first connection."""
+    """Describe the last check of OneDrive; None before the first connection."""
     session = db.session()
     account = onedrive_accounts.find_active_account(session)
     if account is None:
@@ -46,61 +48,77 @@ def describe_originals() -> OriginalsInfo | None:
     )
 
 
+class _CheckFields(Form):
+    next: FormText = ""
+
+
 @blueprint.post("/admin/connection/check-originals")
 def check_originals() -> ResponseReturnValue:
-    """Have a worker look through OneDrive now; ``next``: where to go on to."""
+    """Start a check of OneDrive now, and go on to the page ``next``."""
     session = db.session()
     accounts = schedule.list_watched_accounts(session)
-    session.rollback()
+    end_read(session)
     for account_id in accounts:
         schedule.ask_for_check(session, account_id)
     if accounts:
-        words = "Asked for a look through OneDrive for changed and missing originals."
-        note_action("check", "connection", "originals", words)
+        note_action("check_originals")
         session.commit()
-        say("The worker looks through OneDrive now. This page tells when it is done.")
+        say(_("OneDrive is being checked. This page shows when the check is done."))
     else:
-        say("There is nothing to look for: OneDrive is not connected, or no image came from it.")
+        say(
+            _("There is nothing to check: OneDrive is not connected, or no image comes from there.")
+        )
     home = url_for("admin.show_connection")
-    return redirect(get_local_target(request.form.get("next", ""), home=home), 303)
+    return redirect(get_local_target(read_form(_CheckFields).next, home=home), 303)
 
 
-def take_new_versions(groups: Sequence[int], shots: Sequence[int] | None = None) -> None:
-    """Make the renditions of changed shots again from their originals; commits.
+def use_new_versions(groups: Sequence[int], shots: Sequence[int] | None = None) -> None:
+    """Import the changed originals of groups again; commits.
 
     :param groups: numbers of groups.
-    :param shots: only shots of these numbers.
+    :param shots: only shots with these numbers; all when None.
     :raise InvalidInputError: none of them is changed.
     """
     session = db.session()
     ids = schedule.list_images(session, [CHANGED], groups, shots)
     if not ids:
-        raise InvalidInputError("None of these is changed in OneDrive.")
-    count, jobs = remakes.take_new_versions(session, ids, current_user.id)
-    if count:
-        words = f"Took the new version of {describe_count(count, 'image')} from OneDrive."
-        note_action("change", "image", groups[0] if len(groups) == 1 else "", words)
+        raise InvalidInputError("None of these images has changed in OneDrive.")
+    count, job_ids = remakes.take_new_versions(session, ids, current_user.id)
+    for job_id in job_ids:
+        wake_after_commit(session, job_id, count)
+    if not count:
+        say(_("The new versions are already being imported."))
+        return
+    note_action("use_new_versions", groups[0] if len(groups) == 1 else "", count=count)
     session.commit()
-    for job_id in jobs:
-        enqueue_job(get_settings(), job_id, count)
-    if count:
-        say(f"{describe_count(count, 'new version')} on the way. It takes a second or two each.")
-    else:
-        say("They are on the way already.")
+    say(
+        ngettext(
+            "%(num)s new version is being imported.",
+            "%(num)s new versions are being imported.",
+            count,
+        )
+    )
 
 
 def check_again(groups: Sequence[int], shots: Sequence[int] | None = None) -> None:
-    """Ask OneDrive once more for shots that are missing or lie outside; commits.
+    """Ask OneDrive again for originals that are missing or outside the root folder; commits.
 
-    :raise InvalidInputError: none of them is or does.
+    :raise InvalidInputError: none of them is missing or outside.
     """
     session = db.session()
     ids = schedule.list_images(session, AWAY, groups, shots)
-    session.rollback()
+    end_read(session)
     if not ids:
-        raise InvalidInputError("None of these is missing in OneDrive or outside the root folder.")
+        raise InvalidInputError(
+            "None of these originals is missing in OneDrive or outside the root folder."
+        )
     schedule.check_again(session, ids)
-    words = f"Asked for {describe_count(len(ids), 'original')} that OneDrive did not give again."
-    note_action("check", "image", groups[0] if len(groups) == 1 else "", words)
+    note_action("check_images", groups[0] if len(groups) == 1 else "", count=len(ids))
     session.commit()
-    say(f"The worker asks OneDrive for {describe_count(len(ids), 'original')} again.")
+    say(
+        ngettext(
+            "OneDrive is asked again for %(num)s original.",
+            "OneDrive is asked again for %(num)s originals.",
+            len(ids),
+        )
+    )

@@ -52,7 +52,7 @@ def show_robots() -> ResponseReturnValue:
 @blueprint.get("/sitemap.xml")
 def show_sitemap() -> ResponseReturnValue:
     """The list of maps. Source: https://www.sitemaps.org/protocol.html."""
-    stretches = feeds.list_stretches(db.session()) or [1]
+    stretches = feeds.list_sections(db.session()) or [1]
     urls = [
         make_absolute(url_for("gallery.show_sitemap_page", number=number)) for number in stretches
     ]
@@ -66,7 +66,7 @@ def show_sitemap_page(number: int) -> ResponseReturnValue:
     Source: https://developers.google.com/search/docs/crawling-indexing/sitemaps/image-sitemaps.
     """
     try:
-        groups = feeds.list_stretch(db.session(), number)
+        groups = feeds.list_section(db.session(), number)
     except NotFoundError:
         if number != 1:
             raise

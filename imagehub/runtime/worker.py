@@ -232,7 +232,7 @@ class Worker:
                     found.returned_count,
                     found.failed_count,
                 )
-            trash.purge_expired(session, self._clients)
+            trash.purge_expired(session)
             bookkeeping.finish_deletions(session, self._clients)
         if not found.due:
             return

@@ -1,5 +1,6 @@
 """What an admin does about originals that were changed, are missing, or lie outside; no script."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,7 +19,6 @@ from tests.fixtures.programs import wait_until
 from tests.fixtures.site import ConnectedSite, Site, read_csrf_token
 
 LIST = "/admin/library"
-BULK = f"{LIST}/bulk"
 PAGE = "/admin/connection"
 LOOK = f"{PAGE}/check-originals"
 
@@ -49,6 +49,11 @@ def list_items(site: Site) -> list[tuple[str, str]]:
         return [(row.file_name, row.state) for row in rows]
 
 
+def is_offered(page: str, act: str, shot: int) -> bool:
+    """Whether the page has a button for this act on a shot."""
+    return re.search(rf'name="this" value="{shot}" data-act="{act}"', page) is not None
+
+
 def is_asked(site: Site) -> bool:
     """Whether a look was asked for."""
     with site.session() as session:
@@ -64,29 +69,31 @@ def test_the_list_of_changed_ones_offers_the_new_versions(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
     page = client.get(f"{LIST}?filter=changed").text
-    assert 'value="take"' in page
-    assert "OneDrive was not looked through yet." in page
+    assert 'data-act="use-new-versions"' in page
+    assert "OneDrive has not been checked yet." in page
     assert "1 changed" in page
-    assert 'value="take"' not in client.get(LIST).text
-    answer = send(client, BULK, LIST, act="take", group=group_id, **{"list-filter": "changed"})
+    assert 'data-act="use-new-versions"' not in client.get(LIST).text
+    answer = send(
+        client, f"{LIST}/use-new-versions", LIST, group=group_id, **{"list-filter": "changed"}
+    )
     assert (answer.status_code, answer.location) == (303, f"{LIST}?filter=changed")
-    assert "1 new version on the way" in read_toasts(client)
+    assert "1 new version is being imported." in read_toasts(client)
     assert list_items(site) == [("b.jpg", "queued")]
-    assert list_log(site)[0] == "Took the new version of 1 image from OneDrive."
+    assert list_log(site)[0] == "Used the new version of 1 image from OneDrive."
     with site.session() as session:
         job = session.scalars(select(ImportJob)).one()
         assert (job.item_count, job.user_id) == (1, 1)
-    send(client, BULK, LIST, act="take", group=group_id)
-    assert "on the way already" in read_toasts(client)
+    send(client, f"{LIST}/use-new-versions", LIST, group=group_id)
+    assert "already being imported" in read_toasts(client)
     assert len(list_items(site)) == 1
 
 
 def test_the_list_of_missing_ones_offers_another_look(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
-    assert 'value="recheck"' in client.get(f"{LIST}?filter=missing").text
-    send(client, BULK, LIST, act="recheck", group=group_id)
-    assert "asks OneDrive for 1 original again" in read_toasts(client)
+    assert 'data-act="check-again"' in client.get(f"{LIST}?filter=missing").text
+    send(client, f"{LIST}/check-again", LIST, group=group_id)
+    assert "OneDrive is asked again for 1 original." in read_toasts(client)
     assert is_asked(site)
     with site.session() as session:
         doubtful = session.scalars(select(Image.name).where(Image.drive_doubt != 0)).all()
@@ -96,7 +103,7 @@ def test_the_list_of_missing_ones_offers_another_look(
 def test_originals_outside_the_root_folder_are_told_apart_with_what_to_do(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
-    words = "An original outside the root folder is still in OneDrive."
+    words = "An original outside the root folder is still in OneDrive"
     missing = client.get(f"{LIST}/{group_id}").text
     assert "Missing in OneDrive" in missing
     assert words not in missing
@@ -112,9 +119,9 @@ def test_originals_outside_the_root_folder_are_told_apart_with_what_to_do(
     group = client.get(f"{LIST}/{group_id}").text
     assert words in group and "Outside the root folder" in group
     assert "Missing in OneDrive" not in group
-    assert 'value="recheck:3"' in group
-    send(client, BULK, LIST, act="recheck", group=group_id)
-    assert "asks OneDrive for 1 original again" in read_toasts(client)
+    assert is_offered(group, "check-again", 3)
+    send(client, f"{LIST}/check-again", LIST, group=group_id)
+    assert "OneDrive is asked again for 1 original." in read_toasts(client)
     assert is_asked(site)
 
 
@@ -135,14 +142,14 @@ def test_one_shot_is_taken_and_what_was_typed_is_kept(
 ) -> None:
     path = f"{LIST}/{group_id}"
     page = client.get(path).text
-    assert 'value="take:2"' in page
-    assert 'value="recheck:3"' in page
-    assert 'value="take:1"' not in page
+    assert is_offered(page, "use-new-version", 2)
+    assert is_offered(page, "check-again", 3)
+    assert not is_offered(page, "use-new-version", 1)
     fields = {"alt-1": "A harbour", "was-alt-1": "What a.jpg shows"}
-    answer = send(client, f"{path}/shots", path, act="take:2", **fields)
+    answer = send(client, f"{path}/shots/use-new-version", path, this="2", **fields)
     assert answer.location == f"{path}#shot-2"
     assert list_items(site) == [("b.jpg", "queued")]
-    send(client, f"{path}/shots", path, act="recheck:3", **fields)
+    send(client, f"{path}/shots/check-again", path, this="3", **fields)
     with site.session() as session:
         image = session.scalars(
             select(Image).where(Image.group_id == group_id, Image.number == 1)
@@ -151,29 +158,30 @@ def test_one_shot_is_taken_and_what_was_typed_is_kept(
         assert session.scalar(select(Image.drive_doubt).where(Image.name == "c.jpg")) == 2
 
 
-@pytest.mark.parametrize("act", ["take", "recheck"])
+@pytest.mark.parametrize(
+    ("act", "shot_act"),
+    [("use-new-versions", "use-new-version"), ("check-again", "check-again")],
+)
 def test_where_there_is_nothing_to_do_the_page_says_so(
-    site: Site, client: FlaskClient, act: str
+    site: Site, client: FlaskClient, act: str, shot_act: str
 ) -> None:
     number = site.add_group()
-    answer = send(client, BULK, LIST, act=act, group=number)
-    assert "None of these is" in answer.text
+    answer = send(client, f"{LIST}/{act}", LIST, group=number)
+    assert "None of these" in answer.text
     path = f"{LIST}/{number}"
-    send(client, f"{path}/shots", path, act=f"{act}:1")
-    assert "None of these is" in read_toasts(client)
-    assert "Choose groups first." in send(client, BULK, LIST, act=act).text
+    send(client, f"{path}/shots/{shot_act}", path, this="1")
+    assert "None of these" in read_toasts(client)
+    assert "Select groups first." in send(client, f"{LIST}/{act}", LIST).text
     assert list_items(site) == []
 
 
 def test_a_look_is_asked_for_and_told_of(site: Site, client: FlaskClient, group_id: int) -> None:
     answer = send(client, LOOK, PAGE, next=f"{LIST}?filter=missing")
     assert answer.location == f"{LIST}?filter=missing"
-    assert "looks through OneDrive now" in read_toasts(client)
+    assert "OneDrive is being checked." in read_toasts(client)
     page = client.get(PAGE).text
-    assert "The worker looks through OneDrive in a moment." in page
-    assert (
-        list_log(site)[0] == "Asked for a look through OneDrive for changed and missing originals."
-    )
+    assert "OneDrive will be checked in a moment." in page
+    assert list_log(site)[0] == "Started a check of the originals in OneDrive."
     with site.session() as session:
         session.execute(
             update(DriveWatch).values(asked_at=None, checked_at=now_utc() - timedelta(minutes=12))
@@ -182,7 +190,7 @@ def test_a_look_is_asked_for_and_told_of(site: Site, client: FlaskClient, group_
     assert ">12 minutes ago</time>" in client.get(PAGE).text
     with site.session() as session:
         session.execute(update(DriveWatch).values(problem="OneDrive cannot be reached."))
-    assert "The last try failed" in client.get(PAGE).text
+    assert "The last check failed" in client.get(PAGE).text
     assert "OneDrive cannot be reached." in client.get(PAGE).text
 
 
@@ -212,7 +220,7 @@ def test_without_an_image_there_is_nothing_to_look_for(connected_site: Connected
     client = connected_site.signed_in_client()
     assert "Check originals now" in client.get(PAGE).text
     send(client, LOOK, PAGE)
-    assert "nothing to look for" in read_toasts(client)
+    assert "nothing to check" in read_toasts(client)
     assert not is_asked(connected_site)
 
 
@@ -223,7 +231,7 @@ def test_a_disconnected_drive_is_not_looked_through(
         session.execute(update(DriveAccount).values(state="disconnected"))
     assert "Check originals now" not in client.get(PAGE).text
     send(client, LOOK, LIST)
-    assert "nothing to look for" in read_toasts(client)
+    assert "nothing to check" in read_toasts(client)
 
 
 def test_a_hub_that_never_looks_by_itself_says_so(
@@ -233,7 +241,7 @@ def test_a_hub_that_never_looks_by_itself_says_so(
     assert "every 30 minutes" in client.get(PAGE).text
     hub.settings = hub.given = replace(hub.given, drive_check_minutes=0)
     page = client.get(PAGE).text
-    assert "only when you ask for it" in page
+    assert "only checked when you start a check" in page
     assert "every" not in page.split('id="originals-head"', 1)[1].split("</section>", 1)[0]
 
 

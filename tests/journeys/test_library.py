@@ -144,16 +144,16 @@ def test_what_is_typed_after_the_sign_in_has_ended_is_saved_with_the_next(
     with served_site.site.session() as session:
         assert session.get_one(Group, group).title == "Written meanwhile"
     # The forms of the page go on with it.
-    page.get_by_role("checkbox", name="Choose b.jpg").check()
-    page.get_by_role("button", name="Split off").click()
-    expect(page.locator(".toast", has_text="in a group of their own")).to_be_visible()
+    page.get_by_role("checkbox", name="Select b.jpg").check()
+    page.get_by_role("button", name="Split").click()
+    expect(page.locator(".toast", has_text="a group of its own")).to_be_visible()
 
 
 def test_words_that_back_brings_back_are_saved_too(served_site: ServedSite, group: int) -> None:
     page = open_group(served_site, group)
     address, words = page.url, "Half of a sen"
     page.context.set_offline(True)
-    page.get_by_label("Text", exact=True).fill(words)
+    page.get_by_label("Description", exact=True).fill(words)
     expect(page.locator("#save-state")).to_contain_text("Not saved")
     # Chromium notes what stands in fields for its Back only after a second.
     page.wait_for_timeout(2500)
@@ -161,7 +161,7 @@ def test_words_that_back_brings_back_are_saved_too(served_site: ServedSite, grou
     page.context.set_offline(False)
     page.go_back()
     assert page.url == address
-    expect(page.get_by_label("Text", exact=True)).to_have_value(words)
+    expect(page.get_by_label("Description", exact=True)).to_have_value(words)
     expect(page.locator("#save-state")).to_have_text("Saved")
     with served_site.site.session() as session:
         assert session.get_one(Group, group).text == words
@@ -173,7 +173,7 @@ def test_a_form_that_was_refused_waits_for_its_author(served_site: ServedSite, g
     page.clock.install()
     # As a browser without script sends it.
     page.locator("#record").evaluate("(form) => form.submit()")
-    expect(page.get_by_role("alert").filter(has_text="Nothing was saved")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="Not saved.")).to_be_visible()
     page.wait_for_load_state("load")
     page.clock.run_for(5000)
     expect(page.locator("#save-state")).to_have_text("Not saved yet")
@@ -202,7 +202,7 @@ def test_the_arrows_of_a_shot_move_it_and_leave_the_page_where_it_is(
     page = open_group(served_site, group)
     page.set_viewport_size({"width": 390, "height": 600})
     page.evaluate("window.isSamePage = true")
-    arrow = page.get_by_role("button", name="Move b.jpg back")
+    arrow = page.get_by_role("button", name="Move b.jpg down")
     arrow.focus()
     before = page.evaluate("scrollY")
     assert before > 0
@@ -211,14 +211,14 @@ def test_the_arrows_of_a_shot_move_it_and_leave_the_page_where_it_is(
     assert list_names(page) == ["a.jpg", "c.jpg", "b.jpg"]
     # It is the last now: no arrow leads further, and the other one has the focus.
     expect(arrow).to_be_hidden()
-    expect(page.get_by_role("button", name="Move b.jpg forward")).to_be_focused()
-    expect(page.get_by_role("button", name="Move c.jpg back")).to_be_visible()
+    expect(page.get_by_role("button", name="Move b.jpg up")).to_be_focused()
+    expect(page.get_by_role("button", name="Move c.jpg down")).to_be_visible()
     assert page.evaluate("[window.isSamePage, scrollY > 0]") == [True, True]
     # What is saved already does not travel along.
     with page.expect_request(lambda request: request.method == "POST") as sent:
-        page.get_by_role("button", name="Make b.jpg the cover").click()
+        page.get_by_role("button", name="Set b.jpg as cover").click()
     page.wait_for_url("**#shot-2")
-    assert set(sent.value.post_data_json) == {"csrf_token", "act", "to"}
+    assert set(sent.value.post_data_json) == {"csrf_token", "this", "to"}
     expect(page.locator(".shot", has_text="b.jpg")).to_be_in_viewport()
     assert list_names(page) == ["a.jpg", "c.jpg", "b.jpg"]
 
@@ -228,15 +228,15 @@ def test_shots_are_split_off_and_deleted_with_a_way_back(
 ) -> None:
     page = open_group(served_site, group)
     page.get_by_label("Alt text of b.jpg").fill("Typed just before")
-    page.get_by_role("checkbox", name="Choose b.jpg").check()
-    page.get_by_role("button", name="Split off").click()
-    expect(page.locator(".toast", has_text="in a group of their own")).to_be_visible()
+    page.get_by_role("checkbox", name="Select b.jpg").check()
+    page.get_by_role("button", name="Split").click()
+    expect(page.locator(".toast", has_text="a group of its own")).to_be_visible()
     expect(page.get_by_label("Alt text of b.jpg")).to_have_value("Typed just before")
     page.goto(f"{served_site.url}/admin/library/{group}")
     wait_for_script(page)
-    page.get_by_role("checkbox", name="Choose c.jpg").check()
+    page.get_by_role("checkbox", name="Select c.jpg").check()
     page.locator(".board-tools").get_by_role("button", name="Delete").click()
-    expect(page.locator(".toast", has_text="1 shot in the trash.")).to_be_visible()
+    expect(page.locator(".toast", has_text="1 shot was moved to the trash.")).to_be_visible()
     assert list_names(page) == ["a.jpg"]
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".shot")).to_have_count(2)
@@ -250,13 +250,13 @@ def test_the_groups_that_shots_may_move_to_follow_what_is_typed(
     for _ in range(20):
         served_site.site.add_group()
     page = open_group(served_site, group)
-    page.get_by_role("checkbox", name="Choose b.jpg").check()
+    page.get_by_role("checkbox", name="Select b.jpg").check()
     field = page.get_by_label("Move to group")
     field.press_sequentially("harb")
     expect(page.locator("#shots-groups option")).to_have_count(1)
     field.fill(str(page.locator("#shots-groups option").get_attribute("value")))
     field.press("Enter")
-    expect(page.locator(".toast")).to_have_text(f"1 shot moved to “Untitled {harbour}”.")
+    expect(page.locator(".toast")).to_have_text(f"1 shot was moved to “Untitled {harbour}”.")
     assert list_names(page) == ["a.jpg", "c.jpg"]
 
 
@@ -265,16 +265,16 @@ def test_enter_publishes_nothing(served_site: ServedSite) -> None:
     page = open_group(served_site, draft)
     page.goto(f"{served_site.url}/admin/library")
     wait_for_script(page)
-    page.get_by_role("checkbox", name="Choose “Untitled”").check()
+    page.get_by_role("checkbox", name="Select “Untitled”").check()
     page.locator("#choose-all").press("Enter")
-    page.get_by_text("Edit many").click()
+    page.locator("details.bulk summary").click()
     page.get_by_label("Medium").fill("Oil on canvas")
     page.keyboard.press("Enter")
-    expect(page.locator(".toast", has_text="1 group changed.")).to_be_visible()
+    expect(page.locator(".toast", has_text="1 group was changed.")).to_be_visible()
     expect(page.locator(".row")).to_contain_text("Oil on canvas")
     expect(page.locator(".row")).to_contain_text("Draft")
     # On a row it opens the group, also from its checkbox.
-    page.get_by_role("checkbox", name="Choose “Untitled”").press("Enter")
+    page.get_by_role("checkbox", name="Select “Untitled”").press("Enter")
     page.wait_for_url(f"**/library/{draft}")
     expect(page.get_by_label("State")).to_have_value("draft")
 
@@ -329,7 +329,7 @@ def test_all_groups_on_all_pages_are_published_at_once(served_site: ServedSite) 
     page = open_group(served_site, 1)
     page.goto(f"{served_site.url}/admin/library?filter=draft")
     wait_for_script(page)
-    everything = page.get_by_role("checkbox", name="All that fit, on all pages")
+    everything = page.get_by_role("checkbox", name="All matches on all pages")
     everything.check()
     expect(page.locator(".row input:checked")).to_have_count(48)
     expect(page.get_by_role("button", name="Delete")).to_be_disabled()
@@ -337,12 +337,12 @@ def test_all_groups_on_all_pages_are_published_at_once(served_site: ServedSite) 
     page.locator(".row input").first.uncheck()
     expect(everything).not_to_be_checked()
     everything.check()
-    page.get_by_role("button", name="Publish").click()
+    page.get_by_role("button", name="Publish", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Publish 250 groups?")
     # It goes on from step to step by itself.
-    page.get_by_role("button", name="Publish them").click()
+    page.get_by_role("button", name="Publish", exact=True).click()
     expect(page.locator(".toast")).to_have_text("250 groups are published.")
-    expect(page.get_by_text("Nothing here")).to_be_visible()
+    expect(page.get_by_text("Nothing is left to do in this list.")).to_be_visible()
 
 
 def test_a_deleted_group_is_taken_back_from_the_toast_and_from_the_trash(
@@ -352,7 +352,7 @@ def test_a_deleted_group_is_taken_back_from_the_toast_and_from_the_trash(
     page.goto(f"{served_site.url}/admin/library")
     wait_for_script(page)
     for way in ("toast", "trash"):
-        page.get_by_role("checkbox", name="Choose “Untitled”").check()
+        page.get_by_role("checkbox", name="Select “Untitled”").check()
         page.get_by_role("button", name="Delete").click()
         expect(page.get_by_text("The library is empty")).to_be_visible()
         assert served_site.site.get(f"/groups/{group}").status_code == 404
@@ -360,7 +360,7 @@ def test_a_deleted_group_is_taken_back_from_the_toast_and_from_the_trash(
             page.get_by_role("button", name="Undo").click()
         else:
             page.goto(f"{served_site.url}/admin/library/trash")
-            page.get_by_role("button", name="Take “Untitled” back").click()
+            page.get_by_role("button", name="Restore “Untitled”").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Untitled")
         page.goto(f"{served_site.url}/admin/library")
         wait_for_script(page)
@@ -373,18 +373,18 @@ def test_the_library_works_without_javascript(served_site: ServedSite, group: in
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Great wave")
     page.get_by_label("Alt text of b.jpg").fill("A wave")
-    page.get_by_role("button", name="Move b.jpg forward").click()
+    page.get_by_role("button", name="Move b.jpg up").click()
     expect(page.get_by_label("Alt text of b.jpg")).to_have_value("A wave")
     assert list_names(page) == ["b.jpg", "a.jpg", "c.jpg"]
     page.locator("main").get_by_role("link", name="Library").click()
     page.get_by_role("button", name="Move “Great wave” up").click()
     expect(page.locator(".row").first).to_contain_text("Great wave")
     assert list_groups(page) == [str(group), str(other)]
-    page.get_by_role("checkbox", name="Choose “Great wave”").check()
+    page.get_by_role("checkbox", name="Select “Great wave”").check()
     page.get_by_role("button", name="Delete").click()
     expect(page.locator(".row")).to_have_count(1)
     page.get_by_role("link", name="Trash").click()
-    page.get_by_role("button", name="Take “Great wave” back").click()
+    page.get_by_role("button", name="Restore “Great wave”").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Great wave")
     assert list_names(page) == ["b.jpg", "a.jpg", "c.jpg"]
     page.goto(f"{served_site.url}/admin/library")

@@ -9,7 +9,7 @@ from tests.fixtures.served_site import ServedSite, wait_for_script
 from tests.journeys.test_library import list_names, open_group
 
 SAVE = "/save$"
-SHOTS = "/shots$"
+SHOTS_ORDER = "/shots/order$"
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_a_form_that_leads_away_waits_for_the_titles_that_are_on_their_way(
     page.get_by_label("Year").fill("2026")
     held.wait()
     page.get_by_label("Alt text of b.jpg").fill("A wave")
-    page.get_by_role("button", name="Make b.jpg the cover").click()
+    page.get_by_role("button", name="Set b.jpg as cover").click()
     held.let_go()
     page.wait_for_url("**#shot-2")
     expect(page.get_by_label("Alt text of b.jpg")).to_have_value("A wave")
@@ -153,10 +153,10 @@ def test_words_typed_on_while_they_are_saved_are_nobody_elses(
     alt.blur()
     held.wait()
     alt.fill("A wave before it breaks")
-    page.get_by_role("checkbox", name="Choose b.jpg").check()
-    page.get_by_role("button", name="Split off").click()
+    page.get_by_role("checkbox", name="Select b.jpg").check()
+    page.get_by_role("button", name="Split").click()
     held.let_go()
-    expect(page.locator(".toast", has_text="in a group of their own")).to_be_visible()
+    expect(page.locator(".toast", has_text="a group of its own")).to_be_visible()
     expect(page.get_by_label("Alt text of b.jpg")).to_have_value("A wave before it breaks")
     with served_site.site.session() as session:
         image = session.query(Image).filter_by(name="b.jpg").one()
@@ -173,7 +173,7 @@ def test_a_question_that_comes_while_somebody_types_is_not_answered_by_the_next_
     change_title(served_site, group, "Hers")
     page.get_by_label("Year").fill("2026")
     page.get_by_label("Title").fill("His")
-    page.get_by_label("Text", exact=True).focus()
+    page.get_by_label("Description", exact=True).focus()
     dialog = page.get_by_role("dialog", name="Someone else changed this")
     expect(dialog).to_be_visible()
     for key in ("Space", "Enter"):
@@ -185,7 +185,7 @@ def test_a_question_that_comes_while_somebody_types_is_not_answered_by_the_next_
     # Put away, it is asked again with the next word, and what goes with it is saved in either case.
     expect(page.get_by_label("Title")).to_have_value("His")
     page.get_by_label("Title").fill("His wave")
-    page.get_by_label("Text", exact=True).focus()
+    page.get_by_label("Description", exact=True).focus()
     dialog.get_by_role(
         "button", name="Keep my version" if keeps_own else "Use their version"
     ).click()
@@ -222,7 +222,7 @@ def test_taking_theirs_loses_nothing_that_nobody_else_touched(
 
 
 def test_a_step_that_failed_takes_no_other_with_it(page: Page, served_site: ServedSite) -> None:
-    held = hold(page, SHOTS, "POST")
+    held = hold(page, SHOTS_ORDER, "POST")
     page.get_by_label("Alt text of a.jpg").focus()
     page.keyboard.press("Alt+ArrowDown")
     held.wait()
@@ -249,7 +249,7 @@ def test_what_is_done_with_the_list_waits_for_its_order(
     page.keyboard.press("Alt+ArrowUp")
     held.wait()
     page.locator(f".row[data-group='{second}'] input").check()
-    page.get_by_role("button", name="Draft").click()
+    page.get_by_role("button", name="Unpublish").click()
     held.let_go()
     expect(page.locator(f".row[data-group='{second}']")).to_contain_text("Draft")
     rows = [row.get_attribute("data-group") for row in page.locator(".row").all()]

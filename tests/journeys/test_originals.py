@@ -86,9 +86,9 @@ def test_a_picture_that_was_painted_over_comes_to_the_wall_when_it_is_wanted(
         red, _, blue = read_color(wall)
         assert red > 150 and blue < 100, "the wall shows what the artist has chosen"
 
-        page.get_by_label("Choose “Sheets”").check()
-        page.get_by_role("button", name="Take the new versions").click()
-        expect(page.get_by_text("1 new version on the way")).to_be_visible()
+        page.get_by_label("Select “Sheets”").check()
+        page.get_by_role("button", name="Use new versions").click()
+        expect(page.get_by_text("1 new version is being imported.")).to_be_visible()
         for _ in range(240):
             with site.session() as session:
                 state = session.scalar(select(Image.drive_state).where(Image.name == "one.jpg"))

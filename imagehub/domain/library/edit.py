@@ -1,15 +1,13 @@
-"""Editing the library: words, record, roles, cover, order; moving shots between groups.
+"""Edit the fields of groups and shots, without overwriting the changes of other people.
 
-Every edit carries what its author saw: the group's ``version``, and the old value of each field
-that is changed. Where somebody else saved in between, fields that both left alone or only one of
-them touched go together; the same field changed twice is an :class:`EditConflictError`, which holds
-both. Groups are locked in the order of their numbers, and each change locks before it reads.
+An edit holds what its author saw: the group's ``version``, and the old value of each changed
+field. If someone else saved in between, changes of different fields are merged; a change of the
+same field raises :class:`EditConflictError`, which holds both values.
 """
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -17,28 +15,42 @@ from imagehub.domain.library.groups import get_locked_group, refresh_group
 from imagehub.domain.library.images import get_image
 from imagehub.domain.library.search_index import refresh_search
 from imagehub.domain.library.tags import list_group_tags, set_tags
-from imagehub.errors import ConflictError, InvalidInputError
+from imagehub.errors import ConflictError, ImageHubError, InvalidInputError, NotFoundError
+from imagehub.messages import PluralMessage, mark
 from imagehub.models import Group, Image
 
-# The part that a shot plays, with its name for people.
+# The labels of fields.
+FIELD_NAMES = {
+    "title": mark("Title"),
+    "text": mark("Description"),
+    "tags": mark("Tags"),
+    "medium": mark("Medium"),
+    "dimensions": mark("Dimensions"),
+    "year": mark("Year"),
+    "edition": mark("Edition"),
+    "availability": mark("Availability"),
+    "state": mark("State"),
+    "alt": mark("Alt text"),
+    "role": mark("Role"),
+}
+# The values of fields that are selected from a list, with their labels.
 ROLES = {
-    "": "No role",
-    "front": "Front",
-    "back": "Back",
-    "detail": "Detail",
-    "signature": "Signature",
-    "place": "In place",
+    "": mark("No role"),
+    "front": mark("Front"),
+    "back": mark("Back"),
+    "detail": mark("Detail"),
+    "signature": mark("Signature"),
+    "place": mark("In place"),
 }
 AVAILABILITIES = {
-    "": "Not said",
-    "available": "Available",
-    "reserved": "Reserved",
-    "sold": "Sold",
-    "not_for_sale": "Not for sale",
+    "": mark("Not specified"),
+    "available": mark("Available"),
+    "reserved": mark("Reserved"),
+    "sold": mark("Sold"),
+    "not_for_sale": mark("Not for sale"),
 }
-STATES = {"published": "Published", "draft": "Draft"}
-MAX_BULK = 5000
-# Field → how many characters it holds.
+STATES = {"published": mark("Published"), "draft": mark("Draft")}
+# Field → its maximum length in characters.
 _TEXTS = {
     "title": 300,
     "text": 20_000,
@@ -47,22 +59,22 @@ _TEXTS = {
     "year": 40,
     "edition": 300,
 }
+_MAX_ALT_CHARS = 1000
 _CHOICES: Mapping[str, Mapping[str, str]] = {"availability": AVAILABILITIES, "state": STATES}
 GROUP_FIELDS = (*_TEXTS, *_CHOICES, "tags")
 IMAGE_FIELDS = ("alt", "role")
-MAX_ALT_CHARS = 1000
 
 
 class EditConflictError(ConflictError):
-    """Somebody else saved the same field in between.
+    """Someone else has changed the same fields.
 
-    :param version: the thing's version now.
-    :param current: the fields in question as they are now.
-    :param yours: the same as they were to become.
+    :param version: the group's version now.
+    :param current: field → its value now.
+    :param yours: field → the value that was not saved.
     """
 
     def __init__(self, version: int, current: Mapping[str, str], yours: Mapping[str, str]) -> None:
-        super().__init__("Somebody else changed this in the meantime.")
+        super().__init__("Someone else changed this while you were editing.")
         self.version = version
         self.current = dict(current)
         self.yours = dict(yours)
@@ -70,12 +82,12 @@ class EditConflictError(ConflictError):
 
 @dataclass(frozen=True)
 class Edit:
-    """What somebody wants changed.
+    """A change of some fields.
 
-    :param version: the group's version that they saw.
+    :param version: the group's version that its author saw.
     :param changes: field → new value.
-    :param base: field → the value that they saw. A field that is not in it conflicts with any
-        other edit since ``version``.
+    :param base: field → the value that its author saw. A changed field that is missing here
+        conflicts with any other edit since ``version``.
     """
 
     version: int
@@ -83,19 +95,33 @@ class Edit:
     base: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class ShotField:
+    """A changed field of one shot: its new value, and the value that its author saw."""
+
+    number: int
+    name: str
+    value: str
+    base: str
+
+
+class ShotFieldsError(ConflictError):
+    """Fields of shots that cannot be saved, each with its error."""
+
+    def __init__(self, errors: Sequence[tuple[ShotField, ImageHubError]]) -> None:
+        super().__init__("Not saved. Your changes are still in the form.")
+        self.errors = errors
+
+
 def read_fields(session: Session, group: Group) -> dict[str, str]:
-    """All that can be edited of a group, as text; tags with commas between."""
+    """Read the editable fields of a group as texts; tags are separated by commas."""
     fields = {name: str(getattr(group, name)) for name in (*_TEXTS, *_CHOICES)}
-    fields["tags"] = join_tags(tag.name for tag in list_group_tags(session, group.id))
+    fields["tags"] = ", ".join(tag.name for tag in list_group_tags(session, group.id))
     return fields
 
 
-def join_tags(names: Iterable[str]) -> str:
-    return ", ".join(names)
-
-
 def split_tags(text: str) -> list[str]:
-    """Names that commas, semicolons or lines separate."""
+    """Split a text at commas, semicolons and line breaks into the names of tags."""
     parts = text.replace(";", ",").replace("\n", ",").split(",")
     return [part.strip() for part in parts if part.strip()]
 
@@ -103,16 +129,14 @@ def split_tags(text: str) -> list[str]:
 def save_group(session: Session, number: int, edit: Edit) -> Group:
     """Change fields of a group.
 
-    :return: the group, with its new version where something changed.
-    :raise NotFoundError: no such group.
-    :raise InvalidInputError: no such field, or a value that does not fit.
-    :raise EditConflictError: somebody else changed one of the fields.
+    :return: the group, with a new version if anything changed.
+    :raise NotFoundError: there is no such group.
+    :raise InvalidInputError: a field does not exist, or its value is not accepted.
+    :raise EditConflictError: someone else changed one of the fields.
     """
     group = get_locked_group(session, number)
-    unknown = edit.changes.keys() - set(GROUP_FIELDS)
-    if unknown:
-        raise InvalidInputError("There is no such field.", dict.fromkeys(unknown, "unknown"))
-    changes = {name: _tidy(name, value) for name, value in edit.changes.items()}
+    _check_names(edit, GROUP_FIELDS)
+    changes = {name: tidy_field(name, value) for name, value in edit.changes.items()}
     current = read_fields(session, group)
     _check_conflict(edit, group.version, changes, current)
     fresh = {name: value for name, value in changes.items() if current[name] != value}
@@ -125,17 +149,18 @@ def save_group(session: Session, number: int, edit: Edit) -> Group:
     session.flush()
     if "tags" in fresh:
         set_tags(session, group, split_tags(fresh["tags"]))
-    _refresh(session, group, "state" in fresh)
+    if "state" in fresh:
+        refresh_group(session, group.id)
+    else:
+        refresh_search(session, group.id)
     return group
 
 
 def save_image(session: Session, group_number: int, number: int, edit: Edit) -> tuple[Group, Image]:
-    """Change alt text or role of one shot. Raises as :func:`save_group` does."""
+    """Change the alt text or the role of a shot. Raises as :func:`save_group`."""
     group = get_locked_group(session, group_number)
     image = get_image(session, group.id, number)
-    unknown = edit.changes.keys() - set(IMAGE_FIELDS)
-    if unknown:
-        raise InvalidInputError("There is no such field.", dict.fromkeys(unknown, "unknown"))
+    _check_names(edit, IMAGE_FIELDS)
     changes = {name: _tidy_image(name, value) for name, value in edit.changes.items()}
     current = {name: str(getattr(image, name)) for name in IMAGE_FIELDS}
     _check_conflict(edit, group.version, changes, current)
@@ -144,9 +169,33 @@ def save_image(session: Session, group_number: int, number: int, edit: Edit) -> 
         setattr(image, name, value)
     if fresh:
         group.version += 1
-        session.flush()
         refresh_search(session, group.id)
     return group, image
+
+
+def save_shots(session: Session, group_number: int, fields: Sequence[ShotField]) -> Group:
+    """Change alt texts and roles of several shots of a group.
+
+    :raise NotFoundError: there is no such group.
+    :raise ShotFieldsError: some fields cannot be saved; the caller rolls back all of them.
+    """
+    group = get_locked_group(session, group_number)
+    errors: list[tuple[ShotField, ImageHubError]] = []
+    for field in fields:
+        edit = Edit(0, {field.name: field.value}, {field.name: field.base})
+        try:
+            save_image(session, group_number, field.number, edit)
+        except (EditConflictError, InvalidInputError, NotFoundError) as error:
+            errors.append((field, error))
+    if errors:
+        raise ShotFieldsError(errors)
+    return group
+
+
+def _check_names(edit: Edit, known: Sequence[str]) -> None:
+    unknown = edit.changes.keys() - set(known)
+    if unknown:
+        raise InvalidInputError("There is no such field.", dict.fromkeys(unknown, "unknown"))
 
 
 def _check_conflict(
@@ -155,7 +204,7 @@ def _check_conflict(
     def is_lost(name: str, value: str) -> bool:
         if current[name] == value:
             return False
-        # What its author saw counts before the version, which other fields move on too.
+        # The value is compared where it is known: other fields change the version, too.
         seen = edit.base.get(name)
         return seen != current[name] if seen is not None else edit.version != version
 
@@ -167,25 +216,27 @@ def _check_conflict(
 
 
 def _drop_controls(value: str) -> str:
-    """Without characters that mean nothing in a text: NUL and its like, halves of characters."""
+    """Remove control characters and lone surrogates."""
     return "".join(c for c in value if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
 
 
-def _tidy(name: str, value: str) -> str:
+def tidy_field(name: str, value: str) -> str:
+    """Return a field's value as it is stored.
+
+    :raise InvalidInputError: the value is too long, or not in the list.
+    """
     if name in _CHOICES:
         if value not in _CHOICES[name]:
-            raise InvalidInputError("This cannot be chosen.", {name: "unknown"})
+            raise InvalidInputError("This value cannot be selected.", {name: "unknown"})
         return value
     if name == "tags":
-        # Lines separate tags, so they are looked at before anything else.
-        return join_tags(_drop_controls(" ".join(tag.split())) for tag in split_tags(value))
-    # Line ends of any kind and tabs are room between words, not to be dropped with the rest.
+        # Line breaks separate tags, so the text is split first.
+        return ", ".join(_drop_controls(" ".join(tag.split())) for tag in split_tags(value))
+    # Line breaks and tabs become spaces before other control characters are removed.
     is_long = name == "text"
     value = value.replace("\r\n", "\n") if is_long else " ".join(value.split())
     value = _drop_controls(value).strip()
-    if len(value) > _TEXTS[name]:
-        limit = _TEXTS[name]
-        raise InvalidInputError(f"This is longer than {limit:,} characters.", {name: "too long"})
+    _check_length(name, value, _TEXTS[name])
     return value
 
 
@@ -195,61 +246,15 @@ def _tidy_image(name: str, value: str) -> str:
             raise InvalidInputError("There is no such role.", {name: "unknown"})
         return value
     value = _drop_controls(" ".join(value.split())).strip()
-    if len(value) > MAX_ALT_CHARS:
-        raise InvalidInputError(
-            f"An alt text is at most {MAX_ALT_CHARS:,} characters long.", {name: "too long"}
-        )
+    _check_length(name, value, _MAX_ALT_CHARS)
     return value
 
 
-def bulk_edit(
-    session: Session,
-    numbers: Sequence[int],
-    changes: Mapping[str, str],
-    add_tags: Sequence[str] = (),
-    remove_tags: Sequence[str] = (),
-) -> int:
-    """Set the same fields in many groups, add tags and take them away.
-
-    :param changes: as in :func:`save_group`, but no ``title``, ``text`` or ``tags``.
-    :return: how many groups changed.
-    :raise NotFoundError: one of the groups is not there; nothing is changed then.
-    """
-    allowed = {"medium", "dimensions", "year", "edition", "availability", "state"}
-    unknown = changes.keys() - allowed
-    if unknown:
-        raise InvalidInputError(
-            "This cannot be set for many groups at once.", dict.fromkeys(unknown, "unknown")
+def _check_length(name: str, value: str, limit: int) -> None:
+    if len(value) > limit:
+        sentence = PluralMessage(
+            "This is longer than %(num)s character.",
+            "This is longer than %(num)s characters.",
+            num=limit,
         )
-    if len(numbers) > MAX_BULK:
-        raise InvalidInputError(f"More than {MAX_BULK:,} groups at once are too many.")
-    fresh = {name: _tidy(name, value) for name, value in changes.items()}
-    gone = {name.casefold() for name in remove_tags}
-    count = 0
-    for number in sorted(set(numbers)):
-        group = get_locked_group(session, number)
-        current = read_fields(session, group)
-        wanted = dict(fresh)
-        if add_tags or gone:
-            tags = [*split_tags(current["tags"]), *add_tags]
-            kept = {tag.casefold(): tag for tag in reversed(tags) if tag.casefold() not in gone}
-            wanted["tags"] = join_tags(reversed(kept.values()))
-        wanted = {name: value for name, value in wanted.items() if current[name] != value}
-        if wanted:
-            save_group(session, number, Edit(group.version, wanted, {}))
-            count += 1
-    return count
-
-
-def _refresh(session: Session, group: Group, is_shape_changed: bool) -> None:
-    """Bring derived facts up to date; the words alone where nothing else can have changed."""
-    if is_shape_changed:
-        refresh_group(session, group.id)
-    else:
-        session.flush()
-        refresh_search(session, group.id)
-
-
-def describe_group(session: Session, group: Group) -> dict[str, Any]:
-    """What a script needs to go on editing: version and fields."""
-    return {"version": group.version, "fields": read_fields(session, group)}
+        raise InvalidInputError(sentence, {name: "too long"})

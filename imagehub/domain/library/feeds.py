@@ -1,4 +1,4 @@
-"""What machines are told of the gallery: its newest works, and all of them in stretches."""
+"""Read the gallery for feeds and site maps: its newest groups, and all groups in sections."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from imagehub.errors import NotFoundError
 from imagehub.models import Group, Image
 
 FEED_LENGTH = 30
-# A map of a site may name 50,000 pages, each with 1,000 pictures, in 50 MB. Groups are named by
-# their numbers, so a stretch holds fewer where numbers were given up.
+# A site map may list 50,000 pages with 1,000 images each, in 50 MB. A section is a range of group
+# numbers, of which some may be unused.
 # Source: https://www.sitemaps.org/protocol.html.
-GROUPS_PER_STRETCH = 1000
+GROUPS_PER_SECTION = 1000
 MAX_IMAGES_PER_GROUP = 1000
 
 
@@ -31,29 +31,29 @@ class MappedGroup:
 
 
 def list_newest(session: Session, limit: int = FEED_LENGTH) -> Sequence[Tile]:
-    """The shown groups that were made last, newest first."""
+    """List the shown groups that were created last, newest first."""
     ids = session.scalars(
         select(Group.id).where(Group.is_shown == true()).order_by(Group.id.desc()).limit(limit)
     ).all()
     return load_tiles(session, ids)
 
 
-def list_stretches(session: Session) -> Sequence[int]:
-    """The numbers of the stretches that have shown groups, ascending, counted from 1."""
-    stretch = (Group.id + (GROUPS_PER_STRETCH - 1)) // GROUPS_PER_STRETCH
+def list_sections(session: Session) -> Sequence[int]:
+    """List the numbers of the sections that have shown groups; they are counted from 1."""
+    stretch = (Group.id + (GROUPS_PER_SECTION - 1)) // GROUPS_PER_SECTION
     rows = session.scalars(
         select(func.distinct(stretch)).where(Group.is_shown == true()).order_by(stretch)
     )
     return [int(row) for row in rows]
 
 
-def list_stretch(session: Session, number: int) -> Sequence[MappedGroup]:
-    """The shown groups of a stretch, by number.
+def list_section(session: Session, number: int) -> Sequence[MappedGroup]:
+    """List the shown groups of a section, by number.
 
-    :raise NotFoundError: there are none.
+    :raise NotFoundError: it has none.
     """
-    first = (number - 1) * GROUPS_PER_STRETCH + 1
-    last = first + GROUPS_PER_STRETCH - 1
+    first = (number - 1) * GROUPS_PER_SECTION + 1
+    last = first + GROUPS_PER_SECTION - 1
     if number < 1 or last > MAX_ID:
         raise NotFoundError("page", number)
     groups = session.execute(

@@ -21,10 +21,7 @@ GROUPS_PER_PAGE = 12
 
 @dataclass(frozen=True)
 class Page:
-    """One page of the gallery. ``groups`` come in order, each with its cover.
-
-    ``page_count`` counts all pages, ``group_count`` all shown groups.
-    """
+    """One page of the gallery; the counts are of all pages and of all shown groups."""
 
     number: int
     page_count: int
@@ -34,24 +31,24 @@ class Page:
 
 @dataclass(frozen=True)
 class Tile:
-    """A group and the image that stands for it, with its renditions loaded."""
+    """A group and its cover, whose renditions are loaded."""
 
     group: Group
     cover: Image
 
 
 def count_pages(session: Session, per_page: int = GROUPS_PER_PAGE) -> int:
-    """Pages of the gallery, rounded up; 0 when nothing is shown."""
+    """Count the pages of the gallery; 0 when no group is shown."""
     return -(-count_shown_groups(session) // per_page)
 
 
 def get_page(session: Session, number: int, per_page: int = GROUPS_PER_PAGE) -> Page:
-    """One page, counted from 1; a page past the end has no tiles.
+    """Load a page, counted from 1; a page past the end has no tiles.
 
-    Costs one sum over the bucket counts (one row per thousand groups, added up by the database),
-    a range of at most one bucket of the index, and the covers with their renditions.
+    Reads the bucket counts (one row per thousand groups, summed up by the database), a range of
+    at most one bucket of the index, and the covers with their renditions.
     """
-    # No gallery is so long; the database's integers end there.
+    # The database has no larger integers.
     skip = min((number - 1) * per_page, MAX_ID)
     counts = (
         select(
@@ -85,7 +82,7 @@ def get_page(session: Session, number: int, per_page: int = GROUPS_PER_PAGE) -> 
 
 
 def load_tiles(session: Session, ids: Sequence[int]) -> list[Tile]:
-    """Groups by their numbers, in the order given; those without a cover are left out."""
+    """Load groups in the order given; those without a cover are left out."""
     rows = session.execute(
         select(Group, Image)
         .join(Image, Image.id == Group.cover_id)
@@ -97,9 +94,9 @@ def load_tiles(session: Session, ids: Sequence[int]) -> list[Tile]:
 
 
 def get_shown_group(session: Session, number: int) -> Group:
-    """A group that a visitor may see.
+    """Find a group that visitors see.
 
-    :raise NotFoundError: no such group, a draft, or one without images.
+    :raise NotFoundError: there is no such group, or it is a draft or has no images.
     """
     group = session.get(Group, number) if 0 < number <= MAX_ID else None
     if group is None or not group.is_shown:
@@ -108,16 +105,16 @@ def get_shown_group(session: Session, number: int) -> Group:
 
 
 def get_shown_image(session: Session, group_number: int, image_number: int) -> tuple[Group, Image]:
-    """An image that a visitor may see, and its group.
+    """Find an image that visitors see, and its group.
 
-    :raise NotFoundError: either is missing or not shown.
+    :raise NotFoundError: there is no such image, or its group is not shown.
     """
     group = get_shown_group(session, group_number)
     return group, get_image(session, group.id, image_number)
 
 
 def find_neighbours(session: Session, group: Group) -> tuple[Group | None, Group | None]:
-    """The shown groups before and after this one in the gallery's order."""
+    """Find the shown groups before and after this one in the gallery's order."""
     here = (Group.sort_key == group.sort_key) & (Group.id > group.id)
     before = session.scalars(
         select(Group)

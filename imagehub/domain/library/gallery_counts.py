@@ -14,12 +14,12 @@ BUCKET_SHIFT = 30
 
 
 def count_shown_groups(session: Session) -> int:
-    """All groups that a visitor may see."""
+    """Count the groups that visitors see."""
     return int(session.scalar(select(func.coalesce(func.sum(GalleryBucket.shown_count), 0))) or 0)
 
 
 def recount_gallery(session: Session) -> int:
-    """Compute the bucket counts from the groups themselves.
+    """Recompute the counts of all buckets from the groups.
 
     :return: how many buckets were wrong.
     """
@@ -46,6 +46,7 @@ def recount_gallery(session: Session) -> int:
 
 
 def set_shown(session: Session, group: Group, is_shown: bool) -> None:
+    """Show a group to visitors or hide it, and count it; its row must be locked."""
     if bool(group.is_shown) == is_shown:
         return
     group.is_shown = is_shown
@@ -53,7 +54,7 @@ def set_shown(session: Session, group: Group, is_shown: bool) -> None:
 
 
 def _add_to_bucket(session: Session, bucket: int, change: int) -> None:
-    """Add to a bucket's count in one statement, whether its row is there or not."""
+    """Add to a bucket's count atomically, whether or not its row exists."""
     change_count = (
         update(GalleryBucket)
         .where(GalleryBucket.bucket == bucket)

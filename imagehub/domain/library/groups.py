@@ -7,21 +7,22 @@ from imagehub.database import MAX_ID, count_rows
 from imagehub.domain.library.gallery_counts import set_shown
 from imagehub.domain.library.search_index import forget_group, refresh_search
 from imagehub.errors import NotFoundError
+from imagehub.messages import Message
 from imagehub.models import Group, Image
 
-# A group in the trash is in neither of these.
+# The states of groups that are not in the trash.
 LIVING_STATES = ("published", "draft")
 
 
 def name_group(number: int, title: str) -> str:
-    """What the admin's side calls a group: its title, or that it has none, with its number."""
-    return title.strip() or f"Untitled {number}"
+    """Return a group's title for the admin pages; an untitled group is named by its number."""
+    return title.strip() or Message("Untitled %(number)s", number=number)
 
 
 def get_group(session: Session, number: int) -> Group:
-    """A group in any state but the trash.
+    """Find a group that is not in the trash.
 
-    :raise NotFoundError: there is none of that number.
+    :raise NotFoundError: there is no such group.
     """
     group = session.get(Group, number) if 0 < number <= MAX_ID else None
     if group is None or group.state == "trash":
@@ -30,42 +31,45 @@ def get_group(session: Session, number: int) -> Group:
 
 
 def lock_group(session: Session, group_id: int) -> bool:
-    """Hold a group's row until the transaction ends; whether there is one.
+    """Lock a group's row until the transaction ends.
 
-    A change that changes nothing does this on both databases: SQLite has no FOR UPDATE, and there a
-    transaction should write before it reads.
+    An update that changes nothing locks it on both databases: SQLite has no FOR UPDATE, and a
+    transaction there should write before it reads.
+
+    :return: whether the group exists.
     """
-    return bool(
-        count_rows(
-            session,
-            update(Group)
-            .where(Group.id == group_id)
-            .values(next_image_number=Group.next_image_number, updated_at=Group.updated_at),
-        )
+    lock = (
+        update(Group)
+        .where(Group.id == group_id)
+        .values(next_image_number=Group.next_image_number, updated_at=Group.updated_at)
     )
+    return bool(count_rows(session, lock))
+
+
+def find_locked_group(session: Session, number: int) -> Group | None:
+    """Lock a group until the transaction ends, and read its current row, in the trash or not."""
+    if not 0 < number <= MAX_ID or not lock_group(session, number):
+        return None
+    return session.get_one(Group, number, populate_existing=True)
 
 
 def get_locked_group(session: Session, number: int) -> Group:
-    """Hold a group until the transaction ends, and read it anew.
+    """Lock a group that is not in the trash, and read its current row.
 
-    :raise NotFoundError: no such group, or it lies in the trash.
+    :raise NotFoundError: there is no such group.
     """
-    if not 0 < number <= MAX_ID or not lock_group(session, number):
-        raise NotFoundError("group", number)
-    group = session.get(Group, number)
-    assert group is not None
-    session.refresh(group)
-    if group.state == "trash":
+    group = find_locked_group(session, number)
+    if group is None or group.state == "trash":
         raise NotFoundError("group", number)
     return group
 
 
 def refresh_group(session: Session, group_id: int) -> None:
-    """Bring the derived facts of a group up to date after its images or state changed.
+    """Update a group's derived columns after its images or its state changed.
 
-    Its row is locked first, so that two who change the same group count one after the other.
-    Writes ``image_count``, ``cover_id``, ``is_shown``, the bucket's count and the words by which
-    the group is found; safe to run twice.
+    Writes ``image_count``, ``cover_id``, ``is_shown``, the count of shown groups and the search
+    index. Locks the group's row first, so that concurrent changes are counted one after the other.
+    Safe to run twice.
     """
     session.flush()
     group = session.scalars(
@@ -76,28 +80,18 @@ def refresh_group(session: Session, group_id: int) -> None:
     ).one_or_none()
     if group is None:
         return
-    image_count = session.scalar(
-        select(func.count()).select_from(Image).where(Image.group_id == group_id)
-    )
-    cover = (
-        session.scalars(
-            select(Image.id).where(Image.id == group.chosen_cover_id, Image.group_id == group_id)
-        ).first()
-        or session.scalars(
-            select(Image.id)
-            .where(Image.group_id == group_id)
-            .order_by(Image.position, Image.number)
-            .limit(1)
-        ).first()
-    )
-    group.image_count = image_count or 0
-    group.cover_id = cover
-    set_shown(session, group, group.state == "published" and cover is not None)
+    images = select(Image.id).where(Image.group_id == group_id)
+    count = select(func.count()).select_from(Image).where(Image.group_id == group_id)
+    group.image_count = session.scalar(count) or 0
+    group.cover_id = session.scalar(
+        images.where(Image.id == group.chosen_cover_id)
+    ) or session.scalar(images.order_by(Image.position, Image.number).limit(1))
+    set_shown(session, group, group.state == "published" and group.cover_id is not None)
     refresh_search(session, group_id)
 
 
 def delete_group(session: Session, group: Group) -> None:
-    """Remove a group's row (its images go with it) and its place in the counts."""
+    """Delete a group's row with its images, and take it out of the counts and the index."""
     set_shown(session, group, False)
     session.flush()
     forget_group(session, group.id)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, selectinload
 
 from imagehub.database import MAX_ID, make_batches
-from imagehub.domain.library.groups import refresh_group
-from imagehub.errors import NotFoundError
+from imagehub.domain.library.groups import lock_group, refresh_group
+from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import Group, Image, Rendition
 
 LOW_RESOLUTION_PX = 480
@@ -15,7 +15,7 @@ HIGH_RESOLUTION_PX = 1920
 
 
 def list_images(session: Session, group_id: int) -> Sequence[Image]:
-    """A group's images in their order, with their renditions."""
+    """List a group's images in their order, with their renditions."""
     return session.scalars(
         select(Image)
         .where(Image.group_id == group_id)
@@ -25,9 +25,9 @@ def list_images(session: Session, group_id: int) -> Sequence[Image]:
 
 
 def get_image(session: Session, group_id: int, number: int) -> Image:
-    """One image by its number inside its group, with its renditions.
+    """Find an image by its number inside its group; its renditions are loaded.
 
-    :raise NotFoundError: the group has no image of that number.
+    :raise NotFoundError: the group has no such image.
     """
     image = None
     if 0 < group_id <= MAX_ID and 0 < number < 1 << 31:
@@ -41,17 +41,32 @@ def get_image(session: Session, group_id: int, number: int) -> Image:
     return image
 
 
+def get_images(session: Session, group_id: int, numbers: Sequence[int]) -> list[Image]:
+    """Find several images of a group, in the group's order.
+
+    :raise InvalidInputError: no number is given.
+    :raise NotFoundError: the group has no image of one of the numbers.
+    """
+    wanted = set(numbers)
+    if not wanted:
+        raise InvalidInputError("Select shots first.", {"image": "is empty"})
+    images = [image for image in list_images(session, group_id) if image.number in wanted]
+    if len(images) != len(wanted):
+        raise NotFoundError("image", group_id)
+    return images
+
+
 def find_cover(session: Session, group: Group) -> Image | None:
-    """The image that stands for a group, with its renditions; None while it has no images."""
+    """Find a group's cover, with its renditions; None while the group has no images."""
     return session.scalars(
         select(Image).where(Image.id == group.cover_id).options(selectinload(Image.renditions))
     ).one_or_none()
 
 
 def pick_rendition(image: Image, size_px: int, mime_type: str = "image/webp") -> Rendition:
-    """The rendition of that size, or the nearest one there is.
+    """Pick the rendition of a size, or of the nearest size that exists.
 
-    :raise NotFoundError: the image has no rendition of that type at all.
+    :raise NotFoundError: the image has no rendition of this type.
     """
     usable = [r for r in image.renditions if r.mime_type == mime_type]
     if not usable:
@@ -60,12 +75,12 @@ def pick_rendition(image: Image, size_px: int, mime_type: str = "image/webp") ->
 
 
 def delete_images(session: Session, image_ids: Iterable[int]) -> list[str]:
-    """Take images out of the hub; their originals stay in OneDrive. The caller commits.
+    """Delete images with their renditions; their originals stay in OneDrive.
 
-    Ids that are gone already are no error. A group that loses its last image leaves the gallery.
+    Ids of images that do not exist are ignored. A group that loses its last image is no longer
+    shown.
 
-    :return: the keys that these images used; after the commit, hand them to
-        :func:`delete_unused`.
+    :return: the keys of the objects that these images used, for ``bookkeeping.leave_unused``.
     """
     keys: set[str] = set()
     for ids in make_batches(sorted(set(image_ids))):
@@ -73,13 +88,8 @@ def delete_images(session: Session, image_ids: Iterable[int]) -> list[str]:
             session.scalars(select(Image.group_id).where(Image.id.in_(ids))).unique()
         )
         for group_id in group_ids:
-            # Groups are locked before their images, everywhere in the same order: no deadlocks.
-            session.execute(
-                update(Group)
-                .where(Group.id == group_id)
-                .values(image_count=Group.image_count, updated_at=Group.updated_at)
-                .execution_options(synchronize_session=False)
-            )
+            # Groups are locked in ascending order and before their images, to avoid deadlocks.
+            lock_group(session, group_id)
         keys.update(
             session.scalars(select(Rendition.object_key).where(Rendition.image_id.in_(ids)))
         )

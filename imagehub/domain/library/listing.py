@@ -1,8 +1,7 @@
-"""The library as an admin looks through it: all groups but those in the trash, page by page.
+"""List the groups of the library for the admin pages: all that are not in the trash.
 
-Pages are found by the key of the row they begin after, never by counting rows, and each list is a
-range of an index: the first and the thousandth page cost the same, and so do a hundred images and a
-hundred thousand.
+A page begins after the key of a row, and each list is a range of an index. So the first page costs
+the same as the thousandth, and a hundred images the same as a hundred thousand.
 """
 
 import re
@@ -28,25 +27,26 @@ from imagehub.database import MAX_ID, make_batches
 from imagehub.domain.library import search
 from imagehub.domain.library.groups import LIVING_STATES
 from imagehub.errors import InvalidInputError, NotFoundError
+from imagehub.messages import Message, mark
 from imagehub.models import Group, Image, ImportItem, Rendition
 
 GROUPS_PER_PAGE = 48
 THUMBNAIL_PX = 480
 THUMBNAIL_TYPE = "image/webp"
-# What is left to do, and what a list of everything is called.
+# The lists of the library, with their labels.
 FILTERS = {
-    "all": "All",
-    "draft": "Unpublished",
-    "alt": "No alt text",
-    "changed": "Changed in OneDrive",
-    "missing": "Missing in OneDrive",
-    "outside": "Outside the root folder",
-    "failed": "Failed imports",
+    "all": mark("All"),
+    "draft": mark("Unpublished"),
+    "alt": mark("No alt text"),
+    "changed": mark("Changed in OneDrive"),
+    "missing": mark("Missing in OneDrive"),
+    "outside": mark("Outside the root folder"),
+    "failed": mark("Failed imports"),
 }
-# A count above this is not counted further: nobody reads it, and it would grow with the library.
+# Counting stops above this, so that its cost does not grow with the library.
 MAX_COUNTED = 99
 _MAX_FOUND = 1000
-# Groups that are tested for words that are all over the library, at first and in all.
+# How many groups are tested for words that most of the library has: at first, and at most.
 _FIRST_WALKED = 100
 _MAX_WALKED = 300
 _COUNTED_AT_ONCE = 5000
@@ -54,11 +54,10 @@ _COUNTED_AT_ONCE = 5000
 
 @dataclass(frozen=True)
 class Row:
-    """A group in the list, with no more of it than a line shows.
+    """A group as the list shows it.
 
-    ``thumbnail_key``: object key of the cover's small rendition, "" where there is none. ``note``
-    is what the filter says about the group: how many shots it is about, 0 where it is about the
-    group itself.
+    :param thumbnail_key: object key of a small rendition of the cover; "" if there is none.
+    :param note: how many shots or files the filter is about; 0 if it is about the group itself.
     """
 
     id: int
@@ -73,8 +72,13 @@ class Row:
 
 @dataclass(frozen=True)
 class GroupPage:
-    """One page. ``next_after`` and ``previous_before`` are keys for the pages around it; "" at the
-    ends. Where words are looked for, a page that is not the last may have no row."""
+    """One page of groups.
+
+    A page of a search may be empty without being the last one.
+
+    :param next_after: key of the next page; "" at the end.
+    :param previous_before: key of the previous page; "" at the beginning.
+    """
 
     rows: Sequence[Row]
     next_after: str
@@ -89,15 +93,15 @@ def list_groups(
     before: str = "",
     limit: int = GROUPS_PER_PAGE,
 ) -> GroupPage:
-    """A page of groups: all and drafts in the gallery's order, the others from new to old.
+    """List a page of groups: all and drafts in the gallery's order, others newest first.
 
     :param filter_name: one of :data:`FILTERS`.
-    :param words: only groups with these words. Of rare ones at most the thousand newest; words that
-        are all over the library are looked for in so many groups that no page takes long: it then
-        has fewer rows, or none, and a key to go on with.
-    :param after: key of the row that the page comes after.
-    :param before: key of the row that the page ends before.
-    :raise InvalidInputError: no such filter, or no such key.
+    :param words: only groups with these words; of rare words at most the thousand newest. For words
+        that much of the library has, a limited number of groups is tested, so that no page takes
+        long: the page may then have few rows or none, and a key to continue with.
+    :param after: key of the row before the page.
+    :param before: key of the row behind the page.
+    :raise InvalidInputError: there is no such filter or key.
     """
     found = _find_page(session, filter_name, words, after, before, limit)
     if not found.rows:
@@ -110,13 +114,13 @@ def list_groups(
 def list_numbers(
     session: Session, filter_name: str, words: str, after: str, limit: int
 ) -> tuple[list[int], str]:
-    """The numbers of so many groups of a list, and the key to go on with; "" at the end."""
+    """List the numbers of some groups of a list, and the key to continue with; "" at the end."""
     found = _find_page(session, filter_name, words, after, "", limit)
     return [row.id for row in found.rows], found.next_after
 
 
 def count_groups(session: Session, filter_name: str, words: str) -> int:
-    """How many groups are in a list. It walks through all of it."""
+    """Count the groups of a list by reading all of it."""
     count, after = 0, ""
     while True:
         numbers, after = list_numbers(session, filter_name, words, after, _COUNTED_AT_ONCE)
@@ -147,7 +151,7 @@ def _find_page(
         found = search.list_group_ids(session, words, _MAX_FOUND, filter_name == "draft")
         if not found:
             return _FoundPage(())
-        # Numbers of our own, written out: a thousand parameters cost more than all else here.
+        # Our own numbers are written into the query: a thousand parameters would be slow.
         numbers: ColumnElement[Any] = bindparam(
             "numbers", found, expanding=True, literal_execute=True
         )
@@ -156,12 +160,24 @@ def _find_page(
     return _make_page(rows, place, is_back, limit)
 
 
-def find_key_above(session: Session, number: int) -> str:
-    """Key of what stands right above a group, so that a page after it begins with the group; "" at
-    the top."""
+def _find_key_above(session: Session, number: int) -> str:
+    """Return the key of the row above a group: the page after it begins with the group.
+
+    It is "" at the top of the list.
+    """
     place = session.execute(select(Group.sort_key, Group.id).where(Group.id == number)).one()
     above = session.execute(_make_query("all", (place[0], place[1]), True, 1)).first()
     return _write_key(above) if above is not None else ""
+
+
+def find_page_of(session: Session, number: int, after: str, before: str) -> str | None:
+    """Find the page of the unfiltered list that shows a group.
+
+    :param after: key of the page that is looked at first, as is ``before``.
+    :return: None if that page shows the group; else the key of a page that begins with the group.
+    """
+    page = _find_page(session, "all", "", after, before, GROUPS_PER_PAGE)
+    return None if any(row.id == number for row in page.rows) else _find_key_above(session, number)
 
 
 def _make_query(
@@ -171,14 +187,14 @@ def _make_query(
     limit: int,
     *narrow: ColumnElement[bool],
 ) -> Select[Any]:
-    """So many groups of a list from a place on, as ``key``, ``id`` and ``note``."""
+    """Select some groups of a list from a place on, as ``key``, ``id`` and ``note``."""
     parts: list[Select[Any]]
     if filter_name in ("all", "draft"):
         one: Any = select(
             Group.sort_key.label("key"), Group.id.label("id"), literal(0).label("note")
         )
         columns: tuple[Any, ...] = (Group.sort_key, Group.id)
-        # A state has its own range of an index: nobody walks past what lies in the trash.
+        # Each state is a range of the index, so groups in the trash are not read.
         states = ("draft",) if filter_name == "draft" else LIVING_STATES
         parts = [one.where(Group.state == state) for state in states]
     else:
@@ -192,7 +208,7 @@ def _make_query(
         ]
     if place is not None:
         here = place[-len(columns) :]
-        # The first half is implied; it lets both databases read a range of the index.
+        # Implied by the next condition; it lets both databases read a range of the index.
         if is_back:
             narrow += (columns[0] >= here[0], tuple_(*columns) > here)
         else:
@@ -209,14 +225,13 @@ def _order(query: Select[Any], columns: Sequence[Any], is_back: bool) -> Select[
 
 
 def _is_widespread(session: Session, filter_name: str, words: str) -> bool:
-    """Whether words are all over the library, so that a list had better ask group by group.
+    """Tell whether much of the library has these words, so that testing group by group is faster.
 
-    A full-text index gives all of its matches before the first can be used, and InnoDB takes a
-    tenth of a second for 25,000 of them; a list that asks group by group meets enough of them on
-    its way. What stands at the top tells, and what stands in the middle: what came in last may be
-    all that has a word.
+    A full-text index returns all matches before the first can be used, and InnoDB takes a tenth of
+    a second for 25,000 of them. Groups at the top and in the middle of the list are sampled: a word
+    may be frequent only among the newest groups.
     """
-    # Drafts are among what visitors do not see, and are looked for there alone.
+    # Drafts are only searched among the groups that visitors do not see.
     sampled = "draft" if filter_name == "draft" else "all"
 
     def find(place: tuple[int, int] | None, is_back: bool = False) -> Any:
@@ -239,7 +254,7 @@ def _walk(
     is_back: bool,
     limit: int,
 ) -> _FoundPage:
-    """Test group after group for words, until a page is full or many were tested."""
+    """Test group after group for words, until a page is full or enough groups were tested."""
     fitting: list[Any] = []
     most = max(_MAX_WALKED, limit)
     tested, size, start, at, is_over = 0, _FIRST_WALKED, "", place, False
@@ -288,9 +303,11 @@ def _make_page(
     start: str = "",
     edge: str = "",
 ) -> _FoundPage:
-    """:param found: rows of ``_make_query``, one more than fit where there are more.
-    :param start: key at the near end where nothing was found.
-    :param edge: key of the last group that was looked at, where there are more to look at.
+    """Make a page of rows.
+
+    :param found: rows of ``_make_query``; one more than the page has if there are more.
+    :param start: key at the near end, if no row was found.
+    :param edge: key of the last group that was tested, if there are more to test.
     """
     rows = list(found[:limit])
     far = _write_key(rows[-1]) if len(found) > limit else edge
@@ -303,10 +320,10 @@ def _make_page(
 def load_rows(
     session: Session, ids: Sequence[int], notes: Mapping[int, int] | None = None
 ) -> list[Row]:
-    """Groups by their numbers, in the order given.
+    """Load groups for the list, in the order given.
 
-    Columns instead of whole groups, covers and renditions: fifty lines would otherwise cost more
-    than all the rest of the page, on MariaDB twice as much.
+    Selects columns instead of whole groups, covers and renditions, which would take longer than
+    the rest of the page.
     """
     found: dict[int, Row] = {}
     without: dict[int, int] = {}
@@ -344,7 +361,7 @@ def load_rows(
             if one.cover_id and not one.object_key:
                 without[one.cover_id] = one.id
     for covers in make_batches(list(without)):
-        # Rare: whatever size there is, the smallest.
+        # A cover without this size shows its smallest rendition.
         others = (
             select(Rendition.image_id, Rendition.object_key)
             .where(Rendition.image_id.in_(covers), Rendition.mime_type == THUMBNAIL_TYPE)
@@ -357,7 +374,10 @@ def load_rows(
 
 
 def _read_key(text: str) -> tuple[int, int]:
-    """:raise InvalidInputError: this is no key of a page."""
+    """Read the key of a page.
+
+    :raise InvalidInputError: it is none.
+    """
     parts = text.split(".")
     try:
         key, number = int(parts[0]), int(parts[1])
@@ -369,9 +389,9 @@ def _read_key(text: str) -> tuple[int, int]:
 
 
 def count_to_do(session: Session) -> dict[str, int]:
-    """For each filter but ``all`` how many groups it lists; ``MAX_COUNTED + 1`` means more.
+    """Count the groups of each filter but ``all``; ``MAX_COUNTED + 1`` means more than that.
 
-    One question for all of them, and each reads its index no further than it counts.
+    One query for all filters, each of which reads only as much of its index as it counts.
     """
     names = [name for name in FILTERS if name != "all"]
     counted = []
@@ -393,9 +413,9 @@ def count_to_do(session: Session) -> dict[str, int]:
 
 
 def list_choices(session: Session, limit: int = 200, words: str = "") -> list[tuple[int, str]]:
-    """The newest groups as (number, title), to choose one from.
+    """List the newest groups as (number, title), for a field that selects one.
 
-    :param words: only groups that have them, and the one whose number they are before all others.
+    :param words: only groups with these words; the group with this number comes first.
     """
     query = select(Group.id, Group.title).where(Group.state.in_(LIVING_STATES))
     query = query.order_by(Group.id.desc()).limit(limit)
@@ -414,13 +434,13 @@ def list_choices(session: Session, limit: int = 200, words: str = "") -> list[tu
 
 
 def find_group(session: Session, words: str) -> int | None:
-    """The number of the group that somebody names: ``17 · Harbour``, ``#17``, ``17``, ``Harbour``.
+    """Find the number of a group by what was typed: ``17 · Harbour``, ``#17``, ``17``, ``Harbour``.
 
-    :return: None where no word was said.
+    :return: None if nothing was typed.
     :raise NotFoundError: no group has this number.
-    :raise InvalidInputError: no group is called so, or more than one.
+    :raise InvalidInputError: no group has this title, or several have it.
     """
-    # A field of one line holds no other white space; what does is no number.
+    # Spaces only: a text with other white space is not a number.
     words = words.strip(" ")
     if not words:
         return None
@@ -442,11 +462,15 @@ def find_group(session: Session, words: str) -> int | None:
     if not found and listed:
         raise NotFoundError("group", number)
     if not found:
-        raise InvalidInputError(f"There is no group “{words[:100]}”.", {"group": "unknown"})
+        raise InvalidInputError(
+            Message("There is no group “%(title)s”.", title=words[:100]), {"group": "unknown"}
+        )
     if len(found) > 1:
         raise InvalidInputError(
-            f"More than one group may be meant by “{words[:100]}”. Choose one from the list, with"
-            " its number.",
+            Message(
+                "Several groups match “%(title)s”. Select one from the list, with its number.",
+                title=words[:100],
+            ),
             {"group": "ambiguous"},
         )
     return found[0]

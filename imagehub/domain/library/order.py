@@ -1,4 +1,4 @@
-"""Order groups: the sort key of new groups, and moving groups up and down."""
+"""Order the groups of the gallery by their sort keys; the highest key comes first."""
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -7,16 +7,16 @@ from imagehub.domain.library.gallery_counts import set_shown
 from imagehub.domain.library.groups import LIVING_STATES, get_group, get_locked_group
 from imagehub.models import Group
 
-# New groups stand 2^20 apart, so that twenty groups in a row can be put between any two before
-# their surroundings must be numbered anew; a bucket then holds about a thousand groups.
+# New groups are 2^20 apart: between any two, twenty groups in a row can be placed before others
+# must get new keys. A bucket holds about a thousand groups.
 SORT_STEP = 1 << 20
-# The first group of a hub; far enough from 0 that no move to the end makes a key negative, which
-# MySQL's shift operator would read as a huge number.
+# The key of the very first group. Moves to the end never make a key negative, which MySQL's shift
+# operator would read as a huge number.
 FIRST_SORT_KEY = 1 << 50
 
 
 def make_first_sort_key(session: Session) -> int:
-    """A key that puts a new group before all others."""
+    """Return a key that places a new group before all others."""
     highest = session.scalar(select(func.max(Group.sort_key)))
     return FIRST_SORT_KEY if not highest else int(highest) + SORT_STEP
 
@@ -24,18 +24,16 @@ def make_first_sort_key(session: Session) -> int:
 def place_group(
     session: Session, number: int, before: int | None = None, after: int | None = None
 ) -> None:
-    """Put a group right before or right after another in the gallery's order.
+    """Move a group right before or right after another one; to the end when neither is given.
 
-    With neither it goes to the end.
-
-    :raise NotFoundError: one of them is not there.
+    :raise NotFoundError: one of the groups does not exist.
     """
     for one in sorted({number, before or number, after or number}):
         get_locked_group(session, one)
     group = get_group(session, number)
     if after is not None:
         other = get_group(session, after)
-        # Whatever comes next counts, a group in the trash too: it may come back.
+        # A group in the trash keeps its place, because it may be restored.
         following = session.scalars(
             select(Group)
             .where(
@@ -52,12 +50,12 @@ def place_group(
 
 
 def step_group(session: Session, number: int, step: int) -> None:
-    """Put a group one place up (-1) or down (1) in the gallery's order; at an end it stays."""
+    """Move a group one place up (-1) or down (1); at the end of the list it stays in place."""
     group = get_group(session, number)
     is_up = step < 0
     here = Group.sort_key > group.sort_key if is_up else Group.sort_key < group.sort_key
     order = (Group.sort_key, Group.id) if is_up else (Group.sort_key.desc(), Group.id.desc())
-    # A state has its own range of an index: nobody walks past what lies in the trash.
+    # Each state is a range of the index, so groups in the trash are not read.
     found = [
         session.execute(
             select(Group.sort_key, Group.id)
@@ -77,10 +75,10 @@ def step_group(session: Session, number: int, step: int) -> None:
 
 
 def move_group(session: Session, group: Group, before: Group | None) -> None:
-    """Put a group right before another in the gallery's order, or at the end (None).
+    """Move a group right before another one, or to the end when it is None.
 
-    Usually one row changes. Where twenty moves have used up the room between two neighbours, the
-    groups from there on upwards are moved up until there is room again.
+    Usually one row changes. Where no key is free between two neighbours, the groups above get
+    higher keys until there is room.
     """
     was_shown = group.is_shown
     set_shown(session, group, False)
@@ -103,15 +101,15 @@ def _make_room(session: Session, group: Group, before: Group | None) -> int:
         return before.sort_key + SORT_STEP
     if above - before.sort_key >= 2:
         return (above + before.sort_key) // 2
-    # No number is free in between: push up whoever stands too close, one after the other.
+    # No key is free in between: raise the keys of the groups that are too close, one by one.
     needed = before.sort_key + SORT_STEP * 2
-    crowd = session.scalars(
+    above_it = session.scalars(
         select(Group)
         .where(Group.sort_key > before.sort_key, Group.id != group.id)
         .order_by(Group.sort_key, Group.id)
         .execution_options(yield_per=200)
     )
-    for other in crowd:
+    for other in above_it:
         if other.sort_key >= needed:
             break
         shown = other.is_shown

@@ -1,8 +1,8 @@
-"""Finding shown groups by words.
+"""Find groups by words.
 
-All words must be there, each as the beginning of a word. Groups with the words in their title come
-first, those with whole words in it before those with beginnings of words; then the best match, then
-the newest. Where nothing begins so, words that hold the typed ones inside are looked for.
+A group matches if each word of the query begins a word of the group. Groups with the whole words in
+their title come first, then those with the beginnings in their title; then by relevance, then the
+newest. If no group matches, words that contain the typed ones are searched.
 """
 
 from collections.abc import Sequence
@@ -19,21 +19,21 @@ from imagehub.domain.library.search_index import MARK, get_index, iter_query_wor
 
 MAX_QUERY_CHARS = 200
 _MAX_WORDS = 12
-# Above this many matches relevance says little and costs much: the newest come first then.
+# Relevance is slow and of little use with more matches than this: the newest come first then.
 _MAX_RANKED = 3000
-# What is inside a word is looked for by reading the whole index, so only what helps is asked for.
+# Searching inside words reads the whole index, so it is limited.
 _LEAST_INSIDE_CHARS = 3
 _MAX_INSIDE = 600
-# Words are frequent where that many of so many groups have them.
+# Words are frequent if at least 5 of 250 neighbouring groups have them.
 _SAMPLED = 250
 _LEAST_IN_SAMPLE = 5
 
 
 @dataclass(frozen=True)
 class Found:
-    """One page of what was found. ``group_count`` counts all of it.
+    """One page of found groups; ``group_count`` counts all of them.
 
-    ``is_inside``: nothing begins with these words; this is what holds them inside of a word.
+    :param is_inside: no word begins with the typed ones; these groups contain them inside a word.
     """
 
     number: int
@@ -46,15 +46,15 @@ class Found:
 def find_groups(
     session: Session, query: str, number: int = 1, per_page: int = GROUPS_PER_PAGE
 ) -> Found:
-    """One page of the shown groups that a visitor's words lead to, counted from 1.
+    """Find shown groups for a visitor; one page, counted from 1.
 
-    :param query: anything at all; what is no letter or digit separates words, and words beyond the
-        twelfth are not looked at. Without any word nothing is found.
+    :param query: any text. Everything but letters and digits separates words; only the first
+        twelve words count. Without a word no group is found.
     """
     words = make_words(query)
     if not words or number < 1:
         return Found(number, 0, 0, ())
-    # No list is so long; the database's integers end there.
+    # The database has no larger integers.
     offset = min((number - 1) * per_page, database.MAX_ID)
     read = _read_sqlite if _is_sqlite(session) else _read_mysql
     count, ids = read(session, words, per_page, offset)
@@ -65,18 +65,13 @@ def find_groups(
     return _make_found(session, number, len(inside), ids, per_page, is_inside=True)
 
 
-def suggest_groups(session: Session, query: str, limit: int = 8) -> Sequence[Tile]:
-    """The first few groups for what has been typed so far, by title before anything else."""
-    return find_groups(session, query, 1, limit).tiles
-
-
 def list_group_ids(
     session: Session, query: str, limit: int = 1000, are_hidden: bool = False
 ) -> list[int]:
-    """Groups of any state but the trash by their words, for an admin; newest first.
+    """Find groups for an admin, in any state but the trash; newest first.
 
-    :param are_hidden: only those that visitors do not see.
-    :return: at most ``limit`` group numbers; empty where there is no word in the query.
+    :param are_hidden: only groups that visitors do not see.
+    :return: at most ``limit`` group numbers; none if the query has no word.
     """
     words = make_words(query)
     if not words:
@@ -95,9 +90,10 @@ def list_group_ids(
 
 
 def is_frequent(session: Session, query: str, around: int, are_hidden: bool = False) -> bool:
-    """Whether at least one in fifty of the groups with numbers around one has the words.
+    """Tell whether at least one in fifty of the groups around a number has the words.
 
-    :param are_hidden: only groups that visitors do not see are asked for.
+    :param around: a group number.
+    :param are_hidden: only look at groups that visitors do not see.
     """
     index, number = get_index(session)
     has_words = _has_words(index, query, are_hidden)
@@ -111,15 +107,12 @@ def is_frequent(session: Session, query: str, around: int, are_hidden: bool = Fa
 def make_condition(
     session: Session, query: str, group_number: ColumnElement[int], are_hidden: bool = False
 ) -> ColumnElement[bool]:
-    """What a group of that number must fulfil to have the words; without any word all do.
-
-    For an admin: drafts are found.
-    """
+    """Return the condition that a group has the words, for an admin; true if there is no word."""
     index, number = get_index(session)
     has_words = _has_words(index, query, are_hidden)
     if has_words is None:
         return true()
-    # As a value and not as EXISTS, which a database may turn round: all words first.
+    # A value instead of EXISTS, which a database may evaluate starting from all matches.
     one = select(number).where(number == group_number, has_words)
     return one.correlate_except(index).scalar_subquery().is_not(None)
 
@@ -133,7 +126,7 @@ def _has_words(index: TableClause, query: str, are_hidden: bool) -> ColumnElemen
 
 
 def make_words(query: str) -> list[str]:
-    """The words to look for, as they stand in the index."""
+    """Return the words of a query as they are written in the index."""
     words = dict.fromkeys(iter_query_words(query[:MAX_QUERY_CHARS]))
     return list(words)[:_MAX_WORDS]
 
@@ -146,14 +139,14 @@ def _make_found(
     per_page: int,
     is_inside: bool = False,
 ) -> Found:
-    # The index follows the groups in the same transaction; whatever it says, a draft stays unseen.
+    # The index is updated with the groups; should it be wrong, a draft is still not shown.
     tiles = [tile for tile in gallery.load_tiles(session, ids) if tile.group.is_shown]
     return Found(number, -(-count // per_page), count, tiles, is_inside)
 
 
 # --- The two databases ----------------------------------------------------------------------------
 #
-# Words hold letters, digits and "_" alone (see ``search_index``), so none can be an operator.
+# Words have only letters, digits and "_" (see ``search_index``), so none can be an operator.
 
 
 def _is_sqlite(session: Session) -> bool:
@@ -171,7 +164,7 @@ def _match_mysql(words: Sequence[str], is_whole: bool = False) -> str:
 
 
 _COUNT_SQLITE = text("SELECT count(*) FROM search_index WHERE search_index MATCH :words")
-# Title first: the whole words, then their beginnings; then the best match, or just the newest.
+# Whole words in the title first, then their beginnings; then by relevance, or just the newest.
 _LIST_SQLITE = """
 SELECT rowid FROM search_index WHERE search_index MATCH :words ORDER BY
     rowid IN (SELECT rowid FROM search_index WHERE search_index MATCH :whole) DESC,
@@ -195,8 +188,8 @@ _HIDDEN_IDS_MYSQL = text(
 _COUNT_MYSQL = text(
     "SELECT count(*) FROM search_index WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE)"
 )
-# InnoDB reads all matches and their relevance whatever is asked of them, so counting and listing
-# them at once costs half of one after the other.
+# InnoDB always reads all matches with their relevance, so one query for count and page costs half
+# of two.
 _LIST_MYSQL = text("""
 SELECT group_id, count(*) OVER () FROM search_index
 WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE) ORDER BY
@@ -210,7 +203,7 @@ LIMIT :limit OFFSET :offset
 def _read_sqlite(
     session: Session, words: Sequence[str], limit: int, offset: int
 ) -> tuple[int, list[int]]:
-    """How many groups match, and the numbers of one page of them."""
+    """Return the number of matching groups, and the group numbers of one page."""
     values: dict[str, Any] = {
         "words": f"words : ({_match_sqlite(words)})",
         "title": f"title : ({_match_sqlite(words)})",
@@ -228,7 +221,7 @@ def _read_sqlite(
 def _read_mysql(
     session: Session, words: Sequence[str], limit: int, offset: int
 ) -> tuple[int, list[int]]:
-    """How many groups match, and the numbers of one page of them."""
+    """Return the number of matching groups, and the group numbers of one page."""
     values: dict[str, Any] = {
         "words": _match_mysql(words),
         "whole": _match_mysql(words, is_whole=True),
@@ -242,7 +235,7 @@ def _read_mysql(
 
 
 def _list_inside(session: Session, words: Sequence[str]) -> list[int]:
-    """The newest groups with all words somewhere inside theirs; reads the whole index."""
+    """List the newest groups that contain all words anywhere; reads the whole index."""
     bare = [word.removeprefix(MARK) for word in words]
     if any(len(word) < _LEAST_INSIDE_CHARS for word in bare):
         return []

@@ -1,17 +1,16 @@
-"""The words by which groups are found, the same on every database.
+"""The search index: the words of each group, the same on every database.
 
-Texts are folded to plain words here and written in letters, digits and ``_`` of ASCII alone, with
-two underscores in front. So neither the database's idea of a word nor its collation, list of stop
-words or shortest word decides what is found, and nothing that a visitor types can be an operator of
-a full-text query:
+Texts are folded to plain words and written in ASCII letters, digits and ``_``, with two underscores
+in front. So the results do not depend on the database's word boundaries, collation, stop words or
+minimum word length, and nothing that is typed can be an operator of a full-text query:
 
-- small letters, without the marks of Latin, Greek, Cyrillic, Arabic and Hebrew letters;
-- a word of letters and digits counts whole and in its parts: ``img4711`` is also ``4711``;
-- scripts without spaces (Chinese, Japanese, Thai …) count as pairs of neighbouring characters;
-- any other letter than a–z is written as ``_`` and its number in four digits to base 36.
+- Letters are lower case, without the diacritics of Latin, Greek, Cyrillic, Arabic and Hebrew.
+- A word of letters and digits is indexed whole and in parts: ``img4711`` is also ``4711``.
+- Scripts without spaces (Chinese, Japanese, Thai …) are indexed as pairs of adjacent characters.
+- Any letter but a–z is written as ``_`` and its code point in four digits to base 36.
 
-A shown group has its words in ``title`` and ``words`` (which holds those of the title too), any
-other in ``hidden``, where only an admin's search looks. What lies in the trash has none.
+A shown group has its words in ``title`` and ``words`` (which includes the title); any other group
+has them in ``hidden``, which only the admin's search reads. A group in the trash has none.
 """
 
 import re
@@ -37,29 +36,29 @@ from sqlalchemy.orm import Session
 
 from imagehub.models import Group, GroupTag, Image, Tag
 
-# In front of every word: keeps one of a single letter above InnoDB's shortest length of three, and
-# apart from its stop words. Source: MariaDB manual, Full-Text Index Stopwords.
+# In front of every word, so that a single letter has InnoDB's minimum length of three, and no word
+# is a stop word. Source: MariaDB manual, Full-Text Index Stopwords.
 MARK = "__"
-# InnoDB leaves out words of more than 84 characters (innodb_ft_max_token_size).
+# InnoDB does not index words of more than 84 characters (innodb_ft_max_token_size).
 _MAX_WORD_CHARS = 80
-# Words of one group; a group of thousands of shots has many file names.
+# The most words of one group; a group of thousands of shots has many file names.
 _MAX_WORDS = 20_000
 _GROUPS_PER_READ = 200
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ASCII_RUN = re.compile("[a-z0-9]+")
-# What is said about a work in the languages of the pages.
+# The words of the availability in all languages of the pages.
 _AVAILABILITY_WORDS = {
     "available": "available verfügbar",
     "reserved": "reserved reserviert",
     "sold": "sold verkauft",
     "not_for_sale": "not for sale unverkäuflich",
 }
-# Letters that Unicode does not take apart.
+# Letters that Unicode does not decompose.
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h"}
 )
-# How names with these letters are written where a keyboard has none.
+# How these letters are written on a keyboard that does not have them.
 _SPELLINGS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 _MARKS = ((0x300, 0x36F), (0x591, 0x5C7), (0x610, 0x61A), (0x64B, 0x65F), (0x670, 0x670))
 _SPACELESS = (
@@ -79,7 +78,7 @@ _SPACELESS = (
 
 
 def iter_words(text: str) -> Iterator[str]:
-    """The words of a text as they stand in the index, in order, each as often as it comes."""
+    """Yield the words of a text as they are written in the index, in order and with repetitions."""
     folded = fold(text)
     yield from _iter_folded(folded)
     spelled = fold(unicodedata.normalize("NFC", text).casefold().translate(_SPELLINGS))
@@ -89,13 +88,13 @@ def iter_words(text: str) -> Iterator[str]:
 
 
 def iter_query_words(text: str) -> Iterator[str]:
-    """The words that must all begin some word of a group, for it to be found by this text."""
+    """Yield the words of a query; each must begin a word of a group that it finds."""
     for run, is_spaceless in _iter_runs(fold(text)):
         if is_spaceless and len(run) > 1:
             yield from (_encode(run[at : at + 2]) for at in range(len(run) - 1))
             continue
         parts = list(_iter_parts(run))
-        # IMG4711 finds IMG_4711 too; parts of one character would find nearly anything.
+        # IMG4711 finds IMG_4711, too; but parts of one character would find nearly everything.
         whole = len(parts) == 1 or min(map(len, parts)) == 1
         yield from [_encode(run)] if whole else [_encode(part) for part in parts]
 
@@ -103,7 +102,7 @@ def iter_query_words(text: str) -> Iterator[str]:
 def _iter_folded(folded: str) -> Iterator[str]:
     for run, is_spaceless in _iter_runs(folded):
         if is_spaceless:
-            # The last character stands alone, so that each one begins a word.
+            # The last one is a single character, so that every character begins a word.
             yield from (_encode(run[at : at + 2]) for at in range(len(run)))
             continue
         yield _encode(run)
@@ -111,7 +110,7 @@ def _iter_folded(folded: str) -> Iterator[str]:
 
 
 def fold(text: str) -> str:
-    """Small letters without marks; what looks the same is the same."""
+    """Return a text in lower case without diacritics and compatibility variants."""
     if text.isascii():
         return text.lower()
     apart = unicodedata.normalize("NFKD", text.casefold())
@@ -120,7 +119,7 @@ def fold(text: str) -> str:
 
 
 def _iter_runs(folded: str) -> Iterator[tuple[str, bool]]:
-    """(run of word characters, whether its script has no spaces)."""
+    """Yield each run of word characters, and whether its script has no spaces."""
     if folded.isascii():
         yield from ((match[0], False) for match in _ASCII_RUN.finditer(folded))
         return
@@ -146,7 +145,7 @@ def _get_kind(char: str) -> str:
 
 
 def _iter_parts(run: str) -> Iterator[str]:
-    """Stretches of digits, and of anything else."""
+    """Yield the runs of digits and of other characters."""
     start = 0
     for at in range(1, len(run) + 1):
         if at == len(run) or run[at].isdigit() != run[at - 1].isdigit():
@@ -159,7 +158,7 @@ def _is_in(number: int, ranges: Iterable[tuple[int, int]]) -> bool:
 
 
 def _encode(word: str) -> str:
-    """A word in the letters of the index; a prefix of it gives a prefix."""
+    """Write a word in the characters of the index; a prefix of it gives a prefix."""
     if word.isascii():
         return (MARK + word)[:_MAX_WORD_CHARS]
     written = MARK
@@ -184,7 +183,7 @@ def _escape(char: str) -> str:
 
 
 def get_index(session: Session) -> tuple[TableClause, ColumnClause[int]]:
-    """The index and the column of its group numbers, which FTS5 calls ``rowid``."""
+    """Return the index and its column of group numbers, which FTS5 calls ``rowid``."""
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     name = "rowid" if is_sqlite else "group_id"
     number: ColumnClause[int] = column(name, Integer if is_sqlite else BigInteger)
@@ -201,7 +200,7 @@ def get_index(session: Session) -> tuple[TableClause, ColumnClause[int]]:
 
 
 def refresh_search(session: Session, group_id: int) -> bool:
-    """Bring a group's words up to date; a group that is gone loses them.
+    """Update the words of a group; they are deleted if the group does not exist.
 
     Call it after each change of a group, its images or its tags, in the same transaction and with
     the group's row locked.
@@ -213,7 +212,7 @@ def refresh_search(session: Session, group_id: int) -> bool:
 
 
 def forget_group(session: Session, group_id: int) -> None:
-    """Take a group out of the index."""
+    """Delete a group from the index."""
     _write(session, group_id, None)
 
 
@@ -236,10 +235,10 @@ def _write(session: Session, group_id: int, row: dict[str, str] | None) -> bool:
 
 
 def fill_search(session: Session, after: int = 0) -> int:
-    """Index a stretch of the groups that are not in the index: after an upgrade, that is all.
+    """Add some of the groups that the index lacks, which are all of them after an upgrade.
 
-    :param after: begin above this group number.
-    :return: the number to go on after, once this is committed; 0 when none is missing any more.
+    :param after: only groups with higher numbers.
+    :return: the number to continue after, once this is committed; 0 when no group is missing.
     """
     index, number = get_index(session)
     if not after and count_indexed(session) == session.scalar(
@@ -260,7 +259,7 @@ def fill_search(session: Session, after: int = 0) -> int:
 
 
 def add_to_search(session: Session, group_ids: Sequence[int]) -> None:
-    """Index groups that are not in the index, a few hundred at once."""
+    """Add groups to the index that it lacks; a few hundred at once."""
     index, number = get_index(session)
     rows = _make_rows(session, group_ids)
     session.execute(
@@ -269,10 +268,9 @@ def add_to_search(session: Session, group_ids: Sequence[int]) -> None:
 
 
 def list_stale(session: Session, after: int) -> tuple[list[int], int]:
-    """A stretch of the groups above a number, for ``reconcile``.
+    """Compare some of the groups above a number with the index, for ``reconcile``.
 
-    :return: the groups whose words are not what they should be, and the number to go on after; 0 at
-        the end.
+    :return: the groups whose words are wrong, and the number to continue after; 0 at the end.
     """
     index, number = get_index(session)
     ids = session.scalars(
@@ -293,13 +291,13 @@ def list_stale(session: Session, after: int) -> tuple[list[int], int]:
 
 
 def count_indexed(session: Session) -> int:
-    """Groups in the index, shown or not."""
+    """Count the groups in the index, shown or not."""
     index, _ = get_index(session)
     return session.scalar(select(func.count()).select_from(index)) or 0
 
 
 def _make_rows(session: Session, group_ids: Iterable[int]) -> dict[int, dict[str, str]]:
-    """What should be in the index: group number → column → words."""
+    """Return what the index should contain: group number → column → words."""
     ids = list(group_ids)
     groups = session.execute(
         select(

@@ -1,5 +1,4 @@
-"""All groups and images, shown or not, as the single-page app sees them; not what lies in the
-trash."""
+"""Read all groups and images for the single-page app: shown or not, but not in the trash."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ class ListedGroup:
 
 @dataclass(frozen=True)
 class ListedImage:
-    """What the list of everything tells of one image. ``number`` counts inside the group."""
+    """An image in the list of everything; ``number`` is its number inside the group."""
 
     number: int
     name: str
@@ -34,7 +33,7 @@ class ListedImage:
 
 
 def list_group_numbers(session: Session) -> list[int]:
-    """The numbers of all groups that have images, ascending."""
+    """List the numbers of all groups that have images, ascending."""
     return list(
         session.scalars(
             select(Group.id).where(Group.image_count > 0, Group.state != "trash").order_by(Group.id)
@@ -43,14 +42,14 @@ def list_group_numbers(session: Session) -> list[int]:
 
 
 def _is_living() -> ColumnElement[bool]:
-    """Whether an image's group is not in the trash."""
+    """Return the condition that an image's group is not in the trash."""
     return ~exists().where(TrashEntry.group_id == Image.group_id)
 
 
 def iter_groups(session: Session) -> Iterator[ListedGroup]:
-    """All groups that have images, ascending, read a few thousand images at a time.
+    """Yield all groups that have images, ascending.
 
-    Only what is listed is read, and nothing is kept: a library of any size passes through.
+    Reads a few thousand images at a time and keeps none, so the library may be of any size.
     """
     at: tuple[int, int, int] = (0, -(1 << 31), 0)
     group = ListedGroup(0, [])
@@ -58,7 +57,7 @@ def iter_groups(session: Session) -> Iterator[ListedGroup]:
         rows = session.execute(
             select(Image.group_id, Image.position, Image.number, Image.name, Image.folder_name)
             .where(
-                # The first half is implied; it lets MySQL read a range of the index.
+                # Implied by the next condition; it lets MySQL read a range of the index.
                 Image.group_id >= at[0],
                 tuple_(Image.group_id, Image.position, Image.number) > at,
                 _is_living(),
@@ -81,9 +80,9 @@ def iter_groups(session: Session) -> Iterator[ListedGroup]:
 
 
 def get_image(session: Session, group_number: int, image_number: int | None = None) -> Image:
-    """An image by its numbers, or the first of its group; with renditions.
+    """Find an image by its numbers, or the first one of a group; its renditions are loaded.
 
-    :raise NotFoundError: no such group or image.
+    :raise NotFoundError: there is no such group or image.
     """
     if image_number is not None:
         found = library_images.get_image(session, group_number, image_number)
@@ -105,7 +104,7 @@ def get_image(session: Session, group_number: int, image_number: int | None = No
 
 
 def list_image_ids(session: Session, chosen: Mapping[int, Iterable[int]]) -> list[int]:
-    """The database ids of images named by group and number; what is gone is left out.
+    """List the ids of images by group and number; images that do not exist are left out.
 
     :param chosen: group number → image numbers.
     """

@@ -1,4 +1,4 @@
-"""Tags: words that groups share."""
+"""Tags: keywords of groups."""
 
 import re
 import unicodedata
@@ -14,6 +14,7 @@ from imagehub.domain.library import gallery
 from imagehub.domain.library.gallery import GROUPS_PER_PAGE, Tile
 from imagehub.domain.library.search_index import refresh_search
 from imagehub.errors import InvalidInputError, NotFoundError
+from imagehub.messages import PluralMessage
 from imagehub.models import Group, GroupTag, Tag
 
 TAGS_PER_PAGE = 120
@@ -24,7 +25,7 @@ _MAX_SLUG_CHARS = 80
 
 @dataclass(frozen=True)
 class CountedTag:
-    """A tag and how many shown groups have it."""
+    """A tag and the number of shown groups that have it."""
 
     name: str
     slug: str
@@ -33,7 +34,7 @@ class CountedTag:
 
 @dataclass(frozen=True)
 class TagList:
-    """One page of the tags in use, by name. ``tag_count`` counts all of them."""
+    """One page of the tags in use, by name; ``tag_count`` counts all of them."""
 
     number: int
     page_count: int
@@ -55,7 +56,7 @@ class TagPage:
 
 
 def list_tags(session: Session, number: int = 1, per_page: int = TAGS_PER_PAGE) -> TagList:
-    """The tags that shown groups have, one page, counted from 1."""
+    """List a page of the tags of shown groups; pages are counted from 1."""
     count = select(func.count()).select_from(Tag).where(_is_used())
     tag_count = session.scalar(count) or 0
     page_count = -(-tag_count // per_page)
@@ -66,7 +67,7 @@ def list_tags(session: Session, number: int = 1, per_page: int = TAGS_PER_PAGE) 
 
 
 def find_tags(session: Session, beginning: str, limit: int = 10) -> Sequence[CountedTag]:
-    """Tags of shown groups that begin so, by name; none for nothing."""
+    """Find the tags of shown groups that begin with a text, by name; none for an empty text."""
     key = make_name_key(beginning)
     if not key:
         return ()
@@ -81,7 +82,7 @@ def _is_used() -> ColumnElement[bool]:
 
 
 def _count_groups(session: Session, query: Select[Tag]) -> list[CountedTag]:
-    """Those of the tags that shown groups have, by name, with how many that are."""
+    """List those of the tags that shown groups have, by name, with the number of groups."""
     tags = session.scalars(query.where(_is_used()).order_by(Tag.name_key)).all()
     rows = session.execute(
         select(GroupTag.tag_id, func.count())
@@ -96,9 +97,9 @@ def _count_groups(session: Session, query: Select[Tag]) -> list[CountedTag]:
 def get_tag_page(
     session: Session, slug: str, number: int = 1, per_page: int = GROUPS_PER_PAGE
 ) -> TagPage:
-    """One page of the groups that have a tag, counted from 1; past the end there are no tiles.
+    """Load a page of the shown groups with a tag, counted from 1; empty past the end.
 
-    :raise NotFoundError: no tag has this slug, or no shown group has the tag.
+    :raise NotFoundError: there is no tag with this slug, or no shown group has it.
     """
     tag = session.scalars(select(Tag).where(Tag.slug == slug)).one_or_none()
     if tag is None:
@@ -122,7 +123,7 @@ def get_tag_page(
 
 
 def list_group_tags(session: Session, group_id: int) -> Sequence[Tag]:
-    """The tags of one group, in the order in which they were given."""
+    """List the tags of a group in their order."""
     return session.scalars(
         select(Tag)
         .join(GroupTag, GroupTag.tag_id == Tag.id)
@@ -131,25 +132,13 @@ def list_group_tags(session: Session, group_id: int) -> Sequence[Tag]:
     ).all()
 
 
-def suggest_tags(session: Session, beginning: str, limit: int = 10) -> Sequence[str]:
-    """Names of tags that begin so, whoever has them, for an admin who types one."""
-    key = make_name_key(beginning)
-    return session.scalars(
-        select(Tag.name)
-        .where(Tag.name_key.startswith(key, autoescape=True))
-        .order_by(Tag.name_key)
-        .limit(limit)
-    ).all()
-
-
 # --- Writing --------------------------------------------------------------------------------------
 
 
 def set_tags(session: Session, group: Group, names: Iterable[str]) -> Sequence[Tag]:
-    """Give a group exactly these tags, and make those that are new.
+    """Set the tags of a group; create new tags, and delete those that no group has any more.
 
-    Names are the same regardless of case and of the spaces around and between their words; the
-    first spelling that was ever used stays. A tag that no group has any more goes.
+    Names that differ only in case or spaces are the same tag, which keeps its first spelling.
 
     :return: the group's tags, in the order given.
     :raise InvalidInputError: a name is too long or has a control character, or there are too many.
@@ -161,12 +150,17 @@ def set_tags(session: Session, group: Group, names: Iterable[str]) -> Sequence[T
             wanted.setdefault(make_name_key(tidy), tidy)
     if len(wanted) > MAX_TAGS_PER_GROUP:
         raise InvalidInputError(
-            f"A work can have {MAX_TAGS_PER_GROUP} tags at most.", {"tags": "too many"}
+            PluralMessage(
+                "A group can have at most %(num)s tag.",
+                "A group can have at most %(num)s tags.",
+                num=MAX_TAGS_PER_GROUP,
+            ),
+            {"tags": "too many"},
         )
     session.flush()
-    # The group's row is locked, so that two who change its tags do so one after the other.
+    # Lock the group's row, so that concurrent changes of its tags run one after the other.
     session.execute(select(Group.id).where(Group.id == group.id).with_for_update())
-    tags = [_get_or_make(session, name) for name in wanted.values()]
+    tags = [_get_or_create(session, name) for name in wanted.values()]
     old_ids = set(session.scalars(select(GroupTag.tag_id).where(GroupTag.group_id == group.id)))
     session.execute(delete(GroupTag).where(GroupTag.group_id == group.id))
     if tags:
@@ -183,9 +177,9 @@ def set_tags(session: Session, group: Group, names: Iterable[str]) -> Sequence[T
 
 
 def drop_unused_tags(session: Session, tag_ids: Iterable[int] | None = None) -> int:
-    """Remove tags that no group has, of these or of all.
+    """Delete tags that no group has; of all tags when no ids are given.
 
-    :return: how many went.
+    :return: how many were deleted.
     """
     statement = delete(Tag).where(~exists().where(GroupTag.tag_id == Tag.id))
     if tag_ids is not None:
@@ -197,33 +191,38 @@ def drop_unused_tags(session: Session, tag_ids: Iterable[int] | None = None) -> 
 
 
 def tidy_name(name: str) -> str:
-    """A tag's name as it is kept: composed, single spaces, no ``#`` in front.
+    """Return a tag's name as it is stored: NFC, single spaces, no ``#`` in front.
 
-    :raise InvalidInputError: too long, or with a control character in it.
+    :raise InvalidInputError: the name is too long, or has a control character.
     """
     tidy = " ".join(unicodedata.normalize("NFC", name).split()).lstrip("#").strip()
     if len(tidy) > MAX_NAME_CHARS:
         raise InvalidInputError(
-            f"A tag can have {MAX_NAME_CHARS} characters at most.", {"tags": "too long"}
+            PluralMessage(
+                "A tag can have at most %(num)s character.",
+                "A tag can have at most %(num)s characters.",
+                num=MAX_NAME_CHARS,
+            ),
+            {"tags": "too long"},
         )
     if any(unicodedata.category(char) in ("Cc", "Cs", "Cn") for char in tidy):
-        raise InvalidInputError("A tag cannot have control characters.", {"tags": "unreadable"})
+        raise InvalidInputError("A tag cannot contain control characters.", {"tags": "unreadable"})
     return tidy
 
 
 def make_name_key(name: str) -> str:
-    """What two spellings of one tag have in common."""
+    """Return what all spellings of one tag have in common."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return " ".join(folded.split())[: 2 * MAX_NAME_CHARS]
 
 
 def make_slug(name: str) -> str:
-    """A name as it stands in an address: letters and digits of any script, hyphens between."""
+    """Return a name for addresses: letters and digits of any script, separated by hyphens."""
     words = re.sub(r"[\W_]+", "-", unicodedata.normalize("NFC", name).casefold()).strip("-")
     return words[:_MAX_SLUG_CHARS].rstrip("-") or "tag"
 
 
-def _get_or_make(session: Session, name: str) -> Tag:
+def _get_or_create(session: Session, name: str) -> Tag:
     key = make_name_key(name)
     for number in range(1, 1000):
         tag = session.scalars(select(Tag).where(Tag.name_key == key)).one_or_none()
@@ -235,10 +234,10 @@ def _get_or_make(session: Session, name: str) -> Tag:
             continue
         tag = Tag(name=name, name_key=key, slug=slug)
         try:
-            # Somebody else may make the same tag at this moment; theirs is as good.
+            # Another request may create the same tag at this moment.
             with session.begin_nested():
                 session.add(tag)
         except IntegrityError:
             continue
         return tag
-    raise InvalidInputError("There are too many tags of nearly this name.", {"tags": "taken"})
+    raise InvalidInputError("Too many tags have almost the same name.", {"tags": "taken"})

@@ -1,26 +1,29 @@
-"""The trash: what was deleted here can be taken back for thirty days.
+"""The trash: deleted groups and shots can be restored for 30 days.
 
-A group in the trash keeps its number and its words, and its ``state`` is ``trash``; since visitors,
-lists and counts ask for published groups, or for groups that are not in the trash, nothing of it is
-seen. Shots that were deleted out of a group lie in a group made for them, which remembers where
-they came from. So the same file may be imported again meanwhile. A group that was joined into
-another one lies here with its words, and remembers which of the other's shots were its own.
+A group in the trash keeps its number and its fields; its ``state`` is ``trash``, so that no page
+shows it. Deleted shots of a group are moved to a group made for them, whose entry names the group
+that they came from; their files can be imported again meanwhile. A group that was joined into
+another one is in the trash with its fields, and its entry lists the shots that were moved.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select, true, update
 from sqlalchemy.orm import Session
 
-from imagehub import database
-from imagehub.clients import Clients
-from imagehub.database import MAX_ID, get_database_time, run_in_own_transaction
-from imagehub.domain.library import groups
+from imagehub.database import MAX_ID, get_database_time, make_batches, own_transaction
 from imagehub.domain.library import images as library_images
-from imagehub.domain.library.groups import lock_group, refresh_group
+from imagehub.domain.library.groups import (
+    delete_group,
+    find_locked_group,
+    get_locked_group,
+    lock_group,
+    refresh_group,
+)
 from imagehub.domain.objects import bookkeeping
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import Group, Image, ShareItem, TrashEntry
@@ -32,9 +35,12 @@ _PURGED_AT_ONCE = 50
 
 @dataclass(frozen=True)
 class Trashed:
-    """One thing in the trash. ``origin``: the group that the shots came from, where it is there;
-    None for a whole group. ``target``: the group that it was joined into, and ``joined_count`` how
-    many shots went there. ``ends_at``: when it goes for good."""
+    """An entry of the trash.
+
+    :param origin: the group that the shots came from, if it still exists; None for a whole group.
+    :param target: the group that this one was joined into, if it still exists.
+    :param joined_count: how many shots were moved there.
+    """
 
     entry: TrashEntry
     group: Group
@@ -44,16 +50,17 @@ class Trashed:
 
     @property
     def ends_at(self) -> datetime:
+        """When the entry is deleted permanently."""
         return self.entry.trashed_at + KEPT
 
 
 @dataclass(frozen=True)
 class Joined:
-    """What of a group went into another one, for the way back.
+    """What was moved from a group to the one it was joined into, to restore it from.
 
     :param into: the other group's number.
-    :param shots: (id of an image, its number, its position) as they were.
-    :param shares: links that showed this group and not the other one; they got the other one.
+    :param shots: (id, number, position) of each image before it was moved.
+    :param shares: ids of the share links that the other group was added to.
     """
 
     into: int
@@ -71,21 +78,18 @@ def _read_joined(text: str | None) -> Joined | None:
     return Joined(stored["into"], [tuple(one) for one in stored["shots"]], stored["shares"])
 
 
-# --- Throwing away --------------------------------------------------------------------------------
+# --- Deleting -------------------------------------------------------------------------------------
 
 
 def trash_groups(session: Session, numbers: Sequence[int], user_id: int | None) -> list[int]:
-    """Put groups into the trash; those that are there or gone already are left out.
+    """Move groups to the trash.
 
-    :return: the numbers of those that were put there now.
+    :return: the numbers of the groups that were moved; others are in the trash or do not exist.
     """
     done = []
     for number in sorted(set(numbers)):
-        if not 0 < number <= MAX_ID or not lock_group(session, number):
-            continue
-        group = session.get_one(Group, number)
-        session.refresh(group)
-        if group.state == "trash":
+        group = find_locked_group(session, number)
+        if group is None or group.state == "trash":
             continue
         entry = TrashEntry(
             group_id=group.id,
@@ -105,25 +109,15 @@ def trash_groups(session: Session, numbers: Sequence[int], user_id: int | None) 
 def trash_images(
     session: Session, group_number: int, numbers: Sequence[int], user_id: int | None
 ) -> int:
-    """Put shots of a group into the trash. Where that are all of them, the group goes itself.
+    """Move shots of a group to the trash; if they are all of its shots, the group itself.
 
     :return: the number to :func:`restore` them by.
-    :raise NotFoundError: the group, or one of the shots, is not there.
+    :raise InvalidInputError: no shot is named.
+    :raise NotFoundError: there is no such group or shot.
     """
-    if not 0 < group_number <= MAX_ID or not lock_group(session, group_number):
-        raise NotFoundError("group", group_number)
-    group = session.get_one(Group, group_number)
-    session.refresh(group)
-    if group.state == "trash":
-        raise NotFoundError("group", group_number)
-    wanted = set(numbers)
-    if not wanted:
-        raise InvalidInputError("Choose shots first.", {"image": "is empty"})
-    images = library_images.list_images(session, group.id)
-    chosen = [image for image in images if image.number in wanted]
-    if len(chosen) != len(wanted):
-        raise NotFoundError("image", group_number)
-    if len(chosen) == len(images):
+    group = get_locked_group(session, group_number)
+    selected = library_images.get_images(session, group.id, numbers)
+    if len(selected) == len(library_images.list_images(session, group.id)):
         trash_groups(session, [group.id], user_id)
         return group.id
     bag = Group(
@@ -145,8 +139,8 @@ def trash_images(
             trashed_at=get_database_time(session),
         )
     )
-    # Their numbers stay theirs, for the way back.
-    for image in chosen:
+    # They keep their numbers, to be restored with them.
+    for image in selected:
         image.group_id = bag.id
     group.version += 1
     session.flush()
@@ -158,8 +152,10 @@ def trash_images(
 
 
 def _mark_alts(session: Session, group_id: int, *, is_trashed: bool) -> None:
-    """Nothing is left to do about shots in the trash: the list of those without an alt text would
-    have to walk past all of them."""
+    """Set ``has_alt`` of a group's images; in the trash all have one.
+
+    The list of images without an alt text would otherwise read those in the trash.
+    """
     has_alt = true() if is_trashed else func.trim(Image.alt) != ""
     session.execute(
         update(Image)
@@ -169,18 +165,19 @@ def _mark_alts(session: Session, group_id: int, *, is_trashed: bool) -> None:
     )
 
 
-# --- Looking --------------------------------------------------------------------------------------
+# --- Listing --------------------------------------------------------------------------------------
 
 
 def list_trash(
     session: Session, before: str = "", limit: int = ENTRIES_PER_PAGE
 ) -> tuple[list[Trashed], str]:
-    """A page of the trash from new to old, and the key of the page that follows ("" at the end).
+    """List a page of the trash, newest entries first.
 
-    :param before: such a key.
-    :raise InvalidInputError: it is none.
+    :param before: the key of the page; "" for the first one.
+    :return: the entries, and the key of the next page; "" at the end.
+    :raise InvalidInputError: there is no such key.
     """
-    # Not joined: SQLite could begin with the groups, and walk through all of the library.
+    # No join with the groups: SQLite could read those first, which are the whole library.
     query = (
         select(TrashEntry)
         .order_by(TrashEntry.trashed_at.desc(), TrashEntry.group_id.desc())
@@ -198,7 +195,7 @@ def list_trash(
     ids |= {joined.into for joined in joins.values() if joined is not None}
     groups = {
         group.id: group
-        for batch in database.make_batches(ids)
+        for batch in make_batches(ids)
         for group in session.scalars(select(Group).where(Group.id.in_(batch)))
     }
     listed = []
@@ -231,22 +228,21 @@ def _read_key(text: str) -> tuple[datetime, int]:
     return parsed
 
 
-# --- Taking back ----------------------------------------------------------------------------------
+# --- Restoring ------------------------------------------------------------------------------------
 
 
-def restore(session: Session, number: int) -> tuple[Group, list[str]]:
-    """Take a group, or shots, out of the trash. The caller commits.
+def restore(session: Session, number: int) -> Group:
+    """Restore a group, or shots, from the trash.
 
-    Shots go back into their group under their old numbers. A file that was imported again meanwhile
-    is in the group already: the newer import stays, and gets the old one's words where it has none.
-    Where the group is gone or in the trash itself, they become a group of their own. A group that
-    was joined into another one gets those of its shots back that are still there.
+    Shots return to their group with their old numbers. If a file was imported again meanwhile, the
+    newer image stays and takes over alt text and role where it has none. If the group no longer
+    exists or is in the trash itself, the shots become a group of their own. A group that was joined
+    into another one gets back those of its shots that are still there.
 
-    :return: the group to look at, and keys to hand to ``storage.leave_unused`` after the commit.
-    :raise NotFoundError: it is not in the trash (any more).
+    :return: the group that holds the restored shots.
+    :raise NotFoundError: there is no such entry (any more).
     """
-    # Not as an entry yet: whoever takes it back at the same moment may delete it before the locks
-    # are held.
+    # Only columns are read here: a concurrent restore may delete the entry before it is locked.
     found = (
         session.execute(
             select(TrashEntry.origin_id, TrashEntry.joined).where(TrashEntry.group_id == number)
@@ -257,7 +253,7 @@ def restore(session: Session, number: int) -> tuple[Group, list[str]]:
     if found is None:
         raise NotFoundError("thing in the trash", number)
     joined = _read_joined(found.joined)
-    # In the order of their numbers, so that no two wait for each other.
+    # Locked in ascending order, to avoid deadlocks.
     other = joined.into if joined is not None else found.origin_id
     for one in sorted({number, other or number}):
         lock_group(session, one)
@@ -270,7 +266,7 @@ def restore(session: Session, number: int) -> tuple[Group, list[str]]:
     if origin is not None:
         session.refresh(origin)
     if joined is not None:
-        _part(session, bag, joined)
+        _take_out(session, bag, joined)
     if origin is None or origin.state == "trash":
         bag.state = entry.state_before
         bag.version += 1
@@ -278,29 +274,44 @@ def restore(session: Session, number: int) -> tuple[Group, list[str]]:
         session.flush()
         _mark_alts(session, bag.id, is_trashed=False)
         refresh_group(session, bag.id)
-        return bag, []
+        return bag
     _put_back(session, bag, origin)
     origin.version += 1
     refresh_group(session, origin.id)
-    # What remains in it are files that came in anew; they go with it.
-    keys = _delete(session, [bag.id])
-    return session.get_one(Group, origin.id), keys
+    # The images that are left in it have been imported again.
+    _delete(session, [bag.id])
+    return session.get_one(Group, origin.id)
 
 
-def _part(session: Session, bag: Group, joined: Joined) -> None:
-    """Give a group back what went into another one."""
+def restore_all(session: Session, numbers: Iterable[int]) -> list[Group]:
+    """Restore several entries; those that are no longer in the trash are left out.
+
+    :return: the groups that hold what was restored.
+    :raise NotFoundError: none of the entries is in the trash.
+    """
+    restored = []
+    for number in numbers:
+        with suppress(NotFoundError):
+            restored.append(restore(session, number))
+    if not restored:
+        raise NotFoundError("thing in the trash", "")
+    return restored
+
+
+def _take_out(session: Session, bag: Group, joined: Joined) -> None:
+    """Move a group's shots back from the group that it was joined into."""
     target = session.get(Group, joined.into)
     if target is None:
         return
     session.refresh(target)
     places = {image_id: place for image_id, *place in joined.shots}
-    for batch in database.make_batches(places):
+    for batch in make_batches(places):
         for image in session.scalars(
             select(Image).where(Image.id.in_(batch), Image.group_id == target.id)
         ):
             image.group_id = bag.id
             image.number, image.position = places[image.id]
-    for shares in database.make_batches(joined.shares):
+    for shares in make_batches(joined.shares):
         session.execute(
             delete(ShareItem).where(ShareItem.group_id == target.id, ShareItem.share_id.in_(shares))
         )
@@ -329,59 +340,55 @@ def _put_back(session: Session, bag: Group, origin: Group) -> None:
     session.expire_all()
 
 
-# --- For good -------------------------------------------------------------------------------------
+# --- Deleting permanently -------------------------------------------------------------------------
 
 
-def purge(session: Session, numbers: Sequence[int]) -> tuple[list[int], list[str]]:
-    """Delete things in the trash for good; what is not in it is left alone. The caller commits.
+def purge(session: Session, numbers: Sequence[int]) -> tuple[list[int], int]:
+    """Delete entries of the trash permanently; numbers that are not in it are ignored.
 
-    :return: what went, and the keys that it used; after the commit, hand these to
-        ``storage.leave_unused``, or to ``delete_unused`` where nobody waits.
+    :return: the numbers of the deleted entries, and how many objects the worker will delete now.
     """
     doomed = []
     for number in sorted(set(numbers)):
-        if 0 < number <= MAX_ID and lock_group(session, number):
-            group = session.get_one(Group, number)
-            session.refresh(group)
-            if group.state == "trash" and session.get(TrashEntry, number) is not None:
-                doomed.append(number)
+        group = find_locked_group(session, number)
+        if (
+            group is not None
+            and group.state == "trash"
+            and session.get(TrashEntry, number) is not None
+        ):
+            doomed.append(number)
     return doomed, _delete(session, doomed)
 
 
-def _delete(session: Session, numbers: Sequence[int]) -> list[str]:
+def _delete(session: Session, numbers: Sequence[int]) -> int:
     session.flush()
     keys: set[str] = set()
     for number in numbers:
         ids = session.scalars(select(Image.id).where(Image.group_id == number)).all()
         keys.update(library_images.delete_images(session, ids))
         session.execute(delete(TrashEntry).where(TrashEntry.group_id == number))
-        groups.delete_group(session, session.get_one(Group, number))
+        delete_group(session, session.get_one(Group, number))
     session.expire_all()
-    return sorted(keys)
+    return bookkeeping.leave_unused(session, sorted(keys))
 
 
-def purge_expired(session: Session, clients: Clients) -> int:
-    """Delete for good what has lain in the trash for its time. Commits on its own.
+def purge_expired(session: Session) -> int:
+    """Delete the entries that have been in the trash for 30 days. Commits on its own.
 
-    :param session: holds no uncommitted change.
-    :return: how many things went.
+    :return: how many entries were deleted.
     """
     count = 0
-    while True:
-        numbers, keys = run_in_own_transaction(session, _purge_some)
-        if not numbers:
-            return count
-        count += len(numbers)
-        bookkeeping.delete_unused(session, clients, keys)
+    while purged := _purge_some(session):
+        count += purged
+    return count
 
 
-def _purge_some(own: Session) -> tuple[list[int], list[str]]:
-    numbers = list(
-        own.scalars(
-            select(TrashEntry.group_id)
-            .where(TrashEntry.trashed_at < get_database_time(own) - KEPT)
-            .order_by(TrashEntry.trashed_at)
-            .limit(_PURGED_AT_ONCE)
-        )
+@own_transaction
+def _purge_some(session: Session) -> int:
+    expired = (
+        select(TrashEntry.group_id)
+        .where(TrashEntry.trashed_at < get_database_time(session) - KEPT)
+        .order_by(TrashEntry.trashed_at)
+        .limit(_PURGED_AT_ONCE)
     )
-    return numbers, purge(own, numbers)[1] if numbers else []
+    return len(purge(session, session.scalars(expired).all())[0])

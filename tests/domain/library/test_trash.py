@@ -11,6 +11,7 @@ from imagehub.database import db, now_utc
 from imagehub.domain.imports import jobs
 from imagehub.domain.library import gallery, gallery_counts, listing, search, spa, tags, trash
 from imagehub.domain.library import images as library_images
+from imagehub.domain.objects import bookkeeping
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import DriveAccount, Group, Image, Rendition, StoredObject, TrashEntry
 from tests.fixtures.importing import ImportHub
@@ -66,8 +67,8 @@ def test_nothing_in_the_trash_is_seen_anywhere(either_site: Site, group_id: int)
 def test_a_group_comes_back_as_it_was(either_session: Session, group_id: int) -> None:
     trash.trash_groups(either_session, [group_id, group_id, 999], None)
     assert trash.trash_groups(either_session, [group_id], None) == []
-    group, keys = trash.restore(either_session, group_id)
-    assert (group.id, group.state, group.is_shown, keys) == (group_id, "published", True, [])
+    group = trash.restore(either_session, group_id)
+    assert (group.id, group.state, group.is_shown) == (group_id, "published", True)
     assert list_names(either_session, group_id) == ["a.jpg", "b.jpg", "c.jpg"]
     assert gallery_counts.count_shown_groups(either_session) == 1
     with pytest.raises(NotFoundError):
@@ -77,7 +78,7 @@ def test_a_group_comes_back_as_it_was(either_session: Session, group_id: int) ->
 def test_a_draft_comes_back_as_a_draft(either_site: Site, either_session: Session) -> None:
     draft = either_site.add_group(state="draft")
     trash.trash_groups(either_session, [draft], None)
-    assert trash.restore(either_session, draft)[0].state == "draft"
+    assert trash.restore(either_session, draft).state == "draft"
 
 
 def test_shots_come_back_under_their_numbers_and_in_their_places(
@@ -88,7 +89,7 @@ def test_shots_come_back_under_their_numbers_and_in_their_places(
     assert list_names(either_session, group_id) == ["a.jpg", "c.jpg"]
     (one,), following = trash.list_trash(either_session)
     assert (one.group.id, one.origin and one.origin.id, following) == (mark, group_id, "")
-    group, _ = trash.restore(either_session, mark)
+    group = trash.restore(either_session, mark)
     assert group.id == group_id
     assert list_names(either_session, group_id) == ["a.jpg", "b.jpg", "c.jpg"]
     assert library_images.get_image(either_session, group_id, 2).name == "b.jpg"
@@ -124,7 +125,7 @@ def test_shots_whose_group_is_in_the_trash_become_a_group_of_their_own(
 ) -> None:
     mark = trash.trash_images(either_session, group_id, [2], None)
     trash.trash_groups(either_session, [group_id], None)
-    group, _ = trash.restore(either_session, mark)
+    group = trash.restore(either_session, mark)
     assert (group.id, group.state) == (mark, "published")
     assert list_names(either_session, mark) == ["b.jpg"]
 
@@ -147,9 +148,9 @@ def test_a_file_that_came_in_again_stays_and_keeps_the_old_words(
         )
     )
     either_session.flush()
-    group, keys = trash.restore(either_session, mark)
-    assert group.id == group_id
-    assert len(keys) == 3
+    assert trash.restore(either_session, mark).id == group_id
+    marked = select(func.count()).select_from(StoredObject).where(StoredObject.is_deleting)
+    assert either_session.scalar(marked) == 3
     images = library_images.list_images(either_session, group_id)
     assert [(image.number, image.alt, image.role) for image in images][-1] == (
         4,
@@ -215,11 +216,10 @@ def test_the_trash_is_listed_page_by_page(either_site: Site, either_session: Ses
 
 
 def test_only_what_is_in_the_trash_can_be_purged(either_session: Session, group_id: int) -> None:
-    assert trash.purge(either_session, [group_id]) == ([], [])
+    assert trash.purge(either_session, [group_id]) == ([], 0)
     assert either_session.get(Group, group_id) is not None
     trash.trash_groups(either_session, [group_id], None)
-    gone, keys = trash.purge(either_session, [group_id, group_id + 1000])
-    assert (gone, len(keys)) == ([group_id], 9)
+    assert trash.purge(either_session, [group_id, group_id + 1000]) == ([group_id], 9)
     assert either_session.get(Group, group_id) is None
     assert either_session.scalar(select(func.count()).select_from(TrashEntry)) == 0
 
@@ -241,14 +241,15 @@ def test_after_thirty_days_objects_go_that_nothing_else_uses(import_hub: ImportH
     before = hub.list_keys()
     trash.trash_groups(hub.session, [group.id], None)
     hub.session.commit()
-    assert trash.purge_expired(hub.session, hub.clients) == 0
+    assert trash.purge_expired(hub.session) == 0
     hub.reconcile()
     assert hub.list_keys() == before
     hub.session.execute(
         update(TrashEntry).values(trashed_at=now_utc() - timedelta(days=30, seconds=1))
     )
     hub.session.commit()
-    assert trash.purge_expired(hub.session, hub.clients) == 1
+    assert trash.purge_expired(hub.session) == 1
+    bookkeeping.finish_deletions(hub.session, hub.clients)
     kept = set(hub.session.scalars(select(Rendition.object_key)))
     assert hub.list_keys() == kept
     assert len(kept) == len(before) // 2
@@ -266,8 +267,9 @@ def test_a_file_in_the_trash_can_be_imported_again(import_hub: ImportHub) -> Non
     again = jobs.Selection(chosen.folder_id, "Works", group.id, chosen.files)
     assert hub.work(hub.create(again)) == ["done"]
     assert [image.number for image in hub.list_images(group.id)] == [2, 3]
-    _, keys = trash.restore(hub.session, mark)
+    trash.restore(hub.session, mark)
     hub.session.commit()
-    assert keys
+    marked = hub.session.scalars(select(StoredObject.key).where(StoredObject.is_deleting)).all()
+    assert not marked, "the newer image uses the same objects"
     assert [image.number for image in hub.list_images(group.id)] == [2, 3]
     hub.check_stores_agree()

@@ -240,6 +240,7 @@ def test_what_is_left_for_the_sweep_needs_no_store_and_goes_with_it(
     used, keys = books.add_image(9), books.put(1, 2)
     books.unpin()
     assert bookkeeping.leave_unused(books.session, [*keys, make_key(9)]) == 2
+    books.session.commit()
     assert books.list_objects() == sorted([*keys, make_key(9)])
     with pytest.raises(ServiceBusyError):
         bookkeeping.pin_keys(books.session, keys, wait_seconds=0.2)

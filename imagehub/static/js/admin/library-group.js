@@ -7,7 +7,7 @@ import { makeSortable } from "./ordering.js";
 import { isCalling, saveAll, unsaved } from "./saving.js";
 import { watchSelection } from "./selection.js";
 
-const STEP_BUTTONS = '.shot-acts [value^="up:"], .shot-acts [value^="down:"]';
+const STEP_BUTTONS = ".shot-acts [data-step]";
 /** @type {Record<string, number>} */
 const STEPS = { ArrowUp: -1, ArrowDown: 1 };
 
@@ -21,16 +21,11 @@ if (form instanceof HTMLFormElement) setUp(form, get(form, ".shots"));
 function setUp(shots, list) {
   const label = get(shots, "[data-chosen]");
   label.hidden = false;
-  const buttons = findAll(
-    shots,
-    ".board-tools button[name=act]:not([data-no-script])",
-    HTMLButtonElement,
-  );
   watchSelection(shots, {
     name: "shot",
     label,
     prompt: t("select_shots"),
-    buttons: buttons.filter((button) => !button.disabled),
+    buttons: findAll(shots, ".board-tools button[data-act]", HTMLButtonElement),
   });
 
   // --- Order ---
@@ -38,23 +33,22 @@ function setUp(shots, list) {
   const moveBy = makeSortable(list, {
     selector: ".shot",
     handle: ".shot-picture",
-    url: shots.action,
+    url: shots.dataset.order ?? "",
     describe: (shot, before) => ({
-      act: "order",
       shot: shot.dataset.shot ?? "",
       before: before?.dataset.shot ?? "",
     }),
   });
   /**
    * @param {HTMLElement} shot
-   * @param {"up" | "down"} way
+   * @param {number} step
    */
-  const getButton = (shot, way) => get(shot, `.shot-acts [value^="${way}:"]`);
+  const getButton = (shot, step) => get(shot, `.shot-acts [data-step="${step}"]`);
   const drawButtons = () => {
     const all = findAll(list, ".shot");
     for (const shot of all) {
-      getButton(shot, "up").hidden = shot === all[0];
-      getButton(shot, "down").hidden = shot === all.at(-1);
+      getButton(shot, -1).hidden = shot === all[0];
+      getButton(shot, 1).hidden = shot === all.at(-1);
     }
   };
   new MutationObserver(drawButtons).observe(list, { childList: true });
@@ -63,10 +57,10 @@ function setUp(shots, list) {
     const shot = closest(button, ".shot");
     if (!button || !shot) return;
     event.preventDefault();
-    const isUp = button.value.startsWith("up:");
-    moveBy(shot, isUp ? -1 : 1);
+    const step = Number(button.dataset.step);
+    moveBy(shot, step);
     drawButtons();
-    const shown = button.hidden ? getButton(shot, isUp ? "down" : "up") : button;
+    const shown = button.hidden ? getButton(shot, -step) : button;
     shown.focus({ preventScroll: true });
   });
   list.addEventListener("keydown", (event) => {
@@ -93,7 +87,7 @@ function setUp(shots, list) {
   byId("shots-to").addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.isComposing) return;
     event.preventDefault();
-    get(shots, '[name=act][value="move"]').click();
+    get(shots, "[data-act=move]").click();
   });
   // What is on its way arrives first: sent along once more, it would look like somebody else's
   // change. What could not be saved of the shots goes with the form; about the record, which the form

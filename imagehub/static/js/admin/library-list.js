@@ -26,7 +26,7 @@ function setUp(library, rows) {
     name: "group",
     label,
     prompt: t("select_all"),
-    buttons: findAll(library, ".board-tools button[name=act]", HTMLButtonElement),
+    buttons: findAll(library, ".board-tools button[data-act]", HTMLButtonElement),
   });
   /** @param {HTMLElement} row */
   const getBox = (row) => get(row, "input[name=group]", HTMLInputElement);
@@ -78,7 +78,7 @@ function setUp(library, rows) {
       const button = closest(event.target, ".row-order button", HTMLButtonElement);
       const row = closest(button, ".row");
       // At the edge of the page the form itself moves the group over it.
-      if (!button || !row || !moveBy(row, button.value.startsWith("up:") ? -1 : 1)) return;
+      if (!button || !row || !moveBy(row, Number(button.dataset.step))) return;
       event.preventDefault();
       button.focus();
     });
@@ -93,7 +93,7 @@ function setUp(library, rows) {
       say(t(step < 0 ? "already_first" : "already_last"));
       return;
     }
-    get(row, `.row-order [value^="${step < 0 ? "up" : "down"}:"]`).click();
+    get(row, `.row-order [data-step="${step}"]`).click();
   }
 
   // --- Keys ---
@@ -132,6 +132,6 @@ function setUp(library, rows) {
     find(rows, `${location.hash} .row-title`)?.focus();
   });
   onKey("a", toggleAll);
-  onKey("Delete", () => find(library, "[value=trash]:not(:disabled)")?.click());
+  onKey("Delete", () => find(library, "[data-act=delete]:not(:disabled)")?.click());
   onKey("ArrowDown", () => find(rows, ".row-title")?.focus());
 }

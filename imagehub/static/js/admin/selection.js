@@ -4,7 +4,7 @@ import { byId, find, findAll } from "../dom.js";
 import { t } from "../words.js";
 
 // These act on all pages as well.
-const FOR_ALL = new Set(["publish", "draft", "set"]);
+const FOR_ALL = new Set(["publish", "unpublish", "edit"]);
 
 /**
  * Keep the label and the buttons of a list in step with its checkboxes; return a function that does
@@ -34,7 +34,7 @@ export function watchSelection(form, { name, label, prompt, buttons }) {
     if (isEverything) label.textContent = t("all_selected");
     else label.textContent = count ? t("selected", { count }) : prompt;
     for (const button of buttons) {
-      button.disabled = isEverything ? !FOR_ALL.has(button.value) : !count;
+      button.disabled = isEverything ? !FOR_ALL.has(button.dataset.act ?? "") : !count;
     }
   }
 

@@ -1,0 +1,265 @@
+"""Acts on the selected groups of the library, or on all groups of a list."""
+
+from collections.abc import Callable, Sequence
+
+from flask import redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user
+from pydantic import Field
+
+from imagehub.admin import blueprint, originals
+from imagehub.admin.library_list import PostedPlace, answer, show_list
+from imagehub.admin.words import say
+from imagehub.database import db
+from imagehub.domain.library import bulk, edit, groups, joining, listing, trash
+from imagehub.domain.library.bulk import BulkEdit, Progress
+from imagehub.errors import ImageHubError, InvalidInputError
+from imagehub.models import Group
+from imagehub.web import note_action
+from imagehub.web.access import is_api_call
+from imagehub.web.errors import on_refusal
+from imagehub.web.forms import Checkbox, Form, FormTexts, Ids, read_form
+from imagehub.web.i18n import ngettext
+
+
+class _Selected(Form):
+    """The selected groups; ``all`` means all groups of the list, on all of its pages."""
+
+    group: Ids("group") = Field([])  # type: ignore[valid-type]
+    all: Checkbox = False
+
+
+class _EditFields(Form):
+    """What the form sets for many groups."""
+
+    medium: str = ""
+    dimensions: str = ""
+    year: str = ""
+    edition: str = ""
+    availability: str = ""
+    add_tags: str = ""
+    remove_tags: str = ""
+
+    def make_edit(self) -> BulkEdit:
+        return bulk.make_edit(self.model_dump(), self.add_tags, self.remove_tags)
+
+
+class _Typed(_EditFields):
+    """The values of the form that are shown again after a refusal."""
+
+    group: FormTexts = Field([])
+    all: str = ""
+
+
+def _refuse(error: ImageHubError) -> ResponseReturnValue:
+    if is_api_call():
+        raise error
+    typed = read_form(_Typed)
+    is_edit = request.endpoint == "admin.edit_groups"
+    fields = typed.model_dump(exclude={"group"})
+    return show_list(read_form(PostedPlace), error, fields, typed.group, is_edit=is_edit)
+
+
+def _read_selected() -> list[int]:
+    """Read the numbers of the selected groups.
+
+    :raise InvalidInputError: none is selected; or all, for an act that needs a selection.
+    """
+    selected = read_form(_Selected)
+    if selected.all:
+        raise InvalidInputError("This is only possible for groups that you select one by one.")
+    if not selected.group:
+        raise InvalidInputError("Select groups first.", {"group": "is empty"})
+    numbers: list[int] = selected.group
+    return numbers
+
+
+def _return_to_list() -> ResponseReturnValue:
+    return answer(read_form(PostedPlace).make_url())
+
+
+# --- Editing --------------------------------------------------------------------------------------
+
+
+@blueprint.post("/admin/library/publish")
+@on_refusal(_refuse)
+def publish_groups() -> ResponseReturnValue:
+    """Publish groups."""
+    return _edit(BulkEdit({"state": "published"}))
+
+
+@blueprint.post("/admin/library/unpublish")
+@on_refusal(_refuse)
+def unpublish_groups() -> ResponseReturnValue:
+    """Make groups drafts."""
+    return _edit(BulkEdit({"state": "draft"}))
+
+
+@blueprint.post("/admin/library/edit")
+@on_refusal(_refuse)
+def edit_groups() -> ResponseReturnValue:
+    """Set the fields that are filled in, and add and remove tags."""
+    return _edit(read_form(_EditFields).make_edit())
+
+
+def _edit(change: BulkEdit) -> ResponseReturnValue:
+    if read_form(_Selected).all:
+        return _edit_all(change)
+    numbers = _read_selected()
+    count = bulk.edit_groups(db.session(), numbers, change)
+    _note_edit(numbers, count, change)
+    _say_edited(count, change)
+    return _return_to_list()
+
+
+class _Steps(Form):
+    """The progress of an edit of a whole list, as its page sends it on."""
+
+    at: str = ""
+    total: int = 0
+    seen: int = 0
+    done: int = 0
+
+
+def _edit_all(change: BulkEdit) -> ResponseReturnValue:
+    """Ask whether all groups of a list shall be edited; then edit them, some with each request."""
+    session, place, steps = db.session(), read_form(PostedPlace), read_form(_Steps)
+    if steps.total:
+        numbers, progress = bulk.edit_next(
+            session,
+            place.filter_name,
+            place.words,
+            change,
+            Progress(steps.at, steps.total, steps.seen, steps.done),
+        )
+        _note_edit(numbers, progress.changed - steps.done, change)
+        if progress.is_done:
+            _say_edited(progress.changed, change)
+            return _return_to_list()
+    else:
+        progress = Progress("", listing.count_groups(session, place.filter_name, place.words))
+    return render_template(
+        "admin/library_all.html",
+        act=request.endpoint,
+        edit=change,
+        field_names=edit.FIELD_NAMES,
+        availabilities=edit.AVAILABILITIES,
+        filter_name=place.filter_name,
+        filters=listing.FILTERS,
+        words=place.words,
+        place=place.kept,
+        back=place.make_url(),
+        kept=read_form(_EditFields).model_dump(),
+        progress=progress,
+    )
+
+
+def _note_edit(numbers: Sequence[int], count: int, change: BulkEdit) -> None:
+    """Commit an edit, with its entry of the log."""
+    session = db.session()
+    if count:
+        fields = [edit.FIELD_NAMES[name] for name in change.changes] or [edit.FIELD_NAMES["tags"]]
+        note_action(
+            "edit_groups", numbers[0] if len(numbers) == 1 else "", count=count, fields=fields
+        )
+    session.commit()
+
+
+def _say_edited(count: int, change: BulkEdit) -> None:
+    state = change.changes.get("state")
+    if not count:
+        say(_("No group needed a change."))
+    elif state == "published":
+        say(ngettext("%(num)s group is published.", "%(num)s groups are published.", count))
+    elif state == "draft":
+        say(ngettext("%(num)s group is now a draft.", "%(num)s groups are now drafts.", count))
+    else:
+        say(ngettext("%(num)s group was changed.", "%(num)s groups were changed.", count))
+
+
+# --- Other acts -----------------------------------------------------------------------------------
+
+
+class _Confirmation(Form):
+    sure: Checkbox = False
+
+
+@blueprint.post("/admin/library/join")
+@on_refusal(_refuse)
+def join_groups() -> ResponseReturnValue:
+    """Ask whether groups shall be joined and say what will happen; then join them."""
+    session, numbers = db.session(), _read_selected()
+    if not read_form(_Confirmation).sure:
+        place = read_form(PostedPlace)
+        return render_template(
+            "admin/library_join.html",
+            preview=joining.preview_join(session, numbers),
+            back=place.make_url(),
+            place=place.kept,
+        )
+    group, gone = joining.join_groups(session, numbers, current_user.id)
+    count = len(gone) + 1
+    note_action("join_groups", group.id, name=_name(group), count=count)
+    session.commit()
+    say(
+        ngettext("%(num)s group was joined.", "%(num)s groups were joined.", count),
+        undo="admin.restore_from_trash",
+        number=",".join(map(str, gone)),
+    )
+    return answer(url_for("admin.show_library_group", number=group.id))
+
+
+@blueprint.post("/admin/library/delete")
+@on_refusal(_refuse)
+def delete_groups() -> ResponseReturnValue:
+    """Move groups to the trash."""
+    session = db.session()
+    done = trash.trash_groups(session, _read_selected(), current_user.id)
+    if done:
+        names = [_name(session.get_one(Group, number)) for number in done[:5]]
+        key = done[0] if len(done) == 1 else ""
+        note_action("delete_groups", key, names=names, count=len(done))
+        session.commit()
+        say(
+            ngettext(
+                "%(num)s group was moved to the trash.",
+                "%(num)s groups were moved to the trash.",
+                len(done),
+            ),
+            undo="admin.restore_from_trash",
+            number=",".join(map(str, done)),
+        )
+    else:
+        say(_("These groups are already in the trash."))
+    return _return_to_list()
+
+
+@blueprint.post("/admin/library/share")
+@on_refusal(_refuse)
+def share_groups() -> ResponseReturnValue:
+    """Open the form of a new share link with the selected groups."""
+    return redirect(url_for("admin.new_share", group=_read_selected()), 303)
+
+
+@blueprint.post("/admin/library/use-new-versions")
+@on_refusal(_refuse)
+def use_new_versions() -> ResponseReturnValue:
+    """Import the changed originals of groups again."""
+    return _act_on_originals(originals.use_new_versions)
+
+
+@blueprint.post("/admin/library/check-again")
+@on_refusal(_refuse)
+def check_again() -> ResponseReturnValue:
+    """Ask OneDrive again for originals of groups that are missing or outside the root folder."""
+    return _act_on_originals(originals.check_again)
+
+
+def _act_on_originals(act: Callable[[Sequence[int]], None]) -> ResponseReturnValue:
+    act(_read_selected())
+    return _return_to_list()
+
+
+def _name(group: Group) -> str:
+    return groups.name_group(group.id, group.title)

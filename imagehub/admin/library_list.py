@@ -1,0 +1,180 @@
+"""The library's list of groups, and the order of the gallery."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from flask import jsonify, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from pydantic import ConfigDict
+
+from imagehub.admin import blueprint
+from imagehub.admin.words import say
+from imagehub.database import db
+from imagehub.domain.library import edit, groups, listing, order
+from imagehub.errors import ImageHubError, InvalidInputError
+from imagehub.web import note_action
+from imagehub.web.access import is_api_call
+from imagehub.web.errors import get_error_status, on_refusal
+from imagehub.web.forms import Form, Id, OptionalId, read_form, read_query
+from imagehub.web.i18n import translate
+from imagehub.wiring import get_clients
+
+_MAX_CHOICES = 20
+_MAX_WORDS_CHARS = 200
+
+
+class Place(Form):
+    """A page of the list: its filter, the words of the search, and the key of the page."""
+
+    filter: str = ""
+    q: str = ""
+    after: str = ""
+    before: str = ""
+
+    @property
+    def filter_name(self) -> str:
+        return self.filter or "all"
+
+    @property
+    def words(self) -> str:
+        return self.q.strip()[:_MAX_WORDS_CHARS]
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """The values that are not empty, by name."""
+        return {name: value for name, value in self if value}
+
+    def make_url(self, anchor: str | None = None) -> str:
+        return url_for("admin.show_library", _anchor=anchor, **self.kept)
+
+
+class PostedPlace(Place):
+    """The page of the list that a form was sent from: ``list-filter`` …"""
+
+    model_config = ConfigDict(alias_generator=lambda name: f"list-{name}")
+
+
+@blueprint.get("/admin/library")
+def show_library() -> ResponseReturnValue:
+    """Show a page of the groups, filtered and searched."""
+    return show_list(read_query(Place))
+
+
+def show_list(
+    place: Place,
+    error: ImageHubError | None = None,
+    typed: Mapping[str, str] | None = None,
+    selected: Collection[str] = (),
+    *,
+    is_edit: bool = False,
+) -> ResponseReturnValue:
+    """Show a page of the list.
+
+    :param error: why its form was refused.
+    :param typed: the values of the form's fields.
+    :param selected: the numbers of the selected groups.
+    :param is_edit: the refused act was to edit the selected groups.
+    """
+    session = db.session()
+    page = listing.list_groups(session, place.filter_name, place.words, place.after, place.before)
+    kept = {
+        "filter": place.filter_name if place.filter_name != "all" else None,
+        "q": place.words or None,
+    }
+    shown = render_template(
+        "admin/library.html",
+        page=page,
+        filter_name=place.filter_name,
+        filters=listing.FILTERS,
+        counts=listing.count_to_do(session),
+        max_counted=listing.MAX_COUNTED,
+        words=place.words,
+        kept=kept,
+        place=place.kept,
+        can_order=place.filter_name == "all" and not place.words,
+        availabilities=edit.AVAILABILITIES,
+        sign=get_clients().store.make_presigned_url,
+        typed=typed or {},
+        selected=selected,
+        is_edit=is_edit,
+        fault=error.sentence if error else "",
+        faults=error.fields if isinstance(error, InvalidInputError) else {},
+    )
+    return (shown, get_error_status(error)) if error else shown
+
+
+@blueprint.get("/admin/library/choices")
+def list_library_choices() -> ResponseReturnValue:
+    """List groups for a field that selects one, by the words ``q``: the newest first."""
+    found = listing.list_choices(db.session(), _MAX_CHOICES, read_query(Place).words)
+    choices = [f"{number} · {title or _('Untitled')}" for number, title in found]
+    return jsonify({"choices": choices})
+
+
+# --- Order ----------------------------------------------------------------------------------------
+
+
+def _refuse(error: ImageHubError, **_view_args: Any) -> ResponseReturnValue:
+    if is_api_call():
+        raise error
+    say(error.sentence, is_fault=True)
+    return redirect(read_form(PostedPlace).make_url(), 303)
+
+
+class _OrderFields(Form):
+    group: Id("group")  # type: ignore[valid-type]
+    before: OptionalId("group") = None  # type: ignore[valid-type]
+    after: OptionalId("group") = None  # type: ignore[valid-type]
+
+
+@blueprint.post("/admin/library/order")
+@on_refusal(_refuse)
+def order_library() -> ResponseReturnValue:
+    """Move a group before or after another one in the order of the gallery."""
+    fields = read_form(_OrderFields)
+    order.place_group(db.session(), fields.group, fields.before, fields.after)
+    return _save_order(fields.group, read_form(PostedPlace))
+
+
+class _MovedField(Form):
+    moved: Id("group")  # type: ignore[valid-type]
+
+
+@blueprint.post("/admin/library/move-up")
+@on_refusal(_refuse)
+def move_group_up() -> ResponseReturnValue:
+    """Move a group one place up in the order of the gallery."""
+    return _step(-1)
+
+
+@blueprint.post("/admin/library/move-down")
+@on_refusal(_refuse)
+def move_group_down() -> ResponseReturnValue:
+    """Move a group one place down in the order of the gallery."""
+    return _step(1)
+
+
+def _step(step: int) -> ResponseReturnValue:
+    session, number = db.session(), read_form(_MovedField).moved
+    place: Place = read_form(PostedPlace)
+    order.step_group(session, number, step)
+    key = listing.find_page_of(session, number, place.after, place.before)
+    if key is not None:
+        place = Place(after=key)
+        name = translate(groups.name_group(number, groups.get_group(session, number).title))
+        say(_("“%(name)s” was moved to another page. The list now begins with it.", name=name))
+    return _save_order(number, place)
+
+
+def _save_order(number: int, place: Place) -> ResponseReturnValue:
+    session = db.session()
+    name = groups.name_group(number, groups.get_group(session, number).title)
+    note_action("move_group", number, name=name, is_repeated=True)
+    session.commit()
+    return answer(place.make_url(f"group-{number}"))
+
+
+def answer(url: str) -> ResponseReturnValue:
+    """Answer a form with a redirect, and a script with the same address as JSON."""
+    return jsonify({"url": url}) if is_api_call() else redirect(url, 303)

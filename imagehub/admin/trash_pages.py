@@ -1,0 +1,100 @@
+"""The trash of the library."""
+
+from typing import Annotated, Any
+
+from flask import redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from pydantic import BeforeValidator, Field
+
+from imagehub.admin import blueprint
+from imagehub.admin.library_list import answer
+from imagehub.admin.words import say
+from imagehub.database import db
+from imagehub.domain.library import groups, listing, trash
+from imagehub.errors import ImageHubError
+from imagehub.web import note_action
+from imagehub.web.access import is_api_call
+from imagehub.web.errors import on_refusal
+from imagehub.web.forms import Form, read_form, read_number, read_query
+from imagehub.web.i18n import ngettext
+from imagehub.wiring import get_clients
+
+
+class _TrashQuery(Form):
+    before: str = ""
+
+
+@blueprint.get("/admin/library/trash")
+def show_trash() -> ResponseReturnValue:
+    """Show a page of the trash, newest entries first."""
+    session, before = db.session(), read_query(_TrashQuery).before
+    entries, following = trash.list_trash(session, before)
+    rows = listing.load_rows(session, [entry.group.id for entry in entries])
+    return render_template(
+        "admin/trash.html",
+        entries=entries,
+        rows={row.id: row for row in rows},
+        before=before,
+        following=following,
+        sign=get_clients().store.make_presigned_url,
+    )
+
+
+def _split_numbers(texts: list[str]) -> list[int]:
+    parts = [part for text in texts for part in text.split(",") if part]
+    return [read_number(part, "thing in the trash") for part in parts]
+
+
+class _Entries(Form):
+    """Numbers of entries: several fields, or one with commas."""
+
+    number: Annotated[list[int], BeforeValidator(_split_numbers)] = Field([])
+
+
+def _refuse(error: ImageHubError, **_view_args: Any) -> ResponseReturnValue:
+    if is_api_call():
+        raise error
+    say(error.sentence, is_fault=True)
+    return redirect(url_for("admin.show_trash"), 303)
+
+
+@blueprint.post("/admin/library/trash/restore")
+@on_refusal(_refuse)
+def restore_from_trash() -> ResponseReturnValue:
+    """Restore entries of the trash."""
+    session = db.session()
+    restored = trash.restore_all(session, read_form(_Entries).number)
+    first = restored[0]
+    name = groups.name_group(first.id, first.title)
+    note_action("restore_groups", first.id, name=name, count=len(restored))
+    url = url_for("admin.show_library")
+    if len(restored) == 1:
+        url = url_for("admin.show_library_group", number=first.id)
+    session.commit()
+    say(ngettext("%(num)s group was restored.", "%(num)s groups were restored.", len(restored)))
+    return answer(url)
+
+
+@blueprint.post("/admin/library/trash/delete")
+@on_refusal(_refuse)
+def delete_from_trash() -> ResponseReturnValue:
+    """Delete entries of the trash permanently."""
+    session = db.session()
+    gone, object_count = trash.purge(session, read_form(_Entries).number)
+    if gone:
+        note_action("purge_trash", count=len(gone))
+    session.commit()
+    # The worker deletes the objects, so that nobody waits for object storage here.
+    if object_count:
+        say(
+            _(
+                "Permanently deleted. The worker removes the files from object storage within a "
+                "minute. The originals are still in OneDrive."
+            )
+        )
+    elif gone:
+        say(_("Permanently deleted. The originals are still in OneDrive."))
+    else:
+        say(_("This entry was already deleted."))
+    return answer(url_for("admin.show_trash"))

@@ -1,0 +1,156 @@
+"""A group's page: the form without a script, and single fields as JSON."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.admin.library import (
+    LIST,
+    read_fault,
+    read_fields,
+    read_log,
+    read_value,
+    send_json,
+)
+from tests.admin.pages import send
+from tests.fixtures.site import Site
+
+
+@pytest.fixture
+def client(site: Site) -> FlaskClient:
+    return site.signed_in_client()
+
+
+@pytest.fixture
+def group_id(site: Site) -> int:
+    return site.add_group(["a.jpg", "b.jpg", "c.jpg"])
+
+
+def test_a_group_is_saved_as_a_form(site: Site, client: FlaskClient, group_id: int) -> None:
+    path = f"{LIST}/{group_id}"
+    fields = {"title": "Wave", "tags": "sea, winter", "edition": "3 of 10", "state": "draft"}
+    was = {f"was-{name}": "" for name in fields} | {"was-state": "published"}
+    answer = send(client, path, path, version="1", **fields, **was)
+    assert answer.status_code == 303
+    saved = read_fields(site, group_id)
+    assert {name: saved[name] for name in fields} == fields
+    assert read_log(client)[0] == "Edited “Wave”: Title, Edition, State, Tags."
+
+
+def test_a_form_over_an_older_state_is_told_both(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    mine = {"version": "1", "title": "Mine", "was-title": ""}
+    send(client, path, path, **mine)
+    answer = send(client, path, path, **mine | {"title": "Yours"})
+    assert answer.status_code == 409
+    assert "Someone else has saved “Mine”." in answer.text
+    assert 'name="title" value="Yours"' in answer.text
+    assert read_fields(site, group_id)["title"] == "Mine"
+    send(client, path, path, **{"version": "2", "title": "Yours", "was-title": "Mine"})
+    assert read_fields(site, group_id)["title"] == "Yours"
+
+
+def test_a_form_that_is_refused_keeps_all_that_was_typed(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    long = "wave " * 70
+    typed = {"title": long, "text": "Two\r\nlines", "tags": "sea", "medium": "Oil", "year": "1999"}
+    was = {f"was-{name}": "" for name in typed}
+    answer = send(client, path, path, version="1", **typed, **was)
+    assert answer.status_code == 422
+    assert "300 characters" in read_fault(answer.text, "title")
+    for name, value in typed.items():
+        assert read_value(answer.text, name) == value.replace("\r\n", "\n")
+        assert read_value(answer.text, f"was-{name}") == ""
+    assert read_fields(site, group_id)["medium"] == ""
+    typed["title"] = "Wave"
+    assert send(client, path, path, version="1", **typed, **was).status_code == 303
+    assert read_fields(site, group_id)["text"] == "Two\nlines"
+    tags = {"tags": "x" * 500, "was-tags": "sea", "edition": "3 of 10", "was-edition": ""}
+    answer = send(client, path, path, version="2", **tags)
+    assert (answer.status_code, read_value(answer.text, "edition")) == (422, "3 of 10")
+    assert "at most 100 characters" in read_fault(answer.text, "tags")
+
+
+def test_words_beside_a_conflict_are_kept_too(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    send(client, path, path, version="1", **{"title": "Theirs", "was-title": ""})
+    mine = {"title": "Mine", "was-title": "", "medium": "Oil", "was-medium": ""}
+    answer = send(client, path, path, version="1", **mine)
+    assert (answer.status_code, read_value(answer.text, "medium")) == (409, "Oil")
+    assert read_value(answer.text, "was-title") == "Theirs"
+
+
+def test_what_others_saved_meanwhile_is_not_overwritten_after_a_refusal(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    send(client, path, path, version="1", **{"medium": "Theirs", "was-medium": ""})
+    mine = {"title": "x" * 301, "was-title": "", "medium": "Mine", "was-medium": ""}
+    page = send(client, path, path, version="1", **mine).text
+    names = ("title", "medium", "was-title", "was-medium")
+    again = {name: read_value(page, name) for name in names} | {"title": "Short"}
+    answer = send(client, path, path, version="2", **again)
+    assert answer.status_code == 409
+    assert "Someone else has saved “Theirs”." in read_fault(answer.text, "medium")
+
+
+def test_single_fields_are_saved_by_json(site: Site, client: FlaskClient, group_id: int) -> None:
+    path = f"{LIST}/{group_id}"
+    body = {"version": 1, "changes": {"title": " Wave "}, "base": {"title": ""}}
+    status, answer = send_json(client, f"{path}/save", body, path)
+    assert (status, answer["version"], answer["fields"]["title"]) == (200, 2, "Wave")
+    body["changes"] = {"title": "Other"}
+    status, answer = send_json(client, f"{path}/save", body, path)
+    assert status == 409
+    assert answer["current"] == {"title": "Wave"}
+    assert answer["yours"] == {"title": "Other"}
+    assert answer["version"] == 2
+    shot = {"version": 2, "changes": {"alt": "A wave", "role": "front"}, "base": {}}
+    status, answer = send_json(client, f"{path}/shots/1/save", shot, path)
+    assert (status, answer["fields"]) == (200, {"alt": "A wave", "role": "front"})
+    long = {"version": 2, "changes": {"year": "y" * 41}, "base": {"year": ""}}
+    status, answer = send_json(client, f"{path}/save", long, path)
+    assert (status, answer["fields"]) == (422, {"year": "too long"})
+    assert answer["detail"] == "This is longer than 40 characters."
+    long = {"version": 2, "changes": {"alt": "a" * 1001}, "base": {"alt": "A wave"}}
+    status, answer = send_json(client, f"{path}/shots/1/save", long, path)
+    assert (status, answer["fields"]) == (422, {"alt": "too long"})
+
+
+@pytest.mark.parametrize(
+    "body", [None, [], {}, {"version": "1"}, {"version": 1, "changes": {"title": 5}}]
+)
+def test_what_is_no_edit_is_refused(client: FlaskClient, group_id: int, body: object) -> None:
+    path = f"{LIST}/{group_id}"
+    assert send_json(client, f"{path}/save", body, path)[0] == 422
+
+
+def test_the_log_tells_of_words_cover_and_order(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    site.add_group()
+    send(client, path, path, version="1", **{"title": "Wave", "was-title": ""})
+    words = {"version": 2, "changes": {"alt": "A wave"}, "base": {}}
+    send_json(client, f"{path}/shots/2/save", words, path)
+    page = client.get(path).text
+    form = {"alt-1": "Crest", "was-alt-1": read_value(page, "alt-1"), "role-3": "back"}
+    send(client, f"{path}/shots/set-cover", path, this="2", **form, **{"was-role-3": ""})
+    send(client, f"{path}/shots/move-down", path, this="1")
+    send(client, f"{path}/shots/move-down", path, this="1")
+    # At the end it stays where it is, and nothing is told.
+    send(client, f"{path}/shots/move-down", path, this="1")
+    send(client, f"{LIST}/order", LIST, group=str(group_id))
+    assert read_log(client)[:6] == [
+        "Moved “Wave” in the order of the gallery.",
+        "Changed the order of the shots of “Wave”.",
+        "Changed the cover of “Wave”.",
+        "Edited 2 shots of “Wave”: Alt text, Role.",
+        "Edited “b.jpg” in “Wave”: Alt text.",
+        "Edited “Wave”: Title.",
+    ]

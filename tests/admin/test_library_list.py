@@ -1,0 +1,88 @@
+"""The library's list and the order of the gallery, without a script."""
+
+import re
+
+import pytest
+from flask.testing import FlaskClient
+
+from imagehub.models import Group
+from tests.admin.library import LIST
+from tests.admin.pages import send
+from tests.fixtures.site import Site
+
+
+@pytest.fixture
+def client(site: Site) -> FlaskClient:
+    return site.signed_in_client()
+
+
+@pytest.fixture
+def group_id(site: Site) -> int:
+    return site.add_group(["a.jpg", "b.jpg", "c.jpg"])
+
+
+def test_an_empty_library_says_the_next_step(client: FlaskClient) -> None:
+    assert "The library is empty" in client.get(LIST).text
+    assert "The trash is empty" in client.get(f"{LIST}/trash").text
+
+
+def test_the_list_shows_filters_and_finds(site: Site, client: FlaskClient, group_id: int) -> None:
+    draft = site.add_group(["harbour.jpg"], state="draft")
+    page = client.get(LIST).text
+    assert f'data-group="{group_id}"' in page
+    assert f'data-group="{draft}"' in page
+    assert f'data-group="{group_id}"' not in client.get(f"{LIST}?filter=draft").text
+    assert f'data-group="{group_id}"' not in client.get(f"{LIST}?q=harbour").text
+    assert "No group matches your search." in client.get(f"{LIST}?q=nothing").text
+    assert client.get(f"{LIST}?filter=x").status_code == 422
+    assert client.get(f"{LIST}?after=x").status_code == 422
+
+
+def test_groups_are_put_in_order_without_a_script(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    other = site.add_group()
+    answer = send(client, f"{LIST}/move-up", LIST, moved=group_id)
+    assert answer.location == f"{LIST}#group-{group_id}"
+    page = client.get(LIST).text
+    assert page.index(f'data-group="{group_id}"') < page.index(f'data-group="{other}"')
+    send(client, f"{LIST}/order", LIST, group=str(group_id), after=str(other))
+    page = client.get(LIST).text
+    assert page.index(f'data-group="{group_id}"') > page.index(f'data-group="{other}"')
+
+
+def test_the_list_follows_a_group_over_the_edge_of_its_page(
+    site: Site, client: FlaskClient
+) -> None:
+    numbers = [site.add_group() for _ in range(50)][::-1]
+
+    def list_rows(page: str) -> list[int]:
+        return [int(number) for number in re.findall('data-group="([0-9]+)"', page)]
+
+    def step(way: str, number: int, **place: str) -> list[int]:
+        answer = send(client, f"{LIST}/move-{way}", LIST, moved=number, **place)
+        assert answer.location.endswith(f"#group-{number}")
+        page = client.get(answer.location.partition("#")[0]).text
+        rows = list_rows(page)
+        assert ("was moved to another page" in page) == (rows[0] == number != numbers[0])
+        return rows
+
+    last, first = numbers[47], numbers[48]
+    second = re.search(r'href="/admin/library\?after=([^"]+)" rel="next"', client.get(LIST).text)
+    assert second is not None
+    place = {"list-after": second[1]}
+    assert step("up", first, **place) == [first, last, numbers[49]]
+    assert step("down", first) == [first, numbers[49]]
+    # Inside a page, and at the end of all, it stays where it is.
+    assert step("up", numbers[2])[:3] == [numbers[0], numbers[2], numbers[1]]
+    assert step("up", numbers[0])[0] == numbers[0]
+
+
+def test_titles_of_any_kind_are_shown_as_text(site: Site, client: FlaskClient) -> None:
+    number = site.add_group()
+    with site.session() as session:
+        session.get_one(Group, number).title = '<b>"Wave" & ليلة</b>'
+    for path in (LIST, f"{LIST}/{number}"):
+        page = client.get(path).text
+        assert "<b>" not in page
+        assert "&lt;b&gt;" in page
