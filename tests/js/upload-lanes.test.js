@@ -14,7 +14,7 @@ test("three files are sent at once, the next when one of them ends", async () =>
   for (const entry of [one, two, three]) assert.equal(await lanes.take(entry, never()), true);
   let hasFourth = false;
   const waiting = lanes.take(four, never()).then(() => (hasFourth = true));
-  await Promise.resolve();
+  await new Promise(setImmediate);
   assert.equal(hasFourth, false);
   lanes.leave(two);
   await waiting;

@@ -48,7 +48,7 @@ test("waking does not end the pause that OneDrive asked for", async () => {
     () => {},
   );
   patience.wake();
-  await Promise.resolve();
+  await new Promise(setImmediate);
   assert.equal(isOver, false);
   control.abort();
   await pause;

@@ -39,7 +39,11 @@ for (const [name, answer, position] of [
   ["all bytes there", { body: { nextExpectedRanges: [] } }, { state: "unplaced" }],
   ["a session that is gone", { status: 404 }, { state: "gone" }],
   ["a session that is refused", { status: 401 }, { state: "refused" }],
-  ["a busy server", { status: 503, headers: { "Retry-After": "7" } }, { state: "again", retryAfter: 7000 }],
+  [
+    "a busy server",
+    { status: 503, headers: { "Retry-After": "7" } },
+    { state: "again", retryAfter: 7000 },
+  ],
   ["an answer that is no JSON", { body: "<html>" }, { state: "again" }],
 ]) {
   test(`asking for the position: ${name}`, async (context) => {

@@ -1,5 +1,5 @@
-// Two shots side by side. Zooming and moving one, by wheel, drag, pinch or key, moves both: the same
-// part of each picture stays in view.
+// Two shots side by side. Zooming and moving one, by wheel, drag, pinch or key, moves both: the
+// same part of each picture stays in view.
 
 import { icon, make } from "./dom.js";
 import { t } from "./words.js";

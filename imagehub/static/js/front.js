@@ -1,5 +1,5 @@
-// The wall: further pages are added below while the visitor scrolls, and a click on a work opens its
-// shots in the viewer. Without this module every link leads to a page.
+// The wall: further pages are added below while the visitor scrolls, and a click on a work opens
+// its shots in the viewer. Without this module every link leads to a page.
 
 import { byId, closest, find, findAll, get, isModified } from "./dom.js";
 import { openTile, prepare } from "./opening.js";
@@ -30,8 +30,8 @@ const places = new IntersectionObserver(
 );
 
 // When the visitor comes back and the browser has kept nothing of the page, it restores the scroll
-// position of a longer page than this one. So the work in view is stored, and scrolled to. It must be
-// on the page that the address names, which may not have followed the last scrolling yet.
+// position of a longer page than this one. So the work in view is stored, and scrolled to. It must
+// be on the page that the address names, which may not have followed the last scrolling yet.
 addEventListener("pagehide", () => {
   const all = findAll(walls, ".wall");
   const wall =

@@ -1,4 +1,5 @@
-// On every page of the gallery: late pictures, the theme switch, the search field, the service worker.
+// On every page of the gallery: late pictures, the theme switch, the search field, the service
+// worker.
 
 import { find, get } from "./dom.js";
 import "./pictures.js";

@@ -273,7 +273,8 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     if (!closing.signal.aborted) buttons.compare.focus();
   }
 
-  // The signed address has expired, or the storage was down: the permanent one leads to a fresh one.
+  // The signed address has expired, or the storage was down: the permanent one leads to a fresh
+  // one.
   /** @type {Set<Shot>} */
   const retried = new Set();
   pswp.on("loadError", ({ content }) => {

@@ -1,4 +1,4 @@
-// What is on the board of an import plan: groups ("bins") of files ("cards"), and where the focus is.
+// What is on the board of an import plan: groups ("bins") of files ("cards"), and the focus.
 
 import { closest, find, findAll, get, getFocused } from "../dom.js";
 import { t } from "../words.js";

@@ -1,5 +1,5 @@
-// The board of an import plan: files are arranged into groups by drag, keys and buttons; titles save
-// themselves.
+// The board of an import plan: files are arranged into groups by drag, keys and buttons; titles
+// save themselves.
 
 import { byId, closest, find, get } from "../dom.js";
 import { t } from "../words.js";
@@ -191,7 +191,9 @@ function setUp(board) {
    */
   async function leaveWhenSaved({ id, value }) {
     const isSaved = await changes.settle();
-    const button = id ? find(board, `#${CSS.escape(id)}`, HTMLButtonElement) : view.findButton(value);
+    const button = id
+      ? find(board, `#${CSS.escape(id)}`, HTMLButtonElement)
+      : view.findButton(value);
     if (isSaved && button && !button.disabled) board.requestSubmit(button);
   }
 

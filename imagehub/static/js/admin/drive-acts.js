@@ -11,7 +11,10 @@ import { toast, toastError } from "./toast.js";
 /** @import { OpenFolder } from "./drive-folder.js" */
 /** @import { Item } from "./drive-items.js" */
 
-/** @typedef {"newFolder" | "rename" | "move" | "delete" | "planDelete" | "restore" | "folders"} ActUrl */
+/**
+ * @typedef {"newFolder" | "rename" | "move" | "delete" | "planDelete" | "restore"
+ *   | "folders"} ActUrl
+ */
 /** @typedef {{ id: string, reason: string }} Failed */
 /** @typedef {{ title: string, url: string, images: number, shown: boolean }} AffectedGroup */
 /** @typedef {{ sentences: string[], groups: AffectedGroup[] }} Plan */

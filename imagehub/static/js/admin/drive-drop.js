@@ -68,8 +68,8 @@ export function acceptDrops(folder, uploads, moveTo) {
       dataTransfer.dropEffect = "copy";
       markTarget(found?.element);
       showTarget(found?.row.name ?? folder.name);
-      // No `dragleave` comes from an element that went from under the pointer. That the drag is over
-      // shows in this event, which comes all the time, staying away.
+      // No `dragleave` comes from an element that went from under the pointer. That the drag is
+      // over shows in this event, which comes all the time, staying away.
       clearTimeout(endTimer);
       endTimer = setTimeout(end, DRAG_OVER_MS);
     } else if (dataTransfer && has(event, ITEMS_TYPE) && found) {

@@ -137,8 +137,8 @@ export class OpenFolder extends EventTarget {
   /**
    * Open another folder.
    * @param {string} url
-   * @param {{ isBack?: boolean, focus?: string }} [options] `isBack`: it has its entry in the history;
-   *   `focus`: id of the item that gets the focus
+   * @param {{ isBack?: boolean, focus?: string }} [options] `isBack`: it has an entry in the
+   *   history already; `focus`: id of the item that gets the focus
    */
   async goTo(url, { isBack = false, focus = "" } = {}) {
     const number = ++this.#requestCount;
@@ -233,7 +233,7 @@ export class OpenFolder extends EventTarget {
     }
   }
 
-  /** Read all of the folder; return whether that is done, and the folder still the one that is open. */
+  /** Read all of the folder; return false where that fails or another folder is opened. */
   async loadAll() {
     const { id } = this;
     for (let isFirst = true; this.id === id && !this.isWhole; isFirst = false) {

@@ -274,7 +274,7 @@ export class DriveList {
 const getBox = (element) => get(element, "input", HTMLInputElement);
 
 /**
- * Set an attribute that is not set yet: setting it again would cost the browser a look at all styles.
+ * Set an attribute where it differs: setting it always would make the browser compute all styles.
  * @param {Element} element
  * @param {string} name
  * @param {number} value

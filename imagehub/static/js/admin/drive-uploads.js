@@ -1,4 +1,4 @@
-// Uploads into the open folder: files that are picked, pasted or dropped; and what arrives is shown.
+// Uploads into the open folder: files are picked, pasted or dropped, and shown when they arrive.
 
 import { byId, closest, find } from "../dom.js";
 import { t } from "../words.js";
@@ -119,7 +119,8 @@ export class DriveUploads {
     this.#isForMissing = false;
     const rest = this.#uploads.takeAgain(sources, this.#folder.id, { isAsked: true });
     if (!rest.length) return;
-    toast(t("files_do_not_match", { count: rest.length }), { isFault: true, seconds: FAULT_SECONDS });
+    const words = t("files_do_not_match", { count: rest.length });
+    toast(words, { isFault: true, seconds: FAULT_SECONDS });
   }
 
   // --- What arrives ---
@@ -149,7 +150,8 @@ export class DriveUploads {
    * @param {Entry[]} entries
    */
   async #tellReplaced(entries) {
-    const items = entries.filter(({ conflict }) => conflict === "replace").map(({ itemId }) => itemId);
+    const replaced = entries.filter(({ conflict }) => conflict === "replace");
+    const items = replaced.map(({ itemId }) => itemId);
     if (items.length) await fetchJson(this.#urls.replaced, { json: { items } }).catch(() => {});
   }
 

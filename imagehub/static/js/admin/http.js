@@ -9,7 +9,7 @@ import { t } from "../words.js";
  * @property {unknown} [json] becomes a JSON body
  * @property {FormData | URLSearchParams | Record<string, string>} [form] becomes a form body
  * @property {AbortSignal} [signal]
- * @property {boolean} [keepalive] it arrives even if the page is left; its body is below 64 KiB then
+ * @property {boolean} [keepalive] it arrives even if the page is left; at most 64 KiB
  */
 
 /** A call that failed; the message is a sentence for a person. */

@@ -20,7 +20,7 @@ function parse(html) {
 }
 
 /**
- * Show the new state. What holds the focus keeps it while the import runs, and its place at the end.
+ * Show the new state. What has the focus keeps it.
  * @param {{ html: string, state: string }} answer
  */
 async function show({ html, state }) {

@@ -90,8 +90,8 @@ function setUp(shots, list) {
     get(shots, "[data-act=move]").click();
   });
   // What is on its way arrives first: sent along once more, it would look like somebody else's
-  // change. What could not be saved of the shots goes with the form; about the record, which the form
-  // does not contain, the browser asks.
+  // change. What could not be saved of the shots goes with the form; about the record, which the
+  // form does not contain, the browser asks.
   let isSaved = false;
   shots.addEventListener("submit", async (event) => {
     if (!isSaved && (unsaved.size || isCalling())) {

@@ -1,5 +1,5 @@
-// Fields that save themselves. What the server refuses, and what somebody else changed meanwhile, is
-// shown at the field; nothing that was typed is lost.
+// Fields that save themselves. What the server refuses, and what somebody else changed meanwhile,
+// is shown at the field; nothing that was typed is lost.
 
 import { byId, find, findAll, get, icon, make } from "../dom.js";
 import { t } from "../words.js";
@@ -193,10 +193,11 @@ export class Saver {
         showWhole();
       } catch (error) {
         const { status = 0, detail = null } = error instanceof CallError ? error : {};
+        const reason = getMessage(error);
         const refused = Object.keys(detail?.fields ?? {}).filter((name) => name in changes);
         if (status === 409 && detail?.current) await this.#resolve(detail);
-        else if (status === 422 && refused.length) this.#refuse(refused, changes, getMessage(error));
-        else this.#fail(status, getMessage(error));
+        else if (status === 422 && refused.length) this.#refuse(refused, changes, reason);
+        else this.#fail(status, reason);
       }
     });
     this.#arriving = {};

@@ -85,7 +85,8 @@ function makeClosable(box, seconds) {
   const look = () => (box.matches(":hover, :focus-within") ? start() : end());
   close.addEventListener("click", end);
   box.addEventListener("focusin", ({ relatedTarget }) => {
-    if (relatedTarget instanceof HTMLElement && !box.contains(relatedTarget)) before = relatedTarget;
+    if (!(relatedTarget instanceof HTMLElement) || box.contains(relatedTarget)) return;
+    before = relatedTarget;
   });
   box.addEventListener("pointerleave", start);
   box.addEventListener("focusout", start);

@@ -1,8 +1,8 @@
 // One file or folder of the upload queue, as it is kept in the browser's database.
 
 /**
- * "taken": the name is in the folder already. "name": OneDrive refuses the name. "lost": the browser
- * cannot read the file any more.
+ * "taken": the name is in the folder already. "name": OneDrive refuses the name. "lost": the
+ * browser cannot read the file any more.
  * @typedef {"waiting" | "running" | "paused" | "name" | "taken" | "failed" | "lost" | "skipped"
  *   | "done" | "cancelled"} State
  */

@@ -3,8 +3,8 @@
 
 const WIDTH_BITS = 160;
 const SHIFT_BITS = 11;
-// Byte i is added at bit 11·i mod 160, so bytes that are 160 apart are added at the same bit, and can
-// be combined before any of them is shifted.
+// Byte i is added at bit 11·i mod 160, so bytes that are 160 apart are added at the same bit, and
+// can be combined before any of them is shifted.
 const PERIOD_BYTES = 160;
 const PERIOD_WORDS = PERIOD_BYTES / 4;
 const PIECE_BYTES = PERIOD_BYTES * 65_536;

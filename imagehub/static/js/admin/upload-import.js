@@ -1,5 +1,5 @@
-// Import when uploaded: what has arrived is collected, and imported by one call when nothing else is
-// on its way.
+// Import when uploaded: what has arrived is collected, and imported by one call when nothing else
+// is on its way.
 
 import { CallError, fetchJson, getMessage } from "./http.js";
 import { isOpen } from "./upload-entry.js";
@@ -39,8 +39,8 @@ export class UploadImport {
    * @param {Entries} entries
    * @param {object} options
    * @param {(entry: Entry) => unknown} options.keep stores an entry
-   * @param {(outcome: ?Outcome) => void} options.tell gets the server's answers, and null where only
-   *   what is shown has changed
+   * @param {(outcome: ?Outcome) => void} options.tell gets the server's answers; null where only
+   *   the fault has changed
    */
   constructor(url, entries, { keep, tell }) {
     this.#url = url;

@@ -3,8 +3,8 @@
 /** @import { Entry } from "./upload-entry.js" */
 
 const MAX_LANES = 3;
-// Opening a session takes about as long as sending a small photograph, so the next files have theirs
-// ready when those before them end.
+// Opening a session takes about as long as sending a small photograph, so the next files have
+// theirs ready when those before them end.
 const MAX_AHEAD = 3;
 const NEAR_END_BYTES = 20 * 2 ** 20;
 
@@ -14,8 +14,10 @@ export class Lanes {
   /** @type {(() => void)[]} */
   #queue = [];
 
-  /** How many files may run. Sessions do not wait for hours, so none is opened while large files have
-   * long to go. */
+  /**
+   * How many files may run. Sessions do not wait for hours, so none is opened while large files
+   * have long to go.
+   */
   get maxRunning() {
     const isNearEnd = [...this.#entries].some(({ size, sent }) => size - sent <= NEAR_END_BYTES);
     return MAX_LANES + (isNearEnd ? MAX_AHEAD : 0);

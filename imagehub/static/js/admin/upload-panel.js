@@ -147,8 +147,8 @@ export class UploadPanel {
   }
 
   /**
-   * Move the focus if its button is gone: to one that does the same, to one of the row that is there
-   * now, or to one above.
+   * Move the focus if its button is gone: to one that does the same, to one of the row that is
+   * there now, or to one above.
    * @param {HTMLElement} before
    * @param {number} place of its row
    */
@@ -248,7 +248,8 @@ export class UploadPanel {
     }
     if (name) {
       const repair = each("name", (id) => uploads.repair(id));
-      notes.push(makeNote(t("names_refused", { count: name }), [makeButton(t("correct_names"), repair)]));
+      const correct = makeButton(t("correct_names"), repair);
+      notes.push(makeNote(t("names_refused", { count: name }), [correct]));
     }
     if (lost) {
       const select = makeButton(t("select_again"), async () => {

@@ -1,5 +1,5 @@
-// How long an upload waits, and for what: a network that is gone, a OneDrive that throttles, a server
-// that is restarting.
+// How long an upload waits, and for what: a network that is gone, a OneDrive that throttles, a
+// server that is restarting.
 
 import { CallError, fetchJson } from "./http.js";
 

@@ -96,8 +96,8 @@ export class UploadPlaces {
   // --- Names ---
 
   /**
-   * Return the places of a file, as far as they are known: two ways may lead to one folder. OneDrive
-   * ignores case.
+   * Return the places of a file, as far as they are known: two ways may lead to one folder.
+   * OneDrive ignores case.
    * @param {Place} place
    */
   listNames({ folder, path, isFolder }) {

@@ -171,8 +171,10 @@ function describe(entry, sent) {
       return entry.message || t("row_waiting", { size });
     case "paused":
       return t("row_paused", { part });
-    case "name":
-      return `${entry.message} ${t("could_be_called", { name: entry.repaired?.join(" / ") ?? "" })}`;
+    case "name": {
+      const name = entry.repaired?.join(" / ") ?? "";
+      return `${entry.message} ${t("could_be_called", { name })}`;
+    }
     case "skipped":
       return t("skipped");
     case "done":

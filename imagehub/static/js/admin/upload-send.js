@@ -1,12 +1,18 @@
-// Sends one file: the server opens a session for it, OneDrive takes its bytes there, and whatever goes
-// wrong on the way is waited for, started again, or reported.
+// Sends one file: the server opens a session for it, OneDrive takes its bytes there, and whatever
+// goes wrong on the way is waited for, started again, or reported.
 
 import { t } from "../words.js";
 import { CallError } from "./http.js";
 import { getName } from "./upload-entry.js";
 import { hashFile } from "./upload-hash.js";
 import { MAX_TRIES, MAX_UNREACHED, Stop, growWait } from "./upload-patience.js";
-import { Pace, askPosition, dropSession, findForbiddenHost, sendFragment } from "./upload-session.js";
+import {
+  Pace,
+  askPosition,
+  dropSession,
+  findForbiddenHost,
+  sendFragment,
+} from "./upload-session.js";
 
 /** @import { Entries, Entry } from "./upload-entry.js" */
 /** @import { UploadFiles } from "./upload-files.js" */
@@ -23,7 +29,7 @@ import { Pace, askPosition, dropSession, findForbiddenHost, sendFragment } from 
  * What the queue does for a file that is being sent.
  * @typedef {object} Queue
  * @property {(entry: Entry) => unknown} keep stores an entry
- * @property {(entry: Entry, signal: AbortSignal) => Promise<void>} takeLane waits until its bytes may go
+ * @property {(entry: Entry, signal: AbortSignal) => Promise<void>} takeLane waits for its turn
  * @property {(entry: Entry, loaded: number) => void} note is told how much of a fragment has gone
  * @property {(entry: Entry) => void} advance is told that a fragment has arrived
  * @property {(entry: Entry, message: string) => void} say shows why it takes long
@@ -77,8 +83,8 @@ export class Sender {
   }
 
   /**
-   * Send a file; return what it has become in OneDrive, null for a folder. Throws a Stop, an error of
-   * the server, or the signal's reason.
+   * Send a file; return what it has become in OneDrive, null for a folder. Throws a Stop, an error
+   * of the server, or the signal's reason.
    * @param {Entry} entry
    * @param {AbortSignal} signal
    * @returns {Promise<?Item>}
@@ -127,7 +133,8 @@ export class Sender {
     signal.throwIfAborted();
     if (entry.isFolder) return null;
     const file = await this.#takeFile(entry);
-    // "Replace" was said of the file that was there then, not of one that this queue put there since.
+    // "Replace" was said of the file that was there then, not of one that this queue put there
+    // since.
     if (entry.conflict === "replace" && !entry.uploadUrl) {
       if (this.#places.hasArrivedSince(entry, entry.settledAt ?? 0)) entry.conflict = "fail";
     }
@@ -335,7 +342,8 @@ export class Sender {
 
   /** @param {Entry} entry */
   #describeFile(entry) {
-    // Where both are kept this file gets a number, and must not be taken for one that has it already.
+    // Where both are kept this file gets a number, and must not be taken for one that has it
+    // already.
     const others = entry.conflict === "rename" ? this.#listOthers(entry) : [];
     const { target, size, conflict } = entry;
     return { folder: target, name: getName(entry), size, on_conflict: conflict, others };

@@ -1,5 +1,5 @@
-// The calls of an upload session: send a fragment, ask where to go on, end it. Fragments go one after
-// the other, each with all its bytes or none.
+// The calls of an upload session: send a fragment, ask where to go on, end it. Fragments go one
+// after the other, each with all its bytes or none.
 
 import { readRetryAfter } from "./http.js";
 
@@ -126,9 +126,9 @@ export function sendFragment(url, file, begin, { signal, pace, tell }) {
 }
 
 /**
- * "known": OneDrive goes on at `start`. "unplaced": all bytes are there, but the file was not put into
- * its place. "gone": the session is over. "refused": it takes nothing more though it may still be
- * open. "unreached": there was no answer. "again": the answer did not say.
+ * "known": OneDrive goes on at `start`. "unplaced": all bytes are there, but the file was not put
+ * into its place. "gone": the session is over. "refused": it takes nothing more though it may still
+ * be open. "unreached": there was no answer. "again": the answer did not say.
  * @typedef {{ state: "known", start: number } | { state: "again", retryAfter?: number }
  *   | { state: "unplaced" | "gone" | "refused" | "unreached" }} Position
  */

@@ -138,7 +138,8 @@ async function walkEntry(entry, above, found) {
 }
 
 /**
- * Return the files of the clipboard: copied images all have the same name, so they get the moment's.
+ * Return the files of the clipboard: copied images all have the same name, so they get the
+ * moment's.
  * @param {{ files: Iterable<File> }} transfer
  * @returns {Source[]}
  */

@@ -1,6 +1,6 @@
-// The queue of uploads from this browser straight to OneDrive: what waits, what is sent, what a person
-// does to it. upload-send.js sends each file; everything that happens is told by the event "change",
-// and upload-panel.js shows it.
+// The queue of uploads from this browser straight to OneDrive: what waits, what is sent, what a
+// person does to it. upload-send.js sends each file; everything that happens is told by the event
+// "change", and upload-panel.js shows it.
 
 import { t } from "../words.js";
 import { fetchJson, getMessage } from "./http.js";
@@ -26,7 +26,7 @@ import { summarize } from "./upload-summary.js";
 
 const MAX_PATHS = 1000;
 const PAUSED_KEY = "hub-uploads-paused";
-// What somebody else left in this browser is kept so long for its owner.
+// Uploads of other people in this browser are kept so long for them.
 const MAX_LEFT_MS = 30 * 86_400_000;
 const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*)$/i;
 
@@ -301,8 +301,8 @@ export class Uploads extends EventTarget {
   }
 
   /**
-   * Ask for lost files that the browser may read again after a click. Return whether files are still
-   * missing, and whether another click can bring some of them.
+   * Ask for lost files that the browser may read again after a click. Return whether files are
+   * still missing, and whether another click can bring some of them.
    */
   async reachAgain() {
     let reachedCount = 0;
@@ -377,12 +377,13 @@ export class Uploads extends EventTarget {
   }
 
   /**
-   * Return the id of the folder through which an entry is in the one that it was meant for; undefined
-   * where it is there itself.
+   * Return the id of the folder through which an entry is in the one that it was meant for;
+   * undefined where it is there itself.
    * @param {Entry} entry
    */
   findTopFolder({ folder, path, isFolder }) {
-    return isFolder || path.length > 1 ? this.#places.findFolder(folder, path.slice(0, 1)) : undefined;
+    if (!isFolder && path.length === 1) return undefined;
+    return this.#places.findFolder(folder, path.slice(0, 1));
   }
 
   /**
@@ -438,7 +439,7 @@ export class Uploads extends EventTarget {
     this.#pump();
   }
 
-  /** Return the names with an open session: OneDrive refuses a second one, in upper or lower case. */
+  /** Return the names with an open session: OneDrive refuses a second one, in any case. */
   #listBusyNames() {
     /** @type {Set<string>} */
     const busy = new Set();
