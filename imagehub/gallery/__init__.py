@@ -1,6 +1,10 @@
-"""gallery: pages.py answers with HTML, api.py with JSON; both call the same domain functions.
-media.py and downloads.py lead to where the bytes lie; search.py finds works, found.py lets others
-find them; shared.py shows what a link shares; site.py is what surrounds the pages."""
+"""The public gallery.
+
+``pages`` answers with HTML and ``api`` with JSON; both call the same domain functions. ``media``
+and ``downloads`` redirect to renditions and originals. ``search`` has the search page and the tags,
+``found`` the sitemap, feed and embeds, ``shared`` the share links, and ``site`` the preferences,
+manifest and service worker.
+"""
 
 from flask import Blueprint, Flask
 
@@ -8,7 +12,7 @@ blueprint = Blueprint("gallery", __name__)
 
 
 def init_app(app: Flask) -> None:
-    from imagehub.gallery import (  # noqa: F401 - they add their views to the blueprint
+    from imagehub.gallery import (  # noqa: F401 - these add their views to the blueprint
         api,
         downloads,
         found,

@@ -1,4 +1,4 @@
-"""The public calls of the single-page app. They show what the gallery's pages show."""
+"""The public calls of the single-page app, which return what the gallery's pages show."""
 
 from typing import Literal
 
@@ -229,6 +229,6 @@ def api_download(fields: DownloadQuery) -> DownloadAnswer:
 
 
 def _link(image: Image, size_px: int) -> tuple[Rendition, str]:
-    """The rendition of that size and a URL for a browser."""
+    """Return the rendition of that size and a URL for a browser."""
     rendition = library_images.pick_rendition(image, size_px)
     return rendition, get_clients().store.make_presigned_url(rendition.object_key)

@@ -1,4 +1,4 @@
-"""Originals for visitors, one alone or a work's as a ZIP, and what is said when OneDrive fails."""
+"""Downloads of originals, single or as a ZIP file of a work, and the page for failed ones."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_login import current_user
 
-from imagehub.database import db
+from imagehub.database import db, end_read
 from imagehub.domain.library import gallery
 from imagehub.domain.sharing import downloads
 from imagehub.errors import (
@@ -23,9 +23,11 @@ from imagehub.errors import (
 from imagehub.gallery import blueprint
 from imagehub.gallery.media import get_visible_image
 from imagehub.gallery.pictures import get_title, make_group_url
-from imagehub.models import Group
+from imagehub.messages import mark
+from imagehub.models import Group, Image
 from imagehub.web.access import is_api_call
 from imagehub.web.errors import get_error_status
+from imagehub.web.i18n import translate
 from imagehub.wiring import get_clients, get_settings
 
 _SLOTS = "imagehub.zip_slots"
@@ -33,7 +35,7 @@ _BUSY_SECONDS = 30.0
 
 
 def _make_slots(state: BlueprintSetupState) -> None:
-    """A ZIP keeps a thread busy for as long as it is sent; half of them stay free for pages."""
+    """Limit ZIP downloads to half of the threads, as each occupies one until it is sent."""
     assert isinstance(state.app, Flask)
     count = max(1, get_settings(state.app).web_threads // 2)
     state.app.extensions[_SLOTS] = threading.BoundedSemaphore(count)
@@ -42,35 +44,42 @@ def _make_slots(state: BlueprintSetupState) -> None:
 blueprint.record_once(_make_slots)
 
 
-@blueprint.get("/media/full/<biggest:group>/<biggest:number>")
-@blueprint.get("/media/full/<biggest:group>/<biggest:number>/<name>")
+@blueprint.get("/media/full/<db_id:group>/<db_id:number>")
+@blueprint.get("/media/full/<db_id:group>/<db_id:number>/<name>")
 def show_full_image(group: int, number: int, name: str = "") -> ResponseReturnValue:
-    """The original: a redirect to a fresh download URL of OneDrive's, good for minutes.
+    """Redirect to a download URL of OneDrive, which is valid for minutes.
 
-    ``name`` is there for whoever reads the address or saves the file.
+    :param name: not used; it makes the address readable and names the saved file.
     """
     if not get_settings().downloads and not current_user.is_authenticated:
         raise NotFoundError("page", f"{group}/{number}")
     image, _ = get_visible_image(group, number)
-    account_id, item_id = image.drive_account_id, image.drive_item_id
-    db.session.rollback()  # OneDrive may take its time; nobody should wait for our reading.
     try:
-        url = get_clients().open_drive(account_id).fetch_download_url(item_id)
+        response = redirect_to_original(image)
     except (ConnectionLostError, ServiceError, NotFoundError) as error:
         if isinstance(error, NotFoundError):
             error = NotFoundError("original in OneDrive any more", f"{group}/{number}")
         return show_failure(error, get_visible_image(group, number)[0].group, number)
-    response: Response = redirect(url)  # type: ignore[assignment]
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
-    # The page that comes with a redirect repeats the address, which opens the original to anybody.
+    return response
+
+
+def redirect_to_original(image: Image) -> Response:
+    """Redirect to a new download URL of OneDrive; ends the read transaction before that call."""
+    account_id, item_id = image.drive_account_id, image.drive_item_id
+    end_read(db.session())
+    response: Response = redirect(  # type: ignore[assignment]
+        get_clients().open_drive(account_id).fetch_download_url(item_id)
+    )
+    # The body of a redirect repeats the address, with which anyone can download the original.
     response.set_data(b"")
     return response
 
 
-@blueprint.get("/groups/<biggest:number>/all.zip")
+@blueprint.get("/groups/<db_id:number>/all.zip")
 def download_zip(number: int) -> ResponseReturnValue:
-    """All shots of a work as one ZIP, straight from OneDrive."""
+    """Send all originals of a work as a ZIP file, read from OneDrive while it is sent."""
     settings = get_settings()
     if not (settings.downloads and settings.zip_downloads) and not current_user.is_authenticated:
         raise NotFoundError("page", "all.zip")
@@ -85,13 +94,13 @@ def download_zip(number: int) -> ResponseReturnValue:
             ServiceBusyError(
                 "ImageHub",
                 "send a ZIP",
-                "Several large downloads are on their way just now.",
+                mark("Too many ZIP downloads are running."),
                 _BUSY_SECONDS,
             ),
             group,
         )
     try:
-        db.session.rollback()  # Nobody should wait for our reading while the pictures are sent.
+        end_read(db.session())
         chunks = downloads.open_archive(get_clients(), members)
     except (ConnectionLostError, ServiceError, NotFoundError) as error:
         slots.release()
@@ -103,7 +112,7 @@ def download_zip(number: int) -> ResponseReturnValue:
 
 
 def _get_group(number: int) -> Group:
-    """The group; an admin may see drafts too."""
+    """Return a group; an admin can also see drafts."""
     try:
         return gallery.get_shown_group(db.session(), number)
     except NotFoundError:
@@ -120,15 +129,15 @@ def _make_answer(chunks: Iterator[bytes], file_name: str) -> Response:
         f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"
     )
     response.headers["Cache-Control"] = "no-store"
-    # Reverse proxies of nginx's kind would keep gigabytes of it on their disk.
+    # nginx would buffer gigabytes on its disk.
     response.headers["X-Accel-Buffering"] = "no"
     return response
 
 
 class _Sending:
-    """An archive that gives its slot back when it ends, however it ends.
+    """An archive that releases its slot when it ends, however it ends.
 
-    The server closes it when the visitor has hung up, which closes the download from OneDrive.
+    The server closes it when the visitor disconnects, which ends the download from OneDrive.
     """
 
     def __init__(self, chunks: Iterator[bytes], slots: threading.BoundedSemaphore) -> None:
@@ -150,16 +159,16 @@ class _Sending:
                 slots.release()
 
 
-# --- When OneDrive fails --------------------------------------------------------------------------
+# --- Failed downloads -----------------------------------------------------------------------------
 
 
 def show_failure(
     error: ImageHubError, group: Group, number: int | None = None
 ) -> ResponseReturnValue:
-    """A page that says why an original does not come, when to try again, and where to go on.
+    """Show a page that says why a download failed and when to try again.
 
-    :param number: the shot that was asked for, if it was one.
-    :raise ImageHubError: the same error, to a caller who speaks JSON.
+    :param number: the requested shot, None for all of them.
+    :raise ImageHubError: the same error, for a caller that expects JSON.
     """
     if is_api_call():
         raise error
@@ -178,7 +187,7 @@ def show_failure(
         "gallery/no_download.html",
         title=get_title(group),
         sentence=_explain(error),
-        wait=_say_wait(seconds) if seconds else "",
+        wait=_describe_wait(seconds) if seconds else "",
         again_url=request.full_path.rstrip("?") if seconds else "",
         shot_url=shot_url,
         rendition_url=rendition_url,
@@ -192,17 +201,19 @@ def show_failure(
 
 def _explain(error: ImageHubError) -> str:
     if isinstance(error, NotFoundError):
-        return str(gettext("The original is not where it used to be."))
-    if isinstance(error, ConnectionLostError):
-        return str(gettext("The store of originals is locked until the owner connects it again."))
-    if isinstance(error, ServiceBusyError):
-        if error.service == "ImageHub":
-            return str(gettext("Several large downloads are on their way just now."))
-        return str(gettext("The store of originals is busy or out of reach just now."))
-    return str(gettext("The store of originals does not give this one out."))
+        sentence = gettext("The original is no longer in OneDrive.")
+    elif isinstance(error, ConnectionLostError):
+        sentence = gettext("OneDrive is not available until its owner reconnects it.")
+    elif not isinstance(error, ServiceBusyError):
+        sentence = gettext("OneDrive refuses to send this file.")
+    elif error.service == "ImageHub":
+        sentence = translate(error.sentence)
+    else:
+        sentence = gettext("OneDrive is busy or cannot be reached just now.")
+    return str(sentence)
 
 
-def _say_wait(seconds: float) -> str:
+def _describe_wait(seconds: float) -> str:
     if seconds < 90:
         return str(gettext("Please try again in a minute."))
     if seconds < 5400:

@@ -1,24 +1,28 @@
-"""Being found and shared: the map for search engines, the feed, embeds, and who may crawl what.
+"""Sitemap, feed and embeds, for search engines and other sites.
 
-All addresses are absolute and lasting: pictures are named by ImageHub's own ``/media/`` addresses.
+All addresses are absolute and permanent: pictures have ImageHub's own ``/media/`` addresses.
 """
 
+import math
 import re
 from datetime import UTC, datetime
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 from flask import Response, jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from pydantic import BeforeValidator
 
 from imagehub.database import db
 from imagehub.domain.library import feeds, gallery
 from imagehub.domain.library import images as library_images
 from imagehub.domain.library.tags import list_group_tags
-from imagehub.errors import InvalidInputError, NotFoundError
+from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
 from imagehub.gallery.pages import make_description, make_lasting_url
 from imagehub.gallery.pictures import get_title, make_group_url, make_slug
 from imagehub.models import Image, Rendition
+from imagehub.web.forms import Form, read_query
 from imagehub.web.headers import make_absolute
 from imagehub.wiring import get_settings
 
@@ -26,9 +30,9 @@ _MAP_SECONDS = 3600
 _FEED_SECONDS = 600
 _EMBED_SECONDS = 3600
 _SIZES = (480, 960, 1920)
-# A work without a title has one in the visitor's language.
+# The title of a work without one is in the visitor's language.
 _VARIES_BY = ("Accept-Language", "Cookie")
-# What XML 1.0 cannot hold, not even escaped. Source: XML 1.0, production 2 (Char).
+# Characters that XML 1.0 does not allow, even escaped. Source: XML 1.0, production 2 (Char).
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 blueprint.add_app_template_filter(lambda text: _NOT_XML.sub("", text), "xml_text")
@@ -39,7 +43,7 @@ blueprint.add_app_template_filter(lambda text: _NOT_XML.sub("", text), "xml_text
 
 @blueprint.get("/robots.txt")
 def show_robots() -> ResponseReturnValue:
-    """Source: RFC 9309. Calls, sign-in and originals are nothing for search engines."""
+    """Keep search engines out of calls, sign-in and originals. Source: RFC 9309."""
     root = url_for("gallery.show_front")
     closed = ("admin/", "sign-in", "search", "media/full/", "image/", "preferences")
     lines = ["User-agent: *", *(f"Disallow: {root}{path}" for path in closed), ""]
@@ -51,17 +55,17 @@ def show_robots() -> ResponseReturnValue:
 
 @blueprint.get("/sitemap.xml")
 def show_sitemap() -> ResponseReturnValue:
-    """The list of maps. Source: https://www.sitemaps.org/protocol.html."""
-    stretches = feeds.list_sections(db.session()) or [1]
+    """Return the index of sitemaps. Source: https://www.sitemaps.org/protocol.html."""
+    sections = feeds.list_sections(db.session()) or [1]
     urls = [
-        make_absolute(url_for("gallery.show_sitemap_page", number=number)) for number in stretches
+        make_absolute(url_for("gallery.show_sitemap_page", number=number)) for number in sections
     ]
     return _answer_xml(render_template("gallery/sitemap_index.xml", urls=urls), _MAP_SECONDS)
 
 
-@blueprint.get("/sitemap/<biggest:number>.xml")
+@blueprint.get("/sitemap/<db_id:number>.xml")
 def show_sitemap_page(number: int) -> ResponseReturnValue:
-    """A stretch of the works with their pictures; the first has the front page, too.
+    """Return a part of the works with their pictures; the first part also has the front page.
 
     Source: https://developers.google.com/search/docs/crawling-indexing/sitemaps/image-sitemaps.
     """
@@ -98,7 +102,7 @@ def show_sitemap_page(number: int) -> ResponseReturnValue:
 
 @blueprint.get("/feed.atom")
 def show_feed() -> ResponseReturnValue:
-    """The newest works. Source: RFC 4287."""
+    """Return a feed of the newest works. Source: RFC 4287."""
     settings = get_settings()
     if not settings.feeds:
         raise NotFoundError("page", "feed")
@@ -108,7 +112,7 @@ def show_feed() -> ResponseReturnValue:
     )
     entries = [
         {
-            # The title may change, and the address with it; the number never does.
+            # Without the title, which may change.
             "id": make_absolute(url_for("gallery.show_group", number=tile.group.id)),
             "url": make_absolute(make_group_url(tile.group)),
             "title": get_title(tile.group),
@@ -127,7 +131,7 @@ def show_feed() -> ResponseReturnValue:
         "gallery/feed.xml",
         url=make_absolute(url_for("gallery.show_feed")),
         front_url=make_absolute(url_for("gallery.show_front")),
-        # A feed needs an author, and the hub knows no other name than its own.
+        # A feed must have an author.
         author=settings.title,
         updated_at=_format(updated_at),
         entries=entries,
@@ -138,17 +142,35 @@ def show_feed() -> ResponseReturnValue:
 # --- Embeds ---------------------------------------------------------------------------------------
 
 
+def _read_bound(text: object) -> float:
+    if text in ("", math.inf):
+        return math.inf
+    if not re.fullmatch("[1-9][0-9]{0,5}", str(text)):
+        raise ValueError("must be a whole number of pixels above 0")
+    return float(str(text))
+
+
+class EmbedQuery(Form):
+    """The address of a work, and the largest size that the other site has room for."""
+
+    url: str = ""
+    format: str = "json"
+    maxwidth: Annotated[float, BeforeValidator(_read_bound)] = math.inf
+    maxheight: Annotated[float, BeforeValidator(_read_bound)] = math.inf
+
+
 @blueprint.get("/oembed")
 def show_oembed() -> ResponseReturnValue:
-    """A work, or one of its shots, as a photo for other sites. Source: https://oembed.com.
+    """Describe a work or one of its shots as a photo for other sites. Source: https://oembed.com.
 
-    :raise NotFoundError: the address is none of a work that is shown here.
+    :raise NotFoundError: the address is not that of a published work.
     """
-    if request.args.get("format", "json") != "json":
-        response = jsonify({"detail": "Only JSON is spoken here."})
+    fields = read_query(EmbedQuery)
+    if fields.format != "json":
+        response = jsonify({"detail": "Only JSON is supported."})
         response.status_code = 501
         return response
-    number, shot = _read_work_url(request.args.get("url", ""))
+    number, shot = _read_work_url(fields.url)
     session = db.session()
     if shot is None:
         group = gallery.get_shown_group(session, number)
@@ -157,9 +179,9 @@ def show_oembed() -> ResponseReturnValue:
             raise NotFoundError("group", number)
     else:
         group, image = gallery.get_shown_image(session, number, shot)
-    width, height = _read_bound("maxwidth"), _read_bound("maxheight")
+    width, height = fields.maxwidth, fields.maxheight
     size, rendition = _choose_size(image, width, height)
-    # What is still larger than asked for is shown smaller.
+    # The smallest rendition may still be larger than requested.
     share = min(1.0, width / rendition.width_px, height / rendition.height_px)
     small = _find_rendition(image, 480) or rendition
     settings = get_settings()
@@ -182,7 +204,7 @@ def show_oembed() -> ResponseReturnValue:
     }
     if share < 1 or small.width_px > width or small.height_px > height:
         for name in ("thumbnail_url", "thumbnail_width", "thumbnail_height"):
-            del answer[name]  # It must obey the same bounds.
+            del answer[name]  # A thumbnail must be within the same bounds.
     response = jsonify(answer)
     response.headers["Cache-Control"] = f"public, max-age={_EMBED_SECONDS}"
     response.vary.update(_VARIES_BY)
@@ -191,7 +213,7 @@ def show_oembed() -> ResponseReturnValue:
 
 
 def _read_work_url(url: str) -> tuple[int, int | None]:
-    """(group number, image number) that an address of this hub names."""
+    """Return the group number, and the image number or None, of an address of this hub."""
     try:
         parts = urlsplit(url)
     except ValueError as error:
@@ -208,17 +230,8 @@ def _read_work_url(url: str) -> tuple[int, int | None]:
     return int(found[1]), int(rest) if is_shot else None
 
 
-def _read_bound(name: str) -> float:
-    text = request.args.get(name, "")
-    if not text:
-        return float("inf")
-    if not re.fullmatch("[1-9][0-9]{0,5}", text):
-        raise InvalidInputError("That is not a number of pixels.", {name: "a whole number above 0"})
-    return float(text)
-
-
 def _choose_size(image: Image, width: float, height: float) -> tuple[int, Rendition]:
-    """The largest rendition within the bounds, or the smallest there is."""
+    """Return the largest rendition within the bounds, or the smallest one."""
     smallest = library_images.pick_rendition(image, _SIZES[0])
     chosen = (_SIZES[0], smallest)
     for size in _SIZES[1:]:

@@ -1,4 +1,4 @@
-"""ImageHub's own lasting addresses of pictures; each redirects to where the bytes lie just now."""
+"""Permanent addresses of renditions, which redirect to object storage."""
 
 from flask import redirect, url_for
 from flask.typing import ResponseReturnValue
@@ -13,16 +13,16 @@ from imagehub.models import Image
 from imagehub.web.headers import make_absolute
 from imagehub.wiring import get_clients
 
-# How long a redirect to a rendition may be kept: much less than the address behind it lives, and
-# not so long that a picture taken back stays reachable for a day.
+# How long a redirect may be cached: much less than its target is valid, and so short that an
+# unpublished picture does not stay reachable.
 _REDIRECT_SECONDS = 300
 _SIZES = (480, 960, 1920)
 
 
-@blueprint.get("/media/<biggest:group>/<biggest:number>/<int:size>")
-@blueprint.get("/media/<biggest:group>/<biggest:number>/<int:size>.webp")
+@blueprint.get("/media/<db_id:group>/<db_id:number>/<int:size>")
+@blueprint.get("/media/<db_id:group>/<db_id:number>/<int:size>.webp")
 def show_media(group: int, number: int, size: int) -> ResponseReturnValue:
-    """A rendition, for feeds, previews and embeds, where an address must never expire."""
+    """Redirect to a rendition; for feeds, previews and embeds, whose addresses must not expire."""
     if size not in _SIZES:
         raise NotFoundError("size", size)
     image, is_shown = get_visible_image(group, number)
@@ -35,7 +35,7 @@ def show_media(group: int, number: int, size: int) -> ResponseReturnValue:
 
 
 def make_full_image_url(image: Image) -> str:
-    """The absolute address of ``gallery.show_full_image`` for one image."""
+    """Return the absolute address of ``gallery.show_full_image`` for an image."""
     name = image.name.replace("/", "_").replace("\\", "_").strip(". ") or "image"
     return make_absolute(
         url_for("gallery.show_full_image", group=image.group_id, number=image.number, name=name)
@@ -43,7 +43,7 @@ def make_full_image_url(image: Image) -> str:
 
 
 def get_visible_image(group_number: int, number: int) -> tuple[Image, bool]:
-    """The image, and whether a stranger may see it; an admin may see drafts too."""
+    """Return an image, and whether it is published; only an admin can see others."""
     try:
         return gallery.get_shown_image(db.session(), group_number, number)[1], True
     except NotFoundError:

@@ -1,12 +1,13 @@
-"""The pages for visitors: the wall, one work, one shot of it."""
+"""The pages for visitors: the works, one work, one shot of it."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from flask import Response, current_app, make_response, redirect, render_template, request, url_for
+from flask import Response, current_app, make_response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from pydantic import BeforeValidator
 
 from imagehub.database import db
 from imagehub.domain.library import gallery
@@ -27,20 +28,33 @@ from imagehub.gallery.pictures import (
     make_wall,
 )
 from imagehub.models import Group, Image, Tag
+from imagehub.web.forms import Form, read_query
 from imagehub.web.headers import make_absolute
 from imagehub.wiring import get_settings
 
 _MAX_DESCRIPTION_CHARS = 155
-# What is not for sale is not offered. Source: https://schema.org/ItemAvailability.
+# A work that is not for sale has no offer. Source: https://schema.org/ItemAvailability.
 _OFFERS = {"available": "InStock", "reserved": "Reserved", "sold": "SoldOut"}
 
 blueprint.add_app_template_global(make_group_url, "group_url")
 blueprint.add_app_template_global(get_title, "group_title")
 
 
+def _read_page_number(text: object) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,11}", str(text)):
+        raise NotFoundError("page", text)
+    return int(str(text))
+
+
+class PageQuery(Form):
+    """A page of a list, counted from 1. Anything but a number raises NotFoundError."""
+
+    page: Annotated[int, BeforeValidator(_read_page_number)] = 1
+
+
 @dataclass(frozen=True)
 class Neighbour:
-    """The work before (``prev``) or after (``next``) this one, and its cover."""
+    """The previous (``prev``) or next work, and its cover."""
 
     rel: str
     group: Group
@@ -49,8 +63,8 @@ class Neighbour:
 
 @blueprint.get("/")
 def show_front() -> ResponseReturnValue:
-    """One page of the wall; ``?page=`` counts from 1."""
-    number = read_page_number(request.args.get("page", "1"))
+    """Show one page of all works."""
+    number = read_query(PageQuery).page
     page = gallery.get_page(db.session(), number)
     if number > max(1, page.page_count):
         raise NotFoundError("page", number)
@@ -59,7 +73,7 @@ def show_front() -> ResponseReturnValue:
     return render_page(
         "gallery/front.html",
         page=page,
-        **hang_tiles(page.tiles, is_last),
+        **make_tiles(page.tiles, is_last),
         canonical=make_absolute(_make_page_url(number)),
         previous_url=_make_page_url(number - 1) if number > 1 else "",
         next_url=_make_page_url(number + 1) if not is_last and page.tiles else "",
@@ -69,19 +83,19 @@ def show_front() -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/groups/<biggest:number>")
-@blueprint.get("/groups/<biggest:number>/<slug>")
+@blueprint.get("/groups/<db_id:number>")
+@blueprint.get("/groups/<db_id:number>/<slug>")
 def show_group(number: int, slug: str = "") -> ResponseReturnValue:
-    """One work with all its shots; an address with an older title leads to the present one."""
+    """Show one work with all its shots; an address with an old title is redirected."""
     group = gallery.get_shown_group(db.session(), number)
     if slug != make_slug(group.title):
         return redirect(make_group_url(group), 301)
     return _show_work(group, None)
 
 
-@blueprint.get("/groups/<biggest:number>/<biggest:shot>")
+@blueprint.get("/groups/<db_id:number>/<db_id:shot>")
 def show_shot(number: int, shot: int) -> ResponseReturnValue:
-    """The work with one of its shots in front; with a script it opens in the viewer."""
+    """Show a work with one of its shots first; a script opens it in the viewer."""
     group, image = gallery.get_shown_image(db.session(), number, shot)
     return _show_work(group, image)
 
@@ -124,17 +138,17 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
         tags=tags,
         neighbours=neighbours,
         wall_css=css,
-        # All shots are one work to search engines, which the group's own address stands for.
+        # For search engines all shots are one page.
         canonical=make_absolute(make_group_url(group)),
         description=make_description(group),
         linked_data=_describe_work(group, images, shots, tags),
     )
 
 
-def hang_tiles(tiles: Sequence[gallery.Tile], is_last: bool) -> dict[str, Any]:
-    """What ``gallery/_walls.html`` shows of one page of works.
+def make_tiles(tiles: Sequence[gallery.Tile], is_last: bool) -> dict[str, Any]:
+    """Return the values that ``gallery/_walls.html`` needs for one page of works.
 
-    :param is_last: no further page follows.
+    :param is_last: it is the last page.
     """
     pictures = [make_picture(tile.group, tile.cover, f"g{tile.group.id}") for tile in tiles]
     pictures, css = make_wall(pictures, is_last)
@@ -149,20 +163,12 @@ def hang_tiles(tiles: Sequence[gallery.Tile], is_last: bool) -> dict[str, Any]:
 
 
 def render_page(template: str, **values: Any) -> Response:
-    """A page for visitors, with the headers that all of them have."""
+    """Render a page for visitors, with the headers of all of them."""
     response = make_response(render_template(template, **values))
-    # Kept for the Back button, asked for anew by any other visit; it depends on the visitor's
-    # language, theme and session.
+    # Browsers keep it for the Back button only; it depends on language, theme and session.
     response.headers["Cache-Control"] = "private, no-cache"
     response.vary.update(("Cookie", "Accept-Language"))
     return response
-
-
-def read_page_number(text: str) -> int:
-    """:raise NotFoundError: no number, or none that a page could have."""
-    if not re.fullmatch("[1-9][0-9]{0,11}", text):
-        raise NotFoundError("page", text)
-    return int(text)
 
 
 def _make_page_url(number: int) -> str:
@@ -170,15 +176,15 @@ def _make_page_url(number: int) -> str:
 
 
 def make_lasting_url(group: int, number: int, size: int) -> str:
-    """An absolute address of a rendition that never runs out."""
+    """Return an absolute address of a rendition that does not expire."""
     return make_absolute(url_for("gallery.show_media", group=group, number=number, size=size))
 
 
-# --- Words for machines ---------------------------------------------------------------------------
+# --- Metadata -------------------------------------------------------------------------------------
 
 
 def make_description(group: Group) -> str:
-    """One or two sentences about a work, for search results and previews."""
+    """Return one or two sentences about a work, for search results and previews."""
     text = " ".join(group.text.split())
     if not text:
         parts = (get_title(group), group.year, group.medium, group.dimensions, group.edition)

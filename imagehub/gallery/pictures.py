@@ -1,4 +1,4 @@
-"""What the gallery's templates show of groups and images: addresses, shapes, words."""
+"""Prepare groups and images for the gallery's templates: addresses, sizes, captions."""
 
 import re
 import unicodedata
@@ -19,10 +19,10 @@ from imagehub.messages import mark
 from imagehub.models import Group, Image
 from imagehub.wiring import get_clients, get_settings
 
-# What a browser can paint itself; the rest is offered for saving only.
+# Types that browsers can display; other originals can only be saved.
 _BROWSER_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"})
 _MAX_SLUG_CHARS = 60
-# The parts that shots play which visitors are told of; that a front is one they see.
+# Roles of shots that are shown to visitors; the front needs no caption.
 _ROLES = {
     "back": mark("Back of the work"),
     "detail": mark("Detail"),
@@ -45,12 +45,11 @@ class Source:
 class Picture:
     """One image, ready for a template.
 
-    ``id`` is its element's in the page, ``sizes`` how wide it stands there; ``position`` counts the
-    shots of the group from 1; ``role`` is the part it plays among them, in the visitor's words, ""
-    for the front and where none was said. ``width`` and ``height`` are the largest rendition's
-    pixels. ``full_url`` leads to the original, "" where visitors may not have it; ``zoom_url`` is
-    the same where a browser can paint the original and it is larger. ``sources`` is empty where an
-    image has no renditions.
+    ``id`` is the id of its element and ``sizes`` the attribute of that name; ``position`` counts
+    the shots of the group from 1; ``role`` is its translated role, "" for the front and without
+    one. ``width`` and ``height`` are the largest rendition's pixels. ``full_url`` leads to the
+    original, "" if visitors may not download it; ``zoom_url`` is the same if browsers can display
+    the original and it is larger. ``sources`` is empty if the image has no renditions.
     """
 
     id: str
@@ -76,14 +75,14 @@ class Picture:
 
     @property
     def url(self) -> str:
-        """The largest rendition that every browser shows."""
+        """The largest rendition of the type that every browser supports."""
         return self.sources[-1].largest_url if self.sources else ""
 
 
 def make_slug(title: str) -> str:
-    """A title as it stands in an address: small letters of any script, digits, hyphens.
+    """Return a title for use in an address: lower-case letters of any script, digits, hyphens.
 
-    Never digits alone, which would be the address of a shot.
+    Never only digits, which would be the address of a shot.
     """
     words = re.sub(r"[\W_]+", "-", unicodedata.normalize("NFC", title).casefold()).strip("-")
     slug = words[:_MAX_SLUG_CHARS].rstrip("-")
@@ -91,7 +90,7 @@ def make_slug(title: str) -> str:
 
 
 def make_group_url(group: Group) -> str:
-    """The address of a group's page, below the root of this host."""
+    """Return the path of a group's page."""
     slug = make_slug(group.title)
     if slug:
         return url_for("gallery.show_group", number=group.id, slug=slug)
@@ -103,9 +102,9 @@ def get_title(group: Group) -> str:
 
 
 def make_picture(group: Group, image: Image, element_id: str, position: int = 1) -> Picture:
-    """One image with the presigned addresses of its renditions.
+    """Prepare an image, with presigned addresses of its renditions.
 
-    :param position: which shot of the group it is, counted from 1, for its words.
+    :param position: of the shot in its group, counted from 1, for the alt text.
     """
     sign = get_clients().store.make_presigned_url
     width, height = image.width_px or 3, image.height_px or 2
@@ -160,11 +159,11 @@ def make_wall(
     wall_share: float = 0.92,
     may_grow: bool = True,
 ) -> tuple[list[Picture], str]:
-    """Pictures with their ``sizes``, and the style sheet that arranges them in rows.
+    """Return the pictures with their ``sizes``, and the style sheet that arranges them in rows.
 
     :param is_last: no further wall follows below.
     :param wall_share: the part of the window's width that the wall takes.
-    :param may_grow: one or two pictures alone may be shown twice as large.
+    :param may_grow: one or two pictures may be shown twice as large.
     """
     ratios = [min(20.0, max(0.05, picture.ratio)) for picture in pictures]
     sizes = make_sizes(ratios, is_last, wall_share, may_grow)
@@ -174,15 +173,15 @@ def make_wall(
 
 
 def count_first_row(pictures: Sequence[Picture]) -> int:
-    """How many pictures stand in the first row of a desktop's wall: those load at once."""
+    """Count the pictures in the first row on a desktop, which are loaded at once."""
     ratios = [picture.ratio for picture in pictures]
     return break_rows(ratios, WIDTHS[2])[0].count if ratios else 0
 
 
 def make_placeholder_css(pictures: Sequence[Picture]) -> str:
-    """Each picture's frame: its shape, and what is painted in it until the picture has come.
+    """Return the style of each picture's frame: its shape and its placeholder.
 
-    The frame has the shape, not the picture, which has none when it cannot be had.
+    The frame has the shape, as a picture that cannot be loaded has none.
     """
     rules = []
     for picture in pictures:
@@ -196,25 +195,25 @@ def make_placeholder_css(pictures: Sequence[Picture]) -> str:
     return "".join(rules)
 
 
-# --- Words ----------------------------------------------------------------------------------------
+# --- Captions -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One line of a wall label."""
+    """One line of the data of a photograph."""
 
     name: str
     value: str
 
 
 def list_record(group: Group) -> list[str]:
-    """The lines below the title of a wall label, as museums have them; only what is filled in."""
+    """Return the lines below the title of a work, as on a label in a museum."""
     lines = (group.year, group.medium, group.dimensions, group.edition)
-    return [line for line in (*lines, say_availability(group)) if line.strip()]
+    return [line for line in (*lines, describe_availability(group)) if line.strip()]
 
 
-def say_availability(group: Group) -> str:
-    """Whether a work can be had, in the page's language; "" where that is not said."""
+def describe_availability(group: Group) -> str:
+    """Return the availability of a work in the page's language, "" if not specified."""
     words = {
         "available": gettext("Available"),
         "reserved": gettext("Reserved"),
@@ -225,52 +224,52 @@ def say_availability(group: Group) -> str:
 
 
 def list_facts(image: Image) -> list[Fact]:
-    """What is known of a photograph, as people say it; unknown things are left out."""
+    """Return the known data of a photograph."""
     facts = []
     if image.taken_at:
-        facts.append(Fact(gettext("Photographed"), _say_date(image.taken_at)))
+        facts.append(Fact(gettext("Photographed"), _format_date(image.taken_at)))
     if image.camera:
         camera = " · ".join(part for part in (image.camera, image.lens) if part)
         facts.append(Fact(gettext("Camera"), camera))
-    exposure = _say_exposure(image)
+    exposure = _format_exposure(image)
     if exposure:
         facts.append(Fact(gettext("Exposure"), exposure))
     if image.width_px and image.height_px:
         kind = image.mime_type.partition("/")[2].removeprefix("x-").upper()
         size = f"{image.width_px}{_THIN_SPACE}×{_THIN_SPACE}{image.height_px}{_NO_BREAK}px"
-        parts = [size, kind, say_bytes(image.size_bytes) if image.size_bytes else ""]
+        parts = [size, kind, format_bytes(image.size_bytes) if image.size_bytes else ""]
         facts.append(Fact(gettext("Original"), " · ".join(part for part in parts if part)))
     return facts
 
 
-def _say_date(moment: datetime) -> str:
-    """A day; the camera's clock has no zone, so it is not turned into another."""
+def _format_date(moment: datetime) -> str:
+    """Format a day; without conversion, as the camera's clock has no time zone."""
     return str(format_date(moment.date(), "long"))
 
 
-def _say_exposure(image: Image) -> str:
+def _format_exposure(image: Image) -> str:
     parts = []
     seconds = image.exposure_seconds
     if seconds and seconds > 0:
-        part = f"1/{round(1 / seconds)}" if seconds < 0.3 else _say_number(seconds, "0.#")
+        part = f"1/{round(1 / seconds)}" if seconds < 0.3 else _format_number(seconds, "0.#")
         parts.append(f"{part}{_NO_BREAK}s")
     if image.f_number:
-        parts.append(f"f/{_say_number(image.f_number, '0.#')}")
+        parts.append(f"f/{_format_number(image.f_number, '0.#')}")
     if image.iso:
         parts.append(f"ISO{_NO_BREAK}{image.iso}")
     if image.focal_length_mm:
-        parts.append(f"{_say_number(image.focal_length_mm, '0.#')}{_NO_BREAK}mm")
+        parts.append(f"{_format_number(image.focal_length_mm, '0.#')}{_NO_BREAK}mm")
     return " · ".join(parts)
 
 
-def say_bytes(count: int) -> str:
-    """A size as file managers write it: 331 kB, 4.2 MB; thousands, not 1,024s."""
+def format_bytes(count: int) -> str:
+    """Format a size in decimal units: 331 kB, 4.2 MB."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             places = "0.#" if count < 10 * size and unit != "kB" else "0"
-            return f"{_say_number(count / size, places)}{_NO_BREAK}{unit}"
+            return f"{_format_number(count / size, places)}{_NO_BREAK}{unit}"
     return f"{count}{_NO_BREAK}{gettext('bytes')}"
 
 
-def _say_number(value: float, places: str) -> str:
+def _format_number(value: float, places: str) -> str:
     return str(format_decimal(value, places))

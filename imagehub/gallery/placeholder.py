@@ -1,4 +1,4 @@
-"""Paints a ThumbHash as a tiny PNG for a style sheet: seen before the picture, without a script."""
+"""Decode a ThumbHash to a tiny PNG for a style sheet: a placeholder without a script."""
 
 import base64
 import binascii
@@ -7,16 +7,16 @@ import struct
 import zlib
 from functools import lru_cache
 
-# Browsers blur it up smoothly; a ThumbHash holds seven waves along its longer side at most, and
+# Browsers scale it up smoothly; a ThumbHash has at most seven waves along its longer side, and
 # three of its colours along the shorter.
 _LONGEST_PX, _SHORTEST_PX = 9, 3
 
 
 @lru_cache(maxsize=4096)
 def make_placeholder_url(thumbhash: str) -> str:
-    """A ``data:`` address of a PNG of at most 9 × 9 pixels; "" where the hash is none.
+    """Return a ``data:`` address of a PNG of at most 9 × 9 pixels, "" for an invalid hash.
 
-    :param thumbhash: base64, as the database holds it.
+    :param thumbhash: base64, as in the database.
     """
     try:
         data = base64.b64decode(thumbhash, validate=True)
@@ -34,12 +34,12 @@ def make_placeholder_url(thumbhash: str) -> str:
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
-    """One PNG chunk. Source: ISO/IEC 15948, 5.3."""
+    """Return a PNG chunk. Source: ISO/IEC 15948, 5.3."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def _paint(data: bytes) -> tuple[int, int, bytes]:
-    """Width, height and RGB bytes of a ThumbHash; transparent parts over a light grey.
+    """Return width, height and RGB bytes of a ThumbHash; transparent parts become light grey.
 
     Source: the format as published at https://github.com/evanw/thumbhash.
     """
@@ -65,7 +65,7 @@ def _paint(data: bytes) -> tuple[int, int, bytes]:
         ]
 
     luma = read_terms(max(3, terms_x), max(3, terms_y), scales[0])
-    # The colours are packed flatter than they were: the reference raises them by a quarter.
+    # The reference increases the saturation of the colours by a quarter.
     yellow_blue = read_terms(3, 3, scales[1] * 1.25)
     red_green = read_terms(3, 3, scales[2] * 1.25)
     alpha = read_terms(5, 5, scale_alpha) if has_alpha else []

@@ -1,9 +1,8 @@
-"""Breaks pictures into rows that run from edge to edge, each picture keeping its own shape.
+"""Arrange pictures in rows from edge to edge, without cropping them.
 
-In a full row every tile is as wide as its share of the row's shapes, so all become equally high.
-Where the rows break is decided here for a few widths of the wall, so that no row is much higher or
-lower than its neighbours; CSS container queries choose between them. Nothing is measured in the
-browser, and nothing moves.
+In a full row the width of each tile is its share of the row's aspect ratios, so all have the same
+height. The line breaks are computed here for a few widths of the wall, so that rows have similar
+heights; CSS container queries choose between them. No script is needed, and nothing moves.
 """
 
 import math
@@ -15,9 +14,9 @@ GAP_PX = 8
 
 @dataclass(frozen=True)
 class Width:
-    """Walls of ``least_px`` and wider. Rows are broken for ``typical_px`` and ``row_px`` of height.
+    """Walls of at least ``least_px``; rows are made for ``typical_px`` and a height of ``row_px``.
 
-    A last row of a last page is stretched to ``most`` times that height at most.
+    The last row of the last page is at most ``most`` times as high.
     """
 
     least_px: int
@@ -38,28 +37,28 @@ WIDTHS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One tile's place: its share of the row's width, less ``count - 1`` gaps in that row."""
+    """A tile: its share of the width of a row with ``count`` tiles, without the gaps."""
 
     share: float
     count: int
 
 
-# What a ragged last row costs at most: rows before it may be this far from the wanted height
-# (a third) before it is the better choice.
+# The highest cost of a ragged last row: the other rows may differ from the wanted height by a third
+# before it is chosen.
 _RAGGED_COST = 0.1
 
 
 def break_rows(
     ratios: Sequence[float], width: Width, is_last: bool = False, may_grow: bool = True
 ) -> list[Cell]:
-    """Where each picture stands on a wall of this width.
+    """Break pictures into rows for a wall of this width.
+
+    The rows are as close as possible to the wanted height, by the sum of squared logarithms (a row
+    of half the height is as bad as one of twice the height).
 
     :param ratios: width / height of each picture, in order.
-    :param is_last: nothing follows, so the last row may stay ragged.
-    :param may_grow: one or two pictures alone may be shown twice as large.
-
-    The breaks are those whose rows are nearest to the wanted height, by the sum of squared
-    logarithms (a row of half the height is as bad as one of twice the height).
+    :param is_last: nothing follows, so the last row may be ragged.
+    :param may_grow: one or two pictures may be shown twice as large.
     """
     count = len(ratios)
     best = [0.0] + [math.inf] * count
@@ -94,9 +93,9 @@ def _find_height(width: Width, ratio_sum: float, count: int) -> float:
 def make_wall_css(
     ids: Sequence[str], ratios: Sequence[float], is_last: bool, may_grow: bool = True
 ) -> str:
-    """Rules that give each tile its width, for every width of the wall.
+    """Return the rules for the width of each tile, for every width of the wall.
 
-    :param ids: the tiles' ids, of letters, digits and hyphens.
+    :param ids: of the tiles; letters, digits and hyphens.
     """
     rules = []
     for width in WIDTHS:
@@ -120,7 +119,7 @@ def _write_width(cell: Cell) -> str:
 def make_sizes(
     ratios: Sequence[float], is_last: bool, wall_share: float = 0.92, may_grow: bool = True
 ) -> list[str]:
-    """The ``sizes`` attribute of each picture.
+    """Return the ``sizes`` attribute of each picture.
 
     :param wall_share: the part of the window's width that the wall takes.
     """

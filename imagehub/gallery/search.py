@@ -1,16 +1,20 @@
-"""Finding works: the search page, what is suggested while somebody types, and the tags."""
+"""Find works: the search page, suggestions while typing, and the tags."""
 
-from flask import jsonify, request, url_for
+from typing import Annotated
+
+from flask import jsonify, url_for
 from flask.typing import ResponseReturnValue
+from pydantic import AfterValidator
 
 from imagehub.database import db
 from imagehub.domain.library import images as library_images
 from imagehub.domain.library import search, tags
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
-from imagehub.gallery.pages import hang_tiles, read_page_number, render_page
+from imagehub.gallery.pages import PageQuery, make_tiles, render_page
 from imagehub.gallery.pictures import get_title, make_group_url
 from imagehub.models import Image
+from imagehub.web.forms import read_query
 from imagehub.web.headers import make_absolute
 from imagehub.wiring import get_clients
 
@@ -18,11 +22,17 @@ _MAX_SUGGESTED = 8
 _MAX_SUGGESTED_TAGS = 3
 
 
+class SearchQuery(PageQuery):
+    """What was typed, cut to the length that is searched for."""
+
+    q: Annotated[str, AfterValidator(lambda text: text[: search.MAX_QUERY_CHARS])] = ""
+
+
 @blueprint.get("/search", endpoint="search")
 def show_search() -> ResponseReturnValue:
-    """The works that ``?q=`` leads to, page by page; without it, the form and the tags."""
-    query = " ".join(request.args.get("q", "")[: search.MAX_QUERY_CHARS].split())
-    number = read_page_number(request.args.get("page", "1"))
+    """Show one page of the works that are found; without a query, the most used tags."""
+    fields = read_query(SearchQuery)
+    query, number = " ".join(fields.q.split()), fields.page
     found = search.find_groups(db.session(), query, number)
     if number > max(1, found.page_count):
         raise NotFoundError("page", number)
@@ -39,18 +49,18 @@ def show_search() -> ResponseReturnValue:
         canonical=make_absolute(make_url(number)),
         previous_url=make_url(number - 1) if number > 1 else "",
         next_url=make_url(number + 1) if found.tiles and not is_last else "",
-        **hang_tiles(found.tiles, is_last),
+        **make_tiles(found.tiles, is_last),
     )
 
 
 @blueprint.get("/search/suggest")
 def suggest() -> ResponseReturnValue:
-    """A few works and tags for what has been typed so far, as JSON for ``search.js``.
+    """Suggest works and tags for what was typed so far, as JSON for ``search.js``.
 
-    ``{"works": [{"title", "url", "picture"}], "tags": [{"name", "url", "count"}], "count"}``, where
-    ``count`` counts all works that would be found, and ``picture`` is a presigned URL or "".
+    ``{"works": [{"title", "url", "picture"}], "tags": [{"name", "url", "count"}], "count"}``:
+    ``count`` is the number of all works found, ``picture`` a presigned URL or "".
     """
-    query = request.args.get("q", "")[: search.MAX_QUERY_CHARS]
+    query = read_query(SearchQuery).q
     session = db.session()
     found = search.find_groups(session, query, per_page=_MAX_SUGGESTED)
     answer = {
@@ -73,7 +83,7 @@ def suggest() -> ResponseReturnValue:
         "count": found.group_count,
     }
     response = jsonify(answer)
-    # Whoever types and deletes again asks the same within seconds.
+    # The same query is often sent again within seconds while typing.
     response.headers["Cache-Control"] = "private, max-age=60"
     return response
 
@@ -87,8 +97,8 @@ def _make_small_url(image: Image) -> str:
 
 @blueprint.get("/tags")
 def show_tags() -> ResponseReturnValue:
-    """All tags that shown works have, by name, page by page."""
-    number = read_page_number(request.args.get("page", "1"))
+    """Show one page of the tags of all published works, by name."""
+    number = read_query(PageQuery).page
     page = tags.list_tags(db.session(), number)
     if number > max(1, page.page_count):
         raise NotFoundError("page", number)
@@ -107,8 +117,8 @@ def show_tags() -> ResponseReturnValue:
 
 @blueprint.get("/tags/<slug>")
 def show_tag(slug: str) -> ResponseReturnValue:
-    """The works with a tag, in the gallery's order, page by page."""
-    number = read_page_number(request.args.get("page", "1"))
+    """Show one page of the works with a tag, in the order of the gallery."""
+    number = read_query(PageQuery).page
     page = tags.get_tag_page(db.session(), slug, number)
     if number > page.page_count:
         raise NotFoundError("page", number)
@@ -124,5 +134,5 @@ def show_tag(slug: str) -> ResponseReturnValue:
         canonical=make_absolute(make_url(number)),
         previous_url=make_url(number - 1) if number > 1 else "",
         next_url=make_url(number + 1) if not is_last else "",
-        **hang_tiles(page.tiles, is_last),
+        **make_tiles(page.tiles, is_last),
     )

@@ -1,4 +1,4 @@
-"""What visitors see behind a share link: chosen groups, drafts too, for whoever has the address."""
+"""Share links: pages with selected groups, including drafts, for whoever has the address."""
 
 from dataclasses import replace
 
@@ -9,29 +9,36 @@ from imagehub.database import db
 from imagehub.domain.library import images as library_images
 from imagehub.domain.sharing import links
 from imagehub.domain.sync.state import AWAY
-from imagehub.errors import NotAllowedError, NotFoundError, TooManyTriesError
+from imagehub.errors import ImageHubError, NotAllowedError, NotFoundError, TooManyTriesError
 from imagehub.gallery import blueprint
+from imagehub.gallery.downloads import redirect_to_original
 from imagehub.gallery.pictures import make_picture, make_wall
 from imagehub.models import ShareLink
-from imagehub.wiring import get_clients, get_settings
+from imagehub.web.errors import on_refusal
+from imagehub.web.forms import Form, read_form
+from imagehub.wiring import get_settings
 
 _UNLOCKED = "shares"
 _SEEN = "shares_seen"
-# A session cookie has room for a few marks only; the oldest go.
+# A session cookie has room for a few entries only; the oldest are removed.
 _MAX_REMEMBERED = 20
 _STYLE = (
     ".shared-work{padding-block-end:clamp(32px,5vw,72px)}.shared-work h2{font-size:var(--text-l)}"
 )
 
 
+class UnlockFields(Form):
+    password: str = ""
+
+
 @blueprint.get("/s/<token>")
 def show_share(token: str) -> ResponseReturnValue:
-    """The groups of a link, or the question for its password."""
+    """Show the groups of a link, or the form for its password."""
     share = links.get_open_share(db.session(), token)
     if not _is_unlocked(share):
-        return _ask(token, share)
+        return _ask_password(token, share)
     _count_view(share)
-    hung = []
+    works = []
     css = _STYLE
     for group in links.list_shared_groups(db.session(), share):
         pictures = []
@@ -46,56 +53,51 @@ def show_share(token: str) -> ResponseReturnValue:
                 )
             pictures.append(replace(picture, full_url=full_url, zoom_url=""))
         placed, wall_css = make_wall(pictures, True)
-        hung.append((group, placed))
+        works.append((group, placed))
         css += wall_css
     return _finish(
         render_template(
-            "gallery/shared.html", share=share, hung=hung, wall_css=css, token=token, message=""
+            "gallery/shared.html", share=share, works=works, wall_css=css, token=token, message=""
         )
     )
 
 
+def _ask_password_again(error: ImageHubError, token: str) -> ResponseReturnValue:
+    response = _ask_password(token, links.get_open_share(db.session(), token), error.sentence)
+    response.status_code = 401
+    if isinstance(error, TooManyTriesError):
+        response.status_code = 429
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response
+
+
 @blueprint.post("/s/<token>")
+@on_refusal(_ask_password_again, NotAllowedError, TooManyTriesError)
 def unlock_share(token: str) -> ResponseReturnValue:
-    """Take the password of a link, and remember that it was right."""
-    database = db.session()
-    share = links.get_open_share(database, token)
-    mark = links.make_password_mark(share)
-    number = str(share.id)
-    try:
-        links.check_password(
-            database,
-            get_settings().secret_key,
-            share,
-            request.form.get("password", ""),
-            request.remote_addr or "",
-        )
-    except (NotAllowedError, TooManyTriesError) as error:
-        database.rollback()
-        response = _ask(token, links.get_open_share(database, token), str(error))
-        response.status_code = 401
-        if isinstance(error, TooManyTriesError):
-            response.status_code = 429
-            response.headers["Retry-After"] = str(error.retry_after_seconds)
-        return response
+    """Check the password of a link, and remember in the session that it was right."""
+    share = links.get_open_share(db.session(), token)
+    number, mark = str(share.id), links.make_password_mark(share)
+    links.check_password(
+        db.session(),
+        get_settings().secret_key,
+        share,
+        read_form(UnlockFields).password,
+        request.remote_addr or "",
+    )
     _remember(_UNLOCKED, number, mark)
     return _finish(redirect(url_for(".show_share", token=token), 303))
 
 
-@blueprint.get("/s/<token>/full/<biggest:group>/<biggest:number>")
+@blueprint.get("/s/<token>/full/<db_id:group>/<db_id:number>")
 def download_shared(token: str, group: int, number: int) -> ResponseReturnValue:
-    """The original of a shared shot, where the link allows it: a redirect to OneDrive."""
+    """Redirect to the original of a shared shot, if the link allows downloads."""
     share = links.get_open_share(db.session(), token)
     if not _is_unlocked(share):
         return _finish(redirect(url_for(".show_share", token=token)))
     if not share.may_download or not links.has_group(db.session(), share, group):
         raise NotFoundError("page", "")
     image = library_images.get_image(db.session(), group, number)
-    account_id, item_id = image.drive_account_id, image.drive_item_id
-    db.session.rollback()  # OneDrive may take its time; nobody should wait for our reading.
-    response = redirect(get_clients().open_drive(account_id).fetch_download_url(item_id))
-    response.set_data(b"")
-    return _finish(response)
+    return _finish(redirect_to_original(image))
 
 
 def _is_unlocked(share: ShareLink) -> bool:
@@ -104,20 +106,25 @@ def _is_unlocked(share: ShareLink) -> bool:
     return bool(session.get(_UNLOCKED, {}).get(str(share.id)) == links.make_password_mark(share))
 
 
-def _ask(token: str, share: ShareLink, message: str = "") -> Response:
-    """The question for the password; it tells nothing of what is behind."""
+def _ask_password(token: str, share: ShareLink, message: str = "") -> Response:
+    """Show the form for the password, and nothing about what the link shows."""
     response = _finish(
         render_template(
-            "gallery/shared.html", share=share, hung=None, wall_css="", token=token, message=message
+            "gallery/shared.html",
+            share=share,
+            works=None,
+            wall_css="",
+            token=token,
+            message=message,
         )
     )
-    # The form is sent with where it comes from, which forms are checked by; to this host alone.
+    # The check of forms needs the Referer; it is sent to this host only.
     response.headers["Referrer-Policy"] = "same-origin"
     return response
 
 
 def _count_view(share: ShareLink) -> None:
-    """Once a browser; a HEAD request is no view."""
+    """Count a view once for each browser; a HEAD request does not count."""
     number = str(share.id)
     if request.method == "HEAD" or number in session.get(_SEEN, {}):
         return
@@ -134,7 +141,7 @@ def _remember(name: str, number: str, mark: str) -> None:
 
 
 def _finish(answer: ResponseReturnValue) -> Response:
-    """Kept by nobody, found by nobody, and its address told to nobody."""
+    """Add headers against caching, indexing and sending the address to other sites."""
     response = make_response(answer)
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["X-Robots-Tag"] = "noindex, nofollow, noarchive"

@@ -1,11 +1,10 @@
-"""What surrounds the pages: theme and language of a visitor, installing, being offline."""
+"""Theme and language of a visitor, the web app manifest, the service worker, the offline page."""
 
 from flask import (
     Response,
     current_app,
     redirect,
     render_template,
-    request,
     url_for,
 )
 from flask.typing import ResponseReturnValue
@@ -14,6 +13,7 @@ from imagehub.gallery import blueprint
 from imagehub.web import i18n
 from imagehub.web.access import get_local_target
 from imagehub.web.assets import asset_url
+from imagehub.web.forms import Form, read_query
 from imagehub.web.palette import LIGHT_GROUND
 from imagehub.wiring import get_settings
 
@@ -21,17 +21,24 @@ _PREFERENCES = {"theme": ("auto", "light", "dark"), i18n.COOKIE: tuple(i18n.LANG
 _YEAR_SECONDS = 365 * 24 * 3600
 
 
+class Preferences(Form):
+    """What to remember, and the page to go back to. Other values of a preference are ignored."""
+
+    theme: str = ""
+    language: str = ""
+    next: str = ""
+
+
 @blueprint.get("/preferences")
 def set_preferences() -> ResponseReturnValue:
     """Remember a theme or a language in this browser and go back to the page.
 
-    By GET, so that it works as a link without a script: what it changes is how this browser sees
-    the site, and nothing else.
+    A GET request, so that a link works without a script; it changes only cookies of this browser.
     """
-    target = request.args.get("next", "")
-    response = redirect(get_local_target(target, home=url_for("gallery.show_front")), 303)
+    fields = read_query(Preferences)
+    response = redirect(get_local_target(fields.next, home=url_for("gallery.show_front")), 303)
     for name, values in _PREFERENCES.items():
-        value = request.args.get(name)
+        value = getattr(fields, name)
         if value in values:
             response.set_cookie(
                 name,
@@ -82,20 +89,15 @@ def show_manifest() -> ResponseReturnValue:
 
 @blueprint.get("/service-worker.js")
 def show_service_worker() -> ResponseReturnValue:
-    """The service worker, from the root of the site, which is as far as it may reach.
+    """Return the service worker; at the root of the site, so that it controls all pages.
 
-    It is a template: its text names this version of the static files, so that browsers notice a
-    new version and fetch those.
+    It is a template that contains the version of the static files, so that browsers notice a new
+    version.
     """
-    files = [
-        asset_url(name)
-        for name in ("css/site.css", "js/site.js", "js/pictures.js", "vendor/fraunces-latin.woff2")
-    ]
     script = render_template(
         "gallery/service-worker.js",
         offline_url=url_for("gallery.show_offline"),
         assets_url=asset_url(""),
-        files=files,
     )
     response = Response(script, mimetype="text/javascript")
     response.headers["Cache-Control"] = "no-cache"
@@ -104,7 +106,7 @@ def show_service_worker() -> ResponseReturnValue:
 
 @blueprint.get("/offline")
 def show_offline() -> ResponseReturnValue:
-    """What the service worker shows while there is no network."""
+    """Show the page that the service worker displays without a network."""
     response = Response(render_template("gallery/offline.html"), mimetype="text/html")
     response.headers["Cache-Control"] = "no-cache"
     return response

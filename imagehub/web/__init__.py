@@ -105,7 +105,7 @@ def init_app(app: Flask) -> None:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n
         )
-    app.url_map.converters["biggest"] = BiggestIntConverter
+    app.url_map.converters["db_id"] = app.url_map.converters["biggest"] = BiggestIntConverter
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.session_interface = PageSessionInterface()
     csrf.init_app(app)

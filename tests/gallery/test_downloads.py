@@ -145,7 +145,7 @@ def test_one_too_many_is_put_off_and_hanging_up_makes_room(connected_site: Conne
             second = requests.get(url, timeout=30)
             assert second.status_code == 503
             assert int(second.headers["Retry-After"]) >= 1
-            assert "Several large downloads" in second.text
+            assert "Too many ZIP downloads" in second.text
             assert f'href="/groups/{group}' in second.text
             assert requests.get(f"{address}/groups/{group}", timeout=30).ok, "pages come"
         connected_site.onedrive.clear_faults()
@@ -275,7 +275,7 @@ def test_a_failed_download_is_no_dead_end(connected_site: ConnectedSite) -> None
     for path in (shot, work):
         answer = site.get(path)
         assert answer.status_code == 409
-        assert "until the owner connects it again" in answer.text
+        assert "until its owner reconnects it" in answer.text
         assert f'href="/groups/{group}' in answer.text
 
 

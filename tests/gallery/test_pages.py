@@ -15,7 +15,7 @@ from sqlalchemy import event
 
 from imagehub.database import db
 from imagehub.domain.library import images as library_images
-from imagehub.gallery.pictures import make_slug, say_bytes
+from imagehub.gallery.pictures import format_bytes, make_slug
 from imagehub.models import Group
 from tests.fixtures.site import Site, make_site
 
@@ -47,7 +47,7 @@ def read_meta(html: str, name: str) -> str:
 def test_an_empty_hub_says_what_to_do(site: Site) -> None:
     page = site.get("/")
     assert page.status_code == 200
-    assert "Nothing hangs here yet" in page.text
+    assert "No works yet" in page.text
     assert 'href="/admin/"' in page.text
     assert "front.js" not in page.text
 
@@ -234,7 +234,7 @@ def test_words_of_an_owner_are_words_and_no_markup(site: Site) -> None:
 )  # fmt: skip
 def test_sizes_are_said_as_people_say_them(site: Site, count: int, words: str) -> None:
     with site.app.test_request_context():
-        assert say_bytes(count) == words
+        assert format_bytes(count) == words
 
 
 def test_where_downloads_are_off_no_address_of_an_original_is_given(tmp_path: Path) -> None:
@@ -376,7 +376,7 @@ def test_error_pages_come_without_a_database(site: Site) -> None:
         path.rmdir()
         path.with_suffix(".away").rename(path)
     assert front.status_code == 503
-    assert "Back soon" in front.text and "site.css" in front.text
+    assert "Temporarily not available" in front.text and "site.css" in front.text
     assert missing.status_code in (404, 503)
     assert "site.css" in missing.text
 

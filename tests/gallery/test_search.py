@@ -69,7 +69,7 @@ def test_nothing_found_says_so(either_site: Site) -> None:
     answer = either_site.get("/search?q=zebra")
     assert answer.status_code == 200
     assert list_works(answer.text) == []
-    assert "Nothing on these walls" in answer.text
+    assert "No works found" in answer.text
 
 
 def test_results_have_pages_with_addresses(either_site: Site) -> None:

@@ -178,7 +178,7 @@ def test_a_link_to_a_work_without_a_title_has_a_name_too(site: Site) -> None:
     assert f"Give “Untitled {number}” another address?" in made.text
     send(client, "/admin/shares/1/revoke", "/admin/shares")
     log = client.get("/admin/activity").text
-    assert f"Made the share link “Untitled {number}”." in log
+    assert f"Created the share link “Untitled {number}”." in log
     assert f"Revoked the share link “Untitled {number}”." in log
 
 
@@ -256,7 +256,7 @@ def test_revoking_is_taken_back_by_undo(site: Site, draft: int) -> None:
     follow(client, send(client, "/admin/shares/reopen", "/admin/shares", number="1"))
     assert site.get(path).status_code == 200
     log = client.get("/admin/activity").text
-    assert "Opened the share link “Not yet for everybody” again." in log
+    assert "Restored the share link “Not yet for everybody”." in log
     assert send(client, "/admin/shares/reopen", "/admin/shares", number="9").status_code == 404
 
 

@@ -286,13 +286,13 @@ def test_the_link_is_copied_where_nothing_shares(live_hub: LiveHub, visit: Visit
     )
     page = seen.page
     page.get_by_role("button", name="Share").click()
-    expect(page.locator("#status")).to_have_text("The link is copied.")
+    expect(page.locator("#status")).to_have_text("Link copied.")
     assert page.evaluate("navigator.clipboard.readText()") == page.url
 
 
 def test_the_full_image_is_downloaded_with_its_name(live_hub: LiveHub, visit: Visits) -> None:
     page = visit(f"{live_hub.url}/groups/{live_hub.find_group('Harbour')}").page
-    link = page.get_by_role("link", name="Full image")
+    link = page.get_by_role("link", name="Full-size image")
     with page.expect_response(lambda answer: answer.request.redirected_from is not None) as found:
         page.evaluate("url => fetch(url).then(() => 0, () => 0)", link.get_attribute("href"))
     original = live_hub.folder / "photos" / "Harbour" / "1 shot.jpg"
@@ -429,13 +429,13 @@ def test_a_chosen_theme_is_there_before_the_page_is_painted(
     page = seen.page
     root = page.locator("html")
     expect(page.locator("body")).to_have_css("color", "rgb(27, 26, 24)")
-    page.get_by_role("button", name="Colours: as the device").click()
+    page.get_by_role("button", name="Theme: as the device").click()
     expect(root).to_have_attribute("data-theme", "dark")
     expect(page.locator("body")).to_have_css("color", "rgb(236, 235, 232)")
     assert 'data-theme="dark"' in page.request.get(live_hub.url).text()
     page.reload()
     expect(root).to_have_attribute("data-theme", "dark")
-    page.get_by_role("button", name="Colours: dark").focus()
+    page.get_by_role("button", name="Theme: dark").focus()
     page.keyboard.press(" ")
     expect(root).to_have_attribute("data-theme", "light")
 
@@ -462,7 +462,7 @@ def test_a_german_browser_reads_german(live_hub: LiveHub, visit: Visits) -> None
 def test_the_keyboard_goes_everywhere(live_hub: LiveHub, visit: Visits) -> None:
     page = visit(live_hub.url).page
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_in_viewport()
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
     page.keyboard.press("Tab")

@@ -240,7 +240,7 @@ def test_two_shots_are_compared_in_step(live_hub: LiveHub, visit: Visits, harbou
     assert [round(float(n), 1) for n in re.findall(r"-?[\d.]+", left)] == [
         round(float(n), 1) for n in re.findall(r"-?[\d.]+", right)
     ]
-    dialog.get_by_role("combobox", name="Right picture").select_option(label="Shot 4 of 4")
+    dialog.get_by_role("combobox", name="Right image").select_option(label="Shot 4 of 4")
     expect(dialog.locator("img").nth(1)).to_have_attribute("alt", re.compile("shot 4"))
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
@@ -276,7 +276,7 @@ def test_the_viewer_keeps_the_focus_and_says_what_it_shows(
     page = seen.page
     dialog = page.get_by_role("dialog")
     expect(dialog).to_have_attribute("aria-modal", "true")
-    expect(dialog).to_have_attribute("aria-label", "Picture viewer: Harbour")
+    expect(dialog).to_have_attribute("aria-label", "Image viewer: Harbour")
     for _ in range(20):
         page.keyboard.press("Tab")
         assert page.evaluate(
@@ -325,7 +325,9 @@ def test_the_full_image_may_be_out_of_reach(live_hub: LiveHub, visit: Visits, ha
     wait_for_picture(page)
     for _ in range(8):
         page.keyboard.press("+")
-    expect(page.locator(".viewer-note")).to_have_text("The full image cannot be had just now.")
+    expect(page.locator(".viewer-note")).to_have_text(
+        "The full-size image is not available just now."
+    )
     assert read_picture(page)["natural"] == 1920
     seen.complaints[:] = [text for text in seen.complaints if "503" not in text]
 

@@ -59,10 +59,10 @@ def test_a_draft_is_shared_with_a_password_and_an_end(
     expect(theirs.get_by_text("Not yet for everybody")).to_have_count(0)
     assert stranger.find_faults() == []
     theirs.get_by_label("Password").fill("a guess")
-    theirs.get_by_role("button", name="Show the pictures").click()
+    theirs.get_by_role("button", name="Show images").click()
     expect(theirs.get_by_role("alert")).to_have_text("The password is wrong.")
     theirs.get_by_label("Password").fill("open sesame")
-    theirs.get_by_role("button", name="Show the pictures").click()
+    theirs.get_by_role("button", name="Show images").click()
     expect(theirs.get_by_role("heading", name="For the museum")).to_be_visible()
     expect(theirs.get_by_role("heading", name="Not yet for everybody")).to_be_visible()
     for picture in theirs.locator(".tile img").all():
@@ -71,7 +71,7 @@ def test_a_draft_is_shared_with_a_password_and_an_end(
     assert stranger.find_faults() == []
     assert theirs.evaluate("document.documentElement.scrollWidth <= innerWidth")
     with theirs.expect_download() as download:
-        theirs.get_by_role("link", name="Full image").first.click()
+        theirs.get_by_role("link", name="Full-size image").first.click()
     assert download.value.path().read_bytes() in (make_jpeg(1, (900, 600)), make_jpeg(2))
 
     page.goto(f"{served_site.url}/admin/shares")

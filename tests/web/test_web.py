@@ -148,7 +148,7 @@ def test_a_page_for_somebody_signed_in_says_503_too_while_the_database_is_away(
         session.execute(db.text('ALTER TABLE "user" RENAME TO away'))
     answer = client.get("/admin/onedrive/callback")
     assert answer.status_code == 503
-    assert "Back soon" in answer.text
+    assert "Temporarily not available" in answer.text
 
 
 def test_an_unknown_address_is_404_as_page_and_as_json(site: Site) -> None:

@@ -1,4 +1,4 @@
-{# The addresses of this version: a new version changes this text, so that browsers fetch it. #}
+{# Contains the addresses of this version, so that browsers notice a new one. #}
 self.version = {{ {
   "cache": "imagehub " ~ assets_url,
   "assets": assets_url,
