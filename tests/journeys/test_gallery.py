@@ -447,7 +447,7 @@ def test_language_and_theme_are_switched_without_a_script(live_hub: LiveHub, vis
     page.get_by_role("link", name="Deutsch").click()
     expect(page.get_by_role("link", name="Nächste Seite")).to_be_visible()
     assert seen.path == "/?page=2"
-    page.get_by_role("link", name="Farben: wie das Gerät").click()
+    page.get_by_role("link", name="Farbschema: wie das Gerät").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     expect(page.locator("html")).to_have_attribute("lang", "de")
     assert seen.path == "/?page=2"
