@@ -102,7 +102,7 @@ def _save_fields(number: int) -> None:
 def save_library_shots(number: int) -> ResponseReturnValue:
     """Save alt texts and roles of shots."""
     _save_fields(number)
-    return redirect(_make_url(number), 303)
+    return answer(_make_url(number))
 
 
 # --- Cover and order ------------------------------------------------------------------------------

@@ -50,23 +50,23 @@ def test_the_library_knows_nothing_of_absurd_numbers(site: Site, text: str) -> N
     token = read_csrf_token(client, "/admin/account")
     shots = f"{LIST}/{group}/shots"
     for path, fields in (
-        (f"{LIST}/bulk", {"act": "trash", "group": text}),
-        (f"{LIST}/bulk", {"act": "join", "group": [str(group), text]}),
-        (f"{LIST}/bulk", {"act": f"up:{text}"}),
+        (f"{LIST}/delete", {"group": text}),
+        (f"{LIST}/join", {"group": [str(group), text]}),
+        (f"{LIST}/move-up", {"moved": text}),
         (f"{LIST}/order", {"group": text, "before": str(group)}),
         (f"{LIST}/order", {"group": str(group), "after": text}),
-        (shots, {"act": "trash", "shot": text}),
-        (shots, {"act": "order", "shot": "1", "before": text}),
-        (shots, {"act": "move", "shot": "1", "to": text}),
-        (shots, {"act": f"cover:{text}"}),
-        (shots, {"act": f"down:{text}"}),
+        (f"{shots}/delete", {"shot": text}),
+        (f"{shots}/order", {"shot": "1", "before": text}),
+        (f"{shots}/move", {"shot": "1", "to": text}),
+        (f"{shots}/set-cover", {"this": text}),
+        (f"{shots}/move-down", {"this": text}),
         (f"{LIST}/trash/restore", {"number": text}),
         (f"{LIST}/trash/delete", {"number": f"1,{text}"}),
         ("/admin/home/retry", {"job": text}),
     ):
         assert post(client, path, token, **fields) in (404, 422), (path, fields)
     # A field that is of no shot is no field of the form.
-    assert post(client, shots, token, act="save", **{f"alt-{text}": "words"}) == 200
+    assert post(client, shots, token, **{f"alt-{text}": "words"}) == 200
     for path in ("/admin/import", "/admin/shares"):
         assert client.get(path, query_string={"before": text}).status_code == 404
     # The shots and the group are where they were.
@@ -78,7 +78,7 @@ def test_without_a_script_they_are_told_where_they_were_sent(site: Site) -> None
     client = site.signed_in_client()
     group = site.add_group(["a.jpg"])
     path = f"{LIST}/{group}"
-    assert send(client, f"{path}/shots", path, act="trash", shot=BEYOND).location == path
+    assert send(client, f"{path}/shots/delete", path, shot=BEYOND).location == path
     assert "There is no such shot." in read_toasts(client)
 
 

@@ -27,18 +27,18 @@ DIARY = make_jpeg().ljust(41_873, b"\0")
 # Addresses of the admin that take no id of an item of the drive.
 WITHOUT_ITEMS = {
     "admin.api_admin_image", "admin.api_all_images", "admin.api_connect", "admin.api_delete_images",
-    "admin.api_groups", "admin.api_send_code", "admin.change_import_board", "admin.change_library",
-    "admin.change_language", "admin.change_library_shots", "admin.change_name",
+    "admin.api_groups", "admin.api_send_code", "admin.change_import_board",
+    "admin.change_language", "admin.change_name",
     "admin.change_password",
     "admin.check_connection", "admin.check_originals", "admin.create_recovery_codes",
     "admin.create_share", "admin.create_token", "admin.begin_second_step",
     "admin.confirm_second_step", "admin.delete_from_trash", "admin.delete_import_plan",
-    "admin.disconnect_onedrive", "admin.end_second_step", "admin.end_session", "admin.end_token",
+    "admin.disconnect_onedrive", "admin.end_second_step", "admin.end_session", "admin.end_other_sessions",
     "admin.finish_connection", "admin.leave_out_failed", "admin.list_library_choices",
     "admin.list_running_jobs",
     "admin.new_share", "admin.order_library", "admin.propose_import_groups", "admin.publish_import",
     "admin.read_import_plan", "admin.renew_share", "admin.reopen_share",
-    "admin.restore_from_trash", "admin.retry_failed_items", "admin.retry_import",
+    "admin.restore_from_trash", "admin.retry_failed_items", "admin.retry_import", "admin.revoke_token",
     "admin.revoke_share", "admin.save_library_fields", "admin.save_library_group",
     "admin.save_library_shot", "admin.save_secret_end", "admin.save_settings",
     "admin.show_account", "admin.show_activity", "admin.show_connection", "admin.show_home",
@@ -46,6 +46,12 @@ WITHOUT_ITEMS = {
     "admin.show_imports", "admin.show_library", "admin.show_library_group",
     "admin.show_recovery_codes", "admin.show_second_step", "admin.show_settings",
     "admin.show_shares", "admin.show_trash", "admin.start_import",
+    # Acts on groups and shots of the library.
+    "admin.publish_groups", "admin.unpublish_groups", "admin.edit_groups", "admin.join_groups",
+    "admin.delete_groups", "admin.share_groups", "admin.use_new_versions", "admin.check_again",
+    "admin.move_group_up", "admin.move_group_down", "admin.save_library_shots", "admin.set_cover",
+    "admin.order_shots", "admin.move_shot_up", "admin.move_shot_down", "admin.split_shots",
+    "admin.move_shots", "admin.delete_shots", "admin.use_new_version", "admin.check_shot_again",
     # It lists what is in the root folder, whatever is asked.
     "admin.api_add_folder", "admin.api_folders",
 }  # fmt: skip

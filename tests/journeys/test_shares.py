@@ -31,11 +31,11 @@ def test_a_draft_is_shared_with_a_password_and_an_end(
     last_day = (datetime.now(ZoneInfo(clock)) + timedelta(days=7)).date()
     admin = served_site.enter("/admin/library", timezone_id=clock)
     page = admin.page
-    page.get_by_role("checkbox", name="Choose “Not yet for everybody”").check()
-    page.get_by_role("button", name="Draft").click()
+    page.get_by_role("checkbox", name="Select “Not yet for everybody”").check()
+    page.get_by_role("button", name="Unpublish").click()
     expect(page.locator(".toast", has_text="1 group is now a draft.")).to_be_visible()
     wait_for_script(page)
-    page.get_by_role("checkbox", name="Choose “Not yet for everybody”").check()
+    page.get_by_role("checkbox", name="Select “Not yet for everybody”").check()
     page.get_by_role("button", name="Share", exact=True).click()
     page.get_by_label("Title").fill("For the museum")
     expect(page.get_by_label("Last day")).to_have_accessible_description(
