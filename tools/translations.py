@@ -26,6 +26,7 @@ _KEYWORDS: dict[str, Any] = {
     "mark": None,
     "mark_plural": (1, 2),
     "ngettext": (1, 2),
+    "plural": (1, 2),
     "Message": None,
     "PluralMessage": (1, 2),
 }

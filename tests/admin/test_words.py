@@ -1,5 +1,7 @@
 """Facts as people say them."""
 
+import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -70,3 +72,31 @@ def test_sizes_have_two_or_three_digits(size: float | None, words: str) -> None:
 )
 def test_long_distances_have_a_fitting_unit(days: int, words: str) -> None:
     assert describe_distance(days * 86_400) == words
+
+
+# --- The sentences of scripts ---------------------------------------------------------------------
+
+
+def read_script_words(site: Site, language: str) -> dict[str, str | list[str]]:
+    """Every sentence that the admin pages hand to scripts."""
+    template = site.app.jinja_env.get_template("admin/_words.html")
+    found: dict[str, str | list[str]] = {}
+    with site.app.test_request_context("/", headers={"Accept-Language": language}):
+        module = template.make_module()
+        for name in dir(module):
+            if name.endswith("_words"):
+                block = str(getattr(module, name)())
+                found |= json.loads(re.sub("</?script[^>]*>", "", block))
+    return found
+
+
+def test_scripts_get_their_sentences_in_the_language_of_the_page(site: Site) -> None:
+    english, german = read_script_words(site, "en"), read_script_words(site, "de")
+    assert english["close"] == "Close" and german["close"] == "Schließen"
+    assert german["items"] == ["{count} Element", "{count} Elemente"]
+    assert english.keys() == german.keys()
+    for name, sentence in english.items():
+        places, other = (set(re.findall(r"{\w+}|%", str(one))) for one in (sentence, german[name]))
+        assert places == other, name
+        if isinstance(sentence, list):
+            assert len(set(sentence)) == 2 and "{count}" in places, name

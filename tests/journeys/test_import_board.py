@@ -65,7 +65,7 @@ def test_a_board_is_arranged_with_the_keyboard_alone(studio: ServedSite) -> None
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Space")
     page.keyboard.press("s")
-    expect(page.locator("#status")).to_have_text("Split")
+    expect(page.locator("#status")).to_have_text("Split into a new group")
     assert read_board(page) == [
         ("Harbour", ["harbour-back.jpg"]),
         ("Mill", ["harbour-front.jpg"]),
@@ -97,7 +97,7 @@ def test_changes_are_undone_with_the_keyboard_from_the_last_to_the_first(
 
     page.get_by_role("checkbox", name="mill-1").focus()
     page.keyboard.press("s")
-    expect(page.locator("#status")).to_have_text("Split")
+    expect(page.locator("#status")).to_have_text("Split into a new group")
     apart = [HARBOUR, ("Old mill", ["mill-2.jpg"]), ("Mill", ["mill-1.jpg"])]
     assert read_board(page) == apart
     page.keyboard.press("j")
