@@ -1,9 +1,9 @@
 """${message}.
 
-Why: (one sentence, for whoever reads this in a year)
+Why: (one sentence for a reader in a year)
 
-Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
-rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+Rules: one schema change per file, as MySQL commits each at once; upgrade and downgrade keep rows;
+constraints are named; works on SQLite (batch mode) and MySQL/MariaDB.
 """
 
 import sqlalchemy as sa

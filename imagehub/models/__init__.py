@@ -1,7 +1,10 @@
-"""The tables. ``account``: people and tokens · ``drive``: the OneDrive connection · ``library``:
-groups, images, renditions and their objects · ``finding``: tags and the search index · ``work``:
-imports and leases · ``guard``: sessions, second factors, tokens for programs, the log, settings ·
-``planning``: imports before they begin · ``sharing``: the trash, and links to share."""
+"""The tables.
+
+``account``: users and sign-in · ``drive``: the OneDrive connection · ``library``: groups, images,
+renditions and their objects · ``finding``: tags and the search index · ``work``: imports and leases
+· ``guard``: sessions, two-factor authentication, API tokens, the activity log, settings ·
+``planning``: import plans · ``sharing``: the trash and share links.
+"""
 
 from imagehub.models.account import RevokedToken, SignInFailure, User
 from imagehub.models.drive import (

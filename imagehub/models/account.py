@@ -1,4 +1,4 @@
-"""People who may sign in, and what guards their sign-in."""
+"""Users, and the tables that protect their sign-in."""
 
 from datetime import datetime
 
@@ -9,9 +9,9 @@ from imagehub.database import Base, UTCDateTime, now_utc
 
 
 class User(Base):
-    """An admin. Names compare without case: ``name_key`` is the case-folded name.
+    """An admin. Names are case-insensitive: ``name_key`` is the case-folded name.
 
-    The properties at the end are what Flask-Login asks of a user.
+    The attributes at the end are those that Flask-Login requires.
     """
 
     __tablename__ = "user"
@@ -20,29 +20,29 @@ class User(Base):
     name: Mapped[str] = mapped_column(String(150))
     name_key: Mapped[str] = mapped_column(String(150), unique=True)
     password_hash: Mapped[str] = mapped_column(String(255))
-    # Rises with every change of password; tokens and sessions carry the number they were made with.
+    # Increased with every change of password; older tokens and sessions are then invalid.
     credentials_version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
     last_sign_in_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Of the admin pages: "en", "de"; "" for that of any visitor.
+    # Of the admin pages: "en", "de", or "" to choose as for visitors.
     language: Mapped[str] = mapped_column(String(8), default="")
 
     is_authenticated = True
     is_active = True
     is_anonymous = False
 
-    # The random word of the session that this object was loaded or signed in by.
+    # The random value of the session that this object was loaded from.
     session_word = ""
 
     def get_id(self) -> str:
-        """What the browser's cookie says; see ``domain.people.sessions``."""
+        """Return the content of the session cookie; see ``domain.people.sessions``."""
         return f"{self.id}.{self.credentials_version}.{self.session_word}"
 
 
 class RevokedToken(Base):
-    """A bearer token ended before its time, or a sealed word that was good once and was used.
+    """A bearer token that was revoked, or a one-time token that was used.
 
-    The row may go once ``expires_at`` is past: by then the token is worth nothing by itself.
+    The row can be deleted after ``expires_at``, when the token itself is invalid.
     """
 
     __tablename__ = "revoked_token"
@@ -52,7 +52,7 @@ class RevokedToken(Base):
 
 
 class SignInFailure(Base):
-    """Failures in a row for one address or one name (``key`` is a keyed hash of either)."""
+    """Successive failures for one address or one name (``key`` is a keyed hash of it)."""
 
     __tablename__ = "sign_in_failure"
 

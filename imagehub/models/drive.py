@@ -16,8 +16,8 @@ class DriveAccount(Base):
     """A connected Microsoft account. One is active at a time, whichever admin connected it.
 
     ``state``: ``connected``, ``needs_reconnect`` (a person must sign in again), ``disconnected``.
-    ``token_cache``: MSAL's cache, encrypted with ``IMAGEHUB_TOKEN_KEY``; its ``token_version``
-    rises with every write.
+    ``token_cache``: MSAL's cache, encrypted with ``IMAGEHUB_TOKEN_KEY``; ``token_version`` is
+    increased with every write.
     """
 
     __tablename__ = "drive_account"
@@ -42,7 +42,7 @@ class DriveAccount(Base):
     )
     refreshed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_success_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # No call is made for this account before this moment: Graph asked for quiet.
+    # No call is made for this account before this time, because Graph throttles it.
     paused_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_throttled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     drive_id: Mapped[str] = mapped_column(DriveId, default="")
@@ -52,7 +52,7 @@ class DriveAccount(Base):
 
 
 class PendingSignIn(Base):
-    """A sign-in at Microsoft that was begun and not finished; used once, dead after 15 minutes.
+    """A started sign-in at Microsoft; can be finished once, within 15 minutes.
 
     ``flow``: state, nonce and PKCE verifier, encrypted.
     """
@@ -69,11 +69,10 @@ class PendingSignIn(Base):
 
 
 class UploadSession(Base):
-    """An upload that was begun at OneDrive for a browser, kept for a day.
+    """An upload of a browser to OneDrive, kept for a day.
 
-    ``key``: SHA-256 of what only this upload knows (see ``domain.onedrive.uploads``).
-    ``address``: encrypted, since whoever has it can write the file; that of an empty file, which
-    has no session, is "".
+    ``key``: SHA-256 of a secret of this upload (see ``domain.onedrive.uploads``). ``address``:
+    encrypted, because whoever has it can write the file; "" for an empty file, which has no session.
     """
 
     __tablename__ = "upload_session"
@@ -89,7 +88,7 @@ class UploadSession(Base):
 
 
 class DriveWatch(Base):
-    """How far the changes of one account's drive were read.
+    """The progress of reading the changes of one account's drive.
 
     ``link``: where to read on, sealed, since a link holds a token; empty: from the start.
     ``step``: within a check ``read``, ``places`` or ``ask``, "" between two. ``is_full``: the drive
@@ -122,10 +121,10 @@ class DriveWatch(Base):
 
 
 class DriveFolder(Base):
-    """A folder of a watched drive, inside the root folder or not. Ids are folded for comparing.
+    """A folder of a watched drive, inside the root folder or not. Ids are normalised.
 
-    A folder that is moved does not name what is in it again, so the tree tells what went with it;
-    a deleted one stays in the tree, since it may come back in the same way.
+    A change of a moved folder does not list its content, so the tree tells what was moved with it.
+    A deleted folder stays in the tree, because it can be restored in the same way.
     """
 
     __tablename__ = "drive_folder"

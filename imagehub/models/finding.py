@@ -1,8 +1,7 @@
-"""What finding needs: tags, and the full-text index of groups.
+"""Tags, and the full-text index of groups.
 
-``search_index`` has one row a group and no model: it is a full-text table of SQLite (FTS5) or an
-InnoDB table with FULLTEXT indexes, both made from the same text (see
-``domain.library.search_index``).
+``search_index`` has one row for each group and no model: it is a full-text table of SQLite (FTS5)
+or an InnoDB table with FULLTEXT indexes, with the same text (see ``domain.library.search_index``).
 """
 
 from typing import Any
@@ -36,14 +35,14 @@ CREATE TABLE search_index (
 
 
 def create_search_index(connection: Connection) -> None:
-    """Make the empty full-text index in this database's own way."""
+    """Create the empty full-text index of this database."""
     is_sqlite = connection.dialect.name == "sqlite"
     connection.execute(text(_SQLITE_INDEX if is_sqlite else _MYSQL_INDEX))
 
 
 @event.listens_for(Base.metadata, "after_create")
 def _create_with_all(_metadata: MetaData, connection: Connection, **options: Any) -> None:
-    """Whoever makes all tables without migrations gets the index too."""
+    """Create the index too when all tables are created without migrations."""
     if Tag.__table__ in options.get("tables", ()):
         create_search_index(connection)
 
@@ -54,8 +53,8 @@ def _drop_with_all(_metadata: MetaData, connection: Connection, **_options: Any)
 
 
 class Tag(Base):
-    """A word that groups share. ``name_key`` is the name regardless of case; ``slug`` is its place
-    in an address. A tag that no group has any more goes."""
+    """A tag. ``name_key`` is the case-folded name; ``slug`` is used in its address. A tag that no
+    group has any more is deleted."""
 
     __tablename__ = "tag"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -73,7 +72,7 @@ class Tag(Base):
 
 
 class GroupTag(Base):
-    """A group has a tag. ``position`` keeps the order in which the admin gave them."""
+    """A tag of a group. ``position`` keeps the order in which they were entered."""
 
     __tablename__ = "group_tag"
     __table_args__ = (Index("ix_group_tag_tag", "tag_id", "group_id"),)

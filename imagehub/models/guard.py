@@ -1,4 +1,4 @@
-"""What guards the admin's side: open sessions, second factors, tokens for programs, the log."""
+"""Sessions, two-factor authentication, API tokens, the activity log and settings."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from imagehub.models.library import BigId
 
 
 class SignInSession(Base):
-    """A browser in which somebody is signed in. It knows a random word; here lies its SHA-256."""
+    """A browser that is signed in. Its cookie contains a random value, this row the SHA-256 of it."""
 
     __tablename__ = "sign_in_session"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -26,10 +26,10 @@ class SignInSession(Base):
 
 
 class SecondFactor(Base):
-    """The secret that a person's authenticator app shares with the hub, sealed by the vault.
+    """The encrypted secret of a person's authenticator app, in effect once ``confirmed_at`` is set.
 
-    It counts once ``confirmed_at`` is set. ``last_step`` is the number of the 30 seconds whose
-    code was used last: neither that code nor an older one is taken again.
+    ``last_step`` is the number of the 30-second step whose code was used last; that code and older
+    ones are not accepted again.
     """
 
     __tablename__ = "second_factor"
@@ -44,8 +44,7 @@ class SecondFactor(Base):
 
 
 class RecoveryCode(Base):
-    """A code for the day the authenticator is lost; only its SHA-256 is kept, and it goes when
-    it is used."""
+    """The SHA-256 of a recovery code; deleted when the code is used."""
 
     __tablename__ = "recovery_code"
 
@@ -55,8 +54,8 @@ class RecoveryCode(Base):
 
 
 class ApiToken(Base):
-    """A bearer token for a program of the admin's. ``scope`` is ``read`` or ``write``; ``tail`` is
-    the end of the token, to know it by."""
+    """An API token. ``scope`` is ``read`` or ``write``; ``tail`` is the end of the token, shown so
+    that people recognise it."""
 
     __tablename__ = "api_token"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -107,7 +106,7 @@ class AuditEntry(Base):
 
 
 class HubSetting(Base):
-    """A setting that was made in the admin pages; ``value`` is JSON."""
+    """A setting of the admin pages; ``value`` is JSON."""
 
     __tablename__ = "hub_setting"
 

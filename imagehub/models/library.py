@@ -1,4 +1,4 @@
-"""Groups, their images, the renditions of those, and the objects that hold the bytes."""
+"""Groups, images, renditions, and the objects in the bucket."""
 
 from datetime import datetime
 
@@ -19,21 +19,21 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 from imagehub.database import Base, UTCDateTime, now_utc
 from imagehub.models.drive import DriveId
 
-# SQLite counts rowids of INTEGER PRIMARY KEY only.
+# SQLite generates ids for INTEGER PRIMARY KEY only.
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
-# A group in the trash has a ``TrashEntry`` too; nothing shows it but the trash's own page.
+# A group in the trash also has a ``TrashEntry``; only the page of the trash shows it.
 GROUP_STATES = ("published", "draft", "trash")
 
 
 class Group(Base):
-    """One work, seen in several shots. Its id is its public number and is never used again.
+    """One work with its shots. Its id is its public number and is never reused.
 
     ``is_shown`` (published and at least one image), ``image_count`` and ``cover_id`` are derived:
-    ``domain.library.order.refresh_group`` alone writes them, and keeps the counts in
-    ``gallery_bucket``. ``chosen_cover_id`` is the shot that a person chose as cover; the first
-    shot where that one is no longer in the group. ``availability``: "", ``available``,
-    ``reserved``, ``sold`` or ``not_for_sale``. The gallery is ordered by ``sort_key`` downwards.
+    only ``refresh_group`` of ``domain.library`` writes them, and it updates ``gallery_bucket``.
+    ``chosen_cover_id`` is the shot that a person set as cover; if it is not in the group, the cover
+    is the first shot. ``availability``: "", ``available``, ``reserved``, ``sold`` or
+    ``not_for_sale``. The gallery is in descending order of ``sort_key``.
     """
 
     __tablename__ = "image_group"
@@ -61,7 +61,7 @@ class Group(Base):
     cover_id: Mapped[int | None] = mapped_column(BigId)
     chosen_cover_id: Mapped[int | None] = mapped_column(BigInteger)
     next_image_number: Mapped[int] = mapped_column(default=1)
-    # Rises with every edit by a person, so that a later save over an older view is noticed.
+    # Increased with every edit by a person, to detect concurrent edits.
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc, onupdate=now_utc)
@@ -72,10 +72,10 @@ class Group(Base):
 
 
 class GalleryBucket(Base):
-    """How many shown groups have a ``sort_key`` in one stretch of the order.
+    """The number of shown groups with a ``sort_key`` in one range.
 
-    ``bucket`` is ``sort_key >> 30`` (1,024 groups apart by 2^20 each): with these counts the n-th
-    page is found, and all pages are counted, without walking past the groups before it.
+    ``bucket`` is ``sort_key >> 30`` (1,024 groups at a distance of 2^20): with these counts any page
+    is found, and all pages are counted, without reading the groups before it.
     """
 
     __tablename__ = "gallery_bucket"
@@ -85,17 +85,16 @@ class GalleryBucket(Base):
 
 
 class Image(Base):
-    """One shot of a group: facts about an original that lies in OneDrive.
+    """One shot of a group, with facts about its original in OneDrive.
 
-    ``number`` counts from 1 inside the group and is never used again there; ``position`` orders
-    the shots. ``width_px`` and ``height_px`` are the upright original's. ``taken_at`` is the
-    camera's own clock, without a zone. ``thumbhash`` is base64. ``drive_state``: ``ok``,
-    ``changed`` or ``missing`` in OneDrive, or ``outside``: there, but not inside the root folder;
-    ``drive_hash`` and ``drive_size_bytes`` are what it listed of the file that the renditions were
-    made from, "" and 0 where that is not known.
-    ``drive_doubt``: what the next check has to find out (see ``domain.sync.state``). ``role``: the
-    part a shot plays (see ``domain.library.edit.ROLES``). ``has_alt`` follows ``alt``, for the list
-    of shots without one; it is true of all that lies in the trash.
+    ``number`` counts from 1 within the group and is never reused; ``position`` orders the shots.
+    ``width_px`` and ``height_px`` are the upright original's. ``taken_at`` is the camera's clock,
+    without a time zone. ``thumbhash`` is base64. ``drive_state``: ``ok``, ``changed`` or
+    ``missing`` in OneDrive, or ``outside`` of the root folder. ``drive_hash`` and
+    ``drive_size_bytes`` are what OneDrive listed for the file that the renditions were made from,
+    "" and 0 if unknown. ``drive_doubt``: what the next check has to find out (see
+    ``domain.sync.state``). ``role``: see ``ROLES`` of ``domain.library``. ``has_alt`` is derived
+    from ``alt``, for the list of shots without one; it is true in the trash.
     """
 
     __tablename__ = "image"
@@ -164,11 +163,11 @@ class Image(Base):
 
 
 class StoredObject(Base):
-    """An object that is in the bucket, or about to be.
+    """An object that is in the bucket or is about to be stored.
 
-    The row is committed before the bytes are written and goes after they are deleted, so an object
-    without a row is always left over. ``pinned_until``: an import has this key in hand.
-    ``is_deleting``: nobody may start to use it any more.
+    The row is committed before the object is stored and deleted after it, so an object without a
+    row is always an orphan. ``pinned_until``: an import is using this key. ``is_deleting``: it must
+    not be used any more.
     """
 
     __tablename__ = "stored_object"
@@ -181,8 +180,8 @@ class StoredObject(Base):
 
 
 class Rendition(Base):
-    """One small picture of an image. ``size_px`` is 480, 960 or 1920: the longest side asked for;
-    ``width_px`` and ``height_px`` are what it became (never enlarged)."""
+    """A rendition of an image. ``size_px`` is 480, 960 or 1920, the longest side that was asked
+    for; ``width_px`` and ``height_px`` are its real size (never enlarged)."""
 
     __tablename__ = "rendition"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Imports that are being thought about: what was chosen, and how it is to be put into groups."""
+"""Import plans: the selected files and the groups that they will be imported into."""
 
 from datetime import datetime
 
@@ -12,12 +12,12 @@ from imagehub.models.library import BigId
 
 
 class ImportPlan(Base):
-    """What a person chose in OneDrive, before anything is imported.
+    """The selection of files in OneDrive for an import that has not started.
 
-    ``state``: ``reading`` while folders are still looked into, ``ready``, then ``started`` with the
-    import's number in ``job_id``. ``waiting``: JSON, what is still to be read. ``way``: how files
-    were put into groups at first (see ``domain.imports.grouping.WAYS``). ``version`` rises with
-    every change of the board.
+    ``state``: ``reading`` while folders are being listed, ``ready``, then ``started`` with the
+    import's number in ``job_id``. ``waiting``: JSON, the folders that are still to be listed.
+    ``way``: how files were grouped at first (see ``WAYS`` of ``domain.imports.grouping``).
+    ``version`` is increased with every change of the plan.
     """
 
     __tablename__ = "import_plan"
@@ -43,8 +43,8 @@ class ImportPlan(Base):
 
 
 class ImportProposal(Base):
-    """A group as it is proposed. ``group_id``: the group there is that it adds to; None makes a
-    new one of this title."""
+    """A proposed group. ``group_id``: the existing group to add to; None creates one of this
+    title."""
 
     __tablename__ = "import_proposal"
     __table_args__ = (
@@ -60,9 +60,11 @@ class ImportProposal(Base):
 
 
 class ImportPlanFile(Base):
-    """One file of a plan. ``verdict`` says what stands against it (see
-    ``domain.imports.plans.VERDICTS``), ``reason`` the same as a sentence; ``is_chosen``: it will be
-    imported. ``taken_at`` is the camera's clock or the file's, whichever is known, without a zone.
+    """A file of a plan.
+
+    ``verdict`` says what prevents its import (see ``VERDICTS`` of ``domain.imports.plans``),
+    ``reason`` is the same as a sentence. ``is_chosen``: it will be imported. ``taken_at`` is the
+    time of the camera or else of the file, without a time zone.
     """
 
     __tablename__ = "import_plan_file"

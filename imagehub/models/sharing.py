@@ -1,4 +1,4 @@
-"""What is set aside and what is shown to few: the trash, and links to share."""
+"""The trash, and share links."""
 
 from datetime import datetime
 
@@ -11,11 +11,11 @@ from imagehub.models.library import BigId
 
 
 class TrashEntry(Base):
-    """A group in the trash: its ``state`` is ``trash``, and ``state_before`` what it was.
+    """A group in the trash: its ``state`` is ``trash``, and ``state_before`` is its earlier state.
 
-    Shots that were deleted out of a group lie in a group of their own, made for that; ``origin_id``
-    is then the group that they came from. ``joined``: of a group that was joined into another one,
-    what went there (see ``domain.library.trash.Joined``).
+    Shots that were deleted from a group are in a group that was created for them; ``origin_id`` is
+    then the group that they belonged to. ``joined``: for a group that was joined into another one,
+    what was moved there (see ``Joined`` of ``domain.library``).
     """
 
     __tablename__ = "trash_entry"
@@ -38,10 +38,10 @@ class TrashEntry(Base):
 
 
 class ShareLink(Base):
-    """An address that shows chosen groups, drafts too, to whoever has it.
+    """An address that shows selected groups, including drafts, to whoever has it.
 
-    ``token_hash``: SHA-256 of the address's secret, in hexadecimal digits; the secret itself is not
-    kept. ``password_hash`` is "" where none is asked for.
+    ``token_hash``: SHA-256 of the secret in the address, in hexadecimal digits; the secret is not
+    stored. ``password_hash`` is "" for a link without a password.
     """
 
     __tablename__ = "share_link"
@@ -63,7 +63,7 @@ class ShareLink(Base):
 
 
 class ShareItem(Base):
-    """A group that a link shows, in the order of ``position``."""
+    """A group of a share link, in the order of ``position``."""
 
     __tablename__ = "share_item"
 

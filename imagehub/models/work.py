@@ -1,4 +1,4 @@
-"""Work that takes long, and who has it in hand."""
+"""Imports, and leases on work that takes long."""
 
 from datetime import datetime
 
@@ -11,11 +11,11 @@ from imagehub.models.library import BigId
 
 
 class ImportJob(Base):
-    """Pictures chosen by a person to come into the hub.
+    """An import.
 
     ``state``: ``running`` until every item is ``done``, ``skipped``, ``failed`` or ``left_out``,
-    then ``finished``. ``last_activity_at`` moves with every item; a running job that stands still
-    is pushed again.
+    then ``finished``. ``last_activity_at`` is updated with every item; workers are woken again for
+    a running job without activity.
     """
 
     __tablename__ = "import_job"
@@ -41,15 +41,15 @@ class ImportJob(Base):
 
 
 class ImportItem(Base):
-    """One file of an import, with its group, number and position reserved from the start.
+    """One file of an import; its group, number and position are reserved from the start.
 
     ``state``: ``queued`` → ``running`` → ``done`` | ``skipped`` (already in the group) |
-    ``failed`` (with ``reason``, a plain sentence) → ``left_out`` (the same, but a person lets it
-    be). A passing fault puts it back to ``queued`` with ``available_at`` in the future.
-    ``asked_at``: when a person asked for it last, by the import itself or by trying it again; None
-    in imports of earlier versions. ``lease_until`` is renewed while a worker has it in hand; once
-    past, anybody may take it up again. ``attempt_count`` counts faults of services; ``suspicion``
-    rises when a worker ends without a word while it has the item in hand.
+    ``failed`` (with ``reason``, a plain sentence) → ``left_out`` (dismissed by a person). A
+    temporary fault returns it to ``queued`` with ``available_at`` in the future. ``asked_at``: the
+    last time a person started or retried it; None in imports of earlier versions. ``lease_until``
+    is renewed while a worker processes it; after that any worker may claim it. ``attempt_count``
+    counts faults of services; ``suspicion`` is increased when a worker dies while it processes the
+    item.
     """
 
     __tablename__ = "import_item"
@@ -88,7 +88,7 @@ class ImportItem(Base):
 
 
 class Lease(Base):
-    """A lock across processes that dies with its holder: held by ``owner`` until ``held_until``."""
+    """A lock across processes that expires: held by ``owner`` until ``held_until``."""
 
     __tablename__ = "lease"
 

@@ -1,9 +1,9 @@
 """first tables.
 
-Why: the hub begins here: people, the drive connection, groups and images, imports.
+Why: the first version: accounts, the OneDrive connection, groups and images, imports.
 
-Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
-rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+Rules: one schema change per file, as MySQL commits each at once; upgrade and downgrade keep rows;
+constraints are named; works on SQLite (batch mode) and MySQL/MariaDB.
 """
 
 import sqlalchemy as sa

@@ -1,10 +1,10 @@
 """search index.
 
-Why: visitors look for works by their words. SQLite and MySQL have full-text indexes of their own,
-so this table has no model; it is filled from the groups after the migrations.
+Why: visitors search for works by words. SQLite and MySQL have different full-text indexes, so this
+table has no model; it is filled from the groups after the migrations.
 
-Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
-rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+Rules: one schema change per file, as MySQL commits each at once; upgrade and downgrade keep rows;
+constraints are named; works on SQLite (batch mode) and MySQL/MariaDB.
 """
 
 import sqlalchemy as sa

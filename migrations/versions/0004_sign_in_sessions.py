@@ -1,9 +1,9 @@
 """sign in sessions.
 
-Why: the admin sees in which browsers somebody is signed in, and ends each by itself.
+Why: the admin sees the browsers in which an account is signed in and can end each session.
 
-Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
-rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+Rules: one schema change per file, as MySQL commits each at once; upgrade and downgrade keep rows;
+constraints are named; works on SQLite (batch mode) and MySQL/MariaDB.
 """
 
 import sqlalchemy as sa

@@ -1,9 +1,9 @@
 """second factor.
 
-Why: a password alone may be stolen; recovery codes help when the authenticator is lost.
+Why: a password alone can be stolen; recovery codes help if the authenticator is lost.
 
-Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
-rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+Rules: one schema change per file, as MySQL commits each at once; upgrade and downgrade keep rows;
+constraints are named; works on SQLite (batch mode) and MySQL/MariaDB.
 """
 
 import sqlalchemy as sa

@@ -1,9 +1,9 @@
 """api tokens.
 
-Why: programs of the admin's sign in with tokens of their own, which may be ended one by one.
+Why: programs of an admin sign in with their own tokens, which can be revoked one by one.
 
-Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
-rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+Rules: one schema change per file, as MySQL commits each at once; upgrade and downgrade keep rows;
+constraints are named; works on SQLite (batch mode) and MySQL/MariaDB.
 """
 
 import sqlalchemy as sa

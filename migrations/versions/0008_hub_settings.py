@@ -1,9 +1,9 @@
 """hub settings.
 
-Why: title, colours, root folder and the like can be set in the admin pages.
+Why: title, colours, root folder and other settings can be changed in the admin pages.
 
-Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
-rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+Rules: one schema change per file, as MySQL commits each at once; upgrade and downgrade keep rows;
+constraints are named; works on SQLite (batch mode) and MySQL/MariaDB.
 """
 
 import sqlalchemy as sa

@@ -1,9 +1,9 @@
 """import plans.
 
-Why: what a person chose and arranged before an import must outlive a reload and a restart.
+Why: the selection and grouping of files before an import must survive a reload and a restart.
 
-Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
-rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+Rules: one schema change per file, as MySQL commits each at once; upgrade and downgrade keep rows;
+constraints are named; works on SQLite (batch mode) and MySQL/MariaDB.
 """
 
 import sqlalchemy as sa

@@ -1,9 +1,9 @@
 """library work.
 
-Why: works have an edition and an availability, shots a part they play and one of them may be chosen
-as the cover; files are recognised by their hash, and the lists of what is left to do have indexes.
+Why: works have an edition and an availability, shots have a role, and one shot can be set as the
+cover; files are recognised by their hash, and the lists of open work have indexes.
 
-Rules: upgrade and downgrade keep rows; constraints are named; both SQLite (batch mode) and
+Rules: upgrade and downgrade keep rows; constraints are named; works on SQLite (batch mode) and
 MySQL/MariaDB.
 """
 

@@ -1,9 +1,9 @@
 """trash.
 
-Why: what an admin deletes can be taken back for thirty days.
+Why: what an admin deletes can be restored for thirty days.
 
-Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
-rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+Rules: one schema change per file, as MySQL commits each at once; upgrade and downgrade keep rows;
+constraints are named; works on SQLite (batch mode) and MySQL/MariaDB.
 """
 
 import sqlalchemy as sa
@@ -46,6 +46,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # A version without a trash would not know the state; as drafts the works stay unseen.
+    # An older version does not know this state; as drafts the works stay hidden.
     op.execute("UPDATE image_group SET state = 'draft' WHERE state = 'trash'")
     op.drop_table("trash_entry")

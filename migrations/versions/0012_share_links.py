@@ -1,9 +1,9 @@
 """share links.
 
-Why: works that the public does not see can be shown to somebody by an unguessable address.
+Why: unpublished works can be shown to others through an address that cannot be guessed.
 
-Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
-rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+Rules: one schema change per file, as MySQL commits each at once; upgrade and downgrade keep rows;
+constraints are named; works on SQLite (batch mode) and MySQL/MariaDB.
 """
 
 import sqlalchemy as sa

@@ -1,9 +1,9 @@
 """drive watch.
 
-Why: what is changed, moved or deleted in OneDrive is noticed. Kept for that: how far each account's
-changes were read, the drive's folders as a tree, and of each image what the drive lists of it.
+Why: changes, moves and deletions in OneDrive are detected. This needs the position in each account's
+list of changes, the folders of the drive as a tree, and the drive's data about each image.
 
-Rules: upgrade and downgrade keep rows; constraints are named; both SQLite (batch mode) and
+Rules: upgrade and downgrade keep rows; constraints are named; works on SQLite (batch mode) and
 MySQL/MariaDB.
 """
 
@@ -77,7 +77,7 @@ def upgrade() -> None:
     op.create_index("ix_drive_folder_parent", "drive_folder", ["drive_account_id", "parent_id"])
     for name, kind, default in IMAGE_COLUMNS:
         op.add_column("image", sa.Column(name, kind, nullable=False, server_default=default))
-    # Of Live Photos the drive lists another size and hash than those of the bytes it sends.
+    # Of Live Photos the drive lists another size and hash than it sends.
     op.execute(
         "UPDATE image SET drive_hash = quick_xor_hash, drive_size_bytes = size_bytes"
         " WHERE mime_type NOT IN ('image/heic', 'image/heif')"
@@ -87,7 +87,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # MariaDB keeps one index for each foreign key, and the longer one may have taken that place.
+    # MariaDB needs an index for each foreign key; this one may be in use for it.
     for name, _columns in reversed(INDEXES):
         op.drop_index(name, table_name="image")
     for name, _kind, _default in reversed(IMAGE_COLUMNS):

@@ -1,10 +1,10 @@
 """failed items by job.
 
-Why: the admin's first page names the newest imports with failed items; it should find them without
-reading all failed items of all times.
+Why: the home page of the admin lists the newest imports with failed items; this index finds them
+without reading all failed items.
 
-Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
-rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+Rules: one schema change per file, as MySQL commits each at once; upgrade and downgrade keep rows;
+constraints are named; works on SQLite (batch mode) and MySQL/MariaDB.
 """
 
 from alembic import op

@@ -1,10 +1,10 @@
 """search availability.
 
-Why: works are found by whether they can be had. Those that say so already leave the index here; what
-is missing there is indexed anew after the migrations.
+Why: works are found by their availability. Works that have one are removed from the index here; all
+that are missing there are indexed again after the migrations.
 
-Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
-rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+Rules: one schema change per file, as MySQL commits each at once; upgrade and downgrade keep rows;
+constraints are named; works on SQLite (batch mode) and MySQL/MariaDB.
 """
 
 from alembic import op
@@ -24,5 +24,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # The words of the version before are a part of these; reconcile sets the rest right.
+    # The older version indexes a part of these words; reconcile corrects the rest.
     pass

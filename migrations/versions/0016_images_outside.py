@@ -1,10 +1,10 @@
 """images outside.
 
-Why: an original that lies outside the root folder is no longer called missing. Which of the missing
-ones that is about, the next look through OneDrive finds out: it asks for all of them again.
+Why: an original outside the root folder no longer counts as missing. The next check of OneDrive looks
+up all missing originals again and finds out which ones are outside.
 
-Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
-rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+Rules: one schema change per file, as MySQL commits each at once; upgrade and downgrade keep rows;
+constraints are named; works on SQLite (batch mode) and MySQL/MariaDB.
 """
 
 from alembic import op
@@ -20,6 +20,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # The version before knows neither this state nor this doubt.
+    # The older version knows neither of these states.
     op.execute("UPDATE image SET drive_state = 'missing' WHERE drive_state = 'outside'")
     op.execute("UPDATE image SET drive_doubt = 2 WHERE drive_doubt > 2")

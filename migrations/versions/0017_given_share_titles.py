@@ -1,10 +1,10 @@
 """given share titles.
 
-Why: a share link kept the title of its first work where it was given none, so that a link to several
-works could not tell its own title from that one. It keeps a title now where it was given one.
+Why: a share link without a title stored the title of its first work, so that a link to several works
+could not tell its own title from that one. Now only a title that was entered is stored.
 
-Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
-rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+Rules: one schema change per file, as MySQL commits each at once; upgrade and downgrade keep rows;
+constraints are named; works on SQLite (batch mode) and MySQL/MariaDB.
 """
 
 from alembic import op

@@ -1,10 +1,10 @@
 """joined groups.
 
-Why: a group whose shots were joined into another one lies in the trash with its words, and its entry
-knows which shots went where, so that all of it can be taken back.
+Why: a group whose shots were joined into another one is kept in the trash with its texts, and its
+entry records where the shots went, so that joining can be undone.
 
-Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
-rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+Rules: one schema change per file, as MySQL commits each at once; upgrade and downgrade keep rows;
+constraints are named; works on SQLite (batch mode) and MySQL/MariaDB.
 """
 
 import sqlalchemy as sa

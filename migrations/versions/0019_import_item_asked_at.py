@@ -1,11 +1,10 @@
 """import item asked_at.
 
-Why: a file that is tried again may wait for a passing fault as long as one that was just asked for,
-however old its import is; and its pace is that of the new try. Files of imports before have none:
-the import's own beginning holds for them.
+Why: a file that is retried gets the full time to wait for a passing fault, and its own pace, however
+old its import is. For earlier files, which have no value, the start of the import counts.
 
-Rules: one schema change a file, since MySQL commits each one at once; upgrade and downgrade keep
-rows; constraints are named; both SQLite (batch mode) and MySQL/MariaDB.
+Rules: one schema change per file, as MySQL commits each at once; upgrade and downgrade keep rows;
+constraints are named; works on SQLite (batch mode) and MySQL/MariaDB.
 """
 
 import sqlalchemy as sa

@@ -4,7 +4,7 @@ Why: the admin pages are shown in the account's language, and an entry of the ac
 rendered in the reader's language from the action, the name, the count and other values. Entries
 that were written before keep their sentence in ``words``.
 
-Rules: upgrade and downgrade keep rows; constraints are named; both SQLite (batch mode) and
+Rules: upgrade and downgrade keep rows; constraints are named; works on SQLite (batch mode) and
 MySQL/MariaDB. Adding a column can be repeated by hand where MySQL stopped half-way.
 """
 

@@ -1,9 +1,9 @@
 """upload sessions.
 
-Why: any web machine can go on with an upload that another one began. The addresses of open upload
-sessions were files in the data folder of one machine; they are short-lived, so none is taken over.
+Why: any web server can resume an upload that another one started. The addresses of open upload
+sessions were files on one machine; they are short-lived, so none are migrated.
 
-Rules: upgrade and downgrade keep rows; constraints are named; both SQLite (batch mode) and
+Rules: upgrade and downgrade keep rows; constraints are named; works on SQLite (batch mode) and
 MySQL/MariaDB.
 """
 
