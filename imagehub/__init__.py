@@ -1,4 +1,4 @@
-"""ImageHub: one artist's pictures, kept in OneDrive, shown to the world."""
+"""ImageHub: publish one artist's pictures from OneDrive."""
 
 from flask import Flask
 
@@ -12,12 +12,11 @@ __version__ = "0.1.0"
 
 
 def create_app(settings: Settings | None = None, clients: Clients | None = None) -> Flask:
-    """Build the whole application.
+    """Build the application.
 
-    :param settings: the table of settings; read from the environment when None.
-    :param clients: everything outside (object store, OneDrive, sign-in); built from the settings
-        when None.
-    :raise SettingsError: the settings cannot be used; the message names every fault.
+    :param settings: read from the environment if None.
+    :param clients: object storage, OneDrive, sign-in; built from the settings if None.
+    :raise SettingsError: the settings are invalid; the message lists all faults.
     """
     settings = settings or load_settings()
     app = Flask(__name__)

@@ -1,8 +1,8 @@
-"""The one table of settings: read once at start, frozen, checked with every fault in one message.
+"""The settings: read once at start, immutable, all faults reported in one message.
 
-Each setting is an environment variable with the prefix ``IMAGEHUB_`` (a ``.env`` file in the
-working folder is read too; the environment wins). Secrets never show in ``repr`` or in the table
-that ``imagehub settings`` prints.
+Each setting is an environment variable with the prefix ``IMAGEHUB_``. A ``.env`` file in the
+working folder is read too; the environment has priority. Secrets are not shown in ``repr`` or by
+``imagehub settings``.
 """
 
 import os
@@ -22,7 +22,7 @@ DEFAULT_GRAPH_URL = "https://graph.microsoft.com/v1.0"
 
 
 class SettingsError(Exception):
-    """Settings that cannot be used; ``str()`` lists every fault, one a line."""
+    """Invalid settings; ``str()`` lists every fault, one per line."""
 
 
 def _read_text(text: str) -> str:
@@ -48,8 +48,8 @@ def _read_origins(text: str) -> tuple[str, ...]:
             parts.scheme not in ("http", "https") or parts.path or not parts.netloc
         ):
             raise ValueError(
-                f"{origin!r} is not an origin; write it as https://app.example.org, "
-                "several with commas, or *"
+                f"{origin!r} is not an origin; use the form https://app.example.org, "
+                "several separated by commas, or *"
             )
     return origins
 
@@ -74,7 +74,7 @@ def _read_number(low: float, high: float) -> Callable[[str], int]:
         except ValueError:
             raise ValueError("must be a whole number") from None
         if not low <= number <= high:
-            raise ValueError(f"must lie between {low:g} and {high:g}")
+            raise ValueError(f"must be between {low:g} and {high:g}")
         return number
 
     return read
@@ -117,7 +117,7 @@ def _setting(
             "read": read,
             "unit": unit,
             "secret": secret,
-            # The admin may set it in the admin pages where the environment does not.
+            # Can be set in the admin pages unless the environment sets it.
             "in_pages": in_pages,
         },
     )
@@ -125,9 +125,9 @@ def _setting(
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Every setting. The names are the environment's without the prefix, in lower case."""
+    """All settings. The names are those of the environment in lower case without the prefix."""
 
-    # Where things lie
+    # Storage of the hub
     env: str = _setting(
         "development",
         "`production` requires the secrets and an https address to be set; `development` generates "
@@ -271,7 +271,7 @@ class Settings:
         secret=True,
     )
 
-    # Not a setting: the names of those that the environment sets.
+    # Not a setting: the names of the settings that the environment sets.
     given: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
@@ -284,7 +284,7 @@ class Settings:
 
     @property
     def s3_url(self) -> str:
-        """Where ImageHub writes; "" for Amazon's own endpoints."""
+        """Return the endpoint for ImageHub itself; "" for Amazon's own endpoints."""
         if self.s3_endpoint_url == "aws":
             return ""
         return self.s3_endpoint_url or f"http://127.0.0.1:{self.s3_port}"
@@ -298,10 +298,10 @@ class Settings:
         return self.env == "production"
 
     def to_environment(self) -> dict[str, str]:
-        """The same settings as environment variables, for a program started beside this one.
+        """Return the settings as environment variables, for another program of this hub.
 
-        Those that may come from the admin pages and were not given are empty: a value would stand
-        above what the pages say, and none at all would let a ``.env`` file speak.
+        Settings that the admin pages may set and the environment does not are empty: a value would
+        override the admin pages, and a missing variable would be read from a ``.env`` file.
         """
         words = {}
         for item in list_fields():
@@ -317,7 +317,7 @@ class Settings:
         return words
 
     def describe(self) -> list[dict[str, str]]:
-        """One row a setting for people: name, value (secrets masked), default, unit, meaning."""
+        """Return name, value (secrets masked), default, unit and meaning of each setting."""
         rows = []
         for item in list_fields():
             meta = item.metadata
@@ -343,19 +343,19 @@ class Settings:
 
 
 def list_fields() -> "list[Field[Any]]":
-    """The fields of :class:`Settings` that are settings, in their order."""
+    """Return the fields of :class:`Settings` that are settings, in their order."""
     return [item for item in fields(Settings) if item.metadata]
 
 
 SETTING_NAMES = tuple(PREFIX + item.name.upper() for item in list_fields())
-# Variables with our prefix that are no settings of the hub.
+# Variables with the prefix that are not settings.
 _OTHER_NAMES = ("IMAGEHUB_DEMO_PASSWORD", "IMAGEHUB_TEST_")
 
 
 def find_unknown_names(
     environment: Mapping[str, str] | None = None, env_file: str | Path | None = ".env"
 ) -> list[str]:
-    """Variables with our prefix that mean nothing: most likely misspelt."""
+    """Return unknown variables with the prefix, which are probably misspelt."""
     names = set(os.environ if environment is None else environment)
     if env_file is not None and Path(env_file).is_file():
         names.update(dotenv_values(env_file))
@@ -381,9 +381,9 @@ def load_settings(
 ) -> Settings:
     """Read, check and complete the settings.
 
-    :param environment: variable → text; the process's own when None.
-    :param env_file: a file of variables that the environment overrules; None reads none.
-    :raise SettingsError: lists every fault, not just the first.
+    :param environment: variable → text; the environment of the process if None.
+    :param env_file: a file of variables with lower priority; None: no file.
+    :raise SettingsError: lists all faults.
     """
     values: dict[str, str] = {}
     if env_file is not None and Path(env_file).is_file():
@@ -400,13 +400,13 @@ def load_settings(
             read[item.name] = meta["read"](text if text.strip() else meta["default"])
         except ValueError as error:
             faults.append(f"{name}: {error}")
-            # Stands in for it, so that the checks below can find what else is wrong.
+            # The default, so that the checks below can find other faults.
             read[item.name] = meta["read"](meta["default"])
     faults.extend(fault for fault in _find_contradictions(read) if not _repeats(fault, faults))
     missing = _list_missing_secrets(read)
     if read["env"] == "production":
         faults.extend(
-            f"{PREFIX}{name.upper()}: needed in production (`imagehub make-key` makes one)"
+            f"{PREFIX}{name.upper()}: required in production (`imagehub make-key` prints one)"
             for name in missing
             if not name.startswith("s3_")
         )
@@ -445,30 +445,30 @@ def _find_contradictions(read: dict[str, Any]) -> list[str]:
                 Fernet(key.strip().encode())
         except ValueError:
             faults.append(
-                f"{PREFIX}TOKEN_KEY: must be a Fernet key (32 bytes in url-safe base64), or more "
-                "with a comma between; `imagehub make-key` makes one"
+                f"{PREFIX}TOKEN_KEY: must be a Fernet key (32 bytes in URL-safe base64), or "
+                "several separated by commas; `imagehub make-key` prints one"
             )
     if read["secret_key"] and len(read["secret_key"]) < 32:
         faults.append(f"{PREFIX}SECRET_KEY: must have at least 32 characters")
     outside = read["s3_endpoint_url"] and read["s3_endpoint_url"] != "aws"
     if outside and not (read["s3_access_key_id"] and read["s3_secret_access_key"]):
         faults.append(
-            f"{PREFIX}S3_ACCESS_KEY_ID and {PREFIX}S3_SECRET_ACCESS_KEY: needed with "
+            f"{PREFIX}S3_ACCESS_KEY_ID and {PREFIX}S3_SECRET_ACCESS_KEY: required with "
             f"{PREFIX}S3_ENDPOINT_URL"
         )
     if read["env"] == "production" and not read["public_url"].startswith("https://"):
-        faults.append(f"{PREFIX}PUBLIC_URL: needed in production, and must begin with https://")
+        faults.append(f"{PREFIX}PUBLIC_URL: required in production, and must begin with https://")
     return faults
 
 
 def _repeats(fault: str, faults: list[str]) -> bool:
-    """Whether a fault of the same setting is known already."""
+    """Return whether there is already a fault of the same setting."""
     name = fault.partition(":")[0]
     return any(known.partition(":")[0] == name for known in faults)
 
 
 def _list_missing_secrets(read: dict[str, Any]) -> list[str]:
-    """Secrets that were not given and that a hub makes for itself."""
+    """Return the secrets that are not set and can be generated."""
     missing = [name for name in _SECRET_MAKERS if not read[name]]
     if read["s3_endpoint_url"]:
         missing = [name for name in missing if not name.startswith("s3_")]
@@ -476,19 +476,19 @@ def _list_missing_secrets(read: dict[str, Any]) -> list[str]:
 
 
 def make_data_dir(folder: Path) -> None:
-    """Make the data folder if it is missing, for this user alone.
+    """Create the data folder if it does not exist, readable by this user only.
 
-    It holds password hashes, drafts, and thumbnails of the whole drive, which are nobody's business
-    on a machine with other users. A folder that is there keeps the rights that it was given.
+    It contains password hashes, drafts and thumbnails of the whole drive. The permissions of an
+    existing folder are not changed.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def keep_secret(data_dir: Path, name: str, make: Callable[[], str]) -> str:
-    """The secret of that name in the data folder, made on first use.
+    """Return the secret of that name in the data folder, generated on first use.
 
-    Two processes that start together agree on one: the file is linked into place whole, and the
-    loser of the race reads the winner's.
+    Processes that start at the same time use the same one: the complete file is linked into place,
+    and whoever comes second reads it.
     """
     folder = data_dir / "secrets"
     make_data_dir(data_dir)
@@ -500,7 +500,7 @@ def keep_secret(data_dir: Path, name: str, make: Callable[[], str]) -> str:
         with os.fdopen(descriptor, "w") as file:
             file.write(make())
             file.flush()
-            # A power cut must not leave an empty file: tokens are sealed with what was in it.
+            # A power cut must not leave an empty file: tokens are encrypted with its content.
             os.fsync(file.fileno())
         try:
             os.link(draft, path)

@@ -1,9 +1,8 @@
-"""Logs that hold no secrets of an address.
+"""Keep secrets of addresses out of the logs.
 
-The part of an address after ``?`` may hold a password (``GET /login/?username&password``), a code
-of Microsoft's or a presigned signature, and so may the Referer. Neither reaches a log: the web
-server's access log is written without both, and whatever else a server logs about a request is cut
-at the question mark.
+The part of an address after ``?`` may contain a password (``GET /login/?username&password``), a
+code of Microsoft or a presigned signature, and so may the Referer. The access log is written
+without both, and everything else that a server logs about a request is cut at the question mark.
 """
 
 import logging
@@ -13,9 +12,9 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 _QUERY = re.compile(r"\?(?:[^\r\n]*(?= HTTP/\d)|[^\r\n]*)")
-# What gunicorn could not read it repeats: a piece of the request line, or a header.
+# gunicorn repeats what it cannot parse: a part of the request line, or a header.
 _INVALID = re.compile(r"(Invalid request from ip=\S+ [A-Za-z ]*).*", re.DOTALL)
-# Headers that gunicorn's access log format can name and that must stay out even then.
+# Headers that are not logged even if gunicorn's access log format names them.
 _SECRET_HEADERS = (
     "referer",
     "authorization",
@@ -36,12 +35,12 @@ _SECRET_VARIABLES = (
 
 
 def drop_queries(text: str) -> str:
-    """The text with each ``?…`` cut off, up to the line's last HTTP version or its end."""
+    """Remove each ``?…`` up to the last HTTP version of the line or its end."""
     return _QUERY.sub("", _INVALID.sub(r"\1", text))
 
 
 class DropQueries(logging.Filter):
-    """Cuts queries out of a finished message. For loggers of servers, which write request lines."""
+    """Removes queries from messages, for the loggers of servers, which log request lines."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
@@ -52,7 +51,7 @@ class DropQueries(logging.Filter):
 
 
 class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """What ``gunicorn --logger-class imagehub.logs.GunicornLogger`` writes."""
+    """The logger for ``gunicorn --logger-class imagehub.logs.GunicornLogger``."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -75,7 +74,7 @@ class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 
 def init_logs() -> None:
-    """Keep queries out of what Flask's own development server writes."""
+    """Keep queries out of the log of Flask's development server."""
     _add_filter(logging.getLogger("werkzeug"))
 
 

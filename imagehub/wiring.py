@@ -1,6 +1,6 @@
-"""Builds what is outside from the settings, and hands both to whoever asks.
+"""Build the clients from the settings, and give access to both.
 
-Kept in ``app.extensions["imagehub"]``, so that nothing is a global.
+They are stored in ``app.extensions["imagehub"]``, not in globals.
 """
 
 import logging
@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 class Hub:
     """The settings and clients of one application.
 
-    ``given`` are the settings as the program was started with, ``settings`` those in force:
-    under them lie those of the admin pages, as they were when the database was last asked.
+    ``given`` are the settings of the environment; ``settings`` are these together with those of
+    the admin pages, as last read from the database.
     """
 
     settings: Settings
@@ -60,21 +60,21 @@ def _forget_jobs(session: Session) -> None:
 
 
 def get_settings(app: Flask | None = None) -> Settings:
-    """The settings of this (or the current) application. Asks no database."""
+    """Return the settings of this or the current application, without a database query."""
     hub: Hub = (app or current_app).extensions["imagehub"]
     return hub.settings
 
 
 def get_given_settings(app: Flask | None = None) -> Settings:
-    """The settings as the program was started with, without those of the admin pages."""
+    """Return the settings of the environment, without those of the admin pages."""
     hub: Hub = (app or current_app).extensions["imagehub"]
     return hub.given
 
 
 def refresh_settings(app: Flask | None = None, older_than_seconds: float = 2.0) -> None:
-    """Take in what an admin has changed meanwhile, in this process or another.
+    """Read settings that an admin has changed, in this process or another.
 
-    Where the database does not answer, all stays as it was known last.
+    If the database does not answer, the settings stay as last read.
     """
     hub: Hub = (app or current_app).extensions["imagehub"]
     now = time.monotonic()
@@ -85,11 +85,11 @@ def refresh_settings(app: Flask | None = None, older_than_seconds: float = 2.0) 
         with Session(db.engine) as session:
             hub.settings = site_settings.get_site(session, hub.given)
     except SQLAlchemyError:
-        log.warning("the settings of the admin pages could not be read")
+        log.warning("Could not read the settings of the admin pages")
 
 
 def get_clients(app: Flask | None = None) -> Clients:
-    """The clients of this (or the current) application."""
+    """Return the clients of this or the current application."""
     hub: Hub = (app or current_app).extensions["imagehub"]
     assert hub.clients is not None
     return hub.clients
@@ -103,15 +103,15 @@ def get_vault() -> Vault:
 
 
 def make_clients(app: Flask, settings: Settings) -> Clients:
-    """The real ones: S3, Microsoft's sign-in, Graph. Nothing is called yet."""
+    """Build the clients for S3, Microsoft's sign-in and Graph; no service is called."""
     with app.app_context():
         return build_clients(db.engine, settings)
 
 
 def build_clients(engine: Engine, settings: Settings) -> Clients:
-    """As :func:`make_clients`, for a program without an application around it.
+    """As :func:`make_clients`, for a program without a Flask application.
 
-    :raise SettingsError: the object storage cannot be used as it is set.
+    :raise SettingsError: the settings of the object storage are invalid.
     """
     try:
         store = S3Store(

@@ -179,7 +179,7 @@ def test_faults_of_the_settings_come_as_one_message(run: Run) -> None:
     result = run("settings", IMAGEHUB_ACCENT="red", IMAGEHUB_WEB_WORKERS="0")
     assert result.exit_code == 1
     assert "IMAGEHUB_ACCENT: must be a colour like #a1b2c3" in result.output
-    assert "IMAGEHUB_WEB_WORKERS: must lie between 1 and 64" in result.output
+    assert "IMAGEHUB_WEB_WORKERS: must be between 1 and 64" in result.output
 
 
 def test_made_keys_are_what_production_asks_for(run: Run, tmp_path: Path) -> None:

@@ -184,9 +184,9 @@ def test_production_is_refused_without_its_secrets_and_https(tmp_path: Path) -> 
     with pytest.raises(SettingsError) as caught:
         load(tmp_path, ENV="production", PUBLIC_URL="http://hub.example.org")
     text = str(caught.value)
-    assert "IMAGEHUB_SECRET_KEY: needed in production" in text
-    assert "IMAGEHUB_TOKEN_KEY: needed in production" in text
-    assert "IMAGEHUB_PUBLIC_URL: needed in production, and must begin with https://" in text
+    assert "IMAGEHUB_SECRET_KEY: required in production" in text
+    assert "IMAGEHUB_TOKEN_KEY: required in production" in text
+    assert "IMAGEHUB_PUBLIC_URL: required in production, and must begin with https://" in text
     assert list(tmp_path.iterdir()) == []
 
 

@@ -72,7 +72,7 @@ class UploadSession(Base):
     """An upload of a browser to OneDrive, kept for a day.
 
     ``key``: SHA-256 of a secret of this upload (see ``domain.onedrive.uploads``). ``address``:
-    encrypted, because whoever has it can write the file; "" for an empty file, which has no session.
+    encrypted, because whoever has it can write the file; "" for an empty file.
     """
 
     __tablename__ = "upload_session"
@@ -90,12 +90,12 @@ class UploadSession(Base):
 class DriveWatch(Base):
     """The progress of reading the changes of one account's drive.
 
-    ``link``: where to read on, sealed, since a link holds a token; empty: from the start.
-    ``step``: within a check ``read``, ``places`` or ``ask``, "" between two. ``is_full``: the drive
-    is read as a whole, not changes alone; each such run has its ``run_number``.
-    ``asked_at``: a person wants a check now. ``tried_at``: one was last begun or taken up.
-    ``advanced_at``: the link was last moved on. ``checked_at``: one last came to its end.
-    ``next_at``: not before, after a failure. ``problem``: why the last one failed, in words.
+    ``link``: the next page of changes, encrypted, as it contains a token; empty: start again.
+    ``step``: ``read``, ``places`` or ``ask`` during a check, else "". ``is_full``: all items are
+    read, not only changes; each such run has a ``run_number``. ``asked_at``: a person requested a
+    check. ``tried_at``: a check was last started or resumed. ``advanced_at``: ``link`` was last
+    updated. ``checked_at``: a check was last completed. ``next_at``: the earliest time of the next
+    try after a failure. ``problem``: why the last check failed, as a sentence.
     """
 
     __tablename__ = "drive_watch"

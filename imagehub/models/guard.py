@@ -10,7 +10,7 @@ from imagehub.models.library import BigId
 
 
 class SignInSession(Base):
-    """A browser that is signed in. Its cookie contains a random value, this row the SHA-256 of it."""
+    """A signed-in browser. Its cookie contains a random value, this row the SHA-256 of it."""
 
     __tablename__ = "sign_in_session"
     __table_args__ = ({"sqlite_autoincrement": True},)

@@ -74,8 +74,8 @@ class Group(Base):
 class GalleryBucket(Base):
     """The number of shown groups with a ``sort_key`` in one range.
 
-    ``bucket`` is ``sort_key >> 30`` (1,024 groups at a distance of 2^20): with these counts any page
-    is found, and all pages are counted, without reading the groups before it.
+    ``bucket`` is ``sort_key >> 30`` (1,024 groups at a distance of 2^20): with these counts any
+    page is found, and all pages are counted, without reading the groups before it.
     """
 
     __tablename__ = "gallery_bucket"
