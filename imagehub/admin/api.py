@@ -28,7 +28,6 @@ from imagehub.errors import (
     ServiceError,
     ServiceRefusedError,
 )
-from imagehub.queue import enqueue_job
 from imagehub.web import note_action
 from imagehub.web.openapi import (
     MAX_LIST_ITEMS,
@@ -567,13 +566,12 @@ def api_add_images(fields: AddFields) -> AddedAnswer | NotAddedAnswer:
     job_id, count = job.id, job.item_count
     note_action("start_import", job_id, count=count)
     db.session.commit()
-    enqueue_job(get_settings(), job_id, count)
     report = reports.wait_for_job(
         sessionmaker(db.engine), job_id, get_settings().import_wait_seconds
     )
     failures = [
         FailedFile(file_id=item.file_id, file_name=item.file_name, reason=item.reason)
-        for item in (*report.failed, *report.left_out)
+        for item in (*report.failed, *report.dismissed)
     ]
     if report.is_finished and not report.done_count + report.skipped_count:
         return {"code": 2, "hint": "invalid image list", "job": job_id, "failed": failures}

@@ -21,11 +21,10 @@ from imagehub.domain.onedrive import accounts, entries, uploads
 from imagehub.domain.onedrive.arrivals import Upload, find_uploaded
 from imagehub.domain.people import audit
 from imagehub.domain.sync import schedule
-from imagehub.queue import enqueue_job
 from imagehub.web import note_action
 from imagehub.web.forms import read_json
 from imagehub.web.i18n import translate
-from imagehub.wiring import get_clients, get_settings
+from imagehub.wiring import get_clients
 
 ItemId = Annotated[str, Field(min_length=1, max_length=255)]
 Name = Annotated[str, Field(max_length=1000)]
@@ -234,7 +233,6 @@ def import_uploaded_files() -> Response:
     words = f"Uploaded {describe_count(count, 'picture')} to OneDrive and began to import them."
     note_action("create", "import", job_id, words)
     db.session.commit()
-    enqueue_job(get_settings(), job_id, count)
     return _answer(
         job=job_id,
         count=count,

@@ -127,6 +127,17 @@ def describe_distance(seconds: float) -> str:
     )
 
 
+@blueprint.app_template_filter("duration")
+def describe_duration(seconds: float) -> str:
+    """Describe an estimate: ``a few seconds``, ``about 40 seconds``, ``about 3 hours``."""
+    if seconds < 8:
+        return str(_("a few seconds"))
+    rounded = round(seconds, -1) if seconds < 100 else seconds
+    # 90 seconds are not yet 2 minutes.
+    text = format_timedelta(timedelta(seconds=rounded), threshold=1.6, locale=get_format_locale())
+    return str(_("about %(duration)s", duration=text))
+
+
 def _format_time(moment: datetime) -> str:
     return f"{format_time(moment, 'HH:mm', locale=get_format_locale())} UTC"
 

@@ -2,35 +2,36 @@
 
 from imagehub.clients import DriveItem
 from imagehub.errors import PictureError
+from imagehub.messages import mark
 
-# --- What may be imported -------------------------------------------------------------------------
-
-# What Graph says a file is, where that cannot become a picture: known before the download.
+# Media types in OneDrive's lists that cannot become a picture, by their beginning.
 _NO_PICTURES = {
-    "video/": "This is a video, not a picture.",
-    "audio/": "This is a sound file, not a picture.",
-    "text/": "This is a text file, not a picture.",
-    "font/": "This is a font, not a picture.",
-    "image/svg": "SVG drawings cannot be imported; please save it as PNG first.",
-    "application/pdf": "This is a PDF document, not a picture.",
-    "application/zip": "This is an archive, not a picture.",
-    "application/json": "This is a data file, not a picture.",
-    "application/msword": "This is a document, not a picture.",
-    "application/vnd.": "This is a document, not a picture.",
-    "image/vnd.adobe.photoshop": "Photoshop documents cannot be imported; please save it as TIFF.",
+    "video/": mark("This is a video, not an image."),
+    "audio/": mark("This is a sound file, not an image."),
+    "text/": mark("This is a text file, not an image."),
+    "font/": mark("This is a font, not an image."),
+    "image/svg": mark("SVG drawings cannot be imported. Save it as PNG first."),
+    "application/pdf": mark("This is a PDF document, not an image."),
+    "application/zip": mark("This is an archive, not an image."),
+    "application/json": mark("This is a data file, not an image."),
+    "application/msword": mark("This is a document, not an image."),
+    "application/vnd.": mark("This is a document, not an image."),
+    "image/vnd.adobe.photoshop": mark(
+        "Photoshop documents cannot be imported. Save it as TIFF first."
+    ),
 }
-_SETTINGS = "This holds settings of a picture, not a picture."
-_ARCHIVE = "This is an archive, not a picture."
-_DRAWING = "Drawings of this kind cannot be imported; please save it as PNG or TIFF first."
-_PHOTOSHOP = "Photoshop documents cannot be imported; please save it as TIFF."
-_DOCUMENT = "This is a document, not a picture."
-_OTHER_KIND = "Pictures of this kind cannot be imported; please save it as TIFF or PNG first."
-_PROGRAM = "This is a file of a program, not a picture."
-# What cameras call their raw photos; OneDrive says of most that they are pictures, or nothing.
-_RAW = "Raw photos cannot be imported; please save it as TIFF or JPEG."
-_OTHER_ENDINGS = {
-    ending: sentence
-    for endings, sentence in (
+_SETTINGS = mark("This file holds image settings, not an image.")
+_ARCHIVE = mark("This is an archive, not an image.")
+_DRAWING = mark("Drawings of this type cannot be imported. Save it as PNG or TIFF first.")
+_PHOTOSHOP = mark("Photoshop documents cannot be imported. Save it as TIFF first.")
+_DOCUMENT = mark("This is a document, not an image.")
+_OTHER_KIND = mark("Images of this type cannot be imported. Save it as TIFF or PNG first.")
+_PROGRAM = mark("This is a program file, not an image.")
+# Raw photos of cameras. OneDrive lists most of them as pictures, or without a type.
+_RAW = mark("Raw photos cannot be imported. Save it as TIFF or JPEG first.")
+_OTHER_EXTENSIONS = {
+    extension: sentence
+    for extensions, sentence in (
         (
             "3fr arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mrw nef nrw orf pef raf rw2 rwl sr2",
             _RAW,
@@ -44,10 +45,10 @@ _OTHER_ENDINGS = {
         ("afdesign afphoto clip exr ico j2k jp2 jxl kra procreate xcf", _OTHER_KIND),
         ("db dll ds_store exe ini lnk log url", _PROGRAM),
     )
-    for ending in endings.split()
+    for extension in extensions.split()
 }
-# What the kinds of ``picture_kinds`` are usually called.
-_PICTURE_ENDINGS = frozenset(
+# The usual extensions of the kinds of ``imaging.kinds``.
+_PICTURE_EXTENSIONS = frozenset(
     (
         "avif", "bmp", "dib", "gif", "heic", "heif", "hif", "jfif", "jpe", "jpeg", "jpg", "png",
         "tif", "tiff", "webp",
@@ -59,33 +60,33 @@ _PICTURE_MIMES = tuple(
 
 
 def check_is_picture(item: DriveItem) -> None:
-    """:raise PictureError: a folder, a notebook, or a file that is certainly no picture."""
+    """:raise PictureError: a folder, a notebook, or a file that cannot be a picture."""
     if item.is_folder:
-        raise PictureError("This is a folder, not a picture.")
+        raise PictureError("This is a folder, not an image.")
     if item.is_package:
-        raise PictureError("This is a notebook, not a picture.")
+        raise PictureError("This is a notebook, not an image.")
     if not item.size_bytes:
         raise PictureError("This file is empty.")
     for beginning, sentence in _NO_PICTURES.items():
         if item.mime_type.lower().startswith(beginning):
             raise PictureError(sentence)
-    if why := _OTHER_ENDINGS.get(_get_ending(item)):
-        raise PictureError(why)
+    if reason := _OTHER_EXTENSIONS.get(_get_extension(item)):
+        raise PictureError(reason)
 
 
 def is_called_picture(item: DriveItem) -> bool:
-    """Whether its name or OneDrive says that it is a picture of a kind that can be imported."""
+    """Tell whether its name or type is that of a picture that can be imported."""
     is_known = item.mime_type.lower().startswith(_PICTURE_MIMES)
-    return is_known or _get_ending(item) in _PICTURE_ENDINGS
+    return is_known or _get_extension(item) in _PICTURE_EXTENSIONS
 
 
-def _get_ending(item: DriveItem) -> str:
-    _, dot, ending = item.name.rpartition(".")
-    return ending.lower() if dot else ""
+def _get_extension(item: DriveItem) -> str:
+    _, dot, extension = item.name.rpartition(".")
+    return extension.lower() if dot else ""
 
 
 def may_be_picture(item: DriveItem) -> bool:
-    """Whether it is worth trying: certainty comes with the bytes."""
+    """Tell whether a file is worth importing; only its bytes can tell for sure."""
     try:
         check_is_picture(item)
     except PictureError:

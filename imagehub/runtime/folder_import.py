@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import click
 from flask import Flask
 
-from imagehub.database import db
-from imagehub.domain.imports import reports
+from imagehub.database import db, end_read
 from imagehub.domain.imports.folders import create_folder_import
-from imagehub.queue import check_queue, enqueue_job
+from imagehub.domain.imports.reports import FailedItem, describe_job
+from imagehub.queue import check_queue
 from imagehub.wiring import get_clients
 
 Say = Callable[[str], None]
@@ -27,7 +27,7 @@ class ImportResult:
     sentence: str
     job_id: int | None = None
     done_count: int = 0
-    failed: Sequence[reports.FailedItem] = field(default_factory=tuple)
+    failed: Sequence[FailedItem] = field(default_factory=tuple)
 
 
 def import_folders(
@@ -40,11 +40,11 @@ def import_folders(
     say: Say = click.echo,
     show_progress: bool = False,
 ) -> ImportResult:
-    """Import a folder of the drive and all folders in it.
+    """Import a folder of the drive and its subfolders.
 
     See :func:`imagehub.domain.imports.folders.create_folder_import` for parameters and errors.
 
-    :param wait: return when the job has finished, not when it is on the queue.
+    :param wait: return when the job is finished, not when it is queued.
     """
     session = db.session()
     created = create_folder_import(
@@ -54,10 +54,9 @@ def import_folders(
         return ImportResult("Nothing new to import there.")
     session.commit()
     job_id, count = created.job_id, created.picture_count
-    enqueue_job(app, job_id)
-    say(f"{_count(count, 'picture')} in {_count(created.group_count, 'group')} on the queue.")
+    say(f"Queued {_count(count, 'picture')} in {_count(created.group_count, 'group')}.")
     if not wait:
-        return ImportResult(f"Job {job_id} is on the queue.", job_id)
+        return ImportResult(f"Queued as import {job_id}.", job_id)
     return _watch(app, job_id, count, show_progress, say)
 
 
@@ -70,8 +69,8 @@ def _watch(app: Flask, job_id: int, count: int, show_progress: bool, say: Say) -
     ) as bar:
         shown = tenths = 0
         while True:
-            report = reports.describe_job(session, job_id)
-            session.rollback()
+            report = describe_job(session, job_id)
+            end_read(session)
             bar.update(report.finished_count - shown)
             if report.finished_count > shown:
                 ask_at = time.monotonic() + NO_PROGRESS_SECONDS
@@ -82,26 +81,27 @@ def _watch(app: Flask, job_id: int, count: int, show_progress: bool, say: Say) -
             if report.is_finished:
                 break
             if time.monotonic() > ask_at:
-                _say_why_nothing_happens(app, say)
+                _explain_delay(app, say)
                 ask_at = time.monotonic() + 4 * NO_PROGRESS_SECONDS
             try:
                 time.sleep(0.25)
             except KeyboardInterrupt:
                 return ImportResult(
-                    f"Job {job_id} goes on without this command.", job_id, report.done_count
+                    f"Import {job_id} continues in the background.", job_id, report.done_count
                 )
-    failed = [*report.failed, *report.left_out]
+    failed = [*report.failed, *report.dismissed]
     words = f"{_count(report.done_count, 'picture')} imported"
     if report.skipped_count:
-        words += f", {report.skipped_count} already there"
+        words += f", {report.skipped_count} skipped"
     if failed:
         words += f", {len(failed)} failed"
     return ImportResult(words + ".", job_id, report.done_count, failed)
 
 
-def _say_why_nothing_happens(app: Flask, say: Say) -> None:
-    queue = check_queue(app, db.session())
-    db.session.rollback()
+def _explain_delay(app: Flask, say: Say) -> None:
+    session = db.session()
+    queue = check_queue(app, session)
+    end_read(session)
     if not queue.is_ok:
         say(f"{queue.sentence} {queue.advice}".strip())
 

@@ -30,6 +30,7 @@ from imagehub.config import Settings
 from imagehub.database import make_engine_options
 from imagehub.domain.imports import claims, process, registry
 from imagehub.domain.imports.scratch import Scratch, clean_scratch
+from imagehub.domain.leases import make_owner
 from imagehub.domain.library import trash
 from imagehub.domain.objects import bookkeeping
 from imagehub.domain.onedrive import status
@@ -77,7 +78,7 @@ class Worker:
     def __init__(
         self, settings: Settings, engine: Engine, clients: Clients, timing: Timing | None = None
     ) -> None:
-        self.name = registry.make_owner()
+        self.name = make_owner()
         self._settings = settings
         self._engine = engine
         self._timing = timing or Timing()

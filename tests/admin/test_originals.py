@@ -198,7 +198,7 @@ def test_home_tells_of_looks_that_fail_again_and_again(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
     send(client, LOOK, PAGE)
-    words = "OneDrive cannot be looked through for changes"
+    words = 'data-note="check"'
     with site.session() as session:
         session.execute(update(DriveWatch).values(problem="It is away.", failure_count=2))
     assert words not in client.get("/admin/").text

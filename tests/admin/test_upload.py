@@ -364,7 +364,7 @@ def test_what_is_no_picture_is_left_out_and_told_and_all_else_is_tried(browser: 
         names = [item.file_name for item in session.query(ImportItem).order_by(ImportItem.id)]
     assert names == ["scan.pic", "phone.heic"]
     reasons = {one["reason"]: one["count"] for one in answer["refused"]}
-    assert reasons["This is a text file, not a picture."] == 2
+    assert reasons["This is a text file, not an image."] == 2
     assert sum(reasons.values()) == 6
     again = browser.send("/admin/drive/upload/import", files=files)
     assert (again["job"], again["known"]) == (None, 2)

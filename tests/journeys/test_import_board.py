@@ -35,7 +35,7 @@ def plan_studio(page: Page) -> None:
 
 
 def arrange(page: Page, way: str) -> None:
-    page.get_by_label("Make groups").select_option(way)
+    page.get_by_label("Group by").select_option(way)
     # The board of before has no less to click on.
     with page.expect_navigation():
         page.get_by_role("button", name="Regroup").click()
@@ -75,7 +75,7 @@ def test_a_board_is_arranged_with_the_keyboard_alone(studio: ServedSite) -> None
     expect(page.locator("#status")).to_have_text("Joined")
     page.keyboard.press("x")
     expect(page.locator(".card.is-out")).to_have_count(1)
-    expect(page.get_by_role("button", name="Import 3 pictures")).to_be_visible()
+    expect(page.get_by_role("button", name="Import 3 files")).to_be_visible()
     page.reload()
     assert read_board(page)[1] == ("Mill", ["harbour-front.jpg", "mill-1.jpg", "mill-2.jpg"])
 
@@ -174,7 +174,7 @@ def test_two_windows_on_a_board_lose_nothing_of_each_other(studio: ServedSite) -
     wait_for_script(other)
     page.get_by_label("Title of group 2").fill("Old mill")
     # A form of several parts may have a thousand of them, fewer than a board has pictures.
-    with page.expect_request("**/board") as sent:
+    with page.expect_request("**/board/rename") as sent:
         page.get_by_label("Keep new groups as drafts").check()
     assert sent.value.headers["content-type"].startswith("application/x-www-form-urlencoded")
     expect(page.locator("#status")).to_have_text("Saved")
@@ -215,16 +215,16 @@ def test_twenty_pictures_with_two_broken_ones_come_in_and_are_tried_again(
     broken = {f"lost-{n}.jpg": b"\xff\xd8\xff\xe0 cut %d" % n for n in (1, 2)}
     served_site.site.put_files("Studio", files | broken)
     page = open_plan(served_site)
-    expect(page.get_by_text("20 pictures of 20 files")).to_be_visible()
+    expect(page.locator('[data-included="20"]')).to_be_visible()
     page.get_by_label("Keep new groups as drafts").check()
-    page.get_by_role("button", name="Import 20 pictures").click()
+    page.get_by_role("button", name="Import 20 files").click()
     page.wait_for_url("**/admin/import/*")
     # The page is left and opened again; nothing is lost by that.
     address = page.url
     page.goto(f"{served_site.url}/admin/import")
     with served_site.site.working():
         page.goto(address)
-        expect(page.get_by_text("18 pictures came in; 2 files did not.").first).to_be_visible(
+        expect(page.get_by_text("18 images imported; 2 files failed.").first).to_be_visible(
             timeout=60_000
         )
         failures = page.locator(".failures li")
@@ -233,7 +233,7 @@ def test_twenty_pictures_with_two_broken_ones_come_in_and_are_tried_again(
         for n, name in enumerate(broken):
             served_site.site.put_files("Studio", {name: make_picture(50 + n)})
         page.get_by_role("button", name="Retry").click()
-        expect(page.get_by_text("All 20 pictures are in.").first).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("20 images imported.").first).to_be_visible(timeout=60_000)
     page.goto(f"{served_site.url}/admin/library?filter=draft")
     expect(page.get_by_text("20 shots")).to_be_visible()
 
@@ -255,7 +255,7 @@ def test_a_plan_is_arranged_and_started_without_a_script(studio: ServedSite) -> 
         ("Mill", ["mill-2.jpg"]),
     ]
     page.get_by_label("Title of group 2").fill("Old mill")
-    page.get_by_role("button", name="Import 4 pictures").click()
+    page.get_by_role("button", name="Import 4 files").click()
     expect(page.get_by_role("heading", name="Import of 4 files")).to_be_visible()
     expect(page.locator(".into")).to_contain_text("Old mill")
     visit.complaints.clear()
@@ -271,7 +271,7 @@ def test_axe_finds_nothing(studio: ServedSite, is_phone: bool, theme: str) -> No
     wait_for_script(page)
     faults = visit.find_faults()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.get_by_role("button", name=re.compile("Import 4 pictures")).click()
+    page.get_by_role("button", name=re.compile("Import 4 files")).click()
     page.wait_for_url(re.compile(r"/admin/import/\d+$"))
     faults += visit.find_faults()
     page.goto(f"{studio.url}/admin/import")

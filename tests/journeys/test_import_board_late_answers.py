@@ -10,7 +10,7 @@ from tests.fixtures.holding import Held, hold
 from tests.fixtures.served_site import ServedSite
 from tests.journeys.test_import_board import arrange, open_plan, plan_studio, read_board
 
-BOARD = "/admin/import/plans/[0-9]+/board$"
+BOARD = "/admin/import/plans/[0-9]+/board/"
 
 
 def open_board(studio: ServedSite) -> Page:
@@ -115,11 +115,11 @@ def test_an_import_waits_for_what_was_moved_just_before(studio: ServedSite) -> N
     page.locator(".card", has_text="mill-1").locator("input").focus()
     page.keyboard.press("Alt+ArrowUp")
     held.wait()
-    page.get_by_role("button", name="Import 4 pictures").click()
+    page.get_by_role("button", name="Import 4 files").click()
     held.let_go()
     page.wait_for_url(re.compile(r"/admin/import/\d+$"))
     with studio.site.working():
-        expect(page.get_by_text("All 4 pictures are in.").first).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("4 images imported.").first).to_be_visible(timeout=60_000)
     expect(page.locator(".into li")).to_contain_text(["Harbour 3 shots", "Mill 1 shot"])
 
 
@@ -131,7 +131,7 @@ def test_an_import_does_not_begin_where_what_was_moved_did_not_arrive(studio: Se
     page.locator(".card input").first.focus()
     page.keyboard.press("Alt+ArrowRight")
     held.wait()
-    page.get_by_role("button", name="Import 4 pictures").click()
+    page.get_by_role("button", name="Import 4 files").click()
     held.break_off()
     expect(page.locator(".toast.is-fault")).to_contain_text("ImageHub cannot be reached")
     expect(page.get_by_role("heading", name="Import plan")).to_be_visible()
@@ -179,7 +179,7 @@ def test_another_way_that_the_browser_brought_back_is_asked_about_too(studio: Se
         ),
     )
     page.reload()
-    expect(page.get_by_label("Make groups")).to_have_value("one")
+    expect(page.get_by_label("Group by")).to_have_value("one")
     page.get_by_role("button", name="Regroup").click()
     expect(page.get_by_role("dialog", name="Regroup?")).to_be_visible()
 
@@ -188,7 +188,7 @@ def test_another_way_that_the_browser_brought_back_is_asked_about_too(studio: Se
 
 
 def start(page: Page) -> None:
-    page.get_by_role("button", name="Import 4 pictures").click()
+    page.get_by_role("button", name="Import 4 files").click()
     page.wait_for_url(re.compile(r"/admin/import/\d+$"))
 
 
@@ -208,7 +208,7 @@ def test_an_import_tells_its_end_to_whoever_has_the_focus_in_it(studio: ServedSi
     link = page.locator(".into a", has_text="Mill")
     link.focus()
     with studio.site.working():
-        expect(page.get_by_text("All 4 pictures are in.").first).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("4 images imported.").first).to_be_visible(timeout=60_000)
     expect(link).to_be_focused()
 
 
@@ -251,7 +251,7 @@ def test_home_shows_the_end_of_an_import_however_long_it_takes_to_come(
     page = open_board(studio)
     start(page)
     page.goto(f"{studio.url}/admin/")
-    expect(page.get_by_role("heading", name="Running now")).to_be_visible()
+    expect(page.get_by_role("heading", name="In progress")).to_be_visible()
     held = hold(page, "/admin/$")
     with studio.site.working():
         held.wait()
@@ -259,5 +259,5 @@ def test_home_shows_the_end_of_an_import_however_long_it_takes_to_come(
         page.wait_for_timeout(3500)
     assert len(held.routes) == 1
     held.let_go()
-    expect(page.get_by_text("groups on show")).to_be_visible()
-    expect(page.get_by_role("heading", name="Running now")).to_have_count(0)
+    expect(page.locator("[data-figure='groups']")).to_be_visible()
+    expect(page.get_by_role("heading", name="In progress")).to_have_count(0)

@@ -42,16 +42,16 @@ def test_ticked_files_and_a_ticked_folder_become_works_on_the_wall(
     page.get_by_role("button", name="Import", exact=True).click()
     page.wait_for_url("**/admin/import/plans/*")
     wait_for_script(page)
-    expect(page.get_by_text("4 pictures of 4 files")).to_be_visible()
-    page.get_by_label("Make groups").select_option("stem")
+    expect(page.locator('[data-included="4"]')).to_be_visible()
+    page.get_by_label("Group by").select_option("stem")
     page.get_by_role("button", name="Regroup").click()
     page.get_by_role("dialog").get_by_role("button", name="Regroup").click()
     expect(page.get_by_label("Title of group 1")).to_have_value("Quay")
     names = page.locator(".bin:not(.bin-new)").first.locator(".card-name")
     expect(names).to_have_text(["quay-0.jpg", "quay-2.jpg"])
     with site.working():
-        page.get_by_role("button", name="Import 4 pictures").click()
-        expect(page.get_by_text("All 4 pictures are in.").first).to_be_visible(timeout=60_000)
+        page.get_by_role("button", name="Import 4 files").click()
+        expect(page.get_by_text("4 images imported.").first).to_be_visible(timeout=60_000)
     see_works(visit(served_site.url).page, served_site, "Quay", "Mill")
 
 
@@ -111,7 +111,7 @@ def test_through_the_plan_it_takes_six_clicks_at_most_too(
         hand.click("checkbox", "Select harbour.jpg")
         hand.click("button", "Import")
         page.wait_for_url("**/admin/import/plans/*")
-        hand.click("button", "Import 1 picture")
+        hand.click("button", "Import 1 file")
         page.wait_for_url(re.compile(r"/admin/import/\d+$"))
         see_works(visit(served_site.url).page, served_site, "")
     assert hand.click_count <= MOST_CLICKS

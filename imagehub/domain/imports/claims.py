@@ -1,19 +1,18 @@
 """Claim import items, renew their leases, recover abandoned ones."""
 
-import logging
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from imagehub.database import count_rows, get_database_time, run_in_own_transaction
+from imagehub.database import count_rows, end_read, get_database_time, own_transaction
 from imagehub.domain.imports.jobs import OPEN_STATES
+from imagehub.messages import mark
 from imagehub.models import ImportItem, ImportJob
-
-log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 45.0
 
@@ -22,11 +21,17 @@ SUSPICION_ALONE = 2
 SUSPICION_SHARED = 1
 MAX_SUSPICION = 6
 
-STOPPED_REASON = "The worker ended several times while it was importing this file."
+STOPPED_REASON = mark("The worker stopped several times while importing this file.")
+
+_HAS_NO_OPEN_ITEM = ~(
+    select(ImportItem.id)
+    .where(ImportItem.job_id == ImportJob.id, ImportItem.state.in_(OPEN_STATES))
+    .exists()
+)
 
 
 class LeaseLostError(Exception):
-    """The item is no longer this worker's; whatever it made of it is to be thrown away."""
+    """Another worker has the item now; the result of this one must be discarded."""
 
 
 # --- Claims and leases ----------------------------------------------------------------------------
@@ -34,9 +39,9 @@ class LeaseLostError(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """An item in hand: what is to be done, and who may do it.
+    """A claimed item: what is to be done, and which worker does it.
 
-    ``image_id`` is set where an image is there and its renditions are to be made again.
+    ``image_id`` is set if the renditions of an existing image are to be made again.
     """
 
     item_id: int
@@ -53,22 +58,17 @@ class Claim:
     image_id: int | None
 
 
+@own_transaction
 def claim_item(
     session: Session, job_id: int, owner: str, lease_seconds: float = LEASE_SECONDS
 ) -> Claim | None:
-    """Take the next item of a job that is due, or None. Commits on its own.
+    """Claim the next item of a job that is due; None if there is none.
 
     :param owner: the worker's name, at most 64 characters.
     """
-    return run_in_own_transaction(
-        session, lambda own: _try_claim(own, job_id, owner, lease_seconds)
-    )
-
-
-def _try_claim(own: Session, job_id: int, owner: str, lease_seconds: float) -> Claim | None:
-    now = get_database_time(own)
+    now = get_database_time(session)
     while True:
-        candidates = own.scalars(
+        candidates = session.scalars(
             select(ImportItem.id)
             .where(
                 ImportItem.job_id == job_id,
@@ -81,9 +81,9 @@ def _try_claim(own: Session, job_id: int, owner: str, lease_seconds: float) -> C
         if not candidates:
             return None
         for item_id in candidates:
-            # Whoever changes the state first has the item; the others find it changed.
+            # The first worker to change the state has the item; the others find it changed.
             if count_rows(
-                own,
+                session,
                 update(ImportItem)
                 .where(ImportItem.id == item_id, ImportItem.state == "queued")
                 .values(
@@ -92,11 +92,11 @@ def _try_claim(own: Session, job_id: int, owner: str, lease_seconds: float) -> C
                     lease_until=now + timedelta(seconds=lease_seconds),
                 ),
             ):
-                return _read_claim(own, item_id, owner)
+                return _read_claim(session, item_id, owner)
 
 
-def _read_claim(own: Session, item_id: int, owner: str) -> Claim:
-    item, account_id = own.execute(
+def _read_claim(session: Session, item_id: int, owner: str) -> Claim:
+    item, account_id = session.execute(
         select(ImportItem, ImportJob.drive_account_id)
         .join(ImportJob, ImportJob.id == ImportItem.job_id)
         .where(ImportItem.id == item_id)
@@ -117,49 +117,51 @@ def _read_claim(own: Session, item_id: int, owner: str) -> Claim:
     )
 
 
+@own_transaction
 def renew_claims(
     session: Session, owner: str, item_ids: Sequence[int], lease_seconds: float = LEASE_SECONDS
 ) -> int:
-    """Hold on to items for ``lease_seconds`` from now. Commits on its own.
+    """Renew the leases of claimed items for ``lease_seconds`` from now.
 
-    :return: how many are still the owner's.
+    :return: how many items the worker still has.
     """
-    return run_in_own_transaction(
+    return count_rows(
         session,
-        lambda own: count_rows(
-            own,
-            update(ImportItem)
-            .where(
-                ImportItem.id.in_(item_ids),
-                ImportItem.lease_owner == owner,
-                ImportItem.state == "running",
-            )
-            .values(lease_until=get_database_time(own) + timedelta(seconds=lease_seconds)),
-        ),
+        update(ImportItem)
+        .where(
+            ImportItem.id.in_(item_ids),
+            ImportItem.lease_owner == owner,
+            ImportItem.state == "running",
+        )
+        .values(lease_until=get_database_time(session) + timedelta(seconds=lease_seconds)),
     )
 
 
+@own_transaction
 def release_claims(session: Session, owner: str) -> int:
-    """Put back everything a worker has in hand, to be taken up at once. Commits on its own."""
-    return run_in_own_transaction(
+    """Queue all items of a worker again, due at once.
+
+    :return: the number of items.
+    """
+    return count_rows(
         session,
-        lambda own: count_rows(
-            own,
-            update(ImportItem)
-            .where(ImportItem.lease_owner == owner, ImportItem.state == "running")
-            .values(
-                state="queued",
-                lease_owner="",
-                lease_until=None,
-                available_at=get_database_time(own),
-            ),
+        update(ImportItem)
+        .where(ImportItem.lease_owner == owner, ImportItem.state == "running")
+        .values(
+            state="queued",
+            lease_owner="",
+            lease_until=None,
+            available_at=get_database_time(session),
         ),
     )
+
+
+# --- Recovery -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep found. ``due`` is job id → items that somebody could take up now."""
+    """The result of a sweep. ``due``: job id → number of items that could be claimed now."""
 
     returned_count: int
     failed_count: int
@@ -168,20 +170,13 @@ class Sweep:
 
 
 def sweep(session: Session, lease_seconds: float = LEASE_SECONDS) -> Sweep:
-    """Set right what was left lying. Commits on its own; safe in many workers at once.
+    """Recover abandoned items and finish jobs without open items; safe in many workers at once.
 
-    Items whose worker ended without a word are queued again, and fail where that happened too
-    often. Jobs without open items are finished.
+    Items whose lease expired are queued again, or fail if that happened too often.
     """
-    returned, failed = _return_lost_items(session, lease_seconds)
-    finished = 0
-    open_item = (
-        select(ImportItem.id)
-        .where(ImportItem.job_id == ImportJob.id, ImportItem.state.in_(OPEN_STATES))
-        .exists()
-    )
-    with_nothing_open = session.scalars(
-        select(ImportJob.id).where(ImportJob.state == "running", ~open_item)
+    returned, failed = _recover_items(session, lease_seconds)
+    done_jobs = session.scalars(
+        select(ImportJob.id).where(ImportJob.state == "running", _HAS_NO_OPEN_ITEM)
     ).all()
     due = {
         job_id: count
@@ -197,44 +192,41 @@ def sweep(session: Session, lease_seconds: float = LEASE_SECONDS) -> Sweep:
             .order_by(ImportItem.job_id)
         )
     }
-    session.rollback()
-    for job_id in with_nothing_open:
-        finished += finish_job(session, job_id)
+    end_read(session)
+    finished = sum(finish_job(session, job_id) for job_id in done_jobs)
     return Sweep(returned, failed, finished, due)
 
 
-def _return_lost_items(session: Session, lease_seconds: float) -> tuple[int, int]:
+def _recover_items(session: Session, lease_seconds: float) -> tuple[int, int]:
+    """Recover items whose lease expired; return how many were queued again and how many failed."""
     now = get_database_time(session)
     lost = session.execute(
         select(ImportItem.id, ImportItem.lease_owner, ImportItem.lease_until, ImportItem.suspicion)
         .where(ImportItem.state == "running", ImportItem.lease_until <= now)
         .order_by(ImportItem.id)
     ).all()
-    session.rollback()
+    end_read(session)
     owners = [row.lease_owner for row in lost]
     returned = failed = 0
     for row in lost:
         is_alone = owners.count(row.lease_owner) == 1
         suspicion = row.suspicion + (SUSPICION_ALONE if is_alone else SUSPICION_SHARED)
+        values: dict[str, Any]
         if suspicion >= MAX_SUSPICION:
-            values = {"state": "failed", "reason": STOPPED_REASON, "finished_at": now}
+            values = {
+                "state": "failed",
+                "reason": STOPPED_REASON,
+                "finished_at": now,
+            }
         else:
-            # Items that were lost before come back one by one, so that the one which ends workers
-            # drags no innocent ones along.
+            # Items that were lost before come back one by one, so that one that crashes workers
+            # does not make others suspect.
             spread = lease_seconds * (1 if row.suspicion else 0)
-            delay = random.uniform(0, spread)  # noqa: S311 - spreads work, hides nothing
+            delay = random.uniform(0, spread)  # noqa: S311 - not for security
             values = {"state": "queued", "available_at": now + timedelta(seconds=delay)}
-        statement = (
-            update(ImportItem)
-            .where(
-                ImportItem.id == row.id,
-                ImportItem.state == "running",
-                ImportItem.lease_owner == row.lease_owner,
-                ImportItem.lease_until <= now,
-            )
-            .values(suspicion=suspicion, lease_owner="", lease_until=None, **values)
+        changed = _recover_item(
+            session, row.id, row.lease_owner, now, values | {"suspicion": suspicion}
         )
-        changed = run_in_own_transaction(session, lambda own, s=statement: count_rows(own, s))  # type: ignore[misc]
         if values["state"] == "failed":
             failed += changed
         else:
@@ -242,21 +234,31 @@ def _return_lost_items(session: Session, lease_seconds: float) -> tuple[int, int
     return returned, failed
 
 
-def finish_job(session: Session, job_id: int) -> int:
-    """End a job that has no open items; 1 if this call did it. Commits on its own."""
-    open_item = (
-        select(ImportItem.id)
-        .where(ImportItem.job_id == job_id, ImportItem.state.in_(OPEN_STATES))
-        .exists()
+@own_transaction
+def _recover_item(
+    session: Session, item_id: int, owner: str, expired_at: datetime, values: dict[str, Any]
+) -> int:
+    """Change an item unless its lease was renewed in the meantime; 1 if it was changed."""
+    return count_rows(
+        session,
+        update(ImportItem)
+        .where(
+            ImportItem.id == item_id,
+            ImportItem.state == "running",
+            ImportItem.lease_owner == owner,
+            ImportItem.lease_until <= expired_at,
+        )
+        .values(lease_owner="", lease_until=None, **values),
     )
 
-    def finish(own: Session) -> int:
-        now = get_database_time(own)
-        return count_rows(
-            own,
-            update(ImportJob)
-            .where(ImportJob.id == job_id, ImportJob.state == "running", ~open_item)
-            .values(state="finished", finished_at=now, last_activity_at=now),
-        )
 
-    return run_in_own_transaction(session, finish)
+@own_transaction
+def finish_job(session: Session, job_id: int) -> int:
+    """Finish a job that has no open items; 1 if this call did it."""
+    now = get_database_time(session)
+    return count_rows(
+        session,
+        update(ImportJob)
+        .where(ImportJob.id == job_id, ImportJob.state == "running", _HAS_NO_OPEN_ITEM)
+        .values(state="finished", finished_at=now, last_activity_at=now),
+    )

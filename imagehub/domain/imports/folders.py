@@ -1,5 +1,6 @@
 """Import whole folders of the drive: each folder with pictures becomes a group."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -8,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Drive, DriveItem
 from imagehub.clients.drive_ids import fold_id
-from imagehub.domain import filetypes
-from imagehub.domain.imports import jobs
-from imagehub.domain.imports.grouping import begin_large, make_shot_key, split_stem
-from imagehub.domain.imports.reading import find_title
+from imagehub.database import end_read
+from imagehub.domain.filetypes import may_be_picture
+from imagehub.domain.imports.file_names import get_folder_title, make_group_title, make_shot_key
+from imagehub.domain.imports.jobs import Selection, create_import
 from imagehub.domain.name_order import make_sort_key
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import NotFoundError
@@ -20,7 +21,7 @@ from imagehub.models import Group, ImportItem, ImportJob
 
 @dataclass(frozen=True)
 class FolderImport:
-    """An import job that was created for folders, and how much it holds."""
+    """An import job that was created for folders, and its size."""
 
     job_id: int
     picture_count: int
@@ -30,14 +31,15 @@ class FolderImport:
 def create_folder_import(
     session: Session, clients: Clients, path: str, *, one_group: bool = False, again: bool = False
 ) -> FolderImport | None:
-    """Create the job that imports a folder and all folders in it; None if nothing there is new.
+    """Create a job that imports a folder and its subfolders; None if nothing in it is new.
 
-    Of a folder that was imported before, only new files are taken. They join the group that holds
-    all other files of that folder, or a new group if there is no such group any more.
+    Of a folder that was imported before, only new files are imported. They are added to the group
+    of that folder's other files, or to a new group if there is no such group any more.
 
+    :param session: holds no uncommitted change.
     :param path: below the root folder, "/"-separated; "" is the root folder itself.
     :param one_group: put all pictures into one group.
-    :param again: take files that were imported before, too; every folder makes a new group.
+    :param again: import files again that were imported before; every folder makes a new group.
     :raise NotFoundError: no such folder.
     :raise ConnectionLostError: OneDrive is not connected.
     """
@@ -47,30 +49,25 @@ def create_folder_import(
     if top is None or not top.is_folder:
         raise NotFoundError("folder", path)
     known = {} if again else _find_known_folders(session, account_id)
-    session.rollback()
+    end_read(session)
 
     selections = []
-    for folder, items in iter_folders(drive, top):
+    for folder, items in _iter_folders(drive, top):
         before = known.get(fold_id(folder.id), _Known())
         files = [(item.id, item.name) for item in items if fold_id(item.id) not in before.files]
         if files:
             group = None
             if len(before.groups) == 1 and not one_group:
                 group = _find_group(session, next(iter(before.groups)))
-            title = find_title(folder) or begin_large(split_stem(files[0][1]))
-            selections.append(jobs.Selection(folder.id, title, group, files))
+            title = make_group_title(get_folder_title(folder), files[0][1])
+            selections.append(Selection(folder.id, title, group, files))
     if not selections:
         return None
     if one_group:
-        selections = [
-            jobs.Selection(
-                folder_id=top.id,
-                folder_name=find_title(top) or "New group",
-                group=None,
-                files=[file for selection in selections for file in selection.files],
-            )
-        ]
-    job = jobs.create_import(session, account_id, None, selections)
+        files = [file for selection in selections for file in selection.files]
+        title = get_folder_title(top) or "New group"
+        selections = [Selection(top.id, title, None, files)]
+    job = create_import(session, account_id, None, selections)
     count = sum(len(selection.files) for selection in selections)
     return FolderImport(job.id, count, len(selections))
 
@@ -85,14 +82,14 @@ class _Known:
 
 def _find_known_folders(session: Session, account_id: int) -> dict[str, _Known]:
     """Map the folded id of each folder to what was imported from it, failed or not."""
-    found: dict[str, _Known] = {}
+    found: dict[str, _Known] = defaultdict(_Known)
     rows = session.execute(
         select(ImportItem.folder_id, ImportItem.drive_item_id, ImportItem.group_id)
         .join(ImportJob)
         .where(ImportJob.drive_account_id == account_id)
     )
     for folder_id, file_id, group_id in rows:
-        known = found.setdefault(fold_id(folder_id), _Known())
+        known = found[fold_id(folder_id)]
         known.files.add(fold_id(file_id))
         if group_id is not None:
             known.groups.add(group_id)
@@ -100,20 +97,20 @@ def _find_known_folders(session: Session, account_id: int) -> dict[str, _Known]:
 
 
 def _find_group(session: Session, group_id: int) -> int | None:
-    """The number of a group that takes more pictures; None if it is gone or in the trash."""
+    """Return the id of the group if files can be added: not empty, deleted or in the trash."""
     found = session.scalar(
         select(Group.id).where(Group.id == group_id, Group.state != "trash", Group.image_count > 0)
     )
-    session.rollback()
+    end_read(session)
     return found
 
 
-def iter_folders(drive: Drive, top: DriveItem) -> Iterator[tuple[DriveItem, list[DriveItem]]]:
-    """Each folder from ``top`` down, by name, with the pictures right in it as shots of works."""
+def _iter_folders(drive: Drive, top: DriveItem) -> Iterator[tuple[DriveItem, list[DriveItem]]]:
+    """Yield each folder from ``top`` down, by name, with its pictures in the order of shots."""
     waiting = [top]
     while waiting:
         folder = waiting.pop(0)
         children = sorted(drive.iter_children(folder.id), key=lambda item: make_sort_key(item.name))
-        files = [item for item in children if not item.is_folder and filetypes.may_be_picture(item)]
+        files = [item for item in children if not item.is_folder and may_be_picture(item)]
         yield folder, sorted(files, key=lambda item: make_shot_key(item.name))
         waiting.extend(item for item in children if item.is_folder and not item.is_package)

@@ -12,7 +12,7 @@ from imagehub.clients import DriveItem
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
 from imagehub.database import make_batches
 from imagehub.domain.filetypes import check_is_picture
-from imagehub.domain.imports import grouping as imports_grouping
+from imagehub.domain.imports.file_names import make_file_title, make_group_title
 from imagehub.domain.imports.jobs import OPEN_STATES, Selection, create_import
 from imagehub.domain.imports.remakes import add_remakes
 from imagehub.errors import PictureError
@@ -21,16 +21,12 @@ from imagehub.models import Group, Image, ImportItem, ImportJob
 Grouping = Literal["one", "folder", "each"]
 
 
-# --- Import when uploaded -------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Uploaded:
-    """A file that has arrived in OneDrive.
+    """A file that was uploaded to OneDrive.
 
-    ``folder_name``: "" for the root folder, whose name is no title. ``is_replaced``: it took the
-    place of another file, whose id it has. ``mime_type`` and ``size_bytes`` as far as they are
-    known: "" and None where they are not.
+    ``folder_name``: "" for the root folder, whose name is no title. ``is_replaced``: it replaced
+    another file and has its id. ``mime_type`` and ``size_bytes`` are "" and None if not known.
     """
 
     file_id: str
@@ -44,10 +40,10 @@ class Uploaded:
 
 @dataclass(frozen=True)
 class UploadImport:
-    """What became of the wish to import what was uploaded.
+    """The result of :func:`import_uploaded`.
 
-    ``job``: None where nothing was left to import. ``known_count``: files that are in the hub
-    already, or on their way. ``refused``: a sentence why files are no pictures → how many.
+    ``job``: None if there was nothing to import. ``known_count``: files that are imported already
+    or being imported. ``refused``: reason why files are not pictures → number of files.
     """
 
     job: ImportJob | None
@@ -63,15 +59,16 @@ def import_uploaded(
     grouping: Grouping = "one",
     group: int | None = None,
 ) -> UploadImport:
-    """Ask for the import of what was uploaded; the caller commits, then enqueues the job.
+    """Import uploaded files. Workers are woken after the commit.
 
-    What is certainly no picture is left out, and so are files that are in the hub already, or about
-    to be: asking twice, as after a lost answer, is the same as asking once. Images of files that
-    were replaced are made anew.
+    Files that cannot be pictures are left out, and so are files that are imported already or being
+    imported, so that a repeated call imports nothing twice. Images of replaced files are rendered
+    again.
 
-    :param grouping: a group of all, one a folder, or one a file; without meaning if ``group`` is
-        a group's number. A group is called after its folder, or after the first file in the root.
-    :raise InvalidInputError, NotFoundError: see ``importing.create_import``.
+    :param grouping: one group for all, for each folder, or for each file; ignored if ``group``
+        (the id of a group to add to) is given. A group is titled after its folder, or after its
+        first file in the root folder.
+    :raise InvalidInputError, NotFoundError: see ``jobs.create_import``.
     """
     pictures, refused = _sort_out(files)
     known = _find_known(session, account_id, [file.file_id for file in pictures])
@@ -83,17 +80,15 @@ def import_uploaded(
     replaced = [file.file_id for file in pictures if file.is_replaced]
     changed = _find_images(session, account_id, replaced)
     jobs = {account_id: job.id} if job else {}
-    anew_count = add_remakes(session, list(changed), jobs, user_id) if changed else 0
-    if anew_count:
-        job = session.get(ImportJob, jobs[account_id], populate_existing=True)
     known_count = len(pictures) - len(fresh)
-    if anew_count:
+    if changed and add_remakes(session, list(changed), jobs, user_id):
+        job = session.get(ImportJob, jobs[account_id], populate_existing=True)
         known_count -= len(set(changed.values()))
     return UploadImport(job, max(0, known_count), refused)
 
 
 def _sort_out(files: Sequence[Uploaded]) -> tuple[list[Uploaded], Counter[str]]:
-    """The files that may be pictures; and why the others are none, with how many of each."""
+    """Return the files that may be pictures, and count the others by the reason."""
     pictures: list[Uploaded] = []
     refused: Counter[str] = Counter()
     for file in files:
@@ -133,14 +128,12 @@ def _make_selections(
 
 def _make_title(first: Uploaded, grouping: Grouping) -> str:
     if grouping == "each":
-        return imports_grouping.make_title(first.name)
-    return first.folder_name or imports_grouping.begin_large(
-        imports_grouping.split_stem(first.name)
-    )
+        return make_file_title(first.name)
+    return make_group_title(first.folder_name, first.name)
 
 
 def _find_images(session: Session, account_id: int, file_ids: Sequence[str]) -> dict[int, str]:
-    """Images outside the trash that came from these files: id → the file's id, folded."""
+    """Map the images of these files to their folded file ids; without the trash."""
     found: dict[int, str] = {}
     for ids in make_batches(list_all_spellings(file_ids), 500):
         rows = session.execute(
@@ -157,10 +150,10 @@ def _find_images(session: Session, account_id: int, file_ids: Sequence[str]) -> 
 
 
 def _find_known(session: Session, account_id: int, file_ids: Sequence[str]) -> set[str]:
-    """Which of these files are in the hub or on their way; their ids, folded."""
+    """Return the folded ids of those files that are imported already or being imported."""
     known = set(_find_images(session, account_id, file_ids).values())
     for ids in make_batches(list_all_spellings(file_ids), 500):
-        on_their_way = session.scalars(
+        open_ids = session.scalars(
             select(ImportItem.drive_item_id)
             .join(ImportJob, ImportJob.id == ImportItem.job_id)
             .where(
@@ -169,5 +162,5 @@ def _find_known(session: Session, account_id: int, file_ids: Sequence[str]) -> s
                 ImportItem.state.in_(OPEN_STATES),
             )
         )
-        known.update(map(fold_id, on_their_way))
+        known.update(map(fold_id, open_ids))
     return known

@@ -1,4 +1,4 @@
-"""Imports as they went: the list of them, the groups they fill, and the pace they keep."""
+"""List imports and their groups, and estimate how long an import takes."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,12 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from imagehub.clients.drive_ids import is_same_id
 from imagehub.models import Group, ImportItem, ImportJob, ImportPlan, ImportProposal
 
+IMPORTS_PER_PAGE = 20
+
 
 @dataclass(frozen=True)
 class Source:
-    """Where files come from: the name of a folder, and whether others come from elsewhere."""
+    """The folder of the first file, and whether other files come from other folders."""
 
     folder_name: str
     has_more: bool
@@ -24,17 +26,19 @@ class Source:
 
 @dataclass(frozen=True)
 class PastImport:
-    """One import in the list of all: its items counted by how they ended, and whence they came."""
+    """An import in the list: its job, its items counted by state, and their source."""
 
     job: ImportJob
     counts: Mapping[str, int]
     source: Source | None
 
 
-def list_imports(session: Session, before: int | None = None, limit: int = 20) -> list[PastImport]:
-    """Imports from new to old.
+def list_imports(
+    session: Session, before: int | None = None, limit: int = IMPORTS_PER_PAGE
+) -> list[PastImport]:
+    """List imports, newest first.
 
-    :param before: the number of the import that the page before ended with.
+    :param before: the id of the last import on the previous page.
     """
     statement = select(ImportJob).order_by(ImportJob.id.desc()).limit(limit)
     if before is not None:
@@ -54,10 +58,9 @@ def list_imports(session: Session, before: int | None = None, limit: int = 20) -
 def find_sources(
     session: Session, column: InstrumentedAttribute[int], ids: Sequence[int]
 ) -> dict[int, Source]:
-    """For imports or plans the folder of their first file; of all files only the first and the
-    last are read.
+    """Find the source of imports or plans by id, reading only their first and last file.
 
-    :param column: ``ImportItem.job_id`` or ``ImportPlanFile.plan_id``, where ``ids`` stand.
+    :param column: ``ImportItem.job_id`` or ``ImportPlanFile.plan_id``, which holds the ``ids``.
     """
     file = column.class_
     ends = session.execute(
@@ -82,7 +85,7 @@ def find_sources(
 
 
 def list_job_groups(session: Session, job_id: int, limit: int = 200) -> tuple[Sequence[Group], int]:
-    """The groups that an import adds to, in the order of their numbers, and how many there are."""
+    """List the groups that an import adds to, by id, and count them all."""
     used = (ImportItem.job_id == job_id, ImportItem.group_id.is_not(None))
     ids = session.scalars(
         select(ImportItem.group_id)
@@ -99,10 +102,9 @@ def list_job_groups(session: Session, job_id: int, limit: int = 200) -> tuple[Se
 
 
 def list_own_drafts(session: Session, job_id: int, limit: int) -> Sequence[int]:
-    """Numbers of the groups that an import made as drafts, that are drafts still and hold images.
+    """List the ids of groups that an import made as drafts and that still are, with images.
 
-    A draft that was there before, and only got more shots, is none of them: its author may have
-    left it one on purpose.
+    Drafts that existed before the import are left out: they may be drafts on purpose.
     """
     plan_ids = session.scalars(
         select(ImportPlan.id).where(
@@ -131,7 +133,7 @@ def list_own_drafts(session: Session, job_id: int, limit: int) -> Sequence[int]:
 
 
 def measure_rate(session: Session, job_count: int = 5) -> float | None:
-    """Seconds that one picture took in the latest imports that did some; None before the first."""
+    """Measure the seconds per image in the last imports; None before the first."""
     job_ids = session.scalars(
         select(ImportJob.id)
         .where(ImportJob.state == "finished")
@@ -141,13 +143,14 @@ def measure_rate(session: Session, job_count: int = 5) -> float | None:
     return _average([one for job_id in job_ids for one in _measure(session, job_id)])
 
 
-def expect_seconds(session: Session, count: int) -> float | None:
+def estimate_seconds(session: Session, count: int) -> float | None:
+    """Estimate how long ``count`` images take at the rate of the last imports."""
     rate = measure_rate(session)
     return None if rate is None else rate * count
 
 
-def expect_end(session: Session, job_id: int) -> float | None:
-    """Seconds until an import is done at its own pace so far; None while that is not known."""
+def estimate_seconds_left(session: Session, job_id: int) -> float | None:
+    """Estimate the seconds until an import is done, at its own rate; None if not known yet."""
     left = session.scalar(
         select(func.count()).where(
             ImportItem.job_id == job_id, ImportItem.state.in_(("queued", "running"))
@@ -157,16 +160,16 @@ def expect_end(session: Session, job_id: int) -> float | None:
         return 0.0
     steps = _measure(session, job_id)
     rate = _average(steps) if len(steps) >= 3 else None
-    return expect_seconds(session, left) if rate is None else rate * left
+    return estimate_seconds(session, left) if rate is None else rate * left
 
 
-# So many pictures tell the pace of an import, and so long a step is taken for no pause.
+# How many images measure the rate of an import, and how long a step counts as work, not a pause.
 _MEASURED = 200
 _LONG_STEP_SECONDS = 60.0
 
 
 def _measure(session: Session, job_id: int) -> list[float]:
-    """Seconds from one picture of an import to the next, for those that came in last."""
+    """Measure the seconds from one image to the next, for the last images of an import."""
     rows: Sequence[Any] = session.execute(
         select(
             ImportItem.finished_at,
@@ -186,8 +189,9 @@ def _measure(session: Session, job_id: int) -> list[float]:
     before: datetime | None = None
     facts: list[tuple[datetime, datetime, int]] = sorted((one[0], one[1], one[2]) for one in rows)
     for at, (finished_at, asked_at, attempts) in enumerate(facts):
-        # What is tried again days later took no days, and what came before the first is not known
-        # where there is more. Items that met a fault measure the weather, not the hub.
+        # An item that was retried days later did not take days. If there are more rows than were
+        # read, nothing is known about the time before the first. Items with failed attempts
+        # measure the outage, not the hub.
         if not attempts and (at or len(rows) < _MEASURED):
             began_at = max(asked_at, before) if before else asked_at
             steps.append((finished_at - began_at).total_seconds())
@@ -196,7 +200,7 @@ def _measure(session: Session, job_id: int) -> list[float]:
 
 
 def _average(steps: Sequence[float]) -> float | None:
-    """Without the pauses, in which nobody worked."""
+    """Average the steps without the pauses between them."""
     if not steps:
         return None
     longest = max(_LONG_STEP_SECONDS, 10 * median(steps))

@@ -1,9 +1,9 @@
-"""Create import jobs and their items, and retry failed ones.
+"""Create import jobs, retry their failed items, and wake workers for them.
 
-A job is one request to import files, an item one file of it. ``domain.imports.process`` does the
-work.
+A job is one request to import files; an item is one file of it. ``imports.process`` does the work.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,24 +17,26 @@ from imagehub.database import MAX_ID, count_rows, get_database_time, make_batche
 from imagehub.domain.library.order import SORT_STEP, make_first_sort_key
 from imagehub.domain.library.search_index import add_to_search
 from imagehub.errors import InvalidInputError, NotFoundError
+from imagehub.messages import Message, mark
 from imagehub.models import Group, Image, ImportItem, ImportJob
 
 MAX_FILES = 200_000
 OPEN_STATES = ("queued", "running")
+# The state of failed items that a person dismissed.
+DISMISSED = "left_out"
+IN_GROUP_REASON = mark("This file is in the group already.")
+
 _TO_WAKE = "imagehub.jobs_to_wake"
-LEFT_OUT = "left_out"
-IN_GROUP_REASON = "This file is in the group already."
 
-
-# --- Asking for an import -------------------------------------------------------------------------
+# --- Creating -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Selection:
     """Files of one folder, for one group.
 
-    :param group: a group's number; None makes a new group of these files.
-    :param files: (file id, file name) in the order that the group shall have.
+    :param group: a group's id; None makes a new group of these files.
+    :param files: (file id, file name) in the order of the group.
     """
 
     folder_id: str
@@ -46,13 +48,13 @@ class Selection:
 def create_import(
     session: Session, account_id: int, user_id: int | None, selections: Sequence[Selection]
 ) -> ImportJob:
-    """Write down a job: its groups are made, and numbers and places reserved in list order.
+    """Create a job: make its groups, and reserve image numbers and positions in list order.
 
-    A file that is chosen twice for a group, or is in it already, becomes a ``skipped`` item. The
-    caller commits, and then calls ``queue.enqueue_job``.
+    A file that is selected twice for a group, or is in it already, becomes a ``skipped`` item.
+    Workers are woken after the commit.
 
-    :raise InvalidInputError: nothing chosen, too much chosen, or an id that cannot be one.
-    :raise NotFoundError: a group of that number does not exist.
+    :raise InvalidInputError: nothing or too much is selected, or an id cannot be one.
+    :raise NotFoundError: a group does not exist.
     """
     _check(selections)
     now = get_database_time(session)
@@ -63,7 +65,7 @@ def create_import(
     session.flush()
     chosen = [selection for selection in selections if selection.files]
     new_ids = iter(_make_groups(session, [s for s in chosen if s.group is None], now))
-    # Groups that were there come first, by their numbers, then new ones as they were asked for.
+    # Existing groups come first, by their ids, then new ones in list order.
     pairs = [(s.group, s) for s in chosen if s.group is not None]
     pairs.sort(key=lambda pair: pair[0])
     pairs += [(next(new_ids), s) for s in chosen if s.group is None]
@@ -77,7 +79,10 @@ def create_import(
     _take_numbers(session, places)
     session.execute(insert(ImportItem), rows)
     job.item_count = len(rows)
-    if all(row["state"] == "skipped" for row in rows):
+    queued_count = sum(1 for row in rows if row["state"] == "queued")
+    if queued_count:
+        wake_after_commit(session, job.id, queued_count)
+    else:
         job.state, job.finished_at = "finished", now
     session.flush()
     return job
@@ -86,21 +91,25 @@ def create_import(
 def _check(selections: Sequence[Selection]) -> None:
     count = sum(len(s.files) for s in selections)
     if not count:
-        raise InvalidInputError("No file was chosen.", {"files": "is empty"})
+        raise InvalidInputError("No file is selected.", {"files": "is empty"})
     if count > MAX_FILES:
         raise InvalidInputError(
-            f"{count} files are too many for one import; the limit is {MAX_FILES}.",
+            Message(
+                "%(num)s files are too many for one import; the limit is %(limit)s.",
+                num=count,
+                limit=MAX_FILES,
+            ),
             {"files": "too many"},
         )
     for selection in selections:
         for file_id, _ in selection.files:
             if not file_id or len(file_id) > 255:
-                raise InvalidInputError("This is not a file of OneDrive.", {"file_id": "unknown"})
+                raise InvalidInputError("This is not a file in OneDrive.", {"file_id": "unknown"})
 
 
 @dataclass
 class _Place:
-    """Where the next file goes in a group: its number and position, and what is reserved so far."""
+    """The next free number and position in a group, and the folded file ids reserved so far."""
 
     first_number: int
     position: int
@@ -140,10 +149,10 @@ def _reserve(
 
 
 def _make_groups(session: Session, selections: Sequence[Selection], now: datetime) -> list[int]:
-    """A new group for each; the last of them comes first in the gallery."""
+    """Make a group for each selection; the last of them comes first in the gallery."""
     if not selections:
         return []
-    # The highest place is looked up once, since that walks an index of all groups.
+    # Read once: it walks an index of all groups.
     first = make_first_sort_key(session)
     groups = [
         Group(
@@ -163,25 +172,18 @@ def _make_groups(session: Session, selections: Sequence[Selection], now: datetim
 
 
 def _lock_places(session: Session, group_ids: Sequence[int]) -> dict[int, _Place]:
-    """Hold the rows of groups until the transaction ends, and find the next place in each.
+    """Lock groups until the transaction ends, and find the next place in each.
 
-    Groups are always locked in the order of their numbers, so that two requests cannot wait for
-    each other.
+    Groups are always locked in the order of their ids, so that two requests cannot deadlock.
 
     :param group_ids: ascending.
-    :raise NotFoundError: one of them is not there, or in the trash.
+    :raise NotFoundError: one of them does not exist, or is in the trash.
     """
     places: dict[int, _Place] = {}
     for ids in make_batches(group_ids):
         if ids[0] < 1 or ids[-1] > MAX_ID:
             raise NotFoundError("group", ids[0] if ids[0] < 1 else ids[-1])
-        session.execute(
-            update(Group)
-            .where(Group.id.in_(ids))
-            # A change that changes nothing, see lock_group.
-            .values(next_image_number=Group.next_image_number, updated_at=Group.updated_at)
-            .execution_options(synchronize_session=False)
-        )
+        lock_groups(session, ids)
         numbers: dict[int, int] = {
             row.id: row.next_image_number
             for row in session.execute(
@@ -201,8 +203,21 @@ def _lock_places(session: Session, group_ids: Sequence[int]) -> dict[int, _Place
     return places
 
 
+def lock_groups(session: Session, group_ids: Sequence[int]) -> None:
+    """Lock groups until the transaction ends, by an UPDATE that changes nothing.
+
+    :param group_ids: ascending, so that two requests cannot deadlock.
+    """
+    session.execute(
+        update(Group)
+        .where(Group.id.in_(group_ids))
+        .values(next_image_number=Group.next_image_number, updated_at=Group.updated_at)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def _find_last_positions(session: Session, group_ids: Sequence[int]) -> dict[int, int]:
-    """The last place in each group that an image has or an open item has reserved."""
+    """Find the last position in each group that an image has or an open item reserved."""
     last: dict[int, int] = {}
     for statement in (
         select(Image.group_id, func.max(Image.position))
@@ -221,7 +236,7 @@ def _find_last_positions(session: Session, group_ids: Sequence[int]) -> dict[int
 def _find_known(
     session: Session, account_id: int, pairs: Sequence[tuple[int, Selection]]
 ) -> dict[tuple[int, str], int]:
-    """Of the chosen files those that are in their group: (group, folded item id) → image id."""
+    """Map those files that are in their group already: (group id, folded file id) → image id."""
     files = ((group_id, file_id) for group_id, s in pairs for file_id, _ in s.files)
     known: dict[tuple[int, str], int] = {}
     for batch in make_batches(files):
@@ -237,7 +252,7 @@ def _find_known(
 
 
 def _take_numbers(session: Session, places: Mapping[int, _Place]) -> None:
-    """Write down the numbers that were reserved."""
+    """Save the image numbers that were reserved."""
     for ids in make_batches(group_id for group_id, place in places.items() if place.taken):
         counts = {group_id: len(places[group_id].taken) for group_id in ids}
         session.execute(
@@ -251,11 +266,11 @@ def _take_numbers(session: Session, places: Mapping[int, _Place]) -> None:
 def retry_items(
     session: Session, job_id: int, state: str = "failed", item_id: int | None = None
 ) -> int:
-    """Queue a job's failed items again; the caller commits, then calls ``queue.enqueue_job``.
+    """Queue the failed items of a job again; workers are woken after the commit.
 
-    :param state: items in this state; see ``left_out.retry_left_out`` for those that were let be.
-    :param item_id: this one alone.
-    :return: how many there were.
+    :param state: items in this state; use ``dismissals.retry_dismissed`` for dismissed ones.
+    :param item_id: only this one.
+    :return: the number of items.
     :raise NotFoundError: no such job.
     """
     get_job(session, job_id)
@@ -282,6 +297,7 @@ def retry_items(
             .values(state="running", finished_at=None, last_activity_at=now)
             .execution_options(synchronize_session="fetch")
         )
+        wake_after_commit(session, job_id, count)
     return count
 
 
@@ -296,15 +312,12 @@ def get_job(session: Session, job_id: int) -> ImportJob:
 # --- Waking workers -------------------------------------------------------------------------------
 
 
-def wake_after_commit(session: Session, job_id: int, item_count: int | None = None) -> None:
-    """Have workers woken for this job once the session's transaction is committed.
-
-    :param item_count: how many items are waiting, where known.
-    """
-    session.info.setdefault(_TO_WAKE, {})[job_id] = item_count
+def wake_after_commit(session: Session, job_id: int, item_count: int) -> None:
+    """Wake workers for newly queued items when the session's transaction is committed."""
+    session.info.setdefault(_TO_WAKE, Counter())[job_id] += item_count
 
 
-def take_jobs_to_wake(session: Session) -> dict[int, int | None]:
-    """Job id → item count of what :func:`wake_after_commit` noted; forgotten with this call."""
-    noted: dict[int, int | None] = session.info.pop(_TO_WAKE, {})
+def take_jobs_to_wake(session: Session) -> Mapping[int, int]:
+    """Return and forget the jobs of :func:`wake_after_commit`: job id → item count."""
+    noted: Counter[int] = session.info.pop(_TO_WAKE, Counter())
     return noted

@@ -1,12 +1,12 @@
-"""A plan before an import: what was chosen, what stands against it, what it would come to.
+"""Create, find and summarise import plans.
 
-A plan is rows from the first moment, so that a reload or a restart loses nothing. It is filled by
-``domain.imports.reading``; its files then lie on the board of ``domain.imports.board``.
+A plan consists of database rows from the start, so that a reload or a restart loses nothing.
+``imports.reading`` fills it; ``imports.board`` arranges its files and starts the import.
 """
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select, update
@@ -14,24 +14,15 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients.drive_ids import fold_id
 from imagehub.database import MAX_ID, count_rows, get_database_time, make_batches
-from imagehub.domain.imports.history import expect_seconds
+from imagehub.domain.imports.history import estimate_seconds
+from imagehub.domain.imports.verdicts import UNUSABLE
+from imagehub.domain.library.groups import get_group
+from imagehub.domain.onedrive import accounts
 from imagehub.errors import ConflictError, InvalidInputError, NotFoundError
-from imagehub.models import Group, ImportPlan, ImportPlanFile, ImportProposal
+from imagehub.messages import Message
+from imagehub.models import ImportPlan, ImportPlanFile, ImportProposal
 
-# What may stand against a file: (name for people, whether it is left out at first, and whether it
-# can be imported all the same).
-VERDICTS: Mapping[str, tuple[str, bool, bool]] = {
-    "": ("Ready", False, True),
-    "known": ("In the hub already", True, True),
-    "same": ("Same picture as another file", True, True),
-    "name": ("Same name as another file", False, True),
-    "doubtful": ("Perhaps no picture", True, True),
-    "unsupported": ("Cannot be imported", True, False),
-    "too_large": ("Too large", True, False),
-    "refused": ("OneDrive does not show it", True, False),
-}
-UNUSABLE = tuple(verdict for verdict, facts in VERDICTS.items() if not facts[2])
-MAX_CHOSEN = 2000
+MAX_SELECTED = 2000
 PLANS_PER_PAGE = 20
 
 _ITEMS_PER_STEP = 20
@@ -45,25 +36,28 @@ def create_plan(
     item_ids: Sequence[str],
     target_group: int | None = None,
 ) -> ImportPlan:
-    """Write down what was chosen; nothing is asked of OneDrive yet.
+    """Create a plan of selected folders and files, without asking OneDrive.
 
-    :param folder_ids: folders, to be read with all folders in them.
-    :param item_ids: files (a folder among them is read as one).
-    :param target_group: the group that all shall be added to.
-    :raise InvalidInputError: nothing chosen, too much by hand, or an id that cannot be one.
+    :param folder_ids: folders, to be read with their subfolders.
+    :param item_ids: files; a folder among them is read like the others.
+    :param target_group: the group that all images shall be added to.
+    :raise InvalidInputError: nothing or too much is selected, or an id cannot be one.
     :raise NotFoundError: there is no such group.
     """
     folders, items = _drop_repeated(folder_ids), _drop_repeated(item_ids)
     if not folders and not items:
-        raise InvalidInputError("Choose files or folders first.", {"item": "is empty"})
-    if len(folders) + len(items) > MAX_CHOSEN:
+        raise InvalidInputError("Select files or folders first.", {"item": "is empty"})
+    if len(folders) + len(items) > MAX_SELECTED:
         raise InvalidInputError(
-            f"More than {MAX_CHOSEN:,} things at once; choose their folder instead."
+            Message(
+                "More than %(limit)s items are selected. Select their folder instead.",
+                limit=f"{MAX_SELECTED:,}",
+            )
         )
     if any(not one or len(one) > 255 for one in folders + items):
-        raise InvalidInputError("This is not a file of OneDrive.", {"item": "unknown"})
+        raise InvalidInputError("This is not a file in OneDrive.", {"item": "unknown"})
     if target_group is not None:
-        get_living_group(session, target_group)
+        get_group(session, target_group)
     waiting = [{"folder": one, "page": ""} for one in folders]
     waiting += [{"items": " ".join(batch)} for batch in make_batches(items, _ITEMS_PER_STEP)]
     plan = ImportPlan(
@@ -81,7 +75,7 @@ def create_plan(
     return plan
 
 
-def _drop_repeated(item_ids: Sequence[str]) -> list[str]:
+def _drop_repeated(item_ids: Iterable[str]) -> list[str]:
     first: dict[str, str] = {}
     for one in item_ids:
         first.setdefault(fold_id(one), one)
@@ -99,9 +93,9 @@ def get_plan(session: Session, plan_id: int) -> ImportPlan:
 def list_open_plans(
     session: Session, before: int | None = None, limit: int = PLANS_PER_PAGE
 ) -> Sequence[ImportPlan]:
-    """Plans that were not started, newest first.
+    """List plans that were not started, newest first.
 
-    :param before: the number of the plan that the page before ended with.
+    :param before: the id of the last plan on the previous page.
     """
     statement = select(ImportPlan).where(ImportPlan.state.in_(("reading", "ready")))
     if before is not None:
@@ -109,16 +103,19 @@ def list_open_plans(
     return session.scalars(statement.order_by(ImportPlan.id.desc()).limit(limit)).all()
 
 
-def delete_plan(session: Session, plan: ImportPlan) -> None:
-    """Forget a plan; nothing of OneDrive or of the hub changes."""
+def discard_plan(session: Session, plan: ImportPlan) -> None:
+    """Delete a plan; nothing in OneDrive or in the library changes."""
     session.execute(delete(ImportPlan).where(ImportPlan.id == plan.id))
     session.expunge(plan)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A plan in numbers. ``verdict_counts``: verdict → files. ``seconds`` is what the import is
-    expected to take by the rate measured last; None where nothing was ever measured."""
+    """A plan in numbers.
+
+    ``verdict_counts``: verdict → files. ``seconds``: how long the import will take at the rate of
+    the last imports; None before the first import.
+    """
 
     file_count: int
     size_bytes: int
@@ -134,7 +131,7 @@ class Summary:
 
 
 def describe_plan(session: Session, plan: ImportPlan) -> Summary:
-    """What the plan comes to, before anything happens."""
+    """Count the files, bytes and groups of a plan."""
     total = chosen = total_bytes = chosen_bytes = 0
     verdicts: Counter[str] = Counter()
     for verdict, is_chosen, count, size in session.execute(
@@ -163,68 +160,64 @@ def describe_plan(session: Session, plan: ImportPlan) -> Summary:
         chosen_bytes=chosen_bytes,
         group_count=groups or 0,
         verdict_counts=dict(verdicts),
-        seconds=expect_seconds(session, chosen),
+        seconds=estimate_seconds(session, chosen),
     )
 
 
 def list_unusable(session: Session, plan: ImportPlan, limit: int = 200) -> Sequence[ImportPlanFile]:
-    """Files that cannot be imported, with their reasons."""
+    """List files that cannot be imported, with their reasons."""
     return session.scalars(
         select(ImportPlanFile)
-        .where(
-            ImportPlanFile.plan_id == plan.id,
-            ImportPlanFile.verdict.in_(UNUSABLE),
-        )
+        .where(ImportPlanFile.plan_id == plan.id, ImportPlanFile.verdict.in_(UNUSABLE))
         .order_by(ImportPlanFile.verdict, ImportPlanFile.id)
         .limit(limit)
     ).all()
 
 
 def lock_plan(session: Session, plan: ImportPlan) -> None:
-    """Two who change the same board do so one after the other; each sees what the other did.
+    """Lock a plan until the transaction ends, and read it again.
 
-    A change comes first: SQLite then waits for other writers here and not half-way.
+    An UPDATE comes first, so that SQLite waits for other writers here and not later.
+
+    :raise NotFoundError: the plan was discarded in the meantime.
     """
-    found = count_rows(
+    if not count_rows(
         session,
         update(ImportPlan).where(ImportPlan.id == plan.id).values(version=ImportPlan.version),
-    )
-    if not found:
+    ):
         raise NotFoundError("import plan", plan.id)
     session.refresh(plan)
 
 
+def check_account(session: Session, plan: ImportPlan) -> None:
+    """:raise ConflictError: another OneDrive is connected than that of the plan."""
+    if accounts.get_active_account(session).id != plan.drive_account_id:
+        raise ConflictError("These files are in a OneDrive that is no longer connected.")
+
+
 def check_open(plan: ImportPlan) -> None:
-    """:raise ConflictError: the import has begun, or the plan is still being read."""
+    """:raise ConflictError: the import was started, or the plan is still being read."""
     if plan.state == "started":
-        raise ConflictError("This import has begun already.")
+        raise ConflictError("This import was started already.")
     if plan.state != "ready":
         raise ConflictError("OneDrive is still being read for this plan.")
 
 
 def check_version(session: Session, plan: ImportPlan, version: int) -> None:
-    """Hold the plan until the transaction ends, if its board is still the one that somebody saw.
+    """Lock a plan if it is still the version that a person saw.
 
-    :raise ConflictError: the board was changed since.
+    :raise ConflictError: the plan was changed since.
     """
     lock_plan(session, plan)
     if plan.version != version:
         raise ConflictError(
-            "The board was changed meanwhile, maybe in another window. Look at it once more."
+            "The plan was changed in the meantime, perhaps in another window. Check it again."
         )
 
 
 def set_published(session: Session, plan: ImportPlan, is_published: bool) -> None:
-    """Keep whether new groups are shown at once, or stay drafts."""
+    """Set whether new groups are published at once or stay drafts."""
     lock_plan(session, plan)
     if plan.is_published != is_published:
         plan.is_published = is_published
         plan.version += 1
-
-
-def get_living_group(session: Session, group_id: int) -> Group:
-    """:raise NotFoundError: there is no such group, or it is in the trash."""
-    group = session.get(Group, group_id) if 0 < group_id <= MAX_ID else None
-    if group is None or group.state == "trash":
-        raise NotFoundError("group", group_id)
-    return group

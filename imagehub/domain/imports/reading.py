@@ -1,46 +1,45 @@
-"""Filling an import plan: OneDrive is read step by step, and each file is judged.
+"""Fill an import plan: read OneDrive step by step, and judge each file.
 
-:func:`fetch_step` asks OneDrive and touches no database, :func:`note_step` writes down what came;
-after the last step the board of proposed groups is laid out.
+:func:`fetch_step` asks OneDrive and does not touch the database; :func:`save_step` saves what came
+back. After the last step the proposed groups are made.
 """
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
-from imagehub.clients import Drive, DriveItem
+from imagehub.clients import Clients, Drive, DriveItem
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
-from imagehub.database import make_batches
-from imagehub.domain.filetypes import check_is_picture, is_called_picture
-from imagehub.domain.imports.board import lay_out
-from imagehub.domain.imports.grouping import begin_order
+from imagehub.database import end_read, make_batches, own_transaction
+from imagehub.domain.imports.board.proposals import propose_first
+from imagehub.domain.imports.file_names import get_folder_title
 from imagehub.domain.imports.jobs import MAX_FILES
-from imagehub.domain.imports.plans import VERDICTS, lock_plan
-from imagehub.domain.library.groups import name_group
+from imagehub.domain.imports.plans import check_account, get_plan, lock_plan
+from imagehub.domain.imports.verdicts import judge_item, judge_plan
 from imagehub.domain.name_order import make_sort_key
-from imagehub.errors import InvalidInputError, NotFoundError, PictureError, ServiceRefusedError
-from imagehub.imaging.kinds import MAX_PIXELS
-from imagehub.models import Group, Image, ImportPlan, ImportPlanFile
+from imagehub.domain.onedrive import accounts
+from imagehub.errors import InvalidInputError, NotFoundError, ServiceRefusedError
+from imagehub.messages import Message
+from imagehub.models import ImportPlan, ImportPlanFile
 
 _LOOKUP_THREADS = 4
-# What errors of the drive call it; those of the sign-in have another name.
+# The service name in errors about OneDrive itself; errors of the sign-in have another one.
 _DRIVE_SERVICE = "OneDrive"
-
-# --- Asking OneDrive ------------------------------------------------------------------------------
 
 
 @dataclass
 class Step:
-    """What one look into OneDrive gave: files with their folders, and what is still to be read.
+    """The result of one read: files with their folders, and what is still to be read.
 
-    ``refused``: what OneDrive does not let us see, as (id, name, why).
+    ``files``: (file, folder id, folder name). ``refused``: what OneDrive does not let us see, as
+    (id, name, reason).
     """
 
     files: list[tuple[DriveItem, str, str]] = field(default_factory=list)
@@ -48,17 +47,45 @@ class Step:
     refused: list[tuple[str, str, str]] = field(default_factory=list)
 
 
-def read_waiting(plan: ImportPlan) -> dict[str, str] | None:
-    """The next thing to be read, or None."""
+def read_plan(
+    session: Session, clients: Clients, plan_id: int, max_original_bytes: int, seconds: float
+) -> None:
+    """Read on in OneDrive until everything is read or the time is up.
+
+    Each step is saved at once. No transaction is open while OneDrive is asked.
+
+    :param session: holds no uncommitted change.
+    :raise NotFoundError: no such plan.
+    :raise InvalidInputError: the plan would hold too many files.
+    :raise ConflictError: another OneDrive is connected than that of the plan.
+    :raise ConnectionLostError, ServiceError: see :func:`fetch_step`.
+    """
+    deadline = time.monotonic() + seconds
+    plan = get_plan(session, plan_id)
+    check_account(session, plan)
+    drive = accounts.open_active_drive(session, clients)
+    entry = get_next_entry(plan)
+    while entry is not None:
+        end_read(session)
+        entry = save_step(session, plan_id, entry, fetch_step(drive, entry), max_original_bytes)
+        if time.monotonic() >= deadline:
+            return
+
+
+def get_next_entry(plan: ImportPlan) -> dict[str, str] | None:
+    """Return what is to be read next, or None."""
     waiting = json.loads(plan.waiting)
     return waiting[0] if waiting else None
 
 
-def fetch_step(drive: Drive, entry: Mapping[str, str]) -> Step:
-    """Ask OneDrive for one page of a folder, or for some files by their ids. No database.
+# --- Asking OneDrive ------------------------------------------------------------------------------
 
-    What is gone by now, or lies outside the root folder, is left out; so is the Personal Vault.
-    What OneDrive refuses for good is no reason not to read the rest.
+
+def fetch_step(drive: Drive, entry: Mapping[str, str]) -> Step:
+    """Read one page of a folder, or some files by their ids, from OneDrive.
+
+    Items that are gone or outside the root folder are left out, and so is the Personal Vault. An
+    item that OneDrive refuses for good does not stop the rest.
 
     :raise ConnectionLostError: OneDrive must be connected again.
     :raise ServiceBusyError: try again later; the entry is still to be read then.
@@ -69,16 +96,16 @@ def fetch_step(drive: Drive, entry: Mapping[str, str]) -> Step:
     step = Step()
     name = entry.get("name", "")
     try:
-        name = name or find_title(drive.get_item(entry["folder"]))
+        name = name or get_folder_title(drive.get_item(entry["folder"]))
         page = drive.list_children(entry["folder"], entry["page"])
     except NotFoundError:
         return step
     except ServiceRefusedError as error:
-        _check_is_of_one(error)
+        _check_is_about_item(error)
         if error.reason != "vault":
             step.refused.append((entry["folder"], name or "A folder", str(error)))
         return step
-    # OneDrive lists 10 before 2; what is not a folder is put in order on the board.
+    # OneDrive lists 10 before 2. Files are sorted when groups are proposed.
     for item in sorted(page.items, key=lambda item: make_sort_key(item.name)):
         if item.is_folder:
             step.waiting.append({"folder": item.id, "page": "", "name": item.name})
@@ -89,19 +116,15 @@ def fetch_step(drive: Drive, entry: Mapping[str, str]) -> Step:
     return step
 
 
-def _check_is_of_one(error: ServiceRefusedError) -> None:
-    """:raise ServiceRefusedError: it is not about one file or folder of OneDrive."""
+def _check_is_about_item(error: ServiceRefusedError) -> None:
+    """:raise ServiceRefusedError: the error is not about one file or folder."""
     if error.service != _DRIVE_SERVICE:
         raise error
 
 
-def find_title(folder: DriveItem) -> str:
-    """The folder's name; "" for the drive's topmost folder, whose name is no title."""
-    return "" if "root" in folder.raw else folder.name
-
-
 def _fetch_items(drive: Drive, ids: Sequence[str]) -> Step:
     step = Step()
+    refusals: dict[str, str] = {}
 
     def find(item_id: str) -> DriveItem | None:
         try:
@@ -109,21 +132,20 @@ def _fetch_items(drive: Drive, ids: Sequence[str]) -> Step:
         except NotFoundError:
             return None
         except ServiceRefusedError as error:
-            _check_is_of_one(error)
+            _check_is_about_item(error)
             refusals[item_id] = str(error)
             return None
 
-    refusals: dict[str, str] = {}
     with ThreadPoolExecutor(_LOOKUP_THREADS, "look-up") as threads:
         items = [item for item in threads.map(find, ids) if item is not None]
         parents = dict.fromkeys(item.parent_id for item in items if item.parent_id)
         # By the id that was asked for: the answer may spell it in another way.
         names = {
-            parent_id: find_title(parent)
+            parent_id: get_folder_title(parent)
             for parent_id, parent in zip(parents, threads.map(find, parents), strict=True)
             if parent is not None
         }
-    step.refused += [(one, "A chosen file", refusals[one]) for one in ids if one in refusals]
+    step.refused += [(one, "A selected file", refusals[one]) for one in ids if one in refusals]
     for item in items:
         if item.is_folder:
             step.waiting.append({"folder": item.id, "page": "", "name": item.name})
@@ -132,89 +154,75 @@ def _fetch_items(drive: Drive, ids: Sequence[str]) -> Step:
     return step
 
 
-def read_for_a_while(
-    drive: Drive,
-    note: Callable[[Mapping[str, str], Step], dict[str, str] | None],
-    entry: dict[str, str] | None,
-    seconds: float,
-) -> None:
-    """Read on until everything is read or the time is up.
-
-    :param note: writes a step down (and commits), and answers what is to be read next.
-    :param entry: what is to be read first.
-    """
-    deadline = time.monotonic() + seconds
-    while entry is not None:
-        entry = note(entry, fetch_step(drive, entry))
-        if time.monotonic() >= deadline:
-            return
+# --- Saving ---------------------------------------------------------------------------------------
 
 
-# --- Writing down and judging ---------------------------------------------------------------------
-
-
-def note_step(
+@own_transaction
+def save_step(
     session: Session,
-    plan: ImportPlan,
+    plan_id: int,
     entry: Mapping[str, str],
     step: Step,
     max_original_bytes: int,
-) -> bool:
-    """Write down what a step gave; after the last one the board is laid out.
+) -> dict[str, str] | None:
+    """Save the files of a step; after the last step judge them all and propose groups.
 
-    A step that somebody else noted in the meantime is left alone.
+    Does nothing if another request has saved this step in the meantime.
 
-    :return: whether everything has been read.
+    :return: what is to be read next, or None.
+    :raise NotFoundError: the plan was discarded in the meantime.
+    :raise InvalidInputError: the plan would hold too many files.
     """
+    plan = get_plan(session, plan_id)
     lock_plan(session, plan)
+    if plan.state != "reading":
+        return None
     waiting = json.loads(plan.waiting)
-    if plan.state != "reading" or not waiting or waiting[0] != dict(entry):
-        return plan.state != "reading"
-    known_folders = {fold_id(one.get("folder", "")) for one in waiting}
-    fresh = [
-        one for one in step.waiting if one["page"] or fold_id(one["folder"]) not in known_folders
-    ]
-    waiting = fresh + waiting[1:]
-    _add_files(session, plan, step, max_original_bytes)
-    plan.waiting = json.dumps(waiting)
-    if not waiting:
-        _judge(session, plan)
-        plan.state = "ready"
-        lay_out(session, plan)
-    session.flush()
-    return not waiting
+    if waiting and waiting[0] == dict(entry):
+        known = {fold_id(one.get("folder", "")) for one in waiting}
+        fresh = [one for one in step.waiting if one["page"] or fold_id(one["folder"]) not in known]
+        waiting = fresh + waiting[1:]
+        _add_files(session, plan, step, max_original_bytes)
+        plan.waiting = json.dumps(waiting)
+        if not waiting:
+            judge_plan(session, plan)
+            plan.state = "ready"
+            propose_first(session, plan)
+    return waiting[0] if waiting else None
 
 
 def _add_files(session: Session, plan: ImportPlan, step: Step, max_original_bytes: int) -> None:
-    there = (
-        session.scalar(
-            select(func.count())
-            .select_from(ImportPlanFile)
-            .where(ImportPlanFile.plan_id == plan.id)
-        )
-        or 0
+    count = session.scalar(
+        select(func.count()).select_from(ImportPlanFile).where(ImportPlanFile.plan_id == plan.id)
     )
-    known: set[str] = set()
-    asked = [item.id for item, _, _ in step.files] + [one for one, _, _ in step.refused]
-    for ids in make_batches(list_all_spellings(asked)):
-        known.update(
-            fold_id(one)
-            for one in session.scalars(
-                select(ImportPlanFile.drive_item_id).where(
-                    ImportPlanFile.plan_id == plan.id, ImportPlanFile.drive_item_id.in_(ids)
-                )
+    rows: dict[str, dict[str, Any]] = {}
+    for row in _make_rows(step, max_original_bytes):
+        rows.setdefault(fold_id(row["drive_item_id"]), row)
+    for ids in make_batches(list_all_spellings(row["drive_item_id"] for row in rows.values())):
+        for known in session.scalars(
+            select(ImportPlanFile.drive_item_id).where(
+                ImportPlanFile.plan_id == plan.id, ImportPlanFile.drive_item_id.in_(ids)
+            )
+        ):
+            rows.pop(fold_id(known), None)
+    for position, row in enumerate(rows.values(), start=(count or 0) + 1):
+        row |= {"plan_id": plan.id, "position": position}
+    if (count or 0) + len(rows) > MAX_FILES:
+        raise InvalidInputError(
+            Message(
+                "More than %(limit)s files; select fewer folders at once.", limit=f"{MAX_FILES:,}"
             )
         )
+    if rows:
+        session.execute(insert(ImportPlanFile), list(rows.values()))
+
+
+def _make_rows(step: Step, max_original_bytes: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for item, folder_id, folder_name in step.files:
-        if fold_id(item.id) in known:
-            continue
-        known.add(fold_id(item.id))
-        verdict, reason = _judge_item(item, max_original_bytes)
+        verdict, reason = judge_item(item, max_original_bytes)
         rows.append(
             {
-                "plan_id": plan.id,
-                "position": there + len(rows) + 1,
                 "drive_item_id": item.id,
                 "file_name": item.name[:400],
                 "folder_id": folder_id[:255],
@@ -227,50 +235,29 @@ def _add_files(session: Session, plan: ImportPlan, step: Step, max_original_byte
                 "is_chosen": not verdict,
             }
         )
-    for item_id, name, why in step.refused:
-        if fold_id(item_id) not in known:
-            rows.append(
-                {
-                    "plan_id": plan.id,
-                    "position": there + len(rows) + 1,
-                    "drive_item_id": item_id,
-                    "file_name": name[:400],
-                    "folder_id": item_id[:255],
-                    "folder_name": name[:400],
-                    "size_bytes": 0,
-                    "quick_xor_hash": "",
-                    "taken_at": None,
-                    "verdict": "refused",
-                    "reason": why[:500],
-                    "is_chosen": False,
-                }
-            )
-    if there + len(rows) > MAX_FILES:
-        raise InvalidInputError(f"More than {MAX_FILES:,} files; choose fewer folders at once.")
-    if rows:
-        session.execute(insert(ImportPlanFile), rows)
-
-
-def _judge_item(item: DriveItem, max_original_bytes: int) -> tuple[str, str]:
-    try:
-        check_is_picture(item)
-    except PictureError as error:
-        return "unsupported", str(error)
-    if item.size_bytes > max_original_bytes:
-        limit = max_original_bytes // 1_000_000
-        return "too_large", f"This file is larger than {limit:,} MB, the limit of this hub."
-    # OneDrive knows them of some pictures only, and not which way up they are.
-    pixels = item.width_px * item.height_px
-    if pixels > MAX_PIXELS:
-        size, limit = pixels // 1_000_000, MAX_PIXELS // 1_000_000
-        return "too_large", f"This picture has {size:,} megapixels; the limit is {limit:,}."
-    if not is_called_picture(item):
-        return "doubtful", "Nothing says that this is a picture. Take it in to try it."
-    return "", ""
+    for item_id, name, reason in step.refused:
+        rows.append(
+            {
+                "drive_item_id": item_id,
+                "file_name": name[:400],
+                "folder_id": item_id[:255],
+                "folder_name": name[:400],
+                "size_bytes": 0,
+                "quick_xor_hash": "",
+                "taken_at": None,
+                "verdict": "refused",
+                "reason": reason[:500],
+                "is_chosen": False,
+            }
+        )
+    return rows
 
 
 def find_capture_time(item: DriveItem) -> datetime | None:
-    """When a picture was taken as OneDrive tells it, else when the file was last changed."""
+    """Return when a picture was taken according to OneDrive, else when the file was changed.
+
+    The camera's clock, without a time zone.
+    """
     raw = item.raw
     for part, name in (
         ("photo", "takenDateTime"),
@@ -289,77 +276,3 @@ def _read_time(text: str) -> datetime | None:
     except (TypeError, ValueError):
         return None
     return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0) if moment.tzinfo else moment
-
-
-def _judge(session: Session, plan: ImportPlan) -> None:
-    """Find the files that the hub has already, and those that are there twice."""
-    files = session.execute(
-        select(
-            ImportPlanFile.id,
-            ImportPlanFile.drive_item_id,
-            ImportPlanFile.file_name,
-            ImportPlanFile.folder_id,
-            ImportPlanFile.folder_name,
-            ImportPlanFile.quick_xor_hash,
-        )
-        .where(ImportPlanFile.plan_id == plan.id, ImportPlanFile.verdict == "")
-        .order_by(ImportPlanFile.position, ImportPlanFile.id)
-    ).all()
-    spellings = list_all_spellings(file.drive_item_id for file in files)
-    by_item = {
-        fold_id(one): title
-        for one, title in _find_known(session, plan, Image.drive_item_id, spellings).items()
-    }
-    hashes = [f.quick_xor_hash for f in files if f.quick_xor_hash]
-    by_hash = _find_known(session, plan, Image.quick_xor_hash, hashes)
-    names: dict[str, str] = {}
-    seen: dict[str, str] = {}
-    verdicts = []
-    make_key = begin_order()
-    # The first of those that are the same is the one that stays.
-    for file in sorted(files, key=lambda file: make_key(file.folder_id, file.file_name)):
-        verdict, reason = "", ""
-        title = by_item.get(fold_id(file.drive_item_id))
-        twin = by_hash.get(file.quick_xor_hash)
-        name_key = file.file_name.casefold()
-        if title is not None:
-            verdict, reason = "known", f"In the hub already: “{title}”."
-        elif twin is not None:
-            verdict, reason = "same", f"The same picture is in the hub already: “{twin}”."
-        elif file.quick_xor_hash and file.quick_xor_hash in seen:
-            first = seen[file.quick_xor_hash]
-            verdict, reason = "same", f"The same picture as {first}, which is chosen too."
-        elif name_key in names:
-            verdict, reason = "name", f"{names[name_key]} has a file of this name too."
-        seen.setdefault(file.quick_xor_hash, file.file_name)
-        names.setdefault(name_key, file.folder_name or "Another folder")
-        if verdict:
-            verdicts.append(
-                {
-                    "id": file.id,
-                    "verdict": verdict,
-                    "reason": reason[:500],
-                    "is_chosen": not VERDICTS[verdict][1],
-                }
-            )
-    if verdicts:
-        session.execute(update(ImportPlanFile), verdicts)
-
-
-def _find_known(
-    session: Session, plan: ImportPlan, column: Any, keys: Iterable[str]
-) -> dict[str, str]:
-    """Of these ids or hashes those that images have → the title of a group they are in."""
-    found: dict[str, str] = {}
-    for batch in make_batches(dict.fromkeys(keys)):
-        for key, title, group_id in session.execute(
-            select(column, Group.title, Group.id)
-            .join(Group, Group.id == Image.group_id)
-            .where(
-                column.in_(batch),
-                Image.drive_account_id == plan.drive_account_id,
-                Group.state != "trash",
-            )
-        ):
-            found.setdefault(key, name_group(group_id, title))
-    return found

@@ -1,5 +1,6 @@
-"""Make renditions again from what OneDrive holds now."""
+"""Make the renditions of images again from their originals in OneDrive."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -7,28 +8,42 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import get_database_time, make_batches
-from imagehub.domain.imports.jobs import OPEN_STATES
+from imagehub.domain.imports.jobs import OPEN_STATES, wake_after_commit
 from imagehub.models import Image, ImportItem, ImportJob
 
 
-def add_remakes(
-    own: Session, image_ids: Sequence[int], jobs: dict[int, int], user_id: int | None = None
+def take_new_versions(
+    session: Session, image_ids: Iterable[int], user_id: int | None = None
 ) -> int:
-    """Items that make the renditions of images again from what lies in OneDrive now.
+    """Use the new versions of changed originals. Workers are woken after the commit.
 
-    The images keep their ids, numbers, places and words. One that is in work already is left out.
+    Images keep their ids, numbers, positions and texts. Old renditions are deleted when the new
+    ones exist.
 
-    :param jobs: drive account id → job id, one an account; completed here.
-    :return: how many were added.
+    :return: the number of images, without those that are being imported already.
     """
-    now = get_database_time(own)
-    in_work = own.scalars(
+    jobs: dict[int, int] = {}
+    return sum(add_remakes(session, ids, jobs, user_id) for ids in make_batches(image_ids))
+
+
+def add_remakes(
+    session: Session, image_ids: Sequence[int], jobs: dict[int, int], user_id: int | None = None
+) -> int:
+    """Add import items that make the renditions of images again.
+
+    Images that are being imported already are left out. Workers are woken after the commit.
+
+    :param jobs: drive account id → job id to add to; new jobs are added to it.
+    :return: the number of items.
+    """
+    now = get_database_time(session)
+    open_ids = session.scalars(
         select(ImportItem.image_id).where(
             ImportItem.image_id.in_(image_ids), ImportItem.state.in_(OPEN_STATES)
         )
     )
-    wanted = sorted(set(image_ids) - set(in_work))
-    images = own.scalars(select(Image).where(Image.id.in_(wanted)).order_by(Image.id)).all()
+    wanted = sorted(set(image_ids) - set(open_ids))
+    images = session.scalars(select(Image).where(Image.id.in_(wanted)).order_by(Image.id)).all()
     rows: list[dict[str, Any]] = []
     for image in images:
         job_id = jobs.get(image.drive_account_id)
@@ -39,8 +54,8 @@ def add_remakes(
                 created_at=now,
                 last_activity_at=now,
             )
-            own.add(job)
-            own.flush()
+            session.add(job)
+            session.flush()
             job_id = jobs[image.drive_account_id] = job.id
         rows.append(
             {
@@ -58,29 +73,14 @@ def add_remakes(
             }
         )
     if rows:
-        own.execute(insert(ImportItem), rows)
-    for job_id in sorted({row["job_id"] for row in rows}):
-        # A worker may have finished the job already, with the items it had until now.
-        added = sum(1 for row in rows if row["job_id"] == job_id)
-        own.execute(
+        session.execute(insert(ImportItem), rows)
+    for job_id, count in sorted(Counter(row["job_id"] for row in rows).items()):
+        # A worker may have finished the job already with its earlier items.
+        session.execute(
             update(ImportJob)
             .where(ImportJob.id == job_id)
-            .values(item_count=ImportJob.item_count + added, state="running", finished_at=None)
+            .values(item_count=ImportJob.item_count + count, state="running", finished_at=None)
             .execution_options(synchronize_session=False)
         )
+        wake_after_commit(session, job_id, count)
     return len(rows)
-
-
-def take_new_versions(
-    session: Session, image_ids: Iterable[int], user_id: int | None = None
-) -> tuple[int, list[int]]:
-    """Have the renditions of changed images made again from what lies in OneDrive now.
-
-    Ids, numbers, places and words stay; what the old renditions took is freed when the new ones are
-    there. The caller commits, and then calls ``queue.enqueue_job`` for each job.
-
-    :return: how many images that are, without those in work already; and the jobs.
-    """
-    jobs: dict[int, int] = {}
-    count = sum(add_remakes(session, ids, jobs, user_id) for ids in make_batches(image_ids))
-    return count, sorted(jobs.values())

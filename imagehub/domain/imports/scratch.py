@@ -1,8 +1,8 @@
-"""The folder where a worker keeps originals while it has them in hand.
+"""The temporary files of a worker.
 
-Each worker has a folder of its own below ``<data folder>/scratch`` and holds a lock on it for as
-long as it lives; the operating system drops the lock when the worker ends, however it ends. A
-folder whose lock is free is therefore left over, and anybody may remove it.
+Each worker has a folder below ``<data folder>/scratch`` and locks it while it runs; the operating
+system releases the lock when the process ends. A folder whose lock is free is left over from a dead
+worker and can be deleted.
 """
 
 import fcntl
@@ -21,13 +21,12 @@ _HALF_MADE_SECONDS = 3600
 
 
 class Scratch:
-    """One worker's folder. ``close`` removes it."""
+    """The temporary folder of one worker. ``close`` deletes it."""
 
     def __init__(self, data_dir: Path) -> None:
         base = _get_base(data_dir)
         base.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # The lock is taken before the folder has its final name, so that nobody who tidies up sees
-        # a folder whose lock is free for a moment.
+        # Locked before it gets its final name: `clean_scratch` must not find it with a free lock.
         draft = Path(tempfile.mkdtemp(prefix="new-", dir=base))
         self._lock = os.open(draft / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -36,7 +35,7 @@ class Scratch:
 
     @contextmanager
     def open_file(self) -> Iterator[tuple[BinaryIO, str]]:
-        """A new empty file and its path; it is gone afterwards, whatever happened."""
+        """Open a new empty file; it is deleted at the end of the block."""
         descriptor, path = tempfile.mkstemp(dir=self.folder)
         try:
             with os.fdopen(descriptor, "w+b") as file:
@@ -50,10 +49,10 @@ class Scratch:
 
 
 def clean_scratch(data_dir: Path, fix: bool = True) -> int:
-    """Remove what dead workers left behind.
+    """Delete the files of dead workers.
 
-    :param fix: False counts alone.
-    :return: files that were left over.
+    :param fix: False only counts them.
+    :return: the number of files.
     """
     base = _get_base(data_dir)
     count = 0
@@ -68,11 +67,11 @@ def clean_scratch(data_dir: Path, fix: bool = True) -> int:
 
 @contextmanager
 def _try_lock(folder: Path) -> Iterator[bool]:
-    """Whether a folder is left over; while that is so, it stays locked."""
+    """Yield whether a folder is left over; it stays locked during the block."""
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR)
     except FileNotFoundError:
-        # Either its worker is making or removing it at this moment, or was killed in doing so.
+        # Its worker is creating or deleting it now, or was killed while doing so.
         age_seconds = 0.0
         with suppress(FileNotFoundError):
             age_seconds = time.time() - folder.stat().st_mtime

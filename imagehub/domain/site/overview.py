@@ -1,4 +1,4 @@
-"""How the hub is doing: what needs a person, how much there is, what runs just now."""
+"""Summarise the hub for the admin's first page: what needs attention, totals, running imports."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,34 +8,37 @@ from sqlalchemy import ColumnElement, ScalarSelect, false, func, select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients
-from imagehub.database import get_database_time, now_utc
-from imagehub.domain.imports import reports
-from imagehub.domain.imports.reports import JobReport
+from imagehub.database import now_utc
+from imagehub.domain.imports.reports import (
+    FailedJob,
+    JobReport,
+    is_stalled,
+    list_failed_jobs,
+    list_running_jobs,
+)
 from imagehub.domain.onedrive import accounts, status
 from imagehub.domain.onedrive.status import ConnectionInfo
 from imagehub.domain.site import settings
-from imagehub.models import GalleryBucket, Group, Image, ImportItem, ImportJob, StoredObject
+from imagehub.models import GalleryBucket, Group, Image, StoredObject
 
-# Microsoft forgets a sign-in that nobody has used for so long.
+# Microsoft drops a sign-in that was not used for this long.
 # Source: Microsoft identity platform, "Refresh token lifetime".
 UNUSED_LIFETIME = timedelta(days=90)
 _WARN_BEFORE = timedelta(days=21)
-# The worker looks for forgotten work every minute.
-_STANDSTILL = timedelta(minutes=3)
-_MAX_JOBS = 5
 
-
-# What is to be done is counted up to here: a longer list is a long list.
+# Images that need attention are counted up to here; above it the page says "more than".
 MAX_COUNTED = 99
-# A library above this is large: its totals are worth keeping for a while.
+# Totals of a library above this are worth caching.
 MAX_SMALL_IMAGES = 500
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Groups on show, and images that need a person, without what lies in the trash. All but the
-    first count no further than ``MAX_COUNTED + 1``, which means more. ``outside``: originals that
-    are in OneDrive, but not inside the root folder."""
+    """Published groups, and images that need attention, without the trash.
+
+    All but the first are counted up to ``MAX_COUNTED + 1``, which means more. ``outside``:
+    originals in OneDrive that are not inside the root folder.
+    """
 
     groups_shown: int = 0
     without_alt: int = 0
@@ -46,7 +49,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Totals:
-    """Drafts and images without what lies in the trash, and renditions in object storage."""
+    """Drafts and images without the trash, and the renditions in object storage."""
 
     groups_draft: int
     images: int
@@ -55,26 +58,18 @@ class Totals:
 
 
 @dataclass(frozen=True)
-class FailedJob:
-    """An import of which some items did not come in, and the first of those."""
-
-    id: int
-    failed_count: int
-    file_name: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Overview:
-    """What the admin's first page shows. ``failed_jobs`` have items that did not come in;
-    ``is_standing_still``: work waits, and nobody takes it up; ``lost_earlier``: accounts from
-    before that must be connected again, since images came from them."""
+    """What the admin's first page shows.
+
+    ``is_stalled``: imports wait and no worker takes them up. ``lost_earlier``: previous accounts
+    that must be reconnected because images came from them.
+    """
 
     connection: ConnectionInfo
     counts: Counts
     running_jobs: Sequence[JobReport] = ()
     failed_jobs: Sequence[FailedJob] = ()
-    is_standing_still: bool = False
+    is_stalled: bool = False
     secret_end: date | None = None
     secret_days_left: int | None = None
     token_end: date | None = None
@@ -83,9 +78,9 @@ class Overview:
 
 
 def describe_hub(session: Session, clients: Clients, has_secret: bool) -> Overview:
-    """Look at everything. Reads the database alone; asks neither OneDrive nor S3.
+    """Collect everything for the first page from the database; asks neither OneDrive nor S3.
 
-    :param has_secret: the app registration has a client secret, whose end matters then.
+    :param has_secret: the app registration has a client secret, which expires.
     """
     info = status.describe_connection(session, clients)
     secret_end = settings.find_secret_end(session) if has_secret else None
@@ -96,7 +91,7 @@ def describe_hub(session: Session, clients: Clients, has_secret: bool) -> Overvi
         counts=count_to_do(session),
         running_jobs=list_running_jobs(session),
         failed_jobs=list_failed_jobs(session),
-        is_standing_still=is_standing_still(session),
+        is_stalled=is_stalled(session),
         secret_end=secret_end,
         secret_days_left=count_days_left(secret_end),
         token_end=token_end,
@@ -110,19 +105,19 @@ def describe_hub(session: Session, clients: Clients, has_secret: bool) -> Overvi
 
 
 def count_days_left(end: date | None) -> int | None:
-    """Until a day: 0 on it, negative after it; None where no day is known."""
+    """Count the days until ``end``: 0 on the day, negative after it; None if it is not known."""
     return (end - now_utc().date()).days if end else None
 
 
 def find_token_end(info: ConnectionInfo) -> date | None:
-    """The day on which the sign-in at Microsoft dies if nobody uses it until then."""
+    """Return the day on which the sign-in at Microsoft expires unless it is used before."""
     if info.refreshed_at is None or not info.is_usable:
         return None
     return (info.refreshed_at + UNUSED_LIFETIME).date()
 
 
 def count_to_do(session: Session) -> Counts:
-    """One question, and each part of it reads an index no further than it counts."""
+    """Count what needs attention, in one statement that reads each index up to the limit."""
     shown, *rest = session.execute(
         select(
             select(func.sum(GalleryBucket.shown_count)).scalar_subquery(),
@@ -148,14 +143,13 @@ def _count_some(condition: ColumnElement[bool]) -> ScalarSelect[int]:
 
 
 def is_large(session: Session) -> bool:
-    """Whether :func:`measure_totals` takes long enough to keep what it found. Reads some hundred
-    entries of an index."""
+    """Tell whether :func:`measure_totals` is slow enough to cache its result."""
     query = select(Image.id).order_by(Image.id).offset(MAX_SMALL_IMAGES).limit(1)
     return session.scalar(query) is not None
 
 
 def measure_totals(session: Session) -> Totals:
-    """Count everything: some milliseconds for each ten thousand images."""
+    """Count everything; takes some milliseconds per ten thousand images."""
     drafts = session.scalar(
         select(func.count()).select_from(Group).where(Group.state == "draft", Group.image_count > 0)
     )
@@ -173,66 +167,3 @@ def measure_totals(session: Session) -> Totals:
         object_count=stored[0],
         size_bytes=int(stored[1] or 0),
     )
-
-
-def list_running_jobs(session: Session) -> list[JobReport]:
-    """Imports that go on just now, the newest first."""
-    ids = session.scalars(
-        select(ImportJob.id)
-        .where(ImportJob.state == "running")
-        .order_by(ImportJob.id.desc())
-        .limit(_MAX_JOBS)
-    ).all()
-    return [reports.describe_job(session, job_id) for job_id in ids]
-
-
-def list_failed_jobs(session: Session) -> list[FailedJob]:
-    """Finished imports with items that did not come in, the newest first.
-
-    Reads the failed items in the index from the newest import on, until it has enough imports.
-    """
-    query = (
-        select(
-            ImportItem.job_id,
-            func.count().label("failed_count"),
-            func.min(ImportItem.id).label("id"),
-        )
-        .join(ImportJob, ImportJob.id == ImportItem.job_id)
-        .where(ImportItem.state == "failed", ImportJob.state == "finished")
-        .group_by(ImportItem.job_id)
-        .order_by(ImportItem.job_id.desc())
-        .limit(_MAX_JOBS)
-    )
-    jobs = session.execute(query).all()
-    firsts = {
-        row.id: row
-        for row in session.execute(
-            select(ImportItem.id, ImportItem.file_name, ImportItem.reason).where(
-                ImportItem.id.in_([job.id for job in jobs])
-            )
-        )
-    }
-    return [
-        FailedJob(job.job_id, job.failed_count, firsts[job.id].file_name, firsts[job.id].reason)
-        for job in jobs
-        if job.id in firsts
-    ]
-
-
-def is_standing_still(session: Session, job_id: int | None = None) -> bool:
-    """Whether some import, or this one, waits though nothing has moved for minutes."""
-    before = get_database_time(session) - _STANDSTILL
-    query = (
-        select(ImportJob.id)
-        .join(ImportItem, ImportItem.job_id == ImportJob.id)
-        .where(
-            ImportJob.state == "running",
-            ImportJob.last_activity_at < before,
-            ImportItem.state == "queued",
-            ImportItem.available_at < before,
-        )
-        .limit(1)
-    )
-    if job_id is not None:
-        query = query.where(ImportJob.id == job_id)
-    return session.scalar(query) is not None

@@ -46,7 +46,7 @@ def test_each_folder_with_pictures_becomes_a_group_and_nothing_is_imported_twice
     with hub.working():
         first = run(hub)
         assert first.exit_code == 0, first.output
-        assert "5 pictures in 2 groups on the queue." in first.output
+        assert "Queued 5 pictures in 2 groups." in first.output
         assert "5 of 5 imported" in first.output
         assert first.output.endswith("5 pictures imported.\n")
         assert list_groups(hub) == [("Works", 2), ("Ölbilder #1", 3)]
@@ -67,7 +67,7 @@ def test_new_files_join_the_group_of_their_folder(hub: ImportHub) -> None:
         assert run(hub, "Works").exit_code == 0
         (folder / "detail.jpg").write_bytes(make_jpeg(77))
         more = run(hub)
-        assert "1 picture in 1 group on the queue." in more.output
+        assert "Queued 1 picture in 1 group." in more.output
         assert list_groups(hub) == [("Works", 3), ("Ölbilder #1", 3)]
 
         # A group that lies in the trash takes nothing in: what is new makes one of its own.
@@ -88,7 +88,7 @@ def test_ids_are_the_same_however_onedrive_spells_them(hub: ImportHub) -> None:
         hub.session.commit()
         assert run(hub).output == "Nothing new to import there.\n"
         (hub.onedrive.root / "Works" / "detail.jpg").write_bytes(make_jpeg(77))
-        assert "1 picture in 1 group on the queue." in run(hub).output
+        assert "Queued 1 picture in 1 group." in run(hub).output
     assert list_groups(hub) == [("Works", 3), ("Ölbilder #1", 3)]
 
 
@@ -119,7 +119,7 @@ def test_without_waiting_the_job_is_left_to_the_worker(hub: ImportHub) -> None:
     result = run(hub, "--no-wait")
     assert result.exit_code == 0
     job = hub.session.scalars(select(ImportJob)).one()
-    assert f"Job {job.id} is on the queue." in result.output
+    assert f"Queued as import {job.id}." in result.output
     with hub.working():
         assert hub.finish_job(job.id).done_count == 5
 
@@ -139,7 +139,7 @@ def test_a_missing_worker_is_told_while_one_waits(
     result = run(hub, "Works")
     assert "no worker runs: nothing is imported" in result.output
     assert "imagehub worker" in result.output
-    assert "goes on without this command." in result.output
+    assert "continues in the background." in result.output
 
 
 @pytest.mark.parametrize("path", ["Nowhere", "Works/about.txt", "../Works"])

@@ -75,7 +75,7 @@ def test_a_job_with_nothing_left_to_do_is_finished_at_once(import_session: Sessi
     job = create(import_session, select_files("a", group=1))
     report = reports.describe_job(import_session, job.id)
     assert report.is_finished
-    assert (report.skipped_count, report.progress) == (1, 1.0)
+    assert (report.skipped_count, report.finished_count) == (1, 1)
 
 
 def test_places_come_after_images_that_were_moved(import_session: Session) -> None:
@@ -145,7 +145,7 @@ def test_a_report_counts_and_lists_failures(import_session: Session) -> None:
     import_session.commit()
     report = reports.describe_job(import_session, job.id)
     assert (report.done_count, report.failed_count, report.queued_count) == (1, 1, 1)
-    assert (report.skipped_count, report.item_count, report.progress) == (1, 4, 0.75)
+    assert (report.skipped_count, report.item_count, report.finished_count) == (1, 4, 3)
     assert report.failed == (
         reports.FailedItem("b", "b.jpg", "This is a folder, not a picture.", second.id),
     )

@@ -40,9 +40,9 @@ def test_what_was_tried_again_days_later_took_no_days(either_import_session: Ses
         item.state, item.finished_at = "done", began_at + pause + timedelta(seconds=4 * n)
     item.asked_at = item.finished_at - timedelta(seconds=4)
     session.commit()
-    assert history.expect_end(session, job.id) == 0
+    assert history.estimate_seconds_left(session, job.id) == 0
     item.state, item.finished_at = "queued", None
-    assert history.expect_end(session, job.id) == pytest.approx(4)
+    assert history.estimate_seconds_left(session, job.id) == pytest.approx(4)
     item.state, item.finished_at = "done", item.asked_at + timedelta(seconds=4)
     job.state = "finished"
     assert history.measure_rate(session) == pytest.approx(4)

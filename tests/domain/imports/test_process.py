@@ -389,7 +389,7 @@ def test_what_nobody_expected_is_tried_again_and_named_by_number(
         assert hub.process(hub.claim(job_id), open_drive=open_no_drive) == expected
     reason = hub.report(job_id).failed[0].reason
     assert "secret" not in reason
-    reference = reason.split("reference ")[1].removesuffix(").")
+    reference = reason.split("reference number ")[1].removesuffix(").")
     assert reference in caplog.text
 
 

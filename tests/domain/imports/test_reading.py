@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from imagehub.clients import DriveItem
-from imagehub.domain.imports import board, history, plans, reading
+from imagehub.domain.imports import history, plans, reading
+from imagehub.domain.imports.board import changes, listing, proposals, start
 from imagehub.domain.onedrive.folders import get_root
 from imagehub.errors import InvalidInputError
 from imagehub.models import Group, Image, ImportPlanFile
@@ -30,7 +31,7 @@ def test_a_folder_is_read_with_the_folders_in_it(studio: ImportHub) -> None:
     (unusable,) = plans.list_unusable(studio.session, plan)
     assert (unusable.file_name, unusable.reason) == (
         "notes.txt",
-        "This is a text file, not a picture.",
+        "This is a text file, not an image.",
     )
 
 
@@ -43,9 +44,9 @@ def test_raw_photos_and_drawings_are_told_before_anything_is_fetched(
     assert list_board(import_hub, plan) == [("Camera", ["cr2", "IMG_1.jpg"])]
     unusable = plans.list_unusable(import_hub.session, plan)
     assert sorted((file.file_name, file.reason) for file in unusable) == [
-        ("IMG_1.CR2", "Raw photos cannot be imported; please save it as TIFF or JPEG."),
-        ("drawing.psd", "Photoshop documents cannot be imported; please save it as TIFF."),
-        ("film.dng", "Raw photos cannot be imported; please save it as TIFF or JPEG."),
+        ("IMG_1.CR2", "Raw photos cannot be imported. Save it as TIFF or JPEG first."),
+        ("drawing.psd", "Photoshop documents cannot be imported. Save it as TIFF first."),
+        ("film.dng", "Raw photos cannot be imported. Save it as TIFF or JPEG first."),
     ]
 
 
@@ -58,7 +59,7 @@ def test_pictures_beside_all_folders_are_called_after_their_files(import_hub: Im
     assert list_board(import_hub, make_plan(import_hub, items=chosen)) == harbour
     plan = make_plan(import_hub, "")
     assert list_board(import_hub, plan)[0] == harbour[0]
-    board.propose(import_hub.session, plan, "one")
+    proposals.propose(import_hub.session, plan, "one")
     assert list_board(import_hub, plan)[0][0] == "New group"
 
 
@@ -68,14 +69,14 @@ def test_of_the_same_picture_the_first_by_name_is_the_one_that_stays(
     names = ("boat copy.jpg", "boat.jpg", "boat 10.jpg", "boat 2.jpg")
     import_hub.put_files("Copies", dict.fromkeys(names, make_jpeg(1)))
     plan = make_plan(import_hub, "Copies")
-    (bin_,) = board.list_bins(import_hub.session, plan)
+    (bin_,) = listing.list_bins(import_hub.session, plan)
     assert [(file.file_name, file.is_chosen) for file in bin_.files] == [
         ("boat.jpg", True),
         ("boat 2.jpg", False),
         ("boat 10.jpg", False),
         ("boat copy.jpg", False),
     ]
-    assert bin_.files[1].reason == "The same picture as boat.jpg, which is chosen too."
+    assert bin_.files[1].reason == "The same image as boat.jpg."
 
 
 def test_a_step_that_was_noted_already_is_left_alone(studio: ImportHub) -> None:
@@ -84,12 +85,13 @@ def test_a_step_that_was_noted_already_is_left_alone(studio: ImportHub) -> None:
     assert folder is not None
     plan = plans.create_plan(studio.session, studio.account_id, None, [folder.id], [])
     studio.session.commit()
-    entry = reading.read_waiting(plan)
+    entry = reading.get_next_entry(plan)
     assert entry is not None
     step = reading.fetch_step(drive, entry)
-    assert not reading.note_step(studio.session, plan, entry, step, LIMIT)
-    assert not reading.note_step(studio.session, plan, entry, step, LIMIT)
-    studio.session.commit()
+    following = reading.save_step(studio.session, plan.id, entry, step, LIMIT)
+    assert following is not None
+    assert reading.save_step(studio.session, plan.id, entry, step, LIMIT) == following
+    studio.session.refresh(plan)
     assert plans.describe_plan(studio.session, plan).file_count == 5
     assert plan.state == "reading"
     read_all(studio, plan)
@@ -109,9 +111,9 @@ def test_what_nothing_calls_a_picture_waits_to_be_taken_in(import_hub: ImportHub
     summary = plans.describe_plan(import_hub.session, plan)
     assert summary.verdict_counts == {"": 2, "doubtful": 2, "unsupported": 4}
     assert summary.chosen_count == 2
-    (one,) = board.list_bins(import_hub.session, plan)
+    (one,) = listing.list_bins(import_hub.session, plan)
     assert {file.file_name for file in one.files} == {"a.jpg", "b.JFIF", "scan", "a.x9y"}
-    board.choose_verdict(import_hub.session, plan, "doubtful", True)
+    changes.include_verdict(import_hub.session, plan, "doubtful", True)
     assert plans.describe_plan(import_hub.session, plan).chosen_count == 4
 
 
@@ -122,15 +124,16 @@ def test_a_picture_of_too_many_pixels_is_told_where_onedrive_knows_them(
     folder = drive.find_item_by_path("Studio/Inside")
     assert folder is not None
     plan = plans.create_plan(studio.session, studio.account_id, None, [folder.id], [])
-    entry = reading.read_waiting(plan)
+    entry = reading.get_next_entry(plan)
     assert entry is not None
     step = reading.fetch_step(drive, entry)
     (large, *parts), (small, *_) = step.files
     large = replace(large, width_px=25_000, height_px=25_000)
     step.files = [(large, *parts), (replace(small, width_px=0, height_px=0), *parts)]
-    reading.note_step(studio.session, plan, entry, step, LIMIT)
+    studio.session.commit()
+    reading.save_step(studio.session, plan.id, entry, step, LIMIT)
     (unusable,) = plans.list_unusable(studio.session, plan)
-    assert unusable.reason == "This picture has 625 megapixels; the limit is 250."
+    assert unusable.reason == "This image has 625 megapixels; the limit is 250."
     assert plans.describe_plan(studio.session, plan).chosen_count == 1
 
 
@@ -154,7 +157,7 @@ def test_a_folder_spelt_in_two_ways_is_one_group_of_each_file_once(studio: Impor
     assert folder is not None
     ids = [folder.id, spell_otherwise(folder.id)]
     plan = plans.create_plan(studio.session, studio.account_id, None, ids, [])
-    entry = reading.read_waiting(plan)
+    entry = reading.get_next_entry(plan)
     assert entry is not None
     step = reading.fetch_step(drive, entry)
     (item, _, name), *_ = step.files
@@ -162,14 +165,15 @@ def test_a_folder_spelt_in_two_ways_is_one_group_of_each_file_once(studio: Impor
     twin = replace(item, id=spell_otherwise(item.id))
     other = replace(item, id=f"{item.id}0", name="mill_3.jpg", quick_xor_hash="")
     step.files += [(one, spell_otherwise(folder.id), name) for one in (twin, other)]
-    reading.note_step(studio.session, plan, entry, step, LIMIT)
+    studio.session.commit()
+    reading.save_step(studio.session, plan.id, entry, step, LIMIT)
     read_all(studio, plan)
     assert plans.describe_plan(studio.session, plan).file_count == 8
     titles = [title for title, _ in list_board(studio, plan)]
     assert titles == ["Studio", "Inside"]
     sources = history.find_sources(studio.session, ImportPlanFile.plan_id, [plan.id])
     assert sources[plan.id].folder_name == "Studio"
-    board.propose(studio.session, plan, "stem")
+    proposals.propose(studio.session, plan, "stem")
     assert [title for title, _ in list_board(studio, plan)] == ["Harbour", "Mill", "IMG 1", "IMG 2"]
 
 
@@ -200,7 +204,7 @@ def test_files_too_large_for_the_hub_are_told(studio: ImportHub) -> None:
     assert summary.verdict_counts == {"too_large": 2}
     assert list_board(studio, plan) == []
     with pytest.raises(InvalidInputError):
-        board.start_import(studio.session, plan, None, True)
+        start.start_import(studio.session, plan, None, True)
 
 
 def test_pictures_that_the_hub_has_are_found_by_item_and_by_hash(studio: ImportHub) -> None:
@@ -217,12 +221,12 @@ def test_pictures_that_the_hub_has_are_found_by_item_and_by_hash(studio: ImportH
     }
     reasons = {
         file.file_name: (file.reason, file.is_chosen)
-        for one in board.list_bins(studio.session, plan)
+        for one in listing.list_bins(studio.session, plan)
         for file in one.files
         if file.verdict
     }
-    assert reasons["IMG_1.jpg"] == ("In the hub already: “Inside”.", False)
-    assert reasons["copy.jpg"] == ("The same picture is in the hub already: “Inside”.", False)
+    assert reasons["IMG_1.jpg"] == ("Already imported in “Inside”.", False)
+    assert reasons["copy.jpg"] == ("The same image is already in “Inside”.", False)
 
 
 def test_the_same_picture_twice_and_the_same_name_twice_are_told(import_hub: ImportHub) -> None:
@@ -231,7 +235,7 @@ def test_the_same_picture_twice_and_the_same_name_twice_are_told(import_hub: Imp
     plan = make_plan(import_hub, "A", "B")
     found = {
         (file.folder_name, file.file_name): (file.verdict, file.is_chosen)
-        for one in board.list_bins(import_hub.session, plan)
+        for one in listing.list_bins(import_hub.session, plan)
         for file in one.files
     }
     assert found == {

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import now_utc
@@ -15,7 +15,7 @@ from imagehub.domain.leases import acquire_lease
 from imagehub.domain.library import images as library_images
 from imagehub.domain.sync import check as drive_check
 from imagehub.domain.sync import schedule
-from imagehub.models import DriveWatch, Image
+from imagehub.models import DriveWatch, Image, ImportJob
 from tests.fixtures.checking import (
     bring_in,
     check,
@@ -245,11 +245,12 @@ def test_the_new_version_takes_the_old_ones_place(either_import_hub: ImportHub) 
     group = hub.get_only_group()
     changed = schedule.list_images(hub.session, ["changed"], [group.id])
     assert changed == [first.id]
-    count, jobs = remakes.take_new_versions(hub.session, changed, hub.user_id)
-    again, _ = remakes.take_new_versions(hub.session, changed, hub.user_id)
+    count = remakes.take_new_versions(hub.session, changed, hub.user_id)
+    again = remakes.take_new_versions(hub.session, changed, hub.user_id)
     hub.session.commit()
     assert (count, again) == (1, 0), "one that is in work is not taken twice"
-    assert hub.work(jobs[0]) == ["done"]
+    job_id = hub.session.scalars(select(func.max(ImportJob.id))).one()
+    assert hub.work(job_id) == ["done"]
     hub.session.expire_all()
     image = hub.list_images()[0]
     assert (image.id, image.number, image.position) == (first.id, 1, 1)

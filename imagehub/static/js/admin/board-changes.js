@@ -12,7 +12,8 @@ import { toast } from "./toast.js";
 
 /**
  * @typedef {object} Change
- * @property {Record<string, string | string[]>} fields `act` and what belongs to it
+ * @property {string} act its address on the board, as `move` or `groups/12/join`
+ * @property {Record<string, string | string[]>} [fields]
  * @property {string} [focus] file whose card gets the focus
  * @property {string} [done] what is said then
  * @property {boolean} [isStep] whether it can be undone
@@ -85,7 +86,7 @@ export class BoardChanges {
   saveTitles(field = "") {
     this.add(() => {
       const titles = this.#view.listTitles().filter(({ name }) => !field || name === field);
-      return titles.some(isUnsaved) ? { fields: { act: "rename" }, done: t("title_saved") } : null;
+      return titles.some(isUnsaved) ? { act: "rename", done: t("title_saved") } : null;
     });
   }
 
@@ -93,7 +94,7 @@ export class BoardChanges {
   saveState() {
     this.add(() =>
       this.#view.isStateUnsaved()
-        ? { fields: { act: "rename" }, done: t("saved"), isStep: false }
+        ? { act: "rename", done: t("saved"), isStep: false }
         : null,
     );
   }
@@ -101,7 +102,7 @@ export class BoardChanges {
   undo() {
     this.add(() => {
       const undo = this.#undos.pop();
-      if (undo) return { fields: { act: "undo", undo }, done: t("undone") };
+      if (undo) return { act: "undo", fields: { undo }, done: t("undone") };
       say(t("nothing_to_undo"));
       return null;
     });
@@ -113,8 +114,8 @@ export class BoardChanges {
    */
   async #send(change, origin) {
     if (!change) return;
-    const { fields, focus, done, isStep = true } = change;
-    const isUndo = fields.act === "undo";
+    const { act, fields = {}, focus, done, isStep = true } = change;
+    const isUndo = act === "undo";
     const view = this.#view;
     // A half-written title does not go with another choice, nor with undoing a step.
     const form = this.#makeForm(fields, isStep && !isUndo);
@@ -125,7 +126,7 @@ export class BoardChanges {
           isStep && !isUndo ? value : defaultValue,
         ]),
       ),
-      ticks: new Set(fields.act === "rename" ? [] : view.listSelected().map(getFile)),
+      ticks: new Set(act === "rename" ? [] : view.listSelected().map(getFile)),
       state: view.getState(),
       origin,
       focus,
@@ -133,14 +134,14 @@ export class BoardChanges {
     this.#isCalling = true;
     try {
       const keepalive = !isUndo && form.toString().length < MAX_KEEPALIVE_CHARS;
-      const answer = await fetchJson(this.#form.action, { form, keepalive });
+      const answer = await fetchJson(`${this.#form.dataset.board}/${act}`, { form, keepalive });
       this.#isCalling = false;
       // Undoing steps from before somebody else's change would undo that, too.
       if (!answer.undo || String(answer.seen) !== form.get("version")) this.#undos.length = 0;
       if (answer.undo && !isUndo && isStep) this.#undos.push(answer.undo);
       await waitForRelease();
       const field = find(view.parts, "#board-to-title", HTMLInputElement);
-      const goal = fields.act === "move" ? "" : field?.value;
+      const goal = act === "move" ? "" : field?.value;
       view.replace(answer.html, { ...sent, goal }, this.canUndo);
       if (done) say(done);
     } catch (error) {
@@ -162,7 +163,7 @@ export class BoardChanges {
   /**
    * Return the form of a change, with only what is not saved yet: the rest may have been changed in
    * another window since.
-   * @param {Change["fields"]} fields
+   * @param {Record<string, string | string[]>} fields
    * @param {boolean} takesTitles
    */
   #makeForm(fields, takesTitles) {

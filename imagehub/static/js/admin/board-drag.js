@@ -58,9 +58,9 @@ export function makeDraggable(board, view, changes) {
     end();
     const before = target.before && getFile(target.before);
     /** @type {Record<string, string | string[]>} */
-    const fields = { act: "move", file: files, to: getBinId(target.bin) };
+    const fields = { file: files, to: getBinId(target.bin) };
     if (before && !files.includes(before)) fields.before = before;
-    changes.add(() => ({ fields, focus: files[0], done: t("moved") }));
+    changes.add(() => ({ act: "move", fields, focus: files[0], done: t("moved") }));
   });
   board.addEventListener("dragend", end);
 }

@@ -40,11 +40,11 @@ function setUp(board) {
       if (to < 0 || to >= cards.length) return null;
       const before = step < 0 ? cards[to] : cards[to + 1];
       /** @type {Record<string, string>} */
-      const fields = { act: "move", file, to: getBinId(bin) };
+      const fields = { file, to: getBinId(bin) };
       if (before) fields.before = getFile(before);
       const position = Number(bin.dataset.first) + to + 1;
       const done = t("file_position", { position, count: Number(bin.dataset.count) });
-      return { fields, focus: file, done };
+      return { act: "move", fields, focus: file, done };
     });
   }
 
@@ -62,7 +62,8 @@ function setUp(board) {
       if (at < 0) return null;
       const goal = bins[at] ?? null;
       return {
-        fields: { act: "move", file: files, to: getBinId(goal) },
+        act: "move",
+        fields: { file: files, to: getBinId(goal) },
         focus: file,
         done: goal ? t("moved_to", { title: getTitle(goal) }) : t("moved_to_new"),
       };
@@ -81,7 +82,7 @@ function setUp(board) {
     changes.add(() => {
       const card = view.findCard(file);
       const chosen = card && choose(card);
-      return chosen && { fields: { act: chosen[0], file: files }, focus: file, done: chosen[1] };
+      return chosen && { act: chosen[0], fields: { file: files }, focus: file, done: chosen[1] };
     });
   }
 
@@ -89,7 +90,7 @@ function setUp(board) {
   onKey("s", () => actOn(() => ["split", t("split")]));
   onKey("x", () =>
     actOn((card) =>
-      card.classList.contains("is-out") ? ["take", t("included")] : ["leave", t("excluded")],
+      card.classList.contains("is-out") ? ["include", t("included")] : ["exclude", t("excluded")],
     ),
   );
   onKey("j", () => {
@@ -176,12 +177,12 @@ function setUp(board) {
     const file = view.listSelected().map(getFile);
     const to = find(board, "[name=to]", HTMLSelectElement)?.value ?? "new";
     const title = find(board, "[name=to-title]", HTMLInputElement)?.value ?? "";
-    const fields = { act: value, file, to, "to-title": title };
+    const fields = { file, to, "to-title": title };
     const done = t("act_done", { act: textContent.trim() });
     // The button of a group goes away with it, maybe by the first of two clicks.
-    const isOfGroup = value.includes(":");
+    const isOfGroup = value.includes("/");
     changes.add(() =>
-      isOfGroup && !view.findButton(value) ? null : { fields, focus: file[0], done },
+      isOfGroup && !view.findButton(value) ? null : { act: value, fields, focus: file[0], done },
     );
   }
 

@@ -1,4 +1,4 @@
-"""Letting failed files be, as a browser without scripts does it, with a worker and OneDrive."""
+"""Dismissing failed files, as a browser without scripts does it, with a worker and OneDrive."""
 
 import re
 import threading
@@ -33,7 +33,7 @@ def client(connected_site: ConnectedSite) -> FlaskClient:
 
 
 def work(site: ConnectedSite, client: FlaskClient) -> None:
-    """A worker does what there is to do."""
+    """Run a worker until the import is finished."""
     with site.working():
         until = time.monotonic() + 120
         while client.get(f"{JOB}/progress").json["state"] == "running":
@@ -42,7 +42,7 @@ def work(site: ConnectedSite, client: FlaskClient) -> None:
 
 
 def find_form(page: str, button: str) -> tuple[str, dict[str, str]]:
-    """Where the form with such a button leads, and what it brings along unseen."""
+    """Find the form with such a button: its address and its hidden fields."""
     for form in re.findall(r"<form.*?</form>", page, re.DOTALL):
         if re.search(rf"<button[^>]*>(<svg.*?</svg>\s*)?\s*{button}\s*</button>", form, re.DOTALL):
             hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
@@ -56,7 +56,7 @@ def list_gallery(client: FlaskClient) -> list[int]:
     return [row["group"] for row in client.get("/image/page?page=1").json["data"]]
 
 
-def test_a_broken_file_is_let_be_on_the_first_page_and_tried_again(
+def test_a_broken_file_is_dismissed_on_the_first_page_and_retried(
     connected_site: ConnectedSite, client: FlaskClient
 ) -> None:
     with connected_site.session() as session:
@@ -66,30 +66,32 @@ def test_a_broken_file_is_let_be_on_the_first_page_and_tried_again(
     assert client.get(f"/groups/{wave}").status_code == 404
     assert "Wave" not in client.get("/").text
     home = client.get("/admin/").text
-    assert "2 pictures did not come in" in home
+    assert "2 files could not be imported" in home
 
-    address, fields = find_form(home, "Let it be")
+    _, fields = find_form(home, "Dismiss")
+    address = f"{JOB}/dismiss"
+    assert f'formaction="{address}"' in home
     assert client.post(address, data=fields).status_code == 400, "without its token"
     assert send(client, address, "/admin/", **fields).location == "/admin/"
     home = client.get("/admin/").text
-    assert "Nothing needs you just now." in home
-    assert "2 files left out. 2 empty groups went to the trash." in home
-    assert "Let 2 failed files of an import be, and put 2 empty groups in the trash." in home
+    assert "Nothing needs attention." in home
+    assert "2 files dismissed. 2 empty groups moved to the trash." in home
+    assert "Dismissed 2 failed files of an import." in home
     assert send(client, address, "/admin/", **fields).location == "/admin/"
-    assert "There was nothing left to let be." in read_toasts(client)
+    assert "Nothing left to dismiss." in read_toasts(client)
     library = client.get("/admin/library").text
     assert "Mill" in library
     assert "Wave" not in library
     assert "Wave" in client.get("/admin/library/trash").text
 
     page = client.get(JOB).text
-    assert "1 picture came in; 2 files were left out." in page
-    assert page.index("Left out") < page.index("wave.jpg") < page.rindex("cut short")
-    assert "Did not come in" not in page
-    assert "2 left out" in client.get("/admin/import").text
+    assert "1 image imported; 2 failed files dismissed." in page
+    assert page.index('data-part="dismissed"') < page.index("wave.jpg") < page.rindex("cut short")
+    assert 'data-part="failed"' not in page
+    assert "2 dismissed" in client.get("/admin/import").text
     [item] = re.findall(r'name="item" value="(\d+)">Retry<span class="unseen">: wave.jpg', page)
     connected_site.put_files("Studio", {"wave.jpg": make_jpeg(2)})
-    send(client, f"{JOB}/retry", JOB, item=item, which="left_out")
+    send(client, f"{JOB}/retry-dismissed", JOB, item=item)
     work(connected_site, client)
     assert sorted(list_gallery(client)) == [mill, wave]
     assert "Dune" not in client.get("/admin/library").text
@@ -97,32 +99,32 @@ def test_a_broken_file_is_let_be_on_the_first_page_and_tried_again(
     address, fields = find_form(client.get(JOB).text, "Retry")
     send(client, address, JOB, **fields)
     work(connected_site, client)
-    assert "1 picture did not come in" in client.get("/admin/").text
+    assert "1 file could not be imported" in client.get("/admin/").text
     assert "Dune" in client.get("/admin/library").text
     assert client.get(f"/groups/{dune}").status_code == 404
 
 
-def test_one_file_is_let_be_on_the_page_of_its_import(
+def test_one_file_is_dismissed_on_the_page_of_its_import(
     connected_site: ConnectedSite, client: FlaskClient
 ) -> None:
     page = client.get(JOB).text
-    address, fields = find_form(page, "Let them all be")
-    [item] = re.findall(r'name="item" value="(\d+)">Let it be<span class="unseen">: wave.jpg', page)
+    address, fields = find_form(page, "Dismiss all")
+    [item] = re.findall(r'name="item" value="(\d+)">Dismiss<span class="unseen">: wave.jpg', page)
     assert send(client, address, JOB, item=item, **fields).location == JOB
     page = client.get(JOB).text
-    assert page.index("dune.jpg") < page.index("Left out") < page.index("wave.jpg")
-    assert "1 file left out. 1 empty group went to the trash." in page
-    assert "1 picture did not come in" in client.get("/admin/").text
+    assert page.index("dune.jpg") < page.index('data-part="dismissed"') < page.index("wave.jpg")
+    assert "1 file dismissed. 1 empty group moved to the trash." in page
+    assert "1 file could not be imported" in client.get("/admin/").text
     send(client, f"{JOB}/retry", JOB)
     with connected_site.session() as session:
         states = dict(session.execute(select(ImportItem.file_name, ImportItem.state)).all())
     assert states == {"mill.jpg": "done", "dune.jpg": "queued", "wave.jpg": "left_out"}
     for wrong in ("x", "0", "9" * 5000):
-        assert send(client, f"{JOB}/leave-out", JOB, item=wrong).status_code == 404
-    assert send(client, "/admin/import/77/leave-out", JOB).status_code == 404
+        assert send(client, f"{JOB}/dismiss", JOB, item=wrong).status_code == 404
+    assert send(client, "/admin/import/77/dismiss", JOB).status_code == 404
 
 
-def test_the_single_page_app_hears_of_a_file_that_was_let_be_as_of_a_failed_one(
+def test_the_single_page_app_is_told_of_a_dismissed_file_as_of_a_failed_one(
     connected_site: ConnectedSite,
 ) -> None:
     connected_site.put_files("Studio", {"wave.jpg": b"cut"})
@@ -139,7 +141,7 @@ def test_the_single_page_app_hears_of_a_file_that_was_let_be_as_of_a_failed_one(
     while not is_ended and asking.is_alive():
         time.sleep(0.05)
         with connected_site.session() as session:
-            # A person lets it be while the call still waits for the import.
+            # A person dismisses it while the call still waits for the import.
             values = {"state": "left_out", "reason": "This file is cut short."}
             is_ended = session.scalar(select(ImportItem.id)) is not None
             if is_ended:

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from imagehub.database import now_utc, run_in_own_transaction
-from imagehub.domain.imports import claims, ignored, jobs, reports
+from imagehub.domain.imports import claims, dismissals, jobs, reports
 from imagehub.domain.imports.jobs import Selection
 from imagehub.domain.library import edit, trash
 from imagehub.domain.library.groups import refresh_group
@@ -27,15 +27,15 @@ def fail_all(session: Session, *selections: Selection) -> ImportJob:
     return job
 
 
-def leave(session: Session, job: ImportJob, item_id: int | None = None) -> ignored.LeftOut:
-    left = ignored.leave_out(session, job.id, None, item_id)
+def dismiss(session: Session, job: ImportJob, item_id: int | None = None) -> dismissals.Dismissed:
+    left = dismissals.dismiss_failed(session, job.id, None, item_id)
     session.commit()
     session.expire_all()
     return left
 
 
 def take(session: Session, job: ImportJob, item_id: int | None = None) -> int:
-    count = ignored.retry_left_out(session, job.id, item_id)
+    count = dismissals.retry_dismissed(session, job.id, item_id)
     session.commit()
     session.expire_all()
     return count
@@ -51,11 +51,11 @@ def test_what_is_let_be_asks_for_nothing_and_keeps_its_reason(
     session = either_import_session
     job = fail_all(session, select_files("a", "b"))
     assert len(overview.list_failed_jobs(session)) == 1
-    assert leave(session, job).item_count == 2
+    assert dismiss(session, job).item_count == 2
     assert overview.list_failed_jobs(session) == []
     report = reports.describe_job(session, job.id)
-    assert (report.failed_count, report.left_out_count, report.finished_count) == (0, 2, 2)
-    assert [(item.file_name, item.reason) for item in report.left_out] == [
+    assert (report.failed_count, report.dismissed_count, report.finished_count) == (0, 2, 2)
+    assert [(item.file_name, item.reason) for item in report.dismissed] == [
         ("a.jpg", "a.jpg is broken."),
         ("b.jpg", "b.jpg is broken."),
     ]
@@ -64,8 +64,8 @@ def test_what_is_let_be_asks_for_nothing_and_keeps_its_reason(
 
 def test_doing_it_twice_does_nothing_more(import_session: Session) -> None:
     job = fail_all(import_session, select_files("a"))
-    assert leave(import_session, job) == ignored.LeftOut(1, 1)
-    assert leave(import_session, job) == ignored.LeftOut(0, 0)
+    assert dismiss(import_session, job) == dismissals.Dismissed(1, 1)
+    assert dismiss(import_session, job) == dismissals.Dismissed(0, 0)
     assert len(import_session.scalars(select(TrashEntry)).all()) == 1
 
 
@@ -75,7 +75,7 @@ def test_items_that_did_not_fail_stay_as_they_are(import_session: Session) -> No
     for item, state in zip(list_items(import_session, job), before, strict=True):
         item.state = state
     import_session.commit()
-    assert leave(import_session, job).item_count == 1
+    assert dismiss(import_session, job).item_count == 1
     assert list_states(import_session, job) == ["queued", "running", "done", "left_out"]
     assert job.state == "running"
 
@@ -84,10 +84,10 @@ def test_one_file_alone_is_let_be_and_tried_again(import_session: Session) -> No
     job = fail_all(import_session, select_files("a", "b"))
     other = fail_all(import_session, select_files("c"))
     first, second = list_items(import_session, job)
-    assert leave(import_session, other, first.id) == ignored.LeftOut(0, 0)
-    assert leave(import_session, job, second.id) == ignored.LeftOut(1, 0)
+    assert dismiss(import_session, other, first.id) == dismissals.Dismissed(0, 0)
+    assert dismiss(import_session, job, second.id) == dismissals.Dismissed(1, 0)
     assert list_states(import_session, job) == ["failed", "left_out"]
-    assert leave(import_session, job, first.id) == ignored.LeftOut(1, 1)
+    assert dismiss(import_session, job, first.id) == dismissals.Dismissed(1, 1)
     assert take(import_session, job, first.id) == 1
     assert list_states(import_session, job) == ["queued", "left_out"]
 
@@ -96,7 +96,7 @@ def test_failed_files_are_tried_again_without_those_that_were_let_be(
     import_session: Session,
 ) -> None:
     job = fail_all(import_session, select_files("a", "b"))
-    leave(import_session, job, list_items(import_session, job)[0].id)
+    dismiss(import_session, job, list_items(import_session, job)[0].id)
     assert jobs.retry_items(import_session, job.id) == 1
     import_session.commit()
     import_session.expire_all()
@@ -114,7 +114,7 @@ def test_the_empty_group_goes_to_the_trash_and_comes_back_as_it_was(
     session.commit()
     facts = select(Group.id, Group.title, Group.sort_key, Group.version).order_by(Group.id)
     before = session.execute(facts).all()
-    assert leave(session, job) == ignored.LeftOut(3, 2)
+    assert dismiss(session, job) == dismissals.Dismissed(3, 2)
     assert set(session.scalars(select(Group.state))) == {"trash"}
     assert [thing.group.title for thing in trash.list_trash(session)[0]] == ["Prints", "Oils"]
     first = list_items(session, job)[0]
@@ -134,7 +134,7 @@ def test_a_group_with_a_picture_stays(import_session: Session) -> None:
     add_image(import_session, 1, "z", 9)
     refresh_group(import_session, 1)
     import_session.commit()
-    assert leave(import_session, job) == ignored.LeftOut(2, 0)
+    assert dismiss(import_session, job) == dismissals.Dismissed(2, 0)
     assert import_session.get_one(Group, 1).state == "published"
 
 
@@ -145,14 +145,14 @@ def test_a_group_with_words_of_a_person_stays(import_session: Session, field: st
     job = fail_all(import_session, select_files("a"))
     edit.save_group(import_session, 1, edit.Edit(1, {field: "1999"}, {}))
     import_session.commit()
-    assert leave(import_session, job) == ignored.LeftOut(1, 0)
+    assert dismiss(import_session, job) == dismissals.Dismissed(1, 0)
     assert import_session.get_one(Group, 1).state == "published"
 
 
 def test_a_group_that_another_import_waits_to_fill_stays(import_session: Session) -> None:
     job = fail_all(import_session, select_files("a"))
     create(import_session, select_files("b", group=1))
-    assert leave(import_session, job) == ignored.LeftOut(1, 0)
+    assert dismiss(import_session, job) == dismissals.Dismissed(1, 0)
     assert import_session.get_one(Group, 1).state == "published"
 
 
@@ -162,8 +162,8 @@ def test_a_group_with_a_failed_file_of_another_import_stays_until_that_is_let_be
     session = either_import_session
     job = fail_all(session, select_files("a"))
     other = fail_all(session, select_files("b", group=1))
-    assert leave(session, job) == ignored.LeftOut(1, 0)
-    assert leave(session, other) == ignored.LeftOut(1, 1)
+    assert dismiss(session, job) == dismissals.Dismissed(1, 0)
+    assert dismiss(session, other) == dismissals.Dismissed(1, 1)
     assert take(session, job) == 1
     assert session.get_one(Group, 1).state == "published"
 
@@ -172,26 +172,26 @@ def test_what_a_person_put_into_the_trash_stays_there(import_session: Session) -
     job = fail_all(import_session, select_files("a"))
     trash.trash_groups(import_session, [1], None)
     import_session.commit()
-    assert leave(import_session, job) == ignored.LeftOut(1, 0)
+    assert dismiss(import_session, job) == dismissals.Dismissed(1, 0)
     assert take(import_session, job) == 1
     assert import_session.get_one(Group, 1).state == "trash"
 
 
 def test_what_a_person_took_back_by_hand_is_not_thrown_away_again(import_session: Session) -> None:
     job = fail_all(import_session, select_files("a"))
-    leave(import_session, job)
+    dismiss(import_session, job)
     trash.restore(import_session, 1)
     import_session.commit()
     take(import_session, job)
     list_items(import_session, job)[0].state = "failed"
     import_session.commit()
-    assert leave(import_session, job) == ignored.LeftOut(1, 0)
+    assert dismiss(import_session, job) == dismissals.Dismissed(1, 0)
     assert import_session.get_one(Group, 1).state == "published"
 
 
 def test_files_whose_group_is_gone_are_let_be_too(import_session: Session) -> None:
     job = fail_all(import_session, select_files("a"))
-    leave(import_session, job)
+    dismiss(import_session, job)
     trash.purge(import_session, [1])
     import_session.commit()
     assert list_items(import_session, job)[0].group_id is None
@@ -201,9 +201,9 @@ def test_files_whose_group_is_gone_are_let_be_too(import_session: Session) -> No
 @pytest.mark.parametrize("number", [77, 0, -1, 1 << 63])
 def test_no_such_import_is_told(import_session: Session, number: int) -> None:
     with pytest.raises(NotFoundError):
-        ignored.leave_out(import_session, number, None)
+        dismissals.dismiss_failed(import_session, number, None)
     with pytest.raises(NotFoundError):
-        ignored.retry_left_out(import_session, number)
+        dismissals.retry_dismissed(import_session, number)
 
 
 def test_many_at_the_same_time_leave_nothing_half_done(either_import_engine: Engine) -> None:
@@ -218,9 +218,11 @@ def test_many_at_the_same_time_leave_nothing_half_done(either_import_engine: Eng
             with Session(either_import_engine) as own:
                 for _ in range(4):
                     if kind == "leave":
-                        run_in_own_transaction(own, lambda s: ignored.leave_out(s, job_id, None))
+                        run_in_own_transaction(
+                            own, lambda s: dismissals.dismiss_failed(s, job_id, None)
+                        )
                     elif kind == "take":
-                        run_in_own_transaction(own, lambda s: ignored.retry_left_out(s, job_id))
+                        run_in_own_transaction(own, lambda s: dismissals.retry_dismissed(s, job_id))
                     else:
                         while claims.claim_item(own, job_id, kind) is not None:
                             pass

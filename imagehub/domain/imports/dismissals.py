@@ -1,24 +1,24 @@
-"""Failed files of an import that a person lets be: they ask for nothing any more.
+"""Dismiss failed files of an import, and retry dismissed ones.
 
-Why they failed stays with them, and they can be tried again. A group that an import made, that got
-no picture and that nobody has touched since goes into the trash with the last of its failed files;
-it comes back, as it was, when one of them is tried again.
+A dismissed item keeps its reason and can be retried. A new group of the import that got no image
+and was not edited moves to the trash with the last of its failed files; it is restored when one of
+them is retried.
 
-Locks go item, then group, like those of the worker.
+Rows are locked in the order item, then group, as in the worker.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, get_database_time, make_batches
-from imagehub.domain.imports.jobs import LEFT_OUT, OPEN_STATES, get_job, retry_items
+from imagehub.domain.imports.jobs import DISMISSED, OPEN_STATES, get_job, lock_groups, retry_items
 from imagehub.models import Group, GroupTag, Image, ImportItem, TrashEntry
 
-# What the import wrote is all that there is: a title out of the folder's or the files' names. Each
-# edit by a person raises the version, the way into the trash and out of it by hand too.
+# The group holds nothing but the title that the import gave it. Each edit by a person raises the
+# version; so do moving to the trash and restoring by hand.
 _IS_UNTOUCHED = (
     Group.version == 1,
     Group.image_count == 0,
@@ -31,65 +31,63 @@ _IS_UNTOUCHED = (
     ~exists().where(GroupTag.group_id == Group.id),
     ~exists().where(Image.group_id == Group.id),
 )
-_ASKS_FOR_NOTHING = ~exists().where(
+_HAS_NO_OPEN_ITEM = ~exists().where(
     ImportItem.group_id == Group.id, ImportItem.state.in_((*OPEN_STATES, "failed"))
 )
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """How many items were let be, and how many empty groups went into the trash with them."""
+class Dismissed:
+    """The number of dismissed items, and of empty groups moved to the trash with them."""
 
     item_count: int
     group_count: int
 
 
-def leave_out(
+def dismiss_failed(
     session: Session, job_id: int, user_id: int | None, item_id: int | None = None
-) -> LeftOut:
-    """Let an import's failed items be; those that are tried again meanwhile stay as they are.
+) -> Dismissed:
+    """Dismiss the failed items of an import; items that are being retried stay as they are.
 
-    The caller commits. Doing it twice does nothing more.
-
-    :param item_id: this one alone.
+    :param item_id: only this one.
     :raise NotFoundError: no such job.
     """
     get_job(session, job_id)
     failed = update(ImportItem).where(ImportItem.job_id == job_id, ImportItem.state == "failed")
     if item_id is not None:
         failed = failed.where(ImportItem.id == item_id)
-    count = count_rows(session, failed.values(state=LEFT_OUT))
-    return LeftOut(count, _trash_empty_groups(session, job_id, user_id) if count else 0)
+    count = count_rows(session, failed.values(state=DISMISSED))
+    return Dismissed(count, _trash_empty_groups(session, job_id, user_id) if count else 0)
 
 
-def retry_left_out(session: Session, job_id: int, item_id: int | None = None) -> int:
-    """Queue items again that were let be, as ``importing.retry_items`` does with failed ones.
+def retry_dismissed(session: Session, job_id: int, item_id: int | None = None) -> int:
+    """Queue dismissed items again, as ``jobs.retry_items`` does with failed ones.
 
-    :param item_id: this one alone.
-    :return: how many there were.
+    :param item_id: only this one.
+    :return: the number of items.
     :raise NotFoundError: no such job.
     """
-    count = retry_items(session, job_id, LEFT_OUT, item_id)
+    count = retry_items(session, job_id, DISMISSED, item_id)
     if count:
-        _take_groups_back(session, job_id)
+        _restore_groups(session, job_id)
     return count
 
 
 def _trash_empty_groups(session: Session, job_id: int, user_id: int | None) -> int:
     used = select(ImportItem.group_id).where(
-        ImportItem.job_id == job_id, ImportItem.state == LEFT_OUT, ImportItem.group_id.is_not(None)
+        ImportItem.job_id == job_id, ImportItem.state == DISMISSED, ImportItem.group_id.is_not(None)
     )
-    is_forgotten = (Group.state != "trash", *_IS_UNTOUCHED, _ASKS_FOR_NOTHING)
+    is_unused = (Group.state != "trash", *_IS_UNTOUCHED, _HAS_NO_OPEN_ITEM)
     ids = session.scalars(
-        select(Group.id).where(Group.id.in_(used), *is_forgotten).order_by(Group.id)
+        select(Group.id).where(Group.id.in_(used), *is_unused).order_by(Group.id)
     ).all()
     count = 0
     for batch in make_batches(ids):
-        _lock_groups(session, batch)
-        # Looked at again: before the lock another import may have begun to fill one of them.
+        lock_groups(session, batch)
+        # Checked again: before the lock another import may have begun to fill one of them.
         states = dict(
             session.execute(
-                select(Group.id, Group.state).where(Group.id.in_(batch), *is_forgotten)
+                select(Group.id, Group.state).where(Group.id.in_(batch), *is_unused)
             ).all()
         )
         if not states:
@@ -102,23 +100,23 @@ def _trash_empty_groups(session: Session, job_id: int, user_id: int | None) -> i
                 for group_id, state in states.items()
             ],
         )
-        # A group without images is in no count and no visitor's search: its state is all to change.
-        # Its version stays, which tells it from what a person put there.
+        # A group without images is in no count and no search of visitors, so only its state
+        # changes. Its version stays, which tells it from groups that a person deleted.
         _set_state(session, states, "trash")
         count += len(states)
     return count
 
 
-def _take_groups_back(session: Session, job_id: int) -> None:
+def _restore_groups(session: Session, job_id: int) -> None:
     used = select(ImportItem.group_id).where(
         ImportItem.job_id == job_id, ImportItem.state == "queued", ImportItem.group_id.is_not(None)
     )
-    # The state is asked for under the lock alone: somebody may just be putting them there.
+    # The state is checked under the lock: another request may just be moving them to the trash.
     ids = session.scalars(
         select(Group.id).where(Group.id.in_(used), *_IS_UNTOUCHED).order_by(Group.id)
     ).all()
     for batch in make_batches(ids):
-        _lock_groups(session, batch)
+        lock_groups(session, batch)
         entries = session.execute(
             select(TrashEntry.group_id, TrashEntry.state_before)
             .join(Group, Group.id == TrashEntry.group_id)
@@ -129,19 +127,6 @@ def _take_groups_back(session: Session, job_id: int) -> None:
         session.execute(
             delete(TrashEntry).where(TrashEntry.group_id.in_([e.group_id for e in entries]))
         )
-
-
-def _lock_groups(session: Session, group_ids: Sequence[int]) -> None:
-    """Hold groups' rows until the transaction ends, by a change that changes nothing.
-
-    :param group_ids: ascending.
-    """
-    session.execute(
-        update(Group)
-        .where(Group.id.in_(group_ids))
-        .values(next_image_number=Group.next_image_number, updated_at=Group.updated_at)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _set_state(session: Session, group_ids: Iterable[int], state: str) -> None:

@@ -1,0 +1,381 @@
+"""The page of an import plan: arrange its files into groups, and start the import."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Annotated, Any
+
+from flask import jsonify, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from pydantic import BaseModel, BeforeValidator, Field, Json
+from sqlalchemy.orm import Session
+
+from imagehub.admin import blueprint
+from imagehub.admin.words import say
+from imagehub.database import db
+from imagehub.domain.imports import grouping, plans, verdicts
+from imagehub.domain.imports.board import changes, listing, proposals, start, undo
+from imagehub.domain.library.listing import find_group, list_choices
+from imagehub.domain.onedrive import accounts
+from imagehub.errors import ConflictError, ImageHubError, InvalidInputError, NotFoundError
+from imagehub.models import ImportPlan
+from imagehub.web import note_action
+from imagehub.web.access import is_api_call
+from imagehub.web.errors import get_error_status, on_refusal
+from imagehub.web.forms import (
+    Form,
+    FormText,
+    Id,
+    Ids,
+    OptionalId,
+    find_number,
+    read_form,
+    read_prefixed,
+    read_query,
+)
+from imagehub.web.i18n import translate
+
+_PLAN = "/admin/import/plans/<biggest:number>"
+# A change of some 15,000 files is too long to send back for an undo.
+_MAX_UNDO_CHARS = 400_000
+
+Change = Callable[[Session, ImportPlan], object]
+Key = Annotated[int, Field(ge=1, lt=1 << 62)]
+Position = Annotated[int, Field(ge=0, lt=1 << 31)]
+# Where a board is shown from; 0 for the beginning.
+Place = Annotated[int, BeforeValidator(lambda text: find_number(str(text)) or 0)]
+
+
+class PageQuery(Form):
+    """Which part of a board is shown.
+
+    ``after``: the position of the last group on the previous page. ``whole``: a group that is shown
+    with all its files, from the place ``from`` on.
+    """
+
+    after: OptionalId("page") = None  # type: ignore[valid-type]
+    whole: OptionalId("page") = None  # type: ignore[valid-type]
+    first: OptionalId("page") = Field(default=None, alias="from")  # type: ignore[valid-type]
+
+
+class ViewFields(Form):
+    """The part of the board that was shown when the form was sent, see :class:`PageQuery`."""
+
+    after: Place = 0
+    whole: Place = 0
+    first: Place = Field(default=0, alias="from")
+
+
+class StateFields(Form):
+    """Whether new groups are published, and what that was when the page was made."""
+
+    state: FormText = ""
+    was_state: FormText = ""
+
+
+class FileFields(Form):
+    file: Ids("file") = Field(default_factory=list)  # type: ignore[valid-type]
+
+
+class MoveFields(FileFields):
+    """``to``: the id of a proposal, or ``new``; the title of one (``to-title``) comes first."""
+
+    to: FormText = ""
+    to_title: FormText = Field(default="", alias="to-title")
+    before: OptionalId("file") = None  # type: ignore[valid-type]
+
+
+class RegroupFields(Form):
+    way: FormText = ""
+    group: FormText = ""
+
+
+class LayoutFields(BaseModel):
+    """A part of a board, as the answer to a change contains it and an undo sends it back."""
+
+    proposals: Mapping[Key, tuple[Position, str, Key | None]]
+    files: Mapping[Key, tuple[Key | None, Position, bool]]
+
+
+class UndoFields(Form):
+    version: Id("version")  # type: ignore[valid-type]
+    undo: Json[LayoutFields]
+
+
+class StartFields(Form):
+    """``version``: of the board that the person saw."""
+
+    version: OptionalId("version") = None  # type: ignore[valid-type]
+
+
+@blueprint.get(_PLAN)
+def show_import_plan(number: int) -> ResponseReturnValue:
+    """Show the plan in numbers, and the board of proposed groups."""
+    query = read_query(PageQuery)
+    session = db.session()
+    plan = plans.get_plan(session, number)
+    if plan.state == "started" and plan.job_id:
+        return redirect(url_for(".show_import", number=plan.job_id))
+    view = ViewFields.model_validate(query.model_dump(by_alias=True))
+    account = accounts.find_active_account(session)
+    return render_template(
+        "admin/import_plan.html",
+        is_elsewhere=account is not None and account.id != plan.drive_account_id,
+        **_describe_board(plan, view),
+    )
+
+
+# --- Acts -----------------------------------------------------------------------------------------
+
+
+def _refuse(error: ImageHubError, number: int, **_: object) -> ResponseReturnValue:
+    """Say why a change was refused, and show the board as it is if it is not what was expected.
+
+    Typed titles are saved all the same.
+    """
+    session = db.session()
+    plan = plans.get_plan(session, number)
+    with suppress(ImageHubError):
+        plans.check_open(plan)
+        _save_fields(session, plan)
+        session.commit()
+    view = read_form(ViewFields)
+    if not is_api_call():
+        say(error.sentence, is_fault=True)
+        return redirect(_find_place(number, view), 303)
+    answer: dict[str, Any] = {"detail": translate(error.sentence)}
+    if isinstance(error, NotFoundError | ConflictError):
+        if plan.state == "started" and plan.job_id:
+            answer["url"] = url_for(".show_import", number=plan.job_id)
+        elif plan.state == "ready":
+            answer |= _render_board(plan, view)
+    return jsonify(answer), get_error_status(error)
+
+
+@blueprint.post(f"{_PLAN}/groups")
+@on_refusal(_refuse)
+def propose_import_groups(number: int) -> ResponseReturnValue:
+    """Make the groups again, in another way."""
+    fields = read_form(RegroupFields)
+
+    def propose(session: Session, plan: ImportPlan) -> None:
+        _save_state(session, plan)
+        target = find_group(session, fields.group)
+        proposals.propose(session, plan, fields.way, target)
+
+    return _change(number, propose, ViewFields(), saves_titles=False)
+
+
+@blueprint.post(f"{_PLAN}/board/rename")
+@on_refusal(_refuse)
+def save_import_titles(number: int) -> ResponseReturnValue:
+    """Save the titles of groups, and whether new groups are published."""
+    return _change(number, lambda *_: None)
+
+
+@blueprint.post(f"{_PLAN}/board/move")
+@on_refusal(_refuse)
+def move_import_files(number: int) -> ResponseReturnValue:
+    """Move files to another group or inside their group."""
+    fields = read_form(MoveFields)
+
+    def move(session: Session, plan: ImportPlan) -> None:
+        to = _find_goal(session, plan, fields)
+        changes.move_files(session, plan, fields.file, to, fields.before)
+
+    return _change(number, move)
+
+
+@blueprint.post(f"{_PLAN}/board/split")
+@on_refusal(_refuse)
+def split_import_files(number: int) -> ResponseReturnValue:
+    """Move files to a new group."""
+    files = read_form(FileFields).file
+    return _change(number, lambda session, plan: changes.move_files(session, plan, files, None))
+
+
+@blueprint.post(f"{_PLAN}/board/include", defaults={"is_included": True})
+@blueprint.post(f"{_PLAN}/board/exclude", defaults={"is_included": False})
+@on_refusal(_refuse)
+def include_import_files(number: int, is_included: bool) -> ResponseReturnValue:
+    """Include files in the import, or exclude them."""
+    files = read_form(FileFields).file
+    return _change(
+        number, lambda session, plan: changes.include_files(session, plan, files, is_included)
+    )
+
+
+@blueprint.post(f"{_PLAN}/board/verdicts/<verdict>/include", defaults={"is_included": True})
+@blueprint.post(f"{_PLAN}/board/verdicts/<verdict>/exclude", defaults={"is_included": False})
+@on_refusal(_refuse)
+def include_import_verdict(number: int, verdict: str, is_included: bool) -> ResponseReturnValue:
+    """Include all files of a verdict, or exclude them."""
+    return _change(
+        number, lambda session, plan: changes.include_verdict(session, plan, verdict, is_included)
+    )
+
+
+@blueprint.post(f"{_PLAN}/board/groups/<biggest:group>/include", defaults={"is_included": True})
+@blueprint.post(f"{_PLAN}/board/groups/<biggest:group>/exclude", defaults={"is_included": False})
+@on_refusal(_refuse)
+def include_import_group(number: int, group: int, is_included: bool) -> ResponseReturnValue:
+    """Include the files of a group, or exclude them."""
+    return _change(
+        number, lambda session, plan: changes.include_proposal(session, plan, group, is_included)
+    )
+
+
+@blueprint.post(f"{_PLAN}/board/groups/<biggest:group>/join")
+@on_refusal(_refuse)
+def join_import_group(number: int, group: int) -> ResponseReturnValue:
+    """Join a group with the one before it."""
+    return _change(number, lambda session, plan: changes.join_with_previous(session, plan, group))
+
+
+@blueprint.post(f"{_PLAN}/board/groups/<biggest:group>/split")
+@on_refusal(_refuse)
+def split_import_group(number: int, group: int) -> ResponseReturnValue:
+    """Split a group into single images."""
+    return _change(number, lambda session, plan: changes.split_proposal(session, plan, group))
+
+
+@blueprint.post(f"{_PLAN}/board/undo")
+@on_refusal(_refuse)
+def undo_import_change(number: int) -> ResponseReturnValue:
+    """Undo a change whose answer contained the layout before it."""
+    fields = read_form(UndoFields)
+    layout = undo.Layout(fields.undo.proposals, fields.undo.files)
+    return _change(
+        number,
+        lambda session, plan: undo.restore_layout(session, plan, fields.version, layout),
+        saves_titles=False,
+    )
+
+
+@blueprint.post(f"{_PLAN}/board/show")
+@on_refusal(_refuse)
+def show_import_part(number: int) -> ResponseReturnValue:
+    """Show another part of the board, named in the query; saves titles, also without a script."""
+    view = read_query(ViewFields)
+    return _change(number, lambda *_: None, view)
+
+
+@blueprint.post(f"{_PLAN}/start")
+@on_refusal(_refuse)
+def start_import(number: int) -> ResponseReturnValue:
+    """Make the groups and start the import."""
+    fields = read_form(StartFields)
+    session = db.session()
+    plan = plans.get_plan(session, number)
+    if plan.state == "started" and plan.job_id:
+        return _answer_started(plan.job_id)
+    if fields.version is not None:
+        plans.check_version(session, plan, fields.version)
+    _save_fields(session, plan)
+    job = start.start_import(session, plan, current_user.id, plan.is_published)
+    note_action("start_import", job.id, count=job.item_count)
+    job_id = job.id
+    session.commit()
+    return _answer_started(job_id)
+
+
+def _answer_started(job_id: int) -> ResponseReturnValue:
+    url = url_for(".show_import", number=job_id)
+    return jsonify({"job": job_id, "url": url}) if is_api_call() else redirect(url, 303)
+
+
+# --- Parts of acts --------------------------------------------------------------------------------
+
+
+def _change(
+    number: int,
+    change: Change,
+    view: ViewFields | None = None,
+    *,
+    saves_titles: bool = True,
+) -> ResponseReturnValue:
+    """Change the board and show it.
+
+    :param view: the part to show; None for the part that was shown.
+    :param saves_titles: whether titles that the form contains are saved too.
+    """
+    view = view or read_form(ViewFields)
+    session = db.session()
+    plan = plans.get_plan(session, number)
+    seen = plan.version
+    plans.check_open(plan)
+    before = undo.read_layout(session, plan) if is_api_call() else None
+    if saves_titles:
+        _save_fields(session, plan)
+    change(session, plan)
+    lost = before and undo.compare_layouts(before, undo.read_layout(session, plan))
+    session.commit()
+    if lost is None:
+        return redirect(_find_place(number, view), 303)
+    text = LayoutFields(proposals=lost.proposals, files=lost.files).model_dump_json()
+    answer = _render_board(plan, view) | {"seen": seen}
+    return jsonify(answer | {"undo": text if len(text) <= _MAX_UNDO_CHARS else None})
+
+
+def _save_fields(session: Session, plan: ImportPlan) -> None:
+    """Save the titles that were changed, and whether new groups are published.
+
+    A form contains all titles, and what they were when it was shown (``was-…``): the others may
+    have been changed in another window since, and their groups may be gone.
+    """
+    shown = read_prefixed("was-")
+    for proposal_id, title in read_prefixed("title-").items():
+        if title != shown.get(proposal_id):
+            with suppress(NotFoundError):
+                changes.rename_proposal(session, plan, proposal_id, title)
+    _save_state(session, plan)
+
+
+def _save_state(session: Session, plan: ImportPlan) -> None:
+    fields = read_form(StateFields)
+    if fields.state and fields.state != fields.was_state:
+        plans.set_published(session, plan, fields.state != "draft")
+
+
+def _find_goal(session: Session, plan: ImportPlan, fields: MoveFields) -> int | None:
+    """Find the proposal to move files to; None for a new one."""
+    if title := fields.to_title.strip():
+        return listing.get_proposal_by_title(session, plan, title)
+    if fields.to == "new":
+        return None
+    number = find_number(fields.to)
+    if number is None:
+        raise InvalidInputError("Select one of the groups of this plan.", {"to": "unknown"})
+    return number
+
+
+def _render_board(plan: ImportPlan, view: ViewFields) -> dict[str, Any]:
+    html = render_template("admin/_import_board.html", **_describe_board(plan, view))
+    return {"html": html, "version": plan.version}
+
+
+def _find_place(number: int, view: ViewFields) -> str:
+    """Make the address of a part of a board."""
+    anchor = f"bin-{view.whole}" if view.whole else None
+    shown = {name: value for name, value in view.model_dump(by_alias=True).items() if value}
+    return url_for(".show_import_plan", number=number, _anchor=anchor, **shown)
+
+
+def _describe_board(plan: ImportPlan, view: ViewFields) -> dict[str, Any]:
+    session = db.session()
+    bins = listing.list_bins(session, plan, view.after, whole=view.whole, first=view.first)
+    next_after = bins[-1].proposal.position if len(bins) == listing.BINS_PER_PAGE else None
+    return {
+        "plan": plan,
+        "summary": plans.describe_plan(session, plan),
+        "bins": bins,
+        "view": view,
+        "next_after": next_after,
+        "titles": listing.list_titles(session, plan) if view.after or next_after else [],
+        "shown_at_once": listing.FILES_SHOWN,
+        "shown_whole": listing.FILES_SHOWN_WHOLE,
+        "unusable": plans.list_unusable(session, plan),
+        "verdicts": verdicts.VERDICTS,
+        "ways": grouping.WAYS,
+        "groups": list_choices(session),
+    }

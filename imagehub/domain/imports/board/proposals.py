@@ -1,0 +1,185 @@
+"""Propose the groups of a plan, and find and store proposals and their files."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import case, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from imagehub.database import MAX_ID, make_batches
+from imagehub.domain.imports.grouping import WAYS, FileFacts, make_bundles
+from imagehub.domain.imports.plans import lock_plan
+from imagehub.domain.imports.verdicts import IMPORTABLE
+from imagehub.domain.library.groups import get_group
+from imagehub.errors import InvalidInputError, NotFoundError
+from imagehub.models import ImportPlan, ImportPlanFile, ImportProposal
+
+MAX_TITLE_CHARS = 300
+
+
+def propose(session: Session, plan: ImportPlan, way: str, target_group: int | None = None) -> None:
+    """Replace all proposals of a plan by new ones.
+
+    :param way: one of ``grouping.WAYS``.
+    :param target_group: the group that ``existing`` adds to.
+    :raise InvalidInputError: no such way, or ``existing`` without a group.
+    :raise NotFoundError: there is no such group.
+    """
+    if way not in WAYS:
+        raise InvalidInputError("There is no such way to make groups.", {"way": "unknown"})
+    target = None
+    if way == "existing":
+        if target_group is None:
+            raise InvalidInputError("Select the group to add to.", {"group": "is empty"})
+        target = get_group(session, target_group)
+    lock_plan(session, plan)
+    session.execute(delete(ImportProposal).where(ImportProposal.plan_id == plan.id))
+    rows = session.execute(
+        select(
+            ImportPlanFile.id,
+            ImportPlanFile.file_name,
+            ImportPlanFile.folder_id,
+            ImportPlanFile.folder_name,
+            ImportPlanFile.taken_at,
+        )
+        .where(ImportPlanFile.plan_id == plan.id, ImportPlanFile.verdict.in_(IMPORTABLE))
+        # In the order in which they were read; their positions are those of the old proposals.
+        .order_by(ImportPlanFile.id)
+    )
+    bundles = make_bundles(way, [FileFacts(*row) for row in rows])
+    if target is not None:
+        bundles = [(target.title, files) for _, files in bundles]
+    proposal_ids = add_proposals(
+        session, plan, 1, [title for title, _ in bundles], target.id if target else None
+    )
+    place_files(
+        session,
+        [
+            (file.id, proposal_id, position)
+            for proposal_id, (_, files) in zip(proposal_ids, bundles, strict=True)
+            for position, file in enumerate(files, start=1)
+        ],
+    )
+    plan.way = way
+    plan.version += 1
+    session.flush()
+
+
+def propose_first(session: Session, plan: ImportPlan) -> None:
+    """Make the first proposals of a plan, in the way it was created with."""
+    target = session.scalars(
+        select(ImportProposal.group_id).where(
+            ImportProposal.plan_id == plan.id, ImportProposal.group_id.is_not(None)
+        )
+    ).first()
+    propose(session, plan, plan.way, target)
+
+
+def get_proposal(session: Session, plan: ImportPlan, proposal_id: int) -> ImportProposal:
+    """:raise NotFoundError: no such proposal in this plan."""
+    proposal = session.get(ImportProposal, proposal_id) if 0 < proposal_id <= MAX_ID else None
+    if proposal is None or proposal.plan_id != plan.id:
+        raise NotFoundError("proposed group", proposal_id)
+    return proposal
+
+
+def get_files(session: Session, plan: ImportPlan, file_ids: Sequence[int]) -> list[ImportPlanFile]:
+    """Load files in the order of the board.
+
+    :raise InvalidInputError: no file is given.
+    :raise NotFoundError: a file is not in this plan.
+    """
+    wanted = set(file_ids)
+    if not wanted:
+        raise InvalidInputError("Select files first.", {"file": "is empty"})
+    found: list[ImportPlanFile] = []
+    for ids in make_batches(sorted(wanted)):
+        found += session.scalars(
+            select(ImportPlanFile).where(
+                ImportPlanFile.plan_id == plan.id, ImportPlanFile.id.in_(ids)
+            )
+        )
+    if len(found) != len(wanted):
+        raise NotFoundError("file in this plan", "")
+    places = dict(
+        session.execute(
+            select(ImportProposal.id, ImportProposal.position).where(
+                ImportProposal.plan_id == plan.id
+            )
+        ).all()
+    )
+    found.sort(key=lambda f: (places.get(f.proposal_id or 0, 0), f.position, f.id))
+    return found
+
+
+def add_proposals(
+    session: Session,
+    plan: ImportPlan,
+    first: int,
+    titles: Sequence[str],
+    group_id: int | None = None,
+) -> Sequence[int]:
+    """Insert proposals at positions from ``first`` on, which must be free; return their ids."""
+    if not titles:
+        return ()
+    rows = [
+        {
+            "plan_id": plan.id,
+            "position": position,
+            "title": title[:MAX_TITLE_CHARS],
+            "group_id": group_id,
+        }
+        for position, title in enumerate(titles, start=first)
+    ]
+    session.execute(insert(ImportProposal), rows)
+    return session.scalars(
+        select(ImportProposal.id)
+        .where(
+            ImportProposal.plan_id == plan.id,
+            ImportProposal.position.between(first, first + len(titles) - 1),
+        )
+        .order_by(ImportProposal.position)
+    ).all()
+
+
+def place_files(session: Session, places: Sequence[tuple[int, int, int]]) -> None:
+    """Put files into proposals: (file id, proposal id, position); one statement for 500 files."""
+    for batch in make_batches(places):
+        proposals = {file_id: proposal_id for file_id, proposal_id, _ in batch}
+        positions = {file_id: position for file_id, _, position in batch}
+        session.execute(
+            update(ImportPlanFile)
+            .where(ImportPlanFile.id.in_(proposals))
+            .values(
+                proposal_id=case(proposals, value=ImportPlanFile.id),
+                position=case(positions, value=ImportPlanFile.id),
+            )
+            .execution_options(synchronize_session=False)
+        )
+    session.flush()
+    session.expire_all()
+
+
+def shift_proposals(session: Session, plan: ImportPlan, after: int, by: int) -> None:
+    """Make room for ``by`` proposals behind a position."""
+    session.flush()
+    session.execute(
+        update(ImportProposal)
+        .where(ImportProposal.plan_id == plan.id, ImportProposal.position > after)
+        .values(position=ImportProposal.position + by)
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+def delete_empty_proposals(session: Session, plan: ImportPlan) -> None:
+    """Delete the proposals that hold no file any more."""
+    session.flush()
+    is_used = (
+        select(ImportPlanFile.id)
+        .where(ImportPlanFile.plan_id == plan.id, ImportPlanFile.proposal_id == ImportProposal.id)
+        .exists()
+    )
+    session.execute(
+        delete(ImportProposal)
+        .where(ImportProposal.plan_id == plan.id, ~is_used)
+        .execution_options(synchronize_session="fetch")
+    )
