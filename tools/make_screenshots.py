@@ -1,8 +1,12 @@
-"""Takes the README's pictures of the demo: ``python -m tools.make_screenshots``.
+"""Make the screenshots of the README from the demo: ``python -m tools.make_screenshots``.
 
-Each file shows two pages, or the two themes of one, side by side.
+Each file shows two pages, or the two themes of one page, side by side.
 """
 
+import os
+import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,21 +17,19 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.fixtures.programs import Command, choose_ports
-from tests.support import ROOT, get_free_port, require
-
+ROOT = Path(__file__).resolve().parent.parent
 WINDOW = {"width": 1440, "height": 900}
-# Of each half, in the file.
+# Of each half.
 SIZE = (1200, 750)
 GAP_PX = 24
-MOST_BYTES = 300_000
+MAX_BYTES = 300_000
 PASSWORD = "a password of the demo"
 
 
 def main(names: list[str]) -> None:
     with run_demo() as address, sync_playwright() as play:
         browser = play.chromium.launch(
-            executable_path=require("chromium"), args=["--headless", "--no-sandbox"]
+            executable_path=shutil.which("chromium"), args=["--headless", "--no-sandbox"]
         )
         for name, shoot in (("front", shoot_front), ("admin", shoot_admin)):
             if not names or name in names:
@@ -45,7 +47,7 @@ def shoot_front(browser: Browser, address: str) -> list[Image.Image]:
 
 
 def shoot_admin(browser: Browser, address: str) -> list[Image.Image]:
-    """The library in the light theme, and a folder of the drive as a grid in the dark one."""
+    """Take the library in the light theme and a folder of the drive in the dark one."""
     shots = []
     for scheme in ("light", "dark"):
         context = open_context(browser, scheme)
@@ -59,7 +61,7 @@ def shoot_admin(browser: Browser, address: str) -> list[Image.Image]:
             shots.append(shoot(page, f"{address}/admin/library"))
         else:
             page.goto(f"{address}/admin/drive")
-            # Down to the first folder that holds pictures.
+            # Open folders until one contains pictures.
             while not page.locator("#entries .item-picture img").count():
                 page.locator("#entries .is-folder .item-name").first.click()
                 page.wait_for_load_state("networkidle")
@@ -73,7 +75,7 @@ def open_context(browser: Browser, scheme: str) -> BrowserContext:
 
 
 def shoot(page: Page, url: str) -> Image.Image:
-    """The page when everything in the window has come."""
+    """Take a page when everything in the window is loaded."""
     page.goto(url, wait_until="networkidle")
     page.evaluate("() => document.fonts.ready")
     page.wait_for_function(
@@ -93,7 +95,7 @@ def save(target: Path, halves: list[Image.Image]) -> None:
     for quality in range(84, 40, -4):
         buffer = BytesIO()
         sheet.save(buffer, "WEBP", quality=quality, method=6)
-        if buffer.tell() <= MOST_BYTES:
+        if buffer.tell() <= MAX_BYTES:
             break
     target.write_bytes(buffer.getvalue())
     print(f"{target.relative_to(ROOT)}: {sheet.width}x{sheet.height}, {buffer.tell():,} bytes")
@@ -101,14 +103,24 @@ def save(target: Path, halves: list[Image.Image]) -> None:
 
 @contextmanager
 def run_demo() -> Iterator[str]:
-    with tempfile.TemporaryDirectory() as name:
-        arguments = ("demo", "--ephemeral", "--port", str(get_free_port()))
-        variables = {"IMAGEHUB_DEMO_PASSWORD": PASSWORD, **choose_ports()}
-        demo = Command(Path(name), *arguments, **variables)
+    """Run the demo, with none of the settings of this machine; yields its address."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("IMAGEHUB_")}
+    environment |= {"IMAGEHUB_DEMO_PASSWORD": PASSWORD, "PYTHONPATH": str(ROOT)}
+    with tempfile.TemporaryDirectory() as folder:
+        demo = subprocess.Popen(
+            [sys.executable, "-m", "imagehub", "demo", "--ephemeral"],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert demo.stdout is not None
         try:
-            yield demo.wait_until_ready()
+            ready = (line for line in demo.stdout if line.startswith("ready: "))
+            yield next(ready).removeprefix("ready: ").strip()
         finally:
-            demo.end()
+            demo.send_signal(signal.SIGINT)
+            demo.communicate()
 
 
 if __name__ == "__main__":
