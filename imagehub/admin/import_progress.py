@@ -93,20 +93,19 @@ def dismiss_failed(number: int) -> ResponseReturnValue:
     session.commit()
     if is_api_call():
         return jsonify({"count": count})
-    told = [
+    say(
         ngettext("%(num)s file dismissed.", "%(num)s files dismissed.", count)
         if count
         else _("Nothing left to dismiss.")
-    ]
+    )
     if dismissed.group_count:
-        told.append(
+        say(
             ngettext(
                 "%(num)s empty group moved to the trash.",
                 "%(num)s empty groups moved to the trash.",
                 dismissed.group_count,
             )
         )
-    say(" ".join(told))
     return _return_to_page(number, fields)
 
 

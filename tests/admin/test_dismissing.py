@@ -75,7 +75,8 @@ def test_a_broken_file_is_dismissed_on_the_first_page_and_retried(
     assert send(client, address, "/admin/", **fields).location == "/admin/"
     home = client.get("/admin/").text
     assert "Nothing needs attention." in home
-    assert "2 files dismissed. 2 empty groups moved to the trash." in home
+    assert "2 files dismissed." in home
+    assert "2 empty groups moved to the trash." in home
     assert "Dismissed 2 failed files of an import." in home
     assert send(client, address, "/admin/", **fields).location == "/admin/"
     assert "Nothing left to dismiss." in read_toasts(client)
@@ -113,7 +114,8 @@ def test_one_file_is_dismissed_on_the_page_of_its_import(
     assert send(client, address, JOB, item=item, **fields).location == JOB
     page = client.get(JOB).text
     assert page.index("dune.jpg") < page.index('data-part="dismissed"') < page.index("wave.jpg")
-    assert "1 file dismissed. 1 empty group moved to the trash." in page
+    assert "1 file dismissed." in page
+    assert "1 empty group moved to the trash." in page
     assert "1 file could not be imported" in client.get("/admin/").text
     send(client, f"{JOB}/retry", JOB)
     with connected_site.session() as session:

@@ -1,4 +1,4 @@
-"""Letting failed files of an import be, and taking them up again. Rows alone; nobody works."""
+"""Dismissing failed files and retrying dismissed ones, on rows alone."""
 
 import threading
 
@@ -11,14 +11,13 @@ from imagehub.domain.imports import claims, dismissals, jobs, reports
 from imagehub.domain.imports.jobs import Selection
 from imagehub.domain.library import edit, trash
 from imagehub.domain.library.groups import refresh_group
-from imagehub.domain.site import overview
 from imagehub.errors import NotFoundError
 from imagehub.models import Group, ImportItem, ImportJob, TrashEntry
 from tests.fixtures.import_rows import add_image, create, list_items, select_files
 
 
 def fail_all(session: Session, *selections: Selection) -> ImportJob:
-    """A finished import of which no file came in."""
+    """A finished import whose files all failed."""
     job = create(session, *selections)
     for item in list_items(session, job):
         item.state, item.reason = "failed", f"{item.file_name} is broken."
@@ -45,14 +44,14 @@ def list_states(session: Session, job: ImportJob) -> list[str]:
     return [item.state for item in list_items(session, job)]
 
 
-def test_what_is_let_be_asks_for_nothing_and_keeps_its_reason(
+def test_dismissed_files_are_no_longer_reported_and_keep_their_reason(
     either_import_session: Session,
 ) -> None:
     session = either_import_session
     job = fail_all(session, select_files("a", "b"))
-    assert len(overview.list_failed_jobs(session)) == 1
+    assert len(reports.list_failed_jobs(session)) == 1
     assert dismiss(session, job).item_count == 2
-    assert overview.list_failed_jobs(session) == []
+    assert reports.list_failed_jobs(session) == []
     report = reports.describe_job(session, job.id)
     assert (report.failed_count, report.dismissed_count, report.finished_count) == (0, 2, 2)
     assert [(item.file_name, item.reason) for item in report.dismissed] == [
@@ -62,7 +61,7 @@ def test_what_is_let_be_asks_for_nothing_and_keeps_its_reason(
     assert (report.failed, report.is_finished) == ((), True)
 
 
-def test_doing_it_twice_does_nothing_more(import_session: Session) -> None:
+def test_dismissing_twice_does_nothing_more(import_session: Session) -> None:
     job = fail_all(import_session, select_files("a"))
     assert dismiss(import_session, job) == dismissals.Dismissed(1, 1)
     assert dismiss(import_session, job) == dismissals.Dismissed(0, 0)
@@ -80,7 +79,7 @@ def test_items_that_did_not_fail_stay_as_they_are(import_session: Session) -> No
     assert job.state == "running"
 
 
-def test_one_file_alone_is_let_be_and_tried_again(import_session: Session) -> None:
+def test_one_file_is_dismissed_and_retried(import_session: Session) -> None:
     job = fail_all(import_session, select_files("a", "b"))
     other = fail_all(import_session, select_files("c"))
     first, second = list_items(import_session, job)
@@ -92,7 +91,7 @@ def test_one_file_alone_is_let_be_and_tried_again(import_session: Session) -> No
     assert list_states(import_session, job) == ["queued", "left_out"]
 
 
-def test_failed_files_are_tried_again_without_those_that_were_let_be(
+def test_failed_files_are_retried_without_the_dismissed_ones(
     import_session: Session,
 ) -> None:
     job = fail_all(import_session, select_files("a", "b"))
@@ -104,7 +103,7 @@ def test_failed_files_are_tried_again_without_those_that_were_let_be(
 
 
 @pytest.mark.parametrize("state", ["published", "draft"])
-def test_the_empty_group_goes_to_the_trash_and_comes_back_as_it_was(
+def test_the_empty_group_moves_to_the_trash_and_is_restored(
     either_import_session: Session, state: str
 ) -> None:
     session = either_import_session
@@ -129,7 +128,7 @@ def test_the_empty_group_goes_to_the_trash_and_comes_back_as_it_was(
     assert (job.state, job.finished_at, first.reason) == ("running", None, "")
 
 
-def test_a_group_with_a_picture_stays(import_session: Session) -> None:
+def test_a_group_with_an_image_stays(import_session: Session) -> None:
     job = fail_all(import_session, select_files("a", "b"))
     add_image(import_session, 1, "z", 9)
     refresh_group(import_session, 1)
@@ -141,7 +140,7 @@ def test_a_group_with_a_picture_stays(import_session: Session) -> None:
 @pytest.mark.parametrize(
     "field", ["title", "text", "medium", "dimensions", "year", "edition", "tags"]
 )
-def test_a_group_with_words_of_a_person_stays(import_session: Session, field: str) -> None:
+def test_an_edited_group_stays(import_session: Session, field: str) -> None:
     job = fail_all(import_session, select_files("a"))
     edit.save_group(import_session, 1, edit.Edit(1, {field: "1999"}, {}))
     import_session.commit()
@@ -156,7 +155,7 @@ def test_a_group_that_another_import_waits_to_fill_stays(import_session: Session
     assert import_session.get_one(Group, 1).state == "published"
 
 
-def test_a_group_with_a_failed_file_of_another_import_stays_until_that_is_let_be(
+def test_a_group_with_a_failed_file_of_another_import_stays_until_that_is_dismissed(
     either_import_session: Session,
 ) -> None:
     session = either_import_session
@@ -168,7 +167,7 @@ def test_a_group_with_a_failed_file_of_another_import_stays_until_that_is_let_be
     assert session.get_one(Group, 1).state == "published"
 
 
-def test_what_a_person_put_into_the_trash_stays_there(import_session: Session) -> None:
+def test_a_group_that_a_person_deleted_stays_in_the_trash(import_session: Session) -> None:
     job = fail_all(import_session, select_files("a"))
     trash.trash_groups(import_session, [1], None)
     import_session.commit()
@@ -177,7 +176,7 @@ def test_what_a_person_put_into_the_trash_stays_there(import_session: Session) -
     assert import_session.get_one(Group, 1).state == "trash"
 
 
-def test_what_a_person_took_back_by_hand_is_not_thrown_away_again(import_session: Session) -> None:
+def test_a_group_that_a_person_restored_is_not_deleted_again(import_session: Session) -> None:
     job = fail_all(import_session, select_files("a"))
     dismiss(import_session, job)
     trash.restore(import_session, 1)
@@ -189,7 +188,7 @@ def test_what_a_person_took_back_by_hand_is_not_thrown_away_again(import_session
     assert import_session.get_one(Group, 1).state == "published"
 
 
-def test_files_whose_group_is_gone_are_let_be_too(import_session: Session) -> None:
+def test_files_whose_group_is_gone_are_dismissed_too(import_session: Session) -> None:
     job = fail_all(import_session, select_files("a"))
     dismiss(import_session, job)
     trash.purge(import_session, [1])
@@ -199,7 +198,7 @@ def test_files_whose_group_is_gone_are_let_be_too(import_session: Session) -> No
 
 
 @pytest.mark.parametrize("number", [77, 0, -1, 1 << 63])
-def test_no_such_import_is_told(import_session: Session, number: int) -> None:
+def test_an_unknown_import_is_refused(import_session: Session, number: int) -> None:
     with pytest.raises(NotFoundError):
         dismissals.dismiss_failed(import_session, number, None)
     with pytest.raises(NotFoundError):
@@ -207,7 +206,7 @@ def test_no_such_import_is_told(import_session: Session, number: int) -> None:
 
 
 def test_many_at_the_same_time_leave_nothing_half_done(either_import_engine: Engine) -> None:
-    """Some let be, some retry, a worker claims: each item ends in one state, with a group to it."""
+    """Dismissing, retrying and claiming at once: each item ends in one state, with its group."""
     with Session(either_import_engine) as session:
         groups = [select_files(f"a{n}", f"b{n}", folder=f"Folder {n}") for n in range(12)]
         job_id = fail_all(session, *groups).id
