@@ -48,13 +48,8 @@ def test_what_a_script_asks_is_asked_without_one_too() -> None:
 NOT_TRANSLATABLE_YET = {
     "admin/connection_pages",
     "admin/drive_acts",
-    "admin/import_pages",
     "admin/library_bulk",
     "admin/share_pages",
-    "domain/imports/board",
-    "domain/imports/jobs",
-    "domain/imports/plans",
-    "domain/imports/reading",
     "domain/sharing/links",
 }
 
