@@ -62,7 +62,7 @@ class ImportProposal(Base):
 class ImportPlanFile(Base):
     """A file of a plan.
 
-    ``verdict`` says what prevents its import (see ``VERDICTS`` of ``domain.imports.plans``),
+    ``verdict`` says what prevents its import (see ``VERDICTS`` of ``domain.imports.verdicts``),
     ``reason`` is the same as a sentence. ``is_chosen``: it will be imported. ``taken_at`` is the
     time of the camera or else of the file, without a time zone.
     """

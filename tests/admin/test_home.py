@@ -72,7 +72,7 @@ def test_counts_leave_out_the_trash(site: Site, client: FlaskClient) -> None:
     assert figures["renditions"] == "15\N{NO-BREAK SPACE}kB"
 
 
-def test_totals_of_a_large_library_are_kept_for_a_while(
+def test_totals_of_a_large_library_are_cached(
     site: Site, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(overview, "MAX_SMALL_IMAGES", 2)
@@ -83,7 +83,7 @@ def test_totals_of_a_large_library_are_kept_for_a_while(
         assert figures["images"] == told
 
 
-def test_the_newest_imports_with_failed_items_are_told(site: Site, client: FlaskClient) -> None:
+def test_the_newest_imports_with_failed_items_are_listed(site: Site, client: FlaskClient) -> None:
     site.add_group(["a.jpg"])
     jobs = [add_job(site, ["failed", "done"]) for _ in range(7)]
     add_job(site, ["failed", "queued"], "running")
@@ -103,7 +103,7 @@ def test_a_hub_in_order_says_so(site: Site, client: FlaskClient) -> None:
     assert "Nothing needs attention." in client.get("/admin/").text
 
 
-def test_what_needs_a_person_comes_first(site: Site, client: FlaskClient) -> None:
+def test_what_needs_attention_comes_first(site: Site, client: FlaskClient) -> None:
     site.add_group(["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"])
     with site.session() as session:
         images = session.query(Image).all()
@@ -133,7 +133,7 @@ def test_what_needs_a_person_comes_first(site: Site, client: FlaskClient) -> Non
 
 
 @pytest.mark.parametrize(("days", "is_told"), [(60, False), (75, True)])
-def test_a_sign_in_that_nobody_uses_is_warned_of(
+def test_an_unused_sign_in_gives_a_warning(
     site: Site, client: FlaskClient, days: int, is_told: bool
 ) -> None:
     site.add_group(["a.jpg"])
@@ -149,7 +149,7 @@ def test_a_sign_in_that_nobody_uses_is_warned_of(
     assert (f"expires on {end:%-d %B %Y} unless" in page) == is_told
 
 
-def test_failed_items_are_told_and_tried_again(site: Site, client: FlaskClient) -> None:
+def test_failed_items_are_listed_and_retried(site: Site, client: FlaskClient) -> None:
     site.add_group(["a.jpg"])
     job = add_job(site, ["done", "failed", "failed"])
     page = client.get("/admin/").text
@@ -168,7 +168,7 @@ def test_failed_items_are_told_and_tried_again(site: Site, client: FlaskClient) 
         assert send(client, f"/admin/import/{number}/retry", "/admin/").status_code == 404
 
 
-def test_running_imports_show_how_far_they_are(site: Site, client: FlaskClient) -> None:
+def test_running_imports_show_their_progress(site: Site, client: FlaskClient) -> None:
     site.add_group(["a.jpg"])
     job = add_job(site, ["done", "queued", "failed", "running"], "running")
     page = client.get("/admin/").text
@@ -179,7 +179,7 @@ def test_running_imports_show_how_far_they_are(site: Site, client: FlaskClient) 
     }  # fmt: skip
 
 
-def test_an_import_that_nobody_takes_up_is_told(site: Site, client: FlaskClient) -> None:
+def test_an_import_without_a_worker_is_reported(site: Site, client: FlaskClient) -> None:
     site.add_group(["a.jpg"])
     add_job(site, ["queued"], "running")
     assert 'data-note="stalled"' not in client.get("/admin/").text

@@ -143,7 +143,7 @@ def test_a_board_is_arranged_by_drag_and_titles_save_themselves(studio: ServedSi
     assert read_board(page)[0] == ("The old harbour", HARBOUR[1])
 
 
-def test_all_of_a_folder_is_asked_for_by_its_name_and_reading_ends_when_the_plan_is_forgotten(
+def test_a_whole_folder_is_sent_as_its_id_and_reading_ends_when_the_plan_is_discarded(
     studio: ServedSite,
 ) -> None:
     visit = studio.enter("/admin/drive")
@@ -208,7 +208,7 @@ def test_two_windows_on_a_board_lose_nothing_of_each_other(studio: ServedSite) -
     visit.complaints.clear()
 
 
-def test_twenty_pictures_with_two_broken_ones_come_in_and_are_tried_again(
+def test_twenty_images_with_two_broken_ones_are_imported_and_retried(
     served_site: ServedSite,
 ) -> None:
     files = {f"sea-{n:02}.jpg": make_picture(n) for n in range(18)}

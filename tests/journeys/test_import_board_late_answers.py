@@ -67,7 +67,7 @@ def test_what_is_typed_and_ticked_while_a_title_is_saved_stays(studio: ServedSit
     assert [title for title, _ in read_board(page)] == ["The old harbour", "Mill at noon"]
 
 
-def test_a_title_that_was_typed_to_its_end_on_the_board_before_is_saved_too(
+def test_a_title_typed_on_the_old_board_is_saved_too(
     studio: ServedSite,
 ) -> None:
     page = open_board(studio)
@@ -81,7 +81,7 @@ def test_a_title_that_was_typed_to_its_end_on_the_board_before_is_saved_too(
     assert [title for title, _ in read_board(page)] == ["The old harbour", "Mill at noon"]
 
 
-def test_a_title_is_one_step_to_take_back_however_it_was_left(studio: ServedSite) -> None:
+def test_a_title_is_one_step_to_undo_however_it_was_left(studio: ServedSite) -> None:
     page = open_board(studio)
     title = page.get_by_label("Title of group 1")
     title.fill("The old harbour")
@@ -94,7 +94,7 @@ def test_a_title_is_one_step_to_take_back_however_it_was_left(studio: ServedSite
     expect(page.get_by_role("button", name="Undo")).to_be_hidden()
 
 
-def test_a_click_counts_though_the_board_comes_anew_under_it(studio: ServedSite) -> None:
+def test_a_click_counts_while_the_board_is_replaced(studio: ServedSite) -> None:
     page = open_board(studio)
     title = page.get_by_label("Title of group 1")
     title.fill("The old harbour")
@@ -123,7 +123,7 @@ def test_an_import_waits_for_what_was_moved_just_before(studio: ServedSite) -> N
     expect(page.locator(".into li")).to_contain_text(["Harbour 3 shots", "Mill 1 shot"])
 
 
-def test_an_import_does_not_begin_where_what_was_moved_did_not_arrive(studio: ServedSite) -> None:
+def test_an_import_does_not_start_if_a_move_was_not_saved(studio: ServedSite) -> None:
     visit = studio.enter(service_workers="block")
     page = visit.page
     plan_studio(page)
@@ -139,7 +139,7 @@ def test_an_import_does_not_begin_where_what_was_moved_did_not_arrive(studio: Se
     start(page)
 
 
-def test_keys_that_are_quicker_than_the_answers_each_count(studio: ServedSite) -> None:
+def test_each_key_counts_even_before_the_answers(studio: ServedSite) -> None:
     page = open_plan(studio, service_workers="block")
     (board,) = read_board(page)
     held = hold(page, BOARD)
@@ -154,7 +154,7 @@ def test_keys_that_are_quicker_than_the_answers_each_count(studio: ServedSite) -
     expect(page.locator(".card input").last).to_be_focused()
 
 
-def test_the_focus_stays_where_somebody_went_while_a_change_was_under_way(
+def test_the_focus_stays_where_it_moved_during_a_change(
     studio: ServedSite,
 ) -> None:
     page = open_board(studio)
@@ -168,7 +168,7 @@ def test_the_focus_stays_where_somebody_went_while_a_change_was_under_way(
     expect(page.locator(".card", has_text="mill-2").locator("input")).to_be_focused()
 
 
-def test_another_way_that_the_browser_brought_back_is_asked_about_too(studio: ServedSite) -> None:
+def test_a_way_that_the_browser_restored_is_confirmed_too(studio: ServedSite) -> None:
     page = open_board(studio)
     # As a browser does that comes back to the page: before its script.
     page.route(
@@ -202,7 +202,7 @@ def wait_for_end(studio: ServedSite) -> None:
         time.sleep(0.05)
 
 
-def test_an_import_tells_its_end_to_whoever_has_the_focus_in_it(studio: ServedSite) -> None:
+def test_the_end_of_an_import_keeps_the_focus(studio: ServedSite) -> None:
     page = open_board(studio)
     start(page)
     link = page.locator(".into a", has_text="Mill")
@@ -212,7 +212,7 @@ def test_an_import_tells_its_end_to_whoever_has_the_focus_in_it(studio: ServedSi
     expect(link).to_be_focused()
 
 
-def test_the_bar_of_an_import_moves_though_somebody_is_among_its_groups(studio: ServedSite) -> None:
+def test_the_bar_moves_while_the_focus_is_in_the_groups(studio: ServedSite) -> None:
     page = open_board(studio)
     start(page)
     link = page.locator(".into a", has_text="Mill")
@@ -227,7 +227,7 @@ def test_the_bar_of_an_import_moves_though_somebody_is_among_its_groups(studio: 
     assert parts == ["state", "failed", "into"]
 
 
-def test_home_does_not_hold_back_who_leaves_it_when_an_import_ends(studio: ServedSite) -> None:
+def test_home_does_not_reload_while_it_is_left(studio: ServedSite) -> None:
     page = open_board(studio)
     start(page)
     jobs, library = hold(page, "/home/jobs$"), hold(page, "/admin/library$")
@@ -245,7 +245,7 @@ def test_home_does_not_hold_back_who_leaves_it_when_an_import_ends(studio: Serve
     assert f"{studio.url}/admin/" not in asked
 
 
-def test_home_shows_the_end_of_an_import_however_long_it_takes_to_come(
+def test_home_shows_the_end_of_an_import_after_a_slow_reload(
     studio: ServedSite,
 ) -> None:
     page = open_board(studio)

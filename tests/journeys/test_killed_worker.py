@@ -14,7 +14,7 @@ KILL_COUNT = 20
 
 
 @pytest.mark.parametrize("worker_count", [1, 2])
-def test_twenty_kills_leave_exactly_the_hundred_pictures(
+def test_twenty_kills_leave_exactly_the_hundred_images(
     make_import_hub: Callable[..., ImportHub],
     request: pytest.FixtureRequest,
     worker_count: int,

@@ -20,7 +20,7 @@ from imagehub.domain.library.edit import ROLES
         ("a", "a"),
     ],
 )
-def test_the_work_is_read_out_of_a_file_name(name: str, stem: str) -> None:
+def test_a_file_name_gives_the_title_of_the_work(name: str, stem: str) -> None:
     assert file_names.split_stem(name) == stem
 
 
@@ -41,7 +41,7 @@ def test_the_work_is_read_out_of_a_file_name(name: str, stem: str) -> None:
         ("a.jpg", ""),
     ],
 )
-def test_a_file_name_tells_the_part_that_a_shot_plays(name: str, role: str) -> None:
+def test_a_file_name_gives_the_role_of_a_shot(name: str, role: str) -> None:
     assert file_names.guess_role(name) == role
     assert role in ROLES
 
@@ -58,5 +58,5 @@ def test_a_file_name_tells_the_part_that_a_shot_plays(name: str, role: str) -> N
         ("IMG_0001.JPG", "IMG_0001 copy.JPG", "IMG_0002.JPG", "IMG_0010.JPG"),
     ],
 )
-def test_shots_come_by_work_with_the_front_first_and_two_before_ten(names: tuple[str, ...]) -> None:
+def test_shots_are_sorted_by_work_front_first_and_two_before_ten(names: tuple[str, ...]) -> None:
     assert sorted(sorted(names), key=file_names.make_shot_key) == list(names)

@@ -1,4 +1,4 @@
-"""``imagehub import``: folders of the drive become groups, and a person is told how it went."""
+"""``imagehub import``: folders of the drive become groups."""
 
 import os
 from pathlib import Path
@@ -115,7 +115,7 @@ def test_files_that_fail_are_named_with_their_reasons(hub: ImportHub) -> None:
     assert "1 picture imported, 1 failed." in mixed.stdout
 
 
-def test_without_waiting_the_job_is_left_to_the_worker(hub: ImportHub) -> None:
+def test_no_wait_leaves_the_job_to_the_worker(hub: ImportHub) -> None:
     result = run(hub, "--no-wait")
     assert result.exit_code == 0
     job = hub.session.scalars(select(ImportJob)).one()
@@ -124,9 +124,7 @@ def test_without_waiting_the_job_is_left_to_the_worker(hub: ImportHub) -> None:
         assert hub.finish_job(job.id).done_count == 5
 
 
-def test_a_missing_worker_is_told_while_one_waits(
-    hub: ImportHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_waiting_without_a_worker_says_so(hub: ImportHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder_import, "NO_PROGRESS_SECONDS", 0.1)
     pauses = iter(range(100))
 
@@ -143,14 +141,14 @@ def test_a_missing_worker_is_told_while_one_waits(
 
 
 @pytest.mark.parametrize("path", ["Nowhere", "Works/about.txt", "../Works"])
-def test_a_folder_that_is_not_there_is_told(hub: ImportHub, path: str) -> None:
+def test_an_unknown_folder_is_refused(hub: ImportHub, path: str) -> None:
     result = run(hub, path)
     assert result.exit_code == 1
     assert "There is no such folder." in result.output
     assert hub.session.scalars(select(ImportJob)).all() == []
 
 
-def test_without_a_connection_it_says_so(hub: ImportHub) -> None:
+def test_an_import_without_a_connection_is_refused(hub: ImportHub) -> None:
     hub.onedrive.revoke(access_tokens=True)
     result = run(hub)
     assert result.exit_code == 1

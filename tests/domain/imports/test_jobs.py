@@ -1,4 +1,4 @@
-"""Asking for an import: groups, numbers, doubles, reports. Rows alone; nobody works on them."""
+"""Import jobs: groups, numbers, duplicates, reports; on rows alone."""
 
 import threading
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def test_several_selections_make_several_groups(import_session: Session) -> None
     assert job.item_count == 2
 
 
-def test_a_file_chosen_twice_is_imported_once(import_session: Session) -> None:
+def test_a_file_selected_twice_is_imported_once(import_session: Session) -> None:
     job = create(import_session, select_files("a", "b", "a"))
     assert [(i.drive_item_id, i.state) for i in list_items(import_session, job)] == [
         ("a", "queued"),
@@ -85,7 +85,7 @@ def test_places_come_after_images_that_were_moved(import_session: Session) -> No
     assert items[0].position == 41
 
 
-def test_requests_at_the_same_time_get_numbers_of_their_own(either_import_engine: Engine) -> None:
+def test_concurrent_requests_get_different_numbers(either_import_engine: Engine) -> None:
     with Session(either_import_engine) as session:
         create(session, select_files("a"))
 
@@ -152,7 +152,7 @@ def test_a_report_counts_and_lists_failures(import_session: Session) -> None:
     assert not report.is_finished
 
 
-def test_failed_items_can_be_tried_again(either_import_session: Session) -> None:
+def test_failed_items_can_be_retried(either_import_session: Session) -> None:
     session = either_import_session
     job = create(session, select_files("a", "b"))
     first, second = list_items(session, job)
@@ -169,13 +169,13 @@ def test_failed_items_can_be_tried_again(either_import_session: Session) -> None
     assert jobs.retry_items(session, job.id) == 0
 
 
-def test_a_report_of_no_job_is_refused(import_session: Session) -> None:
+def test_a_report_of_an_unknown_job_is_refused(import_session: Session) -> None:
     for number in (77, 0, -1, 1 << 63):
         with pytest.raises(NotFoundError):
             reports.describe_job(import_session, number)
 
 
-def test_waiting_ends_with_the_time_or_with_the_job(either_import_engine: Engine) -> None:
+def test_waiting_ends_with_the_timeout_or_the_job(either_import_engine: Engine) -> None:
     with Session(either_import_engine) as session:
         job_id = create(session, select_files("a")).id
     open_session = sessionmaker(either_import_engine)
@@ -209,7 +209,7 @@ def test_waiting_ends_with_the_time_or_with_the_job(either_import_engine: Engine
         ({"mime_type": "Application/PDF"}, False),
     ],
 )
-def test_what_is_certainly_no_picture_is_known_before_the_download(
+def test_files_that_cannot_be_images_are_known_before_the_download(
     changes: dict[str, object], expected: bool
 ) -> None:
     facts: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""Plans before an import: what was chosen, and what it would come to."""
+"""Import plans: what is selected, and how long the import will take."""
 
 from datetime import timedelta
 
@@ -14,14 +14,14 @@ from tests.fixtures.planning import make_plan
 from tests.fixtures.site import Site
 
 
-def test_files_and_folders_chosen_by_hand_come_once_each(studio: ImportHub) -> None:
+def test_selected_files_and_folders_are_planned_once(studio: ImportHub) -> None:
     chosen = studio.select_folder("Studio")
     ids = tuple(file_id for file_id, _ in chosen.files)
     plan = make_plan(studio, "Studio", items=ids)
     assert plans.describe_plan(studio.session, plan).file_count == 7
 
 
-def test_the_time_expected_is_that_of_imports_before(studio: ImportHub) -> None:
+def test_the_estimate_follows_the_rate_of_earlier_imports(studio: ImportHub) -> None:
     studio.work(studio.create(studio.select_folder("Studio/Inside")))
     plan = make_plan(studio, "Studio")
     summary = plans.describe_plan(studio.session, plan)
@@ -30,7 +30,7 @@ def test_the_time_expected_is_that_of_imports_before(studio: ImportHub) -> None:
     assert summary.seconds == pytest.approx(rate * summary.chosen_count)
 
 
-def test_what_was_tried_again_days_later_took_no_days(either_import_session: Session) -> None:
+def test_a_retry_days_later_does_not_count_as_days_of_work(either_import_session: Session) -> None:
     session = either_import_session
     job = create(session, select_files(*(str(n) for n in range(10))))
     began_at = job.created_at
@@ -54,7 +54,7 @@ def test_what_was_tried_again_days_later_took_no_days(either_import_session: Ses
     assert history.measure_rate(session) == pytest.approx(6)
 
 
-def test_a_group_in_the_trash_takes_nothing_in(either_site: Site) -> None:
+def test_files_cannot_be_added_to_a_group_in_the_trash(either_site: Site) -> None:
     group_id = either_site.add_group()
     with either_site.session() as session:
         session.get_one(Group, group_id).state = "trash"
@@ -63,7 +63,7 @@ def test_a_group_in_the_trash_takes_nothing_in(either_site: Site) -> None:
             plans.create_plan(session, account.id, None, ["f"], [], group_id)
 
 
-def test_nothing_and_too_much_are_refused(site: Site) -> None:
+def test_an_empty_and_a_too_large_selection_are_refused(site: Site) -> None:
     with site.session() as session:
         with pytest.raises(InvalidInputError):
             plans.create_plan(session, 1, None, [], [])

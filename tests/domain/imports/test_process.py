@@ -113,7 +113,7 @@ def test_files_outside_the_root_folder_are_not_imported(
     assert hub.list_images() == []
 
 
-def test_one_file_asked_for_by_two_jobs_comes_in_once(either_import_hub: ImportHub) -> None:
+def test_a_file_of_two_jobs_is_imported_once(either_import_hub: ImportHub) -> None:
     hub = either_import_hub
     first = hub.create(hub.put_pictures("Works", 1))
     [item] = hub.list_items(first)
@@ -138,7 +138,7 @@ def test_a_file_may_be_in_two_groups_with_one_set_of_objects(import_hub: ImportH
     hub.check_stores_agree()
 
 
-def test_two_who_claim_at_once_get_different_items(either_import_hub: ImportHub) -> None:
+def test_concurrent_claims_get_different_items(either_import_hub: ImportHub) -> None:
     hub = either_import_hub
     job_id = hub.create(hub.put_pictures("Works", 12))
     claimed: list[int] = []
@@ -156,7 +156,7 @@ def test_two_who_claim_at_once_get_different_items(either_import_hub: ImportHub)
     assert sorted(claimed) == [item.id for item in hub.list_items(job_id)]
 
 
-def test_work_done_after_the_lease_is_lost_is_thrown_away(either_import_hub: ImportHub) -> None:
+def test_work_after_a_lost_lease_is_discarded(either_import_hub: ImportHub) -> None:
     hub = either_import_hub
     job_id = hub.create(hub.put_pictures("Works", 1))
     slow = hub.claim(job_id, "slow")
@@ -181,7 +181,7 @@ def test_a_heartbeat_keeps_items_and_only_their_owners(import_hub: ImportHub) ->
     assert [item.state for item in hub.list_items(job_id)] == ["running", "queued"]
 
 
-def test_a_stopping_worker_puts_back_what_it_has_in_hand(import_hub: ImportHub) -> None:
+def test_a_stopping_worker_queues_its_items_again(import_hub: ImportHub) -> None:
     hub = import_hub
     job_id = hub.create(hub.put_pictures("Works", 2))
     claim = hub.claim(job_id, "me")
@@ -191,7 +191,7 @@ def test_a_stopping_worker_puts_back_what_it_has_in_hand(import_hub: ImportHub) 
     assert [item.suspicion for item in hub.list_items(job_id)] == [0, 0]
 
 
-def test_a_file_that_ends_workers_is_given_up(import_hub: ImportHub) -> None:
+def test_a_file_that_crashes_workers_fails(import_hub: ImportHub) -> None:
     hub = import_hub
     job_id = hub.create(hub.put_pictures("Works", 1))
     for _ in range(3):
@@ -205,7 +205,7 @@ def test_a_file_that_ends_workers_is_given_up(import_hub: ImportHub) -> None:
     assert report.failed[0].reason == imports_claims.STOPPED_REASON
 
 
-def test_files_in_hand_beside_it_come_back_apart_and_are_blamed_less(
+def test_files_claimed_beside_it_return_one_by_one_and_are_less_suspect(
     import_hub: ImportHub,
 ) -> None:
     hub = import_hub
@@ -244,7 +244,7 @@ def test_throttling_only_costs_time(import_hub: ImportHub) -> None:
     assert hub.report(job_id).waiting_reason == ""
 
 
-def test_a_worker_rides_out_short_throttling(import_hub: ImportHub) -> None:
+def test_a_worker_waits_through_short_throttling(import_hub: ImportHub) -> None:
     hub = import_hub
     selection = hub.put_pictures("Works", 8)
     hub.onedrive.set_fault("status", status=429, retry_after=0.5, path="/items/", skip=4, times=4)
@@ -255,7 +255,7 @@ def test_a_worker_rides_out_short_throttling(import_hub: ImportHub) -> None:
     hub.check_stores_agree()
 
 
-def test_a_cut_download_is_tried_again_and_given_up_at_last(import_hub: ImportHub) -> None:
+def test_a_cut_download_is_retried_and_fails_at_last(import_hub: ImportHub) -> None:
     hub = import_hub
     job_id = hub.create(hub.put_pictures("Works", 1))
     hub.onedrive.set_fault("corrupted_download")
@@ -271,7 +271,7 @@ def test_a_cut_download_is_tried_again_and_given_up_at_last(import_hub: ImportHu
     assert hub.work(job_id) == ["done"]
 
 
-def test_what_is_tried_again_waits_out_a_fault_however_old_its_import_is(
+def test_a_retry_waits_through_an_outage_however_old_its_import_is(
     either_import_hub: ImportHub,
 ) -> None:
     hub = either_import_hub
@@ -314,7 +314,7 @@ def test_an_expired_token_is_refreshed_on_the_way(import_hub: ImportHub) -> None
     assert hub.count_refreshes() == 1
 
 
-def test_a_lost_connection_fails_the_rest_until_somebody_connects_again(
+def test_a_lost_connection_fails_the_rest_until_it_is_reconnected(
     import_hub: ImportHub,
 ) -> None:
     hub = import_hub
@@ -357,7 +357,7 @@ def test_storage_that_is_away_for_a_while_costs_only_time(
         hub.check_stores_agree()
 
 
-def test_a_bucket_that_was_removed_is_made_again(
+def test_a_deleted_bucket_is_created_again(
     make_import_hub: Callable[..., ImportHub], sqlite_url: str
 ) -> None:
     hub = make_import_hub(sqlite_url)
@@ -375,7 +375,7 @@ def test_a_picture_that_takes_too_long_fails_alone(import_hub: ImportHub) -> Non
     assert "seconds" in hub.report(job_id).failed[0].reason
 
 
-def test_what_nobody_expected_is_tried_again_and_named_by_number(
+def test_an_unexpected_error_is_retried_and_has_a_reference_number(
     import_hub: ImportHub, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub = import_hub
@@ -420,7 +420,7 @@ def test_a_full_disk_costs_only_time(import_hub: ImportHub) -> None:
     assert hub.work(job_id) == ["done"]
 
 
-def test_a_group_deleted_meanwhile_fails_its_items(import_hub: ImportHub) -> None:
+def test_items_fail_if_their_group_was_deleted_meanwhile(import_hub: ImportHub) -> None:
     hub = import_hub
     job_id = hub.create(hub.put_pictures("Works", 2))
     claim = hub.claim(job_id)
@@ -435,7 +435,7 @@ def test_a_group_deleted_meanwhile_fails_its_items(import_hub: ImportHub) -> Non
     hub.check_stores_agree()
 
 
-def test_what_is_imported_into_a_joined_group_comes_into_the_one_that_stays(
+def test_imports_into_a_joined_group_go_to_the_remaining_one(
     either_import_hub: ImportHub,
 ) -> None:
     """Also what a worker has in hand at that moment, and what has failed before."""
@@ -462,7 +462,7 @@ def test_what_is_imported_into_a_joined_group_comes_into_the_one_that_stays(
     assert names == {"0000.jpg", *(name for _, name in chosen.files)}
 
 
-def test_keys_deleted_under_way_make_the_import_begin_again(import_hub: ImportHub) -> None:
+def test_object_keys_deleted_during_an_import_restart_it(import_hub: ImportHub) -> None:
     hub = import_hub
     job_id = hub.create(hub.put_pictures("Works", 1))
     claim = hub.claim(job_id)
@@ -488,7 +488,7 @@ def test_keys_deleted_under_way_make_the_import_begin_again(import_hub: ImportHu
     hub.check_stores_agree()
 
 
-def test_images_may_come_and_go_at_once(either_import_hub: ImportHub) -> None:
+def test_images_can_be_imported_and_deleted_at_once(either_import_hub: ImportHub) -> None:
     """The same picture is imported into one group and deleted from another, again and again."""
     hub = either_import_hub
     hub.put_pictures("Works", 1)
@@ -543,7 +543,7 @@ def test_a_repair_makes_renditions_again_in_place(import_hub: ImportHub) -> None
     assert hub.reconcile().is_clean
 
 
-def test_a_repair_of_a_changed_original_shows_what_it_is_now(import_hub: ImportHub) -> None:
+def test_a_repair_of_a_changed_original_uses_the_new_version(import_hub: ImportHub) -> None:
     hub = import_hub
     hub.work(hub.create(hub.put_pictures("Works", 1)))
     [image] = hub.list_images()

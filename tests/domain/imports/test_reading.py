@@ -35,7 +35,7 @@ def test_a_folder_is_read_with_the_folders_in_it(studio: ImportHub) -> None:
     )
 
 
-def test_raw_photos_and_drawings_are_told_before_anything_is_fetched(
+def test_raw_photos_and_drawings_are_refused_before_any_download(
     import_hub: ImportHub,
 ) -> None:
     names = ("IMG_1.CR2", "IMG_1.jpg", "cr2", "drawing.psd", "film.dng")
@@ -50,7 +50,7 @@ def test_raw_photos_and_drawings_are_told_before_anything_is_fetched(
     ]
 
 
-def test_pictures_beside_all_folders_are_called_after_their_files(import_hub: ImportHub) -> None:
+def test_images_in_the_top_folder_are_titled_after_their_files(import_hub: ImportHub) -> None:
     import_hub.put_files("", {"harbour-front.jpg": make_jpeg(1), "harbour-back.jpg": make_jpeg(2)})
     drive = import_hub.open_drive()
     files = {item.name: item.id for item in drive.iter_children(get_root(drive).id)}
@@ -63,7 +63,7 @@ def test_pictures_beside_all_folders_are_called_after_their_files(import_hub: Im
     assert list_board(import_hub, plan)[0][0] == "New group"
 
 
-def test_of_the_same_picture_the_first_by_name_is_the_one_that_stays(
+def test_of_duplicates_the_first_by_name_is_included(
     import_hub: ImportHub,
 ) -> None:
     names = ("boat copy.jpg", "boat.jpg", "boat 10.jpg", "boat 2.jpg")
@@ -79,7 +79,7 @@ def test_of_the_same_picture_the_first_by_name_is_the_one_that_stays(
     assert bin_.files[1].reason == "The same image as boat.jpg."
 
 
-def test_a_step_that_was_noted_already_is_left_alone(studio: ImportHub) -> None:
+def test_a_step_is_saved_once(studio: ImportHub) -> None:
     drive = studio.open_drive()
     folder = drive.find_item_by_path("Studio")
     assert folder is not None
@@ -98,13 +98,13 @@ def test_a_step_that_was_noted_already_is_left_alone(studio: ImportHub) -> None:
     assert plans.describe_plan(studio.session, plan).file_count == 7
 
 
-def test_what_is_gone_or_outside_the_root_is_left_out(studio: ImportHub) -> None:
+def test_items_that_are_gone_or_outside_the_root_are_skipped(studio: ImportHub) -> None:
     files = {name: file_id for file_id, name in studio.select_folder("Studio").files}
     plan = make_plan(studio, items=("no-such-item", files["mill_1.jpg"]))
     assert plans.describe_plan(studio.session, plan).file_count == 1
 
 
-def test_what_nothing_calls_a_picture_waits_to_be_taken_in(import_hub: ImportHub) -> None:
+def test_files_of_unknown_type_are_excluded_until_included(import_hub: ImportHub) -> None:
     names = ("a.jpg", "b.JFIF", "scan", "bundle.7z", "a.xmp", "poster.ai", "book.indd", "a.x9y")
     import_hub.put_files("Camera", {name: make_jpeg(n) for n, name in enumerate(names)})
     plan = make_plan(import_hub, "Camera")
@@ -117,7 +117,7 @@ def test_what_nothing_calls_a_picture_waits_to_be_taken_in(import_hub: ImportHub
     assert plans.describe_plan(import_hub.session, plan).chosen_count == 4
 
 
-def test_a_picture_of_too_many_pixels_is_told_where_onedrive_knows_them(
+def test_an_image_with_too_many_pixels_is_refused_if_onedrive_knows_them(
     studio: ImportHub,
 ) -> None:
     drive = studio.open_drive()
@@ -177,7 +177,7 @@ def test_a_folder_spelt_in_two_ways_is_one_group_of_each_file_once(studio: Impor
     assert [title for title, _ in list_board(studio, plan)] == ["Harbour", "Mill", "IMG 1", "IMG 2"]
 
 
-def test_what_onedrive_refuses_is_told_and_the_rest_is_read(studio: ImportHub) -> None:
+def test_items_that_onedrive_refuses_are_listed_and_the_rest_is_read(studio: ImportHub) -> None:
     files = {name: file_id for file_id, name in studio.select_folder("Studio").files}
     inside = studio.open_drive().find_item_by_path("Studio/Inside")
     assert inside is not None
@@ -195,7 +195,7 @@ def test_what_onedrive_refuses_is_told_and_the_rest_is_read(studio: ImportHub) -
     assert plans.describe_plan(studio.session, alone).unusable_count == 1
 
 
-def test_files_too_large_for_the_hub_are_told(studio: ImportHub) -> None:
+def test_files_above_the_size_limit_are_listed(studio: ImportHub) -> None:
     folder = studio.open_drive().find_item_by_path("Studio/Inside")
     assert folder is not None
     plan = plans.create_plan(studio.session, studio.account_id, None, [folder.id], [])
@@ -207,7 +207,7 @@ def test_files_too_large_for_the_hub_are_told(studio: ImportHub) -> None:
         start.start_import(studio.session, plan, None, True)
 
 
-def test_pictures_that_the_hub_has_are_found_by_item_and_by_hash(studio: ImportHub) -> None:
+def test_imported_images_are_found_by_item_and_by_hash(studio: ImportHub) -> None:
     chosen = studio.select_folder("Studio/Inside")
     job_id = studio.create(chosen)
     studio.work(job_id)
@@ -229,7 +229,7 @@ def test_pictures_that_the_hub_has_are_found_by_item_and_by_hash(studio: ImportH
     assert reasons["copy.jpg"] == ("The same image is already in “Inside”.", False)
 
 
-def test_the_same_picture_twice_and_the_same_name_twice_are_told(import_hub: ImportHub) -> None:
+def test_duplicates_and_equal_names_are_found(import_hub: ImportHub) -> None:
     import_hub.put_files("A", {"a.jpg": make_jpeg(1), "b.jpg": make_jpeg(1)})
     import_hub.put_files("B", {"a.jpg": make_jpeg(2)})
     plan = make_plan(import_hub, "A", "B")

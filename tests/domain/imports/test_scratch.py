@@ -23,7 +23,7 @@ with scratch.open_file() as (file, path):
 """
 
 
-def test_a_file_is_gone_after_use_even_when_that_fails(tmp_path: Path) -> None:
+def test_a_file_is_deleted_after_use_even_after_an_error(tmp_path: Path) -> None:
     scratch = Scratch(tmp_path)
     with scratch.open_file() as (file, path):
         file.write(b"bytes")
@@ -37,7 +37,7 @@ def test_a_file_is_gone_after_use_even_when_that_fails(tmp_path: Path) -> None:
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
-def test_files_of_the_living_stay_and_files_of_the_dead_go(tmp_path: Path) -> None:
+def test_files_of_running_workers_stay_and_those_of_dead_ones_are_deleted(tmp_path: Path) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
@@ -55,7 +55,7 @@ def test_files_of_the_living_stay_and_files_of_the_dead_go(tmp_path: Path) -> No
     assert clean_scratch(tmp_path) == 0
 
 
-def test_folders_that_were_never_finished_go_after_a_while(tmp_path: Path) -> None:
+def test_unfinished_folders_are_deleted_after_a_while(tmp_path: Path) -> None:
     base = tmp_path / "scratch"
     for name in ("new-fresh", "new-old"):
         (base / name).mkdir(parents=True)

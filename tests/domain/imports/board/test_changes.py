@@ -9,7 +9,7 @@ from tests.fixtures.importing import ImportHub, make_jpeg
 from tests.fixtures.planning import find_files, find_proposal, list_board, make_plan
 
 
-def test_files_are_split_off_and_the_new_group_stands_behind(studio: ImportHub) -> None:
+def test_split_files_form_a_group_behind_their_old_one(studio: ImportHub) -> None:
     plan = make_plan(studio, "Studio")
     files = find_files(studio, plan, "mill_2.jpg", "mill_1.jpg")
     changes.move_files(studio.session, plan, files, None)
@@ -20,7 +20,7 @@ def test_files_are_split_off_and_the_new_group_stands_behind(studio: ImportHub) 
     ]
 
 
-def test_files_move_in_front_of_another_and_empty_groups_go(studio: ImportHub) -> None:
+def test_files_move_before_another_and_empty_groups_are_deleted(studio: ImportHub) -> None:
     plan = make_plan(studio, "Studio")
     to = find_proposal(studio, plan, "Studio")
     before = find_files(studio, plan, "harbour-back.jpg")[0]
@@ -41,7 +41,7 @@ def test_files_move_in_front_of_another_and_empty_groups_go(studio: ImportHub) -
     ]
 
 
-def test_groups_are_joined_renamed_and_taken_apart(studio: ImportHub) -> None:
+def test_groups_are_joined_renamed_and_split(studio: ImportHub) -> None:
     plan = make_plan(studio, "Studio")
     inside = find_proposal(studio, plan, "Inside")
     changes.rename_proposal(studio.session, plan, inside, "  Deep   inside ")
@@ -65,7 +65,7 @@ def test_groups_are_joined_renamed_and_taken_apart(studio: ImportHub) -> None:
         changes.join_with_previous(studio.session, plan, first)
 
 
-def test_what_cannot_be_imported_cannot_be_chosen(studio: ImportHub) -> None:
+def test_files_that_cannot_be_imported_cannot_be_included(studio: ImportHub) -> None:
     plan = make_plan(studio, "Studio")
     (unusable,) = plans.list_unusable(studio.session, plan)
     changes.include_files(studio.session, plan, [unusable.id], True)
@@ -74,7 +74,7 @@ def test_what_cannot_be_imported_cannot_be_chosen(studio: ImportHub) -> None:
         changes.include_verdict(studio.session, plan, "unsupported", True)
 
 
-def test_a_group_that_is_taken_in_again_leaves_out_what_the_plan_left_out(
+def test_including_a_group_leaves_its_duplicates_excluded(
     studio: ImportHub,
 ) -> None:
     studio.put_files("Studio", {"mill_3.jpg": make_jpeg(3)})
@@ -96,7 +96,7 @@ def test_a_group_that_is_taken_in_again_leaves_out_what_the_plan_left_out(
     assert [b.chosen_count for b in listing.list_bins(studio.session, plan)].count(0) == 0
 
 
-def test_each_group_tells_how_many_of_its_files_come_in(studio: ImportHub) -> None:
+def test_each_group_counts_its_included_files(studio: ImportHub) -> None:
     plan = make_plan(studio, "Studio")
     changes.include_files(
         studio.session, plan, find_files(studio, plan, "harbour-front.jpg"), False

@@ -50,7 +50,7 @@ from tests.fixtures.planning import list_board, make_plan
         ),
     ],
 )
-def test_a_board_is_laid_out_in_each_way(
+def test_groups_are_proposed_in_each_way(
     studio: ImportHub, way: str, board: list[tuple[str, list[str]]]
 ) -> None:
     plan = make_plan(studio, "Studio")

@@ -51,7 +51,7 @@ def test_an_import_follows_the_board(studio: ImportHub) -> None:
         start.start_import(studio.session, plan, studio.user_id, True)
 
 
-def test_a_plan_can_add_to_a_group_that_is_there(studio: ImportHub) -> None:
+def test_a_plan_can_add_to_an_existing_group(studio: ImportHub) -> None:
     studio.work(studio.create(studio.put_pictures("Old", 1, first=40)))
     group = studio.get_only_group()
     plan = make_plan(studio, "Studio")
@@ -66,7 +66,7 @@ def test_a_plan_can_add_to_a_group_that_is_there(studio: ImportHub) -> None:
 MANY = 10_000
 
 
-def test_ten_thousand_pictures_become_a_group_each_in_few_statements(either_site: Site) -> None:
+def test_ten_thousand_images_become_a_group_each_in_few_statements(either_site: Site) -> None:
     either_site.add_group()
     with either_site.session() as session, count_statements() as counted:
         account = session.query(DriveAccount).one()

@@ -8,7 +8,7 @@ from tests.fixtures.importing import ImportHub
 from tests.fixtures.planning import list_board, make_plan
 
 
-def test_a_board_is_put_back_unless_it_was_changed_since(studio: ImportHub) -> None:
+def test_a_change_is_undone_unless_the_board_changed_since(studio: ImportHub) -> None:
     plan = make_plan(studio, "Studio")
     before = undo.read_layout(studio.session, plan)
     board = list_board(studio, plan)
@@ -28,7 +28,7 @@ def test_a_board_is_put_back_unless_it_was_changed_since(studio: ImportHub) -> N
         undo.restore_layout(studio.session, plan, version, lost)
 
 
-def test_a_board_takes_nothing_back_from_another(studio: ImportHub) -> None:
+def test_a_board_cannot_restore_the_layout_of_another(studio: ImportHub) -> None:
     one, other = make_plan(studio, "Studio"), make_plan(studio, "Studio")
     foreign = undo.read_layout(studio.session, other)
     with pytest.raises(NotFoundError):
