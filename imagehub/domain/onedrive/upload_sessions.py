@@ -49,9 +49,11 @@ def remember_session(
         address=vault.seal(opened.address),
         begun_at=opened.begun_at,
     )
+    # SQLite refuses a transaction that writes after it has read what another one changed meanwhile.
+    session.execute(delete(UploadSession).where(UploadSession.key == key))
     # Of two requests for one upload at the same moment either address will do.
     with suppress(IntegrityError), session.begin_nested():
-        session.merge(row)
+        session.add(row)
 
 
 @own_transaction
