@@ -45,7 +45,7 @@ def test_a_first_run_leads_to_a_connected_drive(
     visit = served._visit(f"{served.url}/sign-in", java_script_enabled=has_script)
     page = visit.page
     sign_in(page, served.url)
-    expect(page.get_by_text("Three steps to the first picture on the wall.")).to_be_visible()
+    expect(page.locator("[data-step=connect]")).to_be_visible()
     page.get_by_role("link", name="Connect OneDrive").click()
     page.get_by_role("button", name="Connect OneDrive").click()
     page.wait_for_url("http://localhost:*/common/oauth2/v2.0/authorize?**")
@@ -87,7 +87,7 @@ def test_from_signing_in_to_the_first_picture_on_the_wall(
     page.goto(served.url)
     expect(page.get_by_role("link", name="Wellen")).to_be_visible()
     page.goto(f"{served.url}/admin/")
-    expect(page.get_by_text("groups on show")).to_be_visible()
+    expect(page.locator("[data-figure=groups]")).to_be_visible()
     expect(page.get_by_role("link", name="Add alt texts")).to_be_visible()
     visit.complaints.clear()
 
