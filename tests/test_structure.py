@@ -49,8 +49,6 @@ NOT_TRANSLATABLE_YET = {
     "admin/connection_pages",
     "admin/drive_acts",
     "admin/library_bulk",
-    "admin/share_pages",
-    "domain/sharing/links",
 }
 
 

@@ -1,9 +1,10 @@
-"""How the site looks and what it offers, as far as the environment leaves that open."""
+"""The settings page: the look of the site and what it offers, unless the environment sets it."""
 
 from collections.abc import Mapping
 
-from flask import redirect, render_template, request, url_for
+from flask import redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from imagehub.admin import blueprint
 from imagehub.admin.words import say
@@ -11,10 +12,12 @@ from imagehub.config import PREFIX
 from imagehub.database import db
 from imagehub.domain.site import settings
 from imagehub.domain.site.settings import SettingConflictError
-from imagehub.errors import InvalidInputError
-from imagehub.messages import mark
+from imagehub.errors import ImageHubError, InvalidInputError
+from imagehub.messages import Message, mark
 from imagehub.web import i18n, note_action
-from imagehub.web.errors import get_error_status
+from imagehub.web.errors import get_error_status, on_refusal
+from imagehub.web.forms import Checkbox, Form, FormText, read_form
+from imagehub.web.i18n import translate
 from imagehub.web.palette import LIGHT_GROUND
 from imagehub.wiring import get_given_settings, refresh_settings
 
@@ -29,60 +32,107 @@ _LABELS = {
     "zip_downloads": mark("Downloads as ZIP files"),
     "feeds": mark("Feed"),
 }
-# What is said instead of a text that is none for people.
-_WORDS: Mapping[str, Mapping[str, str]] = {
-    "tagline": {"": "no line of words"},
-    "ground": {"": "the usual warm white"},
-    "language": {"auto": "“As their browser asks”"}
+# What is shown in place of a stored value that says nothing to people.
+_VALUE_NAMES: Mapping[str, Mapping[str, str]] = {
+    "tagline": {"": mark("no tagline")},
+    "ground": {"": mark("the default background")},
+    "language": {"auto": mark("“As the browser prefers”")}
     | {code: f"“{name}”" for code, name in i18n.LANGUAGES.items()},
 }
 
 
+class SettingFields(Form):
+    """The settings as texts; a field that cannot be changed here is not sent."""
+
+    title: FormText | None = None
+    tagline: FormText | None = None
+    accent: FormText | None = None
+    ground: FormText | None = None
+    has_ground: Checkbox = False
+    language: FormText | None = None
+    downloads: Checkbox = False
+    zip_downloads: Checkbox = False
+    feeds: Checkbox = False
+
+    def list_texts(self) -> dict[str, str]:
+        """List the settings that may be changed here, as they would stand in the environment."""
+        texts = {}
+        for name in settings.SITE_FIELDS:
+            value = getattr(self, name)
+            if name not in get_given_settings().given and value is not None:
+                texts[name] = ("on" if value else "off") if name in _FLAGS else value
+        if "ground" in texts and not self.has_ground:
+            texts["ground"] = ""
+        return texts
+
+
+class ShownFields(Form):
+    """The settings as the form showed them, by which changes of others are noticed."""
+
+    was_title: FormText | None = None
+    was_tagline: FormText | None = None
+    was_accent: FormText | None = None
+    was_ground: FormText | None = None
+    was_language: FormText | None = None
+    was_downloads: FormText | None = None
+    was_zip_downloads: FormText | None = None
+    was_feeds: FormText | None = None
+
+    def list_texts(self) -> dict[str, str]:
+        """List those that were sent, by the name of the setting."""
+        given = get_given_settings().given
+        shown = {name.removeprefix("was_"): text for name, text in self.model_dump().items()}
+        return {
+            name: text for name, text in shown.items() if text is not None and name not in given
+        }
+
+
 @blueprint.get("/admin/settings")
 def show_settings() -> ResponseReturnValue:
-    """The form with what is in force."""
+    """Show the form with the settings in force."""
     return _render()
 
 
+def _show_again(error: ImageHubError) -> ResponseReturnValue:
+    texts, base = read_form(SettingFields).list_texts(), read_form(ShownFields).list_texts()
+    touched = {name: text for name, text in texts.items() if text != base.get(name)}
+    return _render(touched, base, error), get_error_status(error)
+
+
 @blueprint.post("/admin/settings")
+@on_refusal(_show_again, InvalidInputError, SettingConflictError)
 def save_settings() -> ResponseReturnValue:
-    """Keep what somebody changed; the site follows at once here, and within seconds elsewhere."""
-    session, given = db.session(), get_given_settings()
-    names = [name for name in settings.SITE_FIELDS if name not in given.given]
-    texts = {name: request.form[name] for name in names if name in request.form}
-    texts |= {name: "on" if request.form.get(name) else "off" for name in _FLAGS if name in names}
-    if "ground" in texts and not request.form.get("has_ground"):
-        texts["ground"] = ""
-    base = {name: request.form[f"was-{name}"] for name in names if f"was-{name}" in request.form}
-    try:
-        changed = settings.save_site(session, given, texts, base)
-    except (InvalidInputError, SettingConflictError) as error:
-        session.rollback()
-        touched = {name: text for name, text in texts.items() if text != base.get(name)}
-        return _render(touched, base, error), get_error_status(error)
+    """Save what was changed; other processes follow within seconds."""
+    session = db.session()
+    texts, base = read_form(SettingFields).list_texts(), read_form(ShownFields).list_texts()
+    changed = settings.save_site(session, get_given_settings(), texts, base)
     if changed:
         note_action("change_settings", "site", fields=[_LABELS[name] for name in changed])
     session.commit()
     refresh_settings(older_than_seconds=0)
-    say("Saved. The site shows it now." if changed else "Nothing was changed.")
+    say(_("Settings saved.") if changed else _("Nothing was changed."))
     return redirect(url_for("admin.show_settings"))
 
 
 def _render(
     touched: Mapping[str, str] | None = None,
     base: Mapping[str, str] | None = None,
-    error: InvalidInputError | SettingConflictError | None = None,
+    error: ImageHubError | None = None,
 ) -> str:
-    """The form with what is in force, and over that what was touched and not saved."""
+    """Render the form: the settings in force, and over them what was changed and not saved."""
     touched, base = touched or {}, base or {}
     current = settings.describe_site(settings.get_site(db.session(), get_given_settings()))
     faults = dict(error.fields) if isinstance(error, InvalidInputError) else {}
     was = current | {name: text for name, text in base.items() if name in touched}
     if isinstance(error, SettingConflictError):
         for name, text in error.current.items():
-            words = _WORDS.get(name, {}).get(text, f"“{text}”")
-            faults[name] = f"Somebody else saved {words} meanwhile. Save again to keep yours."
-            # Now its author sees what others saved.
+            value = translate(_VALUE_NAMES.get(name, {}).get(text, f"“{text}”"))
+            faults[name] = Message(
+                "Someone else saved %(value)s while you were editing. Save again to keep your "
+                "version.",
+                value=value,
+            )
+            # The form now shows what others saved.
             was[name] = text
     return render_template(
         "admin/settings.html",

@@ -1,33 +1,66 @@
-"""Share links with a browser: make one, see how often it was opened, end it."""
+"""Share links: create them, list their views, replace and revoke them."""
 
 import re
 from datetime import date
 
-from flask import redirect, render_template, request, url_for
+from flask import redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_login import current_user
 
 from imagehub.admin import blueprint, shown_once
-from imagehub.admin.numbers import read_number, read_numbers, read_page_number
 from imagehub.admin.words import say
 from imagehub.database import db
 from imagehub.domain.library import listing
 from imagehub.domain.sharing import links
 from imagehub.errors import ImageHubError, InvalidInputError
+from imagehub.messages import mark
 from imagehub.models import ShareLink
 from imagehub.web import note_action
-from imagehub.web.errors import get_error_status
+from imagehub.web.errors import get_error_status, on_refusal
+from imagehub.web.forms import Checkbox, Form, FormText, Id, Ids, OptionalId, read_form, read_query
 from imagehub.web.headers import make_absolute
+from imagehub.web.i18n import translate
 
 # As browsers count them; clocks are from 14 hours ahead of UTC to 12 behind.
 _MINUTES_BEHIND = re.compile(r"-?[0-9]{1,3}")
-_AGAIN = "Type the password again: a form that comes back does not hold it."
+_AGAIN = mark("Enter the password again. It is not kept when the form is shown again.")
+
+
+class PageQuery(Form):
+    before: OptionalId("page") = None  # type: ignore[valid-type]
+
+
+class GroupsQuery(Form):
+    group: Ids("group") = []  # type: ignore[valid-type]  # noqa: RUF012 - pydantic copies it
+
+
+class ShareFields(Form):
+    """``wants_password``: an earlier try had a password; ``minutes_behind_utc`` is a script's."""
+
+    group: Ids("group") = []  # type: ignore[valid-type]  # noqa: RUF012 - pydantic copies it
+    title: FormText = ""
+    last_day: FormText = ""
+    password: FormText = ""
+    wants_password: Checkbox = False
+    without_password: Checkbox = False
+    may_download: Checkbox = False
+    minutes_behind_utc: FormText = ""
+
+    @property
+    def lacks_password(self) -> bool:
+        """Tell whether the password of the earlier try has to be entered again."""
+        return self.wants_password and not self.password and not self.without_password
+
+
+class RevokedShare(Form):
+    number: Id("share link") = 0  # type: ignore[valid-type]
 
 
 @blueprint.get("/admin/shares")
 def show_shares() -> ResponseReturnValue:
-    """All links from new to old."""
-    before = read_page_number()
+    """List all links from new to old, and the address of one that was just created."""
+    before = read_query(PageQuery).before
     made = shown_once.take("share")
     listed = links.list_shares(db.session(), before)
     return render_template(
@@ -41,44 +74,51 @@ def show_shares() -> ResponseReturnValue:
 
 @blueprint.get("/admin/shares/new")
 def new_share() -> ResponseReturnValue:
-    """The form for a link to the chosen groups."""
-    return _show_form(read_numbers(request.args.getlist("group")))
+    """Show the form for a link to the selected groups."""
+    return _render_form(read_query(GroupsQuery).group)
+
+
+def _show_form_again(error: ImageHubError) -> ResponseReturnValue:
+    fields = read_form(ShareFields)
+    return _render_form(fields.group, fields, error), get_error_status(error)
 
 
 @blueprint.post("/admin/shares")
+@on_refusal(_show_form_again)
 def create_share() -> ResponseReturnValue:
-    """Make a link; the page with all of them shows its address once."""
+    """Create a link; the list shows its address once."""
     session = db.session()
-    numbers = read_numbers(request.form.getlist("group"))
-    try:
-        share, token = links.create_share(
-            session,
-            current_user.id,
-            numbers,
-            request.form.get("title", ""),
-            _read_day(request.form.get("last_day", "")),
-            _read_password(),
-            bool(request.form.get("may_download")),
-            minutes_behind_utc=_read_minutes_behind(),
-        )
-    except ImageHubError as error:
-        session.rollback()
-        return _show_form(numbers, error)
+    fields = read_form(ShareFields)
+    last_day = _read_day(fields.last_day)
+    if fields.lacks_password:
+        raise InvalidInputError(_AGAIN, {"password": _AGAIN})
+    share, token = links.create_share(
+        session,
+        current_user.id,
+        fields.group,
+        fields.title,
+        last_day,
+        fields.password,
+        fields.may_download,
+        minutes_behind_utc=_read_minutes_behind(fields.minutes_behind_utc),
+    )
     note_action("create_share", share.id, name=_name(share))
     session.commit()
     return _show_once(share, token)
 
 
+def _show_refusal(error: ImageHubError, number: int) -> ResponseReturnValue:
+    del number
+    say(error.sentence, is_fault=True)
+    return redirect(url_for(".show_shares"), 303)
+
+
 @blueprint.post("/admin/shares/<biggest:number>/renew")
+@on_refusal(_show_refusal, InvalidInputError)
 def renew_share(number: int) -> ResponseReturnValue:
-    """Give a link another address, which is shown once too."""
+    """Replace the address of a link; the new one is shown once too."""
     session = db.session()
-    try:
-        share, token = links.renew_share(session, number)
-    except InvalidInputError as error:
-        session.rollback()
-        say(str(error), is_fault=True)
-        return redirect(url_for(".show_shares"), 303)
+    share, token = links.renew_share(session, number)
     note_action("replace_share", number, name=_name(share))
     session.commit()
     return _show_once(share, token)
@@ -86,49 +126,53 @@ def renew_share(number: int) -> ResponseReturnValue:
 
 @blueprint.post("/admin/shares/<biggest:number>/revoke")
 def revoke_share(number: int) -> ResponseReturnValue:
-    """End a link at once."""
+    """Revoke a link."""
     session = db.session()
     share = links.revoke_share(session, number)
-    note_action("revoke_share", number, name=_name(share))
+    name = _name(share)
+    note_action("revoke_share", number, name=name)
     session.commit()
-    say(f"“{_name(share)}” opens nothing any more.", undo=".reopen_share", number=str(number))
+    words = _("The link “%(name)s” was revoked.", name=translate(name))
+    say(words, undo=".reopen_share", number=str(number))
     return redirect(url_for(".show_shares"), 303)
 
 
 @blueprint.post("/admin/shares/reopen")
 def reopen_share() -> ResponseReturnValue:
-    """Take back that a link was revoked."""
+    """Undo that a link was revoked."""
     session = db.session()
-    share = links.reopen_share(session, read_number(request.form.get("number", ""), "share link"))
-    note_action("reopen_share", share.id, name=_name(share))
+    share = links.reopen_share(session, read_form(RevokedShare).number)
+    name = _name(share)
+    note_action("reopen_share", share.id, name=name)
     session.commit()
-    say(f"“{_name(share)}” opens again, at the address that it had.")
+    say(_("The link “%(name)s” was restored with its former address.", name=translate(name)))
     return redirect(url_for(".show_shares"), 303)
 
 
-def _show_form(numbers: list[int], error: ImageHubError | None = None) -> ResponseReturnValue:
-    session = db.session()
-    rows = listing.load_rows(session, numbers[: links.MAX_GROUPS + 1])
+def _render_form(
+    numbers: list[int], fields: ShareFields | None = None, error: ImageHubError | None = None
+) -> str:
+    rows = listing.load_rows(db.session(), numbers[: links.MAX_GROUPS + 1])
     rows = [row for row in rows if row.state != "trash"]
     faults = error.fields if isinstance(error, InvalidInputError) else {}
-    wants_password = _wants_password()
-    if wants_password and not request.form.get("without_password"):
+    wants_password = fields is not None and bool(fields.wants_password or fields.password)
+    if wants_password and fields is not None and not fields.without_password:
         faults = {"password": _AGAIN} | faults
-    page = render_template(
+    default_title = rows[0].title if len(rows) == 1 else ""
+    return render_template(
         "admin/share_new.html",
         rows=rows,
-        values=request.form,
-        # Said above the form, where no field has words of its own.
-        fault="" if error is None or str(error) in faults.values() else str(error),
+        values=fields or ShareFields(title=default_title),
+        # Above the form, if the error does not belong to a field.
+        fault="" if error is None or str(error) in faults.values() else error.sentence,
         faults=faults,
         wants_password=wants_password,
     )
-    return (page, get_error_status(error)) if error else page
 
 
 def _show_once(share: ShareLink, token: str) -> ResponseReturnValue:
     url = make_absolute(url_for("gallery.show_share", token=token))
-    shown_once.keep("share", name=_name(share), url=url)
+    shown_once.keep("share", name=translate(_name(share)), url=url)
     return redirect(url_for(".show_shares"), 303)
 
 
@@ -136,35 +180,17 @@ def _name(share: ShareLink) -> str:
     return links.name_shares(db.session(), [share])[share.id]
 
 
-def _wants_password() -> bool:
-    return bool(request.form.get("password") or request.form.get("wants_password"))
-
-
-def _read_password() -> str:
-    """The password, which no refused form brings back to the browser.
-
-    :raise InvalidInputError: an earlier try had one, this one has none, and nobody said that the
-        link shall open without.
-    """
-    password = request.form.get("password", "")
-    if not password and _wants_password() and not request.form.get("without_password"):
-        raise InvalidInputError(_AGAIN, {"password": _AGAIN})
-    return password
-
-
-def _read_minutes_behind() -> int:
-    """How far the clock of who made the link was behind UTC; 0 where no script told it."""
-    text = request.form.get("minutes_behind_utc", "")
+def _read_minutes_behind(text: str) -> int:
+    """Read how far the clock of the browser is behind UTC; 0 without a script."""
     minutes = int(text) if _MINUTES_BEHIND.fullmatch(text) else 0
     return minutes if -14 * 60 <= minutes <= 12 * 60 else 0
 
 
 def _read_day(text: str) -> date | None:
-    """:raise InvalidInputError: this is no day."""
     if not text.strip():
         return None
     try:
         return date.fromisoformat(text.strip())
     except ValueError:
-        fault = "Write the day as 2026-12-31."
+        fault = mark("Enter the day as 2026-12-31.")
         raise InvalidInputError(fault, {"last_day": fault}) from None

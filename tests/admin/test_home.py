@@ -214,7 +214,7 @@ def test_the_log_is_filtered_and_comes_page_by_page(site: Site, client: FlaskCli
     assert (
         "Changed the cover of" not in client.get("/admin/activity", query_string={"who": NAME}).text
     )
-    assert "No entry fits this filter." in client.get("/admin/activity?who=Nobody").text
+    assert "No entry matches this filter." in client.get("/admin/activity?who=Nobody").text
 
 
 @pytest.mark.parametrize(

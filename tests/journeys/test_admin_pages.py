@@ -317,11 +317,11 @@ def test_the_site_takes_its_title_from_the_settings(
     sign_in(page, served_site.url)
     page.goto(f"{served_site.url}/admin/settings")
     page.get_by_label("Title").fill("Haus der Bilder")
-    page.get_by_label("New works are announced in a feed").uncheck()
+    page.get_by_label("Publish a feed of new works").uncheck()
     page.get_by_role("button", name="Save").click()
-    expect_toast(page, "Saved. The site shows it now.")
+    expect_toast(page, "Settings saved.")
     expect(page.locator(".rail-brand")).to_have_text("Haus der Bilder")
-    expect(page.get_by_label("New works are announced in a feed")).not_to_be_checked()
+    expect(page.get_by_label("Publish a feed of new works")).not_to_be_checked()
     visit.complaints.clear()
 
 

@@ -1,5 +1,6 @@
 """A share link in Chromium: made in the library, opened with its password by a stranger, ended."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -39,13 +40,13 @@ def test_a_draft_is_shared_with_a_password_and_an_end(
     page.get_by_role("button", name="Share", exact=True).click()
     page.get_by_label("Title").fill("For the museum")
     expect(page.get_by_label("Last day")).to_have_accessible_description(
-        "The link ends with this day, at midnight your time. "
-        "Left empty, it opens until you revoke it."
+        "The link expires at the end of this day, at midnight your time. "
+        "If it is empty, the link works until you revoke it."
     )
     page.get_by_label("Last day").fill(f"{last_day:%Y-%m-%d}")
     page.get_by_label("Password").fill("open sesame")
-    page.get_by_label("Full images may be downloaded").check()
-    page.get_by_role("button", name="Make the link").click()
+    page.get_by_label("Visitors may download full-size images").check()
+    page.get_by_role("button", name="Create link").click()
     address = page.get_by_role("textbox", name="Address").input_value()
     row = page.get_by_role("row", name="For the museum")
     expect(row.get_by_role("cell").first).to_have_text(f"{last_day:%-d %B %Y}")
@@ -75,7 +76,9 @@ def test_a_draft_is_shared_with_a_password_and_an_end(
     assert download.value.path().read_bytes() in (make_jpeg(1, (900, 600)), make_jpeg(2))
 
     page.goto(f"{served_site.url}/admin/shares")
-    expect(page.get_by_role("row", name="For the museum")).to_contain_text("1 time")
+    expect(page.get_by_role("row", name="For the museum")).to_contain_text(
+        re.compile(r"\b1\s*last")
+    )
     assert admin.find_faults() == []
     with site.session() as session:
         session.query(ShareLink).one().expires_at = datetime.now(UTC) - timedelta(seconds=1)
@@ -104,17 +107,17 @@ def test_without_a_script_a_link_is_made_revoked_opened_again_and_given_a_new_ad
     page.get_by_label("Title").fill("For the museum")
     page.get_by_label("Last day").fill("2020-01-01")
     page.get_by_label("Password", exact=True).fill("open sesame")
-    page.get_by_role("button", name="Make the link").click()
+    page.get_by_role("button", name="Create link").click()
     last_day = page.get_by_label("Last day")
-    expect(last_day).to_have_accessible_description("This day is over already.")
+    expect(last_day).to_have_accessible_description("This day is in the past.")
     password = page.get_by_label("Password", exact=True)
     expect(password).to_have_value("")
     expect(password).to_have_accessible_description(
-        "Type the password again: a form that comes back does not hold it."
+        "Enter the password again. It is not kept when the form is shown again."
     )
     last_day.fill("2999-12-31")
     password.fill("open sesame")
-    page.get_by_role("button", name="Make the link").click()
+    page.get_by_role("button", name="Create link").click()
     address = page.get_by_role("textbox", name="Address").input_value()
     row = page.get_by_role("row", name="For the museum")
     expect(row).to_contain_text("31 December 2999, 23:59 UTC")
@@ -123,9 +126,9 @@ def test_without_a_script_a_link_is_made_revoked_opened_again_and_given_a_new_ad
     page.get_by_role("button", name="Undo").click()
     expect(row).to_contain_text("31 December 2999, 23:59 UTC")
     assert served_site.site.get(address).status_code == 200
-    renew = page.get_by_role("button", name="New address for “For the museum”")
+    renew = page.get_by_role("button", name="Replace the link “For the museum”")
     renew.click()
-    row.get_by_label("I am sure").check()
+    row.get_by_label("Confirm").check()
     renew.click()
     fresh = page.get_by_role("textbox", name="Address").input_value()
     assert served_site.site.get(address).status_code == 404

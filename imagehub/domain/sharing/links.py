@@ -1,7 +1,7 @@
-"""Links to share: an unguessable address that shows chosen groups, drafts too.
+"""Share links: an unguessable address that shows selected groups, drafts too.
 
-The address holds 32 random bytes; the database keeps their hash alone, so that whoever reads it, or
-a backup of it, opens nothing. A link that is over, revoked or never was reads the same.
+The address holds 32 random bytes; the database keeps only their hash, so that a copy of it opens
+nothing. Links that expired, were revoked or never existed get the same answer.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ from imagehub.database import MAX_ID, count_rows, end_read, get_database_time
 from imagehub.domain.library.groups import name_group
 from imagehub.domain.people.throttle import count_attempt, forget_attempts
 from imagehub.errors import InvalidInputError, NotAllowedError, NotFoundError
-from imagehub.messages import mark
+from imagehub.messages import Message, PluralMessage, mark
 from imagehub.models import Group, ShareItem, ShareLink
 
 TOKEN_BYTES = 32
 MAX_GROUPS = 200
 MAX_PASSWORD_CHARS = 200
 SHARES_PER_PAGE = 50
-# Strangers who guess from many addresses slow each other down, but never for long those who know.
+# Strangers who guess from many addresses slow each other down, but others only a little.
 _LONGEST_COMMON_WAIT_SECONDS = 20.0
 
 
@@ -33,7 +33,7 @@ _LONGEST_COMMON_WAIT_SECONDS = 20.0
 class ListedShare:
     """A link in the list of all.
 
-    ``name`` is what the admin's side calls it; ``state``: ``open``, ``over`` or ``revoked``.
+    ``name`` is its name in the admin pages; ``state``: ``open``, ``over`` or ``revoked``.
     """
 
     share: ShareLink
@@ -42,7 +42,7 @@ class ListedShare:
     state: str
 
 
-# --- Making and ending ----------------------------------------------------------------------------
+# --- Creating and revoking ------------------------------------------------------------------------
 
 
 def create_share(
@@ -56,32 +56,33 @@ def create_share(
     *,
     minutes_behind_utc: int = 0,
 ) -> tuple[ShareLink, str]:
-    """Make a link.
+    """Create a link.
 
-    :param title: what visitors read above the works. "", or the title of a single work, keeps none:
-        the link then bears the name of what it shows, as that is at the time.
-    :param last_day: the last day on which it opens; None never ends it.
-    :param password: "" asks for none.
-    :param minutes_behind_utc: the clock by which that day ends, less than a day from UTC.
-    :return: the link, and the secret of its address, which nobody can find out later.
-    :raise InvalidInputError: no or too many groups, a day that is over, a password too long.
-    :raise NotFoundError: a group is not there.
+    :param title: what visitors read above the works. "", or the title of a single work, stores
+        none: the link then has the current name of what it shows.
+    :param last_day: the last day on which it opens; None for a link that does not expire.
+    :param password: "" for none.
+    :param minutes_behind_utc: time zone in which that day ends, less than a day from UTC.
+    :return: the link, and the secret of its address, of which only a hash is stored.
+    :raise InvalidInputError: no or too many groups, a past day, a password too long.
+    :raise NotFoundError: a group does not exist.
     """
     numbers = list(dict.fromkeys(group_numbers))
     if not numbers:
-        raise InvalidInputError("Choose the groups to share first.", {"group": "is empty"})
+        raise InvalidInputError(mark("Select groups to share first."), {"group": "is empty"})
     if len(numbers) > MAX_GROUPS:
-        raise InvalidInputError(f"A link shows at most {MAX_GROUPS} groups.", {"group": "too many"})
+        fault = Message("A link shows at most %(num)s groups.", num=MAX_GROUPS)
+        raise InvalidInputError(fault, {"group": "too many"})
     if len(password) > MAX_PASSWORD_CHARS:
-        fault = f"A password has at most {MAX_PASSWORD_CHARS} characters."
+        fault = Message("A password has at most %(num)s characters.", num=MAX_PASSWORD_CHARS)
         raise InvalidInputError(fault, {"password": fault})
     now = get_database_time(session)
     expires_at = None
     if last_day is not None:
         expires_at = _get_end(last_day, minutes_behind_utc)
         if expires_at <= now:
-            fault = "This day is over already."
-            raise InvalidInputError(fault, {"last_day": fault})
+            past = mark("This day is in the past.")
+            raise InvalidInputError(past, {"last_day": past})
     groups = {group.id: group for group in list_groups(session, numbers)}
     for number in numbers:
         if number not in groups:
@@ -109,15 +110,15 @@ def create_share(
 
 def _get_end(day: date, minutes_behind_utc: int) -> datetime:
     zone = timezone(-timedelta(minutes=minutes_behind_utc))
-    # At either end of the calendar another clock would be beyond it.
+    # In another time zone the first and the last day of the calendar would lie outside it.
     day = min(max(day, date(1, 1, 2)), date(9999, 12, 30))
     return datetime.combine(day, time(23, 59, 59), zone).astimezone(UTC)
 
 
 def name_shares(session: Session, links: Sequence[ShareLink]) -> dict[int, str]:
-    """What the admin's side calls links, by their numbers.
+    """Name links for the admin pages, by their numbers.
 
-    Their titles; without one, the first of the works and how many more there are. Works in the
+    The name is the title; without one, the first group and how many more there are. Groups in the
     trash count too, so that a link keeps its name.
     """
     untitled = [link.id for link in links if not link.title]
@@ -132,13 +133,17 @@ def name_shares(session: Session, links: Sequence[ShareLink]) -> dict[int, str]:
         works.setdefault(share_id, []).append(name_group(group_id, title))
     names = {}
     for link in links:
-        first, *rest = works.get(link.id, [f"Link {link.id}"])
-        names[link.id] = link.title or first + (f" and {len(rest)} more" if rest else "")
+        first, *rest = works.get(link.id) or [Message("Link %(number)s", number=link.id)]
+        names[link.id] = link.title or first
+        if rest and not link.title:
+            names[link.id] = PluralMessage(
+                "%(name)s and %(num)s more", "%(name)s and %(num)s more", num=len(rest), name=first
+            )
     return names
 
 
 def list_groups(session: Session, numbers: Sequence[int]) -> Sequence[Group]:
-    """Those of the groups that are there and not in the trash."""
+    """Return those of the groups that exist and are not in the trash."""
     return session.scalars(
         select(Group).where(
             Group.id.in_([one for one in numbers if 0 < one <= MAX_ID]), Group.state != "trash"
@@ -153,7 +158,7 @@ def _renew(share: ShareLink) -> str:
 
 
 def _hash(token: str) -> str:
-    # The token is random and long: a plain hash cannot be turned round by guessing.
+    # The token is long and random, so a plain hash cannot be reversed by guessing.
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
@@ -166,20 +171,20 @@ def get_share(session: Session, number: int) -> ShareLink:
 
 
 def renew_share(session: Session, number: int) -> tuple[ShareLink, str]:
-    """Give a link another address; the old one opens nothing any more.
+    """Replace the address of a link.
 
-    :raise InvalidInputError: it was revoked, or is over.
+    :raise InvalidInputError: it was revoked or has expired.
     """
     share = get_share(session, number)
     if _get_state(share, get_database_time(session)) != "open":
-        raise InvalidInputError("This link does not open any more; make a new one.")
+        raise InvalidInputError(mark("This link was revoked or has expired. Create a new one."))
     token = _renew(share)
     session.flush()
     return share, token
 
 
 def revoke_share(session: Session, number: int) -> ShareLink:
-    """End a link at once."""
+    """Revoke a link."""
     share = get_share(session, number)
     if share.revoked_at is None:
         share.revoked_at = get_database_time(session)
@@ -188,7 +193,7 @@ def revoke_share(session: Session, number: int) -> ShareLink:
 
 
 def reopen_share(session: Session, number: int) -> ShareLink:
-    """Take back that a link was revoked: its address, which the hub does not know, opens again."""
+    """Undo that a link was revoked; it opens again at its former address."""
     share = get_share(session, number)
     share.revoked_at = None
     session.flush()
@@ -198,9 +203,9 @@ def reopen_share(session: Session, number: int) -> ShareLink:
 def list_shares(
     session: Session, before: int | None = None, limit: int = SHARES_PER_PAGE
 ) -> list[ListedShare]:
-    """Links from new to old.
+    """List links from new to old.
 
-    :param before: the number of the link that the page before ended with.
+    :param before: number of the last link of the page before.
     """
     query = select(ShareLink).order_by(ShareLink.id.desc()).limit(limit)
     if before is not None:
@@ -234,9 +239,9 @@ def _get_state(share: ShareLink, now: datetime) -> str:
 
 
 def get_open_share(session: Session, token: str) -> ShareLink:
-    """The link that an address stands for.
+    """Find the open link of an address.
 
-    :raise NotFoundError: there is none, it was revoked, or it is over.
+    :raise NotFoundError: there is none, it was revoked, or it has expired.
     """
     share = session.scalars(
         select(ShareLink).where(ShareLink.token_hash == _hash(token[:200]))
@@ -249,13 +254,13 @@ def get_open_share(session: Session, token: str) -> ShareLink:
 def check_password(
     session: Session, secret_key: str, share: ShareLink, password: str, address: str
 ) -> None:
-    """Make sure that a visitor knows the link's password.
+    """Check the password of a link, with throttling.
 
     The caller must hold no uncommitted change.
 
-    :param address: the visitor's IP address, whose tries are counted.
+    :param address: IP address of the visitor, whose attempts are counted.
     :raise NotAllowedError: wrong.
-    :raise TooManyTriesError: nothing was checked; ``retry_after_seconds`` says when it may be.
+    :raise TooManyTriesError: nothing was checked; ``retry_after_seconds`` says when it will be.
     """
     number, stored = share.id, share.password_hash
     end_read(session)
@@ -268,12 +273,12 @@ def check_password(
 
 
 def make_password_mark(share: ShareLink) -> str:
-    """What a session keeps once the password was right; another password makes it worthless."""
+    """Make what a session keeps after the right password; void after a change of password."""
     return hashlib.sha256(f"{share.token_hash} {share.password_hash}".encode()).hexdigest()[:32]
 
 
 def list_shared_groups(session: Session, share: ShareLink) -> Sequence[Group]:
-    """The groups of a link in its order; what is in the trash or has no shot is left out."""
+    """List the groups of a link in its order, without those in the trash or without shots."""
     return session.scalars(
         select(Group)
         .join(ShareItem, ShareItem.group_id == Group.id)
@@ -283,12 +288,12 @@ def list_shared_groups(session: Session, share: ShareLink) -> Sequence[Group]:
 
 
 def has_group(session: Session, share: ShareLink, number: int) -> bool:
-    """Whether a link shows a group."""
+    """Tell whether a link shows a group."""
     return any(group.id == number for group in list_shared_groups(session, share))
 
 
 def count_view(session: Session, share: ShareLink) -> None:
-    """Note that somebody opened a link; many at once are all counted."""
+    """Count a view of a link; concurrent views are all counted."""
     count_rows(
         session,
         update(ShareLink)

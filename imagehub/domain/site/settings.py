@@ -1,6 +1,6 @@
-"""Settings that are made in the admin pages: how the site looks, which folder it may see.
+"""Settings made in the admin pages: the look of the site, the root folder, the secret's expiry.
 
-A setting of the environment always wins; what neither says has its default from ``config``.
+A setting of the environment always wins; the defaults are in ``config``.
 """
 
 import json
@@ -16,27 +16,33 @@ from sqlalchemy.orm import Session
 from imagehub.config import Settings, list_fields
 from imagehub.database import now_utc
 from imagehub.errors import ConflictError, InvalidInputError, NotAllowedError
+from imagehub.messages import Message, mark
 from imagehub.models import HubSetting
 
-# What the settings page shows; the root folder is chosen on the connection's page.
+# The settings page; the root folder is selected on the connection page.
 SITE_FIELDS = tuple(
     item.name for item in list_fields() if item.metadata["in_pages"] and item.name != "root_folder"
 )
 _MAX_CHARS = {"title": 120, "tagline": 300}
+_FAULTS = {
+    "accent": mark("Enter a colour like #a1b2c3."),
+    "ground": mark("Enter a colour like #a1b2c3."),
+    "language": mark("Select a language of the list."),
+}
 _ROOT = "root_folder"
 _SECRET_END = "client_secret_end"  # noqa: S105 - a day, not a secret
 
 
-# Controls and halves of characters, and the marks of a new line or paragraph. What is merely not
-# seen has its part in words: joiners, spaces that keep a line together, marks of direction.
+# Control characters, lone surrogates, line and paragraph separators. Other invisible characters are
+# part of text: joiners, no-break spaces, marks of direction.
 _REFUSED = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 class SettingConflictError(ConflictError):
-    """Somebody else changed the same settings; ``current`` says to which texts."""
+    """Another person changed the same settings; ``current`` holds their values."""
 
     def __init__(self, current: Mapping[str, str]) -> None:
-        super().__init__("Somebody else changed the same settings in the meantime.")
+        super().__init__(mark("Someone else changed the same settings while you were editing."))
         self.current = dict(current)
 
 
@@ -44,7 +50,7 @@ class SettingConflictError(ConflictError):
 
 
 def get_site(session: Session, settings: Settings) -> Settings:
-    """The settings as they are in force: the environment's, and under those the admin pages'."""
+    """Return the settings in force: those of the environment, then those of the admin pages."""
     names = [name for name in SITE_FIELDS if name not in settings.given]
     rows = session.execute(
         select(HubSetting.name, HubSetting.value).where(HubSetting.name.in_(names))
@@ -55,12 +61,12 @@ def get_site(session: Session, settings: Settings) -> Settings:
         try:
             changes[row.name] = readers[row.name](str(json.loads(row.value)))
         except ValueError:
-            continue  # Written by another version of ImageHub: the default is the best we have.
+            continue  # Written by another version of ImageHub: use the default.
     return replace(settings, **changes) if changes else settings
 
 
 def describe_site(settings: Settings) -> dict[str, str]:
-    """The site's settings as texts, as they stand in the environment."""
+    """Return the site's settings as texts, as they would stand in the environment."""
     values = {name: getattr(settings, name) for name in SITE_FIELDS}
     flags = {True: "on", False: "off"}
     return {
@@ -75,16 +81,14 @@ def save_site(
     texts: Mapping[str, str],
     base: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Keep what the settings page sent. Flushed, not committed.
+    """Save the settings of the settings page. Flushed, not committed.
 
-    :param texts: setting → text as in the environment. A setting that the environment sets is
-        left alone, and so is one that is not named.
-    :param base: setting → the text that its author saw. One that they left as it was is left
-        alone too, whatever others made of it meanwhile.
+    :param texts: setting → text as in the environment. Settings of the environment are ignored.
+    :param base: setting → the text that the form showed. One that was not edited is left alone,
+        whatever others have saved since.
     :return: names of those that changed.
     :raise InvalidInputError: ``fields`` says which, and why; nothing was changed.
-    :raise SettingConflictError: somebody else changed the same to something else meanwhile; nothing
-        was changed either.
+    :raise SettingConflictError: another person changed an edited setting; nothing was changed.
     """
     before = get_site(session, settings)
     current = describe_site(before)
@@ -101,11 +105,11 @@ def save_site(
             continue
         limit = _MAX_CHARS.get(item.name, 100)
         if len(text) > limit:
-            faults[item.name] = f"At most {limit} characters, please."
+            faults[item.name] = Message("Use at most %(num)s characters.", num=limit)
         elif any(unicodedata.category(character) in _REFUSED for character in text):
-            faults[item.name] = "There is a character in it that cannot be shown."
+            faults[item.name] = mark("It contains a character that cannot be shown.")
         elif text and not any(one.isprintable() and not one.isspace() for one in text):
-            faults[item.name] = "There is nothing in it that can be seen."
+            faults[item.name] = mark("It contains no visible character.")
         else:
             default = item.metadata["default"]
             try:
@@ -115,10 +119,10 @@ def save_site(
                     before, item.name
                 ):
                     conflicts[item.name] = current[item.name]
-            except ValueError as error:
-                faults[item.name] = f"This {error}."
+            except ValueError:
+                faults[item.name] = _FAULTS.get(item.name, mark("This value cannot be used."))
     if faults:
-        raise InvalidInputError("Some settings cannot be used.", faults)
+        raise InvalidInputError(mark("Some settings cannot be used."), faults)
     if conflicts:
         raise SettingConflictError(conflicts)
     changed = []
@@ -135,8 +139,11 @@ def save_site(
 
 @dataclass(frozen=True)
 class RootFolder:
-    """The folder that the hub may see. ``address`` is ``root``, an item id or a path; ``words`` its
-    path for people; ``is_given``: the environment says it, so that the pages cannot."""
+    """The only folder that ImageHub may see.
+
+    ``address`` is ``root``, an item id or a path; ``words`` its path for people; ``is_given``: it
+    is set in the environment and cannot be changed in the admin pages.
+    """
 
     address: str
     words: str
@@ -144,37 +151,37 @@ class RootFolder:
 
 
 def get_root_folder(session: Session, settings: Settings, account_id: int) -> RootFolder:
-    """The root folder of one account: chosen folders belong to the drive they were chosen in."""
+    """Return the root folder of one account; a selected folder belongs to its drive."""
     if _ROOT in settings.given:
-        words = "All of OneDrive" if settings.root_folder == "root" else settings.root_folder
+        words = mark("All of OneDrive") if settings.root_folder == "root" else settings.root_folder
         return RootFolder(settings.root_folder, words, is_given=True)
     kept = _read(session, _ROOT)
     if isinstance(kept, dict) and kept.get("account") == account_id:
         return RootFolder(str(kept["id"]), str(kept["words"]))
-    words = "All of OneDrive" if settings.root_folder == "root" else settings.root_folder
+    words = mark("All of OneDrive") if settings.root_folder == "root" else settings.root_folder
     return RootFolder(settings.root_folder, words)
 
 
 def set_root_folder(
     session: Session, settings: Settings, account_id: int, item_id: str, words: str
 ) -> None:
-    """Close the drive at this folder; every process follows within a second or two.
+    """Set the root folder; every process follows within a second or two.
 
-    :param item_id: "" opens the whole drive again.
+    :param item_id: "" for the whole drive.
     :param words: the folder's path, for people.
-    :raise NotAllowedError: the environment says which folder it is.
+    :raise NotAllowedError: it is set in the environment.
     """
     if _ROOT in settings.given:
-        raise NotAllowedError("IMAGEHUB_ROOT_FOLDER says which folder it is; change it there.")
+        raise NotAllowedError(mark("The root folder is set by IMAGEHUB_ROOT_FOLDER on the server."))
     kept = {"account": account_id, "id": item_id, "words": words[:1000]} if item_id else None
     _keep(session, _ROOT, kept)
 
 
-# --- The client secret's end ----------------------------------------------------------------------
+# --- The client secret ----------------------------------------------------------------------------
 
 
 def find_secret_end(session: Session) -> date | None:
-    """The day on which the app registration's client secret ends, where the admin has told it."""
+    """Return the day on which the client secret expires, if an admin has entered it."""
     kept = _read(session, _SECRET_END)
     try:
         return date.fromisoformat(str(kept)) if kept else None
@@ -183,14 +190,14 @@ def find_secret_end(session: Session) -> date | None:
 
 
 def set_secret_end(session: Session, day: str) -> date | None:
-    """Remember that day; "" forgets it.
+    """Save the day on which the client secret expires; "" for none.
 
-    :raise InvalidInputError: not a day as ``2027-05-31``.
+    :raise InvalidInputError: not a day like ``2027-05-31``.
     """
     try:
         end = date.fromisoformat(day.strip()) if day.strip() else None
     except ValueError:
-        fault = "This is not a day. Write it as 2027-05-31."
+        fault = mark("Enter the day as 2027-05-31.")
         raise InvalidInputError(fault, {"secret_end": fault}) from None
     _keep(session, _SECRET_END, end.isoformat() if end else None)
     return end
