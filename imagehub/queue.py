@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from huey import Huey, RedisHuey, SqliteHuey
 from huey.serializer import SignedSerializer
@@ -26,12 +26,6 @@ NAME = "imagehub"
 TASK = "work_on_job"
 # The longest time that a request waits for a Redis server that does not answer.
 REDIS_TIMEOUT_SECONDS = 5.0
-
-
-class HubApp(Protocol):
-    """The part of an application of ``create_app`` that the queue uses."""
-
-    extensions: dict[str, Any]
 
 
 def make_huey(settings: Settings) -> Huey:
@@ -117,15 +111,13 @@ def count_renderers(settings: Settings) -> int:
     return settings.worker_processes or len(os.sched_getaffinity(0))
 
 
-def enqueue_job(app: HubApp | Settings, job_id: int, item_count: int | None = None) -> None:
+def enqueue_job(settings: Settings, job_id: int, item_count: int | None = None) -> None:
     """Wake workers for a job whose rows are committed.
 
     Never raises: if the queue cannot be reached, the next sweep of a worker finds the job.
 
-    :param app: the application, or its settings.
     :param item_count: the number of items to process, if known.
     """
-    settings = _get_settings(app)
     most = count_worker_threads(settings)
     count = most if item_count is None else min(most, item_count)
     try:
@@ -141,13 +133,6 @@ def _get_sender(settings: Settings, _process_id: int) -> JobQueue:
     return JobQueue(settings)
 
 
-def _get_settings(app: HubApp | Settings) -> Settings:
-    if isinstance(app, Settings):
-        return app
-    settings: Settings = app.extensions["imagehub"].settings
-    return settings
-
-
 @dataclass(frozen=True)
 class QueueReport:
     """The state of the queue. ``advice`` says what to do if it is not ok."""
@@ -157,9 +142,8 @@ class QueueReport:
     advice: str = ""
 
 
-def check_queue(app: HubApp | Settings, session: Session) -> QueueReport:
+def check_queue(settings: Settings, session: Session) -> QueueReport:
     """Report whether the queue answers and a worker runs."""
-    settings = _get_settings(app)
     place = "Redis" if settings.queue_url else "SQLite"
     try:
         count = _get_sender(settings, os.getpid()).count_calls().total()

@@ -242,7 +242,7 @@ def check_clock(app: Flask, settings: Settings) -> Iterator[Finding]:
 
 def check_the_queue(app: Flask, settings: Settings) -> Iterator[Finding]:
     """Check that the queue answers and a worker runs."""
-    report = check_queue(app, db.session())
+    report = check_queue(settings, db.session())
     yield (
         Finding("queue", "ok", report.sentence)
         if report.is_ok

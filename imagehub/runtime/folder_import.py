@@ -12,7 +12,7 @@ from imagehub.database import db, end_read
 from imagehub.domain.imports.folders import create_folder_import
 from imagehub.domain.imports.reports import FailedItem, describe_job
 from imagehub.queue import check_queue
-from imagehub.wiring import get_clients
+from imagehub.wiring import get_clients, get_settings
 
 Say = Callable[[str], None]
 
@@ -100,7 +100,7 @@ def _watch(app: Flask, job_id: int, count: int, show_progress: bool, say: Say) -
 
 def _explain_delay(app: Flask, say: Say) -> None:
     session = db.session()
-    queue = check_queue(app, session)
+    queue = check_queue(get_settings(app), session)
     end_read(session)
     if not queue.is_ok:
         say(f"{queue.sentence} {queue.advice}".strip())

@@ -3,6 +3,8 @@
 After changing words: ``python -m tools.translations`` collects and compiles them.
 """
 
+import re
+from functools import lru_cache
 from typing import Any
 
 from babel import Locale
@@ -18,6 +20,8 @@ from imagehub.wiring import get_settings
 # In their own words, for the switch.
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 COOKIE = "language"
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+_LEAST_LITERAL_CHARS = 15
 
 
 def init_app(app: Flask) -> None:
@@ -91,18 +95,53 @@ def list_languages() -> dict[str, str]:
 def translate(text: str) -> str:
     """Give a sentence in the page's language: a :class:`Message`, or a constant of the program.
 
-    A sentence that no catalogue holds stays as it is.
+    A stored message is recognised by its text. A sentence that no catalogue holds stays as it is.
     """
     if isinstance(text, PluralMessage):
         values = {name: value for name, value in text.values.items() if name != "num"}
         return ngettext(text.template, text.plural, text.values["num"], **values)
     if isinstance(text, Message):
         return str(_translate(text.template)) % text.values
-    return _translate(text) if text else ""
+    if not text:
+        return ""
+    found = _translate(text)
+    return _translate_filled(get_language(), text) if found == text else found
 
 
 def _translate(text: str) -> str:
     return str(get_domain().get_translations().ugettext(text))
+
+
+@lru_cache(maxsize=1000)
+def _translate_filled(language: str, text: str) -> str:
+    """Translate a message that was stored with its values filled in, such as a failed item's."""
+    for pattern, translated in _list_templates(language):
+        match = pattern.fullmatch(text)
+        if match:
+            return translated % match.groupdict()
+    return text
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def _list_templates(language: str) -> list[tuple[re.Pattern[str], str]]:
+    """List the translations with values, each with a pattern of the English, most literal first."""
+    found = []
+    catalog = getattr(get_domain().get_translations(), "_catalog", {})
+    for template, translated in catalog.items():
+        # What is translated for one form of a plural has a tuple as its key.
+        if not isinstance(template, str) or "%(" not in template:
+            continue
+        first, *rest = _PLACEHOLDER.split(template.replace("%%", "%"))
+        names, literals = rest[::2], rest[1::2]
+        literal_count = len(first + "".join(literals))
+        # Templates with little text of their own would match too much.
+        if literal_count >= _LEAST_LITERAL_CHARS and len(set(names)) == len(names):
+            pattern = re.escape(first)
+            for name, literal in zip(names, literals, strict=True):
+                pattern += f"(?P<{name}>.+)" + re.escape(literal)
+            found.append((literal_count, re.compile(pattern), translated))
+    found.sort(key=lambda one: -one[0])
+    return [(pattern, translated) for _, pattern, translated in found]
 
 
 # Sentences of errors that visitors may meet; raised in English, shown in their language.

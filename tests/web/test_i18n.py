@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from imagehub.web.i18n import translate
 from tests.fixtures.site import Site, make_site
 from tools.translations import (
     TRANSLATIONS,
@@ -79,3 +80,27 @@ def test_errors_speak_the_visitors_language(site: Site) -> None:
     page = site.get("/groups/999", headers={"Accept-Language": "de", "Accept": "text/html"})
     assert page.status_code == 404
     assert "Dieses Werk gibt es nicht." in page.text
+
+
+@pytest.mark.parametrize(
+    ("stored", "german"),
+    [
+        (
+            "This picture has 312 megapixels; the limit is 250.",
+            "Dieses Bild hat 312 Megapixel; die Grenze liegt bei 250.",
+        ),
+        (
+            "OneDrive reserves the name con in the root folder.",
+            "Der Name con ist im Stammordner für OneDrive reserviert.",
+        ),
+        ("OneDrive does not permit this.", "OneDrive lässt dies nicht zu."),
+        ("Nobody has written this sentence: 7.", "Nobody has written this sentence: 7."),
+    ],
+)
+def test_a_stored_sentence_is_translated_with_its_values(
+    site: Site, stored: str, german: str
+) -> None:
+    with site.app.test_request_context("/", headers={"Accept-Language": "de"}):
+        assert translate(stored) == german
+    with site.app.test_request_context("/", headers={"Accept-Language": "en"}):
+        assert translate(stored) == stored
