@@ -13,7 +13,6 @@ from imagehub.domain.leases import (
     get_lease_seconds,
     make_owner,
     release_lease,
-    renew_lease,
 )
 from imagehub.models import Lease
 
@@ -58,20 +57,6 @@ def test_a_lease_dies_with_its_holder(session: Session) -> None:
     let_time_pass(session, "work")
     assert get_lease_seconds(session, "work") == 0
     assert acquire_lease(session, "work", "bert", 60)
-
-
-def test_a_renewed_lease_holds_longer(session: Session) -> None:
-    acquire_lease(session, "work", "anna", 5)
-    assert renew_lease(session, "work", "anna", 600)
-    assert get_lease_seconds(session, "work") > 500
-
-
-def test_a_lease_that_was_taken_over_cannot_be_renewed(session: Session) -> None:
-    acquire_lease(session, "work", "anna", 60)
-    let_time_pass(session, "work")
-    acquire_lease(session, "work", "bert", 60)
-    assert not renew_lease(session, "work", "anna", 60)
-    assert not renew_lease(session, "work nobody knows", "anna", 60)
 
 
 def test_owners_are_all_different() -> None:

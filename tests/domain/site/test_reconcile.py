@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from imagehub.database import now_utc
 from imagehub.domain.library import gallery_counts, images, search
 from imagehub.domain.objects import bookkeeping
-from imagehub.domain.site import reconcile
+from imagehub.domain.site import comparison, expired
 from imagehub.models import (
     AuditEntry,
     GalleryBucket,
@@ -264,7 +264,7 @@ def test_what_has_run_out_is_deleted(hub: ImportHub) -> None:
 
 def test_more_rows_than_a_page_are_walked(hub: ImportHub, monkeypatch: pytest.MonkeyPatch) -> None:
     # The size of a page is a bound on memory alone; a small one shows the seams.
-    monkeypatch.setattr(reconcile, "PAGE", 2)
+    monkeypatch.setattr(comparison, "PAGE", 2)
     monkeypatch.setattr(bookkeeping, "BATCH", 2)
     hub.work(hub.create(hub.put_pictures("More", 5, first=20)))
     lost = [image.renditions[0].object_key for image in hub.list_images()][1:6]
@@ -349,10 +349,10 @@ def test_the_log_is_kept_for_a_year_and_sessions_while_somebody_comes_back(
             return session.scalar(old) is None
 
         wait_until(is_done, what="the worker has looked")
-        assert not reconcile.drop_expired_daily(session), "once a day"
+        assert not expired.drop_expired_daily(session), "once a day"
         session.execute(update(Lease).values(held_until=now - timedelta(minutes=1)))
         session.commit()
-        assert reconcile.drop_expired_daily(session)
+        assert expired.drop_expired_daily(session)
     assert set(session.scalars(select(SignInSession.word_hash))) == {"live", "remembered"}
     kept = set(session.scalars(select(AuditEntry.words)))
     assert {"1 days ago", "364 days ago"} <= kept
