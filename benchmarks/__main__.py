@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other, or those that are named: ``make bench ARGS="presign"``.
+"""Run all benchmarks one after the other, or the named ones: ``make bench ARGS="presign"``.
 
 Each is a program of its own (``python -m benchmarks.presign``), prints a table, and may be given
 arguments of its own when it is run alone: ``make bench ARGS="renditions ~/photo.jpg"``.

@@ -1,5 +1,7 @@
-"""Fills a database with a catalogue of any size, by SQL alone: for the benchmarks of pages, and for
-the tests that look at query plans."""
+"""Fill a database with a catalogue of any size, by SQL only.
+
+For the benchmarks of pages and the tests of query plans.
+"""
 
 from sqlalchemy import text
 from sqlalchemy.engine import Connection, Engine
@@ -12,7 +14,7 @@ RENDITION_SIZES = (480, 960, 1920)
 
 
 def fill_catalogue(engine: Engine, image_count: int) -> None:
-    """Groups of two shots with three renditions each, all shown, plus what they refer to."""
+    """Insert published groups of two shots with three renditions each, and their other rows."""
     group_count = image_count // SHOTS_PER_GROUP
     with engine.begin() as connection:
         is_sqlite = connection.dialect.name == "sqlite"
@@ -83,7 +85,7 @@ def fill_catalogue(engine: Engine, image_count: int) -> None:
 
 
 def _join(connection: Connection, *parts: str) -> str:
-    """String concatenation in the database's own words; ``seq`` is the column."""
+    """Return the SQL of this database for joining texts; ``seq`` is the column."""
     words = [part if part == "seq" else "'" + part + "'" for part in parts]
     if connection.dialect.name == "sqlite":
         return " || ".join(words)

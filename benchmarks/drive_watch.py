@@ -1,4 +1,4 @@
-"""How long a look through OneDrive takes: images in doubt, and a drive of many files.
+"""Measure checks of OneDrive: doubtful images, and a drive with many files.
 
     python benchmarks/drive_watch.py [--doubtful 2000] [--files 100000] [--delay 0.1]
                                      [--database URL]
@@ -42,7 +42,7 @@ DEEP = "Art/Works/Oils/Large"
 
 
 def make_files(root: Path, count: int) -> None:
-    """Small files of different contents, a hundred in a folder."""
+    """Write small different files, a hundred in each folder."""
     for number in range(count):
         folder = root / DEEP / f"{number // FILES_PER_FOLDER:05}"
         if number % FILES_PER_FOLDER == 0:
@@ -51,7 +51,7 @@ def make_files(root: Path, count: int) -> None:
 
 
 def iter_files(drive: Drive) -> Iterable[DriveItem]:
-    """All files of the drive, as the feed tells them."""
+    """Return all files of the drive from its list of changes."""
     link = ""
     while True:
         page = drive.fetch_changes(link)
@@ -62,7 +62,7 @@ def iter_files(drive: Drive) -> Iterable[DriveItem]:
 
 
 def add_images(session: Session, account_id: int, files: Iterable[DriveItem]) -> int:
-    """Rows of images for these files, as an import would have written them."""
+    """Insert the rows of images for these files, as an import does."""
     group = Group(title="All")
     session.add(group)
     session.flush()
@@ -90,7 +90,7 @@ def add_images(session: Session, account_id: int, files: Iterable[DriveItem]) ->
 
 @contextmanager
 def start_hub(folder: Path, database: str) -> Iterator[tuple[DriveHub, int]]:
-    """A connected hub with tables of its own, and the number of its account."""
+    """Return a connected hub with its own tables, and the number of its account."""
     onedrive = OneDrive(folder / "onedrive")
     url = database or f"sqlite:///{folder / 'hub.db'}"
     settings = make_settings(folder / "data", url, onedrive.url, IMAGEHUB_ROOT_FOLDER="/Art")
@@ -128,7 +128,7 @@ def doubt_all(hub: DriveHub) -> None:
 
 
 def ask_one_by_one(hub: DriveHub, account_id: int) -> None:
-    """What a look would have to do without batches, without writing what came of it."""
+    """Look up the items one by one, as a check without batches would."""
     drive = hub.clients.open_drive(account_id)
     for item_id in hub.session.scalars(select(Image.drive_item_id)).all():
         drive.get_item(item_id)
@@ -137,10 +137,10 @@ def ask_one_by_one(hub: DriveHub, account_id: int) -> None:
 def time_doubtful(
     hub: DriveHub, account_id: int, delay: float, work: Callable[[DriveHub, int], None]
 ) -> tuple[float, int]:
-    """Seconds, and calls to OneDrive; a new process knows no folder yet."""
+    """Measure seconds and calls to OneDrive, with an empty cache of folders."""
     hub.clients = build_clients(hub.engine, hub.settings)
     for path in (r"/v1.0/\$batch", "/v1.0/me/drive/items/"):
-        # The parts of a batch are told from calls of their own by who asks for them.
+        # The parts of a batch look like separate calls, so only one of both is delayed.
         if delay and (path.endswith("batch") or work is ask_one_by_one):
             hub.onedrive.set_fault("delay", seconds=delay, path=f"^{path}")
     hub.onedrive.clear_log()
@@ -197,7 +197,7 @@ def run_drive(folder: Path, options: argparse.Namespace) -> None:
 
 
 def read_cpu() -> tuple[float, float]:
-    """Processor seconds of this process, and of the emulator that it has started."""
+    """Return the processor seconds of this process and of its emulator."""
     own = os.times()
     children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
     other = 0

@@ -1,4 +1,4 @@
-"""How much of the time of an import is the making of renditions, and how much is all around it.
+"""Measure which part of an import is rendering and which is overhead.
 
     python benchmarks/import_rate.py [--photos 40] [--rounds 3] [--database URL]
 
@@ -53,7 +53,7 @@ CORES = 2
 
 
 def make_originals(count: int) -> list[bytes]:
-    """JPEGs that differ all over the picture, so that no rendition equals another."""
+    """Make JPEGs that differ everywhere, so that no two renditions are equal."""
     sources = [_make_scene()]
     folder = find_photos()
     for name in ("iphone_hdr_YES.jpg", "jolla.jpg") if folder else ():
@@ -86,7 +86,7 @@ def _make_scene() -> Image.Image:
 
 
 def get_cpu_seconds() -> float:
-    """What this process and all that it started have used so far, the ended ones included."""
+    """Return the processor seconds of this process and all its children so far."""
     facts: dict[int, tuple[int, float]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -102,7 +102,7 @@ def get_cpu_seconds() -> float:
 
 
 class Stopwatch:
-    """Seconds by the clock, and of processor time, since it was made."""
+    """A stopwatch for elapsed time and processor time."""
 
     def __init__(self) -> None:
         self._began, self._cpu = time.perf_counter(), get_cpu_seconds()
@@ -112,19 +112,19 @@ class Stopwatch:
 
 
 def time_renditions(hub: ImportHub, paths: list[Path]) -> tuple[float, float]:
-    """Seconds for all photos, with a warm pool and as many callers as a worker has hands."""
+    """Measure all photos, with a running pool and as many callers as a worker has threads."""
     with (
         make_renderer(hub.settings) as pool,
-        ThreadPoolExecutor(count_worker_threads(hub.settings)) as hands,
+        ThreadPoolExecutor(count_worker_threads(hub.settings)) as callers,
     ):
-        list(hands.map(pool.render, paths[:CORES]))
+        list(callers.map(pool.render, paths[:CORES]))
         watch = Stopwatch()
-        list(hands.map(pool.render, paths))
+        list(callers.map(pool.render, paths))
         return watch.read()
 
 
 def time_import(hub: ImportHub) -> tuple[float, float]:
-    """Seconds from the request to the end of its job, with a worker that is warm."""
+    """Measure the seconds from the request to the end of its job, with a running worker."""
     with hub.working(Timing()):
         hub.finish_job(hub.ask(hub.select_folder("Warm")))
         selection = hub.select_folder("Photos")

@@ -32,14 +32,14 @@ from tests.fixtures.site import Site, make_site
 
 SIZES = (100, 100_000)
 IMAGES_PER_JOB = 50
-# The trash of a small library is as full as its page, so that it has no advantage there.
+# The trash of the small library fills its page too, so that both pages show as much.
 TRASHED_AT_LEAST = 60
 ROUNDS = 40
 WARM_UP = 3
 
 
 def fill(site: Site, image_count: int) -> None:
-    """A library as a person leaves it, and its words in the search."""
+    """Fill a library with drafts, groups of several sizes and imports, and index it."""
     with site.app.app_context():
         fill_catalogue(db.engine, image_count)
         last = image_count // SHOTS_PER_GROUP
@@ -48,15 +48,15 @@ def fill(site: Site, image_count: int) -> None:
             div = "/" if is_sqlite else "DIV"
             jobs = image_count // IMAGES_PER_JOB + 1
             for statement in (
-                # Every fifth group gives its second shot to the next one: groups of 1, 2 and 3.
+                # Every fifth group gives its second shot to the next one, for groups of 1, 2 and 3.
                 "UPDATE image SET group_id = group_id + 1, number = 3, position = 3"
                 f" WHERE group_id % 5 = 1 AND number = 2 AND group_id < {last}",
                 f"UPDATE image_group SET image_count = 1 WHERE id % 5 = 1 AND id < {last}",
                 "UPDATE image_group SET image_count = 3 WHERE id % 5 = 2",
                 "UPDATE image_group SET state = 'draft', is_shown = 0 WHERE id % 3 = 0",
                 "UPDATE image_group SET medium = 'Oil on canvas', year = '1998' WHERE id % 2 = 0",
-                # A word of what came in last, and one that visitors see everywhere, but that few
-                # drafts and few groups without alt text have.
+                # A word of the newest groups, and one that many published groups have, but few
+                # drafts and groups without alt text.
                 f"UPDATE image_group SET edition = 'Vernissage' WHERE id > {last - 20}",
                 "UPDATE image_group SET dimensions = 'Etching' WHERE id % 420 IN (0, 3) OR"
                 " id % 3 > 0 AND id % 7 <> 3",
@@ -92,8 +92,7 @@ def fill(site: Site, image_count: int) -> None:
 
 
 def fill_trash(session: Session, count: int) -> None:
-    """An import that somebody has thought better of: the newest groups, without alt texts, which
-    the trash does not count."""
+    """Add groups without alt text to the trash; the lists must not count them."""
     key = order.make_first_sort_key(session)
     account_id = session.scalars(select(DriveAccount.id)).first()
     newest = session.scalars(select(func.max(Group.id))).one() or 0
@@ -127,7 +126,7 @@ def fill_trash(session: Session, count: int) -> None:
 
 
 def list_pages(image_count: int) -> dict[str, str]:
-    """What is asked for: name → address."""
+    """Return the measured pages: name → address."""
     middle = image_count // SHOTS_PER_GROUP // 2
     key = f"{order.FIRST_SORT_KEY + middle * order.SORT_STEP}.{middle}"
     pages = {
@@ -155,7 +154,7 @@ def list_pages(image_count: int) -> dict[str, str]:
 
 
 def make_library(site: Site, image_count: int) -> Callable[[], object]:
-    """The domain's own call behind the first page, with its counts."""
+    """Call the domain function behind the first page, with its counts."""
 
     def look() -> None:
         with site.app.app_context():
@@ -176,7 +175,7 @@ def ask(client: FlaskClient, path: str) -> Callable[[], object]:
 
 
 def measure(looks: list[Callable[[], object]]) -> list[float]:
-    """The median of each in milliseconds; they take turns."""
+    """Return the median of each in milliseconds, measured alternately."""
     times: list[list[float]] = [[] for _ in looks]
     gc.collect()
     gc.disable()

@@ -32,9 +32,9 @@ from tests.support import get_free_port
 SIZES = (100, 1_000, 10_000, 1_000_000)
 ROUNDS = 9
 REQUESTS_A_ROUND = 120
-# What is asked, and a word that stands in a right answer.
+# Requests, and a word that a correct answer contains.
 KINDS = {"GET /image/page": ("/image/page?page=", b"got_images"), "GET /": ("/?page=", b"<main")}
-# Room for the tables of a million images, as somebody with so many would give.
+# A buffer pool that is adequate for a million images.
 BUFFER_POOL = "3G"
 CONNECTIONS = 64
 SECONDS = 30.0
@@ -83,7 +83,7 @@ def compare(kind: str, sizes: tuple[int, ...], ports: dict[int, int], rng: rando
 
 
 def make_hub(server: MariaDB, folder: Path, image_count: int) -> Settings:
-    """A hub on a database of that many images."""
+    """Create a hub on a database of that many images."""
     settings = load_settings(
         {
             "IMAGEHUB_DATA_DIR": str(folder),
@@ -98,7 +98,7 @@ def make_hub(server: MariaDB, folder: Path, image_count: int) -> Settings:
         upgrade()
         db.session.remove()
         db.engine.dispose()
-    # The hub's own connections give up after a minute; a million rows may take longer.
+    # The hub's own connections time out after a minute; a million rows may take longer.
     engine = create_engine(settings.sqlalchemy_url, poolclass=NullPool)
     fill_catalogue(engine, image_count)
     return settings
@@ -106,7 +106,7 @@ def make_hub(server: MariaDB, folder: Path, image_count: int) -> Settings:
 
 @contextmanager
 def run_all(hubs: dict[int, Settings], ports: dict[int, int]) -> Iterator[None]:
-    """One gunicorn for each hub, all at the same time; the idle ones cost nothing."""
+    """Run one gunicorn for each hub, all at the same time."""
     servers = []
     try:
         for size, settings in hubs.items():
@@ -142,7 +142,7 @@ def wait_for(port: int) -> None:
 
 
 def weigh(port: int, kind: str) -> tuple[int, int]:
-    """Bytes of the first page, plain and as gzip sends it."""
+    """Return the bytes of the first page, plain and compressed."""
     path = KINDS[kind][0] + "1"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("GET", path)
@@ -151,7 +151,7 @@ def weigh(port: int, kind: str) -> tuple[int, int]:
     answer = connection.getresponse()
     packed = answer.read()
     if answer.getheader("Content-Encoding") == "gzip":
-        # Pages carry a number used once, so two of them differ in it and in nothing else.
+        # Two pages differ only in their nonce.
         assert abs(len(gzip.decompress(packed)) - len(plain)) < 200
     return len(plain), len(packed)
 
@@ -161,7 +161,7 @@ def count_pages(image_count: int) -> int:
 
 
 def ask(port: int, image_count: int, requests: int, rng: random.Random, kind: str) -> float:
-    """Seconds a request, over one connection, one after the other."""
+    """Measure the seconds of sequential requests over one connection."""
     path, word = KINDS[kind]
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     last = count_pages(image_count)
@@ -175,7 +175,7 @@ def ask(port: int, image_count: int, requests: int, rng: random.Random, kind: st
 
 
 def press(port: int, image_count: int, seconds: float) -> tuple[int, int, float]:
-    """Answers, failures and seconds of many connections at once."""
+    """Count answers, failures and seconds of many concurrent connections."""
     last = count_pages(image_count)
     done = [0] * CONNECTIONS
     failed = [0] * CONNECTIONS

@@ -1,4 +1,4 @@
-"""What the gallery's pages weigh, and what Lighthouse says of them, on a demo of forty works.
+"""Measure the size and Lighthouse scores of the gallery's pages, on a demo of forty works.
 
 Lighthouse is fetched from npm into a temporary folder. ``IMAGEHUB_BENCH_URL`` measures a hub that
 runs already instead of a demo of its own.
@@ -43,7 +43,7 @@ def main() -> None:
 
 @contextmanager
 def run_hub(folder: Path) -> Iterator[str]:
-    """The address of a demo with ``WORKS`` works, or of the hub that was named."""
+    """Return the address of the given hub, or of a new demo with ``WORKS`` works."""
     named = os.environ.get("IMAGEHUB_BENCH_URL", "").rstrip("/")
     if named:
         yield named
@@ -69,18 +69,18 @@ def run_hub(folder: Path) -> Iterator[str]:
 
 
 def find_work(url: str) -> str:
-    """The path of the first work that is on the wall."""
+    """Return the path of the first work on the front page."""
     with urllib.request.urlopen(f"{url}/image/page?page=1", timeout=30) as answer:
         number = json.load(answer)["data"][0]["group"]
     with urllib.request.urlopen(f"{url}/groups/{number}", timeout=30) as answer:
         return urllib.parse.urlsplit(answer.geturl()).path
 
 
-# --- Weight ---------------------------------------------------------------------------------------
+# --- Size -----------------------------------------------------------------------------------------
 
 
 def weigh_pages(url: str, paths: dict[str, str]) -> None:
-    """kB as they travel; pictures at 390 and 1440 pixels of width, as far as they are asked for."""
+    """Measure transferred kB, at windows of 390 and 1440 pixels."""
     heads = "".join(f"{head:>8}" for head in ("HTML", "CSS", "JS", "fonts"))
     print(f"\n  {'kB gzipped':<12}{heads}{'pictures':>10}{'shift':>8}")
     with sync_playwright() as playwright:
@@ -100,7 +100,7 @@ def weigh_pages(url: str, paths: dict[str, str]) -> None:
 
 
 def weigh(page: Page) -> dict[str, float]:
-    """kB of each kind that the page has loaded so far."""
+    """Return the kB of each kind that the page has loaded so far."""
     entries: list[dict[str, Any]] = page.evaluate(
         """() => [...performance.getEntriesByType("navigation"),
                   ...performance.getEntriesByType("resource")]
@@ -126,7 +126,7 @@ def weigh(page: Page) -> dict[str, float]:
 
 
 def measure_shift(page: Page) -> float:
-    """The page's cumulative layout shift so far."""
+    """Return the page's cumulative layout shift so far."""
     shift: float = page.evaluate(
         """() => new Promise((resolve) => {
           let total = 0;
@@ -143,7 +143,7 @@ def measure_shift(page: Page) -> float:
 
 
 def rate_pages(url: str, paths: dict[str, str], folder: Path) -> None:
-    """Scores of 100 on a simulated phone, and the times behind them."""
+    """Print the scores on a simulated phone and the times behind them."""
     npm = find_npm()
     environment = {
         **os.environ,
@@ -174,7 +174,7 @@ def rate_pages(url: str, paths: dict[str, str], folder: Path) -> None:
 
 
 def run_lighthouse(url: str, folder: Path, environment: dict[str, str]) -> dict[str, Any]:
-    """One report. A browser that dies on a busy machine is started once more."""
+    """Return a report; a browser that crashes is started once more."""
     target = folder / "report.json"
     command = ["node", str(folder / "node_modules" / "lighthouse" / "cli" / "index.js"), url]
     command += ["--quiet", f"--chrome-flags={' '.join(FLAGS)}"]

@@ -1,4 +1,4 @@
-"""How long presigned URLs take: signed by hand, and by botocore.
+"""Measure presigned URLs: computed by ImageHub and by botocore.
 
 ::
 
@@ -24,7 +24,7 @@ ROUNDS = 5
 
 
 def measure(sign: Callable[[str], str], keys: list[str]) -> float:
-    """Microseconds of processor time for one URL: the best of some rounds."""
+    """Return the processor time of one URL in microseconds, the best of several rounds."""
     best = float("inf")
     for _ in range(ROUNDS):
         started = time.process_time()
@@ -66,7 +66,7 @@ def main() -> None:
     def sign_kept(key: str) -> str:
         return store.make_presigned_url(key, start)
 
-    # botocore signs for its own present, so its clock is set to the start of the window.
+    # botocore signs for the current time, so its clock is set to the start of the window.
     botocore.auth.get_current_datetime = lambda remove_tzinfo=True: start.replace(tzinfo=None)
     for key in keys[:200]:
         assert sign_anew(key) == sign_with_botocore(key), "the two do not agree"

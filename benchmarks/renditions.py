@@ -1,4 +1,4 @@
-"""How much processor time and how many bytes one photo costs, beside two other programs.
+"""Compare processor time and bytes of one photo with two other programs.
 
     python benchmarks/renditions.py [photo.jpg …]
 
@@ -94,7 +94,7 @@ CONTENDERS: dict[str, Callable[[Path], Callable[[str], int]]] = {
 
 
 def serve(name: str) -> None:
-    """A contender's process: a path a line in, seconds and bytes a line out."""
+    """Run a program to compare: it reads one path per line and prints seconds and bytes."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             run = CONTENDERS[name](Path(folder))
@@ -109,7 +109,7 @@ def serve(name: str) -> None:
 
 
 def make_photo(path: Path) -> Path:
-    """Eight megapixels with soft shapes, fine grain and some hard edges, as photos have."""
+    """Make eight megapixels with soft shapes, fine grain and hard edges, like a photo."""
     from PIL import Image, ImageChops, ImageDraw
 
     size = (3264, 2448)

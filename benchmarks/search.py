@@ -1,4 +1,4 @@
-"""Searching among 100, 10,000 and 100,000 works on SQLite and MariaDB, and indexing them.
+"""Measure search and indexing of 100, 10,000 and 100,000 works on SQLite and MariaDB.
 
 The works have titles of three words and texts of forty, drawn from 20,000 made-up words as language
 has them: a few are in many works, most in a few.
@@ -108,7 +108,7 @@ def fill(engine: Engine, group_count: int) -> float:
 
 
 def make_writers(rng: random.Random) -> tuple[Callable[[int], str], Callable[[int], str]]:
-    """What gives a work its title, and its text, by its number."""
+    """Return two functions: the title and the text of a work by its number."""
     syllables = ["ka", "lo", "mi", "ra", "tun", "ses", "vo", "pel", "dri", "gan", "hu", "nor"]
     vocabulary = ["".join(rng.choices(syllables, k=3)) + str(i % 7) for i in range(WORDS)]
     weights = list(itertools.accumulate(1 / rank for rank in range(1, WORDS + 1)))

@@ -1,4 +1,4 @@
-"""How near an upload from the browser comes to curl, and how the drive page grows with a folder.
+"""Compare browser uploads with curl, and measure the drive page with large folders.
 
     python benchmarks/upload.py [--megabytes 128] [--rounds 3] [--line 100]
                                 [--only photos|file|folder]
@@ -49,7 +49,7 @@ from tests.support import require  # noqa: E402
 
 
 class Line:
-    """A relay in front of a port that lets so many bytes a second through to it.
+    """Run a relay in front of a port with a limit of bytes per second.
 
     On the way back it adds nothing, so it is an asymmetric line as people have at home. Pieces of
     64 kB wait for the moment at which the line would have carried them.
@@ -101,16 +101,16 @@ class _Quiet(WSGIRequestHandler):
 
 @contextmanager
 def run_site(folder: Path, megabits: float = 0) -> Iterator[tuple[ConnectedSite, str]]:
-    """A connected hub on a port, with an emulator behind it; nothing is stored in S3.
+    """Run a connected hub with an emulator, without object storage.
 
-    :param megabits: what the line to the emulator carries a second; 0 for no line between.
+    :param megabits: bandwidth to the emulator per second; 0 for no limit.
     """
     drive = OneDrive(folder)
     own_port = urlsplit(drive.url).port or 0
     line = Line(own_port, megabits * 125_000) if megabits else None
     graph_url = drive.graph_url
     if line is not None:
-        # The emulator names its upload addresses after the host that it was called by.
+        # The upload addresses of the emulator have the host of its caller.
         graph_url = graph_url.replace(f":{own_port}", f":{line.port}")
     app = make_site(
         folder / "site",
@@ -174,14 +174,14 @@ WATCH = """(words) => {
 
 
 def upload_by_browser(page: Page, files: list[Path]) -> tuple[float, list[Fragment]]:
-    """Seconds from the first fragment to "uploaded", and the fragments as they were sent."""
+    """Measure the seconds from the first fragment to "uploaded"; returns the fragments too."""
     fragments: list[Fragment] = []
     places: dict[str, int] = {}
 
     def note(request: Request) -> None:
         if request.method == "PUT":
             first, last = re.findall(r"\d+", request.headers["content-range"])[:2]
-            # Files start in their order, so the n-th address is that of the n-th file.
+            # Files start in order, so the n-th address is that of the n-th file.
             place = places.setdefault(request.url, len(places))
             fragments.append(Fragment(place, int(first), int(last) + 1))
 
@@ -236,7 +236,7 @@ def open_sessions(site: ConnectedSite, label: str, count: int) -> list[str]:
 def upload_by_bare_page(
     page: Page, site: ConnectedSite, files: list[Path], fragments: list[Fragment]
 ) -> float:
-    """Seconds of a page that does nothing but send the fragments."""
+    """Measure a page that only sends the fragments."""
     urls = open_sessions(site, "bare", len(files))
     extents: list[list[tuple[int, int]]] = [[] for _ in files]
     for fragment in fragments:
@@ -253,7 +253,7 @@ def upload_by_bare_page(
 
 
 def upload_by_curl(site: ConnectedSite, files: list[Path], fragments: list[Fragment]) -> float:
-    """Seconds of one curl that sends all fragments, its own start included."""
+    """Measure one curl that sends all fragments, with its start."""
     urls = open_sessions(site, "curl", len(files))
     options: list[str] = []
     with tempfile.TemporaryDirectory(dir=files[0].parent) as folder:
@@ -275,7 +275,7 @@ def upload_by_curl(site: ConnectedSite, files: list[Path], fragments: list[Fragm
 def compare_uploads(
     site: ConnectedSite, page: Page, folder: Path, count: int, megabytes: int, rounds: int
 ) -> None:
-    """``count`` files of ``megabytes`` each."""
+    """Write ``count`` files of ``megabytes`` each."""
     ways: dict[str, list[float]] = {"browser": [], "bare page": [], "curl": []}
     for turn in range(rounds):
         files = []

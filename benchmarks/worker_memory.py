@@ -1,4 +1,4 @@
-"""How much memory the worker takes at its peak over one picture of 100 megapixels.
+"""Measure the peak memory of the worker for one picture of 100 megapixels.
 
     python benchmarks/worker_memory.py [megapixels]
 
@@ -74,7 +74,7 @@ def measure(path: str) -> None:
 
 
 def make_pictures(folder: Path, megapixels: float) -> list[Path]:
-    """In a process of its own, because making them takes more memory than anything measured."""
+    """Make the pictures in a separate process, as that takes more memory than what is measured."""
     from PIL import Image
 
     width = round((megapixels * 1e6 * 4 / 3) ** 0.5 / 16) * 16

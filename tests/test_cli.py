@@ -1,4 +1,4 @@
-"""The commands that are no program of their own: people, keys, settings, stores."""
+"""The commands for accounts, keys, settings and stores."""
 
 import json
 import os

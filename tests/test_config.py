@@ -1,4 +1,4 @@
-"""The one table of settings: where values come from, what is refused, how secrets are kept."""
+"""The settings: sources of values, refusals, generated secrets."""
 
 import os
 import stat

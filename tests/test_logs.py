@@ -1,4 +1,4 @@
-"""No log holds what stands after the question mark of an address."""
+"""No log contains the part of an address after the question mark."""
 
 import logging
 import socket

@@ -1,4 +1,4 @@
-"""A drive that is connected as a person connects it: by the sign-in page, then with tokens."""
+"""A drive that is connected through the sign-in page."""
 
 from dataclasses import dataclass, field
 from typing import Any

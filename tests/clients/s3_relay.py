@@ -1,4 +1,4 @@
-"""A relay in front of an S3 server that can misbehave as other servers, proxies and networks do."""
+"""A relay in front of an S3 server that misbehaves like other servers, proxies and networks."""
 
 import http.client
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""A web server that answers what it is told to: for answers that no honest service gives."""
+"""A web server with scripted answers, for answers that a correct service does not give."""
 
 import json
 import threading

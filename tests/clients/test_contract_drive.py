@@ -1,4 +1,4 @@
-"""What every Drive must do, whatever is behind it; here Graph, for both kinds of account."""
+"""The contract of a drive, for Graph with both kinds of account."""
 
 import hashlib
 import io

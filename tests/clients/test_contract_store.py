@@ -1,4 +1,4 @@
-"""What every object store must do, on each S3 server there is."""
+"""The contract of an object store, on each available S3 server."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Names are judged before they are sent."""
+"""Checking and correcting names."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The drive in bad weather: every fault that the service is known for, on both kinds of account."""
+"""Known faults of OneDrive, with both kinds of account."""
 
 import io
 import json

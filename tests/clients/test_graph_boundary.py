@@ -1,6 +1,6 @@
-"""The boundary where no honest service goes: other drives, rings, ways that end nowhere.
+"""The boundary of a drive with answers that a correct service does not give.
 
-What a person may come upon is in ``test_contract_drive``.
+The usual cases are in ``test_contract_drive``.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Bytes from a file server that misbehaves in the ways file servers do."""
+"""Downloads from file servers that misbehave."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Calling Graph: what is tried again, what is not, and what each error becomes."""
+"""Calling Graph: retries, waits, batches, and the error for each answer."""
 
 import json
 import logging

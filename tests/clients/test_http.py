@@ -1,4 +1,4 @@
-"""Waiting, as told by a service or by ourselves."""
+"""Retry-After, backoff and pauses."""
 
 import threading
 from datetime import UTC, datetime

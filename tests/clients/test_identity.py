@@ -1,4 +1,4 @@
-"""Signing in and refreshing, as a person and a hub do it, on both kinds of account."""
+"""Signing in and refreshing tokens, with both kinds of account."""
 
 import json
 import logging

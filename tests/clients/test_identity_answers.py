@@ -1,4 +1,4 @@
-"""Sign-in servers in trouble: what must not be mistaken for a dead connection."""
+"""Faults of the sign-in server, which must not be mistaken for a lost connection."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The checksum, against published values and against the definition written out bit by bit."""
+"""quickXorHash, against published values and a bit-by-bit implementation."""
 
 from base64 import b64encode
 

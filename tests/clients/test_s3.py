@@ -1,4 +1,4 @@
-"""What is particular to the S3 client: its signatures, its words for errors, its detours."""
+"""The S3 client: signatures, errors and workarounds."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""The public calls of the single-page app, word for word."""
+"""The public calls of the single-page app, with their exact JSON."""
 
 import gzip
 import re

@@ -1,4 +1,4 @@
-"""Originals from OneDrive to a visitor, one alone and all of a work as a ZIP."""
+"""Downloads of originals, single and as a ZIP file of a work."""
 
 import io
 import random

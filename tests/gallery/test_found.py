@@ -1,4 +1,4 @@
-"""The site map, the feed, embeds and robots.txt, read as machines read them."""
+"""Sitemap, feed, embeds and robots.txt."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A visitor while the database is away: killed in the middle of work, and started again."""
+"""The gallery while the database is killed and restarted."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The pages for visitors, as they leave the server."""
+"""The pages for visitors, as the server sends them."""
 
 import base64
 import gzip

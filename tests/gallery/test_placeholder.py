@@ -1,4 +1,4 @@
-"""Placeholders painted from a ThumbHash."""
+"""Placeholders decoded from a ThumbHash."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""How pictures are broken into rows."""
+"""Arranging pictures in rows."""
 
 import itertools
 import math

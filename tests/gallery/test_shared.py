@@ -1,4 +1,4 @@
-"""What is behind a share link, seen by a stranger."""
+"""Share links, for visitors and in the admin pages."""
 
 import re
 from datetime import date

@@ -1,4 +1,4 @@
-"""Rendering in processes that may hang, crash or eat memory, without harm to the next picture."""
+"""Rendering in processes that hang, crash or exhaust memory, without harm to the next picture."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""What becomes of an original: every format, mode, orientation and colour, and what is refused."""
+"""Rendering every format, mode, orientation and colour space, and what is refused."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""Visits to the wall and to the works' pages, in a real browser against a whole hub."""
+"""The gallery in a browser."""
 
 import re
 import threading

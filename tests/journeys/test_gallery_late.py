@@ -1,4 +1,4 @@
-"""The gallery where answers come late, in another order, or while the visitor has gone on."""
+"""The gallery when answers are late, in another order, or for a page that was left."""
 
 import re
 from collections.abc import Callable

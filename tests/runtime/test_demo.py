@@ -1,4 +1,4 @@
-"""``imagehub demo`` as a person runs it: one command, a hub with pictures, nothing left over."""
+"""``imagehub demo`` as one command: a hub with pictures, and nothing left behind."""
 
 import re
 import signal

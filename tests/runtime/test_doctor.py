@@ -1,4 +1,4 @@
-"""``imagehub doctor``: what it says when all is well, and about each thing that is not."""
+"""``imagehub doctor``: its report on a healthy hub and on each fault."""
 
 import json
 import os

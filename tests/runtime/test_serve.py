@@ -1,4 +1,4 @@
-"""``imagehub serve``: a whole hub from an empty folder, and the same hub taken apart."""
+"""``imagehub serve``: a whole hub from an empty folder, and its parts as separate programs."""
 
 import os
 import signal
