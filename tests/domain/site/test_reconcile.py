@@ -309,7 +309,7 @@ def test_a_picture_with_three_sizes_has_three_objects(import_hub: ImportHub) -> 
     assert report.is_clean
     assert report.object_count == 3
     stream = io.StringIO(report.describe())
-    assert "Everything is in order." in stream.read()
+    assert "No problems found." in stream.read()
 
 
 @pytest.mark.parametrize("by", ["command", "worker"])
