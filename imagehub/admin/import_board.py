@@ -35,7 +35,7 @@ from imagehub.web.forms import (
 )
 from imagehub.web.i18n import translate
 
-_PLAN = "/admin/import/plans/<biggest:number>"
+_PLAN = "/admin/import/plans/<db_id:number>"
 # A change of some 15,000 files is too long to send back for an undo.
 _MAX_UNDO_CHARS = 400_000
 
@@ -215,8 +215,8 @@ def include_import_verdict(number: int, verdict: str, is_included: bool) -> Resp
     )
 
 
-@blueprint.post(f"{_PLAN}/board/groups/<biggest:group>/include", defaults={"is_included": True})
-@blueprint.post(f"{_PLAN}/board/groups/<biggest:group>/exclude", defaults={"is_included": False})
+@blueprint.post(f"{_PLAN}/board/groups/<db_id:group>/include", defaults={"is_included": True})
+@blueprint.post(f"{_PLAN}/board/groups/<db_id:group>/exclude", defaults={"is_included": False})
 @on_refusal(_refuse)
 def include_import_group(number: int, group: int, is_included: bool) -> ResponseReturnValue:
     """Include the files of a group, or exclude them."""
@@ -225,14 +225,14 @@ def include_import_group(number: int, group: int, is_included: bool) -> Response
     )
 
 
-@blueprint.post(f"{_PLAN}/board/groups/<biggest:group>/join")
+@blueprint.post(f"{_PLAN}/board/groups/<db_id:group>/join")
 @on_refusal(_refuse)
 def join_import_group(number: int, group: int) -> ResponseReturnValue:
     """Join a group with the one before it."""
     return _change(number, lambda session, plan: changes.join_with_previous(session, plan, group))
 
 
-@blueprint.post(f"{_PLAN}/board/groups/<biggest:group>/split")
+@blueprint.post(f"{_PLAN}/board/groups/<db_id:group>/split")
 @on_refusal(_refuse)
 def split_import_group(number: int, group: int) -> ResponseReturnValue:
     """Split a group into single images."""

@@ -117,7 +117,7 @@ def _show_plan_again(error: ImageHubError, number: int) -> ResponseReturnValue:
     return redirect(url_for(".show_import_plan", number=number), 303)
 
 
-@blueprint.post("/admin/import/plans/<biggest:number>/read")
+@blueprint.post("/admin/import/plans/<db_id:number>/read")
 @on_refusal(_show_plan_again, ConflictError, InvalidInputError)
 def read_import_plan(number: int) -> ResponseReturnValue:
     """Read on in OneDrive for a moment; a failure that may pass is told in the answer."""
@@ -142,7 +142,7 @@ def _read_on(plan_id: int, seconds: float) -> None:
     read_plan(db.session(), get_clients(), plan_id, limit, seconds)
 
 
-@blueprint.post("/admin/import/plans/<biggest:number>/delete")
+@blueprint.post("/admin/import/plans/<db_id:number>/delete")
 def discard_import_plan(number: int) -> ResponseReturnValue:
     """Discard a plan that was not started."""
     session = db.session()

@@ -20,7 +20,7 @@ from imagehub.web.errors import on_refusal
 from imagehub.web.forms import Form, FormText, OptionalId, read_form
 from imagehub.web.i18n import ngettext
 
-_IMPORT = "/admin/import/<biggest:number>"
+_IMPORT = "/admin/import/<db_id:number>"
 
 
 class FailedFields(Form):

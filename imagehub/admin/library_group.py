@@ -84,7 +84,7 @@ class RefusedForm:
             self.add_error(error, f"-{changed.number}")
 
 
-@blueprint.get("/admin/library/<biggest:number>")
+@blueprint.get("/admin/library/<db_id:number>")
 def show_library_group(number: int) -> ResponseReturnValue:
     """Show a group's fields and shots in forms."""
     return show_group(groups.get_group(db.session(), number))
@@ -156,7 +156,7 @@ def _show_refused(error: ImageHubError, number: int) -> ResponseReturnValue:
     return show_group(groups.get_group(db.session(), number), refused)
 
 
-@blueprint.post("/admin/library/<biggest:number>")
+@blueprint.post("/admin/library/<db_id:number>")
 @on_refusal(_show_refused, EditConflictError, InvalidInputError)
 def save_library_group(number: int) -> ResponseReturnValue:
     """Save the whole form of a group."""
@@ -189,7 +189,7 @@ def _answer_refusal(error: ImageHubError, **_view_args: Any) -> ResponseReturnVa
     return jsonify(answer), get_error_status(error)
 
 
-@blueprint.post("/admin/library/<biggest:number>/save")
+@blueprint.post("/admin/library/<db_id:number>/save")
 @on_refusal(_answer_refusal, EditConflictError, InvalidInputError)
 def save_library_fields(number: int) -> ResponseReturnValue:
     """Save single fields of a group: JSON ``version``, ``changes``, ``base``.
@@ -206,7 +206,7 @@ def save_library_fields(number: int) -> ResponseReturnValue:
     return jsonify(answer)
 
 
-@blueprint.post("/admin/library/<biggest:number>/shots/<biggest:shot>/save")
+@blueprint.post("/admin/library/<db_id:number>/shots/<db_id:shot>/save")
 @on_refusal(_answer_refusal, EditConflictError, InvalidInputError)
 def save_library_shot(number: int, shot: int) -> ResponseReturnValue:
     """Save alt text or role of a shot; as :func:`save_library_fields`."""

@@ -97,7 +97,7 @@ def _save_fields(number: int) -> None:
     session.commit()
 
 
-@blueprint.post("/admin/library/<biggest:number>/shots")
+@blueprint.post("/admin/library/<db_id:number>/shots")
 @on_refusal(_refuse)
 def save_library_shots(number: int) -> ResponseReturnValue:
     """Save alt texts and roles of shots."""
@@ -108,7 +108,7 @@ def save_library_shots(number: int) -> ResponseReturnValue:
 # --- Cover and order ------------------------------------------------------------------------------
 
 
-@blueprint.post("/admin/library/<biggest:number>/shots/set-cover")
+@blueprint.post("/admin/library/<db_id:number>/shots/set-cover")
 @on_refusal(_refuse)
 def set_cover(number: int) -> ResponseReturnValue:
     """Set a shot as the cover of its group."""
@@ -124,7 +124,7 @@ class _OrderFields(_Selected):
     before: OptionalId("shot") = None  # type: ignore[valid-type]
 
 
-@blueprint.post("/admin/library/<biggest:number>/shots/order")
+@blueprint.post("/admin/library/<db_id:number>/shots/order")
 @on_refusal(_refuse)
 def order_shots(number: int) -> ResponseReturnValue:
     """Move shots in front of another one, or to the end."""
@@ -134,14 +134,14 @@ def order_shots(number: int) -> ResponseReturnValue:
     return answer(_make_url(number))
 
 
-@blueprint.post("/admin/library/<biggest:number>/shots/move-up")
+@blueprint.post("/admin/library/<db_id:number>/shots/move-up")
 @on_refusal(_refuse)
 def move_shot_up(number: int) -> ResponseReturnValue:
     """Move a shot one place up in its group."""
     return _step(number, -1)
 
 
-@blueprint.post("/admin/library/<biggest:number>/shots/move-down")
+@blueprint.post("/admin/library/<db_id:number>/shots/move-down")
 @on_refusal(_refuse)
 def move_shot_down(number: int) -> ResponseReturnValue:
     """Move a shot one place down in its group."""
@@ -164,7 +164,7 @@ def _note_order(group: Group) -> None:
 # --- Selected shots -------------------------------------------------------------------------------
 
 
-@blueprint.post("/admin/library/<biggest:number>/shots/split")
+@blueprint.post("/admin/library/<db_id:number>/shots/split")
 @on_refusal(_refuse)
 def split_shots(number: int) -> ResponseReturnValue:
     """Move the selected shots to a new group."""
@@ -187,7 +187,7 @@ class _MoveFields(_Selected):
     to: str = ""
 
 
-@blueprint.post("/admin/library/<biggest:number>/shots/move")
+@blueprint.post("/admin/library/<db_id:number>/shots/move")
 @on_refusal(_refuse)
 def move_shots(number: int) -> ResponseReturnValue:
     """Move the selected shots to another group, which is named by number or title."""
@@ -211,7 +211,7 @@ def move_shots(number: int) -> ResponseReturnValue:
     return redirect(_make_url(number), 303)
 
 
-@blueprint.post("/admin/library/<biggest:number>/shots/delete")
+@blueprint.post("/admin/library/<db_id:number>/shots/delete")
 @on_refusal(_refuse)
 def delete_shots(number: int) -> ResponseReturnValue:
     """Move the selected shots to the trash."""
@@ -237,14 +237,14 @@ def delete_shots(number: int) -> ResponseReturnValue:
 # --- Originals ------------------------------------------------------------------------------------
 
 
-@blueprint.post("/admin/library/<biggest:number>/shots/use-new-version")
+@blueprint.post("/admin/library/<db_id:number>/shots/use-new-version")
 @on_refusal(_refuse)
 def use_new_version(number: int) -> ResponseReturnValue:
     """Import the changed original of a shot again."""
     return _act_on_original(number, originals.use_new_versions)
 
 
-@blueprint.post("/admin/library/<biggest:number>/shots/check-again")
+@blueprint.post("/admin/library/<db_id:number>/shots/check-again")
 @on_refusal(_refuse)
 def check_shot_again(number: int) -> ResponseReturnValue:
     """Ask OneDrive again for the original of a shot."""

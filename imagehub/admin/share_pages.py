@@ -113,7 +113,7 @@ def _show_refusal(error: ImageHubError, number: int) -> ResponseReturnValue:
     return redirect(url_for(".show_shares"), 303)
 
 
-@blueprint.post("/admin/shares/<biggest:number>/renew")
+@blueprint.post("/admin/shares/<db_id:number>/renew")
 @on_refusal(_show_refusal, InvalidInputError)
 def renew_share(number: int) -> ResponseReturnValue:
     """Replace the address of a link; the new one is shown once too."""
@@ -124,7 +124,7 @@ def renew_share(number: int) -> ResponseReturnValue:
     return _show_once(share, token)
 
 
-@blueprint.post("/admin/shares/<biggest:number>/revoke")
+@blueprint.post("/admin/shares/<db_id:number>/revoke")
 def revoke_share(number: int) -> ResponseReturnValue:
     """Revoke a link."""
     session = db.session()

@@ -48,8 +48,8 @@ from imagehub.wiring import get_settings, refresh_settings
 log = logging.getLogger(__name__)
 
 
-class BiggestIntConverter(IntegerConverter):
-    """A whole number in a path, up to what an id column holds; anything above is nothing."""
+class DatabaseIdConverter(IntegerConverter):
+    """An id in a path; a number that no id column can hold does not match."""
 
     def __init__(self, url_map: Map) -> None:
         super().__init__(url_map, max=(1 << 63) - 1)
@@ -105,7 +105,7 @@ def init_app(app: Flask) -> None:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n
         )
-    app.url_map.converters["db_id"] = app.url_map.converters["biggest"] = BiggestIntConverter
+    app.url_map.converters["db_id"] = DatabaseIdConverter
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.session_interface = PageSessionInterface()
     csrf.init_app(app)
