@@ -25,6 +25,7 @@ def init_app(app: Flask) -> None:
         library_list,
         library_shots,
         originals,
+        root_folder_pages,
         settings_pages,
         share_pages,
         thumbnails,

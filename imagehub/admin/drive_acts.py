@@ -1,164 +1,218 @@
-"""What the admin changes in OneDrive: folders are made, items renamed and moved.
+"""Change items in OneDrive: create folders, rename and move items.
 
-Each address answers a page, or JSON where the caller asks for that (``Accept``). The forms work
-without a script: an address that needs an answer first (a name, a target) has a page for it.
+Each address answers with a page, or with JSON if the request accepts it. Where a form needs an
+answer first (a name, a folder), a page of its own asks for it, so that it works without a script.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from flask import jsonify, redirect, render_template, request, url_for
+from flask import jsonify, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from pydantic import Field
 
 from imagehub.admin import blueprint
-from imagehub.admin.drive_access import open_drive
-from imagehub.admin.drive_words import (
-    describe_choice,
-    describe_entry,
-    describe_place,
-    name_items,
-)
-from imagehub.admin.words import describe_count, say, show_name
+from imagehub.admin.drive_access import FolderFields, open_drive
+from imagehub.admin.drive_words import describe_choice, describe_entry, find_folder_name
+from imagehub.admin.words import say, show_name
 from imagehub.clients import DriveItem
 from imagehub.database import db
 from imagehub.domain.onedrive import browser, changes, entries, folders
-from imagehub.errors import (
-    ConnectionLostError,
-    ImageHubError,
-    NotFoundError,
-)
+from imagehub.domain.onedrive.changes import Outcome
+from imagehub.errors import ConnectionLostError, ImageHubError, NotFoundError
 from imagehub.web import note_action
 from imagehub.web.access import is_api_call
-from imagehub.web.errors import get_error_status
+from imagehub.web.errors import get_error_status, on_refusal
+from imagehub.web.forms import FormText, FormTexts, read_form
+from imagehub.web.i18n import ngettext, translate
+
+
+class NewFolderFields(FolderFields):
+    """The new folder's name."""
+
+    name: FormText = ""
+
+
+class RenameFields(FolderFields):
+    """``was``: the item's name when the form was made."""
+
+    item: FormText = ""
+    name: FormText = ""
+    was: FormText = ""
+
+
+class ItemsFields(FolderFields):
+    """The selected items by their ids."""
+
+    item: FormTexts = Field(default_factory=list)
+
+
+class AskMoveFields(ItemsFields):
+    """``look``: the folder to show; "" for the items' own."""
+
+    look: FormText = ""
+
+
+class MoveFields(ItemsFields):
+    """``target``: the folder to move the items to."""
+
+    target: FormText = ""
+
+
+def _answer_fault(error: ImageHubError) -> ResponseReturnValue:
+    """Go back to the folder with the reason; a script gets the error itself."""
+    if is_api_call() or isinstance(error, NotFoundError | ConnectionLostError):
+        raise error
+    say(error.sentence, is_fault=True)
+    return redirect(url_for(".show_drive", item_id=read_form(FolderFields).folder or None))
 
 
 @blueprint.post("/admin/drive/new-folder")
+@on_refusal(_answer_fault)
 def create_drive_folder() -> ResponseReturnValue:
-    """Make a folder; a taken name gets a number."""
+    """Create a folder; if the name is taken, a number is added."""
     account_id, opened = open_drive(for_change=True)
-    parent_id = request.form.get("folder", "")
-    try:
-        made = folders.create_folder(opened, request.form.get("name", "").strip(), parent_id)
-    except ImageHubError as error:
-        return _answer_fault(error, parent_id)
-    note_act("create", [made], f"Made the folder {name_items([made])} in OneDrive.")
-    return answer_done(account_id, [made], parent_id, f"The folder {name_items([made])} was made.")
+    fields = read_form(NewFolderFields)
+    created = folders.create_folder(opened, fields.name.strip(), fields.folder)
+    note_action("create_folder", created.id, name=show_name(created.name))
+    db.session.commit()
+    words = _("Folder “%(name)s” created.", name=show_name(created.name))
+    return answer_done(account_id, Outcome([created]), fields.folder, words)
+
+
+@blueprint.post("/admin/drive/ask-rename")
+def ask_drive_name() -> ResponseReturnValue:
+    """Ask for the new name of the first selected item."""
+    _account_id, opened = open_drive(for_change=True)
+    fields = read_form(ItemsFields)
+    (item,) = browser.get_items(opened, fields.item[:1])
+    return render_template("admin/drive_rename.html", item=item, folder=fields.folder, fault="")
+
+
+def _ask_name_again(error: ImageHubError) -> ResponseReturnValue:
+    if is_api_call() or isinstance(error, NotFoundError | ConnectionLostError):
+        raise error
+    fields = read_form(RenameFields)
+    page = render_template(
+        "admin/drive_rename.html",
+        # OneDrive is not asked again: it may be what does not answer.
+        item=DriveItem(fields.item, fields.was or fields.name, False, 0, "", ""),
+        name=fields.name,
+        folder=fields.folder,
+        fault=translate(error.sentence),
+    )
+    return page, get_error_status(error)
 
 
 @blueprint.post("/admin/drive/rename")
+@on_refusal(_ask_name_again)
 def rename_drive_item() -> ResponseReturnValue:
-    """Give an item another name; asks for it where none was sent."""
+    """Rename an item."""
     account_id, opened = open_drive(for_change=True)
-    item_id, folder_id = request.form.get("item", ""), request.form.get("folder", "")
-    name = request.form.get("name")
-    if name is None:
-        (item,) = browser.get_items(opened, request.form.getlist("item")[:1])
-        return render_template("admin/drive_rename.html", item=item, folder=folder_id, fault="")
-    try:
-        renamed = changes.rename_item(db.session(), account_id, opened, item_id, name)
-    except ImageHubError as error:
-        if is_api_call() or isinstance(error, NotFoundError | ConnectionLostError):
-            raise
-        # OneDrive is not asked once more: it may be what does not answer.
-        known = request.form.get("was") or name
-        page = render_template(
-            "admin/drive_rename.html",
-            item=DriveItem(item_id, known, False, 0, "", ""),
-            name=name,
-            folder=folder_id,
-            fault=str(error),
-        )
-        return page, get_error_status(error)
-    item, old_name = renamed.item, renamed.old_name
-    note_act(
-        "change", [item], f"Renamed “{show_name(old_name)}” to {name_items([item])} in OneDrive."
-    )
+    fields = read_form(RenameFields)
+    renamed = changes.rename_item(db.session(), account_id, opened, fields.item, fields.name)
+    item = renamed.item
+    before, after = show_name(renamed.old_name), show_name(item.name)
+    note_action("rename_item", item.id, name=after, before=before)
+    db.session.commit()
     return answer_done(
         account_id,
-        [item],
-        folder_id,
-        f"“{show_name(old_name)}” is called {name_items([item])} now.",
+        Outcome([item]),
+        fields.folder,
+        _("Renamed “%(before)s” to “%(after)s”.", before=before, after=after),
         undo="admin.rename_drive_item",
-        fields={"item": item.id, "name": old_name, "folder": folder_id},
-        facts={"old_name": old_name},
+        fields={"item": item.id, "name": renamed.old_name, "folder": fields.folder},
+        facts={"old_name": renamed.old_name},
+    )
+
+
+@blueprint.post("/admin/drive/ask-move")
+def ask_drive_target() -> ResponseReturnValue:
+    """Ask for the folder to move the selected items to."""
+    _account_id, opened = open_drive(for_change=True)
+    fields = read_form(AskMoveFields)
+    return render_template(
+        "admin/drive_move.html",
+        items=browser.get_items(opened, fields.item),
+        folder=fields.folder,
+        choice=describe_choice(opened, fields.look or fields.folder),
     )
 
 
 @blueprint.post("/admin/drive/move")
 def move_drive_items() -> ResponseReturnValue:
-    """Move items into another folder; asks for that where none was sent."""
+    """Move items into another folder."""
     account_id, opened = open_drive(for_change=True)
-    folder_id, target = request.form.get("folder", ""), request.form.get("target", "")
-    ids = request.form.getlist("item")
-    if not target:
-        return render_template(
-            "admin/drive_move.html",
-            items=browser.get_items(opened, ids),
-            folder=folder_id,
-            choice=describe_choice(opened, request.form.get("look", "") or folder_id),
-        )
-    outcome = changes.move_items(db.session(), account_id, opened, ids, target)
+    fields = read_form(MoveFields)
+    outcome = changes.move_items(db.session(), account_id, opened, fields.item, fields.target)
     done = outcome.done
     if done:
-        place = describe_place(opened, target)
-        note_act("change", done, f"Moved {name_items(done)} to {place} in OneDrive.")
-    words = f"{describe_count(len(done), 'item was', 'items were')} moved."
-    # Back to where they came from is only one step where that is one folder.
-    undo = "admin.move_drive_items" if folder_id and len(done) == 1 else ""
-    fields: dict[str, Any] = (
-        {"item": done[0].id, "target": folder_id, "folder": target} if undo else {}
+        target = find_folder_name(opened, fields.target)
+        note_action("move_items", done[0].id, names=list_names(done), folder=target)
+        db.session.commit()
+    # Undo is a single request, so it is offered for a single item.
+    can_undo = bool(fields.folder) and len(done) == 1
+    return answer_done(
+        account_id,
+        outcome,
+        fields.folder,
+        ngettext("%(num)s item moved.", "%(num)s items moved.", len(done)),
+        undo="admin.move_drive_items" if can_undo else "",
+        fields={"item": done[0].id, "target": fields.folder, "folder": fields.target}
+        if can_undo
+        else {},
     )
-    return answer_done(account_id, done, folder_id, words, outcome.failed, undo=undo, fields=fields)
 
 
 # --- What all changes share -----------------------------------------------------------------------
 
 
-def note_act(verb: str, items: Sequence[DriveItem], words: str) -> None:
-    """Write into the log what was done in OneDrive."""
-    note_action(verb, "drive", items[0].id, words)
-    db.session.commit()
+def list_names(items: Sequence[DriveItem]) -> list[str]:
+    """List names as they may be shown."""
+    return [show_name(item.name) for item in items]
 
 
 def answer_done(
     account_id: int,
-    done: Sequence[DriveItem],
+    outcome: Outcome,
     folder_id: str,
     words: str,
-    failed: Sequence[tuple[str, str]] = (),
     *,
     undo: str = "",
     fields: dict[str, Any] | None = None,
     link: tuple[str, str] | None = None,
     facts: dict[str, Any] | None = None,
 ) -> ResponseReturnValue:
-    """Say what was done, and why the rest was not.
+    """Answer with what was done, and why the rest was not.
 
-    :param failed: (item id, reason) of what stayed as it was.
-    :param undo: endpoint that takes the step back by a form of these ``fields``; "" for none.
-    :param link: address and words of a page outside that the sentence leads to.
-    :param facts: what a script hears besides.
+    :param undo: the endpoint that undoes the act by a form with these ``fields``; "" for none.
+    :param link: address and text of a link to another site.
+    :param facts: further values of the JSON.
     """
     if is_api_call():
-        marked = entries.mark_items(db.session(), account_id, done)
+        marked = entries.mark_items(db.session(), account_id, outcome.done)
         return jsonify(
             {
                 "done": [describe_entry(entry) for entry in marked],
-                "failed": [{"id": item_id, "reason": reason} for item_id, reason in failed],
+                "failed": [
+                    {"id": item_id, "reason": translate(reason)}
+                    for item_id, reason in outcome.failed
+                ],
                 **(facts or {}),
             }
         )
-    if done:
+    if outcome.done:
         say(words, undo=undo, link=link, **(fields or {}))
-    for reason in dict.fromkeys(reason for _, reason in failed):
-        count = sum(other == reason for _, other in failed)
-        say(f"{describe_count(count, 'item')} stayed: {reason}", is_fault=True)
-    return redirect(url_for(".show_drive", item_id=folder_id or None))
-
-
-def _answer_fault(error: ImageHubError, folder_id: str) -> ResponseReturnValue:
-    """A form that failed goes back to its folder with the reason; JSON gets the error itself."""
-    if is_api_call() or isinstance(error, NotFoundError | ConnectionLostError):
-        raise error
-    say(str(error), is_fault=True)
+    reasons = [reason for _item_id, reason in outcome.failed]
+    for reason in dict.fromkeys(reasons):
+        say(
+            ngettext(
+                "%(num)s item was not changed: %(reason)s",
+                "%(num)s items were not changed: %(reason)s",
+                reasons.count(reason),
+                reason=translate(reason),
+            ),
+            is_fault=True,
+        )
     return redirect(url_for(".show_drive", item_id=folder_id or None))

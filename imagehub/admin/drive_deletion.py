@@ -1,137 +1,189 @@
-"""Deleting in OneDrive: what it would mean, the way into the recycle bin, and the way back."""
+"""Delete items in OneDrive: what it means, the way to the recycle bin, and the way back."""
 
 from typing import Annotated, Any
 
-from flask import jsonify, render_template, request, url_for
+from flask import jsonify, render_template, url_for
 from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, Field, ValidationError
+from flask_babel import gettext as _
+from pydantic import BaseModel, Field
 
 from imagehub.admin import blueprint
-from imagehub.admin.drive_access import open_drive
-from imagehub.admin.drive_acts import answer_done, note_act
-from imagehub.admin.drive_words import name_items
-from imagehub.admin.words import describe_count, describe_size
+from imagehub.admin.drive_access import FolderFields, open_drive
+from imagehub.admin.drive_acts import ItemsFields, answer_done, list_names
+from imagehub.admin.words import describe_size
 from imagehub.database import db
 from imagehub.domain.library.groups import name_group
-from imagehub.domain.onedrive import changes, deletion, recycle_bin
+from imagehub.domain.onedrive import browser, changes, deletion, recycle_bin
 from imagehub.errors import InvalidInputError
+from imagehub.web import note_action
+from imagehub.web.forms import Checkbox, FormText, read_form, read_json
+from imagehub.web.i18n import ngettext
 from imagehub.wiring import get_settings
 
-_MOST_IN_COOKIE = 10
+_MAX_IN_COOKIE = 10
 
 
 class PlanFields(BaseModel):
-    """``items`` were chosen in ``folder``."""
+    """``items`` were selected in ``folder``."""
 
     folder: Annotated[str, Field(max_length=255)] = ""
-    items: Annotated[list[Annotated[str, Field(max_length=400)]], Field(min_length=1)]
+    items: Annotated[
+        list[Annotated[str, Field(max_length=400)]],
+        Field(min_length=1, max_length=browser.MAX_LISTED),
+    ]
+
+
+class DeleteFields(ItemsFields):
+    """``sure``: the person has confirmed."""
+
+    sure: Checkbox = False
+
+
+class RestoreFields(FolderFields):
+    """``deletion``: the mark that the deletion answered with."""
+
+    deletion: FormText = ""
 
 
 @blueprint.post("/admin/drive/delete/plan")
 def plan_drive_deletion() -> ResponseReturnValue:
-    """What deleting would mean, as JSON; for any number of items in a folder."""
-    try:
-        fields = PlanFields.model_validate(request.get_json(silent=True))
-    except ValidationError as error:
-        raise InvalidInputError(
-            "Nothing was chosen.", {"items": error.errors()[0]["msg"]}
-        ) from error
+    """Describe as JSON what deleting would mean, for any number of items in a folder."""
     account_id, opened = open_drive(for_change=True)
+    fields = read_json(PlanFields)
     plan = deletion.plan_deletion(db.session(), account_id, opened, fields.items, fields.folder)
     return jsonify({"sentences": _describe_deletion(plan), "groups": _describe_groups(plan)[:50]})
 
 
+@blueprint.post("/admin/drive/ask-delete")
+def ask_drive_deletion() -> ResponseReturnValue:
+    """Show what deleting would mean, and ask for a confirmation."""
+    account_id, opened = open_drive(for_change=True)
+    fields = read_form(ItemsFields)
+    plan = deletion.plan_deletion(db.session(), account_id, opened, fields.item, fields.folder)
+    return render_template(
+        "admin/drive_delete.html",
+        items=plan.items,
+        folder=fields.folder,
+        sentences=_describe_deletion(plan),
+        groups=_describe_groups(plan),
+    )
+
+
 @blueprint.post("/admin/drive/delete")
 def delete_drive_items() -> ResponseReturnValue:
-    """Put items into OneDrive's recycle bin, once somebody is sure; says first what that means."""
+    """Move items to OneDrive's recycle bin."""
     account_id, opened = open_drive(for_change=True)
-    ids, folder_id = request.form.getlist("item"), request.form.get("folder", "")
-    if request.form.get("sure") != "yes":
-        plan = deletion.plan_deletion(db.session(), account_id, opened, ids, folder_id)
-        return render_template(
-            "admin/drive_delete.html",
-            items=plan.items,
-            folder=folder_id,
-            sentences=_describe_deletion(plan),
-            groups=_describe_groups(plan),
-        )
-
-    outcome = changes.delete_items(db.session(), account_id, opened, ids)
+    fields = read_form(DeleteFields)
+    if not fields.sure:
+        raise InvalidInputError("Nothing was deleted: it was not confirmed.", {"sure": "missing"})
+    outcome = changes.delete_items(db.session(), account_id, opened, fields.item)
     done = outcome.done
     if done:
-        note_act("delete", done, f"Put {name_items(done)} into OneDrive’s recycle bin.")
-    bin_ = recycle_bin.find_recycle_bin(opened, done)
+        note_action("delete_items", done[0].id, names=list_names(done))
+        db.session.commit()
+    place = recycle_bin.find_recycle_bin(opened, done)
     mark = ""
-    if done and bin_.can_restore:
+    if done and place.can_restore:
         mark = recycle_bin.sign_deletion(get_settings().secret_key, account_id, done)
-    stay = f", for {bin_.days} days" if bin_.days else ""
-    items = describe_count(len(done), "item is", "items are")
-    words = f"{items} in OneDrive’s recycle bin now{stay}."
-    # Without a script the mark travels in a cookie, which has no room for many.
-    undo = "admin.restore_drive_items" if mark and len(done) <= _MOST_IN_COOKIE else ""
+    # Without a script the mark is stored in a cookie, which has no room for many.
+    undo = "admin.restore_drive_items" if mark and len(done) <= _MAX_IN_COOKIE else ""
+    words = ngettext(
+        "%(num)s item moved to the OneDrive recycle bin.",
+        "%(num)s items moved to the OneDrive recycle bin.",
+        len(done),
+    )
+    if place.days:
+        kept = ngettext(
+            "OneDrive keeps it for %(days)s days.",
+            "OneDrive keeps them for %(days)s days.",
+            len(done),
+            days=place.days,
+        )
+        words = f"{words} {kept}"
     return answer_done(
         account_id,
-        done,
-        folder_id,
+        outcome,
+        fields.folder,
         words,
-        outcome.failed,
         undo=undo,
-        fields={"deletion": mark, "folder": folder_id} if undo else {},
-        link=(bin_.url, "Open it") if bin_.url else None,
-        facts={"deletion": mark, "bin": {"url": bin_.url, "days": bin_.days}},
+        fields={"deletion": mark, "folder": fields.folder} if undo else {},
+        link=(place.url, _("Open recycle bin")) if place.url else None,
+        facts={"deletion": mark, "bin": {"url": place.url, "days": place.days}},
     )
 
 
 @blueprint.post("/admin/drive/restore")
 def restore_drive_items() -> ResponseReturnValue:
-    """Bring back what was deleted here; ``deletion`` is the mark that it answered with."""
+    """Restore items that were deleted here."""
     account_id, opened = open_drive(for_change=True)
-    folder_id = request.form.get("folder", "")
-    mark = request.form.get("deletion", "")
-    places = recycle_bin.read_deletion(get_settings().secret_key, account_id, mark)
+    fields = read_form(RestoreFields)
+    places = recycle_bin.read_deletion(get_settings().secret_key, account_id, fields.deletion)
     outcome = changes.restore_items(db.session(), account_id, opened, places)
     done = outcome.done
     if done:
-        note_act("restore", done, f"Brought {name_items(done)} back from OneDrive’s recycle bin.")
-    words = f"{describe_count(len(done), 'item is', 'items are')} back."
-    return answer_done(account_id, done, folder_id, words, outcome.failed)
+        note_action("restore_items", done[0].id, names=list_names(done))
+        db.session.commit()
+    words = ngettext("%(num)s item restored.", "%(num)s items restored.", len(done))
+    return answer_done(account_id, outcome, fields.folder, words)
 
 
 # --- What it means --------------------------------------------------------------------------------
 
 
 def _describe_deletion(plan: deletion.Deletion) -> list[str]:
-    """What will happen, in sentences."""
-    files = describe_count(plan.file_count, "file")
-    folders = describe_count(plan.folder_count, "folder")
+    """Describe in sentences what would happen."""
+    what = _count_items(plan)
+    if plan.size_bytes:
+        what = f"{what} ({describe_size(plan.size_bytes)})"
+    sentences = [_("To the OneDrive recycle bin: %(what)s.", what=what)]
+    if plan.image_count:
+        sentences.append(_describe_images(plan))
+    elif plan.knows_images:
+        sentences.append(_("No image was imported from there."))
+    return sentences
+
+
+def _count_items(plan: deletion.Deletion) -> str:
+    files = ngettext("%(num)s file", "%(num)s files", plan.file_count)
+    folders = ngettext("%(num)s folder", "%(num)s folders", plan.folder_count)
     if not plan.is_complete:
         least = min(plan.file_count + plan.folder_count, deletion.MAX_COUNTED)
-        what = f"More than {describe_count(least, 'item')}"
-    elif plan.folder_count:
-        what = f"{folders} with {files}" if plan.file_count else f"{folders} without files"
-    else:
-        what = files
-    size = f" ({describe_size(plan.size_bytes)})" if plan.size_bytes else ""
-    sentences = [f"{what}{size} will go into OneDrive’s recycle bin."]
-    if plan.image_count:
-        count = describe_count(plan.image_count, "image")
-        groups = describe_count(len(plan.groups), "group")
-        shown = plan.shown_image_count
-        if shown == plan.image_count:
-            public = "published"
-        elif shown:
-            public = f"{shown:,} of them published"
-        else:
-            public = "none of them published"
-        or_more = "" if plan.knows_images else "At least "
-        comes = "comes" if plan.image_count == 1 else "come"
-        sentences.append(
-            f"{or_more}{count} of the hub {comes} from there: in {groups}, {public}. The gallery "
-            "keeps showing them, but their full size can no longer be opened."
+        return ngettext("more than %(num)s item", "more than %(num)s items", least)
+    if not plan.folder_count:
+        return files
+    if not plan.file_count:
+        return str(_("%(folders)s without files", folders=folders))
+    return str(_("%(folders)s with %(files)s", folders=folders, files=files))
+
+
+def _describe_images(plan: deletion.Deletion) -> str:
+    count, shown = plan.image_count, plan.shown_image_count
+    groups = ngettext("%(num)s group", "%(num)s groups", len(plan.groups))
+    if plan.knows_images:
+        first = ngettext(
+            "%(num)s image was imported from there, in %(groups)s.",
+            "%(num)s images were imported from there, in %(groups)s.",
+            count,
+            groups=groups,
         )
-    elif plan.knows_images:
-        sentences.append("No image of the hub comes from there.")
-    return sentences
+    else:
+        first = ngettext(
+            "At least %(num)s image was imported from there, in %(groups)s.",
+            "At least %(num)s images were imported from there, in %(groups)s.",
+            count,
+            groups=groups,
+        )
+    if not shown:
+        public = _("Nothing of this is published.")
+    elif shown == count:
+        public = _("All of this is published and stays online.")
+    else:
+        public = ngettext(
+            "%(num)s of them is published and stays online.",
+            "%(num)s of them are published and stay online.",
+            shown,
+        )
+    return " ".join([first, public, _("Full-size images can no longer be opened.")])
 
 
 def _describe_groups(plan: deletion.Deletion) -> list[dict[str, Any]]:

@@ -1,13 +1,15 @@
-"""The drive browser: folders and files of OneDrive, looked at by the admin.
+"""The drive browser: pages with the folders and files of OneDrive.
 
-Each address answers a page, or JSON where the caller asks for that (``Accept``); both say the same.
+Each address answers with a page, or with JSON of the same content if the request accepts it.
 """
 
-from typing import Any
+from collections.abc import Collection
+from typing import Annotated, Any, cast
 
-from flask import jsonify, make_response, redirect, render_template, request, url_for
+from flask import Response, jsonify, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from pydantic import BeforeValidator, Field
 
 from imagehub.admin import blueprint
 from imagehub.admin.drive_access import may_write, open_drive, show_trouble
@@ -15,104 +17,138 @@ from imagehub.admin.drive_words import describe_choice, describe_entry, describe
 from imagehub.clients import Drive
 from imagehub.database import db
 from imagehub.domain.onedrive import browser, entries, folders
-from imagehub.domain.onedrive.entries import Entry
-from imagehub.errors import ConnectionLostError, NotFoundError, ServiceError
+from imagehub.domain.onedrive.browser import OpenFolder
+from imagehub.domain.onedrive.entries import Entry, Order, Show
+from imagehub.errors import ConnectionLostError, ImageHubError, NotFoundError, ServiceError
+from imagehub.messages import mark
 from imagehub.web.access import is_api_call
+from imagehub.web.errors import on_refusal
+from imagehub.web.forms import Form, FormText, find_number, read_query
 from imagehub.wiring import get_settings
 
 _VIEW_COOKIE = "drive-view"
 _VIEWS = ("list", "grid")
 _YEAR_SECONDS = 365 * 86_400
-_ORDERS = {
-    "name": "Name, A to Z",
-    "name-down": "Name, Z to A",
-    "newest": "Newest first",
-    "oldest": "Oldest first",
-    "largest": "Largest first",
-    "smallest": "Smallest first",
+_ORDERS: dict[Order, str] = {
+    "name": mark("Name, A to Z"),
+    "name-down": mark("Name, Z to A"),
+    "newest": mark("Newest first"),
+    "oldest": mark("Oldest first"),
+    "largest": mark("Largest first"),
+    "smallest": mark("Smallest first"),
 }
-_SHOWS = {
-    "all": "Everything",
-    "pictures": "Pictures",
-    "outside": "Not in the hub",
-    "inside": "In the hub",
-    "changed": "Changed since",
+_SHOWS: dict[Show, str] = {
+    "all": mark("Everything"),
+    "pictures": mark("Image files"),
+    "outside": mark("Not imported"),
+    "inside": mark("Imported"),
+    "changed": mark("Changed since import"),
 }
+
+
+def _choice(choices: Collection[str], default: str) -> Any:
+    """Annotate a field that is the default unless it is one of the choices."""
+    return Annotated[str, BeforeValidator(lambda value: value if value in choices else default)]
+
+
+class FolderQuery(Form):
+    """``page``: OneDrive's mark of a page; ``start``: where a sorted or filtered page begins."""
+
+    sort: _choice(_ORDERS, "name") = "name"  # type: ignore[valid-type]
+    show: _choice(_SHOWS, "all") = "all"  # type: ignore[valid-type]
+    q: FormText = ""
+    view: _choice(_VIEWS, "") = ""  # type: ignore[valid-type]
+    page: FormText = ""
+    start: Annotated[int, BeforeValidator(lambda value: find_number(str(value)) or 0)] = Field(
+        default=0, alias="from"
+    )
+
+    @property
+    def words(self) -> str:
+        return self.q.strip()[:200]
+
+    @property
+    def is_arranged(self) -> bool:
+        return self.sort != "name" or self.show != "all" or bool(self.words)
+
+    def keep(self) -> dict[str, Any]:
+        """Give the values that links to other pages of the folder repeat."""
+        kept = {"sort": self.sort, "show": self.show, "q": self.words, "view": self.view}
+        usual = {"sort": "name", "show": "all", "q": "", "view": ""}
+        return {name: value for name, value in kept.items() if value != usual[name]}
+
+    def keep_place(self) -> dict[str, Any]:
+        """Give the values of :meth:`keep` and the place in the folder."""
+        place = {"page": self.page, "from": self.start}
+        return self.keep() | {name: value for name, value in place.items() if value}
+
+
+class PageQuery(Form):
+    """``next_page``: OneDrive's mark of a page."""
+
+    next_page: FormText = ""
+
+
+class ChoiceQuery(Form):
+    """``folder``: the folder to look into; "" for the root folder."""
+
+    folder: FormText = ""
+
+
+def _show_trouble(error: ImageHubError, **_view: str) -> ResponseReturnValue:
+    if is_api_call():
+        raise error
+    return show_trouble(error)
 
 
 @blueprint.get("/admin/drive")
 @blueprint.get("/admin/drive/<item_id>")
+@on_refusal(_show_trouble, ConnectionLostError, ServiceError)
 def show_drive(item_id: str = "") -> ResponseReturnValue:
-    """A folder of the drive; the root folder without an id."""
-    order = _choose("sort", _ORDERS, "name")
-    show = _choose("show", _SHOWS, "all")
-    words = request.args.get("q", "").strip()[:200]
-    is_arranged = order != "name" or show != "all" or bool(words)
-    try:
-        account_id, opened = open_drive()
-        folder = browser.open_folder(opened, item_id, request.args.get("page", ""))
-        if is_arranged:
-            shown, following = _arrange(account_id, opened, folder.folder.id, order, show, words)
-        else:
-            shown = entries.mark_items(db.session(), account_id, folder.items)
-            following = {"page": folder.next_page} if folder.next_page else {}
-            if not folder.next_page and not request.args.get("page"):
-                # A folder that is here as a whole comes in the order that people expect.
-                shown.sort(key=entries.make_entry_key)
-    except (ConnectionLostError, ServiceError) as error:
-        if is_api_call():
-            raise
-        return show_trouble(error)
+    """Show a folder of the drive; the root folder without an id."""
+    query = read_query(FolderQuery)
+    account_id, opened = open_drive()
+    folder = browser.open_folder(opened, item_id, query.page)
+    shown, following = _list_page(account_id, opened, folder, query)
     data = describe_folder(folder, shown)
     if is_api_call():
         response = jsonify(data)
-        # The page has the same address: a browser that goes back must not be shown this.
+        # The page has the same address: going back in the browser must not show this.
         response.headers["Cache-Control"] = "no-store"
         response.vary.add("Accept")
         return response
+    folder_id = folder.folder.id
+    next_url = url_for(".show_drive", item_id=folder_id, **query.keep(), **following)
     page = render_template(
         "admin/drive.html",
         data=data,
-        folder=folder.folder,
-        is_root=folder.is_root,
         entries=shown,
         describe=describe_entry,
         orders=_ORDERS,
         shows=_SHOWS,
-        order=order,
-        show=show,
-        words=words,
-        is_arranged=is_arranged,
-        view=_get_view(),
-        view_urls={view: _make_view_url(folder.folder.id, view) for view in _VIEWS},
+        order=query.sort,
+        show=query.show,
+        words=query.words,
+        is_arranged=query.is_arranged,
+        view=query.view or _read_view_cookie(),
+        view_urls={
+            view: url_for(".show_drive", item_id=folder_id, **query.keep_place() | {"view": view})
+            for view in _VIEWS
+        },
         may_write=may_write(),
-        # Of this browser's uploads each account and person goes on with their own.
+        # Each account and person resumes their own uploads in this browser.
         owner=f"{account_id}/{current_user.id}",
-        next_url=(
-            url_for(".show_drive", item_id=folder.folder.id, **_keep_arrangement(), **following)
-            if following
-            else ""
-        ),
-        is_first_page=not (request.args.get("page") or request.args.get("from")),
+        next_url=next_url if following else "",
+        is_first_page=not (query.page or query.start),
     )
-    response = make_response(page)
-    if request.args.get("view") in _VIEWS:
-        # It holds for the folders that are opened next, as where a script remembers it.
-        response.set_cookie(
-            _VIEW_COOKIE,
-            request.args["view"],
-            max_age=_YEAR_SECONDS,
-            samesite="Lax",
-            secure=get_settings().public_url.startswith("https://"),
-        )
-    return response
+    return _keep_view(make_response(page), query.view)
 
 
 @blueprint.get("/admin/drive/<item_id>/items")
 def list_drive_items(item_id: str) -> ResponseReturnValue:
-    """One more page of a folder, in OneDrive's order, as JSON."""
+    """Give one more page of a folder, in OneDrive's order, as JSON."""
     account_id, opened = open_drive()
-    page = opened.list_children(item_id, request.args.get("next_page", ""), page_size=1000)
+    page = opened.list_children(item_id, read_query(PageQuery).next_page, page_size=1000)
     shown = entries.mark_items(db.session(), account_id, page.items)
     return jsonify(
         {"items": [describe_entry(entry) for entry in shown], "next_page": page.next_page}
@@ -121,14 +157,14 @@ def list_drive_items(item_id: str) -> ResponseReturnValue:
 
 @blueprint.get("/admin/drive/path/<path:path>")
 def show_drive_path(path: str) -> ResponseReturnValue:
-    """The folder at a path below the root folder."""
-    _, opened = open_drive()
+    """Go to the folder at a path below the root folder."""
+    _account_id, opened = open_drive()
     try:
         item = opened.find_item_by_path(path)
     except NotFoundError:
         item = None
     if item is None or not item.is_folder:
-        # Where the root folder itself is gone, that is what has to be told.
+        # If the root folder itself is gone, the answer is that.
         folders.get_root(opened)
         raise NotFoundError("folder", path)
     return redirect(url_for(".show_drive", item_id=item.id))
@@ -136,39 +172,49 @@ def show_drive_path(path: str) -> ResponseReturnValue:
 
 @blueprint.get("/admin/drive/folders")
 def list_drive_folders() -> ResponseReturnValue:
-    """The folders in a folder, and the way to it: for choosing one."""
-    _, opened = open_drive()
-    return jsonify(describe_choice(opened, request.args.get("folder", "")))
+    """Give the folders in a folder, and the way to it, to select one."""
+    _account_id, opened = open_drive()
+    return jsonify(describe_choice(opened, read_query(ChoiceQuery).folder))
 
 
-def _get_view() -> str:
-    """``list`` or ``grid``, as chosen now or before."""
-    chosen = request.args.get("view") or request.cookies.get(_VIEW_COOKIE, "")
-    return chosen if chosen in _VIEWS else "list"
-
-
-def _make_view_url(folder_id: str, view: str) -> str:
-    """The same part of the folder, arranged in the same way, in another view."""
-    kept = {name: request.args[name] for name in ("page", "from") if name in request.args}
-    return url_for(".show_drive", item_id=folder_id, **_keep_arrangement() | kept | {"view": view})
-
-
-def _choose(name: str, choices: Any, default: str) -> Any:
-    value = request.args.get(name, default)
-    return value if value in choices else default
-
-
-def _keep_arrangement() -> dict[str, Any]:
-    return {
-        name: request.args[name] for name in ("sort", "show", "q", "view") if name in request.args
-    }
-
-
-def _arrange(
-    account_id: int, opened: Drive, folder_id: str, order: Any, show: Any, words: str
+def _list_page(
+    account_id: int, opened: Drive, folder: OpenFolder, query: FolderQuery
 ) -> tuple[list[Entry], dict[str, Any]]:
-    """One page of the sorted and filtered folder, and what the next page's address holds."""
-    start = max(0, request.args.get("from", 0, int))
-    found = entries.list_arranged(db.session(), account_id, opened, folder_id, order, show, words)
-    end = start + browser.PAGE_SIZE
-    return found[start:end], {"from": end} if end < len(found) else {}
+    """Give one page of entries, and the values of the next page's address."""
+    if query.is_arranged:
+        found = entries.list_arranged(
+            db.session(),
+            account_id,
+            opened,
+            folder.folder.id,
+            cast(Order, query.sort),
+            cast(Show, query.show),
+            query.words,
+        )
+        end = query.start + browser.PAGE_SIZE
+        return found[query.start : end], {"from": end} if end < len(found) else {}
+    shown = entries.mark_items(db.session(), account_id, folder.items)
+    if folder.next_page:
+        return shown, {"page": folder.next_page}
+    if not query.page:
+        # A folder on a single page is sorted by name.
+        shown.sort(key=entries.make_entry_key)
+    return shown, {}
+
+
+def _read_view_cookie() -> str:
+    view = request.cookies.get(_VIEW_COOKIE, "")
+    return view if view in _VIEWS else "list"
+
+
+def _keep_view(response: Response, view: str) -> Response:
+    """Keep a view that was selected for the next folders; a script keeps it in the same cookie."""
+    if view:
+        response.set_cookie(
+            _VIEW_COOKIE,
+            view,
+            max_age=_YEAR_SECONDS,
+            samesite="Lax",
+            secure=get_settings().public_url.startswith("https://"),
+        )
+    return response

@@ -1,13 +1,14 @@
-"""The words and values in which pages and scripts hear of the drive: items, folders, the quota."""
+"""Describe items, folders and the storage space of the drive for pages and scripts."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from flask import url_for
+from flask_babel import gettext as _
 
 from imagehub.admin.thumbnails import make_thumbnail_url
-from imagehub.admin.words import describe_count, describe_size, show_name
-from imagehub.clients import Drive, DriveItem, Quota
+from imagehub.admin.words import describe_size, show_name
+from imagehub.clients import Drive, Quota
 from imagehub.domain.filetypes import may_be_picture
 from imagehub.domain.library.groups import name_group
 from imagehub.domain.name_order import make_name_key
@@ -18,7 +19,7 @@ from imagehub.errors import ImageHubError
 
 
 def describe_entry(entry: Entry) -> dict[str, Any]:
-    """An item as pages and scripts use it. Sizes in bytes, times as OneDrive tells them."""
+    """Describe an item. Sizes in bytes, times as OneDrive gives them."""
     item = entry.item
     web_url = item.raw.get("webUrl", "")
     return {
@@ -51,7 +52,7 @@ def _describe_mark(mark: Mark) -> dict[str, Any]:
 
 
 def describe_folder(folder: OpenFolder, entries: Sequence[Entry]) -> dict[str, Any]:
-    """A folder with some of its entries, as pages and scripts use it."""
+    """Describe a folder with some of its entries."""
     return {
         "id": folder.folder.id,
         "name": show_name(folder.folder.name),
@@ -79,7 +80,7 @@ def _describe_crumbs(crumbs: Sequence[Crumb]) -> list[dict[str, str]]:
 
 
 def describe_choice(opened: Drive, folder_id: str) -> dict[str, Any]:
-    """A folder to put something into: itself, its way up, the folders in it."""
+    """Describe a folder to move something into: the way to it, and the folders in it."""
     root = folders.get_root(opened)
     folder = opened.get_item(folder_id) if folder_id else root
     names = [show_name(crumb.name) for crumb in browser.make_crumbs(opened, root, folder)]
@@ -96,29 +97,26 @@ def describe_choice(opened: Drive, folder_id: str) -> dict[str, Any]:
 
 
 def describe_quota(quota: Quota) -> dict[str, Any]:
-    """The quota as a bar with words; ``total`` is 0 where OneDrive does not tell."""
+    """Describe the storage space as a bar with words; ``total`` is 0 if it is unknown."""
     total, used = quota.total_bytes or 0, quota.used_bytes
     if used is None and total and quota.remaining_bytes is not None:
         used = max(0, total - quota.remaining_bytes)
     if not total or used is None:
         return {"total": 0, "used": 0, "words": "", "state": quota.state}
     left = max(0, total - used)
-    words = f"{describe_size(used)} of {describe_size(total)} used, {describe_size(left)} left"
+    words = _(
+        "%(used)s of %(total)s used, %(left)s available",
+        used=describe_size(used),
+        total=describe_size(total),
+        left=describe_size(left),
+    )
     return {"total": total, "used": min(used, total), "words": words, "state": quota.state}
 
 
-def describe_place(opened: Drive, folder_id: str) -> str:
-    """A folder that something was put into, for the log: ``“Works”``, or where OneDrive does not
-    say any more, ``a folder``."""
+def find_folder_name(opened: Drive, folder_id: str) -> str:
+    """Find a folder's name for the log; … if OneDrive does not give it any more."""
     try:
-        return f"“{show_name(opened.get_item(folder_id).name)}”"
+        folder = opened.get_item(folder_id)
     except ImageHubError:
-        return "a folder"
-
-
-def name_items(items: Sequence[DriveItem]) -> str:
-    """Items by the name of the first: ``“front.jpg” and 2 more items``."""
-    rest = len(items) - 1
-    return f"“{show_name(items[0].name)}”" + (
-        f" and {describe_count(rest, 'more item')}" if rest else ""
-    )
+        return "…"
+    return "OneDrive" if "root" in folder.raw else show_name(folder.name)

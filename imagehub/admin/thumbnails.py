@@ -1,6 +1,6 @@
-"""Thumbnails of OneDrive's files: their addresses, and the cache in the data folder behind them.
+"""Thumbnails of files in OneDrive, with a cache in the data folder.
 
-Losing the cache costs nothing but time, and it never grows beyond a bound.
+The cache has a maximum size and can be deleted at any time.
 """
 
 import hashlib
@@ -17,22 +17,22 @@ from flask.typing import ResponseReturnValue
 from imagehub.admin import blueprint
 from imagehub.admin.drive_access import open_drive
 from imagehub.clients import DriveItem
-from imagehub.database import db
-from imagehub.errors import ConnectionLostError, NotFoundError, ServiceError
-from imagehub.web.errors import get_error_status
+from imagehub.errors import ConnectionLostError, ImageHubError, NotFoundError, ServiceError
+from imagehub.web.errors import get_error_status, on_refusal
+from imagehub.web.forms import Form, FormText, read_query
 from imagehub.wiring import get_settings
 
 _SIZES = ("small", "medium", "large")
 _YEAR_SECONDS = 365 * 86_400
-# Ways to write a root folder outside of which nothing lies.
+# Values of the root folder without a boundary.
 _WHOLE_DRIVE = ("root", "/")
-# How long an item that was seen inside the root folder counts as inside.
+# How long an item counts as inside the root folder without another request.
 _INSIDE_SECONDS = 600
-# Kinds of files of which OneDrive makes thumbnails.
+# Media types for which OneDrive makes thumbnails.
 _SHOWN_KINDS = ("image/", "video/", "application/pdf")
 
-# What stands for a picture that there is none of, in a grey that shows on light and on dark ground.
-# Without a size of its own it fills any frame it is put in, and the sign in its middle stays small.
+# Shown if there is no thumbnail, in a grey that is visible on light and dark backgrounds. It has no
+# size, so it fills any frame, and the icon in its middle stays small.
 _PLACEHOLDER = """\
 <svg xmlns="http://www.w3.org/2000/svg"><svg x="50%" y="50%" overflow="visible"><g
  transform="translate(-12 -12)" fill="none" stroke="#85827c" stroke-width="1.5"
@@ -49,7 +49,7 @@ _FILES_A_FOLDER = 80
 
 
 def make_thumbnail_url(item: DriveItem) -> str:
-    """The address of a file's thumbnail; "" where OneDrive makes none."""
+    """Make the address of a file's thumbnail; "" if OneDrive makes none."""
     if item.is_folder or item.is_package or not item.size_bytes:
         return ""
     if not item.mime_type.lower().startswith(_SHOWN_KINDS):
@@ -58,47 +58,49 @@ def make_thumbnail_url(item: DriveItem) -> str:
 
 
 def _make_version(item: DriveItem) -> str:
-    """A short word for the state of a file's bytes."""
+    """Make a short text that changes with the content of a file."""
     return hashlib.sha256((item.ctag or item.etag).encode()).hexdigest()[:16]
 
 
+class ThumbnailQuery(Form):
+    """``v``: see :func:`_make_version`; with it the browser may keep the thumbnail."""
+
+    size: FormText = "medium"
+    v: FormText = ""
+
+
+def _show_placeholder_for(error: ImageHubError, **_view: str) -> ResponseReturnValue:
+    if not _wants_picture():
+        raise error
+    return _show_placeholder(get_error_status(error), "no-store")
+
+
 @blueprint.get("/admin/drive/thumbnail/<item_id>")
+@on_refusal(_show_placeholder_for, NotFoundError, ConnectionLostError, ServiceError)
 def show_drive_thumbnail(item_id: str) -> ResponseReturnValue:
-    """A small picture of a file: fetched from OneDrive once for each state of the file.
+    """Send the thumbnail of a file, fetched from OneDrive once for each version of the file.
 
-    Empty where OneDrive has none. ``v`` stands for the state (see :func:`_make_version`): with it a
-    browser keeps the picture. Where there is none, or none can be had, an ``<img>`` gets the sign
-    of a file, with the error's status if there is one.
+    The answer is empty if there is none. An ``<img>`` gets an icon instead, also with an error.
     """
-    try:
-        return _fetch_thumbnail(item_id)
-    except (NotFoundError, ConnectionLostError, ServiceError) as error:
-        if not _wants_picture():
-            raise
-        db.session.rollback()
-        return _show_placeholder(get_error_status(error), "no-store")
-
-
-def _fetch_thumbnail(item_id: str) -> ResponseReturnValue:
-    size = request.args.get("size", "medium")
+    query = read_query(ThumbnailQuery)
+    size, version = query.size, query.v[:64]
     if size not in _SIZES:
         raise NotFoundError("thumbnail", size)
-    version = request.args.get("v", "")[:64]
     cache = _ThumbnailCache(get_settings().data_dir / "thumbnails")
     account_id, opened = open_drive()
-    # Another root folder is another boundary: what was seen inside the old one is not shown.
+    # With another root folder the boundary has changed, so earlier entries do not count.
     key = f"{account_id}\n{opened.root_folder}\n{item_id}\n{version}\n{size}"
     kept = cache.find(key) if version else None
     if kept is not None and kept.age_seconds > _INSIDE_SECONDS:
         if opened.root_folder not in _WHOLE_DRIVE:
-            opened.get_item(item_id)  # It may have been moved out of the root folder since.
+            opened.get_item(item_id)  # It may have been moved out of the root folder.
         cache.touch(kept)
     if kept is not None:
         data, kind = kept.data, kept.content_type
     else:
         found = opened.fetch_thumbnail(item_id, size)
         if found is None or not cache.takes(found[1]):
-            # OneDrive makes them some seconds after an upload, and of some files never.
+            # OneDrive makes them some seconds after an upload, and for some files never.
             keeping = "private, max-age=30"
             if _wants_picture():
                 return _show_placeholder(200, keeping)
@@ -114,7 +116,7 @@ def _fetch_thumbnail(item_id: str) -> ResponseReturnValue:
 
 
 def _wants_picture() -> bool:
-    """Whether an ``<img>`` asks: it names kinds of pictures first, and a script or a person not.
+    """Tell whether an ``<img>`` sent the request: only then the Accept begins with an image type.
 
     Source: Fetch, 4 (Fetching): the Accept of a request whose destination is "image".
     """
@@ -122,7 +124,7 @@ def _wants_picture() -> bool:
 
 
 def _show_placeholder(status: int, keeping: str) -> Response:
-    # A browser shows a picture whatever its status is, and without it a sign of breakage.
+    # A browser shows an image with any status, and a broken image without one.
     response = Response(_PLACEHOLDER, status, mimetype="image/svg+xml")
     response.headers["Cache-Control"] = keeping
     response.vary.add("Accept")
@@ -131,7 +133,7 @@ def _show_placeholder(status: int, keeping: str) -> Response:
 
 @dataclass(frozen=True)
 class _Kept:
-    """A picture of the cache. ``age_seconds``: since it was kept or touched."""
+    """A cached thumbnail. ``age_seconds``: since it was stored or touched."""
 
     data: bytes
     content_type: str
@@ -140,13 +142,13 @@ class _Kept:
 
 
 class _ThumbnailCache:
-    """Small pictures by a key of any text."""
+    """A folder of thumbnails by keys of any text."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def takes(self, content_type: str) -> bool:
-        """Whether this is a picture that a browser shows and that cannot hold a script."""
+        """Tell whether this is an image type that browsers show and that cannot hold a script."""
         return _clean(content_type) in _SUFFIXES
 
     def find(self, key: str) -> _Kept | None:
@@ -159,12 +161,12 @@ class _ThumbnailCache:
         return None
 
     def touch(self, kept: _Kept) -> None:
-        """Make it young again: what is looked at stays longest."""
+        """Note that it was used: the least recently used are deleted first."""
         with suppress(OSError):
             os.utime(kept.path)
 
     def keep(self, key: str, data: bytes, content_type: str) -> None:
-        """Write it, or leave it: a full disk must not keep a page from its pictures."""
+        """Store a thumbnail; a failure is ignored, since the cache is optional."""
         path = self._place(key).with_suffix(_SUFFIXES[_clean(content_type)])
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

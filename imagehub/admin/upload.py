@@ -3,25 +3,23 @@
 All answer JSON. The bytes go from the browser to OneDrive; see ``static/js/admin/upload-send.js``.
 """
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from flask import Response, jsonify, request, url_for
+from flask import Response, jsonify, url_for
 from flask_login import current_user
 from pydantic import AwareDatetime, BaseModel, Field
 
 from imagehub.admin import blueprint
 from imagehub.admin.drive_access import open_drive
 from imagehub.admin.drive_words import describe_entry
-from imagehub.admin.words import describe_count
+from imagehub.admin.words import show_name
 from imagehub.clients import DriveItem
 from imagehub.database import db
 from imagehub.domain.imports import from_upload
 from imagehub.domain.onedrive import accounts, entries, uploads
 from imagehub.domain.onedrive.arrivals import Upload, find_uploaded
-from imagehub.domain.people import audit
 from imagehub.domain.sync import schedule
-from imagehub.web import note_action
+from imagehub.web import count_action, note_action
 from imagehub.web.forms import read_json
 from imagehub.web.i18n import translate
 from imagehub.wiring import get_clients
@@ -125,12 +123,8 @@ def ensure_upload_folder() -> Response:
     _, opened = open_drive(for_change=True)
     folder, created = uploads.ensure_folder(opened, fields.folder, fields.path)
     for one in created:
-        _count_in_log(
-            "make",
-            one.parent_id or fields.folder,
-            one.name,
-            lambda count: f"Made {describe_count(count, 'folder')} for uploads to OneDrive",
-        )
+        parent_id = one.parent_id or fields.folder
+        count_action("create_folders", parent_id, name=show_name(one.name))
     return _answer(id=folder.id, name=folder.name)
 
 
@@ -156,7 +150,9 @@ def begin_upload() -> Response:
         ),
     )
     if begun.is_new:
-        _note_upload(fields)
+        # One entry for a folder and hour. OneDrive does not report the end of an upload.
+        action = "replace_files" if fields.on_conflict == "replace" else "upload_files"
+        count_action(action, fields.folder, name=show_name(fields.name))
     if begun.needs_hash:
         return _answer(needs_hash=True)
     if begun.refused:
@@ -230,8 +226,7 @@ def import_uploaded_files() -> Response:
     if begun.job is None:
         return _answer(job=None, count=0, url="", known=begun.known_count, refused=refused)
     job_id, count = begun.job.id, begun.job.item_count
-    words = f"Uploaded {describe_count(count, 'picture')} to OneDrive and began to import them."
-    note_action("create", "import", job_id, words)
+    note_action("import_uploads", job_id, count=count)
     db.session.commit()
     return _answer(
         job=job_id,
@@ -252,33 +247,3 @@ def _answer(**facts: Any) -> Response:
 def _describe(account_id: int, item: DriveItem) -> dict[str, Any]:
     (entry,) = entries.mark_items(db.session(), account_id, [item])
     return describe_entry(entry)
-
-
-def _note_upload(fields: BeginFields) -> None:
-    """Log that an upload began: one entry for a folder and hour, with as many names as fit.
-
-    OneDrive does not report the end of an upload, so the beginning is what is logged.
-    """
-    is_replaced = fields.on_conflict == "replace"
-
-    def begin(count: int) -> str:
-        files = describe_count(count, "file")
-        verb = f"replace {files} in" if is_replaced else f"upload {files} to"
-        return f"Began to {verb} OneDrive"
-
-    _count_in_log("replace" if is_replaced else "upload", fields.folder, fields.name, begin)
-
-
-def _count_in_log(verb: str, folder_id: str, name: str, begin: Callable[[int], str]) -> None:
-    """Add a name to the log entry of its folder and hour, and count it there."""
-
-    def describe(count: int, before: str) -> str:
-        # No name in OneDrive has a colon.
-        names, quoted = before.partition(": ")[2].removesuffix("."), f"“{name}”"
-        if quoted in names:
-            return before
-        return f"{begin(count)}: {names}, {quoted}." if names else f"{begin(count)}: {quoted}."
-
-    actor = current_user._get_current_object()
-    address = request.remote_addr or ""
-    audit.count_up(db.session(), actor, verb, "drive", folder_id, describe, address)

@@ -35,7 +35,7 @@ def test_a_script_can_tell_a_lost_connection_from_what_passes(browser: Browser) 
 def test_a_busy_onedrive_is_told_in_words(browser: Browser) -> None:
     browser.site.onedrive.set_fault("status", status=503, retry_after=600, path="/v1.0/")
     page = browser.page(status=503)
-    assert "cannot be shown just now" in page
+    assert "OneDrive cannot be shown at the moment" in page
     browser.json(status=503)
 
 
@@ -44,11 +44,14 @@ def test_a_hub_that_may_only_read_says_so_before_it_asks_onedrive(browser: Brows
     with browser.site.session() as session:
         session.query(DriveAccount).one().scopes = "User.Read Files.Read"
         session.commit()
-    assert "ImageHub may only look so far" in browser.page()
+    assert "ImageHub may only read" in browser.page()
     changes: list[tuple[str, dict[str, str]]] = [
         ("new-folder", {"folder": folder, "name": "Neu"}),
+        ("ask-rename", {"item": folder}),
         ("rename", {"item": folder, "name": "Neu"}),
+        ("ask-move", {"item": folder}),
         ("move", {"item": folder, "target": folder}),
+        ("ask-delete", {"item": folder}),
         ("delete", {"item": folder, "sure": "yes"}),
         ("restore", {"deletion": "x"}),
     ]

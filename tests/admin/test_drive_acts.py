@@ -29,11 +29,11 @@ def test_a_name_that_onedrive_refuses_is_told(browser: Browser) -> None:
 def test_an_item_is_renamed_and_the_page_offers_undo(browser: Browser) -> None:
     works = browser.find("Works")
     front = browser.find("front.jpg", works)
-    assert "New name" in browser.form("/admin/drive/rename", 200, item=front, folder=works)
+    assert "New name" in browser.form("/admin/drive/ask-rename", 200, item=front, folder=works)
     browser.form("/admin/drive/rename", item=front, folder=works, name="Front view.jpg")
     assert (browser.site.onedrive.root / "Works" / "Front view.jpg").exists()
     page = browser.page(f"/admin/drive/{works}")
-    assert "is called" in page
+    assert "Renamed “front.jpg” to “Front view.jpg”" in page
     assert "Undo" in page
     taken = browser.form("/admin/drive/rename", 502, item=front, folder=works, name="back.jpg")
     assert "already" in taken
@@ -51,7 +51,7 @@ def test_a_new_name_is_kept_while_onedrive_is_away_and_it_is_asked_once(browser:
     works = browser.find("Works")
     front = browser.find("front.jpg", works)
     onedrive = browser.site.onedrive
-    page = browser.form("/admin/drive/rename", 200, item=front, folder=works)
+    page = browser.form("/admin/drive/ask-rename", 200, item=front, folder=works)
     assert 'name="was" value="front.jpg"' in page
     fields = {"item": front, "folder": works, "name": "Front & back.jpg", "was": "front.jpg"}
     onedrive.set_fault("status", status=503, method="PATCH")
@@ -96,7 +96,7 @@ def test_what_was_done_before_onedrive_was_lost_is_told_and_in_the_log(
 def test_items_move_into_another_folder(browser: Browser) -> None:
     works, notes = browser.find("Works"), browser.find("Notes")
     front, back = browser.find("front.jpg", works), browser.find("back.jpg", works)
-    page = browser.form("/admin/drive/move", 200, item=[front, back], folder=works)
+    page = browser.form("/admin/drive/ask-move", 200, item=[front, back], folder=works)
     assert "Move 2 items" in page
     assert "Details" in page
     done = browser.post("/admin/drive/move", item=[front, back], folder=works, target=notes)
@@ -135,14 +135,17 @@ def test_each_change_stands_in_the_log(browser: Browser) -> None:
             for entry in session.query(AuditEntry).filter_by(kind="drive").order_by(AuditEntry.id)
         ]
     assert entries == [
-        ("Ada", "create", "Made the folder “Sketches” in OneDrive."),
-        ("Ada", "change", "Renamed “front.jpg” to “First.jpg” in OneDrive."),
-        ("Ada", "change", "Moved “First.jpg” and 1 more item to “Notes” in OneDrive."),
-        ("Ada", "delete", "Put “back.jpg” into OneDrive’s recycle bin."),
+        ("Ada", "create", "Created the folder “Sketches” in OneDrive."),
+        ("Ada", "rename", "Renamed “front.jpg” to “First.jpg” in OneDrive."),
+        ("Ada", "change", "Moved 2 items to “Notes” in OneDrive: “First.jpg”, “back.jpg”."),
+        ("Ada", "delete", "Deleted 1 item in OneDrive: “back.jpg”."),
     ]
 
 
-CHANGES = ("new-folder", "rename", "move", "delete", "delete/plan", "restore")
+CHANGES = (
+    "new-folder", "ask-rename", "rename", "ask-move", "move", "ask-delete", "delete", "delete/plan",
+    "restore",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -188,7 +191,7 @@ def test_no_name_can_pretend_to_another_ending(browser: Browser) -> None:
     folder = browser.find(shown, works)
     texts = [browser.page(f"/admin/drive/{works}"), browser.page(f"/admin/drive/{folder}")]
     for act in ("rename", "move", "delete"):
-        texts.append(browser.form(f"/admin/drive/{act}", 200, item=folder, folder=works))
+        texts.append(browser.form(f"/admin/drive/ask-{act}", 200, item=folder, folder=works))
     browser.post("/admin/drive/move", item=folder, target=browser.find("Notes"))
     texts += list_log(browser)[:1]
     for text in texts:

@@ -26,10 +26,10 @@ def test_deleting_says_first_how_much_goes_and_which_images_come_from_there(
     plan = browser.send("/admin/drive/delete/plan", items=[works])
     words = " ".join(plan["sentences"])
     assert "3 folders with 3 files" in words
-    assert "2 images of the hub come from there: in 2 groups, 1 of them published" in words
+    assert "2 images were imported from there, in 2 groups. 1 of them is published" in words
     assert [group["title"] for group in plan["groups"]] == ["Boats", "Cliffs"]
     assert (browser.site.onedrive.root / "Works").exists()
-    assert "Cliffs" in browser.form("/admin/drive/delete", 200, item=works, folder="")
+    assert "Cliffs" in browser.form("/admin/drive/ask-delete", 200, item=works, folder="")
     browser.form("/admin/drive/delete", item=works, folder="", sure="yes")
     assert not (browser.site.onedrive.root / "Works").exists()
     assert "recycle bin" in browser.page()
@@ -38,7 +38,7 @@ def test_deleting_says_first_how_much_goes_and_which_images_come_from_there(
 def test_deleting_what_is_not_in_the_hub_says_so(browser: Browser) -> None:
     notes = browser.find("Notes")
     plan = browser.send("/admin/drive/delete/plan", items=[notes])
-    assert "No image of the hub comes from there." in plan["sentences"]
+    assert "No image was imported from there." in plan["sentences"]
 
 
 def test_thousands_of_chosen_files_are_counted_by_listing_their_folder(browser: Browser) -> None:
@@ -54,8 +54,8 @@ def test_thousands_of_chosen_files_are_counted_by_listing_their_folder(browser: 
     before = len(browser.site.onedrive.log("GET", "/v1.0"))
     plan = browser.send("/admin/drive/delete/plan", folder=many, items=ids[50:])
     calls = len(browser.site.onedrive.log("GET", "/v1.0")) - before
-    assert plan["sentences"][0].startswith("2,050 files")
-    assert "1 image of the hub comes from there" in plan["sentences"][1]
+    assert "bin: 2,050 files" in plan["sentences"][0]
+    assert "1 image was imported from there" in plan["sentences"][1]
     assert calls < 10
 
 
@@ -78,8 +78,8 @@ def test_images_of_a_folder_too_large_to_be_counted_are_found_by_asking_for_thei
     add_image(browser.site, browser.find("list.txt", notes), title="Elsewhere", folder_id=notes)
     add_image(browser.site, "GONE!1", title="Gone", folder_id="GONE!2")
     plan = browser.send("/admin/drive/delete/plan", items=[works])
-    assert plan["sentences"][0].startswith("More than 2 items")
-    assert "2 images of the hub come from there: in 2 groups, 1 of them" in plan["sentences"][1]
+    assert "bin: more than 2 items" in plan["sentences"][0]
+    assert "2 images were imported from there, in 2 groups. 1 of them" in plan["sentences"][1]
 
 
 class _Together:
@@ -116,8 +116,8 @@ def test_counting_takes_no_longer_than_a_person_waits(
     add_image(browser.site, browser.find("a.jpg", corners), folder_id=corners)
     monkeypatch.setattr(deletion, "MAX_SECONDS", 0)
     plan = browser.send("/admin/drive/delete/plan", items=[works])
-    assert plan["sentences"][0].startswith("More than 1 item ")
-    assert "No image of the hub comes from there." not in plan["sentences"]
+    assert "bin: more than 1 item " in plan["sentences"][0]
+    assert "No image was imported from there." not in plan["sentences"]
 
 
 def test_where_the_drive_was_checked_its_folders_are_known_without_asking(
@@ -138,7 +138,7 @@ def test_where_the_drive_was_checked_its_folders_are_known_without_asking(
             )
     before = len(browser.site.onedrive.log("GET", corners))
     plan = browser.send("/admin/drive/delete/plan", items=[works])
-    assert "1 image of the hub comes from there" in plan["sentences"][1]
+    assert "1 image was imported from there" in plan["sentences"][1]
     assert len(browser.site.onedrive.log("GET", corners)) == before
 
 
@@ -187,7 +187,7 @@ def test_undo_of_a_deletion_is_offered_without_a_script_too(browser: Browser) ->
     assert 'href="https://onedrive.live.com/?v=recyclebin"' in page
     browser.form("/admin/drive/restore", deletion=mark[1], folder="")
     assert (browser.site.onedrive.root / "Works" / "front.jpg").exists()
-    assert "1 item is back" in browser.page()
+    assert "1 item restored" in browser.page()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ def test_the_root_folder_shows_its_folders_and_the_quota(browser: Browser) -> No
     page = browser.page()
     assert "Works" in page
     assert "Notes" in page
-    assert "left" in browser.json()["quota"]["words"]
+    assert "available" in browser.json()["quota"]["words"]
 
 
 def test_a_folder_of_any_depth_shows_the_way_up(browser: Browser) -> None:
@@ -63,7 +63,7 @@ def test_a_file_tells_in_which_groups_it_is_and_whether_it_changed(browser: Brow
     assert items["back.jpg"]["state"] == "changed"
     assert items["Details"]["marks"] == []
     page = browser.page(f"/admin/drive/{works}")
-    assert "Changed since" in page
+    assert "Changed since import" in page
     assert "Harbour" in page
 
 
@@ -77,7 +77,7 @@ def test_an_image_is_known_however_onedrive_spells_the_id_of_its_file(browser: B
     items = {item["name"]: item for item in browser.json(f"/admin/drive/{works}")["items"]}
     assert items["front.jpg"]["state"] == "inside"
     plan = browser.send("/admin/drive/delete/plan", items=[works])
-    assert "1 image of the hub comes from there" in plan["sentences"][1]
+    assert "1 image was imported from there" in plan["sentences"][1]
     file = {"id": front, "name": "front.jpg", "folder": works}
     assert browser.send("/admin/drive/upload/import", files=[file])["job"] is None
 
@@ -95,7 +95,7 @@ def test_pages_follow_each_other_by_an_opaque_mark(browser: Browser) -> None:
         mark = page["next_page"]
     assert seen == [f"{n:04}.txt" for n in range(250)]
     html = browser.page(f"/admin/drive/{many}")
-    following = re.search(r'<a href="([^"]+)">More of this folder', html)
+    following = re.search(r'<a href="([^"]+)">Next page', html)
     assert following is not None
     assert "0100.txt" in browser.page(following[1].replace("&amp;", "&"))
 

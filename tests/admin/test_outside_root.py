@@ -173,12 +173,12 @@ NOT_FOUND: dict[str, Ask] = {
     "thumbnail": lambda a, x: a.get(f"/admin/drive/thumbnail/{x}", v="1"),
     "thumbnail for a page": lambda a, x: a.get(f"/admin/drive/thumbnail/{x}", "image/*"),
     "new folder": lambda a, x: a.form("/admin/drive/new-folder", folder=x, name="x"),
-    "rename, asked": lambda a, x: a.form("/admin/drive/rename", item=x),
+    "rename, asked": lambda a, x: a.form("/admin/drive/ask-rename", item=x),
     "rename": lambda a, x: a.form("/admin/drive/rename", item=x, name="x.jpg"),
-    "move, asked": lambda a, x: a.form("/admin/drive/move", item=x),
-    "move, looking": lambda a, x: a.form("/admin/drive/move", item=a.inside_id, look=x),
-    "move, from": lambda a, x: a.form("/admin/drive/move", item=a.inside_id, folder=x),
-    "deletion": lambda a, x: a.form("/admin/drive/delete", item=x),
+    "move, asked": lambda a, x: a.form("/admin/drive/ask-move", item=x),
+    "move, looking": lambda a, x: a.form("/admin/drive/ask-move", item=a.inside_id, look=x),
+    "move, from": lambda a, x: a.form("/admin/drive/ask-move", item=a.inside_id, folder=x),
+    "deletion": lambda a, x: a.form("/admin/drive/ask-delete", item=x),
     "deletion's plan": lambda a, x: a.send("/admin/drive/delete/plan", items=[x]),
     "paths": lambda a, x: a.send("/admin/drive/upload/paths", folder=x, paths=["x"]),
     "path of folders": lambda a, x: a.send("/admin/drive/upload/folder", folder=x, path=["x"]),
@@ -223,7 +223,7 @@ def test_what_lies_outside_is_not_there_and_stays_as_it_is(asker: Asker, outside
         by_person, by_script = list_answers(ask(asker, outside_id))
         assert by_person.status_code == 302, name
         toasts = asker.browser.page("/admin/account").split('id="toasts"')[1]
-        assert "1 item stayed" in toasts, name
+        assert "1 item was not changed" in toasts, name
         assert by_script.json["done"] == [], name
         assert len(by_script.json["failed"]) == 1, name
         assert not SECRET_WORDS.search(by_person.text + toasts + by_script.text), name

@@ -30,6 +30,8 @@ _FAULTS = {
     "language": mark("Select a language of the list."),
 }
 _ROOT = "root_folder"
+# Shown as the root folder if there is no boundary.
+WHOLE_DRIVE = mark("All of OneDrive")
 _SECRET_END = "client_secret_end"  # noqa: S105 - a day, not a secret
 
 
@@ -153,12 +155,12 @@ class RootFolder:
 def get_root_folder(session: Session, settings: Settings, account_id: int) -> RootFolder:
     """Return the root folder of one account; a selected folder belongs to its drive."""
     if _ROOT in settings.given:
-        words = mark("All of OneDrive") if settings.root_folder == "root" else settings.root_folder
+        words = WHOLE_DRIVE if settings.root_folder == "root" else settings.root_folder
         return RootFolder(settings.root_folder, words, is_given=True)
     kept = _read(session, _ROOT)
     if isinstance(kept, dict) and kept.get("account") == account_id:
         return RootFolder(str(kept["id"]), str(kept["words"]))
-    words = mark("All of OneDrive") if settings.root_folder == "root" else settings.root_folder
+    words = WHOLE_DRIVE if settings.root_folder == "root" else settings.root_folder
     return RootFolder(settings.root_folder, words)
 
 
@@ -172,7 +174,9 @@ def set_root_folder(
     :raise NotAllowedError: it is set in the environment.
     """
     if _ROOT in settings.given:
-        raise NotAllowedError(mark("The root folder is set by IMAGEHUB_ROOT_FOLDER on the server."))
+        raise NotAllowedError(
+            "The root folder is set by IMAGEHUB_ROOT_FOLDER on the server. Change it there."
+        )
     kept = {"account": account_id, "id": item_id, "words": words[:1000]} if item_id else None
     _keep(session, _ROOT, kept)
 
