@@ -10,6 +10,7 @@ pytest_plugins = [
     "pytester",
     "tests.fixtures.lanes",
     "tests.fixtures.quarantine",
+    "tests.fixtures.shortcuts",
     "tests.fixtures.database",
     "tests.fixtures.s3",
     "tests.fixtures.onedrive",

@@ -29,9 +29,13 @@ from tests.support import ROOT
 
 
 @pytest.fixture
-def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
+def app(empty_database_url: str, tmp_path: Path) -> Iterator[Flask]:
     settings = load_settings(
-        {"IMAGEHUB_DATA_DIR": str(tmp_path / "data"), "IMAGEHUB_DATABASE_URL": database_url}, None
+        {
+            "IMAGEHUB_DATA_DIR": str(tmp_path / "data"),
+            "IMAGEHUB_DATABASE_URL": empty_database_url,
+        },
+        None,
     )
     app = create_app(settings)
     with app.app_context():

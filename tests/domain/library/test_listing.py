@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import create_engine, delete, event, insert, text, update
 from sqlalchemy.orm import Session
 
-from imagehub.database import Base, make_engine_options
+from imagehub.database import make_engine_options
 from imagehub.domain.library import listing
 from imagehub.errors import InvalidInputError
 from imagehub.models import DriveAccount, Group, Image, ImportItem, ImportJob, Rendition
+from tests.fixtures.database import create_tables
 from tests.fixtures.site import Site
 
 
@@ -171,7 +172,7 @@ def test_a_strange_key_or_filter_is_refused(either_session: Session, key: str) -
 def large_session(mariadb_url: str) -> Iterator[Session]:
     """20,000 groups of one image on MariaDB; each twentieth has something left to do."""
     engine = create_engine(mariadb_url, **make_engine_options(mariadb_url))
-    Base.metadata.create_all(engine)
+    create_tables(engine)
     count = 20_000
     with Session(engine) as session:
         session.add(DriveAccount(id=1, home_account_id="h", token_cache=b""))

@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients
 from imagehub.clients.s3 import S3Store
-from imagehub.database import Base, make_engine_options, now_utc
+from imagehub.database import make_engine_options, now_utc
 from imagehub.domain.library import gallery_counts, groups, images
 from imagehub.domain.objects import bookkeeping
 from imagehub.errors import ServiceBusyError
 from imagehub.models import DriveAccount, Group, Image, Rendition, StoredObject
+from tests.fixtures.database import create_tables
 from tests.fixtures.s3 import S3Server
 
 
@@ -101,7 +102,7 @@ def make_books(store: S3Store) -> Iterator[Callable[[str], Books]]:
     def make(url: str) -> Books:
         engine = create_engine(url, **make_engine_options(url))
         engines.append(engine)
-        Base.metadata.create_all(engine)
+        create_tables(engine)
         session = Session(engine, expire_on_commit=False)
         session.add(DriveAccount(home_account_id="a", token_cache=b"-"))
         session.commit()

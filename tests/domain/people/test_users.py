@@ -48,9 +48,11 @@ def test_a_password_too_short_or_too_long_is_refused(light_session: Session, pas
     assert "password" in caught.value.fields
 
 
-def test_a_password_is_kept_as_a_scrypt_hash_alone(light_session: Session) -> None:
+def test_a_password_is_kept_as_a_scrypt_hash_alone(
+    real_password_hashes: None, light_session: Session
+) -> None:
     user = add_user(light_session)
-    assert user.password_hash.startswith("scrypt:")
+    assert user.password_hash.startswith("scrypt:32768:8:1$")
     assert PASSWORD not in user.password_hash
     assert users.check_password(user, PASSWORD)
     assert not users.check_password(user, PASSWORD + " ")
@@ -76,7 +78,9 @@ def test_a_wrong_password_and_an_unknown_name_read_the_same(light_session: Sessi
     assert sentences == {"username or password did not match"}
 
 
-def test_an_unknown_name_costs_the_same_hash_as_a_known_one(light_session: Session) -> None:
+def test_an_unknown_name_costs_the_same_hash_as_a_known_one(
+    real_password_hashes: None, light_session: Session
+) -> None:
     """Not by the clock, which depends on the machine: by the parameters that make the cost."""
     user = add_user(light_session)
     assert users._NOBODYS_HASH.split("$")[0] == user.password_hash.split("$")[0]
