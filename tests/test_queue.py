@@ -328,8 +328,8 @@ def test_a_worker_gets_over_renderers_that_are_killed(import_hub: ImportHub) -> 
     for done in (2, 4, 6, 8):
         hub.wait_until(job_id, lambda report, n=done: report.finished_count >= n)
         # Those of the last round may be gone and no others there yet.
-        wait_until(lambda: list_children(program.process.pid))
-        for child in list_children(program.process.pid):
+        wait_until(lambda: list_children(program.pid))
+        for child in list_children(program.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
     report = hub.finish_job(job_id)
