@@ -9,6 +9,7 @@ settings.load_profile("untimed")
 pytest_plugins = [
     "pytester",
     "tests.fixtures.lanes",
+    "tests.fixtures.order",
     "tests.fixtures.quarantine",
     "tests.fixtures.shortcuts",
     "tests.fixtures.database",
