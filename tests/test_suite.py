@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -154,7 +155,8 @@ def test_ci_passes_only_if_pytest_ends_well(
     checkout: Path, source: str, is_passed: bool, words: str
 ) -> None:
     (checkout / "tests" / "test_it.py").write_text(source)
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "IMAGEHUB_"))}
+    outer = ("PYTEST_", "IMAGEHUB_", "MAKE", "MFLAGS", "ARGS")
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(outer)}
     environ |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "xdist.plugin"}
     environ["PATH"] = f"{checkout / 'programs'}:{environ['PATH']}"
     result = subprocess.run(
@@ -165,6 +167,8 @@ def test_ci_passes_only_if_pytest_ends_well(
         text=True,
         timeout=120,
         check=False,
+        # A program that a shell starts in the background ignores Ctrl-C, and so would this one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert words in result.stdout
     assert (result.returncode == 0) == is_passed, result.stdout

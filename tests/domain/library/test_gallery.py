@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from flask_migrate import upgrade
 from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
@@ -28,7 +27,6 @@ def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
     )
     app = create_app(settings)
     with app.app_context():
-        upgrade()
         yield app
         db.session.remove()
         db.engine.dispose()
@@ -178,7 +176,6 @@ def test_a_page_of_many_groups_reads_as_few_rows_as_a_page_of_few(
     )
     app = create_app(settings)
     with app.app_context():
-        upgrade()
         fill_catalogue(db.engine, 60_000)
         session = db.session()
         last = gallery.count_pages(session)

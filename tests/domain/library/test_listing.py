@@ -12,7 +12,7 @@ from imagehub.database import make_engine_options
 from imagehub.domain.library import listing
 from imagehub.errors import InvalidInputError
 from imagehub.models import DriveAccount, Group, Image, ImportItem, ImportJob, Rendition
-from tests.fixtures.database import create_tables
+from tests.fixtures.database import Pool
 from tests.fixtures.site import Site
 
 
@@ -168,11 +168,11 @@ def test_a_strange_key_or_filter_is_refused(either_session: Session, key: str) -
 # --- Plans ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def large_session(mariadb_url: str) -> Iterator[Session]:
+@pytest.fixture(scope="module")
+def large_session(_mariadb_pool: Pool) -> Iterator[Session]:
     """20,000 groups of one image on MariaDB; each twentieth has something left to do."""
-    engine = create_engine(mariadb_url, **make_engine_options(mariadb_url))
-    create_tables(engine)
+    url = _mariadb_pool.take()
+    engine = create_engine(url, **make_engine_options(url))
     count = 20_000
     with Session(engine) as session:
         session.add(DriveAccount(id=1, home_account_id="h", token_cache=b""))
