@@ -1,10 +1,12 @@
 """Small helpers that several tests share."""
 
+import contextlib
+import fcntl
 import os
 import random
-import re
 import shutil
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -40,27 +42,22 @@ def find_photos() -> Path | None:
 
 
 def get_free_port() -> int:
-    """A TCP port of the loopback address for a program that a test starts a little later.
+    """Reserve a TCP port of the loopback address for a program that a test starts a little later.
 
-    It is none that the system gives to connections and listeners by itself, so that nobody takes it
-    in between: another process of the same run has ports of its own.
+    The port is none that the system gives out by itself, and no other process of a test run gets it
+    as long as this one lives: each holds the locks of its ports.
 
     Source: Linux kernel documentation, ip-sysctl, ip_local_port_range (default 32768 to 60999).
     """
-    number = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0)
+    folder = Path(tempfile.gettempdir()) / f"imagehub-test-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
     for _ in range(1000):
-        port = 10_000 + random.randrange(11_000) * 2 + number % 2
-        if port in _HANDED_OUT:
-            continue
-        with socket.socket() as listener:
+        port = random.randrange(10_000, 32_000)
+        lock = os.open(folder / str(port), os.O_RDWR | os.O_CREAT, 0o600)
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        _HANDED_OUT.add(port)
-        return port
+            listener.bind(("127.0.0.1", port))
+            return port
+        os.close(lock)
     raise AssertionError("no port is free")
-
-
-_HANDED_OUT: set[int] = set()
