@@ -52,7 +52,7 @@ def test_a_whole_hub_comes_up_from_an_empty_folder_and_outlives_its_parts(
     doctor = run_command(tmp_path, "doctor", **ports)
     assert doctor.returncode == 0, doctor.stdout
     assert "workers: 1, " in doctor.stdout
-    assert f"Written at http://127.0.0.1:{ports['IMAGEHUB_S3_PORT']}" in doctor.stdout
+    assert f"Writing to http://127.0.0.1:{ports['IMAGEHUB_S3_PORT']} " in doctor.stdout
 
     # A second hub does not get in the way of the first.
     second = run_command(tmp_path, "serve", "--port", str(port), **ports)
