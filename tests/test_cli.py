@@ -268,7 +268,7 @@ def test_reconcile_only_tells_when_asked_to_and_mends_otherwise(import_hub: Impo
     mended = run_reconcile()
     assert "1  objects without a row, deleted" in mended.output
     assert import_hub.clients.store.find_object(key) is None
-    assert "Everything is in order." in run_reconcile().output
+    assert "No problems found." in run_reconcile().output
 
 
 def test_reconcile_says_when_the_storage_is_away(import_hub: ImportHub) -> None:

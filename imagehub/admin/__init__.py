@@ -1,4 +1,4 @@
-"""admin: pages answer with HTML, api.py with JSON; both call the same domain functions."""
+"""The admin pages (HTML) and the admin calls of the JSON API (``api_*``)."""
 
 from flask import Blueprint, Flask
 
@@ -9,7 +9,8 @@ def init_app(app: Flask) -> None:
     from imagehub.admin import (  # noqa: F401 - they add their views to the blueprint
         account_pages,
         activity,
-        api,
+        api_library,
+        api_onedrive,
         callback,
         connection_pages,
         drive_access,

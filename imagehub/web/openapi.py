@@ -190,15 +190,12 @@ class Api:
         return decorate
 
 
-def answers_failure(
-    error_class: type[ImageHubError], tells_reason: bool = False, **answer: Any
-) -> Callable[[View], View]:
-    """Let a view answer 200 with its own words where an error of ours is raised in it.
+def on_failure(answer: Callable[..., Any], *kinds: type[ImageHubError]) -> Callable[[View], View]:
+    """Let a call answer errors of ours with 200 and an answer of its own, after the rollback.
 
-    It stands under :meth:`Api.call`, so that the view is left with its good path.
+    It stands under :meth:`Api.call`.
 
-    :param answer: the answer's fields.
-    :param tells_reason: whether the error's sentence is added as ``reason``.
+    :param answer: called with the error and the call's fields.
     """
 
     def decorate(view: View) -> View:
@@ -206,12 +203,25 @@ def answers_failure(
         def answered(*fields: BaseModel) -> Any:
             try:
                 return view(*fields)
-            except error_class as error:
-                return answer | {"reason": str(error)} if tells_reason else answer
+            except kinds as error:
+                db.session.rollback()
+                return answer(error, *fields)
 
         return cast(View, answered)
 
     return decorate
+
+
+def answers_failure(
+    kind: type[ImageHubError], tells_reason: bool = False, **answer: Any
+) -> Callable[[View], View]:
+    """Let a call answer errors of one kind with these fields, see :func:`on_failure`.
+
+    :param tells_reason: add the error's sentence as ``reason``.
+    """
+    return on_failure(
+        lambda error, *_: answer | {"reason": str(error)} if tells_reason else answer, kind
+    )
 
 
 def get_caller() -> User:

@@ -1,0 +1,166 @@
+"""Calls of the JSON API for the library. All ask for a bearer token."""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from flask import Response, json, stream_with_context
+from sqlalchemy.orm import sessionmaker
+
+from imagehub.admin import blueprint
+from imagehub.admin.api_schemas import (
+    AddedAnswer,
+    AddFields,
+    AllImagesAnswer,
+    DeletedAnswer,
+    DeleteFields,
+    FailedFile,
+    GotImageAnswer,
+    GroupImageFields,
+    GroupNumbersAnswer,
+    ListedGroup,
+    NoImageAnswer,
+    NoImagesAnswer,
+    NotAddedAnswer,
+)
+from imagehub.database import db
+from imagehub.domain.imports import jobs, reports
+from imagehub.domain.library import images as library_images
+from imagehub.domain.library import spa
+from imagehub.domain.objects import bookkeeping
+from imagehub.domain.onedrive import accounts
+from imagehub.errors import ImageHubError, NotFoundError
+from imagehub.web import note_action
+from imagehub.web.openapi import Api, answers_failure, get_caller, on_failure
+from imagehub.wiring import get_clients, get_settings
+
+images = Api(blueprint, "Library")
+
+
+@images.call("GET /admin/groups", answer=GroupNumbersAnswer, access="token")
+def api_groups() -> GroupNumbersAnswer:
+    """List the numbers of all groups that have images."""
+    return {"data": spa.list_group_numbers(db.session())}
+
+
+@images.call("GET /admin/groups/images", answer=AllImagesAnswer | NoImagesAnswer, access="token")
+def api_all_images() -> Response | NoImagesAnswer:
+    """List all images by the number of their group.
+
+    The answer is streamed, so that a library may have any size.
+    """
+    groups = spa.iter_groups(db.session())
+    first = next(groups, None)
+    if first is None:
+        return {"code": 0, "hint": "empty_database"}
+    return Response(stream_with_context(_write_groups(first, groups)), mimetype="application/json")
+
+
+@images.call(
+    "GET /admin/image",
+    takes=GroupImageFields,
+    answer=GotImageAnswer | NoImageAnswer,
+    access="token",
+)
+@answers_failure(NotFoundError, code=0, hint="couldn't_get_image")
+def api_admin_image(fields: GroupImageFields) -> GotImageAnswer:
+    """Find one image, or the first of its group; its rendition is of 480 pixels."""
+    image = spa.get_image(db.session(), fields.group_id, fields.image_id)
+    rendition = library_images.pick_rendition(image, library_images.LOW_RESOLUTION_PX)
+    return {
+        "code": 1,
+        "image": get_clients().store.make_presigned_url(rendition.object_key),
+        "hint": "got_image",
+        "width": rendition.width_px,
+        "height": rendition.height_px,
+        "alt": image.alt,
+    }
+
+
+def _answer_refused_import(error: ImageHubError, fields: AddFields) -> NotAddedAnswer:
+    failed = [
+        FailedFile(file_id=file.file_id, file_name=file.file_name, reason=str(error))
+        for folder in fields.image_list.values()
+        for file in folder.all_image_id
+    ]
+    return {"code": 2, "hint": "invalid image list", "job": None, "failed": failed}
+
+
+@images.call(
+    "POST /admin/add/image",
+    takes=AddFields,
+    answer=AddedAnswer | NotAddedAnswer,
+    access="token",
+    takes_forms=False,
+)
+@on_failure(_answer_refused_import, ImageHubError)
+def api_add_images(fields: AddFields) -> AddedAnswer | NotAddedAnswer:
+    """Import selected files of OneDrive, and wait a little for the result.
+
+    The import continues after this call has answered.
+    """
+    user_id = get_caller().id
+    selections = [
+        jobs.Selection(
+            folder_id=folder_id,
+            folder_name=folder.folder_name,
+            group=None if folder.group == -1 else folder.group,
+            files=[(file.file_id, file.file_name) for file in folder.all_image_id],
+        )
+        for folder_id, folder in fields.image_list.items()
+        if folder.all_image_id
+    ]
+    account = accounts.get_active_account(db.session())
+    job = jobs.create_import(db.session(), account.id, user_id, selections)
+    job_id, count = job.id, job.item_count
+    note_action("start_import", job_id, count=count)
+    db.session.commit()
+    report = reports.wait_for_job(
+        sessionmaker(db.engine), job_id, get_settings().import_wait_seconds
+    )
+    failures = [
+        FailedFile(file_id=item.file_id, file_name=item.file_name, reason=item.reason)
+        for item in (*report.failed, *report.dismissed)
+    ]
+    if report.is_finished and not report.done_count + report.skipped_count:
+        return {"code": 2, "hint": "invalid image list", "job": job_id, "failed": failures}
+    return {"code": 1, "hint": "image_added_in_database", "job": job_id, "failed": failures}
+
+
+@images.call(
+    "POST /admin/delete/image",
+    takes=DeleteFields,
+    answer=DeletedAnswer,
+    access="token",
+    takes_forms=False,
+)
+def api_delete_images(fields: DeleteFields) -> DeletedAnswer:
+    """Delete images; the originals stay in OneDrive."""
+    session = db.session()
+    chosen = {
+        group: [image.image_id for image in doomed] for group, doomed in fields.image_list.items()
+    }
+    ids = list(spa.list_image_ids(session, chosen))
+    keys = library_images.delete_images(session, ids)
+    if ids:
+        note_action("delete_images", min(chosen), count=len(ids))
+    # The worker's next sweep deletes the renditions.
+    bookkeeping.leave_unused(session, keys)
+    session.commit()
+    return {"code": 1, "hint": "image_deleted_from_database"}
+
+
+def _write_groups(first: spa.ListedGroup, others: Iterator[spa.ListedGroup]) -> Iterator[str]:
+    yield '{"code":1,"data":{' + _write_group(first)
+    for group in others:
+        yield "," + _write_group(group)
+    yield "}}\n"
+
+
+def _write_group(group: spa.ListedGroup) -> str:
+    listed: ListedGroup = {
+        "images": [
+            {"folder_name": image.folder_name, "image_id": image.number, "image_name": image.name}
+            for image in group.images
+        ]
+    }
+    return f'"{group.number}":' + json.dumps(cast(Any, listed), separators=(",", ":"))

@@ -1,0 +1,235 @@
+"""Calls of the JSON API for OneDrive. All ask for a bearer token."""
+
+import logging
+
+from imagehub.admin import blueprint
+from imagehub.admin.api_schemas import (
+    CodeFields,
+    ConnectedAnswer,
+    FolderAddedAnswer,
+    FolderDeletedAnswer,
+    FolderFields,
+    FolderNameFields,
+    FolderNotAddedAnswer,
+    FolderNotDeletedAnswer,
+    FoldersAnswer,
+    FoundTokensAnswer,
+    NotConnectedAnswer,
+    NoTokensAnswer,
+    NotRenamedAnswer,
+    NoUploadAnswer,
+    ReconnectAnswer,
+    RenamedAnswer,
+    RenameFields,
+    UnreadableAnswer,
+    UploadAnswer,
+    UploadFields,
+)
+from imagehub.admin.callback import finish_sign_in, make_callback_url
+from imagehub.clients import Drive
+from imagehub.database import db, end_read
+from imagehub.domain.onedrive import accounts, sign_in, status
+from imagehub.domain.onedrive import folders as onedrive_folders
+from imagehub.domain.sync import schedule
+from imagehub.errors import (
+    ConnectionLostError,
+    ImageHubError,
+    NotFoundError,
+    ServiceBusyError,
+    ServiceError,
+    ServiceRefusedError,
+)
+from imagehub.web import note_action
+from imagehub.web.openapi import Api, answers_failure, get_api_token, get_caller, on_failure
+from imagehub.wiring import get_clients, get_settings
+
+log = logging.getLogger(__name__)
+
+onedrive = Api(blueprint, "OneDrive")
+
+
+# --- Helpers --------------------------------------------------------------------------------------
+
+
+def _log(action: str, key: str, name: str = "") -> None:
+    """Commit the entry of what was done in OneDrive, which stays done whatever follows."""
+    note_action(action, key, names=[name] if name else [])
+    db.session.commit()
+
+
+def _open_drive() -> Drive:
+    """Open the connected drive and end the transaction: OneDrive may be slow."""
+    opened = accounts.open_active_drive(db.session(), get_clients())
+    end_read(db.session())
+    return opened
+
+
+def _look_again(item_id: str, with_all_below: bool = False) -> None:
+    """Have the images of a changed item checked soon."""
+    account_id = accounts.get_active_account(db.session()).id
+    end_read(db.session())
+    schedule.note_changes(db.session(), account_id, [item_id], with_all_below)
+
+
+def _begin_sign_in(user_id: int) -> tuple[str, str]:
+    """Start a sign-in; its address at Microsoft, or "" and the reason why there is none."""
+    made = get_api_token()
+    if made is not None and made.scope != "write":
+        return "", "A token for reading cannot start a sign-in at Microsoft."
+    redirect_uri = get_settings().ms_spa_redirect_uri or make_callback_url()
+    end_read(db.session())
+    try:
+        url = sign_in.start_connection(db.session(), get_clients(), user_id, redirect_uri)
+    except ServiceRefusedError as error:
+        return "", str(error)
+    db.session.commit()
+    return url, ""
+
+
+def _make_unreadable(error: ImageHubError) -> UnreadableAnswer:
+    log.warning("could not list the folders in OneDrive: %s", error)
+    return {"code": 99, "hint": "data_extraction_failed_from_json", "reason": str(error)}
+
+
+def _answer_failed_sign_in(error: ImageHubError, fields: CodeFields) -> NoTokensAnswer:
+    del fields
+    if isinstance(error, ServiceBusyError):
+        raise error
+    url, _ = _begin_sign_in(get_caller().id)
+    return {"code": 0, "hint": "found_tokens_failed", "url": url, "reason": str(error)}
+
+
+def _answer_unread_folders(error: ImageHubError) -> ReconnectAnswer | UnreadableAnswer:
+    is_refused = isinstance(error, ServiceRefusedError) and error.reason == "wrong_client_secret"
+    if not isinstance(error, ConnectionLostError) and not is_refused:
+        return _make_unreadable(error)
+    url, _ = _begin_sign_in(get_caller().id)
+    return {
+        "code": 0,
+        "hint": "refresh_token_expired_need_manual_authorization",
+        "url": url,
+        "reason": str(error),
+    }
+
+
+# --- Calls ----------------------------------------------------------------------------------------
+
+
+@onedrive.call(
+    "GET /admin/onedrive/connect",
+    answer=ConnectedAnswer | NotConnectedAnswer,
+    access="token",
+    # The sign-in that it may start asks Microsoft for the right to change files.
+    changes=True,
+)
+def api_connect() -> ConnectedAnswer | NotConnectedAnswer:
+    """Check whether OneDrive is connected; if not, start a sign-in at Microsoft."""
+    user_id = get_caller().id
+    end_read(db.session())
+    if status.is_connected(db.session(), get_clients()):
+        return {"code": 1, "hint": "connection_successful"}
+    url, reason = _begin_sign_in(user_id)
+    answer: NotConnectedAnswer = {"code": 0, "hint": "connection_failed", "url": url}
+    if reason:
+        answer["reason"] = reason
+    return answer
+
+
+@onedrive.call(
+    "POST /admin/auth/code",
+    takes=CodeFields,
+    answer=FoundTokensAnswer | NoTokensAnswer,
+    access="token",
+)
+@on_failure(_answer_failed_sign_in, ImageHubError)
+def api_send_code(fields: CodeFields) -> FoundTokensAnswer:
+    """Finish a sign-in with the code that Microsoft returned.
+
+    The sign-in must have been started with a token of the same user.
+    """
+    user_id = get_caller().id
+    end_read(db.session())
+    answer = {"code": fields.auth_code}
+    if fields.state:
+        answer["state"] = fields.state
+    finish_sign_in(user_id, answer)
+    return {"code": 1, "hint": "found_tokens"}
+
+
+@onedrive.call(
+    "GET /admin/onedrive/folders",
+    answer=FoldersAnswer | ReconnectAnswer | UnreadableAnswer,
+    access="token",
+)
+@on_failure(_answer_unread_folders, ConnectionLostError, ServiceError, NotFoundError)
+def api_folders() -> FoldersAnswer:
+    """List the folders directly in the root folder, and the files in each of them."""
+    return {"code": 1, "folders": onedrive_folders.list_folders_with_files(_open_drive())}
+
+
+@onedrive.call(
+    "GET POST /admin/onedrive/add-folder",
+    takes=FolderNameFields,
+    answer=FolderAddedAnswer | FolderNotAddedAnswer,
+    access="token",
+)
+@answers_failure(ImageHubError, tells_reason=True, code=0, hint="folder_creation_operation_failed")
+def api_add_folder(fields: FolderNameFields) -> FolderAddedAnswer:
+    """Create a folder in the root folder; a taken name gets a number."""
+    folder = onedrive_folders.create_folder(_open_drive(), fields.folder_name)
+    _log("create_folder", folder.id, folder.name)
+    return {
+        "code": 1,
+        "hint": "folder_creation_operation_successful",
+        "folder_id": folder.id,
+        "folder_name": folder.name,
+    }
+
+
+@onedrive.call(
+    "GET POST /admin/onedrive/rename",
+    takes=RenameFields,
+    answer=RenamedAnswer | NotRenamedAnswer,
+    access="token",
+)
+@answers_failure(ImageHubError, tells_reason=True, code=0, hint="rename_operation_failed")
+def api_rename(fields: RenameFields) -> RenamedAnswer:
+    """Rename a file or folder."""
+    onedrive_folders.rename_item(_open_drive(), fields.item_id, fields.new_name)
+    _log("rename_item_to", fields.item_id, fields.new_name)
+    _look_again(fields.item_id)
+    return {"code": 1, "hint": "rename_operation_successful"}
+
+
+@onedrive.call(
+    "GET POST /admin/onedrive/delete-folder",
+    takes=FolderFields,
+    answer=FolderDeletedAnswer | FolderNotDeletedAnswer,
+    access="token",
+)
+@answers_failure(ImageHubError, tells_reason=True, code=0, hint="folder_deletion_operation_failed")
+def api_delete_folder(fields: FolderFields) -> FolderDeletedAnswer:
+    """Delete a folder or file: it moves to the OneDrive recycle bin."""
+    onedrive_folders.delete_item(_open_drive(), fields.folder_id)
+    _log("delete_item", fields.folder_id)
+    _look_again(fields.folder_id, with_all_below=True)
+    return {"code": 1, "hint": "folder_deletion_operation_successful"}
+
+
+@onedrive.call(
+    "GET POST /admin/onedrive/upload-session",
+    takes=UploadFields,
+    answer=UploadAnswer | NoUploadAnswer,
+    access="token",
+)
+@answers_failure(ImageHubError, tells_reason=True, code=0, hint="couldn't_get_session")
+def api_upload_session(fields: UploadFields) -> UploadAnswer:
+    """Create an upload session for one new file.
+
+    The browser sends fragments of 3,276,800 bytes to its address, each by PUT with Content-Range.
+    """
+    upload = onedrive_folders.create_upload_session(
+        _open_drive(), fields.folder_id, fields.file_name
+    )
+    _log("upload_files", fields.folder_id, fields.file_name)
+    return {"code": 1, "sessionUrl": upload.upload_url, "hint": "got_session"}
