@@ -199,13 +199,13 @@ def join_groups() -> ResponseReturnValue:
             place=place.kept,
         )
     group, gone = joining.join_groups(session, numbers, current_user.id)
-    count = len(gone) + 1
+    count, numbers_gone = len(gone) + 1, ",".join(map(str, gone))
     note_action("join_groups", group.id, name=_name(group), count=count)
     session.commit()
     say(
         ngettext("%(num)s group was joined.", "%(num)s groups were joined.", count),
         undo="admin.restore_from_trash",
-        number=",".join(map(str, gone)),
+        number=numbers_gone,
     )
     return answer(url_for("admin.show_library_group", number=group.id))
 
@@ -221,6 +221,7 @@ def delete_groups() -> ResponseReturnValue:
         key = done[0] if len(done) == 1 else ""
         note_action("delete_groups", key, names=names, count=len(done))
         session.commit()
+        numbers_gone = ",".join(map(str, done))
         say(
             ngettext(
                 "%(num)s group was moved to the trash.",
@@ -228,7 +229,7 @@ def delete_groups() -> ResponseReturnValue:
                 len(done),
             ),
             undo="admin.restore_from_trash",
-            number=",".join(map(str, done)),
+            number=numbers_gone,
         )
     else:
         say(_("These groups are already in the trash."))

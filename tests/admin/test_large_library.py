@@ -69,7 +69,7 @@ def libraries(
 
 
 @pytest.mark.parametrize("name", list(list_pages(SMALL)))
-def test_a_page_costs_the_same_in_a_small_and_in_a_large_library(
+def test_pages_cost_the_same_in_a_large_library(
     libraries: tuple[Counted, Counted], name: str
 ) -> None:
     small, large = (library.count_steps(name) for library in libraries)
@@ -78,7 +78,7 @@ def test_a_page_costs_the_same_in_a_small_and_in_a_large_library(
     assert large < limit, f"{small} steps at {SMALL} images, {large} at {LARGE}"
 
 
-def test_a_word_that_few_groups_of_a_list_have_is_found_page_by_page(
+def test_rare_words_of_a_list_are_found_page_by_page(
     libraries: tuple[Counted, Counted],
 ) -> None:
     """Also past pages without a row, there and back."""
@@ -100,7 +100,7 @@ def test_a_word_that_few_groups_of_a_list_have_is_found_page_by_page(
         assert page_count > 1
 
 
-def test_a_step_counter_sees_a_table_that_is_read_wholly(
+def test_the_step_counter_notices_a_full_table_scan(
     libraries: tuple[Counted, Counted],
 ) -> None:
     """The one page that must: words inside of words are looked for in all of the index."""

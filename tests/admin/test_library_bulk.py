@@ -76,7 +76,7 @@ def read_form(page: str) -> dict[str, str]:
     return {name: html.unescape(value) for name, value in pairs}
 
 
-def test_all_groups_of_a_list_are_changed_step_by_step(site: Site, client: FlaskClient) -> None:
+def test_all_groups_of_a_list_are_edited_in_steps(site: Site, client: FlaskClient) -> None:
     add_drafts(site, 250, "Wave")
     add_drafts(site, 3, "Mill")
     page = client.get(f"{LIST}?filter=draft&q=wave").text
@@ -114,7 +114,7 @@ def test_all_groups_of_a_list_are_changed_step_by_step(site: Site, client: Flask
     assert "select one by one" in answer.text
 
 
-def test_joining_asks_what_stays_comes_and_becomes_public(
+def test_joining_asks_and_says_what_will_happen(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
     draft = site.add_group(["y.jpg", "z.jpg"], state="draft")
@@ -138,7 +138,7 @@ def test_joining_asks_what_stays_comes_and_becomes_public(
     assert len(list_names(site, group_id)) == 3
 
 
-def test_what_was_typed_for_many_groups_stays_in_the_form_when_it_is_refused(
+def test_a_refused_bulk_edit_keeps_its_values(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
     harbour = site.add_group(["harbour.jpg"])
@@ -171,9 +171,7 @@ def test_what_was_typed_for_many_groups_stays_in_the_form_when_it_is_refused(
     assert '<details class="bulk">' in answer.text
 
 
-def test_a_second_click_on_delete_is_not_in_the_log(
-    site: Site, client: FlaskClient, group_id: int
-) -> None:
+def test_deleting_twice_is_logged_once(site: Site, client: FlaskClient, group_id: int) -> None:
     for _ in range(2):
         send(client, f"{LIST}/delete", LIST, group=str(group_id))
     assert "These groups are already in the trash." in read_toasts(client)

@@ -36,7 +36,7 @@ def test_a_group_is_saved_as_a_form(site: Site, client: FlaskClient, group_id: i
     assert read_log(client)[0] == "Edited “Wave”: Title, Edition, State, Tags."
 
 
-def test_a_form_over_an_older_state_is_told_both(
+def test_a_conflicting_form_shows_both_values(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
     path = f"{LIST}/{group_id}"
@@ -51,9 +51,7 @@ def test_a_form_over_an_older_state_is_told_both(
     assert read_fields(site, group_id)["title"] == "Yours"
 
 
-def test_a_form_that_is_refused_keeps_all_that_was_typed(
-    site: Site, client: FlaskClient, group_id: int
-) -> None:
+def test_a_refused_form_keeps_its_values(site: Site, client: FlaskClient, group_id: int) -> None:
     path = f"{LIST}/{group_id}"
     long = "wave " * 70
     typed = {"title": long, "text": "Two\r\nlines", "tags": "sea", "medium": "Oil", "year": "1999"}
@@ -74,9 +72,7 @@ def test_a_form_that_is_refused_keeps_all_that_was_typed(
     assert "at most 100 characters" in read_fault(answer.text, "tags")
 
 
-def test_words_beside_a_conflict_are_kept_too(
-    site: Site, client: FlaskClient, group_id: int
-) -> None:
+def test_a_conflict_keeps_the_other_values(site: Site, client: FlaskClient, group_id: int) -> None:
     path = f"{LIST}/{group_id}"
     send(client, path, path, version="1", **{"title": "Theirs", "was-title": ""})
     mine = {"title": "Mine", "was-title": "", "medium": "Oil", "was-medium": ""}
@@ -85,7 +81,7 @@ def test_words_beside_a_conflict_are_kept_too(
     assert read_value(answer.text, "was-title") == "Theirs"
 
 
-def test_what_others_saved_meanwhile_is_not_overwritten_after_a_refusal(
+def test_a_refused_form_still_notices_conflicts(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
     path = f"{LIST}/{group_id}"
@@ -125,14 +121,12 @@ def test_single_fields_are_saved_by_json(site: Site, client: FlaskClient, group_
 @pytest.mark.parametrize(
     "body", [None, [], {}, {"version": "1"}, {"version": 1, "changes": {"title": 5}}]
 )
-def test_what_is_no_edit_is_refused(client: FlaskClient, group_id: int, body: object) -> None:
+def test_an_invalid_edit_is_refused(client: FlaskClient, group_id: int, body: object) -> None:
     path = f"{LIST}/{group_id}"
     assert send_json(client, f"{path}/save", body, path)[0] == 422
 
 
-def test_the_log_tells_of_words_cover_and_order(
-    site: Site, client: FlaskClient, group_id: int
-) -> None:
+def test_edits_cover_and_order_are_logged(site: Site, client: FlaskClient, group_id: int) -> None:
     path = f"{LIST}/{group_id}"
     site.add_group()
     send(client, path, path, version="1", **{"title": "Wave", "was-title": ""})

@@ -21,7 +21,7 @@ def group_id(site: Site) -> int:
     return site.add_group(["a.jpg", "b.jpg", "c.jpg"])
 
 
-def test_an_empty_library_says_the_next_step(client: FlaskClient) -> None:
+def test_an_empty_library_shows_the_next_step(client: FlaskClient) -> None:
     assert "The library is empty" in client.get(LIST).text
     assert "The trash is empty" in client.get(f"{LIST}/trash").text
 
@@ -51,9 +51,7 @@ def test_groups_are_put_in_order_without_a_script(
     assert page.index(f'data-group="{group_id}"') > page.index(f'data-group="{other}"')
 
 
-def test_the_list_follows_a_group_over_the_edge_of_its_page(
-    site: Site, client: FlaskClient
-) -> None:
+def test_the_list_follows_a_group_to_another_page(site: Site, client: FlaskClient) -> None:
     numbers = [site.add_group() for _ in range(50)][::-1]
 
     def list_rows(page: str) -> list[int]:
@@ -78,7 +76,7 @@ def test_the_list_follows_a_group_over_the_edge_of_its_page(
     assert step("up", numbers[0])[0] == numbers[0]
 
 
-def test_titles_of_any_kind_are_shown_as_text(site: Site, client: FlaskClient) -> None:
+def test_titles_are_escaped(site: Site, client: FlaskClient) -> None:
     number = site.add_group()
     with site.session() as session:
         session.get_one(Group, number).title = '<b>"Wave" & ليلة</b>'

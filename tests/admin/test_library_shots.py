@@ -19,9 +19,7 @@ def group_id(site: Site) -> int:
     return site.add_group(["a.jpg", "b.jpg", "c.jpg"])
 
 
-def test_alt_texts_that_are_refused_stay_in_the_form(
-    site: Site, client: FlaskClient, group_id: int
-) -> None:
+def test_refused_alt_texts_stay_in_the_form(site: Site, client: FlaskClient, group_id: int) -> None:
     path = f"{LIST}/{group_id}"
     page = client.get(path).text
     theirs = {"alt-1": "Theirs", "was-alt-1": read_value(page, "alt-1")}
@@ -47,7 +45,7 @@ def test_alt_texts_that_are_refused_stay_in_the_form(
     assert [read_value(page, f"alt-{n}") for n in (1, 2, 3)] == ["Mine", "Second", "Short"]
 
 
-def test_words_are_kept_where_the_act_beside_them_is_refused(
+def test_alt_texts_are_saved_though_the_act_is_refused(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
     path = f"{LIST}/{group_id}"
@@ -84,7 +82,7 @@ def test_shots_are_arranged_without_a_script(
     assert "There is no group “x”." in read_toasts(client)
 
 
-def test_shots_move_to_any_group_that_is_named(
+def test_shots_are_moved_to_a_group_by_number_or_title(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
     """By number, by title, or as the list of groups offers it."""
@@ -107,7 +105,7 @@ def test_shots_move_to_any_group_that_is_named(
         assert fault in read_toasts(client)
 
 
-def test_shots_are_deleted_and_taken_back(site: Site, client: FlaskClient, group_id: int) -> None:
+def test_shots_are_deleted_and_restored(site: Site, client: FlaskClient, group_id: int) -> None:
     path = f"{LIST}/{group_id}"
     send(client, f"{path}/shots/delete", path, shot="2")
     assert list_names(site, group_id) == ["a.jpg", "c.jpg"]

@@ -65,7 +65,7 @@ def list_log(site: Site) -> list[str]:
         return [audit.describe(entry) for entry in audit.list_entries(session).entries]
 
 
-def test_the_list_of_changed_ones_offers_the_new_versions(
+def test_changed_originals_can_be_imported_again(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
     page = client.get(f"{LIST}?filter=changed").text
@@ -88,7 +88,7 @@ def test_the_list_of_changed_ones_offers_the_new_versions(
     assert len(list_items(site)) == 1
 
 
-def test_the_list_of_missing_ones_offers_another_look(
+def test_missing_originals_can_be_checked_again(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
     assert 'data-act="check-again"' in client.get(f"{LIST}?filter=missing").text
@@ -100,7 +100,7 @@ def test_the_list_of_missing_ones_offers_another_look(
         assert doubtful == ["c.jpg"]
 
 
-def test_originals_outside_the_root_folder_are_told_apart_with_what_to_do(
+def test_originals_outside_the_root_folder_are_explained(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
     words = "An original outside the root folder is still in OneDrive"
@@ -128,7 +128,7 @@ def test_originals_outside_the_root_folder_are_told_apart_with_what_to_do(
 @pytest.mark.parametrize(
     ("state", "is_there"), [("ok", True), ("missing", False), ("outside", False)]
 )
-def test_nobody_is_led_to_a_full_image_that_cannot_be_opened(
+def test_there_is_no_link_to_a_missing_original(
     site: Site, client: FlaskClient, group_id: int, state: str, is_there: bool
 ) -> None:
     with site.session() as session:
@@ -137,7 +137,7 @@ def test_nobody_is_led_to_a_full_image_that_cannot_be_opened(
     assert (f"/media/full/{group_id}/4" in page) is is_there
 
 
-def test_one_shot_is_taken_and_what_was_typed_is_kept(
+def test_a_shot_is_imported_again_and_typed_alt_texts_are_saved(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
     path = f"{LIST}/{group_id}"
@@ -162,7 +162,7 @@ def test_one_shot_is_taken_and_what_was_typed_is_kept(
     ("act", "shot_act"),
     [("use-new-versions", "use-new-version"), ("check-again", "check-again")],
 )
-def test_where_there_is_nothing_to_do_the_page_says_so(
+def test_unchanged_originals_are_refused(
     site: Site, client: FlaskClient, act: str, shot_act: str
 ) -> None:
     number = site.add_group()
@@ -175,7 +175,7 @@ def test_where_there_is_nothing_to_do_the_page_says_so(
     assert list_items(site) == []
 
 
-def test_a_look_is_asked_for_and_told_of(site: Site, client: FlaskClient, group_id: int) -> None:
+def test_a_check_is_started_and_shown(site: Site, client: FlaskClient, group_id: int) -> None:
     answer = send(client, LOOK, PAGE, next=f"{LIST}?filter=missing")
     assert answer.location == f"{LIST}?filter=missing"
     assert "OneDrive is being checked." in read_toasts(client)
@@ -194,7 +194,7 @@ def test_a_look_is_asked_for_and_told_of(site: Site, client: FlaskClient, group_
     assert "OneDrive cannot be reached." in client.get(PAGE).text
 
 
-def test_home_tells_of_looks_that_fail_again_and_again(
+def test_home_shows_repeatedly_failing_checks(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
     send(client, LOOK, PAGE)
@@ -211,12 +211,12 @@ def test_home_tells_of_looks_that_fail_again_and_again(
     assert f"{LIST}?filter=changed" in page
 
 
-def test_a_look_leads_on_within_this_hub_alone(client: FlaskClient, group_id: int) -> None:
+def test_a_check_redirects_only_within_the_site(client: FlaskClient, group_id: int) -> None:
     assert send(client, LOOK, PAGE, next="//evil.example/x").location == PAGE
     assert client.post(LOOK, data={}).status_code == 400, "it needs the form's token"
 
 
-def test_without_an_image_there_is_nothing_to_look_for(connected_site: ConnectedSite) -> None:
+def test_without_images_nothing_is_checked(connected_site: ConnectedSite) -> None:
     client = connected_site.signed_in_client()
     assert "Check originals now" in client.get(PAGE).text
     send(client, LOOK, PAGE)
@@ -224,7 +224,7 @@ def test_without_an_image_there_is_nothing_to_look_for(connected_site: Connected
     assert not is_asked(connected_site)
 
 
-def test_a_disconnected_drive_is_not_looked_through(
+def test_a_disconnected_drive_is_not_checked(
     site: Site, client: FlaskClient, group_id: int
 ) -> None:
     with site.session() as session:
@@ -234,9 +234,7 @@ def test_a_disconnected_drive_is_not_looked_through(
     assert "nothing to check" in read_toasts(client)
 
 
-def test_a_hub_that_never_looks_by_itself_says_so(
-    site: Site, client: FlaskClient, group_id: int
-) -> None:
+def test_disabled_regular_checks_are_shown(site: Site, client: FlaskClient, group_id: int) -> None:
     hub = site.app.extensions["imagehub"]
     assert "30 minutes" in client.get(PAGE).text
     hub.settings = hub.given = replace(hub.given, drive_check_minutes=0)
@@ -245,7 +243,7 @@ def test_a_hub_that_never_looks_by_itself_says_so(
     assert "every" not in page.split('id="originals-head"', 1)[1].split("</section>", 1)[0]
 
 
-def test_another_root_folder_is_looked_through_at_once(connected_site: ConnectedSite) -> None:
+def test_a_new_root_folder_is_checked_at_once(connected_site: ConnectedSite) -> None:
     site, client = connected_site, connected_site.signed_in_client()
     site.put_files("Art", {"a.txt": b"x"})
     folder_id, _ = site.find_folder("Art")
@@ -255,7 +253,7 @@ def test_another_root_folder_is_looked_through_at_once(connected_site: Connected
         assert schedule.describe_watch(session, account.id).is_asked
 
 
-def test_what_is_done_in_the_drive_browser_shows_within_seconds(
+def test_changes_in_the_drive_browser_are_noticed_within_seconds(
     connected_site: ConnectedSite,
 ) -> None:
     """Renamed, deleted, brought back, moved, and by the API; this hub never looks of itself."""
@@ -317,7 +315,7 @@ def read_folder(site: Site, name: str) -> str:
         return session.scalars(select(Image.folder_name).where(Image.name == name)).one()
 
 
-def test_a_look_tells_how_full_the_drive_is(connected_site: ConnectedSite) -> None:
+def test_a_check_updates_the_storage_space(connected_site: ConnectedSite) -> None:
     site, client = connected_site, connected_site.signed_in_client()
     site.put_files("Art", {"a.txt": b"x" * 1000})
     site.add_group(["a.jpg"])

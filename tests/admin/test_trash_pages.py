@@ -23,7 +23,9 @@ def group_id(site: Site) -> int:
     return site.add_group(["a.jpg", "b.jpg", "c.jpg"])
 
 
-def test_what_is_deleted_for_good_is_gone(site: Site, client: FlaskClient, group_id: int) -> None:
+def test_permanently_deleted_groups_cannot_be_restored(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
     send(client, f"{LIST}/delete", LIST, group=str(group_id))
     assert "The whole group, 3 shots" in client.get(f"{LIST}/trash").text
     send(client, f"{LIST}/trash/delete", f"{LIST}/trash", number=str(group_id))
@@ -33,7 +35,7 @@ def test_what_is_deleted_for_good_is_gone(site: Site, client: FlaskClient, group
     assert "no such thing in the trash" in read_toasts(client)
 
 
-def test_deleting_for_good_waits_for_no_object_storage(tmp_path: Path) -> None:
+def test_permanent_deletion_does_not_wait_for_object_storage(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         # It takes calls and never answers; one that comes stays to be seen.
         silent.setblocking(False)

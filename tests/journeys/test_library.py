@@ -31,7 +31,7 @@ def list_groups(page: Page) -> list[str]:
     return [str(row.get_attribute("data-group")) for row in page.locator(".row").all()]
 
 
-def test_what_is_typed_saves_itself_and_says_so(served_site: ServedSite, group: int) -> None:
+def test_fields_save_themselves(served_site: ServedSite, group: int) -> None:
     page = open_group(served_site, group)
     page.get_by_label("Title").fill("Great wave")
     expect(page.locator("#save-state")).to_have_text("Saved")
@@ -59,7 +59,7 @@ def test_there_is_room_to_write_an_alt_text(
 
 
 @pytest.mark.parametrize("keeps_own", [True, False])
-def test_the_later_of_two_is_told_and_chooses(
+def test_the_later_of_two_editors_is_asked(
     served_site: ServedSite, group: int, keeps_own: bool
 ) -> None:
     first, second = open_group(served_site, group), open_group(served_site, group)
@@ -85,9 +85,7 @@ def test_the_later_of_two_is_told_and_chooses(
     expect(first.get_by_label("Year")).to_have_value("2026")
 
 
-def test_a_field_that_is_refused_says_why_and_keeps_no_other_from_being_saved(
-    served_site: ServedSite, group: int
-) -> None:
+def test_a_refused_field_does_not_block_the_others(served_site: ServedSite, group: int) -> None:
     page = open_group(served_site, group)
     state, year = page.locator("#save-state"), page.get_by_label("Year")
     year.fill("y" * 41)
@@ -108,7 +106,7 @@ def test_a_field_that_is_refused_says_why_and_keeps_no_other_from_being_saved(
     expect(year).to_have_value("2026")
 
 
-def test_it_says_that_it_saved_where_its_author_is(served_site: ServedSite, group: int) -> None:
+def test_the_save_state_stays_in_view(served_site: ServedSite, group: int) -> None:
     page = open_group(served_site, group)
     page.set_viewport_size({"width": 390, "height": 480})
     page.get_by_label("Alt text of c.jpg").fill("A wave")
@@ -117,7 +115,7 @@ def test_it_says_that_it_saved_where_its_author_is(served_site: ServedSite, grou
     expect(page.get_by_role("heading", level=1)).not_to_be_in_viewport()
 
 
-def test_what_could_not_be_sent_is_kept_and_sent_later(served_site: ServedSite, group: int) -> None:
+def test_unsent_changes_are_sent_later(served_site: ServedSite, group: int) -> None:
     page = open_group(served_site, group)
     page.context.set_offline(True)
     page.get_by_label("Title").fill("Written on a train")
@@ -128,9 +126,7 @@ def test_what_could_not_be_sent_is_kept_and_sent_later(served_site: ServedSite, 
     expect(page.get_by_label("Title")).to_have_value("Written on a train")
 
 
-def test_what_is_typed_after_the_sign_in_has_ended_is_saved_with_the_next(
-    served_site: ServedSite, group: int
-) -> None:
+def test_changes_are_saved_after_signing_in_again(served_site: ServedSite, group: int) -> None:
     page = open_group(served_site, group)
     page.context.clear_cookies()
     page.get_by_label("Title").fill("Written meanwhile")
@@ -149,7 +145,7 @@ def test_what_is_typed_after_the_sign_in_has_ended_is_saved_with_the_next(
     expect(page.locator(".toast", has_text="a group of its own")).to_be_visible()
 
 
-def test_words_that_back_brings_back_are_saved_too(served_site: ServedSite, group: int) -> None:
+def test_values_restored_by_the_back_button_are_saved(served_site: ServedSite, group: int) -> None:
     page = open_group(served_site, group)
     address, words = page.url, "Half of a sen"
     page.context.set_offline(True)
@@ -167,7 +163,7 @@ def test_words_that_back_brings_back_are_saved_too(served_site: ServedSite, grou
         assert session.get_one(Group, group).text == words
 
 
-def test_a_form_that_was_refused_waits_for_its_author(served_site: ServedSite, group: int) -> None:
+def test_a_refused_form_waits_for_its_author(served_site: ServedSite, group: int) -> None:
     page = open_group(served_site, group)
     page.get_by_label("Year").evaluate("(field) => { field.value = '2'.repeat(2000) }")
     page.clock.install()
@@ -196,7 +192,7 @@ def test_shots_are_ordered_by_keyboard_and_by_drag(served_site: ServedSite, grou
     assert list_names(page) == ["c.jpg", "b.jpg", "a.jpg"]
 
 
-def test_the_arrows_of_a_shot_move_it_and_leave_the_page_where_it_is(
+def test_the_arrow_buttons_move_a_shot_without_scrolling(
     served_site: ServedSite, group: int
 ) -> None:
     page = open_group(served_site, group)
@@ -223,9 +219,7 @@ def test_the_arrows_of_a_shot_move_it_and_leave_the_page_where_it_is(
     assert list_names(page) == ["a.jpg", "c.jpg", "b.jpg"]
 
 
-def test_shots_are_split_off_and_deleted_with_a_way_back(
-    served_site: ServedSite, group: int
-) -> None:
+def test_shots_are_split_deleted_and_restored(served_site: ServedSite, group: int) -> None:
     page = open_group(served_site, group)
     page.get_by_label("Alt text of b.jpg").fill("Typed just before")
     page.get_by_role("checkbox", name="Select b.jpg").check()
@@ -243,9 +237,7 @@ def test_shots_are_split_off_and_deleted_with_a_way_back(
     assert list_names(page) == ["a.jpg", "c.jpg"]
 
 
-def test_the_groups_that_shots_may_move_to_follow_what_is_typed(
-    served_site: ServedSite, group: int
-) -> None:
+def test_the_target_groups_are_filtered_while_typing(served_site: ServedSite, group: int) -> None:
     harbour = served_site.site.add_group(["harbour.jpg"])
     for _ in range(20):
         served_site.site.add_group()
@@ -301,7 +293,7 @@ def test_groups_are_ordered_by_keyboard_and_by_drag(served_site: ServedSite, gro
     assert [str(row["group"]) for row in front["data"]] == [third, second, first]
 
 
-def test_the_keyboard_moves_a_group_over_the_edge_of_a_page_and_goes_on(
+def test_the_keyboard_moves_a_group_across_pages(
     served_site: ServedSite,
 ) -> None:
     numbers = [str(served_site.site.add_group()) for _ in range(50)][::-1]
@@ -345,7 +337,7 @@ def test_all_groups_on_all_pages_are_published_at_once(served_site: ServedSite) 
     expect(page.get_by_text("Nothing is left to do in this list.")).to_be_visible()
 
 
-def test_a_deleted_group_is_taken_back_from_the_toast_and_from_the_trash(
+def test_a_deleted_group_is_restored_from_toast_and_trash(
     served_site: ServedSite, group: int
 ) -> None:
     page = open_group(served_site, group)

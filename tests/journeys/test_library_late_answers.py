@@ -41,7 +41,7 @@ def change_title(served: ServedSite, number: int, title: str) -> None:
 # --- What it says ---------------------------------------------------------------------------------
 
 
-def test_it_does_not_say_saved_while_something_else_is_not(page: Page) -> None:
+def test_the_state_is_not_saved_while_another_save_is_open(page: Page) -> None:
     page.clock.install()
     title = hold(page, "/library/[0-9]+/save$")
     page.get_by_label("Title").fill("Great wave")
@@ -55,7 +55,7 @@ def test_it_does_not_say_saved_while_something_else_is_not(page: Page) -> None:
     expect_state(page, "Saved")
 
 
-def test_what_is_taken_back_before_it_is_sent_is_not_called_unsaved(page: Page) -> None:
+def test_a_reverted_change_is_not_called_unsaved(page: Page) -> None:
     year = page.get_by_label("Year")
     year.fill("2026")
     expect_state(page, "Not saved yet")
@@ -67,9 +67,7 @@ def test_what_is_taken_back_before_it_is_sent_is_not_called_unsaved(page: Page) 
 # --- Leaving while a save is on its way -----------------------------------------------------------
 
 
-def test_a_form_that_leads_away_waits_for_the_titles_that_are_on_their_way(
-    page: Page, served_site: ServedSite, group: int
-) -> None:
+def test_a_form_waits_for_open_saves(page: Page, served_site: ServedSite, group: int) -> None:
     held = hold(page, SAVE)
     page.get_by_label("Title").fill("Great wave")
     page.get_by_label("Year").fill("2026")
@@ -82,9 +80,7 @@ def test_a_form_that_leads_away_waits_for_the_titles_that_are_on_their_way(
     assert read_group(served_site, group) == ("Great wave", "2026")
 
 
-def test_a_link_waits_for_the_words_that_are_on_their_way(
-    page: Page, served_site: ServedSite, group: int
-) -> None:
+def test_a_link_waits_for_open_saves(page: Page, served_site: ServedSite, group: int) -> None:
     held = hold(page, SAVE, has_answers=True)
     page.get_by_label("Title").fill("Great wave")
     page.get_by_label("Year").focus()
@@ -96,7 +92,7 @@ def test_a_link_waits_for_the_words_that_are_on_their_way(
     assert read_group(served_site, group) == ("Great wave", "2026")
 
 
-def test_a_link_leads_nowhere_before_the_words_of_two_are_settled(
+def test_a_link_waits_until_a_conflict_is_settled(
     page: Page, served_site: ServedSite, group: int
 ) -> None:
     held = hold(page, SAVE)
@@ -111,7 +107,7 @@ def test_a_link_leads_nowhere_before_the_words_of_two_are_settled(
     assert read_group(served_site, group)[0] == "Great wave"
 
 
-def test_a_refusal_keeps_whoever_pressed_a_link(page: Page) -> None:
+def test_a_refused_save_cancels_a_link(page: Page) -> None:
     held = hold(page, SAVE)
     page.get_by_label("Year").fill("2" * 41)
     page.get_by_label("Title").focus()
@@ -122,7 +118,7 @@ def test_a_refusal_keeps_whoever_pressed_a_link(page: Page) -> None:
     expect(page.get_by_label("Year")).to_have_value("2" * 41)
 
 
-def test_a_link_that_is_pressed_again_goes_at_once(
+def test_a_second_click_on_a_link_does_not_wait(
     page: Page, served_site: ServedSite, group: int
 ) -> None:
     held = hold(page, SAVE, has_answers=True)
@@ -144,7 +140,7 @@ def test_a_link_that_is_pressed_again_goes_at_once(
     assert read_group(served_site, group)[0] == "Great wave"
 
 
-def test_words_typed_on_while_they_are_saved_are_nobody_elses(
+def test_typing_during_a_save_is_no_conflict(
     page: Page, served_site: ServedSite, group: int
 ) -> None:
     held = hold(page, SAVE, has_answers=True)
@@ -167,7 +163,7 @@ def test_words_typed_on_while_they_are_saved_are_nobody_elses(
 
 
 @pytest.mark.parametrize("keeps_own", [True, False])
-def test_a_question_that_comes_while_somebody_types_is_not_answered_by_the_next_key(
+def test_a_conflict_dialog_ignores_keys_typed_before_it(
     page: Page, served_site: ServedSite, group: int, keeps_own: bool
 ) -> None:
     change_title(served_site, group, "Hers")
@@ -193,7 +189,7 @@ def test_a_question_that_comes_while_somebody_types_is_not_answered_by_the_next_
     assert read_group(served_site, group) == ("His wave" if keeps_own else "Hers", "2026")
 
 
-def test_taking_theirs_loses_nothing_that_nobody_else_touched(
+def test_using_their_version_keeps_other_changes(
     served_site: ServedSite, group: int, page: Page
 ) -> None:
     change_title(served_site, group, "Hers")
@@ -221,7 +217,7 @@ def test_taking_theirs_loses_nothing_that_nobody_else_touched(
 # --- Order ----------------------------------------------------------------------------------------
 
 
-def test_a_step_that_failed_takes_no_other_with_it(page: Page, served_site: ServedSite) -> None:
+def test_a_failed_move_does_not_undo_others(page: Page, served_site: ServedSite) -> None:
     held = hold(page, SHOTS_ORDER, "POST")
     page.get_by_label("Alt text of a.jpg").focus()
     page.keyboard.press("Alt+ArrowDown")
@@ -238,9 +234,7 @@ def test_a_step_that_failed_takes_no_other_with_it(page: Page, served_site: Serv
     assert list_names(page) == ["c.jpg", "a.jpg", "b.jpg"]
 
 
-def test_what_is_done_with_the_list_waits_for_its_order(
-    page: Page, served_site: ServedSite, group: int
-) -> None:
+def test_an_act_waits_for_open_moves(page: Page, served_site: ServedSite, group: int) -> None:
     second = served_site.site.add_group()
     page.goto(f"{served_site.url}/admin/library")
     wait_for_script(page)

@@ -53,7 +53,7 @@ def read_color(page: Page) -> tuple[int, int, int]:
     return color  # type: ignore[return-value]
 
 
-def test_a_picture_that_was_painted_over_comes_to_the_wall_when_it_is_wanted(
+def test_a_changed_original_is_shown_after_using_its_new_version(
     served_site: ServedSite,
 ) -> None:
     site = served_site.site

@@ -30,7 +30,7 @@ def see_works(page: Page, served: ServedSite, *titles: str) -> None:
     )
 
 
-def test_ticked_files_and_a_ticked_folder_become_works_on_the_wall(
+def test_selected_files_and_folders_become_works(
     served_site: ServedSite, visit: Callable[..., Visit]
 ) -> None:
     site = served_site.site
@@ -76,7 +76,7 @@ class Hand:
         chooser.value.set_files(files)
 
 
-def test_from_a_desktop_to_the_wall_in_six_clicks_at_most(
+def test_publishing_takes_at_most_six_clicks(
     served_site: ServedSite, visit: Callable[..., Visit], tmp_path: Path
 ) -> None:
     files = []
@@ -98,7 +98,7 @@ def test_from_a_desktop_to_the_wall_in_six_clicks_at_most(
         assert [group.image_count for group in session.query(Group)] == [3]
 
 
-def test_through_the_plan_it_takes_six_clicks_at_most_too(
+def test_publishing_through_a_plan_takes_at_most_six_clicks(
     served_site: ServedSite, visit: Callable[..., Visit], tmp_path: Path
 ) -> None:
     file = tmp_path / "harbour.jpg"

@@ -27,7 +27,7 @@ def group_id(either_site: Site) -> int:
     return either_site.add_group(["a.jpg", "b.jpg", "c.jpg"])
 
 
-def test_fields_are_tidied_and_saved_and_found(either_session: Session, group_id: int) -> None:
+def test_fields_are_normalized_saved_and_searchable(either_session: Session, group_id: int) -> None:
     group = save(
         either_session,
         group_id,
@@ -48,7 +48,7 @@ def test_fields_are_tidied_and_saved_and_found(either_session: Session, group_id
     assert search.list_group_ids(either_session, "great winter") == [group_id]
 
 
-def test_control_characters_are_no_part_of_a_text(either_session: Session, group_id: int) -> None:
+def test_control_characters_are_removed(either_session: Session, group_id: int) -> None:
     group = save(
         either_session,
         group_id,
@@ -64,9 +64,7 @@ def test_control_characters_are_no_part_of_a_text(either_session: Session, group
     assert image.alt == "A crest"
 
 
-def test_saving_what_is_there_already_changes_nothing(
-    either_session: Session, group_id: int
-) -> None:
+def test_saving_unchanged_values_changes_nothing(either_session: Session, group_id: int) -> None:
     save(either_session, group_id, title="Wave")
     assert save(either_session, group_id, title=" Wave ").version == 2
 
@@ -75,16 +73,14 @@ def test_saving_what_is_there_already_changes_nothing(
     "changes",
     [{"title": "x" * 301}, {"state": "trash"}, {"availability": "lost"}, {"sort_key": "1"}],
 )
-def test_what_does_not_fit_is_refused(
+def test_invalid_values_are_refused(
     either_session: Session, group_id: int, changes: Mapping[str, str]
 ) -> None:
     with pytest.raises(InvalidInputError):
         save(either_session, group_id, **changes)
 
 
-def test_a_later_save_of_the_same_field_is_told_both_versions(
-    either_session: Session, group_id: int
-) -> None:
+def test_two_edits_of_one_field_conflict(either_session: Session, group_id: int) -> None:
     library_edit.save_group(either_session, group_id, Edit(1, {"title": "Mine"}, {"title": ""}))
     with pytest.raises(EditConflictError) as caught:
         library_edit.save_group(
@@ -96,16 +92,14 @@ def test_a_later_save_of_the_same_field_is_told_both_versions(
     assert groups.get_group(either_session, group_id).title == "Mine"
 
 
-def test_later_saves_of_other_fields_and_equal_ones_go_together(
-    either_session: Session, group_id: int
-) -> None:
+def test_edits_of_different_fields_are_merged(either_session: Session, group_id: int) -> None:
     library_edit.save_group(either_session, group_id, Edit(1, {"title": "Mine"}, {"title": ""}))
     library_edit.save_group(either_session, group_id, Edit(1, {"title": "Mine"}, {"title": ""}))
     group = library_edit.save_group(either_session, group_id, Edit(1, {"year": "1"}, {"year": ""}))
     assert (group.title, group.year, group.version) == ("Mine", "1", 3)
 
 
-def test_a_save_without_what_was_seen_conflicts_with_any_other(
+def test_an_edit_without_base_values_conflicts_with_any_other(
     either_session: Session, group_id: int
 ) -> None:
     save(either_session, group_id, title="Mine")
@@ -113,7 +107,9 @@ def test_a_save_without_what_was_seen_conflicts_with_any_other(
         library_edit.save_group(either_session, group_id, Edit(1, {"year": "1"}, {}))
 
 
-def test_a_draft_leaves_the_gallery_and_comes_back(either_session: Session, group_id: int) -> None:
+def test_unpublishing_hides_a_group_and_publishing_shows_it(
+    either_session: Session, group_id: int
+) -> None:
     save(either_session, group_id, state="draft")
     assert gallery_counts.count_shown_groups(either_session) == 0
     save(either_session, group_id, state="published")
@@ -154,7 +150,5 @@ def test_nothing_in_the_trash_can_be_edited(either_session: Session, group_id: i
             change()
 
 
-def test_each_image_knows_whether_it_has_an_alt_text(
-    either_session: Session, group_id: int
-) -> None:
+def test_has_alt_follows_the_alt_text(either_session: Session, group_id: int) -> None:
     assert set(either_session.scalars(select(Image.has_alt))) == {True}

@@ -78,7 +78,7 @@ def test_the_newest_group_comes_first(session: Session) -> None:
     assert len(gallery.get_page(session, 3).tiles) == 6
 
 
-def test_drafts_and_empty_groups_are_on_no_page(session: Session) -> None:
+def test_drafts_and_empty_groups_are_not_shown(session: Session) -> None:
     shown = add_group(session)
     draft = add_group(session, state="draft")
     empty = add_group(session, images=0)
@@ -106,7 +106,7 @@ def test_refreshing_twice_counts_once(session: Session) -> None:
     assert (group.image_count, group.cover_id is not None) == (3, True)
 
 
-def test_a_group_whose_images_are_gone_leaves_the_pages(session: Session) -> None:
+def test_a_group_that_lost_its_images_is_not_shown(session: Session) -> None:
     group = add_group(session)
     session.delete(library_images.get_image(session, group.id, 1))
     groups.refresh_group(session, group.id)
@@ -114,7 +114,7 @@ def test_a_group_whose_images_are_gone_leaves_the_pages(session: Session) -> Non
     assert gallery_counts.count_shown_groups(session) == 0
 
 
-def test_groups_move_as_in_a_list(session: Session) -> None:
+def test_moved_groups_agree_with_a_plain_list(session: Session) -> None:
     """Random moves, many into the same narrow gap, agree with a plain list all the way."""
     rng = random.Random(5)
     groups = {group.id: group for group in (add_group(session) for _ in range(40))}
@@ -141,7 +141,7 @@ def test_neighbours_follow_the_order(session: Session) -> None:
     assert gallery.find_neighbours(session, first) == (second, None)
 
 
-def test_wrong_counts_are_found_and_mended(session: Session) -> None:
+def test_wrong_counts_are_repaired(session: Session) -> None:
     add_group(session)
     session.execute(text("UPDATE gallery_bucket SET shown_count = 17"))
     session.add(GalleryBucket(bucket=1, shown_count=4))
@@ -151,7 +151,7 @@ def test_wrong_counts_are_found_and_mended(session: Session) -> None:
     assert gallery_counts.count_shown_groups(session) == 1
 
 
-def test_pages_deep_inside_cross_buckets_without_gap_or_repeat(app: Flask) -> None:
+def test_pages_cross_buckets_without_gaps_or_repeats(app: Flask) -> None:
     fill_catalogue(db.engine, 6000)  # 3,000 groups lie in four buckets or so
     session = db.session()
     assert len(session.scalars(select(GalleryBucket)).all()) > 2
@@ -167,9 +167,7 @@ def count_rows_read(session: Session, page: int) -> int:
     return sum(int(value) for name, value in rows)
 
 
-def test_a_page_of_many_groups_reads_as_few_rows_as_a_page_of_few(
-    mariadb_url: str, tmp_path: Path
-) -> None:
+def test_a_page_of_a_large_gallery_reads_few_rows(mariadb_url: str, tmp_path: Path) -> None:
     """MariaDB's row counters: the last page of 60,000 images against the first of 200."""
     settings = load_settings(
         {"IMAGEHUB_DATA_DIR": str(tmp_path / "data"), "IMAGEHUB_DATABASE_URL": mariadb_url}, None

@@ -26,7 +26,7 @@ def group_id(either_site: Site) -> int:
     return either_site.add_group(["a.jpg", "b.jpg", "c.jpg"])
 
 
-def test_joined_groups_are_one_with_all_shots_words_and_tags(
+def test_joining_merges_shots_fields_and_tags(
     either_site: Site, either_session: Session, group_id: int
 ) -> None:
     other = either_site.add_group(["y.jpg", "z.jpg"])
@@ -46,7 +46,7 @@ def test_joined_groups_are_one_with_all_shots_words_and_tags(
     assert gallery_counts.count_shown_groups(either_session) == 1
 
 
-def test_a_joined_group_comes_back_with_its_words_and_shots(
+def test_a_joined_group_is_restored_with_its_fields_and_shots(
     either_site: Site, either_session: Session
 ) -> None:
     """In either order of their numbers, and each by itself."""
@@ -84,7 +84,7 @@ def test_a_joined_group_comes_back_with_its_words_and_shots(
     assert gallery_counts.recount_gallery(either_session) == 0
 
 
-def test_links_to_a_joined_group_show_the_one_that_has_its_shots(
+def test_share_links_to_a_joined_group_show_the_target(
     either_site: Site, either_session: Session, group_id: int
 ) -> None:
     other, third = either_site.add_group(["y.jpg"]), either_site.add_group()

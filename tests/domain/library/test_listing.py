@@ -36,14 +36,14 @@ def walk(session: Session, filter_name: str = "all", limit: int = 2) -> list[lis
     return pages
 
 
-def test_pages_follow_the_order_of_the_gallery_forth_and_back(
+def test_pages_follow_the_order_in_both_directions(
     either_site: Site, either_session: Session
 ) -> None:
     numbers = [either_site.add_group() for _ in range(5)]
     assert walk(either_session) == [numbers[:2:-1], numbers[2:0:-1], numbers[:1]]
 
 
-def test_each_filter_lists_what_is_left_to_do(either_site: Site, either_session: Session) -> None:
+def test_each_filter_lists_its_groups(either_site: Site, either_session: Session) -> None:
     draft = either_site.add_group(state="draft")
     spoken, mute, changed, missing, outside, failed = (
         either_site.add_group(["a.jpg", "b.jpg"]) for _ in range(6)
@@ -93,7 +93,7 @@ def test_each_filter_lists_what_is_left_to_do(either_site: Site, either_session:
 
 
 @pytest.mark.parametrize("filter_name", ["alt", "missing"])
-def test_lists_of_what_is_left_to_do_have_pages_too(
+def test_filtered_lists_have_pages(
     either_site: Site, either_session: Session, filter_name: str
 ) -> None:
     numbers = [either_site.add_group(["a.jpg", "b.jpg"]) for _ in range(5)]
@@ -102,7 +102,7 @@ def test_lists_of_what_is_left_to_do_have_pages_too(
     assert pages == [numbers[:2:-1], numbers[2:0:-1], numbers[:1]]
 
 
-def test_words_narrow_any_filter(either_site: Site) -> None:
+def test_a_search_narrows_any_filter(either_site: Site) -> None:
     first = either_site.add_group(["harbour.jpg"])
     either_site.add_group(["mill.jpg"])
     draft = either_site.add_group(["harbour.jpg"], state="draft")
@@ -114,7 +114,7 @@ def test_words_narrow_any_filter(either_site: Site) -> None:
         assert listing.list_groups(session, words="nothing").rows == ()
 
 
-def test_a_row_has_its_facts_and_the_cover_s_small_rendition(
+def test_a_row_has_a_small_rendition_of_the_cover(
     either_site: Site, either_session: Session
 ) -> None:
     number = either_site.add_group(["front.jpg", "back.jpg"])
@@ -126,7 +126,7 @@ def test_a_row_has_its_facts_and_the_cover_s_small_rendition(
     assert row.thumbnail_key == either_site.find_key(number, 1, 480)
 
 
-def test_a_cover_without_a_small_rendition_shows_the_smallest_there_is(
+def test_a_cover_without_a_small_rendition_uses_its_smallest(
     either_site: Site, either_session: Session
 ) -> None:
     number = either_site.add_group()
@@ -140,9 +140,7 @@ def test_a_cover_without_a_small_rendition_shows_the_smallest_there_is(
 
 
 @pytest.mark.parametrize("filter_name", ["all", "draft", "alt"])
-def test_words_that_many_groups_have_are_met_on_the_way_through_the_list(
-    either_site: Site, filter_name: str
-) -> None:
+def test_frequent_words_are_found_by_testing_groups(either_site: Site, filter_name: str) -> None:
     """Ten groups with a word are many; what is found must not depend on how it is looked for."""
     names = ["harbour.jpg", "mill.jpg"] * 11
     numbers = [either_site.add_group([name], state="draft") for name in names]
@@ -158,7 +156,7 @@ def test_words_that_many_groups_have_are_met_on_the_way_through_the_list(
 
 
 @pytest.mark.parametrize("key", ["x", "1", "1.x", "99999999999999999999.1", "1.-1"])
-def test_a_strange_key_or_filter_is_refused(either_session: Session, key: str) -> None:
+def test_an_invalid_key_or_filter_is_refused(either_session: Session, key: str) -> None:
     with pytest.raises(InvalidInputError):
         listing.list_groups(either_session, after=key)
     with pytest.raises(InvalidInputError):
@@ -215,9 +213,7 @@ def large_session(_mariadb_pool: Pool) -> Iterator[Session]:
 
 
 @pytest.mark.parametrize("filter_name", ["all", "draft", "alt", "missing"])
-def test_a_page_from_the_middle_reads_a_range_of_an_index(
-    large_session: Session, filter_name: str
-) -> None:
+def test_a_page_reads_a_range_of_an_index(large_session: Session, filter_name: str) -> None:
     """MariaDB counts the rows that it touches; a page must not touch the library."""
     statements: list[tuple[str, Any]] = []
     event.listen(

@@ -10,7 +10,7 @@ from tests.domain.library.editing import list_order
 from tests.fixtures.site import Site
 
 
-def test_groups_are_put_in_order(either_site: Site, either_session: Session) -> None:
+def test_groups_are_moved_in_the_order(either_site: Site, either_session: Session) -> None:
     first, second, third = (either_site.add_group() for _ in range(3))
     assert list_order(either_session) == [third, second, first]
     order.place_group(either_session, first, before=third)

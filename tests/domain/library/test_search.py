@@ -44,7 +44,7 @@ def find(session: Session, query: str, number: int = 1) -> list[int]:
     return [tile.group.id for tile in search.find_groups(session, query, number).tiles]
 
 
-def test_every_fact_of_a_work_leads_to_it(session: Session) -> None:
+def test_every_field_of_a_group_is_searchable(session: Session) -> None:
     add_group(session, "Another work")
     group = add_group(
         session,
@@ -93,14 +93,14 @@ def test_every_fact_of_a_work_leads_to_it(session: Session) -> None:
         assert find(session, query) == [group], query
 
 
-def test_the_beginning_of_each_word_is_enough(session: Session) -> None:
+def test_beginnings_of_words_match(session: Session) -> None:
     group = add_group(session, "Harbour at Dawn")
     assert find(session, "h") == [group]
     assert find(session, "har da") == [group]
     assert find(session, "harbour dusk") == []
 
 
-def test_one_letter_and_stop_words_are_words(session: Session) -> None:
+def test_single_letters_and_stop_words_match(session: Session) -> None:
     group = add_group(session, "To be or not to be: the X of it")
     add_group(session, "Something else entirely")
     for query in ("to be", "the", "x", "of it", "not", "or"):
@@ -126,7 +126,7 @@ def test_one_letter_and_stop_words_are_words(session: Session) -> None:
         ("🌊 wave", ["wave", "🌊 wave"]),
     ],
 )
-def test_scripts_and_spellings_of_the_world_are_found(
+def test_other_scripts_and_spellings_match(
     session: Session, title: str, queries: list[str]
 ) -> None:
     add_group(session, "Quite another one")
@@ -135,19 +135,19 @@ def test_scripts_and_spellings_of_the_world_are_found(
         assert find(session, query) == [group], query
 
 
-def test_a_title_comes_first_and_whole_words_before_beginnings(session: Session) -> None:
+def test_matches_in_titles_and_whole_words_come_first(session: Session) -> None:
     whole = add_group(session, "Blue")
     beginning = add_group(session, "Bluebell")
     elsewhere = add_group(session, "Sky", text="blue blue blue, nothing but blue")
     assert find(session, "blue") == [whole, beginning, elsewhere]
 
 
-def test_of_equals_the_newest_comes_first(session: Session) -> None:
+def test_equal_matches_are_sorted_newest_first(session: Session) -> None:
     groups = [add_group(session, "Untitled") for _ in range(3)]
     assert find(session, "untitled") == groups[::-1]
 
 
-def test_results_come_page_by_page(session: Session) -> None:
+def test_results_have_pages(session: Session) -> None:
     groups = [add_group(session, f"Study {i}") for i in range(30)]
     first = search.find_groups(session, "study")
     assert (first.group_count, first.page_count, len(first.tiles)) == (30, 3, 12)
@@ -159,7 +159,7 @@ def test_results_come_page_by_page(session: Session) -> None:
     assert search.find_groups(session, "study", 1 << 40).tiles == []
 
 
-def test_where_nothing_begins_so_it_may_be_inside(session: Session) -> None:
+def test_words_that_contain_the_query_match_if_nothing_else_does(session: Session) -> None:
     group = add_group(session, "Selbstportrait mit Hut")
     add_group(session, "Ohne Titel")
     found = search.find_groups(session, "portrait hut")
@@ -170,7 +170,7 @@ def test_where_nothing_begins_so_it_may_be_inside(session: Session) -> None:
     assert find(session, "s_lbst") == []
 
 
-def test_only_what_is_shown_is_found(session: Session) -> None:
+def test_only_shown_groups_are_found(session: Session) -> None:
     group_id = add_group(session, "Secret garden")
     assert find(session, "secret") == [group_id]
     group = session.get(Group, group_id)
@@ -191,7 +191,7 @@ def test_only_what_is_shown_is_found(session: Session) -> None:
     assert search.list_group_ids(session, "secret") == []
 
 
-def test_a_change_of_words_is_found_at_once(session: Session) -> None:
+def test_changes_are_searchable_at_once(session: Session) -> None:
     group_id = add_group(session, "Before")
     group = session.get(Group, group_id)
     assert group is not None
@@ -226,7 +226,7 @@ def test_a_change_of_words_is_found_at_once(session: Session) -> None:
         "x " * 5000,
     ],
 )
-def test_operators_are_nothing_special(session: Session, query: str) -> None:
+def test_operators_are_plain_text(session: Session, query: str) -> None:
     add_group(session, "Peaceful")
     found = search.find_groups(session, query)
     assert found.group_count == 0
@@ -234,7 +234,7 @@ def test_operators_are_nothing_special(session: Session, query: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_a_word_of_the_index_is_plain_whatever_is_typed(query: str) -> None:
+def test_index_words_are_plain_ascii(query: str) -> None:
     for word in [*search_index.iter_words(query), *search.make_words(query)]:
         assert word.startswith("__")
         assert word.removeprefix("__").replace("_", "").isalnum()
@@ -243,7 +243,7 @@ def test_a_word_of_the_index_is_plain_whatever_is_typed(query: str) -> None:
 
 
 @given(st.text(min_size=1, max_size=30), st.integers(1, 30))
-def test_what_begins_a_text_finds_it(title: str, length: int) -> None:
+def test_any_beginning_of_a_title_finds_it(title: str, length: int) -> None:
     """Whatever is typed of a text, from its beginning on, has words that begin words of it."""
     words = list(search_index.iter_words(title))
     typed = title[:length]

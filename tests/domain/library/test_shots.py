@@ -19,9 +19,7 @@ def group_id(either_site: Site) -> int:
     return either_site.add_group(["a.jpg", "b.jpg", "c.jpg"])
 
 
-def test_a_chosen_cover_stands_for_the_group_until_it_leaves(
-    either_session: Session, group_id: int
-) -> None:
+def test_the_cover_is_reset_when_its_shot_leaves(either_session: Session, group_id: int) -> None:
     group = shots.set_cover(either_session, group_id, 3)
     chosen = library_images.find_cover(either_session, group)
     assert chosen is not None
@@ -33,7 +31,7 @@ def test_a_chosen_cover_stands_for_the_group_until_it_leaves(
     assert first.name == "a.jpg"
 
 
-def test_shots_are_put_in_order(either_session: Session, group_id: int) -> None:
+def test_shots_are_moved_in_the_order(either_session: Session, group_id: int) -> None:
     shots.order_shots(either_session, group_id, [3], 1)
     assert list_names(either_session, group_id) == ["c.jpg", "a.jpg", "b.jpg"]
     shots.order_shots(either_session, group_id, [3, 1], None)
@@ -47,7 +45,7 @@ def test_shots_are_put_in_order(either_session: Session, group_id: int) -> None:
         shots.order_shots(either_session, group_id, [7], None)
 
 
-def test_shots_split_off_stand_right_behind_with_numbers_of_their_own(
+def test_split_shots_get_new_numbers_in_a_group_right_behind(
     either_site: Site, either_session: Session, group_id: int
 ) -> None:
     top = either_site.add_group()
@@ -62,7 +60,7 @@ def test_shots_split_off_stand_right_behind_with_numbers_of_their_own(
         library_images.get_image(either_session, group_id, 2)
 
 
-def test_shots_move_to_another_group_and_back_without_using_numbers_again(
+def test_moved_shots_never_reuse_a_number(
     either_site: Site, either_session: Session, group_id: int
 ) -> None:
     other = either_site.add_group(["z.jpg"])
@@ -74,7 +72,7 @@ def test_shots_move_to_another_group_and_back_without_using_numbers_again(
     assert list_names(either_session, group_id) == ["b.jpg", "c.jpg", "a.jpg"]
 
 
-def test_a_file_that_the_other_group_has_does_not_move(
+def test_an_image_of_a_file_that_the_target_has_is_not_moved(
     either_site: Site, either_session: Session, group_id: int
 ) -> None:
     other = either_site.add_group(["z.jpg"])

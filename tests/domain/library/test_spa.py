@@ -64,7 +64,7 @@ def test_an_empty_library_has_nothing(session: Session) -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 6, 7])
-def test_a_library_is_whole_wherever_a_read_ends(
+def test_groups_are_complete_across_reads(
     session: Session, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
     """Equal positions, and groups that lie across two reads or end with one."""
@@ -75,7 +75,7 @@ def test_a_library_is_whole_wherever_a_read_ends(
     assert list_all(session) == [(a, [1, 2, 3]), (b, [1]), (c, [2, 1])]
 
 
-def test_a_library_is_read_along_an_index_piece_by_piece(
+def test_groups_are_read_along_an_index(
     engine: Engine, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spa, "_ROWS_PER_READ", 10)
@@ -115,15 +115,13 @@ def test_an_image_is_found_by_number_or_as_the_first(session: Session) -> None:
     ("group", "number"),
     [(0, None), (-1, None), (99, None), ((1 << 63) - 1, None), (1, 3), (1, 0), (1, 1 << 40)],
 )
-def test_an_image_that_is_not_there_is_not_found(
-    session: Session, group: int, number: int | None
-) -> None:
+def test_a_missing_image_raises_not_found(session: Session, group: int, number: int | None) -> None:
     assert add_group(session, [1, 2]) == 1
     with pytest.raises(NotFoundError):
         spa.get_image(session, group, number)
 
 
-def test_images_are_named_by_group_and_number_and_what_is_gone_is_left_out(
+def test_image_ids_are_listed_by_group_and_number(
     session: Session,
 ) -> None:
     a, b = add_group(session, list(range(1200))), add_group(session, [1, 2])

@@ -28,7 +28,7 @@ def list_names(session: Session, number: int) -> list[str]:
     return [image.name for image in library_images.list_images(session, number)]
 
 
-def test_nothing_in_the_trash_is_seen_anywhere(either_site: Site, group_id: int) -> None:
+def test_the_trash_is_not_shown_anywhere(either_site: Site, group_id: int) -> None:
     kept = either_site.add_group(["kept.jpg"])
     with either_site.session() as session:
         group = session.get_one(Group, group_id)
@@ -64,7 +64,7 @@ def test_nothing_in_the_trash_is_seen_anywhere(either_site: Site, group_id: int)
     assert numbers == {"data": [kept]}
 
 
-def test_a_group_comes_back_as_it_was(either_session: Session, group_id: int) -> None:
+def test_a_restored_group_is_unchanged(either_session: Session, group_id: int) -> None:
     trash.trash_groups(either_session, [group_id, group_id, 999], None)
     assert trash.trash_groups(either_session, [group_id], None) == []
     group = trash.restore(either_session, group_id)
@@ -75,15 +75,13 @@ def test_a_group_comes_back_as_it_was(either_session: Session, group_id: int) ->
         trash.restore(either_session, group_id)
 
 
-def test_a_draft_comes_back_as_a_draft(either_site: Site, either_session: Session) -> None:
+def test_a_restored_draft_is_a_draft(either_site: Site, either_session: Session) -> None:
     draft = either_site.add_group(state="draft")
     trash.trash_groups(either_session, [draft], None)
     assert trash.restore(either_session, draft).state == "draft"
 
 
-def test_shots_come_back_under_their_numbers_and_in_their_places(
-    either_session: Session, group_id: int
-) -> None:
+def test_restored_shots_keep_numbers_and_positions(either_session: Session, group_id: int) -> None:
     mark = trash.trash_images(either_session, group_id, [2], None)
     assert mark != group_id
     assert list_names(either_session, group_id) == ["a.jpg", "c.jpg"]
@@ -96,15 +94,13 @@ def test_shots_come_back_under_their_numbers_and_in_their_places(
     assert either_session.get(Group, mark) is None
 
 
-def test_all_shots_of_a_group_take_the_group_with_them(
-    either_session: Session, group_id: int
-) -> None:
+def test_deleting_all_shots_deletes_the_group(either_session: Session, group_id: int) -> None:
     assert trash.trash_images(either_session, group_id, [1, 2, 3], None) == group_id
     assert either_session.get_one(Group, group_id).state == "trash"
 
 
 @pytest.mark.parametrize("shots", [[2], [1, 2, 3]])
-def test_what_lies_in_the_trash_lacks_no_alt_text_until_it_is_back(
+def test_images_in_the_trash_count_as_having_an_alt_text(
     either_session: Session, group_id: int, shots: list[int]
 ) -> None:
     library_images.get_image(either_session, group_id, 2).alt = ""
@@ -120,7 +116,7 @@ def test_what_lies_in_the_trash_lacks_no_alt_text_until_it_is_back(
     assert not library_images.get_image(either_session, group_id, 2).has_alt
 
 
-def test_shots_whose_group_is_in_the_trash_become_a_group_of_their_own(
+def test_shots_without_their_group_are_restored_as_a_group(
     either_session: Session, group_id: int
 ) -> None:
     mark = trash.trash_images(either_session, group_id, [2], None)
@@ -130,7 +126,7 @@ def test_shots_whose_group_is_in_the_trash_become_a_group_of_their_own(
     assert list_names(either_session, mark) == ["b.jpg"]
 
 
-def test_a_file_that_came_in_again_stays_and_keeps_the_old_words(
+def test_restoring_keeps_an_image_that_was_imported_again(
     either_session: Session, group_id: int
 ) -> None:
     old = library_images.get_image(either_session, group_id, 2)
@@ -162,7 +158,7 @@ def test_a_file_that_came_in_again_stays_and_keeps_the_old_words(
 
 
 @pytest.mark.parametrize("are_shots", [False, True])
-def test_of_two_who_take_the_same_back_at_once_one_is_told_that_it_is_gone(
+def test_of_two_concurrent_restores_one_fails(
     either_site: Site, group_id: int, are_shots: bool
 ) -> None:
     with either_site.session() as session:
@@ -215,7 +211,7 @@ def test_the_trash_is_listed_page_by_page(either_site: Site, either_session: Ses
             trash.list_trash(either_session, wrong)
 
 
-def test_only_what_is_in_the_trash_can_be_purged(either_session: Session, group_id: int) -> None:
+def test_only_entries_of_the_trash_are_purged(either_session: Session, group_id: int) -> None:
     assert trash.purge(either_session, [group_id]) == ([], 0)
     assert either_session.get(Group, group_id) is not None
     trash.trash_groups(either_session, [group_id], None)
@@ -232,7 +228,9 @@ def test_nothing_is_imported_into_the_trash(either_session: Session, group_id: i
         jobs.create_import(either_session, account, None, [chosen])
 
 
-def test_after_thirty_days_objects_go_that_nothing_else_uses(import_hub: ImportHub) -> None:
+def test_entries_and_their_unused_objects_are_deleted_after_thirty_days(
+    import_hub: ImportHub,
+) -> None:
     hub = import_hub
     hub.work(hub.create(hub.put_pictures("Works", 2)))
     group = hub.get_only_group()

@@ -128,7 +128,7 @@ def either_books(make_books: Callable[[str], Books], database_url: str) -> Itera
     made.session.close()
 
 
-def test_a_key_is_known_as_stored_once_it_was_used(books: Books) -> None:
+def test_a_used_key_is_reported_as_stored(books: Books) -> None:
     _, stored = bookkeeping.pin_keys(books.session, [make_key(1), make_key(2)])
     assert stored == frozenset()
     books.add_image(1)
@@ -151,14 +151,14 @@ def test_an_unpinned_object_that_nothing_uses_is_deleted(either_books: Books) ->
     assert books.list_objects() == books.list_rows() == keys[2:]
 
 
-def test_a_pin_that_has_run_out_protects_no_more(books: Books) -> None:
+def test_an_expired_pin_does_not_protect(books: Books) -> None:
     keys = books.put(1)
     books.session.execute(update(StoredObject).values(pinned_until=now_utc() - timedelta(hours=1)))
     books.session.commit()
     assert bookkeeping.delete_unused(books.session, books.clients, keys) == 1
 
 
-def test_deleting_images_leaves_what_others_use(either_books: Books) -> None:
+def test_deleting_images_keeps_shared_objects(either_books: Books) -> None:
     books = either_books
     first = books.add_image(1, 2, 3)
     books.add_image(3, 4)
@@ -171,7 +171,7 @@ def test_deleting_images_leaves_what_others_use(either_books: Books) -> None:
     assert (group.image_count, group.is_shown) == (1, True)
 
 
-def test_a_group_without_images_leaves_the_gallery(books: Books) -> None:
+def test_deleting_the_last_image_hides_the_group(books: Books) -> None:
     image_id = books.add_image(1)
     assert gallery_counts.count_shown_groups(books.session) == 1
     images.delete_images(books.session, [image_id])
@@ -195,7 +195,7 @@ def test_a_key_being_deleted_cannot_be_pinned(either_books: Books) -> None:
     assert stored == frozenset()
 
 
-def test_a_key_cannot_be_used_once_it_is_marked(either_books: Books) -> None:
+def test_a_marked_key_cannot_be_used(either_books: Books) -> None:
     books = either_books
     key = make_key(1)
     until, _ = bookkeeping.pin_keys(books.session, [key])
@@ -205,7 +205,7 @@ def test_a_key_cannot_be_used_once_it_is_marked(either_books: Books) -> None:
     books.session.rollback()
 
 
-def test_a_later_pin_stays_when_an_earlier_one_is_let_go(books: Books) -> None:
+def test_removing_an_earlier_pin_keeps_a_later_one(books: Books) -> None:
     key = make_key(1)
     early, _ = bookkeeping.pin_keys(books.session, [key])
     late, _ = bookkeeping.pin_keys(books.session, [key])
@@ -218,7 +218,7 @@ def test_a_later_pin_stays_when_an_earlier_one_is_let_go(books: Books) -> None:
     assert books.session.scalars(select(StoredObject.pinned_until)).one() is None
 
 
-def test_a_store_that_is_away_keeps_the_marks_for_later(books: Books, s3_server: S3Server) -> None:
+def test_marks_stay_while_the_store_is_unreachable(books: Books, s3_server: S3Server) -> None:
     keys = books.put(1, 2)
     books.unpin()
     away = s3_server.make_store(
@@ -235,9 +235,7 @@ def test_a_store_that_is_away_keeps_the_marks_for_later(books: Books, s3_server:
     assert books.list_objects() == books.list_rows() == []
 
 
-def test_what_is_left_for_the_sweep_needs_no_store_and_goes_with_it(
-    books: Books, s3_server: S3Server
-) -> None:
+def test_objects_left_unused_are_deleted_by_the_sweep(books: Books, s3_server: S3Server) -> None:
     used, keys = books.add_image(9), books.put(1, 2)
     books.unpin()
     assert bookkeeping.leave_unused(books.session, [*keys, make_key(9)]) == 2
@@ -260,7 +258,7 @@ def test_more_keys_than_one_batch_are_deleted(books: Books) -> None:
     assert books.list_rows() == []
 
 
-def test_those_who_pin_and_those_who_delete_never_lose_bytes(either_books: Books) -> None:
+def test_concurrent_pins_and_deletions_never_lose_bytes(either_books: Books) -> None:
     """Pinning, writing and using one key races against deleting it; bytes must outlive the row."""
     books = either_books
     key = make_key(1)
