@@ -1,5 +1,7 @@
 """Numbers that nobody types, sent to every form and list that takes one."""
 
+from urllib.parse import quote
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -90,19 +92,20 @@ def test_the_import_board_knows_nothing_of_absurd_numbers(connected_site: Connec
     token = read_csrf_token(client, "/admin/account")
     file = client.get(page).text.split('data-file="', 1)[1].split('"', 1)[0]
     for text in ABSURD:
-        for fields in (
-            {"act": "split", "file": text},
-            {"act": "move", "file": file, "to": text},
-            {"act": "move", "file": file, "to": "new", "before": text},
-            {"act": f"join:{text}"},
-            {"act": f"leave-group:{text}"},
-            {"act": f"split-all:{text}"},
+        for act, fields in (
+            ("split", {"file": text}),
+            ("move", {"file": file, "to": text}),
+            ("move", {"file": file, "to": "new", "before": text}),
+            (f"groups/{quote(text)}/join", {}),
+            (f"groups/{quote(text)}/exclude", {}),
+            (f"groups/{quote(text)}/split", {}),
         ):
-            assert post(client, f"{page}/board", token, **fields) in (404, 422), fields
+            assert post(client, f"{page}/board/{act}", token, **fields) in (404, 422), (act, fields)
         for name in ("after", "whole", "from"):
             assert client.get(page, query_string={name: text}).status_code == 404
-        assert post(client, f"{page}/board", token, act=f"whole:{text}:{text}") == 200
-        assert post(client, f"{page}/board", token, act="rename", after=text) == 200
+        part = f"whole={quote(text)}&from={quote(text)}"
+        assert post(client, f"{page}/board/show?{part}", token) == 200
+        assert post(client, f"{page}/board/rename", token, after=text) == 200
     for text in ("0", BEYOND, "9" * 5000, f"#{BEYOND} · Harbour"):
         assert post(client, f"{page}/groups", token, way="one", group=text) == 404, text
         assert post(client, "/admin/import/plan", token, item=folder, group=text) == 404, text
