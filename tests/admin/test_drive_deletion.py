@@ -11,7 +11,6 @@ from imagehub.clients import Drive, DriveItem
 from imagehub.clients.drive_ids import fold_id
 from imagehub.database import db, now_utc
 from imagehub.domain.onedrive import deletion
-from imagehub.domain.onedrive.recycle_bin import RecycleBin, describe_recycle_bin
 from imagehub.models import DriveAccount, DriveFolder, DriveWatch
 from imagehub.wiring import get_clients
 from tests.admin.drive import Browser, add_image, make_jpeg
@@ -188,28 +187,6 @@ def test_undo_of_a_deletion_is_offered_without_a_script_too(browser: Browser) ->
     browser.form("/admin/drive/restore", deletion=mark[1], folder="")
     assert (browser.site.onedrive.root / "Works" / "front.jpg").exists()
     assert "1 item restored" in browser.page()
-
-
-@pytest.mark.parametrize(
-    ("web_url", "address"),
-    [
-        (
-            "https://contoso-my.sharepoint.com/personal/ada_example_org/Documents/Works/a.jpg",
-            "https://contoso-my.sharepoint.com/personal/ada_example_org/_layouts/15/RecycleBin.aspx",
-        ),
-        (
-            "https://contoso.sharepoint.com/sites/studio/Shared%20Documents/a.jpg",
-            "https://contoso.sharepoint.com/sites/studio/_layouts/15/RecycleBin.aspx",
-        ),
-        ("https://contoso.sharepoint.com/", ""),
-        ("javascript:alert(1)//personal/x", ""),
-    ],
-)
-def test_the_recycle_bin_of_a_work_account_is_a_page_of_its_site(
-    web_url: str, address: str
-) -> None:
-    item = DriveItem("1", "a.jpg", False, 1, "", "", raw={"webUrl": web_url})
-    assert describe_recycle_bin("business", [item]) == RecycleBin(address, 93, can_restore=False)
 
 
 def test_what_lies_in_the_trash_of_the_hub_does_not_count(browser: Browser) -> None:

@@ -175,7 +175,7 @@ def test_a_link_to_a_work_without_a_title_has_a_name_too(site: Site) -> None:
     form = f"/admin/shares/new?group={number}"
     made = follow(client, send(client, "/admin/shares", form, group=str(number)))
     assert f"The link to “Untitled {number}”" in made.text
-    assert f"Give “Untitled {number}” another address?" in made.text
+    assert f"Replace the link “Untitled {number}”?" in made.text
     send(client, "/admin/shares/1/revoke", "/admin/shares")
     log = client.get("/admin/activity").text
     assert f"Created the share link “Untitled {number}”." in log
@@ -241,14 +241,14 @@ def test_a_form_with_a_fault_keeps_what_was_typed(site: Site, draft: int) -> Non
         assert 'value="Mine"' in answer.text
         assert 'aria-invalid="true"' in answer.text
     assert send(client, "/admin/shares", form).status_code == 422
-    assert "Choose the works first" in client.get("/admin/shares/new").text
+    assert "No groups selected" in client.get("/admin/shares/new").text
 
 
 def test_revoking_is_taken_back_by_undo(site: Site, draft: int) -> None:
     path = make_share(site, [draft])
     client = site.signed_in_client()
     page = follow(client, send(client, "/admin/shares/1/revoke", "/admin/shares")).text
-    assert "“Not yet for everybody” opens nothing any more." in page
+    assert "The link “Not yet for everybody” was revoked." in page
     assert site.get(path).status_code == 404
     undo = page.split('id="toasts"', 1)[1].split("</form>", 1)[0]
     assert 'action="/admin/shares/reopen"' in undo
@@ -272,12 +272,12 @@ def test_a_refused_form_with_a_password_makes_no_open_link(site: Site, draft: in
     refused = make(last_day="2020-01-01", password="open sesame")
     assert refused.status_code == 422
     assert "open sesame" not in refused.text
-    assert "This day is over already." in refused.text
-    assert "Type the password again" in refused.text
+    assert "This day is in the past." in refused.text
+    assert "Enter the password again." in refused.text
     assert 'name="wants_password" value="1"' in refused.text
     again = make(last_day="2999-12-31", wants_password="1")
     assert again.status_code == 422
-    assert "Type the password again" in again.text
+    assert "Enter the password again." in again.text
     assert 'name="wants_password" value="1"' in again.text
     with site.session() as session:
         assert session.query(ShareLink).count() == 0
@@ -302,7 +302,7 @@ def test_the_last_day_ends_by_the_clock_that_the_form_tells(site: Site, draft: i
     ):
         fields = {"group": str(draft), "last_day": "2999-12-31", "minutes_behind_utc": minutes}
         follow(client, send(client, "/admin/shares", form, **fields))
-        row = client.get("/admin/shares").text.split("<tr>", 2)[2]
+        row = client.get("/admin/shares").text.split("<tr data-state=", 2)[1]
         assert f"/admin/shares/{number}/revoke" in row
         assert end in row.split("</tr>", 1)[0], minutes
 

@@ -54,7 +54,7 @@ def test_a_first_run_leads_to_a_connected_drive(
     expect_toast(page, "OneDrive is connected.")
     expect(page.get_by_text("Personal OneDrive")).to_be_visible()
 
-    page.get_by_role("link", name="Choose another folder").click()
+    page.get_by_role("link", name="Select another folder").click()
     page.get_by_role("link", name="Wellen").click()
     page.get_by_role("button", name="Use this folder").click()
     expect(page.locator(".root-path")).to_have_text(re.compile("/Wellen"))
@@ -107,7 +107,7 @@ def test_the_right_to_change_is_asked_for_where_it_is_first_needed(
     page.goto(f"{served.url}/admin/drive")
     page.locator("#entries a", has_text="Wellen").click()
     expect(page.get_by_role("heading", name="Wellen")).to_be_visible()
-    note = page.get_by_role("region", name="ImageHub may only look so far")
+    note = page.get_by_role("region", name="ImageHub may only read")
     expect(note).to_be_visible()
     if has_script:
         page.set_input_files(
@@ -119,7 +119,7 @@ def test_the_right_to_change_is_asked_for_where_it_is_first_needed(
         visit.complaints.clear()  # The browser notes the refusal in its console.
     else:
         page.get_by_label("Name of the new folder").fill("Neu")
-        page.get_by_role("button", name="Make the folder").click()
+        page.get_by_role("button", name="Create folder").click()
         expect(note).to_be_visible()
     assert not list((served.onedrive.root / "Wellen").iterdir())
 
@@ -132,7 +132,7 @@ def test_the_right_to_change_is_asked_for_where_it_is_first_needed(
         assert (served.onedrive.root / "Wellen" / "a.jpg").read_bytes() == make_picture(3)
     else:
         page.get_by_label("Name of the new folder").fill("Neu")
-        page.get_by_role("button", name="Make the folder").click()
+        page.get_by_role("button", name="Create folder").click()
         expect(page.locator("#entries")).to_contain_text("Neu")
         assert (served.onedrive.root / "Wellen" / "Neu").is_dir()
     visit.complaints.clear()
@@ -143,15 +143,15 @@ def test_a_lost_connection_is_told_and_found_again(served_site: ServedSite) -> N
     served_site.onedrive.revoke(access_tokens=True)
     visit = served_site.enter("/admin/connection")
     page = visit.page
-    page.get_by_role("button", name="Check now").click()
+    page.get_by_role("button", name="Check connection").click()
     expect(page.get_by_role("heading", name="OneDrive must be connected again")).to_be_visible()
     page.get_by_role("link", name="Home").click()
     expect(page.locator(".note.is-fault")).to_contain_text("OneDrive is not connected")
     page.get_by_role("link", name="Reconnect").click()
-    page.get_by_role("button", name="Connect again").click()
+    page.get_by_role("button", name="Reconnect").click()
     page.get_by_role("button", name="Consent").click()
     expect(page.get_by_role("heading", name="OneDrive is connected")).to_be_visible()
-    page.get_by_role("button", name="Check now").click()
+    page.get_by_role("button", name="Check connection").click()
     expect_toast(page, "OneDrive answers, and the root folder is there.")
     visit.complaints.clear()
 
@@ -161,7 +161,7 @@ def test_what_went_wrong_stays_until_it_is_closed(served_site: ServedSite) -> No
     visit = served_site.enter("/admin/connection")
     page = visit.page
     page.clock.install()
-    page.get_by_role("button", name="Check now").click()
+    page.get_by_role("button", name="Check connection").click()
     expect_toast(page, "OneDrive cannot be reached just now.")
     page.clock.fast_forward(120_000)
     expect_toast(page, "OneDrive cannot be reached just now.")
@@ -174,7 +174,7 @@ def test_what_went_wrong_stays_until_it_is_closed(served_site: ServedSite) -> No
 def test_disconnecting_asks_first(served_site: ServedSite) -> None:
     page = served_site.enter("/admin/connection").page
     page.get_by_text("Disconnect…").click()
-    page.get_by_role("link", name="Keep it").click()
+    page.get_by_role("link", name="Cancel").click()
     expect(page.get_by_role("heading", name="OneDrive is connected")).to_be_visible()
     page.get_by_text("Disconnect…").click()
     page.get_by_role("button", name="Disconnect OneDrive").click()

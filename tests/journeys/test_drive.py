@@ -140,7 +140,9 @@ def test_deleting_asks_first_and_names_what_is_published(served: ServedSite) -> 
     page.get_by_role("button", name="Delete", exact=True).click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("2 folders with 12 files")
-    expect(dialog).to_contain_text("1 image of the hub comes from there: in 1 group, published")
+    expect(dialog).to_contain_text(
+        "1 image was imported from there, in 1 group. All of this is published"
+    )
     expect(dialog).to_contain_text("Boats at noon")
     dialog.get_by_role("button", name="Cancel").click()
     assert (served.onedrive.root / "Works").exists()
@@ -324,7 +326,7 @@ def test_it_works_without_a_script(served: ServedSite) -> None:
     page.get_by_role("button", name="Rename").click()
     page.fill("[name=name]", "First.jpg")
     page.locator("main").get_by_role("button", name="Rename").click()
-    expect(page.locator(".toast")).to_contain_text("is called “First.jpg” now")
+    expect(page.locator(".toast")).to_contain_text("was renamed to “First.jpg”")
     page.get_by_label("Select First.jpg").check()
     page.get_by_role("button", name="Move").click()
     page.get_by_role("button", name="Details").click()
