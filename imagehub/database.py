@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import wraps
 from itertools import islice
@@ -143,13 +142,6 @@ def end_read(session: Session) -> None:
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("this session holds changes that are not saved")
     session.rollback()
-
-
-@contextmanager
-def open_own_transaction(session: Session) -> Iterator[Session]:
-    """Open a short transaction of its own; to be replaced by :func:`own_transaction`."""
-    with Session(session.get_bind(), expire_on_commit=False) as own, own.begin():
-        yield own
 
 
 @event.listens_for(Engine, "connect")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imagehub import errors
+from imagehub.domain.people.actions import ACTIONS
 from tests.support import ROOT
 
 PACKAGE = ROOT / "imagehub"
@@ -89,3 +90,19 @@ def test_sentences_for_people_can_be_translated() -> None:
         if not name.startswith("runtime/")
     }
     assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def test_every_action_of_the_log_is_known() -> None:
+    """A name that ``ACTIONS`` does not hold would fail only when somebody does it."""
+    noted = {
+        call.args[0].value: name
+        for name, path in MODULES.items()
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id in ("note_action", "count_action")
+        and isinstance(call.args[0], ast.Constant)
+    }
+    assert len(noted) > 30
+    unknown = {action: name for action, name in noted.items() if action not in ACTIONS}
+    assert unknown == {}, "add the action and its sentence to domain/people/actions.py"

@@ -98,15 +98,6 @@ def describe_number(number: float) -> str:
     return format_number(number)
 
 
-@blueprint.app_template_filter("counted")
-def describe_count(count: int, one: str, many: str = "") -> str:
-    """Format a number with its English noun: ``1 image``, ``12,000 images``.
-
-    New code uses ``ngettext``, which other languages need.
-    """
-    return f"{format_number(count)} {one if count == 1 else many or one + 's'}"
-
-
 def describe_distance(seconds: float) -> str:
     """Format a distance in time: ``just now``, ``5 minutes ago``, ``in 2 days``.
 

@@ -148,7 +148,7 @@ def _refresh_settings() -> None:
 def note_action(
     action: str,
     key: object = "",
-    *sentence: Any,
+    *,
     actor: User | None = None,
     name: str = "",
     names: Sequence[str] = (),
@@ -162,25 +162,16 @@ def note_action(
     :param action: a key of ``domain.people.actions.ACTIONS``; the rest as in ``audit.record``.
     :param actor: the person, where neither a session nor a token says so yet.
     """
-    session, address = db.session(), request.remote_addr or ""
-    person = actor or find_actor()
-    if sentence:
-        # The former arguments: verb, kind, key and an English sentence.
-        old_key, words = sentence
-        audit.record_sentence(
-            session, person, action, str(key), old_key, words, address, is_repeated
-        )
-        return
     audit.record(
-        session,
-        person,
+        db.session(),
+        actor or find_actor(),
         action,
         key,
         name=name,
         names=names,
         count=count,
         fields=fields,
-        address=address,
+        address=request.remote_addr or "",
         is_repeated=is_repeated,
         **values,
     )

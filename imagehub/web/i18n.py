@@ -4,6 +4,7 @@ After changing words: ``python -m tools.translations`` collects and compiles the
 """
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -98,14 +99,23 @@ def translate(text: str) -> str:
     A stored message is recognised by its text. A sentence that no catalogue holds stays as it is.
     """
     if isinstance(text, PluralMessage):
-        values = {name: value for name, value in text.values.items() if name != "num"}
+        values = _translate_values(text.values)
+        del values["num"]
         return ngettext(text.template, text.plural, text.values["num"], **values)
     if isinstance(text, Message):
-        return str(_translate(text.template)) % text.values
+        return str(_translate(text.template)) % _translate_values(text.values)
     if not text:
         return ""
     found = _translate(text)
     return _translate_filled(get_language(), text) if found == text else found
+
+
+def _translate_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Translate the values that are messages themselves, such as the name of an untitled group."""
+    return {
+        name: translate(value) if isinstance(value, Message) else value
+        for name, value in values.items()
+    }
 
 
 def _translate(text: str) -> str:

@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
-from imagehub.admin.numbers import find_number
+from imagehub.web.forms import find_number
 from tests.admin.pages import read_toasts, send
 from tests.fixtures.importing import make_jpeg
 from tests.fixtures.site import ConnectedSite, Site, read_csrf_token

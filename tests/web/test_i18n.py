@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from imagehub.messages import Message, PluralMessage
 from imagehub.web.i18n import translate
 from tests.fixtures.site import Site, make_site
 from tools.translations import (
@@ -104,3 +105,13 @@ def test_a_stored_sentence_is_translated_with_its_values(
         assert translate(stored) == german
     with site.app.test_request_context("/", headers={"Accept-Language": "en"}):
         assert translate(stored) == stored
+
+
+def test_a_message_within_a_message_is_translated_too(site: Site) -> None:
+    untitled = Message("Untitled %(number)s", number=7)
+    name = PluralMessage(
+        "%(name)s and %(num)s more", "%(name)s and %(num)s more", num=2, name=untitled
+    )
+    assert name == "Untitled 7 and 2 more"
+    with site.app.test_request_context("/", headers={"Accept-Language": "de"}):
+        assert translate(name) == "Ohne Titel 7 und 2 weitere"

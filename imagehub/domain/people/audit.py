@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
-from imagehub.database import MAX_ID, end_read, now_utc, own_transaction, run_in_own_transaction
+from imagehub.database import MAX_ID, end_read, now_utc, own_transaction
 from imagehub.domain.people.actions import ACTIONS
 from imagehub.domain.people.sessions import describe_browser
 from imagehub.messages import Message, PluralMessage, mark
@@ -220,70 +220,6 @@ def _to_json(value: object) -> str:
 
 def _shorten(text: str) -> str:
     return text if len(text) <= _MAX_VALUE_CHARS else text[: _MAX_VALUE_CHARS - 1] + "…"
-
-
-# --- Sentences in English, until every caller names an action -------------------------------------
-
-
-def record_sentence(
-    session: Session,
-    actor: User | None,
-    verb: str,
-    kind: str,
-    key: object,
-    words: str,
-    address: str = "",
-    is_repeated: bool = False,
-) -> None:
-    entry = AuditEntry(
-        actor_id=actor.id if actor is not None else None,
-        actor_name=actor.name if actor is not None else "",
-        verb=verb[:40],
-        kind=kind[:40],
-        key=str(key)[:255],
-        words=words if len(words) <= 500 else words[:499] + "…",
-        address=address[:64],
-    )
-    last = _find_last(session, _is_like(entry)) if is_repeated else None
-    if last is None or last.words != entry.words:
-        session.add(entry)
-        session.flush()
-
-
-def count_up(
-    session: Session,
-    actor: User | None,
-    verb: str,
-    kind: str,
-    key: object,
-    describe: Callable[[int, str], str],
-    address: str = "",
-) -> None:
-    actor_id = actor.id if actor is not None else None
-
-    def note(own: Session) -> None:
-        same = _is_like(
-            AuditEntry(
-                verb=verb, kind=kind, key=str(key)[:255], actor_id=actor_id, address=address[:64]
-            )
-        )
-        own.execute(
-            update(AuditEntry)
-            .where(*same)
-            .values(verb=verb)
-            .execution_options(synchronize_session=False)
-        )
-        entry = _find_last(own, same)
-        if entry is None:
-            person = own.get(User, actor_id) if actor_id is not None else None
-            record_sentence(own, person, verb, kind, key, describe(1, ""), address)
-        else:
-            words = describe(entry.count + 1, entry.words)
-            words = words if len(words) <= 500 else words[:499] + "…"
-            if words != entry.words:
-                entry.words, entry.count = words, entry.count + 1
-
-    run_in_own_transaction(session, note)
 
 
 # --- Reading --------------------------------------------------------------------------------------
