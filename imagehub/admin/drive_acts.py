@@ -77,7 +77,7 @@ def create_drive_folder() -> ResponseReturnValue:
     created = folders.create_folder(opened, fields.name.strip(), fields.folder)
     note_action("create_folder", created.id, name=show_name(created.name))
     db.session.commit()
-    words = _("Folder “%(name)s” created.", name=show_name(created.name))
+    words = _("The folder “%(name)s” was created.", name=show_name(created.name))
     return answer_done(account_id, Outcome([created]), fields.folder, words)
 
 
@@ -120,7 +120,7 @@ def rename_drive_item() -> ResponseReturnValue:
         account_id,
         Outcome([item]),
         fields.folder,
-        _("Renamed “%(before)s” to “%(after)s”.", before=before, after=after),
+        _("“%(before)s” was renamed to “%(after)s”.", before=before, after=after),
         undo="admin.rename_drive_item",
         fields={"item": item.id, "name": renamed.old_name, "folder": fields.folder},
         facts={"old_name": renamed.old_name},
@@ -157,7 +157,7 @@ def move_drive_items() -> ResponseReturnValue:
         account_id,
         outcome,
         fields.folder,
-        ngettext("%(num)s item moved.", "%(num)s items moved.", len(done)),
+        ngettext("%(num)s item was moved.", "%(num)s items were moved.", len(done)),
         undo="admin.move_drive_items" if can_undo else "",
         fields={"item": done[0].id, "target": fields.folder, "folder": fields.target}
         if can_undo

@@ -88,8 +88,8 @@ def delete_drive_items() -> ResponseReturnValue:
     # Without a script the mark is stored in a cookie, which has no room for many.
     undo = "admin.restore_drive_items" if mark and len(done) <= _MAX_IN_COOKIE else ""
     words = ngettext(
-        "%(num)s item moved to the OneDrive recycle bin.",
-        "%(num)s items moved to the OneDrive recycle bin.",
+        "%(num)s item is now in the OneDrive recycle bin.",
+        "%(num)s items are now in the OneDrive recycle bin.",
         len(done),
     )
     if place.days:
@@ -123,7 +123,7 @@ def restore_drive_items() -> ResponseReturnValue:
     if done:
         note_action("restore_items", done[0].id, names=list_names(done))
         db.session.commit()
-    words = ngettext("%(num)s item restored.", "%(num)s items restored.", len(done))
+    words = ngettext("%(num)s item was restored.", "%(num)s items were restored.", len(done))
     return answer_done(account_id, outcome, fields.folder, words)
 
 

@@ -33,7 +33,7 @@ def test_an_item_is_renamed_and_the_page_offers_undo(browser: Browser) -> None:
     browser.form("/admin/drive/rename", item=front, folder=works, name="Front view.jpg")
     assert (browser.site.onedrive.root / "Works" / "Front view.jpg").exists()
     page = browser.page(f"/admin/drive/{works}")
-    assert "Renamed “front.jpg” to “Front view.jpg”" in page
+    assert "“front.jpg” was renamed to “Front view.jpg”." in page
     assert "Undo" in page
     taken = browser.form("/admin/drive/rename", 502, item=front, folder=works, name="back.jpg")
     assert "already" in taken

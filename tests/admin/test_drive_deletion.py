@@ -186,7 +186,7 @@ def test_undo_of_a_deletion_is_offered_without_a_script_too(browser: Browser) ->
     assert 'href="https://onedrive.live.com/?v=recyclebin"' in page
     browser.form("/admin/drive/restore", deletion=mark[1], folder="")
     assert (browser.site.onedrive.root / "Works" / "front.jpg").exists()
-    assert "1 item restored" in browser.page()
+    assert "1 item was restored" in browser.page()
 
 
 def test_what_lies_in_the_trash_of_the_hub_does_not_count(browser: Browser) -> None:

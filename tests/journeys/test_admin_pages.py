@@ -173,10 +173,10 @@ def test_what_went_wrong_stays_until_it_is_closed(served_site: ServedSite) -> No
 
 def test_disconnecting_asks_first(served_site: ServedSite) -> None:
     page = served_site.enter("/admin/connection").page
-    page.get_by_text("Disconnect …").click()
+    page.get_by_text("Disconnect…").click()
     page.get_by_role("link", name="Cancel").click()
     expect(page.get_by_role("heading", name="OneDrive is connected")).to_be_visible()
-    page.get_by_text("Disconnect …").click()
+    page.get_by_text("Disconnect…").click()
     page.get_by_role("button", name="Disconnect OneDrive").click()
     expect(page.get_by_role("heading", name="OneDrive is disconnected")).to_be_visible()
 
