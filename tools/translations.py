@@ -29,6 +29,14 @@ _KEYWORDS: dict[str, Any] = {
     "plural": (1, 2),
     "Message": None,
     "PluralMessage": (1, 2),
+    # Errors are raised with a constant sentence, or with a message.
+    "ConflictError": None,
+    "ConnectionLostError": None,
+    "InvalidInputError": None,
+    "NotAllowedError": None,
+    "PictureError": None,
+    "PictureTooLargeError": None,
+    "UnreadablePictureError": None,
 }
 
 
