@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from babel.dates import format_date
 from flask import url_for
-from flask_babel import format_date, format_decimal, gettext
+from flask_babel import format_decimal, gettext
 from flask_login import current_user
 
 from imagehub.domain.sync.state import AWAY
@@ -17,6 +18,7 @@ from imagehub.gallery.placeholder import make_placeholder_url
 from imagehub.gallery.rows import WIDTHS, break_rows, make_sizes, make_wall_css
 from imagehub.messages import mark
 from imagehub.models import Group, Image
+from imagehub.web.i18n import get_format_locale
 from imagehub.wiring import get_clients, get_settings
 
 # Types that browsers can display; other originals can only be saved.
@@ -244,7 +246,7 @@ def list_facts(image: Image) -> list[Fact]:
 
 def _format_date(moment: datetime) -> str:
     """Format a day; without conversion, as the camera's clock has no time zone."""
-    return str(format_date(moment.date(), "long"))
+    return str(format_date(moment.date(), "long", get_format_locale()))
 
 
 def _format_exposure(image: Image) -> str:

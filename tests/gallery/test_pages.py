@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import re
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,19 @@ def test_a_wall_label_tells_what_is_known_and_nothing_else(site: Site) -> None:
     assert "ISO" not in html and "Photographed" not in html
     german = site.get(f"/groups/{number}/harbour", headers={"Accept-Language": "de"}).text
     assert "f/5,6" in german and "4,2\u00a0MB" in german
+
+
+@pytest.mark.parametrize(
+    ("language", "day"), [("en-US", "18 August 2024"), ("de", "18. August 2024")]
+)
+def test_the_day_of_a_photograph_is_written_as_on_the_admin_pages(
+    site: Site, language: str, day: str
+) -> None:
+    number = site.add_group()
+    with site.session() as session:
+        library_images.get_image(session, number, 1).taken_at = datetime(2024, 8, 18, tzinfo=UTC)
+    headers = {"Accept-Language": language}
+    assert day in site.get(f"/groups/{number}", headers=headers, follow_redirects=True).text
 
 
 def test_words_of_an_owner_are_words_and_no_markup(site: Site) -> None:
