@@ -315,6 +315,19 @@ def test_a_name_is_found_however_its_accents_are_written(
     expect(page.locator(".item-name")).to_have_text([name])
 
 
+def test_an_address_with_a_filter_shows_what_fits(served: ServedSite) -> None:
+    page = served.enter("/admin/drive").page
+    page.get_by_role("link", name="Works").click()
+    expect(page.get_by_role("heading", name="Works")).to_be_visible()
+    address = f"{page.url}?q=shot+11"
+    # The script reads the folder anew, since the page holds only what fits.
+    with page.expect_response(lambda answer: answer.request.resource_type == "fetch"):
+        page.goto(address)
+    expect(page.locator("#entries")).not_to_have_attribute("aria-busy", "true")
+    expect(page.locator(".item-name")).to_have_text(["shot 11.jpg"])
+    expect(page.locator("#drive-words")).to_have_value("shot 11")
+
+
 def test_it_works_without_a_script(served: ServedSite) -> None:
     visit = served._visit(f"{served.url}/sign-in?next=/admin/drive", java_script_enabled=False)
     page = visit.page

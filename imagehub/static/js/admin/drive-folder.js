@@ -137,10 +137,10 @@ export class OpenFolder extends EventTarget {
   /**
    * Open another folder.
    * @param {string} url
-   * @param {{ isBack?: boolean, focus?: string }} [options] `isBack`: it has an entry in the
-   *   history already; `focus`: id of the item that gets the focus
+   * @param {{ isBack?: boolean, focus?: string, keepsFilter?: boolean }} [options] `isBack`: it has
+   *   an entry in the history already; `focus`: id of the item that gets the focus
    */
-  async goTo(url, { isBack = false, focus = "" } = {}) {
+  async goTo(url, { isBack = false, focus = "", keepsFilter = false } = {}) {
     const number = ++this.#requestCount;
     this.#going = number;
     const changes = this.#changeCount;
@@ -149,7 +149,7 @@ export class OpenFolder extends EventTarget {
       /** @type {FolderFacts} */
       const facts = await fetchJson(url);
       if (number !== this.#going) return;
-      controls.words.value = "";
+      if (!keepsFilter) controls.words.value = "";
       this.take(facts, number);
       if (!isBack) {
         const address = facts.is_root ? this.#urls.root : this.makeUrl(facts.id);

@@ -73,5 +73,6 @@ addEventListener("pageshow", () => selection.takeTicks(listTicks()));
 let ticked = [];
 folder.addEventListener("open", () => (ticked = listTicks()), { once: true });
 if (isWhole) folder.take(data);
-else await folder.goTo(folder.makeUrl(data.id), { isBack: true });
+// The page holds what its address filters or sorts; the script needs the whole folder.
+else await folder.goTo(folder.makeUrl(data.id), { isBack: true, keepsFilter: true });
 selection.takeTicks(ticked);
