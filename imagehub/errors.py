@@ -71,16 +71,16 @@ class TooManyTriesError(ImageHubError):
     """
 
     def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__(mark("Too many failed attempts. Wait a little and try again."))
+        super().__init__(mark("Too many failed attempts. Wait a while and try again."))
         self.retry_after_seconds = retry_after_seconds
 
 
 # What was looked for → the sentence.
 _NOT_FOUND = {
-    "drive item": mark("OneDrive has no such file or folder any more."),
+    "drive item": mark("This file or folder is no longer in OneDrive."),
     "OneDrive": mark(
-        "This Microsoft account has no OneDrive. Open onedrive.com with it once, so that it gets "
-        "one, or connect another account."
+        "This Microsoft account has no OneDrive yet. Sign in to onedrive.com once to set it up, "
+        "or connect another account."
     ),
     "account": mark("There is no such account."),
     "deletion": mark("There is no such deletion."),
@@ -93,9 +93,9 @@ _NOT_FOUND = {
     "import plan": mark("There is no such import plan."),
     "object": mark("There is no such object."),
     "OneDrive account": mark("There is no such OneDrive account."),
-    "original in OneDrive any more": mark("There is no such original in OneDrive any more."),
+    "original in OneDrive any more": mark("The original is no longer in OneDrive."),
     "page": mark("There is no such page."),
-    "picture": mark("There is no such picture."),
+    "picture": mark("There is no such image."),
     "proposed group": mark("There is no such proposed group."),
     "rendition": mark("There is no such rendition."),
     "root folder": mark("There is no such root folder."),
@@ -104,7 +104,7 @@ _NOT_FOUND = {
     "shot": mark("There is no such shot."),
     "size": mark("There is no such size."),
     "tag": mark("There is no such tag."),
-    "thing in the trash": mark("There is no such thing in the trash."),
+    "thing in the trash": mark("This entry is not in the trash."),
     "thumbnail": mark("There is no such thumbnail."),
     "token": mark("There is no such token."),
     "version": mark("There is no such version."),
@@ -161,7 +161,7 @@ class ConnectionLostError(ImageHubError):
     """
 
     def __init__(
-        self, reason: str = "OneDrive must be connected again.", account: str = "", code: str = ""
+        self, reason: str = "OneDrive must be reconnected.", account: str = "", code: str = ""
     ) -> None:
         super().__init__(reason)
         self.account = account
@@ -183,9 +183,9 @@ class ServiceError(ImageHubError):
 
 # Service → the sentence where there is none that says more.
 _BUSY = {
-    "OneDrive": mark("OneDrive is busy just now. Please try again later."),
-    "object storage": mark("The object storage is busy just now. Please try again later."),
-    "Microsoft sign-in": mark("Microsoft's sign-in is busy just now. Please try again later."),
+    "OneDrive": mark("OneDrive is busy at the moment. Please try again later."),
+    "object storage": mark("The object storage is busy at the moment. Please try again later."),
+    "Microsoft sign-in": mark("Microsoft's sign-in is busy at the moment. Please try again later."),
 }
 _REFUSED = {
     "OneDrive": mark("OneDrive refused the request."),

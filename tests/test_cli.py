@@ -117,7 +117,7 @@ def test_a_forgotten_password_is_replaced(run: Run) -> None:
     changed = run("set-password", "Ada", "--password-stdin", text="another long password")
     assert (changed.exit_code, changed.output) == (0, "Ada has a new password.\n")
     weak = run("set-password", "Ada", "--password-stdin", text="short")
-    assert (weak.exit_code, "A password needs" in weak.output) == (1, True)
+    assert (weak.exit_code, "A password must have" in weak.output) == (1, True)
     nobody = run("set-password", "Bob", "--password-stdin", text=PASSWORD)
     assert (nobody.exit_code, "There is no admin called Bob." in nobody.output) == (1, True)
 

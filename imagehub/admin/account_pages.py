@@ -122,7 +122,7 @@ def change_password() -> ResponseReturnValue:
     fields = read_form(NewPasswordFields)
     _check_password(fields)
     if fields.new != fields.again:
-        fault = mark("The new passwords are not the same.")
+        fault = mark("The new passwords do not match.")
         raise InvalidInputError(fault, {"again": fault})
     user = _get_user()
     try:

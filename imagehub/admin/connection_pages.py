@@ -129,16 +129,16 @@ def check_connection() -> ResponseReturnValue:
         end_read(db.session())
         status.refresh_drive_facts(db.session(), get_clients(), account_id)
         if _has_root(account_id):
-            say(_("OneDrive answers, and the root folder is there."))
+            say(_("OneDrive responds, and the root folder exists."))
         elif is_root_given():
             words = _(
-                "OneDrive answers, but the root folder is gone. Set IMAGEHUB_ROOT_FOLDER on the "
+                "OneDrive responds, but the root folder is gone. Set IMAGEHUB_ROOT_FOLDER on the "
                 "server to another folder."
             )
             say(words, is_fault=True)
         else:
             words = _(
-                "OneDrive answers, but the root folder is gone. Select another one below, or "
+                "OneDrive responds, but the root folder is gone. Select another one below, or "
                 "restore it in OneDrive."
             )
             say(words, is_fault=True)

@@ -75,7 +75,9 @@ def delete_drive_items() -> ResponseReturnValue:
     account_id, opened = open_drive(for_change=True)
     fields = read_form(DeleteFields)
     if not fields.sure:
-        raise InvalidInputError("Nothing was deleted: it was not confirmed.", {"sure": "missing"})
+        raise InvalidInputError(
+            "Nothing was deleted because the deletion was not confirmed.", {"sure": "missing"}
+        )
     outcome = changes.delete_items(db.session(), account_id, opened, fields.item)
     done = outcome.done
     if done:
@@ -135,7 +137,7 @@ def _describe_deletion(plan: deletion.Deletion) -> list[str]:
     what = _count_items(plan)
     if plan.size_bytes:
         what = f"{what} ({describe_size(plan.size_bytes)})"
-    sentences = [_("To the OneDrive recycle bin: %(what)s.", what=what)]
+    sentences = [_("To be moved to the OneDrive recycle bin: %(what)s.", what=what)]
     if plan.image_count:
         sentences.append(_describe_images(plan))
     elif plan.knows_images:
@@ -174,7 +176,7 @@ def _describe_images(plan: deletion.Deletion) -> str:
             groups=groups,
         )
     if not shown:
-        public = _("Nothing of this is published.")
+        public = _("None of this is published.")
     elif shown == count:
         public = _("All of this is published and stays online.")
     else:

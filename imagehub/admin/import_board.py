@@ -345,7 +345,7 @@ def _find_goal(session: Session, plan: ImportPlan, fields: MoveFields) -> int | 
         return None
     number = find_number(fields.to)
     if number is None:
-        raise InvalidInputError("Select one of the groups of this plan.", {"to": "unknown"})
+        raise InvalidInputError("Select one of the groups in this plan.", {"to": "unknown"})
     return number
 
 

@@ -169,7 +169,7 @@ def _note_edit(numbers: Sequence[int], count: int, change: BulkEdit) -> None:
 def _say_edited(count: int, change: BulkEdit) -> None:
     state = change.changes.get("state")
     if not count:
-        say(_("No group needed a change."))
+        say(_("No groups needed changing."))
     elif state == "published":
         say(ngettext("%(num)s group is published.", "%(num)s groups are published.", count))
     elif state == "draft":

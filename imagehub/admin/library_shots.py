@@ -195,7 +195,7 @@ def move_shots(number: int) -> ResponseReturnValue:
     session, fields = db.session(), read_form(_MoveFields)
     target = listing.find_group(session, fields.to)
     if target is None:
-        raise InvalidInputError("Enter the group to move to first.", {"to": "is empty"})
+        raise InvalidInputError("First enter the group to move to.", {"to": "is empty"})
     group = shots.move_shots(session, number, fields.shot, target)
     count, name = len(fields.shot), _name(group)
     note_action("move_shots", group.id, name=name, count=count)

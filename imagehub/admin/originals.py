@@ -65,7 +65,10 @@ def check_originals() -> ResponseReturnValue:
         say(_("OneDrive is being checked. This page shows when the check is done."))
     else:
         say(
-            _("There is nothing to check: OneDrive is not connected, or no image comes from there.")
+            _(
+                "There is nothing to check: OneDrive is not connected, or no images were imported "
+                "from it."
+            )
         )
     home = url_for("admin.show_connection")
     return redirect(get_local_target(read_form(_CheckFields).next, home=home), 303)
@@ -114,8 +117,8 @@ def check_again(groups: Sequence[int], shots: Sequence[int] | None = None) -> No
     session.commit()
     say(
         ngettext(
-            "OneDrive is asked again for %(num)s original.",
-            "OneDrive is asked again for %(num)s originals.",
+            "%(num)s original is being checked again.",
+            "%(num)s originals are being checked again.",
             len(ids),
         )
     )

@@ -24,7 +24,7 @@ from imagehub.web.i18n import translate
 
 # As browsers count them; clocks are from 14 hours ahead of UTC to 12 behind.
 _MINUTES_BEHIND = re.compile(r"-?[0-9]{1,3}")
-_AGAIN = mark("Enter the password again. It is not kept when the form is shown again.")
+_AGAIN = mark("Enter the password again. For security, it is not kept in the form.")
 
 
 class PageQuery(Form):
@@ -192,5 +192,5 @@ def _read_day(text: str) -> date | None:
     try:
         return date.fromisoformat(text.strip())
     except ValueError:
-        fault = mark("Enter the day as 2026-12-31.")
+        fault = mark("Enter a date like 2027-05-31.")
         raise InvalidInputError(fault, {"last_day": fault}) from None

@@ -420,7 +420,7 @@ class GraphDrive:
             if is_match(result, listed):
                 return _note_listed(result, listed)
         raise ServiceBusyError(
-            SERVICE, operation, mark("The file that OneDrive sent is not the one it lists.")
+            SERVICE, operation, mark("OneDrive sent a different file from the one it lists.")
         )
 
     def fetch_download_url(self, item_id: str) -> str:

@@ -129,7 +129,7 @@ class ByteReader:
             except ExpiredAddressError:
                 if source.was_renewed:
                     raise ServiceBusyError(
-                        SERVICE, operation, mark("OneDrive does not send the file just now.")
+                        SERVICE, operation, mark("OneDrive is not sending this file at the moment.")
                     ) from None
             source.url = source.renew()
             source.was_renewed = True

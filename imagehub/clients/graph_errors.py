@@ -21,7 +21,7 @@ from imagehub.messages import mark
 
 SERVICE = "OneDrive"
 PASSING_STATUSES = frozenset({429, 500, 502, 503, 504, 509})
-MALWARE = mark("OneDrive considers this file infected and does not release it.")
+MALWARE = mark("OneDrive considers this file infected and blocks its download.")
 _NAME_TAKEN = mark("This name is already taken.")
 _QUOTA_FULL = mark("This OneDrive is full.")
 _NOT_SUPPORTED = mark("OneDrive does not support this for this item.")
@@ -38,7 +38,7 @@ _REASONS = {
     "invalidpath": ("forbidden_name", mark("OneDrive does not accept this name.")),
     "notsupported": ("not_supported", _NOT_SUPPORTED),
     "resourcelocked": ("locked", _LOCKED),
-    "upload_in_progress": ("locked", mark("A file of this name is already being uploaded.")),
+    "upload_in_progress": ("locked", mark("A file with this name is already being uploaded.")),
 }
 
 
@@ -98,7 +98,7 @@ def make_error(
     if status == 400 and "objecthandle is invalid" in text.lower():
         return refuse("vault", mark("Only its owner can open the Personal Vault."))
     if status == 409:
-        return ConflictError("OneDrive is busy with another change of this item.")
+        return ConflictError("OneDrive is busy with another change to this item.")
     if status == 403:
         return refuse("forbidden", mark("OneDrive does not permit this."))
     if status == 507:
@@ -111,7 +111,7 @@ def make_error(
 def make_bad_answer_error(operation: str) -> ServiceRefusedError:
     """Return the error for an answer that is not what the documentation describes."""
     return ServiceRefusedError(
-        SERVICE, operation, "bad_answer", mark("OneDrive sent an answer that cannot be read.")
+        SERVICE, operation, "bad_answer", mark("OneDrive sent a response that could not be read.")
     )
 
 
@@ -124,5 +124,7 @@ def make_busy_error(operation: str, response: requests.Response) -> ServiceBusyE
 
 def make_unreachable_error(operation: str) -> ServiceBusyError:
     return ServiceBusyError(
-        SERVICE, operation, mark("OneDrive cannot be reached just now. Please try again later.")
+        SERVICE,
+        operation,
+        mark("OneDrive cannot be reached at the moment. Please try again later."),
     )

@@ -56,35 +56,27 @@ _WRONG_CLIENT = frozenset({"invalid_client", "unauthorized_client"})
 _PASSING = frozenset({"temporarily_unavailable", "server_error"})
 
 _EXPIRED = mark(
-    "The connection has expired because it was not used for 90 days. OneDrive must be connected "
-    "again."
+    "The connection has expired because it was not used for 90 days. OneDrive must be reconnected."
 )
-_REVOKED = mark(
-    "Access was revoked, or the password was changed. OneDrive must be connected again."
-)
-_SECOND_FACTOR = mark(
-    "Microsoft requires two-factor authentication. OneDrive must be connected again."
-)
+_REVOKED = mark("Access was revoked, or the password was changed. OneDrive must be reconnected.")
+_SECOND_FACTOR = mark("Microsoft requires two-factor authentication. OneDrive must be reconnected.")
 # AADSTS number → sentence. Only the wording depends on these numbers, never a decision: Microsoft
 # may change them at any time. Source: Microsoft Entra authentication and authorization error codes.
 _SENTENCES = {
     70008: _EXPIRED,
     700082: _EXPIRED,
-    700084: mark(
-        "The connection has reached its maximum lifetime. OneDrive must be connected again."
-    ),
+    700084: mark("The connection has reached its maximum lifetime. OneDrive must be reconnected."),
     70043: mark(
-        "The organisation requires a new sign-in from time to time. OneDrive must be connected "
-        "again."
+        "The organisation requires a new sign-in from time to time. OneDrive must be reconnected."
     ),
     50173: _REVOKED,
     70000: _REVOKED,
-    65001: mark("ImageHub no longer has consent to access this OneDrive. Connect it again."),
-    65004: mark("Consent to access this OneDrive was declined. Connect it again."),
+    65001: mark("ImageHub no longer has consent to access this OneDrive. Reconnect it."),
+    65004: mark("Consent to access this OneDrive was declined. Reconnect it."),
     50076: _SECOND_FACTOR,
     50078: _SECOND_FACTOR,
     50079: _SECOND_FACTOR,
-    53003: mark("The organisation's policy blocks this sign-in. OneDrive must be connected again."),
+    53003: mark("The organisation's policy blocks this sign-in. OneDrive must be reconnected."),
 }
 
 
@@ -159,11 +151,13 @@ class MicrosoftIdentity:
         operation = "finish a sign-in"
         answer = {"state": str(flow.get("state", "")), **answer}
         if not answer["state"] or answer["state"] != flow.get("state"):
-            raise InvalidInputError("This sign-in was not started here, or was finished already.")
+            raise InvalidInputError("This sign-in was not started here, or is already complete.")
         if answer.get("error"):
             raise self._explain_declined(answer, operation)
         if not answer.get("code"):
-            raise InvalidInputError("Microsoft's answer contains no code.", {"code": "is missing"})
+            raise InvalidInputError(
+                "Microsoft's response contains no code.", {"code": "is missing"}
+            )
         cache = msal.SerializableTokenCache()
         app, http = self._make_app(operation, cache)
         try:
@@ -177,7 +171,7 @@ class MicrosoftIdentity:
         if "access_token" not in result:
             raise self._explain_refused_code(result, http, operation)
         if not accounts:
-            sentence = mark("Microsoft's answer does not say who signed in.")
+            sentence = mark("Microsoft's response does not say who signed in.")
             raise ServiceRefusedError(SERVICE, operation, "bad_answer", sentence)
         claims = result.get("id_token_claims") or {}
         account = accounts[0]
@@ -246,7 +240,7 @@ class MicrosoftIdentity:
             raise http.explain(error, operation) from None
         if result is None:
             raise ConnectionLostError(
-                "OneDrive must be connected again.", username, code="no_refresh_token"
+                "OneDrive must be reconnected.", username, code="no_refresh_token"
             )
         if "access_token" not in result:
             raise self._explain_refused_refresh(result, http, username, operation)
@@ -341,7 +335,7 @@ class MicrosoftIdentity:
         if code in _DEAD_GRANT:
             sentence = next(
                 (_SENTENCES[n] for n in numbers if n in _SENTENCES),
-                mark("OneDrive must be connected again."),
+                mark("OneDrive must be reconnected."),
             )
             return ConnectionLostError(sentence, username, code)
         if code in _PASSING or http.is_throttled:
@@ -450,13 +444,15 @@ class _Transport:
             return ServiceBusyError(
                 SERVICE,
                 operation,
-                mark("Microsoft's sign-in cannot be reached just now. Please try again later."),
+                mark(
+                    "Microsoft's sign-in cannot be reached at the moment. Please try again later."
+                ),
                 self.retry_after(),
             )
         if 400 <= status < 500:
             sentence = mark("Microsoft's sign-in does not know this tenant or this address.")
         else:
-            sentence = mark("Microsoft's sign-in sent an answer that cannot be read.")
+            sentence = mark("Microsoft's sign-in sent a response that could not be read.")
         return ServiceRefusedError(SERVICE, operation, "bad_answer", sentence)
 
     def _send(self, method: str, url: str, arguments: dict[str, Any]) -> _Answer:

@@ -354,8 +354,8 @@ class S3Store:
                     "read an object",
                     "bad_answer",
                     Message(
-                        "The object storage at %(endpoint)s returned other content than "
-                        "was stored.",
+                        "The object storage at %(endpoint)s did not return the content that was "
+                        "stored.",
                         endpoint=self._describe().endpoint,
                     ),
                 )
@@ -390,8 +390,8 @@ class S3Store:
                 operation,
                 "public_endpoint",
                 Message(
-                    "The public S3 endpoint %(endpoint)s has no certificate that this machine "
-                    "trusts.",
+                    "This machine does not trust the certificate of the public S3 endpoint "
+                    "%(endpoint)s.",
                     endpoint=place,
                 ),
             ) from None
@@ -476,8 +476,8 @@ class S3Store:
                 operation,
                 "bad_certificate",
                 Message(
-                    "The object storage at %(endpoint)s has no certificate that this machine "
-                    "trusts.",
+                    "This machine does not trust the certificate of the object storage at "
+                    "%(endpoint)s.",
                     endpoint=place,
                 ),
             )

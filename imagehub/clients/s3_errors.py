@@ -55,7 +55,7 @@ _SENTENCES = {
         "The object storage does not accept the access key ID or the secret access key."
     ),
     "access_denied": mark(
-        "The object storage does not permit this access key to do this: %(operation)s."
+        "The access key does not have permission for this operation: %(operation)s."
     ),
     "no_bucket": mark("The bucket “%(bucket)s” does not exist."),
     "bad_bucket_name": mark("The object storage does not accept “%(bucket)s” as a bucket name."),
@@ -65,20 +65,20 @@ _SENTENCES = {
     "wrong_region": mark("The bucket “%(bucket)s” is not in the region “%(region)s”."),
     "clock_skew": mark("The clocks of this machine and of the object storage differ too much."),
     "quota_full": mark("The object storage is full."),
-    "not_supported": mark("This object storage does not support this: %(operation)s."),
-    "bad_answer": mark("The object storage refused this (%(code)s): %(operation)s."),
+    "not_supported": mark("This object storage does not support this operation: %(operation)s."),
+    "bad_answer": mark("The object storage refused this operation (%(code)s): %(operation)s."),
 }
 # What answers at a presigned address.
 _PUBLIC_REDIRECTS = mark(
     "The public S3 endpoint %(endpoint)s redirects to another address (%(code)s). Set that address."
 )
 _PUBLIC_OTHER = mark(
-    "The public S3 endpoint %(endpoint)s leads to something else than the bucket that ImageHub "
-    "writes to (%(code)s)."
+    "The public S3 endpoint %(endpoint)s does not lead to the bucket that ImageHub writes to "
+    "(%(code)s)."
 )
 _PUBLIC_CHANGED = mark(
-    "The public S3 endpoint %(endpoint)s gets other requests than browsers send (%(code)s): a "
-    "proxy there must forward path, query and the Host header unchanged."
+    "Requests reach the public S3 endpoint %(endpoint)s altered (%(code)s). The proxy there must "
+    "forward the path, the query and the Host header unchanged."
 )
 _PUBLIC_REFUSES = mark(
     "The public S3 endpoint %(endpoint)s refuses a presigned address (%(code)s)."
@@ -198,7 +198,7 @@ def judge_public_answer(status: int, content: bytes, endpoint: str) -> ServiceEr
     code = found[1].decode() if found else f"HTTP {status}"
     if code in BUSY_CODES or status in (429, 502, 503, 504):
         message = Message(
-            "The public S3 endpoint %(endpoint)s is busy just now (%(code)s).",
+            "The public S3 endpoint %(endpoint)s is busy at the moment (%(code)s).",
             endpoint=endpoint,
             code=code,
         )

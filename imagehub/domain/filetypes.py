@@ -7,28 +7,28 @@ from imagehub.messages import mark
 # Media types in OneDrive's lists that cannot become a picture, by their beginning.
 _NO_PICTURES = {
     "video/": mark("This is a video, not an image."),
-    "audio/": mark("This is a sound file, not an image."),
+    "audio/": mark("This is an audio file, not an image."),
     "text/": mark("This is a text file, not an image."),
     "font/": mark("This is a font, not an image."),
-    "image/svg": mark("SVG drawings cannot be imported. Save it as PNG first."),
+    "image/svg": mark("SVG drawings cannot be imported. Save the file as PNG first."),
     "application/pdf": mark("This is a PDF document, not an image."),
     "application/zip": mark("This is an archive, not an image."),
     "application/json": mark("This is a data file, not an image."),
     "application/msword": mark("This is a document, not an image."),
     "application/vnd.": mark("This is a document, not an image."),
     "image/vnd.adobe.photoshop": mark(
-        "Photoshop documents cannot be imported. Save it as TIFF first."
+        "Photoshop documents cannot be imported. Save the file as TIFF first."
     ),
 }
-_SETTINGS = mark("This file holds image settings, not an image.")
+_SETTINGS = mark("This file contains image settings, not an image.")
 _ARCHIVE = mark("This is an archive, not an image.")
-_DRAWING = mark("Drawings of this type cannot be imported. Save it as PNG or TIFF first.")
-_PHOTOSHOP = mark("Photoshop documents cannot be imported. Save it as TIFF first.")
+_DRAWING = mark("Drawings of this type cannot be imported. Save the file as PNG or TIFF first.")
+_PHOTOSHOP = mark("Photoshop documents cannot be imported. Save the file as TIFF first.")
 _DOCUMENT = mark("This is a document, not an image.")
-_OTHER_KIND = mark("Images of this type cannot be imported. Save it as TIFF or PNG first.")
+_OTHER_KIND = mark("Images of this type cannot be imported. Save the file as TIFF or PNG first.")
 _PROGRAM = mark("This is a program file, not an image.")
 # Raw photos of cameras. OneDrive lists most of them as pictures, or without a type.
-_RAW = mark("Raw photos cannot be imported. Save it as TIFF or JPEG first.")
+_RAW = mark("Raw photos cannot be imported. Save the file as TIFF or JPEG first.")
 _OTHER_EXTENSIONS = {
     extension: sentence
     for extensions, sentence in (

@@ -209,7 +209,7 @@ def _explain(error: ImageHubError) -> str:
     elif error.service == "ImageHub":
         sentence = translate(error.sentence)
     else:
-        sentence = gettext("OneDrive is busy or cannot be reached just now.")
+        sentence = gettext("OneDrive is busy or cannot be reached at the moment.")
     return str(sentence)
 
 

@@ -36,7 +36,7 @@ def plain_errors(format_name: str) -> Iterator[None]:
         raise
     except MemoryError as error:
         raise PictureTooLargeError(
-            "Opening this picture takes more memory than is allowed."
+            "Opening this image takes more memory than is allowed."
         ) from error
     except Exception as error:
         # Broken files make decoders raise nearly any class: OSError, SyntaxError, ValueError,
@@ -46,7 +46,9 @@ def plain_errors(format_name: str) -> Iterator[None]:
             hint in text for hint in ("truncated", "end of file", "end-of-file", "not enough data")
         ):
             raise UnreadablePictureError(
-                Message("This %(format)s file is cut short: it ends too early.", format=format_name)
+                Message(
+                    "This %(format)s file is incomplete: it ends too early.", format=format_name
+                )
             ) from error
         if "too large" in text or "too much memory" in text:
             raise UnreadablePictureError(
@@ -198,7 +200,7 @@ def _find_range(image: Image.Image) -> tuple[float, float]:
     low, high = image.getextrema()
     assert isinstance(low, int | float) and isinstance(high, int | float)
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise UnreadablePictureError("This picture contains values that are not numbers.")
+        raise UnreadablePictureError("This image contains values that are not numbers.")
     for usual in (1, 255, 65535) if image.mode == "F" else (255, 65535):
         if low >= 0 and high <= usual:
             return 0, usual

@@ -23,38 +23,38 @@ _MIMES = {
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 # First bytes of other files → the sentence about them.
 _OTHER_FILES: tuple[tuple[bytes, str], ...] = (
-    (b"%PDF", mark("This is a PDF document, not a picture.")),
-    (b"%!PS", mark("This is a PostScript drawing, not a picture.")),
-    (b"8BPS", mark("This is a Photoshop document, not a picture.")),
-    (b"PK\x03\x04", mark("This is a ZIP archive or an office document, not a picture.")),
-    (b"\xd0\xcf\x11\xe0", mark("This is an old office document, not a picture.")),
-    (b"Rar!", mark("This is a RAR archive, not a picture.")),
-    (b"7z\xbc\xaf\x27\x1c", mark("This is a 7-Zip archive, not a picture.")),
-    (b"\x1f\x8b", mark("This is a compressed archive, not a picture.")),
-    (b"\x1aE\xdf\xa3", mark("This is a video (Matroska or WebM), not a picture.")),
-    (b"FLV\x01", mark("This is a video (Flash), not a picture.")),
-    (b"OggS", mark("This is a sound or video file (Ogg), not a picture.")),
-    (b"ID3", mark("This is a sound file (MP3), not a picture.")),
-    (b"\x00\x00\x01\xba", mark("This is a video (MPEG), not a picture.")),
-    (b"\x00\x00\x01\xb3", mark("This is a video (MPEG), not a picture.")),
-    (b"\x00\x00\x00\x0cjP  ", mark("This is a JPEG 2000 picture, which cannot be imported.")),
-    (b"\xffO\xffQ", mark("This is a JPEG 2000 picture, which cannot be imported.")),
-    (b"\x00\x00\x00\x0cJXL ", mark("This is a JPEG XL picture, which cannot be imported.")),
-    (b"\xff\x0a", mark("This is a JPEG XL picture, which cannot be imported.")),
-    (b"\x00\x00\x01\x00", mark("This is an icon file, not a picture.")),
+    (b"%PDF", mark("This is a PDF document, not an image.")),
+    (b"%!PS", mark("This is a PostScript drawing, not an image.")),
+    (b"8BPS", mark("This is a Photoshop document, not an image.")),
+    (b"PK\x03\x04", mark("This is a ZIP archive or an office document, not an image.")),
+    (b"\xd0\xcf\x11\xe0", mark("This is an old office document, not an image.")),
+    (b"Rar!", mark("This is a RAR archive, not an image.")),
+    (b"7z\xbc\xaf\x27\x1c", mark("This is a 7-Zip archive, not an image.")),
+    (b"\x1f\x8b", mark("This is a compressed archive, not an image.")),
+    (b"\x1aE\xdf\xa3", mark("This is a video (Matroska or WebM), not an image.")),
+    (b"FLV\x01", mark("This is a video (Flash), not an image.")),
+    (b"OggS", mark("This is an audio or video file (Ogg), not an image.")),
+    (b"ID3", mark("This is an audio file (MP3), not an image.")),
+    (b"\x00\x00\x01\xba", mark("This is a video (MPEG), not an image.")),
+    (b"\x00\x00\x01\xb3", mark("This is a video (MPEG), not an image.")),
+    (b"\x00\x00\x00\x0cjP  ", mark("This is a JPEG 2000 image, which cannot be imported.")),
+    (b"\xffO\xffQ", mark("This is a JPEG 2000 image, which cannot be imported.")),
+    (b"\x00\x00\x00\x0cJXL ", mark("This is a JPEG XL image, which cannot be imported.")),
+    (b"\xff\x0a", mark("This is a JPEG XL image, which cannot be imported.")),
+    (b"\x00\x00\x01\x00", mark("This is an icon file, not an image.")),
     (b"FUJIFILMCCD-RAW", mark("This is a raw photo (Fujifilm), which cannot be imported.")),
     (b"IIRO", mark("This is a raw photo (Olympus), which cannot be imported.")),
     (b"IIRS", mark("This is a raw photo (Olympus), which cannot be imported.")),
     (b"MMOR", mark("This is a raw photo (Olympus), which cannot be imported.")),
     (b"IIU\x00", mark("This is a raw photo (Panasonic), which cannot be imported.")),
     (b"FOVb", mark("This is a raw photo (Sigma), which cannot be imported.")),
-    (b"v/1\x01", mark("This is an OpenEXR picture, which cannot be imported.")),
-    (b"gimp xcf", mark("This is a GIMP document, not a picture.")),
-    (b"\x7fELF", mark("This is a program, not a picture.")),
-    (b"MZ", mark("This is a program, not a picture.")),
+    (b"v/1\x01", mark("This is an OpenEXR image, which cannot be imported.")),
+    (b"gimp xcf", mark("This is a GIMP document, not an image.")),
+    (b"\x7fELF", mark("This is a program, not an image.")),
+    (b"MZ", mark("This is a program, not an image.")),
 )
-_UNKNOWN = mark("This is not a picture of a supported format.")
-_VIDEO = mark("This is a video or sound file, not a picture.")
+_UNKNOWN = mark("This is not an image of a supported format.")
+_VIDEO = mark("This is a video or audio file, not an image.")
 _RAW = mark("This is a raw photo, which cannot be imported.")
 _RAW_CANON = mark("This is a raw photo (Canon), which cannot be imported.")
 
@@ -116,19 +116,19 @@ def _describe_other(head: bytes) -> str:
     if head.startswith(b"RIFF"):
         return _VIDEO
     if head[257:262] == b"ustar":
-        return mark("This is a TAR archive, not a picture.")
+        return mark("This is a TAR archive, not an image.")
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<svg", b"<?xml", b"<!--", b"<!doctype svg")) and b"<svg" in text:
         return mark("This is an SVG drawing, which cannot be imported.")
     if text.startswith((b"<!doctype html", b"<html")):
-        return mark("This is a web page, not a picture.")
+        return mark("This is a web page, not an image.")
     try:
         # The last character may be cut in the middle.
         head.decode("utf-8", errors="strict" if len(head) < 1024 else "ignore")
     except UnicodeDecodeError:
         return ""
     if not any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head):
-        return mark("This is a text file, not a picture.")
+        return mark("This is a text file, not an image.")
     return ""
 
 

@@ -173,7 +173,7 @@ class RenderPool:
                 self._drop(child)
                 raise PictureTooLargeError(
                     Message(
-                        "Rendering this picture took longer than %(seconds)s seconds.",
+                        "Rendering this image took longer than %(seconds)s seconds.",
                         seconds=f"{self._timeout_seconds:g}",
                     )
                 ) from None
@@ -269,8 +269,8 @@ def _explain_end(status: int) -> PictureError | ServiceBusyError:
         return _busy("The image renderer was stopped.")
     if status == -signal.SIGKILL:
         # The kernel does this when memory runs out.
-        return PictureTooLargeError("Opening this picture takes more memory than is available.")
-    return UnreadablePictureError("This picture cannot be read: it crashes the decoder.")
+        return PictureTooLargeError("Opening this image takes more memory than is available.")
+    return UnreadablePictureError("This image cannot be read: it crashes the decoder.")
 
 
 class _MemoryShare:
@@ -491,12 +491,12 @@ def run_child(parent: int) -> None:
             answer = {
                 "kind": "error",
                 "error": PictureTooLargeError.__name__,
-                "message": mark("Opening this picture takes more memory than is allowed."),
+                "message": mark("Opening this image takes more memory than is allowed."),
             }
         except Exception:
             answer = {
                 "kind": "unexpected",
-                "message": mark("This picture cannot be read."),
+                "message": mark("This image cannot be read."),
                 "trace": traceback.format_exc(limit=20)[-20_000:],
             }
         opened = None  # type: ignore[assignment] # Free the picture before the next wait.

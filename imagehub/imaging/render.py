@@ -160,7 +160,7 @@ class OpenedPicture:
         if size_bytes > self.options.max_file_bytes:
             raise PictureTooLargeError(
                 Message(
-                    "This file has %(size)s MB; the limit is %(limit)s.",
+                    "This file is %(size)s MB in size; the limit is %(limit)s MB.",
                     size=_in_millions(size_bytes),
                     limit=self.options.max_file_bytes // 1_000_000,
                 )
@@ -179,8 +179,7 @@ class OpenedPicture:
         if self.memory_bytes > self.options.max_memory_bytes:
             raise PictureTooLargeError(
                 Message(
-                    "Opening this picture takes about %(size)s GB of memory; the limit is "
-                    "%(limit)s.",
+                    "Opening this image takes about %(size)s GB of memory; the limit is %(limit)s.",
                     size=f"{self.memory_bytes / 1e9:.1f}",
                     limit=f"{self.options.max_memory_bytes / 1e9:.1f}",
                 )
@@ -188,11 +187,11 @@ class OpenedPicture:
 
     def _check_pixels(self, width: int, height: int) -> None:
         if width < 1 or height < 1:
-            raise UnreadablePictureError("This picture has no width or no height.")
+            raise UnreadablePictureError("This image has no width or no height.")
         if width * height > self.options.max_pixels:
             raise PictureTooLargeError(
                 Message(
-                    "This picture has %(size)s megapixels; the limit is %(limit)s.",
+                    "This image has %(size)s megapixels; the limit is %(limit)s.",
                     size=_in_millions(width * height),
                     limit=self.options.max_pixels // 1_000_000,
                 )

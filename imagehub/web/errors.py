@@ -150,7 +150,7 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
         return error
     sentences = {
         404: "There is nothing at this address.",
-        405: "This address does not take that kind of request.",
+        405: "This address does not support this kind of request.",
         413: "That is more than this address takes.",
     }
     message = sentences.get(error.code, error.description or error.name)
@@ -162,7 +162,7 @@ def answer_database_error(error: Exception) -> ResponseReturnValue:
     cause = error.orig if isinstance(error, DBAPIError) else error
     log.error("[%s] the database did not answer: %s", g.get("request_id"), cause)
     if is_api_call():
-        response = jsonify({"detail": "The database cannot be reached just now."})
+        response = jsonify({"detail": "The database cannot be reached at the moment."})
     else:
         response = Response(
             render_without_database("error.html", status=503, message=""), mimetype="text/html"

@@ -164,4 +164,4 @@ def make_input_error(error: ValidationError) -> InvalidInputError:
         )
         for fault in error.errors(include_url=False, include_context=False, include_input=False)
     }
-    return InvalidInputError("Please check what was entered.", dict(faults))
+    return InvalidInputError("Please check what you entered.", dict(faults))

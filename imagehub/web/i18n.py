@@ -157,10 +157,10 @@ def _list_templates(language: str) -> list[tuple[re.Pattern[str], str]]:
 # Sentences of errors that visitors may meet; raised in English, shown in their language.
 SENTENCES = (
     mark("There is nothing at this address."),
-    mark("This address does not take that kind of request."),
-    mark("Full images cannot be downloaded here."),
-    mark("OneDrive is busy just now. Please try again later."),
-    mark("OneDrive must be connected again."),
+    mark("This address does not support this kind of request."),
+    mark("Full-size images cannot be downloaded here."),
+    mark("OneDrive is busy at the moment. Please try again later."),
+    mark("OneDrive must be reconnected."),
     mark("Please sign in first."),
     mark("This form has been open for too long. Please go back, reload the page and try again."),
 )

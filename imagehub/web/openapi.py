@@ -244,7 +244,7 @@ def _check_token(is_change: bool) -> Response | None:
     token = token.strip()
     try:
         if scheme.lower() != "bearer" or not token:
-            raise NotAllowedError("A bearer token is needed. Please sign in.")
+            raise NotAllowedError("A bearer token is required. Please sign in.")
         if token.startswith(api_tokens.PREFIX):
             g.token_user, g.api_token = api_tokens.get_by_token(db.session(), token)
         else:
@@ -372,7 +372,7 @@ def _describe(
         403: "The token may read, but change nothing.",
         413: "The body is too large.",
         429: "Too many failed tries; Retry-After says when to come back.",
-        503: "The database or OneDrive cannot be reached just now; Retry-After says when to retry.",
+        503: "The database or OneDrive cannot be reached; Retry-After says when to retry.",
     }
     statuses = {503, *operation.statuses}
     if operation.access == "token":

@@ -85,7 +85,7 @@ def test_a_new_password_ends_all_other_sessions_and_keeps_this_one(
         ({"password": "wrong", "new": "x" * 9, "again": "x" * 9}, "This is not your password."),
         (
             {"password": PASSWORD, "new": "x" * 9, "again": "x" * 8},
-            "passwords are not the same.",
+            "passwords do not match.",
         ),
         ({"password": PASSWORD, "new": "short", "again": "short"}, "at least 8 characters"),
         ({"password": "", "new": "x" * 9, "again": "x" * 9}, "This is not your password."),

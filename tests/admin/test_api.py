@@ -106,7 +106,7 @@ def test_an_admins_browser_comes_back_to_the_callback(unconnected_site: Connecte
     assert unconnected_site.call("/admin/onedrive/connect")["code"] == 1
     again = client.get("/admin/onedrive/callback", query_string=back)
     assert again.location == "/admin/connection"
-    assert "was not started here, or was finished already" in client.get(again.location).text
+    assert "was not started here, or is already complete" in client.get(again.location).text
 
 
 # --- Folders --------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def test_the_account_and_its_health_are_told(client: FlaskClient) -> None:
         "OneDrive is connected",
         "Personal OneDrive",
         "of 5.4",
-        "Last answer",
+        "Last response",
         "extends it by 90 days",
     ):
         assert words in page, words
@@ -115,10 +115,10 @@ def test_an_account_without_a_onedrive_is_told_of(unconnected_site: ConnectedSit
     fault = site.onedrive.set_fault(
         "status", status=404, code="itemNotFound", path=r"/v1\.0/me/drive"
     )
-    told = "This Microsoft account has no OneDrive. Open onedrive.com with it once"
+    told = "This Microsoft account has no OneDrive yet. Sign in to onedrive.com once"
     assert connect(site, client, next="/admin/drive").location == PAGE
     page = client.get(PAGE).text
-    assert "There is no OneDrive" in page
+    assert "This account has no OneDrive" in page
     assert page.count(told) == 2, "in the note and in the toast"
     assert ">OneDrive is connected" not in page
     send(client, f"{PAGE}/check", PAGE)
@@ -218,14 +218,14 @@ def test_a_lost_connection_says_what_to_do_and_is_found_again(
     connected_site.onedrive.revoke(access_tokens=True)
     send(client, f"{PAGE}/check", PAGE)
     page = client.get(PAGE).text
-    assert "OneDrive must be connected again" in page
-    assert "nothing has to be imported twice" in page
+    assert "OneDrive must be reconnected" in page
+    assert "nothing has to be imported again" in page
     assert ">Reconnect</button>" in page
     home = client.get("/admin/").text
     assert "Mend it" in home or "Connect OneDrive" in home
     connect(connected_site, client, access="write")
     send(client, f"{PAGE}/check", PAGE)
-    assert "OneDrive answers, and the root folder is there." in client.get(PAGE).text
+    assert "OneDrive responds, and the root folder exists." in client.get(PAGE).text
 
 
 def test_a_refused_client_secret_is_told_apart_and_checked_again(
@@ -282,7 +282,7 @@ def test_a_pause_and_a_full_drive_are_told(
     connected_site.onedrive.set_fault("status", status=429, retry_after=30, path="/v1.0")
     send(client, f"{PAGE}/check", PAGE)
     assert re.search(
-        r"OneDrive asked for a pause. Requests resume <time[^>]*>in a moment</time>",
+        r"OneDrive is throttling requests. ImageHub tries again <time[^>]*>in a moment</time>",
         client.get(PAGE).text,
     )
 
@@ -407,4 +407,4 @@ def test_a_secret_that_was_taken_away_is_not_warned_of(
 def test_a_day_that_is_none_is_not_kept(client: FlaskClient) -> None:
     answer = send(client, f"{PAGE}/secret-end", PAGE, secret_end="soon")
     assert answer.status_code == 422
-    assert "Enter the day as 2027-05-31." in answer.text
+    assert "Enter a date like 2027-05-31." in answer.text

@@ -87,7 +87,7 @@ def test_a_broken_file_is_dismissed_on_the_first_page_and_retried(
 
     page = client.get(JOB).text
     assert "1 image imported; 2 failed files dismissed." in page
-    assert page.index('data-part="dismissed"') < page.index("wave.jpg") < page.rindex("cut short")
+    assert page.index('data-part="dismissed"') < page.index("wave.jpg") < page.rindex("incomplete")
     assert 'data-part="failed"' not in page
     assert "2 dismissed" in client.get("/admin/import").text
     [item] = re.findall(r'name="item" value="(\d+)">Retry<span class="unseen">: wave.jpg', page)

@@ -87,7 +87,7 @@ def test_what_was_done_before_onedrive_was_lost_is_told_and_in_the_log(
     answer = browser.post(f"/admin/drive/{way}", item=ids, folder=works, **fields)
     assert [one["name"] for one in answer["done"]] == ["front.jpg"]
     assert [one["id"] for one in answer["failed"]] == ids[1:]
-    assert "connected again" in answer["failed"][0]["reason"]
+    assert "must be reconnected" in answer["failed"][0]["reason"]
     assert "“front.jpg”" in list_log(browser)[0]
     # With nothing done there is nothing to tell but that.
     browser.post(f"/admin/drive/{way}", 409, item=ids[1:], folder=works, **fields)

@@ -65,7 +65,7 @@ def test_an_import_from_the_selection_to_the_last_image(
     assert (state["done_count"], state["failed_count"]) == (3, 1)
     page = client.get("/admin/import/1").text
     assert "bad.jpg" in page
-    assert "cut short" in page
+    assert "incomplete" in page
     assert "Old mill" in page
     assert "from “Studio”</span>" in client.get("/admin/import").text
     send(client, "/admin/import/1/retry", "/admin/import/1")

@@ -121,11 +121,11 @@ def test_joining_asks_and_says_what_will_happen(
     send(client, f"{LIST}/{group_id}", LIST, version="1", **{"title": "Wave", "was-title": ""})
     asked = send(client, f"{LIST}/join", LIST, group=[str(group_id), str(draft)])
     assert asked.status_code == 200
-    assert "2 shots are moved to “<bdi>Wave</bdi>” from:" in asked.text
+    assert "2 shots will be moved to “<bdi>Wave</bdi>” from:" in asked.text
     assert "2 shots of drafts become public" in asked.text
     assert list_names(site, draft) == ["y.jpg", "z.jpg"]
     other = send(client, f"{LIST}/join", LIST, group=[str(draft), str(group_id)]).text
-    assert f"3 shots are moved to “<bdi>Untitled {draft}</bdi>” from:" in other
+    assert f"3 shots will be moved to “<bdi>Untitled {draft}</bdi>” from:" in other
     assert f"“<bdi>Untitled {draft}</bdi>” stays a draft." in other
     assert "3 shots are no longer public" in other
     chosen = re.findall('name="group" value="([0-9]+)"', asked.text)
@@ -181,7 +181,7 @@ def test_deleting_twice_is_logged_once(site: Site, client: FlaskClient, group_id
     assert "This entry was already deleted." in read_toasts(client)
     log = read_log(client)
     assert log[:2] == [
-        "Permanently deleted 1 entry of the trash.",
+        "Permanently deleted 1 entry from the trash.",
         f"Deleted 1 group: “{title}”.",
     ]
     assert log[2].startswith("Signed in")

@@ -141,7 +141,7 @@ def test_edits_cover_and_order_are_logged(site: Site, client: FlaskClient, group
     send(client, f"{path}/shots/move-down", path, this="1")
     send(client, f"{LIST}/order", LIST, group=str(group_id))
     assert read_log(client)[:6] == [
-        "Moved “Wave” in the order of the gallery.",
+        "Changed the position of “Wave” in the gallery.",
         "Changed the order of the shots of “Wave”.",
         "Changed the cover of “Wave”.",
         "Edited 2 shots of “Wave”: Alt text, Role.",

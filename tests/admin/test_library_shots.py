@@ -98,7 +98,7 @@ def test_shots_are_moved_to_a_group_by_number_or_title(
         assert "1 shot was moved to “Wave, II”." in read_toasts(client)
     assert list_names(site, target) == ["z.jpg", "a.jpg", "b.jpg", "c.jpg"]
     for to, fault in (
-        ("", "Enter the group to move to first."),
+        ("", "First enter the group to move to."),
         ("mill", "There is no group “mill”."),
     ):
         send(client, f"{LIST}/{target}/shots/move", path, shot="1", to=to)

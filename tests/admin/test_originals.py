@@ -93,7 +93,7 @@ def test_missing_originals_can_be_checked_again(
 ) -> None:
     assert 'data-act="check-again"' in client.get(f"{LIST}?filter=missing").text
     send(client, f"{LIST}/check-again", LIST, group=group_id)
-    assert "OneDrive is asked again for 1 original." in read_toasts(client)
+    assert "1 original is being checked again." in read_toasts(client)
     assert is_asked(site)
     with site.session() as session:
         doubtful = session.scalars(select(Image.name).where(Image.drive_doubt != 0)).all()
@@ -121,7 +121,7 @@ def test_originals_outside_the_root_folder_are_explained(
     assert "Missing in OneDrive" not in group
     assert is_offered(group, "check-again", 3)
     send(client, f"{LIST}/check-again", LIST, group=group_id)
-    assert "OneDrive is asked again for 1 original." in read_toasts(client)
+    assert "1 original is being checked again." in read_toasts(client)
     assert is_asked(site)
 
 
@@ -295,7 +295,7 @@ def test_changes_in_the_drive_browser_are_noticed_within_seconds(
         wait_until(lambda: not is_asked(site), what="the end of the look")
         act("new-folder", name="Another", folder="")
         act("rename", item=find_item(client, "Another"), name="One more")
-        assert not is_asked(site), "no image comes from there"
+        assert not is_asked(site), "no images were imported from it"
 
 
 def find_item(client: FlaskClient, name: str) -> str:

@@ -53,7 +53,7 @@ def test_a_root_folder_that_is_gone_is_told_with_what_to_do(
         return client.get(PAGE).text
 
     # For a second after the choice the drive is still believed to be open at the top.
-    wait_until(lambda: "OneDrive answers, but the root folder is gone." in check())
+    wait_until(lambda: "OneDrive responds, but the root folder is gone." in check())
     assert "Select another one below" in check()
 
 
@@ -198,7 +198,7 @@ def test_where_it_is_not_known_where_images_come_from_one_is_asked(
     connected_site.add_group(["a.jpg", "b.jpg"])
     asked = choose_root(connected_site, client, "Art")
     words = unescape(re.sub("<[^>]+>", "", asked.text))
-    assert "For 2 images it is not known yet whether their originals are inside “Art”" in words
+    assert "For 2 images, it is not yet known whether the originals are inside “Art”" in words
     folder, _ = connected_site.find_folder("Art")
     assert send(client, ROOT, ROOT, folder=folder, sure="yes").status_code == 302
     assert "/Art" in client.get(PAGE).text

@@ -32,7 +32,7 @@ def test_permanently_deleted_groups_cannot_be_restored(
     with site.session() as session:
         assert session.get(Group, group_id) is None
     send(client, f"{LIST}/trash/restore", f"{LIST}/trash", number=str(group_id))
-    assert "no such thing in the trash" in read_toasts(client)
+    assert "This entry is not in the trash" in read_toasts(client)
 
 
 def test_permanent_deletion_does_not_wait_for_object_storage(tmp_path: Path) -> None:

@@ -106,10 +106,10 @@ def test_uploads_are_in_the_log_and_so_is_what_they_replace(browser: Browser) ->
     for name in ("one.jpg", "two.jpg"):
         upload(browser, works, name, b"other", on_conflict="replace")
     assert list_log(browser)[:2] == [
-        "Started to replace 2 files in OneDrive: “one.jpg”, “two.jpg”.",
-        "Started to upload 3 files to OneDrive: “one.jpg”, “two.jpg”, “empty.txt”.",
+        "Started replacing 2 files in OneDrive: “one.jpg”, “two.jpg”.",
+        "Started uploading 3 files to OneDrive: “one.jpg”, “two.jpg”, “empty.txt”.",
     ]
-    assert "Started to replace 2 files" in browser.page("/admin/activity")
+    assert "Started replacing 2 files" in browser.page("/admin/activity")
 
 
 def test_a_batch_of_any_size_is_one_line_of_the_log(browser: Browser) -> None:
@@ -117,7 +117,7 @@ def test_a_batch_of_any_size_is_one_line_of_the_log(browser: Browser) -> None:
     for number in range(40):
         upload(browser, works, f"a picture with a {'very ' * 12}long name {number}.txt", b"")
     first, second = list_log(browser)[:2]
-    assert first.startswith("Started to upload 40 files to OneDrive: “a picture with a very")
+    assert first.startswith("Started uploading 40 files to OneDrive: “a picture with a very")
     assert first.endswith(".txt”, ….")
     assert len(first) < 2200
     assert not second.startswith("Started")

@@ -135,7 +135,7 @@ def test_a_browser_that_sends_no_cookie_is_told_so_and_where_to_go(tmp_path: Pat
     form = {"name": NAME, "password": PASSWORD, "csrf_token": read_csrf_token(client)}
     answer = client.post("/sign-in", data=form)
     assert answer.status_code == 400
-    assert "Your browser sent no cookie" in answer.text
+    assert "Your browser did not send the cookie" in answer.text
     assert "https://hub.example.org/sign-in" in answer.text
 
 

@@ -387,7 +387,7 @@ def test_bytes_that_stay_wrong_are_worth_another_try_later(
 ) -> None:
     item = find(drive)
     cloud.set_fault("corrupted_download")
-    with pytest.raises(ServiceBusyError, match="not the one it lists"):
+    with pytest.raises(ServiceBusyError, match="a different file from the one it lists"):
         download(drive, item)
 
 

@@ -182,7 +182,7 @@ def test_an_error_is_not_remembered_when_its_cause_is_gone(server: ScriptedServe
         ("invalid_grant", 50076, "two-factor"),
         ("interaction_required", 50079, "two-factor"),
         ("consent_required", 65001, "consent"),
-        ("invalid_grant", 99999, "must be connected again"),
+        ("invalid_grant", 99999, "must be reconnected"),
     ],
 )
 def test_a_dead_grant_says_why_in_one_plain_sentence(

@@ -726,10 +726,10 @@ def test_a_public_endpoint_that_cannot_be_reached_is_told(s3_server: S3Server) -
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (Answer(200, b"<html>A website"), "something else"),
-        (refuse("NoSuchKey", 404), "something else"),
-        (refuse("NoSuchBucket", 404), "something else"),
-        (Answer(404, b"<html>Not found"), "something else"),
+        (Answer(200, b"<html>A website"), "does not lead to the bucket"),
+        (refuse("NoSuchKey", 404), "does not lead to the bucket"),
+        (refuse("NoSuchBucket", 404), "does not lead to the bucket"),
+        (Answer(404, b"<html>Not found"), "does not lead to the bucket"),
         (Answer(301, b"", {"Location": "https://example.org/"}), "redirects"),
         (refuse("AccessDenied", 403), "refuses a presigned address"),
     ],
@@ -762,6 +762,6 @@ def test_a_netrc_file_does_not_spoil_the_check(
 
 def test_other_bytes_than_were_stored_fail_the_check(relayed: S3Store, relay: Relay) -> None:
     relay.decide = lambda request: Answer(200, b"other") if request.method == "GET" else None
-    with pytest.raises(ServiceRefusedError, match="other content") as caught:
+    with pytest.raises(ServiceRefusedError, match="did not return the content") as caught:
         relayed.check()
     assert caught.value.reason == "bad_answer"

@@ -272,7 +272,7 @@ def test_a_refused_form_with_a_password_makes_no_open_link(site: Site, draft: in
     refused = make(last_day="2020-01-01", password="open sesame")
     assert refused.status_code == 422
     assert "open sesame" not in refused.text
-    assert "This day is in the past." in refused.text
+    assert "This date is in the past." in refused.text
     assert "Enter the password again." in refused.text
     assert 'name="wants_password" value="1"' in refused.text
     again = make(last_day="2999-12-31", wants_password="1")
@@ -312,7 +312,7 @@ def test_too_many_works_are_refused_with_a_word(site: Site, draft: int) -> None:
     groups = [str(draft), *(str(draft + more) for more in range(1, 201))]
     answer = send(client, "/admin/shares", f"/admin/shares/new?group={draft}", group=groups)
     assert answer.status_code == 422
-    assert "A link shows at most 200 groups." in answer.text
+    assert "A link can show at most 200 groups." in answer.text
 
 
 def test_a_long_selection_is_folded_and_shared_whole(site: Site) -> None:

@@ -122,7 +122,7 @@ def test_anything_unexpected_becomes_a_plain_error_and_a_line_in_the_log(
 ) -> None:
     with pytest.raises(UnreadablePictureError) as caught:
         pool.render(tmp_path / "is not there.jpg")
-    assert str(caught.value) == "This picture cannot be read."
+    assert str(caught.value) == "This image cannot be read."
     assert "FileNotFoundError" in caplog.text
 
 

@@ -146,9 +146,9 @@ def test_a_stereo_photo_counts_as_the_jpeg_it_starts_with() -> None:
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
         (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
         (b"%PDF-1.7\n...", "a PDF document"),
-        (b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41", "a video or sound file"),
+        (b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41", "a video or audio file"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "a raw photo (Canon)"),
-        (b"RIFF\x10\0\0\0AVI LIST", "a video or sound file"),
+        (b"RIFF\x10\0\0\0AVI LIST", "a video or audio file"),
         (b"II*\0\x10\0\0\0CR\2\0", "a raw photo (Canon)"),
         (b"FUJIFILMCCD-RAW 0201", "a raw photo (Fujifilm)"),
         (b"PK\x03\x04\x14\0", "a ZIP archive or an office document"),
@@ -165,7 +165,7 @@ def test_what_is_no_picture_is_named(content: bytes, what: str) -> None:
 def test_an_empty_file_and_a_file_of_noise_are_refused() -> None:
     with pytest.raises(UnreadablePictureError, match="empty"):
         render_bytes(io.BytesIO())
-    with pytest.raises(UnreadablePictureError, match="not a picture"):
+    with pytest.raises(UnreadablePictureError, match="not an image"):
         render_bytes(io.BytesIO(b"\x00\x93\xff\xfe\x01" * 400))
 
 
@@ -540,7 +540,7 @@ def test_a_grey_profile_and_a_colour_profile_on_grey_are_both_followed() -> None
 @pytest.mark.parametrize(
     "profile",
     [b"nonsense", ADOBE_RGB[:200], ADOBE_RGB[:16] + b"CMYK" + ADOBE_RGB[20:], b"\0" * 5_000],
-    ids=["noise", "cut short", "of another colour space", "zeros"],
+    ids=["noise", "incomplete", "of another colour space", "zeros"],
 )
 def test_a_broken_or_wrong_profile_is_ignored(profile: bytes) -> None:
     made = render_bytes(encode(make_scene(), "JPEG", icc_profile=profile, quality=95))
@@ -661,7 +661,7 @@ def test_nonsense_in_the_tags_is_left_out() -> None:
         b"Exif\0\0II*\0\x08\0\0\0\1\0\x69\x87\4\0\1\0\0\0\x08\0\0\0\0\0\0\0",
         b"Exif\0\0II*\0\x08\0\0\0\1\0\x0e\x01\2\0\xff\xff\xff\x7f\x1a\0\0\0\0\0\0\0",
     ],
-    ids=["noise", "too many entries", "cut short", "a circle", "an absurd length"],
+    ids=["noise", "too many entries", "incomplete", "a circle", "an absurd length"],
 )
 def test_broken_exif_does_no_harm(format: str, exif: bytes) -> None:
     made = render_bytes(encode(make_scene(), format, exif=exif))
@@ -749,7 +749,7 @@ def make_png_header(width: int, height: int) -> bytes:
 def test_too_many_pixels_are_refused_before_decoding() -> None:
     with pytest.raises(PictureTooLargeError) as caught:
         render_bytes(io.BytesIO(make_png_header(20_000, 15_600)))
-    assert str(caught.value) == "This picture has 312 megapixels; the limit is 250."
+    assert str(caught.value) == "This image has 312 megapixels; the limit is 250."
 
 
 def test_a_picture_just_over_the_limit_never_reads_like_the_limit() -> None:
@@ -777,7 +777,7 @@ def test_absurd_sizes_are_refused_in_every_format() -> None:
 
 def test_too_many_bytes_and_too_much_memory_are_refused() -> None:
     file = encode(make_scene(), "PNG")
-    with pytest.raises(PictureTooLargeError, match="This file has 1 MB; the limit is 0"):
+    with pytest.raises(PictureTooLargeError, match="This file is 1 MB in size; the limit is 0"):
         render_bytes(file, RenderOptions(max_file_bytes=100))
     file.seek(0)
     with pytest.raises(PictureTooLargeError, match="of memory; the limit is"):
@@ -822,7 +822,7 @@ def test_a_progressive_jpeg_that_is_cut_short_is_refused() -> None:
     noise = Image.effect_noise((800, 600), 60).convert("RGB")
     content = encode(noise, "JPEG", progressive=True).getvalue()
     assert render_bytes(io.BytesIO(content)).width_px == 800
-    with pytest.raises(UnreadablePictureError, match="cut short"):
+    with pytest.raises(UnreadablePictureError, match="incomplete"):
         render_bytes(io.BytesIO(content[: len(content) * 8 // 10]))
 
 

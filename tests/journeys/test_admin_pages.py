@@ -144,7 +144,7 @@ def test_a_lost_connection_is_told_and_found_again(served_site: ServedSite) -> N
     visit = served_site.enter("/admin/connection")
     page = visit.page
     page.get_by_role("button", name="Check connection").click()
-    expect(page.get_by_role("heading", name="OneDrive must be connected again")).to_be_visible()
+    expect(page.get_by_role("heading", name="OneDrive must be reconnected")).to_be_visible()
     page.get_by_role("link", name="Home").click()
     expect(page.locator(".note.is-fault")).to_contain_text("OneDrive is not connected")
     page.get_by_role("link", name="Reconnect").click()
@@ -152,7 +152,7 @@ def test_a_lost_connection_is_told_and_found_again(served_site: ServedSite) -> N
     page.get_by_role("button", name="Consent").click()
     expect(page.get_by_role("heading", name="OneDrive is connected")).to_be_visible()
     page.get_by_role("button", name="Check connection").click()
-    expect_toast(page, "OneDrive answers, and the root folder is there.")
+    expect_toast(page, "OneDrive responds, and the root folder exists.")
     visit.complaints.clear()
 
 
@@ -162,9 +162,9 @@ def test_what_went_wrong_stays_until_it_is_closed(served_site: ServedSite) -> No
     page = visit.page
     page.clock.install()
     page.get_by_role("button", name="Check connection").click()
-    expect_toast(page, "OneDrive cannot be reached just now.")
+    expect_toast(page, "OneDrive cannot be reached at the moment.")
     page.clock.fast_forward(120_000)
-    expect_toast(page, "OneDrive cannot be reached just now.")
+    expect_toast(page, "OneDrive cannot be reached at the moment.")
     page.locator(".toast").get_by_role("button", name="Close").click()
     expect(page.locator(".toast")).to_have_count(0)
     served_site.onedrive.clear_faults()

@@ -151,7 +151,9 @@ def test_deleting_asks_first_and_names_what_is_published(served: ServedSite) -> 
     expect(page.locator(".item", has_text="Works")).to_have_count(0)
     assert not (served.onedrive.root / "Works").exists()
     toast = page.locator(".toast")
-    expect(toast).to_contain_text("1 item is now in the OneDrive recycle bin, for 30 days")
+    expect(toast).to_contain_text(
+        "1 item is now in the OneDrive recycle bin and stays there for 30 days"
+    )
     expect(toast.get_by_role("link", name="Open recycle bin")).to_have_attribute(
         "href", "https://onedrive.live.com/?v=recyclebin"
     )

@@ -302,7 +302,7 @@ def test_a_key_pressed_twice_asks_once(served: ServedSite) -> None:
     page.locator(".item-name", has_text="shot 3.jpg").focus()
     page.keyboard.press("Delete")
     held.wait()
-    expect(page.locator("#drive-state")).to_have_text("Checking what would be deleted …")
+    expect(page.locator("#drive-state")).to_have_text("Checking what will be deleted…")
     page.keyboard.press("Delete")
     page.keyboard.press("m")
     held.let_go()

@@ -354,7 +354,7 @@ def test_keys_are_heard_after_a_comparison_that_could_not_come(
     wait_until_open(page)
     page.route("**/js/compare.js", lambda route: route.abort())
     page.get_by_role("button", name="Compare two shots").click()
-    expect(page.locator(".viewer-note")).to_have_text("The image cannot be shown just now.")
+    expect(page.locator(".viewer-note")).to_have_text("The image cannot be shown at the moment.")
     page.keyboard.press("ArrowRight")
     expect(page).to_have_url(f"{live_hub.url}/groups/{harbour}/2")
     assert all("ERR_FAILED" in text for text in seen.complaints)
@@ -402,7 +402,7 @@ def test_words_about_a_full_image_go_with_its_shot(
     for _ in range(8):
         page.keyboard.press("+")
     held.wait()
-    expect(note).to_have_text("Loading the full-size image …")
+    expect(note).to_have_text("Loading the full-size image…")
     page.keyboard.press("ArrowRight")
     expect(page).to_have_url(f"{live_hub.url}/groups/{harbour}/2")
     expect(note).to_be_empty()

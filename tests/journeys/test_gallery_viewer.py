@@ -326,7 +326,7 @@ def test_the_full_image_may_be_out_of_reach(live_hub: LiveHub, visit: Visits, ha
     for _ in range(8):
         page.keyboard.press("+")
     expect(page.locator(".viewer-note")).to_have_text(
-        "The full-size image is not available just now."
+        "The full-size image is not available at the moment."
     )
     assert read_picture(page)["natural"] == 1920
     seen.complaints[:] = [text for text in seen.complaints if "503" not in text]

@@ -155,7 +155,7 @@ def test_a_whole_folder_is_sent_as_its_id_and_reading_ends_when_the_plan_is_disc
         page.get_by_role("button", name="Import", exact=True).click()
     assert "all=yes" in (asked.value.post_data or "")
     fault = page.locator("#reading-fault")
-    expect(fault).to_contain_text("ImageHub tries again by itself.")
+    expect(fault).to_contain_text("ImageHub will try again automatically.")
     with studio.site.session() as session:
         session.delete(session.query(ImportPlan).one())
     expect(fault).to_have_text("There is no such import plan.")
@@ -229,7 +229,7 @@ def test_twenty_images_with_two_broken_ones_are_imported_and_retried(
         )
         failures = page.locator(".failures li")
         expect(failures).to_have_count(2)
-        expect(failures.first).to_contain_text("cut short")
+        expect(failures.first).to_contain_text("incomplete")
         for n, name in enumerate(broken):
             served_site.site.put_files("Studio", {name: make_picture(50 + n)})
         page.get_by_role("button", name="Retry").click()

@@ -186,7 +186,7 @@ def test_shots_are_ordered_by_keyboard_and_by_drag(served_site: ServedSite, grou
         page.locator(".shot", has_text="b.jpg"), target_position={"x": 40, "y": 4}
     )
     expect(page.locator("#status")).to_have_text("Position 1 of 3")
-    # From the moment in which it is let go until then it says "Saving …".
+    # From the moment in which it is let go until then it says "Saving…".
     expect(page.locator("#save-state")).to_have_text("Saved")
     page.reload()
     assert list_names(page) == ["c.jpg", "b.jpg", "a.jpg"]
@@ -334,7 +334,7 @@ def test_all_groups_on_all_pages_are_published_at_once(served_site: ServedSite) 
     # It goes on from step to step by itself.
     page.get_by_role("button", name="Publish", exact=True).click()
     expect(page.locator(".toast")).to_have_text("250 groups are published.")
-    expect(page.get_by_text("Nothing is left to do in this list.")).to_be_visible()
+    expect(page.get_by_text("There is nothing left to do in this list.")).to_be_visible()
 
 
 def test_a_deleted_group_is_restored_from_toast_and_trash(

@@ -109,11 +109,11 @@ def test_without_a_script_a_link_is_made_revoked_opened_again_and_given_a_new_ad
     page.get_by_label("Password", exact=True).fill("open sesame")
     page.get_by_role("button", name="Create link").click()
     last_day = page.get_by_label("Last day")
-    expect(last_day).to_have_accessible_description("This day is in the past.")
+    expect(last_day).to_have_accessible_description("This date is in the past.")
     password = page.get_by_label("Password", exact=True)
     expect(password).to_have_value("")
     expect(password).to_have_accessible_description(
-        "Enter the password again. It is not kept when the form is shown again."
+        "Enter the password again. For security, it is not kept in the form."
     )
     last_day.fill("2999-12-31")
     password.fill("open sesame")

@@ -303,8 +303,8 @@ def test_of_two_files_whose_names_differ_by_case_the_second_is_asked_about(
     page = visit.page
     page.evaluate(DROP, [["Mill.JPG", "one"], ["mill.jpg", "two"], ["mill.jpg", "three"]])
     words = page.locator(".upload-words")
-    expect(words.nth(1)).to_have_text("Waits for another file of this name.")
-    expect(words.nth(2)).to_have_text("Waits for another file of this name.")
+    expect(words.nth(1)).to_have_text("Waiting for another file with this name.")
+    expect(words.nth(2)).to_have_text("Waiting for another file with this name.")
     served_site.onedrive.clear_faults(fault)
     expect(page.locator("#uploads")).to_contain_text("2 names are already taken in the folder")
     assert read_drive(served_site) == {"Mill.JPG": b"one"}
@@ -329,7 +329,7 @@ def test_a_file_held_back_starts_when_the_other_of_its_name_is_cancelled(
     page.get_by_role("button", name="Pause: Mill.JPG").click()
     page.evaluate(DROP, [["mill.jpg", "two"]])
     expect(page.locator(".upload-words").nth(1)).to_have_text(
-        "Waits for another file of this name."
+        "Waiting for another file with this name."
     )
     page.get_by_role("button", name="Cancel: Mill.JPG", exact=True).click()
     done(page, 1)
@@ -360,7 +360,7 @@ def test_a_name_that_onedrive_refuses_is_repaired_on_request(
     (folder / "what? why.jpg").write_bytes(make_picture(1))
     page = served_site.enter().page
     page.set_input_files("#pick-files", folder / "what? why.jpg")
-    expect(page.locator("#uploads")).to_contain_text("It could be called “what_ why.jpg”")
+    expect(page.locator("#uploads")).to_contain_text("Suggested name: “what_ why.jpg”")
     page.get_by_role("button", name="Correct name", exact=True).click()
     done(page, 1)
     assert list(read_drive(served_site)) == ["what_ why.jpg"]

@@ -273,7 +273,7 @@ def test_an_account_without_a_onedrive_is_told_of(hub: ImportHub) -> None:
     hub.onedrive.set_fault("status", status=404, code="itemNotFound", path=r"/v1\.0/me/drive$")
     found = examine(hub.settings)["OneDrive"]
     assert found.state == "fault"
-    assert "This Microsoft account has no OneDrive." in found.sentence
+    assert "This Microsoft account has no OneDrive yet." in found.sentence
     assert "connection" in found.advice
 
 

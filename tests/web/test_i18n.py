@@ -87,7 +87,7 @@ def test_errors_speak_the_visitors_language(site: Site) -> None:
     ("stored", "german"),
     [
         (
-            "This picture has 312 megapixels; the limit is 250.",
+            "This image has 312 megapixels; the limit is 250.",
             "Dieses Bild hat 312 Megapixel; die Grenze liegt bei 250.",
         ),
         (

@@ -24,7 +24,7 @@ MAX_FILES = 200_000
 OPEN_STATES = ("queued", "running")
 # The state of failed items that a person dismissed.
 DISMISSED = "left_out"
-IN_GROUP_REASON = mark("This file is in the group already.")
+IN_GROUP_REASON = mark("This file is already in the group.")
 
 _TO_WAKE = "imagehub.jobs_to_wake"
 

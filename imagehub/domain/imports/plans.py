@@ -198,7 +198,7 @@ def check_account(session: Session, plan: ImportPlan) -> None:
 def check_open(plan: ImportPlan) -> None:
     """:raise ConflictError: the import was started, or the plan is still being read."""
     if plan.state == "started":
-        raise ConflictError("This import was started already.")
+        raise ConflictError("This import has already been started.")
     if plan.state != "ready":
         raise ConflictError("OneDrive is still being read for this plan.")
 

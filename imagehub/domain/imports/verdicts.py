@@ -69,7 +69,7 @@ def judge_item(item: DriveItem, max_original_bytes: int) -> tuple[str, str]:
             limit=MAX_PIXELS // 1_000_000,
         )
     if not is_called_picture(item):
-        return "doubtful", mark("This may not be an image. Include it to try.")
+        return "doubtful", mark("This file may not be an image. Include it to try importing it.")
     return "", ""
 
 
@@ -114,9 +114,9 @@ def judge_plan(session: Session, plan: ImportPlan) -> None:
             verdict = "name"
             folder = folders_by_name[name_key]
             reason = (
-                Message("%(folder)s contains a file of the same name.", folder=folder)
+                Message("%(folder)s contains a file with the same name.", folder=folder)
                 if folder
-                else mark("Another folder contains a file of the same name.")
+                else mark("Another folder contains a file with the same name.")
             )
         names_by_hash.setdefault(file.quick_xor_hash, file.file_name)
         folders_by_name.setdefault(name_key, file.folder_name)

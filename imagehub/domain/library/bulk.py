@@ -66,8 +66,8 @@ def check_group_count(numbers: Sequence[int]) -> None:
     """
     if len(numbers) > MAX_GROUPS:
         sentence = PluralMessage(
-            "More than %(num)s group at once is too much.",
-            "More than %(num)s groups at once are too many.",
+            "At most %(num)s group can be changed at once.",
+            "At most %(num)s groups can be changed at once.",
             num=MAX_GROUPS,
         )
         raise InvalidInputError(sentence)

@@ -103,8 +103,8 @@ def list_arranged(
         if count >= MAX_SORTED:
             raise InvalidInputError(
                 Message(
-                    "This folder holds more than %(count)s items. It can be shown in OneDrive’s "
-                    "order only.",
+                    "This folder contains more than %(count)s items and can only be shown in "
+                    "OneDrive’s order.",
                     count=f"{MAX_SORTED:,}",
                 )
             )

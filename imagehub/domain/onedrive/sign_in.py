@@ -183,7 +183,7 @@ def _take_sign_in(session: Session, vault: Vault, user_id: int, state: str) -> d
     kept = _open_flow(vault, row) if row is not None else None
     if kept is None:
         raise InvalidInputError(
-            "This sign-in was not started here, or was finished already. Please start again."
+            "This sign-in was not started here, or is already complete. Please start again."
         )
     return kept
 

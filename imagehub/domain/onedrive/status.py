@@ -107,7 +107,7 @@ def _describe_account(session: Session, clients: Clients, account: DriveAccount)
             state, code = NEEDS_RECONNECT, UNREADABLE_TOKENS
             reason = mark(
                 "The saved sign-in cannot be decrypted with the key in IMAGEHUB_TOKEN_KEY. "
-                "OneDrive must be connected again."
+                "OneDrive must be reconnected."
             )
     scopes = account.scopes.split()
     admin = session.get(User, account.connected_by_id) if account.connected_by_id else None

@@ -113,7 +113,7 @@ def _read_grant(session: Session, clients: Clients, account_id: int) -> _Grant:
         raise ConnectionLostError("OneDrive is not connected.", code=NOT_CONNECTED)
     if row.state != CONNECTED:
         raise ConnectionLostError(
-            row.state_reason or "OneDrive must be connected again.",
+            row.state_reason or "OneDrive must be reconnected.",
             row.username,
             row.state_code or row.state,
         )

@@ -51,7 +51,9 @@ ACTIONS = {
             "Joined %(num)s groups into “%(name)s”.",
         ),
     ),
-    "move_group": Action("order", "group", mark("Moved “%(name)s” in the order of the gallery.")),
+    "move_group": Action(
+        "order", "group", mark("Changed the position of “%(name)s” in the gallery.")
+    ),
     "set_cover": Action("change", "group", mark("Changed the cover of “%(name)s”.")),
     "split_shots": Action(
         "create",
@@ -89,8 +91,8 @@ ACTIONS = {
         "delete",
         "group",
         *mark_plural(
-            "Permanently deleted %(num)s entry of the trash.",
-            "Permanently deleted %(num)s entries of the trash.",
+            "Permanently deleted %(num)s entry from the trash.",
+            "Permanently deleted %(num)s entries from the trash.",
         ),
     ),
     # Images
@@ -132,8 +134,8 @@ ACTIONS = {
         "check",
         "image",
         *mark_plural(
-            "Asked OneDrive again for %(num)s original.",
-            "Asked OneDrive again for %(num)s originals.",
+            "Checked %(num)s original in OneDrive again.",
+            "Checked %(num)s originals in OneDrive again.",
         ),
     ),
     # Imports
@@ -220,16 +222,16 @@ ACTIONS = {
         "upload",
         "drive",
         *mark_plural(
-            "Started to upload %(num)s file to OneDrive: %(names)s.",
-            "Started to upload %(num)s files to OneDrive: %(names)s.",
+            "Started uploading %(num)s file to OneDrive: %(names)s.",
+            "Started uploading %(num)s files to OneDrive: %(names)s.",
         ),
     ),
     "replace_files": Action(
         "replace",
         "drive",
         *mark_plural(
-            "Started to replace %(num)s file in OneDrive: %(names)s.",
-            "Started to replace %(num)s files in OneDrive: %(names)s.",
+            "Started replacing %(num)s file in OneDrive: %(names)s.",
+            "Started replacing %(num)s files in OneDrive: %(names)s.",
         ),
     ),
     # Share links
@@ -243,10 +245,10 @@ ACTIONS = {
         "disconnect", "connection", mark("Disconnected the OneDrive of %(name)s.")
     ),
     "set_secret_end": Action(
-        "change", "connection", mark("Saved that the client secret expires on %(day)s.")
+        "change", "connection", mark("Set the expiry date of the client secret to %(day)s.")
     ),
     "clear_secret_end": Action(
-        "change", "connection", mark("Deleted the day on which the client secret expires.")
+        "change", "connection", mark("Deleted the expiry date of the client secret.")
     ),
     "set_root_folder": Action("change", "connection", mark("Set the root folder to “%(name)s”.")),
     "check_originals": Action(

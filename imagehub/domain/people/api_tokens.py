@@ -38,7 +38,7 @@ def create_token(
         faults["name"] = mark("Enter a name.")
     elif len(name) > MAX_NAME_CHARS or not name.isprintable():
         faults["name"] = Message(
-            "A name has at most %(num)s printable characters.", num=MAX_NAME_CHARS
+            "A name can have at most %(num)s printable characters.", num=MAX_NAME_CHARS
         )
     if scope not in SCOPES:
         faults["scope"] = mark("Select a scope.")

@@ -25,7 +25,7 @@ from imagehub.models import RecoveryCode, SecondFactor, User
 STEP_SECONDS = 30
 RECOVERY_CODE_COUNT = 10
 WRONG_SENTENCE = mark("This code is wrong or was used before.")
-_ON_ALREADY = mark("Two-factor authentication is on already, or was not set up.")
+_ON_ALREADY = mark("Two-factor authentication is already on, or was not set up.")
 # An attacker who gets this far knows the password, so the wait may grow longer than for a name. The
 # owner does not share it at a browser that has sent a right code before: see ``make_device_mark``.
 LONGEST_WAIT_SECONDS = 600
@@ -44,7 +44,7 @@ def begin(session: Session, vault: Vault, user: User) -> str:
     """
     row = session.get(SecondFactor, user.id)
     if row is not None and row.confirmed_at is not None:
-        raise ConflictError("Two-factor authentication is on already.")
+        raise ConflictError("Two-factor authentication is already on.")
     if row is not None:
         try:
             return vault.open(row.secret)
@@ -71,7 +71,7 @@ def confirm(
         raise ConflictError(_ON_ALREADY)
     step = _find_step(_open(vault, row), code, now or now_utc())
     if step is None:
-        fault = mark("This is not the current code. Check the clock of your phone.")
+        fault = mark("This is not the current code. Check the clock on your phone.")
         raise InvalidInputError(fault, {"code": fault})
     # Of two concurrent requests one finds the row unconfirmed; the codes of the other would replace
     # its own.

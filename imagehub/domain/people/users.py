@@ -102,9 +102,9 @@ def check_password(user: User, password: str) -> bool:
 
 def _hash_password(password: str) -> str:
     if len(password) < MIN_PASSWORD_CHARS:
-        fault = Message("A password needs at least %(num)s characters.", num=MIN_PASSWORD_CHARS)
+        fault = Message("A password must have at least %(num)s characters.", num=MIN_PASSWORD_CHARS)
     elif len(password) > MAX_PASSWORD_CHARS:
-        fault = Message("A password has at most %(num)s characters.", num=MAX_PASSWORD_CHARS)
+        fault = Message("A password can have at most %(num)s characters.", num=MAX_PASSWORD_CHARS)
     else:
         return generate_password_hash(password, "scrypt")
     raise InvalidInputError(fault, {"password": fault})
@@ -117,7 +117,7 @@ def _set_name(session: Session, user: User, name: str) -> None:
     if not key:
         fault = mark("Enter a name.")
     elif len(name) > MAX_NAME_CHARS or len(key) > MAX_NAME_CHARS:
-        fault = Message("A name has at most %(num)s characters.", num=MAX_NAME_CHARS)
+        fault = Message("A name can have at most %(num)s characters.", num=MAX_NAME_CHARS)
     elif any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
         fault = mark("The name contains a character that cannot be shown.")
     if fault:

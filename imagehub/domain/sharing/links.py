@@ -69,19 +69,19 @@ def create_share(
     """
     numbers = list(dict.fromkeys(group_numbers))
     if not numbers:
-        raise InvalidInputError(mark("Select groups to share first."), {"group": "is empty"})
+        raise InvalidInputError(mark("First select the groups to share."), {"group": "is empty"})
     if len(numbers) > MAX_GROUPS:
-        fault = Message("A link shows at most %(num)s groups.", num=MAX_GROUPS)
+        fault = Message("A link can show at most %(num)s groups.", num=MAX_GROUPS)
         raise InvalidInputError(fault, {"group": "too many"})
     if len(password) > MAX_PASSWORD_CHARS:
-        fault = Message("A password has at most %(num)s characters.", num=MAX_PASSWORD_CHARS)
+        fault = Message("A password can have at most %(num)s characters.", num=MAX_PASSWORD_CHARS)
         raise InvalidInputError(fault, {"password": fault})
     now = get_database_time(session)
     expires_at = None
     if last_day is not None:
         expires_at = _get_end(last_day, minutes_behind_utc)
         if expires_at <= now:
-            past = mark("This day is in the past.")
+            past = mark("This date is in the past.")
             raise InvalidInputError(past, {"last_day": past})
     groups = {group.id: group for group in list_groups(session, numbers)}
     for number in numbers:

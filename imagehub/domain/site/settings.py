@@ -27,7 +27,7 @@ _MAX_CHARS = {"title": 120, "tagline": 300}
 _FAULTS = {
     "accent": mark("Enter a colour like #a1b2c3."),
     "ground": mark("Enter a colour like #a1b2c3."),
-    "language": mark("Select a language of the list."),
+    "language": mark("Select a language from the list."),
 }
 _ROOT = "root_folder"
 # Shown as the root folder if there is no boundary.
@@ -201,7 +201,7 @@ def set_secret_end(session: Session, day: str) -> date | None:
     try:
         end = date.fromisoformat(day.strip()) if day.strip() else None
     except ValueError:
-        fault = mark("Enter the day as 2027-05-31.")
+        fault = mark("Enter a date like 2027-05-31.")
         raise InvalidInputError(fault, {"secret_end": fault}) from None
     _keep(session, _SECRET_END, end.isoformat() if end else None)
     return end

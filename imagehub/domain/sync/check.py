@@ -159,7 +159,7 @@ class _Check:
                         "OneDrive",
                         "read what changed",
                         "bad_answer",
-                        mark("OneDrive restarted its list of changes again and again."),
+                        mark("OneDrive kept restarting its list of changes."),
                     )
                 self._mark_all(ASK)
                 self._progress.save(step="read")
@@ -184,7 +184,7 @@ class _Check:
         )
         if not accounts or accounts[0].state != "connected":
             reason = accounts[0].state_reason if accounts else ""
-            raise ConnectionLostError(reason or "OneDrive must be connected again.")
+            raise ConnectionLostError(reason or "OneDrive must be reconnected.")
 
     def _prepare(self, drive: Drive) -> None:
         """Make sure that this is the drive of the last check and that its root folder is there.
@@ -197,7 +197,7 @@ class _Check:
         watch = self._progress.get_watch()
         if watch.drive_id and fold_drive_id(watch.drive_id) != fold_drive_id(info.id):
             raise ConflictError(
-                "This account has another OneDrive now than at the time of the last check."
+                "This account’s OneDrive is not the one that was checked last time."
             )
         if watch.root_id and not is_same_id(watch.root_id, root.id):
             # Images may be inside now that were outside, and the other way round.

@@ -152,4 +152,4 @@ def test_an_import_without_a_connection_is_refused(hub: ImportHub) -> None:
     hub.onedrive.revoke(access_tokens=True)
     result = run(hub)
     assert result.exit_code == 1
-    assert "OneDrive must be connected again" in result.output
+    assert "OneDrive must be reconnected" in result.output

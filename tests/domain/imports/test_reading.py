@@ -44,9 +44,9 @@ def test_raw_photos_and_drawings_are_refused_before_any_download(
     assert list_board(import_hub, plan) == [("Camera", ["cr2", "IMG_1.jpg"])]
     unusable = plans.list_unusable(import_hub.session, plan)
     assert sorted((file.file_name, file.reason) for file in unusable) == [
-        ("IMG_1.CR2", "Raw photos cannot be imported. Save it as TIFF or JPEG first."),
-        ("drawing.psd", "Photoshop documents cannot be imported. Save it as TIFF first."),
-        ("film.dng", "Raw photos cannot be imported. Save it as TIFF or JPEG first."),
+        ("IMG_1.CR2", "Raw photos cannot be imported. Save the file as TIFF or JPEG first."),
+        ("drawing.psd", "Photoshop documents cannot be imported. Save the file as TIFF first."),
+        ("film.dng", "Raw photos cannot be imported. Save the file as TIFF or JPEG first."),
     ]
 
 

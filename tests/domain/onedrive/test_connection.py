@@ -120,7 +120,7 @@ def test_a_new_sign_in_replaces_an_older_one_of_the_same_user(hub: DriveHub) -> 
 def test_a_sign_in_is_used_once(hub: DriveHub) -> None:
     answer = hub.consent(hub.start())
     hub.finish(answer)
-    with pytest.raises(InvalidInputError, match="finished already"):
+    with pytest.raises(InvalidInputError, match="already complete"):
         hub.finish(answer)
 
 
@@ -492,7 +492,7 @@ def test_tokens_sealed_with_another_key_must_be_had_anew(hub: DriveHub) -> None:
     hub.connect()
     others = replace(hub.clients, vault=Vault(Fernet.generate_key().decode()))
     account = hub.look()
-    with pytest.raises(ConnectionLostError, match="connected again") as caught:
+    with pytest.raises(ConnectionLostError, match="must be reconnected") as caught:
         onedrive_tokens.get_access_token(hub.session, others, account.id)
     assert caught.value.code == "unreadable_tokens"
     assert not status.is_connected(hub.session, others)

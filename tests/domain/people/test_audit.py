@@ -105,7 +105,7 @@ def test_digits_in_a_name_are_no_count(either_session: Session, user: User) -> N
             either_session, user.id, "upload_files", "folder", name=name, is_listed=True
         )
     assert list_words(either_session) == [
-        "Started to upload 2 files to OneDrive: “2024 1,000 tulips.jpg”, “b.jpg”."
+        "Started uploading 2 files to OneDrive: “2024 1,000 tulips.jpg”, “b.jpg”."
     ]
 
 
@@ -114,7 +114,7 @@ def test_more_names_than_there_is_room_for_are_counted(either_session: Session) 
         name = f"{number} " + "x" * 200
         audit.count_action(either_session, None, "upload_files", name=name, is_listed=True)
     [words] = list_words(either_session)
-    assert words.startswith("Started to upload 30 files to OneDrive: “0 xxx")
+    assert words.startswith("Started uploading 30 files to OneDrive: “0 xxx")
     assert words.endswith("x”, ….")
 
 

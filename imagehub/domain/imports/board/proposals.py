@@ -25,7 +25,7 @@ def propose(session: Session, plan: ImportPlan, way: str, target_group: int | No
     :raise NotFoundError: there is no such group.
     """
     if way not in WAYS:
-        raise InvalidInputError("There is no such way to make groups.", {"way": "unknown"})
+        raise InvalidInputError("This way of grouping does not exist.", {"way": "unknown"})
     target = None
     if way == "existing":
         if target_group is None:

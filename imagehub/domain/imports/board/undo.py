@@ -73,7 +73,7 @@ def restore_layout(session: Session, plan: ImportPlan, version: int, layout: Lay
     """
     lock_plan(session, plan)
     if plan.version != version:
-        raise ConflictError("The plan was changed since; this cannot be undone any more.")
+        raise ConflictError("The plan has changed since then, so this can no longer be undone.")
     there = set(session.scalars(select(ImportProposal.id).where(ImportProposal.plan_id == plan.id)))
     highest = session.scalar(select(func.max(ImportProposal.id))) or 0
     for proposal_id, (position, title, group_id) in layout.proposals.items():
