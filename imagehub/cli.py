@@ -28,7 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="imagehub %(version)s")
-@click.option("--verbose", is_flag=True, help="Log more.")
+@click.option("--verbose", is_flag=True, help="Print informational log messages too.")
 def main(verbose: bool) -> None:
     """ImageHub: publish one artist's pictures from OneDrive."""
     logging.basicConfig(
@@ -83,7 +83,7 @@ def serve(host: str, port: int) -> None:
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
 @plain_errors
 def web(host: str, port: int) -> None:
-    """Run the web server only (for several machines)."""
+    """Run the web server only, for a hub on several machines."""
     from imagehub.runtime.serve import check_port, make_gunicorn_command
 
     settings = load_settings()
@@ -96,7 +96,7 @@ def web(host: str, port: int) -> None:
 @main.command()
 @plain_errors
 def worker() -> None:
-    """Run a worker only; it processes the imports on the queue."""
+    """Run a worker only, which processes queued imports."""
     from imagehub.runtime.worker import run_worker
 
     settings = load_settings()
@@ -116,7 +116,7 @@ def worker() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the demo's own files (default: demo in the data folder).",
 )
-@click.option("--ephemeral", is_flag=True, help="Use a temporary folder and remove it at the end.")
+@click.option("--ephemeral", is_flag=True, help="Use a temporary folder and delete it on exit.")
 @click.option(
     "--works",
     default=44,
@@ -124,7 +124,7 @@ def worker() -> None:
     type=click.IntRange(1, 44),
     help="Number of sample works to draw.",
 )
-@click.option("--quick", is_flag=True, help="Draw small pictures, to test the demo itself.")
+@click.option("--quick", is_flag=True, help="Draw smaller pictures, to test the demo itself.")
 @plain_errors
 def demo(
     photos: Path | None,
@@ -163,7 +163,9 @@ def _ask_password(from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():
-        raise click.ClickException("There is no terminal to ask at; use --password-stdin.")
+        raise click.ClickException(
+            "There is no terminal for a password prompt; use --password-stdin."
+        )
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
@@ -181,7 +183,7 @@ def create_admin(name: str, password_stdin: bool) -> None:
         user = users.create_admin(db.session(), name, password)
         audit.record(db.session(), None, "create_account", user.id, name=user.name)
         db.session.commit()
-    click.echo(f"{name} may sign in now.")
+    click.echo(f"{name} can sign in now.")
 
 
 @main.command("set-password")
@@ -190,11 +192,11 @@ def create_admin(name: str, password_stdin: bool) -> None:
 @click.option(
     "--reset-second-factor",
     is_flag=True,
-    help="Ask for no second step any more: for the day the phone and the recovery codes are lost.",
+    help="Also turn off two-factor authentication, if the phone and recovery codes are lost.",
 )
 @plain_errors
 def set_password(name: str, password_stdin: bool, reset_second_factor: bool) -> None:
-    """Give the admin NAME a new password; all their sessions and tokens end."""
+    """Set a new password for the admin NAME, end their sessions and revoke their tokens."""
     from imagehub.domain.people import api_tokens, audit, second_factor, users
 
     app = make_app(migrated=True)
@@ -213,9 +215,9 @@ def set_password(name: str, password_stdin: bool, reset_second_factor: bool) -> 
         has_step = second_factor.is_on(session, user.id)
     click.echo(f"{name} has a new password.")
     if was_on:
-        click.echo("The second step is off.")
+        click.echo("Two-factor authentication is off.")
     elif has_step:
-        click.echo("Signing in still asks for a code (--reset-second-factor switches that off).")
+        click.echo("Two-factor authentication is still on (--reset-second-factor turns it off).")
 
 
 # --- Work -----------------------------------------------------------------------------------------
@@ -223,12 +225,14 @@ def set_password(name: str, password_stdin: bool, reset_second_factor: bool) -> 
 
 @main.command("import")
 @click.argument("folder", default="")
-@click.option("--one-group", is_flag=True, help="Import all pictures into one group.")
-@click.option("--again", is_flag=True, help="Import files again, into new groups.")
-@click.option("--no-wait", is_flag=True, help="Return when the import is on the queue.")
+@click.option("--one-group", is_flag=True, help="Import all pictures into a single group.")
+@click.option(
+    "--again", is_flag=True, help="Import files again, even if already imported, into new groups."
+)
+@click.option("--no-wait", is_flag=True, help="Return as soon as the import is queued.")
 @plain_errors
 def import_folder(folder: str, one_group: bool, again: bool, no_wait: bool) -> None:
-    """Import FOLDER (a path below the root folder) with all folders in it.
+    """Import FOLDER (a path below the root folder) and its subfolders.
 
     Each folder with pictures becomes a group; new files of an imported folder are added to its
     group. A worker must be running.
@@ -253,7 +257,7 @@ def import_folder(folder: str, one_group: bool, again: bool, no_wait: bool) -> N
 
 
 @main.command("check-drive")
-@click.option("--no-wait", is_flag=True, help="Let a worker do it and return.")
+@click.option("--no-wait", is_flag=True, help="Leave the check to a worker and return at once.")
 @plain_errors
 def check_drive(no_wait: bool) -> None:
     """Check OneDrive for originals that were changed, moved away or deleted."""
@@ -267,7 +271,7 @@ def check_drive(no_wait: bool) -> None:
         session.rollback()
         if not account_ids:
             raise click.ClickException(
-                "OneDrive is not connected, or no image was imported from it."
+                "OneDrive is not connected, or no images were imported from it."
             )
         for account_id in account_ids:
             schedule.ask_for_check(session, account_id)
@@ -308,7 +312,7 @@ def reconcile(dry_run: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plain_errors
 def doctor(as_json: bool) -> None:
-    """Check everything the hub needs, and say what is wrong and what to do."""
+    """Check everything that the hub needs, and report what is wrong and how to fix it."""
     from imagehub.runtime.doctor import run_checks
 
     findings = run_checks(load_settings())
@@ -344,7 +348,7 @@ def make_key() -> None:
 @main.command("reseal-tokens")
 @plain_errors
 def reseal_tokens() -> None:
-    """Encrypt all stored OneDrive tokens and two-factor secrets with the first IMAGEHUB_TOKEN_KEY.
+    """Re-encrypt stored OneDrive tokens and two-factor secrets with the first IMAGEHUB_TOKEN_KEY.
 
     To change the key, set `new,old`, restart the hub, run this command, then remove the old key.
     """
@@ -365,7 +369,9 @@ def reseal_tokens() -> None:
         session.commit()
         info = status.describe_connection(session, get_clients(app))
         session.rollback()
-    click.echo(f"{count} {'account' if count == 1 else 'accounts'} encrypted with the first key.")
+    click.echo(
+        f"{count} {'account' if count == 1 else 'accounts'} re-encrypted with the first key."
+    )
     if info.code == accounts.UNREADABLE_TOKENS:
         raise click.ClickException(info.reason)
 

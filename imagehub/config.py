@@ -135,7 +135,7 @@ class Settings:
         _read_word("development", "production"),
     )
     data_dir: Path = _setting(
-        "instance", "Folder of the embedded database, objects, queue and secrets", _read_path
+        "instance", "Folder for the embedded database, objects, queue and secrets", _read_path
     )
     database_url: str = _setting(
         "", "SQLAlchemy URL of the database; empty: SQLite in the data folder", secret=True
@@ -180,7 +180,9 @@ class Settings:
         "Which accounts may be connected: `common`, `consumers`, `organizations` or a tenant ID",
     )
     ms_spa_redirect_uri: str = _setting(
-        "", "Redirect URI of the single-page app at Microsoft", _read_optional_url
+        "",
+        "Redirect URI that is registered at Microsoft for the single-page app",
+        _read_optional_url,
     )
     root_folder: str = _setting(
         "root",
@@ -228,13 +230,13 @@ class Settings:
     # Work
     import_wait_seconds: int = _setting(
         "20",
-        "Longest time that `POST /admin/add/image` waits for its import",
+        "Maximum time that `POST /admin/add/image` waits for its import",
         _read_number(0, 600),
         unit="seconds",
     )
     worker_processes: int = _setting(
         "0",
-        "Number of pictures rendered at the same time; 0: one for each core",
+        "Number of pictures rendered at the same time; 0: one per core",
         _read_number(0, 64),
     )
     web_workers: int = _setting("2", "Number of web server processes", _read_number(1, 64))
@@ -257,7 +259,7 @@ class Settings:
         "500000000", "Largest accepted original", _read_number(1, 10_000_000_000), unit="bytes"
     )
     render_timeout_seconds: int = _setting(
-        "30", "Longest time to render one picture", _read_number(1, 600), unit="seconds"
+        "30", "Time limit for rendering one picture", _read_number(1, 600), unit="seconds"
     )
 
     # Secrets

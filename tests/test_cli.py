@@ -83,7 +83,7 @@ def count_users(tmp_path: Path) -> int:
 
 def test_an_admin_is_made_once(run: Run, tmp_path: Path) -> None:
     made = run("create-admin", "Ada", "--password-stdin", text=f"{PASSWORD}\n")
-    assert (made.exit_code, made.output) == (0, "Ada may sign in now.\n")
+    assert (made.exit_code, made.output) == (0, "Ada can sign in now.\n")
     again = run("create-admin", "ada", "--password-stdin", text=f"{PASSWORD}\n")
     assert again.exit_code == 1
     assert "This name is taken." in again.output
@@ -135,7 +135,7 @@ def test_a_lost_second_step_is_switched_off_by_command(run: Run, tmp_path: Path)
         session.commit()
 
     kept = run("set-password", "Ada", "--password-stdin", text="another long password")
-    assert "Signing in still asks for a code" in kept.output
+    assert "Two-factor authentication is still on" in kept.output
     with Session(engine) as session:
         assert second_factor.is_on(session, session.query(User).one().id)
         for model in (ApiToken, SignInSession):
@@ -143,7 +143,7 @@ def test_a_lost_second_step_is_switched_off_by_command(run: Run, tmp_path: Path)
 
     command = ["set-password", "Ada", "--password-stdin", "--reset-second-factor"]
     reset = run(*command, text="a third long password")
-    assert reset.output == "Ada has a new password.\nThe second step is off.\n"
+    assert reset.output == "Ada has a new password.\nTwo-factor authentication is off.\n"
     with Session(engine) as session:
         for model in (SecondFactor, RecoveryCode):
             assert session.query(model).count() == 0
@@ -212,10 +212,13 @@ def test_the_key_of_the_tokens_is_changed_without_connecting_again(drive_hub: Dr
 
     too_early = run_with(new)
     assert too_early.exit_code == 1
-    assert "0 accounts encrypted" in too_early.output
+    assert "0 accounts re-encrypted" in too_early.output
     assert "IMAGEHUB_TOKEN_KEY" in too_early.output
     resealed = run_with(f"{new},{old}")
-    assert (resealed.exit_code, resealed.output) == (0, "1 account encrypted with the first key.\n")
+    assert (resealed.exit_code, resealed.output) == (
+        0,
+        "1 account re-encrypted with the first key.\n",
+    )
     later = drive_hub.with_settings(token_key=new)
     later.session.expire_all()
     assert later.get_token()
@@ -235,7 +238,7 @@ def test_the_drive_is_checked_and_what_is_amiss_is_counted(import_hub: ImportHub
 
     nothing = check()
     assert nothing.exit_code == 1
-    assert "no image was imported from it" in nothing.output
+    assert "no images were imported from it" in nothing.output
     hub.work(hub.create(hub.put_pictures("Works", 3)))
     assert check().output == "0 changed, 0 missing in OneDrive.\n"
     (hub.onedrive.root / "Works" / "0000.jpg").unlink()

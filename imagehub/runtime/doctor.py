@@ -233,11 +233,11 @@ def check_clock(app: Flask, settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "clock",
             "warning",
-            f"This machine and the database differ by {difference:.0f} seconds.",
+            f"The clocks of this machine and the database differ by {difference:.0f} seconds.",
             "Synchronise both clocks (NTP).",
         )
     else:
-        yield Finding("clock", "ok", "This machine and the database agree.")
+        yield Finding("clock", "ok", "The clocks of this machine and the database agree.")
 
 
 def check_the_queue(app: Flask, settings: Settings) -> Iterator[Finding]:

@@ -83,7 +83,9 @@ def test_on_mariadb_the_clocks_are_compared(
     found = examine(hub.settings)
     assert found["database"].state == "ok"
     assert "mysql" in found["database"].sentence
-    assert found["clock"] == Finding("clock", "ok", "This machine and the database agree.")
+    assert found["clock"] == Finding(
+        "clock", "ok", "The clocks of this machine and the database agree."
+    )
 
 
 # --- Something is not -----------------------------------------------------------------------------
