@@ -368,11 +368,11 @@ def test_no_answer_and_no_log_holds_a_token_of_microsofts(
             "The client secret has expired",
             "It expired on {day}, and OneDrive cannot be reached.",
         ),
-        (1, "The client secret expires soon", "It expires on {day}. Create a new one at Microsoft"),
+        (1, "The client secret expires soon", "It expires on {day}. Before then, create a new one"),
         (
             29,
             "The client secret expires soon",
-            "It expires on {day}. Create a new one at Microsoft",
+            "It expires on {day}. Before then, create a new one",
         ),
         (32, "", ""),
     ],

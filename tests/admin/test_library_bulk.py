@@ -127,7 +127,7 @@ def test_joining_asks_and_says_what_will_happen(
     other = send(client, f"{LIST}/join", LIST, group=[str(draft), str(group_id)]).text
     assert f"3 shots will be moved to “<bdi>Untitled {draft}</bdi>” from:" in other
     assert f"“<bdi>Untitled {draft}</bdi>” stays a draft." in other
-    assert "3 shots are no longer public" in other
+    assert "3 shots will not be public until" in other
     chosen = re.findall('name="group" value="([0-9]+)"', asked.text)
     send(client, f"{LIST}/join", LIST, group=chosen, sure="yes")
     assert len(list_names(site, group_id)) == 5

@@ -39,11 +39,11 @@ def test_a_draft_is_shared_with_a_password_and_an_end(
     page.get_by_role("checkbox", name="Select “Not yet for everybody”").check()
     page.get_by_role("button", name="Share", exact=True).click()
     page.get_by_label("Title").fill("For the museum")
-    expect(page.get_by_label("Last day")).to_have_accessible_description(
+    expect(page.get_by_label("Expiry date")).to_have_accessible_description(
         "The link expires at the end of this day, at midnight your time. "
         "If it is empty, the link works until you revoke it."
     )
-    page.get_by_label("Last day").fill(f"{last_day:%Y-%m-%d}")
+    page.get_by_label("Expiry date").fill(f"{last_day:%Y-%m-%d}")
     page.get_by_label("Password").fill("open sesame")
     page.get_by_label("Visitors may download full-size images").check()
     page.get_by_role("button", name="Create link").click()
@@ -105,10 +105,10 @@ def test_without_a_script_a_link_is_made_revoked_opened_again_and_given_a_new_ad
     admin = served_site.enter(f"/admin/shares/new?group={number}", java_script_enabled=False)
     page = admin.page
     page.get_by_label("Title").fill("For the museum")
-    page.get_by_label("Last day").fill("2020-01-01")
+    page.get_by_label("Expiry date").fill("2020-01-01")
     page.get_by_label("Password", exact=True).fill("open sesame")
     page.get_by_role("button", name="Create link").click()
-    last_day = page.get_by_label("Last day")
+    last_day = page.get_by_label("Expiry date")
     expect(last_day).to_have_accessible_description("This date is in the past.")
     password = page.get_by_label("Password", exact=True)
     expect(password).to_have_value("")

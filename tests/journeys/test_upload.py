@@ -666,7 +666,7 @@ def test_an_import_waits_for_open_questions_or_a_word_of_the_person(
     page.set_input_files("#pick-files", files)
     page.get_by_label("Import when uploaded").check()
     uploads = page.locator("#uploads")
-    expect(uploads).to_contain_text("2 files are imported when every file is uploaded")
+    expect(uploads).to_contain_text("2 files will be imported once all files are uploaded")
     assert count_jobs(served_site) == 0
     uploads.get_by_role("button", name="Import now").click()
     expect(uploads).to_contain_text("2 images are being imported")
