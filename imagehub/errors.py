@@ -185,12 +185,12 @@ class ServiceError(ImageHubError):
 _BUSY = {
     "OneDrive": mark("OneDrive is busy at the moment. Please try again later."),
     "object storage": mark("The object storage is busy at the moment. Please try again later."),
-    "Microsoft sign-in": mark("Microsoft's sign-in is busy at the moment. Please try again later."),
+    "Microsoft sign-in": mark("Microsoft’s sign-in is busy at the moment. Please try again later."),
 }
 _REFUSED = {
     "OneDrive": mark("OneDrive refused the request."),
     "object storage": mark("The object storage refused the request."),
-    "Microsoft sign-in": mark("Microsoft's sign-in refused the request."),
+    "Microsoft sign-in": mark("Microsoft’s sign-in refused the request."),
 }
 
 

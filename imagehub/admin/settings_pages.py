@@ -36,7 +36,7 @@ _LABELS = {
 _VALUE_NAMES: Mapping[str, Mapping[str, str]] = {
     "tagline": {"": mark("no tagline")},
     "ground": {"": mark("the default background")},
-    "language": {"auto": mark("“As the browser prefers”")}
+    "language": {"auto": mark("“Same as browser”")}
     | {code: f"“{name}”" for code, name in i18n.LANGUAGES.items()},
 }
 

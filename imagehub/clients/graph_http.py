@@ -281,7 +281,7 @@ class GraphCaller:
             if status == 401:
                 if token_was_renewed:
                     raise ConnectionLostError(
-                        "OneDrive no longer accepts ImageHub's access and must be reconnected.",
+                        "OneDrive no longer accepts ImageHub’s access and must be reconnected.",
                         code="unauthenticated",
                     )
                 token, token_was_renewed = self._get_token(True), True
@@ -382,7 +382,7 @@ class GraphCaller:
             SERVICE,
             operation,
             "bad_answer",
-            mark("OneDrive's response points to another server, which ImageHub does not call."),
+            mark("OneDrive’s response points to another server, which ImageHub does not call."),
         )
 
     def sit_out_pause(self, budget: "WaitBudget", operation: str) -> None:

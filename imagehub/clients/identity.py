@@ -76,7 +76,7 @@ _SENTENCES = {
     50076: _SECOND_FACTOR,
     50078: _SECOND_FACTOR,
     50079: _SECOND_FACTOR,
-    53003: mark("The organisation's policy blocks this sign-in. OneDrive must be reconnected."),
+    53003: mark("The organisation’s policy blocks this sign-in. OneDrive must be reconnected."),
 }
 
 
@@ -156,7 +156,7 @@ class MicrosoftIdentity:
             raise self._explain_declined(answer, operation)
         if not answer.get("code"):
             raise InvalidInputError(
-                "Microsoft's response contains no code.", {"code": "is missing"}
+                "Microsoft’s response contains no code.", {"code": "is missing"}
             )
         cache = msal.SerializableTokenCache()
         app, http = self._make_app(operation, cache)
@@ -171,7 +171,7 @@ class MicrosoftIdentity:
         if "access_token" not in result:
             raise self._explain_refused_code(result, http, operation)
         if not accounts:
-            sentence = mark("Microsoft's response does not say who signed in.")
+            sentence = mark("Microsoft’s response does not say who signed in.")
             raise ServiceRefusedError(SERVICE, operation, "bad_answer", sentence)
         claims = result.get("id_token_claims") or {}
         account = accounts[0]
@@ -445,14 +445,14 @@ class _Transport:
                 SERVICE,
                 operation,
                 mark(
-                    "Microsoft's sign-in cannot be reached at the moment. Please try again later."
+                    "Microsoft’s sign-in cannot be reached at the moment. Please try again later."
                 ),
                 self.retry_after(),
             )
         if 400 <= status < 500:
-            sentence = mark("Microsoft's sign-in does not know this tenant or this address.")
+            sentence = mark("Microsoft’s sign-in does not know this tenant or this address.")
         else:
-            sentence = mark("Microsoft's sign-in sent a response that could not be read.")
+            sentence = mark("Microsoft’s sign-in sent a response that could not be read.")
         return ServiceRefusedError(SERVICE, operation, "bad_answer", sentence)
 
     def _send(self, method: str, url: str, arguments: dict[str, Any]) -> _Answer:

@@ -429,7 +429,7 @@ def test_a_chosen_theme_is_there_before_the_page_is_painted(
     page = seen.page
     root = page.locator("html")
     expect(page.locator("body")).to_have_css("color", "rgb(27, 26, 24)")
-    page.get_by_role("button", name="Theme: as the device").click()
+    page.get_by_role("button", name="Theme: same as device").click()
     expect(root).to_have_attribute("data-theme", "dark")
     expect(page.locator("body")).to_have_css("color", "rgb(236, 235, 232)")
     assert 'data-theme="dark"' in page.request.get(live_hub.url).text()

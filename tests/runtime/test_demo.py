@@ -278,7 +278,7 @@ def test_a_demo_that_is_killed_while_it_draws_leaves_no_program_behind(
     [
         (["--photos", "{tmp}/none"], {}, "does not exist"),
         (["--photos", "{tmp}", "--data", "{tmp}/data"], {}, "must not be inside the photos folder"),
-        (["--ephemeral"], {"IMAGEHUB_DEMO_PASSWORD": "short"}, "must have at least"),
+        (["--ephemeral"], {"IMAGEHUB_DEMO_PASSWORD": "short"}, "needs at least"),
         (["--ephemeral"], {"IMAGEHUB_ACCENT": "red"}, "IMAGEHUB_ACCENT: must be a colour"),
     ],
 )
