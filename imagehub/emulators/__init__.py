@@ -1,5 +1,5 @@
-"""Stand-ins for services that ImageHub cannot bring along; each is a program of its own.
+"""Emulators of external services, each run as a separate program.
 
-Nothing of ImageHub imports them, and they import nothing of ImageHub: they are started as programs
-and spoken to over HTTP, as the real service would be.
+ImageHub does not import them and they do not import ImageHub: they are started as programs and
+called over HTTP, like the real services.
 """

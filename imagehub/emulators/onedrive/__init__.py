@@ -1,32 +1,32 @@
-"""A local folder served as a OneDrive drive, with Microsoft's sign-in and Graph before it.
+"""Serve a local folder as a OneDrive drive, with Microsoft's sign-in and Graph.
 
-Started as a program of its own::
+Run it as a separate program::
 
     python -m imagehub.emulators.onedrive --root DIR --port 9400 --kind personal
 
-It prints ``ready: http://127.0.0.1:9400`` when it answers, and ends at SIGTERM. Clients set their
-Graph address to ``…/v1.0`` and send what they would send to ``https://login.microsoftonline.com``
-to the same server. Faults on purpose, a log of requests and a reset are found at the control
-address ``/_emulator/`` (:mod:`.control`); the kinds of faults stand in :mod:`.faults`.
+It prints ``ready: http://127.0.0.1:9400`` when it accepts requests, and ends on SIGTERM. Clients
+set their Graph address to ``…/v1.0`` and send requests for ``https://login.microsoftonline.com`` to
+the same server. The control address ``/_emulator/`` (:mod:`.control`) injects faults, shows a log
+of requests and resets the emulator; :mod:`.faults` lists the kinds of faults.
 
 =================  ===============================================================================
-``program``        the command line, and the parts put together
-``server``         HTTP itself: threads, files, cut connections
-``state``          SQLite and folders: all that outlives a restart
+``program``        the command line; creates and connects the parts
+``server``         HTTP: threads, files, dropped connections
+``state``          SQLite and folders: everything kept across restarts
 ``index``          a row for each item: ids, versions, numbered changes
-``watch``          noticing what other programs do to the folder
-``tree``           changing the folder and the index at once; recycle bin
-``items``          how items are written as JSON
+``watch``          detects changes that other programs make to the folder
+``tree``           changes the folder and the index together; recycle bin
+``items``          the JSON of items
 ``hashes``         quickXorHash and SHA-1
 ``pictures``       facets and thumbnails, by Pillow
-``names``          which names are taken
+``names``          which names are valid
 ``identity``       sign-in, tokens, discovery; ``pages`` and ``aadsts`` belong to it
-``graph``          the calls of Graph; ``calls``, ``refusals``, ``feed`` (delta), ``thumbnails`` and
+``graph``          Graph's calls; ``calls``, ``refusals``, ``feed`` (delta), ``thumbnails`` and
                    ``batch`` belong to it
-``content``        the hosts that hand out bytes
+``content``        the hosts that serve file contents
 ``uploads``        upload sessions
 ``subscriptions``  change notifications
-``faults``         faults on purpose, and the request log
+``faults``         injected faults, and the request log
 ``control``        the control address
 =================  ===============================================================================
 """

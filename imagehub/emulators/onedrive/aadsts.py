@@ -56,7 +56,7 @@ _SUBERRORS = {
 
 
 class SignInError(Exception):
-    """A refusal of the token endpoint, by number."""
+    """An error of the token endpoint, by AADSTS number."""
 
     def __init__(self, number: int, detail: str = "", suberror: str = "") -> None:
         super().__init__(number)
@@ -66,7 +66,7 @@ class SignInError(Exception):
 
 
 def refuse_sign_in(error: SignInError, request: Request) -> Response:
-    """The error's JSON, with numbers and traces as the platform gives them."""
+    """Return the error's JSON, with numbers and traces like the platform's."""
     word, status, sentence = _AADSTS.get(
         error.number, ("invalid_grant", 400, "The request cannot be answered.")
     )

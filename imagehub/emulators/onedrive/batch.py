@@ -1,4 +1,4 @@
-"""Graph's ``$batch``: several calls in one."""
+"""Graph's ``$batch``: several calls in one request."""
 
 import json
 from collections.abc import Callable
@@ -14,9 +14,9 @@ _BATCH_LIMIT = 20
 
 
 def answer_batch(call: Call, faults: Faults, answer: Callable[[Request], Response]) -> Response:
-    """Every part of a batch, one after the other.
+    """Answer every part of a batch, one after the other.
 
-    :param answer: what answers a single call.
+    :param answer: answers a single call.
     :raise Refusal: 400, the batch itself is malformed.
     """
     if call.request.method != "POST":

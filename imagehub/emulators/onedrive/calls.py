@@ -1,4 +1,4 @@
-"""One call to Graph on its way: who asks, what for, with which options."""
+"""One call to Graph: its request, session and query options."""
 
 import json
 import re
@@ -29,7 +29,7 @@ _APP_FOLDER_SCOPE = "files.readwrite.appfolder"
 
 @dataclass
 class Call:
-    """A request with the session that its token stands for."""
+    """A request with the session of its access token."""
 
     request: Request
     session: Session
@@ -45,7 +45,7 @@ class Call:
         return _APP_FOLDER_SCOPE in self.session.scopes and not self.may_write()
 
     def get_option(self, name: str) -> str | None:
-        """A query option, with or without its dollar, in any casing."""
+        """Return a query option, with or without the dollar sign, in any case."""
         wanted = name.lower()
         for key, value in self.request.query.items():
             if key.lower().removeprefix("$") == wanted:
@@ -53,7 +53,7 @@ class Call:
         return None
 
     def read_top(self) -> int:
-        """How many items a page may hold (``$top``)."""
+        """Return how many items a page may hold (``$top``)."""
         text = self.get_option("top")
         if text is None:
             return _DEFAULT_PAGE
@@ -71,7 +71,7 @@ class Call:
         return wanted
 
     def make_next(self, name: str, value: str, path: str = "") -> str:
-        """The address of this call with another token in it."""
+        """Return the address of this call with another token."""
         kept = {
             key: text
             for key, text in self.request.query.items()
@@ -86,9 +86,9 @@ def make_token(value: list[Any]) -> str:
 
 
 def read_token(text: str | None) -> list[Any] | None:
-    """The list in an opaque token; None where there is no token.
+    """Return the list in an opaque token, or None if there is no token.
 
-    :raise Refusal: 400, it is none of ours.
+    :raise Refusal: 400, the emulator did not issue this token.
     """
     if not text:
         return None

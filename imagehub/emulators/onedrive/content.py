@@ -1,7 +1,7 @@
-"""The hosts beside Graph that hand out bytes: addresses signed for a time, no Authorization.
+"""The hosts that serve file contents, by signed and expiring addresses without Authorization.
 
-In truth they are other machines (``my.microsoftpersonalcontent.com``, ``….sharepoint.com``); here
-they are other paths of the same one, named after them.
+The real service uses other hosts (``my.microsoftpersonalcontent.com``, ``….sharepoint.com``); the
+emulator uses paths on its own host that are named after them.
 """
 
 import hmac
@@ -29,7 +29,7 @@ _CORS_LASTS = "86400"
 
 
 def allow_any_origin(response: Response) -> Response:
-    """Let pages of every origin read the answer, and the headers that resuming needs."""
+    """Let pages of any origin read the response and the headers needed to resume."""
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Access-Control-Expose-Headers"] = (
         "Accept-Ranges, Content-Length, Content-Range, Content-Disposition, ETag, Location, "
@@ -39,7 +39,7 @@ def allow_any_origin(response: Response) -> Response:
 
 
 def answer_preflight(request: Request, allowed: tuple[str, ...]) -> Response:
-    """Name the request headers that pass. A browser stops at any header that is not among them."""
+    """Name the allowed request headers; a browser sends no request with others."""
     headers = {
         "Access-Control-Allow-Origin": "*",
         "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
@@ -50,7 +50,7 @@ def answer_preflight(request: Request, allowed: tuple[str, ...]) -> Response:
 
 
 class ContentHosts:
-    """Makes and honours the signed addresses of downloads and thumbnails."""
+    """Make and serve the signed addresses of downloads and thumbnails."""
 
     def __init__(self, tree: Tree, state: State, faults: Faults) -> None:
         self.tree = tree
@@ -63,13 +63,13 @@ class ContentHosts:
     # --- Signing -----------------------------------------------------------------------------
 
     def make_auth(self, *facts: str) -> str:
-        """A ``tempauth`` that holds facts and the time it was made."""
+        """Return a ``tempauth`` that contains the facts and the current time."""
         payload = "\n".join((f"{time():.3f}", *facts)).encode()
         seal = hmac.digest(self._key, payload, sha256)[:18]
         return "v1." + urlsafe_b64encode(payload + seal).decode().rstrip("=")
 
     def read_auth(self, text: str) -> tuple[float, list[str]]:
-        """When it was made, and its facts.
+        """Return when it was made, and its facts.
 
         :raise Refusal: 401, it is missing or was tampered with.
         """
@@ -95,12 +95,12 @@ class ContentHosts:
         )
 
     def make_thumbnail_url(self, base_url: str, item: Item, key: str) -> str:
-        # Different at every call, as the real ones are.
+        # Different on every call, like the real ones.
         auth = self.make_auth("thumbnail", item.id, key, secrets.token_hex(4))
         return f"{base_url}{self._layouts}/transform.aspx?provider=spo&tempauth={auth}"
 
     def answer(self, request: Request) -> Response:
-        """A download or a thumbnail."""
+        """Serve a download or a thumbnail."""
         if request.method == "OPTIONS":
             return answer_preflight(request, ("Range", "If-None-Match", "If-Range"))
         try:

@@ -1,19 +1,19 @@
-"""The control address, ``/_emulator/``: what a test or a curious person may do to the emulator.
+"""The control address, ``/_emulator/``, for tests and for trying things out.
 
 =======================================  =========================================================
 ``GET /_emulator/``                      this overview, the kinds of faults, and the account
-``GET /_emulator/faults``                the faults that are set, with their counts
-``POST /_emulator/faults``               set one: ``{"kind": "status", "status": 429, "times": 1}``
+``GET /_emulator/faults``                the active faults, with their counts
+``POST /_emulator/faults``               add one: ``{"kind": "status", "status": 429, "times": 1}``
 ``DELETE /_emulator/faults``             remove all; ``…/faults/7`` removes one
-``GET /_emulator/log``                   requests seen; ``?method= &path= &since=`` choose
-``DELETE /_emulator/log``                empty it
-``POST /_emulator/revoke``               end all grants: ``{"code": 50173, "access_tokens": true}``
-``POST /_emulator/expire-access-tokens`` all access tokens are expired from now on
-``POST /_emulator/reset``                forget everything but the folder's files: new ids, nobody
-                                         signed in, no faults, empty log and recycle bin
+``GET /_emulator/log``                   received requests; ``?method= &path= &since=`` filter them
+``DELETE /_emulator/log``                clear it
+``POST /_emulator/revoke``               revoke grants: ``{"code": 50173, "access_tokens": true}``
+``POST /_emulator/expire-access-tokens`` expire all access tokens now
+``POST /_emulator/reset``                delete everything but the folder's files: new ids, nobody
+                                        signed in, no faults, empty log and recycle bin
 =======================================  =========================================================
 
-Every POST must be sent as ``application/json``, which a foreign web page cannot do unasked.
+Every POST must be sent as ``application/json``; pages of other origins need a preflight for that.
 """
 
 import json
@@ -39,7 +39,7 @@ class _BadCall(Exception):
 
 
 class Control:
-    """Answers everything below ``/_emulator``."""
+    """Answer all requests below ``/_emulator``."""
 
     def __init__(
         self,

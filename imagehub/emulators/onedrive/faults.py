@@ -1,18 +1,18 @@
-"""Faults on purpose, and the record of what was asked.
+"""Injected faults, and the log of requests.
 
-A fault has a kind and options. Four options are common to all kinds:
+A fault has a kind and options. These options are common to all kinds:
 
 ``skip``
-    let this many matching calls pass first (0);
+    do not act on this many matching calls first (0);
 ``times``
-    then act on this many calls (default: on all of them until it is removed);
+    then act on this many calls (default: on all until the fault is removed);
 ``method``, ``path``
     regular expressions that the request's method and its path with query must match
     (``re.search``, case-insensitive);
 ``item``
-    a regular expression for the path of the item in the drive, ``/Folder/front.jpg``.
+    a regular expression for the item's path in the drive, ``/Folder/front.jpg``.
 
-The kinds are listed in ``KINDS`` with their own options, and at ``GET /_emulator/``.
+    ``KINDS`` and ``GET /_emulator/`` list the kinds with their own options.
 """
 
 import json
@@ -72,7 +72,7 @@ _LOG_LENGTH = 50_000
 
 
 class BadFaultError(ValueError):
-    """No such kind, or an option that makes no sense."""
+    """Unknown kind, or invalid option."""
 
 
 @dataclass
@@ -111,7 +111,7 @@ class Fault:
 
 
 class Faults:
-    """All faults that are set; they survive a restart, with their counts."""
+    """All active faults; they and their counts survive a restart."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -151,7 +151,7 @@ class Faults:
         return Fault(number, kind, options, 0, 0)
 
     def remove(self, number: int | None) -> None:
-        """One fault, or all of them."""
+        """Remove one fault, or all of them if ``number`` is None."""
         with self._state.transaction() as db:
             if number is None:
                 db.execute("DELETE FROM fault")
@@ -165,11 +165,11 @@ class Faults:
         return [fault.describe() for fault in sorted(faults, key=lambda fault: fault.id)]
 
     def enter(self, method: str, path: str) -> None:
-        """Remember the request that this thread works on, for the options method and path."""
+        """Remember this thread's current request for the options method and path."""
         self._here.method, self._here.path = method, path
 
     def fire(self, kind: str, item: str | None = None) -> dict[str, Any] | None:
-        """The options of the fault that acts now, or None. Counts the call."""
+        """Count the call; return the options of the fault that acts on it, or None."""
         if kind not in self._by_kind:
             return None
         facts = {
@@ -179,10 +179,10 @@ class Faults:
         }
         with self._lock:
             acting, counted = self._count(kind, facts)
-        # Saved outside our lock: others ask for faults while they hold the state's.
+        # Saved without our lock held: other threads call fire() while holding the state's lock.
         for fault in counted:
             self._save(fault)
-        # Never empty, so that callers may ask for its truth.
+        # Never empty, so that callers may test its truth value.
         return None if acting is None else {"kind": kind, **acting.options}
 
     def _count(self, kind: str, facts: dict[str, str | None]) -> tuple[Fault | None, list[Fault]]:
@@ -201,7 +201,7 @@ class Faults:
 
     def _save(self, fault: Fault) -> None:
         if fault.skip == 0 and fault.times is None:
-            return  # nothing hangs on its counts
+            return  # its counts decide nothing
         with self._state.transaction() as db:
             db.execute(
                 "UPDATE fault SET seen = ?, fired = ? WHERE id = ?",
@@ -210,7 +210,7 @@ class Faults:
 
 
 class RequestLog:
-    """The last requests, in memory. No token, code or signature is ever in it."""
+    """The last requests, in memory; never contains a token, code or signature."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -223,7 +223,7 @@ class RequestLog:
             self._entries.append({"number": self._number, "at": time(), **entry})
 
     def list(self, method: str = "", path: str = "", since: int = 0) -> list[dict[str, Any]]:
-        """:param method: and ``path``: regular expressions, as in faults."""
+        """Return matching requests; ``method`` and ``path`` are regular expressions."""
         with self._lock:
             entries = list(self._entries)
         method_is = re.compile(method, re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""The delta feed: what changed since a token, page by page."""
+"""The delta feed: changes since a token, page by page."""
 
 import re
 from time import monotonic
@@ -17,9 +17,9 @@ _RESYNC = "resyncChangesApplyDifferences"
 
 
 class DeltaFeed:
-    """Latest states, ordered by when they changed, between two numbers.
+    """The latest states of items whose last change lies between two numbers.
 
-    A token is ``[epoch, after, up to, place, marker]``; that of a deltaLink has no "up to" yet.
+    A token is ``[epoch, after, up to, place, marker]``; a deltaLink's token has no "up to" yet.
     """
 
     def __init__(self, tree: Tree, writer: ItemWriter, faults: Faults, page_seconds: float) -> None:
@@ -30,9 +30,9 @@ class DeltaFeed:
         self.page_seconds = page_seconds
 
     def answer(self, call: Call, folder: Item, action: str) -> Response:
-        """One page.
+        """Return one page.
 
-        :raise Refusal: 410, the token is of another time; 400, it is none.
+        :raise Refusal: 410, the token is from before a reset; 400, it is not a token.
         """
         if not folder.is_folder:
             raise Refusal(400, "invalidRequest", "The item is not a folder.")
@@ -91,7 +91,7 @@ class DeltaFeed:
         return answer_json(document)
 
     def _is_left_out(self, item: Item) -> bool:
-        """Whether a fault keeps the feed from telling of this item."""
+        """Return whether a fault omits this item from the feed."""
         if item.deleted:
             above = self.tree.find(item.parent_id)
             goes_along = above is None or bool(above.deleted)

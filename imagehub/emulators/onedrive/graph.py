@@ -1,4 +1,4 @@
-"""Microsoft Graph v1.0, as far as a drive goes: items, children, changes, thumbnails, batches."""
+"""The drive part of Microsoft Graph v1.0: items, children, changes, thumbnails, batches."""
 
 import re
 from collections.abc import Callable
@@ -48,9 +48,9 @@ _CONVERTIBLE = PICTURE_ENDINGS - {".avif"}
 
 
 class Graph:
-    """Answers everything below ``/v1.0``.
+    """Answer all requests below ``/v1.0``.
 
-    :param page_seconds: a page of a listing ends early when it took so long.
+    :param page_seconds: a page of a listing ends early after this time.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class Graph:
         self.faults = faults
         self.page_seconds = page_seconds
 
-    # --- The way in --------------------------------------------------------------------------
+    # --- Entry point -------------------------------------------------------------------------
 
     def answer(self, request: Request) -> Response:
-        """Any call; refusals come back as Graph's error JSON."""
+        """Answer any call; refusals become Graph's error JSON."""
         if request.method == "OPTIONS":
             response = answer_preflight(
                 request,
@@ -199,7 +199,7 @@ class Graph:
         return self._answer_item(call, start, names, action)
 
     def _split_path(self, rest: str) -> tuple[list[str], str]:
-        """``:/a/b:/children`` → names and action; ``/children`` → no names."""
+        """Split ``:/a/b:/children`` into names and action; ``/children`` has no names."""
         if not rest.startswith(":"):
             return [], rest.strip("/")
         text, _, action = rest[1:].partition(":")
@@ -259,7 +259,7 @@ class Graph:
                 or (method == "POST" and action == "createUploadSession")
             )
         ):
-            # The one case in which an address may name what does not exist yet.
+            # The only case in which an address may name an item that does not exist yet.
             parent = self.tree.find_by_names(first.id, names[:-1])
             if parent is None:
                 self._require_write(call)
@@ -353,7 +353,7 @@ class Graph:
             parent = self._find_new_parent(call, item, body.get("parentReference"))
             behavior = read_behavior(body.get(CONFLICT_KEY), "fail")
             if item.is_folder or behavior == "replace":
-                # Reported as ignored for folders; replacing is not offered by this call.
+                # The service reportedly ignores it for folders; this call cannot replace.
                 behavior = "fail"
             item = self.tree.move(item, parent, body.get("name", item.name), behavior)
         if times != FileTimes() or description is not None:
@@ -474,7 +474,7 @@ class Graph:
         return answer_json(document)
 
     def _put_metadata(self, call: Call, item: Item) -> Response:
-        """``PUT`` of metadata on an existing path: only to finish an upload session."""
+        """Answer ``PUT`` of metadata on an existing path: it finishes an upload session."""
         self._require_write(call)
         self._check_locked(item)
         return self._commit_by_metadata(call, self.tree.get(item.parent_id), item.name)
@@ -546,8 +546,8 @@ class Graph:
         wanted = call.get_option("select")
         wanted_names = None if wanted is None else wanted.split(",")
         rows: list[dict[str, Any]] = []
-        # Files that nobody hashed yet make a page slow. A page may always hold less than was
-        # asked for, so it ends before a client loses its patience.
+        # Hashing new files makes a page slow. A page may always hold fewer items than requested,
+        # so it ends before the client times out.
         end = monotonic() + self.page_seconds
         for item in items:
             if rows and monotonic() > end:

@@ -1,4 +1,4 @@
-"""The two content hashes that the drive tells of every file."""
+"""The two content hashes that the drive reports for every file."""
 
 import hashlib
 from base64 import b64encode
@@ -13,10 +13,10 @@ _CHUNK_BYTES = _STRIDE_BYTES * 100
 
 
 class QuickXor:
-    """quickXorHash, fed in pieces of any size.
+    """quickXorHash, computed from chunks of any size.
 
-    Bytes that are 160 apart meet on the same bit. So whole strides of the stream are XORed as big
-    integers first, and only the 160 columns that remain are put in their places.
+    Bytes that are 160 apart start at the same bit. So whole strides of the stream are XORed as big
+    integers first, and only the remaining 160 columns are shifted to their positions.
 
     Source: OneDrive documentation, "QuickXorHash algorithm".
     """
@@ -39,7 +39,7 @@ class QuickXor:
         self._pending = bytes(view[whole:])
 
     def digest(self) -> bytes:
-        """20 bytes; more may be fed afterwards."""
+        """Return the 20 bytes of the hash so far; ``update`` may be called again."""
         columns = self._strides ^ int.from_bytes(self._pending, "little")
         width_bits = _STRIDE_BYTES * 8
         while width_bits > _COLUMN_BYTES * 8:  # fold the stride in halves down to one row
@@ -57,9 +57,9 @@ class QuickXor:
 
 
 def hash_file(path: Path) -> tuple[str, str]:
-    """The hashes of a file's bytes.
+    """Return the hashes of a file's bytes.
 
-    :return: quickXorHash in base64, SHA-1 in upper-case hexadecimal, as the service writes them.
+    :return: quickXorHash in base64, SHA-1 in upper-case hexadecimal, like the service.
     :raise OSError: the file cannot be read.
     """
     quick_xor = QuickXor()

@@ -1,7 +1,7 @@
 """The identity platform: sign-in page, codes, tokens, discovery documents.
 
-The documents name ``https://login.microsoftonline.com`` as the real ones do, because MSAL takes no
-``http`` address; a client that sends its requests here rewrites that host.
+Like the real documents, these name ``https://login.microsoftonline.com``, because MSAL accepts no
+``http`` address; a client of the emulator must rewrite that host.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ _RESOURCE_SCOPES = frozenset(
 
 @dataclass(frozen=True)
 class Session:
-    """Whom an access token stands for, and what it may."""
+    """The client and the scopes of an access token."""
 
     client_id: str
     scopes: frozenset[str]  # lower case, without the resource's address
@@ -65,7 +65,7 @@ def _encode(data: bytes) -> str:
 
 
 def _simplify_scopes(scopes: str) -> frozenset[str]:
-    """Scopes in lower case and without the resource's address, to compare them."""
+    """Return scopes in lower case without the resource's address, for comparison."""
     return frozenset(
         scope.lower().removeprefix(f"{_GRAPH}/".lower()).removeprefix("/")
         for scope in scopes.split()
@@ -73,10 +73,11 @@ def _simplify_scopes(scopes: str) -> frozenset[str]:
 
 
 class IdentityPlatform:
-    """:param client_secret: what a confidential client must send; "" takes any secret, or none.
+    """The sign-in service for one account.
 
-    :param client_id: the one registered application; "" knows every id.
-    :param redirect_uris: the registered ones; empty takes every address.
+    :param client_secret: required of a confidential client; "" accepts any secret, or none.
+    :param client_id: the only registered application; "" accepts any id.
+    :param redirect_uris: the registered addresses; empty accepts any address.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class IdentityPlatform:
         )
 
     def answer_instance(self, request: Request) -> Response:
-        """Instance discovery: version 1.0 leads to the tenant's document, 1.1 lists the hosts."""
+        """Answer instance discovery: 1.0 names the tenant's document, 1.1 lists hosts."""
         version = request.query.get("api-version", "1.0")
         endpoint = request.query.get("authorization_endpoint", f"{_HOST}/common/oauth2/v2.0/x")
         tenant = urlsplit(endpoint).path.strip("/").split("/")[0] or "common"
@@ -156,7 +157,7 @@ class IdentityPlatform:
         return answer_json(document)
 
     def answer_keys(self, request: Request) -> Response:
-        """The public key of the tokens, as a JSON Web Key set."""
+        """Return the public key of the tokens, as a JSON Web Key set."""
         from jwt.algorithms import RSAAlgorithm
 
         key = RSAAlgorithm.to_jwk(self._get_signer()[0].public_key(), as_dict=True)
@@ -165,7 +166,7 @@ class IdentityPlatform:
     # --- Sign-in page ------------------------------------------------------------------------
 
     def answer_authorize(self, request: Request, tenant: str) -> Response:
-        """The page that asks for consent, or the way back where nothing is to be asked."""
+        """Show the consent page, or redirect back if consent is not needed."""
         if request.method == "GET" and (fault := self.faults.fire("other_login_host")):
             here, host = urlsplit(request.base_url), str(fault.get("host", "localhost"))
             if here.hostname != host:
@@ -225,7 +226,7 @@ class IdentityPlatform:
         return show_consent(self.account, asked, wishes)
 
     def _find_page_problem(self, tenant: str, asked: dict[str, str]) -> tuple[int, str] | None:
-        """What may not be sent to the redirect address, because that cannot be trusted yet."""
+        """Find an error to show on a page, as the redirect address is not trusted yet."""
         if not self._is_tenant(tenant):
             return 90002, f"Tenant '{tenant}' not found."
         for name in ("client_id", "scope", "redirect_uri", "response_type"):
@@ -253,7 +254,7 @@ class IdentityPlatform:
         )
 
     def _send_back(self, asked: dict[str, str], **answer: str) -> Response:
-        """To the redirect address, in the way that the client asked for."""
+        """Send the answer to the redirect address in the requested response mode."""
         if "code" in answer:
             answer["session_state"] = make_trace_id()
         if "state" in asked:
@@ -431,7 +432,7 @@ class IdentityPlatform:
         fault = self.faults.fire("token_lifetime")
         seconds = int(float(fault.get("seconds", 60))) if fault else _TOKEN_SECONDS
         access_token = self._make_access_token(client_id, scope, seconds)
-        # The words come back exactly as they were asked for: MSAL compares them letter by letter.
+        # The scopes are returned exactly as requested: MSAL compares them literally.
         answer: dict[str, Any] = {
             "token_type": "Bearer",
             "scope": scope,
@@ -513,7 +514,7 @@ class IdentityPlatform:
         return jwt.encode(claims, key, algorithm="RS256", headers={"kid": key_id})
 
     def _get_signer(self) -> Any:
-        """The private key and its id; made at the first sign-in, then kept."""
+        """Return the private key and its id; generated at the first sign-in, then kept."""
         with self.state.lock:
             if self._signer is None:
                 from cryptography.hazmat.primitives import serialization
@@ -532,10 +533,10 @@ class IdentityPlatform:
                 self._signer = (key, _hash(text)[:27])
             return self._signer
 
-    # --- For Graph and for the control address -------------------------------------------------
+    # --- For Graph and the control address ------------------------------------------------------
 
     def find_session(self, token: str) -> Session | None:
-        """The session of an access token that is known, not expired and not revoked."""
+        """Return the session of a known access token that is not expired or revoked."""
         digest = _hash(token)
         with self.state.lock:
             kept = self._sessions.get(digest)
@@ -555,12 +556,12 @@ class IdentityPlatform:
         return kept[0] if kept[1] > time() else None
 
     def revoke(self, number: int, access_tokens: bool) -> int:
-        """End every grant: refreshing answers this AADSTS number from now on.
+        """Revoke every grant: refreshing fails with this AADSTS number from now on.
 
-        Access tokens that are out live on until they expire, as they do in truth, unless
+        Access tokens stay valid until they expire, as in the real service, unless
         ``access_tokens`` is set.
 
-        :return: how many grants ended.
+        :return: how many grants were revoked.
         """
         with self.state.transaction() as db:
             count = db.execute(
@@ -576,7 +577,7 @@ class IdentityPlatform:
             self._sessions.clear()
 
     def forget(self) -> None:
-        """The caches, after the state was emptied."""
+        """Clear the caches after the state was emptied."""
         with self.state.lock:
             self._sessions.clear()
 
@@ -588,7 +589,7 @@ TENANT_PATH = re.compile(
 
 
 def answer_identity(platform: IdentityPlatform, request: Request) -> Response | None:
-    """The platform's answer, or None if the address is not one of its own."""
+    """Return the platform's answer, or None if the address is not one of its own."""
     match = TENANT_PATH.match(request.path)
     if match is None:
         return None

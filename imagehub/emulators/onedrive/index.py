@@ -1,7 +1,7 @@
-"""The index of the drive: a row for each item, with a lasting id, versions and a place in the feed.
+"""The index of the drive: a row for each item, with permanent id, versions and feed position.
 
-Each change gets the next number (``seq``), which the delta feed reads; and each is carried up to
-the folders above it, whose size and cTag hang on everything below.
+Each change gets the next number (``seq``), by which the delta feed is ordered. A change also
+updates the folders above it, because their size and cTag depend on everything below.
 """
 
 import os
@@ -31,7 +31,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A row of the index. Times are microseconds since 1970, sizes bytes (folders: their sum)."""
+    """A row of the index; times in microseconds since 1970, folder sizes are sums."""
 
     id: str
     parent_id: str
@@ -58,7 +58,7 @@ class Item:
 
 @dataclass(frozen=True)
 class FileTimes:
-    """What a client says about a file on its own disk; None where it says nothing."""
+    """The client's own times of a file; None where it sent none."""
 
     created_us: int | None = None
     modified_us: int | None = None
@@ -73,10 +73,10 @@ def not_found() -> Refusal:
 
 
 class Index:
-    """Every method takes the state's lock; changes are committed before they return.
+    """The index; every method takes the state's lock and commits its changes.
 
     :param root: an existing folder.
-    :param kind: ``personal`` or ``business``: decides how ids look and which names are taken.
+    :param kind: ``personal`` or ``business``: determines the form of ids and which names are valid.
     """
 
     def __init__(self, root: Path, kind: str, state: State) -> None:
@@ -99,7 +99,7 @@ class Index:
         drive_id = self.state.find_setting(f"drive_id_{self.kind}")
         if drive_id is None:
             if self.kind == "personal":
-                # The field's trap of a leading zero is not set here: it loses a character.
+                # No leading zero: the real service drops it in some answers, which is not emulated.
                 drive_id = f"{secrets.randbelow(15) + 1:X}{secrets.token_hex(8)[1:].upper()}"
             else:
                 drive_id = "b!" + urlsafe_b64encode(secrets.token_bytes(48)).decode()
@@ -125,7 +125,7 @@ class Index:
     def _make_id(self) -> str:
         if self.kind == "personal":
             return f"{self.drive_id}!s{secrets.token_hex(16)}"
-        # 34 characters, of which the first 8 belong to the drive.
+        # 34 characters; the first 8 are the same for the whole drive.
         random = b32encode(secrets.token_bytes(20)).decode()[:26]
         return self._prefix + random
 
@@ -133,7 +133,7 @@ class Index:
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that also carries each change up to the folders above it."""
+        """Open a transaction that also updates the folders above each change."""
         with self.state.transaction() as db:
             self._depth += 1
             before = self._seq
@@ -157,7 +157,7 @@ class Index:
 
     @property
     def seq(self) -> int:
-        """The number of the last change."""
+        """Return the number of the last change."""
         with self.state.lock:
             return self._seq
 
@@ -165,7 +165,7 @@ class Index:
         self._dirty[folder_id] = self._dirty.get(folder_id, 0) + size_delta
 
     def _touch_folders(self) -> None:
-        """Give every folder above a change its new size, cTag and place in the feed, once each."""
+        """Update size, cTag and feed position of each folder above a change, once each."""
         sizes: dict[str, int] = {}
         order: list[str] = []
         direct = set(self._dirty)
@@ -216,7 +216,7 @@ class Index:
         return None if row is None else Item(*row)
 
     def list_names_above(self, item: Item) -> list[str]:
-        """The names from below the root down to the item's parent."""
+        """Return the names of the folders from below the root to the item's parent."""
         names: list[str] = []
         with self.state.lock:
             parent_id = item.parent_id
@@ -232,17 +232,17 @@ class Index:
         return names
 
     def get_path(self, item: Item) -> Path:
-        """Where the item lies on disk."""
+        """Return the item's path on disk."""
         if item.id == self.root_id:
             return self.root
         return self.root.joinpath(*self.list_names_above(item), item.name)
 
     def get_place(self, item: Item) -> str:
-        """The item's path in the drive, as faults name it: ``/Folder/front.jpg``."""
+        """Return the item's path in the drive, as in faults: ``/Folder/front.jpg``."""
         return "/" + "/".join([*self.list_names_above(item), item.name])
 
     def is_inside(self, item: Item, folder_id: str) -> bool:
-        """Whether the item is the folder or lies anywhere below it."""
+        """Return whether the item is the folder or anywhere below it."""
         with self.state.lock:
             current = item.id
             while current:
@@ -264,7 +264,7 @@ class Index:
     def list_changes(
         self, after: int, up_to: int, count: int, with_deleted: bool
     ) -> tuple[list[Item], int | None]:
-        """Latest state of what changed in ``after < seq <= up_to``, and where to go on, or None."""
+        """Return items changed in ``after < seq <= up_to``, and the next start or None."""
         condition = "" if with_deleted else "AND deleted = 0"
         with self.state.lock:
             rows = self.state.db.execute(
@@ -276,7 +276,7 @@ class Index:
         return items, (items[-1].seq if len(rows) > count else None)
 
     def find_seq_at(self, moment_us: int) -> int:
-        """The last change at or before a moment, as far as the items' times tell."""
+        """Return the last change at or before a moment, judging by the items' times."""
         with self.state.lock:
             row = self.state.db.execute(
                 "SELECT MIN(seq) FROM item WHERE MAX(modified_us, content_us) > ?", (moment_us,)
@@ -341,16 +341,18 @@ class Index:
             (parent_id, name, make_name_key(name), get_now_us(), self._next_seq(), item.id),
         )
         if parent_id != item.parent_id:
-            # The size leaves one branch and joins the other; where they meet it adds up to zero.
+            # The size is subtracted from one branch and added to the other; it cancels out where
+            # they meet.
             self._note_change_below(item.parent_id, -item.size)
             self._note_change_below(parent_id, item.size)
         else:
             self._note_change_below(parent_id, 0)
 
     def _mark_deleted(self, item: Item) -> None:
-        """Deleted rows stay, because the delta feed must tell of them.
+        """Mark an item and everything below it as deleted.
 
-        What goes together bears one number, so that it can come back together.
+        The rows stay, because the delta feed must report them. Items deleted together share one
+        number, so that they can be restored together.
         """
         if item.is_folder and self._dirty:
             self._touch_folders()
@@ -364,7 +366,7 @@ class Index:
         self._note_change_below(item.parent_id, -item.size)
 
     def _list_below(self, item: Item, deleted: int) -> list[str]:
-        """The item's id and those of all that lies in it, the item last."""
+        """Return the ids of everything below the item, then the item's own."""
         ids = [item.id]
         for item_id in ids:
             ids += [

@@ -1,4 +1,4 @@
-"""How the service writes its items: JSON by kind of drive, facets, versions and times."""
+"""The JSON of items: facets, versions and times, by kind of drive."""
 
 import json
 import mimetypes
@@ -36,7 +36,7 @@ VAULT_NAME = "Personal Vault"
 
 @dataclass(frozen=True)
 class Account:
-    """The one person whose drive this is."""
+    """The owner of the drive."""
 
     kind: str
     user_id: str
@@ -47,9 +47,9 @@ class Account:
 
 @lru_cache(maxsize=65_536)
 def format_time(moment_us: int, kind: str) -> str:
-    """ISO 8601 in UTC; the personal service adds fractions of a second, the business one does not.
+    """Return ISO 8601 in UTC; only the personal service adds fractions of a second.
 
-    Years outside what the format holds are brought back into it.
+    Times outside the format's range are clamped.
     """
     moment = _EPOCH + timedelta(microseconds=min(max(moment_us, 0), 250_000_000_000_000_000))
     if kind == "personal" and moment.microsecond >= 1000:
@@ -59,7 +59,7 @@ def format_time(moment_us: int, kind: str) -> str:
 
 
 def parse_time(text: object) -> int | None:
-    """Microseconds since 1970 of an ISO 8601 time, or None if it is none."""
+    """Parse an ISO 8601 time to microseconds since 1970; None if it is invalid."""
     if not isinstance(text, str):
         return None
     try:
@@ -85,7 +85,7 @@ def make_ctag(item: Item) -> str:
 
 
 class ItemWriter:
-    """Makes the JSON of items and drives.
+    """Make the JSON of items and drives.
 
     :param make_download_url: (base URL, item) → the address of an item's bytes.
     """
@@ -111,7 +111,7 @@ class ItemWriter:
     # --- Drive -------------------------------------------------------------------------------
 
     def write_drive_id(self) -> str:
-        """The drive's id; where the fault asks for it, in another casing at every other call."""
+        """Return the drive's id; one fault changes its case on every other call."""
         drive_id = self.tree.drive_id
         if self.kind == "personal" and self.faults.fire("drive_id_casing"):
             self._flips += 1
@@ -170,9 +170,9 @@ class ItemWriter:
         names_above: list[str] | None = None,
         in_delta: bool = False,
     ) -> dict[str, Any]:
-        """One driveItem with everything the service sends unasked.
+        """Return one driveItem with all default properties.
 
-        :param names_above: the folders above, if the caller knows them already.
+        :param names_above: the names of the folders above, if the caller knows them.
         """
         if names_above is None:
             names_above = self.tree.list_names_above(item)
@@ -219,7 +219,7 @@ class ItemWriter:
         return document
 
     def write_deleted(self, item: Item) -> dict[str, Any]:
-        """A deleted item in the delta feed: business leaves out the name, personal the size."""
+        """Return a deleted item for the feed: business omits the name, personal the size."""
         parent = {"driveId": self.write_drive_id(), "driveType": self.kind, "id": item.parent_id}
         document: dict[str, Any] = {
             "id": item.id,
@@ -234,7 +234,7 @@ class ItemWriter:
         return document
 
     def write_vault(self, base_url: str) -> dict[str, Any]:
-        """The Personal Vault: looks like a folder, cannot be opened."""
+        """Return the Personal Vault: it looks like a folder but cannot be opened."""
         root = self.tree.find(self.tree.root_id)
         assert root is not None
         document = self.write_item(root, base_url)
@@ -290,7 +290,7 @@ class ItemWriter:
             hashes["sha1Hash"] = sha1
         rewritten = self.faults.fire("rewritten_size", item=place)
         if rewritten:
-            # The service counts and hashes the whole container, but hands out the picture alone.
+            # The service lists size and hash of the whole container but serves only the picture.
             document["size"] = item.size + int(rewritten.get("extra_bytes", 1_500_000))
             hashes["quickXorHash"] = b64encode(b64decode(quick_xor)[::-1]).decode()
             if "sha1Hash" in hashes:
@@ -312,9 +312,9 @@ class ItemWriter:
         return {"image": facets.get("image", {}), "photo": photo}
 
     def read_content(self, item: Item, where: str | Path) -> tuple[str, str, dict[str, Any]]:
-        """quickXorHash, SHA-1 and facets of an item's bytes, computed once per version.
+        """Return quickXorHash, SHA-1 and facets, computed once per version.
 
-        A file that is gone in this moment has empty ones; nothing is remembered of it.
+        They are empty if the file has just disappeared; that result is not cached.
         """
         with self.state.lock:
             row = self.state.db.execute(
@@ -361,9 +361,9 @@ class ItemWriter:
 
 
 def select_fields(document: dict[str, Any], wanted: Iterable[str] | None) -> dict[str, Any]:
-    """What ``$select`` leaves of an item.
+    """Return the fields of an item that ``$select`` names.
 
-    The download address alone is not given: like the service, only together with ``id``.
+    Like the service, include the download address only together with ``id``.
     """
     if wanted is None:
         return document
@@ -376,6 +376,6 @@ def select_fields(document: dict[str, Any], wanted: Iterable[str] | None) -> dic
 
 
 def make_trace_id() -> str:
-    """A GUID as the service puts into its answers."""
+    """Return a GUID like those in the service's answers."""
     text = secrets.token_hex(16)
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

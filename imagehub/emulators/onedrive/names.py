@@ -1,4 +1,4 @@
-"""Which names the service takes.
+"""Which names the service accepts.
 
 Source: "Addressing driveItems" of Microsoft Graph and the list of invalid names of OneDrive and
 SharePoint.
@@ -19,12 +19,12 @@ _NAME_LIMIT_CHARS = 255
 
 
 def make_name_key(name: str) -> str:
-    """What two names must differ in: neither case nor the way accents are encoded counts."""
+    """Return a key that ignores case and the encoding of accents."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
 def find_fault_in_name(name: str, kind: str, is_folder: bool, at_root: bool) -> str | None:
-    """What is wrong with a name, as a sentence, or None.
+    """Return what is wrong with a name, as a sentence, or None.
 
     :param kind: ``personal`` or ``business``.
     """
@@ -51,7 +51,10 @@ def find_fault_in_name(name: str, kind: str, is_folder: bool, at_root: bool) -> 
 
 
 def check_name(name: object, kind: str, is_folder: bool, at_root: bool) -> str:
-    """:raise Refusal: 400 invalidRequest, the service would not take this name."""
+    """Return the name if it is valid.
+
+    :raise Refusal: 400 invalidRequest, the service would not accept this name.
+    """
     if not isinstance(name, str):
         raise Refusal(400, "invalidRequest", "The name must be a string.")
     fault = find_fault_in_name(name, kind, is_folder, at_root)

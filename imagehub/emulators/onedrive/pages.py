@@ -1,4 +1,4 @@
-"""The few pages that a person sees when signing in. Humble on purpose."""
+"""The pages of the sign-in; deliberately plain."""
 
 from collections.abc import Mapping
 from html import escape
@@ -9,7 +9,7 @@ from .server import Response, answer_html
 
 
 def show_consent(account: Account, asked: Mapping[str, str], wishes: list[str]) -> Response:
-    """Who signs in, what the application would like to do, and two buttons.
+    """Show who signs in, which permissions the application requests, and two buttons.
 
     :param wishes: the scopes to show.
     """
@@ -30,13 +30,13 @@ def show_consent(account: Account, asked: Mapping[str, str], wishes: list[str]) 
 
 
 def show_problem(number: int, sentence: str) -> Response:
-    """What went wrong, where the redirect address cannot be trusted with it."""
+    """Show an error that must not be sent to an untrusted redirect address."""
     body = f"<h1>Sorry, but we’re having trouble signing you in.</h1><p>AADSTS{number}: "
     return answer_html(_page("Sign in to your account", body + escape(sentence) + "</p>"), 400)
 
 
 def show_form_post(uri: str, answer: Mapping[str, str]) -> Response:
-    """A form that sends itself: the answer for ``response_mode=form_post``."""
+    """Return a self-submitting form, for ``response_mode=form_post``."""
     body = (
         f'<form method="post" action="{escape(uri)}">{_write_hidden(answer)}'
         "<noscript><button>Continue</button></noscript></form>"

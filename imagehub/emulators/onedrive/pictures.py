@@ -1,4 +1,4 @@
-"""What the drive knows of pictures: facets read from their headers, and thumbnails."""
+"""Picture metadata from file headers, and thumbnails."""
 
 import contextlib
 import re
@@ -30,7 +30,7 @@ PICTURE_ENDINGS = frozenset(
 _THUMBNAIL_EDGES_PX = {"small": 96, "medium": 176, "large": 800}
 _CUSTOM_SIZE = re.compile(r"c(\d{1,4})x(\d{1,4})(_crop)?$", re.IGNORECASE)
 _MOST_PIXELS = 200_000_000
-# Two cores' worth: more at once would only take memory.
+# Enough for two cores; more at once would only use memory.
 _making = threading.Semaphore(2)
 _heif_lock = threading.Lock()
 _heif_ready = False
@@ -52,21 +52,21 @@ def _open(path: Path) -> Image.Image:
 
 
 def read_facets(path: Path) -> dict[str, Any]:
-    """``image``, ``photo`` and ``location`` as the personal service tells them.
+    """Return ``image``, ``photo`` and ``location`` like the personal service.
 
-    Width and height are the file's own, before Exif turns the picture. A file that is no readable
-    picture gives an empty dictionary.
+    Width and height are those stored in the file, before Exif rotation. The dictionary is empty for
+    a file that is not a readable picture.
     """
     try:
         with _open(path) as picture:
             facets: dict[str, Any] = {
                 "image": {"height": picture.height, "width": picture.width},
             }
-            with contextlib.suppress(Exception):  # damaged Exif is as good as none
+            with contextlib.suppress(Exception):  # treat damaged Exif as missing
                 facets |= _read_exif(picture.getexif())
             return facets
     except Exception:
-        # Whatever a decoder raises on a strange file, the drive just shows it without facets.
+        # Whatever a decoder raises on a broken file, the drive just lists it without facets.
         return {}
 
 
@@ -116,7 +116,7 @@ def _read_location(gps: Any) -> dict[str, float]:
             location[name] = -degrees if gps.get(ref) == negative else degrees
     altitude = _to_float(gps.get(tags.GPSAltitude))
     if location and altitude is not None:
-        location["altitude"] = altitude * 3.28084  # the facet counts in feet
+        location["altitude"] = altitude * 3.28084  # the facet is in feet
     return location
 
 
@@ -130,7 +130,7 @@ def _to_float(value: Any) -> float | None:
 
 @dataclass(frozen=True)
 class ThumbnailSpec:
-    """A wanted box in pixels; ``crop`` fills it, otherwise the picture fits into it."""
+    """The requested box in pixels; with ``crop`` it is filled, else the picture fits inside."""
 
     width_px: int
     height_px: int
@@ -142,7 +142,7 @@ class ThumbnailSpec:
         return f"{self.width_px}x{self.height_px}{'c' * self.crop}{'o' * (not self.upright)}"
 
     def fit(self, width_px: int, height_px: int) -> tuple[int, int]:
-        """The thumbnail's size for an (upright) picture; never enlarged."""
+        """Return the thumbnail's size for an upright picture; never enlarged."""
         if self.crop:
             return min(self.width_px, width_px), min(self.height_px, height_px)
         scale = min(self.width_px / width_px, self.height_px / height_px, 1.0)
@@ -150,7 +150,7 @@ class ThumbnailSpec:
 
 
 def find_thumbnail_spec(name: str, upright: bool = True) -> ThumbnailSpec | None:
-    """The box for a size's name: ``small``, ``largeSquare``, ``source``, ``c300x400_crop`` …"""
+    """Return the box of a named size: ``small``, ``source``, ``c300x400_crop`` …"""
     if name == "source":
         return ThumbnailSpec(100_000, 100_000, upright=upright)
     plain = name.removesuffix("Square")
@@ -164,7 +164,7 @@ def find_thumbnail_spec(name: str, upright: bool = True) -> ThumbnailSpec | None
 
 
 def parse_thumbnail_key(key: str) -> ThumbnailSpec | None:
-    """The opposite of :attr:`ThumbnailSpec.key`."""
+    """Parse a :attr:`ThumbnailSpec.key`."""
     match = re.fullmatch(r"(\d{1,6})x(\d{1,6})(c?)(o?)", key)
     if match is None:
         return None
@@ -172,9 +172,9 @@ def parse_thumbnail_key(key: str) -> ThumbnailSpec | None:
 
 
 def make_thumbnail(source: Path, target: Path, spec: ThumbnailSpec) -> None:
-    """Write a JPEG thumbnail, unless ``target`` is there already.
+    """Write a JPEG thumbnail, unless ``target`` already exists.
 
-    :raise ValueError: the file is no readable picture.
+    :raise ValueError: the file is not a readable picture.
     """
     if target.exists():
         return

@@ -1,4 +1,4 @@
-"""The program: settings from the command line, the parts put together, the server run."""
+"""The program: read the command line, create the parts, run the server."""
 
 import argparse
 import re
@@ -37,7 +37,7 @@ _END_SECONDS = 5.0
 
 
 class Emulator:
-    """All parts on one folder; ``answer`` is what the server calls."""
+    """All parts for one folder; the server calls ``answer``."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         root: Path = options.root.resolve()
@@ -81,7 +81,10 @@ class Emulator:
         self.control = Control(self.tree, self.state, account, self.identity, self.faults, self.log)
 
     def answer(self, request: Request) -> Response:
-        """:raise ConnectionDropped: the answer is none."""
+        """Answer any request.
+
+        :raise ConnectionDropped: close the connection without an answer.
+        """
         query = f"?{request.query_string}" if request.query_string else ""
         self.faults.enter(request.method, request.path + query)
         try:
@@ -117,7 +120,7 @@ class Emulator:
         return answer_json({"error": {"code": "itemNotFound", "message": "Nothing here."}}, 404)
 
     def finish(self, request: Request, response: Response | None, seconds: float) -> None:
-        """Note a request that was answered, or dropped (status 0)."""
+        """Log a request that was answered, or dropped (status 0)."""
         if request.path.startswith(PREFIX):
             return
         entry = {
@@ -147,7 +150,7 @@ class Emulator:
 
 
 def _make_account(options: argparse.Namespace, state: State, drive_id: str) -> Account:
-    """The person: a personal account's id holds the drive's, a business one's is a GUID."""
+    """Return the owner: a personal id contains the drive's, a business id is a GUID."""
     if options.kind == "personal":
         cid = drive_id.lower()
         user_id = f"00000000-0000-0000-{cid[:4]}-{cid[4:]}"
@@ -202,9 +205,9 @@ def _read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT.
 
-    Prints ``ready: http://HOST:PORT`` when it answers.
+    Prints ``ready: http://HOST:PORT`` when it accepts requests.
 
-    :return: the exit status: 0 after a clean end, 1 if it could not start.
+    :return: the exit status: 0 after a signal, 1 if it could not start.
     """
     options = _read_arguments(argv)
     try:
@@ -225,7 +228,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
     def end(number: int, frame: FrameType | None) -> None:
-        # shutdown() waits for the loop that this handler interrupts, so another thread calls it.
+        # shutdown() waits for the loop that this handler interrupts, so call it in a thread.
         threading.Thread(target=server.shutdown).start()
 
     signal.signal(signal.SIGTERM, end)

@@ -1,4 +1,4 @@
-"""How Graph says no, and the faults that can meet any call."""
+"""Graph's error responses, and the faults that can affect any call."""
 
 from datetime import UTC, datetime
 from time import sleep
@@ -48,7 +48,7 @@ def bad_token(message: str) -> Refusal:
 
 
 def write_refusal(refusal: Refusal, request: Request) -> Response:
-    """Graph's error JSON, with the request's trace."""
+    """Return Graph's error JSON, with the request's trace."""
     trace = make_trace_id()
     inner: dict[str, Any] = {"code": refusal.inner} if refusal.inner else {}
     inner |= {
@@ -61,9 +61,9 @@ def write_refusal(refusal: Refusal, request: Request) -> Response:
 
 
 def answer_common_faults(faults: Faults, request: Request) -> Response | None:
-    """The faults that can meet any call, or None if this one goes its way.
+    """Apply the faults that can affect any call; return None if the call goes on.
 
-    :raise ConnectionDropped: the answer is none.
+    :raise ConnectionDropped: a fault closes the connection without an answer.
     """
     if faults.fire("gone"):
         raise ConnectionDropped

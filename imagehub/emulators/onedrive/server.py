@@ -1,7 +1,7 @@
-"""HTTP for the emulator: requests in, responses out, one thread a connection.
+"""The emulator's HTTP server, with one thread per connection.
 
-The standard library's server is used rather than a WSGI one, because the emulator must do what no
-WSGI application can: cut a connection in the middle of a body, or close it without an answer.
+It uses the standard library's server rather than WSGI, because a WSGI application cannot drop a
+connection in the middle of a body or close it without a response.
 """
 
 import json
@@ -28,9 +28,9 @@ _IDLE_SECONDS = 120.0
 
 
 class Refusal(Exception):
-    """An error that the service answers on purpose, in Graph's shape.
+    """An error response of the service, in Graph's format.
 
-    :param inner: the more specific code inside ``innerError``, if there is one.
+    :param inner: the more specific code in ``innerError``, if there is one.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ConnectionDropped(Exception):
 
 @dataclass
 class Request:
-    """One request. ``path`` is as it came, still percent-encoded; header names are lower case."""
+    """One request; ``path`` is still percent-encoded, header names are lower case."""
 
     method: str
     path: str
@@ -69,13 +69,16 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """The decoded query; a name given twice has its last value."""
+        """Return the decoded query; for a repeated name, the last value."""
         if self._query is None:
             self._query = _parse(self.query_string)
         return self._query
 
     def read_body(self, limit_bytes: int = _JSON_LIMIT_BYTES) -> bytes:
-        """:raise Refusal: 413, the body is larger than the limit."""
+        """Return the whole body.
+
+        :raise Refusal: 413, the body is larger than the limit.
+        """
         if self.body_left > limit_bytes:
             raise Refusal(413, "invalidRequest", "The request body is too large.")
         body = self.body_stream.read(self.body_left)
@@ -85,7 +88,10 @@ class Request:
         return body
 
     def read_json(self) -> dict[str, Any]:
-        """:raise Refusal: 400, the body is no JSON object."""
+        """Parse the body.
+
+        :raise Refusal: 400, the body is not a JSON object.
+        """
         body = self.read_body()
         if not body:
             return {}
@@ -104,7 +110,7 @@ class Request:
         """Write the whole body to a file.
 
         :return: the number of bytes.
-        :raise ConnectionDropped: the sender went away before the end.
+        :raise ConnectionDropped: the sender disconnected before the end.
         """
         copied = 0
         while self.body_left:
@@ -117,36 +123,42 @@ class Request:
         return copied
 
     def drain(self) -> bool:
-        """Read what nobody wanted, so that the sender gets to our answer; False: too much."""
+        """Discard the rest of the body so that the sender reads the response.
+
+        :return: False if there is too much to read.
+        """
         if self.body_left > _DRAIN_LIMIT_BYTES:
             return False
         try:
-            self.copy_body_to(_Nowhere())
+            self.copy_body_to(_Discard())
         except ConnectionDropped:
             return False
         return True
 
 
 def _parse(text: str) -> dict[str, str]:
-    """:raise Refusal: 400, there are absurdly many fields."""
+    """Parse a query or a form.
+
+    :raise Refusal: 400, there are too many fields.
+    """
     try:
         return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=200))
     except ValueError:
         raise Refusal(400, "invalidRequest", "There are too many fields.") from None
 
 
-class _Nowhere(BytesIO):
+class _Discard(BytesIO):
     def write(self, data: Any) -> int:
         return len(data)
 
 
 @dataclass(frozen=True)
 class FileBody:
-    """A part of a file as a body.
+    """A response body read from part of a file.
 
-    :param send_bytes: stop (and hang up) after this many bytes, less than the header promised.
-    :param corrupt_at: position in the file of a byte to be sent wrongly.
-    :param bytes_per_second: a slow line.
+    :param send_bytes: drop the connection after this many bytes, fewer than Content-Length.
+    :param corrupt_at: position in the file of a byte to send changed.
+    :param bytes_per_second: limit of the rate, to emulate a slow connection.
     """
 
     path: Path
@@ -186,12 +198,12 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
 def answer_file(
     path: Path, request: Request, headers: Mapping[str, str], body: FileBody | None = None
 ) -> Response:
-    """A file, or the one range of it that was asked for (206 with Content-Range).
+    """Answer with a file, or with the requested range (206 with Content-Range).
 
-    A malformed or multiple range is ignored, as RFC 9110 (14.2) allows.
+    Malformed and multiple ranges are ignored, as RFC 9110 (14.2) allows.
 
     :raise Refusal: 416, the range starts past the end.
-    :raise OSError: the file is gone.
+    :raise OSError: the file does not exist any more.
     """
     size = path.stat().st_size
     full = {"Accept-Ranges": "bytes", **headers}
@@ -223,8 +235,9 @@ def answer_file(
 
 
 class Server(ThreadingHTTPServer):
-    """:param answer: makes the response; may raise :class:`ConnectionDropped`, nothing else.
+    """The HTTP server.
 
+    :param answer: makes the response; may raise only :class:`ConnectionDropped`.
     :param finish: called after each request with the response, or None if there was none.
     """
 
@@ -250,7 +263,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
-        # The base class looks up the host's full name here, which may wait for a name server.
+        # The base class looks up the host's full name here, which may wait for DNS.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -265,13 +278,13 @@ class Server(ThreadingHTTPServer):
             self._busy -= 1
 
     def wait_until_idle(self, at_most_seconds: float) -> None:
-        """Let requests that are under way finish before the program ends."""
+        """Wait for running requests to finish before the program ends."""
         end = monotonic() + at_most_seconds
         while self._busy and monotonic() < end:
             sleep(0.02)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A browser or test that hangs up is nothing to report.
+        # Clients that disconnect are not worth reporting.
         if not isinstance(sys.exc_info()[1], OSError | ConnectionDropped):
             traceback.print_exc()
 
@@ -312,7 +325,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             response = self._make_response(request)
             if not isinstance(response.body, FileBody):
-                # Noted before it is sent: whoever has the answer finds it in the log.
+                # Logged before it is sent, so that it is in the log when the client has the answer.
                 is_noted = True
                 self.server.finish(request, response, monotonic() - started)
             self._send(request, response)
@@ -349,7 +362,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             phrase = "Bandwidth Limit Exceeded" if response.status == 509 else "Unknown"
         lines = [f"HTTP/1.1 {response.status} {phrase}", f"Date: {self.date_time_string()}"]
-        # What was asked may come back in a header, and must not start a new one.
+        # A value from the request may be echoed in a header and must not start a new one.
         lines += [
             f"{name}: {value}".replace("\r", "").replace("\n", "")
             for name, value in response.headers.items()
@@ -405,7 +418,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: what was asked is in the log of the control address."""
+        """Print nothing: requests are in the log of the control address."""
 
 
 def is_writable_folder(path: Path) -> bool:

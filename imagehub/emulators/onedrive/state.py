@@ -1,6 +1,6 @@
-"""What the emulator remembers: one SQLite file and a few folders, outside the drive's folder.
+"""The emulator's state: one SQLite file and a few folders, outside the drive's folder.
 
-Everything that must outlive a restart, also a violent one, is written here before it is answered.
+Everything that must survive a restart or a crash is written here before the response is sent.
 """
 
 import fcntl
@@ -80,14 +80,14 @@ _FORGOTTEN_BY_RESET = (
 
 
 class StateInUseError(Exception):
-    """Another emulator works on this state folder."""
+    """Another emulator uses this state folder."""
 
 
 class State:
-    """The one connection to the state, guarded by ``lock``.
+    """The only connection to the state, guarded by ``lock``.
 
-    :param folder: made if it is missing.
-    :raise StateInUseError: another process holds it.
+    :param folder: created if it is missing.
+    :raise StateInUseError: another process uses it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -109,13 +109,13 @@ class State:
             folder / "state.sqlite3", isolation_level=None, check_same_thread=False
         )
         self.db.execute("PRAGMA journal_mode=WAL")
-        # A killed process loses nothing with NORMAL; only a power cut may take the last moments.
+        # With NORMAL a killed process loses nothing; a power cut may lose the last transactions.
         self.db.execute("PRAGMA synchronous=NORMAL")
         self.db.executescript(_SCHEMA)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Hold the lock and one transaction; inside another one it simply joins it."""
+        """Hold the lock and one transaction; a nested call joins the outer one."""
         with self.lock:
             if self._depth:
                 self._depth += 1
@@ -137,7 +137,7 @@ class State:
                 self._depth = 0
 
     def find_setting(self, name: str) -> Any:
-        """The value, or None."""
+        """Return the value, or None."""
         with self.lock:
             row = self.db.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
         return None if row is None else json.loads(row[0])
@@ -147,7 +147,7 @@ class State:
             db.execute("REPLACE INTO setting VALUES (?, ?)", (name, json.dumps(value)))
 
     def get_secret(self, name: str) -> bytes:
-        """A key of 32 bytes, made at first use and kept."""
+        """Return a key of 32 bytes, generated at first use and kept."""
         with self.transaction():
             value = self.find_setting(name)
             if value is None:
@@ -156,10 +156,10 @@ class State:
         return bytes.fromhex(value)
 
     def forget(self) -> None:
-        """Empty every table but the settings; the caller removes the files that belong to them."""
+        """Empty every table but the settings; the caller removes their files."""
         with self.transaction() as db:
             for table in _FORGOTTEN_BY_RESET:
-                db.execute(f"DELETE FROM {table}")  # noqa: S608 - the names stand above
+                db.execute(f"DELETE FROM {table}")  # noqa: S608 - fixed names
 
     def close(self) -> None:
         with self.lock:

@@ -1,7 +1,7 @@
-"""Change notifications: subscriptions to the drive, and the messages they cause.
+"""Change notifications: subscriptions to the drive, and the messages sent for them.
 
-A subscription remembers the number of the last change it told of, so nothing is forgotten when the
-emulator or the receiver is away for a while.
+A subscription stores the number of the last change it reported, so nothing is lost while the
+emulator or the receiver is down.
 """
 
 import json
@@ -31,8 +31,10 @@ _LAST_RETRY_SECONDS = 300.0
 
 
 def _post(url: str, body: bytes, content_type: str) -> tuple[int, str, bytes]:
-    """:return: status, content type and body.
-    :raise OSError, HTTPException: nobody answered in time.
+    """Send a POST request.
+
+    :return: status, content type and body.
+    :raise OSError, HTTPException: no answer in time.
     """
     parts = urlsplit(url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
@@ -48,7 +50,7 @@ def _post(url: str, body: bytes, content_type: str) -> tuple[int, str, bytes]:
 
 
 class Subscriptions:
-    """The subscriptions, and the thread that tells their owners."""
+    """The subscriptions, and the thread that sends their notifications."""
 
     def __init__(self, tree: Tree, state: State, account: Account, faults: Faults) -> None:
         self.tree = tree
@@ -115,7 +117,7 @@ class Subscriptions:
                     f"Subscription {other['id']} already exists for the requested combination.",
                 )
         for target in filter(None, (url, lifecycle_url)):
-            self._shake_hands(target)
+            self._validate_receiver(target)
         document = {
             "id": make_trace_id(),
             "resource": resource,
@@ -156,7 +158,7 @@ class Subscriptions:
         raise _invalid("The resource cannot be subscribed to.")
 
     def _check_url(self, value: Any) -> str:
-        """The service takes ``https`` only; here plain ``http`` to this machine passes, too."""
+        """Check that the address is ``https``, or ``http`` on this machine."""
         parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
         is_local = parts.hostname == "localhost"
         with suppress(ValueError):
@@ -174,12 +176,15 @@ class Subscriptions:
             raise _invalid("expirationDateTime lies in the past.")
         if minutes > _LONGEST_MINUTES:
             raise _invalid(f"Subscriptions to a drive last {_LONGEST_MINUTES} minutes at most.")
-        # The service lengthens what is too short to be of use.
+        # The service extends an expiry that is too soon.
         seconds = max(moment / 1e6, time() + _SHORTEST_MINUTES * 60)
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
-    def _shake_hands(self, url: str) -> None:
-        """:raise Refusal: 400, the receiver did not give the token back as plain text."""
+    def _validate_receiver(self, url: str) -> None:
+        """Validate the receiver as the service does.
+
+        :raise Refusal: 400, it did not return the token as plain text.
+        """
         token = f"Validation: Testing client application reachability {secrets.token_hex(8)} <&>"
         joint = "&" if urlsplit(url).query else "?"
         problem = ""
@@ -234,10 +239,10 @@ class Subscriptions:
             if moment / 1e6 < time():
                 self._forget(document["id"])
 
-    # --- Telling -----------------------------------------------------------------------------
+    # --- Notifying ---------------------------------------------------------------------------
 
     def _run(self) -> None:
-        """Sleep until something changes; look at the folder now and then while somebody listens."""
+        """Wait for changes and send them; scan the folder while there are subscriptions."""
         pause = _LOOK_SECONDS
         while not self._stopped.is_set():
             listening = bool(self._list())
@@ -248,12 +253,12 @@ class Subscriptions:
             if self._list():
                 began = monotonic()
                 self.tree.refresh_tree()
-                # A large folder is looked at less often: one twentieth of the time at most.
+                # Large folders are scanned less often: at most one twentieth of the time.
                 pause = max(_LOOK_SECONDS, 20 * (monotonic() - began))
                 self._forget_expired()
-                self._tell_all()
+                self._notify_all()
 
-    def _tell_all(self) -> None:
+    def _notify_all(self) -> None:
         with self.state.lock:
             rows = self.state.db.execute(
                 "SELECT id, document, folder_id, seq FROM subscription"
@@ -262,7 +267,7 @@ class Subscriptions:
         for subscription_id, text, folder_id, told in rows:
             wait_until = self._waits.get(subscription_id, (0.0, 0.0))[0]
             folder = self.tree.find(folder_id)
-            # A folder's own number grows with everything below it.
+            # A folder's own number increases with every change below it.
             now = folder.seq if folder is not None else self.tree.seq
             if now <= told or monotonic() < wait_until:
                 continue
@@ -271,9 +276,9 @@ class Subscriptions:
                 (subscription_id, now, document)
             )
         for url, changes in by_url.items():
-            self._tell(url, changes)
+            self._notify(url, changes)
 
-    def _tell(self, url: str, changes: list[tuple[str, int, dict[str, Any]]]) -> None:
+    def _notify(self, url: str, changes: list[tuple[str, int, dict[str, Any]]]) -> None:
         value = [
             {
                 "subscriptionId": subscription_id,

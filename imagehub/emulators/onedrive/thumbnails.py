@@ -13,7 +13,7 @@ from .tree import Tree
 
 
 class Thumbnails:
-    """Sets of thumbnails: one for a readable picture, none for anything else."""
+    """Thumbnail sets: one for a readable picture, none for other files."""
 
     def __init__(
         self, tree: Tree, writer: ItemWriter, content: ContentHosts, faults: Faults
@@ -71,7 +71,7 @@ class Thumbnails:
         return {"height": made[1], "url": url, "width": made[0]}
 
     def _find_picture_size(self, item: Item) -> tuple[int, int, bool] | None:
-        """Upright width and height of a readable picture, and whether Exif turns it."""
+        """Return upright width and height of a picture, and whether Exif rotates it."""
         if item.is_folder or not is_picture_name(item.name):
             return None
         if self.faults.fire("thumbnails_missing", item=self.tree.get_place(item)):

@@ -1,7 +1,7 @@
-"""The drive's tree: what can be done to it, on disk and in the index at once.
+"""Changes to the drive's tree, on disk and in the index.
 
-The folder is the truth about names and bytes; the index adds what a folder lacks. Disk first, index
-second: what a violent end leaves undone, the next look at the folder makes up for.
+The folder is authoritative for names and contents; the index adds what a file system lacks. The
+disk is changed first, the index second: after a crash the next scan of the folder catches up.
 """
 
 import os
@@ -19,7 +19,7 @@ from .watch import OWN_FILES, WatchedFolder
 
 
 class Tree(WatchedFolder):
-    """The drive. Every change is refused in the service's own words where it would refuse it."""
+    """The drive; changes are refused with the same errors as by the service."""
 
     def _check_new_name(self, parent: Item, name: object, is_folder: bool) -> str:
         if not parent.is_folder or parent.is_package:
@@ -33,7 +33,7 @@ class Tree(WatchedFolder):
         return checked
 
     def _find_free_name(self, parent: Item, name: str) -> str:
-        """``name`` with the lowest number that is free, before the ending: ``front 1.jpg``."""
+        """Return the name with the lowest free number before the suffix: ``front 1.jpg``."""
         stem, dot, ending = name.rpartition(".")
         if not stem:
             stem, dot, ending = name, "", ""
@@ -45,7 +45,7 @@ class Tree(WatchedFolder):
             number += 1
 
     def _is_taken(self, parent: Item, name: str) -> bool:
-        # The disk may hold what the drive does not show (a link, say): it must not be overwritten.
+        # The disk may contain entries that the drive does not show, such as links: keep them.
         return self.find_child(parent.id, name) is not None or os.path.lexists(
             self.get_path(parent) / name
         )
@@ -53,7 +53,10 @@ class Tree(WatchedFolder):
     def create_folder(
         self, parent: Item, name: object, on_conflict: str, times: FileTimes | None = None
     ) -> tuple[Item, bool]:
-        """:return: the folder, and whether it is new (``replace`` gives the one that was there)."""
+        """Create a folder, or find the existing one if ``on_conflict`` is ``replace``.
+
+        :return: the folder, and whether it is new.
+        """
         with self.changing():
             checked = self._check_new_name(parent, name, is_folder=True)
             existing = self.find_child(parent.id, checked)
@@ -73,7 +76,7 @@ class Tree(WatchedFolder):
         return self._must_find(item_id), True
 
     def check_upload(self, parent: Item, name: object, on_conflict: str) -> str:
-        """Whether a file of this name could be put there now.
+        """Check that a file of this name could be put there now.
 
         :return: the name.
         :raise Refusal: 400 for the name, 409 for a conflict.
@@ -95,7 +98,7 @@ class Tree(WatchedFolder):
         times: FileTimes | None = None,
         description: str = "",
     ) -> tuple[Item, bool]:
-        """Put a finished file in its place in one step; ``source`` is gone afterwards.
+        """Move a finished file into place atomically; ``source`` is gone afterwards.
 
         :return: the item, and whether it is new.
         :raise Refusal: as for :meth:`check_upload`.
@@ -114,7 +117,7 @@ class Tree(WatchedFolder):
             with _disk_errors():
                 _move_file(source, target)
             status = target.stat()
-            # An old file may have had the same inode, size and time as this one.
+            # An older file may have had the same inode, size and time as this one.
             self.state.db.execute(
                 "DELETE FROM content WHERE dev = ? AND ino = ?", (status.st_dev, status.st_ino)
             )
@@ -150,7 +153,7 @@ class Tree(WatchedFolder):
     def move(self, item: Item, parent: Item, name: object, on_conflict: str = "fail") -> Item:
         """Rename, move, or both.
 
-        :raise Refusal: 400 for a bad name or a folder into itself, 409 for a taken name.
+        :raise Refusal: 400 for a bad name or a move into itself, 409 for a taken name.
         """
         with self.changing():
             if item.id == self.root_id:
@@ -172,7 +175,7 @@ class Tree(WatchedFolder):
         return self._must_find(item.id)
 
     def set_facts(self, item: Item, times: FileTimes, description: str | None) -> Item:
-        """Change what does not touch the bytes: client's times and description."""
+        """Change the client's times and the description, not the contents."""
         with self.changing() as db:
             mtime_ns = item.mtime_ns
             if times.modified_us is not None and not item.is_folder:
@@ -199,7 +202,7 @@ class Tree(WatchedFolder):
         return self._must_find(item.id)
 
     def delete(self, item: Item, for_good: bool = False) -> None:
-        """To the recycle bin, or away for good."""
+        """Move an item to the recycle bin, or delete it permanently."""
         with self.changing() as db:
             if item.id == self.root_id:
                 raise Refusal(403, "accessDenied", "The root folder cannot be deleted.")
@@ -217,9 +220,9 @@ class Tree(WatchedFolder):
             self._mark_deleted(item)
 
     def restore(self, item_id: str, parent: Item | None, name: str | None) -> Item:
-        """Bring an item back from the recycle bin under its old id.
+        """Restore an item from the recycle bin under its old id.
 
-        :raise Refusal: 404, it is not in the bin, or its folder is gone; 409, its name is taken.
+        :raise Refusal: 404, it is not in the bin or its folder is gone; 409, its name is taken.
         """
         with self.changing() as db:
             row = db.execute(
@@ -256,7 +259,7 @@ def name_taken() -> Refusal:
 
 
 def _move_file(source: Path, target: Path) -> None:
-    """Replace ``target`` in one step, also when ``source`` lies on another file system."""
+    """Replace ``target`` atomically, even if ``source`` is on another file system."""
     try:
         os.replace(source, target)
     except OSError as error:
@@ -277,7 +280,7 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def _disk_errors() -> Iterator[None]:
-    """Say in the service's words what the disk refuses."""
+    """Turn errors of the disk into the service's errors."""
     try:
         yield
     except OSError as error:
@@ -291,7 +294,7 @@ def _disk_errors() -> Iterator[None]:
 
 
 def remove_old_thumbnails(folder: Path, older_than_seconds: float = 7 * 86_400) -> None:
-    """Keep the cache of thumbnails from growing for ever."""
+    """Delete old thumbnails so that the cache does not grow forever."""
     limit = time() - older_than_seconds
     for entry in os.scandir(folder):
         if entry.stat().st_mtime < limit:

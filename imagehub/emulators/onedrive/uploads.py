@@ -1,7 +1,7 @@
-"""Upload sessions: fragments in sequence to a signed address, then the file in its place.
+"""Upload sessions: fragments are sent in order to a signed address, then become a file.
 
-The bytes of a session lie in one file; only whole fragments count. ``received`` in the database
-says how many bytes are good, so a fragment that was cut short is simply written over.
+The bytes of a session are in one file; only complete fragments count. ``received`` in the database
+is the number of valid bytes, so an incomplete fragment is simply overwritten.
 """
 
 import json
@@ -33,7 +33,10 @@ CONFLICT_KEY = "@microsoft.graph.conflictBehavior"
 
 
 def read_behavior(value: object, default: str) -> str:
-    """:raise Refusal: 400, it is none of fail, replace and rename."""
+    """Return the conflict behavior.
+
+    :raise Refusal: 400, it is not fail, replace or rename.
+    """
     if value is None:
         return default
     if isinstance(value, str) and value.lower() in _BEHAVIORS:
@@ -42,9 +45,9 @@ def read_behavior(value: object, default: str) -> str:
 
 
 def read_times(document: Any) -> FileTimes:
-    """The client's ``fileSystemInfo``.
+    """Return the client's ``fileSystemInfo``.
 
-    :raise Refusal: 400, a time in it cannot be read.
+    :raise Refusal: 400, it contains an invalid time.
     """
     if document is None:
         return FileTimes()
@@ -60,7 +63,7 @@ def read_times(document: Any) -> FileTimes:
 
 
 class Uploads:
-    """Everything about upload sessions but the call that asks for one."""
+    """Upload sessions, except for the Graph call that creates one."""
 
     def __init__(self, tree: Tree, state: State, faults: Faults, writer: ItemWriter) -> None:
         self.tree = tree
@@ -73,7 +76,7 @@ class Uploads:
         self._tidy()
 
     def _tidy(self) -> None:
-        """After a violent end: drop sessions without their bytes, and bytes without a session."""
+        """After a crash, delete sessions without a file, and files without a session."""
         with self.state.transaction() as db:
             known = {row[0] for row in db.execute("SELECT id FROM upload")}
             there = {path.name for path in self.state.uploads.iterdir()}
@@ -88,9 +91,9 @@ class Uploads:
     def create(
         self, request: Request, parent: Item, name: str, item: Item | None
     ) -> dict[str, Any]:
-        """A new session.
+        """Create a session.
 
-        :param item: the file to be replaced, where the call named one by id.
+        :param item: the file to replace, if the call names one by id.
         :raise Refusal: 400, 409, 412 or 507.
         """
         body = request.read_json()
@@ -183,7 +186,7 @@ class Uploads:
     # --- The address -------------------------------------------------------------------------
 
     def answer(self, request: Request) -> Response:
-        """Whatever is asked of a session's address."""
+        """Answer any request to a session's address."""
         if request.method == "OPTIONS":
             return answer_preflight(request, ("Content-Range", "Content-Type"))
         try:
@@ -250,7 +253,7 @@ class Uploads:
         if session["total"] not in (None, total):
             raise Refusal(400, "invalidRequest", "The total size must not change.")
         if first != received or self.faults.fire("fragment_416"):
-            # Also the answer to a complete file that waits for its commit.
+            # Also the answer for a complete file that awaits its commit.
             inner = "fragmentOverlap" if first <= received else "fragmentOutOfOrder"
             raise Refusal(416, "invalidRange", "Optimistic concurrency failure.", inner)
         if last + 1 < total and size % FRAGMENT_STEP_BYTES:
@@ -264,8 +267,8 @@ class Uploads:
         if self.faults.fire("lost_fragment"):
             request.drain()
             raise ConnectionDropped
-        # A fragment of its own file, appended when it is whole: a sender that was given up and
-        # comes to its end late must not write into what came after it.
+        # Write the fragment to a separate file and append it when complete: an abandoned request
+        # that finishes late must not write into later fragments.
         part = self.state.uploads / f"{session_id}.{secrets.token_hex(8)}"
         try:
             with part.open("wb") as stream:
@@ -291,7 +294,7 @@ class Uploads:
         return self._commit(request, session)
 
     def _append(self, part: Path, target: Path, first: int) -> None:
-        """Put a fragment in its place; what a killed process left behind there is overwritten."""
+        """Write a fragment to its position, over leftovers of a killed process."""
         if first == 0:
             part.replace(target)
             return
@@ -323,7 +326,7 @@ class Uploads:
     def _commit(
         self, request: Request, session: dict[str, Any], name: str = "", behavior: str = ""
     ) -> Response:
-        """Put the finished file in its place; a conflict leaves the session as it is."""
+        """Move the finished file into place; a conflict leaves the session unchanged."""
         if self.faults.fire("commit_conflict"):
             raise Refusal(
                 409,
@@ -353,9 +356,9 @@ class Uploads:
     def commit_to(
         self, request: Request, source_url: str, parent: Item, name: str, behavior: str
     ) -> Response:
-        """The second way to finish: ``PUT`` of metadata that names the session's address.
+        """Finish by the other way: ``PUT`` of metadata that names the session's address.
 
-        :raise Refusal: 404, there is no such session; 400, bytes are missing; 409, a conflict.
+        :raise Refusal: 404, no such session; 400, bytes are missing; 409, a conflict.
         """
         match = re.search(r"[?&]tempauth=([0-9a-f]{32})\b", source_url)
         self._forget_expired()
@@ -371,7 +374,7 @@ class Uploads:
     def put_simply(
         self, request: Request, parent: Item, name: str, behavior: str
     ) -> tuple[Item, bool]:
-        """The body as a whole file.
+        """Store the body as a whole file.
 
         :return: the item, and whether it is new.
         """

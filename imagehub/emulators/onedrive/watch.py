@@ -1,8 +1,8 @@
-"""Noticing what other programs do to the folder, by comparing modification times.
+"""Detect changes that other programs make to the folder, by modification times.
 
-A folder's own time tells whether names came or went, a file's own whether its bytes changed. So a
-listing costs a look at each file on its page, and a whole scan only happens where something is
-missing, because it may have been moved.
+A folder's time shows whether entries were added or removed, a file's time whether its contents
+changed. So a listing needs one stat per file on its page. The whole tree is scanned only when an
+entry is missing, because it may have been moved.
 """
 
 import os
@@ -18,8 +18,8 @@ from .names import find_fault_in_name, make_name_key
 from .server import Refusal
 from .state import State
 
-# Two changes within one tick of the file system's clock leave the same time behind, so a folder
-# that changed only just now is looked at again.
+# Two changes within one tick of the file system's clock have the same time, so a folder that
+# changed very recently is scanned again.
 _CLOCK_TICK_NS = 100_000_000
 OWN_FILES = ".onedrive-emulator-"
 
@@ -27,7 +27,7 @@ ORDER_COLUMNS = {"name": "name_key", "size": "size", "lastModifiedDateTime": "mo
 
 
 def get_place(item: Item, order: str) -> list[Any]:
-    """Where a page ends that ends with this item, for :meth:`WatchedFolder.list_children`."""
+    """Return the end of a page whose last item is this one, for ``list_children``."""
     keys = {
         "name": make_name_key(item.name),
         "size": item.size,
@@ -37,14 +37,14 @@ def get_place(item: Item, order: str) -> list[Any]:
 
 
 class WatchedFolder(Index):
-    """An index that is brought up to date with its folder before it answers."""
+    """An index that is synchronized with its folder before each answer."""
 
     def __init__(self, root: Path, kind: str, state: State) -> None:
         super().__init__(root, kind, state)
         self._start()
 
     def _start(self) -> None:
-        """Index what is not indexed yet, so that counts and sizes are right from the first call."""
+        """Index new files, so that counts and sizes are right from the first call."""
         with self.changing():
             if self.find(self.root_id) is None:
                 entry = self.root.stat()
@@ -52,7 +52,7 @@ class WatchedFolder(Index):
             self._refresh_tree()
 
     def forget(self) -> None:
-        """Start anew on the same folder: new ids, no history. Old delta tokens become invalid."""
+        """Index the folder anew: new ids, no history; old delta tokens become invalid."""
         with self.state.lock:
             self.state.forget()
             self.state.save_setting("epoch", secrets.token_hex(4))
@@ -61,7 +61,7 @@ class WatchedFolder(Index):
             self._start()
 
     def get(self, item_id: str) -> Item:
-        """An item as it is now on disk.
+        """Return an item in its current state on disk.
 
         :raise Refusal: 404 itemNotFound.
         """
@@ -70,7 +70,7 @@ class WatchedFolder(Index):
             if item is None or item.deleted:
                 raise not_found()
             path = self.get_path(item)
-            # A folder above may have become a link, which must not lead out of the drive.
+            # A parent folder may have been replaced by a link that leads out of the drive.
             is_elsewhere = os.path.realpath(path) != str(path)
             if is_elsewhere or self._is_stale(item, path):
                 if is_elsewhere:
@@ -83,7 +83,7 @@ class WatchedFolder(Index):
             return item
 
     def find_by_names(self, start_id: str, names: Sequence[str]) -> Item | None:
-        """Walk down by names, taking notice of what changed on disk on the way."""
+        """Find an item by names, synchronizing each folder on the way."""
         with self.state.lock:
             item = self.get(start_id)
             for name in names:
@@ -101,17 +101,17 @@ class WatchedFolder(Index):
     def list_children(
         self, folder: Item, order: str, descending: bool, after: list[Any] | None, count: int
     ) -> tuple[list[Item], list[Any] | None]:
-        """One page of a folder's children.
+        """Return one page of a folder's children.
 
         :param order: a key of ``ORDER_COLUMNS``.
-        :param after: the place where the last page ended, as this method gave it.
-        :return: at most ``count`` items, and the place where the next page starts, or None.
+        :param after: the end of the previous page, as this method returned it.
+        :return: at most ``count`` items, and the end of the page, or None on the last page.
         """
         column = ORDER_COLUMNS[order]
         sign, direction = ("<", "DESC") if descending else (">", "ASC")
         where = f"AND ({column}, id) {sign} (?, ?)" if after else ""
         query = (
-            f"SELECT {COLUMNS}, {column} FROM item "  # noqa: S608 - names stand in ORDER_COLUMNS
+            f"SELECT {COLUMNS}, {column} FROM item "  # noqa: S608 - from ORDER_COLUMNS
             f"WHERE parent_id = ? AND deleted = 0 {where} "
             f"ORDER BY {column} {direction}, id {direction} LIMIT ?"
         )
@@ -136,7 +136,7 @@ class WatchedFolder(Index):
             self._refresh_tree()
 
     def _refresh_tree(self) -> None:
-        """Walk all folders; what is missing is deleted at the end, when moves are known."""
+        """Scan all folders; delete missing items at the end, when moves are known."""
         missing: list[str] = []
         folders = [(self.root_id, self.root)]
         while folders:
@@ -165,7 +165,7 @@ class WatchedFolder(Index):
         with self.changing():
             missing = self._scan(folder_id, path)
             if missing:
-                # Something may have been moved to a folder that was not looked at yet.
+                # It may have been moved to a folder that was not scanned yet.
                 self._refresh_tree()
 
     def _is_stale(self, item: Item, path: Path) -> bool:
@@ -192,7 +192,7 @@ class WatchedFolder(Index):
                 self._refresh_tree()
 
     def _take_over(self, item: Item, entry: os.stat_result) -> None:
-        """Another program wrote the file: new bytes, new eTag and cTag."""
+        """Record that another program wrote the file: new eTag and cTag."""
         modified_us = entry.st_mtime_ns // 1000
         self.state.db.execute(
             "UPDATE item SET size = ?, dev = ?, ino = ?, mtime_ns = ?, version = version + 1, "
@@ -213,9 +213,9 @@ class WatchedFolder(Index):
         self._note_change_below(item.parent_id, entry.st_size - item.size)
 
     def _scan(self, folder_id: str, path: Path) -> list[str]:
-        """Compare one folder's names with the index, if its time says that they changed.
+        """Compare one folder's names with the index, if its modification time changed.
 
-        :return: ids of items that are not there any more.
+        :return: ids of items that no longer exist.
         """
         row = self.state.db.execute(
             "SELECT scanned_ns FROM item WHERE id = ?", (folder_id,)
@@ -263,9 +263,9 @@ class WatchedFolder(Index):
     def _choose_entries(
         self, entries: list[os.DirEntry[str]], at_root: bool
     ) -> dict[str, os.DirEntry[str]]:
-        """What the service could hold: plain files and folders with names that it takes.
+        """Return the files and folders whose names the service accepts.
 
-        Of two names that differ only in case the first counts; links are not followed, so that
+        Of two names that differ only in case the first is used. Links are not followed, so that
         nothing outside the folder is ever served.
         """
         chosen: dict[str, os.DirEntry[str]] = {}
@@ -281,7 +281,7 @@ class WatchedFolder(Index):
         return chosen
 
     def _adopt(self, parent_id: str, entry: os.DirEntry[str]) -> None:
-        """A name that is new in its folder: an item moved by another program, or a new one."""
+        """Index a new name: an item that another program moved, or a new item."""
         try:
             status = entry.stat(follow_symlinks=False)
         except OSError:
@@ -297,10 +297,10 @@ class WatchedFolder(Index):
             self._scan(item_id, Path(entry.path))
 
     def _find_moved(self, status: os.stat_result, is_folder: bool, path: Path) -> Item | None:
-        """The item that lay elsewhere with the same inode, if it is gone from there.
+        """Return the item that had this inode elsewhere, if it is gone from there.
 
-        A file system gives the number of a deleted file to the next new one, so a file must also
-        have its size and time, and a folder one child that it had.
+        A file system may reuse the inode of a deleted file, so a file must also have the same size
+        and time, and a folder at least one of its former children.
         """
         rows = self.state.db.execute(
             f"SELECT {COLUMNS} FROM item "  # noqa: S608 - fixed columns
