@@ -1,9 +1,9 @@
 """Sample pictures for the demo: an artist's folder, drawn by code.
 
 ``python -m imagehub.emulators.samples --out DIR`` fills ``DIR/Works/<year>/<title>/`` with a few
-shots of each work, as they would lie in somebody's OneDrive. What is there already is left alone,
-so a second start does nothing. The same seed draws the same pictures. ``--records FILE`` writes
-down what the studio knows of them, as JSON: a list with title, medium, alt texts … of each.
+shots of each work, as an artist might keep them in OneDrive. Existing files are kept, so a second
+run does nothing. The same seed draws the same pictures. ``--records FILE`` writes the works' labels
+as JSON: a list with title, medium, alt texts … of each.
 """
 
 import argparse
@@ -30,10 +30,10 @@ NOTES = """Notes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Draw what is missing.
+    """Draw the missing pictures.
 
-    :param argv: arguments without the program's name; None takes those of this process.
-    :return: 0; the status for the shell.
+    :param argv: arguments without the program's name; None: those of this process.
+    :return: 0, the exit status.
     """
     parser = argparse.ArgumentParser(
         prog="python -m imagehub.emulators.samples", description="Draw sample pictures."
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def draw_all(out: Path, count: int, seed: int, quick: bool, processes: int) -> None:
-    """Fill ``out`` with the first ``count`` works, printing a line for each one drawn."""
+    """Draw the first ``count`` works into ``out``, printing a line for each."""
     home = out / WORKS_FOLDER
     (home / "In progress").mkdir(parents=True, exist_ok=True)
     notes = home / "notes.txt"
@@ -70,7 +70,7 @@ def draw_all(out: Path, count: int, seed: int, quick: bool, processes: int) -> N
     done = len(works) - len(missing)
     if not missing:
         return
-    # Large works first: no process is left with a long one while the others rest.
+    # Large works first, so that no process is left with a long one at the end.
     missing.sort(key=lambda work: -work.size[0] * work.size[1] * (1 + len(work.shots)))
     if processes == 1 or len(missing) == 1:
         for work in missing:
@@ -78,7 +78,7 @@ def draw_all(out: Path, count: int, seed: int, quick: bool, processes: int) -> N
             done += 1
             print(f"[{done}/{len(works)}] {work.title}", flush=True)
         return
-    # Fresh processes, not forks: the caller may have threads.
+    # Spawn rather than fork: the caller may have threads.
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(processes, len(missing)), fresh) as pool:
         started = {pool.submit(draw_work, work, home, seed, quick): work for work in missing}

@@ -9,16 +9,16 @@ from imagehub.emulators.samples import main
 
 
 def end_all(*_: object) -> None:
-    """The drawing processes, which wait for work for ever, end with this one."""
+    """End the drawing processes with this one; they would wait for work forever."""
     os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    # Where this program leads its process group, nobody else is in it but those it has started.
+    # If this program leads its process group, all others in it were started by this program.
     if os.getpgid(0) == os.getpid():
         signal.signal(signal.SIGTERM, end_all)
-    # Large pictures come and go all the time. The drawing processes, which inherit this, keep
-    # 96 MB each instead of asking the system anew: it saves two thirds of the system's time.
+    # Large pictures are allocated and freed all the time. The drawing processes, which inherit this
+    # setting, keep 96 MB each instead of returning it, which saves two thirds of the system time.
     # Source: Pillow handbook, "Block allocator".
     os.environ.setdefault("PILLOW_BLOCK_SIZE", "4m")
     os.environ.setdefault("PILLOW_BLOCKS_MAX", "24")

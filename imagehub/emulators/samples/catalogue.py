@@ -1,7 +1,7 @@
-"""The works: what each is called, how it is drawn, and in which shots and files it is shown.
+"""The catalogue of works: title, drawing function, shots and files of each.
 
-Titles and file names are those of a real drive: several scripts, spaces, ``#``, ``%``, ``+`` and
-quotes, all of them legal on OneDrive. In each folder the front comes first by name.
+Titles and file names resemble those of a real drive: several scripts, spaces, ``#``, ``%``, ``+``
+and quotes, all of them legal on OneDrive. In each folder the front is first by name.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from PIL import Image
 from imagehub.emulators.samples import colour, nature, pattern, shape
 from imagehub.emulators.samples.paint import Size
 
-# How the files of a work are named. The order of the shots is that of ``SHOTS``.
+# The shots of a work, and their file names in several styles, in the order of ``SHOTS``.
 SHOTS = ("front", "detail", "angle", "room", "back")
 NAMES: dict[str, tuple[str, ...]] = {
     "plain": ("1 front", "2 detail", "3 side", "4 room", "5 back"),
@@ -45,7 +45,7 @@ PAPER, PRINT, CLOTH, PHOTO = (
 )
 
 
-# Grain is added after enlarging, so that these lose nothing that can be seen.
+# Drawn at low resolution and enlarged: grain is added afterwards, so the loss is not visible.
 _SOFT = (colour.colour_field, colour.light_room, nature.dunes, nature.night, pattern.ink_rings)
 _SOFT_PX = 1_800_000
 _SHARP_PX = 3_200_000
@@ -55,12 +55,12 @@ _SHARP_PX = 3_200_000
 class Work:
     """One work.
 
-    :param art: draws it: (size, rng, colours, **options) → picture.
-    :param size: of the front shot, upright, width and height in pixels.
+    :param art: the function that draws it: (size, rng, colours, **options) → picture.
+    :param size: width and height of the upright front shot, in pixels.
     :param surface: see ``paint.surface_tile``.
-    :param shots: some of ``SHOTS``; the front always among them.
-    :param formats: shot → suffix, where it is not ``.jpg``.
-    :param turned: shot → Exif orientation, where it is not 1.
+    :param shots: some of ``SHOTS``, always including the front.
+    :param formats: shot → suffix, if it is not ``.jpg``.
+    :param turned: shot → Exif orientation, if it is not 1.
     """
 
     title: str
@@ -86,17 +86,17 @@ class Work:
 
     @property
     def draw_px(self) -> int:
-        """How many pixels to draw before enlarging: fewer where nothing has a sharp edge."""
+        """Return how many pixels to draw before enlarging: fewer for soft works."""
         return _SOFT_PX if self.art in _SOFT else _SHARP_PX
 
     @property
     def folder(self) -> str:
-        """Below the folder with everything in it, parted by "/"."""
+        """Return the work's folder relative to the output folder, separated by "/"."""
         return f"{self.year}/{self.title}"
 
     @property
     def size_cm(self) -> str:
-        """How large the thing itself is, 150 cm on its longer side at most."""
+        """Return the size of the physical work, at most 150 cm on the longer side."""
         longest = 60 + (self.size[0] * 7 + self.size[1] * 3) % 10 * 10
         factor = longest / max(self.size)
         return f"{round(self.size[1] * factor)} x {round(self.size[0] * factor)} cm"
@@ -662,7 +662,7 @@ CATALOGUE: tuple[Work, ...] = (
 
 
 def list_works(count: int) -> list[Work]:
-    """The first ``count`` works; past the end of the catalogue come further editions of them."""
+    """Return ``count`` works; past the end of the catalogue, further editions."""
     works: list[Work] = []
     for number in range(count):
         edition, place = divmod(number, len(CATALOGUE))

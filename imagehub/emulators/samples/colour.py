@@ -1,4 +1,4 @@
-"""Works that live by colour and light: colour fields, glows, washes, still lifes, bowls."""
+"""Works about colour and light: colour fields, glows, washes, still lifes, bowls."""
 
 import math
 from itertools import pairwise
@@ -32,9 +32,9 @@ from imagehub.emulators.samples.paint import (
 def colour_field(
     size: Size, rng: Random, colours: Palette, shares: tuple[float, ...] = (0.36, 0.5)
 ) -> Image.Image:
-    """Soft-edged fields floating on a ground. The first colour is the ground's.
+    """Draw soft-edged fields floating on a ground; the first colour is the ground's.
 
-    :param shares: heights of the fields from the top, as parts of the room there is.
+    :param shares: heights of the fields from the top, as fractions of the available height.
     """
     width, height = size
     image = wash(size, rng, colours[0], 0.16, (3, 3))
@@ -56,7 +56,7 @@ def colour_field(
 
 
 def _torn_box(size: Size, rng: Random, box: tuple[float, float, float, float]) -> Image.Image:
-    """A rectangle whose edges were brushed, thin in places so that the ground shines through."""
+    """Return a rectangle with brushed edges, thin in places to show the ground."""
     width, height = size
     small = (max(8, width // 4), max(8, height // 4))
     sharp = Sheet(small, scale=1)
@@ -76,7 +76,7 @@ def _torn_box(size: Size, rng: Random, box: tuple[float, float, float, float]) -
 
 
 def light_room(size: Size, rng: Random, colours: Palette, shape: str = "oval") -> Image.Image:
-    """A glow that fills a room of light: from the outermost colour to the innermost."""
+    """Draw a glow, from the outermost colour to the innermost."""
     width, height = size
     unit = min(size) * 0.62
     centre = (width / 2, height * 0.49)
@@ -94,7 +94,7 @@ def light_room(size: Size, rng: Random, colours: Palette, shape: str = "oval") -
 
 
 def watercolour(size: Size, rng: Random, colours: Palette, drops: int = 14) -> Image.Image:
-    """Transparent washes on cream paper, darker where the water dried last."""
+    """Draw transparent washes on cream paper, darker where the water dried last."""
     width, height = size
     small = (width // 2, height // 2)
     unit = min(small)
@@ -134,7 +134,7 @@ def watercolour(size: Size, rng: Random, colours: Palette, drops: int = 14) -> I
 
 # --- Things on a table ----------------------------------------------------------------------------
 
-# Outlines of vessels: (height from the foot, radius), both as parts of the vessel's height.
+# Outlines of vessels: (height from the foot, radius), both as fractions of the vessel's height.
 VESSELS: dict[str, list[Point]] = {
     "bottle": [
         (0, 0.17),
@@ -177,7 +177,7 @@ def still_life(
     vessels: str = "bottle vase jar cup",
     flowers: bool = False,
 ) -> Image.Image:
-    """Vessels on a table in light from the left. Colours: wall, table, then one a vessel."""
+    """Draw vessels on a table. Colours: wall, table, then one for each vessel."""
     width, height = size
     unit = min(width * 0.92, height * 0.8)
     line = height * 0.66
@@ -236,7 +236,7 @@ def still_life(
 
 
 def throw_shadow(image: Image.Image, foot: Point, radius: float, tall: float, unit: float) -> None:
-    """The long soft shadow to the right, on the table."""
+    """Draw the long soft shadow to the right, on the table."""
     mask = Image.new("L", (image.width // 4, image.height // 4), 0)
     sheet = Sheet(mask.size, scale=1)
     x, y = foot[0] / 4, foot[1] / 4
@@ -269,7 +269,7 @@ def vessel(
     box = (round(widest * 2.1), round(tall * 1.1))
     middle = box[0] / 2
     base = box[1] - widest * 0.12
-    # One strip of light, bent to the outline row by row: what a potter's wheel does.
+    # One strip of light, fitted to the outline row by row, like a turned vessel.
     strip = combine(
         lambda p: p["x"] * 0.9 + (p["n"] - 0.5) * 0.1,
         x=ramp((256, box[1]), lambda t: 0.2 + 0.8 * abs(t - 0.3) ** 1.15 / 0.6, "x"),
@@ -327,7 +327,7 @@ def vessel(
 
 
 def _bouquet(image: Image.Image, rng: Random, mouth: Point, unit: float, colours: Palette) -> None:
-    """Dry stems with round heads: the simplest flowers there are."""
+    """Draw dry stems with round heads."""
     sheet = Sheet(image.size)
     heads: list[tuple[Point, float]] = []
     for number in range(9):
@@ -364,7 +364,7 @@ def _bouquet(image: Image.Image, rng: Random, mouth: Point, unit: float, colours
 def bowls(
     size: Size, rng: Random, colours: Palette, layout: tuple[int, int] = (3, 3)
 ) -> Image.Image:
-    """Glazed bowls seen from above. Colours: cloth, then glazes in threes (rim, wall, pool)."""
+    """Draw bowls from above. Colours: cloth, then glazes in threes (rim, wall, pool)."""
     width, height = size
     threads = field(size, rng, (3, 150), 3, 0.8)
     crossed = field(size, rng, (150, 3), 3, 0.8)
@@ -416,7 +416,7 @@ def _bowl(image: Image.Image, rng: Random, centre: Point, radius: float, glaze: 
             (0.88, rim),
         ],
     )
-    # The wall turned to the light is bright, the one that faces away lies in shadow.
+    # The wall that faces the light is bright, the opposite one is in shadow.
     slope = combine(
         lambda p: 0.5 + (p["x"] + p["y"]) * p["d"] * 0.5,
         x=ramp(box, lambda t: t - 0.5, "x"),

@@ -1,4 +1,4 @@
-"""Pictures as files: Exif, colour profile, format; a file is there wholly or not at all."""
+"""Write pictures to files, with Exif, colour profile and format; writing is atomic."""
 
 import os
 import struct
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 
-# How stored pixels must lie so that a viewer, who obeys the Exif tag, sees the picture upright.
+# How to transform the pixels so that a viewer that applies the Exif tag shows them upright.
 _STORED = {
     3: Image.Transpose.ROTATE_180,
     6: Image.Transpose.ROTATE_90,
@@ -23,13 +23,13 @@ PART = ".part"
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What goes into a file beside the pixels.
+    """The metadata of a file.
 
-    :param taken_at: local time of the shot, as cameras write it; None leaves camera data out.
+    :param taken_at: local time of the shot, as cameras write it; None omits camera data.
     :param description: plain ASCII, for the Exif field of that name.
     :param orientation: Exif orientation, 1, 3, 6 or 8.
     :param gps: latitude and longitude in degrees, north and east positive.
-    :param is_wide_gamut: colours in Display P3, with the profile inside.
+    :param is_wide_gamut: colours in Display P3, with an embedded profile.
     """
 
     taken_at: datetime | None = None
@@ -41,7 +41,7 @@ class FileFacts:
 
 
 def write_picture(image: Image.Image, path: Path, facts: FileFacts) -> None:
-    """Write one picture in the format of its name; the file appears only when it is whole."""
+    """Write one picture atomically, in the format of the path's suffix."""
     data = encode(image, path.suffix.lower(), facts)
     handle, part = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=PART)
     try:
@@ -58,7 +58,7 @@ def write_picture(image: Image.Image, path: Path, facts: FileFacts) -> None:
 
 
 def encode(image: Image.Image, suffix: str, facts: FileFacts) -> bytes:
-    """The bytes of a file.
+    """Return the bytes of a file.
 
     :param suffix: ``.jpg``, ``.png``, ``.webp`` or ``.heic``.
     """
@@ -131,7 +131,7 @@ def _exif(image: Image.Image, facts: FileFacts) -> Image.Exif | None:
 
 
 def _degrees(value: float) -> tuple[TiffImagePlugin.IFDRational, ...]:
-    """Degrees, minutes and hundredths of seconds, as Exif wants them."""
+    """Return degrees, minutes and hundredths of seconds, as Exif requires."""
     hundredths = round(abs(value) * 360_000)
     degrees, rest = divmod(hundredths, 360_000)
     minutes, seconds = divmod(rest, 6_000)
@@ -144,7 +144,7 @@ def _degrees(value: float) -> tuple[TiffImagePlugin.IFDRational, ...]:
 
 @cache
 def display_p3() -> bytes:
-    """A Display P3 profile: the primaries of DCI-P3 under D65, with the curve of sRGB.
+    """Return a Display P3 profile: primaries of DCI-P3, white D65, curve of sRGB.
 
     Source: ICC.1:2022, sections 7 (layout), 10.13 (mluc), 10.18 (para) and 10.31 (XYZ); primaries
     adapted to D50 with the Bradford matrix.

@@ -32,7 +32,7 @@ from imagehub.emulators.samples.paint import (
     wash,
 )
 
-# --- Far country ----------------------------------------------------------------------------------
+# --- Landscapes -----------------------------------------------------------------------------------
 
 
 def mountains(
@@ -44,7 +44,7 @@ def mountains(
     pines: bool = True,
     horizon: float = 0.42,
 ) -> Image.Image:
-    """Ridges in mist. Colours: sky above, sky low, mist, far ridge, near ridge, sun."""
+    """Draw ridges in mist. Colours: sky above and low, mist, far and near ridge, sun."""
     width, height = size
     high, low, mist, far, near, disc = colours
     unit = min(width, height * 1.4)
@@ -110,7 +110,7 @@ def _pines(mask: Sheet, rng: Random, ground: list[Point], tall: float) -> None:
 
 
 def dunes(size: Size, rng: Random, colours: Palette, layers: int = 5) -> Image.Image:
-    """Sand in low light. Colours: sky above, sky low, sand in light, sand in shadow."""
+    """Draw sand dunes. Colours: sky above, sky low, sand in light, sand in shadow."""
     width, height = size
     high, low, light, dark = colours
     image = colour_map(ramp(size, lambda t: min(1.0, t / 0.45)), even([high, low]))
@@ -170,7 +170,7 @@ def dunes(size: Size, rng: Random, colours: Palette, layers: int = 5) -> Image.I
 def night(
     size: Size, rng: Random, colours: Palette, lines: bool = True, water: bool = False
 ) -> Image.Image:
-    """Stars over dark country. Colours: zenith, horizon, the band of stars, the land."""
+    """Draw stars over dark land. Colours: zenith, horizon, band of stars, land."""
     width, height = size
     zenith, low, band, land = colours
     unit = min(size)
@@ -254,7 +254,7 @@ def night(
 
 
 def _constellations(image: Image.Image, stars: list[Point], unit: float) -> None:
-    """Thin lines between neighbours, in figures of five."""
+    """Draw thin lines between neighbouring stars, in figures of five."""
     net = Sheet(image.size)
     left = list(stars)
     while len(left) >= 5:
@@ -274,7 +274,7 @@ def _constellations(image: Image.Image, stars: list[Point], unit: float) -> None
 
 
 def birches(size: Size, rng: Random, colours: Palette, trunks: int = 15) -> Image.Image:
-    """White trunks. Colours: bark, depth of the wood, ground, then leaves."""
+    """Draw white trunks. Colours: bark, depth of the wood, ground, then leaves."""
     width, height = size
     bark, deep, ground, *leaves = colours
     unit = min(size)
@@ -309,7 +309,7 @@ def birches(size: Size, rng: Random, colours: Palette, trunks: int = 15) -> Imag
             _trunk(image, rng, x, thick, foot, mix(bark, deep, (0.55, 0.25, 0)[layer]), deep)
             feet.append((x, foot, thick))
         for _ in range((1500, 1100, 700)[layer]):
-            # Most hang in the crowns, some are falling, the others lie on the ground.
+            # Most leaves are in the crowns, some are falling, the others are on the ground.
             high = rng.random() < 0.74
             y = abs(rng.gauss(0, 0.3)) - 0.02 if high else rng.uniform(0.8, 1) ** 0.9
             r = unit * rng.uniform(0.002, 0.0052) * (0.7 + 0.35 * layer)
@@ -505,7 +505,7 @@ def _plant(kind: str, foot: Point, tall: float, lean: float, rng: Random) -> lis
 
 
 def cyanotype(size: Size, rng: Random, colours: Palette, plants: str = "fern fern") -> Image.Image:
-    """Plants laid on light-sensitive paper. Colours: paper, blue in full sun, blue in the shade."""
+    """Draw a plant cyanotype. Colours: paper, blue in full sun, blue in the shade."""
     width, height = size
     paper, blue, pale = colours
     kinds = plants.split()
@@ -522,7 +522,7 @@ def cyanotype(size: Size, rng: Random, colours: Palette, plants: str = "fern fer
             else:
                 layer.polygon(points, value)
         shadow = ImageChops.screen(shadow, layer.finish().point(lambda v: v * 0.92))
-    # Where a plant did not touch the paper, light crept under it and the edge is soft.
+    # The edge is soft where light reached under a plant that did not touch the paper.
     near = tone(field(size, rng, 4, 3), smoothstep(0.3, 0.55))
     small = shadow.reduce(4).filter(ImageFilter.GaussianBlur(min(size) * 0.0016))
     shadow = Image.composite(shadow, small.resize(size, Image.Resampling.BICUBIC), near)
@@ -548,7 +548,7 @@ def cyanotype(size: Size, rng: Random, colours: Palette, plants: str = "fern fer
 
 
 def _brushed_sheet(size: Size, rng: Random, margin: float) -> Image.Image:
-    """The area a wide brush covered, with dry ends."""
+    """Return the area covered by a wide brush, with dry ends."""
     width, height = size
     m = margin * min(size)
     edge = combine(
@@ -565,7 +565,7 @@ def _brushed_sheet(size: Size, rng: Random, margin: float) -> Image.Image:
 
 
 def herbarium(size: Size, rng: Random, colours: Palette, plants: str = "eucalyptus") -> Image.Image:
-    """Pressed plants in watercolour on paper. Colours: paper, then greens (or autumn)."""
+    """Draw pressed plants in watercolour. Colours: paper, then greens (or autumn)."""
     width, height = size
     paper, *greens = colours
     kinds = plants.split()
@@ -599,7 +599,7 @@ def herbarium(size: Size, rng: Random, colours: Palette, plants: str = "eucalypt
 
 
 def bamboo(size: Size, rng: Random, colours: Palette, culms: int = 3) -> Image.Image:
-    """Bamboo in ink on a long scroll. Colours: paper, ink, seal."""
+    """Draw bamboo in ink on a long scroll. Colours: paper, ink, seal."""
     width, height = size
     paper, ink, seal = colours
     unit = min(width, height * 0.5)

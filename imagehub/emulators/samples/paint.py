@@ -1,8 +1,8 @@
-"""The paintbox: noise, gradients, masks, curves, warps and surfaces, with Pillow alone.
+"""Drawing primitives on Pillow: noise, gradients, masks, curves, warps and surfaces.
 
-A *field* is an ``F`` picture with values from 0 to 1. Fields are made at low resolution and
-enlarged, which is quick and gives the soft transitions that paint has. Chance always comes from
-the ``random.Random`` handed in, so the same seed gives the same picture everywhere.
+A *field* is an ``F`` picture with values from 0 to 1. Fields are computed at low resolution and
+enlarged, which is fast and gives soft transitions like paint. Randomness always comes from the
+``random.Random`` argument, so the same seed gives the same picture everywhere.
 """
 
 import math
@@ -21,7 +21,7 @@ Stops = Sequence[tuple[float, Colour]]
 
 
 def within(size: Size, pixels: int) -> Size:
-    """The same shape with at most so many pixels: what is worth drawing before enlarging."""
+    """Return a size of the same shape with at most ``pixels`` pixels."""
     factor = math.sqrt(pixels / (size[0] * size[1]))
     return size if factor >= 1 else (round(size[0] * factor), round(size[1] * factor))
 
@@ -30,23 +30,23 @@ def within(size: Size, pixels: int) -> Size:
 
 
 def rgb(code: str) -> Colour:
-    """``"#c8553d"`` or ``"c8553d"`` as three numbers from 0 to 255."""
+    """Parse ``"#c8553d"`` or ``"c8553d"`` to three numbers from 0 to 255."""
     code = code.lstrip("#")
     return int(code[0:2], 16), int(code[2:4], 16), int(code[4:6], 16)
 
 
 def palette(codes: str) -> list[Colour]:
-    """Hexadecimal colours, parted by spaces."""
+    """Parse hexadecimal colours, separated by spaces."""
     return [rgb(code) for code in codes.split()]
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """``a`` at share 0, ``b`` at share 1."""
+    """Mix two colours: ``a`` at share 0, ``b`` at share 1."""
     return cast(Colour, tuple(round(x + (y - x) * share) for x, y in zip(a, b, strict=True)))
 
 
 def shade(colour: Colour, by: float) -> Colour:
-    """Darker (to -1, black) or lighter (to 1, white)."""
+    """Make a colour darker (down to -1, black) or lighter (up to 1, white)."""
     return mix(colour, (255, 255, 255) if by > 0 else (0, 0, 0), abs(by))
 
 
@@ -54,12 +54,12 @@ def shade(colour: Colour, by: float) -> Colour:
 
 
 def combine(rule: Callable[[dict[str, Any]], Any], **images: Image.Image) -> Image.Image:
-    """Arithmetic on whole pictures: ``combine(lambda p: p["a"] * 2, a=picture)``."""
+    """Do arithmetic on pictures: ``combine(lambda p: p["a"] * 2, a=picture)``."""
     return cast(Image.Image, ImageMath.lambda_eval(rule, **images))
 
 
 def ramp(size: Size, value: Callable[[float], float], axis: str = "y") -> Image.Image:
-    """A field that changes along one axis: ``value`` gets the place, from 0 to 1."""
+    """Return a field that varies along one axis: ``value`` of a position (0 to 1)."""
     length = size[0] if axis == "x" else size[1]
     line = Image.new("F", (length, 1) if axis == "x" else (1, length))
     line.putdata([value((i + 0.5) / length) for i in range(length)])
@@ -73,10 +73,10 @@ def field(
     octaves: int = 4,
     gain: float = 0.5,
 ) -> Image.Image:
-    """Smooth noise, stretched to fill 0 to 1.
+    """Return smooth noise, stretched to the range 0 to 1.
 
     :param cells: bumps along the longer side, or (across, down) for stretched noise.
-    :param octaves: how often finer noise is added, each ``gain`` times as strong.
+    :param octaves: number of layers of finer noise, each ``gain`` times as strong as the last.
     """
     width, height = size
     longest = max(size)
@@ -102,22 +102,22 @@ def field(
 
 
 def stretched(values: Image.Image) -> Image.Image:
-    """A field whose lowest value is 0 and whose highest is 1."""
+    """Return the field scaled so that its lowest value is 0 and its highest 1."""
     low, high = cast(tuple[float, float], values.getextrema())
     scale = 1 / max(high - low, 1e-6)
     return combine(lambda p: (p["v"] - low) * scale, v=values)
 
 
 def slope(size: Size, start: float, reach: float, axis: str = "y") -> Image.Image:
-    """A field that is 0 at ``start`` and 1 at ``start + reach`` (pixels), and goes on beyond."""
+    """Return a linear field: 0 at ``start``, 1 at ``start + reach`` (pixels)."""
     length = size[0] if axis == "x" else size[1]
     return ramp(size, lambda t: (t * length - start) / reach, axis)
 
 
 def distance(size: Size, centre: Point, unit: float, stretch: float = 1.0) -> Image.Image:
-    """How far each pixel is from ``centre`` (in pixels), in multiples of ``unit``.
+    """Return each pixel's distance from ``centre``, in multiples of ``unit`` pixels.
 
-    :param stretch: above 1 the rings of equal distance become wide ellipses.
+    :param stretch: above 1, the lines of equal distance are wide ellipses.
     """
     width, height = size
     across = ramp(size, lambda t: ((t * width - centre[0]) / unit / stretch) ** 2, "x")
@@ -128,9 +128,9 @@ def distance(size: Size, centre: Point, unit: float, stretch: float = 1.0) -> Im
 def tone(
     values: Image.Image, curve: Callable[[float], float] = lambda t: t, exact: bool = False
 ) -> Image.Image:
-    """A field as an ``L`` picture, each value sent through a curve (0 to 1 → 0 to 1).
+    """Return a field as an ``L`` picture after applying a curve (0 to 1 → 0 to 1).
 
-    :param exact: the curve has jumps, so work it out for each of the 65,536 steps, not every 64th.
+    :param exact: the curve has jumps, so compute each of the 65,536 steps, not every 64th.
     """
     each = 1 if exact else 64
     table: list[int] = []
@@ -141,7 +141,7 @@ def tone(
 
 
 def smoothstep(low: float, high: float) -> Callable[[float], float]:
-    """A curve that climbs from 0 at ``low`` to 1 at ``high`` without a kink."""
+    """Return a smooth curve that rises from 0 at ``low`` to 1 at ``high``."""
 
     def curve(value: float) -> float:
         t = min(1.0, max(0.0, (value - low) / (high - low)))
@@ -151,7 +151,7 @@ def smoothstep(low: float, high: float) -> Callable[[float], float]:
 
 
 def colour_map(values: Image.Image, stops: Stops) -> Image.Image:
-    """A field (or an ``L`` picture) in colours: each value takes the colour between two stops."""
+    """Colour a field (or an ``L`` picture) by interpolating between stops."""
     grey = values if values.mode == "L" else tone(values)
     tables: list[list[int]] = [[], [], []]
     for step in range(256):
@@ -170,7 +170,7 @@ def colour_map(values: Image.Image, stops: Stops) -> Image.Image:
 
 
 def even(colours: Palette) -> Stops:
-    """Colours at equal distances, as stops."""
+    """Return colours as equidistant stops."""
     return [(i / (len(colours) - 1), colour) for i, colour in enumerate(colours)]
 
 
@@ -181,7 +181,7 @@ def wash(
     depth: float = 0.12,
     cells: float | tuple[float, float] = 4.0,
 ) -> Image.Image:
-    """One colour as a hand lays it on: lighter and darker in clouds."""
+    """Return one colour as if painted by hand, unevenly lighter and darker."""
     clouds = field(size, rng, cells, 5, 0.55)
     return colour_map(
         clouds, [(0, shade(colour, -depth)), (0.5, colour), (1, shade(colour, depth * 0.8))]
@@ -192,9 +192,9 @@ def wash(
 
 
 class Sheet:
-    """Shapes with smooth edges: drawn twice as large, then halved.
+    """Shapes with smooth edges: drawn at double size, then reduced.
 
-    A number as ``ground`` gives a mask (``L``), a colour gives a picture (``RGB``); inks are of
+    A number as ``ground`` gives a mask (``L``), a colour gives a picture (``RGB``); inks must be of
     the same kind. Points are in pixels of the finished sheet.
     """
 
@@ -221,7 +221,7 @@ class Sheet:
     def pie(
         self, centre: Point, radius: float, start: float, end: float, ink: int | Colour = 255
     ) -> None:
-        """A slice from ``start`` to ``end``, in degrees clockwise from three o'clock."""
+        """Draw a slice from ``start`` to ``end``, in degrees clockwise from 3 o'clock."""
         self.draw.pieslice(self._circle(centre, radius), start, end, fill=ink)
 
     def _circle(self, centre: Point, radius: float) -> tuple[float, float, float, float]:
@@ -233,7 +233,7 @@ class Sheet:
 
 
 def spline(points: Sequence[Point], closed: bool = True, steps: int = 10) -> list[Point]:
-    """A smooth curve through all points (Catmull-Rom)."""
+    """Return a smooth curve through all points (Catmull-Rom)."""
     count = len(points)
     result: list[Point] = []
     for i in range(count if closed else count - 1):
@@ -261,19 +261,23 @@ def spline(points: Sequence[Point], closed: bool = True, steps: int = 10) -> lis
 
 
 def turned(points: Iterable[Point], degrees: float, centre: Point) -> list[Point]:
-    """Points turned clockwise about a centre."""
+    """Rotate points clockwise about a centre."""
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     x0, y0 = centre
     return [(x0 + (x - x0) * c - (y - y0) * s, y0 + (x - x0) * s + (y - y0) * c) for x, y in points]
 
 
 def rectangle(x: float, y: float, width: float, height: float) -> list[Point]:
-    """Four corners, from the upper left, clockwise."""
+    """Return four corners, clockwise from the upper left."""
     return [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
 
 
 def leaf(base: Point, angle: float, length: float, width: float, bend: float = 0.0) -> list[Point]:
-    """A leaf's outline. ``angle`` in radians, 0 to the right; ``bend`` turns it along the way."""
+    """Return a leaf's outline.
+
+    :param angle: in radians, 0 points right.
+    :param bend: how much the leaf curves.
+    """
     left: list[Point] = []
     right: list[Point] = []
     x, y = base
@@ -292,7 +296,7 @@ def leaf(base: Point, angle: float, length: float, width: float, bend: float = 0
 def profile(
     rng: Random, count: int, waves: float, octaves: int = 6, gain: float = 0.5, ridged: bool = False
 ) -> list[float]:
-    """A mountain's outline as ``count`` heights from about -1 to 1."""
+    """Return a mountain's outline as ``count`` heights from about -1 to 1."""
     heights = [0.0] * count
     strength, total = 1.0, 0.0
     for octave in range(octaves):
@@ -312,19 +316,19 @@ def profile(
 
 
 def paste(image: Image.Image, paint: Image.Image | Colour, mask: Image.Image) -> None:
-    """Lay paint (a colour, or a picture of the same size) through a mask."""
+    """Paste paint (a colour, or a picture of the same size) through a mask."""
     box = mask.getbbox()
     if box is None:
         return
-    # Most masks are empty but for a small place, and pasting takes time by the pixel.
+    # Most masks are empty except for a small area, and pasting takes time per pixel.
     image.paste(paint if isinstance(paint, tuple) else paint.crop(box), box, mask.crop(box))
 
 
 def warp(image: Image.Image, source: Callable[[float, float], Point], cell: int) -> Image.Image:
-    """Pull a picture about like wet paint.
+    """Distort a picture like wet paint.
 
-    :param source: for a pixel of the result, where in ``image`` it comes from.
-    :param cell: side of the squares, in pixels, in which the pull is even.
+    :param source: maps a pixel of the result to its origin in ``image``.
+    :param cell: side in pixels of the squares within which the distortion is linear.
     """
     width, height = image.size
     columns, rows = math.ceil(width / cell), math.ceil(height / cell)
@@ -349,14 +353,14 @@ def warp(image: Image.Image, source: Callable[[float, float], Point], cell: int)
 
 
 def faint(mask: Image.Image, strength: float) -> Image.Image:
-    """A mask that lets less through."""
+    """Return the mask with its values multiplied by ``strength``."""
     return mask.point(lambda v: v * strength)
 
 
 def drop_shadow(
     image: Image.Image, mask: Image.Image, offset: Point, blur: float, strength: float
 ) -> None:
-    """Darken the picture where a shape would throw its shadow."""
+    """Darken the picture where a shape would cast its shadow."""
     small = mask.reduce(4) if min(mask.size) >= 64 else mask
     factor = mask.width / small.width
     soft = small.filter(ImageFilter.GaussianBlur(blur / factor)).point(lambda v: v * strength)
@@ -368,7 +372,7 @@ def drop_shadow(
 
 
 def noise_tile(side: int, rng: Random, blur: float = 0.0, spread: float = 1.0) -> Image.Image:
-    """A square of grey grain about 128; ``spread`` times the grain's contrast."""
+    """Return a square of grey grain around 128; ``spread`` scales its contrast."""
     tile = Image.frombytes("L", (side, side), rng.randbytes(side * side))
     if blur:
         tile = tile.filter(ImageFilter.GaussianBlur(blur))
@@ -376,7 +380,7 @@ def noise_tile(side: int, rng: Random, blur: float = 0.0, spread: float = 1.0) -
 
 
 def tiled(tile: Image.Image, size: Size) -> Image.Image:
-    """The tile side by side until ``size`` is full; doubles itself, so it takes few steps."""
+    """Repeat the tile to fill ``size``, by doubling, which takes few steps."""
     full = Image.new(tile.mode, size)
     full.paste(tile, (0, 0))
     x, y = tile.size
@@ -390,13 +394,13 @@ def tiled(tile: Image.Image, size: Size) -> Image.Image:
 
 
 def _relief(tile: Image.Image, strength: float) -> Image.Image:
-    """Height as light from the upper left, about 128."""
+    """Shade a height map with light from the upper left, around 128."""
     lit = ImageChops.subtract(tile, ImageChops.offset(tile, 1, 1), 1, 128)
     return lit.point(lambda v: 128 + (v - 128) * strength)
 
 
 def surface_tile(kind: str, rng: Random) -> Image.Image:
-    """One square of a surface, about 128: ``paper``, ``canvas``, ``linen`` or ``film``."""
+    """Return a tile around 128: ``paper``, ``canvas``, ``linen`` or ``film``."""
     side = 768
     if kind == "film":
         return noise_tile(side, rng, 0.6, 0.13)
@@ -421,7 +425,7 @@ def surface_tile(kind: str, rng: Random) -> Image.Image:
         ]
     )
     weave = tiled(cell, (side, side))
-    # Threads are thick in places. Three of them side by side, so that tiles meet without a seam.
+    # Threads are thick in places. Three copies side by side, so that tiles meet without a seam.
     slubs = tiled(Image.frombytes("L", (24, side // 4), rng.randbytes(6 * side)), (72, side // 4))
     slubs = slubs.resize((3 * side, side)).crop((side, 0, 2 * side, side))
     strength = 0.045 if kind == "canvas" else 0.07
@@ -430,7 +434,7 @@ def surface_tile(kind: str, rng: Random) -> Image.Image:
 
 
 def surfaced(image: Image.Image, rng: Random, kind: str, strength: float = 1.0) -> Image.Image:
-    """The picture on paper, canvas, linen or film; ``none`` leaves it as it is."""
+    """Apply the surface of paper, canvas, linen or film; ``none`` changes nothing."""
     if kind == "none":
         return image
     tile = surface_tile(kind, rng)

@@ -1,4 +1,4 @@
-"""Works made by a rule: weaving, marbling, flow lines, contours, optical art, terrazzo, quilts."""
+"""Works made by rules: weaving, marbling, flow lines, contours, optical art, terrazzo, quilts."""
 
 import math
 from random import Random
@@ -32,10 +32,10 @@ from imagehub.emulators.samples.paint import (
 def weaving(
     size: Size, rng: Random, colours: Palette, draft: str = "blocks", threads: int = 150
 ) -> Image.Image:
-    """Cloth, thread by thread.
+    """Draw cloth, thread by thread.
 
     :param draft: ``blocks`` (areas of twill), ``diamonds``, ``stripes`` or ``houndstooth``.
-    :param threads: how many along the shorter side.
+    :param threads: how many threads along the shorter side.
     """
     width, height = size
     pitch = max(6, round(min(size) / threads))
@@ -91,7 +91,7 @@ def weaving(
 
 
 def _stripes(rng: Random, colours: Palette, count: int) -> list[Colour]:
-    """Stripes of different widths, mirrored about the middle as a blanket's are."""
+    """Return stripes of different widths, mirrored about the middle like a blanket's."""
     half: list[Colour] = []
     last = colours[0]
     while len(half) < count // 2 + 1:
@@ -104,7 +104,7 @@ def _stripes(rng: Random, colours: Palette, count: int) -> list[Colour]:
 def _blocks(
     rng: Random, columns: int, rows: int, colours: Palette
 ) -> list[list[tuple[int, Colour]]]:
-    """Twelve by sixteen areas, some joined sideways, each with a draft and a weft colour."""
+    """Return 12 by 16 areas, some joined sideways, each with draft and weft colour."""
     grid: list[list[tuple[int, Colour]]] = []
     for _ in range(16):
         line: list[tuple[int, Colour]] = []
@@ -115,7 +115,7 @@ def _blocks(
 
 
 def marbling(size: Size, rng: Random, colours: Palette, comb: int = 9) -> Image.Image:
-    """Paint on water, combed, and lifted off with paper."""
+    """Draw marbled paper: paint on water, combed."""
     small = within(size, 1_700_000)
     width, height = small
     unit = min(small)
@@ -148,7 +148,7 @@ def marbling(size: Size, rng: Random, colours: Palette, comb: int = 9) -> Image.
 
 
 def ink_rings(size: Size, rng: Random, colours: Palette, drops: int = 5) -> Image.Image:
-    """Rings of ink on still water, moved by a breath. Colours: paper, then inks."""
+    """Draw slightly distorted rings of ink. Colours: paper, then inks."""
     width, height = size
     unit = min(size)
     paper, *inks = colours
@@ -197,7 +197,7 @@ def ink_rings(size: Size, rng: Random, colours: Palette, drops: int = 5) -> Imag
 def flow_lines(
     size: Size, rng: Random, colours: Palette, lines: int = 5000, bold: float = 1.0
 ) -> Image.Image:
-    """A pen that follows a current. Colours: paper, then inks."""
+    """Draw pen lines along a flow field. Colours: paper, then inks."""
     width, height = size
     unit = min(size)
     cols, rows = 90, max(12, round(90 * height / width))
@@ -242,7 +242,7 @@ def flow_lines(
 
 
 def contours(size: Size, rng: Random, colours: Palette, levels: int = 22) -> Image.Image:
-    """A map of a country nobody has seen. Colours: line, then the land from low to high."""
+    """Draw a map of invented land. Colours: line, then the land from low to high."""
     line, *land = colours
     ground = combine(
         lambda p: p["a"] * 0.8 + p["b"] * 0.2,
@@ -276,7 +276,7 @@ def contours(size: Size, rng: Random, colours: Palette, levels: int = 22) -> Ima
 def optical(
     size: Size, rng: Random, colours: Palette, kind: str = "bulge", lines: int = 46
 ) -> Image.Image:
-    """Two colours that move: ``bulge``, ``rings``, ``fold`` or ``check``."""
+    """Draw op art in two colours: ``bulge``, ``rings``, ``fold`` or ``check``."""
     width, height = size
     unit = min(size)
     dark, light = colours[:2]
@@ -345,7 +345,7 @@ def optical(
 
 
 def terrazzo(size: Size, rng: Random, colours: Palette, chips: int = 700) -> Image.Image:
-    """Marble chips in cement. The first colour is the cement's."""
+    """Draw marble chips in cement; the first colour is the cement's."""
     width, height = size
     unit = min(size)
     cement, *stones = colours
@@ -393,7 +393,7 @@ def terrazzo(size: Size, rng: Random, colours: Palette, chips: int = 700) -> Ima
 
 
 def quilt(size: Size, rng: Random, colours: Palette, across: int = 6) -> Image.Image:
-    """Triangles sewn together, with the stitching in relief."""
+    """Draw triangles sewn together, with the stitching in relief."""
     width, height = size
     side = width / across
     down = math.ceil(height / side)

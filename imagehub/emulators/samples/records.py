@@ -1,5 +1,4 @@
-"""What the studio has written down about its works: a sentence or two, editions, what is sold, and
-what each shot shows for those who cannot see it."""
+"""The labels of the works: a description, editions, availability, and alt texts of each shot."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +8,10 @@ from imagehub.emulators.samples.catalogue import Work
 
 @dataclass(frozen=True)
 class Note:
-    """About one work.
+    """The label of one work.
 
-    :param shows: what is to be seen, as a phrase; "" leaves its shots without words, as a few are
-        in any studio.
+    :param shows: what the work shows, as a phrase; "" leaves its shots without alt texts, as is
+        common in practice.
     :param availability: ``available``, ``reserved``, ``sold``, ``not_for_sale`` or "".
     """
 
@@ -250,7 +249,7 @@ NOTES: dict[str, Note] = {
 
 
 def describe_work(work: Work) -> dict[str, Any]:
-    """What is on the work's label: fields as a library calls them; ``alts`` by file name."""
+    """Return the label by the library's field names; ``alts`` is by file name."""
     title = work.title if work.edition == 1 else work.title.rpartition(" ")[0]
     note = NOTES[title]
     alts = {}

@@ -33,7 +33,7 @@ from imagehub.emulators.samples.paint import (
 
 
 def _printed(image: Image.Image, rng: Random, paper: Colour, wear: float = 0.5) -> Image.Image:
-    """Ink that did not take everywhere: the paper shows through in specks."""
+    """Let specks of paper show through, as in a worn print."""
     specks = field(image.size, rng, 90, 4, 0.8)
     patches = field(image.size, rng, 4, 3)
     thin = combine(lambda p: p["s"] * 0.8 + p["p"] * 0.2, s=specks, p=patches)
@@ -42,7 +42,7 @@ def _printed(image: Image.Image, rng: Random, paper: Colour, wear: float = 0.5) 
 
 
 def tiles(size: Size, rng: Random, colours: Palette, across: int = 5) -> Image.Image:
-    """Quarter circles, half circles and bars on a grid. The first colour is the paper's."""
+    """Draw quarter circles, half circles and bars on a grid; first colour: paper."""
     width, height = size
     down = max(1, round(across * height / width))
     side = min(width / (across + 0.8), height / (down + 0.8))
@@ -106,7 +106,7 @@ def _along(place: Point, degrees: float, far: float) -> Point:
 def nested(
     size: Size, rng: Random, colours: Palette, grid: tuple[int, int] = (1, 1)
 ) -> Image.Image:
-    """Squares in squares, laid on with a knife; with a grid, each cell mixes its own four."""
+    """Draw nested squares; with a grid, each cell mixes its own four colours."""
     width, height = size
     columns, rows = grid
     image = wash(size, rng, colours[0], 0.05)
@@ -138,7 +138,7 @@ def nested(
 def suprematist(
     size: Size, rng: Random, colours: Palette, tilt: float = -28, count: int = 15
 ) -> Image.Image:
-    """Planes afloat on a white ground. Colours: ground, then planes; the second is the heaviest."""
+    """Draw floating planes. Colours: ground, then planes; the first plane dominates."""
     width, height = size
     unit = min(size)
     image = wash(size, rng, colours[0], 0.06, 3)
@@ -186,7 +186,7 @@ def suprematist(
 
 
 def cut_paper(size: Size, rng: Random, colours: Palette, across: int = 3) -> Image.Image:
-    """Seaweed and leaves cut from painted paper, pasted on coloured sheets."""
+    """Draw seaweed and leaves cut from painted paper, pasted on coloured sheets."""
     width, height = size
     down = max(1, round(across * height / width))
     cell_w, cell_h = width / across, height / down
@@ -246,7 +246,7 @@ def _glue(
 
 
 def _algae(rng: Random, centre: Point, reach: float, lobes: int) -> list[Point]:
-    """A round seaweed: arms with round ends, deep bays between."""
+    """Return a round seaweed: arms with round ends and deep bays between."""
     points: list[Point] = []
     turn = rng.uniform(0, math.tau)
     for arm in range(lobes):
@@ -268,7 +268,7 @@ def _algae(rng: Random, centre: Point, reach: float, lobes: int) -> list[Point]:
 
 
 def _frond(rng: Random, centre: Point, reach: float) -> list[Point]:
-    """A leaf with fingers to both sides, like a waving hand."""
+    """Return a leaf with fingers on both sides."""
     right: list[Point] = []
     left: list[Point] = []
     fingers = 6
@@ -314,7 +314,7 @@ def _bean(rng: Random, centre: Point, reach: float) -> list[Point]:
 
 
 def linocut(size: Size, rng: Random, colours: Palette, sun: Point = (0.5, 0.4)) -> Image.Image:
-    """A sun cut into lino over fields. Colours: paper, ink, sun."""
+    """Draw a linocut of a sun over fields. Colours: paper, ink, sun."""
     width, height = size
     paper, ink, disc = colours
     unit = min(size)
@@ -387,7 +387,7 @@ def linocut(size: Size, rng: Random, colours: Palette, sun: Point = (0.5, 0.4)) 
 
 
 def _gouge(sheet: Sheet, a: Point, b: Point, thick: float) -> None:
-    """A cut of the gouge: pointed where it enters, round where it leaves."""
+    """Draw a gouge cut: pointed at the start, round at the end."""
     angle = math.atan2(b[1] - a[1], b[0] - a[0])
     sheet.polygon(leaf(a, angle, math.dist(a, b), thick * 2), 0)
 
@@ -395,7 +395,7 @@ def _gouge(sheet: Sheet, a: Point, b: Point, thick: float) -> None:
 def waves(
     size: Size, rng: Random, colours: Palette, rows: int = 9, sun: bool = True
 ) -> Image.Image:
-    """Woodblock waves. Colours: sky above, sky low, deep water, light water, foam, sun."""
+    """Draw waves. Colours: sky above, sky low, deep water, light water, foam, sun."""
     width, height = size
     high, low, deep, light, foam, disc = colours
     unit = min(size)
@@ -452,7 +452,7 @@ def waves(
 
 
 def _crest(width: int, base: float, lift: float, length: float, phase: float) -> list[Point]:
-    """A line of breakers: steep at the front, the tips leaning over."""
+    """Return a line of breakers: steep at the front, with overhanging tips."""
     points: list[Point] = []
     for i in range(-20, 420):
         s = i / 400 * width / length * math.tau + phase
@@ -465,7 +465,7 @@ def _crest(width: int, base: float, lift: float, length: float, phase: float) ->
 
 
 def houses(size: Size, rng: Random, colours: Palette, rows: int = 6) -> Image.Image:
-    """A town on a hill. Colours: sky, light (windows, moon), dark (doors), then walls."""
+    """Draw a town. Colours: sky, light (windows, moon), dark (doors), then walls."""
     width, height = size
     sky, glow, dark, *walls = colours
     unit = min(size)
@@ -548,7 +548,7 @@ def _house(
 
 
 def moons(size: Size, rng: Random, colours: Palette, count: int = 7) -> Image.Image:
-    """The moon's phases in a row (or a column). Colours: night, moon, shadow side."""
+    """Draw the moon's phases in a row or column. Colours: night, moon, shadow side."""
     width, height = size
     dark, bright, dim = colours
     unit = min(width, height)

@@ -1,4 +1,4 @@
-"""The other shots of a work: close-up, from the side, in a room, from behind."""
+"""The other shots of a work: close-up, at an angle, in a room, from behind."""
 
 import math
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from imagehub.emulators.samples.paint import (
     wash,
 )
 
-# Wall, floor, wood, leaves, pot.
+# Colours of wall, floor, wood, leaves and pot.
 ROOMS = [
     palette("#e9e5dc #b99a76 #8a6544 #4f6b4a #c9785a"),
     palette("#d8dcd8 #8f8a82 #2d2a28 #3f5d4f #e5dfd3"),
@@ -43,7 +43,7 @@ ROOMS = [
 
 
 def detail(art: Image.Image, rng: Random) -> Image.Image:
-    """A close-up: real pixels, about a third of the work across, off the middle."""
+    """Return an off-centre close-up, about a third of the work's width, not enlarged."""
     width, height = art.size
     wide = min(width, max(width // 3, min(1500, width)))
     tall = min(height, round(wide * (0.75 if width >= height else 1.2)))
@@ -55,7 +55,7 @@ def detail(art: Image.Image, rng: Random) -> Image.Image:
 
 
 def angle(art: Image.Image, rng: Random, size: Size) -> Image.Image:
-    """The work on a wall, seen from the side, with its edge and its shadow."""
+    """Draw the work on a wall at an angle, with its edge and its shadow."""
     width, height = size
     wall_colour = rng.choice(ROOMS)[0]
     image = _wall(size, rng, wall_colour, (width * 0.05, height * 0.1))
@@ -116,13 +116,13 @@ def _mean(image: Image.Image) -> Colour:
 
 
 def within_box(size: Size, box: Size) -> Size:
-    """The same shape, as large as the box allows, never larger than it was."""
+    """Return the size scaled down to fit into the box; never enlarged."""
     factor = min(box[0] / size[0], box[1] / size[1], 1.0)
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
 def perspective(to: Sequence[Point], of: Sequence[Point]) -> list[float]:
-    """The eight numbers that send four corners of the result to four corners of the source.
+    """Return the coefficients that map four corners of the result to the source.
 
     Source: Pillow, ``Image.Transform.PERSPECTIVE``: x' = (ax + by + c) / (gx + hy + 1).
     """
@@ -142,7 +142,7 @@ def perspective(to: Sequence[Point], of: Sequence[Point]) -> list[float]:
 
 
 def _wall(size: Size, rng: Random, colour: Colour, light: Point) -> Image.Image:
-    """Plaster in the light of a window; drawn small, since nothing in it has an edge."""
+    """Draw plaster in window light; drawn small, because it has no sharp edges."""
     small = (max(2, size[0] // 3), max(2, size[1] // 3))
     away = combine(
         lambda p: p["d"] * 0.62 + (p["n"] - 0.5) * 0.05,
@@ -157,7 +157,7 @@ def _wall(size: Size, rng: Random, colour: Colour, light: Point) -> Image.Image:
 
 
 def in_room(art: Image.Image, rng: Random, size: Size, framed: bool = True) -> Image.Image:
-    """The work on the wall of a quiet room, with a bench, a plant or a vessel beside it."""
+    """Draw the work on a wall, with a bench, a plant or a vessel beside it."""
     width, height = size
     unit = min(width, height)
     wall, ground, wood, green, pot = rng.choice(ROOMS)
@@ -225,7 +225,7 @@ def _floor(image: Image.Image, rng: Random, top: float, colour: Colour, planks: 
 
 
 def _window_light(image: Image.Image, rng: Random) -> None:
-    """Sun through a window that the picture does not show."""
+    """Draw sunlight from a window outside the picture."""
     width, height = image.size
     small = Sheet((width // 4, height // 4), scale=2)
     w, h = small.size
@@ -355,7 +355,7 @@ def _plant(
 
 
 def _local(points: list[Point]) -> tuple[Image.Image, Size]:
-    """A mask just as large as the shape, and where it belongs."""
+    """Return a mask of the shape's bounding box, and its position."""
     left, top = min(p[0] for p in points) - 2, min(p[1] for p in points) - 2
     spot = (math.floor(left), math.floor(top))
     size = (
@@ -405,14 +405,14 @@ def _plinth(
 
 
 def back(art: Image.Image, rng: Random, label: Sequence[str], longest: int) -> Image.Image:
-    """Raw canvas, stretcher bars, tacks and a label with a few words."""
+    """Draw the back: raw canvas, stretcher bars, tacks and a label with a few words."""
     factor = longest / max(art.size)
     size = (round(art.width * factor), round(art.height * factor))
     width, height = size
     unit = min(size)
     linen = rng.choice([rgb("#c9b799"), rgb("#d6cbb4"), rgb("#b8a684")])
     image = surfaced(wash(size, rng, linen, 0.12, 3), rng, "linen")
-    # The colours have come through the cloth a little.
+    # The colours show through the cloth a little.
     through = art.resize((max(2, width // 50), max(2, height // 50)), reducing_gap=1.5)
     through = through.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize(size)
     image = ImageChops.multiply(image, through.point(lambda v: 226 + v * 29 // 255))
@@ -458,7 +458,7 @@ def back(art: Image.Image, rng: Random, label: Sequence[str], longest: int) -> I
 
 
 def _turnover(image: Image.Image, rng: Random, linen: Colour, unit: float) -> None:
-    """The canvas folded round the bars, held by tacks."""
+    """Draw the canvas folded round the bars, held by tacks."""
     width, height = image.size
     fold = unit * 0.042
     edge = Sheet(image.size)

@@ -1,4 +1,4 @@
-"""Draws one work and its shots, and puts the files into its folder."""
+"""Draw one work and its shots, and write the files to its folder."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,14 +26,14 @@ QUICK = 5
 
 
 def find_missing(work: Work, home: Path) -> list[str]:
-    """The shots whose files are not there."""
+    """Return the shots whose files do not exist."""
     return [
         shot for shot in work.shots if not (home / work.folder / work.file_name(shot)).is_file()
     ]
 
 
 def draw_work(work: Work, home: Path, seed: int, quick: bool) -> None:
-    """Draw the shots that are missing and write their files."""
+    """Draw the missing shots and write their files."""
     missing = find_missing(work, home)
     folder = home / work.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def draw_work(work: Work, home: Path, seed: int, quick: bool) -> None:
 
 
 def draw_front(work: Work, seed: int, quick: bool) -> Image.Image:
-    """The whole work, upright, in sRGB."""
+    """Draw the whole work, upright, in sRGB."""
     rng = _chance(work, seed, "front")
     size = _scaled(work.size, quick)
     drawn = work.art(within(size, work.draw_px), rng, palette(work.colours), **work.options)
@@ -81,7 +81,7 @@ def _draw_shot(work: Work, art: Image.Image, shot: str, rng: Random, quick: bool
 
 
 def _torn_edge(size: Size, rng: Random) -> Image.Image:
-    """The mask of a sheet with a deckle edge."""
+    """Return the mask of a sheet with a deckle edge."""
     width, height = size
     margin = min(size) * 0.012
     reach = combine(
