@@ -121,7 +121,10 @@ def run_demo(options: DemoOptions, say: Say) -> None:
 
 
 def _choose_folder(options: DemoOptions) -> Path:
-    """:raise StartError: the folder cannot be created."""
+    """Return the demo's data folder, which is created if missing.
+
+    :raise StartError: the folder cannot be created.
+    """
     if options.ephemeral:
         return Path(tempfile.mkdtemp(prefix="imagehub-demo-"))
     data, photos = options.data, options.photos
@@ -199,7 +202,7 @@ def _run(
 
 
 def start_s3(supervisor: Supervisor, settings: Settings, host: str, say: Say) -> Settings:
-    """Start the S3 server on the port of the settings or the next free one, and wait for it.
+    """Start the S3 server on the configured port or the next free one; wait for it.
 
     Tries the next port if another program takes one between the check and the start.
 
@@ -229,7 +232,7 @@ def _find_free_port(what: str, host: str, wanted: int, say: Say) -> int:
 
 
 def _pick_port() -> int:
-    """Return a free port. The emulator keeps it when it is restarted."""
+    """Return a free port for the emulator, which keeps it across restarts."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -370,7 +373,7 @@ def _import(app: Flask, say: Say) -> None:
 
 
 def _label_works(records: Path) -> None:
-    """Fill in title, text and alt texts of the sample works, except where a person edited them."""
+    """Fill in title, text and alt texts of the sample works, but keep manual edits."""
     session = db.session()
     for record in json.loads(records.read_text(encoding="utf-8")):
         alts = record.pop("alts")
@@ -394,7 +397,10 @@ def _describe_library() -> str:
 
 
 def _check_front_page(address: str) -> None:
-    """:raise StartError: the front page cannot be loaded."""
+    """Load the gallery's front page once.
+
+    :raise StartError: it cannot be loaded.
+    """
     try:
         with urllib.request.urlopen(address + "/", timeout=60):  # noqa: S310 - http, our own
             pass

@@ -29,7 +29,7 @@ def migrate_database(app: Flask) -> None:
     with app.app_context():
         logging.getLogger("alembic").setLevel(logging.WARNING)
         upgrade()
-        # Index groups that are older than the search index.
+        # Index groups that were created before the search index existed.
         after = 0
         while after := fill_search(db.session(), after):
             db.session.commit()

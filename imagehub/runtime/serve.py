@@ -20,7 +20,10 @@ Say = Callable[[str], None]
 
 
 def check_port(host: str, port: int) -> None:
-    """:raise StartError: the port is in use; the message says what to do."""
+    """Check that the port is free.
+
+    :raise StartError: the port is in use; the message says what to do.
+    """
     if not is_port_free(host, port):
         other = port + 1 if port < 65535 else 8000
         raise StartError(
@@ -44,7 +47,7 @@ def check_s3_port(settings: Settings, host: str) -> None:
 
 
 def choose_s3_host(host: str) -> str:
-    """Return where the embedded S3 server listens: on this machine only if the hub does so too.
+    """Return the host where the S3 server listens: local only if the hub's is local.
 
     Browsers must reach it wherever they reach the hub; every request to it needs a signature.
     """
@@ -56,7 +59,7 @@ def choose_s3_host(host: str) -> str:
 
 
 def make_s3_program(settings: Settings, host: str = "127.0.0.1") -> Program:
-    """Return the embedded S3 server on the data folder, for a hub that listens at ``host``."""
+    """Return the embedded S3 server's program, for a hub that listens at ``host``."""
     return Program(
         "S3 server",
         [
