@@ -1,0 +1,270 @@
+"""Access tokens: refreshing, failures, and sealed storage."""
+
+import hashlib
+import json
+import logging
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import create_engine, select, text, update
+from sqlalchemy.orm import Session
+
+from imagehub.config import Settings
+from imagehub.database import Base, make_engine_options, now_utc
+from imagehub.domain.onedrive import sign_in, status
+from imagehub.domain.onedrive import tokens as onedrive_tokens
+from imagehub.domain.vault import UnreadableSecretError, Vault
+from imagehub.errors import (
+    ConnectionLostError,
+    ServiceBusyError,
+    ServiceRefusedError,
+)
+from imagehub.models import DriveAccount, Lease, PendingSignIn
+from imagehub.wiring import build_clients
+from tests.fixtures.connection import DriveHub
+
+
+def test_a_good_token_is_used_without_asking_microsoft(hub: DriveHub) -> None:
+    hub.connect()
+    before = len(hub.onedrive.log())
+    assert hub.get_token() == hub.get_token()
+    assert len(hub.onedrive.log()) == before
+
+
+def test_a_rotation_is_saved_before_its_token_is_used(hub: DriveHub) -> None:
+    account = hub.connect_with_expired_token()
+    version, old = account.token_version, account.token_cache
+    token = hub.get_token()
+    saved = hub.look()
+    assert saved.token_version == version + 1
+    assert saved.token_cache != old
+    vault = Vault(hub.settings.token_key)
+    assert token in vault.open(saved.token_cache)
+    tokens = [
+        [entry["secret"] for entry in json.loads(vault.open(cache))["RefreshToken"].values()]
+        for cache in (old, saved.token_cache)
+    ]
+    assert tokens[0] != tokens[1]
+    assert hub.get_token() == token
+    assert hub.count_refreshes() == 1
+
+
+def test_a_token_that_cannot_be_saved_is_not_used(hub: DriveHub) -> None:
+    """Somebody connects anew while Microsoft is asked: what was got for the old row is dropped."""
+    account = hub.connect_with_expired_token()
+    grant = onedrive_tokens._read_grant(hub.session, hub.clients, account.id)
+    renewed = hub.connect()
+    assert onedrive_tokens._refresh(hub.session, hub.clients, grant, False) is None
+    assert hub.look().token_version == renewed.token_version
+    assert hub.look().token_cache == renewed.token_cache
+
+
+def test_a_token_that_graph_refused_is_replaced(hub: DriveHub) -> None:
+    hub.connect()
+    refused = hub.get_token()
+    other = hub.get_token(refused)
+    assert other != refused
+    assert hub.get_token(refused) == other, "what somebody else got meanwhile will do"
+    assert hub.count_refreshes() == 1
+
+
+def refresh_in_process(settings: Settings, account_id: int, barrier: Any, results: Any) -> None:
+    url = settings.database_url
+    engine = create_engine(url, **make_engine_options(url))
+    clients = build_clients(engine, settings)
+    with Session(engine) as session:
+        barrier.wait(60)
+        token = onedrive_tokens.get_access_token(session, clients, account_id, wait_seconds=60)
+    results.put(hash_of(token.token))
+    engine.dispose()
+
+
+def hash_of(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def test_eight_processes_refresh_once(either_hub: DriveHub) -> None:
+    account = either_hub.connect_with_expired_token()
+    # A slow answer, so that all of them are waiting while it is under way.
+    either_hub.onedrive.set_fault("delay", method="POST", path="/token", seconds=1.0)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["imagehub.domain.onedrive.sign_in", "imagehub.wiring"])
+    barrier, results = context.Barrier(8), context.Queue()
+    processes = [
+        context.Process(
+            target=refresh_in_process, args=(either_hub.settings, account.id, barrier, results)
+        )
+        for _ in range(8)
+    ]
+    for process in processes:
+        process.start()
+    hashes = [results.get(timeout=300) for _ in processes]
+    for process in processes:
+        process.join(30)
+    assert [process.exitcode for process in processes] == [0] * 8
+    assert either_hub.count_refreshes() == 1
+    assert set(hashes) == {hash_of(either_hub.get_token())}
+    assert either_hub.look().token_version == account.token_version
+
+
+def test_threads_that_share_a_drive_refresh_once(either_hub: DriveHub) -> None:
+    account = either_hub.connect_with_expired_token()
+    either_hub.onedrive.set_fault("delay", method="POST", path="/token", seconds=0.5)
+    drive = either_hub.clients.open_drive(account.id)
+    with ThreadPoolExecutor(8) as threads:
+        ids = set(threads.map(lambda _: drive.get_drive().id, range(8)))
+    assert len(ids) == 1
+    assert either_hub.count_refreshes() == 1
+
+
+def test_a_refresher_that_died_is_not_waited_for_for_ever(hub: DriveHub) -> None:
+    account = hub.connect_with_expired_token()
+    name = f"refresh-token:{account.id}"
+    hub.session.add(Lease(name=name, owner="dead", held_until=now_utc() + timedelta(minutes=1)))
+    hub.session.commit()
+    with pytest.raises(ServiceBusyError):
+        onedrive_tokens.get_access_token(hub.session, hub.clients, account.id, wait_seconds=0.3)
+    hub.session.execute(update(Lease).where(Lease.name == name).values(held_until=now_utc()))
+    hub.session.commit()
+    assert hub.get_token()
+
+
+# --- Failures -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [70008, 700082, 50173, 50076, 65001])
+def test_a_dead_grant_is_remembered_and_microsoft_is_left_alone(hub: DriveHub, number: int) -> None:
+    account = hub.connect_with_expired_token()
+    hub.onedrive.set_fault("aadsts", code=number)
+    with pytest.raises(ConnectionLostError) as caught:
+        hub.get_token()
+    assert caught.value.account == account.username
+    asked = hub.count_refreshes()
+    for _ in range(3):
+        with pytest.raises(ConnectionLostError) as again:
+            hub.get_token()
+        assert str(again.value) == str(caught.value)
+        assert again.value.code == caught.value.code
+        assert not status.is_connected(hub.session, hub.clients)
+    assert hub.count_refreshes() == asked
+    info = status.describe_connection(hub.session, hub.clients)
+    assert (info.state, info.code) == ("needs_reconnect", caught.value.code)
+    assert info.reason == str(caught.value)
+    with pytest.raises(ConnectionLostError):
+        hub.clients.open_drive(account.id).get_root()
+
+
+def test_a_wrong_client_secret_is_no_dead_grant(hub: DriveHub) -> None:
+    hub.connect_with_expired_token()
+    fault = hub.onedrive.set_fault("client_secret_expired")
+    for _ in range(3):
+        with pytest.raises(ServiceRefusedError) as caught:
+            hub.get_token()
+        assert caught.value.reason == "wrong_client_secret"
+    assert hub.count_refreshes() == 1, "asked again at once"
+    assert hub.look().state == "connected"
+    info = status.describe_connection(hub.session, hub.clients)
+    assert (info.state, info.code) == ("wrong_client_secret", "wrong_client_secret")
+    assert "secret" in info.reason
+    assert not status.is_connected(hub.session, hub.clients)
+
+    hub.onedrive.clear_faults(fault)
+    hub.let_quiet_time_pass()
+    assert status.is_connected(hub.session, hub.clients)
+    info = status.describe_connection(hub.session, hub.clients)
+    assert (info.state, info.reason, info.code) == ("connected", "", "")
+
+
+def test_a_sign_in_service_in_trouble_is_no_dead_grant(hub: DriveHub) -> None:
+    hub.connect_with_expired_token()
+    fault = hub.onedrive.set_fault("status", method="POST", path="/token", status=503)
+    for _ in range(3):
+        with pytest.raises(ServiceBusyError):
+            hub.get_token()
+    assert hub.count_refreshes() <= 1, "asked again at once"
+    assert status.describe_connection(hub.session, hub.clients).state == "connected"
+    hub.onedrive.clear_faults(fault)
+    hub.let_quiet_time_pass()
+    assert hub.get_token()
+
+
+def test_tokens_sealed_with_another_key_must_be_had_anew(hub: DriveHub) -> None:
+    hub.connect()
+    others = replace(hub.clients, vault=Vault(Fernet.generate_key().decode()))
+    account = hub.look()
+    with pytest.raises(ConnectionLostError, match="must be reconnected") as caught:
+        onedrive_tokens.get_access_token(hub.session, others, account.id)
+    assert caught.value.code == "unreadable_tokens"
+    assert not status.is_connected(hub.session, others)
+    info = status.describe_connection(hub.session, others)
+    assert info.state == "needs_reconnect"
+    assert status.is_connected(hub.session, hub.clients), "the right key still works"
+
+
+def test_a_new_key_in_front_of_the_old_one_loses_nothing(hub: DriveHub) -> None:
+    hub.connect()
+    old, new = hub.settings.token_key, Fernet.generate_key().decode()
+    both = replace(hub.clients, vault=Vault(f"{new}, {old}"))
+    token = hub.get_token()
+    account = hub.look()
+    assert onedrive_tokens.get_access_token(hub.session, both, account.id).token == token
+    assert onedrive_tokens.reseal_tokens(hub.session, both) == 1
+    hub.session.commit()
+    only_new = replace(hub.clients, vault=Vault(new))
+    assert onedrive_tokens.get_access_token(hub.session, only_new, account.id).token == token
+    with pytest.raises(UnreadableSecretError):
+        Vault(old).open(hub.look().token_cache)
+
+
+def test_a_disconnected_account_holds_no_token(hub: DriveHub) -> None:
+    account = hub.connect()
+    sign_in.disconnect(hub.session, account)
+    hub.session.commit()
+    assert hub.look().token_cache == b""
+    assert not status.is_connected(hub.session, hub.clients)
+    with pytest.raises(ConnectionLostError):
+        hub.get_token()
+    assert status.describe_connection(hub.session, hub.clients).state == "disconnected"
+
+
+def test_no_token_is_ever_logged_or_stored_in_clear(
+    hub: DriveHub, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    account = hub.connect_with_expired_token()
+    secrets = list_secrets(hub, account)
+    hub.get_token()
+    secrets |= list_secrets(hub, hub.look())
+    hub.clients.open_drive(account.id).get_root()
+    hub.start(prompt="select_account")
+    pending = hub.session.scalars(select(PendingSignIn)).one()
+    flow = json.loads(Vault(hub.settings.token_key).open(pending.flow))["flow"]
+    secrets |= {flow["code_verifier"], flow["nonce"]}
+    fault = hub.onedrive.set_fault("aadsts", code=50173)
+    with pytest.raises(ConnectionLostError):
+        hub.get_token(hub.get_token())
+    hub.onedrive.clear_faults(fault)
+
+    assert len(secrets) >= 6
+    rows = ""
+    for table in Base.metadata.sorted_tables:
+        for row in hub.session.execute(text(f'SELECT * FROM "{table.name}"')):
+            rows += repr(tuple(row))
+    for secret in secrets:
+        assert secret not in caplog.text
+        assert secret not in rows
+        assert secret not in repr(onedrive_tokens._read_grant) + repr(hub.clients)
+
+
+def list_secrets(hub: DriveHub, account: DriveAccount) -> set[str]:
+    cache = json.loads(Vault(hub.settings.token_key).open(account.token_cache))
+    return {
+        entry["secret"]
+        for kind in ("AccessToken", "RefreshToken")
+        for entry in cache[kind].values()
+    }
