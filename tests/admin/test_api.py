@@ -216,7 +216,7 @@ def test_a_taken_name_gets_a_number(connected_site: ConnectedSite) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "what?", " x", "con", "x" * 300, "..", "a:b"])
-def test_a_name_onedrive_would_refuse_is_refused_before_the_call(
+def test_an_invalid_name_is_refused_without_a_call(
     connected_site: ConnectedSite, name: str
 ) -> None:
     connected_site.onedrive.clear_log()
@@ -229,7 +229,7 @@ def test_a_name_onedrive_would_refuse_is_refused_before_the_call(
 
 
 @pytest.mark.parametrize("way", ["get", "post"])
-def test_files_and_folders_are_renamed(connected_site: ConnectedSite, way: str) -> None:
+def test_files_and_folders_can_be_renamed(connected_site: ConnectedSite, way: str) -> None:
     connected_site.put_files("System", {"front.png": b"1"})
     folder_id, files = connected_site.find_folder("System")
     ask: Any = connected_site.call if way == "get" else None
@@ -257,7 +257,7 @@ def test_a_rename_that_fails_says_why(connected_site: ConnectedSite) -> None:
 
 
 @pytest.mark.parametrize("way", ["get", "post"])
-def test_files_and_folders_are_deleted(connected_site: ConnectedSite, way: str) -> None:
+def test_files_and_folders_can_be_deleted(connected_site: ConnectedSite, way: str) -> None:
     connected_site.put_files("System", {"front.png": b"1", "back.png": b"2"})
     folder_id, files = connected_site.find_folder("System")
     for item_id in (files["front.png"], folder_id):

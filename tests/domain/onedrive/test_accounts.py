@@ -28,7 +28,7 @@ def make_other_account(hub: DriveHub) -> DriveAccount:
     return other
 
 
-def test_connecting_another_account_makes_it_the_active_one(hub: DriveHub) -> None:
+def test_connecting_another_account_makes_it_active(hub: DriveHub) -> None:
     other = make_other_account(hub)
     group = Group()
     hub.session.add(group)
@@ -50,7 +50,7 @@ def test_connecting_another_account_makes_it_the_active_one(hub: DriveHub) -> No
     assert not other.is_active
 
 
-def test_an_account_that_nothing_refers_to_is_forgotten(hub: DriveHub) -> None:
+def test_an_unreferenced_account_is_deleted(hub: DriveHub) -> None:
     other = make_other_account(hub)
     hub.session.add(ImportPlan(drive_account_id=other.id))
     hub.session.commit()
@@ -60,7 +60,7 @@ def test_an_account_that_nothing_refers_to_is_forgotten(hub: DriveHub) -> None:
 
 
 def retire(hub: DriveHub, account: DriveAccount) -> DriveAccount:
-    """Have another account become the active one; an image came from this one."""
+    """Make another account the active one, and let an image come from this one."""
     hub.session.add(Group(id=1))
     hub.session.flush()
     hub.session.add(
@@ -78,7 +78,7 @@ def retire(hub: DriveHub, account: DriveAccount) -> DriveAccount:
     return make_other_account(hub)
 
 
-def test_an_earlier_account_is_connected_again_beside_the_active_one(
+def test_an_earlier_account_can_be_reconnected_beside_the_active_one(
     either_hub: DriveHub,
 ) -> None:
     hub = either_hub
@@ -101,7 +101,7 @@ def test_an_earlier_account_is_connected_again_beside_the_active_one(
     assert status.describe_earlier(hub.session, hub.clients) == []
 
 
-def test_nobody_else_may_sign_in_in_place_of_an_earlier_account(hub: DriveHub) -> None:
+def test_reconnecting_an_earlier_account_refuses_other_accounts(hub: DriveHub) -> None:
     active = hub.connect()
     other = make_other_account(hub)
     other.is_active = False
@@ -124,7 +124,7 @@ def test_a_longer_pause_is_not_shortened(either_hub: DriveHub) -> None:
     assert info.paused_until - now_utc() > timedelta(seconds=90)
 
 
-def test_a_pause_that_is_over_is_not_shown(hub: DriveHub) -> None:
+def test_an_expired_pause_is_not_shown(hub: DriveHub) -> None:
     account = hub.connect()
     accounts.set_pause(hub.session, account.id, 0)
     assert status.describe_connection(hub.session, hub.clients).paused_until is None

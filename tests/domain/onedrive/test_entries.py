@@ -6,7 +6,7 @@ from tests.fixtures.importing import ImportHub, make_heic
 
 
 def list_states(hub: ImportHub, folder: str) -> dict[str, str]:
-    """File name → what the drive browser says of it."""
+    """Return the state of each file in the drive browser, by file name."""
     hub.session.rollback()
     drive = hub.open_drive()
     item = drive.find_item_by_path(folder)
@@ -17,10 +17,10 @@ def list_states(hub: ImportHub, folder: str) -> dict[str, str]:
     }
 
 
-def test_the_drive_browser_and_the_library_agree_on_what_has_changed(
+def test_drive_browser_and_library_agree_on_changed_files(
     import_hub: ImportHub,
 ) -> None:
-    """OneDrive lists the size and hash of a whole Live Photo and sends the picture alone."""
+    """OneDrive lists size and hash of a whole Live Photo but sends only the picture."""
     hub = import_hub
     hub.onedrive.set_fault("rewritten_size", item=r"\.heic$")
     files = {"live.heic": make_heic(), "other.heic": make_heic("teal")}

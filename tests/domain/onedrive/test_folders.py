@@ -97,7 +97,7 @@ def test_file_ids_of_a_listing_open_the_files(drive: Drive) -> None:
     assert b"".join(drive.iter_download(file_id)) == b"fruit"
 
 
-def test_all_pages_of_folders_and_of_files_are_there(hub: DriveHub, drive: Drive) -> None:
+def test_a_listing_contains_all_pages(hub: DriveHub, drive: Drive) -> None:
     for number in range(230):
         (hub.onedrive.root / f"Folder {number:03}").mkdir()
     many = hub.onedrive.root / "Folder 117"
@@ -118,7 +118,7 @@ def test_storage_is_given_in_gib_with_two_decimals() -> None:
     assert measure(Quota()) == (0.0, 0.0)
 
 
-def test_a_vault_among_the_folders_does_not_spoil_the_listing(hub: DriveHub, drive: Drive) -> None:
+def test_a_personal_vault_does_not_break_the_listing(hub: DriveHub, drive: Drive) -> None:
     hub.onedrive.set_fault("vault")
     names = {
         value["folder_name"]
@@ -129,7 +129,7 @@ def test_a_vault_among_the_folders_does_not_spoil_the_listing(hub: DriveHub, dri
     assert not any("vault" in name.lower() for name in names)
 
 
-def test_a_folder_that_goes_while_it_is_listed_is_left_out(hub: DriveHub, drive: Drive) -> None:
+def test_a_folder_deleted_during_listing_is_left_out(hub: DriveHub, drive: Drive) -> None:
     gone = get_folder_ids(drive)["Empty"]
     hub.onedrive.set_fault(
         "status", method="GET", path=f"{gone}/children", status=404, code="itemNotFound"
@@ -139,21 +139,21 @@ def test_a_folder_that_goes_while_it_is_listed_is_left_out(hub: DriveHub, drive:
     assert get_folder_ids(drive)["System"] in listing
 
 
-def test_an_answer_that_cannot_be_read_is_called_that(hub: DriveHub, drive: Drive) -> None:
+def test_an_unreadable_answer_is_reported_as_such(hub: DriveHub, drive: Drive) -> None:
     hub.onedrive.set_fault("garbage", path="/children")
     with pytest.raises(ServiceRefusedError) as caught:
         onedrive_folders.list_folders_with_files(drive)
     assert caught.value.reason == "bad_answer"
 
 
-def test_a_busy_service_says_when_to_come_back(hub: DriveHub, drive: Drive) -> None:
+def test_a_busy_service_says_when_to_retry(hub: DriveHub, drive: Drive) -> None:
     hub.onedrive.set_fault("status", path="/children", status=429, retry_after=120)
     with pytest.raises(ServiceBusyError) as caught:
         onedrive_folders.list_folders_with_files(drive)
     assert caught.value.retry_after_seconds > 100
 
 
-def test_a_lost_connection_is_no_busy_service(hub: DriveHub) -> None:
+def test_a_lost_connection_is_not_reported_as_busy(hub: DriveHub) -> None:
     hub.disconnect()
     with pytest.raises(ConnectionLostError):
         onedrive_folders.list_folders_with_files(hub.open_drive())
@@ -162,7 +162,7 @@ def test_a_lost_connection_is_no_busy_service(hub: DriveHub) -> None:
 # --- Changing -------------------------------------------------------------------------------------
 
 
-def test_a_new_folder_lies_under_the_root_folder(hub: DriveHub, drive: Drive) -> None:
+def test_a_new_folder_is_created_in_the_root_folder(hub: DriveHub, drive: Drive) -> None:
     folder = onedrive_folders.create_folder(drive, "Winter 2024")
     assert folder.is_folder
     assert folder.name == "Winter 2024"
@@ -176,16 +176,14 @@ def test_a_taken_folder_name_gets_a_number(hub: DriveHub, drive: Drive) -> None:
     assert (hub.onedrive.root / folder.name).is_dir()
 
 
-def test_a_folder_can_be_made_inside_another(hub: DriveHub, drive: Drive) -> None:
+def test_a_folder_can_be_created_in_another(hub: DriveHub, drive: Drive) -> None:
     parent_id = get_folder_ids(drive)["System"]
     onedrive_folders.create_folder(drive, "Backs", parent_id)
     assert (hub.onedrive.root / "System" / "Backs").is_dir()
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a:b", "what?", " x", "x ", "CON", "~x", "a" * 300])
-def test_a_name_onedrive_would_refuse_is_refused_before_the_call(
-    hub: DriveHub, drive: Drive, name: str
-) -> None:
+def test_an_invalid_name_is_refused_without_a_call(hub: DriveHub, drive: Drive, name: str) -> None:
     folder_id = get_folder_ids(drive)["Empty"]
     calls = (
         lambda: onedrive_folders.create_folder(drive, name),
@@ -200,7 +198,7 @@ def test_a_name_onedrive_would_refuse_is_refused_before_the_call(
     assert changes == []
 
 
-def test_files_and_folders_are_renamed(hub: DriveHub, drive: Drive) -> None:
+def test_files_and_folders_can_be_renamed(hub: DriveHub, drive: Drive) -> None:
     folder_id = get_folder_ids(drive)["System"]
     file_id = next(i.id for i in drive.iter_children(folder_id) if i.name == "front.jpg")
     assert onedrive_folders.rename_item(drive, file_id, "vorne.jpg").name == "vorne.jpg"
@@ -208,7 +206,7 @@ def test_files_and_folders_are_renamed(hub: DriveHub, drive: Drive) -> None:
     assert (hub.onedrive.root / "Systeme" / "vorne.jpg").read_bytes() == b"front"
 
 
-def test_a_taken_name_is_refused_in_words(drive: Drive) -> None:
+def test_a_taken_name_is_refused_with_a_message(drive: Drive) -> None:
     folder_id = get_folder_ids(drive)["Empty"]
     with pytest.raises(ServiceRefusedError) as caught:
         onedrive_folders.rename_item(drive, folder_id, "System")
@@ -216,7 +214,7 @@ def test_a_taken_name_is_refused_in_words(drive: Drive) -> None:
     assert str(caught.value) == "This name is already taken."
 
 
-def test_files_and_folders_are_deleted(hub: DriveHub, drive: Drive) -> None:
+def test_files_and_folders_can_be_deleted(hub: DriveHub, drive: Drive) -> None:
     ids = get_folder_ids(drive)
     file_id = next(i.id for i in drive.iter_children(ids["System"]) if i.name == "front.jpg")
     onedrive_folders.delete_item(drive, file_id)
@@ -227,7 +225,7 @@ def test_files_and_folders_are_deleted(hub: DriveHub, drive: Drive) -> None:
         onedrive_folders.delete_item(drive, ids["Empty"])
 
 
-def test_the_root_folder_itself_stays(drive: Drive) -> None:
+def test_the_root_folder_cannot_be_changed(drive: Drive) -> None:
     root_id = drive.get_root().id
     with pytest.raises(NotAllowedError):
         onedrive_folders.delete_item(drive, root_id)
@@ -235,7 +233,7 @@ def test_the_root_folder_itself_stays(drive: Drive) -> None:
         onedrive_folders.rename_item(drive, root_id, "Elsewhere")
 
 
-def test_an_upload_session_takes_the_bytes_from_a_browser(hub: DriveHub, drive: Drive) -> None:
+def test_an_upload_session_accepts_bytes_from_a_browser(hub: DriveHub, drive: Drive) -> None:
     folder_id = get_folder_ids(drive)["Empty"]
     session = onedrive_folders.create_upload_session(drive, folder_id, "new.jpg")
     assert session.upload_url not in repr(session)
@@ -249,7 +247,7 @@ def test_an_upload_session_takes_the_bytes_from_a_browser(hub: DriveHub, drive: 
     assert (hub.onedrive.root / "Empty" / "new.jpg").read_bytes() == b"12345"
 
 
-def test_a_full_drive_is_refused_in_words(hub: DriveHub, drive: Drive) -> None:
+def test_a_full_drive_is_reported_with_a_message(hub: DriveHub, drive: Drive) -> None:
     folder_id = get_folder_ids(drive)["Empty"]
     hub.onedrive.set_fault("status", method="POST", status=507, code="quotaLimitReached")
     with pytest.raises(ServiceRefusedError, match="full") as caught:
@@ -284,7 +282,7 @@ def test_nothing_outside_the_root_folder_can_be_reached(hub: DriveHub, drive: Dr
     assert set(listing) == {"used_storage", "total_storage"}
 
 
-def test_a_root_folder_that_does_not_exist_is_named_as_the_reason(hub: DriveHub) -> None:
+def test_a_missing_root_folder_is_named_in_the_error(hub: DriveHub) -> None:
     lost = hub.with_settings(root_folder="/Nowhere").open_drive()
     for call in (
         lambda: onedrive_folders.list_folders_with_files(lost),

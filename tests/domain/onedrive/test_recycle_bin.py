@@ -21,8 +21,6 @@ from imagehub.domain.onedrive.recycle_bin import RecycleBin, describe_recycle_bi
         ("javascript:alert(1)//personal/x", ""),
     ],
 )
-def test_the_recycle_bin_of_a_work_account_is_a_page_of_its_site(
-    web_url: str, address: str
-) -> None:
+def test_a_work_account_has_its_recycle_bin_on_its_site(web_url: str, address: str) -> None:
     item = DriveItem("1", "a.jpg", False, 1, "", "", raw={"webUrl": web_url})
     assert describe_recycle_bin("business", [item]) == RecycleBin(address, 93, can_restore=False)

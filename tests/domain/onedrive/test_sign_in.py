@@ -20,7 +20,7 @@ from tests.fixtures.connection import REDIRECT_URI, DriveHub
 from tests.fixtures.onedrive import OneDrive
 
 
-def test_a_person_who_agrees_is_connected(either_hub: DriveHub) -> None:
+def test_consent_connects_the_account(either_hub: DriveHub) -> None:
     assert not status.is_connected(either_hub.session, either_hub.clients)
     account = either_hub.connect()
     assert account.state == "connected"
@@ -32,7 +32,7 @@ def test_a_person_who_agrees_is_connected(either_hub: DriveHub) -> None:
     assert drive.get_drive().id
 
 
-def test_a_business_account_is_connected_too(
+def test_a_business_account_can_be_connected(
     make_drive_hub: Callable[[str, OneDrive], DriveHub],
     sqlite_url: str,
     onedrive_business: OneDrive,
@@ -44,12 +44,12 @@ def test_a_business_account_is_connected_too(
     assert hub.count_refreshes() == 1
 
 
-def test_the_code_alone_is_enough_for_the_user_who_began(hub: DriveHub) -> None:
+def test_the_user_who_started_may_finish_with_the_code_alone(hub: DriveHub) -> None:
     answer = hub.consent(hub.start())
     assert hub.finish({"code": answer["code"]}).state == "connected"
 
 
-def test_read_only_is_what_was_asked_and_is_remembered(hub: DriveHub) -> None:
+def test_read_only_scopes_are_requested_and_stored(hub: DriveHub) -> None:
     account = hub.connect(scopes=sign_in.READ_ONLY_SCOPES)
     assert "files.read" in account.scopes.lower().split()
     assert not status.describe_connection(hub.session, hub.clients).may_write
@@ -57,7 +57,7 @@ def test_read_only_is_what_was_asked_and_is_remembered(hub: DriveHub) -> None:
     assert status.describe_connection(hub.session, hub.clients).may_write
 
 
-def test_an_address_asked_for_twice_is_the_same_while_it_is_fresh(hub: DriveHub) -> None:
+def test_a_fresh_sign_in_address_is_reused(hub: DriveHub) -> None:
     first = hub.start()
     assert hub.start() == first
     assert hub.start(scopes=sign_in.READ_ONLY_SCOPES) != first
@@ -72,7 +72,7 @@ def test_an_address_asked_for_twice_is_the_same_while_it_is_fresh(hub: DriveHub)
     ],
     ids=["client id", "tenant", "server"],
 )
-def test_a_corrected_registration_counts_at_once(hub: DriveHub, changes: dict[str, str]) -> None:
+def test_a_corrected_registration_applies_at_once(hub: DriveHub, changes: dict[str, str]) -> None:
     first = hub.start()
     port = hub.onedrive.url.rpartition(":")[2]
     corrected = hub.with_settings(
@@ -91,14 +91,14 @@ def test_a_new_sign_in_replaces_an_older_one_of_the_same_user(hub: DriveHub) -> 
         hub.finish(old)
 
 
-def test_a_sign_in_is_used_once(hub: DriveHub) -> None:
+def test_a_sign_in_can_be_finished_only_once(hub: DriveHub) -> None:
     answer = hub.consent(hub.start())
     hub.finish(answer)
     with pytest.raises(InvalidInputError, match="already complete"):
         hub.finish(answer)
 
 
-def test_a_sign_in_that_failed_is_used_up_too(hub: DriveHub) -> None:
+def test_a_failed_sign_in_cannot_be_finished_again(hub: DriveHub) -> None:
     answer = hub.consent(hub.start())
     with pytest.raises(ServiceRefusedError) as caught:
         hub.finish({**answer, "code": "not-a-code"})
@@ -109,7 +109,7 @@ def test_a_sign_in_that_failed_is_used_up_too(hub: DriveHub) -> None:
     assert accounts.find_active_account(hub.session) is None
 
 
-def test_of_two_that_finish_the_same_sign_in_at_once_one_succeeds(either_hub: DriveHub) -> None:
+def test_only_one_of_concurrent_finishes_succeeds(either_hub: DriveHub) -> None:
     answer = either_hub.consent(either_hub.start())
     barrier = threading.Barrier(4)
 
@@ -128,7 +128,7 @@ def test_of_two_that_finish_the_same_sign_in_at_once_one_succeeds(either_hub: Dr
     assert outcomes == ["connected", "refused", "refused", "refused"]
 
 
-def test_a_sign_in_ends_after_fifteen_minutes(hub: DriveHub) -> None:
+def test_a_sign_in_expires_after_fifteen_minutes(hub: DriveHub) -> None:
     answer = hub.consent(hub.start())
     hub.session.execute(update(PendingSignIn).values(created_at=now_utc() - timedelta(minutes=16)))
     hub.session.commit()
@@ -136,7 +136,7 @@ def test_a_sign_in_ends_after_fifteen_minutes(hub: DriveHub) -> None:
         hub.finish(answer)
 
 
-def test_old_sign_ins_of_everybody_are_cleared_away(hub: DriveHub) -> None:
+def test_old_sign_ins_of_all_users_are_deleted(hub: DriveHub) -> None:
     other = User(name="Bert", name_key="bert", password_hash="-")
     hub.session.add(other)
     hub.session.commit()
@@ -148,7 +148,7 @@ def test_old_sign_ins_of_everybody_are_cleared_away(hub: DriveHub) -> None:
     assert users == [hub.user_id]
 
 
-def test_a_sign_in_of_somebody_else_is_refused(hub: DriveHub) -> None:
+def test_another_users_sign_in_is_refused(hub: DriveHub) -> None:
     other = User(name="Bert", name_key="bert", password_hash="-")
     hub.session.add(other)
     hub.session.commit()
@@ -160,21 +160,21 @@ def test_a_sign_in_of_somebody_else_is_refused(hub: DriveHub) -> None:
 
 
 @pytest.mark.parametrize("state", ["wrong", "ü", "\udcff", "x" * 10_000])
-def test_a_wrong_state_is_refused_and_uses_nothing_up(hub: DriveHub, state: str) -> None:
+def test_a_wrong_state_is_refused_and_keeps_the_sign_in(hub: DriveHub, state: str) -> None:
     answer = hub.consent(hub.start())
     with pytest.raises(InvalidInputError):
         hub.finish({**answer, "state": state})
     assert hub.finish(answer).state == "connected"
 
 
-def test_a_person_who_declines_is_told_so(hub: DriveHub) -> None:
+def test_declining_consent_is_reported(hub: DriveHub) -> None:
     answer = hub.consent(hub.start(), "cancel")
     assert "code" not in answer
     with pytest.raises(InvalidInputError, match="declined"):
         hub.finish(answer)
 
 
-def test_connecting_again_revives_the_same_account(hub: DriveHub) -> None:
+def test_connecting_again_reuses_the_account(hub: DriveHub) -> None:
     first = hub.connect()
     number, version = first.id, first.token_version
     sign_in.disconnect(hub.session, first)

@@ -9,7 +9,7 @@ from imagehub.errors import (
 from tests.fixtures.connection import DriveHub
 
 
-def test_connecting_again_mends_a_dead_grant(hub: DriveHub) -> None:
+def test_connecting_again_replaces_a_revoked_grant(hub: DriveHub) -> None:
     hub.connect_with_expired_token()
     fault = hub.onedrive.set_fault("aadsts", code=50173)
     with pytest.raises(ConnectionLostError):
@@ -21,7 +21,7 @@ def test_connecting_again_mends_a_dead_grant(hub: DriveHub) -> None:
     assert status.describe_connection(hub.session, hub.clients).reason == ""
 
 
-def test_before_the_first_connection_everything_says_so(hub: DriveHub) -> None:
+def test_everything_reports_not_connected_before_connecting(hub: DriveHub) -> None:
     assert accounts.find_active_account(hub.session) is None
     with pytest.raises(ConnectionLostError, match="not connected yet"):
         accounts.open_active_drive(hub.session, hub.clients)
@@ -30,7 +30,7 @@ def test_before_the_first_connection_everything_says_so(hub: DriveHub) -> None:
     assert not info.is_usable
 
 
-def test_the_facts_of_the_drive_are_remembered(either_hub: DriveHub) -> None:
+def test_drive_facts_are_stored(either_hub: DriveHub) -> None:
     account = either_hub.connect()
     told = status.refresh_drive_facts(either_hub.session, either_hub.clients, account.id)
     info = status.describe_connection(either_hub.session, either_hub.clients)
@@ -42,7 +42,7 @@ def test_the_facts_of_the_drive_are_remembered(either_hub: DriveHub) -> None:
     assert 0 <= info.token_age_seconds < 600
 
 
-def test_another_drive_behind_the_same_account_is_noticed(hub: DriveHub) -> None:
+def test_a_new_drive_of_the_same_account_is_detected(hub: DriveHub) -> None:
     account = hub.connect()
     account.drive_id = "an-older-drive"
     hub.session.commit()

@@ -29,14 +29,14 @@ from imagehub.wiring import build_clients
 from tests.fixtures.connection import DriveHub
 
 
-def test_a_good_token_is_used_without_asking_microsoft(hub: DriveHub) -> None:
+def test_a_valid_token_is_used_without_calling_microsoft(hub: DriveHub) -> None:
     hub.connect()
     before = len(hub.onedrive.log())
     assert hub.get_token() == hub.get_token()
     assert len(hub.onedrive.log()) == before
 
 
-def test_a_rotation_is_saved_before_its_token_is_used(hub: DriveHub) -> None:
+def test_rotated_tokens_are_saved_before_use(hub: DriveHub) -> None:
     account = hub.connect_with_expired_token()
     version, old = account.token_version, account.token_cache
     token = hub.get_token()
@@ -55,7 +55,7 @@ def test_a_rotation_is_saved_before_its_token_is_used(hub: DriveHub) -> None:
 
 
 def test_a_token_that_cannot_be_saved_is_not_used(hub: DriveHub) -> None:
-    """Somebody connects anew while Microsoft is asked: what was got for the old row is dropped."""
+    """Drop tokens refreshed for an old row if the account was reconnected meanwhile."""
     account = hub.connect_with_expired_token()
     grant = onedrive_tokens._read_grant(hub.session, hub.clients, account.id)
     renewed = hub.connect()
@@ -64,7 +64,7 @@ def test_a_token_that_cannot_be_saved_is_not_used(hub: DriveHub) -> None:
     assert hub.look().token_cache == renewed.token_cache
 
 
-def test_a_token_that_graph_refused_is_replaced(hub: DriveHub) -> None:
+def test_a_token_refused_by_graph_is_replaced(hub: DriveHub) -> None:
     hub.connect()
     refused = hub.get_token()
     other = hub.get_token(refused)
@@ -90,7 +90,7 @@ def hash_of(token: str) -> str:
 
 def test_eight_processes_refresh_once(either_hub: DriveHub) -> None:
     account = either_hub.connect_with_expired_token()
-    # A slow answer, so that all of them are waiting while it is under way.
+    # A slow answer, so that all processes wait for the same refresh.
     either_hub.onedrive.set_fault("delay", method="POST", path="/token", seconds=1.0)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["imagehub.domain.onedrive.sign_in", "imagehub.wiring"])
@@ -122,7 +122,7 @@ def test_threads_that_share_a_drive_refresh_once(either_hub: DriveHub) -> None:
     assert either_hub.count_refreshes() == 1
 
 
-def test_a_refresher_that_died_is_not_waited_for_for_ever(hub: DriveHub) -> None:
+def test_the_wait_for_a_dead_refresher_is_limited(hub: DriveHub) -> None:
     account = hub.connect_with_expired_token()
     name = f"refresh-token:{account.id}"
     hub.session.add(Lease(name=name, owner="dead", held_until=now_utc() + timedelta(minutes=1)))
@@ -138,7 +138,7 @@ def test_a_refresher_that_died_is_not_waited_for_for_ever(hub: DriveHub) -> None
 
 
 @pytest.mark.parametrize("number", [70008, 700082, 50173, 50076, 65001])
-def test_a_dead_grant_is_remembered_and_microsoft_is_left_alone(hub: DriveHub, number: int) -> None:
+def test_a_revoked_grant_is_recorded_and_not_retried(hub: DriveHub, number: int) -> None:
     account = hub.connect_with_expired_token()
     hub.onedrive.set_fault("aadsts", code=number)
     with pytest.raises(ConnectionLostError) as caught:
@@ -159,7 +159,7 @@ def test_a_dead_grant_is_remembered_and_microsoft_is_left_alone(hub: DriveHub, n
         hub.clients.open_drive(account.id).get_root()
 
 
-def test_a_wrong_client_secret_is_no_dead_grant(hub: DriveHub) -> None:
+def test_a_wrong_client_secret_does_not_disconnect(hub: DriveHub) -> None:
     hub.connect_with_expired_token()
     fault = hub.onedrive.set_fault("client_secret_expired")
     for _ in range(3):
@@ -180,7 +180,7 @@ def test_a_wrong_client_secret_is_no_dead_grant(hub: DriveHub) -> None:
     assert (info.state, info.reason, info.code) == ("connected", "", "")
 
 
-def test_a_sign_in_service_in_trouble_is_no_dead_grant(hub: DriveHub) -> None:
+def test_a_failing_sign_in_service_does_not_disconnect(hub: DriveHub) -> None:
     hub.connect_with_expired_token()
     fault = hub.onedrive.set_fault("status", method="POST", path="/token", status=503)
     for _ in range(3):
@@ -193,7 +193,7 @@ def test_a_sign_in_service_in_trouble_is_no_dead_grant(hub: DriveHub) -> None:
     assert hub.get_token()
 
 
-def test_tokens_sealed_with_another_key_must_be_had_anew(hub: DriveHub) -> None:
+def test_tokens_sealed_with_another_key_require_reconnecting(hub: DriveHub) -> None:
     hub.connect()
     others = replace(hub.clients, vault=Vault(Fernet.generate_key().decode()))
     account = hub.look()
@@ -206,7 +206,7 @@ def test_tokens_sealed_with_another_key_must_be_had_anew(hub: DriveHub) -> None:
     assert status.is_connected(hub.session, hub.clients), "the right key still works"
 
 
-def test_a_new_key_in_front_of_the_old_one_loses_nothing(hub: DriveHub) -> None:
+def test_tokens_are_resealed_with_a_new_key_without_loss(hub: DriveHub) -> None:
     hub.connect()
     old, new = hub.settings.token_key, Fernet.generate_key().decode()
     both = replace(hub.clients, vault=Vault(f"{new}, {old}"))
@@ -221,7 +221,7 @@ def test_a_new_key_in_front_of_the_old_one_loses_nothing(hub: DriveHub) -> None:
         Vault(old).open(hub.look().token_cache)
 
 
-def test_a_disconnected_account_holds_no_token(hub: DriveHub) -> None:
+def test_disconnecting_deletes_the_tokens(hub: DriveHub) -> None:
     account = hub.connect()
     sign_in.disconnect(hub.session, account)
     hub.session.commit()
@@ -232,7 +232,7 @@ def test_a_disconnected_account_holds_no_token(hub: DriveHub) -> None:
     assert status.describe_connection(hub.session, hub.clients).state == "disconnected"
 
 
-def test_no_token_is_ever_logged_or_stored_in_clear(
+def test_tokens_are_never_logged_or_stored_in_plain_text(
     hub: DriveHub, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

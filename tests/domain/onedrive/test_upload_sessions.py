@@ -1,4 +1,4 @@
-"""Upload sessions that are remembered for browsers."""
+"""Upload sessions stored for browsers."""
 
 from datetime import timedelta
 
@@ -34,7 +34,7 @@ def vault() -> Vault:
     return Vault(Fernet.generate_key().decode())
 
 
-def test_the_last_address_is_found_until_it_is_forgotten(
+def test_the_last_address_is_found_until_it_is_deleted(
     either_session: Session, account_id: int, vault: Vault
 ) -> None:
     session = either_session
@@ -51,7 +51,7 @@ def test_the_last_address_is_found_until_it_is_forgotten(
     assert find_session(session, vault, "a") is None
 
 
-def test_an_old_session_is_not_used_again(
+def test_an_old_session_is_not_reused(
     either_session: Session, account_id: int, vault: Vault
 ) -> None:
     old = OpenUpload(ADDRESS, now_utc() - KEPT - timedelta(seconds=1))

@@ -1,4 +1,4 @@
-"""Writing to images what was heard of their files; the ways of a whole drive are the check's."""
+"""Applying news of files to images; ``test_check`` covers whole drives."""
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -9,10 +9,10 @@ from imagehub.models import Image
 from tests.fixtures.importing import ImportHub
 
 
-def test_an_image_that_was_made_anew_meanwhile_is_left_as_it_is(
+def test_a_meanwhile_reimported_image_is_not_changed(
     either_import_hub: ImportHub,
 ) -> None:
-    """What was heard is about a file that the image no longer comes from."""
+    """The news is about a file that the image no longer comes from."""
     hub = either_import_hub
     hub.work(hub.create(hub.put_pictures("Works", 2)))
     first, second = hub.list_images()

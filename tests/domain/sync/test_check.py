@@ -1,4 +1,4 @@
-"""What is noticed of originals that are changed, moved, deleted and put back in a real drive."""
+"""Detecting changed, moved, deleted and restored originals in a real drive."""
 
 import json
 import threading
@@ -36,7 +36,7 @@ from tests.fixtures.onedrive import OneDrive
 # --- Files ----------------------------------------------------------------------------------------
 
 
-def test_nothing_is_said_of_a_drive_that_stands_still(either_import_hub: ImportHub) -> None:
+def test_an_unchanged_drive_reports_nothing(either_import_hub: ImportHub) -> None:
     hub = either_import_hub
     bring_in(hub, "Works")
     assert watch(hub).checked_at is not None
@@ -47,7 +47,7 @@ def test_nothing_is_said_of_a_drive_that_stands_still(either_import_hub: ImportH
     assert count_calls(hub, "/items/") == 0, "no file is asked for without a reason"
 
 
-def test_a_file_with_another_content_is_changed(either_import_hub: ImportHub) -> None:
+def test_a_file_with_new_content_is_changed(either_import_hub: ImportHub) -> None:
     hub = either_import_hub
     bring_in(hub, "Works")
     path = hub.onedrive.root / "Works" / "0000.jpg"
@@ -77,7 +77,7 @@ def test_a_touched_or_renamed_file_is_not_changed(either_import_hub: ImportHub) 
     assert group == hub.get_only_group().id, "the search knows the new name"
 
 
-def test_a_deleted_file_is_missing_until_it_is_back(either_import_hub: ImportHub) -> None:
+def test_a_deleted_file_is_missing_until_restored(either_import_hub: ImportHub) -> None:
     hub = either_import_hub
     bring_in(hub, "Works")
     drive = hub.open_drive()
@@ -93,7 +93,7 @@ def test_a_deleted_file_is_missing_until_it_is_back(either_import_hub: ImportHub
 
 
 def restore(hub: ImportHub, item_id: str) -> None:
-    """Take an item out of the recycle bin, as a person does at OneDrive."""
+    """Restore an item from the recycle bin, as a person does at OneDrive."""
     token = get_access_token(hub.session, hub.clients, hub.account_id).token
     answer = requests.post(
         f"{hub.onedrive.graph_url}/me/drive/items/{item_id}/restore",
@@ -104,7 +104,7 @@ def restore(hub: ImportHub, item_id: str) -> None:
     assert answer.ok, answer.text
 
 
-def test_a_file_that_moves_inside_takes_its_folder_along(import_hub: ImportHub) -> None:
+def test_moving_a_file_inside_updates_its_folder(import_hub: ImportHub) -> None:
     hub = import_hub
     bring_in(hub, "Works")
     (hub.onedrive.root / "Elsewhere").mkdir()
@@ -121,7 +121,7 @@ def test_a_file_that_moves_inside_takes_its_folder_along(import_hub: ImportHub) 
 # --- Folders and the root folder ------------------------------------------------------------------
 
 
-def test_a_file_that_leaves_the_root_folder_is_outside_and_not_missing(
+def test_a_file_moved_out_of_the_root_folder_is_outside_not_missing(
     bounded_hub: ImportHub,
 ) -> None:
     hub = bounded_hub
@@ -135,7 +135,7 @@ def test_a_file_that_leaves_the_root_folder_is_outside_and_not_missing(
     assert find_image(hub, "2.jpg").folder_name == "A"
 
 
-def test_a_file_that_is_deleted_outside_is_missing(bounded_hub: ImportHub) -> None:
+def test_a_file_deleted_outside_the_root_folder_is_missing(bounded_hub: ImportHub) -> None:
     hub = bounded_hub
     move(hub, "Public/2.jpg", "Private/2.jpg")
     check(hub)
@@ -144,8 +144,8 @@ def test_a_file_that_is_deleted_outside_is_missing(bounded_hub: ImportHub) -> No
     assert states(hub)["2.jpg"] == "missing"
 
 
-def test_nothing_is_told_of_a_file_outside_but_that_it_is_there(bounded_hub: ImportHub) -> None:
-    """What it is called out there, and in which folder, is nobody's business."""
+def test_no_details_of_files_outside_are_stored(bounded_hub: ImportHub) -> None:
+    """Neither its new name nor its folder may be stored."""
     hub = bounded_hub
     before = find_image(hub, "2.jpg")
     move(hub, "Public/2.jpg", "Private/secret.jpg")
@@ -164,7 +164,7 @@ def test_nothing_is_told_of_a_file_outside_but_that_it_is_there(bounded_hub: Imp
     assert (back.drive_state, back.folder_name) == ("changed", "A")
 
 
-def test_a_folder_outside_gives_no_image_its_new_name(bounded_hub: ImportHub) -> None:
+def test_renaming_a_folder_outside_renames_no_image(bounded_hub: ImportHub) -> None:
     hub = bounded_hub
     move(hub, "Public/A/B", "Private/B")
     check(hub)
@@ -178,7 +178,7 @@ def test_a_folder_outside_gives_no_image_its_new_name(bounded_hub: ImportHub) ->
     assert set(states(hub)) == {"0.jpg", "1.jpg", "2.jpg"}
 
 
-def test_a_folder_takes_all_below_it_out_and_back(bounded_hub: ImportHub) -> None:
+def test_moving_a_folder_out_and_back_affects_all_below_it(bounded_hub: ImportHub) -> None:
     hub = bounded_hub
     move(hub, "Public/A", "Private/A")
     check(hub)
@@ -189,7 +189,7 @@ def test_a_folder_takes_all_below_it_out_and_back(bounded_hub: ImportHub) -> Non
     assert doubts(hub) == 0
 
 
-def test_folders_that_move_inside_ask_for_no_file(bounded_hub: ImportHub) -> None:
+def test_moving_folders_inside_requests_no_files(bounded_hub: ImportHub) -> None:
     hub = bounded_hub
     move(hub, "Public/A/B", "Public/C")
     hub.onedrive.clear_log()
@@ -200,7 +200,7 @@ def test_folders_that_move_inside_ask_for_no_file(bounded_hub: ImportHub) -> Non
 
 
 @pytest.mark.parametrize("alone", [False, True])
-def test_a_deleted_folder_takes_all_below_it_along(bounded_hub: ImportHub, alone: bool) -> None:
+def test_everything_below_a_deleted_folder_is_missing(bounded_hub: ImportHub, alone: bool) -> None:
     hub = bounded_hub
     if alone:
         hub.onedrive.set_fault("delta_folder_alone")
@@ -217,7 +217,7 @@ def test_a_deleted_folder_takes_all_below_it_along(bounded_hub: ImportHub, alone
     assert set(states(hub).values()) == {"ok"}
 
 
-def test_another_root_folder_judges_all_places_anew(bounded_hub: ImportHub) -> None:
+def test_changing_the_root_folder_rechecks_all_locations(bounded_hub: ImportHub) -> None:
     hub = bounded_hub
     narrow = hub.with_settings(root_folder="/Public/A")
     check(hub, open_drive=narrow.clients.open_drive)
@@ -226,7 +226,7 @@ def test_another_root_folder_judges_all_places_anew(bounded_hub: ImportHub) -> N
     assert set(states(hub).values()) == {"ok"}, "a wider one heals what it holds"
 
 
-def test_without_its_root_folder_nothing_is_missing(bounded_hub: ImportHub) -> None:
+def test_a_missing_root_folder_marks_nothing_missing(bounded_hub: ImportHub) -> None:
     hub = bounded_hub
     move(hub, "Public", "Published")
     report = check(hub, open_drive=hub.with_settings().clients.open_drive)
@@ -241,7 +241,7 @@ def test_without_its_root_folder_nothing_is_missing(bounded_hub: ImportHub) -> N
 # --- The feed -------------------------------------------------------------------------------------
 
 
-def test_everything_is_read_again_where_the_service_has_forgotten(
+def test_an_expired_feed_is_read_from_the_start(
     either_import_hub: ImportHub,
 ) -> None:
     hub = either_import_hub
@@ -255,7 +255,7 @@ def test_everything_is_read_again_where_the_service_has_forgotten(
     assert doubts(hub) == 0
 
 
-def test_a_service_that_always_forgets_is_not_asked_for_ever(import_hub: ImportHub) -> None:
+def test_a_feed_that_always_expires_is_not_retried_forever(import_hub: ImportHub) -> None:
     hub = import_hub
     bring_in(hub, "Works")
     hub.onedrive.set_fault("delta_gone")
@@ -270,7 +270,7 @@ def test_a_service_that_always_forgets_is_not_asked_for_ever(import_hub: ImportH
 @pytest.mark.parametrize(
     "fault", ["delta_duplicate", "delta_empty_page", "delta_deleted_without_name"]
 )
-def test_oddities_of_the_feed_change_nothing(import_hub: ImportHub, fault: str) -> None:
+def test_oddities_of_the_feed_are_harmless(import_hub: ImportHub, fault: str) -> None:
     hub = import_hub
     bring_in(hub, "Works", 3)
     hub.onedrive.set_fault(fault, **({"times": 3} if fault == "delta_empty_page" else {}))
@@ -280,7 +280,7 @@ def test_oddities_of_the_feed_change_nothing(import_hub: ImportHub, fault: str) 
     assert states(hub) == {"0000.jpg": "missing", "0001.jpg": "changed", "0002.jpg": "ok"}
 
 
-def test_a_business_drive_tells_less_and_is_understood(
+def test_the_sparser_feed_of_a_business_drive_is_understood(
     make_import_hub: Callable[..., ImportHub], sqlite_url: str, onedrive_business: OneDrive
 ) -> None:
     hub = make_import_hub(sqlite_url, onedrive_business)
@@ -294,7 +294,7 @@ def test_a_business_drive_tells_less_and_is_understood(
     assert states(hub) == {"0000.jpg": "missing", "0001.jpg": "changed", "0002.jpg": "ok"}
 
 
-def test_ids_that_change_their_case_are_known(import_hub: ImportHub) -> None:
+def test_ids_are_matched_in_any_case(import_hub: ImportHub) -> None:
     hub = import_hub
     bring_in(hub, "Works")
     hub.onedrive.set_fault("drive_id_casing")
@@ -303,8 +303,8 @@ def test_ids_that_change_their_case_are_known(import_hub: ImportHub) -> None:
     assert states(hub) == {"0000.jpg": "changed", "0001.jpg": "ok"}
 
 
-def test_what_is_not_told_is_asked_for_by_id(import_hub: ImportHub) -> None:
-    """Nothing is missing because a page did not name it."""
+def test_files_not_in_the_feed_are_requested_by_id(import_hub: ImportHub) -> None:
+    """An image is not missing just because no page listed it."""
     hub = import_hub
     bring_in(hub, "Works", 3)
     hub.onedrive.set_fault("delta_forgets", item=r"/000[01]\.jpg$")
@@ -314,7 +314,7 @@ def test_what_is_not_told_is_asked_for_by_id(import_hub: ImportHub) -> None:
     assert states(hub) == {"0000.jpg": "ok", "0001.jpg": "missing", "0002.jpg": "ok"}
 
 
-def test_folders_that_are_gone_are_forgotten_with_a_full_list(import_hub: ImportHub) -> None:
+def test_a_full_listing_removes_deleted_folders(import_hub: ImportHub) -> None:
     hub = import_hub
     bring_in(hub, "Works")
     hub.session.add(
@@ -326,7 +326,7 @@ def test_folders_that_are_gone_are_forgotten_with_a_full_list(import_hub: Import
     assert hub.session.get(DriveFolder, (hub.account_id, "gone")) is None
 
 
-def test_a_check_that_was_cut_goes_on_where_it_was(
+def test_an_interrupted_check_resumes(
     make_import_hub: Callable[..., ImportHub],
     database_url: str,
     start_onedrive: Callable[..., OneDrive],
@@ -356,7 +356,7 @@ def test_a_check_that_was_cut_goes_on_where_it_was(
     assert set(states(hub).values()) == {"ok"}
 
 
-def test_a_cut_connection_leaves_all_as_it_was_and_loses_nothing(import_hub: ImportHub) -> None:
+def test_a_dropped_connection_changes_and_loses_nothing(import_hub: ImportHub) -> None:
     hub = import_hub
     bring_in(hub, "Works", 3)
     (hub.onedrive.root / "Works" / "0000.jpg").write_bytes(make_jpeg(9))
@@ -370,7 +370,7 @@ def test_a_cut_connection_leaves_all_as_it_was_and_loses_nothing(import_hub: Imp
     assert states(hub)["0000.jpg"] == "changed"
 
 
-def test_a_throttled_check_waits_as_long_as_it_is_told(import_hub: ImportHub) -> None:
+def test_a_throttled_check_honours_retry_after(import_hub: ImportHub) -> None:
     hub = import_hub
     bring_in(hub, "Works")
     hub.onedrive.set_fault("status", status=429, retry_after=900, path="/delta", times=1)
@@ -382,7 +382,7 @@ def test_a_throttled_check_waits_as_long_as_it_is_told(import_hub: ImportHub) ->
     assert schedule.list_due_accounts(hub.session, 1) == []
 
 
-def test_a_disconnected_drive_leaves_all_as_it_was(import_hub: ImportHub) -> None:
+def test_a_disconnected_drive_changes_nothing(import_hub: ImportHub) -> None:
     hub = import_hub
     bring_in(hub, "Works")
     (hub.onedrive.root / "Works" / "0000.jpg").unlink()
@@ -394,7 +394,7 @@ def test_a_disconnected_drive_leaves_all_as_it_was(import_hub: ImportHub) -> Non
     assert doubts(hub) == 0
 
 
-def test_another_drive_under_the_same_account_is_not_taken_for_the_old(
+def test_a_new_drive_of_the_same_account_is_not_mistaken_for_the_old(
     import_hub: ImportHub,
 ) -> None:
     hub = import_hub
@@ -405,7 +405,7 @@ def test_another_drive_under_the_same_account_is_not_taken_for_the_old(
     assert set(states(hub).values()) == {"ok"}
 
 
-def test_links_lie_sealed_and_never_in_the_log(
+def test_links_are_sealed_and_never_logged(
     import_hub: ImportHub, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub = import_hub
@@ -424,7 +424,7 @@ def test_links_lie_sealed_and_never_in_the_log(
     assert check(hub).was_full is False
 
 
-def test_a_link_that_cannot_be_read_leads_to_the_start(import_hub: ImportHub) -> None:
+def test_an_unreadable_link_restarts_the_feed(import_hub: ImportHub) -> None:
     hub = import_hub
     bring_in(hub, "Works")
     (hub.onedrive.root / "Works" / "0000.jpg").unlink()
@@ -436,7 +436,7 @@ def test_a_link_that_cannot_be_read_leads_to_the_start(import_hub: ImportHub) ->
     assert states(hub) == {"0000.jpg": "missing", "0001.jpg": "ok"}
 
 
-# --- Many at once ---------------------------------------------------------------------------------
+# --- Concurrency ----------------------------------------------------------------------------------
 
 
 def test_two_workers_do_not_check_at_once(either_import_hub: ImportHub) -> None:
@@ -460,7 +460,7 @@ def test_two_workers_do_not_check_at_once(either_import_hub: ImportHub) -> None:
     assert states(hub)["0000.jpg"] == "changed"
 
 
-def test_a_worker_whose_lease_was_taken_writes_nothing_more(import_hub: ImportHub) -> None:
+def test_a_worker_that_lost_its_lease_stops_writing(import_hub: ImportHub) -> None:
     hub = import_hub
     bring_in(hub, "Works")
     (hub.onedrive.root / "Works" / "0000.jpg").write_bytes(make_jpeg(9))
@@ -480,10 +480,10 @@ def test_a_worker_whose_lease_was_taken_writes_nothing_more(import_hub: ImportHu
     assert states(hub)["0000.jpg"] == "changed"
 
 
-# --- Asking ---------------------------------------------------------------------------------------
+# --- Requests by id -------------------------------------------------------------------------------
 
 
-def test_many_in_doubt_are_asked_for_with_few_calls(either_import_hub: ImportHub) -> None:
+def test_many_doubtful_files_are_requested_in_few_calls(either_import_hub: ImportHub) -> None:
     hub = either_import_hub
     bring_in(hub, "Works", 25)
     (hub.onedrive.root / "Works" / "0003.jpg").unlink()
@@ -500,7 +500,7 @@ def doubt_all(hub: ImportHub) -> None:
     hub.session.commit()
 
 
-def test_what_was_answered_before_the_service_got_busy_counts(import_hub: ImportHub) -> None:
+def test_answers_before_throttling_are_kept(import_hub: ImportHub) -> None:
     hub = import_hub
     bring_in(hub, "Works", 5)
     doubt_all(hub)
@@ -514,7 +514,7 @@ def test_what_was_answered_before_the_service_got_busy_counts(import_hub: Import
     assert left is not None and left - now_utc() > timedelta(minutes=13)
 
 
-def test_one_that_the_service_refuses_keeps_its_state_and_holds_nobody_up(
+def test_a_refused_file_keeps_its_state_and_does_not_block_others(
     import_hub: ImportHub,
 ) -> None:
     hub = import_hub
@@ -529,8 +529,8 @@ def test_one_that_the_service_refuses_keeps_its_state_and_holds_nobody_up(
     assert list_doubtful(hub) == ["0001.jpg"]
 
 
-def test_live_photos_are_compared_by_what_is_listed(import_hub: ImportHub) -> None:
-    """The drive lists a container's hash and sends the picture alone."""
+def test_live_photos_are_compared_by_their_listed_hash(import_hub: ImportHub) -> None:
+    """The drive lists the container's hash but sends only the picture."""
     hub = import_hub
     hub.onedrive.set_fault("rewritten_size", item=r"\.heic$")
     hub.work(hub.create(hub.put_files("Phone", {"live.heic": make_heic()})))

@@ -1,4 +1,4 @@
-"""The tree of folders: what it takes in, and which folders it finds inside the root folder."""
+"""The tree of folders: recording changes, and finding folders inside the root folder."""
 
 import pytest
 from sqlalchemy.orm import Session
@@ -18,7 +18,7 @@ from imagehub.models import DriveAccount, DriveFolder
 
 @pytest.fixture
 def account_id(light_session: Session) -> int:
-    """An account whose drive has ``top/art/oils`` and, beside them, ``top/other``."""
+    """Create an account whose drive has ``top/art/oils`` and ``top/other``."""
     account = DriveAccount(home_account_id="a", token_cache=b"-")
     light_session.add(account)
     light_session.flush()
@@ -28,7 +28,7 @@ def account_id(light_session: Session) -> int:
 
 
 def tell(folder_id: str, parent_id: str, name: str = "", is_deleted: bool = False) -> DriveItem:
-    """A folder as the feed tells of it."""
+    """Return a folder as it is in the feed."""
     return DriveItem(
         folder_id,
         name or folder_id.title(),
@@ -45,13 +45,15 @@ def list_below(session: Session, account_id: int, *folder_ids: str) -> set[str]:
     return {one for some in iter_below(session, account_id, folder_ids) for one in some}
 
 
-def test_all_that_is_below_a_folder_is_found(light_session: Session, account_id: int) -> None:
+def test_everything_below_a_folder_is_found(light_session: Session, account_id: int) -> None:
     assert list_below(light_session, account_id, "art") == {"art", "oils"}
     assert list_below(light_session, account_id, "oils", "other") == {"oils", "other"}
     assert list_below(light_session, account_id, "unknown") == {"unknown"}
 
 
-def test_what_is_new_moves_or_goes_is_displaced(light_session: Session, account_id: int) -> None:
+def test_new_moved_and_deleted_folders_are_displaced(
+    light_session: Session, account_id: int
+) -> None:
     def take(*items: DriveItem) -> list[str]:
         return list(note_folders(light_session, account_id, items, 1).displaced)
 
@@ -64,14 +66,14 @@ def test_what_is_new_moves_or_goes_is_displaced(light_session: Session, account_
     assert light_session.get(DriveFolder, (account_id, "never-seen")) is None
 
 
-def test_a_new_name_is_told_with_the_old_one(light_session: Session, account_id: int) -> None:
+def test_a_rename_is_reported_with_the_old_name(light_session: Session, account_id: int) -> None:
     news = note_folders(light_session, account_id, [tell("art", "top", "Works")], 1)
     assert news.renamed == [Renaming("art", "Art", "Works")]
     assert news.displaced == []
     assert find_folder_names(light_session, account_id, ["art", "gone"]) == {"art": "Works"}
 
 
-def test_ids_are_known_however_they_are_spelt(light_session: Session, account_id: int) -> None:
+def test_ids_are_matched_in_every_spelling(light_session: Session, account_id: int) -> None:
     for folder_id, parent_id in (
         ("0A2B3C4D5E6F7A8B!s1", "ABC!1"),
         ("a2b3c4d5e6f7a8b!s1", "abc!1"),
@@ -81,26 +83,24 @@ def test_ids_are_known_however_they_are_spelt(light_session: Session, account_id
     assert (news.displaced, news.renamed) == ([], [])
 
 
-def test_the_way_up_tells_what_lies_inside(light_session: Session, account_id: int) -> None:
+def test_folders_inside_are_found_by_their_parents(light_session: Session, account_id: int) -> None:
     places = FolderPlaces(light_session, account_id, "art")
     found = {one: places.lies_inside(one) for one in ("art", "oils", "other", "top", "new", "")}
     assert [one for one, is_inside in found.items() if is_inside] == ["art", "oils"]
 
 
-def test_what_is_in_a_deleted_folder_lies_nowhere(light_session: Session, account_id: int) -> None:
+def test_contents_of_a_deleted_folder_are_nowhere(light_session: Session, account_id: int) -> None:
     note_folders(light_session, account_id, [tell("art", "", is_deleted=True)], 1)
     assert not FolderPlaces(light_session, account_id, "top").lies_inside("oils")
 
 
-def test_folders_that_lie_in_each_other_in_a_ring_lie_nowhere(
-    light_session: Session, account_id: int
-) -> None:
+def test_folders_in_a_cycle_are_nowhere(light_session: Session, account_id: int) -> None:
     note_folders(light_session, account_id, [tell("art", "oils")], 1)
     assert not FolderPlaces(light_session, account_id, "top").lies_inside("oils")
     assert list_below(light_session, account_id, "art") == {"art", "oils"}
 
 
-def test_folders_that_a_new_list_does_not_name_are_old(
+def test_folders_missing_from_a_new_listing_are_old(
     light_session: Session, account_id: int
 ) -> None:
     note_folders(light_session, account_id, [tell("top", ""), tell("art", "top")], 2)

@@ -1,4 +1,4 @@
-"""How many images another root folder would leave outside, asked of a real drive and its tree."""
+"""Counting the images outside a new root folder, with a real drive and its tree."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def put(hub: ImportHub, folder: str, *numbers: int) -> None:
 
 
 def count(hub: ImportHub, folder: str) -> LeftOutside:
-    """Asked of a drive that remembers nothing."""
+    """Count with a drive that has nothing cached."""
     hub.session.rollback()
     drive = hub.with_settings().open_drive()
     item = drive.find_item_by_path(folder)
@@ -33,7 +33,7 @@ def count(hub: ImportHub, folder: str) -> LeftOutside:
 
 @pytest.fixture
 def filled_hub(either_import_hub: ImportHub) -> ImportHub:
-    """Two pictures in ``/Art/Waves``, one in ``/Art``, and three in ``/Other/Deep``."""
+    """Import two pictures of ``/Art/Waves``, one of ``/Art``, 3 of ``/Other/Deep``."""
     put(either_import_hub, "Art/Waves", 1, 2)
     put(either_import_hub, "Other/Deep", 3, 4, 5)
     (either_import_hub.onedrive.root / "Art" / "6.jpg").write_bytes(make_jpeg(6))
@@ -43,7 +43,7 @@ def filled_hub(either_import_hub: ImportHub) -> ImportHub:
     return either_import_hub
 
 
-def test_the_tree_tells_without_a_question(filled_hub: ImportHub) -> None:
+def test_the_tree_answers_without_a_call(filled_hub: ImportHub) -> None:
     assert check(filled_hub).is_done
     assert count(filled_hub, "Art") == LeftOutside(outside=3)
     assert count_calls(filled_hub, "/items/") == 0
@@ -52,12 +52,12 @@ def test_the_tree_tells_without_a_question(filled_hub: ImportHub) -> None:
     assert count(filled_hub, "") == LeftOutside()
 
 
-def test_what_nobody_looked_through_is_asked_for(filled_hub: ImportHub) -> None:
+def test_unread_folders_are_requested(filled_hub: ImportHub) -> None:
     assert count(filled_hub, "Art") == LeftOutside(outside=3)
     assert count_calls(filled_hub, "/items/") > 0
 
 
-def test_a_gap_in_the_tree_is_closed_by_asking(filled_hub: ImportHub) -> None:
+def test_gaps_in_the_tree_are_filled_by_calls(filled_hub: ImportHub) -> None:
     assert check(filled_hub).is_done
     filled_hub.session.execute(delete(DriveFolder).where(DriveFolder.name == "Other"))
     filled_hub.session.commit()
@@ -65,7 +65,7 @@ def test_a_gap_in_the_tree_is_closed_by_asking(filled_hub: ImportHub) -> None:
     assert 0 < count_calls(filled_hub, "/items/") < 4
 
 
-def test_no_more_is_asked_than_a_person_waits_for(
+def test_the_number_of_calls_is_limited(
     filled_hub: ImportHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(root_change, "_MAX_REQUESTS", 2)
@@ -73,7 +73,7 @@ def test_no_more_is_asked_than_a_person_waits_for(
     assert count_calls(filled_hub, "/items/") == 2
 
 
-def test_a_busy_drive_leaves_it_unknown(filled_hub: ImportHub) -> None:
+def test_a_busy_drive_gives_no_count(filled_hub: ImportHub) -> None:
     drive = filled_hub.with_settings().open_drive()
     item = drive.find_item_by_path("Art")
     assert item is not None
@@ -83,7 +83,7 @@ def test_a_busy_drive_leaves_it_unknown(filled_hub: ImportHub) -> None:
     assert left == LeftOutside(outside=0, unknown=5)
 
 
-def test_what_is_missing_or_deleted_already_is_not_told_of(filled_hub: ImportHub) -> None:
+def test_missing_and_deleted_images_are_not_counted(filled_hub: ImportHub) -> None:
     filled_hub.session.execute(
         update(Image).where(Image.name == "3.jpg").values(drive_state="missing")
     )
@@ -96,7 +96,7 @@ def test_what_is_missing_or_deleted_already_is_not_told_of(filled_hub: ImportHub
     assert count(filled_hub, "Art") == LeftOutside()
 
 
-def test_a_folder_that_moved_is_found_where_it_lies_now(filled_hub: ImportHub) -> None:
+def test_a_moved_folder_is_found_at_its_new_place(filled_hub: ImportHub) -> None:
     assert check(filled_hub).is_done
     move(filled_hub, "Other/Deep", "Art/Deep")
     check(filled_hub)

@@ -1,4 +1,4 @@
-"""When a drive is checked: by the clock, when asked for, and after what the hub did itself."""
+"""When a drive is checked: periodically, on request, and after the hub's own changes."""
 
 import time
 from collections.abc import Callable
@@ -28,11 +28,11 @@ from tests.fixtures.checking import (
 )
 from tests.fixtures.importing import ImportHub, make_jpeg
 
-# --- What the hub did itself ----------------------------------------------------------------------
+# --- The hub's own changes ------------------------------------------------------------------------
 
 
 def note(hub: ImportHub, *paths: str, with_all_below: bool = False) -> None:
-    """The hub has changed these."""
+    """Record that the hub changed these items."""
     drive = hub.open_drive()
     items = [drive.find_item_by_path(path) for path in paths]
     ids = [item.id for item in items if item is not None]
@@ -42,13 +42,13 @@ def note(hub: ImportHub, *paths: str, with_all_below: bool = False) -> None:
 
 
 def is_due(hub: ImportHub, seconds: float) -> bool:
-    """Whether a worker would look, so many seconds from now."""
+    """Return whether a worker would check the drive in so many seconds."""
     left = watch(hub).next_at
     is_asked = schedule.describe_watch(hub.session, hub.account_id).is_asked
     return is_asked and (left is None or left <= now_utc() + timedelta(seconds=seconds))
 
 
-def test_what_the_hub_changes_is_looked_at_soon_and_alone(bounded_hub: ImportHub) -> None:
+def test_the_hubs_own_changes_are_checked_soon_and_alone(bounded_hub: ImportHub) -> None:
     hub = bounded_hub
     note(hub, "2.jpg")
     assert list_doubtful(hub) == ["2.jpg"]
@@ -59,14 +59,14 @@ def test_what_the_hub_changes_is_looked_at_soon_and_alone(bounded_hub: ImportHub
 
 
 @pytest.mark.parametrize("path", ["A", "A/B"])
-def test_a_folder_that_goes_takes_its_images_into_doubt(bounded_hub: ImportHub, path: str) -> None:
+def test_a_changed_folder_makes_its_images_doubtful(bounded_hub: ImportHub, path: str) -> None:
     hub = bounded_hub
     note(hub, path, with_all_below=True)
     assert list_doubtful(hub) == ["0.jpg", "1.jpg"]
     assert is_due(hub, 5)
 
 
-def test_a_folder_with_another_name_is_looked_at_without_asking_for_its_files(
+def test_a_renamed_folder_is_checked_without_requesting_its_files(
     bounded_hub: ImportHub,
 ) -> None:
     hub = bounded_hub
@@ -84,7 +84,7 @@ def test_a_folder_with_another_name_is_looked_at_without_asking_for_its_files(
     assert {find_image(hub, name).folder_name for name in ("0.jpg", "1.jpg")} == {"C"}
 
 
-def test_what_no_image_comes_from_is_no_reason_to_look(bounded_hub: ImportHub) -> None:
+def test_changes_to_unimported_files_schedule_no_check(bounded_hub: ImportHub) -> None:
     hub = bounded_hub
     (hub.onedrive.root / "Public" / "notes.txt").write_bytes(b"x")
     (hub.onedrive.root / "Public" / "Empty").mkdir()
@@ -93,14 +93,14 @@ def test_what_no_image_comes_from_is_no_reason_to_look(bounded_hub: ImportHub) -
     assert not schedule.describe_watch(hub.session, hub.account_id).is_asked
 
 
-def test_one_look_is_enough_for_several_changes(bounded_hub: ImportHub) -> None:
+def test_one_check_covers_several_changes(bounded_hub: ImportHub) -> None:
     hub = bounded_hub
     note(hub, "2.jpg")
     first = watch(hub).next_at
     note(hub, "A", with_all_below=True)
     assert watch(hub).next_at == first
     assert list_doubtful(hub) == ["0.jpg", "1.jpg", "2.jpg"]
-    # One that a person asked for is not put off, and the wait after a failure is kept.
+    # A requested check is not postponed, and the wait after a failure is kept.
     schedule.ask_for_check(hub.session, hub.account_id)
     hub.session.commit()
     note(hub, "2.jpg")
@@ -115,7 +115,7 @@ def test_one_look_is_enough_for_several_changes(bounded_hub: ImportHub) -> None:
         assert is_due(hub, 1000)
 
 
-def test_a_change_during_a_look_is_not_lost(bounded_hub: ImportHub) -> None:
+def test_a_change_during_a_check_is_not_lost(bounded_hub: ImportHub) -> None:
     hub = bounded_hub
     left = [True]
 
@@ -135,7 +135,7 @@ def test_a_change_during_a_look_is_not_lost(bounded_hub: ImportHub) -> None:
     assert schedule.describe_watch(hub.session, hub.account_id).is_asked
 
 
-def test_an_import_that_was_overtaken_by_a_change_is_asked_for(
+def test_an_image_changed_during_its_import_is_checked(
     either_import_hub: ImportHub,
 ) -> None:
     hub = either_import_hub
@@ -145,7 +145,7 @@ def test_an_import_that_was_overtaken_by_a_change_is_asked_for(
     path = hub.onedrive.root / "More" / "0005.jpg"
 
     class Overtaken:
-        """The file changes, and the change is read, while its picture is being made."""
+        """A renderer during which the file changes and the change is read."""
 
         def render(self, place: str) -> Any:
             path.write_bytes(make_jpeg(11))
@@ -165,7 +165,7 @@ def test_an_import_that_was_overtaken_by_a_change_is_asked_for(
 # --- When -----------------------------------------------------------------------------------------
 
 
-def test_checks_are_due_by_the_clock_or_when_asked_for(either_import_hub: ImportHub) -> None:
+def test_checks_are_due_periodically_or_on_request(either_import_hub: ImportHub) -> None:
     hub = either_import_hub
 
     def due(minutes: int) -> list[int]:
@@ -189,7 +189,7 @@ def test_checks_are_due_by_the_clock_or_when_asked_for(either_import_hub: Import
     assert (info.is_asked, info.is_running, info.problem) == (False, False, "")
 
 
-def test_a_look_may_be_asked_for_a_little_later(import_hub: ImportHub) -> None:
+def test_a_check_can_be_requested_with_a_delay(import_hub: ImportHub) -> None:
     hub = import_hub
     bring_in(hub, "Works")
     schedule.ask_for_check(hub.session, hub.account_id, timedelta(hours=1))
@@ -202,7 +202,7 @@ def test_a_look_may_be_asked_for_a_little_later(import_hub: ImportHub) -> None:
     assert schedule.list_due_accounts(hub.session, 0) == [hub.account_id]
 
 
-def test_a_running_check_is_told(import_hub: ImportHub) -> None:
+def test_a_running_check_is_reported(import_hub: ImportHub) -> None:
     hub = import_hub
     bring_in(hub, "Works", 1)
     acquire_lease(hub.session, f"drive-watch:{hub.account_id}", "somebody", 60)
@@ -210,7 +210,7 @@ def test_a_running_check_is_told(import_hub: ImportHub) -> None:
 
 
 @pytest.mark.parametrize("minutes", [1, 0])
-def test_the_worker_checks_by_itself_and_when_asked(
+def test_the_worker_checks_periodically_and_on_request(
     make_import_hub: Callable[..., ImportHub], sqlite_url: str, minutes: int
 ) -> None:
     hub = make_import_hub(sqlite_url, IMAGEHUB_DRIVE_CHECK_MINUTES=str(minutes))
@@ -230,10 +230,10 @@ def test_the_worker_checks_by_itself_and_when_asked(
             time.sleep(0.05)
 
 
-# --- What an admin does about it ------------------------------------------------------------------
+# --- What an admin can do -------------------------------------------------------------------------
 
 
-def test_the_new_version_takes_the_old_ones_place(either_import_hub: ImportHub) -> None:
+def test_a_new_version_replaces_the_old_one(either_import_hub: ImportHub) -> None:
     hub = either_import_hub
     bring_in(hub, "Works")
     [first, _] = hub.list_images()
@@ -263,7 +263,7 @@ def test_the_new_version_takes_the_old_ones_place(either_import_hub: ImportHub) 
     assert set(states(hub).values()) == {"ok"}
 
 
-def test_missing_images_can_be_asked_for_again(import_hub: ImportHub) -> None:
+def test_missing_images_can_be_requested_again(import_hub: ImportHub) -> None:
     hub = import_hub
     bring_in(hub, "Works")
     hub.session.execute(update(Image).values(drive_state="missing"))

@@ -1,4 +1,4 @@
-"""What is written to an image by what the drive tells of its file."""
+"""What is stored for an image after news of its file."""
 
 from typing import Any
 
@@ -20,13 +20,13 @@ KNOWN = {"drive_hash": "h1", "drive_size_bytes": 10, "etag": "e1", "ctag": "c1"}
 
 
 def keep(**changes: Any) -> Image:
-    """An image of ``a.jpg`` in a folder, about which there is no doubt."""
+    """Return an image of ``a.jpg`` without doubt."""
     place = {"name": "a.jpg", "folder_id": "f1", "folder_name": "Works"}
     return Image(**{**KNOWN, **place, "drive_state": "ok", "drive_doubt": NO_DOUBT, **changes})
 
 
 def tell(**changes: Any) -> DriveItem:
-    """The file of that image as it was listed."""
+    """Return that image's file as listed."""
     facts = {"name": "a.jpg", "parent_id": "f1", "size_bytes": 10, "quick_xor_hash": "h1"}
     return DriveItem(
         id="i",
@@ -44,10 +44,10 @@ def tell(**changes: Any) -> DriveItem:
     [
         ({}, {"quick_xor_hash": "h1", "ctag": "c2", "etag": "e2", "size_bytes": 10}, True),
         ({}, {"quick_xor_hash": "h2", "ctag": "c1", "etag": "e1", "size_bytes": 10}, False),
-        # Where a hash is not known, the cTag stands for the content.
+        # Without a known hash, the cTag identifies the content.
         ({"drive_hash": ""}, {"quick_xor_hash": "h1", "ctag": "c1", "size_bytes": 11}, True),
         ({}, {"ctag": "c2", "etag": "e2", "size_bytes": 10}, False),
-        # Where that is not told either, only sameness of all and another size say something.
+        # Without a cTag, only an equal eTag or a different size is conclusive.
         ({}, {"etag": "e1", "size_bytes": 11}, True),
         ({}, {"etag": "e2", "size_bytes": 11}, False),
         ({}, {"etag": "e2", "size_bytes": 10}, None),
@@ -55,7 +55,7 @@ def tell(**changes: Any) -> DriveItem:
         ({"etag": ""}, {"etag": "", "size_bytes": 10}, None),
     ],
 )
-def test_contents_are_compared_by_the_surest_mark(
+def test_contents_are_compared_by_the_most_reliable_value(
     kept: dict[str, Any], listed: dict[str, Any], verdict: bool | None
 ) -> None:
     facts = {"size_bytes": 0, **listed}
@@ -70,20 +70,20 @@ def test_contents_are_compared_by_the_surest_mark(
         ({}, {"quick_xor_hash": "h2"}, {"drive_state": "changed"}),
         ({"drive_state": "changed"}, {}, {"drive_state": "ok"}),
         ({}, {"is_deleted": True}, {"drive_state": "missing", "drive_doubt": NO_DOUBT}),
-        # A new name is taken only once the file is sure to lie inside the root folder.
+        # A new name is stored only when the file is known to be inside the root folder.
         ({}, {"name": "secret.jpg"}, {"drive_doubt": ASK}),
         ({"drive_state": "outside"}, {}, {"drive_doubt": ASK}),
         ({}, {"parent_id": "f2"}, {"folder_id": "f2", "drive_doubt": FOLLOW}),
         ({"drive_doubt": FOLLOW}, {"quick_xor_hash": "h2"}, {}),
     ],
 )
-def test_a_mention_in_the_feed_counts_or_makes_for_doubt(
+def test_a_feed_entry_is_applied_or_makes_the_image_doubtful(
     kept: dict[str, Any], told: dict[str, Any], written: dict[str, Any]
 ) -> None:
     assert judge_mention(keep(**kept), tell(**told), is_full=False) == written
 
 
-def test_in_a_list_of_everything_the_place_is_left_to_be_looked_up() -> None:
+def test_a_full_listing_leaves_the_location_to_be_looked_up() -> None:
     assert judge_mention(keep(drive_doubt=ASK), tell(), is_full=True) == {"drive_doubt": PLACE}
 
 
@@ -107,7 +107,7 @@ def test_in_a_list_of_everything_the_place_is_left_to_be_looked_up() -> None:
         ),
     ],
 )
-def test_an_answer_ends_the_doubt(
+def test_an_answer_resolves_the_doubt(
     kept: dict[str, Any], answer: ItemAnswer, written: dict[str, Any]
 ) -> None:
     values = judge_answer(keep(**kept), answer, {"f2": "Elsewhere"})
