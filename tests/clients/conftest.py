@@ -12,21 +12,20 @@ from tests.fixtures.onedrive import OneDrive
 
 @pytest.fixture(params=["onedrive", "onedrive_business"], ids=["personal", "business"])
 def cloud(request: pytest.FixtureRequest) -> OneDrive:
-    """An empty personal drive in one run of a test, a business drive in the next."""
+    """Return an empty personal drive, then an empty business drive."""
     drive: OneDrive = request.getfixturevalue(request.param)
     return drive
 
 
 @pytest.fixture
 def connection(cloud: OneDrive) -> Connection:
-    """The account of that drive, signed in."""
+    """Sign in to that drive's account."""
     return Connection(cloud)
 
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    """A business drive with an item that only points elsewhere, one of another drive, and one that
-    does not tell where it is."""
+    """Serve a business drive with a shortcut, a foreign item, and one without parent."""
     with run_scripted_server() as script:
         parent = {"driveId": "d", "id": "root-id"}
         script.say("/v1.0/me/drive", Answer(200, {"id": "d", "driveType": "business"}))
@@ -48,5 +47,5 @@ def server() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def scripted_drive(server: ScriptedServer) -> GraphDrive:
-    """That drive, with nothing closed."""
+    """Return that drive without a root folder."""
     return GraphDrive(make_caller(server))

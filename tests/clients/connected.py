@@ -21,7 +21,7 @@ def make_identity(onedrive: OneDrive, secret: str = "") -> MicrosoftIdentity:
 
 
 def read_answer(url: str) -> dict[str, str]:
-    """The query of the address at which a browser arrives after the sign-in page."""
+    """Return the query of the redirect address after the sign-in page."""
     return dict(parse_qsl(urlsplit(url).query))
 
 
@@ -34,7 +34,7 @@ def sign_in(
 
 @dataclass
 class Connection:
-    """Tokens of one account, kept as the hub keeps them; counts forced refreshes."""
+    """Tokens of one account, stored like in the hub; counts forced refreshes."""
 
     onedrive: OneDrive
     scopes: tuple[str, ...] = SCOPES
@@ -58,7 +58,7 @@ class Connection:
         memory: DriveMemory | None = None,
         **options: Any,
     ) -> GraphDrive:
-        """A drive of this account; other options are those of its caller."""
+        """Open a drive of this account; other options are passed to its caller."""
         defaults: dict[str, Any] = {
             "base_url": self.onedrive.graph_url,
             "max_wait_seconds": 5.0,

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Seen:
-    """One request as it came in; header names in lower case."""
+    """One received request; header names are in lower case."""
 
     method: str
     path: str
@@ -21,7 +21,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Answer:
-    """What to say instead of asking the server; ``cut_after`` breaks the connection there."""
+    """A response instead of the server's; ``cut_after`` drops the connection there."""
 
     status: int
     body: bytes = b""
@@ -30,14 +30,14 @@ class Answer:
 
 
 def refuse(code: str, status: int = 400, **headers: str) -> Answer:
-    """S3's form of an error."""
+    """Return an error in S3's format."""
     body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>No.</Message></Error>"
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(status, body.encode(), {"Content-Type": "application/xml", **named})
 
 
 class Relay:
-    """Hands requests on, Host and all, unless ``decide`` answers or changes them."""
+    """Forwards requests, including Host, unless ``decide`` answers or changes them."""
 
     def __init__(self, server_url: str) -> None:
         self.server = urlsplit(server_url).netloc
@@ -53,7 +53,7 @@ class Relay:
         return self.forward(decision or request)
 
     def forward(self, request: Seen) -> Answer:
-        """Ask the server."""
+        """Forward a request to the server."""
         connection = http.client.HTTPConnection(self.server, timeout=20)
         try:
             connection.putrequest(
@@ -79,7 +79,7 @@ class Relay:
 
 @contextmanager
 def run_relay(server_url: str) -> Iterator[Relay]:
-    """A relay on a free port, until the end of the block."""
+    """Run a relay on a free port until the end of the block."""
     relay = Relay(server_url)
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""A web server with scripted answers, for answers that a correct service does not give."""
+"""A web server with scripted answers that a correct service would not give."""
 
 import json
 import threading
@@ -15,7 +15,7 @@ TOKEN = "EwB-opaque-secret"
 
 @dataclass
 class Asked:
-    """One request as it arrived; header names are lower case."""
+    """One received request; header names are in lower case."""
 
     method: str
     path: str
@@ -25,7 +25,7 @@ class Asked:
 
 @dataclass
 class Answer:
-    """``hang_up``: read the request, then close the connection without a word."""
+    """``hang_up``: read the request, then close the connection without an answer."""
 
     status: int = 200
     body: Any = b""
@@ -34,7 +34,7 @@ class Answer:
 
 
 class ScriptedServer:
-    """Answers by path, query left out: a list is used up one by one, its last entry stays."""
+    """Answers by path without query: each is given once, the last one repeatedly."""
 
     def __init__(self) -> None:
         self.answers: dict[str, list[Answer | Callable[[Asked], Answer]]] = {}
@@ -64,7 +64,7 @@ def run_scripted_server() -> Iterator[ScriptedServer]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        # Head and body go out in two pieces, and the second would wait for the first to arrive.
+        # Head and body are sent in two packets; the second would wait for an acknowledgement.
         disable_nagle_algorithm = True
 
         def handle_any(self) -> None:
@@ -90,7 +90,7 @@ def run_scripted_server() -> Iterator[ScriptedServer]:
         do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = handle_any
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -29,7 +29,7 @@ PICTURE = random.Random(1).randbytes(100_003)
 
 @pytest.fixture
 def art(cloud: OneDrive) -> Path:
-    """The root folder of these tests, with something outside of it."""
+    """Create the root folder of these tests, with other items outside."""
     folder = cloud.root / "Pictures" / "Art"
     (folder / "System" / "Deep").mkdir(parents=True)
     (folder / "Empty").mkdir()
@@ -48,7 +48,7 @@ def drive(connection: Connection, art: Path) -> Drive:
 
 @pytest.fixture
 def outside(connection: Connection, art: Path) -> dict[str, DriveItem]:
-    """Items of the same drive that lie outside the root folder, by name."""
+    """Return items of the drive outside the root folder, by name."""
     whole = connection.open_drive()
     secret = whole.find_item_by_path("Secret")
     assert secret is not None
@@ -68,10 +68,10 @@ def list_names(drive: Drive, folder_id: str) -> list[str]:
     return sorted(item.name for item in drive.iter_children(folder_id))
 
 
-# --- Looking --------------------------------------------------------------------------------------
+# --- Reading --------------------------------------------------------------------------------------
 
 
-def test_a_drive_tells_its_kind_owner_and_quota(drive: Drive, cloud: OneDrive) -> None:
+def test_a_drive_has_kind_owner_and_quota(drive: Drive, cloud: OneDrive) -> None:
     info = drive.get_drive()
     assert info.kind == cloud.kind
     assert info.id
@@ -81,7 +81,7 @@ def test_a_drive_tells_its_kind_owner_and_quota(drive: Drive, cloud: OneDrive) -
     assert quota.used_bytes + quota.remaining_bytes == quota.total_bytes
 
 
-def test_the_root_folder_can_be_named_by_path_or_id_or_be_the_whole_drive(
+def test_the_root_folder_is_given_by_path_or_id_or_is_the_drive(
     connection: Connection, drive: Drive
 ) -> None:
     root = drive.get_root()
@@ -101,7 +101,7 @@ def test_a_root_folder_that_is_missing_or_a_file_is_not_found(
             connection.open_drive(root_folder=name).get_root()
 
 
-def test_an_item_tells_everything_that_is_needed(drive: Drive) -> None:
+def test_an_item_has_all_needed_properties(drive: Drive) -> None:
     item = drive.get_item(find(drive, "front.jpg").id)
     assert (item.name, item.is_folder, item.size_bytes) == ("front.jpg", False, len(PICTURE))
     assert item.mime_type == "image/jpeg"
@@ -122,7 +122,7 @@ def test_paths_are_found_below_the_root_folder_only(drive: Drive) -> None:
         assert drive.find_item_by_path(path) is None
 
 
-def test_a_child_is_found_by_its_name_in_any_case_and_nothing_else_is(
+def test_only_a_child_is_found_by_name_in_any_case(
     drive: Drive, outside: dict[str, DriveItem]
 ) -> None:
     system = find(drive, "System")
@@ -134,7 +134,7 @@ def test_a_child_is_found_by_its_name_in_any_case_and_nothing_else_is(
         drive.find_child(outside["Secret"].id, "diary.txt")
 
 
-def test_children_come_page_by_page(drive: Drive, art: Path) -> None:
+def test_children_are_listed_page_by_page(drive: Drive, art: Path) -> None:
     for number in range(7):
         (art / "Empty" / f"{number}.jpg").write_bytes(b"x")
     folder = find(drive, "Empty")
@@ -161,7 +161,7 @@ def test_the_children_of_a_file_cannot_be_listed(drive: Drive) -> None:
         drive.list_children(find(drive, "front.jpg").id)
 
 
-def test_many_items_are_told_apart_with_few_calls(
+def test_many_items_are_checked_with_few_calls(
     drive: Drive, art: Path, outside: dict[str, DriveItem], cloud: OneDrive
 ) -> None:
     for number in range(30):
@@ -184,10 +184,10 @@ def test_many_items_are_told_apart_with_few_calls(
     assert drive.find_items([]) == []
 
 
-def test_a_folder_that_is_back_inside_is_seen_there_at_once(
+def test_a_folder_moved_back_inside_is_seen_at_once(
     connection: Connection, art: Path, cloud: OneDrive
 ) -> None:
-    """What was seen outside is remembered for a while, but moved folders are told of."""
+    """Items outside are cached for a while, but the feed reports moved folders."""
     drive = connection.open_drive(root_folder="/Pictures/Art")
     detail = find(drive, "System/Deep/detail.png")
     link = read_to_the_end(drive)
@@ -211,7 +211,7 @@ def read_to_the_end(drive: Drive, link: str = "") -> str:
             return link
 
 
-def test_the_answers_about_many_items_wait_for_their_folders(
+def test_answers_about_many_items_include_their_folders(
     connection: Connection, art: Path, cloud: OneDrive
 ) -> None:
     drive = connection.open_drive(root_folder="/Pictures/Art", max_wait_seconds=1)
@@ -228,7 +228,7 @@ def test_the_answers_about_many_items_wait_for_their_folders(
 # --- Changing -------------------------------------------------------------------------------------
 
 
-def test_a_folder_is_made_and_a_taken_name_gets_a_number(drive: Drive, art: Path) -> None:
+def test_a_folder_is_created_and_a_taken_name_gets_a_number(drive: Drive, art: Path) -> None:
     root = drive.get_root()
     first = drive.create_folder(root.id, "Neu nein")
     assert (first.name, first.is_folder, first.parent_id) == ("Neu nein", True, root.id)
@@ -238,7 +238,7 @@ def test_a_folder_is_made_and_a_taken_name_gets_a_number(drive: Drive, art: Path
     assert (art / second.name).is_dir()
 
 
-def test_a_taken_name_is_refused_or_taken_over_as_asked(drive: Drive) -> None:
+def test_a_taken_name_is_refused_or_reused_as_requested(drive: Drive) -> None:
     root = drive.get_root()
     with pytest.raises(ServiceRefusedError) as caught:
         drive.create_folder(root.id, "system", "fail")
@@ -250,14 +250,14 @@ def test_a_taken_name_is_refused_or_taken_over_as_asked(drive: Drive) -> None:
 
 
 @pytest.mark.parametrize("name", ["drive", "50 & more + ü's", "a.b", "root", "children", "絵 🎨"])
-def test_unusual_names_survive_the_way_there_and_back(drive: Drive, art: Path, name: str) -> None:
+def test_unusual_names_survive_a_round_trip(drive: Drive, art: Path, name: str) -> None:
     made = drive.create_folder(drive.get_root().id, name, "fail")
     assert made.name == name
     assert find(drive, name).id == made.id
     assert (art / name).is_dir()
 
 
-def test_a_name_that_onedrive_refuses_never_leaves(drive: Drive, cloud: OneDrive) -> None:
+def test_an_invalid_name_is_refused_without_a_request(drive: Drive, cloud: OneDrive) -> None:
     root, item = drive.get_root(), find(drive, "front.jpg")
     calls: list[Any] = [
         lambda: drive.create_folder(root.id, "a:b"),
@@ -280,7 +280,7 @@ def test_renaming_keeps_the_id(drive: Drive, art: Path) -> None:
     assert (art / "Front.jpg").exists()
 
 
-def test_a_name_with_hash_and_percent_that_is_there_can_be_used(drive: Drive, art: Path) -> None:
+def test_an_existing_name_with_hash_and_percent_can_be_used(drive: Drive, art: Path) -> None:
     (art / "50% #1 x.jpg").write_bytes(b"x")
     item = find(drive, "50% #1 x.jpg")
     assert drive.rename_item(item.id, "50% #2.jpg").name == "50% #2.jpg"
@@ -293,7 +293,7 @@ def test_renaming_to_a_taken_name_is_refused(drive: Drive) -> None:
     assert caught.value.reason == "name_taken"
 
 
-def test_moving_takes_an_item_to_another_folder_under_another_name(drive: Drive, art: Path) -> None:
+def test_moving_can_change_folder_and_name(drive: Drive, art: Path) -> None:
     item = find(drive, "front.jpg")
     target = find(drive, "System/Deep")
     moved = drive.move_item(item.id, target.id, "moved.jpg")
@@ -310,7 +310,7 @@ def test_a_folder_cannot_be_moved_into_itself(drive: Drive) -> None:
             drive.move_item(system.id, target.id)
 
 
-def test_deleting_takes_files_and_folders_away(drive: Drive, art: Path) -> None:
+def test_files_and_folders_are_deleted(drive: Drive, art: Path) -> None:
     item = find(drive, "front.jpg")
     drive.delete_item(item.id)
     drive.delete_item(find(drive, "System").id)
@@ -325,7 +325,7 @@ def test_deleting_takes_files_and_folders_away(drive: Drive, art: Path) -> None:
 # --- Uploading and downloading --------------------------------------------------------------------
 
 
-def test_what_was_deleted_comes_back_where_the_drive_can_do_that(
+def test_deleted_items_are_restored_if_the_drive_supports_it(
     drive: Drive, cloud: OneDrive, art: Path, outside: dict[str, DriveItem]
 ) -> None:
     folder, root = find(drive, "System"), drive.get_root()
@@ -367,7 +367,7 @@ def test_a_file_is_uploaded_by_fragments_without_a_token(drive: Drive, art: Path
     assert target.getvalue() == data
 
 
-def test_uploading_onto_a_taken_name_is_refused_at_the_latest_at_the_end(drive: Drive) -> None:
+def test_uploading_to_a_taken_name_is_refused_by_the_end(drive: Drive) -> None:
     try:
         session = drive.create_upload_session(drive.get_root().id, "front.jpg", "fail")
     except ServiceRefusedError as error:
@@ -379,7 +379,7 @@ def test_uploading_onto_a_taken_name_is_refused_at_the_latest_at_the_end(drive: 
     assert answer.status_code == 409
 
 
-def test_a_download_is_checked_and_told(drive: Drive) -> None:
+def test_a_download_is_verified_and_described(drive: Drive) -> None:
     item = find(drive, "front.jpg")
     target = io.BytesIO(b"before")
     target.seek(6)
@@ -414,18 +414,18 @@ def test_a_folder_cannot_be_downloaded(drive: Drive) -> None:
         assert caught.value.reason == "not_supported"
 
 
-def test_bytes_can_be_passed_on_in_chunks(drive: Drive) -> None:
+def test_bytes_can_be_streamed_in_chunks(drive: Drive) -> None:
     chunks = list(drive.iter_download(find(drive, "front.jpg").id, 30_000))
     assert b"".join(chunks) == PICTURE
     assert max(len(chunk) for chunk in chunks) <= 30_000
 
 
-def test_a_download_address_opens_without_a_token(drive: Drive) -> None:
+def test_a_download_address_needs_no_token(drive: Drive) -> None:
     url = drive.fetch_download_url(find(drive, "front.jpg").id)
     assert requests.get(url, timeout=10).content == PICTURE
 
 
-def test_thumbnails_come_as_bytes(drive: Drive, art: Path, make_jpeg: Any) -> None:
+def test_thumbnails_are_returned_as_bytes(drive: Drive, art: Path, make_jpeg: Any) -> None:
     (art / "real.jpg").write_bytes(make_jpeg)
     item = find(drive, "real.jpg")
     for size in ("small", "medium", "large"):
@@ -441,7 +441,7 @@ def test_thumbnails_come_as_bytes(drive: Drive, art: Path, make_jpeg: Any) -> No
 
 @pytest.fixture
 def make_jpeg() -> Iterator[bytes]:
-    """A real picture, made here."""
+    """Make a real picture."""
     from PIL import Image
 
     stream = io.BytesIO()
@@ -497,14 +497,14 @@ def test_nothing_outside_the_root_folder_can_be_reached(
         "?a",
     ],
 )
-def test_an_id_that_is_none_is_not_found(drive: Drive, item_id: str) -> None:
+def test_an_invalid_id_is_not_found(drive: Drive, item_id: str) -> None:
     with pytest.raises(NotFoundError):
         drive.get_item(item_id)
     with pytest.raises(NotFoundError):
         drive.delete_item(item_id)
 
 
-def test_the_root_folder_may_be_a_parent_but_not_be_changed(drive: Drive) -> None:
+def test_the_root_folder_can_be_a_parent_but_not_changed(drive: Drive) -> None:
     root = drive.get_root()
     system = find(drive, "System")
     assert drive.get_item(root.id).id == root.id
@@ -517,7 +517,7 @@ def test_the_root_folder_may_be_a_parent_but_not_be_changed(drive: Drive) -> Non
             call()
 
 
-def test_a_page_of_another_folder_does_not_open_the_root_folder(
+def test_a_page_token_of_another_folder_is_refused(
     connection: Connection, drive: Drive, cloud: OneDrive
 ) -> None:
     whole = connection.open_drive()
@@ -541,7 +541,7 @@ def test_a_page_of_another_folder_does_not_open_the_root_folder(
             drive.list_children(drive.get_root().id, page)
 
 
-def test_a_folder_that_is_moved_out_is_outside_once_the_memory_has_faded(
+def test_a_folder_moved_out_is_outside_when_the_cache_expires(
     connection: Connection, art: Path, cloud: OneDrive
 ) -> None:
     drive = connection.open_drive(root_folder="/Pictures/Art", memory=DriveMemory(ttl_seconds=0))

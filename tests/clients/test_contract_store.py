@@ -27,13 +27,13 @@ def fetch(url: str, method: str = "GET", data: bytes | None = None) -> requests.
     return requests.request(method, url, data=data, timeout=20)
 
 
-def test_an_object_comes_back_as_it_was_stored(s3_store: ObjectStore) -> None:
+def test_a_stored_object_is_returned_unchanged(s3_store: ObjectStore) -> None:
     data = bytes(range(256)) * 500
     s3_store.put_object(make_key(data), data, "image/webp")
     assert s3_store.get_object(make_key(data)) == data
 
 
-def test_an_empty_object_comes_back_empty(s3_store: ObjectStore) -> None:
+def test_an_empty_object_can_be_stored(s3_store: ObjectStore) -> None:
     s3_store.put_object("renditions/empty", b"", "image/webp")
     assert s3_store.get_object("renditions/empty") == b""
 
@@ -47,7 +47,7 @@ def test_storing_again_overwrites(s3_store: ObjectStore) -> None:
     assert (found.size_bytes, found.content_type) == (10, "image/avif")
 
 
-def test_the_facts_of_an_object_are_found_without_its_bytes(s3_store: ObjectStore) -> None:
+def test_object_metadata_is_found_without_its_bytes(s3_store: ObjectStore) -> None:
     s3_store.put_object("renditions/one.webp", b"12345", "image/webp")
     found = s3_store.find_object("renditions/one.webp")
     assert found is not None
@@ -60,14 +60,14 @@ def test_the_facts_of_an_object_are_found_without_its_bytes(s3_store: ObjectStor
     assert abs(found.modified_at - datetime.now(UTC)) < timedelta(minutes=5)
 
 
-def test_a_missing_object_is_none_to_find_and_an_error_to_get(s3_store: ObjectStore) -> None:
+def test_finding_a_missing_object_gives_none_and_getting_it_fails(s3_store: ObjectStore) -> None:
     assert s3_store.find_object("renditions/none") is None
     with pytest.raises(NotFoundError) as caught:
         s3_store.get_object("renditions/none")
     assert (caught.value.kind, caught.value.key) == ("object", "renditions/none")
 
 
-def test_the_beginning_of_a_key_is_no_object(s3_store: ObjectStore) -> None:
+def test_a_prefix_of_a_key_is_not_an_object(s3_store: ObjectStore) -> None:
     s3_store.put_object("renditions/ab/cd/one.webp", b"1", "image/webp")
     assert s3_store.find_object("renditions/ab") is None
     with pytest.raises(NotFoundError):
@@ -157,7 +157,7 @@ def test_more_than_one_page_is_listed_and_deleted(s3_store: ObjectStore) -> None
     assert [item.key for item in s3_store.iter_objects()] == [keys[500]]
 
 
-def test_deleting_what_is_not_there_is_no_error(s3_store: ObjectStore) -> None:
+def test_deleting_a_missing_object_is_not_an_error(s3_store: ObjectStore) -> None:
     s3_store.put_object("renditions/one", b"1", "image/webp")
     s3_store.delete_objects(["renditions/none", "renditions/one", "no/such/folder/at/all"])
     s3_store.delete_objects([])
@@ -174,7 +174,7 @@ def test_threads_share_one_store(s3_store: ObjectStore) -> None:
         assert all(threads.map(store_and_read, range(60)))
 
 
-def test_the_same_picture_may_be_stored_by_two_at_once(s3_store: ObjectStore) -> None:
+def test_the_same_picture_can_be_stored_concurrently(s3_store: ObjectStore) -> None:
     pictures = [str(number).encode() * 5000 for number in range(20)]
 
     def store_all(_: int) -> None:
@@ -186,7 +186,7 @@ def test_the_same_picture_may_be_stored_by_two_at_once(s3_store: ObjectStore) ->
     assert [s3_store.get_object(make_key(data)) for data in pictures] == pictures
 
 
-def test_storing_and_deleting_may_go_on_side_by_side(s3_store: ObjectStore) -> None:
+def test_storing_and_deleting_can_run_concurrently(s3_store: ObjectStore) -> None:
     def store_and_delete(number: int) -> None:
         data = str(number).encode() * 1000
         s3_store.put_object(make_key(data), data, "image/webp")
@@ -199,7 +199,7 @@ def test_storing_and_deleting_may_go_on_side_by_side(s3_store: ObjectStore) -> N
     assert [item.key for item in s3_store.iter_objects()] == kept
 
 
-def test_a_forked_process_uses_connections_of_its_own(s3_store: ObjectStore) -> None:
+def test_a_forked_process_uses_its_own_connections(s3_store: ObjectStore) -> None:
     s3_store.put_object("renditions/one", b"parent", "image/webp")
     child = os.fork()
     if child == 0:
@@ -225,16 +225,14 @@ def key(s3_store: ObjectStore) -> str:
     return "renditions/ab/cd/one.webp"
 
 
-def test_a_browser_gets_the_object_with_its_type_and_keeps_it_for_a_window(
-    s3_store: ObjectStore, key: str
-) -> None:
+def test_a_browser_gets_type_and_cache_lifetime(s3_store: ObjectStore, key: str) -> None:
     answer = fetch(s3_store.make_presigned_url(key))
     assert (answer.status_code, answer.content) == (200, b"picture")
     assert answer.headers["Content-Type"] == "image/webp"
     assert answer.headers["Cache-Control"] == "public, max-age=86400, immutable"
 
 
-def test_an_address_made_just_before_the_window_ends_lives_one_more_window(
+def test_an_address_made_at_the_end_of_a_window_lasts_another_window(
     s3_store: ObjectStore, key: str
 ) -> None:
     now = datetime.now(UTC)
@@ -285,7 +283,7 @@ def test_a_changed_address_is_refused(
     assert b"picture" not in answer.content
 
 
-def test_an_address_permits_reading_alone(s3_store: ObjectStore, key: str) -> None:
+def test_an_address_permits_only_reading(s3_store: ObjectStore, key: str) -> None:
     url = s3_store.make_presigned_url(key)
     assert fetch(url, "PUT", b"other").status_code in (400, 403)
     assert fetch(url, "DELETE").status_code in (400, 403)
@@ -301,7 +299,7 @@ def test_strangers_may_not_list_the_bucket(s3_store: ObjectStore, key: str) -> N
         assert key.encode() not in answer.content
 
 
-def test_the_address_of_a_missing_object_is_answered_with_404(s3_store: ObjectStore) -> None:
+def test_the_address_of_a_missing_object_gives_404(s3_store: ObjectStore) -> None:
     assert fetch(s3_store.make_presigned_url("renditions/none")).status_code == 404
 
 
@@ -314,6 +312,6 @@ def test_a_page_of_another_origin_may_read_the_bytes(s3_store: ObjectStore, key:
     assert answer.headers["Access-Control-Allow-Origin"] in ("*", "https://gallery.example")
 
 
-def test_the_health_check_passes_and_leaves_nothing(s3_store: ObjectStore) -> None:
+def test_the_health_check_leaves_no_object(s3_store: ObjectStore) -> None:
     s3_store.check()
     assert list(s3_store.iter_objects()) == []

@@ -31,7 +31,7 @@ PICTURE = random.Random(3).randbytes(700_000)
 
 @pytest.fixture
 def drive(connection: Connection, cloud: OneDrive) -> GraphDrive:
-    """A drive with ``Art/front.jpg``, closed at ``/Art``."""
+    """Open a drive with ``Art/front.jpg`` and the root folder ``/Art``."""
     (cloud.root / "Art").mkdir()
     (cloud.root / "Art" / "front.jpg").write_bytes(PICTURE)
     drive = connection.open_drive(root_folder="/Art")
@@ -56,7 +56,7 @@ def download(drive: GraphDrive, item: DriveItem) -> bytes:
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 509])
 @pytest.mark.parametrize("retry_after", ["0.05", None])
-def test_passing_errors_are_waited_out(
+def test_transient_errors_are_retried(
     drive: GraphDrive, cloud: OneDrive, status: int, retry_after: str | None
 ) -> None:
     cloud.set_fault("status", status=status, retry_after=retry_after, path="/v1.0/", times=2)
@@ -69,7 +69,7 @@ def test_eight_threads_share_one_pause(
 ) -> None:
     item_id = find(drive).id
     pause = Pause()
-    # The first one may not wait, it only tells the others.
+    # The first one may not wait; it only pauses the others.
     drives = [
         connection.open_drive(
             root_folder="/Art", get_pause=pause.get, set_pause=pause.set, max_wait_seconds=wait
@@ -94,7 +94,7 @@ def test_eight_threads_share_one_pause(
     assert min(entry["at"] for entry in log[1:]) - log[0]["at"] >= 0.75
 
 
-def test_a_service_that_is_gone_is_busy_and_comes_back(
+def test_an_unreachable_service_is_busy_until_it_is_back(
     connection: Connection, drive: GraphDrive, cloud: OneDrive
 ) -> None:
     item_id = find(drive).id
@@ -107,14 +107,14 @@ def test_a_service_that_is_gone_is_busy_and_comes_back(
     assert hasty.get_item(item_id).name == "front.jpg"
 
 
-def test_a_restart_of_the_service_is_not_noticed(onedrive: OneDrive) -> None:
+def test_a_restart_of_the_service_is_tolerated(onedrive: OneDrive) -> None:
     drive = Connection(onedrive).open_drive()
     root = drive.get_root()
     onedrive.restart()
     assert drive.get_item(root.id).id == root.id
 
 
-def test_garbage_cannot_be_read(drive: GraphDrive, cloud: OneDrive) -> None:
+def test_garbage_is_reported_as_unreadable(drive: GraphDrive, cloud: OneDrive) -> None:
     root = drive.get_root()
     for body in ("<html>", "[]", "{}", '{"value": {}}', '{"value": [1]}', '{"id": 5}', ""):
         fault = cloud.set_fault("garbage", body=body, path="/v1.0/")
@@ -135,7 +135,7 @@ def test_garbage_cannot_be_read(drive: GraphDrive, cloud: OneDrive) -> None:
 # --- Tokens ---------------------------------------------------------------------------------------
 
 
-def test_an_expired_token_is_renewed_once_and_the_call_repeated(
+def test_an_expired_token_is_renewed_once_and_the_call_retried(
     drive: GraphDrive, connection: Connection, cloud: OneDrive
 ) -> None:
     item_id = find(drive).id
@@ -155,7 +155,7 @@ def test_a_revoked_account_loses_its_connection(
     assert caught.value.code == "invalid_grant"
 
 
-def test_a_read_only_connection_reads_and_is_forbidden_to_write(
+def test_a_read_only_connection_reads_but_cannot_write(
     connection: Connection, drive: GraphDrive, cloud: OneDrive
 ) -> None:
     reader = Connection(cloud, scopes=("Files.Read", "User.Read"))
@@ -194,7 +194,7 @@ def test_a_long_listing_is_complete_and_has_no_item_twice(
     assert len(cloud.log("GET", "/children")) == 2
 
 
-def test_changing_casing_of_the_drive_id_does_not_close_the_drive(
+def test_a_drive_id_in_changing_case_is_accepted(
     connection: Connection, drive: GraphDrive, cloud: OneDrive
 ) -> None:
     (cloud.root / "Art" / "Sub").mkdir()
@@ -208,7 +208,7 @@ def test_changing_casing_of_the_drive_id_does_not_close_the_drive(
             assert one.get_item(find(one, path).id).name == "Sub"
 
 
-def test_the_vault_is_left_out_and_says_why_it_cannot_be_opened(onedrive: OneDrive) -> None:
+def test_the_personal_vault_is_hidden_and_its_error_explains_why(onedrive: OneDrive) -> None:
     connection = Connection(onedrive)
     (onedrive.root / "Art").mkdir()
     onedrive.set_fault("vault")
@@ -225,7 +225,7 @@ def test_the_vault_is_left_out_and_says_why_it_cannot_be_opened(onedrive: OneDri
     assert caught.value.reason == "vault"
 
 
-def test_the_calls_that_a_browsing_admin_makes_are_few(
+def test_browsing_takes_few_calls(
     connection: Connection, drive: GraphDrive, cloud: OneDrive
 ) -> None:
     (cloud.root / "Art" / "A" / "B").mkdir(parents=True)
@@ -236,7 +236,7 @@ def test_the_calls_that_a_browsing_admin_makes_are_few(
     b = next(item for item in one.iter_children(a.id) if item.is_folder)
     list(one.iter_children(b.id))
     graph_calls = [entry for entry in cloud.log() if entry["path"].startswith("/v1.0/")]
-    assert len(graph_calls) == 5  # the root folder, the drive, and one a folder
+    assert len(graph_calls) == 5  # the root folder, the drive, and one for each folder
 
 
 # --- Changes --------------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ def test_a_refused_change_says_why(
     assert caught.value.reason == reason
 
 
-def test_a_path_that_gets_too_long_is_refused_with_a_reason(
+def test_a_path_that_becomes_too_long_is_refused_with_a_reason(
     drive: GraphDrive, cloud: OneDrive
 ) -> None:
     parent = drive.create_folder(drive.get_root().id, "a" * 250)
@@ -270,7 +270,7 @@ def test_a_path_that_gets_too_long_is_refused_with_a_reason(
 
 
 class LossyLine:
-    """A line to the emulator on which the answers to some requests get lost after they are done."""
+    """A relay to the emulator that loses the answers to some completed requests."""
 
     def __init__(self, script: ScriptedServer, cloud: OneDrive) -> None:
         self.script = script
@@ -310,7 +310,7 @@ def open_over(line: LossyLine, connection: Connection) -> GraphDrive:
     return connection.open_drive(base_url=line.script.url + "/v1.0", root_folder="/Art")
 
 
-def test_a_lost_answer_does_not_make_two_folders(
+def test_a_lost_answer_does_not_create_two_folders(
     connection: Connection, drive: GraphDrive, cloud: OneDrive, line: LossyLine
 ) -> None:
     over = open_over(line, connection)
@@ -321,7 +321,7 @@ def test_a_lost_answer_does_not_make_two_folders(
     assert sorted(path.name for path in (cloud.root / "Art").iterdir()) == ["New", "front.jpg"]
 
 
-def test_a_folder_that_was_there_before_is_not_taken_for_the_lost_one(
+def test_an_older_folder_is_not_mistaken_for_the_lost_one(
     connection: Connection, drive: GraphDrive, cloud: OneDrive, line: LossyLine
 ) -> None:
     (cloud.root / "Art" / "Old").mkdir()
@@ -345,7 +345,7 @@ def test_a_request_that_never_arrived_is_sent_again(
     assert sorted(path.name for path in (cloud.root / "Art").iterdir()) == ["New", "front.jpg"]
 
 
-def test_lost_answers_to_other_changes_are_made_good(
+def test_lost_answers_to_other_changes_are_recovered(
     connection: Connection, drive: GraphDrive, cloud: OneDrive, line: LossyLine
 ) -> None:
     over = open_over(line, connection)
@@ -361,14 +361,14 @@ def test_lost_answers_to_other_changes_are_made_good(
 # --- Bytes ----------------------------------------------------------------------------------------
 
 
-def test_a_download_that_is_cut_is_finished(drive: GraphDrive, cloud: OneDrive) -> None:
+def test_a_dropped_download_is_resumed(drive: GraphDrive, cloud: OneDrive) -> None:
     item = find(drive)
     cloud.set_fault("truncated_download", bytes=400_000, times=2)
     assert download(drive, item) == PICTURE
     assert len([entry for entry in cloud.log() if "range" in entry]) >= 1
 
 
-def test_bytes_passed_on_are_complete_when_the_line_is_cut(
+def test_streamed_bytes_are_complete_after_a_dropped_connection(
     drive: GraphDrive, cloud: OneDrive
 ) -> None:
     item = find(drive)
@@ -376,22 +376,20 @@ def test_bytes_passed_on_are_complete_when_the_line_is_cut(
     assert b"".join(drive.iter_download(item.id, 65_536)) == PICTURE
 
 
-def test_wrong_bytes_are_noticed_and_fetched_again(drive: GraphDrive, cloud: OneDrive) -> None:
+def test_corrupt_bytes_are_detected_and_fetched_again(drive: GraphDrive, cloud: OneDrive) -> None:
     item = find(drive)
     cloud.set_fault("corrupted_download", times=1)
     assert download(drive, item) == PICTURE
 
 
-def test_bytes_that_stay_wrong_are_worth_another_try_later(
-    drive: GraphDrive, cloud: OneDrive
-) -> None:
+def test_bytes_that_stay_corrupt_are_a_retryable_error(drive: GraphDrive, cloud: OneDrive) -> None:
     item = find(drive)
     cloud.set_fault("corrupted_download")
     with pytest.raises(ServiceBusyError, match="a different file from the one it lists"):
         download(drive, item)
 
 
-def test_an_expired_address_is_fetched_afresh(
+def test_an_expired_address_is_requested_again(
     drive: GraphDrive, cloud: OneDrive, caplog: pytest.LogCaptureFixture
 ) -> None:
     item = find(drive)
@@ -401,20 +399,18 @@ def test_an_expired_address_is_fetched_afresh(
     assert "tempauth" not in caplog.text.lower()
 
 
-def test_addresses_that_are_always_expired_end_in_an_error(
-    drive: GraphDrive, cloud: OneDrive
-) -> None:
+def test_addresses_that_always_expire_are_an_error(drive: GraphDrive, cloud: OneDrive) -> None:
     item = find(drive)
     cloud.set_fault("download_url_expired")
     with pytest.raises(ServiceBusyError):
         download(drive, item)
-    with pytest.raises(ServiceBusyError):  # before the first byte, so that a page can still say so
+    with pytest.raises(
+        ServiceBusyError
+    ):  # before the first byte, so that a page can still report it
         drive.iter_download(item.id)
 
 
-def test_a_live_photo_is_smaller_than_listed_and_taken_as_it_is(
-    drive: GraphDrive, cloud: OneDrive
-) -> None:
+def test_a_live_photo_smaller_than_listed_is_accepted(drive: GraphDrive, cloud: OneDrive) -> None:
     (cloud.root / "Art" / "live.heic").write_bytes(PICTURE)
     cloud.set_fault("rewritten_size", item=r"\.heic$")
     item = find(drive, "live.heic")
@@ -422,18 +418,14 @@ def test_a_live_photo_is_smaller_than_listed_and_taken_as_it_is(
     assert download(drive, item) == PICTURE
 
 
-def test_a_size_that_is_listed_late_is_asked_for_once_more(
-    drive: GraphDrive, cloud: OneDrive
-) -> None:
+def test_a_size_that_is_listed_late_is_requested_again(drive: GraphDrive, cloud: OneDrive) -> None:
     item = find(drive)
     cloud.set_fault("rewritten_size", extra_bytes=12, times=1)
     assert download(drive, item) == PICTURE
     assert len(cloud.log("GET", "download|/content")) <= 1
 
 
-def test_a_file_of_another_kind_must_match_what_is_listed(
-    drive: GraphDrive, cloud: OneDrive
-) -> None:
+def test_other_files_must_match_their_listing(drive: GraphDrive, cloud: OneDrive) -> None:
     item = find(drive)
     cloud.set_fault("rewritten_size", extra_bytes=12)
     with pytest.raises(ServiceBusyError):
@@ -448,22 +440,20 @@ def test_an_infected_file_is_not_downloaded(drive: GraphDrive, cloud: OneDrive) 
     assert caught.value.reason == "malware"
 
 
-def test_no_token_ever_goes_to_a_file_server(drive: GraphDrive, cloud: OneDrive) -> None:
+def test_tokens_are_never_sent_to_file_servers(drive: GraphDrive, cloud: OneDrive) -> None:
     download(drive, find(drive))
     b"".join(drive.iter_download(find(drive).id))
     for entry in cloud.log():
         assert entry["has_authorization"] == entry["path"].startswith("/v1.0/"), entry
 
 
-def test_missing_thumbnails_are_none(drive: GraphDrive, cloud: OneDrive) -> None:
+def test_missing_thumbnails_give_none(drive: GraphDrive, cloud: OneDrive) -> None:
     item = find(drive)
     cloud.set_fault("thumbnails_missing")
     assert drive.fetch_thumbnail(item.id) is None
 
 
-def test_a_full_drive_refuses_an_upload_at_the_latest_with_its_bytes(
-    drive: GraphDrive, cloud: OneDrive
-) -> None:
+def test_a_full_drive_refuses_an_upload_by_its_end(drive: GraphDrive, cloud: OneDrive) -> None:
     cloud.set_fault("quota_full")
     try:
         session = drive.create_upload_session(drive.get_root().id, "x.jpg")
@@ -498,7 +488,7 @@ def test_drive_ids_are_compared_without_case_and_leading_zeros() -> None:
     assert fold_drive_id("b!AbC") == fold_drive_id("b!abc")
 
 
-def test_notebooks_and_shortcuts_are_shown_but_are_neither_folder_nor_file() -> None:
+def test_notebooks_and_shortcuts_are_neither_folder_nor_file() -> None:
     notebook = read_item({"id": "1", "name": "Notes", "package": {"type": "oneNote"}}, "look")
     shortcut = read_item({"id": "2", "folder": {}, "remoteItem": {"id": "x", "folder": {}}}, "look")
     strange = read_item({"id": "3", "name": "?", "size": None, "file": None}, "look")
@@ -506,7 +496,7 @@ def test_notebooks_and_shortcuts_are_shown_but_are_neither_folder_nor_file() -> 
     assert not any(item.is_folder for item in (notebook, shortcut, strange))
 
 
-def test_secrets_are_dropped_from_the_raw_document_at_every_depth() -> None:
+def test_secrets_are_removed_from_raw_documents_at_every_depth() -> None:
     item = read_item(
         {
             "id": "1",
@@ -519,7 +509,7 @@ def test_secrets_are_dropped_from_the_raw_document_at_every_depth() -> None:
     assert item.raw == {"id": "1", "remoteItem": {"id": "2"}, "extra": 1}
 
 
-# --- Answers that no honest service gives ---------------------------------------------------------
+# --- Answers that a correct service would not give ------------------------------------------------
 
 
 def test_a_next_page_on_another_server_is_not_followed(
@@ -536,9 +526,7 @@ def test_a_next_page_on_another_server_is_not_followed(
         assert thief.asked == []
 
 
-def test_a_listing_that_goes_round_in_circles_ends(
-    server: ScriptedServer, scripted_drive: GraphDrive
-) -> None:
+def test_an_endless_listing_ends(server: ScriptedServer, scripted_drive: GraphDrive) -> None:
     path = "/v1.0/me/drive/items/root-id/children"
     item = {
         "id": "1",
@@ -554,7 +542,7 @@ def test_a_listing_that_goes_round_in_circles_ends(
         scripted_drive.list_children("root-id")
 
 
-def test_an_upload_address_that_is_not_safe_is_not_handed_out(
+def test_an_unsafe_upload_address_is_not_returned(
     server: ScriptedServer, scripted_drive: GraphDrive
 ) -> None:
     server.say(
@@ -565,7 +553,7 @@ def test_an_upload_address_that_is_not_safe_is_not_handed_out(
         scripted_drive.create_upload_session("root-id", "a.jpg")
 
 
-def test_an_item_without_an_address_is_downloaded_by_way_of_its_content(
+def test_an_item_without_an_address_is_downloaded_by_its_content_call(
     server: ScriptedServer, scripted_drive: GraphDrive
 ) -> None:
     item = {"id": "1", "name": "a.txt", "size": 5, "file": {}, "parentReference": {"driveId": "d"}}
@@ -578,7 +566,7 @@ def test_an_item_without_an_address_is_downloaded_by_way_of_its_content(
     assert "authorization" not in server.list_asked("/b")[0].headers
 
 
-def test_what_a_short_answer_leaves_out_is_asked_for(
+def test_properties_missing_from_a_short_answer_are_requested(
     server: ScriptedServer, scripted_drive: GraphDrive
 ) -> None:
     item = {"id": "1", "name": "a", "size": 5, "file": {}, "parentReference": {"driveId": "d"}}
@@ -587,12 +575,12 @@ def test_what_a_short_answer_leaves_out_is_asked_for(
     assert scripted_drive.rename_item("1", "b").size_bytes == 5
 
 
-def test_a_missing_quota_is_unknown_and_not_zero(scripted_drive: GraphDrive) -> None:
+def test_a_missing_quota_is_unknown_not_zero(scripted_drive: GraphDrive) -> None:
     quota = scripted_drive.get_drive().quota
     assert (quota.total_bytes, quota.used_bytes, quota.remaining_bytes) == (None, None, None)
 
 
-def test_used_bytes_are_worked_out_where_the_service_leaves_them_out(
+def test_used_bytes_are_computed_if_the_service_omits_them(
     server: ScriptedServer, scripted_drive: GraphDrive
 ) -> None:
     server.say("/v1.0/me/drive", Answer(200, {"id": "d", "quota": {"total": 100, "remaining": 60}}))
@@ -605,11 +593,11 @@ def test_another_drive_is_addressed_by_its_id(server: ScriptedServer) -> None:
     assert drive.get_drive().id == "b!x"
 
 
-# --- What changed ---------------------------------------------------------------------------------
+# --- Changes --------------------------------------------------------------------------------------
 
 
 def read_changes(drive: GraphDrive, link: str = "") -> tuple[dict[str, DriveItem], str]:
-    """A whole round of the feed by item id, and where to read on."""
+    """Read the feed to its end; return items by id, and the next link."""
     items: dict[str, DriveItem] = {}
     while True:
         page = drive.fetch_changes(link)
@@ -619,7 +607,7 @@ def read_changes(drive: GraphDrive, link: str = "") -> tuple[dict[str, DriveItem
             return items, link
 
 
-def test_changes_are_told_of_the_whole_drive(drive: GraphDrive, cloud: OneDrive) -> None:
+def test_changes_cover_the_whole_drive(drive: GraphDrive, cloud: OneDrive) -> None:
     (cloud.root / "outside.jpg").write_bytes(b"x")
     items, link = read_changes(drive)
     assert {item.name for item in items.values()} >= {"Art", "front.jpg", "outside.jpg"}
@@ -631,23 +619,21 @@ def test_changes_are_told_of_the_whole_drive(drive: GraphDrive, cloud: OneDrive)
     assert changed[front.id].is_deleted
 
 
-def test_an_empty_page_of_changes_leads_on(drive: GraphDrive, cloud: OneDrive) -> None:
+def test_an_empty_page_of_changes_is_followed(drive: GraphDrive, cloud: OneDrive) -> None:
     cloud.set_fault("delta_empty_page", times=1)
     page = drive.fetch_changes()
     assert (list(page.items), page.is_last) == ([], False)
     assert "front.jpg" in {item.name for item in read_changes(drive, page.link)[0].values()}
 
 
-def test_of_an_item_that_comes_twice_the_last_state_counts(
-    drive: GraphDrive, cloud: OneDrive
-) -> None:
+def test_the_last_state_of_a_repeated_item_counts(drive: GraphDrive, cloud: OneDrive) -> None:
     cloud.set_fault("delta_duplicate")
     page = drive.fetch_changes()
     assert len({item.id for item in page.items}) == len(page.items)
     assert not [item for item in page.items if item.name.endswith("(old)")]
 
 
-def test_a_link_that_is_too_old_leads_to_all_there_is(drive: GraphDrive, cloud: OneDrive) -> None:
+def test_an_expired_link_leads_to_a_full_listing(drive: GraphDrive, cloud: OneDrive) -> None:
     _, link = read_changes(drive)
     cloud.set_fault("delta_gone", times=1)
     page = drive.fetch_changes(link)
@@ -668,16 +654,14 @@ def test_links_to_another_server_are_not_followed(
 
 
 @pytest.mark.parametrize("body", ["{}", '{"value": []}', '{"value": 3, "@odata.deltaLink": "x"}'])
-def test_changes_that_cannot_be_read_are_a_bad_answer(
-    drive: GraphDrive, cloud: OneDrive, body: str
-) -> None:
+def test_unreadable_changes_are_a_bad_answer(drive: GraphDrive, cloud: OneDrive, body: str) -> None:
     cloud.set_fault("garbage", body=body, path="/delta", times=1)
     with pytest.raises(ServiceRefusedError) as caught:
         drive.fetch_changes()
     assert caught.value.reason == "bad_answer"
 
 
-def test_a_folder_that_is_heard_to_have_moved_is_not_taken_for_inside(
+def test_a_folder_that_reportedly_moved_is_not_taken_for_inside(
     drive: GraphDrive, cloud: OneDrive
 ) -> None:
     (cloud.root / "Art" / "Sub").mkdir()

@@ -15,8 +15,7 @@ from tests.clients.scripted import Answer, ScriptedServer, make_caller
 
 @pytest.fixture
 def closed_drive(server: ScriptedServer) -> GraphDrive:
-    """The scripted drive, closed at ``art``; beside it two folders that lie in each other, and one
-    that lies in a folder of another drive."""
+    """Open the scripted drive at ``art``; add a cycle of folders and a foreign one."""
 
     def say(item_id: str, parent_id: str, kind: str, drive_id: str = "d") -> None:
         parent = {"driveId": drive_id, "id": parent_id}
@@ -35,7 +34,7 @@ def closed_drive(server: ScriptedServer) -> GraphDrive:
 
 
 @pytest.mark.parametrize("item_id", ["shortcut", "foreign", "lost"])
-def test_the_whole_drive_ends_where_another_one_begins(
+def test_items_of_another_drive_are_outside_the_whole_drive(
     scripted_drive: GraphDrive, item_id: str
 ) -> None:
     with pytest.raises(NotFoundError):
@@ -43,16 +42,16 @@ def test_the_whole_drive_ends_where_another_one_begins(
 
 
 @pytest.mark.parametrize("item_id", ["round", "strange", "theirs"])
-def test_a_way_up_that_does_not_meet_the_root_folder_leads_to_nothing(
+def test_items_whose_parents_miss_the_root_folder_are_not_found(
     closed_drive: GraphDrive, item_id: str
 ) -> None:
     assert closed_drive.get_item("front").id == "front"
-    for _ in range(2):  # what was walked in vain is not remembered as if it were inside
+    for _ in range(2):  # a failed walk must not be cached as inside
         with pytest.raises(NotFoundError):
             closed_drive.get_item(item_id)
 
 
-def test_a_way_up_that_ends_nowhere_does_not_tell_what_became_of_an_item(
+def test_a_broken_chain_of_parents_leaves_an_item_unknown(
     closed_drive: GraphDrive,
 ) -> None:
     for item_id in ("round", "strange"):
@@ -64,7 +63,7 @@ def test_a_way_up_that_ends_nowhere_does_not_tell_what_became_of_an_item(
     assert front.item is not None
 
 
-def test_a_page_that_lists_what_lies_elsewhere_is_not_shown(
+def test_a_page_with_items_of_another_folder_is_refused(
     server: ScriptedServer, closed_drive: GraphDrive
 ) -> None:
     parent = {"driveId": "d", "id": "away"}
@@ -74,7 +73,7 @@ def test_a_page_that_lists_what_lies_elsewhere_is_not_shown(
         closed_drive.list_children("art")
 
 
-def test_memory_forgets_the_oldest_folders_first_and_everything_in_time() -> None:
+def test_the_cache_evicts_the_oldest_folders_and_expires() -> None:
     memory = DriveMemory(ttl_seconds=600, max_folders=2)
     memory.keep_folders(["a", "b", "c"])
     assert [memory.knows_folder(name) for name in "abc"] == [False, True, True]

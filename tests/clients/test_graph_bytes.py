@@ -48,7 +48,7 @@ def copy(reader: ByteReader, source: Source, max_bytes: int = 10_000_000) -> byt
 
 
 def serve(stop: int = len(DATA), shift: int = 0, **headers: str) -> Callable[[Asked], Answer]:
-    """Promise all from the start of the range on, and end the connection at ``stop``."""
+    """Announce all bytes from the range's start, but drop the connection at ``stop``."""
 
     def answer(asked: Asked) -> Answer:
         wanted = asked.headers.get("range", "")
@@ -61,7 +61,7 @@ def serve(stop: int = len(DATA), shift: int = 0, **headers: str) -> Callable[[As
     return answer
 
 
-def test_a_file_arrives_whole_and_no_token_travels_with_it(
+def test_a_file_is_downloaded_whole_without_a_token(
     server: ScriptedServer, reader: ByteReader
 ) -> None:
     server.say("/bytes", Answer(200, DATA))
@@ -70,7 +70,7 @@ def test_a_file_arrives_whole_and_no_token_travels_with_it(
     assert server.asked[0].headers["accept-encoding"] == "identity"
 
 
-def test_a_cut_connection_goes_on_where_it_broke(
+def test_a_dropped_connection_resumes_where_it_broke(
     server: ScriptedServer, reader: ByteReader
 ) -> None:
     server.say("/bytes", serve(400_000, ETag='"1"'), serve(ETag='"1"'))
@@ -80,14 +80,14 @@ def test_a_cut_connection_goes_on_where_it_broke(
     assert server.asked[1].headers["if-range"] == '"1"'
 
 
-def test_a_server_that_ignores_ranges_is_read_again_without_doubling(
+def test_a_server_that_ignores_ranges_duplicates_no_bytes(
     server: ScriptedServer, reader: ByteReader
 ) -> None:
     server.say("/bytes", serve(400_000), Answer(200, DATA))
     assert copy(reader, make_source(server)) == DATA
 
 
-def test_a_file_that_changes_between_two_parts_is_not_patched_together(
+def test_parts_of_different_versions_are_not_combined(
     server: ScriptedServer, reader: ByteReader
 ) -> None:
     server.say("/bytes", serve(400_000, ETag='"1"'), Answer(200, DATA[::-1], {"ETag": '"2"'}))
@@ -101,7 +101,7 @@ def test_a_part_that_leaves_a_gap_is_refused(server: ScriptedServer, reader: Byt
         copy(reader, make_source(server))
 
 
-def test_a_connection_that_breaks_every_time_is_given_up(
+def test_a_connection_that_always_breaks_is_given_up(
     server: ScriptedServer, reader: ByteReader, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.say("/bytes", serve(10))
@@ -122,7 +122,7 @@ def test_an_expired_address_is_renewed_once(
     assert copy(reader, make_source(server, lambda: server.url + "/fresh")) == DATA
 
 
-def test_an_address_that_expires_in_the_middle_is_renewed_and_the_rest_read(
+def test_an_address_that_expires_midway_is_renewed(
     server: ScriptedServer, reader: ByteReader
 ) -> None:
     server.say("/bytes", serve(400_000), Answer(403))
@@ -130,7 +130,7 @@ def test_an_address_that_expires_in_the_middle_is_renewed_and_the_rest_read(
     assert copy(reader, make_source(server, lambda: server.url + "/fresh")) == DATA
 
 
-def test_an_address_that_is_dead_again_is_given_up(
+def test_an_address_that_expires_again_is_given_up(
     server: ScriptedServer, reader: ByteReader
 ) -> None:
     server.say("/bytes", Answer(404))
@@ -140,7 +140,7 @@ def test_an_address_that_is_dead_again_is_given_up(
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_busy_file_server_is_asked_again(
+def test_a_busy_file_server_is_retried(
     server: ScriptedServer, reader: ByteReader, status: int
 ) -> None:
     server.say(
@@ -152,15 +152,13 @@ def test_a_busy_file_server_is_asked_again(
     assert copy(reader, make_source(server)) == DATA
 
 
-def test_more_bytes_than_allowed_end_the_download_early(
-    server: ScriptedServer, reader: ByteReader
-) -> None:
+def test_a_download_over_the_limit_is_aborted(server: ScriptedServer, reader: ByteReader) -> None:
     server.say("/bytes", Answer(200, DATA))
     with pytest.raises(PictureTooLargeError):
         copy(reader, make_source(server), max_bytes=len(DATA) - 1)
 
 
-def test_redirects_are_followed_to_safe_places_only(
+def test_redirects_are_followed_only_to_safe_addresses(
     server: ScriptedServer, reader: ByteReader
 ) -> None:
     server.say("/bytes", Answer(302, headers={"Location": "/moved"}))
@@ -177,7 +175,7 @@ def test_redirects_are_followed_to_safe_places_only(
 @pytest.mark.parametrize(
     "url", ["", None, 5, "/relative", "file:///etc/passwd", "http://10.0.0.1/x", "ftp://a/b"]
 )
-def test_an_address_that_is_not_safe_is_refused(reader: ByteReader, url: object) -> None:
+def test_an_unsafe_address_is_refused(reader: ByteReader, url: object) -> None:
     with pytest.raises(ServiceRefusedError) as caught:
         reader.check_url(url, "read")
     assert caught.value.reason == "bad_answer"
@@ -188,14 +186,14 @@ def test_any_https_address_may_be_opened(reader: ByteReader) -> None:
     assert reader.check_url(url, "read") == url
 
 
-def test_an_infected_file_is_told_apart(server: ScriptedServer, reader: ByteReader) -> None:
+def test_an_infected_file_is_distinguished(server: ScriptedServer, reader: ByteReader) -> None:
     server.say("/bytes", Answer(403, headers={"X-Virus-Infected": "Eicar"}))
     with pytest.raises(ServiceRefusedError) as caught:
         copy(reader, make_source(server))
     assert caught.value.reason == "malware"
 
 
-def test_hanging_up_early_closes_the_connection(server: ScriptedServer, reader: ByteReader) -> None:
+def test_stopping_early_closes_the_connection(server: ScriptedServer, reader: ByteReader) -> None:
     def answer(asked: Asked) -> Answer:
         return Answer(200, DATA)
 

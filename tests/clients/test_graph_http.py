@@ -65,7 +65,7 @@ def test_a_netrc_file_does_not_replace_the_token(
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 509])
-def test_a_passing_error_is_tried_again(server: ScriptedServer, status: int) -> None:
+def test_a_transient_error_is_retried(server: ScriptedServer, status: int) -> None:
     server.say("/v1.0/x", Answer(status, b"<html>"), Answer(status), Answer(200, {"ok": 1}))
     assert make_caller(server).get_json("/x", "look") == {"ok": 1}
     assert len(server.asked) == 3
@@ -73,7 +73,7 @@ def test_a_passing_error_is_tried_again(server: ScriptedServer, status: int) -> 
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
-def test_what_must_not_happen_twice_is_not_repeated_after_an_unsure_answer(
+def test_unsafe_calls_are_not_retried_after_an_ambiguous_error(
     server: ScriptedServer, status: int
 ) -> None:
     server.say("/v1.0/x", Answer(status), Answer(201, {}))
@@ -83,7 +83,7 @@ def test_what_must_not_happen_twice_is_not_repeated_after_an_unsure_answer(
 
 
 @pytest.mark.parametrize("status", [429, 503, 509])
-def test_what_was_not_even_begun_is_repeated_in_any_case(
+def test_calls_that_were_not_started_are_always_retried(
     server: ScriptedServer, status: int
 ) -> None:
     server.say("/v1.0/x", Answer(status), Answer(201, {}))
@@ -91,12 +91,12 @@ def test_what_was_not_even_begun_is_repeated_in_any_case(
     assert response.status_code == 201
 
 
-def test_a_dropped_connection_is_tried_again(server: ScriptedServer) -> None:
+def test_a_dropped_connection_is_retried(server: ScriptedServer) -> None:
     server.say("/v1.0/x", Answer(hang_up=True), Answer(200, {"ok": 1}))
     assert make_caller(server).get_json("/x", "look") == {"ok": 1}
 
 
-def test_a_dropped_connection_is_a_lost_answer_where_repeating_could_harm(
+def test_a_dropped_connection_of_an_unsafe_call_is_a_lost_answer(
     server: ScriptedServer,
 ) -> None:
     server.say("/v1.0/x", Answer(hang_up=True), Answer(201, {}))
@@ -105,7 +105,7 @@ def test_a_dropped_connection_is_a_lost_answer_where_repeating_could_harm(
     assert len(server.asked) == 1
 
 
-def test_a_service_that_is_not_there_is_busy_and_never_a_lost_answer() -> None:
+def test_an_unreachable_service_is_busy_not_a_lost_answer() -> None:
     caller = GraphCaller(
         f"http://127.0.0.1:{get_free_port()}/v1.0",
         lambda force: TOKEN,
@@ -118,7 +118,7 @@ def test_a_service_that_is_not_there_is_busy_and_never_a_lost_answer() -> None:
     assert "cannot be reached" in str(caught.value)
 
 
-def test_a_wait_that_is_too_long_becomes_an_error_that_names_it(server: ScriptedServer) -> None:
+def test_a_wait_that_is_too_long_is_an_error_with_its_length(server: ScriptedServer) -> None:
     server.say("/v1.0/x", Answer(429, headers={"Retry-After": "120"}))
     with pytest.raises(ServiceBusyError) as caught:
         make_caller(server).get_json("/x", "look")
@@ -154,7 +154,7 @@ def test_one_throttled_call_pauses_all_threads_of_the_account(server: ScriptedSe
 
     server.say("/v1.0/x", answer)
     first = make_caller(server, get_pause=pause.get, set_pause=pause.set, max_wait_seconds=0.1)
-    with pytest.raises(ServiceBusyError):  # it may not wait itself, but it tells the others
+    with pytest.raises(ServiceBusyError):  # it may not wait itself, but pauses the others
         first.get_json("/x", "look")
 
     def call() -> None:
@@ -170,7 +170,7 @@ def test_one_throttled_call_pauses_all_threads_of_the_account(server: ScriptedSe
     assert min(moments) - throttled_at[0] >= 0.6
 
 
-def test_a_paused_account_sends_nothing_when_the_wait_is_too_long(server: ScriptedServer) -> None:
+def test_a_paused_account_sends_nothing_if_the_wait_is_too_long(server: ScriptedServer) -> None:
     caller = make_caller(server, get_pause=lambda: 99.0, set_pause=lambda seconds: None)
     with pytest.raises(ServiceBusyError) as caught:
         caller.get_json("/x", "look")
@@ -226,7 +226,7 @@ def test_a_token_refused_twice_means_the_connection_is_lost(server: ScriptedServ
         (410, ("resyncRequired",), ServiceRefusedError, "gone"),
     ],
 )
-def test_a_lasting_error_becomes_its_class_and_is_not_repeated(
+def test_a_permanent_error_has_its_class_and_is_not_retried(
     server: ScriptedServer,
     status: int,
     codes: tuple[str, ...],
@@ -250,7 +250,7 @@ def test_the_nested_code_is_found_in_either_spelling(server: ScriptedServer) -> 
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'"x"', b"{", b"\xff\xfe", b"null"])
-def test_an_answer_that_is_no_json_object_cannot_be_read(
+def test_an_answer_that_is_not_a_json_object_is_unreadable(
     server: ScriptedServer, body: bytes
 ) -> None:
     server.say("/v1.0/x", Answer(200, body))
@@ -268,7 +268,7 @@ def test_an_answer_that_is_no_json_object_cannot_be_read(
         "HTTPS://EVIL.example/x",
     ],
 )
-def test_the_token_never_goes_to_another_server(server: ScriptedServer, url: str) -> None:
+def test_the_token_is_never_sent_to_another_server(server: ScriptedServer, url: str) -> None:
     with pytest.raises(ServiceRefusedError) as caught:
         make_caller(server).get_json(url, "look")
     assert caught.value.reason == "bad_answer"
@@ -281,7 +281,7 @@ def test_a_redirect_is_not_followed_with_the_token(server: ScriptedServer) -> No
     assert len(server.asked) == 1
 
 
-def test_the_log_holds_what_support_asks_for_and_no_secret(
+def test_the_log_has_the_ids_for_support_and_no_secret(
     server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     headers = {"request-id": "req-1", "x-ms-ags-diagnostic": "{ring}"}
@@ -295,13 +295,13 @@ def test_the_log_holds_what_support_asks_for_and_no_secret(
     assert "page-secret" not in caplog.text
 
 
-# --- Several at once ------------------------------------------------------------------------------
+# --- Batches --------------------------------------------------------------------------------------
 
 Part = dict[str, object]
 
 
 def say_parts(server: ScriptedServer, *rounds: Callable[[str], Part]) -> None:
-    """Answer each batch by what a function says of every address in it, the last first."""
+    """Answer each batch with a function of every address in it, in reverse order."""
 
     def make(say: Callable[[str], Part]) -> Callable[[Asked], Answer]:
         def answer(asked: Asked) -> Answer:
@@ -323,7 +323,7 @@ def list_batches(server: ScriptedServer) -> list[list[str]]:
     ]
 
 
-def test_many_are_asked_for_in_twenties_and_keep_their_order(server: ScriptedServer) -> None:
+def test_many_items_are_requested_in_batches_of_twenty_in_order(server: ScriptedServer) -> None:
     say_parts(server, lambda url: {"status": 200, "body": {"id": url}})
     paths = {f"key {number}": f"/items/{number}?$select=id" for number in range(45)}
     found = make_caller(server).get_many(paths, "look")
@@ -333,7 +333,7 @@ def test_many_are_asked_for_in_twenties_and_keep_their_order(server: ScriptedSer
     assert {asked.method for asked in server.asked} == {"POST"}
 
 
-def test_each_part_of_a_batch_has_an_end_of_its_own(server: ScriptedServer) -> None:
+def test_each_part_of_a_batch_has_its_own_result(server: ScriptedServer) -> None:
     def say(url: str) -> Part:
         if url == "/gone":
             return {"status": 404, "body": make_graph_error("itemNotFound")}
@@ -350,7 +350,7 @@ def test_each_part_of_a_batch_has_an_end_of_its_own(server: ScriptedServer) -> N
     assert isinstance(found["c"], ServiceRefusedError) and found["c"].reason == "forbidden"
 
 
-def test_throttled_parts_go_out_again_after_the_wait_and_the_others_do_not(
+def test_only_throttled_parts_are_retried_after_the_wait(
     server: ScriptedServer,
 ) -> None:
     moments: list[float] = []
@@ -374,7 +374,7 @@ def test_throttled_parts_go_out_again_after_the_wait_and_the_others_do_not(
     assert moments[-1] - moments[3] >= 0.3
 
 
-def test_what_was_answered_counts_where_the_rest_is_throttled_for_too_long(
+def test_answered_parts_count_if_the_rest_is_throttled_too_long(
     server: ScriptedServer,
 ) -> None:
     pauses: list[float] = []
@@ -407,7 +407,7 @@ def test_what_was_answered_counts_where_the_rest_is_throttled_for_too_long(
         Answer(200, b"<html>"),
     ],
 )
-def test_without_a_batch_all_are_asked_for_one_by_one(
+def test_without_batches_items_are_requested_one_by_one(
     server: ScriptedServer, refused: Answer
 ) -> None:
     server.say("/v1.0/$batch", refused)
@@ -419,7 +419,7 @@ def test_without_a_batch_all_are_asked_for_one_by_one(
     assert isinstance(found["c"], NotFoundError)
 
 
-def test_a_part_that_refuses_the_token_has_it_renewed(server: ScriptedServer) -> None:
+def test_a_part_that_refuses_the_token_renews_it(server: ScriptedServer) -> None:
     forced: list[bool] = []
 
     def get_token(force: bool) -> str:
@@ -438,7 +438,7 @@ def test_a_part_that_refuses_the_token_has_it_renewed(server: ScriptedServer) ->
     assert forced.count(True) == 1
 
 
-def test_a_lost_connection_is_no_answer_about_one_part(server: ScriptedServer) -> None:
+def test_a_lost_connection_is_not_the_result_of_one_part(server: ScriptedServer) -> None:
     server.say("/v1.0/$batch", Answer(401))
     with pytest.raises(ConnectionLostError):
         make_caller(server).get_many({"a": "/a", "b": "/b"}, "look")

@@ -26,11 +26,11 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
         ("inf", None),
     ],
 )
-def test_retry_after_is_read_in_every_form(value: str | None, seconds: float | None) -> None:
+def test_retry_after_is_parsed_in_every_form(value: str | None, seconds: float | None) -> None:
     assert parse_retry_after(value, NOW) == seconds
 
 
-def test_backoff_grows_and_never_passes_its_cap() -> None:
+def test_backoff_grows_up_to_its_cap() -> None:
     for attempt in range(12):
         waits = [make_backoff(attempt, 1.0, 60.0) for _ in range(50)]
         assert all(0 <= wait <= min(60.0, 2**attempt) for wait in waits)
@@ -61,7 +61,7 @@ def test_a_pause_is_seen_by_all_threads() -> None:
 def test_an_origin_is_scheme_host_and_port() -> None:
     assert get_origin("https://Graph.Microsoft.com/v1.0") == ("https", "graph.microsoft.com", 443)
     assert get_origin("http://127.0.0.1:81/x") == ("http", "127.0.0.1", 81)
-    # What stands before an @ is a user name, not the host.
+    # The part before an @ is a user name, not the host.
     assert get_origin("https://graph.microsoft.com@evil.example/")[1] == "evil.example"
     for bad in ("", "/path", "ftp://host/", "file:///etc/passwd", "https://"):
         with pytest.raises(ValueError):

@@ -38,7 +38,7 @@ def signed_in(cloud: OneDrive, identity: MicrosoftIdentity) -> SignedIn:
 
 
 def make_expired(cloud: OneDrive, identity: MicrosoftIdentity) -> str:
-    """A token cache whose access token is good for less than five minutes."""
+    """Return a token cache whose access token expires in under five minutes."""
     fault = cloud.set_fault("token_lifetime", seconds=299)
     cache = sign_in(cloud, identity).cache
     cloud.clear_faults(fault)
@@ -48,7 +48,7 @@ def make_expired(cloud: OneDrive, identity: MicrosoftIdentity) -> str:
 # --- Signing in -----------------------------------------------------------------------------------
 
 
-def test_a_sign_in_begins_at_the_configured_server_with_pkce_state_and_nonce(
+def test_a_sign_in_uses_the_configured_server_pkce_state_and_nonce(
     cloud: OneDrive, identity: MicrosoftIdentity
 ) -> None:
     flow = identity.start_sign_in(
@@ -77,7 +77,7 @@ def test_a_pending_sign_in_survives_storage_as_json(
 ) -> None:
     flow = identity.start_sign_in(REDIRECT_URI, SCOPES)
     answer = read_answer(cloud.consent(flow.url))
-    # Another process, hours of code away: only the stored flow connects the two.
+    # As in another process: only the stored flow is shared.
     signed_in = make_identity(cloud).finish_sign_in(json.loads(json.dumps(dict(flow.flow))), answer)
     assert signed_in.username
     assert "." in signed_in.home_account_id
@@ -87,7 +87,7 @@ def test_a_pending_sign_in_survives_storage_as_json(
     assert signed_in.cache not in repr(signed_in)
 
 
-def test_the_code_alone_is_enough(cloud: OneDrive, identity: MicrosoftIdentity) -> None:
+def test_a_code_without_state_is_accepted(cloud: OneDrive, identity: MicrosoftIdentity) -> None:
     flow = identity.start_sign_in(REDIRECT_URI, SCOPES)
     code = read_answer(cloud.consent(flow.url))["code"]
     assert identity.finish_sign_in(flow.flow, {"code": code}).username
@@ -114,7 +114,7 @@ def test_a_person_may_decline(cloud: OneDrive, identity: MicrosoftIdentity) -> N
         identity.finish_sign_in(flow.flow, answer)
 
 
-def test_trouble_at_the_sign_in_page_is_told_apart(
+def test_errors_of_the_sign_in_page_are_distinguished(
     cloud: OneDrive, identity: MicrosoftIdentity
 ) -> None:
     flow = identity.start_sign_in(REDIRECT_URI, SCOPES)
@@ -144,7 +144,7 @@ def test_a_code_works_once(cloud: OneDrive, identity: MicrosoftIdentity) -> None
     assert caught.value.reason == "bad_code"
 
 
-def test_a_stolen_code_is_useless_without_the_verifier(
+def test_a_stolen_code_is_refused_without_the_verifier(
     cloud: OneDrive, identity: MicrosoftIdentity
 ) -> None:
     flow = identity.start_sign_in(REDIRECT_URI, SCOPES)
@@ -165,7 +165,7 @@ def test_an_id_token_of_another_request_is_refused(
     assert caught.value.__suppress_context__
 
 
-def test_a_confidential_client_proves_itself(
+def test_a_confidential_client_sends_its_secret(
     start_onedrive: Callable[..., OneDrive],
 ) -> None:
     cloud = start_onedrive(client_secret="right+secret/=", auto_consent=True)
@@ -180,14 +180,14 @@ def test_a_confidential_client_proves_itself(
         with pytest.raises(ServiceRefusedError) as caught:
             call()
         assert caught.value.reason == "wrong_client_secret"
-    # The grant is alive: the right secret goes on where it stopped, in the same minute.
+    # The grant is still valid: the right secret works at once.
     assert right.refresh_token(cache, SCOPES, force=True).refreshed
 
 
 # --- Tokens ---------------------------------------------------------------------------------------
 
 
-def test_a_fresh_token_is_found_without_a_call(
+def test_a_fresh_token_needs_no_call(
     cloud: OneDrive, identity: MicrosoftIdentity, signed_in: SignedIn
 ) -> None:
     cloud.clear_log()
@@ -211,13 +211,13 @@ def test_a_token_with_less_than_five_minutes_left_is_refreshed(
     assert token.cache is not None
     assert token.cache != cache
     assert cloud.count_refreshes() == 1
-    # What was saved serves the next call, also in another process.
+    # The saved cache serves the next call, even in another process.
     again = make_identity(cloud).refresh_token(token.cache, SCOPES)
     assert (again.token, again.refreshed, again.cache) == (token.token, False, None)
     assert cloud.count_refreshes() == 1
 
 
-def test_every_refresh_gives_a_new_refresh_token(
+def test_every_refresh_returns_a_new_refresh_token(
     cloud: OneDrive, identity: MicrosoftIdentity, signed_in: SignedIn
 ) -> None:
     seen: set[str] = set()
@@ -232,7 +232,7 @@ def test_every_refresh_gives_a_new_refresh_token(
 @pytest.mark.parametrize(
     ("code", "words"), [(50173, "password"), (700082, "90 days"), (70000, "revoked")]
 )
-def test_a_revoked_grant_must_be_renewed_by_a_person(
+def test_a_revoked_grant_requires_a_new_sign_in(
     cloud: OneDrive, identity: MicrosoftIdentity, signed_in: SignedIn, code: int, words: str
 ) -> None:
     cloud.revoke(code)
@@ -244,7 +244,7 @@ def test_a_revoked_grant_must_be_renewed_by_a_person(
     assert identity.refresh_token(fresh.cache, SCOPES, force=True).refreshed
 
 
-def test_an_expired_client_secret_is_mended_without_a_new_sign_in(
+def test_replacing_an_expired_client_secret_needs_no_sign_in(
     cloud: OneDrive, identity: MicrosoftIdentity, signed_in: SignedIn
 ) -> None:
     fault = cloud.set_fault("client_secret_expired")
@@ -266,7 +266,7 @@ def test_an_expired_client_secret_is_mended_without_a_new_sign_in(
         ("aadsts", {"code": 90033}),
     ],
 )
-def test_an_outage_passes_and_the_grant_lives(
+def test_the_grant_survives_an_outage(
     cloud: OneDrive,
     identity: MicrosoftIdentity,
     signed_in: SignedIn,
@@ -281,7 +281,7 @@ def test_an_outage_passes_and_the_grant_lives(
     assert identity.refresh_token(signed_in.cache, SCOPES, force=True).refreshed
 
 
-def test_no_secret_is_logged_on_the_whole_way(
+def test_no_secret_is_logged_anywhere(
     cloud: OneDrive, identity: MicrosoftIdentity, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):

@@ -38,7 +38,7 @@ def make_identity(server: ScriptedServer, secret: str = "s3cret") -> MicrosoftId
 def make_cache(
     scopes: str = "Files.Read User.Read", seconds: int = 3600, token: str = "EwB-cached"
 ) -> str:
-    """A token cache as MSAL writes it."""
+    """Return a token cache in MSAL's format."""
     common = {
         "home_account_id": "uid.utid",
         "environment": "login.microsoftonline.com",
@@ -105,7 +105,7 @@ def make_tokens(**more: object) -> dict[str, object]:
     }
 
 
-def test_a_cached_token_costs_no_call(server: ScriptedServer) -> None:
+def test_a_cached_token_needs_no_call(server: ScriptedServer) -> None:
     token = make_identity(server).find_cached_token(make_cache(), ["Files.Read"])
     assert token is not None
     assert token.token == "EwB-cached"
@@ -125,7 +125,7 @@ def test_a_cached_token_costs_no_call(server: ScriptedServer) -> None:
         make_cache(scopes="User.Read"),
     ],
 )
-def test_no_token_is_found_where_none_is_good_for_five_minutes(
+def test_tokens_that_expire_within_five_minutes_are_not_used(
     server: ScriptedServer, cache: str
 ) -> None:
     assert make_identity(server).find_cached_token(cache, ["Files.Read"]) is None
@@ -155,7 +155,7 @@ def test_a_refresh_answers_from_the_cache_unless_forced(server: ScriptedServer) 
     assert "M.C5-refresh-secret" not in token.cache
 
 
-def test_discovery_is_asked_once_for_many_refreshes(server: ScriptedServer) -> None:
+def test_discovery_is_requested_once_for_many_refreshes(server: ScriptedServer) -> None:
     server.say(TOKEN, Answer(200, make_tokens()))
     identity = make_identity(server)
     for _ in range(3):
@@ -164,7 +164,7 @@ def test_discovery_is_asked_once_for_many_refreshes(server: ScriptedServer) -> N
     assert len(server.list_asked(TOKEN)) == 3
 
 
-def test_an_error_is_not_remembered_when_its_cause_is_gone(server: ScriptedServer) -> None:
+def test_errors_are_not_cached(server: ScriptedServer) -> None:
     server.say(TOKEN, Answer(400, make_error("invalid_grant", 50076)), Answer(200, make_tokens()))
     identity = make_identity(server)
     with pytest.raises(ConnectionLostError):
@@ -185,7 +185,7 @@ def test_an_error_is_not_remembered_when_its_cause_is_gone(server: ScriptedServe
         ("invalid_grant", 99999, "must be reconnected"),
     ],
 )
-def test_a_dead_grant_says_why_in_one_plain_sentence(
+def test_a_revoked_grant_is_explained_in_one_sentence(
     server: ScriptedServer, error: str, number: int, words: str
 ) -> None:
     server.say(TOKEN, Answer(400, make_error(error, number)))
@@ -200,7 +200,7 @@ def test_a_dead_grant_says_why_in_one_plain_sentence(
     ("status", "error", "number"),
     [(401, "invalid_client", 7000222), (400, "unauthorized_client", 700016)],
 )
-def test_a_wrong_client_secret_is_not_a_dead_grant(
+def test_a_wrong_client_secret_is_not_a_revoked_grant(
     server: ScriptedServer, status: int, error: str, number: int
 ) -> None:
     server.say(TOKEN, Answer(status, make_error(error, number)))
@@ -224,7 +224,7 @@ def test_a_wrong_client_secret_is_not_a_dead_grant(
         Answer(200, b'{"access', {"Content-Length": "500"}),
     ],
 )
-def test_a_server_in_trouble_is_busy_and_the_grant_stays_alive(
+def test_a_failing_server_is_busy_and_keeps_the_grant(
     server: ScriptedServer, answer: Answer
 ) -> None:
     server.say(TOKEN, answer)
@@ -239,7 +239,7 @@ def test_retry_after_is_passed_on(server: ScriptedServer) -> None:
     assert caught.value.retry_after_seconds == 77
 
 
-def test_a_server_that_is_not_there_is_busy() -> None:
+def test_an_unreachable_server_is_busy() -> None:
     identity = MicrosoftIdentity("client", "s", f"http://127.0.0.1:{get_free_port()}")
     with pytest.raises(ServiceBusyError):
         identity.refresh_token(make_cache(seconds=0), SCOPES)
@@ -247,7 +247,7 @@ def test_a_server_that_is_not_there_is_busy() -> None:
         identity.start_sign_in("http://localhost/cb", SCOPES)
 
 
-def test_an_unknown_tenant_is_a_lasting_error(server: ScriptedServer) -> None:
+def test_an_unknown_tenant_is_a_permanent_error(server: ScriptedServer) -> None:
     server.say(DISCOVERY, Answer(400, make_error("invalid_tenant", 90002)))
     with pytest.raises(ServiceRefusedError) as caught:
         make_identity(server).start_sign_in("http://localhost/cb", SCOPES)
@@ -261,7 +261,7 @@ def test_without_a_client_id_nothing_is_sent(server: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize("cache", ["", "{}", "garbage"])
-def test_nothing_to_refresh_means_not_connected(server: ScriptedServer, cache: str) -> None:
+def test_an_empty_cache_means_not_connected(server: ScriptedServer, cache: str) -> None:
     with pytest.raises(ConnectionLostError) as caught:
         make_identity(server).refresh_token(cache, SCOPES)
     assert caught.value.code == "no_account"

@@ -26,21 +26,21 @@ def hash_by_definition(data: bytes) -> str:
         (b"hello world", "aCgDG9jwBhDc4Q1yawMZAAAAAAA="),
     ],
 )
-def test_published_values_come_out(data: bytes, expected: str) -> None:
+def test_published_values_are_reproduced(data: bytes, expected: str) -> None:
     quick_xor = QuickXorHash()
     quick_xor.update(data)
     assert quick_xor.base64() == expected
 
 
 @given(st.lists(st.binary(max_size=700), max_size=8))
-def test_pieces_of_any_size_give_what_the_definition_gives(pieces: list[bytes]) -> None:
+def test_chunks_of_any_size_match_the_definition(pieces: list[bytes]) -> None:
     quick_xor = QuickXorHash()
     for piece in pieces:
         quick_xor.update(piece)
     assert quick_xor.base64() == hash_by_definition(b"".join(pieces))
 
 
-def test_large_pieces_are_folded_correctly() -> None:
+def test_large_chunks_are_folded_correctly() -> None:
     data = bytes(range(251)) * 400  # 100,400 bytes, no period in common with 160
     whole, parts = QuickXorHash(), QuickXorHash()
     whole.update(data)
@@ -50,7 +50,7 @@ def test_large_pieces_are_folded_correctly() -> None:
     assert whole.size_bytes == len(data)
 
 
-def test_reading_the_result_does_not_end_the_sum() -> None:
+def test_more_bytes_can_be_added_after_reading_the_result() -> None:
     quick_xor = QuickXorHash()
     quick_xor.update(b"hello ")
     quick_xor.digest()

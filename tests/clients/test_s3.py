@@ -40,7 +40,7 @@ SECRETS = (SECRET_ACCESS_KEY, "X-Amz-Signature", "Signature=")
 
 
 def make_store(**changes: object) -> S3Store:
-    """A store that is never spoken to."""
+    """Return a store that is never called."""
     values: dict[str, object] = {
         "bucket": "pictures",
         "access_key_id": ACCESS_KEY_ID,
@@ -58,7 +58,7 @@ def relay(s3_server: S3Server) -> Iterator[Relay]:
 
 @pytest.fixture
 def relayed(s3_server: S3Server, relay: Relay) -> S3Store:
-    """A store in a fresh bucket that writes through the relay."""
+    """Return a store in a new bucket that writes through the relay."""
     made = s3_server.make_store(endpoint_url=relay.url)
     made.create_bucket()
     relay.seen.clear()
@@ -66,7 +66,7 @@ def relayed(s3_server: S3Server, relay: Relay) -> S3Store:
 
 
 def assert_plain(error: ServiceError) -> None:
-    """One sentence for a person, and nothing secret in it or in what it came from."""
+    """Assert that error and cause are one readable sentence without secrets."""
     text = str(error)
     assert re.fullmatch(r"[A-Z].*\.", text), text
     cause: BaseException | None = error
@@ -79,7 +79,7 @@ def assert_plain(error: ServiceError) -> None:
 
 
 class FixedClock:
-    """Makes botocore sign for a given moment."""
+    """Make botocore sign for a given time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = datetime.now(UTC)
@@ -136,7 +136,7 @@ def is_good_key(key: str) -> bool:
 )
 @example("renditions/ab/cd/abcd.webp", datetime(2026, 2, 28, 23, 59, 59, tzinfo=UTC), 86_400)
 @example("a b/+&=?#%2F~'()*!$,;:@é.webp", datetime(2024, 2, 29, tzinfo=UTC), 302_400)
-def test_an_address_is_what_botocore_signs_at_the_start_of_the_window(
+def test_an_address_equals_botocores_at_the_start_of_the_window(
     monkeypatch: pytest.MonkeyPatch, key: str, now: datetime, window_seconds: int
 ) -> None:
     with monkeypatch.context() as patch:
@@ -158,7 +158,7 @@ def test_an_address_is_what_botocore_signs_at_the_start_of_the_window(
         "https://S3.Example.org/",
     ],
 )
-def test_an_address_for_any_endpoint_is_what_botocore_makes(
+def test_an_address_equals_botocores_for_any_endpoint(
     monkeypatch: pytest.MonkeyPatch, endpoint_url: str, style: str
 ) -> None:
     start = datetime(2026, 5, 4, tzinfo=UTC)
@@ -176,7 +176,7 @@ def test_an_address_for_any_endpoint_is_what_botocore_makes(
     )
 
 
-def test_an_address_may_have_a_number_for_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_host_of_an_address_can_be_an_ip_address(monkeypatch: pytest.MonkeyPatch) -> None:
     start = datetime(2026, 5, 4, tzinfo=UTC)
     for endpoint_url in ("http://[::1]:9000", "https://[2001:db8::1]", "http://192.0.2.7"):
         ours = make_store(public_endpoint_url=endpoint_url).make_presigned_url("one", start)
@@ -191,7 +191,7 @@ def test_an_address_may_have_a_number_for_its_host(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "cn-north-1"])
-def test_without_an_endpoint_the_address_is_amazons(
+def test_without_an_endpoint_the_address_is_at_amazon(
     monkeypatch: pytest.MonkeyPatch, region: str
 ) -> None:
     start = datetime(2026, 5, 4, tzinfo=UTC)
@@ -227,26 +227,26 @@ def test_windows_are_the_same_in_every_time_zone() -> None:
     )
 
 
-def test_the_present_is_signed_for_by_default() -> None:
+def test_the_current_time_is_the_default() -> None:
     query = parse_qs(urlsplit(make_store().make_presigned_url("one")).query)
     signed_at = datetime.strptime(query["X-Amz-Date"][0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     assert timedelta(0) <= datetime.now(UTC) - signed_at < timedelta(days=1, minutes=1)
     assert query["X-Amz-Expires"] == ["172800"]
 
 
-def test_a_moment_without_a_time_zone_is_refused() -> None:
+def test_a_time_without_a_time_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="time zone"):
         make_store().make_presigned_url("one", datetime(2026, 5, 4))
 
 
-def test_the_memory_of_addresses_is_bounded() -> None:
+def test_the_cache_of_addresses_is_bounded() -> None:
     signer = WindowSigner("http://localhost/b/", "id", "secret", "us-east-1", 60)
     urls = [signer.sign(f"key{number}", 0) for number in range(KEPT_URL_COUNT + 5)]
     assert len(signer._window.urls) == 5
     assert urls == [signer.sign(f"key{number}", 0) for number in range(KEPT_URL_COUNT + 5)]
 
 
-def test_signing_speaks_to_nobody_and_needs_no_client() -> None:
+def test_signing_needs_no_network_and_no_client() -> None:
     store = make_store()
     store.make_presigned_url("one")
     assert store._client_of_process is None
@@ -270,13 +270,13 @@ def test_signing_speaks_to_nobody_and_needs_no_client() -> None:
         ({"addressing_style": "dns"}, "path or virtual"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_named(changes: dict[str, object], words: str) -> None:
+def test_an_invalid_setting_is_named(changes: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words) as caught:
         make_store(**changes)
     assert SECRET_ACCESS_KEY not in str(caught.value)
 
 
-def test_the_secret_is_in_no_representation() -> None:
+def test_the_secret_is_not_in_repr() -> None:
     store = make_store()
     store.make_presigned_url("one")
     assert SECRET_ACCESS_KEY not in repr(store)
@@ -284,24 +284,24 @@ def test_the_secret_is_in_no_representation() -> None:
     assert SECRET_ACCESS_KEY not in repr(store._signer)
 
 
-def test_the_secret_is_in_no_log(store: ObjectStore, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_secret_is_not_logged(store: ObjectStore, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     store.put_object("one", b"1", "image/webp")
     store.check()
     assert not any(secret in caplog.text for secret in SECRETS)
 
 
-# --- How requests look ----------------------------------------------------------------------------
+# --- Requests -------------------------------------------------------------------------------------
 
 
-def test_an_upload_says_its_type_and_how_long_to_keep_it(relayed: S3Store, relay: Relay) -> None:
+def test_an_upload_sends_content_type_and_cache_control(relayed: S3Store, relay: Relay) -> None:
     relayed.put_object("one", b"bytes", "image/webp")
     headers = relay.seen[0].headers
     assert headers["content-type"] == "image/webp"
     assert headers["cache-control"] == "public, max-age=31536000, immutable"
 
 
-def test_bytes_that_change_on_the_way_are_not_stored(relayed: S3Store, relay: Relay) -> None:
+def test_bytes_corrupted_in_transit_are_not_stored(relayed: S3Store, relay: Relay) -> None:
     relay.decide = lambda request: (
         Seen(request.method, request.path, request.headers, b"other")
         if request.method == "PUT"
@@ -313,7 +313,7 @@ def test_bytes_that_change_on_the_way_are_not_stored(relayed: S3Store, relay: Re
     assert relayed.find_object("one") is None
 
 
-def test_connections_are_kept_open(s3_server: S3Server) -> None:
+def test_connections_are_kept_alive(s3_server: S3Server) -> None:
     store = s3_server.make_store()
     store.create_bucket()
     for number in range(10):
@@ -352,7 +352,7 @@ def test_a_thousand_keys_go_into_one_request(relayed: S3Store, relay: Relay) -> 
     ],
     ids=lambda answer: answer.body.split(b"Code>")[1].decode(),
 )
-def test_where_batches_are_refused_objects_are_deleted_one_by_one(
+def test_objects_are_deleted_one_by_one_if_batches_are_refused(
     relayed: S3Store, relay: Relay, answer: Answer
 ) -> None:
     keys = ["one", "two/three", "four"]
@@ -368,7 +368,7 @@ def make_delete_answer(*codes: str) -> Answer:
     return Answer(200, f"<DeleteResult>{errors}</DeleteResult>".encode())
 
 
-def test_a_key_that_could_not_be_deleted_is_an_error(relayed: S3Store, relay: Relay) -> None:
+def test_an_undeletable_key_is_an_error(relayed: S3Store, relay: Relay) -> None:
     relay.decide = lambda request: make_delete_answer("NoSuchKey", "AccessDenied")
     with pytest.raises(ServiceRefusedError) as caught:
         relayed.delete_objects(["one", "two", "three"])
@@ -376,7 +376,7 @@ def test_a_key_that_could_not_be_deleted_is_an_error(relayed: S3Store, relay: Re
     assert str(caught.value) == "1 of 3 objects could not be deleted (AccessDenied)."
 
 
-def test_a_key_that_could_not_be_deleted_just_now_may_be_tried_again(
+def test_a_key_that_is_temporarily_undeletable_can_be_retried(
     relayed: S3Store, relay: Relay
 ) -> None:
     relay.decide = lambda request: make_delete_answer("AccessDenied", "InternalError")
@@ -427,7 +427,7 @@ def test_a_bucket_of_somebody_else_is_explained(s3_server: S3Server, relay: Rela
     assert caught.value.reason == "name_taken"
 
 
-def test_a_bucket_that_another_process_just_created_is_taken(
+def test_a_bucket_just_created_by_another_process_is_used(
     s3_server: S3Server, relay: Relay
 ) -> None:
     answers = iter([refuse("NoSuchBucket", 404), refuse("BucketAlreadyOwnedByYou", 409)])
@@ -442,10 +442,10 @@ def test_a_bucket_that_another_process_just_created_is_taken(
     ("region", "constraints"),
     [("us-east-1", [b""]), ("auto", [b""]), ("eu-west-3", [b"eu-west-3", b""])],
 )
-def test_the_region_is_named_where_it_must_be_and_left_out_where_it_is_refused(
+def test_the_region_is_sent_if_required_and_omitted_if_refused(
     s3_server: S3Server, relay: Relay, region: str, constraints: list[bytes]
 ) -> None:
-    """The relay plays a server that takes no constraint at all, as Ceph with one zone group."""
+    """The relay acts like Ceph with one zone group, which refuses any constraint."""
     seen: list[bytes] = []
 
     def decide(request: Seen) -> Answer | None:
@@ -460,7 +460,7 @@ def test_the_region_is_named_where_it_must_be_and_left_out_where_it_is_refused(
     assert seen == constraints
 
 
-def test_a_name_that_is_none_for_a_bucket_is_explained(s3_server: S3Server) -> None:
+def test_an_invalid_bucket_name_is_explained(s3_server: S3Server) -> None:
     for bucket in ("ab", "Über"):
         with pytest.raises(ServiceRefusedError) as caught:
             s3_server.make_store(bucket=bucket).create_bucket()
@@ -474,7 +474,7 @@ def test_a_name_that_is_none_for_a_bucket_is_explained(s3_server: S3Server) -> N
 @pytest.mark.parametrize(
     "changes", [{"secret_access_key": "wrong-secret"}, {"access_key_id": "somebody"}]
 )
-def test_wrong_keys_are_told_from_other_faults(
+def test_wrong_keys_are_distinguished_from_other_errors(
     s3_server: S3Server, changes: dict[str, str]
 ) -> None:
     store = s3_server.make_store(**changes)
@@ -487,10 +487,10 @@ def test_wrong_keys_are_told_from_other_faults(
 
 
 @pytest.mark.parametrize(("minutes", "side"), [(-62, "ahead of"), (62, "behind")])
-def test_a_wrong_clock_is_told_from_wrong_keys(
+def test_a_wrong_clock_is_distinguished_from_wrong_keys(
     relayed: S3Store, relay: Relay, monkeypatch: pytest.MonkeyPatch, minutes: int, side: str
 ) -> None:
-    """The server's clock is moved: it sees our signature that much earlier, and says its time."""
+    """The relay simulates a moved server clock in signatures and answers."""
     away = timedelta(minutes=minutes)
 
     def say_moved_date(request: Seen) -> Answer:
@@ -525,7 +525,7 @@ def test_a_clock_that_is_nearly_too_wrong_fails_the_health_check(
     assert list(relayed.iter_objects()) == []
 
 
-def test_a_server_that_cannot_be_reached_may_be_tried_again(s3_server: S3Server) -> None:
+def test_an_unreachable_server_can_be_retried(s3_server: S3Server) -> None:
     address = f"http://127.0.0.1:{get_free_port()}"
     store = s3_server.make_store(endpoint_url=address)
     with pytest.raises(ServiceBusyError, match=address) as caught:
@@ -533,7 +533,7 @@ def test_a_server_that_cannot_be_reached_may_be_tried_again(s3_server: S3Server)
     assert_plain(caught.value)
 
 
-def test_a_server_that_never_answers_is_given_up(s3_server: S3Server) -> None:
+def test_a_server_that_never_answers_times_out(s3_server: S3Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         store = s3_server.make_store(
             endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}", read_timeout_seconds=0.1
@@ -545,7 +545,7 @@ def test_a_server_that_never_answers_is_given_up(s3_server: S3Server) -> None:
 
 @pytest.fixture
 def untrusted_url(tmp_path: Path) -> Iterator[str]:
-    """A TLS server whose certificate nobody vouches for."""
+    """Run a TLS server with an untrusted certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -581,16 +581,14 @@ def untrusted_url(tmp_path: Path) -> Iterator[str]:
         thread.join()
 
 
-def test_a_certificate_that_nobody_vouches_for_is_told(
-    s3_server: S3Server, untrusted_url: str
-) -> None:
+def test_an_untrusted_certificate_is_reported(s3_server: S3Server, untrusted_url: str) -> None:
     with pytest.raises(ServiceRefusedError, match="certificate") as caught:
         s3_server.make_store(endpoint_url=untrusted_url).create_bucket()
     assert caught.value.reason == "bad_certificate"
     assert_plain(caught.value)
 
 
-def test_a_certificate_of_the_public_endpoint_that_nobody_vouches_for_is_told(
+def test_an_untrusted_certificate_of_the_public_endpoint_is_reported(
     s3_server: S3Server, untrusted_url: str
 ) -> None:
     error = check_public(s3_server, untrusted_url)
@@ -608,7 +606,7 @@ def test_a_certificate_of_the_public_endpoint_that_nobody_vouches_for_is_told(
     ],
     ids=["page", "not found", "bad request"],
 )
-def test_a_server_that_does_not_speak_s3_is_told(
+def test_a_server_that_is_not_s3_is_reported(
     s3_server: S3Server, relay: Relay, answer: Answer
 ) -> None:
     relay.decide = lambda request: answer
@@ -631,7 +629,7 @@ def test_a_server_that_does_not_speak_s3_is_told(
         (refuse("SomethingNew", 400), "bad_answer"),
     ],
 )
-def test_lasting_refusals_have_a_reason_and_are_not_repeated(
+def test_permanent_refusals_have_a_reason_and_are_not_retried(
     relayed: S3Store, relay: Relay, answer: Answer, reason: str
 ) -> None:
     relay.decide = lambda request: answer
@@ -647,7 +645,7 @@ def test_lasting_refusals_have_a_reason_and_are_not_repeated(
     [refuse("SlowDown", 503), refuse("InternalError", 500), Answer(502, b"<html>Bad gateway")],
     ids=["slow down", "internal", "gateway"],
 )
-def test_a_passing_fault_is_tried_again_by_itself(
+def test_a_transient_fault_is_retried_automatically(
     relayed: S3Store, relay: Relay, answer: Answer
 ) -> None:
     answers = iter([answer])
@@ -656,7 +654,7 @@ def test_a_passing_fault_is_tried_again_by_itself(
     assert len(relay.seen) == 2
 
 
-def test_a_busy_server_is_told_with_the_time_it_asks_for(
+def test_a_busy_server_is_reported_with_its_retry_after(
     relayed: S3Store, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "sleep", lambda seconds: None)  # botocore's pauses between attempts
@@ -667,16 +665,14 @@ def test_a_busy_server_is_told_with_the_time_it_asks_for(
     assert len(relay.seen) == 4
 
 
-def test_an_answer_that_breaks_off_is_read_again(relayed: S3Store, relay: Relay) -> None:
+def test_a_truncated_answer_is_read_again(relayed: S3Store, relay: Relay) -> None:
     relayed.put_object("one", b"all of it", "image/webp")
     answers = iter([Answer(200, b"all of it", cut_after=3)])
     relay.decide = lambda request: next(answers, None)
     assert relayed.get_object("one") == b"all of it"
 
 
-def test_an_answer_that_always_breaks_off_is_never_taken_for_whole(
-    relayed: S3Store, relay: Relay
-) -> None:
+def test_an_answer_that_is_always_truncated_is_an_error(relayed: S3Store, relay: Relay) -> None:
     relay.decide = lambda request: Answer(200, b"all of it", cut_after=3)
     with pytest.raises(ServiceBusyError) as caught:
         relayed.get_object("one")
@@ -698,14 +694,16 @@ def check_public(s3_server: S3Server, public_endpoint_url: str) -> ServiceError:
     return caught.value
 
 
-def test_a_proxy_that_keeps_the_host_passes_the_check(s3_server: S3Server, relay: Relay) -> None:
+def test_a_proxy_that_preserves_the_host_passes_the_check(
+    s3_server: S3Server, relay: Relay
+) -> None:
     store = s3_server.make_store(public_endpoint_url=relay.url)
     store.create_bucket()
     store.check()
     assert [request.method for request in relay.seen] == ["GET"]
 
 
-def test_a_proxy_that_changes_the_host_is_told(s3_server: S3Server, relay: Relay) -> None:
+def test_a_proxy_that_changes_the_host_is_reported(s3_server: S3Server, relay: Relay) -> None:
     def change_host(request: Seen) -> Seen:
         headers = {**request.headers, "host": relay.server}
         return Seen(request.method, request.path, headers, request.body)
@@ -717,7 +715,7 @@ def test_a_proxy_that_changes_the_host_is_told(s3_server: S3Server, relay: Relay
     assert "Host header unchanged" in str(error)
 
 
-def test_a_public_endpoint_that_cannot_be_reached_is_told(s3_server: S3Server) -> None:
+def test_an_unreachable_public_endpoint_is_reported(s3_server: S3Server) -> None:
     error = check_public(s3_server, f"http://127.0.0.1:{get_free_port()}")
     assert isinstance(error, ServiceBusyError)
     assert "cannot be reached" in str(error)
@@ -734,7 +732,7 @@ def test_a_public_endpoint_that_cannot_be_reached_is_told(s3_server: S3Server) -
         (refuse("AccessDenied", 403), "refuses a presigned address"),
     ],
 )
-def test_a_public_endpoint_that_leads_elsewhere_is_told(
+def test_a_public_endpoint_of_another_server_is_reported(
     s3_server: S3Server, relay: Relay, answer: Answer, words: str
 ) -> None:
     relay.decide = lambda request: answer
@@ -744,14 +742,12 @@ def test_a_public_endpoint_that_leads_elsewhere_is_told(
     assert words in str(error)
 
 
-def test_a_public_endpoint_that_is_busy_may_be_tried_again(
-    s3_server: S3Server, relay: Relay
-) -> None:
+def test_a_busy_public_endpoint_can_be_retried(s3_server: S3Server, relay: Relay) -> None:
     relay.decide = lambda request: Answer(503, b"<html>Soon back")
     assert isinstance(check_public(s3_server, relay.url), ServiceBusyError)
 
 
-def test_a_netrc_file_does_not_spoil_the_check(
+def test_a_netrc_file_does_not_break_the_check(
     store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -760,7 +756,7 @@ def test_a_netrc_file_does_not_spoil_the_check(
     store.check()
 
 
-def test_other_bytes_than_were_stored_fail_the_check(relayed: S3Store, relay: Relay) -> None:
+def test_bytes_that_differ_from_those_stored_fail_the_check(relayed: S3Store, relay: Relay) -> None:
     relay.decide = lambda request: Answer(200, b"other") if request.method == "GET" else None
     with pytest.raises(ServiceRefusedError, match="did not return the content") as caught:
         relayed.check()
