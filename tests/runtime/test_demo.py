@@ -1,4 +1,4 @@
-"""``imagehub demo`` as one command: a hub with pictures, and nothing left behind."""
+"""``imagehub demo``: a hub with pictures, and no processes left afterwards."""
 
 import re
 import signal
@@ -37,7 +37,7 @@ def demo(start_command: Start, tmp_path_factory: pytest.TempPathFactory) -> Iter
     folder = tmp_path_factory.mktemp("demo")
     temporary = folder / "tmp"
     temporary.mkdir()
-    # What a real hub on this machine would have set. None of it may be touched or needed.
+    # The settings of a real hub on this machine. None of them may be used.
     (folder / ".env").write_text(
         "IMAGEHUB_ROOT_FOLDER=/Nowhere\nIMAGEHUB_MS_CLIENT_SECRET=real\nIMAGEHUB_MAX_PIXELS=1\n"
     )
@@ -60,7 +60,7 @@ def demo(start_command: Start, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield Demo(command, address, port, temporary)
 
 
-def test_it_says_what_it_does_and_where_it_is(demo: Demo) -> None:
+def test_it_prints_its_progress_and_address(demo: Demo) -> None:
     said = demo.command.said
     for step in range(1, 6):
         assert f"{step}/5  " in said
@@ -71,7 +71,7 @@ def test_it_says_what_it_does_and_where_it_is(demo: Demo) -> None:
     assert f"Password  {PASSWORD}" in said
 
 
-def test_a_busy_port_is_told_and_the_next_free_one_taken(demo: Demo) -> None:
+def test_a_busy_port_is_reported_and_the_next_free_one_used(demo: Demo) -> None:
     assert f"Port {demo.asked_port} is in use; the hub uses " in demo.command.said
     assert (urlsplit(demo.address).port or 0) > demo.asked_port
 
@@ -93,7 +93,7 @@ def test_the_gallery_shows_the_works_with_pictures_from_s3(demo: Demo) -> None:
         assert b"RIFF" not in unsigned.content
 
 
-def test_the_works_have_wall_labels_and_alt_texts(demo: Demo) -> None:
+def test_the_works_have_labels_and_alt_texts(demo: Demo) -> None:
     front = requests.get(demo.address, timeout=30).text
     [path] = set(re.findall(r'href="(/groups/\d+/quarter-turns)"', front))
     work = requests.get(demo.address + path, timeout=30).text
@@ -110,7 +110,7 @@ def test_the_works_have_wall_labels_and_alt_texts(demo: Demo) -> None:
     assert 'alt="A grid of tiles with quarter circles' in work
 
 
-def test_a_full_image_comes_from_the_drive(demo: Demo) -> None:
+def test_a_full_image_is_downloaded_from_the_drive(demo: Demo) -> None:
     row = requests.get(f"{demo.address}/image/page?page=1", timeout=30).json()["data"][0]
     answer = requests.get(
         f"{demo.address}/image/download?group_id={row['group']}&image_id=1", timeout=30
@@ -122,7 +122,7 @@ def test_a_full_image_comes_from_the_drive(demo: Demo) -> None:
     assert original.content in [path.read_bytes() for path in drive.rglob("*.*")]
 
 
-def test_the_admin_may_sign_in_and_the_drive_is_connected(demo: Demo) -> None:
+def test_the_admin_can_sign_in_and_the_drive_is_connected(demo: Demo) -> None:
     answer = sign_in(demo.address, "admin", PASSWORD)
     assert answer["code"] == 2
     header = {"Authorization": f"Bearer {answer['token']}"}
@@ -130,15 +130,15 @@ def test_the_admin_may_sign_in_and_the_drive_is_connected(demo: Demo) -> None:
     assert state.json()["code"] == 1
 
 
-def test_a_real_hub_on_the_machine_is_left_alone(demo: Demo) -> None:
-    # The addresses of its database, queue and storage lead nowhere, and yet all of it works.
+def test_a_real_hub_on_the_machine_is_not_touched(demo: Demo) -> None:
+    # The demo works although the addresses of database, queue and storage are invalid.
     assert not (demo.command.folder / "real-hub").exists()
     assert not (demo.command.folder / "instance").exists()
 
 
-def test_ctrl_c_ends_everything_and_removes_the_temporary_folder(demo: Demo) -> None:
+def test_ctrl_c_ends_all_programs_and_removes_the_temporary_folder(demo: Demo) -> None:
     assert len(list(demo.temporary.glob("imagehub-demo-*"))) == 1
-    # Web server and its processes, worker and its, S3 launcher and server, emulator, the demo.
+    # Web server and worker with their child processes, S3 launcher and server, emulator, demo.
     assert len(demo.command.list_programs()) >= 8
     assert demo.command.end(signal.SIGINT) == 0
     assert list(demo.temporary.glob("imagehub-demo-*")) == []
@@ -146,11 +146,11 @@ def test_ctrl_c_ends_everything_and_removes_the_temporary_folder(demo: Demo) -> 
     assert "Traceback" not in demo.command.said
 
 
-# --- A port that somebody takes in the last moment ------------------------------------------------
+# --- A port that is taken at the last moment ------------------------------------------------------
 
 
 class Forestalled(Supervisor):
-    """Loses the port of each program to somebody else, ``times`` times, just before it starts."""
+    """A supervisor whose programs lose their port just before the start, ``times`` times."""
 
     def __init__(self, times: int) -> None:
         super().__init__(quiet=True)
@@ -174,7 +174,7 @@ def forestalled(request: pytest.FixtureRequest) -> Iterator[Forestalled]:
 
 
 @pytest.mark.parametrize("forestalled", [2], indirect=True)
-def test_the_s3_server_moves_on_where_its_port_is_taken_before_it_starts(
+def test_the_s3_server_tries_another_port_if_it_loses_its_own(
     forestalled: Forestalled, tmp_path: Path
 ) -> None:
     port = get_free_port()
@@ -186,14 +186,14 @@ def test_the_s3_server_moves_on_where_its_port_is_taken_before_it_starts(
     assert settings.s3_port > taken[1] > port
     assert said[0] == f"Port {port} is in use; the S3 server uses {taken[1]}."
     assert requests.get(settings.s3_url, timeout=30).status_code in (400, 403)
-    # Those that lost are not started again.
+    # Programs that lost their port are not restarted.
     child = forestalled.find("S3 server")
     assert child is not None
     assert not forestalled.forget(child)
 
 
 @pytest.mark.parametrize("forestalled", [S3_TRIES], indirect=True)
-def test_after_some_tries_it_says_that_the_port_is_taken(
+def test_after_several_tries_it_reports_that_the_port_is_taken(
     forestalled: Forestalled, tmp_path: Path
 ) -> None:
     asked = load_settings(
@@ -204,10 +204,10 @@ def test_after_some_tries_it_says_that_the_port_is_taken(
     assert len(forestalled.others) == S3_TRIES
 
 
-# --- A folder of one's own ------------------------------------------------------------------------
+# --- Own photos -----------------------------------------------------------------------------------
 
 
-def test_photos_of_ones_own_are_imported_once_and_new_ones_at_the_next_start(
+def test_own_photos_are_imported_once_and_new_ones_at_the_next_start(
     start_command: Start, tmp_path: Path
 ) -> None:
     photos = tmp_path / "My photos"
@@ -239,7 +239,7 @@ def test_photos_of_ones_own_are_imported_once_and_new_ones_at_the_next_start(
     assert requests.get(f"{address}/image/total-page").json() == {"totalPage": 1}
     assert len(requests.get(f"{address}/image/page?page=1").json()["data"]) == 3
 
-    # Killed without a word, it still leaves no program behind.
+    # Even when it is killed, it leaves no process behind.
     pids = second.list_programs()
     second.process.kill()
     wait_until(lambda: not any(map(is_alive, pids)))
@@ -251,7 +251,7 @@ def test_photos_of_ones_own_are_imported_once_and_new_ones_at_the_next_start(
     assert third.end() == 0
 
 
-def test_ctrl_c_while_it_draws_ends_the_drawing_too(start_command: Start, tmp_path: Path) -> None:
+def test_ctrl_c_while_drawing_ends_the_drawing(start_command: Start, tmp_path: Path) -> None:
     arguments = ("demo", "--ephemeral", "--port", str(get_free_port()))
     command = start_command(tmp_path, *arguments, TMPDIR=str(tmp_path), **choose_ports())
     command.wait_for(r"^1/5 ")
@@ -261,14 +261,14 @@ def test_ctrl_c_while_it_draws_ends_the_drawing_too(start_command: Start, tmp_pa
     assert list(tmp_path.glob("imagehub-demo-*")) == []
 
 
-def test_a_demo_that_is_killed_while_it_draws_leaves_no_program_behind(
+def test_a_demo_killed_while_drawing_leaves_no_process(
     start_command: Start, tmp_path: Path
 ) -> None:
     arguments = ("demo", "--ephemeral", "--port", str(get_free_port()))
     command = start_command(tmp_path, *arguments, TMPDIR=str(tmp_path), **choose_ports())
     command.wait_for(r"^     \[1/44\]")
     pids = command.list_programs()
-    assert len(pids) >= 4  # The demo, the drawing program, and two that draw for it.
+    assert len(pids) >= 4  # the demo, the drawing program and two of its processes
     command.process.kill()
     wait_until(lambda: not any(map(is_alive, pids)))
 
@@ -282,7 +282,7 @@ def test_a_demo_that_is_killed_while_it_draws_leaves_no_program_behind(
         (["--ephemeral"], {"IMAGEHUB_ACCENT": "red"}, "IMAGEHUB_ACCENT: must be a colour"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_a_sentence(
+def test_impossible_options_are_explained_in_one_sentence(
     start_command: Start,
     tmp_path: Path,
     arguments: list[str],

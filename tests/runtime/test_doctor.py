@@ -30,7 +30,7 @@ NAMES += ["queue", "OneDrive"]
 
 @pytest.fixture
 def hub(import_hub: ImportHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ImportHub:
-    """A hub with everything in order, except that no worker runs."""
+    """Return a healthy hub, except that no worker runs."""
     for name in [name for name in os.environ if name.startswith("IMAGEHUB_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
@@ -39,7 +39,7 @@ def hub(import_hub: ImportHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def set_version(settings: Settings, revision: str = "head") -> None:
-    """Write into the database which migration it has."""
+    """Set the migration version in the database."""
     app = create_app(settings)
     with app.app_context():
         stamp(revision=revision)
@@ -52,15 +52,15 @@ def examine(settings: Settings) -> dict[str, Finding]:
 
 
 def ask(settings: Settings, *arguments: str) -> Result:
-    """The command, in this process."""
+    """Run the command in this process."""
     return CliRunner().invoke(main, ["doctor", *arguments], env=settings.to_environment())
 
 
-# --- All is well ----------------------------------------------------------------------------------
+# --- A healthy hub --------------------------------------------------------------------------------
 
 
-def test_a_hub_in_order_gets_a_line_for_each_part_and_status_0(hub: ImportHub) -> None:
-    # On a busy machine a worker that says every half second that it is there may say so late.
+def test_a_healthy_hub_gets_a_line_for_each_part_and_status_0(hub: ImportHub) -> None:
+    # On a busy machine a heartbeat every half second may come late.
     with hub.working(replace(QUICK, heartbeat_seconds=30.0)):
         result = ask(hub.settings)
         as_json = ask(hub.settings, "--json")
@@ -75,7 +75,7 @@ def test_a_hub_in_order_gets_a_line_for_each_part_and_status_0(hub: ImportHub) -
     assert {finding["state"] for finding in found} == {"ok"}
 
 
-def test_on_mariadb_the_clocks_are_compared(
+def test_clocks_are_compared_on_mariadb(
     make_import_hub: Callable[..., ImportHub], mariadb_url: str
 ) -> None:
     hub = make_import_hub(mariadb_url)
@@ -88,10 +88,10 @@ def test_on_mariadb_the_clocks_are_compared(
     )
 
 
-# --- Something is not -----------------------------------------------------------------------------
+# --- Faults ---------------------------------------------------------------------------------------
 
 
-def test_a_missing_worker_is_worth_a_note_and_no_fault(hub: ImportHub) -> None:
+def test_a_missing_worker_is_a_note_not_a_fault(hub: ImportHub) -> None:
     result = ask(hub.settings)
     assert result.exit_code == 0
     assert "note  queue" in result.stdout
@@ -99,7 +99,7 @@ def test_a_missing_worker_is_worth_a_note_and_no_fault(hub: ImportHub) -> None:
     assert "imagehub worker" in result.stdout
 
 
-def test_a_database_that_is_down_is_told_once(hub: ImportHub) -> None:
+def test_a_database_that_is_down_is_reported_once(hub: ImportHub) -> None:
     url = f"mysql+pymysql://hub:geheim@127.0.0.1:{get_free_port()}/hub"
     settings = replace(hub.settings, database_url=url)
     result = ask(settings, "--json")
@@ -124,13 +124,13 @@ def test_an_empty_database_needs_its_migrations(hub: ImportHub, tmp_path: Path) 
     assert "fix the migrations first" in found["admins"].sentence
 
 
-def test_tables_of_an_older_version_are_told(hub: ImportHub) -> None:
+def test_tables_of_an_older_version_are_reported(hub: ImportHub) -> None:
     set_version(hub.settings, "0001")
     found = examine(hub.settings)["migrations"]
     assert (found.state, "The tables are at 0001" in found.sentence) == ("fault", True)
 
 
-def test_a_hub_without_admins_says_how_to_make_one(hub: ImportHub) -> None:
+def test_a_hub_without_admins_explains_how_to_create_one(hub: ImportHub) -> None:
     with hub.engine.begin() as database:
         database.execute(text("UPDATE drive_account SET connected_by_id = NULL"))
         database.execute(text('DELETE FROM "user"'))
@@ -139,13 +139,13 @@ def test_a_hub_without_admins_says_how_to_make_one(hub: ImportHub) -> None:
     assert "imagehub create-admin" in found.advice
 
 
-def test_a_data_folder_that_is_a_file_is_told(hub: ImportHub, tmp_path: Path) -> None:
+def test_a_data_folder_that_is_a_file_is_reported(hub: ImportHub, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     found = examine(replace(hub.settings, data_dir=tmp_path / "file" / "data"))["data folder"]
     assert (found.state, "is not writable" in found.sentence) == ("fault", True)
 
 
-def test_a_data_folder_that_everybody_may_look_into_is_told_in_production(
+def test_a_world_readable_data_folder_is_reported_in_production(
     hub: ImportHub, tmp_path: Path
 ) -> None:
     folder = tmp_path / "new"
@@ -161,7 +161,7 @@ def test_a_data_folder_that_everybody_may_look_into_is_told_in_production(
         assert state == "ok" or f"chmod 700 {folder}" in found.advice
 
 
-def test_wrong_keys_of_the_object_storage_are_told(hub: ImportHub) -> None:
+def test_wrong_keys_of_the_object_storage_are_reported(hub: ImportHub) -> None:
     settings = replace(hub.settings, s3_secret_access_key="geheim-and-wrong")
     result = ask(settings)
     assert result.exit_code == 1
@@ -170,14 +170,14 @@ def test_wrong_keys_of_the_object_storage_are_told(hub: ImportHub) -> None:
     assert "geheim" not in result.output
 
 
-def test_an_object_storage_that_is_away_is_told(hub: ImportHub) -> None:
+def test_an_unreachable_object_storage_is_reported(hub: ImportHub) -> None:
     settings = replace(hub.settings, s3_endpoint_url=f"http://127.0.0.1:{get_free_port()}")
     found = examine(settings)["object storage"]
     assert found.state == "fault"
     assert "IMAGEHUB_S3_ENDPOINT_URL" in found.advice
 
 
-def test_a_public_endpoint_that_cannot_be_reached_is_told_as_such(hub: ImportHub) -> None:
+def test_an_unreachable_public_endpoint_is_reported_as_such(hub: ImportHub) -> None:
     public = f"http://127.0.0.1:{get_free_port()}"
     found = examine(replace(hub.settings, s3_public_endpoint_url=public))["object storage"]
     assert found.state == "fault"
@@ -186,19 +186,19 @@ def test_a_public_endpoint_that_cannot_be_reached_is_told_as_such(hub: ImportHub
     assert "X-Amz" not in found.sentence
 
 
-def test_an_embedded_storage_that_does_not_run_is_no_fault(hub: ImportHub) -> None:
+def test_an_embedded_storage_that_does_not_run_is_not_a_fault(hub: ImportHub) -> None:
     settings = replace(hub.settings, s3_endpoint_url="", s3_port=get_free_port())
     found = examine(settings)["object storage"]
     assert (found.state, "not running" in found.sentence) == ("warning", True)
     assert "imagehub serve" in found.advice
 
 
-def test_a_missing_bucket_is_made(hub: ImportHub) -> None:
+def test_a_missing_bucket_is_created(hub: ImportHub) -> None:
     settings = replace(hub.settings, s3_bucket=f"new-{hub.settings.s3_bucket}")
     assert examine(settings)["object storage"].state == "ok"
 
 
-def test_a_redis_that_is_away_is_told(hub: ImportHub) -> None:
+def test_an_unreachable_redis_is_reported(hub: ImportHub) -> None:
     url = f"redis://:geheim@127.0.0.1:{get_free_port()}/0"
     result = ask(replace(hub.settings, queue_url=url))
     assert "Redis does not answer" in result.stdout
@@ -206,7 +206,7 @@ def test_a_redis_that_is_away_is_told(hub: ImportHub) -> None:
     assert "geheim" not in result.output
 
 
-def test_a_hub_without_app_registration_or_drive_says_what_comes_next(hub: ImportHub) -> None:
+def test_a_hub_without_app_registration_or_drive_names_the_next_step(hub: ImportHub) -> None:
     found = examine(replace(hub.settings, ms_client_id=""))["OneDrive"]
     assert (found.state, "IMAGEHUB_MS_CLIENT_ID" in found.advice) == ("warning", True)
     hub.disconnect()
@@ -219,7 +219,7 @@ def test_a_hub_without_app_registration_or_drive_says_what_comes_next(hub: Impor
     assert (found.state, found.advice) == ("warning", "Connect it at /admin/.")
 
 
-def test_a_dead_grant_is_told_with_what_to_do(hub: ImportHub) -> None:
+def test_a_revoked_grant_is_reported_with_advice(hub: ImportHub) -> None:
     hub.onedrive.revoke(access_tokens=True)
     result = ask(hub.settings)
     assert result.exit_code == 1
@@ -227,7 +227,7 @@ def test_a_dead_grant_is_told_with_what_to_do(hub: ImportHub) -> None:
     assert "→ Reconnect it at /admin/." in result.stdout
 
 
-def test_a_wrong_client_secret_is_told_apart_from_a_dead_grant(hub: ImportHub) -> None:
+def test_a_wrong_client_secret_is_distinguished_from_a_revoked_grant(hub: ImportHub) -> None:
     hub.onedrive.set_fault("client_secret_expired")
     hub.onedrive.expire_access_tokens()
     result = ask(hub.settings)
@@ -235,14 +235,14 @@ def test_a_wrong_client_secret_is_told_apart_from_a_dead_grant(hub: ImportHub) -
     assert "set IMAGEHUB_MS_CLIENT_SECRET; no new sign-in is needed" in result.stdout
 
 
-def test_another_token_key_is_told(hub: ImportHub) -> None:
+def test_a_changed_token_key_is_reported(hub: ImportHub) -> None:
     other = load_settings({"IMAGEHUB_DATA_DIR": str(hub.folder / "other")}, None).token_key
     found = examine(replace(hub.settings, token_key=other))["OneDrive"]
     assert found.state == "fault"
     assert "IMAGEHUB_TOKEN_KEY" in found.sentence
 
 
-def test_a_onedrive_that_is_away_is_a_fault_and_no_lost_connection(hub: ImportHub) -> None:
+def test_an_unreachable_onedrive_is_not_a_lost_connection(hub: ImportHub) -> None:
     hub.onedrive.kill()
     try:
         found = examine(hub.settings)["OneDrive"]
@@ -253,7 +253,7 @@ def test_a_onedrive_that_is_away_is_a_fault_and_no_lost_connection(hub: ImportHu
     assert hub.session.scalars(select(DriveAccount)).one().state == accounts.CONNECTED
 
 
-def test_a_root_folder_that_is_gone_is_told(hub: ImportHub) -> None:
+def test_a_missing_root_folder_is_reported(hub: ImportHub) -> None:
     settings = replace(hub.settings, root_folder="/Not/Here", given=frozenset({"root_folder"}))
     found = examine(settings)["OneDrive"]
     assert found.state == "fault"
@@ -261,7 +261,7 @@ def test_a_root_folder_that_is_gone_is_told(hub: ImportHub) -> None:
     assert "IMAGEHUB_ROOT_FOLDER" in found.advice
 
 
-def test_a_chosen_root_folder_that_is_gone_is_told_by_its_path(hub: ImportHub) -> None:
+def test_a_missing_chosen_root_folder_is_reported_with_its_path(hub: ImportHub) -> None:
     site_settings.set_root_folder(
         hub.session, hub.settings, hub.account_id, "NOTHING!1", "/Kunst/Wellen"
     )
@@ -271,7 +271,7 @@ def test_a_chosen_root_folder_that_is_gone_is_told_by_its_path(hub: ImportHub) -
     assert "The root folder /Kunst/Wellen is not in this OneDrive." in found.sentence
 
 
-def test_an_account_without_a_onedrive_is_told_of(hub: ImportHub) -> None:
+def test_an_account_without_a_onedrive_is_reported(hub: ImportHub) -> None:
     hub.onedrive.set_fault("status", status=404, code="itemNotFound", path=r"/v1\.0/me/drive$")
     found = examine(hub.settings)["OneDrive"]
     assert found.state == "fault"
@@ -279,7 +279,7 @@ def test_an_account_without_a_onedrive_is_told_of(hub: ImportHub) -> None:
     assert "connection" in found.advice
 
 
-def test_a_misspelt_setting_and_a_public_hub_in_development_get_a_note(
+def test_misspelt_settings_and_public_development_hubs_get_a_note(
     hub: ImportHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IMAGEHUB_S3_BUKET", "x")
@@ -288,7 +288,7 @@ def test_a_misspelt_setting_and_a_public_hub_in_development_get_a_note(
     assert "IMAGEHUB_ENV=production" in result.stdout
 
 
-def test_no_secret_stands_in_what_it_says(hub: ImportHub) -> None:
+def test_its_output_contains_no_secret(hub: ImportHub) -> None:
     said = ask(hub.settings).output + ask(hub.settings, "--json").output
     for secret in (
         CLIENT_SECRET,

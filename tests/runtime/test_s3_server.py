@@ -50,13 +50,13 @@ def make_store(address: str, bucket: str = "pictures") -> S3Store:
 
 
 def find_children(process_id: int) -> list[int]:
-    """Process ids of the children. Source: proc(5), /proc/pid/task/tid/children."""
+    """Return the ids of child processes (proc(5), /proc/pid/task/tid/children)."""
     path = Path(f"/proc/{process_id}/task/{process_id}/children")
     return [int(child) for child in path.read_text().split()]
 
 
 def wait_until(condition: object, seconds: float = 20.0) -> None:
-    """Wait for something that happens in another process."""
+    """Wait for something in another process."""
     until = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < until, "it did not happen"
@@ -72,7 +72,7 @@ def is_running(process_id: int) -> bool:
 
 
 def launch(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the program where it is expected to end at once."""
+    """Run the program, which is expected to end at once."""
     return subprocess.run(
         [sys.executable, "-P", PROGRAM, *arguments],
         cwd=ROOT,
@@ -83,7 +83,7 @@ def launch(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_ready_is_said_when_it_answers(launched: tuple[subprocess.Popen[str], str]) -> None:
+def test_ready_is_printed_when_it_answers(launched: tuple[subprocess.Popen[str], str]) -> None:
     _, address = launched
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
     assert requests.get(address, timeout=10).status_code in (400, 403)
@@ -97,7 +97,7 @@ def test_objects_are_files_of_the_folder(
     assert stored.read_bytes() == b"bytes"
 
 
-def test_objects_and_their_types_outlive_a_restart(start_s3: StartS3, tmp_path: Path) -> None:
+def test_objects_and_their_types_survive_a_restart(start_s3: StartS3, tmp_path: Path) -> None:
     types = {"one.webp": "image/webp", "one.avif": "image/avif", "one.jpg": "image/jpeg"}
     with start_s3(tmp_path) as (_, address):
         for key, content_type in types.items():
@@ -111,7 +111,7 @@ def test_objects_and_their_types_outlive_a_restart(start_s3: StartS3, tmp_path: 
             assert answer.headers["Cache-Control"] == "public, max-age=86400, immutable"
 
 
-def test_no_key_is_seen_in_the_arguments(launched: tuple[subprocess.Popen[str], str]) -> None:
+def test_the_keys_are_not_in_the_arguments(launched: tuple[subprocess.Popen[str], str]) -> None:
     process, _ = launched
     family = [process.pid, *find_children(process.pid)]
     assert len(family) == 2
@@ -128,7 +128,7 @@ def test_rclone_gets_no_other_secret_of_the_hub(start_s3: StartS3, tmp_path: Pat
         (child,) = find_children(process.pid)
         environ = Path(f"/proc/{child}/environ").read_bytes()
         assert b"not-for-rclone" not in environ
-        # A setting that somebody has for other uses of rclone would forbid this.
+        # A setting for other uses of rclone would forbid this.
         make_store(address).put_object("one", b"1", "image/webp")
 
 
@@ -156,7 +156,7 @@ def test_the_server_ends_even_when_the_program_is_killed(start_s3: StartS3, tmp_
 def test_the_program_ends_with_its_parent_when_asked_to(
     start_program: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    """A parent in between starts the program, and is killed."""
+    """An intermediate parent process starts the program and is killed."""
     command = [sys.executable, "-P", PROGRAM, "--root", str(tmp_path)]
     command += ["--port", "0", "--end-with-parent"]
     parent = start_program(
@@ -173,7 +173,7 @@ def test_the_program_ends_with_its_parent_when_asked_to(
     wait_until(lambda: not is_running(launcher) and not is_running(rclone))
 
 
-def test_a_crashed_server_is_started_again_and_nobody_is_refused_meanwhile(
+def test_a_crashed_server_is_restarted_without_refused_connections(
     launched: tuple[subprocess.Popen[str], str],
 ) -> None:
     process, address = launched
@@ -188,7 +188,7 @@ def test_a_crashed_server_is_started_again_and_nobody_is_refused_meanwhile(
     assert find_children(process.pid) != [child]
 
 
-def test_files_put_back_by_hand_are_seen_after_sighup(
+def test_manually_restored_files_are_seen_after_sighup(
     launched: tuple[subprocess.Popen[str], str], tmp_path: Path
 ) -> None:
     process, address = launched
@@ -227,7 +227,7 @@ def test_a_port_is_free_again_at_once(start_s3: StartS3, tmp_path: Path) -> None
         (KEYS | {"IMAGEHUB_S3_SECRET_ACCESS_KEY": 'with"quote'}, "IMAGEHUB_S3_SECRET_ACCESS_KEY"),
     ],
 )
-def test_keys_that_rclone_cannot_take_are_refused(environ: dict[str, str], name: str) -> None:
+def test_keys_that_rclone_cannot_parse_are_refused(environ: dict[str, str], name: str) -> None:
     with pytest.raises(LaunchError, match=name) as caught:
         read_keys(environ)
     assert "with" not in str(caught.value)
@@ -252,7 +252,7 @@ def test_without_keys_nothing_is_served(tmp_path: Path) -> None:
     assert "IMAGEHUB_S3_ACCESS_KEY_ID must be set" in ended.stderr
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     ended = launch("--root", str(tmp_path / "file" / "objects"), "--port", "0", **KEYS)
     assert ended.returncode == 1
@@ -267,11 +267,11 @@ def test_a_host_of_another_machine_is_refused() -> None:
         listen("no.such.host.invalid", 0)
 
 
-def test_rclone_of_this_python_is_used() -> None:
+def test_rclone_of_this_environment_is_used() -> None:
     assert find_rclone().parent == Path(sys.executable).parent
 
 
-def test_half_written_uploads_of_a_killed_server_are_removed(tmp_path: Path) -> None:
+def test_unfinished_uploads_of_a_killed_server_are_removed(tmp_path: Path) -> None:
     folder = tmp_path / "pictures" / "renditions"
     folder.mkdir(parents=True)
     old, young, object_ = (
@@ -285,7 +285,7 @@ def test_half_written_uploads_of_a_killed_server_are_removed(tmp_path: Path) -> 
     assert sorted(folder.iterdir()) == [young, object_]
 
 
-def test_an_upload_that_breaks_off_leaves_nothing_to_be_seen(
+def test_an_aborted_upload_leaves_no_object(
     launched: tuple[subprocess.Popen[str], str],
 ) -> None:
     _, address = launched
@@ -307,7 +307,7 @@ def test_an_upload_that_breaks_off_leaves_nothing_to_be_seen(
     assert list(store.iter_objects()) == []
 
 
-def test_long_cookies_of_the_same_host_do_no_harm(
+def test_long_cookies_of_the_same_host_are_accepted(
     launched: tuple[subprocess.Popen[str], str],
 ) -> None:
     """Browsers send cookies to every port of a host."""

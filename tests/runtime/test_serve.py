@@ -26,7 +26,7 @@ PASSWORD = "correct horse battery"
 Start = Callable[..., Command]
 
 
-def test_a_whole_hub_comes_up_from_an_empty_folder_and_outlives_its_parts(
+def test_a_hub_starts_in_an_empty_folder_and_restarts_its_parts(
     start_command: Start, tmp_path: Path
 ) -> None:
     ports = choose_ports()
@@ -48,13 +48,13 @@ def test_a_whole_hub_comes_up_from_an_empty_folder_and_outlives_its_parts(
         "secrets",
     }
 
-    # Everything looks well to the doctor, who is another program.
+    # The doctor, a separate program, finds no faults.
     doctor = run_command(tmp_path, "doctor", **ports)
     assert doctor.returncode == 0, doctor.stdout
     assert "workers: 1, " in doctor.stdout
     assert f"Writing to http://127.0.0.1:{ports['IMAGEHUB_S3_PORT']} " in doctor.stdout
 
-    # A second hub does not get in the way of the first.
+    # A second hub does not disturb the first.
     second = run_command(tmp_path, "serve", "--port", str(port), **ports)
     assert second.returncode == 1
     assert f"Port {port} on 127.0.0.1 is in use." in second.stderr
@@ -95,9 +95,7 @@ def answers(address: str) -> bool:
 
 
 @pytest.mark.parametrize("command", ["serve", "web", "worker"])
-def test_settings_that_cannot_be_used_stop_the_start_with_every_fault(
-    tmp_path: Path, command: str
-) -> None:
+def test_invalid_settings_stop_the_start_and_are_all_listed(tmp_path: Path, command: str) -> None:
     result = run_command(
         tmp_path, command, IMAGEHUB_ENV="production", IMAGEHUB_ACCENT="red", IMAGEHUB_AVIF="maybe"
     )
@@ -107,7 +105,7 @@ def test_settings_that_cannot_be_used_stop_the_start_with_every_fault(
     assert "Traceback" not in result.stderr
 
 
-def test_a_database_that_is_down_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_database_that_is_down_is_explained_in_one_sentence(tmp_path: Path) -> None:
     url = f"mysql+pymysql://hub:geheim@127.0.0.1:{get_free_port()}/hub"
     result = run_command(tmp_path, "serve", IMAGEHUB_DATABASE_URL=url, **choose_ports())
     assert result.returncode == 1
@@ -116,7 +114,7 @@ def test_a_database_that_is_down_is_told_in_a_sentence(tmp_path: Path) -> None:
     assert "geheim" not in result.stderr
 
 
-def test_with_mariadb_and_redis_web_and_worker_are_programs_of_their_own(
+def test_with_mariadb_and_redis_web_and_worker_run_separately(
     start_command: Start,
     make_import_hub: Callable[..., ImportHub],
     mariadb_url: str,
@@ -169,7 +167,7 @@ def test_with_a_queue_on_redis_serve_starts_no_worker(
     wait_until(lambda: not any(map(is_alive, pids)))
 
 
-def test_web_says_when_its_port_is_taken(tmp_path: Path) -> None:
+def test_web_reports_a_busy_port(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as somebody:
         port = somebody.getsockname()[1]
         result: subprocess.CompletedProcess[str] = run_command(

@@ -1,4 +1,4 @@
-"""How the supervisor starts, restarts and stops programs, and that none outlives it."""
+"""The supervisor starts, restarts and stops programs, and none outlives it."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ from imagehub.runtime.supervisor import (
 from tests.fixtures.programs import is_alive, wait_until
 from tests.support import ROOT, get_free_port
 
-# A program that says when it starts and ends, and that ends when asked to.
+# A program that records its start and end, and ends on SIGTERM.
 POLITE = """
 import signal, sys, time
 name, book = sys.argv[1:3]
@@ -63,12 +63,12 @@ def supervisor(said: list[str]) -> Iterator[Supervisor]:
 
 @pytest.fixture
 def book(tmp_path: Path) -> Path:
-    """Where the programs write down what becomes of them."""
+    """Return the file in which the programs record their starts and ends."""
     return tmp_path / "book"
 
 
 def watch(supervisor: Supervisor, errors: list[BaseException]) -> threading.Thread:
-    """Let the supervisor be watched while the test goes on."""
+    """Run the supervisor's ``watch`` in a thread and collect its errors."""
 
     def run() -> None:
         try:
@@ -84,14 +84,14 @@ def watch(supervisor: Supervisor, errors: list[BaseException]) -> threading.Thre
 # --- Starting -------------------------------------------------------------------------------------
 
 
-def test_a_program_is_ready_when_it_says_so(supervisor: Supervisor, book: Path) -> None:
+def test_a_program_is_ready_when_it_prints_ready(supervisor: Supervisor, book: Path) -> None:
     assert supervisor.start(make_program("first", POLITE, "first", str(book))) == "here I am"
     assert book.read_text() == "first started\n"
     assert supervisor.find("first") is not None
     assert supervisor.find("second") is None
 
 
-def test_a_program_is_ready_when_it_answers(supervisor: Supervisor) -> None:
+def test_a_program_is_ready_when_its_check_passes(supervisor: Supervisor) -> None:
     port = get_free_port()
     code = """
         import socket, sys, time
@@ -106,9 +106,7 @@ def test_a_program_is_ready_when_it_answers(supervisor: Supervisor) -> None:
     assert answers_http("127.0.0.1", port)
 
 
-def test_a_program_gets_its_variables_and_its_arguments_hold_no_secret(
-    supervisor: Supervisor, book: Path
-) -> None:
+def test_secrets_are_passed_in_variables_not_arguments(supervisor: Supervisor, book: Path) -> None:
     code = "import os, time; print('ready:', os.environ['THE_SECRET'], flush=True); time.sleep(60)"
     program = make_program("one", code, environment={"THE_SECRET": "geheim"})
     assert supervisor.start(program) == "geheim"
@@ -118,13 +116,13 @@ def test_a_program_gets_its_variables_and_its_arguments_hold_no_secret(
     assert b"geheim" not in Path(f"/proc/{child.pid}/cmdline").read_bytes()
 
 
-def test_a_program_that_ends_at_once_is_told_with_its_last_words(supervisor: Supervisor) -> None:
+def test_a_program_that_ends_at_once_is_reported_with_its_output(supervisor: Supervisor) -> None:
     code = "import sys; print('the disk is full', file=sys.stderr); sys.exit(3)"
     with pytest.raises(StartError, match=r"(?s)The sad one ended at once \(with status 3\).*full"):
         supervisor.start(make_program("sad one", code))
 
 
-def test_a_program_that_is_never_ready_is_told_too(supervisor: Supervisor) -> None:
+def test_a_program_that_is_never_ready_is_reported(supervisor: Supervisor) -> None:
     code = "import time; print('still thinking', flush=True); time.sleep(60)"
     child = supervisor.launch(make_program("slow one", code, start_seconds=1.0))
     wait_until(lambda: child.last_lines)
@@ -132,7 +130,7 @@ def test_a_program_that_is_never_ready_is_told_too(supervisor: Supervisor) -> No
         supervisor.wait_until_ready(child)
 
 
-def test_a_talkative_program_is_never_held_up(supervisor: Supervisor, book: Path) -> None:
+def test_a_program_with_much_output_is_not_blocked(supervisor: Supervisor, book: Path) -> None:
     code = """
         import sys
         print("ready:", flush=True)
@@ -147,12 +145,10 @@ def test_a_talkative_program_is_never_held_up(supervisor: Supervisor, book: Path
     wait_until(lambda: book.exists() and book.read_text() == "done")
 
 
-# --- Ending ---------------------------------------------------------------------------------------
+# --- Stopping -------------------------------------------------------------------------------------
 
 
-def test_the_newest_ends_first_and_each_is_gone_before_the_next_is_asked(
-    said: list[str], book: Path
-) -> None:
+def test_programs_are_stopped_one_by_one_newest_first(said: list[str], book: Path) -> None:
     with Supervisor(said.append, quiet=True) as supervisor:
         for name in ("first", "second", "third"):
             supervisor.start(make_program(name, POLITE, name, str(book)))
@@ -161,7 +157,7 @@ def test_the_newest_ends_first_and_each_is_gone_before_the_next_is_asked(
     assert not any(is_alive(child.pid) for child in children if child is not None)
 
 
-def test_a_program_that_does_not_listen_is_killed(
+def test_a_program_that_ignores_sigterm_is_killed(
     monkeypatch: pytest.MonkeyPatch, said: list[str]
 ) -> None:
     monkeypatch.setattr(supervisor_module, "STOP_SECONDS", 0.5)
@@ -178,10 +174,10 @@ def test_a_program_that_does_not_listen_is_killed(
     assert child.process.returncode == -signal.SIGKILL
 
 
-# --- Dying ----------------------------------------------------------------------------------------
+# --- Restarting -----------------------------------------------------------------------------------
 
 
-def test_a_program_that_dies_is_started_again_and_the_others_stay(
+def test_a_program_that_dies_is_restarted_and_others_keep_running(
     supervisor: Supervisor, said: list[str], book: Path
 ) -> None:
     for name in ("first", "second"):
@@ -192,7 +188,7 @@ def test_a_program_that_dies_is_started_again_and_the_others_stay(
     thread = watch(supervisor, errors)
     os.kill(first.pid, signal.SIGKILL)
     wait_until(lambda: book.read_text().count("first started") == 2)
-    # Asked while the watching thread lives: a program ends with the thread that started it.
+    # Check while the watching thread runs: a program ends with the thread that started it.
     wait_until(lambda: supervisor.find("first") is not None)
     again = supervisor.find("first")
     assert again is not None and again.pid != first.pid
@@ -203,7 +199,7 @@ def test_a_program_that_dies_is_started_again_and_the_others_stay(
     assert said == ["The first ended (by SIGKILL) and will be restarted."]
 
 
-def test_a_program_that_keeps_dying_is_given_up_in_words(
+def test_a_program_that_keeps_dying_is_given_up_with_a_message(
     supervisor: Supervisor, said: list[str], book: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor_module, "RESTART_DELAYS_SECONDS", (0.1, 0.2, 0.3))
@@ -217,7 +213,7 @@ def test_a_program_that_keeps_dying_is_given_up_in_words(
         time.sleep(0.05)
         sys.exit(7)
     """
-    # Not waited for: it may have ended before it is seen to be ready.
+    # Launched without waiting, because it may end before it is found to be ready.
     supervisor.launch(make_program("painter", code, str(book)))
     with pytest.raises(StartError, match=r"(?s)painter keeps ending \(with status 7\).*no more"):
         supervisor.watch()
@@ -229,7 +225,7 @@ def test_a_program_that_keeps_dying_is_given_up_in_words(
         assert pause >= delay
 
 
-def test_deaths_of_long_ago_are_forgotten(
+def test_old_deaths_are_not_counted(
     supervisor: Supervisor, book: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor_module, "RESTART_DELAYS_SECONDS", (0.0,))
@@ -239,7 +235,7 @@ def test_deaths_of_long_ago_are_forgotten(
     errors: list[BaseException] = []
     thread = watch(supervisor, errors)
     for count in (2, 3, 4):
-        # It writes down its start before the supervisor knows it as started.
+        # It records its start before the supervisor has registered it.
         wait_until(lambda: supervisor.find("one") is not None)
         child = supervisor.find("one")
         assert child is not None
@@ -273,7 +269,7 @@ print("good bye", flush=True)
 """
 
 
-# Starts a supervisor: its process, and the ids of its two programs.
+# Starts a supervisor; returns its process and the ids of its two programs.
 Start = Callable[..., tuple[subprocess.Popen[str], list[int]]]
 
 
@@ -302,7 +298,7 @@ def start_supervisor(book: Path) -> Iterator[Start]:
 
 @pytest.mark.parametrize("mode", ["watch", "busy"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_all_in_order_whatever_the_supervisor_does(
+def test_a_signal_ends_all_in_order_at_any_time(
     start_supervisor: Start,
     book: Path,
     number: signal.Signals,
@@ -310,7 +306,7 @@ def test_a_signal_ends_all_in_order_whatever_the_supervisor_does(
 ) -> None:
     process, pids = start_supervisor(mode)
     process.send_signal(number)
-    process.send_signal(number)  # A second one does not hurry it into leaving orphans.
+    process.send_signal(number)  # A second signal must not make it leave orphans.
     assert process.communicate(timeout=30)[0] == "good bye\n"
     assert process.returncode == 0
     assert book.read_text().split("\n")[2:] == ["second ended", "first ended", ""]
@@ -318,15 +314,15 @@ def test_a_signal_ends_all_in_order_whatever_the_supervisor_does(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux alone sees to this")
-def test_a_killed_supervisor_takes_its_programs_along(start_supervisor: Start, book: Path) -> None:
+def test_programs_end_when_the_supervisor_is_killed(start_supervisor: Start, book: Path) -> None:
     process, pids = start_supervisor()
     process.kill()
     wait_until(lambda: not any(map(is_alive, pids)))
-    # They were asked, not killed, and so could put their things down.
+    # They got SIGTERM, not SIGKILL, so they could record their end.
     assert book.read_text().count("ended") == 2
 
 
-def test_nothing_is_started_once_the_end_has_come(supervisor: Supervisor, book: Path) -> None:
+def test_nothing_is_started_after_a_stop_was_requested(supervisor: Supervisor, book: Path) -> None:
     supervisor.request_stop()
     with pytest.raises(StopRequested):
         supervisor.start(make_program("late", POLITE, "late", str(book)))
@@ -341,7 +337,7 @@ def busy_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_a_busy_port_is_seen_and_the_next_free_one_found(busy_port: int) -> None:
+def test_a_busy_port_is_detected_and_the_next_free_one_found(busy_port: int) -> None:
     assert not is_port_free("127.0.0.1", busy_port)
     assert not is_port_free("0.0.0.0", busy_port)
     found = find_port("127.0.0.1", busy_port)
@@ -349,12 +345,12 @@ def test_a_busy_port_is_seen_and_the_next_free_one_found(busy_port: int) -> None
     assert is_port_free("127.0.0.1", found)
 
 
-def test_when_no_port_is_free_the_message_says_where_was_looked(busy_port: int) -> None:
+def test_the_error_names_the_ports_tried_if_none_is_free(busy_port: int) -> None:
     with pytest.raises(StartError, match=f"No free port between {busy_port} and {busy_port}"):
         find_port("127.0.0.1", busy_port, tries=1)
 
 
-def test_an_address_of_another_machine_is_told() -> None:
+def test_an_address_of_another_machine_is_reported() -> None:
     with pytest.raises(StartError, match="is not an address of this machine"):
         is_port_free("192.0.2.1", 8000)
 

@@ -1,4 +1,4 @@
-"""Closed by default: every address of the hub, tried as a stranger."""
+"""Access control: every address of the hub, requested by a stranger."""
 
 import logging
 import re
@@ -13,8 +13,8 @@ from imagehub.web.access import PUBLIC_ENDPOINTS
 from imagehub.wiring import get_clients, get_settings
 from tests.fixtures.site import NAME, PASSWORD, Site, read_csrf_token
 
-# What strangers may open, spelled out once more: whoever adds an address to the list in web.py
-# says so here too, and thinks about it twice.
+# The addresses that strangers may open, repeated on purpose: adding one to the application's list
+# must be a deliberate decision.
 KNOWN_PUBLIC = {
     "static",
     "auth.sign_in",
@@ -54,7 +54,7 @@ KNOWN_PUBLIC = {
     "web.send_asset",
     "web.show_health",
 }
-# These change nothing that belongs to somebody, or check a token of their own.
+# These change nothing, or check a token of their own.
 _METHODS_WITHOUT_CHANGE = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -63,17 +63,17 @@ def list_rules(site: Site) -> list[Rule]:
 
 
 def make_path(rule: Rule) -> str:
-    """An address of the rule: every part is 1."""
+    """Return an address for the rule, with 1 for every variable part."""
     return re.sub(r"<[^>]+>", "1", rule.rule)
 
 
-def test_the_list_of_public_addresses_is_the_known_one() -> None:
+def test_the_list_of_public_addresses_is_as_expected() -> None:
     assert PUBLIC_ENDPOINTS == KNOWN_PUBLIC, (
         "An address was opened to strangers or closed. If that is meant, change KNOWN_PUBLIC."
     )
 
 
-def test_a_stranger_is_refused_everywhere_else(site: Site) -> None:
+def test_strangers_are_refused_everywhere_else(site: Site) -> None:
     tried = 0
     for rule in list_rules(site):
         if rule.endpoint in PUBLIC_ENDPOINTS:
@@ -81,7 +81,7 @@ def test_a_stranger_is_refused_everywhere_else(site: Site) -> None:
         view = site.app.view_functions[rule.endpoint]
         for method in (rule.methods or set()) - {"OPTIONS"}:
             client = site.client()
-            # A form's token is no reason to refuse a stranger, who can have one of their own.
+            # Send a valid CSRF token, so that it is not the reason for the refusal.
             data = {"csrf_token": read_csrf_token(client)} if method != "GET" else None
             answer = client.open(make_path(rule), method=method, data=data)
             tried += 1
@@ -100,7 +100,7 @@ def test_a_stranger_is_refused_everywhere_else(site: Site) -> None:
     assert tried > 20
 
 
-def test_no_call_with_a_token_is_on_the_public_list(site: Site) -> None:
+def test_calls_with_a_token_are_not_on_the_public_list(site: Site) -> None:
     for endpoint in PUBLIC_ENDPOINTS:
         view = site.app.view_functions.get(endpoint)
         assert not getattr(view, "checks_token", False), f"{endpoint} checks a token: take it off"
@@ -113,13 +113,13 @@ def test_every_call_either_checks_a_token_or_is_on_the_public_list(site: Site) -
 
 
 def is_refused(rule: Rule, answer: TestResponse) -> bool:
-    """Who has signed in already is led on from an old sign-in form, which does nothing either."""
+    """Return whether a form was refused; sign-in redirects signed-in users instead."""
     if rule.endpoint == "auth.try_sign_in":
         return answer.status_code == 302 and not answer.headers.getlist("Set-Cookie")
     return answer.status_code == 400
 
 
-def test_the_sign_in_form_takes_no_foreign_token_of_strangers(site: Site) -> None:
+def test_the_sign_in_form_refuses_another_strangers_token(site: Site) -> None:
     foreign = read_csrf_token(site.app.test_client(), "/sign-in")
     for token in ("", foreign):
         client = site.app.test_client()
@@ -130,8 +130,8 @@ def test_the_sign_in_form_takes_no_foreign_token_of_strangers(site: Site) -> Non
         assert client.get("/admin/").status_code == 302, "nobody was signed in"
 
 
-def test_every_form_asks_for_its_token(site: Site) -> None:
-    """As a signed-in admin, so that nothing else is in the way."""
+def test_every_form_requires_its_csrf_token(site: Site) -> None:
+    """Signed in as admin, so that requests are refused for no other reason."""
     client = site.signed_in_client()
     for rule in list_rules(site):
         view = site.app.view_functions[rule.endpoint]
@@ -142,7 +142,7 @@ def test_every_form_asks_for_its_token(site: Site) -> None:
             assert is_refused(rule, answer), f"{method} {rule} took a form without its token"
 
 
-def test_every_form_refuses_the_token_of_another_browser(site: Site) -> None:
+def test_every_form_refuses_another_browsers_csrf_token(site: Site) -> None:
     client = site.signed_in_client()
     foreign = read_csrf_token(site.signed_in_client(), "/admin/account")
     own = read_csrf_token(client, "/admin/account")
@@ -163,7 +163,7 @@ def test_every_form_refuses_the_token_of_another_browser(site: Site) -> None:
     assert tried > 15
 
 
-def test_an_ended_session_opens_no_page(site: Site) -> None:
+def test_an_ended_session_cannot_open_pages(site: Site) -> None:
     client = site.signed_in_client()
     with site.session() as session:
         session.query(SignInSession).delete()
@@ -174,16 +174,16 @@ def test_an_ended_session_opens_no_page(site: Site) -> None:
             assert answer.status_code == 401 or answer.location.startswith("/sign-in"), rule
 
 
-def test_a_token_that_may_read_changes_nothing(site: Site) -> None:
-    """Calls are asked with GET where that changes something too."""
+def test_a_read_only_token_cannot_change_anything(site: Site) -> None:
+    """GET calls that change something are included."""
     with site.session() as session:
         user = users.find_user(session, NAME)
         assert user is not None
         token = api_tokens.create_token(session, user, "reader", "read", 1)[1]
     headers = {"Authorization": f"Bearer {token}"}
-    # These take a POST, but change nothing of the hub's.
+    # POST calls that change nothing in the hub.
     harmless = {"auth.api_revoke_token"}
-    # This takes no POST, but begins a sign-in at Microsoft.
+    # A GET call that starts a sign-in at Microsoft.
     changing = {"admin.api_connect"}
     refused = 0
     for rule in list_rules(site):
@@ -198,9 +198,7 @@ def test_a_token_that_may_read_changes_nothing(site: Site) -> None:
     assert refused > 8
 
 
-def test_neither_pages_nor_logs_hold_what_is_secret(
-    site: Site, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_pages_and_logs_contain_no_secrets(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with site.session() as session:
         user = users.find_user(session, NAME)
@@ -230,7 +228,7 @@ def test_neither_pages_nor_logs_hold_what_is_secret(
     assert [word for word in words if word in seen] == []
 
 
-def test_a_session_opens_no_call_and_a_token_no_page(site: Site) -> None:
+def test_sessions_cannot_make_calls_and_tokens_cannot_open_pages(site: Site) -> None:
     client = site.signed_in_client()
     headers = site.bearer()
     for rule in list_rules(site):
@@ -244,8 +242,8 @@ def test_a_session_opens_no_call_and_a_token_no_page(site: Site) -> None:
             assert answer.status_code == 302, f"a token opened {rule}"
 
 
-def test_nothing_that_changes_is_done_by_a_page_get(site: Site) -> None:
-    """Pages change things by POST alone. Calls with a token cannot be forged by a link."""
+def test_get_requests_to_pages_change_nothing(site: Site) -> None:
+    """Pages change things only by POST; a link cannot forge calls with a token."""
     verbs = (
         "delete",
         "create",
@@ -269,7 +267,7 @@ def test_nothing_that_changes_is_done_by_a_page_get(site: Site) -> None:
     "path",
     ["/admin/groups%2f", "//admin/groups", "/admin/./groups", "/Admin/groups", "/admin/groups;x"],
 )
-def test_a_strange_spelling_opens_nothing(site: Site, path: str) -> None:
+def test_unusual_spellings_of_addresses_open_nothing(site: Site, path: str) -> None:
     answer = site.get(path)
     assert answer.status_code in (301, 302, 308, 401, 404)
     if answer.status_code in (301, 308):

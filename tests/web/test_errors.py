@@ -1,4 +1,4 @@
-"""One error handler rolls back, and views may answer their refusals themselves."""
+"""The error handler rolls back; views may handle their own errors."""
 
 import pytest
 from flask import Flask
@@ -51,12 +51,12 @@ def app(site: Site, monkeypatch: pytest.MonkeyPatch) -> Flask:
     return app
 
 
-def test_a_view_answers_its_refusal_after_the_rollback(app: Flask) -> None:
+def test_a_view_handles_its_own_errors_after_the_rollback(app: Flask) -> None:
     answer = app.test_client().get("/refuse/7")
     assert (answer.status_code, answer.text) == (409, "7: Number 7 is taken. 0 tags")
 
 
-def test_a_view_answers_nobody_who_may_not_call_it(app: Flask) -> None:
+def test_a_view_handles_no_errors_of_unauthorized_requests(app: Flask) -> None:
     answer = app.test_client().post("/closed")
     assert (answer.status_code, answer.text == "told") == (403, False)
 

@@ -53,23 +53,23 @@ def test_fields_that_were_not_sent_have_their_defaults() -> None:
 @pytest.mark.parametrize(
     ("field", "kind"), [("group", "group"), ("shot", "shot"), ("before", "page")]
 )
-def test_what_is_no_id_is_not_found(field: str, kind: str, text: str) -> None:
+def test_an_invalid_id_is_not_found(field: str, kind: str, text: str) -> None:
     with pytest.raises(NotFoundError) as caught:
         read({field: text})
     assert caught.value.kind == kind
 
 
-def test_other_faults_are_told_by_field_without_what_was_sent() -> None:
+def test_other_errors_are_reported_by_field_without_the_input() -> None:
     with pytest.raises(InvalidInputError) as caught:
         read({"title": "a\0secret"})
     assert caught.value.fields == {"title": "A text cannot hold the character NUL."}
 
 
-def test_of_a_plain_field_that_came_twice_the_first_counts() -> None:
+def test_the_first_value_of_a_repeated_plain_field_counts() -> None:
     assert read({"title": ["first", "second"]}).title == "first"
 
 
-def test_the_address_is_read_apart_from_the_form() -> None:
+def test_the_query_is_parsed_separately_from_the_form() -> None:
     with Flask(__name__).test_request_context("/?before=5", method="POST", data={"before": "6"}):
         assert read_query(ShareFields).before == 5
         assert read_form(ShareFields).before == 6

@@ -21,12 +21,12 @@ LANGUAGES = sorted(folder.name for folder in TRANSLATIONS.iterdir() if folder.is
 ADVICE = "Run `python -m tools.translations` and translate what it lists."
 
 
-def test_there_is_german() -> None:
+def test_german_is_available() -> None:
     assert "de" in LANGUAGES
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_marked_sentence_is_translated(language: str) -> None:
+def test_every_marked_message_is_translated(language: str) -> None:
     catalog = read_catalog(language)
     known = {message.id for message in catalog if message.id}
     wanted = {message.id for message in collect() if message.id}
@@ -36,7 +36,7 @@ def test_every_marked_sentence_is_translated(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_compiled_file_is_that_of_the_sentences(language: str) -> None:
+def test_the_compiled_file_matches_its_source(language: str) -> None:
     made = compile_catalog(read_catalog(language))
     assert find_po(language).with_suffix(".mo").read_bytes() == made, ADVICE
 
@@ -56,13 +56,13 @@ def test_placeholders_are_the_same_in_every_language(language: str) -> None:
     ("accepted", "language"),
     [("de-CH, en;q=0.5", "de"), ("en-US", "en"), ("fr, de;q=0.3", "de"), ("fr", "en"), ("", "en")],
 )
-def test_the_browser_says_which_language(site: Site, accepted: str, language: str) -> None:
+def test_the_browser_determines_the_language(site: Site, accepted: str, language: str) -> None:
     page = site.get("/", headers={"Accept-Language": accepted})
     assert f'<html lang="{language}"' in page.text
     assert "Accept-Language" in page.headers["Vary"]
 
 
-def test_a_choice_counts_more_than_the_browser(site: Site) -> None:
+def test_a_chosen_language_overrides_the_browsers(site: Site) -> None:
     client = site.client()
     answer = client.get("/preferences?language=de&next=/search")
     assert (answer.status_code, answer.location) == (303, "/search")
@@ -70,14 +70,14 @@ def test_a_choice_counts_more_than_the_browser(site: Site) -> None:
     assert '<html lang="de"' in page.text
 
 
-def test_a_language_that_is_set_leaves_no_choice(tmp_path: Path) -> None:
+def test_a_configured_language_cannot_be_changed(tmp_path: Path) -> None:
     german = make_site(tmp_path / "german", language="de")
     page = german.get("/", headers={"Accept-Language": "en", "Cookie": "language=en"})
     assert '<html lang="de"' in page.text
     assert "/preferences?language" not in page.text
 
 
-def test_errors_speak_the_visitors_language(site: Site) -> None:
+def test_errors_are_in_the_visitors_language(site: Site) -> None:
     page = site.get("/groups/999", headers={"Accept-Language": "de", "Accept": "text/html"})
     assert page.status_code == 404
     assert "Dieses Werk gibt es nicht." in page.text
@@ -98,7 +98,7 @@ def test_errors_speak_the_visitors_language(site: Site) -> None:
         ("Nobody has written this sentence: 7.", "Nobody has written this sentence: 7."),
     ],
 )
-def test_a_stored_sentence_is_translated_with_its_values(
+def test_a_stored_message_is_translated_with_its_values(
     site: Site, stored: str, german: str
 ) -> None:
     with site.app.test_request_context("/", headers={"Accept-Language": "de"}):

@@ -1,4 +1,4 @@
-"""The description of the calls, and whether the calls keep to it."""
+"""The OpenAPI document, and whether the API conforms to it."""
 
 import json
 import re
@@ -58,9 +58,7 @@ def test_the_document_describes_every_call(document: dict[str, Any]) -> None:
     assert set(list_calls(document)) == CALLS
 
 
-def test_every_route_that_speaks_json_is_in_the_document(
-    site: Site, document: dict[str, Any]
-) -> None:
+def test_every_json_route_is_in_the_document(site: Site, document: dict[str, Any]) -> None:
     routes = set()
     for rule in site.app.url_map.iter_rules():
         view = site.app.view_functions[rule.endpoint]
@@ -69,14 +67,14 @@ def test_every_route_that_speaks_json_is_in_the_document(
     assert routes == set(list_calls(document))
 
 
-def test_every_reference_leads_somewhere_and_every_schema_is_used(
+def test_every_reference_resolves_and_every_schema_is_used(
     document: dict[str, Any],
 ) -> None:
     references = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
     assert references == set(document["components"]["schemas"])
 
 
-def test_calls_with_a_token_say_so_and_document_401(document: dict[str, Any]) -> None:
+def test_calls_with_a_token_are_marked_and_document_401(document: dict[str, Any]) -> None:
     for name, operation in list_calls(document).items():
         needs_token = " /admin/" in name or " /auth" in name
         assert operation["security"] == ([{"token": []}] if needs_token else []), name
@@ -93,14 +91,14 @@ def test_calls_with_parameters_document_422_and_all_document_503(
         assert ("429" in operation["responses"]) == (" /login/" in name), name
 
 
-def test_every_operation_has_an_id_of_its_own_and_a_summary(document: dict[str, Any]) -> None:
+def test_every_operation_has_a_unique_id_and_a_summary(document: dict[str, Any]) -> None:
     operations = list_calls(document)
     assert len({operation["operationId"] for operation in operations.values()}) == len(operations)
     for name, operation in operations.items():
         assert operation["summary"].endswith("."), name
 
 
-def test_parameters_tell_what_is_required(document: dict[str, Any]) -> None:
+def test_parameters_state_whether_they_are_required(document: dict[str, Any]) -> None:
     parameters = list_calls(document)["GET /admin/image"]["parameters"]
     assert [(p["name"], p["required"], p["schema"]["type"]) for p in parameters] == [
         ("group_id", True, "integer"),
@@ -117,14 +115,14 @@ class Fields(BaseModel):
 
 
 @pytest.mark.parametrize("number", [0, -(1 << 63), (1 << 63) - 1, "17", " 17 ", 17.0])
-def test_a_number_that_a_column_holds_is_taken(number: object) -> None:
+def test_a_number_that_fits_a_column_is_accepted(number: object) -> None:
     assert Fields.model_validate({"number": number}).number == int(number)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize(
     "number", [True, False, None, 1 << 63, -(1 << 63) - 1, 1.5, "1.5", "", "x", [], {}, 1e300]
 )
-def test_any_other_number_is_a_fault(number: object) -> None:
+def test_any_other_number_is_an_error(number: object) -> None:
     with pytest.raises(ValidationError) as caught:
         Fields.model_validate({"number": number})
     [fault] = list_faults(caught.value, "query")
@@ -133,19 +131,19 @@ def test_any_other_number_is_a_fault(number: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["\0", "a\0b", "x" * 1025, None, 5, ["x"]])
-def test_a_text_that_no_column_holds_is_a_fault(text: object) -> None:
+def test_a_text_that_fits_no_column_is_an_error(text: object) -> None:
     with pytest.raises(ValidationError) as caught:
         Fields.model_validate({"text": text})
     assert len(list_faults(caught.value, "body")) == 1
 
 
-def test_a_fault_does_not_repeat_what_was_sent() -> None:
+def test_an_error_does_not_repeat_the_input() -> None:
     with pytest.raises(ValidationError) as caught:
         Fields.model_validate({"text": "hunter2" * 500, "number": "hunter2"})
     assert "hunter2" not in json.dumps(list_faults(caught.value, "body"))
 
 
-# --- The calls keep to it -------------------------------------------------------------------------
+# --- Conformance ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +152,7 @@ def busy_site(
     start_onedrive: Callable[..., OneDrive],
     s3_server: S3Server,
 ) -> Iterator[ConnectedSite]:
-    """A connected site with some groups and a folder; imports are not waited for."""
+    """Return a connected site with groups and a folder; imports are not awaited."""
     folder = tmp_path_factory.mktemp("busy")
     onedrive = start_onedrive()
     site = make_site(
@@ -186,14 +184,14 @@ def call_schema(busy_site: ConnectedSite) -> Any:
 
 @pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: str(mode.value))
 @pytest.mark.parametrize("name", sorted(CALLS))
-def test_no_request_gets_an_answer_that_is_not_in_the_document(
+def test_all_answers_conform_to_the_document(
     busy_site: ConnectedSite, call_schema: Any, name: str, mode: GenerationMode
 ) -> None:
-    """Good requests and bad ones, each with a new token: one of the calls ends the one it has."""
+    """Send valid and invalid requests, each with a new token, as one call revokes it."""
     method, path = name.split()
     operation = call_schema[path][method]
     if mode is GenerationMode.NEGATIVE and not (operation.query or operation.body):
-        return  # There is nothing in it that could be wrong.
+        return  # It has no parameters that could be invalid.
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
@@ -208,7 +206,7 @@ def test_no_request_gets_an_answer_that_is_not_in_the_document(
         headers = {}
         if operation.definition.raw["security"]:
             headers["Authorization"] = f"Bearer {busy_site.make_token()}"
-        # Whether a request is good is not for the schema alone: "17" is taken for a number.
+        # The schema alone does not decide validity: "17" is accepted as a number.
         case.call_and_validate(
             headers=headers, excluded_checks=[negative_data_rejection, positive_data_acceptance]
         )

@@ -1,4 +1,4 @@
-"""Colours that can be read, whatever an owner chooses."""
+"""Readable colours for any chosen accent."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ COLORS = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
 
 
 def measure_contrast(one: str, other: str) -> float:
-    """WCAG 2.2, "contrast ratio", written down once more."""
+    """Compute the contrast ratio of WCAG 2.2 independently."""
 
     def luminance(color: str) -> float:
         total = 0.0
@@ -25,7 +25,7 @@ def measure_contrast(one: str, other: str) -> float:
 
 
 @given(COLORS, COLORS)
-def test_any_accent_on_any_ground_can_be_read(accent: str, ground: str) -> None:
+def test_any_accent_is_readable_on_any_background(accent: str, ground: str) -> None:
     theme = make_theme(accent, ground)
     assert measure_contrast(theme["ink"], ground) >= 4.5
     assert measure_contrast(theme["quiet"], ground) >= 4.5
@@ -34,11 +34,11 @@ def test_any_accent_on_any_ground_can_be_read(accent: str, ground: str) -> None:
     assert measure_contrast(theme["edge"], ground) >= 3
 
 
-def test_an_accent_that_can_be_read_is_left_alone() -> None:
+def test_a_readable_accent_is_not_changed() -> None:
     assert make_theme("#b3432b", LIGHT_GROUND)["accent"] == "#b3432b"
 
 
-def test_pure_black_never_stands_on_pure_white() -> None:
+def test_pure_black_is_never_used_on_pure_white() -> None:
     for ground in (LIGHT_GROUND, DARK_GROUND, "#ffffff", "#000000"):
         assert make_theme("#3366cc", ground)["ink"] not in ("#000000", "#ffffff")
 

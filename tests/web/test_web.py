@@ -1,4 +1,4 @@
-"""What every response shares."""
+"""Errors, headers, compression, cookies and CORS of all responses."""
 
 import gzip
 import re
@@ -31,7 +31,7 @@ JSON = {"Accept": "application/json"}
 
 
 def add_view(app: Flask, path: str, view: Callable[..., object]) -> None:
-    """A page that strangers may open, on an application that has not served yet."""
+    """Add a public page to an application that has not served a request yet."""
     from imagehub.web import access
 
     endpoint = "test." + path.strip("/")
@@ -98,7 +98,7 @@ def test_every_error_class_has_a_status() -> None:
     assert not missing, f"give these a status in web.STATUS_OF_ERROR: {missing}"
 
 
-def test_an_unexpected_error_shows_a_number_and_nothing_of_itself(
+def test_an_unexpected_error_shows_only_a_number(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> None:
@@ -114,7 +114,7 @@ def test_an_unexpected_error_shows_a_number_and_nothing_of_itself(
         assert f"[{number}] unexpected error" in caplog.text
 
 
-def test_a_database_that_does_not_answer_is_503(site: Site) -> None:
+def test_an_unreachable_database_is_503(site: Site) -> None:
     def fail() -> None:
         raise OperationalError("SELECT secret", {}, Exception("gone away"))
 
@@ -127,8 +127,8 @@ def test_a_database_that_does_not_answer_is_503(site: Site) -> None:
     assert list(answer.json) == ["detail"]
 
 
-def test_what_was_to_be_written_is_not_part_of_a_database_error(site: Site) -> None:
-    """Such errors go to the log with their whole text."""
+def test_database_errors_do_not_contain_parameters(site: Site) -> None:
+    """Such errors are logged with their whole text."""
     with site.session() as session, pytest.raises(IntegrityError) as caught:
         session.execute(
             db.text(
@@ -140,7 +140,7 @@ def test_what_was_to_be_written_is_not_part_of_a_database_error(site: Site) -> N
     assert "scrypt:hash" not in str(caught.value)
 
 
-def test_a_page_for_somebody_signed_in_says_503_too_while_the_database_is_away(
+def test_pages_for_signed_in_users_are_503_without_a_database(
     site: Site,
 ) -> None:
     client = site.signed_in_client()
@@ -160,7 +160,7 @@ def test_an_unknown_address_is_404_as_page_and_as_json(site: Site) -> None:
     }
 
 
-def test_an_error_leads_back_to_where_one_was(site: Site) -> None:
+def test_an_error_page_links_to_the_previous_page(site: Site) -> None:
     to_admin, to_gallery = 'class="button" href="/admin/"', 'class="button" href="/"'
     page = site.signed_in_client().get("/admin/library/4711").text
     assert to_admin in page and to_gallery not in page
@@ -168,14 +168,14 @@ def test_an_error_leads_back_to_where_one_was(site: Site) -> None:
     assert to_gallery in page and to_admin not in page
 
 
-def test_where_onedrive_is_lost_the_error_leads_to_the_connection(site: Site) -> None:
+def test_a_lost_connection_error_links_to_the_connection_page(site: Site) -> None:
     client = site.signed_in_client()
     answer = client.get("/admin/connection/root-folder")
     assert answer.status_code == 409
     assert 'class="button" href="/admin/connection"' in answer.text
 
 
-def test_a_wrong_method_is_405_in_json_where_json_is_spoken(site: Site) -> None:
+def test_a_wrong_method_is_405_in_json_for_api_paths(site: Site) -> None:
     answer = site.post("/image/page", headers={"Origin": APP_ORIGIN})
     assert answer.status_code == 405
     assert list(answer.json) == ["detail"]
@@ -186,7 +186,7 @@ def test_a_wrong_method_is_405_in_json_where_json_is_spoken(site: Site) -> None:
 # --- Headers --------------------------------------------------------------------------------------
 
 
-def test_every_response_has_the_headers_that_keep_it_safe(site: Site) -> None:
+def test_every_response_has_security_headers(site: Site) -> None:
     for path in ("/sign-in", "/image/total-page", "/no/such/thing", "/health", "/openapi.json"):
         headers = site.get(path).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -225,7 +225,7 @@ def test_every_response_has_the_headers_that_keep_it_safe(site: Site) -> None:
         ("http://127.0.0.1:8931/v1.0", ["http://127.0.0.1:8931/v1.0/uploadSession/1"]),
     ],
 )
-def test_a_page_may_send_files_to_wherever_this_graph_gives_upload_addresses(
+def test_the_csp_allows_the_upload_hosts_of_the_configured_graph(
     tmp_path: Path, graph_url: str, addresses: list[str]
 ) -> None:
     page = make_site(tmp_path / "cloud", graph_base_url=graph_url).get("/sign-in")
@@ -237,18 +237,18 @@ def test_a_page_may_send_files_to_wherever_this_graph_gives_upload_addresses(
         assert any(fnmatch(origin, source) for source in sources[1].split()), address
 
 
-def test_https_is_insisted_on_where_the_hub_has_it(site: Site, tmp_path: Path) -> None:
+def test_https_hubs_send_hsts(site: Site, tmp_path: Path) -> None:
     assert "Strict-Transport-Security" not in site.get("/health").headers
     secure = make_site(tmp_path / "secure", public_url="https://hub.example.org")
     assert "Strict-Transport-Security" in secure.get("/health").headers
 
 
-def test_pages_for_somebody_signed_in_are_kept_by_nobody(site: Site) -> None:
+def test_pages_for_signed_in_users_are_not_cached(site: Site) -> None:
     answer = site.signed_in_client().get("/no/such/thing")
     assert answer.headers["Cache-Control"] == "private, no-store"
 
 
-def test_absolute_addresses_are_the_ones_visitors_type(site: Site, tmp_path: Path) -> None:
+def test_absolute_addresses_use_the_public_url(site: Site, tmp_path: Path) -> None:
     with site.app.test_request_context("/", base_url="http://192.0.2.7:8000"):
         assert make_absolute("/media/1") == "http://192.0.2.7:8000/media/1"
     public = make_site(tmp_path / "public", public_url="https://example.org/hub")
@@ -258,7 +258,7 @@ def test_absolute_addresses_are_the_ones_visitors_type(site: Site, tmp_path: Pat
         assert make_absolute("/hub/media/1") == "https://example.org/hub/media/1"
 
 
-# --- Packing --------------------------------------------------------------------------------------
+# --- Compression ----------------------------------------------------------------------------------
 
 
 def add_text_view(app: Flask, size: int, **headers: str) -> None:
@@ -272,7 +272,7 @@ def add_text_view(app: Flask, size: int, **headers: str) -> None:
     add_view(app, "/text", view)
 
 
-def is_packed(site: Site, path: str = "/text", accept: str = "gzip, br") -> bool:
+def is_compressed(site: Site, path: str = "/text", accept: str = "gzip, br") -> bool:
     answer = site.get(path, headers={"Accept-Encoding": accept})
     answer.close()
     if answer.headers.get("Content-Encoding") != "gzip":
@@ -282,33 +282,33 @@ def is_packed(site: Site, path: str = "/text", accept: str = "gzip, br") -> bool
     return True
 
 
-def test_pages_for_strangers_are_packed(site: Site) -> None:
+def test_pages_for_strangers_are_compressed(site: Site) -> None:
     add_text_view(site.app, 5000)
-    assert is_packed(site)
-    assert not is_packed(site, accept="")
-    assert not is_packed(site, accept="br")
-    assert not is_packed(site, accept="gzip;q=0")
+    assert is_compressed(site)
+    assert not is_compressed(site, accept="")
+    assert not is_compressed(site, accept="br")
+    assert not is_compressed(site, accept="gzip;q=0")
 
 
-def test_small_answers_are_not_packed(site: Site) -> None:
+def test_small_answers_are_not_compressed(site: Site) -> None:
     add_text_view(site.app, 400)
-    assert not is_packed(site)
+    assert not is_compressed(site)
 
 
-def test_a_page_with_a_form_is_not_packed(site: Site) -> None:
-    """Its token could be guessed by the page's packed length (BREACH)."""
+def test_a_page_with_a_form_is_not_compressed(site: Site) -> None:
+    """The compressed length could reveal its CSRF token (BREACH)."""
     add_text_view(site.app, 5000)
-    assert not is_packed(site, "/text?form=1")
-    assert not is_packed(site, "/sign-in")
+    assert not is_compressed(site, "/text?form=1")
+    assert not is_compressed(site, "/sign-in")
 
 
-def test_a_page_for_somebody_signed_in_is_not_packed(site: Site) -> None:
+def test_pages_for_signed_in_users_are_not_compressed(site: Site) -> None:
     add_text_view(site.app, 5000)
     answer = site.signed_in_client().get("/text", headers={"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in answer.headers
 
 
-def test_an_answer_to_a_token_is_not_packed(site: Site) -> None:
+def test_answers_to_tokens_are_not_compressed(site: Site) -> None:
     for _ in range(20):
         site.add_group(["a.jpg"] * 1)
     answer = site.get("/admin/groups/images", headers={**site.bearer(), "Accept-Encoding": "gzip"})
@@ -316,13 +316,13 @@ def test_an_answer_to_a_token_is_not_packed(site: Site) -> None:
     assert "Content-Encoding" not in answer.headers
 
 
-def test_static_text_is_packed_and_asked_about_cheaply(site: Site, tmp_path: Path) -> None:
+def test_static_text_is_compressed_and_revalidated_cheaply(site: Site, tmp_path: Path) -> None:
     (tmp_path / "static").mkdir()
     (tmp_path / "static" / "style.css").write_text("body { color: red }\n" * 100)
     (tmp_path / "static" / "photo.png").write_bytes(b"\x89PNG" + b"0" * 5000)
     site.app.static_folder = str(tmp_path / "static")
-    assert is_packed(site, "/static/style.css")
-    assert not is_packed(site, "/static/photo.png")
+    assert is_compressed(site, "/static/style.css")
+    assert not is_compressed(site, "/static/photo.png")
     packed = site.get("/static/style.css", headers={"Accept-Encoding": "gzip"})
     packed.close()
     again = site.get(
@@ -342,7 +342,7 @@ def test_static_text_is_packed_and_asked_about_cheaply(site: Site, tmp_path: Pat
 # --- The session's cookie -------------------------------------------------------------------------
 
 
-def test_files_and_calls_leave_the_cookie_of_a_remembered_session_alone(site: Site) -> None:
+def test_files_and_calls_do_not_renew_the_session_cookie(site: Site) -> None:
     client = site.client()
     token = read_csrf_token(client)
     form = {"name": NAME, "password": PASSWORD, "csrf_token": token, "remember": "on"}
@@ -360,7 +360,7 @@ def test_files_and_calls_leave_the_cookie_of_a_remembered_session_alone(site: Si
             assert "Cookie" not in answer.headers.get("Vary", ""), path
 
 
-def test_what_an_admin_is_shown_is_kept_by_no_cache(site: Site) -> None:
+def test_responses_to_admins_are_not_cached(site: Site) -> None:
     client = site.signed_in_client()
     for path in ("/admin/", "/admin/home/jobs", "/", "/nothing/here"):
         assert "no-store" in client.get(path).headers["Cache-Control"], path
@@ -390,18 +390,18 @@ def test_listed_origins_may_read_answers_and_others_may_not(site: Site) -> None:
         assert "Origin" in headers["Vary"], "caches must not hand this to the listed origin"
 
 
-def test_pages_are_not_for_other_origins(site: Site) -> None:
+def test_pages_are_not_shared_with_other_origins(site: Site) -> None:
     assert "Access-Control-Allow-Origin" not in ask(site, APP_ORIGIN, "/sign-in")
 
 
-def test_a_star_opens_calls_to_all_without_credentials(tmp_path: Path) -> None:
+def test_a_star_allows_calls_from_all_origins_without_credentials(tmp_path: Path) -> None:
     site = make_site(tmp_path, cors_origins="*")
     headers = ask(site, "https://anybody.example")
     assert headers["Access-Control-Allow-Origin"] == "*"
     assert "Access-Control-Allow-Credentials" not in headers
 
 
-def test_without_the_setting_nothing_is_shared(tmp_path: Path) -> None:
+def test_without_the_setting_no_origin_is_allowed(tmp_path: Path) -> None:
     site = make_site(tmp_path, cors_origins="")
     assert "Access-Control-Allow-Origin" not in ask(site, APP_ORIGIN)
 
