@@ -1,8 +1,8 @@
-"""Fixtures come from ``tests/fixtures``, one file a subject."""
+"""Load the fixtures of ``tests/fixtures``, which has one file per subject."""
 
 from hypothesis import HealthCheck, settings
 
-# How long an example takes depends on the machine.
+# The duration of an example depends on the machine.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
