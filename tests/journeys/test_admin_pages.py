@@ -1,4 +1,4 @@
-"""The admin's own pages in Chromium: first run, connection, second step, settings, keys."""
+"""Admin pages in Chromium: first run, connection, two-factor sign-in, settings, shortcuts."""
 
 import re
 
@@ -35,10 +35,10 @@ def expect_toast(page: Page, words: str) -> None:
 
 
 @pytest.mark.parametrize("has_script", [True, False])
-def test_a_first_run_leads_to_a_connected_drive(
+def test_the_first_run_connects_the_drive(
     served_unconnected_site: ServedSite, has_script: bool
 ) -> None:
-    """Microsoft's sign-in is on more hosts than the one that the hub sends the browser to."""
+    """Microsoft's sign-in uses more hosts than the one the hub redirects to."""
     served = served_unconnected_site
     served.onedrive.set_fault("other_login_host")
     served.site.put_files("Wellen", {"front.jpg": make_picture(1)})
@@ -64,7 +64,7 @@ def test_a_first_run_leads_to_a_connected_drive(
     visit.complaints.clear()
 
 
-def test_from_signing_in_to_the_first_picture_on_the_wall(
+def test_from_sign_in_to_the_first_published_picture(
     served_unconnected_site: ServedSite,
 ) -> None:
     served = served_unconnected_site
@@ -93,7 +93,7 @@ def test_from_signing_in_to_the_first_picture_on_the_wall(
 
 
 @pytest.mark.parametrize("has_script", [True, False], ids=["script", "no script"])
-def test_the_right_to_change_is_asked_for_where_it_is_first_needed(
+def test_write_permission_is_requested_when_first_needed(
     served_unconnected_site: ServedSite, has_script: bool
 ) -> None:
     served = served_unconnected_site
@@ -116,7 +116,7 @@ def test_the_right_to_change_is_asked_for_where_it_is_first_needed(
         )
         words = page.locator("#uploads [role=alert]")
         expect(words).to_contain_text("ImageHub may only read in OneDrive so far.")
-        visit.complaints.clear()  # The browser notes the refusal in its console.
+        visit.complaints.clear()  # the browser logs the refusal
     else:
         page.get_by_label("Name of the new folder").fill("Neu")
         page.get_by_role("button", name="Create folder").click()
@@ -127,7 +127,7 @@ def test_the_right_to_change_is_asked_for_where_it_is_first_needed(
     page.get_by_role("button", name="Consent").click()
     expect(page.get_by_role("heading", name="Wellen")).to_be_visible()
     expect(note).to_be_hidden()
-    if has_script:  # What was to be uploaded is still there, and goes on by itself.
+    if has_script:  # The pending uploads are still there, and continue automatically.
         expect(page.locator("#uploads h2")).to_have_text("1 file uploaded", timeout=30_000)
         assert (served.onedrive.root / "Wellen" / "a.jpg").read_bytes() == make_picture(3)
     else:
@@ -138,7 +138,7 @@ def test_the_right_to_change_is_asked_for_where_it_is_first_needed(
     visit.complaints.clear()
 
 
-def test_a_lost_connection_is_told_and_found_again(served_site: ServedSite) -> None:
+def test_a_lost_connection_is_reported_and_restored(served_site: ServedSite) -> None:
     served_site.site.add_group(["a.jpg"])
     served_site.onedrive.revoke(access_tokens=True)
     visit = served_site.enter("/admin/connection")
@@ -156,7 +156,7 @@ def test_a_lost_connection_is_told_and_found_again(served_site: ServedSite) -> N
     visit.complaints.clear()
 
 
-def test_what_went_wrong_stays_until_it_is_closed(served_site: ServedSite) -> None:
+def test_error_messages_stay_until_closed(served_site: ServedSite) -> None:
     served_site.onedrive.set_fault("gone")
     visit = served_site.enter("/admin/connection")
     page = visit.page
@@ -171,7 +171,7 @@ def test_what_went_wrong_stays_until_it_is_closed(served_site: ServedSite) -> No
     visit.complaints.clear()
 
 
-def test_disconnecting_asks_first(served_site: ServedSite) -> None:
+def test_disconnecting_asks_for_confirmation(served_site: ServedSite) -> None:
     page = served_site.enter("/admin/connection").page
     page.get_by_text("Disconnect…").click()
     page.get_by_role("link", name="Cancel").click()
@@ -181,10 +181,10 @@ def test_disconnecting_asks_first(served_site: ServedSite) -> None:
     expect(page.get_by_role("heading", name="OneDrive is disconnected")).to_be_visible()
 
 
-# --- The second step ------------------------------------------------------------------------------
+# --- Two-factor sign-in ---------------------------------------------------------------------------
 
 
-def test_the_second_step_from_switching_on_to_the_lost_phone(served_site: ServedSite) -> None:
+def test_two_factor_sign_in_from_setup_to_the_lost_phone(served_site: ServedSite) -> None:
     visit = served_site.enter("/admin/account")
     page = visit.page
     page.get_by_text("Turn on…").click()
@@ -213,13 +213,13 @@ def test_the_second_step_from_switching_on_to_the_lost_phone(served_site: Served
     expect(page.get_by_role("heading", name="Home")).to_be_visible()
     page.goto(f"{served_site.url}/admin/account")
     expect(page.get_by_text("9 recovery codes left.")).to_be_visible()
-    visit.complaints.clear()  # The refused code stands in the console as a 401.
+    visit.complaints.clear()  # the browser logs the 401
 
 
 # --- Account and settings -------------------------------------------------------------------------
 
 
-def test_a_token_is_made_copied_and_ended(served_site: ServedSite) -> None:
+def test_a_token_is_created_copied_and_revoked(served_site: ServedSite) -> None:
     visit = served_site.enter("/admin/account", permissions=["clipboard-read", "clipboard-write"])
     page = visit.page
     page.get_by_label("Name of the token").fill("Backup of the studio")
@@ -229,7 +229,7 @@ def test_a_token_is_made_copied_and_ended(served_site: ServedSite) -> None:
     expect(password).to_be_focused()
     expect(password).to_have_accessible_description("This is not your password.")
     expect(page.get_by_label("Name of the token")).to_have_value("Backup of the studio")
-    visit.complaints.clear()  # The refusal stands in the console as a 422.
+    visit.complaints.clear()  # the browser logs the 422
     password.fill(PASSWORD)
     page.get_by_role("button", name="Create token").click()
     token = page.locator("#new-token").inner_text()
@@ -258,7 +258,7 @@ def fill_token(page: Page) -> None:
     page.locator("#tokens").get_by_label("Your password").fill(PASSWORD)
 
 
-def test_a_double_click_makes_one_token(served_site: ServedSite) -> None:
+def test_a_double_click_creates_one_token(served_site: ServedSite) -> None:
     page = served_site.enter("/admin/account").page
     fill_token(page)
     # Both clicks come before the answer to the first.
@@ -271,12 +271,12 @@ def test_a_double_click_makes_one_token(served_site: ServedSite) -> None:
     )
 
 
-def test_what_was_agreed_to_once_is_asked_anew(served_site: ServedSite) -> None:
+def test_every_confirmation_is_asked_again(served_site: ServedSite) -> None:
     page = served_site.enter("/admin/account", service_workers="block").page
     fill_token(page)
     page.get_by_role("button", name="Create token").click()
     expect(page.locator("#new-token")).to_be_visible()
-    # The answer leads nowhere, so that the page stays as it is.
+    # An answer without content, so that the page does not change.
     page.route("**/admin/account/**", lambda route: route.fulfill(status=204))
     end = page.get_by_role("button", name="Revoke the token Backup of the studio")
     dialog = page.get_by_role("dialog", name="Revoke the token “Backup of the studio”?")
@@ -287,7 +287,7 @@ def test_what_was_agreed_to_once_is_asked_anew(served_site: ServedSite) -> None:
         expect(dialog).to_have_count(0)
 
 
-def test_a_toast_stays_while_it_has_the_focus_and_gives_it_back(served_site: ServedSite) -> None:
+def test_a_focused_toast_stays_and_returns_the_focus(served_site: ServedSite) -> None:
     visit = served_site.enter("/admin/account", permissions=["clipboard-read", "clipboard-write"])
     page = visit.page
     fill_token(page)
@@ -298,7 +298,7 @@ def test_a_toast_stays_while_it_has_the_focus_and_gives_it_back(served_site: Ser
     copy.click()
     close = page.locator(".toast", has_text="Copied.").get_by_role("button", name="Close")
     close.focus()
-    # The pointer that comes by and goes does not take it along.
+    # A passing pointer does not close it.
     close.hover()
     page.mouse.move(5, 5)
     page.clock.fast_forward(20_000)
@@ -309,9 +309,7 @@ def test_a_toast_stays_while_it_has_the_focus_and_gives_it_back(served_site: Ser
 
 
 @pytest.mark.parametrize("has_script", [True, False])
-def test_the_site_takes_its_title_from_the_settings(
-    served_site: ServedSite, has_script: bool
-) -> None:
+def test_the_site_title_comes_from_the_settings(served_site: ServedSite, has_script: bool) -> None:
     visit = served_site._visit(f"{served_site.url}/sign-in", java_script_enabled=has_script)
     page = visit.page
     sign_in(page, served_site.url)
@@ -325,10 +323,10 @@ def test_the_site_takes_its_title_from_the_settings(
     visit.complaints.clear()
 
 
-# --- Keys, phones, everybody ----------------------------------------------------------------------
+# --- Keyboard, phones, accessibility --------------------------------------------------------------
 
 
-def test_keys_lead_around_and_can_be_switched_off(served_site: ServedSite) -> None:
+def test_keyboard_shortcuts_work_and_can_be_disabled(served_site: ServedSite) -> None:
     visit = served_site.enter("/admin/settings")
     page = visit.page
     page.keyboard.press("?")
@@ -347,11 +345,11 @@ def test_keys_lead_around_and_can_be_switched_off(served_site: ServedSite) -> No
     help_list.get_by_role("button", name="Close").click()
     page.keyboard.press("?")
     expect(help_list).not_to_be_visible()
-    # Chromium notes that the way to another page was no view transition.
+    # Chromium logs that a navigation had no view transition.
     visit.complaints[:] = [text for text in visit.complaints if "Transition" not in text]
 
 
-def test_on_a_phone_the_bar_at_the_bottom_holds_everything(served_site: ServedSite) -> None:
+def test_the_bottom_bar_has_every_page_on_a_phone(served_site: ServedSite) -> None:
     page = served_site.enter("/admin/settings", is_phone=True).page
     expect(page.get_by_role("link", name="Account")).not_to_be_visible()
     page.get_by_role("button", name="More").click()

@@ -29,7 +29,7 @@ def open_works(served: ServedSite) -> Page:
     return page
 
 
-def test_folders_open_without_a_new_page_and_the_back_button_leads_back(
+def test_folders_open_without_page_loads_and_back_works(
     served: ServedSite,
 ) -> None:
     page = open_works(served)
@@ -48,7 +48,7 @@ def test_folders_open_without_a_new_page_and_the_back_button_leads_back(
     expect(page.locator("#drive-title")).to_have_text("Works")
 
 
-def test_skipping_to_the_content_keeps_the_folder_as_it_is(served: ServedSite) -> None:
+def test_skipping_to_the_content_keeps_the_folder(served: ServedSite) -> None:
     page = open_works(served)
     page.fill("#drive-words", "shot 1")
     expect(page.locator(".item-name")).to_have_count(3)
@@ -60,7 +60,7 @@ def test_skipping_to_the_content_keeps_the_folder_as_it_is(served: ServedSite) -
     page.wait_for_url("**/*#*")
     page.go_back()
     page.wait_for_url(re.compile("^[^#]*$"))
-    # What comes after it is not asked for twice.
+    # Nothing is requested twice after that.
     page.locator("#crumbs a").first.click()
     expect(page.locator("#drive-title")).to_have_text("OneDrive")
     assert len([url for url in asked if "/admin/drive" in url and "thumbnail" not in url]) == 1
@@ -68,7 +68,7 @@ def test_skipping_to_the_content_keeps_the_folder_as_it_is(served: ServedSite) -
     expect(page.locator("#drive-title")).to_have_text("Works")
 
 
-def test_a_file_is_renamed_in_place_and_taken_back(served: ServedSite) -> None:
+def test_a_file_is_renamed_in_place_and_undone(served: ServedSite) -> None:
     visit = served.enter("/admin/drive")
     page = visit.page
     page.locator(".item-name", has_text="Works").click()
@@ -88,10 +88,10 @@ def test_a_file_is_renamed_in_place_and_taken_back(served: ServedSite) -> None:
     page.locator(".toast").get_by_role("button", name="Undo").click()
     expect(page.locator(".item-name", has_text="shot 2.jpg")).to_be_visible()
     assert (works / "shot 2.jpg").exists()
-    visit.complaints.clear()  # The refused name stands in the console as a 422.
+    visit.complaints.clear()  # the browser logs the 422
 
 
-def test_files_move_by_the_dialog_and_come_back_by_undo(served: ServedSite) -> None:
+def test_files_are_moved_by_the_dialog_and_undone(served: ServedSite) -> None:
     page = open_works(served)
     for n in (1, 3):
         page.get_by_label(f"Select shot {n}.jpg").check()
@@ -110,7 +110,7 @@ def test_files_move_by_the_dialog_and_come_back_by_undo(served: ServedSite) -> N
     assert not (served.onedrive.root / "Old" / "shot 3.jpg").exists()
 
 
-def test_what_is_chosen_moves_into_the_folder_that_it_is_dragged_onto(served: ServedSite) -> None:
+def test_selected_items_are_moved_by_dragging_onto_a_folder(served: ServedSite) -> None:
     page = open_works(served)
     for n in (1, 3):
         page.get_by_label(f"Select shot {n}.jpg").check()
@@ -127,7 +127,7 @@ def test_what_is_chosen_moves_into_the_folder_that_it_is_dragged_onto(served: Se
     ]
 
 
-def test_deleting_asks_first_and_names_what_is_published(served: ServedSite) -> None:
+def test_deleting_asks_first_and_names_published_works(served: ServedSite) -> None:
     page = served.enter().page
     works = page.locator(".item", has_text="Works")
     works_id = works.get_attribute("data-id")
@@ -162,7 +162,7 @@ def test_deleting_asks_first_and_names_what_is_published(served: ServedSite) -> 
     assert (served.onedrive.root / "Works" / "Details" / "edge.jpg").exists()
 
 
-def test_an_undo_that_onedrive_refuses_leads_to_its_recycle_bin(served: ServedSite) -> None:
+def test_an_undo_refused_by_onedrive_links_to_its_recycle_bin(served: ServedSite) -> None:
     visit = served.enter()
     page = visit.page
     page.get_by_label("Select Old").check()
@@ -175,8 +175,8 @@ def test_an_undo_that_onedrive_refuses_leads_to_its_recycle_bin(served: ServedSi
     expect(fault.get_by_role("link", name="Open recycle bin")).to_be_visible()
 
 
-def test_ticks_made_before_the_script_was_there_hold(served: ServedSite) -> None:
-    # Past a service worker a request cannot be held.
+def test_boxes_checked_before_the_script_loads_stay_checked(served: ServedSite) -> None:
+    # Requests cannot be held if a service worker answers them.
     page = served.enter(service_workers="block").page
     held: list[Route] = []
     script = re.compile(r"/js/admin/drive\.js")
@@ -189,7 +189,7 @@ def test_ticks_made_before_the_script_was_there_hold(served: ServedSite) -> None
     expect(page.locator("#chosen-words")).to_have_text("1 selected")
     expect(page.get_by_label("Select Works")).to_be_checked()
     page.unroute(script)
-    # Back from another page, what is ticked and what is counted are the same.
+    # After returning from another page, the checked boxes and the count agree.
     page.get_by_role("link", name="Settings").click()
     expect(page.locator("h1")).to_have_text("Settings")
     page.go_back()
@@ -198,7 +198,7 @@ def test_ticks_made_before_the_script_was_there_hold(served: ServedSite) -> None
     expect(page.locator("#chosen-words")).to_have_text("1 selected" if ticked else "Select all")
 
 
-def test_all_of_it_goes_by_keyboard_alone(served: ServedSite) -> None:
+def test_everything_works_with_the_keyboard_alone(served: ServedSite) -> None:
     page = served.enter().page
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
@@ -211,7 +211,7 @@ def test_all_of_it_goes_by_keyboard_alone(served: ServedSite) -> None:
     page.keyboard.type("front")
     page.keyboard.press("Enter")
     expect(page.locator(".item-name", has_text="front.jpg")).to_be_focused()
-    # What was renamed has moved to its place in the order, before "shot 2".
+    # The renamed file has moved to its place in the order, before "shot 2".
     page.keyboard.press("x")
     page.keyboard.press("Shift+ArrowDown")
     expect(page.locator("#chosen-words")).to_have_text("2 selected")
@@ -238,7 +238,7 @@ def test_all_of_it_goes_by_keyboard_alone(served: ServedSite) -> None:
     expect(page.locator(".item-name", has_text="Works")).to_be_focused()
 
 
-def test_a_file_shows_itself_and_where_it_is(served: ServedSite) -> None:
+def test_a_file_is_previewed_with_its_location(served: ServedSite) -> None:
     page = open_works(served)
     page.locator(".item-name", has_text="shot 4.jpg").click()
     dialog = page.get_by_role("dialog")
@@ -252,7 +252,7 @@ def test_a_file_shows_itself_and_where_it_is(served: ServedSite) -> None:
     expect(page.locator(".item-name", has_text="shot 5.jpg")).to_be_focused()
 
 
-def test_thousands_of_files_are_read_as_needed_and_drawn_near_the_window_alone(
+def test_thousands_of_files_are_loaded_and_drawn_as_needed(
     served: ServedSite,
 ) -> None:
     served.site.put_files("Many", {f"{n:05}.txt": b"x" * (n % 7) for n in range(2300)})
@@ -273,7 +273,7 @@ def test_thousands_of_files_are_read_as_needed_and_drawn_near_the_window_alone(
     expect(page.locator("#chosen-words")).to_have_text("2,300 selected")
 
 
-def test_the_page_has_no_faults_that_axe_finds(served: ServedSite) -> None:
+def test_the_drive_page_passes_axe(served: ServedSite) -> None:
     visit = served.enter()
     visit.page.locator(".item-name", has_text="Works").click()
     expect(visit.page.locator(".item-name", has_text="Details")).to_be_focused()
@@ -287,7 +287,7 @@ def test_the_page_has_no_faults_that_axe_finds(served: ServedSite) -> None:
 
 
 @pytest.mark.parametrize("has_script", [True, False])
-def test_odd_names_stand_in_one_order_with_a_script_and_without(
+def test_odd_names_have_the_same_order_with_and_without_a_script(
     served: ServedSite, has_script: bool
 ) -> None:
     served.site.put_files("Odd", {name: b"x" for name in ODD_NAMES})
@@ -303,9 +303,7 @@ def test_odd_names_stand_in_one_order_with_a_script_and_without(
 
 
 @pytest.mark.parametrize("has_script", [True, False])
-def test_a_name_is_found_however_its_accents_are_written(
-    served: ServedSite, has_script: bool
-) -> None:
+def test_a_name_is_found_in_any_encoding_of_accents(served: ServedSite, has_script: bool) -> None:
     name = normalize("NFD", "Öl auf Holz.txt")
     served.site.put_files("Mac", {name: b"x", "Aquarell.txt": b"x"})
     page = served.enter("/admin/drive", java_script_enabled=has_script).page
@@ -330,7 +328,7 @@ def test_an_address_with_a_filter_shows_what_fits(served: ServedSite) -> None:
     expect(page.locator("#drive-words")).to_have_value("shot 11")
 
 
-def test_it_works_without_a_script(served: ServedSite) -> None:
+def test_the_drive_browser_works_without_a_script(served: ServedSite) -> None:
     visit = served._visit(f"{served.url}/sign-in?next=/admin/drive", java_script_enabled=False)
     page = visit.page
     page.fill("[name=name]", "Ada")
@@ -358,12 +356,12 @@ def test_it_works_without_a_script(served: ServedSite) -> None:
     assert not (served.onedrive.root / "Works" / "shot 11.jpg").exists()
 
 
-def test_a_file_without_a_thumbnail_shows_its_sign_without_a_script(served: ServedSite) -> None:
+def test_a_file_without_a_thumbnail_shows_an_icon_without_a_script(served: ServedSite) -> None:
     served.site.put_files("Cut", {"cut.jpg": b"\xff\xd8\xff\xe0 cut"})
     page = served.enter("/admin/drive", java_script_enabled=False).page
     page.get_by_role("link", name="Cut").click()
     picture = page.locator(".item-picture img")
-    # This fails where the browser has no picture to show but its sign of a broken one.
+    # This fails if the browser shows its icon for a broken picture.
     height = picture.evaluate("async (one) => { await one.decode(); return one.clientHeight; }")
     assert 0 < height <= 52
     expect(page.locator(".item-picture .icon")).to_be_hidden()

@@ -1,4 +1,4 @@
-"""The drive browser where answers come late, or in another order than they were asked for."""
+"""The drive browser when answers are late or out of order."""
 
 import re
 
@@ -19,7 +19,7 @@ def served(served_site: ServedSite) -> ServedSite:
 
 
 def enter(served: ServedSite, folder: str = "") -> Visit:
-    """The drive, or a folder in its root; past a service worker a request cannot be held."""
+    """Open the drive or a folder without a service worker, to hold requests."""
     visit = served.enter(service_workers="block")
     visit.page.on("dialog", lambda dialog: dialog.accept())
     if folder:
@@ -41,7 +41,7 @@ def list_names(page: Page) -> list[str]:
 
 
 def move_into(page: Page, name: str, folder: str) -> None:
-    """Move a file into a folder beside it, after which the open folder is read anew."""
+    """Move a file into a folder beside it; the open folder is reloaded afterwards."""
     page.get_by_label(f"Select {name}").check()
     page.get_by_role("button", name="Move", exact=True).click()
     dialog = page.get_by_role("dialog")
@@ -62,10 +62,10 @@ def upload(page: Page, name: str) -> None:
     page.set_input_files("#pick-files", file)
 
 
-# --- Going to another folder ----------------------------------------------------------------------
+# --- Opening another folder -----------------------------------------------------------------------
 
 
-def test_a_folder_opens_though_the_one_before_is_read_anew_meanwhile(served: ServedSite) -> None:
+def test_a_folder_opens_while_the_previous_one_is_reloading(served: ServedSite) -> None:
     page = enter(served, "Works").page
     details = find_id(page, "Details")
     held = hold(page, rf"/admin/drive/{details}$")
@@ -78,7 +78,7 @@ def test_a_folder_opens_though_the_one_before_is_read_anew_meanwhile(served: Ser
     expect(page.locator(".item-name")).to_have_text(["edge.jpg", "shot 1.jpg"])
 
 
-def test_what_was_done_before_another_folder_opened_does_not_show_in_it(
+def test_changes_in_the_previous_folder_do_not_appear_in_the_next(
     served: ServedSite,
 ) -> None:
     page = enter(served, "Works").page
@@ -89,11 +89,11 @@ def test_what_was_done_before_another_folder_opened_does_not_show_in_it(
     made.wait()
     page.locator(".item-name", has_text="shot 1.jpg").press("F2")
     page.keyboard.type("Harbour")
-    # Going away saves the name, and both are under way at once.
+    # Leaving saves the name, so both requests are pending at once.
     page.locator("#crumbs a").first.click()
     expect(page.locator("#drive-title")).to_have_text("OneDrive")
     renamed.let_go()
-    # With the focus in it, the toast stays however long the rest takes.
+    # Focused, the toast stays however long the rest takes.
     undo = page.locator(".toast", has_text="Harbour").get_by_role("button", name="Undo")
     undo.focus()
     made.let_go()
@@ -107,7 +107,7 @@ def test_what_was_done_before_another_folder_opened_does_not_show_in_it(
     assert (served.onedrive.root / "Works" / "Sketches").is_dir()
 
 
-def test_a_name_that_is_refused_when_its_folder_is_left_is_told(served: ServedSite) -> None:
+def test_a_refused_name_is_reported_after_leaving_the_folder(served: ServedSite) -> None:
     visit = enter(served, "Works")
     page = visit.page
     held = hold(page, "/admin/drive/rename$")
@@ -117,10 +117,10 @@ def test_a_name_that_is_refused_when_its_folder_is_left_is_told(served: ServedSi
     expect(page.locator("#drive-title")).to_have_text("OneDrive")
     held.let_go()
     expect(page.locator(".toast.is-fault")).to_contain_text("“shot 1.jpg” was not renamed:")
-    visit.complaints.clear()  # The refusal stands in the console as a 422.
+    visit.complaints.clear()  # the browser logs the 422
 
 
-def test_a_choice_of_all_does_not_follow_into_another_folder(served: ServedSite) -> None:
+def test_selecting_all_does_not_carry_over_to_another_folder(served: ServedSite) -> None:
     served.site.put_files("Many", {f"{n:04}.txt": b"x" for n in range(1200)})
     page = enter(served, "Many").page
     held = hold(page, "/items")
@@ -135,14 +135,14 @@ def test_a_choice_of_all_does_not_follow_into_another_folder(served: ServedSite)
     expect(page.locator("#chosen-words")).to_have_text("Select all")
 
 
-def test_a_choice_of_all_stands_while_the_rest_of_the_folder_comes(served: ServedSite) -> None:
+def test_selecting_all_includes_files_that_load_later(served: ServedSite) -> None:
     served.site.put_files("Many", {f"{n:04}.txt": b"x" for n in range(1200)})
     page = enter(served, "Many").page
     held = hold(page, "/items")
     everything = page.get_by_label("Select all")
     everything.check()
     held.wait()
-    # Anything draws the folder anew, and the wish is not taken back by that.
+    # Sorting redraws the folder, which must not undo the selection.
     page.locator("#drive-sort").select_option("newest")
     page.locator("#drive-sort").select_option("name")
     expect(everything).to_be_checked()
@@ -153,7 +153,7 @@ def test_a_choice_of_all_stands_while_the_rest_of_the_folder_comes(served: Serve
     expect(page.locator("#chosen-words")).to_have_text("Select all")
 
 
-def test_a_folder_is_read_to_its_end_though_the_way_to_another_failed(served: ServedSite) -> None:
+def test_a_folder_is_loaded_fully_after_opening_another_failed(served: ServedSite) -> None:
     served.site.put_files("Many", {f"{n:04}.txt": b"x" for n in range(1200)})
     visit = enter(served, "Many")
     page = visit.page
@@ -168,10 +168,10 @@ def test_a_folder_is_read_to_its_end_though_the_way_to_another_failed(served: Se
     expect(page.locator("#drive-state")).to_have_text("1,200 items")
     page.get_by_label("Select all").check()
     expect(page.locator("#chosen-words")).to_have_text("1,200 selected")
-    visit.complaints.clear()  # The network that failed stands in the console.
+    visit.complaints.clear()  # the browser logs the network failure
 
 
-def test_a_folder_that_could_not_be_read_to_its_end_says_so_and_is_read_on(
+def test_a_partly_loaded_folder_says_so_and_can_be_continued(
     served: ServedSite,
 ) -> None:
     served.site.put_files("Many", {f"{n:04}.txt": b"x" for n in range(1200)})
@@ -182,7 +182,7 @@ def test_a_folder_that_could_not_be_read_to_its_end_says_so_and_is_read_on(
     held.wait()
     held.break_off()
     expect(page.locator("#drive-state")).to_have_text("100 of 1,200 read")
-    # Another try may fail, too, and then not all is chosen.
+    # Another attempt may fail, too, and then not all files are selected.
     held = hold(page, "/items")
     page.get_by_label("Select all").click()
     held.wait()
@@ -195,10 +195,10 @@ def test_a_folder_that_could_not_be_read_to_its_end_says_so_and_is_read_on(
     expect(again).to_be_hidden()
     page.get_by_label("Select all").check()
     expect(page.locator("#chosen-words")).to_have_text("1,200 selected")
-    visit.complaints.clear()  # The network that failed stands in the console.
+    visit.complaints.clear()  # the browser logs the network failure
 
 
-def test_what_is_dropped_goes_where_it_was_dropped_though_it_takes_long_to_read(
+def test_dropped_files_go_to_the_folder_they_were_dropped_on(
     served: ServedSite,
 ) -> None:
     page = enter(served, "Works").page
@@ -219,9 +219,9 @@ def test_what_is_dropped_goes_where_it_was_dropped_though_it_takes_long_to_read(
     assert (served.onedrive.root / "Works" / "dropped.txt").read_bytes() == b"dropped bytes"
 
 
-def test_ticks_made_before_the_rest_of_a_folder_was_there_hold(served: ServedSite) -> None:
+def test_boxes_checked_before_the_folder_is_loaded_stay_checked(served: ServedSite) -> None:
     page = enter(served).page
-    # The page that is arranged is a part of the folder, and all of it is asked for by the script.
+    # The page contains a part of the folder; the script requests all of it.
     held = hold(page, r"/admin/drive/[^/?]+$")
     page.goto(f"{page.url}?sort=name-down")
     held.wait()
@@ -231,10 +231,10 @@ def test_ticks_made_before_the_rest_of_a_folder_was_there_hold(served: ServedSit
     expect(page.get_by_label("Select Works")).to_be_checked()
 
 
-# --- Reading the folder anew ----------------------------------------------------------------------
+# --- Reloading the folder -------------------------------------------------------------------------
 
 
-def test_a_listing_from_before_a_deletion_does_not_bring_back_what_is_gone(
+def test_an_old_listing_does_not_restore_deleted_files(
     served: ServedSite,
 ) -> None:
     page = enter(served, "Works").page
@@ -246,12 +246,12 @@ def test_a_listing_from_before_a_deletion_does_not_bring_back_what_is_gone(
         "requestfinished", lambda request: re.search(r"/admin/drive/[^/?]+$", request.url)
     ):
         held.let_go()
-    # What Details holds is told only by a listing from after that.
+    # Only a later listing has the new number of items in Details.
     expect(page.locator(".item", has_text="Details")).to_contain_text("2 items")
     assert list_names(page) == ["Details", "shot 3.jpg", "shot 4.jpg", "shot 5.jpg"]
 
 
-def test_the_focus_stays_on_its_row_when_something_arrives(served: ServedSite) -> None:
+def test_the_focus_stays_on_its_row_when_files_arrive(served: ServedSite) -> None:
     page = enter(served, "Works").page
     row = page.locator(".item-name", has_text="shot 3.jpg")
     row.focus()
@@ -264,11 +264,11 @@ def test_the_focus_stays_on_its_row_when_something_arrives(served: ServedSite) -
     expect(page.locator(".item-name", has_text="shot 4.jpg")).to_be_focused()
 
 
-def test_a_picture_that_is_looked_at_keeps_its_neighbours_when_something_arrives(
+def test_an_open_preview_keeps_its_neighbours_when_files_arrive(
     served: ServedSite,
 ) -> None:
     page = enter(served, "Works").page
-    # It is another one now, so that its row is drawn anew.
+    # The file has changed, so that its row is redrawn.
     (served.onedrive.root / "Works" / "shot 4.jpg").write_bytes(make_picture(44, side=300))
     page.locator(".item-name", has_text="shot 4.jpg").click()
     upload(page, "new.jpg")
@@ -279,7 +279,7 @@ def test_a_picture_that_is_looked_at_keeps_its_neighbours_when_something_arrives
     expect(page.locator(".item-name", has_text="shot 5.jpg")).to_be_focused()
 
 
-def test_what_arrives_while_a_name_is_written_is_shown_afterwards(served: ServedSite) -> None:
+def test_files_that_arrive_during_renaming_are_shown_afterwards(served: ServedSite) -> None:
     page = enter(served, "Works").page
     page.clock.install()
     page.locator(".item-name", has_text="shot 3.jpg").press("F2")
@@ -293,10 +293,10 @@ def test_what_arrives_while_a_name_is_written_is_shown_afterwards(served: Served
     expect(page.locator(".item-name", has_text="new.jpg")).to_be_visible()
 
 
-# --- Questions ------------------------------------------------------------------------------------
+# --- Dialogs --------------------------------------------------------------------------------------
 
 
-def test_a_key_pressed_twice_asks_once(served: ServedSite) -> None:
+def test_a_key_pressed_twice_opens_one_dialog(served: ServedSite) -> None:
     page = enter(served, "Works").page
     held = hold(page, "/admin/drive/delete/plan$")
     page.locator(".item-name", has_text="shot 3.jpg").focus()
@@ -313,7 +313,7 @@ def test_a_key_pressed_twice_asks_once(served: ServedSite) -> None:
     expect(page.locator(".item-name", has_text="shot 3.jpg")).to_be_focused()
 
 
-def test_files_move_into_the_folder_that_was_chosen_last(served: ServedSite) -> None:
+def test_files_are_moved_to_the_folder_chosen_last(served: ServedSite) -> None:
     page = enter(served, "Works").page
     details = find_id(page, "Details")
     page.get_by_label("Select shot 1.jpg").check()
@@ -328,7 +328,7 @@ def test_files_move_into_the_folder_that_was_chosen_last(served: ServedSite) -> 
     assert (served.onedrive.root / "Works" / "Details" / "shot 1.jpg").exists()
 
 
-def test_what_went_before_a_break_can_be_taken_back(served: ServedSite) -> None:
+def test_changes_made_before_a_network_failure_can_be_undone(served: ServedSite) -> None:
     served.site.put_files("Dust", {f"{n:02}.txt": b"x" for n in range(12)})
     visit = enter(served, "Dust")
     page = visit.page
@@ -339,7 +339,7 @@ def test_what_went_before_a_break_can_be_taken_back(served: ServedSite) -> None:
     held = hold(page, "/admin/drive/delete$")
     question.get_by_role("button", name="Delete").click()
     held.wait()
-    # The first ten go, the network breaks before the others.
+    # The first ten are deleted, then the network fails.
     first, _ = held.routes[0]
     first.continue_()
     held.wait(2)
@@ -350,10 +350,10 @@ def test_what_went_before_a_break_can_be_taken_back(served: ServedSite) -> None:
     toast = page.locator(".toast", has_text="10 items are now in the OneDrive recycle bin")
     toast.get_by_role("button", name="Undo").click()
     expect(page.locator(".item")).to_have_count(12)
-    visit.complaints.clear()  # The network that failed stands in the console.
+    visit.complaints.clear()  # the browser logs the network failure
 
 
-def test_the_sign_for_dropping_goes_though_nobody_tells_that_the_files_left(
+def test_the_drop_indicator_disappears_without_a_drag_leave_event(
     served: ServedSite,
 ) -> None:
     page = enter(served).page

@@ -33,7 +33,7 @@ SHIFT_SCRIPT = """() => new Promise((resolve) => {
 
 
 def list_boxes(page: Page) -> list[dict[str, float]]:
-    """Position, size and shape (its picture's own width / height) of every tile's picture."""
+    """Return position, size and aspect ratio (of the file) of every tile's picture."""
     boxes: list[dict[str, float]] = page.evaluate(
         """() => [...document.querySelectorAll(".wall .frame img")].map((img) => {
           const { left, top, right, width, height } = img.getBoundingClientRect();
@@ -50,7 +50,7 @@ def list_boxes(page: Page) -> list[dict[str, float]]:
 
 @pytest.mark.parametrize("is_phone", [False, True])
 @pytest.mark.parametrize("has_script", [True, False])
-def test_the_wall_keeps_every_shape_and_its_edges(
+def test_the_wall_keeps_aspect_ratios_and_straight_edges(
     live_hub: LiveHub, visit: Visits, is_phone: bool, has_script: bool
 ) -> None:
     page = visit(live_hub.url, is_phone, java_script_enabled=has_script).page
@@ -75,7 +75,7 @@ def test_the_wall_keeps_every_shape_and_its_edges(
 
 
 @pytest.mark.parametrize("is_phone", [False, True])
-def test_nothing_moves_while_a_page_comes(live_hub: LiveHub, visit: Visits, is_phone: bool) -> None:
+def test_nothing_moves_while_a_page_loads(live_hub: LiveHub, visit: Visits, is_phone: bool) -> None:
     for path in ("/", f"/groups/{live_hub.find_group('Harbour')}"):
         page = visit(live_hub.url + path, is_phone).page
         page.wait_for_load_state("networkidle")
@@ -83,10 +83,10 @@ def test_nothing_moves_while_a_page_comes(live_hub: LiveHub, visit: Visits, is_p
 
 
 @pytest.fixture
-def hesitant_url(live_hub: LiveHub) -> Iterator[str]:
-    """The hub behind a server that stops for a second within the header of each page."""
+def slow_url(live_hub: LiveHub) -> Iterator[str]:
+    """Serve the hub by a proxy that pauses a second within each page's header."""
 
-    class Hesitant(BaseHTTPRequestHandler):
+    class SlowProxy(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             answer = requests.get(live_hub.url + self.path, timeout=30)
             self.send_response(answer.status_code)
@@ -104,7 +104,7 @@ def hesitant_url(live_hub: LiveHub) -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:
             return
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hesitant) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowProxy) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -112,16 +112,16 @@ def hesitant_url(live_hub: LiveHub) -> Iterator[str]:
         thread.join()
 
 
-def test_nothing_moves_while_a_page_comes_in_pieces(
-    live_hub: LiveHub, visit: Visits, hesitant_url: str
+def test_nothing_moves_while_a_page_arrives_in_chunks(
+    live_hub: LiveHub, visit: Visits, slow_url: str
 ) -> None:
     for path in ("/", f"/groups/{live_hub.find_group('Harbour')}/harbour"):
-        page = visit(hesitant_url + path, service_workers="block").page
+        page = visit(slow_url + path, service_workers="block").page
         page.wait_for_load_state("networkidle")
         assert page.evaluate(SHIFT_SCRIPT) == 0
 
 
-def test_every_work_is_reached_by_links_alone(live_hub: LiveHub, visit: Visits) -> None:
+def test_every_work_is_reachable_by_links(live_hub: LiveHub, visit: Visits) -> None:
     page = visit(live_hub.url, java_script_enabled=False).page
     titles: list[str] = []
     while True:
@@ -138,9 +138,7 @@ def test_every_work_is_reached_by_links_alone(live_hub: LiveHub, visit: Visits) 
     expect(page.locator(".wall-label h1")).to_be_visible()
 
 
-def test_scrolling_hangs_further_pages_and_the_address_follows(
-    live_hub: LiveHub, visit: Visits
-) -> None:
+def test_scrolling_loads_pages_and_updates_the_address(live_hub: LiveHub, visit: Visits) -> None:
     seen = visit(live_hub.url)
     page = seen.page
     page.locator(".wall").nth(1).wait_for(state="attached")
@@ -149,7 +147,7 @@ def test_scrolling_hangs_further_pages_and_the_address_follows(
     expect(page).to_have_url(re.compile(r"\?page=2$"))
     expect(page.locator("#status")).to_have_text(re.compile(r"^\d+ more works$"))
     assert page.title().endswith("Page 2")
-    # Placed by style rules that came with the page, not by luck.
+    # Positioned by style rules that were loaded with the page.
     boxes = list_boxes(page)
     assert all(
         box["width"] / box["height"] == pytest.approx(box["shape"], rel=0.03) for box in boxes
@@ -158,13 +156,11 @@ def test_scrolling_hangs_further_pages_and_the_address_follows(
     assert seen.path == "/?page=2"
 
 
-def test_back_from_another_page_leads_to_the_work_that_was_in_view(
-    live_hub: LiveHub, visit: Visits
-) -> None:
+def test_back_returns_to_the_work_that_was_in_view(live_hub: LiveHub, visit: Visits) -> None:
     seen = visit(live_hub.url)
     page = seen.page
     go_to_the_end(page)
-    # It leaves in the same moment: the address has no time to follow the scrolling by itself.
+    # Leave at once, before the address is updated after scrolling.
     tile = page.locator(".wall[data-page='3'] .tile").nth(5)
     with page.expect_event("domcontentloaded"):
         name, before = tile.evaluate(
@@ -175,7 +171,7 @@ def test_back_from_another_page_leads_to_the_work_that_was_in_view(
             }"""
         )
     expect(page).to_have_url(f"{live_hub.url}/tags")
-    # What a page says of its place as it goes reaches Chromium's history after the next has come.
+    # Chromium stores the state of a page being left only after the next one has loaded.
     page.wait_for_load_state("networkidle")
     page.go_back()
     back = page.locator(f"#{name}")
@@ -194,8 +190,8 @@ def test_the_end_of_the_wall_can_be_reached(live_hub: LiveHub, visit: Visits) ->
     expect(page.locator(".tile")).to_have_count(len(WORKS))
 
 
-def visit_with_a_page_under_way(live_hub: LiveHub, visit: Visits, number: int) -> tuple[Page, Held]:
-    """The wall from a page on, which has asked for the next by itself; that is held."""
+def visit_with_held_page(live_hub: LiveHub, visit: Visits, number: int) -> tuple[Page, Held]:
+    """Open the wall at a page; its automatic request for the next one is held."""
     page = visit(f"{live_hub.url}/tags", service_workers="block").page
     held = hold(page, rf"\?page={number + 1}$")
     page.goto(f"{live_hub.url}/?page={number}")
@@ -204,23 +200,23 @@ def visit_with_a_page_under_way(live_hub: LiveHub, visit: Visits, number: int) -
 
 
 def wait_for_tiles(page: Page, count: int) -> None:
-    """Waits until the wall has at least so many works; further pages come by themselves."""
+    """Wait until the wall has at least so many works; pages load automatically."""
     page.wait_for_function("n => document.querySelectorAll('.tile').length >= n", arg=count)
 
 
-def test_a_page_that_is_asked_for_by_key_gets_the_focus(live_hub: LiveHub, visit: Visits) -> None:
-    page, held = visit_with_a_page_under_way(live_hub, visit, 1)
+def test_a_page_loaded_by_key_gets_the_focus(live_hub: LiveHub, visit: Visits) -> None:
+    page, held = visit_with_held_page(live_hub, visit, 1)
     more = page.locator("a.more")
     more.focus()
-    # The page that is on its way by itself is the one that is asked for.
+    # The page that is already loading is the one requested by the key.
     page.keyboard.press("Enter")
     held.let_go()
     wait_for_tiles(page, 24)
     expect(page.locator(".wall[data-page='2'] .tile a").first).to_be_focused()
 
 
-def test_pages_wait_while_the_link_to_them_has_the_focus(live_hub: LiveHub, visit: Visits) -> None:
-    page, held = visit_with_a_page_under_way(live_hub, visit, 1)
+def test_pages_do_not_load_while_their_link_has_the_focus(live_hub: LiveHub, visit: Visits) -> None:
+    page, held = visit_with_held_page(live_hub, visit, 1)
     more = page.locator("a.more")
     more.focus()
     more.scroll_into_view_if_needed()
@@ -234,19 +230,15 @@ def test_pages_wait_while_the_link_to_them_has_the_focus(live_hub: LiveHub, visi
     page.locator(".wall[data-page='3']").wait_for(state="attached")
 
 
-def test_the_last_page_takes_over_the_focus_of_the_link_that_goes(
-    live_hub: LiveHub, visit: Visits
-) -> None:
-    page, held = visit_with_a_page_under_way(live_hub, visit, 3)
+def test_the_last_page_gets_the_focus_of_the_removed_link(live_hub: LiveHub, visit: Visits) -> None:
+    page, held = visit_with_held_page(live_hub, visit, 3)
     page.locator("a.more").focus()
     held.let_go()
     expect(page.locator("a.more")).to_have_count(0)
     expect(page.locator(".wall[data-page='4'] .tile a").first).to_be_focused()
 
 
-def test_titles_come_under_the_pointer_and_stay_on_touch_screens(
-    live_hub: LiveHub, visit: Visits
-) -> None:
+def test_titles_appear_on_hover_and_stay_on_touch_screens(live_hub: LiveHub, visit: Visits) -> None:
     page = visit(live_hub.url).page
     caption = page.locator(".caption").first
     expect(caption).to_have_css("opacity", "0")
@@ -262,7 +254,7 @@ def test_titles_come_under_the_pointer_and_stay_on_touch_screens(
 # --- One work -------------------------------------------------------------------------------------
 
 
-def test_titles_in_other_scripts_run_their_own_way(live_hub: LiveHub, visit: Visits) -> None:
+def test_titles_have_the_direction_of_their_script(live_hub: LiveHub, visit: Visits) -> None:
     page = visit(f"{live_hub.url}/groups/{live_hub.find_group('ليلة على البحيرة')}").page
     expect(page.locator("h1")).to_have_css("direction", "rtl")
     assert urlsplit(page.url).path.count("/") == 3
@@ -279,7 +271,7 @@ def test_the_next_work_is_one_click_away(live_hub: LiveHub, visit: Visits) -> No
     expect(page.locator("h1")).to_have_text("Study 7")
 
 
-def test_the_link_is_copied_where_nothing_shares(live_hub: LiveHub, visit: Visits) -> None:
+def test_the_link_is_copied_if_sharing_is_not_supported(live_hub: LiveHub, visit: Visits) -> None:
     seen = visit(
         f"{live_hub.url}/groups/{live_hub.find_group('Harbour')}",
         permissions=["clipboard-read", "clipboard-write"],
@@ -299,13 +291,11 @@ def test_the_full_image_is_downloaded_with_its_name(live_hub: LiveHub, visit: Vi
     assert int(found.value.headers["content-length"]) == original.stat().st_size
 
 
-# --- Trouble --------------------------------------------------------------------------------------
+# --- Failures -------------------------------------------------------------------------------------
 
 
-def test_pictures_whose_addresses_ran_out_come_back_by_themselves(
-    live_hub: LiveHub, visit: Visits
-) -> None:
-    """The storage refuses every address of the page, as it does two days later."""
+def test_pictures_with_expired_addresses_are_reloaded(live_hub: LiveHub, visit: Visits) -> None:
+    """The storage refuses all addresses of the page, as if they had expired."""
     seen = visit("about:blank")
     refused: list[str] = []
 
@@ -313,7 +303,7 @@ def test_pictures_whose_addresses_ran_out_come_back_by_themselves(
         refused.append(route.request.url)
         route.fulfill(status=403, body="Request has expired")
 
-    # Redirects from our lasting addresses are followed without asking the route.
+    # Redirects from our permanent addresses are followed without calling the route.
     seen.page.context.route(f"{live_hub.s3_url}/**", refuse)
     seen.page.goto(live_hub.url)
     seen.page.wait_for_function(
@@ -328,12 +318,12 @@ def test_pictures_whose_addresses_ran_out_come_back_by_themselves(
     seen.complaints.clear()
 
 
-def test_without_object_storage_placeholders_and_words_stand_there(
+def test_placeholders_and_titles_are_shown_without_object_storage(
     live_hub: LiveHub, visit: Visits
 ) -> None:
     seen = visit("about:blank")
     context = seen.page.context
-    # The browser follows redirects by itself, so our own addresses of pictures are cut off too.
+    # The browser follows redirects itself, so block our own picture addresses, too.
     away = (f"{live_hub.s3_url}/**", f"{live_hub.url}/media/**")
     for pattern in away:
         context.route(pattern, lambda route: route.abort())
@@ -341,13 +331,13 @@ def test_without_object_storage_placeholders_and_words_stand_there(
     page.goto(live_hub.url)
     missing = page.locator(".frame.is-missing")
     missing.first.wait_for()
-    # Others are still being asked for in vain when the storage is back.
+    # Other requests are still failing when the storage is back.
     box = missing.first.bounding_box()
     assert box is not None and box["height"] > 100
     style = missing.first.evaluate("element => getComputedStyle(element).backgroundImage")
     assert style.startswith('url("data:image/png')
     assert missing.first.locator("img").get_attribute("alt")
-    # It comes back when the visitor does.
+    # It is loaded again when the visitor returns.
     for pattern in away:
         context.unroute(pattern)
     page.evaluate("dispatchEvent(new Event('online'))")
@@ -355,7 +345,7 @@ def test_without_object_storage_placeholders_and_words_stand_there(
     seen.complaints.clear()
 
 
-def test_a_visitor_without_network_reads_the_offline_page(live_hub: LiveHub, visit: Visits) -> None:
+def test_the_offline_page_is_shown_without_a_network(live_hub: LiveHub, visit: Visits) -> None:
     seen = visit(live_hub.url)
     page = seen.page
     page.evaluate("navigator.serviceWorker.ready.then(() => 0)")
@@ -368,7 +358,9 @@ def test_a_visitor_without_network_reads_the_offline_page(live_hub: LiveHub, vis
     seen.complaints.clear()
 
 
-def test_a_browser_without_room_shows_pages_all_the_same(live_hub: LiveHub, visit: Visits) -> None:
+def test_pages_are_shown_when_the_browsers_storage_is_full(
+    live_hub: LiveHub, visit: Visits
+) -> None:
     page = visit(live_hub.url).page
     page.evaluate("() => navigator.serviceWorker.ready.then(() => 0)")
     page.wait_for_function("() => navigator.serviceWorker.controller")
@@ -388,7 +380,7 @@ def test_a_browser_without_room_shows_pages_all_the_same(live_hub: LiveHub, visi
     assert answer == [200, True]
 
 
-# --- Everybody ------------------------------------------------------------------------------------
+# --- Accessibility and languages ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -422,9 +414,7 @@ def test_axe_finds_nothing_on_any_page(
     seen.complaints[:] = [text for text in seen.complaints if "404" not in text]
 
 
-def test_a_chosen_theme_is_there_before_the_page_is_painted(
-    live_hub: LiveHub, visit: Visits
-) -> None:
+def test_a_chosen_theme_is_applied_before_the_first_paint(live_hub: LiveHub, visit: Visits) -> None:
     seen = visit(live_hub.url, color_scheme="light")
     page = seen.page
     root = page.locator("html")
@@ -440,7 +430,9 @@ def test_a_chosen_theme_is_there_before_the_page_is_painted(
     expect(root).to_have_attribute("data-theme", "light")
 
 
-def test_language_and_theme_are_switched_without_a_script(live_hub: LiveHub, visit: Visits) -> None:
+def test_language_and_theme_can_be_switched_without_a_script(
+    live_hub: LiveHub, visit: Visits
+) -> None:
     seen = visit(f"{live_hub.url}/?page=2", java_script_enabled=False, locale="en-GB")
     page = seen.page
     expect(page.locator("html")).to_have_attribute("lang", "en")
@@ -453,13 +445,13 @@ def test_language_and_theme_are_switched_without_a_script(live_hub: LiveHub, vis
     assert seen.path == "/?page=2"
 
 
-def test_a_german_browser_reads_german(live_hub: LiveHub, visit: Visits) -> None:
+def test_a_german_browser_gets_german(live_hub: LiveHub, visit: Visits) -> None:
     page = visit(f"{live_hub.url}/groups/{live_hub.find_group('Harbour')}", locale="de-AT").page
     expect(page.get_by_role("button", name="Teilen")).to_be_visible()
     expect(page.locator(".facts")).to_contain_text("Original")
 
 
-def test_the_keyboard_goes_everywhere(live_hub: LiveHub, visit: Visits) -> None:
+def test_the_gallery_works_with_the_keyboard(live_hub: LiveHub, visit: Visits) -> None:
     page = visit(live_hub.url).page
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_in_viewport()
@@ -484,7 +476,7 @@ def test_text_at_twice_its_size_fits_a_phone(live_hub: LiveHub, visit: Visits) -
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
 
 
-def test_a_search_suggests_while_somebody_types(live_hub: LiveHub, visit: Visits) -> None:
+def test_a_search_suggests_while_typing(live_hub: LiveHub, visit: Visits) -> None:
     page = visit(live_hub.url).page
     field = page.get_by_role("combobox", name="Search")
     page.locator("#site-search").focus()

@@ -1,4 +1,4 @@
-"""The gallery when answers are late, in another order, or for a page that was left."""
+"""The gallery when answers are late, out of order, or for a page that was left."""
 
 import re
 from collections.abc import Callable
@@ -15,47 +15,47 @@ Visits = Callable[..., Visit]
 
 @pytest.fixture
 def visit(visit: Visits) -> Visits:
-    """The same without the service worker, which comes some time later and answers by itself."""
+    """Open pages without the service worker, which would answer requests itself."""
     return partial(visit, service_workers="block")
 
 
 @pytest.fixture
 def harbour(live_hub: LiveHub) -> int:
-    """A work of four shots; the first original is larger than its largest rendition."""
+    """Return a work of four shots; the first original exceeds its largest rendition."""
     return live_hub.find_group("Harbour")
 
 
 def visit_wall(live_hub: LiveHub, visit: Visits) -> Visit:
-    """The page of the wall on which Harbour hangs."""
+    """Open the wall's page with Harbour."""
     return visit(f"{live_hub.url}/?page={live_hub.find_page_of('Harbour')}")
 
 
 def visit_viewer(live_hub: LiveHub, visit: Visits, harbour: int) -> Page:
-    """The viewer, open at the first shot of Harbour on the page of that work."""
+    """Open the viewer at the first shot of Harbour on the page of that work."""
     page = visit(f"{live_hub.url}/groups/{harbour}/1").page
     wait_until_open(page)
     return page
 
 
 def wait_until_open(page: Page) -> None:
-    # PhotoSwipe shows the places of the neighbours at the end of opening.
+    # PhotoSwipe shows the containers of the neighbours at the end of opening.
     page.wait_for_function(
         "() => document.querySelector('.pswp--open .pswp__item')?.style.display === 'block'"
     )
 
 
-def wait_for_what_came(page: Page) -> None:
-    """Gives the page's scripts time to act upon an answer; what they must not do stays away."""
+def wait_for_processing(page: Page) -> None:
+    """Give the page's scripts time to process an answer that must have no effect."""
     page.wait_for_timeout(400)
 
 
 def open_slowly(
     live_hub: LiveHub, visit: Visits, harbour: int, held_pattern: str = "^nothing$"
 ) -> tuple[Visit, str, Held]:
-    """Harbour's viewer, which has begun to open and does not get on before the clock does.
+    """Start opening Harbour's viewer; it proceeds only with the page's clock.
 
-    :param held_pattern: of requests that the viewer makes and that are held.
-    :return: the visit, the address of the wall behind, and what is held.
+    :param held_pattern: matches requests of the viewer to hold.
+    :return: the visit, the address of the wall behind, and the held requests.
     """
     seen = visit("about:blank")
     page = seen.page
@@ -73,9 +73,9 @@ def open_slowly(
 
 
 def open_after_another(page: Page, harbour: int) -> tuple[str, Held]:
-    """Harbour's viewer, open although another work of the wall was asked for before.
+    """Open Harbour's viewer although another work was requested before.
 
-    :return: the address of that one's page, and that page, which is held.
+    :return: the address of the other work's page, and the held request for it.
     """
     link = page.locator(f".tile:not(#g{harbour}) a[data-open]").first
     url = str(link.evaluate("(link) => link.href"))
@@ -90,7 +90,7 @@ def open_after_another(page: Page, harbour: int) -> tuple[str, Held]:
 # --- The search field -----------------------------------------------------------------------------
 
 
-def test_what_is_typed_before_suggestions_are_there_is_answered(
+def test_text_typed_before_the_script_loads_gets_suggestions(
     live_hub: LiveHub, visit: Visits
 ) -> None:
     page = visit(f"{live_hub.url}/tags").page
@@ -102,7 +102,7 @@ def test_what_is_typed_before_suggestions_are_there_is_answered(
     expect(page.get_by_role("option", name="Harbour")).to_be_visible()
 
 
-def test_somebody_who_was_in_the_field_before_its_script_gets_suggestions(
+def test_a_field_focused_before_its_script_gets_suggestions(
     live_hub: LiveHub, visit: Visits
 ) -> None:
     page = visit("about:blank").page
@@ -114,9 +114,7 @@ def test_somebody_who_was_in_the_field_before_its_script_gets_suggestions(
     expect(page.get_by_role("option", name="Harbour")).to_be_visible()
 
 
-def test_suggestions_come_at_the_next_try_if_their_script_did_not(
-    live_hub: LiveHub, visit: Visits
-) -> None:
+def test_suggestions_work_after_their_script_failed_once(live_hub: LiveHub, visit: Visits) -> None:
     seen = visit(f"{live_hub.url}/tags")
     page = seen.page
     held = hold(page, r"/js/search\.js$")
@@ -132,7 +130,7 @@ def test_suggestions_come_at_the_next_try_if_their_script_did_not(
     seen.complaints.clear()
 
 
-def test_suggestions_somebody_goes_through_do_not_change(live_hub: LiveHub, visit: Visits) -> None:
+def test_suggestions_do_not_change_while_being_navigated(live_hub: LiveHub, visit: Visits) -> None:
     page = visit(f"{live_hub.url}/tags").page
     field = page.get_by_role("combobox", name="Search")
     page.locator("#site-search").focus()
@@ -142,7 +140,7 @@ def test_suggestions_somebody_goes_through_do_not_change(live_hub: LiveHub, visi
     held = hold(page, "q=harb$")
     field.press("b")
     held.wait()
-    # The answer to the last letter is not waited for any more.
+    # The request for the last letter is cancelled.
     with page.expect_event("requestfailed"):
         field.press("ArrowDown")
     expect(option).to_have_attribute("aria-selected", "true")
@@ -153,9 +151,7 @@ def test_suggestions_somebody_goes_through_do_not_change(live_hub: LiveHub, visi
 # --- The wall -------------------------------------------------------------------------------------
 
 
-def test_a_page_that_comes_late_leaves_the_focus_where_the_visitor_went(
-    live_hub: LiveHub, visit: Visits
-) -> None:
+def test_a_late_page_does_not_take_the_focus(live_hub: LiveHub, visit: Visits) -> None:
     page = visit(f"{live_hub.url}/tags").page
     held = hold(page, r"\?page=2$")
     page.goto(live_hub.url)
@@ -163,11 +159,11 @@ def test_a_page_that_comes_late_leaves_the_focus_where_the_visitor_went(
     page.locator("#site-search").focus()
     held.let_go()
     page.locator(".wall[data-page='2']").wait_for(state="attached")
-    wait_for_what_came(page)
+    wait_for_processing(page)
     expect(page.locator("#site-search")).to_be_focused()
 
 
-def test_a_page_that_is_on_its_way_is_counted_once(live_hub: LiveHub, visit: Visits) -> None:
+def test_a_page_being_loaded_is_counted_once(live_hub: LiveHub, visit: Visits) -> None:
     page = visit(f"{live_hub.url}/tags").page
     held = hold(page, r"\?page=2$")
     page.goto(live_hub.url)
@@ -176,14 +172,14 @@ def test_a_page_that_is_on_its_way_is_counted_once(live_hub: LiveHub, visit: Vis
     for _ in range(4):
         more.focus()
         more.blur()
-        # Twice: the first frame looks, the second has been told.
+        # Two frames: the script looks in the first and has the result in the second.
         page.evaluate("() => new Promise((go) => requestAnimationFrame(() => setTimeout(go, 50)))")
     held.let_go()
-    # Three pages come by themselves, as ever.
+    # Three pages load automatically, as usual.
     go_to_the_end(page)
 
 
-def test_pictures_that_were_asked_for_before_the_network_was_back_are_asked_for_again(
+def test_pictures_requested_while_offline_are_requested_again(
     live_hub: LiveHub, visit: Visits
 ) -> None:
     seen = visit("about:blank")
@@ -209,7 +205,7 @@ def test_pictures_that_were_asked_for_before_the_network_was_back_are_asked_for_
 # --- Opening and leaving the viewer ---------------------------------------------------------------
 
 
-def test_a_work_that_comes_late_does_not_open_over_what_was_wanted_since(
+def test_a_late_work_does_not_open_over_a_newer_one(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     page = visit_wall(live_hub, visit).page
@@ -218,12 +214,12 @@ def test_a_work_that_comes_late_does_not_open_over_what_was_wanted_since(
     expect(page.locator(".pswp")).to_have_count(0)
     with page.expect_response(url):
         held.let_go()
-    wait_for_what_came(page)
+    wait_for_processing(page)
     expect(page.locator(".pswp")).to_have_count(0)
     expect(page).to_have_url(re.compile(r"\?page=\d$"))
 
 
-def test_a_work_that_fails_late_does_not_lead_away_from_what_was_wanted_since(
+def test_a_late_failure_does_not_leave_a_newer_work(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     seen = visit_wall(live_hub, visit)
@@ -231,7 +227,7 @@ def test_a_work_that_fails_late_does_not_lead_away_from_what_was_wanted_since(
     _, held = open_after_another(page, harbour)
     with page.expect_event("requestfailed"):
         held.break_off()
-    wait_for_what_came(page)
+    wait_for_processing(page)
     expect(page).to_have_url(f"{live_hub.url}/groups/{harbour}/1")
     expect(page.locator(".pswp--open")).to_be_visible()
     seen.complaints.clear()
@@ -243,14 +239,14 @@ def test_another_work_opened_right_after_closing_stays_open(
     page = visit_wall(live_hub, visit).page
     other = page.locator(f".tile:not(#g{harbour}) a[data-open]").first
     number = other.evaluate("(link) => link.closest('.tile').id.slice(1)")
-    # Its page and the viewer are there: nothing slows it down the second time.
+    # Its page and the viewer are cached: nothing slows it down the second time.
     other.click()
     wait_until_open(page)
     page.keyboard.press("Escape")
     expect(page.locator(".pswp")).to_have_count(0)
     page.locator(f"#g{harbour} a").click()
     wait_until_open(page)
-    # In one moment, before the browser has gone back from the first.
+    # At once, before the browser has gone back from the first.
     other.evaluate(
         """(link) => {
           const key = new KeyboardEvent("keydown", { key: "Escape", bubbles: true });
@@ -261,14 +257,14 @@ def test_another_work_opened_right_after_closing_stays_open(
     expect(page).to_have_url(re.compile(rf"/groups/{number}/1$"))
     expect(page.locator(".pswp")).to_have_count(1)
     wait_until_open(page)
-    wait_for_what_came(page)
+    wait_for_processing(page)
     expect(page.locator(".pswp--open")).to_be_visible()
     page.go_back()
     expect(page.locator(".pswp")).to_have_count(0)
     expect(page).to_have_url(re.compile(r"\?page=\d$"))
 
 
-def test_keys_pressed_while_the_viewer_opens_are_heard(
+def test_keys_pressed_while_the_viewer_opens_work(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     page = open_slowly(live_hub, visit, harbour)[0].page
@@ -277,10 +273,10 @@ def test_keys_pressed_while_the_viewer_opens_are_heard(
     expect(page).to_have_url(f"{live_hub.url}/groups/{harbour}/2")
 
 
-def test_back_while_the_viewer_opens_leaves_the_wall_its_address(
+def test_back_while_the_viewer_opens_restores_the_walls_address(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
-    """A shot whose address ran out is put in anew at that very moment."""
+    """A shot whose address has expired is replaced at that moment."""
     seen, wall, held = open_slowly(live_hub, visit, harbour, f"^{live_hub.s3_url}/")
     page = seen.page
     page.go_back()
@@ -288,7 +284,7 @@ def test_back_while_the_viewer_opens_leaves_the_wall_its_address(
     held.wait()
     with page.expect_event("requestfinished"):
         held.refuse(403)
-    wait_for_what_came(page)
+    wait_for_processing(page)
     page.clock.run_for(1)
     expect(page).to_have_url(wall)
     page.clock.run_for(3000)
@@ -307,7 +303,7 @@ def test_back_and_forward_while_the_viewer_opens_leave_it_open(
     page.go_forward()
     expect(page).to_have_url(f"{live_hub.url}/groups/{harbour}/1")
     page.clock.run_for(1000)
-    wait_for_what_came(page)
+    wait_for_processing(page)
     page.clock.run_for(3000)
     expect(page.locator(".pswp--open")).to_have_count(1)
     expect(page).to_have_url(f"{live_hub.url}/groups/{harbour}/1")
@@ -317,7 +313,7 @@ def test_back_and_forward_while_the_viewer_opens_leave_it_open(
     expect(page).to_have_url(wall)
 
 
-def test_whoever_goes_elsewhere_while_the_viewer_closes_stays_there(
+def test_navigation_while_the_viewer_closes_is_kept(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     page = open_slowly(live_hub, visit, harbour)[0].page
@@ -333,7 +329,7 @@ def test_whoever_goes_elsewhere_while_the_viewer_closes_stays_there(
 # --- In the viewer --------------------------------------------------------------------------------
 
 
-def test_a_comparison_asked_for_twice_opens_once(
+def test_a_comparison_requested_twice_opens_once(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     page = visit_viewer(live_hub, visit, harbour)
@@ -342,11 +338,11 @@ def test_a_comparison_asked_for_twice_opens_once(
     held.let_go()
     dialog = page.get_by_role("dialog", name="Compare two shots")
     expect(dialog).to_have_count(1)
-    wait_for_what_came(page)
+    wait_for_processing(page)
     expect(dialog).to_have_count(1)
 
 
-def test_keys_are_heard_after_a_comparison_that_could_not_come(
+def test_keys_work_after_a_comparison_failed_to_load(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     seen = visit(f"{live_hub.url}/groups/{harbour}/1")
@@ -361,7 +357,7 @@ def test_keys_are_heard_after_a_comparison_that_could_not_come(
     seen.complaints.clear()
 
 
-def test_back_ends_a_comparison_with_the_viewer(
+def test_back_closes_a_comparison_with_the_viewer(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     page = visit_wall(live_hub, visit).page
@@ -376,7 +372,7 @@ def test_back_ends_a_comparison_with_the_viewer(
     expect(tile).to_be_focused()
 
 
-def test_a_comparison_that_comes_after_the_viewer_has_gone_does_not_open(
+def test_a_late_comparison_does_not_open_after_the_viewer_closed(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     page = visit_wall(live_hub, visit).page
@@ -389,11 +385,11 @@ def test_a_comparison_that_comes_after_the_viewer_has_gone_does_not_open(
     expect(page.locator(".pswp")).to_have_count(0)
     with page.expect_response("**/js/compare.js"):
         held.let_go()
-    wait_for_what_came(page)
+    wait_for_processing(page)
     expect(page.locator("dialog")).to_have_count(0)
 
 
-def test_words_about_a_full_image_go_with_its_shot(
+def test_messages_about_a_full_image_disappear_with_its_shot(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     page = visit_viewer(live_hub, visit, harbour)
@@ -415,7 +411,7 @@ def test_words_about_a_full_image_go_with_its_shot(
     expect(note).to_be_empty()
 
 
-def test_a_slideshow_ends_at_its_button_under_the_pointer(
+def test_a_slideshow_can_be_stopped_by_its_button(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     page = visit_viewer(live_hub, visit, harbour)
@@ -424,10 +420,10 @@ def test_a_slideshow_ends_at_its_button_under_the_pointer(
     expect(page.get_by_role("button", name="Start slideshow")).to_have_count(1)
 
 
-# --- Passing on -----------------------------------------------------------------------------------
+# --- Sharing --------------------------------------------------------------------------------------
 
 
-def test_the_button_that_shares_gets_its_name_back(
+def test_the_share_button_gets_its_label_back(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     seen = visit("about:blank", permissions=["clipboard-read", "clipboard-write"])
@@ -439,16 +435,16 @@ def test_the_button_that_shares_gets_its_name_back(
     button = page.locator("[data-share]")
     expect(button).to_have_text("Link copied.")
     button.click()
-    wait_for_what_came(page)
+    wait_for_processing(page)
     page.clock.run_for(8000)
     expect(button).to_have_text("Share")
 
 
-def test_a_link_is_copied_where_the_browser_keeps_its_clipboard_to_itself(
+def test_a_link_is_copied_without_the_clipboard_api(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     page = visit("about:blank").page
-    # As on a site without https.
+    # Like on a site without https.
     page.add_init_script("delete Navigator.prototype.clipboard")
     page.goto(f"{live_hub.url}/groups/{harbour}")
     button = page.get_by_role("button", name="Share")

@@ -10,19 +10,19 @@ from tests.fixtures.browser import LiveHub, Visit, stop_clock
 
 Visits = Callable[..., Visit]
 
-# The shot in view; a blurred small copy lies under it while it comes.
+# The shot in view; a small blurred copy is under it while it loads.
 IN_VIEW = ".pswp__item[aria-hidden=false] img.pswp__img:not(.pswp__img--placeholder)"
 
 
 @pytest.fixture
 def harbour(live_hub: LiveHub) -> int:
-    """A work of four shots; the first original is larger than its largest rendition."""
+    """Return a work of four shots; the first original exceeds its largest rendition."""
     return live_hub.find_group("Harbour")
 
 
 def wait_for_picture(page: Page) -> None:
-    """Until the viewer has opened, the shot in view is painted and nothing moves."""
-    # PhotoSwipe shows the places of the neighbours at the end of opening, not before.
+    """Wait until the viewer is open, the shot in view is painted and nothing moves."""
+    # PhotoSwipe shows the containers of the neighbours only at the end of opening.
     page.wait_for_function(
         """(selector) => {
           const img = document.querySelector(selector);
@@ -35,7 +35,7 @@ def wait_for_picture(page: Page) -> None:
 
 
 def wait_for_width(page: Page, least: float, most: float) -> None:
-    """Until the shot in view is painted so wide, in screen pixels."""
+    """Wait until the shot in view has such a width in screen pixels."""
     page.wait_for_function(
         """([selector, least, most]) => {
           const { width } = document.querySelector(selector).getBoundingClientRect();
@@ -46,7 +46,7 @@ def wait_for_width(page: Page, least: float, most: float) -> None:
 
 
 def open_from_wall(live_hub: LiveHub, visit: Visits, number: int) -> Visit:
-    """A click on a work on its page of the wall."""
+    """Click on a work on its page of the wall."""
     seen = visit(f"{live_hub.url}/?page={live_hub.find_page_of('Harbour')}")
     seen.page.locator(f"#g{number} a").click()
     wait_for_picture(seen.page)
@@ -54,7 +54,7 @@ def open_from_wall(live_hub: LiveHub, visit: Visits, number: int) -> Visit:
 
 
 def read_picture(page: Page) -> dict[str, float]:
-    """What is painted of the shot in view, in screen pixels, and which file it comes from."""
+    """Return the painted part of the shot in view, in screen pixels, and its file."""
     found: dict[str, float] = page.evaluate(
         """(selector) => {
           const img = document.querySelector(selector);
@@ -65,7 +65,7 @@ def read_picture(page: Page) -> dict[str, float]:
     return found
 
 
-def test_a_tile_opens_its_shots_and_back_leads_to_the_same_place(
+def test_a_tile_opens_its_shots_and_back_returns_to_the_same_place(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     front = f"/?page={live_hub.find_page_of('Harbour')}"
@@ -86,9 +86,7 @@ def test_a_tile_opens_its_shots_and_back_leads_to_the_same_place(
     expect(tile).to_be_focused()
 
 
-def test_escape_leaves_no_step_behind_in_the_history(
-    live_hub: LiveHub, visit: Visits, harbour: int
-) -> None:
+def test_escape_leaves_no_history_entry(live_hub: LiveHub, visit: Visits, harbour: int) -> None:
     seen = open_from_wall(live_hub, visit, harbour)
     page = seen.page
     for _ in range(2):
@@ -106,7 +104,9 @@ def test_escape_leaves_no_step_behind_in_the_history(
     expect(page).to_have_url("about:blank")
 
 
-def test_the_address_of_a_shot_opens_there(live_hub: LiveHub, visit: Visits, harbour: int) -> None:
+def test_the_address_of_a_shot_opens_the_viewer(
+    live_hub: LiveHub, visit: Visits, harbour: int
+) -> None:
     seen = visit(f"{live_hub.url}/groups/{harbour}/3")
     page = seen.page
     wait_for_picture(page)
@@ -125,7 +125,7 @@ def test_the_address_of_a_shot_is_a_page_without_a_script(
     expect(page.locator("h1")).to_have_text("Harbour")
 
 
-def test_the_original_comes_only_when_the_zoom_needs_it(
+def test_the_original_is_loaded_only_when_zoom_needs_it(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     seen = visit("about:blank")
@@ -145,14 +145,14 @@ def test_the_original_comes_only_when_the_zoom_needs_it(
         "selector => document.querySelector(selector)?.naturalWidth === 2600", arg=IN_VIEW
     )
     assert len(originals) == 1
-    # Real pixels and no further: one of the original on one of the screen.
+    # No further than 100 %: one pixel of the original on one of the screen.
     wait_for_picture(page)
     assert read_picture(page)["painted"] == pytest.approx(2600, abs=2)
     page.keyboard.press("0")
     wait_for_width(page, 1, 1280)
 
 
-def test_a_wheel_zooms_and_a_shot_without_more_pixels_asks_for_nothing(
+def test_the_wheel_zooms_and_loads_nothing_without_more_pixels(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     seen = visit(f"{live_hub.url}/groups/{harbour}/2")
@@ -188,7 +188,7 @@ def test_a_swipe_turns_to_the_next_shot(live_hub: LiveHub, visit: Visits, harbou
     expect(page).to_have_url(re.compile(rf"/groups/{harbour}/2$"))
 
 
-def test_the_filmstrip_leads_to_each_shot_and_can_be_put_away(
+def test_the_filmstrip_shows_each_shot_and_can_be_hidden(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     page = visit(f"{live_hub.url}/groups/{harbour}/1").page
@@ -212,7 +212,9 @@ def test_the_filmstrip_leads_to_each_shot_and_can_be_put_away(
     expect(page.locator(".viewer-strip")).to_be_hidden()
 
 
-def test_two_shots_are_compared_in_step(live_hub: LiveHub, visit: Visits, harbour: int) -> None:
+def test_two_compared_shots_zoom_and_pan_together(
+    live_hub: LiveHub, visit: Visits, harbour: int
+) -> None:
     page = visit(f"{live_hub.url}/groups/{harbour}/1").page
     wait_for_picture(page)
     page.get_by_role("button", name="Compare two shots").click()
@@ -223,7 +225,7 @@ def test_two_shots_are_compared_in_step(live_hub: LiveHub, visit: Visits, harbou
     page.mouse.down()
     page.mouse.move(360, 340)
     page.mouse.up()
-    # The wheel and the hand are heard one after the other, and both before this.
+    # Wait until wheel and drag events have been processed.
     page.wait_for_function(
         """() => [...document.querySelectorAll("dialog.compare img")].every((img) => {
           const matrix = new DOMMatrix(getComputedStyle(img).transform);
@@ -236,7 +238,7 @@ def test_two_shots_are_compared_in_step(live_hub: LiveHub, visit: Visits, harbou
     )
     assert left.startswith("matrix(")
     assert float(left.removeprefix("matrix(").split(",")[0]) > 2
-    # The panes are equally wide, so the same numbers show the same part.
+    # The panes are equally wide, so equal transforms show the same part.
     assert [round(float(n), 1) for n in re.findall(r"-?[\d.]+", left)] == [
         round(float(n), 1) for n in re.findall(r"-?[\d.]+", right)
     ]
@@ -248,7 +250,7 @@ def test_two_shots_are_compared_in_step(live_hub: LiveHub, visit: Visits, harbou
     expect(page.get_by_role("button", name="Compare two shots")).to_be_focused()
 
 
-def test_a_slideshow_turns_by_itself_until_somebody_touches_it(
+def test_a_slideshow_advances_until_interrupted(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     seen = visit("about:blank")
@@ -269,7 +271,7 @@ def test_a_slideshow_turns_by_itself_until_somebody_touches_it(
     expect(page.get_by_role("button", name="Start slideshow")).to_have_count(1)
 
 
-def test_the_viewer_keeps_the_focus_and_says_what_it_shows(
+def test_the_viewer_traps_the_focus_and_announces_its_shot(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     seen = open_from_wall(live_hub, visit, harbour)
@@ -287,7 +289,7 @@ def test_the_viewer_keeps_the_focus_and_says_what_it_shows(
     expect(dialog.get_by_role("status")).to_have_text("Shot 2 of 4: Harbour, shot 2")
 
 
-def test_controls_leave_when_nothing_moves(live_hub: LiveHub, visit: Visits, harbour: int) -> None:
+def test_controls_hide_when_idle(live_hub: LiveHub, visit: Visits, harbour: int) -> None:
     seen = visit("about:blank")
     page = seen.page
     page.clock.install()
@@ -303,12 +305,12 @@ def test_controls_leave_when_nothing_moves(live_hub: LiveHub, visit: Visits, har
     expect(bar).to_have_css("opacity", "1")
 
 
-def test_a_shot_whose_address_ran_out_is_shown_all_the_same(
+def test_a_shot_with_an_expired_address_is_shown(
     live_hub: LiveHub, visit: Visits, harbour: int
 ) -> None:
     seen = visit("about:blank")
     page = seen.page
-    # Redirects from our lasting addresses are followed without asking the route.
+    # Redirects from our permanent addresses are followed without calling the route.
     page.context.route(
         f"{live_hub.s3_url}/**", lambda route: route.fulfill(status=403, body="Request has expired")
     )
@@ -317,7 +319,9 @@ def test_a_shot_whose_address_ran_out_is_shown_all_the_same(
     seen.complaints[:] = [text for text in seen.complaints if "403" not in text]
 
 
-def test_the_full_image_may_be_out_of_reach(live_hub: LiveHub, visit: Visits, harbour: int) -> None:
+def test_an_unavailable_full_image_is_reported(
+    live_hub: LiveHub, visit: Visits, harbour: int
+) -> None:
     seen = visit("about:blank")
     page = seen.page
     page.context.route("**/media/full/**", lambda route: route.fulfill(status=503))

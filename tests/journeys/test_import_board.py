@@ -10,7 +10,7 @@ from tests.fixtures.served_site import ServedSite, make_picture, wait_for_script
 
 
 def read_board(page: Page) -> list[tuple[str, list[str]]]:
-    """(title, names of its files) for each proposed group."""
+    """Return title and file names of each proposed group."""
     return [
         (
             bin_.locator("input.bin-title").input_value(),
@@ -21,7 +21,7 @@ def read_board(page: Page) -> list[tuple[str, list[str]]]:
 
 
 def open_plan(served: ServedSite, **options: object) -> Page:
-    """The plan of the folder Studio, chosen in the drive."""
+    """Open a plan of the folder Studio, which is selected in the drive."""
     page = served.enter("/admin/drive", **options).page
     plan_studio(page)
     return page
@@ -36,7 +36,7 @@ def plan_studio(page: Page) -> None:
 
 def arrange(page: Page, way: str) -> None:
     page.get_by_label("Group by").select_option(way)
-    # The board of before has no less to click on.
+    # The old board has the same controls, so wait for the new page.
     with page.expect_navigation():
         page.get_by_role("button", name="Regroup").click()
 
@@ -131,7 +131,7 @@ def test_a_board_is_arranged_by_drag_and_titles_save_themselves(studio: ServedSi
         ("Harbour", ["harbour-front.jpg", "mill-2.jpg", "harbour-back.jpg"]),
         ("Mill", ["mill-1.jpg"]),
     ]
-    # Both ends of the way in view, so that nothing scrolls under the pointer.
+    # Both ends of the drag in view, so that nothing scrolls under the pointer.
     page.set_viewport_size({"width": 1280, "height": 1200})
     page.locator(".card", has_text="mill-2").drag_to(page.locator(".bin-new"))
     expect(page.locator(".bin:not(.bin-new)")).to_have_count(3)
@@ -143,7 +143,7 @@ def test_a_board_is_arranged_by_drag_and_titles_save_themselves(studio: ServedSi
     assert read_board(page)[0] == ("The old harbour", HARBOUR[1])
 
 
-def test_a_whole_folder_is_sent_as_its_id_and_reading_ends_when_the_plan_is_discarded(
+def test_a_whole_folder_is_planned_and_discarding_stops_reading(
     studio: ServedSite,
 ) -> None:
     visit = studio.enter("/admin/drive")
@@ -163,7 +163,7 @@ def test_a_whole_folder_is_sent_as_its_id_and_reading_ends_when_the_plan_is_disc
     visit.complaints.clear()
 
 
-def test_two_windows_on_a_board_lose_nothing_of_each_other(studio: ServedSite) -> None:
+def test_two_windows_on_a_board_keep_each_others_changes(studio: ServedSite) -> None:
     visit = studio.enter("/admin/drive")
     page = visit.page
     plan_studio(page)
@@ -173,7 +173,7 @@ def test_two_windows_on_a_board_lose_nothing_of_each_other(studio: ServedSite) -
     other.goto(page.url)
     wait_for_script(other)
     page.get_by_label("Title of group 2").fill("Old mill")
-    # A form of several parts may have a thousand of them, fewer than a board has pictures.
+    # A multipart form may have a thousand parts, fewer than a board has pictures.
     with page.expect_request("**/board/rename") as sent:
         page.get_by_label("Keep new groups as drafts").check()
     assert sent.value.headers["content-type"].startswith("application/x-www-form-urlencoded")
@@ -189,7 +189,7 @@ def test_two_windows_on_a_board_lose_nothing_of_each_other(studio: ServedSite) -
     page.keyboard.press("z")
     expect(page.locator(".bin:not(.bin-new)")).to_have_count(2)
     assert [title for title, _ in read_board(page)] == ["Quay", "Old mill"]
-    # What came before the title of the other window would take that one back with it.
+    # Undoing an older change would also undo the other window's title.
     page.keyboard.press("z")
     expect(page.locator("#status")).to_have_text("Nothing to undo")
     page.locator("[data-join]").click()
@@ -204,7 +204,7 @@ def test_two_windows_on_a_board_lose_nothing_of_each_other(studio: ServedSite) -
     with studio.site.session() as session:
         groups = [(group.title, group.state) for group in session.query(Group)]
     assert groups == [("Quay", "draft")]
-    # The answer that the import has begun.
+    # The answer that the import has already started.
     visit.complaints.clear()
 
 
@@ -219,7 +219,7 @@ def test_twenty_images_with_two_broken_ones_are_imported_and_retried(
     page.get_by_label("Keep new groups as drafts").check()
     page.get_by_role("button", name="Import 20 files").click()
     page.wait_for_url("**/admin/import/*")
-    # The page is left and opened again; nothing is lost by that.
+    # Leaving the page and opening it again loses nothing.
     address = page.url
     page.goto(f"{served_site.url}/admin/import")
     with served_site.site.working():

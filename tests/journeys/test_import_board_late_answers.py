@@ -1,4 +1,4 @@
-"""The import's board and its progress where answers come late, and people are quicker."""
+"""The import board and its progress when answers are late."""
 
 import re
 import time
@@ -14,7 +14,7 @@ BOARD = "/admin/import/plans/[0-9]+/board/"
 
 
 def open_board(studio: ServedSite) -> Page:
-    """A plan with the groups Harbour and Mill; past a service worker a request cannot be held."""
+    """Open a plan with the groups Harbour and Mill, without a service worker."""
     page = open_plan(studio, service_workers="block")
     arrange(page, "stem")
     expect(page.locator(".bin:not(.bin-new)")).to_have_count(2)
@@ -22,9 +22,9 @@ def open_board(studio: ServedSite) -> Page:
 
 
 def rename_slowly(page: Page) -> tuple[Held, Locator]:
-    """The first group gets another title, whose saving takes its time.
+    """Rename the first group, with the request to save it held.
 
-    :return: what is held of that, and the title of the second group, which has the focus.
+    :return: the held request, and the focused title field of the second group.
     """
     held = hold(page, BOARD, has_answers=True)
     second = page.get_by_label("Title of group 2")
@@ -38,7 +38,7 @@ def expect_said(page: Page, words: str) -> None:
     expect(page.locator("#status")).to_have_text(words)
 
 
-def test_what_is_typed_and_ticked_while_a_title_is_saved_stays(studio: ServedSite) -> None:
+def test_input_during_a_title_save_is_kept(studio: ServedSite) -> None:
     page = open_board(studio)
     held, second = rename_slowly(page)
     sent: list[str] = []
@@ -58,16 +58,16 @@ def test_what_is_typed_and_ticked_while_a_title_is_saved_stays(studio: ServedSit
     expect(page.get_by_label("Move to")).to_have_value(
         str(page.locator(".bin").nth(1).get_attribute("data-bin"))
     )
-    # Half a title is no step of its own.
+    # A partial title is not saved as a separate step.
     assert not [one for one in sent if "/board" in one and "title-" in one]
-    # The choice of drafts is saved by a call of its own.
+    # The choice of drafts is saved by a separate call.
     with page.expect_response(lambda answer: "noon" in (answer.request.post_data or "")):
         page.keyboard.press("Tab")
     page.reload()
     assert [title for title, _ in read_board(page)] == ["The old harbour", "Mill at noon"]
 
 
-def test_a_title_typed_on_the_old_board_is_saved_too(
+def test_a_title_typed_on_the_old_board_is_saved(
     studio: ServedSite,
 ) -> None:
     page = open_board(studio)
@@ -81,7 +81,7 @@ def test_a_title_typed_on_the_old_board_is_saved_too(
     assert [title for title, _ in read_board(page)] == ["The old harbour", "Mill at noon"]
 
 
-def test_a_title_is_one_step_to_undo_however_it_was_left(studio: ServedSite) -> None:
+def test_a_title_is_one_undo_step_however_it_was_left(studio: ServedSite) -> None:
     page = open_board(studio)
     title = page.get_by_label("Title of group 1")
     title.fill("The old harbour")
@@ -99,7 +99,7 @@ def test_a_click_counts_while_the_board_is_replaced(studio: ServedSite) -> None:
     title = page.get_by_label("Title of group 1")
     title.fill("The old harbour")
     page.locator("#start").hover()
-    # The press takes the focus from the title, and the answer is there before it is let go.
+    # Pressing the mouse blurs the title; the answer arrives before the release.
     with page.expect_response(re.compile(BOARD)) as answer:
         page.mouse.down()
     answer.value.finished()
@@ -109,7 +109,7 @@ def test_a_click_counts_while_the_board_is_replaced(studio: ServedSite) -> None:
     expect(page.locator(".into")).to_contain_text("The old harbour")
 
 
-def test_an_import_waits_for_what_was_moved_just_before(studio: ServedSite) -> None:
+def test_an_import_waits_for_a_pending_move(studio: ServedSite) -> None:
     page = open_board(studio)
     held = hold(page, BOARD)
     page.locator(".card", has_text="mill-1").locator("input").focus()
@@ -135,11 +135,11 @@ def test_an_import_does_not_start_if_a_move_was_not_saved(studio: ServedSite) ->
     held.break_off()
     expect(page.locator(".toast.is-fault")).to_contain_text("ImageHub cannot be reached")
     expect(page.get_by_role("heading", name="Import plan")).to_be_visible()
-    visit.complaints.clear()  # The network that failed stands in the console.
+    visit.complaints.clear()  # the browser logs the network failure
     start(page)
 
 
-def test_each_key_counts_even_before_the_answers(studio: ServedSite) -> None:
+def test_each_key_counts_before_earlier_answers_arrive(studio: ServedSite) -> None:
     page = open_plan(studio, service_workers="block")
     (board,) = read_board(page)
     held = hold(page, BOARD)
@@ -154,7 +154,7 @@ def test_each_key_counts_even_before_the_answers(studio: ServedSite) -> None:
     expect(page.locator(".card input").last).to_be_focused()
 
 
-def test_the_focus_stays_where_it_moved_during_a_change(
+def test_the_focus_stays_where_it_moved_during_a_save(
     studio: ServedSite,
 ) -> None:
     page = open_board(studio)
@@ -168,9 +168,9 @@ def test_the_focus_stays_where_it_moved_during_a_change(
     expect(page.locator(".card", has_text="mill-2").locator("input")).to_be_focused()
 
 
-def test_a_way_that_the_browser_restored_is_confirmed_too(studio: ServedSite) -> None:
+def test_a_grouping_restored_by_the_browser_is_confirmed(studio: ServedSite) -> None:
     page = open_board(studio)
-    # As a browser does that comes back to the page: before its script.
+    # Like a browser that returns to the page: before its script runs.
     page.route(
         "**/js/admin/import-plan.js*",
         lambda route: route.fulfill(
@@ -227,7 +227,7 @@ def test_the_bar_moves_while_the_focus_is_in_the_groups(studio: ServedSite) -> N
     assert parts == ["state", "failed", "into"]
 
 
-def test_home_does_not_reload_while_it_is_left(studio: ServedSite) -> None:
+def test_home_does_not_reload_while_navigating_away(studio: ServedSite) -> None:
     page = open_board(studio)
     start(page)
     jobs, library = hold(page, "/home/jobs$"), hold(page, "/admin/library$")
@@ -240,7 +240,7 @@ def test_home_does_not_reload_while_it_is_left(studio: ServedSite) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     jobs.let_go()
-    # The page itself does not come anew, with this look or the next two.
+    # The page is not reloaded at this poll or the next two.
     page.wait_for_timeout(3500)
     assert f"{studio.url}/admin/" not in asked
 
@@ -255,7 +255,7 @@ def test_home_shows_the_end_of_an_import_after_a_slow_reload(
     held = hold(page, "/admin/$")
     with studio.site.working():
         held.wait()
-        # As long as two further looks would take.
+        # As long as two more polls would take.
         page.wait_for_timeout(3500)
     assert len(held.routes) == 1
     held.let_go()

@@ -1,4 +1,4 @@
-"""Workers are killed again and again while they import, and nothing is lost or doubled by it."""
+"""Workers are killed repeatedly during imports, and nothing is lost or duplicated."""
 
 import random
 import time
@@ -21,17 +21,17 @@ def test_twenty_kills_leave_exactly_the_hundred_images(
 ) -> None:
     kind = "sqlite" if worker_count == 1 else "mariadb"
     hub = make_import_hub(request.getfixturevalue(f"{kind}_url"))
-    kill_all_along(hub, worker_count, random.Random(20_240_501 + worker_count))
+    kill_workers_during_import(hub, worker_count, random.Random(20_240_501 + worker_count))
 
 
-def test_kills_with_the_queue_on_redis(
+def test_killed_workers_with_the_queue_on_redis(
     make_import_hub: Callable[..., ImportHub], sqlite_url: str, redis_url: str
 ) -> None:
     hub = make_import_hub(sqlite_url, IMAGEHUB_QUEUE_URL=redis_url)
-    kill_all_along(hub, 1, random.Random(7), picture_count=30, kill_count=4)
+    kill_workers_during_import(hub, 1, random.Random(7), picture_count=30, kill_count=4)
 
 
-def kill_all_along(
+def kill_workers_during_import(
     hub: ImportHub,
     worker_count: int,
     chance: random.Random,
@@ -45,7 +45,7 @@ def kill_all_along(
     moments = sorted(chance.sample(range(picture_count - 2), kill_count))
     for moment in moments:
         hub.wait_until(job_id, lambda report, m=moment: report.finished_count >= m)
-        # Anywhere between a claim and its end: a picture takes about this long.
+        # Any time between a claim and its end: a picture takes about this long.
         time.sleep(chance.uniform(0, 0.2))
         slot = chance.randrange(worker_count)
         workers[slot].kill()

@@ -1,4 +1,4 @@
-"""The library in Chromium: saving by itself, two at once, order by keyboard and drag, the trash."""
+"""The library in Chromium: automatic saving, conflicts, reordering, and the trash."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -9,14 +9,14 @@ from tests.fixtures.served_site import ServedSite, wait_for_script
 
 def open_group(served: ServedSite, number: int, **options: object) -> Page:
     visit = served.enter(f"/admin/library/{number}", **options)
-    # The renditions of these groups are rows alone, so their pictures do not come.
-    visit.complaints = Forgiving()
+    # The renditions of these groups are only rows, so their pictures do not load.
+    visit.complaints = IgnoreMissingPictures()
     visit.page.on("close", lambda _: visit.complaints.clear())
     return visit.page
 
 
-class Forgiving(list[str]):
-    """Leaves out what Chromium says of pictures that no storage holds."""
+class IgnoreMissingPictures(list[str]):
+    """Ignore Chromium's messages about missing pictures."""
 
     def append(self, text: str) -> None:
         if "Failed to load resource" not in text and "Transition" not in text:
@@ -48,9 +48,7 @@ def test_fields_save_themselves(served_site: ServedSite, group: int) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 1100, 1280, 1920])
-def test_there_is_room_to_write_an_alt_text(
-    served_site: ServedSite, group: int, width: int
-) -> None:
+def test_the_alt_text_field_is_wide_enough(served_site: ServedSite, group: int, width: int) -> None:
     page = open_group(served_site, group)
     page.set_viewport_size({"width": width, "height": 900})
     box = page.get_by_label("Alt text of b.jpg").bounding_box()
@@ -59,13 +57,13 @@ def test_there_is_room_to_write_an_alt_text(
 
 
 @pytest.mark.parametrize("keeps_own", [True, False])
-def test_the_later_of_two_editors_is_asked(
+def test_the_later_of_two_editors_gets_a_conflict(
     served_site: ServedSite, group: int, keeps_own: bool
 ) -> None:
     first, second = open_group(served_site, group), open_group(served_site, group)
     first.get_by_label("Title").fill("Hers")
     expect(first.locator("#save-state")).to_have_text("Saved")
-    # Another field goes together with that.
+    # Another field is saved with it.
     second.get_by_label("Year").fill("2026")
     expect(second.locator("#save-state")).to_have_text("Saved")
     second.get_by_label("Title").fill("His")
@@ -139,7 +137,7 @@ def test_changes_are_saved_after_signing_in_again(served_site: ServedSite, group
     expect(page.locator("#save-state")).to_have_text("Saved")
     with served_site.site.session() as session:
         assert session.get_one(Group, group).title == "Written meanwhile"
-    # The forms of the page go on with it.
+    # The forms of the page continue to work with it.
     page.get_by_role("checkbox", name="Select b.jpg").check()
     page.get_by_role("button", name="Split").click()
     expect(page.locator(".toast", has_text="a group of its own")).to_be_visible()
@@ -151,7 +149,7 @@ def test_values_restored_by_the_back_button_are_saved(served_site: ServedSite, g
     page.context.set_offline(True)
     page.get_by_label("Description", exact=True).fill(words)
     expect(page.locator("#save-state")).to_contain_text("Not saved")
-    # Chromium notes what stands in fields for its Back only after a second.
+    # Chromium stores the values of fields for Back only after a second.
     page.wait_for_timeout(2500)
     page.goto("about:blank")
     page.context.set_offline(False)
@@ -163,11 +161,11 @@ def test_values_restored_by_the_back_button_are_saved(served_site: ServedSite, g
         assert session.get_one(Group, group).text == words
 
 
-def test_a_refused_form_waits_for_its_author(served_site: ServedSite, group: int) -> None:
+def test_a_refused_form_is_not_saved_automatically(served_site: ServedSite, group: int) -> None:
     page = open_group(served_site, group)
     page.get_by_label("Year").evaluate("(field) => { field.value = '2'.repeat(2000) }")
     page.clock.install()
-    # As a browser without script sends it.
+    # Like a browser without a script.
     page.locator("#record").evaluate("(form) => form.submit()")
     expect(page.get_by_role("alert").filter(has_text="Not saved.")).to_be_visible()
     page.wait_for_load_state("load")
@@ -175,7 +173,7 @@ def test_a_refused_form_waits_for_its_author(served_site: ServedSite, group: int
     expect(page.locator("#save-state")).to_have_text("Not saved yet")
 
 
-def test_shots_are_ordered_by_keyboard_and_by_drag(served_site: ServedSite, group: int) -> None:
+def test_shots_are_reordered_by_keyboard_and_by_drag(served_site: ServedSite, group: int) -> None:
     page = open_group(served_site, group)
     page.get_by_label("Alt text of a.jpg").focus()
     page.keyboard.press("Alt+ArrowDown")
@@ -186,7 +184,7 @@ def test_shots_are_ordered_by_keyboard_and_by_drag(served_site: ServedSite, grou
         page.locator(".shot", has_text="b.jpg"), target_position={"x": 40, "y": 4}
     )
     expect(page.locator("#status")).to_have_text("Position 1 of 3")
-    # From the moment in which it is let go until then it says "Saving…".
+    # Between the drop and this it says "Saving…".
     expect(page.locator("#save-state")).to_have_text("Saved")
     page.reload()
     assert list_names(page) == ["c.jpg", "b.jpg", "a.jpg"]
@@ -205,12 +203,12 @@ def test_the_arrow_buttons_move_a_shot_without_scrolling(
     page.keyboard.press("Enter")
     expect(page.locator("#save-state")).to_have_text("Saved")
     assert list_names(page) == ["a.jpg", "c.jpg", "b.jpg"]
-    # It is the last now: no arrow leads further, and the other one has the focus.
+    # It is the last now: its arrow is hidden, and the other arrow has the focus.
     expect(arrow).to_be_hidden()
     expect(page.get_by_role("button", name="Move b.jpg up")).to_be_focused()
     expect(page.get_by_role("button", name="Move c.jpg down")).to_be_visible()
     assert page.evaluate("[window.isSamePage, scrollY > 0]") == [True, True]
-    # What is saved already does not travel along.
+    # Saved values are not sent again.
     with page.expect_request(lambda request: request.method == "POST") as sent:
         page.get_by_role("button", name="Set b.jpg as cover").click()
     page.wait_for_url("**#shot-2")
@@ -271,7 +269,7 @@ def test_enter_publishes_nothing(served_site: ServedSite) -> None:
     expect(page.get_by_label("State")).to_have_value("draft")
 
 
-def test_groups_are_ordered_by_keyboard_and_by_drag(served_site: ServedSite, group: int) -> None:
+def test_groups_are_reordered_by_keyboard_and_by_drag(served_site: ServedSite, group: int) -> None:
     others = [served_site.site.add_group() for _ in range(2)]
     third, second, first = (str(number) for number in (group, *others))
     page = open_group(served_site, group)
@@ -325,13 +323,13 @@ def test_all_groups_on_all_pages_are_published_at_once(served_site: ServedSite) 
     everything.check()
     expect(page.locator(".row input:checked")).to_have_count(48)
     expect(page.get_by_role("button", name="Delete")).to_be_disabled()
-    # Whoever lets one go does not mean all.
+    # Unchecking one unselects "all".
     page.locator(".row input").first.uncheck()
     expect(everything).not_to_be_checked()
     everything.check()
     page.get_by_role("button", name="Publish", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Publish 250 groups?")
-    # It goes on from step to step by itself.
+    # It continues step by step automatically.
     page.get_by_role("button", name="Publish", exact=True).click()
     expect(page.locator(".toast")).to_have_text("250 groups are published.")
     expect(page.get_by_text("There is nothing left to do in this list.")).to_be_visible()

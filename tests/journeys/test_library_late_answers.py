@@ -1,4 +1,4 @@
-"""The library where a save takes long, fails, or meets another one."""
+"""The library when a save is slow, fails, or conflicts with another one."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -14,7 +14,7 @@ SHOTS_ORDER = "/shots/order$"
 
 @pytest.fixture
 def page(served_site: ServedSite, group: int) -> Page:
-    """The group; past a service worker a request cannot be held."""
+    """Open the group without a service worker, so that requests can be held."""
     return open_group(served_site, group, service_workers="block")
 
 
@@ -23,14 +23,14 @@ def expect_state(page: Page, words: str) -> None:
 
 
 def read_group(served: ServedSite, number: int) -> tuple[str, str]:
-    """Title and year as they are saved."""
+    """Return the saved title and year."""
     with served.site.session() as session:
         group = session.get_one(Group, number)
         return group.title, group.year
 
 
 def change_title(served: ServedSite, number: int, title: str) -> None:
-    """As somebody else does in the meantime."""
+    """Change the title like another user."""
     with served.site.session() as session:
         group = session.get_one(Group, number)
         group.title = title
@@ -38,10 +38,10 @@ def change_title(served: ServedSite, number: int, title: str) -> None:
         session.commit()
 
 
-# --- What it says ---------------------------------------------------------------------------------
+# --- The save state -------------------------------------------------------------------------------
 
 
-def test_the_state_is_not_saved_while_another_save_is_open(page: Page) -> None:
+def test_the_state_is_not_saved_while_a_save_is_pending(page: Page) -> None:
     page.clock.install()
     title = hold(page, "/library/[0-9]+/save$")
     page.get_by_label("Title").fill("Great wave")
@@ -64,10 +64,10 @@ def test_a_reverted_change_is_not_called_unsaved(page: Page) -> None:
     expect_state(page, "Saved")
 
 
-# --- Leaving while a save is on its way -----------------------------------------------------------
+# --- Leaving during a save ------------------------------------------------------------------------
 
 
-def test_a_form_waits_for_open_saves(page: Page, served_site: ServedSite, group: int) -> None:
+def test_a_form_waits_for_pending_saves(page: Page, served_site: ServedSite, group: int) -> None:
     held = hold(page, SAVE)
     page.get_by_label("Title").fill("Great wave")
     page.get_by_label("Year").fill("2026")
@@ -80,7 +80,7 @@ def test_a_form_waits_for_open_saves(page: Page, served_site: ServedSite, group:
     assert read_group(served_site, group) == ("Great wave", "2026")
 
 
-def test_a_link_waits_for_open_saves(page: Page, served_site: ServedSite, group: int) -> None:
+def test_a_link_waits_for_pending_saves(page: Page, served_site: ServedSite, group: int) -> None:
     held = hold(page, SAVE, has_answers=True)
     page.get_by_label("Title").fill("Great wave")
     page.get_by_label("Year").focus()
@@ -125,7 +125,7 @@ def test_a_second_click_on_a_link_does_not_wait(
     page.get_by_label("Title").fill("Great wave")
     page.get_by_label("Year").focus()
     held.wait()
-    # What is not on its way is asked about, and the page stays.
+    # Changes that are not being sent are asked about, and the page stays.
     page.get_by_label("Year").fill("2026")
     asked: list[str] = []
     page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
@@ -159,7 +159,7 @@ def test_typing_during_a_save_is_no_conflict(
         assert image.alt == "A wave before it breaks"
 
 
-# --- Somebody else --------------------------------------------------------------------------------
+# --- Conflicts ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("keeps_own", [True, False])
@@ -178,7 +178,7 @@ def test_a_conflict_dialog_ignores_keys_typed_before_it(
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     assert read_group(served_site, group)[0] == "Hers"
-    # Put away, it is asked again with the next word, and what goes with it is saved in either case.
+    # When closed, the dialog returns with the next input; other fields are saved in either case.
     expect(page.get_by_label("Title")).to_have_value("His")
     page.get_by_label("Title").fill("His wave")
     page.get_by_label("Description", exact=True).focus()
@@ -194,7 +194,7 @@ def test_using_their_version_keeps_other_changes(
 ) -> None:
     change_title(served_site, group, "Hers")
     with page.expect_response(lambda answer: answer.status == 409) as refused:
-        # At the same moment, as a browser does that fills in what was typed once before.
+        # At the same moment, like a browser's autofill.
         page.evaluate(
             """(words) => {
               for (const [name, value] of Object.entries(words)) {
@@ -205,7 +205,7 @@ def test_using_their_version_keeps_other_changes(
             }""",
             {"title": "His", "year": "2026"},
         )
-    # Both go with one call, and are refused with it.
+    # Both are sent in one call, and are refused together.
     assert set(refused.value.request.post_data_json["changes"]) == {"title", "year"}
     dialog = page.get_by_role("dialog")
     expect(dialog.locator("dd")).to_have_text(["Hers", "His"])
@@ -225,7 +225,7 @@ def test_a_failed_move_does_not_undo_others(page: Page, served_site: ServedSite)
     page.get_by_label("Alt text of c.jpg").focus()
     page.keyboard.press("Alt+ArrowUp")
     assert list_names(page) == ["b.jpg", "c.jpg", "a.jpg"]
-    # The first does not get through, the second does.
+    # The first one fails, the second succeeds.
     held.break_off()
     expect_state(page, "Saved")
     assert list_names(page) == ["c.jpg", "a.jpg", "b.jpg"]
@@ -234,7 +234,7 @@ def test_a_failed_move_does_not_undo_others(page: Page, served_site: ServedSite)
     assert list_names(page) == ["c.jpg", "a.jpg", "b.jpg"]
 
 
-def test_an_act_waits_for_open_moves(page: Page, served_site: ServedSite, group: int) -> None:
+def test_an_action_waits_for_pending_moves(page: Page, served_site: ServedSite, group: int) -> None:
     second = served_site.site.add_group()
     page.goto(f"{served_site.url}/admin/library")
     wait_for_script(page)

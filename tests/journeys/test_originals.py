@@ -1,4 +1,4 @@
-"""A picture is painted over in OneDrive: noticed, listed, taken, and on the wall."""
+"""An original changed in OneDrive is detected, listed, imported and shown on the wall."""
 
 from io import BytesIO
 
@@ -33,7 +33,7 @@ def ask_for_import(app: Flask, folder_id: str, files: dict[str, str]) -> None:
 
 
 def wait_for_list(page: Page, words: str) -> None:
-    """Look again, as a person does, until the list says it."""
+    """Reload, like a person, until the list contains the words."""
     for _ in range(120):
         if page.get_by_text(words, exact=False).count():
             return
@@ -43,7 +43,7 @@ def wait_for_list(page: Page, words: str) -> None:
 
 
 def read_color(page: Page) -> tuple[int, int, int]:
-    """The colour in the middle of the first picture on the wall."""
+    """Return the colour in the middle of the first picture on the wall."""
     picture = page.locator("main img").first
     expect(picture).to_be_visible()
     page.wait_for_function("document.querySelector('main img').naturalWidth > 0")

@@ -1,4 +1,4 @@
-"""From pictures in a drive or on a desktop to a group that a stranger sees in the gallery."""
+"""From pictures in a drive or on a computer to a group in the public gallery."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +14,7 @@ MOST_CLICKS = 6
 
 
 def see_works(page: Page, served: ServedSite, *titles: str) -> None:
-    """Wait until the gallery shows works of these titles and no others, each with its picture."""
+    """Wait until the gallery shows exactly these works, each with its picture."""
     wall = page.locator("main a[href*='/groups/']:has(img)")
     for _ in range(100):
         page.goto(served.url)
@@ -55,13 +55,13 @@ def test_selected_files_and_folders_become_works(
     see_works(visit(served_site.url).page, served_site, "Quay", "Mill")
 
 
-class Hand:
-    """Does things as a person does, and counts them."""
+class ClickCounter:
+    """Perform a person's clicks, and count them."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.click_count = 0
-        # As in Firefox and Safari: a dialog for files that can be answered from outside.
+        # Like Firefox and Safari: a file dialog that Playwright can control.
         page.evaluate("delete Window.prototype.showOpenFilePicker; delete showOpenFilePicker")
 
     def click(self, role: str, name: str) -> None:
@@ -69,7 +69,7 @@ class Hand:
         self.page.get_by_role(role, name=name, exact=True).click()  # type: ignore[arg-type]
 
     def choose_files(self, role: str, name: str, files: list[Path]) -> None:
-        """Press a button that opens the dialog for files, and choose some in it."""
+        """Click a button that opens the file dialog, and choose files in it."""
         with self.page.expect_file_chooser() as chooser:
             self.click(role, name)
         self.click_count += 1
@@ -85,15 +85,15 @@ def test_publishing_takes_at_most_six_clicks(
         files[-1].write_bytes(make_picture(n))
     with served_site.site.working():
         page = served_site.enter("/admin/drive").page
-        hand = Hand(page)
-        hand.choose_files("button", "Upload", files)
-        hand.click("checkbox", "Import when uploaded")
+        clicks = ClickCounter(page)
+        clicks.choose_files("button", "Upload", files)
+        clicks.click("checkbox", "Import when uploaded")
         expect(page.locator("#uploads")).to_contain_text("3 images are being imported")
         stranger = visit(served_site.url).page
         see_works(stranger, served_site, "")
         stranger.locator("main a[href*='/groups/']:has(img)").first.click()
         expect(stranger.locator("main img").first).to_be_visible()
-    assert hand.click_count <= MOST_CLICKS
+    assert clicks.click_count <= MOST_CLICKS
     with served_site.site.session() as session:
         assert [group.image_count for group in session.query(Group)] == [3]
 
@@ -105,13 +105,13 @@ def test_publishing_through_a_plan_takes_at_most_six_clicks(
     file.write_bytes(make_picture(1))
     with served_site.site.working():
         page = served_site.enter("/admin/drive").page
-        hand = Hand(page)
-        hand.choose_files("button", "Upload", [file])
+        clicks = ClickCounter(page)
+        clicks.choose_files("button", "Upload", [file])
         expect(page.locator("#uploads h2")).to_have_text("1 file uploaded", timeout=60_000)
-        hand.click("checkbox", "Select harbour.jpg")
-        hand.click("button", "Import")
+        clicks.click("checkbox", "Select harbour.jpg")
+        clicks.click("button", "Import")
         page.wait_for_url("**/admin/import/plans/*")
-        hand.click("button", "Import 1 file")
+        clicks.click("button", "Import 1 file")
         page.wait_for_url(re.compile(r"/admin/import/\d+$"))
         see_works(visit(served_site.url).page, served_site, "")
-    assert hand.click_count <= MOST_CLICKS
+    assert clicks.click_count <= MOST_CLICKS

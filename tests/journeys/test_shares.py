@@ -1,4 +1,4 @@
-"""A share link in Chromium: made in the library, opened with its password by a stranger, ended."""
+"""A share link in Chromium: created, opened by a stranger with its password, revoked."""
 
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from tests.fixtures.importing import make_jpeg
 from tests.fixtures.served_site import ServedSite, wait_for_script
 
 
-def test_a_draft_is_shared_with_a_password_and_an_end(
+def test_a_draft_is_shared_with_a_password_and_an_expiry(
     served_site: ServedSite, visit: Callable[..., Visit]
 ) -> None:
     site = served_site.site
@@ -27,7 +27,7 @@ def test_a_draft_is_shared_with_a_password_and_an_end(
         group = session.query(Group).one()
         group.title = "Not yet for everybody"
 
-    # A clock of which the script tells how far it is behind UTC, by daylight saving time or not.
+    # A time zone with daylight saving time, behind UTC; the script sends the offset.
     clock = "America/Los_Angeles"
     last_day = (datetime.now(ZoneInfo(clock)) + timedelta(days=7)).date()
     admin = served_site.enter("/admin/library", timezone_id=clock)
@@ -93,12 +93,12 @@ def test_a_draft_is_shared_with_a_password_and_an_end(
     expect(page.get_by_role("row", name="For the museum")).to_contain_text("Revoked")
     theirs.reload()
     expect(theirs.get_by_text("There is no such page.")).to_be_visible()
-    # Chromium writes each refusal into its console.
+    # Chromium logs each refusal.
     stranger.complaints = [text for text in stranger.complaints if "401" not in text]
     stranger.complaints[:] = [text for text in stranger.complaints if "404" not in text]
 
 
-def test_without_a_script_a_link_is_made_revoked_opened_again_and_given_a_new_address(
+def test_share_links_work_without_a_script(
     served_site: ServedSite,
 ) -> None:
     number = served_site.site.add_group(["a.jpg"])
@@ -136,4 +136,4 @@ def test_without_a_script_a_link_is_made_revoked_opened_again_and_given_a_new_ad
     with served_site.site.session() as session:
         names = session.query(AuditEntry.subject).filter_by(action="replace_share").all()
     assert names == [("For the museum",)]
-    admin.complaints.clear()  # The refusal stands in the console as a 422.
+    admin.complaints.clear()  # the browser logs the 422

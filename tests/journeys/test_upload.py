@@ -1,4 +1,4 @@
-"""Uploads in Chromium, from this computer straight to OneDrive, in bad weather."""
+"""Uploads in Chromium, from this computer directly to OneDrive, with failures."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ from imagehub.models import DriveWatch, Group, Image, ImportItem, ImportJob
 from tests.fixtures.served_site import ServedSite, make_picture, wait_for_script
 
 FRAGMENT_BYTES = 16 * 327_680
-# Without these a page hears of a failed network, and not of a status.
+# Without these headers a page sees a network error rather than a status.
 SHOWN_TO_PAGES = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "Retry-After",
@@ -44,7 +44,7 @@ def done(page, count: int) -> None:  # type: ignore[no-untyped-def]
     )
 
 
-def test_thirty_files_arrive_through_a_cut_network_and_a_reload(
+def test_thirty_files_are_uploaded_despite_network_failure_and_reload(
     served_site: ServedSite, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 30, 400_000)
@@ -52,7 +52,7 @@ def test_thirty_files_arrive_through_a_cut_network_and_a_reload(
     visit = served_site.enter()
     page = visit.page
     page.on("dialog", lambda dialog: dialog.accept())
-    # Each fragment takes a little, so that there is a middle in which to cut.
+    # Each fragment takes a while, so that the network can fail in the middle.
     served_site.onedrive.set_fault("delay", seconds=0.3, method="PUT", path="uploadSession")
     served_site.onedrive.set_fault("lost_fragment", skip=3, times=2)
     page.set_input_files("#pick-files", files)
@@ -68,7 +68,7 @@ def test_thirty_files_arrive_through_a_cut_network_and_a_reload(
     visit.complaints.clear()
 
 
-def test_a_large_file_goes_on_where_it_stopped(served_site: ServedSite, tmp_path: Path) -> None:
+def test_a_large_file_resumes_where_it_stopped(served_site: ServedSite, tmp_path: Path) -> None:
     (file,) = make_files(tmp_path / "desk", 1, 3 * FRAGMENT_BYTES + 1234)
     visit = served_site.enter()
     page = visit.page
@@ -96,7 +96,7 @@ def test_a_large_file_goes_on_where_it_stopped(served_site: ServedSite, tmp_path
 
 
 def stop_in_the_middle(served: ServedSite, page: Page, file: Path) -> None:
-    """Upload a file, and load the page anew when two fragments have gone."""
+    """Upload a file, and reload the page when two fragments were sent."""
     fault = served.onedrive.set_fault(
         "status", status=503, skip=2, method="PUT", path="uploadSession"
     )
@@ -114,7 +114,7 @@ def choose_again(page: Page, file: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["none", "other bytes", "more bytes"])
-def test_a_file_too_large_to_be_kept_is_chosen_again_after_a_reload(
+def test_a_file_too_large_to_store_is_selected_again_after_a_reload(
     served_site: ServedSite, tmp_path: Path, change: str
 ) -> None:
     size = 66 * 2**20
@@ -123,7 +123,7 @@ def test_a_file_too_large_to_be_kept_is_chosen_again_after_a_reload(
     visit = served_site.enter()
     page = visit.page
     page.on("dialog", lambda dialog: dialog.accept())
-    # Without the system's dialog no handle outlives the page.
+    # Without the system's dialog no file handle survives the page.
     page.context.add_init_script("delete window.showOpenFilePicker")
     stop_in_the_middle(served_site, page, file)
     expect(page.locator("#uploads")).to_contain_text("1 file must be selected again to continue")
@@ -138,12 +138,12 @@ def test_a_file_too_large_to_be_kept_is_chosen_again_after_a_reload(
         file.name,
         hashlib.sha256(file.read_bytes()).digest(),
     )
-    # The rest of the same bytes goes into the session that is open; others need one of their own.
+    # The rest of the same file is sent to the open session; other files need a new one.
     asked = served_site.onedrive.log("POST", "createUploadSession")
-    # While the one before is not closed yet, OneDrive opens none.
+    # OneDrive creates no session while the previous one is not closed.
     sessions = [one for one in asked if one["status"] == 200]
     assert len(sessions) == (1 if change == "none" else 2)
-    visit.complaints.clear()  # Each 503 stands in the console.
+    visit.complaints.clear()  # the browser logs each 503
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_file_too_large_to_be_kept_is_chosen_again_after_a_reload(
         *["lost fragment", "lost answer", "lost last answer"],
     ],
 )
-def test_a_fault_of_onedrive_is_got_over(
+def test_faults_of_onedrive_are_recovered(
     served_site: ServedSite, tmp_path: Path, fault: tuple[str, dict[str, object]]
 ) -> None:
     (file,) = make_files(tmp_path / "desk", 1, 2 * FRAGMENT_BYTES + 77)
@@ -184,16 +184,14 @@ def test_a_fault_of_onedrive_is_got_over(
     assert read_drive(served_site) == {file.name: file.read_bytes()}
     acted = {one["id"]: one["fired"] for one in served_site.onedrive.list_faults()}
     assert acted[number] >= 1
-    visit.complaints.clear()  # The browser notes each refused fragment in its console.
+    visit.complaints.clear()  # the browser logs each refused fragment
 
 
-def test_a_last_answer_that_is_lost_makes_no_second_file(
-    served_site: ServedSite, tmp_path: Path
-) -> None:
+def test_a_lost_last_answer_creates_no_second_file(served_site: ServedSite, tmp_path: Path) -> None:
     (file,) = make_files(tmp_path / "desk", 1, 200_000)
     visit = served_site.enter()
     page = visit.page
-    # The bytes reach OneDrive, its answer does not reach the browser.
+    # The bytes reach OneDrive, but its answer does not reach the browser.
     lost = []
 
     def swallow(route) -> None:  # type: ignore[no-untyped-def]
@@ -211,7 +209,7 @@ def test_a_last_answer_that_is_lost_makes_no_second_file(
     visit.complaints.clear()
 
 
-def test_a_page_that_goes_while_it_asks_for_an_address_gets_the_same_again(
+def test_a_reload_during_session_creation_reuses_the_session(
     served_site: ServedSite, tmp_path: Path
 ) -> None:
     (file,) = make_files(tmp_path / "desk", 1)
@@ -237,7 +235,7 @@ def test_a_page_that_goes_while_it_asks_for_an_address_gets_the_same_again(
     visit.complaints.clear()
 
 
-def test_a_taken_name_is_asked_about_and_each_answer_is_kept(
+def test_a_taken_name_is_asked_about_and_each_choice_works(
     served_site: ServedSite, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 3)
@@ -259,7 +257,7 @@ def test_a_taken_name_is_asked_about_and_each_answer_is_kept(
     assert len(drive) == 4
 
 
-def test_images_of_a_replaced_file_are_looked_at_soon(
+def test_images_of_a_replaced_file_are_checked_soon(
     served_site: ServedSite, tmp_path: Path
 ) -> None:
     site = served_site.site
@@ -293,7 +291,7 @@ DROP = """(files) => {
 }"""
 
 
-def test_of_two_files_whose_names_differ_by_case_the_second_is_asked_about(
+def test_names_that_differ_only_in_case_conflict(
     served_site: ServedSite,
 ) -> None:
     fault = served_site.onedrive.set_fault(
@@ -313,10 +311,10 @@ def test_of_two_files_whose_names_differ_by_case_the_second_is_asked_about(
     rows.nth(2).get_by_role("button", name="Skip").click()
     done(page, 2)
     assert sorted(read_drive(served_site).values()) == [b"one", b"two"]
-    visit.complaints.clear()  # Each 503 stands in the console.
+    visit.complaints.clear()  # the browser logs each 503
 
 
-def test_a_file_held_back_starts_when_the_other_of_its_name_is_cancelled(
+def test_a_waiting_file_starts_when_its_namesake_is_cancelled(
     served_site: ServedSite,
 ) -> None:
     served_site.onedrive.set_fault(
@@ -337,7 +335,7 @@ def test_a_file_held_back_starts_when_the_other_of_its_name_is_cancelled(
     visit.complaints.clear()
 
 
-def test_replace_said_of_two_files_of_one_name_does_not_lose_the_first(
+def test_replacing_asks_again_for_a_second_file_of_the_name(
     served_site: ServedSite,
 ) -> None:
     (served_site.onedrive.root / "mill.jpg").write_bytes(b"the old one")
@@ -352,9 +350,7 @@ def test_replace_said_of_two_files_of_one_name_does_not_lose_the_first(
     assert list(read_drive(served_site).values()) == [b"two"]
 
 
-def test_a_name_that_onedrive_refuses_is_repaired_on_request(
-    served_site: ServedSite, tmp_path: Path
-) -> None:
+def test_an_invalid_name_is_repaired_on_request(served_site: ServedSite, tmp_path: Path) -> None:
     folder = tmp_path / "desk"
     folder.mkdir()
     (folder / "what? why.jpg").write_bytes(make_picture(1))
@@ -366,7 +362,7 @@ def test_a_name_that_onedrive_refuses_is_repaired_on_request(
     assert list(read_drive(served_site)) == ["what_ why.jpg"]
 
 
-def test_a_whole_folder_is_uploaded_with_its_folders_and_empty_files(
+def test_a_folder_is_uploaded_with_subfolders_and_empty_files(
     served_site: ServedSite, tmp_path: Path
 ) -> None:
     desk = tmp_path / "Series"
@@ -395,14 +391,14 @@ def test_a_whole_folder_is_uploaded_with_its_folders_and_empty_files(
 
 
 def drop_paths(page: Page, *paths: Path) -> None:
-    """Let go of files and folders of this computer over the folder that is open."""
+    """Drop files and folders of this computer onto the open folder."""
     tools = page.context.new_cdp_session(page)
     data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
     for kind in ("dragEnter", "dragOver", "drop"):
         tools.send("Input.dispatchDragEvent", {"type": kind, "x": 640, "y": 600, "data": data})
 
 
-# What a browser says of a file that another program holds or that the person may not read.
+# A browser's error for a file that is locked or may not be read.
 UNREADABLE = """() => {
     const file = FileSystemFileHandle.prototype.getFile;
     FileSystemFileHandle.prototype.getFile = async function () {
@@ -429,7 +425,7 @@ UNREADABLE = """() => {
 
 
 @pytest.mark.parametrize("has_handles", [True, False])
-def test_a_dropped_folder_is_uploaded_whole_but_for_what_cannot_be_read(
+def test_a_dropped_folder_is_uploaded_except_unreadable_files(
     served_site: ServedSite, tmp_path: Path, has_handles: bool
 ) -> None:
     desk = tmp_path / "Series"
@@ -458,9 +454,7 @@ def test_a_dropped_folder_is_uploaded_whole_but_for_what_cannot_be_read(
     }
 
 
-def test_all_that_arrives_in_a_long_folder_is_shown_in_it(
-    served_site: ServedSite, tmp_path: Path
-) -> None:
+def test_all_uploads_to_a_long_folder_are_shown(served_site: ServedSite, tmp_path: Path) -> None:
     served_site.site.put_files("Many", {f"{n:03}.txt": b"x" for n in range(95)})
     page = served_site.enter().page
     page.locator(".item-name", has_text="Many").click()
@@ -477,7 +471,7 @@ def test_all_that_arrives_in_a_long_folder_is_shown_in_it(
     expect(page.locator(".item-name", has_text="Empty")).to_be_visible()
 
 
-def test_a_file_that_was_picked_and_cannot_be_read_holds_up_no_other(
+def test_an_unreadable_file_does_not_block_others(
     served_site: ServedSite,
 ) -> None:
     page = served_site.enter().page
@@ -500,7 +494,7 @@ def test_a_file_that_was_picked_and_cannot_be_read_holds_up_no_other(
     assert read_drive(served_site) == {"open.jpg": b"open.jpg"}
 
 
-def test_what_is_dropped_or_pasted_is_uploaded(served_site: ServedSite) -> None:
+def test_dropped_and_pasted_files_are_uploaded(served_site: ServedSite) -> None:
     page = served_site.enter().page
     page.evaluate(
         """() => {
@@ -524,7 +518,9 @@ def test_what_is_dropped_or_pasted_is_uploaded(served_site: ServedSite) -> None:
     assert data == b"pasted bytes"
 
 
-def test_uploads_pause_go_on_and_can_be_cancelled(served_site: ServedSite, tmp_path: Path) -> None:
+def test_uploads_can_be_paused_resumed_and_cancelled(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
     files = make_files(tmp_path / "desk", 6, 300_000)
     served_site.onedrive.set_fault("delay", seconds=0.5, method="PUT", path="uploadSession")
     visit = served_site.enter()
@@ -539,13 +535,15 @@ def test_uploads_pause_go_on_and_can_be_cancelled(served_site: ServedSite, tmp_p
     page.get_by_role("button", name="Resume", exact=True).click()
     done(page, 5)
     assert sorted(read_drive(served_site)) == [f"shot {n:02}.jpg" for n in range(5)]
-    # A fragment that was cut off may have arrived all the same; asking for its session is a 404.
+    # An aborted fragment may have arrived nevertheless; its session then gives 404.
     visit.complaints.clear()
     page.locator("#uploads").get_by_role("button", name="Close").click()
     expect(page.locator("#uploads")).to_be_hidden()
 
 
-def test_a_full_drive_stops_all_with_a_word(served_site: ServedSite, tmp_path: Path) -> None:
+def test_a_full_drive_stops_all_uploads_with_a_message(
+    served_site: ServedSite, tmp_path: Path
+) -> None:
     files = make_files(tmp_path / "desk", 2)
     fault = served_site.onedrive.set_fault("quota_full")
     visit = served_site.enter()
@@ -558,7 +556,7 @@ def test_a_full_drive_stops_all_with_a_word(served_site: ServedSite, tmp_path: P
 
 
 def list_imported(served: ServedSite) -> list[list[str]]:
-    """The file names of each group that is being imported, of all jobs together."""
+    """Return the file names of each group being imported, for all jobs."""
     groups: dict[int, list[str]] = {}
     with served.site.session() as session:
         for item in session.query(ImportItem).order_by(ImportItem.id):
@@ -571,9 +569,7 @@ def count_jobs(served: ServedSite) -> int:
         return session.query(ImportJob).count()
 
 
-def test_import_when_uploaded_makes_one_group_of_them(
-    served_site: ServedSite, tmp_path: Path
-) -> None:
+def test_import_when_uploaded_creates_one_group(served_site: ServedSite, tmp_path: Path) -> None:
     files = make_files(tmp_path / "desk", 3)
     for name in ("notes.txt", "shot.nef"):
         (tmp_path / "desk" / name).write_bytes(b"no picture")
@@ -595,14 +591,14 @@ def test_import_when_uploaded_makes_one_group_of_them(
         assert groups == [(3, True)]
 
 
-def test_several_drops_become_one_import_when_the_queue_has_come_to_rest(
+def test_several_drops_become_one_import_when_all_are_uploaded(
     served_site: ServedSite, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 6)
     visit = served_site.enter()
     page = visit.page
     page.on("dialog", lambda dialog: dialog.accept())
-    # One is finished before the box is ticked, others wait through a reload.
+    # One is finished before the box is checked, others wait through a reload.
     page.set_input_files("#pick-files", files[:2])
     done(page, 2)
     fault = served_site.onedrive.set_fault(
@@ -629,7 +625,7 @@ def test_several_drops_become_one_import_when_the_queue_has_come_to_rest(
     visit.complaints.clear()
 
 
-def test_an_import_whose_answer_was_lost_is_not_begun_twice(
+def test_an_import_is_not_started_twice_after_a_lost_answer(
     served_site: ServedSite, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 2)
@@ -645,7 +641,7 @@ def test_an_import_whose_answer_was_lost_is_not_begun_twice(
     page.get_by_label("Import when uploaded").check()
     expect(page.locator("#uploads")).to_contain_text("The import could not be started")
     assert count_jobs(served_site) == 1
-    # What is not known to be asked for is not put away.
+    # An import whose request is unconfirmed cannot be closed.
     page.locator("#uploads").get_by_role("button", name="Close").click()
     expect(page.locator(".upload")).to_have_count(2)
     with page.expect_response("**/upload/import") as answer:
@@ -657,7 +653,7 @@ def test_an_import_whose_answer_was_lost_is_not_begun_twice(
     visit.complaints.clear()
 
 
-def test_an_import_waits_for_open_questions_or_a_word_of_the_person(
+def test_an_import_waits_for_open_questions_or_a_confirmation(
     served_site: ServedSite, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 3)
@@ -675,7 +671,7 @@ def test_an_import_waits_for_open_questions_or_a_word_of_the_person(
     assert count_jobs(served_site) == 1
 
 
-def test_two_drops_become_a_group_for_each_folder_where_that_is_chosen(
+def test_two_drops_become_a_group_per_folder_if_chosen(
     served_site: ServedSite, tmp_path: Path
 ) -> None:
     for name in ("Harbour", "Mill"):
@@ -693,7 +689,7 @@ def test_two_drops_become_a_group_for_each_folder_where_that_is_chosen(
 
 
 @pytest.mark.parametrize(("size", "ready"), [(100_000, 6), (30_000_000, 3)])
-def test_the_next_small_files_have_their_sessions_ready_and_three_are_sent_at_a_time(
+def test_sessions_are_prepared_and_three_files_are_sent_at_once(
     served_site: ServedSite, tmp_path: Path, size: int, ready: int
 ) -> None:
     files = make_files(tmp_path / "desk", 8, size)
@@ -708,7 +704,7 @@ def test_the_next_small_files_have_their_sessions_ready_and_three_are_sent_at_a_
         if len(sessions) >= ready and len(held) >= 3:
             break
         page.wait_for_timeout(50)
-    # One look more, for what must not come.
+    # Wait for one more poll, which must not find anything.
     page.wait_for_timeout(500)
     sessions = served_site.onedrive.log("POST", "createUploadSession")
     assert (len(sessions), len(held)) == (ready, 3)

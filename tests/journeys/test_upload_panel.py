@@ -1,4 +1,4 @@
-"""What the uploads show, for hands that are at the keyboard or quicker than the machine."""
+"""The upload panel: keyboard focus, and input that is faster than the page."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.fixtures.served_site import ServedSite
 from tests.journeys.test_upload import done, make_files, read_drive
 
 
-def test_the_focus_stays_in_the_uploads_until_they_are_put_away(
+def test_the_focus_stays_in_the_uploads_until_they_are_closed(
     served_site: ServedSite, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 3)
@@ -38,7 +38,7 @@ def test_the_focus_stays_in_the_uploads_until_they_are_put_away(
     expect(page.get_by_role("button", name="Upload", exact=True)).to_be_focused()
 
 
-def test_a_click_counts_though_what_is_asked_changes_under_it(
+def test_a_click_counts_although_the_question_changes(
     served_site: ServedSite, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 2)
@@ -61,7 +61,7 @@ def test_a_click_counts_though_what_is_asked_changes_under_it(
     )
 
 
-# As where the disk is busy: a database takes a while to open.
+# Simulates a busy disk: the database takes a while to open.
 SLOW_DATABASE = """Object.defineProperty(IDBOpenDBRequest.prototype, "onsuccess", {
     set(tell) {
         this.addEventListener("success", (event) => setTimeout(() => {
@@ -72,7 +72,7 @@ SLOW_DATABASE = """Object.defineProperty(IDBOpenDBRequest.prototype, "onsuccess"
 })"""
 
 
-def test_files_that_come_before_the_browsers_database_is_open_outlive_the_page(
+def test_files_added_before_indexeddb_opens_survive_a_reload(
     served_site: ServedSite, tmp_path: Path
 ) -> None:
     (file,) = make_files(tmp_path / "desk", 1)

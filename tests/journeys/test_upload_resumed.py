@@ -1,7 +1,6 @@
-"""Uploads in Chromium whose page, hub, session or file goes at the worst moment.
+"""Uploads in Chromium whose page, hub, session or file disappears at the worst moment.
 
-Each window is held open on purpose: by a fault of OneDrive, by an answer of the hub that is kept
-back, or by a pause.
+Each race is forced: by a fault of OneDrive, by a held answer of the hub, or by a pause.
 """
 
 import re
@@ -26,7 +25,7 @@ from tests.journeys.test_upload import (
 
 SIZE = 3 * FRAGMENT_BYTES + 1234
 
-# A file in the browser's own file system, which a page can keep a handle to and change.
+# A file in the browser's private file system, which the page can keep a handle to and change.
 WRITE = """async ([name, value, size]) => {
     const folder = await navigator.storage.getDirectory();
     const handle = await folder.getFileHandle(name, { create: true });
@@ -39,35 +38,34 @@ WRITE = """async ([name, value, size]) => {
 
 @pytest.fixture
 def page(served_site: ServedSite) -> Page:
-    """The drive, on a page whose breaks of the network are on purpose, and whose leaving is agreed
-    to."""
+    """Open the drive; network errors are ignored, and leaving the page is confirmed."""
     visit = served_site.enter()
-    visit.complaints = Forgetful()
+    visit.complaints = IgnoreNetworkErrors()
     visit.page.on("dialog", lambda dialog: dialog.accept())
     return visit.page
 
 
-class Forgetful(list[str]):
-    """The browser notes each refused fragment in its console."""
+class IgnoreNetworkErrors(list[str]):
+    """Ignore network errors: the browser logs each refused fragment."""
 
     def append(self, text: str) -> None:
         assert "Error:" not in text or "Failed to load" in text, text
 
 
 def pick(page: Page, name: str, value: int, size: int = SIZE) -> None:
-    """Choose a file of bytes of one value, by the system's dialog."""
+    """Choose a file filled with one byte value, by the system's dialog."""
     page.evaluate(WRITE, [name, value, size])
     page.click("#upload-files")
 
 
 def list_sessions(served: ServedSite) -> list[int]:
-    """The statuses of all calls that asked for a session."""
+    """Return the statuses of all calls to create a session."""
     return [entry["status"] for entry in served.onedrive.log("POST", "createUploadSession")]
 
 
 @pytest.fixture
 def stop(served_site: ServedSite, page: Page) -> int:
-    """The fault that refuses all but the first fragment of ``canvas.tif``, which has been sent."""
+    """Send one fragment of ``canvas.tif``; return a fault that refuses the others."""
     fault = served_site.onedrive.set_fault(
         "status", status=503, skip=1, method="PUT", path="uploadSession"
     )
@@ -79,7 +77,7 @@ def stop(served_site: ServedSite, page: Page) -> int:
 # --- The file -------------------------------------------------------------------------------------
 
 
-def test_a_file_that_changed_while_its_page_was_gone_is_not_mixed_with_what_was_sent(
+def test_a_file_changed_between_visits_is_not_mixed_with_sent_bytes(
     served_site: ServedSite, page: Page, stop: int
 ) -> None:
     page.evaluate(WRITE, ["canvas.tif", 2, SIZE])
@@ -89,7 +87,7 @@ def test_a_file_that_changed_while_its_page_was_gone_is_not_mixed_with_what_was_
     assert read_drive(served_site) == {"canvas.tif": bytes([2]) * SIZE}
 
 
-def test_a_file_that_is_saved_anew_while_it_is_sent_is_sent_from_its_beginning(
+def test_a_file_changed_during_upload_is_sent_from_the_start(
     served_site: ServedSite, page: Page, stop: int
 ) -> None:
     page.evaluate(WRITE, ["canvas.tif", 2, SIZE + 5])
@@ -98,7 +96,7 @@ def test_a_file_that_is_saved_anew_while_it_is_sent_is_sent_from_its_beginning(
     assert read_drive(served_site) == {"canvas.tif": bytes([2]) * (SIZE + 5)}
 
 
-def test_a_file_that_is_gone_says_so_and_is_taken_up_when_it_is_back(
+def test_a_missing_file_is_reported_and_resumes_when_it_is_back(
     served_site: ServedSite, page: Page, stop: int
 ) -> None:
     page.evaluate("async () => (await navigator.storage.getDirectory()).removeEntry('canvas.tif')")
@@ -111,14 +109,14 @@ def test_a_file_that_is_gone_says_so_and_is_taken_up_when_it_is_back(
 
 
 def lose(page: Page, name: str, count: int = 1) -> None:
-    """Take a file away that was picked, and so the uploads that need it."""
+    """Remove a selected file, so that its uploads miss it."""
     page.evaluate(
         "async (name) => (await navigator.storage.getDirectory()).removeEntry(name)", name
     )
     expect(page.locator("#uploads .note")).to_contain_text(re.compile(f"^{count} files? must be"))
 
 
-def test_a_file_that_is_chosen_again_goes_to_its_own_place_and_not_to_one_of_the_same_name(
+def test_a_reselected_file_is_matched_to_its_own_upload(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     for name in ("North", "South"):
@@ -136,14 +134,14 @@ def test_a_file_that_is_chosen_again_goes_to_its_own_place_and_not_to_one_of_the
     expect(page.locator("#uploads .note")).to_contain_text("1 file must be")
     assert read_drive(served_site, "South") == {"front.tif": b"s" * 1000}
     assert read_drive(served_site, "North") == {}
-    # In another folder the only one that is missing is the one that is meant.
+    # In another folder, the only missing file is the one that is matched.
     file.write_bytes(b"n" * 1000)
     choose_again(page, tmp_path / "front.tif")
     done(page, 2)
     assert read_drive(served_site, "North") == {"front.tif": b"n" * 1000}
 
 
-def test_a_file_that_could_be_either_of_two_is_put_under_neither(
+def test_an_ambiguous_file_is_matched_to_no_upload(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     served_site.onedrive.set_fault("status", status=503, method="PUT", path="uploadSession")
@@ -167,7 +165,7 @@ def test_a_file_that_could_be_either_of_two_is_put_under_neither(
 @pytest.mark.parametrize(
     ("name", "drive_name"), [("front.tif", "front.tif"), ("a*b.tif", "a_b.tif")]
 )
-def test_choosing_again_opens_the_dialog_where_the_browser_does_not_ask(
+def test_selecting_again_opens_the_dialog_without_file_handles(
     served_site: ServedSite, page: Page, tmp_path: Path, name: str, drive_name: str
 ) -> None:
     fault = served_site.onedrive.set_fault("status", status=503, method="PUT", path="uploadSession")
@@ -192,7 +190,7 @@ def test_choosing_again_opens_the_dialog_where_the_browser_does_not_ask(
 # --- The page -------------------------------------------------------------------------------------
 
 
-def test_a_page_that_goes_while_names_are_checked_forgets_no_file(
+def test_a_reload_while_names_are_checked_loses_no_file(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 4)
@@ -216,7 +214,7 @@ def sign_in_as(page: Page, served: ServedSite, name: str) -> None:
     wait_for_script(page)
 
 
-def test_what_one_person_left_over_is_not_taken_up_by_the_next_at_this_browser(
+def test_leftover_uploads_are_not_resumed_by_another_user(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     with served_site.site.session() as session:
@@ -236,13 +234,13 @@ def test_what_one_person_left_over_is_not_taken_up_by_the_next_at_this_browser(
 
 
 def hold_begin(page: Page, file: Path) -> None:
-    """Choose a file, and keep back what asks for its address until the route is taken away."""
+    """Choose a file, and hold the request for its session until the route is removed."""
     page.route("**/upload/begin", lambda route: None)
     with page.expect_request("**/upload/begin"):
         page.set_input_files("#pick-files", file)
 
 
-def test_a_pause_while_an_address_is_on_its_way_keeps_it(
+def test_a_pause_during_session_creation_keeps_the_session(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     (file,) = make_files(tmp_path / "desk", 1)
@@ -256,7 +254,7 @@ def test_a_pause_while_an_address_is_on_its_way_keeps_it(
     assert read_drive(served_site) == {file.name: file.read_bytes()}
 
 
-def test_a_file_cancelled_while_its_address_is_on_its_way_leaves_its_name_free(
+def test_cancelling_during_session_creation_frees_the_name(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     (file,) = make_files(tmp_path / "desk", 1)
@@ -270,7 +268,7 @@ def test_a_file_cancelled_while_its_address_is_on_its_way_leaves_its_name_free(
     assert read_drive(served_site) == {file.name: file.read_bytes()}
 
 
-# Lets no tab look who else is there before there are two, and then both in the same moment.
+# Makes tabs wait for each other before they look for other tabs at the same moment.
 BOTH_AT_ONCE = """(() => {
     const query = navigator.locks.query.bind(navigator.locks);
     navigator.locks.query = async () => {
@@ -284,7 +282,7 @@ BOTH_AT_ONCE = """(() => {
 })()"""
 
 
-def test_two_tabs_that_open_at_once_share_out_what_is_left_over(
+def test_two_tabs_opened_at_once_share_leftover_uploads(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 4)
@@ -309,7 +307,7 @@ def test_two_tabs_that_open_at_once_share_out_what_is_left_over(
     for _ in range(40):
         counts = []
         for tab in tabs:
-            tab.bring_to_front()  # A tab draws when it is in front.
+            tab.bring_to_front()  # only the tab in front is drawn
             tab.wait_for_timeout(250)
             counts.append(tab.locator(".upload").count())
         if sum(counts) == 4:
@@ -320,7 +318,7 @@ def test_two_tabs_that_open_at_once_share_out_what_is_left_over(
 # --- OneDrive and the hub -------------------------------------------------------------------------
 
 
-def test_an_address_that_never_reached_the_hub_is_waited_out(
+def test_a_session_unknown_to_the_hub_is_waited_out(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     (file,) = make_files(tmp_path / "desk", 1)
@@ -332,7 +330,7 @@ def test_an_address_that_never_reached_the_hub_is_waited_out(
     assert read_drive(served_site) == {file.name: file.read_bytes()}
 
 
-def test_a_session_lost_while_a_file_is_replaced_does_not_take_the_old_file_for_the_new(
+def test_a_session_lost_during_a_replacement_is_not_taken_for_success(
     served_site: ServedSite, page: Page
 ) -> None:
     pick(page, "scan.tif", 1)
@@ -347,7 +345,7 @@ def test_a_session_lost_while_a_file_is_replaced_does_not_take_the_old_file_for_
     assert read_drive(served_site) == {"scan.tif": bytes([2]) * SIZE}
 
 
-def test_a_replaced_file_whose_last_answer_was_lost_is_not_sent_twice(
+def test_a_replacement_is_not_sent_twice_after_a_lost_answer(
     served_site: ServedSite, page: Page
 ) -> None:
     pick(page, "scan.tif", 1, 200_000)
@@ -360,7 +358,7 @@ def test_a_replaced_file_whose_last_answer_was_lost_is_not_sent_twice(
     assert list_sessions(served_site) == [200, 409, 200]
 
 
-def test_a_folder_that_is_deleted_under_way_is_made_again(
+def test_a_folder_deleted_during_upload_is_created_again(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     make_files(tmp_path / "Series", 2)
@@ -375,7 +373,7 @@ def test_a_folder_that_is_deleted_under_way_is_made_again(
     assert len(read_drive(served_site, "Series")) == 2
 
 
-def test_a_hub_that_starts_again_behind_a_proxy_is_waited_for(page: Page, tmp_path: Path) -> None:
+def test_uploads_wait_for_a_restarting_hub_behind_a_proxy(page: Page, tmp_path: Path) -> None:
     (file,) = make_files(tmp_path / "desk", 1)
     page.route(
         "**/upload/begin",
@@ -386,9 +384,7 @@ def test_a_hub_that_starts_again_behind_a_proxy_is_waited_for(page: Page, tmp_pa
     done(page, 1)
 
 
-def test_an_address_that_the_pages_own_rules_forbid_is_told_at_once(
-    page: Page, tmp_path: Path
-) -> None:
+def test_an_address_forbidden_by_the_csp_is_reported_at_once(page: Page, tmp_path: Path) -> None:
     (file,) = make_files(tmp_path / "desk", 1)
     answer = {"upload_url": "https://up.example.org/rup/1", "begun_at": "2026-01-01T00:00:00Z"}
     page.route("**/upload/begin", lambda route: route.fulfill(json=answer))
@@ -398,7 +394,7 @@ def test_an_address_that_the_pages_own_rules_forbid_is_told_at_once(
 
 
 @pytest.mark.parametrize("size", [1000, SIZE])
-def test_an_answer_that_is_not_onedrives_ends_no_upload(
+def test_a_foreign_answer_does_not_end_an_upload(
     served_site: ServedSite, page: Page, size: int
 ) -> None:
     body = "<h1>Welcome to our guests’ network</h1>" if size == 1000 else '{"id": "something"}'
@@ -412,7 +408,7 @@ def test_an_answer_that_is_not_onedrives_ends_no_upload(
     assert read_drive(served_site) == {"canvas.tif": bytes([1]) * size}
 
 
-def test_onedrive_that_is_busy_with_one_file_stops_none(
+def test_a_busy_file_does_not_stop_others(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 3)
@@ -424,7 +420,7 @@ def test_onedrive_that_is_busy_with_one_file_stops_none(
     assert sorted(list_sessions(served_site)) == [200, 200, 200, 409]
 
 
-def test_a_lost_connection_stops_all_with_a_word(
+def test_a_lost_connection_stops_all_uploads_with_a_message(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 3)
@@ -434,7 +430,7 @@ def test_a_lost_connection_stops_all_with_a_word(
     expect(page.locator("#uploads h2")).to_have_text("Paused at 0 of 3")
 
 
-def test_an_address_that_never_answers_is_named(
+def test_an_unresponsive_address_is_named(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     (file,) = make_files(tmp_path / "desk", 1)
@@ -446,7 +442,7 @@ def test_an_address_that_never_answers_is_named(
     for _ in range(600):
         if f"{host} does not answer this browser" in words.inner_text():
             break
-        # The browser says so whenever its network is back, and then nothing waits any longer.
+        # The browser fires this when its network is back; then waits end at once.
         page.evaluate("() => dispatchEvent(new Event('online'))")
         page.wait_for_timeout(100)
     expect(words).to_contain_text(f"{host} does not answer this browser")
@@ -455,7 +451,7 @@ def test_an_address_that_never_answers_is_named(
     done(page, 1)
 
 
-def test_a_drive_that_got_full_goes_on_by_one_button(
+def test_one_button_resumes_uploads_to_a_full_drive(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 5, 100_000)
@@ -466,7 +462,7 @@ def test_a_drive_that_got_full_goes_on_by_one_button(
     done(page, 5)
 
 
-def test_uploads_go_on_after_a_sign_out_and_sign_in_in_another_tab(
+def test_uploads_resume_after_signing_in_again_in_another_tab(
     served_site: ServedSite, page: Page, tmp_path: Path
 ) -> None:
     files = make_files(tmp_path / "desk", 4, 100_000)
