@@ -110,7 +110,7 @@ def test_the_account_and_its_health_are_told(client: FlaskClient) -> None:
     assert "by Ada" in page
 
 
-def test_an_account_without_a_onedrive_is_told_of(unconnected_site: ConnectedSite) -> None:
+def test_an_account_without_a_onedrive_is_reported(unconnected_site: ConnectedSite) -> None:
     site, client = unconnected_site, unconnected_site.signed_in_client()
     fault = site.onedrive.set_fault(
         "status", status=404, code="itemNotFound", path=r"/v1\.0/me/drive"

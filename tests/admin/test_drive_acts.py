@@ -8,7 +8,7 @@ from imagehub.wiring import make_clients
 from tests.admin.drive import JSON, Browser, list_log
 
 
-def test_a_folder_is_made_and_a_taken_name_gets_a_number(browser: Browser) -> None:
+def test_a_folder_is_created_and_a_taken_name_gets_a_number(browser: Browser) -> None:
     works = browser.find("Works")
     made = browser.post("/admin/drive/new-folder", folder=works, name="Sketches")
     assert made["done"][0]["name"] == "Sketches"

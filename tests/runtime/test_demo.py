@@ -149,8 +149,8 @@ def test_ctrl_c_ends_all_programs_and_removes_the_temporary_folder(demo: Demo) -
 # --- A port that is taken at the last moment ------------------------------------------------------
 
 
-class Forestalled(Supervisor):
-    """A supervisor whose programs lose their port just before the start, ``times`` times."""
+class PortLosingSupervisor(Supervisor):
+    """A supervisor whose programs lose their port just before the start, so many times."""
 
     def __init__(self, times: int) -> None:
         super().__init__(quiet=True)
@@ -165,43 +165,43 @@ class Forestalled(Supervisor):
 
 
 @pytest.fixture
-def forestalled(request: pytest.FixtureRequest) -> Iterator[Forestalled]:
-    supervisor = Forestalled(request.param)
+def port_losing_supervisor(request: pytest.FixtureRequest) -> Iterator[PortLosingSupervisor]:
+    supervisor = PortLosingSupervisor(request.param)
     with supervisor:
         yield supervisor
     for one in supervisor.others:
         one.close()
 
 
-@pytest.mark.parametrize("forestalled", [2], indirect=True)
+@pytest.mark.parametrize("port_losing_supervisor", [2], indirect=True)
 def test_the_s3_server_tries_another_port_if_it_loses_its_own(
-    forestalled: Forestalled, tmp_path: Path
+    port_losing_supervisor: PortLosingSupervisor, tmp_path: Path
 ) -> None:
     port = get_free_port()
     asked = load_settings({"IMAGEHUB_DATA_DIR": str(tmp_path), "IMAGEHUB_S3_PORT": str(port)}, None)
     said: list[str] = []
-    settings = start_s3(forestalled, asked, "127.0.0.1", said.append)
-    taken = [one.getsockname()[1] for one in forestalled.others]
+    settings = start_s3(port_losing_supervisor, asked, "127.0.0.1", said.append)
+    taken = [one.getsockname()[1] for one in port_losing_supervisor.others]
     assert taken[0] == port
     assert settings.s3_port > taken[1] > port
     assert said[0] == f"Port {port} is in use; the S3 server uses {taken[1]}."
     assert requests.get(settings.s3_url, timeout=30).status_code in (400, 403)
     # Programs that lost their port are not restarted.
-    child = forestalled.find("S3 server")
+    child = port_losing_supervisor.find("S3 server")
     assert child is not None
-    assert not forestalled.forget(child)
+    assert not port_losing_supervisor.forget(child)
 
 
-@pytest.mark.parametrize("forestalled", [S3_TRIES], indirect=True)
+@pytest.mark.parametrize("port_losing_supervisor", [S3_TRIES], indirect=True)
 def test_after_several_tries_it_reports_that_the_port_is_taken(
-    forestalled: Forestalled, tmp_path: Path
+    port_losing_supervisor: PortLosingSupervisor, tmp_path: Path
 ) -> None:
     asked = load_settings(
         {"IMAGEHUB_DATA_DIR": str(tmp_path), "IMAGEHUB_S3_PORT": str(get_free_port())}, None
     )
     with pytest.raises(StartError, match="cannot be used"):
-        start_s3(forestalled, asked, "127.0.0.1", [].append)
-    assert len(forestalled.others) == S3_TRIES
+        start_s3(port_losing_supervisor, asked, "127.0.0.1", [].append)
+    assert len(port_losing_supervisor.others) == S3_TRIES
 
 
 # --- Own photos -----------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from tests.fixtures.programs import is_alive, wait_until
 from tests.support import ROOT, get_free_port
 
 # A program that records its start and end, and ends on SIGTERM.
-POLITE = """
+RECORDING_PROGRAM = """
 import signal, sys, time
 name, book = sys.argv[1:3]
 def note(what):
@@ -85,7 +85,10 @@ def watch(supervisor: Supervisor, errors: list[BaseException]) -> threading.Thre
 
 
 def test_a_program_is_ready_when_it_prints_ready(supervisor: Supervisor, book: Path) -> None:
-    assert supervisor.start(make_program("first", POLITE, "first", str(book))) == "here I am"
+    assert (
+        supervisor.start(make_program("first", RECORDING_PROGRAM, "first", str(book)))
+        == "here I am"
+    )
     assert book.read_text() == "first started\n"
     assert supervisor.find("first") is not None
     assert supervisor.find("second") is None
@@ -151,7 +154,7 @@ def test_a_program_with_much_output_is_not_blocked(supervisor: Supervisor, book:
 def test_programs_are_stopped_one_by_one_newest_first(said: list[str], book: Path) -> None:
     with Supervisor(said.append, quiet=True) as supervisor:
         for name in ("first", "second", "third"):
-            supervisor.start(make_program(name, POLITE, name, str(book)))
+            supervisor.start(make_program(name, RECORDING_PROGRAM, name, str(book)))
         children = [supervisor.find(name) for name in ("first", "second", "third")]
     assert book.read_text().split("\n")[3:] == ["third ended", "second ended", "first ended", ""]
     assert not any(is_alive(child.pid) for child in children if child is not None)
@@ -181,7 +184,7 @@ def test_a_program_that_dies_is_restarted_and_others_keep_running(
     supervisor: Supervisor, said: list[str], book: Path
 ) -> None:
     for name in ("first", "second"):
-        supervisor.start(make_program(name, POLITE, name, str(book)))
+        supervisor.start(make_program(name, RECORDING_PROGRAM, name, str(book)))
     first, second = supervisor.find("first"), supervisor.find("second")
     assert first is not None and second is not None
     errors: list[BaseException] = []
@@ -231,7 +234,7 @@ def test_old_deaths_are_not_counted(
     monkeypatch.setattr(supervisor_module, "RESTART_DELAYS_SECONDS", (0.0,))
     monkeypatch.setattr(supervisor_module, "RESTART_MEMORY_SECONDS", 0.0)
     monkeypatch.setattr(supervisor_module, "WATCH_SECONDS", 0.02)
-    supervisor.start(make_program("one", POLITE, "one", str(book)))
+    supervisor.start(make_program("one", RECORDING_PROGRAM, "one", str(book)))
     errors: list[BaseException] = []
     thread = watch(supervisor, errors)
     for count in (2, 3, 4):
@@ -252,12 +255,12 @@ SUPERVISOR = """
 import sys
 from imagehub.runtime.supervisor import Supervisor, Program
 
-POLITE, book = sys.argv[1:3]
+RECORDING_PROGRAM, book = sys.argv[1:3]
 supervisor = Supervisor(quiet=True)
 supervisor.stop_on_signals()
 with supervisor:
     for name in ("first", "second"):
-        command = [sys.executable, "-S", "-c", POLITE, name, book]
+        command = [sys.executable, "-S", "-c", RECORDING_PROGRAM, name, book]
         supervisor.start(Program(name, command))
         print(supervisor.find(name).pid, flush=True)
     print("all there", flush=True)
@@ -279,7 +282,7 @@ def start_supervisor(book: Path) -> Iterator[Start]:
 
     def start(mode: str = "watch") -> tuple[subprocess.Popen[str], list[int]]:
         process = subprocess.Popen(
-            [sys.executable, "-c", SUPERVISOR, POLITE, str(book), mode],
+            [sys.executable, "-c", SUPERVISOR, RECORDING_PROGRAM, str(book), mode],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
@@ -325,7 +328,7 @@ def test_programs_end_when_the_supervisor_is_killed(start_supervisor: Start, boo
 def test_nothing_is_started_after_a_stop_was_requested(supervisor: Supervisor, book: Path) -> None:
     supervisor.request_stop()
     with pytest.raises(StopRequested):
-        supervisor.start(make_program("late", POLITE, "late", str(book)))
+        supervisor.start(make_program("late", RECORDING_PROGRAM, "late", str(book)))
 
 
 # --- Ports ----------------------------------------------------------------------------------------

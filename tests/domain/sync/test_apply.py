@@ -9,7 +9,7 @@ from imagehub.models import Image
 from tests.fixtures.importing import ImportHub
 
 
-def test_a_meanwhile_reimported_image_is_not_changed(
+def test_an_image_reimported_meanwhile_is_not_changed(
     either_import_hub: ImportHub,
 ) -> None:
     """The news is about a file that the image no longer comes from."""
