@@ -1,4 +1,4 @@
-"""Somebody who signed in at the emulator, speaking plain HTTP: no client of the hub is involved."""
+"""A signed-in user of the emulator who uses plain HTTP, not the hub's clients."""
 
 import io
 from base64 import urlsafe_b64encode
@@ -23,7 +23,7 @@ def make_challenge(verifier: str) -> str:
 
 
 def make_authorize_url(tenant: str = "common", **changes: str | None) -> str:
-    """A sign-in address as a client makes it; ``None`` leaves a parameter out."""
+    """Return a sign-in address like a client's; ``None`` omits a parameter."""
     asked: dict[str, str | None] = {
         "client_id": CLIENT_ID,
         "redirect_uri": REDIRECT_URI,
@@ -78,7 +78,7 @@ def refresh(onedrive: OneDrive, refresh_token: str, **fields: Any) -> requests.R
 
 
 class Person:
-    """Holds tokens and calls Graph. Addresses may be absolute (nextLink) or begin with a slash."""
+    """Holds tokens and calls Graph; addresses are absolute (nextLink) or start with a slash."""
 
     def __init__(self, onedrive: OneDrive, scope: str = SCOPE) -> None:
         self.onedrive = onedrive
@@ -99,7 +99,7 @@ class Person:
         return answer.json() if answer.content else None
 
     def refused(self, method: str, path: str, **options: Any) -> tuple[int, str]:
-        """Status and error code of a call that must fail."""
+        """Return status and error code of a call that must fail."""
         answer = self.call(method, path, **options)
         assert answer.status_code >= 400, answer.text
         error = answer.json()["error"]
@@ -147,7 +147,7 @@ class Person:
         return session
 
     def follow_delta(self, url: str = "/me/drive/root/delta") -> tuple[list[dict[str, Any]], str]:
-        """All items of a round, and the deltaLink."""
+        """Return all items of a round, and the deltaLink."""
         items: list[dict[str, Any]] = []
         while True:
             page = self.get(url)

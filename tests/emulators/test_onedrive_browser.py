@@ -1,4 +1,4 @@
-"""What a page of another origin may do: tried in a real browser, which keeps the rules of CORS."""
+"""What a page of another origin can do, in a real browser that enforces CORS."""
 
 import threading
 from collections.abc import Iterator

@@ -31,7 +31,7 @@ def fetch(url: str, **headers: str) -> requests.Response:
 # --- Downloads ----------------------------------------------------------------------------------
 
 
-def test_content_leads_to_an_address_of_another_host(person: Person) -> None:
+def test_content_redirects_to_another_host(person: Person) -> None:
     item = person.put("a b.bin", DATA)
     answer = person.call("GET", f"/me/drive/items/{item['id']}/content")
     assert answer.status_code == 302
@@ -45,7 +45,7 @@ def test_content_leads_to_an_address_of_another_host(person: Person) -> None:
     assert download.headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_an_authorization_header_is_refused_where_bytes_are(person: Person) -> None:
+def test_content_hosts_refuse_an_authorization_header(person: Person) -> None:
     url = person.put("a.bin", DATA)["@microsoft.graph.downloadUrl"]
     answer = fetch(url, Authorization="Bearer x")
     assert answer.status_code == 401
@@ -62,7 +62,7 @@ def test_an_authorization_header_is_refused_where_bytes_are(person: Person) -> N
         ("bytes=0-", DATA, "bytes 0-10239/10240"),
     ],
 )
-def test_a_range_is_sent_alone(
+def test_only_the_requested_range_is_sent(
     person: Person, wanted: str, expected: bytes, content_range: str
 ) -> None:
     url = person.put("a.bin", DATA)["@microsoft.graph.downloadUrl"]
@@ -73,7 +73,7 @@ def test_a_range_is_sent_alone(
 
 
 @pytest.mark.parametrize("wanted", ["bytes=5-2", "bytes=a-b", "lines=1-2", "bytes=1-2,4-5"])
-def test_a_range_that_makes_no_sense_is_ignored(person: Person, wanted: str) -> None:
+def test_an_invalid_range_is_ignored(person: Person, wanted: str) -> None:
     url = person.put("a.bin", DATA)["@microsoft.graph.downloadUrl"]
     answer = fetch(url, Range=wanted)
     assert (answer.status_code, answer.content) == (200, DATA)
@@ -87,14 +87,14 @@ def test_a_range_outside_the_file_is_refused(person: Person, wanted: str) -> Non
     assert answer.headers["Content-Range"] == "bytes */10240"
 
 
-def test_head_tells_the_length_without_the_bytes(person: Person) -> None:
+def test_head_returns_the_length_without_the_bytes(person: Person) -> None:
     url = person.put("a.bin", DATA)["@microsoft.graph.downloadUrl"]
     answer = requests.head(url, timeout=30)
     assert answer.headers["Content-Length"] == "10240"
     assert fetch(url).content == DATA
 
 
-def test_an_address_that_was_tampered_with_is_refused(person: Person) -> None:
+def test_a_tampered_address_is_refused(person: Person) -> None:
     mine, other = person.put("a.bin", b"a"), person.put("b.bin", b"b")
     url = mine["@microsoft.graph.downloadUrl"]
     token = url.partition("tempauth=")[2].partition("&")[0]
@@ -104,7 +104,7 @@ def test_an_address_that_was_tampered_with_is_refused(person: Person) -> None:
     assert fetch(other["@microsoft.graph.downloadUrl"]).content == b"b"
 
 
-def test_an_address_gives_what_the_file_is_now_and_nothing_once_deleted(person: Person) -> None:
+def test_an_address_serves_the_current_file_until_it_is_deleted(person: Person) -> None:
     item = person.put("a.bin", b"old")
     url = item["@microsoft.graph.downloadUrl"]
     person.put("a.bin", b"newer")
@@ -160,7 +160,7 @@ def test_one_connection_serves_many_requests(person: Person) -> None:
             assert stream.read(int(headers["content-length"])) == DATA[:10]
 
 
-def test_a_refused_request_with_a_body_does_not_spoil_the_connection(person: Person) -> None:
+def test_a_refused_request_with_a_body_keeps_the_connection_usable(person: Person) -> None:
     for _ in range(3):
         place = "/me/drive/items/none/content"
         assert person.refused("PUT", place, data=b"x" * 500_000) == (404, "itemNotFound")
@@ -170,7 +170,7 @@ def test_a_refused_request_with_a_body_does_not_spoil_the_connection(person: Per
 # --- Simple uploads -----------------------------------------------------------------------------
 
 
-def test_a_file_is_put_and_put_again(person: Person) -> None:
+def test_a_file_can_be_put_and_replaced(person: Person) -> None:
     place = "/me/drive/root:/New/Folder/a.bin:/content"
     first = person.call("PUT", place, data=b"one")
     assert first.status_code == 201
@@ -183,7 +183,7 @@ def test_a_file_is_put_and_put_again(person: Person) -> None:
     assert person.find("New/Folder/a.bin")["size"] == 5
 
 
-def test_the_query_settles_what_happens_to_a_taken_name(person: Person) -> None:
+def test_the_query_sets_the_conflict_behavior(person: Person) -> None:
     person.put("a.bin", b"one")
     place = "/me/drive/root:/a.bin:/content?@microsoft.graph.conflictBehavior="
     assert person.refused("PUT", place + "fail", data=b"two") == (409, "nameAlreadyExists")
@@ -193,7 +193,7 @@ def test_the_query_settles_what_happens_to_a_taken_name(person: Person) -> None:
     assert person.refused("PUT", place + "maybe", data=b"x")[0] == 400
 
 
-def test_an_upload_that_breaks_off_leaves_no_file(person: Person) -> None:
+def test_an_aborted_upload_leaves_no_file(person: Person) -> None:
     target = urlsplit(person.onedrive.url)
     authorization = person.session.headers["Authorization"]
     head = (
@@ -211,7 +211,7 @@ def test_a_body_of_unknown_length_is_refused(person: Person) -> None:
     assert answer.status_code == 411
 
 
-def test_no_file_takes_the_place_of_a_folder(person: Person) -> None:
+def test_a_file_cannot_replace_a_folder(person: Person) -> None:
     person.create_folder(person.root_id, "F")
     assert person.refused("PUT", "/me/drive/root:/F:/content", data=b"x") == (
         409,
@@ -251,7 +251,7 @@ def test_a_picture_has_one_set_of_thumbnails(person: Person) -> None:
         ("c5000x5000", (1200, 600)),
     ],
 )
-def test_other_sizes_are_made_as_asked(
+def test_custom_sizes_are_made_on_request(
     person: Person, name: str, expected: tuple[int, int]
 ) -> None:
     item = person.put("a.jpg", make_picture(size=(1200, 600)))
@@ -266,7 +266,7 @@ def test_other_sizes_are_made_as_asked(
     assert open_thumbnail(answer.headers["Location"]).size == expected
 
 
-def test_a_thumbnail_stands_upright_unless_asked_otherwise(person: Person) -> None:
+def test_a_thumbnail_is_upright_unless_requested_otherwise(person: Person) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     item = person.put("a.jpg", make_picture(size=(1200, 600), exif=exif))
@@ -287,7 +287,7 @@ def test_a_new_version_has_new_thumbnails(person: Person) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.txt", "broken.jpg"])
-def test_what_is_no_picture_has_no_thumbnails(person: Person, name: str) -> None:
+def test_other_files_have_no_thumbnails(person: Person, name: str) -> None:
     item = person.put(name, b"no picture")
     place = f"/me/drive/items/{item['id']}/thumbnails"
     assert person.get(place)["value"] == []
@@ -302,9 +302,7 @@ def test_only_the_first_set_exists(person: Person) -> None:
     assert person.get(f"{place}/0")["small"]
 
 
-def test_listings_carry_thumbnails_on_personal_drives_only(
-    person: Person, colleague: Person
-) -> None:
+def test_only_personal_listings_include_thumbnails(person: Person, colleague: Person) -> None:
     for who in (person, colleague):
         who.put("a.jpg", make_picture())
         who.put("b.txt", b"b")

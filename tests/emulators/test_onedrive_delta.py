@@ -20,7 +20,7 @@ def colleague(onedrive_business: OneDrive) -> Person:
 
 
 def apply(tree: dict[str, dict[str, Any]], items: list[dict[str, Any]]) -> None:
-    """What a client does with a round of the feed: by id, the last state wins."""
+    """Apply a round of the feed like a client: by id, the last state wins."""
     for item in items:
         if "deleted" in item:
             tree.pop(item["id"], None)
@@ -37,7 +37,7 @@ def list_paths(tree: dict[str, dict[str, Any]]) -> list[str]:
     return sorted(path_of(item) for item in tree.values() if "root" not in item)
 
 
-def test_the_first_round_tells_everything_and_later_ones_what_changed(person: Person) -> None:
+def test_the_first_round_lists_everything_and_later_ones_changes(person: Person) -> None:
     for path in ("A/one.txt", "A/B/two.txt", "three.txt"):
         person.put(path, b"x")
     tree: dict[str, dict[str, Any]] = {}
@@ -78,7 +78,7 @@ def test_changes_by_other_programs_are_in_the_feed(person: Person) -> None:
     assert list_paths(tree) == ["b.txt"]
 
 
-def test_a_deleted_folder_takes_its_children_along(person: Person) -> None:
+def test_a_deleted_folder_deletes_its_children(person: Person) -> None:
     person.put("F/a.txt", b"a")
     tree: dict[str, dict[str, Any]] = {}
     items, link = person.follow_delta()
@@ -89,7 +89,7 @@ def test_a_deleted_folder_takes_its_children_along(person: Person) -> None:
     assert list_paths(tree) == []
 
 
-def test_deleted_items_lack_what_their_kind_leaves_out(person: Person, colleague: Person) -> None:
+def test_deleted_items_lack_the_fields_their_kind_omits(person: Person, colleague: Person) -> None:
     for who in (person, colleague):
         item = who.put("a.txt", b"abc")
         _, link = who.follow_delta()
@@ -102,7 +102,7 @@ def test_deleted_items_lack_what_their_kind_leaves_out(person: Person, colleague
         assert ("size" in gone) == (who is colleague)
 
 
-def test_a_first_round_knows_nothing_of_what_was_deleted_before(person: Person) -> None:
+def test_a_first_round_has_no_earlier_deletions(person: Person) -> None:
     item = person.put("a.txt", b"abc")
     person.call("DELETE", f"/me/drive/items/{item['id']}")
     items, _ = person.follow_delta()
@@ -124,7 +124,7 @@ def test_latest_starts_at_now(person: Person) -> None:
     assert [item["name"] for item in items if "file" in item] == ["new.txt"]
 
 
-def test_the_token_may_stand_in_brackets(person: Person) -> None:
+def test_the_token_can_be_in_parentheses(person: Person) -> None:
     link = person.get("/me/drive/root/delta(token='latest')")["@odata.deltaLink"]
     token = link.partition("token=")[2]
     person.put("new.txt", b"x")
@@ -132,7 +132,7 @@ def test_the_token_may_stand_in_brackets(person: Person) -> None:
     assert [item["name"] for item in items if "file" in item] == ["new.txt"]
 
 
-def test_a_time_is_a_token_for_business_only(person: Person, colleague: Person) -> None:
+def test_only_business_accepts_a_time_as_token(person: Person, colleague: Person) -> None:
     moment = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
     assert person.refused("GET", f"/me/drive/root/delta?token={moment}")[0] == 400
     colleague.put("a.txt", b"x")
@@ -147,9 +147,7 @@ def test_expanding_thumbnails_is_refused_for_business(colleague: Person) -> None
     assert colleague.refused("GET", place) == (400, "badArgument")
 
 
-def test_a_folder_of_a_personal_drive_has_a_feed_of_its_own(
-    person: Person, colleague: Person
-) -> None:
+def test_a_folder_of_a_personal_drive_has_its_own_feed(person: Person, colleague: Person) -> None:
     for who in (person, colleague):
         who.put("F/a.txt", b"a")
         who.put("b.txt", b"b")
@@ -160,7 +158,7 @@ def test_a_folder_of_a_personal_drive_has_a_feed_of_its_own(
     assert colleague.refused("GET", place)[0] == 400
 
 
-def test_an_old_token_is_gone_and_says_where_to_start_anew(person: Person) -> None:
+def test_an_old_token_is_gone_with_an_address_to_restart(person: Person) -> None:
     _, link = person.follow_delta("/me/drive/root/delta?$select=id,name,deleted")
     person.onedrive.reset()
     person = Person(person.onedrive)
@@ -174,7 +172,7 @@ def test_an_old_token_is_gone_and_says_where_to_start_anew(person: Person) -> No
 
 
 @pytest.mark.parametrize("token", ["nonsense", "WzEsMl0", "bnVsbA", "!"])
-def test_a_token_that_is_none_is_refused(person: Person, token: str) -> None:
+def test_an_invalid_token_is_refused(person: Person, token: str) -> None:
     assert person.refused("GET", f"/me/drive/root/delta?token={token}")[0] == 400
 
 
@@ -194,7 +192,7 @@ def test_a_change_between_two_pages_is_not_lost(person: Person) -> None:
     assert list_paths(tree) == ["1.txt", "2.txt", "3.txt", "4.txt", "6.txt"]
 
 
-def test_the_feed_survives_a_violent_end(person: Person) -> None:
+def test_the_feed_survives_a_crash(person: Person) -> None:
     item = person.put("a.txt", b"a")
     _, link = person.follow_delta()
     person.call("DELETE", f"/me/drive/items/{item['id']}")
@@ -234,7 +232,7 @@ def test_pages_that_take_too_long_end_early_and_lose_nothing(
 # --- Faults -------------------------------------------------------------------------------------
 
 
-def test_an_item_may_come_twice_the_last_being_right(person: Person) -> None:
+def test_an_item_can_appear_twice_with_the_last_one_valid(person: Person) -> None:
     person.put("a.txt", b"a")
     person.onedrive.set_fault("delta_duplicate")
     items, _ = person.follow_delta()
@@ -245,7 +243,7 @@ def test_an_item_may_come_twice_the_last_being_right(person: Person) -> None:
     assert list_paths(tree) == ["a.txt"]
 
 
-def test_an_empty_page_may_lead_on(person: Person) -> None:
+def test_an_empty_page_can_have_a_next_page(person: Person) -> None:
     person.put("a.txt", b"a")
     person.onedrive.set_fault("delta_empty_page", times=1)
     person.onedrive.set_fault("children_empty_page", times=1)
@@ -258,7 +256,7 @@ def test_an_empty_page_may_lead_on(person: Person) -> None:
     assert len(person.get(page["@odata.nextLink"])["value"]) == 1
 
 
-def test_a_token_may_be_declared_gone(person: Person) -> None:
+def test_a_token_can_be_declared_gone(person: Person) -> None:
     _, link = person.follow_delta()
     person.onedrive.set_fault("delta_gone", code="resyncRequired", times=1)
     answer = person.call("GET", link)
@@ -268,7 +266,7 @@ def test_a_token_may_be_declared_gone(person: Person) -> None:
     assert person.follow_delta(link)[0] == []
 
 
-def test_a_deleted_item_may_come_without_its_name(person: Person) -> None:
+def test_a_deleted_item_can_lack_its_name(person: Person) -> None:
     item = person.put("a.txt", b"a")
     _, link = person.follow_delta()
     person.call("DELETE", f"/me/drive/items/{item['id']}")
@@ -277,7 +275,7 @@ def test_a_deleted_item_may_come_without_its_name(person: Person) -> None:
     assert "name" not in next(item for item in items if "deleted" in item)
 
 
-def test_a_deleted_folder_may_come_without_what_was_in_it(person: Person) -> None:
+def test_a_deleted_folder_can_appear_without_its_contents(person: Person) -> None:
     inside = person.put("F/a.txt", b"a")
     _, link = person.follow_delta()
     folder = person.find("F")
@@ -290,7 +288,7 @@ def test_a_deleted_folder_may_come_without_what_was_in_it(person: Person) -> Non
     assert deleted == {folder["id"], inside["id"]}
 
 
-def test_items_that_are_there_may_be_left_out(person: Person) -> None:
+def test_existing_items_can_be_omitted(person: Person) -> None:
     for name in ("a.txt", "b.txt"):
         person.put(f"F/{name}", b"x")
     person.onedrive.set_fault("delta_forgets", item=r"/a\.txt$")

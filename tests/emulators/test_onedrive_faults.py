@@ -30,20 +30,20 @@ def person(onedrive: OneDrive) -> Person:
         (509, "bandwidthLimitExceeded"),
     ],
 )
-def test_a_status_comes_with_its_code(person: Person, status: int, code: str) -> None:
+def test_a_status_has_its_error_code(person: Person, status: int, code: str) -> None:
     person.onedrive.set_fault("status", status=status, times=1)
     assert person.refused("GET", "/me/drive") == (status, code)
     assert person.get("/me/drive")
 
 
-def test_retry_after_is_sent_as_it_was_set(person: Person) -> None:
+def test_retry_after_is_sent_as_set(person: Person) -> None:
     person.onedrive.set_fault("status", status=429, retry_after="2.128", times=1)
     person.onedrive.set_fault("status", status=503, times=1)
     assert person.call("GET", "/me/drive").headers["Retry-After"] == "2.128"
     assert "Retry-After" not in person.call("GET", "/me/drive").headers
 
 
-def test_a_fault_meets_the_nth_matching_calls_only(person: Person) -> None:
+def test_a_fault_acts_only_on_the_nth_matching_calls(person: Person) -> None:
     person.put("a.txt", b"a")
     person.onedrive.set_fault(
         "status", status=503, method="GET", path=r"/children\?.*top=1", skip=1, times=2
@@ -57,7 +57,7 @@ def test_a_fault_meets_the_nth_matching_calls_only(person: Person) -> None:
     assert fault["fired"] == 2
 
 
-def test_counts_survive_a_violent_end(person: Person) -> None:
+def test_counts_survive_a_crash(person: Person) -> None:
     person.onedrive.set_fault("status", status=503, times=2)
     assert person.call("GET", "/me/drive").status_code == 503
     person.onedrive.restart()
@@ -65,7 +65,7 @@ def test_counts_survive_a_violent_end(person: Person) -> None:
     assert person.call("GET", "/me/drive").status_code == 200
 
 
-def test_a_fault_can_be_removed_alone(person: Person) -> None:
+def test_a_single_fault_can_be_removed(person: Person) -> None:
     first = person.onedrive.set_fault("status", status=503, path="/me/drive$")
     person.onedrive.set_fault("status", status=500, path="/root$")
     person.onedrive.clear_faults(first)
@@ -73,7 +73,7 @@ def test_a_fault_can_be_removed_alone(person: Person) -> None:
     assert person.call("GET", "/me/drive/root").status_code == 500
 
 
-def test_a_call_can_be_dropped_or_delayed_or_answered_with_rubbish(person: Person) -> None:
+def test_a_call_can_be_dropped_delayed_or_answered_with_garbage(person: Person) -> None:
     person.onedrive.set_fault("drop", method="PUT", times=1)
     with pytest.raises(requests.ConnectionError):
         person.put("a.txt", b"a")
@@ -92,7 +92,7 @@ def test_a_call_can_be_dropped_or_delayed_or_answered_with_rubbish(person: Perso
     assert answer.text.startswith("<html>")
 
 
-def test_when_the_service_is_gone_only_the_control_address_answers(person: Person) -> None:
+def test_only_the_control_address_answers_when_the_service_is_down(person: Person) -> None:
     person.onedrive.set_fault("gone")
     for url in (person.onedrive.graph_url, person.onedrive.login_url):
         with pytest.raises(requests.ConnectionError):
@@ -109,7 +109,7 @@ def test_the_sign_in_page_can_fail(onedrive: OneDrive) -> None:
     assert (answer["error"], answer["state"]) == ("temporarily_unavailable", "st&te")
 
 
-def test_the_sign_in_page_can_lead_on_to_another_host(onedrive: OneDrive) -> None:
+def test_the_sign_in_page_can_redirect_to_another_host(onedrive: OneDrive) -> None:
     from tests.emulators.person import make_authorize_url, read_answer
 
     onedrive.set_fault("other_login_host")
@@ -133,7 +133,7 @@ def test_an_address_can_expire(person: Person) -> None:
     assert requests.get(url, timeout=30).content == DATA
 
 
-def test_a_download_can_end_too_early(person: Person) -> None:
+def test_a_download_can_be_truncated(person: Person) -> None:
     url = person.put("a.bin", DATA)["@microsoft.graph.downloadUrl"]
     person.onedrive.set_fault("truncated_download", bytes=1000, times=1)
     with requests.get(url, stream=True, timeout=30) as answer:
@@ -143,7 +143,7 @@ def test_a_download_can_end_too_early(person: Person) -> None:
     assert requests.get(url, timeout=30).content == DATA
 
 
-def test_a_download_can_be_wrong(person: Person) -> None:
+def test_a_download_can_be_corrupt(person: Person) -> None:
     url = person.put("a.bin", DATA)["@microsoft.graph.downloadUrl"]
     person.onedrive.set_fault("corrupted_download", item="^/a.bin$", times=1)
     wrong = requests.get(url, timeout=30).content
@@ -171,7 +171,7 @@ def test_malware_cannot_be_downloaded(person: Person) -> None:
     assert (answer.status_code, "X-Virus-Infected" in answer.headers) == (403, True)
 
 
-def test_a_rewritten_file_is_listed_larger_than_it_comes(person: Person) -> None:
+def test_a_rewritten_file_is_listed_larger_than_its_download(person: Person) -> None:
     item = person.put("live.heic", DATA)
     person.onedrive.set_fault("rewritten_size", item=r"\.heic$", extra_bytes=5000)
     listed = person.find("live.heic")
@@ -238,7 +238,7 @@ def test_a_locked_item_cannot_be_changed(person: Person) -> None:
     assert person.call("DELETE", f"/me/drive/items/{other['id']}").status_code == 204
 
 
-def test_the_drives_id_can_change_its_casing(person: Person) -> None:
+def test_the_drives_id_can_change_its_case(person: Person) -> None:
     drive_id = person.get("/me/drive")["id"]
     item = person.put("a.txt", b"a")
     person.onedrive.set_fault("drive_id_casing")
@@ -248,7 +248,7 @@ def test_the_drives_id_can_change_its_casing(person: Person) -> None:
         assert person.get(f"/drives/{spelling}/items/{item['id']}")["id"] == item["id"]
 
 
-def test_facets_can_come_late(person: Person) -> None:
+def test_facets_can_be_delayed(person: Person) -> None:
     person.put("old.jpg", make_picture())
     person.onedrive.set_fault("delayed_facets", seconds=3600, item="new")
     assert "image" not in person.put("new.jpg", make_picture())
@@ -257,7 +257,7 @@ def test_facets_can_come_late(person: Person) -> None:
     assert "image" in person.find("new.jpg")
 
 
-def test_the_vault_is_seen_but_not_opened(person: Person) -> None:
+def test_the_vault_is_visible_but_cannot_be_opened(person: Person) -> None:
     person.put("a.txt", b"a")
     person.onedrive.set_fault("vault")
     page: list[dict[str, Any]] = person.get("/me/drive/root/children")["value"]
@@ -306,7 +306,7 @@ def test_every_kind_of_fault_is_described_and_tested(person: Person) -> None:
         {"kind": "status", "skip": [1]},
     ],
 )
-def test_a_fault_that_cannot_be_is_refused(onedrive: OneDrive, body: dict[str, Any]) -> None:
+def test_an_invalid_fault_is_refused(onedrive: OneDrive, body: dict[str, Any]) -> None:
     answer = requests.post(f"{onedrive.url}/_emulator/faults", json=body, timeout=30)
     assert answer.status_code == 400
     assert answer.json()["error"]
@@ -320,7 +320,7 @@ def test_a_foreign_page_cannot_use_the_control_address(onedrive: OneDrive) -> No
     assert "Access-Control-Allow-Origin" not in preflight.headers
 
 
-def test_the_log_tells_what_was_asked(person: Person) -> None:
+def test_the_log_lists_requests(person: Person) -> None:
     url = person.put("a.bin", DATA)["@microsoft.graph.downloadUrl"]
     person.onedrive.clear_log()
     requests.get(url, headers={"Range": "bytes=0-4"}, timeout=30)

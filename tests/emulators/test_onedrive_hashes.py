@@ -9,7 +9,7 @@ from imagehub.emulators.onedrive.hashes import QuickXor, hash_file
 
 
 def hash_slowly(data: bytes) -> str:
-    """The algorithm as its description reads: byte i is XORed in at bit 11·i, wrapping at 160."""
+    """Compute the hash by definition: XOR byte i in at bit 11·i, wrapping at 160."""
     bits = 0
     for index, byte in enumerate(data):
         placed = byte << (11 * index % 160)
@@ -27,7 +27,7 @@ def test_published_vectors(data: bytes, expected: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 14, 15, 159, 160, 161, 10_239, 10_240, 10_241, 50_000])
-def test_any_length_in_pieces_of_any_size(size: int) -> None:
+def test_any_length_in_chunks_of_any_size(size: int) -> None:
     chance = random.Random(size)
     data = chance.randbytes(size)
     quick_xor = QuickXor()

@@ -39,7 +39,7 @@ def assert_refused(answer: requests.Response, error: str, number: int, status: i
 # --- The page -----------------------------------------------------------------------------------
 
 
-def test_the_page_names_the_account_and_what_is_asked(onedrive: OneDrive) -> None:
+def test_the_page_names_the_account_and_the_scopes(onedrive: OneDrive) -> None:
     page = requests.get(onedrive.to_local(make_authorize_url()), timeout=30)
     assert page.status_code == 200
     for text in ("Demo Artist", "demo.artist@outlook.com", "Files.ReadWrite", ">Consent<"):
@@ -47,7 +47,7 @@ def test_the_page_names_the_account_and_what_is_asked(onedrive: OneDrive) -> Non
     assert "offline_access</li>" not in page.text
 
 
-def test_the_page_shows_strange_values_harmlessly(onedrive: OneDrive) -> None:
+def test_the_page_escapes_unusual_values(onedrive: OneDrive) -> None:
     url = make_authorize_url(state='"><script>alert(1)</script>')
     page = requests.get(onedrive.to_local(url), timeout=30)
     assert "<script>alert" not in page.text
@@ -55,7 +55,7 @@ def test_the_page_shows_strange_values_harmlessly(onedrive: OneDrive) -> None:
 
 
 @pytest.mark.parametrize(("mode", "mark"), [(None, "?"), ("query", "?"), ("fragment", "#")])
-def test_consent_leads_back_with_code_and_state(
+def test_consent_redirects_with_code_and_state(
     onedrive: OneDrive, mode: str | None, mark: str
 ) -> None:
     back = onedrive.consent(make_authorize_url(response_mode=mode))
@@ -76,7 +76,7 @@ def test_form_post_sends_the_answer_in_a_form(onedrive: OneDrive) -> None:
     assert 'value="st&amp;te"' in page.text
 
 
-def test_cancel_leads_back_with_access_denied(onedrive: OneDrive) -> None:
+def test_cancel_redirects_with_access_denied(onedrive: OneDrive) -> None:
     answer = read_answer(onedrive.consent(make_authorize_url(), decision="cancel"))
     assert answer["error"] == "access_denied"
     assert answer["error_description"].startswith("AADSTS65004")
@@ -84,7 +84,7 @@ def test_cancel_leads_back_with_access_denied(onedrive: OneDrive) -> None:
     assert "code" not in answer
 
 
-def test_without_a_prompt_only_an_old_consent_counts(onedrive: OneDrive) -> None:
+def test_consent_is_skipped_only_if_given_before(onedrive: OneDrive) -> None:
     url = make_authorize_url(prompt="none")
     assert read_answer(onedrive.consent(url))["error"] == "interaction_required"
     Person(onedrive)
@@ -101,7 +101,7 @@ def test_without_a_prompt_only_an_old_consent_counts(onedrive: OneDrive) -> None
         ({"code_challenge_method": "S512"}, "invalid_request"),
     ],
 )
-def test_a_bad_wish_leads_back_with_an_error(
+def test_a_bad_request_redirects_with_an_error(
     onedrive: OneDrive, changes: dict[str, str], error: str
 ) -> None:
     assert read_answer(onedrive.consent(make_authorize_url(**changes)))["error"] == error
@@ -116,7 +116,7 @@ def test_a_bad_wish_leads_back_with_an_error(
         ({"tenant": "00000000-aaaa"}, "AADSTS90002"),
     ],
 )
-def test_what_cannot_be_sent_back_is_shown(
+def test_errors_that_cannot_be_sent_back_are_shown(
     onedrive: OneDrive, changes: dict[str, Any], number: str
 ) -> None:
     page = requests.get(onedrive.to_local(make_authorize_url(**changes)), timeout=30)
@@ -198,7 +198,7 @@ def test_a_wrong_redemption_is_refused_by_number(
     assert_refused(redeem(onedrive, **{"code": code, **fields}), error, number)
 
 
-def test_a_plain_challenge_is_compared_as_it_is(onedrive: OneDrive) -> None:
+def test_a_plain_challenge_is_compared_literally(onedrive: OneDrive) -> None:
     code = fetch_code(onedrive, code_challenge=VERIFIER, code_challenge_method="plain")
     assert redeem(onedrive, code).status_code == 200
 
@@ -231,7 +231,7 @@ def test_the_client_secret_is_checked_in_body_and_header(
     assert_refused(late, "invalid_client", 7000222, 401)
 
 
-def test_only_what_is_registered_may_sign_in(start_onedrive: Callable[..., OneDrive]) -> None:
+def test_only_registered_applications_can_sign_in(start_onedrive: Callable[..., OneDrive]) -> None:
     onedrive = start_onedrive(client_id=CLIENT_ID, redirect_uri=REDIRECT_URI)
     page = requests.get(onedrive.to_local(make_authorize_url(client_id="other")), timeout=30)
     assert "AADSTS700016" in page.text
@@ -243,7 +243,7 @@ def test_only_what_is_registered_may_sign_in(start_onedrive: Callable[..., OneDr
 # --- Refreshing ---------------------------------------------------------------------------------
 
 
-def test_refreshing_rotates_and_leaves_the_old_token_alive(onedrive: OneDrive) -> None:
+def test_refreshing_rotates_and_keeps_the_old_token_valid(onedrive: OneDrive) -> None:
     first = Person(onedrive).tokens
     second = refresh(onedrive, first["refresh_token"], scope=SCOPE).json()
     assert second["refresh_token"] != first["refresh_token"]
@@ -255,12 +255,12 @@ def test_refreshing_rotates_and_leaves_the_old_token_alive(onedrive: OneDrive) -
 @pytest.mark.parametrize(
     "scope", ["https://graph.microsoft.com/Files.ReadWrite", "files.readwrite"]
 )
-def test_scopes_come_back_letter_by_letter(onedrive: OneDrive, scope: str) -> None:
+def test_scopes_are_returned_literally(onedrive: OneDrive, scope: str) -> None:
     tokens = Person(onedrive).tokens
     assert refresh(onedrive, tokens["refresh_token"], scope=scope).json()["scope"] == scope
 
 
-def test_a_revoked_grant_is_dead_and_a_new_sign_in_is_not(onedrive: OneDrive) -> None:
+def test_a_revoked_grant_fails_and_a_new_sign_in_works(onedrive: OneDrive) -> None:
     person = Person(onedrive)
     onedrive.revoke(50173)
     assert_refused(refresh(onedrive, person.tokens["refresh_token"]), "invalid_grant", 50173)
@@ -287,7 +287,7 @@ def test_the_next_token_calls_fail_by_number(onedrive: OneDrive, number: int, er
     assert 200 not in statuses[:2]
 
 
-def test_a_token_dies_when_its_time_is_over(onedrive: OneDrive) -> None:
+def test_a_token_expires_at_its_time(onedrive: OneDrive) -> None:
     onedrive.set_fault("token_lifetime", seconds=1, refresh_in=0)
     person = Person(onedrive)
     assert person.tokens["expires_in"] == 1
@@ -334,7 +334,7 @@ def test_the_documents_name_microsofts_own_host(onedrive: OneDrive) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-def test_instance_discovery_speaks_both_versions(onedrive: OneDrive, version: str) -> None:
+def test_instance_discovery_supports_both_versions(onedrive: OneDrive, version: str) -> None:
     document = requests.get(
         f"{onedrive.url}/common/discovery/instance",
         params={
@@ -348,7 +348,7 @@ def test_instance_discovery_speaks_both_versions(onedrive: OneDrive, version: st
 
 
 class _ToEmulator(HTTPAdapter):
-    """Sends what is meant for Microsoft's sign-in to the emulator, as it is."""
+    """Sends requests for Microsoft's sign-in to the emulator, unchanged."""
 
     def __init__(self, onedrive: OneDrive) -> None:
         super().__init__()
@@ -412,7 +412,7 @@ def test_unmodified_msal_signs_in_and_refreshes(
 
 
 @pytest.mark.filterwarnings("ignore:response_mode")
-def test_msal_sees_a_server_in_trouble(onedrive: OneDrive) -> None:
+def test_msal_recognizes_a_failing_server(onedrive: OneDrive) -> None:
     cache = msal.SerializableTokenCache()
     app = make_msal_app(onedrive, cache)
     flow = app.initiate_auth_code_flow(["Files.ReadWrite"], redirect_uri=REDIRECT_URI)
@@ -422,7 +422,7 @@ def test_msal_sees_a_server_in_trouble(onedrive: OneDrive) -> None:
         app.acquire_token_by_auth_code_flow(flow, answer)
 
 
-def test_signing_out_leads_to_the_address_that_was_asked_for(onedrive: OneDrive) -> None:
+def test_signing_out_redirects_to_the_requested_address(onedrive: OneDrive) -> None:
     url = f"{onedrive.url}/common/oauth2/v2.0/logout"
     assert "signed out" in requests.get(url, timeout=30).text
     answer = requests.get(

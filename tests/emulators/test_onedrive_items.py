@@ -21,11 +21,11 @@ def colleague(onedrive_business: OneDrive) -> Person:
     return Person(onedrive_business)
 
 
-# --- Who may ------------------------------------------------------------------------------------
+# --- Permissions --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("header", [None, "Bearer ", "Bearer wrong", "Basic abc"])
-def test_without_a_good_token_nothing_is_told(onedrive: OneDrive, header: str | None) -> None:
+def test_calls_without_a_valid_token_are_refused(onedrive: OneDrive, header: str | None) -> None:
     headers = {"Authorization": header} if header else {}
     answer = requests.get(f"{onedrive.graph_url}/me/drive", headers=headers, timeout=30)
     assert answer.status_code == 401
@@ -33,7 +33,7 @@ def test_without_a_good_token_nothing_is_told(onedrive: OneDrive, header: str | 
     assert "WWW-Authenticate" in answer.headers
 
 
-def test_a_reader_may_read_but_not_change(onedrive: OneDrive) -> None:
+def test_a_read_scope_does_not_allow_changes(onedrive: OneDrive) -> None:
     writer = Person(onedrive)
     item = writer.put("a.txt", b"a")
     reader = Person(onedrive, "Files.Read")
@@ -51,7 +51,7 @@ def test_a_reader_may_read_but_not_change(onedrive: OneDrive) -> None:
     assert writer.list_names() == ["a.txt"]
 
 
-def test_the_app_folder_scope_ends_at_the_app_folder(onedrive: OneDrive) -> None:
+def test_the_app_folder_scope_is_limited_to_the_app_folder(onedrive: OneDrive) -> None:
     outside = Person(onedrive).put("a.txt", b"a")
     app = Person(onedrive, "Files.ReadWrite.AppFolder")
     folder = app.get("/me/drive/special/approot")
@@ -60,7 +60,7 @@ def test_the_app_folder_scope_ends_at_the_app_folder(onedrive: OneDrive) -> None
     assert app.refused("GET", "/me/drive/special/photos") == (403, "accessDenied")
 
 
-def test_special_folders_are_made_by_those_who_may_write(onedrive: OneDrive) -> None:
+def test_write_scopes_create_special_folders(onedrive: OneDrive) -> None:
     reader = Person(onedrive, "Files.Read")
     assert reader.refused("GET", "/me/drive/special/photos") == (403, "accessDenied")
     folder = Person(onedrive).get("/me/drive/special/photos")
@@ -73,7 +73,7 @@ def test_special_folders_are_made_by_those_who_may_write(onedrive: OneDrive) -> 
 # --- The drive ----------------------------------------------------------------------------------
 
 
-def test_the_drive_tells_its_kind_owner_and_quota(person: Person) -> None:
+def test_the_drive_has_kind_owner_and_quota(person: Person) -> None:
     person.put("a.txt", b"x" * 1000)
     drive = person.get("/me/drive")
     assert drive["driveType"] == "personal"
@@ -124,7 +124,7 @@ def test_a_file_has_every_field_of_a_personal_drive(person: Person) -> None:
     assert "image" not in item
 
 
-def test_a_business_file_and_folder_leave_out_what_theirs_do(colleague: Person) -> None:
+def test_business_items_omit_the_fields_of_business_drives(colleague: Person) -> None:
     folder = colleague.create_folder(colleague.root_id, "F").json()
     assert "cTag" not in folder
     assert "view" not in folder["folder"]
@@ -136,7 +136,7 @@ def test_a_business_file_and_folder_leave_out_what_theirs_do(colleague: Person) 
     assert "." not in item["lastModifiedDateTime"]
 
 
-def test_folders_know_their_children_and_the_size_below(person: Person) -> None:
+def test_folders_have_child_counts_and_total_sizes(person: Person) -> None:
     person.put("A/B/one.bin", b"1" * 10)
     person.put("A/two.bin", b"2" * 5)
     folder = person.find("A")
@@ -156,7 +156,7 @@ def test_an_unchanged_item_is_not_sent_again(person: Person) -> None:
     assert person.call("GET", place, headers={"If-None-Match": item["eTag"]}).status_code == 200
 
 
-def test_tags_change_with_what_they_stand_for(person: Person) -> None:
+def test_tags_change_with_what_they_describe(person: Person) -> None:
     item = person.put("F/a.txt", b"a")
     folder = person.find("F")
     renamed = person.call("PATCH", f"/me/drive/items/{item['id']}", json={"name": "b.txt"}).json()
@@ -170,7 +170,7 @@ def test_tags_change_with_what_they_stand_for(person: Person) -> None:
     assert after["cTag"] != folder["cTag"]
 
 
-def test_select_leaves_the_fields_that_were_named(person: Person) -> None:
+def test_select_returns_only_the_named_fields(person: Person) -> None:
     person.put("a.txt", b"a")
     item = person.get("/me/drive/root:/a.txt?$select=id,size")
     assert set(item) == {"@odata.context", "id", "size"}
@@ -180,7 +180,7 @@ def test_select_leaves_the_fields_that_were_named(person: Person) -> None:
     assert url in person.get(f"/me/drive/root:/a.txt?$select=id,{url}")
 
 
-def test_every_answer_carries_its_trace(person: Person) -> None:
+def test_every_answer_has_its_trace_ids(person: Person) -> None:
     answer = person.call("GET", "/me/drive", headers={"client-request-id": "mine"})
     assert answer.headers["client-request-id"] == "mine"
     assert len(answer.headers["request-id"]) == 36
@@ -227,7 +227,7 @@ def test_bad_json_is_refused(person: Person) -> None:
 # --- Listing ------------------------------------------------------------------------------------
 
 
-def test_pages_hold_every_child_once(person: Person) -> None:
+def test_pages_contain_every_child_once(person: Person) -> None:
     for number in range(25):
         (person.onedrive.root / f"{number:02}.txt").write_text("x")
     page = person.get("/me/drive/root/children?$top=10&$select=id,name")
@@ -243,7 +243,7 @@ def test_pages_hold_every_child_once(person: Person) -> None:
     assert names == [f"{number:02}.txt" for number in range(25)]
 
 
-def test_a_page_that_is_just_full_is_the_last(person: Person) -> None:
+def test_an_exactly_full_page_is_the_last(person: Person) -> None:
     for number in range(4):
         (person.onedrive.root / f"{number}.txt").write_text("x")
     first = person.get("/me/drive/root/children?$top=2")
@@ -258,7 +258,7 @@ def test_a_page_that_is_just_full_is_the_last(person: Person) -> None:
         ("lastModifiedDateTime desc", ["B.txt", "c.txt", "a.txt"]),
     ],
 )
-def test_children_are_sorted_as_asked(person: Person, order: str, expected: list[str]) -> None:
+def test_children_are_sorted_as_requested(person: Person, order: str, expected: list[str]) -> None:
     for name, size, moment in (("a.txt", 20, 100), ("B.txt", 30, 300), ("c.txt", 10, 200)):
         path = person.onedrive.root / name
         path.write_bytes(b"x" * size)
@@ -272,12 +272,12 @@ def test_children_are_sorted_as_asked(person: Person, order: str, expected: list
     assert names == expected
 
 
-def test_business_sorts_by_name_only(colleague: Person) -> None:
+def test_business_sorts_only_by_name(colleague: Person) -> None:
     assert colleague.get("/me/drive/root/children?$orderby=name desc")["value"] == []
     assert colleague.refused("GET", "/me/drive/root/children?$orderby=size")[0] == 400
 
 
-def test_names_differ_in_more_than_case(person: Person) -> None:
+def test_names_that_differ_only_in_case_collide(person: Person) -> None:
     person.put("Front.jpg", b"1")
     assert person.find("FRONT.JPG")["name"] == "Front.jpg"
     assert person.create_folder(person.root_id, "front.JPG").status_code == 409
@@ -294,7 +294,7 @@ def test_a_new_folder_is_a_folder_on_disk(person: Person) -> None:
     assert person.find("Größe 100% #1 & mehr")["id"] == answer.json()["id"]
 
 
-def test_a_taken_name_is_settled_as_asked(person: Person) -> None:
+def test_a_taken_name_is_resolved_as_requested(person: Person) -> None:
     first = person.create_folder(person.root_id, "F").json()
     person.put("file", b"x")
     fail = person.create_folder(person.root_id, "f", "fail")
@@ -328,7 +328,7 @@ def test_a_file_cannot_be_renamed_to_a_forbidden_name(person: Person, name: str)
     assert person.refused("PATCH", f"/me/drive/items/{item['id']}", json={"name": name})[0] == 400
 
 
-def test_some_names_are_refused_by_business_only(person: Person, colleague: Person) -> None:
+def test_some_names_are_refused_only_by_business(person: Person, colleague: Person) -> None:
     for name in ("~x", "Forms"):
         assert person.create_folder(person.root_id, name).status_code == 201
         assert colleague.create_folder(colleague.root_id, name).status_code == 400
@@ -363,7 +363,7 @@ def test_renaming_and_moving_keep_the_id(person: Person) -> None:
     assert person.find("B.txt")["id"] == item["id"]
 
 
-def test_what_may_not_be_moved_stays(person: Person) -> None:
+def test_items_that_cannot_be_moved_stay(person: Person) -> None:
     item = person.put("F/a.txt", b"a")
     person.put("F/b.txt", b"b")
     folder = person.find("F")
@@ -382,7 +382,7 @@ def test_what_may_not_be_moved_stays(person: Person) -> None:
     assert person.list_names("F") == ["a.txt", "b.txt", "Inner"]
 
 
-def test_if_match_guards_against_a_change_in_between(person: Person, colleague: Person) -> None:
+def test_if_match_detects_a_change_in_between(person: Person, colleague: Person) -> None:
     for who, code in ((person, "resourceModified"), (colleague, "notAllowed")):
         item = who.put("a.txt", b"a")
         place = f"/me/drive/items/{item['id']}"
@@ -409,7 +409,7 @@ def test_a_clients_own_times_can_be_set(person: Person) -> None:
     assert person.refused("PATCH", place, json=bad)[0] == 400
 
 
-def test_deleting_goes_to_the_recycle_bin_and_back(person: Person) -> None:
+def test_deleted_items_can_be_restored_from_the_recycle_bin(person: Person) -> None:
     item = person.put("F/a.txt", b"abc")
     folder = person.find("F")
     assert person.call("DELETE", f"/me/drive/items/{folder['id']}").status_code == 204
@@ -427,7 +427,7 @@ def test_the_root_cannot_be_deleted(person: Person) -> None:
     assert person.refused("DELETE", "/me/drive/root") == (403, "accessDenied")
 
 
-def test_deleting_for_good_is_for_business(person: Person, colleague: Person) -> None:
+def test_only_business_deletes_permanently(person: Person, colleague: Person) -> None:
     mine, theirs = person.put("a", b"1"), colleague.put("a", b"1")
     assert person.refused("POST", f"/me/drive/items/{mine['id']}/permanentDelete")[0] == 400
     path = f"/me/drive/items/{theirs['id']}/permanentDelete"
@@ -449,7 +449,7 @@ def test_a_notebook_is_a_package(person: Person) -> None:
     )
 
 
-# --- What other programs do ---------------------------------------------------------------------
+# --- Changes by other programs ------------------------------------------------------------------
 
 
 def test_changes_in_the_folder_are_seen_at_once(person: Person) -> None:
@@ -471,13 +471,13 @@ def test_changes_in_the_folder_are_seen_at_once(person: Person) -> None:
     assert person.refused("GET", f"/me/drive/items/{before['id']}") == (404, "itemNotFound")
 
 
-def test_a_name_that_comes_within_the_clocks_tick_is_seen(person: Person) -> None:
+def test_a_name_added_within_the_clocks_tick_is_seen(person: Person) -> None:
     for number in range(30):
         (person.onedrive.root / f"{number:02}").write_text("x")
         assert len(person.list_names()) == number + 1
 
 
-def test_ids_survive_when_another_program_moves_things(person: Person) -> None:
+def test_ids_survive_moves_by_other_programs(person: Person) -> None:
     root = person.onedrive.root
     (root / "A").mkdir()
     (root / "B").mkdir()
@@ -494,7 +494,7 @@ def test_ids_survive_when_another_program_moves_things(person: Person) -> None:
     assert person.get("/me/drive/root")["size"] == 7
 
 
-def test_a_new_file_with_a_reused_inode_is_no_move(person: Person) -> None:
+def test_a_new_file_with_a_reused_inode_is_not_a_move(person: Person) -> None:
     root = person.onedrive.root
     old_ids = set()
     for number in range(5):
@@ -515,7 +515,7 @@ def test_a_file_saved_by_replacing_it_keeps_its_id(person: Person) -> None:
     assert person.find("a.txt")["size"] == 5
 
 
-def test_a_folder_that_becomes_a_file_is_another_item(person: Person) -> None:
+def test_a_folder_replaced_by_a_file_is_a_new_item(person: Person) -> None:
     root = person.onedrive.root
     (root / "x").mkdir()
     (root / "x" / "inner").write_text("1")
@@ -528,7 +528,7 @@ def test_a_folder_that_becomes_a_file_is_another_item(person: Person) -> None:
     assert person.get("/me/drive/root")["size"] == 4
 
 
-def test_what_a_drive_cannot_hold_is_not_shown(person: Person, tmp_path: Any) -> None:
+def test_unsupported_files_are_not_shown(person: Person, tmp_path: Any) -> None:
     root = person.onedrive.root
     (tmp_path / "secret.txt").write_text("outside")
     (root / "link.txt").symlink_to(tmp_path / "secret.txt")
@@ -545,7 +545,7 @@ def test_what_a_drive_cannot_hold_is_not_shown(person: Person, tmp_path: Any) ->
     assert (tmp_path / "secret.txt").read_text() == "outside"
 
 
-def test_a_folder_swapped_for_a_link_leads_nowhere(person: Person, tmp_path: Any) -> None:
+def test_a_folder_replaced_by_a_link_is_not_followed(person: Person, tmp_path: Any) -> None:
     root = person.onedrive.root
     (tmp_path / "a.txt").write_text("outside")
     (root / "F").mkdir()
@@ -581,7 +581,7 @@ def make_exif() -> Image.Exif:
     return exif
 
 
-def test_a_picture_tells_what_its_header_says(person: Person) -> None:
+def test_a_picture_has_the_facets_of_its_header(person: Person) -> None:
     item = person.put("a.jpg", make_picture(exif=make_exif()))
     assert item["image"] == {"height": 80, "width": 120}, "Exif does not turn these numbers"
     photo = item["photo"]
@@ -595,7 +595,7 @@ def test_a_picture_tells_what_its_header_says(person: Person) -> None:
     assert item["location"]["altitude"] == pytest.approx(328.084)
 
 
-def test_a_business_picture_tells_when_it_was_taken_and_no_more(colleague: Person) -> None:
+def test_a_business_picture_has_only_its_date_taken(colleague: Person) -> None:
     item = colleague.put("a.jpg", make_picture(exif=make_exif()))
     assert item["image"] == {"height": 80, "width": 120}
     assert item["photo"] == {"takenDateTime": "2020-05-06T07:08:09Z"}
@@ -604,7 +604,7 @@ def test_a_business_picture_tells_when_it_was_taken_and_no_more(colleague: Perso
     assert (broken["image"], broken["photo"]) == ({}, {})
 
 
-def test_a_broken_picture_is_just_a_file(person: Person) -> None:
+def test_a_broken_picture_is_a_plain_file(person: Person) -> None:
     item = person.put("broken.jpg", make_picture()[:30])
     assert item["file"]["mimeType"] == "image/jpeg"
     assert "image" not in item
@@ -645,7 +645,7 @@ def test_a_batch_answers_each_of_its_parts(person: Person) -> None:
     assert requests.get(parts["4"]["headers"]["Location"], timeout=30).content == b"a"
 
 
-def test_each_part_of_a_batch_is_throttled_alone(person: Person) -> None:
+def test_parts_of_a_batch_are_throttled_individually(person: Person) -> None:
     person.onedrive.set_fault("status", status=429, retry_after=7, path="/root:/b", times=1)
     parts = post_batch(
         person,
@@ -670,7 +670,7 @@ def test_a_bad_batch_is_refused(person: Person, parts: Any) -> None:
     assert person.refused("POST", "/$batch", json={"requests": parts})[0] == 400
 
 
-def test_pages_of_other_origins_may_call_graph(person: Person) -> None:
+def test_pages_of_other_origins_can_call_graph(person: Person) -> None:
     answer = requests.options(
         f"{person.onedrive.graph_url}/me/drive",
         headers={
@@ -706,7 +706,7 @@ def test_twenty_people_at_once_get_consistent_answers(person: Person) -> None:
     assert sum(len(person.list_names(f"F{number}")) for number in range(3)) == 100
 
 
-def test_reset_gives_new_ids_and_signs_everybody_out(person: Person) -> None:
+def test_reset_creates_new_ids_and_revokes_all_tokens(person: Person) -> None:
     item = person.put("a.txt", b"a")
     person.onedrive.reset()
     assert person.refused("GET", "/me/drive")[0] == 401

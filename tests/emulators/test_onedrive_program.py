@@ -25,9 +25,7 @@ def run(*arguments: Any) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("kind", ["personal", "business"])
-def test_everything_survives_a_violent_end(
-    start_onedrive: Callable[..., OneDrive], kind: str
-) -> None:
+def test_everything_survives_a_crash(start_onedrive: Callable[..., OneDrive], kind: str) -> None:
     onedrive = start_onedrive(kind=kind)
     person = Person(onedrive)
     item = person.put("F/a.txt", b"a")
@@ -55,7 +53,7 @@ def test_everything_survives_a_violent_end(
         assert restored.json()["name"] == "gone.txt"
 
 
-def test_what_was_renamed_while_it_was_away_keeps_its_id(
+def test_items_renamed_while_it_was_stopped_keep_their_ids(
     start_onedrive: Callable[..., OneDrive],
 ) -> None:
     onedrive = start_onedrive()
@@ -68,7 +66,7 @@ def test_what_was_renamed_while_it_was_away_keeps_its_id(
     assert person.find("b.txt")["id"] == item["id"]
 
 
-def test_sigterm_ends_it_cleanly(start_onedrive: Callable[..., OneDrive]) -> None:
+def test_sigterm_stops_it_cleanly(start_onedrive: Callable[..., OneDrive]) -> None:
     onedrive = start_onedrive()
     Person(onedrive)
     assert onedrive.stop() == 0
@@ -77,7 +75,7 @@ def test_sigterm_ends_it_cleanly(start_onedrive: Callable[..., OneDrive]) -> Non
         requests.get(onedrive.url, timeout=5)
 
 
-def test_a_request_that_is_under_way_is_answered_before_the_end(
+def test_running_requests_are_answered_before_it_stops(
     start_onedrive: Callable[..., OneDrive],
 ) -> None:
     onedrive = start_onedrive(auto_consent=True)
@@ -95,7 +93,7 @@ def test_a_request_that_is_under_way_is_answered_before_the_end(
     assert answers == [200]
 
 
-def test_it_is_a_module_of_the_hub_too(start_program: StartProgram, tmp_path: Path) -> None:
+def test_it_can_be_run_as_a_module(start_program: StartProgram, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "imagehub.emulators.onedrive"]
     process = start_program(
         [*command, "--root", str(tmp_path), "--port", "0"], stdout=subprocess.PIPE, cwd=ROOT
@@ -113,7 +111,7 @@ def test_two_emulators_do_not_share_a_state(onedrive: OneDrive, tmp_path: Path) 
     assert "Another emulator" in second.stderr
 
 
-def test_a_port_that_is_taken_is_an_error_in_words(onedrive: OneDrive, tmp_path: Path) -> None:
+def test_a_busy_port_is_reported(onedrive: OneDrive, tmp_path: Path) -> None:
     port = onedrive.url.rpartition(":")[2]
     root = tmp_path / "root"
     root.mkdir()
@@ -122,14 +120,14 @@ def test_a_port_that_is_taken_is_an_error_in_words(onedrive: OneDrive, tmp_path:
     assert "Cannot listen" in second.stderr
 
 
-def test_the_state_may_not_lie_in_the_folder(tmp_path: Path) -> None:
+def test_the_state_cannot_be_inside_the_folder(tmp_path: Path) -> None:
     answer = run("--root", tmp_path, "--state", tmp_path / "inside")
     assert answer.returncode == 2
     assert "inside the folder" in answer.stderr
     assert run("--root", tmp_path / "nowhere").returncode == 2
 
 
-def test_the_state_is_kept_beside_the_folder_unless_told_otherwise(
+def test_the_state_is_beside_the_folder_by_default(
     start_program: StartProgram, tmp_path: Path
 ) -> None:
     root = tmp_path / "Pictures"
@@ -143,12 +141,14 @@ def test_the_state_is_kept_beside_the_folder_unless_told_otherwise(
     assert (tmp_path / ".Pictures-onedrive-state").is_dir()
 
 
-def test_a_public_address_replaces_the_asked_one(start_onedrive: Callable[..., OneDrive]) -> None:
+def test_a_public_address_replaces_the_requested_one(
+    start_onedrive: Callable[..., OneDrive],
+) -> None:
     onedrive = start_onedrive(public_url="http://drive.example:8080", auto_consent=True)
     item = Person(onedrive).put("a.txt", b"a")
     assert item["@microsoft.graph.downloadUrl"].startswith("http://drive.example:8080/my.")
 
 
-def test_the_parts_hidden_in_the_folder_are_not_served(onedrive: OneDrive) -> None:
+def test_hidden_files_are_not_served(onedrive: OneDrive) -> None:
     (onedrive.root / ".onedrive-emulator-leftover").write_text("x")
     assert Person(onedrive).list_names() == []

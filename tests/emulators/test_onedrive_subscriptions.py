@@ -14,7 +14,7 @@ from tests.fixtures.onedrive import OneDrive
 
 
 class Receiver:
-    """A small web hook: gives the token back, and keeps what it is told."""
+    """A small web hook that returns the token and stores the notifications."""
 
     def __init__(self) -> None:
         self.notes: Queue[dict[str, Any]] = Queue()
@@ -88,7 +88,7 @@ def subscribe(person: Person, receiver: Receiver, status: int = 201, **changes: 
     return answer.json()
 
 
-def test_a_change_is_told_to_who_asked(person: Person, receiver: Receiver) -> None:
+def test_a_change_is_sent_to_the_subscriber(person: Person, receiver: Receiver) -> None:
     subscription = subscribe(person, receiver)
     assert receiver.handshakes == 1
     assert subscription["id"]
@@ -101,13 +101,13 @@ def test_a_change_is_told_to_who_asked(person: Person, receiver: Receiver) -> No
     receiver.expect_silence()
 
 
-def test_changes_by_other_programs_are_told_too(person: Person, receiver: Receiver) -> None:
+def test_changes_by_other_programs_are_sent(person: Person, receiver: Receiver) -> None:
     subscribe(person, receiver)
     (person.onedrive.root / "a.txt").write_text("a")
     assert receiver.wait_for_note()["value"]
 
 
-def test_a_personal_folder_can_be_watched_alone(person: Person, receiver: Receiver) -> None:
+def test_a_personal_folder_can_be_subscribed_to(person: Person, receiver: Receiver) -> None:
     person.create_folder(person.root_id, "F")
     subscribe(person, receiver, resource="me/drive/root:/F:")
     person.put("outside.txt", b"a")
@@ -116,16 +116,14 @@ def test_a_personal_folder_can_be_watched_alone(person: Person, receiver: Receiv
     assert receiver.wait_for_note()["value"]
 
 
-def test_a_receiver_that_failed_is_told_again(person: Person, receiver: Receiver) -> None:
+def test_a_failed_notification_is_sent_again(person: Person, receiver: Receiver) -> None:
     subscribe(person, receiver)
     receiver.statuses = [500]
     person.put("a.txt", b"a")
     assert receiver.wait_for_note()["value"]
 
 
-def test_what_happened_before_a_restart_is_told_after_it(
-    person: Person, receiver: Receiver
-) -> None:
+def test_changes_before_a_restart_are_sent_after_it(person: Person, receiver: Receiver) -> None:
     subscribe(person, receiver)
     person.onedrive.kill()
     (person.onedrive.root / "a.txt").write_text("a")
@@ -133,7 +131,7 @@ def test_what_happened_before_a_restart_is_told_after_it(
     assert receiver.wait_for_note()["value"]
 
 
-def test_a_subscription_is_renewed_and_ended(person: Person, receiver: Receiver) -> None:
+def test_a_subscription_can_be_renewed_and_deleted(person: Person, receiver: Receiver) -> None:
     place = f"/subscriptions/{subscribe(person, receiver)['id']}"
     until = format_in(days=20)
     renewed = person.call("PATCH", place, json={"expirationDateTime": until})
@@ -182,7 +180,7 @@ def test_a_bad_subscription_is_refused(
     ("answer", "content_type"),
     [(b"something else", "text/plain"), (None, "text/html"), (b"Validation%3A", "text/plain")],
 )
-def test_a_receiver_must_give_the_token_back_as_text(
+def test_a_receiver_must_return_the_token_as_text(
     person: Person, receiver: Receiver, answer: bytes | None, content_type: str
 ) -> None:
     receiver.answers_with, receiver.content_type = answer, content_type
@@ -190,7 +188,7 @@ def test_a_receiver_must_give_the_token_back_as_text(
     assert refused["error"]["code"] == "ValidationError"
 
 
-def test_nobody_at_the_address_is_an_error(person: Person, receiver: Receiver) -> None:
+def test_an_unreachable_receiver_is_an_error(person: Person, receiver: Receiver) -> None:
     url = "http://127.0.0.1:9/hook"
     refused = subscribe(person, receiver, status=400, notificationUrl=url)
     assert refused["error"]["code"] == "ValidationError"

@@ -81,7 +81,9 @@ def test_a_session_by_id_replaces_the_file(person: Person) -> None:
 
 
 @pytest.mark.parametrize(("behavior", "expected"), [("replace", "a.bin"), ("rename", "a 1.bin")])
-def test_a_taken_name_is_settled_as_asked(person: Person, behavior: str, expected: str) -> None:
+def test_a_taken_name_is_resolved_as_requested(
+    person: Person, behavior: str, expected: str
+) -> None:
     first = person.put("a.bin", b"old")
     session = person.start_upload("a.bin", **{"@microsoft.graph.conflictBehavior": behavior})
     done = send_all(session["uploadUrl"])
@@ -89,7 +91,7 @@ def test_a_taken_name_is_settled_as_asked(person: Person, behavior: str, expecte
     assert (done.json()["id"] == first["id"]) == (behavior == "replace")
 
 
-def test_failing_is_the_default_at_a_taken_name(person: Person) -> None:
+def test_a_taken_name_fails_by_default(person: Person) -> None:
     person.put("a.bin", b"old")
     assert person.start_upload("a.bin", status=409)["error"]["code"] == "nameAlreadyExists"
 
@@ -149,7 +151,7 @@ def test_an_authorization_header_is_refused(person: Person) -> None:
     assert send_all(url).status_code == 201
 
 
-def test_a_fragment_that_breaks_off_is_lost_and_sent_again(person: Person) -> None:
+def test_an_aborted_fragment_is_discarded_and_sent_again(person: Person) -> None:
     url = person.start_upload("a.bin")["uploadUrl"]
     assert send_fragment(url, DATA[:STEP_BYTES], 0, len(DATA)).status_code == 202
     target = urlsplit(url)
@@ -165,7 +167,7 @@ def test_a_fragment_that_breaks_off_is_lost_and_sent_again(person: Person) -> No
     assert (person.onedrive.root / "a.bin").read_bytes() == DATA
 
 
-def test_a_conflict_at_the_end_can_be_settled_by_metadata(person: Person) -> None:
+def test_a_conflict_at_the_end_can_be_resolved_by_metadata(person: Person) -> None:
     url = person.start_upload("a.bin")["uploadUrl"]
     (person.onedrive.root / "a.bin").write_bytes(b"somebody was faster")
     assert read_error(send_all(url))[:2] == (409, "nameAlreadyExists")
@@ -181,7 +183,9 @@ def test_a_conflict_at_the_end_can_be_settled_by_metadata(person: Person) -> Non
 
 
 @pytest.mark.parametrize("cloud", ["onedrive", "onedrive_business"], ids=["personal", "business"])
-def test_a_deferred_commit_waits_for_its_word(request: pytest.FixtureRequest, cloud: str) -> None:
+def test_a_deferred_commit_waits_for_its_request(
+    request: pytest.FixtureRequest, cloud: str
+) -> None:
     person = Person(request.getfixturevalue(cloud))
     answer = person.call(
         "POST", "/me/drive/root:/a.bin:/createUploadSession", json={"deferCommit": True}
@@ -200,7 +204,7 @@ def test_a_deferred_commit_waits_for_its_word(request: pytest.FixtureRequest, cl
     assert (person.onedrive.root / "a.bin").read_bytes() == DATA
 
 
-def test_sessions_end_with_their_time(person: Person) -> None:
+def test_sessions_expire(person: Person) -> None:
     person.onedrive.set_fault("upload_session_lifetime", seconds=1)
     url = person.start_upload("a.bin")["uploadUrl"]
     time.sleep(1.1)
@@ -210,7 +214,7 @@ def test_sessions_end_with_their_time(person: Person) -> None:
     person.start_upload("a.bin")
 
 
-def test_if_match_guards_against_a_change_in_between(person: Person) -> None:
+def test_if_match_detects_a_change_in_between(person: Person) -> None:
     item = person.put("a.bin", b"one")
     person.put("a.bin", b"two")
     place = f"/me/drive/items/{item['id']}/createUploadSession"
@@ -218,7 +222,7 @@ def test_if_match_guards_against_a_change_in_between(person: Person) -> None:
     assert stale.status_code == 412
 
 
-def test_what_business_does_not_take(colleague: Person, person: Person) -> None:
+def test_business_refuses_unsupported_options(colleague: Person, person: Person) -> None:
     assert colleague.start_upload("a.bin", status=400, fileSize=10)
     assert person.start_upload("a.bin", fileSize=10)
     assert person.start_upload("c.bin", status=507, fileSize=6 << 30)["error"]["code"] == (
@@ -234,7 +238,7 @@ def test_a_forbidden_name_gets_no_session(person: Person, name: str) -> None:
         assert person.start_upload(name, status=400)["error"]["code"] == "invalidRequest"
 
 
-def test_a_full_drive_takes_no_more(start_onedrive: Callable[..., OneDrive]) -> None:
+def test_a_full_drive_refuses_uploads(start_onedrive: Callable[..., OneDrive]) -> None:
     person = Person(start_onedrive(quota_bytes=STEP_BYTES * 2, auto_consent=True))
     url = person.start_upload("a.bin")["uploadUrl"]
     answer = send_fragment(url, DATA[:STEP_BYTES], 0, len(DATA))

@@ -1,4 +1,4 @@
-"""The sample pictures, drawn by the program itself at a fifth of their size."""
+"""The sample pictures, drawn by the program at a fifth of their size."""
 
 import itertools
 import json
@@ -29,7 +29,7 @@ def heif() -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, heif: None) -> tuple[Path, str]:
-    """The folder and the output of one whole quick run with two processes."""
+    """Return the folder and the output of one quick run with two processes."""
     out = tmp_path_factory.mktemp("samples")
     options = ["--quick", "--processes", "2", "--seed", str(SEED)]
     done = subprocess.run(
@@ -60,7 +60,7 @@ def find_works(**wanted: object) -> list[Work]:
 
 
 def difference(a: Image.Image, b: Image.Image) -> float:
-    """The mean difference of two pictures, from 0 to 255, seen from far enough to blur grain."""
+    """Return the mean difference of two pictures (0 to 255), reduced to ignore grain."""
     small = [picture.convert("RGB").resize((24, 24), Image.Resampling.BOX) for picture in (a, b)]
     return sum(ImageStat.Stat(ImageChops.difference(*small)).mean) / 3
 
@@ -83,14 +83,14 @@ def test_each_work_has_one_folder_with_all_its_shots_and_nothing_else(home: Path
     assert (home / "In progress").is_dir()
 
 
-def test_each_work_drawn_is_told_in_one_line(run: tuple[Path, str]) -> None:
+def test_one_line_is_printed_for_each_work(run: tuple[Path, str]) -> None:
     lines = run[1].splitlines()
     numbers = [line.split("]")[0] for line in lines]
     assert numbers == [f"[{number}/44" for number in range(1, 45)]
     assert sorted(line.split("] ", 1)[1] for line in lines) == sorted(w.title for w in CATALOGUE)
 
 
-def test_every_file_is_what_its_name_says_and_has_the_promised_size(home: Path) -> None:
+def test_every_file_has_the_format_and_size_of_the_catalogue(home: Path) -> None:
     for work in CATALOGUE:
         for shot in work.shots:
             path = home / work.folder / work.file_name(shot)
@@ -123,7 +123,7 @@ def test_formats_are_mixed_and_most_files_are_jpeg(home: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", [3, 6, 8])
-def test_turned_pixels_come_upright_through_the_exif_tag(home: Path, orientation: int) -> None:
+def test_the_exif_tag_turns_pictures_upright(home: Path, orientation: int) -> None:
     turned = [(w, shot) for w in CATALOGUE for shot, tag in w.turned.items() if tag == orientation]
     assert turned
     for work, shot in turned:
@@ -146,7 +146,7 @@ def test_camera_data_names_camera_lens_exposure_and_time(home: Path) -> None:
     assert details[base.DateTimeOriginal].startswith(str(work.year))
 
 
-def test_one_picture_tells_where_it_was_taken(home: Path) -> None:
+def test_one_picture_has_gps_data(home: Path) -> None:
     (work,) = [work for work in CATALOGUE if work.gps]
     assert work.gps is not None
     place = open_shot(home, work).getexif().get_ifd(ExifTags.IFD.GPSInfo)
@@ -167,7 +167,7 @@ def test_a_wide_gamut_picture_looks_right_through_its_profile(home: Path) -> Non
     assert difference(image, drawn) > 5
 
 
-def test_one_png_is_see_through_at_its_edges(home: Path) -> None:
+def test_one_png_has_transparent_edges(home: Path) -> None:
     (work,) = find_works(has_torn_edge=True)
     image = open_shot(home, work)
     assert image.format == "PNG" and image.mode == "RGBA"
@@ -209,7 +209,7 @@ def test_names_are_those_of_a_real_drive_and_legal_on_onedrive() -> None:
         assert any(low <= letter <= high for letter in everything), (low, high)
 
 
-def test_a_second_run_touches_nothing_and_says_nothing(
+def test_a_second_run_changes_and_prints_nothing(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = snapshot(home)
@@ -218,7 +218,7 @@ def test_a_second_run_touches_nothing_and_says_nothing(
     assert capsys.readouterr().out == ""
 
 
-def test_only_what_is_missing_is_drawn_again_and_comes_out_the_same(
+def test_only_missing_files_are_redrawn_and_identical(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     work = next(work for work in CATALOGUE if len(work.shots) == 5)
@@ -254,7 +254,7 @@ def test_another_seed_gives_another_picture() -> None:
     assert difference(draw_front(work, 7, quick=True), draw_front(work, 8, quick=True)) > 5
 
 
-def test_past_the_end_of_the_catalogue_come_further_editions() -> None:
+def test_further_editions_follow_the_catalogue() -> None:
     works = list_works(100)
     assert len({work.folder for work in works}) == 100
     first, again = works[2], works[2 + len(CATALOGUE)]
@@ -262,8 +262,8 @@ def test_past_the_end_of_the_catalogue_come_further_editions() -> None:
     assert difference(draw_front(first, 7, quick=True), draw_front(again, 7, quick=True)) > 5
 
 
-def test_a_failure_while_drawing_leaves_no_half_file(tmp_path: Path) -> None:
-    """A folder stands where the picture should go, so the last step, the rename, cannot work."""
+def test_a_failure_while_drawing_leaves_no_partial_file(tmp_path: Path) -> None:
+    """A folder is in the picture's place, so the last step, the rename, must fail."""
     work = CATALOGUE[-1]
     (tmp_path / work.folder / work.file_name("front")).mkdir(parents=True)
     with pytest.raises(OSError):
@@ -271,19 +271,19 @@ def test_a_failure_while_drawing_leaves_no_half_file(tmp_path: Path) -> None:
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_a_count_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_count_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         main(["--out", str(tmp_path), "--works", "-1"])
 
 
-# --- What is known of them ------------------------------------------------------------------------
+# --- Records --------------------------------------------------------------------------------------
 
 
 def test_each_work_has_a_record_that_fits_its_files(tmp_path: Path) -> None:
     records = tmp_path / "records.json"
     assert main(["--out", str(tmp_path), "--works", "0", "--records", str(records)]) == 0
     assert json.loads(records.read_text()) == []
-    # The fiftieth is a further edition of one of them.
+    # Works past the end of the catalogue are further editions.
     for work in list_works(len(CATALOGUE) + 6):
         record = describe_work(work)
         assert record["title"] == work.title
