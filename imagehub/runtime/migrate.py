@@ -22,7 +22,7 @@ def make_app(settings: Settings | None = None, *, migrated: bool = False) -> Fla
 
 
 def migrate_database(app: Flask) -> None:
-    """Upgrade to the newest migration; the folder of an SQLite file is created."""
+    """Upgrade to the newest migration; create the folder of an SQLite file."""
     url = app.config["SQLALCHEMY_DATABASE_URI"]
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)

@@ -134,7 +134,10 @@ class Faults:
             self._by_kind = by_kind
 
     def add(self, kind: str, options: dict[str, Any]) -> Fault:
-        """:raise BadFaultError: no such kind, or an option that cannot be read."""
+        """Add a fault.
+
+        :raise BadFaultError: unknown kind, or invalid option.
+        """
         if kind not in KINDS:
             raise BadFaultError(f"There is no fault called {kind!r}.")
         try:

@@ -76,7 +76,7 @@ class Uploads:
         self._tidy()
 
     def _tidy(self) -> None:
-        """After a crash, delete sessions without a file, and files without a session."""
+        """Delete sessions without a file, and files without a session, after a crash."""
         with self.state.transaction() as db:
             known = {row[0] for row in db.execute("SELECT id FROM upload")}
             there = {path.name for path in self.state.uploads.iterdir()}
@@ -356,7 +356,7 @@ class Uploads:
     def commit_to(
         self, request: Request, source_url: str, parent: Item, name: str, behavior: str
     ) -> Response:
-        """Finish by the other way: ``PUT`` of metadata that names the session's address.
+        """Finish a session by a ``PUT`` of metadata that names its address.
 
         :raise Refusal: 404, no such session; 400, bytes are missing; 409, a conflict.
         """
