@@ -1,4 +1,4 @@
-"""What every response shares: who may see it, headers, CORS, CSRF, errors, a request id."""
+"""Set up what all requests share: access, CSRF, errors, headers, static files, request ids."""
 
 import logging
 import secrets
@@ -49,19 +49,19 @@ log = logging.getLogger(__name__)
 
 
 class DatabaseIdConverter(IntegerConverter):
-    """An id in a path; a number that no id column can hold does not match."""
+    """An id in a path. Numbers too large for an id column do not match."""
 
     def __init__(self, url_map: Map) -> None:
         super().__init__(url_map, max=(1 << 63) - 1)
 
 
 class PageSessionInterface(SecureCookieSessionInterface):
-    """The session's cookie, which pages alone send anew.
+    """Renew the session's cookie with pages only.
 
-    A remembered session's cookie moves its end on with each answer, and Flask-Login looks into the
-    session whatever is asked for. With a file, that would make caches keep a copy for each visitor,
-    and a slow answer could bring back a cookie that has changed meanwhile. So an answer that is no
-    page leaves the cookie alone, unless the session was changed on the way to it.
+    By default each response renews the cookie of a permanent session and varies by it, because
+    Flask-Login reads the session in every request. Caches would then keep a copy of each file for
+    each visitor, and a slow response could restore an outdated cookie. Responses other than pages
+    therefore set the cookie only if the request changed the session.
     """
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
@@ -73,7 +73,7 @@ _MAX_REQUEST_BYTES = 4 * 1024 * 1024
 
 
 def make_flask_config(settings: Settings) -> dict[str, Any]:
-    """Flask's own configuration, derived from the settings."""
+    """Derive Flask's own configuration from the settings."""
     is_https = settings.public_url.startswith("https://")
     return {
         "SECRET_KEY": settings.secret_key,
@@ -86,12 +86,12 @@ def make_flask_config(settings: Settings) -> dict[str, Any]:
         "REMEMBER_COOKIE_SAMESITE": "Lax",
         "REMEMBER_COOKIE_DURATION": timedelta(days=30),
         "PERMANENT_SESSION_LIFETIME": timedelta(days=30),
-        # Asked for in check_csrf, which knows the calls that bring a bearer token instead.
+        # check_csrf does it, and exempts the calls that take a bearer token.
         "WTF_CSRF_CHECK_DEFAULT": False,
         "WTF_CSRF_TIME_LIMIT": None,
         "WTF_CSRF_SSL_STRICT": is_https,
         "MAX_CONTENT_LENGTH": _MAX_REQUEST_BYTES,
-        # Flask's own limit of a form's fields is an eighth of that.
+        # Flask's default for a form's fields is 500 kB.
         "MAX_FORM_MEMORY_SIZE": _MAX_REQUEST_BYTES,
         "JSON_SORT_KEYS": False,
     }
@@ -131,7 +131,7 @@ def init_app(app: Flask) -> None:
 
 
 def show_health() -> ResponseReturnValue:
-    """For load balancers: answers 200 when the web server runs; asks nothing of other services."""
+    """Tell load balancers that the web server runs, without using other services."""
     return jsonify({"status": "ok"})
 
 
@@ -157,10 +157,10 @@ def note_action(
     is_repeated: bool = False,
     **values: str,
 ) -> None:
-    """Add what this request does to the activity log, to be committed together with the change.
+    """Add this request's action to the activity log; the caller commits.
 
     :param action: a key of ``domain.people.actions.ACTIONS``; the rest as in ``audit.record``.
-    :param actor: the person, where neither a session nor a token says so yet.
+    :param actor: the person, if neither a session nor a token identifies them yet.
     """
     audit.record(
         db.session(),
@@ -178,10 +178,10 @@ def note_action(
 
 
 def count_action(action: str, key: object = "", *, name: str = "", **values: str) -> None:
-    """Count one more of what this request does, in one entry an hour; commits on its own.
+    """Count this request's action in an hourly entry of the activity log; commits.
 
     :param action: a key of ``domain.people.actions.ACTIONS``.
-    :param name: what the thing is called; the entry lists each name once.
+    :param name: name of the object; the entry lists each name once.
     """
     actor = find_actor()
     audit.count_action(
@@ -197,7 +197,7 @@ def count_action(action: str, key: object = "", *, name: str = "", **values: str
 
 
 def find_actor() -> User | None:
-    """Return the person of this request: by bearer token or by session; None for strangers."""
+    """Return the signed-in person, by bearer token or session, or None."""
     person: User | None = g.get("token_user")
     if person is None and current_user.is_authenticated:
         person = current_user._get_current_object()

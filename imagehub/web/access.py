@@ -19,8 +19,8 @@ from imagehub.errors import (
     NotAllowedError,
 )
 
-# Every endpoint that a stranger may call. All others ask for a signed-in admin (pages) or for a
-# bearer token (views marked by `openapi.call(access="token")`); a test walks the URL map.
+# The endpoints that need no sign-in. All others need a signed-in admin (pages) or a bearer token
+# (views under `Api.call(access="token")`); a test walks the URL map.
 PUBLIC_ENDPOINTS = frozenset(
     {
         "static",
@@ -63,7 +63,7 @@ PUBLIC_ENDPOINTS = frozenset(
     }
 )
 
-# These answer whatever the database does.
+# These work without the database.
 WITHOUT_DATABASE = frozenset({"static", "web.send_asset", "web.show_health"})
 
 
@@ -75,9 +75,9 @@ login_manager = LoginManager()
 
 
 def find_view() -> Any:
-    """The view of this address, also where it does not take this method; None where there is none.
+    """Find the view of this address, even if it does not accept the request's method.
 
-    Its attributes say what it is: ``is_api``, ``checks_token``.
+    The attributes ``is_api`` and ``checks_token`` tell its kind.
     """
     endpoint = request.endpoint
     refused = request.routing_exception
@@ -89,7 +89,7 @@ def find_view() -> Any:
 
 
 def is_api_call() -> bool:
-    """Whether this request speaks JSON: a call of the single-page app, or it asks for JSON."""
+    """Tell whether the answer should be JSON, by the view or the Accept header."""
     if getattr(find_view(), "is_api", False):
         return True
     best = request.accept_mimetypes.best_match(["text/html", "application/json"])
@@ -102,7 +102,7 @@ def check_access() -> ResponseReturnValue | None:
         return None
     view = current_app.view_functions[endpoint]
     if getattr(view, "checks_token", False):
-        return None  # The wrapper around the view checks the bearer token before anything else.
+        return None  # The wrapper around the view checks the bearer token first.
     if current_user.is_authenticated:
         return None
     if request.method in ("GET", "HEAD"):
@@ -111,19 +111,19 @@ def check_access() -> ResponseReturnValue | None:
 
 
 def check_csrf() -> None:
-    """Forms and scripts of our own pages send a token; calls with a bearer token need none.
+    """Check the CSRF token that forms and scripts of our own pages send.
 
-    A cookie never authorises those calls, so that no foreign page can forge them.
+    Calls of the JSON API need none: no cookie authorises them, so other sites cannot forge them.
     """
     if request.endpoint is not None and not getattr(find_view(), "is_api", False):
         csrf.protect()
 
 
 def get_local_target(target: str, home: str = "/admin/") -> str:
-    """A path of this hub to go on to; ``home`` where ``target`` is none.
+    """Return ``target`` if it is a path of this hub, else ``home``.
 
-    Refuses what a browser would take for another host: a scheme, ``//host``, ``/\\host``, and
-    control characters, which browsers drop before they read an address.
+    Refuses what browsers could read as another host: a scheme, ``//host``, ``/\\host``, and control
+    characters, which browsers drop before they parse an address.
     """
     if not target.startswith("/") or len(target) > 2000:
         return home
@@ -134,5 +134,5 @@ def get_local_target(target: str, home: str = "/admin/") -> str:
 
 
 def is_signed_in() -> bool:
-    """Whether the session names somebody. Asks no database: it may be what has just failed."""
+    """Tell whether the session names a person, without using the database."""
     return "_user_id" in session

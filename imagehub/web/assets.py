@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 
 
 def make_static_version(folder: Path) -> str:
-    """A short word that changes with any file of the folder."""
+    """Make a short version string that changes with any file of the folder."""
     mark = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         mark.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
@@ -20,16 +20,16 @@ def make_static_version(folder: Path) -> str:
 
 
 def asset_url(name: str) -> str:
-    """The address of a static file, with the version in its path.
+    """Return the address of a static file, with the version in its path.
 
-    Modules that import each other by relative addresses stay in one version by that.
+    Modules that import each other by relative addresses are therefore of the same version.
     """
     version = current_app.extensions["imagehub.static_version"]
     return url_for("web.send_asset", version=version, name=name)
 
 
 def send_asset(version: str, name: str) -> ResponseReturnValue:
-    """A static file, to be kept by browsers for good if it is of the version asked for."""
+    """Send a static file; browsers may cache it for good if the version is current."""
     response = send_from_directory(current_app.static_folder or "", name)
     if version == current_app.extensions["imagehub.static_version"]:
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"

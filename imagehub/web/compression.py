@@ -12,7 +12,7 @@ from flask import (
 
 from imagehub.web.access import is_signed_in
 
-# Smaller answers grow by the headers that compression needs.
+# The headers of compression make smaller answers larger.
 SMALLEST_TO_COMPRESS_BYTES = 500
 COMPRESSIBLE = frozenset(
     {
@@ -30,11 +30,11 @@ COMPRESSIBLE = frozenset(
 
 
 def compress(response: Response, view: Any) -> None:
-    """gzip for answers that hold no secret: public JSON, static files, pages for strangers.
+    """Compress public JSON, static files, and pages that are not private.
 
-    An answer with a secret in it stays as it is: its compressed size would tell somebody who can
-    put text into the request which guesses of the secret were right (BREACH). A page with a form
-    holds its CSRF token, an answer to a signed-in admin whatever the admin may see.
+    Answers that contain a secret stay uncompressed: an attacker who can put text into a request
+    could guess the secret by the compressed size (BREACH). Pages with a form contain a CSRF token,
+    and answers to a signed-in admin contain private data.
     """
     if (
         response.mimetype not in COMPRESSIBLE
@@ -58,13 +58,13 @@ def compress(response: Response, view: Any) -> None:
     data = response.get_data()
     if len(data) < SMALLEST_TO_COMPRESS_BYTES:
         return
-    # A file is packed once as small as can be; an answer made for this request quickly.
+    # Files are compressed once, so as small as possible; other answers quickly.
     packed = _pack_file(data) if is_file else gzip.compress(data, 5, mtime=0)
     response.set_data(packed)
     response.headers["Content-Encoding"] = "gzip"
     response.headers.pop("Accept-Ranges", None)
     tag, _ = response.get_etag()
-    if tag is not None:  # The bytes differ from the plain ones; what they say does not.
+    if tag is not None:  # The same content in other bytes.
         response.set_etag(tag, weak=True)
 
 

@@ -57,13 +57,13 @@ def make_error_answer(
     headers: dict[str, str] | None = None,
     is_lost: bool = False,
 ) -> Response:
-    """One error, as a page or as ``{"detail": …}``, whichever the caller speaks.
+    """Answer an error with a page, or ``{"detail": …}`` if JSON is expected.
 
-    :param is_lost: OneDrive must be connected again; the admin's page leads there, and a header
-        tells it to scripts from other conflicts, which may pass.
+    :param is_lost: OneDrive must be connected again. The page links there, and a header tells
+        scripts, because the status alone could be another conflict.
     """
     if is_api_call():
-        # Programs with a bearer token read English; scripts of our pages read the page's language.
+        # The JSON API is in English; scripts of our pages show the sentence in the page's language.
         text = message if getattr(find_view(), "is_api", False) else translate(message)
         response = jsonify({"detail": text if detail is None else detail})
     else:
@@ -87,20 +87,20 @@ def make_error_answer(
 
 
 def get_error_status(error: ImageHubError) -> int:
-    """The HTTP status of an error raised on purpose."""
+    """Return the HTTP status of an error."""
     return next((code for kind, code in STATUS_OF_ERROR if isinstance(error, kind)), 500)
 
 
 def on_refusal(
     answer: Callable[..., ResponseReturnValue], *kinds: type[ImageHubError]
 ) -> Callable[[View], View]:
-    """Let a view answer errors of ours with a page of its own, such as the form with its values.
+    """Let a view answer its errors with a page, such as the form with its values.
 
-    It answers errors that the view raises, not those before it: a stranger never gets to it.
+    Only errors raised inside the view count, not a refused access before it.
 
     :param answer: called with the error and the view's arguments, after the rollback. If it raises
-        an error of ours, that one gets the usual answer.
-    :param kinds: the errors it answers; all of ours when there are none.
+        an ImageHubError itself, that one gets the usual answer.
+    :param kinds: the errors to answer; by default every ImageHubError.
     """
 
     def decorate(view: View) -> View:
@@ -115,7 +115,7 @@ def on_refusal(
 
 
 def answer_own_error(error: ImageHubError) -> ResponseReturnValue:
-    """Roll back what the request changed, and answer with the error's sentence and status."""
+    """Roll back, and answer with the error's sentence and status."""
     db.session.rollback()
     answer, kinds = g.get("refusal", (None, ()))
     if answer is not None and isinstance(error, kinds):
@@ -139,7 +139,7 @@ def answer_own_error(error: ImageHubError) -> ResponseReturnValue:
 
 
 def answer_csrf_error(error: CSRFError) -> ResponseReturnValue:
-    """A form came without its token, or with one of another session."""
+    """Answer a form whose token is missing or belongs to another session."""
     return make_error_answer(
         400, "This form has been open for too long. Please go back, reload the page and try again."
     )

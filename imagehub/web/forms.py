@@ -33,7 +33,7 @@ Fields = TypeVar("Fields", bound=BaseModel)
 
 
 def find_number(text: str) -> int | None:
-    """Read an id: a number from 1 to the highest, in ASCII digits; None for anything else."""
+    """Read an id in ASCII digits; None if no object can have it."""
     if not _NUMBER.fullmatch(text):
         return None
     number = int(text)
@@ -41,7 +41,7 @@ def find_number(text: str) -> int | None:
 
 
 def read_number(text: object, kind: str = "group") -> int:
-    """Read the id of something that has to exist.
+    """Read the id of an object that must exist.
 
     :param kind: what the id belongs to, as in :class:`NotFoundError`.
     :raise NotFoundError: the text is no id, so there is nothing with this id.
@@ -68,7 +68,7 @@ def _refuse_nul(text: str) -> str:
 
 
 def Id(kind: str) -> Any:
-    """Annotate the id of something that has to exist; anything else raises NotFoundError(kind)."""
+    """Annotate the id of an object that must exist, else NotFoundError(kind)."""
     return Annotated[int, BeforeValidator(partial(read_number, kind=kind))]
 
 
@@ -78,7 +78,7 @@ def OptionalId(kind: str) -> Any:
 
 
 def Ids(kind: str) -> Any:
-    """Annotate a field that is sent several times: ids in their order, empty ones left out."""
+    """Annotate a field sent several times: ids in order, without empty ones."""
     return Annotated[list[int], BeforeValidator(partial(_read_numbers, kind=kind))]
 
 
@@ -86,7 +86,7 @@ def Ids(kind: str) -> Any:
 FormText = Annotated[str, Field(max_length=_MAX_TEXT_CHARS), AfterValidator(_refuse_nul)]
 # A field that is sent several times.
 FormTexts = list[FormText]
-# True when the box was checked: browsers send nothing for one that is not.
+# True if the box is checked: browsers send nothing for an unchecked one.
 Checkbox = Annotated[bool, BeforeValidator(lambda value: value is not None and value is not False)]
 
 
@@ -133,10 +133,9 @@ def flatten(
 ) -> dict[str, Any]:
     """Pick the model's fields out of a form or query.
 
-    A field of a list type gets all its values. Of another type, one that came twice gets the
-    first.
+    A field of a list type gets all its values, any other field its first value.
 
-    :param keep_repeated: give it the list instead, which no plain type accepts.
+    :param keep_repeated: give repeated fields as lists, which types other than lists refuse.
     """
     flat: dict[str, Any] = {}
     for name, field in model.model_fields.items():
@@ -157,7 +156,7 @@ def _validate(model: type[Fields], values: MultiDict[str, str]) -> Fields:
 
 
 def make_input_error(error: ValidationError) -> InvalidInputError:
-    """Turn pydantic's faults into one error of ours, without what was sent."""
+    """Turn pydantic's faults into an InvalidInputError that does not quote the input."""
     faults: Mapping[str, str] = {
         ".".join(str(part) for part in fault["loc"]) or "body": fault["msg"].removeprefix(
             "Value error, "

@@ -18,7 +18,7 @@ from imagehub.wiring import get_settings
 
 
 def get_nonce() -> str:
-    """This response's nonce for a style element; asking for it puts it into the policy."""
+    """Return this response's nonce for a style element, and add it to the policy."""
     if not g.get("csp_nonce"):
         g.csp_nonce = secrets.token_urlsafe(16)
     return str(g.csp_nonce)
@@ -28,20 +28,20 @@ def get_nonce() -> str:
 
 
 def make_absolute(path: str) -> str:
-    """A path of this hub as an absolute address, the way visitors type it."""
+    """Return the public absolute address of a path of this hub."""
     public_url = get_settings().public_url
-    if public_url:  # It holds a proxy's prefix, if there is one.
+    if public_url:  # It contains the proxy's prefix, if any.
         return public_url + path.removeprefix(request.script_root)
     return request.host_url.rstrip("/") + path
 
 
 def get_origin(url: str) -> str:
-    """``scheme://host[:port]`` of an address, or ""."""
+    """Return ``scheme://host[:port]`` of an address, or ""."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
 
-# Hosts of Graph → where its drives give bytes and take them. Upload addresses of personal accounts
+# Host of Graph → hosts of its downloads and uploads. Upload addresses of personal accounts
 # have been seen at api.onedrive.com, 1drv.com and microsoftpersonalcontent.com. Sources: Microsoft
 # Graph, "National cloud deployments"; "Office 365 URLs and IP address ranges" of each cloud.
 _DRIVE_HOSTS = {
@@ -58,11 +58,11 @@ _DRIVE_HOSTS = {
 
 
 def _make_policy(settings: Settings) -> str:
-    """The Content-Security-Policy: everything from this host, pictures from the two stores too."""
+    """Make the policy: this host, and pictures also from the two stores."""
     store = get_origin(settings.s3_public_url) or "https://*.amazonaws.com"
     graph_url = settings.graph_base_url
     hosts = _DRIVE_HOSTS.get(urlsplit(graph_url).hostname or "")
-    # Another server, as the emulator, gives addresses of its own.
+    # Other servers, such as the emulator, give addresses at their own host.
     drive = " ".join(f"https://*.{host}" for host in hosts) if hosts else get_origin(graph_url)
     nonce = f" 'nonce-{g.csp_nonce}'" if g.get("csp_nonce") else ""
     return "; ".join(
@@ -111,7 +111,7 @@ def finish_response(response: Response) -> Response:
 
 
 def _add_etag(response: Response) -> None:
-    """Public JSON is kept by browsers but asked about each time: changes show at once."""
+    """Have browsers revalidate public JSON each time, so changes show at once."""
     is_read = request.method in ("GET", "HEAD") and response.status_code == 200
     if is_read and "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-cache"
@@ -120,7 +120,7 @@ def _add_etag(response: Response) -> None:
 
 
 def _add_cors(response: Response, settings: Settings, view: Any) -> None:
-    """Cross-origin answers for the single-page app's calls: exact origins, or ``*``."""
+    """Allow calls of the JSON API from the origins of the settings."""
     origin = request.headers.get("Origin", "")
     if not settings.cors_origins:
         return

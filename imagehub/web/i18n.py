@@ -1,6 +1,6 @@
-"""The language of the pages: English or German, by account, setting, switch or browser.
+"""Choose the language of pages: English or German, by account, setting, switch or browser.
 
-After changing words: ``python -m tools.translations`` collects and compiles them.
+After changing texts run ``python -m tools.translations``, which collects and compiles them.
 """
 
 import re
@@ -18,7 +18,7 @@ from jinja2.runtime import Context
 from imagehub.messages import Message, PluralMessage, mark
 from imagehub.wiring import get_settings
 
-# In their own words, for the switch.
+# Each in its own language, for the switch.
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 COOKIE = "language"
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
@@ -43,8 +43,8 @@ def init_app(app: Flask) -> None:
 def pick_language() -> str:
     """Pick the language of this request's page.
 
-    On the admin pages that of the account, if one is chosen. Else the setting, else the visitor's
-    own choice, else the best of what their browser asks for.
+    On admin pages: the account's language, if one is chosen. Otherwise the setting, the visitor's
+    own choice, or the best match of what the browser accepts.
     """
     own = g.get("account_language", "")
     if own in LANGUAGES and request.blueprint in ("admin", "auth"):
@@ -55,24 +55,24 @@ def pick_language() -> str:
     chosen = request.cookies.get(COOKIE, "")
     if chosen in LANGUAGES:
         return chosen
-    # By the visitor's own order; Swiss German is German, whatever else they read.
+    # In the browser's order of preference; regional variants count as the language itself.
     wanted = (tag.partition("-")[0].lower() for tag in request.accept_languages.values())
     return next((language for language in wanted if language in LANGUAGES), "en")
 
 
 def use_account_language(language: str) -> None:
-    """Show the admin pages of this request in the account's language; "" for any visitor's."""
+    """Use the account's language in this request; "" for none of its own."""
     g.account_language = language
     refresh()
 
 
 def get_language() -> str:
-    """The code of this page's language, for ``lang`` and the like."""
+    """Return the code of this page's language, as in ``lang``."""
     return str(get_locale() or "en").partition("_")[0]
 
 
 def get_format_locale() -> Locale:
-    """Return the locale in which dates and numbers of this page are written; English is British."""
+    """Return the locale for dates and numbers of this page; English is British."""
     language = get_language() if has_request_context() else "en"
     return Locale.parse({"en": "en_GB"}.get(language, language))
 
@@ -83,20 +83,20 @@ def format_number(number: float) -> str:
 
 
 def ngettext(one: str, many: str, num: int, **values: object) -> str:
-    """Translate a sentence with a count; ``%(num)s`` is the number in the page's language."""
+    """Translate a sentence with a count; ``%(num)s`` is the formatted number."""
     sentence: str = get_domain().get_translations().ungettext(one, many, num)
     return sentence % {"num": format_number(num), **values}
 
 
 def list_languages() -> dict[str, str]:
-    """Code → name of the languages a visitor may choose; empty where the owner has chosen."""
+    """List languages to choose from, code → name; none if a setting fixes one."""
     return {} if get_settings().language in LANGUAGES else LANGUAGES
 
 
 def translate(text: str) -> str:
-    """Give a sentence in the page's language: a :class:`Message`, or a constant of the program.
+    """Translate a :class:`Message` or a constant sentence to the page's language.
 
-    A stored message is recognised by its text. A sentence that no catalogue holds stays as it is.
+    A stored message is recognised by its text. Sentences without a translation stay in English.
     """
     if isinstance(text, PluralMessage):
         values = _translate_values(text.values)
@@ -111,7 +111,7 @@ def translate(text: str) -> str:
 
 
 def _translate_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Translate the values that are messages themselves, such as the name of an untitled group."""
+    """Translate the values that are messages too, such as a placeholder title."""
     return {
         name: translate(value) if isinstance(value, Message) else value
         for name, value in values.items()
@@ -124,7 +124,7 @@ def _translate(text: str) -> str:
 
 @lru_cache(maxsize=1000)
 def _translate_filled(language: str, text: str) -> str:
-    """Translate a message that was stored with its values filled in, such as a failed item's."""
+    """Translate a message stored with its values filled in, such as a failed item's."""
     for pattern, translated in _list_templates(language):
         match = pattern.fullmatch(text)
         if match:
@@ -134,17 +134,17 @@ def _translate_filled(language: str, text: str) -> str:
 
 @lru_cache(maxsize=len(LANGUAGES))
 def _list_templates(language: str) -> list[tuple[re.Pattern[str], str]]:
-    """List the translations with values, each with a pattern of the English, most literal first."""
+    """List translations with values, and patterns of their English; longest first."""
     found = []
     catalog = getattr(get_domain().get_translations(), "_catalog", {})
     for template, translated in catalog.items():
-        # What is translated for one form of a plural has a tuple as its key.
+        # A form of a plural has a tuple as its key.
         if not isinstance(template, str) or "%(" not in template:
             continue
         first, *rest = _PLACEHOLDER.split(template.replace("%%", "%"))
         names, literals = rest[::2], rest[1::2]
         literal_count = len(first + "".join(literals))
-        # Templates with little text of their own would match too much.
+        # Templates with little text besides values would match too much.
         if literal_count >= _LEAST_LITERAL_CHARS and len(set(names)) == len(names):
             pattern = re.escape(first)
             for name, literal in zip(names, literals, strict=True):
@@ -154,7 +154,7 @@ def _list_templates(language: str) -> list[tuple[re.Pattern[str], str]]:
     return [(pattern, translated) for _, pattern, translated in found]
 
 
-# Sentences of errors that visitors may meet; raised in English, shown in their language.
+# Error sentences that visitors may see; raised in English, shown in the page's language.
 SENTENCES = (
     mark("There is nothing at this address."),
     mark("This address does not support this kind of request."),

@@ -1,8 +1,8 @@
-"""The single-page app's calls: one description each, from which everything else follows.
+"""Define calls of the JSON API: validate parameters, check tokens, generate the OpenAPI document.
 
-A view under :meth:`Api.call` gets its parameters as a checked pydantic model and answers with a
-dictionary. The decorator reads query, JSON or form into the model and answers 422 with one entry a
-fault; checks the bearer token before anything else; and keeps the types from which
+A view under :meth:`Api.call` gets its parameters as a validated pydantic model and returns a
+dictionary. The decorator checks the bearer token first, then reads query, JSON or form into the
+model, and answers 422 with one entry for each fault. It keeps the types, from which
 ``/openapi.json`` is made.
 
 Sources: OpenAPI 3.1.1; RFC 6750 (bearer tokens); JSON Schema 2020-12.
@@ -59,10 +59,10 @@ def _refuse_nul(value: str) -> str:
     return value
 
 
-# A whole number that fits a BIGINT. JSON's true and false are none, though Python thinks so.
+# An integer that fits a BIGINT. A bool is an int in Python, but true and false are no numbers here.
 Number = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=-(1 << 63), lt=1 << 63)]
 _TEXT_SCHEMA = {"pattern": "^[^\\u0000]*$"}
-# A line of text, such as a name. No column and no service takes more, or a NUL.
+# A line of text, such as a name. No column or service takes a longer one, or a NUL.
 Text = Annotated[
     str, Field(max_length=1024, json_schema_extra=_TEXT_SCHEMA), AfterValidator(_refuse_nul)
 ]
@@ -94,7 +94,7 @@ class Refusal(TypedDict):
 
 @dataclass(frozen=True)
 class Operation:
-    """One call as the document tells it. ``answer`` is the type of the 200."""
+    """The description of one call. ``answer`` is the type of a 200."""
 
     methods: tuple[str, ...]
     path: str
@@ -110,7 +110,7 @@ class Operation:
 
 
 class Api:
-    """Adds calls to a blueprint; the view's own name is its endpoint's."""
+    """Adds calls to a blueprint. The endpoint has the name of the view."""
 
     def __init__(self, blueprint: Blueprint, tag: str) -> None:
         self.blueprint = blueprint
@@ -129,15 +129,15 @@ class Api:
     ) -> Callable[[View], View]:
         """Make a function the view of an address.
 
-        :param rule: methods and path: ``"GET POST /admin/onedrive/rename"``. The path answers with
-            and without a slash at its end. GET reads the query, POST a JSON or form body.
+        :param rule: methods and path: ``"GET POST /admin/onedrive/rename"``. A slash at the end of
+            the path is optional. GET reads the query, POST a JSON or form body.
         :param answer: type of the JSON of a 200, usually a union of TypedDicts.
-        :param access: ``token`` asks for a bearer token; nothing else opens these calls.
-        :param takes: model of the parameters, handed to the view as its only argument.
-        :param statuses: what else it may answer with, beyond 401, 413, 422 and 503.
-        :param takes_forms: False where the body is too deep for a form.
-        :param changes: whether the call changes something, so that a token which may only read is
-            refused; None means yes for calls that take POST.
+        :param access: ``token`` requires a bearer token; a session does not count.
+        :param takes: model of the parameters, passed to the view as its only argument.
+        :param statuses: possible statuses in addition to 401, 413, 422 and 503.
+        :param takes_forms: False if the body is too deeply nested for a form.
+        :param changes: the call changes something, so read-only tokens are refused; by default
+            True if it accepts POST.
         """
         *methods, path = rule.split()
         is_change = "POST" in methods if changes is None else changes
@@ -191,9 +191,9 @@ class Api:
 
 
 def on_failure(answer: Callable[..., Any], *kinds: type[ImageHubError]) -> Callable[[View], View]:
-    """Let a call answer errors of ours with 200 and an answer of its own, after the rollback.
+    """Let a call answer these errors with 200 and fields of its own; rolls back.
 
-    It stands under :meth:`Api.call`.
+    To be placed below :meth:`Api.call`.
 
     :param answer: called with the error and the call's fields.
     """
@@ -225,17 +225,17 @@ def answers_failure(
 
 
 def get_caller() -> User:
-    """The person whose bearer token came with this call."""
+    """Return the person who owns the bearer token of this call."""
     return cast(User, g.token_user)
 
 
 def get_token_facts() -> tokens.TokenFacts:
-    """What the token of this call says, where it is one of a sign-in."""
+    """Return the facts of this call's token, which must be one of a sign-in."""
     return cast(tokens.TokenFacts, g.token_facts)
 
 
 def get_api_token() -> ApiToken | None:
-    """The token of this call, where it was made on the account's page."""
+    """Return the token of this call if it was made on the account page."""
     return cast("ApiToken | None", g.get("api_token"))
 
 
@@ -263,7 +263,7 @@ def _check_token(is_change: bool) -> Response | None:
 
 
 class BodyError(Exception):
-    """The body as a whole cannot be read. ``kind`` is the fault's type."""
+    """The body cannot be read at all. ``kind`` is the type of the fault."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -285,7 +285,7 @@ def _read_fields(model: type[BaseModel], takes_forms: bool) -> BaseModel:
 
 
 def list_faults(error: ValidationError, source: str) -> list[dict[str, Any]]:
-    """Pydantic's faults as ``{"loc": [source, …], "msg", "type"}``, without what was sent."""
+    """List pydantic's faults as ``{"loc", "msg", "type"}``, without the input."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     return [
         {"loc": [source, *fault["loc"]], "msg": fault["msg"], "type": fault["type"]}
@@ -301,7 +301,7 @@ def init_app(app: Flask) -> None:
 
 
 def show_document() -> Response:
-    """The OpenAPI document of all calls."""
+    """Answer with the OpenAPI document of all calls."""
     made = current_app.extensions
     if "imagehub.openapi" not in made:
         made["imagehub.openapi"] = make_document(current_app)
@@ -312,7 +312,7 @@ show_document.is_api = True  # type: ignore[attr-defined]
 
 
 def make_document(app: Flask) -> dict[str, Any]:
-    """An OpenAPI 3.1 document made from the views' own types."""
+    """Make an OpenAPI 3.1 document from the types of the views."""
     operations = sorted(
         {view.operation for view in app.view_functions.values() if hasattr(view, "operation")},
         key=lambda operation: operation.path,
@@ -433,7 +433,7 @@ def _list_parameters(schema: dict[str, Any], components: dict[str, Any]) -> list
     for name, rule in schema.get("properties", {}).items():
         rule = {key: value for key, value in rule.items() if key not in ("title", "default")}
         choices = [choice for choice in rule.get("anyOf", []) if choice.get("type") != "null"]
-        if len(choices) == 1:  # A query has no null: what may be left out is simply not required.
+        if len(choices) == 1:  # A query has no null: an optional parameter is just not required.
             rule = {**{k: v for k, v in rule.items() if k != "anyOf"}, **choices[0]}
         parameters.append(
             {"name": name, "in": "query", "required": name in required, "schema": rule}
@@ -442,7 +442,7 @@ def _list_parameters(schema: dict[str, Any], components: dict[str, Any]) -> list
 
 
 def _keep_used(components: dict[str, Any], paths: dict[str, Any]) -> dict[str, Any]:
-    """Without the models that were taken apart into parameters."""
+    """Drop the models that were split into parameters."""
     used: set[str] = set()
     found = _find_references(paths)
     while found:

@@ -1,7 +1,7 @@
-"""The site's colours, from one accent and one ground, readable whatever the owner chose.
+"""Make the site's colours from an accent and a ground, with enough contrast for any choice.
 
-Contrast is WCAG 2.2's: (lighter + 0.05) / (darker + 0.05) of relative luminances. Ordinary text
-asks for 4.5 (criterion 1.4.3), the edge of a control for 3 (1.4.11).
+The contrast of WCAG 2.2 is (lighter + 0.05) / (darker + 0.05) of the relative luminances. Text
+needs 4.5 (criterion 1.4.3), the edge of a control 3 (1.4.11).
 """
 
 from functools import lru_cache
@@ -12,23 +12,23 @@ LIGHT_GROUND = "#faf9f7"
 DARK_GROUND = "#111110"
 DARK_INK = "#1b1a18"
 LIGHT_INK = "#ecebe8"
-_TEXT_CONTRAST = 4.6  # A little above what is asked, for the rounding of browsers.
+_TEXT_CONTRAST = 4.6  # A little more than required, as browsers round.
 _EDGE_CONTRAST = 3.1
 
 
 def make_theme(accent: str, ground: str) -> dict[str, str]:
-    """The colours of one theme, all as ``#rrggbb``.
+    """Make the colours of one theme, all as ``#rrggbb``.
 
-    :return: ``ground`` as given; ``ink`` for text; ``quiet`` for lesser words; ``edge`` round
-        controls; ``hair`` for lines that only divide; ``accent``, moved towards the ink as far as
-        it must be to be read on the ground; ``on-accent`` for words upon it.
+    :return: ``ground`` as given; ``ink`` for text; ``quiet`` for secondary text; ``edge`` for
+        borders of controls; ``hair`` for dividing lines; ``accent``, moved towards the ink until it
+        is readable on the ground; ``on-accent`` for text on the accent.
     """
     here = _read(ground)
     ink = max(_read(DARK_INK), _read(LIGHT_INK), key=lambda one: _contrast(one, here))
-    if _contrast(ink, here) < 7:  # A ground of middle brightness: the extremes read best.
+    if _contrast(ink, here) < 7:  # A ground of medium brightness needs pure black or white.
         ink = max((0.0, 0.0, 0.0), (255.0, 255.0, 255.0), key=lambda one: _contrast(one, here))
     strong = _reach(_read(accent), ink, here, _TEXT_CONTRAST)
-    # White or black: one of them stands out from any colour by 4.58 at least.
+    # White or black has a contrast of at least 4.58 with any colour.
     on_accent = next(
         one
         for one in ((255.0, 255.0, 255.0), _read(DARK_INK), (0.0, 0.0, 0.0))
@@ -47,16 +47,16 @@ def make_theme(accent: str, ground: str) -> dict[str, str]:
 
 @lru_cache(maxsize=16)
 def make_css(accent: str, ground: str) -> str:
-    """The custom properties of both themes, ``--ground`` and so on, as a style sheet.
+    """Make a style sheet with the custom properties of both themes.
 
     :param accent: ``#rrggbb``.
-    :param ground: the light theme's ground, or "" for the usual one.
+    :param ground: the light theme's ground, or "" for the default.
     """
     light = make_theme(accent, ground or LIGHT_GROUND)
     dark = make_theme(accent, DARK_GROUND)
     plain = "".join(f"--{name}:{value};" for name, value in light.items())
     both = "".join(f"--{name}:light-dark({light[name]},{dark[name]});" for name in light)
-    # Browsers from before 2024 know one theme, but see all of it.
+    # Browsers from before 2024 lack light-dark() and show the light theme.
     return (
         f":root{{{plain}}}@supports (color:light-dark(#000,#fff)){{:root{{color-scheme:light dark;"
         f"{both}}}[data-theme=light]{{color-scheme:light}}[data-theme=dark]{{color-scheme:dark}}}}"
@@ -64,9 +64,9 @@ def make_css(accent: str, ground: str) -> str:
 
 
 def _reach(color: Rgb, ink: Rgb, ground: Rgb, contrast: float) -> Rgb:
-    """The colour nearest to the given one, on the way to the ink, that stands out enough."""
+    """Move a colour towards the ink just far enough for this contrast."""
     for step in range(21):
-        # Judged as it will be written, in whole steps.
+        # Rounded as it will be written.
         moved = _read(_write(_mix(color, ink, step / 20)))
         if _contrast(moved, ground) >= contrast:
             return moved
@@ -84,7 +84,7 @@ def _contrast(one: Rgb, other: Rgb) -> float:
 
 
 def _luminance(color: Rgb) -> float:
-    """WCAG 2.2, "relative luminance"."""
+    """Compute the relative luminance. Source: WCAG 2.2, "relative luminance"."""
     linear = [
         value / 255 / 12.92 if value <= 10.31 else ((value / 255 + 0.055) / 1.055) ** 2.4
         for value in color

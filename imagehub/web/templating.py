@@ -1,4 +1,4 @@
-"""Values for every template, and pages that need no database."""
+"""Provide values for every template, and render pages without the database."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from imagehub.wiring import get_settings
 
 
 def make_page_values() -> dict[str, Any]:
-    """What every template may use. Asks no database, so that error pages come in any weather."""
+    """Make the values for every template, without using the database."""
     settings = get_settings()
     return {
         "settings": settings,
@@ -29,15 +29,15 @@ def make_page_values() -> dict[str, Any]:
 
 
 def get_theme() -> str:
-    """``light`` or ``dark`` where the visitor has chosen, else ``auto``."""
+    """Return ``light`` or ``dark`` if the visitor has chosen, else ``auto``."""
     chosen = request.cookies.get("theme", "")
     return chosen if chosen in ("light", "dark") else "auto"
 
 
 def render_without_database(template: str, **values: Any) -> str:
-    """A page that needs nothing but the settings: it comes when all else has failed.
+    """Render a page that needs only the settings, even when the database is down.
 
-    ``render_template`` would load the signed-in person, from a database that may be the trouble.
+    ``render_template`` would load the signed-in person from the database.
     """
     i18n = {"language": get_language(), "languages": list_languages()}
     page = current_app.jinja_env.get_template(template)
