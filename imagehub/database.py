@@ -1,4 +1,4 @@
-"""The database: one SQLAlchemy object, constraint names, times in UTC, short own transactions."""
+"""The database: the SQLAlchemy object, constraint names, UTC times, transactions of their own."""
 
 import random
 import time
@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeDecorator
 
 MIGRATIONS = str(Path(__file__).resolve().parent.parent / "migrations")
 
-# The largest number that fits every id column on both databases.
+# The largest value of an id column.
 MAX_ID = (1 << 63) - 1
 
 # Every constraint has a name, so that a migration can drop it on both databases.
@@ -49,9 +49,9 @@ class Base(DeclarativeBase):
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """A moment as aware UTC. A naive value is refused: nobody could tell which moment it is.
+    """A time as aware UTC; naive values are refused as ambiguous.
 
-    MySQL's DATETIME keeps whole seconds unless told otherwise, so it is given six digits.
+    MySQL's DATETIME stores whole seconds by default, so six digits are requested.
     """
 
     impl = DateTime
@@ -66,7 +66,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a moment without a time zone cannot be stored")
+            raise ValueError("a time without a time zone cannot be stored")
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -74,7 +74,7 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 
 def now_utc() -> datetime:
-    """This moment, aware, in UTC."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
@@ -86,8 +86,9 @@ Result = TypeVar("Result")
 Thing = TypeVar("Thing")
 Parameters = ParamSpec("Parameters")
 
-# InnoDB chose this transaction to end a deadlock, or it waited too long for a row; both ask for the
-# whole transaction again. Source: MySQL error reference, ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT.
+# InnoDB ended a deadlock with this transaction, or it waited too long for a row; in both cases the
+# transaction should be repeated. Source: MySQL error reference, ER_LOCK_DEADLOCK,
+# ER_LOCK_WAIT_TIMEOUT.
 _LOST_RACE = frozenset({1213, 1205})
 _TRIES = 6
 
@@ -100,10 +101,10 @@ def own_transaction(
 ) -> Callable[Concatenate[Session, Parameters], Result]:
     """Run a function in a short transaction of its own, committed at its end.
 
-    For the few changes that must outlive whatever becomes of the caller: a rotated refresh token,
-    a lease, a pause. The function gets a new session in place of the caller's, which must hold no
-    uncommitted change (SQLite has one writer at a time). Where the transaction lost a race for
-    locks it is rolled back and run again, so the function must be safe to run twice.
+    For the few changes that must persist even if the caller fails, such as a rotated refresh token,
+    a lease or a pause. The function gets a new session in place of the caller's, which must hold no
+    uncommitted change (SQLite has one writer at a time). After a deadlock the transaction is rolled
+    back and the function runs again, so it must be safe to run twice.
     """
     OWN_TRANSACTIONS.add(f"{work.__module__}.{work.__qualname__}".removeprefix("imagehub."))
 
@@ -123,13 +124,13 @@ def run_in_own_transaction(session: Session, work: Callable[[Session], Result]) 
         except OperationalError as error:
             if not is_lost_race(error) or turn == _TRIES:
                 raise
-            # Wait a random while, so that the losers do not meet again at the same row.
+            # Wait a random time, so that the competitors do not collide again.
             time.sleep(random.uniform(0, 0.05 * turn))  # noqa: S311 - spreads load, hides nothing
     raise AssertionError("unreachable")
 
 
 def is_lost_race(error: OperationalError) -> bool:
-    """Tell whether a transaction ended in a deadlock or waited too long for a lock (MySQL)."""
+    """Tell whether a transaction lost a deadlock or waited too long (MySQL)."""
     args: tuple[Any, ...] = getattr(error.orig, "args", ())
     return bool(args) and args[0] in _LOST_RACE
 
@@ -146,7 +147,7 @@ def end_read(session: Session) -> None:
 
 @event.listens_for(Engine, "connect")
 def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    """SQLite: readers beside one writer, foreign keys kept, and patience for the other writer."""
+    """Set up SQLite: WAL, foreign keys, a long wait for another writer."""
     if type(connection).__module__.startswith("sqlite3"):
         cursor = connection.cursor()
         for pragma in (
@@ -160,13 +161,13 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
 
 
 def make_engine_options(url: str) -> dict[str, Any]:
-    """Pool and connection options for one database address."""
+    """Make the pool and connection options for a database address."""
     if url.startswith("sqlite"):
         return {"hide_parameters": True, "connect_args": {"timeout": 20}}
     return {
-        # Errors end up in logs, and parameters hold password hashes and sealed tokens.
+        # Errors are logged, and parameters contain password hashes and encrypted tokens.
         "hide_parameters": True,
-        # MySQL closes connections that idle for wait_timeout; ask before use, renew hourly.
+        # MySQL closes connections that were idle for wait_timeout: test before use, renew hourly.
         "pool_pre_ping": True,
         "pool_recycle": 3600,
         "pool_size": 10,
@@ -182,10 +183,10 @@ def make_engine_options(url: str) -> dict[str, Any]:
 
 
 def get_database_time(session: Session) -> datetime:
-    """This moment by the one clock that all holders share, aware UTC.
+    """Return the current time, aware, in UTC, by the clock that all processes share.
 
-    Machines around one MariaDB may disagree about the time, so its clock counts. A SQLite file is
-    used by one machine alone.
+    The clocks of machines that use one MariaDB may differ, so the server's clock counts. A SQLite
+    file is used by a single machine.
     """
     if session.get_bind().dialect.name in ("mysql", "mariadb"):
         moment = session.scalar(select(func.utc_timestamp(6)))
@@ -195,7 +196,7 @@ def get_database_time(session: Session) -> datetime:
 
 
 def make_batches(things: Iterable[Thing], size: int = 500) -> Iterator[list[Thing]]:
-    """Lists of at most ``size``, in order."""
+    """Yield lists of at most ``size``, in order."""
     walk = iter(things)
     while batch := list(islice(walk, size)):
         yield batch
@@ -204,7 +205,7 @@ def make_batches(things: Iterable[Thing], size: int = 500) -> Iterator[list[Thin
 def count_rows(session: Session, statement: Any) -> int:
     """Run an UPDATE or DELETE and return how many rows it matched.
 
-    Objects that the session holds already are not brought up to date.
+    Objects that the session has loaded are not updated.
     """
     result = session.execute(statement.execution_options(synchronize_session=False))
     return int(cast("CursorResult[Any]", result).rowcount)

@@ -1,27 +1,27 @@
-"""Every error that ImageHub raises on purpose.
+"""The errors that ImageHub raises on purpose.
 
 ::
 
     ImageHubError
-    ├── InvalidInputError          what was sent cannot be used; ``fields`` says which and why
-    ├── NotAllowedError            signed in, but not permitted
-    │   └── WriteAccessError         the hub itself may only read in OneDrive so far
-    ├── TooManyTriesError          wait for ``retry_after_seconds``, whoever you are
-    ├── NotFoundError              not there, or not to be seen by this person
-    │   └── RootFolderGoneError      the folder that the hub is closed at is not in OneDrive
-    ├── ConflictError              the thing changed, or the name is taken
-    ├── PictureError               this file will never become a picture here
-    │   ├── UnreadablePictureError   broken, cut short or no picture at all
+    ├── InvalidInputError          invalid input; ``fields`` names the fields and faults
+    ├── NotAllowedError            not permitted for this person
+    │   └── WriteAccessError         the hub has only read access to OneDrive
+    ├── TooManyTriesError          throttled; try again after ``retry_after_seconds``
+    ├── NotFoundError              does not exist, or is not visible to this person
+    │   └── RootFolderGoneError      the root folder is not in OneDrive
+    ├── ConflictError              changed in the meantime, or the name is taken
+    ├── PictureError               this file can never be imported
+    │   ├── UnreadablePictureError   broken, truncated or not a picture
     │   └── PictureTooLargeError     over the limit of pixels, bytes or seconds
-    ├── ConnectionLostError        OneDrive must be connected again by a person
-    └── ServiceError               another program did not do its part
-        ├── ServiceBusyError         passing: try again after ``retry_after_seconds``
-        └── ServiceRefusedError      lasting: trying again will not help
+    ├── ConnectionLostError        a person must connect OneDrive again
+    └── ServiceError               another service failed
+        ├── ServiceBusyError         temporary: try again after ``retry_after_seconds``
+        └── ServiceRefusedError      permanent: trying again does not help
 
 Facts are attributes; ``str(error)`` is one plain sentence that may be shown to a person and never
-holds a token, an address with a signature, or a stack trace. A sentence is a constant, or a
-:class:`imagehub.messages.Message` where it holds values, so that it can be translated. Only
-``web.errors`` knows which HTTP status an error becomes.
+contains a token, a signed address or a stack trace. A sentence is a constant, or a
+:class:`imagehub.messages.Message` if it contains values, so that it can be translated. Only
+``web.errors`` maps errors to HTTP statuses.
 """
 
 from collections.abc import Mapping
@@ -30,19 +30,19 @@ from imagehub.messages import mark
 
 
 class ImageHubError(Exception):
-    """The root of every error raised on purpose."""
+    """The base of all errors of ImageHub."""
 
     @property
     def sentence(self) -> str:
-        """The sentence for people, still translatable where it is a ``Message``."""
+        """Return the sentence for people, as a ``Message`` if it was raised with one."""
         return self.args[0] if self.args and isinstance(self.args[0], str) else str(self)
 
 
 class InvalidInputError(ImageHubError):
-    """What was sent cannot be used.
+    """The input is invalid.
 
     :param message: one sentence for a person.
-    :param fields: field name → what is wrong with it.
+    :param fields: field name → its fault.
     """
 
     def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
@@ -55,7 +55,7 @@ class NotAllowedError(ImageHubError):
 
 
 class WriteAccessError(NotAllowedError):
-    """The owner has allowed ImageHub to read in OneDrive, and nothing more yet."""
+    """ImageHub has only read access to OneDrive."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -65,9 +65,9 @@ class WriteAccessError(NotAllowedError):
 
 
 class TooManyTriesError(ImageHubError):
-    """Too many failed tries; nothing was checked.
+    """Too many failed attempts; this one was not checked.
 
-    :param retry_after_seconds: whole seconds until the next try is looked at.
+    :param retry_after_seconds: whole seconds until the next attempt is checked.
     """
 
     def __init__(self, retry_after_seconds: int) -> None:
@@ -75,7 +75,7 @@ class TooManyTriesError(ImageHubError):
         self.retry_after_seconds = retry_after_seconds
 
 
-# What was looked for → the sentence.
+# Kind of the missing object → the sentence.
 _NOT_FOUND = {
     "drive item": mark("This file or folder is no longer in OneDrive."),
     "OneDrive": mark(
@@ -113,10 +113,10 @@ _NOT_FOUND = {
 
 
 class NotFoundError(ImageHubError):
-    """Nothing there, or nothing this person may see: both read the same.
+    """The object does not exist or this person may not see it; the answer is the same.
 
-    :param kind: what was looked for, in the words of the site: "group", "drive item".
-    :param key: the number or id that was asked for.
+    :param kind: "group", "drive item" …
+    :param key: the requested number or id.
     """
 
     def __init__(self, kind: str, key: object) -> None:
@@ -126,9 +126,9 @@ class NotFoundError(ImageHubError):
 
 
 class RootFolderGoneError(NotFoundError):
-    """The root folder is not in OneDrive (any more); a person must bring it back or choose again.
+    """The root folder is not in OneDrive; a person must restore it or choose another.
 
-    :param key: the root folder as it is set, or its id.
+    :param key: the root folder as configured, or its id.
     """
 
     def __init__(self, key: object) -> None:
@@ -137,27 +137,27 @@ class RootFolderGoneError(NotFoundError):
 
 
 class ConflictError(ImageHubError):
-    """The thing was changed in the meantime, or the name is taken."""
+    """The object was changed in the meantime, or the name is taken."""
 
 
 class PictureError(ImageHubError):
-    """This file cannot become a picture here, however often it is tried."""
+    """This file can never be imported."""
 
 
 class UnreadablePictureError(PictureError):
-    """The bytes are broken, cut short, or not a picture."""
+    """The file is broken, truncated or not a picture."""
 
 
 class PictureTooLargeError(PictureError):
-    """Over the limit of pixels, bytes or seconds."""
+    """The picture is over the limit of pixels, bytes or seconds."""
 
 
 class ConnectionLostError(ImageHubError):
-    """A person has to sign in at Microsoft again.
+    """A person must sign in at Microsoft again.
 
-    :param account: the user name of the connected account, as far as known.
+    :param account: the user name of the connected account, if known.
     :param reason: one plain sentence.
-    :param code: Microsoft's error word (``invalid_grant`` …), for the log and the health page.
+    :param code: Microsoft's error code (``invalid_grant`` …), for the log and the health page.
     """
 
     def __init__(
@@ -169,10 +169,10 @@ class ConnectionLostError(ImageHubError):
 
 
 class ServiceError(ImageHubError):
-    """Another program (OneDrive, object storage, database …) did not do its part.
+    """Another service (OneDrive, object storage …) failed.
 
-    :param service: "OneDrive", "object storage", "Microsoft sign-in" …
-    :param operation: what was being done, as a verb phrase: "list a folder".
+    :param service: "OneDrive", "object storage" or "Microsoft sign-in".
+    :param operation: a verb phrase: "list a folder".
     """
 
     def __init__(self, service: str, operation: str, message: str) -> None:
@@ -181,7 +181,7 @@ class ServiceError(ImageHubError):
         self.operation = operation
 
 
-# Service → the sentence where there is none that says more.
+# Service → the default sentence.
 _BUSY = {
     "OneDrive": mark("OneDrive is busy at the moment. Please try again later."),
     "object storage": mark("The object storage is busy at the moment. Please try again later."),
@@ -195,9 +195,9 @@ _REFUSED = {
 
 
 class ServiceBusyError(ServiceError):
-    """It may pass: throttled, down, or not reached.
+    """The service is throttling, down or unreachable; trying again may help.
 
-    :param retry_after_seconds: when to try again; an estimate where the service named none.
+    :param retry_after_seconds: when to try again; an estimate if the service named none.
     """
 
     def __init__(
@@ -212,9 +212,9 @@ class ServiceBusyError(ServiceError):
 
 
 class ServiceRefusedError(ServiceError):
-    """It will not pass by waiting.
+    """The service refused the request; trying again does not help.
 
-    :param reason: a short word that code can compare: ``name_taken``, ``quota_full``,
+    :param reason: a short word for code to compare: ``name_taken``, ``quota_full``,
         ``forbidden_name``, ``locked``, ``malware``, ``not_supported``, ``bad_answer``,
         ``wrong_client_secret``, ``wrong_credentials`` …
     """

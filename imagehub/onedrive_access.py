@@ -48,7 +48,7 @@ class DriveOpener:
         self._accesses: dict[int, AccountAccess] = {}
 
     def open_drive(self, account_id: int) -> Drive:
-        """Open the drive of one account, without a request, so this also works while it is lost.
+        """Open the drive of one account; sends no request, so it works when lost.
 
         A drive caches its root folder and which items are inside. The cache is dropped when the
         account was connected again or has another drive, and when the root folder is changed.

@@ -1,4 +1,4 @@
-"""Build the clients from the settings, and give access to both.
+"""Build the clients from the settings, and provide both to the application.
 
 They are stored in ``app.extensions["imagehub"]``, not in globals.
 """
@@ -60,7 +60,7 @@ def _forget_jobs(session: Session) -> None:
 
 
 def get_settings(app: Flask | None = None) -> Settings:
-    """Return the settings of this or the current application, without a database query."""
+    """Return the settings of an application, without a database query."""
     hub: Hub = (app or current_app).extensions["imagehub"]
     return hub.settings
 

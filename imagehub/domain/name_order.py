@@ -1,22 +1,23 @@
-"""The order of names as people look for them: the same in a folder of the drive, with a script and
-without, and in the groups that an import makes."""
+"""Sort names the way people expect.
+
+The order is the same in a folder of the drive, in its script, and in the groups of an import.
+"""
 
 import re
 import unicodedata
 
-# Letters that Unicode does not take apart into a bare one and its accent.
+# Letters that Unicode does not decompose.
 _BARE_LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe"})
 _UNLIKE_LETTERS = re.compile(r"(\d+)|[\W_]")
 _ENDING = re.compile(r"(?<=.)\.[^.\s]{1,5}\Z", re.DOTALL)
 
 
 def make_name_key(name: str) -> str:
-    """For sorting as people do: signs before numbers before letters, numbers by their size
-    (``shot 2`` before ``shot 10``), letters in any case and without their accents, and the ending
-    last (``shot.jpg`` before ``shot 2.jpg``). What is equal that far goes by the name as it is
-    written, so that no two names have one key.
+    """Make a text by which names sort, compared in the order of UTF-16.
 
-    Browsers compare texts in the order of UTF-16; so must whoever wants the order that they show.
+    Signs come before numbers and numbers before letters. Numbers compare by value (``shot 2``
+    before ``shot 10``), letters without case and accents, the extension last (``shot.jpg`` before
+    ``shot 2.jpg``). The name itself decides between equal keys, so no two names have the same key.
     """
     folded = unicodedata.normalize("NFKD", name.casefold().translate(_BARE_LETTERS))
     bare = "".join(char for char in folded if not unicodedata.combining(char))
@@ -27,12 +28,12 @@ def make_name_key(name: str) -> str:
 
 
 def make_sort_key(name: str) -> bytes:
-    """:func:`make_name_key` in the order of UTF-16."""
+    """Make bytes that sort as :func:`make_name_key` in the order of UTF-16."""
     return make_name_key(name).encode("utf-16-be", "surrogatepass")
 
 
 def _rank(found: re.Match[str]) -> str:
-    """A number begins with how long it is, for the longer one is the larger."""
+    """Put a number's length in front of it, since a longer number is larger."""
     if not found[1]:
         return f"!{found[0]}"
     digits = str(int(found[1]))

@@ -1,4 +1,4 @@
-"""Encryption of what must not lie readable in the database: tokens and pending sign-ins."""
+"""Encrypt secrets for the database: tokens and pending sign-ins."""
 
 import hashlib
 import hmac
@@ -7,18 +7,17 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 
 class UnreadableSecretError(ValueError):
-    """Sealed with a key that is not among ours, or damaged."""
+    """The text is damaged or was encrypted with an unknown key."""
 
 
 class Vault:
-    """Seals with the first of its keys and opens with any of them.
+    """Encrypts with the first of its keys and decrypts with any of them.
 
-    To change the key: put the new one in front of the old, with a comma. All that is written from
-    then on uses the new one; a token is written again with every refresh, so that the old key can
-    go after an hour or two.
+    To change the key, put the new one in front of the old, with a comma. Each refresh encrypts a
+    token again, so the old key can be removed after an hour or two.
 
-    :param keys: Fernet keys (32 bytes in url-safe base64), several with commas.
-    :raise ValueError: no key, or one that is none.
+    :param keys: Fernet keys (32 bytes in url-safe base64), separated by commas.
+    :raise ValueError: there is no key, or an invalid one.
 
     Source: the Fernet specification; AES-128 in CBC mode with HMAC-SHA256.
     """
@@ -30,13 +29,13 @@ class Vault:
         return "Vault()"
 
     def seal(self, text: str) -> bytes:
-        """Encrypt."""
+        """Encrypt a text."""
         return self._fernet.encrypt(text.encode())
 
     def open(self, sealed: bytes) -> str:
-        """Decrypt.
+        """Decrypt a text.
 
-        :raise UnreadableSecretError: sealed with a key that is not among ours, or damaged.
+        :raise UnreadableSecretError: it is damaged or was encrypted with an unknown key.
         """
         try:
             return self._fernet.decrypt(sealed).decode()
@@ -45,5 +44,5 @@ class Vault:
 
 
 def derive_key(secret_key: str, purpose: str) -> bytes:
-    """A key of its own for each purpose, so that no signature of one passes for another's."""
+    """Derive a key for one purpose, so that its signatures are not valid for another."""
     return hmac.new(secret_key.encode(), f"imagehub {purpose}".encode(), hashlib.sha256).digest()
