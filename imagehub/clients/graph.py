@@ -163,8 +163,8 @@ class GraphDrive:
     def list_children(self, folder_id: str, next_page: str = "", page_size: int = 200) -> ItemPage:
         """Fetch one page of a folder, in the service's order.
 
-        :param next_page: from the previous page. It may have been in a browser's hands, so the
-            items that it leads to are checked against the root folder like any id.
+        :param next_page: from the previous page. A browser may have changed it, so the items that
+            it leads to are checked against the root folder like any id.
         :param page_size: 1 to 1000.
         """
         folder_id = self._boundary.get_folder_id(folder_id, "list a folder")
@@ -177,7 +177,7 @@ class GraphDrive:
         raise make_bad_answer_error("list a folder")
 
     def iter_children(self, folder_id: str) -> Iterator[DriveItem]:
-        """Iterate over all children, page by page, in the service's order, without duplicates."""
+        """Iterate over all children in the service's order, without duplicates."""
         folder_id = self._boundary.get_folder_id(folder_id, "list a folder")
         seen_items: set[str] = set()
         seen_pages: set[str] = set()
@@ -196,7 +196,7 @@ class GraphDrive:
             seen_pages.add(next_page)
 
     def fetch_changes(self, link: str = "") -> ChangePage:
-        """Fetch one page of changes of the whole drive, with the latest state of each item.
+        """Fetch a page of changes of the whole drive: the latest state of each item.
 
         A link that the service does not accept leads to the list of all items.
         """
@@ -282,7 +282,7 @@ class GraphDrive:
         return self._patch(item, {"name": name}, operation)
 
     def move_item(self, item_id: str, new_parent_id: str, name: str = "") -> DriveItem:
-        """Move an item to another folder inside the root folder, with a new name if one is given.
+        """Move an item to a folder inside the root folder, maybe with a new name.
 
         :raise NotAllowedError: it is the root folder.
         :raise InvalidInputError: into itself or a folder below it, or an invalid name.
@@ -371,7 +371,7 @@ class GraphDrive:
     def create_empty_file(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
     ) -> DriveItem:
-        """Create an empty file; an upload session cannot, as its fragments must not be empty.
+        """Create an empty file, which an upload session cannot do.
 
         :raise InvalidInputError: OneDrive does not accept the name.
         :raise ServiceRefusedError: ``name_taken``, ``quota_full`` …
@@ -440,7 +440,7 @@ class GraphDrive:
         return self._reader.iter_source(source, first, chunk_bytes, operation)
 
     def fetch_thumbnail(self, item_id: str, size: str = "medium") -> tuple[bytes, str] | None:
-        """Return (bytes, content type) of a ``small``, ``medium`` or ``large`` thumbnail, or None.
+        """Return (bytes, content type) of a thumbnail, or None.
 
         :raise InvalidInputError: another size.
         """
@@ -512,7 +512,7 @@ class GraphDrive:
     def _find_new_folder(
         self, parent_id: str, name: str, started: float, operation: str
     ) -> DriveItem | None:
-        """Return the folder of this name if it was created since ``started`` and is empty."""
+        """Return the folder of this name if it is empty and not older than ``started``."""
         try:
             response = self._caller.send(
                 "GET", self._make_path_address(parent_id, [name]), operation, name

@@ -190,7 +190,7 @@ class DriveBoundary:
         return item
 
     def get_folder_id(self, folder_id: str, operation: str) -> str:
-        """Check that a folder is inside the root folder; returns its id as the service writes it.
+        """Check that a folder is inside the root folder; return its id in Graph's form.
 
         :raise NotFoundError: it does not exist, or is outside.
         :raise InvalidInputError: it is not a folder.
@@ -261,7 +261,7 @@ class DriveBoundary:
     def check_page(
         self, items: Collection[DriveItem], folder_id: str, is_from_outside: bool
     ) -> None:
-        """Check that the items of a page are in this folder, or at least inside the root folder.
+        """Check that a page's items are in this folder, or in the root folder at least.
 
         The folders among them are cached as inside.
 

@@ -67,7 +67,7 @@ class ByteReader:
         self._session = make_session(caller.user_agent)
 
     def check_url(self, url: object, operation: str) -> str:
-        """Check that an address may be opened: any https address, or the host of Graph itself.
+        """Allow only https addresses and the host of Graph itself.
 
         :raise ServiceRefusedError: ``bad_answer``.
         """

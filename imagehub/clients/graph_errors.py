@@ -1,4 +1,4 @@
-"""What the error answers of Microsoft Graph mean, and the sentences for them.
+"""Turn the error answers of Microsoft Graph into errors with sentences for people.
 
 Source: Microsoft Graph, "Error responses and resource types".
 """
@@ -57,7 +57,7 @@ def read_json(response: requests.Response, operation: str) -> dict[str, Any]:
 
 
 def read_error_codes(response: requests.Response) -> tuple[str, ...]:
-    """Return Graph's error codes in lower case, from the general one to the innermost."""
+    """Return Graph's error codes in lower case, the most general first."""
     try:
         document = json.loads(response.content)
     except ValueError:
@@ -116,7 +116,7 @@ def make_bad_answer_error(operation: str) -> ServiceRefusedError:
 
 
 def make_busy_error(operation: str, response: requests.Response) -> ServiceBusyError:
-    """Return the error for a throttled or failed request, with the wait that the service names."""
+    """Return the error for a throttled or failed request, with the wait to keep."""
     return ServiceBusyError(
         SERVICE, operation, retry_after_seconds=read_retry_after(response.headers)
     )

@@ -195,7 +195,7 @@ class GraphCaller:
         raise ServiceBusyError(SERVICE, operation)
 
     def _send_batch(self, paths: list[str], operation: str) -> list[Mapping[str, Any]]:
-        """Return the parts of a batch's answer in the order of ``paths``, empty if missing."""
+        """Return the parts of a batch's answer by ``paths``, empty if missing."""
         if len(paths) == 1:
             return [{}]
         asked = [
@@ -367,7 +367,7 @@ class GraphCaller:
         return session
 
     def check_address(self, path: str, operation: str) -> str:
-        """Return the full address of a path, or an address from an answer of Graph unchanged.
+        """Return the full address of a path; an address of Graph stays the same.
 
         :raise ServiceRefusedError: ``bad_answer``, it points to another server.
         """
@@ -395,7 +395,7 @@ class GraphCaller:
             budget.spend(left + make_backoff(0, min(1.0, 0.1 * left)), error)
 
     def make_delay(self, attempt: int, response: requests.Response | None = None) -> float:
-        """Return the seconds to wait before the next attempt: as the service says, or a backoff.
+        """Return the seconds before the next attempt: Retry-After, or a backoff.
 
         A throttled answer also pauses all other calls of the account.
         """

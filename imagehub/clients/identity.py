@@ -119,7 +119,7 @@ class MicrosoftIdentity:
     def start_sign_in(
         self, redirect_uri: str, scopes: Sequence[str], login_hint: str = "", prompt: str = ""
     ) -> SignInFlow:
-        """Start a sign-in: return the address for the browser, and the flow to keep until then.
+        """Return the address at which to sign in, and the flow to keep until then.
 
         :raise ServiceBusyError: Microsoft's sign-in cannot be reached.
         :raise ServiceRefusedError: no client id is set, the tenant does not exist, or the answer
@@ -502,7 +502,7 @@ def _clean_scopes(scopes: Sequence[str]) -> list[str]:
 
 
 def _shorten_scope(scope: str) -> str:
-    """Normalise a scope: ``https://graph.microsoft.com/Files.Read`` becomes ``files.read``."""
+    """Normalise a scope: ``…/Files.Read`` becomes ``files.read``."""
     return scope.rsplit("/", 1)[-1].casefold()
 
 
@@ -531,7 +531,7 @@ def _make_wrong_client_error(operation: str) -> ServiceRefusedError:
 
 
 def _make_word(code: str) -> str:
-    """Make Microsoft's error code safe to show: anyone can put any text into a redirect."""
+    """Make Microsoft's error code safe to show: redirects may contain any text."""
     return re.sub(r"[^a-z0-9_]", "", code.lower())[:60] or "bad_answer"
 
 

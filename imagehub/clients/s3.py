@@ -198,7 +198,7 @@ class S3Store:
     # --- Objects ---
 
     def put_object(self, key: str, data: bytes, content_type: str) -> None:
-        """Store an object that browsers may cache for a year; an existing one is overwritten.
+        """Store an object, which browsers may cache for a year; overwrites.
 
         :raise ServiceError: nothing was changed.
         """
@@ -310,7 +310,7 @@ class S3Store:
     # --- Addresses for browsers ---
 
     def make_presigned_url(self, key: str, now: datetime | None = None) -> str:
-        """Return an absolute URL for a browser, signed at the start of the current window.
+        """Return a URL for browsers, signed at the start of the current window.
 
         It is the same in every process until the window ends, stays valid for one more window, and
         makes the server send a Cache-Control of one window. Nothing is sent to the server.

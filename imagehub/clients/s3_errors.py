@@ -1,4 +1,4 @@
-"""What the error answers of S3 servers mean, and the sentences for them.
+"""Turn the error answers of S3 servers into errors with sentences for people.
 
 The reasons of a ServiceRefusedError of the object storage are the keys of the sentences here,
 ``bad_certificate`` and ``public_endpoint``.
@@ -68,7 +68,7 @@ _SENTENCES = {
     "not_supported": mark("This object storage does not support this operation: %(operation)s."),
     "bad_answer": mark("The object storage refused this operation (%(code)s): %(operation)s."),
 }
-# What answers at a presigned address.
+# For answers at presigned addresses that are not the object.
 _PUBLIC_REDIRECTS = mark(
     "The public S3 endpoint %(endpoint)s redirects to another address (%(code)s). Set that address."
 )
@@ -189,7 +189,7 @@ def judge_answer(
 
 
 def judge_public_answer(status: int, content: bytes, endpoint: str) -> ServiceError:
-    """Return the error for an answer to a presigned address that is not the object itself.
+    """Return the error for an answer to a presigned address that isn't the object.
 
     :param content: the body, or its beginning.
     """
@@ -216,6 +216,6 @@ def judge_public_answer(status: int, content: bytes, endpoint: str) -> ServiceEr
 
 
 def measure_skew_seconds(headers: Mapping[str, str]) -> float | None:
-    """Return how far the server's clock is ahead of ours, None if it does not send the time."""
+    """Return how far the server's clock is ahead of ours, None if unknown."""
     theirs = parse_http_date(headers.get("date"))
     return None if theirs is None else (theirs - datetime.now(UTC)).total_seconds()

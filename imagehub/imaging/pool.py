@@ -108,7 +108,7 @@ class RenderPool:
         self._reset()
 
     def _reset(self) -> None:
-        """Start without children: initially, and in a process that was forked with the pool."""
+        """Start without children, initially and after a fork."""
         self._owner = os.getpid()
         self._memory = _MemoryShare(self._memory_limit_bytes)
         self._children: set[_Child] = set()
@@ -264,7 +264,7 @@ def _busy(message: str) -> ServiceBusyError:
 
 
 def _explain_end(status: int) -> PictureError | ServiceBusyError:
-    """Return the error for a picture whose child ended; a negative status is a signal."""
+    """Return the error for a picture whose child ended; statuses < 0 are signals."""
     if status in (-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP):
         return _busy("The image renderer was stopped.")
     if status == -signal.SIGKILL:

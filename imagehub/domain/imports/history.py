@@ -58,7 +58,7 @@ def list_imports(
 def find_sources(
     session: Session, column: InstrumentedAttribute[int], ids: Sequence[int]
 ) -> dict[int, Source]:
-    """Find the source of imports or plans by id, reading only their first and last file.
+    """Find the source of imports or plans by id, from their first and last file.
 
     :param column: ``ImportItem.job_id`` or ``ImportPlanFile.plan_id``, which holds the ``ids``.
     """
@@ -102,7 +102,7 @@ def list_job_groups(session: Session, job_id: int, limit: int = 200) -> tuple[Se
 
 
 def list_own_drafts(session: Session, job_id: int, limit: int) -> Sequence[int]:
-    """List the ids of groups that an import made as drafts and that still are, with images.
+    """List the ids of drafts with images that an import made.
 
     Drafts that existed before the import are left out: they may be drafts on purpose.
     """
@@ -150,7 +150,7 @@ def estimate_seconds(session: Session, count: int) -> float | None:
 
 
 def estimate_seconds_left(session: Session, job_id: int) -> float | None:
-    """Estimate the seconds until an import is done, at its own rate; None if not known yet."""
+    """Estimate the seconds until an import is done; None if not known yet."""
     left = session.scalar(
         select(func.count()).where(
             ImportItem.job_id == job_id, ImportItem.state.in_(("queued", "running"))
@@ -169,7 +169,7 @@ _LONG_STEP_SECONDS = 60.0
 
 
 def _measure(session: Session, job_id: int) -> list[float]:
-    """Measure the seconds from one image to the next, for the last images of an import."""
+    """Measure the seconds between the last images of an import."""
     rows: Sequence[Any] = session.execute(
         select(
             ImportItem.finished_at,

@@ -107,7 +107,10 @@ def is_frequent(session: Session, query: str, around: int, are_hidden: bool = Fa
 def make_condition(
     session: Session, query: str, group_number: ColumnElement[int], are_hidden: bool = False
 ) -> ColumnElement[bool]:
-    """Return the condition that a group has the words, for an admin; true if there is no word."""
+    """Make the condition that a group has the words, for an admin.
+
+    True if there is no word.
+    """
     index, number = get_index(session)
     has_words = _has_words(index, query, are_hidden)
     if has_words is None:

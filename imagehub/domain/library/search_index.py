@@ -78,7 +78,7 @@ _SPACELESS = (
 
 
 def iter_words(text: str) -> Iterator[str]:
-    """Yield the words of a text as they are written in the index, in order and with repetitions."""
+    """Yield the words of a text in order, as written in the index."""
     folded = fold(text)
     yield from _iter_folded(folded)
     spelled = fold(unicodedata.normalize("NFC", text).casefold().translate(_SPELLINGS))
@@ -235,7 +235,7 @@ def _write(session: Session, group_id: int, row: dict[str, str] | None) -> bool:
 
 
 def fill_search(session: Session, after: int = 0) -> int:
-    """Add some of the groups that the index lacks, which are all of them after an upgrade.
+    """Add some of the groups that the index lacks: after an upgrade, all groups.
 
     :param after: only groups with higher numbers.
     :return: the number to continue after, once this is committed; 0 when no group is missing.

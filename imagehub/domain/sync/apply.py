@@ -1,4 +1,4 @@
-"""Apply what OneDrive says of files and folders to the images made from them.
+"""Apply OneDrive's state of files and folders to the images made from them.
 
 There are two sources: pages of the feed of changes, and answers about single files. The tree of
 folders tells which images are still inside the root folder. Nothing here makes requests. The caller
@@ -83,7 +83,7 @@ def apply_changes(
 def settle_places(
     session: Session, account_id: int, root_id: str, image_ids: Sequence[int]
 ) -> None:
-    """Look up the places of images in the tree; OneDrive will be asked about those outside.
+    """Look up images in the tree; OneDrive will be asked about those outside.
 
     :param root_id: folded id of the root folder.
     """

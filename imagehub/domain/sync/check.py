@@ -18,7 +18,7 @@ once it is known to be inside.
 No transaction is open while OneDrive is asked.
 
 Source: Microsoft Graph v1.0, "driveItem: delta" and "Scan guidance": the feed gives the latest
-state of each item, in no particular order, the last mention counts, and what changed is not told.
+state of each item, in no particular order and without saying what changed; the last mention counts.
 """
 
 import logging
@@ -79,7 +79,7 @@ def check_drive(
     account_id: int,
     keep_on: Callable[[], bool] = lambda: True,
 ) -> CheckReport | None:
-    """Check one account's drive, or resume a check that was interrupted. Commits each step.
+    """Check one account's drive, or resume a check; commits each step.
 
     :param session: holds no uncommitted change.
     :param keep_on: called between two steps; False leaves the rest for later.
@@ -136,7 +136,7 @@ class _Check:
         except LeaseLostError:
             raise
         except Exception:
-            # Whatever it is, it must not be repeated every few seconds.
+            # Noted like any failure, so that it is not repeated every few seconds.
             with suppress(LeaseLostError):
                 self._progress.note_failure(_UNEXPECTED)
             raise
@@ -187,7 +187,7 @@ class _Check:
             raise ConnectionLostError(reason or "OneDrive must be reconnected.")
 
     def _prepare(self, drive: Drive) -> None:
-        """Make sure that this is the drive of the last check and that its root folder is there.
+        """Make sure that drive and root folder are those of the last check.
 
         :raise NotFoundError: the root folder is missing; everything in it would seem missing.
         :raise ConflictError: the account has another drive now.
@@ -221,7 +221,7 @@ class _Check:
         return "mark"
 
     def _mark_all(self, doubt: int) -> None:
-        """Put every image of the account in doubt; OneDrive is asked about missing ones anyway."""
+        """Put all images in doubt; OneDrive will be asked about missing ones."""
         for ids in self._iter_images(_MARK_BATCH, Image.drive_doubt < doubt):
             self._progress.write(_raise_doubt, ids, doubt)
         for ids in self._iter_images(_MARK_BATCH, Image.drive_state.in_(AWAY)):

@@ -41,7 +41,7 @@ class FolderNews:
 
 
 def is_from(account_id: int, folder_ids: Iterable[str]) -> ColumnElement[bool]:
-    """Make the condition that an image comes from one of these folders, by folded ids."""
+    """Make the condition that an image comes from one of these folders."""
     spelt = [spelling for one in folder_ids for spelling in list_spellings(one)]
     return (Image.drive_account_id == account_id) & Image.folder_id.in_(spelt)
 

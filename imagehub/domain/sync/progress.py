@@ -171,7 +171,7 @@ class CheckProgress:
         self.write(note)
 
     def note_failure(self, problem: str, error: ImageHubError | None = None) -> None:
-        """Note why the check failed and when to try again; a requested check stays requested.
+        """Note why the check failed and when to try again.
 
         :raise LeaseLostError: another worker has taken over; nothing is noted.
         """

@@ -144,7 +144,7 @@ class _Ways:
         return place
 
     def _climb(self, folder_ids: list[str]) -> bool:
-        """Ask OneDrive for the parents from the first of these folders up; False if it fails.
+        """Ask OneDrive for the parents from one of these folders up; False on failure.
 
         The tree ends above them, and requests cannot be made with folded ids.
         """

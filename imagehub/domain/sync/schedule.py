@@ -100,7 +100,7 @@ def doubt_images(session: Session, image_ids: Iterable[int]) -> int:
 def note_changes(
     session: Session, account_id: int, item_ids: Iterable[str], with_all_below: bool = False
 ) -> None:
-    """Request a check after ImageHub changed items in OneDrive, if images come from them.
+    """Request a check after ImageHub changed items in OneDrive, if images use them.
 
     OneDrive is asked about the images by id, since its list of changes may be late. A check that is
     requested already stays as it is, and so does the wait after one that failed.
@@ -146,7 +146,7 @@ def note_changes(
 
 
 def list_due_accounts(session: Session, interval_minutes: int) -> list[int]:
-    """List connected accounts whose drives are due for a check, the longest unchecked first.
+    """List connected accounts with a due check, the longest unchecked first.
 
     :param interval_minutes: 0 for requested checks only.
     """
@@ -235,7 +235,7 @@ def list_images(
     group_ids: Sequence[int],
     numbers: Sequence[int] | None = None,
 ) -> list[int]:
-    """List ids of the images in these groups whose originals are in one of these states.
+    """List ids of these groups' images whose originals are in one of these states.
 
     :param numbers: only shots with these numbers.
     """

@@ -16,7 +16,7 @@ OK, CHANGED, MISSING, OUTSIDE = "ok", "changed", "missing", "outside"
 # States in which the original cannot be opened.
 AWAY = (MISSING, OUTSIDE)
 
-# What a check has to find out about an image.
+# The open question of a check about an image.
 NO_DOUBT = 0
 PLACE = 1  # whether its folder is still inside the root folder
 ASK = 2  # whether the original exists, and where
@@ -24,7 +24,7 @@ FOLLOW = 3  # the same, and the name of its new folder
 
 
 class ListedFile(Protocol):
-    """What OneDrive listed of the file that an image was made from: an image, or a row of it."""
+    """OneDrive's listing of the file that an image was made from: an image, or a row of it."""
 
     @property
     def drive_hash(self) -> str: ...
@@ -87,7 +87,7 @@ def has_changed(known: ListedFile, item: DriveItem) -> bool:
 
 
 def compare(known: ListedFile, item: DriveItem) -> bool | None:
-    """Tell whether a file has the content that was imported; None if its listing doesn't show it.
+    """Tell whether a file has the imported content; None if its listing can't tell.
 
     Listings are compared with listings: of a Live Photo OneDrive lists the hash and size of the
     whole container and sends the picture alone. Names, places and times do not count. Hashes decide
