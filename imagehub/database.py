@@ -92,9 +92,6 @@ Parameters = ParamSpec("Parameters")
 _LOST_RACE = frozenset({1213, 1205})
 _TRIES = 6
 
-# Names of the functions under ``own_transaction``, for the test that holds the list.
-OWN_TRANSACTIONS: set[str] = set()
-
 
 def own_transaction(
     work: Callable[Concatenate[Session, Parameters], Result],
@@ -106,27 +103,21 @@ def own_transaction(
     uncommitted change (SQLite has one writer at a time). After a deadlock the transaction is rolled
     back and the function runs again, so it must be safe to run twice.
     """
-    OWN_TRANSACTIONS.add(f"{work.__module__}.{work.__qualname__}".removeprefix("imagehub."))
 
     @wraps(work)
     def run(session: Session, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        return run_in_own_transaction(session, lambda own: work(own, *args, **kwargs))
+        for turn in range(1, _TRIES + 1):
+            try:
+                with Session(session.get_bind(), expire_on_commit=False) as own, own.begin():
+                    return work(own, *args, **kwargs)
+            except OperationalError as error:
+                if not is_lost_race(error) or turn == _TRIES:
+                    raise
+                # Wait a random time, so that the competitors do not collide again.
+                time.sleep(random.uniform(0, 0.05 * turn))  # noqa: S311 - not for security
+        raise AssertionError("unreachable")
 
     return run
-
-
-def run_in_own_transaction(session: Session, work: Callable[[Session], Result]) -> Result:
-    """Run ``work`` as a function under :func:`own_transaction`."""
-    for turn in range(1, _TRIES + 1):
-        try:
-            with Session(session.get_bind(), expire_on_commit=False) as own, own.begin():
-                return work(own)
-        except OperationalError as error:
-            if not is_lost_race(error) or turn == _TRIES:
-                raise
-            # Wait a random time, so that the competitors do not collide again.
-            time.sleep(random.uniform(0, 0.05 * turn))  # noqa: S311 - spreads load, hides nothing
-    raise AssertionError("unreachable")
 
 
 def is_lost_race(error: OperationalError) -> bool:

@@ -1,6 +1,7 @@
 """Rules of the code that no linter knows; import rules are in ``.importlinter``."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,29 @@ def test_the_domain_never_commits() -> None:
             and node.func.attr == "commit"
         ]
         assert commits == [], f"{name} commits in lines {commits}"
+
+
+def test_the_decisions_name_each_function_that_commits_on_its_own() -> None:
+    """The table of decision 1 says why; a function in neither list is an oversight."""
+    found = set()
+    for name, path in MODULES.items():
+        tree = ast.parse(path.read_text())
+        uses = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == "own_transaction"]
+        marked = [
+            node.name
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef)
+            for decorator in node.decorator_list
+            if decorator in uses
+        ]
+        assert len(uses) == len(marked), f"{name}: use own_transaction as a decorator only"
+        module = name.removeprefix("domain/").replace("/", ".")
+        found |= {f"{module}.{function}" for function in marked}
+    decision = (ROOT / "docs/decisions.md").read_text().split("## 1. ")[1].split("\n## ")[0]
+    rows = [line.split(" | ") for line in decision.splitlines() if line.startswith("| `")]
+    assert all(len(row) == 2 and len(row[1]) > 20 for row in rows), "give a reason in each row"
+    named = [function for row in rows for function in re.findall("`(.+?)`", row[0])]
+    assert sorted(named) == sorted(found)
 
 
 def test_what_a_script_asks_is_asked_without_one_too() -> None:

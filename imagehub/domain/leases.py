@@ -1,8 +1,8 @@
 """Leases: locks across processes that expire with their holder.
 
 A lease is a row: a name, its owner, and until when it is held. The owner releases it or acquires it
-again; otherwise it expires. The functions commit on their own, because other processes must see a
-lease at once.
+again; otherwise it expires. Changes commit on their own, because other processes must see a lease
+at once.
 """
 
 import secrets
@@ -22,7 +22,7 @@ def make_owner() -> str:
 
 
 @own_transaction
-def acquire_lease(session: Session, /, name: str, owner: str, seconds: float) -> bool:
+def acquire_lease(session: Session, name: str, owner: str, seconds: float) -> bool:
     """Acquire a lease that is free or expired, or extend one's own.
 
     :param name: at most 120 characters.
@@ -50,7 +50,7 @@ def acquire_lease(session: Session, /, name: str, owner: str, seconds: float) ->
 
 
 @own_transaction
-def release_lease(session: Session, /, name: str, owner: str) -> bool:
+def release_lease(session: Session, name: str, owner: str) -> bool:
     """Release a lease, if it is still the owner's.
 
     The row stays: deleting and inserting the same key repeatedly makes InnoDB lock the gaps between
@@ -66,10 +66,10 @@ def release_lease(session: Session, /, name: str, owner: str) -> bool:
     )
 
 
-@own_transaction
-def get_lease_seconds(session: Session, /, name: str) -> float:
-    """Return the seconds until a lease expires; 0 where nobody holds it."""
-    until = session.scalar(select(Lease.held_until).where(Lease.name == name))
-    if until is None:
-        return 0.0
-    return max(0.0, (until - get_database_time(session)).total_seconds())
+def get_lease_seconds(session: Session, name: str) -> float:
+    """Return the seconds until a lease expires, as it is now; 0 if nobody holds it."""
+    with Session(session.get_bind()) as own:
+        until = own.scalar(select(Lease.held_until).where(Lease.name == name))
+        if until is None:
+            return 0.0
+        return max(0.0, (until - get_database_time(own)).total_seconds())

@@ -84,7 +84,7 @@ def get_by_token(session: Session, token: str) -> tuple[User, ApiToken]:
 
 
 @own_transaction
-def _save_use(session: Session, /, token_id: int, now: datetime) -> None:
+def _save_use(session: Session, token_id: int, now: datetime) -> None:
     session.execute(update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=now))
 
 

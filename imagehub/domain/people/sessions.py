@@ -83,7 +83,7 @@ def note_seen(session: Session, opened: SignInSession, address: str) -> None:
 
 
 @own_transaction
-def _save_seen(session: Session, /, session_id: int, now: datetime, address: str) -> None:
+def _save_seen(session: Session, session_id: int, now: datetime, address: str) -> None:
     session.execute(
         update(SignInSession)
         .where(SignInSession.id == session_id)

@@ -58,7 +58,7 @@ def make_counters(
 
 
 @own_transaction
-def count_sign_in(session: Session, /, counters: SignInCounters) -> None:
+def count_sign_in(session: Session, counters: SignInCounters) -> None:
     """Count an attempt to sign in, before the password is checked.
 
     :raise TooManyTriesError: one of the counters has to wait; nothing was counted.
@@ -70,7 +70,7 @@ def count_sign_in(session: Session, /, counters: SignInCounters) -> None:
 
 
 @own_transaction
-def forget_sign_in(session: Session, /, counters: SignInCounters) -> None:
+def forget_sign_in(session: Session, counters: SignInCounters) -> None:
     """Reset the name's counter and uncount the attempt of the address, after a success."""
     if counters.address is not None:
         session.execute(
@@ -89,7 +89,6 @@ def forget_sign_in(session: Session, /, counters: SignInCounters) -> None:
 @own_transaction
 def count_attempt(
     session: Session,
-    /,
     secret_key: str,
     kind: str,
     value: str,
@@ -106,7 +105,7 @@ def count_attempt(
 
 
 @own_transaction
-def forget_attempts(session: Session, /, secret_key: str, kind: str, value: str) -> None:
+def forget_attempts(session: Session, secret_key: str, kind: str, value: str) -> None:
     """Reset the counter of :func:`count_attempt`."""
     key = _make_key(secret_key, kind, value)
     session.execute(delete(SignInFailure).where(SignInFailure.key == key))

@@ -66,7 +66,7 @@ def revoke_token(session: Session, facts: TokenFacts) -> None:
 
 
 @own_transaction
-def use_up(session: Session, /, number: str, good_until: datetime) -> bool:
+def use_up(session: Session, number: str, good_until: datetime) -> bool:
     """Use something that works once, such as a sealed value in a cookie.
 
     :param number: its random number, at most 64 characters.

@@ -263,13 +263,13 @@ def _merge(
 
 
 @own_transaction
-def _execute(session: Session, /, statement: Any) -> int:
+def _execute(session: Session, statement: Any) -> int:
     return count_rows(session, statement)
 
 
 @own_transaction
 def _add_remakes(
-    session: Session, /, image_ids: Sequence[int], jobs: Mapping[int, int]
+    session: Session, image_ids: Sequence[int], jobs: Mapping[int, int]
 ) -> tuple[int, dict[int, int]]:
     """Add images to ``jobs`` (account → import); return their count and all jobs."""
     added = dict(jobs)

@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, end_read, get_database_time, own_transaction
-from imagehub.domain.leases import acquire_lease, get_lease_seconds, make_owner
+from imagehub.domain.leases import acquire_lease, make_owner
 from imagehub.domain.onedrive import upload_sessions
 from imagehub.domain.people import audit, sessions
 from imagehub.models import (
@@ -29,12 +29,11 @@ _DAY_SECONDS = 86_400.0
 
 
 def drop_expired_daily(session: Session) -> bool:
-    """Delete expired rows, unless a worker has done so within a day; whether it was done.
+    """Delete expired rows unless a worker did so within a day; tell whether it did.
 
     The lease is never released: it marks the day.
     """
-    is_done_today = get_lease_seconds(session, _DAILY) > 0
-    if is_done_today or not acquire_lease(session, _DAILY, make_owner(), _DAY_SECONDS):
+    if not acquire_lease(session, _DAILY, make_owner(), _DAY_SECONDS):
         return False
     drop_expired(session)
     return True
@@ -59,7 +58,7 @@ def drop_expired(session: Session, fix: bool = True) -> dict[str, int]:
 
 
 @own_transaction
-def _delete(session: Session, /, model: Any, condition: Any) -> int:
+def _delete(session: Session, model: Any, condition: Any) -> int:
     return count_rows(session, delete(model).where(condition))
 
 

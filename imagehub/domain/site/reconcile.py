@@ -98,12 +98,12 @@ def _check_groups(session: Session, report: ReconcileReport, fix: bool) -> None:
 
 
 @own_transaction
-def _refresh_group(session: Session, /, group_id: int) -> None:
+def _refresh_group(session: Session, group_id: int) -> None:
     groups.refresh_group(session, group_id)
 
 
 @own_transaction
-def _drop_if_abandoned(session: Session, /, group_id: int, fix: bool) -> bool:
+def _drop_if_abandoned(session: Session, group_id: int, fix: bool) -> bool:
     """Delete a group that an import created and never filled, if nobody has edited it since."""
     group = session.scalars(
         select(Group)
@@ -128,7 +128,7 @@ def _drop_if_abandoned(session: Session, /, group_id: int, fix: bool) -> bool:
 
 
 @own_transaction
-def _recount_gallery(session: Session, /) -> int:
+def _recount_gallery(session: Session) -> int:
     return gallery_counts.recount_gallery(session)
 
 
@@ -154,6 +154,6 @@ def _check_search(session: Session, report: ReconcileReport, fix: bool) -> None:
 
 
 @own_transaction
-def _refresh_search(session: Session, /, group_id: int) -> None:
+def _refresh_search(session: Session, group_id: int) -> None:
     lock_group(session, group_id)
     search_index.refresh_search(session, group_id)

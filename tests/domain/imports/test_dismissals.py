@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from imagehub.database import now_utc, run_in_own_transaction
+from imagehub.database import now_utc, own_transaction
 from imagehub.domain.imports import claims, dismissals, jobs, reports
 from imagehub.domain.imports.jobs import Selection
 from imagehub.domain.library import edit, trash
@@ -217,11 +217,9 @@ def test_many_at_the_same_time_leave_nothing_half_done(either_import_engine: Eng
             with Session(either_import_engine) as own:
                 for _ in range(4):
                     if kind == "leave":
-                        run_in_own_transaction(
-                            own, lambda s: dismissals.dismiss_failed(s, job_id, None)
-                        )
+                        own_transaction(dismissals.dismiss_failed)(own, job_id, None)
                     elif kind == "take":
-                        run_in_own_transaction(own, lambda s: dismissals.retry_dismissed(s, job_id))
+                        own_transaction(dismissals.retry_dismissed)(own, job_id)
                     else:
                         while claims.claim_item(own, job_id, kind) is not None:
                             pass
