@@ -11,14 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import (
-    CursorResult,
-    DateTime,
-    MetaData,
-    event,
-    func,
-    select,
-)
+from sqlalchemy import CursorResult, DateTime, MetaData, event, func, select
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection

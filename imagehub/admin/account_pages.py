@@ -12,25 +12,12 @@ from imagehub.admin import blueprint, shown_once
 from imagehub.admin.words import say
 from imagehub.database import db
 from imagehub.domain.people import api_tokens, second_factor, sessions, users
-from imagehub.errors import (
-    ConflictError,
-    ImageHubError,
-    InvalidInputError,
-    TooManyTriesError,
-)
+from imagehub.errors import ConflictError, ImageHubError, InvalidInputError, TooManyTriesError
 from imagehub.messages import mark
 from imagehub.models import User
 from imagehub.web import i18n, note_action
 from imagehub.web.errors import on_refusal
-from imagehub.web.forms import (
-    Checkbox,
-    Form,
-    FormText,
-    Id,
-    find_number,
-    read_form,
-    read_query,
-)
+from imagehub.web.forms import Checkbox, Form, FormText, Id, find_number, read_form, read_query
 from imagehub.web.i18n import ngettext, translate
 from imagehub.wiring import get_settings, get_vault
 

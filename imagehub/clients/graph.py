@@ -31,12 +31,7 @@ from imagehub.clients.graph_bytes import (
     check_size,
     is_match,
 )
-from imagehub.clients.graph_errors import (
-    MALWARE,
-    SERVICE,
-    make_bad_answer_error,
-    read_json,
-)
+from imagehub.clients.graph_errors import MALWARE, SERVICE, make_bad_answer_error, read_json
 from imagehub.clients.graph_http import GoneError, GraphCaller, LostAnswerError
 from imagehub.clients.graph_items import (
     find_time,
@@ -48,12 +43,7 @@ from imagehub.clients.graph_items import (
     read_item,
 )
 from imagehub.clients.http import parse_http_date
-from imagehub.errors import (
-    InvalidInputError,
-    NotFoundError,
-    ServiceBusyError,
-    ServiceRefusedError,
-)
+from imagehub.errors import InvalidInputError, NotFoundError, ServiceBusyError, ServiceRefusedError
 from imagehub.messages import mark
 
 _MAX_PAGE_SIZE = 1000

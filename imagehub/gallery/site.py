@@ -1,12 +1,6 @@
 """Theme and language of a visitor, the web app manifest, the service worker, the offline page."""
 
-from flask import (
-    Response,
-    current_app,
-    redirect,
-    render_template,
-    url_for,
-)
+from flask import Response, current_app, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from imagehub.gallery import blueprint

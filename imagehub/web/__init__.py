@@ -7,13 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from flask import (
-    Flask,
-    Response,
-    g,
-    jsonify,
-    request,
-)
+from flask import Flask, Response, g, jsonify, request
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -27,9 +21,7 @@ from werkzeug.routing import IntegerConverter, Map
 from imagehub.config import Settings
 from imagehub.database import db
 from imagehub.domain.people import audit
-from imagehub.errors import (
-    ImageHubError,
-)
+from imagehub.errors import ImageHubError
 from imagehub.logs import init_logs
 from imagehub.models import User
 from imagehub.web.access import WITHOUT_DATABASE, check_access, check_csrf, csrf, login_manager

@@ -3,21 +3,13 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import (
-    current_app,
-    redirect,
-    request,
-    session,
-    url_for,
-)
+from flask import current_app, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.exceptions import MethodNotAllowed
 
-from imagehub.errors import (
-    NotAllowedError,
-)
+from imagehub.errors import NotAllowedError
 
 # The endpoints that need no sign-in. All others need a signed-in admin (pages) or a bearer token
 # (views under `Api.call(access="token")`); a test walks the URL map.

@@ -3,11 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from flask import (
-    current_app,
-    send_from_directory,
-    url_for,
-)
+from flask import current_app, send_from_directory, url_for
 from flask.typing import ResponseReturnValue
 
 

@@ -4,11 +4,7 @@ import gzip
 from functools import lru_cache
 from typing import Any
 
-from flask import (
-    Response,
-    g,
-    request,
-)
+from flask import Response, g, request
 
 from imagehub.web.access import is_signed_in
 

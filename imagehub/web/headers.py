@@ -5,11 +5,7 @@ import secrets
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import (
-    Response,
-    g,
-    request,
-)
+from flask import Response, g, request
 
 from imagehub.config import Settings
 from imagehub.web.access import PUBLIC_ENDPOINTS, find_view, is_signed_in

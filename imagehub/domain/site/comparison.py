@@ -16,13 +16,7 @@ from sqlalchemy import Select, exists, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, ObjectInfo
-from imagehub.database import (
-    count_rows,
-    end_read,
-    get_database_time,
-    make_batches,
-    own_transaction,
-)
+from imagehub.database import count_rows, end_read, get_database_time, make_batches, own_transaction
 from imagehub.domain.imports.remakes import add_remakes
 from imagehub.domain.objects import bookkeeping
 from imagehub.domain.site.report import ReconcileReport
