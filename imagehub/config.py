@@ -194,9 +194,7 @@ class Settings:
 
     # The site
     public_url: str = _setting(
-        "",
-        "Public address of the hub; needed behind a proxy and for feeds",
-        _read_optional_url,
+        "", "Public address of the hub; needed behind a proxy and for feeds", _read_optional_url
     )
     proxy_count: int = _setting(
         "0", "Number of reverse proxies whose X-Forwarded headers are trusted", _read_number(0, 5)

@@ -201,11 +201,7 @@ class ServiceBusyError(ServiceError):
     """
 
     def __init__(
-        self,
-        service: str,
-        operation: str,
-        message: str = "",
-        retry_after_seconds: float = 30.0,
+        self, service: str, operation: str, message: str = "", retry_after_seconds: float = 30.0
     ) -> None:
         super().__init__(service, operation, message or _BUSY[service])
         self.retry_after_seconds = retry_after_seconds

@@ -288,11 +288,7 @@ def _answer_started(job_id: int) -> ResponseReturnValue:
 
 
 def _change(
-    number: int,
-    change: Change,
-    view: ViewFields | None = None,
-    *,
-    saves_titles: bool = True,
+    number: int, change: Change, view: ViewFields | None = None, *, saves_titles: bool = True
 ) -> ResponseReturnValue:
     """Change the board and show it.
 

@@ -583,8 +583,7 @@ class GraphDrive:
             )
             url = response.headers.get("Location", "")
         return Source(
-            self._reader.check_url(url, operation),
-            renew=lambda: self.fetch_download_url(item_id),
+            self._reader.check_url(url, operation), renew=lambda: self.fetch_download_url(item_id)
         )
 
 

@@ -360,10 +360,7 @@ class DriveBoundary:
     def _fetch_parent(self, item_id: str, key: object) -> dict[str, Any]:
         operation = "find the folder of an item"
         parent = self._caller.get_json(
-            self.make_address(item_id),
-            operation,
-            key,
-            params={"$select": _PARENT_FIELDS},
+            self.make_address(item_id), operation, key, params={"$select": _PARENT_FIELDS}
         )
         self._check_drive(parent, key)
         return parent

@@ -92,10 +92,7 @@ def download_zip(number: int) -> ResponseReturnValue:
     if not slots.acquire(blocking=False):
         return show_failure(
             ServiceBusyError(
-                "ImageHub",
-                "send a ZIP",
-                mark("Too many ZIP downloads are running."),
-                _BUSY_SECONDS,
+                "ImageHub", "send a ZIP", mark("Too many ZIP downloads are running."), _BUSY_SECONDS
             ),
             group,
         )

@@ -156,10 +156,7 @@ def _make_full_url(image: Image) -> str:
 
 
 def make_wall(
-    pictures: Sequence[Picture],
-    is_last: bool,
-    wall_share: float = 0.92,
-    may_grow: bool = True,
+    pictures: Sequence[Picture], is_last: bool, wall_share: float = 0.92, may_grow: bool = True
 ) -> tuple[list[Picture], str]:
     """Return the pictures with their ``sizes``, and the style sheet that arranges them in rows.
 

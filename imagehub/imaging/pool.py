@@ -201,10 +201,7 @@ class RenderPool:
             raise _busy("The image renderer was stopped.")
         try:
             child.send(
-                {
-                    "options": asdict(self._options),
-                    "memory_limit_bytes": self._memory_limit_bytes,
-                }
+                {"options": asdict(self._options), "memory_limit_bytes": self._memory_limit_bytes}
             )
             child.receive(_START_SECONDS)
         except (OSError, EOFError, ValueError) as error:
@@ -309,14 +306,7 @@ class _Child:
         # subprocess uses vfork: a large parent is not copied, and threads are safe. In a new
         # session, Ctrl-C in a terminal reaches only the parent.
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own code
-            [
-                sys.executable,
-                "-P",
-                "-c",
-                _BOOT,
-                _PACKAGE,
-                str(os.getpid()),
-            ],
+            [sys.executable, "-P", "-c", _BOOT, _PACKAGE, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

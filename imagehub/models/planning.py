@@ -21,10 +21,7 @@ class ImportPlan(Base):
     """
 
     __tablename__ = "import_plan"
-    __table_args__ = (
-        Index("ix_import_plan_state", "state", "id"),
-        {"sqlite_autoincrement": True},
-    )
+    __table_args__ = (Index("ix_import_plan_state", "state", "id"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     user_id: Mapped[int | None] = mapped_column(

@@ -174,11 +174,7 @@ class Worker:
             with self._hold(claim.item_id):
                 began = time.monotonic()
                 state = process.process_item(
-                    session,
-                    self._clients,
-                    self._scratch,
-                    claim,
-                    self._settings.max_original_bytes,
+                    session, self._clients, self._scratch, claim, self._settings.max_original_bytes
                 )
         log.info(
             "Item %d of job %d: %s in %.2f s",
@@ -299,9 +295,7 @@ class Worker:
                 with contextlib.suppress(ImageHubError):
                     status.refresh_drive_facts(session, self._clients, account_id)
                 log.info(
-                    "Checked OneDrive account %d: %d changed items",
-                    account_id,
-                    report.item_count,
+                    "Checked OneDrive account %d: %d changed items", account_id, report.item_count
                 )
 
     @contextlib.contextmanager

@@ -213,11 +213,7 @@ def _recover_items(session: Session, lease_seconds: float) -> tuple[int, int]:
         suspicion = row.suspicion + (SUSPICION_ALONE if is_alone else SUSPICION_SHARED)
         values: dict[str, Any]
         if suspicion >= MAX_SUSPICION:
-            values = {
-                "state": "failed",
-                "reason": STOPPED_REASON,
-                "finished_at": now,
-            }
+            values = {"state": "failed", "reason": STOPPED_REASON, "finished_at": now}
         else:
             # Items that were lost before come back one by one, so that one that crashes workers
             # does not make others suspect.

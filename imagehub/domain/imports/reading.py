@@ -159,11 +159,7 @@ def _fetch_items(drive: Drive, ids: Sequence[str]) -> Step:
 
 @own_transaction
 def save_step(
-    session: Session,
-    plan_id: int,
-    entry: Mapping[str, str],
-    step: Step,
-    max_original_bytes: int,
+    session: Session, plan_id: int, entry: Mapping[str, str], step: Step, max_original_bytes: int
 ) -> dict[str, str] | None:
     """Save the files of a step; after the last step judge them all and propose groups.
 

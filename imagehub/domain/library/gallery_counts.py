@@ -67,8 +67,7 @@ def _add_to_bucket(session: Session, bucket: int, change: int) -> None:
         upsert = sqlite.insert(GalleryBucket).values(**values)
         session.execute(
             upsert.on_conflict_do_update(
-                index_elements=["bucket"],
-                set_={"shown_count": GalleryBucket.shown_count + change},
+                index_elements=["bucket"], set_={"shown_count": GalleryBucket.shown_count + change}
             )
         )
     else:

@@ -257,8 +257,7 @@ def finish_deletions(session: Session, clients: Clients) -> int:
 def _take_over(session: Session) -> tuple[list[str], datetime]:
     deadline = _make_deadline(session)
     is_late = and_(
-        StoredObject.is_deleting.is_(True),
-        StoredObject.pinned_until <= get_database_time(session),
+        StoredObject.is_deleting.is_(True), StoredObject.pinned_until <= get_database_time(session)
     )
     keys = list(session.scalars(select(StoredObject.key).where(is_late).limit(BATCH)))
     count_rows(

@@ -226,8 +226,7 @@ def reseal_tokens(session: Session, clients: Clients) -> int:
             session,
             update(DriveAccount)
             .where(
-                DriveAccount.id == account.id,
-                DriveAccount.token_version == account.token_version,
+                DriveAccount.id == account.id, DriveAccount.token_version == account.token_version
             )
             .values(token_cache=vault.seal(cache), token_version=account.token_version + 1),
         )

@@ -38,17 +38,13 @@ ACTIONS = {
     "edit_groups": Action(
         "change",
         "group",
-        *mark_plural(
-            "Edited %(num)s group: %(fields)s.",
-            "Edited %(num)s groups: %(fields)s.",
-        ),
+        *mark_plural("Edited %(num)s group: %(fields)s.", "Edited %(num)s groups: %(fields)s."),
     ),
     "join_groups": Action(
         "change",
         "group",
         *mark_plural(
-            "Joined %(num)s group into “%(name)s”.",
-            "Joined %(num)s groups into “%(name)s”.",
+            "Joined %(num)s group into “%(name)s”.", "Joined %(num)s groups into “%(name)s”."
         ),
     ),
     "move_group": Action(
@@ -66,18 +62,12 @@ ACTIONS = {
     "move_shots": Action(
         "change",
         "group",
-        *mark_plural(
-            "Moved %(num)s shot to “%(name)s”.",
-            "Moved %(num)s shots to “%(name)s”.",
-        ),
+        *mark_plural("Moved %(num)s shot to “%(name)s”.", "Moved %(num)s shots to “%(name)s”."),
     ),
     "delete_groups": Action(
         "delete",
         "group",
-        *mark_plural(
-            "Deleted %(num)s group: %(names)s.",
-            "Deleted %(num)s groups: %(names)s.",
-        ),
+        *mark_plural("Deleted %(num)s group: %(names)s.", "Deleted %(num)s groups: %(names)s."),
     ),
     "restore_groups": Action(
         "create",
@@ -109,17 +99,13 @@ ACTIONS = {
     "delete_shots": Action(
         "delete",
         "image",
-        *mark_plural(
-            "Deleted %(num)s shot of “%(name)s”.",
-            "Deleted %(num)s shots of “%(name)s”.",
-        ),
+        *mark_plural("Deleted %(num)s shot of “%(name)s”.", "Deleted %(num)s shots of “%(name)s”."),
     ),
     "delete_images": Action(
         "delete",
         "image",
         *mark_plural(
-            "Deleted %(num)s image through the API.",
-            "Deleted %(num)s images through the API.",
+            "Deleted %(num)s image through the API.", "Deleted %(num)s images through the API."
         ),
     ),
     "use_new_versions": Action(
@@ -142,10 +128,7 @@ ACTIONS = {
     "start_import": Action(
         "create",
         "import",
-        *mark_plural(
-            "Started an import of %(num)s file.",
-            "Started an import of %(num)s files.",
-        ),
+        *mark_plural("Started an import of %(num)s file.", "Started an import of %(num)s files."),
     ),
     "import_uploads": Action(
         "create",
@@ -175,8 +158,7 @@ ACTIONS = {
         "change",
         "import",
         *mark_plural(
-            "Published %(num)s group of an import.",
-            "Published %(num)s groups of an import.",
+            "Published %(num)s group of an import.", "Published %(num)s groups of an import."
         ),
     ),
     # Files in OneDrive
@@ -289,10 +271,7 @@ ACTIONS = {
     "end_other_sessions": Action(
         "end",
         "account",
-        *mark_plural(
-            "Signed out %(num)s other session.",
-            "Signed out %(num)s other sessions.",
-        ),
+        *mark_plural("Signed out %(num)s other session.", "Signed out %(num)s other sessions."),
     ),
     "fail_sign_in": Action(
         "fail_sign_in",

@@ -139,12 +139,7 @@ def _flush_name(session: Session) -> None:
 
 
 def sign_in(
-    session: Session,
-    secret_key: str,
-    name: str,
-    password: str,
-    address: str,
-    device_mark: str = "",
+    session: Session, secret_key: str, name: str, password: str, address: str, device_mark: str = ""
 ) -> User:
     """Check a name and a password, with login throttling.
 

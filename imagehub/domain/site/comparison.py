@@ -175,8 +175,7 @@ class Comparison:
                     continue
             else:
                 rows = _read(
-                    self._session,
-                    select(StoredObject.key).where(StoredObject.key.in_(list(sizes))),
+                    self._session, select(StoredObject.key).where(StoredObject.key.in_(list(sizes)))
                 )
                 keys = sorted(sizes.keys() - {row.key for row in rows})
             self._report.orphan_count += len(keys)

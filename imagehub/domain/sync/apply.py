@@ -122,10 +122,7 @@ def apply_answers(
 def _follow_folder_name(session: Session, account_id: int, renaming: Renaming) -> None:
     session.execute(
         update(Image)
-        .where(
-            is_from(account_id, [renaming.folder_id]),
-            Image.folder_name == renaming.old_name,
-        )
+        .where(is_from(account_id, [renaming.folder_id]), Image.folder_name == renaming.old_name)
         .values(folder_name=renaming.new_name, updated_at=Image.updated_at)
         .execution_options(synchronize_session=False)
     )

@@ -74,10 +74,7 @@ class CheckReport:
 
 
 def check_drive(
-    session: Session,
-    clients: Clients,
-    account_id: int,
-    keep_on: Callable[[], bool] = lambda: True,
+    session: Session, clients: Clients, account_id: int, keep_on: Callable[[], bool] = lambda: True
 ) -> CheckReport | None:
     """Check one account's drive, or resume a check; commits each step.
 

@@ -140,10 +140,7 @@ def list_old_folders(
     return list(
         session.scalars(
             select(DriveFolder.item_id)
-            .where(
-                DriveFolder.drive_account_id == account_id,
-                DriveFolder.run_number != run_number,
-            )
+            .where(DriveFolder.drive_account_id == account_id, DriveFolder.run_number != run_number)
             .limit(max_count)
         )
     )

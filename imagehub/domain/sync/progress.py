@@ -161,8 +161,7 @@ class CheckProgress:
             own.execute(
                 update(DriveWatch)
                 .where(
-                    DriveWatch.drive_account_id == self._account_id,
-                    DriveWatch.asked_at <= begun_at,
+                    DriveWatch.drive_account_id == self._account_id, DriveWatch.asked_at <= begun_at
                 )
                 .values(asked_at=None)
                 .execution_options(synchronize_session=False)

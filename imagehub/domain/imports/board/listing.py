@@ -136,8 +136,7 @@ def get_proposal_by_title(session: Session, plan: ImportPlan, title: str) -> int
     ).all()
     if not found:
         raise InvalidInputError(
-            Message("No group in this plan is called “%(title)s”.", title=wanted),
-            {"to": "unknown"},
+            Message("No group in this plan is called “%(title)s”.", title=wanted), {"to": "unknown"}
         )
     if len(found) > 1:
         raise InvalidInputError(
