@@ -36,13 +36,13 @@ from imagehub.wiring import get_clients, get_settings
 images = Api(blueprint, "Library")
 
 
-@images.call("GET /admin/groups", answer=GroupNumbersAnswer, access="token")
+@images.call("GET /admin/groups", answer=GroupNumbersAnswer)
 def api_groups() -> GroupNumbersAnswer:
     """List the numbers of all groups that have images."""
     return {"data": spa.list_group_numbers(db.session())}
 
 
-@images.call("GET /admin/groups/images", answer=AllImagesAnswer | NoImagesAnswer, access="token")
+@images.call("GET /admin/groups/images", answer=AllImagesAnswer | NoImagesAnswer)
 def api_all_images() -> Response | NoImagesAnswer:
     """List all images by the number of their group.
 
@@ -55,12 +55,7 @@ def api_all_images() -> Response | NoImagesAnswer:
     return Response(stream_with_context(_write_groups(first, groups)), mimetype="application/json")
 
 
-@images.call(
-    "GET /admin/image",
-    takes=GroupImageFields,
-    answer=GotImageAnswer | NoImageAnswer,
-    access="token",
-)
+@images.call("GET /admin/image", takes=GroupImageFields, answer=GotImageAnswer | NoImageAnswer)
 @answers_failure(NotFoundError, code=0, hint="couldn't_get_image")
 def api_admin_image(fields: GroupImageFields) -> GotImageAnswer:
     """Find one image, or the first of its group; its rendition is of 480 pixels."""
@@ -86,11 +81,7 @@ def _answer_refused_import(error: ImageHubError, fields: AddFields) -> NotAddedA
 
 
 @images.call(
-    "POST /admin/add/image",
-    takes=AddFields,
-    answer=AddedAnswer | NotAddedAnswer,
-    access="token",
-    takes_forms=False,
+    "POST /admin/add/image", takes=AddFields, answer=AddedAnswer | NotAddedAnswer, takes_forms=False
 )
 @on_failure(_answer_refused_import, ImageHubError)
 def api_add_images(fields: AddFields) -> AddedAnswer | NotAddedAnswer:
@@ -127,11 +118,7 @@ def api_add_images(fields: AddFields) -> AddedAnswer | NotAddedAnswer:
 
 
 @images.call(
-    "POST /admin/delete/image",
-    takes=DeleteFields,
-    answer=DeletedAnswer,
-    access="token",
-    takes_forms=False,
+    "POST /admin/delete/image", takes=DeleteFields, answer=DeletedAnswer, takes_forms=False
 )
 def api_delete_images(fields: DeleteFields) -> DeletedAnswer:
     """Delete images; the originals stay in OneDrive."""

@@ -1,6 +1,8 @@
 """Calls of the JSON API for OneDrive. All ask for a bearer token."""
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 from imagehub.admin import blueprint
 from imagehub.admin.api_schemas import (
@@ -40,7 +42,7 @@ from imagehub.errors import (
     ServiceRefusedError,
 )
 from imagehub.web import note_action
-from imagehub.web.openapi import Api, answers_failure, get_api_token, get_caller, on_failure
+from imagehub.web.openapi import Api, get_api_token, get_caller, on_failure
 from imagehub.wiring import get_clients, get_settings
 
 log = logging.getLogger(__name__)
@@ -112,13 +114,18 @@ def _answer_unread_folders(error: ImageHubError) -> ReconnectAnswer | Unreadable
     }
 
 
+def _fails_with(hint: str) -> Callable[[Any], Any]:
+    return on_failure(
+        lambda error, *_: {"code": 0, "hint": hint, "reason": str(error)}, ImageHubError
+    )
+
+
 # --- Calls ----------------------------------------------------------------------------------------
 
 
 @onedrive.call(
     "GET /admin/onedrive/connect",
     answer=ConnectedAnswer | NotConnectedAnswer,
-    access="token",
     # The sign-in that it may start asks Microsoft for the right to change files.
     changes=True,
 )
@@ -135,12 +142,7 @@ def api_connect() -> ConnectedAnswer | NotConnectedAnswer:
     return answer
 
 
-@onedrive.call(
-    "POST /admin/auth/code",
-    takes=CodeFields,
-    answer=FoundTokensAnswer | NoTokensAnswer,
-    access="token",
-)
+@onedrive.call("POST /admin/auth/code", takes=CodeFields, answer=FoundTokensAnswer | NoTokensAnswer)
 @on_failure(_answer_failed_sign_in, ImageHubError)
 def api_send_code(fields: CodeFields) -> FoundTokensAnswer:
     """Finish a sign-in with the code that Microsoft returned.
@@ -157,9 +159,7 @@ def api_send_code(fields: CodeFields) -> FoundTokensAnswer:
 
 
 @onedrive.call(
-    "GET /admin/onedrive/folders",
-    answer=FoldersAnswer | ReconnectAnswer | UnreadableAnswer,
-    access="token",
+    "GET /admin/onedrive/folders", answer=FoldersAnswer | ReconnectAnswer | UnreadableAnswer
 )
 @on_failure(_answer_unread_folders, ConnectionLostError, ServiceError, NotFoundError)
 def api_folders() -> FoldersAnswer:
@@ -171,9 +171,8 @@ def api_folders() -> FoldersAnswer:
     "GET POST /admin/onedrive/add-folder",
     takes=FolderNameFields,
     answer=FolderAddedAnswer | FolderNotAddedAnswer,
-    access="token",
 )
-@answers_failure(ImageHubError, tells_reason=True, code=0, hint="folder_creation_operation_failed")
+@_fails_with("folder_creation_operation_failed")
 def api_add_folder(fields: FolderNameFields) -> FolderAddedAnswer:
     """Create a folder in the root folder; a taken name gets a number."""
     folder = onedrive_folders.create_folder(_open_drive(), fields.folder_name)
@@ -187,12 +186,9 @@ def api_add_folder(fields: FolderNameFields) -> FolderAddedAnswer:
 
 
 @onedrive.call(
-    "GET POST /admin/onedrive/rename",
-    takes=RenameFields,
-    answer=RenamedAnswer | NotRenamedAnswer,
-    access="token",
+    "GET POST /admin/onedrive/rename", takes=RenameFields, answer=RenamedAnswer | NotRenamedAnswer
 )
-@answers_failure(ImageHubError, tells_reason=True, code=0, hint="rename_operation_failed")
+@_fails_with("rename_operation_failed")
 def api_rename(fields: RenameFields) -> RenamedAnswer:
     """Rename a file or folder."""
     onedrive_folders.rename_item(_open_drive(), fields.item_id, fields.new_name)
@@ -205,9 +201,8 @@ def api_rename(fields: RenameFields) -> RenamedAnswer:
     "GET POST /admin/onedrive/delete-folder",
     takes=FolderFields,
     answer=FolderDeletedAnswer | FolderNotDeletedAnswer,
-    access="token",
 )
-@answers_failure(ImageHubError, tells_reason=True, code=0, hint="folder_deletion_operation_failed")
+@_fails_with("folder_deletion_operation_failed")
 def api_delete_folder(fields: FolderFields) -> FolderDeletedAnswer:
     """Delete a folder or file: it moves to the OneDrive recycle bin."""
     onedrive_folders.delete_item(_open_drive(), fields.folder_id)
@@ -220,9 +215,8 @@ def api_delete_folder(fields: FolderFields) -> FolderDeletedAnswer:
     "GET POST /admin/onedrive/upload-session",
     takes=UploadFields,
     answer=UploadAnswer | NoUploadAnswer,
-    access="token",
 )
-@answers_failure(ImageHubError, tells_reason=True, code=0, hint="couldn't_get_session")
+@_fails_with("couldn't_get_session")
 def api_upload_session(fields: UploadFields) -> UploadAnswer:
     """Create an upload session for one new file.
 

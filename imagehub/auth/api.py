@@ -56,7 +56,6 @@ class RevokedAnswer(TypedDict):
     "GET POST /login/",
     takes=Credentials,
     answer=SignedInAnswer | NotSignedInAnswer | CodeNeededAnswer,
-    access="public",
     statuses=(429,),
 )
 def api_sign_in(fields: Credentials) -> Response:
@@ -104,13 +103,13 @@ def _passes_second_factor(user: User, code: str) -> bool:
     return True
 
 
-@api.call("GET /auth", answer=TokenAnswer, access="token")
+@api.call("GET /auth", answer=TokenAnswer)
 def api_check_token() -> TokenAnswer:
     """Ask whether the token is still good."""
     return {"code": 1, "hint": "valid_jwt_token"}
 
 
-@api.call("POST /auth/revoke", answer=RevokedAnswer, access="token", changes=False)
+@api.call("POST /auth/revoke", answer=RevokedAnswer, changes=False)
 def api_revoke_token() -> RevokedAnswer:
     """Sign out: end this token before its time."""
     token = get_api_token()

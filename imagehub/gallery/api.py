@@ -128,12 +128,7 @@ class NoImageAnswer(TypedDict):
 _no_image = answers_failure(NotFoundError, code=0, hint="image_not_found")
 
 
-@api.call(
-    "GET /image/page",
-    takes=PageQuery,
-    answer=PageAnswer | BadPageAnswer | EmptyPageAnswer,
-    access="public",
-)
+@api.call("GET /image/page", takes=PageQuery, answer=PageAnswer | BadPageAnswer | EmptyPageAnswer)
 def api_page(fields: PageQuery) -> PageAnswer | BadPageAnswer | EmptyPageAnswer:
     """List one page of the gallery: twelve groups, each with its cover.
 
@@ -160,13 +155,13 @@ def api_page(fields: PageQuery) -> PageAnswer | BadPageAnswer | EmptyPageAnswer:
     return {"code": 1, "data": rows, "hint": "got_images"}
 
 
-@api.call("GET /image/total-page", answer=TotalPageAnswer, access="public")
+@api.call("GET /image/total-page", answer=TotalPageAnswer)
 def api_total_page() -> TotalPageAnswer:
     """Count the pages of the gallery."""
     return {"totalPage": gallery.count_pages(db.session())}
 
 
-@api.call("GET /image/group", takes=GroupQuery, answer=GroupAnswer | NoGroupAnswer, access="public")
+@api.call("GET /image/group", takes=GroupQuery, answer=GroupAnswer | NoGroupAnswer)
 @answers_failure(NotFoundError, status=0, data="invalid group.. dont try this again")
 def api_group(fields: GroupQuery) -> GroupAnswer:
     """List a group's images in their order, with renditions of 480 pixels."""
@@ -190,7 +185,7 @@ def api_group(fields: GroupQuery) -> GroupAnswer:
     return {"status": 1, "data": rows}
 
 
-@api.call("GET /image/", takes=ImageQuery, answer=ImageAnswer | NoImageAnswer, access="public")
+@api.call("GET /image/", takes=ImageQuery, answer=ImageAnswer | NoImageAnswer)
 @_no_image
 def api_image(fields: ImageQuery) -> ImageAnswer:
     """Find one image; its rendition is of 1920 pixels."""
@@ -206,12 +201,7 @@ def api_image(fields: ImageQuery) -> ImageAnswer:
     return {"code": 1, "data": found, "hint": "image_found"}
 
 
-@api.call(
-    "GET /image/download",
-    takes=DownloadQuery,
-    answer=DownloadAnswer | NoImageAnswer,
-    access="public",
-)
+@api.call("GET /image/download", takes=DownloadQuery, answer=DownloadAnswer | NoImageAnswer)
 @_no_image
 def api_download(fields: DownloadQuery) -> DownloadAnswer:
     """Find the address of a full image, which redirects to OneDrive when it is opened."""

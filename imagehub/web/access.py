@@ -12,7 +12,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from imagehub.errors import NotAllowedError
 
 # The endpoints that need no sign-in. All others need a signed-in admin (pages) or a bearer token
-# (views under `Api.call(access="token")`); a test walks the URL map.
+# (calls of the JSON API); a test walks the URL map.
 PUBLIC_ENDPOINTS = frozenset(
     {
         "static",

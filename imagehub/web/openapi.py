@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 from flask import Blueprint, Flask, Response, current_app, g, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -25,6 +25,7 @@ from imagehub.database import db
 from imagehub.domain.people import api_tokens, tokens
 from imagehub.errors import ImageHubError, NotAllowedError
 from imagehub.models import ApiToken, User
+from imagehub.web.access import PUBLIC_ENDPOINTS
 from imagehub.web.errors import make_error_answer
 from imagehub.web.forms import flatten
 from imagehub.wiring import get_settings
@@ -33,7 +34,6 @@ MAX_LIST_ITEMS = 10_000
 MAX_FAULTS = 200
 _REF_TEMPLATE = "#/components/schemas/{model}"
 
-Access = Literal["public", "token"]
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -93,7 +93,7 @@ class Operation:
     path: str
     takes: type[BaseModel] | None
     answer: Any
-    access: Access
+    needs_token: bool
     statuses: tuple[int, ...]
     summary: str
     description: str
@@ -114,7 +114,6 @@ class Api:
         rule: str,
         *,
         answer: Any,
-        access: Access,
         takes: type[BaseModel] | None = None,
         statuses: Sequence[int] = (),
         takes_forms: bool = True,
@@ -122,10 +121,12 @@ class Api:
     ) -> Callable[[View], View]:
         """Make a function the view of an address.
 
+        The call requires a bearer token, whatever the session, unless its endpoint is one of
+        ``PUBLIC_ENDPOINTS``.
+
         :param rule: methods and path: ``"GET POST /admin/onedrive/rename"``. A slash at the end of
             the path is optional. GET reads the query, POST a JSON or form body.
         :param answer: type of the JSON of a 200, usually a union of TypedDicts.
-        :param access: ``token`` requires a bearer token; a session does not count.
         :param takes: model of the parameters, passed to the view as its only argument.
         :param statuses: possible statuses in addition to 401, 413, 422 and 503.
         :param takes_forms: False if the body is too deeply nested for a form.
@@ -136,9 +137,11 @@ class Api:
         is_change = "POST" in methods if changes is None else changes
 
         def decorate(view: View) -> View:
+            needs_token = f"{self.blueprint.name}.{view.__name__}" not in PUBLIC_ENDPOINTS
+
             @wraps(view)
             def checked() -> ResponseReturnValue:
-                if access == "token":
+                if needs_token:
                     refusal = _check_token(is_change)
                     if refusal is not None:
                         return refusal
@@ -160,20 +163,20 @@ class Api:
 
             marks = cast(Any, checked)
             marks.is_api = True
-            marks.checks_token = access == "token"
+            marks.checks_token = needs_token
             summary, _, description = (view.__doc__ or "").partition("\n\n")
             marks.operation = Operation(
                 tuple(methods),
                 path,
                 takes,
                 answer,
-                access,
+                needs_token,
                 tuple(statuses),
                 summary.strip(),
                 " ".join(description.split()),
                 self.tag,
                 takes_forms,
-                is_change and access == "token",
+                is_change and needs_token,
             )
             self.blueprint.add_url_rule(
                 path, view.__name__, checked, methods=methods, strict_slashes=False
@@ -205,16 +208,9 @@ def on_failure(answer: Callable[..., Any], *kinds: type[ImageHubError]) -> Calla
     return decorate
 
 
-def answers_failure(
-    kind: type[ImageHubError], tells_reason: bool = False, **answer: Any
-) -> Callable[[View], View]:
-    """Let a call answer errors of one kind with these fields, see :func:`on_failure`.
-
-    :param tells_reason: add the error's sentence as ``reason``.
-    """
-    return on_failure(
-        lambda error, *_: answer | {"reason": str(error)} if tells_reason else answer, kind
-    )
+def answers_failure(kind: type[ImageHubError], **answer: Any) -> Callable[[View], View]:
+    """Let a call answer errors of one kind with these fields, see :func:`on_failure`."""
+    return on_failure(lambda error, *_: answer, kind)
 
 
 def get_caller() -> User:
@@ -368,7 +364,7 @@ def _describe(
         503: "The database or OneDrive cannot be reached; Retry-After says when to retry.",
     }
     statuses = {503, *operation.statuses}
-    if operation.access == "token":
+    if operation.needs_token:
         statuses.add(401)
     if operation.changes:
         statuses.add(403)
@@ -402,7 +398,7 @@ def _describe(
     }
     if operation.description:
         described["description"] = operation.description
-    described["security"] = [{"token": []}] if operation.access == "token" else []
+    described["security"] = [{"token": []}] if operation.needs_token else []
     if operation.takes is not None:
         schema = find_schema("in", operation.takes)
         if method == "GET":
