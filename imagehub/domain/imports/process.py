@@ -25,12 +25,8 @@ from imagehub.domain.objects.bookkeeping import KeyGoneError, delete_unused, pin
 from imagehub.domain.sync.schedule import note_import
 from imagehub.errors import (
     ConflictError,
-    ConnectionLostError,
     ImageHubError,
-    InvalidInputError,
-    NotAllowedError,
     NotFoundError,
-    PictureError,
     ServiceBusyError,
     ServiceRefusedError,
 )
@@ -83,14 +79,7 @@ def process_item(
         state = _retry_later(session, claim, str(error), MAX_ATTEMPTS)
     except KeyGoneError:
         state = _retry_later(session, claim, "", MAX_ATTEMPTS)
-    except (
-        PictureError,
-        NotFoundError,
-        NotAllowedError,
-        InvalidInputError,
-        ServiceRefusedError,
-        ConnectionLostError,
-    ) as error:
+    except ImageHubError as error:
         log.info("Item %d failed: %s", claim.item_id, error)
         state = _end(session, claim, "failed", _explain(error))
     except Exception as error:
