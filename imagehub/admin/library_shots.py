@@ -28,9 +28,11 @@ from imagehub.web.i18n import ngettext, translate
 
 
 class _Selected(Form):
-    """The selected shots."""
+    """The selected shots; the shot to move them ``before``, or the group to move them ``to``."""
 
     shot: Ids("shot") = Field([])  # type: ignore[valid-type]
+    before: OptionalId("shot") = None  # type: ignore[valid-type]
+    to: str = ""
 
 
 class _ShotField(Form):
@@ -120,16 +122,12 @@ def set_cover(number: int) -> ResponseReturnValue:
     return redirect(_make_url(number, shot), 303)
 
 
-class _OrderFields(_Selected):
-    before: OptionalId("shot") = None  # type: ignore[valid-type]
-
-
 @blueprint.post("/admin/library/<db_id:number>/shots/order")
 @on_refusal(_refuse)
 def order_shots(number: int) -> ResponseReturnValue:
     """Move shots in front of another one, or to the end."""
     _save_fields(number)
-    fields = read_form(_OrderFields)
+    fields = read_form(_Selected)
     _note_order(shots.order_shots(db.session(), number, fields.shot, fields.before))
     return answer(_make_url(number))
 
@@ -183,16 +181,12 @@ def split_shots(number: int) -> ResponseReturnValue:
     return redirect(_make_url(group.id), 303)
 
 
-class _MoveFields(_Selected):
-    to: str = ""
-
-
 @blueprint.post("/admin/library/<db_id:number>/shots/move")
 @on_refusal(_refuse)
 def move_shots(number: int) -> ResponseReturnValue:
     """Move the selected shots to another group, which is named by number or title."""
     _save_fields(number)
-    session, fields = db.session(), read_form(_MoveFields)
+    session, fields = db.session(), read_form(_Selected)
     target = listing.find_group(session, fields.to)
     if target is None:
         raise InvalidInputError("First enter the group to move to.", {"to": "is empty"})

@@ -45,28 +45,28 @@ class FolderPathFields(BaseModel):
     path: Annotated[list[Name], Field(max_length=uploads.MAX_DEPTH)]
 
 
-class BeginFields(BaseModel):
+class FileFields(BaseModel):
+    """The file to upload, see :class:`imagehub.domain.onedrive.arrivals.Upload`."""
+
+    folder: ItemId
+    name: Name
+    size: Annotated[int, Field(ge=0)]
+    on_conflict: Conflict = "fail"
+    others: Annotated[list[Name], Field(max_length=_MAX_PATHS)] = []
+    hash: Annotated[str, Field(max_length=80)] = ""
+
+    def get_facts(self) -> tuple[str, str, int, Conflict, list[str], str]:
+        return self.folder, self.name, self.size, self.on_conflict, self.others, self.hash
+
+
+class BeginFields(FileFields):
     """See :class:`imagehub.domain.onedrive.uploads.BrowserUpload`. ``upload`` is its ``word``."""
 
-    folder: ItemId
-    name: Name
-    size: Annotated[int, Field(ge=0)]
-    on_conflict: Conflict = "fail"
     upload: Annotated[str, Field(max_length=80)] = ""
     given_up: AwareDatetime | Literal[""] = ""
-    others: Annotated[list[Name], Field(max_length=_MAX_PATHS)] = []
-    hash: Annotated[str, Field(max_length=80)] = ""
 
 
-class FindFields(BaseModel):
-    """See :class:`imagehub.domain.onedrive.arrivals.Upload`."""
-
-    folder: ItemId
-    name: Name
-    size: Annotated[int, Field(ge=0)]
-    on_conflict: Conflict = "fail"
-    others: Annotated[list[Name], Field(max_length=_MAX_PATHS)] = []
-    hash: Annotated[str, Field(max_length=80)] = ""
+class FindFields(FileFields):
     begun_at: AwareDatetime
 
 
@@ -139,14 +139,7 @@ def begin_upload() -> Response:
         account_id,
         opened,
         uploads.BrowserUpload(
-            fields.folder,
-            fields.name,
-            fields.size,
-            fields.on_conflict,
-            fields.others,
-            fields.hash,
-            word=fields.upload,
-            given_up=fields.given_up or None,
+            *fields.get_facts(), word=fields.upload, given_up=fields.given_up or None
         ),
     )
     if begun.is_new:
@@ -172,10 +165,7 @@ def find_uploaded_file() -> Response:
     """Find the file that an upload became, if the last answer was lost; ``item`` may be null."""
     fields = read_json(FindFields)
     account_id, opened = open_drive()
-    upload = Upload(
-        fields.folder, fields.name, fields.size, fields.on_conflict, fields.others, fields.hash
-    )
-    item = find_uploaded(opened, upload, fields.begun_at)
+    item = find_uploaded(opened, Upload(*fields.get_facts()), fields.begun_at)
     return _answer(item=_describe(account_id, item) if item else None)
 
 
@@ -208,16 +198,8 @@ def import_uploaded_files() -> Response:
     # A worker makes sure that each file is inside the root folder before it opens it.
     account_id, _ = open_drive()
     files = [
-        from_upload.Uploaded(
-            file.id,
-            file.name,
-            file.folder,
-            file.folder_name,
-            file.is_replaced,
-            file.type,
-            file.size,
-        )
-        for file in fields.files
+        from_upload.Uploaded(f.id, f.name, f.folder, f.folder_name, f.is_replaced, f.type, f.size)
+        for f in fields.files
     ]
     begun = from_upload.import_uploaded(
         db.session(), account_id, current_user.id, files, fields.grouping, fields.group
