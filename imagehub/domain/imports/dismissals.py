@@ -14,7 +14,8 @@ from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, get_database_time, make_batches
-from imagehub.domain.imports.jobs import DISMISSED, OPEN_STATES, get_job, lock_groups, retry_items
+from imagehub.domain.imports.jobs import DISMISSED, OPEN_STATES, get_job, retry_items
+from imagehub.domain.library.groups import lock_groups
 from imagehub.models import Group, GroupTag, Image, ImportItem, TrashEntry
 
 # The group holds nothing but the title that the import gave it. Each edit by a person raises the

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
 from imagehub.database import MAX_ID, count_rows, get_database_time, make_batches
+from imagehub.domain.library.groups import lock_groups
 from imagehub.domain.library.order import SORT_STEP, make_first_sort_key
 from imagehub.domain.library.search_index import add_to_search
 from imagehub.errors import InvalidInputError, NotFoundError
@@ -201,19 +202,6 @@ def _lock_places(session: Session, group_ids: Sequence[int]) -> dict[int, _Place
             for group_id, number in numbers.items()
         }
     return places
-
-
-def lock_groups(session: Session, group_ids: Sequence[int]) -> None:
-    """Lock groups until the transaction ends, by an UPDATE that changes nothing.
-
-    :param group_ids: ascending, so that two requests cannot deadlock.
-    """
-    session.execute(
-        update(Group)
-        .where(Group.id.in_(group_ids))
-        .values(next_image_number=Group.next_image_number, updated_at=Group.updated_at)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _find_last_positions(session: Session, group_ids: Sequence[int]) -> dict[int, int]:

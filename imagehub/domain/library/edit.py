@@ -6,7 +6,7 @@ same field raises :class:`EditConflictError`, which holds both values.
 """
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -135,11 +135,7 @@ def save_group(session: Session, number: int, edit: Edit) -> Group:
     :raise EditConflictError: someone else changed one of the fields.
     """
     group = get_locked_group(session, number)
-    _check_names(edit, GROUP_FIELDS)
-    changes = {name: tidy_field(name, value) for name, value in edit.changes.items()}
-    current = read_fields(session, group)
-    _check_conflict(edit, group.version, changes, current)
-    fresh = {name: value for name, value in changes.items() if current[name] != value}
+    fresh = _merge(edit, group.version, read_fields(session, group), tidy_field)
     if not fresh:
         return group
     for name, value in fresh.items():
@@ -160,11 +156,8 @@ def save_image(session: Session, group_number: int, number: int, edit: Edit) -> 
     """Change the alt text or the role of a shot. Raises as :func:`save_group`."""
     group = get_locked_group(session, group_number)
     image = get_image(session, group.id, number)
-    _check_names(edit, IMAGE_FIELDS)
-    changes = {name: _tidy_image(name, value) for name, value in edit.changes.items()}
     current = {name: str(getattr(image, name)) for name in IMAGE_FIELDS}
-    _check_conflict(edit, group.version, changes, current)
-    fresh = {name: value for name, value in changes.items() if current[name] != value}
+    fresh = _merge(edit, group.version, current, _tidy_image)
     for name, value in fresh.items():
         setattr(image, name, value)
     if fresh:
@@ -192,27 +185,30 @@ def save_shots(session: Session, group_number: int, fields: Sequence[ShotField])
     return group
 
 
-def _check_names(edit: Edit, known: Sequence[str]) -> None:
-    unknown = edit.changes.keys() - set(known)
+def _merge(
+    edit: Edit, version: int, current: Mapping[str, str], tidy: Callable[[str, str], str]
+) -> dict[str, str]:
+    """Return the fields that an edit changes, as they are stored. Raises as :func:`save_group`.
+
+    :param current: the values of all fields that can be edited.
+    """
+    unknown = edit.changes.keys() - current.keys()
     if unknown:
         raise InvalidInputError("There is no such field.", dict.fromkeys(unknown, "unknown"))
+    changes = {name: tidy(name, value) for name, value in edit.changes.items()}
+    fresh = {name: value for name, value in changes.items() if current[name] != value}
 
-
-def _check_conflict(
-    edit: Edit, version: int, changes: Mapping[str, str], current: Mapping[str, str]
-) -> None:
-    def is_lost(name: str, value: str) -> bool:
-        if current[name] == value:
-            return False
+    def is_lost(name: str) -> bool:
         # The value is compared where it is known: other fields change the version, too.
         seen = edit.base.get(name)
         return seen != current[name] if seen is not None else edit.version != version
 
-    lost = [name for name, value in changes.items() if is_lost(name, value)]
+    lost = [name for name in fresh if is_lost(name)]
     if lost:
         raise EditConflictError(
-            version, {name: current[name] for name in lost}, {name: changes[name] for name in lost}
+            version, {name: current[name] for name in lost}, {name: fresh[name] for name in lost}
         )
+    return fresh
 
 
 def _drop_controls(value: str) -> str:

@@ -1,5 +1,7 @@
 """Find, lock, refresh and delete groups."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
@@ -30,20 +32,25 @@ def get_group(session: Session, number: int) -> Group:
     return group
 
 
-def lock_group(session: Session, group_id: int) -> bool:
-    """Lock a group's row until the transaction ends.
+def lock_groups(session: Session, group_ids: Sequence[int]) -> int:
+    """Lock the rows of groups until the transaction ends; return how many exist.
 
-    An update that changes nothing locks it on both databases: SQLite has no FOR UPDATE, and a
+    An update that changes nothing locks them on both databases: SQLite has no FOR UPDATE, and a
     transaction there should write before it reads.
 
-    :return: whether the group exists.
+    :param group_ids: ascending, so that two requests cannot deadlock.
     """
     lock = (
         update(Group)
-        .where(Group.id == group_id)
+        .where(Group.id.in_(group_ids))
         .values(next_image_number=Group.next_image_number, updated_at=Group.updated_at)
     )
-    return bool(count_rows(session, lock))
+    return count_rows(session, lock)
+
+
+def lock_group(session: Session, group_id: int) -> bool:
+    """Lock a group as :func:`lock_groups`; tell whether it exists."""
+    return lock_groups(session, [group_id]) > 0
 
 
 def find_locked_group(session: Session, number: int) -> Group | None:

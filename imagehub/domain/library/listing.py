@@ -348,16 +348,8 @@ def load_rows(
             .where(Group.id.in_(batch))
         )
         for one in session.execute(query):
-            found[one.id] = Row(
-                id=one.id,
-                state=one.state,
-                title=one.title,
-                year=one.year,
-                medium=one.medium,
-                image_count=one.image_count,
-                thumbnail_key=one.object_key or "",
-                note=(notes or {}).get(one.id, 0),
-            )
+            note = (notes or {}).get(one.id, 0)
+            found[one.id] = Row(*one[:6], one.object_key or "", note)
             if one.cover_id and not one.object_key:
                 without[one.cover_id] = one.id
     for covers in make_batches(list(without)):
@@ -394,21 +386,8 @@ def count_to_do(session: Session) -> dict[str, int]:
     One query for all filters, each of which reads only as much of its index as it counts.
     """
     names = [name for name in FILTERS if name != "all"]
-    counted = []
-    for name in names:
-        if name == "draft":
-            some: Any = select(Group.id).where(Group.state == "draft")
-        else:
-            number = _COLUMN[name]
-            some = (
-                select(number)
-                .join(Group, Group.id == number)
-                .where(_CONDITION[name], Group.state.in_(LIVING_STATES))
-                .group_by(number)
-                .order_by(number.desc())
-            )
-        some = some.limit(MAX_COUNTED + 1).subquery()
-        counted.append(select(func.count()).select_from(some).scalar_subquery())
+    some = [_make_query(name, None, False, MAX_COUNTED + 1).subquery() for name in names]
+    counted = [select(func.count()).select_from(one).scalar_subquery() for one in some]
     return dict(zip(names, session.execute(select(*counted)).one(), strict=True))
 
 
