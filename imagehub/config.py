@@ -25,10 +25,6 @@ class SettingsError(Exception):
     """Invalid settings; ``str()`` lists every fault, one per line."""
 
 
-def _read_text(text: str) -> str:
-    return text.strip()
-
-
 def _read_url(text: str) -> str:
     parts = urlsplit(text.strip())
     if parts.scheme not in ("http", "https") or not parts.netloc:
@@ -100,10 +96,17 @@ def _read_color(text: str) -> str:
     return color
 
 
+def _write(value: object, separator: str = ",") -> str:
+    """Write a value as it stands in the environment."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return separator.join(value) if isinstance(value, tuple) else str(value)
+
+
 def _setting(
     default: str,
     meaning: str,
-    read: Callable[[str], Any] = _read_text,
+    read: Callable[[str], Any] = str.strip,
     *,
     unit: str = "",
     secret: bool = False,
@@ -308,12 +311,7 @@ class Settings:
             if item.metadata["in_pages"] and item.name not in self.given:
                 words[PREFIX + item.name.upper()] = ""
                 continue
-            value = getattr(self, item.name)
-            if isinstance(value, bool):
-                value = "on" if value else "off"
-            elif isinstance(value, tuple):
-                value = ",".join(value)
-            words[PREFIX + item.name.upper()] = str(value)
+            words[PREFIX + item.name.upper()] = _write(getattr(self, item.name))
         return words
 
     def describe(self) -> list[dict[str, str]]:
@@ -322,18 +320,11 @@ class Settings:
         for item in list_fields():
             meta = item.metadata
             value = getattr(self, item.name)
-            if meta["secret"]:
-                shown = "(set)" if value else "(not set)"
-            elif isinstance(value, bool):
-                shown = "on" if value else "off"
-            elif isinstance(value, tuple):
-                shown = ", ".join(value)
-            else:
-                shown = str(value)
+            secret = "(set)" if value else "(not set)"
             rows.append(
                 {
                     "name": PREFIX + item.name.upper(),
-                    "value": shown,
+                    "value": secret if meta["secret"] else _write(value, ", "),
                     "default": meta["default"],
                     "unit": meta["unit"],
                     "meaning": meta["meaning"],

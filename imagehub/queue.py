@@ -72,7 +72,7 @@ class JobQueue:
     """
 
     def __init__(self, settings: Settings, work: Callable[[int], None] | None = None) -> None:
-        do_work = work or _do_nothing
+        do_work = work or _refuse
 
         def work_on_job(job_id: int) -> None:
             # Huey names a task after the module of its function, so senders and workers must
@@ -94,7 +94,7 @@ class JobQueue:
         )
 
 
-def _do_nothing(_job_id: int) -> None:
+def _refuse(_job_id: int) -> None:
     raise RuntimeError("this process only sends wake-up calls")
 
 

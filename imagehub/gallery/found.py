@@ -78,9 +78,9 @@ def show_sitemap_page(number: int) -> ResponseReturnValue:
     works = [
         {
             "url": make_absolute(
-                url_for("gallery.show_group", number=group.number, slug=make_slug(group.title))
-                if make_slug(group.title)
-                else url_for("gallery.show_group", number=group.number)
+                url_for(
+                    "gallery.show_group", number=group.number, slug=make_slug(group.title) or None
+                )
             ),
             "updated_at": _format(group.updated_at),
             "pictures": [make_lasting_url(group.number, n, 1920) for n in group.image_numbers],

@@ -93,10 +93,7 @@ def make_slug(title: str) -> str:
 
 def make_group_url(group: Group) -> str:
     """Return the path of a group's page."""
-    slug = make_slug(group.title)
-    if slug:
-        return url_for("gallery.show_group", number=group.id, slug=slug)
-    return url_for("gallery.show_group", number=group.id)
+    return url_for("gallery.show_group", number=group.id, slug=make_slug(group.title) or None)
 
 
 def get_title(group: Group) -> str:

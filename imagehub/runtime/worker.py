@@ -132,7 +132,7 @@ class Worker:
         deadline = time.monotonic() + self._timing.grace_seconds
         while self.count_active_items() and time.monotonic() < deadline:
             time.sleep(0.05)
-        with self._keep_going("requeue items"), self._open_session() as session:
+        with self._keep_going("requeue items"), Session(self._engine) as session:
             if self.count_active_items():
                 count = claims.release_claims(session, self.name)
                 log.info("Requeued %d items that were in progress", count)
@@ -148,11 +148,6 @@ class Worker:
         with self._lock:
             return len(self._active_items)
 
-    @contextlib.contextmanager
-    def _open_session(self) -> Iterator[Session]:
-        with Session(self._engine) as session:
-            yield session
-
     # --- Items ------------------------------------------------------------------------------------
 
     def _work(self, job_id: int) -> None:
@@ -167,7 +162,7 @@ class Worker:
         """Process an item of the job; returns False if there was none to claim."""
         if self._stopping.is_set():
             return False
-        with self._open_session() as session:
+        with Session(self._engine) as session:
             claim = claims.claim_item(session, job_id, self.name, self._timing.lease_seconds)
             if claim is None:
                 return False
@@ -203,7 +198,7 @@ class Worker:
             self._renew()
 
     def _renew(self) -> None:
-        with self._keep_going("renew leases"), self._open_session() as session:
+        with self._keep_going("renew leases"), Session(self._engine) as session:
             with self._lock:
                 items = sorted(self._active_items)
             if items:
@@ -216,12 +211,12 @@ class Worker:
         while not self._stopping.is_set():
             with self._keep_going("sweep"):
                 self._sweep()
-            with self._keep_going("delete expired rows"), self._open_session() as session:
+            with self._keep_going("delete expired rows"), Session(self._engine) as session:
                 expired.drop_expired_daily(session)
             self._stopping.wait(self._timing.sweep_seconds)
 
     def _sweep(self) -> None:
-        with self._open_session() as session:
+        with Session(self._engine) as session:
             found = claims.sweep(session, self._timing.lease_seconds)
             if found.returned_count or found.failed_count:
                 log.warning(
@@ -275,7 +270,7 @@ class Worker:
     def _watch_on(self) -> None:
         """Check drives that are due; in its own thread, since a check may take long."""
         while not self._stopping.is_set():
-            with self._keep_going("check OneDrive"), self._open_session() as session:
+            with self._keep_going("check OneDrive"), Session(self._engine) as session:
                 self._watch(session)
             self._stopping.wait(self._timing.sweep_seconds)
 

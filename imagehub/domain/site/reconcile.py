@@ -128,16 +128,10 @@ def _drop_if_abandoned(session: Session, group_id: int, fix: bool) -> bool:
 
 
 @own_transaction
-def _recount_gallery(session: Session) -> int:
-    return gallery_counts.recount_gallery(session)
-
-
 def _count_wrong_buckets(session: Session, fix: bool) -> int:
-    if fix:
-        return _recount_gallery(session)
-    with Session(session.get_bind()) as own:
-        wrong = gallery_counts.recount_gallery(own)
-        own.rollback()
+    wrong = gallery_counts.recount_gallery(session)
+    if not fix:
+        session.rollback()
     return wrong
 
 
