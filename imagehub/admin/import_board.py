@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field, Json
 from sqlalchemy.orm import Session
 
 from imagehub.admin import blueprint
-from imagehub.admin.words import say
+from imagehub.admin.words import return_refused
 from imagehub.database import db
 from imagehub.domain.imports import grouping, plans, verdicts
 from imagehub.domain.imports.board import changes, listing, proposals, start, undo
@@ -141,8 +141,7 @@ def _refuse(error: ImageHubError, number: int, **_: object) -> ResponseReturnVal
         session.commit()
     view = read_form(ViewFields)
     if not is_api_call():
-        say(error.sentence, is_fault=True)
-        return redirect(_find_place(number, view), 303)
+        return return_refused(error, _find_place(number, view))
     answer: dict[str, Any] = {"detail": translate(error.sentence)}
     if isinstance(error, NotFoundError | ConflictError):
         if plan.state == "started" and plan.job_id:

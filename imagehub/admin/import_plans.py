@@ -7,7 +7,7 @@ from flask_login import current_user
 from pydantic import Field
 
 from imagehub.admin import blueprint
-from imagehub.admin.words import say
+from imagehub.admin.words import return_refused, say
 from imagehub.database import db
 from imagehub.domain.imports import history, plans
 from imagehub.domain.imports.reading import read_plan
@@ -82,11 +82,8 @@ def show_imports() -> ResponseReturnValue:
 
 
 def _show_drive_again(error: ImageHubError) -> ResponseReturnValue:
-    if is_api_call():
-        raise error
-    say(error.sentence, is_fault=True)
     folder = read_form(NewPlanFields).folder
-    return redirect(url_for("admin.show_drive", item_id=folder[0] if folder else None), 303)
+    return return_refused(error, url_for(".show_drive", item_id=folder[0] if folder else None))
 
 
 @blueprint.post("/admin/import/plan")
@@ -111,10 +108,7 @@ def plan_import() -> ResponseReturnValue:
 
 
 def _show_plan_again(error: ImageHubError, number: int) -> ResponseReturnValue:
-    if is_api_call():
-        raise error
-    say(error.sentence, is_fault=True)
-    return redirect(url_for(".show_import_plan", number=number), 303)
+    return return_refused(error, url_for(".show_import_plan", number=number))
 
 
 @blueprint.post("/admin/import/plans/<db_id:number>/read")

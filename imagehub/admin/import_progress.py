@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from imagehub.admin import blueprint
-from imagehub.admin.words import say
+from imagehub.admin.words import return_refused, say
 from imagehub.database import db
 from imagehub.domain.imports import dismissals, history, jobs, reports
 from imagehub.domain.library import bulk
@@ -116,11 +116,8 @@ def _return_to_page(number: int, fields: FailedFields) -> ResponseReturnValue:
 
 
 def _show_import_again(error: ImageHubError, number: int) -> ResponseReturnValue:
-    if is_api_call():
-        raise error
     jobs.get_job(db.session(), number)
-    say(error.sentence, is_fault=True)
-    return redirect(url_for(".show_import", number=number), 303)
+    return return_refused(error, url_for(".show_import", number=number))
 
 
 @blueprint.post(f"{_IMPORT}/publish")

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from pydantic import ConfigDict
 
 from imagehub.admin import blueprint
-from imagehub.admin.words import say
+from imagehub.admin.words import return_refused, say
 from imagehub.database import db
 from imagehub.domain.library import edit, groups, listing, order
 from imagehub.errors import ImageHubError, InvalidInputError
@@ -116,10 +116,7 @@ def list_library_choices() -> ResponseReturnValue:
 
 
 def _refuse(error: ImageHubError, **_view_args: Any) -> ResponseReturnValue:
-    if is_api_call():
-        raise error
-    say(error.sentence, is_fault=True)
-    return redirect(read_form(PostedPlace).make_url(), 303)
+    return return_refused(error, read_form(PostedPlace).make_url())
 
 
 class _OrderFields(Form):

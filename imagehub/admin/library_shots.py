@@ -14,7 +14,7 @@ from pydantic import Field
 from imagehub.admin import blueprint, originals
 from imagehub.admin.library_group import RefusedForm, normalize_lines, show_group
 from imagehub.admin.library_list import answer
-from imagehub.admin.words import say
+from imagehub.admin.words import return_refused, say
 from imagehub.database import db
 from imagehub.domain.library import edit, groups, listing, shots, trash
 from imagehub.domain.library.edit import ShotField, ShotFieldsError
@@ -42,9 +42,7 @@ class _ShotField(Form):
 
 
 def _refuse(error: ImageHubError, number: int) -> ResponseReturnValue:
-    if is_api_call():
-        raise error
-    if isinstance(error, ShotFieldsError):
+    if isinstance(error, ShotFieldsError) and not is_api_call():
         fields = _list_changed_fields()
         refused = RefusedForm(
             {f"{one.name}-{one.number}": one.value for one in fields},
@@ -54,8 +52,7 @@ def _refuse(error: ImageHubError, number: int) -> ResponseReturnValue:
         for changed, reason in error.errors:
             refused.add_shot_error(changed, reason)
         return show_group(groups.get_group(db.session(), number), refused)
-    say(error.sentence, is_fault=True)
-    return redirect(_make_url(number), 303)
+    return return_refused(error, _make_url(number))
 
 
 def _make_url(number: int, shot: int | None = None) -> str:

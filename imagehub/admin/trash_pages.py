@@ -2,19 +2,18 @@
 
 from typing import Annotated, Any
 
-from flask import redirect, render_template, url_for
+from flask import render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from pydantic import BeforeValidator, Field
 
 from imagehub.admin import blueprint
 from imagehub.admin.library_list import answer
-from imagehub.admin.words import say
+from imagehub.admin.words import return_refused, say
 from imagehub.database import db
 from imagehub.domain.library import groups, listing, trash
 from imagehub.errors import ImageHubError
 from imagehub.web import note_action
-from imagehub.web.access import is_api_call
 from imagehub.web.errors import on_refusal
 from imagehub.web.forms import Form, read_form, read_number, read_query
 from imagehub.web.i18n import ngettext
@@ -53,10 +52,7 @@ class _Entries(Form):
 
 
 def _refuse(error: ImageHubError, **_view_args: Any) -> ResponseReturnValue:
-    if is_api_call():
-        raise error
-    say(error.sentence, is_fault=True)
-    return redirect(url_for("admin.show_trash"), 303)
+    return return_refused(error, url_for("admin.show_trash"))
 
 
 @blueprint.post("/admin/library/trash/restore")

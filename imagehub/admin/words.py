@@ -6,12 +6,15 @@ from typing import Literal
 
 from babel.dates import format_date, format_skeleton, format_time, format_timedelta
 from babel.numbers import format_decimal
-from flask import current_app, flash, url_for
+from flask import current_app, flash, redirect, url_for
+from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from markupsafe import Markup
 
 from imagehub.admin import blueprint
 from imagehub.database import now_utc
+from imagehub.errors import ImageHubError
+from imagehub.web.access import is_api_call
 from imagehub.web.i18n import format_number, get_format_locale, translate
 
 # Embeddings and overrides, isolates, and the marks that count as letters of a direction.
@@ -150,6 +153,14 @@ def say(
     undo_url = url_for(undo) if undo else ""
     toast = {"text": translate(message), "undo_url": undo_url, "link": link, "fields": fields}
     flash(toast, "fault" if is_fault else "done")  # type: ignore[arg-type]
+
+
+def return_refused(error: ImageHubError, url: str) -> ResponseReturnValue:
+    """Redirect to a page that shows the error as a toast; a script gets the error itself."""
+    if is_api_call():
+        raise error
+    say(error.sentence, is_fault=True)
+    return redirect(url, 303)
 
 
 @blueprint.app_template_test("is_view")

@@ -135,7 +135,7 @@ def _make_title(first: Uploaded, grouping: Grouping) -> str:
 def _find_images(session: Session, account_id: int, file_ids: Sequence[str]) -> dict[int, str]:
     """Map the images of these files to their folded file ids; without the trash."""
     found: dict[int, str] = {}
-    for ids in make_batches(list_all_spellings(file_ids), 500):
+    for ids in make_batches(list_all_spellings(file_ids)):
         rows = session.execute(
             select(Image.id, Image.drive_item_id)
             .join(Group, Group.id == Image.group_id)
@@ -152,7 +152,7 @@ def _find_images(session: Session, account_id: int, file_ids: Sequence[str]) -> 
 def _find_known(session: Session, account_id: int, file_ids: Sequence[str]) -> set[str]:
     """Return the folded ids of those files that are imported already or being imported."""
     known = set(_find_images(session, account_id, file_ids).values())
-    for ids in make_batches(list_all_spellings(file_ids), 500):
+    for ids in make_batches(list_all_spellings(file_ids)):
         open_ids = session.scalars(
             select(ImportItem.drive_item_id)
             .join(ImportJob, ImportJob.id == ImportItem.job_id)

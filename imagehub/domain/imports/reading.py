@@ -214,39 +214,26 @@ def _add_files(session: Session, plan: ImportPlan, step: Step, max_original_byte
 
 
 def _make_rows(step: Step, max_original_bytes: int) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for item, folder_id, folder_name in step.files:
-        verdict, reason = judge_item(item, max_original_bytes)
-        rows.append(
-            {
-                "drive_item_id": item.id,
-                "file_name": item.name[:400],
-                "folder_id": folder_id[:255],
-                "folder_name": folder_name[:400],
-                "size_bytes": item.size_bytes,
-                "quick_xor_hash": item.quick_xor_hash[:40],
-                "taken_at": find_capture_time(item),
-                "verdict": verdict,
-                "reason": reason[:500],
-                "is_chosen": not verdict,
-            }
-        )
+    judged = [(*file, *judge_item(file[0], max_original_bytes)) for file in step.files]
     for item_id, name, reason in step.refused:
-        rows.append(
-            {
-                "drive_item_id": item_id,
-                "file_name": name[:400],
-                "folder_id": item_id[:255],
-                "folder_name": name[:400],
-                "size_bytes": 0,
-                "quick_xor_hash": "",
-                "taken_at": None,
-                "verdict": "refused",
-                "reason": reason[:500],
-                "is_chosen": False,
-            }
+        judged.append(
+            (DriveItem(item_id, name, False, 0, "", ""), item_id, name, "refused", reason)
         )
-    return rows
+    return [
+        {
+            "drive_item_id": item.id,
+            "file_name": item.name[:400],
+            "folder_id": folder_id[:255],
+            "folder_name": folder_name[:400],
+            "size_bytes": item.size_bytes,
+            "quick_xor_hash": item.quick_xor_hash[:40],
+            "taken_at": find_capture_time(item),
+            "verdict": verdict,
+            "reason": reason[:500],
+            "is_chosen": not verdict,
+        }
+        for item, folder_id, folder_name, verdict, reason in judged
+    ]
 
 
 def find_capture_time(item: DriveItem) -> datetime | None:
