@@ -161,7 +161,10 @@ class ConnectionLostError(ImageHubError):
     """
 
     def __init__(
-        self, reason: str = "OneDrive must be reconnected.", account: str = "", code: str = ""
+        self,
+        reason: str = mark("OneDrive must be reconnected."),
+        account: str = "",
+        code: str = "",
     ) -> None:
         super().__init__(reason)
         self.account = account

@@ -24,6 +24,7 @@ from imagehub.errors import (
     ServiceRefusedError,
     TooManyTriesError,
 )
+from imagehub.messages import mark
 from imagehub.web.access import find_view, is_api_call
 from imagehub.web.i18n import translate
 from imagehub.web.templating import render_without_database
@@ -135,18 +136,19 @@ def answer_own_error(error: ImageHubError) -> ResponseReturnValue:
 
 def answer_csrf_error(error: CSRFError) -> ResponseReturnValue:
     """Answer a form whose token is missing or belongs to another session."""
-    return make_error_answer(
-        400, "This form has been open for too long. Please go back, reload the page and try again."
+    sentence = mark(
+        "This form has been open for too long. Please go back, reload the page and try again."
     )
+    return make_error_answer(400, sentence)
 
 
 def answer_http_error(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None or error.code is None or error.code < 400:
         return error
     sentences = {
-        404: "There is nothing at this address.",
-        405: "This address does not support this kind of request.",
-        413: "That is more than this address takes.",
+        404: mark("There is nothing at this address."),
+        405: mark("This address does not support this kind of request."),
+        413: mark("That is more than this address takes."),
     }
     message = sentences.get(error.code, error.description or error.name)
     headers = {k: v for k, v in error.get_headers() if k in ("Allow", "Retry-After")}

@@ -15,7 +15,7 @@ from flask_babel import Babel, get_domain, get_locale, refresh
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-from imagehub.messages import Message, PluralMessage, mark
+from imagehub.messages import Message, PluralMessage
 from imagehub.wiring import get_settings
 
 # Each in its own language, for the switch.
@@ -152,15 +152,3 @@ def _list_templates(language: str) -> list[tuple[re.Pattern[str], str]]:
             found.append((literal_count, re.compile(pattern), translated))
     found.sort(key=lambda one: -one[0])
     return [(pattern, translated) for _, pattern, translated in found]
-
-
-# Error sentences that visitors may see; raised in English, shown in the page's language.
-SENTENCES = (
-    mark("There is nothing at this address."),
-    mark("This address does not support this kind of request."),
-    mark("Full-size images cannot be downloaded here."),
-    mark("OneDrive is busy at the moment. Please try again later."),
-    mark("OneDrive must be reconnected."),
-    mark("Please sign in first."),
-    mark("This form has been open for too long. Please go back, reload the page and try again."),
-)
