@@ -96,7 +96,7 @@ def _read_color(text: str) -> str:
     return color
 
 
-def _write(value: object, separator: str = ",") -> str:
+def write_value(value: object, separator: str = ",") -> str:
     """Write a value as it stands in the environment."""
     if isinstance(value, bool):
         return "on" if value else "off"
@@ -311,7 +311,7 @@ class Settings:
             if item.metadata["in_pages"] and item.name not in self.given:
                 words[PREFIX + item.name.upper()] = ""
                 continue
-            words[PREFIX + item.name.upper()] = _write(getattr(self, item.name))
+            words[PREFIX + item.name.upper()] = write_value(getattr(self, item.name))
         return words
 
     def describe(self) -> list[dict[str, str]]:
@@ -324,7 +324,7 @@ class Settings:
             rows.append(
                 {
                     "name": PREFIX + item.name.upper(),
-                    "value": secret if meta["secret"] else _write(value, ", "),
+                    "value": secret if meta["secret"] else write_value(value, ", "),
                     "default": meta["default"],
                     "unit": meta["unit"],
                     "meaning": meta["meaning"],

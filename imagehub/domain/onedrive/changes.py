@@ -52,9 +52,9 @@ def move_items(
 
     :raise InvalidInputError, ConnectionLostError: see :func:`_do_each`.
     """
-    outcome = _do_each(item_ids, lambda item_id: drive.move_item(item_id, target_id))
-    _note(session, account_id, outcome, with_all_below=False)
-    return outcome
+    return _do_each(
+        session, account_id, item_ids, lambda item_id: drive.move_item(item_id, target_id)
+    )
 
 
 def delete_items(
@@ -70,9 +70,7 @@ def delete_items(
         folders.delete_item(drive, item_id)
         return item
 
-    outcome = _do_each(item_ids, delete)
-    _note(session, account_id, outcome, with_all_below=True)
-    return outcome
+    return _do_each(session, account_id, item_ids, delete, with_all_below=True)
 
 
 def restore_items(
@@ -83,14 +81,23 @@ def restore_items(
     :param places: item id → id of the folder to restore it to.
     :raise InvalidInputError, ConnectionLostError: see :func:`_do_each`.
     """
-    outcome = _do_each(list(places), lambda item_id: drive.restore_item(item_id, places[item_id]))
-    _note(session, account_id, outcome, with_all_below=True)
-    return outcome
+
+    def restore(item_id: str) -> DriveItem:
+        return drive.restore_item(item_id, places[item_id])
+
+    return _do_each(session, account_id, list(places), restore, with_all_below=True)
 
 
-def _do_each(ids: Sequence[str], act: Callable[[str], DriveItem]) -> Outcome:
-    """Do something to each item; a failure does not stop the others.
+def _do_each(
+    session: Session,
+    account_id: int,
+    ids: Sequence[str],
+    act: Callable[[str], DriveItem],
+    with_all_below: bool = False,
+) -> Outcome:
+    """Change each item and ask for a check; a failure does not stop the others.
 
+    :param with_all_below: as in :func:`note_changes`.
     :raise InvalidInputError: nothing is selected, or more than ``MAX_SELECTED``.
     :raise ConnectionLostError: the connection was lost before the first item was done. If it is
         lost later, the remaining items are returned as failed.
@@ -115,9 +122,6 @@ def _do_each(ids: Sequence[str], act: Callable[[str], DriveItem]) -> Outcome:
             failed.append((item_id, str(error)))
         except ImageHubError as error:
             failed.append((item_id, str(error)))
+    if done:
+        note_changes(session, account_id, [item.id for item in done], with_all_below)
     return Outcome(done, failed)
-
-
-def _note(session: Session, account_id: int, outcome: Outcome, with_all_below: bool) -> None:
-    if outcome.done:
-        note_changes(session, account_id, [item.id for item in outcome.done], with_all_below)

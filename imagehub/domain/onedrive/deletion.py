@@ -137,7 +137,7 @@ def _find_images(
 ) -> dict[int, int]:
     """Images outside the trash whose ``column`` has one of these values: id → their group's id."""
     found: dict[int, int] = {}
-    for some in make_batches(list_all_spellings(values), 500):
+    for some in make_batches(list_all_spellings(values)):
         rows = session.execute(
             select(Image.id, Image.group_id)
             .join(Group, Group.id == Image.group_id)
@@ -151,7 +151,7 @@ def _count_in_groups(session: Session, images: Mapping[int, int]) -> list[Affect
     """The groups of these images, in the order of their numbers."""
     counts = Counter(images.values())
     groups: list[AffectedGroup] = []
-    for ids in make_batches(sorted(counts), 500):
+    for ids in make_batches(sorted(counts)):
         rows = session.execute(
             select(Group.id, Group.title, Group.is_shown)
             .where(Group.id.in_(ids))

@@ -54,7 +54,7 @@ def mark_items(session: Session, account_id: int, items: Sequence[DriveItem]) ->
     """Find the images made from these items: one query for several hundred items."""
     by_id: dict[str, list[Mark]] = {}
     files = {fold_id(item.id): item for item in items if not item.is_folder}
-    for ids in make_batches(list_all_spellings(item.id for item in files.values()), 500):
+    for ids in make_batches(list_all_spellings(item.id for item in files.values())):
         rows = session.execute(
             select(
                 Image.drive_item_id,

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from imagehub.config import Settings, list_fields
+from imagehub.config import Settings, list_fields, write_value
 from imagehub.database import now_utc
 from imagehub.errors import ConflictError, InvalidInputError, NotAllowedError
 from imagehub.messages import Message, mark
@@ -69,12 +69,7 @@ def get_site(session: Session, settings: Settings) -> Settings:
 
 def describe_site(settings: Settings) -> dict[str, str]:
     """Return the site's settings as texts, as they would stand in the environment."""
-    values = {name: getattr(settings, name) for name in SITE_FIELDS}
-    flags = {True: "on", False: "off"}
-    return {
-        name: flags[value] if isinstance(value, bool) else str(value)
-        for name, value in values.items()
-    }
+    return {name: write_value(getattr(settings, name)) for name in SITE_FIELDS}
 
 
 def save_site(
@@ -154,14 +149,12 @@ class RootFolder:
 
 def get_root_folder(session: Session, settings: Settings, account_id: int) -> RootFolder:
     """Return the root folder of one account; a selected folder belongs to its drive."""
-    if _ROOT in settings.given:
-        words = WHOLE_DRIVE if settings.root_folder == "root" else settings.root_folder
-        return RootFolder(settings.root_folder, words, is_given=True)
-    kept = _read(session, _ROOT)
+    is_given = _ROOT in settings.given
+    kept = None if is_given else _read(session, _ROOT)
     if isinstance(kept, dict) and kept.get("account") == account_id:
         return RootFolder(str(kept["id"]), str(kept["words"]))
     words = WHOLE_DRIVE if settings.root_folder == "root" else settings.root_folder
-    return RootFolder(settings.root_folder, words)
+    return RootFolder(settings.root_folder, words, is_given)
 
 
 def set_root_folder(
