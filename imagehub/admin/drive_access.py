@@ -4,6 +4,7 @@ from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from imagehub.admin import blueprint
+from imagehub.admin.root_folder_pages import is_root_given
 from imagehub.clients import Drive
 from imagehub.database import db, end_read
 from imagehub.domain.onedrive import accounts
@@ -17,7 +18,7 @@ from imagehub.web.access import is_api_call
 from imagehub.web.errors import get_error_status, make_error_answer
 from imagehub.web.forms import Form, FormText, read_form
 from imagehub.web.i18n import translate
-from imagehub.wiring import get_clients, get_given_settings
+from imagehub.wiring import get_clients
 
 
 class FolderFields(Form):
@@ -70,7 +71,7 @@ def show_trouble(error: ImageHubError) -> ResponseReturnValue:
         message=translate(error.sentence),
         is_lost=isinstance(error, ConnectionLostError),
         is_root_gone=isinstance(error, RootFolderGoneError),
-        is_root_given="root_folder" in get_given_settings().given,
+        is_root_given=is_root_given(),
         # The address of a form cannot be opened as a page.
         again_url=request.full_path if request.method == "GET" else url_for(".show_drive"),
     )

@@ -8,12 +8,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from imagehub.admin import blueprint
+from imagehub.admin.root_folder_pages import is_root_given
 from imagehub.database import db
 from imagehub.domain.imports import reports
 from imagehub.domain.people import audit
 from imagehub.domain.site import overview
 from imagehub.web.i18n import format_number, ngettext, translate
-from imagehub.wiring import get_clients, get_given_settings, get_settings
+from imagehub.wiring import get_clients, get_settings
 
 _LATEST = 8
 _TOTALS = "imagehub.totals"
@@ -34,7 +35,7 @@ def show_home() -> ResponseReturnValue:
         has_client_id=bool(get_settings().ms_client_id),
         entries=audit.list_entries(session, limit=_LATEST).entries,
         max_counted=overview.MAX_COUNTED,
-        is_root_given="root_folder" in get_given_settings().given,
+        is_root_given=is_root_given(),
     )
 
 

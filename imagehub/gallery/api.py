@@ -11,7 +11,7 @@ from imagehub.domain.library import images as library_images
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
 from imagehub.gallery.media import make_full_image_url
-from imagehub.models import Image, Rendition
+from imagehub.models import Image
 from imagehub.web.openapi import Api, Number, answers_failure
 from imagehub.wiring import get_clients, get_settings
 
@@ -141,17 +141,8 @@ def api_page(fields: PageQuery) -> PageAnswer | BadPageAnswer | EmptyPageAnswer:
         return {"code": 0, "hint": "database_empty"}
     rows: list[PageRow] = []
     for tile in page.tiles:
-        rendition, url = _link(tile.cover, library_images.LOW_RESOLUTION_PX)
-        rows.append(
-            {
-                "group": tile.group.id,
-                "image_name": tile.cover.name,
-                "image": url,
-                "width": rendition.width_px,
-                "height": rendition.height_px,
-                "alt": tile.cover.alt,
-            }
-        )
+        shown = _describe(tile.cover, library_images.LOW_RESOLUTION_PX)
+        rows.append({"group": tile.group.id, "image_name": tile.cover.name, **shown})
     return {"code": 1, "data": rows, "hint": "got_images"}
 
 
@@ -168,18 +159,8 @@ def api_group(fields: GroupQuery) -> GroupAnswer:
     group = gallery.get_shown_group(db.session(), fields.group)
     rows: list[GroupRow] = []
     for image in library_images.list_images(db.session(), group.id):
-        rendition, url = _link(image, library_images.LOW_RESOLUTION_PX)
-        rows.append(
-            {
-                "group": group.id,
-                "imageID": image.number,
-                "imageName": image.name,
-                "image": url,
-                "width": rendition.width_px,
-                "height": rendition.height_px,
-                "alt": image.alt,
-            }
-        )
+        shown = _describe(image, library_images.LOW_RESOLUTION_PX)
+        rows.append({"group": group.id, "imageID": image.number, "imageName": image.name, **shown})
     if not rows:
         raise NotFoundError("group", fields.group)
     return {"status": 1, "data": rows}
@@ -190,14 +171,8 @@ def api_group(fields: GroupQuery) -> GroupAnswer:
 def api_image(fields: ImageQuery) -> ImageAnswer:
     """Find one image; its rendition is of 1920 pixels."""
     _, image = gallery.get_shown_image(db.session(), fields.group, fields.image_id)
-    rendition, url = _link(image, library_images.HIGH_RESOLUTION_PX)
-    found: FoundImage = {
-        "imageName": image.name,
-        "image": url,
-        "width": rendition.width_px,
-        "height": rendition.height_px,
-        "alt": image.alt,
-    }
+    shown = _describe(image, library_images.HIGH_RESOLUTION_PX)
+    found: FoundImage = {"imageName": image.name, **shown}
     return {"code": 1, "data": found, "hint": "image_found"}
 
 
@@ -218,7 +193,19 @@ def api_download(fields: DownloadQuery) -> DownloadAnswer:
     return {"code": 1, "image": full, "hint": "image_found"}
 
 
-def _link(image: Image, size_px: int) -> tuple[Rendition, str]:
-    """Return the rendition of that size and a URL for a browser."""
+class _Shown(TypedDict):
+    image: str
+    width: int
+    height: int
+    alt: str
+
+
+def _describe(image: Image, size_px: int) -> _Shown:
+    """Describe the rendition of that size, with a URL for a browser."""
     rendition = library_images.pick_rendition(image, size_px)
-    return rendition, get_clients().store.make_presigned_url(rendition.object_key)
+    return {
+        "image": get_clients().store.make_presigned_url(rendition.object_key),
+        "width": rendition.width_px,
+        "height": rendition.height_px,
+        "alt": image.alt,
+    }
