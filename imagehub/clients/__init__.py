@@ -76,6 +76,13 @@ class Quota:
     remaining_bytes: int | None = None
     state: str = "normal"
 
+    def find_used(self) -> int | None:
+        """Return the used bytes, calculated if the service tells only the others."""
+        total, remaining = self.total_bytes, self.remaining_bytes
+        if self.used_bytes is None and total is not None and remaining is not None:
+            return max(0, total - remaining)
+        return self.used_bytes
+
 
 @dataclass(frozen=True)
 class DriveInfo:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, exists, select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
-from imagehub import database
+from imagehub.database import MAX_ID, make_batches
 from imagehub.domain.library import images as library_images
 from imagehub.errors import NotFoundError
 from imagehub.models import Group, Image, TrashEntry
 
 _ROWS_PER_READ = 2000
-_MAX_IN_LIST = 500
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def get_image(session: Session, group_number: int, image_number: int | None = No
             raise NotFoundError("image", f"{group_number}/{image_number}")
         return found
     image = None
-    if 0 < group_number <= database.MAX_ID:
+    if 0 < group_number <= MAX_ID:
         image = session.scalars(
             select(Image)
             .where(Image.group_id == group_number, _is_living())
@@ -110,17 +109,13 @@ def list_image_ids(session: Session, chosen: Mapping[int, Iterable[int]]) -> lis
     """
     ids: list[int] = []
     for group_number, numbers in chosen.items():
-        if not 0 < group_number <= database.MAX_ID:
+        if not 0 < group_number <= MAX_ID:
             continue
         wanted = sorted({number for number in numbers if 0 < number < 1 << 31})
-        for start in range(0, len(wanted), _MAX_IN_LIST):
-            ids.extend(
-                session.scalars(
-                    select(Image.id).where(
-                        Image.group_id == group_number,
-                        Image.number.in_(wanted[start : start + _MAX_IN_LIST]),
-                        _is_living(),
-                    )
+        for some in make_batches(wanted):
+            ids += session.scalars(
+                select(Image.id).where(
+                    Image.group_id == group_number, Image.number.in_(some), _is_living()
                 )
             )
     return ids

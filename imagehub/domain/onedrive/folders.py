@@ -141,10 +141,7 @@ def _list_files(drive: Drive, folder: DriveItem) -> list[DriveItem] | None:
 
 def _measure_storage(quota: Quota) -> tuple[float, float]:
     """Give the used and total storage in GiB; unknown values are calculated, or 0."""
-    total, used = quota.total_bytes, quota.used_bytes
-    if used is None and total is not None and quota.remaining_bytes is not None:
-        used = max(0, total - quota.remaining_bytes)
-    return round((used or 0) / _GIB, 2), round((total or 0) / _GIB, 2)
+    return round((quota.find_used() or 0) / _GIB, 2), round((quota.total_bytes or 0) / _GIB, 2)
 
 
 @contextmanager
