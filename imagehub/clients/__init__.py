@@ -115,7 +115,6 @@ class DriveItem:
     etag: str = ""
     ctag: str = ""
     quick_xor_hash: str = ""
-    sha1_hash: str = ""
     child_count: int = 0
     width_px: int = 0
     height_px: int = 0
@@ -166,7 +165,6 @@ class UploadSession:
 
     upload_url: str = field(repr=False)
     expires_at: datetime | None = None
-    next_expected_ranges: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

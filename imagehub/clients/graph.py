@@ -351,11 +351,9 @@ class GraphDrive:
         # Repeating it only leaves an unused session, which expires.
         response = self._caller.send("POST", address, operation, parent_id, body=body)
         document = read_json(response, operation)
-        ranges = document.get("nextExpectedRanges")
         return UploadSession(
             upload_url=self._reader.check_url(document.get("uploadUrl"), operation),
             expires_at=find_time(document.get("expirationDateTime")),
-            next_expected_ranges=tuple(str(r) for r in ranges) if isinstance(ranges, list) else (),
         )
 
     def create_empty_file(

@@ -54,7 +54,6 @@ def read_item(document: object, operation: str) -> DriveItem:
         etag=get_text(document, "eTag"),
         ctag=get_text(document, "cTag"),
         quick_xor_hash=get_text(hashes, "quickXorHash"),
-        sha1_hash=get_text(hashes, "sha1Hash"),
         child_count=find_number(folder, "childCount") or 0,
         width_px=find_number(image, "width") or 0,
         height_px=find_number(image, "height") or 0,

@@ -26,8 +26,6 @@ class PictureMetadata:
     """
 
     taken_at: datetime | None = None
-    camera_make: str = ""
-    camera_model: str = ""
     camera: str = ""
     lens: str = ""
     exposure_seconds: float | None = None
@@ -65,8 +63,6 @@ def _make_metadata(
     make, model = _clean_maker(_text(first.get(0x010F))), _text(first.get(0x0110))
     return PictureMetadata(
         taken_at=_read_time(details),
-        camera_make=make,
-        camera_model=model,
         camera=_name_camera(make, model),
         lens=_text(details.get(0xA434)),
         exposure_seconds=_positive(details.get(0x829A)),

@@ -22,13 +22,12 @@ from imagehub.models.drive import DriveId
 # SQLite generates ids for INTEGER PRIMARY KEY only.
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
-# A group in the trash also has a ``TrashEntry``; only the page of the trash shows it.
-GROUP_STATES = ("published", "draft", "trash")
-
 
 class Group(Base):
     """One work with its shots. Its id is its public number and is never reused.
 
+    ``state``: ``published``, ``draft`` or ``trash``. A group in the trash also has a
+    ``TrashEntry``, and only the page of the trash shows it.
     ``is_shown`` (published and at least one image), ``image_count`` and ``cover_id`` are derived:
     only ``refresh_group`` of ``domain.library`` writes them, and it updates ``gallery_bucket``.
     ``chosen_cover_id`` is the shot that a person set as cover; if it is not in the group, the cover

@@ -53,8 +53,6 @@ class Claim:
     file_name: str
     folder_id: str
     folder_name: str
-    number: int
-    position: int
     image_id: int | None
 
 
@@ -111,8 +109,6 @@ def _read_claim(session: Session, item_id: int, owner: str) -> Claim:
         file_name=item.file_name,
         folder_id=item.folder_id,
         folder_name=item.folder_name,
-        number=item.number,
-        position=item.position,
         image_id=item.image_id,
     )
 

@@ -47,8 +47,8 @@ class ConnectionInfo:
 
     ``state``: ``connected``, ``needs_reconnect``, ``disconnected``, ``not_connected`` or
     ``wrong_client_secret``. ``reason``: a sentence unless it is ``connected``; ``code``:
-    Microsoft's error code. ``token_age_seconds``: since Microsoft last issued a token.
-    ``paused_until``: None if it is in the past.
+    Microsoft's error code. ``refreshed_at``: when Microsoft last issued a token. ``paused_until``:
+    None if it is in the past.
     """
 
     state: str
@@ -62,7 +62,6 @@ class ConnectionInfo:
     connected_at: datetime | None = None
     connected_by: str = ""
     refreshed_at: datetime | None = None
-    token_age_seconds: float | None = None
     last_success_at: datetime | None = None
     last_throttled_at: datetime | None = None
     paused_until: datetime | None = None
@@ -123,9 +122,6 @@ def _describe_account(session: Session, clients: Clients, account: DriveAccount)
         connected_at=account.connected_at,
         connected_by=admin.name if admin else "",
         refreshed_at=account.refreshed_at,
-        token_age_seconds=(
-            (now - account.refreshed_at).total_seconds() if account.refreshed_at else None
-        ),
         last_success_at=account.last_success_at,
         last_throttled_at=account.last_throttled_at,
         paused_until=(
