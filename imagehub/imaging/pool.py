@@ -322,7 +322,11 @@ class _Child:
         _write(self._input, message, [])
 
     def receive(self, timeout_seconds: float) -> tuple[Frame, list[bytes]]:
-        """:raise EOFError: the child is gone. :raise TimeoutError: no complete answer in time."""
+        """Receive a frame.
+
+        :raise EOFError: the child is gone.
+        :raise TimeoutError: no complete answer in time.
+        """
         deadline = time.monotonic() + timeout_seconds
         with selectors.DefaultSelector() as selector:
             selector.register(self._output, selectors.EVENT_READ)
