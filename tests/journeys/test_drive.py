@@ -171,7 +171,7 @@ def test_an_undo_refused_by_onedrive_links_to_its_recycle_bin(served: ServedSite
     served.onedrive.set_fault("status", status=403, method="POST", path="restore")
     page.locator(".toast").get_by_role("button", name="Undo").click()
     fault = page.locator(".toast.is-fault")
-    expect(fault).to_contain_text("stayed in the recycle bin: OneDrive does not permit this.")
+    expect(fault).to_contain_text("was not restored: OneDrive does not permit this.")
     expect(fault.get_by_role("link", name="Open recycle bin")).to_be_visible()
 
 
