@@ -63,8 +63,8 @@ def shoot_admin(browser: Browser, address: str) -> list[Image.Image]:
             page.goto(f"{address}/admin/drive")
             # Open folders until one contains pictures.
             while not page.locator("#entries .item-picture img").count():
-                page.locator("#entries .is-folder .item-name").first.click()
-                page.wait_for_load_state("networkidle")
+                folder = page.locator("#entries .is-folder a.item-name").first
+                page.goto(address + str(folder.get_attribute("href")), wait_until="networkidle")
             shots.append(shoot(page, f"{page.url}?view=grid"))
         context.close()
     return shots
