@@ -1,16 +1,16 @@
-"""Originals on their way from OneDrive to a visitor."""
+"""Fetch originals from OneDrive for a visitor, as one ZIP file that is made while it is sent."""
 
 import logging
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from zipstream import ZIP_STORED, ZipStream
 
 from imagehub.clients import Clients
-from imagehub.domain.sharing.zips import Archive
 from imagehub.errors import ImageHubError, NotFoundError, ServiceRefusedError
 from imagehub.models import Image
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 NOTE_NAME = "Missing pictures.txt"
 _MAX_NAME_CHARS = 150
-# What file systems do not take in a name. Source: Microsoft, Naming Files, Paths, and Namespaces.
+# What file systems refuse in a name. Source: Microsoft, Naming Files, Paths, and Namespaces.
 # And what turns the direction of reading, so that "gpj.exe" looks like "exe.jpg".
 _BAD_CHARS = frozenset(
     '<>:"/\\|?*\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069'
@@ -35,7 +35,7 @@ class Member:
 
 
 def list_members(session: Session, group_id: int) -> Sequence[Member]:
-    """The originals of a group in its order.
+    """List the originals of a group in its order.
 
     :raise NotFoundError: the group has no images.
     """
@@ -53,18 +53,18 @@ def list_members(session: Session, group_id: int) -> Sequence[Member]:
     ]
 
 
-def open_archive(clients: Clients, members: Iterable[Member]) -> Iterator[bytes]:
-    """A ZIP of originals, fetched from OneDrive one after the other while it is read.
+def open_archive(clients: Clients, members: Iterable[Member]) -> Generator[bytes, None, None]:
+    """Return a ZIP of originals, fetched from OneDrive one after the other while it is read.
 
-    The first original is opened before this returns, so that an answer need not begin in vain. A
-    later one that does not begin is left out and named in a text file at the end; one that breaks
-    off spoils the archive, and its error comes through: whoever sends it must break off, too.
-    Nothing here asks the database, but for what opening a drive asks.
+    The first original is opened before this returns, so that its errors can still be answered. A
+    later one that cannot be opened is left out and named in a text file at the end; one that breaks
+    off spoils the archive, and its error is raised while reading. Uses the database only to open
+    drives.
 
     :raise NotFoundError: none of the originals is in OneDrive any more.
     :raise ConnectionLostError: OneDrive must be connected again.
     :raise ServiceBusyError: OneDrive is throttled, down or not reached.
-    :raise ServiceRefusedError: OneDrive gives none of them out.
+    :raise ServiceRefusedError: OneDrive sends none of them.
     """
     waiting = iter(members)
     missing: list[tuple[Member, ImageHubError]] = []
@@ -86,8 +86,9 @@ def _iter_archive(
     chunks: Iterator[bytes],
     waiting: Iterator[Member],
     missing: list[tuple[Member, ImageHubError]],
-) -> Iterator[bytes]:
-    archive = Archive()
+) -> Generator[bytes, None, None]:
+    # Pictures are compressed already. Sizes need not be known: the 64-bit records are used.
+    archive = ZipStream(compress_type=ZIP_STORED)
     yield from _iter_member(archive, member, chunks)
     for later in waiting:
         try:
@@ -98,14 +99,16 @@ def _iter_archive(
             continue
         yield from _iter_member(archive, later, chunks)
     if missing:
-        yield from archive.iter_member(NOTE_NAME, [_make_note(missing)])
-    yield from archive.iter_end()
+        archive.add([_make_note(missing)], NOTE_NAME)
+        yield from archive.file()
+    yield from archive.footer()
 
 
-def _iter_member(archive: Archive, member: Member, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _iter_member(archive: ZipStream, member: Member, chunks: Iterator[bytes]) -> Iterator[bytes]:
     # Whoever stops reading ends the download from OneDrive with it.
     with closing(chunks):  # type: ignore[type-var]
-        yield from archive.iter_member(member.name, chunks)
+        archive.add(chunks, member.name)
+        yield from archive.file()
 
 
 def _open_member(clients: Clients, member: Member) -> Iterator[bytes]:
@@ -114,23 +117,20 @@ def _open_member(clients: Clients, member: Member) -> Iterator[bytes]:
 
 def _make_note(missing: Sequence[tuple[Member, ImageHubError]]) -> bytes:
     lines = ["These pictures could not be fetched and are not in this ZIP file:", ""]
-    lines += [f"{member.name}: {_explain(error)}" for member, error in missing]
+    for member, error in missing:
+        is_gone = isinstance(error, NotFoundError)
+        lines.append(f"{member.name}: {'It is not in OneDrive any more.' if is_gone else error}")
     return ("\r\n".join(lines) + "\r\n").encode()
-
-
-def _explain(error: ImageHubError) -> str:
-    return "It is not in OneDrive any more." if isinstance(error, NotFoundError) else str(error)
 
 
 # --- Names ----------------------------------------------------------------------------------------
 
 
 def tidy_file_name(name: str, default: str = "picture") -> str:
-    """A name that any system can save a file by; what none takes becomes ``_``."""
-    composed = unicodedata.normalize("NFC", name)
+    """Return a name that any system can save a file by, with ``_`` for what some refuse."""
     safe = "".join(
         "_" if char in _BAD_CHARS or unicodedata.category(char) in ("Cc", "Cs") else char
-        for char in composed
+        for char in unicodedata.normalize("NFC", name)
     ).strip(". ")
     if len(safe) > _MAX_NAME_CHARS:
         stem, suffix = _split_suffix(safe)
@@ -139,7 +139,7 @@ def tidy_file_name(name: str, default: str = "picture") -> str:
 
 
 def make_unique(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
-    """The same names, with a number where one came before, regardless of case: ``a (2).jpg``."""
+    """Add a number to names that came before, regardless of case: ``a (2).jpg``."""
     used = {name.casefold() for name in taken}
     unique = []
     for name in names:

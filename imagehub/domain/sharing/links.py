@@ -6,6 +6,7 @@ nothing. Links that expired, were revoked or never existed get the same answer.
 
 import hashlib
 import secrets
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -77,13 +78,12 @@ def create_share(
         fault = Message("A password can have at most %(num)s characters.", num=MAX_PASSWORD_CHARS)
         raise InvalidInputError(fault, {"password": fault})
     now = get_database_time(session)
-    expires_at = None
-    if last_day is not None:
-        expires_at = _get_end(last_day, minutes_behind_utc)
-        if expires_at <= now:
-            past = mark("This date is in the past.")
-            raise InvalidInputError(past, {"last_day": past})
-    groups = {group.id: group for group in list_groups(session, numbers)}
+    expires_at = _get_end(last_day, minutes_behind_utc) if last_day is not None else None
+    if expires_at is not None and expires_at <= now:
+        past = mark("This date is in the past.")
+        raise InvalidInputError(past, {"last_day": past})
+    living = select(Group).where(Group.id.in_(numbers), Group.state != "trash")
+    groups = {group.id: group for group in session.scalars(living)}
     for number in numbers:
         if number not in groups:
             raise NotFoundError("group", number)
@@ -127,28 +127,19 @@ def name_shares(session: Session, links: Sequence[ShareLink]) -> dict[int, str]:
         .join(Group, Group.id == ShareItem.group_id)
         .where(ShareItem.share_id.in_(untitled))
         .order_by(ShareItem.share_id, ShareItem.position, ShareItem.group_id)
-    ).all()
-    works: dict[int, list[str]] = {}
+    )
+    works: dict[int, list[str]] = defaultdict(list)
     for share_id, group_id, title in found:
-        works.setdefault(share_id, []).append(name_group(group_id, title))
+        works[share_id].append(name_group(group_id, title))
     names = {}
     for link in links:
-        first, *rest = works.get(link.id) or [Message("Link %(number)s", number=link.id)]
+        first, *rest = works[link.id] or [Message("Link %(number)s", number=link.id)]
         names[link.id] = link.title or first
-        if rest and not link.title:
+        if rest:
             names[link.id] = PluralMessage(
                 "%(name)s and %(num)s more", "%(name)s and %(num)s more", num=len(rest), name=first
             )
     return names
-
-
-def list_groups(session: Session, numbers: Sequence[int]) -> Sequence[Group]:
-    """Return those of the groups that exist and are not in the trash."""
-    return session.scalars(
-        select(Group).where(
-            Group.id.in_([one for one in numbers if 0 < one <= MAX_ID]), Group.state != "trash"
-        )
-    ).all()
 
 
 def _renew(share: ShareLink) -> str:
@@ -211,16 +202,14 @@ def list_shares(
     if before is not None:
         query = query.where(ShareLink.id < min(before, MAX_ID))
     shares = session.scalars(query).all()
-    counts = dict(
-        session.execute(
-            select(ShareItem.share_id, func.count())
-            .join(Group, Group.id == ShareItem.group_id)
-            .where(ShareItem.share_id.in_([one.id for one in shares]), Group.state != "trash")
-            .group_by(ShareItem.share_id)
-        ).all()
+    counted = (
+        select(ShareItem.share_id, func.count())
+        .join(Group, Group.id == ShareItem.group_id)
+        .where(ShareItem.share_id.in_([one.id for one in shares]), Group.state != "trash")
+        .group_by(ShareItem.share_id)
     )
-    names = name_shares(session, shares)
-    now = get_database_time(session)
+    counts = dict(session.execute(counted).all())
+    names, now = name_shares(session, shares), get_database_time(session)
     return [
         ListedShare(one, names[one.id], counts.get(one.id, 0), _get_state(one, now))
         for one in shares
@@ -243,9 +232,8 @@ def get_open_share(session: Session, token: str) -> ShareLink:
 
     :raise NotFoundError: there is none, it was revoked, or it has expired.
     """
-    share = session.scalars(
-        select(ShareLink).where(ShareLink.token_hash == _hash(token[:200]))
-    ).one_or_none()
+    this = ShareLink.token_hash == _hash(token[:200])
+    share = session.scalars(select(ShareLink).where(this)).one_or_none()
     if share is None or _get_state(share, get_database_time(session)) != "open":
         raise NotFoundError("page", "")
     return share
@@ -262,14 +250,14 @@ def check_password(
     :raise NotAllowedError: wrong.
     :raise TooManyTriesError: nothing was checked; ``retry_after_seconds`` says when it will be.
     """
-    number, stored = share.id, share.password_hash
+    stored, everyone, visitor = share.password_hash, str(share.id), f"{share.id} {address}"
     end_read(session)
-    count_attempt(session, secret_key, "share", f"{number} {address}")
-    count_attempt(session, secret_key, "share", str(number), _LONGEST_COMMON_WAIT_SECONDS)
+    count_attempt(session, secret_key, "share", visitor)
+    count_attempt(session, secret_key, "share", everyone, _LONGEST_COMMON_WAIT_SECONDS)
     if not check_password_hash(stored, password[:MAX_PASSWORD_CHARS]):
         raise NotAllowedError(mark("The password is wrong."))
-    forget_attempts(session, secret_key, "share", f"{number} {address}")
-    forget_attempts(session, secret_key, "share", str(number))
+    forget_attempts(session, secret_key, "share", visitor)
+    forget_attempts(session, secret_key, "share", everyone)
 
 
 def make_password_mark(share: ShareLink) -> str:
@@ -294,9 +282,5 @@ def has_group(session: Session, share: ShareLink, number: int) -> bool:
 
 def count_view(session: Session, share: ShareLink) -> None:
     """Count a view of a link; concurrent views are all counted."""
-    count_rows(
-        session,
-        update(ShareLink)
-        .where(ShareLink.id == share.id)
-        .values(view_count=ShareLink.view_count + 1, last_viewed_at=get_database_time(session)),
-    )
+    this, now = update(ShareLink).where(ShareLink.id == share.id), get_database_time(session)
+    count_rows(session, this.values(view_count=ShareLink.view_count + 1, last_viewed_at=now))
