@@ -8,7 +8,7 @@ at the moment of the change.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,6 @@ from imagehub.clients import Clients, ObjectInfo
 from imagehub.database import count_rows, end_read, get_database_time, make_batches, own_transaction
 from imagehub.domain.imports.remakes import add_remakes
 from imagehub.domain.objects import bookkeeping
-from imagehub.domain.site.report import ReconcileReport
 from imagehub.models import Image, ImportItem, Rendition, StoredObject
 
 PREFIX = "renditions/"
@@ -31,16 +30,65 @@ PAGE = 2000
 FRESH = timedelta(minutes=15)
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A row of ``stored_object``, and whether a rendition refers to it."""
+def _count(meaning: str) -> Any:
+    return field(default=0, metadata={"meaning": meaning})
 
-    key: str
-    size_bytes: int
-    pinned_until: datetime | None
-    is_deleting: bool
-    created_at: datetime
-    is_used: bool
+
+@dataclass
+class ReconcileReport:
+    """What was found, and repaired unless ``is_dry_run``.
+
+    ``repair_job_ids``: imports that create lost renditions again.
+    """
+
+    is_dry_run: bool = False
+    object_count: int = _count("objects in the bucket")
+    orphan_count: int = _count("objects without a row, deleted")
+    unused_count: int = _count("objects that no image uses, deleted")
+    unfinished_count: int = _count("interrupted deletions, finished")
+    expired_pin_count: int = _count("pins of ended imports, removed")
+    missing_count: int = _count("objects missing or damaged")
+    repair_count: int = _count("images whose renditions are created again from OneDrive")
+    wrong_group_count: int = _count("groups with wrong counts, corrected")
+    wrong_bucket_count: int = _count("counts of the gallery's order, corrected")
+    stale_search_count: int = _count("groups with outdated search text, corrected")
+    empty_group_count: int = _count("old groups without images, deleted")
+    scratch_file_count: int = _count("temporary files of killed workers, deleted")
+    sign_in_count: int = _count("unfinished sign-ins at Microsoft, deleted")
+    token_count: int = _count("revoked tokens that have expired, deleted")
+    failure_count: int = _count("old failed sign-ins, deleted")
+    lease_count: int = _count("old free leases, deleted")
+    session_count: int = _count("expired sessions, deleted")
+    upload_count: int = _count("upload sessions older than a day, deleted")
+    audit_count: int = _count("entries of the activity log older than a year, deleted")
+    freed_bytes: int = _count("bytes freed in the bucket")
+    repair_job_ids: list[int] = field(default_factory=list)
+
+    def _list(self) -> list[tuple[str, int, str]]:
+        """List the counts as name, count and meaning."""
+        return [
+            (item.name, getattr(self, item.name), item.metadata["meaning"])
+            for item in fields(self)
+            if item.metadata
+        ]
+
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether nothing was wrong and nothing left over."""
+        return not any(count for name, count, _ in self._list() if name != "object_count")
+
+    def describe(self) -> str:
+        """List what was found, one line for each kind."""
+        lines = [
+            f"{count:>12,}  {meaning}"
+            for name, count, meaning in self._list()
+            if count or name == "object_count"
+        ]
+        if self.is_clean:
+            lines.append("No problems found.")
+        elif self.is_dry_run:
+            lines.append("Nothing was changed: this was a dry run.")
+        return "\n".join(lines)
 
 
 class Comparison:
@@ -55,8 +103,9 @@ class Comparison:
         self._fix = fix
         self._jobs: dict[int, int] = {}
         self._orphans: list[ObjectInfo] = []
-        self._unused: list[_Row] = []
-        self._missing: list[_Row] = []
+        # Rows of ``stored_object``, with ``is_used``: a rendition refers to it.
+        self._unused: list[Any] = []
+        self._missing: list[Any] = []
         self._began_at, self._pins_until = self._look_at_pins()
 
     def _look_at_pins(self) -> tuple[datetime, datetime]:
@@ -64,7 +113,6 @@ class Comparison:
 
         While no worker has claimed an item, every pin that exists now is left over.
         """
-
         now = get_database_time(self._session)
         is_busy = self._session.scalar(
             select(exists().where(ImportItem.state == "running", ImportItem.lease_until > now))
@@ -80,7 +128,7 @@ class Comparison:
                 self._repair_batch()
         self._repair_batch()
 
-    def _sort_out(self, listed: ObjectInfo | None, row: _Row | None) -> None:
+    def _sort_out(self, listed: ObjectInfo | None, row: Any) -> None:
         """Add one key to the list of what has to be done, if anything has."""
         if row is None:
             assert listed is not None
@@ -114,57 +162,34 @@ class Comparison:
             last = listed.key
             yield listed
 
-    def _iter_rows(self) -> Iterator[_Row]:
-        last = ""
+    def _iter_rows(self) -> Iterator[Any]:
         is_used = exists().where(Rendition.object_key == StoredObject.key)
-        while True:
-            page = _read(
-                self._session,
-                select(
-                    StoredObject.key,
-                    StoredObject.size_bytes,
-                    StoredObject.pinned_until,
-                    StoredObject.is_deleting,
-                    StoredObject.created_at,
-                    is_used,
-                )
-                .where(StoredObject.key > last)
-                .order_by(StoredObject.key)
-                .limit(PAGE),
-            )
-            if not page:
-                return
-            last = page[-1][0]
-            for facts in page:
-                row = _Row(*facts)
-                if KEY_PATTERN.fullmatch(row.key):
-                    yield row
-                else:
-                    # ImageHub creates no such keys, but the row counts: ask for its object by name.
-                    self._sort_out(self._clients.store.find_object(row.key), row)
+        query = select(*StoredObject.__table__.columns, is_used.label("is_used"))
+        for row in iter_rows(self._session, query, StoredObject.key):
+            if KEY_PATTERN.fullmatch(row.key):
+                yield row
+            else:
+                # ImageHub creates no such keys, but the row counts: ask for its object by name.
+                self._sort_out(self._clients.store.find_object(row.key), row)
 
-    def _is_missing(self, listed: ObjectInfo | None, row: _Row) -> bool:
+    def _is_missing(self, listed: ObjectInfo | None, row: Any) -> bool:
         if listed is not None:
             # A server on a plain folder may hold half an object after a crash.
-            return listed.size_bytes != row.size_bytes
+            return bool(listed.size_bytes != row.size_bytes)
         if row.created_at < self._began_at - FRESH:
             return True
         # The page of the listing may be older than the object: ask for it by name.
         return self._clients.store.find_object(row.key) is None
 
-    def _drop_pin(self, row: _Row) -> None:
+    def _drop_pin(self, row: Any) -> None:
         self._report.expired_pin_count += 1
         if self._fix:
-            statement = (
-                update(StoredObject)
-                .where(
-                    StoredObject.key == row.key,
-                    StoredObject.is_deleting.is_(False),
-                    StoredObject.pinned_until == row.pinned_until,
-                )
-                .values(pinned_until=None)
+            pinned = update(StoredObject).where(
+                StoredObject.key == row.key,
+                StoredObject.is_deleting.is_(False),
+                StoredObject.pinned_until == row.pinned_until,
             )
-            _execute(self._session, statement)
+            _execute(self._session, pinned.values(pinned_until=None))
 
     def _delete_orphans(self) -> None:
         for batch in make_batches(self._orphans):
@@ -174,10 +199,8 @@ class Comparison:
                 if not bookkeeping.delete_marked(self._session, self._clients, keys, deadline):
                     continue
             else:
-                rows = _read(
-                    self._session, select(StoredObject.key).where(StoredObject.key.in_(list(sizes)))
-                )
-                keys = sorted(sizes.keys() - {row.key for row in rows})
+                known = select(StoredObject.key).where(StoredObject.key.in_(list(sizes)))
+                keys = sorted(sizes.keys() - {row.key for row in _read(self._session, known)})
             self._report.orphan_count += len(keys)
             self._report.freed_bytes += sum(sizes[key] for key in keys)
         self._orphans.clear()
@@ -204,29 +227,15 @@ class Comparison:
             return
         if self._fix:
             # The import must not take the bytes for stored.
-            _execute(
-                self._session,
-                update(StoredObject).where(StoredObject.key.in_(keys)).values(size_bytes=0),
-            )
-        found = _read(
-            self._session,
-            select(Rendition.image_id).where(Rendition.object_key.in_(keys)).distinct(),
-        )
-        self._request_repairs(row[0] for row in found)
+            these = update(StoredObject).where(StoredObject.key.in_(keys))
+            _execute(self._session, these.values(size_bytes=0))
+        users = select(Rendition.image_id).where(Rendition.object_key.in_(keys)).distinct()
+        self._request_repairs(row.image_id for row in _read(self._session, users))
 
     def find_images_without_renditions(self) -> None:
         """Have the renditions of images that have none created again."""
-        last = 0
-        without = ~exists().where(Rendition.image_id == Image.id)
-        while True:
-            page = _read(
-                self._session,
-                select(Image.id).where(Image.id > last, without).order_by(Image.id).limit(PAGE),
-            )
-            if not page:
-                return
-            last = page[-1][0]
-            self._request_repairs(row[0] for row in page)
+        without = select(Image.id).where(~exists().where(Rendition.image_id == Image.id))
+        self._request_repairs(row.id for row in iter_rows(self._session, without, Image.id))
 
     def _request_repairs(self, image_ids: Iterable[int]) -> None:
         for ids in make_batches(image_ids):
@@ -239,8 +248,8 @@ class Comparison:
 
 
 def _merge(
-    listed: Iterator[ObjectInfo], rows: Iterator[_Row]
-) -> Iterator[tuple[ObjectInfo | None, _Row | None]]:
+    listed: Iterator[ObjectInfo], rows: Iterator[Any]
+) -> Iterator[tuple[ObjectInfo | None, Any]]:
     """Pair objects and rows of the same key; None stands for a missing partner."""
     left, right = next(listed, None), next(rows, None)
     while left is not None or right is not None:
@@ -269,7 +278,16 @@ def _add_remakes(
     return add_remakes(session, image_ids, added), added
 
 
-def _read(session: Session, query: Select[*tuple[Any, ...]]) -> Sequence[Any]:
+def iter_rows(session: Session, query: Select[Any], key: Any) -> Iterator[Any]:
+    """Yield the rows of a query by a unique column; no transaction is open in between."""
+    page = _read(session, query.order_by(key).limit(PAGE))
+    while page:
+        yield from page
+        last = getattr(page[-1], key.key)
+        page = _read(session, query.where(key > last).order_by(key).limit(PAGE))
+
+
+def _read(session: Session, query: Select[Any]) -> Sequence[Any]:
     """Read all rows of a query and end the transaction."""
     rows = session.execute(query).all()
     end_read(session)

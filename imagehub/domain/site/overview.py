@@ -85,7 +85,7 @@ def describe_hub(session: Session, clients: Clients, has_secret: bool) -> Overvi
     info = status.describe_connection(session, clients)
     secret_end = settings.find_secret_end(session) if has_secret else None
     token_end = find_token_end(info)
-    today = now_utc().date()
+    earlier = status.describe_earlier(session, clients)
     return Overview(
         connection=info,
         counts=count_to_do(session),
@@ -95,12 +95,8 @@ def describe_hub(session: Session, clients: Clients, has_secret: bool) -> Overvi
         secret_end=secret_end,
         secret_days_left=count_days_left(secret_end),
         token_end=token_end,
-        lost_earlier=[
-            one
-            for one in status.describe_earlier(session, clients)
-            if one.state == accounts.NEEDS_RECONNECT
-        ],
-        is_token_ending=token_end is not None and token_end - today <= _WARN_BEFORE,
+        lost_earlier=[one for one in earlier if one.state == accounts.NEEDS_RECONNECT],
+        is_token_ending=token_end is not None and token_end <= now_utc().date() + _WARN_BEFORE,
     )
 
 

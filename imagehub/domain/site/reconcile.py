@@ -10,12 +10,12 @@ from imagehub.clients import Clients
 from imagehub.database import end_read, get_database_time, own_transaction
 from imagehub.domain.imports.jobs import OPEN_STATES
 from imagehub.domain.imports.scratch import clean_scratch
-from imagehub.domain.library import gallery_counts, groups, search_index
+from imagehub.domain.library import groups, search_index
 from imagehub.domain.library.groups import lock_group
 from imagehub.domain.objects import bookkeeping
 from imagehub.domain.site import comparison
+from imagehub.domain.site.comparison import ReconcileReport
 from imagehub.domain.site.expired import drop_expired
-from imagehub.domain.site.report import ReconcileReport
 from imagehub.models import Group, Image, ImportItem
 
 EMPTY_GROUP_AGE = timedelta(days=1)
@@ -50,50 +50,22 @@ def reconcile(
 
 
 def _check_groups(session: Session, report: ReconcileReport, fix: bool) -> None:
-    count = (
-        select(func.count()).select_from(Image).where(Image.group_id == Group.id).scalar_subquery()
-    )
-    first = (
-        select(Image.id)
-        .where(Image.group_id == Group.id)
-        .order_by(Image.position, Image.number)
-        .limit(1)
-        .scalar_subquery()
-    )
-    chosen = (
-        select(Image.id)
-        .where(Image.id == Group.chosen_cover_id, Image.group_id == Group.id)
-        .scalar_subquery()
-    )
-    last = 0
-    while True:
-        page = session.execute(
-            select(
-                Group.id,
-                Group.state,
-                Group.is_shown,
-                Group.image_count,
-                Group.cover_id,
-                count.label("true_count"),
-                func.coalesce(chosen, first).label("cover"),
-            )
-            .where(Group.id > last)
-            .order_by(Group.id)
-            .limit(comparison.PAGE)
-        ).all()
-        end_read(session)
-        if not page:
-            break
-        last = page[-1].id
-        for row in page:
-            is_shown = row.state == "published" and row.true_count > 0
-            true_facts = (row.true_count, row.cover, is_shown)
-            if (row.image_count, row.cover_id, bool(row.is_shown)) != true_facts:
-                report.wrong_group_count += 1
-                if fix:
-                    _refresh_group(session, row.id)
-            if not row.true_count and _drop_if_abandoned(session, row.id, fix):
-                report.empty_group_count += 1
+    images = select(Image.id).where(Image.group_id == Group.id)
+    count = images.with_only_columns(func.count()).scalar_subquery()
+    first = images.order_by(Image.position, Image.number).limit(1).scalar_subquery()
+    chosen = images.where(Image.id == Group.chosen_cover_id).scalar_subquery()
+    facts = (Group.id, Group.state, Group.is_shown, Group.image_count, Group.cover_id)
+    cover = func.coalesce(chosen, first).label("cover")
+    query = select(*facts, count.label("true_count"), cover)
+    for row in comparison.iter_rows(session, query, Group.id):
+        is_shown = row.state == "published" and row.true_count > 0
+        true_facts = (row.true_count, row.cover, is_shown)
+        if (row.image_count, row.cover_id, bool(row.is_shown)) != true_facts:
+            report.wrong_group_count += 1
+            if fix:
+                _refresh_group(session, row.id)
+        if not row.true_count and _drop_if_abandoned(session, row.id, fix):
+            report.empty_group_count += 1
     report.wrong_bucket_count = _count_wrong_buckets(session, fix)
 
 
@@ -129,7 +101,7 @@ def _drop_if_abandoned(session: Session, group_id: int, fix: bool) -> bool:
 
 @own_transaction
 def _count_wrong_buckets(session: Session, fix: bool) -> int:
-    wrong = gallery_counts.recount_gallery(session)
+    wrong = groups.recount_gallery(session)
     if not fix:
         session.rollback()
     return wrong

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from imagehub.config import Settings, list_fields, write_value
@@ -33,8 +33,6 @@ _ROOT = "root_folder"
 # Shown as the root folder if there is no boundary.
 WHOLE_DRIVE = mark("All of OneDrive")
 _SECRET_END = "client_secret_end"  # noqa: S105 - a day, not a secret
-
-
 # Control characters, lone surrogates, line and paragraph separators. Other invisible characters are
 # part of text: joiners, no-break spaces, marks of direction.
 _REFUSED = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -54,9 +52,7 @@ class SettingConflictError(ConflictError):
 def get_site(session: Session, settings: Settings) -> Settings:
     """Return the settings in force: those of the environment, then those of the admin pages."""
     names = [name for name in SITE_FIELDS if name not in settings.given]
-    rows = session.execute(
-        select(HubSetting.name, HubSetting.value).where(HubSetting.name.in_(names))
-    )
+    rows = session.scalars(select(HubSetting).where(HubSetting.name.in_(names)))
     readers = {item.name: item.metadata["read"] for item in list_fields()}
     changes: dict[str, Any] = {}
     for row in rows:
@@ -108,25 +104,22 @@ def save_site(
         elif text and not any(one.isprintable() and not one.isspace() for one in text):
             faults[item.name] = mark("It contains no visible character.")
         else:
-            default = item.metadata["default"]
+            read, default = item.metadata["read"], item.metadata["default"]
             try:
-                read = item.metadata["read"]
-                values[item.name] = text or default, read(text or default), read(default)
-                if was != current[item.name] and read(text or default) != getattr(
-                    before, item.name
-                ):
-                    conflicts[item.name] = current[item.name]
+                value = read(text or default)
             except ValueError:
                 faults[item.name] = _FAULTS.get(item.name, mark("This value cannot be used."))
+                continue
+            values[item.name] = text or default, value, read(default)
+            if was != current[item.name] and value != getattr(before, item.name):
+                conflicts[item.name] = current[item.name]
     if faults:
         raise InvalidInputError(mark("Some settings cannot be used."), faults)
     if conflicts:
         raise SettingConflictError(conflicts)
-    changed = []
-    for name, (text, value, default_value) in values.items():
-        if value == getattr(before, name):
-            continue
-        changed.append(name)
+    changed = [name for name, (_, value, _) in values.items() if value != getattr(before, name)]
+    for name in changed:
+        text, value, default_value = values[name]
         _keep(session, name, None if value == default_value else text)
     return changed
 
@@ -209,16 +202,10 @@ def _read(session: Session, name: str) -> Any:
 
 
 def _keep(session: Session, name: str, value: Any) -> None:
-    row = session.get(HubSetting, name)
+    """Store a value; None deletes it."""
     if value is None:
-        if row is not None:
-            session.delete(row)
-    elif row is None:
-        session.add(HubSetting(name=name, value=_write(value)))
+        session.execute(delete(HubSetting).where(HubSetting.name == name))
     else:
-        row.value, row.updated_at = _write(value), now_utc()
+        text = json.dumps(value, ensure_ascii=False)
+        session.merge(HubSetting(name=name, value=text, updated_at=now_utc()))
     session.flush()
-
-
-def _write(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from imagehub.database import now_utc
-from imagehub.domain.library import gallery_counts, images, search
+from imagehub.domain.library import groups, images, search
 from imagehub.domain.objects import bookkeeping
 from imagehub.domain.site import comparison, expired
 from imagehub.models import (
@@ -186,7 +186,7 @@ def test_wrong_counts_are_set_right(hub: ImportHub) -> None:
     group = hub.get_only_group()
     assert (group.image_count, group.is_shown) == (3, True)
     assert group.cover_id == hub.list_images(group_id)[0].id
-    assert gallery_counts.count_shown_groups(hub.session) == 1
+    assert groups.count_shown_groups(hub.session) == 1
     assert hub.reconcile().is_clean
 
 
