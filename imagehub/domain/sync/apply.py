@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select, true, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients import DriveItem, ItemAnswer
@@ -25,6 +25,7 @@ from imagehub.domain.sync.folder_tree import (
     iter_below,
     note_folders,
 )
+from imagehub.domain.sync.schedule import set_doubt
 from imagehub.domain.sync.state import (
     ASK,
     AWAY,
@@ -65,19 +66,12 @@ def apply_changes(
     for item in files:
         for image in images.get(fold_id(item.id), ()):
             values = judge_mention(image, item, is_full)
-            if not values:
-                continue
             if values == {"drive_doubt": PLACE}:
                 seen.append(image.id)
-            else:
+            elif values:
                 _change_image(session, image, values)
     for ids in make_batches(seen):
-        count_rows(
-            session,
-            update(Image)
-            .where(Image.id.in_(ids))
-            .values(drive_doubt=PLACE, updated_at=Image.updated_at),
-        )
+        set_doubt(session, PLACE, Image.id.in_(ids))
 
 
 def settle_places(
@@ -93,51 +87,39 @@ def settle_places(
         folder_id = fold_id(row.folder_id) if row.folder_id else ""
         settled[NO_DOUBT if places.lies_inside(folder_id) else ASK].append(row.id)
     for doubt, some in settled.items():
-        count_rows(
-            session,
-            update(Image)
-            .where(Image.id.in_(some), Image.drive_doubt == PLACE)
-            .values(drive_doubt=doubt, updated_at=Image.updated_at),
-        )
+        set_doubt(session, doubt, Image.id.in_(some), Image.drive_doubt == PLACE)
 
 
 def apply_answers(
     session: Session, account_id: int, pairs: Sequence[tuple[Image, ItemAnswer]]
 ) -> None:
     """Apply answers about the files of images; errors change nothing."""
-    names = find_folder_names(
-        session,
-        account_id,
-        (
-            answer.item.parent_id
-            for image, answer in pairs
-            if answer.item is not None and has_moved(image, answer.item)
-        ),
+    new_folders = (
+        answer.item.parent_id
+        for image, answer in pairs
+        if answer.item is not None and has_moved(image, answer.item)
     )
+    names = find_folder_names(session, account_id, new_folders)
     for image, answer in pairs:
         if answer.error is None:
             _change_image(session, image, judge_answer(image, answer, names))
 
 
 def _follow_folder_name(session: Session, account_id: int, renaming: Renaming) -> None:
-    session.execute(
+    count_rows(
+        session,
         update(Image)
         .where(is_from(account_id, [renaming.folder_id]), Image.folder_name == renaming.old_name)
-        .values(folder_name=renaming.new_name, updated_at=Image.updated_at)
-        .execution_options(synchronize_session=False)
+        .values(folder_name=renaming.new_name, updated_at=Image.updated_at),
     )
 
 
 def _doubt_below(session: Session, account_id: int, folder_ids: Sequence[str]) -> None:
     """Put the places of all images in these folders and below in doubt."""
     for some in iter_below(session, account_id, folder_ids):
-        for doubt, condition in ((ASK, Image.drive_state.in_(AWAY)), (PLACE, true())):
-            count_rows(
-                session,
-                update(Image)
-                .where(is_from(account_id, some), Image.drive_doubt < doubt, condition)
-                .values(drive_doubt=doubt, updated_at=Image.updated_at),
-            )
+        is_below = is_from(account_id, some)
+        set_doubt(session, ASK, is_below, Image.drive_doubt < ASK, Image.drive_state.in_(AWAY))
+        set_doubt(session, PLACE, is_below, Image.drive_doubt < PLACE)
 
 
 def _find_images(

@@ -22,22 +22,22 @@ state of each item, in no particular order and without saying what changed; the 
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import ChangePage, Clients, Drive
 from imagehub.clients.drive_ids import fold_drive_id, fold_id, is_same_id
-from imagehub.database import count_rows, get_database_time
+from imagehub.database import get_database_time
 from imagehub.domain.leases import acquire_lease, make_owner, release_lease
 from imagehub.domain.sync.apply import apply_answers, apply_changes, settle_places
-from imagehub.domain.sync.folder_tree import delete_old_folders, list_old_folders
+from imagehub.domain.sync.folder_tree import delete_old_folders
 from imagehub.domain.sync.progress import LEASE_SECONDS, CheckProgress, LeaseLostError
-from imagehub.domain.sync.schedule import doubt_images, get_lease_name
+from imagehub.domain.sync.schedule import doubt_images, get_lease_name, set_doubt
 from imagehub.domain.sync.state import ASK, AWAY, PLACE
 from imagehub.errors import (
     ConflictError,
@@ -220,7 +220,8 @@ class _Check:
     def _mark_all(self, doubt: int) -> None:
         """Put all images in doubt; OneDrive will be asked about missing ones."""
         for ids in self._iter_images(_MARK_BATCH, Image.drive_doubt < doubt):
-            self._progress.write(_raise_doubt, ids, doubt)
+            conditions = (Image.id.in_(ids), Image.drive_doubt < doubt)
+            self._progress.write(set_doubt, doubt, *conditions)
         for ids in self._iter_images(_MARK_BATCH, Image.drive_state.in_(AWAY)):
             self._progress.write(doubt_images, ids)
 
@@ -278,13 +279,7 @@ class _Check:
 
     def _forget_old_folders(self, run_number: int) -> None:
         """Delete folders that a complete list did not name."""
-
-        def delete_some(own: Session) -> bool:
-            ids = list_old_folders(own, self._account_id, run_number, _MARK_BATCH)
-            delete_old_folders(own, self._account_id, run_number, ids)
-            return bool(ids)
-
-        while self._progress.write(delete_some):
+        while self._progress.write(delete_old_folders, self._account_id, run_number, _MARK_BATCH):
             pass
 
     # --- Places and answers -----------------------------------------------------------------------
@@ -307,15 +302,6 @@ class _Check:
                 if answer.error is not None:
                     # It concerns this item only, which stays in doubt and keeps its state.
                     log.warning("Image %d cannot be checked: %s", image.id, answer.error)
-
-
-def _raise_doubt(session: Session, image_ids: Sequence[int], doubt: int) -> None:
-    count_rows(
-        session,
-        update(Image)
-        .where(Image.id.in_(image_ids), Image.drive_doubt < doubt)
-        .values(drive_doubt=doubt, updated_at=Image.updated_at),
-    )
 
 
 def _explain(error: ImageHubError) -> str:

@@ -55,15 +55,10 @@ def iter_below(
     while frontier:
         seen.update(frontier)
         following: set[str] = set()
+        of_account = select(DriveFolder.item_id).where(DriveFolder.drive_account_id == account_id)
         for ids in make_batches(frontier, 100):
             yield ids
-            following |= set(
-                session.scalars(
-                    select(DriveFolder.item_id).where(
-                        DriveFolder.drive_account_id == account_id, DriveFolder.parent_id.in_(ids)
-                    )
-                )
-            )
+            following.update(session.scalars(of_account.where(DriveFolder.parent_id.in_(ids))))
         frontier = sorted(following - seen)
 
 
@@ -71,15 +66,19 @@ def find_folder_names(
     session: Session, account_id: int, folder_ids: Iterable[str]
 ) -> Mapping[str, str]:
     """Find the names of folders in the tree, by their folded ids."""
-    names: dict[str, str] = {}
-    for ids in make_batches(sorted({fold_id(one) for one in folder_ids})):
-        for row in session.execute(
-            select(DriveFolder.item_id, DriveFolder.name).where(
-                DriveFolder.drive_account_id == account_id, DriveFolder.item_id.in_(ids)
-            )
-        ):
-            names[row.item_id] = row.name
-    return names
+    folders = _find_folders(session, account_id, {fold_id(one) for one in folder_ids})
+    return {folder_id: folder.name for folder_id, folder in folders.items()}
+
+
+def _find_folders(
+    session: Session, account_id: int, folder_ids: Iterable[str]
+) -> dict[str, DriveFolder]:
+    of_account = select(DriveFolder).where(DriveFolder.drive_account_id == account_id)
+    return {
+        folder.item_id: folder
+        for ids in make_batches(sorted(folder_ids))
+        for folder in session.scalars(of_account.where(DriveFolder.item_id.in_(ids)))
+    }
 
 
 def note_folders(
@@ -88,44 +87,28 @@ def note_folders(
     """Add the folders of a page of the feed to the tree, no folder twice.
 
     :param run_number: number of the last complete list of the drive; see
-        :func:`list_old_folders`.
+        :func:`delete_old_folders`.
     """
-    known: dict[str, DriveFolder] = {}
-    for ids in make_batches(fold_id(item.id) for item in items):
-        rows = session.scalars(
-            select(DriveFolder).where(
-                DriveFolder.drive_account_id == account_id, DriveFolder.item_id.in_(ids)
-            )
-        )
-        known.update({row.item_id: row for row in rows})
+    known = _find_folders(session, account_id, (fold_id(item.id) for item in items))
     displaced: list[str] = []
     renamed: list[Renaming] = []
     for item in items:
-        item_id, parent_id = fold_id(item.id), fold_id(item.parent_id)
-        parent_id = parent_id if item.parent_id else ""
+        item_id, name = fold_id(item.id), item.name[:400]
+        parent_id = fold_id(item.parent_id) if item.parent_id else ""
         folder = known.get(item_id)
         if folder is None:
             if not item.is_deleted:
-                session.add(
-                    DriveFolder(
-                        drive_account_id=account_id,
-                        item_id=item_id,
-                        parent_id=parent_id,
-                        name=item.name[:400],
-                        run_number=run_number,
-                    )
-                )
+                place = {"parent_id": parent_id, "name": name, "run_number": run_number}
+                session.add(DriveFolder(drive_account_id=account_id, item_id=item_id, **place))
             displaced.append(item_id)
             continue
         folder.run_number = run_number
-        if item.is_deleted != folder.is_deleted or (
-            not item.is_deleted and parent_id != folder.parent_id
-        ):
+        has_moved = not item.is_deleted and parent_id != folder.parent_id
+        if has_moved or item.is_deleted != folder.is_deleted:
             displaced.append(item_id)
         folder.is_deleted = item.is_deleted
         if not item.is_deleted:
             folder.parent_id = parent_id
-            name = item.name[:400]
             if name and folder.name and name != folder.name:
                 renamed.append(Renaming(item_id, folder.name, name))
             folder.name = name or folder.name
@@ -133,31 +116,15 @@ def note_folders(
     return FolderNews(displaced, renamed)
 
 
-def list_old_folders(
-    session: Session, account_id: int, run_number: int, max_count: int
-) -> list[str]:
-    """List folders that the complete list with this number did not name."""
-    return list(
-        session.scalars(
-            select(DriveFolder.item_id)
-            .where(DriveFolder.drive_account_id == account_id, DriveFolder.run_number != run_number)
-            .limit(max_count)
-        )
-    )
+def delete_old_folders(session: Session, account_id: int, run_number: int, max_count: int) -> int:
+    """Delete some of the folders that the complete list with this number did not name.
 
-
-def delete_old_folders(
-    session: Session, account_id: int, run_number: int, folder_ids: Sequence[str]
-) -> None:
-    """Delete those of these folders that the list has still not named."""
-    count_rows(
-        session,
-        delete(DriveFolder).where(
-            DriveFolder.drive_account_id == account_id,
-            DriveFolder.item_id.in_(folder_ids),
-            DriveFolder.run_number != run_number,
-        ),
-    )
+    :return: how many were found.
+    """
+    is_old = (DriveFolder.drive_account_id == account_id) & (DriveFolder.run_number != run_number)
+    ids = session.scalars(select(DriveFolder.item_id).where(is_old).limit(max_count)).all()
+    count_rows(session, delete(DriveFolder).where(is_old, DriveFolder.item_id.in_(ids)))
+    return len(ids)
 
 
 class FolderPlaces:

@@ -37,12 +37,8 @@ def write_with_lease(
     :raise LeaseLostError: the lease is not ``owner``'s any more; nothing is written.
     """
     until = get_database_time(session) + timedelta(seconds=LEASE_SECONDS)
-    if not count_rows(
-        session,
-        update(Lease)
-        .where(Lease.name == get_lease_name(account_id), Lease.owner == owner)
-        .values(held_until=until),
-    ):
+    is_ours = (Lease.name == get_lease_name(account_id)) & (Lease.owner == owner)
+    if not count_rows(session, update(Lease).where(is_ours).values(held_until=until)):
         raise LeaseLostError
     return work(session)
 
@@ -58,6 +54,7 @@ class CheckProgress:
         self._vault = vault
         self._account_id = account_id
         self._owner = owner
+        self._this = update(DriveWatch).where(DriveWatch.drive_account_id == account_id)
         self._renewed_at = time.monotonic()
 
     def read(self, query: Select[Row]) -> list[Row]:
@@ -91,12 +88,7 @@ class CheckProgress:
 
     def update(self, own: Session, /, **values: Any) -> None:
         """Change the row as part of a write."""
-        own.execute(
-            update(DriveWatch)
-            .where(DriveWatch.drive_account_id == self._account_id)
-            .values(**values)
-            .execution_options(synchronize_session=False)
-        )
+        count_rows(own, self._this.values(**values))
 
     def save(self, **values: Any) -> None:
         """Change the row."""
@@ -134,12 +126,8 @@ class CheckProgress:
 
         :param link: where its list begins, "" for OneDrive's default.
         """
-        self.save(
-            link=self.seal_link(link),
-            is_full=True,
-            run_number=DriveWatch.run_number + 1,
-            step="mark",
-        )
+        number = DriveWatch.run_number + 1
+        self.save(link=self.seal_link(link), is_full=True, run_number=number, step="mark")
 
     def finish(self, begun_at: datetime) -> None:
         """Note that the check is complete.
@@ -158,14 +146,7 @@ class CheckProgress:
                 failure_count=0,
                 problem="",
             )
-            own.execute(
-                update(DriveWatch)
-                .where(
-                    DriveWatch.drive_account_id == self._account_id, DriveWatch.asked_at <= begun_at
-                )
-                .values(asked_at=None)
-                .execution_options(synchronize_session=False)
-            )
+            count_rows(own, self._this.where(DriveWatch.asked_at <= begun_at).values(asked_at=None))
 
         self.write(note)
 

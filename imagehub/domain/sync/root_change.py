@@ -6,6 +6,7 @@ of times. No transaction is open while OneDrive is asked.
 """
 
 import logging
+from collections import Counter
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -55,7 +56,7 @@ def count_left_outside(
     ways.read_tree(list(images))
     outside = unknown = 0
     # Folders with the most images first: there may be more folders than requests.
-    for folder_id, count in sorted(images.items(), key=lambda pair: (-pair[1], pair[0])):
+    for folder_id, count in images.most_common():
         place = ways.find_place(folder_id)
         outside += count if place == _OUTSIDE else 0
         unknown += count if place == _UNKNOWN else 0
@@ -77,7 +78,7 @@ class _Ways:
         self._spelt: dict[str, str] = {}
         self._requests_left = _MAX_REQUESTS
 
-    def count_images(self) -> dict[str, int]:
+    def count_images(self) -> Counter[str]:
         """Count images by their folders; "" holds those without a known folder."""
         rows = self._session.execute(
             select(Image.folder_id, func.count().label("images"))
@@ -85,10 +86,9 @@ class _Ways:
             .group_by(Image.folder_id)
         ).all()
         end_read(self._session)
-        counts: dict[str, int] = {}
+        counts = Counter[str]()
         for row in rows:
-            folder_id = self._fold(row.folder_id)
-            counts[folder_id] = counts.get(folder_id, 0) + row.images
+            counts[self._fold(row.folder_id)] += row.images
         return counts
 
     def _fold(self, item_id: str) -> str:
@@ -100,25 +100,21 @@ class _Ways:
 
     def read_tree(self, folder_ids: list[str]) -> None:
         """Read these folders and all above them from the tree, level by level."""
+        of_account = select(
+            DriveFolder.item_id, DriveFolder.parent_id, DriveFolder.is_deleted
+        ).where(DriveFolder.drive_account_id == self._account_id)
         frontier = [one for one in folder_ids if one and one != self._root_id]
         for _ in range(_MAX_DEPTH):
             if not frontier:
                 return
-            self._read_level(frontier)
+            for ids in make_batches(frontier):
+                for row in self._session.execute(of_account.where(DriveFolder.item_id.in_(ids))):
+                    self._above[row.item_id] = None if row.is_deleted else row.parent_id
             end_read(self._session)
             above = {self._above.get(one) for one in frontier}
             frontier = sorted(
                 one for one in above if one and one != self._root_id and one not in self._above
             )
-
-    def _read_level(self, folder_ids: list[str]) -> None:
-        for ids in make_batches(folder_ids):
-            for row in self._session.execute(
-                select(DriveFolder.item_id, DriveFolder.parent_id, DriveFolder.is_deleted).where(
-                    DriveFolder.drive_account_id == self._account_id, DriveFolder.item_id.in_(ids)
-                )
-            ):
-                self._above[row.item_id] = None if row.is_deleted else row.parent_id
 
     def find_place(self, folder_id: str) -> str:
         """Find where a folder is; a deleted one is gone whatever the root folder is."""

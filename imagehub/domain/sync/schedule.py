@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -71,29 +71,27 @@ def ask_for_check(session: Session, account_id: int, not_before: timedelta = tim
 
 def list_watched_accounts(session: Session) -> list[int]:
     """List connected accounts with images."""
-    return list(
-        session.scalars(
-            select(DriveAccount.id)
-            .where(
-                DriveAccount.state == "connected",
-                exists().where(Image.drive_account_id == DriveAccount.id),
-            )
-            .order_by(DriveAccount.id)
-        )
-    )
+    return list(session.scalars(_select_watched().order_by(DriveAccount.id)))
 
 
-def doubt_images(session: Session, image_ids: Iterable[int]) -> int:
+def _select_watched() -> Select[int]:
+    has_images = exists().where(Image.drive_account_id == DriveAccount.id)
+    return select(DriveAccount.id).where(DriveAccount.state == "connected", has_images)
+
+
+def doubt_images(session: Session, image_ids: Iterable[int]) -> None:
     """Have the next check ask OneDrive about these images. The caller commits."""
-    return sum(
-        count_rows(
-            session,
-            update(Image)
-            .where(Image.id.in_(ids), Image.drive_doubt < ASK)
-            .values(drive_doubt=ASK, updated_at=Image.updated_at),
-        )
-        for ids in make_batches(image_ids)
-    )
+    for ids in make_batches(image_ids):
+        set_doubt(session, ASK, Image.id.in_(ids), Image.drive_doubt < ASK)
+
+
+def set_doubt(session: Session, doubt: int, *conditions: ColumnElement[bool]) -> None:
+    """Set what the next check has to find out about images. The caller commits.
+
+    :param doubt: ``PLACE``, ``ASK`` … of ``domain.sync.state``.
+    """
+    doubted = update(Image).where(*conditions)
+    count_rows(session, doubted.values(drive_doubt=doubt, updated_at=Image.updated_at))
 
 
 @own_transaction
@@ -111,15 +109,13 @@ def note_changes(
     changed = {spelling for one in item_ids for spelling in list_spellings(one)}
     folders = {fold_id(one) for one in changed}
     doubtful: set[int] = set()
+    of_account = select(Image.id).where(Image.drive_account_id == account_id)
     for ids in make_batches(sorted(changed)):
-        query = select(Image.id).where(
-            Image.drive_account_id == account_id, Image.drive_item_id.in_(ids)
-        )
-        doubtful |= set(session.scalars(query))
+        doubtful.update(session.scalars(of_account.where(Image.drive_item_id.in_(ids))))
     has_folder = False
     if with_all_below:
         for some in iter_below(session, account_id, folders):
-            doubtful |= set(session.scalars(select(Image.id).where(is_from(account_id, some))))
+            doubtful.update(session.scalars(select(Image.id).where(is_from(account_id, some))))
     else:
         # Their folder may have another name now.
         has_folder = bool(session.scalar(select(exists().where(is_from(account_id, folders)))))
@@ -128,17 +124,11 @@ def note_changes(
     # The row before the images, in the order in which a check locks them.
     ensure_watch(session, account_id)
     now = get_database_time(session)
-    this = DriveWatch.drive_account_id == account_id
-    session.execute(
-        update(DriveWatch)
-        .where(
-            this,
-            DriveWatch.asked_at.is_(None),
-            or_(DriveWatch.next_at.is_(None), DriveWatch.next_at <= now),
-        )
-        .values(next_at=now + _CHANGES_GATHER)
-    )
-    session.execute(update(DriveWatch).where(this).values(asked_at=now))
+    this = update(DriveWatch).where(DriveWatch.drive_account_id == account_id)
+    may_start = or_(DriveWatch.next_at.is_(None), DriveWatch.next_at <= now)
+    is_new = this.where(DriveWatch.asked_at.is_(None), may_start)
+    session.execute(is_new.values(next_at=now + _CHANGES_GATHER))
+    session.execute(this.values(asked_at=now))
     doubt_images(session, sorted(doubtful))
 
 
@@ -160,14 +150,9 @@ def list_due_accounts(session: Session, interval_minutes: int) -> list[int]:
         )
     return list(
         session.scalars(
-            select(DriveAccount.id)
-            .join(DriveWatch, DriveWatch.drive_account_id == DriveAccount.id, isouter=True)
-            .where(
-                DriveAccount.state == "connected",
-                is_due,
-                or_(DriveWatch.next_at.is_(None), DriveWatch.next_at <= now),
-                exists().where(Image.drive_account_id == DriveAccount.id),
-            )
+            _select_watched()
+            .outerjoin(DriveWatch, DriveWatch.drive_account_id == DriveAccount.id)
+            .where(is_due, or_(DriveWatch.next_at.is_(None), DriveWatch.next_at <= now))
             .order_by(DriveWatch.checked_at, DriveAccount.id)
         )
     )
@@ -190,14 +175,9 @@ def describe_watch(session: Session, account_id: int) -> WatchInfo:
 
 def count_states(session: Session) -> StateCounts:
     """Count the originals in each state, by an index that holds few such rows."""
-    counts = {
-        state: session.scalar(
-            select(func.count()).select_from(Image).where(Image.drive_state == state)
-        )
-        or 0
-        for state in (CHANGED, MISSING, OUTSIDE)
-    }
-    return StateCounts(counts[CHANGED], counts[MISSING], counts[OUTSIDE])
+    images = select(func.count()).select_from(Image)
+    states = (CHANGED, MISSING, OUTSIDE)
+    return StateCounts(*(session.scalar(images.where(Image.drive_state == s)) or 0 for s in states))
 
 
 def reseal_links(session: Session, vault: Vault) -> None:
@@ -252,8 +232,7 @@ def check_again(session: Session, image_ids: Sequence[int]) -> None:
     """Request a check that asks OneDrive about these images. The caller commits."""
     accounts: set[int] = set()
     for ids in make_batches(image_ids):
-        query = select(Image.drive_account_id).where(Image.id.in_(ids)).distinct()
-        accounts |= set(session.scalars(query))
+        accounts.update(session.scalars(select(Image.drive_account_id).where(Image.id.in_(ids))))
     for account_id in sorted(accounts):
         ask_for_check(session, account_id)
     doubt_images(session, image_ids)

@@ -5,7 +5,7 @@ image's columns, and none if nothing changes.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from imagehub.clients import DriveItem, ItemAnswer
 from imagehub.clients.drive_ids import fold_id, is_same_id
@@ -21,19 +21,6 @@ NO_DOUBT = 0
 PLACE = 1  # whether its folder is still inside the root folder
 ASK = 2  # whether the original exists, and where
 FOLLOW = 3  # the same, and the name of its new folder
-
-
-class ListedFile(Protocol):
-    """OneDrive's listing of the file that an image was made from: an image, or a row of it."""
-
-    @property
-    def drive_hash(self) -> str: ...
-    @property
-    def drive_size_bytes(self) -> int: ...
-    @property
-    def etag(self) -> str: ...
-    @property
-    def ctag(self) -> str: ...
 
 
 def judge_mention(image: Image, item: DriveItem, is_full: bool) -> dict[str, Any]:
@@ -78,26 +65,29 @@ def judge_answer(image: Image, answer: ItemAnswer, names: Mapping[str, str]) -> 
     return values
 
 
-def has_changed(known: ListedFile, item: DriveItem) -> bool:
-    """Tell whether a file's content differs from the one that was imported.
+def has_changed(known: Any, item: DriveItem) -> bool:
+    """Tell whether OneDrive's listing shows another content than the imported one.
 
-    A file counts as changed only if OneDrive's listing shows it; see :func:`compare`.
+    :param known: as in :func:`compare`.
     """
     return compare(known, item) is False
 
 
-def compare(known: ListedFile, item: DriveItem) -> bool | None:
+def compare(known: Any, item: DriveItem) -> bool | None:
     """Tell whether a file has the imported content; None if its listing can't tell.
 
     Listings are compared with listings: of a Live Photo OneDrive lists the hash and size of the
     whole container and sends the picture alone. Names, places and times do not count. Hashes decide
     where both are known. A cTag belongs to the content; a business drive leaves it out of its feed.
     An eTag changes with anything at all, so it only proves that nothing changed.
+
+    :param known: an image, or a row with its ``drive_hash``, ``drive_size_bytes``, ``etag`` and
+        ``ctag``: OneDrive's listing of the file that the image was made from.
     """
     if known.drive_hash and item.quick_xor_hash:
-        return known.drive_hash == item.quick_xor_hash
+        return bool(known.drive_hash == item.quick_xor_hash)
     if known.ctag and item.ctag:
-        return known.ctag == item.ctag
+        return bool(known.ctag == item.ctag)
     if known.etag and known.etag == item.etag:
         return True
     if known.drive_size_bytes and item.size_bytes and known.drive_size_bytes != item.size_bytes:
@@ -116,21 +106,19 @@ def _has_new_name(image: Image, item: DriveItem) -> bool:
 
 def _write_verdict(image: Image, item: DriveItem, is_same: bool) -> dict[str, Any]:
     """Give the state, and the current listing if the content is the same."""
-    values: dict[str, Any] = {}
-    state = OK if is_same else CHANGED
-    if image.drive_state != state:
-        values["drive_state"] = state
-    if is_same:
+    if not is_same:
+        listed: dict[str, Any] = {"drive_state": CHANGED}
+    else:
         listed = {
+            "drive_state": OK,
             "drive_hash": item.quick_xor_hash[:40],
             "drive_size_bytes": item.size_bytes,
             "etag": item.etag[:255],
             "ctag": item.ctag[:255],
         }
-        values |= {
-            name: value for name, value in listed.items() if value and getattr(image, name) != value
-        }
-    return values
+    return {
+        name: value for name, value in listed.items() if value and getattr(image, name) != value
+    }
 
 
 def _follow_place(image: Image, item: DriveItem, names: Mapping[str, str]) -> dict[str, Any]:
