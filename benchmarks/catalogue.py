@@ -6,7 +6,7 @@ For the benchmarks of pages and the tests of query plans.
 from sqlalchemy import text
 from sqlalchemy.engine import Connection, Engine
 
-from imagehub.domain.library.gallery_counts import BUCKET_SHIFT
+from imagehub.domain.library.groups import BUCKET_SHIFT
 from imagehub.domain.library.order import FIRST_SORT_KEY, SORT_STEP
 
 SHOTS_PER_GROUP = 2

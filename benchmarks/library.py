@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from benchmarks.catalogue import SHOTS_PER_GROUP, fill_catalogue
 from imagehub.database import db, make_batches, now_utc
-from imagehub.domain.library import gallery_counts, listing, order, search_index
+from imagehub.domain.library import groups, listing, order, search_index
 from imagehub.models import DriveAccount, Group, Image, TrashEntry
 from tests.fixtures.database import run_mariadb
 from tests.fixtures.site import Site, make_site
@@ -65,8 +65,8 @@ def fill(site: Site, image_count: int) -> None:
                 "UPDATE image SET drive_state = 'changed' WHERE group_id % 40 = 2 AND number = 1",
                 "DELETE FROM gallery_bucket",
                 "INSERT INTO gallery_bucket (bucket, shown_count)"
-                f" SELECT (sort_key >> {gallery_counts.BUCKET_SHIFT}), count(*) FROM image_group"
-                f" WHERE is_shown = 1 GROUP BY (sort_key >> {gallery_counts.BUCKET_SHIFT})",
+                f" SELECT (sort_key >> {groups.BUCKET_SHIFT}), count(*) FROM image_group"
+                f" WHERE is_shown = 1 GROUP BY (sort_key >> {groups.BUCKET_SHIFT})",
                 "INSERT INTO import_job (id, drive_account_id, state, item_count, created_at,"
                 " last_activity_at) SELECT id, 1, 'finished', 50, '2024-05-01', '2024-05-01'"
                 f" FROM image WHERE id <= {jobs}",

@@ -12,7 +12,7 @@ from imagehub.admin import blueprint, originals
 from imagehub.admin.library_list import PostedPlace, answer, show_list
 from imagehub.admin.words import say
 from imagehub.database import db
-from imagehub.domain.library import bulk, edit, groups, joining, listing, trash
+from imagehub.domain.library import bulk, edit, groups, listing, trash
 from imagehub.domain.library.bulk import BulkEdit, Progress
 from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.models import Group
@@ -194,11 +194,11 @@ def join_groups() -> ResponseReturnValue:
         place = read_form(PostedPlace)
         return render_template(
             "admin/library_join.html",
-            preview=joining.preview_join(session, numbers),
+            preview=bulk.preview_join(session, numbers),
             back=place.make_url(),
             place=place.kept,
         )
-    group, gone = joining.join_groups(session, numbers, current_user.id)
+    group, gone = bulk.join_groups(session, numbers, current_user.id)
     count, numbers_gone = len(gone) + 1, ",".join(map(str, gone))
     note_action("join_groups", group.id, name=_name(group), count=count)
     session.commit()

@@ -12,6 +12,6 @@ blueprint = Blueprint("gallery", __name__)
 
 
 def init_app(app: Flask) -> None:
-    from imagehub.gallery import api, downloads, found, media, pages, search, shared, site  # noqa: F401 - these add their views to the blueprint
+    from imagehub.gallery import api, downloads, found, pages, search, shared, site  # noqa: F401 - these add their views to the blueprint
 
     app.register_blueprint(blueprint)

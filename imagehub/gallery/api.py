@@ -10,12 +10,13 @@ from imagehub.domain.library import gallery
 from imagehub.domain.library import images as library_images
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
-from imagehub.gallery.media import make_full_image_url
+from imagehub.gallery.pictures import make_full_image_url
 from imagehub.models import Image
 from imagehub.web.openapi import Api, Number, answers_failure
 from imagehub.wiring import get_clients, get_settings
 
 api = Api(blueprint, "Gallery")
+_HIGH_RESOLUTION_PX = 1920
 
 
 # --- Parameters and answers -----------------------------------------------------------------------
@@ -29,8 +30,7 @@ class GroupQuery(BaseModel):
     group: Number
 
 
-class ImageQuery(BaseModel):
-    group: Number
+class ImageQuery(GroupQuery):
     image_id: Number
 
 
@@ -39,15 +39,18 @@ class DownloadQuery(BaseModel):
     image_id: Number
 
 
-class PageRow(TypedDict):
-    """A group's cover; ``image`` is a presigned URL, ``width`` and ``height`` its pixels."""
-
-    group: int
-    image_name: str
+class _Shown(TypedDict):
     image: str
     width: int
     height: int
     alt: str
+
+
+class PageRow(_Shown):
+    """A group's cover; ``image`` is a presigned URL, ``width`` and ``height`` its pixels."""
+
+    group: int
+    image_name: str
 
 
 class PageAnswer(TypedDict):
@@ -70,14 +73,10 @@ class TotalPageAnswer(TypedDict):
     totalPage: int
 
 
-class GroupRow(TypedDict):
+class GroupRow(_Shown):
     group: int
     imageID: int
     imageName: str
-    image: str
-    width: int
-    height: int
-    alt: str
 
 
 class GroupAnswer(TypedDict):
@@ -90,12 +89,8 @@ class NoGroupAnswer(TypedDict):
     data: Literal["invalid group.. dont try this again"]
 
 
-class FoundImage(TypedDict):
+class FoundImage(_Shown):
     imageName: str
-    image: str
-    width: int
-    height: int
-    alt: str
 
 
 class ImageAnswer(TypedDict):
@@ -104,12 +99,8 @@ class ImageAnswer(TypedDict):
     hint: Literal["image_found"]
 
 
-class FullImage(TypedDict):
+class FullImage(_Shown):
     image_name: str
-    image: str
-    width: int
-    height: int
-    alt: str
 
 
 class DownloadAnswer(TypedDict):
@@ -139,10 +130,10 @@ def api_page(fields: PageQuery) -> PageAnswer | BadPageAnswer | EmptyPageAnswer:
     page = gallery.get_page(db.session(), fields.page)
     if not page.tiles:
         return {"code": 0, "hint": "database_empty"}
-    rows: list[PageRow] = []
-    for tile in page.tiles:
-        shown = _describe(tile.cover, library_images.LOW_RESOLUTION_PX)
-        rows.append({"group": tile.group.id, "image_name": tile.cover.name, **shown})
+    rows: list[PageRow] = [
+        {"group": tile.group.id, "image_name": tile.cover.name, **_describe(tile.cover)}
+        for tile in page.tiles
+    ]
     return {"code": 1, "data": rows, "hint": "got_images"}
 
 
@@ -157,10 +148,11 @@ def api_total_page() -> TotalPageAnswer:
 def api_group(fields: GroupQuery) -> GroupAnswer:
     """List a group's images in their order, with renditions of 480 pixels."""
     group = gallery.get_shown_group(db.session(), fields.group)
-    rows: list[GroupRow] = []
-    for image in library_images.list_images(db.session(), group.id):
-        shown = _describe(image, library_images.LOW_RESOLUTION_PX)
-        rows.append({"group": group.id, "imageID": image.number, "imageName": image.name, **shown})
+    images = library_images.list_images(db.session(), group.id)
+    rows: list[GroupRow] = [
+        {"group": group.id, "imageID": one.number, "imageName": one.name, **_describe(one)}
+        for one in images
+    ]
     if not rows:
         raise NotFoundError("group", fields.group)
     return {"status": 1, "data": rows}
@@ -171,8 +163,7 @@ def api_group(fields: GroupQuery) -> GroupAnswer:
 def api_image(fields: ImageQuery) -> ImageAnswer:
     """Find one image; its rendition is of 1920 pixels."""
     _, image = gallery.get_shown_image(db.session(), fields.group, fields.image_id)
-    shown = _describe(image, library_images.HIGH_RESOLUTION_PX)
-    found: FoundImage = {"imageName": image.name, **shown}
+    found: FoundImage = {"imageName": image.name, **_describe(image, _HIGH_RESOLUTION_PX)}
     return {"code": 1, "data": found, "hint": "image_found"}
 
 
@@ -193,15 +184,7 @@ def api_download(fields: DownloadQuery) -> DownloadAnswer:
     return {"code": 1, "image": full, "hint": "image_found"}
 
 
-class _Shown(TypedDict):
-    image: str
-    width: int
-    height: int
-    alt: str
-
-
-def _describe(image: Image, size_px: int) -> _Shown:
-    """Describe the rendition of that size, with a URL for a browser."""
+def _describe(image: Image, size_px: int = library_images.LOW_RESOLUTION_PX) -> _Shown:
     rendition = library_images.pick_rendition(image, size_px)
     return {
         "image": get_clients().store.make_presigned_url(rendition.object_key),

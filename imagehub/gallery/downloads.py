@@ -1,7 +1,8 @@
-"""Downloads of originals, single or as a ZIP file of a work, and the page for failed ones."""
+"""Redirect to renditions and originals, send ZIP files of works, show why a download failed."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
 from urllib.parse import quote
 
 from flask import Flask, Response, current_app, redirect, render_template, request, url_for
@@ -12,6 +13,7 @@ from flask_login import current_user
 
 from imagehub.database import db, end_read
 from imagehub.domain.library import gallery
+from imagehub.domain.library import images as library_images
 from imagehub.domain.sharing import downloads
 from imagehub.errors import (
     ConnectionLostError,
@@ -21,7 +23,6 @@ from imagehub.errors import (
     ServiceError,
 )
 from imagehub.gallery import blueprint
-from imagehub.gallery.media import get_visible_image
 from imagehub.gallery.pictures import get_title, make_group_url
 from imagehub.messages import mark
 from imagehub.models import Group, Image
@@ -31,7 +32,10 @@ from imagehub.web.i18n import translate
 from imagehub.wiring import get_clients, get_settings
 
 _SLOTS = "imagehub.zip_slots"
-_BUSY_SECONDS = 30.0
+# How long a redirect may be cached: much less than its target is valid, and so short that an
+# unpublished picture does not stay reachable.
+_REDIRECT_SECONDS = 300
+_SIZES = (480, 960, 1920)
 
 
 def _make_slots(state: BlueprintSetupState) -> None:
@@ -44,6 +48,34 @@ def _make_slots(state: BlueprintSetupState) -> None:
 blueprint.record_once(_make_slots)
 
 
+# --- Single images --------------------------------------------------------------------------------
+
+
+@blueprint.get("/media/<db_id:group>/<db_id:number>/<int:size>")
+@blueprint.get("/media/<db_id:group>/<db_id:number>/<int:size>.webp")
+def show_media(group: int, number: int, size: int) -> ResponseReturnValue:
+    """Redirect to a rendition; for feeds, previews and embeds, whose addresses must not expire."""
+    if size not in _SIZES:
+        raise NotFoundError("size", size)
+    image, is_shown = _get_visible_image(group, number)
+    rendition = library_images.pick_rendition(image, size)
+    response = redirect(get_clients().store.make_presigned_url(rendition.object_key))
+    response.headers["Cache-Control"] = (
+        f"public, max-age={_REDIRECT_SECONDS}" if is_shown else "private, no-store"
+    )
+    return response
+
+
+def _get_visible_image(group_number: int, number: int) -> tuple[Image, bool]:
+    """Return an image, and whether it is published; only an admin can see others."""
+    try:
+        return gallery.get_shown_image(db.session(), group_number, number)[1], True
+    except NotFoundError:
+        if not current_user.is_authenticated:
+            raise
+        return library_images.get_image(db.session(), group_number, number), False
+
+
 @blueprint.get("/media/full/<db_id:group>/<db_id:number>")
 @blueprint.get("/media/full/<db_id:group>/<db_id:number>/<name>")
 def show_full_image(group: int, number: int, name: str = "") -> ResponseReturnValue:
@@ -53,13 +85,13 @@ def show_full_image(group: int, number: int, name: str = "") -> ResponseReturnVa
     """
     if not get_settings().downloads and not current_user.is_authenticated:
         raise NotFoundError("page", f"{group}/{number}")
-    image, _ = get_visible_image(group, number)
+    image, _ = _get_visible_image(group, number)
     try:
         response = redirect_to_original(image)
     except (ConnectionLostError, ServiceError, NotFoundError) as error:
         if isinstance(error, NotFoundError):
             error = NotFoundError("original in OneDrive any more", f"{group}/{number}")
-        return show_failure(error, get_visible_image(group, number)[0].group, number)
+        return show_failure(error, _get_visible_image(group, number)[0].group, number)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
@@ -77,6 +109,9 @@ def redirect_to_original(image: Image) -> Response:
     return response
 
 
+# --- ZIP files ------------------------------------------------------------------------------------
+
+
 @blueprint.get("/groups/<db_id:number>/all.zip")
 def download_zip(number: int) -> ResponseReturnValue:
     """Send all originals of a work as a ZIP file, read from OneDrive while it is sent."""
@@ -90,22 +125,16 @@ def download_zip(number: int) -> ResponseReturnValue:
         return _make_answer(iter(()), file_name)
     slots: threading.BoundedSemaphore = current_app.extensions[_SLOTS]
     if not slots.acquire(blocking=False):
-        return show_failure(
-            ServiceBusyError(
-                "ImageHub", "send a ZIP", mark("Too many ZIP downloads are running."), _BUSY_SECONDS
-            ),
-            group,
-        )
-    try:
+        sentence = mark("Too many ZIP downloads are running.")
+        return show_failure(ServiceBusyError("ImageHub", "send a ZIP", sentence), group)
+    with ExitStack() as held:
+        held.callback(slots.release)
         end_read(db.session())
-        chunks = downloads.open_archive(get_clients(), members)
-    except (ConnectionLostError, ServiceError, NotFoundError) as error:
-        slots.release()
-        return show_failure(error, _get_group(number))
-    except BaseException:
-        slots.release()
-        raise
-    return _make_answer(_Sending(chunks, slots), file_name)
+        try:
+            chunks = held.enter_context(closing(downloads.open_archive(get_clients(), members)))
+        except (ConnectionLostError, ServiceError, NotFoundError) as error:
+            return show_failure(error, _get_group(number))
+        return _make_answer(_Sending(chunks, held.pop_all()), file_name)
 
 
 def _get_group(number: int) -> Group:
@@ -119,7 +148,7 @@ def _get_group(number: int) -> Group:
         return group
 
 
-def _make_answer(chunks: Iterator[bytes], file_name: str) -> Response:
+def _make_answer(chunks: Iterable[bytes], file_name: str) -> Response:
     response = Response(chunks, mimetype="application/zip")
     plain = file_name.encode("ascii", "replace").decode().replace("?", "_")
     response.headers["Content-Disposition"] = (
@@ -137,23 +166,12 @@ class _Sending:
     The server closes it when the visitor disconnects, which ends the download from OneDrive.
     """
 
-    def __init__(self, chunks: Iterator[bytes], slots: threading.BoundedSemaphore) -> None:
+    def __init__(self, chunks: Iterator[bytes], held: ExitStack) -> None:
         self._chunks = chunks
-        self._slots: threading.BoundedSemaphore | None = slots
+        self.close = held.close
 
     def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        return next(self._chunks)
-
-    def close(self) -> None:
-        slots, self._slots = self._slots, None
-        if slots is not None:
-            try:
-                self._chunks.close()  # type: ignore[attr-defined]
-            finally:
-                slots.release()
+        return self._chunks
 
 
 # --- Failed downloads -----------------------------------------------------------------------------
@@ -169,16 +187,10 @@ def show_failure(
     """
     if is_api_call():
         raise error
-    shot_url = (
-        make_group_url(group)
-        if number is None
-        else url_for("gallery.show_shot", number=group.id, shot=number)
-    )
-    rendition_url = (
-        ""
-        if number is None
-        else url_for("gallery.show_media", group=group.id, number=number, size=1920)
-    )
+    shot_url, rendition_url = make_group_url(group), ""
+    if number is not None:
+        shot_url = url_for("gallery.show_shot", number=group.id, shot=number)
+        rendition_url = url_for("gallery.show_media", group=group.id, number=number, size=1920)
     seconds = error.retry_after_seconds if isinstance(error, ServiceBusyError) else 0.0
     page = render_template(
         "gallery/no_download.html",
@@ -198,23 +210,20 @@ def show_failure(
 
 def _explain(error: ImageHubError) -> str:
     if isinstance(error, NotFoundError):
-        sentence = gettext("The original is no longer in OneDrive.")
-    elif isinstance(error, ConnectionLostError):
-        sentence = gettext("OneDrive is not available until its owner reconnects it.")
-    elif not isinstance(error, ServiceBusyError):
-        sentence = gettext("OneDrive refuses to send this file.")
-    elif error.service == "ImageHub":
-        sentence = translate(error.sentence)
-    else:
-        sentence = gettext("OneDrive is busy or cannot be reached at the moment.")
-    return str(sentence)
+        return str(gettext("The original is no longer in OneDrive."))
+    if isinstance(error, ConnectionLostError):
+        return str(gettext("OneDrive is not available until its owner reconnects it."))
+    if not isinstance(error, ServiceBusyError):
+        return str(gettext("OneDrive refuses to send this file."))
+    if error.service == "ImageHub":
+        return translate(error.sentence)
+    return str(gettext("OneDrive is busy or cannot be reached at the moment."))
 
 
 def _describe_wait(seconds: float) -> str:
     if seconds < 90:
         return str(gettext("Please try again in a minute."))
+    minutes = -(-round(seconds) // 60)
     if seconds < 5400:
-        return str(
-            gettext("Please try again in %(count)s minutes.", count=-(-round(seconds) // 60))
-        )
-    return str(gettext("Please try again in %(count)s hours.", count=-(-round(seconds) // 3600)))
+        return str(gettext("Please try again in %(count)s minutes.", count=minutes))
+    return str(gettext("Please try again in %(count)s hours.", count=-(-minutes // 60)))

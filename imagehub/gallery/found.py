@@ -6,7 +6,7 @@ All addresses are absolute and permanent: pictures have ImageHub's own ``/media/
 import math
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 from flask import Response, jsonify, render_template, request, url_for
@@ -14,13 +14,13 @@ from flask.typing import ResponseReturnValue
 from pydantic import BeforeValidator
 
 from imagehub.database import db
-from imagehub.domain.library import feeds, gallery
+from imagehub.domain.library import gallery
 from imagehub.domain.library import images as library_images
 from imagehub.domain.library.tags import list_group_tags
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
 from imagehub.gallery.pages import make_description, make_lasting_url
-from imagehub.gallery.pictures import get_title, make_group_url, make_slug
+from imagehub.gallery.pictures import get_title, make_group_url
 from imagehub.models import Image, Rendition
 from imagehub.web.forms import Form, read_query
 from imagehub.web.headers import make_absolute
@@ -56,10 +56,8 @@ def show_robots() -> ResponseReturnValue:
 @blueprint.get("/sitemap.xml")
 def show_sitemap() -> ResponseReturnValue:
     """Return the index of sitemaps. Source: https://www.sitemaps.org/protocol.html."""
-    sections = feeds.list_sections(db.session()) or [1]
-    urls = [
-        make_absolute(url_for("gallery.show_sitemap_page", number=number)) for number in sections
-    ]
+    sections = gallery.list_sections(db.session()) or [1]
+    urls = [_make_url("show_sitemap_page", number=number) for number in sections]
     return _answer_xml(render_template("gallery/sitemap_index.xml", urls=urls), _MAP_SECONDS)
 
 
@@ -69,32 +67,20 @@ def show_sitemap_page(number: int) -> ResponseReturnValue:
 
     Source: https://developers.google.com/search/docs/crawling-indexing/sitemaps/image-sitemaps.
     """
-    try:
-        groups = feeds.list_section(db.session(), number)
-    except NotFoundError:
-        if number != 1:
-            raise
-        groups = ()
+    groups = gallery.list_section(db.session(), number)
+    if not groups and number != 1:
+        raise NotFoundError("page", number)
     works = [
         {
-            "url": make_absolute(
-                url_for(
-                    "gallery.show_group", number=group.number, slug=make_slug(group.title) or None
-                )
-            ),
+            "url": make_absolute(make_group_url(group)),
             "updated_at": _format(group.updated_at),
-            "pictures": [make_lasting_url(group.number, n, 1920) for n in group.image_numbers],
+            "pictures": [make_lasting_url(group.id, n, 1920) for n in image_numbers],
         }
-        for group in groups
+        for group, image_numbers in groups
     ]
-    pages = []
-    if number == 1:
-        pages = [
-            make_absolute(url_for(name)) for name in ("gallery.show_front", "gallery.show_tags")
-        ]
-    return _answer_xml(
-        render_template("gallery/sitemap.xml", pages=pages, works=works), _MAP_SECONDS
-    )
+    pages = [_make_url("show_front"), _make_url("show_tags")] if number == 1 else []
+    sitemap = render_template("gallery/sitemap.xml", pages=pages, works=works)
+    return _answer_xml(sitemap, _MAP_SECONDS)
 
 
 # --- The feed -------------------------------------------------------------------------------------
@@ -106,14 +92,12 @@ def show_feed() -> ResponseReturnValue:
     settings = get_settings()
     if not settings.feeds:
         raise NotFoundError("page", "feed")
-    tiles = feeds.list_newest(db.session())
-    updated_at = max(
-        (tile.group.updated_at for tile in tiles), default=datetime(2000, 1, 1, tzinfo=UTC)
-    )
+    tiles = gallery.list_newest(db.session())
+    unchanged = datetime(2000, 1, 1, tzinfo=UTC)
     entries = [
         {
             # Without the title, which may change.
-            "id": make_absolute(url_for("gallery.show_group", number=tile.group.id)),
+            "id": _make_url("show_group", number=tile.group.id),
             "url": make_absolute(make_group_url(tile.group)),
             "title": get_title(tile.group),
             "summary": make_description(tile.group),
@@ -129,11 +113,11 @@ def show_feed() -> ResponseReturnValue:
     ]
     feed = render_template(
         "gallery/feed.xml",
-        url=make_absolute(url_for("gallery.show_feed")),
-        front_url=make_absolute(url_for("gallery.show_front")),
+        url=_make_url("show_feed"),
+        front_url=_make_url("show_front"),
         # A feed must have an author.
         author=settings.title,
-        updated_at=_format(updated_at),
+        updated_at=_format(max((tile.group.updated_at for tile in tiles), default=unchanged)),
         entries=entries,
     )
     return _answer_xml(feed, _FEED_SECONDS, "application/atom+xml")
@@ -167,9 +151,7 @@ def show_oembed() -> ResponseReturnValue:
     """
     fields = read_query(EmbedQuery)
     if fields.format != "json":
-        response = jsonify({"detail": "Only JSON is supported."})
-        response.status_code = 501
-        return response
+        return jsonify({"detail": "Only JSON is supported."}), 501
     number, shot = _read_work_url(fields.url)
     session = db.session()
     if shot is None:
@@ -193,10 +175,10 @@ def show_oembed() -> ResponseReturnValue:
         "width": max(1, int(rendition.width_px * share)),
         "height": max(1, int(rendition.height_px * share)),
         "web_page": make_absolute(make_group_url(group)),
-        "web_page_short_url": make_absolute(url_for("gallery.show_group", number=group.id)),
+        "web_page_short_url": _make_url("show_group", number=group.id),
         "author_name": settings.title,
         "provider_name": settings.title,
-        "provider_url": make_absolute(url_for("gallery.show_front")),
+        "provider_url": _make_url("show_front"),
         "thumbnail_url": make_lasting_url(group.id, image.number, 480),
         "thumbnail_width": small.width_px,
         "thumbnail_height": small.height_px,
@@ -218,10 +200,9 @@ def _read_work_url(url: str) -> tuple[int, int | None]:
         parts = urlsplit(url)
     except ValueError as error:
         raise NotFoundError("work", url) from error
-    here = urlsplit(make_absolute(url_for("gallery.show_front")))
-    path = unquote(parts.path)
-    root = here.path.rstrip("/")
-    found = re.fullmatch(re.escape(root) + r"/groups/([0-9]{1,19})(?:/([^/]*))?/?", path)
+    here = urlsplit(_make_url("show_front"))
+    root = re.escape(here.path.rstrip("/"))
+    found = re.fullmatch(rf"{root}/groups/([0-9]{{1,19}})(?:/([^/]*))?/?", unquote(parts.path))
     is_here = parts.netloc.lower() == here.netloc.lower() and parts.scheme in ("http", "https")
     if not is_here or found is None:
         raise NotFoundError("work", url)
@@ -232,17 +213,17 @@ def _read_work_url(url: str) -> tuple[int, int | None]:
 
 def _choose_size(image: Image, width: float, height: float) -> tuple[int, Rendition]:
     """Return the largest rendition within the bounds, or the smallest one."""
-    smallest = library_images.pick_rendition(image, _SIZES[0])
-    chosen = (_SIZES[0], smallest)
-    for size in _SIZES[1:]:
-        rendition = library_images.pick_rendition(image, size)
-        if rendition.width_px <= width and rendition.height_px <= height:
-            chosen = (size, rendition)
-    return chosen
+    sizes = [(size, library_images.pick_rendition(image, size)) for size in _SIZES]
+    fitting = [one for one in sizes if one[1].width_px <= width and one[1].height_px <= height]
+    return fitting[-1] if fitting else sizes[0]
 
 
 def _find_rendition(image: Image, size: int) -> Rendition | None:
     return library_images.pick_rendition(image, size) if image.renditions else None
+
+
+def _make_url(view: str, **values: Any) -> str:
+    return make_absolute(url_for(f"gallery.{view}", **values))
 
 
 def _format(moment: datetime) -> str:

@@ -2,17 +2,16 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
-from flask import Response, current_app, make_response, redirect, render_template, url_for
+from flask import Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import BeforeValidator
 
 from imagehub.database import db
 from imagehub.domain.library import gallery
 from imagehub.domain.library import images as library_images
-from imagehub.domain.library.tags import list_group_tags
+from imagehub.domain.library.tags import TagList, list_group_tags
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
 from imagehub.gallery.pictures import (
@@ -52,33 +51,15 @@ class PageQuery(Form):
     page: Annotated[int, BeforeValidator(_read_page_number)] = 1
 
 
-@dataclass(frozen=True)
-class Neighbour:
-    """The previous (``prev``) or next work, and its cover."""
-
-    rel: str
-    group: Group
-    picture: Picture
-
-
 @blueprint.get("/")
 def show_front() -> ResponseReturnValue:
     """Show one page of all works."""
-    number = read_query(PageQuery).page
-    page = gallery.get_page(db.session(), number)
-    if number > max(1, page.page_count):
-        raise NotFoundError("page", number)
-    is_last = number == page.page_count
-    settings = get_settings()
-    return render_page(
+    page = gallery.get_page(db.session(), read_query(PageQuery).page)
+    return render_list(
         "gallery/front.html",
-        page=page,
-        **make_tiles(page.tiles, is_last),
-        canonical=make_absolute(_make_page_url(number)),
-        previous_url=_make_page_url(number - 1) if number > 1 else "",
-        next_url=_make_page_url(number + 1) if not is_last and page.tiles else "",
-        description=settings.tagline,
-        card=page.tiles[0] if page.tiles else None,
+        page,
+        **make_tiles(page),
+        description=get_settings().tagline,
         linked_data=_describe_wall(page),
     )
 
@@ -115,20 +96,20 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
         may_grow=False,
     )
     first = shots[lead.number]
-    neighbours = []
+    large, neighbours = [first], []
     for rel, one in zip(("prev", "next"), gallery.find_neighbours(session, group), strict=True):
         cover = library_images.find_cover(session, one) if one is not None else None
         if one is not None and cover is not None:
-            neighbours.append(Neighbour(rel, one, make_picture(one, cover, f"g{one.id}")))
-    css += make_placeholder_css([first, *(one.picture for one in neighbours)])
-    for picture in (first, *(one.picture for one in neighbours)):
-        css += f"#{picture.id}{{--ratio:{picture.ratio:.4f}}}"
-    title = get_title(group)
+            picture = make_picture(one, cover, f"g{one.id}")
+            neighbours.append({"rel": rel, "group": one, "picture": picture})
+            large.append(picture)
+    css += make_placeholder_css(large)
+    css += "".join(f"#{picture.id}{{--ratio:{picture.ratio:.4f}}}" for picture in large)
     tags = list_group_tags(session, group.id)
     return render_page(
         "gallery/group.html",
         group=group,
-        title=title,
+        title=get_title(group),
         is_chosen=chosen is not None,
         position=images.index(lead) + 1,
         first=first,
@@ -145,21 +126,45 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
     )
 
 
-def make_tiles(tiles: Sequence[gallery.Tile], is_last: bool) -> dict[str, Any]:
-    """Return the values that ``gallery/_walls.html`` needs for one page of works.
-
-    :param is_last: it is the last page.
-    """
-    pictures = [make_picture(tile.group, tile.cover, f"g{tile.group.id}") for tile in tiles]
-    pictures, css = make_wall(pictures, is_last)
+def make_tiles(page: gallery.Page) -> dict[str, Any]:
+    """Return the values that ``gallery/_walls.html`` needs for one page of works."""
+    pictures = [make_picture(tile.group, tile.cover, f"g{tile.group.id}") for tile in page.tiles]
+    pictures, css = make_wall(pictures, is_last=page.number >= page.page_count)
     return {
         "tiles": [
             {"group": tile.group, "picture": picture}
-            for tile, picture in zip(tiles, pictures, strict=True)
+            for tile, picture in zip(page.tiles, pictures, strict=True)
         ],
+        "card": page.tiles[0] if page.tiles else None,
         "first_row": count_first_row(pictures),
         "wall_css": css,
     }
+
+
+def render_list(
+    template: str, page: gallery.Page | TagList, query: str | None = None, **values: Any
+) -> Response:
+    """Render one page of a list at this request's address, with links to the pages around it.
+
+    :param query: what was searched for, which is a part of the address.
+    :raise NotFoundError: the list has no such page; an empty list has one.
+    """
+    number, endpoint = page.number, request.endpoint
+    if endpoint is None or number > max(1, page.page_count):
+        raise NotFoundError("page", number)
+
+    def make_url(to: int) -> str:
+        return url_for(endpoint, **request.view_args or {}, q=query, page=to if to > 1 else None)
+
+    return render_page(
+        template,
+        page=page,
+        query=query,
+        canonical=make_absolute(make_url(number)),
+        previous_url=make_url(number - 1) if number > 1 else "",
+        next_url=make_url(number + 1) if number < page.page_count else "",
+        **values,
+    )
 
 
 def render_page(template: str, **values: Any) -> Response:
@@ -169,10 +174,6 @@ def render_page(template: str, **values: Any) -> Response:
     response.headers["Cache-Control"] = "private, no-cache"
     response.vary.update(("Cookie", "Accept-Language"))
     return response
-
-
-def _make_page_url(number: int) -> str:
-    return url_for("gallery.show_front", page=number if number > 1 else None)
 
 
 def make_lasting_url(group: int, number: int, size: int) -> str:
@@ -213,15 +214,14 @@ def _describe_wall(page: gallery.Page) -> dict[str, Any]:
             }
             for tile in page.tiles
         ],
-    }
-    if settings.tagline:
-        data["description"] = settings.tagline
-    if "gallery.search" in current_app.view_functions:
-        data["potentialAction"] = {
+        "potentialAction": {
             "@type": "SearchAction",
             "target": make_absolute(url_for("gallery.search")) + "?q={search_term}",
             "query-input": "required name=search_term",
-        }
+        },
+    }
+    if settings.tagline:
+        data["description"] = settings.tagline
     return data
 
 

@@ -4,7 +4,6 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from urllib.parse import urlsplit
 
 from babel.dates import format_date
@@ -12,12 +11,13 @@ from flask import url_for
 from flask_babel import format_decimal, gettext
 from flask_login import current_user
 
+from imagehub.domain.library.edit import AVAILABILITIES
 from imagehub.domain.sync.state import AWAY
-from imagehub.gallery.media import make_full_image_url
 from imagehub.gallery.placeholder import make_placeholder_url
 from imagehub.gallery.rows import WIDTHS, break_rows, make_sizes, make_wall_css
 from imagehub.messages import mark
 from imagehub.models import Group, Image
+from imagehub.web.headers import make_absolute
 from imagehub.web.i18n import get_format_locale
 from imagehub.wiring import get_clients, get_settings
 
@@ -142,6 +142,14 @@ def make_picture(group: Group, image: Image, element_id: str, position: int = 1)
     )
 
 
+def make_full_image_url(image: Image) -> str:
+    """Return the absolute address of ``gallery.show_full_image`` for an image."""
+    name = image.name.replace("/", "_").replace("\\", "_").strip(". ") or "image"
+    return make_absolute(
+        url_for("gallery.show_full_image", group=image.group_id, number=image.number, name=name)
+    )
+
+
 def _make_full_url(image: Image) -> str:
     may_have = get_settings().downloads or current_user.is_authenticated
     if not may_have or image.drive_state in AWAY:
@@ -194,53 +202,35 @@ def make_placeholder_css(pictures: Sequence[Picture]) -> str:
 # --- Captions -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Fact:
-    """One line of the data of a photograph."""
-
-    name: str
-    value: str
-
-
 def list_record(group: Group) -> list[str]:
     """Return the lines below the title of a work, as on a label in a museum."""
-    lines = (group.year, group.medium, group.dimensions, group.edition)
-    return [line for line in (*lines, describe_availability(group)) if line.strip()]
+    availability = gettext(AVAILABILITIES[group.availability]) if group.availability else ""
+    lines = (group.year, group.medium, group.dimensions, group.edition, availability)
+    return [line for line in lines if line.strip()]
 
 
-def describe_availability(group: Group) -> str:
-    """Return the availability of a work in the page's language, "" if not specified."""
-    words = {
-        "available": gettext("Available"),
-        "reserved": gettext("Reserved"),
-        "sold": gettext("Sold"),
-        "not_for_sale": gettext("Not for sale"),
-    }
-    return str(words.get(group.availability, ""))
-
-
-def list_facts(image: Image) -> list[Fact]:
-    """Return the known data of a photograph."""
-    facts = []
+def list_facts(image: Image) -> dict[str, str]:
+    """Return the known data of a photograph: name → value."""
+    facts = {}
     if image.taken_at:
-        facts.append(Fact(gettext("Photographed"), _format_date(image.taken_at)))
+        # Without conversion, as the camera's clock has no time zone.
+        day = format_date(image.taken_at.date(), "long", get_format_locale())
+        facts[gettext("Photographed")] = str(day)
     if image.camera:
-        camera = " · ".join(part for part in (image.camera, image.lens) if part)
-        facts.append(Fact(gettext("Camera"), camera))
+        facts[gettext("Camera")] = _join(image.camera, image.lens)
     exposure = _format_exposure(image)
     if exposure:
-        facts.append(Fact(gettext("Exposure"), exposure))
+        facts[gettext("Exposure")] = exposure
     if image.width_px and image.height_px:
         kind = image.mime_type.partition("/")[2].removeprefix("x-").upper()
         size = f"{image.width_px}{_THIN_SPACE}×{_THIN_SPACE}{image.height_px}{_NO_BREAK}px"
-        parts = [size, kind, format_bytes(image.size_bytes) if image.size_bytes else ""]
-        facts.append(Fact(gettext("Original"), " · ".join(part for part in parts if part)))
+        weight = format_bytes(image.size_bytes) if image.size_bytes else ""
+        facts[gettext("Original")] = _join(size, kind, weight)
     return facts
 
 
-def _format_date(moment: datetime) -> str:
-    """Format a day; without conversion, as the camera's clock has no time zone."""
-    return str(format_date(moment.date(), "long", get_format_locale()))
+def _join(*parts: str) -> str:
+    return " · ".join(part for part in parts if part)
 
 
 def _format_exposure(image: Image) -> str:
@@ -255,7 +245,7 @@ def _format_exposure(image: Image) -> str:
         parts.append(f"ISO{_NO_BREAK}{image.iso}")
     if image.focal_length_mm:
         parts.append(f"{_format_number(image.focal_length_mm, '0.#')}{_NO_BREAK}mm")
-    return " · ".join(parts)
+    return _join(*parts)
 
 
 def format_bytes(count: int) -> str:

@@ -9,13 +9,11 @@ from pydantic import AfterValidator
 from imagehub.database import db
 from imagehub.domain.library import images as library_images
 from imagehub.domain.library import search, tags
-from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
-from imagehub.gallery.pages import PageQuery, make_tiles, render_page
+from imagehub.gallery.pages import PageQuery, make_tiles, render_list
 from imagehub.gallery.pictures import get_title, make_group_url
 from imagehub.models import Image
 from imagehub.web.forms import read_query
-from imagehub.web.headers import make_absolute
 from imagehub.wiring import get_clients
 
 _MAX_SUGGESTED = 8
@@ -32,24 +30,14 @@ class SearchQuery(PageQuery):
 def show_search() -> ResponseReturnValue:
     """Show one page of the works that are found; without a query, the most used tags."""
     fields = read_query(SearchQuery)
-    query, number = " ".join(fields.q.split()), fields.page
-    found = search.find_groups(db.session(), query, number)
-    if number > max(1, found.page_count):
-        raise NotFoundError("page", number)
-    is_last = number == found.page_count
-
-    def make_url(page: int) -> str:
-        return url_for("gallery.search", q=query, page=page if page > 1 else None)
-
-    return render_page(
+    query = " ".join(fields.q.split())
+    found = search.find_groups(db.session(), query, fields.page)
+    return render_list(
         "gallery/search.html",
-        query=query,
-        page=found,
+        found,
+        query,
         tags=() if found.tiles else tags.list_tags(db.session(), per_page=24).tags,
-        canonical=make_absolute(make_url(number)),
-        previous_url=make_url(number - 1) if number > 1 else "",
-        next_url=make_url(number + 1) if found.tiles and not is_last else "",
-        **make_tiles(found.tiles, is_last),
+        **make_tiles(found),
     )
 
 
@@ -98,41 +86,12 @@ def _make_small_url(image: Image) -> str:
 @blueprint.get("/tags")
 def show_tags() -> ResponseReturnValue:
     """Show one page of the tags of all published works, by name."""
-    number = read_query(PageQuery).page
-    page = tags.list_tags(db.session(), number)
-    if number > max(1, page.page_count):
-        raise NotFoundError("page", number)
-
-    def make_url(to: int) -> str:
-        return url_for("gallery.show_tags", page=to if to > 1 else None)
-
-    return render_page(
-        "gallery/tags.html",
-        page=page,
-        canonical=make_absolute(make_url(number)),
-        previous_url=make_url(number - 1) if number > 1 else "",
-        next_url=make_url(number + 1) if number < page.page_count else "",
-    )
+    page = tags.list_tags(db.session(), read_query(PageQuery).page)
+    return render_list("gallery/tags.html", page)
 
 
 @blueprint.get("/tags/<slug>")
 def show_tag(slug: str) -> ResponseReturnValue:
     """Show one page of the works with a tag, in the order of the gallery."""
-    number = read_query(PageQuery).page
-    page = tags.get_tag_page(db.session(), slug, number)
-    if number > page.page_count:
-        raise NotFoundError("page", number)
-    is_last = number == page.page_count
-
-    def make_url(to: int) -> str:
-        return url_for("gallery.show_tag", slug=slug, page=to if to > 1 else None)
-
-    return render_page(
-        "gallery/tag.html",
-        page=page,
-        card=page.tiles[0] if page.tiles else None,
-        canonical=make_absolute(make_url(number)),
-        previous_url=make_url(number - 1) if number > 1 else "",
-        next_url=make_url(number + 1) if not is_last else "",
-        **make_tiles(page.tiles, is_last),
-    )
+    page = tags.get_tag_page(db.session(), slug, read_query(PageQuery).page)
+    return render_list("gallery/tag.html", page, **make_tiles(page))

@@ -1,6 +1,7 @@
 """Share links: pages with selected groups, including drafts, for whoever has the address."""
 
 from dataclasses import replace
+from typing import Any
 
 from flask import Response, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -38,28 +39,21 @@ def show_share(token: str) -> ResponseReturnValue:
     if not _is_unlocked(share):
         return _ask_password(token, share)
     _count_view(share)
-    works = []
-    css = _STYLE
+    works, css = [], _STYLE
     for group in links.list_shared_groups(db.session(), share):
         pictures = []
-        for position, image in enumerate(
-            library_images.list_images(db.session(), group.id), start=1
-        ):
-            picture = make_picture(group, image, f"g{group.id}s{image.number}", position)
+        images = library_images.list_images(db.session(), group.id)
+        for position, image in enumerate(images, start=1):
+            number = image.number
+            picture = make_picture(group, image, f"g{group.id}s{number}", position)
             full_url = ""
             if share.may_download and image.drive_state not in AWAY:
-                full_url = url_for(
-                    ".download_shared", token=token, group=group.id, number=image.number
-                )
+                full_url = url_for(".download_shared", token=token, group=group.id, number=number)
             pictures.append(replace(picture, full_url=full_url, zoom_url=""))
         placed, wall_css = make_wall(pictures, True)
         works.append((group, placed))
         css += wall_css
-    return _finish(
-        render_template(
-            "gallery/shared.html", share=share, works=works, wall_css=css, token=token, message=""
-        )
-    )
+    return _render(token, share, works, css)
 
 
 def _ask_password_again(error: ImageHubError, token: str) -> ResponseReturnValue:
@@ -108,19 +102,17 @@ def _is_unlocked(share: ShareLink) -> bool:
 
 def _ask_password(token: str, share: ShareLink, message: str = "") -> Response:
     """Show the form for the password, and nothing about what the link shows."""
-    response = _finish(
-        render_template(
-            "gallery/shared.html",
-            share=share,
-            works=None,
-            wall_css="",
-            token=token,
-            message=message,
-        )
-    )
+    response = _render(token, share, message=message)
     # The check of forms needs the Referer; it is sent to this host only.
     response.headers["Referrer-Policy"] = "same-origin"
     return response
+
+
+def _render(
+    token: str, share: ShareLink, works: Any = None, css: str = "", message: str = ""
+) -> Response:
+    values = {"token": token, "share": share, "works": works, "message": message}
+    return _finish(render_template("gallery/shared.html", **values, wall_css=css))
 
 
 def _count_view(share: ShareLink) -> None:
@@ -134,10 +126,8 @@ def _count_view(share: ShareLink) -> None:
 
 
 def _remember(name: str, number: str, mark: str) -> None:
-    kept = dict(session.get(name, {}))
-    kept.pop(number, None)
-    kept[number] = mark
-    session[name] = dict(list(kept.items())[-_MAX_REMEMBERED:])
+    others = {one: kept for one, kept in session.get(name, {}).items() if one != number}
+    session[name] = dict([*others.items(), (number, mark)][-_MAX_REMEMBERED:])
 
 
 def _finish(answer: ResponseReturnValue) -> Response:

@@ -31,16 +31,11 @@ def set_preferences() -> ResponseReturnValue:
     """
     fields = read_query(Preferences)
     response = redirect(get_local_target(fields.next, home=url_for("gallery.show_front")), 303)
+    is_secure = get_settings().public_url.startswith("https://")
     for name, values in _PREFERENCES.items():
         value = getattr(fields, name)
         if value in values:
-            response.set_cookie(
-                name,
-                value,
-                max_age=_YEAR_SECONDS,
-                samesite="Lax",
-                secure=get_settings().public_url.startswith("https://"),
-            )
+            response.set_cookie(name, value, _YEAR_SECONDS, secure=is_secure, samesite="Lax")
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -49,7 +44,7 @@ def set_preferences() -> ResponseReturnValue:
 def show_manifest() -> ResponseReturnValue:
     """Source: https://www.w3.org/TR/appmanifest/."""
     settings = get_settings()
-    ground = settings.ground or LIGHT_GROUND
+    ground, home = settings.ground or LIGHT_GROUND, url_for("gallery.show_front")
     icons = [
         {
             "src": asset_url(f"img/{name}.png"),
@@ -69,16 +64,15 @@ def show_manifest() -> ResponseReturnValue:
         "short_name": settings.title[:24],
         "description": settings.tagline,
         "lang": i18n.get_language(),
-        "start_url": url_for("gallery.show_front"),
-        "scope": url_for("gallery.show_front"),
+        "start_url": home,
+        "scope": home,
         "display": "standalone",
         "background_color": ground,
         "theme_color": ground,
         "icons": icons,
     }
-    response = Response(current_app.json.dumps(manifest), mimetype="application/manifest+json")
-    response.headers["Cache-Control"] = "private, max-age=3600"
-    return response
+    text = current_app.json.dumps(manifest)
+    return _answer(text, "application/manifest+json", "private, max-age=3600")
 
 
 @blueprint.get("/service-worker.js")
@@ -88,19 +82,16 @@ def show_service_worker() -> ResponseReturnValue:
     It is a template that contains the version of the static files, so that browsers notice a new
     version.
     """
-    script = render_template(
-        "gallery/service-worker.js",
-        offline_url=url_for("gallery.show_offline"),
-        assets_url=asset_url(""),
-    )
-    response = Response(script, mimetype="text/javascript")
-    response.headers["Cache-Control"] = "no-cache"
-    return response
+    urls = {"offline_url": url_for("gallery.show_offline"), "assets_url": asset_url("")}
+    script = render_template("gallery/service-worker.js", **urls)
+    return _answer(script, "text/javascript", "no-cache")
 
 
 @blueprint.get("/offline")
 def show_offline() -> ResponseReturnValue:
     """Show the page that the service worker displays without a network."""
-    response = Response(render_template("gallery/offline.html"), mimetype="text/html")
-    response.headers["Cache-Control"] = "no-cache"
-    return response
+    return _answer(render_template("gallery/offline.html"), "text/html", "no-cache")
+
+
+def _answer(text: str, mimetype: str, cache_control: str) -> Response:
+    return Response(text, mimetype=mimetype, headers={"Cache-Control": cache_control})

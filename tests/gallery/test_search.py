@@ -199,10 +199,6 @@ def test_tags_that_are_taken_off_go(either_site: Site) -> None:
     assert list_works(either_site.get("/search?q=blue").text) == []
     with either_site.session() as session:
         assert sorted(name for (name,) in session.query(Tag.name)) == ["green", "red"]
-        group = session.get(Group, work)
-        assert group is not None
-        groups.delete_group(session, group)
-        assert tags.drop_unused_tags(session) == 2
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ same field raises :class:`EditConflictError`, which holds both values.
 """
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -50,18 +50,12 @@ AVAILABILITIES = {
     "not_for_sale": mark("Not for sale"),
 }
 STATES = {"published": mark("Published"), "draft": mark("Draft")}
-# Field → its maximum length in characters.
-_TEXTS = {
-    "title": 300,
-    "text": 20_000,
-    "medium": 300,
-    "dimensions": 300,
-    "year": 40,
-    "edition": 300,
-}
-_MAX_ALT_CHARS = 1000
-_CHOICES: Mapping[str, Mapping[str, str]] = {"availability": AVAILABILITIES, "state": STATES}
-GROUP_FIELDS = (*_TEXTS, *_CHOICES, "tags")
+_CHOICES = {"availability": AVAILABILITIES, "state": STATES, "role": ROLES}
+_MAX_CHARS = {"text": 20_000, "year": 40, "alt": 1000}
+_MOST_CHARS = 300
+# Columns of the group, and its tags.
+_TEXTS = ("title", "text", "medium", "dimensions", "year", "edition", "availability", "state")
+GROUP_FIELDS = (*_TEXTS, "tags")
 IMAGE_FIELDS = ("alt", "role")
 
 
@@ -115,7 +109,7 @@ class ShotFieldsError(ConflictError):
 
 def read_fields(session: Session, group: Group) -> dict[str, str]:
     """Read the editable fields of a group as texts; tags are separated by commas."""
-    fields = {name: str(getattr(group, name)) for name in (*_TEXTS, *_CHOICES)}
+    fields = {name: str(getattr(group, name)) for name in _TEXTS}
     fields["tags"] = ", ".join(tag.name for tag in list_group_tags(session, group.id))
     return fields
 
@@ -135,7 +129,7 @@ def save_group(session: Session, number: int, edit: Edit) -> Group:
     :raise EditConflictError: someone else changed one of the fields.
     """
     group = get_locked_group(session, number)
-    fresh = _merge(edit, group.version, read_fields(session, group), tidy_field)
+    fresh = _merge(edit, group.version, read_fields(session, group))
     if not fresh:
         return group
     for name, value in fresh.items():
@@ -157,7 +151,7 @@ def save_image(session: Session, group_number: int, number: int, edit: Edit) -> 
     group = get_locked_group(session, group_number)
     image = get_image(session, group.id, number)
     current = {name: str(getattr(image, name)) for name in IMAGE_FIELDS}
-    fresh = _merge(edit, group.version, current, _tidy_image)
+    fresh = _merge(edit, group.version, current)
     for name, value in fresh.items():
         setattr(image, name, value)
     if fresh:
@@ -185,9 +179,7 @@ def save_shots(session: Session, group_number: int, fields: Sequence[ShotField])
     return group
 
 
-def _merge(
-    edit: Edit, version: int, current: Mapping[str, str], tidy: Callable[[str, str], str]
-) -> dict[str, str]:
+def _merge(edit: Edit, version: int, current: Mapping[str, str]) -> dict[str, str]:
     """Return the fields that an edit changes, as they are stored. Raises as :func:`save_group`.
 
     :param current: the values of all fields that can be edited.
@@ -195,15 +187,14 @@ def _merge(
     unknown = edit.changes.keys() - current.keys()
     if unknown:
         raise InvalidInputError("There is no such field.", dict.fromkeys(unknown, "unknown"))
-    changes = {name: tidy(name, value) for name, value in edit.changes.items()}
+    changes = {name: tidy_field(name, value) for name, value in edit.changes.items()}
     fresh = {name: value for name, value in changes.items() if current[name] != value}
-
-    def is_lost(name: str) -> bool:
-        # The value is compared where it is known: other fields change the version, too.
-        seen = edit.base.get(name)
-        return seen != current[name] if seen is not None else edit.version != version
-
-    lost = [name for name in fresh if is_lost(name)]
+    # The value is compared where it is known: other fields change the version, too.
+    lost = [
+        name
+        for name in fresh
+        if (edit.base[name] != current[name] if name in edit.base else edit.version != version)
+    ]
     if lost:
         raise EditConflictError(
             version, {name: current[name] for name in lost}, {name: fresh[name] for name in lost}
@@ -223,30 +214,18 @@ def tidy_field(name: str, value: str) -> str:
     """
     if name in _CHOICES:
         if value not in _CHOICES[name]:
-            raise InvalidInputError("This value cannot be selected.", {name: "unknown"})
+            fault = mark("This value cannot be selected.")
+            if name == "role":
+                fault = mark("There is no such role.")
+            raise InvalidInputError(fault, {name: "unknown"})
         return value
     if name == "tags":
         # Line breaks separate tags, so the text is split first.
         return ", ".join(_drop_controls(" ".join(tag.split())) for tag in split_tags(value))
     # Line breaks and tabs become spaces before other control characters are removed.
-    is_long = name == "text"
-    value = value.replace("\r\n", "\n") if is_long else " ".join(value.split())
+    value = value.replace("\r\n", "\n") if name == "text" else " ".join(value.split())
     value = _drop_controls(value).strip()
-    _check_length(name, value, _TEXTS[name])
-    return value
-
-
-def _tidy_image(name: str, value: str) -> str:
-    if name == "role":
-        if value not in ROLES:
-            raise InvalidInputError("There is no such role.", {name: "unknown"})
-        return value
-    value = _drop_controls(" ".join(value.split())).strip()
-    _check_length(name, value, _MAX_ALT_CHARS)
-    return value
-
-
-def _check_length(name: str, value: str, limit: int) -> None:
+    limit = _MAX_CHARS.get(name, _MOST_CHARS)
     if len(value) > limit:
         sentence = PluralMessage(
             "This is longer than %(num)s character.",
@@ -254,3 +233,4 @@ def _check_length(name: str, value: str, limit: int) -> None:
             num=limit,
         )
         raise InvalidInputError(sentence, {name: "too long"})
+    return value

@@ -1,32 +1,29 @@
-"""Read what visitors see: the pages of the gallery, shown groups and their neighbours.
+"""Read what visitors see: pages of the gallery, shown groups, their neighbours, the site map.
 
 A group is shown when it is published and has at least one image. Groups are ordered by descending
 ``Group.sort_key``.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, true
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import ColumnElement, func, select, true, tuple_
+from sqlalchemy.orm import Session, load_only, selectinload
 
 from imagehub.database import MAX_ID
-from imagehub.domain.library.gallery_counts import BUCKET_SHIFT, count_shown_groups
+from imagehub.domain.library.groups import BUCKET_SHIFT, count_shown_groups
 from imagehub.domain.library.images import get_image
 from imagehub.errors import NotFoundError
 from imagehub.models import GalleryBucket, Group, Image
 
 GROUPS_PER_PAGE = 12
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page of the gallery; the counts are of all pages and of all shown groups."""
-
-    number: int
-    page_count: int
-    group_count: int
-    tiles: Sequence["Tile"]
+FEED_LENGTH = 30
+# A site map may list 50,000 pages with 1,000 images each, in 50 MB. A section is a range of group
+# numbers, of which some may be unused.
+# Source: https://www.sitemaps.org/protocol.html.
+GROUPS_PER_SECTION = 1000
+MAX_IMAGES_PER_GROUP = 1000
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,16 @@ class Tile:
 
     group: Group
     cover: Image
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of shown groups; the counts are of all pages and of all their groups."""
+
+    number: int
+    page_count: int
+    group_count: int
+    tiles: Sequence[Tile]
 
 
 def count_pages(session: Session, per_page: int = GROUPS_PER_PAGE) -> int:
@@ -50,16 +57,11 @@ def get_page(session: Session, number: int, per_page: int = GROUPS_PER_PAGE) -> 
     """
     # The database has no larger integers.
     skip = min((number - 1) * per_page, MAX_ID)
+    shown = GalleryBucket.shown_count
+    above = func.sum(shown).over(order_by=GalleryBucket.bucket.desc()) - shown
     counts = (
-        select(
-            GalleryBucket.bucket,
-            (
-                func.sum(GalleryBucket.shown_count).over(order_by=GalleryBucket.bucket.desc())
-                - GalleryBucket.shown_count
-            ).label("before"),
-            func.sum(GalleryBucket.shown_count).over().label("total"),
-        )
-        .where(GalleryBucket.shown_count > 0)
+        select(GalleryBucket.bucket, above.label("before"), func.sum(shown).over().label("total"))
+        .where(shown > 0)
         .subquery()
     )
     place = session.execute(
@@ -70,12 +72,11 @@ def get_page(session: Session, number: int, per_page: int = GROUPS_PER_PAGE) -> 
     if place is None or not 1 <= number <= page_count:
         return Page(number, page_count, group_count, ())
     top = ((place.bucket + 1) << BUCKET_SHIFT) - 1
-    skip -= int(place.before)
     ids = session.scalars(
         select(Group.id)
         .where(Group.is_shown == true(), Group.sort_key <= top)
         .order_by(Group.sort_key.desc(), Group.id.desc())
-        .offset(skip)
+        .offset(skip - int(place.before))
         .limit(per_page)
     ).all()
     return Page(number, page_count, group_count, load_tiles(session, ids))
@@ -115,18 +116,63 @@ def get_shown_image(session: Session, group_number: int, image_number: int) -> t
 
 def find_neighbours(session: Session, group: Group) -> tuple[Group | None, Group | None]:
     """Find the shown groups before and after this one in the gallery's order."""
-    here = (Group.sort_key == group.sort_key) & (Group.id > group.id)
-    before = session.scalars(
+    is_shown = Group.is_shown == true()
+    return find_beside(session, group, -1, is_shown), find_beside(session, group, 1, is_shown)
+
+
+def find_beside(
+    session: Session, group: Group, step: int, *conditions: ColumnElement[bool]
+) -> Group | None:
+    """Find the nearest group above (-1) or below (1) another one in the gallery's order.
+
+    :param conditions: of the groups that count.
+    """
+    place, here = (Group.sort_key, Group.id), (group.sort_key, group.id)
+    # The first condition is implied by the second; it lets MySQL read a range of the index.
+    if step < 0:
+        beside = select(Group).where(place[0] >= here[0], tuple_(*place) > here).order_by(*place)
+    else:
+        beside = select(Group).where(place[0] <= here[0], tuple_(*place) < here)
+        beside = beside.order_by(*(column.desc() for column in place))
+    return session.scalars(beside.where(*conditions).limit(1)).first()
+
+
+# --- Feeds and site maps --------------------------------------------------------------------------
+
+
+def list_newest(session: Session) -> Sequence[Tile]:
+    """List the shown groups that were created last, newest first."""
+    newest = select(Group.id).where(Group.is_shown == true()).order_by(Group.id.desc())
+    return load_tiles(session, session.scalars(newest.limit(FEED_LENGTH)).all())
+
+
+def list_sections(session: Session) -> Sequence[int]:
+    """List the numbers of the sections that have shown groups; they are counted from 1."""
+    stretch = (Group.id + (GROUPS_PER_SECTION - 1)) // GROUPS_PER_SECTION
+    rows = session.scalars(
+        select(func.distinct(stretch)).where(Group.is_shown == true()).order_by(stretch)
+    )
+    return [int(row) for row in rows]
+
+
+def list_section(session: Session, number: int) -> list[tuple[Group, Sequence[int]]]:
+    """List the shown groups of a section, and the numbers of their first thousand images."""
+    first = (number - 1) * GROUPS_PER_SECTION + 1
+    last = first + GROUPS_PER_SECTION - 1
+    if number < 1 or last > MAX_ID:
+        return []
+    groups = session.scalars(
         select(Group)
-        .where(Group.is_shown == true(), (Group.sort_key > group.sort_key) | here)
-        .order_by(Group.sort_key, Group.id)
-        .limit(1)
-    ).first()
-    there = (Group.sort_key == group.sort_key) & (Group.id < group.id)
-    after = session.scalars(
-        select(Group)
-        .where(Group.is_shown == true(), (Group.sort_key < group.sort_key) | there)
-        .order_by(Group.sort_key.desc(), Group.id.desc())
-        .limit(1)
-    ).first()
-    return before, after
+        .where(Group.id.between(first, last), Group.is_shown == true())
+        .order_by(Group.id)
+        .options(load_only(Group.title, Group.updated_at))
+    ).all()
+    images = session.execute(
+        select(Image.group_id, Image.number)
+        .where(Image.group_id.between(first, last))
+        .order_by(Image.group_id, Image.position, Image.number)
+    )
+    numbers: dict[int, list[int]] = defaultdict(list)
+    for group_id, image_number in images:
+        numbers[group_id].append(image_number)
+    return [(group, numbers[group.id][:MAX_IMAGES_PER_GROUP]) for group in groups]

@@ -1,19 +1,24 @@
-"""Find, lock, refresh and delete groups."""
+"""Find, lock, refresh and delete groups, and count those that visitors see.
+
+The counts are kept in buckets of the sort key (see ``GalleryBucket``), so that the n-th page of a
+million groups costs what the first page of a hundred does.
+"""
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, true, update
+from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.orm import Session
 
 from imagehub.database import MAX_ID, count_rows
-from imagehub.domain.library.gallery_counts import set_shown
 from imagehub.domain.library.search_index import forget_group, refresh_search
 from imagehub.errors import NotFoundError
 from imagehub.messages import Message
-from imagehub.models import Group, Image
+from imagehub.models import GalleryBucket, Group, Image
 
 # The states of groups that are not in the trash.
 LIVING_STATES = ("published", "draft")
+BUCKET_SHIFT = 30
 
 
 def name_group(number: int, title: str) -> str:
@@ -104,3 +109,54 @@ def delete_group(session: Session, group: Group) -> None:
     forget_group(session, group.id)
     session.execute(delete(Group).where(Group.id == group.id))
     session.expunge(group)
+
+
+# --- Counts of shown groups -----------------------------------------------------------------------
+
+
+def count_shown_groups(session: Session) -> int:
+    """Count the groups that visitors see."""
+    return int(session.scalar(select(func.coalesce(func.sum(GalleryBucket.shown_count), 0))) or 0)
+
+
+def recount_gallery(session: Session) -> int:
+    """Recompute the counts of all buckets from the groups.
+
+    :return: how many buckets were wrong.
+    """
+    bucket: ColumnElement[int] = Group.sort_key.op(">>")(BUCKET_SHIFT)
+    shown = select(bucket, func.count()).where(Group.is_shown == true()).group_by(bucket)
+    counts = {int(number): count for number, count in session.execute(shown)}
+    stored = {row.bucket: row for row in session.scalars(select(GalleryBucket).with_for_update())}
+    wrong = [
+        number
+        for number in stored.keys() | counts.keys()
+        if number not in stored or stored[number].shown_count != counts.get(number, 0)
+    ]
+    for number in wrong:
+        session.merge(GalleryBucket(bucket=number, shown_count=counts.get(number, 0)))
+    session.flush()
+    return len(wrong)
+
+
+def set_shown(session: Session, group: Group, is_shown: bool) -> None:
+    """Show a group to visitors or hide it, and count it; its row must be locked."""
+    if bool(group.is_shown) == is_shown:
+        return
+    group.is_shown = is_shown
+    _add_to_bucket(session, group.sort_key >> BUCKET_SHIFT, 1 if is_shown else -1)
+
+
+def _add_to_bucket(session: Session, bucket: int, change: int) -> None:
+    """Add to a bucket's count atomically, whether or not its row exists."""
+    total = {"shown_count": GalleryBucket.shown_count + change}
+    is_this = GalleryBucket.bucket == bucket
+    if count_rows(session, update(GalleryBucket).where(is_this).values(total)):
+        return
+    values = {"bucket": bucket, "shown_count": change}
+    if session.get_bind().dialect.name == "sqlite":
+        upsert = sqlite.insert(GalleryBucket).values(values)
+        session.execute(upsert.on_conflict_do_update(index_elements=["bucket"], set_=total))
+    else:
+        insert = mysql.insert(GalleryBucket).values(values)
+        session.execute(insert.on_duplicate_key_update(total))

@@ -11,7 +11,6 @@ from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import Group, Image, Rendition
 
 LOW_RESOLUTION_PX = 480
-HIGH_RESOLUTION_PX = 1920
 
 
 def list_images(session: Session, group_id: int) -> Sequence[Image]:

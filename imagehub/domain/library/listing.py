@@ -80,9 +80,9 @@ class GroupPage:
     :param previous_before: key of the previous page; "" at the beginning.
     """
 
-    rows: Sequence[Row]
-    next_after: str
-    previous_before: str
+    rows: Sequence[Any]
+    next_after: str = ""
+    previous_before: str = ""
 
 
 def list_groups(
@@ -93,7 +93,7 @@ def list_groups(
     before: str = "",
     limit: int = GROUPS_PER_PAGE,
 ) -> GroupPage:
-    """List a page of groups: all and drafts in the gallery's order, others newest first.
+    """List a page of groups as rows: all and drafts in the gallery's order, others newest first.
 
     :param filter_name: one of :data:`FILTERS`.
     :param words: only groups with these words; of rare words at most the thousand newest. For words
@@ -104,11 +104,8 @@ def list_groups(
     :raise InvalidInputError: there is no such filter or key.
     """
     found = _find_page(session, filter_name, words, after, before, limit)
-    if not found.rows:
-        return GroupPage((), found.next_after, found.previous_before)
     notes = {row.id: row.note for row in found.rows}
-    rows = load_rows(session, [row.id for row in found.rows], notes)
-    return GroupPage(rows, found.next_after, found.previous_before)
+    return replace(found, rows=load_rows(session, list(notes), notes))
 
 
 def list_numbers(
@@ -129,45 +126,28 @@ def count_groups(session: Session, filter_name: str, words: str) -> int:
             return count
 
 
-@dataclass(frozen=True)
-class _FoundPage:
-    rows: Sequence[Any]
-    next_after: str = ""
-    previous_before: str = ""
-
-
 def _find_page(
     session: Session, filter_name: str, words: str, after: str, before: str, limit: int
-) -> _FoundPage:
+) -> GroupPage:
+    """Find a page of rows of ``_make_query``."""
     if filter_name not in FILTERS:
         raise InvalidInputError("There is no such list.", {"filter": "unknown"})
     is_back = bool(before)
-    key = before or after
-    place = _read_key(key) if key else None
+    place = _read_key(before or after) if before or after else None
     narrow: list[ColumnElement[bool]] = []
     if words.strip():
         if _is_widespread(session, filter_name, words):
             return _walk(session, filter_name, words, place, is_back, limit)
         found = search.list_group_ids(session, words, _MAX_FOUND, filter_name == "draft")
         if not found:
-            return _FoundPage(())
+            return GroupPage(())
         # Our own numbers are written into the query: a thousand parameters would be slow.
         numbers: ColumnElement[Any] = bindparam(
             "numbers", found, expanding=True, literal_execute=True
         )
-        narrow = [_COLUMN.get(filter_name, Group.id).in_(numbers)]
+        narrow = [_FACTS.get(filter_name, (Group.id,))[0].in_(numbers)]
     rows = session.execute(_make_query(filter_name, place, is_back, limit + 1, *narrow)).all()
     return _make_page(rows, place, is_back, limit)
-
-
-def _find_key_above(session: Session, number: int) -> str:
-    """Return the key of the row above a group: the page after it begins with the group.
-
-    It is "" at the top of the list.
-    """
-    place = session.execute(select(Group.sort_key, Group.id).where(Group.id == number)).one()
-    above = session.execute(_make_query("all", (place[0], place[1]), True, 1)).first()
-    return _write_key(above) if above is not None else ""
 
 
 def find_page_of(session: Session, number: int, after: str, before: str) -> str | None:
@@ -177,7 +157,12 @@ def find_page_of(session: Session, number: int, after: str, before: str) -> str 
     :return: None if that page shows the group; else the key of a page that begins with the group.
     """
     page = _find_page(session, "all", "", after, before, GROUPS_PER_PAGE)
-    return None if any(row.id == number for row in page.rows) else _find_key_above(session, number)
+    if any(row.id == number for row in page.rows):
+        return None
+    place = session.execute(select(Group.sort_key, Group.id).where(Group.id == number)).one()
+    above = session.execute(_make_query("all", (place[0], place[1]), True, 1)).first()
+    # The page after the row above begins with the group.
+    return _write_key(above) if above is not None else ""
 
 
 def _make_query(
@@ -198,12 +183,12 @@ def _make_query(
         states = ("draft",) if filter_name == "draft" else LIVING_STATES
         parts = [one.where(Group.state == state) for state in states]
     else:
-        number = _COLUMN[filter_name]
+        number, has_fact = _FACTS[filter_name]
         columns = (number,)
         parts = [
             select(literal(0).label("key"), number.label("id"), func.count().label("note"))
             .join(Group, Group.id == number)
-            .where(_CONDITION[filter_name], Group.state.in_(LIVING_STATES))
+            .where(has_fact, Group.state.in_(LIVING_STATES))
             .group_by(number)
         ]
     if place is not None:
@@ -253,7 +238,7 @@ def _walk(
     place: tuple[int, int] | None,
     is_back: bool,
     limit: int,
-) -> _FoundPage:
+) -> GroupPage:
     """Test group after group for words, until a page is full or enough groups were tested."""
     fitting: list[Any] = []
     most = max(_MAX_WALKED, limit)
@@ -274,20 +259,14 @@ def _walk(
     return _make_page(fitting, place, is_back, limit, start, edge)
 
 
-_COLUMN: Mapping[str, Any] = {
-    "alt": Image.group_id,
-    "changed": Image.group_id,
-    "missing": Image.group_id,
-    "outside": Image.group_id,
-    "failed": ImportItem.group_id,
-}
-_CONDITION: Mapping[str, Any] = {
+# Filter → the column with the numbers of its groups, and the condition.
+_FACTS: Mapping[str, tuple[Any, ...]] = {
     # "IS false" would keep MySQL from using the index.
-    "alt": Image.has_alt == false(),
-    "changed": Image.drive_state == "changed",
-    "missing": Image.drive_state == "missing",
-    "outside": Image.drive_state == "outside",
-    "failed": ImportItem.state == "failed",
+    "alt": (Image.group_id, Image.has_alt == false()),
+    "changed": (Image.group_id, Image.drive_state == "changed"),
+    "missing": (Image.group_id, Image.drive_state == "missing"),
+    "outside": (Image.group_id, Image.drive_state == "outside"),
+    "failed": (ImportItem.group_id, ImportItem.state == "failed"),
 }
 
 
@@ -302,7 +281,7 @@ def _make_page(
     limit: int,
     start: str = "",
     edge: str = "",
-) -> _FoundPage:
+) -> GroupPage:
     """Make a page of rows.
 
     :param found: rows of ``_make_query``; one more than the page has if there are more.
@@ -314,7 +293,7 @@ def _make_page(
     near = (_write_key(rows[0]) if rows else start) if place is not None else ""
     if is_back:
         rows.reverse()
-    return _FoundPage(rows, near, far) if is_back else _FoundPage(rows, far, near)
+    return GroupPage(rows, near, far) if is_back else GroupPage(rows, far, near)
 
 
 def load_rows(
@@ -325,43 +304,23 @@ def load_rows(
     Selects columns instead of whole groups, covers and renditions, which would take longer than
     the rest of the page.
     """
+    facts = (Group.id, Group.state, Group.title, Group.year, Group.medium, Group.image_count)
     found: dict[int, Row] = {}
-    without: dict[int, int] = {}
     for batch in make_batches(ids):
-        query = (
-            select(
-                Group.id,
-                Group.state,
-                Group.title,
-                Group.year,
-                Group.medium,
-                Group.image_count,
-                Group.cover_id,
-                Rendition.object_key,
-            )
-            .outerjoin(
-                Rendition,
-                (Rendition.image_id == Group.cover_id)
-                & (Rendition.size_px == THUMBNAIL_PX)
-                & (Rendition.mime_type == THUMBNAIL_TYPE),
-            )
-            .where(Group.id.in_(batch))
-        )
-        for one in session.execute(query):
-            note = (notes or {}).get(one.id, 0)
-            found[one.id] = Row(*one[:6], one.object_key or "", note)
-            if one.cover_id and not one.object_key:
-                without[one.cover_id] = one.id
-    for covers in make_batches(list(without)):
-        # A cover without this size shows its smallest rendition.
-        others = (
+        groups = session.execute(select(*facts, Group.cover_id).where(Group.id.in_(batch))).all()
+        renditions = session.execute(
             select(Rendition.image_id, Rendition.object_key)
-            .where(Rendition.image_id.in_(covers), Rendition.mime_type == THUMBNAIL_TYPE)
-            .order_by(Rendition.size_px.desc())
+            .where(
+                Rendition.image_id.in_([one.cover_id for one in groups]),
+                Rendition.mime_type == THUMBNAIL_TYPE,
+            )
+            # The last one counts: the smallest one if there is none of this size.
+            .order_by(Rendition.size_px == THUMBNAIL_PX, Rendition.size_px.desc())
         )
-        for image_id, key in session.execute(others):
-            number = without[image_id]
-            found[number] = replace(found[number], thumbnail_key=key)
+        keys = {image_id: key for image_id, key in renditions}
+        for one in groups:
+            key, note = keys.get(one.cover_id, ""), (notes or {}).get(one.id, 0)
+            found[one.id] = Row(*one[:6], key, note)
     return [found[one] for one in ids if one in found]
 
 
@@ -370,13 +329,12 @@ def _read_key(text: str) -> tuple[int, int]:
 
     :raise InvalidInputError: it is none.
     """
-    parts = text.split(".")
     try:
-        key, number = int(parts[0]), int(parts[1])
-    except (ValueError, IndexError):
+        key, number = map(int, text.split(".")[:2])
+        if abs(key) > MAX_ID or not 0 <= number <= MAX_ID:
+            raise ValueError
+    except ValueError:
         raise InvalidInputError("There is no such page.", {"after": "unknown"}) from None
-    if abs(key) > MAX_ID or not 0 <= number <= MAX_ID:
-        raise InvalidInputError("There is no such page.", {"after": "unknown"})
     return key, number
 
 

@@ -3,8 +3,8 @@
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from imagehub.domain.library.gallery_counts import set_shown
-from imagehub.domain.library.groups import LIVING_STATES, get_group, get_locked_group
+from imagehub.domain.library.gallery import find_beside
+from imagehub.domain.library.groups import LIVING_STATES, get_group, get_locked_group, set_shown
 from imagehub.models import Group
 
 # New groups are 2^20 apart: between any two, twenty groups in a row can be placed before others
@@ -31,47 +31,23 @@ def place_group(
     for one in sorted({number, before or number, after or number}):
         get_locked_group(session, one)
     group = get_group(session, number)
+    following = get_group(session, before) if before else None
     if after is not None:
-        other = get_group(session, after)
         # A group in the trash keeps its place, because it may be restored.
-        following = session.scalars(
-            select(Group)
-            .where(
-                Group.id != group.id,
-                (Group.sort_key < other.sort_key)
-                | ((Group.sort_key == other.sort_key) & (Group.id < other.id)),
-            )
-            .order_by(Group.sort_key.desc(), Group.id.desc())
-            .limit(1)
-        ).first()
-        move_group(session, group, following)
-    else:
-        move_group(session, group, get_group(session, before) if before else None)
+        following = find_beside(session, get_group(session, after), 1, Group.id != group.id)
+    move_group(session, group, following)
 
 
 def step_group(session: Session, number: int, step: int) -> None:
     """Move a group one place up (-1) or down (1); at the end of the list it stays in place."""
     group = get_group(session, number)
-    is_up = step < 0
-    here = Group.sort_key > group.sort_key if is_up else Group.sort_key < group.sort_key
-    order = (Group.sort_key, Group.id) if is_up else (Group.sort_key.desc(), Group.id.desc())
     # Each state is a range of the index, so groups in the trash are not read.
-    found = [
-        session.execute(
-            select(Group.sort_key, Group.id)
-            .where(here, Group.state == state)
-            .order_by(*order)
-            .limit(1)
-        ).first()
-        for state in LIVING_STATES
-    ]
-    nearest = sorted(tuple(one) for one in found if one is not None)
-    if nearest:
-        neighbour = nearest[0 if is_up else -1][1]
-        if is_up:
-            place_group(session, number, before=neighbour)
-        else:
-            place_group(session, number, after=neighbour)
+    found = [find_beside(session, group, step, Group.state == state) for state in LIVING_STATES]
+    nearest = sorted((one.sort_key, one.id) for one in found if one is not None)
+    if nearest and step < 0:
+        place_group(session, number, before=nearest[0][1])
+    elif nearest:
+        place_group(session, number, after=nearest[-1][1])
 
 
 def move_group(session: Session, group: Group, before: Group | None) -> None:
@@ -92,24 +68,16 @@ def _make_room(session: Session, group: Group, before: Group | None) -> int:
     if before is None:
         lowest = session.scalar(select(func.min(Group.sort_key)).where(Group.id != group.id))
         return FIRST_SORT_KEY if lowest is None else lowest - SORT_STEP
-    above = session.scalar(
-        select(func.min(Group.sort_key)).where(
-            Group.sort_key > before.sort_key, Group.id != group.id
-        )
-    )
+    is_above = (Group.sort_key > before.sort_key) & (Group.id != group.id)
+    above = session.scalar(select(func.min(Group.sort_key)).where(is_above))
     if above is None:
         return before.sort_key + SORT_STEP
     if above - before.sort_key >= 2:
         return (above + before.sort_key) // 2
     # No key is free in between: raise the keys of the groups that are too close, one by one.
     needed = before.sort_key + SORT_STEP * 2
-    above_it = session.scalars(
-        select(Group)
-        .where(Group.sort_key > before.sort_key, Group.id != group.id)
-        .order_by(Group.sort_key, Group.id)
-        .execution_options(yield_per=200)
-    )
-    for other in above_it:
+    others = select(Group).where(is_above).order_by(Group.sort_key, Group.id)
+    for other in session.scalars(others.execution_options(yield_per=200)):
         if other.sort_key >= needed:
             break
         shown = other.is_shown

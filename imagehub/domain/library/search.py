@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, TableClause, and_, select, text, true
 from sqlalchemy.orm import Session
 
-from imagehub import database
+from imagehub.database import MAX_ID
 from imagehub.domain.library import gallery
-from imagehub.domain.library.gallery import GROUPS_PER_PAGE, Tile
+from imagehub.domain.library.gallery import GROUPS_PER_PAGE
 from imagehub.domain.library.search_index import MARK, get_index, iter_query_words
 
 MAX_QUERY_CHARS = 200
@@ -30,16 +30,12 @@ _LEAST_IN_SAMPLE = 5
 
 
 @dataclass(frozen=True)
-class Found:
-    """One page of found groups; ``group_count`` counts all of them.
+class Found(gallery.Page):
+    """One page of found groups.
 
     :param is_inside: no word begins with the typed ones; these groups contain them inside a word.
     """
 
-    number: int
-    page_count: int
-    group_count: int
-    tiles: Sequence[Tile]
     is_inside: bool = False
 
 
@@ -55,14 +51,16 @@ def find_groups(
     if not words or number < 1:
         return Found(number, 0, 0, ())
     # The database has no larger integers.
-    offset = min((number - 1) * per_page, database.MAX_ID)
+    offset = min((number - 1) * per_page, MAX_ID)
     read = _read_sqlite if _is_sqlite(session) else _read_mysql
     count, ids = read(session, words, per_page, offset)
-    if count:
-        return _make_found(session, number, count, ids, per_page)
-    inside = _list_inside(session, words)
-    ids = inside[offset : offset + per_page]
-    return _make_found(session, number, len(inside), ids, per_page, is_inside=True)
+    is_inside = not count
+    if is_inside:
+        inside = _list_inside(session, words)
+        count, ids = len(inside), inside[offset : offset + per_page]
+    # The index is updated with the groups; should it be wrong, a draft is still not shown.
+    tiles = [tile for tile in gallery.load_tiles(session, ids) if tile.group.is_shown]
+    return Found(number, -(-count // per_page), count, tiles, is_inside)
 
 
 def list_group_ids(
@@ -107,10 +105,7 @@ def is_frequent(session: Session, query: str, around: int, are_hidden: bool = Fa
 def make_condition(
     session: Session, query: str, group_number: ColumnElement[int], are_hidden: bool = False
 ) -> ColumnElement[bool]:
-    """Make the condition that a group has the words, for an admin.
-
-    True if there is no word.
-    """
+    """Make the condition that a group has the words, for an admin; true if there is no word."""
     index, number = get_index(session)
     has_words = _has_words(index, query, are_hidden)
     if has_words is None:
@@ -132,19 +127,6 @@ def make_words(query: str) -> list[str]:
     """Return the words of a query as they are written in the index."""
     words = dict.fromkeys(iter_query_words(query[:MAX_QUERY_CHARS]))
     return list(words)[:_MAX_WORDS]
-
-
-def _make_found(
-    session: Session,
-    number: int,
-    count: int,
-    ids: Sequence[int],
-    per_page: int,
-    is_inside: bool = False,
-) -> Found:
-    # The index is updated with the groups; should it be wrong, a draft is still not shown.
-    tiles = [tile for tile in gallery.load_tiles(session, ids) if tile.group.is_shown]
-    return Found(number, -(-count // per_page), count, tiles, is_inside)
 
 
 # --- The two databases ----------------------------------------------------------------------------

@@ -17,10 +17,12 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnClause,
+    ColumnElement,
     Integer,
     TableClause,
     Text,
@@ -184,19 +186,15 @@ def _escape(char: str) -> str:
 
 def get_index(session: Session) -> tuple[TableClause, ColumnClause[int]]:
     """Return the index and its column of group numbers, which FTS5 calls ``rowid``."""
-    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    return _make_index(session.get_bind().dialect.name == "sqlite")
+
+
+@lru_cache
+def _make_index(is_sqlite: bool) -> tuple[TableClause, ColumnClause[int]]:
     name = "rowid" if is_sqlite else "group_id"
     number: ColumnClause[int] = column(name, Integer if is_sqlite else BigInteger)
-    return (
-        table(
-            "search_index",
-            number,
-            column("title", Text),
-            column("words", Text),
-            column("hidden", Text),
-        ),
-        number,
-    )
+    texts = [column(name, Text) for name in ("title", "words", "hidden")]
+    return table("search_index", number, *texts), number
 
 
 def refresh_search(session: Session, group_id: int) -> bool:
@@ -218,20 +216,24 @@ def forget_group(session: Session, group_id: int) -> None:
 
 def _write(session: Session, group_id: int, row: dict[str, str] | None) -> bool:
     index, number = get_index(session)
-    stored = session.execute(
-        select(index.c.title, index.c.words, index.c.hidden).where(number == group_id)
-    ).one_or_none()
-    if row is None:
-        if stored is not None:
-            session.execute(delete(index).where(number == group_id))
-        return stored is not None
-    if stored is None:
-        session.execute(insert(index).values({number.name: group_id, **row}))
-    elif stored._asdict() != row:
-        session.execute(update(index).where(number == group_id).values(**row))
-    else:
+    stored = _read_rows(session, number == group_id).get(group_id)
+    if stored == row:
         return False
+    if row is None:
+        session.execute(delete(index).where(number == group_id))
+    elif stored is None:
+        session.execute(insert(index).values({number.name: group_id, **row}))
+    else:
+        session.execute(update(index).where(number == group_id).values(**row))
     return True
+
+
+def _read_rows(session: Session, condition: ColumnElement[bool]) -> dict[int, dict[str, str]]:
+    """Read rows of the index, as :func:`_make_rows` makes them."""
+    index, number = get_index(session)
+    texts = (index.c.title, index.c.words, index.c.hidden)
+    rows = session.execute(select(*texts, number.label("number")).where(condition))
+    return {row.pop("number"): row for row in map(dict, rows.mappings())}
 
 
 def fill_search(session: Session, after: int = 0) -> int:
@@ -272,20 +274,12 @@ def list_stale(session: Session, after: int) -> tuple[list[int], int]:
 
     :return: the groups whose words are wrong, and the number to continue after; 0 at the end.
     """
-    index, number = get_index(session)
+    _, number = get_index(session)
     ids = session.scalars(
         select(Group.id).where(Group.id > after).order_by(Group.id).limit(_GROUPS_PER_READ)
     ).all()
-    stretch = number > after if not ids else (number > after) & (number <= ids[-1])
-    stored = {
-        row[0]: {"title": row[1], "words": row[2], "hidden": row[3]}
-        for row in session.execute(
-            select(number, index.c.title, index.c.words, index.c.hidden)
-            .where(stretch)
-            .order_by(number)
-        )
-    }
-    rows = _make_rows(session, ids) if ids else {}
+    stored = _read_rows(session, number.between(after + 1, ids[-1]) if ids else number > after)
+    rows = _make_rows(session, ids)
     stale = [i for i in sorted(rows.keys() | stored.keys()) if rows.get(i) != stored.get(i)]
     return stale, ids[-1] if ids else 0
 
@@ -296,33 +290,16 @@ def count_indexed(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(index)) or 0
 
 
-def _make_rows(session: Session, group_ids: Iterable[int]) -> dict[int, dict[str, str]]:
+def _make_rows(session: Session, ids: Sequence[int]) -> dict[int, dict[str, str]]:
     """Return what the index should contain: group number → column → words."""
-    ids = list(group_ids)
+    of_group = (Group.title, Group.text, Group.medium, Group.dimensions, Group.year, Group.edition)
     groups = session.execute(
-        select(
-            Group.id,
-            Group.state,
-            Group.is_shown,
-            Group.title,
-            Group.text,
-            Group.medium,
-            Group.dimensions,
-            Group.year,
-            Group.edition,
-            Group.availability,
-        ).where(Group.id.in_(ids))
+        select(*of_group, Group.id, Group.state, Group.is_shown, Group.availability).where(
+            Group.id.in_(ids)
+        )
     ).all()
-    texts: dict[int, list[str]] = {
-        row.id: [
-            row.title,
-            row.text,
-            row.medium,
-            row.dimensions,
-            row.year,
-            row.edition,
-            _AVAILABILITY_WORDS.get(row.availability, ""),
-        ]
+    texts: dict[int, list[Any]] = {
+        row.id: [*row[: len(of_group)], _AVAILABILITY_WORDS.get(row.availability, "")]
         for row in groups
     }
     tags = session.execute(
@@ -345,13 +322,11 @@ def _make_rows(session: Session, group_ids: Iterable[int]) -> dict[int, dict[str
             texts[image.group_id] += [image.name, image.alt, image.camera, image.lens, year]
     rows = {}
     for group in groups:
-        title = list(iter_words(group.title))
+        title = " ".join(iter_words(group.title))
         words = dict.fromkeys(word for text in texts[group.id] for word in iter_words(text))
-        joined = " ".join(list(words)[:_MAX_WORDS])
-        if group.state == "trash":
-            title, joined = [], ""
-        rows[int(group.id)] = (
-            {"title": " ".join(title), "words": joined, "hidden": ""}
+        joined = "" if group.state == "trash" else " ".join(list(words)[:_MAX_WORDS])
+        rows[group.id] = (
+            {"title": title, "words": joined, "hidden": ""}
             if group.is_shown
             else {"title": "", "words": "", "hidden": joined}
         )

@@ -95,9 +95,8 @@ def move_shots(
     if target is not group:
         twins = find_twins(session, images, target)
         if twins:
-            raise ConflictError(
-                Message("The other group already has %(name)s.", name=twins[0].name)
-            )
+            fault = Message("The other group already has %(name)s.", name=twins[0].name)
+            raise ConflictError(fault)
         put_into(session, images, target)
         _refresh_both(session, group, target)
     return target

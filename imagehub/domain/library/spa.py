@@ -1,7 +1,9 @@
 """Read all groups and images for the single-page app: shown or not, but not in the trash."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 from sqlalchemy import ColumnElement, exists, select, tuple_
 from sqlalchemy.orm import Session, selectinload
@@ -16,28 +18,16 @@ _ROWS_PER_READ = 2000
 
 @dataclass(frozen=True)
 class ListedGroup:
-    """A group's number and its images, in the group's order."""
+    """A group's number and its images in order, with ``number``, ``name`` and ``folder_name``."""
 
     number: int
-    images: "list[ListedImage]"
-
-
-@dataclass(frozen=True)
-class ListedImage:
-    """An image in the list of everything; ``number`` is its number inside the group."""
-
-    number: int
-    name: str
-    folder_name: str
+    images: Sequence[Any]
 
 
 def list_group_numbers(session: Session) -> list[int]:
     """List the numbers of all groups that have images, ascending."""
-    return list(
-        session.scalars(
-            select(Group.id).where(Group.image_count > 0, Group.state != "trash").order_by(Group.id)
-        )
-    )
+    has_images = (Group.image_count > 0) & (Group.state != "trash")
+    return list(session.scalars(select(Group.id).where(has_images).order_by(Group.id)))
 
 
 def _is_living() -> ColumnElement[bool]:
@@ -50,8 +40,12 @@ def iter_groups(session: Session) -> Iterator[ListedGroup]:
 
     Reads a few thousand images at a time and keeps none, so the library may be of any size.
     """
+    for number, images in groupby(_iter_images(session), lambda image: image.group_id):
+        yield ListedGroup(number, list(images))
+
+
+def _iter_images(session: Session) -> Iterator[Any]:
     at: tuple[int, int, int] = (0, -(1 << 31), 0)
-    group = ListedGroup(0, [])
     while True:
         rows = session.execute(
             select(Image.group_id, Image.position, Image.number, Image.name, Image.folder_name)
@@ -64,18 +58,10 @@ def iter_groups(session: Session) -> Iterator[ListedGroup]:
             .order_by(Image.group_id, Image.position, Image.number)
             .limit(_ROWS_PER_READ)
         ).all()
-        for row in rows:
-            if row.group_id != group.number:
-                if group.images:
-                    yield group
-                group = ListedGroup(row.group_id, [])
-            group.images.append(ListedImage(row.number, row.name, row.folder_name))
+        yield from rows
         if len(rows) < _ROWS_PER_READ:
-            break
-        last = rows[-1]
-        at = (last.group_id, last.position, last.number)
-    if group.images:
-        yield group
+            return
+        at = (rows[-1].group_id, rows[-1].position, rows[-1].number)
 
 
 def get_image(session: Session, group_number: int, image_number: int | None = None) -> Image:
@@ -88,15 +74,9 @@ def get_image(session: Session, group_number: int, image_number: int | None = No
         if session.get(TrashEntry, group_number) is not None:
             raise NotFoundError("image", f"{group_number}/{image_number}")
         return found
-    image = None
-    if 0 < group_number <= MAX_ID:
-        image = session.scalars(
-            select(Image)
-            .where(Image.group_id == group_number, _is_living())
-            .order_by(Image.position, Image.number)
-            .limit(1)
-            .options(selectinload(Image.renditions))
-        ).first()
+    first = select(Image).where(Image.group_id == group_number, _is_living()).limit(1)
+    first = first.order_by(Image.position, Image.number).options(selectinload(Image.renditions))
+    image = session.scalars(first).first() if 0 < group_number <= MAX_ID else None
     if image is None:
         raise NotFoundError("group", group_number)
     return image
@@ -109,13 +89,8 @@ def list_image_ids(session: Session, chosen: Mapping[int, Iterable[int]]) -> lis
     """
     ids: list[int] = []
     for group_number, numbers in chosen.items():
-        if not 0 < group_number <= MAX_ID:
-            continue
-        wanted = sorted({number for number in numbers if 0 < number < 1 << 31})
-        for some in make_batches(wanted):
-            ids += session.scalars(
-                select(Image.id).where(
-                    Image.group_id == group_number, Image.number.in_(some), _is_living()
-                )
-            )
+        query = select(Image.id).where(Image.group_id == group_number, _is_living())
+        wanted = {number for number in numbers if 0 < number < 1 << 31}
+        for some in make_batches(wanted if 0 < group_number <= MAX_ID else ()):
+            ids += session.scalars(query.where(Image.number.in_(some)))
     return ids

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows
 from imagehub.domain.library import gallery
-from imagehub.domain.library.gallery import GROUPS_PER_PAGE, Tile
+from imagehub.domain.library.gallery import GROUPS_PER_PAGE
 from imagehub.domain.library.search_index import refresh_search
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.messages import PluralMessage
@@ -43,13 +43,10 @@ class TagList:
 
 
 @dataclass(frozen=True)
-class TagPage:
+class TagPage(gallery.Page):
     """One page of the shown groups with a tag, in the gallery's order."""
 
     tag: CountedTag
-    number: int
-    page_count: int
-    tiles: Sequence[Tile]
 
 
 # --- Reading --------------------------------------------------------------------------------------
@@ -57,8 +54,7 @@ class TagPage:
 
 def list_tags(session: Session, number: int = 1, per_page: int = TAGS_PER_PAGE) -> TagList:
     """List a page of the tags of shown groups; pages are counted from 1."""
-    count = select(func.count()).select_from(Tag).where(_is_used())
-    tag_count = session.scalar(count) or 0
+    tag_count = session.scalar(select(func.count()).select_from(Tag).where(_is_used())) or 0
     page_count = -(-tag_count // per_page)
     if not 1 <= number <= page_count:
         return TagList(number, page_count, tag_count, ())
@@ -108,18 +104,16 @@ def get_tag_page(
     count = session.scalar(select(func.count()).select_from(GroupTag, Group).where(has_tag)) or 0
     if not count:
         raise NotFoundError("tag", slug)
-    ids: Sequence[int] = ()
-    if number >= 1:
-        ids = session.scalars(
-            select(Group.id)
-            .select_from(GroupTag, Group)
-            .where(has_tag)
-            .order_by(Group.sort_key.desc(), Group.id.desc())
-            .offset(min(number - 1, 1 << 40) * per_page)
-            .limit(per_page)
-        ).all()
-    counted = CountedTag(tag.name, tag.slug, count)
-    return TagPage(counted, number, -(-count // per_page), gallery.load_tiles(session, ids))
+    ids = session.scalars(
+        select(Group.id)
+        .select_from(GroupTag, Group)
+        .where(has_tag)
+        .order_by(Group.sort_key.desc(), Group.id.desc())
+        .offset(min(number - 1, 1 << 40) * per_page)
+        .limit(per_page)
+    ).all()
+    tiles, counted = gallery.load_tiles(session, ids), CountedTag(tag.name, tag.slug, count)
+    return TagPage(number, -(-count // per_page), count, tiles, counted)
 
 
 def list_group_tags(session: Session, group_id: int) -> Sequence[Tag]:
@@ -144,10 +138,8 @@ def set_tags(session: Session, group: Group, names: Iterable[str]) -> Sequence[T
     :raise InvalidInputError: a name is too long or has a control character, or there are too many.
     """
     wanted = dict[str, str]()
-    for name in names:
-        tidy = tidy_name(name)
-        if tidy:
-            wanted.setdefault(make_name_key(tidy), tidy)
+    for name in filter(None, map(tidy_name, names)):
+        wanted.setdefault(make_name_key(name), name)
     if len(wanted) > MAX_TAGS_PER_GROUP:
         raise InvalidInputError(
             PluralMessage(
@@ -164,30 +156,15 @@ def set_tags(session: Session, group: Group, names: Iterable[str]) -> Sequence[T
     old_ids = set(session.scalars(select(GroupTag.tag_id).where(GroupTag.group_id == group.id)))
     session.execute(delete(GroupTag).where(GroupTag.group_id == group.id))
     if tags:
-        session.execute(
-            insert(GroupTag),
-            [
-                {"group_id": group.id, "tag_id": tag.id, "position": position}
-                for position, tag in enumerate(tags, start=1)
-            ],
-        )
-    drop_unused_tags(session, old_ids - {tag.id for tag in tags})
+        rows = [
+            {"group_id": group.id, "tag_id": tag.id, "position": position}
+            for position, tag in enumerate(tags, start=1)
+        ]
+        session.execute(insert(GroupTag), rows)
+    dropped = Tag.id.in_(old_ids - {tag.id for tag in tags})
+    count_rows(session, delete(Tag).where(dropped, ~exists().where(GroupTag.tag_id == Tag.id)))
     refresh_search(session, group.id)
     return tags
-
-
-def drop_unused_tags(session: Session, tag_ids: Iterable[int] | None = None) -> int:
-    """Delete tags that no group has; of all tags when no ids are given.
-
-    :return: how many were deleted.
-    """
-    statement = delete(Tag).where(~exists().where(GroupTag.tag_id == Tag.id))
-    if tag_ids is not None:
-        ids = list(tag_ids)
-        if not ids:
-            return 0
-        statement = statement.where(Tag.id.in_(ids))
-    return count_rows(session, statement)
 
 
 def tidy_name(name: str) -> str:
@@ -223,12 +200,11 @@ def make_slug(name: str) -> str:
 
 
 def _get_or_create(session: Session, name: str) -> Tag:
-    key = make_name_key(name)
+    key, base = make_name_key(name), make_slug(name)
     for number in range(1, 1000):
         tag = session.scalars(select(Tag).where(Tag.name_key == key)).one_or_none()
         if tag is not None:
             return tag
-        base = make_slug(name)
         slug = base if number == 1 else f"{base}-{number}"
         if session.scalar(select(Tag.id).where(Tag.slug == slug)) is not None:
             continue

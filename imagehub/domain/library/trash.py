@@ -21,7 +21,6 @@ from imagehub.domain.library.groups import (
     delete_group,
     find_locked_group,
     get_locked_group,
-    lock_group,
     refresh_group,
 )
 from imagehub.domain.objects import bookkeeping
@@ -58,24 +57,21 @@ class Trashed:
 class Joined:
     """What was moved from a group to the one it was joined into, to restore it from.
 
-    :param into: the other group's number.
+    :param into: the other group's number; 0 for a group that was not joined.
     :param shots: (id, number, position) of each image before it was moved.
     :param shares: ids of the share links that the other group was added to.
     """
 
-    into: int
-    shots: list[tuple[int, int, int]]
-    shares: list[int]
+    into: int = 0
+    shots: Sequence[tuple[int, int, int]] = ()
+    shares: Sequence[int] = ()
 
     def write(self) -> str:
         return json.dumps(asdict(self))
 
 
-def _read_joined(text: str | None) -> Joined | None:
-    if not text:
-        return None
-    stored = json.loads(text)
-    return Joined(stored["into"], [tuple(one) for one in stored["shots"]], stored["shares"])
+def _read_joined(text: str | None) -> Joined:
+    return Joined(**json.loads(text or "{}"))
 
 
 # --- Deleting -------------------------------------------------------------------------------------
@@ -91,13 +87,7 @@ def trash_groups(session: Session, numbers: Sequence[int], user_id: int | None) 
         group = find_locked_group(session, number)
         if group is None or group.state == "trash":
             continue
-        entry = TrashEntry(
-            group_id=group.id,
-            state_before=group.state,
-            user_id=user_id,
-            trashed_at=get_database_time(session),
-        )
-        session.add(entry)
+        session.add(_make_entry(session, group, group, user_id))
         group.state = "trash"
         group.version += 1
         _mark_alts(session, group.id, is_trashed=True)
@@ -130,15 +120,9 @@ def trash_images(
     )
     session.add(bag)
     session.flush()
-    session.add(
-        TrashEntry(
-            group_id=bag.id,
-            origin_id=group.id,
-            state_before=group.state,
-            user_id=user_id,
-            trashed_at=get_database_time(session),
-        )
-    )
+    entry = _make_entry(session, bag, group, user_id)
+    entry.origin_id = group.id
+    session.add(entry)
     # They keep their numbers, to be restored with them.
     for image in selected:
         image.group_id = bag.id
@@ -149,6 +133,15 @@ def trash_images(
     refresh_group(session, bag.id)
     session.expire_all()
     return bag.id
+
+
+def _make_entry(session: Session, trashed: Group, before: Group, user_id: int | None) -> TrashEntry:
+    return TrashEntry(
+        group_id=trashed.id,
+        state_before=before.state,
+        user_id=user_id,
+        trashed_at=get_database_time(session),
+    )
 
 
 def _mark_alts(session: Session, group_id: int, *, is_trashed: bool) -> None:
@@ -190,31 +183,31 @@ def list_trash(
             | ((TrashEntry.trashed_at == moment) & (TrashEntry.group_id < number))
         )
     entries = session.scalars(query).all()
-    joins = {entry.group_id: _read_joined(entry.joined) for entry in entries}
-    ids = {entry.group_id for entry in entries} | {entry.origin_id or 0 for entry in entries}
-    ids |= {joined.into for joined in joins.values() if joined is not None}
+    shown = [(entry, _read_joined(entry.joined)) for entry in entries[:limit]]
+    ids = {
+        number
+        for entry, joined in shown
+        for number in (entry.group_id, entry.origin_id or 0, joined.into)
+    }
     groups = {
         group.id: group
         for batch in make_batches(ids)
         for group in session.scalars(select(Group).where(Group.id.in_(batch)))
     }
-    listed = []
-    for entry in entries[:limit]:
-        joined = joins[entry.group_id]
-        listed.append(
-            Trashed(
-                entry,
-                groups[entry.group_id],
-                groups.get(entry.origin_id or 0),
-                groups.get(joined.into) if joined is not None else None,
-                len(joined.shots) if joined is not None else 0,
-            )
+    listed = [
+        Trashed(
+            entry,
+            groups[entry.group_id],
+            groups.get(entry.origin_id or 0),
+            groups.get(joined.into),
+            len(joined.shots),
         )
-    following = ""
-    if len(entries) > limit:
-        last = listed[-1].entry
-        following = f"{last.trashed_at.isoformat()}_{last.group_id}"
-    return listed, following
+        for entry, joined in shown
+    ]
+    if len(entries) <= limit:
+        return listed, ""
+    last = listed[-1].entry
+    return listed, f"{last.trashed_at.isoformat()}_{last.group_id}"
 
 
 def _read_key(text: str) -> tuple[datetime, int]:
@@ -243,30 +236,22 @@ def restore(session: Session, number: int) -> Group:
     :raise NotFoundError: there is no such entry (any more).
     """
     # Only columns are read here: a concurrent restore may delete the entry before it is locked.
-    found = (
-        session.execute(
-            select(TrashEntry.origin_id, TrashEntry.joined).where(TrashEntry.group_id == number)
-        ).one_or_none()
-        if 0 < number <= MAX_ID
-        else None
-    )
+    found = session.execute(
+        select(TrashEntry.origin_id, TrashEntry.joined).where(TrashEntry.group_id == number)
+    ).one_or_none()
     if found is None:
         raise NotFoundError("thing in the trash", number)
     joined = _read_joined(found.joined)
-    # Locked in ascending order, to avoid deadlocks.
-    other = joined.into if joined is not None else found.origin_id
-    for one in sorted({number, other or number}):
-        lock_group(session, one)
+    # In ascending order, to avoid deadlocks.
+    numbers = sorted({number, joined.into or found.origin_id or number})
+    locked = {one: find_locked_group(session, one) for one in numbers}
+    bag, target = locked[number], locked.get(joined.into)
     entry = session.get(TrashEntry, number, populate_existing=True)
-    if entry is None:
+    if bag is None or entry is None:
         raise NotFoundError("thing in the trash", number)
-    bag = session.get_one(Group, number)
-    session.refresh(bag)
-    origin = session.get(Group, entry.origin_id) if entry.origin_id else None
-    if origin is not None:
-        session.refresh(origin)
-    if joined is not None:
-        _take_out(session, bag, joined)
+    origin = locked.get(entry.origin_id or 0)
+    if target is not None:
+        _take_out(session, bag, target, joined)
     if origin is None or origin.state == "trash":
         bag.state = entry.state_before
         bag.version += 1
@@ -298,12 +283,8 @@ def restore_all(session: Session, numbers: Iterable[int]) -> list[Group]:
     return restored
 
 
-def _take_out(session: Session, bag: Group, joined: Joined) -> None:
+def _take_out(session: Session, bag: Group, target: Group, joined: Joined) -> None:
     """Move a group's shots back from the group that it was joined into."""
-    target = session.get(Group, joined.into)
-    if target is None:
-        return
-    session.refresh(target)
     places = {image_id: place for image_id, *place in joined.shots}
     for batch in make_batches(places):
         for image in session.scalars(
@@ -330,11 +311,9 @@ def _put_back(session: Session, bag: Group, origin: Group) -> None:
         twin = there.get((image.drive_account_id, image.drive_item_id))
         if twin is None:
             image.group_id = origin.id
-            continue
-        if not twin.alt.strip():
-            twin.alt = image.alt
-        if not twin.role:
-            twin.role = image.role
+        else:
+            twin.alt = twin.alt if twin.alt.strip() else image.alt
+            twin.role = twin.role or image.role
     session.flush()
     _mark_alts(session, origin.id, is_trashed=False)
     session.expire_all()
@@ -351,11 +330,8 @@ def purge(session: Session, numbers: Sequence[int]) -> tuple[list[int], int]:
     doomed = []
     for number in sorted(set(numbers)):
         group = find_locked_group(session, number)
-        if (
-            group is not None
-            and group.state == "trash"
-            and session.get(TrashEntry, number) is not None
-        ):
+        is_trashed = group is not None and group.state == "trash"
+        if is_trashed and session.get(TrashEntry, number) is not None:
             doomed.append(number)
     return doomed, _delete(session, doomed)
 

@@ -17,7 +17,7 @@ from imagehub.database import now_utc
 from imagehub.domain.imports import claims as imports_claims
 from imagehub.domain.imports import jobs, process
 from imagehub.domain.imports.scratch import Scratch
-from imagehub.domain.library import groups, joining
+from imagehub.domain.library import bulk, groups
 from imagehub.domain.library import images as library_images
 from imagehub.domain.objects import bookkeeping
 from imagehub.errors import ConnectionLostError
@@ -451,7 +451,7 @@ def test_imports_into_a_joined_group_go_to_the_remaining_one(
     assert hub.process(hub.claim(job_id)) == "failed"
     claim = hub.claim(job_id)
     assert claim.group_id is not None
-    joining.join_groups(hub.session, [target, claim.group_id], None)
+    bulk.join_groups(hub.session, [target, claim.group_id], None)
     hub.session.commit()
     assert hub.process(claim) == "done"
     path.write_bytes(whole)

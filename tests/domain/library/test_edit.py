@@ -6,13 +6,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from imagehub.domain.library import (
-    bulk,
-    gallery_counts,
-    groups,
-    search,
-    shots,
-)
+from imagehub.domain.library import bulk, groups, search, shots
 from imagehub.domain.library import edit as library_edit
 from imagehub.domain.library.bulk import BulkEdit
 from imagehub.domain.library.edit import Edit, EditConflictError
@@ -111,9 +105,9 @@ def test_unpublishing_hides_a_group_and_publishing_shows_it(
     either_session: Session, group_id: int
 ) -> None:
     save(either_session, group_id, state="draft")
-    assert gallery_counts.count_shown_groups(either_session) == 0
+    assert groups.count_shown_groups(either_session) == 0
     save(either_session, group_id, state="published")
-    assert gallery_counts.count_shown_groups(either_session) == 1
+    assert groups.count_shown_groups(either_session) == 1
 
 
 def test_alt_text_and_role_of_a_shot(either_session: Session, group_id: int) -> None:

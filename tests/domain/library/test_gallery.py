@@ -13,7 +13,7 @@ from benchmarks.catalogue import fill_catalogue
 from imagehub import create_app
 from imagehub.config import load_settings
 from imagehub.database import db
-from imagehub.domain.library import gallery, gallery_counts, groups
+from imagehub.domain.library import gallery, groups
 from imagehub.domain.library import images as library_images
 from imagehub.domain.library import order as gallery_order
 from imagehub.errors import NotFoundError
@@ -102,7 +102,7 @@ def test_refreshing_twice_counts_once(session: Session) -> None:
     group = add_group(session, images=3)
     groups.refresh_group(session, group.id)
     groups.refresh_group(session, group.id)
-    assert gallery_counts.count_shown_groups(session) == 1
+    assert groups.count_shown_groups(session) == 1
     assert (group.image_count, group.cover_id is not None) == (3, True)
 
 
@@ -111,26 +111,26 @@ def test_a_group_that_lost_its_images_is_not_shown(session: Session) -> None:
     session.delete(library_images.get_image(session, group.id, 1))
     groups.refresh_group(session, group.id)
     assert list_shown(session) == []
-    assert gallery_counts.count_shown_groups(session) == 0
+    assert groups.count_shown_groups(session) == 0
 
 
 def test_moved_groups_agree_with_a_plain_list(session: Session) -> None:
     """Random moves, many into the same narrow gap, agree with a plain list all the way."""
     rng = random.Random(5)
-    groups = {group.id: group for group in (add_group(session) for _ in range(40))}
-    order = sorted(groups, reverse=True)
+    moving = {group.id: group for group in (add_group(session) for _ in range(40))}
+    order = sorted(moving, reverse=True)
     for step in range(150):
         moved = rng.choice(order)
         order.remove(moved)
         # Two thirds go to the same place, so that the room there is used up again and again.
         index = 3 if step % 3 else rng.randrange(len(order) + 1)
-        before = groups[order[index]] if index < len(order) else None
-        gallery_order.move_group(session, groups[moved], before)
+        before = moving[order[index]] if index < len(order) else None
+        gallery_order.move_group(session, moving[moved], before)
         order.insert(index, moved)
         if step % 10 == 9:
             assert list_shown(session) == order
     assert list_shown(session) == order
-    assert gallery_counts.recount_gallery(session) == 0
+    assert groups.recount_gallery(session) == 0
 
 
 def test_neighbours_follow_the_order(session: Session) -> None:
@@ -147,8 +147,8 @@ def test_wrong_counts_are_repaired(session: Session) -> None:
     session.add(GalleryBucket(bucket=1, shown_count=4))
     session.flush()
     session.expire_all()
-    assert gallery_counts.recount_gallery(session) == 2
-    assert gallery_counts.count_shown_groups(session) == 1
+    assert groups.recount_gallery(session) == 2
+    assert groups.count_shown_groups(session) == 1
 
 
 def test_pages_cross_buckets_without_gaps_or_repeats(app: Flask) -> None:

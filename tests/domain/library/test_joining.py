@@ -3,17 +3,9 @@
 import pytest
 from sqlalchemy.orm import Session
 
+from imagehub.domain.library import bulk, groups, shots, tags, trash
 from imagehub.domain.library import edit as library_edit
-from imagehub.domain.library import (
-    gallery_counts,
-    joining,
-    shots,
-    tags,
-    trash,
-)
-from imagehub.domain.library import (
-    images as library_images,
-)
+from imagehub.domain.library import images as library_images
 from imagehub.domain.sharing import links
 from imagehub.errors import InvalidInputError
 from imagehub.models import ShareLink, TrashEntry
@@ -35,7 +27,7 @@ def test_joining_merges_shots_fields_and_tags(
     twin = library_images.get_image(either_session, other, 1)
     twin.drive_item_id = library_images.get_image(either_session, group_id, 1).drive_item_id
     either_session.flush()
-    group, gone = joining.join_groups(either_session, [group_id, other], None)
+    group, gone = bulk.join_groups(either_session, [group_id, other], None)
     assert (group.id, gone) == (group_id, [other])
     assert list_names(either_session, group_id) == ["a.jpg", "b.jpg", "c.jpg", "z.jpg"]
     assert (group.title, group.medium) == ("Wave", "Oil")
@@ -43,7 +35,7 @@ def test_joining_merges_shots_fields_and_tags(
     # The file that was there twice waits in the trash.
     assert either_session.get_one(TrashEntry, other).state_before == "published"
     assert list_names(either_session, other) == ["y.jpg"]
-    assert gallery_counts.count_shown_groups(either_session) == 1
+    assert groups.count_shown_groups(either_session) == 1
 
 
 def test_a_joined_group_is_restored_with_its_fields_and_shots(
@@ -58,10 +50,10 @@ def test_a_joined_group_is_restored_with_its_fields_and_shots(
     save(either_session, target, text="Its own.")
     shots.order_shots(either_session, last, [2], 1)
     shots.set_cover(either_session, last, 1)
-    joining.join_groups(either_session, [target, first, last], None)
+    bulk.join_groups(either_session, [target, first, last], None)
     assert len(list_names(either_session, target)) == 6
     with pytest.raises(InvalidInputError):
-        joining.join_groups(either_session, [target, target], None)
+        bulk.join_groups(either_session, [target, target], None)
     (one, _), _ = trash.list_trash(either_session)
     assert (one.target and one.target.id, one.joined_count) == (target, 2)
 
@@ -81,7 +73,7 @@ def test_a_joined_group_is_restored_with_its_fields_and_shots(
     trash.restore(either_session, first)
     assert list_names(either_session, first) == ["a2.jpg"]
     assert list_names(either_session, target) == ["b1.jpg", "b2.jpg"]
-    assert gallery_counts.recount_gallery(either_session) == 0
+    assert groups.recount_gallery(either_session) == 0
 
 
 def test_share_links_to_a_joined_group_show_the_target(
@@ -94,7 +86,7 @@ def test_share_links_to_a_joined_group_show_the_target(
     def list_shown(share: ShareLink) -> list[int]:
         return [group.id for group in links.list_shared_groups(either_session, share)]
 
-    joining.join_groups(either_session, [group_id, other], None)
+    bulk.join_groups(either_session, [group_id, other], None)
     assert (list_shown(one), list_shown(both)) == ([group_id, third], [group_id])
     trash.restore(either_session, other)
     assert (list_shown(one), list_shown(both)) == ([other, third], [group_id, other])

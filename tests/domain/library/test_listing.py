@@ -111,7 +111,7 @@ def test_a_search_narrows_any_filter(either_site: Site) -> None:
         assert [row.id for row in rows] == [draft, first]
         rows = listing.list_groups(session, "draft", "harb").rows
         assert [row.id for row in rows] == [draft]
-        assert listing.list_groups(session, words="nothing").rows == ()
+        assert listing.list_groups(session, words="nothing").rows == []
 
 
 def test_a_row_has_a_small_rendition_of_the_cover(

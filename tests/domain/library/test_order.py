@@ -2,10 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from imagehub.domain.library import (
-    gallery_counts,
-    order,
-)
+from imagehub.domain.library import groups, order
 from tests.domain.library.editing import list_order
 from tests.fixtures.site import Site
 
@@ -25,4 +22,4 @@ def test_groups_are_moved_in_the_order(either_site: Site, either_session: Sessio
     assert list_order(either_session) == [third, first, second]
     order.step_group(either_session, third, -1)
     assert list_order(either_session) == [third, first, second]
-    assert gallery_counts.recount_gallery(either_session) == 0
+    assert groups.recount_gallery(either_session) == 0

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.database import db, now_utc
 from imagehub.domain.imports import jobs
-from imagehub.domain.library import gallery, gallery_counts, listing, search, spa, tags, trash
+from imagehub.domain.library import gallery, groups, listing, search, spa, tags, trash
 from imagehub.domain.library import images as library_images
 from imagehub.domain.objects import bookkeeping
 from imagehub.errors import InvalidInputError, NotFoundError
@@ -36,7 +36,7 @@ def test_the_trash_is_not_shown_anywhere(either_site: Site, group_id: int) -> No
         tags.set_tags(session, group, ["rare"])
         assert trash.trash_groups(session, [group_id], None) == [group_id]
     with either_site.session() as session:
-        assert gallery_counts.count_shown_groups(session) == 1
+        assert groups.count_shown_groups(session) == 1
         assert [tile.group.id for tile in gallery.get_page(session, 1).tiles] == [kept]
         assert spa.list_group_numbers(session) == [kept]
         assert [group.number for group in spa.iter_groups(session)] == [kept]
@@ -48,7 +48,7 @@ def test_the_trash_is_not_shown_anywhere(either_site: Site, group_id: int) -> No
         assert tags.list_tags(session).tag_count == 0
         for filter_name in listing.FILTERS:
             rows = listing.list_groups(session, filter_name, "vanishing").rows
-            assert rows == ()
+            assert rows == []
         page = listing.list_groups(session)
         assert [row.id for row in page.rows] == [kept]
     for path in (
@@ -70,7 +70,7 @@ def test_a_restored_group_is_unchanged(either_session: Session, group_id: int) -
     group = trash.restore(either_session, group_id)
     assert (group.id, group.state, group.is_shown) == (group_id, "published", True)
     assert list_names(either_session, group_id) == ["a.jpg", "b.jpg", "c.jpg"]
-    assert gallery_counts.count_shown_groups(either_session) == 1
+    assert groups.count_shown_groups(either_session) == 1
     with pytest.raises(NotFoundError):
         trash.restore(either_session, group_id)
 

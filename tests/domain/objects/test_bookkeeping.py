@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Clients
 from imagehub.clients.s3 import S3Store
 from imagehub.database import make_engine_options, now_utc
-from imagehub.domain.library import gallery_counts, groups, images
+from imagehub.domain.library import groups, images
 from imagehub.domain.objects import bookkeeping
 from imagehub.errors import ServiceBusyError
 from imagehub.models import DriveAccount, Group, Image, Rendition, StoredObject
@@ -173,12 +173,12 @@ def test_deleting_images_keeps_shared_objects(either_books: Books) -> None:
 
 def test_deleting_the_last_image_hides_the_group(books: Books) -> None:
     image_id = books.add_image(1)
-    assert gallery_counts.count_shown_groups(books.session) == 1
+    assert groups.count_shown_groups(books.session) == 1
     images.delete_images(books.session, [image_id])
     books.session.commit()
     group = books.session.get_one(Group, 1, populate_existing=True)
     assert (group.image_count, group.is_shown, group.cover_id) == (0, False, None)
-    assert gallery_counts.count_shown_groups(books.session) == 0
+    assert groups.count_shown_groups(books.session) == 0
 
 
 def test_a_key_being_deleted_cannot_be_pinned(either_books: Books) -> None:
