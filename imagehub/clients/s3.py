@@ -10,7 +10,8 @@ import logging
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,7 @@ from imagehub.clients.s3_errors import (
     judge_public_answer,
     make_not_s3_error,
     make_refusal,
+    make_skew_error,
     measure_skew_seconds,
 )
 from imagehub.clients.sigv4 import WindowSigner
@@ -59,17 +61,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Megabytes of JSON, shared because boto3 would read them again for each client.
-API_DESCRIPTIONS = botocore.loaders.create_loader()
-
-# A rendition never changes: its key contains its hash.
-CACHE_CONTROL = "public, max-age=31536000, immutable"
-
-# "DeleteObjects", Amazon S3 API reference: up to 1,000 keys in one request.
-DELETE_BATCH_COUNT = 1000
+_API_DESCRIPTIONS = botocore.loaders.create_loader()
 
 
 class S3Store:
-    """One bucket. Can be shared between threads, and created before a process forks.
+    """One bucket; its methods are those of :class:`imagehub.clients.ObjectStore`.
+
+    Can be shared between threads, and created before a process forks.
 
     :param bucket: its name; :meth:`create_bucket` creates it.
     :param access_key_id: a permanent key that may list, read, write and delete in the bucket. An
@@ -79,8 +77,6 @@ class S3Store:
         must forward path, query and Host unchanged, as all three are signed.
     :param region: as the server calls it; many servers accept any.
     :param presign_window_seconds: how long an address stays the same; it is valid twice as long.
-    :param addressing_style: ``path`` (host/bucket/key) or ``virtual`` (bucket.host/key); by default
-        ``virtual`` at Amazon and ``path`` elsewhere.
     :raise ValueError: one of these cannot be used; the text is one sentence.
     """
 
@@ -96,22 +92,20 @@ class S3Store:
         presign_window_seconds: int = 86_400,
         connect_timeout_seconds: float = 5.0,
         read_timeout_seconds: float = 30.0,
-        max_pool_connections: int = 16,
-        addressing_style: str = "",
     ) -> None:
         if not bucket or not access_key_id or not secret_access_key:
             raise ValueError("Object storage needs a bucket, an access key id and its secret.")
-        if addressing_style not in ("", "path", "virtual"):
-            raise ValueError("The addressing style is path or virtual.")
         self._bucket = bucket
         self._region = region or "us-east-1"
         self._endpoint_url = clean_endpoint_url(endpoint_url)
         self._public_endpoint_url = clean_endpoint_url(public_endpoint_url) or self._endpoint_url
-        self._addressing_style = addressing_style or ("path" if self._endpoint_url else "virtual")
+        # host/bucket/key, or bucket.host/key at Amazon.
+        self._addressing_style = "path" if self._endpoint_url else "virtual"
         self._access_key_id = access_key_id
         self._secret_access_key = secret_access_key
         self._timeouts_seconds = (connect_timeout_seconds, read_timeout_seconds)
-        self._max_pool_connections = max_pool_connections
+        endpoint = self._endpoint_url or f"Amazon ({self._region})"
+        self._place = Place(bucket, self._region, endpoint)
         self._client_of_process: tuple[int, S3Client] | None = None
         self._signer = WindowSigner(
             self._make_public_base_url(),
@@ -121,57 +115,42 @@ class S3Store:
             presign_window_seconds,
         )
 
-    def __repr__(self) -> str:
-        return f"S3Store(bucket={self._bucket!r}, endpoint_url={self._endpoint_url!r})"
-
     # --- The bucket ---
 
     def create_bucket(self) -> None:
-        """Create the bucket if it does not exist; safe to call at every start.
-
-        :raise ServiceRefusedError: ``no_bucket``, it does not exist and this key may not create it;
-            ``name_taken``, it belongs to someone else; or the key is refused.
-        """
         operation = "create a bucket"
         if self._has_bucket():
             return
-        # Amazon's us-east-1 refuses its own name as a constraint, its other regions require
-        # theirs. Some other servers require it, some refuse any.
-        arguments: list[dict[str, Any]] = [{}]
-        if self._region not in ("us-east-1", "auto"):
-            constraint = {"LocationConstraint": self._region}
-            arguments.insert(0, {"CreateBucketConfiguration": constraint})
         with self._translated(operation):
             try:
-                self._create_bucket_with(arguments)
+                self._create_bucket()
             except ClientError as error:
                 code = get_code(error)
-                if code in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
-                    # Another process has created it meanwhile, or it is another customer's.
-                    self._expect_own_bucket(error)
-                elif code in ("AccessDenied", "AllAccessDisabled"):
-                    raise ServiceRefusedError(
-                        SERVICE,
-                        operation,
-                        "no_bucket",
-                        Message(
-                            "The bucket “%(bucket)s” does not exist, and this access key may not "
-                            "create it. Create it yourself, or use another key.",
-                            bucket=self._bucket,
-                        ),
+                if code in ("AccessDenied", "AllAccessDisabled"):
+                    raise make_refusal(
+                        operation, "no_bucket", self._place, "not_created"
                     ) from error
-                else:
+                if code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
                     raise
+                # Another process has created it meanwhile, or it is another customer's.
+                with suppress(ServiceRefusedError):
+                    if self._has_bucket():
+                        return
+                raise make_refusal(operation, "name_taken", self._place) from error
 
-    def _create_bucket_with(self, arguments: list[dict[str, Any]]) -> None:
-        """Try one set of arguments after the other, as long as the constraint is refused."""
-        for last, chosen in enumerate(arguments, 1 - len(arguments)):
+    def _create_bucket(self) -> None:
+        client = self._get_client()
+        # Amazon's us-east-1 refuses its own name as a constraint, its other regions require
+        # theirs. Some other servers require it, some refuse any.
+        if self._region not in ("us-east-1", "auto"):
+            constraint: Any = {"LocationConstraint": self._region}
             try:
-                self._get_client().create_bucket(Bucket=self._bucket, **chosen)
+                client.create_bucket(Bucket=self._bucket, CreateBucketConfiguration=constraint)
                 return
             except ClientError as error:
-                if last == 0 or "LocationConstraint" not in get_code(error):
+                if "LocationConstraint" not in get_code(error):
                     raise
+        client.create_bucket(Bucket=self._bucket)
 
     def _has_bucket(self) -> bool:
         # A refused listing says why; HeadBucket answers 403 and 404 without a body.
@@ -184,40 +163,25 @@ class S3Store:
                 return False
         # The page of a website can be parsed as an empty listing.
         if not answer.keys() & {"Name", "KeyCount", "IsTruncated"}:
-            raise make_not_s3_error("list objects", self._describe(), "no listing")
+            raise make_not_s3_error("list objects", self._place, "no listing")
         return True
-
-    def _expect_own_bucket(self, conflict: ClientError) -> None:
-        try:
-            found = self._has_bucket()
-        except ServiceRefusedError:
-            found = False
-        if not found:
-            raise make_refusal("create a bucket", "name_taken", self._describe()) from conflict
 
     # --- Objects ---
 
     def put_object(self, key: str, data: bytes, content_type: str) -> None:
-        """Store an object, which browsers may cache for a year; overwrites.
-
-        :raise ServiceError: nothing was changed.
-        """
         with self._translated("store an object"):
             self._get_client().put_object(
                 Bucket=self._bucket,
                 Key=check_key(key),
                 Body=data,
                 ContentType=content_type,
-                CacheControl=CACHE_CONTROL,
+                # A rendition never changes: its key contains its hash.
+                CacheControl="public, max-age=31536000, immutable",
                 # The signature covers the content too, but rclone does not check that.
                 ContentMD5=make_content_md5(data),
             )
 
     def get_object(self, key: str) -> bytes:
-        """Return the content of an object.
-
-        :raise NotFoundError: there is no such key.
-        """
         with self._translated("read an object"):
             try:
                 try:
@@ -238,7 +202,6 @@ class S3Store:
             return body.read()
 
     def find_object(self, key: str) -> ObjectInfo | None:
-        """Return the facts of an object without its content, or None."""
         with self._translated("look for an object"):
             try:
                 answer = self._get_client().head_object(Bucket=self._bucket, Key=check_key(key))
@@ -254,12 +217,9 @@ class S3Store:
         )
 
     def delete_objects(self, keys: Iterable[str]) -> None:
-        """Delete any number of keys, 1,000 with each request; missing keys are ignored.
-
-        :raise ServiceError: some keys of a batch could not be deleted; no later batch was tried.
-        """
         remaining = iter(keys)
-        while batch := [check_key(key) for key in islice(remaining, DELETE_BATCH_COUNT)]:
+        # "DeleteObjects", Amazon S3 API reference: up to 1,000 keys in one request.
+        while batch := [check_key(key) for key in islice(remaining, 1000)]:
             with self._translated("delete objects"):
                 self._delete_batch(batch)
 
@@ -292,7 +252,6 @@ class S3Store:
             raise ServiceRefusedError(SERVICE, "delete objects", reason, message)
 
     def iter_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Iterate over all objects whose key starts with ``prefix``, in key order."""
         paginator = self._get_client().get_paginator("list_objects_v2")
         pages = iter(paginator.paginate(Bucket=self._bucket, Prefix=prefix))
         while True:
@@ -310,17 +269,8 @@ class S3Store:
     # --- Addresses for browsers ---
 
     def make_presigned_url(self, key: str, now: datetime | None = None) -> str:
-        """Return a URL for browsers, signed at the start of the current window.
-
-        It is the same in every process until the window ends, stays valid for one more window, and
-        makes the server send a Cache-Control of one window. Nothing is sent to the server.
-
-        :param now: aware; the current time by default.
-        :raise ValueError: ``now`` is naive.
-        """
-        if now is None:
-            now = datetime.now(UTC)
-        elif now.tzinfo is None:
+        now = now or datetime.now(UTC)
+        if now.tzinfo is None:
             raise ValueError("now must have a time zone")
         return self._signer.sign(check_key(key), now.timestamp())
 
@@ -339,26 +289,12 @@ class S3Store:
     # --- Health ---
 
     def check(self) -> None:
-        """Write a small object, read it through both endpoints, and delete it.
-
-        :raise ServiceError: the sentence says which endpoint fails and why. With the reason
-            ``public_endpoint``, only the address for browsers does not work.
-        """
         key = f"checks/{secrets.token_hex(16)}.txt"
         data = secrets.token_hex(32).encode()
         self.put_object(key, data, "text/plain")
         try:
             if self.get_object(key) != data:
-                raise ServiceRefusedError(
-                    SERVICE,
-                    "read an object",
-                    "bad_answer",
-                    Message(
-                        "The object storage at %(endpoint)s did not return the content that was "
-                        "stored.",
-                        endpoint=self._describe().endpoint,
-                    ),
-                )
+                raise make_refusal("read an object", "bad_answer", self._place, "other_content")
             self._check_clock(key)
             self._check_public_endpoint(key, data)
         finally:
@@ -369,13 +305,11 @@ class S3Store:
             answer = self._get_client().head_object(Bucket=self._bucket, Key=key)
         skew_seconds = measure_skew_seconds(answer["ResponseMetadata"]["HTTPHeaders"])
         if skew_seconds is not None and abs(skew_seconds) > WORRYING_SKEW_SECONDS:
-            raise make_refusal(
-                "compare clocks", "clock_skew", self._describe(), skew_seconds=skew_seconds
-            )
+            raise make_skew_error("compare clocks", self._place, skew_seconds)
 
     def _check_public_endpoint(self, key: str, data: bytes) -> None:
         operation = "read an object through the public endpoint"
-        place = self._public_endpoint_url or "Amazon"
+        place = replace(self._place, endpoint=self._public_endpoint_url or "Amazon")
         try:
             answer = requests.get(
                 self.make_presigned_url(key),
@@ -385,29 +319,17 @@ class S3Store:
             )
         # "from None", as the text of these errors contains the signed address.
         except requests.exceptions.SSLError:
-            raise ServiceRefusedError(
-                SERVICE,
-                operation,
-                "public_endpoint",
-                Message(
-                    "This machine does not trust the certificate of the public S3 endpoint "
-                    "%(endpoint)s.",
-                    endpoint=place,
-                ),
-            ) from None
+            raise make_refusal(operation, "public_endpoint", place, "public_certificate") from None
         except requests.RequestException as error:
-            raise ServiceBusyError(
-                SERVICE,
-                operation,
-                Message(
-                    "The public S3 endpoint %(endpoint)s cannot be reached from this machine "
-                    "(%(error)s).",
-                    endpoint=place,
-                    error=type(error).__name__,
-                ),
-            ) from None
+            message = Message(
+                "The public S3 endpoint %(endpoint)s cannot be reached from this machine "
+                "(%(error)s).",
+                endpoint=place.endpoint,
+                error=type(error).__name__,
+            )
+            raise ServiceBusyError(SERVICE, operation, message) from None
         if answer.status_code != 200 or answer.content != data:
-            raise judge_public_answer(answer.status_code, answer.content, place)
+            raise judge_public_answer(answer.status_code, answer.content, operation, place)
 
     # --- The client and its errors ---
 
@@ -426,7 +348,7 @@ class S3Store:
     def _make_client(self) -> "S3Client":
         connect_timeout, read_timeout = self._timeouts_seconds
         session = botocore.session.get_session()
-        session.register_component("data_loader", API_DESCRIPTIONS)
+        session.register_component("data_loader", _API_DESCRIPTIONS)
         client = boto3.session.Session(botocore_session=session).client(
             "s3",
             endpoint_url=self._endpoint_url or None,
@@ -438,7 +360,7 @@ class S3Store:
                 s3={"addressing_style": self._addressing_style},  # type: ignore[arg-type] # checked
                 connect_timeout=connect_timeout,
                 read_timeout=read_timeout,
-                max_pool_connections=self._max_pool_connections,
+                max_pool_connections=16,
                 tcp_keepalive=True,
                 retries={"mode": "standard", "total_max_attempts": 4},
                 # Many servers do not know the newer checksums. Uploads are still checked: the
@@ -462,42 +384,25 @@ class S3Store:
                 get_status(error),
                 error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}),
                 operation,
-                self._describe(),
+                self._place,
             ) from error
         except BotoCoreError as error:
             raise self._translate_failure(error, operation) from error
 
     def _translate_failure(self, error: BotoCoreError, operation: str) -> ServiceError:
         """Return the error for a request without a usable answer."""
-        place = self._describe().endpoint
         if isinstance(error, SSLError):
-            return ServiceRefusedError(
-                SERVICE,
-                operation,
-                "bad_certificate",
-                Message(
-                    "This machine does not trust the certificate of the object storage at "
-                    "%(endpoint)s.",
-                    endpoint=place,
-                ),
-            )
+            return make_refusal(operation, "bad_certificate", self._place)
         if isinstance(error, (HTTPClientError, NoConnectionError)):
-            return ServiceBusyError(
-                SERVICE,
-                operation,
-                Message(
-                    "The object storage at %(endpoint)s cannot be reached (%(error)s).",
-                    endpoint=place,
-                    error=type(error).__name__,
-                ),
+            message = Message(
+                "The object storage at %(endpoint)s cannot be reached (%(error)s).",
+                endpoint=self._place.endpoint,
+                error=type(error).__name__,
             )
+            return ServiceBusyError(SERVICE, operation, message)
         if isinstance(error, ParamValidationError):
-            return make_refusal(operation, "bad_bucket_name", self._describe())
-        return make_not_s3_error(operation, self._describe(), type(error).__name__)
-
-    def _describe(self) -> Place:
-        endpoint = self._endpoint_url or f"Amazon ({self._region})"
-        return Place(self._bucket, self._region, endpoint)
+            return make_refusal(operation, "bad_bucket_name", self._place)
+        return make_not_s3_error(operation, self._place, type(error).__name__)
 
 
 def clean_endpoint_url(url: str) -> str:

@@ -1,12 +1,12 @@
 """Turn the error answers of S3 servers into errors with sentences for people.
 
-The reasons of a ServiceRefusedError of the object storage are the keys of the sentences here,
+The reasons of a ServiceRefusedError of the object storage are those of ``REASONS``, ``bad_answer``,
 ``bad_certificate`` and ``public_endpoint``.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from imagehub.clients.http import parse_http_date, read_retry_after
@@ -17,39 +17,36 @@ SERVICE = "object storage"
 
 # "Error responses", Amazon S3 API reference, RequestTimeTooSkewed: more than 15 minutes. The health
 # check complains before that.
-REFUSED_SKEW_SECONDS = 900
+_REFUSED_SKEW_SECONDS = 900
 WORRYING_SKEW_SECONDS = 600
 
 # A missing key is NoSuchKey to GetObject, and a bare 404 to HeadObject, which has no body.
 MISSING_KEY_CODES = frozenset({"NoSuchKey", "NotFound", "404"})
 
-# "Error responses", Amazon S3 API reference, and the codes of other servers. For all others the
-# HTTP status decides.
+# "Error responses", Amazon S3 API reference, and the codes of other servers.
+# The HTTP status decides for all others.
 REASONS = {
-    "InvalidAccessKeyId": "wrong_credentials",
-    "SignatureDoesNotMatch": "wrong_credentials",
-    "InvalidSecurity": "wrong_credentials",
-    "Unauthorized": "wrong_credentials",
-    "AccessDenied": "access_denied",
-    "AllAccessDisabled": "access_denied",
-    "AccountProblem": "access_denied",
-    "Forbidden": "access_denied",
-    "NoSuchBucket": "no_bucket",
-    "InvalidBucketName": "bad_bucket_name",
-    "BucketAlreadyExists": "name_taken",
-    "AuthorizationHeaderMalformed": "wrong_region",
-    "IllegalLocationConstraintException": "wrong_region",
-    "InvalidLocationConstraint": "wrong_region",
-    "PermanentRedirect": "wrong_region",
-    "RequestTimeTooSkewed": "clock_skew",
-    "RequestExpired": "clock_skew",
-    "QuotaExceeded": "quota_full",
-    "XMinioAdminBucketQuotaExceeded": "quota_full",
-    "XMinioStorageFull": "quota_full",
-    "NotImplemented": "not_supported",
-    "MethodNotAllowed": "not_supported",
+    code: reason
+    for reason, codes in {
+        "wrong_credentials": (
+            "InvalidAccessKeyId SignatureDoesNotMatch InvalidSecurity Unauthorized"
+        ),
+        "access_denied": "AccessDenied AllAccessDisabled AccountProblem Forbidden",
+        "no_bucket": "NoSuchBucket",
+        "bad_bucket_name": "InvalidBucketName",
+        "name_taken": "BucketAlreadyExists",
+        "wrong_region": (
+            "AuthorizationHeaderMalformed IllegalLocationConstraintException "
+            "InvalidLocationConstraint PermanentRedirect"
+        ),
+        "clock_skew": "RequestTimeTooSkewed RequestExpired",
+        "quota_full": "QuotaExceeded XMinioAdminBucketQuotaExceeded XMinioStorageFull",
+        "not_supported": "NotImplemented MethodNotAllowed",
+    }.items()
+    for code in codes.split()
 }
-REASONS_BY_STATUS = {401: "wrong_credentials", 403: "access_denied", 507: "quota_full"}
+_REASONS_BY_STATUS = {401: "wrong_credentials", 403: "access_denied", 507: "quota_full"}
+# By reason, or by the case if a reason has several.
 _SENTENCES = {
     "wrong_credentials": mark(
         "The object storage does not accept the access key ID or the secret access key."
@@ -64,51 +61,61 @@ _SENTENCES = {
     ),
     "wrong_region": mark("The bucket “%(bucket)s” is not in the region “%(region)s”."),
     "clock_skew": mark("The clocks of this machine and of the object storage differ too much."),
+    "clock_behind": mark(
+        "The clock of this machine is about %(minutes)s minutes behind that of the object storage."
+    ),
+    "clock_ahead": mark(
+        "The clock of this machine is about %(minutes)s minutes ahead of that of the object "
+        "storage."
+    ),
     "quota_full": mark("The object storage is full."),
     "not_supported": mark("This object storage does not support this operation: %(operation)s."),
     "bad_answer": mark("The object storage refused this operation (%(code)s): %(operation)s."),
+    "bad_certificate": mark(
+        "This machine does not trust the certificate of the object storage at %(endpoint)s."
+    ),
+    "not_created": mark(
+        "The bucket “%(bucket)s” does not exist, and this access key may not create it. Create it "
+        "yourself, or use another key."
+    ),
+    "not_s3": mark("The server at %(endpoint)s does not speak S3 (%(detail)s)."),
+    "other_content": mark(
+        "The object storage at %(endpoint)s did not return the content that was stored."
+    ),
+    # For answers at presigned addresses that are not the object.
+    "public_certificate": mark(
+        "This machine does not trust the certificate of the public S3 endpoint %(endpoint)s."
+    ),
+    "public_redirects": mark(
+        "The public S3 endpoint %(endpoint)s redirects to another address (%(code)s). Set that "
+        "address."
+    ),
+    "public_other": mark(
+        "The public S3 endpoint %(endpoint)s does not lead to the bucket that ImageHub writes to "
+        "(%(code)s)."
+    ),
+    "public_changed": mark(
+        "Requests reach the public S3 endpoint %(endpoint)s altered (%(code)s). The proxy there "
+        "must forward the path, the query and the Host header unchanged."
+    ),
+    "public_refuses": mark(
+        "The public S3 endpoint %(endpoint)s refuses a presigned address (%(code)s)."
+    ),
 }
-# For answers at presigned addresses that are not the object.
-_PUBLIC_REDIRECTS = mark(
-    "The public S3 endpoint %(endpoint)s redirects to another address (%(code)s). Set that address."
-)
-_PUBLIC_OTHER = mark(
-    "The public S3 endpoint %(endpoint)s does not lead to the bucket that ImageHub writes to "
-    "(%(code)s)."
-)
-_PUBLIC_CHANGED = mark(
-    "Requests reach the public S3 endpoint %(endpoint)s altered (%(code)s). The proxy there must "
-    "forward the path, the query and the Host header unchanged."
-)
-_PUBLIC_REFUSES = mark(
-    "The public S3 endpoint %(endpoint)s refuses a presigned address (%(code)s)."
-)
 BUSY_CODES = frozenset(
-    {
-        "InternalError",
-        "OperationAborted",
-        "RequestTimeout",
-        "ServiceUnavailable",
-        "SlowDown",
-        "SlowDownRead",
-        "SlowDownWrite",
-        "Throttling",
-        "TooManyRequests",
-    }
-)
+    (
+        "InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown",
+        "SlowDownRead", "SlowDownWrite", "Throttling", "TooManyRequests",
+    )
+)  # fmt: skip
 
 # Answers of servers that do not support DeleteObjects, or not with this body.
 UNSUPPORTED_CODES = frozenset(
-    {
-        "InvalidArgument",
-        "InvalidRequest",
-        "MalformedXML",
-        "MethodNotAllowed",
-        "MissingContentMD5",
-        "NotImplemented",
-        "UnsupportedOperation",
-    }
-)
+    (
+        "InvalidArgument", "InvalidRequest", "MalformedXML", "MethodNotAllowed",
+        "MissingContentMD5", "NotImplemented", "UnsupportedOperation",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -121,45 +128,33 @@ class Place:
 
 
 def make_refusal(
-    operation: str, reason: str, place: Place, code: str = "", skew_seconds: float | None = None
+    operation: str, reason: str, place: Place, case: str = "", **values: object
 ) -> ServiceRefusedError:
-    """Return the error for a permanent refusal; ``reason`` is a key of the sentences."""
-    if reason == "clock_skew" and skew_seconds is not None and abs(skew_seconds) >= 60:
-        message = _describe_skew(skew_seconds)
-    else:
-        message = Message(
-            _SENTENCES[reason],
-            operation=operation,
-            bucket=place.bucket,
-            region=place.region,
-            code=code,
-        )
+    """Return the error for a permanent refusal.
+
+    :param case: the key of the sentence if it is not the reason.
+    :param values: of the sentence, besides the operation and the place.
+    """
+    message = Message(
+        _SENTENCES[case or reason], **{"operation": operation, **asdict(place), **values}
+    )
     return ServiceRefusedError(SERVICE, operation, reason, message)
 
 
-def _describe_skew(seconds: float) -> Message:
-    minutes = round(abs(seconds) / 60)
-    if seconds > 0:
-        return Message(
-            "The clock of this machine is about %(minutes)s minutes behind that of the object "
-            "storage.",
-            minutes=minutes,
-        )
-    return Message(
-        "The clock of this machine is about %(minutes)s minutes ahead of that of the object "
-        "storage.",
-        minutes=minutes,
-    )
+def make_skew_error(
+    operation: str, place: Place, skew_seconds: float | None
+) -> ServiceRefusedError:
+    """Return the error for clocks that differ too much, by so much if that is known."""
+    if skew_seconds is None or abs(skew_seconds) < 60:
+        return make_refusal(operation, "clock_skew", place)
+    case = "clock_behind" if skew_seconds > 0 else "clock_ahead"
+    minutes = round(abs(skew_seconds) / 60)
+    return make_refusal(operation, "clock_skew", place, case, minutes=minutes)
 
 
 def make_not_s3_error(operation: str, place: Place, detail: str) -> ServiceRefusedError:
     """Return the error for an answer that no S3 server gives."""
-    message = Message(
-        "The server at %(endpoint)s does not speak S3 (%(detail)s).",
-        endpoint=place.endpoint,
-        detail=detail,
-    )
-    return ServiceRefusedError(SERVICE, operation, "bad_answer", message)
+    return make_refusal(operation, "bad_answer", place, "not_s3", detail=detail)
 
 
 def judge_answer(
@@ -176,43 +171,40 @@ def judge_answer(
     if (
         reason in ("", "access_denied")
         and 400 <= status <= 403
-        and skew_seconds is not None
-        and abs(skew_seconds) > REFUSED_SKEW_SECONDS
+        and abs(skew_seconds or 0) > _REFUSED_SKEW_SECONDS
     ):
         reason = "clock_skew"
-    reason = reason or REASONS_BY_STATUS.get(status, "")
+    reason = reason or _REASONS_BY_STATUS.get(status, "")
     if code in BUSY_CODES or (not reason and (status == 429 or status >= 500)):
         return ServiceBusyError(SERVICE, operation, retry_after_seconds=read_retry_after(headers))
     if not reason and code.isdigit():
         return make_not_s3_error(operation, place, f"HTTP {code}")
-    return make_refusal(operation, reason or "bad_answer", place, code, skew_seconds)
+    if reason == "clock_skew":
+        return make_skew_error(operation, place, skew_seconds)
+    return make_refusal(operation, reason or "bad_answer", place, code=code)
 
 
-def judge_public_answer(status: int, content: bytes, endpoint: str) -> ServiceError:
+def judge_public_answer(status: int, content: bytes, operation: str, place: Place) -> ServiceError:
     """Return the error for an answer to a presigned address that isn't the object.
 
     :param content: the body, or its beginning.
     """
-    operation = "read an object through the public endpoint"
     found = re.search(rb"<Code>(\w{1,60})</Code>", content[:2000])
     code = found[1].decode() if found else f"HTTP {status}"
     if code in BUSY_CODES or status in (429, 502, 503, 504):
         message = Message(
             "The public S3 endpoint %(endpoint)s is busy at the moment (%(code)s).",
-            endpoint=endpoint,
+            endpoint=place.endpoint,
             code=code,
         )
         return ServiceBusyError(SERVICE, operation, message)
     if status == 200 or code in ("NoSuchKey", "NoSuchBucket", "HTTP 404"):
-        template = _PUBLIC_OTHER
+        case = "public_other"
     elif code == "SignatureDoesNotMatch":
-        template = _PUBLIC_CHANGED
-    elif 300 <= status < 400:
-        template = _PUBLIC_REDIRECTS
+        case = "public_changed"
     else:
-        template = _PUBLIC_REFUSES
-    message = Message(template, endpoint=endpoint, code=code)
-    return ServiceRefusedError(SERVICE, operation, "public_endpoint", message)
+        case = "public_redirects" if 300 <= status < 400 else "public_refuses"
+    return make_refusal(operation, "public_endpoint", place, case, code=code)
 
 
 def measure_skew_seconds(headers: Mapping[str, str]) -> float | None:

@@ -9,19 +9,14 @@ Version 4)".
 import hashlib
 import hmac
 from datetime import UTC, datetime
-from functools import reduce
+from functools import lru_cache, reduce
 from urllib.parse import quote, urlsplit
 
-ALGORITHM = "AWS4-HMAC-SHA256"
-
+_ALGORITHM = "AWS4-HMAC-SHA256"
 # X-Amz-Expires is at most 604,800 seconds (7 days), and an address is valid for two windows.
-LONGEST_WINDOW_SECONDS = 604_800 // 2
-
-# Cached addresses, about 600 bytes each. Signing takes microseconds, so a full cache is emptied.
+_LONGEST_WINDOW_SECONDS = 604_800 // 2
+# Cached addresses, about 600 bytes each.
 KEPT_URL_COUNT = 4096
-
-# Browsers omit these ports from the Host header, which is signed.
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class WindowSigner:
@@ -43,34 +38,26 @@ class WindowSigner:
         region: str,
         window_seconds: int,
     ) -> None:
-        if not 1 <= window_seconds <= LONGEST_WINDOW_SECONDS:
+        if not 1 <= window_seconds <= _LONGEST_WINDOW_SECONDS:
             raise ValueError(
-                f"The presign window must be 1 to {LONGEST_WINDOW_SECONDS} seconds: an address is "
+                f"The presign window must be 1 to {_LONGEST_WINDOW_SECONDS} seconds: an address is "
                 "valid for two windows, and S3 allows 7 days."
             )
-        parts = urlsplit(base_url)
-        self._origin = f"{parts.scheme}://{parts.netloc}"
-        self._base_path = parts.path
-        self._host = make_host_header(base_url)
-        self._access_key_id = access_key_id
-        self._secret_access_key = secret_access_key
-        self._region = region
-        self._window_seconds = window_seconds
-        self._window = _Window(self, -1)
+        self.base_url = base_url
+        self.access_key_id = access_key_id
+        self.secret_access_key = secret_access_key
+        self.region = region
+        self.window_seconds = window_seconds
+        self._window = _Window(self, 0)
 
     def sign(self, key: str, seconds: float) -> str:
         """Return the address of an object at a time in seconds since 1970."""
-        start = int(seconds // self._window_seconds) * self._window_seconds
+        start = int(seconds // self.window_seconds) * self.window_seconds
         # Read once: another thread may replace it with the next window.
         window = self._window
         if window.start != start:
             window = self._window = _Window(self, start)
-        url = window.urls.get(key)
-        if url is None:
-            if len(window.urls) >= KEPT_URL_COUNT:
-                window.urls.clear()
-            url = window.urls[key] = window.sign(self._base_path + quote(key, safe="/~"))
-        return url
+        return window.sign(key)
 
 
 class _Window:
@@ -78,46 +65,45 @@ class _Window:
 
     def __init__(self, signer: WindowSigner, start: int) -> None:
         self.start = start
-        self.urls: dict[str, str] = {}
+        self.sign = lru_cache(KEPT_URL_COUNT)(self._sign)
         moment = datetime.fromtimestamp(max(start, 0), UTC)
         timestamp = f"{moment:%Y%m%dT%H%M%SZ}"
-        scope = f"{moment:%Y%m%d}/{signer._region}/s3/aws4_request"
-        seconds = signer._window_seconds
-        cache_control = "response-cache-control=" + quote(
-            f"public, max-age={seconds}, immutable", safe=""
-        )
-        credential = quote(f"{signer._access_key_id}/{scope}", safe="-_.~")
+        scope = f"{moment:%Y%m%d}/{signer.region}/s3/aws4_request"
+        seconds = signer.window_seconds
+        cache_control = quote(f"public, max-age={seconds}, immutable", safe="")
+        credential = quote(f"{signer.access_key_id}/{scope}", safe="-_.~")
         parameters = (
-            f"X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential={credential}&X-Amz-Date={timestamp}"
+            f"X-Amz-Algorithm={_ALGORITHM}&X-Amz-Credential={credential}&X-Amz-Date={timestamp}"
             f"&X-Amz-Expires={2 * seconds}&X-Amz-SignedHeaders=host"
         )
         # Signed in the order of the names, capital letters first.
         self._canonical_rest = (
-            f"\n{parameters}&{cache_control}\nhost:{signer._host}\n\nhost\nUNSIGNED-PAYLOAD"
+            f"\n{parameters}&response-cache-control={cache_control}\n"
+            f"host:{_make_host_header(signer.base_url)}\n\nhost\nUNSIGNED-PAYLOAD"
         )
-        self._query = f"?{cache_control}&{parameters}&X-Amz-Signature="
-        self._origin = signer._origin
-        self._string_to_sign_start = f"{ALGORITHM}\n{timestamp}\n{scope}\n"
+        self._query = f"?response-cache-control={cache_control}&{parameters}&X-Amz-Signature="
+        parts = urlsplit(signer.base_url)
+        self._origin, self._base_path = f"{parts.scheme}://{parts.netloc}", parts.path
+        self._string_to_sign_start = f"{_ALGORITHM}\n{timestamp}\n{scope}\n"
         self._signing_key = reduce(
             lambda derived, part: hmac.digest(derived, part.encode(), "sha256"),
             scope.split("/"),
-            b"AWS4" + signer._secret_access_key.encode(),
+            b"AWS4" + signer.secret_access_key.encode(),
         )
 
-    def sign(self, path: str) -> str:
+    def _sign(self, key: str) -> str:
+        path = self._base_path + quote(key, safe="/~")
         request = f"GET\n{path}{self._canonical_rest}"
-        digest = hashlib.sha256(request.encode()).hexdigest()
-        text = self._string_to_sign_start + digest
+        text = self._string_to_sign_start + hashlib.sha256(request.encode()).hexdigest()
         signature = hmac.digest(self._signing_key, text.encode(), "sha256").hex()
         return f"{self._origin}{path}{self._query}{signature}"
 
 
-def make_host_header(url: str) -> str:
-    """Return the Host header that a browser sends for this address."""
+def _make_host_header(url: str) -> str:
+    """Return the Host header that a browser sends, which omits the default port."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if ":" in host:
         host = f"[{host}]"
-    if parts.port is not None and parts.port != DEFAULT_PORTS.get(parts.scheme):
-        host = f"{host}:{parts.port}"
-    return host
+    is_default = parts.port in (None, {"http": 80, "https": 443}.get(parts.scheme))
+    return host if is_default else f"{host}:{parts.port}"

@@ -162,8 +162,10 @@ def test_an_address_equals_botocores_for_any_endpoint(
     monkeypatch: pytest.MonkeyPatch, endpoint_url: str, style: str
 ) -> None:
     start = datetime(2026, 5, 4, tzinfo=UTC)
+    # The style of Amazon is virtual.
+    private = {"endpoint_url": ""} if style == "virtual" else {}
     ours = make_store(
-        public_endpoint_url=endpoint_url, addressing_style=style, region="eu-west-3"
+        public_endpoint_url=endpoint_url, region="eu-west-3", **private
     ).make_presigned_url("a/b c.webp", start)
     assert ours == sign_with_botocore(
         FixedClock(monkeypatch),
@@ -242,7 +244,7 @@ def test_a_time_without_a_time_zone_is_refused() -> None:
 def test_the_cache_of_addresses_is_bounded() -> None:
     signer = WindowSigner("http://localhost/b/", "id", "secret", "us-east-1", 60)
     urls = [signer.sign(f"key{number}", 0) for number in range(KEPT_URL_COUNT + 5)]
-    assert len(signer._window.urls) == 5
+    assert signer._window.sign.cache_info().currsize == KEPT_URL_COUNT
     assert urls == [signer.sign(f"key{number}", 0) for number in range(KEPT_URL_COUNT + 5)]
 
 
@@ -267,7 +269,6 @@ def test_signing_needs_no_network_and_no_client() -> None:
         ({"endpoint_url": "https://example.org?x=1"}, "user"),
         ({"presign_window_seconds": 0}, "7 days"),
         ({"presign_window_seconds": 302_401}, "7 days"),
-        ({"addressing_style": "dns"}, "path or virtual"),
     ],
 )
 def test_an_invalid_setting_is_named(changes: dict[str, object], words: str) -> None:
