@@ -98,7 +98,7 @@ def describe_choice(opened: Drive, folder_id: str) -> dict[str, Any]:
 
 def describe_quota(quota: Quota) -> dict[str, Any]:
     """Describe the storage space as a bar with words; ``total`` is 0 if it is unknown."""
-    total, used = quota.total_bytes or 0, quota.find_used()
+    total, used = quota.total_bytes or 0, quota.used_bytes
     if not total or used is None:
         return {"total": 0, "used": 0, "words": "", "state": quota.state}
     left = max(0, total - used)

@@ -1,9 +1,8 @@
 """The contracts of the external services that ImageHub uses.
 
 :class:`ObjectStore` is implemented in ``s3``, :class:`Drive` in ``graph`` and :class:`Identity` in
-``identity``; each implementation passes the contract tests. Vendor errors never leave an
-implementation: they become the classes of :mod:`imagehub.errors`. A function that needs only a part
-of a drive asks for that part: :class:`DriveReader`, :class:`DriveEditor` and so on.
+``identity``; each implementation passes the contract tests, and its methods are described here.
+Vendor errors never leave an implementation: they become the classes of :mod:`imagehub.errors`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,9 +13,6 @@ from typing import Any, BinaryIO, Literal, Protocol
 from imagehub.errors import ServiceError
 
 ConflictBehavior = Literal["fail", "replace", "rename"]
-
-
-# --- Object store ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -33,10 +29,14 @@ class ObjectStore(Protocol):
     """A bucket of renditions. Keys are relative and never start with a slash."""
 
     def create_bucket(self) -> None:
-        """Create the bucket if it does not exist; safe to call at every start."""
+        """Create the bucket if it does not exist; safe to call at every start.
+
+        :raise ServiceRefusedError: ``no_bucket``, it does not exist and this key may not create it;
+            ``name_taken``, it belongs to someone else; or the key is refused.
+        """
 
     def put_object(self, key: str, data: bytes, content_type: str) -> None:
-        """Store an object with a long Cache-Control; an existing one is overwritten."""
+        """Store an object, which browsers may cache for a year; an existing one is overwritten."""
 
     def get_object(self, key: str) -> bytes:
         """:raise NotFoundError: no such key."""
@@ -45,26 +45,30 @@ class ObjectStore(Protocol):
         """Return the facts of an object without its bytes, or None."""
 
     def delete_objects(self, keys: Iterable[str]) -> None:
-        """Delete any number of keys in batches; missing keys are ignored."""
+        """Delete any number of keys, 1,000 with each request; missing keys are ignored.
+
+        :raise ServiceError: some keys of a batch could not be deleted; no later batch was tried.
+        """
 
     def iter_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Iterate over all objects, page by page, in key order."""
+        """Iterate over all objects whose key starts with ``prefix``, in key order."""
 
     def make_presigned_url(self, key: str, now: datetime | None = None) -> str:
         """Return an absolute URL for a browser, signed at the start of the current window.
 
-        Needs no network. The same key has the same URL in every process until the window ends, and
-        the URL stays valid for one more window.
+        Needs no network. The same key has the same URL in every process until the window ends. The
+        URL is valid for one more window and makes the server send a Cache-Control of one window.
+
+        :param now: aware; the current time by default.
+        :raise ValueError: ``now`` is naive.
         """
 
     def check(self) -> None:
         """Write a small object, read it through both endpoints, and delete it.
 
-        :raise ServiceError: the sentence says which endpoint fails and why.
+        :raise ServiceError: the sentence says which endpoint fails and why. With the reason
+            ``public_endpoint``, only the address for browsers does not work.
         """
-
-
-# --- Drive ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -73,15 +77,7 @@ class Quota:
 
     total_bytes: int | None = None
     used_bytes: int | None = None
-    remaining_bytes: int | None = None
     state: str = "normal"
-
-    def find_used(self) -> int | None:
-        """Return the used bytes, calculated if the service tells only the others."""
-        total, remaining = self.total_bytes, self.remaining_bytes
-        if self.used_bytes is None and total is not None and remaining is not None:
-            return max(0, total - remaining)
-        return self.used_bytes
 
 
 @dataclass(frozen=True)
@@ -181,8 +177,8 @@ class Download:
     listed_size_bytes: int = 0
 
 
-class DriveReader(Protocol):
-    """Look at items. The root folder is the limit, as for all protocols of a drive.
+class Drive(Protocol):
+    """One connected drive, limited to its root folder.
 
     Every method that takes an id first checks that the item is inside the root folder, and raises
     NotFoundError("drive item", id) if it is not. All may raise ConnectionLostError,
@@ -194,12 +190,26 @@ class DriveReader(Protocol):
     root_folder: str
 
     def get_drive(self) -> DriveInfo:
-        """Return the drive with its quota."""
+        """Fetch the drive with its quota.
+
+        :raise NotFoundError: the account has no OneDrive.
+        """
 
     def get_root(self) -> DriveItem:
-        """Return the root folder (``IMAGEHUB_ROOT_FOLDER``: "root", an item id, or a path)."""
+        """Fetch the root folder (``IMAGEHUB_ROOT_FOLDER``: "root", an item id, or a path).
+
+        :raise NotFoundError: it does not exist, or is in another drive.
+        """
 
     def get_item(self, item_id: str) -> DriveItem: ...
+
+    def find_items(self, item_ids: Sequence[str]) -> list[ItemAnswer]:
+        """Look up many items with few calls; the answers are in the order of the ids.
+
+        When the service becomes too busy, the remaining answers hold that error.
+
+        :raise NotFoundError: the root folder does not exist.
+        """
 
     def find_item_by_path(self, path: str) -> DriveItem | None:
         """Find an item by its path below the root folder.
@@ -210,43 +220,50 @@ class DriveReader(Protocol):
     def find_child(self, folder_id: str, name: str) -> DriveItem | None:
         """Find an item by its name in a folder, case-insensitively."""
 
-    def list_children(
-        self, folder_id: str, next_page: str = "", page_size: int = 200
-    ) -> ItemPage: ...
+    def list_children(self, folder_id: str, next_page: str = "", page_size: int = 200) -> ItemPage:
+        """Fetch one page of a folder, in the service's order.
+
+        :param next_page: from the previous page. A browser may have changed it, so the items that
+            it leads to are checked against the root folder like any id.
+        :param page_size: 1 to 1000.
+        """
 
     def iter_children(self, folder_id: str) -> Iterator[DriveItem]:
-        """Iterate over all children, page by page, in the service's order."""
-
-
-class DriveChanges(Protocol):
-    """Find out what changed since the last check."""
-
-    def find_items(self, item_ids: Sequence[str]) -> list[ItemAnswer]:
-        """Look up many items with few calls; the answers are in the order of the ids.
-
-        When the service becomes too busy, the remaining answers hold that error.
-
-        :raise NotFoundError: the root folder does not exist.
-        """
+        """Iterate over all children in the service's order, without duplicates."""
 
     def fetch_changes(self, link: str = "") -> ChangePage:
-        """Fetch one page of the changes since ``link``, or of all items, of the whole drive.
+        """Fetch a page of the changes since ``link``, or of all items, of the whole drive.
 
-        Unlike all other methods it also returns items outside the root folder; do not show them.
-        Deleted items may have only an id, and a deleted folder stands for everything in it.
+        A page holds the latest state of each item. Unlike all other methods it also returns items
+        outside the root folder; do not show them. Deleted items may have only an id, and a deleted
+        folder stands for everything in it.
         """
-
-
-class DriveEditor(Protocol):
-    """Create, rename, move and delete items. Checks and errors as in :class:`DriveReader`."""
 
     def create_folder(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "rename"
-    ) -> DriveItem: ...
+    ) -> DriveItem:
+        """Create a folder.
 
-    def rename_item(self, item_id: str, name: str) -> DriveItem: ...
+        :param on_conflict: if the name is taken: refuse, append a number ("rename"), or return the
+            existing folder ("replace").
+        :raise InvalidInputError: OneDrive does not accept the name.
+        :raise ServiceRefusedError: ``name_taken`` (with "fail", or "replace" on a file).
+        """
 
-    def move_item(self, item_id: str, new_parent_id: str, name: str = "") -> DriveItem: ...
+    def rename_item(self, item_id: str, name: str) -> DriveItem:
+        """Rename an item.
+
+        :raise NotAllowedError: it is the root folder.
+        :raise InvalidInputError: OneDrive does not accept the name.
+        :raise ServiceRefusedError: ``name_taken``.
+        """
+
+    def move_item(self, item_id: str, new_parent_id: str) -> DriveItem:
+        """Move an item to a folder inside the root folder.
+
+        :raise InvalidInputError: into itself or a folder below it.
+        :raise NotAllowedError, ServiceRefusedError: as :meth:`rename_item`.
+        """
 
     def delete_item(self, item_id: str) -> None:
         """Move an item to the recycle bin.
@@ -261,48 +278,51 @@ class DriveEditor(Protocol):
         was inside the root folder.
 
         :raise NotFoundError: it is not in the bin, or the folder does not exist.
-        :raise ServiceRefusedError: ``not_supported`` (drives of work accounts), ``name_taken`` …
+        :raise ServiceRefusedError: ``not_supported`` (drives of work accounts), ``forbidden``,
+            ``name_taken`` …
         """
-
-
-class DriveUploads(Protocol):
-    """Start uploads. Checks and errors as in :class:`DriveReader`."""
 
     def create_upload_session(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
-    ) -> UploadSession: ...
+    ) -> UploadSession:
+        """Create a session with an address to which a browser uploads one new file.
+
+        :raise InvalidInputError: OneDrive does not accept the name.
+        :raise ServiceRefusedError: ``name_taken``, ``quota_full`` …
+        """
 
     def create_empty_file(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
     ) -> DriveItem:
-        """Create a file without content, which an upload session cannot do."""
+        """Create a file without content, which an upload session cannot do.
 
-
-class DriveContent(Protocol):
-    """Read the content of files. Checks and errors as in :class:`DriveReader`."""
+        Errors as of :meth:`create_upload_session`.
+        """
 
     def download(self, item: DriveItem, target: BinaryIO, max_bytes: int) -> Download:
         """Download an original into ``target`` and check its size and hash.
 
+        :param target: seekable; written from its position on, then truncated.
         :raise PictureTooLargeError: more than ``max_bytes`` (listed or sent).
         :raise ServiceBusyError: cut short, or the content does not match; try again.
+        :raise ServiceRefusedError: ``not_supported`` for items without content, ``malware`` …
         """
 
     def fetch_download_url(self, item_id: str) -> str:
-        """Return a new address of the content, valid for minutes. Never store or log it."""
+        """Fetch a new address of the content, valid for minutes. Never store or log it."""
 
     def iter_download(self, item_id: str, chunk_bytes: int = 262_144) -> Iterator[bytes]:
-        """Iterate over the content of an original, unchecked, to forward it to a browser."""
+        """Iterate over the content of an original, unchecked, to forward it to a browser.
+
+        The request is sent at once, so that an error is raised here and not after a response has
+        begun. Close the iterator to end the download early.
+        """
 
     def fetch_thumbnail(self, item_id: str, size: str = "medium") -> tuple[bytes, str] | None:
-        """Return (bytes, content type) of a ``small``, ``medium`` or ``large`` thumbnail."""
+        """Return (bytes, content type) of a ``small``, ``medium`` or ``large`` thumbnail.
 
-
-class Drive(DriveReader, DriveChanges, DriveEditor, DriveUploads, DriveContent, Protocol):
-    """One connected drive, limited to its root folder."""
-
-
-# --- Identity -------------------------------------------------------------------------------------
+        :raise InvalidInputError: another size.
+        """
 
 
 @dataclass(frozen=True)
@@ -332,7 +352,6 @@ class AccessToken:
 
     token: str = field(repr=False)
     expires_at: datetime
-    scopes: Sequence[str] = ()
     cache: str | None = field(default=None, repr=False)
     refreshed: bool = False
 
@@ -346,15 +365,24 @@ class Identity(Protocol):
 
     def start_sign_in(
         self, redirect_uri: str, scopes: Sequence[str], login_hint: str = "", prompt: str = ""
-    ) -> SignInFlow: ...
+    ) -> SignInFlow:
+        """Return the address at which to sign in, and the flow to keep until then.
+
+        :raise ServiceBusyError: Microsoft's sign-in cannot be reached.
+        :raise ServiceRefusedError: no client id is set, the tenant does not exist, or the answer
+            cannot be read.
+        """
 
     def finish_sign_in(self, flow: Mapping[str, Any], answer: Mapping[str, str]) -> SignedIn:
-        """Redeem the code.
+        """Redeem the code that the browser brought back.
 
-        :param answer: the query of the redirect (code, state, or error …).
+        :param flow: from :meth:`start_sign_in`, unchanged.
+        :param answer: the query of the redirect (code, state, or error …). A program that passes on
+            only the code omits ``state``; then the caller guarantees that flow and code belong
+            together.
         :raise InvalidInputError: the state is not that of the flow, or the person declined.
-        :raise ServiceRefusedError: ``bad_code`` (used or wrong), or ``wrong_client_secret`` (wrong
-            or expired).
+        :raise ServiceRefusedError: ``bad_code`` (used or wrong), ``wrong_client_secret`` (wrong or
+            expired), or Microsoft's error.
         :raise ServiceBusyError: Microsoft's sign-in cannot be reached.
         """
 
@@ -365,12 +393,9 @@ class Identity(Protocol):
         """Return a token that is valid for at least five minutes, a new one if ``force``.
 
         :raise ConnectionLostError: access was revoked or has expired; a person must sign in again.
-        :raise ServiceRefusedError: ``wrong_client_secret``.
+        :raise ServiceRefusedError: ``wrong_client_secret``, or an answer that cannot be read.
         :raise ServiceBusyError: try again.
         """
-
-
-# --- Others ----------------------------------------------------------------------------------
 
 
 class Vault(Protocol):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, BinaryIO
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from imagehub.clients import (
     ChangePage,
@@ -21,9 +21,27 @@ from imagehub.clients import (
     ItemPage,
     UploadSession,
 )
-from imagehub.clients.drive_ids import fold_id, is_same_id
-from imagehub.clients.drive_names import check_name
-from imagehub.clients.graph_boundary import DriveBoundary, DriveMemory
+from imagehub.clients.drive_ids import check_name, fold_id, is_same_id
+from imagehub.clients.graph_answers import (
+    MALWARE,
+    find_time,
+    get_facet,
+    get_parent_id,
+    get_text,
+    is_vault,
+    make_bad_answer,
+    make_busy,
+    make_refusal,
+    read_item,
+    read_json,
+)
+from imagehub.clients.graph_boundary import (
+    DRIVE,
+    DriveBoundary,
+    DriveMemory,
+    make_address,
+    make_path_address,
+)
 from imagehub.clients.graph_bytes import (
     ByteReader,
     ExpiredAddressError,
@@ -31,19 +49,9 @@ from imagehub.clients.graph_bytes import (
     check_size,
     is_match,
 )
-from imagehub.clients.graph_errors import MALWARE, SERVICE, make_bad_answer_error, read_json
 from imagehub.clients.graph_http import GoneError, GraphCaller, LostAnswerError
-from imagehub.clients.graph_items import (
-    find_time,
-    get_facet,
-    get_parent_id,
-    get_text,
-    is_vault,
-    quote_id,
-    read_item,
-)
 from imagehub.clients.http import parse_http_date
-from imagehub.errors import InvalidInputError, NotFoundError, ServiceBusyError, ServiceRefusedError
+from imagehub.errors import InvalidInputError, NotFoundError, ServiceRefusedError
 from imagehub.messages import mark
 
 _MAX_PAGE_SIZE = 1000
@@ -62,61 +70,36 @@ _CHANGES_PER_PAGE = 500
 
 
 class GraphDrive:
-    """The drive of one connected account, limited to its root folder.
+    """The drive of one connected account; its methods are those of :class:`imagehub.clients.Drive`.
 
-    :param caller: sends the requests of the account.
     :param root_folder: ``root``, an item id, or a path; a path contains a slash.
-    :param drive_id: empty for the account's own drive.
-    :param memory: may be shared between the drives of one account.
     """
 
     def __init__(
-        self,
-        caller: GraphCaller,
-        root_folder: str = "root",
-        drive_id: str = "",
-        memory: DriveMemory | None = None,
+        self, caller: GraphCaller, root_folder: str = "root", memory: DriveMemory | None = None
     ) -> None:
-        self._drive_path = f"/drives/{quote_id(drive_id)}" if drive_id else "/me/drive"
         self._memory = memory or DriveMemory()
         self._caller = caller
         self.root_folder = root_folder.strip() or "root"
-        self._boundary = DriveBoundary(
-            self._caller, self._drive_path, self.root_folder, self._memory
-        )
-        self._reader = ByteReader(self._caller)
+        self._boundary = DriveBoundary(caller, self.root_folder, self._memory)
+        self._reader = ByteReader(caller)
 
     # --- Reading ----------------------------------------------------------------------------------
 
     def get_drive(self) -> DriveInfo:
-        """Fetch the drive with its quota.
-
-        :raise NotFoundError: the account has no OneDrive.
-        """
         return self._boundary.fetch_info()
 
     def get_root(self) -> DriveItem:
-        """Fetch the root folder.
-
-        :raise NotFoundError: it does not exist, or is in another drive.
-        """
-        return read_item(self._boundary.fetch_root(), "open the root folder")
+        return self._boundary.fetch_root()
 
     def get_item(self, item_id: str) -> DriveItem:
         operation = "open an item"
         return read_item(self._boundary.fetch_inside(item_id, operation), operation)
 
     def find_items(self, item_ids: Sequence[str]) -> list[ItemAnswer]:
-        """Look up items, twenty with each call.
-
-        One more call is needed for each level of parent folders that are not in the memory.
-
-        :raise NotFoundError: the root folder does not exist.
-        """
         return self._boundary.find_items(item_ids)
 
     def find_item_by_path(self, path: str) -> DriveItem | None:
-        """Find an item by its path below the root folder; "" is the root folder itself."""
         operation = "open a path"
         parts = [part for part in path.split("/") if part]
         if not parts:
@@ -124,24 +107,21 @@ class GraphDrive:
         # Dots would lead out of the root folder, and no item can have such a name.
         if any(part.strip(". ") == "" for part in parts):
             return None
-        return self._find_below(self._boundary.get_root().id, parts, operation, path)
+        return self._find_below(self._boundary.get_root().id, path, operation)
 
     def find_child(self, folder_id: str, name: str) -> DriveItem | None:
-        """Find an item by its name in a folder, case-insensitively."""
         operation = "look for a name"
         folder_id = self._boundary.get_folder_id(folder_id, operation)
         if name.strip(". ") == "" or "/" in name or "\\" in name:
             return None
-        return self._find_below(folder_id, [name], operation, name)
+        return self._find_below(folder_id, name, operation)
 
-    def _find_below(
-        self, folder_id: str, parts: Sequence[str], operation: str, key: str
-    ) -> DriveItem | None:
-        address = self._make_path_address(folder_id, parts)
+    def _find_below(self, folder_id: str, path: str, operation: str) -> DriveItem | None:
+        address = make_path_address(make_address(folder_id), path)
         try:
-            item = self._caller.get_json(address, operation, key)
+            item = self._caller.get_json(address, operation, path)
             # A shortcut in the path leads into another drive.
-            self._boundary.check_inside(item, key)
+            self._boundary.check_inside(item, path)
         except NotFoundError:
             return None
         except ServiceRefusedError as error:
@@ -151,12 +131,6 @@ class GraphDrive:
         return read_item(item, operation)
 
     def list_children(self, folder_id: str, next_page: str = "", page_size: int = 200) -> ItemPage:
-        """Fetch one page of a folder, in the service's order.
-
-        :param next_page: from the previous page. A browser may have changed it, so the items that
-            it leads to are checked against the root folder like any id.
-        :param page_size: 1 to 1000.
-        """
         folder_id = self._boundary.get_folder_id(folder_id, "list a folder")
         for _ in range(_MAX_EMPTY_PAGES):
             page = self._fetch_page(folder_id, next_page, page_size)
@@ -164,10 +138,9 @@ class GraphDrive:
             if page.items or not page.next_page:
                 return page
             next_page = page.next_page
-        raise make_bad_answer_error("list a folder")
+        raise make_bad_answer("list a folder")
 
     def iter_children(self, folder_id: str) -> Iterator[DriveItem]:
-        """Iterate over all children in the service's order, without duplicates."""
         folder_id = self._boundary.get_folder_id(folder_id, "list a folder")
         seen_items: set[str] = set()
         seen_pages: set[str] = set()
@@ -182,28 +155,24 @@ class GraphDrive:
             if not next_page:
                 return
             if next_page in seen_pages:
-                raise make_bad_answer_error("list a folder")
+                raise make_bad_answer("list a folder")
             seen_pages.add(next_page)
 
     def fetch_changes(self, link: str = "") -> ChangePage:
-        """Fetch a page of changes of the whole drive: the latest state of each item.
-
-        A link that the service does not accept leads to the list of all items.
-        """
+        # A link that the service does not accept leads to the list of all items.
         operation = "read what changed"
+        fields = {"$select": _CHANGE_FIELDS, "$top": str(_CHANGES_PER_PAGE)}
         try:
             document = self._caller.get_json(
-                link or f"{self._drive_path}/root/delta",
+                link or f"{DRIVE}/root/delta",
                 operation,
                 "changes",
-                params=None
-                if link
-                else {"$select": _CHANGE_FIELDS, "$top": str(_CHANGES_PER_PAGE)},
+                params=None if link else fields,
                 headers=_LISTING_HEADERS,
             )
         except GoneError as error:
             if not link:
-                raise make_bad_answer_error(operation) from error
+                raise make_bad_answer(operation) from error
             start = self._caller.check_address(error.location, operation) if error.location else ""
             return ChangePage((), start, is_last=False, starts_anew=True)
         except ServiceRefusedError as error:
@@ -214,12 +183,9 @@ class GraphDrive:
         entries = document.get("value")
         following = get_text(document, "@odata.nextLink")
         after = get_text(document, "@odata.deltaLink")
-        if (
-            not isinstance(entries, list)
-            or not (following or after)
-            or (link and following == link)
-        ):
-            raise make_bad_answer_error(operation)
+        is_endless = bool(link) and following == link
+        if not isinstance(entries, list) or not (following or after) or is_endless:
+            raise make_bad_answer(operation)
         items: dict[str, DriveItem] = {}
         for entry in entries:
             item = read_item(entry, operation)
@@ -237,13 +203,6 @@ class GraphDrive:
     def create_folder(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "rename"
     ) -> DriveItem:
-        """Create a folder.
-
-        :param on_conflict: if the name is taken: refuse, append a number ("rename"), or return the
-            existing folder ("replace").
-        :raise InvalidInputError: OneDrive does not accept the name.
-        :raise ServiceRefusedError: ``name_taken`` (with "fail", or "replace" on a file).
-        """
         operation = "create a folder"
         parent_id = self._boundary.get_folder_id(parent_id, operation)
         self._check_name(name, parent_id)
@@ -260,73 +219,42 @@ class GraphDrive:
         return self._post_folder(parent_id, name, "rename", operation, may_repeat=False)
 
     def rename_item(self, item_id: str, name: str) -> DriveItem:
-        """Rename an item.
-
-        :raise NotAllowedError: it is the root folder.
-        :raise InvalidInputError: OneDrive does not accept the name.
-        :raise ServiceRefusedError: ``name_taken``.
-        """
         operation = "rename an item"
         item = self._boundary.fetch_changeable(item_id, operation)
         self._check_name(name, get_parent_id(item), get_text(item, "name"))
         return self._patch(item, {"name": name}, operation)
 
-    def move_item(self, item_id: str, new_parent_id: str, name: str = "") -> DriveItem:
-        """Move an item to a folder inside the root folder, maybe with a new name.
-
-        :raise NotAllowedError: it is the root folder.
-        :raise InvalidInputError: into itself or a folder below it, or an invalid name.
-        :raise ServiceRefusedError: ``name_taken``.
-        """
+    def move_item(self, item_id: str, new_parent_id: str) -> DriveItem:
         operation = "move an item"
         item = self._boundary.fetch_changeable(item_id, operation)
         parent_id = self._boundary.get_folder_id(new_parent_id, operation)
-        if name:
-            self._check_name(name, parent_id, get_text(item, "name"))
         if "folder" in item and self._boundary.lies_within(parent_id, str(item["id"]), operation):
             raise InvalidInputError(
                 "A folder cannot be moved into itself.", {"new_parent_id": "is inside the folder"}
             )
-        change: dict[str, Any] = {"parentReference": {"id": parent_id}}
-        if name:
-            change["name"] = name
-        moved = self._patch(item, change, operation)
+        moved = self._patch(item, {"parentReference": {"id": parent_id}}, operation)
         self._memory.forget_folders()
         return moved
 
     def delete_item(self, item_id: str) -> None:
-        """Move an item to the recycle bin.
-
-        :raise NotAllowedError: it is the root folder.
-        """
         operation = "delete an item"
         item = self._boundary.fetch_changeable(item_id, operation)
         # It existed a moment ago: an earlier attempt or someone else has deleted it meanwhile.
         with suppress(NotFoundError):
-            self._caller.send(
-                "DELETE", self._boundary.make_address(str(item["id"])), operation, item_id
-            )
+            self._caller.send("DELETE", make_address(str(item["id"])), operation, item_id)
         self._memory.forget_folders()
 
     def restore_item(self, item_id: str, parent_id: str) -> DriveItem:
-        """Restore an item from the recycle bin into a folder.
+        """See there. Expect refusals.
 
         By its documentation the service requires ``Files.ReadWrite.All`` and a personal account
-        (Microsoft Graph v1.0, "driveItem: restore"): expect refusals.
-
-        :raise NotFoundError: it is not in the bin, and was not restored before.
-        :raise ServiceRefusedError: ``not_supported``, ``forbidden``, ``name_taken``.
+        (Microsoft Graph v1.0, "driveItem: restore").
         """
         operation = "restore an item"
-        parent_id = self._boundary.get_folder_id(parent_id, operation)
+        place = {"parentReference": {"id": self._boundary.get_folder_id(parent_id, operation)}}
+        address = make_address(item_id) + "/restore"
         try:
-            response = self._caller.send(
-                "POST",
-                self._boundary.make_address(item_id) + "/restore",
-                operation,
-                item_id,
-                body={"parentReference": {"id": parent_id}},
-            )
+            response = self._caller.send("POST", address, operation, item_id, body=place)
         except NotFoundError:
             # An attempt whose answer was lost, or someone else, may have restored it.
             return self.get_item(item_id)
@@ -336,40 +264,29 @@ class GraphDrive:
     def create_upload_session(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
     ) -> UploadSession:
-        """Create a session with an address to which a browser uploads one new file.
-
-        The size is not sent: some work accounts refuse a session that names it.
-
-        :raise InvalidInputError: OneDrive does not accept the name.
-        :raise ServiceRefusedError: ``name_taken``, ``quota_full`` …
-        """
         operation = "start an upload"
         parent_id = self._boundary.get_folder_id(parent_id, operation)
         self._check_name(name, parent_id)
-        address = self._make_path_address(parent_id, [name]) + "/createUploadSession"
+        address = make_path_address(make_address(parent_id), name) + "/createUploadSession"
+        # Without the size: some work accounts refuse a session that names it.
         body = {"item": {"@microsoft.graph.conflictBehavior": on_conflict, "name": name}}
         # Repeating it only leaves an unused session, which expires.
         response = self._caller.send("POST", address, operation, parent_id, body=body)
         document = read_json(response, operation)
         return UploadSession(
-            upload_url=self._reader.check_url(document.get("uploadUrl"), operation),
+            upload_url=self._caller.check_content_url(document.get("uploadUrl"), operation),
             expires_at=find_time(document.get("expirationDateTime")),
         )
 
     def create_empty_file(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
     ) -> DriveItem:
-        """Create an empty file, which an upload session cannot do.
-
-        :raise InvalidInputError: OneDrive does not accept the name.
-        :raise ServiceRefusedError: ``name_taken``, ``quota_full`` …
-        """
         operation = "create an empty file"
         parent_id = self._boundary.get_folder_id(parent_id, operation)
         self._check_name(name, parent_id)
         response = self._caller.send(
             "PUT",
-            self._make_path_address(parent_id, [name]) + "/content",
+            make_path_address(make_address(parent_id), name) + "/content",
             operation,
             parent_id,
             params={"@microsoft.graph.conflictBehavior": on_conflict},
@@ -382,13 +299,6 @@ class GraphDrive:
     # --- Content ----------------------------------------------------------------------------------
 
     def download(self, item: DriveItem, target: BinaryIO, max_bytes: int) -> Download:
-        """Download an original into ``target`` and check its size and hash.
-
-        :param target: seekable; written from its position on, then truncated.
-        :raise PictureTooLargeError: more than ``max_bytes`` (listed or sent).
-        :raise ServiceBusyError: cut short, or the content does not match; try again.
-        :raise ServiceRefusedError: ``not_supported`` for items without content, ``malware`` …
-        """
         operation = "download a file"
         document = self._boundary.fetch_inside(item.id, operation)
         start = target.tell()
@@ -398,40 +308,28 @@ class GraphDrive:
             check_size(max(listed.size_bytes, item.size_bytes), max_bytes)
             target.seek(start)
             target.truncate()
-            result = self._reader.copy_source(source, target, max_bytes, operation)
-            if is_match(result, listed):
-                return _note_listed(result, listed)
+            result = self._reader.copy_source(source, target, max_bytes)
             # The service rewrites some files after an upload and lists the new size late, so the
             # item is fetched again before the content is considered wrong.
-            document = self._boundary.fetch_inside(item.id, operation)
-            listed = read_item(document, operation)
+            if not is_match(result, listed):
+                document = self._boundary.fetch_inside(item.id, operation)
+                listed = read_item(document, operation)
             if is_match(result, listed):
-                return _note_listed(result, listed)
-        raise ServiceBusyError(
-            SERVICE, operation, mark("OneDrive sent a different file from the one it lists.")
-        )
+                return replace(
+                    result, listed_hash=listed.quick_xor_hash, listed_size_bytes=listed.size_bytes
+                )
+        raise make_busy(operation, mark("OneDrive sent a different file from the one it lists."))
 
     def fetch_download_url(self, item_id: str) -> str:
-        """Fetch a new address of the content, valid for minutes. Never store or log it."""
         operation = "open a file"
         return self._make_source(self._boundary.fetch_inside(item_id, operation), operation).url
 
     def iter_download(self, item_id: str, chunk_bytes: int = 262_144) -> Iterator[bytes]:
-        """Iterate over the content of an original, unchecked, to forward it to a browser.
-
-        The request is sent at once, so that an error is raised here and not after a response has
-        begun. Close the iterator to end the download early.
-        """
         operation = "download a file"
         source = self._make_source(self._boundary.fetch_inside(item_id, operation), operation)
-        first = self._reader.open_source(source, 0, operation)
-        return self._reader.iter_source(source, first, chunk_bytes, operation)
+        return self._reader.iter_source(source, self._reader.open_source(source), chunk_bytes)
 
     def fetch_thumbnail(self, item_id: str, size: str = "medium") -> tuple[bytes, str] | None:
-        """Return (bytes, content type) of a thumbnail, or None.
-
-        :raise InvalidInputError: another size.
-        """
         operation = "fetch a thumbnail"
         if size not in _THUMBNAIL_SIZES:
             raise InvalidInputError("There is no such size.", {"size": "small, medium or large"})
@@ -449,17 +347,9 @@ class GraphDrive:
 
     # --- Single calls -----------------------------------------------------------------------------
 
-    def _make_path_address(self, folder_id: str, parts: Sequence[str]) -> str:
-        """Return the address of a path below a folder.
-
-        Without the colon at its end, names like "drive" are misread.
-        """
-        path = "/".join(quote(part, safe="") for part in parts)
-        return f"{self._boundary.make_address(folder_id)}:/{path}:"
-
     def _check_name(self, name: str, parent_id: str, old_name: str = "") -> None:
         root = self._boundary.get_root()
-        at_root = root.is_drive_root and is_same_id(parent_id, root.id)
+        at_root = "root" in root.raw and is_same_id(parent_id, root.id)
         check_name(name, self._boundary.get_info().kind, at_root, old_name)
 
     def _fetch_page(self, folder_id: str, next_page: str, page_size: int) -> ItemPage:
@@ -467,7 +357,7 @@ class GraphDrive:
         if next_page and not unquote(urlsplit(next_page).path).endswith("/children"):
             raise InvalidInputError("There is no such page.", {"next_page": "is not valid"})
         document = self._caller.get_json(
-            next_page or self._boundary.make_address(folder_id) + "/children",
+            next_page or make_address(folder_id) + "/children",
             operation,
             folder_id,
             params=None if next_page else {"$top": str(min(max(page_size, 1), _MAX_PAGE_SIZE))},
@@ -475,7 +365,7 @@ class GraphDrive:
         )
         entries = document.get("value")
         if not isinstance(entries, list):
-            raise make_bad_answer_error(operation)
+            raise make_bad_answer(operation)
         items: dict[str, DriveItem] = {}
         for entry in entries:
             item = read_item(entry, operation)
@@ -495,16 +385,15 @@ class GraphDrive:
                 made = self._find_new_folder(parent_id, name, started, operation)
                 if made:
                     return made
-        raise ServiceBusyError(SERVICE, operation)
+        raise make_busy(operation)
 
     def _find_new_folder(
         self, parent_id: str, name: str, started: float, operation: str
     ) -> DriveItem | None:
         """Return the folder of this name if it is empty and not older than ``started``."""
         try:
-            response = self._caller.send(
-                "GET", self._make_path_address(parent_id, [name]), operation, name
-            )
+            address = make_path_address(make_address(parent_id), name)
+            response = self._caller.send("GET", address, operation, name)
         except NotFoundError:
             return None
         item = read_item(read_json(response, operation), operation)
@@ -525,19 +414,19 @@ class GraphDrive:
         may_repeat: bool,
     ) -> DriveItem:
         body = {"name": name, "folder": {}, "@microsoft.graph.conflictBehavior": on_conflict}
-        address = self._boundary.make_address(parent_id) + "/children"
+        address = make_address(parent_id) + "/children"
         response = self._caller.send(
             "POST", address, operation, parent_id, body=body, may_repeat=may_repeat
         )
         item = read_item(read_json(response, operation), operation)
-        self._memory.keep_folders([item.id])
+        self._memory.keep_places([item.id])
         return item
 
     def _patch(
         self, item: Mapping[str, Any], change: Mapping[str, Any], operation: str
     ) -> DriveItem:
         # Renaming or moving to the same place twice does no harm, so it can be repeated.
-        address = self._boundary.make_address(str(item["id"]))
+        address = make_address(str(item["id"]))
         response = self._caller.send("PATCH", address, operation, item["id"], body=change)
         changed = read_item(read_json(response, operation), operation)
         if changed.parent_id or changed.size_bytes or changed.is_folder:
@@ -546,20 +435,16 @@ class GraphDrive:
         return self.get_item(changed.id)
 
     def _find_thumbnail_url(self, item_id: str, size: str, operation: str) -> str:
+        address = make_address(item_id) + "/thumbnails"
         try:
-            document = self._caller.get_json(
-                self._boundary.make_address(item_id) + "/thumbnails", operation, item_id
-            )
+            document = self._caller.get_json(address, operation, item_id)
         except NotFoundError:
             return ""
         sets = document.get("value")
         if not isinstance(sets, list):
-            raise make_bad_answer_error(operation)
-        for thumbnails in sets:
-            picture = get_facet(thumbnails, size)
-            if url := get_text(picture, "url"):
-                return url
-        return ""
+            raise make_bad_answer(operation)
+        urls = (get_text(get_facet(thumbnails, size), "url") for thumbnails in sets)
+        return next(filter(None, urls), "")
 
     def _make_source(self, item: Mapping[str, Any], operation: str) -> Source:
         """Return where to read an item's content.
@@ -567,23 +452,16 @@ class GraphDrive:
         :raise ServiceRefusedError: it has none, or OneDrive refuses to send it.
         """
         if "malware" in item:
-            raise ServiceRefusedError(SERVICE, operation, "malware", MALWARE)
+            raise make_refusal(operation, "malware", MALWARE)
         if "file" not in item:
-            raise ServiceRefusedError(
-                SERVICE, operation, "not_supported", mark("Only files can be downloaded.")
-            )
+            sentence = mark("Only files can be downloaded.")
+            raise make_refusal(operation, "not_supported", sentence)
         item_id = str(item["id"])
         url = get_text(item, "@microsoft.graph.downloadUrl")
         if not url:
             # Some answers lack the address; this one always redirects to it.
-            response = self._caller.send(
-                "GET", self._boundary.make_address(item_id) + "/content", operation, item_id
-            )
+            address = make_address(item_id) + "/content"
+            response = self._caller.send("GET", address, operation, item_id)
             url = response.headers.get("Location", "")
-        return Source(
-            self._reader.check_url(url, operation), renew=lambda: self.fetch_download_url(item_id)
-        )
-
-
-def _note_listed(download: Download, item: DriveItem) -> Download:
-    return replace(download, listed_hash=item.quick_xor_hash, listed_size_bytes=item.size_bytes)
+        url = self._caller.check_content_url(url, operation)
+        return Source(operation, url, renew=lambda: self.fetch_download_url(item_id))

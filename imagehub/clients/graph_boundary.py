@@ -11,22 +11,21 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from imagehub.clients import DriveInfo, DriveItem, ItemAnswer
 from imagehub.clients.drive_ids import fold_drive_id, fold_id, is_same_id
-from imagehub.clients.graph_errors import make_bad_answer_error
-from imagehub.clients.graph_http import Answer, GraphCaller
-from imagehub.clients.graph_items import (
+from imagehub.clients.graph_answers import (
     get_facet,
     get_parent_id,
     get_text,
+    make_bad_answer,
     quote_id,
     read_drive,
     read_item,
 )
+from imagehub.clients.graph_http import Answer, GraphCaller
 from imagehub.errors import InvalidInputError, NotAllowedError, NotFoundError, ServiceError
 
 _MAX_DEPTH = 200
@@ -34,20 +33,35 @@ _MAX_DEPTH = 200
 _PARENT_FIELDS = "id,name,folder,root,parentReference"
 
 
+DRIVE = "/me/drive"
+
+
+def make_address(item_id: str) -> str:
+    return f"{DRIVE}/items/{quote_id(item_id)}"
+
+
+def make_path_address(folder: str, path: str) -> str:
+    """Return the address of a path below the address of a folder.
+
+    Without the colon at its end, names like "drive" are misread.
+    """
+    parts = [quote(part, safe="") for part in path.split("/") if part]
+    return f"{folder}:/{'/'.join(parts)}:"
+
+
 class DriveMemory:
     """A cache of a drive's kind and id, its root folder, and which folders are inside it.
 
-    Share one between all :class:`GraphDrive` objects of an account in a process. Entries expire
-    after ``ttl_seconds``; until then a folder that is moved out of the root folder counts as
-    inside.
+    Entries expire after ``ttl_seconds``; until then a folder that is moved out of the root folder
+    counts as inside.
     """
 
-    def __init__(self, ttl_seconds: float = 60.0, max_folders: int = 10_000) -> None:
+    def __init__(self, ttl_seconds: float = 60.0, max_folders: int = 20_000) -> None:
         self._lock = threading.Lock()
         self._ttl_seconds = ttl_seconds
         self._max_folders = max_folders
-        self._inside: dict[str, float] = {}
-        self._outside: dict[str, float] = {}
+        # Folded id → whether it is inside, and until when that counts.
+        self._places: dict[str, tuple[float, bool]] = {}
         self._values: dict[str, tuple[float, Any]] = {}
 
     def find(self, name: str) -> Any:
@@ -60,67 +74,41 @@ class DriveMemory:
         with self._lock:
             self._values[name] = (time.monotonic() + self._ttl_seconds, value)
 
-    def knows_folder(self, item_id: str) -> bool:
-        """Return whether this folder was recently seen inside the root folder."""
-        with self._lock:
-            return self._inside.get(fold_id(item_id), 0.0) > time.monotonic()
+    def find_place(self, folder_id: str) -> bool | None:
+        """Return whether a folder was recently seen inside the root folder, None if unknown.
 
-    def keep_folders(self, item_ids: Sequence[str]) -> None:
-        expires_at = time.monotonic() + self._ttl_seconds
-        with self._lock:
-            for item_id in item_ids:
-                self._inside.pop(fold_id(item_id), None)
-                self._inside[fold_id(item_id)] = expires_at
-            while len(self._inside) > self._max_folders:
-                del self._inside[next(iter(self._inside))]
-
-    def knows_outside(self, item_id: str) -> bool:
-        """Return whether this folder was recently seen outside the root folder.
-
-        Only for reporting on items, not for refusing one: it may just have been moved back in.
+        A False is only for reporting on items, not for refusing one: it may just have been moved
+        back in.
         """
         with self._lock:
-            return self._outside.get(fold_id(item_id), 0.0) > time.monotonic()
+            expires_at, is_inside = self._places.get(fold_id(folder_id), (0.0, None))
+        return is_inside if expires_at > time.monotonic() else None
 
-    def keep_outside(self, item_ids: Sequence[str]) -> None:
+    def keep_places(self, folder_ids: Iterable[str], is_inside: bool = True) -> None:
         expires_at = time.monotonic() + self._ttl_seconds
         with self._lock:
-            if len(self._outside) + len(item_ids) > self._max_folders:
-                self._outside.clear()
-            self._outside.update((fold_id(item_id), expires_at) for item_id in item_ids)
+            for folder_id in folder_ids:
+                self._places.pop(fold_id(folder_id), None)
+                self._places[fold_id(folder_id)] = (expires_at, is_inside)
+            while len(self._places) > self._max_folders:
+                del self._places[next(iter(self._places))]
 
     def forget_folders(self) -> None:
         """Forget all folders, after one was moved or deleted with everything in it."""
         with self._lock:
-            self._inside.clear()
-            self._outside.clear()
-
-
-@dataclass(frozen=True)
-class Root:
-    """The root folder; ``is_drive_root`` if nothing of the drive is outside of it."""
-
-    id: str
-    is_drive_root: bool
+            self._places.clear()
 
 
 class DriveBoundary:
     """Checks items of one drive against its root folder.
 
-    :param drive_path: the path of the drive, like ``/me/drive``.
     :param root_folder: ``root``, an item id, or a path; a path contains a slash.
     """
 
-    def __init__(
-        self, caller: GraphCaller, drive_path: str, root_folder: str, memory: DriveMemory
-    ) -> None:
+    def __init__(self, caller: GraphCaller, root_folder: str, memory: DriveMemory) -> None:
         self._caller = caller
-        self._drive_path = drive_path
         self._root_folder = root_folder
         self._memory = memory
-
-    def make_address(self, item_id: str) -> str:
-        return f"{self._drive_path}/items/{quote_id(item_id)}"
 
     # --- The drive and its root folder ------------------------------------------------------------
 
@@ -131,9 +119,9 @@ class DriveBoundary:
         """
         operation = "read the drive"
         try:
-            document = self._caller.get_json(self._drive_path, operation, self._drive_path)
+            document = self._caller.get_json(DRIVE, operation)
         except NotFoundError as error:
-            raise NotFoundError("OneDrive", self._drive_path) from error
+            raise NotFoundError("OneDrive", DRIVE) from error
         info = read_drive(document, operation)
         self._memory.keep("drive", info)
         return info
@@ -143,30 +131,30 @@ class DriveBoundary:
         info: DriveInfo | None = self._memory.find("drive")
         return info or self.fetch_info()
 
-    def fetch_root(self) -> dict[str, Any]:
-        """Fetch the root folder as Graph's JSON object.
+    def fetch_root(self) -> DriveItem:
+        """Fetch the root folder.
 
         :raise NotFoundError: it does not exist, is not a folder, or is in another drive.
         """
         operation = "open the root folder"
         if self._root_folder in ("root", "/"):
-            address = f"{self._drive_path}/root"
+            address = f"{DRIVE}/root"
         elif "/" in self._root_folder:
-            parts = [quote(part, safe="") for part in self._root_folder.split("/") if part]
-            address = f"{self._drive_path}/root:/{'/'.join(parts)}:"
+            address = make_path_address(f"{DRIVE}/root", self._root_folder)
         else:
-            address = self.make_address(self._root_folder)
+            address = make_address(self._root_folder)
         item = self._caller.get_json(address, operation, self._root_folder)
         self._check_drive(item, self._root_folder)
         if "folder" not in item:
             raise NotFoundError("root folder", self._root_folder)
-        self._memory.keep("root", _make_root(item))
-        return item
+        root = read_item(item, operation)
+        self._memory.keep("root", root)
+        return root
 
-    def get_root(self) -> Root:
+    def get_root(self) -> DriveItem:
         """Return the root folder, from the cache if possible."""
-        root: Root | None = self._memory.find("root")
-        return root or _make_root(self.fetch_root())
+        root: DriveItem | None = self._memory.find("root")
+        return root or self.fetch_root()
 
     # --- Checks -----------------------------------------------------------------------------------
 
@@ -175,7 +163,7 @@ class DriveBoundary:
 
         :raise NotFoundError: it does not exist, or is outside.
         """
-        item = self._caller.get_json(self.make_address(item_id), operation, item_id)
+        item = self._caller.get_json(make_address(item_id), operation, item_id)
         self.check_inside(item, item_id)
         return item
 
@@ -198,7 +186,7 @@ class DriveBoundary:
         root = self.get_root()
         if is_same_id(folder_id, root.id):
             return root.id
-        if self._memory.knows_folder(folder_id):
+        if self._memory.find_place(folder_id):
             return folder_id
         item = self.fetch_inside(folder_id, operation)
         if "folder" not in item:
@@ -206,26 +194,27 @@ class DriveBoundary:
         return str(item["id"])
 
     def find_items(self, item_ids: Sequence[str]) -> list[ItemAnswer]:
-        """Look up items, see :meth:`imagehub.clients.graph.GraphDrive.find_items`."""
+        """Look up items, twenty with each call.
+
+        One more call is needed for each level of parent folders that are not in the memory.
+        """
         operation = "open an item"
         root = self.get_root()
         self.get_info()
         addresses: dict[str, str] = {}
         for item_id in item_ids:
             with suppress(NotFoundError):
-                addresses[item_id] = self.make_address(item_id)
+                addresses[item_id] = make_address(item_id)
         found: dict[str, dict[str, Any]] = {}
         answers: dict[str, ItemAnswer] = {}
         for item_id, document in self._caller.get_many(addresses, operation).items():
-            try:
-                item = self._take_own(document, item_id)
-            except NotFoundError:
-                continue
-            except ServiceError as error:
-                answers[item_id] = ItemAnswer(error=error)
-                continue
-            if "deleted" not in item:
-                found[item_id] = item
+            with suppress(NotFoundError):
+                try:
+                    item = self._take_own(document, item_id)
+                    if "deleted" not in item:
+                        found[item_id] = item
+                except ServiceError as error:
+                    answers[item_id] = ItemAnswer(error=error)
         places = self._find_places(get_parent_id(item) for item in found.values())
         for item_id, item in found.items():
             place = places[get_parent_id(item)]
@@ -248,15 +237,14 @@ class DriveBoundary:
         if is_same_id(item_id, root.id):
             return
         walked = [item_id] if "folder" in item else []
-        if not root.is_drive_root:
+        if "root" not in root.raw:
             parent_id = get_parent_id(item)
-            while not is_same_id(parent_id, root.id) and not self._memory.knows_folder(parent_id):
+            while not is_same_id(parent_id, root.id) and not self._memory.find_place(parent_id):
                 if not parent_id or len(walked) > _MAX_DEPTH:
                     raise NotFoundError("drive item", key)
                 walked.append(parent_id)
-                parent = self._fetch_parent(parent_id, key)
-                parent_id = get_parent_id(parent)
-        self._memory.keep_folders(walked)
+                parent_id = self._fetch_parent_id(parent_id, key)
+        self._memory.keep_places(walked)
 
     def check_page(
         self, items: Collection[DriveItem], folder_id: str, is_from_outside: bool
@@ -272,7 +260,7 @@ class DriveBoundary:
             if is_same_id(parent_id, folder_id) or (not parent_id and not is_from_outside):
                 continue
             self.get_folder_id(parent_id, "list a folder")
-        self._memory.keep_folders([item.id for item in items if item.is_folder])
+        self._memory.keep_places(item.id for item in items if item.is_folder)
 
     def lies_within(self, folder_id: str, ancestor_id: str, operation: str) -> bool:
         """Return whether a folder inside the root folder is another folder or below it."""
@@ -282,8 +270,8 @@ class DriveBoundary:
                 return True
             if not folder_id or is_same_id(folder_id, root.id):
                 return False
-            folder_id = get_parent_id(self._fetch_parent(folder_id, folder_id))
-        raise make_bad_answer_error(operation)
+            folder_id = self._fetch_parent_id(folder_id, folder_id)
+        raise make_bad_answer(operation)
 
     # --- Parent folders ---------------------------------------------------------------------------
 
@@ -305,7 +293,7 @@ class DriveBoundary:
         operation = "find the folder of an item"
         root = self.get_root()
         folders = list(dict.fromkeys(folder_ids))
-        if root.is_drive_root:
+        if "root" in root.raw:
             return dict.fromkeys(folders, True)
         # By folded ids: the known place of a folder, or else its parent.
         places: dict[str, bool | ServiceError] = {"": False, fold_id(root.id): True}
@@ -317,12 +305,11 @@ class DriveBoundary:
                 folded = fold_id(one)
                 if folded in places or folded in above:
                     continue
-                if self._memory.knows_folder(one):
-                    places[folded] = True
-                elif self._memory.knows_outside(one):
-                    places[folded] = False
+                known = self._memory.find_place(one)
+                if known is None:
+                    asked[one] = f"{make_address(one)}?$select={_PARENT_FIELDS}"
                 else:
-                    asked[one] = f"{self.make_address(one)}?$select={_PARENT_FIELDS}"
+                    places[folded] = known
             if not asked:
                 break
             frontier = []
@@ -333,7 +320,7 @@ class DriveBoundary:
                     places[fold_id(one)] = error
                 except NotFoundError:
                     # Its content existed a moment ago: it is being moved.
-                    places[fold_id(one)] = make_bad_answer_error(operation)
+                    places[fold_id(one)] = make_bad_answer(operation)
                 else:
                     above[fold_id(one)] = parent_id
                     frontier.append(parent_id)
@@ -349,33 +336,25 @@ class DriveBoundary:
             walked.append(here)
             here = fold_id(above[here])
         # Folders that contain each other have no place.
-        place = places[here] if here in places else make_bad_answer_error("open an item")
+        place = places[here] if here in places else make_bad_answer("open an item")
         places.update(dict.fromkeys(walked, place))
-        if place is True:
-            self._memory.keep_folders(walked)
-        elif place is False:
-            self._memory.keep_outside(walked)
+        if isinstance(place, bool):
+            self._memory.keep_places(walked, place)
         return place
 
-    def _fetch_parent(self, item_id: str, key: object) -> dict[str, Any]:
-        operation = "find the folder of an item"
-        parent = self._caller.get_json(
-            self.make_address(item_id), operation, key, params={"$select": _PARENT_FIELDS}
-        )
-        self._check_drive(parent, key)
-        return parent
+    def _fetch_parent_id(self, item_id: str, key: object) -> str:
+        address, fields = make_address(item_id), {"$select": _PARENT_FIELDS}
+        item = self._caller.get_json(address, "find the folder of an item", key, params=fields)
+        self._check_drive(item, key)
+        return get_parent_id(item)
 
     def _check_drive(self, item: Mapping[str, Any], key: object) -> None:
         """:raise NotFoundError: the item is in another drive, or a shortcut into one."""
         if not isinstance(item.get("id"), str):
-            raise make_bad_answer_error("open an item")
+            raise make_bad_answer("open an item")
         own = fold_drive_id(self.get_info().id)
         drive_id = get_text(get_facet(item, "parentReference"), "driveId")
         # The root of the drive has no parent, so its drive id may be missing.
         is_known = drive_id or "root" in item
         if "remoteItem" in item or not is_known or (drive_id and fold_drive_id(drive_id) != own):
             raise NotFoundError("drive item", key)
-
-
-def _make_root(item: Mapping[str, Any]) -> Root:
-    return Root(str(item["id"]), is_drive_root="root" in item)

@@ -4,6 +4,7 @@ Whoever has such an address can use it, and it points to other hosts than Graph.
 logged, exceptions that contain it are not chained, and no access token is sent to it.
 """
 
+import base64
 import hashlib
 import logging
 import time
@@ -16,18 +17,16 @@ from urllib.parse import urljoin
 import requests
 
 from imagehub.clients import Download, DriveItem
-from imagehub.clients.graph_errors import (
+from imagehub.clients.graph_answers import (
     PASSING_STATUSES,
-    SERVICE,
-    make_bad_answer_error,
-    make_busy_error,
+    make_bad_answer,
+    make_busy,
     make_error,
-    make_unreachable_error,
+    make_unreachable,
 )
 from imagehub.clients.graph_http import MAX_ATTEMPTS, GraphCaller, WaitBudget
-from imagehub.clients.http import NoAuth, get_origin, make_session
-from imagehub.clients.quick_xor import QuickXorHash
-from imagehub.errors import PictureTooLargeError, ServiceBusyError, ServiceRefusedError
+from imagehub.clients.http import NoAuth, make_session
+from imagehub.errors import PictureTooLargeError
 from imagehub.messages import Message, mark
 
 log = logging.getLogger(__name__)
@@ -48,10 +47,12 @@ class ExpiredAddressError(Exception):
 class Source:
     """Where to read the content of one item.
 
+    :param operation: verb phrase for errors and the log.
     :param url: secret, valid for minutes.
     :param renew: fetches a new one from Graph.
     """
 
+    operation: str
     url: str = field(repr=False)
     renew: Callable[[], str]
     etag: str = ""
@@ -66,22 +67,7 @@ class ByteReader:
         # A separate session that never has a token, so that no mistake can send one.
         self._session = make_session(caller.user_agent)
 
-    def check_url(self, url: object, operation: str) -> str:
-        """Allow only https addresses and the host of Graph itself.
-
-        :raise ServiceRefusedError: ``bad_answer``.
-        """
-        try:
-            scheme, host, _ = get_origin(url if isinstance(url, str) else "")
-        except ValueError:
-            scheme, host = "", ""
-        if scheme == "https" or (scheme, host) == self._caller.origin[:2]:
-            return str(url)
-        raise ServiceRefusedError(
-            SERVICE, operation, "bad_answer", mark("OneDrive sent an address that is not safe.")
-        )
-
-    def open_url(
+    def _open_url(
         self, url: str, operation: str, start: int = 0, etag: str = ""
     ) -> requests.Response:
         """Open an address. The caller closes the response.
@@ -97,45 +83,40 @@ class ByteReader:
             if etag and not etag.startswith("W/"):
                 headers["If-Range"] = etag
         budget = WaitBudget(self._caller.max_wait_seconds)
-        busy = make_unreachable_error(operation)
         for attempt in range(MAX_ATTEMPTS):
             self._caller.sit_out_pause(budget, operation)
             try:
                 response = self._follow(url, headers, operation)
             except requests.RequestException as error:
                 log.warning("Cannot %s: %s", operation, type(error).__name__)
-                busy = make_unreachable_error(operation)
-                delay = self._caller.make_delay(attempt)
+                busy = self._caller.wait(budget, operation, attempt)
             else:
                 if response.status_code in (200, 206) or (response.status_code == 416 and start):
                     return response
                 with response:
                     _raise_if_lasting(response, operation)
-                busy = make_busy_error(operation, response)
-                delay = self._caller.make_delay(attempt, response)
-            budget.spend(delay, busy)
+                busy = self._caller.wait(budget, operation, attempt, response)
         raise busy
 
-    def open_source(self, source: Source, start: int, operation: str) -> requests.Response:
+    def open_source(self, source: Source, start: int = 0) -> requests.Response:
         """Open the content from ``start`` on; an expired address is renewed once.
 
         :raise ServiceBusyError: the renewed address does not work either.
         """
         while True:
             try:
-                response = self.open_url(source.url, operation, start, source.etag)
+                response = self._open_url(source.url, source.operation, start, source.etag)
                 source.etag = source.etag or response.headers.get("ETag", "")
                 return response
             except ExpiredAddressError:
                 if source.was_renewed:
-                    raise ServiceBusyError(
-                        SERVICE, operation, mark("OneDrive is not sending this file at the moment.")
-                    ) from None
+                    sentence = mark("OneDrive is not sending this file at the moment.")
+                    raise make_busy(source.operation, sentence) from None
             source.url = source.renew()
             source.was_renewed = True
 
     def iter_source(
-        self, source: Source, response: requests.Response, chunk_bytes: int, operation: str
+        self, source: Source, response: requests.Response, chunk_bytes: int
     ) -> Generator[bytes, None, None]:
         """Iterate over the content; a broken connection is resumed where it ended.
 
@@ -144,7 +125,7 @@ class ByteReader:
         received = 0
         cuts = 0
         while True:
-            skip = _count_repeated(response, received, operation)
+            skip = _count_repeated(response, received, source.operation)
             try:
                 for chunk in response.iter_content(chunk_bytes):
                     fresh = chunk[skip:]
@@ -159,33 +140,29 @@ class ByteReader:
                     "Connection lost after %d bytes: %s (%d)", received, type(error).__name__, cuts
                 )
                 if cuts > _MAX_CUTS:
-                    raise ServiceBusyError(
-                        SERVICE, operation, mark("The connection to OneDrive keeps breaking.")
-                    ) from None
+                    sentence = mark("The connection to OneDrive keeps breaking.")
+                    raise make_busy(source.operation, sentence) from None
             finally:
                 response.close()
             time.sleep(min(5.0, self._caller.make_delay(cuts - 1)))
             etag = source.etag
-            response = self.open_source(source, received, operation)
+            response = self.open_source(source, received)
             if response.status_code == 416:
                 response.close()
                 return
             if etag and response.headers.get("ETag", etag) != etag:
                 response.close()
-                raise ServiceBusyError(
-                    SERVICE, operation, mark("The file changed while it was being read.")
-                )
+                sentence = mark("The file changed while it was being read.")
+                raise make_busy(source.operation, sentence)
 
-    def copy_source(
-        self, source: Source, target: BinaryIO, max_bytes: int, operation: str
-    ) -> Download:
+    def copy_source(self, source: Source, target: BinaryIO, max_bytes: int) -> Download:
         """Write the content to ``target``.
 
         :raise PictureTooLargeError: more than ``max_bytes`` were sent, whatever was listed.
         """
         quick_xor, sha256 = QuickXorHash(), hashlib.sha256()
-        first = self.open_source(source, 0, operation)
-        with closing(self.iter_source(source, first, _CHUNK_BYTES, operation)) as chunks:
+        first = self.open_source(source)
+        with closing(self.iter_source(source, first, _CHUNK_BYTES)) as chunks:
             for chunk in chunks:
                 check_size(quick_xor.size_bytes + len(chunk), max_bytes)
                 quick_xor.update(chunk)
@@ -199,20 +176,20 @@ class ByteReader:
         :raise ExpiredAddressError: a new address is needed.
         """
         data = bytearray()
-        with self.open_url(url, operation) as response:
+        with self._open_url(url, operation) as response:
             try:
                 for chunk in response.iter_content(65_536):
                     data += chunk
                     if len(data) > max_bytes:
-                        raise make_bad_answer_error(operation)
+                        raise make_bad_answer(operation)
             except requests.RequestException:
-                raise make_unreachable_error(operation) from None
+                raise make_unreachable(operation) from None
             return bytes(data), response.headers.get("Content-Type", "")
 
     def _follow(self, url: str, headers: Mapping[str, str], operation: str) -> requests.Response:
         for _ in range(_MAX_REDIRECTS):
             response = self._session.get(
-                self.check_url(url, operation),
+                self._caller.check_content_url(url, operation),
                 headers=headers,
                 auth=NoAuth(),
                 timeout=self._caller.timeouts,
@@ -223,19 +200,15 @@ class ByteReader:
                 return response
             url = urljoin(url, response.headers.get("Location", ""))
             response.close()
-        raise ServiceRefusedError(
-            SERVICE, operation, "bad_answer", mark("OneDrive redirects endlessly.")
-        )
+        raise make_bad_answer(operation, mark("OneDrive redirects endlessly."))
 
 
 def check_size(size_bytes: int, max_bytes: int) -> None:
     """:raise PictureTooLargeError: more than allowed."""
     if size_bytes > max_bytes:
+        limit = f"{max_bytes / 1_000_000:g}"
         raise PictureTooLargeError(
-            Message(
-                "This file is larger than the limit of %(limit)s MB.",
-                limit=f"{max_bytes / 1_000_000:g}",
-            )
+            Message("This file is larger than the limit of %(limit)s MB.", limit=limit)
         )
 
 
@@ -258,11 +231,11 @@ def _raise_if_lasting(response: requests.Response, operation: str) -> None:
     status = response.status_code
     log.warning("Cannot %s: the file server answers %s", operation, status)
     if response.headers.get("X-Virus-Infected"):
-        raise make_error(status, ("malwaredetected",), "", operation, "")
+        raise make_error(status, ["malwaredetected"], "", operation, "")
     if status in _EXPIRED_STATUSES:
         raise ExpiredAddressError
     if status not in PASSING_STATUSES:
-        raise make_bad_answer_error(operation)
+        raise make_bad_answer(operation)
 
 
 def _count_repeated(response: requests.Response, received: int, operation: str) -> int:
@@ -279,5 +252,55 @@ def _count_repeated(response: requests.Response, received: int, operation: str) 
         start = -1
     if not 0 <= start <= received:
         response.close()
-        raise make_bad_answer_error(operation)
+        raise make_bad_answer(operation)
     return received - start
+
+
+# --- The hash -------------------------------------------------------------------------------------
+
+_WIDTH_BITS = 160
+_SHIFT_BITS = 11
+# Byte i is placed at bit 11·i mod 160, so the pattern repeats after 160 bytes.
+_PERIOD_BYTES = 160
+_PERIOD_BITS = 8 * _PERIOD_BYTES
+
+
+class QuickXorHash:
+    """The only hash that OneDrive provides for both personal and business files.
+
+    Add bytes in pieces of any size, read the result at any time. Bytes that are 160 apart are
+    placed at the same bits, so whole pieces are first XORed as big integers, which is fast, and
+    only the remaining 160 bytes are rotated one by one. Pieces whose size is a multiple of 160 are
+    fastest.
+
+    Source: learn.microsoft.com/onedrive/developer/code-snippets/quickxorhash.
+    """
+
+    def __init__(self) -> None:
+        self._sum = 0
+        self.size_bytes = 0
+
+    def update(self, data: bytes) -> None:
+        offset = self.size_bytes % _PERIOD_BYTES
+        self._sum ^= int.from_bytes(data, "little") << (8 * offset)
+        self.size_bytes += len(data)
+
+    def base64(self) -> str:
+        """Return the 20 bytes of the hash as Graph writes them."""
+        folded, rest = 0, self._sum
+        size_bits = rest.bit_length()
+        # Halve while that saves work, then fold the periods one by one.
+        while size_bits > 64 * _PERIOD_BITS:
+            half = -(-size_bits // (2 * _PERIOD_BITS)) * _PERIOD_BITS
+            rest = (rest >> half) ^ (rest & ((1 << half) - 1))
+            size_bits = rest.bit_length()
+        while rest:
+            folded ^= rest & ((1 << _PERIOD_BITS) - 1)
+            rest >>= _PERIOD_BITS
+        total = 0
+        for index, byte in enumerate(folded.to_bytes(_PERIOD_BYTES, "little")):
+            total ^= byte << (_SHIFT_BITS * index % _WIDTH_BITS)
+        # The high bits of a byte near the top continue at the bottom.
+        total = (total & ((1 << _WIDTH_BITS) - 1)) ^ (total >> _WIDTH_BITS)
+        total ^= self.size_bytes << (_WIDTH_BITS - 64)
+        return base64.b64encode(total.to_bytes(_WIDTH_BITS // 8, "little")).decode("ascii")

@@ -10,29 +10,33 @@ practices"; the statuses that are retried are those of the rclone project.
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from importlib import metadata
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
 
-from imagehub.clients.graph_errors import (
+from imagehub.clients.graph_answers import (
     PASSING_STATUSES,
     SERVICE,
-    make_busy_error,
+    get_facet,
+    make_bad_answer,
+    make_busy,
     make_error,
-    make_unreachable_error,
+    make_refusal,
+    make_unreachable,
     read_error_codes,
     read_json,
 )
 from imagehub.clients.http import (
     BearerAuth,
-    Pause,
     get_origin,
     make_backoff,
     make_session,
     parse_retry_after,
+    read_retry_after,
 )
 from imagehub.errors import (
     ConflictError,
@@ -51,7 +55,7 @@ _THROTTLED_STATUSES = frozenset({429, 503})
 _UNSURE_STATUSES = frozenset({500, 502, 504})
 MAX_ATTEMPTS = 8
 # Source: Microsoft Graph, "Combine multiple HTTP requests using JSON batching".
-MOST_IN_BATCH = 20
+_MOST_IN_BATCH = 20
 
 
 # The result for one of several requested documents.
@@ -73,7 +77,25 @@ class GoneError(ServiceRefusedError):
         self.location = location
 
 
-def make_user_agent() -> str:
+class Access(Protocol):
+    """The tokens and pauses of one account."""
+
+    def get_token(self, refused_token: str = "") -> str:
+        """Return an access token, another one than that which Graph did not accept."""
+
+    def look_again(self) -> None:
+        """Drop what :meth:`get_token` has cached: the owner may just have allowed more."""
+
+    def get_pause(self) -> float:
+        """Return the seconds for which no request of this account may be sent."""
+
+    def set_pause(self, seconds: float) -> None: ...
+
+    def note_success(self) -> None:
+        """Note that Graph has just answered a request."""
+
+
+def _make_user_agent() -> str:
     """Return the user agent in the format that Microsoft asks for.
 
     Source: "How to avoid getting throttled or blocked in SharePoint Online".
@@ -89,57 +111,34 @@ class GraphCaller:
     """Call Graph for one account.
 
     :param base_url: with version: ``https://graph.microsoft.com/v1.0``.
-    :param get_token: returns an access token; called with True when the service did not accept
-        the last one. Its errors are not caught.
-    :param get_pause: returns the seconds for which no request of this account may be sent.
-    :param set_pause: starts such a pause. Pass both to share the pause between processes.
-    :param max_wait_seconds: longest total wait of one call, for pauses and between attempts.
+    :param max_wait_seconds: longest total wait of one call, for pauses and between attempts. A
+        person may be waiting, and a worker has other pictures to process.
     :param timeouts: seconds to connect, and seconds without data while reading.
     :param backoff_seconds: upper bound of the first wait if the service names none.
-    :param session: a requests session to use instead of a new one.
-    :param look_again: called at a 403, so that ``get_token`` drops what it has cached: the owner
-        may just have allowed more.
     """
 
     def __init__(
         self,
         base_url: str,
-        get_token: Callable[[bool], str],
-        get_pause: Callable[[], float] | None = None,
-        set_pause: Callable[[float], None] | None = None,
-        max_wait_seconds: float = 30.0,
+        access: Access,
+        max_wait_seconds: float = 8.0,
         timeouts: tuple[float, float] = (10.0, 60.0),
-        user_agent: str = "",
         backoff_seconds: float = 1.0,
-        session: requests.Session | None = None,
-        look_again: Callable[[], None] | None = None,
     ) -> None:
-        pause = Pause()
         self._base_url = base_url.rstrip("/")
-        self.origin = get_origin(self._base_url)
-        self._get_token = get_token
-        self._get_pause = get_pause or pause.get
-        self._set_pause = set_pause or pause.set
+        self._origin = get_origin(self._base_url)
+        self._access = access
         self.max_wait_seconds = max_wait_seconds
         self.timeouts = timeouts
-        self.user_agent = user_agent or make_user_agent()
+        self.user_agent = _make_user_agent()
         self._backoff_seconds = backoff_seconds
-        self._session = session or make_session()
-        self._look_again = look_again
-
-    # --- Graph itself -----------------------------------------------------------------------------
+        self._session = make_session(self.user_agent)
 
     def get_json(
-        self,
-        path: str,
-        operation: str,
-        key: object = "",
-        params: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
+        self, path: str, operation: str, key: object = "", **options: Any
     ) -> dict[str, Any]:
-        """GET a JSON object; see :meth:`send`."""
-        response = self.send("GET", path, operation, key, params=params, headers=headers)
-        return read_json(response, operation)
+        """GET a JSON object; options as of :meth:`send`."""
+        return read_json(self.send("GET", path, operation, key, **options), operation)
 
     def get_many(self, paths: Mapping[str, str], operation: str) -> dict[str, Answer]:
         """GET several JSON objects in batches of twenty.
@@ -154,8 +153,8 @@ class GraphCaller:
         """
         found: dict[str, Answer] = {}
         keys = list(paths)
-        for start in range(0, len(keys), MOST_IN_BATCH):
-            some = {key: paths[key] for key in keys[start : start + MOST_IN_BATCH]}
+        for start in range(0, len(keys), _MOST_IN_BATCH):
+            some = {key: paths[key] for key in keys[start : start + _MOST_IN_BATCH]}
             try:
                 self._get_batch(some, operation, found)
             except ServiceBusyError as error:
@@ -170,15 +169,16 @@ class GraphCaller:
         """
         budget = WaitBudget(self.max_wait_seconds)
         for attempt in range(MAX_ATTEMPTS):
-            parts = self._send_batch(list(waiting.values()), operation)
+            parts = self._send_batch(waiting, operation)
             delays: list[float] = []
             throttled: dict[str, str] = {}
             alone: dict[str, str] = {}
-            for (key, path), part in zip(waiting.items(), parts, strict=True):
+            for key, path in waiting.items():
+                part = parts.get(key, {})
                 status, body = part.get("status"), part.get("body")
                 if status in PASSING_STATUSES:
                     throttled[key] = path
-                    delays.append(self._choose_delay(attempt, status, _find_retry_after(part)))
+                    delays.append(self.make_delay(attempt, status, _find_retry_after(part)))
                 elif status == 200 and isinstance(body, dict):
                     found[key] = body
                 elif status == 404:
@@ -191,16 +191,15 @@ class GraphCaller:
                 return
             waiting = throttled
             delay = max(delays)
-            budget.spend(delay, ServiceBusyError(SERVICE, operation, retry_after_seconds=delay))
-        raise ServiceBusyError(SERVICE, operation)
+            budget.spend(delay, make_busy(operation, retry_after_seconds=delay))
+        raise make_busy(operation)
 
-    def _send_batch(self, paths: list[str], operation: str) -> list[Mapping[str, Any]]:
-        """Return the parts of a batch's answer by ``paths``, empty if missing."""
+    def _send_batch(self, paths: Mapping[str, str], operation: str) -> dict[str, Mapping[str, Any]]:
+        """Return the parts of a batch's answer by the keys of ``paths``; some may be missing."""
         if len(paths) == 1:
-            return [{}]
-        asked = [
-            {"id": str(number), "method": "GET", "url": path} for number, path in enumerate(paths)
-        ]
+            return {}
+        keys = {str(number): key for number, key in enumerate(paths)}
+        asked = [{"id": number, "method": "GET", "url": paths[keys[number]]} for number in keys]
         try:
             response = self.send("POST", "/$batch", operation, body={"requests": asked})
             parts = read_json(response, operation).get("responses")
@@ -209,12 +208,11 @@ class GraphCaller:
             log.warning("A batch was refused; requesting its parts separately: %s", error)
             parts = None
         # They are in any order.
-        by_id = {
-            str(part.get("id")): part
+        return {
+            keys[str(part.get("id"))]: part
             for part in (parts if isinstance(parts, list) else ())
-            if isinstance(part, dict)
+            if isinstance(part, dict) and str(part.get("id")) in keys
         }
-        return [by_id.get(str(number), {}) for number in range(len(paths))]
 
     def _get_alone(self, path: str, operation: str, key: str) -> Answer:
         """:raise ServiceBusyError: as :meth:`send`."""
@@ -225,7 +223,7 @@ class GraphCaller:
         except (NotFoundError, ServiceError) as error:
             return error
         except ConflictError as error:
-            return ServiceRefusedError(SERVICE, operation, "conflict", error.sentence)
+            return make_refusal(operation, "conflict", error.sentence)
 
     def send(
         self,
@@ -255,28 +253,33 @@ class GraphCaller:
         :raise ServiceBusyError: throttled, down or unreachable for longer than this call may wait.
         :raise ServiceRefusedError: everything else.
         """
-        url = self.check_address(path, operation)
+        request = {
+            "method": method,
+            "url": self.check_address(path, operation),
+            "json": body,
+            "params": params,
+            "headers": {"Accept": "application/json", **(headers or {})},
+        }
         budget = WaitBudget(self.max_wait_seconds)
         token, token_was_renewed, has_looked_again = "", False, False
         on_new_connection = False
         for attempt in range(MAX_ATTEMPTS):
             self.sit_out_pause(budget, operation)
             if not token_was_renewed:
-                token = self._get_token(False)
+                token = self._access.get_token()
             try:
-                response = self._exchange(
-                    method, url, token, operation, body, params, headers, on_new_connection
-                )
+                response = self._exchange(request, token, operation, on_new_connection)
             except requests.RequestException as error:
                 if not may_repeat and not _was_never_sent(error):
                     raise LostAnswerError(SERVICE, operation) from error
                 if attempt + 1 == MAX_ATTEMPTS:
-                    raise make_unreachable_error(operation) from error
-                budget.spend(self.make_delay(attempt), make_unreachable_error(operation))
+                    raise make_unreachable(operation) from error
+                self.wait(budget, operation, attempt)
                 on_new_connection = True
                 continue
             status = response.status_code
             if status < 400:
+                self._access.note_success()
                 return response
             if status == 401:
                 if token_was_renewed:
@@ -284,12 +287,12 @@ class GraphCaller:
                         "OneDrive no longer accepts ImageHub’s access and must be reconnected.",
                         code="unauthenticated",
                     )
-                token, token_was_renewed = self._get_token(True), True
+                token, token_was_renewed = self._access.get_token(token), True
                 continue
-            if status == 403 and self._look_again is not None and not has_looked_again:
+            if status == 403 and not has_looked_again:
                 has_looked_again = True
-                self._look_again()
-                found = self._get_token(False)
+                self._access.look_again()
+                found = self._access.get_token()
                 if found != token:
                     token = found
                     continue
@@ -302,53 +305,31 @@ class GraphCaller:
                 raise LostAnswerError(SERVICE, operation)
             # Graph's best practices recommend a new connection after a 503.
             on_new_connection = status == 503
-            budget.spend(self.make_delay(attempt, response), make_busy_error(operation, response))
-        raise ServiceBusyError(SERVICE, operation)
+            self.wait(budget, operation, attempt, response)
+        raise make_busy(operation)
 
     def _exchange(
-        self,
-        method: str,
-        url: str,
-        token: str,
-        operation: str,
-        body: Mapping[str, Any] | None,
-        params: Mapping[str, str] | None,
-        headers: Mapping[str, str] | None,
-        on_new_connection: bool,
+        self, request: dict[str, Any], token: str, operation: str, on_new_connection: bool
     ) -> requests.Response:
-        request_id = str(uuid.uuid4())
-        session = self._make_new_session() if on_new_connection else self._session
+        request_id = request["headers"]["client-request-id"] = str(uuid.uuid4())
         started = time.monotonic()
+        kept = None if on_new_connection else nullcontext(self._session)
         try:
-            response = session.request(
-                method,
-                url,
-                json=body,
-                params=params,
-                headers={
-                    "Accept": "application/json",
-                    "User-Agent": self.user_agent,
-                    "client-request-id": request_id,
-                    **(headers or {}),
-                },
-                auth=BearerAuth(token),
-                timeout=self.timeouts,
-                allow_redirects=False,
-            )
+            with kept or make_session(self.user_agent) as session:
+                response = session.request(
+                    **request, auth=BearerAuth(token), timeout=self.timeouts, allow_redirects=False
+                )
         except requests.RequestException as error:
             log.warning(
                 "Cannot %s: %s; client-request-id=%s", operation, type(error).__name__, request_id
             )
             raise
-        finally:
-            if session is not self._session:
-                session.close()
         # The query is not logged: it may contain a page's token.
         log.log(
             logging.DEBUG if response.status_code < 400 else logging.WARNING,
             "%s %s: %s in %d ms; client-request-id=%s request-id=%s date=%s diagnostic=%s codes=%s",
-            method,
-            urlsplit(url).path,
+            request["method"],
+            urlsplit(request["url"]).path,
             response.status_code,
             (time.monotonic() - started) * 1000,
             request_id,
@@ -359,13 +340,6 @@ class GraphCaller:
         )
         return response
 
-    def _make_new_session(self) -> requests.Session:
-        """Return a copy of the session that has no open connections."""
-        session = make_session()
-        session.hooks, session.verify = self._session.hooks, self._session.verify
-        session.proxies, session.cert = self._session.proxies, self._session.cert
-        return session
-
     def check_address(self, path: str, operation: str) -> str:
         """Return the full address of a path; an address of Graph stays the same.
 
@@ -373,43 +347,63 @@ class GraphCaller:
         """
         if path.startswith("/"):
             return f"{self._base_url}{path}"
-        try:
-            if get_origin(path) == self.origin:
+        with suppress(ValueError):
+            if get_origin(path) == self._origin:
                 return path
-        except ValueError:
-            pass
-        raise ServiceRefusedError(
-            SERVICE,
-            operation,
-            "bad_answer",
-            mark("OneDrive’s response points to another server, which ImageHub does not call."),
+        sentence = mark(
+            "OneDrive’s response points to another server, which ImageHub does not call."
         )
+        raise make_bad_answer(operation, sentence)
+
+    def check_content_url(self, url: object, operation: str) -> str:
+        """Return an address of content, which may be at any https server or at Graph's own host.
+
+        :raise ServiceRefusedError: ``bad_answer``.
+        """
+        with suppress(ValueError):
+            origin = get_origin(url if isinstance(url, str) else "")
+            if origin[0] == "https" or origin[:2] == self._origin[:2]:
+                return str(url)
+        raise make_bad_answer(operation, mark("OneDrive sent an address that is not safe."))
 
     def sit_out_pause(self, budget: "WaitBudget", operation: str) -> None:
         """Wait while the account is paused.
 
         A random time is added, so that not all waiting calls are sent at the same moment.
         """
-        while (left := self._get_pause()) > 0:
-            error = ServiceBusyError(SERVICE, operation, retry_after_seconds=left)
+        while (left := self._access.get_pause()) > 0:
+            error = make_busy(operation, retry_after_seconds=left)
             budget.spend(left + make_backoff(0, min(1.0, 0.1 * left)), error)
 
-    def make_delay(self, attempt: int, response: requests.Response | None = None) -> float:
+    def wait(
+        self,
+        budget: "WaitBudget",
+        operation: str,
+        attempt: int,
+        response: requests.Response | None = None,
+    ) -> ServiceBusyError:
+        """Wait before the next attempt, after this answer or none.
+
+        :return: the error, if there is no next attempt.
+        """
+        if response is None:  # not "if not response": that is true from status 400 on
+            delay, error = self.make_delay(attempt), make_unreachable(operation)
+        else:
+            retry_after = response.headers.get("Retry-After")
+            delay = self.make_delay(attempt, response.status_code, retry_after)
+            error = make_busy(operation, retry_after_seconds=read_retry_after(response.headers))
+        budget.spend(delay, error)
+        return error
+
+    def make_delay(self, attempt: int, status: int = 0, retry_after: str | None = None) -> float:
         """Return the seconds before the next attempt: Retry-After, or a backoff.
 
         A throttled answer also pauses all other calls of the account.
         """
-        if response is None:  # not "if not response": that is true from status 400 on
-            return self._choose_delay(attempt)
-        return self._choose_delay(
-            attempt, response.status_code, response.headers.get("Retry-After")
-        )
-
-    def _choose_delay(self, attempt: int, status: int = 0, retry_after: str | None = None) -> float:
         named = parse_retry_after(retry_after)
         delay = make_backoff(attempt, self._backoff_seconds) if named is None else named
         if status in _THROTTLED_STATUSES:
-            self._set_pause(delay)
+            self._access.set_pause(delay)
         return delay
 
 
@@ -430,11 +424,8 @@ class WaitBudget:
 
 def _find_retry_after(part: Mapping[str, Any]) -> str | None:
     """Return the header of one part of a batch's answer, case-insensitively."""
-    headers = part.get("headers")
-    for name, value in headers.items() if isinstance(headers, dict) else ():
-        if name.lower() == "retry-after":
-            return str(value)
-    return None
+    headers = get_facet(part, "headers").items()
+    return next((str(value) for name, value in headers if name.lower() == "retry-after"), None)
 
 
 def _was_never_sent(error: requests.RequestException) -> bool:

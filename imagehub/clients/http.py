@@ -1,9 +1,7 @@
-"""HTTP helpers of the clients: sessions, Retry-After, backoff, pauses."""
+"""HTTP helpers of the clients: sessions, Retry-After, backoff."""
 
 import logging
 import random
-import threading
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -40,28 +38,10 @@ class NoAuth(AuthBase):
         return request
 
 
-class Pause:
-    """A pause of all calls for an account, shared by the threads of one process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._until = 0.0
-
-    def get(self) -> float:
-        """Return the seconds left, 0 without a pause."""
-        with self._lock:
-            return max(0.0, self._until - time.monotonic())
-
-    def set(self, seconds: float) -> None:
-        """Pause for ``seconds`` from now, unless the current pause is longer."""
-        with self._lock:
-            self._until = max(self._until, time.monotonic() + seconds)
-
-
-def make_session(user_agent: str = "", pool_size: int = 16) -> requests.Session:
+def make_session(user_agent: str = "") -> requests.Session:
     """Return a session for many threads that never retries by itself."""
     session = requests.Session()
-    adapter = HTTPAdapter(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
+    adapter = HTTPAdapter(pool_connections=16, pool_maxsize=16, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     # Several accounts share a session; cookies of one must not be sent with another.

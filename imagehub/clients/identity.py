@@ -9,7 +9,6 @@ account is refreshed by one caller at a time.
 import json
 import logging
 import re
-import threading
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -29,6 +28,7 @@ from imagehub.errors import (
     ImageHubError,
     InvalidInputError,
     ServiceBusyError,
+    ServiceError,
     ServiceRefusedError,
 )
 from imagehub.messages import mark
@@ -52,9 +52,22 @@ _DISCOVERY_SECONDS = 24 * 3600.0
 _DEAD_GRANT = frozenset(
     {"invalid_grant", "interaction_required", "consent_required", "login_required"}
 )
+_DECLINED = frozenset(
+    {"access_denied", "consent_required", "interaction_required", "login_required"}
+)
 _WRONG_CLIENT = frozenset({"invalid_client", "unauthorized_client"})
 _PASSING = frozenset({"temporarily_unavailable", "server_error"})
 
+_NO_CLIENT_ID = mark("No app registration is configured: the client ID is missing.")
+_WRONG_SECRET = mark(
+    "Microsoft does not accept the client ID or client secret. The secret may have expired: create "
+    "a new one in the app registration and enter it in the settings."
+)
+_BAD_CODE = mark(
+    "Microsoft does not accept this sign-in: its code was already used, is too old or belongs to "
+    "another sign-in. Please start again."
+)
+_UNREACHABLE = mark("Microsoft’s sign-in cannot be reached at the moment. Please try again later.")
 _EXPIRED = mark(
     "The connection has expired because it was not used for 90 days. OneDrive must be reconnected."
 )
@@ -81,7 +94,7 @@ _SENTENCES = {
 
 
 class MicrosoftIdentity:
-    """One app registration at Microsoft's identity platform.
+    """One app registration; its methods are those of :class:`imagehub.clients.Identity`.
 
     :param client_id: the application's id.
     :param client_secret: empty for a public client.
@@ -89,7 +102,6 @@ class MicrosoftIdentity:
         https address, so addresses are rewritten to this server when requests are sent.
     :param tenant: ``common``, ``organizations``, ``consumers`` or the id of a directory.
     :param timeout_seconds: for connecting, and for each wait for an answer.
-    :param session: a requests session to use instead of a new one.
     """
 
     def __init__(
@@ -99,15 +111,15 @@ class MicrosoftIdentity:
         login_base_url: str = MICROSOFT_LOGIN,
         tenant: str = "common",
         timeout_seconds: float = 15.0,
-        session: requests.Session | None = None,
     ) -> None:
         self._client_id = client_id
         self._client_secret = client_secret
         self._login_base_url = login_base_url.rstrip("/")
         self._authority = f"{MICROSOFT_LOGIN}/{tenant}"
         self._timeout_seconds = timeout_seconds
-        self._session = session or make_session()
-        self._discovery = _Discovery()
+        self._session = make_session()
+        # The answers of the discovery endpoint, and until when they count.
+        self._discovery: _Discovery = {}
 
     @property
     def registration(self) -> str:
@@ -119,14 +131,7 @@ class MicrosoftIdentity:
     def start_sign_in(
         self, redirect_uri: str, scopes: Sequence[str], login_hint: str = "", prompt: str = ""
     ) -> SignInFlow:
-        """Return the address at which to sign in, and the flow to keep until then.
-
-        :raise ServiceBusyError: Microsoft's sign-in cannot be reached.
-        :raise ServiceRefusedError: no client id is set, the tenant does not exist, or the answer
-            cannot be read.
-        """
-        operation = "start a sign-in"
-        app, _ = self._make_app(operation)
+        app, _ = self._make_app("start a sign-in")
         flow = app.initiate_auth_code_flow(
             _clean_scopes(scopes),
             redirect_uri=redirect_uri,
@@ -139,21 +144,15 @@ class MicrosoftIdentity:
         return SignInFlow(url=flow["auth_uri"], state=flow["state"], flow=flow)
 
     def finish_sign_in(self, flow: Mapping[str, Any], answer: Mapping[str, str]) -> SignedIn:
-        """Redeem the code that the browser brought back.
-
-        :param flow: from :meth:`start_sign_in`, unchanged.
-        :param answer: the query of the redirect. A program that passes on only the code omits
-            ``state``; then the caller guarantees that flow and code belong together.
-        :raise InvalidInputError: the state is not that of the flow, or the person declined.
-        :raise ServiceRefusedError: ``bad_code``, ``wrong_client_secret``, or Microsoft's error.
-        :raise ServiceBusyError: Microsoft's sign-in cannot be reached.
-        """
         operation = "finish a sign-in"
         answer = {"state": str(flow.get("state", "")), **answer}
         if not answer["state"] or answer["state"] != flow.get("state"):
             raise InvalidInputError("This sign-in was not started here, or is already complete.")
         if answer.get("error"):
-            raise self._explain_declined(answer, operation)
+            _log_refusal(operation, answer)
+            if answer["error"] in _DECLINED:
+                raise InvalidInputError("The sign-in was cancelled or declined at Microsoft.")
+            raise _explain_refusal(answer, operation)
         if not answer.get("code"):
             raise InvalidInputError(
                 "Microsoft’s response contains no code.", {"code": "is missing"}
@@ -169,7 +168,10 @@ class MicrosoftIdentity:
         except Exception as error:
             raise http.explain(error, operation) from None
         if "access_token" not in result:
-            raise self._explain_refused_code(result, http, operation)
+            _log_refusal(operation, result)
+            if str(result.get("error")) in _DEAD_GRANT and not http.is_throttled:
+                raise ServiceRefusedError(SERVICE, operation, "bad_code", _BAD_CODE)
+            raise _explain_refusal(result, operation, http)
         if not accounts:
             sentence = mark("Microsoft’s response does not say who signed in.")
             raise ServiceRefusedError(SERVICE, operation, "bad_answer", sentence)
@@ -187,38 +189,26 @@ class MicrosoftIdentity:
     # --- Tokens -----------------------------------------------------------------------------------
 
     def find_cached_token(self, cache: str, scopes: Sequence[str]) -> AccessToken | None:
-        """Return a cached token that is valid for at least five minutes, or None."""
         tokens = _read_cache(cache)
         if tokens is None:
             return None
-        now = time.time()
+        least = time.time() + _LEAST_SECONDS
         wanted = {_shorten_scope(scope) for scope in _clean_scopes(scopes)}
-        best: Mapping[str, Any] | None = None
-        best_expires = now + _LEAST_SECONDS
-        for entry in tokens.search(
-            msal.TokenCache.CredentialType.ACCESS_TOKEN, query={"client_id": self._client_id}
-        ):
-            # MSAL stores a token under the scopes as the server wrote them. Some servers answer in
-            # another case or with the resource's address in front, so the exact words may differ.
-            held = {_shorten_scope(scope) for scope in str(entry.get("target", "")).split()}
-            expires = float(entry["expires_on"])
-            if wanted <= held and expires >= best_expires:
-                best, best_expires = entry, expires
-        if best is None:
+        # MSAL stores a token under the scopes as the server wrote them. Some servers answer in
+        # another case or with the resource's address in front, so the exact words may differ.
+        found = [
+            (float(entry["expires_on"]), str(entry["secret"]))
+            for entry in tokens.search(
+                msal.TokenCache.CredentialType.ACCESS_TOKEN, query={"client_id": self._client_id}
+            )
+            if wanted <= {_shorten_scope(scope) for scope in str(entry.get("target", "")).split()}
+        ]
+        expires, token = max(found, default=(0.0, ""))
+        if expires < least:
             return None
-        return AccessToken(
-            token=str(best["secret"]),
-            expires_at=datetime.fromtimestamp(best_expires, UTC),
-            scopes=tuple(sorted(str(best["target"]).split())),
-        )
+        return AccessToken(token, datetime.fromtimestamp(expires, UTC))
 
     def refresh_token(self, cache: str, scopes: Sequence[str], force: bool = False) -> AccessToken:
-        """Return a token that is valid for at least five minutes, a new one if ``force``.
-
-        :raise ConnectionLostError: access was revoked or has expired; a person must sign in again.
-        :raise ServiceRefusedError: ``wrong_client_secret``, or an answer that cannot be read.
-        :raise ServiceBusyError: try again.
-        """
         operation = "refresh a token"
         if not force and (cached := self.find_cached_token(cache, scopes)):
             return cached
@@ -243,11 +233,15 @@ class MicrosoftIdentity:
                 "OneDrive must be reconnected.", username, code="no_refresh_token"
             )
         if "access_token" not in result:
-            raise self._explain_refused_refresh(result, http, username, operation)
+            numbers = _log_refusal(operation, result)
+            if str(result.get("error")) in _DEAD_GRANT:
+                known = [_SENTENCES[number] for number in numbers if number in _SENTENCES]
+                sentence = known[0] if known else mark("OneDrive must be reconnected.")
+                raise ConnectionLostError(sentence, username, str(result["error"]))
+            raise _explain_refusal(result, operation, http)
         return AccessToken(
             token=str(result["access_token"]),
             expires_at=datetime.fromtimestamp(started + float(result.get("expires_in", 0)), UTC),
-            scopes=tuple(sorted(str(result.get("scope") or " ".join(scopes)).split())),
             cache=tokens.serialize() if tokens.has_state_changed else None,
             refreshed=True,
         )
@@ -263,12 +257,7 @@ class MicrosoftIdentity:
         minute, even if its cause was fixed. The transport shares the discovery answers.
         """
         if not self._client_id:
-            raise ServiceRefusedError(
-                SERVICE,
-                operation,
-                "wrong_client_secret",
-                mark("No app registration is configured: the client ID is missing."),
-            )
+            raise ServiceRefusedError(SERVICE, operation, "wrong_client_secret", _NO_CLIENT_ID)
         transport = _Transport(
             self._session, self._login_base_url, self._timeout_seconds, self._discovery
         )
@@ -291,58 +280,6 @@ class MicrosoftIdentity:
         except Exception as error:
             raise transport.explain(error, operation) from None
         return app, transport
-
-    def _explain_declined(self, answer: Mapping[str, str], operation: str) -> ImageHubError:
-        """Return the error for an error in the redirect."""
-        code = answer["error"]
-        _log_refusal(operation, answer)
-        if code in _PASSING:
-            return ServiceBusyError(SERVICE, operation)
-        if code in _WRONG_CLIENT:
-            return _make_wrong_client_error(operation)
-        if code in ("access_denied", "consent_required", "interaction_required", "login_required"):
-            return InvalidInputError("The sign-in was cancelled or declined at Microsoft.")
-        return ServiceRefusedError(SERVICE, operation, _make_word(code))
-
-    def _explain_refused_code(
-        self, result: Mapping[str, Any], http: "_Transport", operation: str
-    ) -> ImageHubError:
-        """Return the error for a refusal of the token endpoint to redeem a code."""
-        code = str(result.get("error") or "bad_answer")
-        _log_refusal(operation, result)
-        if code in _PASSING or http.is_throttled:
-            return ServiceBusyError(SERVICE, operation, retry_after_seconds=http.retry_after())
-        if code in _WRONG_CLIENT:
-            return _make_wrong_client_error(operation)
-        if code in _DEAD_GRANT:
-            return ServiceRefusedError(
-                SERVICE,
-                operation,
-                "bad_code",
-                mark(
-                    "Microsoft does not accept this sign-in: its code was already used, is too old "
-                    "or belongs to another sign-in. Please start again."
-                ),
-            )
-        return ServiceRefusedError(SERVICE, operation, _make_word(code))
-
-    def _explain_refused_refresh(
-        self, result: Mapping[str, Any], http: "_Transport", username: str, operation: str
-    ) -> ImageHubError:
-        """Return the error for a refusal of the token endpoint to refresh a token."""
-        code = str(result.get("error") or "bad_answer")
-        numbers = _log_refusal(operation, result)
-        if code in _DEAD_GRANT:
-            sentence = next(
-                (_SENTENCES[n] for n in numbers if n in _SENTENCES),
-                mark("OneDrive must be reconnected."),
-            )
-            return ConnectionLostError(sentence, username, code)
-        if code in _PASSING or http.is_throttled:
-            return ServiceBusyError(SERVICE, operation, retry_after_seconds=http.retry_after())
-        if code in _WRONG_CLIENT:
-            return _make_wrong_client_error(operation)
-        return ServiceRefusedError(SERVICE, operation, _make_word(code))
 
 
 class _UnusableAnswerError(requests.RequestException):
@@ -369,21 +306,7 @@ class _Answer:
             raise _UnusableAnswerError(temporary=self.status_code >= 500)
 
 
-class _Discovery:
-    """A cache of the discovery endpoint, shared by all MSAL applications of one identity."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._answers: dict[str, tuple[float, _Answer]] = {}
-
-    def find(self, url: str) -> _Answer | None:
-        with self._lock:
-            expires_at, answer = self._answers.get(url, (0.0, None))
-        return answer if expires_at > time.monotonic() else None
-
-    def keep(self, url: str, answer: _Answer) -> None:
-        with self._lock:
-            self._answers[url] = (time.monotonic() + _DISCOVERY_SECONDS, answer)
+_Discovery = dict[str, tuple[float, _Answer]]
 
 
 class _Transport:
@@ -408,14 +331,14 @@ class _Transport:
 
     def get(self, url: str, **arguments: Any) -> _Answer:
         key = f"{url} {sorted((arguments.get('params') or {}).items())}"
-        found = self._discovery.find(key)
-        if found:
+        expires_at, found = self._discovery.get(key, (0.0, None))
+        if found is not None and expires_at > time.monotonic():
             return found
         answer = self._send("GET", url, arguments)
         if 200 <= answer.status_code < 300:
             # MSAL refuses endpoints without https, so the server's own addresses are rewritten.
             answer.text = answer.text.replace(self._login_base_url, MICROSOFT_LOGIN)
-            self._discovery.keep(key, answer)
+            self._discovery[key] = (time.monotonic() + _DISCOVERY_SECONDS, answer)
         return answer
 
     def post(self, url: str, **arguments: Any) -> _Answer:
@@ -441,14 +364,7 @@ class _Transport:
         log.warning("Cannot %s: %s (status %s)", operation, type(error).__name__, status or "-")
         lasting = isinstance(error, _UnusableAnswerError) and not error.temporary
         if isinstance(error, (requests.RequestException, MsalError)) and not lasting:
-            return ServiceBusyError(
-                SERVICE,
-                operation,
-                mark(
-                    "Microsoft’s sign-in cannot be reached at the moment. Please try again later."
-                ),
-                self.retry_after(),
-            )
+            return ServiceBusyError(SERVICE, operation, _UNREACHABLE, self.retry_after())
         if 400 <= status < 500:
             sentence = mark("Microsoft’s sign-in does not know this tenant or this address.")
         else:
@@ -518,16 +434,18 @@ def _read_cache(cache: str) -> msal.SerializableTokenCache | None:
     return tokens
 
 
-def _make_wrong_client_error(operation: str) -> ServiceRefusedError:
-    return ServiceRefusedError(
-        SERVICE,
-        operation,
-        "wrong_client_secret",
-        mark(
-            "Microsoft does not accept the client ID or client secret. The secret may have "
-            "expired: create a new one in the app registration and enter it in the settings."
-        ),
-    )
+def _explain_refusal(
+    result: Mapping[str, Any], operation: str, http: _Transport | None = None
+) -> ServiceError:
+    """Return the error for an error code of Microsoft that is not about this sign-in."""
+    code = str(result.get("error") or "bad_answer")
+    if http is not None and (code in _PASSING or http.is_throttled):
+        return ServiceBusyError(SERVICE, operation, retry_after_seconds=http.retry_after())
+    if code in _PASSING:
+        return ServiceBusyError(SERVICE, operation)
+    if code in _WRONG_CLIENT:
+        return ServiceRefusedError(SERVICE, operation, "wrong_client_secret", _WRONG_SECRET)
+    return ServiceRefusedError(SERVICE, operation, _make_word(code))
 
 
 def _make_word(code: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from imagehub import create_app
-from imagehub.clients.quick_xor import QuickXorHash
+from imagehub.clients.graph_bytes import QuickXorHash
 from imagehub.config import load_settings
 from imagehub.database import db
 from imagehub.models import Group, ImportItem, UploadSession

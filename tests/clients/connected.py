@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl, urlsplit
 from imagehub.clients import SignedIn
 from imagehub.clients.graph import GraphDrive
 from imagehub.clients.graph_boundary import DriveMemory
-from imagehub.clients.graph_http import GraphCaller
 from imagehub.clients.identity import MicrosoftIdentity
+from tests.clients.scripted import open_graph
 from tests.fixtures.onedrive import OneDrive
 
 CLIENT_ID = "11111111-2222-3333-4444-555555555555"
@@ -46,9 +46,9 @@ class Connection:
         self.identity = make_identity(self.onedrive)
         self.cache = sign_in(self.onedrive, self.identity, self.scopes).cache
 
-    def get_token(self, force: bool) -> str:
-        self.forced_count += force
-        token = self.identity.refresh_token(self.cache, self.scopes, force)
+    def get_token(self, refused_token: str = "") -> str:
+        self.forced_count += bool(refused_token)
+        token = self.identity.refresh_token(self.cache, self.scopes, bool(refused_token))
         self.cache = token.cache or self.cache
         return token.token
 
@@ -59,11 +59,6 @@ class Connection:
         **options: Any,
     ) -> GraphDrive:
         """Open a drive of this account; other options are passed to its caller."""
-        defaults: dict[str, Any] = {
-            "base_url": self.onedrive.graph_url,
-            "max_wait_seconds": 5.0,
-            "backoff_seconds": 0.01,
-            "timeouts": (2.0, 5.0),
-        }
-        caller = GraphCaller(get_token=self.get_token, **{**defaults, **options})
-        return GraphDrive(caller, root_folder, memory=memory)
+        url = options.pop("base_url", self.onedrive.graph_url)
+        options = {"get_token": self.get_token, "max_wait_seconds": 5.0, **options}
+        return GraphDrive(open_graph(url, **options), root_folder, memory)

@@ -2,10 +2,12 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 from imagehub.clients.graph_http import GraphCaller
@@ -105,12 +107,47 @@ def run_scripted_server() -> Iterator[ScriptedServer]:
         thread.join()
 
 
-def make_caller(server: ScriptedServer, **options: Any) -> GraphCaller:
-    """Call the server as Graph, with short waits."""
+class Pause:
+    """A pause of all calls for an account."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def get(self) -> float:
+        return max(0.0, self._until - time.monotonic())
+
+    def set(self, seconds: float) -> None:
+        self._until = max(self._until, time.monotonic() + seconds)
+
+
+def make_access(
+    get_token: Callable[..., str] = lambda refused_token="": TOKEN,
+    get_pause: Callable[[], float] | None = None,
+    set_pause: Callable[[float], None] | None = None,
+) -> Any:
+    """Return tokens and pauses of an account that no other caller shares unless told."""
+    pause = Pause()
+    return SimpleNamespace(
+        get_token=get_token,
+        look_again=lambda: None,
+        get_pause=get_pause or pause.get,
+        set_pause=set_pause or pause.set,
+        note_success=lambda: None,
+    )
+
+
+def open_graph(url: str, **options: Any) -> GraphCaller:
+    """Call Graph with short waits; options are those of :func:`make_access` and the caller."""
+    names = ("get_token", "get_pause", "set_pause")
+    access = make_access(**{name: options.pop(name) for name in names if name in options})
     defaults: dict[str, Any] = {
-        "get_token": lambda force: TOKEN,
         "max_wait_seconds": 3.0,
         "backoff_seconds": 0.01,
         "timeouts": (2.0, 5.0),
     }
-    return GraphCaller(server.url + "/v1.0", **{**defaults, **options})
+    return GraphCaller(url, access, **{**defaults, **options})
+
+
+def make_caller(server: ScriptedServer, **options: Any) -> GraphCaller:
+    """Call the server as Graph; options as of :func:`open_graph`."""
+    return open_graph(server.url + "/v1.0", **options)

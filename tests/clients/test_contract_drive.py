@@ -77,8 +77,8 @@ def test_a_drive_has_kind_owner_and_quota(drive: Drive, cloud: OneDrive) -> None
     assert info.id
     assert info.owner_name
     quota = info.quota
-    assert quota.total_bytes and quota.used_bytes is not None and quota.remaining_bytes is not None
-    assert quota.used_bytes + quota.remaining_bytes == quota.total_bytes
+    assert quota.total_bytes and quota.used_bytes is not None
+    assert 0 <= quota.used_bytes <= quota.total_bytes
 
 
 def test_the_root_folder_is_given_by_path_or_id_or_is_the_drive(
@@ -262,7 +262,6 @@ def test_an_invalid_name_is_refused_without_a_request(drive: Drive, cloud: OneDr
     calls: list[Any] = [
         lambda: drive.create_folder(root.id, "a:b"),
         lambda: drive.rename_item(item.id, "a/b"),
-        lambda: drive.move_item(item.id, root.id, "con"),
         lambda: drive.create_upload_session(root.id, "a?.jpg"),
     ]
     for call in calls:
@@ -293,14 +292,14 @@ def test_renaming_to_a_taken_name_is_refused(drive: Drive) -> None:
     assert caught.value.reason == "name_taken"
 
 
-def test_moving_can_change_folder_and_name(drive: Drive, art: Path) -> None:
+def test_moving_changes_the_folder_and_keeps_the_name(drive: Drive, art: Path) -> None:
     item = find(drive, "front.jpg")
     target = find(drive, "System/Deep")
-    moved = drive.move_item(item.id, target.id, "moved.jpg")
-    assert (moved.id, moved.name, moved.parent_id) == (item.id, "moved.jpg", target.id)
-    assert (art / "System" / "Deep" / "moved.jpg").read_bytes() == PICTURE
+    moved = drive.move_item(item.id, target.id)
+    assert (moved.id, moved.name, moved.parent_id) == (item.id, "front.jpg", target.id)
+    assert (art / "System" / "Deep" / "front.jpg").read_bytes() == PICTURE
     back = drive.move_item(item.id, drive.get_root().id)
-    assert (back.name, back.parent_id) == ("moved.jpg", drive.get_root().id)
+    assert (back.name, back.parent_id) == ("front.jpg", drive.get_root().id)
 
 
 def test_a_folder_cannot_be_moved_into_itself(drive: Drive) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagehub.clients.drive_names import check_name, repair_name
+from imagehub.clients.drive_ids import check_name, repair_name
 from imagehub.errors import InvalidInputError
 
 BAD_EVERYWHERE = [

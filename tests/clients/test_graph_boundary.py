@@ -75,9 +75,9 @@ def test_a_page_with_items_of_another_folder_is_refused(
 
 def test_the_cache_evicts_the_oldest_folders_and_expires() -> None:
     memory = DriveMemory(ttl_seconds=600, max_folders=2)
-    memory.keep_folders(["a", "b", "c"])
-    assert [memory.knows_folder(name) for name in "abc"] == [False, True, True]
+    memory.keep_places(["a", "b", "c"])
+    assert [memory.find_place(name) for name in "abc"] == [None, True, True]
     brief = DriveMemory(ttl_seconds=0.05)
-    brief.keep_folders(["c"])
+    brief.keep_places(["c"])
     time.sleep(0.06)
-    assert not brief.knows_folder("c")
+    assert brief.find_place("c") is None

@@ -1,11 +1,10 @@
-"""Retry-After, backoff and pauses."""
+"""Retry-After, backoff and origins."""
 
-import threading
 from datetime import UTC, datetime
 
 import pytest
 
-from imagehub.clients.http import Pause, get_origin, make_backoff, parse_retry_after
+from imagehub.clients.http import get_origin, make_backoff, parse_retry_after
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -35,27 +34,6 @@ def test_backoff_grows_up_to_its_cap() -> None:
         waits = [make_backoff(attempt, 1.0, 60.0) for _ in range(50)]
         assert all(0 <= wait <= min(60.0, 2**attempt) for wait in waits)
         assert len(set(waits)) > 1, "without jitter all clients come back at the same moment"
-
-
-def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
-    pause = Pause()
-    assert pause.get() == 0
-    pause.set(50)
-    pause.set(1)
-    assert 40 < pause.get() <= 50
-
-
-def test_a_pause_is_seen_by_all_threads() -> None:
-    pause = Pause()
-    seen: list[float] = []
-    pause.set(30)
-    threads = [threading.Thread(target=lambda: seen.append(pause.get())) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(seen) == 4
-    assert min(seen) > 0
 
 
 def test_an_origin_is_scheme_host_and_port() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagehub.clients.quick_xor import QuickXorHash
+from imagehub.clients.graph_bytes import QuickXorHash
 
 
 def hash_by_definition(data: bytes) -> str:
@@ -53,6 +53,6 @@ def test_large_chunks_are_folded_correctly() -> None:
 def test_more_bytes_can_be_added_after_reading_the_result() -> None:
     quick_xor = QuickXorHash()
     quick_xor.update(b"hello ")
-    quick_xor.digest()
+    quick_xor.base64()
     quick_xor.update(b"world")
     assert quick_xor.base64() == "aCgDG9jwBhDc4Q1yawMZAAAAAAA="

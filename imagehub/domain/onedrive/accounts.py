@@ -1,14 +1,28 @@
-"""Find connected OneDrive accounts and record their state."""
+"""Find connected OneDrive accounts, record their state, and hand out their access tokens."""
 
+import logging
+import random
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Update, or_, select, update
 from sqlalchemy.orm import Session
 
-from imagehub.clients import Clients, Drive, Vault
-from imagehub.database import now_utc, own_transaction
-from imagehub.errors import ConnectionLostError, NotFoundError
+from imagehub.clients import AccessToken, Clients, Drive, Vault
+from imagehub.database import count_rows, now_utc, own_transaction
+from imagehub.domain.leases import acquire_lease, get_lease_seconds, make_owner, release_lease
+from imagehub.errors import (
+    ConnectionLostError,
+    NotFoundError,
+    ServiceBusyError,
+    ServiceRefusedError,
+)
 from imagehub.models import DriveAccount
+
+log = logging.getLogger(__name__)
 
 CONNECTED = "connected"
 NEEDS_RECONNECT = "needs_reconnect"
@@ -19,7 +33,12 @@ WRONG_CLIENT_SECRET = "wrong_client_secret"  # noqa: S105 - the code of an error
 UNREADABLE_TOKENS = "unreadable_tokens"
 QUIET_OWNER = "quiet"
 
-SIGN_IN = "Microsoft sign-in"
+_SIGN_IN = "Microsoft sign-in"
+# Longer than the discovery and token requests may take together.
+_REFRESH_LEASE_SECONDS = 90.0
+# After a failure Microsoft is not asked again for this long: it blocks programs that insist.
+# Source: AADSTS50196 (client request loop).
+_QUIET_SECONDS = 15.0
 
 
 def find_active_account(session: Session) -> DriveAccount | None:
@@ -103,3 +122,155 @@ def get_vault(clients: Clients) -> Vault:
     if clients.vault is None:
         raise RuntimeError("these clients were built without a vault")
     return clients.vault
+
+
+# --- Tokens ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Grant:
+    """The tokens of one account at one moment; ``cache`` is decrypted."""
+
+    account: DriveAccount
+    cache: str = field(repr=False)
+
+
+def get_access_token(
+    session: Session,
+    clients: Clients,
+    account_id: int,
+    refused_token: str = "",
+    wait_seconds: float = 20.0,
+) -> AccessToken:
+    """Get a token for Graph, valid for at least five minutes if Microsoft issues such.
+
+    Only one caller at a time, in all processes, asks Microsoft; the others wait for its token.
+
+    :param refused_token: a token that Graph did not accept; another one is needed.
+    :param wait_seconds: how long to wait for another caller's refresh.
+    :raise ConnectionLostError: a person must sign in again. Once that is known, Microsoft is not
+        asked any more.
+    :raise ServiceRefusedError: mostly ``wrong_client_secret``, until it is corrected.
+    :raise ServiceBusyError: try again; the connection may still work.
+    """
+    lease = f"refresh-token:{account_id}"
+    owner = make_owner()
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        grant = _read_grant(session, clients, account_id)
+        token = _find_token(clients, grant, refused_token)
+        if token is not None:
+            return token
+        _keep_quiet(session, grant.account)
+        if acquire_lease(session, lease, owner, _REFRESH_LEASE_SECONDS):
+            try:
+                # The previous holder of the lease has probably refreshed it.
+                grant = _read_grant(session, clients, account_id)
+                token = _find_token(clients, grant, refused_token) or _refresh(
+                    session, clients, grant, bool(refused_token)
+                )
+            finally:
+                release_lease(session, lease, owner)
+            if token is not None:
+                return token
+            # The account was connected again in the meantime: read it again.
+        if time.monotonic() > deadline:
+            raise ServiceBusyError(_SIGN_IN, "refresh a token", retry_after_seconds=10.0)
+        time.sleep(random.uniform(0.05, 0.2))  # noqa: S311 - spreads the waiting callers
+
+
+def _read_grant(session: Session, clients: Clients, account_id: int) -> _Grant:
+    """Read the tokens as they are now, past the state of the caller's session.
+
+    :raise ConnectionLostError: there are no usable tokens.
+    """
+    with Session(session.get_bind()) as own:
+        account = own.get(DriveAccount, account_id)
+    if account is None:
+        raise ConnectionLostError("OneDrive is not connected.", code=NOT_CONNECTED)
+    if account.state != CONNECTED:
+        reason = account.state_reason or "OneDrive must be reconnected."
+        raise ConnectionLostError(reason, account.username, account.state_code or account.state)
+    try:
+        return _Grant(account, get_vault(clients).open(account.token_cache))
+    except ValueError:
+        raise ConnectionLostError(account=account.username, code=UNREADABLE_TOKENS) from None
+
+
+def _find_token(clients: Clients, grant: _Grant, refused_token: str) -> AccessToken | None:
+    scopes = grant.account.scopes.split()
+    token = clients.identity.find_cached_token(grant.cache, scopes)
+    return None if token is None or token.token == refused_token else token
+
+
+def _refresh(session: Session, clients: Clients, grant: _Grant, force: bool) -> AccessToken | None:
+    """Ask Microsoft for a token and save the result, also a failure.
+
+    :return: None if the account was changed in the meantime.
+    """
+    account = grant.account
+    try:
+        token = clients.identity.refresh_token(grant.cache, account.scopes.split(), force)
+    except ConnectionLostError as error:
+        log.warning("OneDrive account %d is lost: %s", account.id, error.code)
+        reason, code = str(error)[:500], error.code[:100]
+        if not write_grant(
+            session, account, state=NEEDS_RECONNECT, state_reason=reason, state_code=code
+        ):
+            return None
+        raise ConnectionLostError(str(error), account.username, error.code) from error
+    except ServiceRefusedError as error:
+        log.error("OneDrive account %d cannot be refreshed: %s", account.id, error.reason)
+        reason, code = str(error)[:500], error.reason[:100]
+        write_grant(session, account, state_reason=reason, state_code=code)
+        acquire_lease(session, make_quiet_name(account.id), QUIET_OWNER, _QUIET_SECONDS)
+        raise
+    except ServiceBusyError as error:
+        seconds = min(max(error.retry_after_seconds, 1.0), _QUIET_SECONDS)
+        acquire_lease(session, make_quiet_name(account.id), QUIET_OWNER, seconds)
+        raise
+    changes: dict[str, Any] = {"state_reason": "", "state_code": "", "refreshed_at": now_utc()}
+    if token.cache is not None:
+        changes["token_cache"] = get_vault(clients).seal(token.cache)
+        changes["token_version"] = account.token_version + 1
+    return token if write_grant(session, account, **changes) else None
+
+
+@own_transaction
+def write_grant(session: Session, /, account: DriveAccount, **changes: Any) -> bool:
+    """Change the account, unless its tokens are not of this version any more."""
+    return count_rows(session, _change_version(account, **changes)) > 0
+
+
+def _change_version(account: DriveAccount, **changes: Any) -> Update:
+    is_same = DriveAccount.token_version == account.token_version
+    return update(DriveAccount).where(DriveAccount.id == account.id, is_same).values(**changes)
+
+
+def _keep_quiet(session: Session, account: DriveAccount) -> None:
+    """Raise the error of the last attempt again, if that was a moment ago."""
+    seconds = get_lease_seconds(session, make_quiet_name(account.id))
+    if seconds and account.state_code:
+        raise ServiceRefusedError(
+            _SIGN_IN, "refresh a token", account.state_code, account.state_reason
+        )
+    if seconds:
+        raise ServiceBusyError(_SIGN_IN, "refresh a token", retry_after_seconds=seconds)
+
+
+def reseal_tokens(session: Session, clients: Clients) -> int:
+    """Encrypt all tokens again with the first key, so that an old key can be removed.
+
+    The caller commits.
+
+    :return: how many accounts were changed.
+    """
+    vault = get_vault(clients)
+    count = 0
+    for account in session.scalars(select(DriveAccount).where(DriveAccount.state == CONNECTED)):
+        with suppress(ValueError):
+            sealed, version = vault.seal(vault.open(account.token_cache)), account.token_version + 1
+            # A refresh in the meantime has used the first key already.
+            change = _change_version(account, token_cache=sealed, token_version=version)
+            count += count_rows(session, change)
+    return count

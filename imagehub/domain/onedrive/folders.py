@@ -141,7 +141,7 @@ def _list_files(drive: Drive, folder: DriveItem) -> list[DriveItem] | None:
 
 def _measure_storage(quota: Quota) -> tuple[float, float]:
     """Give the used and total storage in GiB; unknown values are calculated, or 0."""
-    return round((quota.find_used() or 0) / _GIB, 2), round((quota.total_bytes or 0) / _GIB, 2)
+    return round((quota.used_bytes or 0) / _GIB, 2), round((quota.total_bytes or 0) / _GIB, 2)
 
 
 @contextmanager

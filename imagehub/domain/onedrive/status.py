@@ -17,10 +17,10 @@ from imagehub.domain.onedrive.accounts import (
     UNREADABLE_TOKENS,
     WRONG_CLIENT_SECRET,
     find_active_account,
+    get_access_token,
     get_vault,
     may_write,
 )
-from imagehub.domain.onedrive.tokens import get_access_token
 from imagehub.errors import ConnectionLostError, NotFoundError, ServiceRefusedError
 from imagehub.messages import mark
 from imagehub.models import DriveAccount, User

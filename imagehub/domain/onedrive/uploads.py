@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from imagehub.clients import ConflictBehavior, Drive, DriveItem, UploadSession, Vault
-from imagehub.clients.drive_names import check_name, repair_name
+from imagehub.clients.drive_ids import check_name, repair_name
 from imagehub.database import end_read, now_utc
 from imagehub.domain.onedrive.arrivals import Upload, find_uploaded
 from imagehub.domain.onedrive.folders import create_upload_session, get_root

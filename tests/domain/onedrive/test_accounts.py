@@ -7,7 +7,6 @@ from sqlalchemy import select
 
 from imagehub.database import now_utc
 from imagehub.domain.onedrive import accounts, sign_in, status
-from imagehub.domain.onedrive import tokens as onedrive_tokens
 from imagehub.errors import (
     ConnectionLostError,
     InvalidInputError,
@@ -86,7 +85,7 @@ def test_an_earlier_account_can_be_reconnected_beside_the_active_one(
     active = retire(hub, earlier)
     hub.onedrive.revoke()
     with pytest.raises(ConnectionLostError):
-        onedrive_tokens.get_access_token(hub.session, hub.clients, earlier.id)
+        accounts.get_access_token(hub.session, hub.clients, earlier.id)
     [told] = status.describe_earlier(hub.session, hub.clients)
     assert (told.account_id, told.state) == (earlier.id, "needs_reconnect")
 
@@ -94,7 +93,7 @@ def test_an_earlier_account_can_be_reconnected_beside_the_active_one(
     assert hub.finish(answer).id == earlier.id
     [told] = status.describe_earlier(hub.session, hub.clients)
     assert (told.account_id, told.state) == (earlier.id, "connected")
-    assert onedrive_tokens.get_access_token(hub.session, hub.clients, earlier.id).token
+    assert accounts.get_access_token(hub.session, hub.clients, earlier.id).token
     assert accounts.get_active_account(hub.session).id == active.id
     sign_in.disconnect(hub.session, earlier)
     hub.session.commit()

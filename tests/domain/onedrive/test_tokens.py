@@ -16,8 +16,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.config import Settings
 from imagehub.database import Base, make_engine_options, now_utc
-from imagehub.domain.onedrive import sign_in, status
-from imagehub.domain.onedrive import tokens as onedrive_tokens
+from imagehub.domain.onedrive import accounts, sign_in, status
 from imagehub.domain.vault import UnreadableSecretError, Vault
 from imagehub.errors import (
     ConnectionLostError,
@@ -57,9 +56,9 @@ def test_rotated_tokens_are_saved_before_use(hub: DriveHub) -> None:
 def test_a_token_that_cannot_be_saved_is_not_used(hub: DriveHub) -> None:
     """Drop tokens refreshed for an old row if the account was reconnected meanwhile."""
     account = hub.connect_with_expired_token()
-    grant = onedrive_tokens._read_grant(hub.session, hub.clients, account.id)
+    grant = accounts._read_grant(hub.session, hub.clients, account.id)
     renewed = hub.connect()
-    assert onedrive_tokens._refresh(hub.session, hub.clients, grant, False) is None
+    assert accounts._refresh(hub.session, hub.clients, grant, False) is None
     assert hub.look().token_version == renewed.token_version
     assert hub.look().token_cache == renewed.token_cache
 
@@ -79,7 +78,7 @@ def refresh_in_process(settings: Settings, account_id: int, barrier: Any, result
     clients = build_clients(engine, settings)
     with Session(engine) as session:
         barrier.wait(60)
-        token = onedrive_tokens.get_access_token(session, clients, account_id, wait_seconds=60)
+        token = accounts.get_access_token(session, clients, account_id, wait_seconds=60)
     results.put(hash_of(token.token))
     engine.dispose()
 
@@ -128,7 +127,7 @@ def test_the_wait_for_a_dead_refresher_is_limited(hub: DriveHub) -> None:
     hub.session.add(Lease(name=name, owner="dead", held_until=now_utc() + timedelta(minutes=1)))
     hub.session.commit()
     with pytest.raises(ServiceBusyError):
-        onedrive_tokens.get_access_token(hub.session, hub.clients, account.id, wait_seconds=0.3)
+        accounts.get_access_token(hub.session, hub.clients, account.id, wait_seconds=0.3)
     hub.session.execute(update(Lease).where(Lease.name == name).values(held_until=now_utc()))
     hub.session.commit()
     assert hub.get_token()
@@ -198,7 +197,7 @@ def test_tokens_sealed_with_another_key_require_reconnecting(hub: DriveHub) -> N
     others = replace(hub.clients, vault=Vault(Fernet.generate_key().decode()))
     account = hub.look()
     with pytest.raises(ConnectionLostError, match="must be reconnected") as caught:
-        onedrive_tokens.get_access_token(hub.session, others, account.id)
+        accounts.get_access_token(hub.session, others, account.id)
     assert caught.value.code == "unreadable_tokens"
     assert not status.is_connected(hub.session, others)
     info = status.describe_connection(hub.session, others)
@@ -212,11 +211,11 @@ def test_tokens_are_resealed_with_a_new_key_without_loss(hub: DriveHub) -> None:
     both = replace(hub.clients, vault=Vault(f"{new}, {old}"))
     token = hub.get_token()
     account = hub.look()
-    assert onedrive_tokens.get_access_token(hub.session, both, account.id).token == token
-    assert onedrive_tokens.reseal_tokens(hub.session, both) == 1
+    assert accounts.get_access_token(hub.session, both, account.id).token == token
+    assert accounts.reseal_tokens(hub.session, both) == 1
     hub.session.commit()
     only_new = replace(hub.clients, vault=Vault(new))
-    assert onedrive_tokens.get_access_token(hub.session, only_new, account.id).token == token
+    assert accounts.get_access_token(hub.session, only_new, account.id).token == token
     with pytest.raises(UnreadableSecretError):
         Vault(old).open(hub.look().token_cache)
 
@@ -258,7 +257,7 @@ def test_tokens_are_never_logged_or_stored_in_plain_text(
     for secret in secrets:
         assert secret not in caplog.text
         assert secret not in rows
-        assert secret not in repr(onedrive_tokens._read_grant) + repr(hub.clients)
+        assert secret not in repr(accounts._read_grant) + repr(hub.clients)
 
 
 def list_secrets(hub: DriveHub, account: DriveAccount) -> set[str]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from imagehub.database import now_utc
 from imagehub.domain.leases import release_lease
 from imagehub.domain.library import search
-from imagehub.domain.onedrive.tokens import get_access_token
+from imagehub.domain.onedrive.accounts import get_access_token
 from imagehub.domain.sync import check as drive_check
 from imagehub.domain.sync import schedule, state
 from imagehub.domain.sync.check import CheckReport
