@@ -40,9 +40,13 @@ def get_cpu_seconds() -> float:
 
 
 def make_imagehub(folder: Path) -> Callable[[str], int]:
-    from imagehub.imaging.render import render
+    from imagehub.imaging.render import OpenedPicture
 
-    return lambda photo: sum(len(made.data) for made in render(photo).renditions)
+    def render(photo: str) -> int:
+        with open(photo, "rb") as file:
+            return sum(len(made.data) for made in OpenedPicture(file).render().renditions)
+
+    return render
 
 
 def make_sigal(folder: Path) -> Callable[[str], int]:

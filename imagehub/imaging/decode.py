@@ -14,7 +14,7 @@ from typing import BinaryIO
 from PIL import AvifImagePlugin, Image, ImageChops, ImageFile, JpegImagePlugin
 
 from imagehub.errors import PictureError, PictureTooLargeError, UnreadablePictureError
-from imagehub.messages import Message
+from imagehub.messages import Message, mark
 
 # The limits are checked before anything is decoded, so Pillow's own check for decompression bombs
 # (a warning from 89 megapixels on) is not needed.
@@ -45,21 +45,14 @@ def plain_errors(format_name: str) -> Iterator[None]:
         if isinstance(error, EOFError) or any(
             hint in text for hint in ("truncated", "end of file", "end-of-file", "not enough data")
         ):
-            raise UnreadablePictureError(
-                Message(
-                    "This %(format)s file is incomplete: it ends too early.", format=format_name
-                )
-            ) from error
-        if "too large" in text or "too much memory" in text:
-            raise UnreadablePictureError(
-                Message(
-                    "This %(format)s file contains text or a colour profile of excessive size.",
-                    format=format_name,
-                )
-            ) from error
-        raise UnreadablePictureError(
-            Message("This %(format)s file is broken and cannot be read.", format=format_name)
-        ) from error
+            sentence = mark("This %(format)s file is incomplete: it ends too early.")
+        elif "too large" in text or "too much memory" in text:
+            sentence = mark(
+                "This %(format)s file contains text or a colour profile of excessive size."
+            )
+        else:
+            sentence = mark("This %(format)s file is broken and cannot be read.")
+        raise UnreadablePictureError(Message(sentence, format=format_name)) from error
 
 
 def open_picture(file: BinaryIO, format_name: str) -> ImageFile.ImageFile:
@@ -94,10 +87,8 @@ def read_webp_size(file: BinaryIO) -> Size:
     if len(head) < 30:
         raise EOFError("truncated header")
     if kind == b"VP8X":
-        return (
-            int.from_bytes(head[24:27], "little") + 1,
-            int.from_bytes(head[27:30], "little") + 1,
-        )
+        width, height = (int.from_bytes(head[at : at + 3], "little") for at in (24, 27))
+        return width + 1, height + 1
     if kind == b"VP8L":
         bits = int.from_bytes(head[21:25], "little")
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
@@ -127,10 +118,10 @@ def estimate_memory(image: ImageFile.ImageFile, format_name: str, scale: int) ->
     elif format_name in ("WEBP", "AVIF", "HEIC", "HEIF"):
         # Their libraries hold several copies of the picture at once.
         needed = (14 if format_name == "WEBP" else 10) * pixels
+    elif image.mode.startswith("I;16"):
+        needed = 2 * pixels
     else:
-        needed = pixels * (
-            1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
-        )
+        needed = pixels if image.mode in ("1", "L", "P") else 4 * pixels
     return needed * 5 // 4 + 40_000_000
 
 

@@ -17,6 +17,7 @@ import logging
 import os
 import queue
 import resource
+import select
 import selectors
 import signal
 import struct
@@ -31,7 +32,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO
 
 from imagehub.errors import (
@@ -171,12 +171,9 @@ class RenderPool:
                     return _unpack_picture(answer, blobs)
             except TimeoutError:
                 self._drop(child)
-                raise PictureTooLargeError(
-                    Message(
-                        "Rendering this image took longer than %(seconds)s seconds.",
-                        seconds=f"{self._timeout_seconds:g}",
-                    )
-                ) from None
+                sentence = mark("Rendering this image took longer than %(seconds)s seconds.")
+                seconds = f"{self._timeout_seconds:g}"
+                raise PictureTooLargeError(Message(sentence, seconds=seconds)) from None
             except (OSError, EOFError, ValueError, KeyError, TypeError):
                 status = self._drop(child)
                 if self._closed.is_set():
@@ -235,12 +232,7 @@ class RenderPool:
     def __enter__(self) -> "RenderPool":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
 
@@ -380,50 +372,32 @@ def _read(read: Callable[[int], bytes]) -> tuple[Frame, list[bytes]]:
 
 
 def _pack_picture(picture: RenderedPicture) -> tuple[Frame, list[bytes]]:
-    metadata = asdict(picture.metadata)
-    taken_at = picture.metadata.taken_at
-    metadata["taken_at"] = taken_at.isoformat() if taken_at else None
+    message = asdict(picture)
     blobs: list[bytes] = []
-    renditions = []
-    for made in picture.renditions:
+    for made in message["renditions"]:
         # Several labels may share one picture; its bytes are sent once.
-        if made.data not in blobs:
-            blobs.append(made.data)
-        renditions.append(
-            [made.label_px, made.width_px, made.height_px, made.mime, blobs.index(made.data)]
-        )
-    return {
-        "kind": "picture",
-        "format": picture.format,
-        "mime": picture.mime,
-        "size": [picture.width_px, picture.height_px],
-        "thumbhash": picture.thumbhash.hex(),
-        "dominant_color": picture.dominant_color,
-        "metadata": metadata,
-        "renditions": renditions,
-    }, blobs
+        if made["data"] not in blobs:
+            blobs.append(made["data"])
+        made["data"] = blobs.index(made["data"])
+    taken_at = picture.metadata.taken_at
+    message["metadata"]["taken_at"] = taken_at.isoformat() if taken_at else None
+    message["thumbhash"] = picture.thumbhash.hex()
+    return {"kind": "picture", "picture": message}, blobs
 
 
 def _unpack_picture(message: Frame, blobs: list[bytes]) -> RenderedPicture:
-    metadata = dict(message["metadata"])
+    facts = dict(message["picture"])
+    metadata = dict(facts["metadata"])
     if metadata["taken_at"]:
         metadata["taken_at"] = datetime.fromisoformat(metadata["taken_at"])
     if metadata["gps"]:
         metadata["gps"] = tuple(metadata["gps"])
-    width, height = message["size"]
-    return RenderedPicture(
-        format=message["format"],
-        mime=message["mime"],
-        width_px=width,
-        height_px=height,
-        renditions=tuple(
-            EncodedPicture(label, w, h, mime, blobs[index])
-            for label, w, h, mime, index in message["renditions"]
-        ),
-        thumbhash=bytes.fromhex(message["thumbhash"]),
-        dominant_color=message["dominant_color"],
-        metadata=PictureMetadata(**metadata),
+    facts["metadata"] = PictureMetadata(**metadata)
+    facts["thumbhash"] = bytes.fromhex(facts["thumbhash"])
+    facts["renditions"] = tuple(
+        EncodedPicture(**{**made, "data": blobs[made["data"]]}) for made in facts["renditions"]
     )
+    return RenderedPicture(**facts)
 
 
 # --- The child's side -----------------------------------------------------------------------------
@@ -438,27 +412,19 @@ def run_child(parent: int) -> None:
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # When the whole service stops, the parent decides whether a picture is finished.
         signal.signal(stop, signal.SIG_IGN)
-    source = os.fdopen(os.dup(0), "rb", buffering=0)
+    source = os.fdopen(os.dup(0), "rb")
     target = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # Output of a library must not get between the frames.
     warnings.simplefilter("ignore")  # About broken Exif and similar faults of a file.
 
-    def read(count: int) -> bytes:
-        data = b""
-        while len(data) < count:
-            part = source.read(count - len(data))
-            if not part:
-                os._exit(0)
-            data += part
-        return data
-
-    def receive(idle: bool = False) -> Frame:
-        if idle:
-            with selectors.DefaultSelector() as selector:
-                selector.register(source, selectors.EVENT_READ)
-                if not selector.select(_IDLE_SECONDS):
-                    forget_memory()
+    def receive() -> Frame:
         return _read(read)[0]
+
+    def read(count: int) -> bytes:
+        data = source.read(count)
+        if len(data) < count:
+            os._exit(0)
+        return data
 
     start = receive()
     specs = tuple(RenditionSpec(**spec) for spec in start["options"].pop("specs"))
@@ -470,7 +436,9 @@ def run_child(parent: int) -> None:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
     while True:
-        path = receive(idle=True)["path"]
+        if not select.select([source], [], [], _IDLE_SECONDS)[0]:
+            forget_memory()
+        path = receive()["path"]
         blobs: list[bytes] = []
         try:
             with open(path, "rb") as file:
@@ -480,13 +448,11 @@ def run_child(parent: int) -> None:
                     receive()
                 answer, blobs = _pack_picture(opened.render())
         except PictureError as error:
-            answer = {"kind": "error", "error": type(error).__name__, "message": str(error)}
+            answer = _pack_error(error)
         except MemoryError:
-            answer = {
-                "kind": "error",
-                "error": PictureTooLargeError.__name__,
-                "message": mark("Opening this image takes more memory than is allowed."),
-            }
+            answer = _pack_error(
+                PictureTooLargeError("Opening this image takes more memory than is allowed.")
+            )
         except Exception:
             answer = {
                 "kind": "unexpected",
@@ -495,6 +461,10 @@ def run_child(parent: int) -> None:
             }
         opened = None  # type: ignore[assignment] # Free the picture before the next wait.
         _write(target, {**answer, "peak_bytes": _read_status("VmHWM")}, blobs)
+
+
+def _pack_error(error: PictureError) -> Frame:
+    return {"kind": "error", "error": type(error).__name__, "message": str(error)}
 
 
 def _die_with(parent: int) -> None:

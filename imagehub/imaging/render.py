@@ -11,11 +11,10 @@ import ctypes
 import hashlib
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
-from pathlib import Path
+from operator import attrgetter
 from typing import BinaryIO
 
 from PIL import Image
@@ -34,15 +33,12 @@ from imagehub.imaging.decode import (
 from imagehub.imaging.kinds import MAX_PIXELS, recognize
 from imagehub.imaging.metadata import PictureMetadata, read_metadata, read_orientation
 from imagehub.imaging.thumbhash import make_thumbhash
-from imagehub.messages import Message
+from imagehub.messages import Message, mark
 
 # Keeping two of Pillow's 16 MB blocks for the next picture saves a tenth of the processor time,
 # which it would take to get the same memory from the system again.
 _core = Image.core  # type: ignore[attr-defined] # Documented by Pillow, but not in its types.
 _core.set_blocks_max(2)
-
-
-# --- Options and results --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -80,8 +76,6 @@ class RenderOptions:
 
     specs: tuple[RenditionSpec, ...] = DEFAULT_SPECS
     avif: bool = False
-    avif_quality: int = 60
-    avif_speed: int = 8
     keep_gps: bool = False
     max_pixels: int = MAX_PIXELS
     max_file_bytes: int = 500_000_000
@@ -99,14 +93,9 @@ class EncodedPicture:
     data: bytes = field(repr=False)
 
     @cached_property
-    def sha256(self) -> str:
-        """Lower-case hex digest of ``data``."""
-        return hashlib.sha256(self.data).hexdigest()
-
-    @property
     def object_key(self) -> str:
         """The key in object storage; equal bytes have equal keys."""
-        digest = self.sha256
+        digest = hashlib.sha256(self.data).hexdigest()
         extension = self.mime.removeprefix("image/")
         return f"renditions/{digest[:2]}/{digest[2:4]}/{digest}.{extension}"
 
@@ -131,19 +120,6 @@ class RenderedPicture:
     metadata: PictureMetadata
 
 
-# --- Rendering ------------------------------------------------------------------------------------
-
-
-def render(path: str | Path, options: RenderOptions | None = None) -> RenderedPicture:
-    """Make all renditions of the original in a file.
-
-    :raise UnreadablePictureError: broken, cut short, or not a supported picture.
-    :raise PictureTooLargeError: over a limit of the options, known before decoding.
-    """
-    with open(path, "rb") as file:
-        return OpenedPicture(file, options).render()
-
-
 class OpenedPicture:
     """An original whose header was read and is within the limits; nothing is decoded yet.
 
@@ -158,13 +134,9 @@ class OpenedPicture:
         size_bytes = file.seek(0, 2)
         file.seek(0)
         if size_bytes > self.options.max_file_bytes:
-            raise PictureTooLargeError(
-                Message(
-                    "This file is %(size)s MB in size; the limit is %(limit)s MB.",
-                    size=_in_millions(size_bytes),
-                    limit=self.options.max_file_bytes // 1_000_000,
-                )
-            )
+            size, limit = _in_millions(size_bytes), self.options.max_file_bytes // 1_000_000
+            sentence = mark("This file is %(size)s MB in size; the limit is %(limit)s MB.")
+            raise PictureTooLargeError(Message(sentence, size=size, limit=limit))
         self.format, self.mime = recognize(file)
         file.seek(0)
         with plain_errors(self.format):
@@ -189,13 +161,9 @@ class OpenedPicture:
         if width < 1 or height < 1:
             raise UnreadablePictureError("This image has no width or no height.")
         if width * height > self.options.max_pixels:
-            raise PictureTooLargeError(
-                Message(
-                    "This image has %(size)s megapixels; the limit is %(limit)s.",
-                    size=_in_millions(width * height),
-                    limit=self.options.max_pixels // 1_000_000,
-                )
-            )
+            size, limit = _in_millions(width * height), self.options.max_pixels // 1_000_000
+            sentence = mark("This image has %(size)s megapixels; the limit is %(limit)s.")
+            raise PictureTooLargeError(Message(sentence, size=size, limit=limit))
 
     def render(self) -> RenderedPicture:
         """Decode the picture and make everything. Can be called once.
@@ -216,14 +184,17 @@ class OpenedPicture:
         if orientation >= 5:
             width, height = height, width
 
+        by_label = attrgetter("label_px")
         finished: Image.Image | None = None
         webp: list[EncodedPicture] = []
         avif: list[EncodedPicture] = []
-        specs = sorted(options.specs, key=lambda spec: spec.label_px)
+        specs = sorted(options.specs, key=by_label)
+        same_size: dict[Size, list[RenditionSpec]] = defaultdict(list)
+        for spec in specs:
+            same_size[_fit((width, height), spec.label_px)].append(spec)
         # From large to small, each from the one before. A picture smaller than a label is encoded
         # once, for its smallest fitting label; the larger labels get the same bytes.
-        steps = _group_by_size((width, height), specs)
-        for size, same in reversed(steps):
+        for size, same in reversed(same_size.items()):
             frame = _resize(frame, size)
             finished = convert_to_srgb(frame, profile)
             # Pillow copies these from image to image, and its encoders would write some of them.
@@ -231,13 +202,7 @@ class OpenedPicture:
             data = _encode(finished, "WEBP", quality=same[0].quality, method=same[0].effort)
             webp += [EncodedPicture(spec.label_px, *size, "image/webp", data) for spec in same]
             if options.avif:
-                data = _encode(
-                    finished,
-                    "AVIF",
-                    quality=options.avif_quality,
-                    speed=options.avif_speed,
-                    max_threads=1,
-                )
+                data = _encode(finished, "AVIF", quality=60, speed=8, max_threads=1)
                 avif += [EncodedPicture(spec.label_px, *size, "image/avif", data) for spec in same]
         assert finished is not None
         tiny = _make_tiny(finished)
@@ -246,15 +211,11 @@ class OpenedPicture:
             mime=self.mime,
             width_px=width,
             height_px=height,
-            renditions=(*sorted(webp, key=_get_label), *sorted(avif, key=_get_label)),
+            renditions=(*sorted(webp, key=by_label), *sorted(avif, key=by_label)),
             thumbhash=make_thumbhash(tiny.width, tiny.height, tiny.tobytes()),
             dominant_color=find_dominant_color(tiny),
             metadata=metadata,
         )
-
-
-def _get_label(picture: EncodedPicture) -> int:
-    return picture.label_px
 
 
 def _in_millions(count: int) -> int:
@@ -281,16 +242,6 @@ def _fit(size: Size, label_px: int) -> Size:
         return size
     width, height = (max(1, (side * label_px * 2 + longest) // (longest * 2)) for side in size)
     return width, height
-
-
-def _group_by_size(
-    size: Size, specs: Sequence[RenditionSpec]
-) -> list[tuple[Size, list[RenditionSpec]]]:
-    """Return the sizes to make, small to large, each with its labels."""
-    groups: dict[Size, list[RenditionSpec]] = defaultdict(list)
-    for spec in specs:
-        groups[_fit(size, spec.label_px)].append(spec)
-    return list(groups.items())
 
 
 def _resize(image: Image.Image, size: Size) -> Image.Image:

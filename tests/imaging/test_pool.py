@@ -25,7 +25,8 @@ from imagehub.errors import (
     UnreadablePictureError,
 )
 from imagehub.imaging.pool import RenderPool
-from imagehub.imaging.render import RenderOptions, render
+from imagehub.imaging.render import RenderOptions
+from tests.imaging.test_render import render
 from tests.support import ROOT
 
 pillow_heif.register_heif_opener()
