@@ -352,7 +352,7 @@ def reseal_tokens() -> None:
 
     To change the key, set `new,old`, restart the hub, run this command, then remove the old key.
     """
-    from imagehub.domain.onedrive import accounts, status, upload_sessions
+    from imagehub.domain.onedrive import accounts, status, uploads
     from imagehub.domain.people import second_factor
     from imagehub.domain.sync import schedule
     from imagehub.wiring import get_clients
@@ -364,7 +364,7 @@ def reseal_tokens() -> None:
         assert vault is not None
         second_factor.reseal(session, vault)
         schedule.reseal_links(session, vault)
-        upload_sessions.reseal_sessions(session, vault)
+        uploads.reseal_sessions(session, vault)
         count = accounts.reseal_tokens(session, get_clients(app))
         session.commit()
         info = status.describe_connection(session, get_clients(app))

@@ -127,15 +127,10 @@ class AccountAccess:
         return look
 
     def look_again(self) -> None:
-        """Drop the cached row."""
         self._look = _Look(0.0)
 
     def get_token(self, refused_token: str = "") -> str:
-        """Get a token for the next request.
-
-        :param refused_token: Graph did not accept this one.
-        :raise ConnectionLostError, ServiceRefusedError, ServiceBusyError: see ``get_access_token``.
-        """
+        """Errors as of :func:`imagehub.domain.onedrive.accounts.get_access_token`."""
         look, kept = self.look(), self._token
         if (
             kept is not None
@@ -159,13 +154,11 @@ class AccountAccess:
         return token.token
 
     def get_pause(self) -> float:
-        """Give the seconds for which no process may send a request."""
         paused_until = self.look().paused_until
         there = (paused_until - now_utc()).total_seconds() if paused_until else 0.0
         return max(0.0, self._paused_here_until - time.monotonic(), there)
 
     def set_pause(self, seconds: float) -> None:
-        """Keep every process from sending requests for so long."""
         with self._lock:
             self._paused_here_until = max(self._paused_here_until, time.monotonic() + seconds)
         log.warning("OneDrive account %d is paused for %.1f s", self._account_id, seconds)
@@ -173,7 +166,6 @@ class AccountAccess:
         self._save("pause", accounts.set_pause, seconds)
 
     def note_success(self) -> None:
-        """Note now and then that Graph works; called with every answer."""
         with self._lock:
             if time.monotonic() < self._next_note_at:
                 return

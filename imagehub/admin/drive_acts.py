@@ -111,9 +111,8 @@ def rename_drive_item() -> ResponseReturnValue:
     """Rename an item."""
     account_id, opened = open_drive(for_change=True)
     fields = read_form(RenameFields)
-    renamed = changes.rename_item(db.session(), account_id, opened, fields.item, fields.name)
-    item = renamed.item
-    before, after = show_name(renamed.old_name), show_name(item.name)
+    item, old_name = changes.rename_item(db.session(), account_id, opened, fields.item, fields.name)
+    before, after = show_name(old_name), show_name(item.name)
     note_action("rename_item", item.id, name=after, before=before)
     db.session.commit()
     return answer_done(
@@ -122,8 +121,8 @@ def rename_drive_item() -> ResponseReturnValue:
         fields.folder,
         _("“%(before)s” was renamed to “%(after)s”.", before=before, after=after),
         undo="admin.rename_drive_item",
-        fields={"item": item.id, "name": renamed.old_name, "folder": fields.folder},
-        facts={"old_name": renamed.old_name},
+        fields={"item": item.id, "name": old_name, "folder": fields.folder},
+        facts={"old_name": old_name},
     )
 
 

@@ -13,7 +13,7 @@ from imagehub.admin.drive_acts import ItemsFields, answer_done, list_names
 from imagehub.admin.words import describe_size
 from imagehub.database import db
 from imagehub.domain.library.groups import name_group
-from imagehub.domain.onedrive import browser, changes, deletion, recycle_bin
+from imagehub.domain.onedrive import browser, changes, deletion
 from imagehub.errors import InvalidInputError
 from imagehub.web import note_action
 from imagehub.web.forms import Checkbox, FormText, read_form, read_json
@@ -83,10 +83,10 @@ def delete_drive_items() -> ResponseReturnValue:
     if done:
         note_action("delete_items", done[0].id, names=list_names(done))
         db.session.commit()
-    place = recycle_bin.find_recycle_bin(opened, done)
+    place = deletion.find_recycle_bin(opened, done)
     mark = ""
     if done and place.can_restore:
-        mark = recycle_bin.sign_deletion(get_settings().secret_key, account_id, done)
+        mark = deletion.sign_deletion(get_settings().secret_key, account_id, done)
     # Without a script the mark is stored in a cookie, which has no room for many.
     undo = "admin.restore_drive_items" if mark and len(done) <= _MAX_IN_COOKIE else ""
     words = ngettext(
@@ -119,7 +119,7 @@ def restore_drive_items() -> ResponseReturnValue:
     """Restore items that were deleted here."""
     account_id, opened = open_drive(for_change=True)
     fields = read_form(RestoreFields)
-    places = recycle_bin.read_deletion(get_settings().secret_key, account_id, fields.deletion)
+    places = deletion.read_deletion(get_settings().secret_key, account_id, fields.deletion)
     outcome = changes.restore_items(db.session(), account_id, opened, places)
     done = outcome.done
     if done:

@@ -47,7 +47,7 @@ def choose_root_folder() -> ResponseReturnValue:
     choice = root_folder.list_choice(_open_whole_drive(account_id), query.folder, query.page)
     return render_template(
         "admin/root_folder.html",
-        crumbs=choice.crumbs,
+        crumbs=[{"id": "", "name": "OneDrive"}, *choice.way],
         folders=choice.folders,
         next_page=choice.next_page,
         folder_id=query.folder,

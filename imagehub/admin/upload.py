@@ -17,7 +17,6 @@ from imagehub.clients import DriveItem
 from imagehub.database import db
 from imagehub.domain.imports import from_upload
 from imagehub.domain.onedrive import accounts, entries, uploads
-from imagehub.domain.onedrive.arrivals import Upload, find_uploaded
 from imagehub.domain.sync import schedule
 from imagehub.web import count_action, note_action
 from imagehub.web.forms import read_json
@@ -46,7 +45,7 @@ class FolderPathFields(BaseModel):
 
 
 class FileFields(BaseModel):
-    """The file to upload, see :class:`imagehub.domain.onedrive.arrivals.Upload`."""
+    """The file to upload, see :class:`imagehub.domain.onedrive.uploads.Upload`."""
 
     folder: ItemId
     name: Name
@@ -60,7 +59,7 @@ class FileFields(BaseModel):
 
 
 class BeginFields(FileFields):
-    """See :class:`imagehub.domain.onedrive.uploads.BrowserUpload`. ``upload`` is its ``word``."""
+    """See :class:`imagehub.domain.onedrive.uploads.Upload`. ``upload`` is its ``word``."""
 
     upload: Annotated[str, Field(max_length=80)] = ""
     given_up: AwareDatetime | Literal[""] = ""
@@ -138,9 +137,7 @@ def begin_upload() -> Response:
         accounts.get_vault(get_clients()),
         account_id,
         opened,
-        uploads.BrowserUpload(
-            *fields.get_facts(), word=fields.upload, given_up=fields.given_up or None
-        ),
+        uploads.Upload(*fields.get_facts(), fields.upload, fields.given_up or None),
     )
     if begun.is_new:
         # One entry for a folder and hour. OneDrive does not report the end of an upload.
@@ -165,7 +162,7 @@ def find_uploaded_file() -> Response:
     """Find the file that an upload became, if the last answer was lost; ``item`` may be null."""
     fields = read_json(FindFields)
     account_id, opened = open_drive()
-    item = find_uploaded(opened, Upload(*fields.get_facts()), fields.begun_at)
+    item = uploads.find_uploaded(opened, uploads.Upload(*fields.get_facts()), fields.begun_at)
     return _answer(item=_describe(account_id, item) if item else None)
 
 

@@ -28,11 +28,11 @@ from imagehub.clients.graph_answers import (
     get_facet,
     get_parent_id,
     get_text,
-    is_vault,
     make_bad_answer,
     make_busy,
     make_refusal,
     read_item,
+    read_items,
     read_json,
 )
 from imagehub.clients.graph_boundary import (
@@ -180,19 +180,15 @@ class GraphDrive:
             if not link or error.reason != "bad_request":
                 raise
             return ChangePage((), "", is_last=False, starts_anew=True)
-        entries = document.get("value")
         following = get_text(document, "@odata.nextLink")
         after = get_text(document, "@odata.deltaLink")
-        is_endless = bool(link) and following == link
-        if not isinstance(entries, list) or not (following or after) or is_endless:
+        if not (following or after) or (link and following == link):
             raise make_bad_answer(operation)
         items: dict[str, DriveItem] = {}
-        for entry in entries:
-            item = read_item(entry, operation)
-            if not is_vault(entry):
-                # An item may occur more than once; the last state counts.
-                items.pop(fold_id(item.id), None)
-                items[fold_id(item.id)] = item
+        for item in read_items(document, operation):
+            # An item may occur more than once; the last state counts.
+            items.pop(fold_id(item.id), None)
+            items[fold_id(item.id)] = item
         if any(item.is_folder or item.is_deleted for item in items.values()):
             self._memory.forget_folders()
         address = self._caller.check_address(following or after, operation)
@@ -204,8 +200,7 @@ class GraphDrive:
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "rename"
     ) -> DriveItem:
         operation = "create a folder"
-        parent_id = self._boundary.get_folder_id(parent_id, operation)
-        self._check_name(name, parent_id)
+        parent_id = self._get_parent_id(parent_id, name, operation)
         if on_conflict == "replace":
             # This returns an existing folder, so it can be sent twice.
             return self._post_folder(parent_id, name, on_conflict, operation, may_repeat=True)
@@ -265,8 +260,7 @@ class GraphDrive:
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
     ) -> UploadSession:
         operation = "start an upload"
-        parent_id = self._boundary.get_folder_id(parent_id, operation)
-        self._check_name(name, parent_id)
+        parent_id = self._get_parent_id(parent_id, name, operation)
         address = make_path_address(make_address(parent_id), name) + "/createUploadSession"
         # Without the size: some work accounts refuse a session that names it.
         body = {"item": {"@microsoft.graph.conflictBehavior": on_conflict, "name": name}}
@@ -282,8 +276,7 @@ class GraphDrive:
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
     ) -> DriveItem:
         operation = "create an empty file"
-        parent_id = self._boundary.get_folder_id(parent_id, operation)
-        self._check_name(name, parent_id)
+        parent_id = self._get_parent_id(parent_id, name, operation)
         response = self._caller.send(
             "PUT",
             make_path_address(make_address(parent_id), name) + "/content",
@@ -347,6 +340,12 @@ class GraphDrive:
 
     # --- Single calls -----------------------------------------------------------------------------
 
+    def _get_parent_id(self, folder_id: str, name: str, operation: str) -> str:
+        """Return the id of a folder, checked to take an item of this name."""
+        parent_id = self._boundary.get_folder_id(folder_id, operation)
+        self._check_name(name, parent_id)
+        return parent_id
+
     def _check_name(self, name: str, parent_id: str, old_name: str = "") -> None:
         root = self._boundary.get_root()
         at_root = "root" in root.raw and is_same_id(parent_id, root.id)
@@ -363,17 +362,10 @@ class GraphDrive:
             params=None if next_page else {"$top": str(min(max(page_size, 1), _MAX_PAGE_SIZE))},
             headers=_LISTING_HEADERS,
         )
-        entries = document.get("value")
-        if not isinstance(entries, list):
-            raise make_bad_answer(operation)
-        items: dict[str, DriveItem] = {}
-        for entry in entries:
-            item = read_item(entry, operation)
-            if not is_vault(entry) and not item.is_deleted:
-                items[item.id] = item
-        self._boundary.check_page(items.values(), folder_id, is_from_outside=bool(next_page))
-        following = document.get("@odata.nextLink")
-        return ItemPage(tuple(items.values()), following if isinstance(following, str) else "")
+        found = read_items(document, operation)
+        items = {item.id: item for item in found if not item.is_deleted}.values()
+        self._boundary.check_page(items, folder_id, is_from_outside=bool(next_page))
+        return ItemPage(tuple(items), get_text(document, "@odata.nextLink"))
 
     def _create_folder_once(self, parent_id: str, name: str, operation: str) -> DriveItem:
         """Create a folder of exactly this name, even if an answer is lost."""

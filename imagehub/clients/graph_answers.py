@@ -112,8 +112,16 @@ def _drop_secrets(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def is_vault(document: Mapping[str, Any]) -> bool:
-    return get_text(get_facet(document, "specialFolder"), "name").lower() == "vault"
+def read_items(document: Mapping[str, Any], operation: str) -> list[DriveItem]:
+    """Read the items of a page, without the Personal Vault."""
+    entries = document.get("value")
+    if not isinstance(entries, list):
+        raise make_bad_answer(operation)
+    return [
+        read_item(entry, operation)
+        for entry in entries
+        if get_text(get_facet(entry, "specialFolder"), "name").lower() != "vault"
+    ]
 
 
 def get_parent_id(item: Mapping[str, Any]) -> str:

@@ -309,6 +309,7 @@ class _Answer:
 _Discovery = dict[str, tuple[float, _Answer]]
 
 
+@dataclass(repr=False)
 class _Transport:
     """The HTTP client of one MSAL application.
 
@@ -316,18 +317,11 @@ class _Transport:
     keeps the status and Retry-After that MSAL's exceptions lack.
     """
 
-    def __init__(
-        self,
-        session: requests.Session,
-        login_base_url: str,
-        timeout_seconds: float,
-        discovery: _Discovery,
-    ) -> None:
-        self._session = session
-        self._login_base_url = login_base_url
-        self._timeout_seconds = timeout_seconds
-        self._discovery = discovery
-        self._last: _Answer | None = None
+    _session: requests.Session
+    _login_base_url: str
+    _timeout_seconds: float
+    _discovery: _Discovery
+    _last: _Answer | None = None
 
     def get(self, url: str, **arguments: Any) -> _Answer:
         key = f"{url} {sorted((arguments.get('params') or {}).items())}"

@@ -158,7 +158,8 @@ def _choose_conversion(image: Image.Image) -> Callable[[Image.Image], Image.Imag
     """Return the function that converts any part of this picture to a mode of :func:`decode`."""
     mode = image.mode
     if mode.startswith("I;16"):
-        invert = _is_white_zero(image)
+        # In some TIFFs 0 is white. Source: TIFF 6.0, tag 262.
+        invert = (getattr(image, "tag_v2", None) or {}).get(262) == 0
         return lambda part: _keep_high_bytes(part, invert)
     if mode in ("I", "F"):
         low, high = _find_range(image)
@@ -178,12 +179,6 @@ def _keep_high_bytes(part: Image.Image, invert: bool) -> Image.Image:
     order = "L;16B" if part.mode == "I;16B" else "L;16"
     grey = Image.frombytes("L", part.size, part.tobytes(), "raw", order)
     return ImageChops.invert(grey) if invert else grey
-
-
-def _is_white_zero(image: Image.Image) -> bool:
-    """Return whether 0 is white in a 16-bit TIFF. Source: TIFF 6.0, tag 262."""
-    tags = getattr(image, "tag_v2", None)
-    return tags is not None and tags.get(262) == 0
 
 
 def _find_range(image: Image.Image) -> tuple[float, float]:

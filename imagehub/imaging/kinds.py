@@ -22,7 +22,7 @@ _MIMES = {
 }
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 # First bytes of other files → the sentence about them.
-_OTHER_FILES: tuple[tuple[bytes, str], ...] = (
+_OTHER_FILES: tuple[tuple[bytes | tuple[bytes, ...], str], ...] = (
     (b"%PDF", mark("This is a PDF document, not an image.")),
     (b"%!PS", mark("This is a PostScript drawing, not an image.")),
     (b"8BPS", mark("This is a Photoshop document, not an image.")),
@@ -35,23 +35,23 @@ _OTHER_FILES: tuple[tuple[bytes, str], ...] = (
     (b"FLV\x01", mark("This is a video (Flash), not an image.")),
     (b"OggS", mark("This is an audio or video file (Ogg), not an image.")),
     (b"ID3", mark("This is an audio file (MP3), not an image.")),
-    (b"\x00\x00\x01\xba", mark("This is a video (MPEG), not an image.")),
-    (b"\x00\x00\x01\xb3", mark("This is a video (MPEG), not an image.")),
-    (b"\x00\x00\x00\x0cjP  ", mark("This is a JPEG 2000 image, which cannot be imported.")),
-    (b"\xffO\xffQ", mark("This is a JPEG 2000 image, which cannot be imported.")),
-    (b"\x00\x00\x00\x0cJXL ", mark("This is a JPEG XL image, which cannot be imported.")),
-    (b"\xff\x0a", mark("This is a JPEG XL image, which cannot be imported.")),
+    ((b"\0\0\x01\xba", b"\0\0\x01\xb3"), mark("This is a video (MPEG), not an image.")),
+    (
+        (b"\0\0\0\x0cjP  ", b"\xffO\xffQ"),
+        mark("This is a JPEG 2000 image, which cannot be imported."),
+    ),
+    ((b"\0\0\0\x0cJXL ", b"\xff\x0a"), mark("This is a JPEG XL image, which cannot be imported.")),
     (b"\x00\x00\x01\x00", mark("This is an icon file, not an image.")),
     (b"FUJIFILMCCD-RAW", mark("This is a raw photo (Fujifilm), which cannot be imported.")),
-    (b"IIRO", mark("This is a raw photo (Olympus), which cannot be imported.")),
-    (b"IIRS", mark("This is a raw photo (Olympus), which cannot be imported.")),
-    (b"MMOR", mark("This is a raw photo (Olympus), which cannot be imported.")),
+    (
+        (b"IIRO", b"IIRS", b"MMOR"),
+        mark("This is a raw photo (Olympus), which cannot be imported."),
+    ),
     (b"IIU\x00", mark("This is a raw photo (Panasonic), which cannot be imported.")),
     (b"FOVb", mark("This is a raw photo (Sigma), which cannot be imported.")),
     (b"v/1\x01", mark("This is an OpenEXR image, which cannot be imported.")),
     (b"gimp xcf", mark("This is a GIMP document, not an image.")),
-    (b"\x7fELF", mark("This is a program, not an image.")),
-    (b"MZ", mark("This is a program, not an image.")),
+    ((b"\x7fELF", b"MZ"), mark("This is a program, not an image.")),
 )
 _UNKNOWN = mark("This is not an image of a supported format.")
 _VIDEO = mark("This is a video or audio file, not an image.")

@@ -52,25 +52,19 @@ def read_metadata(image: Image.Image, keep_gps: bool) -> PictureMetadata:
         exif = image.getexif()
         details = exif.get_ifd(ExifTags.IFD.Exif)
         place = exif.get_ifd(ExifTags.IFD.GPSInfo) if keep_gps else {}
-        return _make_metadata(dict(exif), details, place)
+        make, model = _clean_maker(_text(exif.get(0x010F))), _text(exif.get(0x0110))
+        return PictureMetadata(
+            taken_at=_read_time(details),
+            camera=_name_camera(make, model),
+            lens=_text(details.get(0xA434)),
+            exposure_seconds=_positive(details.get(0x829A)),
+            f_number=_positive(details.get(0x829D)),
+            iso=_read_iso(details.get(0x8827)),
+            focal_length_mm=_positive(details.get(0x920A)),
+            gps=_read_place(place),
+        )
     except Exception:  # Broken Exif can raise any class.
         return PictureMetadata()
-
-
-def _make_metadata(
-    first: Mapping[int, Any], details: Mapping[int, Any], place: Mapping[int, Any]
-) -> PictureMetadata:
-    make, model = _clean_maker(_text(first.get(0x010F))), _text(first.get(0x0110))
-    return PictureMetadata(
-        taken_at=_read_time(details),
-        camera=_name_camera(make, model),
-        lens=_text(details.get(0xA434)),
-        exposure_seconds=_positive(details.get(0x829A)),
-        f_number=_positive(details.get(0x829D)),
-        iso=_read_iso(details.get(0x8827)),
-        focal_length_mm=_positive(details.get(0x920A)),
-        gps=_read_place(place),
-    )
 
 
 def _text(value: Any) -> str:

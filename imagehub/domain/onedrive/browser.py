@@ -90,19 +90,25 @@ def make_crumbs(drive: Drive, root: DriveItem, folder: DriveItem) -> list[Crumb]
     OneDrive gives an item's path with the item, so this makes no request; where OneDrive leaves the
     path out (it may), the folders above are requested one by one.
     """
-    names: list[str] = []
-    if folder.id != root.id:
-        root_path, path = find_path(root), find_path(folder)
-        if root_path is not None and path is not None and path[: len(root_path)] == root_path:
-            names = path[len(root_path) :]
-        else:
-            above = folder
-            while above.id != root.id and len(names) < _MAX_DEPTH:
-                names.insert(0, above.name)
-                above = drive.get_item(above.parent_id)
+    root_path, path = find_path(root), find_path(folder)
+    if folder.id == root.id:
+        names = []
+    elif root_path is not None and path is not None and path[: len(root_path)] == root_path:
+        names = path[len(root_path) :]
+    else:
+        names = [above.name for above in list_way(drive, root, folder)]
     crumbs = [Crumb(root.name, "")]
     crumbs += [Crumb(name, "/".join(names[: i + 1])) for i, name in enumerate(names)]
     return crumbs
+
+
+def list_way(drive: Drive, top: DriveItem, folder: DriveItem) -> list[DriveItem]:
+    """List the folders from below ``top`` down to ``folder``, requested one by one."""
+    way: list[DriveItem] = []
+    while folder.id != top.id and folder.parent_id and len(way) < _MAX_DEPTH:
+        way.insert(0, folder)
+        folder = top if folder.parent_id == top.id else drive.get_item(folder.parent_id)
+    return way
 
 
 def find_path(item: DriveItem) -> list[str] | None:

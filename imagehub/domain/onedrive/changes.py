@@ -24,25 +24,17 @@ class Outcome:
     failed: Sequence[tuple[str, str]] = ()
 
 
-@dataclass(frozen=True)
-class Renamed:
-    """An item with its new name."""
-
-    item: DriveItem
-    old_name: str
-
-
 def rename_item(
     session: Session, account_id: int, drive: Drive, item_id: str, name: str
-) -> Renamed:
-    """Rename a file or folder.
+) -> tuple[DriveItem, str]:
+    """Rename a file or folder; return it, and its old name.
 
     :raise ImageHubError: see :func:`imagehub.domain.onedrive.folders.rename_item`.
     """
     old_name = drive.get_item(item_id).name
     item = folders.rename_item(drive, item_id, name.strip())
     note_changes(session, account_id, [item.id])
-    return Renamed(item, old_name)
+    return item, old_name
 
 
 def move_items(
@@ -110,17 +102,15 @@ def _do_each(
     failed: list[tuple[str, str]] = []
     lost: ConnectionLostError | None = None
     for item_id in dict.fromkeys(ids):
-        if lost is not None:
-            failed.append((item_id, str(lost)))
-            continue
         try:
+            if lost is not None:
+                raise lost
             done.append(act(item_id))
-        except ConnectionLostError as error:
-            if not done:
-                raise
-            lost = error
-            failed.append((item_id, str(error)))
         except ImageHubError as error:
+            if isinstance(error, ConnectionLostError):
+                if not done:
+                    raise
+                lost = error
             failed.append((item_id, str(error)))
     if done:
         note_changes(session, account_id, [item.id for item in done], with_all_below)

@@ -1,5 +1,6 @@
-"""What deleting items in OneDrive would mean, counted before anything is deleted."""
+"""Delete items in OneDrive: what that would mean, and how to get them back."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
+from itsdangerous import BadData, URLSafeTimedSerializer
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -16,7 +18,7 @@ from imagehub.database import end_read, make_batches
 from imagehub.domain.onedrive.browser import find_path, get_items
 from imagehub.domain.onedrive.folders import get_root, skip_unreadable
 from imagehub.domain.sync.folder_tree import iter_below
-from imagehub.errors import NotFoundError
+from imagehub.errors import ConnectionLostError, NotFoundError, ServiceError
 from imagehub.models import DriveWatch, Group, Image
 
 # Counting stops after this many items, or this long; the question then says "more than". Finding
@@ -26,6 +28,8 @@ MAX_SECONDS = 8.0
 # The most folders with images that OneDrive is asked about while no check has read the drive.
 _MAX_ASKED_FOLDERS = 2_000
 _THREADS = 6
+_RESTORE_SECONDS = 86_400
+_SITE = re.compile(r"https://[\w.-]+/(?:personal|sites|teams)/[^/?#]+")
 
 
 @dataclass(frozen=True)
@@ -200,3 +204,64 @@ def _find_folders_below(
             below.update(one for one, is_below in zip(some, answers, strict=True) if is_below)
             asked_count += len(some)
     return below, asked_count == len(open_ids)
+
+
+# --- The recycle bin ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RecycleBin:
+    """``url``: its page, "" if unknown. ``days``: how long it keeps items, 0 if unknown."""
+
+    url: str
+    days: int
+    can_restore: bool
+
+
+def find_recycle_bin(drive: Drive, items: Sequence[DriveItem]) -> RecycleBin:
+    """Find the recycle bin that these items were moved to.
+
+    The items are deleted already, so a lost connection only means that nothing is known of it.
+    """
+    try:
+        return describe_recycle_bin(drive.get_drive().kind, items)
+    except (ConnectionLostError, ServiceError):
+        return RecycleBin("", 0, can_restore=False)
+
+
+def describe_recycle_bin(kind: str, items: Sequence[DriveItem]) -> RecycleBin:
+    """Describe the recycle bin of a drive of this kind that these items lay in.
+
+    Source: Microsoft's support pages "Restore deleted files or folders in OneDrive": personal
+    accounts keep items for 30 days, work accounts for 93 unless an administrator changes that; the
+    address of a site's bin is SharePoint's own page.
+    """
+    if kind == "personal":
+        return RecycleBin("https://onedrive.live.com/?v=recyclebin", 30, can_restore=True)
+    web_url = str(items[0].raw.get("webUrl", "")) if items else ""
+    site = _SITE.match(web_url)
+    return RecycleBin(f"{site[0]}/_layouts/15/RecycleBin.aspx" if site else "", 93, False)
+
+
+def sign_deletion(secret_key: str, account_id: int, items: Sequence[DriveItem]) -> str:
+    """Make a mark that allows these items, and no others, to be restored to their folders."""
+    places = [[item.id, item.parent_id] for item in items]
+    return str(_make_signer(secret_key).dumps([account_id, places]))
+
+
+def read_deletion(secret_key: str, account_id: int, mark: str) -> dict[str, str]:
+    """Read a mark: item id → id of the folder that the item lay in.
+
+    :raise NotFoundError: not our mark, or of another account, or older than a day.
+    """
+    try:
+        owner_id, places = _make_signer(secret_key).loads(mark, max_age=_RESTORE_SECONDS)
+    except BadData as error:
+        raise NotFoundError("deletion", mark[:40]) from error
+    if owner_id != account_id:
+        raise NotFoundError("deletion", mark[:40])
+    return {str(item_id): str(parent_id) for item_id, parent_id in places}
+
+
+def _make_signer(secret_key: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(secret_key, salt="deleted-drive-items")

@@ -69,31 +69,20 @@ def create_folder(drive: Drive, name: str, parent_id: str = "") -> DriveItem:
 
     :param parent_id: the root folder when empty.
     :return: the folder with its final name.
-    :raise InvalidInputError: a name that OneDrive would refuse; nothing was sent.
-    :raise NotFoundError: the parent is not inside the root folder.
+    :raise ImageHubError: as of :meth:`~imagehub.clients.Drive.create_folder`.
     """
     with _inside_root(parent_id):
         return drive.create_folder(parent_id or get_root(drive).id, name, "rename")
 
 
 def rename_item(drive: Drive, item_id: str, name: str) -> DriveItem:
-    """Rename a file or folder.
-
-    :raise InvalidInputError: a name that OneDrive would refuse; nothing was sent.
-    :raise NotFoundError: the item is not inside the root folder.
-    :raise NotAllowedError: it is the root folder itself.
-    :raise ServiceRefusedError: ``name_taken`` …
-    """
+    """Rename a file or folder; errors as of :meth:`~imagehub.clients.Drive.rename_item`."""
     with _inside_root(item_id):
         return drive.rename_item(item_id, name)
 
 
 def delete_item(drive: Drive, item_id: str) -> None:
-    """Move a file or folder to OneDrive's recycle bin.
-
-    :raise NotFoundError: the item is not inside the root folder.
-    :raise NotAllowedError: it is the root folder itself.
-    """
+    """Delete a file or folder; errors as of :meth:`~imagehub.clients.Drive.delete_item`."""
     with _inside_root(item_id):
         drive.delete_item(item_id)
 
@@ -105,10 +94,7 @@ def create_upload_session(
 
     :param folder_id: the root folder when empty.
     :param on_conflict: if the name is taken: fail, replace the file, or add a number.
-    :raise InvalidInputError: a name that OneDrive would refuse, or not a folder; nothing was
-        sent.
-    :raise NotFoundError: the folder is not inside the root folder.
-    :raise ServiceRefusedError: ``name_taken``, ``quota_full`` …
+    :raise ImageHubError: as of :meth:`~imagehub.clients.Drive.create_upload_session`.
     """
     with _inside_root(folder_id):
         return drive.create_upload_session(folder_id or get_root(drive).id, file_name, on_conflict)

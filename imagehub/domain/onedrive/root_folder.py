@@ -4,26 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imagehub.clients import Drive, DriveItem
+from imagehub.domain.onedrive.browser import list_way
 from imagehub.errors import NotFoundError
 
-_MAX_DEPTH = 30
 # A page of a folder may hold nothing but files; up to this many more are read to find a folder.
 _MAX_READ_ON = 10
 
 
 @dataclass(frozen=True)
-class Crumb:
-    """A folder on the way down. ``id`` is "" for the drive's topmost folder."""
-
-    id: str
-    name: str
-
-
-@dataclass(frozen=True)
 class FolderChoice:
-    """A folder with its way down, and the folders on one page of it."""
+    """A folder with the way down to it, and the folders on one page of it."""
 
-    crumbs: Sequence[Crumb]
+    way: Sequence[DriveItem]
     folders: Sequence[DriveItem]
     next_page: str
 
@@ -35,14 +27,15 @@ def list_choice(whole: Drive, folder_id: str, page: str = "") -> FolderChoice:
     :param folder_id: the drive's topmost folder when empty.
     :raise NotFoundError: there is no such folder.
     """
-    here = find_folder(whole, folder_id) if folder_id else whole.get_root()
+    top = whole.get_root()
+    here = find_folder(whole, folder_id) if folder_id else top
     listed = whole.list_children(here.id, page)
     for _ in range(_MAX_READ_ON):
         if not listed.next_page or any(item.is_folder for item in listed.items):
             break
         listed = whole.list_children(here.id, listed.next_page)
     return FolderChoice(
-        crumbs=_list_crumbs(whole, here) if folder_id else [Crumb("", "OneDrive")],
+        way=list_way(whole, top, here),
         folders=[item for item in listed.items if item.is_folder],
         next_page=listed.next_page,
     )
@@ -61,19 +54,4 @@ def find_folder(whole: Drive, folder_id: str) -> DriveItem:
 
 def make_path(whole: Drive, folder: DriveItem) -> str:
     """Make a folder's path for people: ``/Pictures/Works``."""
-    return "/" + "/".join(crumb.name for crumb in _list_crumbs(whole, folder)[1:])
-
-
-def _list_crumbs(whole: Drive, folder: DriveItem) -> list[Crumb]:
-    """The way from the drive's topmost folder down to this one."""
-    top = whole.get_root()
-    crumbs: list[Crumb] = []
-    here = folder
-    for _ in range(_MAX_DEPTH):
-        if here.id == top.id or not here.parent_id:
-            break
-        crumbs.append(Crumb(here.id, here.name))
-        if here.parent_id == top.id:
-            break
-        here = whole.get_item(here.parent_id)
-    return [Crumb("", "OneDrive"), *reversed(crumbs)]
+    return "/" + "/".join(item.name for item in list_way(whole, whole.get_root(), folder))

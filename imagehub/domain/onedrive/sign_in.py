@@ -139,15 +139,13 @@ def finish_connection(
     ).one_or_none()
     if found is not None:
         release_lease(session, make_quiet_name(found.id), QUIET_OWNER)
-    account = found or DriveAccount(home_account_id=signed.home_account_id, token_version=0)
+        found.token_version = DriveAccount.token_version + 1
+    account = found or DriveAccount(home_account_id=signed.home_account_id)
     account.username = signed.username[:320]
     account.name = signed.name[:255]
     account.tenant_id = signed.tenant_id[:64]
     account.scopes = " ".join(granted or kept["wish"]["scopes"])[:500]
     account.token_cache = vault.seal(signed.cache)
-    account.token_version = (
-        account.token_version + 1 if found is None else DriveAccount.token_version + 1
-    )
     account.state, account.state_reason, account.state_code = CONNECTED, "", ""
     account.is_active = account.is_active if found and renews else True
     account.connected_at = account.refreshed_at = now_utc()

@@ -1,6 +1,5 @@
 """Describe the OneDrive connection for the admin pages."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -57,7 +56,6 @@ class ConnectionInfo:
     account_id: int | None = None
     username: str = ""
     name: str = ""
-    scopes: Sequence[str] = ()
     may_write: bool = False
     connected_at: datetime | None = None
     connected_by: str = ""
@@ -65,7 +63,6 @@ class ConnectionInfo:
     last_success_at: datetime | None = None
     last_throttled_at: datetime | None = None
     paused_until: datetime | None = None
-    drive_id: str = ""
     drive_kind: str = ""
     quota: Quota = field(default_factory=Quota)
 
@@ -95,7 +92,7 @@ def describe_earlier(session: Session, clients: Clients) -> list[ConnectionInfo]
 
 
 def _describe_account(session: Session, clients: Clients, account: DriveAccount) -> ConnectionInfo:
-    now = now_utc()
+    paused_until = account.paused_until
     state, reason, code = account.state, account.state_reason, account.state_code
     if state == CONNECTED and code == WRONG_CLIENT_SECRET:
         state = WRONG_CLIENT_SECRET
@@ -108,7 +105,6 @@ def _describe_account(session: Session, clients: Clients, account: DriveAccount)
                 "The saved sign-in cannot be decrypted with the key in IMAGEHUB_TOKEN_KEY. "
                 "OneDrive must be reconnected."
             )
-    scopes = account.scopes.split()
     admin = session.get(User, account.connected_by_id) if account.connected_by_id else None
     return ConnectionInfo(
         state=state,
@@ -117,17 +113,13 @@ def _describe_account(session: Session, clients: Clients, account: DriveAccount)
         account_id=account.id,
         username=account.username,
         name=account.name,
-        scopes=scopes,
         may_write=may_write(account),
         connected_at=account.connected_at,
         connected_by=admin.name if admin else "",
         refreshed_at=account.refreshed_at,
         last_success_at=account.last_success_at,
         last_throttled_at=account.last_throttled_at,
-        paused_until=(
-            account.paused_until if account.paused_until and account.paused_until > now else None
-        ),
-        drive_id=account.drive_id,
+        paused_until=paused_until if paused_until and paused_until > now_utc() else None,
         drive_kind=account.drive_kind,
         quota=Quota(account.quota_total_bytes, account.quota_used_bytes),
     )

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, end_read, get_database_time, own_transaction
 from imagehub.domain.leases import acquire_lease, make_owner
-from imagehub.domain.onedrive import upload_sessions
+from imagehub.domain.onedrive import uploads
 from imagehub.domain.people import audit, sessions
 from imagehub.models import (
     AuditEntry,
@@ -74,6 +74,6 @@ def _list_expired(now: datetime) -> Mapping[str, tuple[Any, Any]]:
         ),
         "lease_count": (Lease, Lease.held_until < now - FREE_LEASE_AGE),
         "session_count": (SignInSession, sessions.is_expired(now)),
-        "upload_count": (UploadSession, UploadSession.begun_at < now - upload_sessions.KEPT),
+        "upload_count": (UploadSession, UploadSession.begun_at < now - uploads.KEPT),
         "audit_count": (AuditEntry, AuditEntry.at < now - audit.KEPT),
     }

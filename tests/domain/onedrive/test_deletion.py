@@ -3,7 +3,7 @@
 import pytest
 
 from imagehub.clients import DriveItem
-from imagehub.domain.onedrive.recycle_bin import RecycleBin, describe_recycle_bin
+from imagehub.domain.onedrive.deletion import RecycleBin, describe_recycle_bin
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ def test_drive_facts_are_stored(either_hub: DriveHub) -> None:
     account = either_hub.connect()
     told = status.refresh_drive_facts(either_hub.session, either_hub.clients, account.id)
     info = status.describe_connection(either_hub.session, either_hub.clients)
-    assert (info.drive_id, info.drive_kind) == (told.id, told.kind)
+    either_hub.session.refresh(account)
+    assert (account.drive_id, info.drive_kind) == (told.id, told.kind)
     assert info.quota.total_bytes == told.quota.total_bytes
     assert info.last_success_at is not None
     assert info.connected_by == "Anna"
@@ -49,4 +50,5 @@ def test_a_new_drive_of_the_same_account_is_detected(hub: DriveHub) -> None:
     hub.session.commit()
     told = status.refresh_drive_facts(hub.session, hub.clients, account.id)
     assert told.id != "an-older-drive"
-    assert status.describe_connection(hub.session, hub.clients).drive_id == told.id
+    hub.session.refresh(account)
+    assert account.drive_id == told.id

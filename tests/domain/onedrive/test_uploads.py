@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy.orm import Session
 
 from imagehub.database import now_utc
-from imagehub.domain.onedrive.upload_sessions import (
+from imagehub.domain.onedrive.uploads import (
     KEPT,
     OpenUpload,
     find_session,
