@@ -196,7 +196,7 @@ def test_calls_alone_carry_a_job_to_its_end(
         time.sleep(0.05)
     time.sleep(0.5)  # Its first sweep, which is also its last, is over.
     assert hub.finish_job(hub.ask(hub.put_pictures("Works", 9))).done_count == 9
-    assert worker.count_active_items() == 0
+    wait_until(lambda: worker.count_active_items() == 0)
     # The last calls find nothing to do, and send no others.
     deadline = time.monotonic() + 20
     while JobQueue(hub.settings).count_calls():
@@ -335,6 +335,8 @@ def test_a_worker_gets_over_renderers_that_are_killed(import_hub: ImportHub) -> 
     report = hub.finish_job(job_id)
     assert program.stop() == 0
     assert report.done_count + report.failed_count == 30
-    assert all("picture" in item.reason for item in report.failed)
+    # The kernel kills a renderer in the same way when memory runs out.
+    reasons = {item.reason for item in report.failed}
+    assert reasons <= {"Opening this image takes more memory than is available."}
     hub.reconcile()
     hub.check_stores_agree()

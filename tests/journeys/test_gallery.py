@@ -13,7 +13,15 @@ import pytest
 import requests
 from playwright.sync_api import Page, Route, expect
 
-from tests.fixtures.browser import TITLE, WORKS, LiveHub, Visit, go_to_the_end, press_end
+from tests.fixtures.browser import (
+    TITLE,
+    WORKS,
+    LiveHub,
+    Visit,
+    go_to_the_end,
+    press_end,
+    wait_until_still,
+)
 from tests.fixtures.holding import Held, hold
 
 Visits = Callable[..., Visit]
@@ -160,6 +168,7 @@ def test_back_returns_to_the_work_that_was_in_view(live_hub: LiveHub, visit: Vis
     seen = visit(live_hub.url)
     page = seen.page
     go_to_the_end(page)
+    wait_until_still(page)
     # Leave at once, before the address is updated after scrolling.
     tile = page.locator(".wall[data-page='3'] .tile").nth(5)
     with page.expect_event("domcontentloaded"):
@@ -171,8 +180,6 @@ def test_back_returns_to_the_work_that_was_in_view(live_hub: LiveHub, visit: Vis
             }"""
         )
     expect(page).to_have_url(f"{live_hub.url}/tags")
-    # Chromium stores the state of a page being left only after the next one has loaded.
-    page.wait_for_load_state("networkidle")
     page.go_back()
     back = page.locator(f"#{name}")
     expect(back).to_be_in_viewport()

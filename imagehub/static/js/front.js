@@ -30,23 +30,53 @@ const places = new IntersectionObserver(
 );
 
 // When the visitor comes back and the browser has kept nothing of the page, it restores the scroll
-// position of a longer page than this one. So the work in view is stored, and scrolled to. It must
-// be on the page that the address names, which may not have followed the last scrolling yet.
+// position of a longer page than this one. So the work in view is stored, and scrolled to. Changes
+// of the history while a page is left may get lost, so the entry has only a key, set beforehand.
+
+/** @type {string} */
+const key = history.state?.wall ?? `wall ${Date.now()} ${Math.random()}`;
+history.scrollRestoration = "manual";
+history.replaceState({ ...history.state, wall: key }, "");
+
 addEventListener("pagehide", () => {
   const all = findAll(walls, ".wall");
   const wall =
     all.findLast((one) => one.getBoundingClientRect().top <= innerHeight * 0.4) ?? all[0];
-  if (!history.state?.viewer) follow(wall);
-  const seen = findAll(wall, ".tile").find((tile) => tile.getBoundingClientRect().bottom > 0);
-  if (!seen) return;
-  const place = { id: seen.id, top: seen.getBoundingClientRect().top };
-  history.scrollRestoration = "manual";
-  history.replaceState({ ...history.state, place }, "");
+  const tiles = findAll(wall, ".tile");
+  const seen = tiles.find((tile) => tile.getBoundingClientRect().bottom > 0) ?? tiles.at(-1);
+  const { pathname, search } = new URL(wall.dataset.url ?? "", location.href);
+  if (seen) store({ url: pathname + search, id: seen.id, top: seen.getBoundingClientRect().top });
 });
 
-const { place } = history.state ?? {};
-const kept = place && document.getElementById(place.id);
-if (kept && scrollY < 1) scrollBy(0, kept.getBoundingClientRect().top - place.top);
+/** @param {{ url?: string, id: string, top: number }} place */
+function store(place) {
+  try {
+    sessionStorage.setItem(key, JSON.stringify(place));
+  } catch {
+    // The browser keeps nothing for this site.
+  }
+}
+
+function restorePlace() {
+  let place;
+  try {
+    place = JSON.parse(sessionStorage.getItem(key) ?? "null");
+  } catch {
+    return;
+  }
+  if (!place) return;
+  if (place.url && place.url !== location.pathname + location.search) {
+    // The address did not follow the last scrolling any more. Load the page that was in view, once.
+    store({ id: place.id, top: place.top });
+    history.replaceState(history.state, "", place.url);
+    location.reload();
+    return;
+  }
+  const kept = document.getElementById(place.id);
+  if (kept && scrollY < 1) scrollBy(0, kept.getBoundingClientRect().top - place.top);
+}
+
+restorePlace();
 
 const firstWall = get(walls, ".wall");
 firstWall.dataset.title = document.title;
