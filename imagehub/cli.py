@@ -286,10 +286,10 @@ def check_drive(no_wait: bool) -> None:
                 click.echo("A worker is already checking OneDrive.")
             elif report.problem:
                 problems.append(report.problem)
-        counts = schedule.count_states(session)
+        counts = [schedule.count_originals(session, state) for state in ("changed", "missing")]
     if problems:
         raise click.ClickException(problems[0])
-    click.echo(f"{counts.changed} changed, {counts.missing} missing in OneDrive.")
+    click.echo(f"{counts[0]} changed, {counts[1]} missing in OneDrive.")
 
 
 @main.command()

@@ -76,16 +76,12 @@ def _paint(data: bytes) -> tuple[int, int, bytes]:
     wave_x = [[math.cos(math.pi / width * (x + 0.5) * c) for c in range(8)] for x in range(width)]
     wave_y = [[math.cos(math.pi / height * (y + 0.5) * c) for c in range(8)] for y in range(height)]
     rgb = bytearray()
+    channels = list(zip((*mean, mean_alpha), (luma, yellow_blue, red_green, alpha), strict=True))
     for down in wave_y:
         for across in wave_x:
             light, yb, rg, opaque = (
                 start + sum(value * across[cx] * down[cy] for cx, cy, value in terms)
-                for start, terms in (
-                    (mean[0], luma),
-                    (mean[1], yellow_blue),
-                    (mean[2], red_green),
-                    (mean_alpha, alpha),
-                )
+                for start, terms in channels
             )
             blue = light - 2 / 3 * yb
             red = (3 * light - blue + rg) / 2

@@ -72,17 +72,15 @@ def break_rows(
             cost = best[begin] + (min(off * off, _RAGGED_COST) if is_ragged else off * off)
             if cost < best[end]:
                 best[end], begins[end] = cost, begin
+    most = width.row_px * (max(2.1, width.most) if may_grow and count <= 2 else width.most)
     cells: list[Cell] = []
     end = count
     while end:
-        begin = begins[end]
-        row = ratios[begin:end]
+        row = ratios[begins[end] : end]
         height = _find_height(width, sum(row), len(row))
-        is_small_wall = may_grow and count <= 2
-        most = width.row_px * (max(2.1, width.most) if is_small_wall else width.most)
         shrink = min(1.0, most / height) if is_last and end == count else 1.0
         cells[:0] = [Cell(ratio / sum(row) * shrink, len(row)) for ratio in row]
-        end = begin
+        end = begins[end]
     return cells
 
 
@@ -99,13 +97,10 @@ def make_wall_css(
     """
     rules = []
     for width in WIDTHS:
-        cells = break_rows(ratios, width, is_last, may_grow)
-        body = "".join(
-            f"#{name}{{width:{_write_width(cell)}}}" for name, cell in zip(ids, cells, strict=True)
-        )
-        rules.append(
-            f"@container wall (min-width:{width.least_px}px){{{body}}}" if width.least_px else body
-        )
+        cells = zip(ids, break_rows(ratios, width, is_last, may_grow), strict=True)
+        body = "".join(f"#{name}{{width:{_write_width(cell)}}}" for name, cell in cells)
+        condition = f"@container wall (min-width:{width.least_px}px)"
+        rules.append(f"{condition}{{{body}}}" if width.least_px else body)
     return "".join(rules)
 
 
@@ -126,11 +121,7 @@ def make_sizes(
     columns = []
     for width in reversed(WIDTHS):
         least = round(width.least_px / wall_share)
-        columns.append(
-            [
-                (f"(min-width:{least}px) " if least else "")
-                + f"{max(1, round(cell.share * wall_share * 100))}vw"
-                for cell in break_rows(ratios, width, is_last, may_grow)
-            ]
-        )
+        condition = f"(min-width:{least}px) " if least else ""
+        shares = [cell.share for cell in break_rows(ratios, width, is_last, may_grow)]
+        columns.append([f"{condition}{max(1, round(s * wall_share * 100))}vw" for s in shares])
     return [",".join(parts) for parts in zip(*columns, strict=True)]

@@ -34,7 +34,7 @@ from imagehub.domain.leases import make_owner
 from imagehub.domain.library import trash
 from imagehub.domain.objects import bookkeeping
 from imagehub.domain.onedrive import status
-from imagehub.domain.site import expired
+from imagehub.domain.site import reconcile
 from imagehub.domain.sync import check as drive_check
 from imagehub.domain.sync import schedule
 from imagehub.errors import ImageHubError
@@ -212,7 +212,7 @@ class Worker:
             with self._keep_going("sweep"):
                 self._sweep()
             with self._keep_going("delete expired rows"), Session(self._engine) as session:
-                expired.drop_expired_daily(session)
+                reconcile.drop_expired_daily(session)
             self._stopping.wait(self._timing.sweep_seconds)
 
     def _sweep(self) -> None:

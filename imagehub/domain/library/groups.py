@@ -84,17 +84,11 @@ def refresh_group(session: Session, group_id: int) -> None:
     Safe to run twice.
     """
     session.flush()
-    group = session.scalars(
-        select(Group)
-        .where(Group.id == group_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    group = session.get(Group, group_id, populate_existing=True, with_for_update=True)
     if group is None:
         return
     images = select(Image.id).where(Image.group_id == group_id)
-    count = select(func.count()).select_from(Image).where(Image.group_id == group_id)
-    group.image_count = session.scalar(count) or 0
+    group.image_count = session.scalar(images.with_only_columns(func.count())) or 0
     group.cover_id = session.scalar(
         images.where(Image.id == group.chosen_cover_id)
     ) or session.scalar(images.order_by(Image.position, Image.number).limit(1))

@@ -28,13 +28,10 @@ def get_image(session: Session, group_id: int, number: int) -> Image:
 
     :raise NotFoundError: the group has no such image.
     """
-    image = None
-    if 0 < group_id <= MAX_ID and 0 < number < 1 << 31:
-        image = session.scalars(
-            select(Image)
-            .where(Image.group_id == group_id, Image.number == number)
-            .options(selectinload(Image.renditions))
-        ).one_or_none()
+    this = select(Image).where(Image.group_id == group_id, Image.number == number)
+    this = this.options(selectinload(Image.renditions))
+    may_exist = 0 < group_id <= MAX_ID and 0 < number < 1 << 31
+    image = session.scalars(this).one_or_none() if may_exist else None
     if image is None:
         raise NotFoundError("image", f"{group_id}/{number}")
     return image
@@ -83,15 +80,12 @@ def delete_images(session: Session, image_ids: Iterable[int]) -> list[str]:
     """
     keys: set[str] = set()
     for ids in make_batches(sorted(set(image_ids))):
-        group_ids = sorted(
-            session.scalars(select(Image.group_id).where(Image.id.in_(ids))).unique()
-        )
+        group_ids = sorted(set(session.scalars(select(Image.group_id).where(Image.id.in_(ids)))))
         for group_id in group_ids:
             # Groups are locked in ascending order and before their images, to avoid deadlocks.
             lock_group(session, group_id)
-        keys.update(
-            session.scalars(select(Rendition.object_key).where(Rendition.image_id.in_(ids)))
-        )
+        used = select(Rendition.object_key).where(Rendition.image_id.in_(ids))
+        keys.update(session.scalars(used))
         for model, column in ((Rendition, Rendition.image_id), (Image, Image.id)):
             session.execute(delete(model).where(column.in_(ids)))
         for group_id in group_ids:

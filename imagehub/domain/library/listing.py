@@ -325,10 +325,6 @@ def load_rows(
 
 
 def _read_key(text: str) -> tuple[int, int]:
-    """Read the key of a page.
-
-    :raise InvalidInputError: it is none.
-    """
     try:
         key, number = map(int, text.split(".")[:2])
         if abs(key) > MAX_ID or not 0 <= number <= MAX_ID:

@@ -206,7 +206,6 @@ def _read_sqlite(
 def _read_mysql(
     session: Session, words: Sequence[str], limit: int, offset: int
 ) -> tuple[int, list[int]]:
-    """Return the number of matching groups, and the group numbers of one page."""
     values: dict[str, Any] = {
         "words": _match_mysql(words),
         "whole": _match_mysql(words, is_whole=True),

@@ -17,6 +17,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import (
@@ -125,15 +126,9 @@ def _iter_runs(folded: str) -> Iterator[tuple[str, bool]]:
     if folded.isascii():
         yield from ((match[0], False) for match in _ASCII_RUN.finditer(folded))
         return
-    start, kind = 0, ""
-    for at, char in enumerate(folded):
-        here = _get_kind(char)
-        if here != kind:
-            if kind:
-                yield folded[start:at], kind == "spaceless"
-            start, kind = at, here
-    if kind:
-        yield folded[start:], kind == "spaceless"
+    for kind, run in groupby(folded, _get_kind):
+        if kind:
+            yield "".join(run), kind == "spaceless"
 
 
 @lru_cache(maxsize=4096)
@@ -147,12 +142,8 @@ def _get_kind(char: str) -> str:
 
 
 def _iter_parts(run: str) -> Iterator[str]:
-    """Yield the runs of digits and of other characters."""
-    start = 0
-    for at in range(1, len(run) + 1):
-        if at == len(run) or run[at].isdigit() != run[at - 1].isdigit():
-            yield run[start:at]
-            start = at
+    """Split into runs of digits and of other characters."""
+    return ("".join(part) for _, part in groupby(run, str.isdigit))
 
 
 def _is_in(number: int, ranges: Iterable[tuple[int, int]]) -> bool:
@@ -243,9 +234,9 @@ def fill_search(session: Session, after: int = 0) -> int:
     :return: the number to continue after, once this is committed; 0 when no group is missing.
     """
     index, number = get_index(session)
-    if not after and count_indexed(session) == session.scalar(
-        select(func.count()).select_from(Group)
-    ):
+    indexed = select(func.count()).select_from(index).scalar_subquery()
+    groups = select(func.count()).select_from(Group).scalar_subquery()
+    if not after and session.scalar(select(indexed == groups)):
         return 0
     missing = session.scalars(
         select(Group.id)
@@ -282,12 +273,6 @@ def list_stale(session: Session, after: int) -> tuple[list[int], int]:
     rows = _make_rows(session, ids)
     stale = [i for i in sorted(rows.keys() | stored.keys()) if rows.get(i) != stored.get(i)]
     return stale, ids[-1] if ids else 0
-
-
-def count_indexed(session: Session) -> int:
-    """Count the groups in the index, shown or not."""
-    index, _ = get_index(session)
-    return session.scalar(select(func.count()).select_from(index)) or 0
 
 
 def _make_rows(session: Session, ids: Sequence[int]) -> dict[int, dict[str, str]]:

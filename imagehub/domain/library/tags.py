@@ -90,9 +90,7 @@ def _count_groups(session: Session, query: Select[Tag]) -> list[CountedTag]:
     return [CountedTag(tag.name, tag.slug, counts.get(tag.id, 0)) for tag in tags]
 
 
-def get_tag_page(
-    session: Session, slug: str, number: int = 1, per_page: int = GROUPS_PER_PAGE
-) -> TagPage:
+def get_tag_page(session: Session, slug: str, number: int) -> TagPage:
     """Load a page of the shown groups with a tag, counted from 1; empty past the end.
 
     :raise NotFoundError: there is no tag with this slug, or no shown group has it.
@@ -109,11 +107,11 @@ def get_tag_page(
         .select_from(GroupTag, Group)
         .where(has_tag)
         .order_by(Group.sort_key.desc(), Group.id.desc())
-        .offset(min(number - 1, 1 << 40) * per_page)
-        .limit(per_page)
+        .offset(min(number - 1, 1 << 40) * GROUPS_PER_PAGE)
+        .limit(GROUPS_PER_PAGE)
     ).all()
     tiles, counted = gallery.load_tiles(session, ids), CountedTag(tag.name, tag.slug, count)
-    return TagPage(number, -(-count // per_page), count, tiles, counted)
+    return TagPage(number, -(-count // GROUPS_PER_PAGE), count, tiles, counted)
 
 
 def list_group_tags(session: Session, group_id: int) -> Sequence[Tag]:

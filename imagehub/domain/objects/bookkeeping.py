@@ -39,6 +39,7 @@ DELETE_SECONDS = 300
 BATCH = 500
 
 _IS_USED = exists().where(Rendition.object_key == StoredObject.key)
+_IS_KEPT = StoredObject.is_deleting.is_(False)
 
 
 class KeyGoneError(Exception):
@@ -76,20 +77,13 @@ def _pin(session: Session, wanted: Sequence[str]) -> tuple[datetime, frozenset[s
     # The first statement writes, so that SQLite waits for other writers here.
     if _pin_rows(session, wanted, until) < len(wanted):
         known = set(session.scalars(select(StoredObject.key).where(StoredObject.key.in_(wanted))))
-        rows = [
-            {"key": key, "pinned_until": until, "created_at": until}
-            for key in wanted
-            if key not in known
-        ]
+        dates = {"pinned_until": until, "created_at": until}
+        rows = [{"key": key, **dates} for key in wanted if key not in known]
         if rows:
             session.execute(insert(StoredObject), rows)
         if _pin_rows(session, wanted, until) < len(wanted):
-            raise ServiceBusyError(
-                "object storage",
-                "store a rendition",
-                "The same image is being deleted. Import it again in a moment.",
-                retry_after_seconds=10,
-            )
+            fault = "The same image is being deleted. Import it again in a moment."
+            raise ServiceBusyError("object storage", "store a rendition", fault, 10)
     stored = session.scalars(
         select(StoredObject.key).where(StoredObject.key.in_(wanted), StoredObject.size_bytes > 0)
     )
@@ -97,12 +91,8 @@ def _pin(session: Session, wanted: Sequence[str]) -> tuple[datetime, frozenset[s
 
 
 def _pin_rows(session: Session, wanted: Sequence[str], until: datetime) -> int:
-    return count_rows(
-        session,
-        update(StoredObject)
-        .where(StoredObject.key.in_(wanted), StoredObject.is_deleting.is_(False))
-        .values(pinned_until=until),
-    )
+    these = update(StoredObject).where(StoredObject.key.in_(wanted), _IS_KEPT)
+    return count_rows(session, these.values(pinned_until=until))
 
 
 def use_keys(session: Session, sizes: Mapping[str, int], pinned_until: datetime) -> None:
@@ -114,20 +104,12 @@ def use_keys(session: Session, sizes: Mapping[str, int], pinned_until: datetime)
     :param pinned_until: as returned by :func:`pin_keys`; a later pin of another import stays.
     :raise KeyGoneError: a key was marked meanwhile; roll back and start over.
     """
+    later_pin = case(
+        (StoredObject.pinned_until > pinned_until, StoredObject.pinned_until), else_=None
+    )
     for key in sorted(sizes):
-        found = count_rows(
-            session,
-            update(StoredObject)
-            .where(StoredObject.key == key, StoredObject.is_deleting.is_(False))
-            .values(
-                size_bytes=sizes[key],
-                pinned_until=case(
-                    (StoredObject.pinned_until > pinned_until, StoredObject.pinned_until),
-                    else_=None,
-                ),
-            ),
-        )
-        if not found:
+        this = update(StoredObject).where(StoredObject.key == key, _IS_KEPT)
+        if not count_rows(session, this.values(size_bytes=sizes[key], pinned_until=later_pin)):
             raise KeyGoneError(key)
 
 
@@ -183,18 +165,9 @@ def _mark_for_caller(
 
 
 def _mark(session: Session, keys: Sequence[str], pins_until: datetime, deadline: datetime) -> int:
-    is_pinned = StoredObject.pinned_until > pins_until
-    return count_rows(
-        session,
-        update(StoredObject)
-        .where(
-            StoredObject.key.in_(keys),
-            StoredObject.is_deleting.is_(False),
-            or_(StoredObject.pinned_until.is_(None), ~is_pinned),
-            ~_IS_USED,
-        )
-        .values(is_deleting=True, pinned_until=deadline),
-    )
+    is_free = or_(StoredObject.pinned_until.is_(None), StoredObject.pinned_until <= pins_until)
+    unused = update(StoredObject).where(StoredObject.key.in_(keys), _IS_KEPT, is_free, ~_IS_USED)
+    return count_rows(session, unused.values(is_deleting=True, pinned_until=deadline))
 
 
 @own_transaction
@@ -207,10 +180,8 @@ def _free_used(session: Session, keys: Sequence[str], deadline: datetime) -> lis
     :return: the keys that are still marked with this deadline.
     """
     is_ours = _is_marked(keys, deadline)
-    count_rows(
-        session,
-        update(StoredObject).where(is_ours, _IS_USED).values(is_deleting=False, pinned_until=None),
-    )
+    used = update(StoredObject).where(is_ours, _IS_USED)
+    count_rows(session, used.values(is_deleting=False, pinned_until=None))
     return list(session.scalars(select(StoredObject.key).where(is_ours)))
 
 
@@ -255,17 +226,11 @@ def finish_deletions(session: Session, clients: Clients) -> int:
 
 @own_transaction
 def _take_over(session: Session) -> tuple[list[str], datetime]:
-    deadline = _make_deadline(session)
-    is_late = and_(
-        StoredObject.is_deleting.is_(True), StoredObject.pinned_until <= get_database_time(session)
-    )
+    deadline, now = _make_deadline(session), get_database_time(session)
+    is_late = StoredObject.is_deleting.is_(True) & (StoredObject.pinned_until <= now)
     keys = list(session.scalars(select(StoredObject.key).where(is_late).limit(BATCH)))
-    count_rows(
-        session,
-        update(StoredObject)
-        .where(StoredObject.key.in_(keys), is_late)
-        .values(pinned_until=deadline),
-    )
+    late = update(StoredObject).where(StoredObject.key.in_(keys), is_late)
+    count_rows(session, late.values(pinned_until=deadline))
     return keys, deadline
 
 

@@ -149,8 +149,7 @@ class Comparison:
         self._request_missing()
 
     def _iter_listed(self) -> Iterator[ObjectInfo]:
-        """List the bucket's objects with keys of our form; the others are orphans unless a row
-        refers to them."""
+        """List the bucket's objects; keys of another form are orphans unless they have a row."""
         last = ""
         for listed in self._clients.store.iter_objects(PREFIX):
             self._report.object_count += 1

@@ -127,7 +127,9 @@ class _Check:
         except _InterruptedError:
             pass
         except ImageHubError as error:
-            problem = _explain(error)
+            problem = error.sentence
+            if isinstance(error, NotFoundError):
+                problem = mark("The root folder was not found in OneDrive, so nothing was checked.")
             log.warning("The check of account %d failed: %s", self._account_id, error)
             self._progress.note_failure(problem, error)
         except LeaseLostError:
@@ -141,7 +143,8 @@ class _Check:
 
     def _run_steps(self) -> None:
         begun_at = self._progress.begin()
-        if not self._has_images():
+        of_account = exists().where(Image.drive_account_id == self._account_id)
+        if self._progress.read(select(of_account)) == [False]:
             self._progress.finish(begun_at)
             return
         self._require_connection()
@@ -152,12 +155,8 @@ class _Check:
             if step == "mark":
                 restarts += 1
                 if restarts > _MAX_RESTARTS:
-                    raise ServiceRefusedError(
-                        "OneDrive",
-                        "read what changed",
-                        "bad_answer",
-                        mark("OneDrive kept restarting its list of changes."),
-                    )
+                    fault = mark("OneDrive kept restarting its list of changes.")
+                    raise ServiceRefusedError("OneDrive", "read what changed", "bad_answer", fault)
                 self._mark_all(ASK)
                 self._progress.save(step="read")
             elif step == "read":
@@ -170,17 +169,12 @@ class _Check:
 
     # --- Beginning --------------------------------------------------------------------------------
 
-    def _has_images(self) -> bool:
-        has_images = select(exists().where(Image.drive_account_id == self._account_id))
-        return self._progress.read(has_images) == [True]
-
     def _require_connection(self) -> None:
         """:raise ConnectionLostError: a person has to sign in again."""
-        accounts = self._progress.read(
-            select(DriveAccount).where(DriveAccount.id == self._account_id)
-        )
-        if not accounts or accounts[0].state != "connected":
-            reason = accounts[0].state_reason if accounts else ""
+        this = select(DriveAccount).where(DriveAccount.id == self._account_id)
+        account = next(iter(self._progress.read(this)), None)
+        if account is None or account.state != "connected":
+            reason = account.state_reason if account is not None else ""
             raise ConnectionLostError(reason or "OneDrive must be reconnected.")
 
     def _prepare(self, drive: Drive) -> None:
@@ -227,19 +221,14 @@ class _Check:
 
     def _iter_images(self, size: int, condition: Any) -> Iterable[list[int]]:
         """List ids of this account's images in batches."""
-        last = 0
+        these = (Image.drive_account_id == self._account_id) & condition
+        query = select(Image.id).where(these).order_by(Image.id).limit(size)
+        ids = [0]
         while True:
             self._pause()
-            query = (
-                select(Image.id)
-                .where(Image.drive_account_id == self._account_id, condition, Image.id > last)
-                .order_by(Image.id)
-                .limit(size)
-            )
-            ids = self._progress.read(query)
+            ids = self._progress.read(query.where(Image.id > ids[-1]))
             if not ids:
                 return
-            last = ids[-1]
             yield ids
 
     def _pause(self) -> None:
@@ -261,24 +250,18 @@ class _Check:
             self._item_count += len(page.items)
             if page.is_last:
                 if watch.is_full:
-                    self._forget_old_folders(watch.run_number)
+                    self._delete_old_folders(watch.run_number)
                 return
 
     def _apply(self, own: Session, watch: DriveWatch, page: ChangePage) -> None:
         """Write what a page says, and that it was read."""
         # This row first: an import that adds an image meanwhile waits for it (see ``note_import``).
-        self._progress.update(
-            own,
-            link=self._progress.seal_link(page.link),
-            advanced_at=get_database_time(own),
-            step="places" if page.is_last else "read",
-        )
-        apply_changes(
-            own, self._account_id, self._root_id, page.items, watch.run_number, watch.is_full
-        )
+        step, link = "places" if page.is_last else "read", self._progress.seal_link(page.link)
+        self._progress.update(own, link=link, advanced_at=get_database_time(own), step=step)
+        run_number, is_full = watch.run_number, watch.is_full
+        apply_changes(own, self._account_id, self._root_id, page.items, run_number, is_full)
 
-    def _forget_old_folders(self, run_number: int) -> None:
-        """Delete folders that a complete list did not name."""
+    def _delete_old_folders(self, run_number: int) -> None:
         while self._progress.write(delete_old_folders, self._account_id, run_number, _MARK_BATCH):
             pass
 
@@ -302,12 +285,6 @@ class _Check:
                 if answer.error is not None:
                     # It concerns this item only, which stays in doubt and keeps its state.
                     log.warning("Image %d cannot be checked: %s", image.id, answer.error)
-
-
-def _explain(error: ImageHubError) -> str:
-    if isinstance(error, NotFoundError):
-        return mark("The root folder was not found in OneDrive, so nothing was checked.")
-    return error.sentence
 
 
 def _fetch_page(drive: Drive, link: str) -> ChangePage:

@@ -18,7 +18,7 @@ from imagehub.clients import Vault
 from imagehub.clients.drive_ids import fold_id, list_spellings
 from imagehub.database import count_rows, get_database_time, make_batches, own_transaction
 from imagehub.domain.sync.folder_tree import is_from, iter_below
-from imagehub.domain.sync.state import ASK, CHANGED, MISSING, NO_DOUBT, OUTSIDE
+from imagehub.domain.sync.state import ASK, NO_DOUBT
 from imagehub.errors import ConnectionLostError
 from imagehub.models import DriveAccount, DriveWatch, Image, Lease
 
@@ -40,15 +40,6 @@ class WatchInfo:
     is_running: bool = False
     problem: str = ""
     failure_count: int = 0
-
-
-@dataclass(frozen=True)
-class StateCounts:
-    """How many originals are changed, missing or outside the root folder, with the trash."""
-
-    changed: int = 0
-    missing: int = 0
-    outside: int = 0
 
 
 # --- Requesting a check ---------------------------------------------------------------------------
@@ -173,11 +164,10 @@ def describe_watch(session: Session, account_id: int) -> WatchInfo:
     )
 
 
-def count_states(session: Session) -> StateCounts:
-    """Count the originals in each state, by an index that holds few such rows."""
+def count_originals(session: Session, state: str) -> int:
+    """Count the originals in a state, with the trash, by an index that holds few such rows."""
     images = select(func.count()).select_from(Image)
-    states = (CHANGED, MISSING, OUTSIDE)
-    return StateCounts(*(session.scalar(images.where(Image.drive_state == s)) or 0 for s in states))
+    return session.scalar(images.where(Image.drive_state == state)) or 0
 
 
 def reseal_links(session: Session, vault: Vault) -> None:

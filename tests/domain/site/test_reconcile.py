@@ -9,7 +9,8 @@ from sqlalchemy import func, select, update
 from imagehub.database import now_utc
 from imagehub.domain.library import groups, images, search
 from imagehub.domain.objects import bookkeeping
-from imagehub.domain.site import comparison, expired
+from imagehub.domain.site import comparison
+from imagehub.domain.site import reconcile as site_reconcile
 from imagehub.models import (
     AuditEntry,
     GalleryBucket,
@@ -349,10 +350,10 @@ def test_the_log_is_kept_for_a_year_and_sessions_while_somebody_comes_back(
             return session.scalar(old) is None
 
         wait_until(is_done, what="the worker has looked")
-        assert not expired.drop_expired_daily(session), "once a day"
+        assert not site_reconcile.drop_expired_daily(session), "once a day"
         session.execute(update(Lease).values(held_until=now - timedelta(minutes=1)))
         session.commit()
-        assert expired.drop_expired_daily(session)
+        assert site_reconcile.drop_expired_daily(session)
     assert set(session.scalars(select(SignInSession.word_hash))) == {"live", "remembered"}
     kept = set(session.scalars(select(AuditEntry.words)))
     assert {"1 days ago", "364 days ago"} <= kept
