@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagehub.gallery.rows import GAP_PX, WIDTHS, Width, break_rows, make_sizes, make_wall_css
+from imagehub.gallery.pictures import (
+    GAP_PX,
+    WIDTHS,
+    Width,
+    break_rows,
+    make_sizes,
+    make_wall_css,
+)
 
 DESKTOP = next(width for width in WIDTHS if width.least_px == 900)
 RATIOS = st.lists(st.floats(0.2, 5), min_size=1, max_size=24)
@@ -78,7 +85,8 @@ def test_a_phone_has_two_works_a_row_at_most() -> None:
 
 def test_rules_never_add_up_to_more_than_the_wall() -> None:
     ratios = [0.777, 1.333, 1.618, 0.666, 1.25, 1.5, 0.8, 3.1, 0.31, 1.1, 1.01, 0.99]
-    css = make_wall_css([f"g{n}" for n in range(12)], ratios, is_last=False)
+    walls = [break_rows(ratios, width) for width in WIDTHS]
+    css = make_wall_css([f"g{n}" for n in range(12)], walls)
     body = css.split("@container wall (min-width:900px)")[1].split("}}")[0]
     rules = [rule.split("calc(")[1] for rule in body.split("#")[1:] if "calc(" in rule]
     rows = list_rows(ratios, DESKTOP)
@@ -95,7 +103,8 @@ def test_rules_never_add_up_to_more_than_the_wall() -> None:
 
 
 def test_sizes_name_the_widest_windows_first() -> None:
-    sizes = make_sizes([1.5, 1.5], is_last=True)
+    walls = [break_rows([1.5, 1.5], width, is_last=True) for width in WIDTHS]
+    sizes = make_sizes(walls)
     assert len(sizes) == 2
     steps = [part.split("px")[0] for part in sizes[0].split(",")[:-1]]
     pixels = [int(step.removeprefix("(min-width:")) for step in steps]
