@@ -8,7 +8,6 @@ import hashlib
 import re
 import secrets
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
@@ -128,14 +127,6 @@ def end_other_sessions(session: Session, user: User, kept_id: int) -> int:
     return count_rows(
         session,
         delete(SignInSession).where(SignInSession.user_id == user.id, SignInSession.id != kept_id),
-    )
-
-
-def is_expired(now: datetime) -> Any:
-    """Return the condition that finds expired sessions."""
-    return or_(
-        SignInSession.last_seen_at < now - IDLE_REMEMBERED,
-        ~SignInSession.is_remembered & (SignInSession.last_seen_at < now - IDLE),
     )
 
 
