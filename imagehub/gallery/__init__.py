@@ -1,7 +1,7 @@
 """The public gallery.
 
-``pages`` answers with HTML and ``api`` with JSON; both call the same domain functions. ``media``
-and ``downloads`` redirect to renditions and originals. ``search`` has the search page and the tags,
+``pages`` answers with HTML and ``api`` with JSON; both call the same domain functions.
+``downloads`` redirects to renditions and originals. ``search`` has the search page and the tags,
 ``found`` the sitemap, feed and embeds, ``shared`` the share links, and ``site`` the preferences,
 manifest and service worker.
 """

@@ -87,7 +87,7 @@ def trash_groups(session: Session, numbers: Sequence[int], user_id: int | None) 
         group = find_locked_group(session, number)
         if group is None or group.state == "trash":
             continue
-        session.add(_make_entry(session, group, group, user_id))
+        _add_entry(session, group.id, group.state, user_id)
         group.state = "trash"
         group.version += 1
         _mark_alts(session, group.id, is_trashed=True)
@@ -120,9 +120,7 @@ def trash_images(
     )
     session.add(bag)
     session.flush()
-    entry = _make_entry(session, bag, group, user_id)
-    entry.origin_id = group.id
-    session.add(entry)
+    _add_entry(session, bag.id, group.state, user_id, origin_id=group.id)
     # They keep their numbers, to be restored with them.
     for image in selected:
         image.group_id = bag.id
@@ -135,13 +133,12 @@ def trash_images(
     return bag.id
 
 
-def _make_entry(session: Session, trashed: Group, before: Group, user_id: int | None) -> TrashEntry:
-    return TrashEntry(
-        group_id=trashed.id,
-        state_before=before.state,
-        user_id=user_id,
-        trashed_at=get_database_time(session),
-    )
+def _add_entry(
+    session: Session, number: int, state: str, user_id: int | None, origin_id: int | None = None
+) -> None:
+    entry = TrashEntry(group_id=number, origin_id=origin_id, state_before=state, user_id=user_id)
+    entry.trashed_at = get_database_time(session)
+    session.add(entry)
 
 
 def _mark_alts(session: Session, group_id: int, *, is_trashed: bool) -> None:
@@ -189,11 +186,7 @@ def list_trash(
         for entry, joined in shown
         for number in (entry.group_id, entry.origin_id or 0, joined.into)
     }
-    groups = {
-        group.id: group
-        for batch in make_batches(ids)
-        for group in session.scalars(select(Group).where(Group.id.in_(batch)))
-    }
+    groups = {one.id: one for one in session.scalars(select(Group).where(Group.id.in_(ids)))}
     listed = [
         Trashed(
             entry,
