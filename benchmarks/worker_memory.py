@@ -58,7 +58,7 @@ def measure(path: str) -> None:
                 peaks[process] = max(peak, peaks.get(process, 0))
 
     alone = read_kilobytes(os.getpid(), "VmRSS")
-    with RenderPool() as pool:
+    with RenderPool(1) as pool:
         watcher = threading.Thread(target=watch)
         watcher.start()
         started = time.monotonic()

@@ -361,7 +361,6 @@ def reseal_tokens() -> None:
     with app.app_context():
         session = db.session()
         vault = get_clients(app).vault
-        assert vault is not None
         second_factor.reseal(session, vault)
         schedule.reseal_links(session, vault)
         uploads.reseal_sessions(session, vault)

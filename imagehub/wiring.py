@@ -12,14 +12,14 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from imagehub.clients import Clients
+from imagehub.clients import Clients, Vault
 from imagehub.clients.identity import MicrosoftIdentity
 from imagehub.clients.s3 import S3Store
 from imagehub.config import Settings, SettingsError
 from imagehub.database import db
+from imagehub.domain import vault
 from imagehub.domain.imports import jobs
 from imagehub.domain.site import settings as site_settings
-from imagehub.domain.vault import Vault
 from imagehub.onedrive_access import DriveOpener
 from imagehub.queue import enqueue_job
 
@@ -97,9 +97,7 @@ def get_clients(app: Flask | None = None) -> Clients:
 
 def get_vault() -> Vault:
     """Return the vault of the current application."""
-    vault = get_clients().vault
-    assert isinstance(vault, Vault)
-    return vault
+    return get_clients().vault
 
 
 def make_clients(app: Flask, settings: Settings) -> Clients:
@@ -136,6 +134,6 @@ def build_clients(engine: Engine, settings: Settings) -> Clients:
         ),
         open_drive=drives.open_drive,
         open_whole_drive=drives.open_whole_drive,
-        vault=Vault(settings.token_key),
+        vault=vault.Vault(settings.token_key),
     )
     return drives.clients

@@ -20,7 +20,6 @@ from imagehub.cli import main
 from imagehub.config import SETTING_NAMES, Settings, load_settings
 from imagehub.database import now_utc
 from imagehub.domain.onedrive import uploads
-from imagehub.domain.onedrive.accounts import get_vault
 from imagehub.domain.people import api_tokens, audit, second_factor, sessions
 from imagehub.domain.sync import schedule
 from imagehub.models import ApiToken, RecoveryCode, SecondFactor, SignInSession, User
@@ -203,7 +202,7 @@ def test_the_key_of_the_tokens_is_changed_without_connecting_again(drive_hub: Dr
     old = drive_hub.settings.token_key
     new = Fernet.generate_key().decode()
     opened = uploads.OpenUpload("https://upload.example.org/1", now_utc())
-    vault = get_vault(drive_hub.clients)
+    vault = drive_hub.clients.vault
     uploads.remember_session(drive_hub.session, vault, account_id, "a", opened)
 
     def run_with(key: str) -> Result:
@@ -222,7 +221,7 @@ def test_the_key_of_the_tokens_is_changed_without_connecting_again(drive_hub: Dr
     later = drive_hub.with_settings(token_key=new)
     later.session.expire_all()
     assert later.get_token()
-    assert uploads.find_session(later.session, get_vault(later.clients), "a") == opened
+    assert uploads.find_session(later.session, later.clients.vault, "a") == opened
     assert old not in resealed.output and new not in resealed.output
 
 

@@ -8,9 +8,8 @@ from flask_babel import gettext as _
 
 from imagehub.admin import blueprint
 from imagehub.admin.words import say
-from imagehub.clients import Drive
 from imagehub.database import db, end_read
-from imagehub.domain.onedrive import accounts, root_folder
+from imagehub.domain.onedrive import accounts, browser
 from imagehub.domain.site import settings
 from imagehub.domain.sync import root_change, schedule
 from imagehub.errors import ConnectionLostError, NotAllowedError
@@ -44,7 +43,9 @@ def choose_root_folder() -> ResponseReturnValue:
         return redirect(url_for("admin.show_connection"))
     query = read_query(ChoiceQuery)
     account_id = _get_open_account()
-    choice = root_folder.list_choice(_open_whole_drive(account_id), query.folder, query.page)
+    choice = browser.list_choice(
+        get_clients().open_whole_drive(account_id), query.folder, query.page
+    )
     return render_template(
         "admin/root_folder.html",
         crumbs=[{"id": "", "name": "OneDrive"}, *choice.way],
@@ -65,9 +66,9 @@ def save_root_folder() -> ResponseReturnValue:
     fields = read_form(RootFields)
     words = settings.WHOLE_DRIVE
     if fields.folder:
-        whole = _open_whole_drive(account_id)
-        folder = root_folder.find_folder(whole, fields.folder)
-        words = root_folder.make_path(whole, folder)
+        whole = get_clients().open_whole_drive(account_id)
+        folder = browser.find_folder(whole, fields.folder)
+        words = browser.make_path(whole, folder)
         if not fields.sure:
             left = root_change.count_left_outside(db.session(), account_id, whole, folder.id)
             if left.outside or left.unknown:
@@ -107,9 +108,3 @@ def _get_open_account() -> int:
     account_id = account.id
     end_read(db.session())
     return account_id
-
-
-def _open_whole_drive(account_id: int) -> Drive:
-    open_whole_drive = get_clients().open_whole_drive
-    assert open_whole_drive is not None
-    return open_whole_drive(account_id)

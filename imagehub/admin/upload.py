@@ -16,7 +16,7 @@ from imagehub.admin.words import show_name
 from imagehub.clients import DriveItem
 from imagehub.database import db
 from imagehub.domain.imports import from_upload
-from imagehub.domain.onedrive import accounts, entries, uploads
+from imagehub.domain.onedrive import entries, uploads
 from imagehub.domain.sync import schedule
 from imagehub.web import count_action, note_action
 from imagehub.web.forms import read_json
@@ -134,7 +134,7 @@ def begin_upload() -> Response:
     account_id, opened = open_drive(for_change=True)
     begun = uploads.begin_upload(
         db.session(),
-        accounts.get_vault(get_clients()),
+        get_clients().vault,
         account_id,
         opened,
         uploads.Upload(*fields.get_facts(), fields.upload, fields.given_up or None),

@@ -17,11 +17,10 @@ ConflictBehavior = Literal["fail", "replace", "rename"]
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """An object in the bucket. ``size_bytes`` as stored; ``modified_at`` aware UTC."""
+    """An object in the bucket; ``content_type`` is "" in listings."""
 
     key: str
     size_bytes: int
-    modified_at: datetime
     content_type: str = ""
 
 
@@ -86,7 +85,6 @@ class DriveInfo:
 
     id: str
     kind: str
-    owner_name: str = ""
     quota: Quota = field(default_factory=Quota)
 
 
@@ -106,7 +104,6 @@ class DriveItem:
     created_time: str
     modified_time: str
     parent_id: str = ""
-    drive_id: str = ""
     mime_type: str = ""
     etag: str = ""
     ctag: str = ""
@@ -421,12 +418,12 @@ class Clients:
 
     ``open_drive(account_id)`` returns the drive of a connected account, limited to the root folder;
     ``open_whole_drive`` the whole drive, only for choosing the root folder. ``renderer`` is set in
-    the worker only, ``vault`` wherever OneDrive is connected or called.
+    the worker only.
     """
 
     store: ObjectStore
     identity: Identity
     open_drive: Callable[[int], Drive]
+    open_whole_drive: Callable[[int], Drive]
+    vault: Vault
     renderer: Renderer | None = None
-    open_whole_drive: Callable[[int], Drive] | None = None
-    vault: Vault | None = None

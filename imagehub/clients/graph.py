@@ -331,11 +331,9 @@ class GraphDrive:
             url = self._find_thumbnail_url(str(item["id"]), size, operation)
             if not url:
                 return None
-            try:
+            with suppress(ExpiredAddressError):
                 data, content_type = self._reader.read_small(url, _MAX_THUMBNAIL_BYTES, operation)
                 return data, content_type or "image/jpeg"
-            except ExpiredAddressError:
-                continue
         return None
 
     # --- Single calls -----------------------------------------------------------------------------

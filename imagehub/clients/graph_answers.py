@@ -59,12 +59,9 @@ def read_drive(document: Mapping[str, Any], operation: str) -> DriveInfo:
     remaining = _find_number(quota, "remaining")
     if used is None and total is not None and remaining is not None:
         used = max(0, total - remaining)  # "used" is missing in the documentation's sample
-    owner = get_facet(document, "owner")
-    person = get_facet(owner, "user") or get_facet(owner, "group")
     return DriveInfo(
         id=document["id"],
         kind=get_text(document, "driveType") or "business",
-        owner_name=get_text(person, "displayName"),
         quota=Quota(total, used, get_text(quota, "state") or "normal"),
     )
 
@@ -73,7 +70,6 @@ def read_item(document: object, operation: str) -> DriveItem:
     """:raise ServiceRefusedError: ``bad_answer``, not the shape of an item."""
     if not isinstance(document, dict) or not isinstance(document.get("id"), str):
         raise make_bad_answer(operation)
-    parent = get_facet(document, "parentReference")
     times = get_facet(document, "fileSystemInfo")
     file, image = get_facet(document, "file"), get_facet(document, "image")
     is_remote = "remoteItem" in document
@@ -86,8 +82,7 @@ def read_item(document: object, operation: str) -> DriveItem:
         size_bytes=_find_number(document, "size") or 0,
         created_time=get_text(document, created) or get_text(times, created),
         modified_time=get_text(document, modified) or get_text(times, modified),
-        parent_id=get_text(parent, "id"),
-        drive_id=get_text(parent, "driveId"),
+        parent_id=get_parent_id(document),
         mime_type=get_text(file, "mimeType"),
         etag=get_text(document, "eTag"),
         ctag=get_text(document, "cTag"),

@@ -433,10 +433,9 @@ def _explain_refusal(
 ) -> ServiceError:
     """Return the error for an error code of Microsoft that is not about this sign-in."""
     code = str(result.get("error") or "bad_answer")
-    if http is not None and (code in _PASSING or http.is_throttled):
-        return ServiceBusyError(SERVICE, operation, retry_after_seconds=http.retry_after())
-    if code in _PASSING:
-        return ServiceBusyError(SERVICE, operation)
+    if code in _PASSING or (http is not None and http.is_throttled):
+        seconds = http.retry_after() if http else DEFAULT_RETRY_SECONDS
+        return ServiceBusyError(SERVICE, operation, retry_after_seconds=seconds)
     if code in _WRONG_CLIENT:
         return ServiceRefusedError(SERVICE, operation, "wrong_client_secret", _WRONG_SECRET)
     return ServiceRefusedError(SERVICE, operation, _make_word(code))

@@ -209,12 +209,7 @@ class S3Store:
                 if get_code(error) not in MISSING_KEY_CODES:
                     raise
                 return None
-        return ObjectInfo(
-            key=key,
-            size_bytes=answer["ContentLength"],
-            modified_at=answer["LastModified"].astimezone(UTC),
-            content_type=answer.get("ContentType", ""),
-        )
+        return ObjectInfo(key, answer["ContentLength"], answer.get("ContentType", ""))
 
     def delete_objects(self, keys: Iterable[str]) -> None:
         remaining = iter(keys)
@@ -260,11 +255,7 @@ class S3Store:
             if page is None:
                 return
             for entry in page.get("Contents", ()):
-                yield ObjectInfo(
-                    key=entry["Key"],
-                    size_bytes=entry["Size"],
-                    modified_at=entry["LastModified"].astimezone(UTC),
-                )
+                yield ObjectInfo(entry["Key"], entry["Size"])
 
     # --- Addresses for browsers ---
 

@@ -8,6 +8,8 @@ from typing import Any
 from PIL import Image, ImageCms
 
 _MAX_PROFILE_BYTES = 4_000_000
+# The colour space of a profile → the modes that it can describe.
+_MODES = {b"RGB ": ("RGB", "RGBA"), b"CMYK": ("CMYK",), b"GRAY": ("L",)}
 
 
 def convert_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -24,19 +26,12 @@ def convert_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         return _make_lab_transform().apply(image)
     if profile and len(profile) <= _MAX_PROFILE_BYTES:
         space = profile[16:20]
-        if space == b"RGB ":
-            if image.mode == "L":
-                image = image.convert("RGB")
-            if image.mode in ("RGB", "RGBA"):
-                image = _apply(image, profile)
-        elif (space, image.mode) in ((b"CMYK", "CMYK"), (b"GRAY", "L")):
-            image = _apply(image, profile)
+        if space == b"RGB " and image.mode == "L":
+            image = image.convert("RGB")
+        if image.mode in _MODES.get(space, ()):
+            transform = _make_transform(profile, image.mode)
+            image = transform.apply(image) if transform else image
     return image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
-
-
-def _apply(image: Image.Image, profile: bytes) -> Image.Image:
-    transform = _make_transform(profile, image.mode)
-    return image if transform is None else transform.apply(image)
 
 
 @lru_cache(maxsize=8)

@@ -81,7 +81,7 @@ class RenderPool:
     Children are started when first needed, and end with the pool or with this process, however it
     ends.
 
-    :param processes: number of pictures rendered at once; the number of cores if None.
+    :param processes: number of pictures rendered at once.
     :param timeout_seconds: for one picture, without the wait for a free child or for memory.
     :param memory_limit_bytes: for each child, and for all large pictures together; these wait for
         each other.
@@ -91,7 +91,7 @@ class RenderPool:
 
     def __init__(
         self,
-        processes: int | None = None,
+        processes: int,
         timeout_seconds: float = 30.0,
         memory_limit_bytes: int = 2_000_000_000,
         recycle_above_bytes: int = 400_000_000,
@@ -100,7 +100,7 @@ class RenderPool:
         options = options or RenderOptions()
         limit = min(options.max_memory_bytes, memory_limit_bytes)
         self._options = replace(options, max_memory_bytes=limit)
-        self._processes = processes or _count_cores()
+        self._processes = processes
         self._timeout_seconds = timeout_seconds
         self._memory_limit_bytes = memory_limit_bytes
         self._recycle_above_bytes = recycle_above_bytes
@@ -234,13 +234,6 @@ class RenderPool:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
-
-
-def _count_cores() -> int:
-    """Count the cores that this process may use, or all if the system does not tell."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 _ERRORS: Mapping[str, type[PictureError]] = {

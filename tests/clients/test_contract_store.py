@@ -56,8 +56,6 @@ def test_object_metadata_is_found_without_its_bytes(s3_store: ObjectStore) -> No
         5,
         "image/webp",
     )
-    assert found.modified_at.tzinfo is UTC
-    assert abs(found.modified_at - datetime.now(UTC)) < timedelta(minutes=5)
 
 
 def test_finding_a_missing_object_gives_none_and_getting_it_fails(s3_store: ObjectStore) -> None:
@@ -138,7 +136,6 @@ def test_objects_are_listed_in_key_order_below_a_prefix(s3_store: ObjectStore) -
         (key for key in keys if key.startswith("r/")), key=str.encode
     )
     assert [item.size_bytes for item in listed] == [len(item.key.encode()) for item in listed]
-    assert all(item.modified_at.tzinfo is UTC for item in listed)
     assert [item.key for item in s3_store.iter_objects("r/a")] == [
         "r/a-b",
         "r/a.x",

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Update, or_, select, update
 from sqlalchemy.orm import Session
 
-from imagehub.clients import AccessToken, Clients, Drive, Vault
+from imagehub.clients import AccessToken, Clients, Drive
 from imagehub.database import count_rows, now_utc, own_transaction
 from imagehub.domain.leases import acquire_lease, get_lease_seconds, make_owner, release_lease
 from imagehub.errors import (
@@ -117,13 +117,6 @@ def get_account(session: Session, account_id: int) -> DriveAccount:
     return account
 
 
-def get_vault(clients: Clients) -> Vault:
-    """Give the vault of these clients."""
-    if clients.vault is None:
-        raise RuntimeError("these clients were built without a vault")
-    return clients.vault
-
-
 # --- Tokens ---------------------------------------------------------------------------------------
 
 
@@ -192,7 +185,7 @@ def _read_grant(session: Session, clients: Clients, account_id: int) -> _Grant:
         reason = account.state_reason or "OneDrive must be reconnected."
         raise ConnectionLostError(reason, account.username, account.state_code or account.state)
     try:
-        return _Grant(account, get_vault(clients).open(account.token_cache))
+        return _Grant(account, clients.vault.open(account.token_cache))
     except ValueError:
         raise ConnectionLostError(account=account.username, code=UNREADABLE_TOKENS) from None
 
@@ -231,7 +224,7 @@ def _refresh(session: Session, clients: Clients, grant: _Grant, force: bool) -> 
         raise
     changes: dict[str, Any] = {"state_reason": "", "state_code": "", "refreshed_at": now_utc()}
     if token.cache is not None:
-        changes["token_cache"] = get_vault(clients).seal(token.cache)
+        changes["token_cache"] = clients.vault.seal(token.cache)
         changes["token_version"] = account.token_version + 1
     return token if write_grant(session, account, **changes) else None
 
@@ -265,7 +258,7 @@ def reseal_tokens(session: Session, clients: Clients) -> int:
 
     :return: how many accounts were changed.
     """
-    vault = get_vault(clients)
+    vault = clients.vault
     count = 0
     for account in session.scalars(select(DriveAccount).where(DriveAccount.state == CONNECTED)):
         with suppress(ValueError):

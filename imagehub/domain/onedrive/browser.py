@@ -1,4 +1,4 @@
-"""Look around in OneDrive: a folder with its way up and its items."""
+"""Look around in OneDrive: open a folder, select items, select the root folder."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +22,8 @@ _MAX_ASKED = 20
 # Deeper than any path of 400 characters; a guard against a drive that answers in circles.
 _MAX_DEPTH = 200
 _THREADS = 6
+# A page of a folder may hold nothing but files; up to this many more are read to find a folder.
+_MAX_READ_ON = 10
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,7 @@ class OpenFolder:
         return self.folder.id == self.root_id
 
 
-def open_folder(
-    drive: Drive, folder_id: str = "", next_page: str = "", page_size: int = PAGE_SIZE
-) -> OpenFolder:
+def open_folder(drive: Drive, folder_id: str = "", next_page: str = "") -> OpenFolder:
     """Fetch a folder, its way up and one page of its items, in OneDrive's order.
 
     All requests run at the same time, so a page takes about as long as the slowest of them.
@@ -63,17 +63,13 @@ def open_folder(
         info = threads.submit(drive.get_drive)
         root_call = threads.submit(get_root, drive)
         folder_call = threads.submit(drive.get_item, folder_id) if folder_id else root_call
-        page_call = (
-            threads.submit(drive.list_children, folder_id, next_page, page_size)
-            if folder_id
-            else None
+        page_call = threads.submit(
+            lambda: drive.list_children(folder_id or root_call.result().id, next_page, PAGE_SIZE)
         )
         root, folder = root_call.result(), folder_call.result()
         if not folder.is_folder:
             raise InvalidInputError("This is not a folder.", {"item": "is not a folder"})
-        page = (
-            page_call.result() if page_call else drive.list_children(root.id, next_page, page_size)
-        )
+        page = page_call.result()
         return OpenFolder(
             folder=folder,
             root_id=root.id,
@@ -157,3 +153,52 @@ def get_items(drive: Drive, item_ids: Iterable[str], folder_id: str = "") -> lis
     with ThreadPoolExecutor(_THREADS, "get-items") as threads:
         listed.update(zip(missing, threads.map(drive.get_item, missing), strict=True))
     return [listed[item_id] for item_id in ids]
+
+
+# --- Selecting the root folder --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FolderChoice:
+    """A folder with the way down to it, and the folders on one page of it."""
+
+    way: Sequence[DriveItem]
+    folders: Sequence[DriveItem]
+    next_page: str
+
+
+def list_choice(whole: Drive, folder_id: str, page: str = "") -> FolderChoice:
+    """List the folders in a folder.
+
+    :param whole: the drive without a boundary.
+    :param folder_id: the drive's topmost folder when empty.
+    :raise NotFoundError: there is no such folder.
+    """
+    top = whole.get_root()
+    here = find_folder(whole, folder_id) if folder_id else top
+    listed = whole.list_children(here.id, page)
+    for _ in range(_MAX_READ_ON):
+        if not listed.next_page or any(item.is_folder for item in listed.items):
+            break
+        listed = whole.list_children(here.id, listed.next_page)
+    return FolderChoice(
+        way=list_way(whole, top, here),
+        folders=[item for item in listed.items if item.is_folder],
+        next_page=listed.next_page,
+    )
+
+
+def find_folder(whole: Drive, folder_id: str) -> DriveItem:
+    """Find a folder.
+
+    :raise NotFoundError: there is no such folder.
+    """
+    folder = whole.get_item(folder_id)
+    if not folder.is_folder:
+        raise NotFoundError("folder", folder_id)
+    return folder
+
+
+def make_path(whole: Drive, folder: DriveItem) -> str:
+    """Make a folder's path for people: ``/Pictures/Works``."""
+    return "/" + "/".join(item.name for item in list_way(whole, whole.get_root(), folder))

@@ -40,10 +40,7 @@ def rename_item(
 def move_items(
     session: Session, account_id: int, drive: Drive, item_ids: Sequence[str], target_id: str
 ) -> Outcome:
-    """Move items into a folder.
-
-    :raise InvalidInputError, ConnectionLostError: see :func:`_do_each`.
-    """
+    """Move items into a folder; errors as of :func:`_do_each`."""
     return _do_each(
         session, account_id, item_ids, lambda item_id: drive.move_item(item_id, target_id)
     )
@@ -52,9 +49,9 @@ def move_items(
 def delete_items(
     session: Session, account_id: int, drive: Drive, item_ids: Sequence[str]
 ) -> Outcome:
-    """Move items to OneDrive's recycle bin; ``done`` holds them as they were.
+    """Move items to OneDrive's recycle bin; errors as of :func:`_do_each`.
 
-    :raise InvalidInputError, ConnectionLostError: see :func:`_do_each`.
+    :return: ``done`` holds the items as they were.
     """
 
     def delete(item_id: str) -> DriveItem:
@@ -68,16 +65,17 @@ def delete_items(
 def restore_items(
     session: Session, account_id: int, drive: Drive, places: Mapping[str, str]
 ) -> Outcome:
-    """Restore items from OneDrive's recycle bin.
+    """Restore items from OneDrive's recycle bin; errors as of :func:`_do_each`.
 
     :param places: item id → id of the folder to restore it to.
-    :raise InvalidInputError, ConnectionLostError: see :func:`_do_each`.
     """
-
-    def restore(item_id: str) -> DriveItem:
-        return drive.restore_item(item_id, places[item_id])
-
-    return _do_each(session, account_id, list(places), restore, with_all_below=True)
+    return _do_each(
+        session,
+        account_id,
+        list(places),
+        lambda item_id: drive.restore_item(item_id, places[item_id]),
+        with_all_below=True,
+    )
 
 
 def _do_each(

@@ -44,24 +44,19 @@ def list_folders_with_files(drive: Drive) -> dict[str, Any]:
     answer: dict[str, Any] = {"used_storage": used, "total_storage": total}
     for folder, files in zip(folders, listings, strict=True):
         if files is not None:
-            answer[folder.id] = {
-                "folder_name": folder.name,
-                "folder_size": folder.size_bytes,
-                "creation_time": folder.created_time,
-                "modification_time": folder.modified_time,
-                "is_folder": True,
-                "files": {
-                    file.id: {
-                        "file_name": file.name,
-                        "file_size": file.size_bytes,
-                        "creation_time": file.created_time,
-                        "modification_time": file.modified_time,
-                        "is_folder": False,
-                    }
-                    for file in files
-                },
-            }
+            described = {file.id: _describe(file, "file") for file in files}
+            answer[folder.id] = {**_describe(folder, "folder"), "files": described}
     return answer
+
+
+def _describe(item: DriveItem, kind: str) -> dict[str, Any]:
+    return {
+        f"{kind}_name": item.name,
+        f"{kind}_size": item.size_bytes,
+        "creation_time": item.created_time,
+        "modification_time": item.modified_time,
+        "is_folder": item.is_folder,
+    }
 
 
 def create_folder(drive: Drive, name: str, parent_id: str = "") -> DriveItem:

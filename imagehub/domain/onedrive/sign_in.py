@@ -17,7 +17,6 @@ from imagehub.domain.onedrive.accounts import (
     CONNECTED,
     DISCONNECTED,
     QUIET_OWNER,
-    get_vault,
     make_quiet_name,
 )
 from imagehub.errors import InvalidInputError
@@ -61,7 +60,7 @@ def start_connection(
     :raise ServiceBusyError: Microsoft's sign-in cannot be reached.
     :raise ServiceRefusedError: no app registration is configured.
     """
-    vault = get_vault(clients)
+    vault = clients.vault
     now = now_utc()
     wish = {
         "scopes": sorted(scopes),
@@ -70,13 +69,11 @@ def start_connection(
         "registration": clients.identity.registration,
         "renews": renews,
     }
-    pending = list(
-        session.scalars(
-            select(PendingSignIn).where(
-                PendingSignIn.user_id == user_id, PendingSignIn.redirect_uri == redirect_uri
-            )
+    pending = session.scalars(
+        select(PendingSignIn).where(
+            PendingSignIn.user_id == user_id, PendingSignIn.redirect_uri == redirect_uri
         )
-    )
+    ).all()
     for row in pending:
         kept = _open_flow(vault, row)
         if kept is not None and kept["wish"] == wish and now - row.created_at < _SIGN_IN_REUSE:
@@ -119,7 +116,7 @@ def finish_connection(
     :raise ServiceRefusedError: ``bad_code`` or ``wrong_client_secret``.
     :raise ServiceBusyError: Microsoft's sign-in cannot be reached.
     """
-    vault = get_vault(clients)
+    vault = clients.vault
     kept = _take_sign_in(session, vault, user_id, answer.get("state", ""))
     signed = clients.identity.finish_sign_in(kept["flow"], answer)
     renews = str(kept["wish"].get("renews", ""))
@@ -189,13 +186,11 @@ def _take_sign_in(session: Session, vault: Vault, user_id: int, state: str) -> d
 @own_transaction
 def use_up_sign_in(session: Session, user_id: int, state: str) -> PendingSignIn | None:
     """Delete the pending sign-in with this state, or the newest for "", and return it."""
-    rows = list(
-        session.scalars(
-            select(PendingSignIn)
-            .where(PendingSignIn.user_id == user_id)
-            .order_by(PendingSignIn.created_at.desc())
-        )
-    )
+    rows = session.scalars(
+        select(PendingSignIn)
+        .where(PendingSignIn.user_id == user_id)
+        .order_by(PendingSignIn.created_at.desc())
+    ).all()
     if state:
         # The comparison takes as long for a near miss as for any other.
         wanted = state.encode("utf-8", "surrogatepass")

@@ -17,7 +17,6 @@ from imagehub.domain.onedrive.accounts import (
     WRONG_CLIENT_SECRET,
     find_active_account,
     get_access_token,
-    get_vault,
     may_write,
 )
 from imagehub.errors import ConnectionLostError, NotFoundError, ServiceRefusedError
@@ -98,7 +97,7 @@ def _describe_account(session: Session, clients: Clients, account: DriveAccount)
         state = WRONG_CLIENT_SECRET
     elif state == CONNECTED:
         try:
-            get_vault(clients).open(account.token_cache)
+            clients.vault.open(account.token_cache)
         except ValueError:
             state, code = NEEDS_RECONNECT, UNREADABLE_TOKENS
             reason = mark(

@@ -106,7 +106,6 @@ class _Check:
         owner: str,
         keep_on: Callable[[], bool],
     ) -> None:
-        assert clients.vault is not None
         self._clients = clients
         self._account_id = account_id
         self._progress = CheckProgress(session, clients.vault, account_id, owner)

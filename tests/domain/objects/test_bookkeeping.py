@@ -106,7 +106,7 @@ def make_books(store: S3Store) -> Iterator[Callable[[str], Books]]:
         session = Session(engine, expire_on_commit=False)
         session.add(DriveAccount(home_account_id="a", token_cache=b"-"))
         session.commit()
-        clients = Clients(store, identity=None, open_drive=refuse)  # type: ignore[arg-type]
+        clients = Clients(store, None, refuse, refuse, None)  # type: ignore[arg-type]
         return Books(engine, session, clients, store)
 
     yield make
@@ -224,7 +224,7 @@ def test_marks_stay_while_the_store_is_unreachable(books: Books, s3_server: S3Se
     away = s3_server.make_store(
         endpoint_url="http://127.0.0.1:9", connect_timeout_seconds=0.2, read_timeout_seconds=0.2
     )
-    gone = Clients(away, identity=None, open_drive=refuse)  # type: ignore[arg-type]
+    gone = Clients(away, None, refuse, refuse, None)  # type: ignore[arg-type]
     assert bookkeeping.delete_unused(books.session, gone, keys) == 0
     assert books.list_rows() == keys
     # Nobody else touches them until their deleter's time is over.
