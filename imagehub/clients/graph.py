@@ -159,7 +159,6 @@ class GraphDrive:
             seen_pages.add(next_page)
 
     def fetch_changes(self, link: str = "") -> ChangePage:
-        # A link that the service does not accept leads to the list of all items.
         operation = "read what changed"
         fields = {"$select": _CHANGE_FIELDS, "$top": str(_CHANGES_PER_PAGE)}
         try:
@@ -176,7 +175,8 @@ class GraphDrive:
             start = self._caller.check_address(error.location, operation) if error.location else ""
             return ChangePage((), start, is_last=False, starts_anew=True)
         except ServiceRefusedError as error:
-            # The service does not document how long its links are valid.
+            # The service does not document how long its links are valid. One that it does not
+            # accept leads to the list of all items.
             if not link or error.reason != "bad_request":
                 raise
             return ChangePage((), "", is_last=False, starts_anew=True)
@@ -240,11 +240,8 @@ class GraphDrive:
         self._memory.forget_folders()
 
     def restore_item(self, item_id: str, parent_id: str) -> DriveItem:
-        """See there. Expect refusals.
-
-        By its documentation the service requires ``Files.ReadWrite.All`` and a personal account
-        (Microsoft Graph v1.0, "driveItem: restore").
-        """
+        # Expect refusals: by its documentation the service requires Files.ReadWrite.All and a
+        # personal account (Microsoft Graph v1.0, "driveItem: restore").
         operation = "restore an item"
         place = {"parentReference": {"id": self._boundary.get_folder_id(parent_id, operation)}}
         address = make_address(item_id) + "/restore"
