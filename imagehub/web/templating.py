@@ -17,10 +17,8 @@ def make_page_values() -> dict[str, Any]:
     settings = get_settings()
     return {
         "settings": settings,
-        "site": settings,
         "csp_nonce": get_nonce,
         "asset_url": asset_url,
-        "has_view": lambda endpoint: endpoint in current_app.view_functions,
         "is_signed_in": is_signed_in(),
         "make_absolute": make_absolute,
         "palette_css": make_css(settings.accent, settings.ground),
