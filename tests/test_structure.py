@@ -124,7 +124,7 @@ def test_every_action_of_the_log_is_known() -> None:
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Name)
-        and call.func.id in ("note_action", "count_action")
+        and call.func.id in ("commit_action", "count_action")
         and isinstance(call.args[0], ast.Constant)
     }
     assert len(noted) > 30

@@ -15,7 +15,7 @@ from imagehub.domain.people import api_tokens, second_factor, sessions, users
 from imagehub.errors import ConflictError, ImageHubError, InvalidInputError, TooManyTriesError
 from imagehub.messages import mark
 from imagehub.models import User
-from imagehub.web import i18n, note_action
+from imagehub.web import commit_action, i18n
 from imagehub.web.errors import on_refusal
 from imagehub.web.forms import Checkbox, Form, FormText, Id, find_number, read_form, read_query
 from imagehub.web.i18n import ngettext, translate
@@ -25,48 +25,24 @@ from imagehub.wiring import get_settings, get_vault
 _SETTING_UP = "second_step"
 
 
-class NameFields(Form):
+class AccountFields(Form):
+    """The fields of the page's forms; each form has some of them.
+
+    ``name``: of the person, or of a new token. ``password``: the current one; ``new`` and ``again``
+    are the next. ``days``: a number, or ``never``. ``session`` and ``token`` are ids.
+    """
+
     name: FormText = ""
-
-
-class PasswordFields(Form):
-    """``password``: the current one, as in all forms that ask for it again."""
-
     password: FormText = ""
-
-
-class NewPasswordFields(PasswordFields):
     new: FormText = ""
     again: FormText = ""
     end_tokens: Checkbox = False
-
-
-class LanguageFields(Form):
     language: FormText = ""
-
-
-class CodeFields(Form):
     code: FormText = ""
-
-
-class AgainQuery(Form):
-    again: FormText = ""
-
-
-class SessionFields(Form):
     session: Id("session") = 0  # type: ignore[valid-type]
-
-
-class TokenFields(PasswordFields):
-    """``days`` is a number, or ``never``."""
-
-    name: FormText = ""
+    token: Id("token") = 0  # type: ignore[valid-type]
     scope: FormText = ""
     days: FormText = ""
-
-
-class ChosenToken(Form):
-    token: Id("token") = 0  # type: ignore[valid-type]
 
 
 def _show_faults(section: str) -> Callable[[ImageHubError], ResponseReturnValue]:
@@ -93,21 +69,18 @@ def change_name() -> ResponseReturnValue:
     user = _get_user()
     before = user.name
     try:
-        users.change_name(db.session(), user, read_form(NameFields).name)
+        users.change_name(db.session(), user, read_form(AccountFields).name)
     except ConflictError as error:
         raise InvalidInputError(error.sentence, {"name": error.sentence}) from error
-    note_action("rename_account", user.id, name=user.name, before=before)
-    db.session.commit()
-    say(_("Name changed. Use it the next time you sign in."))
-    return redirect(url_for("admin.show_account"))
+    commit_action("rename_account", user.id, name=user.name, before=before)
+    return _return_with(_("Name changed. Use it the next time you sign in."))
 
 
 @blueprint.post("/admin/account/password")
 @on_refusal(_show_faults("password"), InvalidInputError, TooManyTriesError)
 def change_password() -> ResponseReturnValue:
     """Set a new password and sign out all other sessions; revoke the tokens on request."""
-    fields = read_form(NewPasswordFields)
-    _check_password(fields)
+    fields = _check_password()
     if fields.new != fields.again:
         fault = mark("The new passwords do not match.")
         raise InvalidInputError(fault, {"again": fault})
@@ -118,22 +91,19 @@ def change_password() -> ResponseReturnValue:
         raise InvalidInputError(error.sentence, {"new": error.sentence}) from error
     if fields.end_tokens:
         api_tokens.revoke_all_tokens(db.session(), user)
-    note_action("change_password", user.id)
     _stay_signed_in(user)
-    say(_("Password changed. All other sessions were signed out."))
-    return redirect(url_for("admin.show_account"))
+    return _return_with(_("Password changed. All other sessions were signed out."))
 
 
 @blueprint.post("/admin/account/language")
 def change_language() -> ResponseReturnValue:
     """Set the language of the admin pages; empty for that of any visitor."""
     user = _get_user()
-    language = read_form(LanguageFields).language
+    language = read_form(AccountFields).language
     users.change_language(db.session(), user, language, i18n.LANGUAGES)
     db.session.commit()
     i18n.use_account_language(user.language)
-    say(_("Language changed."))
-    return redirect(url_for("admin.show_account"))
+    return _return_with(_("Language changed."))
 
 
 # --- Two-factor authentication --------------------------------------------------------------------
@@ -143,7 +113,7 @@ def change_language() -> ResponseReturnValue:
 @on_refusal(_show_faults("second_step"), InvalidInputError, TooManyTriesError, ConflictError)
 def begin_second_step() -> ResponseReturnValue:
     """Show the QR code, once the password was given again."""
-    _check_password(read_form(PasswordFields))
+    _check_password()
     second_factor.begin(db.session(), get_vault(), _get_user())
     db.session.commit()
     session[_SETTING_UP] = current_user.id
@@ -171,10 +141,9 @@ def confirm_second_step() -> ResponseReturnValue:
         if second_factor.is_on(db.session(), user.id):
             return _show_codes_of_first_click()
         return redirect(url_for("admin.show_account"))
-    code = read_form(CodeFields).code
+    code = read_form(AccountFields).code
     codes = second_factor.confirm(db.session(), get_vault(), user, code[:100])
-    note_action("turn_on_two_factor", user.id)
-    db.session.commit()
+    commit_action("turn_on_two_factor", user.id)
     session.pop(_SETTING_UP, None)
     return _show_codes_once(codes, "confirmed")
 
@@ -183,26 +152,23 @@ def confirm_second_step() -> ResponseReturnValue:
 @on_refusal(_show_faults("second_step"), InvalidInputError, TooManyTriesError)
 def end_second_step() -> ResponseReturnValue:
     """Turn two-factor authentication off."""
-    _check_password(read_form(PasswordFields))
+    _check_password()
     user = _get_user()
     if second_factor.turn_off(db.session(), user):
-        note_action("turn_off_two_factor", user.id)
-    db.session.commit()
-    say(_("Two-factor authentication is off. Your password alone signs you in."))
-    return redirect(url_for("admin.show_account"))
+        commit_action("turn_off_two_factor", user.id)
+    return _return_with(_("Two-factor authentication is off. Your password alone signs you in."))
 
 
 @blueprint.post("/admin/account/recovery-codes")
 @on_refusal(_show_faults("second_step"), InvalidInputError, TooManyTriesError)
 def create_recovery_codes() -> ResponseReturnValue:
     """Create recovery codes in place of the old ones; they are shown once."""
-    _check_password(read_form(PasswordFields))
+    _check_password()
     user = _get_user()
     if not second_factor.is_on(db.session(), user.id):
         return redirect(url_for("admin.show_account"))
     codes = second_factor.make_recovery_codes(db.session(), user)
-    note_action("create_recovery_codes", user.id)
-    db.session.commit()
+    commit_action("create_recovery_codes", user.id)
     return _show_codes_once(codes, "")
 
 
@@ -211,13 +177,12 @@ def show_recovery_codes() -> ResponseReturnValue:
     """Show the codes that were just created, once; without any go back to the account."""
     kept = shown_once.take("codes")
     if not kept:
-        if read_query(AgainQuery).again:
-            say(
-                _(
-                    "Two-factor authentication is on. If you have not seen its recovery codes, "
-                    "create new ones."
-                )
+        if read_query(AccountFields).again:
+            words = _(
+                "Two-factor authentication is on. If you have not seen its recovery codes, create "
+                "new ones."
             )
+            say(words)
         return redirect(url_for("admin.show_account"))
     return render_template(
         "admin/recovery_codes.html", codes=kept["codes"].split(), is_new=bool(kept["heading"])
@@ -231,12 +196,12 @@ def show_recovery_codes() -> ResponseReturnValue:
 def end_session() -> ResponseReturnValue:
     """Sign out one session."""
     user = _get_user()
-    agent = sessions.end_session(db.session(), user, read_form(SessionFields).session)
-    note_action("end_session", user.id, agent=agent)
-    db.session.commit()
+    agent = sessions.end_session(db.session(), user, read_form(AccountFields).session)
+    commit_action("end_session", user.id, agent=agent)
     browser = translate(sessions.describe_browser(agent))
-    say(_("The session in %(browser)s was signed out.", browser=browser))
-    return redirect(url_for("admin.show_account") + "#sessions")
+    return _return_with(
+        _("The session in %(browser)s was signed out.", browser=browser), "sessions"
+    )
 
 
 @blueprint.post("/admin/account/sessions/end-others")
@@ -244,16 +209,11 @@ def end_other_sessions() -> ResponseReturnValue:
     """Sign out all sessions except this one."""
     user = _get_user()
     count = sessions.end_other_sessions(db.session(), user, g.session_id)
-    note_action("end_other_sessions", user.id, count=count)
-    db.session.commit()
-    say(
-        ngettext(
-            "%(num)s other session was signed out.",
-            "%(num)s other sessions were signed out.",
-            count,
-        )
+    commit_action("end_other_sessions", user.id, count=count)
+    words = ngettext(
+        "%(num)s other session was signed out.", "%(num)s other sessions were signed out.", count
     )
-    return redirect(url_for("admin.show_account") + "#sessions")
+    return _return_with(words, "sessions")
 
 
 @blueprint.post("/admin/account/tokens")
@@ -261,14 +221,12 @@ def end_other_sessions() -> ResponseReturnValue:
 def create_token() -> ResponseReturnValue:
     """Create an API token, once the password was given again; the page shows it once."""
     user = _get_user()
-    fields = read_form(TokenFields)
     # A token outlives the session: it must not be created by someone who finds a browser open.
-    _check_password(fields)
+    fields = _check_password()
     days = None if fields.days == "never" else find_number(fields.days) or 0
     row, token = api_tokens.create_token(db.session(), user, fields.name, fields.scope, days)
     action = "create_write_token" if row.scope == "write" else "create_token"
-    note_action(action, row.id, name=row.name)
-    db.session.commit()
+    commit_action(action, row.id, name=row.name)
     shown_once.keep("token", new_token=token, new_token_name=row.name)
     return redirect(url_for("admin.show_account") + "#tokens", 303)
 
@@ -276,12 +234,10 @@ def create_token() -> ResponseReturnValue:
 @blueprint.post("/admin/account/tokens/end")
 def revoke_token() -> ResponseReturnValue:
     """Revoke one API token."""
-    token_id = read_form(ChosenToken).token
+    token_id = read_form(AccountFields).token
     name = api_tokens.revoke_token(db.session(), _get_user(), token_id)
-    note_action("revoke_token", token_id, name=name)
-    db.session.commit()
-    say(_("The token “%(name)s” was revoked.", name=name))
-    return redirect(url_for("admin.show_account") + "#tokens")
+    commit_action("revoke_token", token_id, name=name)
+    return _return_with(_("The token “%(name)s” was revoked.", name=name), "tokens")
 
 
 # --- Helpers --------------------------------------------------------------------------------------
@@ -292,22 +248,29 @@ def _get_user() -> User:
     return user
 
 
-def _check_password(fields: PasswordFields) -> None:
-    """Check the password again. Raises as ``users.check_password_again``."""
-    users.check_password_again(
-        db.session(), get_settings().secret_key, _get_user(), fields.password
-    )
+def _return_with(words: str, section: str | None = None) -> ResponseReturnValue:
+    """Show a toast on the page, at one of its sections."""
+    say(words)
+    return redirect(url_for("admin.show_account", _anchor=section))
+
+
+def _check_password() -> AccountFields:
+    """Read a form and check its password. Raises as ``users.check_password_again``."""
+    fields = read_form(AccountFields)
+    secret_key = get_settings().secret_key
+    users.check_password_again(db.session(), secret_key, _get_user(), fields.password)
+    return fields
 
 
 def _stay_signed_in(user: User) -> None:
-    """Open a new session after a new password, which ended this one; commits."""
+    """Open a new session after a new password, which ended this one; commits both."""
     is_remembered = bool(session.permanent)
     agent = request.headers.get("User-Agent", "")
     opened = sessions.open_session(
         db.session(), user, request.remote_addr or "", agent, is_remembered
     )
     g.session_id = opened.id
-    db.session.commit()
+    commit_action("change_password", user.id)
     login_user(user, remember=is_remembered)
 
 
@@ -342,14 +305,13 @@ def _render(section: str = "", faults: dict[str, str] | None = None) -> str:
     :param section: the section whose form was refused, with ``faults`` by field.
     """
     shown = {} if section else shown_once.take("token")
-    user = _get_user()
-    database = db.session()
+    user, database = _get_user(), db.session()
     return render_template(
         "admin/account.html",
         user=user,
         faults={section: faults or {}},
-        typed_name=read_form(NameFields).name if section == "name" else user.name,
-        typed_token=read_form(TokenFields) if section == "token" else TokenFields(days="90"),
+        typed_name=read_form(AccountFields).name if section == "name" else user.name,
+        typed_token=read_form(AccountFields) if section == "token" else AccountFields(days="90"),
         new_token=shown.get("new_token", ""),
         new_token_name=shown.get("new_token_name", ""),
         account_languages=i18n.LANGUAGES,

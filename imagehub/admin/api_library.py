@@ -1,27 +1,14 @@
 """Calls of the JSON API for the library. All ask for a bearer token."""
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Annotated, Any, Literal, NotRequired, cast
 
 from flask import Response, json, stream_with_context
+from pydantic import BaseModel, Field
 from sqlalchemy.orm import sessionmaker
+from typing_extensions import TypedDict
 
 from imagehub.admin import blueprint
-from imagehub.admin.api_schemas import (
-    AddedAnswer,
-    AddFields,
-    AllImagesAnswer,
-    DeletedAnswer,
-    DeleteFields,
-    FailedFile,
-    GotImageAnswer,
-    GroupImageFields,
-    GroupNumbersAnswer,
-    ListedGroup,
-    NoImageAnswer,
-    NoImagesAnswer,
-    NotAddedAnswer,
-)
 from imagehub.database import db
 from imagehub.domain.imports import jobs, reports
 from imagehub.domain.library import images as library_images
@@ -29,11 +16,129 @@ from imagehub.domain.library import spa
 from imagehub.domain.objects import bookkeeping
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import ImageHubError, NotFoundError
-from imagehub.web import note_action
-from imagehub.web.openapi import Api, answers_failure, get_caller, on_failure
+from imagehub.web import commit_action
+from imagehub.web.errors import on_refusal
+from imagehub.web.openapi import MAX_LIST_ITEMS, Api, Number, Text, answers_failure, get_caller
 from imagehub.wiring import get_clients, get_settings
 
 images = Api(blueprint, "Library")
+
+
+# --- Parameters and answers -----------------------------------------------------------------------
+
+# As long as the columns that store them.
+ItemId = Annotated[Text, Field(min_length=1, max_length=255)]
+ItemName = Annotated[Text, Field(max_length=400)]
+
+
+class GroupImageFields(BaseModel):
+    group_id: Number
+    image_id: Number | None = None
+
+
+class ChosenFile(BaseModel):
+    file_name: ItemName
+    file_id: ItemId
+
+
+class ChosenFolder(BaseModel):
+    """Files of one folder; ``group`` is a group's number, or -1 for one new group of all."""
+
+    all_image_id: Annotated[list[ChosenFile], Field(max_length=MAX_LIST_ITEMS)]
+    group: Number
+    folder_name: ItemName
+
+
+class AddFields(BaseModel):
+    """Chosen files by the id of their folder."""
+
+    image_list: dict[ItemId, ChosenFolder]
+
+
+class DoomedImage(BaseModel):
+    folder_name: ItemName = ""
+    image_id: Number
+    image_name: ItemName = ""
+
+
+class DeleteFields(BaseModel):
+    """Images by the number of their group."""
+
+    image_list: Annotated[
+        dict[Number, Annotated[list[DoomedImage], Field(max_length=MAX_LIST_ITEMS)]],
+        Field(json_schema_extra={"propertyNames": {"pattern": "^[0-9]{1,18}$"}}),
+    ]
+
+
+class GroupNumbersAnswer(TypedDict):
+    data: list[int]
+
+
+class ListedImage(TypedDict):
+    folder_name: str
+    image_id: int
+    image_name: str
+
+
+class ListedGroup(TypedDict):
+    images: list[ListedImage]
+
+
+class AllImagesAnswer(TypedDict):
+    code: Literal[1]
+    data: dict[str, ListedGroup]
+
+
+class NoImagesAnswer(TypedDict):
+    code: Literal[0]
+    hint: Literal["empty_database"]
+
+
+class GotImageAnswer(TypedDict):
+    code: Literal[1]
+    image: str
+    hint: Literal["got_image"]
+    width: int
+    height: int
+    alt: str
+
+
+class NoImageAnswer(TypedDict):
+    code: Literal[0]
+    hint: Literal["couldn't_get_image"]
+
+
+class FailedFile(TypedDict):
+    file_id: str
+    file_name: str
+    reason: str
+
+
+class AddedAnswer(TypedDict):
+    """``job`` is the import's number; ``failed`` what is known to have failed by now."""
+
+    code: Literal[1]
+    hint: Literal["image_added_in_database"]
+    job: int
+    failed: list[FailedFile]
+
+
+class NotAddedAnswer(TypedDict):
+    """``job`` is null where the list was refused before anything began."""
+
+    code: Literal[2]
+    hint: Literal["invalid image list"]
+    job: int | None
+    failed: list[FailedFile]
+    reason: NotRequired[str]
+
+
+class DeletedAnswer(TypedDict):
+    code: Literal[1]
+    hint: Literal["image_deleted_from_database"]
+
+
+# --- Calls ----------------------------------------------------------------------------------------
 
 
 @images.call("GET /admin/groups", answer=GroupNumbersAnswer)
@@ -83,7 +188,7 @@ def _answer_refused_import(error: ImageHubError, fields: AddFields) -> NotAddedA
 @images.call(
     "POST /admin/add/image", takes=AddFields, answer=AddedAnswer | NotAddedAnswer, takes_forms=False
 )
-@on_failure(_answer_refused_import, ImageHubError)
+@on_refusal(_answer_refused_import)
 def api_add_images(fields: AddFields) -> AddedAnswer | NotAddedAnswer:
     """Import selected files of OneDrive, and wait a little for the result.
 
@@ -103,11 +208,9 @@ def api_add_images(fields: AddFields) -> AddedAnswer | NotAddedAnswer:
     account = accounts.get_active_account(db.session())
     job = jobs.create_import(db.session(), account.id, user_id, selections)
     job_id, count = job.id, job.item_count
-    note_action("start_import", job_id, count=count)
-    db.session.commit()
-    report = reports.wait_for_job(
-        sessionmaker(db.engine), job_id, get_settings().import_wait_seconds
-    )
+    commit_action("start_import", job_id, count=count)
+    wait_seconds = get_settings().import_wait_seconds
+    report = reports.wait_for_job(sessionmaker(db.engine), job_id, wait_seconds)
     failures = [
         FailedFile(file_id=item.file_id, file_name=item.file_name, reason=item.reason)
         for item in (*report.failed, *report.dismissed)
@@ -127,12 +230,10 @@ def api_delete_images(fields: DeleteFields) -> DeletedAnswer:
         group: [image.image_id for image in doomed] for group, doomed in fields.image_list.items()
     }
     ids = list(spa.list_image_ids(session, chosen))
-    keys = library_images.delete_images(session, ids)
-    if ids:
-        note_action("delete_images", min(chosen), count=len(ids))
     # The worker's next sweep deletes the renditions.
-    bookkeeping.leave_unused(session, keys)
-    session.commit()
+    bookkeeping.leave_unused(session, library_images.delete_images(session, ids))
+    if ids:
+        commit_action("delete_images", min(chosen), count=len(ids))
     return {"code": 1, "hint": "image_deleted_from_database"}
 
 

@@ -2,32 +2,13 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
 
 from imagehub.admin import blueprint
-from imagehub.admin.api_schemas import (
-    CodeFields,
-    ConnectedAnswer,
-    FolderAddedAnswer,
-    FolderDeletedAnswer,
-    FolderFields,
-    FolderNameFields,
-    FolderNotAddedAnswer,
-    FolderNotDeletedAnswer,
-    FoldersAnswer,
-    FoundTokensAnswer,
-    NotConnectedAnswer,
-    NoTokensAnswer,
-    NotRenamedAnswer,
-    NoUploadAnswer,
-    ReconnectAnswer,
-    RenamedAnswer,
-    RenameFields,
-    UnreadableAnswer,
-    UploadAnswer,
-    UploadFields,
-)
-from imagehub.admin.callback import finish_sign_in, make_callback_url
+from imagehub.admin.connection_pages import finish_sign_in, make_callback_url
 from imagehub.clients import Drive
 from imagehub.database import db, end_read
 from imagehub.domain.onedrive import accounts, sign_in, status
@@ -41,8 +22,9 @@ from imagehub.errors import (
     ServiceError,
     ServiceRefusedError,
 )
-from imagehub.web import note_action
-from imagehub.web.openapi import Api, get_api_token, get_caller, on_failure
+from imagehub.web import commit_action
+from imagehub.web.errors import on_refusal
+from imagehub.web.openapi import Api, LongText, Text, get_api_token, get_caller
 from imagehub.wiring import get_clients, get_settings
 
 log = logging.getLogger(__name__)
@@ -50,13 +32,151 @@ log = logging.getLogger(__name__)
 onedrive = Api(blueprint, "OneDrive")
 
 
+# --- Parameters and answers -----------------------------------------------------------------------
+
+ItemId = Annotated[Text, Field(min_length=1, max_length=255)]
+
+
+class CodeFields(BaseModel):
+    auth_code: Annotated[LongText, Field(min_length=1)]
+    state: Text | None = None
+
+
+class FolderNameFields(BaseModel):
+    folder_name: Text
+
+
+class RenameFields(BaseModel):
+    item_id: ItemId
+    new_name: Text
+
+
+class FolderFields(BaseModel):
+    folder_id: ItemId
+
+
+class UploadFields(BaseModel):
+    folder_id: ItemId
+    file_name: Text
+
+
+class ConnectedAnswer(TypedDict):
+    code: Literal[1]
+    hint: Literal["connection_successful"]
+
+
+class NotConnectedAnswer(TypedDict):
+    """``url`` is Microsoft's sign-in; ``reason`` says why there is none where it is empty."""
+
+    code: Literal[0]
+    hint: Literal["connection_failed"]
+    url: str
+    reason: NotRequired[str]
+
+
+class FoundTokensAnswer(TypedDict):
+    code: Literal[1]
+    hint: Literal["found_tokens"]
+
+
+class NoTokensAnswer(TypedDict):
+    code: Literal[0]
+    hint: Literal["found_tokens_failed"]
+    url: str
+    reason: str
+
+
+class DriveFile(TypedDict):
+    file_name: str
+    file_size: int
+    creation_time: str
+    modification_time: str
+    is_folder: Literal[False]
+
+
+class DriveFolder(TypedDict):
+    """Sizes in bytes, times ISO 8601; ``files`` by their ids."""
+
+    folder_name: str
+    folder_size: int
+    creation_time: str
+    modification_time: str
+    is_folder: Literal[True]
+    files: dict[str, DriveFile]
+
+
+class FoldersAnswer(TypedDict):
+    """``used_storage`` and ``total_storage`` in GiB; every other key is a folder's id."""
+
+    code: Literal[1]
+    folders: dict[str, float | DriveFolder]
+
+
+class ReconnectAnswer(TypedDict):
+    """``url`` is Microsoft's sign-in; empty for a token that may only read."""
+
+    code: Literal[0]
+    hint: Literal["refresh_token_expired_need_manual_authorization"]
+    url: str
+    reason: str
+
+
+class UnreadableAnswer(TypedDict):
+    code: Literal[99]
+    hint: Literal["data_extraction_failed_from_json"]
+    reason: str
+
+
+class FolderAddedAnswer(TypedDict):
+    """The folder as it was made: a taken name got a number."""
+
+    code: Literal[1]
+    hint: Literal["folder_creation_operation_successful"]
+    folder_id: str
+    folder_name: str
+
+
+class FolderNotAddedAnswer(TypedDict):
+    code: Literal[0]
+    hint: Literal["folder_creation_operation_failed"]
+    reason: str
+
+
+class RenamedAnswer(TypedDict):
+    code: Literal[1]
+    hint: Literal["rename_operation_successful"]
+
+
+class NotRenamedAnswer(TypedDict):
+    code: Literal[0]
+    hint: Literal["rename_operation_failed"]
+    reason: str
+
+
+class FolderDeletedAnswer(TypedDict):
+    code: Literal[1]
+    hint: Literal["folder_deletion_operation_successful"]
+
+
+class FolderNotDeletedAnswer(TypedDict):
+    code: Literal[0]
+    hint: Literal["folder_deletion_operation_failed"]
+    reason: str
+
+
+class UploadAnswer(TypedDict):
+    code: Literal[1]
+    sessionUrl: str
+    hint: Literal["got_session"]
+
+
+class NoUploadAnswer(TypedDict):
+    code: Literal[0]
+    hint: Literal["couldn't_get_session"]
+    reason: str
+
+
 # --- Helpers --------------------------------------------------------------------------------------
-
-
-def _log(action: str, key: str, name: str = "") -> None:
-    """Commit the entry of what was done in OneDrive, which stays done whatever follows."""
-    note_action(action, key, names=[name] if name else [])
-    db.session.commit()
 
 
 def _open_drive() -> Drive:
@@ -88,13 +208,7 @@ def _begin_sign_in(user_id: int) -> tuple[str, str]:
     return url, ""
 
 
-def _make_unreadable(error: ImageHubError) -> UnreadableAnswer:
-    log.warning("could not list the folders in OneDrive: %s", error)
-    return {"code": 99, "hint": "data_extraction_failed_from_json", "reason": str(error)}
-
-
-def _answer_failed_sign_in(error: ImageHubError, fields: CodeFields) -> NoTokensAnswer:
-    del fields
+def _answer_failed_sign_in(error: ImageHubError, _fields: CodeFields) -> NoTokensAnswer:
     if isinstance(error, ServiceBusyError):
         raise error
     url, _ = _begin_sign_in(get_caller().id)
@@ -104,7 +218,8 @@ def _answer_failed_sign_in(error: ImageHubError, fields: CodeFields) -> NoTokens
 def _answer_unread_folders(error: ImageHubError) -> ReconnectAnswer | UnreadableAnswer:
     is_refused = isinstance(error, ServiceRefusedError) and error.reason == "wrong_client_secret"
     if not isinstance(error, ConnectionLostError) and not is_refused:
-        return _make_unreadable(error)
+        log.warning("could not list the folders in OneDrive: %s", error)
+        return {"code": 99, "hint": "data_extraction_failed_from_json", "reason": str(error)}
     url, _ = _begin_sign_in(get_caller().id)
     return {
         "code": 0,
@@ -115,9 +230,7 @@ def _answer_unread_folders(error: ImageHubError) -> ReconnectAnswer | Unreadable
 
 
 def _fails_with(hint: str) -> Callable[[Any], Any]:
-    return on_failure(
-        lambda error, *_: {"code": 0, "hint": hint, "reason": str(error)}, ImageHubError
-    )
+    return on_refusal(lambda error, *_: {"code": 0, "hint": hint, "reason": str(error)})
 
 
 # --- Calls ----------------------------------------------------------------------------------------
@@ -137,13 +250,11 @@ def api_connect() -> ConnectedAnswer | NotConnectedAnswer:
         return {"code": 1, "hint": "connection_successful"}
     url, reason = _begin_sign_in(user_id)
     answer: NotConnectedAnswer = {"code": 0, "hint": "connection_failed", "url": url}
-    if reason:
-        answer["reason"] = reason
-    return answer
+    return {**answer, "reason": reason} if reason else answer
 
 
 @onedrive.call("POST /admin/auth/code", takes=CodeFields, answer=FoundTokensAnswer | NoTokensAnswer)
-@on_failure(_answer_failed_sign_in, ImageHubError)
+@on_refusal(_answer_failed_sign_in)
 def api_send_code(fields: CodeFields) -> FoundTokensAnswer:
     """Finish a sign-in with the code that Microsoft returned.
 
@@ -151,9 +262,7 @@ def api_send_code(fields: CodeFields) -> FoundTokensAnswer:
     """
     user_id = get_caller().id
     end_read(db.session())
-    answer = {"code": fields.auth_code}
-    if fields.state:
-        answer["state"] = fields.state
+    answer = {"code": fields.auth_code} | ({"state": fields.state} if fields.state else {})
     finish_sign_in(user_id, answer)
     return {"code": 1, "hint": "found_tokens"}
 
@@ -161,7 +270,7 @@ def api_send_code(fields: CodeFields) -> FoundTokensAnswer:
 @onedrive.call(
     "GET /admin/onedrive/folders", answer=FoldersAnswer | ReconnectAnswer | UnreadableAnswer
 )
-@on_failure(_answer_unread_folders, ConnectionLostError, ServiceError, NotFoundError)
+@on_refusal(_answer_unread_folders, ConnectionLostError, ServiceError, NotFoundError)
 def api_folders() -> FoldersAnswer:
     """List the folders directly in the root folder, and the files in each of them."""
     return {"code": 1, "folders": onedrive_folders.list_folders_with_files(_open_drive())}
@@ -176,7 +285,7 @@ def api_folders() -> FoldersAnswer:
 def api_add_folder(fields: FolderNameFields) -> FolderAddedAnswer:
     """Create a folder in the root folder; a taken name gets a number."""
     folder = onedrive_folders.create_folder(_open_drive(), fields.folder_name)
-    _log("create_folder", folder.id, folder.name)
+    commit_action("create_folder", folder.id, names=[folder.name])
     return {
         "code": 1,
         "hint": "folder_creation_operation_successful",
@@ -192,7 +301,7 @@ def api_add_folder(fields: FolderNameFields) -> FolderAddedAnswer:
 def api_rename(fields: RenameFields) -> RenamedAnswer:
     """Rename a file or folder."""
     onedrive_folders.rename_item(_open_drive(), fields.item_id, fields.new_name)
-    _log("rename_item_to", fields.item_id, fields.new_name)
+    commit_action("rename_item_to", fields.item_id, names=[fields.new_name])
     _look_again(fields.item_id)
     return {"code": 1, "hint": "rename_operation_successful"}
 
@@ -206,7 +315,7 @@ def api_rename(fields: RenameFields) -> RenamedAnswer:
 def api_delete_folder(fields: FolderFields) -> FolderDeletedAnswer:
     """Delete a folder or file: it moves to the OneDrive recycle bin."""
     onedrive_folders.delete_item(_open_drive(), fields.folder_id)
-    _log("delete_item", fields.folder_id)
+    commit_action("delete_item", fields.folder_id)
     _look_again(fields.folder_id, with_all_below=True)
     return {"code": 1, "hint": "folder_deletion_operation_successful"}
 
@@ -225,5 +334,5 @@ def api_upload_session(fields: UploadFields) -> UploadAnswer:
     upload = onedrive_folders.create_upload_session(
         _open_drive(), fields.folder_id, fields.file_name
     )
-    _log("upload_files", fields.folder_id, fields.file_name)
+    commit_action("upload_files", fields.folder_id, names=[fields.file_name])
     return {"code": 1, "sessionUrl": upload.upload_url, "hint": "got_session"}

@@ -13,29 +13,28 @@ from flask_babel import gettext as _
 from pydantic import Field
 
 from imagehub.admin import blueprint
-from imagehub.admin.drive_access import FolderFields, open_drive
-from imagehub.admin.drive_words import describe_choice, describe_entry, find_folder_name
-from imagehub.admin.words import say, show_name
-from imagehub.clients import DriveItem
+from imagehub.admin.drive import (
+    FolderFields,
+    describe_choice,
+    describe_items,
+    open_drive,
+    show_name,
+)
+from imagehub.admin.words import say
+from imagehub.clients import Drive, DriveItem
 from imagehub.database import db
-from imagehub.domain.onedrive import browser, changes, entries, folders
+from imagehub.domain.onedrive import browser, changes, folders
 from imagehub.domain.onedrive.changes import Outcome
 from imagehub.errors import ConnectionLostError, ImageHubError, NotFoundError
-from imagehub.web import note_action
+from imagehub.web import commit_action
 from imagehub.web.access import is_api_call
 from imagehub.web.errors import get_error_status, on_refusal
 from imagehub.web.forms import FormText, FormTexts, read_form
 from imagehub.web.i18n import ngettext, translate
 
 
-class NewFolderFields(FolderFields):
-    """The new folder's name."""
-
-    name: FormText = ""
-
-
 class RenameFields(FolderFields):
-    """``was``: the item's name when the form was made."""
+    """``item``: "" for a new folder. ``was``: the item's name when the form was made."""
 
     item: FormText = ""
     name: FormText = ""
@@ -48,15 +47,10 @@ class ItemsFields(FolderFields):
     item: FormTexts = Field(default_factory=list)
 
 
-class AskMoveFields(ItemsFields):
-    """``look``: the folder to show; "" for the items' own."""
+class MoveFields(ItemsFields):
+    """``look``: the folder to show; "" for the items' own. ``target``: where to move the items."""
 
     look: FormText = ""
-
-
-class MoveFields(ItemsFields):
-    """``target``: the folder to move the items to."""
-
     target: FormText = ""
 
 
@@ -73,11 +67,11 @@ def _answer_fault(error: ImageHubError) -> ResponseReturnValue:
 def create_drive_folder() -> ResponseReturnValue:
     """Create a folder; if the name is taken, a number is added."""
     account_id, opened = open_drive(for_change=True)
-    fields = read_form(NewFolderFields)
+    fields = read_form(RenameFields)
     created = folders.create_folder(opened, fields.name.strip(), fields.folder)
-    note_action("create_folder", created.id, name=show_name(created.name))
-    db.session.commit()
-    words = _("The folder “%(name)s” was created.", name=show_name(created.name))
+    name = show_name(created.name)
+    commit_action("create_folder", created.id, name=name)
+    words = _("The folder “%(name)s” was created.", name=name)
     return answer_done(account_id, Outcome([created]), fields.folder, words)
 
 
@@ -113,8 +107,7 @@ def rename_drive_item() -> ResponseReturnValue:
     fields = read_form(RenameFields)
     item, old_name = changes.rename_item(db.session(), account_id, opened, fields.item, fields.name)
     before, after = show_name(old_name), show_name(item.name)
-    note_action("rename_item", item.id, name=after, before=before)
-    db.session.commit()
+    commit_action("rename_item", item.id, name=after, before=before)
     return answer_done(
         account_id,
         Outcome([item]),
@@ -130,7 +123,7 @@ def rename_drive_item() -> ResponseReturnValue:
 def ask_drive_target() -> ResponseReturnValue:
     """Ask for the folder to move the selected items to."""
     _account_id, opened = open_drive(for_change=True)
-    fields = read_form(AskMoveFields)
+    fields = read_form(MoveFields)
     return render_template(
         "admin/drive_move.html",
         items=browser.get_items(opened, fields.item),
@@ -147,29 +140,32 @@ def move_drive_items() -> ResponseReturnValue:
     outcome = changes.move_items(db.session(), account_id, opened, fields.item, fields.target)
     done = outcome.done
     if done:
-        target = find_folder_name(opened, fields.target)
-        note_action("move_items", done[0].id, names=list_names(done), folder=target)
-        db.session.commit()
+        commit_items("move_items", done, folder=_find_folder_name(opened, fields.target))
+    undo, undo_fields = "", {}
     # Undo is a single request, so it is offered for a single item.
-    can_undo = bool(fields.folder) and len(done) == 1
-    return answer_done(
-        account_id,
-        outcome,
-        fields.folder,
-        ngettext("%(num)s item was moved.", "%(num)s items were moved.", len(done)),
-        undo="admin.move_drive_items" if can_undo else "",
-        fields={"item": done[0].id, "target": fields.folder, "folder": fields.target}
-        if can_undo
-        else {},
-    )
+    if fields.folder and len(done) == 1:
+        undo = "admin.move_drive_items"
+        undo_fields = {"item": done[0].id, "target": fields.folder, "folder": fields.target}
+    words = ngettext("%(num)s item was moved.", "%(num)s items were moved.", len(done))
+    return answer_done(account_id, outcome, fields.folder, words, undo=undo, fields=undo_fields)
+
+
+def _find_folder_name(opened: Drive, folder_id: str) -> str:
+    """Find a folder's name for the log; … if OneDrive does not give it any more."""
+    try:
+        folder = opened.get_item(folder_id)
+    except ImageHubError:
+        return "…"
+    return "OneDrive" if "root" in folder.raw else show_name(folder.name)
 
 
 # --- What all changes share -----------------------------------------------------------------------
 
 
-def list_names(items: Sequence[DriveItem]) -> list[str]:
-    """List names as they may be shown."""
-    return [show_name(item.name) for item in items]
+def commit_items(action: str, done: Sequence[DriveItem], **values: Any) -> None:
+    """Commit an action on items, if there are any; see ``commit_action``."""
+    if done:
+        commit_action(action, done[0].id, names=[show_name(item.name) for item in done], **values)
 
 
 def answer_done(
@@ -190,28 +186,20 @@ def answer_done(
     :param facts: further values of the JSON.
     """
     if is_api_call():
-        marked = entries.mark_items(db.session(), account_id, outcome.done)
-        return jsonify(
-            {
-                "done": [describe_entry(entry) for entry in marked],
-                "failed": [
-                    {"id": item_id, "reason": translate(reason)}
-                    for item_id, reason in outcome.failed
-                ],
-                **(facts or {}),
-            }
-        )
+        failed = [
+            {"id": item_id, "reason": translate(reason)} for item_id, reason in outcome.failed
+        ]
+        done = describe_items(account_id, outcome.done)
+        return jsonify({"done": done, "failed": failed, **(facts or {})})
     if outcome.done:
         say(words, undo=undo, link=link, **(fields or {}))
     reasons = [reason for _item_id, reason in outcome.failed]
     for reason in dict.fromkeys(reasons):
-        say(
-            ngettext(
-                "%(num)s item was not changed: %(reason)s",
-                "%(num)s items were not changed: %(reason)s",
-                reasons.count(reason),
-                reason=translate(reason),
-            ),
-            is_fault=True,
+        fault = ngettext(
+            "%(num)s item was not changed: %(reason)s",
+            "%(num)s items were not changed: %(reason)s",
+            reasons.count(reason),
+            reason=translate(reason),
         )
+        say(fault, is_fault=True)
     return redirect(url_for(".show_drive", item_id=folder_id or None))

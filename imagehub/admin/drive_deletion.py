@@ -8,14 +8,13 @@ from flask_babel import gettext as _
 from pydantic import BaseModel, Field
 
 from imagehub.admin import blueprint
-from imagehub.admin.drive_access import FolderFields, open_drive
-from imagehub.admin.drive_acts import ItemsFields, answer_done, list_names
+from imagehub.admin.drive import FolderFields, open_drive
+from imagehub.admin.drive_acts import ItemsFields, answer_done, commit_items
 from imagehub.admin.words import describe_size
 from imagehub.database import db
 from imagehub.domain.library.groups import name_group
 from imagehub.domain.onedrive import browser, changes, deletion
 from imagehub.errors import InvalidInputError
-from imagehub.web import note_action
 from imagehub.web.forms import Checkbox, FormText, read_form, read_json
 from imagehub.web.i18n import ngettext
 from imagehub.wiring import get_settings
@@ -80,9 +79,7 @@ def delete_drive_items() -> ResponseReturnValue:
         )
     outcome = changes.delete_items(db.session(), account_id, opened, fields.item)
     done = outcome.done
-    if done:
-        note_action("delete_items", done[0].id, names=list_names(done))
-        db.session.commit()
+    commit_items("delete_items", done)
     place = deletion.find_recycle_bin(opened, done)
     mark = ""
     if done and place.can_restore:
@@ -101,7 +98,7 @@ def delete_drive_items() -> ResponseReturnValue:
             len(done),
             days=place.days,
         )
-        words = f"{words} {kept}"
+        words += " " + kept
     return answer_done(
         account_id,
         outcome,
@@ -122,9 +119,7 @@ def restore_drive_items() -> ResponseReturnValue:
     places = deletion.read_deletion(get_settings().secret_key, account_id, fields.deletion)
     outcome = changes.restore_items(db.session(), account_id, opened, places)
     done = outcome.done
-    if done:
-        note_action("restore_items", done[0].id, names=list_names(done))
-        db.session.commit()
+    commit_items("restore_items", done)
     words = ngettext("%(num)s item was restored.", "%(num)s items were restored.", len(done))
     return answer_done(account_id, outcome, fields.folder, words)
 

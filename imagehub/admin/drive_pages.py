@@ -6,24 +6,30 @@ Each address answers with a page, or with JSON of the same content if the reques
 from collections.abc import Collection
 from typing import Annotated, Any, cast
 
-from flask import Response, jsonify, make_response, redirect, render_template, request, url_for
+from flask import jsonify, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from pydantic import BeforeValidator, Field
 
 from imagehub.admin import blueprint
-from imagehub.admin.drive_access import may_write, open_drive, show_trouble
-from imagehub.admin.drive_words import describe_choice, describe_entry, describe_folder
+from imagehub.admin.drive import (
+    describe_choice,
+    describe_entry,
+    describe_folder,
+    describe_items,
+    open_drive,
+    show_trouble,
+)
 from imagehub.clients import Drive
 from imagehub.database import db
-from imagehub.domain.onedrive import browser, entries, folders
+from imagehub.domain.onedrive import accounts, browser, entries, folders
 from imagehub.domain.onedrive.browser import OpenFolder
 from imagehub.domain.onedrive.entries import Entry, Order, Show
-from imagehub.errors import ConnectionLostError, ImageHubError, NotFoundError, ServiceError
+from imagehub.errors import ConnectionLostError, NotFoundError, ServiceError
 from imagehub.messages import mark
 from imagehub.web.access import is_api_call
 from imagehub.web.errors import on_refusal
-from imagehub.web.forms import Form, FormText, find_number, read_query
+from imagehub.web.forms import Form, FormText, Place, read_query
 from imagehub.wiring import get_settings
 
 _VIEW_COOKIE = "drive-view"
@@ -59,9 +65,7 @@ class FolderQuery(Form):
     q: FormText = ""
     view: _choice(_VIEWS, "") = ""  # type: ignore[valid-type]
     page: FormText = ""
-    start: Annotated[int, BeforeValidator(lambda value: find_number(str(value)) or 0)] = Field(
-        default=0, alias="from"
-    )
+    start: Place = Field(default=0, alias="from")
 
     @property
     def words(self) -> str:
@@ -83,27 +87,16 @@ class FolderQuery(Form):
         return self.keep() | {name: value for name, value in place.items() if value}
 
 
-class PageQuery(Form):
-    """``next_page``: OneDrive's mark of a page."""
-
-    next_page: FormText = ""
-
-
-class ChoiceQuery(Form):
-    """``folder``: the folder to look into; "" for the root folder."""
+class PartQuery(Form):
+    """``folder``: the folder to look into, "" for the topmost. ``next_page``: OneDrive's mark."""
 
     folder: FormText = ""
-
-
-def _show_trouble(error: ImageHubError, **_view: str) -> ResponseReturnValue:
-    if is_api_call():
-        raise error
-    return show_trouble(error)
+    next_page: FormText = ""
 
 
 @blueprint.get("/admin/drive")
 @blueprint.get("/admin/drive/<item_id>")
-@on_refusal(_show_trouble, ConnectionLostError, ServiceError)
+@on_refusal(show_trouble, ConnectionLostError, ServiceError)
 def show_drive(item_id: str = "") -> ResponseReturnValue:
     """Show a folder of the drive; the root folder without an id."""
     query = read_query(FolderQuery)
@@ -118,6 +111,7 @@ def show_drive(item_id: str = "") -> ResponseReturnValue:
         response.vary.add("Accept")
         return response
     folder_id = folder.folder.id
+    account = accounts.find_active_account(db.session())
     next_url = url_for(".show_drive", item_id=folder_id, **query.keep(), **following)
     page = render_template(
         "admin/drive.html",
@@ -135,24 +129,28 @@ def show_drive(item_id: str = "") -> ResponseReturnValue:
             view: url_for(".show_drive", item_id=folder_id, **query.keep_place() | {"view": view})
             for view in _VIEWS
         },
-        may_write=may_write(),
+        may_write=account is not None and accounts.may_write(account),
         # Each account and person resumes their own uploads in this browser.
         owner=f"{account_id}/{current_user.id}",
         next_url=next_url if following else "",
         is_first_page=not (query.page or query.start),
     )
-    return _keep_view(make_response(page), query.view)
+    response = make_response(page)
+    if query.view:
+        # A script keeps the selected view in the same cookie.
+        is_https = get_settings().public_url.startswith("https://")
+        response.set_cookie(
+            _VIEW_COOKIE, query.view, max_age=_YEAR_SECONDS, samesite="Lax", secure=is_https
+        )
+    return response
 
 
 @blueprint.get("/admin/drive/<item_id>/items")
 def list_drive_items(item_id: str) -> ResponseReturnValue:
     """Give one more page of a folder, in OneDrive's order, as JSON."""
     account_id, opened = open_drive()
-    page = opened.list_children(item_id, read_query(PageQuery).next_page, page_size=1000)
-    shown = entries.mark_items(db.session(), account_id, page.items)
-    return jsonify(
-        {"items": [describe_entry(entry) for entry in shown], "next_page": page.next_page}
-    )
+    page = opened.list_children(item_id, read_query(PartQuery).next_page, page_size=1000)
+    return jsonify({"items": describe_items(account_id, page.items), "next_page": page.next_page})
 
 
 @blueprint.get("/admin/drive/path/<path:path>")
@@ -174,7 +172,7 @@ def show_drive_path(path: str) -> ResponseReturnValue:
 def list_drive_folders() -> ResponseReturnValue:
     """Give the folders in a folder, and the way to it, to select one."""
     _account_id, opened = open_drive()
-    return jsonify(describe_choice(opened, read_query(ChoiceQuery).folder))
+    return jsonify(describe_choice(opened, read_query(PartQuery).folder))
 
 
 def _list_page(
@@ -182,14 +180,9 @@ def _list_page(
 ) -> tuple[list[Entry], dict[str, Any]]:
     """Give one page of entries, and the values of the next page's address."""
     if query.is_arranged:
+        order, show = cast(Order, query.sort), cast(Show, query.show)
         found = entries.list_arranged(
-            db.session(),
-            account_id,
-            opened,
-            folder.folder.id,
-            cast(Order, query.sort),
-            cast(Show, query.show),
-            query.words,
+            db.session(), account_id, opened, folder.folder.id, order, show, query.words
         )
         end = query.start + browser.PAGE_SIZE
         return found[query.start : end], {"from": end} if end < len(found) else {}
@@ -205,16 +198,3 @@ def _list_page(
 def _read_view_cookie() -> str:
     view = request.cookies.get(_VIEW_COOKIE, "")
     return view if view in _VIEWS else "list"
-
-
-def _keep_view(response: Response, view: str) -> Response:
-    """Keep a view that was selected for the next folders; a script keeps it in the same cookie."""
-    if view:
-        response.set_cookie(
-            _VIEW_COOKIE,
-            view,
-            max_age=_YEAR_SECONDS,
-            samesite="Lax",
-            secure=get_settings().public_url.startswith("https://"),
-        )
-    return response

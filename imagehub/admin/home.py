@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from imagehub.admin import blueprint
-from imagehub.admin.root_folder_pages import is_root_given
+from imagehub.admin.connection_pages import is_root_given
 from imagehub.database import db
 from imagehub.domain.imports import reports
 from imagehub.domain.people import audit

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import wraps
 from typing import Annotated, Any
 
 from flask import jsonify, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from pydantic import BaseModel, BeforeValidator, Field, Json
+from pydantic import BaseModel, Field, Json
 from sqlalchemy.orm import Session
 
 from imagehub.admin import blueprint
@@ -19,7 +20,7 @@ from imagehub.domain.library.listing import find_group, list_choices
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import ConflictError, ImageHubError, InvalidInputError, NotFoundError
 from imagehub.models import ImportPlan
-from imagehub.web import note_action
+from imagehub.web import commit_action
 from imagehub.web.access import is_api_call
 from imagehub.web.errors import get_error_status, on_refusal
 from imagehub.web.forms import (
@@ -28,6 +29,7 @@ from imagehub.web.forms import (
     Id,
     Ids,
     OptionalId,
+    Place,
     find_number,
     read_form,
     read_prefixed,
@@ -39,11 +41,9 @@ _PLAN = "/admin/import/plans/<db_id:number>"
 # A change of some 15,000 files is too long to send back for an undo.
 _MAX_UNDO_CHARS = 400_000
 
-Change = Callable[[Session, ImportPlan], object]
+Change = Callable[..., None]
 Key = Annotated[int, Field(ge=1, lt=1 << 62)]
 Position = Annotated[int, Field(ge=0, lt=1 << 31)]
-# Where a board is shown from; 0 for the beginning.
-Place = Annotated[int, BeforeValidator(lambda text: find_number(str(text)) or 0)]
 
 
 class PageQuery(Form):
@@ -74,12 +74,12 @@ class StateFields(Form):
 
 
 class FileFields(Form):
+    """The selected files, and where to move them.
+
+    ``to``: the id of a proposal, or ``new``; the title of one (``to-title``) comes first.
+    """
+
     file: Ids("file") = Field(default_factory=list)  # type: ignore[valid-type]
-
-
-class MoveFields(FileFields):
-    """``to``: the id of a proposal, or ``new``; the title of one (``to-title``) comes first."""
-
     to: FormText = ""
     to_title: FormText = Field(default="", alias="to-title")
     before: OptionalId("file") = None  # type: ignore[valid-type]
@@ -151,112 +151,120 @@ def _refuse(error: ImageHubError, number: int, **_: object) -> ResponseReturnVal
     return jsonify(answer), get_error_status(error)
 
 
-@blueprint.post(f"{_PLAN}/groups")
-@on_refusal(_refuse)
-def propose_import_groups(number: int) -> ResponseReturnValue:
+def _act(
+    rule: str, find_view: Callable[[], ViewFields] | None = None, *, saves_titles: bool = True
+) -> Callable[[Change], Change]:
+    """Make a function a view that changes the board and shows it.
+
+    The function gets the session, the plan and the values of its address. A rule with ``{choice}``
+    makes two addresses, to include and to exclude files.
+
+    :param find_view: finds the part to show; by default the part that was shown.
+    :param saves_titles: whether titles that the form contains are saved too.
+    """
+
+    def decorate(change: Change) -> Change:
+        @on_refusal(_refuse)
+        @wraps(change)
+        def view(number: int, **values: Any) -> ResponseReturnValue:
+            shown = find_view() if find_view else read_form(ViewFields)
+            session = db.session()
+            plan = plans.get_plan(session, number)
+            seen = plan.version
+            plans.check_open(plan)
+            before = undo.read_layout(session, plan) if is_api_call() else None
+            if saves_titles:
+                _save_fields(session, plan)
+            change(session, plan, **values)
+            lost = before and undo.compare_layouts(before, undo.read_layout(session, plan))
+            session.commit()
+            if lost is None:
+                return redirect(_find_place(number, shown), 303)
+            text = LayoutFields(proposals=lost.proposals, files=lost.files).model_dump_json()
+            answer = _render_board(plan, shown) | {"seen": seen}
+            return jsonify(answer | {"undo": text if len(text) <= _MAX_UNDO_CHARS else None})
+
+        if "{choice}" not in rule:
+            blueprint.post(f"{_PLAN}/{rule}")(view)
+        else:
+            for choice, is_included in (("include", True), ("exclude", False)):
+                url = f"{_PLAN}/{rule}".format(choice=choice)
+                blueprint.post(url, defaults={"is_included": is_included})(view)
+        return change
+
+    return decorate
+
+
+@_act("groups", ViewFields, saves_titles=False)
+def propose_import_groups(session: Session, plan: ImportPlan) -> None:
     """Make the groups again, in another way."""
     fields = read_form(RegroupFields)
-
-    def propose(session: Session, plan: ImportPlan) -> None:
-        _save_state(session, plan)
-        target = find_group(session, fields.group)
-        proposals.propose(session, plan, fields.way, target)
-
-    return _change(number, propose, ViewFields(), saves_titles=False)
+    _save_state(session, plan)
+    proposals.propose(session, plan, fields.way, find_group(session, fields.group))
 
 
-@blueprint.post(f"{_PLAN}/board/rename")
-@on_refusal(_refuse)
-def save_import_titles(number: int) -> ResponseReturnValue:
+@_act("board/rename")
+def save_import_titles(_session: Session, _plan: ImportPlan) -> None:
     """Save the titles of groups, and whether new groups are published."""
-    return _change(number, lambda *_: None)
 
 
-@blueprint.post(f"{_PLAN}/board/move")
-@on_refusal(_refuse)
-def move_import_files(number: int) -> ResponseReturnValue:
+@_act("board/move")
+def move_import_files(session: Session, plan: ImportPlan) -> None:
     """Move files to another group or inside their group."""
-    fields = read_form(MoveFields)
-
-    def move(session: Session, plan: ImportPlan) -> None:
-        to = _find_goal(session, plan, fields)
-        changes.move_files(session, plan, fields.file, to, fields.before)
-
-    return _change(number, move)
+    fields = read_form(FileFields)
+    to = _find_goal(session, plan, fields)
+    changes.move_files(session, plan, fields.file, to, fields.before)
 
 
-@blueprint.post(f"{_PLAN}/board/split")
-@on_refusal(_refuse)
-def split_import_files(number: int) -> ResponseReturnValue:
+@_act("board/split")
+def split_import_files(session: Session, plan: ImportPlan) -> None:
     """Move files to a new group."""
-    files = read_form(FileFields).file
-    return _change(number, lambda session, plan: changes.move_files(session, plan, files, None))
+    changes.move_files(session, plan, read_form(FileFields).file, None)
 
 
-@blueprint.post(f"{_PLAN}/board/include", defaults={"is_included": True})
-@blueprint.post(f"{_PLAN}/board/exclude", defaults={"is_included": False})
-@on_refusal(_refuse)
-def include_import_files(number: int, is_included: bool) -> ResponseReturnValue:
+@_act("board/{choice}")
+def include_import_files(session: Session, plan: ImportPlan, is_included: bool) -> None:
     """Include files in the import, or exclude them."""
-    files = read_form(FileFields).file
-    return _change(
-        number, lambda session, plan: changes.include_files(session, plan, files, is_included)
-    )
+    changes.include_files(session, plan, read_form(FileFields).file, is_included)
 
 
-@blueprint.post(f"{_PLAN}/board/verdicts/<verdict>/include", defaults={"is_included": True})
-@blueprint.post(f"{_PLAN}/board/verdicts/<verdict>/exclude", defaults={"is_included": False})
-@on_refusal(_refuse)
-def include_import_verdict(number: int, verdict: str, is_included: bool) -> ResponseReturnValue:
+@_act("board/verdicts/<verdict>/{choice}")
+def include_import_verdict(
+    session: Session, plan: ImportPlan, verdict: str, is_included: bool
+) -> None:
     """Include all files of a verdict, or exclude them."""
-    return _change(
-        number, lambda session, plan: changes.include_verdict(session, plan, verdict, is_included)
-    )
+    changes.include_verdict(session, plan, verdict, is_included)
 
 
-@blueprint.post(f"{_PLAN}/board/groups/<db_id:group>/include", defaults={"is_included": True})
-@blueprint.post(f"{_PLAN}/board/groups/<db_id:group>/exclude", defaults={"is_included": False})
-@on_refusal(_refuse)
-def include_import_group(number: int, group: int, is_included: bool) -> ResponseReturnValue:
+@_act("board/groups/<db_id:group>/{choice}")
+def include_import_group(session: Session, plan: ImportPlan, group: int, is_included: bool) -> None:
     """Include the files of a group, or exclude them."""
-    return _change(
-        number, lambda session, plan: changes.include_proposal(session, plan, group, is_included)
-    )
+    changes.include_proposal(session, plan, group, is_included)
 
 
-@blueprint.post(f"{_PLAN}/board/groups/<db_id:group>/join")
-@on_refusal(_refuse)
-def join_import_group(number: int, group: int) -> ResponseReturnValue:
+@_act("board/groups/<db_id:group>/join")
+def join_import_group(session: Session, plan: ImportPlan, group: int) -> None:
     """Join a group with the one before it."""
-    return _change(number, lambda session, plan: changes.join_with_previous(session, plan, group))
+    changes.join_with_previous(session, plan, group)
 
 
-@blueprint.post(f"{_PLAN}/board/groups/<db_id:group>/split")
-@on_refusal(_refuse)
-def split_import_group(number: int, group: int) -> ResponseReturnValue:
+@_act("board/groups/<db_id:group>/split")
+def split_import_group(session: Session, plan: ImportPlan, group: int) -> None:
     """Split a group into single images."""
-    return _change(number, lambda session, plan: changes.split_proposal(session, plan, group))
+    changes.split_proposal(session, plan, group)
 
 
-@blueprint.post(f"{_PLAN}/board/undo")
-@on_refusal(_refuse)
-def undo_import_change(number: int) -> ResponseReturnValue:
+@_act("board/undo", saves_titles=False)
+def undo_import_change(session: Session, plan: ImportPlan) -> None:
     """Undo a change whose answer contained the layout before it."""
     fields = read_form(UndoFields)
     layout = undo.Layout(fields.undo.proposals, fields.undo.files)
-    return _change(
-        number,
-        lambda session, plan: undo.restore_layout(session, plan, fields.version, layout),
-        saves_titles=False,
-    )
+    undo.restore_layout(session, plan, fields.version, layout)
 
 
-@blueprint.post(f"{_PLAN}/board/show")
-@on_refusal(_refuse)
-def show_import_part(number: int) -> ResponseReturnValue:
+@_act("board/show", lambda: read_query(ViewFields))
+def show_import_part(_session: Session, _plan: ImportPlan) -> None:
     """Show another part of the board, named in the query; saves titles, also without a script."""
-    view = read_query(ViewFields)
-    return _change(number, lambda *_: None, view)
 
 
 @blueprint.post(f"{_PLAN}/start")
@@ -272,9 +280,8 @@ def start_import(number: int) -> ResponseReturnValue:
         plans.check_version(session, plan, fields.version)
     _save_fields(session, plan)
     job = start.start_import(session, plan, current_user.id, plan.is_published)
-    note_action("start_import", job.id, count=job.item_count)
     job_id = job.id
-    session.commit()
+    commit_action("start_import", job_id, count=job.item_count)
     return _answer_started(job_id)
 
 
@@ -284,32 +291,6 @@ def _answer_started(job_id: int) -> ResponseReturnValue:
 
 
 # --- Parts of acts --------------------------------------------------------------------------------
-
-
-def _change(
-    number: int, change: Change, view: ViewFields | None = None, *, saves_titles: bool = True
-) -> ResponseReturnValue:
-    """Change the board and show it.
-
-    :param view: the part to show; None for the part that was shown.
-    :param saves_titles: whether titles that the form contains are saved too.
-    """
-    view = view or read_form(ViewFields)
-    session = db.session()
-    plan = plans.get_plan(session, number)
-    seen = plan.version
-    plans.check_open(plan)
-    before = undo.read_layout(session, plan) if is_api_call() else None
-    if saves_titles:
-        _save_fields(session, plan)
-    change(session, plan)
-    lost = before and undo.compare_layouts(before, undo.read_layout(session, plan))
-    session.commit()
-    if lost is None:
-        return redirect(_find_place(number, view), 303)
-    text = LayoutFields(proposals=lost.proposals, files=lost.files).model_dump_json()
-    answer = _render_board(plan, view) | {"seen": seen}
-    return jsonify(answer | {"undo": text if len(text) <= _MAX_UNDO_CHARS else None})
 
 
 def _save_fields(session: Session, plan: ImportPlan) -> None:
@@ -332,7 +313,7 @@ def _save_state(session: Session, plan: ImportPlan) -> None:
         plans.set_published(session, plan, fields.state != "draft")
 
 
-def _find_goal(session: Session, plan: ImportPlan, fields: MoveFields) -> int | None:
+def _find_goal(session: Session, plan: ImportPlan, fields: FileFields) -> int | None:
     """Find the proposal to move files to; None for a new one."""
     if title := fields.to_title.strip():
         return listing.get_proposal_by_title(session, plan, title)

@@ -14,7 +14,7 @@ from imagehub.domain.imports import dismissals, history, jobs, reports
 from imagehub.domain.library import bulk
 from imagehub.domain.library.bulk import BulkEdit
 from imagehub.errors import ImageHubError
-from imagehub.web import note_action
+from imagehub.web import commit_action
 from imagehub.web.access import is_api_call
 from imagehub.web.errors import on_refusal
 from imagehub.web.forms import Form, FormText, OptionalId, read_form
@@ -72,8 +72,7 @@ def retry_dismissed(number: int) -> ResponseReturnValue:
 
 def _answer_retry(number: int, count: int, fields: FailedFields) -> ResponseReturnValue:
     if count:
-        note_action("retry_import", number, count=count)
-    db.session.commit()
+        commit_action("retry_import", number, count=count)
     if is_api_call():
         return jsonify({"count": count})
     if fields.origin == "home":
@@ -85,27 +84,21 @@ def _answer_retry(number: int, count: int, fields: FailedFields) -> ResponseRetu
 def dismiss_failed(number: int) -> ResponseReturnValue:
     """Dismiss all failed files, or one."""
     fields = read_form(FailedFields)
-    session = db.session()
-    dismissed = dismissals.dismiss_failed(session, number, current_user.id, fields.item)
+    dismissed = dismissals.dismiss_failed(db.session(), number, current_user.id, fields.item)
     count = dismissed.item_count
     if count:
-        note_action("dismiss_files", number, count=count)
-    session.commit()
+        commit_action("dismiss_files", number, count=count)
     if is_api_call():
         return jsonify({"count": count})
-    say(
-        ngettext("%(num)s file dismissed.", "%(num)s files dismissed.", count)
-        if count
-        else _("Nothing left to dismiss.")
-    )
+    words = ngettext("%(num)s file dismissed.", "%(num)s files dismissed.", count)
+    say(words if count else _("Nothing left to dismiss."))
     if dismissed.group_count:
-        say(
-            ngettext(
-                "%(num)s empty group moved to the trash.",
-                "%(num)s empty groups moved to the trash.",
-                dismissed.group_count,
-            )
+        words = ngettext(
+            "%(num)s empty group moved to the trash.",
+            "%(num)s empty groups moved to the trash.",
+            dismissed.group_count,
         )
+        say(words)
     return _return_to_page(number, fields)
 
 
@@ -129,15 +122,11 @@ def publish_import(number: int) -> ResponseReturnValue:
     drafts = history.list_own_drafts(session, number, bulk.MAX_GROUPS)
     count = bulk.edit_groups(session, drafts, BulkEdit({"state": "published"}))
     if count:
-        note_action("publish_import", number, count=count)
-    session.commit()
+        commit_action("publish_import", number, count=count)
     if is_api_call():
         return jsonify({"count": count})
-    say(
-        ngettext("%(num)s group published.", "%(num)s groups published.", count)
-        if count
-        else _("Nothing left to publish.")
-    )
+    words = ngettext("%(num)s group published.", "%(num)s groups published.", count)
+    say(words if count else _("Nothing left to publish."))
     return redirect(url_for(".show_import", number=number), 303)
 
 

@@ -1,6 +1,6 @@
 """Acts on the selected groups of the library, or on all groups of a list."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -9,14 +9,14 @@ from flask_login import current_user
 from pydantic import Field
 
 from imagehub.admin import blueprint, originals
-from imagehub.admin.library_list import PostedPlace, answer, show_list
+from imagehub.admin.library_list import PostedPlace, answer, name_group, show_list
 from imagehub.admin.words import say
 from imagehub.database import db
-from imagehub.domain.library import bulk, edit, groups, listing, trash
+from imagehub.domain.library import bulk, edit, listing, trash
 from imagehub.domain.library.bulk import BulkEdit, Progress
 from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.models import Group
-from imagehub.web import note_action
+from imagehub.web import commit_action
 from imagehub.web.access import is_api_call
 from imagehub.web.errors import on_refusal
 from imagehub.web.forms import Checkbox, Form, FormTexts, Ids, read_form
@@ -108,7 +108,7 @@ def _edit(change: BulkEdit) -> ResponseReturnValue:
         return _edit_all(change)
     numbers = _read_selected()
     count = bulk.edit_groups(db.session(), numbers, change)
-    _note_edit(numbers, count, change)
+    _commit_edit(numbers, count, change)
     _say_edited(count, change)
     return _return_to_list()
 
@@ -126,14 +126,11 @@ def _edit_all(change: BulkEdit) -> ResponseReturnValue:
     """Ask whether all groups of a list shall be edited; then edit them, some with each request."""
     session, place, steps = db.session(), read_form(PostedPlace), read_form(_Steps)
     if steps.total:
+        progress = Progress(steps.at, steps.total, steps.seen, steps.done)
         numbers, progress = bulk.edit_next(
-            session,
-            place.filter_name,
-            place.words,
-            change,
-            Progress(steps.at, steps.total, steps.seen, steps.done),
+            session, place.filter_name, place.words, change, progress
         )
-        _note_edit(numbers, progress.changed - steps.done, change)
+        _commit_edit(numbers, progress.changed - steps.done, change)
         if progress.is_done:
             _say_edited(progress.changed, change)
             return _return_to_list()
@@ -155,15 +152,12 @@ def _edit_all(change: BulkEdit) -> ResponseReturnValue:
     )
 
 
-def _note_edit(numbers: Sequence[int], count: int, change: BulkEdit) -> None:
-    """Commit an edit, with its entry of the log."""
-    session = db.session()
+def _commit_edit(numbers: Sequence[int], count: int, change: BulkEdit) -> None:
+    """Commit an edit, unless it changed nothing."""
     if count:
-        fields = [edit.FIELD_NAMES[name] for name in change.changes] or [edit.FIELD_NAMES["tags"]]
-        note_action(
-            "edit_groups", numbers[0] if len(numbers) == 1 else "", count=count, fields=fields
-        )
-    session.commit()
+        fields = [edit.FIELD_NAMES[name] for name in change.changes or ["tags"]]
+        key = numbers[0] if len(numbers) == 1 else ""
+        commit_action("edit_groups", key, count=count, fields=fields)
 
 
 def _say_edited(count: int, change: BulkEdit) -> None:
@@ -200,13 +194,9 @@ def join_groups() -> ResponseReturnValue:
         )
     group, gone = bulk.join_groups(session, numbers, current_user.id)
     count, numbers_gone = len(gone) + 1, ",".join(map(str, gone))
-    note_action("join_groups", group.id, name=_name(group), count=count)
-    session.commit()
-    say(
-        ngettext("%(num)s group was joined.", "%(num)s groups were joined.", count),
-        undo="admin.restore_from_trash",
-        number=numbers_gone,
-    )
+    commit_action("join_groups", group.id, name=name_group(group), count=count)
+    words = ngettext("%(num)s group was joined.", "%(num)s groups were joined.", count)
+    say(words, undo="admin.restore_from_trash", number=numbers_gone)
     return answer(url_for("admin.show_library_group", number=group.id))
 
 
@@ -217,20 +207,16 @@ def delete_groups() -> ResponseReturnValue:
     session = db.session()
     done = trash.trash_groups(session, _read_selected(), current_user.id)
     if done:
-        names = [_name(session.get_one(Group, number)) for number in done[:5]]
+        names = [name_group(session.get_one(Group, number)) for number in done[:5]]
         key = done[0] if len(done) == 1 else ""
-        note_action("delete_groups", key, names=names, count=len(done))
-        session.commit()
+        commit_action("delete_groups", key, names=names, count=len(done))
         numbers_gone = ",".join(map(str, done))
-        say(
-            ngettext(
-                "%(num)s group was moved to the trash.",
-                "%(num)s groups were moved to the trash.",
-                len(done),
-            ),
-            undo="admin.restore_from_trash",
-            number=numbers_gone,
+        words = ngettext(
+            "%(num)s group was moved to the trash.",
+            "%(num)s groups were moved to the trash.",
+            len(done),
         )
+        say(words, undo="admin.restore_from_trash", number=numbers_gone)
     else:
         say(_("These groups are already in the trash."))
     return _return_to_list()
@@ -247,20 +233,13 @@ def share_groups() -> ResponseReturnValue:
 @on_refusal(_refuse)
 def use_new_versions() -> ResponseReturnValue:
     """Import the changed originals of groups again."""
-    return _act_on_originals(originals.use_new_versions)
+    originals.use_new_versions(_read_selected())
+    return _return_to_list()
 
 
 @blueprint.post("/admin/library/check-again")
 @on_refusal(_refuse)
 def check_again() -> ResponseReturnValue:
     """Ask OneDrive again for originals of groups that are missing or outside the root folder."""
-    return _act_on_originals(originals.check_again)
-
-
-def _act_on_originals(act: Callable[[Sequence[int]], None]) -> ResponseReturnValue:
-    act(_read_selected())
+    originals.check_again(_read_selected())
     return _return_to_list()
-
-
-def _name(group: Group) -> str:
-    return groups.name_group(group.id, group.title)

@@ -10,14 +10,16 @@ from flask_babel import gettext as _
 from pydantic import AfterValidator, Field, StrictInt, create_model
 
 from imagehub.admin import blueprint
-from imagehub.admin.words import say, show_name
+from imagehub.admin.drive import show_name
+from imagehub.admin.library_list import name_group
+from imagehub.admin.words import say
 from imagehub.database import db
 from imagehub.domain.library import edit, groups, listing
 from imagehub.domain.library import images as library_images
 from imagehub.domain.library.edit import Edit, EditConflictError, ShotField
 from imagehub.errors import ImageHubError, InvalidInputError, NotFoundError
 from imagehub.models import Group, Image
-from imagehub.web import note_action
+from imagehub.web import commit_action
 from imagehub.web.errors import get_error_status, on_refusal
 from imagehub.web.forms import Form, Id, read_form, read_json
 from imagehub.web.i18n import translate
@@ -149,9 +151,8 @@ def _read_changes() -> Edit:
 
 def _show_refused(error: ImageHubError, number: int) -> ResponseReturnValue:
     changed = _read_changes()
-    refused = RefusedForm(
-        dict(changed.changes), {name: changed.base[name] for name in changed.changes}
-    )
+    typed = dict(changed.changes)
+    refused = RefusedForm(typed, {name: changed.base[name] for name in typed})
     refused.add_error(error)
     return show_group(groups.get_group(db.session(), number), refused)
 
@@ -161,9 +162,7 @@ def _show_refused(error: ImageHubError, number: int) -> ResponseReturnValue:
 def save_library_group(number: int) -> ResponseReturnValue:
     """Save the whole form of a group."""
     changed = _read_changes()
-    group = edit.save_group(db.session(), number, changed)
-    _note_edit(group, changed)
-    db.session.commit()
+    _commit_edit(edit.save_group(db.session(), number, changed), changed)
     say(_("Saved."))
     return redirect(url_for(".show_library_group", number=number), 303)
 
@@ -200,9 +199,8 @@ def save_library_fields(number: int) -> ResponseReturnValue:
     """
     changed = read_json(_EditBody).make_edit()
     group = edit.save_group(db.session(), number, changed)
-    _note_edit(group, changed)
     answer = {"version": group.version, "fields": edit.read_fields(db.session(), group)}
-    db.session.commit()
+    _commit_edit(group, changed)
     return jsonify(answer)
 
 
@@ -212,22 +210,20 @@ def save_library_shot(number: int, shot: int) -> ResponseReturnValue:
     """Save alt text or role of a shot; as :func:`save_library_fields`."""
     changed = read_json(_EditBody).make_edit()
     group, image = edit.save_image(db.session(), number, shot, changed)
+    answer = {"version": group.version, "fields": {"alt": image.alt, "role": image.role}}
     if changed.changes:
-        note_action(
+        commit_action(
             "edit_shot",
             f"{number}/{shot}",
-            name=groups.name_group(group.id, group.title),
+            name=name_group(group),
             shot=show_name(image.name),
             fields=[edit.FIELD_NAMES[name] for name in changed.changes],
             is_repeated=True,
         )
-    answer = {"version": group.version, "fields": {"alt": image.alt, "role": image.role}}
-    db.session.commit()
     return jsonify(answer)
 
 
-def _note_edit(group: Group, changed: Edit) -> None:
+def _commit_edit(group: Group, changed: Edit) -> None:
     if changed.changes:
         fields = [edit.FIELD_NAMES[name] for name in changed.changes]
-        name = groups.name_group(group.id, group.title)
-        note_action("edit_group", group.id, name=name, fields=fields)
+        commit_action("edit_group", group.id, name=name_group(group), fields=fields)

@@ -13,7 +13,8 @@ from imagehub.admin.words import return_refused, say
 from imagehub.database import db
 from imagehub.domain.library import edit, groups, listing, order
 from imagehub.errors import ImageHubError, InvalidInputError
-from imagehub.web import note_action
+from imagehub.models import Group
+from imagehub.web import commit_action
 from imagehub.web.access import is_api_call
 from imagehub.web.errors import get_error_status, on_refusal
 from imagehub.web.forms import Form, Id, OptionalId, read_form, read_query
@@ -21,7 +22,6 @@ from imagehub.web.i18n import translate
 from imagehub.wiring import get_clients
 
 _MAX_CHOICES = 20
-_MAX_WORDS_CHARS = 200
 
 
 class Place(Form):
@@ -38,7 +38,7 @@ class Place(Form):
 
     @property
     def words(self) -> str:
-        return self.q.strip()[:_MAX_WORDS_CHARS]
+        return self.q.strip()[:200]
 
     @property
     def kept(self) -> dict[str, Any]:
@@ -78,21 +78,19 @@ def show_list(
     """
     session = db.session()
     page = listing.list_groups(session, place.filter_name, place.words, place.after, place.before)
-    kept = {
-        "filter": place.filter_name if place.filter_name != "all" else None,
-        "q": place.words or None,
-    }
+    filter_name = place.filter_name
+    kept = {"filter": filter_name if filter_name != "all" else None, "q": place.words or None}
     shown = render_template(
         "admin/library.html",
         page=page,
-        filter_name=place.filter_name,
+        filter_name=filter_name,
         filters=listing.FILTERS,
         counts=listing.count_to_do(session),
         max_counted=listing.MAX_COUNTED,
         words=place.words,
         kept=kept,
         place=place.kept,
-        can_order=place.filter_name == "all" and not place.words,
+        can_order=filter_name == "all" and not place.words,
         availabilities=edit.AVAILABILITIES,
         sign=get_clients().store.make_presigned_url,
         typed=typed or {},
@@ -159,17 +157,20 @@ def _step(step: int) -> ResponseReturnValue:
     key = listing.find_page_of(session, number, place.after, place.before)
     if key is not None:
         place = Place(after=key)
-        name = translate(groups.name_group(number, groups.get_group(session, number).title))
+        name = translate(name_group(groups.get_group(session, number)))
         say(_("“%(name)s” was moved to another page. The list now begins with it.", name=name))
     return _save_order(number, place)
 
 
 def _save_order(number: int, place: Place) -> ResponseReturnValue:
-    session = db.session()
-    name = groups.name_group(number, groups.get_group(session, number).title)
-    note_action("move_group", number, name=name, is_repeated=True)
-    session.commit()
+    name = name_group(groups.get_group(db.session(), number))
+    commit_action("move_group", number, name=name, is_repeated=True)
     return answer(place.make_url(f"group-{number}"))
+
+
+def name_group(group: Group) -> str:
+    """Return a group's title, or what it is called without one; see ``groups.name_group``."""
+    return groups.name_group(group.id, group.title)
 
 
 def answer(url: str) -> ResponseReturnValue:

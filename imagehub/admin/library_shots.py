@@ -5,6 +5,7 @@ stay saved if the act is refused.
 """
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 
 from flask import redirect, url_for
 from flask.typing import ResponseReturnValue
@@ -13,18 +14,20 @@ from pydantic import Field
 
 from imagehub.admin import blueprint, originals
 from imagehub.admin.library_group import RefusedForm, normalize_lines, show_group
-from imagehub.admin.library_list import answer
+from imagehub.admin.library_list import answer, name_group
 from imagehub.admin.words import return_refused, say
 from imagehub.database import db
 from imagehub.domain.library import edit, groups, listing, shots, trash
 from imagehub.domain.library.edit import ShotField, ShotFieldsError
 from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.models import Group
-from imagehub.web import note_action
+from imagehub.web import commit_action
 from imagehub.web.access import is_api_call
 from imagehub.web.errors import on_refusal
 from imagehub.web.forms import Form, Id, Ids, OptionalId, read_form, read_prefixed
 from imagehub.web.i18n import ngettext, translate
+
+Act = Callable[[int], ResponseReturnValue]
 
 
 class _Selected(Form):
@@ -85,66 +88,66 @@ def _save_fields(number: int) -> None:
     if not changed:
         return
     group = edit.save_shots(session, number, changed)
-    names = dict.fromkeys(one.name for one in changed)
-    note_action(
-        "edit_shots",
-        number,
-        name=_name(group),
-        count=len({one.number for one in changed}),
-        fields=[edit.FIELD_NAMES[name] for name in names],
-    )
-    session.commit()
+    count = len({one.number for one in changed})
+    fields = [edit.FIELD_NAMES[name] for name in dict.fromkeys(one.name for one in changed)]
+    commit_action("edit_shots", number, name=name_group(group), count=count, fields=fields)
 
 
-@blueprint.post("/admin/library/<db_id:number>/shots")
-@on_refusal(_refuse)
+def _act(path: str) -> Callable[[Act], Act]:
+    """Make a function the view of an address; what was typed is saved before it is called."""
+
+    def decorate(act: Act) -> Act:
+        @blueprint.post(f"/admin/library/<db_id:number>/shots{path}")
+        @on_refusal(_refuse)
+        @wraps(act)
+        def view(number: int) -> ResponseReturnValue:
+            _save_fields(number)
+            return act(number)
+
+        return act
+
+    return decorate
+
+
+@_act("")
 def save_library_shots(number: int) -> ResponseReturnValue:
     """Save alt texts and roles of shots."""
-    _save_fields(number)
     return answer(_make_url(number))
 
 
 # --- Cover and order ------------------------------------------------------------------------------
 
 
-@blueprint.post("/admin/library/<db_id:number>/shots/set-cover")
-@on_refusal(_refuse)
+@_act("/set-cover")
 def set_cover(number: int) -> ResponseReturnValue:
     """Set a shot as the cover of its group."""
-    _save_fields(number)
     shot = read_form(_ShotField).this
     group = shots.set_cover(db.session(), number, shot)
-    note_action("set_cover", number, name=_name(group))
-    db.session.commit()
+    commit_action("set_cover", number, name=name_group(group))
     return redirect(_make_url(number, shot), 303)
 
 
-@blueprint.post("/admin/library/<db_id:number>/shots/order")
-@on_refusal(_refuse)
+@_act("/order")
 def order_shots(number: int) -> ResponseReturnValue:
     """Move shots in front of another one, or to the end."""
-    _save_fields(number)
     fields = read_form(_Selected)
     _note_order(shots.order_shots(db.session(), number, fields.shot, fields.before))
     return answer(_make_url(number))
 
 
-@blueprint.post("/admin/library/<db_id:number>/shots/move-up")
-@on_refusal(_refuse)
+@_act("/move-up")
 def move_shot_up(number: int) -> ResponseReturnValue:
     """Move a shot one place up in its group."""
     return _step(number, -1)
 
 
-@blueprint.post("/admin/library/<db_id:number>/shots/move-down")
-@on_refusal(_refuse)
+@_act("/move-down")
 def move_shot_down(number: int) -> ResponseReturnValue:
     """Move a shot one place down in its group."""
     return _step(number, 1)
 
 
 def _step(number: int, step: int) -> ResponseReturnValue:
-    _save_fields(number)
     shot = read_form(_ShotField).this
     if shots.step_shot(db.session(), number, shot, step):
         _note_order(groups.get_group(db.session(), number))
@@ -152,75 +155,60 @@ def _step(number: int, step: int) -> ResponseReturnValue:
 
 
 def _note_order(group: Group) -> None:
-    note_action("order_shots", group.id, name=_name(group), is_repeated=True)
-    db.session.commit()
+    commit_action("order_shots", group.id, name=name_group(group), is_repeated=True)
 
 
 # --- Selected shots -------------------------------------------------------------------------------
 
 
-@blueprint.post("/admin/library/<db_id:number>/shots/split")
-@on_refusal(_refuse)
+@_act("/split")
 def split_shots(number: int) -> ResponseReturnValue:
     """Move the selected shots to a new group."""
-    _save_fields(number)
     selected = read_form(_Selected).shot
     group = shots.split_shots(db.session(), number, selected)
-    note_action("split_shots", group.id, name=_name(group), count=len(selected))
-    db.session.commit()
-    say(
-        ngettext(
-            "%(num)s shot is now a group of its own.",
-            "%(num)s shots are now a group of their own.",
-            len(selected),
-        )
+    commit_action("split_shots", group.id, name=name_group(group), count=len(selected))
+    words = ngettext(
+        "%(num)s shot is now a group of its own.",
+        "%(num)s shots are now a group of their own.",
+        len(selected),
     )
+    say(words)
     return redirect(_make_url(group.id), 303)
 
 
-@blueprint.post("/admin/library/<db_id:number>/shots/move")
-@on_refusal(_refuse)
+@_act("/move")
 def move_shots(number: int) -> ResponseReturnValue:
     """Move the selected shots to another group, which is named by number or title."""
-    _save_fields(number)
     session, fields = db.session(), read_form(_Selected)
     target = listing.find_group(session, fields.to)
     if target is None:
         raise InvalidInputError("First enter the group to move to.", {"to": "is empty"})
     group = shots.move_shots(session, number, fields.shot, target)
-    count, name = len(fields.shot), _name(group)
-    note_action("move_shots", group.id, name=name, count=count)
-    session.commit()
-    say(
-        ngettext(
-            "%(num)s shot was moved to “%(name)s”.",
-            "%(num)s shots were moved to “%(name)s”.",
-            count,
-            name=translate(name),
-        )
+    count, name = len(fields.shot), name_group(group)
+    commit_action("move_shots", group.id, name=name, count=count)
+    words = ngettext(
+        "%(num)s shot was moved to “%(name)s”.",
+        "%(num)s shots were moved to “%(name)s”.",
+        count,
+        name=translate(name),
     )
+    say(words)
     return redirect(_make_url(number), 303)
 
 
-@blueprint.post("/admin/library/<db_id:number>/shots/delete")
-@on_refusal(_refuse)
+@_act("/delete")
 def delete_shots(number: int) -> ResponseReturnValue:
     """Move the selected shots to the trash."""
-    _save_fields(number)
     selected = read_form(_Selected).shot
-    name = _name(groups.get_group(db.session(), number))
+    name = name_group(groups.get_group(db.session(), number))
     bag = trash.trash_images(db.session(), number, selected, current_user.id)
-    note_action("delete_shots", number, name=name, count=len(selected))
-    db.session.commit()
-    say(
-        ngettext(
-            "%(num)s shot was moved to the trash.",
-            "%(num)s shots were moved to the trash.",
-            len(selected),
-        ),
-        undo="admin.restore_from_trash",
-        number=str(bag),
+    commit_action("delete_shots", number, name=name, count=len(selected))
+    words = ngettext(
+        "%(num)s shot was moved to the trash.",
+        "%(num)s shots were moved to the trash.",
+        len(selected),
     )
+    say(words, undo="admin.restore_from_trash", number=str(bag))
     is_whole_group = bag == number
     return redirect(url_for("admin.show_library") if is_whole_group else _make_url(number), 303)
 
@@ -228,15 +216,13 @@ def delete_shots(number: int) -> ResponseReturnValue:
 # --- Originals ------------------------------------------------------------------------------------
 
 
-@blueprint.post("/admin/library/<db_id:number>/shots/use-new-version")
-@on_refusal(_refuse)
+@_act("/use-new-version")
 def use_new_version(number: int) -> ResponseReturnValue:
     """Import the changed original of a shot again."""
     return _act_on_original(number, originals.use_new_versions)
 
 
-@blueprint.post("/admin/library/<db_id:number>/shots/check-again")
-@on_refusal(_refuse)
+@_act("/check-again")
 def check_shot_again(number: int) -> ResponseReturnValue:
     """Ask OneDrive again for the original of a shot."""
     return _act_on_original(number, originals.check_again)
@@ -245,11 +231,6 @@ def check_shot_again(number: int) -> ResponseReturnValue:
 def _act_on_original(
     number: int, act: Callable[[Sequence[int], Sequence[int]], None]
 ) -> ResponseReturnValue:
-    _save_fields(number)
     shot = read_form(_ShotField).this
     act([number], [shot])
     return redirect(_make_url(number, shot), 303)
-
-
-def _name(group: Group) -> str:
-    return groups.name_group(group.id, group.title)

@@ -17,7 +17,7 @@ from imagehub.domain.sync import schedule
 from imagehub.domain.sync.schedule import WatchInfo
 from imagehub.domain.sync.state import AWAY, CHANGED
 from imagehub.errors import InvalidInputError
-from imagehub.web import note_action
+from imagehub.web import commit_action
 from imagehub.web.access import get_local_target
 from imagehub.web.forms import Form, FormText, read_form
 from imagehub.web.i18n import ngettext
@@ -60,16 +60,14 @@ def check_originals() -> ResponseReturnValue:
     for account_id in accounts:
         schedule.ask_for_check(session, account_id)
     if accounts:
-        note_action("check_originals")
-        session.commit()
+        commit_action("check_originals")
         say(_("OneDrive is being checked. This page shows when the check is done."))
     else:
-        say(
-            _(
-                "There is nothing to check: OneDrive is not connected, or no images were imported "
-                "from it."
-            )
+        words = _(
+            "There is nothing to check: OneDrive is not connected, or no images were imported from "
+            "it."
         )
+        say(words)
     home = url_for("admin.show_connection")
     return redirect(get_local_target(read_form(_CheckFields).next, home=home), 303)
 
@@ -89,15 +87,11 @@ def use_new_versions(groups: Sequence[int], shots: Sequence[int] | None = None) 
     if not count:
         say(_("The new versions are already being imported."))
         return
-    note_action("use_new_versions", groups[0] if len(groups) == 1 else "", count=count)
-    session.commit()
-    say(
-        ngettext(
-            "%(num)s new version is being imported.",
-            "%(num)s new versions are being imported.",
-            count,
-        )
+    commit_action("use_new_versions", groups[0] if len(groups) == 1 else "", count=count)
+    words = ngettext(
+        "%(num)s new version is being imported.", "%(num)s new versions are being imported.", count
     )
+    say(words)
 
 
 def check_again(groups: Sequence[int], shots: Sequence[int] | None = None) -> None:
@@ -113,12 +107,10 @@ def check_again(groups: Sequence[int], shots: Sequence[int] | None = None) -> No
             "None of these originals is missing in OneDrive or outside the root folder."
         )
     schedule.check_again(session, ids)
-    note_action("check_images", groups[0] if len(groups) == 1 else "", count=len(ids))
-    session.commit()
-    say(
-        ngettext(
-            "%(num)s original is being checked again.",
-            "%(num)s originals are being checked again.",
-            len(ids),
-        )
+    commit_action("check_images", groups[0] if len(groups) == 1 else "", count=len(ids))
+    words = ngettext(
+        "%(num)s original is being checked again.",
+        "%(num)s originals are being checked again.",
+        len(ids),
     )
+    say(words)

@@ -1,10 +1,12 @@
 """The settings page: the look of the site and what it offers, unless the environment sets it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from flask import redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from pydantic import create_model
 
 from imagehub.admin import blueprint
 from imagehub.admin.words import say
@@ -14,7 +16,7 @@ from imagehub.domain.site import settings
 from imagehub.domain.site.settings import SettingConflictError
 from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.messages import Message, mark
-from imagehub.web import i18n, note_action
+from imagehub.web import commit_action, i18n
 from imagehub.web.errors import get_error_status, on_refusal
 from imagehub.web.forms import Checkbox, Form, FormText, read_form
 from imagehub.web.i18n import translate
@@ -66,25 +68,21 @@ class SettingFields(Form):
         return texts
 
 
-class ShownFields(Form):
-    """The settings as the form showed them, by which changes of others are noticed."""
+_SHOWN: dict[str, Any] = {f"was_{name}": (FormText | None, None) for name in settings.SITE_FIELDS}
+# The settings as the form showed them, by which changes of others are noticed.
+_ShownFields = create_model("_ShownFields", __base__=Form, **_SHOWN)
 
-    was_title: FormText | None = None
-    was_tagline: FormText | None = None
-    was_accent: FormText | None = None
-    was_ground: FormText | None = None
-    was_language: FormText | None = None
-    was_downloads: FormText | None = None
-    was_zip_downloads: FormText | None = None
-    was_feeds: FormText | None = None
 
-    def list_texts(self) -> dict[str, str]:
-        """List those that were sent, by the name of the setting."""
-        given = get_given_settings().given
-        shown = {name.removeprefix("was_"): text for name, text in self.model_dump().items()}
-        return {
-            name: text for name, text in shown.items() if text is not None and name not in given
-        }
+def _read_texts() -> tuple[dict[str, str], dict[str, str]]:
+    """Read the form: the settings as they were typed, and as they were shown."""
+    shown = {
+        name.removeprefix("was_"): text
+        for name, text in read_form(_ShownFields)
+        if text is not None
+    }
+    given = get_given_settings().given
+    base = {name: text for name, text in shown.items() if name not in given}
+    return read_form(SettingFields).list_texts(), base
 
 
 @blueprint.get("/admin/settings")
@@ -94,7 +92,7 @@ def show_settings() -> ResponseReturnValue:
 
 
 def _show_again(error: ImageHubError) -> ResponseReturnValue:
-    texts, base = read_form(SettingFields).list_texts(), read_form(ShownFields).list_texts()
+    texts, base = _read_texts()
     touched = {name: text for name, text in texts.items() if text != base.get(name)}
     return _render(touched, base, error), get_error_status(error)
 
@@ -103,12 +101,10 @@ def _show_again(error: ImageHubError) -> ResponseReturnValue:
 @on_refusal(_show_again, InvalidInputError, SettingConflictError)
 def save_settings() -> ResponseReturnValue:
     """Save what was changed; other processes follow within seconds."""
-    session = db.session()
-    texts, base = read_form(SettingFields).list_texts(), read_form(ShownFields).list_texts()
-    changed = settings.save_site(session, get_given_settings(), texts, base)
+    texts, base = _read_texts()
+    changed = settings.save_site(db.session(), get_given_settings(), texts, base)
     if changed:
-        note_action("change_settings", "site", fields=[_LABELS[name] for name in changed])
-    session.commit()
+        commit_action("change_settings", "site", fields=[_LABELS[name] for name in changed])
     refresh_settings(older_than_seconds=0)
     say(_("Settings saved.") if changed else _("Nothing was changed."))
     return redirect(url_for("admin.show_settings"))

@@ -16,7 +16,7 @@ from imagehub.domain.sharing import links
 from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.messages import mark
 from imagehub.models import ShareLink
-from imagehub.web import note_action
+from imagehub.web import commit_action
 from imagehub.web.errors import get_error_status, on_refusal
 from imagehub.web.forms import Checkbox, Form, FormText, Id, Ids, OptionalId, read_form, read_query
 from imagehub.web.headers import make_absolute
@@ -27,11 +27,10 @@ _MINUTES_BEHIND = re.compile(r"-?[0-9]{1,3}")
 _AGAIN = mark("Enter the password again. For security, it is not kept in the form.")
 
 
-class PageQuery(Form):
+class SharesQuery(Form):
+    """``before``: where a page of the list begins; ``group``: the groups of a new link."""
+
     before: OptionalId("page") = None  # type: ignore[valid-type]
-
-
-class GroupsQuery(Form):
     group: Ids("group") = []  # type: ignore[valid-type]  # noqa: RUF012 - pydantic copies it
 
 
@@ -60,7 +59,7 @@ class RevokedShare(Form):
 @blueprint.get("/admin/shares")
 def show_shares() -> ResponseReturnValue:
     """List all links from new to old, and the address of one that was just created."""
-    before = read_query(PageQuery).before
+    before = read_query(SharesQuery).before
     made = shown_once.take("share")
     listed = links.list_shares(db.session(), before)
     return render_template(
@@ -75,7 +74,7 @@ def show_shares() -> ResponseReturnValue:
 @blueprint.get("/admin/shares/new")
 def new_share() -> ResponseReturnValue:
     """Show the form for a link to the selected groups."""
-    return _render_form(read_query(GroupsQuery).group)
+    return _render_form(read_query(SharesQuery).group)
 
 
 def _show_form_again(error: ImageHubError) -> ResponseReturnValue:
@@ -87,13 +86,12 @@ def _show_form_again(error: ImageHubError) -> ResponseReturnValue:
 @on_refusal(_show_form_again)
 def create_share() -> ResponseReturnValue:
     """Create a link; the list shows its address once."""
-    session = db.session()
     fields = read_form(ShareFields)
     last_day = _read_day(fields.last_day)
     if fields.lacks_password:
         raise InvalidInputError(_AGAIN, {"password": _AGAIN})
     share, token = links.create_share(
-        session,
+        db.session(),
         current_user.id,
         fields.group,
         fields.title,
@@ -102,13 +100,11 @@ def create_share() -> ResponseReturnValue:
         fields.may_download,
         minutes_behind_utc=_read_minutes_behind(fields.minutes_behind_utc),
     )
-    note_action("create_share", share.id, name=_name(share))
-    session.commit()
+    commit_action("create_share", share.id, name=_name(share))
     return _show_once(share, token)
 
 
-def _show_refusal(error: ImageHubError, number: int) -> ResponseReturnValue:
-    del number
+def _show_refusal(error: ImageHubError, **_view_args: int) -> ResponseReturnValue:
     say(error.sentence, is_fault=True)
     return redirect(url_for(".show_shares"), 303)
 
@@ -117,21 +113,16 @@ def _show_refusal(error: ImageHubError, number: int) -> ResponseReturnValue:
 @on_refusal(_show_refusal, InvalidInputError)
 def renew_share(number: int) -> ResponseReturnValue:
     """Replace the address of a link; the new one is shown once too."""
-    session = db.session()
-    share, token = links.renew_share(session, number)
-    note_action("replace_share", number, name=_name(share))
-    session.commit()
+    share, token = links.renew_share(db.session(), number)
+    commit_action("replace_share", number, name=_name(share))
     return _show_once(share, token)
 
 
 @blueprint.post("/admin/shares/<db_id:number>/revoke")
 def revoke_share(number: int) -> ResponseReturnValue:
     """Revoke a link."""
-    session = db.session()
-    share = links.revoke_share(session, number)
-    name = _name(share)
-    note_action("revoke_share", number, name=name)
-    session.commit()
+    name = _name(links.revoke_share(db.session(), number))
+    commit_action("revoke_share", number, name=name)
     words = _("The link “%(name)s” was revoked.", name=translate(name))
     say(words, undo=".reopen_share", number=str(number))
     return redirect(url_for(".show_shares"), 303)
@@ -140,11 +131,9 @@ def revoke_share(number: int) -> ResponseReturnValue:
 @blueprint.post("/admin/shares/reopen")
 def reopen_share() -> ResponseReturnValue:
     """Undo that a link was revoked."""
-    session = db.session()
-    share = links.reopen_share(session, read_form(RevokedShare).number)
+    share = links.reopen_share(db.session(), read_form(RevokedShare).number)
     name = _name(share)
-    note_action("reopen_share", share.id, name=name)
-    session.commit()
+    commit_action("reopen_share", share.id, name=name)
     say(_("The link “%(name)s” was restored with its former address.", name=translate(name)))
     return redirect(url_for(".show_shares"), 303)
 

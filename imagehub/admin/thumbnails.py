@@ -11,12 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from flask import Response, request, url_for
+from flask import Response, request
 from flask.typing import ResponseReturnValue
 
 from imagehub.admin import blueprint
-from imagehub.admin.drive_access import open_drive
-from imagehub.clients import DriveItem
+from imagehub.admin.drive import open_drive
 from imagehub.errors import ConnectionLostError, ImageHubError, NotFoundError, ServiceError
 from imagehub.web.errors import get_error_status, on_refusal
 from imagehub.web.forms import Form, FormText, read_query
@@ -28,8 +27,6 @@ _YEAR_SECONDS = 365 * 86_400
 _WHOLE_DRIVE = ("root", "/")
 # How long an item counts as inside the root folder without another request.
 _INSIDE_SECONDS = 600
-# Media types for which OneDrive makes thumbnails.
-_SHOWN_KINDS = ("image/", "video/", "application/pdf")
 
 # Shown if there is no thumbnail, in a grey that is visible on light and dark backgrounds. It has no
 # size, so it fills any frame, and the icon in its middle stays small.
@@ -48,22 +45,8 @@ _KINDS = {suffix: kind for kind, suffix in _SUFFIXES.items()}
 _FILES_A_FOLDER = 80
 
 
-def make_thumbnail_url(item: DriveItem) -> str:
-    """Make the address of a file's thumbnail; "" if OneDrive makes none."""
-    if item.is_folder or item.is_package or not item.size_bytes:
-        return ""
-    if not item.mime_type.lower().startswith(_SHOWN_KINDS):
-        return ""
-    return url_for(".show_drive_thumbnail", item_id=item.id, v=_make_version(item))
-
-
-def _make_version(item: DriveItem) -> str:
-    """Make a short text that changes with the content of a file."""
-    return hashlib.sha256((item.ctag or item.etag).encode()).hexdigest()[:16]
-
-
 class ThumbnailQuery(Form):
-    """``v``: see :func:`_make_version`; with it the browser may keep the thumbnail."""
+    """``v`` changes with the content of the file; with it the browser may keep the thumbnail."""
 
     size: FormText = "medium"
     v: FormText = ""
@@ -91,11 +74,11 @@ def show_drive_thumbnail(item_id: str) -> ResponseReturnValue:
     # With another root folder the boundary has changed, so earlier entries do not count.
     key = f"{account_id}\n{opened.root_folder}\n{item_id}\n{version}\n{size}"
     kept = cache.find(key) if version else None
-    if kept is not None and kept.age_seconds > _INSIDE_SECONDS:
-        if opened.root_folder not in _WHOLE_DRIVE:
-            opened.get_item(item_id)  # It may have been moved out of the root folder.
-        cache.touch(kept)
     if kept is not None:
+        if kept.age_seconds > _INSIDE_SECONDS:
+            if opened.root_folder not in _WHOLE_DRIVE:
+                opened.get_item(item_id)  # It may have been moved out of the root folder.
+            cache.touch(kept)
         data, kind = kept.data, kept.content_type
     else:
         found = opened.fetch_thumbnail(item_id, size)
@@ -108,11 +91,8 @@ def show_drive_thumbnail(item_id: str) -> ResponseReturnValue:
         data, kind = found
         if version:
             cache.keep(key, data, kind)
-    response = Response(data, mimetype=kind)
-    response.headers["Cache-Control"] = (
-        f"private, max-age={_YEAR_SECONDS}, immutable" if version else "private, no-cache"
-    )
-    return response
+    keeping = f"private, max-age={_YEAR_SECONDS}, immutable" if version else "private, no-cache"
+    return Response(data, headers={"Cache-Control": keeping}, mimetype=kind)
 
 
 def _wants_picture() -> bool:
@@ -125,10 +105,8 @@ def _wants_picture() -> bool:
 
 def _show_placeholder(status: int, keeping: str) -> Response:
     # A browser shows an image with any status, and a broken image without one.
-    response = Response(_PLACEHOLDER, status, mimetype="image/svg+xml")
-    response.headers["Cache-Control"] = keeping
-    response.vary.add("Accept")
-    return response
+    headers = {"Cache-Control": keeping, "Vary": "Accept"}
+    return Response(_PLACEHOLDER, status, headers, mimetype="image/svg+xml")
 
 
 @dataclass(frozen=True)

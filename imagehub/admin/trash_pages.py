@@ -8,12 +8,12 @@ from flask_babel import gettext as _
 from pydantic import BeforeValidator, Field
 
 from imagehub.admin import blueprint
-from imagehub.admin.library_list import answer
+from imagehub.admin.library_list import answer, name_group
 from imagehub.admin.words import return_refused, say
 from imagehub.database import db
-from imagehub.domain.library import groups, listing, trash
+from imagehub.domain.library import listing, trash
 from imagehub.errors import ImageHubError
-from imagehub.web import note_action
+from imagehub.web import commit_action
 from imagehub.web.errors import on_refusal
 from imagehub.web.forms import Form, read_form, read_number, read_query
 from imagehub.web.i18n import ngettext
@@ -61,15 +61,12 @@ def restore_from_trash() -> ResponseReturnValue:
     """Restore entries of the trash."""
     session = db.session()
     restored = trash.restore_all(session, read_form(_Entries).number)
-    first = restored[0]
-    name = groups.name_group(first.id, first.title)
-    note_action("restore_groups", first.id, name=name, count=len(restored))
-    url = url_for("admin.show_library")
-    if len(restored) == 1:
-        url = url_for("admin.show_library_group", number=first.id)
-    session.commit()
+    first, *others = restored
+    commit_action("restore_groups", first.id, name=name_group(first), count=len(restored))
     say(ngettext("%(num)s group was restored.", "%(num)s groups were restored.", len(restored)))
-    return answer(url)
+    if others:
+        return answer(url_for("admin.show_library"))
+    return answer(url_for("admin.show_library_group", number=first.id))
 
 
 @blueprint.post("/admin/library/trash/delete")
@@ -78,19 +75,15 @@ def delete_from_trash() -> ResponseReturnValue:
     """Delete entries of the trash permanently."""
     session = db.session()
     gone, object_count = trash.purge(session, read_form(_Entries).number)
+    words = _("This entry was already deleted.")
     if gone:
-        note_action("purge_trash", count=len(gone))
-    session.commit()
+        commit_action("purge_trash", count=len(gone))
+        words = _("Permanently deleted. The originals are still in OneDrive.")
     # The worker deletes the objects, so that nobody waits for object storage here.
     if object_count:
-        say(
-            _(
-                "Permanently deleted. The worker removes the files from object storage within a "
-                "minute. The originals are still in OneDrive."
-            )
+        words = _(
+            "Permanently deleted. The worker removes the files from object storage within a "
+            "minute. The originals are still in OneDrive."
         )
-    elif gone:
-        say(_("Permanently deleted. The originals are still in OneDrive."))
-    else:
-        say(_("This entry was already deleted."))
+    say(words)
     return answer(url_for("admin.show_trash"))

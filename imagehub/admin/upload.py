@@ -10,22 +10,19 @@ from flask_login import current_user
 from pydantic import AwareDatetime, BaseModel, Field
 
 from imagehub.admin import blueprint
-from imagehub.admin.drive_access import open_drive
-from imagehub.admin.drive_words import describe_entry
-from imagehub.admin.words import show_name
-from imagehub.clients import DriveItem
+from imagehub.admin.drive import describe_items, open_drive, show_name
+from imagehub.clients import ConflictBehavior, DriveItem
 from imagehub.database import db
 from imagehub.domain.imports import from_upload
-from imagehub.domain.onedrive import entries, uploads
+from imagehub.domain.onedrive import uploads
 from imagehub.domain.sync import schedule
-from imagehub.web import count_action, note_action
+from imagehub.web import commit_action, count_action
 from imagehub.web.forms import read_json
 from imagehub.web.i18n import translate
 from imagehub.wiring import get_clients
 
 ItemId = Annotated[str, Field(min_length=1, max_length=255)]
 Name = Annotated[str, Field(max_length=1000)]
-Conflict = Literal["fail", "replace", "rename"]
 
 _MAX_PATHS = 2000
 
@@ -50,11 +47,11 @@ class FileFields(BaseModel):
     folder: ItemId
     name: Name
     size: Annotated[int, Field(ge=0)]
-    on_conflict: Conflict = "fail"
+    on_conflict: ConflictBehavior = "fail"
     others: Annotated[list[Name], Field(max_length=_MAX_PATHS)] = []
     hash: Annotated[str, Field(max_length=80)] = ""
 
-    def get_facts(self) -> tuple[str, str, int, Conflict, list[str], str]:
+    def get_facts(self) -> tuple[str, str, int, ConflictBehavior, list[str], str]:
         return self.folder, self.name, self.size, self.on_conflict, self.others, self.hash
 
 
@@ -80,7 +77,7 @@ class UploadedFields(ItemFields):
 
     name: Name
     folder: ItemId
-    folder_name: Annotated[str, Field(max_length=1000)] = ""
+    folder_name: Name = ""
     is_replaced: bool = False
     type: Annotated[str, Field(max_length=255)] = ""
     size: Annotated[int, Field(ge=0)] | None = None
@@ -105,14 +102,12 @@ def check_upload_paths() -> Response:
     """Tell which names OneDrive would refuse, why, and how to correct them."""
     fields = read_json(PathsFields)
     _, opened = open_drive()
-    checks = uploads.check_paths(opened, fields.folder, fields.paths)
-    return _answer(
-        refused=[
-            {"path": check.path, "fault": translate(check.fault), "repaired": check.repaired}
-            for check in checks
-            if check.fault
-        ]
-    )
+    refused = [
+        {"path": check.path, "fault": translate(check.fault), "repaired": check.repaired}
+        for check in uploads.check_paths(opened, fields.folder, fields.paths)
+        if check.fault
+    ]
+    return _answer(refused=refused)
 
 
 @blueprint.post("/admin/drive/upload/folder")
@@ -122,8 +117,7 @@ def ensure_upload_folder() -> Response:
     _, opened = open_drive(for_change=True)
     folder, created = uploads.ensure_folder(opened, fields.folder, fields.path)
     for one in created:
-        parent_id = one.parent_id or fields.folder
-        count_action("create_folders", parent_id, name=show_name(one.name))
+        count_action("create_folders", one.parent_id or fields.folder, show_name(one.name))
     return _answer(id=folder.id, name=folder.name)
 
 
@@ -132,17 +126,12 @@ def begin_upload() -> Response:
     """Give an address for the bytes of one file; see :class:`uploads.Begun`."""
     fields = read_json(BeginFields)
     account_id, opened = open_drive(for_change=True)
-    begun = uploads.begin_upload(
-        db.session(),
-        get_clients().vault,
-        account_id,
-        opened,
-        uploads.Upload(*fields.get_facts(), fields.upload, fields.given_up or None),
-    )
+    upload = uploads.Upload(*fields.get_facts(), fields.upload, fields.given_up or None)
+    begun = uploads.begin_upload(db.session(), get_clients().vault, account_id, opened, upload)
     if begun.is_new:
         # One entry for a folder and hour. OneDrive does not report the end of an upload.
         action = "replace_files" if fields.on_conflict == "replace" else "upload_files"
-        count_action(action, fields.folder, name=show_name(fields.name))
+        count_action(action, fields.folder, show_name(fields.name))
     if begun.needs_hash:
         return _answer(needs_hash=True)
     if begun.refused:
@@ -205,15 +194,9 @@ def import_uploaded_files() -> Response:
     if begun.job is None:
         return _answer(job=None, count=0, url="", known=begun.known_count, refused=refused)
     job_id, count = begun.job.id, begun.job.item_count
-    note_action("import_uploads", job_id, count=count)
-    db.session.commit()
-    return _answer(
-        job=job_id,
-        count=count,
-        url=url_for(".show_import", number=job_id),
-        known=begun.known_count,
-        refused=refused,
-    )
+    commit_action("import_uploads", job_id, count=count)
+    url = url_for(".show_import", number=job_id)
+    return _answer(job=job_id, count=count, url=url, known=begun.known_count, refused=refused)
 
 
 def _answer(**facts: Any) -> Response:
@@ -224,5 +207,4 @@ def _answer(**facts: Any) -> Response:
 
 
 def _describe(account_id: int, item: DriveItem) -> dict[str, Any]:
-    (entry,) = entries.mark_items(db.session(), account_id, [item])
-    return describe_entry(entry)
+    return describe_items(account_id, [item])[0]

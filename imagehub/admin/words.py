@@ -1,12 +1,11 @@
 """Format sizes, times, counts and toasts for the admin pages, in the page's language."""
 
-import re
 from datetime import date, datetime, timedelta
 from typing import Literal
 
 from babel.dates import format_date, format_skeleton, format_time, format_timedelta
 from babel.numbers import format_decimal
-from flask import current_app, flash, redirect, url_for
+from flask import flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from markupsafe import Markup
@@ -15,10 +14,8 @@ from imagehub.admin import blueprint
 from imagehub.database import now_utc
 from imagehub.errors import ImageHubError
 from imagehub.web.access import is_api_call
-from imagehub.web.i18n import format_number, get_format_locale, translate
+from imagehub.web.i18n import get_format_locale, translate
 
-# Embeddings and overrides, isolates, and the marks that count as letters of a direction.
-_TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 _Unit = Literal["minute", "hour", "day", "week", "month", "year"]
 # The unit of a distance below so many seconds.
@@ -46,16 +43,6 @@ def describe_size(size_bytes: float | None) -> str:
     return f"{number}\N{NO-BREAK SPACE}{name}"
 
 
-@blueprint.app_template_filter("shown")
-def show_name(name: str) -> str:
-    """Replace the invisible characters of a file name that change the direction of reading.
-
-    They would make ``gpj.exe`` look like ``exe.jpg``. Source: Unicode Standard Annex 9, 2
-    (explicit directional formatting characters).
-    """
-    return _TURNS.sub("\N{REPLACEMENT CHARACTER}", name)
-
-
 @blueprint.app_template_filter("ago")
 def describe_moment(moment: datetime | None, never: str = "") -> Markup | str:
     """Format a moment as a ``<time>``: how long ago or ahead, with the exact time as its title."""
@@ -63,9 +50,7 @@ def describe_moment(moment: datetime | None, never: str = "") -> Markup | str:
         return never or _("never")
     words = describe_distance((now_utc() - moment).total_seconds())
     title = f"{describe_date(moment)}, {_format_time(moment)}"
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        moment.isoformat(timespec="seconds"), title, words
-    )
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(_iso(moment), title, words)
 
 
 @blueprint.app_template_filter("logged")
@@ -74,31 +59,14 @@ def describe_logged(moment: datetime) -> Markup | str:
     if now_utc() - moment < timedelta(days=1):
         return describe_moment(moment)
     day = format_skeleton("yMMMd", moment, locale=get_format_locale())
-    return Markup('<time datetime="{}">{}</time>').format(
-        moment.isoformat(timespec="seconds"), f"{day}, {_format_time(moment)}"
-    )
-
-
-@blueprint.app_template_filter("day")
-def describe_day(moment: datetime | None, never: str = "") -> Markup | str:
-    """Format a moment as a ``<time>`` that shows its date."""
-    if moment is None:
-        return never
-    return Markup('<time datetime="{}">{}</time>').format(
-        moment.isoformat(timespec="seconds"), describe_date(moment)
-    )
+    words = f"{day}, {_format_time(moment)}"
+    return Markup('<time datetime="{}">{}</time>').format(_iso(moment), words)
 
 
 @blueprint.app_template_filter("date")
 def describe_date(day: date) -> str:
     """Format a date in full: ``4 May 2026``, ``4. Mai 2026``."""
     return format_date(day, "long", locale=get_format_locale())
-
-
-@blueprint.app_template_filter("number")
-def describe_number(number: float) -> str:
-    """Format a number: ``12,000``, ``12.000``."""
-    return format_number(number)
 
 
 def describe_distance(seconds: float) -> str:
@@ -132,6 +100,10 @@ def describe_duration(seconds: float) -> str:
     return str(_("about %(duration)s", duration=text))
 
 
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
+
+
 def _format_time(moment: datetime) -> str:
     return f"{format_time(moment, 'HH:mm', locale=get_format_locale())} UTC"
 
@@ -161,9 +133,3 @@ def return_refused(error: ImageHubError, url: str) -> ResponseReturnValue:
         raise error
     say(error.sentence, is_fault=True)
     return redirect(url, 303)
-
-
-@blueprint.app_template_test("is_view")
-def is_view(endpoint: str) -> bool:
-    """Tell whether the application has this endpoint."""
-    return endpoint in current_app.view_functions

@@ -12,7 +12,7 @@ from imagehub.database import db, end_read
 from imagehub.domain.people import api_tokens, second_factor, tokens, users
 from imagehub.errors import NotAllowedError
 from imagehub.models import User
-from imagehub.web import note_action
+from imagehub.web import commit_action
 from imagehub.web.openapi import Api, Text, get_api_token, get_caller, get_token_facts
 from imagehub.wiring import get_settings, get_vault
 
@@ -76,8 +76,7 @@ def api_sign_in(fields: Credentials) -> Response:
     else:
         if _passes_second_factor(user, fields.code):
             answer = {"code": 2, "token": tokens.make_token(secret_key, user)}
-            note_action("sign_in_by_api", user.id, actor=user)
-            session.commit()
+            commit_action("sign_in_by_api", user.id, actor=user)
         else:
             answer = {"code": 1, "hint": "second_factor_needed"}
     response = jsonify(answer)
@@ -115,8 +114,8 @@ def api_revoke_token() -> RevokedAnswer:
     token = get_api_token()
     if token is not None:
         name = api_tokens.revoke_token(db.session(), get_caller(), token.id)
-        note_action("revoke_own_token", token.id, name=name)
+        commit_action("revoke_own_token", token.id, name=name)
     else:
         tokens.revoke_token(db.session(), get_token_facts())
-    db.session.commit()
+        db.session.commit()
     return {"code": 1, "hint": "token_revoked"}

@@ -14,7 +14,7 @@ from imagehub.domain.people import audit, second_factor, sessions, users
 from imagehub.errors import ImageHubError, NotAllowedError, TooManyTriesError
 from imagehub.messages import mark
 from imagehub.models import User
-from imagehub.web import note_action
+from imagehub.web import commit_action
 from imagehub.web.access import get_local_target
 from imagehub.web.errors import answer_csrf_error, on_refusal
 from imagehub.web.forms import Checkbox, Form, FormText, read_form, read_query
@@ -230,11 +230,9 @@ def _finish_sign_in(
     opened = sessions.open_session(
         db.session(), user, request.remote_addr or "", agent, is_remembered
     )
-    note_action(
-        "sign_in_by_recovery" if by_recovery else "sign_in", user.id, actor=user, agent=agent
-    )
     g.session_id = opened.id
-    db.session.commit()
+    action = "sign_in_by_recovery" if by_recovery else "sign_in"
+    commit_action(action, user.id, actor=user, agent=agent)
     session.clear()
     session.permanent = is_remembered
     login_user(user, remember=is_remembered)
@@ -264,8 +262,7 @@ def sign_out() -> ResponseReturnValue:
     """End this browser's session and delete the remember-me cookie."""
     if current_user.is_authenticated:
         agent = sessions.end_session(db.session(), current_user, g.session_id)
-        note_action("sign_out", current_user.id, agent=agent)
-        db.session.commit()
+        commit_action("sign_out", current_user.id, agent=agent)
     logout_user()
     # What Flask-Login leaves in the session makes it delete its cookie; all else goes.
     for name in set(session) - {"_remember"}:

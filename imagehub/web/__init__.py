@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -85,15 +84,13 @@ def make_flask_config(settings: Settings) -> dict[str, Any]:
         "MAX_CONTENT_LENGTH": _MAX_REQUEST_BYTES,
         # Flask's default for a form's fields is 500 kB.
         "MAX_FORM_MEMORY_SIZE": _MAX_REQUEST_BYTES,
-        "JSON_SORT_KEYS": False,
     }
 
 
 def init_app(app: Flask) -> None:
     init_logs()
     settings = get_settings(app)
-    if settings.proxy_count:
-        n = settings.proxy_count
+    if n := settings.proxy_count:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n
         )
@@ -103,7 +100,6 @@ def init_app(app: Flask) -> None:
     csrf.init_app(app)
     login_manager.init_app(app)
     app.before_request(_begin_request)
-    app.before_request(_refresh_settings)
     app.before_request(check_access)
     app.before_request(check_csrf)
     app.after_request(finish_response)
@@ -114,8 +110,7 @@ def init_app(app: Flask) -> None:
         app.register_error_handler(kind, answer_database_error)
     app.register_error_handler(Exception, answer_unexpected_error)
     app.add_url_rule("/health", endpoint="web.show_health", view_func=show_health)
-    version = make_static_version(Path(app.static_folder or ""))
-    app.extensions["imagehub.static_version"] = version
+    app.extensions["imagehub.static_version"] = make_static_version(Path(app.static_folder or ""))
     app.add_url_rule(
         "/assets/<version>/<path:name>", endpoint="web.send_asset", view_func=send_asset
     )
@@ -129,62 +124,34 @@ def show_health() -> ResponseReturnValue:
 
 def _begin_request() -> None:
     g.request_id = secrets.token_hex(8)
-    g.csp_nonce = ""
-
-
-def _refresh_settings() -> None:
     if request.endpoint not in WITHOUT_DATABASE:
         refresh_settings()
 
 
-def note_action(
-    action: str,
-    key: object = "",
-    *,
-    actor: User | None = None,
-    name: str = "",
-    names: Sequence[str] = (),
-    count: int | None = None,
-    fields: Sequence[str] = (),
-    is_repeated: bool = False,
-    **values: str,
+def commit_action(
+    action: str, key: object = "", *, actor: User | None = None, **facts: Any
 ) -> None:
-    """Add this request's action to the activity log; the caller commits.
+    """Commit this request's changes, together with their entry in the activity log.
 
-    :param action: a key of ``domain.people.actions.ACTIONS``; the rest as in ``audit.record``.
+    :param action: a key of ``domain.people.actions.ACTIONS``.
     :param actor: the person, if neither a session nor a token identifies them yet.
+    :param facts: as in ``audit.record``.
     """
-    audit.record(
-        db.session(),
-        actor or find_actor(),
-        action,
-        key,
-        name=name,
-        names=names,
-        count=count,
-        fields=fields,
-        address=request.remote_addr or "",
-        is_repeated=is_repeated,
-        **values,
-    )
+    address = request.remote_addr or ""
+    audit.record(db.session(), actor or find_actor(), action, key, address=address, **facts)
+    db.session.commit()
 
 
-def count_action(action: str, key: object = "", *, name: str = "", **values: str) -> None:
+def count_action(action: str, key: str, name: str) -> None:
     """Count this request's action in an hourly entry of the activity log; commits.
 
     :param action: a key of ``domain.people.actions.ACTIONS``.
     :param name: name of the object; the entry lists each name once.
     """
-    actor = find_actor()
+    actor_id = actor.id if (actor := find_actor()) else None
+    address = request.remote_addr or ""
     audit.count_action(
-        db.session(),
-        actor.id if actor is not None else None,
-        action,
-        key,
-        name=name,
-        is_listed=bool(name),
-        address=request.remote_addr or "",
-        **values,
+        db.session(), actor_id, action, key, name=name, is_listed=True, address=address
     )
 
 

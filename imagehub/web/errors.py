@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import Response, g, jsonify, request
+from flask import Response, g, jsonify
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError
@@ -63,34 +63,27 @@ def make_error_answer(
         text = message if getattr(find_view(), "is_api", False) else translate(message)
         response = jsonify({"detail": text if detail is None else detail})
     else:
-        response = Response(
-            render_without_database(
-                "error.html",
-                status=status,
-                message=message,
-                reference=g.get("request_id", ""),
-                is_lost=is_lost,
-            ),
-            mimetype="text/html",
+        reference = g.get("request_id", "")
+        page = render_without_database(
+            "error.html", status=status, message=message, reference=reference, is_lost=is_lost
         )
+        response = Response(page, mimetype="text/html")
     response.status_code = status
     response.headers.update(headers or {})
     if is_lost:
         response.headers["X-OneDrive"] = "lost"
-    if status >= 400:
-        response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
 def get_error_status(error: ImageHubError) -> int:
-    """Return the HTTP status of an error."""
     return next((code for kind, code in STATUS_OF_ERROR if isinstance(error, kind)), 500)
 
 
 def on_refusal(
     answer: Callable[..., ResponseReturnValue], *kinds: type[ImageHubError]
 ) -> Callable[[View], View]:
-    """Let a view answer its errors with a page, such as the form with its values.
+    """Let a view answer its errors, with a page such as the form with its values, or with JSON.
 
     Only errors raised inside the view count, not a refused access before it.
 
@@ -102,7 +95,7 @@ def on_refusal(
     def decorate(view: View) -> View:
         @wraps(view)
         def run(*args: Any, **kwargs: Any) -> Any:
-            g.refusal = (answer, kinds or (ImageHubError,))
+            g.refusal = (lambda error: answer(error, *args, **kwargs), kinds or (ImageHubError,))
             return view(*args, **kwargs)
 
         return cast(View, run)
@@ -116,13 +109,11 @@ def answer_own_error(error: ImageHubError) -> ResponseReturnValue:
     answer, kinds = g.get("refusal", (None, ()))
     if answer is not None and isinstance(error, kinds):
         try:
-            return cast(ResponseReturnValue, answer(error, **(request.view_args or {})))
+            return cast(ResponseReturnValue, answer(error))
         except ImageHubError as raised:
             db.session.rollback()
             error = raised
-    status = get_error_status(error)
-    headers = {}
-    detail = None
+    headers, detail = {}, None
     if isinstance(error, ServiceBusyError | TooManyTriesError):
         headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
     if isinstance(error, InvalidInputError) and error.fields:
@@ -131,7 +122,7 @@ def answer_own_error(error: ImageHubError) -> ResponseReturnValue:
             for name, text in error.fields.items()
         ]
     is_lost = isinstance(error, ConnectionLostError)
-    return make_error_answer(status, error.sentence, detail, headers, is_lost)
+    return make_error_answer(get_error_status(error), error.sentence, detail, headers, is_lost)
 
 
 def answer_csrf_error(error: CSRFError) -> ResponseReturnValue:
@@ -158,15 +149,8 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
 def answer_database_error(error: Exception) -> ResponseReturnValue:
     cause = error.orig if isinstance(error, DBAPIError) else error
     log.error("[%s] the database did not answer: %s", g.get("request_id"), cause)
-    if is_api_call():
-        response = jsonify({"detail": "The database cannot be reached at the moment."})
-    else:
-        response = Response(
-            render_without_database("error.html", status=503, message=""), mimetype="text/html"
-        )
-    response.status_code = 503
-    response.headers["Retry-After"] = "30"
-    return response
+    detail = "The database cannot be reached at the moment."
+    return make_error_answer(503, "", detail, {"Retry-After": "30"})
 
 
 def answer_unexpected_error(error: Exception) -> ResponseReturnValue:

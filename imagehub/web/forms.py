@@ -4,7 +4,7 @@ The same kind of model serves the single-page app's calls, see ``web.openapi``.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, TypeVar, get_origin
 
@@ -86,6 +86,8 @@ def Ids(kind: str) -> Any:
 FormText = Annotated[str, Field(max_length=_MAX_TEXT_CHARS), AfterValidator(_refuse_nul)]
 # A field that is sent several times.
 FormTexts = list[FormText]
+# Where a page of a list begins; 0 for the beginning, also if the text is no number.
+Place = Annotated[int, BeforeValidator(lambda text: find_number(str(text)) or 0)]
 # True if the box is checked: browsers send nothing for an unchecked one.
 Checkbox = Annotated[bool, BeforeValidator(lambda value: value is not None and value is not False)]
 
@@ -99,20 +101,17 @@ def read_form(model: type[Fields]) -> Fields:
     :raise InvalidInputError: ``fields`` names each wrong field.
     :raise NotFoundError: a field holds an id that nothing can have.
     """
-    return _validate(model, request.form)
+    return _validate(model.model_validate, flatten(model, request.form))
 
 
 def read_query(model: type[Fields]) -> Fields:
     """Read the query of this request's address. Raises as :func:`read_form`."""
-    return _validate(model, request.args)
+    return _validate(model.model_validate, flatten(model, request.args))
 
 
 def read_json(model: type[Fields]) -> Fields:
     """Read the JSON body of this request. Raises as :func:`read_form`."""
-    try:
-        return model.model_validate_json(request.get_data(cache=False))
-    except ValidationError as error:
-        raise make_input_error(error) from error
+    return _validate(model.model_validate_json, request.get_data(cache=False))
 
 
 def read_prefixed(prefix: str) -> dict[int, str]:
@@ -120,12 +119,11 @@ def read_prefixed(prefix: str) -> dict[int, str]:
 
     Names whose rest is no id are left out.
     """
-    found = {}
-    for name, text in request.form.items():
-        number = find_number(name.removeprefix(prefix)) if name.startswith(prefix) else None
-        if number is not None:
-            found[number] = text
-    return found
+    return {
+        number: text
+        for name, text in request.form.items()
+        if name.startswith(prefix) and (number := find_number(name.removeprefix(prefix)))
+    }
 
 
 def flatten(
@@ -139,28 +137,19 @@ def flatten(
     """
     flat: dict[str, Any] = {}
     for name, field in model.model_fields.items():
-        found = values.getlist(field.alias or name)
-        if not found:
-            continue
-        is_list = get_origin(field.annotation) is list
-        is_repeated = keep_repeated and len(found) > 1
-        flat[field.alias or name] = found if is_list or is_repeated else found[0]
+        if found := values.getlist(field.alias or name):
+            is_list = get_origin(field.annotation) is list or (keep_repeated and len(found) > 1)
+            flat[field.alias or name] = found if is_list else found[0]
     return flat
 
 
-def _validate(model: type[Fields], values: MultiDict[str, str]) -> Fields:
+def _validate(validate: Callable[[Any], Fields], values: Any) -> Fields:
     try:
-        return model.model_validate(flatten(model, values))
+        return validate(values)
     except ValidationError as error:
-        raise make_input_error(error) from error
-
-
-def make_input_error(error: ValidationError) -> InvalidInputError:
-    """Turn pydantic's faults into an InvalidInputError that does not quote the input."""
-    faults: Mapping[str, str] = {
-        ".".join(str(part) for part in fault["loc"]) or "body": fault["msg"].removeprefix(
-            "Value error, "
-        )
-        for fault in error.errors(include_url=False, include_context=False, include_input=False)
-    }
-    return InvalidInputError("Please check what you entered.", dict(faults))
+        faults = {
+            ".".join(map(str, fault["loc"])) or "body": fault["msg"].removeprefix("Value error, ")
+            # The input itself is not quoted.
+            for fault in error.errors(include_url=False, include_context=False, include_input=False)
+        }
+        raise InvalidInputError("Please check what you entered.", faults) from error

@@ -10,7 +10,7 @@ Sources: OpenAPI 3.1.1; RFC 6750 (bearer tokens); JSON Schema 2020-12.
 
 import copy
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Any, TypeVar, cast
@@ -26,7 +26,7 @@ from imagehub.domain.people import api_tokens, tokens
 from imagehub.errors import ImageHubError, NotAllowedError
 from imagehub.models import ApiToken, User
 from imagehub.web.access import PUBLIC_ENDPOINTS
-from imagehub.web.errors import make_error_answer
+from imagehub.web.errors import make_error_answer, on_refusal
 from imagehub.web.forms import flatten
 from imagehub.wiring import get_settings
 
@@ -141,29 +141,23 @@ class Api:
 
             @wraps(view)
             def checked() -> ResponseReturnValue:
-                if needs_token:
-                    refusal = _check_token(is_change)
-                    if refusal is not None:
-                        return refusal
+                refusal = _check_token(is_change) if needs_token else None
+                if refusal is not None:
+                    return refusal
                 if takes is None:
-                    result = view()
-                else:
-                    try:
-                        fields = _read_fields(takes, takes_forms)
-                    except ValidationError as error:
-                        source = "query" if request.method in ("GET", "HEAD") else "body"
-                        return make_error_answer(422, "", list_faults(error, source))
-                    except BodyError as error:
-                        fault = {"loc": ["body"], "msg": str(error), "type": error.kind}
-                        return make_error_answer(422, "", [fault])
-                    result = view(fields)
-                return cast(
-                    ResponseReturnValue, jsonify(result) if isinstance(result, Mapping) else result
-                )
+                    return cast(ResponseReturnValue, view())
+                try:
+                    fields = _read_fields(takes, takes_forms)
+                except ValidationError as error:
+                    source = "query" if request.method in ("GET", "HEAD") else "body"
+                    return make_error_answer(422, "", list_faults(error, source))
+                except PydanticCustomError as error:
+                    fault = {"loc": ["body"], "msg": error.message(), "type": error.type}
+                    return make_error_answer(422, "", [fault])
+                return cast(ResponseReturnValue, view(fields))
 
             marks = cast(Any, checked)
-            marks.is_api = True
-            marks.checks_token = needs_token
+            marks.is_api, marks.checks_token = True, needs_token
             summary, _, description = (view.__doc__ or "").partition("\n\n")
             marks.operation = Operation(
                 tuple(methods),
@@ -186,31 +180,9 @@ class Api:
         return decorate
 
 
-def on_failure(answer: Callable[..., Any], *kinds: type[ImageHubError]) -> Callable[[View], View]:
-    """Let a call answer these errors with 200 and fields of its own; rolls back.
-
-    To be placed below :meth:`Api.call`.
-
-    :param answer: called with the error and the call's fields.
-    """
-
-    def decorate(view: View) -> View:
-        @wraps(view)
-        def answered(*fields: BaseModel) -> Any:
-            try:
-                return view(*fields)
-            except kinds as error:
-                db.session.rollback()
-                return answer(error, *fields)
-
-        return cast(View, answered)
-
-    return decorate
-
-
 def answers_failure(kind: type[ImageHubError], **answer: Any) -> Callable[[View], View]:
-    """Let a call answer errors of one kind with these fields, see :func:`on_failure`."""
-    return on_failure(lambda error, *_: answer, kind)
+    """Let a call answer errors of one kind with these fields and 200; goes below Api.call."""
+    return on_refusal(lambda error, *_: answer, kind)
 
 
 def get_caller() -> User:
@@ -251,15 +223,12 @@ def _check_token(is_change: bool) -> Response | None:
 # --- Reading parameters ---------------------------------------------------------------------------
 
 
-class BodyError(Exception):
-    """The body cannot be read at all. ``kind`` is the type of the fault."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
 def _read_fields(model: type[BaseModel], takes_forms: bool) -> BaseModel:
+    """Read query or body.
+
+    :raise ValidationError: parameters are wrong.
+    :raise PydanticCustomError: the body has another media type.
+    """
     if request.method in ("GET", "HEAD"):
         return model.model_validate(flatten(model, request.args, keep_repeated=True))
     kind = request.mimetype
@@ -270,7 +239,7 @@ def _read_fields(model: type[BaseModel], takes_forms: bool) -> BaseModel:
     if not kind and not request.content_length:
         return model.model_validate({})
     wanted = "JSON or a form" if takes_forms else "JSON"
-    raise BodyError("content_type", f"Send {wanted}, and its Content-Type with it")
+    raise PydanticCustomError("content_type", f"Send {wanted}, and its Content-Type with it")
 
 
 def list_faults(error: ValidationError, source: str) -> list[dict[str, Any]]:
@@ -291,10 +260,9 @@ def init_app(app: Flask) -> None:
 
 def show_document() -> Response:
     """Answer with the OpenAPI document of all calls."""
-    made = current_app.extensions
-    if "imagehub.openapi" not in made:
-        made["imagehub.openapi"] = make_document(current_app)
-    return jsonify(made["imagehub.openapi"])
+    if "imagehub.openapi" not in current_app.extensions:
+        current_app.extensions["imagehub.openapi"] = make_document(current_app)
+    return jsonify(current_app.extensions["imagehub.openapi"])
 
 
 show_document.is_api = True  # type: ignore[attr-defined]
@@ -364,32 +332,18 @@ def _describe(
         503: "The database or OneDrive cannot be reached; Retry-After says when to retry.",
     }
     statuses = {503, *operation.statuses}
-    if operation.needs_token:
-        statuses.add(401)
-    if operation.changes:
-        statuses.add(403)
-    if method == "POST":
-        statuses.add(413)
-    answers: dict[str, Any] = {
-        "200": {
-            "description": "The answer; its code tells success from failure.",
-            "content": {"application/json": {"schema": find_schema("out", operation)}},
-        }
-    }
+    conditions = {401: operation.needs_token, 403: operation.changes, 413: method == "POST"}
+    statuses |= {status for status, applies in conditions.items() if applies}
+    success = "The answer; its code tells success from failure."
+    answers = {"200": _describe_answer(success, find_schema("out", operation))}
     for status in sorted(statuses):
-        answers[str(status)] = {
-            "description": sentences[status],
-            "content": {"application/json": {"schema": refusal}},
-        }
+        answers[str(status)] = _describe_answer(sentences[status], refusal)
         if status in (429, 503):
             answers[str(status)]["headers"] = {
                 "Retry-After": {"schema": {"type": "string"}, "description": "Seconds."}
             }
     if operation.takes is not None:
-        answers["422"] = {
-            "description": "Parameters that cannot be used.",
-            "content": {"application/json": {"schema": faults}},
-        }
+        answers["422"] = _describe_answer("Parameters that cannot be used.", faults)
     described: dict[str, Any] = {
         "operationId": _make_operation_id(method, operation.path),
         "tags": [operation.tag],
@@ -414,6 +368,10 @@ def _describe(
     return described
 
 
+def _describe_answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
 def _list_parameters(schema: dict[str, Any], components: dict[str, Any]) -> list[dict[str, Any]]:
     if "$ref" in schema:
         schema = components[schema["$ref"].rpartition("/")[2]]
@@ -423,10 +381,9 @@ def _list_parameters(schema: dict[str, Any], components: dict[str, Any]) -> list
         rule = {key: value for key, value in rule.items() if key not in ("title", "default")}
         choices = [choice for choice in rule.get("anyOf", []) if choice.get("type") != "null"]
         if len(choices) == 1:  # A query has no null: an optional parameter is just not required.
-            rule = {**{k: v for k, v in rule.items() if k != "anyOf"}, **choices[0]}
-        parameters.append(
-            {"name": name, "in": "query", "required": name in required, "schema": rule}
-        )
+            rule = {k: v for k, v in rule.items() if k != "anyOf"} | choices[0]
+        parameter = {"name": name, "in": "query", "required": name in required, "schema": rule}
+        parameters.append(parameter)
     return parameters
 
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from imagehub.admin.words import (
-    describe_day,
+    describe_date,
     describe_distance,
     describe_logged,
-    describe_number,
     describe_size,
 )
 from imagehub.database import now_utc
+from imagehub.web.i18n import format_number
 from tests.fixtures.site import Site
 
 
@@ -42,11 +42,11 @@ def german(site: Site) -> Iterator[None]:
 def test_german_pages_have_german_sizes_dates_and_numbers() -> None:
     assert describe_size(3_240_000) == "3,2\N{NO-BREAK SPACE}MB"
     assert describe_size(999) == "999\N{NO-BREAK SPACE}Byte"
-    assert describe_number(12_000) == "12.000"
+    assert format_number(12_000) == "12.000"
     assert describe_distance(300) == "vor 5 Minuten"
     assert describe_distance(-86_400) == "in 1 Tag"
     moment = datetime(2026, 5, 4, 17, 3, tzinfo=UTC)
-    assert ">4. Mai 2026<" in describe_day(moment)
+    assert describe_date(moment) == "4. Mai 2026"
     assert ">4. Mai 2026, 17:03 UTC<" in describe_logged(moment)
 
 
