@@ -1,14 +1,14 @@
 """The account page: name, password, language, two-factor authentication, sessions, tokens."""
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from functools import partial
 
-from flask import Response, g, make_response, redirect, render_template, request, session, url_for
+from flask import g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_user
 
-from imagehub.admin import blueprint, shown_once
+from imagehub.admin import act, blueprint, shown_once
 from imagehub.admin.words import say
 from imagehub.database import db
 from imagehub.domain.people import api_tokens, second_factor, sessions, users
@@ -16,7 +16,7 @@ from imagehub.errors import ConflictError, ImageHubError, InvalidInputError, Too
 from imagehub.messages import mark
 from imagehub.models import User
 from imagehub.web import commit_action, i18n
-from imagehub.web.errors import on_refusal
+from imagehub.web.errors import View
 from imagehub.web.forms import Checkbox, Form, FormText, Id, find_number, read_form, read_query
 from imagehub.web.i18n import ngettext, translate
 from imagehub.wiring import get_settings, get_vault
@@ -45,15 +45,17 @@ class AccountFields(Form):
     days: FormText = ""
 
 
-def _show_faults(section: str) -> Callable[[ImageHubError], ResponseReturnValue]:
+def _show_faults(section: str, error: ImageHubError) -> ResponseReturnValue:
     """Answer a refused form with the page, and the faults beside the fields of its section."""
+    fields = error.fields if isinstance(error, InvalidInputError) else {}
+    page = _render(section, fields or {"password": error.sentence})
+    return page, 429 if isinstance(error, TooManyTriesError) else 422
 
-    def answer(error: ImageHubError) -> ResponseReturnValue:
-        fields = error.fields if isinstance(error, InvalidInputError) else {}
-        page = _render(section, fields or {"password": error.sentence})
-        return page, 429 if isinstance(error, TooManyTriesError) else 422
 
-    return answer
+def _act(path: str, section: str, *kinds: type[ImageHubError]) -> Callable[[View], View]:
+    """Make a function the view of a form, whose faults are shown in its section of the page."""
+    answer = partial(_show_faults, section)
+    return act(f"/admin/account/{path}", answer, InvalidInputError, TooManyTriesError, *kinds)
 
 
 @blueprint.get("/admin/account")
@@ -62,8 +64,7 @@ def show_account() -> ResponseReturnValue:
     return _render()
 
 
-@blueprint.post("/admin/account/name")
-@on_refusal(_show_faults("name"))
+@act("/admin/account/name", partial(_show_faults, "name"))
 def change_name() -> ResponseReturnValue:
     """Rename the account."""
     user = _get_user()
@@ -76,8 +77,7 @@ def change_name() -> ResponseReturnValue:
     return _return_with(_("Name changed. Use it the next time you sign in."))
 
 
-@blueprint.post("/admin/account/password")
-@on_refusal(_show_faults("password"), InvalidInputError, TooManyTriesError)
+@_act("password", "password")
 def change_password() -> ResponseReturnValue:
     """Set a new password and sign out all other sessions; revoke the tokens on request."""
     fields = _check_password()
@@ -99,8 +99,7 @@ def change_password() -> ResponseReturnValue:
 def change_language() -> ResponseReturnValue:
     """Set the language of the admin pages; empty for that of any visitor."""
     user = _get_user()
-    language = read_form(AccountFields).language
-    users.change_language(db.session(), user, language, i18n.LANGUAGES)
+    users.change_language(db.session(), user, read_form(AccountFields).language, i18n.LANGUAGES)
     db.session.commit()
     i18n.use_account_language(user.language)
     return _return_with(_("Language changed."))
@@ -109,8 +108,7 @@ def change_language() -> ResponseReturnValue:
 # --- Two-factor authentication --------------------------------------------------------------------
 
 
-@blueprint.post("/admin/account/second-step")
-@on_refusal(_show_faults("second_step"), InvalidInputError, TooManyTriesError, ConflictError)
+@_act("second-step", "second_step", ConflictError)
 def begin_second_step() -> ResponseReturnValue:
     """Show the QR code, once the password was given again."""
     _check_password()
@@ -132,8 +130,7 @@ def _answer_refused_code(error: ImageHubError) -> ResponseReturnValue:
     return _show_codes_of_first_click()
 
 
-@blueprint.post("/admin/account/second-step/confirm")
-@on_refusal(_answer_refused_code, InvalidInputError, ConflictError)
+@act("/admin/account/second-step/confirm", _answer_refused_code, InvalidInputError, ConflictError)
 def confirm_second_step() -> ResponseReturnValue:
     """Turn it on with the first code; the recovery codes are shown once."""
     user = _get_user()
@@ -148,8 +145,7 @@ def confirm_second_step() -> ResponseReturnValue:
     return _show_codes_once(codes, "confirmed")
 
 
-@blueprint.post("/admin/account/second-step/end")
-@on_refusal(_show_faults("second_step"), InvalidInputError, TooManyTriesError)
+@_act("second-step/end", "second_step")
 def end_second_step() -> ResponseReturnValue:
     """Turn two-factor authentication off."""
     _check_password()
@@ -159,8 +155,7 @@ def end_second_step() -> ResponseReturnValue:
     return _return_with(_("Two-factor authentication is off. Your password alone signs you in."))
 
 
-@blueprint.post("/admin/account/recovery-codes")
-@on_refusal(_show_faults("second_step"), InvalidInputError, TooManyTriesError)
+@_act("recovery-codes", "second_step")
 def create_recovery_codes() -> ResponseReturnValue:
     """Create recovery codes in place of the old ones; they are shown once."""
     _check_password()
@@ -216,8 +211,7 @@ def end_other_sessions() -> ResponseReturnValue:
     return _return_with(words, "sessions")
 
 
-@blueprint.post("/admin/account/tokens")
-@on_refusal(_show_faults("token"), InvalidInputError, TooManyTriesError)
+@_act("tokens", "token")
 def create_token() -> ResponseReturnValue:
     """Create an API token, once the password was given again; the page shows it once."""
     user = _get_user()
@@ -249,7 +243,6 @@ def _get_user() -> User:
 
 
 def _return_with(words: str, section: str | None = None) -> ResponseReturnValue:
-    """Show a toast on the page, at one of its sections."""
     say(words)
     return redirect(url_for("admin.show_account", _anchor=section))
 
@@ -287,16 +280,16 @@ def _show_codes_once(codes: Sequence[str], heading: str) -> ResponseReturnValue:
     return redirect(url_for("admin.show_recovery_codes"), 303)
 
 
-def _render_second_step(fault: str) -> Response:
+def _render_second_step(fault: str) -> ResponseReturnValue:
     user = _get_user()
     if session.get(_SETTING_UP) != user.id or second_factor.is_on(db.session(), user.id):
-        return cast(Response, redirect(url_for("admin.show_account")))
+        return redirect(url_for("admin.show_account"))
     secret = second_factor.begin(db.session(), get_vault(), user)
     db.session.commit()
     uri = second_factor.make_uri(secret, user.name, get_settings().title)
     qr = second_factor.draw_qr(uri, _("QR code for the authenticator app"))
     page = render_template("admin/second_step.html", qr=qr, secret=secret, fault=fault)
-    return make_response(page, 422 if fault else 200)
+    return page, 422 if fault else 200
 
 
 def _render(section: str = "", faults: dict[str, str] | None = None) -> str:

@@ -9,10 +9,10 @@ from typing_extensions import TypedDict
 
 from imagehub.admin import blueprint
 from imagehub.admin.connection_pages import finish_sign_in, make_callback_url
-from imagehub.clients import Drive
+from imagehub.admin.drive import open_drive
 from imagehub.database import db, end_read
-from imagehub.domain.onedrive import accounts, sign_in, status
 from imagehub.domain.onedrive import folders as onedrive_folders
+from imagehub.domain.onedrive import sign_in, status
 from imagehub.domain.sync import schedule
 from imagehub.errors import (
     ConnectionLostError,
@@ -179,20 +179,6 @@ class NoUploadAnswer(TypedDict):
 # --- Helpers --------------------------------------------------------------------------------------
 
 
-def _open_drive() -> Drive:
-    """Open the connected drive and end the transaction: OneDrive may be slow."""
-    opened = accounts.open_active_drive(db.session(), get_clients())
-    end_read(db.session())
-    return opened
-
-
-def _look_again(item_id: str, with_all_below: bool = False) -> None:
-    """Have the images of a changed item checked soon."""
-    account_id = accounts.get_active_account(db.session()).id
-    end_read(db.session())
-    schedule.note_changes(db.session(), account_id, [item_id], with_all_below)
-
-
 def _begin_sign_in(user_id: int) -> tuple[str, str]:
     """Start a sign-in; its address at Microsoft, or "" and the reason why there is none."""
     made = get_api_token()
@@ -273,7 +259,8 @@ def api_send_code(fields: CodeFields) -> FoundTokensAnswer:
 @on_refusal(_answer_unread_folders, ConnectionLostError, ServiceError, NotFoundError)
 def api_folders() -> FoldersAnswer:
     """List the folders directly in the root folder, and the files in each of them."""
-    return {"code": 1, "folders": onedrive_folders.list_folders_with_files(_open_drive())}
+    _, opened = open_drive()
+    return {"code": 1, "folders": onedrive_folders.list_folders_with_files(opened)}
 
 
 @onedrive.call(
@@ -284,7 +271,8 @@ def api_folders() -> FoldersAnswer:
 @_fails_with("folder_creation_operation_failed")
 def api_add_folder(fields: FolderNameFields) -> FolderAddedAnswer:
     """Create a folder in the root folder; a taken name gets a number."""
-    folder = onedrive_folders.create_folder(_open_drive(), fields.folder_name)
+    _, opened = open_drive()
+    folder = onedrive_folders.create_folder(opened, fields.folder_name)
     commit_action("create_folder", folder.id, names=[folder.name])
     return {
         "code": 1,
@@ -300,9 +288,10 @@ def api_add_folder(fields: FolderNameFields) -> FolderAddedAnswer:
 @_fails_with("rename_operation_failed")
 def api_rename(fields: RenameFields) -> RenamedAnswer:
     """Rename a file or folder."""
-    onedrive_folders.rename_item(_open_drive(), fields.item_id, fields.new_name)
+    account_id, opened = open_drive()
+    onedrive_folders.rename_item(opened, fields.item_id, fields.new_name)
     commit_action("rename_item_to", fields.item_id, names=[fields.new_name])
-    _look_again(fields.item_id)
+    schedule.note_changes(db.session(), account_id, [fields.item_id])
     return {"code": 1, "hint": "rename_operation_successful"}
 
 
@@ -314,9 +303,10 @@ def api_rename(fields: RenameFields) -> RenamedAnswer:
 @_fails_with("folder_deletion_operation_failed")
 def api_delete_folder(fields: FolderFields) -> FolderDeletedAnswer:
     """Delete a folder or file: it moves to the OneDrive recycle bin."""
-    onedrive_folders.delete_item(_open_drive(), fields.folder_id)
+    account_id, opened = open_drive()
+    onedrive_folders.delete_item(opened, fields.folder_id)
     commit_action("delete_item", fields.folder_id)
-    _look_again(fields.folder_id, with_all_below=True)
+    schedule.note_changes(db.session(), account_id, [fields.folder_id], with_all_below=True)
     return {"code": 1, "hint": "folder_deletion_operation_successful"}
 
 
@@ -331,8 +321,7 @@ def api_upload_session(fields: UploadFields) -> UploadAnswer:
 
     The browser sends fragments of 3,276,800 bytes to its address, each by PUT with Content-Range.
     """
-    upload = onedrive_folders.create_upload_session(
-        _open_drive(), fields.folder_id, fields.file_name
-    )
+    _, opened = open_drive()
+    upload = onedrive_folders.create_upload_session(opened, fields.folder_id, fields.file_name)
     commit_action("upload_files", fields.folder_id, names=[fields.file_name])
     return {"code": 1, "sessionUrl": upload.upload_url, "hint": "got_session"}

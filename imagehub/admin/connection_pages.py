@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from imagehub.admin import blueprint
+from imagehub.admin import act, blueprint
 from imagehub.admin.words import say
 from imagehub.database import db, end_read
 from imagehub.domain.onedrive import accounts, browser, sign_in, status
@@ -30,7 +30,7 @@ from imagehub.web.errors import on_refusal
 from imagehub.web.forms import Checkbox, Form, FormText, OptionalId, read_form, read_query
 from imagehub.web.headers import make_absolute
 from imagehub.web.i18n import translate
-from imagehub.wiring import get_clients, get_given_settings, get_settings
+from imagehub.wiring import get_clients, get_given_settings
 
 log = logging.getLogger(__name__)
 
@@ -108,8 +108,7 @@ def _show_fault(error: ImageHubError) -> ResponseReturnValue:
     return redirect(url_for("admin.show_connection"))
 
 
-@blueprint.post("/admin/connection/connect")
-@on_refusal(_show_fault)
+@act("/admin/connection/connect", _show_fault)
 def connect_onedrive() -> ResponseReturnValue:
     """Show a page that continues to Microsoft's sign-in at once."""
     fields = read_form(ConnectFields)
@@ -155,8 +154,7 @@ def disconnect_onedrive() -> ResponseReturnValue:
     return redirect(url_for("admin.show_connection"))
 
 
-@blueprint.post("/admin/connection/check")
-@on_refusal(_show_fault)
+@act("/admin/connection/check", _show_fault)
 def check_connection() -> ResponseReturnValue:
     """Ask OneDrive about the drive now, and save the answer."""
     account = accounts.find_active_account(db.session())
@@ -164,20 +162,20 @@ def check_connection() -> ResponseReturnValue:
         account_id = account.id
         end_read(db.session())
         status.refresh_drive_facts(db.session(), get_clients(), account_id)
-        if _has_root(account_id):
-            say(_("OneDrive responds, and the root folder exists."))
+        has_root = _has_root(account_id)
+        if has_root:
+            words = _("OneDrive responds, and the root folder exists.")
         elif is_root_given():
             words = _(
                 "OneDrive responds, but the root folder is gone. Set IMAGEHUB_ROOT_FOLDER on the "
                 "server to another folder."
             )
-            say(words, is_fault=True)
         else:
             words = _(
                 "OneDrive responds, but the root folder is gone. Select another one below, or "
                 "restore it in OneDrive."
             )
-            say(words, is_fault=True)
+        say(words, is_fault=not has_root)
     return redirect(url_for("admin.show_connection"))
 
 
@@ -194,8 +192,7 @@ def _show_secret_fault(error: ImageHubError) -> ResponseReturnValue:
     return _render({name: translate(fault) for name, fault in error.fields.items()}), 422
 
 
-@blueprint.post("/admin/connection/secret-end")
-@on_refusal(_show_secret_fault, InvalidInputError)
+@act("/admin/connection/secret-end", _show_secret_fault, InvalidInputError)
 def save_secret_end() -> ResponseReturnValue:
     """Save the day on which the app registration's client secret expires."""
     end = settings.set_secret_end(db.session(), read_form(SecretFields).secret_end)
@@ -228,10 +225,7 @@ def _render(faults: Mapping[str, str] | None = None) -> str:
         token_end=overview.find_token_end(info),
         secret_end=secret_end,
         secret_days_left=overview.count_days_left(secret_end),
-        has_secret=bool(get_settings().ms_client_secret),
-        has_client_id=bool(get_settings().ms_client_id),
         callback_url=make_callback_url(),
-        check_minutes=get_settings().drive_check_minutes,
         faults=faults or {},
     )
 
@@ -353,11 +347,7 @@ def is_root_given() -> bool:
 
 
 def _get_open_account() -> int:
-    """Give the connected account's id.
-
-    :raise NotAllowedError: the root folder is set on the server.
-    :raise ConnectionLostError: OneDrive is not connected.
-    """
+    """Give the connected account's id, unless the root folder is set on the server."""
     if is_root_given():
         raise NotAllowedError(_ROOT_IS_GIVEN)
     account = accounts.get_active_account(db.session())

@@ -169,8 +169,7 @@ def describe_folder(folder: browser.OpenFolder, shown: Sequence[entries.Entry]) 
 
 def _describe_crumb(crumb: browser.Crumb) -> dict[str, str]:
     if crumb.path:
-        url = url_for(".show_drive_path", path=crumb.path)
-        return {"name": show_name(crumb.name), "url": url}
+        return {"name": show_name(crumb.name), "url": url_for(".show_drive_path", path=crumb.path)}
     return {"name": _name_root(crumb.name), "url": url_for(".show_drive")}
 
 

@@ -9,17 +9,9 @@ from typing import Annotated, Any, cast
 from flask import jsonify, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from imagehub.admin import blueprint
-from imagehub.admin.drive import (
-    describe_choice,
-    describe_entry,
-    describe_folder,
-    describe_items,
-    open_drive,
-    show_trouble,
-)
+from imagehub.admin import blueprint, drive
 from imagehub.clients import Drive
 from imagehub.database import db
 from imagehub.domain.onedrive import accounts, browser, entries, folders
@@ -29,7 +21,7 @@ from imagehub.errors import ConnectionLostError, NotFoundError, ServiceError
 from imagehub.messages import mark
 from imagehub.web.access import is_api_call
 from imagehub.web.errors import on_refusal
-from imagehub.web.forms import Form, FormText, Place, read_query
+from imagehub.web.forms import Form, FormText, PageStart, read_query
 from imagehub.wiring import get_settings
 
 _VIEW_COOKIE = "drive-view"
@@ -62,29 +54,22 @@ class FolderQuery(Form):
 
     sort: _choice(_ORDERS, "name") = "name"  # type: ignore[valid-type]
     show: _choice(_SHOWS, "all") = "all"  # type: ignore[valid-type]
-    q: FormText = ""
+    q: Annotated[FormText, AfterValidator(lambda words: words.strip()[:200])] = ""
     view: _choice(_VIEWS, "") = ""  # type: ignore[valid-type]
     page: FormText = ""
-    start: Place = Field(default=0, alias="from")
-
-    @property
-    def words(self) -> str:
-        return self.q.strip()[:200]
+    start: PageStart = Field(default=0, alias="from")
 
     @property
     def is_arranged(self) -> bool:
-        return self.sort != "name" or self.show != "all" or bool(self.words)
+        return self.sort != "name" or self.show != "all" or bool(self.q)
 
     def keep(self) -> dict[str, Any]:
         """Give the values that links to other pages of the folder repeat."""
-        kept = {"sort": self.sort, "show": self.show, "q": self.words, "view": self.view}
-        usual = {"sort": "name", "show": "all", "q": "", "view": ""}
-        return {name: value for name, value in kept.items() if value != usual[name]}
+        return self.model_dump(exclude={"page", "start"}, exclude_defaults=True)
 
     def keep_place(self) -> dict[str, Any]:
         """Give the values of :meth:`keep` and the place in the folder."""
-        place = {"page": self.page, "from": self.start}
-        return self.keep() | {name: value for name, value in place.items() if value}
+        return self.model_dump(by_alias=True, exclude_defaults=True)
 
 
 class PartQuery(Form):
@@ -96,14 +81,14 @@ class PartQuery(Form):
 
 @blueprint.get("/admin/drive")
 @blueprint.get("/admin/drive/<item_id>")
-@on_refusal(show_trouble, ConnectionLostError, ServiceError)
+@on_refusal(drive.show_trouble, ConnectionLostError, ServiceError)
 def show_drive(item_id: str = "") -> ResponseReturnValue:
     """Show a folder of the drive; the root folder without an id."""
     query = read_query(FolderQuery)
-    account_id, opened = open_drive()
+    account_id, opened = drive.open_drive()
     folder = browser.open_folder(opened, item_id, query.page)
     shown, following = _list_page(account_id, opened, folder, query)
-    data = describe_folder(folder, shown)
+    data = drive.describe_folder(folder, shown)
     if is_api_call():
         response = jsonify(data)
         # The page has the same address: going back in the browser must not show this.
@@ -117,12 +102,12 @@ def show_drive(item_id: str = "") -> ResponseReturnValue:
         "admin/drive.html",
         data=data,
         entries=shown,
-        describe=describe_entry,
+        describe=drive.describe_entry,
         orders=_ORDERS,
         shows=_SHOWS,
         order=query.sort,
         show=query.show,
-        words=query.words,
+        words=query.q,
         is_arranged=query.is_arranged,
         view=query.view or _read_view_cookie(),
         view_urls={
@@ -148,15 +133,16 @@ def show_drive(item_id: str = "") -> ResponseReturnValue:
 @blueprint.get("/admin/drive/<item_id>/items")
 def list_drive_items(item_id: str) -> ResponseReturnValue:
     """Give one more page of a folder, in OneDrive's order, as JSON."""
-    account_id, opened = open_drive()
+    account_id, opened = drive.open_drive()
     page = opened.list_children(item_id, read_query(PartQuery).next_page, page_size=1000)
-    return jsonify({"items": describe_items(account_id, page.items), "next_page": page.next_page})
+    items = drive.describe_items(account_id, page.items)
+    return jsonify({"items": items, "next_page": page.next_page})
 
 
 @blueprint.get("/admin/drive/path/<path:path>")
 def show_drive_path(path: str) -> ResponseReturnValue:
     """Go to the folder at a path below the root folder."""
-    _account_id, opened = open_drive()
+    _account_id, opened = drive.open_drive()
     try:
         item = opened.find_item_by_path(path)
     except NotFoundError:
@@ -171,8 +157,8 @@ def show_drive_path(path: str) -> ResponseReturnValue:
 @blueprint.get("/admin/drive/folders")
 def list_drive_folders() -> ResponseReturnValue:
     """Give the folders in a folder, and the way to it, to select one."""
-    _account_id, opened = open_drive()
-    return jsonify(describe_choice(opened, read_query(PartQuery).folder))
+    _account_id, opened = drive.open_drive()
+    return jsonify(drive.describe_choice(opened, read_query(PartQuery).folder))
 
 
 def _list_page(
@@ -182,7 +168,7 @@ def _list_page(
     if query.is_arranged:
         order, show = cast(Order, query.sort), cast(Show, query.show)
         found = entries.list_arranged(
-            db.session(), account_id, opened, folder.folder.id, order, show, query.words
+            db.session(), account_id, opened, folder.folder.id, order, show, query.q
         )
         end = query.start + browser.PAGE_SIZE
         return found[query.start : end], {"from": end} if end < len(found) else {}

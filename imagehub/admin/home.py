@@ -1,7 +1,6 @@
-"""The admin's first page: what needs attention, totals, running imports, recent activity."""
+"""The admin's first page (what needs attention, totals, running imports), and the activity log."""
 
 import time
-from typing import Any
 
 from flask import current_app, jsonify, render_template
 from flask.typing import ResponseReturnValue
@@ -11,14 +10,23 @@ from imagehub.admin import blueprint
 from imagehub.admin.connection_pages import is_root_given
 from imagehub.database import db
 from imagehub.domain.imports import reports
-from imagehub.domain.people import audit
+from imagehub.domain.people import actions, audit
 from imagehub.domain.site import overview
+from imagehub.models import AuditEntry
+from imagehub.web.forms import Form, find_number, read_query
 from imagehub.web.i18n import format_number, ngettext, translate
 from imagehub.wiring import get_clients, get_settings
 
-_LATEST = 8
 _TOTALS = "imagehub.totals"
 _CACHE_SECONDS = 60.0
+
+
+class LogQuery(Form):
+    """``who``: name of a person; ``what``: a kind of things; ``before``: id of an entry."""
+
+    who: str = ""
+    what: str = ""
+    before: str = ""
 
 
 @blueprint.get("/admin/")
@@ -32,8 +40,7 @@ def show_home() -> ResponseReturnValue:
         "admin/home.html",
         hub=hub,
         totals=_get_totals(),
-        has_client_id=bool(get_settings().ms_client_id),
-        entries=audit.list_entries(session, limit=_LATEST).entries,
+        entries=audit.list_entries(session, limit=8).entries,
         max_counted=overview.MAX_COUNTED,
         is_root_given=is_root_given(),
     )
@@ -54,18 +61,17 @@ def _get_totals() -> overview.Totals:
 @blueprint.get("/admin/home/jobs")
 def list_running_jobs() -> ResponseReturnValue:
     """Answer the progress of the running imports, for the script of the page."""
-    jobs = reports.list_running_jobs(db.session())
-    return jsonify({"jobs": [_make_job(job) for job in jobs]})
-
-
-def _make_job(job: reports.JobReport) -> dict[str, Any]:
-    return {
-        "id": job.id,
-        "finished": job.finished_count,
-        "total": job.item_count,
-        "failed": job.failed_count,
-        "words": describe_progress(job),
-    }
+    jobs = [
+        {
+            "id": job.id,
+            "finished": job.finished_count,
+            "total": job.item_count,
+            "failed": job.failed_count,
+            "words": describe_progress(job),
+        }
+        for job in reports.list_running_jobs(db.session())
+    ]
+    return jsonify({"jobs": jobs})
 
 
 @blueprint.app_template_filter("progress_words")
@@ -82,3 +88,30 @@ def describe_progress(job: reports.JobReport) -> str:
     if job.waiting_reason and not job.running_count:
         words += ". " + _("Waiting: %(reason)s", reason=translate(job.waiting_reason))
     return words
+
+
+# --- The activity log -----------------------------------------------------------------------------
+
+
+@blueprint.app_template_filter("sentence")
+def describe_entry(entry: AuditEntry) -> str:
+    """Make the sentence of a log entry in the page's language."""
+    return audit.describe(entry, translate)
+
+
+@blueprint.get("/admin/activity")
+def show_activity() -> ResponseReturnValue:
+    """Show a page of the log, filtered by person and by area."""
+    session, query = db.session(), read_query(LogQuery)
+    kind = query.what if query.what in actions.KINDS else ""
+    before = find_number(query.before)
+    page = audit.list_entries(session, actor=query.who, kind=kind, before=before)
+    return render_template(
+        "admin/activity.html",
+        page=page,
+        actors=audit.list_actors(session),
+        kinds=actions.KINDS,
+        actor=query.who,
+        kind=kind,
+        before=before,
+    )

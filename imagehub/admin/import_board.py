@@ -11,7 +11,7 @@ from flask_login import current_user
 from pydantic import BaseModel, Field, Json
 from sqlalchemy.orm import Session
 
-from imagehub.admin import blueprint
+from imagehub.admin import act, blueprint
 from imagehub.admin.words import return_refused
 from imagehub.database import db
 from imagehub.domain.imports import grouping, plans, verdicts
@@ -29,7 +29,7 @@ from imagehub.web.forms import (
     Id,
     Ids,
     OptionalId,
-    Place,
+    PageStart,
     find_number,
     read_form,
     read_prefixed,
@@ -61,9 +61,9 @@ class PageQuery(Form):
 class ViewFields(Form):
     """The part of the board that was shown when the form was sent, see :class:`PageQuery`."""
 
-    after: Place = 0
-    whole: Place = 0
-    first: Place = Field(default=0, alias="from")
+    after: PageStart = 0
+    whole: PageStart = 0
+    first: PageStart = Field(default=0, alias="from")
 
 
 class StateFields(Form):
@@ -267,8 +267,7 @@ def show_import_part(_session: Session, _plan: ImportPlan) -> None:
     """Show another part of the board, named in the query; saves titles, also without a script."""
 
 
-@blueprint.post(f"{_PLAN}/start")
-@on_refusal(_refuse)
+@act(f"{_PLAN}/start", _refuse)
 def start_import(number: int) -> ResponseReturnValue:
     """Make the groups and start the import."""
     fields = read_form(StartFields)
@@ -331,7 +330,6 @@ def _render_board(plan: ImportPlan, view: ViewFields) -> dict[str, Any]:
 
 
 def _find_place(number: int, view: ViewFields) -> str:
-    """Make the address of a part of a board."""
     anchor = f"bin-{view.whole}" if view.whole else None
     shown = {name: value for name, value in view.model_dump(by_alias=True).items() if value}
     return url_for(".show_import_plan", number=number, _anchor=anchor, **shown)

@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from pydantic import Field
 
-from imagehub.admin import blueprint, originals
+from imagehub.admin import act, originals
 from imagehub.admin.library_list import PostedPlace, answer, name_group, show_list
 from imagehub.admin.words import say
 from imagehub.database import db
@@ -18,16 +18,19 @@ from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.models import Group
 from imagehub.web import commit_action
 from imagehub.web.access import is_api_call
-from imagehub.web.errors import on_refusal
 from imagehub.web.forms import Checkbox, Form, FormTexts, Ids, read_form
 from imagehub.web.i18n import ngettext
 
 
 class _Selected(Form):
-    """The selected groups; ``all`` means all groups of the list, on all of its pages."""
+    """The selected groups; ``all`` means all groups of the list, on all of its pages.
+
+    ``sure``: the person has confirmed to join them.
+    """
 
     group: Ids("group") = Field([])  # type: ignore[valid-type]
     all: Checkbox = False
+    sure: Checkbox = False
 
 
 class _EditFields(Form):
@@ -62,17 +65,13 @@ def _refuse(error: ImageHubError) -> ResponseReturnValue:
 
 
 def _read_selected() -> list[int]:
-    """Read the numbers of the selected groups.
-
-    :raise InvalidInputError: none is selected; or all, for an act that needs a selection.
-    """
+    """Raise InvalidInputError if no group is selected, or all together."""
     selected = read_form(_Selected)
     if selected.all:
         raise InvalidInputError("This is only possible for groups that you select one by one.")
     if not selected.group:
         raise InvalidInputError("Select groups first.", {"group": "is empty"})
-    numbers: list[int] = selected.group
-    return numbers
+    return list(selected.group)
 
 
 def _return_to_list() -> ResponseReturnValue:
@@ -82,22 +81,19 @@ def _return_to_list() -> ResponseReturnValue:
 # --- Editing --------------------------------------------------------------------------------------
 
 
-@blueprint.post("/admin/library/publish")
-@on_refusal(_refuse)
+@act("/admin/library/publish", _refuse)
 def publish_groups() -> ResponseReturnValue:
     """Publish groups."""
     return _edit(BulkEdit({"state": "published"}))
 
 
-@blueprint.post("/admin/library/unpublish")
-@on_refusal(_refuse)
+@act("/admin/library/unpublish", _refuse)
 def unpublish_groups() -> ResponseReturnValue:
     """Make groups drafts."""
     return _edit(BulkEdit({"state": "draft"}))
 
 
-@blueprint.post("/admin/library/edit")
-@on_refusal(_refuse)
+@act("/admin/library/edit", _refuse)
 def edit_groups() -> ResponseReturnValue:
     """Set the fields that are filled in, and add and remove tags."""
     return _edit(read_form(_EditFields).make_edit())
@@ -175,16 +171,11 @@ def _say_edited(count: int, change: BulkEdit) -> None:
 # --- Other acts -----------------------------------------------------------------------------------
 
 
-class _Confirmation(Form):
-    sure: Checkbox = False
-
-
-@blueprint.post("/admin/library/join")
-@on_refusal(_refuse)
+@act("/admin/library/join", _refuse)
 def join_groups() -> ResponseReturnValue:
     """Ask whether groups shall be joined and say what will happen; then join them."""
     session, numbers = db.session(), _read_selected()
-    if not read_form(_Confirmation).sure:
+    if not read_form(_Selected).sure:
         place = read_form(PostedPlace)
         return render_template(
             "admin/library_join.html",
@@ -200,8 +191,7 @@ def join_groups() -> ResponseReturnValue:
     return answer(url_for("admin.show_library_group", number=group.id))
 
 
-@blueprint.post("/admin/library/delete")
-@on_refusal(_refuse)
+@act("/admin/library/delete", _refuse)
 def delete_groups() -> ResponseReturnValue:
     """Move groups to the trash."""
     session = db.session()
@@ -222,23 +212,20 @@ def delete_groups() -> ResponseReturnValue:
     return _return_to_list()
 
 
-@blueprint.post("/admin/library/share")
-@on_refusal(_refuse)
+@act("/admin/library/share", _refuse)
 def share_groups() -> ResponseReturnValue:
     """Open the form of a new share link with the selected groups."""
     return redirect(url_for("admin.new_share", group=_read_selected()), 303)
 
 
-@blueprint.post("/admin/library/use-new-versions")
-@on_refusal(_refuse)
+@act("/admin/library/use-new-versions", _refuse)
 def use_new_versions() -> ResponseReturnValue:
     """Import the changed originals of groups again."""
     originals.use_new_versions(_read_selected())
     return _return_to_list()
 
 
-@blueprint.post("/admin/library/check-again")
-@on_refusal(_refuse)
+@act("/admin/library/check-again", _refuse)
 def check_again() -> ResponseReturnValue:
     """Ask OneDrive again for originals of groups that are missing or outside the root folder."""
     originals.check_again(_read_selected())

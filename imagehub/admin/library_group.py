@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from pydantic import AfterValidator, Field, StrictInt, create_model
 
-from imagehub.admin import blueprint
+from imagehub.admin import act, blueprint
 from imagehub.admin.drive import show_name
 from imagehub.admin.library_list import name_group
 from imagehub.admin.words import say
@@ -20,11 +20,12 @@ from imagehub.domain.library.edit import Edit, EditConflictError, ShotField
 from imagehub.errors import ImageHubError, InvalidInputError, NotFoundError
 from imagehub.models import Group, Image
 from imagehub.web import commit_action
-from imagehub.web.errors import get_error_status, on_refusal
+from imagehub.web.errors import get_error_status
 from imagehub.web.forms import Form, Id, read_form, read_json
 from imagehub.web.i18n import translate
 from imagehub.wiring import get_clients
 
+_REFUSALS = (EditConflictError, InvalidInputError)
 _LABELS: Mapping[str, Mapping[str, str]] = {
     "availability": edit.AVAILABILITIES,
     "state": edit.STATES,
@@ -59,10 +60,7 @@ class RefusedForm:
     is_conflict: bool = False
 
     def add_error(self, error: ImageHubError, suffix: str = "") -> None:
-        """Add the faults of an error.
-
-        :param suffix: follows the names of the domain's fields in the form.
-        """
+        """Add the faults of an error; ``suffix`` follows the names of its fields in the form."""
         if isinstance(error, EditConflictError):
             self.is_conflict = True
             for name, current in error.current.items():
@@ -93,10 +91,7 @@ def show_library_group(number: int) -> ResponseReturnValue:
 
 
 def show_group(group: Group, refused: RefusedForm | None = None) -> ResponseReturnValue:
-    """Show a group's page.
-
-    :param refused: a form of the page that was not saved.
-    """
+    """Show a group's page; ``refused`` is a form of it that was not saved."""
     session = db.session()
     form = refused or RefusedForm()
     fields = edit.read_fields(session, group)
@@ -157,8 +152,7 @@ def _show_refused(error: ImageHubError, number: int) -> ResponseReturnValue:
     return show_group(groups.get_group(db.session(), number), refused)
 
 
-@blueprint.post("/admin/library/<db_id:number>")
-@on_refusal(_show_refused, EditConflictError, InvalidInputError)
+@act("/admin/library/<db_id:number>", _show_refused, *_REFUSALS)
 def save_library_group(number: int) -> ResponseReturnValue:
     """Save the whole form of a group."""
     changed = _read_changes()
@@ -188,8 +182,7 @@ def _answer_refusal(error: ImageHubError, **_view_args: Any) -> ResponseReturnVa
     return jsonify(answer), get_error_status(error)
 
 
-@blueprint.post("/admin/library/<db_id:number>/save")
-@on_refusal(_answer_refusal, EditConflictError, InvalidInputError)
+@act("/admin/library/<db_id:number>/save", _answer_refusal, *_REFUSALS)
 def save_library_fields(number: int) -> ResponseReturnValue:
     """Save single fields of a group: JSON ``version``, ``changes``, ``base``.
 
@@ -204,8 +197,7 @@ def save_library_fields(number: int) -> ResponseReturnValue:
     return jsonify(answer)
 
 
-@blueprint.post("/admin/library/<db_id:number>/shots/<db_id:shot>/save")
-@on_refusal(_answer_refusal, EditConflictError, InvalidInputError)
+@act("/admin/library/<db_id:number>/shots/<db_id:shot>/save", _answer_refusal, *_REFUSALS)
 def save_library_shot(number: int, shot: int) -> ResponseReturnValue:
     """Save alt text or role of a shot; as :func:`save_library_fields`."""
     changed = read_json(_EditBody).make_edit()

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from pydantic import ConfigDict
 
-from imagehub.admin import blueprint
+from imagehub.admin import act, blueprint
 from imagehub.admin.words import return_refused, say
 from imagehub.database import db
 from imagehub.domain.library import edit, groups, listing, order
@@ -16,12 +16,10 @@ from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.models import Group
 from imagehub.web import commit_action
 from imagehub.web.access import is_api_call
-from imagehub.web.errors import get_error_status, on_refusal
+from imagehub.web.errors import get_error_status
 from imagehub.web.forms import Form, Id, OptionalId, read_form, read_query
 from imagehub.web.i18n import translate
 from imagehub.wiring import get_clients
-
-_MAX_CHOICES = 20
 
 
 class Place(Form):
@@ -105,7 +103,7 @@ def show_list(
 @blueprint.get("/admin/library/choices")
 def list_library_choices() -> ResponseReturnValue:
     """List groups for a field that selects one, by the words ``q``: the newest first."""
-    found = listing.list_choices(db.session(), _MAX_CHOICES, read_query(Place).words)
+    found = listing.list_choices(db.session(), 20, read_query(Place).words)
     choices = [f"{number} · {title or _('Untitled')}" for number, title in found]
     return jsonify({"choices": choices})
 
@@ -123,8 +121,7 @@ class _OrderFields(Form):
     after: OptionalId("group") = None  # type: ignore[valid-type]
 
 
-@blueprint.post("/admin/library/order")
-@on_refusal(_refuse)
+@act("/admin/library/order", _refuse)
 def order_library() -> ResponseReturnValue:
     """Move a group before or after another one in the order of the gallery."""
     fields = read_form(_OrderFields)
@@ -136,15 +133,13 @@ class _MovedField(Form):
     moved: Id("group")  # type: ignore[valid-type]
 
 
-@blueprint.post("/admin/library/move-up")
-@on_refusal(_refuse)
+@act("/admin/library/move-up", _refuse)
 def move_group_up() -> ResponseReturnValue:
     """Move a group one place up in the order of the gallery."""
     return _step(-1)
 
 
-@blueprint.post("/admin/library/move-down")
-@on_refusal(_refuse)
+@act("/admin/library/move-down", _refuse)
 def move_group_down() -> ResponseReturnValue:
     """Move a group one place down in the order of the gallery."""
     return _step(1)

@@ -59,7 +59,6 @@ def _refuse(error: ImageHubError, number: int) -> ResponseReturnValue:
 
 
 def _make_url(number: int, shot: int | None = None) -> str:
-    """Return the address of a group's page, or of one shot in it."""
     anchor = f"shot-{shot}" if shot is not None else None
     return url_for("admin.show_library_group", number=number, _anchor=anchor)
 
@@ -80,10 +79,7 @@ def _list_changed_fields() -> list[ShotField]:
 
 
 def _save_fields(number: int) -> None:
-    """Save the alt texts and roles that were typed; commits.
-
-    :raise ShotFieldsError: some of them cannot be saved, so none is.
-    """
+    """Save the alt texts and roles that were typed, all or none; commits."""
     session, changed = db.session(), _list_changed_fields()
     if not changed:
         return
@@ -209,8 +205,8 @@ def delete_shots(number: int) -> ResponseReturnValue:
         len(selected),
     )
     say(words, undo="admin.restore_from_trash", number=str(bag))
-    is_whole_group = bag == number
-    return redirect(url_for("admin.show_library") if is_whole_group else _make_url(number), 303)
+    # The whole group may be in the trash now.
+    return redirect(url_for("admin.show_library") if bag == number else _make_url(number), 303)
 
 
 # --- Originals ------------------------------------------------------------------------------------

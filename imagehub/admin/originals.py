@@ -1,7 +1,6 @@
 """Acts on originals that were changed in OneDrive, are missing, or are outside the root folder."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from flask import redirect, url_for
 from flask.typing import ResponseReturnValue
@@ -21,30 +20,16 @@ from imagehub.web import commit_action
 from imagehub.web.access import get_local_target
 from imagehub.web.forms import Form, FormText, read_form
 from imagehub.web.i18n import ngettext
-from imagehub.wiring import get_settings
-
-
-@dataclass(frozen=True)
-class OriginalsInfo:
-    """The state of the regular checks; ``interval_minutes`` is 0 when there are none."""
-
-    watch: WatchInfo
-    interval_minutes: int
-    is_connected: bool
 
 
 @blueprint.app_template_global("describe_originals")
-def describe_originals() -> OriginalsInfo | None:
-    """Describe the last check of OneDrive; None before the first connection."""
-    session = db.session()
-    account = onedrive_accounts.find_active_account(session)
+def describe_originals() -> tuple[WatchInfo, bool] | None:
+    """Describe the last check of OneDrive, and whether it is connected; None if it never was."""
+    account = onedrive_accounts.find_active_account(db.session())
     if account is None:
         return None
-    return OriginalsInfo(
-        schedule.describe_watch(session, account.id),
-        get_settings().drive_check_minutes,
-        account.state == onedrive_accounts.CONNECTED,
-    )
+    watch = schedule.describe_watch(db.session(), account.id)
+    return watch, account.state == onedrive_accounts.CONNECTED
 
 
 class _CheckFields(Form):

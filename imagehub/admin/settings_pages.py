@@ -6,9 +6,9 @@ from typing import Any
 from flask import redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from pydantic import create_model
+from pydantic import Field, create_model
 
-from imagehub.admin import blueprint
+from imagehub.admin import act, blueprint
 from imagehub.admin.words import say
 from imagehub.config import PREFIX
 from imagehub.database import db
@@ -17,7 +17,7 @@ from imagehub.domain.site.settings import SettingConflictError
 from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.messages import Message, mark
 from imagehub.web import commit_action, i18n
-from imagehub.web.errors import get_error_status, on_refusal
+from imagehub.web.errors import get_error_status
 from imagehub.web.forms import Checkbox, Form, FormText, read_form
 from imagehub.web.i18n import translate
 from imagehub.web.palette import LIGHT_GROUND
@@ -68,20 +68,17 @@ class SettingFields(Form):
         return texts
 
 
-_SHOWN: dict[str, Any] = {f"was_{name}": (FormText | None, None) for name in settings.SITE_FIELDS}
 # The settings as the form showed them, by which changes of others are noticed.
+_SHOWN: dict[str, Any] = {
+    name: (FormText | None, Field(None, alias=f"was_{name}")) for name in settings.SITE_FIELDS
+}
 _ShownFields = create_model("_ShownFields", __base__=Form, **_SHOWN)
 
 
 def _read_texts() -> tuple[dict[str, str], dict[str, str]]:
     """Read the form: the settings as they were typed, and as they were shown."""
-    shown = {
-        name.removeprefix("was_"): text
-        for name, text in read_form(_ShownFields)
-        if text is not None
-    }
-    given = get_given_settings().given
-    base = {name: text for name, text in shown.items() if name not in given}
+    given = set(get_given_settings().given)
+    base = read_form(_ShownFields).model_dump(exclude=given, exclude_none=True)
     return read_form(SettingFields).list_texts(), base
 
 
@@ -97,8 +94,7 @@ def _show_again(error: ImageHubError) -> ResponseReturnValue:
     return _render(touched, base, error), get_error_status(error)
 
 
-@blueprint.post("/admin/settings")
-@on_refusal(_show_again, InvalidInputError, SettingConflictError)
+@act("/admin/settings", _show_again, InvalidInputError, SettingConflictError)
 def save_settings() -> ResponseReturnValue:
     """Save what was changed; other processes follow within seconds."""
     texts, base = _read_texts()

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from imagehub.admin import blueprint, shown_once
+from imagehub.admin import act, blueprint, shown_once
 from imagehub.admin.words import say
 from imagehub.database import db
 from imagehub.domain.library import listing
@@ -17,7 +17,7 @@ from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.messages import mark
 from imagehub.models import ShareLink
 from imagehub.web import commit_action
-from imagehub.web.errors import get_error_status, on_refusal
+from imagehub.web.errors import get_error_status
 from imagehub.web.forms import Checkbox, Form, FormText, Id, Ids, OptionalId, read_form, read_query
 from imagehub.web.headers import make_absolute
 from imagehub.web.i18n import translate
@@ -35,8 +35,12 @@ class SharesQuery(Form):
 
 
 class ShareFields(Form):
-    """``wants_password``: an earlier try had a password; ``minutes_behind_utc`` is a script's."""
+    """``wants_password``: an earlier try had a password; ``minutes_behind_utc`` is a script's.
 
+    ``number``: of a revoked link.
+    """
+
+    number: Id("share link") = 0  # type: ignore[valid-type]
     group: Ids("group") = []  # type: ignore[valid-type]  # noqa: RUF012 - pydantic copies it
     title: FormText = ""
     last_day: FormText = ""
@@ -45,15 +49,6 @@ class ShareFields(Form):
     without_password: Checkbox = False
     may_download: Checkbox = False
     minutes_behind_utc: FormText = ""
-
-    @property
-    def lacks_password(self) -> bool:
-        """Tell whether the password of the earlier try has to be entered again."""
-        return self.wants_password and not self.password and not self.without_password
-
-
-class RevokedShare(Form):
-    number: Id("share link") = 0  # type: ignore[valid-type]
 
 
 @blueprint.get("/admin/shares")
@@ -82,13 +77,12 @@ def _show_form_again(error: ImageHubError) -> ResponseReturnValue:
     return _render_form(fields.group, fields, error), get_error_status(error)
 
 
-@blueprint.post("/admin/shares")
-@on_refusal(_show_form_again)
+@act("/admin/shares", _show_form_again)
 def create_share() -> ResponseReturnValue:
     """Create a link; the list shows its address once."""
     fields = read_form(ShareFields)
     last_day = _read_day(fields.last_day)
-    if fields.lacks_password:
+    if fields.wants_password and not fields.password and not fields.without_password:
         raise InvalidInputError(_AGAIN, {"password": _AGAIN})
     share, token = links.create_share(
         db.session(),
@@ -109,8 +103,7 @@ def _show_refusal(error: ImageHubError, **_view_args: int) -> ResponseReturnValu
     return redirect(url_for(".show_shares"), 303)
 
 
-@blueprint.post("/admin/shares/<db_id:number>/renew")
-@on_refusal(_show_refusal, InvalidInputError)
+@act("/admin/shares/<db_id:number>/renew", _show_refusal, InvalidInputError)
 def renew_share(number: int) -> ResponseReturnValue:
     """Replace the address of a link; the new one is shown once too."""
     share, token = links.renew_share(db.session(), number)
@@ -131,7 +124,7 @@ def revoke_share(number: int) -> ResponseReturnValue:
 @blueprint.post("/admin/shares/reopen")
 def reopen_share() -> ResponseReturnValue:
     """Undo that a link was revoked."""
-    share = links.reopen_share(db.session(), read_form(RevokedShare).number)
+    share = links.reopen_share(db.session(), read_form(ShareFields).number)
     name = _name(share)
     commit_action("reopen_share", share.id, name=name)
     say(_("The link “%(name)s” was restored with its former address.", name=translate(name)))

@@ -8,7 +8,6 @@ import os
 import secrets
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from flask import Response, request
@@ -39,6 +38,7 @@ _PLACEHOLDER = """\
  d="m20 17-1.296-1.296a2.41 2.41 0 0 0-3.408 0L9 22"/></g></svg></svg>
 """
 
+# The image types that browsers show and that cannot hold a script.
 _SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp", "image/gif": ".gif"}
 _KINDS = {suffix: kind for kind, suffix in _SUFFIXES.items()}
 # 256 folders of this many: some 20,000 thumbnails, of 5 to 80 kB each.
@@ -69,28 +69,31 @@ def show_drive_thumbnail(item_id: str) -> ResponseReturnValue:
     size, version = query.size, query.v[:64]
     if size not in _SIZES:
         raise NotFoundError("thumbnail", size)
-    cache = _ThumbnailCache(get_settings().data_dir / "thumbnails")
     account_id, opened = open_drive()
     # With another root folder the boundary has changed, so earlier entries do not count.
     key = f"{account_id}\n{opened.root_folder}\n{item_id}\n{version}\n{size}"
-    kept = cache.find(key) if version else None
+    name = hashlib.sha256(key.encode()).hexdigest()
+    place = get_settings().data_dir / "thumbnails" / name[:2] / name[2:]
+    kept = _find_kept(place) if version else None
     if kept is not None:
-        if kept.age_seconds > _INSIDE_SECONDS:
+        data, path, age_seconds = kept
+        kind = _KINDS[path.suffix]
+        if age_seconds > _INSIDE_SECONDS:
             if opened.root_folder not in _WHOLE_DRIVE:
                 opened.get_item(item_id)  # It may have been moved out of the root folder.
-            cache.touch(kept)
-        data, kind = kept.data, kept.content_type
+            with suppress(OSError):
+                os.utime(path)
     else:
-        found = opened.fetch_thumbnail(item_id, size)
-        if found is None or not cache.takes(found[1]):
+        data, kind = opened.fetch_thumbnail(item_id, size) or (b"", "")
+        kind = kind.partition(";")[0].strip().lower()
+        if kind not in _SUFFIXES:
             # OneDrive makes them some seconds after an upload, and for some files never.
             keeping = "private, max-age=30"
             if _wants_picture():
                 return _show_placeholder(200, keeping)
             return "", 204, {"Cache-Control": keeping, "Vary": "Accept"}
-        data, kind = found
         if version:
-            cache.keep(key, data, kind)
+            _keep(place, data, kind)
     keeping = f"private, max-age={_YEAR_SECONDS}, immutable" if version else "private, no-cache"
     return Response(data, headers={"Cache-Control": keeping}, mimetype=kind)
 
@@ -109,62 +112,33 @@ def _show_placeholder(status: int, keeping: str) -> Response:
     return Response(_PLACEHOLDER, status, headers, mimetype="image/svg+xml")
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """A cached thumbnail. ``age_seconds``: since it was stored or touched."""
-
-    data: bytes
-    content_type: str
-    path: Path
-    age_seconds: float
+# --- The cache ------------------------------------------------------------------------------------
 
 
-class _ThumbnailCache:
-    """A folder of thumbnails by keys of any text."""
+def _find_kept(place: Path) -> tuple[bytes, Path, float] | None:
+    """Find a thumbnail: its bytes, its file, and the seconds since it was stored or last used."""
+    for suffix in _KINDS:
+        path = place.with_suffix(suffix)
+        with suppress(FileNotFoundError):
+            return path.read_bytes(), path, time.time() - path.stat().st_mtime
+    return None
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
 
-    def takes(self, content_type: str) -> bool:
-        """Tell whether this is an image type that browsers show and that cannot hold a script."""
-        return _clean(content_type) in _SUFFIXES
+def _keep(place: Path, data: bytes, kind: str) -> None:
+    """Store a thumbnail; a failure is ignored, since the cache is optional."""
+    with suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = place.with_name(f".{secrets.token_hex(6)}")
+        draft.write_bytes(data)
+        draft.replace(place.with_suffix(_SUFFIXES[kind]))
+        _thin_out(place.parent)
 
-    def find(self, key: str) -> _Kept | None:
-        place = self._place(key)
-        for suffix, kind in _KINDS.items():
-            path = place.with_suffix(suffix)
+
+def _thin_out(folder: Path) -> None:
+    """Delete the least recently used thumbnails of a full folder."""
+    files = [entry for entry in os.scandir(folder) if entry.is_file()]
+    if len(files) > _FILES_A_FOLDER:
+        files.sort(key=lambda entry: entry.stat().st_mtime)
+        for entry in files[: len(files) - _FILES_A_FOLDER // 2]:
             with suppress(FileNotFoundError):
-                age_seconds = time.time() - path.stat().st_mtime
-                return _Kept(path.read_bytes(), kind, path, age_seconds)
-        return None
-
-    def touch(self, kept: _Kept) -> None:
-        """Note that it was used: the least recently used are deleted first."""
-        with suppress(OSError):
-            os.utime(kept.path)
-
-    def keep(self, key: str, data: bytes, content_type: str) -> None:
-        """Store a thumbnail; a failure is ignored, since the cache is optional."""
-        path = self._place(key).with_suffix(_SUFFIXES[_clean(content_type)])
-        with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft = path.with_name(f".{secrets.token_hex(6)}")
-            draft.write_bytes(data)
-            draft.replace(path)
-            self._thin_out(path.parent)
-
-    def _place(self, key: str) -> Path:
-        name = hashlib.sha256(key.encode()).hexdigest()
-        return self._folder / name[:2] / name[2:]
-
-    def _thin_out(self, folder: Path) -> None:
-        files = [entry for entry in os.scandir(folder) if entry.is_file()]
-        if len(files) > _FILES_A_FOLDER:
-            files.sort(key=lambda entry: entry.stat().st_mtime)
-            for entry in files[: len(files) - _FILES_A_FOLDER // 2]:
-                with suppress(FileNotFoundError):
-                    Path(entry.path).unlink()
-
-
-def _clean(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
+                Path(entry.path).unlink()

@@ -7,27 +7,22 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from pydantic import BeforeValidator, Field
 
-from imagehub.admin import blueprint
-from imagehub.admin.library_list import answer, name_group
+from imagehub.admin import act, blueprint
+from imagehub.admin.library_list import Place, answer, name_group
 from imagehub.admin.words import return_refused, say
 from imagehub.database import db
 from imagehub.domain.library import listing, trash
 from imagehub.errors import ImageHubError
 from imagehub.web import commit_action
-from imagehub.web.errors import on_refusal
 from imagehub.web.forms import Form, read_form, read_number, read_query
 from imagehub.web.i18n import ngettext
 from imagehub.wiring import get_clients
 
 
-class _TrashQuery(Form):
-    before: str = ""
-
-
 @blueprint.get("/admin/library/trash")
 def show_trash() -> ResponseReturnValue:
     """Show a page of the trash, newest entries first."""
-    session, before = db.session(), read_query(_TrashQuery).before
+    session, before = db.session(), read_query(Place).before
     entries, following = trash.list_trash(session, before)
     rows = listing.load_rows(session, [entry.group.id for entry in entries])
     return render_template(
@@ -55,12 +50,10 @@ def _refuse(error: ImageHubError, **_view_args: Any) -> ResponseReturnValue:
     return return_refused(error, url_for("admin.show_trash"))
 
 
-@blueprint.post("/admin/library/trash/restore")
-@on_refusal(_refuse)
+@act("/admin/library/trash/restore", _refuse)
 def restore_from_trash() -> ResponseReturnValue:
     """Restore entries of the trash."""
-    session = db.session()
-    restored = trash.restore_all(session, read_form(_Entries).number)
+    restored = trash.restore_all(db.session(), read_form(_Entries).number)
     first, *others = restored
     commit_action("restore_groups", first.id, name=name_group(first), count=len(restored))
     say(ngettext("%(num)s group was restored.", "%(num)s groups were restored.", len(restored)))
@@ -69,12 +62,10 @@ def restore_from_trash() -> ResponseReturnValue:
     return answer(url_for("admin.show_library_group", number=first.id))
 
 
-@blueprint.post("/admin/library/trash/delete")
-@on_refusal(_refuse)
+@act("/admin/library/trash/delete", _refuse)
 def delete_from_trash() -> ResponseReturnValue:
     """Delete entries of the trash permanently."""
-    session = db.session()
-    gone, object_count = trash.purge(session, read_form(_Entries).number)
+    gone, object_count = trash.purge(db.session(), read_form(_Entries).number)
     words = _("This entry was already deleted.")
     if gone:
         commit_action("purge_trash", count=len(gone))

@@ -32,27 +32,20 @@ _HALF_SECONDS = 600
 _WORDS = "sign_in_words"
 
 
-class NextQuery(Form):
-    next: FormText = ""
-
-
 class SignInFields(Form):
-    """``next``: where to go afterwards; the form has it in its address."""
+    """``next``: where to go afterwards; the form has it in its address. ``code``: comes second."""
 
     name: FormText = ""
     password: FormText = ""
     remember: Checkbox = False
     next: FormText = ""
-
-
-class CodeFields(Form):
     code: FormText = ""
 
 
 @blueprint.get("/sign-in")
 def sign_in() -> ResponseReturnValue:
     """Show the form; redirect who is signed in already."""
-    target = _read_target(read_query(NextQuery).next)
+    target = _read_target(read_query(SignInFields).next)
     if current_user.is_authenticated:
         return redirect(target)
     # The session was ended elsewhere: the pages need not offer "Manage" any more.
@@ -118,7 +111,7 @@ def answer_lost_form(error: CSRFError) -> ResponseReturnValue:
 
 
 def _find_target(fields: SignInFields) -> str:
-    return _read_target(read_query(NextQuery).next or fields.next)
+    return _read_target(read_query(SignInFields).next or fields.next)
 
 
 def _read_target(text: str) -> str:
@@ -135,10 +128,6 @@ def _render(
     wait_seconds: int = 0,
     lacks_cookie: bool = False,
 ) -> str:
-    """Render the form.
-
-    :param lacks_cookie: the browser sent no cookie, though the form came with one.
-    """
     return render_template(
         "auth/sign_in.html",
         next=target,
@@ -181,7 +170,7 @@ def try_code() -> ResponseReturnValue:
     half = session[_HALF]
     user_id, secret_key = user.id, get_settings().secret_key
     device_mark = request.cookies.get(_CODE_DEVICE_COOKIE, "")
-    code = read_form(CodeFields).code[:100]
+    code = read_form(SignInFields).code[:100]
     end_read(db.session())
     by_recovery = second_factor.check(
         db.session(), get_vault(), secret_key, user, code, device_mark=device_mark

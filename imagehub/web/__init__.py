@@ -1,8 +1,8 @@
 """Set up what all requests share: access, CSRF, errors, headers, static files, request ids."""
 
-import logging
 import secrets
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +15,20 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import IntegerConverter, Map
+from werkzeug.routing import IntegerConverter
 
 from imagehub.config import Settings
-from imagehub.database import db
+from imagehub.database import MAX_ID, db
 from imagehub.domain.people import audit
 from imagehub.errors import ImageHubError
 from imagehub.logs import init_logs
 from imagehub.models import User
+from imagehub.web import errors
 from imagehub.web.access import WITHOUT_DATABASE, check_access, check_csrf, csrf, login_manager
 from imagehub.web.assets import make_static_version, send_asset
-from imagehub.web.errors import (
-    answer_csrf_error,
-    answer_database_error,
-    answer_http_error,
-    answer_own_error,
-    answer_unexpected_error,
-)
 from imagehub.web.headers import finish_response
 from imagehub.web.templating import make_page_values
 from imagehub.wiring import get_settings, refresh_settings
-
-log = logging.getLogger(__name__)
-
-
-class DatabaseIdConverter(IntegerConverter):
-    """An id in a path. Numbers too large for an id column do not match."""
-
-    def __init__(self, url_map: Map) -> None:
-        super().__init__(url_map, max=(1 << 63) - 1)
 
 
 class PageSessionInterface(SecureCookieSessionInterface):
@@ -94,7 +79,8 @@ def init_app(app: Flask) -> None:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n
         )
-    app.url_map.converters["db_id"] = DatabaseIdConverter
+    # Numbers too large for an id column do not match.
+    app.url_map.converters["db_id"] = partial(IntegerConverter, max=MAX_ID)  # type: ignore[assignment]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.session_interface = PageSessionInterface()
     csrf.init_app(app)
@@ -103,12 +89,12 @@ def init_app(app: Flask) -> None:
     app.before_request(check_access)
     app.before_request(check_csrf)
     app.after_request(finish_response)
-    app.register_error_handler(ImageHubError, answer_own_error)
-    app.register_error_handler(CSRFError, answer_csrf_error)
-    app.register_error_handler(HTTPException, answer_http_error)
+    app.register_error_handler(ImageHubError, errors.answer_own_error)
+    app.register_error_handler(CSRFError, errors.answer_csrf_error)
+    app.register_error_handler(HTTPException, errors.answer_http_error)
     for kind in (OperationalError, InterfaceError, PoolTimeoutError):
-        app.register_error_handler(kind, answer_database_error)
-    app.register_error_handler(Exception, answer_unexpected_error)
+        app.register_error_handler(kind, errors.answer_database_error)
+    app.register_error_handler(Exception, errors.answer_unexpected_error)
     app.add_url_rule("/health", endpoint="web.show_health", view_func=show_health)
     app.extensions["imagehub.static_version"] = make_static_version(Path(app.static_folder or ""))
     app.add_url_rule(

@@ -87,7 +87,7 @@ FormText = Annotated[str, Field(max_length=_MAX_TEXT_CHARS), AfterValidator(_ref
 # A field that is sent several times.
 FormTexts = list[FormText]
 # Where a page of a list begins; 0 for the beginning, also if the text is no number.
-Place = Annotated[int, BeforeValidator(lambda text: find_number(str(text)) or 0)]
+PageStart = Annotated[int, BeforeValidator(lambda text: find_number(str(text)) or 0)]
 # True if the box is checked: browsers send nothing for an unchecked one.
 Checkbox = Annotated[bool, BeforeValidator(lambda value: value is not None and value is not False)]
 

@@ -1,7 +1,9 @@
-"""Set the headers of every response: policy, caching, CORS."""
+"""Set the headers of every response (policy, caching, CORS), and compress it."""
 
+import gzip
 import hashlib
 import secrets
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,7 +11,6 @@ from flask import Response, g, request
 
 from imagehub.config import Settings
 from imagehub.web.access import PUBLIC_ENDPOINTS, find_view, is_signed_in
-from imagehub.web.compression import compress
 from imagehub.wiring import get_settings
 
 
@@ -102,7 +103,7 @@ def finish_response(response: Response) -> Response:
         _add_etag(response)
     if getattr(view, "is_api", False):
         _add_cors(response, settings, view)
-    compress(response, view)
+    _compress(response, view)
     return response
 
 
@@ -132,3 +133,52 @@ def _add_cors(response: Response, settings: Settings, view: Any) -> None:
         response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
         response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
         response.headers["Access-Control-Max-Age"] = "600"
+
+
+# --- Compression ----------------------------------------------------------------------------------
+
+# The headers of compression make smaller answers larger.
+_SMALLEST_BYTES = 500
+
+
+def _compress(response: Response, view: Any) -> None:
+    """Compress public JSON, static files, and pages that are not private.
+
+    Answers that contain a secret stay uncompressed: an attacker who can put text into a request
+    could guess the secret by the compressed size (BREACH). Pages with a form contain a CSRF token,
+    and answers to a signed-in admin contain private data.
+    """
+    kind = response.mimetype or ""
+    if not (kind.startswith("text/") or kind.endswith(("json", "xml"))):
+        return
+    if response.status_code != 200 or "Content-Encoding" in response.headers:
+        return
+    is_file = request.endpoint in ("static", "web.send_asset")
+    if is_file:
+        response.direct_passthrough = False
+    elif getattr(view, "is_api", False):
+        if response.cache_control.no_store:
+            return
+    elif "csrf_token" in g or is_signed_in():
+        return
+    if response.is_streamed and not is_file:
+        return
+    response.vary.add("Accept-Encoding")
+    if request.method == "HEAD" or not request.accept_encodings["gzip"]:
+        return
+    data = response.get_data()
+    if len(data) < _SMALLEST_BYTES:
+        return
+    # Files are compressed once, so as small as possible; other answers quickly.
+    packed = _pack_file(data) if is_file else gzip.compress(data, 5, mtime=0)
+    response.set_data(packed)
+    response.headers["Content-Encoding"] = "gzip"
+    response.headers.pop("Accept-Ranges", None)
+    tag, _ = response.get_etag()
+    if tag is not None:  # The same content in other bytes.
+        response.set_etag(tag, weak=True)
+
+
+@lru_cache(maxsize=64)
+def _pack_file(data: bytes) -> bytes:
+    return gzip.compress(data, 9, mtime=0)

@@ -28,7 +28,6 @@ _LEAST_LITERAL_CHARS = 15
 def init_app(app: Flask) -> None:
     Babel(app, default_locale="en", locale_selector=pick_language)
     app.jinja_env.filters |= {"translate": translate, "number": format_number}
-    app.context_processor(lambda: {"language": get_language(), "languages": list_languages()})
     jinja_ngettext: Any = app.jinja_env.globals["ngettext"]
 
     @pass_context

@@ -95,19 +95,18 @@ class Operation:
     answer: Any
     needs_token: bool
     statuses: tuple[int, ...]
-    summary: str
-    description: str
+    doc: str
     tag: str
     takes_forms: bool
     changes: bool
 
 
+@dataclass(frozen=True)
 class Api:
     """Adds calls to a blueprint. The endpoint has the name of the view."""
 
-    def __init__(self, blueprint: Blueprint, tag: str) -> None:
-        self.blueprint = blueprint
-        self.tag = tag
+    blueprint: Blueprint
+    tag: str
 
     def call(
         self,
@@ -158,7 +157,6 @@ class Api:
 
             marks = cast(Any, checked)
             marks.is_api, marks.checks_token = True, needs_token
-            summary, _, description = (view.__doc__ or "").partition("\n\n")
             marks.operation = Operation(
                 tuple(methods),
                 path,
@@ -166,8 +164,7 @@ class Api:
                 answer,
                 needs_token,
                 tuple(statuses),
-                summary.strip(),
-                " ".join(description.split()),
+                view.__doc__ or "",
                 self.tag,
                 takes_forms,
                 is_change and needs_token,
@@ -224,15 +221,11 @@ def _check_token(is_change: bool) -> Response | None:
 
 
 def _read_fields(model: type[BaseModel], takes_forms: bool) -> BaseModel:
-    """Read query or body.
-
-    :raise ValidationError: parameters are wrong.
-    :raise PydanticCustomError: the body has another media type.
-    """
+    """Read query or body; PydanticCustomError means that the body has another media type."""
     if request.method in ("GET", "HEAD"):
         return model.model_validate(flatten(model, request.args, keep_repeated=True))
     kind = request.mimetype
-    if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+    if request.is_json:
         return model.model_validate_json(request.get_data(cache=False))
     if takes_forms and kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return model.model_validate(flatten(model, request.form, keep_repeated=True))
@@ -344,14 +337,16 @@ def _describe(
             }
     if operation.takes is not None:
         answers["422"] = _describe_answer("Parameters that cannot be used.", faults)
+    words = re.split(r"[^a-zA-Z0-9]+", operation.path.strip("/"))
+    summary, _, description = operation.doc.partition("\n\n")
     described: dict[str, Any] = {
-        "operationId": _make_operation_id(method, operation.path),
+        "operationId": "_".join([method.lower(), *words]),
         "tags": [operation.tag],
-        "summary": operation.summary,
+        "summary": summary.strip(),
         "responses": answers,
     }
-    if operation.description:
-        described["description"] = operation.description
+    if description:
+        described["description"] = " ".join(description.split())
     described["security"] = [{"token": []}] if operation.needs_token else []
     if operation.takes is not None:
         schema = find_schema("in", operation.takes)
@@ -404,8 +399,3 @@ def _find_references(part: Any) -> set[str]:
     if isinstance(part, list):
         return set().union(*(_find_references(value) for value in part))
     return set()
-
-
-def _make_operation_id(method: str, path: str) -> str:
-    words = re.split(r"[^a-zA-Z0-9]+", path.strip("/"))
-    return "_".join([method.lower(), *words])

@@ -14,7 +14,7 @@ from imagehub.wiring import get_settings
 
 def make_page_values() -> dict[str, Any]:
     """Make the values for every template, without using the database."""
-    settings = get_settings()
+    settings, theme = get_settings(), request.cookies.get("theme", "")
     return {
         "settings": settings,
         "csp_nonce": get_nonce,
@@ -22,14 +22,10 @@ def make_page_values() -> dict[str, Any]:
         "is_signed_in": is_signed_in(),
         "make_absolute": make_absolute,
         "palette_css": make_css(settings.accent, settings.ground),
-        "theme": get_theme(),
+        "language": get_language(),
+        "languages": list_languages(),
+        "theme": theme if theme in ("light", "dark") else "auto",
     }
-
-
-def get_theme() -> str:
-    """Return ``light`` or ``dark`` if the visitor has chosen, else ``auto``."""
-    chosen = request.cookies.get("theme", "")
-    return chosen if chosen in ("light", "dark") else "auto"
 
 
 def render_without_database(template: str, **values: Any) -> str:
@@ -37,6 +33,5 @@ def render_without_database(template: str, **values: Any) -> str:
 
     ``render_template`` would load the signed-in person from the database.
     """
-    i18n = {"language": get_language(), "languages": list_languages()}
     page = current_app.jinja_env.get_template(template)
-    return page.render(**make_page_values(), **i18n, **values)
+    return page.render(**make_page_values(), **values)
