@@ -23,9 +23,10 @@ const makeEntry = (number, parts = {}) => ({
 function makeImport(url, entries) {
   const outcomes = [];
   const map = new Map(entries.map((entry) => [entry.id, entry]));
-  const imports = new UploadImport(url, map, {
+  const imports = new UploadImport(url, {
+    entries: map,
     keep: () => {},
-    tell: (outcome) => outcomes.push(outcome),
+    tellImport: (outcome) => outcomes.push(outcome),
   });
   return { imports, outcomes, map };
 }

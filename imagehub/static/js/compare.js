@@ -4,18 +4,13 @@
 import { icon, make } from "./dom.js";
 import { t } from "./words.js";
 
-/** @import { Shot } from "./opening.js" */
-
 const MAX_ZOOM = 12;
 const KEY_STEP = 0.08;
 
 /**
- * Show two shots until the visitor closes the dialog.
- * @param {Shot[]} shots of the work
- * @param {number} first index of the shot in view
- * @param {(shot: Shot) => string} describe
- * @param {AbortSignal} signal closes it too
- * @returns {Promise<void>} settles when it is closed
+ * Show two shots until the visitor or the signal closes the dialog.
+ * @param {Shot[]} shots @param {number} first index of the shot in view
+ * @param {(shot: Shot) => string} describe @param {AbortSignal} signal
  */
 export async function compareShots(shots, first, describe, signal) {
   if (signal.aborted) return;
@@ -24,10 +19,7 @@ export async function compareShots(shots, first, describe, signal) {
   const view = { zoom: 1, x: 0, y: 0 };
   const panes = [makePane(first, t("left")), makePane((first + 1) % shots.length, t("right"))];
 
-  /**
-   * @param {number} index
-   * @param {string} label
-   */
+  /** @param {number} index @param {string} label */
   function makePane(index, label) {
     const img = make("img", { draggable: false });
     const frame = make("div", { className: "compare-frame" }, img);
@@ -58,10 +50,8 @@ export async function compareShots(shots, first, describe, signal) {
     }
   }
 
-  /**
-   * Zoom so that a point stays where it is: in parts of the pane, from its middle.
-   * @param {number} zoom
-   */
+  // Zoom so that a point stays where it is: in parts of the pane, from its middle.
+  /** @param {number} zoom */
   function zoomTo(zoom, px = 0, py = 0) {
     const next = Math.min(MAX_ZOOM, Math.max(1, zoom));
     const ratio = next / view.zoom;
@@ -71,27 +61,18 @@ export async function compareShots(shots, first, describe, signal) {
     paint();
   }
 
-  /**
-   * @param {number} x
-   * @param {number} y
-   */
+  /** @param {number} x @param {number} y */
   function moveBy(x, y) {
     view.x += x;
     view.y += y;
     paint();
   }
 
-  /**
-   * @param {MouseEvent} event
-   * @param {HTMLElement} frame
-   * @returns {[number, number]}
-   */
+  /** @param {MouseEvent} event @param {HTMLElement} frame @returns {[number, number]} */
   function locate(event, frame) {
     const box = frame.getBoundingClientRect();
-    return [
-      (event.clientX - box.left) / box.width - 0.5,
-      (event.clientY - box.top) / box.height - 0.5,
-    ];
+    const { clientX, clientY } = event;
+    return [(clientX - box.left) / box.width - 0.5, (clientY - box.top) / box.height - 0.5];
   }
 
   for (const { frame } of panes) {
@@ -157,10 +138,9 @@ export async function compareShots(shots, first, describe, signal) {
   });
 
   const title = t("compare_end");
-  const properties = /** @type {const} */ ({ type: "button", className: "compare-close" });
-  const close = make("button", { ...properties, title, ariaLabel: title }, icon("x"));
-  close.addEventListener("click", () => dialog.close());
-  close.autofocus = true;
+  const close = make("button", { type: "button", className: "compare-close" }, icon("x"));
+  const onclick = () => dialog.close();
+  Object.assign(close, { title, ariaLabel: title, autofocus: true, onclick });
   signal.addEventListener("abort", () => dialog.close(), { once: true });
   dialog.append(...panes.map(({ figure }) => figure), close);
   document.body.append(dialog);

@@ -1,28 +1,17 @@
-// Typed access to the elements of a page.
+// Typed access to the elements of a page. Where an element is not of the class that is asked for,
+// HTMLElement unless another is named, a TypeError is thrown.
+
+/** @template {Element} T @typedef {{ new (): T, prototype: T }} Class */
 
 /**
- * @template {Element} T
- * @typedef {{ new (): T, prototype: T }} Class
+ * Return the element with this id; throws a TypeError where there is none.
+ * @type {<T extends Element = HTMLElement>(id: string, type?: Class<T>) => T}
  */
-
-/**
- * Return the element with this id; throws a TypeError where the page has none of this class.
- * @template {Element} [T=HTMLElement]
- * @param {string} id
- * @param {Class<T>} [type]
- * @returns {T}
- */
-export function byId(id, type) {
-  return check(document.getElementById(id), `#${id}`, type);
-}
+export const byId = (id, type) => check(document.getElementById(id), `#${id}`, type);
 
 /**
  * Return the first element below `root` that fits the selector, or null.
- * @template {Element} [T=HTMLElement]
- * @param {ParentNode} root
- * @param {string} selector
- * @param {Class<T>} [type]
- * @returns {?T}
+ * @type {<T extends Element = HTMLElement>(root: ParentNode, css: string, type?: Class<T>) => ?T}
  */
 export function find(root, selector, type) {
   const found = root.querySelector(selector);
@@ -31,46 +20,38 @@ export function find(root, selector, type) {
 
 /**
  * Like `find`, but throws a TypeError where there is none.
- * @template {Element} [T=HTMLElement]
- * @param {ParentNode} root
- * @param {string} selector
- * @param {Class<T>} [type]
- * @returns {T}
+ * @type {<T extends Element = HTMLElement>(root: ParentNode, css: string, type?: Class<T>) => T}
  */
-export function get(root, selector, type) {
-  return check(root.querySelector(selector), selector, type);
-}
+export const get = (root, selector, type) => check(root.querySelector(selector), selector, type);
 
 /**
  * Return every element below `root` that fits the selector.
- * @template {Element} [T=HTMLElement]
- * @param {ParentNode} root
- * @param {string} selector
- * @param {Class<T>} [type]
- * @returns {T[]}
+ * @type {<T extends Element = HTMLElement>(root: ParentNode, css: string, type?: Class<T>) => T[]}
  */
-export function findAll(root, selector, type) {
-  return [...root.querySelectorAll(selector)].map((found) => check(found, selector, type));
-}
+export const findAll = (root, selector, type) =>
+  [...root.querySelectorAll(selector)].map((found) => check(found, selector, type));
 
 /**
- * Return the nearest element around `target` (itself too) that fits the selector, or null.
- * @template {Element} [T=HTMLElement]
- * @param {?EventTarget} target of an event; may be the document
- * @param {string} selector
- * @param {Class<T>} [type]
- * @returns {?T}
+ * Return the nearest element around the target of an event (itself too) that fits, or null.
+ * @type {<T extends Element = HTMLElement>(at: ?EventTarget, css: string, type?: Class<T>) => ?T}
  */
 export function closest(target, selector, type) {
   const found = target instanceof Element ? target.closest(selector) : null;
   return found && check(found, selector, type);
 }
 
+/** @type {<T extends Element>(found: ?Element, selector: string, type?: Class<T>) => T} */
+function check(found, selector, type) {
+  if (!(found instanceof (type ?? HTMLElement))) {
+    throw new TypeError(`${selector} is ${found ? `a ${found.localName}` : "not on the page"}`);
+  }
+  return /** @type {any} */ (found);
+}
+
 /**
  * Create an element with properties and children.
  * @template {keyof HTMLElementTagNameMap} K
- * @param {K} tag
- * @param {Partial<HTMLElementTagNameMap[K]>} [properties]
+ * @param {K} tag @param {Partial<HTMLElementTagNameMap[K]>} [properties]
  * @param {...(Node | string)} children
  * @returns {HTMLElementTagNameMap[K]}
  */
@@ -80,10 +61,10 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/**
- * Create an icon of the sprite.
- * @param {string} name in Lucide
- */
+/** Return the address of an icon of Lucide, for the element `use`. @param {string} name */
+export const getIconUrl = (name) => new URL(`../vendor/icons.svg#${name}`, import.meta.url).href;
+
+/** Create an icon of the sprite. @param {string} name in Lucide */
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("class", "icon");
@@ -93,12 +74,6 @@ export function icon(name) {
   svg.append(use);
   return svg;
 }
-
-/**
- * Return the address of an icon, for the element `use`.
- * @param {string} name in Lucide
- */
-export const getIconUrl = (name) => new URL(`../vendor/icons.svg#${name}`, import.meta.url).href;
 
 /** Return the element that has the focus; the body where none has. */
 export function getFocused() {
@@ -113,18 +88,4 @@ export function getFocused() {
 export function isModified(event) {
   const isOtherButton = event instanceof MouseEvent && event.button !== 0;
   return isOtherButton || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey;
-}
-
-/**
- * @template {Element} T
- * @param {?Element} found
- * @param {string} selector
- * @param {Class<T>} [type]
- * @returns {T}
- */
-function check(found, selector, type) {
-  if (!(found instanceof (type ?? HTMLElement))) {
-    throw new TypeError(`${selector} is ${found ? `a ${found.localName}` : "not on the page"}`);
-  }
-  return /** @type {T} */ (found);
 }

@@ -31,8 +31,6 @@ if (button) {
     label.textContent = t("copied");
     say(t("copied"));
     clearTimeout(timer);
-    timer = setTimeout(() => {
-      label.textContent = name;
-    }, COPIED_MS);
+    timer = setTimeout(() => (label.textContent = name), COPIED_MS);
   });
 }

@@ -9,13 +9,6 @@ import { makeLastingUrl } from "./renditions.js";
 // Grows whenever it makes sense to request every missing picture again.
 let round = 1;
 
-/**
- * @param {?EventTarget} target
- * @returns {?HTMLImageElement} the target if it is a picture in a frame
- */
-const findPicture = (target) =>
-  target instanceof HTMLImageElement && target.closest(".frame") ? target : null;
-
 /** @param {HTMLImageElement} img */
 function requestAgain(img) {
   img.dataset.round = String(round);
@@ -27,10 +20,7 @@ function requestAgain(img) {
   img.src = url;
 }
 
-/**
- * @param {HTMLImageElement} img
- * @param {boolean} isLoaded
- */
+/** @param {HTMLImageElement} img @param {boolean} isLoaded */
 function settle(img, isLoaded) {
   img.classList.remove("is-coming");
   img.closest(".frame")?.classList.toggle("is-missing", !isLoaded);
@@ -42,10 +32,7 @@ function fail(img) {
   else requestAgain(img);
 }
 
-/**
- * Look after the pictures below `root` that are not loaded yet.
- * @param {ParentNode} root
- */
+/** Look after the pictures below `root` that are not loaded yet. @param {ParentNode} root */
 export function watch(root) {
   for (const img of findAll(root, ".frame img", HTMLImageElement)) {
     if (!img.complete) {
@@ -62,18 +49,15 @@ function retryMissing() {
   findAll(document, ".frame.is-missing img", HTMLImageElement).forEach(requestAgain);
 }
 
-// Neither event bubbles, but both can be captured.
-for (const kind of ["load", "error"]) {
-  const isLoaded = kind === "load";
-  document.addEventListener(
-    kind,
-    ({ target }) => {
-      const img = findPicture(target);
-      if (img) (isLoaded ? settle : fail)(img, isLoaded);
-    },
-    true,
-  );
+/** @param {Event} event */
+function note({ type, target }) {
+  if (!(target instanceof HTMLImageElement) || !target.closest(".frame")) return;
+  if (type === "load") settle(target, true);
+  else fail(target);
 }
+
+// Neither event bubbles, but both can be captured.
+for (const kind of ["load", "error"]) document.addEventListener(kind, note, true);
 document.addEventListener("visibilitychange", retryMissing);
 addEventListener("online", retryMissing);
 watch(document);

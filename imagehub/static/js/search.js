@@ -6,13 +6,7 @@ import { closest, icon, make } from "./dom.js";
 
 const WAIT_MS = 140;
 
-/**
- * @typedef {object} Suggestion
- * @property {string} title
- * @property {string} url
- * @property {string} [picture] address of a small picture
- * @property {string} [icon]
- */
+/** @typedef {{ title: string, url: string, picture?: string, icon?: string }} Suggestion */
 
 /**
  * Give a search field its suggestions.
@@ -54,10 +48,7 @@ export function suggestFor(input, url) {
     else input.setAttribute("aria-activedescendant", list.children[index].id);
   }
 
-  /**
-   * @param {Suggestion} suggestion
-   * @param {number} index
-   */
+  /** @param {Suggestion} suggestion @param {number} index */
   function makeOption(suggestion, index) {
     const option = make("li", { role: "option", id: `suggestion-${index}` });
     option.dataset.url = suggestion.url;
@@ -102,8 +93,10 @@ export function suggestFor(input, url) {
     timer = setTimeout(ask, WAIT_MS);
   }
 
-  /** @param {Element} option */
-  const open = (option) => location.assign(/** @type {HTMLElement} */ (option).dataset.url ?? "");
+  /** @param {?Element} option */
+  const open = (option) => {
+    if (option instanceof HTMLElement) location.assign(option.dataset.url ?? "");
+  };
 
   input.addEventListener("input", askSoon);
   input.addEventListener("keydown", (event) => {
@@ -130,8 +123,7 @@ export function suggestFor(input, url) {
     settle();
   });
   list.addEventListener("click", (event) => {
-    const option = closest(event.target, "[role=option]");
-    if (option) open(option);
+    open(closest(event.target, "[role=option]"));
   });
   input.addEventListener("blur", () => {
     settle();

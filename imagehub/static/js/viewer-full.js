@@ -4,7 +4,6 @@
 import { t } from "./words.js";
 
 /** @import PhotoSwipe from "photoswipe" */
-/** @import { Shot } from "./opening.js" */
 /** @typedef {NonNullable<PhotoSwipe["currSlide"]>} Slide */
 
 // A rendition may be stretched by this factor before the original is requested.
@@ -18,10 +17,7 @@ export class FullImages {
   #fetching = null;
   #show;
 
-  /**
-   * @param {PhotoSwipe} pswp
-   * @param {(text: string, stays?: boolean) => void} show
-   */
+  /** @param {PhotoSwipe} pswp @param {(text: string, stays?: boolean) => void} show */
   constructor(pswp, show) {
     this.#show = show;
     pswp.on("zoomPanUpdate", ({ slide }) => {
@@ -60,10 +56,8 @@ export class FullImages {
     this.#put(content);
   }
 
-  /**
-   * Replace the rendition: PhotoSwipe moves and sizes whatever element its content names.
-   * @param {Slide["content"]} content
-   */
+  // Replace the rendition: PhotoSwipe moves and sizes whatever element its content names.
+  /** @param {Slide["content"]} content */
   #put(content) {
     const img = images.get(content.data.shot);
     const old = content.element;

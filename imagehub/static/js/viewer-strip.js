@@ -4,8 +4,6 @@ import { findAll, make } from "./dom.js";
 import { makeLastingUrl } from "./renditions.js";
 import { t } from "./words.js";
 
-/** @import { Shot } from "./opening.js" */
-
 export const STRIP_PX = 84;
 
 export class Filmstrip {
@@ -13,8 +11,7 @@ export class Filmstrip {
   isOpen;
 
   /**
-   * @param {Shot[]} shots
-   * @param {(shot: Shot) => string} describe
+   * @param {Shot[]} shots @param {(shot: Shot) => string} describe
    * @param {(index: number) => void} goTo
    */
   constructor(shots, describe, goTo) {
@@ -27,8 +24,8 @@ export class Filmstrip {
         img.src = makeLastingUrl(shot.lasting, 480);
       };
       img.src = shot.small;
-      const button = make("button", { type: "button", ariaLabel: describe(shot) }, img);
-      button.addEventListener("click", () => goTo(index));
+      const onclick = () => goTo(index);
+      const button = make("button", { type: "button", ariaLabel: describe(shot), onclick }, img);
       this.element.append(button);
     });
   }
@@ -41,8 +38,7 @@ export class Filmstrip {
 
   /**
    * Mark the shot in view, and scroll to it.
-   * @param {number} index
-   * @param {ScrollBehavior} behavior
+   * @param {number} index @param {ScrollBehavior} behavior
    */
   mark(index, behavior) {
     findAll(this.element, "button").forEach((button, i) => {

@@ -10,8 +10,6 @@ import { FullImages } from "./viewer-full.js";
 import { Filmstrip, STRIP_PX } from "./viewer-strip.js";
 import { t } from "./words.js";
 
-/** @import { Shot, Work } from "./opening.js" */
-
 const IDLE_MS = 2800;
 const NOTE_MS = 2500;
 const SLIDE_MS = 5000;
@@ -19,13 +17,11 @@ const SLIDE_MS = 5000;
 const assets = new URL("..", import.meta.url).href;
 
 /** @param {string} name */
-async function loadStyles(name) {
-  const link = make("link", { rel: "stylesheet", href: assets + name });
-  await new Promise((resolve) => {
-    link.onload = link.onerror = resolve;
-    document.head.append(link);
+const loadStyles = (name) =>
+  new Promise((end) => {
+    const href = assets + name;
+    document.head.append(make("link", { rel: "stylesheet", href, onload: end, onerror: end }));
   });
-}
 
 /** @type {[typeof import("photoswipe"), ...unknown[]]} */
 const [{ default: PhotoSwipe }] = await Promise.all([
@@ -36,12 +32,10 @@ const [{ default: PhotoSwipe }] = await Promise.all([
 
 /**
  * Open the viewer.
- * @param {object} options
- * @param {Work} options.work
+ * @param {object} options @param {Work} options.work
  * @param {number} options.index of the shot to begin with
  * @param {?HTMLElement} options.trigger the link it opens from; its picture grows into the viewer
- * @param {(shot: Shot) => void} options.onTurn
- * @param {() => void} options.onClose
+ * @param {(shot: Shot) => void} options.onTurn @param {() => void} options.onClose
  * @param {() => void} options.onGone after the closing animation, where the focus is still its own
  * @returns {{ close: () => void, number: number }} `number` is that of the shot in view
  */
@@ -96,10 +90,8 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     counter: false,
   });
 
-  /**
-   * PhotoSwipe neither closes nor turns while it opens: then it does so right after.
-   * @param {() => void} act
-   */
+  // PhotoSwipe neither closes nor turns while it opens: then it does so right after.
+  /** @param {() => void} act */
   function whenOpen(act) {
     if (pswp.opener.isOpen) act();
     else pswp.on("openingAnimationEnd", () => setTimeout(act));
@@ -109,10 +101,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     whenOpen(() => pswp.close());
   }
 
-  /**
-   * @param {Shot} shot
-   * @param {number} i
-   */
+  /** @param {Shot} shot @param {number} i */
   function findThumb(shot, i) {
     const link = shot.link ?? (i === index ? trigger : null);
     const img = link && find(link, "img", HTMLImageElement);
@@ -140,77 +129,52 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
 
   /** @type {Record<string, HTMLElement>} */
   const buttons = {};
+  const count = make("span", { className: "viewer-count" });
 
-  /**
-   * @param {string} name
-   * @param {number} order
-   * @param {string} iconName
-   * @param {string} title
-   * @param {() => unknown} onClick
-   */
-  function addButton(name, order, iconName, title, onClick) {
+  /** @type {(name: string, order: number, symbol: string, more: object) => void} */
+  function addButton(name, order, symbol, more) {
     pswp.ui?.registerElement({
       name,
       order,
       isButton: true,
-      title,
-      html: icon(iconName).outerHTML,
-      onInit: (element) => {
-        buttons[name] = element;
-      },
-      onClick,
+      title: t(name),
+      html: icon(symbol).outerHTML,
+      onInit: (element) => (buttons[name] = element),
+      ...more,
     });
   }
 
-  /**
-   * @param {string} name
-   * @param {string} iconName
-   * @param {string} title
-   */
-  function changeButton(name, iconName, title) {
+  /** @param {string} name @param {string} symbol @param {string} title */
+  function changeButton(name, symbol, title) {
     const button = buttons[name];
-    get(button, "use", SVGElement).setAttribute("href", getIconUrl(iconName));
-    button.title = title;
-    button.ariaLabel = title;
+    get(button, "use", SVGElement).setAttribute("href", getIconUrl(symbol));
+    button.title = button.ariaLabel = title;
   }
 
   pswp.on("uiRegister", () => {
     pswp.ui?.registerElement({ name: "viewer-title", order: 1, onInit: fillTitle });
     if (shots.length > 1) {
-      addButton("play", 9, "play", t("play"), () => (slideTimer ? pause() : play()));
-      addButton("compare", 10, "columns-2", t("compare"), compare);
-      addButton("strip-switch", 11, "images", t("strip"), () => {
+      addButton("play", 9, "play", { onClick: () => (slideTimer ? pause() : play()) });
+      addButton("compare", 10, "columns-2", { onClick: compare });
+      const onClick = () => {
         strip.toggle();
         buttons["strip-switch"].ariaExpanded = String(strip.isOpen);
         pswp.updateSize(true);
-      });
+      };
+      addButton("strip-switch", 11, "images", { title: t("strip"), onClick });
     }
     if (document.fullscreenEnabled) {
-      addButton("fullscreen", 12, "maximize", t("fullscreen"), () => {
+      const onClick = () => {
         if (document.fullscreenElement) document.exitFullscreen();
         else document.documentElement.requestFullscreen().catch(() => {});
-      });
+      };
+      addButton("fullscreen", 12, "maximize", { onClick });
     }
-    addButton("share", 13, "share-2", t("share"), async () => {
+    const onClick = async () => {
       if (await share(work.title, getShot().url)) show(t("copied"));
-    });
-    if (!shots.some((shot) => shot.full)) return;
-    pswp.ui?.registerElement({
-      name: "download",
-      order: 14,
-      isButton: true,
-      tagName: "a",
-      title: t("download"),
-      html: icon("download").outerHTML,
-      onInit: (element) => {
-        const link = /** @type {HTMLAnchorElement} */ (element);
-        link.rel = "nofollow";
-        pswp.on("change", () => {
-          link.href = getShot().full || getShot().url;
-          link.hidden = !getShot().full;
-        });
-      },
-    });
+    };
+    addButton("share", 13, "share-2", { onClick });
+    if (shots.some((shot) => shot.full)) addButton("download", 14, "download", { tagName: "a" });
   });
 
   /** @param {HTMLElement} element */
@@ -222,12 +186,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
       event.preventDefault();
       close();
     });
-    const count = make("span", { className: "viewer-count" });
     element.append(link, count);
-    pswp.on("change", () => {
-      count.textContent = shots.length > 1 ? `${getShot().position} / ${shots.length}` : "";
-      count.ariaLabel = describe(getShot());
-    });
   }
 
   function drawFullscreenButton() {
@@ -240,9 +199,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
   let slideTimer = 0;
 
   function play() {
-    slideTimer = setInterval(() => {
-      pswp.goTo((pswp.currIndex + 1) % shots.length);
-    }, SLIDE_MS);
+    slideTimer = setInterval(() => pswp.goTo((pswp.currIndex + 1) % shots.length), SLIDE_MS);
     changeButton("play", "pause", t("pause"));
   }
 
@@ -273,8 +230,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     if (!closing.signal.aborted) buttons.compare.focus();
   }
 
-  // The signed address has expired, or the storage was down: the permanent one leads to a fresh
-  // one.
+  // The signed address has expired, or the storage was down: the permanent one leads to a fresh one.
   /** @type {Set<Shot>} */
   const retried = new Set();
   pswp.on("loadError", ({ content }) => {
@@ -382,6 +338,10 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     const shot = getShot();
     handle.number = shot.number;
     strip.mark(pswp.currIndex, scrolling);
+    count.textContent = shots.length > 1 ? `${shot.position} / ${shots.length}` : "";
+    count.ariaLabel = describe(shot);
+    const download = { rel: "nofollow", href: shot.full || shot.url, hidden: !shot.full };
+    if (buttons.download) Object.assign(buttons.download, download);
     onTurn(shot);
     if (!slideTimer) voice.textContent = `${describe(shot)}: ${shot.alt}`;
   });

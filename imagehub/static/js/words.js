@@ -27,10 +27,7 @@ export function t(name, values = {}) {
   });
 }
 
-/**
- * Let screen readers say something, without moving the focus.
- * @param {string} text
- */
+/** Let screen readers say something, without moving the focus. @param {string} text */
 export function say(text) {
   const status = document.getElementById("status");
   if (status) status.textContent = text;

@@ -34,10 +34,7 @@ export class BoardChanges {
   /** @type {string[]} what undoes each change, the latest last */
   #undos = [];
 
-  /**
-   * @param {HTMLFormElement} form
-   * @param {BoardView} view
-   */
+  /** @param {HTMLFormElement} form @param {BoardView} view */
   constructor(form, view) {
     this.#form = form;
     this.#view = view;
@@ -67,9 +64,7 @@ export class BoardChanges {
     this.#openCount += 1;
     this.#last = this.#last
       .then(() => this.#send(make(), origin))
-      .finally(() => {
-        this.#openCount -= 1;
-      });
+      .finally(() => (this.#openCount -= 1));
   }
 
   /** Wait until every change is saved; return whether none has failed meanwhile. */
@@ -79,10 +74,7 @@ export class BoardChanges {
     return !this.hasFailed;
   }
 
-  /**
-   * Save a title that was left, or all of them.
-   * @param {string} [field] name
-   */
+  /** Save a title that was left, or all of them. @param {string} [field] name */
   saveTitles(field = "") {
     this.add(() => {
       const titles = this.#view.listTitles().filter(({ name }) => !field || name === field);
@@ -108,10 +100,7 @@ export class BoardChanges {
     });
   }
 
-  /**
-   * @param {?Change} change
-   * @param {string} origin
-   */
+  /** @param {?Change} change @param {string} origin */
   async #send(change, origin) {
     if (!change) return;
     const { act, fields = {}, focus, done, isStep = true } = change;
@@ -160,12 +149,9 @@ export class BoardChanges {
     }
   }
 
-  /**
-   * Return the form of a change, with only what is not saved yet: the rest may have been changed in
-   * another window since.
-   * @param {Record<string, string | string[]>} fields
-   * @param {boolean} takesTitles
-   */
+  // Return the form of a change, with only what is not saved yet: the rest may have been changed in
+  // another window since.
+  /** @param {Record<string, string | string[]>} fields @param {boolean} takesTitles */
   #makeForm(fields, takesTitles) {
     const view = this.#view;
     const form = new URLSearchParams();

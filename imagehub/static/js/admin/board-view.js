@@ -75,9 +75,7 @@ export class BoardView {
 
   /**
    * Return the nearest card in a direction, or null.
-   * @param {HTMLElement} card
-   * @param {number} dx
-   * @param {number} dy
+   * @param {HTMLElement} card @param {number} dx @param {number} dy
    */
   findNearest(card, dx, dy) {
     const from = card.getBoundingClientRect();
@@ -117,10 +115,7 @@ export class BoardView {
     for (const button of findAll(this.parts, selector, HTMLButtonElement)) button.disabled = !count;
   }
 
-  /**
-   * Give a board from the server what needs a script.
-   * @param {boolean} canUndo
-   */
+  /** Give a board from the server what needs a script. @param {boolean} canUndo */
   prepare(canUndo) {
     this.listCards().forEach((card, index) => {
       card.draggable = true;
@@ -147,9 +142,7 @@ export class BoardView {
   /**
    * Put a new board in the place of the old one. What the person has done on the old one since the
    * change was sent stays; so does the focus, unless it is where it was when the change was made.
-   * @param {string} html
-   * @param {Sent} sent
-   * @param {boolean} canUndo
+   * @param {string} html @param {Sent} sent @param {boolean} canUndo
    */
   replace(html, { titles, ticks, state, origin, focus, goal = "" }, canUndo) {
     const { parts } = this;
@@ -196,10 +189,7 @@ export class BoardView {
     return find(this.parts, "#board-to", HTMLSelectElement);
   }
 
-  /**
-   * @param {string} place
-   * @param {?{ start: ?number, end: ?number }} caret
-   */
+  /** @param {string} place @param {?{ start: ?number, end: ?number }} caret */
   #restoreFocus(place, caret) {
     const same = place ? find(this.parts, place) : null;
     const card = closest(same, ".card");

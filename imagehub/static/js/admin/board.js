@@ -1,10 +1,9 @@
 // The board of an import plan: files are arranged into groups by drag, keys and buttons; titles
 // save themselves.
 
-import { byId, closest, find, get } from "../dom.js";
+import { byId, closest, find, findAll, get } from "../dom.js";
 import { t } from "../words.js";
 import { BoardChanges } from "./board-changes.js";
-import { makeDraggable } from "./board-drag.js";
 import { BoardView, getBinId, getFile, getTitle, isUnsaved } from "./board-view.js";
 import { confirmDialog } from "./dialog.js";
 import { onKey } from "./keys.js";
@@ -25,11 +24,7 @@ function setUp(board) {
 
   // --- Acts ---
 
-  /**
-   * Move a file by a step inside its group.
-   * @param {string} file
-   * @param {number} step -1 or 1
-   */
+  /** Move a file by a step inside its group. @param {string} file @param {number} step -1 or 1 */
   function moveInside(file, step) {
     changes.add(() => {
       const card = view.findCard(file);
@@ -48,12 +43,8 @@ function setUp(board) {
     });
   }
 
-  /**
-   * Move files to the group before or behind that of `file`, at the end to a new one.
-   * @param {string} file
-   * @param {string[]} files
-   * @param {number} step -1 or 1
-   */
+  // Move files to the group before or behind that of `file`, at the end to a new one.
+  /** @param {string} file @param {string[]} files @param {number} step -1 or 1 */
   function moveToBin(file, files, step) {
     changes.add(() => {
       const bins = view.listBins();
@@ -186,10 +177,8 @@ function setUp(board) {
     );
   }
 
-  /**
-   * Press a button when every change is saved: the import is of the board that the person sees.
-   * @param {HTMLButtonElement} button
-   */
+  // Press a button when every change is saved: the import is of the board that the person sees.
+  /** @param {HTMLButtonElement} button */
   async function leaveWhenSaved({ id, value }) {
     const isSaved = await changes.settle();
     const button = id
@@ -201,9 +190,7 @@ function setUp(board) {
   addEventListener("beforeunload", (event) => {
     if (!isLeaving && changes.wouldLose) event.preventDefault();
   });
-  addEventListener("pageshow", () => {
-    isLeaving = false;
-  });
+  addEventListener("pageshow", () => (isLeaving = false));
 
   // --- Regrouping ---
 
@@ -221,10 +208,8 @@ function setUp(board) {
     get(board, "#arrange").click();
   });
 
-  /**
-   * Ask before another way of grouping discards the groups; return whether it is asked.
-   * @param {HTMLButtonElement} button
-   */
+  // Ask before another way of grouping discards the groups; return whether it is asked.
+  /** @param {HTMLButtonElement} button */
   function askToRegroup(button) {
     // The browser may have restored another choice than the one of the page.
     const before = [...way.options].find(({ defaultSelected }) => defaultSelected)?.value;
@@ -238,4 +223,74 @@ function setUp(board) {
     });
     return true;
   }
+}
+
+// --- Dragging ---
+
+/** @typedef {{ bin: HTMLElement, before: ?HTMLElement }} Target `before` is null at the end */
+
+// Let cards be dragged into other groups, or to another place of theirs.
+/** @param {HTMLFormElement} board @param {BoardView} view @param {BoardChanges} changes */
+function makeDraggable(board, view, changes) {
+  /** @type {?string[]} */
+  let dragged = null;
+
+  /** @param {?Target} target */
+  function mark(target) {
+    for (const one of findAll(view.parts, ".is-over, .is-before")) {
+      one.classList.remove("is-over", "is-before");
+    }
+    target?.bin.classList.add("is-over");
+    target?.before?.classList.add("is-before");
+  }
+
+  function end() {
+    dragged = null;
+    mark(null);
+    for (const card of view.listCards()) card.classList.remove("is-dragged");
+  }
+
+  board.addEventListener("dragstart", (event) => {
+    const card = closest(event.target, ".card");
+    if (!card || !event.dataTransfer) return;
+    const files = view.listMoved(card);
+    dragged = files;
+    event.dataTransfer.effectAllowed = "move";
+    event.dataTransfer.setData("text/plain", get(card, ".card-name").textContent);
+    for (const one of view.listCards()) {
+      one.classList.toggle("is-dragged", files.includes(getFile(one)));
+    }
+  });
+  board.addEventListener("dragover", (event) => {
+    const target = dragged && findTarget(event);
+    if (!target) return;
+    event.preventDefault();
+    mark(target);
+  });
+  board.addEventListener("drop", (event) => {
+    const files = dragged;
+    const target = files && findTarget(event);
+    if (!target) return;
+    event.preventDefault();
+    end();
+    const before = target.before && getFile(target.before);
+    /** @type {Record<string, string | string[]>} */
+    const fields = { file: files, to: getBinId(target.bin) };
+    if (before && !files.includes(before)) fields.before = before;
+    changes.add(() => ({ act: "move", fields, focus: files[0], done: t("moved") }));
+  });
+  board.addEventListener("dragend", end);
+}
+
+/** @param {DragEvent} event @returns {?Target} */
+function findTarget(event) {
+  const bin = closest(event.target, ".bin");
+  if (!bin) return null;
+  const card = closest(event.target, ".card");
+  if (!card) return { bin, before: null };
+  const box = card.getBoundingClientRect();
+  if (event.clientX <= box.left + box.width / 2) return { bin, before: card };
+  const next = card.nextElementSibling;
+  const isCard = next instanceof HTMLElement && next.classList.contains("card");
+  return { bin, before: isCard ? next : null };
 }

@@ -6,7 +6,7 @@ let isHeld = false;
 let isDragging = false;
 let releaseTimer = 0;
 let leftAt = -Infinity;
-/** @type {Set<() => void>} */
+/** @type {Set<(value?: undefined) => void>} */
 const waiting = new Set();
 
 function hold() {
@@ -36,12 +36,8 @@ addEventListener("dragstart", startDrag, true);
 addEventListener("dragend", release, true);
 // No `dragend` comes where the dragged element is gone.
 addEventListener("pointermove", ({ buttons }) => isHeld && !buttons && release(), true);
-addEventListener("beforeunload", () => {
-  leftAt = Date.now();
-});
-addEventListener("pageshow", () => {
-  leftAt = -Infinity;
-});
+addEventListener("beforeunload", () => (leftAt = Date.now()));
+addEventListener("pageshow", () => (leftAt = -Infinity));
 
 /** Return whether a pointer is down or something is dragged. */
 export const isPressed = () => isHeld;
@@ -49,7 +45,7 @@ export const isPressed = () => isHeld;
 /** Wait until nothing is pressed or dragged: a click on a replaced element would be lost. */
 export async function waitForRelease() {
   while (isHeld) {
-    await new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
+    await new Promise((resolve) => {
       waiting.add(resolve);
     });
   }

@@ -9,24 +9,6 @@ import { fetchJson } from "./http.js";
 import { toast, toastError } from "./toast.js";
 
 /** @import { OpenFolder } from "./drive-folder.js" */
-/** @import { Item } from "./drive-items.js" */
-
-/**
- * @typedef {"newFolder" | "rename" | "move" | "delete" | "planDelete" | "restore"
- *   | "folders"} ActUrl
- */
-/** @typedef {{ id: string, reason: string }} Failed */
-/** @typedef {{ title: string, url: string, images: number, shown: boolean }} AffectedGroup */
-/** @typedef {{ sentences: string[], groups: AffectedGroup[] }} Plan */
-
-/**
- * The server's answer to an act.
- * @typedef {object} Answer
- * @property {Item[]} done
- * @property {Failed[]} failed
- * @property {string} [deletion] mark that restores what was deleted
- * @property {{ url: string, days: number }} [bin] OneDrive's recycle bin
- */
 
 const MAX_ITEMS = 10;
 // What comes sooner needs no message that it is coming.
@@ -38,10 +20,7 @@ export class Acts {
   #urls;
   #isAsking = false;
 
-  /**
-   * @param {OpenFolder} folder
-   * @param {Record<ActUrl, string>} urls
-   */
+  /** @param {OpenFolder} folder @param {DriveUrls} urls */
   constructor(folder, urls) {
     this.#folder = folder;
     this.#list = folder.list;
@@ -55,15 +34,13 @@ export class Acts {
   /**
    * Send items a few at a time, and show how far it is. Return what was done, the answers, and the
    * error that ended it early.
-   * @param {string} url
-   * @param {{ id: string }[]} subjects
-   * @param {Record<string, string>} fields
+   * @param {string} url @param {{ id: string }[]} subjects @param {Record<string, string>} fields
    * @param {string} progress name of the sentence that shows how far it is
    */
   async #sendEach(url, subjects, fields, progress) {
     /** @type {Item[]} */
     const done = [];
-    /** @type {Answer[]} */
+    /** @type {ActAnswer[]} */
     const answers = [];
     let error = null;
     for (let start = 0; start < subjects.length && !error; start += MAX_ITEMS) {
@@ -71,7 +48,7 @@ export class Acts {
       for (const [name, value] of Object.entries(fields)) form.set(name, value);
       for (const { id } of subjects.slice(start, start + MAX_ITEMS)) form.append("item", id);
       try {
-        /** @type {Answer} */
+        /** @type {ActAnswer} */
         const answer = await fetchJson(url, { form });
         done.push(...answer.done);
         answers.push(answer);
@@ -90,8 +67,7 @@ export class Acts {
   }
 
   /**
-   * @param {Failed[]} failed
-   * @param {string} sentence
+   * @param {FailedItem[]} failed @param {string} sentence
    * @param {?{ url: string, words: string }} [link]
    */
   #tellFailed(failed, sentence, link = null) {
@@ -107,25 +83,16 @@ export class Acts {
     this.#folder.refreshQuietly();
   }
 
-  /**
-   * Ask one question at a time, however often its key is pressed until it is there.
-   * @param {() => Promise<void>} ask
-   */
-  async #askOnce(ask) {
-    if (this.#isAsking) return;
+  // Ask one question at a time, however often its key is pressed until it is there.
+  /** @param {Item[]} subjects @param {() => Promise<void>} ask */
+  async #askOnce(subjects, ask) {
+    if (this.#isAsking || !subjects.length) return;
     this.#isAsking = true;
-    try {
-      await ask();
-    } finally {
-      this.#isAsking = false;
-    }
+    await ask().finally(() => (this.#isAsking = false));
   }
 
-  /**
-   * Move a lost focus to the place where the items were, if their folder is still open.
-   * @param {string} from
-   * @param {number} place
-   */
+  // Move a lost focus to the place where the items were, if their folder is still open.
+  /** @param {string} from @param {number} place */
   #restoreFocus(from, place) {
     if (this.#folder.id !== from) return;
     const focused = getFocused();
@@ -145,7 +112,7 @@ export class Acts {
     const hasFocus = () => form.contains(getFocused()) || getFocused() === document.body;
     button.disabled = true;
     try {
-      /** @type {Answer} */
+      /** @type {ActAnswer} */
       const { done } = await fetchJson(this.#urls.newFolder, { form: { folder: from, name } });
       if (field.value.trim() === name) field.value = "";
       const isHere = hasFocus();
@@ -196,12 +163,11 @@ export class Acts {
 
   /** @param {Item[]} subjects */
   move(subjects) {
-    return this.#askOnce(() => this.#askMove(subjects));
+    return this.#askOnce(subjects, () => this.#askMove(subjects));
   }
 
   /** @param {Item[]} subjects */
   async #askMove(subjects) {
-    if (!subjects.length) return;
     const from = this.#folder.id;
     const picker = new FolderPicker(this.#urls.folders, new Set(subjects.map(({ id }) => id)));
     try {
@@ -232,12 +198,11 @@ export class Acts {
 
   /** @param {Item[]} subjects */
   remove(subjects) {
-    return this.#askOnce(() => this.#askRemove(subjects));
+    return this.#askOnce(subjects, () => this.#askRemove(subjects));
   }
 
   /** @param {Item[]} subjects */
   async #askRemove(subjects) {
-    if (!subjects.length) return;
     const from = this.#folder.id;
     const plan = await this.#planRemoval(from, subjects);
     if (!plan || this.#folder.id !== from) return;
@@ -252,21 +217,16 @@ export class Acts {
     if (!agreed) return;
     const place = this.#list.findPlace(id);
     const fields = { folder: from, sure: "yes" };
-    const { done, answers, error } = await this.#sendEach(
-      this.#urls.delete,
-      subjects,
-      fields,
-      "deleting",
-    );
+    const url = this.#urls.delete;
+    const { done, answers, error } = await this.#sendEach(url, subjects, fields, "deleting");
     if (done.length) this.#tellDeleted(done.length, answers);
     this.#restoreFocus(from, place);
     if (error) this.#fail(error);
   }
 
   /**
-   * @param {string} folder
-   * @param {Item[]} subjects
-   * @returns {Promise<?Plan>} null where it failed
+   * @param {string} folder @param {Item[]} subjects
+   * @returns {Promise<?DeletionPlan>} null where it failed
    */
   async #planRemoval(folder, subjects) {
     const timer = setTimeout(() => {
@@ -284,10 +244,7 @@ export class Acts {
     }
   }
 
-  /**
-   * @param {number} count
-   * @param {Answer[]} answers
-   */
+  /** @param {number} count @param {ActAnswer[]} answers */
   #tellDeleted(count, answers) {
     const { url = "", days = 0 } = answers[0].bin ?? {};
     const words = t(days ? "items_deleted_days" : "items_deleted", { count, days });
@@ -297,16 +254,13 @@ export class Acts {
     toast(words, { link, undo, seconds: 15 });
   }
 
-  /**
-   * @param {string[]} marks
-   * @param {?{ url: string, words: string }} link
-   */
+  /** @param {string[]} marks @param {?{ url: string, words: string }} link */
   async #restore(marks, link) {
-    /** @type {Failed[]} */
+    /** @type {FailedItem[]} */
     const failed = [];
     let count = 0;
     for (const deletion of marks) {
-      /** @type {Answer} */
+      /** @type {ActAnswer} */
       const answer = await fetchJson(this.#urls.restore, { form: { deletion } });
       count += answer.done.length;
       failed.push(...answer.failed);
@@ -319,7 +273,7 @@ export class Acts {
   }
 }
 
-/** @param {Plan} plan */
+/** @param {DeletionPlan} plan */
 function describePlan({ sentences, groups }) {
   const body = make("div", {}, ...sentences.map((sentence) => make("p", {}, sentence)));
   if (!groups.length) return body;

@@ -6,17 +6,13 @@ import { toast } from "./toast.js";
 import { readDrop } from "./upload-sources.js";
 
 /** @import { OpenFolder } from "./drive-folder.js" */
-/** @import { Item } from "./drive-items.js" */
 /** @import { DriveUploads } from "./drive-uploads.js" */
 
 const ITEMS_TYPE = "application/x-hub-items";
 // The event comes every 350 ms at least (HTML, "drag-and-drop processing model").
 const DRAG_OVER_MS = 800;
 
-/**
- * @param {DragEvent} event
- * @param {string} type
- */
+/** @param {DragEvent} event @param {string} type */
 const has = ({ dataTransfer }, type) => Boolean(dataTransfer?.types.includes(type));
 
 /** @param {HTMLElement} [element] */
@@ -25,10 +21,7 @@ function markTarget(element) {
   element?.classList.add("is-target");
 }
 
-/**
- * Show the folder into which files will be uploaded; null hides it.
- * @param {?string} name
- */
+/** Show the folder into which files will be uploaded; null hides it. @param {?string} name */
 function showTarget(name) {
   const box = byId("drop-here");
   box.hidden = name === null;
@@ -36,8 +29,7 @@ function showTarget(name) {
 }
 
 /**
- * @param {OpenFolder} folder
- * @param {DriveUploads} uploads
+ * @param {OpenFolder} folder @param {DriveUploads} uploads
  * @param {(subjects: Item[], target: string, targetName: string) => void} moveTo
  */
 export function acceptDrops(folder, uploads, moveTo) {

@@ -3,25 +3,10 @@
 
 import { byId, closest, find, findAll, get, isModified, make } from "../dom.js";
 import { t } from "../words.js";
-import { sleep } from "./async.js";
 import { arrange, sortByName } from "./drive-items.js";
 import { DriveList } from "./drive-list.js";
-import { fetchJson, getMessage } from "./http.js";
+import { fetchJson, getMessage, sleep } from "./http.js";
 import { toast, toastError } from "./toast.js";
-
-/** @import { Item } from "./drive-items.js" */
-
-/**
- * What the server tells about a folder.
- * @typedef {object} FolderFacts
- * @property {string} id
- * @property {boolean} is_root
- * @property {{ name: string, url: string }[]} crumbs from the root to the folder itself
- * @property {number} count of its items
- * @property {Item[]} items
- * @property {string} next_page mark of the next page; "" where all of it is read
- * @property {{ total: number, used: number, words: string }} quota
- */
 
 const YEAR_SECONDS = 365 * 86_400;
 const LOOK_MS = 50;
@@ -64,10 +49,7 @@ export class OpenFolder extends EventTarget {
   /** @type {?Item[]} */
   #byName = null;
 
-  /**
-   * @param {{ root: string }} urls
-   * @param {FolderFacts} facts
-   */
+  /** @param {DriveUrls} urls @param {FolderFacts} facts */
   constructor(urls, facts) {
     super();
     this.#urls = urls;
@@ -248,8 +230,7 @@ export class OpenFolder extends EventTarget {
 
   /**
    * Take an item of a folder: it is shown with the next drawing, if that folder is still open.
-   * @param {Item} item
-   * @param {string} folder
+   * @param {Item} item @param {string} folder
    */
   keep(item, folder) {
     this.#changeCount += 1;
@@ -294,10 +275,7 @@ export class OpenFolder extends EventTarget {
     this.dispatchEvent(new Event("draw"));
   }
 
-  /**
-   * Show a sentence above the list, until the next drawing.
-   * @param {string} text
-   */
+  /** Show a sentence above the list, until the next drawing. @param {string} text */
   showState(text) {
     byId("drive-state").textContent = text;
   }

@@ -1,37 +1,9 @@
 // The items of a folder in OneDrive: their order, and what of them is shown.
 
-/** @typedef {{ title: string, url: string }} Mark a group that shows images of an item */
-
-/**
- * @typedef {object} Item
- * @property {string} id
- * @property {string} name
- * @property {string} name_key the server's key for the order of names
- * @property {boolean} is_folder
- * @property {boolean} is_picture
- * @property {number} size
- * @property {number} count of items in a folder
- * @property {string} modified
- * @property {string} url of a folder's page; "" for a file
- * @property {string} thumb address of the thumbnail; "" where there is none
- * @property {string} web address in OneDrive
- * @property {string} state "changed", or another word for its style
- * @property {Mark[]} marks
- */
-
-/**
- * @param {Item} one
- * @param {Item} other
- */
-function compareTimes(one, other) {
-  if (one.modified === other.modified) return 0;
-  return one.modified < other.modified ? -1 : 1;
-}
-
 /** @type {Record<string, (one: Item, other: Item) => number>} */
 const ORDERS = {
-  newest: (one, other) => compareTimes(other, one),
-  oldest: compareTimes,
+  newest: (one, other) => ORDERS.oldest(other, one),
+  oldest: ({ modified: one }, { modified: other }) => Number(one > other) - Number(one < other),
   largest: (one, other) => other.size - one.size,
   smallest: (one, other) => one.size - other.size,
 };
@@ -45,27 +17,19 @@ const FILTERS = {
   changed: (item) => item.state === "changed",
 };
 
-/**
- * Some systems write a letter and its accent as two characters.
- * @param {string} text
- */
+/** Some systems write a letter and its accent as two characters. @param {string} text */
 const fold = (text) => text.normalize("NFC").toLowerCase();
 
-/**
- * Sort by name, as the page without a script does.
- * @param {Iterable<Item>} items
- */
+/** Sort by name, as the page without a script does. @param {Iterable<Item>} items */
 export function sortByName(items) {
   return [...items].sort((one, other) => (one.name_key < other.name_key ? -1 : 1));
 }
 
 /**
- * Return the items that are asked for, folders first.
+ * Return the items that are asked for, folders first. `show` names a filter, `words` are part of the
+ * name, and the order "" leaves items as they are, while more are to come in between.
  * @param {Item[]} items in the order of their names
- * @param {object} options
- * @param {string} options.order "" leaves them as they are, while more are to come in between
- * @param {string} options.show name of a filter
- * @param {string} options.words part of the name
+ * @param {{ order: string, show: string, words: string }} wish
  */
 export function arrange(items, { order, show, words }) {
   const needle = fold(words.trim());

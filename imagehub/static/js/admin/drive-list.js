@@ -4,7 +4,6 @@ import { closest, find, findAll, get, getFocused, icon, make } from "../dom.js";
 import { t } from "../words.js";
 import { formatDay, formatSize } from "./format.js";
 
-/** @import { Item } from "./drive-items.js" */
 /** @typedef {{ element: HTMLElement, item: Item }} Drawn */
 
 // Shorter lists are in the page as a whole.
@@ -31,10 +30,7 @@ export class DriveList {
   // What the server drew stays until it is known what is to be shown.
   #isKnown = false;
 
-  /**
-   * @param {HTMLElement} list
-   * @param {HTMLTemplateElement} template of a row
-   */
+  /** @param {HTMLElement} list @param {HTMLTemplateElement} template of a row */
   constructor(list, template) {
     this.#list = list;
     this.#template = template;
@@ -75,10 +71,7 @@ export class DriveList {
     this.#draw();
   }
 
-  /**
-   * @param {string} id
-   * @param {boolean} isSelected
-   */
+  /** @param {string} id @param {boolean} isSelected */
   select(id, isSelected) {
     if (isSelected) this.selected.add(id);
     else this.selected.delete(id);
@@ -90,10 +83,7 @@ export class DriveList {
     for (const [id, { element }] of this.#drawn) getBox(element).checked = this.selected.has(id);
   }
 
-  /**
-   * Return the place of an item among the rows, or -1.
-   * @param {string} id
-   */
+  /** Return the place of an item among the rows, or -1. @param {string} id */
   findPlace(id) {
     return this.rows.findIndex((row) => row.id === id);
   }
@@ -103,10 +93,7 @@ export class DriveList {
     return this.#drawn.get(id)?.element ?? null;
   }
 
-  /**
-   * Scroll to a row, and give it the focus.
-   * @param {number} place
-   */
+  /** Scroll to a row, and give it the focus. @param {number} place */
   focus(place) {
     const row = this.rows[place];
     if (!row) return;
@@ -172,11 +159,8 @@ export class DriveList {
     this.#list.style.paddingBlockEnd = below ? `${below}px` : "";
   }
 
-  /**
-   * Put the rows of these places into the page, and no others.
-   * @param {number} first
-   * @param {number} last place behind the last row
-   */
+  // Put the rows of these places into the page, and no others.
+  /** @param {number} first @param {number} last place behind the last row */
   #place(first, last) {
     const wanted = this.rows.slice(first, last);
     const focused = getFocused();
@@ -222,10 +206,7 @@ export class DriveList {
     }
   }
 
-  /**
-   * @param {Item} item
-   * @returns {Drawn}
-   */
+  /** @param {Item} item @returns {Drawn} */
   #make(item) {
     const copy = /** @type {DocumentFragment} */ (this.#template.content.cloneNode(true));
     const element = get(copy, ".item");
@@ -254,10 +235,7 @@ export class DriveList {
     return drawn;
   }
 
-  /**
-   * @param {HTMLElement} frame
-   * @param {Item} item
-   */
+  /** @param {HTMLElement} frame @param {Item} item */
   #fillPicture(frame, { thumb, is_folder: isFolder }) {
     frame.replaceChildren(icon(isFolder ? "folder" : "file-image"));
     if (!thumb) return;
@@ -273,20 +251,13 @@ export class DriveList {
 /** @param {HTMLElement} element */
 const getBox = (element) => get(element, "input", HTMLInputElement);
 
-/**
- * Set an attribute where it differs: setting it always would make the browser compute all styles.
- * @param {Element} element
- * @param {string} name
- * @param {number} value
- */
+// Set an attribute where it differs: setting it always would make the browser compute all styles.
+/** @param {Element} element @param {string} name @param {number} value */
 function setAttribute(element, name, value) {
   if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
 }
 
-/**
- * Show whether an item is imported, and into which groups.
- * @param {Item} item
- */
+/** Show whether an item is imported, and into which groups. @param {Item} item */
 export function describeImport({ state, marks }) {
   if (!marks.length) return [];
   const isChanged = state === "changed";

@@ -5,16 +5,12 @@ import { t } from "../words.js";
 import { describeImport } from "./drive-list.js";
 import { formatDay, formatSize } from "./format.js";
 
-/** @import { Item } from "./drive-items.js" */
 /** @import { DriveList } from "./drive-list.js" */
 
 /** @type {Record<string, number>} */
 const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
 
-/**
- * @param {DriveList} list
- * @param {Item} first
- */
+/** @param {DriveList} list @param {Item} first */
 export function showPreview(list, first) {
   let row = first;
   const picture = make("img");

@@ -6,13 +6,8 @@ import { fetchJson, getMessage } from "./http.js";
 import { toast } from "./toast.js";
 
 /** @import { OpenFolder } from "./drive-folder.js" */
-/** @import { Item } from "./drive-items.js" */
 
-/**
- * @param {OpenFolder} folder
- * @param {string} url
- * @param {Item} row
- */
+/** @param {OpenFolder} folder @param {string} url @param {Item} row */
 export function renameItem(folder, url, row) {
   const { id: from, list } = folder;
   list.focus(list.findPlace(row.id));
@@ -65,10 +60,7 @@ export function renameItem(folder, url, row) {
     }
   }
 
-  /**
-   * @param {string} name
-   * @returns {Promise<{ item: Item, oldName: string }>}
-   */
+  /** @param {string} name @returns {Promise<{ item: Item, oldName: string }>} */
   async function send(name) {
     const form = { item: row.id, folder: from, name };
     const { done, old_name: oldName } = await fetchJson(url, { form });

@@ -5,7 +5,6 @@ import { t } from "../words.js";
 import { onKey } from "./keys.js";
 
 /** @import { OpenFolder } from "./drive-folder.js" */
-/** @import { Item } from "./drive-items.js" */
 
 /**
  * @typedef {object} ItemActs
@@ -26,18 +25,13 @@ export class Selection {
   /** @type {?string} the folder that is to be selected as a whole, while it is still being read */
   #wishedIn = null;
 
-  /**
-   * @param {OpenFolder} folder
-   * @param {ItemActs} acts
-   */
+  /** @param {OpenFolder} folder @param {ItemActs} acts */
   constructor(folder, acts) {
     this.#folder = folder;
     this.#list = folder.list;
     this.#acts = acts;
     for (const kind of ["open", "arrange"]) {
-      folder.addEventListener(kind, () => {
-        this.#anchor = "";
-      });
+      folder.addEventListener(kind, () => (this.#anchor = ""));
     }
     folder.addEventListener("draw", () => this.#draw());
     const all = byId("choose-all", HTMLInputElement);
@@ -101,10 +95,7 @@ export class Selection {
    */
   carryInto(form) {
     for (const field of findAll(form, "[data-carried]")) field.remove();
-    /**
-     * @param {string} name
-     * @param {string} value
-     */
+    /** @param {string} name @param {string} value */
     const carry = (name, value) => {
       const field = make("input", { type: "hidden", name, value });
       field.dataset.carried = "yes";
@@ -135,19 +126,12 @@ export class Selection {
     }
   }
 
-  /**
-   * @param {number} place
-   * @param {boolean} isRange
-   */
+  /** @param {number} place @param {boolean} isRange */
   #toggle(place, isRange) {
     this.#select(place, !this.#list.selected.has(this.#list.rows[place].id), isRange);
   }
 
-  /**
-   * @param {number} place
-   * @param {boolean} isSelected
-   * @param {boolean} isRange
-   */
+  /** @param {number} place @param {boolean} isSelected @param {boolean} isRange */
   #select(place, isSelected, isRange) {
     const { rows } = this.#list;
     const anchor = this.#list.findPlace(this.#anchor);
@@ -191,11 +175,8 @@ export class Selection {
     event.preventDefault();
   }
 
-  /**
-   * Return the place that a key leads to; null where it leads to none yet.
-   * @param {string} key
-   * @param {number} place
-   */
+  // Return the place that a key leads to; null where it leads to none yet.
+  /** @param {string} key @param {number} place */
   #findGoal(key, place) {
     const { columns, isGrid, rows } = this.#list;
     const last = rows.length - 1;
@@ -212,11 +193,7 @@ export class Selection {
     return key in steps ? Math.min(Math.max(place + steps[key], 0), last) : null;
   }
 
-  /**
-   * @param {number} goal
-   * @param {number} place
-   * @param {boolean} isRange
-   */
+  /** @param {number} goal @param {number} place @param {boolean} isRange */
   #moveTo(goal, place, isRange) {
     if (isRange) {
       if (this.#list.findPlace(this.#anchor) < 0) this.#anchor = this.#list.rows[place].id;

@@ -9,12 +9,6 @@ import { pickFiles, readInput, readPaste } from "./upload-sources.js";
 import { Uploads } from "./upload.js";
 
 /** @import { OpenFolder } from "./drive-folder.js" */
-/** @import { Entry } from "./upload-entry.js" */
-/** @import { Source } from "./upload-sources.js" */
-/** @import { Folder, UploadUrls } from "./upload.js" */
-
-/** @typedef {UploadUrls & Record<"item" | "replaced", string>} DriveUploadUrls */
-
 const SHOW_ARRIVED_MS = 2500;
 // A longer folder is not read again for what arrives: each item is asked for.
 const LONG_FOLDER = 90;
@@ -34,11 +28,7 @@ export class DriveUploads {
   /** @type {Entry[]} */
   #replaced = [];
 
-  /**
-   * @param {OpenFolder} folder
-   * @param {DriveUploadUrls} urls
-   * @param {string} owner see Uploads
-   */
+  /** @param {OpenFolder} folder @param {DriveUrls} urls @param {string} owner see Uploads */
   constructor(folder, urls, owner) {
     this.#folder = folder;
     this.#urls = urls;
@@ -60,11 +50,7 @@ export class DriveUploads {
     return { id, name: isRoot ? "" : name };
   }
 
-  /**
-   * Upload sources into a folder.
-   * @param {Source[]} sources
-   * @param {Folder} target
-   */
+  /** Upload sources into a folder. @param {Source[]} sources @param {UploadFolder} target */
   async upload(sources, target) {
     tellUnreadable(sources.filter(({ isUnreadable }) => isUnreadable));
     const readable = sources.filter(({ isUnreadable }) => !isUnreadable);
@@ -145,10 +131,8 @@ export class DriveUploads {
     this.#show(entries).catch(() => {});
   }
 
-  /**
-   * Tell the server about replaced files, so that their images need not wait for its next check.
-   * @param {Entry[]} entries
-   */
+  // Tell the server about replaced files, so that their images need not wait for its next check.
+  /** @param {Entry[]} entries */
   async #tellReplaced(entries) {
     const replaced = entries.filter(({ conflict }) => conflict === "replace");
     const items = replaced.map(({ itemId }) => itemId);

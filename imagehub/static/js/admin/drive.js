@@ -9,8 +9,6 @@ import { Selection } from "./drive-selection.js";
 import { DriveUploads } from "./drive-uploads.js";
 import { onKey } from "./keys.js";
 
-/** @import { Item } from "./drive-items.js" */
-
 const { data, isWhole, owner, urls } = JSON.parse(byId("drive-data").textContent);
 const form = byId("selection", HTMLFormElement);
 

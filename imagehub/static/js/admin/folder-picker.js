@@ -5,14 +5,6 @@ import { t } from "../words.js";
 import { fetchJson } from "./http.js";
 import { toastError } from "./toast.js";
 
-/**
- * @typedef {object} OpenedFolder
- * @property {string} id
- * @property {string[]} names from the root to the folder itself
- * @property {string} parent id of the parent folder; "" at the root
- * @property {{ id: string, name: string }[]} folders below it
- */
-
 export class FolderPicker {
   /** @type {?OpenedFolder} the folder that is open */
   target = null;
@@ -42,10 +34,7 @@ export class FolderPicker {
     return opening;
   }
 
-  /**
-   * @param {string} id
-   * @param {() => boolean} isWanted
-   */
+  /** @param {string} id @param {() => boolean} isWanted */
   async #open(id, isWanted) {
     /** @type {OpenedFolder} */
     const folder = await fetchJson(`${this.#url}?folder=${encodeURIComponent(id)}`);
@@ -62,11 +51,7 @@ export class FolderPicker {
     if (hadFocus) (find(this.#choices, "button") ?? this.#choices).focus();
   }
 
-  /**
-   * @param {string} symbol
-   * @param {string} label
-   * @param {string} id
-   */
+  /** @param {string} symbol @param {string} label @param {string} id */
   #makeRow(symbol, label, id) {
     const button = make("button", { type: "button", className: "plain", dir: "auto" });
     button.append(icon(symbol), ` ${label}`);

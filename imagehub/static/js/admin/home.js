@@ -1,9 +1,8 @@
 // Moves the bars of running imports, and loads the page again once one has ended.
 
 import { find, findAll, get } from "../dom.js";
-import { sleep } from "./async.js";
 import { reloadPage } from "./busy.js";
-import { fetchJson } from "./http.js";
+import { fetchJson, sleep } from "./http.js";
 
 const LOOK_MS = 1500;
 

@@ -1,32 +1,29 @@
-// Calls to the server.
+// Calls to the server, and the pauses between them.
 
 import { find, findAll } from "../dom.js";
 import { t } from "../words.js";
 
 /**
- * @typedef {object} CallOptions
- * @property {string} [method] GET, or POST where there is a body
- * @property {unknown} [json] becomes a JSON body
- * @property {FormData | URLSearchParams | Record<string, string>} [form] becomes a form body
- * @property {AbortSignal} [signal]
- * @property {boolean} [keepalive] it arrives even if the page is left; at most 64 KiB
+ * `json` or `form` becomes the body; the method is POST then, else GET. `keepalive`: the call arrives
+ * even if the page is left; at most 64 KiB.
+ * @typedef {{ method?: string, json?: unknown, signal?: AbortSignal, keepalive?: boolean,
+ *   form?: FormData | URLSearchParams | Record<string, string> }} CallOptions
  */
 
 /** A call that failed; the message is a sentence for a person. */
 export class CallError extends Error {
   /**
    * @param {number} status 0 where the server was not reached
-   * @param {string} message
-   * @param {any} [detail] the JSON of the answer
-   * @param {{ retryAfter?: number, isLost?: boolean }} [hints] `retryAfter`: milliseconds that the
-   *   server asked to wait; `isLost`: OneDrive must be reconnected
+   * @param {string} message @param {any} [detail] the JSON of the answer
+   * @param {Headers} [headers]
    */
-  constructor(status, message, detail, { retryAfter = 0, isLost = false } = {}) {
+  constructor(status, message, detail, headers) {
     super(message);
     this.status = status;
     this.detail = detail;
-    this.retryAfter = retryAfter;
-    this.isLost = isLost;
+    this.retryAfter = readRetryAfter(headers?.get("Retry-After"));
+    /** Whether OneDrive must be reconnected. */
+    this.isLost = headers?.get("X-OneDrive") === "lost";
   }
 }
 
@@ -34,9 +31,7 @@ const findToken = () => find(document, 'meta[name="csrf-token"]', HTMLMetaElemen
 
 /**
  * Return the JSON of a call. Throws a CallError, or what an abort throws.
- * @param {string} url
- * @param {CallOptions} [options]
- * @returns {Promise<any>}
+ * @param {string} url @param {CallOptions} [options] @returns {Promise<any>}
  */
 export async function fetchJson(url, options = {}) {
   try {
@@ -73,10 +68,7 @@ async function renewToken() {
   return token;
 }
 
-/**
- * @param {string} url
- * @param {CallOptions} options
- */
+/** @param {string} url @param {CallOptions} options */
 async function call(url, { json, form, signal, keepalive, ...options }) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json" };
@@ -104,30 +96,27 @@ async function call(url, { json, form, signal, keepalive, ...options }) {
   return content ?? null;
 }
 
-/**
- * @param {Response} answer
- * @param {any} content
- */
+/** @param {Response} answer @param {any} content */
 function makeError({ status, headers }, content) {
   const detail = content?.detail;
   const message = Array.isArray(detail) ? detail.map(({ msg }) => msg).join(" ") : detail;
-  return new CallError(status, message || t("failed"), content, {
-    retryAfter: readRetryAfter(headers.get("Retry-After")),
-    isLost: headers.get("X-OneDrive") === "lost",
-  });
+  return new CallError(status, message || t("failed"), content, headers);
 }
 
 /**
  * Return the milliseconds of a Retry-After header; 0 where it names no seconds.
- * @param {?string} header
+ * @param {?string} [header]
  */
 export function readRetryAfter(header) {
   const seconds = Number.parseFloat(header ?? "");
   return Number.isFinite(seconds) ? seconds * 1000 : 0;
 }
 
-/**
- * Return the sentence of whatever was thrown.
- * @param {unknown} error
- */
+/** Return the sentence of whatever was thrown. @param {unknown} error */
 export const getMessage = (error) => (error instanceof Error ? error.message : String(error));
+
+/** Wait for a while. @param {number} milliseconds @returns {Promise<void>} */
+export const sleep = (milliseconds) =>
+  new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+  });

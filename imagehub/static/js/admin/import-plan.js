@@ -2,10 +2,9 @@
 
 import { byId, find, get } from "../dom.js";
 import { t } from "../words.js";
-import { sleep } from "./async.js";
 import "./board.js";
 import { reloadPage } from "./busy.js";
-import { CallError, fetchJson, getMessage } from "./http.js";
+import { CallError, fetchJson, getMessage, sleep } from "./http.js";
 
 const RELOAD_MS = 500;
 const RETRY_MS = 2000;
@@ -16,10 +15,7 @@ const PERMANENT = [401, 404, 409, 422];
 const reading = find(document, "[data-reading]");
 if (reading) readAll(reading, reading.dataset.reading ?? "");
 
-/**
- * @param {HTMLElement} section
- * @param {string} url
- */
+/** @param {HTMLElement} section @param {string} url */
 async function readAll(section, url) {
   const fault = byId("reading-fault");
   let pause = 0;

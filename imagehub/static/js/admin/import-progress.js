@@ -2,9 +2,8 @@
 
 import { byId, closest, find, findAll, getFocused, make } from "../dom.js";
 import { say } from "../words.js";
-import { sleep } from "./async.js";
 import { waitForRelease } from "./busy.js";
-import { CallError, fetchJson } from "./http.js";
+import { CallError, fetchJson, sleep } from "./http.js";
 import { toast } from "./toast.js";
 
 const LOOK_MS = 1000;
@@ -19,10 +18,8 @@ function parse(html) {
   return template.content;
 }
 
-/**
- * Show the new state. What has the focus keeps it.
- * @param {{ html: string, state: string }} answer
- */
+// Show the new state. What has the focus keeps it.
+/** @param {{ html: string, state: string }} answer */
 async function show({ html, state }) {
   await waitForRelease();
   const focused = progress.contains(document.activeElement) ? getFocused() : null;
@@ -42,11 +39,8 @@ async function show({ html, state }) {
   (same ?? progress).focus({ preventScroll: true });
 }
 
-/**
- * Replace all parts but one, which would lose the focus if it were moved or replaced.
- * @param {HTMLElement} held
- * @param {string} html
- */
+// Replace all parts but one, which would lose the focus if it were moved or replaced.
+/** @param {HTMLElement} held @param {string} html */
 function showAround(held, html) {
   for (const old of [...progress.childNodes]) if (old !== held) old.remove();
   let isBehind = false;

@@ -11,8 +11,7 @@ let prefixAt = -Infinity;
 
 /**
  * Call `act` when a key is pressed outside of fields. List it in the block "shortcuts" too.
- * @param {string} key
- * @param {(event: KeyboardEvent) => unknown} act
+ * @param {string} key @param {(event: KeyboardEvent) => unknown} act
  */
 export function onKey(key, act) {
   keys.set(key, act);

@@ -4,7 +4,7 @@ import { byId, closest, findAll, get } from "../dom.js";
 import { t } from "../words.js";
 import { setLeaving } from "./library.js";
 import { makeSortable } from "./ordering.js";
-import { isCalling, saveAll, unsaved } from "./saving.js";
+import { isCalling, saveAll, unsaved } from "./saver.js";
 import { watchSelection } from "./selection.js";
 
 const STEP_BUTTONS = ".shot-acts [data-step]";
@@ -14,19 +14,11 @@ const STEPS = { ArrowUp: -1, ArrowDown: 1 };
 const form = document.querySelector("[data-shots]");
 if (form instanceof HTMLFormElement) setUp(form, get(form, ".shots"));
 
-/**
- * @param {HTMLFormElement} shots
- * @param {HTMLElement} list
- */
+/** @param {HTMLFormElement} shots @param {HTMLElement} list */
 function setUp(shots, list) {
   const label = get(shots, "[data-chosen]");
   label.hidden = false;
-  watchSelection(shots, {
-    name: "shot",
-    label,
-    prompt: t("select_shots"),
-    buttons: findAll(shots, ".board-tools button[data-act]", HTMLButtonElement),
-  });
+  watchSelection(shots, "shot", label, t("select_shots"));
 
   // --- Order ---
 
@@ -39,10 +31,7 @@ function setUp(shots, list) {
       before: before?.dataset.shot ?? "",
     }),
   });
-  /**
-   * @param {HTMLElement} shot
-   * @param {number} step
-   */
+  /** @param {HTMLElement} shot @param {number} step */
   const getButton = (shot, step) => get(shot, `.shot-acts [data-step="${step}"]`);
   const drawButtons = () => {
     const all = findAll(list, ".shot");

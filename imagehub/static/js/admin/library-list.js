@@ -5,8 +5,8 @@ import { say, t } from "../words.js";
 import { onKey } from "./keys.js";
 import "./library.js";
 import { makeSortable } from "./ordering.js";
-import { countMoves, saveAll } from "./saving.js";
-import { toggleAll, watchSelection } from "./selection.js";
+import { countMoves, saveAll } from "./saver.js";
+import { watchSelection } from "./selection.js";
 
 /** @type {Record<string, number>} */
 const STEPS = { ArrowUp: -1, ArrowDown: 1 };
@@ -14,20 +14,12 @@ const STEPS = { ArrowUp: -1, ArrowDown: 1 };
 const form = find(document, "#library", HTMLFormElement);
 if (form) setUp(form, byId("rows"));
 
-/**
- * @param {HTMLFormElement} library
- * @param {HTMLElement} rows
- */
+/** @param {HTMLFormElement} library @param {HTMLElement} rows */
 function setUp(library, rows) {
   const label = byId("chosen-words");
   const whole = closest(label, "label");
   if (whole) whole.hidden = false;
-  const update = watchSelection(library, {
-    name: "group",
-    label,
-    prompt: t("select_all"),
-    buttons: findAll(library, ".board-tools button[data-act]", HTMLButtonElement),
-  });
+  const update = watchSelection(library, "group", label, t("select_all"));
   /** @param {HTMLElement} row */
   const getBox = (row) => get(row, "input[name=group]", HTMLInputElement);
   /** @param {HTMLElement} row */
@@ -58,12 +50,9 @@ function setUp(library, rows) {
         selector: ".row",
         url: order,
         describe(row, before) {
-          /** @type {Record<string, string>} */
-          const fields = { group: row.dataset.group ?? "" };
           const previous = /** @type {HTMLElement} */ (row.previousElementSibling);
-          if (before) fields.before = before.dataset.group ?? "";
-          else fields.after = previous.dataset.group ?? "";
-          return fields;
+          const near = (before ?? previous).dataset.group ?? "";
+          return { group: row.dataset.group ?? "", [before ? "before" : "after"]: near };
         },
       })
     : null;
@@ -84,10 +73,7 @@ function setUp(library, rows) {
     });
   }
 
-  /**
-   * @param {HTMLElement} row
-   * @param {number} step
-   */
+  /** @param {HTMLElement} row @param {number} step */
   function moveOverEdge(row, step) {
     if (!find(document, step < 0 ? "[rel=prev]" : "[rel=next]")) {
       say(t(step < 0 ? "already_first" : "already_last"));
@@ -131,7 +117,7 @@ function setUp(library, rows) {
     if (persisted || !/^#group-[0-9]+$/.test(location.hash)) return;
     find(rows, `${location.hash} .row-title`)?.focus();
   });
-  onKey("a", toggleAll);
+  onKey("a", () => byId("choose-all").click());
   onKey("Delete", () => find(library, "[data-act=delete]:not(:disabled)")?.click());
   onKey("ArrowDown", () => find(rows, ".row-title")?.focus());
 }

@@ -1,8 +1,7 @@
 // On every page of the library: leaving waits for what is being saved.
 
 import { closest, find, isModified } from "../dom.js";
-import "./saver.js";
-import { countMoves, hasNoState, isCalling, saveAll, savers } from "./saving.js";
+import { countMoves, hasNoState, isCalling, saveAll, savers } from "./saver.js";
 
 // "Keep my version" is saved in a second round.
 const MAX_ROUNDS = 3;
@@ -11,13 +10,8 @@ let isLeaving = false;
 /** @type {?HTMLAnchorElement} */
 let awaited = null;
 
-/**
- * Tell whether a form that is being sent leaves the page with nothing to lose.
- * @param {boolean} isSafe
- */
-export function setLeaving(isSafe) {
-  isLeaving = isSafe;
-}
+/** Tell whether a form on its way leaves the page with nothing to lose. @param {boolean} isSafe */
+export const setLeaving = (isSafe) => (isLeaving = isSafe);
 
 const isSaving = () => isCalling() || savers.some((saver) => saver.hasChanges);
 

@@ -3,16 +3,12 @@
 import { closest, find, findAll } from "../dom.js";
 import { say, t } from "../words.js";
 import { fetchJson } from "./http.js";
-import { queueMove } from "./saving.js";
+import { queueMove } from "./saver.js";
 import { toastError } from "./toast.js";
 
 /** @typedef {{ item: Element, before: ?Element }} Move `before` is null at the end */
 
-/**
- * Return an order after a move.
- * @param {Element[]} order
- * @param {Move} move
- */
+/** Return an order after a move. @param {Element[]} order @param {Move} move */
 function applyMove(order, { item, before }) {
   const rest = order.filter((one) => one !== item);
   rest.splice(before ? rest.indexOf(before) : rest.length, 0, item);
@@ -22,8 +18,7 @@ function applyMove(order, { item, before }) {
 /**
  * Make the items of a list movable; return a function that moves an item by one step, and returns
  * false where there is no step left.
- * @param {HTMLElement} list
- * @param {object} options
+ * @param {HTMLElement} list @param {object} options
  * @param {string} options.selector of the items
  * @param {string} [options.handle] selector of the part that is dragged
  * @param {string} options.url that saves a move
@@ -47,10 +42,7 @@ export function makeSortable(list, { selector, handle, url, describe }) {
     for (const item of listItems()) item.classList.remove(...classes);
   }
 
-  /**
-   * @param {HTMLElement} item
-   * @param {?HTMLElement} before
-   */
+  /** @param {HTMLElement} item @param {?HTMLElement} before */
   async function move(item, before) {
     if (before === item || before === item.nextElementSibling) return;
     list.insertBefore(item, before);
@@ -108,10 +100,7 @@ export function makeSortable(list, { selector, handle, url, describe }) {
     clear("is-above", "is-below", "is-dragged");
   });
 
-  /**
-   * @param {HTMLElement} item
-   * @param {number} step -1 or 1
-   */
+  /** @param {HTMLElement} item @param {number} step -1 or 1 */
   return (item, step) => {
     const items = listItems();
     const at = items.indexOf(item) + step;

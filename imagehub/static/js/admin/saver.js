@@ -1,20 +1,11 @@
-// Fields that save themselves. What the server refuses, and what somebody else changed meanwhile,
-// is shown at the field; nothing that was typed is lost.
+// What the library saves by itself, and the line that shows how far that is. Fields are saved one
+// after the other, and so are moves in an order. What the server refuses, and what somebody else
+// changed meanwhile, is shown at the field; nothing that was typed is lost.
 
 import { byId, find, findAll, get, icon, make } from "../dom.js";
 import { t } from "../words.js";
 import { confirmDialog } from "./dialog.js";
 import { CallError, fetchJson, getMessage } from "./http.js";
-import {
-  countFields,
-  queueFields,
-  savers,
-  showPlanned,
-  showState,
-  showTakenBack,
-  showWhole,
-  unsaved,
-} from "./saving.js";
 
 const PAUSE_MS = 900;
 const RETRY_MS = 5000;
@@ -24,10 +15,84 @@ const PERMANENT = new Set([404, 409, 413, 422]);
 const MAX_KEEPALIVE_BYTES = 30_000;
 
 /** @typedef {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} Control */
-/** @typedef {Record<string, string>} Values */
-/** @typedef {{ version: number, current: Values, yours: Values }} Conflict */
+/** @typedef {Record<string, string>} Values by the names of their fields */
 
+const line = find(document, "#save-state");
 let version = Number(find(document, "[data-version]")?.dataset.version ?? 0);
+
+/** @type {Saver[]} every form or shot that saves itself */
+export const savers = [];
+/** @type {Set<Saver>} those with changes that are not saved */
+export const unsaved = new Set();
+
+let isPlanned = false;
+let fieldCount = 0;
+let moveCount = 0;
+/** @type {Promise<unknown>} */
+let fields = Promise.resolve();
+/** @type {Promise<unknown>} */
+let moves = Promise.resolve();
+
+// --- The state of the page ---
+
+/** @param {string} text @param {"" | "is-good" | "is-fault"} [kind] */
+function showState(text, kind = "") {
+  isPlanned = false;
+  if (!line) return;
+  line.textContent = text;
+  for (const name of ["is-fault", "is-good"]) line.classList.toggle(name, kind === name);
+}
+
+function showPlanned() {
+  showState(t("not_saved_yet"));
+  isPlanned = true;
+}
+
+/** Show what is true of everything that the page saves, whichever of it has just ended. */
+function showWhole() {
+  const refused = savers.map((saver) => saver.refused).find(Boolean);
+  if (refused) showState(t("not_saved", { reason: refused.label }), "is-fault");
+  else if (unsaved.size) showPlanned();
+  else if (moveCount) showState(t("saving"));
+  else showState(t("saved"), "is-good");
+}
+
+/** Return whether the page has not shown any state yet. */
+export const hasNoState = () => Boolean(line) && !line?.textContent;
+
+/**
+ * Save a move when the moves before are through; return the fault, or null.
+ * @param {() => Promise<unknown>} call
+ * @param {() => void} settle is called as soon as the move is saved or refused
+ */
+export async function queueMove(call, settle) {
+  showState(t("saving"));
+  moveCount += 1;
+  const moved = moves.then(call);
+  moves = moved.catch(() => {});
+  const fault = await moved.then(
+    () => null,
+    (error) => error,
+  );
+  moveCount -= 1;
+  settle();
+  showWhole();
+  return fault;
+}
+
+/** Save everything now, and wait until nothing is on its way. */
+export async function saveAll() {
+  for (const saver of savers) saver.save();
+  while (isCalling()) await Promise.all([fields, moves]);
+  await fields;
+}
+
+export const countMoves = () => moveCount;
+
+/** Return whether calls are on their way. */
+export const isCalling = () => fieldCount + moveCount > 0;
+
+// --- Fields ---
 
 /** One field, with what the server last had of it. */
 class Field {
@@ -68,19 +133,13 @@ class Field {
     if (this.before) this.before.value = value;
   }
 
-  /**
-   * Return a value as a person reads it: the label of an option, for example.
-   * @param {string} value
-   */
+  /** Return a value as a person reads it: the label of an option, say. @param {string} value */
   describe(value) {
     const options = this.control instanceof HTMLSelectElement ? [...this.control.options] : [];
     return options.find((option) => option.value === value)?.text || value || t("empty_value");
   }
 
-  /**
-   * Show at the field why it was not saved; "" removes that.
-   * @param {string} fault
-   */
+  /** Show at the field why it was not saved; "" removes that. @param {string} fault */
   setFault(fault) {
     const { control } = this;
     const id = `fault-${control.name}`;
@@ -97,7 +156,7 @@ class Field {
 }
 
 /** The fields of a form or a shot, which are saved together. */
-export class Saver {
+class Saver {
   /** @type {Map<string, Field>} */
   #fields = new Map();
   /** @type {Values} what is on its way, and arrives though the page is left */
@@ -125,7 +184,7 @@ export class Saver {
     });
   }
 
-  /** @returns {Field | undefined} the first field with a value that the server refused */
+  /** The first field with a value that the server refused. */
   get refused() {
     return [...this.#fields.values()].find((field) => field.isRefused);
   }
@@ -134,7 +193,7 @@ export class Saver {
     return Object.keys(this.#getChanges()).length > 0;
   }
 
-  /** Return whether words would be lost with the page. */
+  /** Whether words would be lost with the page. */
   get wouldLose() {
     return [...this.#fields].some(
       ([name, field]) => field.isChanged && field.value !== this.#arriving[name],
@@ -153,11 +212,12 @@ export class Saver {
     this.#timer = setTimeout(() => this.save(), pause);
   }
 
+  /** Save when the calls before are through. */
   save() {
     clearTimeout(this.#timer);
     this.#timer = 0;
     if (this.hasChanges) unsaved.add(this);
-    return queueFields(() => this.#send());
+    fields = fields.then(() => this.#send());
   }
 
   /** @returns {Values} without what was refused, which does not keep the rest from being saved */
@@ -180,33 +240,37 @@ export class Saver {
     const names = Object.keys(changes);
     if (!names.length) {
       this.#rest();
-      showTakenBack();
+      // A change was typed and taken back before it was sent.
+      if (isPlanned) showWhole();
       return;
     }
     const base = Object.fromEntries(names.map((name) => [name, this.#get(name).base]));
     const json = { version, changes, base };
     const keepalive = new Blob([JSON.stringify(json)]).size < MAX_KEEPALIVE_BYTES;
     this.#arriving = keepalive ? changes : {};
-    await countFields(async () => {
-      try {
-        this.#accept(await fetchJson(this.box.dataset.save ?? "", { json, keepalive }), changes);
-        showWhole();
-      } catch (error) {
-        const { status = 0, detail = null } = error instanceof CallError ? error : {};
-        const reason = getMessage(error);
-        const refused = Object.keys(detail?.fields ?? {}).filter((name) => name in changes);
-        if (status === 409 && detail?.current) await this.#resolve(detail);
-        else if (status === 422 && refused.length) this.#refuse(refused, changes, reason);
-        else this.#fail(status, reason);
+    showState(t("saving"));
+    fieldCount += 1;
+    try {
+      this.#accept(await fetchJson(this.box.dataset.save ?? "", { json, keepalive }), changes);
+      showWhole();
+    } catch (error) {
+      const { status = 0, detail = null } = error instanceof CallError ? error : {};
+      const reason = getMessage(error);
+      const refused = Object.keys(detail?.fields ?? {}).filter((name) => name in changes);
+      if (status === 409 && detail?.current) await this.#resolve(detail);
+      else if (status === 422 && refused.length) this.#refuse(refused, changes, reason);
+      else {
+        showState(t("not_saved", { reason }), "is-fault");
+        // Somebody who was signed out may sign in again in another tab.
+        if (!PERMANENT.has(status)) this.#timer = setTimeout(() => this.save(), RETRY_MS);
       }
-    });
+    } finally {
+      fieldCount -= 1;
+    }
     this.#arriving = {};
   }
 
-  /**
-   * @param {{ version: number, fields: Values }} answer
-   * @param {Values} changes
-   */
+  /** @param {{ version: number, fields: Values }} answer @param {Values} changes */
   #accept(answer, changes) {
     version = answer.version;
     for (const [name, sent] of Object.entries(changes)) {
@@ -224,12 +288,8 @@ export class Saver {
     else this.#rest();
   }
 
-  /**
-   * Show a fault at its fields, and save the others without them.
-   * @param {string[]} names
-   * @param {Values} changes
-   * @param {string} reason
-   */
+  // Show a fault at its fields, and save the others without them.
+  /** @param {string[]} names @param {Values} changes @param {string} reason */
   #refuse(names, changes, reason) {
     for (const name of names) {
       const field = this.#get(name);
@@ -241,20 +301,8 @@ export class Saver {
     if (this.hasChanges) this.save();
   }
 
-  /**
-   * @param {number} status
-   * @param {string} reason
-   */
-  #fail(status, reason) {
-    showState(t("not_saved", { reason }), "is-fault");
-    // Somebody who was signed out may sign in again in another tab.
-    if (!PERMANENT.has(status)) this.#timer = setTimeout(() => this.save(), RETRY_MS);
-  }
-
-  /**
-   * Let the person choose between both versions.
-   * @param {Conflict} conflict
-   */
+  // Let the person choose between both versions.
+  /** @param {{ version: number, current: Values, yours: Values }} conflict */
   async #resolve({ version: theirVersion, current, yours }) {
     const list = make("dl", { className: "versions" });
     const names = Object.keys(current);

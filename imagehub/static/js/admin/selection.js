@@ -1,6 +1,6 @@
 // Selecting entries of a list by checkboxes, and the buttons that act on them.
 
-import { byId, find, findAll } from "../dom.js";
+import { find, findAll } from "../dom.js";
 import { t } from "../words.js";
 
 // These act on all pages as well.
@@ -8,15 +8,12 @@ const FOR_ALL = new Set(["publish", "unpublish", "edit"]);
 
 /**
  * Keep the label and the buttons of a list in step with its checkboxes; return a function that does
- * so after a change by a script.
- * @param {HTMLFormElement} form
- * @param {object} options
- * @param {string} options.name of the checkboxes
- * @param {HTMLElement} options.label shows how many are selected
- * @param {string} options.prompt is shown while none is
- * @param {HTMLButtonElement[]} options.buttons
+ * so after a change by a script. The label shows `prompt` while nothing is selected.
+ * @param {HTMLFormElement} form @param {string} name of the checkboxes
+ * @param {HTMLElement} label @param {string} prompt
  */
-export function watchSelection(form, { name, label, prompt, buttons }) {
+export function watchSelection(form, name, label, prompt) {
+  const buttons = findAll(form, ".board-tools button[data-act]", HTMLButtonElement);
   const listBoxes = () => findAll(form, `input[name=${name}]`, HTMLInputElement);
   const all = find(document, "#choose-all", HTMLInputElement);
   // Everything on all pages, of which this page shows a part.
@@ -51,6 +48,3 @@ export function watchSelection(form, { name, label, prompt, buttons }) {
   update();
   return update;
 }
-
-/** Toggle the selection of all entries, as a click on the checkbox does. */
-export const toggleAll = () => byId("choose-all").click();

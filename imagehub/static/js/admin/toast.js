@@ -5,26 +5,19 @@ import { t } from "../words.js";
 import { getMessage } from "./http.js";
 
 /**
- * @typedef {object} ToastOptions
- * @property {?(() => unknown)} [undo] what the button Undo does
- * @property {?{ url: string, words: string }} [link] a page of another site
- * @property {boolean} [isFault]
- * @property {number} [seconds]
- */
-
-/**
- * Show a sentence for a while; it stays while it is pointed at or holds the focus.
+ * Show a sentence for a while; it stays while it is pointed at or holds the focus. `undo`: what the
+ * button Undo does. `link`: to a page of another site.
  * @param {string} message
- * @param {ToastOptions} [options]
+ * @param {{ undo?: ?(() => unknown), link?: ?{ url: string, words: string }, isFault?: boolean,
+ *   seconds?: number }} [options]
  */
 export function toast(message, { undo, link, isFault = false, seconds = undo ? 12 : 6 } = {}) {
   const words = make("p", {}, message);
   const box = make("div", { className: isFault ? "toast is-fault" : "toast" }, words);
   if (link) {
-    const outside = make("a", { href: link.url, target: "_blank", rel: "noopener" });
-    outside.className = "toast-link";
-    outside.append(icon("external-link"), ` ${link.words}`);
-    words.append(" ", outside);
+    const properties = { href: link.url, className: "toast-link" };
+    const outside = { ...properties, target: "_blank", rel: "noopener" };
+    words.append(" ", make("a", outside, icon("external-link"), ` ${link.words}`));
   }
   if (undo) box.append(makeUndo(undo, () => end()));
   byId("toasts").append(box);
@@ -34,19 +27,14 @@ export function toast(message, { undo, link, isFault = false, seconds = undo ? 1
 /** @param {unknown} error */
 export const toastError = (error) => toast(getMessage(error), { isFault: true });
 
-/**
- * @param {() => unknown} undo
- * @param {() => void} end
- */
+/** @param {() => unknown} undo @param {() => void} end */
 function makeUndo(undo, end) {
-  const properties = /** @type {const} */ ({ type: "button", className: "plain" });
-  const button = make("button", properties, icon("undo-2"), ` ${t("undo")}`);
-  let isPressed = false;
+  const button = make("button", { type: "button", className: "plain" }, icon("undo-2"));
+  button.append(` ${t("undo")}`);
   button.addEventListener("click", async () => {
     // Disabling the button would take the focus away.
-    if (isPressed) return;
-    isPressed = true;
-    button.setAttribute("aria-disabled", "true");
+    if (button.ariaDisabled) return;
+    button.ariaDisabled = "true";
     try {
       await undo();
       end();
@@ -58,15 +46,12 @@ function makeUndo(undo, end) {
   return button;
 }
 
-/**
- * Add a close button to a toast; return a function that closes it. The focus goes back to where it
- * came from.
- * @param {HTMLElement} box
- * @param {number} seconds after which it closes by itself; 0: never
- */
+// Add a close button to a toast; return a function that closes it. The focus goes back to where it
+// came from.
+/** @param {HTMLElement} box @param {number} seconds after which it closes by itself; 0: never */
 function makeClosable(box, seconds) {
   const close = make("button", { type: "button", className: "plain toast-close" }, icon("x"));
-  close.setAttribute("aria-label", t("close"));
+  close.ariaLabel = t("close");
   box.append(close);
   let timer = 0;
   /** @type {?HTMLElement} */

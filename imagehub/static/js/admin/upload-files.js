@@ -1,7 +1,6 @@
 // The files behind the entries, as far as the browser can read them: in memory, by a handle that
 // outlives the page, or as a copy where there is no handle and the file is small.
 
-/** @import { Entry } from "./upload-entry.js" */
 /** @import { UploadStore } from "./upload-store.js" */
 
 const MAX_COPY_BYTES = 64 * 2 ** 20;
@@ -18,18 +17,12 @@ export class UploadFiles {
     this.#store = store;
   }
 
-  /**
-   * @param {Entry} entry
-   * @param {File} file
-   */
+  /** @param {Entry} entry @param {File} file */
   take(entry, file) {
     this.#files.set(entry.id, file);
   }
 
-  /**
-   * Copy a file that could not be opened again after a reload.
-   * @param {Entry} entry
-   */
+  /** Copy a file that could not be opened again after a reload. @param {Entry} entry */
   copy(entry) {
     const file = this.#files.get(entry.id);
     if (!file || entry.handle || file.size > MAX_COPY_BYTES) return;
@@ -38,40 +31,26 @@ export class UploadFiles {
     this.#store.put("files", { id: entry.id, file });
   }
 
-  /**
-   * Return the file of an entry, if the browser can read it without asking; else null.
-   * @param {Entry} entry
-   * @returns {Promise<?File>}
-   */
+  /** Return the file if the browser can read it without asking; else null. @param {Entry} entry */
   async reach(entry) {
-    let file = this.#files.get(entry.id) ?? null;
-    if (file) return file;
-    if (entry.handle) {
-      try {
-        const answer = await entry.handle.queryPermission?.({ mode: "read" });
-        if ((answer ?? "granted") === "granted") file = await entry.handle.getFile();
-      } catch {
-        file = null;
-      }
-    } else {
-      file = (await this.#store.get("files", entry.id))?.file ?? null;
-    }
+    const file = this.#files.get(entry.id) ?? (await this.#read(entry).catch(() => null));
     if (file) this.#files.set(entry.id, file);
     return file;
   }
 
-  /**
-   * Forget a file that cannot be read any more; the next reach looks for it again.
-   * @param {Entry} entry
-   */
+  /** @param {Entry} entry @returns {Promise<?File>} */
+  async #read({ id, handle }) {
+    if (!handle) return (await this.#store.get("files", id))?.file ?? null;
+    const answer = await handle.queryPermission?.({ mode: "read" });
+    return (answer ?? "granted") === "granted" ? handle.getFile() : null;
+  }
+
+  /** Forget a file that cannot be read; the next reach looks for it again. @param {Entry} entry */
   lose(entry) {
     this.#files.delete(entry.id);
   }
 
-  /**
-   * Forget a file that is no longer needed, and its copy.
-   * @param {Entry} entry
-   */
+  /** Forget a file that is no longer needed, and its copy. @param {Entry} entry */
   drop(entry) {
     const file = this.#files.get(entry.id);
     if (file && !entry.handle) this.#copiedBytes = Math.max(0, this.#copiedBytes - file.size);

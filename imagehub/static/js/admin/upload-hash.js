@@ -11,8 +11,7 @@ const PIECE_BYTES = PERIOD_BYTES * 65_536;
 
 /**
  * Return the hash of a file in base64, as OneDrive writes it. Throws what reading the file throws.
- * @param {Blob} file
- * @param {AbortSignal} [signal]
+ * @param {Blob} file @param {AbortSignal} [signal]
  */
 export async function hashFile(file, signal) {
   const words = new Uint32Array(PERIOD_WORDS);

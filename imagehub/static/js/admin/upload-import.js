@@ -4,16 +4,7 @@
 import { CallError, fetchJson, getMessage } from "./http.js";
 import { isOpen } from "./upload-entry.js";
 
-/** @import { Entries, Entry } from "./upload-entry.js" */
-
-/**
- * The server's answer to a call.
- * @typedef {object} Outcome
- * @property {number} count of images that are being imported
- * @property {number} known files that are imported already
- * @property {{ count: number, reason: string }[]} refused
- * @property {string} url of the import; "" where there is none
- */
+/** @import { Uploads } from "./upload.js" */
 
 const MAX_FILES = 5000;
 const FIRST_PAUSE_MS = 15_000;
@@ -25,34 +16,22 @@ export class UploadImport {
   fault = "";
 
   #url;
-  #entries;
-  #keep;
-  #tell;
+  #queue;
   #wantsImport = false;
   #grouping = "one";
   #isCalling = false;
   #timer = 0;
   #pauseMs = FIRST_PAUSE_MS;
 
-  /**
-   * @param {string} url
-   * @param {Entries} entries
-   * @param {object} options
-   * @param {(entry: Entry) => unknown} options.keep stores an entry
-   * @param {(outcome: ?Outcome) => void} options.tell gets the server's answers; null where only
-   *   the fault has changed
-   */
-  constructor(url, entries, { keep, tell }) {
+  /** @param {string} url @param {Pick<Uploads, "entries" | "keep" | "tellImport">} queue */
+  constructor(url, queue) {
     this.#url = url;
-    this.#entries = entries;
-    this.#keep = keep;
-    this.#tell = tell;
+    this.#queue = queue;
   }
 
   /**
    * Set whether and how the whole queue is imported.
-   * @param {boolean} wantsImport
-   * @param {string} grouping
+   * @param {boolean} wantsImport @param {string} grouping
    */
   set(wantsImport, grouping) {
     this.#wantsImport = wantsImport;
@@ -61,17 +40,14 @@ export class UploadImport {
     return this.check();
   }
 
-  /**
-   * Return whether an entry is to be imported and was not yet.
-   * @param {Entry} entry
-   */
+  /** Return whether an entry is to be imported and was not yet. @param {Entry} entry */
   isDue(entry) {
     const isReady = entry.state === "done" && Boolean(entry.isImportable) && !entry.isImported;
     return this.#wantsImport && isReady;
   }
 
   get dueCount() {
-    return [...this.#entries.values()].filter((entry) => this.isDue(entry)).length;
+    return [...this.#queue.entries.values()].filter((entry) => this.isDue(entry)).length;
   }
 
   /**
@@ -80,7 +56,7 @@ export class UploadImport {
    */
   async check({ isNow = false } = {}) {
     if (!this.#wantsImport || this.#isCalling) return;
-    const all = [...this.#entries.values()];
+    const all = [...this.#queue.entries.values()];
     if (!isNow && all.some(isOpen)) return;
     const due = all.filter((entry) => this.isDue(entry)).slice(0, MAX_FILES);
     if (!due.length) return;
@@ -93,12 +69,12 @@ export class UploadImport {
       this.#pauseMs = FIRST_PAUSE_MS;
       for (const entry of due) {
         entry.isImported = true;
-        this.#keep(entry);
+        this.#queue.keep(entry);
       }
-      this.#tell(outcome);
+      this.#queue.tellImport(outcome);
     } catch (error) {
       this.fault = getMessage(error);
-      this.#tell(null);
+      this.#queue.tellImport(null);
       // The server skips what it has already, so that repeating the call does no harm.
       if (error instanceof CallError && TEMPORARY.has(error.status)) {
         this.#timer = setTimeout(() => this.check({ isNow }), this.#pauseMs);

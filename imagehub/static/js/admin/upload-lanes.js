@@ -1,7 +1,5 @@
 // How many files are sent at once: the others come in the order in which they asked.
 
-/** @import { Entry } from "./upload-entry.js" */
-
 const MAX_LANES = 3;
 // Opening a session takes about as long as sending a small photograph, so the next files have
 // theirs ready when those before them end.
@@ -11,7 +9,7 @@ const NEAR_END_BYTES = 20 * 2 ** 20;
 export class Lanes {
   /** @type {Set<Entry>} those whose bytes are sent */
   #entries = new Set();
-  /** @type {(() => void)[]} */
+  /** @type {((value?: undefined) => void)[]} */
   #queue = [];
 
   /**
@@ -25,12 +23,11 @@ export class Lanes {
 
   /**
    * Wait for a lane; return false where the entry has one already.
-   * @param {Entry} entry
-   * @param {AbortSignal} signal
+   * @param {Entry} entry @param {AbortSignal} signal
    */
   async take(entry, signal) {
     while (this.#entries.size >= MAX_LANES && !this.#entries.has(entry)) {
-      await new Promise((/** @type {(value?: undefined) => void} */ resolve, reject) => {
+      await new Promise((resolve, reject) => {
         this.#queue.push(resolve);
         signal.addEventListener("abort", () => reject(signal.reason), { once: true });
       });

@@ -1,20 +1,14 @@
 // Files that were selected again, matched with the entries whose files the browser has lost.
 
-/** @import { Entry } from "./upload-entry.js" */
-/** @import { Source } from "./upload-sources.js" */
-
 /** @typedef {Source & { file: File }} FileSource */
 /** @typedef {(source: FileSource, entry: Entry) => boolean} Fits */
 
 /**
  * Match sources with lost entries, each at most once; sources without a match are left out.
- * @param {Source[]} sources
- * @param {Entry[]} entries
- * @param {object} options
+ * @param {Source[]} sources @param {Entry[]} entries @param {object} options
  * @param {string} options.folder id of the folder that the sources are meant for
  * @param {boolean} [options.isAsked] the person was asked for missing files, so that a file of the
  *   right name and size is the one that is missing, where it can be no other
- * @returns {Map<Source, Entry>}
  */
 export function matchLost(sources, entries, { folder, isAsked = false }) {
   /** @type {Map<Source, Entry>} */
@@ -22,10 +16,8 @@ export function matchLost(sources, entries, { folder, isAsked = false }) {
   const left = new Set(sources.filter(hasFile));
   const lost = new Set(entries);
 
-  /**
-   * @param {Fits} fits
-   * @param {boolean} isUnique only where neither side has another candidate
-   */
+  // `isUnique`: only where neither side has another candidate.
+  /** @param {Fits} fits @param {boolean} isUnique */
   const match = (fits, isUnique) => {
     for (const source of [...left]) {
       const candidates = [...lost].filter((entry) => fits(source, entry));
@@ -46,16 +38,10 @@ export function matchLost(sources, entries, { folder, isAsked = false }) {
   return found;
 }
 
-/**
- * @param {Source} source
- * @returns {source is FileSource}
- */
+/** @param {Source} source @returns {source is FileSource} */
 const hasFile = (source) => Boolean(source.file);
 
-/**
- * Return the path on this computer, where a corrected name is not known.
- * @param {Entry} entry
- */
+/** Return the path on this computer, where a corrected name is not known. @param {Entry} entry */
 const getPath = ({ chosenPath, path }) => chosenPath ?? path;
 
 /** @type {Fits} */

@@ -7,10 +7,8 @@ import { confirmDialog } from "./dialog.js";
 import { formatDuration, formatSize } from "./format.js";
 import { toast } from "./toast.js";
 import { isOpen } from "./upload-entry.js";
-import { UploadRows, makeButton } from "./upload-rows.js";
+import { UploadRows, makeButton, makeChoices } from "./upload-rows.js";
 
-/** @import { State } from "./upload-entry.js" */
-/** @import { Outcome } from "./upload-import.js" */
 /** @import { Uploads } from "./upload.js" */
 
 const DRAW_MS = 100;
@@ -42,8 +40,7 @@ export class UploadPanel {
   #clear;
 
   /**
-   * @param {HTMLElement} section
-   * @param {Uploads} uploads
+   * @param {HTMLElement} section @param {Uploads} uploads
    * @param {() => void} pickAgain opens the dialog for files that must be selected again
    */
   constructor(section, uploads, pickAgain) {
@@ -74,7 +71,7 @@ export class UploadPanel {
       else this.#timer ||= setTimeout(() => this.#draw(), DRAW_MS);
     });
     uploads.addEventListener("imported", (event) => {
-      this.#tellImport(/** @type {CustomEvent<Outcome>} */ (event).detail);
+      this.#tellImport(/** @type {CustomEvent<ImportOutcome>} */ (event).detail);
     });
   }
 
@@ -117,7 +114,7 @@ export class UploadPanel {
     if (agreed) this.#uploads.cancelAll();
   }
 
-  /** @param {Outcome} outcome */
+  /** @param {ImportOutcome} outcome */
   #tellImport({ count, known, refused, url }) {
     const parts = [];
     if (count) parts.push(t("being_imported", { count }));
@@ -146,12 +143,9 @@ export class UploadPanel {
     if (focused) this.#keepFocus(focused, place);
   }
 
-  /**
-   * Move the focus if its button is gone: to one that does the same, to one of the row that is
-   * there now, or to one above.
-   * @param {HTMLElement} before
-   * @param {number} place of its row
-   */
+  // Move the focus if its button is gone: to one that does the same, to one of the row that is
+  // there now, or to one above.
+  /** @param {HTMLElement} before @param {number} place of its row */
   #keepFocus(before, place) {
     const now = getFocused();
     if (this.#section.contains(now) && now.checkVisibility()) return;
@@ -188,10 +182,7 @@ export class UploadPanel {
     this.#wasActive = openCount > 0;
   }
 
-  /**
-   * @param {ReturnType<Uploads["describe"]>} facts
-   * @param {number} openCount
-   */
+  /** @param {ReturnType<Uploads["describe"]>} facts @param {number} openCount */
   #drawHead(facts, openCount) {
     const { doneCount: done, fileCount: all, sentBytes, totalBytes, speed, secondsLeft } = facts;
     const { isPaused, trouble } = this.#uploads;
@@ -215,7 +206,7 @@ export class UploadPanel {
     this.#trouble.hidden = !trouble;
   }
 
-  /** @param {Partial<Record<State, number>>} counts */
+  /** @param {Partial<Record<UploadState, number>>} counts */
   #drawQuestions(counts) {
     const uploads = this.#uploads;
     const { fault } = uploads.imports;
@@ -228,26 +219,14 @@ export class UploadPanel {
     this.#questions.dataset.drawn = drawn;
     /** @type {HTMLElement[]} */
     const notes = [];
-    /**
-     * @param {State} state
-     * @param {(id: string) => void} act
-     */
-    const each = (state, act) => () => {
-      for (const entry of this.#all) if (entry.state === state) act(entry.id);
-    };
-    /** @param {"skip" | "rename" | "replace"} choice */
-    const settle = (choice) => each("taken", (id) => uploads.settle(id, choice));
     if (taken) {
-      notes.push(
-        makeNote(t("names_taken", { count: taken }), [
-          makeButton(t("skip"), settle("skip")),
-          makeButton(t("keep_both"), settle("rename")),
-          makeButton(t("replace"), settle("replace")),
-        ]),
-      );
+      const choices = makeChoices((choice) => {
+        for (const entry of this.#all) uploads.settle(entry, choice);
+      });
+      notes.push(makeNote(t("names_taken", { count: taken }), choices));
     }
     if (name) {
-      const repair = each("name", (id) => uploads.repair(id));
+      const repair = () => this.#all.forEach((entry) => uploads.repair(entry));
       const correct = makeButton(t("correct_names"), repair);
       notes.push(makeNote(t("names_refused", { count: name }), [correct]));
     }
@@ -259,7 +238,9 @@ export class UploadPanel {
       notes.push(makeNote(t("files_lost", { count: lost }), [select]));
     }
     if (failed) {
-      const retry = makeButton(t("retry"), () => uploads.retryAll());
+      const retry = makeButton(t("retry"), () => {
+        for (const entry of this.#all) if (entry.state === "failed") uploads.resume(entry);
+      });
       notes.push(makeNote(t("files_failed", { count: failed }), [retry], true));
     }
     const importNow = () => uploads.imports.check({ isNow: true });
@@ -279,10 +260,7 @@ export class UploadPanel {
   }
 }
 
-/**
- * @param {string} words
- * @param {HTMLElement[]} controls
- */
+/** @param {string} words @param {HTMLElement[]} controls */
 function makeNote(words, controls, isFault = false) {
   const actions = make("p", { className: "actions" }, ...controls);
   const note = make("div", {}, make("div", {}, make("p", {}, words)), actions);

@@ -3,8 +3,6 @@
 
 import { CallError, fetchJson } from "./http.js";
 
-/** @import { State } from "./upload-entry.js" */
-
 export const MAX_TRIES = 12;
 // A network that is gone comes back in an hour or two, with nobody there to press a button.
 export const MAX_UNREACHED = 120;
@@ -21,8 +19,7 @@ export const growWait = (tries) => Math.min(MAX_WAIT_MS, 1000 * 2 ** (tries - 1)
 /** Stops one file with a state and a sentence; anything else that is thrown is a failure, too. */
 export class Stop extends Error {
   /**
-   * @param {State} state
-   * @param {string} message
+   * @param {UploadState} state @param {string} message
    * @param {{ stopsAll?: boolean, waitMs?: number }} [options] `stopsAll`: no other file can go on
    *   either; `waitMs`: how long a file that goes back to "waiting" lets others go first
    */
@@ -41,8 +38,7 @@ export class Patience {
   #sleepers = new Set();
 
   /**
-   * @param {number} milliseconds
-   * @param {AbortSignal} signal
+   * @param {number} milliseconds @param {AbortSignal} signal
    * @returns {Promise<void>} is rejected with the reason of an abort
    */
   sleep(milliseconds, signal) {
@@ -77,9 +73,7 @@ export class Patience {
 
   /**
    * Wait after so many tries of one file.
-   * @param {number} tries
-   * @param {object} options
-   * @param {AbortSignal} options.signal
+   * @param {number} tries @param {object} options @param {AbortSignal} options.signal
    * @param {number} [options.retryAfter] milliseconds that OneDrive asked for
    */
   async backOff(tries, { signal, retryAfter = 0 }) {
@@ -91,9 +85,7 @@ export class Patience {
 
   /**
    * Call the server, and repeat the call as long as waiting can help.
-   * @param {string} url
-   * @param {unknown} json
-   * @param {AbortSignal} signal
+   * @param {string} url @param {unknown} json @param {AbortSignal} signal
    * @param {{ isCut?: boolean }} [options] `isCut`: an abort ends a running call
    */
   async call(url, json, signal, { isCut = true } = {}) {

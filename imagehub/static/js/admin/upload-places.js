@@ -3,7 +3,6 @@
 
 import { getName } from "./upload-entry.js";
 
-/** @import { Entry } from "./upload-entry.js" */
 /** @import { Patience } from "./upload-patience.js" */
 
 /** @typedef {Pick<Entry, "folder" | "path" | "isFolder">} Place */
@@ -13,10 +12,7 @@ const NEVER = new AbortController().signal;
 /** @param {string} name */
 const fold = (name) => name.normalize("NFC").toLowerCase();
 
-/**
- * @param {string} parent
- * @param {string[]} path
- */
+/** @param {string} parent @param {string[]} path */
 const makeKey = (parent, path) => JSON.stringify([parent, ...path]);
 
 export class UploadPlaces {
@@ -29,10 +25,7 @@ export class UploadPlaces {
   /** @type {Map<string, number>} */
   #arrivedAt = new Map();
 
-  /**
-   * @param {string} url that creates a folder
-   * @param {Patience} patience
-   */
+  /** @param {string} url that creates a folder @param {Patience} patience */
   constructor(url, patience) {
     this.#url = url;
     this.#patience = patience;
@@ -43,9 +36,7 @@ export class UploadPlaces {
   /**
    * Return the id of the folder at a path below `parent`. Many files wait for one folder, so it is
    * created even if one of them is cancelled.
-   * @param {string} parent
-   * @param {string[]} path
-   * @returns {Promise<string>}
+   * @param {string} parent @param {string[]} path @returns {Promise<string>}
    */
   ensureFolder(parent, path) {
     if (!path.length) return Promise.resolve(parent);
@@ -59,11 +50,7 @@ export class UploadPlaces {
     return folder;
   }
 
-  /**
-   * @param {string} parent
-   * @param {string[]} path
-   * @param {string} key
-   */
+  /** @param {string} parent @param {string[]} path @param {string} key */
   async #createFolder(parent, path, key) {
     const folder = await this.ensureFolder(parent, path.slice(0, -1));
     const { id } = await this.#patience.call(this.#url, { folder, path: path.slice(-1) }, NEVER);
@@ -71,19 +58,14 @@ export class UploadPlaces {
     return id;
   }
 
-  /**
-   * Return the id of a folder that was found or created before.
-   * @param {string} parent
-   * @param {string[]} path
-   */
+  /** Return the id of a folder that is known. @param {string} parent @param {string[]} path */
   findFolder(parent, path) {
     return this.#folderIds.get(makeKey(parent, path));
   }
 
   /**
    * Forget folders that may have been deleted since they were found or created.
-   * @param {string} parent
-   * @param {string[]} path
+   * @param {string} parent @param {string[]} path
    */
   forgetFolders(parent, path) {
     for (let depth = 1; depth <= path.length; depth++) {
@@ -115,8 +97,7 @@ export class UploadPlaces {
 
   /**
    * Return whether a file of this queue came to the place of a file after a moment.
-   * @param {Place} entry
-   * @param {number} moment
+   * @param {Place} entry @param {number} moment
    */
   hasArrivedSince(entry, moment) {
     return this.listNames(entry).some((name) => (this.#arrivedAt.get(name) ?? 0) > moment);

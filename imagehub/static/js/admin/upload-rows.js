@@ -4,34 +4,27 @@ import { find, icon, make } from "../dom.js";
 import { t } from "../words.js";
 import { formatSize } from "./format.js";
 
-/** @import { Entry, State } from "./upload-entry.js" */
 /** @import { Uploads } from "./upload.js" */
 
 const MAX_ROWS = 60;
-/** @type {State[]} */
-const URGENCY = [
-  "taken", "name", "lost", "failed", "running", "paused", "waiting", "skipped", "done",
-];
+/** @type {UploadState[]} */
+const URGENCY =
+  ["taken", "name", "lost", "failed", "running", "paused", "waiting", "skipped", "done"];
 
-/**
- * @param {string} label
- * @param {() => unknown} act
- */
+/** @param {string} label @param {() => unknown} act */
 export function makeButton(label, act) {
-  const button = make("button", { type: "button", className: "button quiet small" }, label);
-  button.addEventListener("click", act);
-  return button;
+  return make("button", { type: "button", className: "button quiet small", onclick: act }, label);
 }
 
 /**
- * @typedef {object} Row
- * @property {HTMLElement} item
- * @property {HTMLElement} name
- * @property {HTMLElement} words
- * @property {HTMLProgressElement} bar
- * @property {HTMLElement} actions
- * @property {string} drawn what the actions were drawn from
+ * Make the buttons that decide about a name that is taken.
+ * @param {(choice: "skip" | "rename" | "replace") => void} settle
  */
+export const makeChoices = (settle) => [
+  makeButton(t("skip"), () => settle("skip")),
+  makeButton(t("keep_both"), () => settle("rename")),
+  makeButton(t("replace"), () => settle("replace")),
+];
 
 /** @param {Entry} entry */
 const getLabel = ({ path }) => path.join(" / ");
@@ -40,7 +33,7 @@ export class UploadRows {
   element = make("ol", { className: "upload-list" });
 
   #uploads;
-  /** @type {Map<string, Row>} */
+  /** @type {Map<string, ReturnType<typeof makeRow>>} */
   #rows = new Map();
 
   /** @param {Uploads} uploads */
@@ -48,10 +41,7 @@ export class UploadRows {
     this.#uploads = uploads;
   }
 
-  /**
-   * Show the most urgent entries; return how many are not shown.
-   * @param {Entry[]} all
-   */
+  /** Show the most urgent entries; return how many are not shown. @param {Entry[]} all */
   draw(all) {
     /** @param {Entry} entry */
     const rank = ({ state }) => URGENCY.indexOf(state);
@@ -68,7 +58,8 @@ export class UploadRows {
     shown.sort((one, other) => one.order - other.order);
     let place = this.element.firstChild;
     for (const entry of shown) {
-      const row = this.#rows.get(entry.id) ?? this.#make(entry);
+      const row = this.#rows.get(entry.id) ?? makeRow();
+      this.#rows.set(entry.id, row);
       this.#fill(row, entry);
       if (place === row.item) place = row.item.nextSibling;
       else this.element.insertBefore(row.item, place);
@@ -76,25 +67,7 @@ export class UploadRows {
     return all.length - shown.length;
   }
 
-  /**
-   * @param {Entry} entry
-   * @returns {Row}
-   */
-  #make(entry) {
-    const name = make("span", { className: "upload-name", dir: "auto" });
-    const words = make("span", { className: "upload-words" });
-    const bar = make("progress");
-    const actions = make("span", { className: "actions" });
-    const item = make("li", { className: "upload" }, name, words, bar, actions);
-    const row = { item, name, words, bar, actions, drawn: "" };
-    this.#rows.set(entry.id, row);
-    return row;
-  }
-
-  /**
-   * @param {Row} row
-   * @param {Entry} entry
-   */
+  /** @param {ReturnType<typeof makeRow>} row @param {Entry} entry */
   #fill(row, entry) {
     const label = getLabel(entry);
     const sent = Math.min(entry.size, entry.sent + entry.progress);
@@ -117,36 +90,26 @@ export class UploadRows {
   /** @param {Entry} entry */
   #makeActions(entry) {
     const uploads = this.#uploads;
-    const { id } = entry;
-    /**
-     * @param {string} symbol
-     * @param {string} title
-     * @param {() => void} act
-     */
-    const makeIcon = (symbol, title, act) => {
-      const button = make("button", { type: "button", className: "plain", title }, icon(symbol));
-      button.setAttribute("aria-label", `${title}: ${getLabel(entry)}`);
-      button.addEventListener("click", act);
-      return button;
+    /** @param {string} symbol @param {string} title @param {() => void} onclick */
+    const makeIcon = (symbol, title, onclick) => {
+      const ariaLabel = `${title}: ${getLabel(entry)}`;
+      const properties = { className: "plain", title, ariaLabel, onclick };
+      return make("button", { type: "button", ...properties }, icon(symbol));
     };
-    const cancel = makeIcon("x", t("cancel"), () => uploads.cancel(id));
-    const resume = () => uploads.resume(id);
+    const cancel = makeIcon("x", t("cancel"), () => uploads.cancel(entry));
+    const resume = () => uploads.resume(entry);
     switch (entry.state) {
       case "waiting":
       case "running":
-        return [makeIcon("pause", t("pause"), () => uploads.pause(id)), cancel];
+        return [makeIcon("pause", t("pause"), () => uploads.pause(entry)), cancel];
       case "paused":
         return [makeIcon("play", t("resume"), resume), cancel];
       case "failed":
         return [makeIcon("rotate-cw", t("retry"), resume), cancel];
       case "name":
-        return [makeButton(t("correct_name"), () => uploads.repair(id)), cancel];
+        return [makeButton(t("correct_name"), () => uploads.repair(entry)), cancel];
       case "taken":
-        return [
-          makeButton(t("skip"), () => uploads.settle(id, "skip")),
-          makeButton(t("keep_both"), () => uploads.settle(id, "rename")),
-          makeButton(t("replace"), () => uploads.settle(id, "replace")),
-        ];
+        return makeChoices((choice) => uploads.settle(entry, choice));
       case "lost":
         return [cancel];
       case "done":
@@ -157,10 +120,17 @@ export class UploadRows {
   }
 }
 
-/**
- * @param {Entry} entry
- * @param {number} sent bytes
- */
+/** What a row consists of; `drawn` is what its actions were drawn from. */
+function makeRow() {
+  const name = make("span", { className: "upload-name", dir: "auto" });
+  const words = make("span", { className: "upload-words" });
+  const bar = make("progress");
+  const actions = make("span", { className: "actions" });
+  const item = make("li", { className: "upload" }, name, words, bar, actions);
+  return { item, name, words, bar, actions, drawn: "" };
+}
+
+/** @param {Entry} entry @param {number} sent bytes */
 function describe(entry, sent) {
   const size = formatSize(entry.size);
   const part = t("size_of", { sent: formatSize(sent), size });

@@ -14,35 +14,12 @@ import {
   sendFragment,
 } from "./upload-session.js";
 
-/** @import { Entries, Entry } from "./upload-entry.js" */
-/** @import { UploadFiles } from "./upload-files.js" */
-/** @import { Patience } from "./upload-patience.js" */
-/** @import { UploadPlaces } from "./upload-places.js" */
 /** @import { FragmentAnswer } from "./upload-session.js" */
-
-/**
- * A file in OneDrive.
- * @typedef {{ id: string, name: string, file?: { mimeType?: string } }} Item
- */
-
-/**
- * What the queue does for a file that is being sent.
- * @typedef {object} Queue
- * @property {(entry: Entry) => unknown} keep stores an entry
- * @property {(entry: Entry, signal: AbortSignal) => Promise<void>} takeLane waits for its turn
- * @property {(entry: Entry, loaded: number) => void} note is told how much of a fragment has gone
- * @property {(entry: Entry) => void} advance is told that a fragment has arrived
- * @property {(entry: Entry, message: string) => void} say shows why it takes long
- */
+/** @import { Uploads } from "./upload.js" */
 
 /**
  * One run of `send`.
- * @typedef {object} Run
- * @property {Entry} entry
- * @property {File} file
- * @property {AbortSignal} signal
- * @property {number} tries
- * @property {number} unplacedCount
+ * @typedef {{ entry: Entry, file: File, signal: AbortSignal, tries: number, unplacedCount: number }} Run
  */
 
 const MAX_SESSIONS = 5;
@@ -60,43 +37,16 @@ const TEMPORARY = new Set([408, 423, 429, 500, 502, 503, 504, 509]);
 
 export class Sender {
   #urls;
-  #entries;
-  #files;
-  #places;
-  #patience;
   #queue;
   #pace = new Pace();
 
-  /**
-   * @param {{ begin: string, find: string }} urls of the server
-   * @param {Entries} entries
-   * @param {{ files: UploadFiles, places: UploadPlaces, patience: Patience }} parts
-   * @param {Queue} queue
-   */
-  constructor(urls, entries, { files, places, patience }, queue) {
+  /** @param {DriveUrls} urls @param {Uploads} queue */
+  constructor(urls, queue) {
     this.#urls = urls;
-    this.#entries = entries;
-    this.#files = files;
-    this.#places = places;
-    this.#patience = patience;
     this.#queue = queue;
   }
 
-  /**
-   * Send a file; return what it has become in OneDrive, null for a folder. Throws a Stop, an error
-   * of the server, or the signal's reason.
-   * @param {Entry} entry
-   * @param {AbortSignal} signal
-   * @returns {Promise<?Item>}
-   */
-  send(entry, signal) {
-    return this.#send(entry, signal, false);
-  }
-
-  /**
-   * Let the next try begin with the first byte, in a session of its own.
-   * @param {Entry} entry
-   */
+  /** Let the next try begin with the first byte, in a session of its own. @param {Entry} entry */
   startOver(entry) {
     entry.uploadUrl = "";
     entry.sent = 0;
@@ -105,10 +55,7 @@ export class Sender {
     this.#queue.keep(entry);
   }
 
-  /**
-   * End the session, so that OneDrive deletes what has arrived in it.
-   * @param {Entry} entry
-   */
+  /** End the session, so that OneDrive deletes what has arrived in it. @param {Entry} entry */
   async dropSession(entry) {
     const url = entry.uploadUrl;
     entry.uploadUrl = "";
@@ -122,28 +69,29 @@ export class Sender {
   }
 
   /**
-   * @param {Entry} entry
-   * @param {AbortSignal} signal
-   * @param {boolean} hasNewFolders whether its folders were created again
-   * @returns {Promise<?Item>}
+   * Send a file; return what it has become in OneDrive, null for a folder. Throws a Stop, an error
+   * of the server, or the signal's reason. `hasNewFolders`: its folders were created again.
+   * @param {Entry} entry @param {AbortSignal} signal
+   * @returns {Promise<?UploadedItem>}
    */
-  async #send(entry, signal, hasNewFolders) {
+  async send(entry, signal, hasNewFolders = false) {
+    const { places } = this.#queue;
     const folders = entry.isFolder ? entry.path : entry.path.slice(0, -1);
-    entry.target = await this.#places.ensureFolder(entry.folder, folders);
+    entry.target = await places.ensureFolder(entry.folder, folders);
     signal.throwIfAborted();
     if (entry.isFolder) return null;
     const file = await this.#takeFile(entry);
     // "Replace" was said of the file that was there then, not of one that this queue put there
     // since.
     if (entry.conflict === "replace" && !entry.uploadUrl) {
-      if (this.#places.hasArrivedSince(entry, entry.settledAt ?? 0)) entry.conflict = "fail";
+      if (places.hasArrivedSince(entry, entry.settledAt ?? 0)) entry.conflict = "fail";
     }
     /** @type {Run} */
     const run = { entry, file, signal, tries: 0, unplacedCount: 0 };
     let sessionCount = 0;
     while (true) {
       signal.throwIfAborted();
-      await this.#patience.waitUntilReady(signal);
+      await this.#queue.patience.waitUntilReady(signal);
       if (!entry.uploadUrl) {
         if (++sessionCount > MAX_SESSIONS) throw new Stop("failed", t("session_ends"));
         try {
@@ -152,8 +100,8 @@ export class Sender {
         } catch (error) {
           const isGone = error instanceof CallError && error.status === 404;
           if (!isGone || !folders.length || hasNewFolders) throw error;
-          this.#places.forgetFolders(entry.folder, folders);
-          return this.#send(entry, signal, true);
+          places.forgetFolders(entry.folder, folders);
+          return this.send(entry, signal, true);
         }
       }
       await this.#queue.takeLane(entry, signal);
@@ -169,11 +117,8 @@ export class Sender {
     if (host) throw new Stop("failed", t("host_forbidden", { host }), { stopsAll: true });
   }
 
-  /**
-   * Find out how much OneDrive has; return the file if all of it is in its place.
-   * @param {Run} run
-   * @returns {Promise<?Item>}
-   */
+  // Find out how much OneDrive has; return the file if all of it is in its place.
+  /** @param {Run} run @returns {Promise<?UploadedItem>} */
   async #findPosition(run) {
     const { entry, signal } = run;
     const position = await askPosition(entry.uploadUrl ?? "", signal);
@@ -201,11 +146,8 @@ export class Sender {
     return null;
   }
 
-  /**
-   * Send the next fragment; return the file if it was the last one.
-   * @param {Run} run
-   * @returns {Promise<?Item>}
-   */
+  // Send the next fragment; return the file if it was the last one.
+  /** @param {Run} run @returns {Promise<?UploadedItem>} */
   async #sendNext(run) {
     const { entry, file, signal } = run;
     const begin = entry.sent;
@@ -227,10 +169,7 @@ export class Sender {
 
   /**
    * Deal with a fragment that was not taken; return the file if it is in its place all the same.
-   * @param {Run} run
-   * @param {FragmentAnswer} answer
-   * @param {number} begin
-   * @returns {Promise<?Item>}
+   * @param {Run} run @param {FragmentAnswer} answer @param {number} begin @returns {Promise<?UploadedItem>}
    */
   async #recover(run, { status, end, retryAfter }, begin) {
     const { entry, signal } = run;
@@ -247,7 +186,7 @@ export class Sender {
       const age = Date.now() - (entry.sessionAt ?? 0);
       if (!begin && !entry.wasYoung && age < YOUNG_SESSION_MS) {
         entry.wasYoung = true;
-        await this.#patience.sleep(YOUNG_PAUSE_MS, signal);
+        await this.#queue.patience.sleep(YOUNG_PAUSE_MS, signal);
         return null;
       }
       const item = end === entry.size ? await this.#findArrived(run) : null;
@@ -271,7 +210,7 @@ export class Sender {
 
   /** @param {Entry} entry */
   async #takeFile(entry) {
-    const file = await this.#files.reach(entry);
+    const file = await this.#queue.files.reach(entry);
     if (!file) throw new Stop("lost", t("unreadable_file"));
     if (file.size !== entry.size || file.lastModified !== entry.modified) {
       // The bytes that went belong to another state of it.
@@ -287,10 +226,7 @@ export class Sender {
 
   /**
    * Open a session; return the file instead where all of it is there.
-   * @param {Entry} entry
-   * @param {File} file
-   * @param {AbortSignal} signal
-   * @returns {Promise<?Item>}
+   * @param {Entry} entry @param {File} file @param {AbortSignal} signal @returns {Promise<?UploadedItem>}
    */
   async #begin(entry, file, signal) {
     const wish = {
@@ -317,13 +253,9 @@ export class Sender {
     return null;
   }
 
-  /**
-   * @param {Entry} entry
-   * @param {object} wish
-   * @param {AbortSignal} signal
-   */
+  /** @param {Entry} entry @param {object} wish @param {AbortSignal} signal */
   async #ask(entry, wish, signal) {
-    const begun = await this.#patience.call(this.#urls.begin, wish, signal, { isCut: false });
+    const begun = await this.#queue.patience.call(this.#urls.begin, wish, signal, { isCut: false });
     if (!begun.upload_url) return begun;
     if (entry.state === "cancelled") {
       await dropSession(begun.upload_url);
@@ -351,30 +283,24 @@ export class Sender {
 
   /** @param {Entry} entry */
   #listOthers({ id, target, size }) {
-    const near = [...this.#entries.values()].filter(
+    const near = [...this.#queue.entries.values()].filter(
       (other) => other.id !== id && other.target === target && other.size === size,
     );
     const names = near.flatMap((other) => [getName(other), other.itemName ?? getName(other)]);
     return [...new Set(names)].slice(0, MAX_OTHERS);
   }
 
-  /**
-   * Return the file if it is in its place: the last answer may have been lost.
-   * @param {Run} run
-   * @returns {Promise<?Item>}
-   */
+  // Return the file if it is in its place: the last answer may have been lost.
+  /** @param {Run} run @returns {Promise<?UploadedItem>} */
   async #findArrived({ entry, file, signal }) {
     if (!entry.begunAt) return null;
     const hash = await this.#hash(file, signal);
     const wish = { ...this.#describeFile(entry), begun_at: entry.begunAt, hash };
-    const { item } = await this.#patience.call(this.#urls.find, wish, signal);
+    const { item } = await this.#queue.patience.call(this.#urls.find, wish, signal);
     return item;
   }
 
-  /**
-   * @param {File} file
-   * @param {AbortSignal} signal
-   */
+  /** @param {File} file @param {AbortSignal} signal */
   async #hash(file, signal) {
     try {
       return await hashFile(file, signal);
@@ -386,18 +312,14 @@ export class Sender {
 
   // --- Waiting ---
 
-  /**
-   * Wait after one more try.
-   * @param {Run} run
-   * @param {{ retryAfter?: number, most?: number }} options
-   */
+  // Wait after one more try.
+  /** @param {Run} run @param {{ retryAfter?: number, most?: number }} options */
   #backOff(run, options) {
     return this.#pause(run, ++run.tries, options);
   }
 
   /**
-   * @param {Run} run
-   * @param {number} tries
+   * @param {Run} run @param {number} tries
    * @param {{ retryAfter?: number, most?: number }} options `most`: tries that are allowed
    */
   async #pause({ entry, file, signal }, tries, { retryAfter, most = MAX_TRIES }) {
@@ -413,17 +335,15 @@ export class Sender {
     } else if (tries > 3) {
       this.#queue.say(entry, t("onedrive_unreachable_now"));
     }
-    await this.#patience.backOff(tries, { signal, retryAfter });
+    await this.#queue.patience.backOff(tries, { signal, retryAfter });
   }
 
-  /**
-   * Stop a file that cannot be read any more: it was moved, or changed while it was sent.
-   * @param {Entry} entry
-   */
+  // Stop a file that cannot be read any more: it was moved, or changed while it was sent.
+  /** @param {Entry} entry */
   async #takeChange(entry) {
-    this.#files.lose(entry);
+    this.#queue.files.lose(entry);
     entry.changeCount = (entry.changeCount ?? 0) + 1;
-    if (entry.handle && entry.changeCount <= MAX_CHANGES && (await this.#files.reach(entry))) {
+    if (entry.handle && entry.changeCount <= MAX_CHANGES && (await this.#queue.files.reach(entry))) {
       throw new Stop("waiting", t("sent_again"), { waitMs: CHANGED_PAUSE_MS });
     }
     throw new Stop("lost", t("changed_file"));

@@ -43,10 +43,7 @@ export class Pace {
     return this.#steps * STEP_BYTES;
   }
 
-  /**
-   * @param {number} size bytes that were sent
-   * @param {number} milliseconds that they took
-   */
+  /** @param {number} size bytes that were sent @param {number} milliseconds that they took */
   note(size, milliseconds) {
     if (size >= this.bytes && milliseconds < FAST_MS) {
       this.#steps = Math.min(MAX_STEPS, this.#steps * 2);
@@ -61,22 +58,15 @@ export class Pace {
 }
 
 /**
- * @typedef {object} FragmentAnswer
- * @property {number} status 0 where the network failed
- * @property {number} end place behind the last byte of the fragment
- * @property {any} [body]
- * @property {number} retryAfter milliseconds
+ * `status`: 0 where the network failed. `end`: place behind the last byte. `retryAfter`: milliseconds.
+ * @typedef {{ status: number, end: number, body?: any, retryAfter: number }} FragmentAnswer
  */
 
 /**
  * Send the next bytes of a file. By XMLHttpRequest, since fetch reports no progress of a body.
- * @param {string} url
- * @param {File} file
- * @param {number} begin place of the first byte
- * @param {object} options
- * @param {AbortSignal} options.signal
- * @param {Pace} options.pace
- * @param {(loaded: number) => void} options.tell is called with the bytes that have gone
+ * `tell` is called with the bytes that have gone.
+ * @param {string} url @param {File} file @param {number} begin place of the first byte
+ * @param {{ signal: AbortSignal, pace: Pace, tell: (loaded: number) => void }} options
  * @returns {Promise<FragmentAnswer>}
  */
 export function sendFragment(url, file, begin, { signal, pace, tell }) {
@@ -117,8 +107,7 @@ export function sendFragment(url, file, begin, { signal, pace, tell }) {
       const retryAfter = isTold ? readRetryAfter(request.getResponseHeader("Retry-After")) : 0;
       finish({ status, body: request.response, retryAfter });
     });
-    request.addEventListener("error", fail);
-    request.addEventListener("abort", fail);
+    request.onerror = request.onabort = fail;
     signal.addEventListener("abort", abort);
     watch(0);
     request.send(file.slice(begin, end));
@@ -135,9 +124,7 @@ export function sendFragment(url, file, begin, { signal, pace, tell }) {
 
 /**
  * Ask OneDrive where it goes on.
- * @param {string} url
- * @param {AbortSignal} signal
- * @returns {Promise<Position>}
+ * @param {string} url @param {AbortSignal} signal @returns {Promise<Position>}
  */
 export async function askPosition(url, signal) {
   let answer;

@@ -4,25 +4,14 @@ import { getName } from "./upload-entry.js";
 import { t } from "../words.js";
 
 /**
- * @typedef {object} Source
- * @property {string[]} path folders and name
- * @property {File} [file]
- * @property {FileSystemFileHandle} [handle]
- * @property {boolean} [isFolder] an empty folder
- * @property {boolean} [isUnreadable] the browser could not read it
- */
-
-/**
  * Return the files of an <input type=file>; those of a folder know their path.
  * @param {{ files: ?Iterable<File> }} input
- * @returns {Source[]}
  */
-export function readInput({ files }) {
-  return [...(files ?? [])].map((file) => ({
+export const readInput = ({ files }) =>
+  [...(files ?? [])].map((file) => ({
     file,
     path: (file.webkitRelativePath || file.name).split("/"),
   }));
-}
 
 /**
  * Open the system's dialog, with handles that outlive a reload; null where the browser has none.
@@ -41,8 +30,7 @@ export async function pickFiles() {
 /**
  * Read the files and whole folders of a drop. The items are gone after the event, so everything is
  * asked of them at once.
- * @param {{ items: Iterable<DataTransferItem> }} transfer
- * @returns {Promise<Source[]>}
+ * @param {{ items: Iterable<DataTransferItem> }} transfer @returns {Promise<Source[]>}
  */
 export async function readDrop(transfer) {
   const asked = [...transfer.items]
@@ -63,11 +51,7 @@ export async function readDrop(transfer) {
   return found;
 }
 
-/**
- * @param {FileSystemFileHandle} handle
- * @param {string[]} path
- * @returns {Promise<Source>}
- */
+/** @param {FileSystemFileHandle} handle @param {string[]} path @returns {Promise<Source>} */
 async function readHandle(handle, path) {
   try {
     return { handle, file: await handle.getFile(), path };
@@ -76,72 +60,60 @@ async function readHandle(handle, path) {
   }
 }
 
-/**
- * @param {FileSystemHandle} handle
- * @param {string[]} above
- * @param {Source[]} found
- */
-async function walkHandle(handle, above, found) {
-  const path = [...above, handle.name];
-  if (handle.kind === "file") {
-    found.push(await readHandle(/** @type {FileSystemFileHandle} */ (handle), path));
-    return;
-  }
+// Collect what `read` finds below a path: nothing is an empty folder.
+/** @param {string[]} path @param {Source[]} found @param {() => Promise<void>} read */
+async function collect(path, found, read) {
   const before = found.length;
   try {
-    const children = /** @type {FileSystemDirectoryHandle} */ (handle).values();
-    for await (const child of children) await walkHandle(child, path, found);
+    await read();
   } catch {
     found.push({ path, isUnreadable: true });
   }
   if (found.length === before) found.push({ path, isFolder: true });
 }
 
-/**
- * @template T
- * @param {(resolve: (value: T) => void, reject: (reason: unknown) => void) => void} read
- * @returns {Promise<T>}
- */
-const readEntry = (read) =>
-  new Promise((resolve, reject) => {
-    read(resolve, reject);
+/** @param {FileSystemHandle} handle @param {string[]} above @param {Source[]} found */
+async function walkHandle(handle, above, found) {
+  const path = [...above, handle.name];
+  await collect(path, found, async () => {
+    if (handle.kind === "file") {
+      found.push(await readHandle(/** @type {FileSystemFileHandle} */ (handle), path));
+      return;
+    }
+    const children = /** @type {FileSystemDirectoryHandle} */ (handle).values();
+    for await (const child of children) await walkHandle(child, path, found);
   });
+}
 
-/**
- * @param {FileSystemEntry} entry
- * @param {string[]} above
- * @param {Source[]} found
- */
+/** @param {FileSystemEntry} entry @param {string[]} above @param {Source[]} found */
 async function walkEntry(entry, above, found) {
   const path = [...above, entry.name];
-  const before = found.length;
-  try {
+  await collect(path, found, async () => {
     if (entry.isFile) {
-      const one = /** @type {FileSystemFileEntry} */ (entry);
       /** @type {File} */
-      const file = await readEntry((...callbacks) => one.file(...callbacks));
+      const file = await new Promise((resolve, reject) => {
+        /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject);
+      });
       found.push({ file, path });
       return;
     }
     const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
-    while (true) {
+    /** @type {FileSystemEntry[]} */
+    let some;
+    do {
       // A reader returns at most a hundred at a time.
-      /** @type {FileSystemEntry[]} */
-      const some = await readEntry((...callbacks) => reader.readEntries(...callbacks));
-      if (!some.length) break;
+      some = await new Promise((resolve, reject) => {
+        reader.readEntries(resolve, reject);
+      });
       for (const child of some) await walkEntry(child, path, found);
-    }
-  } catch {
-    found.push({ path, isUnreadable: true });
-  }
-  if (found.length === before) found.push({ path, isFolder: true });
+    } while (some.length);
+  });
 }
 
 /**
  * Return the files of the clipboard: copied images all have the same name, so they get the
  * moment's.
- * @param {{ files: Iterable<File> }} transfer
- * @returns {Source[]}
+ * @param {{ files: Iterable<File> }} transfer @returns {Source[]}
  */
 export function readPaste(transfer) {
   const now = new Date();

@@ -2,7 +2,7 @@
 // "entries" are plain records; "files" keeps copies of small files that the browser could not open
 // again by itself.
 
-import { sleep } from "./async.js";
+import { sleep } from "./http.js";
 
 /** @typedef {"entries" | "files"} StoreName */
 
@@ -12,17 +12,12 @@ const STORES = ["entries", "files"];
 const MAX_OPENING_MS = 10_000;
 const LOCK_PREFIX = "hub-uploads-";
 
-/**
- * @template T
- * @param {IDBRequest<T>} request
- * @returns {Promise<T>}
- */
-function wait(request) {
-  return new Promise((resolve, reject) => {
+/** @template T @param {IDBRequest<T>} request @returns {Promise<T>} */
+const wait = (request) =>
+  new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
-}
 
 /** Open the database; null where there is none, as in some private windows. */
 async function openDatabase() {
@@ -46,54 +41,38 @@ export class UploadStore {
     await this.#db;
   }
 
-  /**
-   * Write a record. A failure costs at most what a reload could have restored.
-   * @param {StoreName} store
-   * @param {object} record with an `id`
-   */
+  // A failure of these costs at most what a reload could have restored.
+
+  /** @param {StoreName} store @param {object} record with an `id` */
   async put(store, record) {
     await this.#run(store, "readwrite", (objects) => objects.put(record));
   }
 
-  /**
-   * @param {StoreName} store
-   * @param {string} id
-   */
+  /** @param {StoreName} store @param {string} id */
   async delete(store, id) {
     await this.#run(store, "readwrite", (objects) => objects.delete(id));
   }
 
-  /**
-   * @param {StoreName} store
-   * @param {string} id
-   * @returns {Promise<any>}
-   */
+  /** @param {StoreName} store @param {string} id @returns {Promise<any>} */
   async get(store, id) {
     return this.#run(store, "readonly", (objects) => objects.get(id));
   }
 
-  /**
-   * @param {StoreName} store
-   * @returns {Promise<any[]>}
-   */
+  /** @param {StoreName} store @returns {Promise<any[]>} */
   async list(store) {
     return (await this.#run(store, "readonly", (objects) => objects.getAll())) ?? [];
   }
 
   /**
-   * @template T
-   * @param {StoreName} store
-   * @param {IDBTransactionMode} mode
-   * @param {(objects: IDBObjectStore) => IDBRequest<T>} act
-   * @returns {Promise<T | undefined>}
+   * @param {StoreName} store @param {IDBTransactionMode} mode
+   * @param {(objects: IDBObjectStore) => IDBRequest} act
    */
   async #run(store, mode, act) {
     const db = await this.#db;
-    if (!db) return undefined;
     try {
-      return await wait(act(db.transaction(store, mode).objectStore(store)));
+      return db && (await wait(act(db.transaction(store, mode).objectStore(store))));
     } catch {
-      return undefined;
+      return null;
     }
   }
 }
@@ -107,9 +86,9 @@ export class UploadStore {
  */
 export async function holdTab(tab) {
   if (!navigator.locks) return;
-  await new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
-    navigator.locks.request(LOCK_PREFIX + tab, () => {
-      resolve();
+  await new Promise((resolve) => {
+    navigator.locks.request(LOCK_PREFIX + tab, (lock) => {
+      resolve(lock);
       return new Promise(() => {});
     });
   });

@@ -11,17 +11,10 @@ import { Lanes } from "./upload-lanes.js";
 import { matchLost } from "./upload-match.js";
 import { Patience, Stop } from "./upload-patience.js";
 import { UploadPlaces } from "./upload-places.js";
+import { Speed, summarize } from "./upload-progress.js";
 import { Sender } from "./upload-send.js";
-import { Speed } from "./upload-speed.js";
 import { UploadStore, holdTab, listLiveTabs, takeTurn } from "./upload-store.js";
-import { summarize } from "./upload-summary.js";
 
-/** @import { Entries, Entry, State } from "./upload-entry.js" */
-/** @import { Item } from "./upload-send.js" */
-/** @import { Source } from "./upload-sources.js" */
-
-/** @typedef {Record<"begin" | "ensure" | "find" | "import" | "paths", string>} UploadUrls */
-/** @typedef {{ id: string, name: string }} Folder */
 /** @typedef {{ path: string, fault: string, repaired: string }} RefusedPath */
 
 const MAX_PATHS = 1000;
@@ -31,19 +24,20 @@ const MAX_LEFT_MS = 30 * 86_400_000;
 const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*)$/i;
 
 export class Uploads extends EventTarget {
-  /** @type {Entries} */
+  /** @type {Map<string, Entry>} */
   entries = new Map();
   isPaused = false;
   /** A sentence, where something stops all files. */
   trouble = "";
   imports;
 
+  #store = new UploadStore();
+  files = new UploadFiles(this.#store);
+  patience = new Patience();
+  places;
+
   #urls;
   #owner;
-  #store = new UploadStore();
-  #files = new UploadFiles(this.#store);
-  #patience = new Patience();
-  #places;
   #sender;
   #speed = new Speed();
   #tab = makeId();
@@ -55,34 +49,18 @@ export class Uploads extends EventTarget {
   #unchecked = new Set();
 
   /**
-   * @param {UploadUrls} urls
+   * @param {DriveUrls} urls
    * @param {string} owner the person and the OneDrive account; each continues its own uploads only
    */
   constructor(urls, owner) {
     super();
     this.#urls = urls;
     this.#owner = owner;
-    this.#places = new UploadPlaces(urls.ensure, this.#patience);
-    const parts = { files: this.#files, places: this.#places, patience: this.#patience };
-    this.#sender = new Sender(urls, this.entries, parts, {
-      keep: (entry) => this.#keep(entry),
-      takeLane: (entry, signal) => this.#takeLane(entry, signal),
-      note: (entry, loaded) => this.#note(entry, loaded),
-      advance: (entry) => this.#advance(entry),
-      say: (entry, message) => {
-        entry.message = message;
-        this.#changed();
-      },
-    });
-    this.imports = new UploadImport(urls.import, this.entries, {
-      keep: (entry) => this.#keep(entry),
-      tell: (outcome) => {
-        if (outcome) this.dispatchEvent(new CustomEvent("imported", { detail: outcome }));
-        this.#changed();
-      },
-    });
+    this.places = new UploadPlaces(urls.ensure, this.patience);
+    this.#sender = new Sender(urls, this);
+    this.imports = new UploadImport(urls.import, this);
     addEventListener("online", () => {
-      this.#patience.wake();
+      this.patience.wake();
       this.#changed();
     });
     addEventListener("offline", () => this.#changed());
@@ -120,13 +98,13 @@ export class Uploads extends EventTarget {
       entry.heldUntil = 0;
       if (entry.state === "running") entry.state = "waiting";
       if (entry.uploadUrl) entry.isUnsure = true;
-      if (isOpen(entry) && !entry.isFolder && !(await this.#files.reach(entry))) {
+      if (isOpen(entry) && !entry.isFolder && !(await this.files.reach(entry))) {
         entry.state = "lost";
         entry.message = t(entry.handle ? "permission_needed" : "file_not_kept");
       }
-      if (entry.arrivedAt) this.#places.noteArrival(entry);
+      if (entry.arrivedAt) this.places.noteArrival(entry);
       this.entries.set(entry.id, entry);
-      this.#keep(entry);
+      this.keep(entry);
     }
     this.isPaused = found.some(isOpen) && sessionStorage.getItem(PAUSED_KEY) !== null;
     this.#changed();
@@ -142,8 +120,7 @@ export class Uploads extends EventTarget {
 
   /**
    * Add files and folders to the queue; return how many.
-   * @param {Source[]} sources
-   * @param {Folder} folder
+   * @param {Source[]} sources @param {UploadFolder} folder
    */
   async add(sources, folder) {
     const chosen = sources.filter(({ path }) => !path.some((name) => JUNK.test(name)));
@@ -154,8 +131,8 @@ export class Uploads extends EventTarget {
     for (const entry of added) {
       this.entries.set(entry.id, entry);
       this.#unchecked.add(entry.id);
-      this.#keep(entry);
-      this.#files.copy(entry);
+      this.keep(entry);
+      this.files.copy(entry);
     }
     this.#changed();
     await this.#checkNames(added, folder.id);
@@ -165,10 +142,7 @@ export class Uploads extends EventTarget {
     return added.length;
   }
 
-  /**
-   * @param {Source} source
-   * @param {Folder} folder
-   */
+  /** @param {Source} source @param {UploadFolder} folder */
   #makeEntry({ file, handle, path, isFolder = false }, folder) {
     /** @type {Entry} */
     const entry = {
@@ -191,22 +165,20 @@ export class Uploads extends EventTarget {
       progress: 0,
       message: "",
     };
-    if (file) this.#files.take(entry, file);
+    if (file) this.files.take(entry, file);
     return entry;
   }
 
-  /** @param {string} id */
-  pause(id) {
-    const entry = this.entries.get(id);
-    if (entry?.state !== "waiting" && entry?.state !== "running") return;
+  /** @param {Entry} entry */
+  pause(entry) {
+    if (entry.state !== "waiting" && entry.state !== "running") return;
     this.#set(entry, "paused");
-    this.#controls.get(id)?.abort();
+    this.#controls.get(entry.id)?.abort();
   }
 
-  /** @param {string} id */
-  resume(id) {
-    const entry = this.entries.get(id);
-    if (entry?.state !== "paused" && entry?.state !== "failed") return;
+  /** @param {Entry} entry */
+  resume(entry) {
+    if (entry.state !== "paused" && entry.state !== "failed") return;
     entry.heldUntil = 0;
     entry.heldCount = 0;
     this.#requeue(entry);
@@ -215,16 +187,12 @@ export class Uploads extends EventTarget {
     this.#pump();
   }
 
-  /**
-   * Take a file out of the queue; what has arrived of it is deleted.
-   * @param {string} id
-   */
-  cancel(id) {
-    const entry = this.entries.get(id);
-    if (!entry) return;
+  /** Take a file out of the queue; what has arrived of it is deleted. @param {Entry} entry */
+  cancel(entry) {
+    if (!this.entries.has(entry.id)) return;
     const wasOpen = isOpen(entry);
     entry.state = "cancelled";
-    this.#controls.get(id)?.abort();
+    this.#controls.get(entry.id)?.abort();
     if (wasOpen) this.#sender.dropSession(entry).then(() => this.#pump());
     this.#forget(entry);
     this.#changed();
@@ -254,30 +222,24 @@ export class Uploads extends EventTarget {
   resumeAll() {
     this.#release();
     for (const entry of this.#all) if (entry.state === "paused") this.#set(entry, "waiting");
-    this.#patience.wake();
+    this.patience.wake();
     this.#changed();
     this.#pump();
   }
 
   cancelAll() {
-    for (const entry of this.#all) if (isOpen(entry)) this.cancel(entry.id);
-  }
-
-  retryAll() {
-    for (const entry of this.#all) if (entry.state === "failed") this.resume(entry.id);
+    for (const entry of this.#all) if (isOpen(entry)) this.cancel(entry);
   }
 
   /**
    * Decide about a name that is taken; "rename" keeps both.
-   * @param {string} id
-   * @param {"skip" | "rename" | "replace"} choice
+   * @param {Entry} entry @param {"skip" | "rename" | "replace"} choice
    */
-  settle(id, choice) {
-    const entry = this.entries.get(id);
-    if (entry?.state !== "taken") return;
+  settle(entry, choice) {
+    if (entry.state !== "taken") return;
     if (choice === "skip") {
       this.#set(entry, "skipped");
-      this.#files.drop(entry);
+      this.files.drop(entry);
       this.imports.check();
       return;
     }
@@ -287,13 +249,9 @@ export class Uploads extends EventTarget {
     this.#pump();
   }
 
-  /**
-   * Take the name that OneDrive accepts.
-   * @param {string} id
-   */
-  repair(id) {
-    const entry = this.entries.get(id);
-    if (entry?.state !== "name") return;
+  /** Take the name that OneDrive accepts. @param {Entry} entry */
+  repair(entry) {
+    if (entry.state !== "name") return;
     entry.chosenPath ??= entry.path;
     entry.path = entry.repaired ?? entry.path;
     this.#requeue(entry);
@@ -312,7 +270,7 @@ export class Uploads extends EventTarget {
       entry.changeCount = 0;
       try {
         const answer = await entry.handle.requestPermission?.({ mode: "read" });
-        if (answer !== "granted" || !(await this.#files.reach(entry))) continue;
+        if (answer !== "granted" || !(await this.files.reach(entry))) continue;
       } catch (error) {
         // The browser asks for a while after a click, and the person may have taken longer.
         isStale ||= error instanceof DOMException && error.name === "SecurityError";
@@ -329,9 +287,7 @@ export class Uploads extends EventTarget {
   /**
    * Continue lost entries with files that were selected again; return the sources that are none of
    * them. See `matchLost`.
-   * @param {Source[]} sources
-   * @param {string} folder
-   * @param {{ isAsked?: boolean }} [options]
+   * @param {Source[]} sources @param {string} folder @param {{ isAsked?: boolean }} [options]
    */
   takeAgain(sources, folder, { isAsked = false } = {}) {
     const lost = this.#all.filter((entry) => entry.state === "lost");
@@ -346,7 +302,7 @@ export class Uploads extends EventTarget {
       entry.modified = file.lastModified;
       entry.size = file.size;
       entry.handle = handle;
-      this.#files.take(entry, file);
+      this.files.take(entry, file);
       this.#requeue(entry);
     }
     this.#pump();
@@ -383,24 +339,33 @@ export class Uploads extends EventTarget {
    */
   findTopFolder({ folder, path, isFolder }) {
     if (!isFolder && path.length === 1) return undefined;
-    return this.#places.findFolder(folder, path.slice(0, 1));
+    return this.places.findFolder(folder, path.slice(0, 1));
   }
 
-  /**
-   * @param {Entry} entry
-   * @param {number} loaded
-   */
-  #note(entry, loaded) {
+  /** Note how much of a fragment has gone. @param {Entry} entry @param {number} loaded bytes */
+  note(entry, loaded) {
     this.#speed.add(loaded - entry.progress, performance.now());
     entry.progress = loaded;
     this.#changed();
   }
 
-  /** @param {Entry} entry */
-  #advance(entry) {
-    this.#keep(entry);
+  /** Note that a fragment has arrived. @param {Entry} entry */
+  advance(entry) {
+    this.keep(entry);
     this.#changed();
     this.#pump();
+  }
+
+  /** Show why a file takes long. @param {Entry} entry @param {string} message */
+  say(entry, message) {
+    entry.message = message;
+    this.#changed();
+  }
+
+  /** Tell of an import; null where only its fault has changed. @param {?ImportOutcome} outcome */
+  tellImport(outcome) {
+    if (outcome) this.dispatchEvent(new CustomEvent("imported", { detail: outcome }));
+    this.#changed();
   }
 
   // --- The queue ---
@@ -417,7 +382,7 @@ export class Uploads extends EventTarget {
       if (entry.state !== "waiting" || (entry.heldUntil ?? 0) > now) continue;
       if (this.#controls.has(entry.id) || this.#unchecked.has(entry.id)) continue;
       busy ??= this.#listBusyNames();
-      const names = this.#places.listNames(entry);
+      const names = this.places.listNames(entry);
       // Only its own session can be open on a name that is its own already.
       if (!entry.uploadUrl && names.some((name) => busy?.has(name))) {
         entry.message = t("waits_for_name");
@@ -430,10 +395,9 @@ export class Uploads extends EventTarget {
 
   /**
    * Wait until the bytes of a file may be sent.
-   * @param {Entry} entry
-   * @param {AbortSignal} signal
+   * @param {Entry} entry @param {AbortSignal} signal
    */
-  async #takeLane(entry, signal) {
+  async takeLane(entry, signal) {
     if (!(await this.#lanes.take(entry, signal))) return;
     this.#set(entry, "running");
     this.#pump();
@@ -445,7 +409,7 @@ export class Uploads extends EventTarget {
     const busy = new Set();
     for (const entry of this.entries.values()) {
       const isBusy = this.#controls.has(entry.id) || (isOpen(entry) && entry.uploadUrl);
-      if (isBusy) for (const name of this.#places.listNames(entry)) busy.add(name);
+      if (isBusy) for (const name of this.places.listNames(entry)) busy.add(name);
     }
     return busy;
   }
@@ -475,10 +439,7 @@ export class Uploads extends EventTarget {
     }
   }
 
-  /**
-   * @param {Entry} entry
-   * @param {unknown} error
-   */
+  /** @param {Entry} entry @param {unknown} error */
   #fail(entry, error) {
     const stop = error instanceof Stop ? error : null;
     entry.message = getMessage(error);
@@ -494,10 +455,7 @@ export class Uploads extends EventTarget {
     }
   }
 
-  /**
-   * @param {Entry} entry
-   * @param {?Item} item null for a folder
-   */
+  /** @param {Entry} entry @param {?UploadedItem} item null for a folder */
   #finish(entry, item) {
     entry.itemId = item?.id ?? entry.target;
     entry.itemName = item?.name ?? getName(entry);
@@ -508,17 +466,14 @@ export class Uploads extends EventTarget {
     entry.uploadUrl = "";
     entry.message = "";
     entry.arrivedAt = Date.now();
-    if (item) this.#places.noteArrival(entry);
+    if (item) this.places.noteArrival(entry);
     this.#set(entry, "done");
-    this.#files.drop(entry);
+    this.files.drop(entry);
     this.dispatchEvent(new CustomEvent("arrived", { detail: entry }));
   }
 
-  /**
-   * Mark names that OneDrive would refuse, with one that it accepts.
-   * @param {Entry[]} entries
-   * @param {string} folder
-   */
+  // Mark names that OneDrive would refuse, with one that it accepts.
+  /** @param {Entry[]} entries @param {string} folder */
   async #checkNames(entries, folder) {
     for (let start = 0; start < entries.length; start += MAX_PATHS) {
       const some = entries.slice(start, start + MAX_PATHS);
@@ -539,7 +494,7 @@ export class Uploads extends EventTarget {
           entry.repaired = one.repaired.split("/");
           this.#set(entry, "name");
         } else {
-          this.#keep(entry);
+          this.keep(entry);
         }
       }
     }
@@ -553,25 +508,22 @@ export class Uploads extends EventTarget {
     this.#set(entry, "waiting");
   }
 
-  /**
-   * @param {Entry} entry
-   * @param {State} state
-   */
+  /** @param {Entry} entry @param {UploadState} state */
   #set(entry, state) {
     if (entry.state === "cancelled") return;
     entry.state = state;
-    this.#keep(entry);
+    this.keep(entry);
     this.#changed();
   }
 
   /** @param {Entry} entry */
-  #keep(entry) {
+  keep(entry) {
     return entry.state === "cancelled" ? undefined : this.#store.put("entries", entry);
   }
 
   /** @param {Entry} entry */
   #forget(entry) {
-    this.#files.drop(entry);
+    this.files.drop(entry);
     this.entries.delete(entry.id);
     this.#store.delete("entries", entry.id);
   }
