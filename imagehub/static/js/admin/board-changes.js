@@ -10,13 +10,11 @@ import { toast } from "./toast.js";
 
 /** @import { BoardView } from "./board-view.js" */
 
+/** @typedef {Record<string, string | string[]>} Fields */
 /**
- * @typedef {object} Change
- * @property {string} act its address on the board, as `move` or `groups/12/join`
- * @property {Record<string, string | string[]>} [fields]
- * @property {string} [focus] file whose card gets the focus
- * @property {string} [done] what is said then
- * @property {boolean} [isStep] whether it can be undone
+ * `act`: its address on the board, as `move` or `groups/12/join`. `focus`: the file whose card gets
+ * the focus. `done`: what is said then. `isStep`: whether it can be undone.
+ * @typedef {{ act: string, fields?: Fields, focus?: string, done?: string, isStep?: boolean }} Change
  */
 
 // All requests together that outlive their page may have 64 KiB.
@@ -50,10 +48,6 @@ export class BoardChanges {
     return isWaiting || (!this.isOpen && this.#view.listTitles().some(isUnsaved));
   }
 
-  get canUndo() {
-    return this.#undos.length > 0;
-  }
-
   /**
    * Send a change. `make` is called when its turn comes, and returns null if there is nothing left
    * to do then.
@@ -84,11 +78,8 @@ export class BoardChanges {
 
   /** Save whether new groups are published. */
   saveState() {
-    this.add(() =>
-      this.#view.isStateUnsaved()
-        ? { act: "rename", done: t("saved"), isStep: false }
-        : null,
-    );
+    const change = { act: "rename", done: t("saved"), isStep: false };
+    this.add(() => (this.#view.isStateUnsaved() ? change : null));
   }
 
   undo() {
@@ -107,14 +98,14 @@ export class BoardChanges {
     const isUndo = act === "undo";
     const view = this.#view;
     // A half-written title does not go with another choice, nor with undoing a step.
-    const form = this.#makeForm(fields, isStep && !isUndo);
+    const takesTitles = isStep && !isUndo;
+    const form = this.#makeForm(fields, takesTitles);
+    const titles = view.listTitles().map((title) => [
+      title.name,
+      takesTitles ? title.value : title.defaultValue,
+    ]);
     const sent = {
-      titles: new Map(
-        view.listTitles().map(({ name, value, defaultValue }) => [
-          name,
-          isStep && !isUndo ? value : defaultValue,
-        ]),
-      ),
+      titles: Object.fromEntries(titles),
       ticks: new Set(act === "rename" ? [] : view.listSelected().map(getFile)),
       state: view.getState(),
       origin,
@@ -127,11 +118,11 @@ export class BoardChanges {
       this.#isCalling = false;
       // Undoing steps from before somebody else's change would undo that, too.
       if (!answer.undo || String(answer.seen) !== form.get("version")) this.#undos.length = 0;
-      if (answer.undo && !isUndo && isStep) this.#undos.push(answer.undo);
+      if (answer.undo && takesTitles) this.#undos.push(answer.undo);
       await waitForRelease();
       const field = find(view.parts, "#board-to-title", HTMLInputElement);
       const goal = act === "move" ? "" : field?.value;
-      view.replace(answer.html, { ...sent, goal }, this.canUndo);
+      view.replace(answer.html, { ...sent, goal }, this.#undos.length > 0);
       if (done) say(done);
     } catch (error) {
       this.hasFailed = true;
@@ -143,7 +134,7 @@ export class BoardChanges {
       // Somebody changed the board in another window.
       this.#undos.length = 0;
       await waitForRelease();
-      view.replace(detail.html, sent, this.canUndo);
+      view.replace(detail.html, sent, false);
     } finally {
       this.#isCalling = false;
     }
@@ -151,7 +142,7 @@ export class BoardChanges {
 
   // Return the form of a change, with only what is not saved yet: the rest may have been changed in
   // another window since.
-  /** @param {Record<string, string | string[]>} fields @param {boolean} takesTitles */
+  /** @param {Fields} fields @param {boolean} takesTitles */
   #makeForm(fields, takesTitles) {
     const view = this.#view;
     const form = new URLSearchParams();

@@ -4,14 +4,11 @@ import { closest, find, findAll, get, getFocused } from "../dom.js";
 import { t } from "../words.js";
 
 /**
- * What was on the board when a change was sent.
- * @typedef {object} Sent
- * @property {Map<string, string>} titles by the names of their fields
- * @property {Set<string>} ticks files that were selected
- * @property {string} state
- * @property {string} origin selector of what had the focus when the change was made
- * @property {string} [focus] file whose card gets the focus
- * @property {string} [goal] title that was typed as the goal of a move
+ * What was on the board when a change was sent: titles by the names of their fields, files that were
+ * ticked. `origin`: selector of what had the focus when the change was made. `focus`: file whose card
+ * gets it. `goal`: title that was typed as the goal of a move.
+ * @typedef {{ titles: Record<string, string>, ticks: Set<string>, state: string, origin: string,
+ *   focus?: string, goal?: string }} Sent
  */
 
 export class BoardView {
@@ -25,22 +22,13 @@ export class BoardView {
 
   // --- Finding ---
 
-  listBins() {
-    return findAll(this.parts, ".bin:not(.bin-new)");
-  }
-
-  /** @param {HTMLElement} [inside] */
-  listCards(inside = this.parts) {
-    return findAll(inside, ".card");
-  }
-
-  listSelected() {
-    return this.listCards().filter((card) => getBox(card).checked);
-  }
-
-  listTitles() {
-    return findAll(this.parts, "input.bin-title", HTMLInputElement);
-  }
+  listBins = () => findAll(this.parts, ".bin:not(.bin-new)");
+  listCards = (inside = this.parts) => findAll(inside, ".card");
+  listSelected = () => this.listCards().filter((card) => getBox(card).checked);
+  listTitles = () => findAll(this.parts, "input.bin-title", HTMLInputElement);
+  findFocusedCard = () => closest(document.activeElement, ".card");
+  getState = () => get(this.parts, "[name=state]:checked", HTMLInputElement).value;
+  #findGoal = () => find(this.parts, "#board-to", HTMLSelectElement);
 
   /** @param {string} file */
   findCard(file) {
@@ -50,14 +38,6 @@ export class BoardView {
   /** @param {string} value of the button */
   findButton(value) {
     return find(this.parts, `button[value="${CSS.escape(value)}"]`, HTMLButtonElement);
-  }
-
-  findFocusedCard() {
-    return closest(document.activeElement, ".card");
-  }
-
-  getState() {
-    return get(this.parts, "[name=state]:checked", HTMLInputElement).value;
   }
 
   isStateUnsaved() {
@@ -152,7 +132,7 @@ export class BoardView {
     const hasMoved = wasHere && place !== origin;
     const isTitle = active instanceof HTMLInputElement && active.matches(".bin-title");
     const caret = isTitle ? { start: active.selectionStart, end: active.selectionEnd } : null;
-    const typed = this.listTitles().filter(({ name, value }) => titles.get(name) !== value);
+    const typed = this.listTitles().filter(({ name, value }) => titles[name] !== value);
     const ticked = this.listSelected().filter((card) => !ticks.has(getFile(card)));
     const chosen = this.getState();
     const to = this.#findGoal()?.value;
@@ -183,10 +163,6 @@ export class BoardView {
     } else if (wasHere) {
       this.#restoreFocus(place, caret);
     }
-  }
-
-  #findGoal() {
-    return find(this.parts, "#board-to", HTMLSelectElement);
   }
 
   /** @param {string} place @param {?{ start: ?number, end: ?number }} caret */

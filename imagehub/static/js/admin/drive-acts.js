@@ -135,11 +135,7 @@ export class Acts {
 
   // --- Moving ---
 
-  /**
-   * @param {Item[]} subjects
-   * @param {string} target id of the folder
-   * @param {string} targetName
-   */
+  /** @param {Item[]} subjects @param {string} target id @param {string} targetName */
   async moveTo(subjects, target, targetName, from = this.#folder.id) {
     const place = this.#list.findPlace(subjects[0]?.id);
     const hadFocus = document.activeElement !== document.body;
@@ -278,9 +274,8 @@ function describePlan({ sentences, groups }) {
   const body = make("div", {}, ...sentences.map((sentence) => make("p", {}, sentence)));
   if (!groups.length) return body;
   const rows = groups.map(({ title, url, images, shown }) => {
-    const name = url
-      ? make("a", { href: url, target: "_blank", rel: "noopener", dir: "auto" }, title)
-      : make("span", { dir: "auto" }, title);
+    const link = { href: url, target: "_blank", rel: "noopener", dir: "auto" };
+    const name = url ? make("a", link, title) : make("span", { dir: "auto" }, title);
     const words = t(shown ? "images" : "images_of_draft", { count: images });
     return make("li", {}, name, `, ${words}`);
   });

@@ -28,7 +28,7 @@ export class OpenFolder extends EventTarget {
   facts;
   /** @type {Map<string, Item>} */
   items = new Map();
-  list = new DriveList(byId("entries"), byId("entry", HTMLTemplateElement));
+  list = new DriveList();
 
   #urls;
   // Answers come in any order. Each listing that is requested has a number, and none is shown after
@@ -70,7 +70,7 @@ export class OpenFolder extends EventTarget {
   }
 
   get name() {
-    return this.facts.crumbs[this.facts.crumbs.length - 1].name;
+    return this.facts.crumbs.at(-1)?.name ?? "";
   }
 
   get isWhole() {
@@ -310,10 +310,9 @@ export class OpenFolder extends EventTarget {
     const { crumbs, quota } = this.facts;
     byId("drive-title").textContent = this.name;
     document.title = document.title.replace(/^.*?(?= · )/, () => this.name);
-    const above = crumbs.slice(0, -1);
-    const steps = above.map(({ name, url }) =>
-      make("li", {}, make("a", { href: url, dir: "auto" }, name)),
-    );
+    const steps = crumbs
+      .slice(0, -1)
+      .map(({ name, url }) => make("li", {}, make("a", { href: url, dir: "auto" }, name)));
     byId("crumbs").replaceChildren(...(steps.length ? [make("ol", {}, ...steps)] : []));
     const space = byId("quota");
     space.hidden = !quota.words;
@@ -335,8 +334,7 @@ export class OpenFolder extends EventTarget {
     this.list.setView(view);
     document.cookie = `drive-view=${view}; path=/; max-age=${YEAR_SECONDS}; samesite=lax`;
     for (const link of findAll(document, "[data-view]")) {
-      if (link.dataset.view === view) link.setAttribute("aria-current", "true");
-      else link.removeAttribute("aria-current");
+      link.ariaCurrent = link.dataset.view === view ? "true" : null;
     }
   }
 

@@ -1,10 +1,8 @@
 // The list or grid of a folder. Of thousands of items only those near the window are in the page.
 
-import { closest, find, findAll, get, getFocused, icon, make } from "../dom.js";
+import { byId, closest, find, findAll, get, getFocused, icon, make } from "../dom.js";
 import { t } from "../words.js";
 import { formatDay, formatSize } from "./format.js";
-
-/** @typedef {{ element: HTMLElement, item: Item }} Drawn */
 
 // Shorter lists are in the page as a whole.
 const MAX_WHOLE = 150;
@@ -13,27 +11,25 @@ const MAX_MARKS = 2;
 // The parts of a row that can hold the focus.
 const PARTS = [".item-check input", ".item-rename", ".item-name"];
 
+const list = byId("entries");
+const template = byId("entry", HTMLTemplateElement);
+
 export class DriveList {
   /** @type {Item[]} */
   rows = [];
   /** @type {Set<string>} ids */
   selected = new Set();
+  columns = 1;
   onNearEnd = () => {};
 
-  #list;
-  #template;
-  /** @type {Map<string, Drawn>} */
+  /** @type {Map<string, { element: HTMLElement, item: Item }>} */
   #drawn = new Map();
   #rowPx = 0;
-  #columns = 1;
   #frame = 0;
   // What the server drew stays until it is known what is to be shown.
   #isKnown = false;
 
-  /** @param {HTMLElement} list @param {HTMLTemplateElement} template of a row */
-  constructor(list, template) {
-    this.#list = list;
-    this.#template = template;
+  constructor() {
     const drawSoon = () => {
       cancelAnimationFrame(this.#frame);
       this.#frame = requestAnimationFrame(() => this.#draw());
@@ -46,17 +42,13 @@ export class DriveList {
   }
 
   get isGrid() {
-    return this.#list.classList.contains("is-grid");
-  }
-
-  get columns() {
-    return this.#columns;
+    return list.classList.contains("is-grid");
   }
 
   /** @param {string} view "grid" or "list" */
   setView(view) {
-    this.#list.classList.toggle("is-grid", view === "grid");
-    this.#list.classList.toggle("is-list", view !== "grid");
+    list.classList.toggle("is-grid", view === "grid");
+    list.classList.toggle("is-list", view !== "grid");
     this.#rowPx = 0;
     this.#draw();
   }
@@ -98,8 +90,8 @@ export class DriveList {
     const row = this.rows[place];
     if (!row) return;
     if (!this.#drawn.has(row.id)) {
-      const top = this.#list.getBoundingClientRect().top + scrollY;
-      scrollTo({ top: top + Math.floor(place / this.#columns) * this.#rowPx - innerHeight / 2 });
+      const top = list.getBoundingClientRect().top + scrollY;
+      scrollTo({ top: top + Math.floor(place / this.columns) * this.#rowPx - innerHeight / 2 });
       this.#draw();
     }
     const element = this.getElement(row.id);
@@ -116,47 +108,42 @@ export class DriveList {
   // --- Drawing ---
 
   #measure() {
-    const first = find(this.#list, ".item");
-    if (!first) return false;
-    const style = getComputedStyle(this.#list);
-    this.#columns = this.isGrid ? style.gridTemplateColumns.split(" ").length : 1;
-    this.#rowPx = first.getBoundingClientRect().height + (Number.parseFloat(style.rowGap) || 0);
-    return this.#rowPx > 0;
+    const style = getComputedStyle(list);
+    this.columns = this.isGrid ? style.gridTemplateColumns.split(" ").length : 1;
+    const { height } = get(list, ".item").getBoundingClientRect();
+    this.#rowPx = height + (Number.parseFloat(style.rowGap) || 0);
   }
 
   #draw() {
     const count = this.rows.length;
     if (!this.#isKnown) return;
     if (!count) {
-      this.#drawn.clear();
-      this.#list.replaceChildren();
+      this.#place(0, 0);
       this.#pad(0, 0);
       return;
     }
-    if (!find(this.#list, ".item")) this.#place(0, Math.min(count, 1));
-    if (!this.#rowPx && !this.#measure()) return;
+    if (!find(list, ".item")) this.#place(0, 1);
+    if (!this.#rowPx) this.#measure();
+    if (!this.#rowPx) return;
     let first = 0;
     let last = count;
     if (count > MAX_WHOLE) {
-      const top = -this.#list.getBoundingClientRect().top;
-      first = Math.floor((top - MARGIN_PX) / this.#rowPx) * this.#columns;
-      last = Math.ceil((top + innerHeight + MARGIN_PX) / this.#rowPx) * this.#columns;
-      first = Math.min(Math.max(0, first), Math.max(0, count - this.#columns));
-      last = Math.min(count, Math.max(last, first + this.#columns));
+      const top = -list.getBoundingClientRect().top;
+      first = Math.floor((top - MARGIN_PX) / this.#rowPx) * this.columns;
+      last = Math.ceil((top + innerHeight + MARGIN_PX) / this.#rowPx) * this.columns;
+      first = Math.min(Math.max(0, first), Math.max(0, count - this.columns));
+      last = Math.min(count, Math.max(last, first + this.columns));
     }
     this.#place(first, last);
-    const rowsBelow = Math.ceil((count - last) / this.#columns);
-    this.#pad((first / this.#columns) * this.#rowPx, rowsBelow * this.#rowPx);
+    const rowsBelow = Math.ceil((count - last) / this.columns);
+    this.#pad((first / this.columns) * this.#rowPx, rowsBelow * this.#rowPx);
     if (last >= count) this.onNearEnd();
   }
 
-  /**
-   * @param {number} above pixels
-   * @param {number} below
-   */
+  /** @param {number} above pixels @param {number} below */
   #pad(above, below) {
-    this.#list.style.paddingBlockStart = above ? `${above}px` : "";
-    this.#list.style.paddingBlockEnd = below ? `${below}px` : "";
+    list.style.paddingBlockStart = above ? `${above}px` : "";
+    list.style.paddingBlockEnd = below ? `${below}px` : "";
   }
 
   // Put the rows of these places into the page, and no others.
@@ -164,7 +151,7 @@ export class DriveList {
   #place(first, last) {
     const wanted = this.rows.slice(first, last);
     const focused = getFocused();
-    const focusedRow = this.#list.contains(focused) ? closest(focused, ".item") : null;
+    const focusedRow = list.contains(focused) ? closest(focused, ".item") : null;
     this.#removeOthers(new Map(wanted.map((item) => [item.id, item])));
     /** @type {?ChildNode} */
     let before = null;
@@ -173,14 +160,14 @@ export class DriveList {
       setAttribute(element, "aria-setsize", this.rows.length);
       setAttribute(element, "aria-posinset", first + offset + 1);
       /** @type {?ChildNode} */
-      let place = before ? before.nextSibling : this.#list.firstChild;
+      let place = before ? before.nextSibling : list.firstChild;
       // A row that moves loses the focus, so the others move around the one that has it.
       while (place && element === focusedRow && place !== element) {
         const other = place;
         place = place.nextSibling;
-        this.#list.append(other);
+        list.append(other);
       }
-      if (place !== element) this.#list.insertBefore(element, place);
+      if (place !== element) list.insertBefore(element, place);
       before = element;
     }
     if (!focusedRow || focusedRow.isConnected) return;
@@ -201,15 +188,14 @@ export class DriveList {
       this.#drawn.delete(id);
     }
     // What the server drew is replaced by the same.
-    for (const element of findAll(this.#list, ":scope > *")) {
+    for (const element of findAll(list, ":scope > *")) {
       if (this.#drawn.get(element.dataset.id ?? "")?.element !== element) element.remove();
     }
   }
 
-  /** @param {Item} item @returns {Drawn} */
+  /** @param {Item} item */
   #make(item) {
-    const copy = /** @type {DocumentFragment} */ (this.#template.content.cloneNode(true));
-    const element = get(copy, ".item");
+    const element = get(document.importNode(template.content, true), ".item");
     element.dataset.id = item.id;
     element.draggable = true;
     element.classList.toggle("is-folder", item.is_folder);
@@ -266,12 +252,10 @@ export function describeImport({ state, marks }) {
   /** @type {(Node | string)[]} */
   const parts = [make("span", { className: `mark is-${state}` }, symbol, words)];
   for (const { title, url } of marks.slice(0, MAX_MARKS)) {
-    const name = url ? make("a", { href: url, dir: "auto" }) : make("span", { dir: "auto" });
-    name.textContent = title;
-    parts.push(" ", name);
+    const properties = { dir: "auto", textContent: title };
+    parts.push(" ", url ? make("a", { href: url, ...properties }) : make("span", properties));
   }
-  if (marks.length > MAX_MARKS) {
-    parts.push(` ${t("and_more", { count: marks.length - MAX_MARKS })}`);
-  }
+  const count = marks.length - MAX_MARKS;
+  if (count > 0) parts.push(` ${t("and_more", { count })}`);
   return parts;
 }

@@ -4,50 +4,44 @@ import { byId, closest, findAll, getFocused, isModified, make } from "../dom.js"
 import { t } from "../words.js";
 import { onKey } from "./keys.js";
 
+/** @import { Acts } from "./drive-acts.js" */
 /** @import { OpenFolder } from "./drive-folder.js" */
 
-/**
- * @typedef {object} ItemActs
- * @property {(row: Item) => void} open
- * @property {(row: Item) => void} rename
- * @property {(rows: Item[]) => void} remove
- */
-
 const PAGE_ROWS = 10;
+
+const all = byId("choose-all", HTMLInputElement);
 
 export class Selection {
   #folder;
   #list;
   #acts;
+  #open;
   /** Id of the item that a range begins with. */
   #anchor = "";
   #wishCount = 0;
   /** @type {?string} the folder that is to be selected as a whole, while it is still being read */
   #wishedIn = null;
 
-  /** @param {OpenFolder} folder @param {ItemActs} acts */
-  constructor(folder, acts) {
+  /** @param {OpenFolder} folder @param {Acts} acts @param {(row: Item) => void} open */
+  constructor(folder, acts, open) {
     this.#folder = folder;
     this.#list = folder.list;
     this.#acts = acts;
+    this.#open = open;
     for (const kind of ["open", "arrange"]) {
       folder.addEventListener(kind, () => (this.#anchor = ""));
     }
     folder.addEventListener("draw", () => this.#draw());
-    const all = byId("choose-all", HTMLInputElement);
     all.addEventListener("change", () => this.selectAll(all.checked));
     byId("entries").addEventListener("click", (event) => this.#click(event));
     byId("entries").addEventListener("keydown", (event) => this.#press(event));
-    onKey("ArrowDown", () => {
-      if (this.#list.rows.length) this.#list.focus(Math.max(0, this.#list.findFocused()));
-    });
+    onKey("ArrowDown", () => this.#list.focus(Math.max(0, this.#list.findFocused())));
     onKey("x", () => {
       const place = this.#list.findFocused();
       if (place >= 0) this.#toggle(place, false);
     });
-    onKey("a", () => {
-      this.selectAll(this.#list.selected.size < this.#list.rows.length || !folder.isWhole);
-    });
+    const isPart = () => this.#list.selected.size < this.#list.rows.length || !folder.isWhole;
+    onKey("a", () => this.selectAll(isPart()));
     onKey("Escape", () => this.selectAll(false));
   }
 
@@ -56,13 +50,10 @@ export class Selection {
    * @param {string[]} ids
    */
   takeTicks(ids) {
-    let hasNew = false;
-    for (const id of ids) {
-      if (!this.#folder.items.has(id) || this.#list.selected.has(id)) continue;
-      this.#list.select(id, true);
-      hasNew = true;
-    }
-    if (hasNew) this.#draw();
+    const { selected } = this.#list;
+    const fresh = ids.filter((id) => this.#folder.items.has(id) && !selected.has(id));
+    for (const id of fresh) this.#list.select(id, true);
+    if (fresh.length) this.#draw();
   }
 
   /** Return what a command acts on: the selection, else the item with the focus. */
@@ -95,25 +86,21 @@ export class Selection {
    */
   carryInto(form) {
     for (const field of findAll(form, "[data-carried]")) field.remove();
-    /** @param {string} name @param {string} value */
-    const carry = (name, value) => {
-      const field = make("input", { type: "hidden", name, value });
+    const { isWhole, isFiltered } = this.#folder;
+    const { rows, selected } = this.#list;
+    // The folder says the same as thousands of ids.
+    const isAll = isWhole && !isFiltered && selected.size === rows.length;
+    const values = isAll ? ["yes"] : [...selected].filter((id) => !this.#list.getElement(id));
+    for (const value of values) {
+      const field = make("input", { type: "hidden", name: isAll ? "all" : "item", value });
       field.dataset.carried = "yes";
       form.append(field);
-    };
-    const { isWhole, isFiltered } = this.#folder;
-    // The folder says the same as thousands of ids.
-    if (isWhole && !isFiltered && this.#list.selected.size === this.#list.rows.length) {
-      carry("all", "yes");
-      return;
     }
-    for (const id of this.#list.selected) if (!this.#list.getElement(id)) carry("item", id);
   }
 
   #draw() {
     const { rows, selected } = this.#list;
     const count = selected.size;
-    const all = byId("choose-all", HTMLInputElement);
     const isWhole = count > 0 && rows.every(({ id }) => selected.has(id));
     all.checked = isWhole || this.#wishedIn === this.#folder.id;
     all.indeterminate = count > 0 && !all.checked;
@@ -155,7 +142,7 @@ export class Selection {
     } else if (closest(target, ".item-name, .item-picture") && !closest(target, ".item-edit")) {
       if (isModified(event)) return;
       event.preventDefault();
-      this.#acts.open(row);
+      this.#open(row);
     }
   }
 

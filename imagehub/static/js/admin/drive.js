@@ -17,11 +17,7 @@ const listTicks = () =>
 
 const folder = new OpenFolder(urls, data);
 const acts = new Acts(folder, urls);
-const selection = new Selection(folder, {
-  open,
-  rename: (row) => acts.rename(row),
-  remove: (rows) => acts.remove(rows),
-});
+const selection = new Selection(folder, acts, open);
 
 /** @param {Item} row */
 function open(row) {
