@@ -6,7 +6,7 @@
 import { closest, find, get, getIconUrl, icon, make } from "./dom.js";
 import { makeLastingUrl } from "./renditions.js";
 import { share } from "./share.js";
-import { FullImages } from "./viewer-full.js";
+import { showFullImages } from "./viewer-full.js";
 import { Filmstrip, STRIP_PX } from "./viewer-strip.js";
 import { t } from "./words.js";
 
@@ -123,7 +123,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     if (!stays) noteTimer = setTimeout(() => note.replaceChildren(), NOTE_MS);
   }
 
-  new FullImages(pswp, show);
+  showFullImages(pswp, show);
 
   // --- The bar ---
 
@@ -230,7 +230,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     if (!closing.signal.aborted) buttons.compare.focus();
   }
 
-  // The signed address has expired, or the storage was down: the permanent one leads to a fresh one.
+  // The signed address has expired, or the storage was down: the permanent one leads to a new one.
   /** @type {Set<Shot>} */
   const retried = new Set();
   pswp.on("loadError", ({ content }) => {

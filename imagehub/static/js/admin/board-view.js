@@ -4,9 +4,9 @@ import { closest, find, findAll, get, getFocused } from "../dom.js";
 import { t } from "../words.js";
 
 /**
- * What was on the board when a change was sent: titles by the names of their fields, files that were
- * ticked. `origin`: selector of what had the focus when the change was made. `focus`: file whose card
- * gets it. `goal`: title that was typed as the goal of a move.
+ * What was on the board when a change was sent: titles by the names of their fields, ticked files.
+ * `origin`: selector of what had the focus when the change was made. `focus`: file whose card gets
+ * it. `goal`: title that was typed as the goal of a move.
  * @typedef {{ titles: Record<string, string>, ticks: Set<string>, state: string, origin: string,
  *   focus?: string, goal?: string }} Sent
  */

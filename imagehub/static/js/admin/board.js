@@ -3,7 +3,7 @@
 
 import { byId, closest, find, findAll, get } from "../dom.js";
 import { t } from "../words.js";
-import { BoardChanges } from "./board-changes.js";
+import { makeChanges } from "./board-changes.js";
 import { BoardView, getBinId, getFile, getTitle, isUnsaved } from "./board-view.js";
 import { confirmDialog } from "./dialog.js";
 import { onKey } from "./keys.js";
@@ -17,7 +17,7 @@ if (form) setUp(form);
 /** @param {HTMLFormElement} board */
 function setUp(board) {
   const view = new BoardView(byId("board-parts"));
-  const changes = new BoardChanges(board, view);
+  const changes = makeChanges(board, view);
   let isLeaving = false;
   view.prepare(false);
   makeDraggable(board, view, changes);
@@ -151,9 +151,9 @@ function setUp(board) {
     if (!(button instanceof HTMLButtonElement)) return;
     if (button.matches("[data-leaves]")) {
       const isAsked = button.id === "arrange" && askToRegroup(button);
-      if (changes.isOpen || isAsked) event.preventDefault();
+      if (changes.isOpen() || isAsked) event.preventDefault();
       if (isAsked) return;
-      if (changes.isOpen) leaveWhenSaved(button);
+      if (changes.isOpen()) leaveWhenSaved(button);
       else isLeaving = true;
       return;
     }
@@ -188,7 +188,7 @@ function setUp(board) {
   }
 
   addEventListener("beforeunload", (event) => {
-    if (!isLeaving && changes.wouldLose) event.preventDefault();
+    if (!isLeaving && changes.wouldLose()) event.preventDefault();
   });
   addEventListener("pageshow", () => (isLeaving = false));
 
@@ -227,6 +227,7 @@ function setUp(board) {
 
 // --- Dragging ---
 
+/** @import { BoardChanges } from "./board-changes.js" */
 /** @typedef {{ bin: HTMLElement, before: ?HTMLElement }} Target `before` is null at the end */
 
 // Let cards be dragged into other groups, or to another place of theirs.

@@ -9,27 +9,22 @@ import { fetchJson } from "./http.js";
 import { toast, toastError } from "./toast.js";
 
 /** @import { OpenFolder } from "./drive-folder.js" */
+/** @import { ToastLink } from "./toast.js" */
 
 const MAX_ITEMS = 10;
 // What comes sooner needs no message that it is coming.
 const QUICK_MS = 300;
 
-export class Acts {
-  #folder;
-  #list;
-  #urls;
-  #isAsking = false;
+/** @typedef {ReturnType<typeof makeActs>} Acts */
 
-  /** @param {OpenFolder} folder @param {DriveUrls} urls */
-  constructor(folder, urls) {
-    this.#folder = folder;
-    this.#list = folder.list;
-    this.#urls = urls;
-    byId("new-folder").addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.#createFolder();
-    });
-  }
+/** @param {OpenFolder} folder @param {DriveUrls} urls */
+export function makeActs(folder, urls) {
+  const { list } = folder;
+  let isAsking = false;
+  byId("new-folder").addEventListener("submit", (event) => {
+    event.preventDefault();
+    createFolder();
+  });
 
   /**
    * Send items a few at a time, and show how far it is. Return what was done, the answers, and the
@@ -37,9 +32,7 @@ export class Acts {
    * @param {string} url @param {{ id: string }[]} subjects @param {Record<string, string>} fields
    * @param {string} progress name of the sentence that shows how far it is
    */
-  async #sendEach(url, subjects, fields, progress) {
-    /** @type {Item[]} */
-    const done = [];
+  async function sendEach(url, subjects, fields, progress) {
     /** @type {ActAnswer[]} */
     const answers = [];
     let error = null;
@@ -50,27 +43,23 @@ export class Acts {
       try {
         /** @type {ActAnswer} */
         const answer = await fetchJson(url, { form });
-        done.push(...answer.done);
         answers.push(answer);
-        for (const { id } of answer.done) this.#folder.drop(id);
-        this.#folder.draw();
+        for (const { id } of answer.done) folder.drop(id);
+        folder.draw();
         const next = start + MAX_ITEMS;
         if (next < subjects.length) {
-          this.#folder.showState(t(progress, { done: next, all: subjects.length }));
+          folder.showState(t(progress, { done: next, all: subjects.length }));
         }
       } catch (thrown) {
         error = thrown;
       }
     }
-    this.#tellFailed(answers.flatMap(({ failed }) => failed), "not_done");
-    return { done, answers, error };
+    tellFailed(answers.flatMap(({ failed }) => failed), "not_done");
+    return { done: answers.flatMap(({ done }) => done), answers, error };
   }
 
-  /**
-   * @param {FailedItem[]} failed @param {string} sentence
-   * @param {?{ url: string, words: string }} [link]
-   */
-  #tellFailed(failed, sentence, link = null) {
+  /** @param {FailedItem[]} failed @param {string} sentence @param {ToastLink} [link] */
+  function tellFailed(failed, sentence, link = null) {
     for (const reason of new Set(failed.map((one) => one.reason))) {
       const count = failed.filter((one) => one.reason === reason).length;
       toast(t(sentence, { count, reason }), { link, isFault: true, seconds: 12 });
@@ -78,47 +67,47 @@ export class Acts {
   }
 
   /** @param {unknown} error */
-  #fail(error) {
+  function fail(error) {
     toastError(error);
-    this.#folder.refreshQuietly();
+    folder.refreshQuietly();
   }
 
   // Ask one question at a time, however often its key is pressed until it is there.
   /** @param {Item[]} subjects @param {() => Promise<void>} ask */
-  async #askOnce(subjects, ask) {
-    if (this.#isAsking || !subjects.length) return;
-    this.#isAsking = true;
-    await ask().finally(() => (this.#isAsking = false));
+  async function askOnce(subjects, ask) {
+    if (isAsking || !subjects.length) return;
+    isAsking = true;
+    await ask().finally(() => (isAsking = false));
   }
 
   // Move a lost focus to the place where the items were, if their folder is still open.
   /** @param {string} from @param {number} place */
-  #restoreFocus(from, place) {
-    if (this.#folder.id !== from) return;
+  function restoreFocus(from, place) {
+    if (folder.id !== from) return;
     const focused = getFocused();
-    if (focused === document.body || !focused.checkVisibility()) this.#folder.focusNear(place);
+    if (focused === document.body || !focused.checkVisibility()) folder.focusNear(place);
   }
 
   // --- New folder and new names ---
 
-  async #createFolder() {
+  async function createFolder() {
     const form = byId("new-folder");
     const field = byId("new-name", HTMLInputElement);
     const button = get(form, "button", HTMLButtonElement);
     const name = field.value.trim();
     if (!name) return;
-    const from = this.#folder.id;
+    const from = folder.id;
     // Whether the focus is in the form, or was in a part of it that is disabled.
     const hasFocus = () => form.contains(getFocused()) || getFocused() === document.body;
     button.disabled = true;
     try {
       /** @type {ActAnswer} */
-      const { done } = await fetchJson(this.#urls.newFolder, { form: { folder: from, name } });
+      const { done } = await fetchJson(urls.newFolder, { form: { folder: from, name } });
       if (field.value.trim() === name) field.value = "";
       const isHere = hasFocus();
-      this.#folder.keep(done[0], from);
-      this.#folder.draw();
-      if (isHere) this.#list.focus(this.#list.findPlace(done[0].id));
+      folder.keep(done[0], from);
+      folder.draw();
+      if (isHere) list.focus(list.findPlace(done[0].id));
       toast(t("folder_created", { name: done[0].name }));
     } catch (error) {
       toastError(error);
@@ -129,50 +118,44 @@ export class Acts {
   }
 
   /** @param {Item} row */
-  rename(row) {
-    renameItem(this.#folder, this.#urls.rename, row);
-  }
+  const rename = (row) => renameItem(folder, urls.rename, row);
 
   // --- Moving ---
 
   /** @param {Item[]} subjects @param {string} target id @param {string} targetName */
-  async moveTo(subjects, target, targetName, from = this.#folder.id) {
-    const place = this.#list.findPlace(subjects[0]?.id);
+  async function moveTo(subjects, target, targetName, from = folder.id) {
+    const place = list.findPlace(subjects[0]?.id);
     const hadFocus = document.activeElement !== document.body;
     const way = { folder: from, target };
-    const { done, error } = await this.#sendEach(this.#urls.move, subjects, way, "moving");
-    if (hadFocus) this.#restoreFocus(from, place);
+    const { done, error } = await sendEach(urls.move, subjects, way, "moving");
+    if (hadFocus) restoreFocus(from, place);
     if (done.length) {
       const undo = async () => {
         const back = { folder: target, target: from };
-        const undone = await this.#sendEach(this.#urls.move, done, back, "moving_back");
-        await this.#folder.refresh();
+        const undone = await sendEach(urls.move, done, back, "moving_back");
+        await folder.refresh();
         if (undone.error) throw undone.error;
       };
       toast(t("items_moved", { count: done.length, folder: targetName }), { undo });
     }
-    if (error) this.#fail(error);
-    else if (this.#folder.id === target || this.#folder.items.has(target)) {
-      this.#folder.refreshQuietly();
-    }
+    if (error) fail(error);
+    else if (folder.id === target || folder.items.has(target)) folder.refreshQuietly();
   }
 
   /** @param {Item[]} subjects */
-  move(subjects) {
-    return this.#askOnce(subjects, () => this.#askMove(subjects));
-  }
+  const move = (subjects) => askOnce(subjects, () => askMove(subjects));
 
   /** @param {Item[]} subjects */
-  async #askMove(subjects) {
-    const from = this.#folder.id;
-    const picker = new FolderPicker(this.#urls.folders, new Set(subjects.map(({ id }) => id)));
+  async function askMove(subjects) {
+    const from = folder.id;
+    const picker = new FolderPicker(urls.folders, new Set(subjects.map(({ id }) => id)));
     try {
       await picker.open(from);
     } catch (error) {
       toastError(error);
       return;
     }
-    if (this.#folder.id !== from) return;
+    if (folder.id !== from) return;
     const agreed = await confirmDialog({
       title: t("move_items_ask", { count: subjects.length }),
       body: picker.body,
@@ -187,21 +170,19 @@ export class Acts {
     if (!picker.target) return;
     const { id, names } = picker.target;
     if (id === from) toast(t("already_there"));
-    else await this.moveTo(subjects, id, names[names.length - 1], from);
+    else await moveTo(subjects, id, names[names.length - 1], from);
   }
 
   // --- Deleting ---
 
   /** @param {Item[]} subjects */
-  remove(subjects) {
-    return this.#askOnce(subjects, () => this.#askRemove(subjects));
-  }
+  const remove = (subjects) => askOnce(subjects, () => askRemove(subjects));
 
   /** @param {Item[]} subjects */
-  async #askRemove(subjects) {
-    const from = this.#folder.id;
-    const plan = await this.#planRemoval(from, subjects);
-    if (!plan || this.#folder.id !== from) return;
+  async function askRemove(subjects) {
+    const from = folder.id;
+    const plan = await planRemoval(from, subjects);
+    if (!plan || folder.id !== from) return;
     const [{ id, name }] = subjects;
     const count = subjects.length;
     const agreed = await confirmDialog({
@@ -211,62 +192,61 @@ export class Acts {
       isDanger: true,
     });
     if (!agreed) return;
-    const place = this.#list.findPlace(id);
+    const place = list.findPlace(id);
     const fields = { folder: from, sure: "yes" };
-    const url = this.#urls.delete;
-    const { done, answers, error } = await this.#sendEach(url, subjects, fields, "deleting");
-    if (done.length) this.#tellDeleted(done.length, answers);
-    this.#restoreFocus(from, place);
-    if (error) this.#fail(error);
+    const url = urls.delete;
+    const { done, answers, error } = await sendEach(url, subjects, fields, "deleting");
+    if (done.length) tellDeleted(done.length, answers);
+    restoreFocus(from, place);
+    if (error) fail(error);
   }
 
-  /**
-   * @param {string} folder @param {Item[]} subjects
-   * @returns {Promise<?DeletionPlan>} null where it failed
-   */
-  async #planRemoval(folder, subjects) {
+  /** @param {string} from @param {Item[]} subjects @returns {Promise<?DeletionPlan>} */
+  async function planRemoval(from, subjects) {
     const timer = setTimeout(() => {
-      if (this.#folder.id === folder) this.#folder.showState(t("counting"));
+      if (folder.id === from) folder.showState(t("counting"));
     }, QUICK_MS);
     try {
-      const json = { folder, items: subjects.map(({ id }) => id) };
-      return await fetchJson(this.#urls.planDelete, { json });
+      const json = { folder: from, items: subjects.map(({ id }) => id) };
+      return await fetchJson(urls.planDelete, { json });
     } catch (error) {
       toastError(error);
       return null;
     } finally {
       clearTimeout(timer);
-      this.#folder.draw();
+      folder.draw();
     }
   }
 
   /** @param {number} count @param {ActAnswer[]} answers */
-  #tellDeleted(count, answers) {
+  function tellDeleted(count, answers) {
     const { url = "", days = 0 } = answers[0].bin ?? {};
     const words = t(days ? "items_deleted_days" : "items_deleted", { count, days });
     const marks = answers.flatMap(({ deletion }) => deletion || []);
     const link = url ? { url, words: t("open_recycle_bin") } : null;
-    const undo = marks.length ? () => this.#restore(marks, link) : null;
+    const undo = marks.length ? () => restore(marks, link) : null;
     toast(words, { link, undo, seconds: 15 });
   }
 
-  /** @param {string[]} marks @param {?{ url: string, words: string }} link */
-  async #restore(marks, link) {
+  /** @param {string[]} marks @param {ToastLink} link */
+  async function restore(marks, link) {
     /** @type {FailedItem[]} */
     const failed = [];
     let count = 0;
     for (const deletion of marks) {
       /** @type {ActAnswer} */
-      const answer = await fetchJson(this.#urls.restore, { form: { deletion } });
+      const answer = await fetchJson(urls.restore, { form: { deletion } });
       count += answer.done.length;
       failed.push(...answer.failed);
     }
     if (count) {
-      await this.#folder.refresh();
+      await folder.refresh();
       toast(t("items_restored", { count }));
     }
-    this.#tellFailed(failed, "not_restored", link);
+    tellFailed(failed, "not_restored", link);
   }
+
+  return { move, moveTo, remove, rename };
 }
 
 /** @param {DeletionPlan} plan */

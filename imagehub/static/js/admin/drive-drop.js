@@ -6,7 +6,6 @@ import { toast } from "./toast.js";
 import { readDrop } from "./upload-sources.js";
 
 /** @import { OpenFolder } from "./drive-folder.js" */
-/** @import { DriveUploads } from "./drive-uploads.js" */
 
 const ITEMS_TYPE = "application/x-hub-items";
 // The event comes every 350 ms at least (HTML, "drag-and-drop processing model").
@@ -21,23 +20,24 @@ function markTarget(element) {
   element?.classList.add("is-target");
 }
 
-/** Show the folder into which files will be uploaded; null hides it. @param {?string} name */
+/** Show the folder into which files will be uploaded; "" hides it. @param {string} name */
 function showTarget(name) {
   const box = byId("drop-here");
-  box.hidden = name === null;
-  if (name !== null) get(box, "strong").textContent = name;
+  box.hidden = !name;
+  get(box, "strong").textContent = name;
 }
 
 /**
- * @param {OpenFolder} folder @param {DriveUploads} uploads
+ * @param {OpenFolder} folder
+ * @param {(sources: Source[], target: UploadFolder) => Promise<void>} upload
  * @param {(subjects: Item[], target: string, targetName: string) => void} moveTo
  */
-export function acceptDrops(folder, uploads, moveTo) {
+export function acceptDrops(folder, upload, moveTo) {
   let endTimer = 0;
 
   function end() {
     clearTimeout(endTimer);
-    showTarget(null);
+    showTarget("");
     markTarget();
   }
 
@@ -79,9 +79,9 @@ export function acceptDrops(folder, uploads, moveTo) {
     if (dataTransfer && has(event, "Files")) {
       event.preventDefault();
       // Reading a large folder takes a while, and the person may open another one meanwhile.
-      const target = row ? { id: row.id, name: row.name } : uploads.target;
+      const target = row ? { id: row.id, name: row.name } : folder.target;
       try {
-        await uploads.upload(await readDrop(dataTransfer), target);
+        await upload(await readDrop(dataTransfer), target);
       } catch {
         toast(t("drop_unreadable"), { isFault: true });
       }

@@ -73,6 +73,11 @@ export class OpenFolder extends EventTarget {
     return this.facts.crumbs.at(-1)?.name ?? "";
   }
 
+  /** The folder as uploads name it: the name of the root is no title for a group. */
+  get target() {
+    return { id: this.id, name: this.isRoot ? "" : this.name };
+  }
+
   get isWhole() {
     return !this.facts.next_page;
   }

@@ -26,8 +26,8 @@ export function sortByName(items) {
 }
 
 /**
- * Return the items that are asked for, folders first. `show` names a filter, `words` are part of the
- * name, and the order "" leaves items as they are, while more are to come in between.
+ * Return the items that are asked for, folders first. `show` names a filter, `words` are part of
+ * the name, and the order "" leaves items as they are, while more are to come in between.
  * @param {Item[]} items in the order of their names
  * @param {{ order: string, show: string, words: string }} wish
  */

@@ -1,12 +1,12 @@
 // The drive page: the open folder, what is selected, what is done with it, what is uploaded.
 
 import { byId, find, findAll, get } from "../dom.js";
-import { Acts } from "./drive-acts.js";
+import { makeActs } from "./drive-acts.js";
 import { acceptDrops } from "./drive-drop.js";
 import { OpenFolder } from "./drive-folder.js";
 import { showPreview } from "./drive-preview.js";
-import { Selection } from "./drive-selection.js";
-import { DriveUploads } from "./drive-uploads.js";
+import { makeSelection } from "./drive-selection.js";
+import { setUpUploads } from "./drive-uploads.js";
 import { onKey } from "./keys.js";
 
 const { data, isWhole, owner, urls } = JSON.parse(byId("drive-data").textContent);
@@ -16,8 +16,8 @@ const listTicks = () =>
   findAll(byId("entries"), "input:checked", HTMLInputElement).map(({ value }) => value);
 
 const folder = new OpenFolder(urls, data);
-const acts = new Acts(folder, urls);
-const selection = new Selection(folder, acts, open);
+const acts = makeActs(folder, urls);
+const selection = makeSelection(folder, acts, open);
 
 /** @param {Item} row */
 function open(row) {
@@ -59,7 +59,7 @@ get(document, ".drive-uploading").hidden = false;
 get(document, ".chosen-all").hidden = false;
 byId("drive-title").tabIndex = -1;
 history.replaceState({ id: data.id }, "");
-acceptDrops(folder, new DriveUploads(folder, urls, owner), (...move) => acts.moveTo(...move));
+acceptDrops(folder, setUpUploads(folder, urls, owner), (...move) => acts.moveTo(...move));
 // Some browsers restore ticks when somebody comes back to the page.
 addEventListener("pageshow", () => selection.takeTicks(listTicks()));
 // Somebody may tick items before this script runs, or while the rest of the folder is read.

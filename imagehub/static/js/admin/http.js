@@ -4,7 +4,7 @@ import { find, findAll } from "../dom.js";
 import { t } from "../words.js";
 
 /**
- * `json` or `form` becomes the body; the method is POST then, else GET. `keepalive`: the call arrives
+ * `json` or `form` becomes the body; the method is POST then, else GET. `keepalive`: it arrives
  * even if the page is left; at most 64 KiB.
  * @typedef {{ method?: string, json?: unknown, signal?: AbortSignal, keepalive?: boolean,
  *   form?: FormData | URLSearchParams | Record<string, string> }} CallOptions

@@ -4,12 +4,13 @@ import { byId, find, findAll, icon, make } from "../dom.js";
 import { t } from "../words.js";
 import { getMessage } from "./http.js";
 
+/** @typedef {?{ url: string, words: string }} ToastLink to a page of another site */
+
 /**
- * Show a sentence for a while; it stays while it is pointed at or holds the focus. `undo`: what the
- * button Undo does. `link`: to a page of another site.
+ * Show a sentence for a while; it stays while it is pointed at or holds the focus.
  * @param {string} message
- * @param {{ undo?: ?(() => unknown), link?: ?{ url: string, words: string }, isFault?: boolean,
- *   seconds?: number }} [options]
+ * @param {{ undo?: ?(() => unknown), link?: ToastLink, isFault?: boolean,
+ *   seconds?: number }} [options] `undo`: what the button Undo does
  */
 export function toast(message, { undo, link, isFault = false, seconds = undo ? 12 : 6 } = {}) {
   const words = make("p", {}, message);

@@ -1,13 +1,13 @@
 // Shows the uploads above the folder: how far all of it is, what needs an answer, and each file.
 
-import { find, findAll, getFocused, make } from "../dom.js";
+import { byId, find, findAll, getFocused, make } from "../dom.js";
 import { t } from "../words.js";
 import { isPressed } from "./busy.js";
 import { confirmDialog } from "./dialog.js";
 import { formatDuration, formatSize } from "./format.js";
 import { toast } from "./toast.js";
 import { isOpen } from "./upload-entry.js";
-import { UploadRows, makeButton, makeChoices } from "./upload-rows.js";
+import { makeButton, makeChoices, makeUploadRows } from "./upload-rows.js";
 
 /** @import { Uploads } from "./upload.js" */
 
@@ -18,68 +18,46 @@ const GROUPING_KEY = "hub-import-grouping";
 /** @param {HTMLElement} button */
 const getLabel = (button) => button.getAttribute("aria-label") ?? button.textContent;
 
-export class UploadPanel {
-  #uploads;
-  #section;
-  #pickAgain;
-  #rows;
-  #timer = 0;
-  #wasActive = false;
+/**
+ * Show the uploads.
+ * @param {Uploads} uploads
+ * @param {() => void} pickAgain opens the dialog for files that must be selected again
+ */
+export function showUploads(uploads, pickAgain) {
+  const section = byId("uploads");
+  const rows = makeUploadRows(uploads);
+  const listAll = () => [...uploads.entries.values()];
+  let timer = 0;
+  let wasActive = false;
   /** @type {?{ words: string, url: string }} */
-  #imported = null;
+  let imported = null;
 
-  #head = make("h2");
-  #words = make("p", { className: "uploads-words quiet-words small" });
-  #bar = make("progress", { ariaLabel: t("all_uploads") });
-  #said = make("p", { className: "unseen", role: "status" });
-  #trouble = make("p", { className: "fault", role: "alert" });
-  #questions = make("div", { className: "notes" });
-  #rest = make("p", { className: "quiet-words small" });
-  #pause;
-  #cancel;
-  #clear;
+  const head = make("h2");
+  const progress = make("p", { className: "uploads-words quiet-words small" });
+  const bar = make("progress", { ariaLabel: t("all_uploads") });
+  const said = make("p", { className: "unseen", role: "status" });
+  const trouble = make("p", { className: "fault", role: "alert" });
+  const questions = make("div", { className: "notes" });
+  const rest = make("p", { className: "quiet-words small" });
+  const pause = makeButton(t("pause"), () => {
+    if (uploads.isPaused) uploads.resumeAll();
+    else uploads.pauseAll();
+  });
+  const cancel = makeButton(t("cancel"), cancelAll);
+  const clear = makeButton(t("close"), () => uploads.clear());
+  const actions = make("p", { className: "actions" }, pause, cancel, clear);
+  section.append(
+    make("div", { className: "uploads-head" }, make("div", {}, head, progress), actions),
+    bar,
+    trouble,
+    makeImportOptions(),
+    questions,
+    rows.element,
+    rest,
+    said,
+  );
 
-  /**
-   * @param {HTMLElement} section @param {Uploads} uploads
-   * @param {() => void} pickAgain opens the dialog for files that must be selected again
-   */
-  constructor(section, uploads, pickAgain) {
-    this.#uploads = uploads;
-    this.#section = section;
-    this.#pickAgain = pickAgain;
-    this.#rows = new UploadRows(uploads);
-    this.#pause = makeButton(t("pause"), () => {
-      if (uploads.isPaused) uploads.resumeAll();
-      else uploads.pauseAll();
-    });
-    this.#cancel = makeButton(t("cancel"), () => this.#cancelAll());
-    this.#clear = makeButton(t("close"), () => uploads.clear());
-    const actions = make("p", { className: "actions" }, this.#pause, this.#cancel, this.#clear);
-    section.append(
-      make("div", { className: "uploads-head" }, make("div", {}, this.#head, this.#words), actions),
-      this.#bar,
-      this.#trouble,
-      this.#makeImportOptions(),
-      this.#questions,
-      this.#rows.element,
-      this.#rest,
-      this.#said,
-    );
-    uploads.addEventListener("change", () => {
-      // The end is shown at once, what comes before it every now and then.
-      if (this.#wasActive && !this.#all.some(isOpen)) this.#draw();
-      else this.#timer ||= setTimeout(() => this.#draw(), DRAW_MS);
-    });
-    uploads.addEventListener("imported", (event) => {
-      this.#tellImport(/** @type {CustomEvent<ImportOutcome>} */ (event).detail);
-    });
-  }
-
-  get #all() {
-    return [...this.#uploads.entries.values()];
-  }
-
-  #makeImportOptions() {
+  function makeImportOptions() {
     const kept = localStorage.getItem(IMPORT_KEY) ?? "";
     const keptGrouping = localStorage.getItem(GROUPING_KEY) ?? kept;
     const box = make("input", { type: "checkbox", id: "import-when-uploaded" });
@@ -89,68 +67,69 @@ export class UploadPanel {
     for (const value of ["one", "folder", "each"]) {
       grouping.append(new Option(t(`group_${value}`), value, false, value === keptGrouping));
     }
-    const set = () => this.#uploads.imports.set(box.checked, grouping.value);
-    const change = () => {
+    const set = () => uploads.imports.set(box.checked, grouping.value);
+    // The grouping can be set first: where all is uploaded already, the tick starts the import.
+    set();
+    box.onchange = grouping.onchange = () => {
       localStorage.setItem(IMPORT_KEY, box.checked ? grouping.value : "");
       localStorage.setItem(GROUPING_KEY, grouping.value);
       set();
-      this.#draw();
+      draw();
     };
-    // The grouping can be set first: where all is uploaded already, the tick starts the import.
-    set();
-    box.addEventListener("change", change);
-    grouping.addEventListener("change", change);
     return make("div", { className: "uploads-import" }, label, grouping);
   }
 
-  async #cancelAll() {
+  async function cancelAll() {
     const agreed = await confirmDialog({
       title: t("cancel_uploads_ask"),
-      message: t("cancel_uploads_loss", { count: this.#all.filter(isOpen).length }),
+      message: t("cancel_uploads_loss", { count: listAll().filter(isOpen).length }),
       confirm: t("cancel_uploads"),
       cancel: t("resume_uploads"),
       isDanger: true,
     });
-    if (agreed) this.#uploads.cancelAll();
+    if (agreed) uploads.cancelAll();
   }
 
-  /** @param {ImportOutcome} outcome */
-  #tellImport({ count, known, refused, url }) {
+  uploads.addEventListener("change", () => {
+    // The end is shown at once, what comes before it every now and then.
+    if (wasActive && !listAll().some(isOpen)) draw();
+    else timer ||= setTimeout(draw, DRAW_MS);
+  });
+  uploads.addEventListener("imported", (event) => {
+    const { detail } = /** @type {CustomEvent<ImportOutcome>} */ (event);
+    const { count, known, refused, url } = detail;
     const parts = [];
     if (count) parts.push(t("being_imported", { count }));
     if (known) parts.push(t("already_imported", { count: known }));
     for (const one of refused) parts.push(t("not_imported", one));
     const words = parts.join(" ");
     toast(words, { isFault: !count && refused.length > 0, seconds: 10 });
-    this.#imported = { words, url };
-    this.#draw();
-  }
+    imported = { words, url };
+    draw();
+  });
 
   // --- Drawing ---
 
-  #draw() {
-    clearTimeout(this.#timer);
-    this.#timer = 0;
-    if (isPressed()) {
-      // A button that is replaced under the pointer would not get the click.
-      this.#timer = setTimeout(() => this.#draw(), DRAW_MS);
-      return;
-    }
-    const focused = this.#section.contains(document.activeElement) ? getFocused() : null;
+  function draw() {
+    clearTimeout(timer);
+    // A button that is replaced under the pointer would not get the click.
+    timer = isPressed() ? setTimeout(draw, DRAW_MS) : 0;
+    if (timer) return;
+    const focused = section.contains(document.activeElement) ? getFocused() : null;
     const row = focused?.closest(".upload");
-    const place = row ? [...this.#rows.element.children].indexOf(row) : -1;
-    this.#drawAll();
-    if (focused) this.#keepFocus(focused, place);
+    const place = row ? [...rows.element.children].indexOf(row) : -1;
+    drawAll();
+    if (focused) keepFocus(focused, place);
   }
 
   // Move the focus if its button is gone: to one that does the same, to one of the row that is
   // there now, or to one above.
   /** @param {HTMLElement} before @param {number} place of its row */
-  #keepFocus(before, place) {
+  function keepFocus(before, place) {
     const now = getFocused();
-    if (this.#section.contains(now) && now.checkVisibility()) return;
-    const shown = findAll(this.#section, "button").filter((button) => button.checkVisibility());
-    const { children } = this.#rows.element;
+    if (section.contains(now) && now.checkVisibility()) return;
+    const shown = findAll(section, "button").filter((button) => button.checkVisibility());
+    const { children } = rows.element;
     const row = place < 0 ? null : children[Math.min(place, children.length - 1)];
     const next =
       shown.find((button) => getLabel(button) === getLabel(before)) ??
@@ -160,103 +139,102 @@ export class UploadPanel {
     next?.focus({ preventScroll: true });
   }
 
-  #drawAll() {
-    const all = this.#all;
-    this.#section.hidden = !all.length;
+  function drawAll() {
+    const all = listAll();
+    section.hidden = !all.length;
     if (!all.length) {
-      this.#imported = null;
+      imported = null;
       return;
     }
-    const facts = this.#uploads.describe();
+    const facts = uploads.describe();
     const openCount = all.filter(isOpen).length;
-    this.#drawHead(facts, openCount);
-    this.#drawQuestions(facts.counts);
-    const hiddenCount = this.#rows.draw(all);
-    this.#rest.hidden = !hiddenCount;
-    this.#rest.textContent = t("more_files", { count: hiddenCount });
-    if (this.#wasActive && !openCount) {
-      const words = t("files_uploaded", { count: facts.doneCount });
-      this.#said.textContent = words;
-      toast(words);
+    drawHead(facts, openCount);
+    drawQuestions(facts.counts);
+    const hiddenCount = rows.draw(all);
+    rest.hidden = !hiddenCount;
+    rest.textContent = t("more_files", { count: hiddenCount });
+    if (wasActive && !openCount) {
+      said.textContent = t("files_uploaded", { count: facts.doneCount });
+      toast(said.textContent);
     }
-    this.#wasActive = openCount > 0;
+    wasActive = openCount > 0;
   }
 
   /** @param {ReturnType<Uploads["describe"]>} facts @param {number} openCount */
-  #drawHead(facts, openCount) {
+  function drawHead(facts, openCount) {
     const { doneCount: done, fileCount: all, sentBytes, totalBytes, speed, secondsLeft } = facts;
-    const { isPaused, trouble } = this.#uploads;
-    if (!openCount) this.#head.textContent = t("head_uploaded", { count: done });
-    else if (isPaused) this.#head.textContent = t("head_paused", { done, all });
-    else if (facts.isOffline) this.#head.textContent = t("head_offline");
-    else this.#head.textContent = t("head_uploading", { done, all });
+    const { isPaused } = uploads;
+    if (!openCount) head.textContent = t("head_uploaded", { count: done });
+    else if (isPaused) head.textContent = t("head_paused", { done, all });
+    else if (facts.isOffline) head.textContent = t("head_offline");
+    else head.textContent = t("head_uploading", { done, all });
     const parts = [t("size_of", { sent: formatSize(sentBytes), size: formatSize(totalBytes) })];
     if (openCount && facts.isActive && speed > 0) {
       parts.push(t("speed", { size: formatSize(speed) }));
       parts.push(t("time_left", { time: formatDuration(secondsLeft) }));
     }
-    this.#words.textContent = parts.join(" · ");
-    this.#bar.max = Math.max(1, totalBytes);
-    this.#bar.value = totalBytes ? sentBytes : 1;
-    this.#bar.setAttribute("aria-valuetext", this.#words.textContent);
-    this.#pause.textContent = t(isPaused ? "resume" : "pause");
-    this.#pause.hidden = this.#cancel.hidden = !openCount;
-    this.#clear.hidden = openCount > 0;
-    this.#trouble.textContent = trouble;
-    this.#trouble.hidden = !trouble;
+    progress.textContent = parts.join(" · ");
+    bar.max = Math.max(1, totalBytes);
+    bar.value = totalBytes ? sentBytes : 1;
+    bar.setAttribute("aria-valuetext", progress.textContent);
+    pause.textContent = t(isPaused ? "resume" : "pause");
+    pause.hidden = cancel.hidden = !openCount;
+    clear.hidden = openCount > 0;
+    trouble.textContent = uploads.trouble;
+    trouble.hidden = !uploads.trouble;
   }
 
   /** @param {Partial<Record<UploadState, number>>} counts */
-  #drawQuestions(counts) {
-    const uploads = this.#uploads;
-    const { fault } = uploads.imports;
+  function drawQuestions(counts) {
+    const { imports } = uploads;
     const { taken, name, lost, failed, paused } = counts;
     // What is due waits for a person only while nothing goes on by itself.
-    const dueCount = counts.running || counts.waiting ? 0 : uploads.imports.dueCount;
-    const shown = [taken, name, lost, failed, paused, fault, dueCount, this.#imported];
+    const dueCount = counts.running || counts.waiting ? 0 : imports.dueCount;
+    const shown = [taken, name, lost, failed, paused, imports.fault, dueCount, imported];
     const drawn = JSON.stringify(shown);
-    if (this.#questions.dataset.drawn === drawn) return;
-    this.#questions.dataset.drawn = drawn;
+    if (questions.dataset.drawn === drawn) return;
+    questions.dataset.drawn = drawn;
     /** @type {HTMLElement[]} */
     const notes = [];
     if (taken) {
       const choices = makeChoices((choice) => {
-        for (const entry of this.#all) uploads.settle(entry, choice);
+        for (const entry of listAll()) uploads.settle(entry, choice);
       });
       notes.push(makeNote(t("names_taken", { count: taken }), choices));
     }
     if (name) {
-      const repair = () => this.#all.forEach((entry) => uploads.repair(entry));
-      const correct = makeButton(t("correct_names"), repair);
+      const correct = makeButton(t("correct_names"), () => {
+        for (const entry of listAll()) uploads.repair(entry);
+      });
       notes.push(makeNote(t("names_refused", { count: name }), [correct]));
     }
     if (lost) {
       const select = makeButton(t("select_again"), async () => {
         const { isMissing, mayAskOn } = await uploads.reachAgain();
-        if (isMissing && !mayAskOn) this.#pickAgain();
+        if (isMissing && !mayAskOn) pickAgain();
       });
       notes.push(makeNote(t("files_lost", { count: lost }), [select]));
     }
     if (failed) {
       const retry = makeButton(t("retry"), () => {
-        for (const entry of this.#all) if (entry.state === "failed") uploads.resume(entry);
+        for (const entry of listAll()) if (entry.state === "failed") uploads.resume(entry);
       });
       notes.push(makeNote(t("files_failed", { count: failed }), [retry], true));
     }
-    const importNow = () => uploads.imports.check({ isNow: true });
-    if (fault) {
+    const importNow = () => imports.check({ isNow: true });
+    if (imports.fault) {
       const retry = makeButton(t("retry"), importNow);
-      notes.push(makeNote(t("import_failed", { reason: fault }), [retry], true));
+      notes.push(makeNote(t("import_failed", { reason: imports.fault }), [retry], true));
     } else if (dueCount && (taken || name || lost || failed || paused)) {
       const now = makeButton(t("import_now"), importNow);
       notes.push(makeNote(t("import_waits", { count: dueCount }), [now]));
     }
-    if (this.#imported) {
-      const { words, url } = this.#imported;
+    if (imported) {
+      const { words, url } = imported;
       const link = make("a", { className: "button quiet small", href: url }, t("open_import"));
       notes.push(makeNote(words, url ? [link] : []));
     }
-    this.#questions.replaceChildren(...notes);
+    questions.replaceChildren(...notes);
   }
 }
 

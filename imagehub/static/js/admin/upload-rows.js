@@ -29,46 +29,40 @@ export const makeChoices = (settle) => [
 /** @param {Entry} entry */
 const getLabel = ({ path }) => path.join(" / ");
 
-export class UploadRows {
-  element = make("ol", { className: "upload-list" });
-
-  #uploads;
+/** Make the list of an upload panel. @param {Uploads} uploads */
+export function makeUploadRows(uploads) {
+  const element = make("ol", { className: "upload-list" });
   /** @type {Map<string, ReturnType<typeof makeRow>>} */
-  #rows = new Map();
-
-  /** @param {Uploads} uploads */
-  constructor(uploads) {
-    this.#uploads = uploads;
-  }
+  const rows = new Map();
 
   /** Show the most urgent entries; return how many are not shown. @param {Entry[]} all */
-  draw(all) {
+  function draw(all) {
     /** @param {Entry} entry */
     const rank = ({ state }) => URGENCY.indexOf(state);
     const shown = [...all]
       .sort((one, other) => rank(one) - rank(other) || one.order - other.order)
       .slice(0, MAX_ROWS);
     const ids = new Set(shown.map(({ id }) => id));
-    for (const [id, { item }] of this.#rows) {
+    for (const [id, { item }] of rows) {
       if (ids.has(id)) continue;
       item.remove();
-      this.#rows.delete(id);
+      rows.delete(id);
     }
     // Rows keep the order in which the files came, so that nothing jumps while they are sent.
     shown.sort((one, other) => one.order - other.order);
-    let place = this.element.firstChild;
+    let place = element.firstChild;
     for (const entry of shown) {
-      const row = this.#rows.get(entry.id) ?? makeRow();
-      this.#rows.set(entry.id, row);
-      this.#fill(row, entry);
+      const row = rows.get(entry.id) ?? makeRow();
+      rows.set(entry.id, row);
+      fill(row, entry);
       if (place === row.item) place = row.item.nextSibling;
-      else this.element.insertBefore(row.item, place);
+      else element.insertBefore(row.item, place);
     }
     return all.length - shown.length;
   }
 
   /** @param {ReturnType<typeof makeRow>} row @param {Entry} entry */
-  #fill(row, entry) {
+  function fill(row, entry) {
     const label = getLabel(entry);
     const sent = Math.min(entry.size, entry.sent + entry.progress);
     row.name.textContent = label;
@@ -83,13 +77,12 @@ export class UploadRows {
     row.drawn = drawn;
     row.item.dataset.state = entry.state;
     const hadFocus = row.actions.contains(document.activeElement);
-    row.actions.replaceChildren(...this.#makeActions(entry));
+    row.actions.replaceChildren(...makeActions(entry));
     if (hadFocus) find(row.actions, "button")?.focus();
   }
 
   /** @param {Entry} entry */
-  #makeActions(entry) {
-    const uploads = this.#uploads;
+  function makeActions(entry) {
     /** @param {string} symbol @param {string} title @param {() => void} onclick */
     const makeIcon = (symbol, title, onclick) => {
       const ariaLabel = `${title}: ${getLabel(entry)}`;
@@ -118,6 +111,8 @@ export class UploadRows {
         return [];
     }
   }
+
+  return { element, draw };
 }
 
 /** What a row consists of; `drawn` is what its actions were drawn from. */

@@ -19,7 +19,8 @@ import {
 
 /**
  * One run of `send`.
- * @typedef {{ entry: Entry, file: File, signal: AbortSignal, tries: number, unplacedCount: number }} Run
+ * @typedef {{ entry: Entry, file: File, signal: AbortSignal, tries: number,
+ *   unplacedCount: number }} Run
  */
 
 const MAX_SESSIONS = 5;
@@ -35,37 +36,34 @@ const MAX_OTHERS = 2000;
 const CHANGED_PAUSE_MS = 1000;
 const TEMPORARY = new Set([408, 423, 429, 500, 502, 503, 504, 509]);
 
-export class Sender {
-  #urls;
-  #queue;
-  #pace = new Pace();
-
-  /** @param {DriveUrls} urls @param {Uploads} queue */
-  constructor(urls, queue) {
-    this.#urls = urls;
-    this.#queue = queue;
-  }
+/**
+ * Make what sends the files of a queue.
+ * @param {DriveUrls} urls @param {Uploads} queue
+ */
+export function makeSender(urls, queue) {
+  const { entries, files, patience, places } = queue;
+  const pace = new Pace();
 
   /** Let the next try begin with the first byte, in a session of its own. @param {Entry} entry */
-  startOver(entry) {
+  function startOver(entry) {
     entry.uploadUrl = "";
     entry.sent = 0;
     entry.progress = 0;
     entry.isUnsure = false;
-    this.#queue.keep(entry);
+    queue.keep(entry);
   }
 
   /** End the session, so that OneDrive deletes what has arrived in it. @param {Entry} entry */
-  async dropSession(entry) {
+  async function endSession(entry) {
     const url = entry.uploadUrl;
     entry.uploadUrl = "";
     if (url) await dropSession(url);
   }
 
   /** @param {Entry} entry */
-  async #restart(entry) {
-    await this.dropSession(entry);
-    this.startOver(entry);
+  async function restart(entry) {
+    await endSession(entry);
+    startOver(entry);
   }
 
   /**
@@ -74,13 +72,12 @@ export class Sender {
    * @param {Entry} entry @param {AbortSignal} signal
    * @returns {Promise<?UploadedItem>}
    */
-  async send(entry, signal, hasNewFolders = false) {
-    const { places } = this.#queue;
+  async function send(entry, signal, hasNewFolders = false) {
     const folders = entry.isFolder ? entry.path : entry.path.slice(0, -1);
     entry.target = await places.ensureFolder(entry.folder, folders);
     signal.throwIfAborted();
     if (entry.isFolder) return null;
-    const file = await this.#takeFile(entry);
+    const file = await takeFile(entry);
     // "Replace" was said of the file that was there then, not of one that this queue put there
     // since.
     if (entry.conflict === "replace" && !entry.uploadUrl) {
@@ -91,153 +88,141 @@ export class Sender {
     let sessionCount = 0;
     while (true) {
       signal.throwIfAborted();
-      await this.#queue.patience.waitUntilReady(signal);
+      await patience.waitUntilReady(signal);
       if (!entry.uploadUrl) {
         if (++sessionCount > MAX_SESSIONS) throw new Stop("failed", t("session_ends"));
         try {
-          const item = await this.#begin(entry, file, signal);
+          const item = await beginSession(entry, file, signal);
           if (item) return item;
         } catch (error) {
           const isGone = error instanceof CallError && error.status === 404;
           if (!isGone || !folders.length || hasNewFolders) throw error;
           places.forgetFolders(entry.folder, folders);
-          return this.send(entry, signal, true);
+          return send(entry, signal, true);
         }
       }
-      await this.#queue.takeLane(entry, signal);
-      this.#checkHost(entry);
-      const arrived = entry.isUnsure ? await this.#findPosition(run) : await this.#sendNext(run);
+      await queue.takeLane(entry, signal);
+      const host = findForbiddenHost(entry.uploadUrl ?? "");
+      if (host) throw new Stop("failed", t("host_forbidden", { host }), { stopsAll: true });
+      const arrived = entry.isUnsure ? await findPosition(run) : await sendNext(run);
       if (arrived) return arrived;
     }
   }
 
-  /** @param {Entry} entry */
-  #checkHost({ uploadUrl = "" }) {
-    const host = findForbiddenHost(uploadUrl);
-    if (host) throw new Stop("failed", t("host_forbidden", { host }), { stopsAll: true });
-  }
-
   // Find out how much OneDrive has; return the file if all of it is in its place.
   /** @param {Run} run @returns {Promise<?UploadedItem>} */
-  async #findPosition(run) {
+  async function findPosition(run) {
     const { entry, signal } = run;
     const position = await askPosition(entry.uploadUrl ?? "", signal);
     if (position.state === "known") {
       entry.sent = Math.min(position.start, entry.size);
       entry.isUnsure = false;
-      this.#queue.keep(entry);
-      return null;
+      queue.keep(entry);
+    } else if (position.state === "again") {
+      await pause(run, ++run.tries, position);
+    } else if (position.state === "unreached") {
+      await pause(run, ++run.tries, { most: MAX_UNREACHED });
+    } else if (position.state === "unplaced" && ++run.unplacedCount <= MAX_UNPLACED) {
+      // All bytes are there: OneDrive may be about to put the file into its place.
+      await pause(run, run.unplacedCount);
+    } else {
+      const item = await findArrived(run);
+      if (item) return item;
+      if (position.state !== "gone") await endSession(entry);
+      startOver(entry);
     }
-    if (position.state === "again" || position.state === "unreached") {
-      const isAgain = position.state === "again";
-      const retryAfter = isAgain ? position.retryAfter : 0;
-      await this.#backOff(run, { retryAfter, most: isAgain ? MAX_TRIES : MAX_UNREACHED });
-      return null;
-    }
-    // All bytes are there: OneDrive may be about to put the file into its place.
-    if (position.state === "unplaced" && ++run.unplacedCount <= MAX_UNPLACED) {
-      await this.#pause(run, run.unplacedCount, {});
-      return null;
-    }
-    const item = await this.#findArrived(run);
-    if (item) return item;
-    if (position.state !== "gone") await this.dropSession(entry);
-    this.startOver(entry);
     return null;
   }
 
   // Send the next fragment; return the file if it was the last one.
   /** @param {Run} run @returns {Promise<?UploadedItem>} */
-  async #sendNext(run) {
+  async function sendNext(run) {
     const { entry, file, signal } = run;
     const begin = entry.sent;
     const answer = await sendFragment(entry.uploadUrl ?? "", file, begin, {
       signal,
-      pace: this.#pace,
-      tell: (loaded) => this.#queue.note(entry, loaded),
+      pace,
+      tell: (loaded) => queue.note(entry, loaded),
     });
     entry.progress = 0;
     const isEnd = answer.end === entry.size && Boolean(answer.body?.id);
     if ((answer.status === 200 || answer.status === 201) && isEnd) return answer.body;
-    if (answer.status !== 202) return this.#recover(run, answer, begin);
+    if (answer.status !== 202) return recover(run, answer, begin);
     run.tries = 0;
     entry.message = "";
     entry.sent = answer.end;
-    this.#queue.advance(entry);
+    queue.advance(entry);
     return null;
   }
 
-  /**
-   * Deal with a fragment that was not taken; return the file if it is in its place all the same.
-   * @param {Run} run @param {FragmentAnswer} answer @param {number} begin @returns {Promise<?UploadedItem>}
-   */
-  async #recover(run, { status, end, retryAfter }, begin) {
+  // Deal with a fragment that was not taken; return the file if it is in its place all the same.
+  /** @param {Run} run @param {FragmentAnswer} answer @param {number} begin */
+  async function recover(run, { status, end, retryAfter }, begin) {
     const { entry, signal } = run;
     if (status === 416) {
       entry.isUnsure = true;
       if (++run.tries > MAX_TRIES) throw new Stop("failed", t("takes_no_more"));
-      if (run.tries > 2) await this.#pause(run, run.tries, {});
+      if (run.tries > 2) await pause(run, run.tries);
     } else if (status < 300 || TEMPORARY.has(status)) {
       // No network, or an answer that only something between here and OneDrive can have given.
       entry.isUnsure = true;
-      await this.#backOff(run, { retryAfter, most: status ? MAX_TRIES : MAX_UNREACHED });
+      const most = status ? MAX_TRIES : MAX_UNREACHED;
+      await pause(run, ++run.tries, { retryAfter, most });
     } else if (status === 404 || status === 410) {
       // A new session is sometimes not known everywhere yet.
       const age = Date.now() - (entry.sessionAt ?? 0);
       if (!begin && !entry.wasYoung && age < YOUNG_SESSION_MS) {
         entry.wasYoung = true;
-        await this.#queue.patience.sleep(YOUNG_PAUSE_MS, signal);
+        await patience.sleep(YOUNG_PAUSE_MS, signal);
         return null;
       }
-      const item = end === entry.size ? await this.#findArrived(run) : null;
+      const item = end === entry.size ? await findArrived(run) : null;
       if (item) return item;
-      this.startOver(entry);
+      startOver(entry);
     } else if (status === 401 || status === 403) {
       // Sessions end before the time they name (OneDrive/onedrive-api-docs#1570).
-      await this.#restart(entry);
+      await restart(entry);
     } else if (status === 409) {
-      await this.#restart(entry);
+      await restart(entry);
       if (entry.conflict === "fail") throw new Stop("taken", t("name_taken"));
-      await this.#backOff(run, {});
+      await pause(run, ++run.tries);
     } else if (status === 507) {
       throw new Stop("failed", t("onedrive_full"), { stopsAll: true });
     } else {
-      await this.#restart(entry);
+      await restart(entry);
       throw new Stop("failed", t("refused_file", { status: String(status) }));
     }
     return null;
   }
 
   /** @param {Entry} entry */
-  async #takeFile(entry) {
-    const file = await this.#queue.files.reach(entry);
+  async function takeFile(entry) {
+    const file = await files.reach(entry);
     if (!file) throw new Stop("lost", t("unreadable_file"));
     if (file.size !== entry.size || file.lastModified !== entry.modified) {
       // The bytes that went belong to another state of it.
-      await this.#restart(entry);
+      await restart(entry);
       entry.size = file.size;
       entry.modified = file.lastModified;
-      this.#queue.keep(entry);
+      queue.keep(entry);
     }
     return file;
   }
 
   // --- The server ---
 
-  /**
-   * Open a session; return the file instead where all of it is there.
-   * @param {Entry} entry @param {File} file @param {AbortSignal} signal @returns {Promise<?UploadedItem>}
-   */
-  async #begin(entry, file, signal) {
+  // Open a session; return the file instead where all of it is there.
+  /** @param {Entry} entry @param {File} file @param {AbortSignal} signal */
+  async function beginSession(entry, file, signal) {
     const wish = {
-      ...this.#describeFile(entry),
+      ...describeFile(entry),
       // Other bytes under this name are another upload, which must not go on where this one was.
       upload: `${entry.id} ${entry.size} ${entry.modified}`,
       given_up: entry.begunAt ?? "",
     };
-    let begun = await this.#ask(entry, wish, signal);
+    let begun = await ask(entry, wish, signal);
     if (begun.needs_hash) {
-      begun = await this.#ask(entry, { ...wish, hash: await this.#hash(file, signal) }, signal);
+      begun = await ask(entry, { ...wish, hash: await makeHash(file, signal) }, signal);
     }
     if (begun.item) return begun.item;
     if (begun.refused === "name_taken") throw new Stop("taken", begun.message);
@@ -254,8 +239,8 @@ export class Sender {
   }
 
   /** @param {Entry} entry @param {object} wish @param {AbortSignal} signal */
-  async #ask(entry, wish, signal) {
-    const begun = await this.#queue.patience.call(this.#urls.begin, wish, signal, { isCut: false });
+  async function ask(entry, wish, signal) {
+    const begun = await patience.call(urls.begin, wish, signal, { isCut: false });
     if (!begun.upload_url) return begun;
     if (entry.state === "cancelled") {
       await dropSession(begun.upload_url);
@@ -268,40 +253,32 @@ export class Sender {
     entry.sent = 0;
     entry.heldCount = 0;
     entry.isUnsure = begun.is_known;
-    await this.#queue.keep(entry);
+    await queue.keep(entry);
     return begun;
   }
 
   /** @param {Entry} entry */
-  #describeFile(entry) {
-    // Where both are kept this file gets a number, and must not be taken for one that has it
-    // already.
-    const others = entry.conflict === "rename" ? this.#listOthers(entry) : [];
-    const { target, size, conflict } = entry;
-    return { folder: target, name: getName(entry), size, on_conflict: conflict, others };
-  }
-
-  /** @param {Entry} entry */
-  #listOthers({ id, target, size }) {
-    const near = [...this.#queue.entries.values()].filter(
-      (other) => other.id !== id && other.target === target && other.size === size,
-    );
-    const names = near.flatMap((other) => [getName(other), other.itemName ?? getName(other)]);
-    return [...new Set(names)].slice(0, MAX_OTHERS);
+  function describeFile({ id, target, path, size, conflict }) {
+    // Where both are kept this file gets a number, and must not be taken for one that has it.
+    const all = conflict === "rename" ? [...entries.values()] : [];
+    const near = all.filter((one) => one.id !== id && one.target === target && one.size === size);
+    const names = near.flatMap((one) => [getName(one), one.itemName ?? getName(one)]);
+    const others = [...new Set(names)].slice(0, MAX_OTHERS);
+    return { folder: target, name: getName({ path }), size, on_conflict: conflict, others };
   }
 
   // Return the file if it is in its place: the last answer may have been lost.
-  /** @param {Run} run @returns {Promise<?UploadedItem>} */
-  async #findArrived({ entry, file, signal }) {
+  /** @param {Run} run */
+  async function findArrived({ entry, file, signal }) {
     if (!entry.begunAt) return null;
-    const hash = await this.#hash(file, signal);
-    const wish = { ...this.#describeFile(entry), begun_at: entry.begunAt, hash };
-    const { item } = await this.#queue.patience.call(this.#urls.find, wish, signal);
+    const hash = await makeHash(file, signal);
+    const wish = { ...describeFile(entry), begun_at: entry.begunAt, hash };
+    const { item } = await patience.call(urls.find, wish, signal);
     return item;
   }
 
   /** @param {File} file @param {AbortSignal} signal */
-  async #hash(file, signal) {
+  async function makeHash(file, signal) {
     try {
       return await hashFile(file, signal);
     } catch {
@@ -312,40 +289,37 @@ export class Sender {
 
   // --- Waiting ---
 
-  // Wait after one more try.
-  /** @param {Run} run @param {{ retryAfter?: number, most?: number }} options */
-  #backOff(run, options) {
-    return this.#pause(run, ++run.tries, options);
-  }
-
   /**
    * @param {Run} run @param {number} tries
-   * @param {{ retryAfter?: number, most?: number }} options `most`: tries that are allowed
+   * @param {{ retryAfter?: number, most?: number }} [options] `most`: tries that are allowed
    */
-  async #pause({ entry, file, signal }, tries, { retryAfter, most = MAX_TRIES }) {
+  async function pause({ entry, file, signal }, tries, { retryAfter, most = MAX_TRIES } = {}) {
     if (tries > most) throw new Stop("failed", t("onedrive_unreachable"));
     try {
       await file.slice(0, 1).arrayBuffer();
     } catch {
-      await this.#takeChange(entry);
+      await takeChange(entry);
     }
     if (tries > MANY_UNREACHED && most === MAX_UNREACHED) {
       const { host } = new URL(entry.uploadUrl ?? "");
-      this.#queue.say(entry, t("host_unreachable", { host }));
+      queue.say(entry, t("host_unreachable", { host }));
     } else if (tries > 3) {
-      this.#queue.say(entry, t("onedrive_unreachable_now"));
+      queue.say(entry, t("onedrive_unreachable_now"));
     }
-    await this.#queue.patience.backOff(tries, { signal, retryAfter });
+    await patience.backOff(tries, { signal, retryAfter });
   }
 
   // Stop a file that cannot be read any more: it was moved, or changed while it was sent.
   /** @param {Entry} entry */
-  async #takeChange(entry) {
-    this.#queue.files.lose(entry);
+  async function takeChange(entry) {
+    files.lose(entry);
     entry.changeCount = (entry.changeCount ?? 0) + 1;
-    if (entry.handle && entry.changeCount <= MAX_CHANGES && (await this.#queue.files.reach(entry))) {
+    const mayTry = entry.handle && entry.changeCount <= MAX_CHANGES;
+    if (mayTry && (await files.reach(entry))) {
       throw new Stop("waiting", t("sent_again"), { waitMs: CHANGED_PAUSE_MS });
     }
     throw new Stop("lost", t("changed_file"));
   }
+
+  return { endSession, send, startOver };
 }

@@ -58,7 +58,7 @@ export class Pace {
 }
 
 /**
- * `status`: 0 where the network failed. `end`: place behind the last byte. `retryAfter`: milliseconds.
+ * `status`: 0 where the network failed. `end`: place behind the last byte. `retryAfter`: in ms.
  * @typedef {{ status: number, end: number, body?: any, retryAfter: number }} FragmentAnswer
  */
 

@@ -12,7 +12,7 @@ import { matchLost } from "./upload-match.js";
 import { Patience, Stop } from "./upload-patience.js";
 import { UploadPlaces } from "./upload-places.js";
 import { Speed, summarize } from "./upload-progress.js";
-import { Sender } from "./upload-send.js";
+import { makeSender } from "./upload-send.js";
 import { UploadStore, holdTab, listLiveTabs, takeTurn } from "./upload-store.js";
 
 /** @typedef {{ path: string, fault: string, repaired: string }} RefusedPath */
@@ -57,7 +57,7 @@ export class Uploads extends EventTarget {
     this.#urls = urls;
     this.#owner = owner;
     this.places = new UploadPlaces(urls.ensure, this.patience);
-    this.#sender = new Sender(urls, this);
+    this.#sender = makeSender(urls, this);
     this.imports = new UploadImport(urls.import, this);
     addEventListener("online", () => {
       this.patience.wake();
@@ -193,7 +193,7 @@ export class Uploads extends EventTarget {
     const wasOpen = isOpen(entry);
     entry.state = "cancelled";
     this.#controls.get(entry.id)?.abort();
-    if (wasOpen) this.#sender.dropSession(entry).then(() => this.#pump());
+    if (wasOpen) this.#sender.endSession(entry).then(() => this.#pump());
     this.#forget(entry);
     this.#changed();
     this.#pump();
@@ -295,7 +295,7 @@ export class Uploads extends EventTarget {
     for (const [{ file, handle }, entry] of found) {
       if (!file) continue;
       if (entry.modified !== file.lastModified || entry.size !== file.size) {
-        this.#sender.dropSession(entry);
+        this.#sender.endSession(entry);
         this.#sender.startOver(entry);
       }
       entry.changeCount = 0;
