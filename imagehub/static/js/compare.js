@@ -7,11 +7,9 @@ import { t } from "./words.js";
 const MAX_ZOOM = 12;
 const KEY_STEP = 0.08;
 
-/**
- * Show two shots until the visitor or the signal closes the dialog.
+/** Show two shots until the visitor or the signal closes the dialog.
  * @param {Shot[]} shots @param {number} first index of the shot in view
- * @param {(shot: Shot) => string} describe @param {AbortSignal} signal
- */
+ * @param {(shot: Shot) => string} describe @param {AbortSignal} signal */
 export async function compareShots(shots, first, describe, signal) {
   if (signal.aborted) return;
   const dialog = make("dialog", { className: "compare", ariaLabel: t("compare") });
@@ -50,8 +48,8 @@ export async function compareShots(shots, first, describe, signal) {
     }
   }
 
-  // Zoom so that a point stays where it is: in parts of the pane, from its middle.
-  /** @param {number} zoom */
+  /** Zoom so that a point stays where it is: in parts of the pane, from its middle.
+   * @param {number} zoom */
   function zoomTo(zoom, px = 0, py = 0) {
     const next = Math.min(MAX_ZOOM, Math.max(1, zoom));
     const ratio = next / view.zoom;

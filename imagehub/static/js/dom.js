@@ -3,14 +3,11 @@
 
 /** @template {Element} T @typedef {{ new (): T, prototype: T }} Class */
 
-/**
- * Return the element with this id; throws a TypeError where there is none.
- * @type {<T extends Element = HTMLElement>(id: string, type?: Class<T>) => T}
- */
+/** Return the element with this id; throws a TypeError where there is none.
+ * @type {<T extends Element = HTMLElement>(id: string, type?: Class<T>) => T} */
 export const byId = (id, type) => check(document.getElementById(id), `#${id}`, type);
 
-/**
- * Return the first element below `root` that fits the selector, or null.
+/** Return the first element below `root` that fits the selector, or null.
  * @type {<T extends Element = HTMLElement>(root: ParentNode, css: string, type?: Class<T>) => ?T}
  */
 export function find(root, selector, type) {
@@ -18,21 +15,17 @@ export function find(root, selector, type) {
   return found && check(found, selector, type);
 }
 
-/**
- * Like `find`, but throws a TypeError where there is none.
- * @type {<T extends Element = HTMLElement>(root: ParentNode, css: string, type?: Class<T>) => T}
- */
+/** Like `find`, but throws a TypeError where there is none.
+ * @type {<T extends Element = HTMLElement>(root: ParentNode, css: string, type?: Class<T>) => T} */
 export const get = (root, selector, type) => check(root.querySelector(selector), selector, type);
 
-/**
- * Return every element below `root` that fits the selector.
+/** Return every element below `root` that fits the selector.
  * @type {<T extends Element = HTMLElement>(root: ParentNode, css: string, type?: Class<T>) => T[]}
  */
 export const findAll = (root, selector, type) =>
   [...root.querySelectorAll(selector)].map((found) => check(found, selector, type));
 
-/**
- * Return the nearest element around the target of an event (itself too) that fits, or null.
+/** Return the nearest element around the target of an event (itself too) that fits, or null.
  * @type {<T extends Element = HTMLElement>(at: ?EventTarget, css: string, type?: Class<T>) => ?T}
  */
 export function closest(target, selector, type) {
@@ -48,13 +41,11 @@ function check(found, selector, type) {
   return /** @type {any} */ (found);
 }
 
-/**
- * Create an element with properties and children.
+/** Create an element with properties and children.
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag @param {Partial<HTMLElementTagNameMap[K]>} [properties]
  * @param {...(Node | string)} children
- * @returns {HTMLElementTagNameMap[K]}
- */
+ * @returns {HTMLElementTagNameMap[K]} */
 export function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);
@@ -81,10 +72,8 @@ export function getFocused() {
   return activeElement instanceof HTMLElement ? activeElement : document.body;
 }
 
-/**
- * Return whether a click or key is meant for the browser: a new tab, a download, a shortcut.
- * @param {MouseEvent | KeyboardEvent} event
- */
+/** Return whether a click or key is meant for the browser: a new tab, a download, a shortcut.
+ * @param {MouseEvent | KeyboardEvent} event */
 export function isModified(event) {
   const isOtherButton = event instanceof MouseEvent && event.button !== 0;
   return isOtherButton || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey;

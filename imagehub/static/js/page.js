@@ -1,12 +1,10 @@
 // Other pages of this site, fetched and read.
 
-/**
- * Fetch a page; return its document and the text of its last style element.
+/** Fetch a page; return its document and the text of its last style element.
  *
  * Style elements are taken out before it is parsed: their nonce is not this page's, and browsers
  * report them even in a document that is never shown.
- * @param {string} url
- */
+ * @param {string} url */
 export async function fetchPage(url) {
   const answer = await fetch(url, { headers: { Accept: "text/html" } });
   if (!answer.ok) throw new Error(`${answer.status} for ${url}`);

@@ -8,11 +8,9 @@ const WAIT_MS = 140;
 
 /** @typedef {{ title: string, url: string, picture?: string, icon?: string }} Suggestion */
 
-/**
- * Give a search field its suggestions.
+/** Give a search field its suggestions.
  * @param {HTMLInputElement} input
- * @param {string} url answers `?q=` with works and tags as JSON
- */
+ * @param {string} url answers `?q=` with works and tags as JSON */
 export function suggestFor(input, url) {
   const list = make("ul", { className: "suggestions", id: "suggestions", role: "listbox" });
   list.hidden = true;

@@ -2,10 +2,8 @@
 
 import { getFocused, make } from "./dom.js";
 
-/**
- * Open the device's own sharing, or copy the link; return whether it was copied.
- * @param {string} title @param {string} url
- */
+/** Open the device's own sharing, or copy the link; return whether it was copied.
+ * @param {string} title @param {string} url */
 export async function share(title, url) {
   const absolute = new URL(url, location.href).href;
   if (navigator.share) {
@@ -24,8 +22,8 @@ export async function share(title, url) {
   }
 }
 
-// Copy by a selected field: sites without https have no clipboard interface.
-/** @param {string} text */
+/** Copy by a selected field: sites without https have no clipboard interface.
+ * @param {string} text */
 function copyFromField(text) {
   const focused = getFocused();
   const field = make("textarea", { value: text, className: "unseen" });

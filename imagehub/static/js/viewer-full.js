@@ -12,10 +12,8 @@ const COARSE = 1.1;
 /** @type {WeakMap<Shot, ?HTMLImageElement>} null while it is fetched, and where that failed */
 const images = new WeakMap();
 
-/**
- * Show originals in the viewer where they are needed.
- * @param {PhotoSwipe} pswp @param {(text: string, stays?: boolean) => void} show
- */
+/** Show originals in the viewer where they are needed.
+ * @param {PhotoSwipe} pswp @param {(text: string, stays?: boolean) => void} show */
 export function showFullImages(pswp, show) {
   /** @type {?Shot} the shot in view, while a message about its full-size image is shown */
   let fetching = null;
@@ -44,8 +42,8 @@ export function showFullImages(pswp, show) {
     put(content);
   }
 
-  // Replace the rendition: PhotoSwipe moves and sizes whatever element its content names.
-  /** @param {Slide["content"]} content */
+  /** Replace the rendition: PhotoSwipe moves and sizes whatever element its content names.
+   * @param {Slide["content"]} content */
   function put(content) {
     const img = images.get(content.data.shot);
     const old = content.element;

@@ -10,10 +10,8 @@ export class Filmstrip {
   element = make("nav", { className: "viewer-strip", ariaLabel: t("shots") });
   isOpen;
 
-  /**
-   * @param {Shot[]} shots @param {(shot: Shot) => string} describe
-   * @param {(index: number) => void} goTo
-   */
+  /** @param {Shot[]} shots @param {(shot: Shot) => string} describe
+   * @param {(index: number) => void} goTo */
   constructor(shots, describe, goTo) {
     this.isOpen = shots.length > 1 && localStorage.getItem("strip") !== "off";
     this.element.hidden = !this.isOpen;
@@ -36,10 +34,8 @@ export class Filmstrip {
     this.element.hidden = !this.isOpen;
   }
 
-  /**
-   * Mark the shot in view, and scroll to it.
-   * @param {number} index @param {ScrollBehavior} behavior
-   */
+  /** Mark the shot in view, and scroll to it.
+   * @param {number} index @param {ScrollBehavior} behavior */
   mark(index, behavior) {
     findAll(this.element, "button").forEach((button, i) => {
       if (i !== index) {

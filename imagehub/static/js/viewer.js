@@ -30,15 +30,13 @@ const [{ default: PhotoSwipe }] = await Promise.all([
   loadStyles("css/viewer.css"),
 ]);
 
-/**
- * Open the viewer.
+/** Open the viewer.
  * @param {object} options @param {Work} options.work
  * @param {number} options.index of the shot to begin with
  * @param {?HTMLElement} options.trigger the link it opens from; its picture grows into the viewer
  * @param {(shot: Shot) => void} options.onTurn @param {() => void} options.onClose
  * @param {() => void} options.onGone after the closing animation, where the focus is still its own
- * @returns {{ close: () => void, number: number }} `number` is that of the shot in view
- */
+ * @returns {{ close: () => void, number: number }} `number` is that of the shot in view */
 export function open({ work, index, trigger, onTurn, onClose, onGone }) {
   const { shots } = work;
   const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -90,8 +88,8 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     counter: false,
   });
 
-  // PhotoSwipe neither closes nor turns while it opens: then it does so right after.
-  /** @param {() => void} act */
+  /** PhotoSwipe neither closes nor turns while it opens: then it does so right after.
+   * @param {() => void} act */
   function whenOpen(act) {
     if (pswp.opener.isOpen) act();
     else pswp.on("openingAnimationEnd", () => setTimeout(act));

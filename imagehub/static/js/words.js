@@ -13,8 +13,7 @@ const { lang } = document.documentElement;
 export const locale = lang === "en" ? "en-GB" : lang;
 const numbers = new Intl.NumberFormat(locale);
 
-/**
- * Return a sentence of the page, with its `{placeholders}` filled in.
+/** Return a sentence of the page, with its `{placeholders}` filled in.
  * @param {string} name
  * @param {Record<string, string | number>} [values] `count` also picks the singular or the plural
  */

@@ -41,11 +41,9 @@ export function makeChanges(board, view) {
     return isWaiting || (!isOpen() && view.listTitles().some(isUnsaved));
   }
 
-  /**
-   * Send a change. `make` is called when its turn comes, and returns null if there is nothing left
+  /** Send a change. `make` is called when its turn comes, and returns null if there is nothing left
    * to do then.
-   * @param {() => ?Change} make
-   */
+   * @param {() => ?Change} make */
   function add(make) {
     const origin = view.describeFocus();
     openCount += 1;
@@ -131,8 +129,7 @@ export function makeChanges(board, view) {
   }
 
   // Return the form of a change, with only what is not saved yet: the rest may have been changed in
-  // another window since.
-  /** @param {Fields} fields @param {boolean} takesTitles */
+  /** another window since. @param {Fields} fields @param {boolean} takesTitles */
   function makeForm(fields, takesTitles) {
     const form = new URLSearchParams();
     for (const name of ["csrf_token", "after", "whole", "from", "version"]) {

@@ -3,13 +3,11 @@
 import { closest, find, findAll, get, getFocused } from "../dom.js";
 import { t } from "../words.js";
 
-/**
- * What was on the board when a change was sent: titles by the names of their fields, ticked files.
+/** What was on the board when a change was sent: titles by the names of their fields, ticked files.
  * `origin`: selector of what had the focus when the change was made. `focus`: file whose card gets
  * it. `goal`: title that was typed as the goal of a move.
  * @typedef {{ titles: Record<string, string>, ticks: Set<string>, state: string, origin: string,
- *   focus?: string, goal?: string }} Sent
- */
+ *   focus?: string, goal?: string }} Sent */
 
 export class BoardView {
   /** Whether a new board is being put in, so that events come from fields that go away. */
@@ -44,19 +42,15 @@ export class BoardView {
     return this.getState() !== get(this.parts, "[name=was_state]", HTMLInputElement).value;
   }
 
-  /**
-   * Return what a key or a drag moves: the selection if this card is part of it, else this card.
-   * @param {HTMLElement} card
-   */
+  /** Return what a key or a drag moves: the selection if this card is part of it, else this card.
+   * @param {HTMLElement} card */
   listMoved(card) {
     const selected = this.listSelected();
     return (selected.includes(card) ? selected : [card]).map(getFile);
   }
 
-  /**
-   * Return the nearest card in a direction, or null.
-   * @param {HTMLElement} card @param {number} dx @param {number} dy
-   */
+  /** Return the nearest card in a direction, or null.
+   * @param {HTMLElement} card @param {number} dx @param {number} dy */
   findNearest(card, dx, dy) {
     const from = card.getBoundingClientRect();
     let best = null;
@@ -119,11 +113,9 @@ export class BoardView {
     return value ? `button[value="${CSS.escape(value)}"]` : "";
   }
 
-  /**
-   * Put a new board in the place of the old one. What the person has done on the old one since the
+  /** Put a new board in the place of the old one. What the person has done on the old one since the
    * change was sent stays; so does the focus, unless it is where it was when the change was made.
-   * @param {string} html @param {Sent} sent @param {boolean} canUndo
-   */
+   * @param {string} html @param {Sent} sent @param {boolean} canUndo */
   replace(html, { titles, ticks, state, origin, focus, goal = "" }, canUndo) {
     const { parts } = this;
     const active = getFocused();
@@ -195,8 +187,6 @@ export function getTitle(bin) {
   return text.trim() || t("untitled");
 }
 
-/**
- * Return whether a title differs from the one that is saved, which came with the board.
- * @param {HTMLInputElement} title
- */
+/** Return whether a title differs from the one that is saved, which came with the board.
+ * @param {HTMLInputElement} title */
 export const isUnsaved = (title) => title.value !== title.defaultValue;

@@ -43,8 +43,8 @@ function setUp(board) {
     });
   }
 
-  // Move files to the group before or behind that of `file`, at the end to a new one.
-  /** @param {string} file @param {string[]} files @param {number} step -1 or 1 */
+  /** Move files to the group before or behind that of `file`, at the end to a new one.
+   * @param {string} file @param {string[]} files @param {number} step -1 or 1 */
   function moveToBin(file, files, step) {
     changes.add(() => {
       const bins = view.listBins();
@@ -61,8 +61,7 @@ function setUp(board) {
     });
   }
 
-  /**
-   * Act on the card with the focus or the selection.
+  /** Act on the card with the focus or the selection.
    * @param {(card: HTMLElement) => ?[string, string]} choose returns the act, and what is said then
    */
   function actOn(choose) {
@@ -177,8 +176,8 @@ function setUp(board) {
     );
   }
 
-  // Press a button when every change is saved: the import is of the board that the person sees.
-  /** @param {HTMLButtonElement} button */
+  /** Press a button when every change is saved: the import is of the board that the person sees.
+   * @param {HTMLButtonElement} button */
   async function leaveWhenSaved({ id, value }) {
     const isSaved = await changes.settle();
     const button = id
@@ -208,8 +207,8 @@ function setUp(board) {
     get(board, "#arrange").click();
   });
 
-  // Ask before another way of grouping discards the groups; return whether it is asked.
-  /** @param {HTMLButtonElement} button */
+  /** Ask before another way of grouping discards the groups; return whether it is asked.
+   * @param {HTMLButtonElement} button */
   function askToRegroup(button) {
     // The browser may have restored another choice than the one of the page.
     const before = [...way.options].find(({ defaultSelected }) => defaultSelected)?.value;
@@ -230,8 +229,8 @@ function setUp(board) {
 /** @import { BoardChanges } from "./board-changes.js" */
 /** @typedef {{ bin: HTMLElement, before: ?HTMLElement }} Target `before` is null at the end */
 
-// Let cards be dragged into other groups, or to another place of theirs.
-/** @param {HTMLFormElement} board @param {BoardView} view @param {BoardChanges} changes */
+/** Let cards be dragged into other groups, or to another place of theirs.
+ * @param {HTMLFormElement} board @param {BoardView} view @param {BoardChanges} changes */
 function makeDraggable(board, view, changes) {
   /** @type {?string[]} */
   let dragged = null;

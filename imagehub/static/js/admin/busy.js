@@ -51,10 +51,8 @@ export async function waitForRelease() {
   }
 }
 
-/**
- * Load the page again, unless the person is leaving it, presses something or is asked something.
- * @returns {boolean} whether it is loaded again
- */
+/** Load the page again, unless the person is leaving it, presses something or is asked something.
+ * @returns {boolean} whether it is loaded again */
 export function reloadPage() {
   const isLeaving = Date.now() - leftAt < LEAVING_MS;
   if (isHeld || isLeaving || document.querySelector("dialog[open]")) return false;

@@ -3,14 +3,12 @@
 import { getFocused, make } from "../dom.js";
 import { t } from "../words.js";
 
-/**
- * Ask a question; return whether the person agreed, null where it was closed without an answer.
+/** Ask a question; return whether the person agreed, null where it was closed without an answer.
  * `confirm` and `cancel` are on the buttons. `isUnexpected`: it opens by itself, maybe while
  * somebody is typing, so that no key on its way may answer it.
  * @param {{ title: string, message?: string, body?: HTMLElement, confirm?: string, cancel?: string,
  *   isDanger?: boolean, isUnexpected?: boolean }} question
- * @returns {Promise<?boolean>}
- */
+ * @returns {Promise<?boolean>} */
 export function confirmDialog({ title, message, body, confirm, cancel, isDanger, isUnexpected }) {
   const head = make("h2", { id: "question-head" }, title);
   const no = make("button", { className: "button quiet", value: "no" }, cancel ?? t("cancel"));

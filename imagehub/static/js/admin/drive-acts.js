@@ -26,12 +26,10 @@ export function makeActs(folder, urls) {
     createFolder();
   });
 
-  /**
-   * Send items a few at a time, and show how far it is. Return what was done, the answers, and the
+  /** Send items a few at a time, and show how far it is. Return what was done, the answers, and the
    * error that ended it early.
    * @param {string} url @param {{ id: string }[]} subjects @param {Record<string, string>} fields
-   * @param {string} progress name of the sentence that shows how far it is
-   */
+   * @param {string} progress name of the sentence that shows how far it is */
   async function sendEach(url, subjects, fields, progress) {
     /** @type {ActAnswer[]} */
     const answers = [];
@@ -72,16 +70,16 @@ export function makeActs(folder, urls) {
     folder.refreshQuietly();
   }
 
-  // Ask one question at a time, however often its key is pressed until it is there.
-  /** @param {Item[]} subjects @param {() => Promise<void>} ask */
+  /** Ask one question at a time, however often its key is pressed until it is there.
+   * @param {Item[]} subjects @param {() => Promise<void>} ask */
   async function askOnce(subjects, ask) {
     if (isAsking || !subjects.length) return;
     isAsking = true;
     await ask().finally(() => (isAsking = false));
   }
 
-  // Move a lost focus to the place where the items were, if their folder is still open.
-  /** @param {string} from @param {number} place */
+  /** Move a lost focus to the place where the items were, if their folder is still open.
+   * @param {string} from @param {number} place */
   function restoreFocus(from, place) {
     if (folder.id !== from) return;
     const focused = getFocused();

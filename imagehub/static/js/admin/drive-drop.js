@@ -27,11 +27,9 @@ function showTarget(name) {
   get(box, "strong").textContent = name;
 }
 
-/**
- * @param {OpenFolder} folder
+/** @param {OpenFolder} folder
  * @param {(sources: Source[], target: UploadFolder) => Promise<void>} upload
- * @param {(subjects: Item[], target: string, targetName: string) => void} moveTo
- */
+ * @param {(subjects: Item[], target: string, targetName: string) => void} moveTo */
 export function acceptDrops(folder, upload, moveTo) {
   let endTimer = 0;
 

@@ -19,10 +19,8 @@ const controls = {
 
 const getAddress = () => location.pathname + location.search;
 
-/**
- * Events: "open" when another folder, or the same read again, is in the page; "arrange" when its
- * items are in another order; "draw" whenever anything was drawn.
- */
+/** Events: "open" when another folder, or the same read again, is in the page; "arrange" when its
+ * items are in another order; "draw" whenever anything was drawn. */
 export class OpenFolder extends EventTarget {
   /** @type {FolderFacts} */
   facts;
@@ -121,12 +119,10 @@ export class OpenFolder extends EventTarget {
     if (this.#needsAll) this.loadAll();
   }
 
-  /**
-   * Open another folder.
+  /** Open another folder.
    * @param {string} url
    * @param {{ isBack?: boolean, focus?: string, keepsFilter?: boolean }} [options] `isBack`: it has
-   *   an entry in the history already; `focus`: id of the item that gets the focus
-   */
+   *   an entry in the history already; `focus`: id of the item that gets the focus */
   async goTo(url, { isBack = false, focus = "", keepsFilter = false } = {}) {
     const number = ++this.#requestCount;
     this.#going = number;
@@ -153,10 +149,8 @@ export class OpenFolder extends EventTarget {
     }
   }
 
-  /**
-   * Give the focus to the row at this place or, where there are not so many, to the last.
-   * @param {number} place
-   */
+  /** Give the focus to the row at this place or, where there are not so many, to the last.
+   * @param {number} place */
   focusNear(place) {
     const { length } = this.list.rows;
     if (length) this.list.focus(Math.min(Math.max(0, place), length - 1));
@@ -233,10 +227,8 @@ export class OpenFolder extends EventTarget {
 
   // --- Changes of items ---
 
-  /**
-   * Take an item of a folder: it is shown with the next drawing, if that folder is still open.
-   * @param {Item} item @param {string} folder
-   */
+  /** Take an item of a folder: it is shown with the next drawing, if that folder is still open.
+   * @param {Item} item @param {string} folder */
   keep(item, folder) {
     this.#changeCount += 1;
     if (folder !== this.id) return;

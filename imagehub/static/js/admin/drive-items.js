@@ -25,12 +25,10 @@ export function sortByName(items) {
   return [...items].sort((one, other) => (one.name_key < other.name_key ? -1 : 1));
 }
 
-/**
- * Return the items that are asked for, folders first. `show` names a filter, `words` are part of
+/** Return the items that are asked for, folders first. `show` names a filter, `words` are part of
  * the name, and the order "" leaves items as they are, while more are to come in between.
  * @param {Item[]} items in the order of their names
- * @param {{ order: string, show: string, words: string }} wish
- */
+ * @param {{ order: string, show: string, words: string }} wish */
 export function arrange(items, { order, show, words }) {
   const needle = fold(words.trim());
   const isWanted = FILTERS[show];

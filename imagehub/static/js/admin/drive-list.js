@@ -53,10 +53,8 @@ export class DriveList {
     this.#draw();
   }
 
-  /**
-   * Show these items; a row is drawn again only if its item is another object.
-   * @param {Item[]} rows
-   */
+  /** Show these items; a row is drawn again only if its item is another object.
+   * @param {Item[]} rows */
   setRows(rows) {
     this.rows = rows;
     this.#isKnown = true;
@@ -146,8 +144,8 @@ export class DriveList {
     list.style.paddingBlockEnd = below ? `${below}px` : "";
   }
 
-  // Put the rows of these places into the page, and no others.
-  /** @param {number} first @param {number} last place behind the last row */
+  /** Put the rows of these places into the page, and no others.
+   * @param {number} first @param {number} last place behind the last row */
   #place(first, last) {
     const wanted = this.rows.slice(first, last);
     const focused = getFocused();
@@ -237,8 +235,8 @@ export class DriveList {
 /** @param {HTMLElement} element */
 const getBox = (element) => get(element, "input", HTMLInputElement);
 
-// Set an attribute where it differs: setting it always would make the browser compute all styles.
-/** @param {Element} element @param {string} name @param {number} value */
+/** Set an attribute where it differs: setting it always would make the browser compute all styles.
+ * @param {Element} element @param {string} name @param {number} value */
 function setAttribute(element, name, value) {
   if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
 }

@@ -11,10 +11,8 @@ const PAGE_ROWS = 10;
 
 const all = byId("choose-all", HTMLInputElement);
 
-/**
- * Follow what is selected in the open folder.
- * @param {OpenFolder} folder @param {Acts} acts @param {(row: Item) => void} open
- */
+/** Follow what is selected in the open folder.
+ * @param {OpenFolder} folder @param {Acts} acts @param {(row: Item) => void} open */
 export function makeSelection(folder, acts, open) {
   const { list } = folder;
   /** Id of the item that a range begins with. */
@@ -37,10 +35,8 @@ export function makeSelection(folder, acts, open) {
   onKey("a", () => selectAll(isPart()));
   onKey("Escape", () => selectAll(false));
 
-  /**
-   * Select items that were ticked before this script ran, or before the person came back.
-   * @param {string[]} ids
-   */
+  /** Select items that were ticked before this script ran, or before the person came back.
+   * @param {string[]} ids */
   function takeTicks(ids) {
     const { selected } = list;
     const fresh = ids.filter((id) => folder.items.has(id) && !selected.has(id));
@@ -72,10 +68,8 @@ export function makeSelection(folder, acts, open) {
     draw();
   }
 
-  /**
-   * Add the selection to a form: the list has boxes only for the rows near the window.
-   * @param {HTMLFormElement} form
-   */
+  /** Add the selection to a form: the list has boxes only for the rows near the window.
+   * @param {HTMLFormElement} form */
   function carryInto(form) {
     for (const field of findAll(form, "[data-carried]")) field.remove();
     const { isWhole, isFiltered } = folder;
@@ -151,8 +145,8 @@ export function makeSelection(folder, acts, open) {
     event.preventDefault();
   });
 
-  // Return the place that a key leads to; null where it leads to none yet.
-  /** @param {string} key @param {number} place */
+  /** Return the place that a key leads to; null where it leads to none yet.
+   * @param {string} key @param {number} place */
   function findGoal(key, place) {
     const { columns, isGrid, rows } = list;
     const last = rows.length - 1;

@@ -17,10 +17,8 @@ const MAX_ASKED = 20;
 const MAX_NAMES = 3;
 const FAULT_SECONDS = 12;
 
-/**
- * Set uploads up; return a function that uploads sources into a folder.
- * @param {OpenFolder} folder @param {DriveUrls} urls @param {string} owner see Uploads
- */
+/** Set uploads up; return a function that uploads sources into a folder.
+ * @param {OpenFolder} folder @param {DriveUrls} urls @param {string} owner see Uploads */
 export function setUpUploads(folder, urls, owner) {
   const uploads = new Uploads(urls, owner);
   const files = byId("pick-files", HTMLInputElement);

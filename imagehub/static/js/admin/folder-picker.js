@@ -17,10 +17,8 @@ export class FolderPicker {
   #choices = make("ul", { className: "picker", tabIndex: -1 });
   body = make("div", { className: "picker-body" }, this.#place, this.#choices);
 
-  /**
-   * @param {string} url that lists the folders of one
-   * @param {Set<string>} moving ids of folders that cannot be selected
-   */
+  /** @param {string} url that lists the folders of one
+   * @param {Set<string>} moving ids of folders that cannot be selected */
   constructor(url, moving) {
     this.#url = url;
     this.#moving = moving;

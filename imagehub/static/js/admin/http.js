@@ -3,20 +3,16 @@
 import { find, findAll } from "../dom.js";
 import { t } from "../words.js";
 
-/**
- * `json` or `form` becomes the body; the method is POST then, else GET. `keepalive`: it arrives
+/** `json` or `form` becomes the body; the method is POST then, else GET. `keepalive`: it arrives
  * even if the page is left; at most 64 KiB.
  * @typedef {{ method?: string, json?: unknown, signal?: AbortSignal, keepalive?: boolean,
- *   form?: FormData | URLSearchParams | Record<string, string> }} CallOptions
- */
+ *   form?: FormData | URLSearchParams | Record<string, string> }} CallOptions */
 
 /** A call that failed; the message is a sentence for a person. */
 export class CallError extends Error {
-  /**
-   * @param {number} status 0 where the server was not reached
+  /** @param {number} status 0 where the server was not reached
    * @param {string} message @param {any} [detail] the JSON of the answer
-   * @param {Headers} [headers]
-   */
+   * @param {Headers} [headers] */
   constructor(status, message, detail, headers) {
     super(message);
     this.status = status;
@@ -29,10 +25,8 @@ export class CallError extends Error {
 
 const findToken = () => find(document, 'meta[name="csrf-token"]', HTMLMetaElement);
 
-/**
- * Return the JSON of a call. Throws a CallError, or what an abort throws.
- * @param {string} url @param {CallOptions} [options] @returns {Promise<any>}
- */
+/** Return the JSON of a call. Throws a CallError, or what an abort throws.
+ * @param {string} url @param {CallOptions} [options] @returns {Promise<any>} */
 export async function fetchJson(url, options = {}) {
   try {
     return await call(url, options);
@@ -103,10 +97,8 @@ function makeError({ status, headers }, content) {
   return new CallError(status, message || t("failed"), content, headers);
 }
 
-/**
- * Return the milliseconds of a Retry-After header; 0 where it names no seconds.
- * @param {?string} [header]
- */
+/** Return the milliseconds of a Retry-After header; 0 where it names no seconds.
+ * @param {?string} [header] */
 export function readRetryAfter(header) {
   const seconds = Number.parseFloat(header ?? "");
   return Number.isFinite(seconds) ? seconds * 1000 : 0;

@@ -18,8 +18,8 @@ function parse(html) {
   return template.content;
 }
 
-// Show the new state. What has the focus keeps it.
-/** @param {{ html: string, state: string }} answer */
+/** Show the new state. What has the focus keeps it.
+ * @param {{ html: string, state: string }} answer */
 async function show({ html, state }) {
   await waitForRelease();
   const focused = progress.contains(document.activeElement) ? getFocused() : null;
@@ -39,8 +39,8 @@ async function show({ html, state }) {
   (same ?? progress).focus({ preventScroll: true });
 }
 
-// Replace all parts but one, which would lose the focus if it were moved or replaced.
-/** @param {HTMLElement} held @param {string} html */
+/** Replace all parts but one, which would lose the focus if it were moved or replaced.
+ * @param {HTMLElement} held @param {string} html */
 function showAround(held, html) {
   for (const old of [...progress.childNodes]) if (old !== held) old.remove();
   let isBehind = false;

@@ -9,10 +9,8 @@ const FIELDS = "input:not([type=checkbox], [type=radio]), textarea, select, [con
 const keys = new Map();
 let prefixAt = -Infinity;
 
-/**
- * Call `act` when a key is pressed outside of fields. List it in the block "shortcuts" too.
- * @param {string} key @param {(event: KeyboardEvent) => unknown} act
- */
+/** Call `act` when a key is pressed outside of fields. List it in the block "shortcuts" too.
+ * @param {string} key @param {(event: KeyboardEvent) => unknown} act */
 export function onKey(key, act) {
   keys.set(key, act);
 }

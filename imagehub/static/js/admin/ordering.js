@@ -15,16 +15,14 @@ function applyMove(order, { item, before }) {
   return rest;
 }
 
-/**
- * Make the items of a list movable; return a function that moves an item by one step, and returns
+/** Make the items of a list movable; return a function that moves an item by one step, and returns
  * false where there is no step left.
  * @param {HTMLElement} list @param {object} options
  * @param {string} options.selector of the items
  * @param {string} [options.handle] selector of the part that is dragged
  * @param {string} options.url that saves a move
  * @param {(item: HTMLElement, before: ?HTMLElement) => Record<string, string>} options.describe
- *   returns the form that saves a move
- */
+ *   returns the form that saves a move */
 export function makeSortable(list, { selector, handle, url, describe }) {
   const listItems = () => findAll(list, selector);
   // The order that is saved, and the moves on their way.

@@ -60,11 +60,9 @@ function showWhole() {
 /** Return whether the page has not shown any state yet. */
 export const hasNoState = () => Boolean(line) && !line?.textContent;
 
-/**
- * Save a move when the moves before are through; return the fault, or null.
+/** Save a move when the moves before are through; return the fault, or null.
  * @param {() => Promise<unknown>} call
- * @param {() => void} settle is called as soon as the move is saved or refused
- */
+ * @param {() => void} settle is called as soon as the move is saved or refused */
 export async function queueMove(call, settle) {
   showState(t("saving"));
   moveCount += 1;
@@ -101,10 +99,8 @@ class Field {
   /** @type {string | undefined} what was refused last */
   refused;
 
-  /**
-   * @param {Control} control
-   * @param {?Control} before hidden field that sends the stored value along with the form
-   */
+  /** @param {Control} control
+   * @param {?Control} before hidden field that sends the stored value along with the form */
   constructor(control, before) {
     this.control = control;
     this.before = before;
@@ -288,8 +284,8 @@ class Saver {
     else this.#rest();
   }
 
-  // Show a fault at its fields, and save the others without them.
-  /** @param {string[]} names @param {Values} changes @param {string} reason */
+  /** Show a fault at its fields, and save the others without them.
+   * @param {string[]} names @param {Values} changes @param {string} reason */
   #refuse(names, changes, reason) {
     for (const name of names) {
       const field = this.#get(name);
@@ -301,8 +297,8 @@ class Saver {
     if (this.hasChanges) this.save();
   }
 
-  // Let the person choose between both versions.
-  /** @param {{ version: number, current: Values, yours: Values }} conflict */
+  /** Let the person choose between both versions.
+   * @param {{ version: number, current: Values, yours: Values }} conflict */
   async #resolve({ version: theirVersion, current, yours }) {
     const list = make("dl", { className: "versions" });
     const names = Object.keys(current);

@@ -6,12 +6,10 @@ import { getMessage } from "./http.js";
 
 /** @typedef {?{ url: string, words: string }} ToastLink to a page of another site */
 
-/**
- * Show a sentence for a while; it stays while it is pointed at or holds the focus.
+/** Show a sentence for a while; it stays while it is pointed at or holds the focus.
  * @param {string} message
  * @param {{ undo?: ?(() => unknown), link?: ToastLink, isFault?: boolean,
- *   seconds?: number }} [options] `undo`: what the button Undo does
- */
+ *   seconds?: number }} [options] `undo`: what the button Undo does */
 export function toast(message, { undo, link, isFault = false, seconds = undo ? 12 : 6 } = {}) {
   const words = make("p", {}, message);
   const box = make("div", { className: isFault ? "toast is-fault" : "toast" }, words);
@@ -47,9 +45,9 @@ function makeUndo(undo, end) {
   return button;
 }
 
-// Add a close button to a toast; return a function that closes it. The focus goes back to where it
-// came from.
-/** @param {HTMLElement} box @param {number} seconds after which it closes by itself; 0: never */
+/** Add a close button to a toast; return a function that closes it. The focus goes back to where it
+ * came from.
+ * @param {HTMLElement} box @param {number} seconds after which it closes by itself; 0: never */
 function makeClosable(box, seconds) {
   const close = make("button", { type: "button", className: "plain toast-close" }, icon("x"));
   close.ariaLabel = t("close");

@@ -9,10 +9,8 @@ const PERIOD_BYTES = 160;
 const PERIOD_WORDS = PERIOD_BYTES / 4;
 const PIECE_BYTES = PERIOD_BYTES * 65_536;
 
-/**
- * Return the hash of a file in base64, as OneDrive writes it. Throws what reading the file throws.
- * @param {Blob} file @param {AbortSignal} [signal]
- */
+/** Return the hash of a file in base64, as OneDrive writes it. Throws what reading the file throws.
+ * @param {Blob} file @param {AbortSignal} [signal] */
 export async function hashFile(file, signal) {
   const words = new Uint32Array(PERIOD_WORDS);
   const bytes = new Uint8Array(words.buffer);
@@ -29,10 +27,8 @@ export async function hashFile(file, signal) {
   return btoa(String.fromCharCode(...shift(bytes, file.size)));
 }
 
-/**
- * @param {Uint8Array} bytes of one period
- * @param {number} size of the file
- */
+/** @param {Uint8Array} bytes of one period
+ * @param {number} size of the file */
 function shift(bytes, size) {
   const width = BigInt(WIDTH_BITS);
   let sum = 0n;

@@ -29,10 +29,8 @@ export class UploadImport {
     this.#queue = queue;
   }
 
-  /**
-   * Set whether and how the whole queue is imported.
-   * @param {boolean} wantsImport @param {string} grouping
-   */
+  /** Set whether and how the whole queue is imported.
+   * @param {boolean} wantsImport @param {string} grouping */
   set(wantsImport, grouping) {
     this.#wantsImport = wantsImport;
     this.#grouping = grouping;
@@ -50,10 +48,8 @@ export class UploadImport {
     return [...this.#queue.entries.values()].filter((entry) => this.isDue(entry)).length;
   }
 
-  /**
-   * Import what is due if nothing is on its way or waits for an answer; `isNow`: in any case.
-   * @param {{ isNow?: boolean }} [options]
-   */
+  /** Import what is due if nothing is on its way or waits for an answer; `isNow`: in any case.
+   * @param {{ isNow?: boolean }} [options] */
   async check({ isNow = false } = {}) {
     if (!this.#wantsImport || this.#isCalling) return;
     const all = [...this.#queue.entries.values()];

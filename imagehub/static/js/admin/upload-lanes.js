@@ -12,19 +12,15 @@ export class Lanes {
   /** @type {((value?: undefined) => void)[]} */
   #queue = [];
 
-  /**
-   * How many files may run. Sessions do not wait for hours, so none is opened while large files
-   * have long to go.
-   */
+  /** How many files may run. Sessions do not wait for hours, so none is opened while large files
+   * have long to go. */
   get maxRunning() {
     const isNearEnd = [...this.#entries].some(({ size, sent }) => size - sent <= NEAR_END_BYTES);
     return MAX_LANES + (isNearEnd ? MAX_AHEAD : 0);
   }
 
-  /**
-   * Wait for a lane; return false where the entry has one already.
-   * @param {Entry} entry @param {AbortSignal} signal
-   */
+  /** Wait for a lane; return false where the entry has one already.
+   * @param {Entry} entry @param {AbortSignal} signal */
   async take(entry, signal) {
     while (this.#entries.size >= MAX_LANES && !this.#entries.has(entry)) {
       await new Promise((resolve, reject) => {

@@ -3,21 +3,19 @@
 /** @typedef {Source & { file: File }} FileSource */
 /** @typedef {(source: FileSource, entry: Entry) => boolean} Fits */
 
-/**
- * Match sources with lost entries, each at most once; sources without a match are left out.
+/** Match sources with lost entries, each at most once; sources without a match are left out.
  * @param {Source[]} sources @param {Entry[]} entries @param {object} options
  * @param {string} options.folder id of the folder that the sources are meant for
  * @param {boolean} [options.isAsked] the person was asked for missing files, so that a file of the
- *   right name and size is the one that is missing, where it can be no other
- */
+ *   right name and size is the one that is missing, where it can be no other */
 export function matchLost(sources, entries, { folder, isAsked = false }) {
   /** @type {Map<Source, Entry>} */
   const found = new Map();
   const left = new Set(sources.filter(hasFile));
   const lost = new Set(entries);
 
-  // `isUnique`: only where neither side has another candidate.
-  /** @param {Fits} fits @param {boolean} isUnique */
+  /** `isUnique`: only where neither side has another candidate.
+   * @param {Fits} fits @param {boolean} isUnique */
   const match = (fits, isUnique) => {
     for (const source of [...left]) {
       const candidates = [...lost].filter((entry) => fits(source, entry));

@@ -18,11 +18,9 @@ const GROUPING_KEY = "hub-import-grouping";
 /** @param {HTMLElement} button */
 const getLabel = (button) => button.getAttribute("aria-label") ?? button.textContent;
 
-/**
- * Show the uploads.
+/** Show the uploads.
  * @param {Uploads} uploads
- * @param {() => void} pickAgain opens the dialog for files that must be selected again
- */
+ * @param {() => void} pickAgain opens the dialog for files that must be selected again */
 export function showUploads(uploads, pickAgain) {
   const section = byId("uploads");
   const rows = makeUploadRows(uploads);
@@ -122,9 +120,9 @@ export function showUploads(uploads, pickAgain) {
     if (focused) keepFocus(focused, place);
   }
 
-  // Move the focus if its button is gone: to one that does the same, to one of the row that is
-  // there now, or to one above.
-  /** @param {HTMLElement} before @param {number} place of its row */
+  /** Move the focus if its button is gone: to one that does the same, to one of the row that is
+   * there now, or to one above.
+   * @param {HTMLElement} before @param {number} place of its row */
   function keepFocus(before, place) {
     const now = getFocused();
     if (section.contains(now) && now.checkVisibility()) return;

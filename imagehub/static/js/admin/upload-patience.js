@@ -10,19 +10,15 @@ const MAX_WAIT_MS = 60_000;
 // 409: OneDrive is busy with that item.
 const TEMPORARY = new Set([0, 409, 429, 500, 503, 504]);
 
-/**
- * Return the pause after so many tries: twice as long each time, from a second to a minute.
- * @param {number} tries
- */
+/** Return the pause after so many tries: twice as long each time, from a second to a minute.
+ * @param {number} tries */
 export const growWait = (tries) => Math.min(MAX_WAIT_MS, 1000 * 2 ** (tries - 1));
 
 /** Stops one file with a state and a sentence; anything else that is thrown is a failure, too. */
 export class Stop extends Error {
-  /**
-   * @param {UploadState} state @param {string} message
+  /** @param {UploadState} state @param {string} message
    * @param {{ stopsAll?: boolean, waitMs?: number }} [options] `stopsAll`: no other file can go on
-   *   either; `waitMs`: how long a file that goes back to "waiting" lets others go first
-   */
+   *   either; `waitMs`: how long a file that goes back to "waiting" lets others go first */
   constructor(state, message, { stopsAll = false, waitMs = 0 } = {}) {
     super(message);
     this.state = state;
@@ -37,10 +33,8 @@ export class Patience {
   /** @type {Set<() => void>} */
   #sleepers = new Set();
 
-  /**
-   * @param {number} milliseconds @param {AbortSignal} signal
-   * @returns {Promise<void>} is rejected with the reason of an abort
-   */
+  /** @param {number} milliseconds @param {AbortSignal} signal
+   * @returns {Promise<void>} is rejected with the reason of an abort */
   sleep(milliseconds, signal) {
     return new Promise((resolve, reject) => {
       const end = () => {
@@ -62,20 +56,16 @@ export class Patience {
     for (const end of [...this.#sleepers]) end();
   }
 
-  /**
-   * Wait until there is a network, and for as long as OneDrive has asked.
-   * @param {AbortSignal} signal
-   */
+  /** Wait until there is a network, and for as long as OneDrive has asked.
+   * @param {AbortSignal} signal */
   async waitUntilReady(signal) {
     while (!navigator.onLine) await this.sleep(MAX_WAIT_MS, signal);
     if (this.#quietUntil > Date.now()) await this.sleep(this.#quietUntil - Date.now(), signal);
   }
 
-  /**
-   * Wait after so many tries of one file.
+  /** Wait after so many tries of one file.
    * @param {number} tries @param {object} options @param {AbortSignal} options.signal
-   * @param {number} [options.retryAfter] milliseconds that OneDrive asked for
-   */
+   * @param {number} [options.retryAfter] milliseconds that OneDrive asked for */
   async backOff(tries, { signal, retryAfter = 0 }) {
     const jitter = 0.5 + Math.random() / 2;
     const wait = Math.max(retryAfter, growWait(tries) * jitter);
@@ -83,11 +73,9 @@ export class Patience {
     await this.sleep(wait, signal);
   }
 
-  /**
-   * Call the server, and repeat the call as long as waiting can help.
+  /** Call the server, and repeat the call as long as waiting can help.
    * @param {string} url @param {unknown} json @param {AbortSignal} signal
-   * @param {{ isCut?: boolean }} [options] `isCut`: an abort ends a running call
-   */
+   * @param {{ isCut?: boolean }} [options] `isCut`: an abort ends a running call */
   async call(url, json, signal, { isCut = true } = {}) {
     for (let tries = 1; ; tries++) {
       try {

@@ -33,11 +33,9 @@ export class UploadPlaces {
 
   // --- Folders ---
 
-  /**
-   * Return the id of the folder at a path below `parent`. Many files wait for one folder, so it is
+  /** Return the id of the folder at a path below `parent`. Many files wait for one folder, so it is
    * created even if one of them is cancelled.
-   * @param {string} parent @param {string[]} path @returns {Promise<string>}
-   */
+   * @param {string} parent @param {string[]} path @returns {Promise<string>} */
   ensureFolder(parent, path) {
     if (!path.length) return Promise.resolve(parent);
     const key = makeKey(parent, path);
@@ -63,10 +61,8 @@ export class UploadPlaces {
     return this.#folderIds.get(makeKey(parent, path));
   }
 
-  /**
-   * Forget folders that may have been deleted since they were found or created.
-   * @param {string} parent @param {string[]} path
-   */
+  /** Forget folders that may have been deleted since they were found or created.
+   * @param {string} parent @param {string[]} path */
   forgetFolders(parent, path) {
     for (let depth = 1; depth <= path.length; depth++) {
       const key = makeKey(parent, path.slice(0, depth));
@@ -77,11 +73,9 @@ export class UploadPlaces {
 
   // --- Names ---
 
-  /**
-   * Return the places of a file, as far as they are known: two ways may lead to one folder.
+  /** Return the places of a file, as far as they are known: two ways may lead to one folder.
    * OneDrive ignores case.
-   * @param {Place} place
-   */
+   * @param {Place} place */
   listNames({ folder, path, isFolder }) {
     if (isFolder) return [];
     const names = [[folder, ...path].map(fold).join("\n")];
@@ -95,10 +89,8 @@ export class UploadPlaces {
     for (const name of this.listNames(entry)) this.#arrivedAt.set(name, entry.arrivedAt ?? 0);
   }
 
-  /**
-   * Return whether a file of this queue came to the place of a file after a moment.
-   * @param {Place} entry @param {number} moment
-   */
+  /** Return whether a file of this queue came to the place of a file after a moment.
+   * @param {Place} entry @param {number} moment */
   hasArrivedSince(entry, moment) {
     return this.listNames(entry).some((name) => (this.#arrivedAt.get(name) ?? 0) > moment);
   }

@@ -16,10 +16,8 @@ export function makeButton(label, act) {
   return make("button", { type: "button", className: "button quiet small", onclick: act }, label);
 }
 
-/**
- * Make the buttons that decide about a name that is taken.
- * @param {(choice: "skip" | "rename" | "replace") => void} settle
- */
+/** Make the buttons that decide about a name that is taken.
+ * @param {(choice: "skip" | "rename" | "replace") => void} settle */
 export const makeChoices = (settle) => [
   makeButton(t("skip"), () => settle("skip")),
   makeButton(t("keep_both"), () => settle("rename")),

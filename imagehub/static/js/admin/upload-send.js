@@ -17,11 +17,9 @@ import {
 /** @import { FragmentAnswer } from "./upload-session.js" */
 /** @import { Uploads } from "./upload.js" */
 
-/**
- * One run of `send`.
+/** One run of `send`.
  * @typedef {{ entry: Entry, file: File, signal: AbortSignal, tries: number,
- *   unplacedCount: number }} Run
- */
+ *   unplacedCount: number }} Run */
 
 const MAX_SESSIONS = 5;
 const MAX_CHANGES = 5;
@@ -36,10 +34,7 @@ const MAX_OTHERS = 2000;
 const CHANGED_PAUSE_MS = 1000;
 const TEMPORARY = new Set([408, 423, 429, 500, 502, 503, 504, 509]);
 
-/**
- * Make what sends the files of a queue.
- * @param {DriveUrls} urls @param {Uploads} queue
- */
+/** Make what sends the files of a queue. @param {DriveUrls} urls @param {Uploads} queue */
 export function makeSender(urls, queue) {
   const { entries, files, patience, places } = queue;
   const pace = new Pace();
@@ -66,12 +61,10 @@ export function makeSender(urls, queue) {
     startOver(entry);
   }
 
-  /**
-   * Send a file; return what it has become in OneDrive, null for a folder. Throws a Stop, an error
+  /** Send a file; return what it has become in OneDrive, null for a folder. Throws a Stop, an error
    * of the server, or the signal's reason. `hasNewFolders`: its folders were created again.
    * @param {Entry} entry @param {AbortSignal} signal
-   * @returns {Promise<?UploadedItem>}
-   */
+   * @returns {Promise<?UploadedItem>} */
   async function send(entry, signal, hasNewFolders = false) {
     const folders = entry.isFolder ? entry.path : entry.path.slice(0, -1);
     entry.target = await places.ensureFolder(entry.folder, folders);
@@ -109,8 +102,8 @@ export function makeSender(urls, queue) {
     }
   }
 
-  // Find out how much OneDrive has; return the file if all of it is in its place.
-  /** @param {Run} run @returns {Promise<?UploadedItem>} */
+  /** Find out how much OneDrive has; return the file if all of it is in its place.
+   * @param {Run} run @returns {Promise<?UploadedItem>} */
   async function findPosition(run) {
     const { entry, signal } = run;
     const position = await askPosition(entry.uploadUrl ?? "", signal);
@@ -134,8 +127,8 @@ export function makeSender(urls, queue) {
     return null;
   }
 
-  // Send the next fragment; return the file if it was the last one.
-  /** @param {Run} run @returns {Promise<?UploadedItem>} */
+  /** Send the next fragment; return the file if it was the last one.
+   * @param {Run} run @returns {Promise<?UploadedItem>} */
   async function sendNext(run) {
     const { entry, file, signal } = run;
     const begin = entry.sent;
@@ -155,8 +148,8 @@ export function makeSender(urls, queue) {
     return null;
   }
 
-  // Deal with a fragment that was not taken; return the file if it is in its place all the same.
-  /** @param {Run} run @param {FragmentAnswer} answer @param {number} begin */
+  /** Deal with a fragment that was not taken; return the file if it is in its place all the same.
+   * @param {Run} run @param {FragmentAnswer} answer @param {number} begin */
   async function recover(run, { status, end, retryAfter }, begin) {
     const { entry, signal } = run;
     if (status === 416) {
@@ -211,8 +204,8 @@ export function makeSender(urls, queue) {
 
   // --- The server ---
 
-  // Open a session; return the file instead where all of it is there.
-  /** @param {Entry} entry @param {File} file @param {AbortSignal} signal */
+  /** Open a session; return the file instead where all of it is there.
+   * @param {Entry} entry @param {File} file @param {AbortSignal} signal */
   async function beginSession(entry, file, signal) {
     const wish = {
       ...describeFile(entry),
@@ -267,8 +260,7 @@ export function makeSender(urls, queue) {
     return { folder: target, name: getName({ path }), size, on_conflict: conflict, others };
   }
 
-  // Return the file if it is in its place: the last answer may have been lost.
-  /** @param {Run} run */
+  /** Return the file if it is in its place: the last answer may have been lost. @param {Run} run */
   async function findArrived({ entry, file, signal }) {
     if (!entry.begunAt) return null;
     const hash = await makeHash(file, signal);
@@ -289,10 +281,8 @@ export function makeSender(urls, queue) {
 
   // --- Waiting ---
 
-  /**
-   * @param {Run} run @param {number} tries
-   * @param {{ retryAfter?: number, most?: number }} [options] `most`: tries that are allowed
-   */
+  /** @param {Run} run @param {number} tries
+   * @param {{ retryAfter?: number, most?: number }} [options] `most`: tries that are allowed */
   async function pause({ entry, file, signal }, tries, { retryAfter, most = MAX_TRIES } = {}) {
     if (tries > most) throw new Stop("failed", t("onedrive_unreachable"));
     try {
@@ -309,8 +299,8 @@ export function makeSender(urls, queue) {
     await patience.backOff(tries, { signal, retryAfter });
   }
 
-  // Stop a file that cannot be read any more: it was moved, or changed while it was sent.
-  /** @param {Entry} entry */
+  /** Stop a file that cannot be read any more: it was moved, or changed while it was sent.
+   * @param {Entry} entry */
   async function takeChange(entry) {
     files.lose(entry);
     entry.changeCount = (entry.changeCount ?? 0) + 1;

@@ -26,10 +26,8 @@ document.addEventListener("securitypolicyviolation", ({ blockedURI, effectiveDir
   }
 });
 
-/**
- * Return the host of a session's address, if the page may not send anything there; else "".
- * @param {string} url
- */
+/** Return the host of a session's address, if the page may not send anything there; else "".
+ * @param {string} url */
 export function findForbiddenHost(url) {
   const { host } = new URL(url);
   return forbidden.has(host) ? host : "";
@@ -57,18 +55,14 @@ export class Pace {
   }
 }
 
-/**
- * `status`: 0 where the network failed. `end`: place behind the last byte. `retryAfter`: in ms.
- * @typedef {{ status: number, end: number, body?: any, retryAfter: number }} FragmentAnswer
- */
+/** `status`: 0 where the network failed. `end`: place behind the last byte. `retryAfter`: in ms.
+ * @typedef {{ status: number, end: number, body?: any, retryAfter: number }} FragmentAnswer */
 
-/**
- * Send the next bytes of a file. By XMLHttpRequest, since fetch reports no progress of a body.
+/** Send the next bytes of a file. By XMLHttpRequest, since fetch reports no progress of a body.
  * `tell` is called with the bytes that have gone.
  * @param {string} url @param {File} file @param {number} begin place of the first byte
  * @param {{ signal: AbortSignal, pace: Pace, tell: (loaded: number) => void }} options
- * @returns {Promise<FragmentAnswer>}
- */
+ * @returns {Promise<FragmentAnswer>} */
 export function sendFragment(url, file, begin, { signal, pace, tell }) {
   const end = Math.min(begin + pace.bytes, file.size);
   const started = performance.now();
@@ -114,18 +108,14 @@ export function sendFragment(url, file, begin, { signal, pace, tell }) {
   });
 }
 
-/**
- * "known": OneDrive goes on at `start`. "unplaced": all bytes are there, but the file was not put
+/** "known": OneDrive goes on at `start`. "unplaced": all bytes are there, but the file was not put
  * into its place. "gone": the session is over. "refused": it takes nothing more though it may still
  * be open. "unreached": there was no answer. "again": the answer did not say.
  * @typedef {{ state: "known", start: number } | { state: "again", retryAfter?: number }
- *   | { state: "unplaced" | "gone" | "refused" | "unreached" }} Position
- */
+ *   | { state: "unplaced" | "gone" | "refused" | "unreached" }} Position */
 
-/**
- * Ask OneDrive where it goes on.
- * @param {string} url @param {AbortSignal} signal @returns {Promise<Position>}
- */
+/** Ask OneDrive where it goes on.
+ * @param {string} url @param {AbortSignal} signal @returns {Promise<Position>} */
 export async function askPosition(url, signal) {
   let answer;
   try {
@@ -153,10 +143,8 @@ export async function askPosition(url, signal) {
   }
 }
 
-/**
- * End a session, so that the name is free at once; OneDrive drops an open session by itself later.
- * @param {string} url
- */
+/** End a session, so that the name is free at once; OneDrive drops an open session by itself later.
+ * @param {string} url */
 export async function dropSession(url) {
   const options = { method: "DELETE", keepalive: true, referrerPolicy: "no-referrer" };
   const signal = AbortSignal.timeout(DROP_MS);

@@ -3,20 +3,16 @@
 import { getName } from "./upload-entry.js";
 import { t } from "../words.js";
 
-/**
- * Return the files of an <input type=file>; those of a folder know their path.
- * @param {{ files: ?Iterable<File> }} input
- */
+/** Return the files of an <input type=file>; those of a folder know their path.
+ * @param {{ files: ?Iterable<File> }} input */
 export const readInput = ({ files }) =>
   [...(files ?? [])].map((file) => ({
     file,
     path: (file.webkitRelativePath || file.name).split("/"),
   }));
 
-/**
- * Open the system's dialog, with handles that outlive a reload; null where the browser has none.
- * @returns {Promise<?Source[]>}
- */
+/** Open the system's dialog, with handles that outlive a reload; null where the browser has none.
+ * @returns {Promise<?Source[]>} */
 export async function pickFiles() {
   if (!window.showOpenFilePicker) return null;
   try {
@@ -27,11 +23,9 @@ export async function pickFiles() {
   }
 }
 
-/**
- * Read the files and whole folders of a drop. The items are gone after the event, so everything is
+/** Read the files and whole folders of a drop. The items are gone after the event, so everything is
  * asked of them at once.
- * @param {{ items: Iterable<DataTransferItem> }} transfer @returns {Promise<Source[]>}
- */
+ * @param {{ items: Iterable<DataTransferItem> }} transfer @returns {Promise<Source[]>} */
 export async function readDrop(transfer) {
   const asked = [...transfer.items]
     .filter(({ kind }) => kind === "file")
@@ -60,8 +54,8 @@ async function readHandle(handle, path) {
   }
 }
 
-// Collect what `read` finds below a path: nothing is an empty folder.
-/** @param {string[]} path @param {Source[]} found @param {() => Promise<void>} read */
+/** Collect what `read` finds below a path: nothing is an empty folder.
+ * @param {string[]} path @param {Source[]} found @param {() => Promise<void>} read */
 async function collect(path, found, read) {
   const before = found.length;
   try {
@@ -110,11 +104,9 @@ async function walkEntry(entry, above, found) {
   });
 }
 
-/**
- * Return the files of the clipboard: copied images all have the same name, so they get the
+/** Return the files of the clipboard: copied images all have the same name, so they get the
  * moment's.
- * @param {{ files: Iterable<File> }} transfer @returns {Source[]}
- */
+ * @param {{ files: Iterable<File> }} transfer @returns {Source[]} */
 export function readPaste(transfer) {
   const now = new Date();
   const moment = new Date(now.getTime() - now.getTimezoneOffset() * 60_000).toISOString();

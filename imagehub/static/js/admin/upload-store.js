@@ -63,10 +63,8 @@ export class UploadStore {
     return (await this.#run(store, "readonly", (objects) => objects.getAll())) ?? [];
   }
 
-  /**
-   * @param {StoreName} store @param {IDBTransactionMode} mode
-   * @param {(objects: IDBObjectStore) => IDBRequest} act
-   */
+  /** @param {StoreName} store @param {IDBTransactionMode} mode
+   * @param {(objects: IDBObjectStore) => IDBRequest} act */
   async #run(store, mode, act) {
     const db = await this.#db;
     try {
@@ -79,11 +77,9 @@ export class UploadStore {
 
 // --- Which tab does what ---
 
-/**
- * Hold a lock with the tab's name for as long as it lives. Entries whose tab holds none are left
+/** Hold a lock with the tab's name for as long as it lives. Entries whose tab holds none are left
  * over, and the next tab takes them.
- * @param {string} tab
- */
+ * @param {string} tab */
 export async function holdTab(tab) {
   if (!navigator.locks) return;
   await new Promise((resolve) => {
@@ -102,10 +98,8 @@ export async function listLiveTabs() {
   return new Set(names.map((name) => name.slice(LOCK_PREFIX.length)));
 }
 
-/**
- * Let one tab act after the other, so that only one takes what is left over.
- * @param {() => Promise<void>} act
- */
+/** Let one tab act after the other, so that only one takes what is left over.
+ * @param {() => Promise<void>} act */
 export async function takeTurn(act) {
   if (navigator.locks) await navigator.locks.request("hub-upload-leftovers", act);
   else await act();

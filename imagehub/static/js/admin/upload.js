@@ -48,8 +48,7 @@ export class Uploads extends EventTarget {
   /** @type {Set<string>} ids of entries whose names are being checked */
   #unchecked = new Set();
 
-  /**
-   * @param {DriveUrls} urls
+  /** @param {DriveUrls} urls
    * @param {string} owner the person and the OneDrive account; each continues its own uploads only
    */
   constructor(urls, owner) {
@@ -118,10 +117,8 @@ export class Uploads extends EventTarget {
 
   // --- What a person does ---
 
-  /**
-   * Add files and folders to the queue; return how many.
-   * @param {Source[]} sources @param {UploadFolder} folder
-   */
+  /** Add files and folders to the queue; return how many.
+   * @param {Source[]} sources @param {UploadFolder} folder */
   async add(sources, folder) {
     const chosen = sources.filter(({ path }) => !path.some((name) => JUNK.test(name)));
     if (!chosen.length) return 0;
@@ -231,10 +228,8 @@ export class Uploads extends EventTarget {
     for (const entry of this.#all) if (isOpen(entry)) this.cancel(entry);
   }
 
-  /**
-   * Decide about a name that is taken; "rename" keeps both.
-   * @param {Entry} entry @param {"skip" | "rename" | "replace"} choice
-   */
+  /** Decide about a name that is taken; "rename" keeps both.
+   * @param {Entry} entry @param {"skip" | "rename" | "replace"} choice */
   settle(entry, choice) {
     if (entry.state !== "taken") return;
     if (choice === "skip") {
@@ -258,10 +253,8 @@ export class Uploads extends EventTarget {
     this.#pump();
   }
 
-  /**
-   * Ask for lost files that the browser may read again after a click. Return whether files are
-   * still missing, and whether another click can bring some of them.
-   */
+  /** Ask for lost files that the browser may read again after a click. Return whether files are
+   * still missing, and whether another click can bring some of them. */
   async reachAgain() {
     let reachedCount = 0;
     let isStale = false;
@@ -284,11 +277,9 @@ export class Uploads extends EventTarget {
     return { isMissing, mayAskOn: isStale && reachedCount > 0 };
   }
 
-  /**
-   * Continue lost entries with files that were selected again; return the sources that are none of
+  /** Continue lost entries with files that were selected again; return the sources that are none of
    * them. See `matchLost`.
-   * @param {Source[]} sources @param {string} folder @param {{ isAsked?: boolean }} [options]
-   */
+   * @param {Source[]} sources @param {string} folder @param {{ isAsked?: boolean }} [options] */
   takeAgain(sources, folder, { isAsked = false } = {}) {
     const lost = this.#all.filter((entry) => entry.state === "lost");
     const found = matchLost(sources, lost, { folder, isAsked });
@@ -332,11 +323,9 @@ export class Uploads extends EventTarget {
     };
   }
 
-  /**
-   * Return the id of the folder through which an entry is in the one that it was meant for;
+  /** Return the id of the folder through which an entry is in the one that it was meant for;
    * undefined where it is there itself.
-   * @param {Entry} entry
-   */
+   * @param {Entry} entry */
   findTopFolder({ folder, path, isFolder }) {
     if (!isFolder && path.length === 1) return undefined;
     return this.places.findFolder(folder, path.slice(0, 1));
@@ -393,10 +382,8 @@ export class Uploads extends EventTarget {
     }
   }
 
-  /**
-   * Wait until the bytes of a file may be sent.
-   * @param {Entry} entry @param {AbortSignal} signal
-   */
+  /** Wait until the bytes of a file may be sent.
+   * @param {Entry} entry @param {AbortSignal} signal */
   async takeLane(entry, signal) {
     if (!(await this.#lanes.take(entry, signal))) return;
     this.#set(entry, "running");
@@ -472,8 +459,8 @@ export class Uploads extends EventTarget {
     this.dispatchEvent(new CustomEvent("arrived", { detail: entry }));
   }
 
-  // Mark names that OneDrive would refuse, with one that it accepts.
-  /** @param {Entry[]} entries @param {string} folder */
+  /** Mark names that OneDrive would refuse, with one that it accepts.
+   * @param {Entry[]} entries @param {string} folder */
   async #checkNames(entries, folder) {
     for (let start = 0; start < entries.length; start += MAX_PATHS) {
       const some = entries.slice(start, start + MAX_PATHS);
