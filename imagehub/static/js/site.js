@@ -6,8 +6,6 @@ import "./pictures.js";
 
 const root = document.documentElement;
 
-// --- The theme switch ---
-
 const NEXT_THEME = { auto: "dark", dark: "light", light: "auto" };
 const toggle = find(document, "[data-theme-switch]");
 
@@ -38,8 +36,6 @@ readTheme();
 // A page from the browser's memory may be older than the choice.
 addEventListener("pageshow", (event) => event.persisted && readTheme());
 
-// --- The search field ---
-
 const field = find(document, ".search input[data-suggest]", HTMLInputElement);
 /** @type {?Promise<void>} */
 let suggestions = null;
@@ -59,8 +55,6 @@ if (field) {
   // The field may have the focus before this module runs.
   if (document.activeElement === field) suggest(field);
 }
-
-// --- The service worker ---
 
 // It fetches files when it is installed, so that waits until the page is loaded and idle.
 if ("serviceWorker" in navigator) {

@@ -18,8 +18,6 @@ export class BoardView {
     this.parts = parts;
   }
 
-  // --- Finding ---
-
   listBins = () => findAll(this.parts, ".bin:not(.bin-new)");
   listCards = (inside = this.parts) => findAll(inside, ".card");
   listSelected = () => this.listCards().filter((card) => getBox(card).checked);
@@ -67,8 +65,6 @@ export class BoardView {
     }
     return best;
   }
-
-  // --- Showing ---
 
   /** @param {HTMLElement} card */
   focusCard(card) {

@@ -63,17 +63,13 @@ export class OpenFolder extends EventTarget {
     return this.facts.id;
   }
 
-  get isRoot() {
-    return this.facts.crumbs.length === 1;
-  }
-
   get name() {
     return this.facts.crumbs.at(-1)?.name ?? "";
   }
 
   /** The folder as uploads name it: the name of the root is no title for a group. */
   get target() {
-    return { id: this.id, name: this.isRoot ? "" : this.name };
+    return { id: this.id, name: this.facts.crumbs.length === 1 ? "" : this.name };
   }
 
   get isWhole() {
@@ -167,15 +163,14 @@ export class OpenFolder extends EventTarget {
       facts = await fetchJson(this.makeUrl(id));
       if (this.id !== id || number < this.#shown) return;
     } while (changes !== this.#changeCount);
-    const selected = new Set(this.list.selected);
-    const wasWhole = this.isWhole;
-    const before = this.items;
+    const { isWhole: wasWhole, items: before, list } = this;
+    const selected = [...list.selected];
     this.take(facts, number);
     for (const one of selected) {
-      if (this.items.has(one) || before.has(one)) this.list.selected.add(one);
+      if (this.items.has(one) || before.has(one)) list.selected.add(one);
     }
     if (wasWhole && !this.isWhole) this.loadAll();
-    this.list.redrawSelected();
+    list.redrawSelected();
     this.dispatchEvent(new Event("draw"));
   }
 

@@ -103,8 +103,6 @@ export class DriveList {
     return this.findPlace(closest(document.activeElement, ".item")?.dataset.id ?? "");
   }
 
-  // --- Drawing ---
-
   #measure() {
     const style = getComputedStyle(list);
     this.columns = this.isGrid ? style.gridTemplateColumns.split(" ").length : 1;

@@ -17,8 +17,8 @@ export function showPreview(list, first) {
   const head = make("h2", { id: "preview-head", dir: "auto" });
   const facts = make("p", { className: "quiet-words small" });
   const groups = make("p");
-  const outside = make("a", { className: "button quiet", target: "_blank", rel: "noopener" });
-  outside.append(icon("external-link"), ` ${t("open_in_onedrive")}`);
+  const properties = { className: "button quiet", target: "_blank", rel: "noopener" };
+  const outside = make("a", properties, icon("external-link"), ` ${t("open_in_onedrive")}`);
   const close = make("button", { className: "button quiet" }, t("close"));
   const actions = make("form", { method: "dialog", className: "actions" }, outside, close);
   const dialog = make("dialog", { className: "preview" }, picture, head, facts, groups, actions);

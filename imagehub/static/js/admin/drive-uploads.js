@@ -30,8 +30,6 @@ export function setUpUploads(folder, urls, owner) {
   /** @type {Entry[]} */
   let replaced = [];
 
-  // --- What is uploaded ---
-
   /** @param {Source[]} sources @param {UploadFolder} target */
   async function upload(sources, target) {
     tellUnreadable(sources.filter(({ isUnreadable }) => isUnreadable));
@@ -65,8 +63,6 @@ export function setUpUploads(folder, urls, owner) {
     upload(readPaste(data), folder.target);
   });
 
-  // --- Missing files ---
-
   /** @param {boolean} isMissing */
   function pick(isMissing) {
     isForMissing = isMissing;
@@ -87,8 +83,6 @@ export function setUpUploads(folder, urls, owner) {
     if (navigator.userActivation?.isActive ?? true) pick(true);
     else toast(t("select_again_press"));
   });
-
-  // --- What arrives ---
 
   uploads.addEventListener("arrived", (event) => {
     const { detail } = /** @type {CustomEvent<Entry>} */ (event);

@@ -51,9 +51,9 @@ export class FolderPicker {
 
   /** @param {string} symbol @param {string} label @param {string} id */
   #makeRow(symbol, label, id) {
-    const button = make("button", { type: "button", className: "plain", dir: "auto" });
-    button.append(icon(symbol), ` ${label}`);
-    button.addEventListener("click", () => this.open(id).catch(toastError));
+    const onclick = () => this.open(id).catch(toastError);
+    const properties = { className: "plain", dir: "auto", onclick };
+    const button = make("button", { type: "button", ...properties }, icon(symbol), ` ${label}`);
     return make("li", {}, button);
   }
 }

@@ -20,8 +20,6 @@ function setUp(shots, list) {
   label.hidden = false;
   watchSelection(shots, "shot", label, t("select_shots"));
 
-  // --- Order ---
-
   const moveBy = makeSortable(list, {
     selector: ".shot",
     handle: ".shot-picture",
@@ -60,8 +58,6 @@ function setUp(shots, list) {
     moveBy(shot, step);
     /** @type {HTMLElement} */ (event.target).focus();
   });
-
-  // --- Sending the form ---
 
   // What is saved already is left out: a thousand alt texts would be more than a form may hold.
   shots.addEventListener("formdata", ({ formData }) => {

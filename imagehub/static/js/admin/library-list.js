@@ -26,8 +26,6 @@ function setUp(library, rows) {
   const getTitle = (row) => get(row, ".row-title");
   const listRows = () => findAll(rows, ".row");
 
-  // --- Ranges ---
-
   /** @type {?HTMLElement} */
   let last = null;
   rows.addEventListener("click", (event) => {
@@ -41,8 +39,6 @@ function setUp(library, rows) {
     }
     last = row;
   });
-
-  // --- Order ---
 
   const { order } = library.dataset;
   const moveBy = order
@@ -81,8 +77,6 @@ function setUp(library, rows) {
     }
     get(row, `.row-order [data-step="${step}"]`).click();
   }
-
-  // --- Keys ---
 
   rows.addEventListener("keydown", (event) => {
     const row = closest(event.target, ".row");

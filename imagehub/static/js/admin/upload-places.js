@@ -31,8 +31,6 @@ export class UploadPlaces {
     this.#patience = patience;
   }
 
-  // --- Folders ---
-
   /** Return the id of the folder at a path below `parent`. Many files wait for one folder, so it is
    * created even if one of them is cancelled.
    * @param {string} parent @param {string[]} path @returns {Promise<string>} */
@@ -70,8 +68,6 @@ export class UploadPlaces {
       this.#folderIds.delete(key);
     }
   }
-
-  // --- Names ---
 
   /** Return the places of a file, as far as they are known: two ways may lead to one folder.
    * OneDrive ignores case.

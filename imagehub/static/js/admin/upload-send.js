@@ -202,8 +202,6 @@ export function makeSender(urls, queue) {
     return file;
   }
 
-  // --- The server ---
-
   /** Open a session; return the file instead where all of it is there.
    * @param {Entry} entry @param {File} file @param {AbortSignal} signal */
   async function beginSession(entry, file, signal) {
@@ -278,8 +276,6 @@ export function makeSender(urls, queue) {
       throw new Stop("lost", t("changed_file"));
     }
   }
-
-  // --- Waiting ---
 
   /** @param {Run} run @param {number} tries
    * @param {{ retryAfter?: number, most?: number }} [options] `most`: tries that are allowed */

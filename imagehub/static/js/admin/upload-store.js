@@ -75,8 +75,6 @@ export class UploadStore {
   }
 }
 
-// --- Which tab does what ---
-
 /** Hold a lock with the tab's name for as long as it lives. Entries whose tab holds none are left
  * over, and the next tab takes them.
  * @param {string} tab */
