@@ -74,8 +74,7 @@ export async function compareShots(shots, first, describe, signal) {
   }
 
   for (const { frame } of panes) {
-    /** @type {Map<number, PointerEvent>} */
-    const fingers = new Map();
+    const fingers = /** @type {Map<number, PointerEvent>} */ (new Map());
     let spread = 0;
     const getSpread = () => {
       const [one, other] = [...fingers.values()];

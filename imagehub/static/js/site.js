@@ -37,8 +37,7 @@ readTheme();
 addEventListener("pageshow", (event) => event.persisted && readTheme());
 
 const field = find(document, ".search input[data-suggest]", HTMLInputElement);
-/** @type {?Promise<void>} */
-let suggestions = null;
+let suggestions = /** @type {?Promise<void>} */ (null);
 
 /** @param {HTMLInputElement} input */
 function suggest(input) {

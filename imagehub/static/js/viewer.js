@@ -125,8 +125,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
 
   // --- The bar ---
 
-  /** @type {Record<string, HTMLElement>} */
-  const buttons = {};
+  const buttons = /** @type {Record<string, HTMLElement>} */ ({});
   const count = make("span", { className: "viewer-count" });
 
   /** @type {(name: string, order: number, symbol: string, more: object) => void} */
@@ -229,8 +228,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
   }
 
   // The signed address has expired, or the storage was down: the permanent one leads to a new one.
-  /** @type {Set<Shot>} */
-  const retried = new Set();
+  const retried = /** @type {Set<Shot>} */ (new Set());
   pswp.on("loadError", ({ content }) => {
     /** @type {Shot} */
     const shot = content.data.shot;
@@ -296,8 +294,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
 
   // --- Opening and closing ---
 
-  /** @type {HTMLElement[]} */
-  const inert = [];
+  const inert = /** @type {HTMLElement[]} */ ([]);
 
   pswp.on("afterInit", () => {
     const element = /** @type {HTMLElement} */ (pswp.element);

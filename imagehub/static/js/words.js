@@ -2,8 +2,7 @@
 //
 // They come from JSON blocks of the page: gallery/_words.html and admin/_words.html.
 
-/** @type {Record<string, string | [string, string]>} */
-const words = {};
+const words = /** @type {Record<string, string | [string, string]>} */ ({});
 for (const block of document.querySelectorAll("script[data-words]")) {
   Object.assign(words, JSON.parse(block.textContent ?? ""));
 }

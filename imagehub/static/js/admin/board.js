@@ -232,8 +232,7 @@ function setUp(board) {
 /** Let cards be dragged into other groups, or to another place of theirs.
  * @param {HTMLFormElement} board @param {BoardView} view @param {BoardChanges} changes */
 function makeDraggable(board, view, changes) {
-  /** @type {?string[]} */
-  let dragged = null;
+  let dragged = /** @type {?string[]} */ (null);
 
   /** @param {?Target} target */
   function mark(target) {

@@ -6,8 +6,7 @@ let isHeld = false;
 let isDragging = false;
 let releaseTimer = 0;
 let leftAt = -Infinity;
-/** @type {Set<(value?: undefined) => void>} */
-const waiting = new Set();
+const waiting = /** @type {Set<(value?: undefined) => void>} */ (new Set());
 
 function hold() {
   clearTimeout(releaseTimer);

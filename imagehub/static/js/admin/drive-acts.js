@@ -31,16 +31,14 @@ export function makeActs(folder, urls) {
    * @param {string} url @param {{ id: string }[]} subjects @param {Record<string, string>} fields
    * @param {string} progress name of the sentence that shows how far it is */
   async function sendEach(url, subjects, fields, progress) {
-    /** @type {ActAnswer[]} */
-    const answers = [];
+    const answers = /** @type {ActAnswer[]} */ ([]);
     let error = null;
     for (let start = 0; start < subjects.length && !error; start += MAX_ITEMS) {
       const form = new FormData();
       for (const [name, value] of Object.entries(fields)) form.set(name, value);
       for (const { id } of subjects.slice(start, start + MAX_ITEMS)) form.append("item", id);
       try {
-        /** @type {ActAnswer} */
-        const answer = await fetchJson(url, { form });
+        const answer = /** @type {ActAnswer} */ (await fetchJson(url, { form }));
         answers.push(answer);
         for (const { id } of answer.done) folder.drop(id);
         folder.draw();
@@ -228,8 +226,7 @@ export function makeActs(folder, urls) {
 
   /** @param {string[]} marks @param {ToastLink} link */
   async function restore(marks, link) {
-    /** @type {FailedItem[]} */
-    const failed = [];
+    const failed = /** @type {FailedItem[]} */ ([]);
     let count = 0;
     for (const deletion of marks) {
       /** @type {ActAnswer} */

@@ -85,8 +85,7 @@ export function acceptDrops(folder, upload, moveTo) {
       }
     } else if (dataTransfer && has(event, ITEMS_TYPE) && row) {
       event.preventDefault();
-      /** @type {string[]} */
-      const ids = JSON.parse(dataTransfer.getData(ITEMS_TYPE));
+      const ids = /** @type {string[]} */ (JSON.parse(dataTransfer.getData(ITEMS_TYPE)));
       const subjects = ids.map((id) => folder.items.get(id)).filter((item) => item !== undefined);
       moveTo(subjects.filter((item) => item !== row), row.id, row.name);
     }

@@ -24,8 +24,7 @@ const getAddress = () => location.pathname + location.search;
 export class OpenFolder extends EventTarget {
   /** @type {FolderFacts} */
   facts;
-  /** @type {Map<string, Item>} */
-  items = new Map();
+  items = /** @type {Map<string, Item>} */ (new Map());
   list = new DriveList();
 
   #urls;
@@ -37,15 +36,13 @@ export class OpenFolder extends EventTarget {
   #address = getAddress();
   // Grows with every change of items: a listing from before does not know of it.
   #changeCount = 0;
-  /** @type {Set<string>} */
-  #gone = new Set();
+  #gone = /** @type {Set<string>} */ (new Set());
   #isLoading = false;
   // The rest of the folder could not be read, until the person asks for it again.
   #hasFailed = false;
   #isLong = false;
   #page = "";
-  /** @type {?Item[]} */
-  #byName = null;
+  #byName = /** @type {?Item[]} */ (null);
 
   /** @param {DriveUrls} urls @param {FolderFacts} facts */
   constructor(urls, facts) {
@@ -125,8 +122,7 @@ export class OpenFolder extends EventTarget {
     const changes = this.#changeCount;
     byId("entries").setAttribute("aria-busy", "true");
     try {
-      /** @type {FolderFacts} */
-      const facts = await fetchJson(url);
+      const facts = /** @type {FolderFacts} */ (await fetchJson(url));
       if (number !== this.#going) return;
       if (!keepsFilter) controls.words.value = "";
       this.take(facts, number);

@@ -15,15 +15,13 @@ const list = byId("entries");
 const template = byId("entry", HTMLTemplateElement);
 
 export class DriveList {
-  /** @type {Item[]} */
-  rows = [];
+  rows = /** @type {Item[]} */ ([]);
   /** @type {Set<string>} ids */
   selected = new Set();
   columns = 1;
   onNearEnd = () => {};
 
-  /** @type {Map<string, { element: HTMLElement, item: Item }>} */
-  #drawn = new Map();
+  #drawn = /** @type {Map<string, { element: HTMLElement, item: Item }>} */ (new Map());
   #rowPx = 0;
   #frame = 0;
   // What the server drew stays until it is known what is to be shown.
@@ -149,8 +147,7 @@ export class DriveList {
     const focused = getFocused();
     const focusedRow = list.contains(focused) ? closest(focused, ".item") : null;
     this.#removeOthers(new Map(wanted.map((item) => [item.id, item])));
-    /** @type {?ChildNode} */
-    let before = null;
+    let before = /** @type {?ChildNode} */ (null);
     for (const [offset, item] of wanted.entries()) {
       const { element } = this.#drawn.get(item.id) ?? this.#make(item);
       setAttribute(element, "aria-setsize", this.rows.length);

@@ -27,8 +27,7 @@ export function setUpUploads(folder, urls, owner) {
   let timer = 0;
   /** @type {Entry[]} what arrived since the last look */
   let arrived = [];
-  /** @type {Entry[]} */
-  let replaced = [];
+  let replaced = /** @type {Entry[]} */ ([]);
 
   /** @param {Source[]} sources @param {UploadFolder} target */
   async function upload(sources, target) {
@@ -120,8 +119,7 @@ export function setUpUploads(folder, urls, owner) {
       await folder.refresh();
       return;
     }
-    /** @type {Map<string, Entry>} */
-    const shown = new Map();
+    const shown = /** @type {Map<string, Entry>} */ (new Map());
     for (const entry of entries) {
       const isHere = entry.target === id && !entry.isFolder;
       // For a file in a folder below, the folder inside this one is shown.

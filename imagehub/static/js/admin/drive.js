@@ -63,8 +63,7 @@ acceptDrops(folder, setUpUploads(folder, urls, owner), (...move) => acts.moveTo(
 // Some browsers restore ticks when somebody comes back to the page.
 addEventListener("pageshow", () => selection.takeTicks(listTicks()));
 // Somebody may tick items before this script runs, or while the rest of the folder is read.
-/** @type {string[]} */
-let ticked = [];
+let ticked = /** @type {string[]} */ ([]);
 folder.addEventListener("open", () => (ticked = listTicks()), { once: true });
 if (isWhole) folder.take(data);
 // The page holds what its address filters or sorts; the script needs the whole folder.

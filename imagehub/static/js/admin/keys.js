@@ -5,8 +5,7 @@ import { byId, closest, find, findAll, get } from "../dom.js";
 const SEQUENCE_MS = 1200;
 const FIELDS = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
 
-/** @type {Map<string, (event: KeyboardEvent) => unknown>} */
-const keys = new Map();
+const keys = /** @type {Map<string, (event: KeyboardEvent) => unknown>} */ (new Map());
 let prefixAt = -Infinity;
 
 /** Call `act` when a key is pressed outside of fields. List it in the block "shortcuts" too.

@@ -26,8 +26,7 @@ function setUp(library, rows) {
   const getTitle = (row) => get(row, ".row-title");
   const listRows = () => findAll(rows, ".row");
 
-  /** @type {?HTMLElement} */
-  let last = null;
+  let last = /** @type {?HTMLElement} */ (null);
   rows.addEventListener("click", (event) => {
     const row = closest(event.target, ".row");
     if (!row || event.target !== getBox(row)) return;

@@ -7,8 +7,7 @@ import { countMoves, hasNoState, isCalling, saveAll, savers } from "./saver.js";
 const MAX_ROUNDS = 3;
 
 let isLeaving = false;
-/** @type {?HTMLAnchorElement} */
-let awaited = null;
+let awaited = /** @type {?HTMLAnchorElement} */ (null);
 
 /** Tell whether a form on its way leaves the page with nothing to lose. @param {boolean} isSafe */
 export const setLeaving = (isSafe) => (isLeaving = isSafe);

@@ -28,12 +28,9 @@ export function makeSortable(list, { selector, handle, url, describe }) {
   // The order that is saved, and the moves on their way.
   /** @type {Element[]} */
   let saved = listItems();
-  /** @type {Move[]} */
-  const moves = [];
-  /** @type {?HTMLElement} */
-  let dragged = null;
-  /** @type {?HTMLElement} */
-  let target = null;
+  const moves = /** @type {Move[]} */ ([]);
+  let dragged = /** @type {?HTMLElement} */ (null);
+  let target = /** @type {?HTMLElement} */ (null);
 
   /** @param {string[]} classes */
   function clear(...classes) {

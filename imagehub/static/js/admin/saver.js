@@ -153,8 +153,7 @@ class Field {
 
 /** The fields of a form or a shot, which are saved together. */
 class Saver {
-  /** @type {Map<string, Field>} */
-  #fields = new Map();
+  #fields = /** @type {Map<string, Field>} */ (new Map());
   /** @type {Values} what is on its way, and arrives though the page is left */
   #arriving = {};
   #timer = 0;

@@ -53,8 +53,7 @@ function makeClosable(box, seconds) {
   close.ariaLabel = t("close");
   box.append(close);
   let timer = 0;
-  /** @type {?HTMLElement} */
-  let before = null;
+  let before = /** @type {?HTMLElement} */ (null);
   const end = () => {
     clearTimeout(timer);
     const hasFocus = box.contains(document.activeElement);

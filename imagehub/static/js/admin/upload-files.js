@@ -8,8 +8,7 @@ const MAX_COPIES_BYTES = 512 * 2 ** 20;
 
 export class UploadFiles {
   #store;
-  /** @type {Map<string, File>} */
-  #files = new Map();
+  #files = /** @type {Map<string, File>} */ (new Map());
   #copiedBytes = 0;
 
   /** @param {UploadStore} store */

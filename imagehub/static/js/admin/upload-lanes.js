@@ -9,8 +9,7 @@ const NEAR_END_BYTES = 20 * 2 ** 20;
 export class Lanes {
   /** @type {Set<Entry>} those whose bytes are sent */
   #entries = new Set();
-  /** @type {((value?: undefined) => void)[]} */
-  #queue = [];
+  #queue = /** @type {((value?: undefined) => void)[]} */ ([]);
 
   /** How many files may run. Sessions do not wait for hours, so none is opened while large files
    * have long to go. */

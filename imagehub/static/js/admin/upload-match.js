@@ -9,8 +9,7 @@
  * @param {boolean} [options.isAsked] the person was asked for missing files, so that a file of the
  *   right name and size is the one that is missing, where it can be no other */
 export function matchLost(sources, entries, { folder, isAsked = false }) {
-  /** @type {Map<Source, Entry>} */
-  const found = new Map();
+  const found = /** @type {Map<Source, Entry>} */ (new Map());
   const left = new Set(sources.filter(hasFile));
   const lost = new Set(entries);
 

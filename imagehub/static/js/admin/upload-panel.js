@@ -27,8 +27,7 @@ export function showUploads(uploads, pickAgain) {
   const listAll = () => [...uploads.entries.values()];
   let timer = 0;
   let wasActive = false;
-  /** @type {?{ words: string, url: string }} */
-  let imported = null;
+  let imported = /** @type {?{ words: string, url: string }} */ (null);
 
   const head = make("h2");
   const progress = make("p", { className: "uploads-words quiet-words small" });
@@ -192,8 +191,7 @@ export function showUploads(uploads, pickAgain) {
     const drawn = JSON.stringify(shown);
     if (questions.dataset.drawn === drawn) return;
     questions.dataset.drawn = drawn;
-    /** @type {HTMLElement[]} */
-    const notes = [];
+    const notes = /** @type {HTMLElement[]} */ ([]);
     if (taken) {
       const choices = makeChoices((choice) => {
         for (const entry of listAll()) uploads.settle(entry, choice);

@@ -30,8 +30,7 @@ export class Stop extends Error {
 /** One for all files: what OneDrive asks of one of them applies to the others, too. */
 export class Patience {
   #quietUntil = 0;
-  /** @type {Set<() => void>} */
-  #sleepers = new Set();
+  #sleepers = /** @type {Set<() => void>} */ (new Set());
 
   /** @param {number} milliseconds @param {AbortSignal} signal
    * @returns {Promise<void>} is rejected with the reason of an abort */

@@ -18,12 +18,9 @@ const makeKey = (parent, path) => JSON.stringify([parent, ...path]);
 export class UploadPlaces {
   #url;
   #patience;
-  /** @type {Map<string, Promise<string>>} */
-  #folders = new Map();
-  /** @type {Map<string, string>} */
-  #folderIds = new Map();
-  /** @type {Map<string, number>} */
-  #arrivedAt = new Map();
+  #folders = /** @type {Map<string, Promise<string>>} */ (new Map());
+  #folderIds = /** @type {Map<string, string>} */ (new Map());
+  #arrivedAt = /** @type {Map<string, number>} */ (new Map());
 
   /** @param {string} url that creates a folder @param {Patience} patience */
   constructor(url, patience) {

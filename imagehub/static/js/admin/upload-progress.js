@@ -6,8 +6,7 @@ const MIN_MS = 500;
 
 /** Return the whole queue in numbers. @param {Iterable<Entry>} entries */
 export function summarize(entries) {
-  /** @type {Partial<Record<UploadState, number>>} */
-  const counts = {};
+  const counts = /** @type {Partial<Record<UploadState, number>>} */ ({});
   let totalBytes = 0;
   let sentBytes = 0;
   let fileCount = 0;
@@ -23,8 +22,7 @@ export function summarize(entries) {
 
 /** How fast an upload is, by the bytes of the last seconds. */
 export class Speed {
-  /** @type {{ at: number, bytes: number }[]} */
-  #samples = [];
+  #samples = /** @type {{ at: number, bytes: number }[]} */ ([]);
 
   /** @param {number} bytes that have gone since the last call @param {number} now milliseconds */
   add(bytes, now) {

@@ -30,8 +30,7 @@ const getLabel = ({ path }) => path.join(" / ");
 /** Make the list of an upload panel. @param {Uploads} uploads */
 export function makeUploadRows(uploads) {
   const element = make("ol", { className: "upload-list" });
-  /** @type {Map<string, ReturnType<typeof makeRow>>} */
-  const rows = new Map();
+  const rows = /** @type {Map<string, ReturnType<typeof makeRow>>} */ (new Map());
 
   /** Show the most urgent entries; return how many are not shown. @param {Entry[]} all */
   function draw(all) {

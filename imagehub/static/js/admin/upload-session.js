@@ -18,8 +18,7 @@ const LAST_STALL_MS = 300_000;
 const DROP_MS = 10_000;
 
 // Hosts that the page's security policy forbids: to a script that looks like a lost network.
-/** @type {Set<string>} */
-const forbidden = new Set();
+const forbidden = /** @type {Set<string>} */ (new Set());
 document.addEventListener("securitypolicyviolation", ({ blockedURI, effectiveDirective }) => {
   if (effectiveDirective === "connect-src" && URL.canParse(blockedURI)) {
     forbidden.add(new URL(blockedURI).host);

@@ -34,8 +34,7 @@ export async function readDrop(transfer) {
       entry: item.webkitGetAsEntry?.(),
       file: item.getAsFile(),
     }));
-  /** @type {Source[]} */
-  const found = [];
+  const found = /** @type {Source[]} */ ([]);
   for (const { handle, entry, file } of asked) {
     const reached = await handle;
     if (reached) await walkHandle(reached, [], found);

@@ -24,8 +24,7 @@ const MAX_LEFT_MS = 30 * 86_400_000;
 const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*)$/i;
 
 export class Uploads extends EventTarget {
-  /** @type {Map<string, Entry>} */
-  entries = new Map();
+  entries = /** @type {Map<string, Entry>} */ (new Map());
   isPaused = false;
   /** A sentence, where something stops all files. */
   trouble = "";
@@ -72,8 +71,7 @@ export class Uploads extends EventTarget {
   async start() {
     await this.#store.open();
     await holdTab(this.#tab);
-    /** @type {Entry[]} */
-    let found = [];
+    let found = /** @type {Entry[]} */ ([]);
     await takeTurn(async () => {
       const live = await listLiveTabs();
       /** @type {Entry[]} */
@@ -364,8 +362,7 @@ export class Uploads extends EventTarget {
     if (this.isPaused) return;
     const now = Date.now();
     const { maxRunning } = this.#lanes;
-    /** @type {?Set<string>} */
-    let busy = null;
+    let busy = /** @type {?Set<string>} */ (null);
     for (const entry of this.entries.values()) {
       if (this.#controls.size >= maxRunning) return;
       if (entry.state !== "waiting" || (entry.heldUntil ?? 0) > now) continue;
@@ -392,8 +389,7 @@ export class Uploads extends EventTarget {
 
   /** Return the names with an open session: OneDrive refuses a second one, in any case. */
   #listBusyNames() {
-    /** @type {Set<string>} */
-    const busy = new Set();
+    const busy = /** @type {Set<string>} */ (new Set());
     for (const entry of this.entries.values()) {
       const isBusy = this.#controls.has(entry.id) || (isOpen(entry) && entry.uploadUrl);
       if (isBusy) for (const name of this.places.listNames(entry)) busy.add(name);
