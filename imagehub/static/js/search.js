@@ -92,9 +92,8 @@ export function suggestFor(input, url) {
   }
 
   /** @param {?Element} option */
-  const open = (option) => {
-    if (option instanceof HTMLElement) location.assign(option.dataset.url ?? "");
-  };
+  const open = (option) =>
+    option instanceof HTMLElement && location.assign(option.dataset.url ?? "");
 
   input.addEventListener("input", askSoon);
   input.addEventListener("keydown", (event) => {
@@ -120,9 +119,7 @@ export function suggestFor(input, url) {
     event.preventDefault();
     settle();
   });
-  list.addEventListener("click", (event) => {
-    open(closest(event.target, "[role=option]"));
-  });
+  list.addEventListener("click", (event) => open(closest(event.target, "[role=option]")));
   input.addEventListener("blur", () => {
     settle();
     showList(false);

@@ -1,5 +1,4 @@
-// On every page of the gallery: late pictures, the theme switch, the search field, the service
-// worker.
+// On every page of the gallery: late pictures, the theme, the search field, the service worker.
 
 import { find, get } from "./dom.js";
 import "./pictures.js";
@@ -37,16 +36,14 @@ readTheme();
 addEventListener("pageshow", (event) => event.persisted && readTheme());
 
 const field = find(document, ".search input[data-suggest]", HTMLInputElement);
-let suggestions = /** @type {?Promise<void>} */ (null);
+let suggestions = /** @type {?Promise<unknown>} */ (null);
 
 /** @param {HTMLInputElement} input */
 function suggest(input) {
+  // The field searches without suggestions too; the next focus tries again to load them.
   suggestions ??= import("./search.js")
     .then(({ suggestFor }) => suggestFor(input, input.dataset.suggest ?? ""))
-    .catch(() => {
-      // The field searches without suggestions too; the next focus tries to load them again.
-      suggestions = null;
-    });
+    .catch(() => (suggestions = null));
 }
 
 if (field) {

@@ -20,8 +20,7 @@ export function showFullImages(pswp, show) {
 
   /** @param {Slide} slide */
   async function fetchImage({ content, currZoomLevel, data }) {
-    /** @type {Shot} */
-    const shot = data.shot;
+    const shot = /** @type {Shot} */ (data.shot);
     if (!shot.zoom || images.has(shot) || !content.isImageContent()) return;
     if (currZoomLevel * shot.fullWidth * devicePixelRatio < shot.width * COARSE) return;
     images.set(shot, null);

@@ -230,8 +230,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
   // The signed address has expired, or the storage was down: the permanent one leads to a new one.
   const retried = /** @type {Set<Shot>} */ (new Set());
   pswp.on("loadError", ({ content }) => {
-    /** @type {Shot} */
-    const shot = content.data.shot;
+    const shot = /** @type {Shot} */ (content.data.shot);
     if (retried.has(shot) || !shot.lasting) return;
     retried.add(shot);
     content.data.src = makeLastingUrl(shot.lasting, 1920);

@@ -51,8 +51,7 @@ for (const field of findAll(document, "input[data-choices]", HTMLInputElement)) 
       const url = `${field.dataset.choices}?q=${encodeURIComponent(query)}`;
       const answer = await fetchJson(url).catch(() => null);
       if (!answer || field.value !== query) return;
-      /** @type {string[]} */
-      const choices = answer.choices;
+      const choices = /** @type {string[]} */ (answer.choices);
       list?.replaceChildren(...choices.map((value) => new Option("", value)));
     }, SUGGEST_MS);
   });

@@ -97,7 +97,6 @@ export function makeActs(folder, urls) {
     const hasFocus = () => form.contains(getFocused()) || getFocused() === document.body;
     button.disabled = true;
     try {
-      /** @type {ActAnswer} */
       const { done } = await fetchJson(urls.newFolder, { form: { folder: from, name } });
       if (field.value.trim() === name) field.value = "";
       const isHere = hasFocus();

@@ -3,14 +3,11 @@
 import { byId, closest, findAll, get } from "../dom.js";
 import { t } from "../words.js";
 import { setLeaving } from "./library.js";
-import { makeSortable } from "./ordering.js";
+import { STEPS, makeSortable } from "./ordering.js";
 import { isCalling, saveAll, unsaved } from "./saver.js";
 import { watchSelection } from "./selection.js";
 
 const STEP_BUTTONS = ".shot-acts [data-step]";
-/** @type {Record<string, number>} */
-const STEPS = { ArrowUp: -1, ArrowDown: 1 };
-
 const form = document.querySelector("[data-shots]");
 if (form instanceof HTMLFormElement) setUp(form, get(form, ".shots"));
 

@@ -4,12 +4,9 @@ import { byId, closest, find, findAll, get } from "../dom.js";
 import { say, t } from "../words.js";
 import { onKey } from "./keys.js";
 import "./library.js";
-import { makeSortable } from "./ordering.js";
+import { STEPS, makeSortable } from "./ordering.js";
 import { countMoves, saveAll } from "./saver.js";
 import { watchSelection } from "./selection.js";
-
-/** @type {Record<string, number>} */
-const STEPS = { ArrowUp: -1, ArrowDown: 1 };
 
 const form = find(document, "#library", HTMLFormElement);
 if (form) setUp(form, byId("rows"));

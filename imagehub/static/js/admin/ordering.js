@@ -8,6 +8,9 @@ import { toastError } from "./toast.js";
 
 /** @typedef {{ item: Element, before: ?Element }} Move `before` is null at the end */
 
+/** @type {Record<string, number>} what keys move by */
+export const STEPS = { ArrowUp: -1, ArrowDown: 1 };
+
 /** Return an order after a move. @param {Element[]} order @param {Move} move */
 function applyMove(order, { item, before }) {
   const rest = order.filter((one) => one !== item);

@@ -76,7 +76,6 @@ export function makeSender(urls, queue) {
     if (entry.conflict === "replace" && !entry.uploadUrl) {
       if (places.hasArrivedSince(entry, entry.settledAt ?? 0)) entry.conflict = "fail";
     }
-    /** @type {Run} */
     const run = { entry, file, signal, tries: 0, unplacedCount: 0 };
     let sessionCount = 0;
     while (true) {
