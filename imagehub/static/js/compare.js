@@ -48,8 +48,7 @@ export async function compareShots(shots, first, describe, signal) {
     }
   }
 
-  /** Zoom so that a point stays where it is: in parts of the pane, from its middle.
-   * @param {number} zoom */
+  /** Zoom around a point: in parts of the pane, from its middle. @param {number} zoom */
   function zoomTo(zoom, px = 0, py = 0) {
     const next = Math.min(MAX_ZOOM, Math.max(1, zoom));
     const ratio = next / view.zoom;

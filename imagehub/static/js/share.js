@@ -22,8 +22,7 @@ export async function share(title, url) {
   }
 }
 
-/** Copy by a selected field: sites without https have no clipboard interface.
- * @param {string} text */
+/** Copy by a selected field: without https there is no clipboard. @param {string} text */
 function copyFromField(text) {
   const focused = getFocused();
   const field = make("textarea", { value: text, className: "unseen" });

@@ -34,8 +34,7 @@ export class Filmstrip {
     this.element.hidden = !this.isOpen;
   }
 
-  /** Mark the shot in view, and scroll to it.
-   * @param {number} index @param {ScrollBehavior} behavior */
+  /** Mark a shot, and scroll to it. @param {number} index @param {ScrollBehavior} behavior */
   mark(index, behavior) {
     findAll(this.element, "button").forEach((button, i) => {
       if (i !== index) {

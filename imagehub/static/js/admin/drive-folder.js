@@ -141,8 +141,7 @@ export class OpenFolder extends EventTarget {
     }
   }
 
-  /** Give the focus to the row at this place or, where there are not so many, to the last.
-   * @param {number} place */
+  /** Focus the row at a place or, where there are not so many, the last. @param {number} place */
   focusNear(place) {
     const { length } = this.list.rows;
     if (length) this.list.focus(Math.min(Math.max(0, place), length - 1));

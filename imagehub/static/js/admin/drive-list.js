@@ -51,8 +51,7 @@ export class DriveList {
     this.#draw();
   }
 
-  /** Show these items; a row is drawn again only if its item is another object.
-   * @param {Item[]} rows */
+  /** Show items; a row is drawn again only if its item is another object. @param {Item[]} rows */
   setRows(rows) {
     this.rows = rows;
     this.#isKnown = true;

@@ -15,8 +15,8 @@ export function renameItem(folder, url, row) {
   if (!element || element.querySelector(".item-edit")) return;
   const link = get(element, ".item-name");
   const field = make("input", { className: "item-edit", value: row.name, maxLength: 255 });
-  Object.assign(field, { dir: "auto", autocomplete: "off" });
-  field.ariaLabel = t("new_name_of", { name: row.name });
+  const ariaLabel = t("new_name_of", { name: row.name });
+  Object.assign(field, { ariaLabel, dir: "auto", autocomplete: "off" });
   const fault = make("span", { className: "fault item-fault", role: "alert" });
   link.hidden = true;
   link.after(field, fault);
@@ -77,7 +77,7 @@ export function renameItem(folder, url, row) {
     }
     isOver = false;
     field.readOnly = false;
-    field.setAttribute("aria-invalid", "true");
+    field.ariaInvalid = "true";
     fault.textContent = reason;
     const { activeElement } = document;
     if (activeElement === document.body || element?.contains(activeElement)) field.focus();

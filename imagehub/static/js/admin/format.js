@@ -26,8 +26,7 @@ export function formatDuration(seconds) {
   return hours < 2 ? t("over_an_hour") : t("hours", { count: Math.round(hours) });
 }
 
-/** @param {string} time as in JSON
- * @returns {string} the day, or "" where there is none */
+/** @param {string} time as in JSON @returns {string} the day, or "" where there is none */
 export function formatDay(time) {
   const moment = new Date(time);
   return Number.isNaN(moment.getTime()) ? "" : days.format(moment);

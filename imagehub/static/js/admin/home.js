@@ -10,17 +10,12 @@ const section = get(document, "[data-jobs]");
 
 /** Show how far the imports are; return whether the page is being loaded again. */
 async function look() {
-  /** @type {{ id: number, finished: number, words: string }[]} */
-  let jobs;
-  try {
-    ({ jobs } = await fetchJson(section.dataset.jobs ?? ""));
-  } catch {
-    return false; // The next look may do better.
-  }
+  const answer = await fetchJson(section.dataset.jobs ?? "").catch(() => null);
+  if (!answer) return false; // The next look may do better.
+  const jobs = /** @type {{ id: number, finished: number, words: string }[]} */ (answer.jobs);
   const rows = findAll(section, "[data-job]");
-  if (rows.some((row) => !jobs.some(({ id }) => String(id) === row.dataset.job))) {
-    return reloadPage();
-  }
+  const hasEnded = rows.some(({ dataset }) => !jobs.some(({ id }) => String(id) === dataset.job));
+  if (hasEnded) return reloadPage();
   for (const { id, finished, words } of jobs) {
     const row = find(section, `[data-job="${id}"]`);
     if (!row) continue;

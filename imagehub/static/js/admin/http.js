@@ -97,8 +97,7 @@ function makeError({ status, headers }, content) {
   return new CallError(status, message || t("failed"), content, headers);
 }
 
-/** Return the milliseconds of a Retry-After header; 0 where it names no seconds.
- * @param {?string} [header] */
+/** Return the milliseconds of a Retry-After header; 0 without seconds. @param {?string} [header] */
 export function readRetryAfter(header) {
   const seconds = Number.parseFloat(header ?? "");
   return Number.isFinite(seconds) ? seconds * 1000 : 0;

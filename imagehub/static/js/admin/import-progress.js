@@ -18,8 +18,7 @@ function parse(html) {
   return template.content;
 }
 
-/** Show the new state. What has the focus keeps it.
- * @param {{ html: string, state: string }} answer */
+/** Show the new state; what has the focus keeps it. @param {Record<string, string>} answer */
 async function show({ html, state }) {
   await waitForRelease();
   const focused = progress.contains(document.activeElement) ? getFocused() : null;

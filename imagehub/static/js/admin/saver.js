@@ -140,14 +140,11 @@ class Field {
     const { control } = this;
     const id = `fault-${control.name}`;
     document.getElementById(id)?.remove();
-    if (fault) {
-      control.after(make("span", { className: "fault", id }, icon("circle-alert"), ` ${fault}`));
-      control.setAttribute("aria-invalid", "true");
-      control.setAttribute("aria-describedby", id);
-    } else {
-      control.removeAttribute("aria-invalid");
-      control.removeAttribute("aria-describedby");
-    }
+    control.ariaInvalid = fault ? "true" : null;
+    control.removeAttribute("aria-describedby");
+    if (!fault) return;
+    control.after(make("span", { className: "fault", id }, icon("circle-alert"), ` ${fault}`));
+    control.setAttribute("aria-describedby", id);
   }
 }
 

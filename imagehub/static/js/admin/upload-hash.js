@@ -27,8 +27,7 @@ export async function hashFile(file, signal) {
   return btoa(String.fromCharCode(...shift(bytes, file.size)));
 }
 
-/** @param {Uint8Array} bytes of one period
- * @param {number} size of the file */
+/** @param {Uint8Array} bytes of one period @param {number} size of the file */
 function shift(bytes, size) {
   const width = BigInt(WIDTH_BITS);
   let sum = 0n;

@@ -29,8 +29,7 @@ export class UploadImport {
     this.#queue = queue;
   }
 
-  /** Set whether and how the whole queue is imported.
-   * @param {boolean} wantsImport @param {string} grouping */
+  /** Set whether and how to import. @param {boolean} wantsImport @param {string} grouping */
   set(wantsImport, grouping) {
     this.#wantsImport = wantsImport;
     this.#grouping = grouping;

@@ -55,8 +55,7 @@ export class Patience {
     for (const end of [...this.#sleepers]) end();
   }
 
-  /** Wait until there is a network, and for as long as OneDrive has asked.
-   * @param {AbortSignal} signal */
+  /** Wait for a network, and for as long as OneDrive has asked. @param {AbortSignal} signal */
   async waitUntilReady(signal) {
     while (!navigator.onLine) await this.sleep(MAX_WAIT_MS, signal);
     if (this.#quietUntil > Date.now()) await this.sleep(this.#quietUntil - Date.now(), signal);

@@ -294,8 +294,7 @@ export function makeSender(urls, queue) {
     await patience.backOff(tries, { signal, retryAfter });
   }
 
-  /** Stop a file that cannot be read any more: it was moved, or changed while it was sent.
-   * @param {Entry} entry */
+  /** Stop a file that was moved, or changed while it was sent. @param {Entry} entry */
   async function takeChange(entry) {
     files.lose(entry);
     entry.changeCount = (entry.changeCount ?? 0) + 1;

@@ -82,12 +82,8 @@ export class Uploads extends EventTarget {
         const isOld = entry.order < Date.now() - MAX_LEFT_MS;
         if (entry.owner !== this.#owner && isOld) this.#forget(entry);
       }
-      await Promise.all(
-        found.map((entry) => {
-          entry.tab = this.#tab;
-          return this.#store.put("entries", entry);
-        }),
-      );
+      for (const entry of found) entry.tab = this.#tab;
+      await Promise.all(found.map((entry) => this.#store.put("entries", entry)));
     });
     found.sort((one, other) => one.order - other.order);
     for (const entry of found) {
@@ -115,8 +111,7 @@ export class Uploads extends EventTarget {
 
   // --- What a person does ---
 
-  /** Add files and folders to the queue; return how many.
-   * @param {Source[]} sources @param {UploadFolder} folder */
+  /** Add files; return how many. @param {Source[]} sources @param {UploadFolder} folder */
   async add(sources, folder) {
     const chosen = sources.filter(({ path }) => !path.some((name) => JUNK.test(name)));
     if (!chosen.length) return 0;
@@ -379,8 +374,7 @@ export class Uploads extends EventTarget {
     }
   }
 
-  /** Wait until the bytes of a file may be sent.
-   * @param {Entry} entry @param {AbortSignal} signal */
+  /** Wait until its bytes may be sent. @param {Entry} entry @param {AbortSignal} signal */
   async takeLane(entry, signal) {
     if (!(await this.#lanes.take(entry, signal))) return;
     this.#set(entry, "running");
@@ -461,13 +455,10 @@ export class Uploads extends EventTarget {
     for (let start = 0; start < entries.length; start += MAX_PATHS) {
       const some = entries.slice(start, start + MAX_PATHS);
       const paths = some.map(({ path }) => path.join("/"));
-      /** @type {RefusedPath[]} */
-      let refused;
-      try {
-        ({ refused } = await fetchJson(this.#urls.paths, { json: { folder, paths } }));
-      } catch {
-        return; // Each name is checked again when its turn comes.
-      }
+      const json = { folder, paths };
+      const answer = await fetchJson(this.#urls.paths, { json }).catch(() => null);
+      if (!answer) return; // Each name is checked again when its turn comes.
+      const refused = /** @type {RefusedPath[]} */ (answer.refused);
       const byPath = new Map(refused.map((one) => [one.path, one]));
       for (const entry of some) {
         entry.isChecked = true;
