@@ -53,7 +53,38 @@ export class OpenFolder extends EventTarget {
     this.list.onNearEnd = () => {
       if (!this.isWhole && !this.#hasFailed) setTimeout(() => this.#loadMore());
     };
-    this.#listen();
+    addEventListener("popstate", (event) => {
+      // A step inside the page, such as "Skip to content", leads to no other folder.
+      if (this.#address === getAddress()) return;
+      this.#address = getAddress();
+      const url = event.state?.id ? this.makeUrl(event.state.id) : location.href;
+      this.goTo(url, { isBack: true });
+    });
+    byId("crumbs").addEventListener("click", (event) => {
+      const link = closest(event.target, "a", HTMLAnchorElement);
+      if (!link || isModified(event)) return;
+      event.preventDefault();
+      this.goTo(link.href, { focus: this.id });
+    });
+    const rearrange = () => {
+      this.dispatchEvent(new Event("arrange"));
+      this.draw();
+      if (this.#needsAll) this.loadAll();
+    };
+    controls.words.addEventListener("input", rearrange);
+    controls.show.addEventListener("change", rearrange);
+    controls.order.addEventListener("change", rearrange);
+    byId("arrange").addEventListener("submit", (event) => event.preventDefault());
+    find(byId("drive-unread"), "button")?.addEventListener("click", () => {
+      if (this.#needsAll) this.loadAll();
+      else this.#loadMore();
+    });
+    for (const link of findAll(document, "[data-view]")) {
+      link.addEventListener("click", (event) => {
+        event.preventDefault();
+        this.setView(link.dataset.view ?? "");
+      });
+    }
   }
 
   get id() {
@@ -303,13 +334,9 @@ export class OpenFolder extends EventTarget {
     byId("crumbs").replaceChildren(...(steps.length ? [make("ol", {}, ...steps)] : []));
     const space = byId("quota");
     space.hidden = !quota.words;
-    if (quota.words) {
-      const bar = get(space, "progress", HTMLProgressElement);
-      bar.max = quota.total;
-      bar.value = quota.used;
-      bar.setAttribute("aria-label", quota.words);
-      get(space, "span").textContent = quota.words;
-    }
+    const bar = get(space, "progress", HTMLProgressElement);
+    Object.assign(bar, { max: quota.total, value: quota.used, ariaLabel: quota.words });
+    get(space, "span").textContent = quota.words;
     for (const field of findAll(document, 'input[name="folder"]', HTMLInputElement)) {
       field.value = this.id;
     }
@@ -322,43 +349,6 @@ export class OpenFolder extends EventTarget {
     document.cookie = `drive-view=${view}; path=/; max-age=${YEAR_SECONDS}; samesite=lax`;
     for (const link of findAll(document, "[data-view]")) {
       link.ariaCurrent = link.dataset.view === view ? "true" : null;
-    }
-  }
-
-  // --- Events of the page ---
-
-  #listen() {
-    addEventListener("popstate", (event) => {
-      // A step inside the page, such as "Skip to content", leads to no other folder.
-      if (this.#address === getAddress()) return;
-      this.#address = getAddress();
-      const url = event.state?.id ? this.makeUrl(event.state.id) : location.href;
-      this.goTo(url, { isBack: true });
-    });
-    byId("crumbs").addEventListener("click", (event) => {
-      const link = closest(event.target, "a", HTMLAnchorElement);
-      if (!link || isModified(event)) return;
-      event.preventDefault();
-      this.goTo(link.href, { focus: this.id });
-    });
-    const rearrange = () => {
-      this.dispatchEvent(new Event("arrange"));
-      this.draw();
-      if (this.#needsAll) this.loadAll();
-    };
-    controls.words.addEventListener("input", rearrange);
-    controls.show.addEventListener("change", rearrange);
-    controls.order.addEventListener("change", rearrange);
-    byId("arrange").addEventListener("submit", (event) => event.preventDefault());
-    find(byId("drive-unread"), "button")?.addEventListener("click", () => {
-      if (this.#needsAll) this.loadAll();
-      else this.#loadMore();
-    });
-    for (const link of findAll(document, "[data-view]")) {
-      link.addEventListener("click", (event) => {
-        event.preventDefault();
-        this.setView(link.dataset.view ?? "");
-      });
     }
   }
 }

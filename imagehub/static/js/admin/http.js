@@ -83,18 +83,15 @@ async function call(url, { json, form, signal, keepalive, ...options }) {
     throw new CallError(401, t("signed_out"));
   }
   const content = await answer.json().catch(() => undefined);
-  if (!answer.ok) throw makeError(answer, content);
+  if (!answer.ok) {
+    const detail = content?.detail;
+    const message = Array.isArray(detail) ? detail.map(({ msg }) => msg).join(" ") : detail;
+    throw new CallError(answer.status, message || t("failed"), content, answer.headers);
+  }
   if (content === undefined && answer.status !== 204) {
     throw new CallError(answer.status, t("bad_answer"));
   }
   return content ?? null;
-}
-
-/** @param {Response} answer @param {any} content */
-function makeError({ status, headers }, content) {
-  const detail = content?.detail;
-  const message = Array.isArray(detail) ? detail.map(({ msg }) => msg).join(" ") : detail;
-  return new CallError(status, message || t("failed"), content, headers);
 }
 
 /** Return the milliseconds of a Retry-After header; 0 without seconds. @param {?string} [header] */
