@@ -3,244 +3,233 @@
 import { byId, get, getFocused, make } from "../dom.js";
 import { t } from "../words.js";
 import { confirmDialog } from "./dialog.js";
-import { renameItem } from "./drive-rename.js";
+import * as folder from "./drive-folder.js";
+import * as list from "./drive-list.js";
 import { FolderPicker } from "./folder-picker.js";
 import { fetchJson } from "./http.js";
 import { toast, toastError } from "./toast.js";
 
-/** @import { OpenFolder } from "./drive-folder.js" */
 /** @import { ToastLink } from "./toast.js" */
 
 const MAX_ITEMS = 10;
 // What comes sooner needs no message that it is coming.
 const QUICK_MS = 300;
 
-/** @typedef {ReturnType<typeof makeActs>} Acts */
+let isAsking = false;
+byId("new-folder").addEventListener("submit", (event) => {
+  event.preventDefault();
+  createFolder();
+});
 
-/** @param {OpenFolder} folder @param {DriveUrls} urls */
-export function makeActs(folder, urls) {
-  const { list } = folder;
-  let isAsking = false;
-  byId("new-folder").addEventListener("submit", (event) => {
-    event.preventDefault();
-    createFolder();
-  });
-
-  /** Send items a few at a time, and show how far it is. Return what was done, the answers, and the
-   * error that ended it early.
-   * @param {string} url @param {{ id: string }[]} subjects @param {Record<string, string>} fields
-   * @param {string} progress name of the sentence that shows how far it is */
-  async function sendEach(url, subjects, fields, progress) {
-    const answers = /** @type {ActAnswer[]} */ ([]);
-    let error = null;
-    for (let start = 0; start < subjects.length && !error; start += MAX_ITEMS) {
-      const form = new FormData();
-      for (const [name, value] of Object.entries(fields)) form.set(name, value);
-      for (const { id } of subjects.slice(start, start + MAX_ITEMS)) form.append("item", id);
-      try {
-        const answer = /** @type {ActAnswer} */ (await fetchJson(url, { form }));
-        answers.push(answer);
-        for (const { id } of answer.done) folder.drop(id);
-        folder.draw();
-        const next = start + MAX_ITEMS;
-        if (next < subjects.length) {
-          folder.showState(t(progress, { done: next, all: subjects.length }));
-        }
-      } catch (thrown) {
-        error = thrown;
+/** Send items a few at a time, and show how far it is. Return what was done, the answers, and the
+ * error that ended it early.
+ * @param {string} url @param {{ id: string }[]} subjects @param {Record<string, string>} fields
+ * @param {string} progress name of the sentence that shows how far it is */
+async function sendEach(url, subjects, fields, progress) {
+  const answers = /** @type {ActAnswer[]} */ ([]);
+  let error = null;
+  for (let start = 0; start < subjects.length && !error; start += MAX_ITEMS) {
+    const form = new FormData();
+    for (const [name, value] of Object.entries(fields)) form.set(name, value);
+    for (const { id } of subjects.slice(start, start + MAX_ITEMS)) form.append("item", id);
+    try {
+      const answer = /** @type {ActAnswer} */ (await fetchJson(url, { form }));
+      answers.push(answer);
+      for (const { id } of answer.done) folder.drop(id);
+      folder.draw();
+      const next = start + MAX_ITEMS;
+      if (next < subjects.length) {
+        folder.showState(t(progress, { done: next, all: subjects.length }));
       }
-    }
-    tellFailed(answers.flatMap(({ failed }) => failed), "not_done");
-    return { done: answers.flatMap(({ done }) => done), answers, error };
-  }
-
-  /** @param {FailedItem[]} failed @param {string} sentence @param {ToastLink} [link] */
-  function tellFailed(failed, sentence, link = null) {
-    for (const reason of new Set(failed.map((one) => one.reason))) {
-      const count = failed.filter((one) => one.reason === reason).length;
-      toast(t(sentence, { count, reason }), { link, isFault: true, seconds: 12 });
+    } catch (thrown) {
+      error = thrown;
     }
   }
+  tellFailed(answers.flatMap(({ failed }) => failed), "not_done");
+  return { done: answers.flatMap(({ done }) => done), answers, error };
+}
 
-  /** @param {unknown} error */
-  function fail(error) {
+/** @param {FailedItem[]} failed @param {string} sentence @param {ToastLink} [link] */
+function tellFailed(failed, sentence, link = null) {
+  for (const reason of new Set(failed.map((one) => one.reason))) {
+    const count = failed.filter((one) => one.reason === reason).length;
+    toast(t(sentence, { count, reason }), { link, isFault: true, seconds: 12 });
+  }
+}
+
+/** @param {unknown} error */
+function fail(error) {
+  toastError(error);
+  folder.refreshQuietly();
+}
+
+/** Ask one question at a time, however often its key is pressed until it is there.
+ * @param {Item[]} subjects @param {() => Promise<void>} ask */
+async function askOnce(subjects, ask) {
+  if (isAsking || !subjects.length) return;
+  isAsking = true;
+  await ask().finally(() => (isAsking = false));
+}
+
+/** Move a lost focus to the place where the items were, if their folder is still open.
+ * @param {string} from @param {number} place */
+function restoreFocus(from, place) {
+  if (folder.facts.id !== from) return;
+  const focused = getFocused();
+  if (focused === document.body || !focused.checkVisibility()) folder.focusNear(place);
+}
+
+// --- New folder and new names ---
+
+async function createFolder() {
+  const form = byId("new-folder");
+  const field = byId("new-name", HTMLInputElement);
+  const button = get(form, "button", HTMLButtonElement);
+  const name = field.value.trim();
+  if (!name) return;
+  const from = folder.facts.id;
+  // Whether the focus is in the form, or was in a part of it that is disabled.
+  const hasFocus = () => form.contains(getFocused()) || getFocused() === document.body;
+  button.disabled = true;
+  try {
+    const { done } = await fetchJson(folder.urls.newFolder, { form: { folder: from, name } });
+    if (field.value.trim() === name) field.value = "";
+    const isHere = hasFocus();
+    folder.keep(done[0], from);
+    folder.draw();
+    if (isHere) list.focus(list.findPlace(done[0].id));
+    toast(t("folder_created", { name: done[0].name }));
+  } catch (error) {
     toastError(error);
-    folder.refreshQuietly();
+    if (hasFocus()) field.focus();
+  } finally {
+    button.disabled = false;
   }
+}
 
-  /** Ask one question at a time, however often its key is pressed until it is there.
-   * @param {Item[]} subjects @param {() => Promise<void>} ask */
-  async function askOnce(subjects, ask) {
-    if (isAsking || !subjects.length) return;
-    isAsking = true;
-    await ask().finally(() => (isAsking = false));
-  }
+// --- Moving ---
 
-  /** Move a lost focus to the place where the items were, if their folder is still open.
-   * @param {string} from @param {number} place */
-  function restoreFocus(from, place) {
-    if (folder.id !== from) return;
-    const focused = getFocused();
-    if (focused === document.body || !focused.checkVisibility()) folder.focusNear(place);
-  }
-
-  // --- New folder and new names ---
-
-  async function createFolder() {
-    const form = byId("new-folder");
-    const field = byId("new-name", HTMLInputElement);
-    const button = get(form, "button", HTMLButtonElement);
-    const name = field.value.trim();
-    if (!name) return;
-    const from = folder.id;
-    // Whether the focus is in the form, or was in a part of it that is disabled.
-    const hasFocus = () => form.contains(getFocused()) || getFocused() === document.body;
-    button.disabled = true;
-    try {
-      const { done } = await fetchJson(urls.newFolder, { form: { folder: from, name } });
-      if (field.value.trim() === name) field.value = "";
-      const isHere = hasFocus();
-      folder.keep(done[0], from);
-      folder.draw();
-      if (isHere) list.focus(list.findPlace(done[0].id));
-      toast(t("folder_created", { name: done[0].name }));
-    } catch (error) {
-      toastError(error);
-      if (hasFocus()) field.focus();
-    } finally {
-      button.disabled = false;
-    }
-  }
-
-  /** @param {Item} row */
-  const rename = (row) => renameItem(folder, urls.rename, row);
-
-  // --- Moving ---
-
-  /** @param {Item[]} subjects @param {string} target id @param {string} targetName */
-  async function moveTo(subjects, target, targetName, from = folder.id) {
-    const place = list.findPlace(subjects[0]?.id);
-    const hadFocus = document.activeElement !== document.body;
-    const way = { folder: from, target };
-    const { done, error } = await sendEach(urls.move, subjects, way, "moving");
-    if (hadFocus) restoreFocus(from, place);
-    if (done.length) {
-      const undo = async () => {
-        const back = { folder: target, target: from };
-        const undone = await sendEach(urls.move, done, back, "moving_back");
-        await folder.refresh();
-        if (undone.error) throw undone.error;
-      };
-      toast(t("items_moved", { count: done.length, folder: targetName }), { undo });
-    }
-    if (error) fail(error);
-    else if (folder.id === target || folder.items.has(target)) folder.refreshQuietly();
-  }
-
-  /** @param {Item[]} subjects */
-  const move = (subjects) => askOnce(subjects, () => askMove(subjects));
-
-  /** @param {Item[]} subjects */
-  async function askMove(subjects) {
-    const from = folder.id;
-    const picker = new FolderPicker(urls.folders, new Set(subjects.map(({ id }) => id)));
-    try {
-      await picker.open(from);
-    } catch (error) {
-      toastError(error);
-      return;
-    }
-    if (folder.id !== from) return;
-    const agreed = await confirmDialog({
-      title: t("move_items_ask", { count: subjects.length }),
-      body: picker.body,
-      confirm: t("move_here"),
-    });
-    if (!agreed) return;
-    try {
-      await picker.whenOpen;
-    } catch {
-      return; // It is shown already why the folder could not be opened.
-    }
-    if (!picker.target) return;
-    const { id, names } = picker.target;
-    if (id === from) toast(t("already_there"));
-    else await moveTo(subjects, id, names[names.length - 1], from);
-  }
-
-  // --- Deleting ---
-
-  /** @param {Item[]} subjects */
-  const remove = (subjects) => askOnce(subjects, () => askRemove(subjects));
-
-  /** @param {Item[]} subjects */
-  async function askRemove(subjects) {
-    const from = folder.id;
-    const plan = await planRemoval(from, subjects);
-    if (!plan || folder.id !== from) return;
-    const [{ id, name }] = subjects;
-    const count = subjects.length;
-    const agreed = await confirmDialog({
-      title: count === 1 ? t("delete_item_ask", { name }) : t("delete_items_ask", { count }),
-      body: describePlan(plan),
-      confirm: t("delete"),
-      isDanger: true,
-    });
-    if (!agreed) return;
-    const place = list.findPlace(id);
-    const fields = { folder: from, sure: "yes" };
-    const url = urls.delete;
-    const { done, answers, error } = await sendEach(url, subjects, fields, "deleting");
-    if (done.length) tellDeleted(done.length, answers);
-    restoreFocus(from, place);
-    if (error) fail(error);
-  }
-
-  /** @param {string} from @param {Item[]} subjects @returns {Promise<?DeletionPlan>} */
-  async function planRemoval(from, subjects) {
-    const timer = setTimeout(() => {
-      if (folder.id === from) folder.showState(t("counting"));
-    }, QUICK_MS);
-    try {
-      const json = { folder: from, items: subjects.map(({ id }) => id) };
-      return await fetchJson(urls.planDelete, { json });
-    } catch (error) {
-      toastError(error);
-      return null;
-    } finally {
-      clearTimeout(timer);
-      folder.draw();
-    }
-  }
-
-  /** @param {number} count @param {ActAnswer[]} answers */
-  function tellDeleted(count, answers) {
-    const { url = "", days = 0 } = answers[0].bin ?? {};
-    const words = t(days ? "items_deleted_days" : "items_deleted", { count, days });
-    const marks = answers.flatMap(({ deletion }) => deletion || []);
-    const link = url ? { url, words: t("open_recycle_bin") } : null;
-    const undo = marks.length ? () => restore(marks, link) : null;
-    toast(words, { link, undo, seconds: 15 });
-  }
-
-  /** @param {string[]} marks @param {ToastLink} link */
-  async function restore(marks, link) {
-    const failed = /** @type {FailedItem[]} */ ([]);
-    let count = 0;
-    for (const deletion of marks) {
-      /** @type {ActAnswer} */
-      const answer = await fetchJson(urls.restore, { form: { deletion } });
-      count += answer.done.length;
-      failed.push(...answer.failed);
-    }
-    if (count) {
+/** @param {Item[]} subjects @param {string} target id @param {string} targetName */
+export async function moveTo(subjects, target, targetName, from = folder.facts.id) {
+  const place = list.findPlace(subjects[0]?.id);
+  const hadFocus = document.activeElement !== document.body;
+  const way = { folder: from, target };
+  const { done, error } = await sendEach(folder.urls.move, subjects, way, "moving");
+  if (hadFocus) restoreFocus(from, place);
+  if (done.length) {
+    const undo = async () => {
+      const back = { folder: target, target: from };
+      const undone = await sendEach(folder.urls.move, done, back, "moving_back");
       await folder.refresh();
-      toast(t("items_restored", { count }));
-    }
-    tellFailed(failed, "not_restored", link);
+      if (undone.error) throw undone.error;
+    };
+    toast(t("items_moved", { count: done.length, folder: targetName }), { undo });
   }
+  if (error) fail(error);
+  else if (folder.facts.id === target || folder.items.has(target)) folder.refreshQuietly();
+}
 
-  return { move, moveTo, remove, rename };
+/** @param {Item[]} subjects */
+export const move = (subjects) => askOnce(subjects, () => askMove(subjects));
+
+/** @param {Item[]} subjects */
+async function askMove(subjects) {
+  const from = folder.facts.id;
+  const picker = new FolderPicker(folder.urls.folders, new Set(subjects.map(({ id }) => id)));
+  try {
+    await picker.open(from);
+  } catch (error) {
+    toastError(error);
+    return;
+  }
+  if (folder.facts.id !== from) return;
+  const agreed = await confirmDialog({
+    title: t("move_items_ask", { count: subjects.length }),
+    body: picker.body,
+    confirm: t("move_here"),
+  });
+  if (!agreed) return;
+  try {
+    await picker.whenOpen;
+  } catch {
+    return; // It is shown already why the folder could not be opened.
+  }
+  if (!picker.target) return;
+  const { id, names } = picker.target;
+  if (id === from) toast(t("already_there"));
+  else await moveTo(subjects, id, names[names.length - 1], from);
+}
+
+// --- Deleting ---
+
+/** @param {Item[]} subjects */
+export const remove = (subjects) => askOnce(subjects, () => askRemove(subjects));
+
+/** @param {Item[]} subjects */
+async function askRemove(subjects) {
+  const from = folder.facts.id;
+  const plan = await planRemoval(from, subjects);
+  if (!plan || folder.facts.id !== from) return;
+  const [{ id, name }] = subjects;
+  const count = subjects.length;
+  const agreed = await confirmDialog({
+    title: count === 1 ? t("delete_item_ask", { name }) : t("delete_items_ask", { count }),
+    body: describePlan(plan),
+    confirm: t("delete"),
+    isDanger: true,
+  });
+  if (!agreed) return;
+  const place = list.findPlace(id);
+  const fields = { folder: from, sure: "yes" };
+  const url = folder.urls.delete;
+  const { done, answers, error } = await sendEach(url, subjects, fields, "deleting");
+  if (done.length) tellDeleted(done.length, answers);
+  restoreFocus(from, place);
+  if (error) fail(error);
+}
+
+/** @param {string} from @param {Item[]} subjects @returns {Promise<?DeletionPlan>} */
+async function planRemoval(from, subjects) {
+  const timer = setTimeout(() => {
+    if (folder.facts.id === from) folder.showState(t("counting"));
+  }, QUICK_MS);
+  try {
+    const json = { folder: from, items: subjects.map(({ id }) => id) };
+    return await fetchJson(folder.urls.planDelete, { json });
+  } catch (error) {
+    toastError(error);
+    return null;
+  } finally {
+    clearTimeout(timer);
+    folder.draw();
+  }
+}
+
+/** @param {number} count @param {ActAnswer[]} answers */
+function tellDeleted(count, answers) {
+  const { url = "", days = 0 } = answers[0].bin ?? {};
+  const words = t(days ? "items_deleted_days" : "items_deleted", { count, days });
+  const marks = answers.flatMap(({ deletion }) => deletion || []);
+  const link = url ? { url, words: t("open_recycle_bin") } : null;
+  const undo = marks.length ? () => restore(marks, link) : null;
+  toast(words, { link, undo, seconds: 15 });
+}
+
+/** @param {string[]} marks @param {ToastLink} link */
+async function restore(marks, link) {
+  const failed = /** @type {FailedItem[]} */ ([]);
+  let count = 0;
+  for (const deletion of marks) {
+    /** @type {ActAnswer} */
+    const answer = await fetchJson(folder.urls.restore, { form: { deletion } });
+    count += answer.done.length;
+    failed.push(...answer.failed);
+  }
+  if (count) {
+    await folder.refresh();
+    toast(t("items_restored", { count }));
+  }
+  tellFailed(failed, "not_restored", link);
 }
 
 /** @param {DeletionPlan} plan */

@@ -14,216 +14,210 @@ const PARTS = [".item-check input", ".item-rename", ".item-name"];
 const list = byId("entries");
 const template = byId("entry", HTMLTemplateElement);
 
-export class DriveList {
-  rows = /** @type {Item[]} */ ([]);
-  /** @type {Set<string>} ids */
-  selected = new Set();
-  columns = 1;
-  onNearEnd = () => {};
+/** @type {Item[]} */
+export let rows = [];
+/** @type {Set<string>} ids */
+export const selected = new Set();
+export let columns = 1;
 
-  #drawn = /** @type {Map<string, { element: HTMLElement, item: Item }>} */ (new Map());
-  #rowPx = 0;
-  #frame = 0;
-  // What the server drew stays until it is known what is to be shown.
-  #isKnown = false;
+const drawn = /** @type {Map<string, { element: HTMLElement, item: Item }>} */ (new Map());
+let rowPx = 0;
+let request = 0;
+// What the server drew stays until it is known what is to be shown.
+let isKnown = false;
+let onNearEnd = () => {};
 
-  constructor() {
-    const drawSoon = () => {
-      cancelAnimationFrame(this.#frame);
-      this.#frame = requestAnimationFrame(() => this.#draw());
-    };
-    addEventListener("scroll", drawSoon, { passive: true });
-    new ResizeObserver(() => {
-      this.#rowPx = 0;
-      drawSoon();
-    }).observe(list.parentElement ?? list);
+/** Call `act` when the end of the list is near the window. @param {() => void} act */
+export const whenNearEnd = (act) => (onNearEnd = act);
+
+function drawSoon() {
+  cancelAnimationFrame(request);
+  request = requestAnimationFrame(draw);
+}
+
+addEventListener("scroll", drawSoon, { passive: true });
+new ResizeObserver(() => {
+  rowPx = 0;
+  drawSoon();
+}).observe(list.parentElement ?? list);
+
+export const isGrid = () => list.classList.contains("is-grid");
+
+/** @param {string} view "grid" or "list" */
+export function setView(view) {
+  list.classList.toggle("is-grid", view === "grid");
+  list.classList.toggle("is-list", view !== "grid");
+  rowPx = 0;
+  draw();
+}
+
+/** Show items; a row is drawn again only if its item is another object. @param {Item[]} items */
+export function setRows(items) {
+  rows = items;
+  isKnown = true;
+  draw();
+}
+
+/** @param {string} id @param {boolean} isSelected */
+export function select(id, isSelected) {
+  if (isSelected) selected.add(id);
+  else selected.delete(id);
+  const element = getElement(id);
+  if (element) getBox(element).checked = isSelected;
+}
+
+export function redrawSelected() {
+  for (const [id, { element }] of drawn) getBox(element).checked = selected.has(id);
+}
+
+/** Return the place of an item among the rows, or -1. @param {string} id */
+export const findPlace = (id) => rows.findIndex((row) => row.id === id);
+
+/** @param {string} id */
+export const getElement = (id) => drawn.get(id)?.element ?? null;
+
+/** Scroll to a row, and give it the focus. @param {number} place */
+export function focus(place) {
+  const row = rows[place];
+  if (!row) return;
+  if (!drawn.has(row.id)) {
+    const top = list.getBoundingClientRect().top + scrollY;
+    scrollTo({ top: top + Math.floor(place / columns) * rowPx - innerHeight / 2 });
+    draw();
   }
+  const element = getElement(row.id);
+  if (!element) return;
+  find(element, ".item-name")?.focus({ preventScroll: true });
+  element.scrollIntoView({ block: "nearest" });
+}
 
-  get isGrid() {
-    return list.classList.contains("is-grid");
+/** Return the place of the row that has the focus, or -1. */
+export const findFocused = () =>
+  findPlace(closest(document.activeElement, ".item")?.dataset.id ?? "");
+
+function measure() {
+  const style = getComputedStyle(list);
+  columns = isGrid() ? style.gridTemplateColumns.split(" ").length : 1;
+  const { height } = get(list, ".item").getBoundingClientRect();
+  rowPx = height + (Number.parseFloat(style.rowGap) || 0);
+}
+
+function draw() {
+  const count = rows.length;
+  if (!isKnown) return;
+  if (!count) {
+    placeRows(0, 0);
+    pad(0, 0);
+    return;
   }
-
-  /** @param {string} view "grid" or "list" */
-  setView(view) {
-    list.classList.toggle("is-grid", view === "grid");
-    list.classList.toggle("is-list", view !== "grid");
-    this.#rowPx = 0;
-    this.#draw();
+  if (!find(list, ".item")) placeRows(0, 1);
+  if (!rowPx) measure();
+  if (!rowPx) return;
+  let first = 0;
+  let last = count;
+  if (count > MAX_WHOLE) {
+    const top = -list.getBoundingClientRect().top;
+    first = Math.floor((top - MARGIN_PX) / rowPx) * columns;
+    last = Math.ceil((top + innerHeight + MARGIN_PX) / rowPx) * columns;
+    first = Math.min(Math.max(0, first), Math.max(0, count - columns));
+    last = Math.min(count, Math.max(last, first + columns));
   }
+  placeRows(first, last);
+  const rowsBelow = Math.ceil((count - last) / columns);
+  pad((first / columns) * rowPx, rowsBelow * rowPx);
+  if (last >= count) onNearEnd();
+}
 
-  /** Show items; a row is drawn again only if its item is another object. @param {Item[]} rows */
-  setRows(rows) {
-    this.rows = rows;
-    this.#isKnown = true;
-    this.#draw();
-  }
+/** @param {number} above pixels @param {number} below */
+function pad(above, below) {
+  list.style.paddingBlockStart = above ? `${above}px` : "";
+  list.style.paddingBlockEnd = below ? `${below}px` : "";
+}
 
-  /** @param {string} id @param {boolean} isSelected */
-  select(id, isSelected) {
-    if (isSelected) this.selected.add(id);
-    else this.selected.delete(id);
-    const drawn = this.#drawn.get(id);
-    if (drawn) getBox(drawn.element).checked = isSelected;
-  }
-
-  redrawSelected() {
-    for (const [id, { element }] of this.#drawn) getBox(element).checked = this.selected.has(id);
-  }
-
-  /** Return the place of an item among the rows, or -1. @param {string} id */
-  findPlace(id) {
-    return this.rows.findIndex((row) => row.id === id);
-  }
-
-  /** @param {string} id */
-  getElement(id) {
-    return this.#drawn.get(id)?.element ?? null;
-  }
-
-  /** Scroll to a row, and give it the focus. @param {number} place */
-  focus(place) {
-    const row = this.rows[place];
-    if (!row) return;
-    if (!this.#drawn.has(row.id)) {
-      const top = list.getBoundingClientRect().top + scrollY;
-      scrollTo({ top: top + Math.floor(place / this.columns) * this.#rowPx - innerHeight / 2 });
-      this.#draw();
+/** Put the rows of these places into the page, and no others.
+ * @param {number} first @param {number} last place behind the last row */
+function placeRows(first, last) {
+  const wanted = rows.slice(first, last);
+  const focused = getFocused();
+  const focusedRow = list.contains(focused) ? closest(focused, ".item") : null;
+  removeOthers(new Map(wanted.map((item) => [item.id, item])));
+  let before = /** @type {?ChildNode} */ (null);
+  for (const [offset, item] of wanted.entries()) {
+    const { element } = drawn.get(item.id) ?? makeRow(item);
+    setAttribute(element, "aria-setsize", rows.length);
+    setAttribute(element, "aria-posinset", first + offset + 1);
+    /** @type {?ChildNode} */
+    let place = before ? before.nextSibling : list.firstChild;
+    // A row that moves loses the focus, so the others move around the one that has it.
+    while (place && element === focusedRow && place !== element) {
+      const other = place;
+      place = place.nextSibling;
+      list.append(other);
     }
-    const element = this.getElement(row.id);
-    if (!element) return;
-    find(element, ".item-name")?.focus({ preventScroll: true });
-    element.scrollIntoView({ block: "nearest" });
+    if (place !== element) list.insertBefore(element, place);
+    before = element;
   }
+  if (!focusedRow || focusedRow.isConnected) return;
+  const part = PARTS.find((one) => focused.matches(one)) ?? ".item-name";
+  const row = getElement(focusedRow.dataset.id ?? "");
+  if (row) find(row, part)?.focus({ preventScroll: true });
+}
 
-  /** Return the place of the row that has the focus, or -1. */
-  findFocused() {
-    return this.findPlace(closest(document.activeElement, ".item")?.dataset.id ?? "");
+/** @param {Map<string, Item>} wanted */
+function removeOthers(wanted) {
+  for (const [id, { element, item }] of drawn) {
+    const row = wanted.get(id);
+    if (row === item) continue;
+    // Somebody is writing a name in it.
+    const isEdited = element.contains(document.activeElement) && find(element, ".item-edit");
+    if (row && isEdited) continue;
+    element.remove();
+    drawn.delete(id);
   }
+  // What the server drew is replaced by the same.
+  for (const element of findAll(list, ":scope > *")) {
+    if (drawn.get(element.dataset.id ?? "")?.element !== element) element.remove();
+  }
+}
 
-  #measure() {
-    const style = getComputedStyle(list);
-    this.columns = this.isGrid ? style.gridTemplateColumns.split(" ").length : 1;
-    const { height } = get(list, ".item").getBoundingClientRect();
-    this.#rowPx = height + (Number.parseFloat(style.rowGap) || 0);
-  }
+/** @param {Item} item */
+function makeRow(item) {
+  const element = get(document.importNode(template.content, true), ".item");
+  element.dataset.id = item.id;
+  element.draggable = true;
+  element.classList.toggle("is-folder", item.is_folder);
+  const box = getBox(element);
+  box.value = item.id;
+  box.checked = selected.has(item.id);
+  box.setAttribute("aria-label", t("select_item", { name: item.name }));
+  const name = get(element, ".item-name", HTMLAnchorElement);
+  name.textContent = item.name;
+  name.href = item.url || (item.thumb ? `${item.thumb}&size=large` : item.web) || "#";
+  const rename = get(element, ".item-rename");
+  rename.hidden = false;
+  rename.setAttribute("aria-label", t("rename_item", { name: item.name }));
+  fillPicture(get(element, ".item-picture"), item);
+  const facts = get(element, ".item-facts");
+  const { is_folder: isFolder, count, size, modified } = item;
+  facts.textContent = isFolder ? t("items", { count }) : formatSize(size);
+  const day = formatDay(modified);
+  if (day) facts.append(" · ", make("time", { dateTime: modified }, day));
+  get(element, ".item-hub").replaceChildren(...describeImport(item));
+  const row = { element, item };
+  drawn.set(item.id, row);
+  return row;
+}
 
-  #draw() {
-    const count = this.rows.length;
-    if (!this.#isKnown) return;
-    if (!count) {
-      this.#place(0, 0);
-      this.#pad(0, 0);
-      return;
-    }
-    if (!find(list, ".item")) this.#place(0, 1);
-    if (!this.#rowPx) this.#measure();
-    if (!this.#rowPx) return;
-    let first = 0;
-    let last = count;
-    if (count > MAX_WHOLE) {
-      const top = -list.getBoundingClientRect().top;
-      first = Math.floor((top - MARGIN_PX) / this.#rowPx) * this.columns;
-      last = Math.ceil((top + innerHeight + MARGIN_PX) / this.#rowPx) * this.columns;
-      first = Math.min(Math.max(0, first), Math.max(0, count - this.columns));
-      last = Math.min(count, Math.max(last, first + this.columns));
-    }
-    this.#place(first, last);
-    const rowsBelow = Math.ceil((count - last) / this.columns);
-    this.#pad((first / this.columns) * this.#rowPx, rowsBelow * this.#rowPx);
-    if (last >= count) this.onNearEnd();
-  }
-
-  /** @param {number} above pixels @param {number} below */
-  #pad(above, below) {
-    list.style.paddingBlockStart = above ? `${above}px` : "";
-    list.style.paddingBlockEnd = below ? `${below}px` : "";
-  }
-
-  /** Put the rows of these places into the page, and no others.
-   * @param {number} first @param {number} last place behind the last row */
-  #place(first, last) {
-    const wanted = this.rows.slice(first, last);
-    const focused = getFocused();
-    const focusedRow = list.contains(focused) ? closest(focused, ".item") : null;
-    this.#removeOthers(new Map(wanted.map((item) => [item.id, item])));
-    let before = /** @type {?ChildNode} */ (null);
-    for (const [offset, item] of wanted.entries()) {
-      const { element } = this.#drawn.get(item.id) ?? this.#make(item);
-      setAttribute(element, "aria-setsize", this.rows.length);
-      setAttribute(element, "aria-posinset", first + offset + 1);
-      /** @type {?ChildNode} */
-      let place = before ? before.nextSibling : list.firstChild;
-      // A row that moves loses the focus, so the others move around the one that has it.
-      while (place && element === focusedRow && place !== element) {
-        const other = place;
-        place = place.nextSibling;
-        list.append(other);
-      }
-      if (place !== element) list.insertBefore(element, place);
-      before = element;
-    }
-    if (!focusedRow || focusedRow.isConnected) return;
-    const part = PARTS.find((one) => focused.matches(one)) ?? ".item-name";
-    const row = this.getElement(focusedRow.dataset.id ?? "");
-    if (row) find(row, part)?.focus({ preventScroll: true });
-  }
-
-  /** @param {Map<string, Item>} wanted */
-  #removeOthers(wanted) {
-    for (const [id, { element, item }] of this.#drawn) {
-      const row = wanted.get(id);
-      if (row === item) continue;
-      // Somebody is writing a name in it.
-      const isEdited = element.contains(document.activeElement) && find(element, ".item-edit");
-      if (row && isEdited) continue;
-      element.remove();
-      this.#drawn.delete(id);
-    }
-    // What the server drew is replaced by the same.
-    for (const element of findAll(list, ":scope > *")) {
-      if (this.#drawn.get(element.dataset.id ?? "")?.element !== element) element.remove();
-    }
-  }
-
-  /** @param {Item} item */
-  #make(item) {
-    const element = get(document.importNode(template.content, true), ".item");
-    element.dataset.id = item.id;
-    element.draggable = true;
-    element.classList.toggle("is-folder", item.is_folder);
-    const box = getBox(element);
-    box.value = item.id;
-    box.checked = this.selected.has(item.id);
-    box.setAttribute("aria-label", t("select_item", { name: item.name }));
-    const name = get(element, ".item-name", HTMLAnchorElement);
-    name.textContent = item.name;
-    name.href = item.url || (item.thumb ? `${item.thumb}&size=large` : item.web) || "#";
-    const rename = get(element, ".item-rename");
-    rename.hidden = false;
-    rename.setAttribute("aria-label", t("rename_item", { name: item.name }));
-    this.#fillPicture(get(element, ".item-picture"), item);
-    const facts = get(element, ".item-facts");
-    const { is_folder: isFolder, count, size, modified } = item;
-    facts.textContent = isFolder ? t("items", { count }) : formatSize(size);
-    const day = formatDay(modified);
-    if (day) facts.append(" · ", make("time", { dateTime: modified }, day));
-    get(element, ".item-hub").replaceChildren(...describeImport(item));
-    const drawn = { element, item };
-    this.#drawn.set(item.id, drawn);
-    return drawn;
-  }
-
-  /** @param {HTMLElement} frame @param {Item} item */
-  #fillPicture(frame, { thumb, is_folder: isFolder }) {
-    frame.replaceChildren(icon(isFolder ? "folder" : "file-image"));
-    if (!thumb) return;
-    const picture = make("img", { alt: "", loading: "lazy", decoding: "async" });
-    picture.sizes = "(min-width: 700px) 176px, 45vw";
-    picture.addEventListener("error", () => picture.remove());
-    if (this.isGrid) picture.srcset = `${thumb} 176w, ${thumb}&size=large 800w`;
-    picture.src = thumb;
-    frame.prepend(picture);
-  }
+/** @param {HTMLElement} frame @param {Item} item */
+function fillPicture(frame, { thumb, is_folder: isFolder }) {
+  frame.replaceChildren(icon(isFolder ? "folder" : "file-image"));
+  if (!thumb) return;
+  const picture = make("img", { alt: "", loading: "lazy", decoding: "async" });
+  picture.sizes = "(min-width: 700px) 176px, 45vw";
+  picture.addEventListener("error", () => picture.remove());
+  if (isGrid()) picture.srcset = `${thumb} 176w, ${thumb}&size=large 800w`;
+  picture.src = thumb;
+  frame.prepend(picture);
 }
 
 /** @param {HTMLElement} element */

@@ -2,16 +2,14 @@
 
 import { icon, make } from "../dom.js";
 import { t } from "../words.js";
-import { describeImport } from "./drive-list.js";
+import * as list from "./drive-list.js";
 import { formatDay, formatSize } from "./format.js";
-
-/** @import { DriveList } from "./drive-list.js" */
 
 /** @type {Record<string, number>} */
 const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
 
-/** @param {DriveList} list @param {Item} first */
-export function showPreview(list, first) {
+/** @param {Item} first */
+export function showPreview(first) {
   let row = first;
   const picture = make("img");
   const head = make("h2", { id: "preview-head", dir: "auto" });
@@ -28,7 +26,7 @@ export function showPreview(list, first) {
     picture.alt = row.name;
     head.textContent = row.name;
     facts.textContent = `${formatSize(row.size)} · ${formatDay(row.modified)}`;
-    groups.replaceChildren(...describeImport(row));
+    groups.replaceChildren(...list.describeImport(row));
     outside.hidden = !row.web;
     outside.href = row.web;
   };

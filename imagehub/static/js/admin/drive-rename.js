@@ -2,14 +2,14 @@
 
 import { get, make } from "../dom.js";
 import { t } from "../words.js";
+import * as folder from "./drive-folder.js";
+import * as list from "./drive-list.js";
 import { fetchJson, getMessage } from "./http.js";
 import { toast } from "./toast.js";
 
-/** @import { OpenFolder } from "./drive-folder.js" */
-
-/** @param {OpenFolder} folder @param {string} url @param {Item} row */
-export function renameItem(folder, url, row) {
-  const { id: from, list } = folder;
+/** @param {Item} row */
+export function renameItem(row) {
+  const from = folder.facts.id;
   list.focus(list.findPlace(row.id));
   const element = list.getElement(row.id);
   if (!element || element.querySelector(".item-edit")) return;
@@ -63,7 +63,7 @@ export function renameItem(folder, url, row) {
   /** @param {string} name @returns {Promise<{ item: Item, oldName: string }>} */
   async function send(name) {
     const form = { item: row.id, folder: from, name };
-    const { done, old_name: oldName } = await fetchJson(url, { form });
+    const { done, old_name: oldName } = await fetchJson(folder.urls.rename, { form });
     folder.keep(done[0], from);
     return { item: done[0], oldName };
   }
