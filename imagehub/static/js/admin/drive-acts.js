@@ -135,7 +135,7 @@ export const move = (subjects) => askOnce(subjects, () => askMove(subjects));
 /** @param {Item[]} subjects */
 async function askMove(subjects) {
   const from = folder.facts.id;
-  const picker = new FolderPicker(folder.urls.folders, new Set(subjects.map(({ id }) => id)));
+  const picker = new FolderPicker(new Set(subjects.map(({ id }) => id)));
   try {
     await picker.open(from);
   } catch (error) {

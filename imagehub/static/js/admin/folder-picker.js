@@ -2,6 +2,7 @@
 
 import { find, icon, make } from "../dom.js";
 import { t } from "../words.js";
+import { urls } from "./drive-folder.js";
 import { fetchJson } from "./http.js";
 import { toastError } from "./toast.js";
 
@@ -11,32 +12,28 @@ export class FolderPicker {
   /** @type {?Promise<void>} settles when the folder is open that was selected last */
   whenOpen = null;
 
-  #url;
   #moving;
+  #count = 0;
   #place = make("p", { dir: "auto" });
   #choices = make("ul", { className: "picker", tabIndex: -1 });
   body = make("div", { className: "picker-body" }, this.#place, this.#choices);
 
-  /** @param {string} url that lists the folders of one
-   * @param {Set<string>} moving ids of folders that cannot be selected */
-  constructor(url, moving) {
-    this.#url = url;
+  /** @param {Set<string>} moving ids of folders that cannot be selected */
+  constructor(moving) {
     this.#moving = moving;
   }
 
   /** @param {string} id */
   open(id) {
-    /** @type {Promise<void>} */
-    const opening = this.#open(id, () => opening === this.whenOpen);
-    this.whenOpen = opening;
-    return opening;
+    return (this.whenOpen = this.#open(id));
   }
 
-  /** @param {string} id @param {() => boolean} isWanted */
-  async #open(id, isWanted) {
-    /** @type {OpenedFolder} */
-    const folder = await fetchJson(`${this.#url}?folder=${encodeURIComponent(id)}`);
-    if (!isWanted()) return;
+  /** @param {string} id */
+  async #open(id) {
+    const number = ++this.#count;
+    const url = `${urls.folders}?folder=${encodeURIComponent(id)}`;
+    const folder = /** @type {OpenedFolder} */ (await fetchJson(url));
+    if (number !== this.#count) return;
     this.target = folder;
     this.#place.textContent = folder.names.join(" / ");
     const rows = folder.folders
