@@ -2,11 +2,10 @@
 
 import { byId, closest, findAll, getFocused, isModified, make } from "../dom.js";
 import { t } from "../words.js";
-import { remove } from "./drive-acts.js";
+import { remove, rename } from "./drive-acts.js";
 import * as folder from "./drive-folder.js";
 import * as list from "./drive-list.js";
 import { showPreview } from "./drive-preview.js";
-import { renameItem } from "./drive-rename.js";
 import { onKey } from "./keys.js";
 
 const PAGE_ROWS = 10;
@@ -127,7 +126,7 @@ byId("entries").addEventListener("click", (event) => {
   if (target instanceof HTMLInputElement && target.matches(".item-check input")) {
     select(place, target.checked, event.shiftKey);
   } else if (closest(target, ".item-rename")) {
-    renameItem(row);
+    rename(row);
   } else if (closest(target, ".item-name, .item-picture") && !closest(target, ".item-edit")) {
     if (isModified(event)) return;
     event.preventDefault();
@@ -143,7 +142,7 @@ byId("entries").addEventListener("keydown", (event) => {
   if (goal !== null) moveTo(goal, place, event.shiftKey);
   else if (key === "End") moveToEnd();
   else if (key === " " && closest(target, ".item-name")) toggle(place, event.shiftKey);
-  else if (key === "F2") renameItem(rows[place]);
+  else if (key === "F2") rename(rows[place]);
   else if (key === "Delete") remove(getSubjects());
   else return;
   event.preventDefault();

@@ -1,11 +1,10 @@
 // The drive page: the open folder, what is selected, what is done with it, what is uploaded.
 
 import { byId, find, findAll, get } from "../dom.js";
-import { move, remove } from "./drive-acts.js";
+import { move, remove, rename } from "./drive-acts.js";
 import "./drive-drop.js";
 import * as folder from "./drive-folder.js";
 import { isGrid } from "./drive-list.js";
-import { renameItem } from "./drive-rename.js";
 import { carryInto, getSubjects, takeTicks } from "./drive-selection.js";
 import { onKey } from "./keys.js";
 
@@ -15,9 +14,9 @@ const form = byId("selection", HTMLFormElement);
 const listTicks = () =>
   findAll(byId("entries"), "input:checked", HTMLInputElement).map(({ value }) => value);
 
-function rename() {
+function renameSubject() {
   const subjects = getSubjects();
-  if (subjects.length === 1) renameItem(subjects[0]);
+  if (subjects.length === 1) rename(subjects[0]);
 }
 
 form.addEventListener("submit", (event) => {
@@ -27,14 +26,14 @@ form.addEventListener("submit", (event) => {
     return;
   }
   event.preventDefault();
-  if (act === "rename") rename();
+  if (act === "rename") renameSubject();
   else if (act === "move") move(getSubjects());
   else if (act === "delete") remove(getSubjects());
 });
 
 onKey("n", () => byId("new-name").focus());
 onKey("u", () => byId("upload-files").click());
-onKey("r", rename);
+onKey("r", renameSubject);
 onKey("m", () => move(getSubjects()));
 onKey("Delete", () => remove(getSubjects()));
 onKey("p", () => find(document, '[data-act="import"]:not([hidden])')?.click());
