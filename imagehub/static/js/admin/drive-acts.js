@@ -16,6 +16,7 @@ const MAX_ITEMS = 10;
 const QUICK_MS = 300;
 
 let isAsking = false;
+
 /** Send items a few at a time, and show how far it is. Return what was done, the answers, and the
  * error that ended it early.
  * @param {string} url @param {{ id: string }[]} subjects @param {Record<string, string>} fields
