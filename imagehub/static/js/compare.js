@@ -17,8 +17,7 @@ export async function compareShots(shots, first, describe, signal) {
   const view = { zoom: 1, x: 0, y: 0 };
   const panes = [makePane(first, t("left")), makePane((first + 1) % shots.length, t("right"))];
 
-  /** @param {number} index @param {string} label */
-  function makePane(index, label) {
+  function makePane(/** @type {number} */ index, /** @type {string} */ label) {
     const img = make("img", { draggable: false });
     const frame = make("div", { className: "compare-frame" }, img);
     const select = make("select", { ariaLabel: label });
@@ -58,8 +57,7 @@ export async function compareShots(shots, first, describe, signal) {
     paint();
   }
 
-  /** @param {number} x @param {number} y */
-  function moveBy(x, y) {
+  function moveBy(/** @type {number} */ x, /** @type {number} */ y) {
     view.x += x;
     view.y += y;
     paint();

@@ -72,9 +72,8 @@ export function getFocused() {
   return activeElement instanceof HTMLElement ? activeElement : document.body;
 }
 
-/** Return whether a click or key is meant for the browser: a new tab, a download, a shortcut.
- * @param {MouseEvent | KeyboardEvent} event */
-export function isModified(event) {
+/** Return whether a click or key is meant for the browser: a new tab, a download, a shortcut. */
+export function isModified(/** @type {MouseEvent | KeyboardEvent} */ event) {
   const isOtherButton = event instanceof MouseEvent && event.button !== 0;
   return isOtherButton || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey;
 }

@@ -9,8 +9,7 @@ import { makeLastingUrl } from "./renditions.js";
 // Grows whenever it makes sense to request every missing picture again.
 let round = 1;
 
-/** @param {HTMLImageElement} img */
-function requestAgain(img) {
+function requestAgain(/** @type {HTMLImageElement} */ img) {
   img.dataset.round = String(round);
   const src = img.getAttribute("src") ?? "";
   const url = makeLastingUrl(src, img.clientWidth * devicePixelRatio);
@@ -20,14 +19,12 @@ function requestAgain(img) {
   img.src = url;
 }
 
-/** @param {HTMLImageElement} img @param {boolean} isLoaded */
-function settle(img, isLoaded) {
+function settle(/** @type {HTMLImageElement} */ img, /** @type {boolean} */ isLoaded) {
   img.classList.remove("is-coming");
   img.closest(".frame")?.classList.toggle("is-missing", !isLoaded);
 }
 
-/** @param {HTMLImageElement} img */
-function fail(img) {
+function fail(/** @type {HTMLImageElement} */ img) {
   if (Number(img.dataset.round) === round) settle(img, false);
   else requestAgain(img);
 }
@@ -49,8 +46,7 @@ function retryMissing() {
   findAll(document, ".frame.is-missing img", HTMLImageElement).forEach(requestAgain);
 }
 
-/** @param {Event} event */
-function note({ type, target }) {
+function note(/** @type {Event} */ { type, target }) {
   if (!(target instanceof HTMLImageElement) || !target.closest(".frame")) return;
   if (type === "load") settle(target, true);
   else fail(target);

@@ -31,23 +31,20 @@ export function suggestFor(input, url) {
     request.abort();
   }
 
-  /** @param {boolean} isOpen */
-  function showList(isOpen) {
+  function showList(/** @type {boolean} */ isOpen) {
     list.hidden = !isOpen;
     input.ariaExpanded = String(isOpen);
     mark(-1);
   }
 
-  /** @param {number} index */
-  function mark(index) {
+  function mark(/** @type {number} */ index) {
     active = index;
     [...list.children].forEach((option, i) => (option.ariaSelected = String(i === index)));
     if (index < 0) input.removeAttribute("aria-activedescendant");
     else input.setAttribute("aria-activedescendant", list.children[index].id);
   }
 
-  /** @param {Suggestion} suggestion @param {number} index */
-  function makeOption(suggestion, index) {
+  function makeOption(/** @type {Suggestion} */ suggestion, /** @type {number} */ index) {
     const option = make("li", { role: "option", id: `suggestion-${index}` });
     option.dataset.url = suggestion.url;
     if (suggestion.picture) option.append(make("img", { alt: "", src: suggestion.picture }));
@@ -91,8 +88,7 @@ export function suggestFor(input, url) {
     timer = setTimeout(ask, WAIT_MS);
   }
 
-  /** @param {?Element} option */
-  const open = (option) =>
+  const open = (/** @type {?Element} */ option) =>
     option instanceof HTMLElement && location.assign(option.dataset.url ?? "");
 
   input.addEventListener("input", askSoon);

@@ -2,9 +2,8 @@
 
 import { getFocused, make } from "./dom.js";
 
-/** Open the device's own sharing, or copy the link; return whether it was copied.
- * @param {string} title @param {string} url */
-export async function share(title, url) {
+/** Open the device's own sharing, or copy the link; return whether it was copied. */
+export async function share(/** @type {string} */ title, /** @type {string} */ url) {
   const absolute = new URL(url, location.href).href;
   if (navigator.share) {
     try {

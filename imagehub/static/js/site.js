@@ -38,8 +38,7 @@ addEventListener("pageshow", (event) => event.persisted && readTheme());
 const field = find(document, ".search input[data-suggest]", HTMLInputElement);
 let suggestions = /** @type {?Promise<unknown>} */ (null);
 
-/** @param {HTMLInputElement} input */
-function suggest(input) {
+function suggest(/** @type {HTMLInputElement} */ input) {
   // The field searches without suggestions too; the next focus tries again to load them.
   suggestions ??= import("./search.js")
     .then(({ suggestFor }) => suggestFor(input, input.dataset.suggest ?? ""))

@@ -18,8 +18,7 @@ export function showFullImages(pswp, show) {
   /** @type {?Shot} the shot in view, while a message about its full-size image is shown */
   let fetching = null;
 
-  /** @param {Slide} slide */
-  async function fetchImage({ content, currZoomLevel, data }) {
+  async function fetchImage(/** @type {Slide} */ { content, currZoomLevel, data }) {
     const shot = /** @type {Shot} */ (data.shot);
     if (!shot.zoom || images.has(shot) || !content.isImageContent()) return;
     if (currZoomLevel * shot.fullWidth * devicePixelRatio < shot.width * COARSE) return;

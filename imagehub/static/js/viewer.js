@@ -16,8 +16,7 @@ const SLIDE_MS = 5000;
 
 const assets = new URL("..", import.meta.url).href;
 
-/** @param {string} name */
-const loadStyles = (name) =>
+const loadStyles = (/** @type {string} */ name) =>
   new Promise((end) => {
     const href = assets + name;
     document.head.append(make("link", { rel: "stylesheet", href, onload: end, onerror: end }));
@@ -88,9 +87,8 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     counter: false,
   });
 
-  /** PhotoSwipe neither closes nor turns while it opens: then it does so right after.
-   * @param {() => void} act */
-  function whenOpen(act) {
+  /** PhotoSwipe neither closes nor turns while it opens: then it does so right after. */
+  function whenOpen(/** @type {() => void} */ act) {
     if (pswp.opener.isOpen) act();
     else pswp.on("openingAnimationEnd", () => setTimeout(act));
   }
@@ -99,8 +97,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     whenOpen(() => pswp.close());
   }
 
-  /** @param {Shot} shot @param {number} i */
-  function findThumb(shot, i) {
+  function findThumb(/** @type {Shot} */ shot, /** @type {number} */ i) {
     const link = shot.link ?? (i === index ? trigger : null);
     const img = link && find(link, "img", HTMLImageElement);
     return img?.naturalWidth ? img : null;
@@ -114,8 +111,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
   const note = make("p", { className: "viewer-note" });
   let noteTimer = 0;
 
-  /** @param {string} text */
-  function show(text, stays = false) {
+  function show(/** @type {string} */ text, stays = false) {
     note.textContent = voice.textContent = text;
     clearTimeout(noteTimer);
     if (!stays) noteTimer = setTimeout(() => note.replaceChildren(), NOTE_MS);
@@ -174,8 +170,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     if (shots.some((shot) => shot.full)) addButton("download", 14, "download", { tagName: "a" });
   });
 
-  /** @param {HTMLElement} element */
-  function fillTitle(element) {
+  function fillTitle(/** @type {HTMLElement} */ element) {
     const link = make("a", { href: work.url, dir: "auto", title: t("about") }, work.title);
     link.addEventListener("click", (event) => {
       // On the work's own page closing leads there.
@@ -252,8 +247,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     }, IDLE_MS);
   }
 
-  /** @param {number} factor */
-  function zoomBy(factor) {
+  function zoomBy(/** @type {number} */ factor) {
     const slide = pswp.currSlide;
     if (!slide) return;
     const { fit, max } = slide.zoomLevels;

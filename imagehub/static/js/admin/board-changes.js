@@ -23,8 +23,7 @@ const MAX_KEEPALIVE_CHARS = 50_000;
 
 /** @typedef {ReturnType<typeof makeChanges>} BoardChanges */
 
-/** @param {HTMLFormElement} board @param {BoardView} view */
-export function makeChanges(board, view) {
+export function makeChanges(/** @type {HTMLFormElement} */ board, /** @type {BoardView} */ view) {
   let hasFailed = false;
   /** @type {Promise<void>} */
   let last = Promise.resolve();
@@ -42,9 +41,8 @@ export function makeChanges(board, view) {
   }
 
   /** Send a change. `make` is called when its turn comes, and returns null if there is nothing left
-   * to do then.
-   * @param {() => ?Change} make */
-  function add(make) {
+   * to do then. */
+  function add(/** @type {() => ?Change} */ make) {
     const origin = view.describeFocus();
     openCount += 1;
     last = last.then(() => send(make(), origin)).finally(() => (openCount -= 1));
@@ -80,8 +78,7 @@ export function makeChanges(board, view) {
     });
   }
 
-  /** @param {?Change} change @param {string} origin */
-  async function send(change, origin) {
+  async function send(/** @type {?Change} */ change, /** @type {string} */ origin) {
     if (!change) return;
     const { act, fields = {}, focus, done, isStep = true } = change;
     const isUndo = act === "undo";

@@ -13,8 +13,7 @@ export class BoardView {
   /** Whether a new board is being put in, so that events come from fields that go away. */
   isShowing = false;
 
-  /** @param {HTMLElement} parts */
-  constructor(parts) {
+  constructor(/** @type {HTMLElement} */ parts) {
     this.parts = parts;
   }
 
@@ -26,8 +25,7 @@ export class BoardView {
   getState = () => get(this.parts, "[name=state]:checked", HTMLInputElement).value;
   #findGoal = () => find(this.parts, "#board-to", HTMLSelectElement);
 
-  /** @param {string} file */
-  findCard(file) {
+  findCard(/** @type {string} */ file) {
     return find(this.parts, `.card[data-file="${file}"]`);
   }
 
@@ -47,9 +45,8 @@ export class BoardView {
     return (selected.includes(card) ? selected : [card]).map(getFile);
   }
 
-  /** Return the nearest card in a direction, or null.
-   * @param {HTMLElement} card @param {number} dx @param {number} dy */
-  findNearest(card, dx, dy) {
+  /** Return the nearest card in a direction, or null. */
+  findNearest(/** @type {HTMLElement} */ card, /** @type {number} */ dx, /** @type {number} */ dy) {
     const from = card.getBoundingClientRect();
     let best = null;
     let least = Infinity;
@@ -66,8 +63,7 @@ export class BoardView {
     return best;
   }
 
-  /** @param {HTMLElement} card */
-  focusCard(card) {
+  focusCard(/** @type {HTMLElement} */ card) {
     for (const other of this.listCards()) getBox(other).tabIndex = -1;
     const box = getBox(card);
     box.tabIndex = 0;
@@ -167,17 +163,11 @@ export class BoardView {
   }
 }
 
-/** @param {HTMLElement} card */
-export const getBox = (card) => get(card, "input", HTMLInputElement);
+export const getBox = (/** @type {HTMLElement} */ card) => get(card, "input", HTMLInputElement);
+export const getFile = (/** @type {HTMLElement} */ card) => card.dataset.file ?? "";
+export const getBinId = (/** @type {?HTMLElement} */ bin) => bin?.dataset.bin ?? "new";
 
-/** @param {HTMLElement} card */
-export const getFile = (card) => card.dataset.file ?? "";
-
-/** @param {?HTMLElement} bin */
-export const getBinId = (bin) => bin?.dataset.bin ?? "new";
-
-/** @param {HTMLElement} bin */
-export function getTitle(bin) {
+export function getTitle(/** @type {HTMLElement} */ bin) {
   const title = get(bin, ".bin-title");
   const text = title instanceof HTMLInputElement ? title.value : title.textContent;
   return text.trim() || t("untitled");

@@ -14,8 +14,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 const form = find(document, "[data-board]", HTMLFormElement);
 if (form) setUp(form);
 
-/** @param {HTMLFormElement} board */
-function setUp(board) {
+function setUp(/** @type {HTMLFormElement} */ board) {
   const view = new BoardView(byId("board-parts"));
   const changes = makeChanges(board, view);
   let isLeaving = false;
@@ -162,8 +161,7 @@ function setUp(board) {
     else press(button);
   });
 
-  /** @param {HTMLButtonElement} button */
-  function press({ value, textContent }) {
+  function press(/** @type {HTMLButtonElement} */ { value, textContent }) {
     const file = view.listSelected().map(getFile);
     const to = find(board, "[name=to]", HTMLSelectElement)?.value ?? "new";
     const title = find(board, "[name=to-title]", HTMLInputElement)?.value ?? "";
@@ -176,9 +174,8 @@ function setUp(board) {
     );
   }
 
-  /** Press a button when every change is saved: the import is of the board that the person sees.
-   * @param {HTMLButtonElement} button */
-  async function leaveWhenSaved({ id, value }) {
+  /** Press a button when every change is saved: the import is of the board that the person sees. */
+  async function leaveWhenSaved(/** @type {HTMLButtonElement} */ { id, value }) {
     const isSaved = await changes.settle();
     const button = id
       ? find(board, `#${CSS.escape(id)}`, HTMLButtonElement)
@@ -207,9 +204,8 @@ function setUp(board) {
     get(board, "#arrange").click();
   });
 
-  /** Ask before another way of grouping discards the groups; return whether it is asked.
-   * @param {HTMLButtonElement} button */
-  function askToRegroup(button) {
+  /** Ask before another way of grouping discards the groups; return whether it is asked. */
+  function askToRegroup(/** @type {HTMLButtonElement} */ button) {
     // The browser may have restored another choice than the one of the page.
     const before = [...way.options].find(({ defaultSelected }) => defaultSelected)?.value;
     if (way.value === before || way.value === button.dataset.agreed) return false;
@@ -234,8 +230,7 @@ function setUp(board) {
 function makeDraggable(board, view, changes) {
   let dragged = /** @type {?string[]} */ (null);
 
-  /** @param {?Target} target */
-  function mark(target) {
+  function mark(/** @type {?Target} */ target) {
     for (const one of findAll(view.parts, ".is-over, .is-before")) {
       one.classList.remove("is-over", "is-before");
     }

@@ -53,23 +53,20 @@ function tellFailed(failed, sentence, link = null) {
   }
 }
 
-/** @param {unknown} error */
-function fail(error) {
+function fail(/** @type {unknown} */ error) {
   toastError(error);
   folder.refreshQuietly();
 }
 
-/** Ask one question at a time, however often its key is pressed until it is there.
- * @param {Item[]} subjects @param {() => Promise<void>} ask */
-async function askOnce(subjects, ask) {
+/** Ask one question at a time, however often its key is pressed until it is there. */
+async function askOnce(/** @type {Item[]} */ subjects, /** @type {() => Promise<void>} */ ask) {
   if (isAsking || !subjects.length) return;
   isAsking = true;
   await ask().finally(() => (isAsking = false));
 }
 
-/** Move a lost focus to the place where the items were, if their folder is still open.
- * @param {string} from @param {number} place */
-function restoreFocus(from, place) {
+/** Move a lost focus to the place where the items were, if their folder is still open. */
+function restoreFocus(/** @type {string} */ from, /** @type {number} */ place) {
   if (folder.facts.id !== from) return;
   const focused = getFocused();
   if (focused === document.body || !focused.checkVisibility()) folder.focusNear(place);
@@ -122,8 +119,7 @@ export function rename(row) {
   field.setSelectionRange(0, stem > 0 ? stem : row.name.length);
   let isOver = false;
 
-  /** @param {boolean} takesFocus */
-  function close(takesFocus) {
+  function close(/** @type {boolean} */ takesFocus) {
     isOver = true;
     field.remove();
     fault.remove();
@@ -131,8 +127,7 @@ export function rename(row) {
     if (takesFocus) link.focus();
   }
 
-  /** @param {boolean} takesFocus */
-  async function save(takesFocus) {
+  async function save(/** @type {boolean} */ takesFocus) {
     const name = field.value.trim();
     if (isOver) return;
     if (!name || name === row.name) {
@@ -165,8 +160,7 @@ export function rename(row) {
     return { item: done[0], oldName };
   }
 
-  /** @param {string} reason */
-  function refuse(reason) {
+  function refuse(/** @type {string} */ reason) {
     // Where the person has gone on, the field is gone too, and does not open again.
     if (!field.isConnected) {
       toast(t("not_renamed", { name: row.name, reason }), { isFault: true });
@@ -212,11 +206,9 @@ export async function moveTo(subjects, target, targetName, from = folder.facts.i
   else if (folder.facts.id === target || folder.items.has(target)) folder.refreshQuietly();
 }
 
-/** @param {Item[]} subjects */
-export const move = (subjects) => askOnce(subjects, () => askMove(subjects));
+export const move = (/** @type {Item[]} */ subjects) => askOnce(subjects, () => askMove(subjects));
 
-/** @param {Item[]} subjects */
-async function askMove(subjects) {
+async function askMove(/** @type {Item[]} */ subjects) {
   const from = folder.facts.id;
   const picker = new FolderPicker(new Set(subjects.map(({ id }) => id)));
   try {
@@ -248,8 +240,7 @@ async function askMove(subjects) {
 /** @param {Item[]} subjects */
 export const remove = (subjects) => askOnce(subjects, () => askRemove(subjects));
 
-/** @param {Item[]} subjects */
-async function askRemove(subjects) {
+async function askRemove(/** @type {Item[]} */ subjects) {
   const from = folder.facts.id;
   const plan = await planRemoval(from, subjects);
   if (!plan || folder.facts.id !== from) return;
@@ -288,8 +279,7 @@ async function planRemoval(from, subjects) {
   }
 }
 
-/** @param {number} count @param {ActAnswer[]} answers */
-function tellDeleted(count, answers) {
+function tellDeleted(/** @type {number} */ count, /** @type {ActAnswer[]} */ answers) {
   const { url = "", days = 0 } = answers[0].bin ?? {};
   const words = t(days ? "items_deleted_days" : "items_deleted", { count, days });
   const marks = answers.flatMap(({ deletion }) => deletion || []);
@@ -298,8 +288,7 @@ function tellDeleted(count, answers) {
   toast(words, { link, undo, seconds: 15 });
 }
 
-/** @param {string[]} marks @param {ToastLink} link */
-async function restore(marks, link) {
+async function restore(/** @type {string[]} */ marks, /** @type {ToastLink} */ link) {
   const failed = /** @type {FailedItem[]} */ ([]);
   let count = 0;
   for (const deletion of marks) {
@@ -315,8 +304,7 @@ async function restore(marks, link) {
   tellFailed(failed, "not_restored", link);
 }
 
-/** @param {DeletionPlan} plan */
-function describePlan({ sentences, groups }) {
+function describePlan(/** @type {DeletionPlan} */ { sentences, groups }) {
   const body = make("div", {}, ...sentences.map((sentence) => make("p", {}, sentence)));
   if (!groups.length) return body;
   const rows = groups.map(({ title, url, images, shown }) => {

@@ -37,8 +37,7 @@ function end() {
   markTarget();
 }
 
-/** @param {DragEvent} event */
-function findFolder(event) {
+function findFolder(/** @type {DragEvent} */ event) {
   const element = closest(event.target, ".item.is-folder");
   const row = folder.items.get(element?.dataset.id ?? "");
   if (!element || !row) return null;

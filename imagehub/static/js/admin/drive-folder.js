@@ -53,18 +53,13 @@ export const isFiltered = () => controls.words.value.trim() !== "" || controls.s
 const needsAll = () => isFiltered() || controls.order.value !== "name";
 
 /** Return the folder as uploads name it: the name of the root is no title for a group. */
-export const getTarget = () => ({
-  id: facts.id,
-  name: facts.crumbs.length === 1 ? "" : getName(),
-});
+export const getTarget = () => ({ id: facts.id, name: facts.crumbs.at(-2) ? getName() : "" });
 
-/** @param {string} id */
-export const makeUrl = (id) => `${urls.root}/${encodeURIComponent(id)}`;
+export const makeUrl = (/** @type {string} */ id) => `${urls.root}/${encodeURIComponent(id)}`;
 
 // --- Reading ---
 
-/** @param {FolderFacts} fresh */
-export function take(fresh, number = ++requestCount) {
+export function take(/** @type {FolderFacts} */ fresh, number = ++requestCount) {
   shown = number;
   facts = fresh;
   isLong = Boolean(facts.next_page);
@@ -136,9 +131,7 @@ export async function refresh() {
   const wasWhole = isWhole();
   const before = items;
   take(fresh, number);
-  for (const one of selected) {
-    if (items.has(one) || before.has(one)) list.selected.add(one);
-  }
+  for (const one of selected) if (items.has(one) || before.has(one)) list.selected.add(one);
   if (wasWhole && !isWhole()) loadAll();
   list.redrawSelected();
   events.dispatchEvent(new Event("draw"));
@@ -190,9 +183,8 @@ export async function loadAll() {
 
 // --- Changes of items ---
 
-/** Take an item of a folder: it is shown with the next drawing, if that folder is still open.
- * @param {Item} item @param {string} folder */
-export function keep(item, folder) {
+/** Take an item of a folder: it is shown with the next drawing, if that folder is still open. */
+export function keep(/** @type {Item} */ item, /** @type {string} */ folder) {
   changeCount += 1;
   if (folder !== facts.id) return;
   items.set(item.id, item);
@@ -200,8 +192,7 @@ export function keep(item, folder) {
   byName = null;
 }
 
-/** @param {string} id */
-export function drop(id) {
+export function drop(/** @type {string} */ id) {
   changeCount += 1;
   gone.add(id);
   items.delete(id);
@@ -238,8 +229,7 @@ export function draw() {
 /** Show a sentence above the list, until the next drawing. @param {string} text */
 export const showState = (text) => (byId("drive-state").textContent = text);
 
-/** @param {boolean} isHidden */
-function drawEmpty(isHidden) {
+function drawEmpty(/** @type {boolean} */ isHidden) {
   const empty = byId("drive-empty");
   empty.hidden = isHidden;
   if (isHidden) return;
@@ -247,8 +237,7 @@ function drawEmpty(isHidden) {
   get(empty, "p").textContent = t(isFiltered() ? "no_match_hint" : "empty_folder_hint");
 }
 
-/** @param {number} shownCount */
-function describe(shownCount) {
+function describe(/** @type {number} */ shownCount) {
   const read = items.size;
   const all = facts.count;
   const parts = [];

@@ -14,8 +14,7 @@ const PARTS = [".item-check input", ".item-rename", ".item-name"];
 const list = byId("entries");
 const template = byId("entry", HTMLTemplateElement);
 
-/** @type {Item[]} */
-export let rows = [];
+export let rows = /** @type {Item[]} */ ([]);
 /** @type {Set<string>} ids */
 export const selected = new Set();
 export let columns = 1;
@@ -58,8 +57,7 @@ export function setRows(items) {
   draw();
 }
 
-/** @param {string} id @param {boolean} isSelected */
-export function select(id, isSelected) {
+export function select(/** @type {string} */ id, /** @type {boolean} */ isSelected) {
   if (isSelected) selected.add(id);
   else selected.delete(id);
   const element = getElement(id);
@@ -73,8 +71,7 @@ export function redrawSelected() {
 /** Return the place of an item among the rows, or -1. @param {string} id */
 export const findPlace = (id) => rows.findIndex((row) => row.id === id);
 
-/** @param {string} id */
-export const getElement = (id) => drawn.get(id)?.element ?? null;
+export const getElement = (/** @type {string} */ id) => drawn.get(id)?.element ?? null;
 
 /** Scroll to a row, and give it the focus. @param {number} place */
 export function focus(place) {
@@ -163,8 +160,7 @@ function placeRows(first, last) {
   if (row) find(row, part)?.focus({ preventScroll: true });
 }
 
-/** @param {Map<string, Item>} wanted */
-function removeOthers(wanted) {
+function removeOthers(/** @type {Map<string, Item>} */ wanted) {
   for (const [id, { element, item }] of drawn) {
     const row = wanted.get(id);
     if (row === item) continue;
@@ -180,8 +176,7 @@ function removeOthers(wanted) {
   }
 }
 
-/** @param {Item} item */
-function makeRow(item) {
+function makeRow(/** @type {Item} */ item) {
   const element = get(document.importNode(template.content, true), ".item");
   element.dataset.id = item.id;
   element.draggable = true;
@@ -220,8 +215,7 @@ function fillPicture(frame, { thumb, is_folder: isFolder }) {
   frame.prepend(picture);
 }
 
-/** @param {HTMLElement} element */
-const getBox = (element) => get(element, "input", HTMLInputElement);
+const getBox = (/** @type {HTMLElement} */ element) => get(element, "input", HTMLInputElement);
 
 /** Set an attribute where it differs: setting it always would make the browser compute all styles.
  * @param {Element} element @param {string} name @param {number} value */

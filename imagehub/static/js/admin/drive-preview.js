@@ -8,8 +8,7 @@ import { formatDay, formatSize } from "./format.js";
 /** @type {Record<string, number>} */
 const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
 
-/** @param {Item} first */
-export function showPreview(first) {
+export function showPreview(/** @type {Item} */ first) {
   let row = first;
   const picture = make("img");
   const head = make("h2", { id: "preview-head", dir: "auto" });

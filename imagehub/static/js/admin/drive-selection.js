@@ -18,9 +18,7 @@ let wishCount = 0;
 /** @type {?string} the folder that is to be selected as a whole, while it is still being read */
 let wishedIn = null;
 
-for (const kind of ["open", "arrange"]) {
-  folder.events.addEventListener(kind, () => (anchor = ""));
-}
+for (const kind of ["open", "arrange"]) folder.events.addEventListener(kind, () => (anchor = ""));
 folder.events.addEventListener("draw", draw);
 all.addEventListener("change", () => selectAll(all.checked));
 onKey("ArrowDown", () => list.focus(Math.max(0, list.findFocused())));
@@ -32,16 +30,14 @@ const isPart = () => list.selected.size < list.rows.length || !folder.isWhole();
 onKey("a", () => selectAll(isPart()));
 onKey("Escape", () => selectAll(false));
 
-/** @param {Item} row */
-function open(row) {
+function open(/** @type {Item} */ row) {
   if (row.is_folder) folder.goTo(row.url);
   else if (row.thumb) showPreview(row);
   else if (row.web) window.open(row.web, "_blank", "noopener");
 }
 
-/** Select items that were ticked before this script ran, or before the person came back.
- * @param {string[]} ids */
-export function takeTicks(ids) {
+/** Select items that were ticked before this script ran, or before the person came back. */
+export function takeTicks(/** @type {string[]} */ ids) {
   const { selected } = list;
   const fresh = ids.filter((id) => folder.items.has(id) && !selected.has(id));
   for (const id of fresh) list.select(id, true);
@@ -57,8 +53,7 @@ export function getSubjects() {
   return found.filter((item) => item !== undefined);
 }
 
-/** @param {boolean} isSelected */
-async function selectAll(isSelected) {
+async function selectAll(/** @type {boolean} */ isSelected) {
   const number = ++wishCount;
   wishedIn = isSelected ? folder.facts.id : null;
   const isRead = !isSelected || (await folder.loadAll());
@@ -72,9 +67,8 @@ async function selectAll(isSelected) {
   draw();
 }
 
-/** Add the selection to a form: the list has boxes only for the rows near the window.
- * @param {HTMLFormElement} form */
-export function carryInto(form) {
+/** Add the selection to a form: the list has boxes only for the rows near the window. */
+export function carryInto(/** @type {HTMLFormElement} */ form) {
   for (const field of findAll(form, "[data-carried]")) field.remove();
   const { rows, selected } = list;
   // The folder says the same as thousands of ids.
@@ -102,8 +96,7 @@ function draw() {
   }
 }
 
-/** @param {number} place @param {boolean} isRange */
-function toggle(place, isRange) {
+function toggle(/** @type {number} */ place, /** @type {boolean} */ isRange) {
   select(place, !list.selected.has(list.rows[place].id), isRange);
 }
 
@@ -148,9 +141,8 @@ byId("entries").addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-/** Return the place that a key leads to; null where it leads to none yet.
- * @param {string} key @param {number} place */
-function findGoal(key, place) {
+/** Return the place that a key leads to; null where it leads to none yet. */
+function findGoal(/** @type {string} */ key, /** @type {number} */ place) {
   const { columns, rows } = list;
   const last = rows.length - 1;
   if (key === "Home") return 0;

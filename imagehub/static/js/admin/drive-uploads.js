@@ -25,8 +25,7 @@ let timer = 0;
 let arrived = [];
 let replaced = /** @type {Entry[]} */ ([]);
 
-/** @param {Source[]} sources @param {UploadFolder} target */
-export async function upload(sources, target) {
+export async function upload(/** @type {Source[]} */ sources, /** @type {UploadFolder} */ target) {
   tellUnreadable(sources.filter(({ isUnreadable }) => isUnreadable));
   const readable = sources.filter(({ isUnreadable }) => !isUnreadable);
   const fresh = uploads.takeAgain(readable, target.id);
@@ -58,14 +57,12 @@ document.addEventListener("paste", (event) => {
   upload(readPaste(data), folder.getTarget());
 });
 
-/** @param {boolean} isMissing */
-function pick(isMissing) {
+function pick(/** @type {boolean} */ isMissing) {
   isForMissing = isMissing;
   files.click();
 }
 
-/** @param {Source[]} sources */
-function takeMissing(sources) {
+function takeMissing(/** @type {Source[]} */ sources) {
   isForMissing = false;
   const rest = uploads.takeAgain(sources, folder.facts.id, { isAsked: true });
   if (!rest.length) return;
@@ -108,8 +105,7 @@ function look() {
   show(entries).catch(() => {});
 }
 
-/** @param {Entry[]} entries */
-async function show(entries) {
+async function show(/** @type {Entry[]} */ entries) {
   const { id } = folder.facts;
   if (folder.items.size < LONG_FOLDER && folder.isWhole()) {
     await folder.refresh();
@@ -136,8 +132,7 @@ async function show(entries) {
 
 uploads.start();
 
-/** @param {Source[]} sources */
-function tellUnreadable(sources) {
+function tellUnreadable(/** @type {Source[]} */ sources) {
   if (!sources.length) return;
   const names = sources.slice(0, MAX_NAMES).map(({ path }) => `“${path.join(" / ")}”`);
   if (sources.length > names.length) names.push("…");

@@ -23,13 +23,11 @@ export class FolderPicker {
     this.#moving = moving;
   }
 
-  /** @param {string} id */
-  open(id) {
+  open(/** @type {string} */ id) {
     return (this.whenOpen = this.#open(id));
   }
 
-  /** @param {string} id */
-  async #open(id) {
+  async #open(/** @type {string} */ id) {
     const number = ++this.#count;
     const url = `${urls.folders}?folder=${encodeURIComponent(id)}`;
     const folder = /** @type {OpenedFolder} */ (await fetchJson(url));
@@ -46,8 +44,7 @@ export class FolderPicker {
     if (hadFocus) (find(this.#choices, "button") ?? this.#choices).focus();
   }
 
-  /** @param {string} symbol @param {string} label @param {string} id */
-  #makeRow(symbol, label, id) {
+  #makeRow(/** @type {string} */ symbol, /** @type {string} */ label, /** @type {string} */ id) {
     const onclick = () => this.open(id).catch(toastError);
     const properties = { className: "plain", dir: "auto", onclick };
     const button = make("button", { type: "button", ...properties }, icon(symbol), ` ${label}`);

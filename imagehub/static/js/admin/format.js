@@ -6,8 +6,7 @@ const UNITS = ["bytes", "kB", "MB", "GB", "TB"];
 const numbers = new Intl.NumberFormat(locale, { maximumFractionDigits: 1, useGrouping: false });
 const days = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" });
 
-/** @param {number} bytes */
-export function formatSize(bytes) {
+export function formatSize(/** @type {number} */ bytes) {
   let size = bytes;
   let unit = 0;
   while (size >= 999.5 && unit < UNITS.length - 1) {
@@ -18,8 +17,7 @@ export function formatSize(bytes) {
   return `${numbers.format(rounded)}\u00a0${unit ? UNITS[unit] : t("bytes")}`;
 }
 
-/** @param {number} seconds */
-export function formatDuration(seconds) {
+export function formatDuration(/** @type {number} */ seconds) {
   if (seconds < 50) return t("seconds", { count: Math.max(5, Math.ceil(seconds / 5) * 5) });
   if (seconds < 3300) return t("minutes", { count: Math.max(1, Math.round(seconds / 60)) });
   const hours = seconds / 3600;

@@ -15,8 +15,7 @@ const PERMANENT = [401, 404, 409, 422];
 const reading = find(document, "[data-reading]");
 if (reading) readAll(reading, reading.dataset.reading ?? "");
 
-/** @param {HTMLElement} section @param {string} url */
-async function readAll(section, url) {
+async function readAll(/** @type {HTMLElement} */ section, /** @type {string} */ url) {
   const fault = byId("reading-fault");
   let pause = 0;
   for (;;) {
@@ -41,5 +40,4 @@ async function readAll(section, url) {
   }
 }
 
-/** @param {number} pause */
-const growPause = (pause) => Math.min(MAX_RETRY_MS, pause * 2 || RETRY_MS);
+const growPause = (/** @type {number} */ pause) => Math.min(MAX_RETRY_MS, pause * 2 || RETRY_MS);

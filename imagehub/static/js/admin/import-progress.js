@@ -11,8 +11,7 @@ const MAX_LOOK_MS = 15_000;
 
 const progress = byId("progress");
 
-/** @param {string} html */
-function parse(html) {
+function parse(/** @type {string} */ html) {
   const template = make("template");
   template.innerHTML = html;
   return template.content;
@@ -38,9 +37,8 @@ async function show({ html, state }) {
   (same ?? progress).focus({ preventScroll: true });
 }
 
-/** Replace all parts but one, which would lose the focus if it were moved or replaced.
- * @param {HTMLElement} held @param {string} html */
-function showAround(held, html) {
+/** Replace all parts but one, which would lose the focus if it were moved or replaced. */
+function showAround(/** @type {HTMLElement} */ held, /** @type {string} */ html) {
   for (const old of [...progress.childNodes]) if (old !== held) old.remove();
   let isBehind = false;
   for (const part of [...parse(html).children]) {

@@ -11,8 +11,7 @@ const STEP_BUTTONS = ".shot-acts [data-step]";
 const form = document.querySelector("[data-shots]");
 if (form instanceof HTMLFormElement) setUp(form, get(form, ".shots"));
 
-/** @param {HTMLFormElement} shots @param {HTMLElement} list */
-function setUp(shots, list) {
+function setUp(/** @type {HTMLFormElement} */ shots, /** @type {HTMLElement} */ list) {
   const label = get(shots, "[data-chosen]");
   label.hidden = false;
   watchSelection(shots, "shot", label, t("select_shots"));

@@ -11,16 +11,14 @@ import { watchSelection } from "./selection.js";
 const form = find(document, "#library", HTMLFormElement);
 if (form) setUp(form, byId("rows"));
 
-/** @param {HTMLFormElement} library @param {HTMLElement} rows */
-function setUp(library, rows) {
+function setUp(/** @type {HTMLFormElement} */ library, /** @type {HTMLElement} */ rows) {
   const label = byId("chosen-words");
   const whole = closest(label, "label");
   if (whole) whole.hidden = false;
   const update = watchSelection(library, "group", label, t("select_all"));
   /** @param {HTMLElement} row */
   const getBox = (row) => get(row, "input[name=group]", HTMLInputElement);
-  /** @param {HTMLElement} row */
-  const getTitle = (row) => get(row, ".row-title");
+  const getTitle = (/** @type {HTMLElement} */ row) => get(row, ".row-title");
   const listRows = () => findAll(rows, ".row");
 
   let last = /** @type {?HTMLElement} */ (null);
@@ -65,8 +63,7 @@ function setUp(library, rows) {
     });
   }
 
-  /** @param {HTMLElement} row @param {number} step */
-  function moveOverEdge(row, step) {
+  function moveOverEdge(/** @type {HTMLElement} */ row, /** @type {number} */ step) {
     if (!find(document, step < 0 ? "[rel=prev]" : "[rel=next]")) {
       say(t(step < 0 ? "already_first" : "already_last"));
       return;

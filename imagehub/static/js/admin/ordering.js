@@ -40,8 +40,7 @@ export function makeSortable(list, { selector, handle, url, describe }) {
     for (const item of listItems()) item.classList.remove(...classes);
   }
 
-  /** @param {HTMLElement} item @param {?HTMLElement} before */
-  async function move(item, before) {
+  async function move(/** @type {HTMLElement} */ item, /** @type {?HTMLElement} */ before) {
     if (before === item || before === item.nextElementSibling) return;
     list.insertBefore(item, before);
     const items = listItems();

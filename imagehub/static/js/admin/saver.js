@@ -123,8 +123,7 @@ class Field {
     return this.control.labels?.[0]?.textContent.trim() ?? "";
   }
 
-  /** @param {string} value */
-  setBase(value) {
+  setBase(/** @type {string} */ value) {
     this.base = value;
     if (this.before) this.before.value = value;
   }
@@ -155,8 +154,7 @@ class Saver {
   #arriving = {};
   #timer = 0;
 
-  /** @param {HTMLElement} box */
-  constructor(box) {
+  constructor(/** @type {HTMLElement} */ box) {
     this.box = box;
     for (const found of findAll(box, "[name]:not([type=hidden], [hidden])")) {
       const control = /** @type {Control} */ (found);
@@ -218,8 +216,7 @@ class Saver {
     return Object.fromEntries(changed.map(([name, { value }]) => [name, value]));
   }
 
-  /** @param {string} name */
-  #get(name) {
+  #get(/** @type {string} */ name) {
     return /** @type {Field} */ (this.#fields.get(name));
   }
 

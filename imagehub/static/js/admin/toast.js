@@ -26,8 +26,7 @@ export function toast(message, { undo, link, isFault = false, seconds = undo ? 1
 /** @param {unknown} error */
 export const toastError = (error) => toast(getMessage(error), { isFault: true });
 
-/** @param {() => unknown} undo @param {() => void} end */
-function makeUndo(undo, end) {
+function makeUndo(/** @type {() => unknown} */ undo, /** @type {() => void} */ end) {
   const button = make("button", { type: "button", className: "plain" }, icon("undo-2"));
   button.append(` ${t("undo")}`);
   button.addEventListener("click", async () => {

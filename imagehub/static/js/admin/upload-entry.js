@@ -3,8 +3,7 @@
 /** @type {Set<UploadState>} states in which the file may still have to be sent */
 const OPEN = new Set(["waiting", "running", "paused", "name", "taken", "failed", "lost"]);
 
-/** @param {{ state: UploadState }} entry */
-export const isOpen = ({ state }) => OPEN.has(state);
+export const isOpen = (/** @type {{ state: UploadState }} */ { state }) => OPEN.has(state);
 
 /** Return the name of a file or folder. @param {{ path: string[] }} entry */
 export const getName = ({ path }) => path[path.length - 1];

@@ -11,13 +11,11 @@ export class UploadFiles {
   #files = /** @type {Map<string, File>} */ (new Map());
   #copiedBytes = 0;
 
-  /** @param {UploadStore} store */
-  constructor(store) {
+  constructor(/** @type {UploadStore} */ store) {
     this.#store = store;
   }
 
-  /** @param {Entry} entry @param {File} file */
-  take(entry, file) {
+  take(/** @type {Entry} */ entry, /** @type {File} */ file) {
     this.#files.set(entry.id, file);
   }
 

@@ -83,8 +83,7 @@ export class UploadImport {
   }
 }
 
-/** @param {Entry} entry */
-function describeFile(entry) {
+function describeFile(/** @type {Entry} */ entry) {
   return {
     id: entry.itemId,
     name: entry.itemName,

@@ -18,9 +18,8 @@ export class Lanes {
     return MAX_LANES + (isNearEnd ? MAX_AHEAD : 0);
   }
 
-  /** Wait for a lane; return false where the entry has one already.
-   * @param {Entry} entry @param {AbortSignal} signal */
-  async take(entry, signal) {
+  /** Wait for a lane; return false where the entry has one already. */
+  async take(/** @type {Entry} */ entry, /** @type {AbortSignal} */ signal) {
     while (this.#entries.size >= MAX_LANES && !this.#entries.has(entry)) {
       await new Promise((resolve, reject) => {
         this.#queue.push(resolve);
@@ -33,8 +32,7 @@ export class Lanes {
     return isNew;
   }
 
-  /** @param {Entry} entry */
-  leave(entry) {
+  leave(/** @type {Entry} */ entry) {
     if (this.#entries.delete(entry)) for (const go of this.#queue.splice(0)) go();
   }
 }

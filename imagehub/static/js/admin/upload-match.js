@@ -13,9 +13,8 @@ export function matchLost(sources, entries, { folder, isAsked = false }) {
   const left = new Set(sources.filter(hasFile));
   const lost = new Set(entries);
 
-  /** `isUnique`: only where neither side has another candidate.
-   * @param {Fits} fits @param {boolean} isUnique */
-  const match = (fits, isUnique) => {
+  /** `isUnique`: only where neither side has another candidate. */
+  const match = (/** @type {Fits} */ fits, /** @type {boolean} */ isUnique) => {
     for (const source of [...left]) {
       const candidates = [...lost].filter((entry) => fits(source, entry));
       const [entry] = candidates;

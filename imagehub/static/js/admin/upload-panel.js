@@ -181,8 +181,7 @@ export function showUploads(uploads, pickAgain) {
     trouble.hidden = !uploads.trouble;
   }
 
-  /** @param {Partial<Record<UploadState, number>>} counts */
-  function drawQuestions(counts) {
+  function drawQuestions(/** @type {Partial<Record<UploadState, number>>} */ counts) {
     const { imports } = uploads;
     const { taken, name, lost, failed, paused } = counts;
     // What is due waits for a person only while nothing goes on by itself.

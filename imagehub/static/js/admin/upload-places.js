@@ -9,8 +9,7 @@ import { getName } from "./upload-entry.js";
 
 const NEVER = new AbortController().signal;
 
-/** @param {string} name */
-const fold = (name) => name.normalize("NFC").toLowerCase();
+const fold = (/** @type {string} */ name) => name.normalize("NFC").toLowerCase();
 
 /** @param {string} parent @param {string[]} path */
 const makeKey = (parent, path) => JSON.stringify([parent, ...path]);
@@ -56,9 +55,8 @@ export class UploadPlaces {
     return this.#folderIds.get(makeKey(parent, path));
   }
 
-  /** Forget folders that may have been deleted since they were found or created.
-   * @param {string} parent @param {string[]} path */
-  forgetFolders(parent, path) {
+  /** Forget folders that may have been deleted since they were found or created. */
+  forgetFolders(/** @type {string} */ parent, /** @type {string[]} */ path) {
     for (let depth = 1; depth <= path.length; depth++) {
       const key = makeKey(parent, path.slice(0, depth));
       this.#folders.delete(key);
@@ -67,9 +65,8 @@ export class UploadPlaces {
   }
 
   /** Return the places of a file, as far as they are known: two ways may lead to one folder.
-   * OneDrive ignores case.
-   * @param {Place} place */
-  listNames({ folder, path, isFolder }) {
+   * OneDrive ignores case. */
+  listNames(/** @type {Place} */ { folder, path, isFolder }) {
     if (isFolder) return [];
     const names = [[folder, ...path].map(fold).join("\n")];
     const target = this.findFolder(folder, path.slice(0, -1));
@@ -77,14 +74,12 @@ export class UploadPlaces {
     return names;
   }
 
-  /** @param {Place & { arrivedAt?: number }} entry */
-  noteArrival(entry) {
+  noteArrival(/** @type {Place & { arrivedAt?: number }} */ entry) {
     for (const name of this.listNames(entry)) this.#arrivedAt.set(name, entry.arrivedAt ?? 0);
   }
 
-  /** Return whether a file of this queue came to the place of a file after a moment.
-   * @param {Place} entry @param {number} moment */
-  hasArrivedSince(entry, moment) {
+  /** Return whether a file of this queue came to the place of a file after a moment. */
+  hasArrivedSince(/** @type {Place} */ entry, /** @type {number} */ moment) {
     return this.listNames(entry).some((name) => (this.#arrivedAt.get(name) ?? 0) > moment);
   }
 }

@@ -11,8 +11,7 @@ const MAX_ROWS = 60;
 const URGENCY =
   ["taken", "name", "lost", "failed", "running", "paused", "waiting", "skipped", "done"];
 
-/** @param {string} label @param {() => unknown} act */
-export function makeButton(label, act) {
+export function makeButton(/** @type {string} */ label, /** @type {() => unknown} */ act) {
   return make("button", { type: "button", className: "button quiet small", onclick: act }, label);
 }
 
@@ -24,8 +23,7 @@ export const makeChoices = (settle) => [
   makeButton(t("replace"), () => settle("replace")),
 ];
 
-/** @param {Entry} entry */
-const getLabel = ({ path }) => path.join(" / ");
+const getLabel = (/** @type {Entry} */ { path }) => path.join(" / ");
 
 /** Make the list of an upload panel. @param {Uploads} uploads */
 export function makeUploadRows(uploads) {
@@ -34,8 +32,7 @@ export function makeUploadRows(uploads) {
 
   /** Show the most urgent entries; return how many are not shown. @param {Entry[]} all */
   function draw(all) {
-    /** @param {Entry} entry */
-    const rank = ({ state }) => URGENCY.indexOf(state);
+    const rank = (/** @type {Entry} */ { state }) => URGENCY.indexOf(state);
     const shown = [...all]
       .sort((one, other) => rank(one) - rank(other) || one.order - other.order)
       .slice(0, MAX_ROWS);
@@ -58,8 +55,7 @@ export function makeUploadRows(uploads) {
     return all.length - shown.length;
   }
 
-  /** @param {ReturnType<typeof makeRow>} row @param {Entry} entry */
-  function fill(row, entry) {
+  function fill(/** @type {ReturnType<typeof makeRow>} */ row, /** @type {Entry} */ entry) {
     const label = getLabel(entry);
     const sent = Math.min(entry.size, entry.sent + entry.progress);
     row.name.textContent = label;
@@ -78,8 +74,7 @@ export function makeUploadRows(uploads) {
     if (hadFocus) find(row.actions, "button")?.focus();
   }
 
-  /** @param {Entry} entry */
-  function makeActions(entry) {
+  function makeActions(/** @type {Entry} */ entry) {
     /** @param {string} symbol @param {string} title @param {() => void} onclick */
     const makeIcon = (symbol, title, onclick) => {
       const ariaLabel = `${title}: ${getLabel(entry)}`;

@@ -55,8 +55,7 @@ export function makeSender(urls, queue) {
     if (url) await dropSession(url);
   }
 
-  /** @param {Entry} entry */
-  async function restart(entry) {
+  async function restart(/** @type {Entry} */ entry) {
     await endSession(entry);
     startOver(entry);
   }
@@ -187,8 +186,7 @@ export function makeSender(urls, queue) {
     return null;
   }
 
-  /** @param {Entry} entry */
-  async function takeFile(entry) {
+  async function takeFile(/** @type {Entry} */ entry) {
     const file = await files.reach(entry);
     if (!file) throw new Stop("lost", t("unreadable_file"));
     if (file.size !== entry.size || file.lastModified !== entry.modified) {
@@ -247,8 +245,7 @@ export function makeSender(urls, queue) {
     return begun;
   }
 
-  /** @param {Entry} entry */
-  function describeFile({ id, target, path, size, conflict }) {
+  function describeFile(/** @type {Entry} */ { id, target, path, size, conflict }) {
     // Where both are kept this file gets a number, and must not be taken for one that has it.
     const all = conflict === "rename" ? [...entries.values()] : [];
     const near = all.filter((one) => one.id !== id && one.target === target && one.size === size);
@@ -266,8 +263,7 @@ export function makeSender(urls, queue) {
     return item;
   }
 
-  /** @param {File} file @param {AbortSignal} signal */
-  async function makeHash(file, signal) {
+  async function makeHash(/** @type {File} */ file, /** @type {AbortSignal} */ signal) {
     try {
       return await hashFile(file, signal);
     } catch {

@@ -25,9 +25,8 @@ document.addEventListener("securitypolicyviolation", ({ blockedURI, effectiveDir
   }
 });
 
-/** Return the host of a session's address, if the page may not send anything there; else "".
- * @param {string} url */
-export function findForbiddenHost(url) {
+/** Return the host of a session's address, if the page may not send anything there; else "". */
+export function findForbiddenHost(/** @type {string} */ url) {
   const { host } = new URL(url);
   return forbidden.has(host) ? host : "";
 }
@@ -69,8 +68,7 @@ export function sendFragment(url, file, begin, { signal, pace, tell }) {
     const request = new XMLHttpRequest();
     let stall = 0;
     const abort = () => request.abort();
-    /** @param {Omit<FragmentAnswer, "end">} answer */
-    const finish = (answer) => {
+    const finish = (/** @type {Omit<FragmentAnswer, "end">} */ answer) => {
       clearTimeout(stall);
       signal.removeEventListener("abort", abort);
       if (signal.aborted) reject(signal.reason);
@@ -80,8 +78,7 @@ export function sendFragment(url, file, begin, { signal, pace, tell }) {
       if (!signal.aborted) pace.slow();
       finish({ status: 0, retryAfter: 0 });
     };
-    /** @param {number} loaded */
-    const watch = (loaded) => {
+    const watch = (/** @type {number} */ loaded) => {
       clearTimeout(stall);
       stall = setTimeout(abort, begin + loaded < file.size ? STALL_MS : LAST_STALL_MS);
     };

@@ -3,9 +3,8 @@
 import { getName } from "./upload-entry.js";
 import { t } from "../words.js";
 
-/** Return the files of an <input type=file>; those of a folder know their path.
- * @param {{ files: ?Iterable<File> }} input */
-export const readInput = ({ files }) =>
+/** Return the files of an <input type=file>; those of a folder know their path. */
+export const readInput = (/** @type {{ files: ?Iterable<File> }} */ { files }) =>
   [...(files ?? [])].map((file) => ({
     file,
     path: (file.webkitRelativePath || file.name).split("/"),

@@ -48,8 +48,7 @@ export class UploadStore {
     await this.#run(store, "readwrite", (objects) => objects.put(record));
   }
 
-  /** @param {StoreName} store @param {string} id */
-  async delete(store, id) {
+  async delete(/** @type {StoreName} */ store, /** @type {string} */ id) {
     await this.#run(store, "readwrite", (objects) => objects.delete(id));
   }
 
@@ -76,9 +75,8 @@ export class UploadStore {
 }
 
 /** Hold a lock with the tab's name for as long as it lives. Entries whose tab holds none are left
- * over, and the next tab takes them.
- * @param {string} tab */
-export async function holdTab(tab) {
+ * over, and the next tab takes them. */
+export async function holdTab(/** @type {string} */ tab) {
   if (!navigator.locks) return;
   await new Promise((resolve) => {
     navigator.locks.request(LOCK_PREFIX + tab, (lock) => {
@@ -96,9 +94,8 @@ export async function listLiveTabs() {
   return new Set(names.map((name) => name.slice(LOCK_PREFIX.length)));
 }
 
-/** Let one tab act after the other, so that only one takes what is left over.
- * @param {() => Promise<void>} act */
-export async function takeTurn(act) {
+/** Let one tab act after the other, so that only one takes what is left over. */
+export async function takeTurn(/** @type {() => Promise<void>} */ act) {
   if (navigator.locks) await navigator.locks.request("hub-upload-leftovers", act);
   else await act();
 }

@@ -159,15 +159,13 @@ export class Uploads extends EventTarget {
     return entry;
   }
 
-  /** @param {Entry} entry */
-  pause(entry) {
+  pause(/** @type {Entry} */ entry) {
     if (entry.state !== "waiting" && entry.state !== "running") return;
     this.#set(entry, "paused");
     this.#controls.get(entry.id)?.abort();
   }
 
-  /** @param {Entry} entry */
-  resume(entry) {
+  resume(/** @type {Entry} */ entry) {
     if (entry.state !== "paused" && entry.state !== "failed") return;
     entry.heldUntil = 0;
     entry.heldCount = 0;
@@ -221,9 +219,8 @@ export class Uploads extends EventTarget {
     for (const entry of this.#all) if (isOpen(entry)) this.cancel(entry);
   }
 
-  /** Decide about a name that is taken; "rename" keeps both.
-   * @param {Entry} entry @param {"skip" | "rename" | "replace"} choice */
-  settle(entry, choice) {
+  /** Decide about a name that is taken; "rename" keeps both. */
+  settle(/** @type {Entry} */ entry, /** @type {"skip" | "rename" | "replace"} */ choice) {
     if (entry.state !== "taken") return;
     if (choice === "skip") {
       this.#set(entry, "skipped");
@@ -317,9 +314,8 @@ export class Uploads extends EventTarget {
   }
 
   /** Return the id of the folder through which an entry is in the one that it was meant for;
-   * undefined where it is there itself.
-   * @param {Entry} entry */
-  findTopFolder({ folder, path, isFolder }) {
+   * undefined where it is there itself. */
+  findTopFolder(/** @type {Entry} */ { folder, path, isFolder }) {
     if (!isFolder && path.length === 1) return undefined;
     return this.places.findFolder(folder, path.slice(0, 1));
   }
@@ -391,8 +387,7 @@ export class Uploads extends EventTarget {
     return busy;
   }
 
-  /** @param {Entry} entry */
-  async #run(entry) {
+  async #run(/** @type {Entry} */ entry) {
     const control = new AbortController();
     this.#controls.set(entry.id, control);
     entry.message = "";
@@ -416,8 +411,7 @@ export class Uploads extends EventTarget {
     }
   }
 
-  /** @param {Entry} entry @param {unknown} error */
-  #fail(entry, error) {
+  #fail(/** @type {Entry} */ entry, /** @type {unknown} */ error) {
     const stop = error instanceof Stop ? error : null;
     entry.message = getMessage(error);
     if (stop?.waitMs) {
@@ -449,9 +443,8 @@ export class Uploads extends EventTarget {
     this.dispatchEvent(new CustomEvent("arrived", { detail: entry }));
   }
 
-  /** Mark names that OneDrive would refuse, with one that it accepts.
-   * @param {Entry[]} entries @param {string} folder */
-  async #checkNames(entries, folder) {
+  /** Mark names that OneDrive would refuse, with one that it accepts. */
+  async #checkNames(/** @type {Entry[]} */ entries, /** @type {string} */ folder) {
     for (let start = 0; start < entries.length; start += MAX_PATHS) {
       const some = entries.slice(start, start + MAX_PATHS);
       const paths = some.map(({ path }) => path.join("/"));
@@ -476,27 +469,23 @@ export class Uploads extends EventTarget {
 
   // --- Storing ---
 
-  /** @param {Entry} entry */
-  #requeue(entry) {
+  #requeue(/** @type {Entry} */ entry) {
     entry.message = "";
     this.#set(entry, "waiting");
   }
 
-  /** @param {Entry} entry @param {UploadState} state */
-  #set(entry, state) {
+  #set(/** @type {Entry} */ entry, /** @type {UploadState} */ state) {
     if (entry.state === "cancelled") return;
     entry.state = state;
     this.keep(entry);
     this.#changed();
   }
 
-  /** @param {Entry} entry */
-  keep(entry) {
+  keep(/** @type {Entry} */ entry) {
     return entry.state === "cancelled" ? undefined : this.#store.put("entries", entry);
   }
 
-  /** @param {Entry} entry */
-  #forget(entry) {
+  #forget(/** @type {Entry} */ entry) {
     this.files.drop(entry);
     this.entries.delete(entry.id);
     this.#store.delete("entries", entry.id);
