@@ -4,14 +4,13 @@ import { beforeEach, test } from "node:test";
 import "./browser.js";
 
 const { UploadFiles } = await import("../../imagehub/static/js/admin/upload-files.js");
-const { UploadStore } = await import("../../imagehub/static/js/admin/upload-store.js");
 
 const file = new File(["x"], "x.jpg");
 let files;
 
 beforeEach(() => {
   // Without IndexedDB, as in some private windows.
-  files = new UploadFiles(new UploadStore());
+  files = new UploadFiles();
 });
 
 test("a file that was taken is at hand until it is dropped", async () => {

@@ -1,19 +1,14 @@
 // The files behind the entries, as far as the browser can read them: in memory, by a handle that
 // outlives the page, or as a copy where there is no handle and the file is small.
 
-/** @import { UploadStore } from "./upload-store.js" */
+import * as store from "./upload-store.js";
 
 const MAX_COPY_BYTES = 64 * 2 ** 20;
 const MAX_COPIES_BYTES = 512 * 2 ** 20;
 
 export class UploadFiles {
-  #store;
   #files = /** @type {Map<string, File>} */ (new Map());
   #copiedBytes = 0;
-
-  constructor(/** @type {UploadStore} */ store) {
-    this.#store = store;
-  }
 
   take(/** @type {Entry} */ entry, /** @type {File} */ file) {
     this.#files.set(entry.id, file);
@@ -25,7 +20,7 @@ export class UploadFiles {
     if (!file || entry.handle || file.size > MAX_COPY_BYTES) return;
     if (this.#copiedBytes + file.size > MAX_COPIES_BYTES) return;
     this.#copiedBytes += file.size;
-    this.#store.put("files", { id: entry.id, file });
+    store.put("files", { id: entry.id, file });
   }
 
   /** Return the file if the browser can read it without asking; else null. @param {Entry} entry */
@@ -37,7 +32,7 @@ export class UploadFiles {
 
   /** @param {Entry} entry @returns {Promise<?File>} */
   async #read({ id, handle }) {
-    if (!handle) return (await this.#store.get("files", id))?.file ?? null;
+    if (!handle) return (await store.get("files", id))?.file ?? null;
     const answer = await handle.queryPermission?.({ mode: "read" });
     return (answer ?? "granted") === "granted" ? handle.getFile() : null;
   }
@@ -52,6 +47,6 @@ export class UploadFiles {
     const file = this.#files.get(entry.id);
     if (file && !entry.handle) this.#copiedBytes = Math.max(0, this.#copiedBytes - file.size);
     this.#files.delete(entry.id);
-    this.#store.delete("files", entry.id);
+    store.remove("files", entry.id);
   }
 }

@@ -33,46 +33,32 @@ async function openDatabase() {
   }
 }
 
-export class UploadStore {
-  // Records that come before it is open are written all the same.
-  #db = openDatabase();
+// Records that come before it is open are written all the same.
+export const whenOpen = openDatabase();
 
-  async open() {
-    await this.#db;
-  }
-
-  // A failure of these costs at most what a reload could have restored.
-
-  /** @param {StoreName} store @param {object} record with an `id` */
-  async put(store, record) {
-    await this.#run(store, "readwrite", (objects) => objects.put(record));
-  }
-
-  async delete(/** @type {StoreName} */ store, /** @type {string} */ id) {
-    await this.#run(store, "readwrite", (objects) => objects.delete(id));
-  }
-
-  /** @param {StoreName} store @param {string} id @returns {Promise<any>} */
-  async get(store, id) {
-    return this.#run(store, "readonly", (objects) => objects.get(id));
-  }
-
-  /** @param {StoreName} store @returns {Promise<any[]>} */
-  async list(store) {
-    return (await this.#run(store, "readonly", (objects) => objects.getAll())) ?? [];
-  }
-
-  /** @param {StoreName} store @param {IDBTransactionMode} mode
-   * @param {(objects: IDBObjectStore) => IDBRequest} act */
-  async #run(store, mode, act) {
-    const db = await this.#db;
-    try {
-      return db && (await wait(act(db.transaction(store, mode).objectStore(store))));
-    } catch {
-      return null;
-    }
+/** A failure costs at most what a reload could have restored.
+ * @param {StoreName} store @param {IDBTransactionMode} mode
+ * @param {(objects: IDBObjectStore) => IDBRequest} act */
+async function run(store, mode, act) {
+  const db = await whenOpen;
+  try {
+    return db && (await wait(act(db.transaction(store, mode).objectStore(store))));
+  } catch {
+    return null;
   }
 }
+
+/** @param {StoreName} store @param {object} record with an `id` */
+export const put = (store, record) => run(store, "readwrite", (objects) => objects.put(record));
+
+/** @param {StoreName} store @param {string} id */
+export const remove = (store, id) => run(store, "readwrite", (objects) => objects.delete(id));
+
+/** @param {StoreName} store @param {string} id */
+export const get = (store, id) => run(store, "readonly", (objects) => objects.get(id));
+
+export const list = async (/** @type {StoreName} */ store) =>
+  (await run(store, "readonly", (objects) => objects.getAll())) ?? [];
 
 /** Hold a lock with the tab's name for as long as it lives. Entries whose tab holds none are left
  * over, and the next tab takes them. */

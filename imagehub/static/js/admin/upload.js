@@ -13,7 +13,7 @@ import { Patience, Stop } from "./upload-patience.js";
 import { UploadPlaces } from "./upload-places.js";
 import { Speed, summarize } from "./upload-progress.js";
 import { makeSender } from "./upload-send.js";
-import { UploadStore, holdTab, listLiveTabs, takeTurn } from "./upload-store.js";
+import * as store from "./upload-store.js";
 
 /** @typedef {{ path: string, fault: string, repaired: string }} RefusedPath */
 
@@ -30,8 +30,7 @@ export class Uploads extends EventTarget {
   trouble = "";
   imports;
 
-  #store = new UploadStore();
-  files = new UploadFiles(this.#store);
+  files = new UploadFiles();
   patience = new Patience();
   places;
 
@@ -69,13 +68,13 @@ export class Uploads extends EventTarget {
 
   /** Continue what tabs that are gone have left over. */
   async start() {
-    await this.#store.open();
-    await holdTab(this.#tab);
+    await store.whenOpen;
+    await store.holdTab(this.#tab);
     let found = /** @type {Entry[]} */ ([]);
-    await takeTurn(async () => {
-      const live = await listLiveTabs();
+    await store.takeTurn(async () => {
+      const live = await store.listLiveTabs();
       /** @type {Entry[]} */
-      const kept = await this.#store.list("entries");
+      const kept = await store.list("entries");
       const left = kept.filter((entry) => !live.has(entry.tab));
       found = left.filter(({ owner }) => owner === this.#owner);
       for (const entry of left) {
@@ -83,7 +82,7 @@ export class Uploads extends EventTarget {
         if (entry.owner !== this.#owner && isOld) this.#forget(entry);
       }
       for (const entry of found) entry.tab = this.#tab;
-      await Promise.all(found.map((entry) => this.#store.put("entries", entry)));
+      await Promise.all(found.map((entry) => store.put("entries", entry)));
     });
     found.sort((one, other) => one.order - other.order);
     for (const entry of found) {
@@ -482,13 +481,13 @@ export class Uploads extends EventTarget {
   }
 
   keep(/** @type {Entry} */ entry) {
-    return entry.state === "cancelled" ? undefined : this.#store.put("entries", entry);
+    return entry.state === "cancelled" ? undefined : store.put("entries", entry);
   }
 
   #forget(/** @type {Entry} */ entry) {
     this.files.drop(entry);
     this.entries.delete(entry.id);
-    this.#store.delete("entries", entry.id);
+    store.remove("entries", entry.id);
   }
 
   #changed() {
