@@ -19,13 +19,11 @@ function applyMove(order, { item, before }) {
 }
 
 /** Make the items of a list movable; return a function that moves an item by one step, and returns
- * false where there is no step left.
- * @param {HTMLElement} list @param {object} options
- * @param {string} options.selector of the items
- * @param {string} [options.handle] selector of the part that is dragged
- * @param {string} options.url that saves a move
- * @param {(item: HTMLElement, before: ?HTMLElement) => Record<string, string>} options.describe
- *   returns the form that saves a move */
+ * false where there is no step left. `handle` selects the part of an item that is dragged, and
+ * `describe` returns the form that saves a move at `url`.
+ * @param {HTMLElement} list
+ * @param {{ selector: string, handle?: string, url: string,
+ *   describe: (item: HTMLElement, before: ?HTMLElement) => Record<string, string> }} options */
 export function makeSortable(list, { selector, handle, url, describe }) {
   const listItems = () => findAll(list, selector);
   // The order that is saved, and the moves on their way.

@@ -3,11 +3,11 @@
 /** @typedef {Source & { file: File }} FileSource */
 /** @typedef {(source: FileSource, entry: Entry) => boolean} Fits */
 
-/** Match sources with lost entries, each at most once; sources without a match are left out.
- * @param {Source[]} sources @param {Entry[]} entries @param {object} options
- * @param {string} options.folder id of the folder that the sources are meant for
- * @param {boolean} [options.isAsked] the person was asked for missing files, so that a file of the
- *   right name and size is the one that is missing, where it can be no other */
+/** Match sources for a folder with lost entries, each at most once; sources without a match are left
+ * out. `isAsked`: the person was asked for missing files, so that a file of the right name and size
+ * is the one that is missing, where it can be no other.
+ * @param {Source[]} sources @param {Entry[]} entries
+ * @param {{ folder: string, isAsked?: boolean }} options */
 export function matchLost(sources, entries, { folder, isAsked = false }) {
   const found = /** @type {Map<Source, Entry>} */ (new Map());
   const left = new Set(sources.filter(hasFile));

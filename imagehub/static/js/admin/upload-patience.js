@@ -61,9 +61,8 @@ export class Patience {
     if (this.#quietUntil > Date.now()) await this.sleep(this.#quietUntil - Date.now(), signal);
   }
 
-  /** Wait after so many tries of one file.
-   * @param {number} tries @param {object} options @param {AbortSignal} options.signal
-   * @param {number} [options.retryAfter] milliseconds that OneDrive asked for */
+  /** Wait after so many tries of one file; OneDrive may have asked for `retryAfter` milliseconds.
+   * @param {number} tries @param {{ signal: AbortSignal, retryAfter?: number }} options */
   async backOff(tries, { signal, retryAfter = 0 }) {
     const jitter = 0.5 + Math.random() / 2;
     const wait = Math.max(retryAfter, growWait(tries) * jitter);
