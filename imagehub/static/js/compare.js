@@ -107,9 +107,7 @@ export async function compareShots(shots, first, describe, signal) {
         moveBy(x / frame.clientWidth, y / frame.clientHeight);
       }
     });
-    for (const name of /** @type {const} */ (["pointerup", "pointercancel"])) {
-      frame.addEventListener(name, (event) => fingers.delete(event.pointerId));
-    }
+    frame.onpointerup = frame.onpointercancel = (event) => fingers.delete(event.pointerId);
   }
 
   /** @type {Record<string, () => void>} */

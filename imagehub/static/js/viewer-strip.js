@@ -37,11 +37,8 @@ export class Filmstrip {
   /** Mark a shot, and scroll to it. @param {number} index @param {ScrollBehavior} behavior */
   mark(index, behavior) {
     findAll(this.element, "button").forEach((button, i) => {
-      if (i !== index) {
-        button.removeAttribute("aria-current");
-        return;
-      }
-      button.setAttribute("aria-current", "true");
+      button.ariaCurrent = i === index ? "true" : null;
+      if (i !== index) return;
       const left = button.offsetLeft - (this.element.clientWidth - button.clientWidth) / 2;
       this.element.scrollTo({ left, behavior });
     });
