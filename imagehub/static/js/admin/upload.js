@@ -15,8 +15,6 @@ import { Speed, summarize } from "./upload-progress.js";
 import { makeSender } from "./upload-send.js";
 import * as store from "./upload-store.js";
 
-/** @typedef {{ path: string, fault: string, repaired: string }} RefusedPath */
-
 const MAX_PATHS = 1000;
 const PAUSED_KEY = "hub-uploads-paused";
 // Uploads of other people in this browser are kept so long for them.
@@ -450,7 +448,8 @@ export class Uploads extends EventTarget {
       const json = { folder, paths };
       const answer = await fetchJson(this.#urls.paths, { json }).catch(() => null);
       if (!answer) return; // Each name is checked again when its turn comes.
-      const refused = /** @type {RefusedPath[]} */ (answer.refused);
+      /** @type {{ path: string, fault: string, repaired: string }[]} */
+      const refused = answer.refused;
       const byPath = new Map(refused.map((one) => [one.path, one]));
       for (const entry of some) {
         entry.isChecked = true;
