@@ -13,8 +13,7 @@ const walls = byId("walls");
 
 // --- The address follows the page in view ---
 
-/** @param {HTMLElement} wall */
-function follow(wall) {
+function follow(/** @type {HTMLElement} */ wall) {
   const { url = "", title = "" } = wall.dataset;
   if (url !== location.pathname + location.search) history.replaceState(history.state, "", url);
   document.title = title;
@@ -87,14 +86,10 @@ places.observe(firstWall);
 const link = find(document, "a.more", HTMLAnchorElement);
 if (link) extend(link);
 
-/**
- * Add the pages behind a link: a few by themselves, then one for each click.
- * @param {HTMLAnchorElement} more
- */
-function extend(more) {
+/** Add the pages behind a link: a few by themselves, then one for each click. */
+function extend(/** @type {HTMLAnchorElement} */ more) {
   let automaticLeft = AUTOMATIC_PAGES;
-  /** @type {?Promise<HTMLElement>} */
-  let coming = null;
+  let coming = /** @type {?Promise<HTMLElement>} */ (null);
 
   const nearTheEnd = new IntersectionObserver(
     async (entries) => {

@@ -7,36 +7,12 @@ import { find, findAll, get } from "./dom.js";
 import { fetchPage } from "./page.js";
 import { makeLastingUrl } from "./renditions.js";
 
-/**
- * @typedef {object} Shot
- * @property {number} number id of the image
- * @property {number} position in the work, from 1
- * @property {string} url page of the shot
- * @property {string} src signed address of the largest rendition
- * @property {string} lasting permanent address of a rendition
- * @property {string} small address of a small rendition
- * @property {string} alt
- * @property {number} width of the largest rendition
- * @property {number} height
- * @property {number} fullWidth of the original
- * @property {number} fullHeight
- * @property {string} zoom address of the original as browsers show it; "" where there is none
- * @property {string} full address of the original as a download; "" where there is none
- * @property {?HTMLElement} link that leads to it on this page
- */
-
-/** @typedef {{ group: string, title: string, url: string, shots: Shot[] }} Work */
-
-/**
- * The place of the viewer in the history: "new" adds an entry, "again" came forward to one, and
+/** The place of the viewer in the history: "new" adds an entry, "again" came forward to one, and
  * "here" is the entry of a page that was opened at a shot's address.
- * @typedef {"new" | "again" | "here"} Entry
- */
+ * @typedef {"new" | "again" | "here"} HistoryEntry */
 
-/** @type {Map<string, Promise<Work>>} */
-const works = new Map();
-/** @type {?Promise<typeof import("./viewer.js")>} */
-let viewer = null;
+const works = /** @type {Map<string, Promise<Work>>} */ (new Map());
+let viewer = /** @type {?Promise<typeof import("./viewer.js")>} */ (null);
 /** @type {?{ leave(): void }} the open viewer */
 let shown = null;
 // Counts what the visitor wants; only the newest wish is opened when it has loaded.
@@ -46,10 +22,7 @@ let leaving = null;
 /** @type {?(() => void)} settles it, once */
 let hasLeft = null;
 
-/**
- * Load the viewer and a work's page, before the click is finished.
- * @param {string} url
- */
+/** Load the viewer and a work's page, before the click is finished. @param {string} url */
 export function prepare(url) {
   loadViewer().catch(() => {});
   fetchWork(url).catch(() => {});
@@ -63,10 +36,7 @@ function loadViewer() {
   return viewer;
 }
 
-/**
- * @param {string} url
- * @returns {Promise<Work>}
- */
+/** @param {string} url @returns {Promise<Work>} */
 function fetchWork(url) {
   let coming = works.get(url);
   if (!coming) {
@@ -77,12 +47,10 @@ function fetchWork(url) {
   return coming;
 }
 
-/**
- * Read a work and its shots, in order, from its page.
+/** Read a work and its shots, in order, from its page.
  * @param {Document} page
  * @param {boolean} isHere whether it is the page in front of the visitor
- * @returns {Work}
- */
+ * @returns {Work} */
 export function readWork(page, isHere) {
   const article = get(page, "article.work");
   const shots = findAll(article, "a[data-shot]").map((link) => {
@@ -113,10 +81,7 @@ export function readWork(page, isHere) {
   return { group, title, url, shots };
 }
 
-/**
- * Open a tile's work at its cover; where that fails, its page.
- * @param {HTMLAnchorElement} link
- */
+/** Open a tile's work at its cover; where that fails, its page. @param {HTMLAnchorElement} link */
 export async function openTile(link) {
   const mine = ++wish;
   try {
@@ -127,12 +92,8 @@ export async function openTile(link) {
   }
 }
 
-/**
- * Open a shot of the work on this page; where that fails, the shot's own page.
- * @param {Work} work
- * @param {number} number
- * @param {Entry} entry
- */
+/** Open a shot of the work on this page; where that fails, the shot's own page.
+ * @param {Work} work @param {number} number @param {HistoryEntry} entry */
 export async function openShot(work, number, entry) {
   const mine = ++wish;
   const shot = work.shots.find((one) => one.number === number);
@@ -144,11 +105,8 @@ export async function openShot(work, number, entry) {
   }
 }
 
-/**
- * Open the viewer for an entry of the history that this document made before.
- * @param {{ url: string, number: number }} state
- */
-async function openAgain({ url, number }) {
+/** Open the viewer for an entry of the history that this document made before. */
+async function openAgain(/** @type {{ url: string, number: number }} */ { url, number }) {
   const mine = ++wish;
   try {
     const [{ open }, work] = await Promise.all([loadViewer(), fetchWork(url)]);
@@ -159,13 +117,10 @@ async function openAgain({ url, number }) {
   }
 }
 
-/**
- * @param {typeof import("./viewer.js").open} open
- * @param {Work} work
+/** @param {typeof import("./viewer.js").open} open @param {Work} work
  * @param {number} number of the shot to begin with
  * @param {?HTMLElement} trigger the link that was used
- * @param {Entry} entry
- */
+ * @param {HistoryEntry} entry */
 function show(open, work, number, trigger, entry) {
   if (shown) return;
   const { title } = document;
