@@ -5,9 +5,9 @@ import { t } from "../words.js";
 import * as folder from "./drive-folder.js";
 import { fetchJson } from "./http.js";
 import { toast } from "./toast.js";
-import { showUploads } from "./upload-panel.js";
+import { whenMissing } from "./upload-panel.js";
 import { pickFiles, readInput, readPaste } from "./upload-sources.js";
-import { Uploads } from "./upload.js";
+import * as uploads from "./upload.js";
 
 const SHOW_ARRIVED_MS = 2500;
 // A longer folder is not read again for what arrives: each item is asked for.
@@ -16,7 +16,6 @@ const MAX_ASKED = 20;
 const MAX_NAMES = 3;
 const FAULT_SECONDS = 12;
 
-const uploads = new Uploads(folder.urls, folder.start.owner);
 const files = byId("pick-files", HTMLInputElement);
 // Whether the dialog is open for files that are missing.
 let isForMissing = false;
@@ -70,13 +69,13 @@ function takeMissing(/** @type {Source[]} */ sources) {
   toast(words, { isFault: true, seconds: FAULT_SECONDS });
 }
 
-showUploads(uploads, () => {
+whenMissing(() => {
   // Long after a click the browser opens no dialog, and does not say so.
   if (navigator.userActivation?.isActive ?? true) pick(true);
   else toast(t("select_again_press"));
 });
 
-uploads.addEventListener("arrived", (event) => {
+uploads.events.addEventListener("arrived", (event) => {
   const { detail } = /** @type {CustomEvent<Entry>} */ (event);
   arrived.push(detail);
   if (detail.conflict === "replace") replaced.push(detail);
@@ -130,7 +129,7 @@ async function show(/** @type {Entry[]} */ entries) {
   lookSoon();
 }
 
-uploads.start();
+uploads.begin();
 
 function tellUnreadable(/** @type {Source[]} */ sources) {
   if (!sources.length) return;

@@ -4,7 +4,7 @@
 import { CallError, fetchJson, getMessage } from "./http.js";
 import { isOpen } from "./upload-entry.js";
 
-/** @import { Uploads } from "./upload.js" */
+/** @import { Queue } from "./upload.js" */
 
 const MAX_FILES = 5000;
 const FIRST_PAUSE_MS = 15_000;
@@ -23,7 +23,7 @@ export class UploadImport {
   #timer = 0;
   #pauseMs = FIRST_PAUSE_MS;
 
-  /** @param {string} url @param {Pick<Uploads, "entries" | "keep" | "tellImport">} queue */
+  /** @param {string} url @param {Pick<Queue, "entries" | "keep" | "tellImport">} queue */
   constructor(url, queue) {
     this.#url = url;
     this.#queue = queue;

@@ -3,8 +3,7 @@
 import { find, icon, make } from "../dom.js";
 import { t } from "../words.js";
 import { formatSize } from "./format.js";
-
-/** @import { Uploads } from "./upload.js" */
+import * as uploads from "./upload.js";
 
 const MAX_ROWS = 60;
 /** @type {UploadState[]} */
@@ -25,86 +24,81 @@ export const makeChoices = (settle) => [
 
 const getLabel = (/** @type {Entry} */ { path }) => path.join(" / ");
 
-/** Make the list of an upload panel. @param {Uploads} uploads */
-export function makeUploadRows(uploads) {
-  const element = make("ol", { className: "upload-list" });
-  const rows = /** @type {Map<string, ReturnType<typeof makeRow>>} */ (new Map());
+export const list = make("ol", { className: "upload-list" });
+const rows = /** @type {Map<string, ReturnType<typeof makeRow>>} */ (new Map());
 
-  /** Show the most urgent entries; return how many are not shown. @param {Entry[]} all */
-  function draw(all) {
-    const rank = (/** @type {Entry} */ { state }) => URGENCY.indexOf(state);
-    const shown = [...all]
-      .sort((one, other) => rank(one) - rank(other) || one.order - other.order)
-      .slice(0, MAX_ROWS);
-    const ids = new Set(shown.map(({ id }) => id));
-    for (const [id, { item }] of rows) {
-      if (ids.has(id)) continue;
-      item.remove();
-      rows.delete(id);
-    }
-    // Rows keep the order in which the files came, so that nothing jumps while they are sent.
-    shown.sort((one, other) => one.order - other.order);
-    let place = element.firstChild;
-    for (const entry of shown) {
-      const row = rows.get(entry.id) ?? makeRow();
-      rows.set(entry.id, row);
-      fill(row, entry);
-      if (place === row.item) place = row.item.nextSibling;
-      else element.insertBefore(row.item, place);
-    }
-    return all.length - shown.length;
+/** Show the most urgent entries; return how many are not shown. @param {Entry[]} all */
+export function drawRows(all) {
+  const rank = (/** @type {Entry} */ { state }) => URGENCY.indexOf(state);
+  const shown = [...all]
+    .sort((one, other) => rank(one) - rank(other) || one.order - other.order)
+    .slice(0, MAX_ROWS);
+  const ids = new Set(shown.map(({ id }) => id));
+  for (const [id, { item }] of rows) {
+    if (ids.has(id)) continue;
+    item.remove();
+    rows.delete(id);
   }
-
-  function fill(/** @type {ReturnType<typeof makeRow>} */ row, /** @type {Entry} */ entry) {
-    const label = getLabel(entry);
-    const sent = Math.min(entry.size, entry.sent + entry.progress);
-    row.name.textContent = label;
-    row.words.textContent = describe(entry, sent);
-    row.words.classList.toggle("fault", ["failed", "name", "lost"].includes(entry.state));
-    row.bar.max = Math.max(1, entry.size);
-    row.bar.value = sent;
-    row.bar.hidden = entry.state !== "running" && (sent === 0 || sent === entry.size);
-    row.bar.setAttribute("aria-label", label);
-    const drawn = `${entry.state} ${entry.repaired ?? ""}`;
-    if (row.drawn === drawn) return;
-    row.drawn = drawn;
-    row.item.dataset.state = entry.state;
-    const hadFocus = row.actions.contains(document.activeElement);
-    row.actions.replaceChildren(...makeActions(entry));
-    if (hadFocus) find(row.actions, "button")?.focus();
+  // Rows keep the order in which the files came, so that nothing jumps while they are sent.
+  shown.sort((one, other) => one.order - other.order);
+  let place = list.firstChild;
+  for (const entry of shown) {
+    const row = rows.get(entry.id) ?? makeRow();
+    rows.set(entry.id, row);
+    fill(row, entry);
+    if (place === row.item) place = row.item.nextSibling;
+    else list.insertBefore(row.item, place);
   }
+  return all.length - shown.length;
+}
 
-  function makeActions(/** @type {Entry} */ entry) {
-    /** @param {string} symbol @param {string} title @param {() => void} onclick */
-    const makeIcon = (symbol, title, onclick) => {
-      const ariaLabel = `${title}: ${getLabel(entry)}`;
-      const properties = { className: "plain", title, ariaLabel, onclick };
-      return make("button", { type: "button", ...properties }, icon(symbol));
-    };
-    const cancel = makeIcon("x", t("cancel"), () => uploads.cancel(entry));
-    const resume = () => uploads.resume(entry);
-    switch (entry.state) {
-      case "waiting":
-      case "running":
-        return [makeIcon("pause", t("pause"), () => uploads.pause(entry)), cancel];
-      case "paused":
-        return [makeIcon("play", t("resume"), resume), cancel];
-      case "failed":
-        return [makeIcon("rotate-cw", t("retry"), resume), cancel];
-      case "name":
-        return [makeButton(t("correct_name"), () => uploads.repair(entry)), cancel];
-      case "taken":
-        return makeChoices((choice) => uploads.settle(entry, choice));
-      case "lost":
-        return [cancel];
-      case "done":
-        return [icon("check")];
-      default:
-        return [];
-    }
+function fill(/** @type {ReturnType<typeof makeRow>} */ row, /** @type {Entry} */ entry) {
+  const label = getLabel(entry);
+  const sent = Math.min(entry.size, entry.sent + entry.progress);
+  row.name.textContent = label;
+  row.words.textContent = describe(entry, sent);
+  row.words.classList.toggle("fault", ["failed", "name", "lost"].includes(entry.state));
+  row.bar.max = Math.max(1, entry.size);
+  row.bar.value = sent;
+  row.bar.hidden = entry.state !== "running" && (sent === 0 || sent === entry.size);
+  row.bar.setAttribute("aria-label", label);
+  const drawn = `${entry.state} ${entry.repaired ?? ""}`;
+  if (row.drawn === drawn) return;
+  row.drawn = drawn;
+  row.item.dataset.state = entry.state;
+  const hadFocus = row.actions.contains(document.activeElement);
+  row.actions.replaceChildren(...makeActions(entry));
+  if (hadFocus) find(row.actions, "button")?.focus();
+}
+
+function makeActions(/** @type {Entry} */ entry) {
+  /** @param {string} symbol @param {string} title @param {() => void} onclick */
+  const makeIcon = (symbol, title, onclick) => {
+    const ariaLabel = `${title}: ${getLabel(entry)}`;
+    const properties = { className: "plain", title, ariaLabel, onclick };
+    return make("button", { type: "button", ...properties }, icon(symbol));
+  };
+  const cancel = makeIcon("x", t("cancel"), () => uploads.cancel(entry));
+  const resume = () => uploads.resume(entry);
+  switch (entry.state) {
+    case "waiting":
+    case "running":
+      return [makeIcon("pause", t("pause"), () => uploads.pause(entry)), cancel];
+    case "paused":
+      return [makeIcon("play", t("resume"), resume), cancel];
+    case "failed":
+      return [makeIcon("rotate-cw", t("retry"), resume), cancel];
+    case "name":
+      return [makeButton(t("correct_name"), () => uploads.repair(entry)), cancel];
+    case "taken":
+      return makeChoices((choice) => uploads.settle(entry, choice));
+    case "lost":
+      return [cancel];
+    case "done":
+      return [icon("check")];
+    default:
+      return [];
   }
-
-  return { element, draw };
 }
 
 /** What a row consists of; `drawn` is what its actions were drawn from. */

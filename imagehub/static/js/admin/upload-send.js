@@ -15,7 +15,7 @@ import {
 } from "./upload-session.js";
 
 /** @import { FragmentAnswer } from "./upload-session.js" */
-/** @import { Uploads } from "./upload.js" */
+/** @import { Queue } from "./upload.js" */
 
 /** One run of `send`.
  * @typedef {{ entry: Entry, file: File, signal: AbortSignal, tries: number,
@@ -34,7 +34,7 @@ const MAX_OTHERS = 2000;
 const CHANGED_PAUSE_MS = 1000;
 const TEMPORARY = new Set([408, 423, 429, 500, 502, 503, 504, 509]);
 
-/** Make what sends the files of a queue. @param {DriveUrls} urls @param {Uploads} queue */
+/** Make what sends the files of a queue. @param {DriveUrls} urls @param {Queue} queue */
 export function makeSender(urls, queue) {
   const { entries, files, patience, places } = queue;
   const pace = new Pace();
