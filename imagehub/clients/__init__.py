@@ -350,7 +350,6 @@ class AccessToken:
     token: str = field(repr=False)
     expires_at: datetime
     cache: str | None = field(default=None, repr=False)
-    refreshed: bool = False
 
 
 class Identity(Protocol):

@@ -16,9 +16,7 @@ from imagehub.errors import InvalidInputError
 from imagehub.messages import Message, mark
 
 _MAX_CHARS = 255
-_FORBIDDEN_EVERYWHERE = '"*:<>?/\\|'
-# SharePoint can be configured to allow # and %, but a drive does not tell whether it is.
-_FORBIDDEN_BUSINESS = _FORBIDDEN_EVERYWHERE + "#%"
+_FORBIDDEN = '"*:<>?/\\|'
 _RESERVED = re.compile(r"(\.lock|con|prn|aux|nul|com[0-9]|lpt[0-9]|desktop\.ini)", re.IGNORECASE)
 # Bidirectional formatting characters: they could make "gpj.exe" look like "exe.jpg".
 _BIDI_CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
@@ -120,7 +118,8 @@ def _find_fault(name: str, kind: str, at_root: bool, old_name: str = "") -> str:
 
 
 def _get_forbidden(kind: str) -> str:
-    return _FORBIDDEN_EVERYWHERE if kind == "personal" else _FORBIDDEN_BUSINESS
+    # SharePoint can be configured to allow # and %, but a drive does not tell whether it is.
+    return _FORBIDDEN if kind == "personal" else _FORBIDDEN + "#%"
 
 
 def _is_control(char: str) -> bool:

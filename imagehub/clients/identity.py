@@ -243,7 +243,6 @@ class MicrosoftIdentity:
             token=str(result["access_token"]),
             expires_at=datetime.fromtimestamp(started + float(result.get("expires_in", 0)), UTC),
             cache=tokens.serialize() if tokens.has_state_changed else None,
-            refreshed=True,
         )
 
     # --- MSAL and its errors ----------------------------------------------------------------------

@@ -9,17 +9,6 @@ from imagehub.messages import mark
 # A larger picture is not decoded.
 MAX_PIXELS = 250_000_000
 
-_MIMES = {
-    "JPEG": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "GIF": "image/gif",
-    "TIFF": "image/tiff",
-    "BMP": "image/bmp",
-    "AVIF": "image/avif",
-    "HEIC": "image/heic",
-    "HEIF": "image/heif",
-}
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 # First bytes of other files → the sentence about them.
 _OTHER_FILES: tuple[tuple[bytes | tuple[bytes, ...], str], ...] = (
@@ -89,7 +78,7 @@ def recognize(file: BinaryIO) -> tuple[str, str]:
         found = _recognize_box_file(head)
     if not found:
         raise UnreadablePictureError(_describe_other(head) or _UNKNOWN)
-    return found, _MIMES[found]
+    return found, f"image/{found.lower()}"
 
 
 def _recognize_box_file(head: bytes) -> str:

@@ -109,13 +109,11 @@ def _read_time(details: Mapping[int, Any]) -> datetime | None:
 
 def _clean_maker(make: str) -> str:
     """Remove the legal form: "NIKON CORPORATION" becomes "NIKON"."""
-    tail = (
-        r"(?i)[\s,]+(corporation|corp\.?|co\.?,? ?ltd\.?|ltd\.?|inc\.?|gmbh|imaging|electric|"
-        r"optical|company|techwin|camera ag|digital camera|co\.?)$"
+    tails = (
+        r"(?i)([\s,]+(corporation|corp\.?|co\.?,? ?ltd\.?|ltd\.?|inc\.?|gmbh|imaging|electric|"
+        r"optical|company|techwin|camera ag|digital camera|co\.?))+$"
     )
-    while (shorter := re.sub(tail, "", make)) != make:
-        make = shorter
-    return make
+    return re.sub(tails, "", make)
 
 
 def _name_camera(make: str, model: str) -> str:

@@ -171,7 +171,7 @@ def test_a_confidential_client_sends_its_secret(
     cloud = start_onedrive(client_secret="right+secret/=", auto_consent=True)
     right = make_identity(cloud, "right+secret/=")
     cache = sign_in(cloud, right).cache
-    assert right.refresh_token(cache, SCOPES, force=True).refreshed
+    assert right.refresh_token(cache, SCOPES, force=True).cache
     wrong = make_identity(cloud, "wrong")
     for call in (
         lambda: sign_in(cloud, wrong),
@@ -181,7 +181,7 @@ def test_a_confidential_client_sends_its_secret(
             call()
         assert caught.value.reason == "wrong_client_secret"
     # The grant is still valid: the right secret works at once.
-    assert right.refresh_token(cache, SCOPES, force=True).refreshed
+    assert right.refresh_token(cache, SCOPES, force=True).cache
 
 
 # --- Tokens ---------------------------------------------------------------------------------------
@@ -207,13 +207,13 @@ def test_a_token_with_less_than_five_minutes_left_is_refreshed(
     cache = make_expired(cloud, identity)
     assert identity.find_cached_token(cache, SCOPES) is None
     token = identity.refresh_token(cache, SCOPES)
-    assert token.refreshed
+    assert token.cache
     assert token.cache is not None
     assert token.cache != cache
     assert cloud.count_refreshes() == 1
     # The saved cache serves the next call, even in another process.
     again = make_identity(cloud).refresh_token(token.cache, SCOPES)
-    assert (again.token, again.refreshed, again.cache) == (token.token, False, None)
+    assert (again.token, again.cache) == (token.token, None)
     assert cloud.count_refreshes() == 1
 
 
@@ -241,7 +241,7 @@ def test_a_revoked_grant_requires_a_new_sign_in(
     assert caught.value.code == "invalid_grant"
     assert caught.value.account == signed_in.username
     fresh = sign_in(cloud, identity)
-    assert identity.refresh_token(fresh.cache, SCOPES, force=True).refreshed
+    assert identity.refresh_token(fresh.cache, SCOPES, force=True).cache
 
 
 def test_replacing_an_expired_client_secret_needs_no_sign_in(
@@ -252,7 +252,7 @@ def test_replacing_an_expired_client_secret_needs_no_sign_in(
         identity.refresh_token(signed_in.cache, SCOPES, force=True)
     assert caught.value.reason == "wrong_client_secret"
     cloud.clear_faults(fault)
-    assert identity.refresh_token(signed_in.cache, SCOPES, force=True).refreshed
+    assert identity.refresh_token(signed_in.cache, SCOPES, force=True).cache
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_the_grant_survives_an_outage(
         identity.refresh_token(signed_in.cache, SCOPES, force=True)
     assert caught.value.retry_after_seconds == (3 if "retry_after" in options else 30)
     cloud.clear_faults(number)
-    assert identity.refresh_token(signed_in.cache, SCOPES, force=True).refreshed
+    assert identity.refresh_token(signed_in.cache, SCOPES, force=True).cache
 
 
 def test_no_secret_is_logged_anywhere(

@@ -110,7 +110,7 @@ def test_a_cached_token_needs_no_call(server: ScriptedServer) -> None:
     assert token is not None
     assert token.token == "EwB-cached"
     assert token.cache is None
-    assert not token.refreshed
+    assert not token.cache
     assert server.asked == []
 
 
@@ -146,10 +146,10 @@ def test_a_token_of_another_app_registration_is_not_used(server: ScriptedServer)
 def test_a_refresh_answers_from_the_cache_unless_forced(server: ScriptedServer) -> None:
     server.say(TOKEN, Answer(200, make_tokens()))
     identity = make_identity(server)
-    assert not identity.refresh_token(make_cache(), SCOPES).refreshed
+    assert not identity.refresh_token(make_cache(), SCOPES).cache
     assert server.asked == []
     token = identity.refresh_token(make_cache(), SCOPES, force=True)
-    assert (token.token, token.refreshed) == ("EwB-new", True)
+    assert token.token == "EwB-new" and token.cache
     assert token.cache is not None
     assert "M.C5-rotated" in token.cache
     assert "M.C5-refresh-secret" not in token.cache
@@ -316,6 +316,6 @@ def test_addresses_of_another_server_are_accepted_in_its_discovery_document(
     )
     server.say(TOKEN, Answer(200, make_tokens()))
     identity = make_identity(server)
-    assert identity.refresh_token(make_cache(seconds=0), SCOPES).refreshed
+    assert identity.refresh_token(make_cache(seconds=0), SCOPES).cache
     flow = identity.start_sign_in("http://localhost/cb", SCOPES)
     assert flow.url.startswith(f"{own}/authorize?")
