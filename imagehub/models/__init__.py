@@ -1,12 +1,21 @@
 """The tables.
 
-``account``: users and sign-in · ``drive``: the OneDrive connection · ``library``: groups, images,
-renditions and their objects · ``finding``: tags and the search index · ``work``: imports and leases
-· ``guard``: sessions, two-factor authentication, API tokens, the activity log, settings ·
-``planning``: import plans · ``sharing``: the trash and share links.
+``account``: users, sign-in, the activity log, settings · ``drive``: the OneDrive connection ·
+``imports``: import plans, imports, leases · ``library``: groups, images, tags, the trash, stored
+objects · ``sharing``: share links.
 """
 
-from imagehub.models.account import RevokedToken, SignInFailure, User
+from imagehub.models.account import (
+    ApiToken,
+    AuditEntry,
+    HubSetting,
+    RecoveryCode,
+    RevokedToken,
+    SecondFactor,
+    SignInFailure,
+    SignInSession,
+    User,
+)
 from imagehub.models.drive import (
     DriveAccount,
     DriveFolder,
@@ -14,49 +23,22 @@ from imagehub.models.drive import (
     PendingSignIn,
     UploadSession,
 )
-from imagehub.models.finding import GroupTag, Tag
-from imagehub.models.guard import (
-    ApiToken,
-    AuditEntry,
-    HubSetting,
-    RecoveryCode,
-    SecondFactor,
-    SignInSession,
+from imagehub.models.imports import (
+    ImportItem,
+    ImportJob,
+    ImportPlan,
+    ImportPlanFile,
+    ImportProposal,
+    Lease,
 )
-from imagehub.models.library import GalleryBucket, Group, Image, Rendition, StoredObject
-from imagehub.models.planning import ImportPlan, ImportPlanFile, ImportProposal
-from imagehub.models.sharing import ShareItem, ShareLink, TrashEntry
-from imagehub.models.work import ImportItem, ImportJob, Lease
-
-__all__ = [
-    "ApiToken",
-    "AuditEntry",
-    "DriveAccount",
-    "DriveFolder",
-    "DriveWatch",
-    "GalleryBucket",
-    "Group",
-    "GroupTag",
-    "HubSetting",
-    "Image",
-    "ImportItem",
-    "ImportJob",
-    "ImportPlan",
-    "ImportPlanFile",
-    "ImportProposal",
-    "Lease",
-    "PendingSignIn",
-    "RecoveryCode",
-    "Rendition",
-    "RevokedToken",
-    "SecondFactor",
-    "ShareItem",
-    "ShareLink",
-    "SignInFailure",
-    "SignInSession",
-    "StoredObject",
-    "Tag",
-    "TrashEntry",
-    "UploadSession",
-    "User",
-]
+from imagehub.models.library import (
+    GalleryBucket,
+    Group,
+    GroupTag,
+    Image,
+    Rendition,
+    StoredObject,
+    Tag,
+    TrashEntry,
+)
+from imagehub.models.sharing import ShareItem, ShareLink

@@ -7,9 +7,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from imagehub.database import Base, UTCDateTime, now_utc
-
-# Ids of drive items differ by case alone; MySQL's usual collations would call them equal.
-DriveId = String(255).with_variant(mysql.VARCHAR(255, collation="utf8mb4_bin"), "mysql", "mariadb")
+from imagehub.models.columns import AccountKey, DriveId, Sealed, UserRef
 
 
 class DriveAccount(Base):
@@ -37,9 +35,7 @@ class DriveAccount(Base):
     token_version: Mapped[int] = mapped_column(default=1)
     scopes: Mapped[str] = mapped_column(String(500), default="")
     connected_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
-    connected_by_id: Mapped[int | None] = mapped_column(
-        ForeignKey("user.id", ondelete="SET NULL"), index=True
-    )
+    connected_by_id: Mapped[UserRef | None]
     refreshed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_success_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # No call is made for this account before this time, because Graph throttles it.
@@ -62,9 +58,7 @@ class PendingSignIn(Base):
     state: Mapped[str] = mapped_column(DriveId, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
     redirect_uri: Mapped[str] = mapped_column(Text)
-    flow: Mapped[bytes] = mapped_column(
-        LargeBinary(length=65_535).with_variant(mysql.BLOB(), "mysql", "mariadb")
-    )
+    flow: Mapped[bytes] = mapped_column(Sealed)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc, index=True)
 
 
@@ -81,9 +75,7 @@ class UploadSession(Base):
     drive_account_id: Mapped[int] = mapped_column(
         ForeignKey("drive_account.id", ondelete="CASCADE"), index=True
     )
-    address: Mapped[bytes] = mapped_column(
-        LargeBinary(length=65_535).with_variant(mysql.BLOB(), "mysql", "mariadb")
-    )
+    address: Mapped[bytes] = mapped_column(Sealed)
     begun_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
 
@@ -100,14 +92,10 @@ class DriveWatch(Base):
 
     __tablename__ = "drive_watch"
 
-    drive_account_id: Mapped[int] = mapped_column(
-        ForeignKey("drive_account.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
-    )
+    drive_account_id: Mapped[AccountKey]
     drive_id: Mapped[str] = mapped_column(DriveId, default="")
     root_id: Mapped[str] = mapped_column(DriveId, default="")
-    link: Mapped[bytes] = mapped_column(
-        LargeBinary(length=65_535).with_variant(mysql.BLOB(), "mysql", "mariadb"), default=b""
-    )
+    link: Mapped[bytes] = mapped_column(Sealed, default=b"")
     is_full: Mapped[bool] = mapped_column(default=True)
     step: Mapped[str] = mapped_column(String(16), default="")
     run_number: Mapped[int] = mapped_column(default=0)
@@ -130,9 +118,7 @@ class DriveFolder(Base):
     __tablename__ = "drive_folder"
     __table_args__ = (Index("ix_drive_folder_parent", "drive_account_id", "parent_id"),)
 
-    drive_account_id: Mapped[int] = mapped_column(
-        ForeignKey("drive_account.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
-    )
+    drive_account_id: Mapped[AccountKey]
     item_id: Mapped[str] = mapped_column(DriveId, primary_key=True)
     parent_id: Mapped[str] = mapped_column(DriveId)
     name: Mapped[str] = mapped_column(String(400), default="")

@@ -1,26 +1,30 @@
-"""Groups, images, renditions, and the objects in the bucket."""
+"""Groups with their images and tags, the trash, and the objects in the bucket.
+
+``search_index`` has one row for each group and no model: it is a full-text table of SQLite (FTS5)
+or an InnoDB table with FULLTEXT indexes, with the same text (see ``domain.library.search_index``).
+"""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Connection,
     DateTime,
     ForeignKey,
     Index,
-    Integer,
+    MetaData,
     SmallInteger,
     String,
     Text,
     UniqueConstraint,
+    event,
+    text,
 )
-from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from imagehub.database import Base, UTCDateTime, now_utc
-from imagehub.models.drive import DriveId
-
-# SQLite generates ids for INTEGER PRIMARY KEY only.
-BigId = BigInteger().with_variant(Integer, "sqlite")
+from imagehub.models.columns import BigId, DriveId, LongText, UserRef, make_exact_type
 
 
 class Group(Base):
@@ -110,7 +114,7 @@ class Image(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    group_id: Mapped[int] = mapped_column(BigId, ForeignKey("image_group.id", ondelete="CASCADE"))
+    group_id: Mapped[int] = mapped_column(ForeignKey("image_group.id", ondelete="CASCADE"))
     number: Mapped[int]
     position: Mapped[int]
     name: Mapped[str] = mapped_column(String(400))
@@ -189,16 +193,92 @@ class Rendition(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    image_id: Mapped[int] = mapped_column(BigId, ForeignKey("image.id", ondelete="CASCADE"))
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"))
     size_px: Mapped[int]
     mime_type: Mapped[str] = mapped_column(String(32), default="image/webp")
     width_px: Mapped[int]
     height_px: Mapped[int]
     size_bytes: Mapped[int]
-    object_key: Mapped[str] = mapped_column(
-        String(120).with_variant(mysql.VARCHAR(120), "mysql", "mariadb"),
-        ForeignKey("stored_object.key"),
-        index=True,
-    )
+    object_key: Mapped[str] = mapped_column(ForeignKey("stored_object.key"), index=True)
 
     image: Mapped[Image] = relationship(back_populates="renditions")
+
+
+class Tag(Base):
+    """A tag. ``name_key`` is the case-folded name; ``slug`` is used in its address. A tag that no
+    group has any more is deleted."""
+
+    __tablename__ = "tag"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    name_key: Mapped[str] = mapped_column(make_exact_type(200), unique=True)
+    slug: Mapped[str] = mapped_column(make_exact_type(120), unique=True)
+
+
+class GroupTag(Base):
+    """A tag of a group. ``position`` keeps the order in which they were entered."""
+
+    __tablename__ = "group_tag"
+    __table_args__ = (Index("ix_group_tag_tag", "tag_id", "group_id"),)
+
+    group_id: Mapped[int] = mapped_column(
+        ForeignKey("image_group.id", ondelete="CASCADE"), primary_key=True
+    )
+    tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(default=0)
+
+
+class TrashEntry(Base):
+    """A group in the trash: its ``state`` is ``trash``, and ``state_before`` is its earlier state.
+
+    Shots that were deleted from a group are in a group that was created for them; ``origin_id`` is
+    then the group that they belonged to. ``joined``: for a group that was joined into another one,
+    what was moved there (see ``Joined`` of ``domain.library``).
+    """
+
+    __tablename__ = "trash_entry"
+
+    group_id: Mapped[int] = mapped_column(
+        ForeignKey("image_group.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    origin_id: Mapped[int | None] = mapped_column(BigInteger)
+    joined: Mapped[str | None] = mapped_column(LongText)
+    state_before: Mapped[str] = mapped_column(String(16))
+    user_id: Mapped[UserRef | None]
+    trashed_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc, index=True)
+
+
+# FTS5 keeps indexes of prefixes beside that of words; each word begins with two signs of ours,
+# so these are of the first one, two and three letters of a word.
+_SQLITE_INDEX = """
+CREATE VIRTUAL TABLE search_index USING fts5(
+    title, words, hidden, tokenize = "ascii tokenchars '_'", prefix = '3 4 5'
+)
+"""
+_MYSQL_INDEX = """
+CREATE TABLE search_index (
+    group_id BIGINT NOT NULL,
+    title TEXT NOT NULL,
+    words MEDIUMTEXT NOT NULL,
+    hidden MEDIUMTEXT NOT NULL,
+    CONSTRAINT pk_search_index PRIMARY KEY (group_id),
+    FULLTEXT INDEX ft_search_index_title (title),
+    FULLTEXT INDEX ft_search_index_words (words),
+    FULLTEXT INDEX ft_search_index_hidden (hidden)
+) ENGINE=InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin
+"""
+
+
+@event.listens_for(Base.metadata, "after_create")
+def _create_with_all(_metadata: MetaData, connection: Connection, **options: Any) -> None:
+    """Create the full-text index too when all tables are created without migrations."""
+    if Tag.__table__ in options.get("tables", ()):
+        is_sqlite = connection.dialect.name == "sqlite"
+        connection.execute(text(_SQLITE_INDEX if is_sqlite else _MYSQL_INDEX))
+
+
+@event.listens_for(Base.metadata, "before_drop")
+def _drop_with_all(_metadata: MetaData, connection: Connection, **_options: Any) -> None:
+    connection.execute(text("DROP TABLE IF EXISTS search_index"))

@@ -1,40 +1,12 @@
-"""The trash, and share links."""
+"""Share links."""
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, String, Text
-from sqlalchemy.dialects import mysql
+from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from imagehub.database import Base, UTCDateTime, now_utc
-from imagehub.models.library import BigId
-
-
-class TrashEntry(Base):
-    """A group in the trash: its ``state`` is ``trash``, and ``state_before`` is its earlier state.
-
-    Shots that were deleted from a group are in a group that was created for them; ``origin_id`` is
-    then the group that they belonged to. ``joined``: for a group that was joined into another one,
-    what was moved there (see ``Joined`` of ``domain.library``).
-    """
-
-    __tablename__ = "trash_entry"
-
-    group_id: Mapped[int] = mapped_column(
-        BigId,
-        ForeignKey("image_group.id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    )
-    origin_id: Mapped[int | None] = mapped_column(BigInteger)
-    joined: Mapped[str | None] = mapped_column(
-        Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
-    )
-    state_before: Mapped[str] = mapped_column(String(16))
-    user_id: Mapped[int | None] = mapped_column(
-        ForeignKey("user.id", ondelete="SET NULL"), index=True
-    )
-    trashed_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc, index=True)
+from imagehub.models.columns import UserRef
 
 
 class ShareLink(Base):
@@ -53,9 +25,7 @@ class ShareLink(Base):
     password_hash: Mapped[str] = mapped_column(String(255), default="")
     may_download: Mapped[bool] = mapped_column(default=False)
     view_count: Mapped[int] = mapped_column(default=0)
-    user_id: Mapped[int | None] = mapped_column(
-        ForeignKey("user.id", ondelete="SET NULL"), index=True
-    )
+    user_id: Mapped[UserRef | None]
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
     expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -71,6 +41,6 @@ class ShareItem(Base):
         ForeignKey("share_link.id", ondelete="CASCADE"), primary_key=True
     )
     group_id: Mapped[int] = mapped_column(
-        BigId, ForeignKey("image_group.id", ondelete="CASCADE"), primary_key=True, index=True
+        ForeignKey("image_group.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     position: Mapped[int] = mapped_column(default=0)

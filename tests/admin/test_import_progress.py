@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
-from imagehub.models import Group, ImportJob
+from imagehub.models import Group, ImportItem, ImportJob
 from tests.admin.pages import read_toasts, send
 from tests.admin.plans import (
     PAGE,
@@ -120,7 +121,7 @@ def test_an_import_without_a_worker_says_so_on_its_page(
     with connected_site.session() as session:
         job = session.get_one(ImportJob, 1)
         job.last_activity_at -= timedelta(minutes=5)
-        for item in job.items:
+        for item in session.scalars(select(ImportItem).where(ImportItem.job_id == 1)):
             item.available_at -= timedelta(minutes=5)
     for number, stands in ((1, True), (2, False)):
         html = client.get(f"/admin/import/{number}/progress").json["html"]

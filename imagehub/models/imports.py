@@ -1,0 +1,163 @@
+"""Imports and their plans, and leases on work that takes long."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from imagehub.database import Base, UTCDateTime, now_utc
+from imagehub.models.columns import BigId, DriveId, LongText, UserRef
+
+
+class ImportPlan(Base):
+    """The selection of files in OneDrive for an import that has not started.
+
+    ``state``: ``reading`` while folders are being listed, ``ready``, then ``started`` with the
+    import's number in ``job_id``. ``waiting``: JSON, the folders that are still to be listed.
+    ``way``: how files were grouped at first (see ``WAYS`` of ``domain.imports.grouping``).
+    ``version`` is increased with every change of the plan.
+    """
+
+    __tablename__ = "import_plan"
+    __table_args__ = (Index("ix_import_plan_state", "state", "id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    user_id: Mapped[UserRef | None]
+    drive_account_id: Mapped[int] = mapped_column(ForeignKey("drive_account.id"), index=True)
+    state: Mapped[str] = mapped_column(String(16), default="reading")
+    way: Mapped[str] = mapped_column(String(16), default="folder")
+    is_published: Mapped[bool] = mapped_column(default=True)
+    waiting: Mapped[str] = mapped_column(LongText, default="[]")
+    version: Mapped[int] = mapped_column(default=1)
+    job_id: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
+
+
+class ImportProposal(Base):
+    """A proposed group. ``group_id``: the existing group to add to; None creates one of this
+    title."""
+
+    __tablename__ = "import_proposal"
+    __table_args__ = (
+        Index("ix_import_proposal_plan_position", "plan_id", "position", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    plan_id: Mapped[int] = mapped_column(ForeignKey("import_plan.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    title: Mapped[str] = mapped_column(String(300), default="")
+    group_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class ImportPlanFile(Base):
+    """A file of a plan.
+
+    ``verdict`` says what prevents its import (see ``VERDICTS`` of ``domain.imports.verdicts``),
+    ``reason`` is the same as a sentence. ``is_chosen``: it will be imported. ``taken_at`` is the
+    time of the camera or else of the file, without a time zone.
+    """
+
+    __tablename__ = "import_plan_file"
+    __table_args__ = (
+        UniqueConstraint("plan_id", "drive_item_id"),
+        Index("ix_import_plan_file_place", "plan_id", "proposal_id", "position", "id"),
+        Index("ix_import_plan_file_verdict", "plan_id", "verdict", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    plan_id: Mapped[int] = mapped_column(ForeignKey("import_plan.id", ondelete="CASCADE"))
+    proposal_id: Mapped[int | None] = mapped_column(
+        ForeignKey("import_proposal.id", ondelete="SET NULL"), index=True
+    )
+    position: Mapped[int] = mapped_column(default=0)
+    drive_item_id: Mapped[str] = mapped_column(DriveId)
+    file_name: Mapped[str] = mapped_column(String(400), default="")
+    folder_id: Mapped[str] = mapped_column(DriveId, default="")
+    folder_name: Mapped[str] = mapped_column(String(400), default="")
+    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    quick_xor_hash: Mapped[str] = mapped_column(String(40), default="")
+    taken_at: Mapped[datetime | None] = mapped_column(DateTime)
+    verdict: Mapped[str] = mapped_column(String(16), default="")
+    reason: Mapped[str] = mapped_column(String(500), default="")
+    is_chosen: Mapped[bool] = mapped_column(default=True)
+
+
+class ImportJob(Base):
+    """An import.
+
+    ``state``: ``running`` until every item is ``done``, ``skipped``, ``failed`` or ``left_out``,
+    then ``finished``. ``last_activity_at`` is updated with every item; workers are woken again for
+    a running job without activity.
+    """
+
+    __tablename__ = "import_job"
+    __table_args__ = (
+        Index("ix_import_job_state_activity", "state", "last_activity_at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    user_id: Mapped[UserRef | None]
+    drive_account_id: Mapped[int] = mapped_column(ForeignKey("drive_account.id"), index=True)
+    state: Mapped[str] = mapped_column(String(16), default="running")
+    item_count: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
+    last_activity_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class ImportItem(Base):
+    """One file of an import; its group, number and position are reserved from the start.
+
+    ``state``: ``queued`` → ``running`` → ``done`` | ``skipped`` (already in the group) |
+    ``failed`` (with ``reason``, a plain sentence) → ``left_out`` (dismissed by a person). A
+    temporary fault returns it to ``queued`` with ``available_at`` in the future. ``asked_at``: the
+    last time a person started or retried it; None in imports of earlier versions. ``lease_until``
+    is renewed while a worker processes it; after that any worker may claim it. ``attempt_count``
+    counts faults of services; ``suspicion`` is increased when a worker dies while it processes the
+    item.
+    """
+
+    __tablename__ = "import_item"
+    __table_args__ = (
+        Index("ix_import_item_job_state", "job_id", "state", "available_at"),
+        Index("ix_import_item_state_lease", "state", "lease_until"),
+        Index("ix_import_item_state_group", "state", "group_id"),
+        Index("ix_import_item_state_job", "state", "job_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("import_job.id", ondelete="CASCADE"))
+    group_id: Mapped[int | None] = mapped_column(
+        ForeignKey("image_group.id", ondelete="SET NULL"), index=True
+    )
+    drive_item_id: Mapped[str] = mapped_column(DriveId)
+    file_name: Mapped[str] = mapped_column(String(400), default="")
+    folder_id: Mapped[str] = mapped_column(DriveId, default="")
+    folder_name: Mapped[str] = mapped_column(String(400), default="")
+    number: Mapped[int] = mapped_column(default=0)
+    position: Mapped[int] = mapped_column(default=0)
+    state: Mapped[str] = mapped_column(String(16), default="queued")
+    attempt_count: Mapped[int] = mapped_column(default=0)
+    suspicion: Mapped[int] = mapped_column(default=0)
+    reason: Mapped[str] = mapped_column(String(500), default="")
+    available_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
+    lease_owner: Mapped[str] = mapped_column(String(64), default="")
+    lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    image_id: Mapped[int | None] = mapped_column(BigId)
+    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    asked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class Lease(Base):
+    """A lock across processes that expires: held by ``owner`` until ``held_until``."""
+
+    __tablename__ = "lease"
+
+    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(64), default="")
+    held_until: Mapped[datetime] = mapped_column(UTCDateTime)
