@@ -5,28 +5,43 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from cryptography.fernet import Fernet
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from imagehub import __version__
-from imagehub.config import SettingsError, load_settings
+from imagehub.config import Settings, SettingsError, load_settings
 from imagehub.database import db
 from imagehub.errors import ImageHubError
-from imagehub.runtime.migrate import make_app
+from imagehub.runtime.serve import migrate_database
 from imagehub.runtime.supervisor import StartError
 
 log = logging.getLogger(__name__)
 
-F = TypeVar("F", bound=Callable[..., Any])
+
+class PlainErrors(click.Group):
+    """Print the message of an expected error instead of a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (ImageHubError, SettingsError, StartError) as error:
+            raise click.ClickException(str(error)) from None
+        except DBAPIError as error:
+            log.debug("The database failed", exc_info=True)
+            kind = type(error.orig).__name__
+            raise click.ClickException(
+                f"The database cannot be used ({kind}). Run `imagehub doctor` for details."
+            ) from None
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=PlainErrors, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="imagehub %(version)s")
 @click.option("--verbose", is_flag=True, help="Print informational log messages too.")
 def main(verbose: bool) -> None:
@@ -37,23 +52,16 @@ def main(verbose: bool) -> None:
     )
 
 
-def plain_errors(function: F) -> F:
-    """Print the message of an expected error instead of a traceback."""
+@contextmanager
+def open_app(settings: Settings | None = None, *, migrated: bool = False) -> Iterator[Session]:
+    """Build the application and open its context; ``migrated`` upgrades the database first."""
+    from imagehub import create_app
 
-    @wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except (ImageHubError, SettingsError, StartError) as error:
-            raise click.ClickException(str(error)) from None
-        except DBAPIError as error:
-            log.debug("The database failed", exc_info=True)
-            kind = type(error.orig).__name__
-            raise click.ClickException(
-                f"The database cannot be used ({kind}). Run `imagehub doctor` for details."
-            ) from None
-
-    return wrapped  # type: ignore[return-value]
+    app = create_app(settings)
+    if migrated:
+        migrate_database(app)
+    with app.app_context():
+        yield db.session()
 
 
 # --- Running --------------------------------------------------------------------------------------
@@ -62,16 +70,14 @@ def plain_errors(function: F) -> F:
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
-@plain_errors
 def serve(host: str, port: int) -> None:
     """Run the whole hub: migrate, then start the web server and the embedded services."""
     from imagehub.domain.people import users
     from imagehub.runtime.serve import serve as run
 
     settings = load_settings()
-    app = make_app(settings, migrated=True)
-    with app.app_context():
-        if not users.has_admins(db.session()):
+    with open_app(settings, migrated=True) as session:
+        if not users.has_admins(session):
             click.echo("Nobody can sign in yet: run `imagehub create-admin NAME`.")
         db.session.remove()
         db.engine.dispose()
@@ -81,7 +87,6 @@ def serve(host: str, port: int) -> None:
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
-@plain_errors
 def web(host: str, port: int) -> None:
     """Run the web server only, for a hub on several machines."""
     from imagehub.runtime.serve import check_port, make_gunicorn_command
@@ -94,7 +99,6 @@ def web(host: str, port: int) -> None:
 
 
 @main.command()
-@plain_errors
 def worker() -> None:
     """Run a worker only, which processes queued imports."""
     from imagehub.runtime.worker import run_worker
@@ -125,23 +129,14 @@ def worker() -> None:
     help="Number of sample works to draw.",
 )
 @click.option("--quick", is_flag=True, help="Draw smaller pictures, to test the demo itself.")
-@plain_errors
-def demo(
-    photos: Path | None,
-    host: str,
-    port: int,
-    data: Path | None,
-    ephemeral: bool,
-    works: int,
-    quick: bool,
-) -> None:
+def demo(**options: Any) -> None:
     """Run a hub with sample pictures; needs no service, account or key.
 
     IMAGEHUB_DEMO_PASSWORD sets the admin's password.
     """
     from imagehub.runtime.demo import DemoOptions, run_demo
 
-    run_demo(DemoOptions(host, port, photos, data, ephemeral, works, quick), click.echo)
+    run_demo(DemoOptions(**options), click.echo)
 
 
 @main.command(
@@ -172,17 +167,15 @@ def _ask_password(from_stdin: bool) -> str:
 @main.command("create-admin")
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-@plain_errors
 def create_admin(name: str, password_stdin: bool) -> None:
     """Create an admin called NAME."""
     from imagehub.domain.people import audit, users
 
     password = _ask_password(password_stdin)
-    app = make_app(migrated=True)
-    with app.app_context():
-        user = users.create_admin(db.session(), name, password)
-        audit.record(db.session(), None, "create_account", user.id, name=user.name)
-        db.session.commit()
+    with open_app(migrated=True) as session:
+        user = users.create_admin(session, name, password)
+        audit.record(session, None, "create_account", user.id, name=user.name)
+        session.commit()
     click.echo(f"{name} can sign in now.")
 
 
@@ -194,14 +187,11 @@ def create_admin(name: str, password_stdin: bool) -> None:
     is_flag=True,
     help="Also turn off two-factor authentication, if the phone and recovery codes are lost.",
 )
-@plain_errors
 def set_password(name: str, password_stdin: bool, reset_second_factor: bool) -> None:
     """Set a new password for the admin NAME, end their sessions and revoke their tokens."""
     from imagehub.domain.people import api_tokens, audit, second_factor, users
 
-    app = make_app(migrated=True)
-    with app.app_context():
-        session = db.session()
+    with open_app(migrated=True) as session:
         user = users.find_user(session, name)
         if user is None:
             raise click.ClickException(f"There is no admin called {name}.")
@@ -230,7 +220,6 @@ def set_password(name: str, password_stdin: bool, reset_second_factor: bool) -> 
     "--again", is_flag=True, help="Import files again, even if already imported, into new groups."
 )
 @click.option("--no-wait", is_flag=True, help="Return as soon as the import is queued.")
-@plain_errors
 def import_folder(folder: str, one_group: bool, again: bool, no_wait: bool) -> None:
     """Import FOLDER (a path below the root folder) and its subfolders.
 
@@ -239,17 +228,8 @@ def import_folder(folder: str, one_group: bool, again: bool, no_wait: bool) -> N
     """
     from imagehub.runtime.folder_import import import_folders
 
-    app = make_app()
-    with app.app_context():
-        result = import_folders(
-            app,
-            folder,
-            one_group=one_group,
-            again=again,
-            wait=not no_wait,
-            say=click.echo,
-            show_progress=True,
-        )
+    with open_app():
+        result = import_folders(folder, one_group=one_group, again=again, wait=not no_wait)
     for failure in result.failed:
         click.echo(f"  {failure.file_name}: {failure.reason}", err=True)
     click.echo(result.sentence)
@@ -258,15 +238,12 @@ def import_folder(folder: str, one_group: bool, again: bool, no_wait: bool) -> N
 
 @main.command("check-drive")
 @click.option("--no-wait", is_flag=True, help="Leave the check to a worker and return at once.")
-@plain_errors
 def check_drive(no_wait: bool) -> None:
     """Check OneDrive for originals that were changed, moved away or deleted."""
     from imagehub.domain.sync import check, schedule
     from imagehub.wiring import get_clients
 
-    app = make_app()
-    with app.app_context():
-        session = db.session()
+    with open_app() as session:
         account_ids = schedule.list_watched_accounts(session)
         session.rollback()
         if not account_ids:
@@ -281,7 +258,7 @@ def check_drive(no_wait: bool) -> None:
             return
         problems = []
         for account_id in account_ids:
-            report = check.check_drive(session, get_clients(app), account_id)
+            report = check.check_drive(session, get_clients(), account_id)
             if report is None:
                 click.echo("A worker is already checking OneDrive.")
             elif report.problem:
@@ -294,23 +271,20 @@ def check_drive(no_wait: bool) -> None:
 
 @main.command()
 @click.option("--dry-run", is_flag=True, help="Only report what would be done.")
-@plain_errors
 def reconcile(dry_run: bool) -> None:
     """Find and fix orphaned or missing objects and database rows."""
     from imagehub.domain.site import reconcile as site_reconcile
     from imagehub.wiring import get_clients, get_settings
 
-    app = make_app()
-    with app.app_context():
+    with open_app() as session:
         report = site_reconcile.reconcile(
-            db.session(), get_clients(app), get_settings(app).data_dir, fix=not dry_run
+            session, get_clients(), get_settings().data_dir, fix=not dry_run
         )
     click.echo(report.describe())
 
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@plain_errors
 def doctor(as_json: bool) -> None:
     """Check everything that the hub needs, and report what is wrong and how to fix it."""
     from imagehub.runtime.doctor import run_checks
@@ -329,7 +303,6 @@ def doctor(as_json: bool) -> None:
 
 
 @main.command()
-@plain_errors
 def settings() -> None:
     """Print all settings with their values; secrets are masked."""
     for row in load_settings().describe():
@@ -346,7 +319,6 @@ def make_key() -> None:
 
 
 @main.command("reseal-tokens")
-@plain_errors
 def reseal_tokens() -> None:
     """Re-encrypt stored OneDrive tokens and two-factor secrets with the first IMAGEHUB_TOKEN_KEY.
 
@@ -357,27 +329,23 @@ def reseal_tokens() -> None:
     from imagehub.domain.sync import schedule
     from imagehub.wiring import get_clients
 
-    app = make_app()
-    with app.app_context():
-        session = db.session()
-        vault = get_clients(app).vault
+    with open_app() as session:
+        vault = get_clients().vault
         second_factor.reseal(session, vault)
         schedule.reseal_links(session, vault)
         uploads.reseal_sessions(session, vault)
-        count = accounts.reseal_tokens(session, get_clients(app))
+        count = accounts.reseal_tokens(session, get_clients())
         session.commit()
-        info = status.describe_connection(session, get_clients(app))
+        info = status.describe_connection(session, get_clients())
         session.rollback()
-    click.echo(
-        f"{count} {'account' if count == 1 else 'accounts'} re-encrypted with the first key."
-    )
+    noun = "account" if count == 1 else "accounts"
+    click.echo(f"{count} {noun} re-encrypted with the first key.")
     if info.code == accounts.UNREADABLE_TOKENS:
         raise click.ClickException(info.reason)
 
 
 @main.command("migrate")
-@plain_errors
 def migrate() -> None:
     """Upgrade the database to the newest migration (`serve` does this itself)."""
-    make_app(migrated=True)
-    click.echo("The database is up to date.")
+    with open_app(migrated=True):
+        click.echo("The database is up to date.")

@@ -12,20 +12,19 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from imagehub import create_app
 from imagehub.config import SETTING_NAMES, Settings, keep_secret, load_settings
@@ -37,21 +36,22 @@ from imagehub.domain.onedrive import sign_in
 from imagehub.domain.onedrive import status as onedrive_status
 from imagehub.domain.people import users
 from imagehub.models import Group, Image, User
-from imagehub.runtime.migrate import migrate_database
+from imagehub.runtime.folder_import import import_folders
 from imagehub.runtime.serve import (
     choose_s3_host,
     make_s3_program,
     make_web_program,
     make_worker_program,
+    migrate_database,
 )
 from imagehub.runtime.supervisor import (
     Program,
     StartError,
     Supervisor,
-    die_with_parent,
     find_port,
     is_port_free,
     make_url,
+    spawn,
 )
 from imagehub.wiring import get_clients
 
@@ -66,21 +66,9 @@ EMULATORS = Path(__file__).parent.with_name("emulators")
 # Settings that the demo takes from the environment. All others belong to a real hub, whose database
 # must not get sample pictures.
 KEPT_SETTINGS = (
-    "TITLE",
-    "TAGLINE",
-    "ACCENT",
-    "GROUND",
-    "LANGUAGE",
-    "CORS_ORIGINS",
-    "S3_PORT",
-    "WORKER_PROCESSES",
-    "WEB_WORKERS",
-    "WEB_THREADS",
-    "AVIF",
-    "DOWNLOADS",
-    "ZIP_DOWNLOADS",
-    "FEEDS",
-)
+    "TITLE", "TAGLINE", "ACCENT", "GROUND", "LANGUAGE", "CORS_ORIGINS", "S3_PORT", "AVIF",
+    "WORKER_PROCESSES", "WEB_WORKERS", "WEB_THREADS", "DOWNLOADS", "ZIP_DOWNLOADS", "FEEDS",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -92,13 +80,13 @@ class DemoOptions:
     ``ephemeral``: use a temporary folder instead and remove it at the end.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 8000
-    photos: Path | None = None
-    data: Path | None = None
-    ephemeral: bool = False
-    works: int = 44
-    quick: bool = False
+    host: str
+    port: int
+    photos: Path | None
+    data: Path | None
+    ephemeral: bool
+    works: int
+    quick: bool
 
 
 def run_demo(options: DemoOptions, say: Say) -> None:
@@ -121,10 +109,7 @@ def run_demo(options: DemoOptions, say: Say) -> None:
 
 
 def _choose_folder(options: DemoOptions) -> Path:
-    """Return the demo's data folder, which is created if missing.
-
-    :raise StartError: the folder cannot be created.
-    """
+    """Return the demo's data folder, which is created if missing."""
     if options.ephemeral:
         return Path(tempfile.mkdtemp(prefix="imagehub-demo-"))
     data, photos = options.data, options.photos
@@ -165,7 +150,9 @@ def _run(
         _draw_samples(drive_folder, folder / RECORDS, options, say)
 
     say("2/5  Starting the OneDrive emulator and the S3 server")
-    emulator = supervisor.launch(_make_emulator_program(drive_folder, folder, emulator_port))
+    arguments = ["--root", str(drive_folder), "--port", str(emulator_port)]
+    arguments += ["--state", str(folder / "onedrive-state"), "--auto-consent"]
+    emulator = supervisor.launch(Program("OneDrive emulator", make_emulator_command(arguments)))
     settings = start_s3(supervisor, settings, host, say)
     say("3/5  Preparing the database and the admin")
     app = create_app(settings)
@@ -179,18 +166,20 @@ def _run(
         supervisor.wait_until_ready(worker)
         address = make_url(host, port)
         say("5/5  Connecting the drive and importing its pictures")
-        _connect(app, f"{address}/admin/onedrive/callback")
-        _import(app, say)
+        _connect(f"{address}/admin/onedrive/callback")
+        _import(say)
         if not photos:
             _label_works(folder / RECORDS)
-        facts = _describe_library()
+        groups = db.session.query(Group).where(Group.image_count > 0).count()
+        images = db.session.query(Image).count()
         db.session.remove()
         db.engine.dispose()
     supervisor.wait_until_ready(web)
     _check_front_page(address)
 
     say("")
-    say(f"  {facts}, {time.monotonic() - started:.0f} seconds after the start.")
+    seconds = time.monotonic() - started
+    say(f"  {images} pictures in {groups} groups, {seconds:.0f} seconds after the start.")
     say(f"  Gallery   {address}/")
     say(f"  Admin     {address}/admin/")
     say(f"  Name      {ADMIN_NAME}")
@@ -238,12 +227,6 @@ def _pick_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _make_emulator_program(drive_folder: Path, folder: Path, port: int) -> Program:
-    arguments = ["--root", str(drive_folder), "--port", str(port)]
-    arguments += ["--state", str(folder / "onedrive-state"), "--auto-consent"]
-    return Program("OneDrive emulator", make_emulator_command(arguments))
-
-
 def make_emulator_command(arguments: Sequence[str]) -> list[str]:
     """Return the command line of the OneDrive emulator.
 
@@ -258,10 +241,8 @@ def _make_settings(folder: Path, emulator_url: str) -> Settings:
         "IMAGEHUB_TITLE": "Atelier Nordlicht",
         "IMAGEHUB_TAGLINE": "Paintings, prints and paper works, drawn by a machine for this demo",
     }
-    for name in KEPT_SETTINGS:
-        text = os.environ.get(f"IMAGEHUB_{name}", "")
-        if text:
-            environment[f"IMAGEHUB_{name}"] = text
+    kept = {f"IMAGEHUB_{name}": os.environ.get(f"IMAGEHUB_{name}") for name in KEPT_SETTINGS}
+    environment |= {name: text for name, text in kept.items() if text}
     environment |= {
         "IMAGEHUB_DATA_DIR": str(folder),
         "IMAGEHUB_GRAPH_BASE_URL": f"{emulator_url}/v1.0",
@@ -274,47 +255,29 @@ def _make_settings(folder: Path, emulator_url: str) -> Settings:
 
 
 def _draw_samples(folder: Path, records: Path, options: DemoOptions, say: Say) -> None:
-    """Draw the sample pictures in a separate program and show its progress.
-
-    :raise StartError: they could not be drawn.
-    """
+    """Draw the sample pictures in a separate program and show its progress."""
     command = [sys.executable, "-m", "imagehub.emulators.samples", "--out", str(folder)]
     command += ["--records", str(records)]
     command += ["--works", str(options.works), *(["--quick"] if options.quick else [])]
-    parent = os.getpid()
-    process = subprocess.Popen(  # noqa: S603 - our own command
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        # Ctrl-C must reach only this process, which then ends the whole group.
-        start_new_session=True,
-        preexec_fn=lambda: die_with_parent(parent),
-    )
-    assert process.stdout is not None
     is_terminal = sys.stdout.isatty()
-    tail: list[str] = []
-    try:
-        for raw in process.stdout:
-            line = raw.rstrip()
-            tail = [*tail[-10:], line]
-            if not line.startswith("["):
-                continue
-            if is_terminal:
-                print(f"\r     {line[:70]:<70}", end="", flush=True)
-            else:
-                say(f"     {line}")
-        status = process.wait()
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
+    tail: deque[str] = deque(maxlen=11)
+    with spawn(command, {}) as process:
+        assert process.stdout is not None
+        try:
+            for raw in process.stdout:
+                line = raw.rstrip()
+                tail.append(line)
+                if line.startswith("[") and is_terminal:
+                    print(f"\r     {line[:70]:<70}", end="", flush=True)
+                elif line.startswith("["):
+                    say(f"     {line}")
             process.wait()
-        process.stdout.close()
-        if is_terminal:
-            print(f"\r{'':<76}\r", end="", flush=True)
-    if status != 0:
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+            if is_terminal:
+                print(f"\r{'':<76}\r", end="", flush=True)
+    if process.returncode:
         raise StartError("The sample pictures could not be drawn:\n" + "\n".join(tail))
 
 
@@ -336,20 +299,17 @@ def _prepare_admin(folder: Path) -> str:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Do not follow redirects."""
-
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
 
 
-def _connect(app: Flask, redirect_uri: str) -> None:
+def _connect(redirect_uri: str) -> None:
     """Sign in at the emulator as a browser would, unless already connected."""
     session = db.session()
-    clients = get_clients(app)
+    clients = get_clients()
     if onedrive_status.is_connected(session, clients):
         return
-    user = session.scalars(select(User).order_by(User.id).limit(1)).one()
-    user_id = user.id
+    user_id = session.scalars(select(User.id).order_by(User.id).limit(1)).one()
     url = sign_in.start_connection(session, clients, user_id, redirect_uri)
     session.commit()
     opener = urllib.request.build_opener(_NoRedirect)
@@ -363,10 +323,8 @@ def _connect(app: Flask, redirect_uri: str) -> None:
     session.commit()
 
 
-def _import(app: Flask, say: Say) -> None:
-    from imagehub.runtime.folder_import import import_folders
-
-    result = import_folders(app, "", say=lambda text: say(f"     {text}"), show_progress=True)
+def _import(say: Say) -> None:
+    result = import_folders("", say=lambda text: say(f"     {text}"))
     say(f"     {result.sentence}")
     for failure in result.failed[:10]:
         say(f"     {failure.file_name}: {failure.reason}")
@@ -389,20 +347,9 @@ def _label_works(records: Path) -> None:
     session.commit()
 
 
-def _describe_library() -> str:
-    session = db.session()
-    groups = session.scalar(select(func.count()).select_from(Group).where(Group.image_count > 0))
-    images = session.scalar(select(func.count()).select_from(Image))
-    return f"{images} pictures in {groups} groups"
-
-
 def _check_front_page(address: str) -> None:
-    """Load the gallery's front page once.
-
-    :raise StartError: it cannot be loaded.
-    """
+    """:raise StartError: the gallery's front page cannot be loaded."""
     try:
-        with urllib.request.urlopen(address + "/", timeout=60):  # noqa: S310 - http, our own
-            pass
+        urllib.request.urlopen(address + "/", timeout=60).close()  # noqa: S310 - http, our own
     except OSError as error:
         raise StartError(f"The front page of the gallery cannot be loaded: {error}") from None

@@ -3,14 +3,12 @@
 import logging
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from flask import Flask
 from sqlalchemy import text
 
 from imagehub import create_app
@@ -35,12 +33,17 @@ log = logging.getLogger(__name__)
 LEAST_FREE_BYTES = 1_000_000_000
 
 
+State = Literal["ok", "warning", "fault"]
+# The fields of a finding without its name.
+Facts = tuple[State, str] | tuple[State, str, str]
+
+
 @dataclass(frozen=True)
 class Finding:
     """One result of a check. ``advice`` says what to do; "" if there is nothing to do."""
 
     name: str
-    state: Literal["ok", "warning", "fault"]
+    state: State
     sentence: str
     advice: str = ""
 
@@ -50,24 +53,22 @@ def run_checks(settings: Settings) -> list[Finding]:
 
     :raise SettingsError: the clients cannot be built from the settings.
     """
-    app = create_app(settings)
     findings: list[Finding] = []
-    with app.app_context():
-        for check in CHECKS:
-            blocker = _find_blocker(findings, check.needs)
-            if blocker:
-                sentence = f"Not checked: fix the {blocker} first."
-                findings.append(Finding(check.name, "warning", sentence))
+    with create_app(settings).app_context():
+        for name, check, needs in CHECKS:
+            faulty = [one.name for one in findings if one.name in needs and one.state == "fault"]
+            if faulty:
+                sentence = f"Not checked: fix the {faulty[0]} first."
+                findings.append(Finding(name, "warning", sentence))
                 continue
             try:
-                findings.extend(check.run(app, settings))
+                findings.extend(Finding(name, *facts) for facts in check(settings))
             except ImageHubError as error:
-                findings.append(Finding(check.name, "fault", str(error)))
+                findings.append(Finding(name, "fault", str(error)))
             except Exception as error:
-                log.debug("The check “%s” failed", check.name, exc_info=True)
-                findings.append(
-                    Finding(check.name, "fault", f"The check failed: {type(error).__name__}.")
-                )
+                log.debug("The check “%s” failed", name, exc_info=True)
+                sentence = f"The check failed: {type(error).__name__}."
+                findings.append(Finding(name, "fault", sentence))
             finally:
                 db.session.rollback()
         db.session.remove()
@@ -75,46 +76,35 @@ def run_checks(settings: Settings) -> list[Finding]:
     return findings
 
 
-def _find_blocker(findings: Sequence[Finding], needs: Sequence[str]) -> str:
-    """Return the first check of ``needs`` that found a fault, or ""."""
-    for finding in findings:
-        if finding.name in needs and finding.state == "fault":
-            return finding.name
-    return ""
-
-
-def check_settings(app: Flask, settings: Settings) -> Iterator[Finding]:
+def check_settings(settings: Settings) -> Iterator[Facts]:
     """Check for misspelt settings and for a public hub in development mode."""
     unknown = find_unknown_names()
     if unknown:
-        yield Finding(
-            "settings",
+        yield (
             "warning",
             f"Unknown: {', '.join(unknown)}.",
             "Check the spelling; `imagehub settings` lists all settings.",
         )
     if not settings.is_production and settings.public_url.startswith("https://"):
-        yield Finding(
-            "settings",
+        yield (
             "warning",
             "The hub has a public address but runs in development mode.",
             "Set IMAGEHUB_ENV=production and the keys that `imagehub make-key` prints.",
         )
     elif not unknown:
-        yield Finding("settings", "ok", f"Valid; the hub runs in {settings.env} mode.")
+        yield "ok", f"Valid; the hub runs in {settings.env} mode."
 
 
-def check_folder(app: Flask, settings: Settings) -> Iterator[Finding]:
+def check_folder(settings: Settings) -> Iterator[Facts]:
     """Check that the data folder is writable, private and has free space."""
-    folder: Path = settings.data_dir
+    folder = settings.data_dir
     probe = folder / ".doctor"
     try:
         make_data_dir(folder)
         probe.write_text("x")
         probe.unlink()
     except OSError as error:
-        yield Finding(
-            "data folder",
+        yield (
             "fault",
             f"{folder} is not writable: {error.strerror}.",
             "Make the user that runs ImageHub the owner of the folder.",
@@ -122,81 +112,68 @@ def check_folder(app: Flask, settings: Settings) -> Iterator[Finding]:
         return
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
-        yield Finding(
-            "data folder",
+        yield (
             "warning",
             f"Only {free / 1e9:.1f} GB free in {folder}.",
             "Free up space: originals are stored there temporarily during imports.",
         )
     elif settings.is_production and folder.stat().st_mode & stat.S_IROTH:
-        yield Finding(
-            "data folder",
+        yield (
             "warning",
             f"Every user of this machine can read {folder}.",
             f"Run `chmod 700 {folder}`: it contains password hashes, drafts and thumbnails.",
         )
     else:
-        yield Finding("data folder", "ok", f"{folder}, {free / 1e9:.0f} GB free.")
+        yield "ok", f"{folder}, {free / 1e9:.0f} GB free."
 
 
-def check_database(app: Flask, settings: Settings) -> Iterator[Finding]:
-    """Check that the database answers."""
+def check_database(settings: Settings) -> Iterator[Facts]:
     kind = db.engine.dialect.name
     try:
-        with db.engine.connect() as connection_:
-            version = connection_.execute(
-                text("SELECT sqlite_version()" if kind == "sqlite" else "SELECT version()")
-            ).scalar()
+        with db.engine.connect() as connection:
+            query = "SELECT sqlite_version()" if kind == "sqlite" else "SELECT version()"
+            version = connection.execute(text(query)).scalar()
     except Exception as error:
-        yield Finding(
-            "database",
+        yield (
             "fault",
             f"The database does not answer ({type(error).__name__}).",
             "Check IMAGEHUB_DATABASE_URL, and that the server runs and accepts this user.",
         )
         return
-    yield Finding("database", "ok", f"{kind} {version} answers.")
+    yield "ok", f"{kind} {version} answers."
 
 
-def check_migrations(app: Flask, settings: Settings) -> Iterator[Finding]:
-    """Check that the tables have the schema of this version."""
+def check_migrations(settings: Settings) -> Iterator[Facts]:
     newest = ScriptDirectory(MIGRATIONS).get_current_head()
-    with db.engine.connect() as connection_:
-        current = MigrationContext.configure(connection_).get_current_revision()
+    with db.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
     if current == newest:
-        yield Finding("migrations", "ok", f"The tables are up to date ({current}).")
+        yield "ok", f"The tables are up to date ({current})."
     else:
-        yield Finding(
-            "migrations",
+        yield (
             "fault",
             f"The tables are at {current or 'no version'}; this version needs {newest}.",
             "Run `imagehub migrate`.",
         )
 
 
-def check_admin(app: Flask, settings: Settings) -> Iterator[Finding]:
-    """Check that there is an account that can sign in."""
-    count = db.session.query(User).count()
-    if count:
-        yield Finding("admins", "ok", f"{count} can sign in.")
+def check_admin(settings: Settings) -> Iterator[Facts]:
+    if count := db.session.query(User).count():
+        yield "ok", f"{count} can sign in."
     else:
-        yield Finding(
-            "admins", "warning", "Nobody can sign in yet.", "Run `imagehub create-admin NAME`."
-        )
+        yield "warning", "Nobody can sign in yet.", "Run `imagehub create-admin NAME`."
 
 
-def check_store(app: Flask, settings: Settings) -> Iterator[Finding]:
+def check_store(settings: Settings) -> Iterator[Facts]:
     """Check object storage: write through one endpoint, read through both, compare clocks."""
-    name = "object storage"
     if settings.uses_embedded_s3 and not answers_http("127.0.0.1", settings.s3_port):
-        yield Finding(
-            name,
+        yield (
             "warning",
             "The embedded S3 server is not running.",
             "It runs as long as `imagehub serve`: start that and check again.",
         )
         return
-    store = get_clients(app).store
+    store = get_clients().store
     try:
         store.create_bucket()
         store.check()
@@ -204,11 +181,11 @@ def check_store(app: Flask, settings: Settings) -> Iterator[Finding]:
         reason = error.reason if isinstance(error, ServiceRefusedError) else "busy"
         if "public" in error.operation:
             reason = "public_endpoint"
-        yield Finding(name, "fault", str(error), STORE_ADVICE.get(reason, STORE_ADVICE["busy"]))
+        yield "fault", str(error), STORE_ADVICE.get(reason, STORE_ADVICE["busy"])
         return
     where = settings.s3_url or "Amazon S3"
     public = settings.s3_public_url or "Amazon S3"
-    yield Finding(name, "ok", f"Writing to {where} and reading from {public} work; clocks agree.")
+    yield "ok", f"Writing to {where} and reading from {public} work; clocks agree."
 
 
 STORE_ADVICE = {
@@ -222,46 +199,38 @@ STORE_ADVICE = {
 }
 
 
-def check_clock(app: Flask, settings: Settings) -> Iterator[Finding]:
+def check_clock(settings: Settings) -> Iterator[Facts]:
     """Compare this machine's clock with the database's: presigned URLs and sign-ins need it."""
     if db.engine.dialect.name == "sqlite":
         return
-    with db.engine.connect() as connection_:
-        theirs = connection_.execute(text("SELECT UNIX_TIMESTAMP(NOW(6))")).scalar() or 0
+    with db.engine.connect() as connection:
+        theirs = connection.execute(text("SELECT UNIX_TIMESTAMP(NOW(6))")).scalar() or 0
     difference = abs(now_utc().timestamp() - float(theirs))
     if difference > 5:
-        yield Finding(
-            "clock",
+        yield (
             "warning",
             f"The clocks of this machine and the database differ by {difference:.0f} seconds.",
             "Synchronise both clocks (NTP).",
         )
     else:
-        yield Finding("clock", "ok", "The clocks of this machine and the database agree.")
+        yield "ok", "The clocks of this machine and the database agree."
 
 
-def check_the_queue(app: Flask, settings: Settings) -> Iterator[Finding]:
-    """Check that the queue answers and a worker runs."""
+def check_the_queue(settings: Settings) -> Iterator[Facts]:
     report = check_queue(settings, db.session())
-    yield (
-        Finding("queue", "ok", report.sentence)
-        if report.is_ok
-        else Finding("queue", "warning", report.sentence, report.advice)
-    )
+    yield "ok" if report.is_ok else "warning", report.sentence, report.advice
 
 
-def check_onedrive(app: Flask, settings: Settings) -> Iterator[Finding]:
+def check_onedrive(settings: Settings) -> Iterator[Facts]:
     """Check OneDrive: an app registration, a valid connection, and a drive that answers."""
-    name = "OneDrive"
     if not settings.ms_client_id:
-        yield Finding(
-            name,
+        yield (
             "warning",
             "No app registration is set.",
             "Register an app at Microsoft and set IMAGEHUB_MS_CLIENT_ID.",
         )
         return
-    session, clients = db.session(), get_clients(app)
+    session, clients = db.session(), get_clients()
     account_id = status.describe_connection(session, clients).account_id
     session.rollback()
     failure = advice = ""
@@ -283,16 +252,14 @@ def check_onedrive(app: Flask, settings: Settings) -> Iterator[Finding]:
     known = status.describe_connection(session, clients)
     if not known.is_usable:
         is_new = known.state in (accounts.NOT_CONNECTED, accounts.DISCONNECTED)
-        sentence = known.reason or failure
-        yield Finding(
-            name, "warning" if is_new else "fault", sentence, ONEDRIVE_ADVICE[known.state]
-        )
+        state: State = "warning" if is_new else "fault"
+        yield state, known.reason or failure, ONEDRIVE_ADVICE[known.state]
     elif failure:
-        yield Finding(name, "fault", failure, advice)
+        yield "fault", failure, advice
     else:
         may = "" if known.may_write else "; read only"
         who = known.username or known.name
-        yield Finding(name, "ok", f"{kind} drive of {who}; the root folder is {root}{may}.")
+        yield "ok", f"{kind} drive of {who}; the root folder is {root}{may}."
 
 
 ONEDRIVE_ADVICE = {
@@ -304,23 +271,15 @@ ONEDRIVE_ADVICE = {
 }
 
 
-@dataclass(frozen=True)
-class Check:
-    """One check. ``needs`` names the checks that must not have found a fault before."""
-
-    name: str
-    run: Callable[[Flask, Settings], Iterator[Finding]]
-    needs: tuple[str, ...] = ()
-
-
-CHECKS = (
-    Check("settings", check_settings),
-    Check("data folder", check_folder),
-    Check("database", check_database),
-    Check("migrations", check_migrations, ("database",)),
-    Check("admins", check_admin, ("database", "migrations")),
-    Check("object storage", check_store),
-    Check("clock", check_clock, ("database",)),
-    Check("queue", check_the_queue, ("database", "migrations")),
-    Check("OneDrive", check_onedrive, ("database", "migrations")),
+# The names of checks, and of those that must not have found a fault before.
+CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Facts]], tuple[str, ...]], ...] = (
+    ("settings", check_settings, ()),
+    ("data folder", check_folder, ()),
+    ("database", check_database, ()),
+    ("migrations", check_migrations, ("database",)),
+    ("admins", check_admin, ("database", "migrations")),
+    ("object storage", check_store, ()),
+    ("clock", check_clock, ("database",)),
+    ("queue", check_the_queue, ("database", "migrations")),
+    ("OneDrive", check_onedrive, ("database", "migrations")),
 )

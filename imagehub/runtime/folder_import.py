@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import click
-from flask import Flask
 
 from imagehub.database import db, end_read
 from imagehub.domain.imports.folders import create_folder_import
@@ -31,14 +30,12 @@ class ImportResult:
 
 
 def import_folders(
-    app: Flask,
     path: str,
     *,
     one_group: bool = False,
     again: bool = False,
     wait: bool = True,
     say: Say = click.echo,
-    show_progress: bool = False,
 ) -> ImportResult:
     """Import a folder of the drive and its subfolders.
 
@@ -47,9 +44,7 @@ def import_folders(
     :param wait: return when the job is finished, not when it is queued.
     """
     session = db.session()
-    created = create_folder_import(
-        session, get_clients(app), path, one_group=one_group, again=again
-    )
+    created = create_folder_import(session, get_clients(), path, one_group, again)
     if created is None:
         return ImportResult("Nothing new to import there.")
     session.commit()
@@ -57,12 +52,12 @@ def import_folders(
     say(f"Queued {_count(count, 'picture')} in {_count(created.group_count, 'group')}.")
     if not wait:
         return ImportResult(f"Queued as import {job_id}.", job_id)
-    return _watch(app, job_id, count, show_progress, say)
+    return _watch(job_id, count, say)
 
 
-def _watch(app: Flask, job_id: int, count: int, show_progress: bool, say: Say) -> ImportResult:
+def _watch(job_id: int, count: int, say: Say) -> ImportResult:
     session = db.session()
-    is_terminal = show_progress and sys.stdout.isatty()
+    is_terminal = sys.stdout.isatty()
     ask_at = time.monotonic() + NO_PROGRESS_SECONDS
     with click.progressbar(
         length=count, label="Importing", show_pos=True, hidden=not is_terminal
@@ -75,13 +70,13 @@ def _watch(app: Flask, job_id: int, count: int, show_progress: bool, say: Say) -
             if report.finished_count > shown:
                 ask_at = time.monotonic() + NO_PROGRESS_SECONDS
             shown = report.finished_count
-            if show_progress and not is_terminal and shown * 10 // count > tenths:
+            if not is_terminal and shown * 10 // count > tenths:
                 tenths = shown * 10 // count
                 say(f"{shown} of {count} imported")
             if report.is_finished:
                 break
             if time.monotonic() > ask_at:
-                _explain_delay(app, say)
+                _explain_delay(say)
                 ask_at = time.monotonic() + 4 * NO_PROGRESS_SECONDS
             try:
                 time.sleep(0.25)
@@ -98,10 +93,9 @@ def _watch(app: Flask, job_id: int, count: int, show_progress: bool, say: Say) -
     return ImportResult(words + ".", job_id, report.done_count, failed)
 
 
-def _explain_delay(app: Flask, say: Say) -> None:
-    session = db.session()
-    queue = check_queue(get_settings(app), session)
-    end_read(session)
+def _explain_delay(say: Say) -> None:
+    queue = check_queue(get_settings(), db.session())
+    db.session.rollback()
     if not queue.is_ok:
         say(f"{queue.sentence} {queue.advice}".strip())
 

@@ -1,12 +1,18 @@
 """The programs of a hub and how they are started, for ``imagehub serve`` and ``imagehub demo``."""
 
 import ipaddress
+import logging
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from flask import Flask
+from flask_migrate import upgrade
+
 from imagehub.config import Settings
+from imagehub.database import db
+from imagehub.domain.library.search_index import fill_search
 from imagehub.runtime.supervisor import (
     Program,
     StartError,
@@ -17,6 +23,21 @@ from imagehub.runtime.supervisor import (
 )
 
 Say = Callable[[str], None]
+
+
+def migrate_database(app: Flask) -> None:
+    """Upgrade to the newest migration; create the folder of an SQLite file."""
+    url = app.config["SQLALCHEMY_DATABASE_URI"]
+    if url.startswith("sqlite:///"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    with app.app_context():
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        upgrade()
+        # Index groups that were created before the search index existed.
+        after = 0
+        while after := fill_search(db.session(), after):
+            db.session.commit()
+        db.session.rollback()
 
 
 def check_port(host: str, port: int) -> None:

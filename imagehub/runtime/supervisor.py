@@ -21,7 +21,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import FrameType, TracebackType
+from types import FrameType
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,6 @@ class Child:
         self.process = process
         self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self.said_ready = threading.Event()
-        self.ready_text = ""
         self.reader: threading.Thread | None = None
         # When it ended before, and when to restart it (monotonic clock).
         self.deaths: list[float] = []
@@ -103,49 +102,38 @@ class Supervisor:
     def __enter__(self) -> "Supervisor":
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> bool:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         self.stop()
         return isinstance(error, StopRequested)
 
-    def start(self, program: Program) -> str:
+    def start(self, program: Program) -> None:
         """Start one program and wait until it is ready.
 
-        :return: what it printed after ``ready:`` ("" if ``is_ready`` was polled instead).
         :raise StartError: it ended, or was not ready in time.
         """
-        return self.wait_until_ready(self.launch(program))
+        self.wait_until_ready(self.launch(program))
 
     def launch(self, program: Program) -> Child:
         """Start one program without waiting for it, so that several can start in parallel."""
-        self._is_spawning = True
-        try:
-            child = self._spawn(program)
-            self._children.append(child)
-        finally:
-            self._is_spawning = False
+        child = self._spawn(program, len(self._children))
         self._raise_if_stopping()
         return child
 
-    def wait_until_ready(self, child: Child) -> str:
-        """Wait for a launched program; returns and raises as :meth:`start`."""
+    def wait_until_ready(self, child: Child) -> None:
+        """Wait for a launched program; raises as :meth:`start`."""
         program = child.program
         deadline = time.monotonic() + program.start_seconds
         while time.monotonic() < deadline:
             self._raise_if_stopping()
             if child.said_ready.wait(0.05) and program.is_ready is None:
-                return child.ready_text
+                return
             if child.process.poll() is not None:
                 raise StartError(
                     f"The {program.name} ended at once ({describe_status(child.process)}). "
                     f"Its output:\n{_read_last_output(child)}"
                 )
             if program.is_ready is not None and program.is_ready():
-                return ""
+                return
         raise StartError(
             f"The {program.name} was not ready within {program.start_seconds:.0f} seconds. "
             f"Its output:\n{_read_last_output(child)}"
@@ -208,31 +196,23 @@ class Supervisor:
 
     def find(self, name: str) -> Child | None:
         """Return the running program of that name, or None."""
-        for child in self._children:
-            if child.program.name == name and child.process.poll() is None:
-                return child
-        return None
+        running = (child for child in self._children if child.process.poll() is None)
+        return next((child for child in running if child.program.name == name), None)
 
     def _raise_if_stopping(self) -> None:
         if self._is_stopping.is_set():
             raise StopRequested
 
-    def _spawn(self, program: Program) -> Child:
-        process = subprocess.Popen(  # noqa: S603 - our own commands
-            list(program.command),
-            env={**os.environ, **program.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            # Ctrl-C must reach only this process, which then stops the others in order.
-            start_new_session=True,
-            preexec_fn=functools.partial(die_with_parent, os.getpid()),
-        )
-        child = Child(program, process)
-        child.reader = threading.Thread(target=self._read_output, args=(child,), daemon=True)
-        child.reader.start()
+    def _spawn(self, program: Program, place: int) -> Child:
+        """Start a program and register it at a place in the order of starts."""
+        self._is_spawning = True
+        try:
+            child = Child(program, spawn(program.command, program.environment))
+            child.reader = threading.Thread(target=self._read_output, args=(child,), daemon=True)
+            child.reader.start()
+            self._children[place : place + 1] = [child]
+        finally:
+            self._is_spawning = False
         return child
 
     def _read_output(self, child: Child) -> None:
@@ -240,7 +220,6 @@ class Supervisor:
         for raw in child.process.stdout:
             line = raw.rstrip()
             if line.startswith("ready:"):
-                child.ready_text = line.removeprefix("ready:").strip()
                 child.said_ready.set()
             elif line:
                 child.last_lines.append(line)
@@ -266,13 +245,24 @@ class Supervisor:
             child.restart_at = now + RESTART_DELAYS_SECONDS[len(recent)]
             self._say(f"The {name} ended ({how}) and will be restarted.")
         elif now >= child.restart_at:
-            self._is_spawning = True
-            try:
-                fresh = self._spawn(child.program)
-                fresh.deaths = child.deaths
-                self._children[self._children.index(child)] = fresh
-            finally:
-                self._is_spawning = False
+            fresh = self._spawn(child.program, self._children.index(child))
+            fresh.deaths = child.deaths
+
+
+def spawn(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+    """Start a program that ends with this one; its output and errors can be read together."""
+    return subprocess.Popen(  # noqa: S603 - our own commands
+        list(command),
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        # Ctrl-C must reach only this process, which then ends the others in order.
+        start_new_session=True,
+        preexec_fn=functools.partial(_die_with_parent, os.getpid()),
+    )
 
 
 def _read_last_output(child: Child) -> str:
@@ -293,7 +283,7 @@ def describe_status(process: "subprocess.Popen[str]") -> str:
     return f"with status {status}"
 
 
-def die_with_parent(parent: int) -> None:
+def _die_with_parent(parent: int) -> None:
     """Have the kernel terminate this child when its parent ends (Linux); call after fork."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -349,9 +339,8 @@ def find_port(host: str, wanted: int, tries: int = 50) -> int:
 
 def answers_http(host: str, port: int) -> bool:
     """Return whether something accepts connections there."""
-    target = get_local_host(host)
     try:
-        with socket.create_connection((target, port), timeout=1):
+        with socket.create_connection((get_local_host(host), port), timeout=1):
             return True
     except OSError:
         return False

@@ -29,7 +29,7 @@ class FolderImport:
 
 
 def create_folder_import(
-    session: Session, clients: Clients, path: str, *, one_group: bool = False, again: bool = False
+    session: Session, clients: Clients, path: str, one_group: bool = False, again: bool = False
 ) -> FolderImport | None:
     """Create a job that imports a folder and its subfolders; None if nothing in it is new.
 
