@@ -7,7 +7,7 @@ working folder is read too; the environment has priority. Secrets are not shown 
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -112,18 +112,12 @@ def _setting(
     secret: bool = False,
     in_pages: bool = False,
 ) -> Any:
-    return field(
-        repr=not secret,
-        metadata={
-            "default": default,
-            "meaning": meaning,
-            "read": read,
-            "unit": unit,
-            "secret": secret,
-            # Can be set in the admin pages unless the environment sets it.
-            "in_pages": in_pages,
-        },
-    )
+    """Describe a setting.
+
+    :param in_pages: it can be set in the admin pages unless the environment sets it.
+    """
+    facts = dict(default=default, meaning=meaning, read=read, unit=unit)
+    return field(repr=not secret, metadata=facts | dict(secret=secret, in_pages=in_pages))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,28 +302,21 @@ class Settings:
         """
         words = {}
         for item in list_fields():
-            if item.metadata["in_pages"] and item.name not in self.given:
-                words[PREFIX + item.name.upper()] = ""
-                continue
-            words[PREFIX + item.name.upper()] = write_value(getattr(self, item.name))
+            is_left = item.metadata["in_pages"] and item.name not in self.given
+            value = "" if is_left else write_value(getattr(self, item.name))
+            words[PREFIX + item.name.upper()] = value
         return words
 
     def describe(self) -> list[dict[str, str]]:
         """Return name, value (secrets masked), default, unit and meaning of each setting."""
         rows = []
         for item in list_fields():
-            meta = item.metadata
+            facts = item.metadata
             value = getattr(self, item.name)
-            secret = "(set)" if value else "(not set)"
-            rows.append(
-                {
-                    "name": PREFIX + item.name.upper(),
-                    "value": secret if meta["secret"] else write_value(value, ", "),
-                    "default": meta["default"],
-                    "unit": meta["unit"],
-                    "meaning": meta["meaning"],
-                }
-            )
+            if facts["secret"]:
+                value = "(set)" if value else "(not set)"
+            row = {"name": PREFIX + item.name.upper(), "value": write_value(value, ", ")}
+            rows.append(row | {key: facts[key] for key in ("default", "unit", "meaning")})
         return rows
 
 
@@ -381,89 +368,67 @@ def load_settings(
         values.update({k: v or "" for k, v in dotenv_values(env_file).items()})
     values.update(os.environ if environment is None else environment)
 
-    faults: list[str] = []
+    # Variable without the prefix → its first fault.
+    faults: dict[str, str] = {}
     read: dict[str, Any] = {}
+    given = set()
     for item in list_fields():
-        name = PREFIX + item.name.upper()
-        text = values.get(name, "")
-        meta = item.metadata
-        try:
-            read[item.name] = meta["read"](text if text.strip() else meta["default"])
-        except ValueError as error:
-            faults.append(f"{name}: {error}")
-            # The default, so that the checks below can find other faults.
-            read[item.name] = meta["read"](meta["default"])
-    faults.extend(fault for fault in _find_contradictions(read) if not _repeats(fault, faults))
-    missing = _list_missing_secrets(read)
-    if read["env"] == "production":
-        faults.extend(
-            f"{PREFIX}{name.upper()}: required in production (`imagehub make-key` prints one)"
-            for name in missing
-            if not name.startswith("s3_")
-        )
-    if not faults:
-        for name in missing:
+        name, read_text = item.name, item.metadata["read"]
+        read[name] = read_text(item.metadata["default"])
+        if text := values.get(PREFIX + name.upper(), "").strip():
+            given.add(name)
             try:
+                read[name] = read_text(text)
+            except ValueError as error:
+                faults[name.upper()] = str(error)
+    for name, fault in _find_contradictions(read):
+        faults.setdefault(name, fault)
+    missing = [name for name in _SECRET_MAKERS if not read[name]]
+    if read["env"] == "production":
+        required = [name.upper() for name in missing if not name.startswith("s3_")]
+        faults |= dict.fromkeys(required, "required in production (`imagehub make-key` prints one)")
+    if not faults:
+        if read["s3_endpoint_url"]:
+            missing = [name for name in missing if not name.startswith("s3_")]
+        try:
+            for name in missing:
                 read[name] = keep_secret(read["data_dir"], name, _SECRET_MAKERS[name])
-            except OSError as error:
-                faults.append(
-                    f"{PREFIX}DATA_DIR: {read['data_dir']} cannot be used ({error.strerror})"
-                )
-                break
+        except OSError as error:
+            faults["DATA_DIR"] = f"{read['data_dir']} cannot be used ({error.strerror})"
     if faults:
-        raise SettingsError(
-            "These settings cannot be used:\n" + "\n".join(f"  {f}" for f in faults)
-        )
-    given = frozenset(
-        item.name for item in list_fields() if values.get(PREFIX + item.name.upper(), "").strip()
-    )
-    return Settings(**read, given=given)
+        lines = [f"  {PREFIX}{name}: {fault}" for name, fault in faults.items()]
+        raise SettingsError("\n".join(["These settings cannot be used:", *lines]))
+    return Settings(**read, given=frozenset(given))
 
 
-def _find_contradictions(read: dict[str, Any]) -> list[str]:
-    faults = []
+def _find_contradictions(read: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield (variable without the prefix, fault)."""
     url = read["database_url"]
     if url and not url.startswith(("sqlite:", "mysql+pymysql:")):
         if url.startswith(("mysql:", "mariadb:", "mariadb+pymysql:")):
             read["database_url"] = "mysql+pymysql:" + url.split(":", 1)[1]
         else:
-            faults.append(f"{PREFIX}DATABASE_URL: must begin with sqlite:/// or mysql+pymysql://")
+            yield "DATABASE_URL", "must begin with sqlite:/// or mysql+pymysql://"
     if read["queue_url"] and not read["queue_url"].startswith(("redis://", "rediss://", "unix://")):
-        faults.append(f"{PREFIX}QUEUE_URL: must begin with redis:// or rediss://")
+        yield "QUEUE_URL", "must begin with redis:// or rediss://"
     if read["token_key"]:
         try:
             for key in read["token_key"].split(","):
                 Fernet(key.strip().encode())
         except ValueError:
-            faults.append(
-                f"{PREFIX}TOKEN_KEY: must be a Fernet key (32 bytes in URL-safe base64), or "
-                "several separated by commas; `imagehub make-key` prints one"
+            yield (
+                "TOKEN_KEY",
+                "must be a Fernet key (32 bytes in URL-safe base64), or several separated by "
+                "commas; `imagehub make-key` prints one",
             )
     if read["secret_key"] and len(read["secret_key"]) < 32:
-        faults.append(f"{PREFIX}SECRET_KEY: must have at least 32 characters")
+        yield "SECRET_KEY", "must have at least 32 characters"
     outside = read["s3_endpoint_url"] and read["s3_endpoint_url"] != "aws"
     if outside and not (read["s3_access_key_id"] and read["s3_secret_access_key"]):
-        faults.append(
-            f"{PREFIX}S3_ACCESS_KEY_ID and {PREFIX}S3_SECRET_ACCESS_KEY: required with "
-            f"{PREFIX}S3_ENDPOINT_URL"
-        )
+        both = f"S3_ACCESS_KEY_ID and {PREFIX}S3_SECRET_ACCESS_KEY"
+        yield both, f"required with {PREFIX}S3_ENDPOINT_URL"
     if read["env"] == "production" and not read["public_url"].startswith("https://"):
-        faults.append(f"{PREFIX}PUBLIC_URL: required in production, and must begin with https://")
-    return faults
-
-
-def _repeats(fault: str, faults: list[str]) -> bool:
-    """Return whether there is already a fault of the same setting."""
-    name = fault.partition(":")[0]
-    return any(known.partition(":")[0] == name for known in faults)
-
-
-def _list_missing_secrets(read: dict[str, Any]) -> list[str]:
-    """Return the secrets that are not set and can be generated."""
-    missing = [name for name in _SECRET_MAKERS if not read[name]]
-    if read["s3_endpoint_url"]:
-        missing = [name for name in missing if not name.startswith("s3_")]
-    return missing
+        yield "PUBLIC_URL", "required in production, and must begin with https://"
 
 
 def make_data_dir(folder: Path) -> None:

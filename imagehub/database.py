@@ -25,20 +25,20 @@ MIGRATIONS = str(Path(__file__).resolve().parent.parent / "migrations")
 # The largest value of an id column.
 MAX_ID = (1 << 63) - 1
 
-# Every constraint has a name, so that a migration can drop it on both databases.
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
 
 class Base(DeclarativeBase):
     """The base of every model."""
 
-    metadata = MetaData(naming_convention=NAMING)
+    # Every constraint has a name, so that a migration can drop it on both databases.
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -104,19 +104,14 @@ def own_transaction(
                 with Session(session.get_bind(), expire_on_commit=False) as own, own.begin():
                     return work(own, *args, **kwargs)
             except OperationalError as error:
-                if not is_lost_race(error) or turn == _TRIES:
+                codes = getattr(error.orig, "args", ())[:1]
+                if turn == _TRIES or _LOST_RACE.isdisjoint(codes):
                     raise
                 # Wait a random time, so that the competitors do not collide again.
                 time.sleep(random.uniform(0, 0.05 * turn))  # noqa: S311 - not for security
         raise AssertionError("unreachable")
 
     return run
-
-
-def is_lost_race(error: OperationalError) -> bool:
-    """Tell whether a transaction lost a deadlock or waited too long (MySQL)."""
-    args: tuple[Any, ...] = getattr(error.orig, "args", ())
-    return bool(args) and args[0] in _LOST_RACE
 
 
 def end_read(session: Session) -> None:

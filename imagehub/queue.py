@@ -18,7 +18,7 @@ from huey.serializer import SignedSerializer
 from sqlalchemy.orm import Session
 
 from imagehub.config import Settings, make_data_dir
-from imagehub.domain.imports.registry import count_workers
+from imagehub.domain.imports.claims import count_workers
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +45,9 @@ def make_huey(settings: Settings) -> Huey:
             **options, connection_pool=_make_redis_pool(settings.queue_url), read_timeout=1
         )
     make_data_dir(settings.data_dir)
+    path = str(settings.data_dir / "queue.db")
     # No fsync: a sweep replaces a message that is lost in a power cut.
-    return SqliteHuey(
-        **options, filename=str(settings.data_dir / "queue.db"), fsync=False, timeout=10
-    )
+    return SqliteHuey(**options, filename=path, fsync=False, timeout=10)
 
 
 def _make_redis_pool(url: str) -> Any:
@@ -72,12 +71,12 @@ class JobQueue:
     """
 
     def __init__(self, settings: Settings, work: Callable[[int], None] | None = None) -> None:
-        do_work = work or _refuse
 
         def work_on_job(job_id: int) -> None:
             # Huey names a task after the module of its function, so senders and workers must
             # register the same function.
-            do_work(job_id)
+            assert work is not None, "this process only sends wake-up calls"
+            work(job_id)
 
         self.huey = make_huey(settings)
         self._call = self.huey.task(name=TASK)(work_on_job)
@@ -94,15 +93,8 @@ class JobQueue:
         )
 
 
-def _refuse(_job_id: int) -> None:
-    raise RuntimeError("this process only sends wake-up calls")
-
-
 def count_worker_threads(settings: Settings) -> int:
-    """Return how many items a worker processes at once.
-
-    Twice the pictures it renders at once, so that others are downloaded and stored meanwhile.
-    """
+    """Return how many items a worker processes at once: some are downloaded or stored meanwhile."""
     return 2 * count_renderers(settings)
 
 

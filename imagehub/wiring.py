@@ -5,7 +5,7 @@ They are stored in ``app.extensions["imagehub"]``, not in globals.
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flask import Flask, current_app
 from sqlalchemy import Engine, event
@@ -34,17 +34,17 @@ class Hub:
     the admin pages, as last read from the database.
     """
 
+    given: Settings
     settings: Settings
-    clients: Clients | None
-    given: Settings = field(init=False)
+    clients: Clients
     asked_at: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.given = self.settings
 
 
 def init_app(app: Flask, settings: Settings, clients: Clients | None) -> None:
-    app.extensions["imagehub"] = Hub(settings, clients or make_clients(app, settings))
+    if clients is None:
+        with app.app_context():
+            clients = build_clients(db.engine, settings)
+    app.extensions["imagehub"] = Hub(settings, settings, clients)
 
 
 @event.listens_for(db.session, "after_commit")
@@ -59,16 +59,19 @@ def _forget_jobs(session: Session) -> None:
     jobs.take_jobs_to_wake(session)
 
 
+def _get_hub(app: Flask | None) -> Hub:
+    hub: Hub = (app or current_app).extensions["imagehub"]
+    return hub
+
+
 def get_settings(app: Flask | None = None) -> Settings:
     """Return the settings of an application, without a database query."""
-    hub: Hub = (app or current_app).extensions["imagehub"]
-    return hub.settings
+    return _get_hub(app).settings
 
 
 def get_given_settings(app: Flask | None = None) -> Settings:
     """Return the settings of the environment, without those of the admin pages."""
-    hub: Hub = (app or current_app).extensions["imagehub"]
-    return hub.given
+    return _get_hub(app).given
 
 
 def refresh_settings(app: Flask | None = None, older_than_seconds: float = 2.0) -> None:
@@ -76,7 +79,7 @@ def refresh_settings(app: Flask | None = None, older_than_seconds: float = 2.0) 
 
     If the database does not answer, the settings stay as last read.
     """
-    hub: Hub = (app or current_app).extensions["imagehub"]
+    hub = _get_hub(app)
     now = time.monotonic()
     if hub.asked_at and now - hub.asked_at < older_than_seconds:
         return
@@ -90,9 +93,7 @@ def refresh_settings(app: Flask | None = None, older_than_seconds: float = 2.0) 
 
 def get_clients(app: Flask | None = None) -> Clients:
     """Return the clients of this or the current application."""
-    hub: Hub = (app or current_app).extensions["imagehub"]
-    assert hub.clients is not None
-    return hub.clients
+    return _get_hub(app).clients
 
 
 def get_vault() -> Vault:
@@ -100,14 +101,8 @@ def get_vault() -> Vault:
     return get_clients().vault
 
 
-def make_clients(app: Flask, settings: Settings) -> Clients:
-    """Build the clients for S3, Microsoft's sign-in and Graph; no service is called."""
-    with app.app_context():
-        return build_clients(db.engine, settings)
-
-
 def build_clients(engine: Engine, settings: Settings) -> Clients:
-    """As :func:`make_clients`, for a program without a Flask application.
+    """Build the clients for S3, Microsoft's sign-in and Graph; no service is called.
 
     :raise SettingsError: the settings of the object storage are invalid.
     """

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.config import Settings, load_settings
 from imagehub.database import Base, db
-from imagehub.domain.imports import jobs, registry
+from imagehub.domain.imports import claims, jobs
 from imagehub.models import ImportJob
 from imagehub.queue import TASK, JobQueue, check_queue, count_worker_threads, enqueue_job, make_huey
 from imagehub.runtime.worker import Timing, Worker
@@ -126,11 +126,11 @@ def test_a_check_tells_whether_somebody_works(settings: Settings, session: Sessi
     report = check_queue(settings, session)
     assert not report.is_ok
     assert "no worker" in report.sentence
-    registry.note_worker(session, "me", 30)
+    claims.note_worker(session, "me", 30)
     report = check_queue(settings, session)
     assert report.is_ok
     assert "workers: 1, " in report.sentence
-    registry.forget_worker(session, "me")
+    claims.forget_worker(session, "me")
     assert not check_queue(settings, session).is_ok
 
 
@@ -191,7 +191,7 @@ def test_calls_alone_carry_a_job_to_its_end(
     url = request.getfixturevalue(queue) if queue else ""
     hub = make_import_hub(sqlite_url, IMAGEHUB_QUEUE_URL=url)
     worker = start_here(hub, replace(QUICK, sweep_seconds=3600))
-    while registry.count_workers(hub.session) == 0:
+    while claims.count_workers(hub.session) == 0:
         hub.session.rollback()
         time.sleep(0.05)
     time.sleep(0.5)  # Its first sweep, which is also its last, is over.
@@ -250,7 +250,7 @@ def test_a_worker_that_is_asked_to_stop_puts_its_items_back(import_hub: ImportHu
     assert program.stop() == 0
     assert hub.report(job_id).queued_count == 6
     assert {item.suspicion for item in hub.list_items(job_id)} == {0}
-    assert registry.count_workers(hub.session) == 0
+    assert claims.count_workers(hub.session) == 0
     assert list((hub.settings.data_dir / "scratch").iterdir()) == []
     hub.onedrive.clear_faults()
     assert hub.work(job_id) == ["done"] * 6

@@ -14,9 +14,8 @@ from imagehub.admin.connection_pages import is_root_given
 from imagehub.admin.words import describe_size
 from imagehub.clients import Drive, DriveItem, Quota
 from imagehub.database import db, end_read
-from imagehub.domain.filetypes import may_be_picture
+from imagehub.domain.file_names import make_name_key, may_be_picture
 from imagehub.domain.library.groups import name_group
-from imagehub.domain.name_order import make_name_key
 from imagehub.domain.onedrive import accounts, browser, entries, folders
 from imagehub.errors import (
     ConnectionLostError,

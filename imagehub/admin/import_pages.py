@@ -11,7 +11,7 @@ from pydantic import Field
 from imagehub.admin import act, blueprint
 from imagehub.admin.words import return_refused, say
 from imagehub.database import db
-from imagehub.domain.imports import dismissals, history, jobs, plans, reports
+from imagehub.domain.imports import dismissals, jobs, plans, reports
 from imagehub.domain.imports.reading import read_plan
 from imagehub.domain.library import bulk, listing
 from imagehub.domain.library.bulk import BulkEdit
@@ -72,12 +72,12 @@ def show_imports() -> ResponseReturnValue:
     """Show open plans and all imports, newest first."""
     query = read_query(ImportsQuery)
     session = db.session()
-    imports = history.list_imports(session, query.before)
+    imports = reports.list_imports(session, query.before)
     open_plans = [] if query.before else plans.list_open_plans(session, query.plan_before)
     plan_ids = [plan.id for plan in open_plans]
-    sources = history.find_sources(session, ImportPlanFile.plan_id, plan_ids)
+    sources = reports.find_sources(session, ImportPlanFile.plan_id, plan_ids)
     has_more_plans = len(plan_ids) == plans.PLANS_PER_PAGE
-    has_more_imports = len(imports) == history.IMPORTS_PER_PAGE
+    has_more_imports = len(imports) == reports.IMPORTS_PER_PAGE
     return render_template(
         "admin/imports.html",
         plans=[
@@ -248,7 +248,7 @@ def publish_import(number: int) -> ResponseReturnValue:
     """Publish the groups that the import made as drafts and that hold images."""
     session = db.session()
     jobs.get_job(session, number)
-    drafts = history.list_own_drafts(session, number, bulk.MAX_GROUPS)
+    drafts = reports.list_own_drafts(session, number, bulk.MAX_GROUPS)
     count = bulk.edit_groups(session, drafts, BulkEdit({"state": "published"}))
     if count:
         commit_action("publish_import", number, count=count)
@@ -262,9 +262,9 @@ def publish_import(number: int) -> ResponseReturnValue:
 def _describe_import(number: int) -> dict[str, Any]:
     session = db.session()
     report = reports.describe_job(session, number)
-    groups, group_count = history.list_job_groups(session, number)
+    groups, group_count = reports.list_job_groups(session, number)
     # While the import runs a group would be published with half of its images.
-    drafts = history.list_own_drafts(session, number, bulk.MAX_GROUPS) if report.is_finished else []
+    drafts = reports.list_own_drafts(session, number, bulk.MAX_GROUPS) if report.is_finished else []
     return {
         "report": report,
         "is_stalled": reports.is_stalled(session, number),
@@ -272,6 +272,6 @@ def _describe_import(number: int) -> dict[str, Any]:
         "group_count": group_count,
         "drafts": drafts,
         "seconds_left": (
-            None if report.is_finished else history.estimate_seconds_left(session, number)
+            None if report.is_finished else reports.estimate_seconds_left(session, number)
         ),
     }

@@ -10,7 +10,7 @@ from flask_login import current_user
 from imagehub.admin import blueprint
 from imagehub.admin.words import say
 from imagehub.database import db, end_read
-from imagehub.domain.imports import remakes
+from imagehub.domain.imports import jobs
 from imagehub.domain.onedrive import accounts as onedrive_accounts
 from imagehub.domain.sync import schedule
 from imagehub.domain.sync.schedule import WatchInfo
@@ -68,7 +68,7 @@ def use_new_versions(groups: Sequence[int], shots: Sequence[int] | None = None) 
     ids = schedule.list_images(session, [CHANGED], groups, shots)
     if not ids:
         raise InvalidInputError("None of these images has changed in OneDrive.")
-    count = remakes.take_new_versions(session, ids, current_user.id)
+    count = jobs.take_new_versions(session, ids, current_user.id)
     if not count:
         say(_("The new versions are already being imported."))
         return

@@ -28,8 +28,8 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Clients, Renderer
 from imagehub.config import Settings
 from imagehub.database import make_engine_options
-from imagehub.domain.imports import claims, process, registry
-from imagehub.domain.imports.scratch import Scratch, clean_scratch
+from imagehub.domain.imports import claims, process
+from imagehub.domain.imports.process import Scratch, clean_scratch
 from imagehub.domain.leases import make_owner
 from imagehub.domain.library import trash
 from imagehub.domain.objects import bookkeeping
@@ -136,7 +136,7 @@ class Worker:
             if self.count_active_items():
                 count = claims.release_claims(session, self.name)
                 log.info("Requeued %d items that were in progress", count)
-            registry.forget_worker(session, self.name)
+            claims.forget_worker(session, self.name)
         if self._own_renderer is not None:
             self._own_renderer.close()
         for thread in self._threads:
@@ -166,14 +166,14 @@ class Worker:
             claim = claims.claim_item(session, job_id, self.name, self._timing.lease_seconds)
             if claim is None:
                 return False
-            with self._hold(claim.item_id):
+            with self._hold(claim.item.id):
                 began = time.monotonic()
                 state = process.process_item(
                     session, self._clients, self._scratch, claim, self._settings.max_original_bytes
                 )
         log.info(
             "Item %d of job %d: %s in %.2f s",
-            claim.item_id,
+            claim.item.id,
             job_id,
             state,
             time.monotonic() - began,
@@ -203,7 +203,7 @@ class Worker:
                 items = sorted(self._active_items)
             if items:
                 claims.renew_claims(session, self.name, items, self._timing.lease_seconds)
-            registry.note_worker(session, self.name, 3 * self._timing.heartbeat_seconds)
+            claims.note_worker(session, self.name, 3 * self._timing.heartbeat_seconds)
 
     # --- Sweep ------------------------------------------------------------------------------------
 

@@ -2,9 +2,10 @@
 
 import pytest
 
+from imagehub.database import db
 from imagehub.domain.people import audit
 from imagehub.models import AuditEntry, DriveAccount
-from imagehub.wiring import make_clients
+from imagehub.wiring import build_clients
 from tests.admin.drive import JSON, Browser, list_log
 
 
@@ -43,8 +44,8 @@ def forget_pause(browser: Browser) -> None:
     """As if the time had passed for which OneDrive is let alone after its failures."""
     with browser.site.session() as session:
         session.query(DriveAccount).one().paused_until = None
-    hub = browser.site.app.extensions["imagehub"]
-    hub.clients = make_clients(browser.site.app, hub.settings)
+        hub = browser.site.app.extensions["imagehub"]
+        hub.clients = build_clients(db.engine, hub.settings)
 
 
 def test_a_new_name_is_kept_while_onedrive_is_away_and_it_is_asked_once(browser: Browser) -> None:

@@ -1,4 +1,4 @@
-"""Claim import items, renew their leases, recover abandoned ones."""
+"""Claim import items, renew their leases, recover abandoned ones; register running workers."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, end_read, get_database_time, own_transaction
 from imagehub.domain.imports.jobs import OPEN_STATES
+from imagehub.domain.leases import acquire_lease, release_lease
 from imagehub.messages import mark
-from imagehub.models import ImportItem, ImportJob
+from imagehub.models import ImportItem, ImportJob, Lease
 
 LEASE_SECONDS = 45.0
 
@@ -20,6 +21,8 @@ LEASE_SECONDS = 45.0
 SUSPICION_ALONE = 2
 SUSPICION_SHARED = 1
 MAX_SUSPICION = 6
+
+_WORKER_LEASE = "worker:"
 
 STOPPED_REASON = mark("The worker stopped several times while importing this file.")
 
@@ -39,21 +42,13 @@ class LeaseLostError(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """A claimed item: what is to be done, and which worker does it.
+    """A claimed item, as it was then, and the connected account that it is imported from.
 
-    ``image_id`` is set if the renditions of an existing image are to be made again.
+    The item has an image if the renditions of that image are to be made again.
     """
 
-    item_id: int
-    job_id: int
+    item: ImportItem
     account_id: int
-    owner: str
-    group_id: int | None
-    drive_item_id: str
-    file_name: str
-    folder_id: str
-    folder_name: str
-    image_id: int | None
 
 
 @own_transaction
@@ -90,27 +85,12 @@ def claim_item(
                     lease_until=now + timedelta(seconds=lease_seconds),
                 ),
             ):
-                return _read_claim(session, item_id, owner)
-
-
-def _read_claim(session: Session, item_id: int, owner: str) -> Claim:
-    item, account_id = session.execute(
-        select(ImportItem, ImportJob.drive_account_id)
-        .join(ImportJob, ImportJob.id == ImportItem.job_id)
-        .where(ImportItem.id == item_id)
-    ).one()
-    return Claim(
-        item_id=item.id,
-        job_id=item.job_id,
-        account_id=account_id,
-        owner=owner,
-        group_id=item.group_id,
-        drive_item_id=item.drive_item_id,
-        file_name=item.file_name,
-        folder_id=item.folder_id,
-        folder_name=item.folder_name,
-        image_id=item.image_id,
-    )
+                item, account_id = session.execute(
+                    select(ImportItem, ImportJob.drive_account_id)
+                    .join(ImportJob, ImportJob.id == ImportItem.job_id)
+                    .where(ImportItem.id == item_id)
+                ).one()
+                return Claim(item, account_id)
 
 
 @own_transaction
@@ -161,7 +141,6 @@ class Sweep:
 
     returned_count: int
     failed_count: int
-    finished_count: int
     due: Mapping[int, int]
 
 
@@ -174,23 +153,21 @@ def sweep(session: Session, lease_seconds: float = LEASE_SECONDS) -> Sweep:
     done_jobs = session.scalars(
         select(ImportJob.id).where(ImportJob.state == "running", _HAS_NO_OPEN_ITEM)
     ).all()
-    due = {
-        job_id: count
-        for job_id, count in session.execute(
-            select(ImportItem.job_id, func.count())
-            .join(ImportJob, ImportJob.id == ImportItem.job_id)
-            .where(
-                ImportJob.state == "running",
-                ImportItem.state == "queued",
-                ImportItem.available_at <= get_database_time(session),
-            )
-            .group_by(ImportItem.job_id)
-            .order_by(ImportItem.job_id)
+    due = session.execute(
+        select(ImportItem.job_id, func.count())
+        .join(ImportJob, ImportJob.id == ImportItem.job_id)
+        .where(
+            ImportJob.state == "running",
+            ImportItem.state == "queued",
+            ImportItem.available_at <= get_database_time(session),
         )
-    }
+        .group_by(ImportItem.job_id)
+        .order_by(ImportItem.job_id)
+    ).all()
     end_read(session)
-    finished = sum(finish_job(session, job_id) for job_id in done_jobs)
-    return Sweep(returned, failed, finished, due)
+    for job_id in done_jobs:
+        finish_job(session, job_id)
+    return Sweep(returned, failed, dict(due))
 
 
 def _recover_items(session: Session, lease_seconds: float) -> tuple[int, int]:
@@ -216,9 +193,8 @@ def _recover_items(session: Session, lease_seconds: float) -> tuple[int, int]:
             spread = lease_seconds * (1 if row.suspicion else 0)
             delay = random.uniform(0, spread)  # noqa: S311 - not for security
             values = {"state": "queued", "available_at": now + timedelta(seconds=delay)}
-        changed = _recover_item(
-            session, row.id, row.lease_owner, now, values | {"suspicion": suspicion}
-        )
+        values["suspicion"] = suspicion
+        changed = _recover_item(session, row.id, row.lease_owner, now, values)
         if values["state"] == "failed":
             failed += changed
         else:
@@ -245,12 +221,33 @@ def _recover_item(
 
 
 @own_transaction
-def finish_job(session: Session, job_id: int) -> int:
-    """Finish a job that has no open items; 1 if this call did it."""
+def finish_job(session: Session, job_id: int) -> None:
+    """Finish a job that has no open items."""
     now = get_database_time(session)
-    return count_rows(
+    count_rows(
         session,
         update(ImportJob)
         .where(ImportJob.id == job_id, ImportJob.state == "running", _HAS_NO_OPEN_ITEM)
         .values(state="finished", finished_at=now, last_activity_at=now),
     )
+
+
+# --- Running workers ------------------------------------------------------------------------------
+
+
+def note_worker(session: Session, owner: str, seconds: float) -> None:
+    """Register a worker as running for the next ``seconds``. Commits on its own."""
+    acquire_lease(session, _WORKER_LEASE + owner, owner, seconds)
+
+
+def forget_worker(session: Session, owner: str) -> None:
+    """Remove a worker from the register. Commits on its own."""
+    release_lease(session, _WORKER_LEASE + owner, owner)
+
+
+def count_workers(session: Session) -> int:
+    now = get_database_time(session)
+    query = select(func.count()).where(
+        Lease.name.startswith(_WORKER_LEASE, autoescape=True), Lease.held_until > now
+    )
+    return session.scalar(query) or 0

@@ -10,10 +10,14 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Clients, Drive, DriveItem
 from imagehub.clients.drive_ids import fold_id
 from imagehub.database import end_read
-from imagehub.domain.filetypes import may_be_picture
-from imagehub.domain.imports.file_names import get_folder_title, make_group_title, make_shot_key
+from imagehub.domain.file_names import (
+    get_folder_title,
+    make_group_title,
+    make_shot_key,
+    make_sort_key,
+    may_be_picture,
+)
 from imagehub.domain.imports.jobs import Selection, create_import
-from imagehub.domain.name_order import make_sort_key
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import NotFoundError
 from imagehub.models import Group, ImportItem, ImportJob

@@ -11,10 +11,8 @@ from sqlalchemy.orm import Session
 from imagehub.clients import DriveItem
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
 from imagehub.database import make_batches
-from imagehub.domain.filetypes import check_is_picture
-from imagehub.domain.imports.file_names import make_file_title, make_group_title
-from imagehub.domain.imports.jobs import OPEN_STATES, Selection, create_import
-from imagehub.domain.imports.remakes import add_remakes
+from imagehub.domain.file_names import check_is_picture, make_file_title, make_group_title
+from imagehub.domain.imports.jobs import OPEN_STATES, Selection, add_remakes, create_import
 from imagehub.errors import PictureError
 from imagehub.models import Group, Image, ImportItem, ImportJob
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from imagehub.clients.drive_ids import fold_id
-from imagehub.domain.imports.file_names import (
+from imagehub.domain.file_names import (
     make_file_title,
     make_group_title,
     make_shot_key,

@@ -1,10 +1,11 @@
 """Create import jobs, retry their failed items, and wake workers for them.
 
-A job is one request to import files; an item is one file of it. ``imports.process`` does the work.
+A job is one request to import files, or to make the renditions of images again; an item is one
+file of it. ``imports.process`` does the work.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -59,17 +60,18 @@ def create_import(
     """
     _check(selections)
     now = get_database_time(session)
-    job = ImportJob(
-        user_id=user_id, drive_account_id=account_id, created_at=now, last_activity_at=now
-    )
-    session.add(job)
-    session.flush()
+    job = _add_job(session, account_id, user_id, now)
     chosen = [selection for selection in selections if selection.files]
-    new_ids = iter(_make_groups(session, [s for s in chosen if s.group is None], now))
+    new = [selection for selection in chosen if selection.group is None]
+    groups = [
+        Group(title=s.folder_name[:300], folder_name=s.folder_name[:400], created_at=now)
+        for s in new
+    ]
+    add_groups(session, groups)
     # Existing groups come first, by their ids, then new ones in list order.
     pairs = [(s.group, s) for s in chosen if s.group is not None]
     pairs.sort(key=lambda pair: pair[0])
-    pairs += [(next(new_ids), s) for s in chosen if s.group is None]
+    pairs += zip((group.id for group in groups), new, strict=True)
     places = _lock_places(session, sorted({group_id for group_id, _ in pairs}))
     known = _find_known(session, account_id, pairs)
     rows = [
@@ -80,11 +82,20 @@ def create_import(
     _take_numbers(session, places)
     session.execute(insert(ImportItem), rows)
     job.item_count = len(rows)
-    queued_count = sum(1 for row in rows if row["state"] == "queued")
+    queued_count = sum(row["state"] == "queued" for row in rows)
     if queued_count:
         wake_after_commit(session, job.id, queued_count)
     else:
         job.state, job.finished_at = "finished", now
+    session.flush()
+    return job
+
+
+def _add_job(session: Session, account_id: int, user_id: int | None, now: datetime) -> ImportJob:
+    job = ImportJob(
+        user_id=user_id, drive_account_id=account_id, created_at=now, last_activity_at=now
+    )
+    session.add(job)
     session.flush()
     return job
 
@@ -102,10 +113,8 @@ def _check(selections: Sequence[Selection]) -> None:
             ),
             {"files": "too many"},
         )
-    for selection in selections:
-        for file_id, _ in selection.files:
-            if not file_id or len(file_id) > 255:
-                raise InvalidInputError("This is not a file in OneDrive.", {"file_id": "unknown"})
+    if any(not file_id or len(file_id) > 255 for s in selections for file_id, _ in s.files):
+        raise InvalidInputError("This is not a file in OneDrive.", {"file_id": "unknown"})
 
 
 @dataclass
@@ -149,27 +158,18 @@ def _reserve(
             place.taken.add(key)
 
 
-def _make_groups(session: Session, selections: Sequence[Selection], now: datetime) -> list[int]:
-    """Make a group for each selection; the last of them comes first in the gallery."""
-    if not selections:
-        return []
+def add_groups(session: Session, groups: Sequence[Group], is_first_on_top: bool = False) -> None:
+    """Add new groups to the top of the gallery, by default the last of them first."""
+    if not groups:
+        return
     # Read once: it walks an index of all groups.
-    first = make_first_sort_key(session)
-    groups = [
-        Group(
-            title=selection.folder_name[:300],
-            folder_name=selection.folder_name[:400],
-            sort_key=first + at * SORT_STEP,
-            created_at=now,
-        )
-        for at, selection in enumerate(selections)
-    ]
+    key = make_first_sort_key(session)
+    for at, group in enumerate(reversed(groups) if is_first_on_top else groups):
+        group.sort_key = key + at * SORT_STEP
     session.add_all(groups)
     session.flush()
-    ids = [group.id for group in groups]
-    for some in make_batches(ids):
-        add_to_search(session, some)
-    return ids
+    for batch in make_batches(groups):
+        add_to_search(session, [group.id for group in batch])
 
 
 def _lock_places(session: Session, group_ids: Sequence[int]) -> dict[int, _Place]:
@@ -185,14 +185,10 @@ def _lock_places(session: Session, group_ids: Sequence[int]) -> dict[int, _Place
         if ids[0] < 1 or ids[-1] > MAX_ID:
             raise NotFoundError("group", ids[0] if ids[0] < 1 else ids[-1])
         lock_groups(session, ids)
-        numbers: dict[int, int] = {
-            row.id: row.next_image_number
-            for row in session.execute(
-                select(Group.id, Group.next_image_number).where(
-                    Group.id.in_(ids), Group.state != "trash"
-                )
-            )
-        }
+        query = select(Group.id, Group.next_image_number).where(
+            Group.id.in_(ids), Group.state != "trash"
+        )
+        numbers = dict(session.execute(query).all())
         for group_id in ids:
             if group_id not in numbers:
                 raise NotFoundError("group", group_id)
@@ -295,6 +291,74 @@ def get_job(session: Session, job_id: int) -> ImportJob:
     if job is None:
         raise NotFoundError("import", job_id)
     return job
+
+
+# --- Images whose originals changed ---------------------------------------------------------------
+
+
+def take_new_versions(
+    session: Session, image_ids: Iterable[int], user_id: int | None = None
+) -> int:
+    """Use the new versions of changed originals. Workers are woken after the commit.
+
+    Images keep their ids, numbers, positions and texts. Old renditions are deleted when the new
+    ones exist.
+
+    :return: the number of images, without those that are being imported already.
+    """
+    jobs: dict[int, int] = {}
+    return sum(add_remakes(session, ids, jobs, user_id) for ids in make_batches(image_ids))
+
+
+def add_remakes(
+    session: Session, image_ids: Sequence[int], jobs: dict[int, int], user_id: int | None = None
+) -> int:
+    """Add import items that make the renditions of images again.
+
+    Images that are being imported already are left out. Workers are woken after the commit.
+
+    :param jobs: drive account id → job id to add to; new jobs are added to it.
+    :return: the number of items.
+    """
+    now = get_database_time(session)
+    open_ids = session.scalars(
+        select(ImportItem.image_id).where(
+            ImportItem.image_id.in_(image_ids), ImportItem.state.in_(OPEN_STATES)
+        )
+    )
+    wanted = sorted(set(image_ids) - set(open_ids))
+    rows: list[dict[str, Any]] = []
+    for image in session.scalars(select(Image).where(Image.id.in_(wanted)).order_by(Image.id)):
+        account_id = image.drive_account_id
+        if account_id not in jobs:
+            jobs[account_id] = _add_job(session, account_id, user_id, now).id
+        rows.append(
+            {
+                "job_id": jobs[account_id],
+                "group_id": image.group_id,
+                "image_id": image.id,
+                "drive_item_id": image.drive_item_id,
+                "file_name": image.name,
+                "folder_id": image.folder_id,
+                "folder_name": image.folder_name,
+                "number": image.number,
+                "position": image.position,
+                "available_at": now,
+                "asked_at": now,
+            }
+        )
+    if rows:
+        session.execute(insert(ImportItem), rows)
+    for job_id, count in sorted(Counter(row["job_id"] for row in rows).items()):
+        # A worker may have finished the job already with its earlier items.
+        session.execute(
+            update(ImportJob)
+            .where(ImportJob.id == job_id)
+            .values(item_count=ImportJob.item_count + count, state="running", finished_at=None)
+            .execution_options(synchronize_session=False)
+        )
+        wake_after_commit(session, job_id, count)
+    return len(rows)
 
 
 # --- Waking workers -------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ A plan consists of database rows from the start, so that a reload or a restart l
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select, update
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients.drive_ids import fold_id
 from imagehub.database import MAX_ID, count_rows, get_database_time, make_batches
-from imagehub.domain.imports.history import estimate_seconds
+from imagehub.domain.imports.reports import estimate_seconds
 from imagehub.domain.imports.verdicts import UNUSABLE
 from imagehub.domain.library.groups import get_group
 from imagehub.domain.onedrive import accounts
@@ -122,45 +122,40 @@ class Summary:
     chosen_count: int
     chosen_bytes: int
     group_count: int
-    verdict_counts: Mapping[str, int]
+    verdict_counts: Counter[str]
     seconds: float | None
 
     @property
     def unusable_count(self) -> int:
-        return sum(self.verdict_counts.get(verdict, 0) for verdict in UNUSABLE)
+        return sum(self.verdict_counts[verdict] for verdict in UNUSABLE)
 
 
 def describe_plan(session: Session, plan: ImportPlan) -> Summary:
     """Count the files, bytes and groups of a plan."""
-    total = chosen = total_bytes = chosen_bytes = 0
-    verdicts: Counter[str] = Counter()
-    for verdict, is_chosen, count, size in session.execute(
-        select(
-            ImportPlanFile.verdict,
-            ImportPlanFile.is_chosen,
-            func.count(),
-            func.coalesce(func.sum(ImportPlanFile.size_bytes), 0),
-        )
-        .where(ImportPlanFile.plan_id == plan.id)
-        .group_by(ImportPlanFile.verdict, ImportPlanFile.is_chosen)
+    file = ImportPlanFile
+    size = func.coalesce(func.sum(file.size_bytes), 0)
+    verdicts, counts, sizes = Counter[str](), Counter[bool](), Counter[bool]()
+    for verdict, is_chosen, file_count, size_bytes in session.execute(
+        select(file.verdict, file.is_chosen, func.count(), size)
+        .where(file.plan_id == plan.id)
+        .group_by(file.verdict, file.is_chosen)
     ):
-        total, total_bytes = total + count, total_bytes + int(size)
-        verdicts[verdict] += count
-        if is_chosen:
-            chosen, chosen_bytes = chosen + count, chosen_bytes + int(size)
+        verdicts[verdict] += file_count
+        counts[is_chosen] += file_count
+        sizes[is_chosen] += int(size_bytes)
     groups = session.scalar(
-        select(func.count(ImportPlanFile.proposal_id.distinct())).where(
-            ImportPlanFile.plan_id == plan.id, ImportPlanFile.is_chosen.is_(True)
+        select(func.count(file.proposal_id.distinct())).where(
+            file.plan_id == plan.id, file.is_chosen.is_(True)
         )
     )
     return Summary(
-        file_count=total,
-        size_bytes=total_bytes,
-        chosen_count=chosen,
-        chosen_bytes=chosen_bytes,
+        file_count=counts.total(),
+        size_bytes=sizes.total(),
+        chosen_count=counts[True],
+        chosen_bytes=sizes[True],
         group_count=groups or 0,
-        verdict_counts=dict(verdicts),
-        seconds=estimate_seconds(session, chosen),
+        verdict_counts=verdicts,
+        seconds=estimate_seconds(session, counts[True]),
     )
 
 
@@ -181,10 +176,8 @@ def lock_plan(session: Session, plan: ImportPlan) -> None:
 
     :raise NotFoundError: the plan was discarded in the meantime.
     """
-    if not count_rows(
-        session,
-        update(ImportPlan).where(ImportPlan.id == plan.id).values(version=ImportPlan.version),
-    ):
+    lock = update(ImportPlan).where(ImportPlan.id == plan.id).values(version=ImportPlan.version)
+    if not count_rows(session, lock):
         raise NotFoundError("import plan", plan.id)
     session.refresh(plan)
 

@@ -2,24 +2,30 @@
 
 import base64
 import errno
+import fcntl
 import logging
+import os
 import random
 import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Download, DriveItem, ObjectStore
 from imagehub.database import count_rows, end_read, get_database_time, own_transaction
-from imagehub.domain.filetypes import check_is_picture
+from imagehub.domain.file_names import check_is_picture, guess_role
 from imagehub.domain.imports.claims import Claim, LeaseLostError, finish_job
-from imagehub.domain.imports.file_names import guess_role
 from imagehub.domain.imports.jobs import IN_GROUP_REASON, OPEN_STATES
-from imagehub.domain.imports.scratch import Scratch
 from imagehub.domain.library.groups import lock_group, refresh_group
 from imagehub.domain.objects.bookkeeping import KeyGoneError, delete_unused, pin_keys, use_keys
 from imagehub.domain.sync.schedule import note_import
@@ -49,6 +55,8 @@ MAX_WAIT = timedelta(days=3)
 
 DISK_FULL_REASON = mark("The disk of the server is full.")
 
+_HALF_MADE_SECONDS = 3600
+
 
 class _NothingToDoError(Exception):
     """The group has this file already, or the image to be rendered again is gone."""
@@ -59,7 +67,7 @@ class _NothingToDoError(Exception):
 
 
 def process_item(
-    session: Session, clients: Clients, scratch: Scratch, claim: Claim, max_bytes: int
+    session: Session, clients: Clients, scratch: "Scratch", claim: Claim, max_bytes: int
 ) -> str:
     """Import the original of a claimed item, and save the outcome.
 
@@ -69,37 +77,46 @@ def process_item(
         retried later), or ``lost`` (another worker has it now).
     """
     try:
-        state = _import(session, clients, scratch, claim, max_bytes)
+        state = _try(session, clients, scratch, claim, max_bytes)
     except LeaseLostError:
-        log.info("Item %d was claimed by another worker", claim.item_id)
-        return "lost"
-    except _NothingToDoError as nothing:
-        state = _end(session, claim, "skipped", str(nothing), nothing.image_id)
-    except (ServiceBusyError, ConflictError) as error:
-        state = _retry_later(session, claim, str(error), MAX_ATTEMPTS)
-    except KeyGoneError:
-        state = _retry_later(session, claim, "", MAX_ATTEMPTS)
-    except ImageHubError as error:
-        log.info("Item %d failed: %s", claim.item_id, error)
-        state = _end(session, claim, "failed", _explain(error))
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            log.error("The disk is full: item %d is retried later", claim.item_id)
-            state = _retry_later(session, claim, DISK_FULL_REASON, MAX_ATTEMPTS)
-        else:
-            number = secrets.token_hex(4)
-            log.exception("Unexpected error while importing item %d (%s)", claim.item_id, number)
-            reason = Message(
-                "An unexpected error occurred (reference number %(number)s).", number=number
-            )
-            state = _retry_later(session, claim, reason, MAX_UNEXPECTED_ATTEMPTS)
-    if not session.scalar(
-        select(exists().where(ImportItem.job_id == claim.job_id, ImportItem.state.in_(OPEN_STATES)))
-    ):
+        log.info("Item %d was claimed by another worker", claim.item.id)
+        state = "lost"
+    is_open = (ImportItem.job_id == claim.item.job_id, ImportItem.state.in_(OPEN_STATES))
+    if session.scalar(select(ImportItem.id).where(*is_open).limit(1)) is None:
         end_read(session)
-        finish_job(session, claim.job_id)
+        finish_job(session, claim.item.job_id)
     end_read(session)
     return state
+
+
+def _try(
+    session: Session, clients: Clients, scratch: "Scratch", claim: Claim, max_bytes: int
+) -> str:
+    """:raise LeaseLostError: another worker has the item now."""
+    try:
+        return _import(session, clients, scratch, claim, max_bytes)
+    except LeaseLostError:
+        raise
+    except _NothingToDoError as nothing:
+        values: dict[str, Any] = {} if nothing.image_id is None else {"image_id": nothing.image_id}
+        return _end(session, claim, "skipped", str(nothing), **values)
+    except (ServiceBusyError, ConflictError) as error:
+        return _retry_later(session, claim, str(error))
+    except KeyGoneError:
+        return _retry_later(session, claim, "")
+    except ImageHubError as error:
+        log.info("Item %d failed: %s", claim.item.id, error)
+        return _end(session, claim, "failed", _explain(error))
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            log.error("The disk is full: item %d is retried later", claim.item.id)
+            return _retry_later(session, claim, DISK_FULL_REASON)
+        number = secrets.token_hex(4)
+        log.exception("Unexpected error while importing item %d (%s)", claim.item.id, number)
+        reason = Message(
+            "An unexpected error occurred (reference number %(number)s).", number=number
+        )
+        return _retry_later(session, claim, reason, MAX_UNEXPECTED_ATTEMPTS)
 
 
 def _explain(error: ImageHubError) -> str:
@@ -111,15 +128,15 @@ def _explain(error: ImageHubError) -> str:
 
 
 def _import(
-    session: Session, clients: Clients, scratch: Scratch, claim: Claim, max_bytes: int
+    session: Session, clients: Clients, scratch: "Scratch", claim: Claim, max_bytes: int
 ) -> str:
-    if claim.group_id is None and claim.image_id is None:
+    if claim.item.group_id is None and claim.item.image_id is None:
         raise NotFoundError("group", "")
     assert clients.renderer is not None
     read_at = get_database_time(session)
     end_read(session)
     drive = clients.open_drive(claim.account_id)
-    item = drive.get_item(claim.drive_item_id)
+    item = drive.get_item(claim.item.drive_item_id)
     check_is_picture(item)
     with scratch.open_file() as (file, path):
         download = drive.download(item, file, max_bytes)
@@ -176,44 +193,37 @@ def _save_image(own: Session, claim: Claim, processed: _ProcessedOriginal) -> li
     now = get_database_time(own)
     _end_item(own, claim, now, state="done", size_bytes=processed.download.size_bytes, reason="")
     # Its group may have been joined with another one since the item was claimed.
-    place = own.execute(
-        select(ImportItem.group_id, ImportItem.number, ImportItem.position).where(
-            ImportItem.id == claim.item_id
-        )
-    ).one()
-    group_id = place.group_id
-    if claim.image_id is not None:
+    item = own.get_one(ImportItem, claim.item.id)
+    group_id = item.group_id
+    if item.image_id is not None:
         # The image may have moved to another group since the job was created.
-        group_id = own.scalar(select(Image.group_id).where(Image.id == claim.image_id))
+        group_id = own.scalar(select(Image.group_id).where(Image.id == item.image_id))
         if group_id is None:
             raise _NothingToDoError(mark("The image was deleted in the meantime."))
     if group_id is None or not lock_group(own, group_id):
         raise NotFoundError("group", group_id)
-    use_keys(
-        own,
-        {r.object_key: len(r.data) for r in processed.picture.renditions},
-        processed.pinned_until,
-    )
+    renditions = processed.picture.renditions
+    sizes = {r.object_key: len(r.data) for r in renditions}
+    use_keys(own, sizes, processed.pinned_until)
     old_keys: set[str] = set()
-    if claim.image_id is None:
+    if item.image_id is None:
         image = Image(
             group_id=group_id,
-            number=place.number,
-            position=place.position,
+            number=item.number,
+            position=item.position,
             drive_account_id=claim.account_id,
-            drive_item_id=claim.drive_item_id,
-            folder_id=processed.item.parent_id or claim.folder_id,
-            folder_name=claim.folder_name,
-            role=guess_role(processed.item.name or claim.file_name),
+            drive_item_id=item.drive_item_id,
+            folder_id=processed.item.parent_id or item.folder_id,
+            folder_name=item.folder_name,
+            role=guess_role(processed.item.name or item.file_name),
             created_at=now,
         )
         own.add(image)
     else:
-        image = own.get_one(Image, claim.image_id)
-        old_keys.update(
-            own.scalars(select(Rendition.object_key).where(Rendition.image_id == image.id))
-        )
-        own.execute(delete(Rendition).where(Rendition.image_id == image.id))
+        image = own.get_one(Image, item.image_id)
+        old = Rendition.image_id == image.id
+        old_keys.update(own.scalars(select(Rendition.object_key).where(old)))
+        own.execute(delete(Rendition).where(old))
     _set_facts(image, claim, processed)
     note_import(own, image, processed.read_at)
     own.flush()
@@ -229,22 +239,17 @@ def _save_image(own: Session, claim: Claim, processed: _ProcessedOriginal) -> li
                 "size_bytes": len(r.data),
                 "object_key": r.object_key,
             }
-            for r in processed.picture.renditions
+            for r in renditions
         ],
     )
-    own.execute(
-        update(ImportItem)
-        .where(ImportItem.id == claim.item_id)
-        .values(image_id=image.id)
-        .execution_options(synchronize_session=False)
-    )
+    item.image_id = image.id
     refresh_group(own, group_id)
-    return sorted(old_keys - {r.object_key for r in processed.picture.renditions})
+    return sorted(old_keys - sizes.keys())
 
 
 def _set_facts(image: Image, claim: Claim, processed: _ProcessedOriginal) -> None:
     item, picture, metadata = processed.item, processed.picture, processed.picture.metadata
-    image.name = (item.name or claim.file_name)[:400]
+    image.name = (item.name or claim.item.file_name)[:400]
     image.drive_state = "ok"
     image.drive_hash = processed.download.listed_hash[:40]
     image.drive_size_bytes = processed.download.listed_size_bytes
@@ -272,11 +277,12 @@ def _set_facts(image: Image, claim: Claim, processed: _ProcessedOriginal) -> Non
 def _find_twin(session: Session, claim: Claim) -> int | None:
     """Find the image of this file that is in the group already."""
     found = session.scalar(
-        select(Image.id).where(
-            Image.group_id
-            == select(ImportItem.group_id).where(ImportItem.id == claim.item_id).scalar_subquery(),
+        select(Image.id)
+        .join(ImportItem, ImportItem.group_id == Image.group_id)
+        .where(
+            ImportItem.id == claim.item.id,
             Image.drive_account_id == claim.account_id,
-            Image.drive_item_id == claim.drive_item_id,
+            Image.drive_item_id == claim.item.drive_item_id,
         )
     )
     end_read(session)
@@ -292,9 +298,9 @@ def _end_item(own: Session, claim: Claim, now: datetime, **values: Any) -> None:
         own,
         update(ImportItem)
         .where(
-            ImportItem.id == claim.item_id,
+            ImportItem.id == claim.item.id,
             ImportItem.state == "running",
-            ImportItem.lease_owner == claim.owner,
+            ImportItem.lease_owner == claim.item.lease_owner,
         )
         .values(
             lease_owner="",
@@ -307,39 +313,20 @@ def _end_item(own: Session, claim: Claim, now: datetime, **values: Any) -> None:
         raise LeaseLostError
     own.execute(
         update(ImportJob)
-        .where(ImportJob.id == claim.job_id)
+        .where(ImportJob.id == claim.item.job_id)
         .values(last_activity_at=now)
         .execution_options(synchronize_session=False)
     )
 
 
-def _end(
-    session: Session, claim: Claim, state: str, reason: str = "", image_id: int | None = None
-) -> str:
-    values: dict[str, Any] = {"state": state, "reason": reason}
-    if image_id is not None:
-        values["image_id"] = image_id
-    try:
-        _save_end(session, claim, values)
-    except LeaseLostError:
-        return "lost"
+@own_transaction
+def _end(own: Session, /, claim: Claim, state: str, reason: str, **values: Any) -> str:
+    _end_item(own, claim, get_database_time(own), state=state, reason=reason, **values)
     return state
 
 
 @own_transaction
-def _save_end(own: Session, claim: Claim, values: dict[str, Any]) -> None:
-    _end_item(own, claim, get_database_time(own), **values)
-
-
-def _retry_later(session: Session, claim: Claim, reason: str, max_attempts: int) -> str:
-    try:
-        return _save_retry(session, claim, reason, max_attempts)
-    except LeaseLostError:
-        return "lost"
-
-
-@own_transaction
-def _save_retry(own: Session, claim: Claim, reason: str, max_attempts: int) -> str:
+def _retry_later(own: Session, claim: Claim, reason: str, max_attempts: int = MAX_ATTEMPTS) -> str:
     """Queue an item for later, or let it fail after too many attempts; return its new state."""
     now = get_database_time(own)
     attempts, asked_at, paused_until = own.execute(
@@ -350,7 +337,7 @@ def _save_retry(own: Session, claim: Claim, reason: str, max_attempts: int) -> s
         )
         .join(ImportJob, ImportJob.id == ImportItem.job_id)
         .join(DriveAccount, DriveAccount.id == ImportJob.drive_account_id)
-        .where(ImportItem.id == claim.item_id)
+        .where(ImportItem.id == claim.item.id)
     ).one()
     delay = min(LONGEST_DELAY_SECONDS, 2.0 ** (attempts + 1))
     delay *= random.uniform(0.5, 1.0)  # noqa: S311 - not for security
@@ -370,3 +357,81 @@ def _save_retry(own: Session, claim: Claim, reason: str, max_attempts: int) -> s
         available_at=now + timedelta(seconds=delay),
     )
     return state
+
+
+# --- Temporary files ------------------------------------------------------------------------------
+
+
+class Scratch:
+    """The temporary files of one worker. ``close`` deletes them.
+
+    Each worker has a folder below ``<data folder>/scratch`` and locks it while it runs; the
+    operating system releases the lock when the process ends. A folder whose lock is free is left
+    over from a dead worker and can be deleted.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        base = data_dir / "scratch"
+        base.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Locked before it gets its final name: `clean_scratch` must not find it with a free lock.
+        draft = Path(tempfile.mkdtemp(prefix="new-", dir=base))
+        self._lock = os.open(draft / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.folder = base / f"worker-{os.getpid()}-{secrets.token_hex(4)}"
+        draft.rename(self.folder)
+
+    @contextmanager
+    def open_file(self) -> Iterator[tuple[BinaryIO, str]]:
+        """Open a new empty file; it is deleted at the end of the block."""
+        descriptor, path = tempfile.mkstemp(dir=self.folder)
+        try:
+            with os.fdopen(descriptor, "w+b") as file:
+                yield file, path
+        finally:
+            Path(path).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.close(self._lock)
+
+
+def clean_scratch(data_dir: Path, fix: bool = True) -> int:
+    """Delete the files of dead workers.
+
+    :param fix: False only counts them.
+    :return: the number of files.
+    """
+    base = data_dir / "scratch"
+    count = 0
+    for folder in sorted(base.iterdir()) if base.is_dir() else ():
+        with _try_lock(folder) as is_left_over:
+            if is_left_over:
+                count += sum(path.name != ".lock" for path in folder.iterdir())
+                if fix:
+                    shutil.rmtree(folder, ignore_errors=True)
+    return count
+
+
+@contextmanager
+def _try_lock(folder: Path) -> Iterator[bool]:
+    """Yield whether a folder is left over; it stays locked during the block."""
+    try:
+        lock = os.open(folder / ".lock", os.O_RDWR)
+    except FileNotFoundError:
+        # Its worker is creating or deleting it now, or was killed while doing so.
+        age_seconds = 0.0
+        with suppress(FileNotFoundError):
+            age_seconds = time.time() - folder.stat().st_mtime
+        yield age_seconds > _HALF_MADE_SECONDS
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_left_over = folder.name.startswith("worker-") or (
+            time.time() - os.fstat(lock).st_mtime > _HALF_MADE_SECONDS
+        )
+    except BlockingIOError:
+        is_left_over = False
+    try:
+        yield is_left_over
+    finally:
+        os.close(lock)

@@ -18,20 +18,17 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Clients, Drive, DriveItem
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
 from imagehub.database import end_read, make_batches, own_transaction
+from imagehub.domain.file_names import get_folder_title, make_sort_key
 from imagehub.domain.imports.board.proposals import propose_first
-from imagehub.domain.imports.file_names import get_folder_title
 from imagehub.domain.imports.jobs import MAX_FILES
 from imagehub.domain.imports.plans import check_account, get_plan, lock_plan
 from imagehub.domain.imports.verdicts import judge_item, judge_plan
-from imagehub.domain.name_order import make_sort_key
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import InvalidInputError, NotFoundError, ServiceRefusedError
 from imagehub.messages import Message
 from imagehub.models import ImportPlan, ImportPlanFile
 
 _LOOKUP_THREADS = 4
-# The service name in errors about OneDrive itself; errors of the sign-in have another one.
-_DRIVE_SERVICE = "OneDrive"
 
 
 @dataclass
@@ -117,13 +114,12 @@ def fetch_step(drive: Drive, entry: Mapping[str, str]) -> Step:
 
 
 def _check_is_about_item(error: ServiceRefusedError) -> None:
-    """:raise ServiceRefusedError: the error is not about one file or folder."""
-    if error.service != _DRIVE_SERVICE:
+    """:raise ServiceRefusedError: the error is about the sign-in, not about one file or folder."""
+    if error.service != "OneDrive":
         raise error
 
 
 def _fetch_items(drive: Drive, ids: Sequence[str]) -> Step:
-    step = Step()
     refusals: dict[str, str] = {}
 
     def find(item_id: str) -> DriveItem | None:
@@ -145,7 +141,7 @@ def _fetch_items(drive: Drive, ids: Sequence[str]) -> Step:
             for parent_id, parent in zip(parents, threads.map(find, parents), strict=True)
             if parent is not None
         }
-    step.refused += [(one, "A selected file", refusals[one]) for one in ids if one in refusals]
+    step = Step(refused=[(one, "A selected file", refusals[one]) for one in ids if one in refusals])
     for item in items:
         if item.is_folder:
             step.waiting.append({"folder": item.id, "page": "", "name": item.name})
@@ -174,7 +170,7 @@ def save_step(
     if plan.state != "reading":
         return None
     waiting = json.loads(plan.waiting)
-    if waiting and waiting[0] == dict(entry):
+    if waiting and waiting[0] == entry:
         known = {fold_id(one.get("folder", "")) for one in waiting}
         fresh = [one for one in step.waiting if one["page"] or fold_id(one["folder"]) not in known]
         waiting = fresh + waiting[1:]
@@ -188,22 +184,20 @@ def save_step(
 
 
 def _add_files(session: Session, plan: ImportPlan, step: Step, max_original_bytes: int) -> None:
-    count = session.scalar(
-        select(func.count()).select_from(ImportPlanFile).where(ImportPlanFile.plan_id == plan.id)
-    )
+    own = ImportPlanFile.plan_id == plan.id
+    count = session.scalar(select(func.count()).where(own)) or 0
     rows: dict[str, dict[str, Any]] = {}
     for row in _make_rows(step, max_original_bytes):
         rows.setdefault(fold_id(row["drive_item_id"]), row)
     for ids in make_batches(list_all_spellings(row["drive_item_id"] for row in rows.values())):
-        for known in session.scalars(
-            select(ImportPlanFile.drive_item_id).where(
-                ImportPlanFile.plan_id == plan.id, ImportPlanFile.drive_item_id.in_(ids)
-            )
-        ):
-            rows.pop(fold_id(known), None)
-    for position, row in enumerate(rows.values(), start=(count or 0) + 1):
+        known = select(ImportPlanFile.drive_item_id).where(
+            own, ImportPlanFile.drive_item_id.in_(ids)
+        )
+        for item_id in session.scalars(known):
+            rows.pop(fold_id(item_id), None)
+    for position, row in enumerate(rows.values(), start=count + 1):
         row |= {"plan_id": plan.id, "position": position}
-    if (count or 0) + len(rows) > MAX_FILES:
+    if count + len(rows) > MAX_FILES:
         raise InvalidInputError(
             Message(
                 "More than %(limit)s files; select fewer folders at once.", limit=f"{MAX_FILES:,}"
@@ -241,19 +235,17 @@ def find_capture_time(item: DriveItem) -> datetime | None:
 
     The camera's clock, without a time zone.
     """
-    raw = item.raw
-    for part, name in (
-        ("photo", "takenDateTime"),
-        ("fileSystemInfo", "createdDateTime"),
-        ("fileSystemInfo", "lastModifiedDateTime"),
-    ):
-        moment = _read_time((raw.get(part) or {}).get(name, ""))
-        if moment is not None:
-            return moment
-    return _read_time(item.modified_time)
+    photo, file = (item.raw.get(part) or {} for part in ("photo", "fileSystemInfo"))
+    texts = (
+        photo.get("takenDateTime"),
+        file.get("createdDateTime"),
+        file.get("lastModifiedDateTime"),
+        item.modified_time,
+    )
+    return next(filter(None, map(_read_time, texts)), None)
 
 
-def _read_time(text: str) -> datetime | None:
+def _read_time(text: Any) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):

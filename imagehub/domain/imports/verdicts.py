@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from imagehub.clients import DriveItem
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
 from imagehub.database import make_batches
-from imagehub.domain.filetypes import check_is_picture, is_called_picture
+from imagehub.domain.file_names import check_is_picture, is_called_picture
 from imagehub.domain.imports.grouping import make_file_order
 from imagehub.domain.library.groups import name_group
 from imagehub.errors import PictureError

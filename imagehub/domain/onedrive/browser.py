@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from imagehub.clients import Drive, DriveInfo, DriveItem
 from imagehub.clients.drive_ids import fold_id
-from imagehub.domain.name_order import make_sort_key
+from imagehub.domain.file_names import make_sort_key
 from imagehub.domain.onedrive.folders import get_root
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.messages import Message

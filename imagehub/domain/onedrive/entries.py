@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Drive, DriveItem
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
 from imagehub.database import make_batches
-from imagehub.domain.filetypes import may_be_picture
-from imagehub.domain.name_order import make_sort_key
+from imagehub.domain.file_names import make_sort_key, may_be_picture
 from imagehub.domain.sync.state import has_changed
 from imagehub.errors import InvalidInputError
 from imagehub.messages import Message

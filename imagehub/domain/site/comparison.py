@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, ObjectInfo
 from imagehub.database import count_rows, end_read, get_database_time, make_batches, own_transaction
-from imagehub.domain.imports.remakes import add_remakes
+from imagehub.domain.imports.jobs import add_remakes
 from imagehub.domain.objects import bookkeeping
 from imagehub.models import Image, ImportItem, Rendition, StoredObject
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from imagehub.clients import DriveItem
 from imagehub.database import now_utc
-from imagehub.domain import filetypes
+from imagehub.domain import file_names
 from imagehub.domain.imports import jobs, reports
 from imagehub.domain.imports.jobs import Selection
 from imagehub.errors import InvalidInputError, NotFoundError
@@ -222,4 +222,4 @@ def test_files_that_cannot_be_images_are_known_before_the_download(
         "mime_type": "image/jpeg",
     }
     make: Callable[..., DriveItem] = DriveItem
-    assert filetypes.may_be_picture(make(**(facts | changes))) is expected
+    assert file_names.may_be_picture(make(**(facts | changes))) is expected

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from imagehub.domain.imports import history, plans
+from imagehub.domain.imports import plans, reports
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import DriveAccount, Group
 from tests.fixtures.import_rows import create, list_items, select_files
@@ -25,7 +25,7 @@ def test_the_estimate_follows_the_rate_of_earlier_imports(studio: ImportHub) -> 
     studio.work(studio.create(studio.select_folder("Studio/Inside")))
     plan = make_plan(studio, "Studio")
     summary = plans.describe_plan(studio.session, plan)
-    rate = history.measure_rate(studio.session)
+    rate = reports.measure_rate(studio.session)
     assert rate is not None
     assert summary.seconds == pytest.approx(rate * summary.chosen_count)
 
@@ -40,18 +40,18 @@ def test_a_retry_days_later_does_not_count_as_days_of_work(either_import_session
         item.state, item.finished_at = "done", began_at + pause + timedelta(seconds=4 * n)
     item.asked_at = item.finished_at - timedelta(seconds=4)
     session.commit()
-    assert history.estimate_seconds_left(session, job.id) == 0
+    assert reports.estimate_seconds_left(session, job.id) == 0
     item.state, item.finished_at = "queued", None
-    assert history.estimate_seconds_left(session, job.id) == pytest.approx(4)
+    assert reports.estimate_seconds_left(session, job.id) == pytest.approx(4)
     item.state, item.finished_at = "done", item.asked_at + timedelta(seconds=4)
     job.state = "finished"
-    assert history.measure_rate(session) == pytest.approx(4)
+    assert reports.measure_rate(session) == pytest.approx(4)
     alone = create(session, select_files("x"))
     (item,) = list_items(session, alone)
     alone.created_at -= timedelta(days=2)
     item.state, item.finished_at = "done", item.asked_at + timedelta(seconds=6)
     alone.state, job.state = "finished", "running"
-    assert history.measure_rate(session) == pytest.approx(6)
+    assert reports.measure_rate(session) == pytest.approx(6)
 
 
 def test_files_cannot_be_added_to_a_group_in_the_trash(either_site: Site) -> None:

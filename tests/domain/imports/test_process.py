@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from imagehub.database import now_utc
 from imagehub.domain.imports import claims as imports_claims
 from imagehub.domain.imports import jobs, process
-from imagehub.domain.imports.scratch import Scratch
+from imagehub.domain.imports.process import Scratch
 from imagehub.domain.library import bulk, groups
 from imagehub.domain.library import images as library_images
 from imagehub.domain.objects import bookkeeping
@@ -146,7 +146,7 @@ def test_concurrent_claims_get_different_items(either_import_hub: ImportHub) -> 
     def claim_all(owner: str) -> None:
         with Session(hub.engine) as session:
             while claim := imports_claims.claim_item(session, job_id, owner):
-                claimed.append(claim.item_id)
+                claimed.append(claim.item.id)
 
     threads = [threading.Thread(target=claim_all, args=(f"w{n}",)) for n in range(4)]
     for thread in threads:
@@ -175,7 +175,7 @@ def test_a_heartbeat_keeps_items_and_only_their_owners(import_hub: ImportHub) ->
     job_id = hub.create(hub.put_pictures("Works", 2))
     mine, theirs = hub.claim(job_id, "me"), hub.claim(job_id, "them")
     hub.end_leases(job_id)
-    both = [mine.item_id, theirs.item_id]
+    both = [mine.item.id, theirs.item.id]
     assert imports_claims.renew_claims(hub.session, "me", both) == 1
     assert hub.sweep().returned_count == 1
     assert [item.state for item in hub.list_items(job_id)] == ["running", "queued"]
@@ -450,8 +450,8 @@ def test_imports_into_a_joined_group_go_to_the_remaining_one(
     job_id = hub.create(chosen)
     assert hub.process(hub.claim(job_id)) == "failed"
     claim = hub.claim(job_id)
-    assert claim.group_id is not None
-    bulk.join_groups(hub.session, [target, claim.group_id], None)
+    assert claim.item.group_id is not None
+    bulk.join_groups(hub.session, [target, claim.item.group_id], None)
     hub.session.commit()
     assert hub.process(claim) == "done"
     path.write_bytes(whole)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from imagehub.clients import DriveItem
-from imagehub.domain.imports import history, plans, reading
+from imagehub.domain.imports import plans, reading, reports
 from imagehub.domain.imports.board import changes, listing, proposals, start
 from imagehub.domain.onedrive.folders import get_root
 from imagehub.errors import InvalidInputError
@@ -171,7 +171,7 @@ def test_a_folder_spelt_in_two_ways_is_one_group_of_each_file_once(studio: Impor
     assert plans.describe_plan(studio.session, plan).file_count == 8
     titles = [title for title, _ in list_board(studio, plan)]
     assert titles == ["Studio", "Inside"]
-    sources = history.find_sources(studio.session, ImportPlanFile.plan_id, [plan.id])
+    sources = reports.find_sources(studio.session, ImportPlanFile.plan_id, [plan.id])
     assert sources[plan.id].folder_name == "Studio"
     proposals.propose(studio.session, plan, "stem")
     assert [title for title, _ in list_board(studio, plan)] == ["Harbour", "Mill", "IMG 1", "IMG 2"]

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import now_utc
-from imagehub.domain.imports import remakes
+from imagehub.domain.imports import jobs
 from imagehub.domain.leases import acquire_lease
 from imagehub.domain.library import images as library_images
 from imagehub.domain.sync import check as drive_check
@@ -245,8 +245,8 @@ def test_a_new_version_replaces_the_old_one(either_import_hub: ImportHub) -> Non
     group = hub.get_only_group()
     changed = schedule.list_images(hub.session, ["changed"], [group.id])
     assert changed == [first.id]
-    count = remakes.take_new_versions(hub.session, changed, hub.user_id)
-    again = remakes.take_new_versions(hub.session, changed, hub.user_id)
+    count = jobs.take_new_versions(hub.session, changed, hub.user_id)
+    again = jobs.take_new_versions(hub.session, changed, hub.user_id)
     hub.session.commit()
     assert (count, again) == (1, 0), "one that is in work is not taken twice"
     job_id = hub.session.scalars(select(func.max(ImportJob.id))).one()

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
+from imagehub.domain.file_names import make_file_title, make_work_title
 from imagehub.domain.imports.board.proposals import (
     MAX_TITLE_CHARS,
     add_proposals,
@@ -14,7 +15,6 @@ from imagehub.domain.imports.board.proposals import (
     place_files,
     shift_proposals,
 )
-from imagehub.domain.imports.file_names import make_file_title, make_work_title
 from imagehub.domain.imports.plans import lock_plan
 from imagehub.domain.imports.verdicts import IMPORTABLE, VERDICTS
 from imagehub.errors import InvalidInputError
@@ -138,13 +138,7 @@ def include_proposal(
         select(ImportPlanFile.id).where(*own, ImportPlanFile.verdict.in_(fresh)).limit(1)
     )
     verdicts = fresh if is_included and has_fresh is not None else IMPORTABLE
-    session.execute(
-        update(ImportPlanFile)
-        .where(*own, ImportPlanFile.verdict.in_(verdicts))
-        .values(is_chosen=is_included)
-        .execution_options(synchronize_session="fetch")
-    )
-    plan.version += 1
+    _include(session, plan, is_included, *own, ImportPlanFile.verdict.in_(verdicts))
 
 
 def include_verdict(session: Session, plan: ImportPlan, verdict: str, is_included: bool) -> None:
@@ -155,26 +149,29 @@ def include_verdict(session: Session, plan: ImportPlan, verdict: str, is_include
     if verdict not in IMPORTABLE:
         raise InvalidInputError("These files cannot be imported.", {"verdict": "unknown"})
     lock_plan(session, plan)
+    own = ImportPlanFile.plan_id == plan.id
+    _include(session, plan, is_included, own, ImportPlanFile.verdict == verdict)
+
+
+def _include(
+    session: Session, plan: ImportPlan, is_included: bool, *chosen: ColumnElement[bool]
+) -> None:
     session.execute(
         update(ImportPlanFile)
-        .where(ImportPlanFile.plan_id == plan.id, ImportPlanFile.verdict == verdict)
+        .where(*chosen)
         .values(is_chosen=is_included)
         .execution_options(synchronize_session="fetch")
     )
     plan.version += 1
 
 
-def _list_files(session: Session, proposal: ImportProposal) -> list[ImportPlanFile]:
-    return list(
-        session.scalars(
-            select(ImportPlanFile)
-            .where(
-                ImportPlanFile.plan_id == proposal.plan_id,
-                ImportPlanFile.proposal_id == proposal.id,
-            )
-            .order_by(ImportPlanFile.position, ImportPlanFile.id)
-        )
+def _list_files(session: Session, proposal: ImportProposal) -> Sequence[ImportPlanFile]:
+    own = (
+        ImportPlanFile.plan_id == proposal.plan_id,
+        ImportPlanFile.proposal_id == proposal.id,
     )
+    order = (ImportPlanFile.position, ImportPlanFile.id)
+    return session.scalars(select(ImportPlanFile).where(*own).order_by(*order)).all()
 
 
 def _fill(proposal: ImportProposal, files: Sequence[ImportPlanFile]) -> None:

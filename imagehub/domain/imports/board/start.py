@@ -2,16 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from imagehub.database import get_database_time, make_batches
-from imagehub.domain.imports.jobs import Selection, create_import
+from imagehub.database import get_database_time
+from imagehub.domain.imports.jobs import Selection, add_groups, create_import
 from imagehub.domain.imports.plans import check_account, check_open, lock_plan
 from imagehub.domain.library.groups import get_group
-from imagehub.domain.library.order import SORT_STEP, make_first_sort_key
-from imagehub.domain.library.search_index import add_to_search
 from imagehub.errors import InvalidInputError
 from imagehub.models import Group, ImportJob, ImportPlan, ImportPlanFile, ImportProposal
 
@@ -60,38 +59,24 @@ def _make_groups(
     session: Session, bins: Mapping[ImportProposal, Sequence[ImportPlanFile]], state: str
 ) -> dict[ImportProposal, int]:
     """Map each proposal to the id of its group; make the new groups."""
-    new: dict[ImportProposal, Group] = {}
-    new_count = sum(1 for proposal in bins if proposal.group_id is None)
-    sort_key = make_first_sort_key(session) + SORT_STEP * (new_count - 1)
     now = get_database_time(session)
+    groups: dict[ImportProposal, Group] = {}
     for proposal, files in bins.items():
         if proposal.group_id is not None:
-            get_group(session, proposal.group_id)
-            continue
-        new[proposal] = Group(
-            state=state,
-            title=proposal.title,
-            folder_name=files[0].folder_name,
-            sort_key=sort_key,
-            created_at=now,
-        )
-        sort_key -= SORT_STEP
-    session.add_all(new.values())
-    session.flush()
-    for groups in make_batches(new.values()):
-        add_to_search(session, [group.id for group in groups])
-    return {
-        proposal: new[proposal].id if proposal.group_id is None else proposal.group_id
-        for proposal in bins
-    }
+            groups[proposal] = get_group(session, proposal.group_id)
+        else:
+            folder = files[0].folder_name
+            groups[proposal] = Group(
+                state=state, title=proposal.title, folder_name=folder, created_at=now
+            )
+    new = [group for proposal, group in groups.items() if proposal.group_id is None]
+    add_groups(session, new, is_first_on_top=True)
+    return {proposal: group.id for proposal, group in groups.items()}
 
 
 def _make_selections(group: int, files: Sequence[ImportPlanFile]) -> Iterator[Selection]:
     """Yield runs of files of the same folder, so that the order of the board stays."""
-    run: list[tuple[str, str]] = []
-    for at, file in enumerate(files):
-        run.append((file.drive_item_id, file.file_name))
-        following = files[at + 1] if at + 1 < len(files) else None
-        if following is None or following.folder_id != file.folder_id:
-            yield Selection(file.folder_id, file.folder_name, group, tuple(run))
-            run = []
+    for folder_id, same in groupby(files, key=lambda file: file.folder_id):
+        run = list(same)
+        ids_and_names = [(file.drive_item_id, file.file_name) for file in run]
+        yield Selection(folder_id, run[-1].folder_name, group, ids_and_names)

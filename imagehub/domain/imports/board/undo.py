@@ -34,21 +34,15 @@ class Layout:
 def read_layout(session: Session, plan: ImportPlan) -> Layout:
     """Read the arrangement of a board."""
     session.flush()
+    own = ImportProposal
     proposals = session.execute(
-        select(
-            ImportProposal.id,
-            ImportProposal.position,
-            ImportProposal.title,
-            ImportProposal.group_id,
-        ).where(ImportProposal.plan_id == plan.id)
+        select(own.id, own.position, own.title, own.group_id).where(own.plan_id == plan.id)
     )
+    file = ImportPlanFile
     files = session.execute(
-        select(
-            ImportPlanFile.id,
-            ImportPlanFile.proposal_id,
-            ImportPlanFile.position,
-            ImportPlanFile.is_chosen,
-        ).where(ImportPlanFile.plan_id == plan.id)
+        select(file.id, file.proposal_id, file.position, file.is_chosen).where(
+            file.plan_id == plan.id
+        )
     )
     return Layout(
         {row.id: (row.position, row.title, row.group_id) for row in proposals},

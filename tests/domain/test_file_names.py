@@ -2,7 +2,7 @@
 
 import pytest
 
-from imagehub.domain.imports import file_names
+from imagehub.domain import file_names
 from imagehub.domain.library.edit import ROLES
 
 
