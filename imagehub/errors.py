@@ -39,11 +39,7 @@ class ImageHubError(Exception):
 
 
 class InvalidInputError(ImageHubError):
-    """The input is invalid.
-
-    :param message: one sentence for a person.
-    :param fields: field name → its fault.
-    """
+    """The input is invalid. ``fields``: field name → its fault."""
 
     def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -65,10 +61,7 @@ class WriteAccessError(NotAllowedError):
 
 
 class TooManyTriesError(ImageHubError):
-    """Too many failed attempts; this one was not checked.
-
-    :param retry_after_seconds: whole seconds until the next attempt is checked.
-    """
+    """Too many failed attempts: none is checked before ``retry_after_seconds`` have passed."""
 
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(mark("Too many failed attempts. Wait a while and try again."))
@@ -115,21 +108,16 @@ _NOT_FOUND = {
 class NotFoundError(ImageHubError):
     """The object does not exist or this person may not see it; the answer is the same.
 
-    :param kind: "group", "drive item" …
-    :param key: the requested number or id.
+    ``kind``: "group", "drive item" … ``key``: the requested number or id.
     """
 
     def __init__(self, kind: str, key: object) -> None:
         super().__init__(_NOT_FOUND.get(kind, f"There is no such {kind}."))
-        self.kind = kind
-        self.key = key
+        self.kind, self.key = kind, key
 
 
 class RootFolderGoneError(NotFoundError):
-    """The root folder is not in OneDrive; a person must restore it or choose another.
-
-    :param key: the root folder as configured, or its id.
-    """
+    """The root folder is not in OneDrive; a person must restore it or choose another."""
 
     def __init__(self, key: object) -> None:
         super().__init__("root folder", key)
@@ -155,33 +143,26 @@ class PictureTooLargeError(PictureError):
 class ConnectionLostError(ImageHubError):
     """A person must sign in at Microsoft again.
 
-    :param account: the user name of the connected account, if known.
-    :param reason: one plain sentence.
-    :param code: Microsoft's error code (``invalid_grant`` …), for the log and the health page.
+    ``account``: the user name of the connected account, if known. ``code``: Microsoft's error code
+    (``invalid_grant`` …), for the log and the health page.
     """
 
     def __init__(
-        self,
-        reason: str = mark("OneDrive must be reconnected."),
-        account: str = "",
-        code: str = "",
+        self, reason: str = mark("OneDrive must be reconnected."), account: str = "", code: str = ""
     ) -> None:
         super().__init__(reason)
-        self.account = account
-        self.code = code
+        self.account, self.code = account, code
 
 
 class ServiceError(ImageHubError):
-    """Another service (OneDrive, object storage …) failed.
+    """Another service failed: "OneDrive", "object storage" or "Microsoft sign-in".
 
-    :param service: "OneDrive", "object storage" or "Microsoft sign-in".
-    :param operation: a verb phrase: "list a folder".
+    ``operation``: a verb phrase: "list a folder".
     """
 
     def __init__(self, service: str, operation: str, message: str) -> None:
         super().__init__(message)
-        self.service = service
-        self.operation = operation
+        self.service, self.operation = service, operation
 
 
 # Service → the default sentence.
@@ -200,7 +181,7 @@ _REFUSED = {
 class ServiceBusyError(ServiceError):
     """The service is throttling, down or unreachable; trying again may help.
 
-    :param retry_after_seconds: when to try again; an estimate if the service named none.
+    ``retry_after_seconds``: when to try again; an estimate if the service named none.
     """
 
     def __init__(
@@ -213,7 +194,7 @@ class ServiceBusyError(ServiceError):
 class ServiceRefusedError(ServiceError):
     """The service refused the request; trying again does not help.
 
-    :param reason: a short word for code to compare: ``name_taken``, ``quota_full``,
+    ``reason``: a short word for code to compare: ``name_taken``, ``quota_full``,
         ``forbidden_name``, ``locked``, ``malware``, ``not_supported``, ``bad_answer``,
         ``wrong_client_secret``, ``wrong_credentials`` …
     """

@@ -16,22 +16,12 @@ _QUERY = re.compile(r"\?(?:[^\r\n]*(?= HTTP/\d)|[^\r\n]*)")
 _INVALID = re.compile(r"(Invalid request from ip=\S+ [A-Za-z ]*).*", re.DOTALL)
 # Headers that are not logged even if gunicorn's access log format names them.
 _SECRET_HEADERS = (
-    "referer",
-    "authorization",
-    "cookie",
-    "set-cookie",
-    "location",
-    "proxy-authorization",
-)
+    "referer", "authorization", "cookie", "set-cookie", "location", "proxy-authorization",
+)  # fmt: skip
 _SECRET_VARIABLES = (
-    "raw_uri",
-    "query_string",
-    "http_referer",
-    "http_authorization",
-    "http_cookie",
-    "http_proxy_authorization",
-    "request_uri",
-)
+    "raw_uri", "query_string", "http_referer", "http_authorization", "http_cookie",
+    "http_proxy_authorization", "request_uri",
+)  # fmt: skip
 
 
 def drop_queries(text: str) -> str:
@@ -63,14 +53,9 @@ class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         atoms["r"] = drop_queries(str(atoms["r"]))
         atoms["q"] = ""
         atoms["f"] = "-"
-        for name in _SECRET_HEADERS:
-            for kind in "io":
-                if f"{{{name}}}{kind}" in atoms:
-                    atoms[f"{{{name}}}{kind}"] = "-"
-        for name in _SECRET_VARIABLES:
-            if f"{{{name}}}e" in atoms:
-                atoms[f"{{{name}}}e"] = "-"
-        return atoms
+        hidden = {f"{{{name}}}{kind}" for name in _SECRET_HEADERS for kind in "io"}
+        hidden |= {f"{{{name}}}e" for name in _SECRET_VARIABLES}
+        return atoms | dict.fromkeys(hidden & atoms.keys(), "-")
 
 
 def init_logs() -> None:

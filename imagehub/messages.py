@@ -18,13 +18,8 @@ class Message(str):
     values: Mapping[str, Any]
 
     def __new__(cls, template: str, **values: Any) -> Self:
-        """Fill in the values.
-
-        :param template: a sentence with ``%(name)s`` placeholders, as gettext collects it.
-        """
         made = super().__new__(cls, template % values)
-        made.template = template
-        made.values = values
+        made.template, made.values = template, values
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -40,11 +35,6 @@ class PluralMessage(Message):
     plural: str
 
     def __new__(cls, one: str, many: str, *, num: int, **values: Any) -> Self:
-        """Fill in the values.
-
-        :param one: the sentence for one, with a ``%(num)s`` placeholder where it names the count.
-        :param many: the sentence for any other count.
-        """
         made = str.__new__(cls, (one if num == 1 else many) % {"num": f"{num:,}", **values})
         made.template, made.plural = one, many
         made.values = {"num": num, **values}

@@ -15,7 +15,7 @@ from imagehub.admin import act, blueprint
 from imagehub.admin.words import return_refused
 from imagehub.database import db
 from imagehub.domain.imports import grouping, plans, verdicts
-from imagehub.domain.imports.board import changes, listing, proposals, start, undo
+from imagehub.domain.imports.board import changes, listing, proposals, start
 from imagehub.domain.library.listing import find_group, list_choices
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import ConflictError, ImageHubError, InvalidInputError, NotFoundError
@@ -172,11 +172,11 @@ def _act(
             plan = plans.get_plan(session, number)
             seen = plan.version
             plans.check_open(plan)
-            before = undo.read_layout(session, plan) if is_api_call() else None
+            before = changes.read_layout(session, plan) if is_api_call() else None
             if saves_titles:
                 _save_fields(session, plan)
             change(session, plan, **values)
-            lost = before and undo.compare_layouts(before, undo.read_layout(session, plan))
+            lost = before and changes.compare_layouts(before, changes.read_layout(session, plan))
             session.commit()
             if lost is None:
                 return redirect(_find_place(number, shown), 303)
@@ -258,8 +258,8 @@ def split_import_group(session: Session, plan: ImportPlan, group: int) -> None:
 def undo_import_change(session: Session, plan: ImportPlan) -> None:
     """Undo a change whose answer contained the layout before it."""
     fields = read_form(UndoFields)
-    layout = undo.Layout(fields.undo.proposals, fields.undo.files)
-    undo.restore_layout(session, plan, fields.version, layout)
+    layout = changes.Layout(fields.undo.proposals, fields.undo.files)
+    changes.restore_layout(session, plan, fields.version, layout)
 
 
 @_act("board/show", lambda: read_query(ViewFields))

@@ -1,4 +1,4 @@
-"""Encrypt secrets for the database: tokens and pending sign-ins."""
+"""Encrypt, hash and sign secrets."""
 
 import hashlib
 import hmac
@@ -46,3 +46,14 @@ class Vault:
 def derive_key(secret_key: str, purpose: str) -> bytes:
     """Derive a key for one purpose, so that its signatures are not valid for another."""
     return hmac.new(secret_key.encode(), f"imagehub {purpose}".encode(), hashlib.sha256).digest()
+
+
+def sign(secret_key: str, purpose: str, text: str) -> str:
+    """Return the HMAC-SHA256 of a text in hexadecimal digits."""
+    data = text.encode("utf-8", "replace")
+    return hmac.new(derive_key(secret_key, purpose), data, hashlib.sha256).hexdigest()
+
+
+def hash_secret(secret: str) -> str:
+    """Return the SHA-256 of a random secret, to find it without storing it."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

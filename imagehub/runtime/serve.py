@@ -41,10 +41,7 @@ def migrate_database(app: Flask) -> None:
 
 
 def check_port(host: str, port: int) -> None:
-    """Check that the port is free.
-
-    :raise StartError: the port is in use; the message says what to do.
-    """
+    """:raise StartError: the port is in use; the message says what to do."""
     if not is_port_free(host, port):
         other = port + 1 if port < 65535 else 8000
         raise StartError(
@@ -54,9 +51,9 @@ def check_port(host: str, port: int) -> None:
 
 
 def check_s3_port(settings: Settings, host: str) -> None:
-    """Check that the port of the embedded S3 server is free, if that server is used.
+    """Check that the embedded S3 server, if it is used, can have the port of the settings.
 
-    It must be the port of the settings, because other commands and the proxy use that one.
+    Other commands and the proxy use that port.
 
     :raise StartError: the port is in use; the message says what to do.
     """
@@ -81,28 +78,16 @@ def choose_s3_host(host: str) -> str:
 
 def make_s3_program(settings: Settings, host: str = "127.0.0.1") -> Program:
     """Return the embedded S3 server's program, for a hub that listens at ``host``."""
-    return Program(
-        "S3 server",
-        [
-            sys.executable,
-            # By path: with -m it would import all of ImageHub first, 1 second and 85 MB.
-            "-P",
-            str(Path(__file__).with_name("s3_server.py")),
-            "--root",
-            str(settings.data_dir / "objects"),
-            "--host",
-            choose_s3_host(host),
-            "--port",
-            str(settings.s3_port),
-        ],
-        settings.to_environment(),
-    )
+    # By path: with -m it would import all of ImageHub first, 1 second and 85 MB.
+    command = [sys.executable, "-P", str(Path(__file__).with_name("s3_server.py"))]
+    command += ["--root", str(settings.data_dir / "objects")]
+    command += ["--host", choose_s3_host(host), "--port", str(settings.s3_port)]
+    return Program("S3 server", command, settings.to_environment())
 
 
 def make_worker_program(settings: Settings) -> Program:
-    return Program(
-        "worker", [sys.executable, "-m", "imagehub", "worker"], settings.to_environment()
-    )
+    command = [sys.executable, "-m", "imagehub", "worker"]
+    return Program("worker", command, settings.to_environment())
 
 
 def make_web_program(settings: Settings, host: str, port: int) -> Program:
@@ -121,35 +106,21 @@ def make_gunicorn_command(settings: Settings, host: str, port: int) -> list[str]
     Requests mostly wait for the database and Graph, so threads are cheaper than processes.
     """
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        "imagehub:create_app()",
-        "--bind",
-        address,
-        "--worker-class",
-        "gthread",
-        "--workers",
-        str(settings.web_workers),
-        "--threads",
-        str(settings.web_threads),
-        "--timeout",
-        "120",
-        "--graceful-timeout",
-        "10",
-        "--keep-alive",
-        "15",
-        "--backlog",
-        "512",
-        "--worker-tmp-dir",
-        "/dev/shm" if os.path.isdir("/dev/shm") else str(settings.data_dir),  # noqa: S108
-        "--logger-class",
-        "imagehub.logs.GunicornLogger",
-        "--log-level",
-        "warning",
-        "--no-control-socket",
-    ]
+    options = {
+        "bind": address,
+        "worker-class": "gthread",
+        "workers": settings.web_workers,
+        "threads": settings.web_threads,
+        "timeout": 120,
+        "graceful-timeout": 10,
+        "keep-alive": 15,
+        "backlog": 512,
+        "worker-tmp-dir": "/dev/shm" if os.path.isdir("/dev/shm") else settings.data_dir,  # noqa: S108
+        "logger-class": "imagehub.logs.GunicornLogger",
+        "log-level": "warning",
+    }
+    command = [sys.executable, "-m", "gunicorn", "imagehub:create_app()", "--no-control-socket"]
+    return command + [f"--{name}={value}" for name, value in options.items()]
 
 
 def start_hub(supervisor: Supervisor, settings: Settings, host: str, port: int) -> None:

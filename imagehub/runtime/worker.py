@@ -25,7 +25,7 @@ from huey.consumer import Consumer
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
-from imagehub.clients import Clients, Renderer
+from imagehub.clients import Clients
 from imagehub.config import Settings
 from imagehub.database import make_engine_options
 from imagehub.domain.imports import claims, process
@@ -83,11 +83,8 @@ class Worker:
         self._engine = engine
         self._timing = timing or Timing()
         self._thread_count = count_worker_threads(settings)
-        self._own_renderer: Renderer | None = None
-        if clients.renderer is None:
-            self._own_renderer = make_renderer(settings)
-            clients = replace(clients, renderer=self._own_renderer)
-        self._clients = clients
+        self._own_renderer = None if clients.renderer else make_renderer(settings)
+        self._clients = replace(clients, renderer=clients.renderer or self._own_renderer)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._active_items: set[int] = set()
@@ -171,13 +168,8 @@ class Worker:
                 state = process.process_item(
                     session, self._clients, self._scratch, claim, self._settings.max_original_bytes
                 )
-        log.info(
-            "Item %d of job %d: %s in %.2f s",
-            claim.item.id,
-            job_id,
-            state,
-            time.monotonic() - began,
-        )
+                seconds = time.monotonic() - began
+        log.info("Item %d of job %d: %s in %.2f s", claim.item.id, job_id, state, seconds)
         return True
 
     @contextlib.contextmanager
@@ -219,11 +211,8 @@ class Worker:
         with Session(self._engine) as session:
             found = claims.sweep(session, self._timing.lease_seconds)
             if found.returned_count or found.failed_count:
-                log.warning(
-                    "Requeued %d items of dead workers; %d more failed permanently",
-                    found.returned_count,
-                    found.failed_count,
-                )
+                words = "Requeued %d items of dead workers; %d more failed permanently"
+                log.warning(words, found.returned_count, found.failed_count)
             trash.purge_expired(session)
             bookkeeping.finish_deletions(session, self._clients)
         if not found.due:
@@ -275,8 +264,7 @@ class Worker:
             self._stopping.wait(self._timing.sweep_seconds)
 
     def _watch(self, session: Session) -> None:
-        interval = self._settings.drive_check_minutes
-        due = schedule.list_due_accounts(session, interval)
+        due = schedule.list_due_accounts(session, self._settings.drive_check_minutes)
         session.rollback()
         for account_id in due:
             if self._stopping.is_set():
@@ -326,9 +314,8 @@ def run_worker(
     :return: the exit status of the process.
     """
     # One connection for each thread, including heartbeat, sweep and watch.
-    options = make_engine_options(settings.sqlalchemy_url) | {
-        "pool_size": count_worker_threads(settings) + 6
-    }
+    size = {"pool_size": count_worker_threads(settings) + 6}
+    options = make_engine_options(settings.sqlalchemy_url) | size
     engine = create_engine(settings.sqlalchemy_url, **options)
     # A signal handler may interrupt this thread anywhere, so it only writes a byte.
     read_fd, write_fd = pipe()

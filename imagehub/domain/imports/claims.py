@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, end_read, get_database_time, own_transaction
@@ -26,10 +26,8 @@ _WORKER_LEASE = "worker:"
 
 STOPPED_REASON = mark("The worker stopped several times while importing this file.")
 
-_HAS_NO_OPEN_ITEM = ~(
-    select(ImportItem.id)
-    .where(ImportItem.job_id == ImportJob.id, ImportItem.state.in_(OPEN_STATES))
-    .exists()
+_HAS_NO_OPEN_ITEM = ~exists().where(
+    ImportItem.job_id == ImportJob.id, ImportItem.state.in_(OPEN_STATES)
 )
 
 

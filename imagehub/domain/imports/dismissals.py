@@ -86,11 +86,8 @@ def _trash_empty_groups(session: Session, job_id: int, user_id: int | None) -> i
     for batch in make_batches(ids):
         lock_groups(session, batch)
         # Checked again: before the lock another import may have begun to fill one of them.
-        states = dict(
-            session.execute(
-                select(Group.id, Group.state).where(Group.id.in_(batch), *is_unused)
-            ).all()
-        )
+        unused = select(Group.id, Group.state).where(Group.id.in_(batch), *is_unused)
+        states = dict(session.execute(unused).all())
         if not states:
             continue
         now = get_database_time(session)

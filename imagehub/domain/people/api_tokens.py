@@ -1,6 +1,5 @@
 """API tokens: for a person's own programs, with a name, a scope and an expiry date."""
 
-import hashlib
 import secrets
 from datetime import datetime, timedelta
 from typing import Literal
@@ -9,6 +8,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, now_utc, own_transaction
+from imagehub.domain.vault import hash_secret
 from imagehub.errors import InvalidInputError, NotAllowedError, NotFoundError
 from imagehub.messages import Message, mark
 from imagehub.models import ApiToken, User
@@ -51,7 +51,7 @@ def create_token(
         user_id=user.id,
         name=name,
         scope=scope,
-        token_hash=_hash(token),
+        token_hash=hash_secret(token),
         tail=token[-4:],
         expires_at=now_utc() + timedelta(days=days) if days else None,
     )
@@ -70,7 +70,7 @@ def get_by_token(session: Session, token: str) -> tuple[User, ApiToken]:
     found = session.execute(
         select(User, ApiToken)
         .join(ApiToken, ApiToken.user_id == User.id)
-        .where(ApiToken.token_hash == _hash(token))
+        .where(ApiToken.token_hash == hash_secret(token))
     ).one_or_none()
     if found is None:
         raise NotAllowedError("ImageHub did not issue this token, or it was revoked.")
@@ -90,11 +90,8 @@ def _save_use(session: Session, token_id: int, now: datetime) -> None:
 
 def list_tokens(session: Session, user: User) -> list[ApiToken]:
     """List a person's tokens, the newest first, expired ones too."""
-    return list(
-        session.scalars(
-            select(ApiToken).where(ApiToken.user_id == user.id).order_by(ApiToken.id.desc())
-        )
-    )
+    own = select(ApiToken).where(ApiToken.user_id == user.id)
+    return list(session.scalars(own.order_by(ApiToken.id.desc())))
 
 
 def revoke_token(session: Session, user: User, token_id: int) -> str:
@@ -106,17 +103,11 @@ def revoke_token(session: Session, user: User, token_id: int) -> str:
     row = session.get(ApiToken, token_id)
     if row is None or row.user_id != user.id:
         raise NotFoundError("token", token_id)
-    name = row.name
     session.delete(row)
     session.flush()
-    return name
+    return row.name
 
 
 def revoke_all_tokens(session: Session, user: User) -> int:
     """Revoke all of a person's tokens; how many they were."""
-    statement = delete(ApiToken).where(ApiToken.user_id == user.id)
-    return count_rows(session, statement)
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+    return count_rows(session, delete(ApiToken).where(ApiToken.user_id == user.id))

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select, update
@@ -76,7 +77,8 @@ def record(
     entry.details = _write_details(names, fields, values)
     if is_repeated:
         last = _find_last(session, _is_like(entry))
-        if last is not None and _get_facts(last) == _get_facts(entry):
+        facts = (entry.action, entry.subject, entry.count, entry.details)
+        if last and (last.action, last.subject, last.count, last.details) == facts:
             return
     session.add(entry)
     session.flush()
@@ -116,18 +118,8 @@ def count_action(
     if entry is None:
         actor = session.get(User, actor_id) if actor_id is not None else None
         names = [name] if is_listed else []
-        record(
-            session,
-            actor,
-            action,
-            key,
-            name=name,
-            names=names,
-            count=1,
-            address=address,
-            is_repeated=False,
-            **values,
-        )
+        facts: dict[str, Any] = {"name": name, "names": names, "count": 1, "address": address}
+        record(session, actor, action, key, **(facts | values))
         return
     names = read_details(entry).get("names", [])
     if is_listed and name in names:
@@ -154,19 +146,14 @@ def record_failed_sign_in(session: Session, user: User | None, address: str) -> 
     name = user.name if user is not None else ""
     end_read(session)
     action = "fail_sign_in_many" if is_crowd else "fail_sign_in"
-    count_action(
-        session,
-        None,
-        action if name else f"{action}_unknown",
-        name=name,
-        address="" if is_crowd else address,
-    )
+    action += "" if name else "_unknown"
+    count_action(session, None, action, name=name, address="" if is_crowd else address)
 
 
 def _make_entry(actor: User | None, action: str, key: object, address: str) -> AuditEntry:
     return AuditEntry(
-        actor_id=actor.id if actor is not None else None,
-        actor_name=actor.name if actor is not None else "",
+        actor_id=actor.id if actor else None,
+        actor_name=actor.name if actor else "",
         action=action,
         verb=ACTIONS[action].verb,
         kind=ACTIONS[action].kind,
@@ -181,7 +168,7 @@ def _find_last(session: Session, conditions: Sequence[ColumnElement[bool]]) -> A
 
 
 def _is_like(entry: AuditEntry) -> Sequence[ColumnElement[bool]]:
-    """The conditions that find entries of the last hour about the same thing."""
+    """Make the conditions that find entries of the last hour about the same thing."""
     return (
         AuditEntry.kind == entry.kind,
         AuditEntry.at >= now_utc() - COUNTED_TOGETHER,
@@ -192,23 +179,15 @@ def _is_like(entry: AuditEntry) -> Sequence[ColumnElement[bool]]:
     )
 
 
-def _get_facts(entry: AuditEntry) -> tuple[object, ...]:
-    return entry.action, entry.subject, entry.count, entry.details
-
-
 def _write_details(names: Sequence[str], fields: Sequence[str], values: Mapping[str, str]) -> str:
-    """The JSON of an entry's other facts; names that find no room are left out."""
+    """Make the JSON of an entry's other facts; names that find no room are left out."""
     details: dict[str, Any] = {name: _shorten(value) for name, value in values.items()}
     if fields:
         details["fields"] = list(fields)
     room = MAX_DETAILS_CHARS - len(_to_json(details | {"names": []}))
-    kept = []
-    for name in names:
-        short = _shorten(name)
-        room -= len(_to_json(short)) + 1
-        if room < 0:
-            break
-        kept.append(short)
+    kept = [_shorten(name) for name in names]
+    sizes = accumulate(len(_to_json(name)) + 1 for name in kept)
+    kept = kept[: sum(size <= room for size in sizes)]
     if kept:
         details["names"] = kept
     return _to_json(details) if details else ""

@@ -4,7 +4,6 @@ Source: RFC 6238 (TOTP: 30 seconds, SHA-1, six digits) and the key URI format of
 """
 
 import base64
-import hashlib
 import hmac
 import io
 import secrets
@@ -18,6 +17,7 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Vault
 from imagehub.database import count_rows, end_read, now_utc
 from imagehub.domain.people import throttle
+from imagehub.domain.vault import hash_secret
 from imagehub.errors import ConflictError, InvalidInputError, NotAllowedError
 from imagehub.messages import mark
 from imagehub.models import RecoveryCode, SecondFactor, User
@@ -108,12 +108,11 @@ def check(
     counter = _name_counter(session, secret_key, user_id, device_mark)
     throttle.count_attempt(session, secret_key, "code", counter, LONGEST_WAIT_SECONDS)
     row = _find_confirmed(session, user_id)
-    if row is None:
-        raise NotAllowedError(WRONG_SENTENCE)
-    if _use_code(session, vault, row, code, now or now_utc()):
-        return False
-    if _use_recovery(session, user_id, code):
-        return True
+    if row is not None:
+        if _use_code(session, vault, row, code, now or now_utc()):
+            return False
+        if _use_recovery(session, user_id, code):
+            return True
     raise NotAllowedError(WRONG_SENTENCE)
 
 
@@ -159,15 +158,14 @@ def make_recovery_codes(session: Session, user: User) -> list[str]:
     for _ in range(RECOVERY_CODE_COUNT):
         plain = base64.b32encode(secrets.token_bytes(10)).decode().lower()
         codes.append("-".join(plain[at : at + 4] for at in range(0, 16, 4)))
-        session.add(RecoveryCode(user_id=user.id, code_hash=_hash(plain)))
+        session.add(RecoveryCode(user_id=user.id, code_hash=hash_secret(plain)))
     session.flush()
     return codes
 
 
 def count_recovery_codes(session: Session, user: User) -> int:
     """Count the unused recovery codes."""
-    query = select(func.count()).select_from(RecoveryCode).where(RecoveryCode.user_id == user.id)
-    return session.scalar(query) or 0
+    return session.scalar(select(func.count()).where(RecoveryCode.user_id == user.id)) or 0
 
 
 def make_uri(secret: str, name: str, issuer: str) -> str:
@@ -227,28 +225,16 @@ def _find_step(secret: str, code: str, now: datetime) -> int | None:
 
 def _use_code(session: Session, vault: Vault, row: SecondFactor, code: str, now: datetime) -> bool:
     step = _find_step(_open(vault, row), code, now)
+    if step is None:
+        return False
     # Of two concurrent requests with one code, one finds the row unchanged.
-    return step is not None and bool(
-        count_rows(
-            session,
-            update(SecondFactor)
-            .where(SecondFactor.user_id == row.user_id, SecondFactor.last_step < step)
-            .values(last_step=step),
-        )
-    )
+    is_unused = (SecondFactor.user_id == row.user_id, SecondFactor.last_step < step)
+    return count_rows(session, update(SecondFactor).where(*is_unused).values(last_step=step)) > 0
 
 
 def _use_recovery(session: Session, user_id: int, code: str) -> bool:
     plain = "".join(code.split()).replace("-", "").lower()
-    return len(plain) == 16 and bool(
-        count_rows(
-            session,
-            delete(RecoveryCode).where(
-                RecoveryCode.user_id == user_id, RecoveryCode.code_hash == _hash(plain)
-            ),
-        )
-    )
-
-
-def _hash(plain: str) -> str:
-    return hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest()
+    if len(plain) != 16:
+        return False
+    own = (RecoveryCode.user_id == user_id, RecoveryCode.code_hash == hash_secret(plain))
+    return count_rows(session, delete(RecoveryCode).where(*own)) > 0

@@ -4,15 +4,15 @@ The browser's cookie is ``<user id>.<password version>.<random word>``; the tabl
 SHA-256. A session ends when it was not used for a while, is signed out, or the password changes.
 """
 
-import hashlib
 import re
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, now_utc, own_transaction
+from imagehub.domain.vault import hash_secret
 from imagehub.errors import NotFoundError
 from imagehub.messages import Message, mark
 from imagehub.models import SignInSession, User
@@ -35,7 +35,7 @@ def open_session(
     word = secrets.token_urlsafe(24)
     opened = SignInSession(
         user_id=user.id,
-        word_hash=_hash(word),
+        word_hash=hash_secret(word),
         is_remembered=is_remembered,
         address=address[:64],
         browser=browser[:400],
@@ -58,7 +58,7 @@ def find_session(session: Session, cookie: str) -> tuple[User, SignInSession] | 
     row = session.execute(
         select(User, SignInSession)
         .join(SignInSession, SignInSession.user_id == User.id)
-        .where(SignInSession.word_hash == _hash(word), User.id == int(head))
+        .where(SignInSession.word_hash == hash_secret(word), User.id == int(head))
     ).one_or_none()
     if row is None:
         return None
@@ -75,10 +75,9 @@ def note_seen(session: Session, opened: SignInSession, address: str) -> None:
 
     The caller must hold no uncommitted change.
     """
-    now = now_utc()
-    if now - opened.last_seen_at < _NOTE_SEEN_AFTER and opened.address == address[:64]:
-        return
-    _save_seen(session, opened.id, now, address[:64])
+    now, address = now_utc(), address[:64]
+    if now - opened.last_seen_at >= _NOTE_SEEN_AFTER or opened.address != address:
+        _save_seen(session, opened.id, now, address)
 
 
 @own_transaction
@@ -92,21 +91,12 @@ def _save_seen(session: Session, session_id: int, now: datetime, address: str) -
 
 def list_sessions(session: Session, user: User) -> list[SignInSession]:
     """List a person's open sessions, the last used first."""
-    now = now_utc()
-    return list(
-        session.scalars(
-            select(SignInSession)
-            .where(
-                SignInSession.user_id == user.id,
-                or_(
-                    SignInSession.last_seen_at > now - IDLE,
-                    SignInSession.is_remembered
-                    & (SignInSession.last_seen_at > now - IDLE_REMEMBERED),
-                ),
-            )
-            .order_by(SignInSession.last_seen_at.desc(), SignInSession.id.desc())
-        )
+    now, seen_at = now_utc(), SignInSession.last_seen_at
+    is_open = (seen_at > now - IDLE) | (
+        SignInSession.is_remembered & (seen_at > now - IDLE_REMEMBERED)
     )
+    own = select(SignInSession).where(SignInSession.user_id == user.id, is_open)
+    return list(session.scalars(own.order_by(seen_at.desc(), SignInSession.id.desc())))
 
 
 def end_session(session: Session, user: User, session_id: int) -> str:
@@ -124,10 +114,8 @@ def end_session(session: Session, user: User, session_id: int) -> str:
 
 def end_other_sessions(session: Session, user: User, kept_id: int) -> int:
     """End all sessions of a person except one; how many they were."""
-    return count_rows(
-        session,
-        delete(SignInSession).where(SignInSession.user_id == user.id, SignInSession.id != kept_id),
-    )
+    others = (SignInSession.user_id == user.id, SignInSession.id != kept_id)
+    return count_rows(session, delete(SignInSession).where(*others))
 
 
 # Newer browsers first: many of them also name older ones.
@@ -151,17 +139,10 @@ _SYSTEMS = (
 )
 
 
-_UNKNOWN = mark("an unknown browser")
-
-
 def describe_browser(user_agent: str) -> str:
     """Guess browser and system from a User-Agent header: ``Firefox on Windows``."""
     browser = next((name for sign, name in _BROWSERS if re.search(sign, user_agent)), "")
     system = next((name for sign, name in _SYSTEMS if re.search(sign, user_agent)), "")
     if browser and system:
         return Message("%(browser)s on %(system)s", browser=browser, system=system)
-    return browser or system or _UNKNOWN
-
-
-def _hash(word: str) -> str:
-    return hashlib.sha256(word.encode("utf-8", "replace")).hexdigest()
+    return browser or system or mark("an unknown browser")

@@ -4,7 +4,6 @@ Five attempts are free, then each failure doubles the wait. A name never waits l
 can lock its owner out by failing on purpose; an address may.
 """
 
-import hashlib
 import hmac
 import ipaddress
 import math
@@ -17,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, now_utc, own_transaction
-from imagehub.domain.vault import derive_key
+from imagehub.domain.vault import sign
 from imagehub.errors import TooManyTriesError
 from imagehub.models import SignInFailure
 
@@ -126,19 +125,14 @@ def make_mark(secret_key: str, subject: str) -> str:
     It gives no access by itself.
     """
     number = secrets.token_hex(8)
-    return f"{number}.{_sign_mark(secret_key, number, subject)}"
+    return f"{number}.{sign(secret_key, 'known devices', f'{number}:{subject}')}"
 
 
 def is_mark(secret_key: str, mark: str, subject: str) -> bool:
     """Tell whether :func:`make_mark` made it for this subject."""
     number, _, signature = mark.partition(".")
-    expected = _sign_mark(secret_key, number, subject)
+    expected = sign(secret_key, "known devices", f"{number}:{subject}")
     return hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode())
-
-
-def _sign_mark(secret_key: str, number: str, subject: str) -> str:
-    text = f"{number}:{subject}".encode("utf-8", "replace")
-    return hmac.new(derive_key(secret_key, "known devices"), text, hashlib.sha256).hexdigest()
 
 
 # --- Counters -------------------------------------------------------------------------------------
@@ -149,28 +143,23 @@ def _count_try(session: Session, key: str, longest_wait_seconds: float, now: dat
 
     :raise TooManyTriesError: the wait is not over; nothing was counted.
     """
+    own = SignInFailure.key == key
     is_old = SignInFailure.last_failed_at < now - FORGET_FAILURES_AFTER
+    next_count = case((is_old, 1), else_=SignInFailure.failed_count + 1)
     for _ in range(3):
         counted = count_rows(
             session,
             update(SignInFailure)
             .where(
-                SignInFailure.key == key,
-                or_(SignInFailure.blocked_until.is_(None), SignInFailure.blocked_until <= now),
+                own, or_(SignInFailure.blocked_until.is_(None), SignInFailure.blocked_until <= now)
             )
             # MySQL assigns from left to right: the comparison must see the old moment.
             .ordered_values(
-                (
-                    SignInFailure.failed_count,
-                    case((is_old, 1), else_=SignInFailure.failed_count + 1),
-                ),
-                (SignInFailure.last_failed_at, now),
+                (SignInFailure.failed_count, next_count), (SignInFailure.last_failed_at, now)
             ),
         )
         row = session.execute(
-            select(SignInFailure.failed_count, SignInFailure.blocked_until).where(
-                SignInFailure.key == key
-            )
+            select(SignInFailure.failed_count, SignInFailure.blocked_until).where(own)
         ).one_or_none()
         if row is None:
             try:
@@ -189,7 +178,7 @@ def _count_try(session: Session, key: str, longest_wait_seconds: float, now: dat
             wait = min(FIRST_WAIT_SECONDS * 2**doublings, longest_wait_seconds)
             session.execute(
                 update(SignInFailure)
-                .where(SignInFailure.key == key)
+                .where(own)
                 .values(blocked_until=now + timedelta(seconds=wait))
                 .execution_options(synchronize_session=False)
             )
@@ -199,8 +188,7 @@ def _count_try(session: Session, key: str, longest_wait_seconds: float, now: dat
 
 def _make_key(secret_key: str, kind: str, value: str) -> str:
     """Make a counter's key: a keyed hash, so that the table holds no names and addresses."""
-    text = f"{kind}:{value}".encode("utf-8", "replace")
-    return hmac.new(derive_key(secret_key, "sign-in failures"), text, hashlib.sha256).hexdigest()
+    return sign(secret_key, "sign-in failures", f"{kind}:{value}")
 
 
 def _simplify_address(address: str) -> str:

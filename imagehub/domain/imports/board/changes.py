@@ -1,8 +1,12 @@
-"""Arrange a board: rename, join and split proposals, move files, include and exclude them."""
+"""Arrange a board: rename, join and split proposals, move files, include them; undo changes.
 
-from collections.abc import Sequence
+Functions that get the id of a file or proposal raise NotFoundError if it is not in the plan.
+"""
 
-from sqlalchemy import ColumnElement, select, update
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.domain.file_names import make_file_title, make_work_title
@@ -15,17 +19,15 @@ from imagehub.domain.imports.board.proposals import (
     place_files,
     shift_proposals,
 )
+from imagehub.domain.imports.jobs import MAX_FILES
 from imagehub.domain.imports.plans import lock_plan
 from imagehub.domain.imports.verdicts import IMPORTABLE, VERDICTS
-from imagehub.errors import InvalidInputError
+from imagehub.errors import ConflictError, InvalidInputError, NotFoundError
 from imagehub.models import ImportPlan, ImportPlanFile, ImportProposal
 
 
 def rename_proposal(session: Session, plan: ImportPlan, proposal_id: int, title: str) -> None:
-    """Give a new group another title; a group that exists already keeps its own.
-
-    :raise NotFoundError: no such proposal in this plan.
-    """
+    """Give a new group another title; a group that exists already keeps its own."""
     lock_plan(session, plan)
     proposal = get_proposal(session, plan, proposal_id)
     fresh = " ".join(title.split())[:MAX_TITLE_CHARS]
@@ -46,7 +48,6 @@ def move_files(
     :param to: a proposal's id; None makes a new one, right after that of the first file.
     :param before: the file to put them before; None puts them at the end.
     :return: the proposal's id.
-    :raise NotFoundError: a file or the proposal is not in this plan.
     """
     lock_plan(session, plan)
     files = get_files(session, plan, file_ids)
@@ -69,7 +70,6 @@ def move_files(
 def join_with_previous(session: Session, plan: ImportPlan, proposal_id: int) -> None:
     """Move the files of a proposal to the end of the one before it.
 
-    :raise NotFoundError: no such proposal in this plan.
     :raise InvalidInputError: it is the first.
     """
     lock_plan(session, plan)
@@ -88,10 +88,7 @@ def join_with_previous(session: Session, plan: ImportPlan, proposal_id: int) -> 
 
 
 def split_proposal(session: Session, plan: ImportPlan, proposal_id: int) -> None:
-    """Make a proposal of each file; the first file stays where it is.
-
-    :raise NotFoundError: no such proposal in this plan.
-    """
+    """Make a proposal of each file; the first file stays where it is."""
     lock_plan(session, plan)
     proposal = get_proposal(session, plan, proposal_id)
     files = session.execute(
@@ -110,10 +107,7 @@ def split_proposal(session: Session, plan: ImportPlan, proposal_id: int) -> None
 def include_files(
     session: Session, plan: ImportPlan, file_ids: Sequence[int], is_included: bool
 ) -> None:
-    """Include files in the import or exclude them. What cannot be imported stays excluded.
-
-    :raise NotFoundError: a file is not in this plan.
-    """
+    """Include files in the import or exclude them. What cannot be imported stays excluded."""
     lock_plan(session, plan)
     for file in get_files(session, plan, file_ids):
         file.is_chosen = is_included and VERDICTS[file.verdict].is_importable
@@ -127,8 +121,6 @@ def include_proposal(
 
     Files that the plan excluded at first, such as duplicates, are included only if the proposal has
     no others.
-
-    :raise NotFoundError: no such proposal in this plan.
     """
     lock_plan(session, plan)
     get_proposal(session, plan, proposal_id)
@@ -177,3 +169,77 @@ def _list_files(session: Session, proposal: ImportProposal) -> Sequence[ImportPl
 def _fill(proposal: ImportProposal, files: Sequence[ImportPlanFile]) -> None:
     for position, file in enumerate(files, start=1):
         file.proposal_id, file.position = proposal.id, position
+
+
+# --- Undo -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The arrangement of a board.
+
+    ``proposals``: proposal id → (position, title, id of the group to add to). ``files``: file id →
+    (proposal id, position, whether it will be imported).
+    """
+
+    proposals: Mapping[int, tuple[int, str, int | None]]
+    files: Mapping[int, tuple[int | None, int, bool]]
+
+
+def read_layout(session: Session, plan: ImportPlan) -> Layout:
+    """Read the arrangement of a board."""
+    session.flush()
+    one, file = ImportProposal, ImportPlanFile
+    proposals = select(one.id, one.position, one.title, one.group_id).where(one.plan_id == plan.id)
+    files = select(file.id, file.proposal_id, file.position, file.is_chosen).where(
+        file.plan_id == plan.id
+    )
+    return Layout(
+        {row.id: (row.position, row.title, row.group_id) for row in session.execute(proposals)},
+        {row.id: (row.proposal_id, row.position, row.is_chosen) for row in session.execute(files)},
+    )
+
+
+def compare_layouts(before: Layout, after: Layout) -> Layout:
+    """Return the part of ``before`` that changed, for :func:`restore_layout`."""
+    return Layout(
+        {key: one for key, one in before.proposals.items() if after.proposals.get(key) != one},
+        {key: one for key, one in before.files.items() if after.files.get(key) != one},
+    )
+
+
+def restore_layout(session: Session, plan: ImportPlan, version: int, layout: Layout) -> None:
+    """Restore proposals and files; proposals that are empty afterwards are deleted.
+
+    :param version: the version of the plan after the change that is undone.
+    :raise ConflictError: the plan was changed since.
+    """
+    lock_plan(session, plan)
+    if plan.version != version:
+        raise ConflictError("The plan has changed since then, so this can no longer be undone.")
+    there = set(session.scalars(select(ImportProposal.id).where(ImportProposal.plan_id == plan.id)))
+    highest = session.scalar(select(func.max(ImportProposal.id))) or 0
+    for proposal_id, (position, title, group_id) in layout.proposals.items():
+        if proposal_id in there:
+            proposal = get_proposal(session, plan, proposal_id)
+        # A deleted proposal gets its old id back, which no other plan may use by now.
+        elif not 0 < proposal_id <= highest + MAX_FILES or (
+            session.get(ImportProposal, proposal_id) is not None
+        ):
+            raise NotFoundError("proposed group", proposal_id)
+        else:
+            proposal = ImportProposal(id=proposal_id, plan_id=plan.id)
+            session.add(proposal)
+            there.add(proposal_id)
+        proposal.position, proposal.title = position, title[:MAX_TITLE_CHARS]
+        proposal.group_id = group_id
+    session.flush()
+    if layout.files:
+        for file in get_files(session, plan, list(layout.files)):
+            proposal_to, file.position, is_chosen = layout.files[file.id]
+            if proposal_to is not None and proposal_to not in there:
+                raise NotFoundError("proposed group", proposal_to)
+            file.proposal_id = proposal_to
+            file.is_chosen = is_chosen and VERDICTS[file.verdict].is_importable
+    delete_empty_proposals(session, plan)
+    plan.version += 1

@@ -30,8 +30,8 @@ class Bin:
     files: Sequence[ImportPlanFile]
     file_count: int
     chosen_count: int
-    first: int = 0
-    is_whole: bool = False
+    first: int
+    is_whole: bool
 
 
 def list_bins(
@@ -56,58 +56,35 @@ def list_bins(
     ).all()
     if not proposals:
         return ()
-    ids = [proposal.id for proposal in proposals]
+    proposal_id, order = ImportPlanFile.proposal_id, (ImportPlanFile.position, ImportPlanFile.id)
+    own = (
+        ImportPlanFile.plan_id == plan.id,
+        proposal_id.in_([proposal.id for proposal in proposals]),
+    )
+    chosen = func.sum(case((ImportPlanFile.is_chosen, 1), else_=0))
     counts = {
         row[0]: (row[1], int(row[2]))
         for row in session.execute(
-            select(
-                ImportPlanFile.proposal_id,
-                func.count(),
-                func.sum(case((ImportPlanFile.is_chosen, 1), else_=0)),
-            )
-            .where(ImportPlanFile.plan_id == plan.id, ImportPlanFile.proposal_id.in_(ids))
-            .group_by(ImportPlanFile.proposal_id)
+            select(proposal_id, func.count(), chosen).where(*own).group_by(proposal_id)
         )
     }
-    ranked = (
-        select(
-            ImportPlanFile.id,
-            func.row_number()
-            .over(
-                partition_by=ImportPlanFile.proposal_id,
-                order_by=(ImportPlanFile.position, ImportPlanFile.id),
-            )
-            .label("place"),
-        )
-        .where(ImportPlanFile.plan_id == plan.id, ImportPlanFile.proposal_id.in_(ids))
-        .subquery()
-    )
+    place = func.row_number().over(partition_by=proposal_id, order_by=order).label("place")
+    ranked = select(ImportPlanFile.id, place).where(*own).subquery()
+    is_part = ranked.c.place.between(first + 1, first + FILES_SHOWN_WHOLE)
     files: dict[int | None, list[ImportPlanFile]] = defaultdict(list)
     for file in session.scalars(
         select(ImportPlanFile)
         .join(ranked, ranked.c.id == ImportPlanFile.id)
-        .where(
-            case(
-                (
-                    ImportPlanFile.proposal_id == whole,
-                    ranked.c.place.between(first + 1, first + FILES_SHOWN_WHOLE),
-                ),
-                else_=ranked.c.place <= FILES_SHOWN,
-            )
-        )
-        .order_by(ImportPlanFile.position, ImportPlanFile.id)
+        .where(case((proposal_id == whole, is_part), else_=ranked.c.place <= FILES_SHOWN))
+        .order_by(*order)
     ):
         files[file.proposal_id].append(file)
-    return [
-        Bin(
-            one,
-            files[one.id],
-            *counts.get(one.id, (0, 0)),
-            first=first if one.id == whole else 0,
-            is_whole=one.id == whole,
-        )
-        for one in proposals
-    ]
+    bins = []
+    for one in proposals:
+        is_whole = one.id == whole
+        file_counts = counts.get(one.id, (0, 0))
+        bins.append(Bin(one, files[one.id], *file_counts, first if is_whole else 0, is_whole))
+    return bins
 
 
 def list_titles(session: Session, plan: ImportPlan) -> Sequence[str]:
@@ -126,23 +103,17 @@ def get_proposal_by_title(session: Session, plan: ImportPlan, title: str) -> int
     :raise InvalidInputError: there is none, or more than one.
     """
     wanted = " ".join(title.split())
-    found = session.scalars(
-        select(ImportProposal.id)
-        .where(
-            ImportProposal.plan_id == plan.id,
-            or_(ImportProposal.title == wanted, func.lower(ImportProposal.title) == wanted.lower()),
-        )
-        .limit(2)
-    ).all()
+    is_called = or_(
+        ImportProposal.title == wanted, func.lower(ImportProposal.title) == wanted.lower()
+    )
+    query = select(ImportProposal.id).where(ImportProposal.plan_id == plan.id, is_called)
+    found = session.scalars(query.limit(2)).all()
     if not found:
-        raise InvalidInputError(
-            Message("No group in this plan is called “%(title)s”.", title=wanted), {"to": "unknown"}
-        )
+        words = Message("No group in this plan is called “%(title)s”.", title=wanted)
+        raise InvalidInputError(words, {"to": "unknown"})
     if len(found) > 1:
-        raise InvalidInputError(
-            Message(
-                "Several groups are called “%(title)s”. Rename one of them first.", title=wanted
-            ),
-            {"to": "ambiguous"},
+        words = Message(
+            "Several groups are called “%(title)s”. Rename one of them first.", title=wanted
         )
+        raise InvalidInputError(words, {"to": "ambiguous"})
     return found[0]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import case, delete, insert, select, update
+from sqlalchemy import case, delete, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import MAX_ID, make_batches
@@ -33,32 +33,24 @@ def propose(session: Session, plan: ImportPlan, way: str, target_group: int | No
         target = get_group(session, target_group)
     lock_plan(session, plan)
     session.execute(delete(ImportProposal).where(ImportProposal.plan_id == plan.id))
+    file = ImportPlanFile
     rows = session.execute(
-        select(
-            ImportPlanFile.id,
-            ImportPlanFile.file_name,
-            ImportPlanFile.folder_id,
-            ImportPlanFile.folder_name,
-            ImportPlanFile.taken_at,
-        )
-        .where(ImportPlanFile.plan_id == plan.id, ImportPlanFile.verdict.in_(IMPORTABLE))
+        select(file.id, file.file_name, file.folder_id, file.folder_name, file.taken_at)
+        .where(file.plan_id == plan.id, file.verdict.in_(IMPORTABLE))
         # In the order in which they were read; their positions are those of the old proposals.
-        .order_by(ImportPlanFile.id)
+        .order_by(file.id)
     )
     bundles = make_bundles(way, [FileFacts(*row) for row in rows])
     if target is not None:
         bundles = [(target.title, files) for _, files in bundles]
-    proposal_ids = add_proposals(
-        session, plan, 1, [title for title, _ in bundles], target.id if target else None
-    )
-    place_files(
-        session,
-        [
-            (file.id, proposal_id, position)
-            for proposal_id, (_, files) in zip(proposal_ids, bundles, strict=True)
-            for position, file in enumerate(files, start=1)
-        ],
-    )
+    titles = [title for title, _ in bundles]
+    proposal_ids = add_proposals(session, plan, 1, titles, target.id if target else None)
+    places = [
+        (facts.id, proposal_id, position)
+        for proposal_id, (_, files) in zip(proposal_ids, bundles, strict=True)
+        for position, facts in enumerate(files, start=1)
+    ]
+    place_files(session, places)
     plan.way = way
     plan.version += 1
     session.flush()
@@ -100,13 +92,9 @@ def get_files(session: Session, plan: ImportPlan, file_ids: Sequence[int]) -> li
         )
     if len(found) != len(wanted):
         raise NotFoundError("file in this plan", "")
-    places = dict(
-        session.execute(
-            select(ImportProposal.id, ImportProposal.position).where(
-                ImportProposal.plan_id == plan.id
-            )
-        ).all()
-    )
+    own = ImportProposal.plan_id == plan.id
+    rows = session.execute(select(ImportProposal.id, ImportProposal.position).where(own))
+    places = dict(rows.all())
     found.sort(key=lambda f: (places.get(f.proposal_id or 0, 0), f.position, f.id))
     return found
 
@@ -122,23 +110,14 @@ def add_proposals(
     if not titles:
         return ()
     rows = [
-        {
-            "plan_id": plan.id,
-            "position": position,
-            "title": title[:MAX_TITLE_CHARS],
-            "group_id": group_id,
-        }
+        {"position": position, "title": title[:MAX_TITLE_CHARS]}
         for position, title in enumerate(titles, start=first)
     ]
-    session.execute(insert(ImportProposal), rows)
-    return session.scalars(
-        select(ImportProposal.id)
-        .where(
-            ImportProposal.plan_id == plan.id,
-            ImportProposal.position.between(first, first + len(titles) - 1),
-        )
-        .order_by(ImportProposal.position)
-    ).all()
+    same = {"plan_id": plan.id, "group_id": group_id}
+    session.execute(insert(ImportProposal), [row | same for row in rows])
+    place = ImportProposal.position
+    own = (ImportProposal.plan_id == plan.id, place.between(first, first + len(titles) - 1))
+    return session.scalars(select(ImportProposal.id).where(*own).order_by(place)).all()
 
 
 def place_files(session: Session, places: Sequence[tuple[int, int, int]]) -> None:
@@ -173,10 +152,8 @@ def shift_proposals(session: Session, plan: ImportPlan, after: int, by: int) -> 
 def delete_empty_proposals(session: Session, plan: ImportPlan) -> None:
     """Delete the proposals that hold no file any more."""
     session.flush()
-    is_used = (
-        select(ImportPlanFile.id)
-        .where(ImportPlanFile.plan_id == plan.id, ImportPlanFile.proposal_id == ImportProposal.id)
-        .exists()
+    is_used = exists().where(
+        ImportPlanFile.plan_id == plan.id, ImportPlanFile.proposal_id == ImportProposal.id
     )
     session.execute(
         delete(ImportProposal)
