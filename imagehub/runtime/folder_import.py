@@ -47,9 +47,10 @@ def import_folders(
     created = create_folder_import(session, get_clients(), path, one_group, again)
     if created is None:
         return ImportResult("Nothing new to import there.")
+    job, group_count = created
+    job_id, count = job.id, job.item_count
     session.commit()
-    job_id, count = created.job_id, created.picture_count
-    say(f"Queued {_count(count, 'picture')} in {_count(created.group_count, 'group')}.")
+    say(f"Queued {_count(count, 'picture')} in {_count(group_count, 'group')}.")
     if not wait:
         return ImportResult(f"Queued as import {job_id}.", job_id)
     return _watch(job_id, count, say)

@@ -70,19 +70,44 @@ class Program:
 class Child:
     """A running program and what the supervisor knows about it."""
 
-    def __init__(self, program: Program, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, program: Program) -> None:
         self.program = program
-        self.process = process
+        self.process = spawn(program.command, program.environment)
         self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self.said_ready = threading.Event()
-        self.reader: threading.Thread | None = None
         # When it ended before, and when to restart it (monotonic clock).
         self.deaths: list[float] = []
         self.restart_at: float | None = None
+        self.reader = threading.Thread(target=self._read_output, daemon=True)
+        self.reader.start()
 
-    @property
-    def pid(self) -> int:
-        return self.process.pid
+    def _read_output(self) -> None:
+        assert self.process.stdout is not None
+        for raw in self.process.stdout:
+            line = raw.rstrip()
+            if line.startswith("ready:"):
+                self.said_ready.set()
+            elif line:
+                self.last_lines.append(line)
+                print(f"[{self.program.name}] {line}", file=sys.stderr, flush=True)
+        self.process.stdout.close()
+
+    def describe_end(self) -> str:
+        """Say how the program ended: "by SIGKILL", "with status 3"."""
+        status = self.process.returncode
+        if status is not None and status < 0:
+            try:
+                return f"by {signal.Signals(-status).name}"
+            except ValueError:
+                return f"by signal {-status}"
+        return f"with status {status}"
+
+    def make_error(self, fault: str) -> StartError:
+        # The last output of a program that ended may still be in the pipe.
+        if self.process.poll() is not None:
+            self.reader.join(2)
+        output = "\n".join(self.last_lines) or "(none)"
+        return StartError(f"The {self.program.name} {fault}. Its output:\n{output}")
 
 
 class Supervisor:
@@ -92,9 +117,8 @@ class Supervisor:
     started them ends, so none outlives this process.
     """
 
-    def __init__(self, say: Callable[[str], None] = print, quiet: bool = False) -> None:
+    def __init__(self, say: Callable[[str], None] = print) -> None:
         self._say = say
-        self._quiet = quiet
         self._children: list[Child] = []
         self._is_stopping = threading.Event()
         self._is_spawning = False
@@ -106,13 +130,6 @@ class Supervisor:
         self.stop()
         return isinstance(error, StopRequested)
 
-    def start(self, program: Program) -> None:
-        """Start one program and wait until it is ready.
-
-        :raise StartError: it ended, or was not ready in time.
-        """
-        self.wait_until_ready(self.launch(program))
-
     def launch(self, program: Program) -> Child:
         """Start one program without waiting for it, so that several can start in parallel."""
         child = self._spawn(program, len(self._children))
@@ -120,7 +137,7 @@ class Supervisor:
         return child
 
     def wait_until_ready(self, child: Child) -> None:
-        """Wait for a launched program; raises as :meth:`start`."""
+        """:raise StartError: the program ended, or was not ready in time."""
         program = child.program
         deadline = time.monotonic() + program.start_seconds
         while time.monotonic() < deadline:
@@ -128,16 +145,10 @@ class Supervisor:
             if child.said_ready.wait(0.05) and program.is_ready is None:
                 return
             if child.process.poll() is not None:
-                raise StartError(
-                    f"The {program.name} ended at once ({describe_status(child.process)}). "
-                    f"Its output:\n{_read_last_output(child)}"
-                )
+                raise child.make_error(f"ended at once ({child.describe_end()})")
             if program.is_ready is not None and program.is_ready():
                 return
-        raise StartError(
-            f"The {program.name} was not ready within {program.start_seconds:.0f} seconds. "
-            f"Its output:\n{_read_last_output(child)}"
-        )
+        raise child.make_error(f"was not ready within {program.start_seconds:.0f} seconds")
 
     def forget(self, child: Child) -> bool:
         """Do not restart a program that has ended; returns False if it still runs."""
@@ -147,7 +158,7 @@ class Supervisor:
         return True
 
     def watch(self) -> None:
-        """Restart programs that end, until :meth:`request_stop` or a signal.
+        """Restart programs that end, until a signal to stop.
 
         :raise StartError: one of them keeps ending.
         """
@@ -172,13 +183,8 @@ class Supervisor:
                 log.warning("Killed the %s: it did not stop in time", child.program.name)
                 child.process.kill()
                 child.process.wait()
-            if child.reader is not None:
-                child.reader.join(1)
+            child.reader.join(1)
             self._children.pop()
-
-    def request_stop(self) -> None:
-        """Make :meth:`watch` return."""
-        self._is_stopping.set()
 
     def stop_on_signals(self) -> None:
         """Stop all programs on Ctrl-C and SIGTERM; further signals do not interrupt that."""
@@ -194,11 +200,6 @@ class Supervisor:
         signal.signal(signal.SIGINT, handle)
         signal.signal(signal.SIGTERM, handle)
 
-    def find(self, name: str) -> Child | None:
-        """Return the running program of that name, or None."""
-        running = (child for child in self._children if child.process.poll() is None)
-        return next((child for child in running if child.program.name == name), None)
-
     def _raise_if_stopping(self) -> None:
         if self._is_stopping.is_set():
             raise StopRequested
@@ -207,43 +208,25 @@ class Supervisor:
         """Start a program and register it at a place in the order of starts."""
         self._is_spawning = True
         try:
-            child = Child(program, spawn(program.command, program.environment))
-            child.reader = threading.Thread(target=self._read_output, args=(child,), daemon=True)
-            child.reader.start()
+            child = Child(program)
             self._children[place : place + 1] = [child]
         finally:
             self._is_spawning = False
         return child
-
-    def _read_output(self, child: Child) -> None:
-        assert child.process.stdout is not None
-        for raw in child.process.stdout:
-            line = raw.rstrip()
-            if line.startswith("ready:"):
-                child.said_ready.set()
-            elif line:
-                child.last_lines.append(line)
-                if not self._quiet:
-                    print(f"[{child.program.name}] {line}", file=sys.stderr, flush=True)
-        child.process.stdout.close()
 
     def _restart_if_ended(self, child: Child) -> None:
         """Schedule the restart of a child that ended, or restart it if its delay is over."""
         if child.process.poll() is None:
             return
         now = time.monotonic()
-        name = child.program.name
         if child.restart_at is None:
             recent = [at for at in child.deaths if now - at < RESTART_MEMORY_SECONDS]
-            how = describe_status(child.process)
+            how = child.describe_end()
             if len(recent) >= len(RESTART_DELAYS_SECONDS):
-                raise StartError(
-                    f"The {name} keeps ending ({how}) and is not restarted again. "
-                    f"Its output:\n{_read_last_output(child)}"
-                )
+                raise child.make_error(f"keeps ending ({how}) and is not restarted again")
             child.deaths = [*recent, now]
             child.restart_at = now + RESTART_DELAYS_SECONDS[len(recent)]
-            self._say(f"The {name} ended ({how}) and will be restarted.")
+            self._say(f"The {child.program.name} ended ({how}) and will be restarted.")
         elif now >= child.restart_at:
             fresh = self._spawn(child.program, self._children.index(child))
             fresh.deaths = child.deaths
@@ -263,24 +246,6 @@ def spawn(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess
         start_new_session=True,
         preexec_fn=functools.partial(_die_with_parent, os.getpid()),
     )
-
-
-def _read_last_output(child: Child) -> str:
-    # The last output of a program that ended may still be in the pipe.
-    if child.process.poll() is not None and child.reader is not None:
-        child.reader.join(2)
-    return "\n".join(child.last_lines) or "(none)"
-
-
-def describe_status(process: "subprocess.Popen[str]") -> str:
-    """Say how a program ended: "by SIGKILL", "with status 3"."""
-    status = process.returncode
-    if status is not None and status < 0:
-        try:
-            return f"by {signal.Signals(-status).name}"
-        except ValueError:
-            return f"by signal {-status}"
-    return f"with status {status}"
 
 
 def _die_with_parent(parent: int) -> None:

@@ -57,8 +57,10 @@ def serving(site: ConnectedSite, **changes: int) -> Iterator[str]:
     """The site behind the real web server, one process of two threads; gives its address."""
     port = get_free_port()
     settings = replace(get_settings(site.app), web_workers=1, web_threads=2, **changes)
-    with Supervisor(quiet=True) as supervisor:
-        supervisor.start(make_web_program(settings, "127.0.0.1", port))
+    with Supervisor() as supervisor:
+        supervisor.wait_until_ready(
+            supervisor.launch(make_web_program(settings, "127.0.0.1", port))
+        )
         yield f"http://127.0.0.1:{port}"
 
 

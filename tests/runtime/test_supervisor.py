@@ -15,6 +15,7 @@ import pytest
 
 from imagehub.runtime import supervisor as supervisor_module
 from imagehub.runtime.supervisor import (
+    Child,
     Program,
     StartError,
     StopRequested,
@@ -50,14 +51,30 @@ def make_program(name: str, code: str, *arguments: str, **options: object) -> Pr
     return Program(name, command, **options)  # type: ignore[arg-type]
 
 
+class Watched(Supervisor):
+    """A supervisor whose programs can be found, and which can be stopped from a thread."""
+
+    def start(self, program: Program) -> None:
+        self.wait_until_ready(self.launch(program))
+
+    def find(self, name: str) -> Child | None:
+        """Return the running program of that name, or None."""
+        running = (child for child in self._children if child.process.poll() is None)
+        return next((child for child in running if child.program.name == name), None)
+
+    def request_stop(self) -> None:
+        """Make ``watch`` return."""
+        self._is_stopping.set()
+
+
 @pytest.fixture
 def said() -> list[str]:
     return []
 
 
 @pytest.fixture
-def supervisor(said: list[str]) -> Iterator[Supervisor]:
-    with Supervisor(said.append, quiet=True) as made:
+def supervisor(said: list[str]) -> Iterator[Watched]:
+    with Watched(said.append) as made:
         yield made
 
 
@@ -67,7 +84,7 @@ def book(tmp_path: Path) -> Path:
     return tmp_path / "book"
 
 
-def watch(supervisor: Supervisor, errors: list[BaseException]) -> threading.Thread:
+def watch(supervisor: Watched, errors: list[BaseException]) -> threading.Thread:
     """Run the supervisor's ``watch`` in a thread and collect its errors."""
 
     def run() -> None:
@@ -84,14 +101,14 @@ def watch(supervisor: Supervisor, errors: list[BaseException]) -> threading.Thre
 # --- Starting -------------------------------------------------------------------------------------
 
 
-def test_a_program_is_ready_when_it_prints_ready(supervisor: Supervisor, book: Path) -> None:
+def test_a_program_is_ready_when_it_prints_ready(supervisor: Watched, book: Path) -> None:
     supervisor.start(make_program("first", RECORDING_PROGRAM, "first", str(book)))
     assert book.read_text() == "first started\n"
     assert supervisor.find("first") is not None
     assert supervisor.find("second") is None
 
 
-def test_a_program_is_ready_when_its_check_passes(supervisor: Supervisor) -> None:
+def test_a_program_is_ready_when_its_check_passes(supervisor: Watched) -> None:
     port = get_free_port()
     code = """
         import socket, sys, time
@@ -106,7 +123,7 @@ def test_a_program_is_ready_when_its_check_passes(supervisor: Supervisor) -> Non
     assert answers_http("127.0.0.1", port)
 
 
-def test_secrets_are_passed_in_variables_not_arguments(supervisor: Supervisor, book: Path) -> None:
+def test_secrets_are_passed_in_variables_not_arguments(supervisor: Watched, book: Path) -> None:
     code = """
         import os, time
         print(os.environ["THE_SECRET"])
@@ -119,16 +136,18 @@ def test_secrets_are_passed_in_variables_not_arguments(supervisor: Supervisor, b
     child = supervisor.find("one")
     assert child is not None
     assert list(child.last_lines) == ["geheim"]
-    assert b"geheim" not in Path(f"/proc/{child.pid}/cmdline").read_bytes()
+    assert b"geheim" not in Path(f"/proc/{child.process.pid}/cmdline").read_bytes()
 
 
-def test_a_program_that_ends_at_once_is_reported_with_its_output(supervisor: Supervisor) -> None:
+def test_a_program_that_ends_at_once_is_reported_with_its_output(
+    supervisor: Watched,
+) -> None:
     code = "import sys; print('the disk is full', file=sys.stderr); sys.exit(3)"
     with pytest.raises(StartError, match=r"(?s)The sad one ended at once \(with status 3\).*full"):
         supervisor.start(make_program("sad one", code))
 
 
-def test_a_program_that_is_never_ready_is_reported(supervisor: Supervisor) -> None:
+def test_a_program_that_is_never_ready_is_reported(supervisor: Watched) -> None:
     code = "import time; print('still thinking', flush=True); time.sleep(60)"
     child = supervisor.launch(make_program("slow one", code, start_seconds=1.0))
     wait_until(lambda: child.last_lines)
@@ -136,7 +155,7 @@ def test_a_program_that_is_never_ready_is_reported(supervisor: Supervisor) -> No
         supervisor.wait_until_ready(child)
 
 
-def test_a_program_with_much_output_is_not_blocked(supervisor: Supervisor, book: Path) -> None:
+def test_a_program_with_much_output_is_not_blocked(supervisor: Watched, book: Path) -> None:
     code = """
         import sys
         print("ready:", flush=True)
@@ -155,12 +174,12 @@ def test_a_program_with_much_output_is_not_blocked(supervisor: Supervisor, book:
 
 
 def test_programs_are_stopped_one_by_one_newest_first(said: list[str], book: Path) -> None:
-    with Supervisor(said.append, quiet=True) as supervisor:
+    with Watched(said.append) as supervisor:
         for name in ("first", "second", "third"):
             supervisor.start(make_program(name, RECORDING_PROGRAM, name, str(book)))
         children = [supervisor.find(name) for name in ("first", "second", "third")]
     assert book.read_text().split("\n")[3:] == ["third ended", "second ended", "first ended", ""]
-    assert not any(is_alive(child.pid) for child in children if child is not None)
+    assert not any(is_alive(child.process.pid) for child in children if child is not None)
 
 
 def test_a_program_that_ignores_sigterm_is_killed(
@@ -173,7 +192,7 @@ def test_a_program_that_ignores_sigterm_is_killed(
         print("ready:", flush=True)
         time.sleep(60)
     """
-    with Supervisor(said.append, quiet=True) as supervisor:
+    with Watched(said.append) as supervisor:
         supervisor.start(make_program("deaf one", code))
         child = supervisor.find("deaf one")
     assert child is not None
@@ -184,7 +203,7 @@ def test_a_program_that_ignores_sigterm_is_killed(
 
 
 def test_a_program_that_dies_is_restarted_and_others_keep_running(
-    supervisor: Supervisor, said: list[str], book: Path
+    supervisor: Watched, said: list[str], book: Path
 ) -> None:
     for name in ("first", "second"):
         supervisor.start(make_program(name, RECORDING_PROGRAM, name, str(book)))
@@ -192,12 +211,12 @@ def test_a_program_that_dies_is_restarted_and_others_keep_running(
     assert first is not None and second is not None
     errors: list[BaseException] = []
     thread = watch(supervisor, errors)
-    os.kill(first.pid, signal.SIGKILL)
+    os.kill(first.process.pid, signal.SIGKILL)
     wait_until(lambda: book.read_text().count("first started") == 2)
     # Check while the watching thread runs: a program ends with the thread that started it.
     wait_until(lambda: supervisor.find("first") is not None)
     again = supervisor.find("first")
-    assert again is not None and again.pid != first.pid
+    assert again is not None and again.process.pid != first.process.pid
     assert supervisor.find("second") is second
     supervisor.request_stop()
     thread.join()
@@ -206,7 +225,7 @@ def test_a_program_that_dies_is_restarted_and_others_keep_running(
 
 
 def test_a_program_that_keeps_dying_is_given_up_with_a_message(
-    supervisor: Supervisor, said: list[str], book: Path, monkeypatch: pytest.MonkeyPatch
+    supervisor: Watched, said: list[str], book: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor_module, "RESTART_DELAYS_SECONDS", (0.1, 0.2, 0.3))
     monkeypatch.setattr(supervisor_module, "WATCH_SECONDS", 0.02)
@@ -232,7 +251,7 @@ def test_a_program_that_keeps_dying_is_given_up_with_a_message(
 
 
 def test_old_deaths_are_not_counted(
-    supervisor: Supervisor, book: Path, monkeypatch: pytest.MonkeyPatch
+    supervisor: Watched, book: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor_module, "RESTART_DELAYS_SECONDS", (0.0,))
     monkeypatch.setattr(supervisor_module, "RESTART_MEMORY_SECONDS", 0.0)
@@ -245,7 +264,7 @@ def test_old_deaths_are_not_counted(
         wait_until(lambda: supervisor.find("one") is not None)
         child = supervisor.find("one")
         assert child is not None
-        os.kill(child.pid, signal.SIGKILL)
+        os.kill(child.process.pid, signal.SIGKILL)
         wait_until(lambda count=count: book.read_text().count("started") == count)
     supervisor.request_stop()
     thread.join()
@@ -259,13 +278,14 @@ import sys
 from imagehub.runtime.supervisor import Supervisor, Program
 
 RECORDING_PROGRAM, book = sys.argv[1:3]
-supervisor = Supervisor(quiet=True)
+supervisor = Supervisor()
 supervisor.stop_on_signals()
 with supervisor:
     for name in ("first", "second"):
         command = [sys.executable, "-S", "-c", RECORDING_PROGRAM, name, book]
-        supervisor.start(Program(name, command))
-        print(supervisor.find(name).pid, flush=True)
+        child = supervisor.launch(Program(name, command))
+        supervisor.wait_until_ready(child)
+        print(child.process.pid, flush=True)
     print("all there", flush=True)
     if sys.argv[3] == "watch":
         supervisor.watch()
@@ -328,7 +348,7 @@ def test_programs_end_when_the_supervisor_is_killed(start_supervisor: Start, boo
     assert book.read_text().count("ended") == 2
 
 
-def test_nothing_is_started_after_a_stop_was_requested(supervisor: Supervisor, book: Path) -> None:
+def test_nothing_is_started_after_a_stop_was_requested(supervisor: Watched, book: Path) -> None:
     supervisor.request_stop()
     with pytest.raises(StopRequested):
         supervisor.start(make_program("late", RECORDING_PROGRAM, "late", str(book)))

@@ -1,6 +1,7 @@
 """Claim import items, renew their leases, recover abandoned ones; register running workers."""
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -178,7 +179,7 @@ def _recover_items(session: Session, lease_seconds: float) -> tuple[int, int]:
     ).all()
     end_read(session)
     owners = [row.lease_owner for row in lost]
-    returned = failed = 0
+    counts: Counter[str] = Counter()
     for row in lost:
         is_alone = owners.count(row.lease_owner) == 1
         suspicion = row.suspicion + (SUSPICION_ALONE if is_alone else SUSPICION_SHARED)
@@ -192,12 +193,8 @@ def _recover_items(session: Session, lease_seconds: float) -> tuple[int, int]:
             delay = random.uniform(0, spread)  # noqa: S311 - not for security
             values = {"state": "queued", "available_at": now + timedelta(seconds=delay)}
         values["suspicion"] = suspicion
-        changed = _recover_item(session, row.id, row.lease_owner, now, values)
-        if values["state"] == "failed":
-            failed += changed
-        else:
-            returned += changed
-    return returned, failed
+        counts[values["state"]] += _recover_item(session, row.id, row.lease_owner, now, values)
+    return counts["queued"], counts["failed"]
 
 
 @own_transaction

@@ -23,18 +23,9 @@ from imagehub.errors import NotFoundError
 from imagehub.models import Group, ImportItem, ImportJob
 
 
-@dataclass(frozen=True)
-class FolderImport:
-    """An import job that was created for folders, and its size."""
-
-    job_id: int
-    picture_count: int
-    group_count: int
-
-
 def create_folder_import(
     session: Session, clients: Clients, path: str, one_group: bool = False, again: bool = False
-) -> FolderImport | None:
+) -> tuple[ImportJob, int] | None:
     """Create a job that imports a folder and its subfolders; None if nothing in it is new.
 
     Of a folder that was imported before, only new files are imported. They are added to the group
@@ -44,6 +35,7 @@ def create_folder_import(
     :param path: below the root folder, "/"-separated; "" is the root folder itself.
     :param one_group: put all pictures into one group.
     :param again: import files again that were imported before; every folder makes a new group.
+    :return: the job and the number of its groups.
     :raise NotFoundError: no such folder.
     :raise ConnectionLostError: OneDrive is not connected.
     """
@@ -62,7 +54,7 @@ def create_folder_import(
         if files:
             group = None
             if len(before.groups) == 1 and not one_group:
-                group = _find_group(session, next(iter(before.groups)))
+                group = _find_group(session, *before.groups)
             title = make_group_title(get_folder_title(folder), files[0][1])
             selections.append(Selection(folder.id, title, group, files))
     if not selections:
@@ -71,9 +63,7 @@ def create_folder_import(
         files = [file for selection in selections for file in selection.files]
         title = get_folder_title(top) or "New group"
         selections = [Selection(top.id, title, None, files)]
-    job = create_import(session, account_id, None, selections)
-    count = sum(len(selection.files) for selection in selections)
-    return FolderImport(job.id, count, len(selections))
+    return create_import(session, account_id, None, selections), len(selections)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import case, func, insert, select, true, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
@@ -194,26 +194,19 @@ def _lock_places(session: Session, group_ids: Sequence[int]) -> dict[int, _Place
                 raise NotFoundError("group", group_id)
         last = _find_last_positions(session, ids)
         places |= {
-            group_id: _Place(number, last.get(group_id, 0) + 1)
-            for group_id, number in numbers.items()
+            group_id: _Place(number, last[group_id] + 1) for group_id, number in numbers.items()
         }
     return places
 
 
-def _find_last_positions(session: Session, group_ids: Sequence[int]) -> dict[int, int]:
+def _find_last_positions(session: Session, group_ids: Sequence[int]) -> Counter[int]:
     """Find the last position in each group that an image has or an open item reserved."""
-    last: dict[int, int] = {}
-    for statement in (
-        select(Image.group_id, func.max(Image.position))
-        .where(Image.group_id.in_(group_ids))
-        .group_by(Image.group_id),
-        select(ImportItem.group_id, func.max(ImportItem.position))
-        .where(ImportItem.group_id.in_(group_ids), ImportItem.state.in_(OPEN_STATES))
-        .group_by(ImportItem.group_id),
-    ):
-        for group_id, position in session.execute(statement):
-            if group_id is not None:
-                last[group_id] = max(last.get(group_id, 0), position)
+    last: Counter[int] = Counter()
+    for one, condition in ((Image, true()), (ImportItem, ImportItem.state.in_(OPEN_STATES))):
+        group_id: Any = one.group_id
+        query = select(group_id, func.max(one.position)).where(group_id.in_(group_ids), condition)
+        # The larger of both.
+        last |= Counter(dict(session.execute(query.group_by(group_id)).all()))
     return last
 
 

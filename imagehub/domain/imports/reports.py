@@ -211,31 +211,22 @@ def list_failed_jobs(session: Session, limit: int = 5) -> list[FailedJob]:
 
     Reads the index of failed items from the newest import on, until it has enough imports.
     """
-    jobs = session.execute(
-        select(
-            ImportItem.job_id,
-            func.count().label("failed_count"),
-            func.min(ImportItem.id).label("id"),
-        )
+    first_id, count = func.min(ImportItem.id).label("first_id"), func.count().label("failed_count")
+    jobs = (
+        select(ImportItem.job_id, first_id, count)
         .join(ImportJob, ImportJob.id == ImportItem.job_id)
         .where(ImportItem.state == "failed", ImportJob.state == "finished")
         .group_by(ImportItem.job_id)
         .order_by(ImportItem.job_id.desc())
         .limit(limit)
-    ).all()
-    firsts = {
-        row.id: row
-        for row in session.execute(
-            select(ImportItem.id, ImportItem.file_name, ImportItem.reason).where(
-                ImportItem.id.in_([job.id for job in jobs])
-            )
-        )
-    }
-    return [
-        FailedJob(job.job_id, job.failed_count, firsts[job.id].file_name, firsts[job.id].reason)
-        for job in jobs
-        if job.id in firsts
-    ]
+        .subquery()
+    )
+    rows = session.execute(
+        select(jobs.c.job_id, jobs.c.failed_count, ImportItem.file_name, ImportItem.reason)
+        .join(jobs, jobs.c.first_id == ImportItem.id)
+        .order_by(jobs.c.job_id.desc())
+    )
+    return [FailedJob(*row) for row in rows]
 
 
 def is_stalled(session: Session, job_id: int | None = None) -> bool:

@@ -7,6 +7,7 @@ import base64
 import hmac
 import io
 import secrets
+from contextlib import suppress
 from datetime import datetime
 
 import pyotp
@@ -183,17 +184,11 @@ def draw_qr(uri: str, title: str) -> str:
     return drawn.getvalue().decode()
 
 
-def reseal(session: Session, vault: Vault) -> int:
-    """Encrypt all secrets again with the first of the vault's keys; how many they were."""
-    count = 0
+def reseal(session: Session, vault: Vault) -> None:
+    """Encrypt all secrets again with the first of the vault's keys. The caller commits."""
     for row in session.scalars(select(SecondFactor)):
-        try:
+        with suppress(ValueError):
             row.secret = vault.seal(vault.open(row.secret))
-        except ValueError:
-            continue
-        count += 1
-    session.flush()
-    return count
 
 
 def _find_confirmed(session: Session, user_id: int) -> SecondFactor | None:

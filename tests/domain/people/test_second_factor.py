@@ -202,7 +202,7 @@ def test_a_new_key_takes_over(either_session: Session, user: User) -> None:
     row = either_session.get_one(SecondFactor, user.id)
     row.secret = Vault(old_key).seal(secret)
     either_session.commit()
-    assert second_factor.reseal(either_session, Vault(f"{new_key},{old_key}")) == 1
+    second_factor.reseal(either_session, Vault(f"{new_key},{old_key}"))
     assert Vault(new_key).open(row.secret) == secret
 
 
