@@ -334,16 +334,17 @@ def find_unknown_names(
     environment: Mapping[str, str] | None = None, env_file: str | Path | None = ".env"
 ) -> list[str]:
     """Return unknown variables with the prefix, which are probably misspelt."""
-    names = set(os.environ if environment is None else environment)
+    names = {name for name in _read_variables(environment, env_file) if name.startswith(PREFIX)}
+    return sorted(name for name in names - {*SETTING_NAMES} if not name.startswith(_OTHER_NAMES))
+
+
+def _read_variables(
+    environment: Mapping[str, str] | None, env_file: str | Path | None
+) -> dict[str, str]:
+    values: dict[str, str] = {}
     if env_file is not None and Path(env_file).is_file():
-        names.update(dotenv_values(env_file))
-    return sorted(
-        name
-        for name in names
-        if name.startswith(PREFIX)
-        and name not in SETTING_NAMES
-        and not name.startswith(_OTHER_NAMES)
-    )
+        values.update({name: text or "" for name, text in dotenv_values(env_file).items()})
+    return values | dict(os.environ if environment is None else environment)
 
 
 _SECRET_MAKERS: dict[str, Callable[[], str]] = {
@@ -363,11 +364,7 @@ def load_settings(
     :param env_file: a file of variables with lower priority; None: no file.
     :raise SettingsError: lists all faults.
     """
-    values: dict[str, str] = {}
-    if env_file is not None and Path(env_file).is_file():
-        values.update({k: v or "" for k, v in dotenv_values(env_file).items()})
-    values.update(os.environ if environment is None else environment)
-
+    values = _read_variables(environment, env_file)
     # Variable without the prefix → its first fault.
     faults: dict[str, str] = {}
     read: dict[str, Any] = {}

@@ -15,7 +15,7 @@ from imagehub.admin import act, blueprint
 from imagehub.admin.words import return_refused
 from imagehub.database import db
 from imagehub.domain.imports import grouping, plans, verdicts
-from imagehub.domain.imports.board import changes, listing, proposals, start
+from imagehub.domain.imports.board import changes, proposals
 from imagehub.domain.library.listing import find_group, list_choices
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import ConflictError, ImageHubError, InvalidInputError, NotFoundError
@@ -278,7 +278,7 @@ def start_import(number: int) -> ResponseReturnValue:
     if fields.version is not None:
         plans.check_version(session, plan, fields.version)
     _save_fields(session, plan)
-    job = start.start_import(session, plan, current_user.id, plan.is_published)
+    job = plans.start_import(session, plan, current_user.id, plan.is_published)
     job_id = job.id
     commit_action("start_import", job_id, count=job.item_count)
     return _answer_started(job_id)
@@ -315,7 +315,7 @@ def _save_state(session: Session, plan: ImportPlan) -> None:
 def _find_goal(session: Session, plan: ImportPlan, fields: FileFields) -> int | None:
     """Find the proposal to move files to; None for a new one."""
     if title := fields.to_title.strip():
-        return listing.get_proposal_by_title(session, plan, title)
+        return proposals.get_proposal_by_title(session, plan, title)
     if fields.to == "new":
         return None
     number = find_number(fields.to)
@@ -337,17 +337,17 @@ def _find_place(number: int, view: ViewFields) -> str:
 
 def _describe_board(plan: ImportPlan, view: ViewFields) -> dict[str, Any]:
     session = db.session()
-    bins = listing.list_bins(session, plan, view.after, whole=view.whole, first=view.first)
-    next_after = bins[-1].proposal.position if len(bins) == listing.BINS_PER_PAGE else None
+    bins = proposals.list_bins(session, plan, view.after, whole=view.whole, first=view.first)
+    next_after = bins[-1].proposal.position if len(bins) == proposals.BINS_PER_PAGE else None
     return {
         "plan": plan,
         "summary": plans.describe_plan(session, plan),
         "bins": bins,
         "view": view,
         "next_after": next_after,
-        "titles": listing.list_titles(session, plan) if view.after or next_after else [],
-        "shown_at_once": listing.FILES_SHOWN,
-        "shown_whole": listing.FILES_SHOWN_WHOLE,
+        "titles": proposals.list_titles(session, plan) if view.after or next_after else [],
+        "shown_at_once": proposals.FILES_SHOWN,
+        "shown_whole": proposals.FILES_SHOWN_WHOLE,
         "unusable": plans.list_unusable(session, plan),
         "verdicts": verdicts.VERDICTS,
         "ways": grouping.WAYS,

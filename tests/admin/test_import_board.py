@@ -5,7 +5,7 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from imagehub.domain.imports.board import listing
+from imagehub.domain.imports.board import proposals
 from imagehub.models import DriveAccount, Group
 from tests.admin.pages import read_toasts, send
 from tests.admin.plans import (
@@ -78,7 +78,7 @@ def test_a_large_folder_is_read_and_grouped_in_short_requests(
     assert answer["words"] == "2,500 files found so far"
     answer = client.post(f"{PAGE}/groups", data={"way": "each"}, headers=headers)
     assert answer.status_code == 200
-    assert len(find_ids(answer.json["html"], "bin")) == listing.BINS_PER_PAGE
+    assert len(find_ids(answer.json["html"], "bin")) == proposals.BINS_PER_PAGE
     started = client.post(f"{PAGE}/start", headers=headers)
     progress = client.get(f"/admin/import/{started.json['job']}/progress").json
     assert (progress["state"], progress["item_count"]) == ("running", 2_500)
@@ -190,11 +190,11 @@ def test_a_plan_of_a_previous_account_is_not_started(
 def test_a_large_group_is_shown_to_its_end_and_excluded_as_a_whole(
     connected_site: ConnectedSite, client: FlaskClient
 ) -> None:
-    count = listing.FILES_SHOWN + 3
+    count = proposals.FILES_SHOWN + 3
     connected_site.put_files("Studio", {f"{n:05}.jpg": b"\xff\xd8 %d" % n for n in range(count)})
     page = choose_folder(connected_site, client)
     (group,) = find_ids(page, "bin")
-    assert len(find_ids(page, "file")) == listing.FILES_SHOWN
+    assert len(find_ids(page, "file")) == proposals.FILES_SHOWN
     assert f"Show all {count + 4}<" in page
     answer = send(client, f"{PAGE}/board/show?whole={group}", PAGE, **{f"title-{group}": "Work"})
     assert answer.location == f"{PAGE}?whole={group}#bin-{group}"
@@ -219,7 +219,7 @@ def test_a_large_group_is_shown_to_its_end_and_excluded_as_a_whole(
 def test_groups_of_other_pages_are_joined_with_and_moved_to(
     connected_site: ConnectedSite, client: FlaskClient
 ) -> None:
-    extra = listing.BINS_PER_PAGE
+    extra = proposals.BINS_PER_PAGE
     connected_site.put_files("Studio", {f"w{n:03}.jpg": b"\xff\xd8 %d" % n for n in range(extra)})
     choose_folder(connected_site, client)
     send(client, f"{PAGE}/groups", PAGE, way="each")

@@ -90,10 +90,8 @@ def _sort_out(files: Sequence[Uploaded]) -> tuple[list[Uploaded], Counter[str]]:
     pictures: list[Uploaded] = []
     refused: Counter[str] = Counter()
     for file in files:
-        size_bytes = 1 if file.size_bytes is None else file.size_bytes
-        item = DriveItem(
-            file.file_id, file.name, False, size_bytes, "", "", mime_type=file.mime_type
-        )
+        size = 1 if file.size_bytes is None else file.size_bytes
+        item = DriveItem(file.file_id, file.name, False, size, "", "", mime_type=file.mime_type)
         try:
             check_is_picture(item)
         except PictureError as error:

@@ -311,12 +311,8 @@ def _end_item(own: Session, claim: Claim, now: datetime, **values: Any) -> None:
     )
     if not found:
         raise LeaseLostError
-    own.execute(
-        update(ImportJob)
-        .where(ImportJob.id == claim.item.job_id)
-        .values(last_activity_at=now)
-        .execution_options(synchronize_session=False)
-    )
+    job = ImportJob.id == claim.item.job_id
+    own.execute(update(ImportJob).where(job).values(last_activity_at=now))
 
 
 @own_transaction

@@ -108,12 +108,7 @@ def count_action(
     like.actor_id = actor_id
     conditions = _is_like(like)
     # The lock comes first, so that two who count at the same moment wait for each other here.
-    session.execute(
-        update(AuditEntry)
-        .where(*conditions)
-        .values(verb=AuditEntry.verb)
-        .execution_options(synchronize_session=False)
-    )
+    session.execute(update(AuditEntry).where(*conditions).values(verb=AuditEntry.verb))
     entry = _find_last(session, conditions)
     if entry is None:
         actor = session.get(User, actor_id) if actor_id is not None else None

@@ -72,12 +72,9 @@ def count_sign_in(session: Session, counters: SignInCounters) -> None:
 def forget_sign_in(session: Session, counters: SignInCounters) -> None:
     """Reset the name's counter and uncount the attempt of the address, after a success."""
     if counters.address is not None:
-        session.execute(
-            update(SignInFailure)
-            .where(SignInFailure.key == counters.address)
-            .values(failed_count=SignInFailure.failed_count - 1, blocked_until=None)
-            .execution_options(synchronize_session=False)
-        )
+        failure = update(SignInFailure).where(SignInFailure.key == counters.address)
+        fewer = SignInFailure.failed_count - 1
+        session.execute(failure.values(failed_count=fewer, blocked_until=None))
     session.execute(delete(SignInFailure).where(SignInFailure.key == counters.name))
     delete_old_failures(session)
 
@@ -176,12 +173,8 @@ def _count_try(session: Session, key: str, longest_wait_seconds: float, now: dat
         if row.failed_count >= FREE_TRIES:
             doublings = min(row.failed_count - FREE_TRIES, 20)
             wait = min(FIRST_WAIT_SECONDS * 2**doublings, longest_wait_seconds)
-            session.execute(
-                update(SignInFailure)
-                .where(own)
-                .values(blocked_until=now + timedelta(seconds=wait))
-                .execution_options(synchronize_session=False)
-            )
+            until = now + timedelta(seconds=wait)
+            session.execute(update(SignInFailure).where(own).values(blocked_until=until))
         return
     raise TooManyTriesError(1)
 

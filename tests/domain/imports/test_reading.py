@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from imagehub.clients import DriveItem
 from imagehub.domain.imports import plans, reading, reports
-from imagehub.domain.imports.board import changes, listing, proposals, start
+from imagehub.domain.imports.board import changes, proposals
 from imagehub.domain.onedrive.folders import get_root
 from imagehub.errors import InvalidInputError
 from imagehub.models import Group, Image, ImportPlanFile
@@ -69,7 +69,7 @@ def test_of_duplicates_the_first_by_name_is_included(
     names = ("boat copy.jpg", "boat.jpg", "boat 10.jpg", "boat 2.jpg")
     import_hub.put_files("Copies", dict.fromkeys(names, make_jpeg(1)))
     plan = make_plan(import_hub, "Copies")
-    (bin_,) = listing.list_bins(import_hub.session, plan)
+    (bin_,) = proposals.list_bins(import_hub.session, plan)
     assert [(file.file_name, file.is_chosen) for file in bin_.files] == [
         ("boat.jpg", True),
         ("boat 2.jpg", False),
@@ -111,7 +111,7 @@ def test_files_of_unknown_type_are_excluded_until_included(import_hub: ImportHub
     summary = plans.describe_plan(import_hub.session, plan)
     assert summary.verdict_counts == {"": 2, "doubtful": 2, "unsupported": 4}
     assert summary.chosen_count == 2
-    (one,) = listing.list_bins(import_hub.session, plan)
+    (one,) = proposals.list_bins(import_hub.session, plan)
     assert {file.file_name for file in one.files} == {"a.jpg", "b.JFIF", "scan", "a.x9y"}
     changes.include_verdict(import_hub.session, plan, "doubtful", True)
     assert plans.describe_plan(import_hub.session, plan).chosen_count == 4
@@ -204,7 +204,7 @@ def test_files_above_the_size_limit_are_listed(studio: ImportHub) -> None:
     assert summary.verdict_counts == {"too_large": 2}
     assert list_board(studio, plan) == []
     with pytest.raises(InvalidInputError):
-        start.start_import(studio.session, plan, None, True)
+        plans.start_import(studio.session, plan, None, True)
 
 
 def test_imported_images_are_found_by_item_and_by_hash(studio: ImportHub) -> None:
@@ -221,7 +221,7 @@ def test_imported_images_are_found_by_item_and_by_hash(studio: ImportHub) -> Non
     }
     reasons = {
         file.file_name: (file.reason, file.is_chosen)
-        for one in listing.list_bins(studio.session, plan)
+        for one in proposals.list_bins(studio.session, plan)
         for file in one.files
         if file.verdict
     }
@@ -235,7 +235,7 @@ def test_duplicates_and_equal_names_are_found(import_hub: ImportHub) -> None:
     plan = make_plan(import_hub, "A", "B")
     found = {
         (file.folder_name, file.file_name): (file.verdict, file.is_chosen)
-        for one in listing.list_bins(import_hub.session, plan)
+        for one in proposals.list_bins(import_hub.session, plan)
         for file in one.files
     }
     assert found == {

@@ -3,7 +3,7 @@
 import pytest
 
 from imagehub.domain.imports import plans
-from imagehub.domain.imports.board import changes, listing, proposals
+from imagehub.domain.imports.board import changes, proposals
 from imagehub.errors import InvalidInputError, NotFoundError
 from tests.fixtures.importing import ImportHub, make_jpeg
 from tests.fixtures.planning import find_files, find_proposal, list_board, make_plan
@@ -83,7 +83,7 @@ def test_including_a_group_leaves_its_duplicates_excluded(
     mill = find_proposal(studio, plan, "Mill")
 
     def list_chosen() -> list[str]:
-        (one,) = (b for b in listing.list_bins(studio.session, plan) if b.proposal.id == mill)
+        (one,) = (b for b in proposals.list_bins(studio.session, plan) if b.proposal.id == mill)
         return [file.file_name for file in one.files if file.is_chosen]
 
     changes.include_proposal(studio.session, plan, mill, is_included=False)
@@ -93,7 +93,7 @@ def test_including_a_group_leaves_its_duplicates_excluded(
     move = find_files(studio, plan, "mill_3.jpg")
     alone = changes.move_files(studio.session, plan, move, None)
     changes.include_proposal(studio.session, plan, alone, is_included=True)
-    assert [b.chosen_count for b in listing.list_bins(studio.session, plan)].count(0) == 0
+    assert [b.chosen_count for b in proposals.list_bins(studio.session, plan)].count(0) == 0
 
 
 def test_each_group_counts_its_included_files(studio: ImportHub) -> None:
@@ -101,7 +101,9 @@ def test_each_group_counts_its_included_files(studio: ImportHub) -> None:
     changes.include_files(
         studio.session, plan, find_files(studio, plan, "harbour-front.jpg"), False
     )
-    counts = [(one.chosen_count, one.file_count) for one in listing.list_bins(studio.session, plan)]
+    counts = [
+        (one.chosen_count, one.file_count) for one in proposals.list_bins(studio.session, plan)
+    ]
     assert counts == [(3, 4), (2, 2)]
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from imagehub.domain.imports.board import listing, proposals
+from imagehub.domain.imports.board import proposals
 from tests.fixtures.importing import ImportHub
 from tests.fixtures.planning import list_board, make_plan
 
@@ -71,7 +71,7 @@ def test_pictures_taken_within_ten_minutes_belong_together(studio: ImportHub) ->
         "harbour-front.jpg": None,
         "harbour-back.jpg": datetime(2023, 1, 1),
     }
-    for one in listing.list_bins(studio.session, plan):
+    for one in proposals.list_bins(studio.session, plan):
         for file in one.files:
             file.taken_at = times[file.file_name]
     proposals.propose(studio.session, plan, "time")

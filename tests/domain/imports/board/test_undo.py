@@ -2,7 +2,7 @@
 
 import pytest
 
-from imagehub.domain.imports.board import changes, listing
+from imagehub.domain.imports.board import changes, proposals
 from imagehub.errors import ConflictError, NotFoundError
 from tests.fixtures.importing import ImportHub
 from tests.fixtures.planning import list_board, make_plan
@@ -12,7 +12,7 @@ def test_a_change_is_undone_unless_the_board_changed_since(studio: ImportHub) ->
     plan = make_plan(studio, "Studio")
     before = changes.read_layout(studio.session, plan)
     board = list_board(studio, plan)
-    last = listing.list_bins(studio.session, plan)[-1].proposal.id
+    last = proposals.list_bins(studio.session, plan)[-1].proposal.id
     changes.join_with_previous(studio.session, plan, last)
     after = changes.read_layout(studio.session, plan)
     lost = changes.compare_layouts(before, after)

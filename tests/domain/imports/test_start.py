@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from imagehub.domain.imports import plans
-from imagehub.domain.imports.board import changes, listing, proposals, start
+from imagehub.domain.imports.board import changes, proposals
 from imagehub.errors import ConflictError
 from imagehub.models import (
     DriveAccount,
@@ -33,7 +33,7 @@ def test_an_import_follows_the_board(studio: ImportHub) -> None:
     changes.include_files(
         studio.session, plan, find_files(studio, plan, "harbour-front.jpg"), False
     )
-    job = start.start_import(studio.session, plan, studio.user_id, False)
+    job = plans.start_import(studio.session, plan, studio.user_id, False)
     job_id = job.id
     studio.session.commit()
     assert studio.work(job_id) == ["done"] * 5
@@ -48,7 +48,7 @@ def test_an_import_follows_the_board(studio: ImportHub) -> None:
     ]
     assert names == [["harbour-back.jpg", "mill_1.jpg"], ["IMG_1.jpg", "mill_2.jpg", "IMG_2.jpg"]]
     with pytest.raises(ConflictError):
-        start.start_import(studio.session, plan, studio.user_id, True)
+        plans.start_import(studio.session, plan, studio.user_id, True)
 
 
 def test_a_plan_can_add_to_an_existing_group(studio: ImportHub) -> None:
@@ -56,7 +56,7 @@ def test_a_plan_can_add_to_an_existing_group(studio: ImportHub) -> None:
     group = studio.get_only_group()
     plan = make_plan(studio, "Studio")
     proposals.propose(studio.session, plan, "existing", group.id)
-    job_id = start.start_import(studio.session, plan, None, True).id
+    job_id = plans.start_import(studio.session, plan, None, True).id
     studio.session.commit()
     studio.work(job_id)
     assert len(studio.list_images(group.id)) == 7
@@ -91,8 +91,8 @@ def test_ten_thousand_images_become_a_group_each_in_few_statements(either_site: 
             lambda: changes.split_proposal(session, plan, find_first(session, plan)),
             lambda: proposals.propose(session, plan, "each"),
             lambda: plans.describe_plan(session, plan),
-            lambda: listing.list_bins(session, plan),
-            lambda: start.start_import(session, plan, None, True),
+            lambda: proposals.list_bins(session, plan),
+            lambda: plans.start_import(session, plan, None, True),
         ):
             counted.clear()
             step()
@@ -126,12 +126,12 @@ def test_ten_thousand_images_become_a_group_each_in_few_statements(either_site: 
 
 
 def find_first(session: Session, plan: ImportPlan) -> int:
-    return listing.list_bins(session, plan)[0].proposal.id
+    return proposals.list_bins(session, plan)[0].proposal.id
 
 
 def check_tail(session: Session, plan: ImportPlan) -> None:
     """The last pictures of the only group are shown where somebody goes on to them."""
-    (one,) = listing.list_bins(session, plan, whole=find_first(session, plan), first=MANY - 3)
+    (one,) = proposals.list_bins(session, plan, whole=find_first(session, plan), first=MANY - 3)
     names = [f"{n:05}.jpg" for n in range(MANY - 3, MANY)]
     assert [file.file_name for file in one.files] == names
 
