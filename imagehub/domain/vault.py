@@ -6,10 +6,6 @@ import hmac
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 
-class UnreadableSecretError(ValueError):
-    """The text is damaged or was encrypted with an unknown key."""
-
-
 class Vault:
     """Encrypts with the first of its keys and decrypts with any of them.
 
@@ -35,12 +31,12 @@ class Vault:
     def open(self, sealed: bytes) -> str:
         """Decrypt a text.
 
-        :raise UnreadableSecretError: it is damaged or was encrypted with an unknown key.
+        :raise ValueError: it is damaged or was encrypted with an unknown key.
         """
         try:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken:
-            raise UnreadableSecretError("sealed with another key, or damaged") from None
+            raise ValueError("sealed with another key, or damaged") from None
 
 
 def derive_key(secret_key: str, purpose: str) -> bytes:

@@ -32,6 +32,8 @@ from types import FrameType
 
 # Linux: prctl(2), PR_SET_PDEATHSIG in linux/prctl.h.
 PR_SET_PDEATHSIG = 1
+# Loaded before any fork: a child between fork and exec must not load libraries.
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 # The first descriptor that a service manager passes: sd_listen_fds(3).
 FIRST_LISTEN_FD = 3
@@ -133,14 +135,10 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def end_with_parent(deadly_signal: int) -> None:
-    """Have the kernel send this process a signal when its parent ends (Linux only)."""
+def end_with_parent() -> None:
+    """Have the kernel terminate this process when its parent ends (Linux only)."""
     if sys.platform == "linux":
-        LIBC.prctl(PR_SET_PDEATHSIG, deadly_signal, 0, 0, 0)
-
-
-# Loaded before any fork: a child between fork and exec must not load libraries.
-LIBC = ctypes.CDLL(None, use_errno=True)
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def start_rclone(program: Path, root: Path, keys: tuple[str, str]) -> subprocess.Popen[bytes]:
@@ -160,7 +158,7 @@ def start_rclone(program: Path, root: Path, keys: tuple[str, str]) -> subprocess
     parent = os.getpid()
 
     def prepare() -> None:
-        end_with_parent(signal.SIGTERM)
+        end_with_parent()
         if os.getppid() != parent:
             os._exit(1)  # The parent ended before prctl was called.
 
@@ -229,8 +227,7 @@ class RcloneRunner:
         :param when_ready: called after each start until it has returned True once.
         :raise LaunchError: rclone ended five times in a row within a second of its start.
         """
-        quick_ends = 0
-        announced = False
+        quick_ends, announced = 0, False
         while not self.is_stopping():
             started = time.monotonic()
             process = self._process = self._start()
@@ -259,8 +256,7 @@ def serve(root: Path, host: str, port: int) -> int:
 
     :raise LaunchError: port, keys or folder cannot be used, or rclone does not run.
     """
-    keys = read_keys(dict(os.environ))
-    program = find_rclone()
+    keys, program = read_keys(dict(os.environ)), find_rclone()
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -305,7 +301,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     if options.end_with_parent:
-        end_with_parent(signal.SIGTERM)
+        end_with_parent()
     try:
         return serve(options.root, options.host, options.port)
     except LaunchError as error:

@@ -72,24 +72,29 @@ def make_file_order() -> Callable[[str, str], tuple[int, bytes, bool, bytes]]:
     return make_key
 
 
-def _bundle_by_folder(files: Sequence[FileFacts]) -> Bundles:
-    return _bundle(
-        files,
-        lambda file: fold_id(file.folder_id),
-        lambda file: make_group_title(file.folder_name, file.file_name),
-    )
+def _bundle_by(
+    get_key: Callable[[FileFacts], Hashable], get_title: Callable[[FileFacts], str]
+) -> Callable[[Sequence[FileFacts]], Bundles]:
+    """Bundle files with equal keys, and title each bundle after its first file."""
+
+    def bundle(files: Sequence[FileFacts]) -> Bundles:
+        bundles: dict[Hashable, list[FileFacts]] = defaultdict(list)
+        for file in files:
+            bundles[get_key(file)].append(file)
+        return [(get_title(some[0]), some) for some in bundles.values()]
+
+    return bundle
 
 
-def _bundle_by_stem(files: Sequence[FileFacts]) -> Bundles:
-    return _bundle(
-        files,
-        lambda file: (fold_id(file.folder_id), split_stem(file.file_name).casefold()),
-        lambda file: make_work_title(file.file_name),
-    )
-
-
-def _bundle_each(files: Sequence[FileFacts]) -> Bundles:
-    return [(make_file_title(file.file_name), [file]) for file in files]
+_bundle_by_folder = _bundle_by(
+    lambda file: fold_id(file.folder_id),
+    lambda file: make_group_title(file.folder_name, file.file_name),
+)
+_bundle_by_stem = _bundle_by(
+    lambda file: (fold_id(file.folder_id), split_stem(file.file_name).casefold()),
+    lambda file: make_work_title(file.file_name),
+)
+_bundle_each = _bundle_by(lambda file: file.id, lambda file: make_file_title(file.file_name))
 
 
 def _bundle_all(files: Sequence[FileFacts]) -> Bundles:
@@ -109,17 +114,6 @@ def _bundle_by_time(files: Sequence[FileFacts]) -> Bundles:
         bundles[-1][1].append(file)
         last = taken_at
     return bundles + ([("Without a time", untimed)] if untimed else [])
-
-
-def _bundle(
-    files: Sequence[FileFacts],
-    get_key: Callable[[FileFacts], Hashable],
-    get_title: Callable[[FileFacts], str],
-) -> Bundles:
-    bundles: dict[Hashable, list[FileFacts]] = defaultdict(list)
-    for file in files:
-        bundles[get_key(file)].append(file)
-    return [(get_title(some[0]), some) for some in bundles.values()]
 
 
 WAYS: Mapping[str, Way] = {

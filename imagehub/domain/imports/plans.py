@@ -8,7 +8,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
@@ -26,7 +26,6 @@ from imagehub.models import Group, ImportJob, ImportPlan, ImportPlanFile, Import
 
 MAX_SELECTED = 2000
 PLANS_PER_PAGE = 20
-
 _ITEMS_PER_STEP = 20
 
 
@@ -250,11 +249,8 @@ def start_import(
     for file, proposal in rows:
         bins[proposal].append(file)
     groups = _make_groups(session, bins, "published" if is_published else "draft")
-    selections = [
-        selection
-        for proposal, files in bins.items()
-        for selection in _make_selections(groups[proposal], files)
-    ]
+    runs = (_make_selections(groups[proposal], files) for proposal, files in bins.items())
+    selections = list(chain.from_iterable(runs))
     job = create_import(session, plan.drive_account_id, user_id, selections)
     plan.state, plan.job_id, plan.is_published = "started", job.id, is_published
     session.flush()

@@ -111,24 +111,15 @@ def judge_plan(session: Session, plan: ImportPlan) -> None:
             first = names_by_hash[file.quick_xor_hash]
             verdict, reason = "same", Message("The same image as %(name)s.", name=first)
         elif name_key in folders_by_name:
-            verdict = "name"
-            folder = folders_by_name[name_key]
-            reason = (
-                Message("%(folder)s contains a file with the same name.", folder=folder)
-                if folder
-                else mark("Another folder contains a file with the same name.")
-            )
+            verdict, reason = "name", mark("Another folder contains a file with the same name.")
+            if folder := folders_by_name[name_key]:
+                reason = Message("%(folder)s contains a file with the same name.", folder=folder)
         names_by_hash.setdefault(file.quick_xor_hash, file.file_name)
         folders_by_name.setdefault(name_key, file.folder_name)
         if verdict:
-            rows.append(
-                {
-                    "id": file.id,
-                    "verdict": verdict,
-                    "reason": reason[:500],
-                    "is_chosen": not VERDICTS[verdict].is_excluded,
-                }
-            )
+            is_chosen = not VERDICTS[verdict].is_excluded
+            facts = {"verdict": verdict, "reason": reason[:500], "is_chosen": is_chosen}
+            rows.append({"id": file.id, **facts})
     if rows:
         session.execute(update(ImportPlanFile), rows)
 

@@ -61,16 +61,32 @@ def create_admin(session: Session, name: str, password: str) -> User:
     :raise ConflictError: the name is taken.
     """
     user = User(password_hash=_hash_password(password))
-    _set_name(session, user, name)
-    session.add(user)
-    _flush_name(session)
+    change_name(session, user, name)
     return user
 
 
 def change_name(session: Session, user: User, name: str) -> None:
-    """Rename an account. Raises as :func:`create_admin`."""
-    _set_name(session, user, name)
-    _flush_name(session)
+    """Name or rename an account. Raises as :func:`create_admin`."""
+    name = unicodedata.normalize("NFC", name).strip()
+    key = make_name_key(name)
+    fault = ""
+    if not key:
+        fault = mark("Enter a name.")
+    elif len(name) > MAX_NAME_CHARS or len(key) > MAX_NAME_CHARS:
+        fault = Message("A name can have at most %(num)s characters.", num=MAX_NAME_CHARS)
+    elif any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+        fault = mark("The name contains a character that cannot be shown.")
+    if fault:
+        raise InvalidInputError(fault, {"name": fault})
+    holder = session.scalars(select(User.id).where(User.name_key == key)).first()
+    if holder is not None and holder != user.id:
+        raise ConflictError("This name is taken.")
+    user.name, user.name_key = name, key
+    session.add(user)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise ConflictError("This name is taken.") from error
 
 
 def change_language(session: Session, user: User, language: str, known: Collection[str]) -> None:
@@ -108,31 +124,6 @@ def _hash_password(password: str) -> str:
     else:
         return generate_password_hash(password, "scrypt")
     raise InvalidInputError(fault, {"password": fault})
-
-
-def _set_name(session: Session, user: User, name: str) -> None:
-    name = unicodedata.normalize("NFC", name).strip()
-    key = make_name_key(name)
-    fault = ""
-    if not key:
-        fault = mark("Enter a name.")
-    elif len(name) > MAX_NAME_CHARS or len(key) > MAX_NAME_CHARS:
-        fault = Message("A name can have at most %(num)s characters.", num=MAX_NAME_CHARS)
-    elif any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
-        fault = mark("The name contains a character that cannot be shown.")
-    if fault:
-        raise InvalidInputError(fault, {"name": fault})
-    holder = session.scalars(select(User.id).where(User.name_key == key)).first()
-    if holder is not None and holder != user.id:
-        raise ConflictError("This name is taken.")
-    user.name, user.name_key = name, key
-
-
-def _flush_name(session: Session) -> None:
-    try:
-        session.flush()
-    except IntegrityError as error:
-        raise ConflictError("This name is taken.") from error
 
 
 # --- Signing in -----------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from imagehub.config import Settings
 from imagehub.database import Base, make_engine_options, now_utc
 from imagehub.domain.onedrive import accounts, sign_in, status
-from imagehub.domain.vault import UnreadableSecretError, Vault
+from imagehub.domain.vault import Vault
 from imagehub.errors import (
     ConnectionLostError,
     ServiceBusyError,
@@ -216,7 +216,7 @@ def test_tokens_are_resealed_with_a_new_key_without_loss(hub: DriveHub) -> None:
     hub.session.commit()
     only_new = replace(hub.clients, vault=Vault(new))
     assert accounts.get_access_token(hub.session, only_new, account.id).token == token
-    with pytest.raises(UnreadableSecretError):
+    with pytest.raises(ValueError, match="sealed"):
         Vault(old).open(hub.look().token_cache)
 
 
