@@ -1,4 +1,4 @@
-"""Encrypt, hash and sign secrets."""
+"""Encrypt secrets, and sign texts."""
 
 import hashlib
 import hmac
@@ -48,8 +48,3 @@ def sign(secret_key: str, purpose: str, text: str) -> str:
     """Return the HMAC-SHA256 of a text in hexadecimal digits."""
     data = text.encode("utf-8", "replace")
     return hmac.new(derive_key(secret_key, purpose), data, hashlib.sha256).hexdigest()
-
-
-def hash_secret(secret: str) -> str:
-    """Return the SHA-256 of a random secret, to find it without storing it."""
-    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

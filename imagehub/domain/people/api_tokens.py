@@ -8,7 +8,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, now_utc, own_transaction
-from imagehub.domain.vault import hash_secret
+from imagehub.domain.people.sessions import hash_secret
 from imagehub.errors import InvalidInputError, NotAllowedError, NotFoundError
 from imagehub.messages import Message, mark
 from imagehub.models import ApiToken, User

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Vault
 from imagehub.database import count_rows, end_read, now_utc
 from imagehub.domain.people import throttle
-from imagehub.domain.vault import hash_secret
+from imagehub.domain.people.sessions import hash_secret
 from imagehub.errors import ConflictError, InvalidInputError, NotAllowedError
 from imagehub.messages import mark
 from imagehub.models import RecoveryCode, SecondFactor, User

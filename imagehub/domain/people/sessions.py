@@ -4,6 +4,7 @@ The browser's cookie is ``<user id>.<password version>.<random word>``; the tabl
 SHA-256. A session ends when it was not used for a while, is signed out, or the password changes.
 """
 
+import hashlib
 import re
 import secrets
 from datetime import datetime, timedelta
@@ -12,7 +13,6 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, now_utc, own_transaction
-from imagehub.domain.vault import hash_secret
 from imagehub.errors import NotFoundError
 from imagehub.messages import Message, mark
 from imagehub.models import SignInSession, User
@@ -116,6 +116,11 @@ def end_other_sessions(session: Session, user: User, kept_id: int) -> int:
     """End all sessions of a person except one; how many they were."""
     others = (SignInSession.user_id == user.id, SignInSession.id != kept_id)
     return count_rows(session, delete(SignInSession).where(*others))
+
+
+def hash_secret(secret: str) -> str:
+    """Return the SHA-256 of a random secret, by which it is found without being stored."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 # Newer browsers first: many of them also name older ones.
