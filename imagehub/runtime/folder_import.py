@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import click
 
@@ -24,9 +24,8 @@ class ImportResult:
     """The outcome of an import. ``failed`` holds file names and reasons."""
 
     sentence: str
-    job_id: int | None = None
     done_count: int = 0
-    failed: Sequence[FailedItem] = field(default_factory=tuple)
+    failed: Sequence[FailedItem] = ()
 
 
 def import_folders(
@@ -52,7 +51,7 @@ def import_folders(
     session.commit()
     say(f"Queued {_count(count, 'picture')} in {_count(group_count, 'group')}.")
     if not wait:
-        return ImportResult(f"Queued as import {job_id}.", job_id)
+        return ImportResult(f"Queued as import {job_id}.")
     return _watch(job_id, count, say)
 
 
@@ -82,16 +81,15 @@ def _watch(job_id: int, count: int, say: Say) -> ImportResult:
             try:
                 time.sleep(0.25)
             except KeyboardInterrupt:
-                return ImportResult(
-                    f"Import {job_id} continues in the background.", job_id, report.done_count
-                )
+                words = f"Import {job_id} continues in the background."
+                return ImportResult(words, report.done_count)
     failed = [*report.failed, *report.dismissed]
     words = f"{_count(report.done_count, 'picture')} imported"
     if report.skipped_count:
         words += f", {report.skipped_count} skipped"
     if failed:
         words += f", {len(failed)} failed"
-    return ImportResult(words + ".", job_id, report.done_count, failed)
+    return ImportResult(words + ".", report.done_count, failed)
 
 
 def _explain_delay(say: Say) -> None:
