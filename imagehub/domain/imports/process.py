@@ -77,7 +77,7 @@ def process_item(
         retried later), or ``lost`` (another worker has it now).
     """
     try:
-        state = _try(session, clients, scratch, claim, max_bytes)
+        state = _try_import(session, clients, scratch, claim, max_bytes)
     except LeaseLostError:
         log.info("Item %d was claimed by another worker", claim.item.id)
         state = "lost"
@@ -89,7 +89,7 @@ def process_item(
     return state
 
 
-def _try(
+def _try_import(
     session: Session, clients: Clients, scratch: "Scratch", claim: Claim, max_bytes: int
 ) -> str:
     """:raise LeaseLostError: another worker has the item now."""
