@@ -51,3 +51,8 @@ def _rebuild(kind: type[Message], templates: tuple[str, ...], values: dict[str, 
 def mark(text: str) -> str:
     """Mark a constant sentence for translation; it is translated where it is shown."""
     return text
+
+
+def mark_plural(one: str, many: str) -> tuple[str, str]:
+    """Mark the two forms of a sentence with a count for translation, as :func:`mark`."""
+    return one, many

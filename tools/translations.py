@@ -24,6 +24,7 @@ _KEYWORDS: dict[str, Any] = {
     "gettext": None,
     "lazy_gettext": None,
     "mark": None,
+    "mark_plural": (1, 2),
     "_counted": (2, 3),
     "ngettext": (1, 2),
     "plural": (1, 2),
