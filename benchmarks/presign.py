@@ -60,7 +60,7 @@ def main() -> None:
         return url
 
     def sign_anew(key: str) -> str:
-        store._signer._window.urls.clear()
+        store._signer._window.sign.cache_clear()
         return store.make_presigned_url(key, start)
 
     def sign_kept(key: str) -> str:
