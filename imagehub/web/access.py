@@ -13,21 +13,47 @@ from imagehub.errors import NotAllowedError
 
 # The endpoints that need no sign-in. All others need a signed-in admin (pages) or a bearer token
 # (calls of the JSON API); a test walks the URL map.
-PUBLIC_ENDPOINTS = frozenset({
-    "static", "openapi.show_document", "web.send_asset", "web.show_health",
-    "auth.sign_in", "auth.try_sign_in", "auth.ask_code", "auth.try_code", "auth.sign_out",
-    "auth.api_sign_in",
-    "gallery.api_page", "gallery.api_total_page", "gallery.api_group", "gallery.api_image",
-    "gallery.api_download",
-    "gallery.show_front", "gallery.show_group", "gallery.show_shot", "gallery.show_media",
-    "gallery.show_full_image", "gallery.download_zip",
-    "gallery.search", "gallery.suggest", "gallery.show_tags", "gallery.show_tag",
-    "gallery.show_feed", "gallery.show_oembed", "gallery.show_robots", "gallery.show_sitemap",
-    "gallery.show_sitemap_page",
-    "gallery.show_share", "gallery.unlock_share", "gallery.download_shared",
-    "gallery.show_manifest", "gallery.show_offline", "gallery.show_service_worker",
-    "gallery.set_preferences",
-})  # fmt: skip
+PUBLIC_ENDPOINTS = frozenset(
+    {
+        "static",
+        "openapi.show_document",
+        "web.send_asset",
+        "web.show_health",
+        "auth.sign_in",
+        "auth.try_sign_in",
+        "auth.ask_code",
+        "auth.try_code",
+        "auth.sign_out",
+        "auth.api_sign_in",
+        "gallery.api_page",
+        "gallery.api_total_page",
+        "gallery.api_group",
+        "gallery.api_image",
+        "gallery.api_download",
+        "gallery.show_front",
+        "gallery.show_group",
+        "gallery.show_shot",
+        "gallery.show_media",
+        "gallery.show_full_image",
+        "gallery.download_zip",
+        "gallery.search",
+        "gallery.suggest",
+        "gallery.show_tags",
+        "gallery.show_tag",
+        "gallery.show_feed",
+        "gallery.show_oembed",
+        "gallery.show_robots",
+        "gallery.show_sitemap",
+        "gallery.show_sitemap_page",
+        "gallery.show_share",
+        "gallery.unlock_share",
+        "gallery.download_shared",
+        "gallery.show_manifest",
+        "gallery.show_offline",
+        "gallery.show_service_worker",
+        "gallery.set_preferences",
+    }
+)
 
 # These work without the database.
 WITHOUT_DATABASE = frozenset({"static", "web.send_asset", "web.show_health"})
