@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,6 +25,7 @@ from imagehub.errors import (
 )
 from imagehub.imaging.pool import RenderPool
 from imagehub.imaging.render import RenderOptions
+from tests.fixtures.programs import is_alive, wait_until
 from tests.imaging.test_render import render
 from tests.support import ROOT
 
@@ -62,13 +62,6 @@ def list_children(parent: int | None = None) -> list[int]:
             if int(parent_id) == (parent or os.getpid()) and state != "Z" and b"run_child" in line:
                 found.append(int(status.parent.name))
     return found
-
-
-def wait_until(what: object, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -204,7 +197,8 @@ def test_a_child_that_died_while_idle_is_replaced_without_blame(photo: Path) -> 
         pool.render(photo)
         (child,) = set(list_children()) - before
         os.kill(child, signal.SIGKILL)
-        wait_until(lambda: child not in list_children())
+        # It loses its command line first, and closes its pipes a little later.
+        wait_until(lambda: not is_alive(child))
         assert pool.render(photo).format == "JPEG"
 
 
