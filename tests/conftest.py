@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.fixtures.lanes",
     "tests.fixtures.order",
     "tests.fixtures.quarantine",
+    "tests.fixtures.garbage",
     "tests.fixtures.shortcuts",
     "tests.fixtures.database",
     "tests.fixtures.s3",
