@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.browser import Chromium
+from tests.fixtures.programs import list_descendants, read_command_line
 from tests.support import ROOT, require
 
 MARK = '@pytest.mark.quarantine(date="2026-11-28", reason="fails once a week")'
@@ -172,3 +174,18 @@ def test_ci_passes_only_if_pytest_ends_well(
     )
     assert words in result.stdout
     assert (result.returncode == 0) == is_passed, result.stdout
+
+
+def test_a_chromium_that_never_closes_a_page_is_killed_and_started_again(
+    chromium: Chromium,
+) -> None:
+    context = chromium.new_context()
+    context.new_page()
+    pids = [p for p in list_descendants(os.getpid()) if "/chromium" in read_command_line(p)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(AssertionError, match="did not close a page"):
+        chromium.close_context(context, within_seconds=1)
+    again = chromium.new_context()
+    again.new_page().set_content("<h1>Here again</h1>")
+    chromium.close_context(again)

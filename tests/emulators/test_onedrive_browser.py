@@ -35,10 +35,10 @@ def origin() -> Iterator[str]:
 
 @pytest.fixture
 def page(chromium: Any, origin: str) -> Iterator[Any]:
-    page = chromium.new_page()
+    page = chromium.new_context().new_page()
     page.goto(origin)
     yield page
-    page.close()
+    chromium.close_context(page.context)
 
 
 def test_a_page_uploads_in_fragments_and_reads_the_answer(onedrive: OneDrive, page: Any) -> None:

@@ -92,6 +92,7 @@ def test_publishing_takes_at_most_six_clicks(
         stranger = visit(served_site.url).page
         see_works(stranger, served_site, "")
         stranger.locator("main a[href*='/groups/']:has(img)").first.click()
+        stranger.wait_for_url(re.compile(r"/groups/"))
         expect(stranger.locator("main img").first).to_be_visible()
     assert clicks.click_count <= MOST_CLICKS
     with served_site.site.session() as session:
