@@ -158,7 +158,7 @@ def show_oembed() -> ResponseReturnValue:
         group = gallery.get_shown_group(session, number)
         image = library_images.find_cover(session, group)
         if image is None:
-            raise NotFoundError("group", number)
+            raise NotFoundError("work", number)
     else:
         group, image = gallery.get_shown_image(session, number, shot)
     width, height = fields.maxwidth, fields.maxheight

@@ -168,6 +168,7 @@ def test_drafts_and_missing_works_are_the_same_nothing(site: Site) -> None:
         assert site.get(path).status_code == 404, path
     shown = site.add_group()
     assert site.get(f"/groups/{shown}/2").status_code == 404
+    assert "There is no such work." in site.get("/groups/999").text
     assert site.get(f"/groups/{shown}/{1 << 70}").status_code == 404
 
 

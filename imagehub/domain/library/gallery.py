@@ -101,7 +101,7 @@ def get_shown_group(session: Session, number: int) -> Group:
     """
     group = session.get(Group, number) if 0 < number <= MAX_ID else None
     if group is None or not group.is_shown:
-        raise NotFoundError("group", number)
+        raise NotFoundError("work", number)
     return group
 
 
