@@ -132,6 +132,7 @@ def test_a_reselected_file_is_matched_to_its_own_upload(
     file.write_bytes(b"s" * 1000)
     choose_again(page, file)
     expect(page.locator("#uploads .note")).to_contain_text("1 file must be")
+    expect(page.locator(".upload[data-state=done]")).to_have_count(1)
     assert read_drive(served_site, "South") == {"front.tif": b"s" * 1000}
     assert read_drive(served_site, "North") == {}
     # In another folder, the only missing file is the one that is matched.
