@@ -5,9 +5,10 @@ from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
-_MAX_PROFILE_BYTES = 4_000_000
+MAX_PROFILE_BYTES = 64_000_000
+_MAX_KEPT_BYTES = 4_000_000
 # The colour space of a profile → the modes that it can describe.
 _MODES = {b"RGB ": ("RGB", "RGBA"), b"CMYK": ("CMYK",), b"GRAY": ("L",)}
 
@@ -24,33 +25,66 @@ def convert_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
             image = image.convert("RGB")
     if image.mode == "LAB":
         return _make_lab_transform().apply(image)
-    if profile and len(profile) <= _MAX_PROFILE_BYTES:
-        space = profile[16:20]
-        if space == b"RGB " and image.mode == "L":
-            image = image.convert("RGB")
-        if image.mode in _MODES.get(space, ()):
-            transform = _make_transform(profile, image.mode)
-            image = transform.apply(image) if transform else image
-    return image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
+    space = profile[16:20] if profile and len(profile) <= MAX_PROFILE_BYTES else b""
+    alpha = None
+    if space == b"RGB " and image.mode == "L":
+        image = image.convert("RGB")
+    elif space == b"GRAY" and image.mode == "RGBA" and _is_grey(image):
+        # Grey with transparency is decoded to four channels.
+        image, alpha = image.getchannel("R"), image.getchannel("A")
+    if profile and image.mode in _MODES.get(space, ()):
+        transform = _find_transform(profile, image.mode)
+        image = transform.apply(image) if transform else image
+    if image.mode not in ("RGB", "RGBA"):
+        image = image.convert("RGB")
+    if alpha is not None:
+        image.putalpha(alpha)
+    return image
+
+
+def _is_grey(image: Image.Image) -> bool:
+    red, green, blue = image.split()[:3]
+    return red.tobytes() == green.tobytes() == blue.tobytes()
+
+
+def _find_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    # A large profile is not kept in memory for the next picture.
+    make = _make_transform if len(profile) <= _MAX_KEPT_BYTES else _make_transform.__wrapped__
+    return make(profile, mode)
 
 
 @lru_cache(maxsize=8)
 def _make_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return the transform to sRGB; None if the profile is sRGB already or broken."""
+    """Return the transform to sRGB; None if it changes nothing or the profile is broken."""
     try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        if (source.profile.profile_description or "").startswith("sRGB"):
-            return None
-        return ImageCms.ImageCmsTransform(
-            source,
+        transform = ImageCms.ImageCmsTransform(
+            ImageCms.ImageCmsProfile(BytesIO(profile)),
             ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")),
             mode,
             "RGBA" if mode == "RGBA" else "RGB",
             intent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
+        return None if _changes_nothing(transform, mode) else transform
     except (OSError, ValueError, TypeError, ImageCms.PyCMSError):
         return None
+
+
+def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
+    """Tell whether a profile is sRGB, by its effect on a few hundred colours.
+
+    Its name says nothing: programs copy names, and people give their own.
+    """
+    if mode == "CMYK":
+        return False
+    steps = range(0, 256, 51)
+    colors = [(v, v, v) for v in range(256)]
+    colors += [(r, g, b) for r in steps for g in steps for b in steps]
+    sample = Image.frombytes("RGB", (len(colors), 1), bytes(v for color in colors for v in color))
+    sample = sample.convert(mode)
+    after, before = transform.apply(sample).convert("RGB"), sample.convert("RGB")
+    extrema = ImageChops.difference(after, before).getextrema()
+    return all(isinstance(most, tuple) and most[1] <= 1 for most in extrema)
 
 
 @lru_cache(maxsize=1)
