@@ -32,6 +32,7 @@ from imagehub.imaging.decode import (
 )
 from imagehub.imaging.kinds import MAX_PIXELS, recognize
 from imagehub.imaging.metadata import PictureMetadata, read_metadata, read_orientation
+from imagehub.imaging.png import leave_out, read_chunks
 from imagehub.imaging.thumbhash import make_thumbhash
 from imagehub.messages import Message, mark
 
@@ -143,11 +144,17 @@ class OpenedPicture:
             if self.format == "WEBP":
                 # Pillow's WebP decoder allocates its memory when the file is opened.
                 self._check_pixels(*read_webp_size(file))
+            text_bytes = 0
+            if self.format == "PNG":
+                chunks = read_chunks(file)
+                file, text_bytes = leave_out(file, chunks.unwanted), chunks.long_text_bytes
+                file.seek(0)
             self._image = open_picture(file, self.format)
         self._check_pixels(*self._image.size)
         self._target = _fit(self._image.size, max(spec.label_px for spec in self.options.specs))
         self._scale = choose_draft(self._image, self._target)
-        self.memory_bytes = estimate_memory(self._image, self.format, self._scale)
+        # A text or a profile is held as it is, as text and in the library that uses it.
+        self.memory_bytes = estimate_memory(self._image, self.format, self._scale) + 6 * text_bytes
         if self.memory_bytes > self.options.max_memory_bytes:
             raise PictureTooLargeError(
                 Message(
