@@ -11,7 +11,16 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import BinaryIO
 
-from PIL import AvifImagePlugin, Image, ImageChops, ImageFile, JpegImagePlugin
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    Image,
+    ImageChops,
+    ImageFile,
+    JpegImagePlugin,
+    TiffImagePlugin,
+    TiffTags,
+)
 
 from imagehub.errors import PictureError, PictureTooLargeError, UnreadablePictureError
 from imagehub.messages import Message, mark
@@ -25,6 +34,9 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 Size = tuple[int, int]
+
+# In the messages of Pillow about a file that is sound, but of a kind that it cannot decode.
+_UNSUPPORTED_HINTS = ("unsupported", "not supported", "unknown pixel mode", "unknown data organ")
 
 
 @contextmanager
@@ -50,6 +62,8 @@ def plain_errors(format_name: str) -> Iterator[None]:
             sentence = mark(
                 "This %(format)s file contains text or a colour profile of excessive size."
             )
+        elif any(hint in text for hint in _UNSUPPORTED_HINTS):
+            sentence = mark("This kind of %(format)s file is not supported.")
         else:
             sentence = mark("This %(format)s file is broken and cannot be read.")
         raise UnreadablePictureError(Message(sentence, format=format_name)) from error
@@ -60,10 +74,27 @@ def open_picture(file: BinaryIO, format_name: str) -> ImageFile.ImageFile:
     if format_name == "JPEG":
         # Not Image.open: it would also read the further pictures of a stereo or HDR file.
         return JpegImagePlugin.JpegImageFile(file)
+    if format_name == "TIFF":
+        return _open_tiff(file)
+    if format_name == "BMP":
+        # An OS/2 file with several bitmaps starts with a header of its own.
+        file.seek(14 if file.read(2) == b"BA" else 0)
+        return BmpImagePlugin.BmpImageFile(file)
     if format_name in ("HEIC", "HEIF"):
         _register_heif()
         format_name = "HEIF"
     return Image.open(file, formats=[format_name])
+
+
+def _open_tiff(file: BinaryIO) -> ImageFile.ImageFile:
+    # Not Image.open: it would not say why it cannot read a file.
+    try:
+        return TiffImagePlugin.TiffImageFile(file)
+    except SyntaxError as error:
+        key = error.__cause__.args[0] if isinstance(error.__cause__, KeyError) else None
+        if key is not None and key not in TiffTags.TAGS_V2:
+            raise OSError(f"unsupported compression {key}") from error
+        raise
 
 
 @lru_cache(maxsize=1)
@@ -157,12 +188,14 @@ def decode(image: ImageFile.ImageFile, scale: int, target: Size) -> Image.Image:
 def _choose_conversion(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
     """Return the function that converts any part of this picture to a mode of :func:`decode`."""
     mode = image.mode
+    # In some TIFFs 0 is white. Source: TIFF 6.0, tag 262.
+    invert = (getattr(image, "tag_v2", None) or {}).get(262) == 0
     if mode.startswith("I;16"):
-        # In some TIFFs 0 is white. Source: TIFF 6.0, tag 262.
-        invert = (getattr(image, "tag_v2", None) or {}).get(262) == 0
         return lambda part: _keep_high_bytes(part, invert)
     if mode in ("I", "F"):
         low, high = _find_range(image)
+        if invert:
+            low, high = high, low
         factor = 255 / (high - low)
         return lambda part: part.point(lambda value: value * factor - low * factor).convert("L")
     if image.has_transparency_data:
@@ -187,7 +220,9 @@ def _find_range(image: Image.Image) -> tuple[float, float]:
     assert isinstance(low, int | float) and isinstance(high, int | float)
     if not (math.isfinite(low) and math.isfinite(high)):
         raise UnreadablePictureError("This image contains values that are not numbers.")
-    for usual in (1, 255, 65535) if image.mode == "F" else (255, 65535):
-        if low >= 0 and high <= usual:
+    usual_ranges = (1, 255, 65535) if image.mode == "F" else (255, 65535)
+    for usual in usual_ranges:
+        # Values in the lowest eighth of a larger range belong to another one, such as 12 bits.
+        if low >= 0 and high <= usual and (usual == usual_ranges[0] or high > usual / 8):
             return 0, usual
     return low, high if high > low else low + 1

@@ -10,6 +10,7 @@ from imagehub.messages import mark
 MAX_PIXELS = 250_000_000
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+_BITMAP_HEADERS = (12, *range(16, 68, 4), 108, 124)
 # First bytes of other files → the sentence about them.
 _OTHER_FILES: tuple[tuple[bytes | tuple[bytes, ...], str], ...] = (
     (b"%PDF", mark("This is a PDF document, not an image.")),
@@ -67,7 +68,7 @@ def recognize(file: BinaryIO) -> tuple[str, str]:
         found = "WEBP"
     elif head.startswith((b"GIF87a", b"GIF89a")):
         found = "GIF"
-    elif head.startswith(b"BM") and head[6:10] == b"\0\0\0\0":
+    elif _is_bitmap(head):
         found = "BMP"
     elif head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
         raw = _find_raw_photo(file, head)
@@ -79,6 +80,18 @@ def recognize(file: BinaryIO) -> tuple[str, str]:
     if not found:
         raise UnreadablePictureError(_describe_other(head) or _UNKNOWN)
     return found, f"image/{found.lower()}"
+
+
+def _is_bitmap(head: bytes) -> bool:
+    """Recognise a bitmap of Windows or OS/2 by its headers.
+
+    OS/2 uses the bytes 6 to 9, which Windows leaves 0, for a hot spot, and may put several bitmaps
+    into one file. Source: Microsoft, "Bitmap Storage"; IBM, OS/2 2.0 Presentation Manager, "Bit-map
+    formats"; the length of the second header tells the version.
+    """
+    if head.startswith(b"BA"):
+        head = head[14:]
+    return head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BITMAP_HEADERS
 
 
 def _recognize_box_file(head: bytes) -> str:
