@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from imagehub.domain.imports import claims, jobs
 from imagehub.models import Rendition
 from tests.fixtures.importing import ImportHub
 
@@ -42,7 +43,10 @@ def kill_workers_during_import(
     workers = [hub.start_worker() for _ in range(worker_count)]
     starting: set[int] = set()
     job_id = hub.ask(selection)
-    moments = sorted(chance.sample(range(picture_count - 2), kill_count))
+    # A few pictures are finished between two kills: a file that a worker did not survive several
+    # times in a row is failed on purpose.
+    gap = picture_count // kill_count
+    moments = [gap * turn + chance.randrange(gap - 2) for turn in range(kill_count)]
     for moment in moments:
         hub.wait_until(job_id, lambda report, m=moment: report.finished_count >= m)
         # Any time between a claim and its end: a picture takes about this long.
@@ -54,6 +58,12 @@ def kill_workers_during_import(
     for slot in starting:
         workers[slot].wait_until_ready()
     report = hub.finish_job(job_id)
+    if report.failed:
+        # A file that several workers did not survive fails on purpose; a person retries it.
+        assert {item.reason for item in report.failed} == {claims.STOPPED_REASON}
+        assert jobs.retry_items(hub.session, job_id) == len(report.failed)
+        hub.session.commit()
+        report = hub.finish_job(job_id)
     for worker in workers:
         assert worker.stop() == 0
 
