@@ -14,7 +14,7 @@ from imagehub.admin.drive import show_name
 from imagehub.admin.library_list import name_group
 from imagehub.admin.words import say
 from imagehub.database import db
-from imagehub.domain.library import edit, groups, listing
+from imagehub.domain.library import edit, groups, listing, order
 from imagehub.domain.library import images as library_images
 from imagehub.domain.library.edit import Edit, EditConflictError, ShotField
 from imagehub.errors import ImageHubError, InvalidInputError, NotFoundError
@@ -103,6 +103,7 @@ def show_group(group: Group, refused: RefusedForm | None = None) -> ResponseRetu
         was={**fields, **form.was},
         form=form,
         is_refused=refused is not None,
+        beside=[order.find_living_beside(session, group, step) for step in (-1, 1)],
         images=library_images.list_images(session, group.id),
         field_names=edit.FIELD_NAMES,
         roles=edit.ROLES,

@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 from imagehub.admin import act, blueprint
 from imagehub.admin.words import return_refused, say
 from imagehub.database import db
-from imagehub.domain.library import edit, groups, listing, order
+from imagehub.domain.library import edit, groups, listing, order, tags
 from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.models import Group
 from imagehub.web import commit_action
@@ -106,6 +106,12 @@ def list_library_choices() -> ResponseReturnValue:
     found = listing.list_choices(db.session(), 20, read_query(Place).words)
     choices = [f"{number} · {title or _('Untitled')}" for number, title in found]
     return jsonify({"choices": choices})
+
+
+@blueprint.get("/admin/library/tags")
+def list_library_tags() -> ResponseReturnValue:
+    """List tags that begin with what was typed, ``q``."""
+    return jsonify({"tags": list(tags.list_tag_names(db.session(), read_query(Place).words))})
 
 
 # --- Order ----------------------------------------------------------------------------------------

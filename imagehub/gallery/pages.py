@@ -12,6 +12,7 @@ from imagehub.database import db
 from imagehub.domain.library import gallery
 from imagehub.domain.library import images as library_images
 from imagehub.domain.library.tags import TagList, list_group_tags
+from imagehub.domain.library.years import make_iso_year
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
 from imagehub.gallery.pictures import (
@@ -256,7 +257,7 @@ def _describe_work(
         "artMedium": group.medium,
         "size": group.dimensions,
         "artEdition": group.edition,
-        "dateCreated": group.year,
+        "dateCreated": make_iso_year(group.year) or group.year,
         "keywords": [tag.name for tag in tags],
     }
     data.update({name: value for name, value in facts.items() if value})

@@ -1,8 +1,12 @@
 """A group's page: the form without a script, and single fields as JSON."""
 
+import re
+
 import pytest
 from flask.testing import FlaskClient
 
+from imagehub.domain.library.tags import set_tags
+from imagehub.models import Group
 from tests.admin.library import (
     LIST,
     read_fault,
@@ -148,3 +152,50 @@ def test_edits_cover_and_order_are_logged(site: Site, client: FlaskClient, group
         "Edited “b.jpg” in “Wave”: Alt text.",
         "Edited “Wave”: Title.",
     ]
+
+
+def test_a_year_that_is_none_is_refused_at_its_field(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    typed = {"year": "last summer", "was-year": "", "medium": "Oil", "was-medium": ""}
+    answer = send(client, path, path, version="1", **typed)
+    assert answer.status_code == 422
+    assert "such as 2019 or 2019–2021" in read_fault(answer.text, "year")
+    assert read_value(answer.text, "medium") == "Oil"
+    typed["year"] = "2019 - 21"
+    assert send(client, path, path, version="1", **typed).status_code == 303
+    assert read_fields(site, group_id)["year"] == "2019–2021"
+
+
+def test_tags_are_suggested_those_of_drafts_too(site: Site, client: FlaskClient) -> None:
+    draft = site.add_group(state="draft")
+    with site.session() as session:
+        set_tags(session, session.get_one(Group, draft), ["Winter", "Wind", "100%", "Sea"])
+
+    def suggest(words: str) -> list[str]:
+        answer = client.get(f"{LIST}/tags", query_string={"q": words})
+        return list(answer.json["tags"])
+
+    assert suggest("win") == ["Wind", "Winter"]
+    assert suggest("#WINT") == ["Winter"]
+    assert suggest("100%") == ["100%"]
+    assert suggest("%") == suggest("") == []
+    assert site.get(f"{LIST}/tags?q=win").status_code == 302
+
+
+def test_a_group_leads_to_those_before_and_after_it_in_the_gallery(
+    site: Site, client: FlaskClient
+) -> None:
+    last, trashed, middle, first = (site.add_group(state=state) for state in (
+        "draft", "published", "published", "draft"
+    ))  # fmt: skip
+    send(client, f"{LIST}/delete", LIST, group=trashed)
+
+    def read_ways(number: int) -> dict[str, str]:
+        page = client.get(f"{LIST}/{number}").text
+        return {rel: url for url, rel in re.findall(r'<a href="([^"]+)" rel="(prev|next)"', page)}
+
+    assert read_ways(first) == {"next": f"{LIST}/{middle}"}
+    assert read_ways(middle) == {"prev": f"{LIST}/{first}", "next": f"{LIST}/{last}"}
+    assert read_ways(last) == {"prev": f"{LIST}/{middle}"}

@@ -35,7 +35,7 @@ WITHOUT_ITEMS = {
     "admin.confirm_second_step", "admin.delete_from_trash",
     "admin.disconnect_onedrive", "admin.end_second_step", "admin.end_session",
     "admin.end_other_sessions",
-    "admin.finish_connection", "admin.list_library_choices",
+    "admin.finish_connection", "admin.list_library_choices", "admin.list_library_tags",
     "admin.list_running_jobs",
     "admin.new_share", "admin.order_library", "admin.propose_import_groups", "admin.publish_import",
     "admin.read_import_plan", "admin.renew_share", "admin.reopen_share",

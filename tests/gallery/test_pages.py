@@ -231,6 +231,27 @@ def test_the_day_of_a_photograph_is_written_as_on_the_admin_pages(
     assert day in site.get(f"/groups/{number}", headers=headers, follow_redirects=True).text
 
 
+def test_web_addresses_in_a_text_are_links_and_nothing_else_is(site: Site) -> None:
+    number = site.add_group()
+    text = (
+        "See https://example.org/a?b=1&c=2, or www.example.net.\n"
+        'javascript:alert(1) data:text/html,x <a href="https://evil.example">x</a>\n \n'
+        "Mail studio@example.org"
+    )
+    name_group(site, number, title="Harbour", text=text)
+    html = site.get(f"/groups/{number}/harbour").text
+    shown = html.split('<div class="text" dir="auto">', 1)[1].split("</div>", 1)[0]
+    assert shown.count("<p>") == 2 and shown.count("<br>") == 1
+    links = dict(re.findall(r'<a href="([^"]+)"[^>]*>([^<]+)</a>', shown))
+    assert links == {
+        "https://example.org/a?b=1&amp;c=2": "https://example.org/a?b=1&amp;c=2",
+        "https://www.example.net": "www.example.net",
+        "mailto:studio@example.org": "studio@example.org",
+    }
+    assert shown.count(' rel="noreferrer noopener"') == 2
+    assert "javascript:alert(1) data:text/html,x &lt;a href=" in shown
+
+
 def test_words_of_an_owner_are_words_and_no_markup(site: Site) -> None:
     number = site.add_group()
     evil = "</script><img src=x onerror=alert(1)>"

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from imagehub.domain.library.tags import set_tags
 from imagehub.models import Group
 from tests.fixtures.served_site import ServedSite, wait_for_script
 
@@ -45,6 +46,29 @@ def test_fields_save_themselves(served_site: ServedSite, group: int) -> None:
     expect(page.get_by_label("Alt text of b.jpg")).to_have_value("A wave before it breaks")
     expect(page.get_by_label("Role of b.jpg")).to_have_value("detail")
     expect(page.get_by_label("Availability")).to_have_value("sold")
+
+
+def test_a_tag_is_suggested_while_somebody_types(served_site: ServedSite, group: int) -> None:
+    other = served_site.site.add_group()
+    with served_site.site.session() as session:
+        set_tags(session, session.get_one(Group, other), ["Winter sun", "Wind"])
+    page = open_group(served_site, group)
+    field = page.get_by_role("combobox", name="Tags")
+    field.press_sequentially("sea, wint")
+    page.get_by_role("option", name="Winter sun").click()
+    expect(field).to_have_value("sea, Winter sun, ")
+    field.press_sequentially("win")
+    # Only those that are not there yet.
+    suggested = page.get_by_role("listbox", name="Tags").get_by_role("option")
+    expect(suggested).to_have_text(["Wind"])
+    field.press("ArrowDown")
+    field.press("Enter")
+    expect(field).to_have_value("sea, Winter sun, Wind, ")
+    expect(page.locator("#save-state")).to_have_text("Saved")
+    page.get_by_role("link", name="Previous group").click()
+    expect(page.get_by_role("link", name="Next group")).to_be_visible()
+    page.keyboard.press("j")
+    expect(page.get_by_role("combobox", name="Tags")).to_have_value("sea, Winter sun, Wind")
 
 
 @pytest.mark.parametrize("width", [360, 1100, 1280, 1920])

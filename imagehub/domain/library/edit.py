@@ -15,6 +15,7 @@ from imagehub.domain.library.groups import get_locked_group, refresh_group
 from imagehub.domain.library.images import get_image
 from imagehub.domain.library.search_index import refresh_search
 from imagehub.domain.library.tags import list_group_tags, set_tags
+from imagehub.domain.library.years import tidy_year
 from imagehub.errors import ConflictError, ImageHubError, InvalidInputError, NotFoundError
 from imagehub.messages import PluralMessage, mark
 from imagehub.models import Group, Image
@@ -233,4 +234,4 @@ def tidy_field(name: str, value: str) -> str:
             num=limit,
         )
         raise InvalidInputError(sentence, {name: "too long"})
-    return value
+    return tidy_year(value) if name == "year" else value

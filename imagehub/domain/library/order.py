@@ -40,14 +40,21 @@ def place_group(
 
 def step_group(session: Session, number: int, step: int) -> None:
     """Move a group one place up (-1) or down (1); at the end of the list it stays in place."""
-    group = get_group(session, number)
+    nearest = find_living_beside(session, get_group(session, number), step)
+    if nearest is not None and step < 0:
+        place_group(session, number, before=nearest.id)
+    elif nearest is not None:
+        place_group(session, number, after=nearest.id)
+
+
+def find_living_beside(session: Session, group: Group, step: int) -> Group | None:
+    """Find the group above (-1) or below (1) another one in the library, drafts included."""
     # Each state is a range of the index, so groups in the trash are not read.
     found = [find_beside(session, group, step, Group.state == state) for state in LIVING_STATES]
-    nearest = sorted((one.sort_key, one.id) for one in found if one is not None)
-    if nearest and step < 0:
-        place_group(session, number, before=nearest[0][1])
-    elif nearest:
-        place_group(session, number, after=nearest[-1][1])
+    nearest = sorted(
+        (one for one in found if one is not None), key=lambda one: (one.sort_key, one.id)
+    )
+    return nearest[0 if step < 0 else -1] if nearest else None
 
 
 def move_group(session: Session, group: Group, before: Group | None) -> None:

@@ -71,6 +71,15 @@ def find_tags(session: Session, beginning: str, limit: int = 10) -> Sequence[Cou
     return _count_groups(session, found)
 
 
+def list_tag_names(session: Session, beginning: str, limit: int = 10) -> Sequence[str]:
+    """List the names of all tags that begin with a text, those of drafts too, for the editors."""
+    key = make_name_key(beginning.lstrip("# "))
+    if not key:
+        return ()
+    begins = Tag.name_key.startswith(key, autoescape=True)
+    return session.scalars(select(Tag.name).where(begins).order_by(Tag.name_key).limit(limit)).all()
+
+
 def _is_used() -> ColumnElement[bool]:
     return exists().where(
         GroupTag.tag_id == Tag.id, Group.id == GroupTag.group_id, Group.is_shown == true()

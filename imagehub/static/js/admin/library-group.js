@@ -1,7 +1,8 @@
 // One group: its shots are selected, moved and described; its record saves itself.
 
-import { byId, closest, findAll, get } from "../dom.js";
+import { byId, closest, find, findAll, get } from "../dom.js";
 import { t } from "../words.js";
+import { onKey } from "./keys.js";
 import { setLeaving } from "./library.js";
 import { STEPS, makeSortable } from "./ordering.js";
 import { isCalling, saveAll, unsaved } from "./saver.js";
@@ -9,6 +10,8 @@ import { watchSelection } from "./selection.js";
 
 const STEP_BUTTONS = ".shot-acts [data-step]";
 const form = document.querySelector("[data-shots]");
+onKey("j", () => find(document, ".group-way [rel=next]")?.click());
+onKey("k", () => find(document, ".group-way [rel=prev]")?.click());
 if (form instanceof HTMLFormElement) setUp(form, get(form, ".shots"));
 
 function setUp(/** @type {HTMLFormElement} */ shots, /** @type {HTMLElement} */ list) {

@@ -1,6 +1,7 @@
 // On every page of the library: leaving waits for what is being saved.
 
 import { closest, find, isModified } from "../dom.js";
+import { setUpTagFields } from "./tag-field.js";
 import { countMoves, hasNoState, isCalling, saveAll, savers } from "./saver.js";
 
 // "Keep my version" is saved in a second round.
@@ -11,6 +12,8 @@ let awaited = /** @type {?HTMLAnchorElement} */ (null);
 
 /** Tell whether a form on its way leaves the page with nothing to lose. @param {boolean} isSafe */
 export const setLeaving = (isSafe) => (isLeaving = isSafe);
+
+setUpTagFields();
 
 const isSaving = () => isCalling() || savers.some((saver) => saver.hasChanges);
 
