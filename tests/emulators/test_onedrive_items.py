@@ -515,6 +515,63 @@ def test_a_file_saved_by_replacing_it_keeps_its_id(person: Person) -> None:
     assert person.find("a.txt")["size"] == 5
 
 
+@pytest.mark.parametrize("content", ["one", "other content"])
+def test_a_file_removed_and_created_again_is_a_new_item(person: Person, content: str) -> None:
+    path = person.onedrive.root / "a.txt"
+    path.write_text("one")
+    times = path.stat()
+    old = person.find("a.txt")
+    path.unlink()
+    path.write_text(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert person.refused("GET", f"/me/drive/items/{old['id']}") == (404, "itemNotFound")
+    [new] = person.get("/me/drive/root/children")["value"]
+    assert new["id"] != old["id"]
+    assert new["size"] == len(content) == person.get("/me/drive/root")["size"]
+    path.write_text("written in place")
+    assert person.find("a.txt")["id"] == new["id"]
+
+
+def test_a_file_moved_away_keeps_its_id_and_the_one_in_its_place_is_new(person: Person) -> None:
+    path = person.onedrive.root / "a.txt"
+    path.write_text("one")
+    item = person.find("a.txt")
+    path.rename(path.with_name("backup.txt"))
+    path.write_text("two")
+    assert person.list_names() == ["a.txt", "backup.txt"]
+    assert person.find("backup.txt")["id"] == item["id"]
+    assert person.find("a.txt")["id"] != item["id"]
+    path.unlink()
+    path.with_name("backup.txt").rename(path)
+    assert person.find("a.txt")["id"] == item["id"]
+    path.rename(path.with_name("away.txt"))
+    path.with_name("away.txt").rename(path)
+    assert person.find("a.txt")["id"] == item["id"]
+
+
+def test_a_folder_removed_and_created_again_is_a_new_item(person: Person) -> None:
+    folder = person.onedrive.root / "F"
+    folder.mkdir()
+    (folder / "a.txt").write_text("one")
+    old, inner = person.find("F"), person.find("F/a.txt")
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "a.txt").write_text("one")
+    assert person.refused("GET", f"/me/drive/items/{old['id']}") == (404, "itemNotFound")
+    assert person.find("F")["id"] != old["id"]
+    assert person.find("F/a.txt")["id"] != inner["id"]
+
+
+def test_an_item_that_takes_the_place_of_a_deleted_one_keeps_its_new_id(person: Person) -> None:
+    first = person.put("a.txt", b"one")
+    assert person.call("DELETE", f"/me/drive/items/{first['id']}").status_code == 204
+    second = person.put("a.txt", b"two")
+    assert second["id"] != first["id"]
+    (person.onedrive.root / "other.txt").write_text("x")
+    assert person.list_names() == ["a.txt", "other.txt"]
+    assert person.find("a.txt")["id"] == second["id"]
+
+
 def test_a_folder_replaced_by_a_file_is_a_new_item(person: Person) -> None:
     root = person.onedrive.root
     (root / "x").mkdir()

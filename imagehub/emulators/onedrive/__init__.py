@@ -14,7 +14,8 @@ of requests and resets the emulator; :mod:`.faults` lists the kinds of faults.
 ``server``         HTTP: threads, files, dropped connections
 ``state``          SQLite and folders: everything kept across restarts
 ``index``          a row for each item: ids, versions, numbered changes
-``watch``          detects changes that other programs make to the folder
+``watch``          detects changes that other programs make to the folder; ``removals``
+                   belongs to it
 ``tree``           changes the folder and the index together; recycle bin
 ``items``          the JSON of items
 ``hashes``         quickXorHash and SHA-1

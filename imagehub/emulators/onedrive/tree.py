@@ -32,6 +32,13 @@ class Tree(WatchedFolder):
             raise Refusal(400, "invalidRequest", "The path is too long.", inner="pathIsTooLong")
         return checked
 
+    @contextmanager
+    def _removing(self) -> Iterator[None]:
+        """Keep the removals by other programs apart from this one, which the index knows."""
+        self._removals.collect()
+        yield
+        self._removals.discard()
+
     def _find_free_name(self, parent: Item, name: str) -> str:
         """Return the name with the lowest free number before the suffix: ``front 1.jpg``."""
         stem, dot, ending = name.rpartition(".")
@@ -169,7 +176,7 @@ class Tree(WatchedFolder):
                 if on_conflict != "rename":
                     raise name_taken()
                 checked = self._find_free_name(parent, checked)
-            with _disk_errors():
+            with self._removing(), _disk_errors():
                 os.rename(self.get_path(item), self.get_path(parent) / checked)
             self._place(item, parent.id, checked)
         return self._must_find(item.id)
@@ -208,7 +215,7 @@ class Tree(WatchedFolder):
                 raise Refusal(403, "accessDenied", "The root folder cannot be deleted.")
             path = self.get_path(item)
             kept = self.state.recycle_bin / item.guid
-            with _disk_errors():
+            with self._removing(), _disk_errors():
                 shutil.move(path, kept)
                 if for_good:
                     _remove(kept)

@@ -2,7 +2,8 @@
 
 A folder's time shows whether entries were added or removed, a file's time whether its contents
 changed. So a listing needs one stat per file on its page. The whole tree is scanned only when an
-entry is missing, because it may have been moved.
+entry is missing, because it may have been moved. A file that was removed and created again is a
+new item, as at the service; one that another file was renamed over is the same item.
 """
 
 import os
@@ -15,6 +16,7 @@ from typing import Any
 
 from .index import COLUMNS, Index, Item, get_now_us, not_found
 from .names import find_fault_in_name, make_name_key
+from .removals import Removals
 from .server import Refusal
 from .state import State
 
@@ -41,6 +43,7 @@ class WatchedFolder(Index):
 
     def __init__(self, root: Path, kind: str, state: State) -> None:
         super().__init__(root, kind, state)
+        self._removals = Removals()
         self._start()
 
     def _start(self) -> None:
@@ -58,6 +61,7 @@ class WatchedFolder(Index):
             self.state.save_setting("epoch", secrets.token_hex(4))
             self.epoch = self._get_epoch()
             self._seq = 0
+            self._removals = Removals()
             self._start()
 
     def get(self, item_id: str) -> Item:
@@ -66,6 +70,7 @@ class WatchedFolder(Index):
         :raise Refusal: 404 itemNotFound.
         """
         with self.state.lock:
+            self._removals.collect()
             item = self.find(item_id)
             if item is None or item.deleted:
                 raise not_found()
@@ -116,6 +121,7 @@ class WatchedFolder(Index):
             f"ORDER BY {column} {direction}, id {direction} LIMIT ?"
         )
         with self.state.lock:
+            self._removals.collect()
             path = self.get_path(folder)
             rows = self.state.db.execute(query, (folder.id, *(after or ()), count + 1)).fetchall()
             items = [Item(*row[:-1]) for row in rows[:count]]
@@ -169,6 +175,8 @@ class WatchedFolder(Index):
                 self._refresh_tree()
 
     def _is_stale(self, item: Item, path: Path) -> bool:
+        if self._removals.contains(item.parent_id, item.name):
+            return True
         try:
             entry = os.lstat(path)
         except OSError:
@@ -184,7 +192,9 @@ class WatchedFolder(Index):
             except OSError:
                 self._refresh_tree()
                 return
-            if item.is_folder:
+            if self._removals.contains(item.parent_id, item.name):
+                self._refresh_folder(item.parent_id, path.parent)
+            elif item.is_folder:
                 self._refresh_folder(item.id, path)
             elif stat.S_ISREG(entry.st_mode):
                 self._take_over(item, entry)
@@ -221,6 +231,7 @@ class WatchedFolder(Index):
             "SELECT scanned_ns FROM item WHERE id = ?", (folder_id,)
         ).fetchone()
         looked_at_ns = time_ns()
+        self._removals.watch(folder_id, path)
         try:
             status = os.lstat(path)
             if not stat.S_ISDIR(status.st_mode):
@@ -233,18 +244,22 @@ class WatchedFolder(Index):
         except OSError:
             return [] if folder_id == self.root_id else [folder_id]
         known = {
-            key: (item_id, name, is_folder)
-            for item_id, key, name, is_folder in self.state.db.execute(
-                "SELECT id, name_key, name, is_folder FROM item "
+            key: (item_id, name, is_folder, ino)
+            for item_id, key, name, is_folder, ino in self.state.db.execute(
+                "SELECT id, name_key, name, is_folder, ino FROM item "
                 "WHERE parent_id = ? AND deleted = 0",
                 (folder_id,),
             )
         }
+        removed = self._removals.take(folder_id)
         new: list[os.DirEntry[str]] = []
+        replaced: list[tuple[str, os.DirEntry[str]]] = []
         for key, entry in found.items():
-            item_id, name, is_folder = known.pop(key, ("", "", 0))
+            item_id, name, is_folder, ino = known.pop(key, ("", "", 0, 0))
             if not item_id:
                 new.append(entry)
+            elif key in removed and (removed[key] or entry.inode() != ino):
+                replaced.append((item_id, entry))
             elif bool(is_folder) != entry.is_dir(follow_symlinks=False):
                 self._mark_deleted(self._must_find(item_id))
                 new.append(entry)
@@ -252,13 +267,19 @@ class WatchedFolder(Index):
                 self._place(self._must_find(item_id), folder_id, entry.name)
         for entry in new:
             self._adopt(folder_id, entry)
+        for item_id, entry in replaced:
+            item = self._must_find(item_id)
+            # It may be under one of the new names now.
+            if (item.parent_id, item.name) == (folder_id, entry.name) and not item.deleted:
+                self._mark_deleted(item)
+            self._adopt(folder_id, entry)
         is_package = any(name.endswith(".onetoc2") for name in found)
         trusted_ns = folder_ns if looked_at_ns - folder_ns > _CLOCK_TICK_NS else 0
         self.state.db.execute(
             "UPDATE item SET scanned_ns = ?, is_package = ? WHERE id = ?",
             (trusted_ns, is_package, folder_id),
         )
-        return [item_id for item_id, _name, _is_folder in known.values()]
+        return [item_id for item_id, *_facts in known.values()]
 
     def _choose_entries(
         self, entries: list[os.DirEntry[str]], at_root: bool
