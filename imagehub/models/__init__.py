@@ -18,6 +18,7 @@ from imagehub.models.account import (
 )
 from imagehub.models.drive import (
     DriveAccount,
+    DriveCopy,
     DriveFolder,
     DriveWatch,
     PendingSignIn,

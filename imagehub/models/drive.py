@@ -124,3 +124,17 @@ class DriveFolder(Base):
     name: Mapped[str] = mapped_column(String(400), default="")
     is_deleted: Mapped[bool] = mapped_column(default=False)
     run_number: Mapped[int] = mapped_column(default=0)
+
+
+class DriveCopy(Base):
+    """A file in the drive that has the content of an original and may replace it.
+
+    Inside the root folder or not; whether it still exists is asked when it is needed.
+    """
+
+    __tablename__ = "drive_copy"
+    __table_args__ = (Index("ix_drive_copy_hash", "drive_account_id", "quick_xor_hash"),)
+
+    drive_account_id: Mapped[AccountKey]
+    item_id: Mapped[str] = mapped_column(DriveId, primary_key=True)
+    quick_xor_hash: Mapped[str] = mapped_column(String(40))

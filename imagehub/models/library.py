@@ -96,8 +96,9 @@ class Image(Base):
     ``missing`` in OneDrive, or ``outside`` of the root folder. ``drive_hash`` and
     ``drive_size_bytes`` are what OneDrive listed for the file that the renditions were made from,
     "" and 0 if unknown. ``drive_doubt``: what the next check has to find out (see
-    ``domain.sync.state``). ``role``: see ``ROLES`` of ``domain.library``. ``has_alt`` is derived
-    from ``alt``, for the list of shots without one; it is true in the trash.
+    ``domain.sync.state``). ``offered_item_id``: a file with other content that has the name and
+    folder of a missing original, or "". ``role``: see ``ROLES`` of ``domain.library``. ``has_alt``
+    is derived from ``alt``, for the list of shots without one; it is true in the trash.
     """
 
     __tablename__ = "image"
@@ -108,6 +109,7 @@ class Image(Base):
         Index("ix_image_drive_item", "drive_item_id"),
         Index("ix_image_has_alt", "has_alt", "group_id"),
         Index("ix_image_drive_state", "drive_state", "group_id"),
+        Index("ix_image_drive_hash", "drive_hash"),
         Index("ix_image_drive_doubt", "drive_account_id", "drive_doubt", "id"),
         Index("ix_image_folder_id", "folder_id"),
         {"sqlite_autoincrement": True},
@@ -127,6 +129,7 @@ class Image(Base):
     drive_hash: Mapped[str] = mapped_column(String(40), default="")
     drive_size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     drive_doubt: Mapped[int] = mapped_column(SmallInteger, default=0)
+    offered_item_id: Mapped[str] = mapped_column(DriveId, default="")
     folder_id: Mapped[str] = mapped_column(DriveId, default="")
     folder_name: Mapped[str] = mapped_column(String(400), default="")
     mime_type: Mapped[str] = mapped_column(String(100), default="")

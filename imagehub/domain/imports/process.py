@@ -26,6 +26,7 @@ from imagehub.database import count_rows, end_read, get_database_time, own_trans
 from imagehub.domain.file_names import check_is_picture, guess_role
 from imagehub.domain.imports.claims import Claim, LeaseLostError, finish_job
 from imagehub.domain.imports.jobs import IN_GROUP_REASON, OPEN_STATES
+from imagehub.domain.imports.relinking import LINKED_REASON, link_item
 from imagehub.domain.library.groups import lock_group, refresh_group
 from imagehub.domain.objects.bookkeeping import KeyGoneError, delete_unused, pin_keys, use_keys
 from imagehub.domain.sync.schedule import note_import
@@ -141,6 +142,8 @@ def _import(
     with scratch.open_file() as (file, path):
         download = drive.download(item, file, max_bytes)
         file.flush()
+        if claim.item.image_id is None and (linked_id := link_item(session, claim, item, download)):
+            raise _NothingToDoError(LINKED_REASON, linked_id)
         picture: RenderedPicture = clients.renderer.render(path)
     encoded = {rendition.object_key: rendition for rendition in picture.renditions}
     pinned_until, stored = pin_keys(session, encoded)

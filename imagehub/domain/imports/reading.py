@@ -22,6 +22,7 @@ from imagehub.domain.file_names import get_folder_title, make_sort_key
 from imagehub.domain.imports.board.proposals import propose_first
 from imagehub.domain.imports.jobs import MAX_FILES
 from imagehub.domain.imports.plans import check_account, get_plan, lock_plan
+from imagehub.domain.imports.relinking import link_files_of_plan
 from imagehub.domain.imports.verdicts import judge_item, judge_plan
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import InvalidInputError, NotFoundError, ServiceRefusedError
@@ -177,6 +178,7 @@ def save_step(
         _add_files(session, plan, step, max_original_bytes)
         plan.waiting = json.dumps(waiting)
         if not waiting:
+            link_files_of_plan(session, plan)
             judge_plan(session, plan)
             plan.state = "ready"
             propose_first(session, plan)

@@ -35,6 +35,7 @@ class Verdict:
 VERDICTS: Mapping[str, Verdict] = {
     "": Verdict(mark("Ready"), False, True),
     "known": Verdict(mark("Already imported"), True, True),
+    "linked": Verdict(mark("Linked again"), True, True),
     "same": Verdict(mark("Duplicate"), True, True),
     "name": Verdict(mark("Same name"), False, True),
     "doubtful": Verdict(mark("Unknown file type"), True, True),

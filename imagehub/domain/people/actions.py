@@ -94,6 +94,11 @@ _ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "Used the new version of %(num)s image from OneDrive.",
             "Used the new versions of %(num)s images from OneDrive.",
         ),
+        "relink_originals": _counted(
+            "relink",
+            "Linked %(num)s image to its original in OneDrive again: %(names)s.",
+            "Linked %(num)s images to their originals in OneDrive again: %(names)s.",
+        ),
         "check_images": _counted(
             "check",
             "Checked %(num)s original in OneDrive again.",

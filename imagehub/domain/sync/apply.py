@@ -17,6 +17,7 @@ from imagehub.clients.drive_ids import fold_id, list_spellings
 from imagehub.database import count_rows, make_batches
 from imagehub.domain.library.groups import lock_group
 from imagehub.domain.library.search_index import refresh_search
+from imagehub.domain.sync.copies import note_files
 from imagehub.domain.sync.folder_tree import (
     FolderPlaces,
     Renaming,
@@ -72,6 +73,7 @@ def apply_changes(
                 _change_image(session, image, values)
     for ids in make_batches(seen):
         set_doubt(session, PLACE, Image.id.in_(ids))
+    note_files(session, account_id, files)
 
 
 def settle_places(

@@ -9,7 +9,8 @@ worker can resume it, because its progress is stored in ``drive_watch``:
             imported, and folders are added to the tree (``folder_tree``).
 ``places``  images whose place may have changed are looked up in that tree.
 ``ask``     OneDrive is asked about every image that is still in doubt. An original is marked
-            missing only after OneDrive confirms it.
+            missing only after OneDrive confirms it. Then the files are looked for that took the
+            place of originals that are away (``replacements``).
 
 The feed covers the whole drive, also outside the root folder. Of an original outside, only that
 fact and the id of its folder are stored, to notice when it comes back; its new name is stored only
@@ -37,8 +38,9 @@ from imagehub.domain.leases import acquire_lease, make_owner, release_lease
 from imagehub.domain.sync.apply import apply_answers, apply_changes, settle_places
 from imagehub.domain.sync.folder_tree import delete_old_folders
 from imagehub.domain.sync.progress import LEASE_SECONDS, CheckProgress, LeaseLostError
+from imagehub.domain.sync.replacements import apply_finds, fetch_finds, list_wanted
 from imagehub.domain.sync.schedule import doubt_images, get_lease_name, set_doubt
-from imagehub.domain.sync.state import ASK, AWAY, PLACE
+from imagehub.domain.sync.state import ASK, AWAY, PLACE, SEEK
 from imagehub.errors import (
     ConflictError,
     ConnectionLostError,
@@ -55,6 +57,7 @@ log = logging.getLogger(__name__)
 _MARK_BATCH = 1000
 _PLACE_BATCH = 500
 _ASK_BATCH = 20
+_SEEK_BATCH = 100
 _MAX_RESTARTS = 2
 _UNEXPECTED = mark("An unexpected error occurred during the check.")
 
@@ -164,6 +167,7 @@ class _Check:
                 self._find_places()
                 self._progress.save(step="ask")
         self._ask_about_doubtful(drive)
+        self._seek_replacements(drive)
         self._progress.finish(begun_at)
 
     # --- Beginning --------------------------------------------------------------------------------
@@ -284,6 +288,12 @@ class _Check:
                 if answer.error is not None:
                     # It concerns this item only, which stays in doubt and keeps its state.
                     log.warning("Image %d cannot be checked: %s", image.id, answer.error)
+
+    def _seek_replacements(self, drive: Drive) -> None:
+        for ids in self._iter_images(_SEEK_BATCH, Image.drive_doubt == SEEK):
+            wanted = self._progress.write(list_wanted, self._account_id, self._root_id, ids)
+            finds = fetch_finds(drive, wanted, self._progress.renew)
+            self._progress.write(apply_finds, self._account_id, finds)
 
 
 def _fetch_page(drive: Drive, link: str) -> ChangePage:

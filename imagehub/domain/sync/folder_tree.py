@@ -8,7 +8,7 @@ folded. Nothing here makes requests, and the caller commits.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, delete, false, select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import DriveItem
@@ -79,6 +79,38 @@ def _find_folders(
         for ids in make_batches(sorted(folder_ids))
         for folder in session.scalars(of_account.where(DriveFolder.item_id.in_(ids)))
     }
+
+
+def find_same_place(session: Session, account_id: int, folder_id: str) -> str:
+    """Find the folder that now has the path of a folder.
+
+    That is another one if the folder, or one above it, was deleted and created again.
+
+    :return: an id; the folder itself if it exists or is unknown, "" if nothing has its path.
+    """
+    gone: list[DriveFolder] = []
+    place = folder_id
+    while len(gone) < _MAX_DEPTH:
+        folder = session.get(DriveFolder, (account_id, fold_id(place)))
+        if folder is None or not folder.is_deleted:
+            break
+        gone.append(folder)
+        place = folder.parent_id
+    for folder in reversed(gone):
+        namesake = select(DriveFolder.item_id).where(
+            DriveFolder.drive_account_id == account_id,
+            DriveFolder.parent_id == fold_id(place),
+            DriveFolder.name == folder.name,
+            DriveFolder.is_deleted == false(),
+        )
+        place = session.scalar(namesake.limit(1)) or ""
+        if not place:
+            return ""
+    if gone:
+        # The tree's ids are folded; requests need the drive's part as OneDrive wrote it.
+        spelt, sign, _ = folder_id.partition("!")
+        place = spelt + sign + place.partition("!")[2] if sign else place
+    return place
 
 
 def note_folders(

@@ -16,7 +16,8 @@ OK, CHANGED, MISSING, OUTSIDE = "ok", "changed", "missing", "outside"
 # States in which the original cannot be opened.
 AWAY = (MISSING, OUTSIDE)
 
-# The open question of a check about an image.
+# The open question of a check about an image. A larger number is asked first.
+SEEK = -1  # which file has taken the place of an original that is away
 NO_DOUBT = 0
 PLACE = 1  # whether its folder is still inside the root folder
 ASK = 2  # whether the original exists, and where
@@ -29,7 +30,7 @@ def judge_mention(image: Image, item: DriveItem, is_full: bool) -> dict[str, Any
     :param is_full: the feed lists the whole drive, not only changes.
     """
     if item.is_deleted:
-        return {"drive_state": MISSING, "drive_doubt": NO_DOUBT}
+        return {"drive_state": MISSING, "drive_doubt": SEEK}
     values: dict[str, Any] = {}
     if item.parent_id and image.folder_id != item.parent_id:
         values["folder_id"] = item.parent_id
@@ -59,9 +60,12 @@ def judge_answer(image: Image, answer: ItemAnswer, names: Mapping[str, str]) -> 
     values: dict[str, Any] = {"drive_doubt": NO_DOUBT}
     if answer.item is None:
         values["drive_state"] = OUTSIDE if answer.is_outside else MISSING
+        values["drive_doubt"] = SEEK
     else:
         values |= _follow_place(image, answer.item, names)
         values |= _write_verdict(image, answer.item, not has_changed(image, answer.item))
+        if image.offered_item_id:
+            values["offered_item_id"] = ""
     return values
 
 

@@ -10,6 +10,7 @@ from imagehub.domain.sync.state import (
     FOLLOW,
     NO_DOUBT,
     PLACE,
+    SEEK,
     compare,
     judge_answer,
     judge_mention,
@@ -69,7 +70,8 @@ def test_contents_are_compared_by_the_most_reliable_value(
         ({}, {}, {}),
         ({}, {"quick_xor_hash": "h2"}, {"drive_state": "changed"}),
         ({"drive_state": "changed"}, {}, {"drive_state": "ok"}),
-        ({}, {"is_deleted": True}, {"drive_state": "missing", "drive_doubt": NO_DOUBT}),
+        ({}, {"is_deleted": True}, {"drive_state": "missing", "drive_doubt": SEEK}),
+        ({"drive_state": "missing", "drive_doubt": SEEK}, {}, {"drive_doubt": ASK}),
         # A new name is stored only when the file is known to be inside the root folder.
         ({}, {"name": "secret.jpg"}, {"drive_doubt": ASK}),
         ({"drive_state": "outside"}, {}, {"drive_doubt": ASK}),
@@ -91,9 +93,14 @@ def test_a_full_listing_leaves_the_location_to_be_looked_up() -> None:
     ("kept", "answer", "written"),
     [
         ({"drive_doubt": ASK}, ItemAnswer(tell()), {}),
-        ({}, ItemAnswer(), {"drive_state": "missing"}),
-        ({}, ItemAnswer(is_outside=True), {"drive_state": "outside"}),
+        ({}, ItemAnswer(), {"drive_state": "missing", "drive_doubt": SEEK}),
+        ({}, ItemAnswer(is_outside=True), {"drive_state": "outside", "drive_doubt": SEEK}),
         ({"drive_state": "missing"}, ItemAnswer(tell()), {"drive_state": "ok"}),
+        (
+            {"drive_state": "missing", "offered_item_id": "other"},
+            ItemAnswer(tell()),
+            {"drive_state": "ok", "offered_item_id": ""},
+        ),
         ({}, ItemAnswer(tell(name="b.jpg")), {"name": "b.jpg"}),
         (
             {},
