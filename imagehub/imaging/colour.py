@@ -1,38 +1,71 @@
 """Colours: convert a picture to sRGB, and find its dominant colour."""
 
 import struct
+from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
 from PIL import Image, ImageChops, ImageCms
 
+from imagehub.imaging.colour_source import ColorSource
+from imagehub.imaging.tone import find_peak, map_values, tone
+
 MAX_PROFILE_BYTES = 64_000_000
 _MAX_KEPT_BYTES = 4_000_000
 # The colour space of a profile → the modes that it can describe.
 _MODES = {b"RGB ": ("RGB", "RGBA"), b"CMYK": ("CMYK",), b"GRAY": ("L",)}
+# The values of narrow range, 16 to 235, to full range. Source: ITU-R BT.2100-2, table 9.
+_WIDEN = [min(255, max(0, round((value - 16) * 255 / 219))) for value in range(256)]
 
 
-def convert_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert from a colour profile to sRGB; a broken profile is ignored.
+@dataclass(frozen=True)
+class Conversion:
+    """How all renditions of one picture are converted to sRGB. ``peak_nits``: of an HDR picture."""
+
+    source: ColorSource
+    peak_nits: float = 0.0
+
+
+def plan_conversion(frame: Image.Image, source: ColorSource) -> Conversion:
+    """Decide on the conversion of a picture, once for all of its renditions.
+
+    :param frame: decoded; mode as for :func:`convert_to_srgb`.
+    """
+    if source.hdr_transfer and frame.mode in ("L", "RGB", "RGBA", "RGBa"):
+        return Conversion(source, find_peak(frame, source.hdr_transfer))
+    return Conversion(source)
+
+
+def convert_to_srgb(image: Image.Image, conversion: Conversion) -> Image.Image:
+    """Convert to sRGB; a broken profile is ignored.
 
     :param image: mode RGB, RGBA, RGBa, L, CMYK or LAB.
     :return: mode RGB, or RGBA if any pixel is transparent.
     """
+    source = conversion.source
     if image.mode == "RGBa":
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema() == (255, 255):
             image = image.convert("RGB")
     if image.mode == "LAB":
         return _make_lab_transform().apply(image)
-    space = profile[16:20] if profile and len(profile) <= MAX_PROFILE_BYTES else b""
+    if source.is_narrow and image.mode != "CMYK":
+        image = map_values(image, _WIDEN)
+    if conversion.peak_nits:
+        image = tone(image, source.hdr_transfer, conversion.peak_nits)
+    return _apply_profile(image, source.profile)
+
+
+def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    space = profile[16:20] if len(profile) <= MAX_PROFILE_BYTES else b""
     alpha = None
     if space == b"RGB " and image.mode == "L":
         image = image.convert("RGB")
     elif space == b"GRAY" and image.mode == "RGBA" and _is_grey(image):
         # Grey with transparency is decoded to four channels.
         image, alpha = image.getchannel("R"), image.getchannel("A")
-    if profile and image.mode in _MODES.get(space, ()):
+    if image.mode in _MODES.get(space, ()):
         transform = _find_transform(profile, image.mode)
         image = transform.apply(image) if transform else image
     if image.mode not in ("RGB", "RGBA"):

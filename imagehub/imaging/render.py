@@ -20,7 +20,14 @@ from typing import BinaryIO
 from PIL import Image
 
 from imagehub.errors import PictureTooLargeError, UnreadablePictureError
-from imagehub.imaging.colour import convert_to_srgb, find_dominant_color, forget_profiles
+from imagehub.imaging.boxes import read_coding
+from imagehub.imaging.colour import (
+    convert_to_srgb,
+    find_dominant_color,
+    forget_profiles,
+    plan_conversion,
+)
+from imagehub.imaging.colour_source import find_color_source
 from imagehub.imaging.decode import (
     Size,
     choose_draft,
@@ -144,11 +151,15 @@ class OpenedPicture:
             if self.format == "WEBP":
                 # Pillow's WebP decoder allocates its memory when the file is opened.
                 self._check_pixels(*read_webp_size(file))
+            self._chunks = self._coding = None
             text_bytes = 0
             if self.format == "PNG":
-                chunks = read_chunks(file)
-                file, text_bytes = leave_out(file, chunks.unwanted), chunks.long_text_bytes
-                file.seek(0)
+                self._chunks = read_chunks(file)
+                text_bytes = self._chunks.long_text_bytes
+                file = leave_out(file, self._chunks.unwanted)
+            elif self.format in ("AVIF", "HEIC", "HEIF"):
+                self._coding = read_coding(file)
+            file.seek(0)
             self._image = open_picture(file, self.format)
         self._check_pixels(*self._image.size)
         self._target = _fit(self._image.size, max(spec.label_px for spec in self.options.specs))
@@ -182,7 +193,7 @@ class OpenedPicture:
         width, height = image.size
         with plain_errors(self.format):
             frame = decode(image, self._scale, self._target)
-        profile = image.info.get("icc_profile")
+        conversion = plan_conversion(frame, find_color_source(image, self._chunks, self._coding))
         # After loading, as Pillow turns a TIFF upright while loading and sets its orientation to 1.
         orientation = read_orientation(image)
         frame = _resize(frame, self._target)
@@ -203,7 +214,7 @@ class OpenedPicture:
         # once, for its smallest fitting label; the larger labels get the same bytes.
         for size, same in reversed(same_size.items()):
             frame = _resize(frame, size)
-            finished = convert_to_srgb(frame, profile)
+            finished = convert_to_srgb(frame, conversion)
             # Pillow copies these from image to image, and its encoders would write some of them.
             finished.info = {}
             data = _encode(finished, "WEBP", quality=same[0].quality, method=same[0].effort)
