@@ -8,11 +8,16 @@ from flask_babel import gettext as _
 
 from imagehub.admin import blueprint
 from imagehub.admin.connection_pages import is_root_given
-from imagehub.database import db
+from imagehub.admin.drive import open_drive
+from imagehub.admin.words import describe_size
+from imagehub.database import db, end_read
 from imagehub.domain.imports import reports
+from imagehub.domain.onedrive import status
 from imagehub.domain.people import actions, audit
 from imagehub.domain.site import overview
+from imagehub.errors import ImageHubError
 from imagehub.models import AuditEntry
+from imagehub.web.errors import on_refusal
 from imagehub.web.forms import Form, find_number, read_query
 from imagehub.web.i18n import format_number, ngettext, translate
 from imagehub.wiring import get_clients, get_settings
@@ -56,6 +61,28 @@ def _get_totals() -> overview.Totals:
         cached = (time.monotonic(), overview.measure_totals(session))
         current_app.extensions[_TOTALS] = cached
     return cached[1]
+
+
+def _answer_storage(_error: ImageHubError | None = None) -> ResponseReturnValue:
+    quota = status.describe_connection(db.session(), get_clients()).quota
+    return jsonify(
+        {
+            "total": quota.total_bytes or 0,
+            "used": quota.used_bytes or 0,
+            "words": describe_size(quota.used_bytes) if quota.used_bytes is not None else "—",
+        }
+    )
+
+
+@blueprint.get("/admin/home/storage")
+@on_refusal(_answer_storage)
+def show_storage() -> ResponseReturnValue:
+    """Ask OneDrive for its storage space, for the script of the page; else give what is known."""
+    account_id, opened = open_drive()
+    session = db.session()
+    end_read(session)
+    status.save_drive_facts(session, account_id, opened.get_drive())
+    return _answer_storage()
 
 
 @blueprint.get("/admin/home/jobs")

@@ -9,7 +9,7 @@ from flask_login import current_user
 from pydantic import Field
 
 from imagehub.admin import act, blueprint
-from imagehub.admin.words import return_refused, say
+from imagehub.admin.words import link_gallery, return_refused, say
 from imagehub.database import db
 from imagehub.domain.imports import dismissals, jobs, plans, reports
 from imagehub.domain.imports.reading import read_plan
@@ -255,7 +255,7 @@ def publish_import(number: int) -> ResponseReturnValue:
     if is_api_call():
         return jsonify({"count": count})
     words = ngettext("%(num)s group published.", "%(num)s groups published.", count)
-    say(words if count else _("Nothing left to publish."))
+    say(words if count else _("Nothing left to publish."), link=link_gallery(session, drafts))
     return redirect(url_for(".show_import", number=number), 303)
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from imagehub.admin import act, originals
 from imagehub.admin.library_list import PostedPlace, answer, name_group, show_list
-from imagehub.admin.words import say
+from imagehub.admin.words import link_gallery, say
 from imagehub.database import db
 from imagehub.domain.library import bulk, edit, listing, trash
 from imagehub.domain.library.bulk import BulkEdit, Progress
@@ -105,7 +105,7 @@ def _edit(change: BulkEdit) -> ResponseReturnValue:
     numbers = _read_selected()
     count = bulk.edit_groups(db.session(), numbers, change)
     _commit_edit(numbers, count, change)
-    _say_edited(count, change)
+    _say_edited(count, change, numbers)
     return _return_to_list()
 
 
@@ -128,7 +128,7 @@ def _edit_all(change: BulkEdit) -> ResponseReturnValue:
         )
         _commit_edit(numbers, progress.changed - steps.done, change)
         if progress.is_done:
-            _say_edited(progress.changed, change)
+            _say_edited(progress.changed, change, [])
             return _return_to_list()
     else:
         progress = Progress("", listing.count_groups(session, place.filter_name, place.words))
@@ -156,12 +156,14 @@ def _commit_edit(numbers: Sequence[int], count: int, change: BulkEdit) -> None:
         commit_action("edit_groups", key, count=count, fields=fields)
 
 
-def _say_edited(count: int, change: BulkEdit) -> None:
+def _say_edited(count: int, change: BulkEdit, numbers: Sequence[int]) -> None:
+    """Say what was done to groups; ``numbers`` is empty if they are all groups of a list."""
     state = change.changes.get("state")
     if not count:
         say(_("No groups needed changing."))
     elif state == "published":
-        say(ngettext("%(num)s group is published.", "%(num)s groups are published.", count))
+        words = ngettext("%(num)s group is published.", "%(num)s groups are published.", count)
+        say(words, link=link_gallery(db.session(), numbers or [0, 0]))
     elif state == "draft":
         say(ngettext("%(num)s group is now a draft.", "%(num)s groups are now drafts.", count))
     else:

@@ -187,13 +187,14 @@ def _answer_refusal(error: ImageHubError, **_view_args: Any) -> ResponseReturnVa
 def save_library_fields(number: int) -> ResponseReturnValue:
     """Save single fields of a group: JSON ``version``, ``changes``, ``base``.
 
-    Answers the new version and the fields as they are saved; 409 with ``version``, ``current`` and
-    ``yours`` if someone else changed the same field; 422 with a sentence as ``detail``, and the
-    ``fields`` that it is about.
+    Answers the new version, the fields as they are saved, and whether visitors see the group; 409
+    with ``version``, ``current`` and ``yours`` if someone else changed the same field; 422 with a
+    sentence as ``detail``, and the ``fields`` that it is about.
     """
     changed = read_json(_EditBody).make_edit()
     group = edit.save_group(db.session(), number, changed)
-    answer = {"version": group.version, "fields": edit.read_fields(db.session(), group)}
+    fields = edit.read_fields(db.session(), group)
+    answer = {"version": group.version, "fields": fields, "is_shown": group.is_shown}
     _commit_edit(group, changed)
     return jsonify(answer)
 
@@ -207,11 +208,13 @@ def save_library_shot(number: int, shot: int) -> ResponseReturnValue:
     if changed.changes:
         commit_action(
             "edit_shot",
-            f"{number}/{shot}",
+            number,
             name=name_group(group),
-            shot=show_name(image.name),
+            # One line for all shots of the group; each is counted once.
+            names=[f"{shot} {show_name(image.name)}"],
             fields=[edit.FIELD_NAMES[name] for name in changed.changes],
-            is_repeated=True,
+            is_edit=True,
+            shot=show_name(image.name),
         )
     return jsonify(answer)
 
@@ -219,4 +222,4 @@ def save_library_shot(number: int, shot: int) -> ResponseReturnValue:
 def _commit_edit(group: Group, changed: Edit) -> None:
     if changed.changes:
         fields = [edit.FIELD_NAMES[name] for name in changed.changes]
-        commit_action("edit_group", group.id, name=name_group(group), fields=fields)
+        commit_action("edit_group", group.id, name=name_group(group), fields=fields, is_edit=True)

@@ -1,5 +1,6 @@
 """Format sizes, times, counts and toasts for the admin pages, in the page's language."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Literal
 
@@ -9,9 +10,11 @@ from flask import flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from markupsafe import Markup
+from sqlalchemy.orm import Session
 
 from imagehub.admin import blueprint
 from imagehub.database import now_utc
+from imagehub.domain.library.groups import get_group
 from imagehub.errors import ImageHubError
 from imagehub.web.access import is_api_call
 from imagehub.web.i18n import get_format_locale, translate
@@ -119,12 +122,21 @@ def say(
     """Show a sentence as a toast on the next page.
 
     :param undo: the endpoint that undoes the act by POST; the toast then offers Undo.
-    :param link: address and text of a link to another site.
+    :param link: address and text of a link, which opens in a new tab.
     :param fields: form fields of that POST.
     """
     undo_url = url_for(undo) if undo else ""
     toast = {"text": translate(message), "undo_url": undo_url, "link": link, "fields": fields}
     flash(toast, "fault" if is_fault else "done")  # type: ignore[arg-type]
+
+
+def link_gallery(session: Session, numbers: Sequence[int]) -> tuple[str, str] | None:
+    """Make the link of a toast to groups in the gallery; None if visitors see none of them."""
+    if len(numbers) != 1:
+        return (url_for("gallery.show_front"), _("View in gallery")) if numbers else None
+    if not get_group(session, numbers[0]).is_shown:
+        return None
+    return url_for("gallery.show_group", number=numbers[0]), _("View in gallery")
 
 
 def return_refused(error: ImageHubError, url: str) -> ResponseReturnValue:

@@ -16,7 +16,7 @@ from imagehub.domain.site import overview
 from imagehub.models import DriveAccount, Group, Image, ImportItem, ImportJob
 from imagehub.wiring import get_clients
 from tests.admin.pages import send
-from tests.fixtures.site import NAME, Site
+from tests.fixtures.site import NAME, ConnectedSite, Site
 
 
 @pytest.fixture
@@ -282,3 +282,27 @@ def test_help_names_the_key_of_the_search_where_there_is_one(
     help_list = client.get(path).text.split('<dialog id="help"', 1)[1]
     assert ("Search or filter this page" in help_list) == has_search
     assert "Go to Library" in help_list
+
+
+def test_the_storage_space_is_fresh_after_an_upload(connected_site: ConnectedSite) -> None:
+    client = connected_site.signed_in_client()
+    connected_site.add_group()
+    before = client.get("/admin/home/storage").json
+    assert before["total"] > 0
+    connected_site.put_files("Works", {"large.bin": bytes(700_000)})
+    assert 'data-storage="/admin/home/storage"' in client.get("/admin/").text
+    # The emulator looks at its folder when a folder is opened.
+    assert client.get("/admin/drive").status_code == 200
+    after = client.get("/admin/home/storage").json
+    assert after["used"] == before["used"] + 700_000
+    # The page itself knows it from now on.
+    assert after["words"] in client.get("/admin/").text
+
+
+def test_without_onedrive_the_last_known_storage_space_is_shown(
+    connected_site: ConnectedSite,
+) -> None:
+    client = connected_site.signed_in_client()
+    known = client.get("/admin/home/storage").json
+    connected_site.onedrive.set_fault("status", status=503, retry_after=600)
+    assert client.get("/admin/home/storage").json == known

@@ -15,7 +15,7 @@ from tests.admin.library import (
     read_value,
     send_json,
 )
-from tests.admin.pages import send
+from tests.admin.pages import follow, send
 from tests.fixtures.site import Site
 
 
@@ -199,3 +199,49 @@ def test_a_group_leads_to_those_before_and_after_it_in_the_gallery(
     assert read_ways(first) == {"next": f"{LIST}/{middle}"}
     assert read_ways(middle) == {"prev": f"{LIST}/{first}", "next": f"{LIST}/{last}"}
     assert read_ways(last) == {"prev": f"{LIST}/{middle}"}
+
+
+def test_edits_of_a_group_are_one_line_of_the_log(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+
+    def save(where: str, version: int, **changes: str) -> None:
+        body = {"version": version, "changes": changes, "base": {}}
+        assert send_json(client, f"{path}{where}/save", body, path)[0] == 200
+
+    save("", 1, title="Wave")
+    save("", 2, medium="Oil")
+    save("/shots/2", 3, alt="A wave")
+    save("/shots/2", 4, role="back")
+    assert read_log(client)[:2] == [
+        "Edited “b.jpg” in “Wave”: Alt text, Role.",
+        "Edited “Wave”: Title, Medium.",
+    ]
+    save("/shots/3", 5, alt="Its foam")
+    save("", 6, year="1911")
+    # What was done last comes first.
+    log = read_log(client)
+    assert log[:2] == [
+        "Edited “Wave”: Title, Medium, Year.",
+        "Edited 2 shots of “Wave”: Alt text, Role.",
+    ]
+    assert not any(line.startswith("Edited") for line in log[2:])
+
+
+def test_a_published_group_leads_to_the_gallery(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    body = {"version": 1, "changes": {"state": "draft"}, "base": {"state": "published"}}
+    assert send_json(client, f"{path}/save", body, path)[1]["is_shown"] is False
+    assert re.search(r'id="view-group"[^>]* hidden>', client.get(path).text)
+    page = follow(client, send(client, f"{LIST}/publish", LIST, group=group_id)).text
+    assert f'class="toast-link" href="/groups/{group_id}"' in page
+    empty = site.add_group([], state="draft")
+    page = follow(client, send(client, f"{LIST}/publish", LIST, group=empty)).text
+    assert "1 group is published." in page and "toast-link" not in page
+    both = [group_id, empty]
+    send(client, f"{LIST}/unpublish", LIST, group=both)
+    page = follow(client, send(client, f"{LIST}/publish", LIST, group=both)).text
+    assert 'class="toast-link" href="/"' in page

@@ -43,6 +43,7 @@ WITHOUT_ITEMS = {
     "admin.revoke_share", "admin.save_library_fields", "admin.save_library_group",
     "admin.save_library_shot", "admin.save_secret_end", "admin.save_settings",
     "admin.show_account", "admin.show_activity", "admin.show_connection", "admin.show_home",
+    "admin.show_storage",
     "admin.show_import", "admin.show_import_plan", "admin.show_import_progress",
     "admin.show_imports", "admin.show_library", "admin.show_library_group",
     "admin.show_recovery_codes", "admin.show_second_step", "admin.show_settings",

@@ -118,6 +118,7 @@ def test_write_permission_is_requested_when_first_needed(
         expect(words).to_contain_text("ImageHub may only read in OneDrive so far.")
         visit.complaints.clear()  # the browser logs the refusal
     else:
+        page.locator("#new-folder-box > summary").click()
         page.get_by_label("Name of the new folder").fill("Neu")
         page.get_by_role("button", name="Create folder").click()
         expect(note).to_be_visible()
@@ -131,6 +132,7 @@ def test_write_permission_is_requested_when_first_needed(
         expect(page.locator("#uploads h2")).to_have_text("1 file uploaded", timeout=30_000)
         assert (served.onedrive.root / "Wellen" / "a.jpg").read_bytes() == make_picture(3)
     else:
+        page.locator("#new-folder-box > summary").click()
         page.get_by_label("Name of the new folder").fill("Neu")
         page.get_by_role("button", name="Create folder").click()
         expect(page.locator("#entries")).to_contain_text("Neu")

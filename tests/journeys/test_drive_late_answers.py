@@ -84,6 +84,7 @@ def test_changes_in_the_previous_folder_do_not_appear_in_the_next(
     page = enter(served, "Works").page
     renamed = hold(page, "/admin/drive/rename$", has_answers=True)
     made = hold(page, "/admin/drive/new-folder$", has_answers=True)
+    page.locator("#new-folder-box > summary").click()
     page.get_by_label("Name of the new folder").fill("Sketches")
     page.get_by_label("Name of the new folder").press("Enter")
     made.wait()

@@ -97,3 +97,21 @@ test("a refusal is told and keeps the files due", async (context) => {
   await imports.set(false, "one");
   assert.equal(imports.fault, "");
 });
+
+test("what is not imported by itself is offered, and imported when that is asked for", async (context) => {
+  const { calls, url } = await collect(context);
+  const entries = [makeEntry(1), makeEntry(2, { type: "text/plain" }), makeEntry(3, { type: "" })];
+  const { imports } = makeImport(url, entries);
+  await imports.set(false, "each");
+  await imports.check();
+  assert.deepEqual([calls.length, imports.dueCount, imports.offeredCount], [0, 0, 2]);
+  await imports.check({ isAsked: true });
+  assert.equal(calls[0].grouping, "each");
+  assert.deepEqual(
+    calls[0].files.map((file) => file.id),
+    ["item-1", "item-3"],
+  );
+  assert.equal(imports.offeredCount, 0);
+  await imports.set(true, "each");
+  assert.equal(imports.offeredCount, 0);
+});

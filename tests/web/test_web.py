@@ -168,6 +168,18 @@ def test_an_error_page_links_to_the_previous_page(site: Site) -> None:
     assert to_gallery in page and to_admin not in page
 
 
+def test_an_error_page_of_the_admin_keeps_its_navigation(site: Site) -> None:
+    navigation, sign_out = '<nav class="rail-nav"', 'action="/sign-out"'
+    for path in ("/admin/library/4711", "/admin/no/such/thing"):
+        answer = site.signed_in_client().get(path)
+        assert answer.status_code == 404
+        assert navigation in answer.text and sign_out in answer.text
+        assert read_csrf_token(site.signed_in_client(), path)
+        # Whoever is not signed in sees none of it.
+        assert navigation not in site.get(path).text
+    assert navigation not in site.signed_in_client().get("/groups/4711").text
+
+
 def test_a_lost_connection_error_links_to_the_connection_page(site: Site) -> None:
     client = site.signed_in_client()
     answer = client.get("/admin/connection/root-folder")

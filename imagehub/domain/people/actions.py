@@ -245,3 +245,5 @@ ACTIONS = {
     for kind, actions in _ACTIONS.items()
     for name, sentences in actions.items()
 }
+# What an edit of one thing becomes when its entry is about several.
+SEVERAL = {"edit_shot": "edit_shots"}

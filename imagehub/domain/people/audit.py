@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import MAX_ID, end_read, now_utc, own_transaction
-from imagehub.domain.people.actions import ACTIONS
+from imagehub.domain.people.actions import ACTIONS, SEVERAL
 from imagehub.domain.people.sessions import describe_browser
 from imagehub.messages import Message, PluralMessage, mark
 from imagehub.models import AuditEntry, User
@@ -54,6 +54,7 @@ def record(
     fields: Sequence[str] = (),
     address: str = "",
     is_repeated: bool = False,
+    is_edit: bool = False,
     **values: str,
 ) -> None:
     """Add an entry; it is committed together with the change itself.
@@ -69,11 +70,24 @@ def record(
     :param fields: what was changed, in marked sentences: ``Title``.
     :param address: IP address of the request.
     :param is_repeated: add no second entry with the same facts within an hour.
+    :param is_edit: replace the person's entry about the same thing of the last hour, if it is of
+        the same action, and take over its fields and names: a form that saves field after field
+        makes one line.
     :param values: what else the sentence names.
     """
     entry = _make_entry(actor, action, key, address)
     entry.subject = _shorten(name or next(iter(names), ""))
     entry.count = count if count is not None else max(1, len(names))
+    several = SEVERAL.get(action, action)
+    same = (*_is_like(entry), AuditEntry.action.in_([action, several]))
+    last = _find_last(session, same) if is_edit else None
+    if last is not None:
+        before = read_details(last)
+        names = list(dict.fromkeys([*before.get("names", ()), *names]))
+        fields = list(dict.fromkeys([*before.get("fields", ()), *fields]))
+        entry.count = max(last.count, len(names))
+        entry.action = several if entry.count > 1 else action
+        session.delete(last)
     entry.details = _write_details(names, fields, values)
     if is_repeated:
         last = _find_last(session, _is_like(entry))

@@ -74,6 +74,24 @@ function restoreFocus(/** @type {string} */ from, /** @type {number} */ place) {
 
 // --- New folder and new names ---
 
+const newFolder = byId("new-folder-box", HTMLDetailsElement);
+
+export function openNewFolder() {
+  newFolder.open = true;
+  byId("new-name").focus();
+}
+
+newFolder.addEventListener("toggle", () => newFolder.open && byId("new-name").focus());
+newFolder.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !newFolder.open) return;
+  newFolder.open = false;
+  get(newFolder, "summary").focus();
+});
+addEventListener("pointerdown", ({ target }) => {
+  const isOutside = target instanceof Node && !newFolder.contains(target);
+  if (isOutside && !byId("new-name", HTMLInputElement).value) newFolder.open = false;
+});
+
 byId("new-folder").addEventListener("submit", async (event) => {
   event.preventDefault();
   const form = byId("new-folder");
@@ -85,6 +103,7 @@ byId("new-folder").addEventListener("submit", async (event) => {
   // Whether the focus is in the form, or was in a part of it that is disabled.
   const hasFocus = () => form.contains(getFocused()) || getFocused() === document.body;
   button.disabled = true;
+  newFolder.open = false;
   try {
     const { done } = await fetchJson(folder.urls.newFolder, { form: { folder: from, name } });
     if (field.value.trim() === name) field.value = "";
@@ -95,7 +114,7 @@ byId("new-folder").addEventListener("submit", async (event) => {
     toast(t("folder_created", { name: done[0].name }));
   } catch (error) {
     toastError(error);
-    if (hasFocus()) field.focus();
+    if (hasFocus()) openNewFolder();
   } finally {
     button.disabled = false;
   }

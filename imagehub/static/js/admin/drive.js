@@ -1,7 +1,7 @@
 // The drive page: the open folder, what is selected, what is done with it, what is uploaded.
 
 import { byId, find, findAll, get } from "../dom.js";
-import { move, remove, rename } from "./drive-acts.js";
+import { move, openNewFolder, remove, rename } from "./drive-acts.js";
 import "./drive-drop.js";
 import * as folder from "./drive-folder.js";
 import { isGrid } from "./drive-list.js";
@@ -31,7 +31,7 @@ form.addEventListener("submit", (event) => {
   else if (act === "delete") remove(getSubjects());
 });
 
-onKey("n", () => byId("new-name").focus());
+onKey("n", openNewFolder);
 onKey("u", () => byId("upload-files").click());
 onKey("r", renameSubject);
 onKey("m", () => move(getSubjects()));

@@ -1,4 +1,5 @@
-// Moves the bars of running imports, and loads the page again once one has ended.
+// Moves the bars of running imports, and loads the page again once one has ended. Asks for the storage
+// space in OneDrive, which uploads and other programs change.
 
 import { find, findAll, get } from "../dom.js";
 import { reloadPage } from "./busy.js";
@@ -6,10 +7,12 @@ import { fetchJson, sleep } from "./http.js";
 
 const LOOK_MS = 1500;
 
-const section = get(document, "[data-jobs]");
+const jobList = find(document, "[data-jobs]");
+const storage = find(document, "[data-storage]");
 
-/** Show how far the imports are; return whether the page is being loaded again. */
-async function look() {
+/** Show how far the imports are; return whether the page is being loaded again.
+ * @param {HTMLElement} section */
+async function look(section) {
   const answer = await fetchJson(section.dataset.jobs ?? "").catch(() => null);
   if (!answer) return false; // The next look may do better.
   const jobs = /** @type {{ id: number, finished: number, words: string }[]} */ (answer.jobs);
@@ -27,12 +30,23 @@ async function look() {
   return false;
 }
 
-async function watch() {
+/** @param {HTMLElement} section */
+async function watch(section) {
   let isOver = false;
   while (!isOver) {
     await sleep(LOOK_MS);
-    isOver = !document.hidden && (await look());
+    isOver = !document.hidden && (await look(section));
   }
 }
 
-watch();
+/** @param {HTMLElement} figure */
+async function showStorage(figure) {
+  const answer = await fetchJson(figure.dataset.storage ?? "").catch(() => null);
+  if (!answer) return; // What was known before stays.
+  get(figure, "dd").textContent = answer.words;
+  const bar = find(figure, "progress", HTMLProgressElement);
+  if (bar && answer.total) Object.assign(bar, { max: answer.total, value: answer.used });
+}
+
+if (storage) showStorage(storage);
+if (jobList) watch(jobList);

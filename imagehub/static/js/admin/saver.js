@@ -259,9 +259,11 @@ class Saver {
     this.#arriving = {};
   }
 
-  /** @param {{ version: number, fields: Values }} answer @param {Values} changes */
+  /** @param {{ version: number, fields: Values, is_shown?: boolean }} answer
+   * @param {Values} changes */
   #accept(answer, changes) {
     version = answer.version;
+    if (answer.is_shown !== undefined) byId("view-group").hidden = !answer.is_shown;
     for (const [name, sent] of Object.entries(changes)) {
       const field = this.#get(name);
       const saved = answer.fields[name];

@@ -9,6 +9,8 @@ import { isOpen } from "./upload-entry.js";
 const MAX_FILES = 5000;
 const FIRST_PAUSE_MS = 15_000;
 const MAX_PAUSE_MS = 300_000;
+// Files of these types are not offered for import: no program draws them as a picture.
+const NO_PICTURE = /^(text|audio|font)\/|^application\/(zip|gzip|json|xml|msword|vnd\.)/;
 const TEMPORARY = new Set([0, 429, 500, 502, 503, 504]);
 
 export class UploadImport {
@@ -39,21 +41,26 @@ export class UploadImport {
 
   /** Return whether an entry is to be imported and was not yet. @param {Entry} entry */
   isDue(entry) {
-    const isReady = entry.state === "done" && Boolean(entry.isImportable) && !entry.isImported;
-    return this.#wantsImport && isReady;
+    return this.#wantsImport && isReady(entry);
   }
 
   get dueCount() {
     return [...this.#queue.entries.values()].filter((entry) => this.isDue(entry)).length;
   }
 
-  /** Import what is due if nothing is on its way or waits for an answer; `isNow`: in any case.
-   * @param {{ isNow?: boolean }} [options] */
-  async check({ isNow = false } = {}) {
-    if (!this.#wantsImport || this.#isCalling) return;
+  /** How many files may be pictures and were not imported, where that is not done by itself. */
+  get offeredCount() {
+    return this.#wantsImport ? 0 : [...this.#queue.entries.values()].filter(isOffered).length;
+  }
+
+  /** Import what is due if nothing is on its way or waits for an answer. `isNow`: in any case;
+   * `isAsked`: what is offered, which is not imported by itself.
+   * @param {{ isNow?: boolean, isAsked?: boolean }} [options] */
+  async check({ isNow = false, isAsked = false } = {}) {
+    if (!(this.#wantsImport || isAsked) || this.#isCalling) return;
     const all = [...this.#queue.entries.values()];
     if (!isNow && all.some(isOpen)) return;
-    const due = all.filter((entry) => this.isDue(entry)).slice(0, MAX_FILES);
+    const due = all.filter(isAsked ? isOffered : isReady).slice(0, MAX_FILES);
     if (!due.length) return;
     clearTimeout(this.#timer);
     this.#isCalling = true;
@@ -72,16 +79,24 @@ export class UploadImport {
       this.#queue.tellImport(null);
       // The server skips what it has already, so that repeating the call does no harm.
       if (error instanceof CallError && TEMPORARY.has(error.status)) {
-        this.#timer = setTimeout(() => this.check({ isNow }), this.#pauseMs);
+        this.#timer = setTimeout(() => this.check({ isNow, isAsked }), this.#pauseMs);
         this.#pauseMs = Math.min(MAX_PAUSE_MS, this.#pauseMs * 2);
       }
       return;
     } finally {
       this.#isCalling = false;
     }
-    await this.check({ isNow: isNow && due.length === MAX_FILES });
+    const isMore = due.length === MAX_FILES;
+    await this.check({ isNow: isNow && isMore, isAsked: isAsked && isMore });
   }
 }
+
+/** @param {Entry} entry */
+const isReady = (entry) =>
+  entry.state === "done" && Boolean(entry.isImportable) && !entry.isImported;
+
+/** @param {Entry} entry */
+const isOffered = (entry) => isReady(entry) && !NO_PICTURE.test(entry.type ?? "");
 
 function describeFile(/** @type {Entry} */ entry) {
   return {

@@ -182,8 +182,12 @@ function drawQuestions(/** @type {Partial<Record<UploadState, number>>} */ count
   const { imports } = uploads;
   const { taken, name, lost, failed, paused } = counts;
   // What is due waits for a person only while nothing goes on by itself.
-  const dueCount = counts.running || counts.waiting ? 0 : imports.dueCount;
-  const shown = [taken, name, lost, failed, paused, imports.fault, dueCount, imported];
+  const isBusy = Boolean(counts.running || counts.waiting);
+  const dueCount = isBusy ? 0 : imports.dueCount;
+  // What is not imported by itself is offered at the end.
+  const isOver = !isBusy && !(taken || name || lost || paused);
+  const offeredCount = isOver ? imports.offeredCount : 0;
+  const shown = [taken, name, lost, failed, paused, imports.fault, dueCount, imported, offeredCount];
   const drawn = JSON.stringify(shown);
   if (questions.dataset.drawn === drawn) return;
   questions.dataset.drawn = drawn;
@@ -215,11 +219,19 @@ function drawQuestions(/** @type {Partial<Record<UploadState, number>>} */ count
   }
   const importNow = () => imports.check({ isNow: true });
   if (imports.fault) {
-    const retry = makeButton(t("retry"), importNow);
+    const again = () => imports.check({ isNow: true, isAsked: offeredCount > 0 });
+    const retry = makeButton(t("retry"), again);
     notes.push(makeNote(t("import_failed", { reason: imports.fault }), [retry], true));
   } else if (dueCount && (taken || name || lost || failed || paused)) {
     const now = makeButton(t("import_now"), importNow);
     notes.push(makeNote(t("import_waits", { count: dueCount }), [now]));
+  }
+  if (offeredCount && !imports.fault) {
+    const offer = makeButton(t("import_these", { count: offeredCount }), () =>
+      imports.check({ isAsked: true }),
+    );
+    offer.classList.remove("quiet");
+    notes.push(makeNote(t("import_offered", { count: offeredCount }), [offer]));
   }
   if (imported) {
     const { words, url } = imported;
