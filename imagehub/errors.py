@@ -140,18 +140,35 @@ class PictureTooLargeError(PictureError):
     """The picture is over the limit of pixels, bytes or seconds."""
 
 
+# Why an account must be reconnected after a claims challenge.
+STEP_REQUIRED = mark(
+    "The organisation requires a further step of signing in. OneDrive must be reconnected."
+)
+
+
 class ConnectionLostError(ImageHubError):
     """A person must sign in at Microsoft again.
 
     ``account``: the user name of the connected account, if known. ``code``: Microsoft's error code
-    (``invalid_grant`` …), for the log and the health page.
+    (``invalid_grant`` …), for the log and the health page. ``claims``: what the next sign-in must
+    satisfy, as Microsoft sent it. ``is_certain``: False if the refusal may be a passing fault,
+    which is believed only when it is repeated.
     """
 
     def __init__(
-        self, reason: str = mark("OneDrive must be reconnected."), account: str = "", code: str = ""
+        self,
+        reason: str = mark("OneDrive must be reconnected."),
+        account: str = "",
+        code: str = "",
+        claims: str = "",
+        is_certain: bool = True,
     ) -> None:
         super().__init__(reason)
-        self.account, self.code = account, code
+        self.account, self.code, self.claims, self.is_certain = account, code, claims, is_certain
+
+
+# The service that issues tokens; of its refusals, pages lead to the connection.
+SIGN_IN = "Microsoft sign-in"
 
 
 class ServiceError(ImageHubError):
@@ -169,12 +186,12 @@ class ServiceError(ImageHubError):
 _BUSY = {
     "OneDrive": mark("OneDrive is busy at the moment. Please try again later."),
     "object storage": mark("The object storage is busy at the moment. Please try again later."),
-    "Microsoft sign-in": mark("Microsoft’s sign-in is busy at the moment. Please try again later."),
+    SIGN_IN: mark("Microsoft’s sign-in is busy at the moment. Please try again later."),
 }
 _REFUSED = {
     "OneDrive": mark("OneDrive refused the request."),
     "object storage": mark("The object storage refused the request."),
-    "Microsoft sign-in": mark("Microsoft’s sign-in refused the request."),
+    SIGN_IN: mark("Microsoft’s sign-in refused the request."),
 }
 
 
@@ -196,9 +213,13 @@ class ServiceRefusedError(ServiceError):
 
     ``reason``: a short word for code to compare: ``name_taken``, ``quota_full``,
         ``forbidden_name``, ``locked``, ``malware``, ``not_supported``, ``bad_answer``,
-        ``wrong_client_secret``, ``wrong_credentials`` …
+        ``wrong_client_secret``, ``wrong_registration``, ``needs_administrator``,
+        ``wrong_credentials`` …
+    ``claims``: what Microsoft's next sign-in must satisfy, mostly "".
     """
 
-    def __init__(self, service: str, operation: str, reason: str, message: str = "") -> None:
+    def __init__(
+        self, service: str, operation: str, reason: str, message: str = "", claims: str = ""
+    ) -> None:
         super().__init__(service, operation, message or _REFUSED[service])
-        self.reason = reason
+        self.reason, self.claims = reason, claims

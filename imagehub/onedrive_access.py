@@ -129,7 +129,7 @@ class AccountAccess:
     def look_again(self) -> None:
         self._look = _Look(0.0)
 
-    def get_token(self, refused_token: str = "") -> str:
+    def get_token(self, refused_token: str = "", claims: str = "") -> str:
         """Errors as of :func:`imagehub.domain.onedrive.accounts.get_access_token`."""
         look, kept = self.look(), self._token
         if (
@@ -145,13 +145,24 @@ class AccountAccess:
         self.look_again()
         with Session(self._opener.engine) as session:
             token = accounts.get_access_token(
-                session, self._opener.clients, self._account_id, refused_token
+                session, self._opener.clients, self._account_id, refused_token, claims=claims
             )
         # If the token was refreshed, its version has changed, and the next request reads the row
         # again.
         self._token = (look.token_version, token)
         self.look_again()
         return token.token
+
+    def require_sign_in(self, refused_token: str, claims: str) -> None:
+        self._token = None
+        self.look_again()
+        self._save(
+            "lost connection",
+            accounts.require_sign_in,
+            self._opener.clients,
+            refused_token,
+            claims,
+        )
 
     def get_pause(self) -> float:
         paused_until = self.look().paused_until

@@ -11,10 +11,11 @@ from imagehub.admin import blueprint
 from imagehub.admin.connection_pages import finish_sign_in, make_callback_url
 from imagehub.admin.drive import open_drive
 from imagehub.database import db, end_read
+from imagehub.domain.onedrive import accounts, sign_in, status
 from imagehub.domain.onedrive import folders as onedrive_folders
-from imagehub.domain.onedrive import sign_in, status
 from imagehub.domain.sync import schedule
 from imagehub.errors import (
+    SIGN_IN,
     ConnectionLostError,
     ImageHubError,
     NotFoundError,
@@ -66,7 +67,7 @@ class ConnectedAnswer(TypedDict):
 
 
 class NotConnectedAnswer(TypedDict):
-    """``url`` is Microsoft's sign-in; ``reason`` says why there is none where it is empty."""
+    """``url`` is Microsoft's sign-in; ``reason`` says why it is needed, or why ``url`` is empty."""
 
     code: Literal[0]
     hint: Literal["connection_failed"]
@@ -202,7 +203,7 @@ def _answer_failed_sign_in(error: ImageHubError, _fields: CodeFields) -> NoToken
 
 
 def _answer_unread_folders(error: ImageHubError) -> ReconnectAnswer | UnreadableAnswer:
-    is_refused = isinstance(error, ServiceRefusedError) and error.reason == "wrong_client_secret"
+    is_refused = isinstance(error, ServiceRefusedError) and error.service == SIGN_IN
     if not isinstance(error, ConnectionLostError) and not is_refused:
         log.warning("could not list the folders in OneDrive: %s", error)
         return {"code": 99, "hint": "data_extraction_failed_from_json", "reason": str(error)}
@@ -234,7 +235,11 @@ def api_connect() -> ConnectedAnswer | NotConnectedAnswer:
     end_read(db.session())
     if status.is_connected(db.session(), get_clients()):
         return {"code": 1, "hint": "connection_successful"}
+    info = status.describe_connection(db.session(), get_clients())
+    end_read(db.session())
     url, reason = _begin_sign_in(user_id)
+    if info.is_refused or info.state == accounts.NEEDS_RECONNECT:
+        reason = reason or info.reason
     answer: NotConnectedAnswer = {"code": 0, "hint": "connection_failed", "url": url}
     return {**answer, "reason": reason} if reason else answer
 

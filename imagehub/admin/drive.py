@@ -18,9 +18,11 @@ from imagehub.domain.file_names import make_name_key, may_be_picture
 from imagehub.domain.library.groups import name_group
 from imagehub.domain.onedrive import accounts, browser, entries, folders
 from imagehub.errors import (
+    SIGN_IN,
     ConnectionLostError,
     ImageHubError,
     RootFolderGoneError,
+    ServiceRefusedError,
     WriteAccessError,
 )
 from imagehub.web.access import is_api_call
@@ -81,6 +83,7 @@ def show_trouble(error: ImageHubError, **_view: str) -> ResponseReturnValue:
         "admin/drive_trouble.html",
         message=translate(error.sentence),
         is_lost=isinstance(error, ConnectionLostError),
+        is_refused=isinstance(error, ServiceRefusedError) and error.service == SIGN_IN,
         is_root_gone=isinstance(error, RootFolderGoneError),
         is_root_given=is_root_given(),
         # The address of a form cannot be opened as a page.

@@ -360,10 +360,16 @@ class Identity(Protocol):
         """Identify app registration, server and tenant: only the same can finish a sign-in."""
 
     def start_sign_in(
-        self, redirect_uri: str, scopes: Sequence[str], login_hint: str = "", prompt: str = ""
+        self,
+        redirect_uri: str,
+        scopes: Sequence[str],
+        login_hint: str = "",
+        prompt: str = "",
+        claims: str = "",
     ) -> SignInFlow:
         """Return the address at which to sign in, and the flow to keep until then.
 
+        :param claims: a claims challenge that this sign-in must satisfy, as Microsoft sent it.
         :raise ServiceBusyError: Microsoft's sign-in cannot be reached.
         :raise ServiceRefusedError: no client id is set, the tenant does not exist, or the answer
             cannot be read.
@@ -378,18 +384,24 @@ class Identity(Protocol):
             together.
         :raise InvalidInputError: the state is not that of the flow, or the person declined.
         :raise ServiceRefusedError: ``bad_code`` (used or wrong), ``wrong_client_secret`` (wrong or
-            expired), or Microsoft's error.
-        :raise ServiceBusyError: Microsoft's sign-in cannot be reached.
+            expired), ``wrong_registration``, ``needs_administrator``, or Microsoft's error.
+        :raise ServiceBusyError: Microsoft's sign-in cannot be reached, or refuses for a reason
+            that passes.
         """
 
     def find_cached_token(self, cache: str, scopes: Sequence[str]) -> AccessToken | None:
         """Return a cached token that is valid for at least five minutes, or None."""
 
-    def refresh_token(self, cache: str, scopes: Sequence[str], force: bool = False) -> AccessToken:
+    def refresh_token(
+        self, cache: str, scopes: Sequence[str], force: bool = False, claims: str = ""
+    ) -> AccessToken:
         """Return a token that is valid for at least five minutes, a new one if ``force``.
 
+        :param claims: a claims challenge that the new token must satisfy.
         :raise ConnectionLostError: access was revoked or has expired; a person must sign in again.
-        :raise ServiceRefusedError: ``wrong_client_secret``, or an answer that cannot be read.
+            If it is not ``is_certain``, only if the refusal is repeated some minutes later.
+        :raise ServiceRefusedError: ``wrong_client_secret``, ``wrong_registration``,
+            ``needs_administrator``, or an answer that cannot be read.
         :raise ServiceBusyError: try again.
         """
 

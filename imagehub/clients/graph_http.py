@@ -38,7 +38,9 @@ from imagehub.clients.http import (
     parse_retry_after,
     read_retry_after,
 )
+from imagehub.clients.refusals import read_challenge
 from imagehub.errors import (
+    STEP_REQUIRED,
     ConflictError,
     ConnectionLostError,
     NotFoundError,
@@ -80,8 +82,11 @@ class GoneError(ServiceRefusedError):
 class Access(Protocol):
     """The tokens and pauses of one account."""
 
-    def get_token(self, refused_token: str = "") -> str:
-        """Return an access token, another one than that which Graph did not accept."""
+    def get_token(self, refused_token: str = "", claims: str = "") -> str:
+        """Return a token, another one than Graph refused; with a claims challenge, or ""."""
+
+    def require_sign_in(self, refused_token: str, claims: str) -> None:
+        """Note that only a sign-in can satisfy the claims: Graph refused a new token too."""
 
     def look_again(self) -> None:
         """Drop what :meth:`get_token` has cached: the owner may just have allowed more."""
@@ -282,12 +287,10 @@ class GraphCaller:
                 self._access.note_success()
                 return response
             if status == 401:
+                claims = read_challenge(response.headers.get("WWW-Authenticate", ""))
                 if token_was_renewed:
-                    raise ConnectionLostError(
-                        "OneDrive no longer accepts ImageHub’s access and must be reconnected.",
-                        code="unauthenticated",
-                    )
-                token, token_was_renewed = self._access.get_token(token), True
+                    raise self._give_up(token, claims)
+                token, token_was_renewed = self._access.get_token(token, claims), True
                 continue
             if status == 403 and not has_looked_again:
                 has_looked_again = True
@@ -307,6 +310,13 @@ class GraphCaller:
             on_new_connection = status == 503
             self.wait(budget, operation, attempt, response)
         raise make_busy(operation)
+
+    def _give_up(self, token: str, claims: str) -> ConnectionLostError:
+        if claims:
+            self._access.require_sign_in(token, claims)
+            return ConnectionLostError(STEP_REQUIRED, code="insufficient_claims", claims=claims)
+        sentence = mark("OneDrive no longer accepts ImageHub’s access and must be reconnected.")
+        return ConnectionLostError(sentence, code="unauthenticated")
 
     def _exchange(
         self, request: dict[str, Any], token: str, operation: str, on_new_connection: bool

@@ -8,7 +8,6 @@ account is refreshed by one caller at a time.
 
 import json
 import logging
-import re
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -23,12 +22,20 @@ from msal.exceptions import MsalError
 
 from imagehub.clients import AccessToken, SignedIn, SignInFlow
 from imagehub.clients.http import DEFAULT_RETRY_SECONDS, NoAuth, make_session, read_retry_after
+from imagehub.clients.refusals import (
+    WRONG_CLIENT_SECRET,
+    Remedy,
+    find_remedy,
+    log_refusal,
+    make_refusal,
+    make_word,
+)
 from imagehub.errors import (
+    SIGN_IN,
     ConnectionLostError,
     ImageHubError,
     InvalidInputError,
     ServiceBusyError,
-    ServiceError,
     ServiceRefusedError,
 )
 from imagehub.messages import mark
@@ -41,7 +48,6 @@ logging.getLogger("msal").setLevel(logging.INFO)
 # SameSite cookie with such a request, so the session of the sign-in would be unknown.
 warnings.filterwarnings("ignore", message="response_mode='form_post'", module=r"msal\.")
 
-SERVICE = "Microsoft sign-in"
 MICROSOFT_LOGIN = "https://login.microsoftonline.com"
 
 # MSAL adds these itself and refuses them from a caller.
@@ -49,48 +55,19 @@ _RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
 # MSAL considers a token with less than this left expired.
 _LEAST_SECONDS = 300
 _DISCOVERY_SECONDS = 24 * 3600.0
-_DEAD_GRANT = frozenset(
-    {"invalid_grant", "interaction_required", "consent_required", "login_required"}
-)
 _DECLINED = frozenset(
     {"access_denied", "consent_required", "interaction_required", "login_required"}
 )
-_WRONG_CLIENT = frozenset({"invalid_client", "unauthorized_client"})
-_PASSING = frozenset({"temporarily_unavailable", "server_error"})
+# ImageHub handles claims challenges. Without this Microsoft sends none, and shorter tokens.
+# Source: "Claims challenges, claims requests and client capabilities".
+_CAPABILITIES = ["cp1"]
 
 _NO_CLIENT_ID = mark("No app registration is configured: the client ID is missing.")
-_WRONG_SECRET = mark(
-    "Microsoft does not accept the client ID or client secret. The secret may have expired: create "
-    "a new one in the app registration and enter it in the settings."
-)
 _BAD_CODE = mark(
     "Microsoft does not accept this sign-in: its code was already used, is too old or belongs to "
     "another sign-in. Please start again."
 )
 _UNREACHABLE = mark("Microsoft’s sign-in cannot be reached at the moment. Please try again later.")
-_EXPIRED = mark(
-    "The connection has expired because it was not used for 90 days. OneDrive must be reconnected."
-)
-_REVOKED = mark("Access was revoked, or the password was changed. OneDrive must be reconnected.")
-_SECOND_FACTOR = mark("Microsoft requires two-factor authentication. OneDrive must be reconnected.")
-# AADSTS number → sentence. Only the wording depends on these numbers, never a decision: Microsoft
-# may change them at any time. Source: Microsoft Entra authentication and authorization error codes.
-_SENTENCES = {
-    70008: _EXPIRED,
-    700082: _EXPIRED,
-    700084: mark("The connection has reached its maximum lifetime. OneDrive must be reconnected."),
-    70043: mark(
-        "The organisation requires a new sign-in from time to time. OneDrive must be reconnected."
-    ),
-    50173: _REVOKED,
-    70000: _REVOKED,
-    65001: mark("ImageHub no longer has consent to access this OneDrive. Reconnect it."),
-    65004: mark("Consent to access this OneDrive was declined. Reconnect it."),
-    50076: _SECOND_FACTOR,
-    50078: _SECOND_FACTOR,
-    50079: _SECOND_FACTOR,
-    53003: mark("The organisation’s policy blocks this sign-in. OneDrive must be reconnected."),
-}
 
 
 class MicrosoftIdentity:
@@ -129,7 +106,12 @@ class MicrosoftIdentity:
     # --- Signing in -------------------------------------------------------------------------------
 
     def start_sign_in(
-        self, redirect_uri: str, scopes: Sequence[str], login_hint: str = "", prompt: str = ""
+        self,
+        redirect_uri: str,
+        scopes: Sequence[str],
+        login_hint: str = "",
+        prompt: str = "",
+        claims: str = "",
     ) -> SignInFlow:
         app, _ = self._make_app("start a sign-in")
         flow = app.initiate_auth_code_flow(
@@ -137,6 +119,7 @@ class MicrosoftIdentity:
             redirect_uri=redirect_uri,
             login_hint=login_hint or None,
             prompt=prompt or None,
+            claims_challenge=claims or None,
         )
         flow["auth_uri"] = _rewrite(flow["auth_uri"], self._login_base_url)
         # MSAL keeps them in the order of a set; sorted, equal flows are equal.
@@ -149,10 +132,7 @@ class MicrosoftIdentity:
         if not answer["state"] or answer["state"] != flow.get("state"):
             raise InvalidInputError("This sign-in was not started here, or is already complete.")
         if answer.get("error"):
-            _log_refusal(operation, answer)
-            if answer["error"] in _DECLINED:
-                raise InvalidInputError("The sign-in was cancelled or declined at Microsoft.")
-            raise _explain_refusal(answer, operation)
+            raise _explain_declined(answer, operation)
         if not answer.get("code"):
             raise InvalidInputError(
                 "Microsoft’s response contains no code.", {"code": "is missing"}
@@ -168,13 +148,13 @@ class MicrosoftIdentity:
         except Exception as error:
             raise http.explain(error, operation) from None
         if "access_token" not in result:
-            _log_refusal(operation, result)
-            if str(result.get("error")) in _DEAD_GRANT and not http.is_throttled:
-                raise ServiceRefusedError(SERVICE, operation, "bad_code", _BAD_CODE)
-            raise _explain_refusal(result, operation, http)
+            refusal = http.refuse(result, operation)
+            if isinstance(refusal, ConnectionLostError):
+                raise ServiceRefusedError(SIGN_IN, operation, "bad_code", _BAD_CODE)
+            raise refusal
         if not accounts:
             sentence = mark("Microsoft’s response does not say who signed in.")
-            raise ServiceRefusedError(SERVICE, operation, "bad_answer", sentence)
+            raise ServiceRefusedError(SIGN_IN, operation, "bad_answer", sentence)
         claims = result.get("id_token_claims") or {}
         account = accounts[0]
         return SignedIn(
@@ -208,9 +188,11 @@ class MicrosoftIdentity:
             return None
         return AccessToken(token, datetime.fromtimestamp(expires, UTC))
 
-    def refresh_token(self, cache: str, scopes: Sequence[str], force: bool = False) -> AccessToken:
+    def refresh_token(
+        self, cache: str, scopes: Sequence[str], force: bool = False, claims: str = ""
+    ) -> AccessToken:
         operation = "refresh a token"
-        if not force and (cached := self.find_cached_token(cache, scopes)):
+        if not (force or claims) and (cached := self.find_cached_token(cache, scopes)):
             return cached
         tokens = _read_cache(cache)
         if tokens is None:
@@ -224,7 +206,10 @@ class MicrosoftIdentity:
         started = time.time()
         try:
             result = app.acquire_token_silent_with_error(
-                _clean_scopes(scopes), account, force_refresh=True
+                _clean_scopes(scopes),
+                account,
+                force_refresh=True,
+                claims_challenge=claims or None,
             )
         except Exception as error:
             raise http.explain(error, operation) from None
@@ -233,12 +218,7 @@ class MicrosoftIdentity:
                 "OneDrive must be reconnected.", username, code="no_refresh_token"
             )
         if "access_token" not in result:
-            numbers = _log_refusal(operation, result)
-            if str(result.get("error")) in _DEAD_GRANT:
-                known = [_SENTENCES[number] for number in numbers if number in _SENTENCES]
-                sentence = known[0] if known else mark("OneDrive must be reconnected.")
-                raise ConnectionLostError(sentence, username, str(result["error"]))
-            raise _explain_refusal(result, operation, http)
+            raise http.refuse(result, operation, username)
         return AccessToken(
             token=str(result["access_token"]),
             expires_at=datetime.fromtimestamp(started + float(result.get("expires_in", 0)), UTC),
@@ -256,7 +236,7 @@ class MicrosoftIdentity:
         minute, even if its cause was fixed. The transport shares the discovery answers.
         """
         if not self._client_id:
-            raise ServiceRefusedError(SERVICE, operation, "wrong_client_secret", _NO_CLIENT_ID)
+            raise ServiceRefusedError(SIGN_IN, operation, WRONG_CLIENT_SECRET, _NO_CLIENT_ID)
         transport = _Transport(
             self._session, self._login_base_url, self._timeout_seconds, self._discovery
         )
@@ -275,6 +255,7 @@ class MicrosoftIdentity:
                 http_client=transport,
                 http_cache={},
                 token_cache=cache,
+                client_capabilities=_CAPABILITIES,
             )
         except Exception as error:
             raise transport.explain(error, operation) from None
@@ -340,9 +321,12 @@ class _Transport:
     def close(self) -> None:
         """Do nothing: the session is shared."""
 
-    @property
-    def is_throttled(self) -> bool:
-        return self._last is not None and self._last.status_code == 429
+    def refuse(self, result: Mapping[str, Any], operation: str, account: str = "") -> ImageHubError:
+        """Log a refusal of the token endpoint and return its error."""
+        log_refusal(operation, result)
+        is_throttled = self._last is not None and self._last.status_code == 429
+        seconds = self.retry_after() if is_throttled else None
+        return make_refusal(result, operation, account, seconds)
 
     def retry_after(self) -> float:
         """Return the wait that the last answer names, or a default."""
@@ -357,12 +341,12 @@ class _Transport:
         log.warning("Cannot %s: %s (status %s)", operation, type(error).__name__, status or "-")
         lasting = isinstance(error, _UnusableAnswerError) and not error.temporary
         if isinstance(error, (requests.RequestException, MsalError)) and not lasting:
-            return ServiceBusyError(SERVICE, operation, _UNREACHABLE, self.retry_after())
+            return ServiceBusyError(SIGN_IN, operation, _UNREACHABLE, self.retry_after())
         if 400 <= status < 500:
             sentence = mark("Microsoft’s sign-in does not know this tenant or this address.")
         else:
             sentence = mark("Microsoft’s sign-in sent a response that could not be read.")
-        return ServiceRefusedError(SERVICE, operation, "bad_answer", sentence)
+        return ServiceRefusedError(SIGN_IN, operation, "bad_answer", sentence)
 
     def _send(self, method: str, url: str, arguments: dict[str, Any]) -> _Answer:
         arguments.setdefault("timeout", self._timeout_seconds)
@@ -427,40 +411,11 @@ def _read_cache(cache: str) -> msal.SerializableTokenCache | None:
     return tokens
 
 
-def _explain_refusal(
-    result: Mapping[str, Any], operation: str, http: _Transport | None = None
-) -> ServiceError:
-    """Return the error for an error code of Microsoft that is not about this sign-in."""
-    code = str(result.get("error") or "bad_answer")
-    if code in _PASSING or (http is not None and http.is_throttled):
-        seconds = http.retry_after() if http else DEFAULT_RETRY_SECONDS
-        return ServiceBusyError(SERVICE, operation, retry_after_seconds=seconds)
-    if code in _WRONG_CLIENT:
-        return ServiceRefusedError(SERVICE, operation, "wrong_client_secret", _WRONG_SECRET)
-    return ServiceRefusedError(SERVICE, operation, _make_word(code))
-
-
-def _make_word(code: str) -> str:
-    """Make Microsoft's error code safe to show: redirects may contain any text."""
-    return re.sub(r"[^a-z0-9_]", "", code.lower())[:60] or "bad_answer"
-
-
-def _log_refusal(operation: str, result: Mapping[str, Any]) -> list[int]:
-    """Log what Microsoft's support asks for, and return the AADSTS numbers."""
-    description = str(result.get("error_description") or "")
-    numbers = [int(n) for n in result.get("error_codes") or [] if str(n).isdigit()]
-    numbers = numbers or [int(n) for n in re.findall(r"AADSTS(\d+)", description)]
-    log.warning(
-        "Microsoft refused to %s: error=%s suberror=%s numbers=%s trace_id=%s correlation_id=%s",
-        operation,
-        _make_word(str(result.get("error") or "")),
-        _make_word(str(result.get("suberror") or "none")),
-        numbers,
-        _make_id(result.get("trace_id")),
-        _make_id(result.get("correlation_id")),
-    )
-    return numbers
-
-
-def _make_id(value: object) -> str:
-    return re.sub(r"[^0-9A-Za-z-]", "", str(value or ""))[:64] or "-"
+def _explain_declined(answer: Mapping[str, str], operation: str) -> ImageHubError:
+    """Return the error for a redirect without a code."""
+    log_refusal(operation, answer)
+    if find_remedy(answer) not in (Remedy.SIGN_IN, Remedy.UNKNOWN):
+        return make_refusal(answer, operation)
+    if answer["error"] in _DECLINED:
+        return InvalidInputError("The sign-in was cancelled or declined at Microsoft.")
+    return ServiceRefusedError(SIGN_IN, operation, make_word(answer["error"]))

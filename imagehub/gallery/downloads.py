@@ -16,11 +16,13 @@ from imagehub.domain.library import gallery
 from imagehub.domain.library import images as library_images
 from imagehub.domain.sharing import downloads
 from imagehub.errors import (
+    SIGN_IN,
     ConnectionLostError,
     ImageHubError,
     NotFoundError,
     ServiceBusyError,
     ServiceError,
+    ServiceRefusedError,
 )
 from imagehub.gallery import blueprint
 from imagehub.gallery.pictures import get_title, make_group_url
@@ -213,6 +215,8 @@ def _explain(error: ImageHubError) -> str:
         return str(gettext("The original is no longer in OneDrive."))
     if isinstance(error, ConnectionLostError):
         return str(gettext("OneDrive is not available until its owner reconnects it."))
+    if isinstance(error, ServiceRefusedError) and error.service == SIGN_IN:
+        return str(gettext("OneDrive is not available until its owner has restored access to it."))
     if not isinstance(error, ServiceBusyError):
         return str(gettext("OneDrive refuses to send this file."))
     if error.service == "ImageHub":

@@ -15,7 +15,9 @@ class DriveAccount(Base):
 
     ``state``: ``connected``, ``needs_reconnect`` (a person must sign in again), ``disconnected``.
     ``token_cache``: MSAL's cache, encrypted with ``IMAGEHUB_TOKEN_KEY``; ``token_version`` is
-    increased with every write.
+    increased with every write. ``refused_at``: since when Microsoft has issued no token for a
+    passing or unknown reason. ``doubted_at``: when it first refused for an unknown reason since
+    then. ``claims_challenge``: what the next sign-in must satisfy, as Microsoft sent it.
     """
 
     __tablename__ = "drive_account"
@@ -37,6 +39,9 @@ class DriveAccount(Base):
     connected_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
     connected_by_id: Mapped[UserRef | None]
     refreshed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    refused_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    doubted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    claims_challenge: Mapped[str | None] = mapped_column(Text)
     last_success_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # No call is made for this account before this time, because Graph throttles it.
     paused_until: Mapped[datetime | None] = mapped_column(UTCDateTime)

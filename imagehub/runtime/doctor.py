@@ -268,6 +268,10 @@ ONEDRIVE_ADVICE = {
     accounts.NEEDS_RECONNECT: "Reconnect it at /admin/.",
     accounts.WRONG_CLIENT_SECRET: "Create a new client secret at https://entra.microsoft.com and "
     "set IMAGEHUB_MS_CLIENT_SECRET; no new sign-in is needed.",
+    accounts.WRONG_REGISTRATION: "Correct the app registration at https://entra.microsoft.com; no "
+    "new sign-in is needed.",
+    accounts.NEEDS_ADMINISTRATOR: "Ask the administrator of the account's organisation; it works "
+    "again by itself once access is allowed.",
 }
 
 

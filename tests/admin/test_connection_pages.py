@@ -249,6 +249,132 @@ def test_a_refused_client_secret_is_told_apart_and_checked_again(
     assert "OneDrive is connected" in client.get(PAGE).text
 
 
+def end_quiet_time(site: ConnectedSite) -> None:
+    with site.session() as session:
+        name = f"refresh-quiet:{accounts.get_active_account(session).id}"
+        leases.release_lease(session, name, "quiet")
+
+
+@pytest.mark.parametrize(
+    ("number", "state", "head", "reason", "may_sign_in"),
+    [
+        (53003, "needs_administrator", "The organisation refuses access", "blocks ImageHub", True),
+        (
+            50194,
+            "wrong_registration",
+            "Microsoft refuses the app registration",
+            "IMAGEHUB_MS_TENANT",
+            False,
+        ),
+    ],
+)
+def test_a_refusal_that_others_can_end_is_told_everywhere(
+    connected_site: ConnectedSite,
+    client: FlaskClient,
+    number: int,
+    state: str,
+    head: str,
+    reason: str,
+    may_sign_in: bool,
+) -> None:
+    fault = connected_site.onedrive.set_fault("aadsts", code=number)
+    connected_site.onedrive.expire_access_tokens()
+    send(client, f"{PAGE}/check", PAGE)
+    page = client.get(PAGE).text
+    assert f'data-state="{state}"' in page
+    assert f"<h2>{head}</h2>" in page
+    assert reason in page
+    assert "it can be used again once Microsoft admits it" in page
+    assert "Check connection" in page
+    assert (">Reconnect</button>" in page) == may_sign_in
+    home = client.get("/admin/").text
+    assert head in home
+    assert reason in home
+    drive = client.get("/admin/drive")
+    assert drive.status_code == 502
+    assert reason in drive.text
+    assert f'href="{PAGE}">Open connection</a>' in drive.text
+    answer = connected_site.call("/admin/onedrive/connect")
+    assert (answer["code"], answer["hint"]) == (0, "connection_failed")
+    assert reason in answer["reason"]
+    assert answer["url"].startswith(connected_site.onedrive.url)
+    answer = connected_site.call("/admin/onedrive/folders")
+    assert answer["hint"] == "refresh_token_expired_need_manual_authorization"
+    assert reason in answer["reason"]
+
+    connected_site.onedrive.clear_faults(fault)
+    end_quiet_time(connected_site)
+    assert client.get("/admin/drive").status_code == 200
+    assert "<h2>OneDrive is connected</h2>" in client.get(PAGE).text
+    assert head not in client.get("/admin/").text
+
+
+def test_a_passing_refusal_is_told_and_asks_for_no_sign_in(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    connected_site.onedrive.set_fault("aadsts", code=50196)
+    connected_site.onedrive.expire_access_tokens()
+    drive = client.get("/admin/drive")
+    assert drive.status_code == 503
+    assert "sign-in is busy" in drive.text
+    page = client.get(PAGE).text
+    assert "<h2>OneDrive is connected</h2>" in page
+    assert 'data-hook="refused"' in page
+    assert "data-note=" not in client.get("/admin/").text
+    answer = connected_site.call("/admin/onedrive/folders")
+    assert answer["code"] == 99
+    assert "sign-in is busy" in answer["reason"]
+    with connected_site.session() as session:
+        account = accounts.get_active_account(session)
+        assert account.refused_at is not None
+        account.refused_at -= timedelta(hours=1)
+    assert 'data-note="sign-in-refused"' in client.get("/admin/").text
+
+
+def test_an_unknown_refusal_keeps_the_connection_until_it_is_repeated(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    connected_site.onedrive.set_fault("aadsts", code=99999)
+    connected_site.onedrive.expire_access_tokens()
+    assert client.get("/admin/drive").status_code == 503
+    assert 'data-state="connected"' in client.get(PAGE).text
+    end_quiet_time(connected_site)
+    with connected_site.session() as session:
+        account = accounts.get_active_account(session)
+        assert account.doubted_at is not None
+        account.doubted_at -= timedelta(minutes=6)
+    assert client.get("/admin/drive").status_code == 409
+    assert 'data-state="needs_reconnect"' in client.get(PAGE).text
+
+
+def test_a_claims_challenge_leads_to_a_sign_in_that_satisfies_it(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    claims = {"access_token": {"polids": {"essential": True, "values": ["p1"]}}}
+    connected_site.onedrive.set_fault("aadsts", code=50076, claims=claims)
+    connected_site.onedrive.set_fault("claims_challenge", claims=claims)
+    assert client.get("/admin/drive").status_code == 409
+    page = client.get(PAGE).text
+    assert 'data-state="needs_reconnect"' in page
+    assert "two-factor authentication" in page
+    connect(connected_site, client, access="write")
+    assert "<h2>OneDrive is connected</h2>" in client.get(PAGE).text
+    assert client.get("/admin/drive").status_code == 200
+
+
+def test_the_organisation_refuses_a_sign_in_in_words(unconnected_site: ConnectedSite) -> None:
+    client = unconnected_site.signed_in_client()
+    unconnected_site.onedrive.set_fault(
+        "authorize_error",
+        error="access_denied",
+        description="AADSTS90094: The grant requires admin permission.",
+    )
+    connect(unconnected_site, client)
+    page = client.get(PAGE).text
+    assert "must consent to ImageHub" in page
+    assert "declined" not in page
+
+
 def test_a_client_id_that_went_missing_is_told_and_no_fault_of_the_secret(
     connected_site: ConnectedSite,
 ) -> None:

@@ -46,9 +46,9 @@ class Connection:
         self.identity = make_identity(self.onedrive)
         self.cache = sign_in(self.onedrive, self.identity, self.scopes).cache
 
-    def get_token(self, refused_token: str = "") -> str:
+    def get_token(self, refused_token: str = "", claims: str = "") -> str:
         self.forced_count += bool(refused_token)
-        token = self.identity.refresh_token(self.cache, self.scopes, bool(refused_token))
+        token = self.identity.refresh_token(self.cache, self.scopes, bool(refused_token), claims)
         self.cache = token.cache or self.cache
         return token.token
 

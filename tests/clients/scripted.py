@@ -121,14 +121,16 @@ class Pause:
 
 
 def make_access(
-    get_token: Callable[..., str] = lambda refused_token="": TOKEN,
+    get_token: Callable[..., str] = lambda refused_token="", claims="": TOKEN,
     get_pause: Callable[[], float] | None = None,
     set_pause: Callable[[float], None] | None = None,
+    require_sign_in: Callable[[str, str], None] = lambda refused_token, claims: None,
 ) -> Any:
     """Return tokens and pauses of an account that no other caller shares unless told."""
     pause = Pause()
     return SimpleNamespace(
         get_token=get_token,
+        require_sign_in=require_sign_in,
         look_again=lambda: None,
         get_pause=get_pause or pause.get,
         set_pause=set_pause or pause.set,
@@ -138,7 +140,7 @@ def make_access(
 
 def open_graph(url: str, **options: Any) -> GraphCaller:
     """Call Graph with short waits; options are those of :func:`make_access` and the caller."""
-    names = ("get_token", "get_pause", "set_pause")
+    names = ("get_token", "get_pause", "set_pause", "require_sign_in")
     access = make_access(**{name: options.pop(name) for name in names if name in options})
     defaults: dict[str, Any] = {
         "max_wait_seconds": 3.0,

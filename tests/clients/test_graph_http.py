@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -179,7 +180,7 @@ def test_a_paused_account_sends_nothing_if_the_wait_is_too_long(server: Scripted
 def test_a_refused_token_is_renewed_once(server: ScriptedServer) -> None:
     refused: list[str] = []
 
-    def get_token(refused_token: str = "") -> str:
+    def get_token(refused_token: str = "", claims: str = "") -> str:
         refused.append(refused_token)
         return "new" if refused_token else "old"
 
@@ -192,6 +193,66 @@ def test_a_refused_token_is_renewed_once(server: ScriptedServer) -> None:
     server.say("/v1.0/x", answer)
     make_caller(server, get_token=get_token).get_json("/x", "look")
     assert refused == ["", "old"]
+
+
+CLAIMS = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
+
+
+def make_challenge(claims: str = CLAIMS, error: str = "insufficient_claims") -> Answer:
+    header = f'Bearer realm="", error="{error}", claims="{b64encode(claims.encode()).decode()}"'
+    body = make_graph_error("InvalidAuthenticationToken")
+    return Answer(401, body, {"WWW-Authenticate": header})
+
+
+def test_a_claims_challenge_is_passed_on_for_the_next_token(server: ScriptedServer) -> None:
+    asked_for: list[tuple[str, str]] = []
+
+    def get_token(refused_token: str = "", claims: str = "") -> str:
+        asked_for.append((refused_token, claims))
+        return "new" if claims else "old"
+
+    server.say("/v1.0/x", make_challenge(), Answer(200, {}))
+    make_caller(server, get_token=get_token).get_json("/x", "look")
+    assert asked_for == [("", ""), ("old", CLAIMS)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        make_challenge(error="invalid_token"),
+        make_challenge("no JSON"),
+        make_challenge("[]"),
+        Answer(401, b"", {"WWW-Authenticate": 'Bearer error="insufficient_claims", claims="ä"'}),
+        Answer(401, b"", {"WWW-Authenticate": 'Bearer error="insufficient_claims"'}),
+    ],
+)
+def test_what_is_no_claims_challenge_is_a_refused_token(
+    server: ScriptedServer, answer: Answer
+) -> None:
+    noted: list[tuple[str, str]] = []
+    server.say("/v1.0/x", answer)
+    caller = make_caller(
+        server, require_sign_in=lambda token, claims: noted.append((token, claims))
+    )
+    with pytest.raises(ConnectionLostError) as caught:
+        caller.get_json("/x", "look")
+    assert (caught.value.code, caught.value.claims, noted) == ("unauthenticated", "", [])
+
+
+def test_a_challenge_that_a_new_token_does_not_satisfy_needs_a_sign_in(
+    server: ScriptedServer,
+) -> None:
+    noted: list[tuple[str, str]] = []
+    server.say("/v1.0/x", make_challenge())
+    caller = make_caller(
+        server,
+        get_token=lambda refused_token="", claims="": "new" if refused_token else "old",
+        require_sign_in=lambda token, claims: noted.append((token, claims)),
+    )
+    with pytest.raises(ConnectionLostError) as caught:
+        caller.get_json("/x", "look")
+    assert (caught.value.code, caught.value.claims) == ("insufficient_claims", CLAIMS)
+    assert noted == [("new", CLAIMS)]
 
 
 def test_a_token_refused_twice_means_the_connection_is_lost(server: ScriptedServer) -> None:
@@ -420,7 +481,7 @@ def test_without_batches_items_are_requested_one_by_one(
 def test_a_part_that_refuses_the_token_renews_it(server: ScriptedServer) -> None:
     refused: list[str] = []
 
-    def get_token(refused_token: str = "") -> str:
+    def get_token(refused_token: str = "", claims: str = "") -> str:
         refused.append(refused_token)
         return "new" if "old" in refused else "old"
 

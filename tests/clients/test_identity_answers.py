@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -16,6 +17,7 @@ DISCOVERY = "/common/v2.0/.well-known/openid-configuration"
 TOKEN = "/common/oauth2/v2.0/token"
 HOST = "https://login.microsoftonline.com/common/oauth2/v2.0"
 SCOPES = ["Files.Read", "User.Read"]
+CLAIMS = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
 
 
 @pytest.fixture
@@ -230,6 +232,103 @@ def test_a_failing_server_is_busy_and_keeps_the_grant(
     server.say(TOKEN, answer)
     with pytest.raises(ServiceBusyError):
         make_identity(server).refresh_token(make_cache(seconds=0), SCOPES)
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        (make_error("invalid_grant", 50196), 300),
+        (make_error("invalid_grant", 90033), 30),
+        (make_error("invalid_grant", 50089), 30),
+        (make_error("invalid_grant", 50000), 30),
+        (make_error("interaction_required", 70012, suberror="bad_token"), 30),
+        (make_error("server_error"), 30),
+        ({"error": "invalid_grant", "error_description": "AADSTS50196: A loop."}, 300),
+    ],
+)
+def test_a_passing_refusal_is_busy_whatever_its_error(
+    server: ScriptedServer, answer: dict[str, object], seconds: float
+) -> None:
+    server.say(TOKEN, Answer(400, answer))
+    with pytest.raises(ServiceBusyError) as caught:
+        make_identity(server).refresh_token(make_cache(seconds=0), SCOPES)
+    assert caught.value.retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("error", "number", "more", "words"),
+    [
+        ("invalid_grant", 53003, {}, "access policy blocks ImageHub"),
+        ("interaction_required", 53000, {}, "managed device"),
+        ("invalid_grant", 50105, {}, "does not admit this account"),
+        ("invalid_grant", 90094, {}, "must consent"),
+        ("invalid_grant", 54000, {}, "AADSTS54000"),
+        ("invalid_grant", 0, {"suberror": "message_only"}, "refuses access"),
+    ],
+)
+def test_a_refusal_for_the_administrator_is_told_apart(
+    server: ScriptedServer, error: str, number: int, more: dict[str, str], words: str
+) -> None:
+    server.say(TOKEN, Answer(400, make_error(error, number, claims=CLAIMS, **more)))
+    with pytest.raises(ServiceRefusedError, match=words) as caught:
+        make_identity(server).refresh_token(make_cache(seconds=0), SCOPES)
+    assert (caught.value.reason, caught.value.claims) == ("needs_administrator", CLAIMS)
+
+
+@pytest.mark.parametrize(
+    ("error", "number", "words"),
+    [
+        ("invalid_grant", 50011, "redirect address"),
+        ("invalid_request", 50194, "IMAGEHUB_MS_TENANT"),
+        ("invalid_resource", 650057, "permission"),
+        ("invalid_scope", 70011, "permission"),
+        ("invalid_grant", 50001, "AADSTS50001"),
+        ("invalid_request", 0, "app registration"),
+    ],
+)
+def test_a_wrong_registration_is_told_apart(
+    server: ScriptedServer, error: str, number: int, words: str
+) -> None:
+    server.say(TOKEN, Answer(400, make_error(error, number)))
+    with pytest.raises(ServiceRefusedError, match=words) as caught:
+        make_identity(server).refresh_token(make_cache(seconds=0), SCOPES)
+    assert caught.value.reason == "wrong_registration"
+
+
+@pytest.mark.parametrize(
+    ("error", "number", "more", "is_certain"),
+    [
+        ("invalid_grant", 50173, {}, True),
+        ("invalid_grant", 99999, {"suberror": "bad_token"}, True),
+        ("interaction_required", 99999, {}, True),
+        ("invalid_grant", 99999, {"claims": CLAIMS}, True),
+        ("invalid_grant", 99999, {"claims": "not JSON"}, False),
+        ("invalid_grant", 99999, {}, False),
+        ("invalid_grant", 165004, {}, False),
+        ("a_new_error", 99999, {}, False),
+    ],
+)
+def test_only_a_known_cause_is_certain(
+    server: ScriptedServer, error: str, number: int, more: dict[str, str], is_certain: bool
+) -> None:
+    server.say(TOKEN, Answer(400, make_error(error, number, **more)))
+    with pytest.raises(ConnectionLostError) as caught:
+        make_identity(server).refresh_token(make_cache(seconds=0), SCOPES)
+    assert caught.value.is_certain is is_certain
+    assert caught.value.claims == (CLAIMS if more.get("claims") == CLAIMS else "")
+
+
+def test_claims_are_requested_with_the_token_and_at_the_sign_in(server: ScriptedServer) -> None:
+    server.say(TOKEN, Answer(200, make_tokens()))
+    identity = make_identity(server)
+    identity.refresh_token(make_cache(), SCOPES, claims=CLAIMS)
+    form = parse_qs(server.list_asked(TOKEN)[0].body.decode())
+    wanted = {"acrs": {"essential": True, "value": "c1"}, "xms_cc": {"values": ["cp1"]}}
+    assert json.loads(form["claims"][0]) == {"access_token": wanted}
+    flow = identity.start_sign_in("http://localhost/cb", SCOPES, claims=CLAIMS)
+    query = parse_qs(urlsplit(flow.url).query)
+    assert json.loads(query["claims"][0]) == {"access_token": wanted}
+    assert flow.flow["claims_challenge"] == CLAIMS
 
 
 def test_retry_after_is_passed_on(server: ScriptedServer) -> None:

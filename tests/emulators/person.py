@@ -80,12 +80,16 @@ def refresh(onedrive: OneDrive, refresh_token: str, **fields: Any) -> requests.R
 class Person:
     """Holds tokens and calls Graph; addresses are absolute (nextLink) or start with a slash."""
 
-    def __init__(self, onedrive: OneDrive, scope: str = SCOPE) -> None:
+    def __init__(self, onedrive: OneDrive, scope: str = SCOPE, claims: str | None = None) -> None:
         self.onedrive = onedrive
-        answer = redeem(onedrive, fetch_code(onedrive, scope=scope))
+        self.session = requests.Session()
+        code = fetch_code(onedrive, scope=scope, claims=claims)
+        self.use(redeem(onedrive, code, claims=claims))
+
+    def use(self, answer: requests.Response) -> None:
+        """Use the tokens of an answer of the token endpoint from now on."""
         assert answer.status_code == 200, answer.text
         self.tokens: dict[str, Any] = answer.json()
-        self.session = requests.Session()
         self.session.headers["Authorization"] = f"Bearer {self.tokens['access_token']}"
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:

@@ -1,6 +1,7 @@
 import json
+import re
 import time
-from base64 import b64encode, urlsafe_b64decode
+from base64 import b64decode, b64encode, urlsafe_b64decode
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +26,9 @@ from tests.emulators.person import (
     refresh,
 )
 from tests.fixtures.onedrive import LOGIN_URL, OneDrive
+
+CLAIMS = {"access_token": {"polids": {"essential": True, "values": ["p1"]}}}
+CAPABLE = {"xms_cc": {"values": ["cp1"]}}
 
 
 def assert_refused(answer: requests.Response, error: str, number: int, status: int = 400) -> None:
@@ -99,6 +103,7 @@ def test_consent_is_skipped_only_if_given_before(onedrive: OneDrive) -> None:
         ({"response_type": "token"}, "unsupported_response_type"),
         ({"scope": "Mail.Read openid"}, "invalid_scope"),
         ({"code_challenge_method": "S512"}, "invalid_request"),
+        ({"claims": "[1]"}, "invalid_request"),
     ],
 )
 def test_a_bad_request_redirects_with_an_error(
@@ -285,6 +290,42 @@ def test_the_next_token_calls_fail_by_number(onedrive: OneDrive, number: int, er
             assert answer.json()["error_codes"] == [number]
     assert statuses[2] == 200
     assert 200 not in statuses[:2]
+
+
+def test_a_refusal_can_have_any_error_and_claims(onedrive: OneDrive) -> None:
+    tokens = Person(onedrive).tokens
+    fault = onedrive.set_fault("aadsts", code=50196, error="slow_down", http_status=429)
+    answer = refresh(onedrive, tokens["refresh_token"])
+    assert (answer.status_code, answer.json()["error"]) == (429, "slow_down")
+    onedrive.clear_faults(fault)
+    onedrive.set_fault("aadsts", code=53000, claims=CLAIMS)
+    document = refresh(onedrive, tokens["refresh_token"]).json()
+    assert (document["error"], document["suberror"]) == (
+        "interaction_required",
+        "additional_action",
+    )
+    assert json.loads(document["claims"]) == CLAIMS
+    claims = json.dumps(CLAIMS)
+    assert refresh(onedrive, tokens["refresh_token"], claims=claims).status_code == 400
+    tokens = Person(onedrive, claims=claims).tokens
+    assert refresh(onedrive, tokens["refresh_token"]).status_code == 200
+
+
+def test_graph_challenges_only_clients_that_understand_it(onedrive: OneDrive) -> None:
+    simple = Person(onedrive)
+    able = Person(onedrive, claims=json.dumps({"access_token": CAPABLE}))
+    onedrive.set_fault("claims_challenge", claims=CLAIMS)
+    assert simple.call("GET", "/me/drive").status_code == 200
+    answer = able.call("GET", "/me/drive")
+    assert answer.status_code == 401
+    header = answer.headers["WWW-Authenticate"]
+    assert 'error="insufficient_claims"' in header
+    encoded = re.search(r'claims="([^"]+)"', header)
+    assert encoded is not None
+    assert json.loads(b64decode(encoded[1])) == CLAIMS
+    both = json.dumps({"access_token": {**CLAIMS["access_token"], **CAPABLE}})
+    able.use(refresh(onedrive, able.tokens["refresh_token"], claims=both))
+    assert able.call("GET", "/me/drive").status_code == 200
 
 
 def test_a_token_expires_at_its_time(onedrive: OneDrive) -> None:

@@ -235,6 +235,25 @@ def test_a_wrong_client_secret_is_distinguished_from_a_revoked_grant(hub: Import
     assert "set IMAGEHUB_MS_CLIENT_SECRET; no new sign-in is needed" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("number", "reason", "advice"),
+    [
+        (53003, "blocks ImageHub", "Ask the administrator of the account's organisation"),
+        (50194, "IMAGEHUB_MS_TENANT", "Correct the app registration"),
+        (50196, "sign-in is busy", "check again in a few minutes"),
+    ],
+)
+def test_a_refusal_is_reported_with_who_can_end_it(
+    hub: ImportHub, number: int, reason: str, advice: str
+) -> None:
+    hub.onedrive.set_fault("aadsts", code=number)
+    hub.onedrive.expire_access_tokens()
+    found = examine(hub.settings)["OneDrive"]
+    assert found.state == "fault"
+    assert reason in found.sentence
+    assert advice in found.advice
+
+
 def test_a_changed_token_key_is_reported(hub: ImportHub) -> None:
     other = load_settings({"IMAGEHUB_DATA_DIR": str(hub.folder / "other")}, None).token_key
     found = examine(replace(hub.settings, token_key=other))["OneDrive"]

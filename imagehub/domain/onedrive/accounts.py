@@ -15,6 +15,8 @@ from imagehub.clients import AccessToken, Clients, Drive
 from imagehub.database import count_rows, now_utc, own_transaction
 from imagehub.domain.leases import acquire_lease, get_lease_seconds, make_owner, release_lease
 from imagehub.errors import (
+    SIGN_IN,
+    STEP_REQUIRED,
     ConnectionLostError,
     NotFoundError,
     ServiceBusyError,
@@ -30,15 +32,22 @@ DISCONNECTED = "disconnected"
 # Not a state of a row: ``describe_connection`` uses it if there is no account.
 NOT_CONNECTED = "not_connected"
 WRONG_CLIENT_SECRET = "wrong_client_secret"  # noqa: S105 - the code of an error
+# The codes of refusals that end by themselves, once somebody else has done something about them.
+WRONG_REGISTRATION = "wrong_registration"
+NEEDS_ADMINISTRATOR = "needs_administrator"
 UNREADABLE_TOKENS = "unreadable_tokens"
 QUIET_OWNER = "quiet"
 
-_SIGN_IN = "Microsoft sign-in"
 # Longer than the discovery and token requests may take together.
 _REFRESH_LEASE_SECONDS = 90.0
 # After a failure Microsoft is not asked again for this long: it blocks programs that insist.
 # Source: AADSTS50196 (client request loop).
 _QUIET_SECONDS = 15.0
+# The longest wait that Microsoft is believed.
+_MAX_QUIET_SECONDS = 600.0
+# A refusal for an unknown reason is believed if it is repeated after this time.
+_BELIEVE_AFTER = timedelta(minutes=5)
+_DOUBT_QUIET_SECONDS = 60.0
 
 
 def find_active_account(session: Session) -> DriveAccount | None:
@@ -134,6 +143,7 @@ def get_access_token(
     account_id: int,
     refused_token: str = "",
     wait_seconds: float = 20.0,
+    claims: str = "",
 ) -> AccessToken:
     """Get a token for Graph, valid for at least five minutes if Microsoft issues such.
 
@@ -141,9 +151,11 @@ def get_access_token(
 
     :param refused_token: a token that Graph did not accept; another one is needed.
     :param wait_seconds: how long to wait for another caller's refresh.
+    :param claims: the claims challenge with which Graph refused the token.
     :raise ConnectionLostError: a person must sign in again. Once that is known, Microsoft is not
         asked any more.
-    :raise ServiceRefusedError: mostly ``wrong_client_secret``, until it is corrected.
+    :raise ServiceRefusedError: ``wrong_client_secret``, ``wrong_registration`` or
+        ``needs_administrator``, until that is corrected.
     :raise ServiceBusyError: try again; the connection may still work.
     """
     lease = f"refresh-token:{account_id}"
@@ -160,7 +172,7 @@ def get_access_token(
                 # The previous holder of the lease has probably refreshed it.
                 grant = _read_grant(session, clients, account_id)
                 token = _find_token(clients, grant, refused_token) or _refresh(
-                    session, clients, grant, bool(refused_token)
+                    session, clients, grant, bool(refused_token), claims
                 )
             finally:
                 release_lease(session, lease, owner)
@@ -168,7 +180,7 @@ def get_access_token(
                 return token
             # The account was connected again in the meantime: read it again.
         if time.monotonic() > deadline:
-            raise ServiceBusyError(_SIGN_IN, "refresh a token", retry_after_seconds=10.0)
+            raise ServiceBusyError(SIGN_IN, "refresh a token", retry_after_seconds=10.0)
         time.sleep(random.uniform(0.05, 0.2))  # noqa: S311 - spreads the waiting callers
 
 
@@ -196,37 +208,105 @@ def _find_token(clients: Clients, grant: _Grant, refused_token: str) -> AccessTo
     return None if token is None or token.token == refused_token else token
 
 
-def _refresh(session: Session, clients: Clients, grant: _Grant, force: bool) -> AccessToken | None:
+def _refresh(
+    session: Session, clients: Clients, grant: _Grant, force: bool, claims: str = ""
+) -> AccessToken | None:
     """Ask Microsoft for a token and save the result, also a failure.
 
     :return: None if the account was changed in the meantime.
     """
     account = grant.account
     try:
-        token = clients.identity.refresh_token(grant.cache, account.scopes.split(), force)
+        token = clients.identity.refresh_token(grant.cache, account.scopes.split(), force, claims)
     except ConnectionLostError as error:
+        if not error.is_certain and _doubt(session, account):
+            raise ServiceBusyError(
+                SIGN_IN, "refresh a token", retry_after_seconds=_DOUBT_QUIET_SECONDS
+            ) from error
         log.warning("OneDrive account %d is lost: %s", account.id, error.code)
-        reason, code = str(error)[:500], error.code[:100]
-        if not write_grant(
-            session, account, state=NEEDS_RECONNECT, state_reason=reason, state_code=code
-        ):
+        if not _lose(session, account, error.sentence, error.code, error.claims or claims):
             return None
-        raise ConnectionLostError(str(error), account.username, error.code) from error
+        raise ConnectionLostError(
+            error.sentence, account.username, error.code, error.claims or claims
+        ) from error
     except ServiceRefusedError as error:
         log.error("OneDrive account %d cannot be refreshed: %s", account.id, error.reason)
         reason, code = str(error)[:500], error.reason[:100]
-        write_grant(session, account, state_reason=reason, state_code=code)
+        write_grant(
+            session,
+            account,
+            state_reason=reason,
+            state_code=code,
+            claims_challenge=error.claims or account.claims_challenge,
+        )
         acquire_lease(session, make_quiet_name(account.id), QUIET_OWNER, _QUIET_SECONDS)
         raise
     except ServiceBusyError as error:
-        seconds = min(max(error.retry_after_seconds, 1.0), _QUIET_SECONDS)
+        seconds = min(max(error.retry_after_seconds, 1.0), _MAX_QUIET_SECONDS)
+        _note_refusal(session, account)
         acquire_lease(session, make_quiet_name(account.id), QUIET_OWNER, seconds)
         raise
-    changes: dict[str, Any] = {"state_reason": "", "state_code": "", "refreshed_at": now_utc()}
+    changes: dict[str, Any] = {
+        "state_reason": "",
+        "state_code": "",
+        "refreshed_at": now_utc(),
+        "refused_at": None,
+        "doubted_at": None,
+        "claims_challenge": None,
+    }
     if token.cache is not None:
         changes["token_cache"] = clients.vault.seal(token.cache)
         changes["token_version"] = account.token_version + 1
     return token if write_grant(session, account, **changes) else None
+
+
+def _note_refusal(session: Session, account: DriveAccount) -> None:
+    """Note since when there are no tokens, for the connection page."""
+    if account.refused_at is None:
+        write_grant(session, account, refused_at=now_utc())
+
+
+def _doubt(session: Session, account: DriveAccount) -> bool:
+    """Tell whether a refusal for an unknown reason may still be a passing fault; note the first."""
+    now = now_utc()
+    if account.doubted_at is not None and now - account.doubted_at >= _BELIEVE_AFTER:
+        return False
+    if account.doubted_at is None:
+        log.warning("OneDrive account %d is refused for an unknown reason", account.id)
+        write_grant(session, account, doubted_at=now, refused_at=account.refused_at or now)
+    acquire_lease(session, make_quiet_name(account.id), QUIET_OWNER, _DOUBT_QUIET_SECONDS)
+    return True
+
+
+def _lose(session: Session, account: DriveAccount, reason: str, code: str, claims: str) -> bool:
+    """Record that a person must sign in; False if the account was changed in the meantime."""
+    return write_grant(
+        session,
+        account,
+        state=NEEDS_RECONNECT,
+        state_reason=reason[:500],
+        state_code=code[:100],
+        claims_challenge=claims or None,
+        refused_at=None,
+        doubted_at=None,
+    )
+
+
+def require_sign_in(
+    session: Session, account_id: int, clients: Clients, refused_token: str, claims: str
+) -> None:
+    """Record that Graph wants claims that only a sign-in can satisfy.
+
+    Does nothing if the account has another token by now.
+    """
+    try:
+        grant = _read_grant(session, clients, account_id)
+    except ConnectionLostError:
+        return
+    found = clients.identity.find_cached_token(grant.cache, grant.account.scopes.split())
+    if found is None or found.token == refused_token:
+        log.warning("OneDrive account %d is lost: Graph sent a claims challenge", account_id)
+        _lose(session, grant.account, STEP_REQUIRED, "insufficient_claims", claims)
 
 
 @own_transaction
@@ -245,10 +325,10 @@ def _keep_quiet(session: Session, account: DriveAccount) -> None:
     seconds = get_lease_seconds(session, make_quiet_name(account.id))
     if seconds and account.state_code:
         raise ServiceRefusedError(
-            _SIGN_IN, "refresh a token", account.state_code, account.state_reason
+            SIGN_IN, "refresh a token", account.state_code, account.state_reason
         )
     if seconds:
-        raise ServiceBusyError(_SIGN_IN, "refresh a token", retry_after_seconds=seconds)
+        raise ServiceBusyError(SIGN_IN, "refresh a token", retry_after_seconds=seconds)
 
 
 def reseal_tokens(session: Session, clients: Clients) -> int:

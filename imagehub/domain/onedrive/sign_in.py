@@ -48,6 +48,8 @@ def start_connection(
 ) -> str:
     """Begin a sign-in at Microsoft for this user.
 
+    If Microsoft has refused the account with a claims challenge, the sign-in satisfies it.
+
     One sign-in is pending for each user and redirect address. While it is fresh, the same request
     gets the same address, so a page that asks twice does not break the sign-in.
 
@@ -62,12 +64,14 @@ def start_connection(
     """
     vault = clients.vault
     now = now_utc()
+    claims = _find_claims(session, renews) if prompt != "select_account" else ""
     wish = {
         "scopes": sorted(scopes),
         "login_hint": login_hint,
         "prompt": prompt,
         "registration": clients.identity.registration,
         "renews": renews,
+        "claims": claims,
     }
     pending = session.scalars(
         select(PendingSignIn).where(
@@ -78,7 +82,7 @@ def start_connection(
         kept = _open_flow(vault, row)
         if kept is not None and kept["wish"] == wish and now - row.created_at < _SIGN_IN_REUSE:
             return str(kept["url"])
-    begun = clients.identity.start_sign_in(redirect_uri, scopes, login_hint, prompt)
+    begun = clients.identity.start_sign_in(redirect_uri, scopes, login_hint, prompt, claims)
     session.execute(
         delete(PendingSignIn).where(
             or_(
@@ -144,6 +148,7 @@ def finish_connection(
     account.scopes = " ".join(granted or kept["wish"]["scopes"])[:500]
     account.token_cache = vault.seal(signed.cache)
     account.state, account.state_reason, account.state_code = CONNECTED, "", ""
+    account.refused_at = account.doubted_at = account.claims_challenge = None
     account.is_active = account.is_active if found and renews else True
     account.connected_at = account.refreshed_at = now_utc()
     account.connected_by_id = user_id
@@ -161,10 +166,17 @@ def disconnect(session: Session, account: DriveAccount) -> None:
     account.state = DISCONNECTED
     account.state_reason = mark("OneDrive was disconnected by an admin.")
     account.state_code = ""
+    account.refused_at = account.doubted_at = account.claims_challenge = None
     account.token_cache = b""
     account.token_version = DriveAccount.token_version + 1
     session.flush()
     session.refresh(account)
+
+
+def _find_claims(session: Session, renews: str) -> str:
+    """Return the claims challenge of the account that is to sign in again, or ""."""
+    account = DriveAccount.home_account_id == renews if renews else DriveAccount.is_active
+    return session.scalars(select(DriveAccount.claims_challenge).where(account)).first() or ""
 
 
 def _take_sign_in(session: Session, vault: Vault, user_id: int, state: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Describe the OneDrive connection for the admin pages."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -11,10 +11,12 @@ from imagehub.database import now_utc, own_transaction
 from imagehub.domain.onedrive.accounts import (
     CONNECTED,
     DISCONNECTED,
+    NEEDS_ADMINISTRATOR,
     NEEDS_RECONNECT,
     NOT_CONNECTED,
     UNREADABLE_TOKENS,
     WRONG_CLIENT_SECRET,
+    WRONG_REGISTRATION,
     find_active_account,
     get_access_token,
     may_write,
@@ -22,6 +24,9 @@ from imagehub.domain.onedrive.accounts import (
 from imagehub.errors import ConnectionLostError, NotFoundError, ServiceRefusedError
 from imagehub.messages import mark
 from imagehub.models import DriveAccount, User
+
+# A person is told of a refusal that mostly passes by itself after this time.
+_LONG_REFUSAL = timedelta(minutes=10)
 
 
 def is_connected(session: Session, clients: Clients) -> bool:
@@ -33,7 +38,11 @@ def is_connected(session: Session, clients: Clients) -> bool:
     if account is None:
         return False
     try:
-        get_access_token(session, clients, account.id)
+        token = get_access_token(session, clients, account.id)
+        account = find_active_account(session)
+        if account is not None and account.state_code:
+            # Graph or Microsoft's sign-in refused it; that it has not expired proves nothing.
+            get_access_token(session, clients, account.id, token.token)
     except (ConnectionLostError, ServiceRefusedError):
         return False
     return True
@@ -43,10 +52,12 @@ def is_connected(session: Session, clients: Clients) -> bool:
 class ConnectionInfo:
     """The connection as the admin pages and the health check show it. Holds no secret.
 
-    ``state``: ``connected``, ``needs_reconnect``, ``disconnected``, ``not_connected`` or
-    ``wrong_client_secret``. ``reason``: a sentence unless it is ``connected``; ``code``:
-    Microsoft's error code. ``refreshed_at``: when Microsoft last issued a token. ``paused_until``:
-    None if it is in the past.
+    ``state``: ``connected``, ``needs_reconnect``, ``disconnected``, ``not_connected``, or one that
+    ends by itself once somebody has corrected the cause: ``wrong_client_secret``,
+    ``wrong_registration``, ``needs_administrator``. ``reason``: a sentence unless it is
+    ``connected``; ``code``: Microsoft's error code. ``refreshed_at``: when Microsoft last issued a
+    token. ``refused_at``: since when it has not, though it was asked to; None if it did.
+    ``paused_until``: None if it is in the past.
     """
 
     state: str
@@ -59,6 +70,7 @@ class ConnectionInfo:
     connected_at: datetime | None = None
     connected_by: str = ""
     refreshed_at: datetime | None = None
+    refused_at: datetime | None = None
     last_success_at: datetime | None = None
     last_throttled_at: datetime | None = None
     paused_until: datetime | None = None
@@ -69,6 +81,16 @@ class ConnectionInfo:
     def is_usable(self) -> bool:
         """Whether it is connected, as far as is known without a request."""
         return self.state == CONNECTED
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it works again by itself, once somebody has corrected the cause elsewhere."""
+        return self.state in (WRONG_CLIENT_SECRET, WRONG_REGISTRATION, NEEDS_ADMINISTRATOR)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether Microsoft has issued no token for longer than a fault mostly lasts."""
+        return self.refused_at is not None and now_utc() - self.refused_at > _LONG_REFUSAL
 
 
 def describe_connection(session: Session, clients: Clients) -> ConnectionInfo:
@@ -93,8 +115,9 @@ def describe_earlier(session: Session, clients: Clients) -> list[ConnectionInfo]
 def _describe_account(session: Session, clients: Clients, account: DriveAccount) -> ConnectionInfo:
     paused_until = account.paused_until
     state, reason, code = account.state, account.state_reason, account.state_code
-    if state == CONNECTED and code == WRONG_CLIENT_SECRET:
-        state = WRONG_CLIENT_SECRET
+    if state == CONNECTED and code:
+        lasting = (WRONG_CLIENT_SECRET, NEEDS_ADMINISTRATOR)
+        state = code if code in lasting else WRONG_REGISTRATION
     elif state == CONNECTED:
         try:
             clients.vault.open(account.token_cache)
@@ -116,6 +139,7 @@ def _describe_account(session: Session, clients: Clients, account: DriveAccount)
         connected_at=account.connected_at,
         connected_by=admin.name if admin else "",
         refreshed_at=account.refreshed_at,
+        refused_at=account.refused_at,
         last_success_at=account.last_success_at,
         last_throttled_at=account.last_throttled_at,
         paused_until=paused_until if paused_until and paused_until > now_utc() else None,

@@ -34,7 +34,10 @@ KINDS: dict[str, str] = {
     "gone": "every call is dropped at once, as if the service were not there",
     "garbage": "answer 200 with body (a page of HTML) and content_type (application/json)",
     "token_lifetime": "new access tokens live seconds (60); refresh_in adds that field",
-    "aadsts": "the token endpoint answers this error: code (50173), and suberror",
+    "aadsts": "the token endpoint answers this error: code (50173), and suberror, error, "
+    "http_status; with claims (a JSON object) until a sign-in has satisfied them",
+    "claims_challenge": "Graph answers 401 insufficient_claims to a client that understands it "
+    "(cp1) until its token satisfies claims (a JSON object)",
     "client_secret_expired": "the token endpoint answers invalid_client, AADSTS7000222",
     "other_login_host": "the sign-in page leads on to itself at host (localhost), as Microsoft's "
     "does for personal accounts and for those of an organisation with a sign-in of its own",
@@ -67,7 +70,16 @@ KINDS: dict[str, str] = {
     "thumbnails_missing": "items have no thumbnails",
     "notifications_lost": "change notifications are not sent",
 }
-_NUMBERS = ("status", "seconds", "refresh_in", "bytes", "bytes_per_second", "at", "extra_bytes")
+_NUMBERS = (
+    "status",
+    "http_status",
+    "seconds",
+    "refresh_in",
+    "bytes",
+    "bytes_per_second",
+    "at",
+    "extra_bytes",
+)
 _LOG_LENGTH = 50_000
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from .batch import answer_batch
 from .calls import METADATA, Call, make_token, read_token
+from .claims import are_met, has_capability, make_challenge, write_claims
 from .content import ContentHosts, allow_any_origin, answer_preflight, malware_found
 from .faults import Faults
 from .feed import DeltaFeed
@@ -140,6 +141,10 @@ class Graph:
         if session is None:
             personal = self.kind == "personal"
             raise bad_token(_CLAIMS_PERSONAL if personal else _CLAIMS_BUSINESS)
+        if has_capability(session.claims) and (fault := self.faults.fire("claims_challenge")):
+            claims = write_claims(fault.get("claims"))
+            if not are_met(claims, session.claims):
+                raise make_challenge(claims)
         return session
 
     def _is_own_drive(self, drive_id: str) -> bool:

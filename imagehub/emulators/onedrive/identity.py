@@ -10,12 +10,14 @@ import json
 import re
 import secrets
 from base64 import b64decode, urlsafe_b64encode
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from time import time
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
 from .aadsts import SignInError, refuse_sign_in
+from .claims import MetClaims, are_met, read_claims, write_claims
 from .faults import Faults
 from .items import Account, make_trace_id
 from .pages import show_consent, show_form_post, show_problem, show_signed_out
@@ -50,10 +52,11 @@ _RESOURCE_SCOPES = frozenset(
 
 @dataclass(frozen=True)
 class Session:
-    """The client and the scopes of an access token."""
+    """The client, the scopes and the satisfied claims of an access token."""
 
     client_id: str
     scopes: frozenset[str]  # lower case, without the resource's address
+    claims: dict[str, Any] = field(default_factory=dict)
 
 
 def _hash(token: str) -> str:
@@ -98,6 +101,7 @@ class IdentityPlatform:
         self.client_id = client_id
         self.redirect_uris = redirect_uris
         self.auto_consent = auto_consent
+        self._met = MetClaims(state)
         self._signer: Any = None
         self._sessions: dict[str, tuple[Session, float]] = {}
 
@@ -198,6 +202,14 @@ class IdentityPlatform:
                 error="invalid_request",
                 error_description="AADSTS501491: Invalid code_challenge_method.",
             )
+        try:
+            read_claims(asked.get("claims", ""))
+        except ValueError:
+            return self._send_back(
+                asked,
+                error="invalid_request",
+                error_description="AADSTS9002313: The parameter 'claims' is not valid.",
+            )
         unknown = _simplify_scopes(asked["scope"]) - _SIGN_IN_SCOPES - _RESOURCE_SCOPES
         if unknown:
             return self._send_back(
@@ -286,6 +298,7 @@ class IdentityPlatform:
                 "nonce",
                 "code_challenge",
                 "code_challenge_method",
+                "claims",
             )
             if name in asked
         }
@@ -319,9 +332,7 @@ class IdentityPlatform:
                 raise SignInError(90002, f"Tenant '{tenant}' not found.")
             client_id = self._check_client(request, form)
             if fault := self.faults.fire("aadsts"):
-                raise SignInError(
-                    int(fault.get("code", 50173)), suberror=str(fault.get("suberror", ""))
-                )
+                self._refuse_by_fault(fault, form)
             grant_type = form.get("grant_type")
             if grant_type == "authorization_code":
                 return self._redeem_code(form, client_id)
@@ -333,6 +344,33 @@ class IdentityPlatform:
         except SignInError as error:
             request.notes["aadsts"] = error.number
             return refuse_sign_in(error, request)
+
+    def _refuse_by_fault(self, fault: dict[str, Any], form: dict[str, str]) -> None:
+        """Raise the fault's error, unless a sign-in has satisfied its claims."""
+        claims = write_claims(fault["claims"]) if fault.get("claims") else ""
+        if claims and are_met(claims, self._find_met(form)):
+            return
+        raise SignInError(
+            int(fault.get("code", 50173)),
+            suberror=str(fault.get("suberror", "")),
+            claims=claims,
+            error=str(fault.get("error", "")),
+            status=int(fault.get("http_status", 0)),
+        )
+
+    def _find_met(self, form: dict[str, str]) -> dict[str, Any]:
+        """Return the claims that the sign-in behind a code or refresh token has satisfied."""
+        with self.state.lock:
+            row = self.state.db.execute(
+                "SELECT request FROM login_code WHERE hash = ?", (_hash(form.get("code", "")),)
+            ).fetchone()
+            if row is not None:
+                return read_claims(json.loads(row[0]).get("claims", ""))
+            row = self.state.db.execute(
+                "SELECT grant_id FROM refresh_token WHERE hash = ?",
+                (_hash(form.get("refresh_token", "")),),
+            ).fetchone()
+        return {} if row is None else self._met.find(row[0])
 
     def _check_client(self, request: Request, form: dict[str, str]) -> str:
         client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
@@ -383,6 +421,7 @@ class IdentityPlatform:
                 "INSERT INTO login_grant VALUES (?, ?, ?, ?, 0)",
                 (grant_id, client_id, asked["scope"], time()),
             )
+            self._met.save(grant_id, read_claims(asked.get("claims", "")))
             return self._issue(grant_id, client_id, scope, form, asked["scope"], asked.get("nonce"))
 
     def _check_verifier(self, asked: dict[str, str], verifier: str) -> None:
@@ -449,6 +488,10 @@ class IdentityPlatform:
                 "INSERT INTO access_token VALUES (?, ?, ?, ?)",
                 (_hash(access_token), grant_id, scope, now + seconds),
             )
+            met = self._met.find(grant_id)
+            with suppress(ValueError):
+                met |= read_claims(form.get("claims", ""))
+            self._met.save(_hash(access_token), met)
             if "offline_access" in (_simplify_scopes(scope) | _simplify_scopes(consented)):
                 prefix = "M.C507_BL2.0.U.-" if self.account.kind == "personal" else "1.AXoA"
                 refresh_token = prefix + secrets.token_urlsafe(96)
@@ -551,7 +594,7 @@ class IdentityPlatform:
                 scopes = _simplify_scopes(row[1])
                 if ".default" in scopes:
                     scopes |= {"files.readwrite", "user.read"}
-                kept = (Session(row[0], scopes), float(row[2]))
+                kept = (Session(row[0], scopes, self._met.find(digest)), float(row[2]))
                 self._sessions[digest] = kept
         return kept[0] if kept[1] > time() else None
 

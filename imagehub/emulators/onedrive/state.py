@@ -52,6 +52,7 @@ CREATE TABLE IF NOT EXISTS refresh_token (
 CREATE TABLE IF NOT EXISTS access_token (
     hash TEXT PRIMARY KEY, grant_id TEXT NOT NULL, scopes TEXT NOT NULL, expires REAL NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS met_claims (key TEXT PRIMARY KEY, claims TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS upload (
     id TEXT PRIMARY KEY, parent_id TEXT NOT NULL, name TEXT NOT NULL, name_key TEXT NOT NULL,
     item_id TEXT NOT NULL, options TEXT NOT NULL, total INTEGER, received INTEGER NOT NULL,
@@ -73,6 +74,7 @@ _FORGOTTEN_BY_RESET = (
     "login_grant",
     "refresh_token",
     "access_token",
+    "met_claims",
     "upload",
     "subscription",
     "fault",

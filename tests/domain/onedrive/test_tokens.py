@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from cryptography.fernet import Fernet
@@ -190,6 +191,175 @@ def test_a_failing_sign_in_service_does_not_disconnect(hub: DriveHub) -> None:
     hub.onedrive.clear_faults(fault)
     hub.let_quiet_time_pass()
     assert hub.get_token()
+
+
+@pytest.mark.parametrize("number", [50196, 90033, 50089])
+def test_a_passing_refusal_does_not_disconnect(hub: DriveHub, number: int) -> None:
+    hub.connect_with_expired_token()
+    fault = hub.onedrive.set_fault("aadsts", code=number, error="invalid_grant", http_status=400)
+    for _ in range(3):
+        with pytest.raises(ServiceBusyError) as caught:
+            hub.get_token()
+        assert (caught.value.retry_after_seconds > 60) == (number == 50196)
+    assert hub.count_refreshes() == 1, "asked again at once"
+    hub.let_minutes_pass(20)
+    with pytest.raises(ServiceBusyError):
+        hub.get_token()
+    info = status.describe_connection(hub.session, hub.clients)
+    assert (info.state, info.is_waiting) == ("connected", True)
+
+    hub.onedrive.clear_faults(fault)
+    hub.let_quiet_time_pass()
+    assert hub.get_token()
+    info = status.describe_connection(hub.session, hub.clients)
+    assert (info.state, info.refused_at) == ("connected", None)
+
+
+def test_an_unknown_refusal_is_believed_when_it_is_repeated(either_hub: DriveHub) -> None:
+    hub = either_hub
+    hub.connect_with_expired_token()
+    hub.onedrive.set_fault("aadsts", code=99999)
+    for minutes in (0, 2, 2):
+        hub.let_minutes_pass(minutes)
+        with pytest.raises(ServiceBusyError):
+            hub.get_token()
+        assert hub.look().state == "connected"
+    assert hub.count_refreshes() == 3
+    hub.let_minutes_pass(2)
+    with pytest.raises(ConnectionLostError):
+        hub.get_token()
+    assert status.describe_connection(hub.session, hub.clients).state == "needs_reconnect"
+
+
+def test_a_success_in_between_clears_a_doubt(hub: DriveHub) -> None:
+    hub.connect_with_expired_token()
+    fault = hub.onedrive.set_fault("aadsts", code=99999)
+    with pytest.raises(ServiceBusyError):
+        hub.get_token()
+    hub.onedrive.clear_faults(fault)
+    hub.let_minutes_pass(10)
+    token = hub.get_token()
+    hub.onedrive.set_fault("aadsts", code=99999)
+    with pytest.raises(ServiceBusyError):
+        hub.get_token(token)
+    assert hub.look().state == "connected"
+
+
+def test_a_passing_refusal_is_no_doubt(hub: DriveHub) -> None:
+    hub.connect_with_expired_token()
+    fault = hub.onedrive.set_fault("aadsts", code=50089)
+    with pytest.raises(ServiceBusyError):
+        hub.get_token()
+    hub.onedrive.clear_faults(fault)
+    hub.onedrive.set_fault("aadsts", code=99999)
+    hub.let_minutes_pass(10)
+    with pytest.raises(ServiceBusyError):
+        hub.get_token()
+    assert hub.look().state == "connected", "it is the first refusal for an unknown reason"
+
+
+@pytest.mark.parametrize(
+    ("number", "state"),
+    [
+        (53003, "needs_administrator"),
+        (90094, "needs_administrator"),
+        (50011, "wrong_registration"),
+        (650057, "wrong_registration"),
+    ],
+)
+def test_a_refusal_that_others_can_end_heals_by_itself(
+    hub: DriveHub, number: int, state: str
+) -> None:
+    hub.connect_with_expired_token()
+    fault = hub.onedrive.set_fault("aadsts", code=number)
+    for _ in range(3):
+        with pytest.raises(ServiceRefusedError) as caught:
+            hub.get_token()
+        assert caught.value.reason == state
+    assert hub.count_refreshes() == 1, "asked again at once"
+    info = status.describe_connection(hub.session, hub.clients)
+    assert (info.state, info.reason, info.is_refused) == (state, str(caught.value), True)
+    assert not status.is_connected(hub.session, hub.clients)
+
+    hub.onedrive.clear_faults(fault)
+    hub.let_quiet_time_pass()
+    assert status.is_connected(hub.session, hub.clients)
+    info = status.describe_connection(hub.session, hub.clients)
+    assert (info.state, info.reason, info.code) == ("connected", "", "")
+
+
+# --- Claims challenges ----------------------------------------------------------------------------
+
+CLAIMS = {"access_token": {"polids": {"essential": True, "values": ["p1"]}}}
+
+
+def test_a_refresh_satisfies_a_challenge_of_graph(hub: DriveHub) -> None:
+    account = hub.connect()
+    hub.onedrive.set_fault("claims_challenge", claims=CLAIMS)
+    drive = hub.clients.open_drive(account.id)
+    assert drive.get_root().id
+    assert hub.count_refreshes() == 1
+    assert drive.get_root().id
+    assert hub.count_refreshes() == 1, "the new token is kept"
+    assert hub.look().claims_challenge is None
+
+
+@pytest.mark.parametrize("number", [50076, 53000, 53003, 99999])
+def test_the_next_sign_in_satisfies_a_challenge(either_hub: DriveHub, number: int) -> None:
+    hub = either_hub
+    account = hub.connect()
+    hub.onedrive.set_fault("aadsts", code=number, claims=CLAIMS, suberror="basic_action")
+    hub.onedrive.set_fault("claims_challenge", claims=CLAIMS)
+    drive = hub.clients.open_drive(account.id)
+    with pytest.raises((ConnectionLostError, ServiceRefusedError)):
+        drive.get_root()
+    lost = hub.look()
+    assert json.loads(lost.claims_challenge or "") == CLAIMS
+    assert lost.state == ("connected" if number in (53000, 53003) else "needs_reconnect")
+
+    url = hub.start()
+    asked = json.loads(parse_qs(urlsplit(url).query)["claims"][0])["access_token"]
+    assert asked["polids"] == CLAIMS["access_token"]["polids"]
+    account = hub.finish(hub.consent(url))
+    assert (account.state, account.state_code, account.claims_challenge) == ("connected", "", None)
+    assert hub.clients.open_drive(account.id).get_root().id
+    # The claims stay satisfied when the token is refreshed.
+    assert hub.get_token(hub.get_token())
+    assert "polids" not in unquote(hub.start(prompt="consent"))
+
+
+def test_another_account_need_not_satisfy_the_challenge(hub: DriveHub) -> None:
+    hub.connect()
+    hub.onedrive.set_fault("aadsts", code=50076, claims=CLAIMS)
+    with pytest.raises(ConnectionLostError):
+        hub.get_token(hub.get_token())
+    assert "polids" in unquote(hub.start())
+    assert "polids" not in unquote(hub.start(prompt="select_account"))
+
+
+def test_a_token_that_graph_challenges_again_needs_a_sign_in(hub: DriveHub) -> None:
+    account = hub.connect()
+    # A policy that changes between two calls.
+    first = {"access_token": {"acrs": {"essential": True, "value": "c1"}}}
+    hub.onedrive.set_fault("claims_challenge", claims=first, times=1)
+    hub.onedrive.set_fault("claims_challenge", claims=CLAIMS)
+    with pytest.raises(ConnectionLostError) as caught:
+        hub.clients.open_drive(account.id).get_root()
+    assert caught.value.code == "insufficient_claims"
+    lost = hub.look()
+    assert (lost.state, lost.state_code) == ("needs_reconnect", "insufficient_claims")
+    assert "further step" in lost.state_reason
+    assert json.loads(lost.claims_challenge or "") == CLAIMS
+    hub.connect()
+    assert hub.open_drive().get_root().id
+
+
+def test_a_late_challenge_does_not_lose_a_new_sign_in(hub: DriveHub) -> None:
+    account = hub.connect()
+    refused = hub.get_token()
+    hub.connect()
+    accounts.require_sign_in(hub.session, account.id, hub.clients, refused, json.dumps(CLAIMS))
+    assert (hub.look().state, hub.look().claims_challenge) == ("connected", None)
 
 
 def test_tokens_sealed_with_another_key_require_reconnecting(hub: DriveHub) -> None:
