@@ -3,12 +3,17 @@
 For the benchmarks of pages and the tests of query plans.
 """
 
-from sqlalchemy import text
+from typing import Any
+
+from sqlalchemy import Column, LargeBinary, String, text
 from sqlalchemy.engine import Connection, Engine
 
+from imagehub.database import Base, UTCDateTime
 from imagehub.domain.library.groups import BUCKET_SHIFT
 from imagehub.domain.library.order import FIRST_SORT_KEY, SORT_STEP
+from imagehub.models import DriveAccount, Group, Image, Rendition, StoredObject
 
+MOMENT = "2024-05-01 12:30:00"
 SHOTS_PER_GROUP = 2
 RENDITION_SIZES = (480, 960, 1920)
 
@@ -32,46 +37,67 @@ def fill_catalogue(engine: Engine, image_count: int) -> None:
         def run(statement: str) -> None:
             connection.execute(text(statement))
 
-        moment = "'2024-05-01 12:30:00'"
-        run(
-            "INSERT INTO drive_account (id, home_account_id, username, name, tenant_id, is_active,"
-            " state, state_reason, state_code, token_cache, token_version, scopes, connected_at,"
-            " drive_id, drive_kind) VALUES (1, 'load', '', '', '', 1, 'connected', '', '', '', 1,"
-            f" '', {moment}, '', '')"
+        def fill(model: type[Base], source: str, **values: str) -> None:
+            """Insert rows; columns that are not named get their default, "" or 0."""
+            columns = {}
+            for column in model.__table__.columns:
+                if column.name in values:
+                    columns[column.name] = values[column.name]
+                elif not column.nullable and column is not model.__table__.autoincrement_column:
+                    columns[column.name] = _write_default(column)
+            names = ", ".join(f"`{name}`" for name in columns)
+            terms = ", ".join(columns.values())
+            run(f"INSERT INTO {model.__tablename__} ({names}) SELECT {terms} {source}")
+
+        fill(DriveAccount, "", id="1", home_account_id="'load'", state="'connected'")
+        groups, images = f"FROM {numbers(group_count)}", f"FROM {numbers(image_count)}"
+        fill(
+            Group,
+            groups,
+            id="seq",
+            state="'published'",
+            title=_join(connection, "W", "seq"),
+            folder_name="'Works'",
+            sort_key=f"{FIRST_SORT_KEY} + seq * {SORT_STEP}",
+            is_shown="1",
+            image_count=str(SHOTS_PER_GROUP),
+            cover_id=f"(seq - 1) * {SHOTS_PER_GROUP} + 1",
+            next_image_number=str(SHOTS_PER_GROUP + 1),
         )
-        run(
-            "INSERT INTO image_group (id, state, title, text, folder_name, medium, dimensions,"
-            " year, edition, availability, sort_key, is_shown, image_count, cover_id,"
-            " next_image_number, version, created_at, updated_at)"
-            f" SELECT seq, 'published', {_join(connection, 'W', 'seq')},"
-            f" '', 'Works', '', '', '', '', '', {FIRST_SORT_KEY} + seq * {SORT_STEP}, 1,"
-            f" {SHOTS_PER_GROUP},"
-            f" (seq - 1) * {SHOTS_PER_GROUP} + 1, {SHOTS_PER_GROUP + 1}, 1, {moment}, {moment}"
-            f" FROM {numbers(group_count)}"
-        )
-        run(
-            "INSERT INTO image (id, group_id, number, position, name, alt, drive_account_id,"
-            " drive_item_id, drive_state, folder_id, folder_name, mime_type, size_bytes, sha256,"
-            " quick_xor_hash, etag, ctag, width_px, height_px, thumbhash, dominant_color, camera,"
-            " role, lens, has_alt, drive_hash, drive_size_bytes, drive_doubt, created_at,"
-            " updated_at)"
-            f" SELECT seq, {_div(connection, '(seq - 1)', SHOTS_PER_GROUP)} + 1,"
-            f" (seq - 1) % {SHOTS_PER_GROUP} + 1, (seq - 1) % {SHOTS_PER_GROUP} + 1,"
-            f" {_join(connection, 'front ', 'seq', '.jpg')}, 'A picture', 1,"
-            f" {_join(connection, 'ITEM!', 'seq')}, 'ok', 'FOLDER!1', 'Works', 'image/jpeg',"
-            f" 4000000, '', '', '', '', 4000, 3000, '1QcSHQRnh493V4dIh4eXh1h4kJUI', '#aa8866', '',"
-            f" '', '', 1, '', 0, 0, {moment}, {moment} FROM {numbers(image_count)}"
+        number = f"(seq - 1) % {SHOTS_PER_GROUP} + 1"
+        fill(
+            Image,
+            images,
+            id="seq",
+            group_id=f"{_div(connection, '(seq - 1)', SHOTS_PER_GROUP)} + 1",
+            number=number,
+            position=number,
+            name=_join(connection, "front ", "seq", ".jpg"),
+            alt="'A picture'",
+            has_alt="1",
+            drive_account_id="1",
+            drive_item_id=_join(connection, "ITEM!", "seq"),
+            folder_id="'FOLDER!1'",
+            folder_name="'Works'",
+            mime_type="'image/jpeg'",
+            size_bytes="4000000",
+            width_px="4000",
+            height_px="3000",
+            thumbhash="'1QcSHQRnh493V4dIh4eXh1h4kJUI'",
+            dominant_color="'#aa8866'",
         )
         for size in RENDITION_SIZES:
             key = _join(connection, f"renditions/aa/bb/{'0' * 44}-{size}-", "seq", ".webp")
-            run(
-                "INSERT INTO stored_object (`key`, size_bytes, is_deleting, created_at)"
-                f" SELECT {key}, 20000, 0, {moment} FROM {numbers(image_count)}"
-            )
-            run(
-                "INSERT INTO rendition (image_id, size_px, mime_type, width_px, height_px,"
-                f" size_bytes, object_key) SELECT seq, {size}, 'image/webp', {size},"
-                f" {size * 3 // 4}, 20000, {key} FROM {numbers(image_count)}"
+            fill(StoredObject, images, key=key, size_bytes="20000")
+            fill(
+                Rendition,
+                images,
+                image_id="seq",
+                size_px=str(size),
+                width_px=str(size),
+                height_px=str(size * 3 // 4),
+                size_bytes="20000",
+                object_key=key,
             )
         bucket = f"(sort_key >> {BUCKET_SHIFT})"
         run(
@@ -82,6 +108,16 @@ def fill_catalogue(engine: Engine, image_count: int) -> None:
         analyze = "ANALYZE TABLE image_group, image, rendition, gallery_bucket"
         connection.execute(text("ANALYZE" if is_sqlite else analyze))
         connection.commit()
+
+
+def _write_default(column: Column[Any]) -> str:
+    """Return the SQL of a column's value in a new row."""
+    if column.default is not None and column.default.is_scalar:
+        value = column.default.arg  # type: ignore[attr-defined] # has one if it is scalar
+        return str(int(value)) if isinstance(value, bool | int) else f"'{value}'"
+    if isinstance(column.type, UTCDateTime):
+        return f"'{MOMENT}'"
+    return "''" if isinstance(column.type, String | LargeBinary) else "0"
 
 
 def _join(connection: Connection, *parts: str) -> str:
