@@ -236,6 +236,12 @@ class Settings:
     )
     web_workers: int = _setting("2", "Number of web server processes", _read_number(1, 64))
     web_threads: int = _setting("8", "Threads of each web server process", _read_number(1, 128))
+    page_cache_mb: int = _setting(
+        "32",
+        "Memory of each web server process for rendered pages; 0: render each time",
+        _read_number(0, 4096),
+        unit="MB",
+    )
     drive_check_minutes: int = _setting(
         "30",
         "Interval between checks for originals that were changed, moved or deleted in OneDrive; "

@@ -74,21 +74,25 @@ def get_given_settings(app: Flask | None = None) -> Settings:
     return _get_hub(app).given
 
 
-def refresh_settings(app: Flask | None = None, older_than_seconds: float = 2.0) -> None:
+def refresh_settings(app: Flask | None = None, older_than_seconds: float = 2.0) -> bool:
     """Read settings that an admin has changed, in this process or another.
 
     If the database does not answer, the settings stay as last read.
+
+    :return: whether they are at most that old.
     """
     hub = _get_hub(app)
     now = time.monotonic()
     if hub.asked_at and now - hub.asked_at < older_than_seconds:
-        return
+        return True
     hub.asked_at = now
     try:
         with Session(db.engine) as session:
             hub.settings = site_settings.get_site(session, hub.given)
     except SQLAlchemyError:
         log.warning("Could not read the settings of the admin pages")
+        return False
+    return True
 
 
 def get_clients(app: Flask | None = None) -> Clients:

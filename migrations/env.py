@@ -10,8 +10,10 @@ from typing import Any
 
 from alembic import context
 from flask import current_app
+from sqlalchemy import inspect, update
 
-import imagehub.models  # noqa: F401 (fills the metadata)
+from imagehub.models import GalleryRevision
+from imagehub.models.revision import IS_MIGRATING
 
 log = logging.getLogger("alembic.env")
 migrate = current_app.extensions["migrate"]
@@ -47,7 +49,8 @@ def run_online() -> None:
             not (kind == "table" and str(name).startswith("search_index"))
         ),
     }
-    with migrate.db.engine.connect() as connection:
+    engine = migrate.db.engine
+    with engine.connect().execution_options(**{IS_MIGRATING: True}) as connection:
         is_sqlite = connection.dialect.name == "sqlite"
         if is_sqlite:
             connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
@@ -58,6 +61,10 @@ def run_online() -> None:
         if is_sqlite:
             connection.commit()
             connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+    if inspect(engine).has_table(GalleryRevision.__tablename__):
+        with engine.begin() as connection:
+            # Running web servers render their pages anew.
+            connection.execute(update(GalleryRevision).values(mark=GalleryRevision.mark))
 
 
 if context.is_offline_mode():

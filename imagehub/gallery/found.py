@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
-from flask import Response, jsonify, render_template, request, url_for
+from flask import Response, jsonify, render_template, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import BeforeValidator
 
@@ -235,6 +235,4 @@ def _answer_xml(text: str, seconds: int, mimetype: str = "application/xml") -> R
     response = Response(text, mimetype=mimetype)
     response.headers["Cache-Control"] = f"public, max-age={seconds}"
     response.vary.update(_VARIES_BY)
-    response.add_etag(weak=True)
-    response.make_conditional(request)
     return response

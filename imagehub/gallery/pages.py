@@ -171,8 +171,8 @@ def render_list(
 def render_page(template: str, **values: Any) -> Response:
     """Render a page for visitors, with the headers of all of them."""
     response = make_response(render_template(template, **values))
-    # Browsers keep it for the Back button only; it depends on language, theme and session.
-    response.headers["Cache-Control"] = "private, no-cache"
+    # Browsers and proxies may keep it, but ask each time whether it has changed.
+    response.headers["Cache-Control"] = "public, no-cache"
     response.vary.update(("Cookie", "Accept-Language"))
     return response
 

@@ -35,7 +35,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from imagehub.errors import (
-    IncompletePictureError,
     PictureError,
     PictureTooLargeError,
     ServiceBusyError,
@@ -238,13 +237,7 @@ class RenderPool:
 
 
 _ERRORS: Mapping[str, type[PictureError]] = {
-    kind.__name__: kind
-    for kind in (
-        PictureError,
-        UnreadablePictureError,
-        IncompletePictureError,
-        PictureTooLargeError,
-    )
+    kind.__name__: kind for kind in (PictureError, UnreadablePictureError, PictureTooLargeError)
 }
 
 

@@ -2,7 +2,7 @@
 
 ``account``: users, sign-in, the activity log, settings · ``drive``: the OneDrive connection ·
 ``imports``: import plans, imports, leases · ``library``: groups, images, tags, the trash, stored
-objects · ``sharing``: share links.
+objects · ``revision``: a mark of what visitors see · ``sharing``: share links.
 """
 
 from imagehub.models.account import (
@@ -42,4 +42,5 @@ from imagehub.models.library import (
     Tag,
     TrashEntry,
 )
+from imagehub.models.revision import GalleryRevision
 from imagehub.models.sharing import ShareItem, ShareLink

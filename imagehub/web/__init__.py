@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, g, jsonify, request
+from flask import Flask, Response, current_app, g, jsonify, request
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -27,8 +27,9 @@ from imagehub.web import errors
 from imagehub.web.access import WITHOUT_DATABASE, check_access, check_csrf, csrf, login_manager
 from imagehub.web.assets import make_static_version, send_asset
 from imagehub.web.headers import finish_response
+from imagehub.web.page_cache import PageCache
 from imagehub.web.templating import make_page_values
-from imagehub.wiring import get_settings, refresh_settings
+from imagehub.wiring import get_settings
 
 
 class PageSessionInterface(SecureCookieSessionInterface):
@@ -75,6 +76,9 @@ def make_flask_config(settings: Settings) -> dict[str, Any]:
 def init_app(app: Flask) -> None:
     init_logs()
     settings = get_settings(app)
+    pages = PageCache(app, app.wsgi_app, settings.page_cache_mb * 10**6)
+    app.extensions["imagehub.pages"] = pages
+    app.wsgi_app = pages  # type: ignore[method-assign]
     if n := settings.proxy_count:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n
@@ -88,6 +92,8 @@ def init_app(app: Flask) -> None:
     app.before_request(_begin_request)
     app.before_request(check_access)
     app.before_request(check_csrf)
+    # Called in reverse order.
+    app.after_request(pages.keep_response)
     app.after_request(finish_response)
     app.register_error_handler(ImageHubError, errors.answer_own_error)
     app.register_error_handler(CSRFError, errors.answer_csrf_error)
@@ -111,7 +117,8 @@ def show_health() -> ResponseReturnValue:
 def _begin_request() -> None:
     g.request_id = secrets.token_hex(8)
     if request.endpoint not in WITHOUT_DATABASE:
-        refresh_settings()
+        pages: PageCache = current_app.extensions["imagehub.pages"]
+        pages.begin_request()
 
 
 def commit_action(

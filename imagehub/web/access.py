@@ -55,6 +55,27 @@ PUBLIC_ENDPOINTS = frozenset(
     }
 )
 
+# Public endpoints whose responses depend only on the address, the public tables, the settings, and
+# the visitor's language and theme: they may be kept for other visitors (see ``web.page_cache``).
+KEPT_ENDPOINTS = frozenset(
+    {
+        "gallery.api_download",
+        "gallery.api_group",
+        "gallery.api_image",
+        "gallery.api_page",
+        "gallery.api_total_page",
+        "gallery.search",
+        "gallery.show_feed",
+        "gallery.show_front",
+        "gallery.show_group",
+        "gallery.show_shot",
+        "gallery.show_sitemap",
+        "gallery.show_sitemap_page",
+        "gallery.show_tag",
+        "gallery.show_tags",
+    }
+)
+
 # These work without the database.
 WITHOUT_DATABASE = frozenset({"static", "web.send_asset", "web.show_health"})
 

@@ -1,24 +1,36 @@
 """Set the headers of every response (policy, caching, CORS), and compress it."""
 
+import base64
 import gzip
 import hashlib
-import secrets
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Response, g, request
+from markupsafe import Markup
+from werkzeug.datastructures import Accept
+from werkzeug.http import parse_accept_header
 
 from imagehub.config import Settings
-from imagehub.web.access import PUBLIC_ENDPOINTS, find_view, is_signed_in
+from imagehub.web.access import KEPT_ENDPOINTS, PUBLIC_ENDPOINTS, find_view, is_signed_in
 from imagehub.wiring import get_settings
 
 
-def get_nonce() -> str:
-    """Return this response's nonce for a style element, and add it to the policy."""
-    if not g.get("csp_nonce"):
-        g.csp_nonce = secrets.token_urlsafe(16)
-    return str(g.csp_nonce)
+def make_style(css: str, element_id: str = "") -> Markup:
+    """Return a style element, and allow it in this response's policy by its hash.
+
+    A nonce would differ in each response, although all visitors get the same page.
+    """
+    g.setdefault("style_hashes", {})[_hash_style(css)] = True
+    attribute = f' id="{element_id}"' if element_id else ""
+    return Markup(f"<style{attribute}>{css}</style>")  # noqa: S704 - both are ours
+
+
+@lru_cache(maxsize=256)
+def _hash_style(css: str) -> str:
+    digest = hashlib.sha256(css.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 # --- Headers --------------------------------------------------------------------------------------
@@ -61,12 +73,12 @@ def _make_policy(settings: Settings) -> str:
     hosts = _DRIVE_HOSTS.get(urlsplit(graph_url).hostname or "")
     # Other servers, such as the emulator, give addresses at their own host.
     drive = " ".join(f"https://*.{host}" for host in hosts) if hosts else get_origin(graph_url)
-    nonce = f" 'nonce-{g.csp_nonce}'" if g.get("csp_nonce") else ""
+    styles = " ".join(("'self'", *g.get("style_hashes", ())))
     return "; ".join(
         (
             "default-src 'none'",
             "script-src 'self'",
-            f"style-src 'self'{nonce}",
+            f"style-src {styles}",
             f"img-src 'self' data: blob: {store} {drive}",
             f"connect-src 'self' {store} {drive}",
             "font-src 'self'",
@@ -99,21 +111,25 @@ def finish_response(response: Response) -> Response:
         headers["Cache-Control"] = "private, no-store"
     elif request.endpoint is not None and request.endpoint not in PUBLIC_ENDPOINTS:
         headers.setdefault("Cache-Control", "private, no-store")
-    elif getattr(view, "is_api", False):
-        _add_etag(response)
+    elif request.endpoint in KEPT_ENDPOINTS or getattr(view, "is_api", False):
+        _let_revalidate(response)
     if getattr(view, "is_api", False):
         _add_cors(response, settings, view)
     _compress(response, view)
     return response
 
 
-def _add_etag(response: Response) -> None:
-    """Have browsers revalidate public JSON each time, so changes show at once."""
-    is_read = request.method in ("GET", "HEAD") and response.status_code == 200
-    if is_read and "Cache-Control" not in response.headers:
-        response.headers["Cache-Control"] = "no-cache"
+def _let_revalidate(response: Response) -> None:
+    """Have browsers and proxies revalidate public pages and calls, so changes show at once."""
+    if request.method not in ("GET", "HEAD") or response.status_code != 200:
+        return
+    is_kept = request.endpoint in KEPT_ENDPOINTS
+    if is_kept or "Cache-Control" not in response.headers:
+        response.headers.setdefault("Cache-Control", "no-cache")
+        # Weak, since the same content is also sent compressed.
         response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32], weak=True)
-        response.make_conditional(request)
+        if not is_kept:  # The page cache does it, after it has kept the whole response.
+            response.make_conditional(request)
 
 
 def _add_cors(response: Response, settings: Settings, view: Any) -> None:
@@ -164,7 +180,7 @@ def _compress(response: Response, view: Any) -> None:
     if response.is_streamed and not is_file:
         return
     response.vary.add("Accept-Encoding")
-    if request.method == "HEAD" or not request.accept_encodings["gzip"]:
+    if request.method == "HEAD" or not accepts_gzip(request.headers.get("Accept-Encoding", "")):
         return
     data = response.get_data()
     if len(data) < _SMALLEST_BYTES:
@@ -177,6 +193,12 @@ def _compress(response: Response, view: Any) -> None:
     tag, _ = response.get_etag()
     if tag is not None:  # The same content in other bytes.
         response.set_etag(tag, weak=True)
+
+
+@lru_cache(maxsize=256)
+def accepts_gzip(header: str) -> bool:
+    """Tell it by an Accept-Encoding header."""
+    return parse_accept_header(header, Accept)["gzip"] > 0
 
 
 @lru_cache(maxsize=64)

@@ -14,6 +14,8 @@ from flask import Flask, g, has_request_context, request
 from flask_babel import Babel, get_domain, get_locale, refresh
 from jinja2 import pass_context
 from jinja2.runtime import Context
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from imagehub.messages import Message, PluralMessage
 from imagehub.wiring import get_settings
@@ -54,8 +56,17 @@ def pick_language() -> str:
     chosen = request.cookies.get(COOKIE, "")
     if chosen in LANGUAGES:
         return chosen
-    # In the browser's order of preference; regional variants count as the language itself.
-    wanted = (tag.partition("-")[0].lower() for tag in request.accept_languages.values())
+    return find_accepted(request.headers.get("Accept-Language", ""))
+
+
+@lru_cache(maxsize=1000)
+def find_accepted(header: str) -> str:
+    """Return the first language of an Accept-Language header that the pages have.
+
+    In the browser's order of preference; regional variants count as the language itself.
+    """
+    accepted = parse_accept_header(header, LanguageAccept)
+    wanted = (tag.partition("-")[0].lower() for tag in accepted.values())
     return next((language for language in wanted if language in LANGUAGES), "en")
 
 

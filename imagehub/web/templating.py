@@ -1,12 +1,13 @@
 """Provide values for every template, and render pages without the database."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import current_app, request
 
 from imagehub.web.access import is_signed_in
 from imagehub.web.assets import asset_url
-from imagehub.web.headers import get_nonce, make_absolute
+from imagehub.web.headers import make_absolute, make_style
 from imagehub.web.i18n import get_language, list_languages
 from imagehub.web.palette import make_css
 from imagehub.wiring import get_settings
@@ -14,18 +15,24 @@ from imagehub.wiring import get_settings
 
 def make_page_values() -> dict[str, Any]:
     """Make the values for every template, without using the database."""
-    settings, theme = get_settings(), request.cookies.get("theme", "")
+    settings = get_settings()
     return {
         "settings": settings,
-        "csp_nonce": get_nonce,
+        "style": make_style,
         "asset_url": asset_url,
         "is_signed_in": is_signed_in(),
         "make_absolute": make_absolute,
         "palette_css": make_css(settings.accent, settings.ground),
         "language": get_language(),
         "languages": list_languages(),
-        "theme": theme if theme in ("light", "dark") else "auto",
+        "theme": read_theme(request.cookies),
     }
+
+
+def read_theme(cookies: Mapping[str, str]) -> str:
+    """Return the visitor's choice: ``light``, ``dark``, or ``auto`` without one."""
+    theme = cookies.get("theme", "")
+    return theme if theme in ("light", "dark") else "auto"
 
 
 def render_without_database(template: str, **values: Any) -> str:

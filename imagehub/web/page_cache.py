@@ -1,0 +1,250 @@
+"""Keep the public pages and calls that are the same for all visitors, in front of Flask.
+
+A response is kept until something that visitors see changes (see ``models.revision``) or the
+presigned addresses in it are renewed. Each request checks the revision, so a change shows at once,
+on every machine; requests that wait at the same time share one check.
+"""
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Response, request
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.http import parse_cookie, parse_etags
+
+from imagehub.database import db
+from imagehub.web.access import KEPT_ENDPOINTS
+from imagehub.web.headers import accepts_gzip
+from imagehub.web.i18n import COOKIE as LANGUAGE_COOKIE
+from imagehub.web.i18n import LANGUAGES, find_accepted
+from imagehub.web.templating import read_theme
+from imagehub.wiring import get_settings, refresh_settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_KEY, _REVISION = "imagehub.page_key", "imagehub.page_revision"
+_MAX_BODY_BYTES = 2**21
+# What an entry needs besides its body, roughly.
+_ENTRY_BYTES = 3000
+# Each response has its own.
+_OWN_HEADERS = frozenset({"Content-Length", "Set-Cookie", "X-Request-Id"})
+_ENTITY_HEADERS = frozenset({"Content-Encoding", "Content-Length", "Content-Type"})
+
+Key = tuple[object, ...]
+
+
+@dataclass
+class _Entry:
+    """A kept response, and a lock for the request that renews it."""
+
+    revision: int
+    headers: list[tuple[str, str]]
+    tag: str
+    body: bytes
+    renewal: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def size(self) -> int:
+        return len(self.body) + _ENTRY_BYTES
+
+    def send(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        headers = [*self.headers, ("X-Request-Id", secrets.token_hex(8))]
+        known = environ.get("HTTP_IF_NONE_MATCH")
+        if known and self.tag and parse_etags(known).contains_weak(self.tag):
+            headers = [pair for pair in headers if pair[0] not in _ENTITY_HEADERS]
+            start_response(_describe(HTTPStatus.NOT_MODIFIED), headers)
+            return ()
+        start_response(_describe(HTTPStatus.OK), headers)
+        return () if environ["REQUEST_METHOD"] == "HEAD" else (self.body,)
+
+
+def _make_entry(revision: Any, response: Response) -> _Entry:
+    body = response.get_data()
+    headers = [pair for pair in response.headers if pair[0] not in _OWN_HEADERS]
+    tag, _ = response.get_etag()
+    return _Entry(revision, [*headers, ("Content-Length", str(len(body)))], tag or "", body)
+
+
+def _describe(status: HTTPStatus) -> str:
+    return f"{status.value} {status.phrase}"
+
+
+class RevisionReader:
+    """Reads the revision from the database, once for all requests that wait at the same time."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._count = threading.Lock()
+        self._turn = threading.Lock()
+        self._begun = self._ended = 0
+        self._revision: int | None = None
+        self._connection: Connection | None = None
+
+    def read(self) -> int | None:
+        """Return the revision as it was at some time after this call; None if it is unknown."""
+        with self._count:
+            needed = self._begun + 1
+        with self._turn:
+            if self._ended < needed:
+                with self._count:
+                    self._begun += 1
+                self._revision = self._ask()
+                self._ended = self._begun
+            return self._revision
+
+    def _ask(self) -> int | None:
+        for _ in range(2):  # The database may have closed the connection.
+            with suppress(SQLAlchemyError):
+                if self._connection is None:
+                    self._connection = self._open()
+                found = self._connection.exec_driver_sql("SELECT mark FROM gallery_revision")
+                row = found.first()
+                return None if row is None else int(row[0])
+            self.close()
+        return None
+
+    def _open(self) -> Connection:
+        with self._app.app_context():
+            engine = db.engine
+        event.listen(engine, "engine_disposed", lambda _engine: self.close(), once=True)
+        return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(SQLAlchemyError):
+                connection.close()
+
+
+class PageCache:
+    """Kept responses, and the WSGI middleware that answers from them.
+
+    :param max_bytes: of all kept responses; the least recently used are dropped first.
+    """
+
+    def __init__(self, app: Flask, wsgi_app: "WSGIApplication", max_bytes: int) -> None:
+        settings = get_settings(app)
+        self.revisions = RevisionReader(app)
+        self._app = app
+        self._wsgi_app = wsgi_app
+        self._max_bytes = max_bytes
+        self._has_public_url = bool(settings.public_url)
+        self._origins = frozenset(settings.cors_origins)
+        self._window_seconds = settings.presign_window_seconds
+        self._session_cookies = (
+            app.config["SESSION_COOKIE_NAME"],
+            app.config.get("REMEMBER_COOKIE_NAME", "remember_token"),
+        )
+        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._settings_revision: int | None = None
+        self._settings_lock = threading.Lock()
+
+    # --- In front of Flask ---
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        key = environ[_KEY] = self._make_key(environ)
+        entry = self._find(key)
+        if entry is not None:
+            revision = self.revisions.read()
+            if revision is not None and entry.revision != revision:
+                # One request renews it, and those that come meanwhile wait.
+                with entry.renewal:
+                    entry = self._find(key)
+                    if entry is None or entry.revision != self.revisions.read():
+                        return self._wsgi_app(environ, start_response)
+                    return entry.send(environ, start_response)
+            if revision is not None:
+                return entry.send(environ, start_response)
+        return self._wsgi_app(environ, start_response)
+
+    def _make_key(self, environ: "WSGIEnvironment") -> Key | None:
+        """Return what a response depends on; None if it may depend on the person."""
+        if (
+            not self._max_bytes
+            or environ["REQUEST_METHOD"] not in ("GET", "HEAD")
+            or "HTTP_AUTHORIZATION" in environ
+        ):
+            return None
+        cookies = parse_cookie(environ.get("HTTP_COOKIE"))
+        if any(name in cookies for name in self._session_cookies):
+            return None
+        language = cookies.get(LANGUAGE_COOKIE, "")
+        if language not in LANGUAGES:
+            language = find_accepted(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+        origin = environ.get("HTTP_ORIGIN", "")
+        return (
+            environ["wsgi.url_scheme"],
+            "" if self._has_public_url else environ.get("HTTP_HOST", ""),
+            environ.get("SCRIPT_NAME", ""),
+            environ.get("PATH_INFO", ""),
+            environ.get("QUERY_STRING", ""),
+            language,
+            read_theme(cookies),
+            origin if origin in self._origins else "",
+            accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")),
+            int(time.time() // self._window_seconds),
+        )
+
+    def _find(self, key: Key | None) -> _Entry | None:
+        with self._lock:
+            if key is None or key not in self._entries:
+                return None
+            self._entries.move_to_end(key)
+            return self._entries[key]
+
+    # --- Inside of a request ---
+
+    def begin_request(self) -> None:
+        """Read the revision before anything that this response depends on."""
+        if request.endpoint not in KEPT_ENDPOINTS or not request.environ.get(_KEY):
+            refresh_settings()
+            return
+        revision = self.revisions.read()
+        with self._settings_lock:
+            if revision is None or revision != self._settings_revision:
+                is_read = refresh_settings(older_than_seconds=0)
+                self._settings_revision = revision if is_read else None
+            else:
+                refresh_settings()
+            if self._settings_revision is not None:
+                request.environ[_REVISION] = revision
+
+    def keep_response(self, response: Response) -> Response:
+        """Keep the final response of this request if all visitors would get the same."""
+        if request.endpoint not in KEPT_ENDPOINTS:
+            return response
+        key: Key | None = request.environ.get(_KEY)
+        revision = request.environ.get(_REVISION)
+        is_same = response.status_code == 200 and not response.cache_control.no_store
+        if key is not None and request.method == "GET":
+            is_kept = is_same and revision is not None
+            self._put(key, _make_entry(revision, response) if is_kept else None)
+        if is_same:
+            response.make_conditional(request)
+        return response
+
+    def _put(self, key: Key, entry: _Entry | None) -> None:
+        with self._lock:
+            before = self._entries.pop(key, None)
+            self._bytes -= before.size if before else 0
+            if entry is None or len(entry.body) > _MAX_BODY_BYTES:
+                return
+            self._entries[key] = entry
+            self._bytes += entry.size
+            while self._bytes > self._max_bytes:
+                _, oldest = self._entries.popitem(last=False)
+                self._bytes -= oldest.size
