@@ -107,6 +107,7 @@ def make_gunicorn_command(settings: Settings, host: str, port: int) -> list[str]
     """
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     options = {
+        "config": "python:imagehub.runtime.garbage",
         "bind": address,
         "worker-class": "gthread",
         "workers": settings.web_workers,

@@ -41,6 +41,7 @@ from imagehub.errors import ImageHubError
 from imagehub.imaging.pool import RenderPool
 from imagehub.imaging.render import RenderOptions
 from imagehub.queue import JobQueue, count_renderers, count_worker_threads
+from imagehub.runtime.garbage import collect_at_rest
 from imagehub.wiring import build_clients
 
 log = logging.getLogger(__name__)
@@ -328,6 +329,7 @@ def run_worker(
     # Huey logs two lines for every wake-up call.
     logging.getLogger("huey").setLevel(logging.WARNING)
     worker = Worker(settings, engine, build_clients(engine, settings), timing)
+    collect_at_rest()
     worker.start()
     if on_ready is not None:
         on_ready()
