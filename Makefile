@@ -15,7 +15,7 @@ PYTEST := $(PY) -m pytest -n 3 --dist worksteal --durations=25
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast coverage serve worker bench check clean screenshots
+.PHONY: help install demo test test-fast test-sdk coverage serve worker bench check clean screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,11 @@ $(VENV)/.run: $(VENV)/bin/python setup.cfg constraints.txt
 $(VENV)/.test: $(VENV)/.run
 	@echo "Installing the test dependencies"
 	@$(PIP) -e '.[test]'
+	@touch $@
+
+$(VENV)/.sdk: $(VENV)/.test
+	@echo "Installing Microsoft's SDK, which is large"
+	@$(PIP) -e '.[test,sdk]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test
@@ -69,6 +74,9 @@ test: $(VENV)/.test $(VENV)/.assets ## Run all tests (ARGS="tests/gallery -k sea
 
 test-fast: $(VENV)/.test $(VENV)/.assets ## Run the tests without a browser, servers and programs
 	@exec $(PYTEST) -m "not browser and not server" $(ARGS)
+
+test-sdk: $(VENV)/.sdk ## Try the OneDrive emulator with Microsoft's SDK and O365
+	@exec $(PY) -m pytest -n 0 tests/sdk $(ARGS)
 
 coverage: $(VENV)/.test $(VENV)/.assets ## Run all tests and print what they cover (child processes are not measured)
 	@exec $(PYTEST) --cov --cov-report=term $(ARGS)

@@ -214,6 +214,45 @@ def test_a_bad_address_is_refused(person: Person, path: str, expected: tuple[int
     assert person.refused("GET", path) == expected
 
 
+@pytest.mark.parametrize(
+    ("form", "colon", "slash"),
+    [
+        ("items/{root}", "%3A", "%2F"),
+        ("items/{root}", "%3a", "%2f"),
+        ("items/{root}", ":", "%2F"),
+        ("items/{root}", "%3A", "/"),
+        ("items/root", "%3A", "%2F"),
+        ("root", "%3A", "%2F"),
+        ("special/approot", "%3A", "%2F"),
+    ],
+)
+@pytest.mark.parametrize("start", ["/me/drive", "/me/drives/{drive}", "/drives/{drive}"])
+def test_colons_and_slashes_of_a_path_may_be_encoded(
+    person: Person, start: str, form: str, colon: str, slash: str
+) -> None:
+    drive_id = person.get("/me/drive")["id"]
+    place = f"{start}/{form}".format(drive=drive_id, root=person.root_id)
+    name = "50% of #1 + ü.jpg"
+    address = f"{place}{colon}{slash}A{slash}{quote(name)}{colon}"
+    assert person.call("PUT", f"{address}/content", data=b"x").status_code == 201
+    item = person.get(address)
+    assert item["name"] == name
+    assert person.call("GET", f"{address}/content").status_code == 302
+    parent = f"{place}{colon}{slash}A{colon}"
+    assert [one["name"] for one in person.get(f"{parent}/children")["value"]] == [name]
+    new = f"{place}{colon}{slash}A{slash}new.jpg{colon}/createUploadSession"
+    assert person.call("POST", new, json={}).status_code == 200
+    batch = {"requests": [{"id": "1", "method": "GET", "url": address}]}
+    parts = person.call("POST", "/$batch", json=batch).json()["responses"]
+    assert parts[0]["body"]["id"] == item["id"]
+
+
+@pytest.mark.parametrize("path", ["..%2Fa", "%2E%2E%2Fa", "a%2F..%2F..", "a%5Cb", "a%252Fb"])
+def test_an_encoded_path_does_not_lead_out(person: Person, path: str) -> None:
+    status, _code = person.refused("GET", f"/me/drive/items/{person.root_id}%3A%2F{path}%3A")
+    assert status in (400, 404)
+
+
 def test_a_wrong_method_is_refused(person: Person) -> None:
     assert person.refused("DELETE", "/me/drive") == (405, "notSupported")
     assert person.refused("PUT", "/me/drive/root/children") == (405, "notSupported")

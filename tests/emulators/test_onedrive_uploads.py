@@ -57,8 +57,8 @@ def test_fragments_become_a_file(person: Person) -> None:
     assert "expirationDateTime" in session
     answer = send_fragment(url, DATA[:STEP_BYTES], 0, len(DATA))
     assert answer.status_code == 202
-    assert answer.json()["nextExpectedRanges"] == [f"{STEP_BYTES}-"]
-    assert read_status(url)["nextExpectedRanges"] == [f"{STEP_BYTES}-"]
+    assert answer.json()["nextExpectedRanges"] == [f"{STEP_BYTES}-{len(DATA) - 1}"]
+    assert read_status(url)["nextExpectedRanges"] == [f"{STEP_BYTES}-{len(DATA) - 1}"]
     assert person.list_names("F") == [], "nothing is there before the end"
     last = send_fragment(url, DATA[STEP_BYTES:], STEP_BYTES, len(DATA))
     assert last.status_code == 201
@@ -126,7 +126,7 @@ def test_the_rules_of_a_fragment(person: Person) -> None:
         416, "invalidRange", "fragmentOverlap",
     )  # fmt: skip
     assert read_error(send_fragment(url, half, STEP_BYTES, total + 1))[:2] == (400, bad)
-    assert read_status(url)["nextExpectedRanges"] == [f"{STEP_BYTES}-"]
+    assert read_status(url)["nextExpectedRanges"] == [f"{STEP_BYTES}-{total - 1}"]
 
 
 def test_a_fragment_of_60_mib_is_too_large(person: Person) -> None:
@@ -162,7 +162,7 @@ def test_an_aborted_fragment_is_discarded_and_sent_again(person: Person) -> None
     )
     with socket.create_connection((target.hostname, target.port), timeout=10) as connection:
         connection.sendall(head.encode() + b"?" * 100_000)
-    assert read_status(url)["nextExpectedRanges"] == [f"{STEP_BYTES}-"]
+    assert read_status(url)["nextExpectedRanges"] == [f"{STEP_BYTES}-{len(DATA) - 1}"]
     assert send_fragment(url, DATA[STEP_BYTES:], STEP_BYTES, len(DATA)).status_code == 201
     assert (person.onedrive.root / "a.bin").read_bytes() == DATA
 

@@ -36,6 +36,11 @@ test("a short last fragment says nothing about the network", () => {
 
 for (const [name, answer, position] of [
   ["the next byte", { body: { nextExpectedRanges: ["26-"] } }, { state: "known", start: 26 }],
+  [
+    "the missing bytes",
+    { body: { nextExpectedRanges: ["26-99"] } },
+    { state: "known", start: 26 },
+  ],
   ["all bytes there", { body: { nextExpectedRanges: [] } }, { state: "unplaced" }],
   ["a session that is gone", { status: 404 }, { state: "gone" }],
   ["a session that is refused", { status: 401 }, { state: "refused" }],

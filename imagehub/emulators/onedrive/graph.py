@@ -23,7 +23,7 @@ from .items import (
     make_trace_id,
     select_fields,
 )
-from .names import decode_segment
+from .names import decode_colons, decode_segment
 from .pictures import PICTURE_ENDINGS
 from .refusals import bad_token, denied, write_refusal
 from .server import Refusal, Request, Response, answer_json, answer_redirect
@@ -44,7 +44,7 @@ _SPECIAL_PATHS = {
     "approot": ["Apps", "ImageHub"],
 }
 _PERSONAL_SPECIALS = ("music", "cameraroll")
-_DRIVE = re.compile(r"(?:/me/drive|/drive|/drives/([^/]+)|/users/[^/]+/drive)(?=/|$)", re.I)
+_DRIVE = re.compile(r"(?:/me|/users/[^/]+)?/drive(?:s/([^/]+))?(?=/|$)", re.I)
 _CONVERTIBLE = PICTURE_ENDINGS - {".avif"}
 
 
@@ -131,7 +131,7 @@ class Graph:
             raise Refusal(400, "BadRequest", "Resource not found for the segment.")
         if match[1] is not None and not self._is_own_drive(decode_segment(match[1])):
             raise Refusal(404, "itemNotFound", "The resource could not be found.")
-        return self._answer_drive(call, path[match.end() :])
+        return self._answer_drive(call, decode_colons(path[match.end() :]))
 
     def _authenticate(self, request: Request) -> Session:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")

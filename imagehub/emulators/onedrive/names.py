@@ -4,6 +4,7 @@ Source: "Addressing driveItems" of Microsoft Graph and the list of invalid names
 SharePoint.
 """
 
+import re
 import unicodedata
 from urllib.parse import unquote_to_bytes
 
@@ -61,6 +62,19 @@ def check_name(name: object, kind: str, is_folder: bool, at_root: bool) -> str:
     if fault is not None:
         raise Refusal(400, "invalidRequest", fault, inner="invalidPath")
     return name
+
+
+def decode_colons(path: str) -> str:
+    """Undo the percent-encoding of the colons and slashes that address an item by its path.
+
+    Microsoft's SDKs encode an id with a path as one segment: ``items/{id}%3A%2Fa%2Fb.jpg%3A``.
+    Names contain neither sign, so this cannot be mistaken for a part of a name.
+    """
+
+    def decode(segment: re.Match[str]) -> str:
+        return re.sub("%2f", "/", re.sub("%3a", ":", segment[0], flags=re.I), flags=re.I)
+
+    return re.sub(r"[^/]*(?:%3a|:%2f)[^/]*", decode, path, flags=re.I)
 
 
 def decode_segment(segment: str) -> str:

@@ -239,10 +239,12 @@ class Uploads:
         return session
 
     def _describe(self, session: dict[str, Any]) -> dict[str, Any]:
-        is_complete = session["total"] is not None and session["received"] >= session["total"]
+        received, total = session["received"], session["total"]
+        # The size is known from the first fragment on. Source: OneDrive/onedrive-api-docs#1273.
+        ranges = [f"{received}-{'' if total is None else total - 1}"]
         return {
             "expirationDateTime": format_time(int(session["expires"] * 1e6), self.kind),
-            "nextExpectedRanges": [] if is_complete else [f"{session['received']}-"],
+            "nextExpectedRanges": ranges if total is None or received < total else [],
         }
 
     def _take_fragment(self, request: Request, session_id: str) -> Response:
