@@ -27,6 +27,8 @@ interface Shot {
   zoom: string;
   /** Address of the original as a download; "" where there is none. */
   full: string;
+  /** What that download is: "Full-size image", or the kind and size of another file. */
+  fullLabel: string;
   /** The link that leads to it on this page. */
   link: HTMLElement | null;
 }

@@ -12,6 +12,7 @@
     ├── ConflictError              changed in the meantime, or the name is taken
     ├── PictureError               this file can never be imported
     │   ├── UnreadablePictureError   broken, truncated or not a picture
+    │   │   └── IncompletePictureError   it ends too early
     │   └── PictureTooLargeError     over the limit of pixels, bytes or seconds
     ├── ConnectionLostError        a person must connect OneDrive again
     └── ServiceError               another service failed
@@ -134,6 +135,10 @@ class PictureError(ImageHubError):
 
 class UnreadablePictureError(PictureError):
     """The file is broken, truncated or not a picture."""
+
+
+class IncompletePictureError(UnreadablePictureError):
+    """The file ends too early."""
 
 
 class PictureTooLargeError(PictureError):

@@ -14,7 +14,7 @@ from imagehub.admin.connection_pages import is_root_given
 from imagehub.admin.words import describe_size
 from imagehub.clients import Drive, DriveItem, Quota
 from imagehub.database import db, end_read
-from imagehub.domain.file_names import make_name_key, may_be_picture
+from imagehub.domain.file_names import find_drawn, is_wanted_picture, make_name_key
 from imagehub.domain.library.groups import name_group
 from imagehub.domain.onedrive import accounts, browser, entries, folders
 from imagehub.errors import (
@@ -34,7 +34,7 @@ from imagehub.wiring import get_clients
 # Embeddings and overrides, isolates, and the marks that count as letters of a direction.
 _TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # Media types for which OneDrive makes thumbnails.
-_SHOWN_KINDS = ("image/", "video/", "application/pdf")
+_SHOWN_KINDS = ("image/", "video/")
 
 
 class FolderFields(Form):
@@ -121,7 +121,7 @@ def describe_entry(entry: entries.Entry) -> dict[str, Any]:
         "name_key": make_name_key(item.name),
         "is_folder": item.is_folder,
         "is_package": item.is_package,
-        "is_picture": may_be_picture(item),
+        "is_picture": is_wanted_picture(item),
         "size": item.size_bytes,
         "modified": item.modified_time,
         "count": item.child_count,
@@ -137,7 +137,7 @@ def _make_thumbnail_url(item: DriveItem) -> str:
     """Make the address of a file's thumbnail; "" if OneDrive makes none."""
     if item.is_folder or item.is_package or not item.size_bytes:
         return ""
-    if not item.mime_type.lower().startswith(_SHOWN_KINDS):
+    if not item.mime_type.lower().startswith(_SHOWN_KINDS) and not find_drawn(item):
         return ""
     # The address changes with the content.
     version = hashlib.sha256((item.ctag or item.etag).encode()).hexdigest()[:16]

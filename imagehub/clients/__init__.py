@@ -321,6 +321,13 @@ class Drive(Protocol):
         :raise InvalidInputError: another size.
         """
 
+    def fetch_preview(self, item_id: str) -> bytes | None:
+        """Return the largest preview that the service draws, up to 1920 pixels wide and high.
+
+        None: there is none, or not yet; the service makes previews some time after a change, and of
+        some files never.
+        """
+
 
 @dataclass(frozen=True)
 class SignInFlow:

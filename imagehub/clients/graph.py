@@ -4,6 +4,7 @@ Source for addresses, fields and limits: Microsoft Graph v1.0, "Working with fil
 each call. Behaviour that is not documented there is noted where it matters.
 """
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from imagehub.clients import (
 from imagehub.clients.drive_ids import check_name, fold_id, is_same_id
 from imagehub.clients.graph_answers import (
     MALWARE,
+    SERVICE,
     find_time,
     get_facet,
     get_parent_id,
@@ -54,10 +56,14 @@ from imagehub.clients.http import parse_http_date
 from imagehub.errors import InvalidInputError, NotFoundError, ServiceRefusedError
 from imagehub.messages import mark
 
+log = logging.getLogger(__name__)
+
 _MAX_PAGE_SIZE = 1000
 _MAX_EMPTY_PAGES = 50
 _MAX_THUMBNAIL_BYTES = 10_000_000
 _THUMBNAIL_SIZES = ("small", "medium", "large")
+# A custom size fits into this box. A service that does not know it sends the usual sizes.
+_PREVIEW_SIZES = ("c1920x1920", "large")
 # Without this header the Personal Vault is listed as if it were a folder. There is no reliable
 # property to recognise it by (github.com/OneDrive/onedrive-api-docs/issues/1905).
 _LISTING_HEADERS = {"Prefer": "Include-Feature=AddToOneDrive"}
@@ -325,12 +331,29 @@ class GraphDrive:
             raise InvalidInputError("There is no such size.", {"size": "small, medium or large"})
         item = self._boundary.fetch_inside(item_id, operation)
         for _ in range(2):
-            url = self._find_thumbnail_url(str(item["id"]), size, operation)
+            url = self._find_thumbnail_url(str(item["id"]), operation, size)
             if not url:
                 return None
             with suppress(ExpiredAddressError):
                 data, content_type = self._reader.read_small(url, _MAX_THUMBNAIL_BYTES, operation)
                 return data, content_type or "image/jpeg"
+        return None
+
+    def fetch_preview(self, item_id: str) -> bytes | None:
+        operation = "fetch a preview"
+        item = self._boundary.fetch_inside(item_id, operation)
+        try:
+            for _ in range(2):
+                url = self._find_thumbnail_url(str(item["id"]), operation, *_PREVIEW_SIZES)
+                if not url:
+                    return None
+                with suppress(ExpiredAddressError):
+                    return self._reader.read_small(url, _MAX_THUMBNAIL_BYTES, operation)[0] or None
+        except ServiceRefusedError as error:
+            # An error (406, 415 …) is another way to say that there is no preview.
+            if error.service != SERVICE:
+                raise
+            log.info("OneDrive sends no preview: %s", error)
         return None
 
     # --- Single calls -----------------------------------------------------------------------------
@@ -421,16 +444,20 @@ class GraphDrive:
         # The documented answer has far fewer fields than an item.
         return self.get_item(changed.id)
 
-    def _find_thumbnail_url(self, item_id: str, size: str, operation: str) -> str:
+    def _find_thumbnail_url(self, item_id: str, operation: str, *sizes: str) -> str:
+        """Return the address of the first of these sizes that there is, else ""."""
         address = make_address(item_id) + "/thumbnails"
+        wanted = {"select": ",".join(sizes)}
         try:
-            document = self._caller.get_json(address, operation, item_id)
+            document = self._caller.get_json(address, operation, item_id, params=wanted)
         except NotFoundError:
             return ""
         sets = document.get("value")
         if not isinstance(sets, list):
             raise make_bad_answer(operation)
-        urls = (get_text(get_facet(thumbnails, size), "url") for thumbnails in sets)
+        urls = (
+            get_text(get_facet(thumbnails, size), "url") for size in sizes for thumbnails in sets
+        )
         return next(filter(None, urls), "")
 
     def _make_source(self, item: Mapping[str, Any], operation: str) -> Source:

@@ -6,46 +6,37 @@ from collections.abc import Sequence
 
 from imagehub.clients import DriveItem
 from imagehub.errors import PictureError
+from imagehub.imaging.kinds import DrawnKind, find_drawn_kind, get_extension
 from imagehub.messages import mark
 
 # --- Types ----------------------------------------------------------------------------------------
 
 _ARCHIVE = mark("This is an archive, not an image.")
 _DOCUMENT = mark("This is a document, not an image.")
-_PHOTOSHOP = mark("Photoshop documents cannot be imported. Save the file as TIFF first.")
 # Media types in OneDrive's lists that cannot become a picture, by their beginning.
 _OTHER_TYPES = {
-    "video/": mark("This is a video, not an image."),
     "audio/": mark("This is an audio file, not an image."),
     "text/": mark("This is a text file, not an image."),
     "font/": mark("This is a font, not an image."),
     "image/svg": mark("SVG drawings cannot be imported. Save the file as PNG first."),
-    "application/pdf": mark("This is a PDF document, not an image."),
     "application/zip": _ARCHIVE,
     "application/json": mark("This is a data file, not an image."),
     "application/msword": _DOCUMENT,
     "application/vnd.": _DOCUMENT,
-    "image/vnd.adobe.photoshop": _PHOTOSHOP,
 }
 _OTHER_EXTENSIONS = {
     extension: sentence
     for sentence, extensions in {
-        # OneDrive lists most raw photos of cameras as pictures, or without a type.
-        mark("Raw photos cannot be imported. Save the file as TIFF or JPEG first."): (
-            "3fr arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mrw nef nrw orf pef raf rw2 rwl sr2 "
-            "srf srw x3f"
-        ),
         mark("This file contains image settings, not an image."): (
             "aae cop cos dop lrcat lrtemplate pp3 xmp"
         ),
         _ARCHIVE: "7z bz2 gz rar tar tgz xz zip",
         mark("Drawings of this type cannot be imported. Save the file as PNG or TIFF first."): (
-            "ai cdr dwg dxf eps ps svg svgz"
+            "cdr dwg dxf svg svgz"
         ),
-        _PHOTOSHOP: "psb psd",
-        _DOCUMENT: "doc docx idml indb indd odt pdf pub qxp rtf",
+        _DOCUMENT: "doc docx idml indb indd odt pub qxp rtf",
         mark("Images of this type cannot be imported. Save the file as TIFF or PNG first."): (
-            "afdesign afphoto clip exr ico j2k jp2 jxl kra procreate xcf"
+            "afdesign afphoto clip exr ico kra procreate xcf"
         ),
         mark("This is a program file, not an image."): "db dll ds_store exe ini lnk log url",
     }.items()
@@ -64,29 +55,33 @@ _PICTURE_MIMES = tuple(
 
 
 def check_is_picture(item: DriveItem) -> None:
-    """:raise PictureError: a folder, a notebook, or a file that cannot be a picture."""
+    """:raise PictureError: a folder, a notebook, or a file that neither is a picture nor drawn."""
     if item.is_folder:
         raise PictureError("This is a folder, not an image.")
     if item.is_package:
         raise PictureError("This is a notebook, not an image.")
     if not item.size_bytes:
         raise PictureError("This file is empty.")
+    if find_drawn(item):
+        return
     for beginning, sentence in _OTHER_TYPES.items():
         if item.mime_type.lower().startswith(beginning):
             raise PictureError(sentence)
-    if reason := _OTHER_EXTENSIONS.get(_get_extension(item)):
+    if reason := _OTHER_EXTENSIONS.get(get_extension(item.name)):
         raise PictureError(reason)
+
+
+def find_drawn(item: DriveItem) -> DrawnKind | None:
+    """Find the kind of a file of which OneDrive's preview is shown."""
+    if get_extension(item.name) in _OTHER_EXTENSIONS:
+        return None
+    return find_drawn_kind(item.name, item.mime_type)
 
 
 def is_called_picture(item: DriveItem) -> bool:
     """Tell whether its name or type is that of a picture that can be imported."""
     is_known = item.mime_type.lower().startswith(_PICTURE_MIMES)
-    return is_known or _get_extension(item) in _PICTURE_EXTENSIONS
-
-
-def _get_extension(item: DriveItem) -> str:
-    _, dot, extension = item.name.rpartition(".")
-    return extension.lower() if dot else ""
+    return is_known or get_extension(item.name) in _PICTURE_EXTENSIONS
 
 
 def may_be_picture(item: DriveItem) -> bool:
@@ -96,6 +91,17 @@ def may_be_picture(item: DriveItem) -> bool:
     except PictureError:
         return False
     return True
+
+
+def is_wanted_picture(item: DriveItem) -> bool:
+    """Tell whether a file counts as a picture of its folder: documents and videos do not."""
+    drawn = find_drawn(item)
+    return may_be_picture(item) and (drawn is None or drawn.is_picture)
+
+
+def make_companion_key(name: str) -> str:
+    """Make the key that a picture shares with files beside it: ``a.jpg`` and ``A.nef``."""
+    return name.rpartition(".")[0].casefold() or name.casefold()
 
 
 # --- Order ----------------------------------------------------------------------------------------

@@ -174,11 +174,15 @@ def api_download(fields: DownloadQuery) -> DownloadAnswer:
     _, image = gallery.get_shown_image(db.session(), fields.group_id, fields.image_id)
     if not get_settings().downloads:
         raise NotFoundError("image", fields.image_id)
+    width, height = image.width_px, image.height_px
+    if not width or not height:  # Only OneDrive can decode it; the preview has the same shape.
+        preview = library_images.pick_rendition(image, 1920)
+        width, height = preview.width_px, preview.height_px
     full: FullImage = {
         "image_name": image.name,
         "image": make_full_image_url(image),
-        "width": image.width_px,
-        "height": image.height_px,
+        "width": width,
+        "height": height,
         "alt": image.alt,
     }
     return {"code": 1, "image": full, "hint": "image_found"}

@@ -15,6 +15,7 @@ from flask_login import current_user
 from imagehub.domain.library.edit import AVAILABILITIES
 from imagehub.domain.sync.state import AWAY
 from imagehub.gallery.placeholder import make_placeholder_url
+from imagehub.imaging.kinds import name_kind
 from imagehub.messages import mark
 from imagehub.models import Group, Image
 from imagehub.web.headers import make_absolute
@@ -50,8 +51,9 @@ class Picture:
     ``id`` is the id of its element and ``sizes`` the attribute of that name; ``position`` counts
     the shots of the group from 1; ``role`` is its translated role, "" for the front and without
     one. ``width`` and ``height`` are the largest rendition's pixels. ``full_url`` leads to the
-    original, "" if visitors may not download it; ``zoom_url`` is the same if browsers can display
-    the original and it is larger. ``sources`` is empty if the image has no renditions.
+    original, "" if visitors may not download it; ``full_label`` is the text of a link to it;
+    ``zoom_url`` is the same address if browsers can display the original and it is larger.
+    ``sources`` is empty if the image has no renditions.
     """
 
     id: str
@@ -65,6 +67,7 @@ class Picture:
     full_height: int
     sources: Sequence[Source]
     full_url: str
+    full_label: str
     zoom_url: str
     placeholder: str
     color: str
@@ -116,7 +119,8 @@ def make_picture(group: Group, image: Image, element_id: str, position: int = 1)
             sources.append(Source(mime_type, srcset, list(urls.values())[-1]))
             width, height = max(found), found[max(found)].height_px
     full_url = _make_full_url(image)
-    can_zoom = bool(full_url) and image.mime_type in _BROWSER_TYPES and image.width_px > width
+    is_shown_by_browsers = image.mime_type in _BROWSER_TYPES and not image.preview_reason
+    can_zoom = bool(full_url) and is_shown_by_browsers and image.width_px > width
     role = gettext(_ROLES[image.role]) if image.role in _ROLES else ""
     words = (
         f"{get_title(group)}, {role}"
@@ -135,11 +139,22 @@ def make_picture(group: Group, image: Image, element_id: str, position: int = 1)
         full_height=image.height_px if can_zoom else height,
         sources=sources,
         full_url=full_url,
+        full_label=_name_original(image),
         zoom_url=full_url if can_zoom else "",
         placeholder=make_placeholder_url(image.thumbhash),
         color=image.dominant_color if re.fullmatch("#[0-9a-f]{6}", image.dominant_color) else "",
         role=role,
     )
+
+
+def _name_original(image: Image) -> str:
+    """Name the original in a link; behind a preview, other than an image may be downloaded."""
+    if not image.preview_reason:
+        return str(gettext("Full-size image"))
+    kind = name_kind(image.name, image.mime_type)
+    weight = format_bytes(image.size_bytes) if image.size_bytes else ""
+    facts = ", ".join(part for part in (kind, weight) if part)
+    return str(gettext("Original file (%(facts)s)", facts=facts))
 
 
 def make_full_image_url(image: Image) -> str:
@@ -342,9 +357,11 @@ def list_facts(image: Image) -> dict[str, str]:
     exposure = _format_exposure(image)
     if exposure:
         facts[gettext("Exposure")] = exposure
+    size = ""
     if image.width_px and image.height_px:
-        kind = image.mime_type.partition("/")[2].removeprefix("x-").upper()
         size = f"{image.width_px}{_THIN_SPACE}×{_THIN_SPACE}{image.height_px}{_NO_BREAK}px"
+    if size or image.preview_reason:
+        kind = name_kind(image.name, image.mime_type)
         weight = format_bytes(image.size_bytes) if image.size_bytes else ""
         facts[gettext("Original")] = _join(size, kind, weight)
     return facts

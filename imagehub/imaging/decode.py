@@ -22,7 +22,12 @@ from PIL import (
     TiffTags,
 )
 
-from imagehub.errors import PictureError, PictureTooLargeError, UnreadablePictureError
+from imagehub.errors import (
+    IncompletePictureError,
+    PictureError,
+    PictureTooLargeError,
+    UnreadablePictureError,
+)
 from imagehub.messages import Message, mark
 
 # The limits are checked before anything is decoded, so Pillow's own check for decompression bombs
@@ -58,7 +63,8 @@ def plain_errors(format_name: str) -> Iterator[None]:
             hint in text for hint in ("truncated", "end of file", "end-of-file", "not enough data")
         ):
             sentence = mark("This %(format)s file is incomplete: it ends too early.")
-        elif "too large" in text or "too much memory" in text:
+            raise IncompletePictureError(Message(sentence, format=format_name)) from error
+        if "too large" in text or "too much memory" in text:
             sentence = mark(
                 "This %(format)s file contains text or a colour profile of excessive size."
             )

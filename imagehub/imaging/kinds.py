@@ -1,6 +1,11 @@
-"""Recognise the format of a picture by its first bytes, never by its name."""
+"""Recognise the format of a picture by its first bytes, never by its name.
+
+:data:`DRAWN_KINDS` are the files that ImageHub cannot decode but OneDrive can draw; these are
+known by name and listed type, as OneDrive knows them.
+"""
 
 import struct
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from imagehub.errors import UnreadablePictureError
@@ -8,6 +13,115 @@ from imagehub.messages import mark
 
 # A larger picture is not decoded.
 MAX_PIXELS = 250_000_000
+
+
+@dataclass(frozen=True)
+class DrawnKind:
+    """Files that are shown by the preview that OneDrive draws of them.
+
+    ``extensions``: separated by spaces. ``mime_types``: how they begin in OneDrive's lists.
+    ``is_picture``: usually one work or shot; others are imported only if a person selects them.
+    ``fact``: why the preview is used. ``refusal``: what is said if OneDrive has no preview.
+    """
+
+    extensions: str
+    mime_types: tuple[str, ...]
+    is_picture: bool
+    fact: str
+    refusal: str
+
+
+_RAW_FACT = mark("ImageHub does not decode raw photos.")
+_RAW_REFUSAL = mark("Raw photos cannot be imported. Save the file as TIFF or JPEG first.")
+_OTHER_REFUSAL = mark("Images of this type cannot be imported. Save the file as TIFF or PNG first.")
+
+# Source for what OneDrive draws: OneDrive API, "Convert to other formats", target jpg. JPEG XL,
+# JPEG 2000, TGA and some raw photos are not named there; whether it draws them is found out.
+DRAWN_KINDS = (
+    DrawnKind(
+        "3fr arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mrw nef nrw orf pef raf raw rw1 rw2 rwl "
+        "sr2 srf srw x3f",
+        ("image/x-adobe-dng", "image/x-canon-", "image/x-nikon-", "image/x-sony-", "image/dng"),
+        True,
+        _RAW_FACT,
+        _RAW_REFUSAL,
+    ),
+    DrawnKind(
+        "psb psd",
+        ("image/vnd.adobe.photoshop", "image/x-photoshop", "application/x-photoshop"),
+        True,
+        mark("ImageHub does not decode Photoshop documents."),
+        mark("Photoshop documents cannot be imported. Save the file as TIFF first."),
+    ),
+    DrawnKind(
+        "ai eps ps",
+        ("application/postscript", "application/illustrator", "application/eps"),
+        True,
+        mark("ImageHub does not decode drawings of this type."),
+        mark("Drawings of this type cannot be imported. Save the file as PNG or TIFF first."),
+    ),
+    DrawnKind(
+        "j2c j2k jp2 jpc jpf jpx",
+        ("image/jp2", "image/jpx", "image/j2c"),
+        True,
+        mark("ImageHub does not decode JPEG 2000 images."),
+        _OTHER_REFUSAL,
+    ),
+    DrawnKind(
+        "jxl",
+        ("image/jxl",),
+        True,
+        mark("ImageHub does not decode JPEG XL images."),
+        _OTHER_REFUSAL,
+    ),
+    DrawnKind(
+        "tga",
+        ("image/x-tga", "image/x-targa", "image/targa"),
+        True,
+        mark("ImageHub does not decode TGA images."),
+        _OTHER_REFUSAL,
+    ),
+    DrawnKind(
+        "pdf",
+        ("application/pdf",),
+        False,
+        mark("ImageHub does not decode PDF documents."),
+        mark("This is a PDF document, not an image."),
+    ),
+    DrawnKind(
+        "3g2 3gp 3gp2 3gpp asf avi m2ts m4v mkv mov mp4 mp4v mpeg mpg mts webm wmv",
+        ("video/",),
+        False,
+        mark("ImageHub does not decode videos."),
+        mark("This is a video, not an image."),
+    ),
+)
+_DRAWN_EXTENSIONS = {
+    extension: kind for kind in DRAWN_KINDS for extension in kind.extensions.split()
+}
+
+
+def get_extension(name: str) -> str:
+    """Return the extension of a file name, lower case and without its dot."""
+    _, dot, extension = name.rpartition(".")
+    return extension.lower() if dot else ""
+
+
+def find_drawn_kind(name: str, mime_type: str) -> DrawnKind | None:
+    """Find the kind of a file that only OneDrive can draw, by its name or else its listed type."""
+    if kind := _DRAWN_EXTENSIONS.get(get_extension(name)):
+        return kind
+    listed = mime_type.lower()
+    return next((kind for kind in DRAWN_KINDS if listed.startswith(kind.mime_types)), None)
+
+
+def name_kind(name: str, mime_type: str) -> str:
+    """Name the kind of an original in a few letters, for visitors: JPEG, NEF, PSD."""
+    extension = get_extension(name)
+    if extension in _DRAWN_EXTENSIONS:
+        return extension.upper()
+    return mime_type.partition("/")[2].removeprefix("x-").upper()
+
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 _BITMAP_HEADERS = (12, *range(16, 68, 4), 108, 124)

@@ -12,6 +12,8 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
+from imagehub.imaging.cameras import name_camera
+
 # No camera writes more; a larger block is not parsed.
 _MAX_EXIF_BYTES = 1_000_000
 
@@ -52,10 +54,10 @@ def read_metadata(image: Image.Image, keep_gps: bool) -> PictureMetadata:
         exif = image.getexif()
         details = exif.get_ifd(ExifTags.IFD.Exif)
         place = exif.get_ifd(ExifTags.IFD.GPSInfo) if keep_gps else {}
-        make, model = _clean_maker(_text(exif.get(0x010F))), _text(exif.get(0x0110))
+        make, model = _text(exif.get(0x010F)), _text(exif.get(0x0110))
         return PictureMetadata(
             taken_at=_read_time(details),
-            camera=_name_camera(make, model),
+            camera=name_camera(make, model),
             lens=_text(details.get(0xA434)),
             exposure_seconds=_positive(details.get(0x829A)),
             f_number=_positive(details.get(0x829D)),
@@ -105,28 +107,6 @@ def _read_time(details: Mapping[int, Any]) -> datetime | None:
                 taken_at = taken_at.replace(tzinfo=timezone(delta))
         return taken_at
     return None
-
-
-def _clean_maker(make: str) -> str:
-    """Remove the legal form: "NIKON CORPORATION" becomes "NIKON"."""
-    tails = (
-        r"(?i)([\s,]+(corporation|corp\.?|co\.?,? ?ltd\.?|ltd\.?|inc\.?|gmbh|imaging|electric|"
-        r"optical|company|techwin|camera ag|digital camera|co\.?))+$"
-    )
-    return re.sub(tails, "", make)
-
-
-def _name_camera(make: str, model: str) -> str:
-    """Join maker and model without repeating the maker."""
-    if not make or not model:
-        return make or model
-    words = model.split()
-    while words and words[0].casefold() == make.casefold():
-        words = words[1:]
-    rest = " ".join(words)
-    if rest.casefold().startswith(make.casefold()):
-        return rest
-    return f"{make} {rest}".strip()
 
 
 def _read_place(place: Mapping[int, Any]) -> tuple[float, float] | None:

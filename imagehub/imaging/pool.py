@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from imagehub.errors import (
+    IncompletePictureError,
     PictureError,
     PictureTooLargeError,
     ServiceBusyError,
@@ -237,7 +238,13 @@ class RenderPool:
 
 
 _ERRORS: Mapping[str, type[PictureError]] = {
-    kind.__name__: kind for kind in (PictureError, UnreadablePictureError, PictureTooLargeError)
+    kind.__name__: kind
+    for kind in (
+        PictureError,
+        UnreadablePictureError,
+        IncompletePictureError,
+        PictureTooLargeError,
+    )
 }
 
 

@@ -91,14 +91,16 @@ class Image(Base):
     """One shot of a group, with facts about its original in OneDrive.
 
     ``number`` counts from 1 within the group and is never reused; ``position`` orders the shots.
-    ``width_px`` and ``height_px`` are the upright original's. ``taken_at`` is the camera's clock,
-    without a time zone. ``thumbhash`` is base64. ``drive_state``: ``ok``, ``changed`` or
-    ``missing`` in OneDrive, or ``outside`` of the root folder. ``drive_hash`` and
-    ``drive_size_bytes`` are what OneDrive listed for the file that the renditions were made from,
-    "" and 0 if unknown. ``drive_doubt``: what the next check has to find out (see
-    ``domain.sync.state``). ``offered_item_id``: a file with other content that has the name and
-    folder of a missing original, or "". ``role``: see ``ROLES`` of ``domain.library``. ``has_alt``
-    is derived from ``alt``, for the list of shots without one; it is true in the trash.
+    ``width_px`` and ``height_px`` are the upright original's, 0 if they are unknown.
+    ``preview_reason``: why the renditions are made from the preview that OneDrive draws; "" if they
+    are made from the original. ``taken_at`` is the camera's clock, without a time zone.
+    ``thumbhash`` is base64. ``drive_state``: ``ok``, ``changed`` or ``missing`` in OneDrive, or
+    ``outside`` of the root folder. ``drive_hash`` and ``drive_size_bytes`` are what OneDrive listed
+    for the file that the renditions were made from, "" and 0 if unknown. ``drive_doubt``: what the
+    next check has to find out (see ``domain.sync.state``). ``offered_item_id``: a file with other
+    content that has the name and folder of a missing original, or "". ``role``: see ``ROLES`` of
+    ``domain.library``. ``has_alt`` is derived from ``alt``, for the list of shots without one; it
+    is true in the trash.
     """
 
     __tablename__ = "image"
@@ -133,6 +135,7 @@ class Image(Base):
     folder_id: Mapped[str] = mapped_column(DriveId, default="")
     folder_name: Mapped[str] = mapped_column(String(400), default="")
     mime_type: Mapped[str] = mapped_column(String(100), default="")
+    preview_reason: Mapped[str] = mapped_column(String(500), default="")
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     sha256: Mapped[str] = mapped_column(String(64), default="", index=True)
     quick_xor_hash: Mapped[str] = mapped_column(String(40), default="", index=True)

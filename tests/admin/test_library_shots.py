@@ -115,3 +115,17 @@ def test_shots_are_deleted_and_restored(site: Site, client: FlaskClient, group_i
     answer = send(client, f"{LIST}/trash/restore", f"{LIST}/trash", number=number)
     assert answer.location == path
     assert list_names(site, group_id) == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_a_shot_made_from_a_preview_says_so_and_why(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    page = client.get(f"{LIST}/{group_id}").text
+    assert "data-preview" not in page
+    with site.session() as session:
+        image = session.query(Image).filter_by(group_id=group_id, number=2).one()
+        image.preview_reason = "ImageHub does not decode PDF documents."
+    page = client.get(f"{LIST}/{group_id}").text
+    assert page.count("Preview by OneDrive") == 1
+    shot = page[page.index('id="shot-2"') : page.index('id="shot-3"')]
+    assert "ImageHub does not decode PDF documents. Visitors see the preview" in shot

@@ -350,6 +350,10 @@ def test_what_is_no_picture_is_left_out_and_told_and_all_else_is_tried(browser: 
         "shot.NEF": "image/x-nikon-nef",
         "logo.svg": "image/svg+xml",
         "cover.psd": "image/vnd.adobe.photoshop",
+        "film.mp4": "video/mp4",
+        # The camera's two files of one shot.
+        "IMG_1.jpg": "image/jpeg",
+        "IMG_1.CR2": "image/x-canon-cr2",
         # What OneDrive does not know may be a picture all the same.
         "scan.pic": "application/octet-stream",
         "phone.heic": "",
@@ -360,15 +364,16 @@ def test_what_is_no_picture_is_left_out_and_told_and_all_else_is_tried(browser: 
     ]
     files.append({"id": "one!empty", "name": "empty.jpg", "folder": works, "size": 0})
     answer = browser.send("/admin/drive/upload/import", files=files)
-    assert answer["count"] == 2
+    assert answer["count"] == 6
     with browser.site.session() as session:
         names = [item.file_name for item in session.query(ImportItem).order_by(ImportItem.id)]
-    assert names == ["scan.pic", "phone.heic"]
+    assert names == ["shot.NEF", "cover.psd", "film.mp4", "IMG_1.jpg", "scan.pic", "phone.heic"]
     reasons = {one["reason"]: one["count"] for one in answer["refused"]}
     assert reasons["This is a text file, not an image."] == 2
-    assert sum(reasons.values()) == 6
+    assert reasons["An image with the same name is imported instead."] == 1
+    assert sum(reasons.values()) == 5
     again = browser.send("/admin/drive/upload/import", files=files)
-    assert (again["job"], again["known"]) == (None, 2)
+    assert (again["job"], again["known"]) == (None, 6)
 
 
 def test_each_uploaded_file_can_become_a_group_of_its_own(browser: Browser) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from PIL import Image
 
 from imagehub.clients import Drive, DriveItem
 from imagehub.clients.graph_boundary import DriveMemory
@@ -22,6 +23,7 @@ from imagehub.errors import (
     ServiceRefusedError,
 )
 from tests.clients.connected import Connection
+from tests.fixtures.drawn import JPEG_XL, make_picture, make_psd
 from tests.fixtures.onedrive import OneDrive
 
 PICTURE = random.Random(1).randbytes(100_003)
@@ -437,11 +439,20 @@ def test_thumbnails_are_returned_as_bytes(drive: Drive, art: Path, make_jpeg: An
         drive.fetch_thumbnail(item.id, "../content")
 
 
+def test_a_preview_is_as_large_as_the_service_draws_it(drive: Drive, art: Path) -> None:
+    (art / "large.psd").write_bytes(make_psd(make_picture(size=(2400, 1600))))
+    (art / "small.psd").write_bytes(make_psd(make_picture()))
+    (art / "image.jxl").write_bytes(JPEG_XL)
+    for name, size in (("large.psd", (1920, 1280)), ("small.psd", (300, 200))):
+        data = drive.fetch_preview(find(drive, name).id)
+        assert data is not None
+        assert Image.open(io.BytesIO(data)).size == size
+    assert drive.fetch_preview(find(drive, "image.jxl").id) is None
+
+
 @pytest.fixture
 def make_jpeg() -> Iterator[bytes]:
     """Make a real picture."""
-    from PIL import Image
-
     stream = io.BytesIO()
     Image.linear_gradient("L").resize((900, 600)).convert("RGB").save(stream, "JPEG")
     return stream.getvalue()
@@ -470,6 +481,7 @@ def test_nothing_outside_the_root_folder_can_be_reached(
             lambda i=item: drive.fetch_download_url(i.id),
             lambda i=item: drive.iter_download(i.id),
             lambda i=item: drive.fetch_thumbnail(i.id),
+            lambda i=item: drive.fetch_preview(i.id),
         ]
         for number, call in enumerate(calls):
             with pytest.raises(NotFoundError):

@@ -9,6 +9,7 @@ import requests
 from PIL import Image
 
 from tests.emulators.person import Person, make_picture
+from tests.fixtures.drawn import JPEG_XL, make_drawn_files
 from tests.fixtures.onedrive import OneDrive
 
 DATA = bytes(range(256)) * 40
@@ -292,6 +293,44 @@ def test_other_files_have_no_thumbnails(person: Person, name: str) -> None:
     place = f"/me/drive/items/{item['id']}/thumbnails"
     assert person.get(place)["value"] == []
     assert person.refused("GET", f"{place}/0/small") == (404, "itemNotFound")
+
+
+@pytest.mark.parametrize("name", sorted(make_drawn_files()))
+def test_previews_of_other_kinds_are_drawn_in_a_custom_size(person: Person, name: str) -> None:
+    item = person.put(name, make_drawn_files((2400, 1600))[name])
+    place = f"/me/drive/items/{item['id']}/thumbnails"
+    (found,) = person.get(f"{place}?select=c1920x1920")["value"]
+    assert sorted(found) == ["c1920x1920", "id"]
+    preview = found["c1920x1920"]
+    assert (preview["width"], preview["height"]) == (1920, 1280)
+    assert open_thumbnail(preview["url"]).size == (1920, 1280)
+    assert open_thumbnail(person.get(f"{place}/0/small")["url"]).size == (96, 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.jxl", JPEG_XL),
+        ("a.nef", b"II*\0" + bytes(100)),
+        ("a.mp4", b"\0\0\0\x18ftypmp42" + bytes(100)),
+        ("a.psd", b"8BPS"),
+        ("a.docm", b"PK\x03\x04"),
+    ],
+)
+def test_what_is_not_drawn_has_no_preview(person: Person, name: str, data: bytes) -> None:
+    item = person.put(name, data)
+    place = f"/me/drive/items/{item['id']}/thumbnails"
+    assert person.get(f"{place}?select=c1920x1920,large")["value"] == []
+    assert person.refused("GET", f"{place}/0/c1920x1920") == (404, "itemNotFound")
+
+
+def test_drawn_pictures_are_listed_with_their_facets(person: Person) -> None:
+    files = make_drawn_files()
+    assert person.put("cover.psd", files["cover.psd"])["image"] == {"height": 200, "width": 300}
+    raw = person.put("shot.nef", files["shot.nef"])
+    assert raw["photo"]["cameraModel"] == "NIKON Z 6"
+    assert raw["photo"]["takenDateTime"] == "2024-05-06T07:08:09Z"
+    assert "image" not in person.put("page.pdf", files["page.pdf"])
 
 
 def test_only_the_first_set_exists(person: Person) -> None:

@@ -279,6 +279,15 @@ def test_thumbnails_can_be_missing(person: Person) -> None:
     assert person.get(f"/me/drive/items/{item['id']}/thumbnails")["value"] == []
 
 
+def test_thumbnails_can_be_late(person: Person) -> None:
+    item = person.put("a.jpg", make_picture())
+    number = person.onedrive.set_fault("delayed_thumbnails", seconds=3600)
+    assert person.get(f"/me/drive/items/{item['id']}/thumbnails")["value"] == []
+    person.onedrive.clear_faults(number)
+    person.onedrive.set_fault("delayed_thumbnails", seconds=0)
+    assert person.get(f"/me/drive/items/{item['id']}/thumbnails")["value"] != []
+
+
 # --- The control address ------------------------------------------------------------------------
 
 

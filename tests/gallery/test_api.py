@@ -10,7 +10,7 @@ import pytest
 from imagehub.database import db
 from imagehub.domain.library import images as library_images
 from imagehub.domain.library import order
-from imagehub.models import Group
+from imagehub.models import Group, Image
 from tests.fixtures.site import PASSWORD, Site, make_site
 
 HUGE = 10**30
@@ -263,6 +263,17 @@ def test_a_full_image_has_an_absolute_address_of_the_hub(site: Site) -> None:
         },
         "hint": "image_found",
     }
+
+
+def test_a_full_image_of_unknown_size_has_the_shape_of_its_preview(site: Site) -> None:
+    group = site.add_group(["page.pdf"])
+    with site.session() as session:
+        image = session.query(Image).filter_by(group_id=group).one()
+        image.width_px = image.height_px = 0
+        largest = max(image.renditions, key=lambda rendition: rendition.size_px)
+        size = (largest.width_px, largest.height_px)
+    answer = site.get(f"/image/download?group_id={group}&image_id=1").json
+    assert (answer["image"]["width"], answer["image"]["height"]) == size
 
 
 def test_an_unknown_full_image_is_named_so(site: Site) -> None:

@@ -42,6 +42,19 @@ def read_meta(html: str, name: str) -> str:
     return unescape(found[1])
 
 
+def show_preview(site: Site, name: str, **values: Any) -> int:
+    """Add a work whose image is made from OneDrive's preview; return its number."""
+    group = site.add_group([name])
+    with site.session() as session:
+        image = library_images.get_image(session, group, 1)
+        image.preview_reason = "ImageHub does not decode raw photos."
+        for key, value in (
+            {"width_px": 0, "height_px": 0, "size_bytes": 45_000_000} | values
+        ).items():
+            setattr(image, key, value)
+    return group
+
+
 # --- The wall -------------------------------------------------------------------------------------
 
 
@@ -462,3 +475,38 @@ def test_the_front_page_is_light(site: Site) -> None:
     assert sum(weigh_module(site, path, seen) for path in modules) <= 30_000
     assert any(path.endswith("opening.js") for path in seen)
     assert not any("photoswipe" in path for path in seen)
+
+
+# --- Previews by OneDrive -------------------------------------------------------------------------
+
+
+def test_the_download_behind_a_preview_names_its_kind_and_size(site: Site) -> None:
+    number = show_preview(site, "shot.nef", mime_type="image/x-nikon-nef")
+    page = site.get(f"/groups/{number}/untitled", follow_redirects=True).text
+    label = "Original file (NEF, 45\u00a0MB)"
+    assert f'data-full-label="{label}"' in page
+    assert f"</svg> {label}</a>" in page
+    assert "<dt>Original</dt><dd>NEF · 45\u00a0MB</dd>" in page
+    assert "Preview by OneDrive" not in page
+    plain = site.get(f"/groups/{site.add_group()}/untitled", follow_redirects=True).text
+    assert 'data-full-label="Full-size image"' in plain
+
+
+def test_a_known_size_of_the_original_is_named_too(site: Site) -> None:
+    facts = {"width_px": 6048, "height_px": 4024, "mime_type": "image/vnd.adobe.photoshop"}
+    number = show_preview(site, "cover.PSD", **facts)
+    page = site.get(f"/groups/{number}/untitled", follow_redirects=True).text
+    assert "<dd>6048\u202f×\u202f4024\u00a0px · PSD · 45\u00a0MB</dd>" in page
+
+
+def test_the_zoom_of_a_preview_ends_at_its_pixels(site: Site) -> None:
+    # Browsers can display JPEG, but not every one that ImageHub cannot decode.
+    facts = {"width_px": 6000, "height_px": 4000, "mime_type": "image/jpeg"}
+    number = show_preview(site, "odd.jpg", **facts)
+    page = site.get(f"/groups/{number}/untitled", follow_redirects=True).text
+    found = re.search(r'data-size="([^"]*)" data-zoom="([^"]*)" data-full="([^"]*)"', page)
+    assert found
+    width, height, full_width, full_height = found[1].split()
+    assert (full_width, full_height) == (width, height)
+    assert found[2] == ""
+    assert found[3].endswith("/odd.jpg")

@@ -571,7 +571,7 @@ def count_jobs(served: ServedSite) -> int:
 
 def test_import_when_uploaded_creates_one_group(served_site: ServedSite, tmp_path: Path) -> None:
     files = make_files(tmp_path / "desk", 3)
-    for name in ("notes.txt", "shot.nef"):
+    for name in ("notes.txt", "logo.svg"):
         (tmp_path / "desk" / name).write_bytes(b"no picture")
         files.append(tmp_path / "desk" / name)
     with served_site.site.working():
@@ -579,7 +579,7 @@ def test_import_when_uploaded_creates_one_group(served_site: ServedSite, tmp_pat
         page.set_input_files("#pick-files", files)
         page.get_by_label("Import when uploaded").check()
         expect(page.locator("#uploads")).to_contain_text("3 images are being imported")
-        expect(page.locator("#uploads")).to_contain_text("1 file was not imported: Raw photos")
+        expect(page.locator("#uploads")).to_contain_text("1 file was not imported: SVG drawings")
         with served_site.site.session() as session:
             assert session.query(ImportJob).count() == 1
         for _ in range(100):

@@ -11,11 +11,13 @@ from imagehub.clients import Clients, Drive, DriveItem
 from imagehub.clients.drive_ids import fold_id
 from imagehub.database import end_read
 from imagehub.domain.file_names import (
+    find_drawn,
     get_folder_title,
+    is_wanted_picture,
+    make_companion_key,
     make_group_title,
     make_shot_key,
     make_sort_key,
-    may_be_picture,
 )
 from imagehub.domain.imports.jobs import Selection, create_import
 from imagehub.domain.onedrive import accounts
@@ -105,6 +107,13 @@ def _iter_folders(drive: Drive, top: DriveItem) -> Iterator[tuple[DriveItem, lis
     while waiting:
         folder = waiting.pop(0)
         children = sorted(drive.iter_children(folder.id), key=lambda item: make_sort_key(item.name))
-        files = [item for item in children if not item.is_folder and may_be_picture(item)]
+        files = [item for item in children if not item.is_folder and is_wanted_picture(item)]
+        names = {make_companion_key(item.name) for item in files if not find_drawn(item)}
+        # Beside a picture of the same name, a raw photo or working file is not another shot.
+        files = [
+            item
+            for item in files
+            if not find_drawn(item) or make_companion_key(item.name) not in names
+        ]
         yield folder, sorted(files, key=lambda item: make_shot_key(item.name))
         waiting.extend(item for item in children if item.is_folder and not item.is_package)

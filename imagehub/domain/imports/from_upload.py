@@ -11,9 +11,17 @@ from sqlalchemy.orm import Session
 from imagehub.clients import DriveItem
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
 from imagehub.database import make_batches
-from imagehub.domain.file_names import check_is_picture, make_file_title, make_group_title
+from imagehub.domain.file_names import (
+    check_is_picture,
+    find_drawn,
+    make_companion_key,
+    make_file_title,
+    make_group_title,
+    may_be_picture,
+)
 from imagehub.domain.imports.jobs import OPEN_STATES, Selection, add_remakes, create_import
 from imagehub.errors import PictureError
+from imagehub.messages import mark
 from imagehub.models import Group, Image, ImportItem, ImportJob
 
 Grouping = Literal["one", "folder", "each"]
@@ -86,19 +94,38 @@ def import_uploaded(
 
 
 def _sort_out(files: Sequence[Uploaded]) -> tuple[list[Uploaded], Counter[str]]:
-    """Return the files that may be pictures, and count the others by the reason."""
+    """Return the files that are to become images, and count the others by the reason.
+
+    A raw photo or working file beside a picture of the same name is not another shot.
+    """
+    items = [(file, _make_item(file)) for file in files]
+    beside = {
+        _make_companion_key(file)
+        for file, item in items
+        if may_be_picture(item) and not find_drawn(item)
+    }
     pictures: list[Uploaded] = []
     refused: Counter[str] = Counter()
-    for file in files:
-        size = 1 if file.size_bytes is None else file.size_bytes
-        item = DriveItem(file.file_id, file.name, False, size, "", "", mime_type=file.mime_type)
+    for file, item in items:
         try:
             check_is_picture(item)
         except PictureError as error:
             refused[str(error)] += 1
+            continue
+        if find_drawn(item) and _make_companion_key(file) in beside:
+            refused[mark("An image with the same name is imported instead.")] += 1
         else:
             pictures.append(file)
     return pictures, refused
+
+
+def _make_item(file: Uploaded) -> DriveItem:
+    size = 1 if file.size_bytes is None else file.size_bytes
+    return DriveItem(file.file_id, file.name, False, size, "", "", mime_type=file.mime_type)
+
+
+def _make_companion_key(file: Uploaded) -> tuple[str, str]:
+    return fold_id(file.folder_id), make_companion_key(file.name)
 
 
 def _make_selections(

@@ -26,6 +26,7 @@ from imagehub.database import count_rows, end_read, get_database_time, own_trans
 from imagehub.domain.file_names import check_is_picture, guess_role
 from imagehub.domain.imports.claims import Claim, LeaseLostError, finish_job
 from imagehub.domain.imports.jobs import IN_GROUP_REASON, OPEN_STATES
+from imagehub.domain.imports.previews import WAITING_REASON, PreviewLateError, render_original
 from imagehub.domain.imports.relinking import LINKED_REASON, link_item
 from imagehub.domain.library.groups import lock_group, refresh_group
 from imagehub.domain.objects.bookkeeping import KeyGoneError, delete_unused, pin_keys, use_keys
@@ -105,6 +106,8 @@ def _try_import(
         return _retry_later(session, claim, str(error))
     except KeyGoneError:
         return _retry_later(session, claim, "")
+    except PreviewLateError as late:
+        return _retry_later(session, claim, WAITING_REASON, late.max_attempts, late.reason)
     except ImageHubError as error:
         log.info("Item %d failed: %s", claim.item.id, error)
         return _end(session, claim, "failed", _explain(error))
@@ -144,13 +147,15 @@ def _import(
         file.flush()
         if claim.item.image_id is None and (linked_id := link_item(session, claim, item, download)):
             raise _NothingToDoError(LINKED_REASON, linked_id)
-        picture: RenderedPicture = clients.renderer.render(path)
+        picture, preview_reason = render_original(
+            clients.renderer, drive, item, path, scratch.open_file, read_at
+        )
     encoded = {rendition.object_key: rendition for rendition in picture.renditions}
     pinned_until, stored = pin_keys(session, encoded)
     for key, rendition in encoded.items():
         if key not in stored:
             _put_object(clients.store, key, rendition)
-    processed = _ProcessedOriginal(item, download, picture, pinned_until, read_at)
+    processed = _ProcessedOriginal(item, download, picture, pinned_until, read_at, preview_reason)
     try:
         old_keys = _save_image(session, claim, processed)
     except IntegrityError:
@@ -176,13 +181,17 @@ def _put_object(store: ObjectStore, key: str, rendition: "EncodedPicture") -> No
 
 @dataclass(frozen=True)
 class _ProcessedOriginal:
-    """An original and its renditions, to be saved. ``read_at``: just before OneDrive was asked."""
+    """An original and its renditions, to be saved.
+
+    ``read_at``: just before OneDrive was asked. ``preview_reason``: as in :class:`Image`.
+    """
 
     item: DriveItem
     download: Download
     picture: "RenderedPicture"
     pinned_until: datetime
     read_at: datetime
+    preview_reason: str
 
 
 @own_transaction
@@ -257,6 +266,7 @@ def _set_facts(image: Image, claim: Claim, processed: _ProcessedOriginal) -> Non
     image.drive_hash = processed.download.listed_hash[:40]
     image.drive_size_bytes = processed.download.listed_size_bytes
     image.mime_type = picture.mime[:100]
+    image.preview_reason = processed.preview_reason[:500]
     image.size_bytes = processed.download.size_bytes
     image.sha256 = processed.download.sha256
     image.quick_xor_hash = processed.download.quick_xor_hash[:40]
@@ -325,8 +335,17 @@ def _end(own: Session, /, claim: Claim, state: str, reason: str, **values: Any) 
 
 
 @own_transaction
-def _retry_later(own: Session, claim: Claim, reason: str, max_attempts: int = MAX_ATTEMPTS) -> str:
-    """Queue an item for later, or let it fail after too many attempts; return its new state."""
+def _retry_later(
+    own: Session,
+    claim: Claim,
+    reason: str,
+    max_attempts: int = MAX_ATTEMPTS,
+    last_reason: str = "",
+) -> str:
+    """Queue an item for later, or let it fail after too many attempts; return its new state.
+
+    :param last_reason: why it fails then, if that is not ``reason``.
+    """
     now = get_database_time(own)
     attempts, asked_at, paused_until = own.execute(
         select(
@@ -351,7 +370,7 @@ def _retry_later(own: Session, claim: Claim, reason: str, max_attempts: int = MA
         claim,
         now,
         state=state,
-        reason=reason[:500],
+        reason=((state == "failed" and last_reason) or reason)[:500],
         attempt_count=attempts,
         available_at=now + timedelta(seconds=delay),
     )

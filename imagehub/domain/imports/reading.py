@@ -23,7 +23,7 @@ from imagehub.domain.imports.board.proposals import propose_first
 from imagehub.domain.imports.jobs import MAX_FILES
 from imagehub.domain.imports.plans import check_account, get_plan, lock_plan
 from imagehub.domain.imports.relinking import link_files_of_plan
-from imagehub.domain.imports.verdicts import judge_item, judge_plan
+from imagehub.domain.imports.verdicts import VERDICTS, judge_item, judge_plan
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import InvalidInputError, NotFoundError, ServiceRefusedError
 from imagehub.messages import Message
@@ -175,7 +175,7 @@ def save_step(
         known = {fold_id(one.get("folder", "")) for one in waiting}
         fresh = [one for one in step.waiting if one["page"] or fold_id(one["folder"]) not in known]
         waiting = fresh + waiting[1:]
-        _add_files(session, plan, step, max_original_bytes)
+        _add_files(session, plan, step, max_original_bytes, is_selected="items" in entry)
         plan.waiting = json.dumps(waiting)
         if not waiting:
             link_files_of_plan(session, plan)
@@ -185,11 +185,13 @@ def save_step(
     return waiting[0] if waiting else None
 
 
-def _add_files(session: Session, plan: ImportPlan, step: Step, max_original_bytes: int) -> None:
+def _add_files(
+    session: Session, plan: ImportPlan, step: Step, max_original_bytes: int, is_selected: bool
+) -> None:
     own = ImportPlanFile.plan_id == plan.id
     count = session.scalar(select(func.count()).where(own)) or 0
     rows: dict[str, dict[str, Any]] = {}
-    for row in _make_rows(step, max_original_bytes):
+    for row in _make_rows(step, max_original_bytes, is_selected):
         rows.setdefault(fold_id(row["drive_item_id"]), row)
     for ids in make_batches(list_all_spellings(row["drive_item_id"] for row in rows.values())):
         known = select(ImportPlanFile.drive_item_id).where(
@@ -209,8 +211,8 @@ def _add_files(session: Session, plan: ImportPlan, step: Step, max_original_byte
         session.execute(insert(ImportPlanFile), list(rows.values()))
 
 
-def _make_rows(step: Step, max_original_bytes: int) -> list[dict[str, Any]]:
-    judged = [(*file, *judge_item(file[0], max_original_bytes)) for file in step.files]
+def _make_rows(step: Step, max_original_bytes: int, is_selected: bool) -> list[dict[str, Any]]:
+    judged = [(*file, *judge_item(file[0], max_original_bytes, is_selected)) for file in step.files]
     for item_id, name, reason in step.refused:
         judged.append(
             (DriveItem(item_id, name, False, 0, "", ""), item_id, name, "refused", reason)
@@ -226,7 +228,7 @@ def _make_rows(step: Step, max_original_bytes: int) -> list[dict[str, Any]]:
             "taken_at": find_capture_time(item),
             "verdict": verdict,
             "reason": reason[:500],
-            "is_chosen": not verdict,
+            "is_chosen": not VERDICTS[verdict].is_excluded,
         }
         for item, folder_id, folder_name, verdict, reason in judged
     ]

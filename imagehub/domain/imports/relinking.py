@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Download, DriveItem
 from imagehub.database import make_batches, own_transaction
 from imagehub.domain.imports.claims import Claim
+from imagehub.domain.imports.verdicts import FRESH
 from imagehub.domain.library.groups import name_group
 from imagehub.domain.sync.replacements import has_content, link_original, note_links
 from imagehub.domain.sync.state import AWAY
@@ -30,7 +31,7 @@ def link_files_of_plan(session: Session, plan: ImportPlan) -> int:
         select(ImportPlanFile)
         .where(
             ImportPlanFile.plan_id == plan.id,
-            ImportPlanFile.verdict == "",
+            ImportPlanFile.verdict.in_(FRESH),
             ImportPlanFile.quick_xor_hash != "",
         )
         .order_by(ImportPlanFile.position, ImportPlanFile.id)

@@ -10,7 +10,12 @@ from sqlalchemy.orm import Session
 from imagehub.clients import DriveItem
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
 from imagehub.database import make_batches
-from imagehub.domain.file_names import check_is_picture, is_called_picture
+from imagehub.domain.file_names import (
+    check_is_picture,
+    find_drawn,
+    is_called_picture,
+    make_companion_key,
+)
 from imagehub.domain.imports.grouping import make_file_order
 from imagehub.domain.library.groups import name_group
 from imagehub.errors import PictureError
@@ -38,18 +43,25 @@ VERDICTS: Mapping[str, Verdict] = {
     "linked": Verdict(mark("Linked again"), True, True),
     "same": Verdict(mark("Duplicate"), True, True),
     "name": Verdict(mark("Same name"), False, True),
+    "preview": Verdict(mark("Preview by OneDrive"), False, True),
+    "companion": Verdict(mark("Companion file"), True, True),
     "doubtful": Verdict(mark("Unknown file type"), True, True),
     "unsupported": Verdict(mark("Not supported"), True, False),
     "too_large": Verdict(mark("Too large"), True, False),
     "refused": Verdict(mark("Not available in OneDrive"), True, False),
 }
 IMPORTABLE = tuple(key for key, verdict in VERDICTS.items() if verdict.is_importable)
+# Of files that nothing but their type speaks against: these may turn out to be known.
+FRESH = ("", "preview", "companion")
 UNUSABLE = tuple(key for key, verdict in VERDICTS.items() if not verdict.is_importable)
 
 
-def judge_item(item: DriveItem, max_original_bytes: int) -> tuple[str, str]:
+def judge_item(
+    item: DriveItem, max_original_bytes: int, is_selected: bool = False
+) -> tuple[str, str]:
     """Judge a file by what OneDrive says about it.
 
+    :param is_selected: a person selected this file, not only its folder.
     :return: the verdict and the reason for it; "" and "" if nothing is wrong.
     """
     try:
@@ -69,6 +81,10 @@ def judge_item(item: DriveItem, max_original_bytes: int) -> tuple[str, str]:
             size=pixels // 1_000_000,
             limit=MAX_PIXELS // 1_000_000,
         )
+    if drawn := find_drawn(item):
+        if drawn.is_picture or is_selected:
+            return "preview", mark("ImageHub shows the preview that OneDrive draws of this file.")
+        return "companion", mark("Documents and videos are imported only if you include them.")
     if not is_called_picture(item):
         return "doubtful", mark("This file may not be an image. Include it to try importing it.")
     return "", ""
@@ -84,8 +100,12 @@ def judge_plan(session: Session, plan: ImportPlan) -> None:
             ImportPlanFile.folder_id,
             ImportPlanFile.folder_name,
             ImportPlanFile.quick_xor_hash,
+            ImportPlanFile.verdict,
         )
-        .where(ImportPlanFile.plan_id == plan.id, ImportPlanFile.verdict == "")
+        .where(
+            ImportPlanFile.plan_id == plan.id,
+            ImportPlanFile.verdict.in_(FRESH),
+        )
         .order_by(ImportPlanFile.position, ImportPlanFile.id)
     ).all()
     spellings = list_all_spellings(file.drive_item_id for file in files)
@@ -97,6 +117,7 @@ def judge_plan(session: Session, plan: ImportPlan) -> None:
     by_hash = _find_imported(session, plan, Image.quick_xor_hash, hashes)
     folders_by_name: dict[str, str] = {}
     names_by_hash: dict[str, str] = {}
+    pictures = {_make_companion_key(file): file.file_name for file in files if not file.verdict}
     rows = []
     make_key = make_file_order()
     # Of several duplicates the first stays.
@@ -111,6 +132,10 @@ def judge_plan(session: Session, plan: ImportPlan) -> None:
         elif file.quick_xor_hash and file.quick_xor_hash in names_by_hash:
             first = names_by_hash[file.quick_xor_hash]
             verdict, reason = "same", Message("The same image as %(name)s.", name=first)
+        elif file.verdict:
+            if file.verdict == "preview" and (twin := pictures.get(_make_companion_key(file))):
+                verdict = "companion"
+                reason = Message("%(name)s probably shows the same image.", name=twin)
         elif name_key in folders_by_name:
             verdict, reason = "name", mark("Another folder contains a file with the same name.")
             if folder := folders_by_name[name_key]:
@@ -123,6 +148,10 @@ def judge_plan(session: Session, plan: ImportPlan) -> None:
             rows.append({"id": file.id, **facts})
     if rows:
         session.execute(update(ImportPlanFile), rows)
+
+
+def _make_companion_key(file: Any) -> tuple[str, str]:
+    return file.folder_id, make_companion_key(file.file_name)
 
 
 def _find_imported(

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Drive, DriveItem
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
 from imagehub.database import make_batches
-from imagehub.domain.file_names import make_sort_key, may_be_picture
+from imagehub.domain.file_names import is_wanted_picture, make_sort_key
 from imagehub.domain.sync.state import has_changed
 from imagehub.errors import InvalidInputError
 from imagehub.messages import Message
@@ -135,9 +135,9 @@ def _is_shown(entry: Entry, show: Show) -> bool:
     if show == "all" or (entry.item.is_folder and show != "changed"):
         return True
     if show == "pictures":
-        return may_be_picture(entry.item)
+        return is_wanted_picture(entry.item)
     if show == "outside":
-        return not entry.marks and may_be_picture(entry.item)
+        return not entry.marks and is_wanted_picture(entry.item)
     if show == "inside":
         return bool(entry.marks)
     return entry.state == "changed"

@@ -68,6 +68,7 @@ KINDS: dict[str, str] = {
     "malware": "the item has the malware facet and cannot be downloaded",
     "vault": "the root shows a Personal Vault that cannot be opened (personal)",
     "thumbnails_missing": "items have no thumbnails",
+    "delayed_thumbnails": "items have no thumbnails for seconds (5) after a change",
     "notifications_lost": "change notifications are not sent",
 }
 _NUMBERS = (

@@ -13,6 +13,7 @@ from time import time
 from typing import Any
 from urllib.parse import quote
 
+from .drawing import has_picture_facets
 from .faults import Faults
 from .hashes import hash_file
 from .index import Item
@@ -74,6 +75,10 @@ def parse_time(text: object) -> int | None:
 def get_mime_type(name: str) -> str:
     ending = "." + name.rpartition(".")[2].lower()
     return _MIME_TYPES.get(ending) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def _is_listed_as_picture(name: str) -> bool:
+    return is_picture_name(name) or has_picture_facets(name)
 
 
 def make_etag(item: Item) -> str:
@@ -305,7 +310,7 @@ class ItemWriter:
     def _write_picture_facets(self, item: Item, facets: dict[str, Any]) -> dict[str, Any]:
         if self.kind == "personal":
             return facets
-        if not is_picture_name(item.name):
+        if not _is_listed_as_picture(item.name):
             return {}
         taken = facets.get("photo", {}).get("takenDateTime")
         photo = {"takenDateTime": taken} if taken else {}
@@ -327,7 +332,7 @@ class ItemWriter:
         path = Path(where)
         try:
             quick_xor, sha1 = hash_file(path)
-            facets = read_facets(path) if is_picture_name(item.name) else {}
+            facets = read_facets(path) if _is_listed_as_picture(item.name) else {}
             status = path.stat()
         except OSError:
             return "", "", {}

@@ -11,6 +11,8 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageOps
 
+from .drawing import draw, is_drawn_name, is_raw_name
+
 PICTURE_ENDINGS = frozenset(
     [
         ".jpg",
@@ -30,6 +32,7 @@ PICTURE_ENDINGS = frozenset(
 _THUMBNAIL_EDGES_PX = {"small": 96, "medium": 176, "large": 800}
 _CUSTOM_SIZE = re.compile(r"c(\d{1,4})x(\d{1,4})(_crop)?$", re.IGNORECASE)
 _MOST_PIXELS = 200_000_000
+_MOST_EXIF_BYTES = 1_000_000
 # Enough for two cores; more at once would only use memory.
 _making = threading.Semaphore(2)
 _heif_lock = threading.Lock()
@@ -42,6 +45,8 @@ def is_picture_name(name: str) -> bool:
 
 def _open(path: Path) -> Image.Image:
     global _heif_ready
+    if is_drawn_name(path.name):
+        return draw(path)
     if path.suffix.lower() in (".heic", ".heif") and not _heif_ready:
         with _heif_lock:
             from pillow_heif import register_heif_opener
@@ -51,12 +56,24 @@ def _open(path: Path) -> Image.Image:
     return Image.open(path)
 
 
+def find_drawn_size(path: Path) -> tuple[int, int] | None:
+    """Return the size of what is drawn of another file than a picture; None if nothing is."""
+    try:
+        with draw(path) as picture:
+            return ImageOps.exif_transpose(picture).size
+    except Exception:
+        # Whatever a decoder raises on a broken file, there is no thumbnail.
+        return None
+
+
 def read_facets(path: Path) -> dict[str, Any]:
     """Return ``image``, ``photo`` and ``location`` like the personal service.
 
     Width and height are those stored in the file, before Exif rotation. The dictionary is empty for
     a file that is not a readable picture.
     """
+    if is_raw_name(path.name):
+        return _read_raw_facets(path)
     try:
         with _open(path) as picture:
             facets: dict[str, Any] = {
@@ -68,6 +85,15 @@ def read_facets(path: Path) -> dict[str, Any]:
     except Exception:
         # Whatever a decoder raises on a broken file, the drive just lists it without facets.
         return {}
+
+
+def _read_raw_facets(path: Path) -> dict[str, Any]:
+    """Read the camera's data of a raw photo, which is a TIFF file; its size is not found."""
+    exif = Image.Exif()
+    with contextlib.suppress(Exception), path.open("rb") as file:
+        exif.load(b"Exif\0\0" + file.read(_MOST_EXIF_BYTES))
+        return _read_exif(exif)
+    return {}
 
 
 def _read_exif(exif: Image.Exif) -> dict[str, Any]:

@@ -1,19 +1,21 @@
 """Graph's calls for thumbnails."""
 
+from time import time
 from typing import Any
 
 from .calls import METADATA, Call
 from .content import ContentHosts
+from .drawing import is_drawn_name
 from .faults import Faults
 from .index import Item
 from .items import ItemWriter
-from .pictures import find_thumbnail_spec, is_picture_name
+from .pictures import find_drawn_size, find_thumbnail_spec, is_picture_name
 from .server import Refusal, Response, answer_json, answer_redirect
 from .tree import Tree
 
 
 class Thumbnails:
-    """Thumbnail sets: one for a readable picture, none for other files."""
+    """Thumbnail sets: one for a picture and for what the service draws, none for other files."""
 
     def __init__(
         self, tree: Tree, writer: ItemWriter, content: ContentHosts, faults: Faults
@@ -72,10 +74,18 @@ class Thumbnails:
 
     def _find_picture_size(self, item: Item) -> tuple[int, int, bool] | None:
         """Return upright width and height of a picture, and whether Exif rotates it."""
-        if item.is_folder or not is_picture_name(item.name):
+        is_drawn = is_drawn_name(item.name)
+        if item.is_folder or not (is_drawn or is_picture_name(item.name)):
             return None
-        if self.faults.fire("thumbnails_missing", item=self.tree.get_place(item)):
+        place = self.tree.get_place(item)
+        if self.faults.fire("thumbnails_missing", item=place):
             return None
+        late = self.faults.fire("delayed_thumbnails", item=place)
+        if late and time() - item.content_us / 1e6 < float(late.get("seconds", 5)):
+            return None
+        if is_drawn:
+            size = find_drawn_size(self.tree.get_path(item))
+            return (*size, False) if size else None
         facets = self.writer.read_content(item, self.tree.get_path(item))[2]
         if "image" not in facets:
             return None

@@ -54,7 +54,7 @@ function fetchWork(url) {
 export function readWork(page, isHere) {
   const article = get(page, "article.work");
   const shots = findAll(article, "a[data-shot]").map((link) => {
-    const { shot, position, size = "", src = "", zoom = "", full = "" } = link.dataset;
+    const { shot, position, size = "", src = "", zoom = "", full = "", fullLabel = "" } = link.dataset;
     const img = find(link, "img", HTMLImageElement);
     const lasting = img?.getAttribute("src") ?? "";
     const [width, height, fullWidth, fullHeight] = size.split(" ").map(Number);
@@ -73,6 +73,7 @@ export function readWork(page, isHere) {
       fullHeight,
       zoom,
       full,
+      fullLabel,
       link: isHere ? link : null,
     };
   });

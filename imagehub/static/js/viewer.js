@@ -328,8 +328,11 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     strip.mark(pswp.currIndex, scrolling);
     count.textContent = shots.length > 1 ? `${shot.position} / ${shots.length}` : "";
     count.ariaLabel = describe(shot);
-    const download = { rel: "nofollow", href: shot.full || shot.url, hidden: !shot.full };
-    if (buttons.download) Object.assign(buttons.download, download);
+    const { full, fullLabel } = shot;
+    const download = { rel: "nofollow", href: full || shot.url, hidden: !full };
+    if (buttons.download) {
+      Object.assign(buttons.download, download, { title: fullLabel, ariaLabel: fullLabel });
+    }
     onTurn(shot);
     if (!slideTimer) voice.textContent = `${describe(shot)}: ${shot.alt}`;
   });

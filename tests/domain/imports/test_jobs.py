@@ -204,9 +204,13 @@ def test_waiting_ends_with_the_timeout_or_the_job(either_import_engine: Engine) 
         ({"is_folder": True}, False),
         ({"is_package": True}, False),
         ({"size_bytes": 0}, False),
-        ({"mime_type": "video/mp4"}, False),
+        ({"mime_type": "audio/mpeg"}, False),
         ({"mime_type": "image/svg+xml"}, False),
-        ({"mime_type": "Application/PDF"}, False),
+        ({"mime_type": "Application/Zip"}, False),
+        # OneDrive draws these.
+        ({"mime_type": "video/mp4"}, True),
+        ({"mime_type": "Application/PDF"}, True),
+        ({"mime_type": "", "name": "a.NEF"}, True),
     ],
 )
 def test_files_that_cannot_be_images_are_known_before_the_download(

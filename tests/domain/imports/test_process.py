@@ -74,7 +74,7 @@ def test_broken_files_fail_alone_and_say_why(import_hub: ImportHub) -> None:
         "2-cut.jpg": good[: len(good) // 2],
         "3-words.jpg": b"These are words and no picture at all. " * 30,
         "4-empty.jpg": b"",
-        "5-film.mp4": b"\0\0\0\x18ftypmp42" + b"\0" * 200,
+        "5-song.mp3": b"ID3\4" + b"\0" * 200,
         "6-good.jpg": make_jpeg(3),
     }
     job_id = hub.create(hub.put_files("Mixed", files))
@@ -84,7 +84,7 @@ def test_broken_files_fail_alone_and_say_why(import_hub: ImportHub) -> None:
     assert report.done_count == 2
     assert [item.file_name for item in report.failed] == sorted(files)[1:5]
     assert all(item.reason.endswith(".") for item in report.failed)
-    assert "video" in report.failed[3].reason
+    assert "audio" in report.failed[3].reason
     assert [image.name for image in hub.list_images()] == ["1-good.jpg", "6-good.jpg"]
     hub.check_stores_agree()
 

@@ -35,18 +35,21 @@ def test_a_folder_is_read_with_the_folders_in_it(studio: ImportHub) -> None:
     )
 
 
-def test_raw_photos_and_drawings_are_refused_before_any_download(
+def test_files_that_nothing_can_draw_are_refused_before_any_download(
     import_hub: ImportHub,
 ) -> None:
-    names = ("IMG_1.CR2", "IMG_1.jpg", "cr2", "drawing.psd", "film.dng")
+    names = ("IMG_1.jpg", "cr2", "drawing.svg", "scene.exr", "settings.xmp")
     import_hub.put_files("Camera", {name: make_jpeg(n) for n, name in enumerate(names)})
     plan = make_plan(import_hub, "Camera")
     assert list_board(import_hub, plan) == [("Camera", ["cr2", "IMG_1.jpg"])]
     unusable = plans.list_unusable(import_hub.session, plan)
     assert sorted((file.file_name, file.reason) for file in unusable) == [
-        ("IMG_1.CR2", "Raw photos cannot be imported. Save the file as TIFF or JPEG first."),
-        ("drawing.psd", "Photoshop documents cannot be imported. Save the file as TIFF first."),
-        ("film.dng", "Raw photos cannot be imported. Save the file as TIFF or JPEG first."),
+        ("drawing.svg", "SVG drawings cannot be imported. Save the file as PNG first."),
+        (
+            "scene.exr",
+            "Images of this type cannot be imported. Save the file as TIFF or PNG first.",
+        ),
+        ("settings.xmp", "This file contains image settings, not an image."),
     ]
 
 
@@ -105,7 +108,7 @@ def test_items_that_are_gone_or_outside_the_root_are_skipped(studio: ImportHub) 
 
 
 def test_files_of_unknown_type_are_excluded_until_included(import_hub: ImportHub) -> None:
-    names = ("a.jpg", "b.JFIF", "scan", "bundle.7z", "a.xmp", "poster.ai", "book.indd", "a.x9y")
+    names = ("a.jpg", "b.JFIF", "scan", "bundle.7z", "a.xmp", "poster.dwg", "book.indd", "a.x9y")
     import_hub.put_files("Camera", {name: make_jpeg(n) for n, name in enumerate(names)})
     plan = make_plan(import_hub, "Camera")
     summary = plans.describe_plan(import_hub.session, plan)
