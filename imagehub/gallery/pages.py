@@ -17,7 +17,6 @@ from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
 from imagehub.gallery.pictures import (
     Picture,
-    count_first_row,
     get_title,
     list_facts,
     list_record,
@@ -137,7 +136,6 @@ def make_tiles(page: gallery.Page) -> dict[str, Any]:
             for tile, picture in zip(page.tiles, pictures, strict=True)
         ],
         "card": page.tiles[0] if page.tiles else None,
-        "first_row": count_first_row(pictures),
         "wall_css": css,
     }
 

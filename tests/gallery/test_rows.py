@@ -106,7 +106,18 @@ def test_sizes_name_the_widest_windows_first() -> None:
     walls = [break_rows([1.5, 1.5], width, is_last=True) for width in WIDTHS]
     sizes = make_sizes(walls)
     assert len(sizes) == 2
-    steps = [part.split("px")[0] for part in sizes[0].split(",")[:-1]]
+    *wide, sharp, narrow = sizes[0].split(",")
+    steps = [part.split("px")[0] for part in wide]
     pixels = [int(step.removeprefix("(min-width:")) for step in steps]
     assert pixels == sorted(pixels, reverse=True)
-    assert sizes[0].split(",")[-1].endswith("vw")
+    assert (sharp, narrow) == ("(min-resolution:2.2dppx) 72vw", "92vw")
+
+
+@pytest.mark.parametrize(("window", "density"), [(360, 3), (390, 3), (412, 2.625), (430, 3)])
+def test_sharp_phones_get_the_middle_rendition_of_a_full_row(window: int, density: float) -> None:
+    """The largest one would have twice the pixels that they can show."""
+    sharp = make_sizes([break_rows([1.5], width) for width in WIDTHS])[0].split(",")[-2]
+    share = int(sharp.removeprefix("(min-resolution:2.2dppx) ").removesuffix("vw"))
+    needed = window * share / 100 * density
+    assert 480 < needed <= 960
+    assert 960 / (window * 0.92) > 2.4
