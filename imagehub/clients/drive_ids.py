@@ -55,17 +55,16 @@ def list_all_spellings(item_ids: Iterable[str]) -> list[str]:
     return sorted({spelling for item_id in item_ids for spelling in list_spellings(item_id)})
 
 
-def check_name(
-    name: str, kind: str = "business", at_root: bool = False, old_name: str = ""
-) -> None:
+def check_name(name: str, kind: str = "business", at_root: bool = False) -> None:
     """Check that OneDrive accepts this name for a file or folder.
+
+    ``#`` and ``%`` are accepted: an organisation may forbid them, but only OneDrive's answer tells.
 
     :param kind: kind of drive; ``personal`` has the milder rules, any other the strict ones.
     :param at_root: the item is directly in the root of the drive.
-    :param old_name: the current name of the item: if it contains # or %, the drive allows that.
     :raise InvalidInputError: the sentence says what to change; the field is ``name``.
     """
-    fault = _find_fault(name, kind, at_root, old_name)
+    fault = _find_fault(name, kind, at_root)
     if fault:
         raise InvalidInputError(fault, {"name": fault})
 
@@ -73,8 +72,7 @@ def check_name(
 def repair_name(name: str, kind: str = "business", at_root: bool = False) -> str:
     """Return the closest name that :func:`check_name` accepts; a file ending is kept."""
     name = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8"))
-    forbidden = _get_forbidden(kind)
-    name = "".join("_" if char in forbidden or _is_control(char) else char for char in name)
+    name = "".join("_" if char in _FORBIDDEN or _is_control(char) else char for char in name)
     name = re.sub("_vti_", "_", name, flags=re.IGNORECASE)
     name = name.strip().rstrip(". ")
     if name.startswith("~"):
@@ -92,15 +90,15 @@ def repair_name(name: str, kind: str = "business", at_root: bool = False) -> str
     return name
 
 
-def _find_fault(name: str, kind: str, at_root: bool, old_name: str = "") -> str:
+def _find_fault(name: str, kind: str, at_root: bool) -> str:
     if not name:
         return mark("The name is empty.")
     if len(name) > _MAX_CHARS:
         return Message("The name is longer than %(limit)s characters.", limit=_MAX_CHARS)
     if any("\ud800" <= char <= "\udfff" or _is_control(char) for char in name):
         return mark("The name contains a character that cannot be shown.")
-    for char in _get_forbidden(kind):
-        if char in name and not (char in "#%" and char in old_name):
+    for char in _FORBIDDEN:
+        if char in name:
             return Message("OneDrive does not allow the character %(char)s in a name.", char=char)
     if name[0].isspace() or name[-1].isspace():
         return mark("The name may not begin or end with a space.")
@@ -115,11 +113,6 @@ def _find_fault(name: str, kind: str, at_root: bool, old_name: str = "") -> str:
     if at_root and kind != "personal" and name.lower() == "forms":
         return Message("OneDrive reserves the name %(name)s in the root folder.", name=name)
     return ""
-
-
-def _get_forbidden(kind: str) -> str:
-    # SharePoint can be configured to allow # and %, but a drive does not tell whether it is.
-    return _FORBIDDEN if kind == "personal" else _FORBIDDEN + "#%"
 
 
 def _is_control(char: str) -> bool:

@@ -26,6 +26,7 @@ from imagehub.clients.drive_ids import check_name, fold_id, is_same_id
 from imagehub.clients.graph_answers import (
     MALWARE,
     SERVICE,
+    explain_refused_name,
     find_time,
     get_facet,
     get_parent_id,
@@ -222,8 +223,9 @@ class GraphDrive:
     def rename_item(self, item_id: str, name: str) -> DriveItem:
         operation = "rename an item"
         item = self._boundary.fetch_changeable(item_id, operation)
-        self._check_name(name, get_parent_id(item), get_text(item, "name"))
-        return self._patch(item, {"name": name}, operation)
+        self._check_name(name, get_parent_id(item))
+        with explain_refused_name(name):
+            return self._patch(item, {"name": name}, operation)
 
     def move_item(self, item_id: str, new_parent_id: str) -> DriveItem:
         operation = "move an item"
@@ -268,7 +270,8 @@ class GraphDrive:
         # Without the size: some work accounts refuse a session that names it.
         body = {"item": {"@microsoft.graph.conflictBehavior": on_conflict, "name": name}}
         # Repeating it only leaves an unused session, which expires.
-        response = self._caller.send("POST", address, operation, parent_id, body=body)
+        with explain_refused_name(name):
+            response = self._caller.send("POST", address, operation, parent_id, body=body)
         document = read_json(response, operation)
         return UploadSession(
             upload_url=self._caller.check_content_url(document.get("uploadUrl"), operation),
@@ -280,16 +283,16 @@ class GraphDrive:
     ) -> DriveItem:
         operation = "create an empty file"
         parent_id = self._get_parent_id(parent_id, name, operation)
-        response = self._caller.send(
-            "PUT",
-            make_path_address(make_address(parent_id), name) + "/content",
-            operation,
-            parent_id,
-            params={"@microsoft.graph.conflictBehavior": on_conflict},
-            headers={"Content-Type": "application/octet-stream"},
-            # Repeated, "rename" would create two files, and "fail" would refuse its own file.
-            may_repeat=on_conflict == "replace",
-        )
+        address = make_path_address(make_address(parent_id), name) + "/content"
+        params = {"@microsoft.graph.conflictBehavior": on_conflict}
+        headers = {"Content-Type": "application/octet-stream"}
+        # Repeated, "rename" would create two files, and "fail" would refuse its own file.
+        may_repeat = on_conflict == "replace"
+        with explain_refused_name(name):
+            response = self._caller.send(
+                "PUT", address, operation, parent_id,
+                params=params, headers=headers, may_repeat=may_repeat,
+            )  # fmt: skip
         return read_item(read_json(response, operation), operation)
 
     # --- Content ----------------------------------------------------------------------------------
@@ -364,10 +367,10 @@ class GraphDrive:
         self._check_name(name, parent_id)
         return parent_id
 
-    def _check_name(self, name: str, parent_id: str, old_name: str = "") -> None:
+    def _check_name(self, name: str, parent_id: str) -> None:
         root = self._boundary.get_root()
         at_root = "root" in root.raw and is_same_id(parent_id, root.id)
-        check_name(name, self._boundary.get_info().kind, at_root, old_name)
+        check_name(name, self._boundary.get_info().kind, at_root)
 
     def _fetch_page(self, folder_id: str, next_page: str, page_size: int) -> ItemPage:
         operation = "list a folder"
@@ -425,9 +428,10 @@ class GraphDrive:
     ) -> DriveItem:
         body = {"name": name, "folder": {}, "@microsoft.graph.conflictBehavior": on_conflict}
         address = make_address(parent_id) + "/children"
-        response = self._caller.send(
-            "POST", address, operation, parent_id, body=body, may_repeat=may_repeat
-        )
+        with explain_refused_name(name):
+            response = self._caller.send(
+                "POST", address, operation, parent_id, body=body, may_repeat=may_repeat
+            )
         item = read_item(read_json(response, operation), operation)
         self._memory.keep_places([item.id])
         return item

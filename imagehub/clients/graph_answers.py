@@ -4,8 +4,8 @@ Sources: Microsoft Graph v1.0, "Working with files", "Error responses and resour
 """
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -32,6 +32,10 @@ _LOCKED = mark("This item is open or locked in another program. Try again later.
 MALWARE = mark("OneDrive considers this file infected and blocks its download.")
 _UNREADABLE = mark("OneDrive sent a response that could not be read.")
 _UNREACHABLE = mark("OneDrive cannot be reached at the moment. Please try again later.")
+_SPECIAL_CHARACTERS = mark(
+    "OneDrive does not accept this name. The organisation may have forbidden # and % in names: "
+    "choose another name, or ask its administrator to allow them."
+)
 
 # Graph's code → our reason and sentence. The most specific code of an answer decides.
 _REASONS = {
@@ -220,6 +224,20 @@ def make_error(
 
 def make_refusal(operation: str, reason: str, sentence: str = "") -> ServiceRefusedError:
     return ServiceRefusedError(SERVICE, operation, reason, sentence)
+
+
+@contextmanager
+def explain_refused_name(name: str) -> Iterator[None]:
+    """Say of a refused name with # or % that the organisation may forbid these characters.
+
+    Source: "Restrictions and limitations in OneDrive and SharePoint": allowed unless switched off.
+    """
+    try:
+        yield
+    except ServiceRefusedError as error:
+        if error.reason != "forbidden_name" or {"#", "%"}.isdisjoint(name):
+            raise
+        raise make_refusal(error.operation, error.reason, _SPECIAL_CHARACTERS) from error
 
 
 def make_bad_answer(operation: str, sentence: str = _UNREADABLE) -> ServiceRefusedError:

@@ -27,6 +27,29 @@ def test_a_name_that_onedrive_refuses_is_told(browser: Browser) -> None:
     assert "does not allow" in browser.page()
 
 
+def test_names_with_hash_and_percent_are_made_and_linked(browser: Browser) -> None:
+    name = "100% #1 %41"
+    browser.form("/admin/drive/new-folder", folder=browser.find("Works"), name=name)
+    browser.site.put_files(f"Works/{name}/In #2", {"50%20.jpg": b"x"})
+    outer = browser.find(name, browser.find("Works"))
+    inner = browser.find("In #2", outer)
+    data = browser.json(f"/admin/drive/{inner}")
+    assert [item["name"] for item in data["items"]] == ["50%20.jpg"]
+    url = data["crumbs"][2]["url"]
+    assert url == "/admin/drive/path/Works/100%25%20%231%20%2541"
+    assert browser.client.get(url).location == f"/admin/drive/{outer}"
+    assert f'href="{url}"' in browser.page(f"/admin/drive/{inner}")
+
+
+def test_a_name_that_the_organisation_forbids_is_refused_in_words(browser: Browser) -> None:
+    works = browser.find("Works")
+    front = browser.find("front.jpg", works)
+    browser.site.onedrive.set_fault("special_characters_forbidden")
+    page = browser.form("/admin/drive/rename", 502, item=front, folder=works, name="50%.jpg")
+    assert "may have forbidden # and % in names" in page
+    assert 'value="50%.jpg"' in page
+
+
 def test_an_item_is_renamed_and_the_page_offers_undo(browser: Browser) -> None:
     works = browser.find("Works")
     front = browser.find("front.jpg", works)

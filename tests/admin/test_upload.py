@@ -86,6 +86,14 @@ def test_an_address_takes_the_bytes_and_a_taken_name_is_asked_about(browser: Bro
     assert len(list(place.glob("new*.jpg"))) == 2
 
 
+def test_a_name_that_the_organisation_forbids_is_refused_in_words(browser: Browser) -> None:
+    browser.site.onedrive.set_fault("special_characters_forbidden")
+    for data in (b"12345", b""):
+        begun = upload(browser, browser.find("Works"), "50% #1.jpg", data)
+        assert begun["refused"] == "forbidden_name"
+        assert "may have forbidden # and % in names" in begun["message"]
+
+
 def test_a_taken_name_is_looked_for_alone_and_not_among_thousands(browser: Browser) -> None:
     browser.site.put_files("Many", {f"{n:04}.txt": b"x" for n in range(1200)})
     many = browser.find("Many")

@@ -280,11 +280,35 @@ def test_renaming_keeps_the_id(drive: Drive, art: Path) -> None:
     assert (art / "Front.jpg").exists()
 
 
-def test_an_existing_name_with_hash_and_percent_can_be_used(drive: Drive, art: Path) -> None:
-    (art / "50% #1 x.jpg").write_bytes(b"x")
-    item = find(drive, "50% #1 x.jpg")
-    assert drive.rename_item(item.id, "50% #2.jpg").name == "50% #2.jpg"
-    assert find(drive, "50% #2.jpg").id == item.id
+def test_names_with_hash_and_percent_are_used_on_every_drive(drive: Drive, art: Path) -> None:
+    folder = drive.create_folder(drive.get_root().id, "100% #1 %41")
+    assert (art / "100% #1 %41").is_dir()
+    made = drive.create_empty_file(folder.id, "50% #1 x.jpg")
+    assert drive.rename_item(made.id, "50%20 #2.jpg").name == "50%20 #2.jpg"
+    found = find(drive, "100% #1 %41/50%20 #2.jpg")
+    assert found.id == made.id
+    session = drive.create_upload_session(folder.id, "#3%.jpg")
+    span = {"Content-Range": f"bytes 0-{len(PICTURE) - 1}/{len(PICTURE)}"}
+    requests.put(session.upload_url, data=PICTURE, headers=span, timeout=30).raise_for_status()
+    assert drive.find_child(folder.id, "#3%.jpg") is not None
+    assert (art / "100% #1 %41" / "#3%.jpg").read_bytes() == PICTURE
+
+
+def test_an_organisation_that_forbids_hash_and_percent_is_told_in_words(
+    drive: Drive, cloud: OneDrive
+) -> None:
+    root, item = drive.get_root(), find(drive, "front.jpg")
+    cloud.set_fault("special_characters_forbidden")
+    for call in (
+        lambda: drive.create_folder(root.id, "a #1"),
+        lambda: drive.rename_item(item.id, "50%.jpg"),
+        lambda: drive.create_upload_session(root.id, "a #1.jpg"),
+        lambda: drive.create_empty_file(root.id, "50%.txt"),
+    ):
+        with pytest.raises(ServiceRefusedError, match="may have forbidden # and %") as caught:
+            call()
+        assert caught.value.reason == "forbidden_name"
+    assert drive.create_folder(root.id, "plain").name == "plain"
 
 
 def test_renaming_to_a_taken_name_is_refused(drive: Drive) -> None:

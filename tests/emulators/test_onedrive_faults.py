@@ -238,6 +238,17 @@ def test_a_locked_item_cannot_be_changed(person: Person) -> None:
     assert person.call("DELETE", f"/me/drive/items/{other['id']}").status_code == 204
 
 
+def test_an_organisation_can_forbid_special_characters(person: Person) -> None:
+    item = person.put("50% #1.jpg", b"x")
+    person.onedrive.set_fault("special_characters_forbidden")
+    for name in ("a #1", "50%"):
+        answer = person.create_folder(person.root_id, name)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["innerError"]["code"] == "invalidPath"
+    assert person.find("50% #1.jpg")["id"] == item["id"], "what is there stays"
+    assert person.create_folder(person.root_id, "plain").status_code == 201
+
+
 def test_the_drives_id_can_change_its_case(person: Person) -> None:
     drive_id = person.get("/me/drive")["id"]
     item = person.put("a.txt", b"a")

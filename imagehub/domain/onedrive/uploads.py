@@ -28,7 +28,7 @@ MAX_DEPTH = 40
 # How long an address is remembered.
 KEPT = timedelta(days=1)
 # Refusals that the browser handles by itself or asks the person about.
-_HANDLED_REFUSALS = ("name_taken", "session_open", "quota_full")
+_HANDLED_REFUSALS = ("name_taken", "forbidden_name", "session_open", "quota_full")
 # OneDrive's clock and ours may differ.
 _CLOCK_SLACK = timedelta(minutes=2)
 _OLDEST = timedelta(days=30)
@@ -128,8 +128,9 @@ class Begun:
 
     ``item``: the file has arrived or, if it is empty, was created. ``needs_hash``: a file with this
     name and size is there; only the file's hash tells whether it is this one. ``refused``:
-    ``name_taken``, ``session_open`` or ``quota_full``, with a sentence in ``message``.
-    ``is_known``: the address was given out before, so OneDrive may have some of the bytes.
+    ``name_taken``, ``forbidden_name``, ``session_open`` or ``quota_full``, with a sentence in
+    ``message``. ``is_known``: the address was given out before, so OneDrive may have some of the
+    bytes.
     ``is_new``: something was created or opened at OneDrive just now.
     """
 

@@ -64,6 +64,8 @@ KINDS: dict[str, str] = {
     "rewritten_size": "size and hashes listed are those of a container of extra_bytes (1500000) "
     "more than what is downloaded",
     "quota_full": "no byte is free: 507",
+    "special_characters_forbidden": "new names with # or % are refused, as in an organisation that "
+    "has switched them off",
     "locked": "changes of the item get 423",
     "malware": "the item has the malware facet and cannot be downloaded",
     "vault": "the root shows a Personal Vault that cannot be opened (personal)",

@@ -44,7 +44,12 @@ class Emulator:
         self.state = State(options.state or root.parent / f".{root.name}-onedrive-state")
         self.log = RequestLog()
         self.faults = Faults(self.state)
-        self.tree = Tree(root, options.kind, self.state)
+        self.tree = Tree(
+            root,
+            options.kind,
+            self.state,
+            lambda: self.faults.fire("special_characters_forbidden") is not None,
+        )
         remove_old_thumbnails(self.state.thumbnails)
         account = _make_account(options, self.state, self.tree.drive_id)
         self.identity = IdentityPlatform(

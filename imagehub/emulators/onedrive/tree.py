@@ -7,7 +7,7 @@ disk is changed first, the index second: after a crash the next scan of the fold
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import time, time_ns
@@ -15,16 +15,33 @@ from time import time, time_ns
 from .index import FileTimes, Item, get_now_us, not_found
 from .names import PATH_LIMIT_CHARS, check_name, make_name_key
 from .server import Refusal
+from .state import State
 from .watch import OWN_FILES, WatchedFolder
 
 
 class Tree(WatchedFolder):
-    """The drive; changes are refused with the same errors as by the service."""
+    """The drive; changes are refused with the same errors as by the service.
+
+    :param refuses_signs: tells whether the organisation has forbidden # and % in names.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        kind: str,
+        state: State,
+        refuses_signs: Callable[[], bool] = lambda: False,
+    ) -> None:
+        super().__init__(root, kind, state)
+        self._refuses_signs = refuses_signs
 
     def _check_new_name(self, parent: Item, name: object, is_folder: bool) -> str:
         if not parent.is_folder or parent.is_package:
             raise Refusal(400, "invalidRequest", "The parent is not a folder.")
         checked = check_name(name, self.kind, is_folder, at_root=parent.id == self.root_id)
+        if not {"#", "%"}.isdisjoint(checked) and self._refuses_signs():
+            message = "The name contains a character that the organisation has forbidden."
+            raise Refusal(400, "invalidRequest", message, inner="invalidPath")
         above = self.list_names_above(parent)
         if parent.id != self.root_id:
             above.append(parent.name)
