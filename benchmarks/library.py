@@ -15,7 +15,9 @@ import statistics
 import sys
 import tempfile
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ IMAGES_PER_JOB = 50
 TRASHED_AT_LEAST = 60
 ROUNDS = 40
 WARM_UP = 3
+_FIRST_CREATED_AT = datetime(2024, 5, 1, tzinfo=UTC)
 
 
 def fill(site: Site, image_count: int) -> None:
@@ -47,7 +50,13 @@ def fill(site: Site, image_count: int) -> None:
             is_sqlite = connection.dialect.name == "sqlite"
             div = "/" if is_sqlite else "DIV"
             jobs = image_count // IMAGES_PER_JOB + 1
+            created = "'2024-05-01' + INTERVAL id SECOND"
+            title_key = "CONCAT('0w', LPAD(id, 8, '0'))"
+            if is_sqlite:
+                created = "strftime('%Y-%m-%d %H:%M:%S.000000', '2024-05-01', id || ' seconds')"
+                title_key = "printf('0w%08d', id)"
             for statement in (
+                f"UPDATE image_group SET title_key = {title_key}, created_at = {created}",
                 # Every fifth group gives its second shot to the next one, for groups of 1, 2 and 3.
                 "UPDATE image SET group_id = group_id + 1, number = 3, position = 3"
                 f" WHERE group_id % 5 = 1 AND number = 2 AND group_id < {last}",
@@ -129,6 +138,8 @@ def list_pages(image_count: int) -> dict[str, str]:
     """Return the measured pages: name → address."""
     middle = image_count // SHOTS_PER_GROUP // 2
     key = f"{order.FIRST_SORT_KEY + middle * order.SORT_STEP}.{middle}"
+    created = (int(_FIRST_CREATED_AT.timestamp()) + middle) * 1_000_000
+    title = urlsafe_b64encode(f"0w{middle:08d}".encode()).decode().rstrip("=")
     pages = {
         f"filter: {name}": f"/admin/library?filter={name}"
         for name in listing.FILTERS
@@ -139,6 +150,10 @@ def list_pages(image_count: int) -> dict[str, str]:
         "first page": "/admin/library",
         "a page deep inside": f"/admin/library?after={key}",
         "a page, backwards": f"/admin/library?before={key}",
+        "newest first, deep inside": f"/admin/library?sort=newest&after={created}.{middle}",
+        "by title, deep inside": f"/admin/library?sort=title&after={title}.{middle}",
+        "drafts by title": f"/admin/library?filter=draft&sort=title&after={title}.{middle}",
+        "words by title": f"/admin/library?q=oil+canvas&sort=title&after={title}.{middle}",
         "deep inside the drafts": f"/admin/library?filter=draft&after={key}",
         "deep inside “no alt text”": f"/admin/library?filter=alt&after=0.{middle}",
         **pages,

@@ -16,7 +16,7 @@ from imagehub.admin.words import return_refused
 from imagehub.database import db
 from imagehub.domain.imports import grouping, plans, verdicts
 from imagehub.domain.imports.board import changes, proposals
-from imagehub.domain.library.listing import find_group, list_choices
+from imagehub.domain.library.choices import find_group, list_choices
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import ConflictError, ImageHubError, InvalidInputError, NotFoundError
 from imagehub.models import ImportPlan

@@ -13,8 +13,9 @@ from imagehub.admin.words import link_gallery, return_refused, say
 from imagehub.database import db
 from imagehub.domain.imports import dismissals, jobs, plans, reports
 from imagehub.domain.imports.reading import read_plan
-from imagehub.domain.library import bulk, listing
+from imagehub.domain.library import bulk
 from imagehub.domain.library.bulk import BulkEdit
+from imagehub.domain.library.choices import find_group
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import (
     ConflictError,
@@ -107,7 +108,7 @@ def plan_import() -> ResponseReturnValue:
     folders = [] if items else [one for one in fields.folder if one]
     session = db.session()
     account = accounts.get_active_account(session)
-    target = listing.find_group(session, fields.group)
+    target = find_group(session, fields.group)
     plan_id = plans.create_plan(session, account.id, current_user.id, folders, items, target).id
     session.commit()
     try:

@@ -163,7 +163,7 @@ def _say_edited(count: int, change: BulkEdit, numbers: Sequence[int]) -> None:
         say(_("No groups needed changing."))
     elif state == "published":
         words = ngettext("%(num)s group is published.", "%(num)s groups are published.", count)
-        say(words, link=link_gallery(db.session(), numbers or [0, 0]))
+        say(words, link=link_gallery(db.session(), numbers, is_all=not numbers))
     elif state == "draft":
         say(ngettext("%(num)s group is now a draft.", "%(num)s groups are now drafts.", count))
     else:

@@ -16,6 +16,7 @@ from imagehub.admin.words import say
 from imagehub.database import db
 from imagehub.domain.library import edit, groups, listing, order
 from imagehub.domain.library import images as library_images
+from imagehub.domain.library.choices import list_choices
 from imagehub.domain.library.edit import Edit, EditConflictError, ShotField
 from imagehub.errors import ImageHubError, InvalidInputError, NotFoundError
 from imagehub.models import Group, Image
@@ -109,7 +110,7 @@ def show_group(group: Group, refused: RefusedForm | None = None) -> ResponseRetu
         roles=edit.ROLES,
         availabilities=edit.AVAILABILITIES,
         states=edit.STATES,
-        choices=[one for one in listing.list_choices(session, 20) if one[0] != group.id],
+        choices=[one for one in list_choices(session, 20) if one[0] != group.id],
         thumbnail=_make_thumbnail_url,
     )
     if refused is None:

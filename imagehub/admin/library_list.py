@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from flask import jsonify, redirect, render_template, url_for
+from flask import jsonify, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from pydantic import ConfigDict
@@ -12,21 +12,27 @@ from imagehub.admin import act, blueprint
 from imagehub.admin.words import return_refused, say
 from imagehub.database import db
 from imagehub.domain.library import edit, groups, listing, order, tags
+from imagehub.domain.library.choices import list_choices
 from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.models import Group
 from imagehub.web import commit_action
 from imagehub.web.access import is_api_call
 from imagehub.web.errors import get_error_status
 from imagehub.web.forms import Form, Id, OptionalId, read_form, read_query
-from imagehub.web.i18n import translate
-from imagehub.wiring import get_clients
+from imagehub.web.i18n import ngettext, translate
+from imagehub.wiring import get_clients, get_settings
+
+_VIEW_COOKIE = "library-view"
+_VIEWS = ("list", "grid")
+_YEAR_SECONDS = 365 * 86_400
 
 
 class Place(Form):
-    """A page of the list: its filter, the words of the search, and the key of the page."""
+    """A page of the list: filter, words of the search, order, and the key of the page."""
 
     filter: str = ""
     q: str = ""
+    sort: str = ""
     after: str = ""
     before: str = ""
 
@@ -37,6 +43,10 @@ class Place(Form):
     @property
     def words(self) -> str:
         return self.q.strip()[:200]
+
+    @property
+    def sort_name(self) -> str:
+        return self.sort if self.sort and self.filter_name in listing.SORTED_FILTERS else "order"
 
     @property
     def kept(self) -> dict[str, Any]:
@@ -53,10 +63,28 @@ class PostedPlace(Place):
     model_config = ConfigDict(alias_generator=lambda name: f"list-{name}")
 
 
+class _ViewField(Form):
+    """``view``: ``list`` or ``grid``, which is kept in a cookie."""
+
+    view: str = ""
+
+
 @blueprint.get("/admin/library")
 def show_library() -> ResponseReturnValue:
-    """Show a page of the groups, filtered and searched."""
-    return show_list(read_query(Place))
+    """Show a page of the groups, filtered, searched and sorted, as a list or as a grid."""
+    view = read_query(_ViewField).view
+    response = make_response(show_list(read_query(Place)))
+    if view in _VIEWS:
+        is_https = get_settings().public_url.startswith("https://")
+        response.set_cookie(
+            _VIEW_COOKIE, view, max_age=_YEAR_SECONDS, samesite="Lax", secure=is_https
+        )
+    return response
+
+
+def _read_view() -> str:
+    view = read_query(_ViewField).view or request.cookies.get(_VIEW_COOKIE, "")
+    return view if view in _VIEWS else "list"
 
 
 def show_list(
@@ -75,9 +103,15 @@ def show_list(
     :param is_edit: the refused act was to edit the selected groups.
     """
     session = db.session()
-    page = listing.list_groups(session, place.filter_name, place.words, place.after, place.before)
-    filter_name = place.filter_name
-    kept = {"filter": filter_name if filter_name != "all" else None, "q": place.words or None}
+    filter_name, sort = place.filter_name, place.sort_name
+    page = listing.list_groups(
+        session, filter_name, place.words, place.after, place.before, sort=sort
+    )
+    kept = {
+        "filter": filter_name if filter_name != "all" else None,
+        "q": place.words or None,
+        "sort": sort if sort != "order" else None,
+    }
     shown = render_template(
         "admin/library.html",
         page=page,
@@ -88,7 +122,11 @@ def show_list(
         words=place.words,
         kept=kept,
         place=place.kept,
-        can_order=filter_name == "all" and not place.words,
+        can_order=filter_name == "all" and not place.words and sort == "order",
+        sorts=listing.SORTS if filter_name in listing.SORTED_FILTERS else {},
+        sort=sort,
+        summary=_describe_count(filter_name) if page.rows and not place.words else "",
+        view=_read_view(),
         availabilities=edit.AVAILABILITIES,
         sign=get_clients().store.make_presigned_url,
         typed=typed or {},
@@ -100,10 +138,30 @@ def show_list(
     return (shown, get_error_status(error)) if error else shown
 
 
+def _describe_count(filter_name: str) -> str:
+    """Say how much a list holds, and of what: ``9 images in 4 groups``."""
+    session = db.session()
+    if filter_name == "all":
+        count = groups.count_shown_groups(session)
+        return ngettext("%(num)s group in the gallery", "%(num)s groups in the gallery", count)
+    counts = listing.count_noted(session, filter_name)
+    if counts is None:
+        return str(_("More than %(count)s groups", count=listing.MAX_COUNTED))
+    notes, group_count = counts
+    in_groups = ngettext("%(num)s group", "%(num)s groups", group_count)
+    if filter_name == "draft":
+        return in_groups
+    if filter_name == "failed":
+        noted = ngettext("%(num)s file", "%(num)s files", notes)
+    else:
+        noted = ngettext("%(num)s image", "%(num)s images", notes)
+    return str(_("%(things)s in %(groups)s", things=noted, groups=in_groups))
+
+
 @blueprint.get("/admin/library/choices")
 def list_library_choices() -> ResponseReturnValue:
     """List groups for a field that selects one, by the words ``q``: the newest first."""
-    found = listing.list_choices(db.session(), 20, read_query(Place).words)
+    found = list_choices(db.session(), 20, read_query(Place).words)
     choices = [f"{number} · {title or _('Untitled')}" for number, title in found]
     return jsonify({"choices": choices})
 
@@ -137,6 +195,16 @@ def order_library() -> ResponseReturnValue:
 
 class _MovedField(Form):
     moved: Id("group")  # type: ignore[valid-type]
+
+
+@act("/admin/library/move-to-top", _refuse)
+def move_group_to_top() -> ResponseReturnValue:
+    """Move a group before all others in the order of the gallery."""
+    session, number = db.session(), read_form(_MovedField).moved
+    order.move_to_top(session, number)
+    name = translate(name_group(groups.get_group(session, number)))
+    say(_("“%(name)s” is now the first group.", name=name))
+    return _save_order(number, read_form(PostedPlace))
 
 
 @act("/admin/library/move-up", _refuse)

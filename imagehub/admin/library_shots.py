@@ -17,7 +17,8 @@ from imagehub.admin.library_group import RefusedForm, normalize_lines, show_grou
 from imagehub.admin.library_list import answer, name_group
 from imagehub.admin.words import return_refused, say
 from imagehub.database import db
-from imagehub.domain.library import edit, groups, listing, shots, trash
+from imagehub.domain.library import edit, groups, shots, trash
+from imagehub.domain.library.choices import find_group
 from imagehub.domain.library.edit import ShotField, ShotFieldsError
 from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.models import Group
@@ -176,7 +177,7 @@ def split_shots(number: int) -> ResponseReturnValue:
 def move_shots(number: int) -> ResponseReturnValue:
     """Move the selected shots to another group, which is named by number or title."""
     session, fields = db.session(), read_form(_Selected)
-    target = listing.find_group(session, fields.to)
+    target = find_group(session, fields.to)
     if target is None:
         raise InvalidInputError("First enter the group to move to.", {"to": "is empty"})
     group = shots.move_shots(session, number, fields.shot, target)

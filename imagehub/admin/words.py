@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.admin import blueprint
 from imagehub.database import now_utc
-from imagehub.domain.library.groups import get_group
+from imagehub.domain.library.groups import count_shown_groups, list_shown
 from imagehub.errors import ImageHubError
 from imagehub.web.access import is_api_call
 from imagehub.web.i18n import get_format_locale, translate
@@ -130,13 +130,23 @@ def say(
     flash(toast, "fault" if is_fault else "done")  # type: ignore[arg-type]
 
 
-def link_gallery(session: Session, numbers: Sequence[int]) -> tuple[str, str] | None:
-    """Make the link of a toast to groups in the gallery; None if visitors see none of them."""
-    if len(numbers) != 1:
-        return (url_for("gallery.show_front"), _("View in gallery")) if numbers else None
-    if not get_group(session, numbers[0]).is_shown:
-        return None
-    return url_for("gallery.show_group", number=numbers[0]), _("View in gallery")
+def link_gallery(
+    session: Session, numbers: Sequence[int], *, is_all: bool = False
+) -> tuple[str, str] | None:
+    """Make the link of a toast to groups in the gallery; None if visitors see none of them.
+
+    :param is_all: all groups of a list are meant, whose numbers are not known.
+    """
+    if is_all:
+        return _link_front() if count_shown_groups(session) else None
+    shown = list_shown(session, numbers, 2)
+    if len(shown) != 1:
+        return _link_front() if shown else None
+    return url_for("gallery.show_group", number=shown[0]), _("View in gallery")
+
+
+def _link_front() -> tuple[str, str]:
+    return url_for("gallery.show_front"), _("View in gallery")
 
 
 def return_refused(error: ImageHubError, url: str) -> ResponseReturnValue:

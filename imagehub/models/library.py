@@ -4,6 +4,8 @@
 or an InnoDB table with FULLTEXT indexes, with the same text (see ``domain.library.search_index``).
 """
 
+import re
+import unicodedata
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +28,20 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 from imagehub.database import Base, UTCDateTime, now_utc
 from imagehub.models.columns import BigId, DriveId, LongText, UserRef, make_exact_type
 
+TITLE_KEY_CHARS = 100
+
+
+def make_title_key(title: str) -> str:
+    """Return what groups are sorted by title by, on both databases in the same way.
+
+    Case and accents do not count, numbers count as such (Study 2 before Study 10), and groups
+    without a title come last.
+    """
+    plain = unicodedata.normalize("NFKD", title.casefold())
+    plain = " ".join("".join(c for c in plain if not unicodedata.combining(c)).split())
+    key = re.sub(r"[0-9]+", lambda number: number[0].zfill(8), plain)
+    return f"0{key}"[:TITLE_KEY_CHARS] if key else "1"
+
 
 class Group(Base):
     """One work with its shots. Its id is its public number and is never reused.
@@ -36,7 +52,8 @@ class Group(Base):
     only ``refresh_group`` of ``domain.library`` writes them, and it updates ``gallery_bucket``.
     ``chosen_cover_id`` is the shot that a person set as cover; if it is not in the group, the cover
     is the first shot. ``availability``: "", ``available``, ``reserved``, ``sold`` or
-    ``not_for_sale``. The gallery is in descending order of ``sort_key``.
+    ``not_for_sale``. The gallery is in descending order of ``sort_key``. ``title_key`` is derived
+    from ``title``, to sort by it.
     """
 
     __tablename__ = "image_group"
@@ -45,12 +62,17 @@ class Group(Base):
         Index("ix_image_group_shown_sort", "is_shown", "sort_key", "id"),
         Index("ix_image_group_sort_key", "sort_key", "id"),
         Index("ix_image_group_state_sort", "state", "sort_key", "id"),
+        Index("ix_image_group_state_title", "state", "title_key", "id"),
+        Index("ix_image_group_state_created", "state", "created_at", "id"),
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     state: Mapped[str] = mapped_column(String(16), default="published")
     title: Mapped[str] = mapped_column(String(300), default="")
+    title_key: Mapped[str] = mapped_column(
+        make_exact_type(TITLE_KEY_CHARS), default="", server_default=""
+    )
     text: Mapped[str] = mapped_column(Text, default="")
     folder_name: Mapped[str] = mapped_column(String(400), default="")
     medium: Mapped[str] = mapped_column(String(300), default="")
@@ -72,6 +94,11 @@ class Group(Base):
     images: Mapped[list["Image"]] = relationship(
         back_populates="group", order_by="(Image.position, Image.number)", passive_deletes=True
     )
+
+    @validates("title")
+    def _note_title(self, _name: str, title: str) -> str:
+        self.title_key = make_title_key(title)
+        return title
 
 
 class GalleryBucket(Base):

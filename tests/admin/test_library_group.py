@@ -241,7 +241,7 @@ def test_a_published_group_leads_to_the_gallery(
     empty = site.add_group([], state="draft")
     page = follow(client, send(client, f"{LIST}/publish", LIST, group=empty)).text
     assert "1 group is published." in page and "toast-link" not in page
-    both = [group_id, empty]
+    both = [group_id, site.add_group()]
     send(client, f"{LIST}/unpublish", LIST, group=both)
     page = follow(client, send(client, f"{LIST}/publish", LIST, group=both)).text
     assert 'class="toast-link" href="/"' in page

@@ -5,7 +5,7 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from imagehub.models import Group
+from imagehub.models import Group, Image
 from tests.admin.library import LIST
 from tests.admin.pages import send
 from tests.fixtures.site import Site
@@ -84,3 +84,75 @@ def test_titles_are_escaped(site: Site, client: FlaskClient) -> None:
         page = client.get(path).text
         assert "<b>" not in page
         assert "&lt;b&gt;" in page
+
+
+def list_rows(page: str) -> list[int]:
+    return [int(number) for number in re.findall('data-group="([0-9]+)"', page)]
+
+
+def test_the_library_is_sorted(site: Site, client: FlaskClient, group_id: int) -> None:
+    other, third = site.add_group(), site.add_group(state="draft")
+    with site.session() as session:
+        titles = {group_id: "Mill", other: "harbour", third: "Wave"}
+        for number, title in titles.items():
+            session.get_one(Group, number).title = title
+    page = client.get(f"{LIST}?sort=title").text
+    assert list_rows(page) == [other, group_id, third]
+    assert '<option value="title" selected>' in page
+    # The order of the gallery cannot be changed where it is not shown.
+    assert "data-order" not in page and "data-step" not in page
+    assert list_rows(client.get(f"{LIST}?sort=newest").text) == [third, other, group_id]
+    assert list_rows(client.get(f"{LIST}?sort=title&filter=draft").text) == [third]
+    assert client.get(f"{LIST}?sort=size").status_code == 422
+    # The lists of what is left to do have one order.
+    assert 'name="sort"' not in client.get(f"{LIST}?filter=alt&sort=title").text
+
+
+def test_a_group_moves_to_the_top_from_any_list(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    other = site.add_group()
+    answer = send(client, f"{LIST}/move-to-top", LIST, moved=group_id, **{"list-sort": "title"})
+    assert answer.location == f"{LIST}?sort=title#group-{group_id}"
+    page = client.get(LIST).text
+    assert list_rows(page) == [group_id, other]
+    assert "is now the first group." in page
+    assert "Changed the position" in client.get("/admin/activity").text
+    assert send(client, f"{LIST}/move-to-top", LIST, moved=4711).status_code == 303
+    assert list_rows(client.get(LIST).text) == [group_id, other]
+
+
+def test_each_row_shows_its_state(site: Site, client: FlaskClient, group_id: int) -> None:
+    draft, empty = site.add_group(state="draft"), site.add_group([])
+    page = client.get(LIST).text
+    states = dict(re.findall(r'data-group="([0-9]+)".*?data-state="(\w+)"', page, re.DOTALL))
+    wanted = {group_id: "published", draft: "draft", empty: "empty"}
+    assert states == {str(number): state for number, state in wanted.items()}
+
+
+def test_the_grid_is_remembered(site: Site, client: FlaskClient, group_id: int) -> None:
+    assert 'class="rows is-list"' in client.get(LIST).text
+    page = client.get(f"{LIST}?view=grid&q=a").text
+    assert 'class="rows is-grid"' in page
+    assert 'href="/admin/library?view=list&amp;q=a"' in page
+    assert 'class="rows is-grid"' in client.get(LIST).text
+    client.get(f"{LIST}?view=list")
+    assert 'class="rows is-list"' in client.get(f"{LIST}?view=wall").text
+
+
+def test_counts_say_what_they_count(site: Site, client: FlaskClient, group_id: int) -> None:
+    number = site.add_group()
+    with site.session() as session:
+        for image in session.query(Image):
+            image.drive_state = "missing"
+            image.alt = "" if image.group_id == number else "A wave"
+
+    def read_summary(query: str, language: str = "en") -> str:
+        headers = {"Accept-Language": language}
+        page = client.get(f"{LIST}?{query}", headers=headers).text
+        return re.findall(r"data-summary>([^<]*)<", page)[0]
+
+    assert read_summary("filter=missing") == "4 images in 2 groups"
+    assert read_summary("filter=alt") == "1 image in 1 group"
+    assert read_summary("") == "2 groups in the gallery"
+    assert read_summary("q=jpg") == ""

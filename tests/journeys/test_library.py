@@ -1,5 +1,7 @@
 """The library in Chromium: automatic saving, conflicts, reordering, and the trash."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -430,3 +432,29 @@ def test_axe_finds_nothing(served_site: ServedSite, group: int, is_phone: bool, 
         faults += [f"{path} {one['id']} {one['nodes'][0]['html'][:120]}" for one in found]
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
     assert faults == []
+
+
+def test_the_fields_for_many_groups_say_which_they_are(served_site: ServedSite) -> None:
+    numbers = [served_site.site.add_group() for _ in range(2)]
+    with served_site.site.session() as session:
+        for number, title in zip(numbers, ("Mill", "Wave"), strict=True):
+            session.get_one(Group, number).title = title
+    visit = served_site.enter("/admin/library?view=grid")
+    visit.complaints = IgnoreMissingPictures()
+    page = visit.page
+    page.locator(".bulk > summary").click()
+    what = page.locator("#bulk-what")
+    expect(what).to_contain_text("No group is selected.")
+    expect(page.get_by_label("Medium")).to_be_disabled()
+    page.get_by_label("Select “Mill”").check()
+    expect(what).to_have_text("For 1 group: “Mill”")
+    expect(page.locator("#chosen-words")).to_have_text("1 group selected")
+    page.get_by_label("Medium").fill("Oil")
+    page.get_by_role("button", name="Apply to selected groups").click()
+    expect(page.locator(f"[data-group='{numbers[0]}']")).to_contain_text("Oil")
+    expect(page.locator(f"[data-group='{numbers[1]}']")).not_to_contain_text("Oil")
+    page.get_by_role("button", name="Move “Mill” to the top").click()
+    expect(page.locator("[data-group]").first).to_contain_text("Mill")
+    page.get_by_label("Sort").select_option("Title, A to Z")
+    expect(page).to_have_url(re.compile("sort=title"))
+    expect(page.locator("[data-group]").last).to_contain_text("Wave")

@@ -9,7 +9,7 @@ const read = (path) => readFileSync(new URL(path, root), "utf8");
 
 // Names that are put together from parts.
 const COMPOSED = {
-  admin: ["group_one", "group_folder", "group_each"],
+  admin: ["group_one", "group_folder", "group_each", "groups_selected", "shots_selected"],
   gallery: [],
 };
 

@@ -113,6 +113,12 @@ def count_shown_groups(session: Session) -> int:
     return int(session.scalar(select(func.coalesce(func.sum(GalleryBucket.shown_count), 0))) or 0)
 
 
+def list_shown(session: Session, numbers: Sequence[int], limit: int) -> Sequence[int]:
+    """List those of some groups that visitors see, at most ``limit``."""
+    shown = select(Group.id).where(Group.id.in_(numbers), Group.is_shown == true())
+    return session.scalars(shown.limit(limit)).all()
+
+
 def recount_gallery(session: Session) -> int:
     """Recompute the counts of all buckets from the groups.
 

@@ -4,9 +4,10 @@ A page begins after the key of a row, and each list is a range of an index. So t
 the same as the thousandth, and a hundred images the same as a hundred thousand.
 """
 
-import re
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -16,7 +17,6 @@ from sqlalchemy import (
     false,
     func,
     literal,
-    or_,
     select,
     tuple_,
     union_all,
@@ -26,8 +26,8 @@ from sqlalchemy.orm import Session
 from imagehub.database import MAX_ID, make_batches
 from imagehub.domain.library import search
 from imagehub.domain.library.groups import LIVING_STATES
-from imagehub.errors import InvalidInputError, NotFoundError
-from imagehub.messages import Message, mark
+from imagehub.errors import InvalidInputError
+from imagehub.messages import mark
 from imagehub.models import Group, Image, ImportItem, Rendition
 
 GROUPS_PER_PAGE = 48
@@ -43,6 +43,14 @@ FILTERS = {
     "outside": mark("Outside the root folder"),
     "failed": mark("Failed imports"),
 }
+# The orders of the lists "all" and "draft", with their labels; the others are newest first.
+SORTS = {
+    "order": mark("Order in the gallery"),
+    "newest": mark("Newest first"),
+    "title": mark("Title, A to Z"),
+}
+SORTED_FILTERS = ("all", "draft")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Counting stops above this, so that its cost does not grow with the library.
 MAX_COUNTED = 99
 _MAX_FOUND = 1000
@@ -50,6 +58,10 @@ _MAX_FOUND = 1000
 _FIRST_WALKED = 100
 _MAX_WALKED = 300
 _COUNTED_AT_ONCE = 5000
+
+
+# The value that a list is sorted by, and the number of the group.
+_Place = tuple[int | str | datetime, int]
 
 
 @dataclass(frozen=True)
@@ -92,8 +104,9 @@ def list_groups(
     after: str = "",
     before: str = "",
     limit: int = GROUPS_PER_PAGE,
+    sort: str = "order",
 ) -> GroupPage:
-    """List a page of groups as rows: all and drafts in the gallery's order, others newest first.
+    """List a page of groups as rows.
 
     :param filter_name: one of :data:`FILTERS`.
     :param words: only groups with these words; of rare words at most the thousand newest. For words
@@ -101,9 +114,10 @@ def list_groups(
         long: the page may then have few rows or none, and a key to continue with.
     :param after: key of the row before the page.
     :param before: key of the row behind the page.
-    :raise InvalidInputError: there is no such filter or key.
+    :param sort: one of :data:`SORTS`, for the lists "all" and "draft"; others are newest first.
+    :raise InvalidInputError: there is no such filter, sort or key.
     """
-    found = _find_page(session, filter_name, words, after, before, limit)
+    found = _find_page(session, filter_name, words, after, before, limit, sort)
     notes = {row.id: row.note for row in found.rows}
     return replace(found, rows=load_rows(session, list(notes), notes))
 
@@ -127,17 +141,27 @@ def count_groups(session: Session, filter_name: str, words: str) -> int:
 
 
 def _find_page(
-    session: Session, filter_name: str, words: str, after: str, before: str, limit: int
+    session: Session,
+    filter_name: str,
+    words: str,
+    after: str,
+    before: str,
+    limit: int,
+    sort: str = "order",
 ) -> GroupPage:
     """Find a page of rows of ``_make_query``."""
     if filter_name not in FILTERS:
         raise InvalidInputError("There is no such list.", {"filter": "unknown"})
+    if sort not in SORTS:
+        raise InvalidInputError("There is no such order.", {"sort": "unknown"})
+    if filter_name not in SORTED_FILTERS:
+        sort = "order"
     is_back = bool(before)
-    place = _read_key(before or after) if before or after else None
+    place = _read_key(before or after, sort) if before or after else None
     narrow: list[ColumnElement[bool]] = []
     if words.strip():
         if _is_widespread(session, filter_name, words):
-            return _walk(session, filter_name, words, place, is_back, limit)
+            return _walk(session, filter_name, words, place, is_back, limit, sort)
         found = search.list_group_ids(session, words, _MAX_FOUND, filter_name == "draft")
         if not found:
             return GroupPage(())
@@ -146,8 +170,8 @@ def _find_page(
             "numbers", found, expanding=True, literal_execute=True
         )
         narrow = [_FACTS.get(filter_name, (Group.id,))[0].in_(numbers)]
-    rows = session.execute(_make_query(filter_name, place, is_back, limit + 1, *narrow)).all()
-    return _make_page(rows, place, is_back, limit)
+    query = _make_query(filter_name, place, is_back, limit + 1, *narrow, sort=sort)
+    return _make_page(session.execute(query).all(), place, is_back, limit)
 
 
 def find_page_of(session: Session, number: int, after: str, before: str) -> str | None:
@@ -167,18 +191,19 @@ def find_page_of(session: Session, number: int, after: str, before: str) -> str 
 
 def _make_query(
     filter_name: str,
-    place: tuple[int, int] | None,
+    place: _Place | None,
     is_back: bool,
     limit: int,
     *narrow: ColumnElement[bool],
+    sort: str = "order",
 ) -> Select[Any]:
     """Select some groups of a list from a place on, as ``key``, ``id`` and ``note``."""
     parts: list[Select[Any]]
-    if filter_name in ("all", "draft"):
-        one: Any = select(
-            Group.sort_key.label("key"), Group.id.label("id"), literal(0).label("note")
-        )
-        columns: tuple[Any, ...] = (Group.sort_key, Group.id)
+    is_ascending = _is_ascending(sort, is_back)
+    if filter_name in SORTED_FILTERS:
+        column = _SORT_COLUMNS[sort]
+        one: Any = select(column.label("key"), Group.id.label("id"), literal(0).label("note"))
+        columns: tuple[Any, ...] = (column, Group.id)
         # Each state is a range of the index, so groups in the trash are not read.
         states = ("draft",) if filter_name == "draft" else LIVING_STATES
         parts = [one.where(Group.state == state) for state in states]
@@ -194,19 +219,23 @@ def _make_query(
     if place is not None:
         here = place[-len(columns) :]
         # Implied by the next condition; it lets both databases read a range of the index.
-        if is_back:
+        if is_ascending:
             narrow += (columns[0] >= here[0], tuple_(*columns) > here)
         else:
             narrow += (columns[0] <= here[0], tuple_(*columns) < here)
-    parts = [_order(part.where(*narrow), columns, is_back).limit(limit) for part in parts]
+    parts = [_order(part.where(*narrow), columns, is_ascending).limit(limit) for part in parts]
     if len(parts) == 1:
         return parts[0]
     merged = union_all(*(select(part.subquery()) for part in parts)).subquery()
-    return _order(select(merged), (merged.c.key, merged.c.id), is_back).limit(limit)
+    return _order(select(merged), (merged.c.key, merged.c.id), is_ascending).limit(limit)
 
 
-def _order(query: Select[Any], columns: Sequence[Any], is_back: bool) -> Select[Any]:
-    return query.order_by(*(columns if is_back else (one.desc() for one in columns)))
+def _is_ascending(sort: str, is_back: bool) -> bool:
+    return is_back != (sort == "title")
+
+
+def _order(query: Select[Any], columns: Sequence[Any], is_ascending: bool) -> Select[Any]:
+    return query.order_by(*(columns if is_ascending else (one.desc() for one in columns)))
 
 
 def _is_widespread(session: Session, filter_name: str, words: str) -> bool:
@@ -235,19 +264,20 @@ def _walk(
     session: Session,
     filter_name: str,
     words: str,
-    place: tuple[int, int] | None,
+    place: _Place | None,
     is_back: bool,
     limit: int,
+    sort: str,
 ) -> GroupPage:
     """Test group after group for words, until a page is full or enough groups were tested."""
     fitting: list[Any] = []
     most = max(_MAX_WALKED, limit)
     tested, size, start, at, is_over = 0, _FIRST_WALKED, "", place, False
     while len(fitting) <= limit and tested < most and not is_over:
-        some = _make_query(filter_name, at, is_back, size).subquery()
+        some = _make_query(filter_name, at, is_back, size, sort=sort).subquery()
         fits = search.make_condition(session, words, some.c.id, filter_name == "draft")
         rows = list(session.execute(select(some, fits.label("fits"))))
-        rows.sort(key=lambda row: (row.key, row.id), reverse=not is_back)
+        rows.sort(key=lambda row: (row.key, row.id), reverse=not _is_ascending(sort, is_back))
         fitting += [row for row in rows if row.fits]
         is_over = len(rows) < size
         tested += len(rows)
@@ -255,7 +285,7 @@ def _walk(
         if rows:
             start = start or _write_key(rows[0])
             at = (rows[-1].key, rows[-1].id)
-    edge = "" if is_over or at is None else f"{at[0]}.{at[1]}"
+    edge = "" if is_over or at is None else _write_place(*at)
     return _make_page(fitting, place, is_back, limit, start, edge)
 
 
@@ -270,13 +300,28 @@ _FACTS: Mapping[str, tuple[Any, ...]] = {
 }
 
 
+_SORT_COLUMNS: Mapping[str, Any] = {
+    "order": Group.sort_key,
+    "newest": Group.created_at,
+    "title": Group.title_key,
+}
+
+
 def _write_key(row: Any) -> str:
-    return f"{row.key}.{row.id}"
+    return _write_place(row.key, row.id)
+
+
+def _write_place(key: int | str | datetime, number: int) -> str:
+    if isinstance(key, str):
+        key = urlsafe_b64encode(key.encode()).decode().rstrip("=")
+    elif isinstance(key, datetime):
+        key = (key - _EPOCH) // timedelta(microseconds=1)
+    return f"{key}.{number}"
 
 
 def _make_page(
     found: Sequence[Any],
-    place: tuple[int, int] | None,
+    place: _Place | None,
     is_back: bool,
     limit: int,
     start: str = "",
@@ -324,12 +369,21 @@ def load_rows(
     return [found[one] for one in ids if one in found]
 
 
-def _read_key(text: str) -> tuple[int, int]:
+def _read_key(text: str, sort: str) -> _Place:
     try:
-        key, number = map(int, text.split(".")[:2])
-        if abs(key) > MAX_ID or not 0 <= number <= MAX_ID:
+        first, last = text.split(".")[:2]
+        key: int | str | datetime
+        if sort == "title":
+            padded = first + "=" * (-len(first) % 4)
+            key = b64decode(padded, altchars=b"-_", validate=True).decode()
+        elif sort == "newest":
+            key = _EPOCH + timedelta(microseconds=int(first))
+        else:
+            key = int(first)
+        number = int(last)
+        if (isinstance(key, int) and abs(key) > MAX_ID) or not 0 <= number <= MAX_ID:
             raise ValueError
-    except ValueError:
+    except (ValueError, OverflowError):
         raise InvalidInputError("There is no such page.", {"after": "unknown"}) from None
     return key, number
 
@@ -345,65 +399,12 @@ def count_to_do(session: Session) -> dict[str, int]:
     return dict(zip(names, session.execute(select(*counted)).one(), strict=True))
 
 
-def list_choices(session: Session, limit: int = 200, words: str = "") -> list[tuple[int, str]]:
-    """List the newest groups as (number, title), for a field that selects one.
+def count_noted(session: Session, filter_name: str) -> tuple[int, int] | None:
+    """Count what a filter is about (shots, or files) and the groups that it is in.
 
-    :param words: only groups with these words; the group with this number comes first.
+    :return: None if there are more than :data:`MAX_COUNTED` groups.
     """
-    query = select(Group.id, Group.title).where(Group.state.in_(LIVING_STATES))
-    query = query.order_by(Group.id.desc()).limit(limit)
-    if not words.strip():
-        return [(row.id, row.title) for row in session.execute(query)]
-    ids = search.list_group_ids(session, words, limit)
-    number = re.match(r"\s*#?([0-9]{1,19})(\s|$)", words)
-    if number and int(number[1]) <= MAX_ID:
-        ids.insert(0, int(number[1]))
-    found = {
-        row.id: row.title
-        for batch in make_batches(ids)
-        for row in session.execute(query.where(Group.id.in_(batch)))
-    }
-    return [(one, found[one]) for one in dict.fromkeys(ids) if one in found]
-
-
-def find_group(session: Session, words: str) -> int | None:
-    """Find the number of a group by what was typed: ``17 · Harbour``, ``#17``, ``17``, ``Harbour``.
-
-    :return: None if nothing was typed.
-    :raise NotFoundError: no group has this number.
-    :raise InvalidInputError: no group has this title, or several have it.
-    """
-    # Spaces only: a text with other white space is not a number.
-    words = words.strip(" ")
-    if not words:
-        return None
-    listed = re.match(r"#?([0-9]+)( ·|\Z)", words)
-    number = int(listed[1][:19]) if listed else 0
-    if number > MAX_ID:
-        raise NotFoundError("group", words[:40])
-    is_called = or_(Group.title == words, func.lower(Group.title) == words.lower())
-    if listed and listed[2]:
-        is_meant: ColumnElement[bool] = Group.id == number
-    elif listed:
-        # A year may be a title as well as a number.
-        is_meant = or_(Group.id == number, is_called)
-    else:
-        is_meant = is_called
-    found = session.scalars(
-        select(Group.id).where(Group.state.in_(LIVING_STATES), is_meant).order_by(Group.id).limit(2)
-    ).all()
-    if not found and listed:
-        raise NotFoundError("group", number)
-    if not found:
-        raise InvalidInputError(
-            Message("There is no group “%(title)s”.", title=words[:100]), {"group": "unknown"}
-        )
-    if len(found) > 1:
-        raise InvalidInputError(
-            Message(
-                "Several groups match “%(title)s”. Select one from the list, with its number.",
-                title=words[:100],
-            ),
-            {"group": "ambiguous"},
-        )
-    return found[0]
+    some = _make_query(filter_name, None, False, MAX_COUNTED + 1).subquery()
+    counts = select(func.coalesce(func.sum(some.c.note), 0), func.count()).select_from(some)
+    notes, groups = session.execute(counts).one()
+    return (int(notes), int(groups)) if groups <= MAX_COUNTED else None

@@ -38,6 +38,24 @@ def place_group(
     move_group(session, group, following)
 
 
+def move_to_top(session: Session, number: int) -> None:
+    """Move a group before all others of the library."""
+    get_locked_group(session, number)
+    # Each state is a range of the index, so groups in the trash are not read.
+    highest = [
+        session.execute(
+            select(Group.sort_key, Group.id)
+            .where(Group.state == state)
+            .order_by(Group.sort_key.desc(), Group.id.desc())
+            .limit(1)
+        ).first()
+        for state in LIVING_STATES
+    ]
+    _key, first = max(tuple(one) for one in highest if one is not None)
+    if first != number:
+        place_group(session, number, before=first)
+
+
 def step_group(session: Session, number: int, step: int) -> None:
     """Move a group one place up (-1) or down (1); at the end of the list it stays in place."""
     nearest = find_living_beside(session, get_group(session, number), step)

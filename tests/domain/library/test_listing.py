@@ -1,7 +1,9 @@
 """Looking through the library: pages, filters, counts; each page is a range of an index."""
 
 import itertools
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from sqlalchemy import create_engine, delete, event, insert, text, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import make_engine_options
-from imagehub.domain.library import listing
+from imagehub.domain.library import choices, listing
 from imagehub.errors import InvalidInputError
 from imagehub.models import DriveAccount, Group, Image, ImportItem, ImportJob, Rendition
 from tests.fixtures.database import Pool
@@ -88,7 +90,7 @@ def test_each_filter_lists_its_groups(either_site: Site, either_session: Session
         "outside": 1,
         "failed": 1,
     }
-    numbers = [number for number, _ in listing.list_choices(either_session)]
+    numbers = [number for number, _ in choices.list_choices(either_session)]
     assert numbers == [failed, outside, missing, changed, mute, spoken, draft]
 
 
@@ -181,6 +183,8 @@ def large_session(_mariadb_pool: Pool) -> Iterator[Session]:
                 {
                     "id": n,
                     "sort_key": n << 20,
+                    "title_key": f"title {n:05d}",
+                    "created_at": datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=n),
                     "cover_id": n,
                     "image_count": 1,
                     "state": "draft" if n % 20 == 0 else "published",
@@ -212,8 +216,16 @@ def large_session(_mariadb_pool: Pool) -> Iterator[Session]:
     engine.dispose()
 
 
-@pytest.mark.parametrize("filter_name", ["all", "draft", "alt", "missing"])
-def test_a_page_reads_a_range_of_an_index(large_session: Session, filter_name: str) -> None:
+@pytest.mark.parametrize(
+    ("filter_name", "sort"),
+    [
+        *((name, "order") for name in ("all", "draft", "alt", "missing")),
+        *((name, sort) for name in ("all", "draft") for sort in ("newest", "title")),
+    ],
+)
+def test_a_page_reads_a_range_of_an_index(
+    large_session: Session, filter_name: str, sort: str
+) -> None:
     """MariaDB counts the rows that it touches; a page must not touch the library."""
     statements: list[tuple[str, Any]] = []
     event.listen(
@@ -224,11 +236,16 @@ def test_a_page_reads_a_range_of_an_index(large_session: Session, filter_name: s
         ),
     )
     key = f"{10_000 << 20}.10000" if filter_name in ("all", "draft") else "0.10000"
+    if sort == "newest":
+        key = f"{10_000 * 60_000_000}.10000"
+    elif sort == "title":
+        key = f"{urlsafe_b64encode(b'title 10000').decode()}.10000"
     large_session.execute(text("FLUSH STATUS"))
     for side in ({"after": key}, {"before": key}):
-        page = listing.list_groups(large_session, filter_name, **side)  # type: ignore[arg-type]
+        page = listing.list_groups(large_session, filter_name, sort=sort, **side)  # type: ignore[arg-type]
         assert len(page.rows) == listing.GROUPS_PER_PAGE
     listing.count_to_do(large_session)
+    listing.count_noted(large_session, filter_name)
     # MySQL 8 has this table elsewhere; both know the statement.
     counters = large_session.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'")).all()
     touched = sum(int(value) for _name, value in counters)

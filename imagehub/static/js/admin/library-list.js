@@ -8,6 +8,10 @@ import { STEPS, makeSortable } from "./ordering.js";
 import { countMoves, saveAll } from "./saver.js";
 import { watchSelection } from "./selection.js";
 
+const MAX_NAMED = 5;
+/** @type {Record<string, number>} what keys move by in a grid, too */
+const ACROSS = { ArrowLeft: -1, ArrowRight: 1 };
+
 const form = find(document, "#library", HTMLFormElement);
 if (form) setUp(form, byId("rows"));
 
@@ -15,12 +19,28 @@ function setUp(/** @type {HTMLFormElement} */ library, /** @type {HTMLElement} *
   const label = byId("chosen-words");
   const whole = closest(label, "label");
   if (whole) whole.hidden = false;
-  const update = watchSelection(library, "group", label, t("select_all"));
   /** @param {HTMLElement} row */
   const getBox = (row) => get(row, "input[name=group]", HTMLInputElement);
   const getTitle = (/** @type {HTMLElement} */ row) => get(row, ".row-title");
   const listRows = () => findAll(rows, ".row");
+  const update = watchSelection(library, "group", label, t("select_all"), tellEdited);
 
+  /** Say what the fields for many groups are about. @param {number} count */
+  function tellEdited(count, /** @type {boolean} */ isEverything) {
+    const what = byId("bulk-what");
+    const chosen = listRows().filter((row) => getBox(row).checked);
+    const names = chosen.slice(0, MAX_NAMED).map((row) => `“${getTitle(row).textContent}”`);
+    if (chosen.length > names.length) names.push("…");
+    if (isEverything) what.textContent = t("edit_all");
+    else what.textContent = count ? t("edit_some", { count, names: names.join(", ") }) : t("edit_none");
+    what.hidden = false;
+    what.classList.toggle("is-missing", !count && !isEverything);
+    for (const field of findAll(library, ".bulk-fields :is(input, select)")) {
+      /** @type {HTMLInputElement} */ (field).disabled = !count && !isEverything;
+    }
+  }
+
+  const isGrid = rows.classList.contains("is-grid");
   let last = /** @type {?HTMLElement} */ (null);
   rows.addEventListener("click", (event) => {
     const row = closest(event.target, ".row");
@@ -39,6 +59,7 @@ function setUp(/** @type {HTMLFormElement} */ library, /** @type {HTMLElement} *
     ? makeSortable(rows, {
         selector: ".row",
         url: order,
+        isAcross: isGrid,
         describe(row, before) {
           const previous = /** @type {HTMLElement} */ (row.previousElementSibling);
           const near = (before ?? previous).dataset.group ?? "";
@@ -54,7 +75,7 @@ function setUp(/** @type {HTMLFormElement} */ library, /** @type {HTMLElement} *
       library.requestSubmit(event.submitter);
     });
     rows.addEventListener("click", (event) => {
-      const button = closest(event.target, ".row-order button", HTMLButtonElement);
+      const button = closest(event.target, ".row-order [data-step]", HTMLButtonElement);
       const row = closest(button, ".row");
       // At the edge of the page the form itself moves the group over it.
       if (!button || !row || !moveBy(row, Number(button.dataset.step))) return;
@@ -75,7 +96,7 @@ function setUp(/** @type {HTMLFormElement} */ library, /** @type {HTMLElement} *
     const row = closest(event.target, ".row");
     if (!row || event.ctrlKey || event.metaKey) return;
     const focused = /** @type {HTMLElement} */ (event.target);
-    const step = STEPS[event.key];
+    const step = STEPS[event.key] ?? (isGrid ? ACROSS[event.key] : 0);
     if (step && event.altKey && moveBy) {
       event.preventDefault();
       if (moveBy(row, step)) focused.focus();
@@ -107,4 +128,6 @@ function setUp(/** @type {HTMLFormElement} */ library, /** @type {HTMLElement} *
   onKey("a", () => byId("choose-all").click());
   onKey("Delete", () => find(library, "[data-act=delete]:not(:disabled)")?.click());
   onKey("ArrowDown", () => find(rows, ".row-title")?.focus());
+  const sort = find(document, "select[data-submits]", HTMLSelectElement);
+  sort?.addEventListener("change", () => sort.form?.requestSubmit());
 }

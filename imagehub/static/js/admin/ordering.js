@@ -20,11 +20,11 @@ function applyMove(order, { item, before }) {
 
 /** Make the items of a list movable; return a function that moves an item by one step, and returns
  * false where there is no step left. `handle` selects the part of an item that is dragged, and
- * `describe` returns the form that saves a move at `url`.
+ * `describe` returns the form that saves a move at `url`. `isAcross`: items are beside each other.
  * @param {HTMLElement} list
- * @param {{ selector: string, handle?: string, url: string,
+ * @param {{ selector: string, handle?: string, url: string, isAcross?: boolean,
  *   describe: (item: HTMLElement, before: ?HTMLElement) => Record<string, string> }} options */
-export function makeSortable(list, { selector, handle, url, describe }) {
+export function makeSortable(list, { selector, handle, url, isAcross = false, describe }) {
   const listItems = () => findAll(list, selector);
   // The order that is saved, and the moves on their way.
   /** @type {Element[]} */
@@ -77,7 +77,9 @@ export function makeSortable(list, { selector, handle, url, describe }) {
     if (!over) return;
     event.preventDefault();
     const box = over.getBoundingClientRect();
-    const isBelow = event.clientY > box.top + box.height / 2;
+    const isLeftHalf = event.clientX < box.left + box.width / 2;
+    const isAfter = isLeftHalf === (getComputedStyle(list).direction === "rtl");
+    const isBelow = isAcross ? isAfter : event.clientY > box.top + box.height / 2;
     clear("is-above", "is-below");
     over.classList.add(isBelow ? "is-below" : "is-above");
     target = isBelow ? /** @type {?HTMLElement} */ (over.nextElementSibling) : over;

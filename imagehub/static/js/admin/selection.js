@@ -11,8 +11,9 @@ const FOR_ALL = new Set(["publish", "unpublish", "edit"]);
  * so after a change by a script. The label shows `prompt` while nothing is selected.
  * @param {HTMLFormElement} form @param {string} name of the checkboxes
  * @param {HTMLElement} label @param {string} prompt
+ * @param {(count: number, isEverything: boolean) => unknown} [tell] is called after each change
  */
-export function watchSelection(form, name, label, prompt) {
+export function watchSelection(form, name, label, prompt, tell) {
   const buttons = findAll(form, ".board-tools button[data-act]", HTMLButtonElement);
   const listBoxes = () => findAll(form, `input[name=${name}]`, HTMLInputElement);
   const all = find(document, "#choose-all", HTMLInputElement);
@@ -29,10 +30,11 @@ export function watchSelection(form, name, label, prompt) {
       all.indeterminate = count > 0 && !all.checked;
     }
     if (isEverything) label.textContent = t("all_selected");
-    else label.textContent = count ? t("selected", { count }) : prompt;
+    else label.textContent = count ? t(`${name}s_selected`, { count }) : prompt;
     for (const button of buttons) {
       button.disabled = isEverything ? !FOR_ALL.has(button.dataset.act ?? "") : !count;
     }
+    tell?.(count, isEverything);
   }
 
   form.addEventListener("change", ({ target }) => {
