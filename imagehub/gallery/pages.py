@@ -11,7 +11,7 @@ from pydantic import BeforeValidator
 from imagehub.database import db
 from imagehub.domain.library import gallery
 from imagehub.domain.library import images as library_images
-from imagehub.domain.library.tags import TagList, list_group_tags
+from imagehub.domain.library.tags import TagList, list_group_tags, list_related
 from imagehub.domain.library.years import make_iso_year
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
@@ -32,6 +32,7 @@ from imagehub.web.headers import make_absolute
 from imagehub.wiring import get_settings
 
 _MAX_DESCRIPTION_CHARS = 155
+_MAX_RELATED = 4
 # A work that is not for sale has no offer. Source: https://schema.org/ItemAvailability.
 _OFFERS = {"available": "InStock", "reserved": "Reserved", "sold": "SoldOut"}
 
@@ -103,6 +104,13 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
             picture = make_picture(one, cover, f"g{one.id}")
             neighbours.append({"rel": rel, "group": one, "picture": picture})
             large.append(picture)
+    beside = {one["group"] for one in neighbours}
+    related: list[dict[str, Any]] = []
+    for tile in list_related(session, group):
+        if tile.group not in beside and len(related) < _MAX_RELATED:
+            picture = make_picture(tile.group, tile.cover, f"r{tile.group.id}")
+            related.append({"group": tile.group, "picture": picture})
+            large.append(picture)
     css += make_placeholder_css(large)
     css += "".join(f"#{picture.id}{{--ratio:{picture.ratio:.4f}}}" for picture in large)
     tags = list_group_tags(session, group.id)
@@ -118,6 +126,7 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
         facts=list_facts(lead),
         tags=tags,
         neighbours=neighbours,
+        related=related,
         wall_css=css,
         # For search engines all shots are one page.
         canonical=make_absolute(make_group_url(group)),

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ TAGS_PER_PAGE = 120
 MAX_NAME_CHARS = 100
 MAX_TAGS_PER_GROUP = 50
 _MAX_SLUG_CHARS = 80
+_MAX_RELATING_TAGS = 4
+_MAX_READ_PER_TAG = 12
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,29 @@ def list_group_tags(session: Session, group_id: int) -> Sequence[Tag]:
         .where(GroupTag.group_id == group_id)
         .order_by(GroupTag.position, Tag.id)
     ).all()
+
+
+def list_related(session: Session, group: Group, limit: int = 6) -> list[gallery.Tile]:
+    """List shown groups that share tags with a group, those with most of them first.
+
+    For each of its first tags a few groups are read that were created shortly before and after it,
+    so that a tag which thousands of groups have costs no more than a rare one.
+    """
+    ids = select(GroupTag.tag_id).where(GroupTag.group_id == group.id)
+    shared = Counter[int]()
+    for tag_id in session.scalars(ids.order_by(GroupTag.position).limit(_MAX_RELATING_TAGS)).all():
+        for is_older in (True, False):
+            number = GroupTag.group_id
+            near = select(number).where(GroupTag.tag_id == tag_id)
+            near = (
+                near.where(number < group.id).order_by(number.desc())
+                if is_older
+                else near.where(number > group.id).order_by(number)
+            )
+            shared.update(session.scalars(near.limit(_MAX_READ_PER_TAG)))
+    found = session.scalars(select(Group.id).where(Group.id.in_(shared), Group.is_shown == true()))
+    best = sorted(found, key=lambda one: (-shared[one], abs(one - group.id), one))
+    return gallery.load_tiles(session, best[:limit])
 
 
 # --- Writing --------------------------------------------------------------------------------------
