@@ -12,12 +12,12 @@ from typing import Any
 
 import click
 from cryptography.fernet import Fernet
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.orm import Session
 
 from imagehub import __version__
 from imagehub.config import Settings, SettingsError, load_settings
-from imagehub.database import db
+from imagehub.database import db, explain_data_error
 from imagehub.errors import ImageHubError
 from imagehub.runtime.serve import migrate_database
 from imagehub.runtime.supervisor import StartError
@@ -33,6 +33,8 @@ class PlainErrors(click.Group):
             return super().invoke(context)
         except (ImageHubError, SettingsError, StartError) as error:
             raise click.ClickException(str(error)) from None
+        except DataError as error:
+            raise click.ClickException(explain_data_error(error)) from None
         except DBAPIError as error:
             log.debug("The database failed", exc_info=True)
             kind = type(error.orig).__name__

@@ -1,8 +1,9 @@
 """The database: the SQLAlchemy object, constraint names, UTC times, transactions of their own."""
 
 import random
+import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from itertools import islice
@@ -11,16 +12,21 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import CursorResult, DateTime, MetaData, event, func, select
+from sqlalchemy import CursorResult, DateTime, MetaData, Table, event, func, insert, select
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 
+from imagehub.messages import Message
+
 MIGRATIONS = str(Path(__file__).resolve().parent.parent / "migrations")
+
+# Of every table on MySQL and MariaDB, whatever the database's own are.
+CHARSET, COLLATION = "utf8mb4", "utf8mb4_unicode_ci"
 
 # The largest value of an id column.
 MAX_ID = (1 << 63) - 1
@@ -39,6 +45,15 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+
+
+@event.listens_for(Table, "after_parent_attach")
+def _name_charset(table: Table, _metadata: MetaData) -> None:
+    """Name engine, character set and collation of a table, in models and in migrations."""
+    for dialect in ("mysql", "mariadb"):
+        table.dialect_kwargs[f"{dialect}_engine"] = "InnoDB"
+        table.dialect_kwargs[f"{dialect}_charset"] = CHARSET
+        table.dialect_kwargs[f"{dialect}_collate"] = COLLATION
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -84,6 +99,10 @@ Parameters = ParamSpec("Parameters")
 # ER_LOCK_WAIT_TIMEOUT.
 _LOST_RACE = frozenset({1213, 1205})
 _TRIES = 6
+# Source: MySQL error reference, ER_TRUNCATED_WRONG_VALUE_FOR_FIELD, ER_CANNOT_CONVERT_STRING (also
+# MariaDB's ER_CANNOT_CONVERT_CHARACTER), ER_DATA_TOO_LONG.
+_BAD_CHARACTERS = frozenset({1366, 3854, 3988, 1977})
+_TOO_LONG = 1406
 
 
 def own_transaction(
@@ -179,6 +198,67 @@ def make_batches(things: Iterable[Thing], size: int = 500) -> Iterator[list[Thin
     walk = iter(things)
     while batch := list(islice(walk, size)):
         yield batch
+
+
+def insert_rows(
+    session: Session,
+    model: type[Base],
+    rows: Sequence[dict[str, Any]],
+    replace_row: Callable[[dict[str, Any], DataError], dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """Insert rows; one that the database cannot store does not prevent the others.
+
+    :param replace_row: makes a row that can be stored in place of one that cannot.
+    :return: the rows as they were inserted.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        # It stores any text, and its driver has no proper savepoints.
+        session.execute(insert(model), rows)
+        return list(rows)
+    try:
+        with session.begin_nested():
+            session.execute(insert(model), rows)
+        return list(rows)
+    except DataError:
+        return [_insert_row(session, model, row, replace_row) for row in rows]
+
+
+def _insert_row(
+    session: Session,
+    model: type[Base],
+    row: dict[str, Any],
+    replace_row: Callable[[dict[str, Any], DataError], dict[str, Any]],
+) -> dict[str, Any]:
+    try:
+        with session.begin_nested():
+            session.execute(insert(model), [row])
+    except DataError as error:
+        row = replace_row(row, error)
+        session.execute(insert(model), [row])
+    return row
+
+
+def make_ascii(text: str) -> str:
+    """Replace characters that a table with another character set may be unable to store."""
+    return text.encode("ascii", "replace").decode()
+
+
+def explain_data_error(error: DataError) -> str:
+    """Say which value the database cannot store, and what to do."""
+    number, words = (*getattr(error.orig, "args", ()), 0, "")[:2]
+    found = re.search(r"column (?:[`'\"][^`'\"]*[`'\"]\.)*[`'\"]([^`'\"]+)[`'\"]", str(words))
+    field = found[1] if found else "?"
+    if number in _BAD_CHARACTERS:
+        return Message(
+            "The database cannot store some characters of the field %(field)s. Run `imagehub "
+            "migrate`, which converts its tables.",
+            field=field,
+        )
+    if number == _TOO_LONG:
+        return Message(
+            "The value of the field %(field)s is too long for the database.", field=field
+        )
+    return Message("The database cannot store the value of the field %(field)s.", field=field)
 
 
 def count_rows(session: Session, statement: Any) -> int:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from imagehub import create_app
 from imagehub.config import Settings, find_unknown_names, make_data_dir
-from imagehub.database import MIGRATIONS, db, now_utc
+from imagehub.database import CHARSET, COLLATION, MIGRATIONS, db, now_utc
 from imagehub.domain.onedrive import accounts, folders, status
 from imagehub.domain.site import settings as site_settings
 from imagehub.errors import (
@@ -25,6 +25,7 @@ from imagehub.errors import (
 )
 from imagehub.models import User
 from imagehub.queue import check_queue
+from imagehub.runtime.charsets import find_wrong_tables
 from imagehub.runtime.supervisor import answers_http
 from imagehub.wiring import get_clients
 
@@ -157,6 +158,24 @@ def check_migrations(settings: Settings) -> Iterator[Facts]:
         )
 
 
+def check_charsets(settings: Settings) -> Iterator[Facts]:
+    """Check that every table can store every character; SQLite's can."""
+    if db.engine.dialect.name == "sqlite":
+        return
+    with db.engine.connect() as connection:
+        wrong = find_wrong_tables(connection)
+    if wrong:
+        some = ", ".join(f"{name} ({collation})" for name, collation in list(wrong.items())[:3])
+        yield (
+            "fault",
+            f"{len(wrong)} tables have another character set than {CHARSET}, or another collation "
+            f"than {COLLATION}: {some}{' …' if len(wrong) > 3 else ''}.",
+            "Stop the hub and run `imagehub migrate`: it converts them and keeps all rows.",
+        )
+    else:
+        yield "ok", f"All tables are {CHARSET}."
+
+
 def check_admin(settings: Settings) -> Iterator[Facts]:
     if count := db.session.query(User).count():
         yield "ok", f"{count} can sign in."
@@ -281,6 +300,7 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Facts]], tuple[str, ...]]
     ("data folder", check_folder, ()),
     ("database", check_database, ()),
     ("migrations", check_migrations, ("database",)),
+    ("characters", check_charsets, ("database",)),
     ("admins", check_admin, ("database", "migrations")),
     ("object storage", check_store, ()),
     ("clock", check_clock, ("database",)),

@@ -11,8 +11,9 @@ from flask import Flask
 from flask_migrate import upgrade
 
 from imagehub.config import Settings
-from imagehub.database import db
+from imagehub.database import CHARSET, db
 from imagehub.domain.library.search_index import fill_search
+from imagehub.runtime.charsets import convert_tables
 from imagehub.runtime.supervisor import (
     Program,
     StartError,
@@ -24,6 +25,8 @@ from imagehub.runtime.supervisor import (
 
 Say = Callable[[str], None]
 
+log = logging.getLogger(__name__)
+
 
 def migrate_database(app: Flask) -> None:
     """Upgrade to the newest migration; create the folder of an SQLite file."""
@@ -32,12 +35,21 @@ def migrate_database(app: Flask) -> None:
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     with app.app_context():
         logging.getLogger("alembic").setLevel(logging.WARNING)
+        _convert_tables()
         upgrade()
+        # Tables that were renamed by a migration, if there are any.
+        _convert_tables()
         # Index groups that were created before the search index existed.
         after = 0
         while after := fill_search(db.session(), after):
             db.session.commit()
         db.session.rollback()
+
+
+def _convert_tables() -> None:
+    with db.engine.connect() as connection:
+        if names := convert_tables(connection):
+            log.warning("Converted %d tables to %s: %s", len(names), CHARSET, ", ".join(names))
 
 
 def check_port(host: str, port: int) -> None:

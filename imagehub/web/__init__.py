@@ -11,7 +11,7 @@ from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -100,6 +100,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, errors.answer_http_error)
     for kind in (OperationalError, InterfaceError, PoolTimeoutError):
         app.register_error_handler(kind, errors.answer_database_error)
+    app.register_error_handler(DataError, errors.answer_data_error)
     app.register_error_handler(Exception, errors.answer_unexpected_error)
     app.add_url_rule("/health", endpoint="web.show_health", view_func=show_health)
     app.extensions["imagehub.static_version"] = make_static_version(Path(app.static_folder or ""))

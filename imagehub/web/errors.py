@@ -8,10 +8,10 @@ from typing import Any, TypeVar, cast
 from flask import Response, g, jsonify
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from werkzeug.exceptions import HTTPException
 
-from imagehub.database import db
+from imagehub.database import db, explain_data_error
 from imagehub.errors import (
     ConflictError,
     ConnectionLostError,
@@ -151,6 +151,13 @@ def answer_database_error(error: Exception) -> ResponseReturnValue:
     log.error("[%s] the database did not answer: %s", g.get("request_id"), cause)
     detail = "The database cannot be reached at the moment."
     return make_error_answer(503, "", detail, {"Retry-After": "30"})
+
+
+def answer_data_error(error: DataError) -> ResponseReturnValue:
+    """Answer that the database cannot store a value: nothing was saved."""
+    db.session.rollback()
+    log.error("[%s] the database refuses a value: %s", g.get("request_id"), error.orig)
+    return make_error_answer(500, explain_data_error(error))
 
 
 def answer_unexpected_error(error: Exception) -> ResponseReturnValue:

@@ -11,10 +11,19 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import case, func, insert, select, true, update
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
-from imagehub.database import MAX_ID, count_rows, get_database_time, make_batches
+from imagehub.database import (
+    MAX_ID,
+    count_rows,
+    explain_data_error,
+    get_database_time,
+    insert_rows,
+    make_ascii,
+    make_batches,
+)
 from imagehub.domain.library.groups import lock_groups
 from imagehub.domain.library.order import SORT_STEP, make_first_sort_key
 from imagehub.domain.library.search_index import add_to_search
@@ -80,7 +89,7 @@ def create_import(
         for row in _reserve(job.id, group_id, selection, places[group_id], known, now)
     ]
     _take_numbers(session, places)
-    session.execute(insert(ImportItem), rows)
+    rows = insert_rows(session, ImportItem, rows, _fail_row)
     job.item_count = len(rows)
     queued_count = sum(row["state"] == "queued" for row in rows)
     if queued_count:
@@ -156,6 +165,13 @@ def _reserve(
         }
         if is_new:
             place.taken.add(key)
+
+
+def _fail_row(row: dict[str, Any], error: DataError) -> dict[str, Any]:
+    """Make a failed item of one that the database cannot store, with what it can store of it."""
+    names = {name: make_ascii(row[name]) for name in ("file_name", "folder_name", "folder_id")}
+    reason = explain_data_error(error)[:500]
+    return {**row, **names, "state": "failed", "reason": reason, "finished_at": row["asked_at"]}
 
 
 def add_groups(session: Session, groups: Sequence[Group], is_first_on_top: bool = False) -> None:

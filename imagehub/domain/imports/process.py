@@ -18,11 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Download, DriveItem, ObjectStore
-from imagehub.database import count_rows, end_read, get_database_time, own_transaction
+from imagehub.database import (
+    count_rows,
+    end_read,
+    explain_data_error,
+    get_database_time,
+    own_transaction,
+)
 from imagehub.domain.file_names import check_is_picture, guess_role
 from imagehub.domain.imports.claims import Claim, LeaseLostError, finish_job
 from imagehub.domain.imports.jobs import IN_GROUP_REASON, OPEN_STATES
@@ -111,6 +117,9 @@ def _try_import(
     except ImageHubError as error:
         log.info("Item %d failed: %s", claim.item.id, error)
         return _end(session, claim, "failed", _explain(error))
+    except DataError as error:
+        log.error("Item %d cannot be stored: %s", claim.item.id, error.orig)
+        return _end(session, claim, "failed", explain_data_error(error)[:500])
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             log.error("The disk is full: item %d is retried later", claim.item.id)

@@ -12,12 +12,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Drive, DriveItem
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
-from imagehub.database import end_read, make_batches, own_transaction
+from imagehub.database import (
+    end_read,
+    explain_data_error,
+    insert_rows,
+    make_ascii,
+    make_batches,
+    own_transaction,
+)
 from imagehub.domain.file_names import get_folder_title, make_sort_key
 from imagehub.domain.imports.board.proposals import propose_first
 from imagehub.domain.imports.jobs import MAX_FILES
@@ -208,7 +216,14 @@ def _add_files(
             )
         )
     if rows:
-        session.execute(insert(ImportPlanFile), list(rows.values()))
+        insert_rows(session, ImportPlanFile, list(rows.values()), _refuse_row)
+
+
+def _refuse_row(row: dict[str, Any], error: DataError) -> dict[str, Any]:
+    """Make a file that cannot be imported of one that the database cannot store."""
+    names = {name: make_ascii(row[name]) for name in ("file_name", "folder_name", "folder_id")}
+    reason = explain_data_error(error)[:500]
+    return {**row, **names, "verdict": "unsupported", "reason": reason, "is_chosen": False}
 
 
 def _make_rows(step: Step, max_original_bytes: int, is_selected: bool) -> list[dict[str, Any]]:
