@@ -40,8 +40,8 @@ def test_a_discarded_plan_is_gone(connected_site: ConnectedSite, client: FlaskCl
     for page in ("/admin/import", PAGE):
         assert f'action="{PAGE}/delete" data-ask="Discard this plan?"' in client.get(page).text
     send(client, f"{PAGE}/delete", PAGE)
-    assert client.get(PAGE).status_code == 404
     assert "Plan discarded." in read_toasts(client)
+    assert client.get(PAGE).status_code == 404
 
 
 def test_pages_without_imports_or_connection(site: Site) -> None:
