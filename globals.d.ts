@@ -64,6 +64,7 @@ interface Item {
   state: string;
   /** The groups that show images of it. */
   marks: { title: string; url: string }[];
+  offers: { title: string; url: string; number: number }[];
 }
 
 /** Addresses that the drive page calls. */

@@ -213,6 +213,13 @@ class ServiceBusyError(ServiceError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class ContentMismatchError(ServiceBusyError):
+    """OneDrive sent content that matches neither the size nor the hash that it lists.
+
+    Trying again helps if the listing is late; if it stays wrong, a person may accept the content.
+    """
+
+
 class ServiceRefusedError(ServiceError):
     """The service refused the request; trying again does not help.
 

@@ -130,6 +130,7 @@ def describe_entry(entry: entries.Entry) -> dict[str, Any]:
         "web": web_url if isinstance(web_url, str) and web_url.startswith("https://") else "",
         "state": entry.state,
         "marks": [_describe_mark(mark) for mark in entry.marks],
+        "offers": [_describe_mark(mark) for mark in entry.offers],
     }
 
 

@@ -180,6 +180,7 @@ def show_import_progress(number: int) -> ResponseReturnValue:
             "skipped_count": report.skipped_count,
             "failed_count": report.failed_count,
             "seconds_left": values["seconds_left"],
+            "next_try_seconds": values["next_try_seconds"],
             "html": render_template("admin/_import_progress.html", **values),
         }
     )
@@ -191,6 +192,18 @@ def retry_import(number: int) -> ResponseReturnValue:
     fields = read_form(FailedFields)
     count = jobs.retry_items(db.session(), number, item_id=fields.item)
     return _answer_retry(number, count, fields)
+
+
+@blueprint.post(f"{_IMPORT}/import-anyway")
+def import_anyway(number: int) -> ResponseReturnValue:
+    """Import failed files that are not as OneDrive lists them, or one of them."""
+    fields = read_form(FailedFields)
+    count = jobs.retry_items(db.session(), number, item_id=fields.item, accepts_mismatch=True)
+    if count:
+        commit_action("import_anyway", number, count=count)
+    if is_api_call():
+        return jsonify({"count": count})
+    return _return_to_page(number, fields)
 
 
 @blueprint.post(f"{_IMPORT}/retry-dismissed")
@@ -272,6 +285,9 @@ def _describe_import(number: int) -> dict[str, Any]:
         "groups": groups,
         "group_count": group_count,
         "drafts": drafts,
+        "next_try_seconds": (
+            None if report.is_finished else reports.find_next_try(session, number)
+        ),
         "seconds_left": (
             None if report.is_finished else reports.estimate_seconds_left(session, number)
         ),

@@ -219,6 +219,19 @@ def use_new_version(number: int) -> ResponseReturnValue:
     return _act_on_original(number, originals.use_new_versions)
 
 
+@_act("/use-offered")
+def use_offered(number: int) -> ResponseReturnValue:
+    """Use the file in the place of a shot's missing original."""
+    return _act_on_original(number, originals.use_offered)
+
+
+@_act("/use-all-offered")
+def use_all_offered(number: int) -> ResponseReturnValue:
+    """Use the files in the places of all missing originals of a group."""
+    originals.use_offered([number])
+    return redirect(_make_url(number), 303)
+
+
 @_act("/check-again")
 def check_shot_again(number: int) -> ResponseReturnValue:
     """Ask OneDrive again for the original of a shot."""

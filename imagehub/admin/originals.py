@@ -7,10 +7,10 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from imagehub.admin import blueprint
+from imagehub.admin import act, blueprint
 from imagehub.admin.words import say
 from imagehub.database import db, end_read
-from imagehub.domain.imports import jobs
+from imagehub.domain.imports import jobs, replacing
 from imagehub.domain.onedrive import accounts as onedrive_accounts
 from imagehub.domain.sync import schedule
 from imagehub.domain.sync.schedule import WatchInfo
@@ -77,6 +77,54 @@ def use_new_versions(groups: Sequence[int], shots: Sequence[int] | None = None) 
         "%(num)s new version is being imported.", "%(num)s new versions are being imported.", count
     )
     say(words)
+
+
+def use_offered(
+    groups: Sequence[int] | None = None, shots: Sequence[int] | None = None, item_id: str = ""
+) -> None:
+    """Use the files in the places of missing originals; commits.
+
+    :param groups: numbers of groups; all when None.
+    :param shots: only shots with these numbers; all when None.
+    :param item_id: only the images that this file is offered for.
+    :raise InvalidInputError: there is none.
+    """
+    session = db.session()
+    ids = replacing.list_offers(session, groups, shots, item_id)
+    if not ids:
+        raise InvalidInputError("There is no file in the place of a missing original any more.")
+    count = replacing.use_offered(session, ids, current_user.id)
+    if not count:
+        say(_("These files are already being imported."))
+        return
+    commit_action("use_offered", groups[0] if groups and len(groups) == 1 else "", count=count)
+    say(ngettext("%(num)s file is being imported.", "%(num)s files are being imported.", count))
+
+
+class _OfferFields(Form):
+    """``use``: id of a file that is offered; "" for all of them. ``folder``: of the drive page."""
+
+    use: FormText = ""
+    folder: FormText = ""
+
+
+def _refuse_offer(error: InvalidInputError) -> ResponseReturnValue:
+    say(error.sentence, is_fault=True)
+    return redirect(_get_origin(), 303)
+
+
+def _get_origin() -> str:
+    fields = read_form(_OfferFields)
+    if fields.use:
+        return url_for("admin.show_drive", item_id=fields.folder or None)
+    return url_for("admin.show_home")
+
+
+@act("/admin/originals/use-offered", _refuse_offer, InvalidInputError)
+def use_offered_files() -> ResponseReturnValue:
+    """Use the files in the places of missing originals, or one of them."""
+    use_offered(item_id=read_form(_OfferFields).use)
+    return redirect(_get_origin(), 303)
 
 
 def check_again(groups: Sequence[int], shots: Sequence[int] | None = None) -> None:

@@ -296,12 +296,16 @@ class Drive(Protocol):
         Errors as of :meth:`create_upload_session`.
         """
 
-    def download(self, item: DriveItem, target: BinaryIO, max_bytes: int) -> Download:
-        """Download an original into ``target`` and check its size and hash.
+    def download(
+        self, item: DriveItem, target: BinaryIO, max_bytes: int, accepts_mismatch: bool = False
+    ) -> Download:
+        """Download an original into ``target`` and check it by its listed hash, else its size.
 
         :param target: seekable; written from its position on, then truncated.
+        :param accepts_mismatch: do not check it.
         :raise PictureTooLargeError: more than ``max_bytes`` (listed or sent).
-        :raise ServiceBusyError: cut short, or the content does not match; try again.
+        :raise ContentMismatchError: the content does not match what is listed.
+        :raise ServiceBusyError: cut short; try again.
         :raise ServiceRefusedError: ``not_supported`` for items without content, ``malware`` …
         """
 

@@ -213,17 +213,19 @@ def check_size(size_bytes: int, max_bytes: int) -> None:
 
 
 def is_match(download: Download, item: DriveItem) -> bool:
-    """Return whether the downloaded content has the listed size and hash.
+    """Return whether the downloaded content has the listed hash, or else the listed size.
 
-    Of HEIC Live Photos the service lists size and hash of the whole container but sends only the
-    picture (OneDrive/onedrive-api-docs#1532), so these are not compared.
+    The service lists a wrong size of some JPEG files, 11 or 12 bytes off, with the right hash
+    (microsoftgraph/microsoft-graph-docs-contrib#8903). Of HEIC Live Photos it lists size and hash
+    of the whole container but sends only the picture (OneDrive/onedrive-api-docs#1532), so these
+    are not compared.
     """
     is_heic = item.name.lower().endswith((".heic", ".heif"))
     if is_heic or item.mime_type.lower() in ("image/heic", "image/heif"):
         return download.size_bytes > 0
-    if download.size_bytes != item.size_bytes:
-        return False
-    return not item.quick_xor_hash or download.quick_xor_hash == item.quick_xor_hash
+    if item.quick_xor_hash:
+        return download.quick_xor_hash == item.quick_xor_hash
+    return download.size_bytes == item.size_bytes
 
 
 def _raise_if_lasting(response: requests.Response, operation: str) -> None:

@@ -117,7 +117,7 @@ class ImportItem(Base):
     last time a person started or retried it; None in imports of earlier versions. ``lease_until``
     is renewed while a worker processes it; after that any worker may claim it. ``attempt_count``
     counts faults of services; ``suspicion`` is increased when a worker dies while it processes the
-    item.
+    item. ``accepts_mismatch``: a person wants the file although it is not as OneDrive lists it.
     """
 
     __tablename__ = "import_item"
@@ -151,6 +151,7 @@ class ImportItem(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     asked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    accepts_mismatch: Mapped[bool] = mapped_column(default=False)
 
 
 class Lease(Base):

@@ -29,7 +29,7 @@ from imagehub.clients import Clients
 from imagehub.config import Settings
 from imagehub.database import make_engine_options
 from imagehub.domain.imports import claims, process
-from imagehub.domain.imports.process import Scratch, clean_scratch
+from imagehub.domain.imports.scratch import Scratch, clean_scratch
 from imagehub.domain.leases import make_owner
 from imagehub.domain.library import trash
 from imagehub.domain.objects import bookkeeping

@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from imagehub.database import now_utc
+from imagehub.domain.imports.jobs import MISMATCH_REASON
 from imagehub.models import Group, ImportItem, ImportJob
 from tests.admin.pages import read_toasts, send
 from tests.admin.plans import (
@@ -74,6 +76,39 @@ def test_an_import_from_the_selection_to_the_last_image(
     again = send(client, f"{PAGE}/start", "/admin/account")
     assert again.location == "/admin/import/1"
     assert "Started an import of 4 files." in client.get("/admin/activity").text
+
+
+def test_a_wait_is_told_and_a_file_unlike_its_listing_is_imported_anyway(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    choose_folder(connected_site, client)
+    send(client, f"{PAGE}/start", PAGE, state="draft")
+    page = "/admin/import/1"
+
+    def change(**values: object) -> None:
+        with connected_site.session() as session:
+            session.execute(update(ImportItem).values(**values))
+
+    due_at = now_utc() + timedelta(seconds=200)
+    change(attempt_count=6, reason="OneDrive is busy.", available_at=due_at)
+    progress = client.get(f"{page}/progress").json
+    assert progress["seconds_left"] is None
+    assert progress["next_try_seconds"] > 100
+    assert "next try in about 3 minutes" in progress["html"]
+    assert " left" not in progress["html"]
+    change(state="failed", reason="This file is empty.")
+    assert "import-anyway" not in client.get(page).text
+    change(reason=MISMATCH_REASON)
+    shown = client.get(page).text
+    assert f'formaction="{page}/import-anyway"' in shown
+    with connected_site.session() as session:
+        item_id = session.scalars(select(ImportItem.id).limit(1)).one()
+    assert send(client, f"{page}/import-anyway", page, item=item_id).location == page
+    with connected_site.session() as session:
+        rows = session.scalars(select(ImportItem.state).where(ImportItem.accepts_mismatch))
+        assert rows.all() == ["queued"]
+    log = client.get("/admin/activity").text
+    assert "Imported 1 file although it is not as OneDrive lists it." in log
 
 
 def test_drafts_are_published_from_the_page_of_their_import(

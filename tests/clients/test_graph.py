@@ -17,6 +17,7 @@ from imagehub.clients.graph_answers import read_item
 from imagehub.clients.graph_boundary import DriveMemory
 from imagehub.errors import (
     ConnectionLostError,
+    ContentMismatchError,
     NotFoundError,
     ServiceBusyError,
     ServiceRefusedError,
@@ -435,6 +436,30 @@ def test_other_files_must_match_their_listing(drive: GraphDrive, cloud: OneDrive
     cloud.set_fault("rewritten_size", extra_bytes=12)
     with pytest.raises(ServiceBusyError):
         download(drive, item)
+
+
+def test_a_wrong_listed_size_with_the_right_hash_is_accepted(
+    drive: GraphDrive, cloud: OneDrive
+) -> None:
+    cloud.set_fault("rewritten_size", extra_bytes=12, keeps_hash=True)
+    item = find(drive)
+    assert item.size_bytes == len(PICTURE) + 12
+    assert download(drive, item) == PICTURE
+    assert len(cloud.log("GET", "download|/content")) <= 1
+
+
+def test_content_that_does_not_match_is_taken_on_request(
+    drive: GraphDrive, cloud: OneDrive
+) -> None:
+    cloud.set_fault("rewritten_size", extra_bytes=12)
+    item = find(drive)
+    with pytest.raises(ContentMismatchError):
+        download(drive, item)
+    target = io.BytesIO()
+    result = drive.download(item, target, 100_000_000, accepts_mismatch=True)
+    assert target.getvalue() == PICTURE
+    assert (result.size_bytes, result.listed_size_bytes) == (len(PICTURE), len(PICTURE) + 12)
+    assert result.listed_hash == item.quick_xor_hash != result.quick_xor_hash
 
 
 def test_an_infected_file_is_not_downloaded(drive: GraphDrive, cloud: OneDrive) -> None:

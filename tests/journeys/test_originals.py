@@ -5,11 +5,11 @@ from io import BytesIO
 from flask import Flask
 from PIL import Image as Picture
 from playwright.sync_api import Page, expect
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from imagehub.database import db
 from imagehub.domain.imports.jobs import Selection, create_import
-from imagehub.models import DriveAccount, Image, ImportJob
+from imagehub.models import DriveAccount, Image, ImportItem, ImportJob
 from imagehub.queue import enqueue_job
 from imagehub.wiring import get_settings
 from tests.fixtures.served_site import ServedSite, wait_for_script
@@ -103,3 +103,27 @@ def test_a_changed_original_is_shown_after_using_its_new_version(
         wall.reload()
         red, _, blue = read_color(wall)
         assert blue > 150 and red < 100, "the new version hangs there"
+
+
+def test_a_file_saved_again_is_used_from_the_drive_page(served_site: ServedSite) -> None:
+    site = served_site.site
+    site.put_files("Sheets", {"one.jpg": make_sheet((200, 30, 30))})
+    folder_id, files = site.find_folder("Sheets")
+    number = site.add_group(["one.jpg"])
+    offered = {"drive_state": "missing", "offered_item_id": files["one.jpg"]}
+    with site.session() as session:
+        session.execute(update(Image).values(folder_id=folder_id, **offered))
+    visit = served_site.enter(f"/admin/library/{number}/shots/1/original")
+    page = visit.page
+    expect(page.get_by_role("button", name="Use one.jpg")).to_be_visible()
+    assert visit.find_faults() == []
+    page.goto(f"{served_site.url}/admin/drive/{folder_id}")
+    wait_for_script(page)
+    row = page.locator("#entries .item", has_text="one.jpg")
+    expect(row.locator('[name="item"]')).to_be_enabled()
+    row.locator('[data-act="use-file"]').click()
+    expect(page.get_by_text("1 file is being imported.")).to_be_visible()
+    assert page.url.endswith(f"/admin/drive/{folder_id}")
+    with site.session() as session:
+        items = session.scalars(select(ImportItem.drive_item_id)).all()
+    assert items == [files["one.jpg"]]

@@ -35,6 +35,11 @@ MAX_FILES = 200_000
 OPEN_STATES = ("queued", "running")
 # The state of failed items that a person dismissed.
 DISMISSED = "left_out"
+# Such items can be imported anyway.
+MISMATCH_REASON = mark(
+    "OneDrive sends a different file from the one it lists. You can import it anyway if it opens "
+    "without faults in OneDrive."
+)
 IN_GROUP_REASON = mark("This file is already in the group.")
 
 _TO_WAKE = "imagehub.jobs_to_wake"
@@ -257,12 +262,17 @@ def _take_numbers(session: Session, places: Mapping[int, _Place]) -> None:
 
 
 def retry_items(
-    session: Session, job_id: int, state: str = "failed", item_id: int | None = None
+    session: Session,
+    job_id: int,
+    state: str = "failed",
+    item_id: int | None = None,
+    accepts_mismatch: bool = False,
 ) -> int:
     """Queue the failed items of a job again; workers are woken after the commit.
 
     :param state: items in this state; use ``dismissals.retry_dismissed`` for dismissed ones.
     :param item_id: only this one.
+    :param accepts_mismatch: only those that are not as OneDrive lists them, to import them anyway.
     :return: the number of items.
     :raise NotFoundError: no such job.
     """
@@ -271,6 +281,9 @@ def retry_items(
     chosen = update(ImportItem).where(ImportItem.job_id == job_id, ImportItem.state == state)
     if item_id is not None:
         chosen = chosen.where(ImportItem.id == item_id)
+    if accepts_mismatch:
+        chosen = chosen.where(ImportItem.reason == MISMATCH_REASON)
+        chosen = chosen.values(accepts_mismatch=True)
     count = count_rows(
         session,
         chosen.values(
@@ -319,14 +332,30 @@ def take_new_versions(
     return sum(add_remakes(session, ids, jobs, user_id) for ids in make_batches(image_ids))
 
 
+@dataclass(frozen=True)
+class NewOriginal:
+    """A file that replaces the original of an image."""
+
+    account_id: int
+    item_id: str
+    file_name: str
+    folder_id: str
+    folder_name: str
+
+
 def add_remakes(
-    session: Session, image_ids: Sequence[int], jobs: dict[int, int], user_id: int | None = None
+    session: Session,
+    image_ids: Sequence[int],
+    jobs: dict[int, int],
+    user_id: int | None = None,
+    files: Mapping[int, NewOriginal] | None = None,
 ) -> int:
     """Add import items that make the renditions of images again.
 
     Images that are being imported already are left out. Workers are woken after the commit.
 
     :param jobs: drive account id → job id to add to; new jobs are added to it.
+    :param files: image id → the file to make them from; by default from the originals.
     :return: the number of items.
     """
     now = get_database_time(session)
@@ -338,7 +367,14 @@ def add_remakes(
     wanted = sorted(set(image_ids) - set(open_ids))
     rows: list[dict[str, Any]] = []
     for image in session.scalars(select(Image).where(Image.id.in_(wanted)).order_by(Image.id)):
-        account_id = image.drive_account_id
+        file = (files or {}).get(image.id) or NewOriginal(
+            image.drive_account_id,
+            image.drive_item_id,
+            image.name,
+            image.folder_id,
+            image.folder_name,
+        )
+        account_id = file.account_id
         if account_id not in jobs:
             jobs[account_id] = _add_job(session, account_id, user_id, now).id
         rows.append(
@@ -346,10 +382,10 @@ def add_remakes(
                 "job_id": jobs[account_id],
                 "group_id": image.group_id,
                 "image_id": image.id,
-                "drive_item_id": image.drive_item_id,
-                "file_name": image.name,
-                "folder_id": image.folder_id,
-                "folder_name": image.folder_name,
+                "drive_item_id": file.item_id,
+                "file_name": file.file_name[:400],
+                "folder_id": file.folder_id[:255],
+                "folder_name": file.folder_name[:400],
                 "number": image.number,
                 "position": image.position,
                 "available_at": now,

@@ -2,20 +2,12 @@
 
 import base64
 import errno
-import fcntl
 import logging
-import os
 import random
 import secrets
-import shutil
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
@@ -31,14 +23,17 @@ from imagehub.database import (
 )
 from imagehub.domain.file_names import check_is_picture, guess_role
 from imagehub.domain.imports.claims import Claim, LeaseLostError, finish_job
-from imagehub.domain.imports.jobs import IN_GROUP_REASON, OPEN_STATES
+from imagehub.domain.imports.jobs import IN_GROUP_REASON, MISMATCH_REASON, OPEN_STATES
 from imagehub.domain.imports.previews import WAITING_REASON, PreviewLateError, render_original
 from imagehub.domain.imports.relinking import LINKED_REASON, link_item
+from imagehub.domain.imports.replacing import accepts_mismatch, change_original
+from imagehub.domain.imports.scratch import Scratch
 from imagehub.domain.library.groups import lock_group, refresh_group
 from imagehub.domain.objects.bookkeeping import KeyGoneError, delete_unused, pin_keys, use_keys
 from imagehub.domain.sync.schedule import note_import
 from imagehub.errors import (
     ConflictError,
+    ContentMismatchError,
     ImageHubError,
     NotFoundError,
     ServiceBusyError,
@@ -58,12 +53,12 @@ log = logging.getLogger(__name__)
 # hour fails no item. While OneDrive throttles, items wait up to ``MAX_WAIT``.
 MAX_ATTEMPTS = 12
 MAX_UNEXPECTED_ATTEMPTS = 3
+# OneDrive lists some files late after a change; this takes about a minute.
+MAX_MISMATCHES = 6
 LONGEST_DELAY_SECONDS = 300.0
 MAX_WAIT = timedelta(days=3)
 
 DISK_FULL_REASON = mark("The disk of the server is full.")
-
-_HALF_MADE_SECONDS = 3600
 
 
 class _NothingToDoError(Exception):
@@ -75,7 +70,7 @@ class _NothingToDoError(Exception):
 
 
 def process_item(
-    session: Session, clients: Clients, scratch: "Scratch", claim: Claim, max_bytes: int
+    session: Session, clients: Clients, scratch: Scratch, claim: Claim, max_bytes: int
 ) -> str:
     """Import the original of a claimed item, and save the outcome.
 
@@ -98,7 +93,7 @@ def process_item(
 
 
 def _try_import(
-    session: Session, clients: Clients, scratch: "Scratch", claim: Claim, max_bytes: int
+    session: Session, clients: Clients, scratch: Scratch, claim: Claim, max_bytes: int
 ) -> str:
     """:raise LeaseLostError: another worker has the item now."""
     try:
@@ -108,6 +103,8 @@ def _try_import(
     except _NothingToDoError as nothing:
         values: dict[str, Any] = {} if nothing.image_id is None else {"image_id": nothing.image_id}
         return _end(session, claim, "skipped", str(nothing), **values)
+    except ContentMismatchError:
+        return _retry_later(session, claim, MISMATCH_REASON, MAX_MISMATCHES)
     except (ServiceBusyError, ConflictError) as error:
         return _retry_later(session, claim, str(error))
     except KeyGoneError:
@@ -141,7 +138,7 @@ def _explain(error: ImageHubError) -> str:
 
 
 def _import(
-    session: Session, clients: Clients, scratch: "Scratch", claim: Claim, max_bytes: int
+    session: Session, clients: Clients, scratch: Scratch, claim: Claim, max_bytes: int
 ) -> str:
     if claim.item.group_id is None and claim.item.image_id is None:
         raise NotFoundError("group", "")
@@ -152,7 +149,8 @@ def _import(
     item = drive.get_item(claim.item.drive_item_id)
     check_is_picture(item)
     with scratch.open_file() as (file, path):
-        download = drive.download(item, file, max_bytes)
+        is_accepted = accepts_mismatch(session, claim, item)
+        download = drive.download(item, file, max_bytes, is_accepted)
         file.flush()
         if claim.item.image_id is None and (linked_id := link_item(session, claim, item, download)):
             raise _NothingToDoError(LINKED_REASON, linked_id)
@@ -245,6 +243,7 @@ def _save_image(own: Session, claim: Claim, processed: _ProcessedOriginal) -> li
         old = Rendition.image_id == image.id
         old_keys.update(own.scalars(select(Rendition.object_key).where(old)))
         own.execute(delete(Rendition).where(old))
+        change_original(image, claim, processed.item)
     _set_facts(image, claim, processed)
     note_import(own, image, processed.read_at)
     own.flush()
@@ -272,6 +271,7 @@ def _set_facts(image: Image, claim: Claim, processed: _ProcessedOriginal) -> Non
     item, picture, metadata = processed.item, processed.picture, processed.picture.metadata
     image.name = (item.name or claim.item.file_name)[:400]
     image.drive_state = "ok"
+    image.offered_item_id = ""
     image.drive_hash = processed.download.listed_hash[:40]
     image.drive_size_bytes = processed.download.listed_size_bytes
     image.mime_type = picture.mime[:100]
@@ -384,81 +384,3 @@ def _retry_later(
         available_at=now + timedelta(seconds=delay),
     )
     return state
-
-
-# --- Temporary files ------------------------------------------------------------------------------
-
-
-class Scratch:
-    """The temporary files of one worker. ``close`` deletes them.
-
-    Each worker has a folder below ``<data folder>/scratch`` and locks it while it runs; the
-    operating system releases the lock when the process ends. A folder whose lock is free is left
-    over from a dead worker and can be deleted.
-    """
-
-    def __init__(self, data_dir: Path) -> None:
-        base = data_dir / "scratch"
-        base.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Locked before it gets its final name: `clean_scratch` must not find it with a free lock.
-        draft = Path(tempfile.mkdtemp(prefix="new-", dir=base))
-        self._lock = os.open(draft / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self.folder = base / f"worker-{os.getpid()}-{secrets.token_hex(4)}"
-        draft.rename(self.folder)
-
-    @contextmanager
-    def open_file(self) -> Iterator[tuple[BinaryIO, str]]:
-        """Open a new empty file; it is deleted at the end of the block."""
-        descriptor, path = tempfile.mkstemp(dir=self.folder)
-        try:
-            with os.fdopen(descriptor, "w+b") as file:
-                yield file, path
-        finally:
-            Path(path).unlink(missing_ok=True)
-
-    def close(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        os.close(self._lock)
-
-
-def clean_scratch(data_dir: Path, fix: bool = True) -> int:
-    """Delete the files of dead workers.
-
-    :param fix: False only counts them.
-    :return: the number of files.
-    """
-    base = data_dir / "scratch"
-    count = 0
-    for folder in sorted(base.iterdir()) if base.is_dir() else ():
-        with _try_lock(folder) as is_left_over:
-            if is_left_over:
-                count += sum(path.name != ".lock" for path in folder.iterdir())
-                if fix:
-                    shutil.rmtree(folder, ignore_errors=True)
-    return count
-
-
-@contextmanager
-def _try_lock(folder: Path) -> Iterator[bool]:
-    """Yield whether a folder is left over; it stays locked during the block."""
-    try:
-        lock = os.open(folder / ".lock", os.O_RDWR)
-    except FileNotFoundError:
-        # Its worker is creating or deleting it now, or was killed while doing so.
-        age_seconds = 0.0
-        with suppress(FileNotFoundError):
-            age_seconds = time.time() - folder.stat().st_mtime
-        yield age_seconds > _HALF_MADE_SECONDS
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_left_over = folder.name.startswith("worker-") or (
-            time.time() - os.fstat(lock).st_mtime > _HALF_MADE_SECONDS
-        )
-    except BlockingIOError:
-        is_left_over = False
-    try:
-        yield is_left_over
-    finally:
-        os.close(lock)

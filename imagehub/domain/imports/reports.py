@@ -14,7 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from imagehub.clients.drive_ids import is_same_id
 from imagehub.database import get_database_time
-from imagehub.domain.imports.jobs import DISMISSED, OPEN_STATES, get_job
+from imagehub.domain.imports.jobs import DISMISSED, MISMATCH_REASON, OPEN_STATES, get_job
 from imagehub.models import Group, ImportItem, ImportJob, ImportPlan, ImportProposal
 
 IMPORTS_PER_PAGE = 20
@@ -37,6 +37,11 @@ class FailedItem:
     file_name: str
     reason: str
     id: int = 0
+
+    @property
+    def is_mismatch(self) -> bool:
+        """It is not as OneDrive lists it, so it can be imported anyway."""
+        return self.reason == MISMATCH_REASON
 
 
 @dataclass(frozen=True)
@@ -328,14 +333,44 @@ def estimate_seconds(session: Session, count: int) -> float | None:
 
 
 def estimate_seconds_left(session: Session, job_id: int) -> float | None:
-    """Estimate the seconds until an import is done; None if not known yet."""
+    """Estimate the seconds until an import is done.
+
+    :return: None if not known yet, or if only items are left that have failed before: nobody knows
+        how often they will be tried.
+    """
     is_open = (ImportItem.job_id == job_id, ImportItem.state.in_(OPEN_STATES))
-    left = session.scalar(select(func.count()).where(*is_open))
+    left, latest = session.execute(
+        select(func.count(), func.max(ImportItem.available_at)).where(*is_open)
+    ).one()
     if not left:
         return 0.0
+    fresh = select(ImportItem.id).where(
+        *is_open, ImportItem.attempt_count == 0, ImportItem.reason == ""
+    )
+    if session.scalar(fresh.limit(1)) is None:
+        return None
     steps = _measure(session, job_id)
     rate = _average(steps) if len(steps) >= 3 else None
-    return estimate_seconds(session, left) if rate is None else rate * left
+    seconds = estimate_seconds(session, left) if rate is None else rate * left
+    wait_seconds = (latest - get_database_time(session)).total_seconds()
+    return None if seconds is None else max(seconds, wait_seconds)
+
+
+def find_next_try(session: Session, job_id: int) -> float | None:
+    """Return the seconds until an import goes on; None unless all that is left of it waits."""
+    if session.scalar(
+        select(ImportItem.id)
+        .where(ImportItem.job_id == job_id, ImportItem.state == "running")
+        .limit(1)
+    ):
+        return None
+    due_at = session.scalar(
+        select(func.min(ImportItem.available_at)).where(
+            ImportItem.job_id == job_id, ImportItem.state == "queued"
+        )
+    )
+    seconds = (due_at - get_database_time(session)).total_seconds() if due_at else 0.0
+    return seconds if seconds > 0 else None
 
 
 def _measure(session: Session, job_id: int) -> list[float]:

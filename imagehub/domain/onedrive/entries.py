@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from unicodedata import normalize
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from imagehub.clients import Drive, DriveItem
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
 from imagehub.database import make_batches
 from imagehub.domain.file_names import is_wanted_picture, make_sort_key
-from imagehub.domain.sync.state import has_changed
+from imagehub.domain.sync.state import MISSING, has_changed
 from imagehub.errors import InvalidInputError
 from imagehub.messages import Message
 from imagehub.models import Group, Image
@@ -37,10 +37,14 @@ class Mark:
 
 @dataclass(frozen=True)
 class Entry:
-    """An item and the images made from it; a folder has none."""
+    """An item and the images made from it; a folder has none.
+
+    ``offers``: images whose missing original this file may replace.
+    """
 
     item: DriveItem
     marks: Sequence[Mark] = ()
+    offers: Sequence[Mark] = ()
 
     @property
     def state(self) -> Literal["", "inside", "changed"]:
@@ -51,35 +55,49 @@ class Entry:
 
 def mark_items(session: Session, account_id: int, items: Sequence[DriveItem]) -> list[Entry]:
     """Find the images made from these items: one query for several hundred items."""
-    by_id: dict[str, list[Mark]] = {}
+    marks: dict[str, list[Mark]] = {}
+    offers: dict[str, list[Mark]] = {}
     files = {fold_id(item.id): item for item in items if not item.is_folder}
     for ids in make_batches(list_all_spellings(item.id for item in files.values())):
-        rows = session.execute(
-            select(
-                Image.drive_item_id,
-                Image.number,
-                Image.drive_hash,
-                Image.drive_size_bytes,
-                Image.etag,
-                Image.ctag,
-                Group.id,
-                Group.title,
-                Group.is_shown,
+        made = _select_marks(account_id, Image.drive_item_id, ids)
+        offered = _select_marks(account_id, Image.offered_item_id, ids)
+        offered = offered.where(Image.drive_state == MISSING)
+        for row in session.execute(made.union_all(offered).order_by("group_id", "number")):
+            item = files[fold_id(row.item_id)]
+            is_made = fold_id(row.drive_item_id) == fold_id(row.item_id)
+            mark = Mark(
+                row.group_id,
+                row.title,
+                row.number,
+                row.is_shown,
+                is_changed=is_made and has_changed(row, item),
             )
-            .join(Group, Group.id == Image.group_id)
-            .where(
-                Image.drive_account_id == account_id,
-                Image.drive_item_id.in_(ids),
-                Group.state != "trash",
-            )
-            .order_by(Group.id, Image.number)
+            (marks if is_made else offers).setdefault(item.id, []).append(mark)
+    return [
+        Entry(item, tuple(marks.get(item.id, ())), tuple(offers.get(item.id, ()))) for item in items
+    ]
+
+
+def _select_marks(
+    account_id: int, column: InstrumentedAttribute[str], item_ids: Sequence[str]
+) -> Select[*tuple[Any, ...]]:
+    """Select the images with one of these ids in a column."""
+    return (
+        select(
+            column.label("item_id"),
+            Image.drive_item_id.label("drive_item_id"),
+            Image.number.label("number"),
+            Image.drive_hash.label("drive_hash"),
+            Image.drive_size_bytes.label("drive_size_bytes"),
+            Image.etag.label("etag"),
+            Image.ctag.label("ctag"),
+            Group.id.label("group_id"),
+            Group.title.label("title"),
+            Group.is_shown.label("is_shown"),
         )
-        for row in rows:
-            item = files[fold_id(row.drive_item_id)]
-            by_id.setdefault(item.id, []).append(
-                Mark(row.id, row.title, row.number, row.is_shown, has_changed(row, item))
-            )
-    return [Entry(item, tuple(by_id.get(item.id, ()))) for item in items]
+        .join(Group, Group.id == Image.group_id)
+        .where(Image.drive_account_id == account_id, column.in_(item_ids), Group.state != "trash")
+    )
 
 
 def list_arranged(

@@ -94,6 +94,15 @@ _ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "Used the new version of %(num)s image from OneDrive.",
             "Used the new versions of %(num)s images from OneDrive.",
         ),
+        "use_file": (
+            "change",
+            mark("Chose the file “%(file)s” as an original of “%(name)s”."),
+        ),
+        "use_offered": _counted(
+            "change",
+            "Used the file in the place of the missing original of %(num)s image.",
+            "Used the files in the places of the missing originals of %(num)s images.",
+        ),
         "relink_originals": _counted(
             "relink",
             "Linked %(num)s image to its original in OneDrive again: %(names)s.",
@@ -118,6 +127,11 @@ _ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "retry",
             "Retried %(num)s failed file of an import.",
             "Retried %(num)s failed files of an import.",
+        ),
+        "import_anyway": _counted(
+            "retry",
+            "Imported %(num)s file although it is not as OneDrive lists it.",
+            "Imported %(num)s files although they are not as OneDrive lists them.",
         ),
         "dismiss_files": _counted(
             "dismiss",

@@ -37,7 +37,8 @@ class Counts:
     """Published groups, and images that need attention, without the trash.
 
     All but the first are counted up to ``MAX_COUNTED + 1``, which means more. ``outside``:
-    originals in OneDrive that are not inside the root folder.
+    originals in OneDrive that are not inside the root folder. ``offered``: missing originals with
+    another file in their place.
     """
 
     groups_shown: int = 0
@@ -45,6 +46,7 @@ class Counts:
     changed: int = 0
     missing: int = 0
     outside: int = 0
+    offered: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def count_to_do(session: Session) -> Counts:
             _count_some(Image.drive_state == "changed"),
             _count_some(Image.drive_state == "missing"),
             _count_some(Image.drive_state == "outside"),
+            _count_some((Image.drive_state == "missing") & (Image.offered_item_id != "")),
         )
     ).one()
     return Counts(int(shown or 0), *rest)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Clients
 from imagehub.database import count_rows, end_read, get_database_time, own_transaction
 from imagehub.domain.imports.jobs import OPEN_STATES
-from imagehub.domain.imports.process import clean_scratch
+from imagehub.domain.imports.scratch import clean_scratch
 from imagehub.domain.leases import acquire_lease, make_owner
 from imagehub.domain.library import groups, search_index
 from imagehub.domain.objects import bookkeeping

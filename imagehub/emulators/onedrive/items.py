@@ -297,9 +297,10 @@ class ItemWriter:
         if rewritten:
             # The service lists size and hash of the whole container but serves only the picture.
             document["size"] = item.size + int(rewritten.get("extra_bytes", 1_500_000))
-            hashes["quickXorHash"] = b64encode(b64decode(quick_xor)[::-1]).decode()
-            if "sha1Hash" in hashes:
-                hashes["sha1Hash"] = sha1[::-1]
+            if not rewritten.get("keeps_hash"):
+                hashes["quickXorHash"] = b64encode(b64decode(quick_xor)[::-1]).decode()
+                if "sha1Hash" in hashes:
+                    hashes["sha1Hash"] = sha1[::-1]
         document["file"] = {"mimeType": get_mime_type(item.name), "hashes": hashes}
         delayed = self.faults.fire("delayed_facets", item=place)
         if not (delayed and time() - item.content_us / 1e6 < float(delayed.get("seconds", 5))):

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from imagehub.database import now_utc
 from imagehub.domain.imports import claims as imports_claims
 from imagehub.domain.imports import jobs, process
-from imagehub.domain.imports.process import Scratch
+from imagehub.domain.imports.scratch import Scratch
 from imagehub.domain.library import bulk, groups
 from imagehub.domain.library import images as library_images
 from imagehub.domain.objects import bookkeeping
@@ -255,10 +255,10 @@ def test_a_worker_waits_through_short_throttling(import_hub: ImportHub) -> None:
     hub.check_stores_agree()
 
 
-def test_a_cut_download_is_retried_and_fails_at_last(import_hub: ImportHub) -> None:
+def test_a_file_that_is_not_sent_is_retried_and_fails_at_last(import_hub: ImportHub) -> None:
     hub = import_hub
     job_id = hub.create(hub.put_pictures("Works", 1))
-    hub.onedrive.set_fault("corrupted_download")
+    hub.onedrive.set_fault("download_url_expired")
     states = []
     while not states or states[-1] == "queued":
         states.append(hub.process(hub.claim(job_id)))
@@ -291,7 +291,7 @@ def test_a_retry_waits_through_an_outage_however_old_its_import_is(
 def test_delays_grow_up_to_five_minutes(import_hub: ImportHub) -> None:
     hub = import_hub
     job_id = hub.create(hub.put_pictures("Works", 1))
-    hub.onedrive.set_fault("corrupted_download")
+    hub.onedrive.set_fault("download_url_expired")
     for attempts, least, most in ((0, 1, 2), (3, 8, 16), (10, 150, 300)):
         [item] = hub.list_items(job_id)
         item.attempt_count = attempts

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from imagehub.domain.imports.process import Scratch, clean_scratch
+from imagehub.domain.imports.scratch import Scratch, clean_scratch
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from imagehub.domain.imports.process import Scratch
+from imagehub.domain.imports.scratch import Scratch
 scratch = Scratch(Path(sys.argv[1]))
 with scratch.open_file() as (file, path):
     file.write(b"half of an original")

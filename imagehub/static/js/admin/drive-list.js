@@ -197,7 +197,7 @@ function makeRow(/** @type {Item} */ item) {
   facts.textContent = isFolder ? t("items", { count }) : formatSize(size);
   const day = formatDay(modified);
   if (day) facts.append(" · ", make("time", { dateTime: modified }, day));
-  get(element, ".item-hub").replaceChildren(...describeImport(item));
+  get(element, ".item-hub").replaceChildren(...describeImport(item), ...offerFile(item));
   const row = { element, item };
   drawn.set(item.id, row);
   return row;
@@ -221,6 +221,18 @@ const getBox = (/** @type {HTMLElement} */ element) => get(element, "input", HTM
  * @param {Element} element @param {string} name @param {number} value */
 function setAttribute(element, name, value) {
   if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
+}
+
+/** Offer a file that is in the place of a missing original. @param {Item} item */
+function offerFile({ id, offers }) {
+  if (!offers.length) return [];
+  const use = make("button", { className: "plain small", name: "use", value: id });
+  use.textContent = t("use_file");
+  use.title = t("use_file_hint");
+  use.setAttribute("formaction", list.dataset.useFile ?? "");
+  use.dataset.act = "use-file";
+  const [{ title, url, number }] = offers;
+  return [" ", use, " ", make("a", { href: `${url}#shot-${number}`, dir: "auto" }, title)];
 }
 
 /** Show whether an item is imported, and into which groups. @param {Item} item */

@@ -25,6 +25,7 @@ form.addEventListener("submit", (event) => {
     carryInto(form);
     return;
   }
+  if (act === "use-file") return;
   event.preventDefault();
   if (act === "rename") renameSubject();
   else if (act === "move") move(getSubjects());
