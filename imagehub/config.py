@@ -242,6 +242,13 @@ class Settings:
         _read_number(0, 4096),
         unit="MB",
     )
+    connections_per_address: int = _setting(
+        "64",
+        "Open connections that each web server process keeps from one address (IPv6: /64 network); "
+        "for another one, the connection that waits longest is closed; 0: no limit. Without effect "
+        "behind a proxy, see PROXY_COUNT",
+        _read_number(0, 10_000),
+    )
     drive_check_minutes: int = _setting(
         "30",
         "Interval between checks for originals that were changed, moved or deleted in OneDrive; "

@@ -121,9 +121,11 @@ def make_gunicorn_command(settings: Settings, host: str, port: int) -> list[str]
     options = {
         "config": "python:imagehub.runtime.garbage",
         "bind": address,
-        "worker-class": "gthread",
+        "worker-class": "imagehub.runtime.web_worker.BufferingWorker",
         "workers": settings.web_workers,
         "threads": settings.web_threads,
+        # Of each process; half of the open files that Linux usually allows.
+        "worker-connections": 512,
         "timeout": 120,
         "graceful-timeout": 10,
         "keep-alive": 15,
@@ -132,7 +134,9 @@ def make_gunicorn_command(settings: Settings, host: str, port: int) -> list[str]
         "logger-class": "imagehub.logs.GunicornLogger",
         "log-level": "warning",
     }
-    command = [sys.executable, "-m", "gunicorn", "imagehub:create_app()", "--no-control-socket"]
+    command = [sys.executable, "-m", "gunicorn", "imagehub:create_app()"]
+    # The worker sends files like other responses; sendfile would wait for the client.
+    command += ["--no-control-socket", "--no-sendfile"]
     return command + [f"--{name}={value}" for name, value in options.items()]
 
 

@@ -46,7 +46,8 @@ class PageSessionInterface(SecureCookieSessionInterface):
             super().save_session(app, session, response)
 
 
-_MAX_REQUEST_BYTES = 4 * 1024 * 1024
+# Of a body; files do not pass through the hub.
+MAX_REQUEST_BYTES = 4 * 1024 * 1024
 
 
 def make_flask_config(settings: Settings) -> dict[str, Any]:
@@ -67,9 +68,9 @@ def make_flask_config(settings: Settings) -> dict[str, Any]:
         "WTF_CSRF_CHECK_DEFAULT": False,
         "WTF_CSRF_TIME_LIMIT": None,
         "WTF_CSRF_SSL_STRICT": is_https,
-        "MAX_CONTENT_LENGTH": _MAX_REQUEST_BYTES,
+        "MAX_CONTENT_LENGTH": MAX_REQUEST_BYTES,
         # Flask's default for a form's fields is 500 kB.
-        "MAX_FORM_MEMORY_SIZE": _MAX_REQUEST_BYTES,
+        "MAX_FORM_MEMORY_SIZE": MAX_REQUEST_BYTES,
     }
 
 
