@@ -1,7 +1,11 @@
 """What a WSGI server loads: ``gunicorn wsgi:app``."""
 
+import os
+
 from imagehub import create_app
 from imagehub.runtime.garbage import collect_at_rest
+from imagehub.runtime.private_files import UMASK
 
+os.umask(UMASK)
 app = create_app()
 collect_at_rest()

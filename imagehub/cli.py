@@ -7,6 +7,7 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from imagehub import __version__
 from imagehub.config import Settings, SettingsError, load_settings
 from imagehub.database import db, explain_data_error
 from imagehub.errors import ImageHubError
+from imagehub.runtime.private_files import UMASK, close_data_dir
 from imagehub.runtime.serve import migrate_database
 from imagehub.runtime.supervisor import StartError
 
@@ -46,8 +48,11 @@ class PlainErrors(click.Group):
 @click.group(cls=PlainErrors, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="imagehub %(version)s")
 @click.option("--verbose", is_flag=True, help="Print informational log messages too.")
-def main(verbose: bool) -> None:
+@click.pass_context
+def main(context: click.Context, verbose: bool) -> None:
     """ImageHub: publish one artist's pictures from OneDrive."""
+    # Also for the programs that this one starts.
+    context.call_on_close(partial(os.umask, os.umask(UMASK)))
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -59,6 +64,8 @@ def open_app(settings: Settings | None = None, *, migrated: bool = False) -> Ite
     """Build the application and open its context; ``migrated`` upgrades the database first."""
     from imagehub import create_app
 
+    settings = settings or load_settings()
+    close_data_dir(settings.data_dir)
     app = create_app(settings)
     if migrated:
         migrate_database(app)
@@ -94,6 +101,7 @@ def web(host: str, port: int) -> None:
     from imagehub.runtime.serve import check_port, make_gunicorn_command
 
     settings = load_settings()
+    close_data_dir(settings.data_dir)
     check_port(host, port)
     command = make_gunicorn_command(settings, host, port)
     os.environ.update(settings.to_environment())
@@ -106,6 +114,7 @@ def worker() -> None:
     from imagehub.runtime.worker import run_worker
 
     settings = load_settings()
+    close_data_dir(settings.data_dir)
     sys.exit(run_worker(settings, on_ready=lambda: click.echo("ready: waiting for work")))
 
 

@@ -37,6 +37,7 @@ from imagehub.domain.onedrive import status as onedrive_status
 from imagehub.domain.people import users
 from imagehub.models import Group, Image, User
 from imagehub.runtime.folder_import import import_folders
+from imagehub.runtime.private_files import close_data_dir
 from imagehub.runtime.serve import (
     choose_s3_host,
     make_s3_program,
@@ -121,9 +122,10 @@ def _choose_folder(options: DemoOptions) -> Path:
     if photos and data.is_relative_to(photos.resolve()):
         raise StartError("The demo's own folder (--data) must not be inside the photos folder.")
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise StartError(f"The folder {data} cannot be created ({error.strerror}).") from None
+    close_data_dir(data)
     return data
 
 

@@ -2,9 +2,9 @@
 
 import logging
 import shutil
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from alembic.migration import MigrationContext
@@ -26,6 +26,7 @@ from imagehub.errors import (
 from imagehub.models import User
 from imagehub.queue import check_queue
 from imagehub.runtime.charsets import find_wrong_tables
+from imagehub.runtime.private_files import close_data_dir, is_open_to_others
 from imagehub.runtime.supervisor import answers_http
 from imagehub.wiring import get_clients
 
@@ -97,9 +98,10 @@ def check_settings(settings: Settings) -> Iterator[Facts]:
 
 
 def check_folder(settings: Settings) -> Iterator[Facts]:
-    """Check that the data folder is writable, private and has free space."""
+    """Check that the data folder is writable, closed to other users, and has free space."""
     folder = settings.data_dir
     probe = folder / ".doctor"
+    closed = close_data_dir(folder)
     try:
         make_data_dir(folder)
         probe.write_text("x")
@@ -118,14 +120,28 @@ def check_folder(settings: Settings) -> Iterator[Facts]:
             f"Only {free / 1e9:.1f} GB free in {folder}.",
             "Free up space: originals are stored there temporarily during imports.",
         )
-    elif settings.is_production and folder.stat().st_mode & stat.S_IROTH:
+    elif closed.failed:
         yield (
             "warning",
-            f"Every user of this machine can read {folder}.",
-            f"Run `chmod 700 {folder}`: it contains password hashes, drafts and thumbnails.",
+            f"Other users of this machine may read {closed.failed[0]}.",
+            f"As the owner run `chmod -R go-rwx {folder}`: it holds password hashes and drafts.",
+        )
+    elif closed.count:
+        yield (
+            "warning",
+            f"Other users of this machine had access to {closed.count} files and folders in "
+            f"{folder}, which are closed now.",
+            "If there are such users, change the passwords and the keys that `imagehub make-key` "
+            "prints.",
+        )
+    elif is_open_to_others(env_file := Path(".env")):
+        yield (
+            "warning",
+            f"Other users of this machine may read {env_file.resolve()}, which may hold secrets.",
+            f"Run `chmod 600 {env_file.resolve()}`.",
         )
     else:
-        yield "ok", f"{folder}, {free / 1e9:.0f} GB free."
+        yield "ok", f"{folder}, closed to other users, {free / 1e9:.0f} GB free."
 
 
 def check_database(settings: Settings) -> Iterator[Facts]:

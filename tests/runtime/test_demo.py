@@ -228,6 +228,10 @@ def test_own_photos_are_imported_once_and_new_ones_at_the_next_start(
     password = first.wait_for(r"Password  (\S+)")
     assert first.end(signal.SIGTERM) == 0
     assert (photos / "notes.txt").read_text() == "not a picture"
+    data = tmp_path / "data"
+    assert list((data / "objects").rglob("*.webp"))
+    open_files = [one for one in (data, *data.rglob("*")) if one.stat().st_mode & 0o077]
+    assert not open_files, "other users of the machine could read them"
 
     (photos / "New").mkdir()
     (photos / "New" / "front.jpg").write_bytes(make_jpeg(99))

@@ -145,20 +145,30 @@ def test_a_data_folder_that_is_a_file_is_reported(hub: ImportHub, tmp_path: Path
     assert (found.state, "is not writable" in found.sentence) == ("fault", True)
 
 
-def test_a_world_readable_data_folder_is_reported_in_production(
-    hub: ImportHub, tmp_path: Path
-) -> None:
+def test_an_open_data_folder_is_closed_and_reported(hub: ImportHub, tmp_path: Path) -> None:
     folder = tmp_path / "new"
-    for env, mode, state in (
-        ("production", 0o755, "warning"),
-        ("production", 0o750, "ok"),
-        ("development", 0o755, "ok"),
+    folder.mkdir()
+    (folder / "queue.db").touch(0o644)
+    settings = replace(hub.settings, data_dir=folder)
+    for mode, state, left in (
+        (0o755, "warning", 0o700),
+        (0o700, "ok", 0o700),
+        (0o750, "ok", 0o750),
     ):
-        folder.mkdir(exist_ok=True)
         folder.chmod(mode)
-        found = examine(replace(hub.settings, env=env, data_dir=folder))["data folder"]
-        assert found.state == state, (env, oct(mode))
-        assert state == "ok" or f"chmod 700 {folder}" in found.advice
+        found = examine(settings)["data folder"]
+        assert found.state == state, oct(mode)
+        assert ("had access to 2 files and folders" in found.sentence) == (state == "warning")
+        assert folder.stat().st_mode & 0o777 == left
+
+
+def test_an_env_file_that_others_can_read_is_reported(hub: ImportHub, tmp_path: Path) -> None:
+    for mode, state in ((0o644, "warning"), (0o600, "ok")):
+        Path(".env").touch()
+        Path(".env").chmod(mode)
+        found = examine(hub.settings)["data folder"]
+        assert found.state == state
+        assert state == "ok" or found.advice == f"Run `chmod 600 {tmp_path / '.env'}`."
 
 
 def test_wrong_keys_of_the_object_storage_are_reported(hub: ImportHub) -> None:

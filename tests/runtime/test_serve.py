@@ -48,6 +48,9 @@ def test_a_hub_starts_in_an_empty_folder_and_restarts_its_parts(
         "secrets",
     }
 
+    # The process that started it creates files that everybody can read; the hub does not.
+    assert list_open_files(tmp_path / "instance") == []
+
     # The doctor, a separate program, finds no faults.
     doctor = run_command(tmp_path, "doctor", **ports)
     assert doctor.returncode == 0, doctor.stdout
@@ -78,6 +81,11 @@ def test_a_hub_starts_in_an_empty_folder_and_restarts_its_parts(
     assert hub.said.endswith("Stopped.\n")
     assert "Traceback" not in hub.said
     assert PASSWORD not in hub.said
+
+
+def list_open_files(folder: Path) -> list[Path]:
+    """Return the folder and what is in it, as far as other users have any permission."""
+    return [path for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
 
 
 def find_other(hub: Command, words: str, pid: int) -> bool:
