@@ -199,6 +199,12 @@ class Settings:
     cors_origins: tuple[str, ...] = _setting(
         "", "Origins of single-page apps, separated by commas, or `*`", _read_origins
     )
+    get_sign_in: bool = _setting(
+        "on",
+        "Programs may sign in by `GET /login/`, whose address contains the password; off: by POST "
+        "only",
+        _read_flag,
+    )
     title: str = _setting("ImageHub", "Title of the site", in_pages=True)
     tagline: str = _setting("", "Tagline under the title", in_pages=True)
     accent: str = _setting("#b3432b", "Accent colour", _read_color, in_pages=True)

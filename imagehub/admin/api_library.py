@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NotRequired, cast
 
 from flask import Response, json, stream_with_context
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
 from sqlalchemy.orm import sessionmaker
 from typing_extensions import TypedDict
 
 from imagehub.admin import blueprint
-from imagehub.database import db
+from imagehub.database import db, make_batches
 from imagehub.domain.imports import jobs, reports
 from imagehub.domain.library import images as library_images
 from imagehub.domain.library import spa
@@ -22,6 +23,7 @@ from imagehub.web.openapi import MAX_LIST_ITEMS, Api, Number, Text, answers_fail
 from imagehub.wiring import get_clients, get_settings
 
 images = Api(blueprint, "Library")
+_DELETED_AT_ONCE = 200
 
 
 # --- Parameters and answers -----------------------------------------------------------------------
@@ -61,12 +63,22 @@ class DoomedImage(BaseModel):
     image_name: ItemName = ""
 
 
+def _refuse_too_many(chosen: dict[int, list[DoomedImage]]) -> dict[int, list[DoomedImage]]:
+    if sum(map(len, chosen.values())) > MAX_LIST_ITEMS:
+        raise PydanticCustomError("too_long", f"At most {MAX_LIST_ITEMS:,} images can be deleted")
+    return chosen
+
+
 class DeleteFields(BaseModel):
-    """Images by the number of their group."""
+    """Images by the number of their group; at most 10,000 groups and 10,000 images."""
 
     image_list: Annotated[
         dict[Number, Annotated[list[DoomedImage], Field(max_length=MAX_LIST_ITEMS)]],
-        Field(json_schema_extra={"propertyNames": {"pattern": "^[0-9]{1,18}$"}}),
+        Field(
+            max_length=MAX_LIST_ITEMS,
+            json_schema_extra={"propertyNames": {"pattern": "^[0-9]{1,18}$"}},
+        ),
+        AfterValidator(_refuse_too_many),
     ]
 
 
@@ -224,15 +236,18 @@ def api_add_images(fields: AddFields) -> AddedAnswer | NotAddedAnswer:
     "POST /admin/delete/image", takes=DeleteFields, answer=DeletedAnswer, takes_forms=False
 )
 def api_delete_images(fields: DeleteFields) -> DeletedAnswer:
-    """Delete images; the originals stay in OneDrive."""
+    """Delete images; the originals stay in OneDrive.
+
+    Many are deleted in steps. After an interruption, send the same list again.
+    """
     session = db.session()
     chosen = {
         group: [image.image_id for image in doomed] for group, doomed in fields.image_list.items()
     }
-    ids = list(spa.list_image_ids(session, chosen))
-    # The worker's next sweep deletes the renditions.
-    bookkeeping.leave_unused(session, library_images.delete_images(session, ids))
-    if ids:
+    for ids in make_batches(spa.list_image_ids(session, chosen), _DELETED_AT_ONCE):
+        # The worker's next sweep deletes the renditions.
+        bookkeeping.leave_unused(session, library_images.delete_images(session, ids))
+        # Others wait while the groups are locked, so each step is committed and logged.
         commit_action("delete_images", min(chosen), count=len(ids))
     return {"code": 1, "hint": "image_deleted_from_database"}
 

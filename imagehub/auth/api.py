@@ -5,6 +5,7 @@ from typing import Literal
 from flask import Response, jsonify, request
 from pydantic import BaseModel
 from typing_extensions import TypedDict
+from werkzeug.exceptions import MethodNotAllowed
 
 from imagehub.auth import blueprint
 from imagehub.auth.pages import note_failed_sign_in
@@ -56,15 +57,18 @@ class RevokedAnswer(TypedDict):
     "GET POST /login/",
     takes=Credentials,
     answer=SignedInAnswer | NotSignedInAnswer | CodeNeededAnswer,
-    statuses=(429,),
+    statuses=(405, 429),
 )
 def api_sign_in(fields: Credentials) -> Response:
     """Sign in with name and password.
 
-    New clients should POST. A wrong password and an unknown name get the same answer. Where the
-    person has a second factor, a right password without the right code gets a hint of its own.
+    New clients should POST; GET can be switched off. A wrong password and an unknown name get the
+    same answer. Where the person has a second factor, a right password without the right code gets
+    a hint of its own.
     """
     answer: SignedInAnswer | NotSignedInAnswer | CodeNeededAnswer
+    if request.method != "POST" and not get_settings().get_sign_in:
+        raise MethodNotAllowed(["POST"])
     session, secret_key = db.session(), get_settings().secret_key
     try:
         user = users.sign_in(

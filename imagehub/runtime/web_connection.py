@@ -10,7 +10,7 @@ from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import Unreader
 
-from imagehub.web import MAX_REQUEST_BYTES
+from imagehub.web.limits import MAX_REQUEST_BYTES
 
 MAX_HEAD_BYTES = 64 * 1024
 RECEIVE_BYTES = 64 * 1024

@@ -27,6 +27,7 @@ from imagehub.web import errors
 from imagehub.web.access import WITHOUT_DATABASE, check_access, check_csrf, csrf, login_manager
 from imagehub.web.assets import make_static_version, send_asset
 from imagehub.web.headers import finish_response
+from imagehub.web.limits import MAX_REQUEST_BYTES, Request, set_limits
 from imagehub.web.page_cache import PageCache
 from imagehub.web.templating import make_page_values
 from imagehub.wiring import get_settings
@@ -44,10 +45,6 @@ class PageSessionInterface(SecureCookieSessionInterface):
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         if session.modified or response.mimetype == "text/html":
             super().save_session(app, session, response)
-
-
-# Of a body; files do not pass through the hub.
-MAX_REQUEST_BYTES = 4 * 1024 * 1024
 
 
 def make_flask_config(settings: Settings) -> dict[str, Any]:
@@ -68,9 +65,8 @@ def make_flask_config(settings: Settings) -> dict[str, Any]:
         "WTF_CSRF_CHECK_DEFAULT": False,
         "WTF_CSRF_TIME_LIMIT": None,
         "WTF_CSRF_SSL_STRICT": is_https,
+        # set_limits sets a smaller one for most requests.
         "MAX_CONTENT_LENGTH": MAX_REQUEST_BYTES,
-        # Flask's default for a form's fields is 500 kB.
-        "MAX_FORM_MEMORY_SIZE": MAX_REQUEST_BYTES,
     }
 
 
@@ -90,6 +86,8 @@ def init_app(app: Flask) -> None:
     app.session_interface = PageSessionInterface()
     csrf.init_app(app)
     login_manager.init_app(app)
+    app.request_class = Request
+    app.before_request(set_limits)
     app.before_request(_begin_request)
     app.before_request(check_access)
     app.before_request(check_csrf)

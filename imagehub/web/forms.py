@@ -14,6 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 from imagehub.database import MAX_ID
 from imagehub.errors import InvalidInputError, NotFoundError
+from imagehub.web.limits import refuse_deep_json
 
 # As many digits as the highest id has: `int` takes quadratic time, and refuses over 4,300 digits.
 _NUMBER = re.compile(r"[0-9]{1,19}")
@@ -110,7 +111,10 @@ def read_query(model: type[Fields]) -> Fields:
 
 
 def read_json(model: type[Fields]) -> Fields:
-    """Read the JSON body of this request. Raises as :func:`read_form`."""
+    """Read the JSON body of this request. Raises as :func:`read_form`.
+
+    :raise BadRequest: the JSON is nested too deeply.
+    """
     return _validate(model.model_validate_json, request.get_data(cache=False))
 
 
@@ -147,9 +151,11 @@ def _validate(validate: Callable[[Any], Fields], values: Any) -> Fields:
     try:
         return validate(values)
     except ValidationError as error:
+        # The input itself is not quoted.
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        refuse_deep_json(found)
         faults = {
             ".".join(map(str, fault["loc"])) or "body": fault["msg"].removeprefix("Value error, ")
-            # The input itself is not quoted.
-            for fault in error.errors(include_url=False, include_context=False, include_input=False)
+            for fault in found
         }
         raise InvalidInputError("Please check what you entered.", faults) from error

@@ -28,6 +28,7 @@ from imagehub.models import ApiToken, User
 from imagehub.web.access import PUBLIC_ENDPOINTS
 from imagehub.web.errors import make_error_answer, on_refusal
 from imagehub.web.forms import flatten
+from imagehub.web.limits import refuse_deep_json
 from imagehub.wiring import get_settings
 
 MAX_LIST_ITEMS = 10_000
@@ -236,8 +237,12 @@ def _read_fields(model: type[BaseModel], takes_forms: bool) -> BaseModel:
 
 
 def list_faults(error: ValidationError, source: str) -> list[dict[str, Any]]:
-    """List pydantic's faults as ``{"loc", "msg", "type"}``, without the input."""
+    """List pydantic's faults as ``{"loc", "msg", "type"}``, without the input.
+
+    :raise BadRequest: the body is JSON that is nested too deeply.
+    """
     faults = error.errors(include_url=False, include_context=False, include_input=False)
+    refuse_deep_json(faults)
     return [
         {"loc": [source, *fault["loc"]], "msg": fault["msg"], "type": fault["type"]}
         for fault in faults[:MAX_FAULTS]
@@ -318,14 +323,17 @@ def _describe(
 ) -> dict[str, Any]:
     refusal, faults = find_schema("out", Refusal), find_schema("out", Faults)
     sentences = {
+        400: "The body is JSON that is nested too deeply.",
         401: "The bearer token is missing, malformed, expired, revoked or not ours.",
         403: "The token may read, but change nothing.",
+        405: "This hub is set to accept POST only.",
         413: "The body is too large.",
         429: "Too many failed tries; Retry-After says when to come back.",
         503: "The database or OneDrive cannot be reached; Retry-After says when to retry.",
     }
     statuses = {503, *operation.statuses}
     conditions = {401: operation.needs_token, 403: operation.changes, 413: method == "POST"}
+    conditions[400] = method == "POST" and operation.takes is not None
     statuses |= {status for status, applies in conditions.items() if applies}
     success = "The answer; its code tells success from failure."
     answers = {"200": _describe_answer(success, find_schema("out", operation))}

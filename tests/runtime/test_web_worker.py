@@ -239,6 +239,7 @@ def test_a_connection_on_which_nothing_is_sent_is_closed_without_a_word(quick: S
 def test_a_response_that_nobody_takes_is_given_up(quick: Server) -> None:
     for path in (b"/large", b"/many"):
         with quick.connect(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path) as client:
+            assert client.recv(1, socket.MSG_PEEK), "the response has begun"
             # The server's end is gone: the rest of the response never comes.
             wait_until(lambda client=client: not has_peer(client, quick))
             assert len(read_all(client)) < LARGE_BYTES

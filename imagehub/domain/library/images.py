@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, selectinload
 
 from imagehub.database import MAX_ID, make_batches
-from imagehub.domain.library.groups import lock_group, refresh_group
+from imagehub.domain.library.groups import lock_groups, refresh_group
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import Group, Image, Rendition
 
@@ -81,9 +81,8 @@ def delete_images(session: Session, image_ids: Iterable[int]) -> list[str]:
     keys: set[str] = set()
     for ids in make_batches(sorted(set(image_ids))):
         group_ids = sorted(set(session.scalars(select(Image.group_id).where(Image.id.in_(ids)))))
-        for group_id in group_ids:
-            # Groups are locked in ascending order and before their images, to avoid deadlocks.
-            lock_group(session, group_id)
+        # Groups are locked in ascending order and before their images, to avoid deadlocks.
+        lock_groups(session, group_ids)
         used = select(Rendition.object_key).where(Rendition.image_id.in_(ids))
         keys.update(session.scalars(used))
         for model, column in ((Rendition, Rendition.image_id), (Image, Image.id)):
