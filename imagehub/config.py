@@ -59,6 +59,18 @@ def _read_flag(text: str) -> bool:
     raise ValueError("must be on or off")
 
 
+def _read_downloads(text: str) -> str:
+    """Also read the words of a flag, which this setting was before."""
+    words = ("without-place", "as-is", "none")
+    word = text.strip().lower()
+    if word in words:
+        return word
+    try:
+        return "as-is" if _read_flag(word) else "none"
+    except ValueError:
+        raise ValueError("must be one of " + ", ".join(words)) from None
+
+
 def _read_path(text: str) -> Path:
     return Path(text.strip()).expanduser().resolve()
 
@@ -220,8 +232,11 @@ class Settings:
         _read_word("auto", "en", "de"),
         in_pages=True,
     )
-    downloads: bool = _setting(
-        "on", "Visitors may download full-size images", _read_flag, in_pages=True
+    downloads: str = _setting(
+        "without-place",
+        "How visitors get full-size images: `without-place` and personal data, `as-is`, or `none`",
+        _read_downloads,
+        in_pages=True,
     )
     zip_downloads: bool = _setting(
         "on", "Visitors may download a work as one ZIP file", _read_flag, in_pages=True
@@ -289,6 +304,10 @@ class Settings:
 
     # Not a setting: the names of the settings that the environment sets.
     given: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @property
+    def has_downloads(self) -> bool:
+        return self.downloads != "none"
 
     @property
     def sqlalchemy_url(self) -> str:

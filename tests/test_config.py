@@ -48,7 +48,7 @@ def test_without_any_variable_the_defaults_hold(tmp_path: Path) -> None:
     assert settings.uses_embedded_s3
     assert settings.s3_url == settings.s3_public_url == "http://127.0.0.1:9710"
     assert settings.presign_window_seconds == 86_400
-    assert settings.downloads is True
+    assert settings.downloads == "without-place"
     assert settings.cors_origins == ()
 
 
@@ -85,7 +85,25 @@ def test_words_for_on(tmp_path: Path, word: str) -> None:
 
 @pytest.mark.parametrize("word", ["off", "0", "False", "no"])
 def test_words_for_off(tmp_path: Path, word: str) -> None:
-    assert load(tmp_path, DOWNLOADS=word).downloads is False
+    assert load(tmp_path, ZIP_DOWNLOADS=word).zip_downloads is False
+
+
+@pytest.mark.parametrize(
+    ("word", "choice"),
+    [
+        ("without-place", "without-place"),
+        (" As-Is ", "as-is"),
+        ("none", "none"),
+        ("on", "as-is"),
+        ("true", "as-is"),
+        ("off", "none"),
+        ("0", "none"),
+    ],
+)
+def test_words_for_downloads(tmp_path: Path, word: str, choice: str) -> None:
+    settings = load(tmp_path, DOWNLOADS=word)
+    assert settings.downloads == choice
+    assert settings.has_downloads == (choice != "none")
 
 
 def test_addresses_lose_their_last_slash_and_origins_are_a_list(tmp_path: Path) -> None:

@@ -199,6 +199,30 @@ def _get_state() -> tuple[str, int]:
     return row.drive_state, row.drive_doubt
 
 
+def test_hubs_with_images_keep_their_downloads_until_someone_chooses(app: Flask) -> None:
+    upgrade()
+    assert _get_settings() == {}, "a new hub"
+    load_rows()
+    db.session.remove()
+    for before, after in (
+        ({}, {"downloads": '"as-is"', "downloads_to_choose": "true"}),
+        ({"downloads": '"off"'}, {"downloads": '"off"'}),
+    ):
+        downgrade(revision="0033")
+        assert _get_settings() == {}
+        with db.engine.begin() as connection:
+            for name, value in before.items():
+                statement = "INSERT INTO hub_setting VALUES (:name, :value, '2026-01-01 00:00:00')"
+                connection.execute(text(statement), {"name": name, "value": value})
+        upgrade()
+        assert _get_settings() == after
+
+
+def _get_settings() -> dict[str, str]:
+    with db.engine.connect() as connection:
+        return dict(connection.execute(text("SELECT name, value FROM hub_setting")).all())
+
+
 def test_shares_keep_a_title_only_where_it_was_given(app: Flask) -> None:
     upgrade()
     groups = [Group(title="Harbour"), Group(title="Night")]

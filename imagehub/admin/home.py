@@ -11,7 +11,7 @@ from imagehub.admin.connection_pages import is_root_given
 from imagehub.admin.drive import open_drive
 from imagehub.admin.words import describe_size
 from imagehub.database import db, end_read
-from imagehub.domain.imports import reports
+from imagehub.domain.imports import looks, reports
 from imagehub.domain.onedrive import status
 from imagehub.domain.people import actions, audit
 from imagehub.domain.site import overview
@@ -20,7 +20,7 @@ from imagehub.models import AuditEntry
 from imagehub.web.errors import on_refusal
 from imagehub.web.forms import Form, find_number, read_query
 from imagehub.web.i18n import format_number, ngettext, translate
-from imagehub.wiring import get_clients, get_settings
+from imagehub.wiring import get_clients, get_given_settings, get_settings
 
 _TOTALS = "imagehub.totals"
 _CACHE_SECONDS = 60.0
@@ -48,6 +48,7 @@ def show_home() -> ResponseReturnValue:
         entries=audit.list_entries(session, limit=8).entries,
         max_counted=overview.MAX_COUNTED,
         is_root_given=is_root_given(),
+        is_downloads_given="downloads" in get_given_settings().given,
     )
 
 
@@ -98,6 +99,11 @@ def list_running_jobs() -> ResponseReturnValue:
         }
         for job in reports.list_running_jobs(db.session())
     ]
+    if progress := looks.find_progress(db.session()):
+        words = describe_looks(progress)
+        done, total = progress.done_count, progress.total_count
+        # Imports are counted from 1.
+        jobs.append({"id": 0, "finished": done, "total": total, "failed": 0, "words": words})
     return jsonify({"jobs": jobs})
 
 
@@ -115,6 +121,17 @@ def describe_progress(job: reports.JobReport) -> str:
     if job.waiting_reason and not job.running_count:
         words += ". " + _("Waiting: %(reason)s", reason=translate(job.waiting_reason))
     return words
+
+
+@blueprint.app_template_filter("looks_words")
+def describe_looks(progress: looks.Progress) -> str:
+    """Describe how far the hub has looked into originals: ``12 of 40 originals``."""
+    return ngettext(
+        "%(done)s of %(num)s original",
+        "%(done)s of %(num)s originals",
+        progress.total_count,
+        done=format_number(progress.done_count),
+    )
 
 
 # --- The activity log -----------------------------------------------------------------------------

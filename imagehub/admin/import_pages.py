@@ -13,7 +13,7 @@ from imagehub.admin.words import link_gallery, return_refused, say
 from imagehub.database import db
 from imagehub.domain.imports import dismissals, jobs, plans, reports
 from imagehub.domain.imports.reading import read_plan
-from imagehub.domain.library import bulk
+from imagehub.domain.library import bulk, private_data
 from imagehub.domain.library.bulk import BulkEdit
 from imagehub.domain.library.choices import find_group
 from imagehub.domain.onedrive import accounts
@@ -285,6 +285,7 @@ def _describe_import(number: int) -> dict[str, Any]:
         "groups": groups,
         "group_count": group_count,
         "drafts": drafts,
+        "private_counts": private_data.count_found(session, number),
         "next_try_seconds": (
             None if report.is_finished else reports.find_next_try(session, number)
         ),

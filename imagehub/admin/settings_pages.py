@@ -23,7 +23,7 @@ from imagehub.web.i18n import translate
 from imagehub.web.palette import LIGHT_GROUND
 from imagehub.wiring import get_given_settings, refresh_settings
 
-_FLAGS = ("downloads", "zip_downloads", "feeds")
+_FLAGS = ("zip_downloads", "feeds")
 _LABELS = {
     "title": mark("Title"),
     "tagline": mark("Tagline"),
@@ -38,6 +38,11 @@ _LABELS = {
 _VALUE_NAMES: Mapping[str, Mapping[str, str]] = {
     "tagline": {"": mark("no tagline")},
     "ground": {"": mark("the default background")},
+    "downloads": {
+        "without-place": mark("“Without place and personal data”"),
+        "as-is": mark("“As they are”"),
+        "none": mark("“No downloads”"),
+    },
     "language": {"auto": mark("“Same as browser”")}
     | {code: f"“{name}”" for code, name in i18n.LANGUAGES.items()},
 }
@@ -52,7 +57,7 @@ class SettingFields(Form):
     ground: FormText | None = None
     has_ground: Checkbox = False
     language: FormText | None = None
-    downloads: Checkbox = False
+    downloads: FormText | None = None
     zip_downloads: Checkbox = False
     feeds: Checkbox = False
 
@@ -104,6 +109,17 @@ def save_settings() -> ResponseReturnValue:
     refresh_settings(older_than_seconds=0)
     say(_("Settings saved.") if changed else _("Nothing was changed."))
     return redirect(url_for("admin.show_settings"))
+
+
+@blueprint.post("/admin/settings/downloads")
+def choose_downloads() -> ResponseReturnValue:
+    """Save the choice that Home asks for in hubs from before there was one."""
+    choice = read_form(SettingFields).downloads or ""
+    settings.choose_downloads(db.session(), get_given_settings(), choice)
+    commit_action("change_settings", "site", fields=[_LABELS["downloads"]])
+    refresh_settings(older_than_seconds=0)
+    say(_("Settings saved."))
+    return redirect(url_for("admin.show_home"))
 
 
 def _render(

@@ -174,6 +174,32 @@ class Download:
     listed_size_bytes: int = 0
 
 
+class Content(Protocol):
+    """The content of one original, always the same version of it.
+
+    All methods may raise ServiceBusyError, also because the file changed in the meantime.
+
+    :ivar item: the original's current listing.
+    """
+
+    item: DriveItem
+
+    @property
+    def url(self) -> str:
+        """An address of the content for a browser, valid for minutes. Never store or log it."""
+
+    def fetch_size(self) -> int:
+        """Return the number of bytes that are sent, which may differ from the listed size."""
+
+    def read(self, offset: int, length: int) -> bytes: ...
+
+    def iter_bytes(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Iterate over a part of the content; the request is sent at once.
+
+        Close the iterator to end the download early.
+        """
+
+
 class Drive(Protocol):
     """One connected drive, limited to its root folder.
 
@@ -311,6 +337,9 @@ class Drive(Protocol):
 
     def fetch_download_url(self, item_id: str) -> str:
         """Fetch a new address of the content, valid for minutes. Never store or log it."""
+
+    def open_content(self, item_id: str) -> Content:
+        """Open the content of an original, to look into it and to forward it to a browser."""
 
     def iter_download(self, item_id: str, chunk_bytes: int = 262_144) -> Iterator[bytes]:
         """Iterate over the content of an original, unchecked, to forward it to a browser.

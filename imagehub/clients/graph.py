@@ -52,6 +52,7 @@ from imagehub.clients.graph_bytes import (
     check_size,
     is_match,
 )
+from imagehub.clients.graph_content import GraphContent
 from imagehub.clients.graph_http import GoneError, GraphCaller, LostAnswerError
 from imagehub.clients.http import parse_http_date
 from imagehub.errors import (
@@ -330,6 +331,12 @@ class GraphDrive:
     def fetch_download_url(self, item_id: str) -> str:
         operation = "open a file"
         return self._make_source(self._boundary.fetch_inside(item_id, operation), operation).url
+
+    def open_content(self, item_id: str) -> GraphContent:
+        operation = "open a file"
+        document = self._boundary.fetch_inside(item_id, operation)
+        source = self._make_source(document, operation)
+        return GraphContent(read_item(document, operation), self._reader, source)
 
     def iter_download(self, item_id: str, chunk_bytes: int = 262_144) -> Iterator[bytes]:
         operation = "download a file"

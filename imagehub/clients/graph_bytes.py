@@ -68,18 +68,18 @@ class ByteReader:
         self._session = make_session(caller.user_agent)
 
     def _open_url(
-        self, url: str, operation: str, start: int = 0, etag: str = ""
+        self, url: str, operation: str, start: int = 0, etag: str = "", end: int | None = None
     ) -> requests.Response:
         """Open an address. The caller closes the response.
 
-        :param start: first byte to read.
+        :param start: first byte to read; up to ``end``, exclusive, if it is given.
         :param etag: of the first part, so that the rest is not read from another version.
         :return: a streaming response, 200 or 206 (or 416 if nothing is left to send).
         :raise ExpiredAddressError: a new address is needed.
         """
         headers = {"Accept-Encoding": "identity"}
-        if start:
-            headers["Range"] = f"bytes={start}-"
+        if start or end is not None:
+            headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
             if etag and not etag.startswith("W/"):
                 headers["If-Range"] = etag
         budget = WaitBudget(self._caller.max_wait_seconds)
@@ -91,21 +91,25 @@ class ByteReader:
                 log.warning("Cannot %s: %s", operation, type(error).__name__)
                 busy = self._caller.wait(budget, operation, attempt)
             else:
-                if response.status_code in (200, 206) or (response.status_code == 416 and start):
+                if response.status_code in (200, 206) or (
+                    response.status_code == 416 and "Range" in headers
+                ):
                     return response
                 with response:
                     _raise_if_lasting(response, operation)
                 busy = self._caller.wait(budget, operation, attempt, response)
         raise busy
 
-    def open_source(self, source: Source, start: int = 0) -> requests.Response:
+    def open_source(
+        self, source: Source, start: int = 0, end: int | None = None
+    ) -> requests.Response:
         """Open the content from ``start`` on; an expired address is renewed once.
 
         :raise ServiceBusyError: the renewed address does not work either.
         """
         while True:
             try:
-                response = self._open_url(source.url, source.operation, start, source.etag)
+                response = self._open_url(source.url, source.operation, start, source.etag, end)
                 source.etag = source.etag or response.headers.get("ETag", "")
                 return response
             except ExpiredAddressError:
@@ -116,13 +120,18 @@ class ByteReader:
             source.was_renewed = True
 
     def iter_source(
-        self, source: Source, response: requests.Response, chunk_bytes: int
+        self,
+        source: Source,
+        response: requests.Response,
+        chunk_bytes: int,
+        start: int = 0,
+        end: int | None = None,
     ) -> Generator[bytes, None, None]:
         """Iterate over the content; a broken connection is resumed where it ended.
 
-        :param response: the source, already opened at its start.
+        :param response: the source, already opened at ``start``, up to ``end`` if it is given.
         """
-        received = 0
+        received = start
         cuts = 0
         while True:
             skip = _count_repeated(response, received, source.operation)
@@ -130,9 +139,13 @@ class ByteReader:
                 for chunk in response.iter_content(chunk_bytes):
                     fresh = chunk[skip:]
                     skip -= len(chunk) - len(fresh)
+                    # The server may have ignored the range.
+                    fresh = fresh if end is None else fresh[: end - received]
                     if fresh:
                         received += len(fresh)
                         yield fresh
+                    if received == end:
+                        return
                 return
             except requests.RequestException as error:
                 cuts += 1
@@ -146,7 +159,7 @@ class ByteReader:
                 response.close()
             time.sleep(min(5.0, self._caller.make_delay(cuts - 1)))
             etag = source.etag
-            response = self.open_source(source, received)
+            response = self.open_source(source, received, end)
             if response.status_code == 416:
                 response.close()
                 return

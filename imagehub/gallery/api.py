@@ -10,6 +10,7 @@ from imagehub.domain.library import gallery
 from imagehub.domain.library import images as library_images
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
+from imagehub.gallery.originals import has_only_rendition
 from imagehub.gallery.pictures import make_full_image_url
 from imagehub.models import Image
 from imagehub.web.openapi import Api, Number, answers_failure
@@ -170,14 +171,18 @@ def api_image(fields: ImageQuery) -> ImageAnswer:
 @api.call("GET /image/download", takes=DownloadQuery, answer=DownloadAnswer | NoImageAnswer)
 @_no_image
 def api_download(fields: DownloadQuery) -> DownloadAnswer:
-    """Find the address of a full image, which redirects to OneDrive when it is opened."""
+    """Find the address of a full image.
+
+    When it is opened it redirects to OneDrive, or sends the file without place and personal data.
+    """
     _, image = gallery.get_shown_image(db.session(), fields.group_id, fields.image_id)
-    if not get_settings().downloads:
+    if not get_settings().has_downloads:
         raise NotFoundError("image", fields.image_id)
     width, height = image.width_px, image.height_px
-    if not width or not height:  # Only OneDrive can decode it; the preview has the same shape.
-        preview = library_images.pick_rendition(image, 1920)
-        width, height = preview.width_px, preview.height_px
+    # What only OneDrive can decode has no size of its own; the preview has the same shape.
+    if not width or not height or has_only_rendition(image):
+        rendition = library_images.pick_rendition(image, _HIGH_RESOLUTION_PX)
+        width, height = rendition.width_px, rendition.height_px
     full: FullImage = {
         "image_name": image.name,
         "image": make_full_image_url(image),

@@ -1,11 +1,9 @@
 """Redirect to renditions and originals, send ZIP files of works, show why a download failed."""
 
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing
-from urllib.parse import quote
+from collections.abc import Iterable
 
-from flask import Flask, Response, current_app, redirect, render_template, request, url_for
+from flask import Flask, Response, redirect, render_template, request, url_for
 from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
@@ -25,15 +23,20 @@ from imagehub.errors import (
     ServiceRefusedError,
 )
 from imagehub.gallery import blueprint
+from imagehub.gallery.originals import (
+    SLOTS,
+    gets_originals,
+    send_original,
+    set_file_name,
+    stream,
+)
 from imagehub.gallery.pictures import get_title, make_group_url
-from imagehub.messages import mark
 from imagehub.models import Group, Image
 from imagehub.web.access import is_api_call
 from imagehub.web.errors import get_error_status
 from imagehub.web.i18n import translate
 from imagehub.wiring import get_clients, get_settings
 
-_SLOTS = "imagehub.zip_slots"
 # How long a redirect may be cached: much less than its target is valid, and so short that an
 # unpublished picture does not stay reachable.
 _REDIRECT_SECONDS = 300
@@ -41,10 +44,10 @@ _SIZES = (480, 960, 1920)
 
 
 def _make_slots(state: BlueprintSetupState) -> None:
-    """Limit ZIP downloads to half of the threads, as each occupies one until it is sent."""
+    """Limit what passes through the hub to half of the threads, as each occupies one."""
     assert isinstance(state.app, Flask)
     count = max(1, get_settings(state.app).web_threads // 2)
-    state.app.extensions[_SLOTS] = threading.BoundedSemaphore(count)
+    state.app.extensions[SLOTS] = threading.BoundedSemaphore(count)
 
 
 blueprint.record_once(_make_slots)
@@ -81,33 +84,21 @@ def _get_visible_image(group_number: int, number: int) -> tuple[Image, bool]:
 @blueprint.get("/media/full/<db_id:group>/<db_id:number>")
 @blueprint.get("/media/full/<db_id:group>/<db_id:number>/<name>")
 def show_full_image(group: int, number: int, name: str = "") -> ResponseReturnValue:
-    """Redirect to a download URL of OneDrive, which is valid for minutes.
+    """Send an original: by a redirect to OneDrive, whose address is valid for minutes, if it can.
 
     :param name: not used; it makes the address readable and names the saved file.
     """
-    if not get_settings().downloads and not current_user.is_authenticated:
+    if not get_settings().has_downloads and not current_user.is_authenticated:
         raise NotFoundError("page", f"{group}/{number}")
     image, _ = _get_visible_image(group, number)
     try:
-        response = redirect_to_original(image)
+        response = send_original(image)
     except (ConnectionLostError, ServiceError, NotFoundError) as error:
         if isinstance(error, NotFoundError):
             error = NotFoundError("original in OneDrive any more", f"{group}/{number}")
         return show_failure(error, _get_visible_image(group, number)[0].group, number)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
-    return response
-
-
-def redirect_to_original(image: Image) -> Response:
-    """Redirect to a new download URL of OneDrive; ends the read transaction before that call."""
-    account_id, item_id = image.drive_account_id, image.drive_item_id
-    end_read(db.session())
-    response: Response = redirect(  # type: ignore[assignment]
-        get_clients().open_drive(account_id).fetch_download_url(item_id)
-    )
-    # The body of a redirect repeats the address, with which anyone can download the original.
-    response.set_data(b"")
     return response
 
 
@@ -118,25 +109,22 @@ def redirect_to_original(image: Image) -> Response:
 def download_zip(number: int) -> ResponseReturnValue:
     """Send all originals of a work as a ZIP file, read from OneDrive while it is sent."""
     settings = get_settings()
-    if not (settings.downloads and settings.zip_downloads) and not current_user.is_authenticated:
+    if (
+        not (settings.has_downloads and settings.zip_downloads)
+        and not current_user.is_authenticated
+    ):
         raise NotFoundError("page", "all.zip")
     group = _get_group(number)
-    members = downloads.list_members(db.session(), group.id)
+    members = downloads.list_members(db.session(), group.id, as_is=gets_originals())
     file_name = downloads.tidy_file_name(get_title(group), f"group-{group.id}") + ".zip"
     if request.method == "HEAD":
         return _make_answer(iter(()), file_name)
-    slots: threading.BoundedSemaphore = current_app.extensions[_SLOTS]
-    if not slots.acquire(blocking=False):
-        sentence = mark("Too many ZIP downloads are running.")
-        return show_failure(ServiceBusyError("ImageHub", "send a ZIP", sentence), group)
-    with ExitStack() as held:
-        held.callback(slots.release)
-        end_read(db.session())
-        try:
-            chunks = held.enter_context(closing(downloads.open_archive(get_clients(), members)))
-        except (ConnectionLostError, ServiceError, NotFoundError) as error:
-            return show_failure(error, _get_group(number))
-        return _make_answer(_Sending(chunks, held.pop_all()), file_name)
+    end_read(db.session())
+    try:
+        chunks = stream(lambda: downloads.open_archive(get_clients(), members))
+    except (ConnectionLostError, ServiceError, NotFoundError) as error:
+        return show_failure(error, _get_group(number))
+    return _make_answer(chunks, file_name)
 
 
 def _get_group(number: int) -> Group:
@@ -152,28 +140,8 @@ def _get_group(number: int) -> Group:
 
 def _make_answer(chunks: Iterable[bytes], file_name: str) -> Response:
     response = Response(chunks, mimetype="application/zip")
-    plain = file_name.encode("ascii", "replace").decode().replace("?", "_")
-    response.headers["Content-Disposition"] = (
-        f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"
-    )
-    response.headers["Cache-Control"] = "no-store"
-    # nginx would buffer gigabytes on its disk.
-    response.headers["X-Accel-Buffering"] = "no"
+    set_file_name(response, file_name)
     return response
-
-
-class _Sending:
-    """An archive that releases its slot when it ends, however it ends.
-
-    The server closes it when the visitor disconnects, which ends the download from OneDrive.
-    """
-
-    def __init__(self, chunks: Iterator[bytes], held: ExitStack) -> None:
-        self._chunks = chunks
-        self.close = held.close
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._chunks
 
 
 # --- Failed downloads -----------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from flask_login import current_user
 
 from imagehub.domain.library.edit import AVAILABILITIES
 from imagehub.domain.sync.state import AWAY
+from imagehub.gallery.originals import has_only_rendition
 from imagehub.gallery.placeholder import make_placeholder_url
 from imagehub.imaging.kinds import name_kind
 from imagehub.messages import mark
@@ -120,7 +121,8 @@ def make_picture(group: Group, image: Image, element_id: str, position: int = 1)
             width, height = max(found), found[max(found)].height_px
     full_url = _make_full_url(image)
     is_shown_by_browsers = image.mime_type in _BROWSER_TYPES and not image.preview_reason
-    can_zoom = bool(full_url) and is_shown_by_browsers and image.width_px > width
+    is_larger = image.width_px > width and not has_only_rendition(image)
+    can_zoom = bool(full_url) and is_shown_by_browsers and is_larger
     role = gettext(_ROLES[image.role]) if image.role in _ROLES else ""
     words = (
         f"{get_title(group)}, {role}"
@@ -149,6 +151,8 @@ def make_picture(group: Group, image: Image, element_id: str, position: int = 1)
 
 def _name_original(image: Image) -> str:
     """Name the original in a link; behind a preview, other than an image may be downloaded."""
+    if has_only_rendition(image):
+        return str(gettext("Image in 1920 pixels"))
     if not image.preview_reason:
         return str(gettext("Full-size image"))
     kind = name_kind(image.name, image.mime_type)
@@ -166,7 +170,7 @@ def make_full_image_url(image: Image) -> str:
 
 
 def _make_full_url(image: Image) -> str:
-    may_have = get_settings().downloads or current_user.is_authenticated
+    may_have = get_settings().has_downloads or current_user.is_authenticated
     if not may_have or image.drive_state in AWAY:
         return ""
     return urlsplit(make_full_image_url(image)).path

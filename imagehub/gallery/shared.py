@@ -12,7 +12,7 @@ from imagehub.domain.sharing import links
 from imagehub.domain.sync.state import AWAY
 from imagehub.errors import ImageHubError, NotAllowedError, NotFoundError, TooManyTriesError
 from imagehub.gallery import blueprint
-from imagehub.gallery.downloads import redirect_to_original
+from imagehub.gallery.originals import send_original
 from imagehub.gallery.pictures import make_picture, make_wall
 from imagehub.models import ShareLink
 from imagehub.web.errors import on_refusal
@@ -84,14 +84,14 @@ def unlock_share(token: str) -> ResponseReturnValue:
 
 @blueprint.get("/s/<token>/full/<db_id:group>/<db_id:number>")
 def download_shared(token: str, group: int, number: int) -> ResponseReturnValue:
-    """Redirect to the original of a shared shot, if the link allows downloads."""
+    """Send the original of a shared shot, if the link allows downloads."""
     share = links.get_open_share(db.session(), token)
     if not _is_unlocked(share):
         return _finish(redirect(url_for(".show_share", token=token)))
     if not share.may_download or not links.has_group(db.session(), share, group):
         raise NotFoundError("page", "")
     image = library_images.get_image(db.session(), group, number)
-    return _finish(redirect_to_original(image))
+    return _finish(send_original(image))
 
 
 def _is_unlocked(share: ShareLink) -> bool:

@@ -37,6 +37,7 @@ from imagehub.models.library import (
     Group,
     GroupTag,
     Image,
+    PrivateData,
     Rendition,
     StoredObject,
     Tag,

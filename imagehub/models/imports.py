@@ -55,7 +55,8 @@ class ImportPlanFile(Base):
 
     ``verdict`` says what prevents its import (see ``VERDICTS`` of ``domain.imports.verdicts``),
     ``reason`` is the same as a sentence. ``is_chosen``: it will be imported. ``taken_at`` is the
-    time of the camera or else of the file, without a time zone.
+    time of the camera or else of the file, without a time zone. ``has_place``: OneDrive lists where
+    it was taken, which only personal drives do.
     """
 
     __tablename__ = "import_plan_file"
@@ -82,6 +83,7 @@ class ImportPlanFile(Base):
     verdict: Mapped[str] = mapped_column(String(16), default="")
     reason: Mapped[str] = mapped_column(String(500), default="")
     is_chosen: Mapped[bool] = mapped_column(default=True)
+    has_place: Mapped[bool] = mapped_column(default=False)
 
 
 class ImportJob(Base):

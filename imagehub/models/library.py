@@ -125,9 +125,10 @@ class Image(Base):
     ``outside`` of the root folder. ``drive_hash`` and ``drive_size_bytes`` are what OneDrive listed
     for the file that the renditions were made from, "" and 0 if unknown. ``drive_doubt``: what the
     next check has to find out (see ``domain.sync.state``). ``offered_item_id``: a file with other
-    content that has the name and folder of a missing original, or "". ``role``: see ``ROLES`` of
-    ``domain.library``. ``has_alt`` is derived from ``alt``, for the list of shots without one; it
-    is true in the trash.
+    content that has the name and folder of a missing original, or "". ``private_state``: whether
+    the original says something private: "" if it was not looked at, else ``none``, ``removable`` or
+    ``fixed`` (see ``PrivateData``). ``role``: see ``ROLES`` of ``domain.library``. ``has_alt`` is
+    derived from ``alt``, for the list of shots without one; it is true in the trash.
     """
 
     __tablename__ = "image"
@@ -141,6 +142,7 @@ class Image(Base):
         Index("ix_image_drive_hash", "drive_hash"),
         Index("ix_image_drive_doubt", "drive_account_id", "drive_doubt", "id"),
         Index("ix_image_folder_id", "folder_id"),
+        Index("ix_image_private_state", "private_state", "id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -159,6 +161,7 @@ class Image(Base):
     drive_size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     drive_doubt: Mapped[int] = mapped_column(SmallInteger, default=0)
     offered_item_id: Mapped[str] = mapped_column(DriveId, default="")
+    private_state: Mapped[str] = mapped_column(String(12), default="")
     folder_id: Mapped[str] = mapped_column(DriveId, default="")
     folder_name: Mapped[str] = mapped_column(String(400), default="")
     mime_type: Mapped[str] = mapped_column(String(100), default="")
@@ -196,6 +199,29 @@ class Image(Base):
     def _note_alt(self, _name: str, alt: str) -> str:
         self.has_alt = bool(alt.strip())
         return alt
+
+
+class PrivateData(Base):
+    """What an original says about places, people and devices, and how to remove it.
+
+    ``drive_hash``, ``drive_size_bytes`` and ``ctag``: OneDrive's listing of the file that was
+    looked at; ``size_bytes``: of what it sends. ``kinds``: see ``imaging.private_data``, separated
+    by spaces. ``blanks``: the bytes to replace, as JSON. ``is_removable``: they remove all of it.
+    """
+
+    __tablename__ = "private_data"
+
+    image_id: Mapped[int] = mapped_column(
+        ForeignKey("image.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    drive_hash: Mapped[str] = mapped_column(String(40), default="")
+    drive_size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    ctag: Mapped[str] = mapped_column(String(255), default="")
+    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    kinds: Mapped[str] = mapped_column(String(40), default="")
+    is_removable: Mapped[bool] = mapped_column(default=True)
+    blanks: Mapped[str] = mapped_column(LongText, default="[]")
+    looked_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
 
 
 class StoredObject(Base):

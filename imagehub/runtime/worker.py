@@ -1,12 +1,13 @@
 """The worker process: import items, renew their leases, recover abandoned ones.
 
 A worker has several threads that process items when the queue wakes them, a pool of processes that
-make the renditions, and three threads of its own:
+make the renditions, and four threads of its own:
 
 - *heartbeat* renews the leases of the items in progress;
 - *sweep* requeues items of dead workers, wakes jobs that have work but no wake-up call, finishes
   jobs, deletes what has expired, and processes items itself while the queue is down;
-- *watch* checks OneDrive periodically for originals that were changed, moved or deleted.
+- *watch* checks OneDrive periodically for originals that were changed, moved or deleted;
+- *look* looks for private data in originals that were imported before the hub did so.
 """
 
 import contextlib
@@ -28,7 +29,7 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Clients
 from imagehub.config import Settings
 from imagehub.database import make_engine_options
-from imagehub.domain.imports import claims, process
+from imagehub.domain.imports import claims, looks, process
 from imagehub.domain.imports.scratch import Scratch, clean_scratch
 from imagehub.domain.leases import make_owner
 from imagehub.domain.library import trash
@@ -58,6 +59,7 @@ class Timing:
     lease_seconds: float = claims.LEASE_SECONDS
     heartbeat_seconds: float = 10.0
     sweep_seconds: float = 10.0
+    look_seconds: float = 60.0
     # Time for threads to finish their items when the worker stops, before items are requeued.
     grace_seconds: float = 5.0
 
@@ -109,6 +111,7 @@ class Worker:
             threading.Thread(target=self._beat, name="heartbeat", daemon=True),
             threading.Thread(target=self._sweep_on, name="sweep", daemon=True),
             threading.Thread(target=self._watch_on, name="watch", daemon=True),
+            threading.Thread(target=self._look_on, name="look", daemon=True),
         ]
 
     def start(self) -> None:
@@ -282,6 +285,22 @@ class Worker:
                     "Checked OneDrive account %d: %d changed items", account_id, report.item_count
                 )
 
+    def _look_on(self) -> None:
+        """Look into originals; those that OneDrive does not show now, again after a while."""
+        while not self._stopping.is_set():
+            count = 0
+            with self._keep_going("look into originals"), Session(self._engine) as session:
+                count = looks.look_at_originals(
+                    session,
+                    self._clients,
+                    self.name,
+                    lambda: not self._stopping.is_set(),
+                    self._settings.max_original_bytes,
+                )
+            if count:
+                log.info("Looked for private data in %d originals", count)
+            self._stopping.wait(self._timing.look_seconds)
+
     @contextlib.contextmanager
     def _keep_going(self, what: str) -> Iterator[None]:
         """Log any error instead of ending the thread, for example while the database is down."""
@@ -314,8 +333,8 @@ def run_worker(
     :param on_ready: called when the worker has started.
     :return: the exit status of the process.
     """
-    # One connection for each thread, including heartbeat, sweep and watch.
-    size = {"pool_size": count_worker_threads(settings) + 6}
+    # One connection for each thread, including heartbeat, sweep, watch and look.
+    size = {"pool_size": count_worker_threads(settings) + 7}
     options = make_engine_options(settings.sqlalchemy_url) | size
     engine = create_engine(settings.sqlalchemy_url, **options)
     # A signal handler may interrupt this thread anywhere, so it only writes a byte.

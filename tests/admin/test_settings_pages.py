@@ -8,6 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from imagehub.database import db
+from imagehub.domain.library import private_data
+from imagehub.imaging.private_data import PrivateData
+from imagehub.models import HubSetting, Image
 from imagehub.wiring import refresh_settings
 from tests.admin.pages import send
 from tests.fixtures.site import Site, make_site
@@ -18,7 +21,7 @@ USUAL = {
     "tagline": "",
     "accent": "#b3432b",
     "language": "auto",
-    "downloads": "on",
+    "downloads": "without-place",
     "zip_downloads": "on",
     "feeds": "on",
 }
@@ -65,7 +68,7 @@ def test_downloads_and_feed_are_switched_off(site: Site, client: FlaskClient) ->
     group = site.add_group(["a.jpg"])
     assert site.get("/feed.atom").status_code == 200
     assert site.get(f"/media/full/{group}/1").status_code != 404, "but OneDrive is not connected"
-    fields = {name: text for name, text in USUAL.items() if text != "on"}
+    fields = {name: text for name, text in USUAL.items() if text != "on"} | {"downloads": "none"}
     send(client, PAGE, PAGE, **fields)
     assert site.get("/feed.atom").status_code == 404
     assert site.get(f"/media/full/{group}/1").status_code == 404
@@ -75,6 +78,30 @@ def test_downloads_and_feed_are_switched_off(site: Site, client: FlaskClient) ->
     )
     send(client, PAGE, PAGE, **USUAL)
     assert site.get("/feed.atom").status_code == 200
+
+
+def test_home_asks_hubs_of_before_how_visitors_get_full_size_images(
+    site: Site, client: FlaskClient
+) -> None:
+    site.add_group(["a.jpg"])
+    assert 'data-note="downloads"' not in client.get("/admin/").text
+    with site.session() as session:
+        session.add(HubSetting(name="downloads", value='"as-is"'))
+        session.add(HubSetting(name="downloads_to_choose", value="true"))
+        image = session.query(Image).one()
+        listing = private_data.Listing("hash", 1, "", 1)
+        private_data.save_found(session, image, listing, PrivateData(("place",)))
+    home = client.get("/admin/").text
+    assert 'data-note="downloads"' in home
+    assert "Found so far: 1 image with such data, 1 of them with a place." in home
+    answer = send(client, "/admin/settings/downloads", "/admin/", downloads="perhaps")
+    assert answer.status_code == 422
+    assert 'data-note="downloads"' in client.get("/admin/").text
+    answer = send(client, "/admin/settings/downloads", "/admin/", downloads="without-place")
+    assert answer.location == "/admin/"
+    assert 'data-note="downloads"' not in client.get("/admin/").text
+    assert 'value="without-place" checked' in client.get(PAGE).text
+    assert "Changed settings: Downloads of full-size images." in client.get("/admin/activity").text
 
 
 def test_a_language_for_everybody(site: Site, client: FlaskClient) -> None:
@@ -139,12 +166,13 @@ def test_what_the_environment_sets_is_shown_after_a_refusal_too(tmp_path: Path) 
     site = make_site(tmp_path, title="From outside", accent="#123456", zip_downloads="on")
     client = site.signed_in_client()
     # Browsers do not send what is switched off.
-    refused = send(client, PAGE, PAGE, tagline="x" * 400, language="auto", downloads="on")
+    refused = send(client, PAGE, PAGE, tagline="x" * 400, language="auto", downloads="as-is")
     assert refused.status_code == 422
     assert re.search(r'<output id="title"[^>]*>From outside</output>', refused.text)
     assert 'value="#123456"' in refused.text
     assert 'name="zip_downloads" value="on" checked disabled' in refused.text
     assert 'name="feeds" value="on" aria' in refused.text
+    assert 'name="downloads" value="as-is" checked' in refused.text
     with site.app.app_context():
         db.engine.dispose()
 

@@ -22,7 +22,14 @@ from imagehub.domain.library.groups import get_group
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import ConflictError, InvalidInputError, NotFoundError
 from imagehub.messages import Message
-from imagehub.models import Group, ImportJob, ImportPlan, ImportPlanFile, ImportProposal
+from imagehub.models import (
+    DriveAccount,
+    Group,
+    ImportJob,
+    ImportPlan,
+    ImportPlanFile,
+    ImportProposal,
+)
 
 MAX_SELECTED = 2000
 PLANS_PER_PAGE = 20
@@ -115,7 +122,8 @@ class Summary:
     """A plan in numbers.
 
     ``verdict_counts``: verdict → files. ``seconds``: how long the import will take at the rate of
-    the last imports; None before the first import.
+    the last imports; None before the first import. ``place_count``: chosen files of which OneDrive
+    lists the place; ``knows_places``: it does so on this drive.
     """
 
     file_count: int
@@ -125,6 +133,8 @@ class Summary:
     group_count: int
     verdict_counts: Counter[str]
     seconds: float | None
+    place_count: int = 0
+    knows_places: bool = False
 
     @property
     def unusable_count(self) -> int:
@@ -144,11 +154,10 @@ def describe_plan(session: Session, plan: ImportPlan) -> Summary:
         verdicts[verdict] += file_count
         counts[is_chosen] += file_count
         sizes[is_chosen] += int(size_bytes)
-    groups = session.scalar(
-        select(func.count(file.proposal_id.distinct())).where(
-            file.plan_id == plan.id, file.is_chosen.is_(True)
-        )
-    )
+    account = session.get_one(DriveAccount, plan.drive_account_id)
+    chosen = (file.plan_id == plan.id, file.is_chosen.is_(True))
+    groups = session.scalar(select(func.count(file.proposal_id.distinct())).where(*chosen))
+    places = session.scalar(select(func.count()).where(*chosen, file.has_place.is_(True)))
     return Summary(
         file_count=counts.total(),
         size_bytes=sizes.total(),
@@ -157,6 +166,8 @@ def describe_plan(session: Session, plan: ImportPlan) -> Summary:
         group_count=groups or 0,
         verdict_counts=verdicts,
         seconds=estimate_seconds(session, counts[True]),
+        place_count=places or 0,
+        knows_places=account.drive_kind not in ("business", "documentLibrary"),
     )
 
 

@@ -29,6 +29,7 @@ from imagehub.domain.imports.relinking import LINKED_REASON, link_item
 from imagehub.domain.imports.replacing import accepts_mismatch, change_original
 from imagehub.domain.imports.scratch import Scratch
 from imagehub.domain.library.groups import lock_group, refresh_group
+from imagehub.domain.library.private_data import make_listing, save_found
 from imagehub.domain.objects.bookkeeping import KeyGoneError, delete_unused, pin_keys, use_keys
 from imagehub.domain.sync.schedule import note_import
 from imagehub.errors import (
@@ -39,6 +40,7 @@ from imagehub.errors import (
     ServiceBusyError,
     ServiceRefusedError,
 )
+from imagehub.imaging.private_data import FileSource, PrivateData, look
 from imagehub.messages import Message, mark
 from imagehub.models import DriveAccount, Image, ImportItem, ImportJob, Rendition
 
@@ -157,12 +159,15 @@ def _import(
         picture, preview_reason = render_original(
             clients.renderer, drive, item, path, scratch.open_file, read_at
         )
+        private_data = look(FileSource(file))
     encoded = {rendition.object_key: rendition for rendition in picture.renditions}
     pinned_until, stored = pin_keys(session, encoded)
     for key, rendition in encoded.items():
         if key not in stored:
             _put_object(clients.store, key, rendition)
-    processed = _ProcessedOriginal(item, download, picture, pinned_until, read_at, preview_reason)
+    processed = _ProcessedOriginal(
+        item, download, picture, private_data, pinned_until, read_at, preview_reason
+    )
     try:
         old_keys = _save_image(session, claim, processed)
     except IntegrityError:
@@ -196,6 +201,7 @@ class _ProcessedOriginal:
     item: DriveItem
     download: Download
     picture: "RenderedPicture"
+    private_data: PrivateData
     pinned_until: datetime
     read_at: datetime
     preview_reason: str
@@ -247,6 +253,8 @@ def _save_image(own: Session, claim: Claim, processed: _ProcessedOriginal) -> li
     _set_facts(image, claim, processed)
     note_import(own, image, processed.read_at)
     own.flush()
+    listing = make_listing(processed.item, processed.download)
+    save_found(own, image, listing, processed.private_data)
     own.execute(
         insert(Rendition),
         [

@@ -244,9 +244,16 @@ def _make_rows(step: Step, max_original_bytes: int, is_selected: bool) -> list[d
             "verdict": verdict,
             "reason": reason[:500],
             "is_chosen": not VERDICTS[verdict].is_excluded,
+            "has_place": has_place(item),
         }
         for item, folder_id, folder_name, verdict, reason in judged
     ]
+
+
+def has_place(item: DriveItem) -> bool:
+    """Tell whether OneDrive lists where a picture was taken; only personal drives do."""
+    place = item.raw.get("location") or {}
+    return place.get("latitude") is not None and place.get("longitude") is not None
 
 
 def find_capture_time(item: DriveItem) -> datetime | None:

@@ -6,13 +6,20 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 from zipstream import ZIP_STORED, ZipStream
 
 from imagehub.clients import Clients
+from imagehub.domain.library.images import list_images
+from imagehub.domain.sharing.originals import (
+    REPLACEMENT_PX,
+    Original,
+    Replaced,
+    Unchanged,
+    deliver,
+    find_originals,
+)
 from imagehub.errors import ImageHubError, NotFoundError, ServiceRefusedError
-from imagehub.models import Image
 
 log = logging.getLogger(__name__)
 
@@ -27,30 +34,28 @@ _BAD_CHARS = frozenset(
 
 @dataclass(frozen=True)
 class Member:
-    """One original of an archive, under a name that no other has."""
+    """One original of an archive, under a name that no other has.
+
+    ``as_is``: with its private data.
+    """
 
     name: str
-    account_id: int
-    item_id: str
+    original: Original
+    as_is: bool = False
 
 
-def list_members(session: Session, group_id: int) -> Sequence[Member]:
+def list_members(session: Session, group_id: int, as_is: bool = False) -> Sequence[Member]:
     """List the originals of a group in its order.
 
+    :param as_is: with their private data.
     :raise NotFoundError: the group has no images.
     """
-    images = session.execute(
-        select(Image.name, Image.drive_account_id, Image.drive_item_id)
-        .where(Image.group_id == group_id)
-        .order_by(Image.position, Image.number)
-    ).all()
+    images = list_images(session, group_id)
     if not images:
         raise NotFoundError("group", group_id)
     names = make_unique([tidy_file_name(image.name) for image in images], taken=[NOTE_NAME])
-    return [
-        Member(name, image.drive_account_id, image.drive_item_id)
-        for name, image in zip(names, images, strict=True)
-    ]
+    originals = find_originals(session, images)
+    return [Member(name, original, as_is) for name, original in zip(names, originals, strict=True)]
 
 
 def open_archive(clients: Clients, members: Iterable[Member]) -> Generator[bytes, None, None]:
@@ -70,11 +75,11 @@ def open_archive(clients: Clients, members: Iterable[Member]) -> Generator[bytes
     missing: list[tuple[Member, ImageHubError]] = []
     for member in waiting:
         try:
-            first = _open_member(clients, member)
+            name, first = _open_member(clients, member)
         except (NotFoundError, ServiceRefusedError) as error:
             missing.append((member, error))
             continue
-        return _iter_archive(clients, member, first, waiting, missing)
+        return _iter_archive(clients, name, first, waiting, missing)
     if not missing:
         raise NotFoundError("picture", "")
     raise missing[0][1]
@@ -82,37 +87,48 @@ def open_archive(clients: Clients, members: Iterable[Member]) -> Generator[bytes
 
 def _iter_archive(
     clients: Clients,
-    member: Member,
+    name: str,
     chunks: Iterator[bytes],
     waiting: Iterator[Member],
     missing: list[tuple[Member, ImageHubError]],
 ) -> Generator[bytes, None, None]:
     # Pictures are compressed already. Sizes need not be known: the 64-bit records are used.
     archive = ZipStream(compress_type=ZIP_STORED)
-    yield from _iter_member(archive, member, chunks)
+    yield from _iter_member(archive, name, chunks)
     for later in waiting:
         try:
-            chunks = _open_member(clients, later)
+            name, chunks = _open_member(clients, later)
         except ImageHubError as error:
             log.warning("An original is left out of a ZIP: %s", error)
             missing.append((later, error))
             continue
-        yield from _iter_member(archive, later, chunks)
+        yield from _iter_member(archive, name, chunks)
     if missing:
         archive.add([_make_note(missing)], NOTE_NAME)
         yield from archive.file()
     yield from archive.footer()
 
 
-def _iter_member(archive: ZipStream, member: Member, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _iter_member(archive: ZipStream, name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
     # Whoever stops reading ends the download from OneDrive with it.
     with closing(chunks):  # type: ignore[type-var]
-        archive.add(chunks, member.name)
+        archive.add(chunks, name)
         yield from archive.file()
 
 
-def _open_member(clients: Clients, member: Member) -> Iterator[bytes]:
-    return clients.open_drive(member.account_id).iter_download(member.item_id)
+def _open_member(clients: Clients, member: Member) -> tuple[str, Iterator[bytes]]:
+    """Return the name of a member in the archive, and its bytes."""
+    original = member.original
+    if member.as_is:
+        drive = clients.open_drive(original.account_id)
+        return member.name, drive.iter_download(original.item_id)
+    delivery = deliver(clients, original)
+    if isinstance(delivery, Replaced):
+        data = clients.store.get_object(delivery.object_key)
+        return f"{member.name} ({REPLACEMENT_PX} px).webp", (part for part in (data,))
+    if isinstance(delivery, Unchanged):
+        return member.name, delivery.content.iter_bytes()
+    return member.name, delivery.iter_bytes()
 
 
 def _make_note(missing: Sequence[tuple[Member, ImageHubError]]) -> bytes:

@@ -1,7 +1,7 @@
 """Summarise the hub for the admin's first page: what needs attention, totals, running imports."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from sqlalchemy import ColumnElement, ScalarSelect, false, func, select
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients
 from imagehub.database import now_utc
+from imagehub.domain.imports import looks
 from imagehub.domain.imports.reports import (
     FailedJob,
     JobReport,
@@ -16,6 +17,7 @@ from imagehub.domain.imports.reports import (
     list_failed_jobs,
     list_running_jobs,
 )
+from imagehub.domain.library import private_data
 from imagehub.domain.onedrive import accounts, status
 from imagehub.domain.onedrive.status import ConnectionInfo
 from imagehub.domain.site import settings
@@ -64,7 +66,9 @@ class Overview:
     """What the admin's first page shows.
 
     ``is_stalled``: imports wait and no worker takes them up. ``lost_earlier``: previous accounts
-    that must be reconnected because images came from them.
+    that must be reconnected because images came from them. ``must_choose_downloads``: an admin has
+    not chosen yet how visitors get full-size images. ``look_progress``: how far the hub has looked
+    into originals for private data, None if into all; ``private_counts``: what it found.
     """
 
     connection: ConnectionInfo
@@ -77,6 +81,9 @@ class Overview:
     token_end: date | None = None
     is_token_ending: bool = False
     lost_earlier: Sequence[ConnectionInfo] = ()
+    must_choose_downloads: bool = False
+    look_progress: looks.Progress | None = None
+    private_counts: private_data.Counts = field(default_factory=private_data.Counts)
 
 
 def describe_hub(session: Session, clients: Clients, has_secret: bool) -> Overview:
@@ -88,6 +95,7 @@ def describe_hub(session: Session, clients: Clients, has_secret: bool) -> Overvi
     secret_end = settings.find_secret_end(session) if has_secret else None
     token_end = find_token_end(info)
     earlier = status.describe_earlier(session, clients)
+    must_choose = settings.must_choose_downloads(session)
     return Overview(
         connection=info,
         counts=count_to_do(session),
@@ -98,6 +106,9 @@ def describe_hub(session: Session, clients: Clients, has_secret: bool) -> Overvi
         secret_days_left=count_days_left(secret_end),
         token_end=token_end,
         lost_earlier=[one for one in earlier if one.state == accounts.NEEDS_RECONNECT],
+        must_choose_downloads=must_choose,
+        look_progress=looks.find_progress(session),
+        private_counts=private_data.count_found(session) if must_choose else private_data.Counts(),
         is_token_ending=token_end is not None and token_end <= now_utc().date() + _WARN_BEFORE,
     )
 

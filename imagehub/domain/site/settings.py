@@ -28,10 +28,13 @@ _FAULTS = {
     "accent": mark("Enter a colour like #a1b2c3."),
     "ground": mark("Enter a colour like #a1b2c3."),
     "language": mark("Select a language from the list."),
+    "downloads": mark("Select one of the choices."),
 }
 _ROOT = "root_folder"
 # Shown as the root folder if there is no boundary.
 WHOLE_DRIVE = mark("All of OneDrive")
+# Set by a migration in hubs that have images: their downloads stay as they were until then.
+_TO_CHOOSE = "downloads_to_choose"
 _SECRET_END = "client_secret_end"  # noqa: S105 - a day, not a secret
 # Control characters, lone surrogates, line and paragraph separators. Other invisible characters are
 # part of text: joiners, no-break spaces, marks of direction.
@@ -121,7 +124,23 @@ def save_site(
     for name in changed:
         text, value, default_value = values[name]
         _keep(session, name, None if value == default_value else text)
+    if "downloads" in changed:
+        _keep(session, _TO_CHOOSE, None)
     return changed
+
+
+def must_choose_downloads(session: Session) -> bool:
+    """Tell whether an admin still has to choose how visitors get full-size images."""
+    return bool(_read(session, _TO_CHOOSE))
+
+
+def choose_downloads(session: Session, settings: Settings, choice: str) -> None:
+    """Save how visitors get full-size images, as chosen on the first page.
+
+    :raise InvalidInputError: there is no such choice.
+    """
+    save_site(session, settings, {"downloads": choice})
+    _keep(session, _TO_CHOOSE, None)
 
 
 # --- The root folder ------------------------------------------------------------------------------

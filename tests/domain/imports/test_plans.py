@@ -9,9 +9,10 @@ from imagehub.domain.imports import plans, reports
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import DriveAccount, Group
 from tests.fixtures.import_rows import create, list_items, select_files
-from tests.fixtures.importing import ImportHub
+from tests.fixtures.importing import ImportHub, make_jpeg
 from tests.fixtures.planning import make_plan
 from tests.fixtures.site import Site
+from tests.imaging.private_data import files
 
 
 def test_selected_files_and_folders_are_planned_once(studio: ImportHub) -> None:
@@ -19,6 +20,13 @@ def test_selected_files_and_folders_are_planned_once(studio: ImportHub) -> None:
     ids = tuple(file_id for file_id, _ in chosen.files)
     plan = make_plan(studio, "Studio", items=ids)
     assert plans.describe_plan(studio.session, plan).file_count == 7
+
+
+def test_a_plan_counts_the_places_that_onedrive_lists(import_hub: ImportHub) -> None:
+    hub = import_hub
+    hub.put_files("Places", {"a.jpg": files.make_jpeg(), "b.jpg": make_jpeg(1)})
+    summary = plans.describe_plan(hub.session, make_plan(hub, "Places"))
+    assert (summary.chosen_count, summary.place_count, summary.knows_places) == (2, 1, True)
 
 
 def test_the_estimate_follows_the_rate_of_earlier_imports(studio: ImportHub) -> None:

@@ -10,21 +10,25 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import pytest
+from PIL import Image as Picture
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from imagehub.database import now_utc
 from imagehub.domain.imports import claims as imports_claims
-from imagehub.domain.imports import jobs, process
+from imagehub.domain.imports import jobs, looks, process
 from imagehub.domain.imports.scratch import Scratch
-from imagehub.domain.library import bulk, groups
+from imagehub.domain.library import bulk, groups, private_data
 from imagehub.domain.library import images as library_images
 from imagehub.domain.objects import bookkeeping
 from imagehub.errors import ConnectionLostError
 from imagehub.imaging.pool import RenderPool
+from imagehub.imaging.private_data import FileSource, PrivateData, look
+from imagehub.imaging.private_data.blanks import apply_blanks
 from imagehub.models import Group, Image, StoredObject
 from tests.fixtures.importing import ImportHub, make_jpeg
 from tests.fixtures.s3 import run_embedded_s3
+from tests.imaging.private_data import files
 from tests.support import get_free_port
 
 
@@ -42,6 +46,37 @@ def test_a_worker_makes_a_folder_a_group_in_its_order(either_import_hub: ImportH
     assert group.cover_id == images[0].id
     hub.check_stores_agree()
     assert hub.reconcile().is_clean
+
+
+def test_an_import_notes_what_is_private(import_hub: ImportHub) -> None:
+    hub = import_hub
+    private = files.make_jpeg()
+    contents = {"a.jpg": private, "b.jpg": make_jpeg(2), "c.jpg": private + bytes(9)}
+    job_id = hub.create(hub.put_files("Works", contents))
+    assert hub.work(job_id) == ["done"] * 3
+    images = hub.list_images()
+    assert [image.private_state for image in images] == ["removable", "none", "removable"]
+    assert private_data.count_found(hub.session, job_id) == private_data.Counts(2, 2, 0)
+    rows = private_data.find_rows(hub.session, [image.id for image in images])
+    row = rows[images[0].id]
+    assert (row.drive_hash, row.size_bytes) == (images[0].drive_hash, len(private))
+    assert row.kinds == "place person device"
+    cleaned = b"".join(apply_blanks([private], private_data.read_found(row).blanks))
+    assert not [secret for secret in files.SECRETS if secret in cleaned]
+    assert looks.find_progress(hub.session) is None, "nothing is left to look into"
+    # Renditions carry no metadata at all.
+    for rendition in images[0].renditions:
+        data = hub.clients.store.get_object(rendition.object_key)
+        assert look(FileSource(io.BytesIO(data))) == PrivateData()
+        with Picture.open(io.BytesIO(data)) as picture:
+            assert not picture.info.keys() & {"exif", "xmp", "icc_profile"}
+    # A new version is looked into anew.
+    hub.put_files("Works", {"a.jpg": make_jpeg(7)})
+    newer: dict[int, int] = {}
+    jobs.add_remakes(hub.session, [images[0].id], newer)
+    hub.session.commit()
+    assert hub.work(newer[hub.account_id]) == ["done"]
+    assert hub.list_images()[0].private_state == "none"
 
 
 def test_an_image_keeps_the_facts_of_its_original(import_hub: ImportHub) -> None:

@@ -24,7 +24,7 @@ def test_what_is_saved_is_in_force(either_session: Session, settings: Settings) 
     changed = site_settings.save_site(either_session, settings, texts)
     assert changed == ["title", "accent", "downloads"]
     site = site_settings.get_site(either_session, settings)
-    assert (site.title, site.downloads, site.accent) == ("Haus der Bilder 画", False, "#1a2b3c")
+    assert (site.title, site.downloads, site.accent) == ("Haus der Bilder 画", "none", "#1a2b3c")
     assert site.tagline == settings.tagline
     assert site.secret_key == settings.secret_key
 
@@ -48,7 +48,7 @@ def test_what_was_not_touched_stays_as_others_made_it(
     mine = seen | {"title": "Mine", "accent": "#0055AA"}
     assert site_settings.save_site(either_session, settings, mine, seen) == ["title"]
     site = site_settings.get_site(either_session, settings)
-    assert (site.title, site.tagline, site.downloads) == ("Mine", "Theirs", False)
+    assert (site.title, site.tagline, site.downloads) == ("Mine", "Theirs", "none")
 
 
 def test_the_same_setting_changed_twice_is_told(
@@ -127,6 +127,24 @@ def test_what_cannot_be_used_changes_nothing(
         site_settings.save_site(either_session, settings, {"title": "Good", name: text})
     assert list(caught.value.fields) == [name]
     assert site_settings.get_site(either_session, settings).title == "ImageHub"
+
+
+@pytest.mark.parametrize("choice", ["without-place", "as-is", "none"])
+def test_how_visitors_get_full_size_images_is_chosen_once(
+    either_session: Session, settings: Settings, choice: str
+) -> None:
+    assert not site_settings.must_choose_downloads(either_session)
+    either_session.add(HubSetting(name="downloads", value='"as-is"'))
+    either_session.add(HubSetting(name="downloads_to_choose", value="true"))
+    either_session.flush()
+    site_settings.save_site(either_session, settings, {"title": "Another"})
+    assert site_settings.must_choose_downloads(either_session)
+    with pytest.raises(InvalidInputError):
+        site_settings.choose_downloads(either_session, settings, "perhaps")
+    assert site_settings.must_choose_downloads(either_session)
+    site_settings.choose_downloads(either_session, settings, choice)
+    assert not site_settings.must_choose_downloads(either_session)
+    assert site_settings.get_site(either_session, settings).downloads == choice
 
 
 def test_nothing_but_the_site_can_be_set(either_session: Session, settings: Settings) -> None:

@@ -1,0 +1,125 @@
+"""Answer with an original: from OneDrive, or through the hub without its private data."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from urllib.parse import quote
+
+from flask import Response, current_app, redirect, request
+from flask_login import current_user
+
+from imagehub.database import db, end_read
+from imagehub.domain.library import private_data
+from imagehub.domain.sharing import downloads, originals
+from imagehub.errors import ServiceBusyError
+from imagehub.messages import mark
+from imagehub.models import Image
+from imagehub.wiring import get_clients, get_settings
+
+SLOTS = "imagehub.zip_slots"
+
+
+def gets_originals() -> bool:
+    """Tell whether this person gets originals as they are: the setting says so, or an admin."""
+    return get_settings().downloads == "as-is" or bool(current_user.is_authenticated)
+
+
+def has_only_rendition(image: Image) -> bool:
+    """Tell whether this person gets a rendition in place of an original."""
+    return image.private_state == private_data.FIXED and not gets_originals()
+
+
+def send_original(image: Image) -> Response:
+    """Answer with an image's original; ends the read transaction before OneDrive is asked.
+
+    Errors as of :func:`imagehub.domain.sharing.originals.deliver`.
+    """
+    name, mime_type = image.name, image.mime_type
+    if gets_originals():
+        account_id, item_id = image.drive_account_id, image.drive_item_id
+        end_read(db.session())
+        return redirect_to(get_clients().open_drive(account_id).fetch_download_url(item_id))
+    (original,) = originals.find_originals(db.session(), [image])
+    end_read(db.session())
+    clients = get_clients()
+    delivery = originals.deliver(clients, original)
+    if isinstance(delivery, originals.Replaced):
+        return redirect_to(clients.store.make_presigned_url(delivery.object_key))
+    if isinstance(delivery, originals.Unchanged):
+        return redirect_to(delivery.content.url)
+    return _send_cleaned(delivery, name, mime_type)
+
+
+def redirect_to(url: str) -> Response:
+    response: Response = redirect(url)  # type: ignore[assignment]
+    # The body of a redirect repeats the address, with which anyone can download the file.
+    response.set_data(b"")
+    return response
+
+
+def _send_cleaned(cleaned: originals.Cleaned, name: str, mime_type: str) -> Response:
+    """Send a file or the part of it that the browser asks for."""
+    size_bytes = cleaned.size_bytes
+    etag = cleaned.make_etag()
+    start, end, status = 0, size_bytes, 200
+    is_same = not request.headers.get("If-Range") or request.if_range.etag == etag
+    if request.range is not None and is_same and len(request.range.ranges) == 1:
+        wanted = request.range.range_for_length(size_bytes)
+        if wanted is None:
+            return Response(status=416, headers={"Content-Range": f"bytes */{size_bytes}"})
+        (start, end), status = wanted, 206
+    if request.method == "HEAD":
+        response = Response(status=status)
+    else:
+        response = Response(stream(lambda: cleaned.iter_bytes(start, end)), status=status)
+    response.headers["Content-Type"] = mime_type or "application/octet-stream"
+    response.headers["Content-Length"] = str(end - start)
+    if status == 206:
+        response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size_bytes}"
+    response.headers["Accept-Ranges"] = "bytes"
+    response.set_etag(etag)
+    set_file_name(response, downloads.tidy_file_name(name))
+    return response
+
+
+def set_file_name(response: Response, file_name: str) -> None:
+    """Have the browser save the answer under a name, and no proxy keep it."""
+    plain = file_name.encode("ascii", "replace").decode().replace("?", "_")
+    response.headers["Content-Disposition"] = (
+        f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"
+    )
+    response.headers["Cache-Control"] = "no-store"
+    # nginx would buffer gigabytes on its disk.
+    response.headers["X-Accel-Buffering"] = "no"
+
+
+def stream(open_chunks: Callable[[], Iterator[bytes]]) -> "Sending":
+    """Start sending a file through the hub, which occupies a thread until it is sent.
+
+    :param open_chunks: called once a thread may be occupied; its errors can still be answered.
+    :raise ServiceBusyError: half of the threads send files already.
+    """
+    slots = current_app.extensions[SLOTS]
+    if not slots.acquire(blocking=False):
+        sentence = mark("Too many downloads are running.")
+        raise ServiceBusyError("ImageHub", "send a file", sentence)
+    with ExitStack() as held:
+        held.callback(slots.release)
+        chunks = held.enter_context(closing(open_chunks()))  # type: ignore[type-var]
+        return Sending(chunks, held.pop_all())
+
+
+class Sending:
+    """A file on its way; releases its slot when it ends, however it ends.
+
+    The server closes it when the visitor disconnects, which ends the download from OneDrive.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], held: ExitStack) -> None:
+        self._chunks = chunks
+        self.close = held.close
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._chunks
+        finally:
+            self.close()

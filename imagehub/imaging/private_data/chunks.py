@@ -1,0 +1,266 @@
+"""Look at PNG, WebP and GIF files, which consist of chunks.
+
+Source: PNG Specification, third edition, sections 5 and 11; WebP Container Specification;
+GIF89a Specification and XMP Specification part 3, 1.1.2.
+"""
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+
+from imagehub.imaging.private_data.blanks import apply_blanks, merge_blanks
+from imagehub.imaging.private_data.exif import look_at_tiff
+from imagehub.imaging.private_data.iptc import look_at_iptc, look_at_photoshop
+from imagehub.imaging.private_data.source import (
+    MAX_BLOCK_BYTES,
+    CannotCleanError,
+    Findings,
+    Window,
+)
+from imagehub.imaging.private_data.xmp import look_at_xmp
+
+_MAX_CHUNKS = 5_000_000
+_XMP_KEYWORD = b"XML:com.adobe.xmp"
+_RAW_PROFILE = b"Raw profile type "
+# A chunk that every decoder ignores: ancillary, private, safe to copy.
+_IGNORED = b"blNk"
+_WORDS = re.compile(rb"gps|latitude|longitude|location|serial|ownername", re.IGNORECASE)
+# Standard chunks without free text. Others are looked into.
+_PICTURE_CHUNKS = frozenset(
+    b"IHDR PLTE IDAT IEND cHRM cICP gAMA iCCP mDCV cLLI sBIT sRGB bKGD hIST tRNS pHYs sPLT tIME "
+    b"acTL fcTL fdAT blNk oFFs sCAL sTER".split()
+)
+
+_WEBP_PICTURE_CHUNKS = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP"})
+
+
+# --- PNG ------------------------------------------------------------------------------------------
+
+
+def look_at_png(window: Window) -> None:
+    """Look at a PNG file; the checksums of changed chunks are changed too."""
+    at = 8
+    for _ in range(_MAX_CHUNKS):
+        head = window.read(at, 8)
+        if len(head) < 8:
+            raise CannotCleanError("a PNG without an end")
+        size, kind = int.from_bytes(head[:4]), head[4:8]
+        if at + 12 + size > window.size_bytes:
+            raise CannotCleanError("a PNG that is cut short")
+        if kind not in _PICTURE_CHUNKS:
+            _look_at_chunk(window, at, size, kind)
+        at += 12 + size
+        if kind == b"IEND":
+            blank_rest(window, at)
+            return
+    raise CannotCleanError("too many PNG chunks")
+
+
+def _look_at_chunk(window: Window, at: int, size: int, kind: bytes) -> None:
+    findings, content = window.findings, window.cut(at + 8, size)
+    before = len(findings.blanks)
+    if kind == b"eXIf":
+        look_at_tiff(content)
+    elif kind == b"iTXt" and (place := _find_plain_xmp(content)) is not None:
+        look_at_xmp(content.cut(place, size - place))
+    elif kind in (b"tEXt", b"zTXt", b"iTXt"):
+        if kinds := _find_in_text(content, kind):
+            findings.kinds |= kinds
+            # Compressed text cannot be blanked within, so the chunk is replaced.
+            window.put(at + 4, _IGNORED)
+            content.blank(0, size)
+            window.put(at + 8 + size, _make_zero_checksum(size))
+        return
+    elif _WORDS.search(content.read_all()):
+        # Such as a C2PA manifest.
+        findings.note("other")
+        window.put(at + 4, _IGNORED)
+        content.blank(0, size)
+        window.put(at + 8 + size, _make_zero_checksum(size))
+        return
+    if len(findings.blanks) > before:
+        blanks = merge_blanks(findings.blanks[before:])
+        (offset, _), *_ = content.parts
+        checksum = zlib.crc32(kind)
+        for part in apply_blanks([content.read_all()], blanks, offset):
+            checksum = zlib.crc32(part, checksum)
+        window.put(at + 8 + size, struct.pack(">I", checksum))
+
+
+def _make_zero_checksum(size: int) -> bytes:
+    checksum, zeros = zlib.crc32(_IGNORED), bytes(65_536)
+    while size > 0:
+        checksum = zlib.crc32(zeros[:size], checksum)
+        size -= len(zeros)
+    return struct.pack(">I", checksum)
+
+
+def _find_plain_xmp(content: Window) -> int | None:
+    """Return where the packet begins in an ``iTXt`` chunk, unless it is compressed."""
+    head = content.read(0, 200)
+    if not head.startswith(_XMP_KEYWORD + b"\0\0\0"):
+        return None
+    # Keyword, two zeros for "not compressed", then language and translated keyword.
+    language_end = head.find(b"\0", len(_XMP_KEYWORD) + 3)
+    keyword_end = head.find(b"\0", language_end + 1)
+    return keyword_end + 1 if 0 < language_end < keyword_end else None
+
+
+def _find_in_text(content: Window, kind: bytes) -> set[str]:
+    """Return the kinds of private data in a text chunk."""
+    data = content.read_all()
+    keyword, _, rest = data.partition(b"\0")
+    if _WORDS.search(keyword):
+        return (
+            {"place"} if re.search(rb"gps|itude|location", keyword, re.IGNORECASE) else {"device"}
+        )
+    if kind == b"zTXt":
+        text = _unpack(rest[1:])
+    elif kind == b"iTXt":
+        parts = rest[2:].split(b"\0", 2)
+        text = parts[2] if len(parts) == 3 else b""
+        text = _unpack(text) if rest[:1] == b"\1" else text
+    else:
+        text = rest
+    if keyword == _XMP_KEYWORD:
+        return _look_apart(text, "xmp")
+    if keyword.startswith(_RAW_PROFILE):
+        # A line break, the name, the length, and the profile in hexadecimal digits.
+        lines = text.strip().split(b"\n", 2)
+        try:
+            profile = bytes.fromhex(b"".join(lines[2].split()).decode("ascii"))
+        except (ValueError, IndexError):
+            return {"other"}
+        return _look_apart(profile, keyword.removeprefix(_RAW_PROFILE).decode("latin-1"))
+    return set()
+
+
+def _unpack(data: bytes) -> bytes:
+    try:
+        unpacker = zlib.decompressobj()
+        text = unpacker.decompress(data, MAX_BLOCK_BYTES)
+    except zlib.error:
+        return b""
+    if unpacker.unconsumed_tail:
+        raise CannotCleanError("a text is too long")
+    return text
+
+
+class _Bytes:
+    """Unpacked bytes, to look into them."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size_bytes = len(data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._data[offset : offset + max(0, length)]
+
+
+def _look_apart(data: bytes, kind: str) -> set[str]:
+    findings = Findings()
+    if kind in ("exif", "APP1") and data.startswith(b"Exif\0\0"):
+        data = data[6:]
+    elif kind == "APP1":
+        data, kind = data[data.find(b"\0") + 1 :], "xmp"
+    window = Window(_Bytes(data), findings, [(0, len(data))])
+    if kind in ("exif", "APP1"):
+        look_at_tiff(window)
+    elif kind == "xmp":
+        look_at_xmp(window)
+    elif kind in ("iptc", "8bim"):
+        is_photoshop = data.startswith(b"8BIM")
+        look_at_photoshop(window, look_at_tiff) if is_photoshop else look_at_iptc(window)
+    return findings.kinds
+
+
+# --- WebP -----------------------------------------------------------------------------------------
+
+
+def look_at_webp(window: Window) -> None:
+    """Look at a WebP file."""
+    end = min(8 + int.from_bytes(window.read(4, 4), "little"), window.size_bytes)
+    for kind, at, size in _iter_riff(window, end):
+        content = window.cut(at, size)
+        if kind == b"EXIF":
+            # Some programs write the header that only JPEG needs.
+            skip = 6 if content.read(0, 6) == b"Exif\0\0" else 0
+            look_at_tiff(content.cut(skip, size - skip))
+        elif kind == b"XMP ":
+            look_at_xmp(content)
+        elif kind not in _WEBP_PICTURE_CHUNKS and _WORDS.search(content.read_all()):
+            window.findings.note("other")
+            content.blank(0, size)
+    blank_rest(window, end + end % 2)
+
+
+def _iter_riff(window: Window, end: int) -> Iterator[tuple[bytes, int, int]]:
+    at = 12
+    for _ in range(_MAX_CHUNKS):
+        head = window.read(at, 8)
+        if at + 8 > end or len(head) < 8:
+            return
+        size = int.from_bytes(head[4:], "little")
+        yield head[:4], at + 8, min(size, end - at - 8)
+        at += 8 + size + size % 2
+    raise CannotCleanError("too many WebP chunks")
+
+
+# --- GIF ------------------------------------------------------------------------------------------
+
+
+def look_at_gif(window: Window) -> None:
+    """Look at a GIF file: XMP and comments."""
+    at = 13 + _count_palette(window.read(10, 1))
+    for _ in range(_MAX_CHUNKS):
+        kind = window.read(at, 2)
+        if kind[:1] == b"\x3b":
+            blank_rest(window, at + 1)
+            return
+        if kind[:1] == b"\x2c":
+            at += 11 + _count_palette(window.read(at + 9, 1))
+            at = _skip_blocks(window, at)
+        elif kind[:1] == b"\x21":
+            at = _look_at_extension(window, at + 2, kind[1:])
+        else:
+            raise CannotCleanError("broken GIF blocks")
+    raise CannotCleanError("too many GIF blocks")
+
+
+def _look_at_extension(window: Window, at: int, kind: bytes) -> int:
+    end = _skip_blocks(window, at)
+    if kind == b"\xff" and window.read(at + 1, 11) == b"XMP DataXMP":
+        # The packet is not divided into blocks. The 258 bytes after it end them from wherever a
+        # decoder lands that takes its letters for lengths, spaces included.
+        look_at_xmp(window.cut(at + 12, end - at - 12 - 258))
+    elif kind == b"\xff" and _WORDS.search(window.read(at, end - at)):
+        window.findings.note("other")
+        window.findings.is_fixed = True
+    return end
+
+
+def _count_palette(flags: bytes) -> int:
+    return 3 << ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0
+
+
+def _skip_blocks(window: Window, at: int) -> int:
+    for _ in range(_MAX_CHUNKS):
+        size = window.read(at, 1)
+        if not size:
+            raise CannotCleanError("a GIF that is cut short")
+        at += 1 + size[0]
+        if not size[0]:
+            return at
+    raise CannotCleanError("too many GIF blocks")
+
+
+def blank_rest(window: Window, at: int) -> None:
+    """Blank what follows the end of a file's picture."""
+    while at < window.size_bytes:
+        data = window.read(at, 65_536)
+        if data.strip(b"\0"):
+            window.findings.note("other")
+            window.blank(at, window.size_bytes - at)
+            return
+        at += len(data)
