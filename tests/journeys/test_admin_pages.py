@@ -1,13 +1,14 @@
 """Admin pages in Chromium: first run, connection, two-factor sign-in, settings, shortcuts."""
 
 import re
+from collections.abc import Callable
 
 import pyotp
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.fixtures.browser import Visit
-from tests.fixtures.served_site import ServedSite, make_picture, wait_for_script
+from tests.fixtures.served_site import ServedSite, make_picture, serve, wait_for_script
 from tests.fixtures.site import NAME, PASSWORD
 
 PAGES = (
@@ -372,3 +373,18 @@ def test_axe_finds_nothing(served_site: ServedSite, is_phone: bool, theme: str) 
     visit.page.keyboard.press("?")
     faults += visit.find_faults()
     assert faults == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_on_a_tint_is_readable(
+    served_site: ServedSite, visit: Callable[..., Visit], theme: str
+) -> None:
+    """A setting that is locked by the server, and the selected row of the library."""
+    served_site.site.add_group(["a.jpg"])
+    with serve(served_site.site.restart(title="Haus der Bilder"), visit) as locked:
+        seen = locked.enter("/admin/settings", color_scheme=theme)
+        expect(seen.page.locator("output#title")).to_have_text("Haus der Bilder")
+        assert seen.find_faults() == []
+        seen.page.goto(f"{locked.url}/admin/library")
+        seen.page.get_by_role("checkbox", name=re.compile("^Select “")).check()
+        assert seen.find_faults() == []

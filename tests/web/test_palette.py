@@ -1,7 +1,7 @@
 """Readable colours for any chosen accent."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagehub.web.palette import DARK_GROUND, LIGHT_GROUND, make_css, make_theme
@@ -34,6 +34,15 @@ def test_any_accent_is_readable_on_any_background(accent: str, ground: str) -> N
     assert measure_contrast(theme["edge"], ground) >= 3
 
 
+@settings(max_examples=40)
+@given(COLORS, st.sampled_from([LIGHT_GROUND, DARK_GROUND, "#ffffff", "#000000"]))
+def test_text_is_readable_on_what_is_locked_or_selected(accent: str, ground: str) -> None:
+    theme = make_theme(accent, ground)
+    for tint in ("faint", "tint"):
+        for text in ("ink", "quiet", "accent"):
+            assert measure_contrast(theme[text], theme[tint]) >= 4.5, (tint, text)
+
+
 def test_a_readable_accent_is_not_changed() -> None:
     assert make_theme("#b3432b", LIGHT_GROUND)["accent"] == "#b3432b"
 
@@ -43,7 +52,10 @@ def test_pure_black_is_never_used_on_pure_white() -> None:
         assert make_theme("#3366cc", ground)["ink"] not in ("#000000", "#ffffff")
 
 
-@pytest.mark.parametrize("name", ["ground", "ink", "quiet", "edge", "hair", "accent", "on-accent"])
+@pytest.mark.parametrize(
+    "name",
+    ["ground", "faint", "tint", "ink", "quiet", "edge", "hair", "accent", "on-accent"],
+)
 def test_both_themes_are_in_the_style_sheet(name: str) -> None:
     css = make_css("#b3432b", "")
     light = make_theme("#b3432b", LIGHT_GROUND)[name]

@@ -2,6 +2,7 @@
 
 import { find, get } from "./dom.js";
 import "./pictures.js";
+import "./transitions.js";
 
 const root = document.documentElement;
 

@@ -8,6 +8,7 @@ self.version = {{ {
     asset_url("js/site.js"),
     asset_url("js/pictures.js"),
     asset_url("js/renditions.js"),
+    asset_url("js/transitions.js"),
     asset_url("vendor/fraunces-latin.woff2"),
   ],
 }|tojson }};

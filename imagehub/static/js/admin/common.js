@@ -1,6 +1,7 @@
 // On every admin page: toasts, keys, and forms that ask, suggest or are sent twice.
 
 import { findAll } from "../dom.js";
+import "../transitions.js";
 import { confirmDialog } from "./dialog.js";
 import { fetchJson } from "./http.js";
 import { setUpHelp } from "./keys.js";
