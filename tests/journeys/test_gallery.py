@@ -245,12 +245,28 @@ def test_the_last_page_gets_the_focus_of_the_removed_link(live_hub: LiveHub, vis
     expect(page.locator(".wall[data-page='4'] .tile a").first).to_be_focused()
 
 
+def find_covered(page: Page) -> list[list[str]]:
+    """Return each title that lies over a picture, with that picture's text."""
+    covered: list[list[str]] = page.evaluate(
+        """() => [...document.querySelectorAll(".wall .caption")].flatMap((caption) => {
+          const label = caption.getBoundingClientRect();
+          return [...document.querySelectorAll(".frame")].filter((frame) => {
+            const box = frame.getBoundingClientRect();
+            return label.left < box.right && box.left < label.right
+              && label.top < box.bottom && box.top < label.bottom;
+          }).map((frame) => [caption.textContent, frame.textContent]);
+        })"""
+    )
+    return covered
+
+
 def test_titles_appear_on_hover_and_stay_on_touch_screens(live_hub: LiveHub, visit: Visits) -> None:
     page = visit(live_hub.url).page
     caption = page.locator(".caption").first
     expect(caption).to_have_css("opacity", "0")
     page.locator(".tile a").first.hover()
     expect(caption).to_have_css("opacity", "1")
+    assert find_covered(page) == []
     page.mouse.move(2, 2)
     page.locator(".tile a").first.focus()
     expect(caption).to_have_css("opacity", "1")

@@ -2,6 +2,7 @@
 // its shots in the viewer. Without this module every link leads to a page.
 
 import { byId, closest, find, findAll, get, isModified } from "./dom.js";
+import { observe, restorePlace } from "./front-place.js";
 import { openTile, prepare } from "./opening.js";
 import { fetchPage } from "./page.js";
 import { watch } from "./pictures.js";
@@ -10,90 +11,111 @@ import { say, t } from "./words.js";
 const AUTOMATIC_PAGES = 3;
 
 const walls = byId("walls");
-
-// --- The address follows the page in view ---
-
-function follow(/** @type {HTMLElement} */ wall) {
-  const { url = "", title = "" } = wall.dataset;
-  if (url !== location.pathname + location.search) history.replaceState(history.state, "", url);
-  document.title = title;
-}
-
-const places = new IntersectionObserver(
-  (entries) => {
-    // They are in the order in which they happened.
-    const seen = entries.findLast((entry) => entry.isIntersecting)?.target;
-    if (seen && !history.state?.viewer) follow(/** @type {HTMLElement} */ (seen));
-  },
-  { rootMargin: "-40% 0px -60% 0px" },
-);
-
-// When the visitor comes back and the browser has kept nothing of the page, it restores the scroll
-// position of a longer page than this one. So the work in view is stored, and scrolled to. Changes
-// of the history while a page is left may get lost, so the entry has only a key, set beforehand.
-
-/** @type {string} */
-const key = history.state?.wall ?? `wall ${Date.now()} ${Math.random()}`;
-history.scrollRestoration = "manual";
-history.replaceState({ ...history.state, wall: key }, "");
-
-addEventListener("pagehide", () => {
-  const all = findAll(walls, ".wall");
-  const wall =
-    all.findLast((one) => one.getBoundingClientRect().top <= innerHeight * 0.4) ?? all[0];
-  const tiles = findAll(wall, ".tile");
-  const seen = tiles.find((tile) => tile.getBoundingClientRect().bottom > 0) ?? tiles.at(-1);
-  const { pathname, search } = new URL(wall.dataset.url ?? "", location.href);
-  if (seen) store({ url: pathname + search, id: seen.id, top: seen.getBoundingClientRect().top });
-});
-
-/** @param {{ url?: string, id: string, top: number }} place */
-function store(place) {
-  try {
-    sessionStorage.setItem(key, JSON.stringify(place));
-  } catch {
-    // The browser keeps nothing for this site.
-  }
-}
-
-function restorePlace() {
-  let place;
-  try {
-    place = JSON.parse(sessionStorage.getItem(key) ?? "null");
-  } catch {
-    return;
-  }
-  if (!place) return;
-  if (place.url && place.url !== location.pathname + location.search) {
-    // The address did not follow the last scrolling any more. Load the page that was in view, once.
-    store({ id: place.id, top: place.top });
-    history.replaceState(history.state, "", place.url);
-    location.reload();
-    return;
-  }
-  const kept = document.getElementById(place.id);
-  if (kept && scrollY < 1) scrollBy(0, kept.getBoundingClientRect().top - place.top);
-}
-
-restorePlace();
-
 const firstWall = get(walls, ".wall");
 firstWall.dataset.title = document.title;
-places.observe(firstWall);
+observe(firstWall);
 
 // --- Further pages ---
 
-const link = find(document, "a.more", HTMLAnchorElement);
-if (link) extend(link);
+/** Add the page behind a link, after or before the others, and let the link lead to the next one.
+ * @param {HTMLAnchorElement} link
+ * @param {() => void} [beforeAdding] called when the page has come
+ * @returns {Promise<HTMLElement>} the added wall, without the works that are on this page already */
+async function add(link, beforeAdding) {
+  const isAbove = link.rel === "prev";
+  const { page, css } = await fetchPage(link.href);
+  const wall = get(page, ".wall");
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(css);
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+  // Works that have moved since the page in front of the visitor was made are here already.
+  for (const tile of findAll(wall, ".tile")) {
+    if (document.getElementById(tile.id)) tile.remove();
+  }
+  wall.dataset.title = page.title;
+  for (const img of findAll(wall, "img", HTMLImageElement)) {
+    img.removeAttribute("fetchpriority");
+    img.loading = "lazy";
+  }
+  beforeAdding?.();
+  document.adoptNode(wall);
+  if (isAbove) walls.prepend(wall);
+  else walls.append(wall);
+  watch(wall);
+  observe(wall);
+  const next = find(page, isAbove ? "a.earlier" : "a.more");
+  if (next) {
+    link.href = next.getAttribute("href") ?? "";
+  } else {
+    // A focus that goes with its element would start at the top of the page again.
+    if (document.activeElement === link) {
+      (find(wall, ".tile a") ?? findAll(walls, ".tile a").at(-1))?.focus({ preventScroll: true });
+    }
+    (isAbove ? link.parentElement : link)?.remove();
+  }
+  return wall;
+}
 
-/** Add the pages behind a link: a few by themselves, then one for each click. */
+/** Let a click on a link add its page, and move the focus there.
+ * @param {HTMLAnchorElement} link @param {() => Promise<HTMLElement>} addPage */
+function addOnClick(link, addPage) {
+  link.addEventListener("click", async (event) => {
+    if (isModified(event)) return;
+    event.preventDefault();
+    try {
+      const wall = await addPage();
+      // The focus stays where the visitor has moved it meanwhile.
+      const { activeElement } = document;
+      if (activeElement === link || activeElement === document.body) {
+        const first = find(wall, ".tile a") ?? findAll(walls, ".tile a").at(-1);
+        first?.focus({ preventScroll: true });
+      }
+    } catch {
+      location.assign(link.href);
+    }
+  });
+}
+
+/** Make a function whose calls share one result while it is on its way.
+ * @template T @template {unknown[]} A
+ * @param {(...values: A) => Promise<T>} act @param {() => void} [end] called after each
+ * @returns {(...values: A) => Promise<T>} */
+function once(act, end) {
+  let coming = /** @type {?Promise<T>} */ (null);
+  return (...values) => {
+    coming ??= act(...values).finally(() => {
+      coming = null;
+      end?.();
+    });
+    return coming;
+  };
+}
+
+const nextLink = find(document, "a.more", HTMLAnchorElement);
+if (nextLink) extend(nextLink);
+const previousLink = find(document, "a.earlier", HTMLAnchorElement);
+restorePlace(previousLink && extendAbove(previousLink));
+
+/** Add the page behind the link above for each click. @param {HTMLAnchorElement} earlier
+ * @returns {(beforeAdding?: () => void) => Promise<HTMLElement>} does so without a click */
+function extendAbove(earlier) {
+  const addPrevious = once((/** @type {[(() => void)?]} */ ...[before]) => add(earlier, before));
+  addOnClick(earlier, async () => {
+    const wall = await addPrevious();
+    say(t("added", { count: wall.children.length }));
+    return wall;
+  });
+  return addPrevious;
+}
+
+/** Add the pages behind the link at the end: a few by themselves, then one for each click. */
 function extend(/** @type {HTMLAnchorElement} */ more) {
   let automaticLeft = AUTOMATIC_PAGES;
-  let coming = /** @type {?Promise<HTMLElement>} */ (null);
+  let isAdding = false;
 
   const nearTheEnd = new IntersectionObserver(
     async (entries) => {
-      if (!entries.at(-1)?.isIntersecting || coming || automaticLeft <= 0) return;
+      if (!entries.at(-1)?.isIntersecting || isAdding || automaticLeft <= 0) return;
       // A link that has the focus must not move away from whoever reached it by keyboard.
       if (document.activeElement === more) return;
       automaticLeft -= 1;
@@ -109,68 +131,27 @@ function extend(/** @type {HTMLAnchorElement} */ more) {
   );
 
   /** Observe the link anew, so that it is reported even if it has not moved. */
-  function observe() {
+  function observeEnd() {
     nearTheEnd.unobserve(more);
     if (more.isConnected && automaticLeft > 0) nearTheEnd.observe(more);
   }
 
-  /** Add the next page's works; return the link of its first tile. */
-  function addNext() {
-    coming ??= add().finally(() => {
-      coming = null;
-      observe();
-    });
-    return coming;
-  }
+  const addNext = once(
+    async () => {
+      isAdding = true;
+      const wall = await add(more);
+      say(t("added", { count: wall.children.length }));
+      return wall;
+    },
+    () => {
+      isAdding = false;
+      observeEnd();
+    },
+  );
 
-  async function add() {
-    const { page, css } = await fetchPage(more.href);
-    const wall = get(page, ".wall");
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(css);
-    document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
-    // Works that have moved down since the previous page was made are here already.
-    for (const tile of findAll(wall, ".tile")) {
-      if (document.getElementById(tile.id)) tile.remove();
-    }
-    wall.dataset.title = page.title;
-    for (const img of findAll(wall, "img", HTMLImageElement)) {
-      img.removeAttribute("fetchpriority");
-      img.loading = "lazy";
-    }
-    const count = wall.children.length;
-    walls.append(document.adoptNode(wall));
-    watch(wall);
-    places.observe(wall);
-    say(t("added", { count }));
-    const first = find(wall, ".tile a") ?? findAll(walls, ".tile a").slice(-1)[0];
-    const next = find(page, "a.more");
-    if (next) {
-      more.href = next.getAttribute("href") ?? "";
-    } else {
-      // A focus that goes with its element would start at the top of the page again.
-      if (document.activeElement === more) first.focus({ preventScroll: true });
-      more.remove();
-    }
-    return first;
-  }
-
-  observe();
-  more.addEventListener("blur", observe);
-  more.addEventListener("click", async (event) => {
-    if (isModified(event)) return;
-    event.preventDefault();
-    try {
-      const first = await addNext();
-      // The focus stays where the visitor has moved it meanwhile.
-      const { activeElement } = document;
-      if (activeElement === more || activeElement === document.body) {
-        first.focus({ preventScroll: true });
-      }
-    } catch {
-      location.assign(more.href);
-    }
-  });
+  observeEnd();
+  more.addEventListener("blur", observeEnd);
+  addOnClick(more, addNext);
 }
 
 // --- The viewer ---

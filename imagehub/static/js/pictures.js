@@ -52,8 +52,14 @@ function note(/** @type {Event} */ { type, target }) {
   else fail(target);
 }
 
+/** Load what is out of view too: paper shows all of it. */
+function loadAll() {
+  for (const img of findAll(document, ".frame img", HTMLImageElement)) img.loading = "eager";
+}
+
 // Neither event bubbles, but both can be captured.
 for (const kind of ["load", "error"]) document.addEventListener(kind, note, true);
 document.addEventListener("visibilitychange", retryMissing);
 addEventListener("online", retryMissing);
+addEventListener("beforeprint", loadAll);
 watch(document);
