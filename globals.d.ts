@@ -34,10 +34,12 @@ interface Shot {
 }
 
 interface Work {
-  group: string;
   title: string;
+  /** Its page. */
   url: string;
   shots: Shot[];
+  /** What its label says below the title; empty where there is nothing to say. */
+  label: Node[];
 }
 
 // --- OneDrive, as the server tells about it ---

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.fixtures.browser import LiveHub, Visit, go_to_the_end, stop_clock
+from tests.fixtures.browser import LiveHub, Visit, go_to_the_end, stop_clock, wait_until_open
 from tests.fixtures.holding import Held, hold
 
 Visits = Callable[..., Visit]
@@ -35,13 +35,6 @@ def visit_viewer(live_hub: LiveHub, visit: Visits, harbour: int) -> Page:
     page = visit(f"{live_hub.url}/groups/{harbour}/1").page
     wait_until_open(page)
     return page
-
-
-def wait_until_open(page: Page) -> None:
-    # PhotoSwipe shows the containers of the neighbours at the end of opening.
-    page.wait_for_function(
-        "() => document.querySelector('.pswp--open .pswp__item')?.style.display === 'block'"
-    )
 
 
 def wait_for_processing(page: Page) -> None:
@@ -202,6 +195,32 @@ def test_pictures_requested_while_offline_are_requested_again(
     seen.complaints.clear()
 
 
+def test_a_late_style_sheet_aborts_no_transition(live_hub: LiveHub, visit: Visits) -> None:
+    """An aborted one would be an error in the console."""
+    page = visit(f"{live_hub.url}/tags").page
+    held = hold(page, r"/css/site\.css$")
+    page.locator("#site-search").fill("harbour")
+    page.locator("#site-search").press("Enter", no_wait_after=True)
+    held.wait()
+    # The page arrives, and takes its own styles into account, before the sheet does.
+    wait_for_processing(page)
+    held.let_go()
+    expect(page.locator(".tile")).to_have_count(1)
+    page.wait_for_load_state("load")
+
+
+def test_leaving_during_a_transition_is_no_error(live_hub: LiveHub, visit: Visits) -> None:
+    page = visit(live_hub.url).page
+    for _ in range(5):
+        page.evaluate(
+            """() => {
+              document.querySelector("form.search").submit();
+              setTimeout(() => location.assign("/tags"), 20);
+            }"""
+        )
+        expect(page).to_have_url(f"{live_hub.url}/tags")
+
+
 # --- Opening and leaving the viewer ---------------------------------------------------------------
 
 
@@ -271,6 +290,16 @@ def test_keys_pressed_while_the_viewer_opens_work(
     page.keyboard.press("ArrowRight")
     page.clock.run_for(2000)
     expect(page).to_have_url(f"{live_hub.url}/groups/{harbour}/2")
+
+
+def test_any_key_pressed_while_the_viewer_opens_takes_effect(
+    live_hub: LiveHub, visit: Visits, harbour: int
+) -> None:
+    page = open_slowly(live_hub, visit, harbour)[0].page
+    page.keyboard.press("c")
+    expect(page.locator("dialog.compare")).to_have_count(0)
+    page.clock.run_for(2000)
+    expect(page.locator("dialog.compare")).to_be_visible()
 
 
 def test_back_while_the_viewer_opens_restores_the_walls_address(

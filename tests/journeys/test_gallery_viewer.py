@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.fixtures.browser import LiveHub, Visit, stop_clock
+from tests.fixtures.browser import TITLE, LiveHub, Visit, stop_clock
 
 Visits = Callable[..., Visit]
 
@@ -150,6 +150,47 @@ def test_the_original_is_loaded_only_when_zoom_needs_it(
     assert read_picture(page)["painted"] == pytest.approx(2600, abs=2)
     page.keyboard.press("0")
     wait_for_width(page, 1, 1280)
+
+
+def test_escape_leaves_the_zoom_before_the_viewer(
+    live_hub: LiveHub, visit: Visits, harbour: int
+) -> None:
+    page = visit(f"{live_hub.url}/groups/{harbour}/2").page
+    wait_for_picture(page)
+    fitting = read_picture(page)["painted"]
+    page.keyboard.press("+")
+    wait_for_width(page, fitting * 1.3, 100_000)
+    page.keyboard.press("Escape")
+    wait_for_width(page, fitting - 1, fitting + 1)
+    expect(page.locator(".pswp--open")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".pswp")).to_have_count(0)
+
+
+def test_the_title_of_the_tab_follows_the_viewer(
+    live_hub: LiveHub, visit: Visits, harbour: int
+) -> None:
+    seen = open_from_wall(live_hub, visit, harbour)
+    page = seen.page
+    expect(page).to_have_title(f"Harbour, shot 1 · {TITLE}")
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_title(f"Harbour, shot 2 · {TITLE}")
+    page.keyboard.press("Escape")
+    expect(page).to_have_title(f"{TITLE} · Page {live_hub.find_page_of('Harbour')}")
+    page.go_forward()
+    expect(page).to_have_title(f"Harbour, shot 2 · {TITLE}")
+    # A page opened at the address of a shot has the same title, and then that of the work.
+    page.reload()
+    wait_for_picture(page)
+    expect(page).to_have_title(f"Harbour, shot 2 · {TITLE}")
+    page.keyboard.press("Escape")
+    expect(page).to_have_title(f"Harbour · {TITLE}")
+
+
+def test_a_work_of_one_shot_has_no_number_in_its_title(live_hub: LiveHub, visit: Visits) -> None:
+    page = visit(f"{live_hub.url}/groups/{live_hub.find_group('Scroll')}/1").page
+    wait_for_picture(page)
+    expect(page).to_have_title(f"Scroll · {TITLE}")
 
 
 def test_the_wheel_zooms_and_loads_nothing_without_more_pixels(

@@ -1,27 +1,29 @@
-// A work's page: its shots open in the viewer, and its address can be shared.
+// The works on their own page or on that of a share link: their shots open in the viewer, and the
+// address of a work can be shared.
 
-import { closest, find, get, isModified } from "./dom.js";
+import { closest, find, findAll, get, isModified } from "./dom.js";
 import { openShot, readWork } from "./opening.js";
 import { share } from "./share.js";
 import { say, t } from "./words.js";
 
 const COPIED_MS = 3000;
 
-const article = get(document, "article.work");
-const work = readWork(document, true);
+findAll(document, "[data-work]").forEach(setUp);
 
-article.addEventListener("click", (event) => {
-  const link = closest(event.target, "a[data-shot]");
-  if (!link || isModified(event)) return;
-  event.preventDefault();
-  openShot(work, Number(link.dataset.shot), "new");
-});
+function setUp(/** @type {HTMLElement} */ article) {
+  const work = readWork(article, true);
+  article.addEventListener("click", (event) => {
+    const link = closest(event.target, "a[data-shot]");
+    if (!link || isModified(event)) return;
+    event.preventDefault();
+    openShot(work, Number(link.dataset.shot), "new");
+  });
 
-// The address of one shot opens that shot.
-if (article.dataset.chosen) openShot(work, Number(article.dataset.chosen), "here");
+  // The address of one shot opens that shot.
+  if (article.dataset.chosen) openShot(work, Number(article.dataset.chosen), "here");
 
-const button = find(article, "[data-share]");
-if (button) {
+  const button = find(article, "[data-share]");
+  if (!button) return;
   const label = get(button, "span");
   const name = label.textContent;
   let timer = 0;

@@ -6,6 +6,7 @@
 import { find, findAll, get } from "./dom.js";
 import { fetchPage } from "./page.js";
 import { makeLastingUrl } from "./renditions.js";
+import { t } from "./words.js";
 
 /** The place of the viewer in the history: "new" adds an entry, "again" came forward to one, and
  * "here" is the entry of a page that was opened at a shot's address.
@@ -40,19 +41,18 @@ function loadViewer() {
 function fetchWork(url) {
   let coming = works.get(url);
   if (!coming) {
-    coming = fetchPage(url).then(({ page }) => readWork(page, false));
+    coming = fetchPage(url).then(({ page }) => readWork(get(page, "[data-work]"), false));
     coming.catch(() => works.delete(url));
     works.set(url, coming);
   }
   return coming;
 }
 
-/** Read a work and its shots, in order, from its page.
- * @param {Document} page
- * @param {boolean} isHere whether it is the page in front of the visitor
+/** Read a work and its shots, in order.
+ * @param {HTMLElement} article
+ * @param {boolean} isHere whether it is on the page in front of the visitor
  * @returns {Work} */
-export function readWork(page, isHere) {
-  const article = get(page, "article.work");
+export function readWork(article, isHere) {
   const shots = findAll(article, "a[data-shot]").map((link) => {
     const { shot, position, size = "", src = "", zoom = "", full = "", fullLabel = "" } = link.dataset;
     const img = find(link, "img", HTMLImageElement);
@@ -78,8 +78,10 @@ export function readWork(page, isHere) {
     };
   });
   shots.sort((one, other) => one.position - other.position);
-  const { group = "", title = "", url = "" } = article.dataset;
-  return { group, title, url, shots };
+  const { title = "", url = "" } = article.dataset;
+  // A copy, as the viewer shows it while the page keeps its own.
+  const label = findAll(article, "[data-label]").map((part) => part.cloneNode(true));
+  return { title, url, shots, label };
 }
 
 /** Open a tile's work at its cover; where that fails, its page. @param {HTMLAnchorElement} link */
@@ -124,7 +126,8 @@ async function openAgain(/** @type {{ url: string, number: number }} */ { url, n
  * @param {HistoryEntry} entry */
 function show(open, work, number, trigger, entry) {
   if (shown) return;
-  const { title } = document;
+  // On the page of a shot, closing leads to the page of the work.
+  const titleBehind = entry === "here" ? nameTab(work) : document.title;
   /** @param {Shot} shot */
   const makeState = (shot) => ({ viewer: { url: work.url, number: shot.number } });
   const start = work.shots.find((shot) => shot.number === number) ?? work.shots[0];
@@ -138,11 +141,11 @@ function show(open, work, number, trigger, entry) {
     onTurn(shot) {
       if (isLeft) return;
       history.replaceState(makeState(shot), "", shot.url);
-      document.title = `${work.title} · ${shot.position}/${work.shots.length}`;
+      document.title = nameTab(work, shot);
     },
     onClose() {
       shown = null;
-      document.title = title;
+      document.title = titleBehind;
       if (isLeft) {
         // The visitor may have come forward again while the viewer was closing.
         if (history.state?.viewer) openAgain(history.state.viewer);
@@ -164,6 +167,14 @@ function show(open, work, number, trigger, entry) {
       handle.close();
     },
   };
+}
+
+/** Name the tab like the page of a work, or of one of its shots.
+ * @param {Work} work @param {Shot} [shot] */
+function nameTab({ title, shots }, shot) {
+  const name =
+    shot && shots.length > 1 ? t("shot_title", { title, number: String(shot.position) }) : title;
+  return `${name} · ${t("site")}`;
 }
 
 /** Go back; the browser does so a little later, and nothing may be opened before then. */

@@ -1,12 +1,14 @@
-// The viewer: PhotoSwipe for zoom and touch, with our own bar, filmstrip, slideshow and comparison.
+// The viewer: PhotoSwipe for zoom and touch, with our own bar, filmstrip, label, slideshow and
+// comparison.
 //
 // A shot is shown as its rendition of 1920 pixels at once. Its size is the original's, so that
 // zooming reaches real pixels.
 
-import { closest, find, get, getIconUrl, icon, make } from "./dom.js";
+import { closest, find, get, getIconUrl, icon, isModified, make } from "./dom.js";
 import { makeLastingUrl } from "./renditions.js";
 import { share } from "./share.js";
 import { showFullImages } from "./viewer-full.js";
+import { Label } from "./viewer-label.js";
 import { Filmstrip, STRIP_PX } from "./viewer-strip.js";
 import { t } from "./words.js";
 
@@ -45,6 +47,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
   /** @param {Shot} shot */
   const describe = (shot) => t("shot", { number: shot.position, count: shots.length });
   const strip = new Filmstrip(shots, describe, (i) => pswp.goTo(i));
+  const label = work.label.length > 0 ? new Label(work) : null;
 
   const pswp = new PhotoSwipe({
     dataSource: shots.map((shot, i) => ({
@@ -71,7 +74,13 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     paddingFn: () => {
       const side = isSmall.matches ? 0 : 24;
       const bottom = strip.isOpen ? STRIP_PX + 12 : side || 16;
-      return { top: 56, bottom, left: side, right: side };
+      const taken = label?.room ?? { right: 0, bottom: 0 };
+      return {
+        top: 56,
+        bottom: taken.bottom || bottom,
+        left: side,
+        right: side + taken.right,
+      };
     },
     secondaryZoomLevel: ({ fit }) => Math.max(fit, Math.min(1 / devicePixelRatio, fit * 3)),
     maxZoomLevel: ({ fit }) => Math.max(1 / devicePixelRatio, fit * 2),
@@ -156,6 +165,9 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
       };
       addButton("strip-switch", 11, "images", { title: t("strip"), onClick });
     }
+    if (label) {
+      addButton("label", 8, "info", { title: t("about"), onClick: toggleLabel });
+    }
     if (document.fullscreenEnabled) {
       const onClick = () => {
         if (document.fullscreenElement) document.exitFullscreen();
@@ -171,14 +183,21 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
   });
 
   function fillTitle(/** @type {HTMLElement} */ element) {
-    const link = make("a", { href: work.url, dir: "auto", title: t("about") }, work.title);
-    link.addEventListener("click", (event) => {
-      // On the work's own page closing leads there.
-      if (!shots[0].link) return;
-      event.preventDefault();
-      close();
-    });
+    const link = make("a", { href: work.url, dir: "auto", title: t("work_page") }, work.title);
     element.append(link, count);
+  }
+
+  /** On a page with the work itself, closing leads to it. */
+  function followLink(/** @type {MouseEvent} */ event) {
+    const link = closest(event.target, "a", HTMLAnchorElement);
+    if (!shots[0].link || link?.getAttribute("href") !== work.url || isModified(event)) return;
+    event.preventDefault();
+    close();
+  }
+
+  function toggleLabel() {
+    label?.toggle();
+    pswp.updateSize(true);
   }
 
   function drawFullscreenButton() {
@@ -255,17 +274,23 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     slide.zoomTo(level, undefined, isStill ? 0 : 160);
   }
 
+  const isZoomed = () => {
+    const slide = pswp.currSlide;
+    return Boolean(slide && slide.currZoomLevel > slide.zoomLevels.fit * 1.01);
+  };
+
   /** @type {Record<string, () => unknown>} */
   const actions = {
     "+": () => zoomBy(1.5),
     "=": () => zoomBy(1.5),
     "-": () => zoomBy(1 / 1.5),
-    0: () => pswp.currSlide?.zoomTo(pswp.currSlide.zoomLevels.fit, undefined, 200),
+    0: () => zoomBy(0),
     Home: () => pswp.goTo(0),
     End: () => pswp.goTo(shots.length - 1),
     f: () => buttons.fullscreen?.click(),
     s: () => buttons.play?.click(),
     c: () => buttons.compare?.click(),
+    i: () => buttons.label?.click(),
   };
 
   pswp.on("keydown", (event) => {
@@ -280,10 +305,24 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     if (action) {
       key.preventDefault();
       action();
+    } else if (key.key === "Escape" && isZoomed()) {
+      // The next one closes.
+      event.preventDefault();
+      zoomBy(0);
     } else if (key.key === "ArrowLeft" || key.key === "ArrowRight") {
       pause();
     }
   });
+
+  /** PhotoSwipe listens to keys only once it is open: one that comes before takes effect then. */
+  function keepKey(/** @type {KeyboardEvent} */ event) {
+    if (pswp.opener.isOpen || event.ctrlKey || event.metaKey || event.altKey) return;
+    const early = { Escape: close, ArrowRight: () => pswp.next(), ArrowLeft: () => pswp.prev() };
+    const action = { ...early, ...actions }[event.key];
+    if (!action) return;
+    event.preventDefault();
+    whenOpen(action);
+  }
 
   // --- Opening and closing ---
 
@@ -298,6 +337,8 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
       element.append(strip.element);
       buttons["strip-switch"].ariaExpanded = String(strip.isOpen);
     }
+    label?.attach(element, buttons.label);
+    element.addEventListener("click", followLink);
     strip.mark(pswp.currIndex, scrolling);
     for (const other of document.body.children) {
       if (!(other instanceof HTMLElement) || other === element || other.inert) continue;
@@ -305,13 +346,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
       inert.push(other);
     }
     element.focus();
-    // PhotoSwipe listens to keys only once it is open.
-    element.addEventListener("keydown", ({ key }) => {
-      if (pswp.opener.isOpen || closing.signal.aborted) return;
-      if (key === "Escape") close();
-      else if (key === "ArrowRight") whenOpen(() => pswp.next());
-      else if (key === "ArrowLeft") whenOpen(() => pswp.prev());
-    });
+    document.addEventListener("keydown", keepKey, { signal: closing.signal });
     element.addEventListener("pointermove", wake);
     element.addEventListener("pointerdown", ({ target }) => {
       wake();
