@@ -8,7 +8,8 @@
     │   └── WriteAccessError         the hub has only read access to OneDrive
     ├── TooManyTriesError          throttled; try again after ``retry_after_seconds``
     ├── NotFoundError              does not exist, or is not visible to this person
-    │   └── RootFolderGoneError      the root folder is not in OneDrive
+    │   ├── RootFolderGoneError      the root folder is not in OneDrive
+    │   └── ShareEndedError          the share link was revoked or has expired
     ├── ConflictError              changed in the meantime, or the name is taken
     ├── PictureError               this file can never be imported
     │   ├── UnreadablePictureError   broken, truncated or not a picture
@@ -71,6 +72,7 @@ class TooManyTriesError(ImageHubError):
 
 # Kind of the missing object → the sentence.
 _NOT_FOUND = {
+    "ended share link": mark("This link is no longer valid."),
     "drive item": mark("This file or folder is no longer in OneDrive."),
     "OneDrive": mark(
         "This Microsoft account has no OneDrive yet. Sign in to onedrive.com once to set it up, "
@@ -115,6 +117,13 @@ class NotFoundError(ImageHubError):
     def __init__(self, kind: str, key: object) -> None:
         super().__init__(_NOT_FOUND.get(kind, f"There is no such {kind}."))
         self.kind, self.key = kind, key
+
+
+class ShareEndedError(NotFoundError):
+    """The share link was revoked or has expired, as whoever has its address may know."""
+
+    def __init__(self) -> None:
+        super().__init__("ended share link", "")
 
 
 class RootFolderGoneError(NotFoundError):

@@ -40,7 +40,7 @@ from imagehub.wiring import get_clients, get_settings
 # How long a redirect may be cached: much less than its target is valid, and so short that an
 # unpublished picture does not stay reachable.
 _REDIRECT_SECONDS = 300
-_SIZES = (480, 960, 1920)
+SIZES = (480, 960, 1920)
 
 
 def _make_slots(state: BlueprintSetupState) -> None:
@@ -60,7 +60,7 @@ blueprint.record_once(_make_slots)
 @blueprint.get("/media/<db_id:group>/<db_id:number>/<int:size>.webp")
 def show_media(group: int, number: int, size: int) -> ResponseReturnValue:
     """Redirect to a rendition; for feeds, previews and embeds, whose addresses must not expire."""
-    if size not in _SIZES:
+    if size not in SIZES:
         raise NotFoundError("size", size)
     image, is_shown = _get_visible_image(group, number)
     rendition = library_images.pick_rendition(image, size)

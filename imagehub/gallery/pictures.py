@@ -104,10 +104,14 @@ def get_title(group: Group) -> str:
     return group.title.strip() or gettext("Untitled")
 
 
-def make_picture(group: Group, image: Image, element_id: str, position: int = 1) -> Picture:
+def make_picture(
+    group: Group, image: Image, element_id: str, position: int = 1, full_url: str | None = None
+) -> Picture:
     """Prepare an image, with presigned addresses of its renditions.
 
     :param position: of the shot in its group, counted from 1, for the alt text.
+    :param full_url: leads to the original, "" if it may not be downloaded; by default the address
+        for visitors of the gallery, if they may.
     """
     sign = get_clients().store.make_presigned_url
     width, height = image.width_px or 3, image.height_px or 2
@@ -119,7 +123,7 @@ def make_picture(group: Group, image: Image, element_id: str, position: int = 1)
             srcset = ", ".join(f"{url} {pixels}w" for pixels, url in urls.items())
             sources.append(Source(mime_type, srcset, list(urls.values())[-1]))
             width, height = max(found), found[max(found)].height_px
-    full_url = _make_full_url(image)
+    full_url = _make_full_url(image) if full_url is None else full_url
     is_shown_by_browsers = image.mime_type in _BROWSER_TYPES and not image.preview_reason
     is_larger = image.width_px > width and not has_only_rendition(image)
     can_zoom = bool(full_url) and is_shown_by_browsers and is_larger

@@ -46,6 +46,8 @@ PUBLIC_ENDPOINTS = frozenset(
         "gallery.show_sitemap",
         "gallery.show_sitemap_page",
         "gallery.show_share",
+        "gallery.show_shared_work",
+        "gallery.show_shared_media",
         "gallery.unlock_share",
         "gallery.download_shared",
         "gallery.show_manifest",

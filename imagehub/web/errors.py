@@ -22,6 +22,7 @@ from imagehub.errors import (
     PictureError,
     ServiceBusyError,
     ServiceRefusedError,
+    ShareEndedError,
     TooManyTriesError,
 )
 from imagehub.messages import mark
@@ -37,6 +38,7 @@ STATUS_OF_ERROR: tuple[tuple[type[ImageHubError], int], ...] = (
     (InvalidInputError, 422),
     (NotAllowedError, 403),
     (TooManyTriesError, 429),
+    (ShareEndedError, 410),
     (NotFoundError, 404),
     (ConflictError, 409),
     (PictureError, 422),

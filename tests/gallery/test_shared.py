@@ -56,17 +56,98 @@ def test_whoever_has_the_address_sees_the_drafts_and_nothing_leaks(site: Site, d
         assert site.get(wrong).status_code == 404
 
 
-def test_an_ended_link_reads_like_none(site: Site, draft: int) -> None:
+@pytest.mark.parametrize("way", ["revoked", "over"])
+def test_an_ended_link_says_so_and_offers_nothing_else(site: Site, draft: int, way: str) -> None:
+    path = make_share(site, [draft], title="For the museum", password="open sesame")
+    with site.session() as session:
+        share = session.get_one(ShareLink, 1)
+        if way == "revoked":
+            links.revoke_share(session, 1)
+        else:
+            share.expires_at = share.created_at
+    for one in (path, f"{path}/{draft}", f"{path}/{draft}/1", f"{path}/full/{draft}/1"):
+        answer = site.get(one)
+        assert answer.status_code == 410
+        assert "This link is no longer valid" in answer.text
+        assert "ask the person who sent you the link" in answer.text
+        assert answer.headers["X-Robots-Tag"] == "noindex, nofollow, noarchive"
+        assert answer.headers["Cache-Control"] == "private, no-store"
+        body = answer.text.split("<body", 1)[1]
+        assert re.findall(r'<a [^>]*href="([^"]*)"', body) == ["#main"]
+        assert not re.search(r"<form|<nav|<img|For the museum|Not yet for everybody", body)
+    german = site.get(path, headers={"Accept-Language": "de"})
+    assert "Dieser Link ist nicht mehr gültig" in german.text
+
+
+def test_a_link_that_never_was_or_was_replaced_says_that_it_does_not_work(
+    site: Site, draft: int
+) -> None:
     path = make_share(site, [draft])
     with site.session() as session:
-        links.revoke_share(session, 1)
-    answers = [site.get(one) for one in (path, "/s/nothing")]
-    assert [answer.status_code for answer in answers] == [404, 404]
-    texts = []
-    for one, answer in zip((path, "/s/nothing"), answers, strict=True):
-        text = answer.text.replace(one, "").replace(answer.headers["X-Request-Id"], "")
-        texts.append(re.sub(r'nonce="[^"]*"', "", text))
-    assert texts[0] == texts[1]
+        links.renew_share(session, 1)
+    for one in (path, "/s/nothing", "/s/nothing/1/1"):
+        answer = site.get(one)
+        assert answer.status_code == 404
+        assert "This link does not work" in answer.text
+        assert re.findall(r'<a [^>]*href="([^"]*)"', answer.text) == ["#main"]
+
+
+def test_a_shared_work_has_its_whole_label_and_a_page_for_each_shot(site: Site, draft: int) -> None:
+    with site.session() as session:
+        group = session.get_one(Group, draft)
+        group.medium, group.dimensions, group.availability = "Oil", "3 × 4 m", "reserved"
+    path = make_share(site, [draft], title="For the museum")
+    listed = site.get(path).text
+    assert f'href="{path}/{draft}/2" data-shot="2"' in listed
+    for page in (listed, site.get(f"{path}/{draft}").text, site.get(f"{path}/{draft}/2").text):
+        record = page.split('class="record" data-label>', 1)[1].split("</p>", 1)[0]
+        lines = ["Oil", "3 × 4 m", "Reserved"]
+        assert re.findall(r"<span[^>]*>([^<]*)<", record) == lines
+        # Drafts are in no gallery: what the page leads to is below the link's own address.
+        assert not re.search(r'(href|src)="/(groups|media)/', page)
+    shot = site.get(f"{path}/{draft}/2")
+    assert 'data-chosen="2"' in shot.text
+    assert "For the museum</span></a>" in shot.text
+    assert shot.headers["Cache-Control"] == "private, no-store"
+    assert shot.headers["X-Robots-Tag"] == "noindex, nofollow, noarchive"
+    assert shot.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_pages_and_pictures_of_a_link_are_its_own(site: Site, draft: int) -> None:
+    other = site.add_group(state="draft")
+    path = make_share(site, [draft], password="open sesame")
+    client = site.client()
+    assert client.get(f"{path}/{draft}/1").location == path
+    assert client.get(f"{path}/media/{draft}/1/960").status_code == 404
+    unlock(client, path, "open sesame")
+    picture = client.get(f"{path}/media/{draft}/1/960")
+    assert picture.status_code == 302
+    assert site.find_key(draft, 1, 960) in picture.location
+    assert client.get(f"{path}/{draft}").status_code == 200
+    for wrong in (
+        f"{path}/{draft}/9",
+        f"{path}/{other}",
+        f"{path}/{other}/1",
+        f"{path}/media/{other}/1/960",
+        f"{path}/media/{draft}/1/961",
+        f"{path}/media/{draft}/9/960",
+    ):
+        answer = client.get(wrong)
+        assert answer.status_code == 404, wrong
+        # The link itself does work.
+        assert "This link does not work" not in answer.text, wrong
+
+
+def test_only_a_link_with_downloads_zooms_into_originals(site: Site, draft: int) -> None:
+    with site.session() as session:
+        for image in session.get_one(Group, draft).images:
+            image.mime_type = "image/jpeg"
+    pattern = r'data-size="([^"]+)" data-zoom="([^"]*)" data-full="([^"]*)"'
+    closed = site.signed_in_client().get(make_share(site, [draft])).text
+    assert re.findall(pattern, closed)[0] == ("1920 1280 1920 1280", "", "")
+    path = make_share(site, [draft], may_download=True)
+    full = f"{path}/full/{draft}/1"
+    assert re.findall(pattern, site.get(path).text)[0] == ("1920 1280 6000 4000", full, full)
 
 
 def test_a_password_stands_before_everything(site: Site, draft: int) -> None:
@@ -206,7 +287,7 @@ def test_a_link_is_made_shown_once_and_ended(site: Site, draft: int) -> None:
     assert site.get(path).status_code == 404
     assert site.get(fresh).status_code == 200
     send(client, "/admin/shares/1/revoke", "/admin/shares")
-    assert site.get(fresh).status_code == 404
+    assert site.get(fresh).status_code == 410
     log = client.get("/admin/activity").text
     assert "Revoked the share link “For the museum”." in log
     assert path not in log
@@ -249,7 +330,7 @@ def test_revoking_is_taken_back_by_undo(site: Site, draft: int) -> None:
     client = site.signed_in_client()
     page = follow(client, send(client, "/admin/shares/1/revoke", "/admin/shares")).text
     assert "The link “Not yet for everybody” was revoked." in page
-    assert site.get(path).status_code == 404
+    assert site.get(path).status_code == 410
     undo = page.split('id="toasts"', 1)[1].split("</form>", 1)[0]
     assert 'action="/admin/shares/reopen"' in undo
     assert '<input type="hidden" name="number" value="1">' in undo

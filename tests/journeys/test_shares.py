@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from playwright.sync_api import expect
 
 from imagehub.models import AuditEntry, Group, ShareLink
-from tests.fixtures.browser import Visit
+from tests.fixtures.browser import Visit, wait_until_open
 from tests.fixtures.importing import make_jpeg
 from tests.fixtures.served_site import ServedSite, wait_for_script
 
@@ -25,7 +25,8 @@ def test_a_draft_is_shared_with_a_password_and_an_expiry(
         assert site.send("/admin/add/image", {"image_list": chosen})["code"] == 1
     with site.session() as session:
         group = session.query(Group).one()
-        group.title = "Not yet for everybody"
+        group.title, group.medium = "Not yet for everybody", "Oil on linen"
+        group.availability = "available"
 
     # A time zone with daylight saving time, behind UTC; the script sends the offset.
     clock = "America/Los_Angeles"
@@ -71,6 +72,25 @@ def test_a_draft_is_shared_with_a_password_and_an_expiry(
         picture.evaluate("(img) => img.decode()")
     assert stranger.find_faults() == []
     assert theirs.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    theirs.locator("a[data-shot='2']").click()
+    viewer = theirs.get_by_role("dialog", name="Image viewer: Not yet for everybody")
+    expect(viewer).to_be_visible()
+    expect(theirs).to_have_url(re.compile(rf"^{address}/\d+/2$"))
+    wait_until_open(theirs)
+    theirs.get_by_role("button", name="About this work").click()
+    label = theirs.get_by_role("complementary", name="About this work")
+    expect(label).to_contain_text("Oil on linen")
+    expect(label).to_contain_text("Available")
+    assert stranger.find_faults() == []
+    theirs.reload()
+    wait_until_open(theirs)
+    theirs.keyboard.press("Escape")
+    expect(theirs.locator(".pswp")).to_have_count(0)
+    expect(theirs).to_have_url(re.compile(rf"^{address}/\d+$"))
+    expect(theirs.get_by_role("heading", name="Not yet for everybody")).to_be_visible()
+    assert stranger.find_faults() == []
+    theirs.get_by_role("link", name="For the museum").click()
+    expect(theirs).to_have_url(address)
     with theirs.expect_download() as download:
         theirs.get_by_role("link", name="Full-size image").first.click()
     assert download.value.path().read_bytes() in (make_jpeg(1, (900, 600)), make_jpeg(2))
@@ -83,7 +103,8 @@ def test_a_draft_is_shared_with_a_password_and_an_expiry(
     with site.session() as session:
         session.query(ShareLink).one().expires_at = datetime.now(UTC) - timedelta(seconds=1)
     theirs.reload()
-    expect(theirs.get_by_text("There is no such page.")).to_be_visible()
+    expect(theirs.get_by_role("heading", name="This link is no longer valid")).to_be_visible()
+    assert stranger.find_faults() == []
     with site.session() as session:
         session.query(ShareLink).one().expires_at = None
     theirs.reload()
@@ -92,10 +113,10 @@ def test_a_draft_is_shared_with_a_password_and_an_expiry(
     page.get_by_role("button", name="Revoke").click()
     expect(page.get_by_role("row", name="For the museum")).to_contain_text("Revoked")
     theirs.reload()
-    expect(theirs.get_by_text("There is no such page.")).to_be_visible()
+    expect(theirs.get_by_role("heading", name="This link is no longer valid")).to_be_visible()
     # Chromium logs each refusal.
     stranger.complaints = [text for text in stranger.complaints if "401" not in text]
-    stranger.complaints[:] = [text for text in stranger.complaints if "404" not in text]
+    stranger.complaints[:] = [text for text in stranger.complaints if "410" not in text]
 
 
 def test_share_links_work_without_a_script(

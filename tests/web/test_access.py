@@ -48,6 +48,8 @@ KNOWN_PUBLIC = {
     "gallery.show_sitemap",
     "gallery.show_sitemap_page",
     "gallery.show_share",
+    "gallery.show_shared_work",
+    "gallery.show_shared_media",
     "gallery.unlock_share",
     "gallery.download_shared",
     "openapi.show_document",

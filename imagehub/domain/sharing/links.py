@@ -1,7 +1,8 @@
 """Share links: an unguessable address that shows selected groups, drafts too.
 
 The address holds 32 random bytes; the database keeps only their hash, so that a copy of it opens
-nothing. Links that expired, were revoked or never existed get the same answer.
+nothing. A link that was revoked or has expired says so to whoever has its address, but nothing
+about what it showed.
 """
 
 import hashlib
@@ -18,7 +19,12 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from imagehub.database import MAX_ID, count_rows, end_read, get_database_time
 from imagehub.domain.library.groups import name_group
 from imagehub.domain.people.throttle import count_attempt, forget_attempts
-from imagehub.errors import InvalidInputError, NotAllowedError, NotFoundError
+from imagehub.errors import (
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    ShareEndedError,
+)
 from imagehub.messages import Message, PluralMessage, mark
 from imagehub.models import Group, ShareItem, ShareLink
 
@@ -230,12 +236,15 @@ def _get_state(share: ShareLink, now: datetime) -> str:
 def get_open_share(session: Session, token: str) -> ShareLink:
     """Find the open link of an address.
 
-    :raise NotFoundError: there is none, it was revoked, or it has expired.
+    :raise ShareEndedError: it was revoked or has expired.
+    :raise NotFoundError: there is none; a link that was replaced is gone, too.
     """
     this = ShareLink.token_hash == _hash(token[:200])
     share = session.scalars(select(ShareLink).where(this)).one_or_none()
-    if share is None or _get_state(share, get_database_time(session)) != "open":
-        raise NotFoundError("page", "")
+    if share is None:
+        raise NotFoundError("share link", "")
+    if _get_state(share, get_database_time(session)) != "open":
+        raise ShareEndedError()
     return share
 
 
@@ -275,9 +284,12 @@ def list_shared_groups(session: Session, share: ShareLink) -> Sequence[Group]:
     ).all()
 
 
-def has_group(session: Session, share: ShareLink, number: int) -> bool:
-    """Tell whether a link shows a group."""
-    return any(group.id == number for group in list_shared_groups(session, share))
+def get_shared_group(session: Session, share: ShareLink, number: int) -> Group:
+    """:raise NotFoundError: the link does not show this group."""
+    for group in list_shared_groups(session, share):
+        if group.id == number:
+            return group
+    raise NotFoundError("work", number)
 
 
 def count_view(session: Session, share: ShareLink) -> None:
