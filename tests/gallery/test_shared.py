@@ -100,7 +100,7 @@ def test_a_shared_work_has_its_whole_label_and_a_page_for_each_shot(site: Site, 
     listed = site.get(path).text
     assert f'href="{path}/{draft}/2" data-shot="2"' in listed
     for page in (listed, site.get(f"{path}/{draft}").text, site.get(f"{path}/{draft}/2").text):
-        record = page.split('class="record" data-label>', 1)[1].split("</p>", 1)[0]
+        record = page.split('class="record">', 1)[1].split("</p>", 1)[0]
         lines = ["Oil", "3 × 4 m", "Reserved"]
         assert re.findall(r"<span[^>]*>([^<]*)<", record) == lines
         # Drafts are in no gallery: what the page leads to is below the link's own address.

@@ -80,7 +80,7 @@ export function readWork(article, isHere) {
   shots.sort((one, other) => one.position - other.position);
   const { title = "", url = "" } = article.dataset;
   // A copy, as the viewer shows it while the page keeps its own.
-  const label = findAll(article, "[data-label]").map((part) => part.cloneNode(true));
+  const label = findAll(article, ".record, .text").map((part) => part.cloneNode(true));
   return { title, url, shots, label };
 }
 
