@@ -375,6 +375,9 @@ def list_facts(image: Image) -> dict[str, str]:
         kind = name_kind(image.name, image.mime_type)
         weight = format_bytes(image.size_bytes) if image.size_bytes else ""
         facts[gettext("Original")] = _join(size, kind, weight)
+    if image.assumed_profile:
+        text = gettext("CMYK without a profile; %(name)s assumed", name=image.assumed_profile)
+        facts[gettext("Colours")] = text
     return facts
 
 

@@ -4,6 +4,7 @@ import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageChops, ImageCms
@@ -21,10 +22,15 @@ _WIDEN = [min(255, max(0, round((value - 16) * 255 / 219))) for value in range(2
 
 @dataclass(frozen=True)
 class Conversion:
-    """How all renditions of one picture are converted to sRGB. ``peak_nits``: of an HDR picture."""
+    """How all renditions of one picture are converted to sRGB.
+
+    ``peak_nits``: of an HDR picture. ``assumed_profile``: the name of the profile that was taken
+    because the file has none.
+    """
 
     source: ColorSource
     peak_nits: float = 0.0
+    assumed_profile: str = ""
 
 
 def plan_conversion(frame: Image.Image, source: ColorSource) -> Conversion:
@@ -34,6 +40,8 @@ def plan_conversion(frame: Image.Image, source: ColorSource) -> Conversion:
     """
     if source.hdr_transfer and frame.mode in ("L", "RGB", "RGBA", "RGBa"):
         return Conversion(source, find_peak(frame, source.hdr_transfer))
+    if frame.mode == "CMYK" and not _is_usable(source.profile, "CMYK"):
+        return Conversion(ColorSource(_read_press_profile()), assumed_profile="FOGRA39")
     return Conversion(source)
 
 
@@ -58,14 +66,14 @@ def convert_to_srgb(image: Image.Image, conversion: Conversion) -> Image.Image:
 
 
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    space = profile[16:20] if len(profile) <= MAX_PROFILE_BYTES else b""
+    modes = _list_modes(profile)
     alpha = None
-    if space == b"RGB " and image.mode == "L":
+    if image.mode == "L" and "RGB" in modes:
         image = image.convert("RGB")
-    elif space == b"GRAY" and image.mode == "RGBA" and _is_grey(image):
+    elif image.mode == "RGBA" and "L" in modes and _is_grey(image):
         # Grey with transparency is decoded to four channels.
         image, alpha = image.getchannel("R"), image.getchannel("A")
-    if image.mode in _MODES.get(space, ()):
+    if image.mode in modes:
         transform = _find_transform(profile, image.mode)
         image = transform.apply(image) if transform else image
     if image.mode not in ("RGB", "RGBA"):
@@ -73,6 +81,21 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
     if alpha is not None:
         image.putalpha(alpha)
     return image
+
+
+def _is_usable(profile: bytes, mode: str) -> bool:
+    return mode in _list_modes(profile) and _find_transform(profile, mode) is not None
+
+
+@lru_cache(maxsize=1)
+def _read_press_profile() -> bytes:
+    """Return the profile of CMYK without one: offset printing on coated paper (ISO 12647-2)."""
+    return (Path(__file__).parent / "press" / "fogra39.icc").read_bytes()
+
+
+def _list_modes(profile: bytes) -> tuple[str, ...]:
+    """Return the modes of the pictures that a profile can describe."""
+    return _MODES.get(profile[16:20], ()) if len(profile) <= MAX_PROFILE_BYTES else ()
 
 
 def _is_grey(image: Image.Image) -> bool:

@@ -114,6 +114,7 @@ class RenderedPicture:
 
     ``width_px`` and ``height_px`` are the original's, upright. ``renditions`` holds every label of
     the options, small to large, WebP before AVIF. ``dominant_color`` is ``#rrggbb``.
+    ``assumed_profile``: the name of the colour profile that was assumed for want of one, or "".
 
     Source of ``thumbhash``: https://evanw.github.io/thumbhash/
     """
@@ -126,6 +127,7 @@ class RenderedPicture:
     thumbhash: bytes
     dominant_color: str
     metadata: PictureMetadata
+    assumed_profile: str = ""
 
 
 class OpenedPicture:
@@ -233,6 +235,7 @@ class OpenedPicture:
             thumbhash=make_thumbhash(tiny.width, tiny.height, tiny.tobytes()),
             dominant_color=find_dominant_color(tiny),
             metadata=metadata,
+            assumed_profile=conversion.assumed_profile,
         )
 
 

@@ -121,14 +121,15 @@ class Image(Base):
     ``width_px`` and ``height_px`` are the upright original's, 0 if they are unknown.
     ``preview_reason``: why the renditions are made from the preview that OneDrive draws; "" if they
     are made from the original. ``taken_at`` is the camera's clock, without a time zone.
-    ``thumbhash`` is base64. ``drive_state``: ``ok``, ``changed`` or ``missing`` in OneDrive, or
-    ``outside`` of the root folder. ``drive_hash`` and ``drive_size_bytes`` are what OneDrive listed
-    for the file that the renditions were made from, "" and 0 if unknown. ``drive_doubt``: what the
-    next check has to find out (see ``domain.sync.state``). ``offered_item_id``: a file with other
-    content that has the name and folder of a missing original, or "". ``private_state``: whether
-    the original says something private: "" if it was not looked at, else ``none``, ``removable`` or
-    ``fixed`` (see ``PrivateData``). ``role``: see ``ROLES`` of ``domain.library``. ``has_alt`` is
-    derived from ``alt``, for the list of shots without one; it is true in the trash.
+    ``thumbhash`` is base64. ``assumed_profile``: the colour profile that was assumed for CMYK
+    without one. ``drive_state``: ``ok``, ``changed`` or ``missing`` in OneDrive, or ``outside`` of
+    the root folder. ``drive_hash`` and ``drive_size_bytes`` are what OneDrive listed for the file
+    that the renditions were made from, "" and 0 if unknown. ``drive_doubt``: what the next check
+    has to find out (see ``domain.sync.state``). ``offered_item_id``: a file with other content that
+    has the name and folder of a missing original, or "". ``private_state``: whether the original
+    says something private: "" if it was not looked at, else ``none``, ``removable`` or ``fixed``
+    (see ``PrivateData``). ``role``: see ``ROLES`` of ``domain.library``. ``has_alt`` is derived
+    from ``alt``, for the list of shots without one; it is true in the trash.
     """
 
     __tablename__ = "image"
@@ -175,6 +176,7 @@ class Image(Base):
     height_px: Mapped[int] = mapped_column(default=0)
     thumbhash: Mapped[str] = mapped_column(String(64), default="")
     dominant_color: Mapped[str] = mapped_column(String(7), default="")
+    assumed_profile: Mapped[str] = mapped_column(String(40), default="")
     taken_at: Mapped[datetime | None] = mapped_column(DateTime)
     camera: Mapped[str] = mapped_column(String(200), default="")
     lens: Mapped[str] = mapped_column(String(200), default="")

@@ -5,6 +5,7 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
+from imagehub.domain.library.images import get_image
 from imagehub.domain.library.tags import set_tags
 from imagehub.models import Group
 from tests.admin.library import (
@@ -245,3 +246,14 @@ def test_a_published_group_leads_to_the_gallery(
     send(client, f"{LIST}/unpublish", LIST, group=both)
     page = follow(client, send(client, f"{LIST}/publish", LIST, group=both)).text
     assert 'class="toast-link" href="/"' in page
+
+
+def test_a_shot_names_the_colour_profile_that_was_assumed(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    with site.session() as session:
+        get_image(session, group_id, 2).assumed_profile = "FOGRA39"
+    page = client.get(f"{LIST}/{group_id}").text
+    shots = page.split('data-shot="')[1:]
+    assert [shot[0] for shot in shots if "data-assumed-profile" in shot] == ["2"]
+    assert "CMYK without a profile; FOGRA39 assumed" in page

@@ -224,9 +224,17 @@ def test_a_wall_label_tells_what_is_known_and_nothing_else(site: Site) -> None:
     assert "2021</span><br><span" in html
     assert "1/125\u00a0s · f/5.6" in html
     assert "6000\u202f×\u202f4000\u00a0px · JPEG · 4.2\u00a0MB" in html
-    assert "ISO" not in html and "Photographed" not in html
+    assert "ISO" not in html and "Photographed" not in html and "CMYK" not in html
     german = site.get(f"/groups/{number}/harbour", headers={"Accept-Language": "de"}).text
     assert "f/5,6" in german and "4,2\u00a0MB" in german
+
+
+def test_a_wall_label_names_an_assumption_about_colours(site: Site) -> None:
+    number = site.add_group()
+    with site.session() as session:
+        library_images.get_image(session, number, 1).assumed_profile = "FOGRA39"
+    html = site.get(f"/groups/{number}", follow_redirects=True).text
+    assert "CMYK without a profile; FOGRA39 assumed" in html
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ import io
 import math
 import struct
 import zlib
+from pathlib import Path
 
 import pillow_heif
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
+from imagehub.imaging import colour
 from tests.imaging.support import (
     ADOBE_RGB,
     QUARTERS,
@@ -97,6 +99,51 @@ def test_a_grey_profile_on_a_colour_picture_is_ignored() -> None:
     scene.putalpha(254)
     file = encode(scene, "PNG", icc_profile=make_grey_profile(1.0))
     assert differ(read_quarters(show(render_bytes(file).renditions[0])), QUARTERS) <= 12
+
+
+# --- CMYK -----------------------------------------------------------------------------------------
+
+INKS = {
+    # Inks in percent, and their colour on coated paper in sRGB (FOGRA39, relative colorimetric).
+    (0, 0, 0, 0): (255, 255, 255),
+    (100, 0, 0, 0): (0, 158, 226),
+    (0, 100, 0, 0): (230, 0, 126),
+    (0, 0, 100, 0): (255, 237, 0),
+    (100, 100, 0, 0): (49, 39, 131),
+    (0, 100, 100, 0): (227, 6, 19),
+    (100, 0, 100, 0): (0, 150, 64),
+    (0, 0, 0, 100): (29, 29, 27),
+    (0, 0, 0, 50): (157, 157, 156),
+}
+
+
+def make_print(inks: tuple[int, ...]) -> Image.Image:
+    return Image.new("CMYK", (64, 64), tuple(round(2.55 * ink) for ink in inks))
+
+
+@pytest.mark.parametrize("inks", INKS)
+@pytest.mark.parametrize("format", ["TIFF", "JPEG"])
+def test_cmyk_without_a_profile_looks_as_if_printed(format: str, inks: tuple[int, ...]) -> None:
+    how = {"quality": 95} if format == "JPEG" else {}
+    made = render_bytes(encode(make_print(inks), format, **how))
+    assert made.assumed_profile == "FOGRA39"
+    assert differ([read_spot(show(made.renditions[0]))], [INKS[inks]]) <= 8
+
+
+def test_cmyk_with_an_unusable_profile_is_treated_as_without() -> None:
+    for profile in (b"nonsense", ADOBE_RGB, bytes(16) + b"CMYK" + bytes(200)):
+        made = render_bytes(encode(make_print((100, 0, 0, 0)), "TIFF", icc_profile=profile))
+        assert made.assumed_profile == "FOGRA39"
+        assert differ([read_spot(show(made.renditions[0]))], [(0, 158, 226)]) <= 8
+
+
+def test_cmyk_with_a_profile_follows_it_and_nothing_is_assumed() -> None:
+    press = Path(colour.__file__).parent / "press" / "fogra39.icc"
+    picture = make_print((100, 0, 0, 0))
+    made = render_bytes(encode(picture, "TIFF", icc_profile=press.read_bytes()))
+    assert made.assumed_profile == ""
+    assert differ([read_spot(show(made.renditions[0]))], [(0, 158, 226)]) <= 8
+    assert render_bytes(encode(make_scene(), "JPEG")).assumed_profile == ""
 
 
 # --- Codings of H.273 -----------------------------------------------------------------------------

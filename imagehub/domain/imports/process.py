@@ -293,6 +293,7 @@ def _set_facts(image: Image, claim: Claim, processed: _ProcessedOriginal) -> Non
     image.height_px = picture.height_px
     image.thumbhash = base64.b64encode(picture.thumbhash).decode()
     image.dominant_color = picture.dominant_color
+    image.assumed_profile = picture.assumed_profile[:40]
     # The camera's clock, whether its time zone is known or not.
     image.taken_at = metadata.taken_at.replace(tzinfo=None) if metadata.taken_at else None
     image.camera = metadata.camera[:200]

@@ -101,6 +101,15 @@ def test_an_image_keeps_the_facts_of_its_original(import_hub: ImportHub) -> None
     assert (entry.image_id, entry.size_bytes, entry.lease_owner) == (image.id, len(data), "")
 
 
+def test_an_image_keeps_which_colour_profile_was_assumed(import_hub: ImportHub) -> None:
+    hub = import_hub
+    print_file = io.BytesIO()
+    Picture.new("CMYK", (64, 64), (255, 0, 0, 0)).save(print_file, "TIFF")
+    files = {"1-print.tif": print_file.getvalue(), "2-photo.jpg": make_jpeg(1)}
+    assert hub.work(hub.create(hub.put_files("Works", files))) == ["done", "done"]
+    assert [image.assumed_profile for image in hub.list_images()] == ["FOGRA39", ""]
+
+
 def test_broken_files_fail_alone_and_say_why(import_hub: ImportHub) -> None:
     hub = import_hub
     good = make_jpeg(2, (900, 600))
