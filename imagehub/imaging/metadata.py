@@ -13,6 +13,7 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from imagehub.imaging.cameras import name_camera
+from imagehub.imaging.capture_time import is_possible
 
 # No camera writes more; a larger block is not parsed.
 _MAX_EXIF_BYTES = 1_000_000
@@ -93,11 +94,16 @@ def _read_iso(value: Any) -> int | None:
 
 
 def _read_time(details: Mapping[int, Any]) -> datetime | None:
-    """Return when the photo was taken, or else when a film or print was digitised."""
+    """Return when the photo was taken, or else when a film or print was digitised.
+
+    Times that cannot be true are left out.
+    """
     for tag, offset_tag in ((0x9003, 0x9011), (0x9004, 0x9012)):
         try:
             taken_at = datetime.strptime(_text(details.get(tag))[:19], "%Y:%m:%d %H:%M:%S")
         except ValueError:
+            continue
+        if not is_possible(taken_at):
             continue
         offset = re.fullmatch(r"([+-])(\d\d):(\d\d)", _text(details.get(offset_tag)))
         if offset:

@@ -55,8 +55,8 @@ class ImportPlanFile(Base):
 
     ``verdict`` says what prevents its import (see ``VERDICTS`` of ``domain.imports.verdicts``),
     ``reason`` is the same as a sentence. ``is_chosen``: it will be imported. ``taken_at`` is the
-    time of the camera or else of the file, without a time zone. ``has_place``: OneDrive lists where
-    it was taken, which only personal drives do.
+    time of the camera, without a time zone. ``has_place``: OneDrive lists where it was taken, which
+    only personal drives do.
     """
 
     __tablename__ = "import_plan_file"

@@ -24,7 +24,7 @@ class FileFacts:
     """What grouping needs to know of a file.
 
     ``folder_name`` is "" for the top folder of the drive. ``taken_at`` is the camera's clock,
-    without a time zone.
+    without a time zone; None if OneDrive knows no capture time.
     """
 
     id: int
@@ -113,7 +113,7 @@ def _bundle_by_time(files: Sequence[FileFacts]) -> Bundles:
             bundles.append((f"{taken_at:%-d %B %Y, %H:%M}", []))
         bundles[-1][1].append(file)
         last = taken_at
-    return bundles + ([("Without a time", untimed)] if untimed else [])
+    return bundles + ([("No date", untimed)] if untimed else [])
 
 
 WAYS: Mapping[str, Way] = {

@@ -11,6 +11,7 @@ from imagehub.clients import Drive, DriveItem, Renderer
 from imagehub.domain.file_names import find_drawn
 from imagehub.errors import IncompletePictureError, PictureError
 from imagehub.imaging.cameras import name_camera
+from imagehub.imaging.capture_time import is_possible
 from imagehub.messages import mark
 
 if TYPE_CHECKING:
@@ -157,9 +158,10 @@ def _divide(numerator: object, denominator: object) -> float | None:
 def _read_time(value: object) -> datetime | None:
     """Read a time of the camera's clock, which OneDrive lists as UTC."""
     try:
-        return datetime.fromisoformat(str(value)).replace(tzinfo=None)
+        moment = datetime.fromisoformat(str(value)).replace(tzinfo=None)
     except ValueError:
         return None
+    return moment if is_possible(moment) else None
 
 
 def _name_camera(make: object, model: object) -> str:

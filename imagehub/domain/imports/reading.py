@@ -34,6 +34,7 @@ from imagehub.domain.imports.relinking import link_files_of_plan
 from imagehub.domain.imports.verdicts import VERDICTS, judge_item, judge_plan
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import InvalidInputError, NotFoundError, ServiceRefusedError
+from imagehub.imaging.capture_time import is_possible
 from imagehub.messages import Message
 from imagehub.models import ImportPlan, ImportPlanFile
 
@@ -257,23 +258,16 @@ def has_place(item: DriveItem) -> bool:
 
 
 def find_capture_time(item: DriveItem) -> datetime | None:
-    """Return when a picture was taken according to OneDrive, else when the file was changed.
+    """Return when a picture was taken according to OneDrive; None if it does not know.
 
-    The camera's clock, without a time zone.
+    The camera's clock, without a time zone. The times of the file are none of the picture: they
+    are those of an upload or of a copy.
     """
-    photo, file = (item.raw.get(part) or {} for part in ("photo", "fileSystemInfo"))
-    texts = (
-        photo.get("takenDateTime"),
-        file.get("createdDateTime"),
-        file.get("lastModifiedDateTime"),
-        item.modified_time,
-    )
-    return next(filter(None, map(_read_time, texts)), None)
-
-
-def _read_time(text: Any) -> datetime | None:
+    text: Any = (item.raw.get("photo") or {}).get("takenDateTime")
     try:
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):
+        return None
+    if not is_possible(moment):
         return None
     return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0) if moment.tzinfo else moment

@@ -1,10 +1,13 @@
 """Filling an import plan: OneDrive read step by step, and each file judged."""
 
+import io
 import re
 from dataclasses import replace
 from datetime import datetime
 
 import pytest
+from PIL import ExifTags
+from PIL import Image as Picture
 from sqlalchemy import select
 
 from imagehub.clients import DriveItem
@@ -253,14 +256,37 @@ def make_item(**facts: object) -> DriveItem:
     return replace(item, raw=facts)
 
 
-def test_capture_time_comes_from_the_camera_before_the_file() -> None:
+def test_capture_time_comes_from_the_camera_and_never_from_the_file() -> None:
     photo = {"takenDateTime": "2024-05-01T12:30:00Z"}
     system = {"createdDateTime": "2024-05-02T00:00:00.123Z"}
     assert reading.find_capture_time(make_item(photo=photo, fileSystemInfo=system)) == datetime(
         2024, 5, 1, 12, 30
     )
-    assert reading.find_capture_time(make_item(fileSystemInfo=system)) == datetime(2024, 5, 2)
-    assert reading.find_capture_time(make_item()) == datetime(2024, 5, 3, 10)
-    assert reading.find_capture_time(make_item(photo={"takenDateTime": "soon"})) == datetime(
-        2024, 5, 3, 10
-    )
+    assert reading.find_capture_time(make_item(fileSystemInfo=system)) is None
+    assert reading.find_capture_time(make_item()) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["soon", None, 7, "0001-01-01T00:00:00Z", "1839-12-31T23:59:59Z", "9999-12-31T23:59:59Z"],
+)
+def test_an_impossible_capture_time_is_none(text: object) -> None:
+    assert reading.find_capture_time(make_item(photo={"takenDateTime": text})) is None
+
+
+def test_pictures_without_a_capture_time_are_grouped_under_no_date(import_hub: ImportHub) -> None:
+    hub = import_hub
+    files = {"a.jpg": make_jpeg(1)}
+    for name, taken in (("b.jpg", "1139:05:01 12:00:00"), ("c.jpg", "2019:07:21 18:04:09")):
+        exif = Picture.Exif()
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = taken
+        file = io.BytesIO()
+        Picture.open(io.BytesIO(make_jpeg(len(files) + 1))).save(file, "JPEG", exif=exif)
+        files[name] = file.getvalue()
+    hub.put_files("Scans", files)
+    plan = make_plan(hub, "Scans")
+    proposals.propose(hub.session, plan, "time")
+    assert list_board(hub, plan) == [
+        ("21 July 2019, 18:04", ["c.jpg"]),
+        ("No date", ["a.jpg", "b.jpg"]),
+    ]

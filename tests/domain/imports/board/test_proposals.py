@@ -79,5 +79,5 @@ def test_pictures_taken_within_ten_minutes_belong_together(studio: ImportHub) ->
         ("1 January 2023, 00:00", ["harbour-back.jpg"]),
         ("1 May 2024, 12:00", ["mill_1.jpg", "mill_2.jpg", "IMG_1.jpg"]),
         ("1 May 2024, 12:29", ["IMG_2.jpg"]),
-        ("Without a time", ["harbour-front.jpg"]),
+        ("No date", ["harbour-front.jpg"]),
     ]
