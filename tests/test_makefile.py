@@ -1,6 +1,7 @@
 """What stands around the program: make targets, CI, the image, the composed hub, the benchmarks."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +44,8 @@ def test_the_demo_takes_a_folder_with_spaces_and_a_port() -> None:
 
 
 def test_each_way_to_run_installs_first(tmp_path: Path) -> None:
-    for name in ("Makefile", "setup.cfg", "constraints.txt", "package.json", "package-lock.json"):
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    for name in ("Makefile", "setup.cfg", "package.json", "package-lock.json"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     for name in ("tools/build_assets.py", "imagehub/static/icons.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -52,14 +54,15 @@ def test_each_way_to_run_installs_first(tmp_path: Path) -> None:
         plan = run_make("--dry-run", target, folder=tmp_path).stdout
         assert "python3 -m venv .venv" in plan
         assert "pip install --quiet" in plan
+        assert "--require-hashes -r requirements/build.txt -r requirements/run.txt" in plan
         assert "-m tools.build_assets" in plan
-        assert ("-e '.[test]'" in plan) == bool(extra)
+        assert ("-r requirements/test.txt" in plan) == bool(extra)
 
 
 def test_an_old_python_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
     (tmp_path / "setup.cfg").touch()
-    (tmp_path / "constraints.txt").touch()
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
     old = tmp_path / "old-python"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)

