@@ -30,7 +30,9 @@ WITHOUT_ITEMS = {
     "admin.api_groups", "admin.api_send_code",
     "admin.change_language", "admin.change_name",
     "admin.change_password",
-    "admin.check_connection", "admin.check_originals", "admin.create_recovery_codes",
+    "admin.check_connection", "admin.check_originals", "admin.choose_downloads",
+    "admin.create_recovery_codes", "admin.import_anyway", "admin.use_all_offered",
+    "admin.use_offered",
     "admin.create_share", "admin.create_token", "admin.begin_second_step",
     "admin.confirm_second_step", "admin.delete_from_trash",
     "admin.disconnect_onedrive", "admin.end_second_step", "admin.end_session",
@@ -142,6 +144,7 @@ def asker(connected_site: ConnectedSite) -> Iterator[Asker]:
     root_id = before.find("Kunst")
     inside_id = before.find("front.jpg", root_id)
     closed = site.restart(root_folder="/Kunst")
+    assert closed.add_group() == 1
     yield Asker(closed, Browser(closed), root_id, inside_id, deletion, set())
     with closed.app.app_context():
         db.engine.dispose()
@@ -192,6 +195,8 @@ NOT_FOUND: dict[str, Ask] = {
     "uploaded file": lambda a, x: a.send(
         "/admin/drive/upload/find", folder=x, name="x", size=9, begun_at="2020-01-01T00:00:00Z"
     ),
+    "original, looking": lambda a, x: a.get("/admin/library/1/shots/1/original", folder=x),
+    "original": lambda a, x: a.form("/admin/library/1/shots/1/original", item=x),
     "uploaded item": lambda a, x: a.send(
         "/admin/drive/upload/item", **file_fields(a, x, a.root_id)
     ),
@@ -258,6 +263,7 @@ def test_nothing_of_it_is_imported(connected_site: ConnectedSite, asker: Asker) 
             answers.append(asker.client.get(answers[0].location))
             answers.append(asker.client.get(answers[2].location))
             answers += asker.form("/admin/connection/connect", folder=outside_id)
+            answers += asker.form("/admin/originals/use-offered", use=outside_id)
             chosen = {"file_id": outside_id, "file_name": "x.jpg"}
             wish = {"all_image_id": [chosen], "group": -1, "folder_name": "x"}
             added = asker.call("/admin/add/image", image_list={asker.root_id: wish})
@@ -282,7 +288,7 @@ def test_every_address_that_takes_an_item_is_tried_above(
 ) -> None:
     tried = {
         "admin.plan_import", "admin.note_replaced_files", "admin.import_uploaded_files",
-        "admin.connect_onedrive", "admin.api_add_images",
+        "admin.connect_onedrive", "admin.api_add_images", "admin.use_offered_files",
     }  # fmt: skip
     for ask in (*NOT_FOUND.values(), *STAYS.values(), *REFUSED.values()):
         ask(asker, "NOTHING!1")

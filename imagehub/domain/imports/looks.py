@@ -35,6 +35,7 @@ _LEASE = "looks-at-originals"
 _LEASE_SECONDS = 400.0
 _LOOK_SECONDS = 300.0
 _BATCH = 20
+_COUNTED = 400
 # Such files can never be looked into.
 _LASTING = frozenset({"malware", "not_supported"})
 
@@ -48,15 +49,24 @@ class Progress:
 
 
 def find_progress(session: Session) -> Progress | None:
-    """Return how far the looks are, None if nothing is left to look at."""
+    """Return how far the looks are, None if nothing is left to look at.
+
+    In a large library, by ids and not by counting: the looks are in their order.
+    """
     waiting = _is_waiting()
-    if session.scalar(select(Image.id).where(*waiting).limit(1)) is None:
+    first = session.scalar(select(Image.id).where(*waiting).order_by(Image.id).limit(1))
+    if first is None:
         return None
-    left = session.scalar(select(func.count()).select_from(Image).where(*waiting)) or 0
-    total = session.scalar(
-        select(func.count()).select_from(Image).where(Image.drive_state.not_in(AWAY))
-    )
-    return Progress((total or 0) - left, total or 0)
+    total = session.scalar(select(func.max(Image.id))) or 0
+    is_large = total > _COUNTED
+    some = select(Image.id).where(*waiting)
+    some = some.limit(_COUNTED + 1) if is_large else some
+    left = session.scalar(select(func.count()).select_from(some.subquery())) or 0
+    if is_large:
+        return Progress(first - 1 if left > _COUNTED else total - left, total)
+    usable = select(func.count()).select_from(Image).where(Image.drive_state.not_in(AWAY))
+    total = session.scalar(usable) or 0
+    return Progress(total - left, total)
 
 
 def _is_waiting() -> tuple[ColumnElement[bool], ...]:

@@ -48,7 +48,10 @@ def test_groups_are_shown_in_their_order_and_only_while_they_are_there(
     assert list_shown(either_session, share) == [third, group_id, second]
     trash.trash_groups(either_session, [second], None)
     assert list_shown(either_session, share) == [third, group_id]
-    assert not links.has_group(either_session, share, second)
+    assert links.get_shared_group(either_session, share, third).id == third
+    for hidden in (second, empty, 999):
+        with pytest.raises(NotFoundError):
+            links.get_shared_group(either_session, share, hidden)
     (listed,) = links.list_shares(either_session)
     assert (listed.group_count, listed.state) == (3, "open")
 
