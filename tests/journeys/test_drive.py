@@ -347,6 +347,7 @@ def test_the_drive_browser_works_without_a_script(served: ServedSite) -> None:
     expect(page.locator(".toast")).to_contain_text("1 item was moved")
     page.select_option("#drive-sort", "name-down")
     page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**sort=name-down**")
     assert names(page)[1] == "shot 11.jpg"
     page.get_by_label("Select shot 11.jpg").check()
     page.get_by_role("button", name="Delete").click()
