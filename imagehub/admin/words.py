@@ -72,6 +72,12 @@ def describe_date(day: date) -> str:
     return format_date(day, "long", locale=get_format_locale())
 
 
+@blueprint.app_template_filter("listed_day")
+def describe_listed_day(moment: str) -> str:
+    """Format the day of a time as OneDrive lists it: ``4 May 2026``."""
+    return format_skeleton("yMMMd", date.fromisoformat(moment[:10]), locale=get_format_locale())
+
+
 def describe_distance(seconds: float) -> str:
     """Format a distance in time: ``just now``, ``5 minutes ago``, ``in 2 days``.
 

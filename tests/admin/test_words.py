@@ -10,6 +10,7 @@ import pytest
 from imagehub.admin.words import (
     describe_date,
     describe_distance,
+    describe_listed_day,
     describe_logged,
     describe_size,
 )
@@ -30,6 +31,7 @@ def test_a_moment_ahead_is_not_told_as_past(seconds: float, words: str) -> None:
 def test_the_log_tells_the_minute_once_a_day_has_passed() -> None:
     assert "2 hours ago" in describe_logged(now_utc() - timedelta(hours=2))
     assert "4 May 2026, 17:03 UTC" in describe_logged(datetime(2026, 5, 4, 17, 3, tzinfo=UTC))
+    assert describe_listed_day("2026-11-28T17:03:00.5Z") == "28 Nov 2026"
 
 
 @pytest.fixture
@@ -48,6 +50,7 @@ def test_german_pages_have_german_sizes_dates_and_numbers() -> None:
     moment = datetime(2026, 5, 4, 17, 3, tzinfo=UTC)
     assert describe_date(moment) == "4. Mai 2026"
     assert ">4. Mai 2026, 17:03 UTC<" in describe_logged(moment)
+    assert describe_listed_day("2026-05-04T17:03:00Z") == "4. Mai 2026"
 
 
 @pytest.mark.parametrize(
