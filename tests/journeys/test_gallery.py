@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,14 +17,12 @@ from tests.fixtures.browser import (
     TITLE,
     WORKS,
     LiveHub,
-    Visit,
+    Visits,
     go_to_the_end,
     press_end,
     wait_until_still,
 )
 from tests.fixtures.holding import Held, hold
-
-Visits = Callable[..., Visit]
 
 SHIFT_SCRIPT = """() => new Promise((resolve) => {
   let total = 0;

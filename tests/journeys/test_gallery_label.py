@@ -1,14 +1,11 @@
 """The label in the image viewer: what it says, and how it folds."""
 
 import re
-from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.fixtures.browser import PASSWORD, LiveHub, Visit, wait_until_open
-
-Visits = Callable[..., Visit]
+from tests.fixtures.browser import PASSWORD, LiveHub, Visits, wait_until_open
 
 RECORD = {
     "Year": "2021",

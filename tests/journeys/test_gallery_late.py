@@ -1,16 +1,20 @@
 """The gallery when answers are late, out of order, or for a page that was left."""
 
 import re
-from collections.abc import Callable
 from functools import partial
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.fixtures.browser import LiveHub, Visit, go_to_the_end, stop_clock, wait_until_open
+from tests.fixtures.browser import (
+    LiveHub,
+    Visit,
+    Visits,
+    go_to_the_end,
+    stop_clock,
+    wait_until_open,
+)
 from tests.fixtures.holding import Held, hold
-
-Visits = Callable[..., Visit]
 
 
 @pytest.fixture

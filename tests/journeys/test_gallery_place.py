@@ -1,7 +1,6 @@
 """The wall and its label, address and place; the wall and a work on paper."""
 
 import re
-from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -11,13 +10,11 @@ from tests.fixtures.browser import (
     TITLE,
     WORKS,
     LiveHub,
-    Visit,
+    Visits,
     go_to_the_end,
     press_end,
     wait_until_still,
 )
-
-Visits = Callable[..., Visit]
 
 
 def find_label(page: Page) -> Locator:

@@ -1,14 +1,11 @@
 """The viewer: zoom, addresses, Back, focus, filmstrip, comparison, slideshow."""
 
 import re
-from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.fixtures.browser import TITLE, LiveHub, Visit, stop_clock
-
-Visits = Callable[..., Visit]
+from tests.fixtures.browser import TITLE, LiveHub, Visit, Visits, stop_clock
 
 # The shot in view; a small blurred copy is under it while it loads.
 IN_VIEW = ".pswp__item[aria-hidden=false] img.pswp__img:not(.pswp__img--placeholder)"
