@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.http import parse_cookie, parse_etags
 
@@ -115,8 +115,13 @@ class RevisionReader:
     def _open(self) -> Connection:
         with self._app.app_context():
             engine = db.engine
-        event.listen(engine, "engine_disposed", lambda _engine: self.close(), once=True)
+        # An outage of the database leads here with every request.
+        if not event.contains(engine, "engine_disposed", self._on_disposed):
+            event.listen(engine, "engine_disposed", self._on_disposed)
         return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+    def _on_disposed(self, _engine: Engine) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
@@ -209,7 +214,7 @@ class PageCache:
     # --- Inside of a request ---
 
     def begin_request(self) -> None:
-        """Read the revision before anything that this response depends on."""
+        """Read the revision before anything else that this response depends on."""
         if request.endpoint not in KEPT_ENDPOINTS or not request.environ.get(_KEY):
             refresh_settings()
             return

@@ -306,3 +306,17 @@ def test_pages_are_rendered_while_the_mark_cannot_be_read(tmp_path: Path) -> Non
     with note_statements() as statements:
         assert site.get("/").status_code == 200
     assert len(statements) > 4
+
+
+def test_requests_during_an_outage_leave_nothing_in_memory(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "site")
+    site.add_group()
+    with site.session() as session:
+        GalleryRevision.__table__.drop(session.connection())  # type: ignore[attr-defined]
+
+    def count_listeners() -> int:
+        assert site.get("/").status_code == 200
+        with site.app.app_context():
+            return len(db.engine.dispatch.engine_disposed)
+
+    assert count_listeners() == count_listeners() > 0
