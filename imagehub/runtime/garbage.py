@@ -21,7 +21,7 @@ _PAUSE_SECONDS = 0.05
 
 
 def collect_at_rest() -> None:
-    """Set it up for this process, once everything is imported."""
+    """Set up the search for this process, once everything is imported."""
     gc.collect()
     gc.freeze()
     if sys.version_info >= (3, 12):
@@ -40,5 +40,5 @@ def _collect_forever() -> None:
 
 
 def post_worker_init(_worker: Any) -> None:
-    """Be called by gunicorn in each worker process, after it has loaded the application."""
+    """Set up the search in a web process; gunicorn calls this after loading the application."""
     collect_at_rest()

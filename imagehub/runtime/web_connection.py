@@ -74,7 +74,7 @@ class Outlet:
         self.is_beginning = True
 
     def sendall(self, data: bytes) -> None:
-        """:raise TimeoutError: the client takes nothing of a long response."""
+        """:raise BrokenPipeError: the client takes nothing of a long response."""
         self.unsent += data
         if self.is_beginning:
             self.is_beginning = False
@@ -206,8 +206,8 @@ class Connection:
 class ChunkScanner:
     """Finds the end of a chunked body while it arrives. Source: RFC 9112, section 7.1.
 
-    It does not judge: a body that is not well-formed counts as complete, and the parser, which
-    reads the same bytes afterwards, refuses it.
+    It validates nothing: a malformed body counts as complete, and the parser, which reads the same
+    bytes afterwards, refuses it.
     """
 
     def __init__(self) -> None:

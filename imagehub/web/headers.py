@@ -197,7 +197,7 @@ def _compress(response: Response, view: Any) -> None:
 
 @lru_cache(maxsize=256)
 def accepts_gzip(header: str) -> bool:
-    """Tell it by an Accept-Encoding header."""
+    """Tell whether an Accept-Encoding header accepts gzip."""
     return parse_accept_header(header, Accept)["gzip"] > 0
 
 
