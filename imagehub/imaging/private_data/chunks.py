@@ -211,7 +211,7 @@ def _iter_riff(window: Window, end: int) -> Iterator[tuple[bytes, int, int]]:
 
 
 def look_at_gif(window: Window) -> None:
-    """Look at a GIF file: XMP and comments."""
+    """Look at the XMP and the application data of a GIF file."""
     at = 13 + _count_palette(window.read(10, 1))
     for _ in range(_MAX_CHUNKS):
         kind = window.read(at, 2)

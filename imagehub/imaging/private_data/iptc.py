@@ -63,17 +63,21 @@ def look_at_photoshop(window: Window, look_at_exif: Callable[[Window], None]) ->
 
     :param look_at_exif: ``exif.look_at_tiff``, which calls this function for TIFF files.
     """
-    resources = dict(_iter_resources(window))
-    if _IPTC in resources:
-        iptc = window.cut(*resources[_IPTC])
-        before = len(window.findings.blanks)
-        look_at_iptc(iptc)
-        if len(window.findings.blanks) > before and _IPTC_DIGEST in resources:
-            _update_digest(iptc, before, window.cut(*resources[_IPTC_DIGEST]))
-    if _EXIF in resources:
-        look_at_exif(window.cut(*resources[_EXIF]))
-    if _XMP in resources:
-        look_at_xmp(window.cut(*resources[_XMP]))
+    # A file may have several with the same id, and programs differ in which they read.
+    resources = list(_iter_resources(window))
+    digest = dict(resources).get(_IPTC_DIGEST)
+    for number, place in resources:
+        content = window.cut(*place)
+        if number == _IPTC:
+            before = len(window.findings.blanks)
+            look_at_iptc(content)
+            if len(window.findings.blanks) > before and digest is not None:
+                _update_digest(content, before, window.cut(*digest))
+                digest = None
+        elif number == _EXIF:
+            look_at_exif(content)
+        elif number == _XMP:
+            look_at_xmp(content)
 
 
 def look_at_psd(window: Window, look_at_exif: Callable[[Window], None]) -> None:

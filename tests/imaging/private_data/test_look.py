@@ -217,6 +217,16 @@ def test_photoshop_notices_no_foreign_change() -> None:
     assert cleaned[at + 12 : at + 28] == hashlib.md5(iptc, usedforsecurity=False).digest()
 
 
+def test_each_of_several_photoshop_resources_is_cleaned() -> None:
+    data = files.save(files.draw(), "JPEG")
+    private = files.make_iptc({90: b"Marylebone"})
+    credit = files.make_iptc({80: b"The Artist"})
+    segments = [
+        (0xED, b"Photoshop 3.0\0" + files.make_resource(1028, iptc)) for iptc in (private, credit)
+    ]
+    check_cleaned(files.add_segments(data, *segments), ("place",))
+
+
 def test_telemetry_in_segments_of_other_programs_is_blanked() -> None:
     data = files.save(files.draw(), "JPEG")
     check_cleaned(files.add_segments(data, (0xE6, b"GoPro\0GPS5 Marylebone")), ("device",))
