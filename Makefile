@@ -16,7 +16,7 @@ PYTEST := $(PY) -m pytest -n 3 --dist worksteal --durations=25
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-sdk coverage serve worker bench check lock audit pin-images clean screenshots
+.PHONY: help install demo test test-fast test-sdk coverage serve worker bench check lock audit pin-images dist clean screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ check: $(VENV)/.test node_modules/.stamp ## Lint, type-check, check who imports 
 
 bench: $(VENV)/.bench $(VENV)/.assets ## Run the benchmarks (ARGS="presign" runs one, ARGS=list names them)
 	@exec $(PY) -m benchmarks $(ARGS)
+
+dist: $(VENV)/.run $(VENV)/.tools $(VENV)/.assets ## Build the wheel and the source package into dist/
+	@$(PY) -m build --no-isolation
 
 screenshots: $(VENV)/.test $(VENV)/.assets ## Take the screenshots of the documentation from the demo
 	@exec $(PY) -m tools.make_screenshots

@@ -8,8 +8,6 @@ from imagehub.config import Settings, load_settings
 from imagehub.database import MIGRATIONS, db, make_engine_options, migrate
 from imagehub.web import i18n, openapi
 
-__version__ = "0.1.0"
-
 
 def create_app(settings: Settings | None = None, clients: Clients | None = None) -> Flask:
     """Build the application.

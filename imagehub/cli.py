@@ -16,7 +16,6 @@ from cryptography.fernet import Fernet
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.orm import Session
 
-from imagehub import __version__
 from imagehub.config import Settings, SettingsError, load_settings
 from imagehub.database import db, explain_data_error
 from imagehub.errors import ImageHubError
@@ -46,7 +45,7 @@ class PlainErrors(click.Group):
 
 
 @click.group(cls=PlainErrors, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, message="imagehub %(version)s")
+@click.version_option(package_name="imagehub", message="imagehub %(version)s")
 @click.option("--verbose", is_flag=True, help="Print informational log messages too.")
 @click.pass_context
 def main(context: click.Context, verbose: bool) -> None:

@@ -23,7 +23,12 @@ from sqlalchemy.types import TypeDecorator
 
 from imagehub.messages import Message
 
-MIGRATIONS = str(Path(__file__).resolve().parent.parent / "migrations")
+# In an installed package, else in a checkout.
+_PACKAGE = Path(__file__).resolve().parent
+MIGRATIONS = str(
+    next(path for path in (_PACKAGE, _PACKAGE.parent) if (path / "migrations").is_dir())
+    / "migrations"
+)
 
 # Of every table on MySQL and MariaDB, whatever the database's own are.
 CHARSET, COLLATION = "utf8mb4", "utf8mb4_unicode_ci"

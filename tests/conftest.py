@@ -25,6 +25,7 @@ pytest_plugins = [
     "tests.fixtures.planning",
     "tests.fixtures.redis",
     "tests.fixtures.programs",
+    "tests.fixtures.package",
     "tests.fixtures.site",
     "tests.fixtures.browser",
     "tests.fixtures.served_site",

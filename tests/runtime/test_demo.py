@@ -15,6 +15,7 @@ from imagehub.config import load_settings
 from imagehub.runtime.demo import S3_TRIES, start_s3
 from imagehub.runtime.supervisor import Child, Program, StartError, Supervisor
 from tests.fixtures.importing import make_jpeg
+from tests.fixtures.package import Package
 from tests.fixtures.programs import Command, choose_ports, is_alive, sign_in, wait_until
 from tests.support import get_free_port
 
@@ -33,7 +34,10 @@ class Demo:
 
 
 @pytest.fixture(scope="module")
-def demo(start_command: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def demo(
+    start_command: Start, package: Package, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Demo]:
+    """Run it from the wheel, without git and npm."""
     folder = tmp_path_factory.mktemp("demo")
     temporary = folder / "tmp"
     temporary.mkdir()
@@ -46,6 +50,8 @@ def demo(start_command: Start, tmp_path_factory: pytest.TempPathFactory) -> Iter
         command = start_command(
             folder,
             *("demo", "--ephemeral", "--works", "3", "--quick", "--port", str(port)),
+            PYTHONPATH=str(package.installed),
+            PATH="",
             TMPDIR=str(temporary),
             IMAGEHUB_DEMO_PASSWORD=PASSWORD,
             IMAGEHUB_DATABASE_URL="mysql+pymysql://hub:pw@127.0.0.1:1/real",
