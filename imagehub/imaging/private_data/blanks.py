@@ -49,20 +49,24 @@ def merge_blanks(blanks: Iterable[Blank]) -> tuple[Blank, ...]:
             merged[-1] = Blank(last.offset, blank.end - last.offset, last.fill)
         else:
             merged.append(blank)
-    for one in fixed:
-        merged = [part for blank in merged for part in _cut(blank, one)]
-    return tuple(sorted([*merged, *fixed]))
+    return tuple(sorted([*_cut(merged, fixed), *fixed]))
 
 
-def _cut(blank: Blank, hole: Blank) -> Iterator[Blank]:
-    """Yield what is left of a fill outside of another replacement."""
-    if blank.end <= hole.offset or hole.end <= blank.offset:
-        yield blank
-        return
-    if blank.offset < hole.offset:
-        yield Blank(blank.offset, hole.offset - blank.offset, blank.fill)
-    if blank.end > hole.end:
-        yield Blank(hole.end, blank.end - hole.end, blank.fill)
+def _cut(fills: Sequence[Blank], holes: Sequence[Blank]) -> Iterator[Blank]:
+    """Yield what is left of fills outside of other replacements; both are in order."""
+    first = 0
+    for blank in fills:
+        at = blank.offset
+        while first < len(holes) and holes[first].end <= at:
+            first += 1
+        index = first
+        while index < len(holes) and holes[index].offset < blank.end:
+            if at < holes[index].offset:
+                yield Blank(at, holes[index].offset - at, blank.fill)
+            at = max(at, holes[index].end)
+            index += 1
+        if at < blank.end:
+            yield Blank(at, blank.end - at, blank.fill)
 
 
 def apply_blanks(

@@ -4,6 +4,7 @@ Source: PNG Specification, third edition, sections 5 and 11; WebP Container Spec
 GIF89a Specification and XMP Specification part 3, 1.1.2.
 """
 
+import io
 import re
 import struct
 import zlib
@@ -15,6 +16,7 @@ from imagehub.imaging.private_data.iptc import look_at_iptc, look_at_photoshop
 from imagehub.imaging.private_data.source import (
     MAX_BLOCK_BYTES,
     CannotCleanError,
+    FileSource,
     Findings,
     Window,
 )
@@ -109,22 +111,22 @@ def _find_plain_xmp(content: Window) -> int | None:
 
 def _find_in_text(content: Window, kind: bytes) -> set[str]:
     """Return the kinds of private data in a text chunk."""
-    data = content.read_all()
+    findings, data = content.findings, content.read_all()
     keyword, _, rest = data.partition(b"\0")
     if _WORDS.search(keyword):
         return (
             {"place"} if re.search(rb"gps|itude|location", keyword, re.IGNORECASE) else {"device"}
         )
     if kind == b"zTXt":
-        text = _unpack(rest[1:])
+        text = _unpack(rest[1:], findings)
     elif kind == b"iTXt":
         parts = rest[2:].split(b"\0", 2)
         text = parts[2] if len(parts) == 3 else b""
-        text = _unpack(text) if rest[:1] == b"\1" else text
+        text = _unpack(text, findings) if rest[:1] == b"\1" else text
     else:
         text = rest
     if keyword == _XMP_KEYWORD:
-        return _look_apart(text, "xmp")
+        return _look_apart(text, "xmp", findings)
     if keyword.startswith(_RAW_PROFILE):
         # A line break, the name, the length, and the profile in hexadecimal digits.
         lines = text.strip().split(b"\n", 2)
@@ -132,11 +134,12 @@ def _find_in_text(content: Window, kind: bytes) -> set[str]:
             profile = bytes.fromhex(b"".join(lines[2].split()).decode("ascii"))
         except (ValueError, IndexError):
             return {"other"}
-        return _look_apart(profile, keyword.removeprefix(_RAW_PROFILE).decode("latin-1"))
+        name = keyword.removeprefix(_RAW_PROFILE).decode("latin-1")
+        return _look_apart(profile, name, findings)
     return set()
 
 
-def _unpack(data: bytes) -> bytes:
+def _unpack(data: bytes, findings: Findings) -> bytes:
     try:
         unpacker = zlib.decompressobj()
         text = unpacker.decompress(data, MAX_BLOCK_BYTES)
@@ -144,27 +147,18 @@ def _unpack(data: bytes) -> bytes:
         return b""
     if unpacker.unconsumed_tail:
         raise CannotCleanError("a text is too long")
+    findings.count_read(len(text))
     return text
 
 
-class _Bytes:
-    """Unpacked bytes, to look into them."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size_bytes = len(data)
-
-    def read(self, offset: int, length: int) -> bytes:
-        return self._data[offset : offset + max(0, length)]
-
-
-def _look_apart(data: bytes, kind: str) -> set[str]:
-    findings = Findings()
+def _look_apart(data: bytes, kind: str, outer: Findings) -> set[str]:
+    """Look at unpacked data, of which nothing can be blanked; return the kinds of private data."""
+    findings = Findings(outer.left_bytes)
     if kind in ("exif", "APP1") and data.startswith(b"Exif\0\0"):
         data = data[6:]
     elif kind == "APP1":
         data, kind = data[data.find(b"\0") + 1 :], "xmp"
-    window = Window(_Bytes(data), findings, [(0, len(data))])
+    window = Window(FileSource(io.BytesIO(data)), findings, [(0, len(data))])
     if kind in ("exif", "APP1"):
         look_at_tiff(window)
     elif kind == "xmp":
@@ -172,6 +166,7 @@ def _look_apart(data: bytes, kind: str) -> set[str]:
     elif kind in ("iptc", "8bim"):
         is_photoshop = data.startswith(b"8BIM")
         look_at_photoshop(window, look_at_tiff) if is_photoshop else look_at_iptc(window)
+    outer.left_bytes = findings.left_bytes
     return findings.kinds
 
 

@@ -16,6 +16,7 @@ from imagehub.imaging.private_data.exif import look_at_tiff
 from imagehub.imaging.private_data.iptc import look_at_psd
 from imagehub.imaging.private_data.jpeg import look_at_jpeg
 from imagehub.imaging.private_data.source import (
+    SPARE_BYTES,
     CannotCleanError,
     Findings,
     Source,
@@ -48,11 +49,14 @@ def look(source: Source, is_local: bool = True) -> PrivateData:
     :param is_local: reading all of the file costs nothing.
     :raise TooMuchToReadError: of a source with a budget.
     """
-    findings = Findings()
+    findings = Findings(4 * source.size_bytes + SPARE_BYTES)
     window = Window(source, findings, [(0, source.size_bytes)])
     try:
         is_known = _look(window, is_local)
-    except (CannotCleanError, ArithmeticError, LookupError, TypeError, ValueError, struct.error):
+    except (
+        CannotCleanError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError,
+        struct.error,
+    ):  # fmt: skip
         # A broken file can raise any of these.
         return PrivateData(_sort(findings.kinds) or UNKNOWN.kinds, is_removable=False)
     if not is_known:

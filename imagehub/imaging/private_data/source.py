@@ -4,13 +4,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
-from imagehub.imaging.private_data.blanks import Blank
+from imagehub.imaging.private_data.blanks import MAX_BLANKS, Blank
 
 # No structure that is read as a whole may be larger.
 MAX_BLOCK_BYTES = 64 * 1024 * 1024
 _FIRST_READ_BYTES = 65_536
 _LONGEST_READ_BYTES = 2 * 1024 * 1024
 _MAX_KEPT = 8
+# What may be read in all, beyond a few times the size of the file. A file whose structures refer to
+# the same bytes over and over needs more. Each read counts as some bytes at least.
+SPARE_BYTES = 32 * 1024 * 1024
+_LEAST_READ_BYTES = 512
+# Far more than a file that can be cleaned needs.
+_MAX_FOUND_BLANKS = 4 * MAX_BLANKS
 
 
 class TooMuchToReadError(Exception):
@@ -97,14 +103,28 @@ class FetchedSource:
 
 @dataclass
 class Findings:
-    """What was found so far. ``is_fixed``: something private cannot be blanked in place."""
+    """What was found so far, and how many bytes may still be read to find more.
 
+    ``is_fixed``: something private cannot be blanked in place.
+    """
+
+    left_bytes: int
     kinds: set[str] = field(default_factory=set)
     blanks: list[Blank] = field(default_factory=list)
     is_fixed: bool = False
 
     def note(self, kind: str) -> None:
         self.kinds.add(kind)
+
+    def add_blank(self, blank: Blank) -> None:
+        self.blanks.append(blank)
+        if len(self.blanks) > _MAX_FOUND_BLANKS:
+            raise CannotCleanError("too much to blank")
+
+    def count_read(self, size_bytes: int) -> None:
+        self.left_bytes -= size_bytes
+        if self.left_bytes < 0:
+            raise CannotCleanError("the file refers to the same bytes over and over")
 
 
 @dataclass(frozen=True)
@@ -125,8 +145,10 @@ class Window:
     def read(self, offset: int, length: int) -> bytes:
         """Return bytes of the window; fewer at its end."""
         pieces = self._locate(offset, length)
-        if sum(size for _, size in pieces) > MAX_BLOCK_BYTES:
+        size_bytes = sum(size for _, size in pieces)
+        if size_bytes > MAX_BLOCK_BYTES:
             raise CannotCleanError("a block of metadata is too large")
+        self.findings.count_read(max(size_bytes, _LEAST_READ_BYTES))
         return b"".join(self.source.read(at, size) for at, size in pieces)
 
     def read_all(self) -> bytes:
@@ -139,12 +161,12 @@ class Window:
     def blank(self, offset: int, length: int, fill: int = 0) -> None:
         """Replace bytes of the window by a byte."""
         for at, size in self._locate(offset, length):
-            self.findings.blanks.append(Blank(at, size, fill))
+            self.findings.add_blank(Blank(at, size, fill))
 
     def put(self, offset: int, data: bytes) -> None:
         """Replace bytes of the window by others."""
         for at, size in self._locate(offset, len(data)):
-            self.findings.blanks.append(Blank(at, size, data=data[:size]))
+            self.findings.add_blank(Blank(at, size, data=data[:size]))
             data = data[size:]
 
     def _locate(self, offset: int, length: int) -> list[tuple[int, int]]:

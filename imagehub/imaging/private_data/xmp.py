@@ -6,21 +6,26 @@ length. Source: ISO 16684-1 (XMP part 1); XMP Specification part 3, 1.1.3.1 (ext
 
 import hashlib
 import re
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from imagehub.imaging.private_data.blanks import apply_blanks, merge_blanks
-from imagehub.imaging.private_data.source import Window
+from imagehub.imaging.private_data.source import Findings, Window
 
 _NAME = rb"[^\s=/>\"'<]+"
 _TOKEN = re.compile(
     rb"<!--.*?-->|<\?.*?\?>|<!\[CDATA\[.*?\]\]>"
     rb"|</\s*(?P<end>" + _NAME + rb")\s*>"
     rb"|<(?P<start>[^\s=/>\"'<!?]+)(?P<attributes>(?:\s+" + _NAME + rb"\s*=\s*"
-    rb"(?:\"[^\"<]*\"|'[^'<]*'))*)\s*(?P<closed>/?)>",
+    rb"(?:\"[^\"<]*\"|'[^'<]*'))*)\s*(?P<closed>/?)>"
+    rb"|(?P<unclosed><!--|<\?|<!\[CDATA\[)",
     re.DOTALL,
 )
 _ATTRIBUTE = re.compile(rb"(" + _NAME + rb")\s*=\s*(?:\"([^\"<]*)\"|'([^'<]*)')")
+_MAX_DEPTH = 200
+# A tag takes as long as reading so many bytes.
+_TAG_BYTES = 256
 # For packets that cannot be read as XML.
 _WORDS = re.compile(
     rb"gps|latitude|longitude|location|serialnumber|ownername|person|regions|<photoshop:city"
@@ -93,7 +98,7 @@ class _Found:
 @dataclass
 class _Element:
     name: bytes
-    namespaces: Mapping[str, str]
+    namespaces: ChainMap[str, str]
     private: _Found | None = field(default=None)
 
 
@@ -108,7 +113,7 @@ def look_at_xmp(window: Window) -> None:
         _look_at_wide(window, data)
         return
     try:
-        found = _find_private(data)
+        found = _find_private(data, window.findings)
     except _MalformedError:
         if _WORDS.search(data):
             window.findings.note("other")
@@ -127,14 +132,15 @@ def _look_at_wide(window: Window, data: bytes) -> None:
         window.findings.is_fixed = True
 
 
-def _find_private(data: bytes) -> list[_Found]:
+def _find_private(data: bytes, findings: Findings) -> list[_Found]:
     found: list[_Found] = []
     stack: list[_Element] = []
     private: _Found | None = None
     at = 0
     for token in _TOKEN.finditer(data):
+        findings.count_read(_TAG_BYTES)
         text = data[at : token.start()]
-        if b"<" in text:
+        if b"<" in text or token["unclosed"] or len(stack) > _MAX_DEPTH:
             raise _MalformedError
         at = token.end()
         if private is not None and text.strip():
@@ -172,12 +178,12 @@ def _find_private(data: bytes) -> list[_Found]:
 
 
 def _open_element(token: "re.Match[bytes]", stack: list[_Element]) -> _Element:
-    namespaces: Mapping[str, str] = stack[-1].namespaces if stack else {}
+    namespaces: ChainMap[str, str] = stack[-1].namespaces if stack else ChainMap()
     own = {}
     for name, double, single in _ATTRIBUTE.findall(token["attributes"]):
         if name == b"xmlns" or name.startswith(b"xmlns:"):
             own[name[6:].decode("utf-8", "replace")] = (double or single).decode("utf-8", "replace")
-    return _Element(token["start"], {**namespaces, **own} if own else namespaces)
+    return _Element(token["start"], namespaces.new_child(own) if own else namespaces)
 
 
 def _iter_attributes(

@@ -151,3 +151,43 @@ MAKERS = {
     "avif": make_avif,
     "tiff": make_tiff,
 }
+
+
+# --- Files that are built to keep the hub busy ----------------------------------------------------
+
+
+def make_nested_exif(depth: int, entry_count: int = 30) -> bytes:
+    """Make Exif whose entries all refer to the same Photoshop resources, with Exif in them."""
+    data = b"x"
+    for _ in range(depth):
+        resource = make_resource(1058, data)
+        at = 8 + 2 + 12 * entry_count + 4
+        entry = struct.pack("<HHII", 0x8649, 1, len(resource), at)
+        head = b"II*\0" + struct.pack("<IH", 8, entry_count)
+        data = head + entry_count * entry + bytes(4) + resource
+    return data
+
+
+def make_nested_boxes(depth: int = 2_000) -> bytes:
+    """Make a HEIC file with boxes in boxes."""
+    data = b""
+    for kind in [b"trak"] * depth + [b"moov"]:
+        data = struct.pack(">I4s", len(data) + 8, kind) + data
+    return struct.pack(">I4s4s4x", 16, b"ftyp", b"heic") + data
+
+
+def make_markers(count: int = 100_000) -> bytes:
+    """Make a JPEG file whose scan is full of empty segments."""
+    return b"\xff\xd8\xff\xda\0\x02" + b"\xff\xc4\0\x02" * count + b"\xff\xd9"
+
+
+def make_unclosed_comments(count: int = 200_000) -> bytes:
+    """Make a PNG file with XMP in which comments begin and never end."""
+    return add_chunks(
+        save(draw(), "PNG"), (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + b"<!--" * count)
+    )
+
+
+def make_many_texts(count: int = 20_000) -> bytes:
+    """Make a PNG file with very many private texts."""
+    return add_chunks(save(draw(), "PNG"), *[(b"tEXt", b"GPS\0x")] * count)

@@ -5,6 +5,7 @@ import io
 import random
 import struct
 import zlib
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -23,7 +24,14 @@ from imagehub.imaging.private_data.blanks import (
     read_blanks,
     write_blanks,
 )
-from imagehub.imaging.private_data.source import FetchedSource
+from imagehub.imaging.private_data.source import (
+    SPARE_BYTES,
+    CannotCleanError,
+    FetchedSource,
+    Findings,
+    Window,
+)
+from imagehub.imaging.private_data.xmp import look_at_xmp
 from tests.imaging.private_data import files
 from tests.support import find_photos
 
@@ -379,6 +387,48 @@ def test_broken_files_end_in_an_answer(kind: str) -> None:
         assert len(clean(bytes(broken), found)) == len(broken)
 
 
+class CountingSource(FileSource):
+    """A file that counts what is read of it."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(io.BytesIO(data))
+        self.read_count = self.read_bytes = 0
+
+    def read(self, offset: int, length: int) -> bytes:
+        data = super().read(offset, length)
+        self.read_count += 1
+        self.read_bytes += len(data)
+        return data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        files.make_nested_exif(3),
+        files.make_nested_boxes(),
+        files.make_markers(),
+        files.make_many_texts(),
+    ],
+    ids=["nested Exif", "nested boxes", "markers", "texts"],
+)
+def test_files_that_are_built_to_keep_the_hub_busy_are_given_up(data: bytes) -> None:
+    source = CountingSource(data)
+    assert not look(source).is_removable
+    assert source.read_bytes <= 4 * len(data) + SPARE_BYTES
+    assert source.read_count <= 200_000
+
+
+def test_xmp_of_very_many_tags_is_given_up() -> None:
+    packet = b"<a/>" * 1000
+    window = Window(FileSource(io.BytesIO(packet)), Findings(100_000), [(0, len(packet))])
+    with pytest.raises(CannotCleanError):
+        look_at_xmp(window)
+
+
+def test_comments_that_never_end_are_not_searched_for_their_end_again_and_again() -> None:
+    assert examine(files.make_unclosed_comments()) == PrivateData()
+
+
 def test_real_photos_are_cleaned() -> None:
     folder = find_photos()
     if folder is None:
@@ -395,6 +445,19 @@ def test_real_photos_are_cleaned() -> None:
 
 
 # --- Blanks ---------------------------------------------------------------------------------------
+
+
+def test_blanks_that_overlap_are_merged() -> None:
+    chance = random.Random(1)
+    for _ in range(200):
+        fills = [Blank(chance.randrange(40), chance.randrange(12), 0x20) for _ in range(5)]
+        fixed = [Blank(at, 3, data=b"abc") for at in chance.sample(range(0, 48, 4), 3)]
+        expected = bytearray(b"." * 60)
+        for blank in (*fills, *fixed):
+            expected[blank.offset : blank.end] = blank.get_bytes(blank.offset, blank.end)
+        merged = merge_blanks(chance.sample([*fills, *fixed], 8))
+        assert b"".join(apply_blanks([b"." * 60], merged)) == expected
+        assert all(one.end <= after.offset for one, after in pairwise(merged))
 
 
 def test_blanks_are_applied_to_any_range_in_pieces_of_any_size() -> None:
