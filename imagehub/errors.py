@@ -183,6 +183,10 @@ class ConnectionLostError(ImageHubError):
 
 # The service that issues tokens; of its refusals, pages lead to the connection.
 SIGN_IN = "Microsoft sign-in"
+# The reasons of its refusals that end by themselves, once somebody has corrected the cause.
+WRONG_CLIENT_SECRET = "wrong_client_secret"  # noqa: S105 - the code of an error
+WRONG_REGISTRATION = "wrong_registration"
+NEEDS_ADMINISTRATOR = "needs_administrator"
 
 
 class ServiceError(ImageHubError):

@@ -23,7 +23,6 @@ from msal.exceptions import MsalError
 from imagehub.clients import AccessToken, SignedIn, SignInFlow
 from imagehub.clients.http import DEFAULT_RETRY_SECONDS, NoAuth, make_session, read_retry_after
 from imagehub.clients.refusals import (
-    WRONG_CLIENT_SECRET,
     Remedy,
     find_remedy,
     log_refusal,
@@ -32,6 +31,7 @@ from imagehub.clients.refusals import (
 )
 from imagehub.errors import (
     SIGN_IN,
+    WRONG_CLIENT_SECRET,
     ConnectionLostError,
     ImageHubError,
     InvalidInputError,

@@ -19,8 +19,11 @@ from typing import Any
 
 from imagehub.clients.http import DEFAULT_RETRY_SECONDS
 from imagehub.errors import (
+    NEEDS_ADMINISTRATOR,
     SIGN_IN,
     STEP_REQUIRED,
+    WRONG_CLIENT_SECRET,
+    WRONG_REGISTRATION,
     ConnectionLostError,
     ImageHubError,
     ServiceBusyError,
@@ -44,10 +47,6 @@ class Remedy(Enum):
 # Too many identical requests. Microsoft blocks the client for some minutes.
 LOOP_DETECTED = 50196
 LOOP_SECONDS = 300.0
-# Reasons of ServiceRefusedError.
-WRONG_CLIENT_SECRET = "wrong_client_secret"  # noqa: S105 - the code of an error
-WRONG_REGISTRATION = "wrong_registration"
-NEEDS_ADMINISTRATOR = "needs_administrator"
 
 # Every published number, also those of flows that ImageHub does not use, except 165004, whose
 # meaning differs from case to case.

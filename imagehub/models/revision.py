@@ -16,6 +16,7 @@ PRIVATE_TABLES = frozenset(
         "api_token",
         "audit_entry",
         "drive_account",
+        "drive_copy",
         "drive_folder",
         "drive_watch",
         "import_item",
@@ -52,13 +53,17 @@ class GalleryRevision(Base):
     mark: Mapped[int] = mapped_column(BigInteger)
 
 
-@event.listens_for(Engine, "before_execute")
-def _note_change(connection: Connection, statement: Any, *_rest: Any) -> None:
+@event.listens_for(Engine, "after_execute")
+def _note_change(
+    connection: Connection, statement: Any, _many: Any, _one: Any, _options: Any, result: Any
+) -> None:
     """Note a change of a public table, whether by the ORM or by a statement of its own."""
-    if isinstance(statement, UpdateBase):
-        name = getattr(statement.table, "name", "")
-        if name not in PRIVATE_TABLES:
-            connection.info[_CHANGED] = True
+    if not isinstance(statement, UpdateBase):
+        return
+    # Checks of OneDrive run many statements that find no row.
+    found_none = not statement.is_insert and not result.returns_rows and result.rowcount == 0
+    if not found_none and getattr(statement.table, "name", "") not in PRIVATE_TABLES:
+        connection.info[_CHANGED] = True
 
 
 @event.listens_for(Engine, "commit")

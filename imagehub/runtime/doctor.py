@@ -17,6 +17,9 @@ from imagehub.database import CHARSET, COLLATION, MIGRATIONS, db, now_utc
 from imagehub.domain.onedrive import accounts, folders, status
 from imagehub.domain.site import settings as site_settings
 from imagehub.errors import (
+    NEEDS_ADMINISTRATOR,
+    WRONG_CLIENT_SECRET,
+    WRONG_REGISTRATION,
     ImageHubError,
     NotFoundError,
     RootFolderGoneError,
@@ -301,11 +304,11 @@ ONEDRIVE_ADVICE = {
     accounts.NOT_CONNECTED: "Connect it at /admin/.",
     accounts.DISCONNECTED: "Reconnect it at /admin/.",
     accounts.NEEDS_RECONNECT: "Reconnect it at /admin/.",
-    accounts.WRONG_CLIENT_SECRET: "Create a new client secret at https://entra.microsoft.com and "
+    WRONG_CLIENT_SECRET: "Create a new client secret at https://entra.microsoft.com and "
     "set IMAGEHUB_MS_CLIENT_SECRET; no new sign-in is needed.",
-    accounts.WRONG_REGISTRATION: "Correct the app registration at https://entra.microsoft.com; no "
+    WRONG_REGISTRATION: "Correct the app registration at https://entra.microsoft.com; no "
     "new sign-in is needed.",
-    accounts.NEEDS_ADMINISTRATOR: "Ask the administrator of the account's organisation; it works "
+    NEEDS_ADMINISTRATOR: "Ask the administrator of the account's organisation; it works "
     "again by itself once access is allowed.",
 }
 

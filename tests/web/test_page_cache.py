@@ -11,9 +11,11 @@ import pytest
 from flask import url_for
 from sqlalchemy import Engine, event, insert, select, update
 
+from imagehub.clients import DriveItem
 from imagehub.database import db, now_utc
 from imagehub.domain.library import groups
 from imagehub.domain.library.tags import set_tags
+from imagehub.domain.sync.copies import note_files
 from imagehub.models import GalleryRevision, Group, GroupTag, Lease, Tag
 from imagehub.models.revision import PRIVATE_TABLES
 from imagehub.web import page_cache
@@ -268,6 +270,8 @@ def test_the_mark_changes_with_public_tables_only(either_site: Site) -> None:
     marks = [read_mark()]
     with either_site.session() as session:
         session.add(Lease(name="a", held_until=now_utc()))
+        # The feed of OneDrive mentions a file.
+        note_files(session, 1, [DriveItem("F1", "new.jpg", False, 1, "", "", quick_xor_hash="A")])
     assert read_mark() == marks[0]
     with either_site.session() as session:
         session.execute(update(Group).values(title="Lost"))

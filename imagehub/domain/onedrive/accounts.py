@@ -31,10 +31,6 @@ NEEDS_RECONNECT = "needs_reconnect"
 DISCONNECTED = "disconnected"
 # Not a state of a row: ``describe_connection`` uses it if there is no account.
 NOT_CONNECTED = "not_connected"
-WRONG_CLIENT_SECRET = "wrong_client_secret"  # noqa: S105 - the code of an error
-# The codes of refusals that end by themselves, once somebody else has done something about them.
-WRONG_REGISTRATION = "wrong_registration"
-NEEDS_ADMINISTRATOR = "needs_administrator"
 UNREADABLE_TOKENS = "unreadable_tokens"
 QUIET_OWNER = "quiet"
 

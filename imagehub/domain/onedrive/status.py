@@ -11,17 +11,21 @@ from imagehub.database import now_utc, own_transaction
 from imagehub.domain.onedrive.accounts import (
     CONNECTED,
     DISCONNECTED,
-    NEEDS_ADMINISTRATOR,
     NEEDS_RECONNECT,
     NOT_CONNECTED,
     UNREADABLE_TOKENS,
-    WRONG_CLIENT_SECRET,
-    WRONG_REGISTRATION,
     find_active_account,
     get_access_token,
     may_write,
 )
-from imagehub.errors import ConnectionLostError, NotFoundError, ServiceRefusedError
+from imagehub.errors import (
+    NEEDS_ADMINISTRATOR,
+    WRONG_CLIENT_SECRET,
+    WRONG_REGISTRATION,
+    ConnectionLostError,
+    NotFoundError,
+    ServiceRefusedError,
+)
 from imagehub.messages import mark
 from imagehub.models import DriveAccount, User
 
