@@ -11,7 +11,7 @@ from imagehub.admin.words import say
 from imagehub.clients import Drive
 from imagehub.database import db
 from imagehub.domain.file_names import may_be_picture
-from imagehub.domain.imports import replacing
+from imagehub.domain.imports import originals
 from imagehub.domain.library import groups
 from imagehub.domain.library import images as library_images
 from imagehub.domain.onedrive import browser, entries
@@ -112,8 +112,8 @@ def use_original(number: int, shot: int) -> ResponseReturnValue:
         raise InvalidInputError("Select a file first.", {"item": "is empty"})
     _find_image(number, shot)
     account_id, opened = drive.open_drive()
-    file = replacing.fetch_original(opened, account_id, item_id)
-    if replacing.use_file(session, _find_image(number, shot), file, current_user.id):
+    file = originals.fetch_original(opened, account_id, item_id)
+    if originals.use_file(session, _find_image(number, shot), file, current_user.id):
         group = groups.get_group(session, number)
         key, title = f"{number}/{shot}", name_group(group)
         commit_action("use_file", key, name=title, file=drive.show_name(file.file_name))

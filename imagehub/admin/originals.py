@@ -10,7 +10,7 @@ from flask_login import current_user
 from imagehub.admin import act, blueprint
 from imagehub.admin.words import say
 from imagehub.database import db, end_read
-from imagehub.domain.imports import jobs, replacing
+from imagehub.domain.imports import jobs, originals
 from imagehub.domain.onedrive import accounts as onedrive_accounts
 from imagehub.domain.sync import schedule
 from imagehub.domain.sync.schedule import WatchInfo
@@ -90,10 +90,10 @@ def use_offered(
     :raise InvalidInputError: there is none.
     """
     session = db.session()
-    ids = replacing.list_offers(session, groups, shots, item_id)
+    ids = originals.list_offers(session, groups, shots, item_id)
     if not ids:
         raise InvalidInputError("There is no file in the place of a missing original any more.")
-    count = replacing.use_offered(session, ids, current_user.id)
+    count = originals.use_offered(session, ids, current_user.id)
     if not count:
         say(_("These files are already being imported."))
         return

@@ -115,6 +115,12 @@ class DriveItem:
     is_deleted: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
+    @property
+    def may_be_live_photo(self) -> bool:
+        """Whether size and hash may be those of a container, of which only the picture is sent."""
+        is_called = self.name.lower().endswith((".heic", ".heif"))
+        return is_called or self.mime_type.lower() in ("image/heic", "image/heif")
+
 
 @dataclass(frozen=True)
 class ItemAnswer:

@@ -233,8 +233,7 @@ def is_match(download: Download, item: DriveItem) -> bool:
     of the whole container but sends only the picture (OneDrive/onedrive-api-docs#1532), so these
     are not compared.
     """
-    is_heic = item.name.lower().endswith((".heic", ".heif"))
-    if is_heic or item.mime_type.lower() in ("image/heic", "image/heif"):
+    if item.may_be_live_photo:
         return download.size_bytes > 0
     if item.quick_xor_hash:
         return download.quick_xor_hash == item.quick_xor_hash

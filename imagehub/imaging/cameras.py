@@ -1,6 +1,10 @@
-"""Name cameras as a person would."""
+"""What cameras write: their names as a person would say them, and times that can be true."""
 
 import re
+from datetime import UTC, datetime, timedelta
+
+# Photography was published in 1839. Earlier times come from faulty clocks and programs.
+_FIRST_YEAR = 1840
 
 
 def name_camera(make: str, model: str) -> str:
@@ -24,3 +28,12 @@ def _clean_maker(make: str) -> str:
         r"optical|company|techwin|camera ag|digital camera|co\.?))+$"
     )
     return re.sub(tails, "", make)
+
+
+def is_possible_time(taken_at: datetime, now: datetime | None = None) -> bool:
+    """Tell whether a picture can have been taken then: not before 1840, not after tomorrow.
+
+    :param taken_at: with or without a time zone; a clock without one may be a day ahead of UTC.
+    """
+    latest = (now or datetime.now(UTC)).astimezone(UTC).date() + timedelta(days=1)
+    return taken_at.year >= _FIRST_YEAR and taken_at.date() <= latest

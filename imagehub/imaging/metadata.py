@@ -12,8 +12,7 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-from imagehub.imaging.cameras import name_camera
-from imagehub.imaging.capture_time import is_possible
+from imagehub.imaging.cameras import is_possible_time, name_camera
 
 # No camera writes more; a larger block is not parsed.
 _MAX_EXIF_BYTES = 1_000_000
@@ -103,7 +102,7 @@ def _read_time(details: Mapping[int, Any]) -> datetime | None:
             taken_at = datetime.strptime(_text(details.get(tag))[:19], "%Y:%m:%d %H:%M:%S")
         except ValueError:
             continue
-        if not is_possible(taken_at):
+        if not is_possible_time(taken_at):
             continue
         offset = re.fullmatch(r"([+-])(\d\d):(\d\d)", _text(details.get(offset_tag)))
         if offset:

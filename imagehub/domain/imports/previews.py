@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from imagehub.clients import Drive, DriveItem, Renderer
 from imagehub.domain.file_names import find_drawn
 from imagehub.errors import IncompletePictureError, PictureError
-from imagehub.imaging.cameras import name_camera
-from imagehub.imaging.capture_time import is_possible
+from imagehub.imaging.cameras import is_possible_time, name_camera
 from imagehub.messages import mark
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ def _read_time(value: object) -> datetime | None:
         moment = datetime.fromisoformat(str(value)).replace(tzinfo=None)
     except ValueError:
         return None
-    return moment if is_possible(moment) else None
+    return moment if is_possible_time(moment) else None
 
 
 def _name_camera(make: object, model: object) -> str:

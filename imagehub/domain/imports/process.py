@@ -24,9 +24,13 @@ from imagehub.database import (
 from imagehub.domain.file_names import check_is_picture, guess_role
 from imagehub.domain.imports.claims import Claim, LeaseLostError, finish_job
 from imagehub.domain.imports.jobs import IN_GROUP_REASON, MISMATCH_REASON, OPEN_STATES
+from imagehub.domain.imports.originals import (
+    LINKED_REASON,
+    accepts_mismatch,
+    change_original,
+    link_item,
+)
 from imagehub.domain.imports.previews import WAITING_REASON, PreviewLateError, render_original
-from imagehub.domain.imports.relinking import LINKED_REASON, link_item
-from imagehub.domain.imports.replacing import accepts_mismatch, change_original
 from imagehub.domain.imports.scratch import Scratch
 from imagehub.domain.library.groups import lock_group, refresh_group
 from imagehub.domain.library.private_data import make_listing, save_found

@@ -29,12 +29,12 @@ from imagehub.database import (
 from imagehub.domain.file_names import get_folder_title, make_sort_key
 from imagehub.domain.imports.board.proposals import propose_first
 from imagehub.domain.imports.jobs import MAX_FILES
+from imagehub.domain.imports.originals import link_files_of_plan
 from imagehub.domain.imports.plans import check_account, get_plan, lock_plan
-from imagehub.domain.imports.relinking import link_files_of_plan
 from imagehub.domain.imports.verdicts import VERDICTS, judge_item, judge_plan
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import InvalidInputError, NotFoundError, ServiceRefusedError
-from imagehub.imaging.capture_time import is_possible
+from imagehub.imaging.cameras import is_possible_time
 from imagehub.messages import Message
 from imagehub.models import ImportPlan, ImportPlanFile
 
@@ -268,6 +268,6 @@ def find_capture_time(item: DriveItem) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         return None
-    if not is_possible(moment):
+    if not is_possible_time(moment):
         return None
     return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0) if moment.tzinfo else moment

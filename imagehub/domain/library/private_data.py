@@ -37,10 +37,7 @@ def make_listing(item: DriveItem, download: Download) -> Listing:
     Of a Live Photo, OneDrive lists the hash of the container and sends only the picture. Of any
     other file, a hash that differs from that of the bytes proves nothing about the next download.
     """
-    is_container = item.name.lower().endswith((".heic", ".heif")) or (
-        item.mime_type.lower() in ("image/heic", "image/heif")
-    )
-    is_proof = is_container or download.listed_hash in ("", download.quick_xor_hash)
+    is_proof = item.may_be_live_photo or download.listed_hash in ("", download.quick_xor_hash)
     return Listing(
         drive_hash=download.listed_hash if is_proof else "",
         drive_size_bytes=download.listed_size_bytes,

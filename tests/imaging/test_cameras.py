@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from PIL import ExifTags, Image
 
-from imagehub.imaging.capture_time import is_possible
+from imagehub.imaging.cameras import is_possible_time
 from tests.imaging.support import encode, make_scene, render_bytes
 
 NOW = datetime(2026, 11, 28, 23, 30, tzinfo=UTC)
@@ -26,7 +26,7 @@ NOW = datetime(2026, 11, 28, 23, 30, tzinfo=UTC)
     ],
 )
 def test_a_capture_time_lies_between_1840_and_tomorrow(taken_at: datetime, expected: bool) -> None:
-    assert is_possible(taken_at, NOW) is expected
+    assert is_possible_time(taken_at, NOW) is expected
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from imagehub.domain.imports import plans
 from imagehub.domain.imports.board import proposals
-from imagehub.domain.imports.relinking import LINKED_REASON
+from imagehub.domain.imports.originals import LINKED_REASON
 from imagehub.domain.library import trash
 from imagehub.models import AuditEntry, Image, ImportPlan, ImportPlanFile
 from tests.fixtures.checking import bring_in, check, states
