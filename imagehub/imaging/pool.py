@@ -1,8 +1,8 @@
 """Render pictures in separate processes, which may hang, crash or exhaust memory without harm.
 
-A :class:`RenderPool` keeps a few child processes. Each imports :mod:`imagehub.imaging.render` and
-little else, receives one path at a time, and answers with the finished renditions. A failure of a
-child affects only its current picture: the next picture gets another child.
+A :class:`RenderPool` keeps a few child processes, which run ``imaging.pool_child``. Each receives
+one path at a time, and answers with the finished renditions. A failure of a child affects only its
+current picture: the next picture gets another child.
 
 Parent and child exchange frames over the child's standard input and output: the length of a JSON
 object (four bytes, big endian), the object, then the blobs whose lengths it lists. Pickle is not
@@ -11,13 +11,10 @@ child gets no settings and no secrets from the parent's environment.
 """
 
 import contextlib
-import ctypes
 import json
 import logging
 import os
 import queue
-import resource
-import select
 import selectors
 import signal
 import struct
@@ -25,8 +22,6 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -42,23 +37,12 @@ from imagehub.errors import (
     UnreadablePictureError,
 )
 from imagehub.imaging.metadata import PictureMetadata
-from imagehub.imaging.render import (
-    EncodedPicture,
-    OpenedPicture,
-    RenderedPicture,
-    RenderOptions,
-    RenditionSpec,
-    forget_memory,
-)
+from imagehub.imaging.render import EncodedPicture, RenderedPicture, RenderOptions
 from imagehub.messages import Message, mark
 
 log = logging.getLogger(__name__)
 
-# A picture that needs less does not reserve memory: every process may use that much.
-_SMALL_BYTES = 100_000_000
 _START_SECONDS = 30.0
-_IDLE_SECONDS = 5.0
-_PR_SET_PDEATHSIG = 1  # From <linux/prctl.h>.
 
 # Run by a new interpreter. An empty package replaces imagehub/__init__.py, so that the child does
 # not import the web application, which takes more memory than the pictures.
@@ -67,7 +51,7 @@ import sys, types
 package = types.ModuleType("imagehub")
 package.__path__ = [sys.argv[1]]
 sys.modules["imagehub"] = package
-from imagehub.imaging.pool import run_child
+from imagehub.imaging.pool_child import run_child
 run_child(int(sys.argv[2]))
 """
 _PACKAGE = str(Path(__file__).parent.parent)
@@ -169,7 +153,7 @@ class RenderPool:
                     answer, blobs = child.receive(self._timeout_seconds)
                 child.peak_bytes = int(answer["peak_bytes"])
                 if answer["kind"] == "picture":
-                    return _unpack_picture(answer, blobs)
+                    return unpack_picture(answer, blobs)
             except TimeoutError:
                 self._drop(child)
                 sentence = mark("Rendering this image took longer than %(seconds)s seconds.")
@@ -286,9 +270,6 @@ class _MemoryShare:
                 self._changed.notify_all()
 
 
-# --- The parent's side ----------------------------------------------------------------------------
-
-
 class _Child:
     """One process and the two pipes to it. Only ``stop`` may be called from any thread."""
 
@@ -311,7 +292,7 @@ class _Child:
 
     def send(self, message: Frame) -> None:
         """:raise OSError: the child is gone."""
-        _write(self._input, message, [])
+        write_frame(self._input, message, [])
 
     def receive(self, timeout_seconds: float) -> tuple[Frame, list[bytes]]:
         """Receive a frame.
@@ -334,7 +315,7 @@ class _Child:
                     data += part
                 return bytes(data)
 
-            return _read(read)
+            return read_frame(read)
 
     def stop(self) -> None:
         """Kill the process without reaping it."""
@@ -352,7 +333,10 @@ class _Child:
         return self._process.wait()
 
 
-def _write(target: BinaryIO | Any, message: Frame, blobs: list[bytes]) -> None:
+# --- Frames ---------------------------------------------------------------------------------------
+
+
+def write_frame(target: BinaryIO | Any, message: Frame, blobs: list[bytes]) -> None:
     header = json.dumps({**message, "blobs": [len(blob) for blob in blobs]}).encode()
     for part in (struct.pack(">I", len(header)), header, *blobs):
         view = memoryview(part)
@@ -360,7 +344,7 @@ def _write(target: BinaryIO | Any, message: Frame, blobs: list[bytes]) -> None:
             view = view[target.write(view) :]
 
 
-def _read(read: Callable[[int], bytes]) -> tuple[Frame, list[bytes]]:
+def read_frame(read: Callable[[int], bytes]) -> tuple[Frame, list[bytes]]:
     (length,) = struct.unpack(">I", read(4))
     if length > 1_000_000:
         raise ValueError("not a valid frame")
@@ -371,7 +355,7 @@ def _read(read: Callable[[int], bytes]) -> tuple[Frame, list[bytes]]:
     return message, [read(size) for size in sizes]
 
 
-def _pack_picture(picture: RenderedPicture) -> tuple[Frame, list[bytes]]:
+def pack_picture(picture: RenderedPicture) -> tuple[Frame, list[bytes]]:
     message = asdict(picture)
     blobs: list[bytes] = []
     for made in message["renditions"]:
@@ -385,7 +369,7 @@ def _pack_picture(picture: RenderedPicture) -> tuple[Frame, list[bytes]]:
     return {"kind": "picture", "picture": message}, blobs
 
 
-def _unpack_picture(message: Frame, blobs: list[bytes]) -> RenderedPicture:
+def unpack_picture(message: Frame, blobs: list[bytes]) -> RenderedPicture:
     facts = dict(message["picture"])
     metadata = dict(facts["metadata"])
     if metadata["taken_at"]:
@@ -398,105 +382,3 @@ def _unpack_picture(message: Frame, blobs: list[bytes]) -> RenderedPicture:
         EncodedPicture(**{**made, "data": blobs[made["data"]]}) for made in facts["renditions"]
     )
     return RenderedPicture(**facts)
-
-
-# --- The child's side -----------------------------------------------------------------------------
-
-
-def run_child(parent: int) -> None:
-    """Receive paths and answer them until the parent closes the pipe or ends.
-
-    :param parent: process id of the parent.
-    """
-    _die_with(parent)
-    for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # When the whole service stops, the parent decides whether a picture is finished.
-        signal.signal(stop, signal.SIG_IGN)
-    source = os.fdopen(os.dup(0), "rb")
-    target = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # Output of a library must not get between the frames.
-    warnings.simplefilter("ignore")  # About broken Exif and similar faults of a file.
-
-    def receive() -> Frame:
-        return _read(read)[0]
-
-    def read(count: int) -> bytes:
-        data = source.read(count)
-        if len(data) < count:
-            os._exit(0)
-        return data
-
-    start = receive()
-    specs = tuple(RenditionSpec(**spec) for spec in start["options"].pop("specs"))
-    options = RenderOptions(specs=specs, **start["options"])
-    _limit_memory(start["memory_limit_bytes"])
-    _write(target, {"kind": "ready"}, [])
-    # From here on, libraries may only print about faults of a file: keep that out of the log.
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(nowhere.fileno(), 2)
-    while True:
-        if not select.select([source], [], [], _IDLE_SECONDS)[0]:
-            forget_memory()
-        path = receive()["path"]
-        blobs: list[bytes] = []
-        try:
-            with open(path, "rb") as file:
-                opened = OpenedPicture(file, options)
-                if opened.memory_bytes > _SMALL_BYTES:
-                    _write(target, {"kind": "large", "memory_bytes": opened.memory_bytes}, [])
-                    receive()
-                answer, blobs = _pack_picture(opened.render())
-        except PictureError as error:
-            answer = _pack_error(error)
-        except MemoryError:
-            answer = _pack_error(
-                PictureTooLargeError("Opening this image takes more memory than is allowed.")
-            )
-        except Exception:
-            answer = {
-                "kind": "unexpected",
-                "message": mark("This image cannot be read."),
-                "trace": traceback.format_exc(limit=20)[-20_000:],
-            }
-        opened = None  # type: ignore[assignment] # Free the picture before the next wait.
-        _write(target, {**answer, "peak_bytes": _read_status("VmHWM")}, blobs)
-
-
-def _pack_error(error: PictureError) -> Frame:
-    return {"kind": "error", "error": type(error).__name__, "message": str(error)}
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when the parent ends.
-
-    A closed pipe is not enough: a child does not read it during a picture. Source: prctl(2).
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)  # It ended before prctl was called.
-
-
-def _limit_memory(limit_bytes: int) -> None:
-    """Limit the memory that is allocated from here on.
-
-    The limit is on data, not on addresses: a decoder may reserve more of those than it uses.
-    """
-    limit = limit_bytes + _read_status("VmData")
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _read_status(name: str) -> int:
-    """Return a figure of /proc/self/status in bytes, 0 if it is missing.
-
-    Not getrusage: its peak includes the parent's memory, which vfork shares briefly.
-    Source: proc_pid_status(5).
-    """
-    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as lines:
-        for line in lines:
-            if line.startswith(name + ":"):
-                return int(line.split()[1]) * 1024
-    return 0

@@ -407,10 +407,10 @@ def test_no_broken_file_of_any_format_stops_the_pool(tmp_path: Path, photo: Path
 
 def test_a_child_cannot_make_its_parent_read_for_ever(photo: Path) -> None:
     """What a child says is data: an absurd length is the end of it, not of the parent's memory."""
-    from imagehub.imaging.pool import _read
+    from imagehub.imaging.pool import read_frame
 
     def read_from(data: bytes) -> object:
-        return _read(io.BytesIO(data).read)
+        return read_frame(io.BytesIO(data).read)
 
     with pytest.raises(ValueError, match="not a valid frame"):
         read_from(b"\xff\xff\xff\xff")
