@@ -13,9 +13,10 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from imagehub.clients import AccessToken, Clients, Drive
+from imagehub.clients import Clients, Drive
 from imagehub.clients.graph import GraphDrive
 from imagehub.clients.graph_http import GraphCaller
+from imagehub.clients.sign_in import AccessToken
 from imagehub.config import Settings
 from imagehub.database import now_utc
 from imagehub.domain.onedrive import accounts

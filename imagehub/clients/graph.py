@@ -4,7 +4,6 @@ Source for addresses, fields and limits: Microsoft Graph v1.0, "Working with fil
 each call. Behaviour that is not documented there is noted where it matters.
 """
 
-import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -28,7 +27,6 @@ from imagehub.clients.graph_answers import (
     SERVICE,
     explain_refused_name,
     find_time,
-    get_facet,
     get_parent_id,
     get_text,
     make_bad_answer,
@@ -45,15 +43,10 @@ from imagehub.clients.graph_boundary import (
     make_address,
     make_path_address,
 )
-from imagehub.clients.graph_bytes import (
-    ByteReader,
-    ExpiredAddressError,
-    Source,
-    check_size,
-    is_match,
-)
+from imagehub.clients.graph_bytes import ByteReader, Source, check_size, is_match
 from imagehub.clients.graph_content import GraphContent
 from imagehub.clients.graph_http import GoneError, GraphCaller, LostAnswerError
+from imagehub.clients.graph_thumbnails import fetch_preview, fetch_thumbnail
 from imagehub.clients.http import parse_http_date
 from imagehub.errors import (
     ContentMismatchError,
@@ -63,14 +56,8 @@ from imagehub.errors import (
 )
 from imagehub.messages import mark
 
-log = logging.getLogger(__name__)
-
 _MAX_PAGE_SIZE = 1000
 _MAX_EMPTY_PAGES = 50
-_MAX_THUMBNAIL_BYTES = 10_000_000
-_THUMBNAIL_SIZES = ("small", "medium", "large")
-# A custom size fits into this box. A service that does not know it sends the usual sizes.
-_PREVIEW_SIZES = ("c1920x1920", "large")
 # Without this header the Personal Vault is listed as if it were a folder. There is no reliable
 # property to recognise it by (github.com/OneDrive/onedrive-api-docs/issues/1905).
 _LISTING_HEADERS = {"Prefer": "Include-Feature=AddToOneDrive"}
@@ -344,35 +331,12 @@ class GraphDrive:
         return self._reader.iter_source(source, self._reader.open_source(source), chunk_bytes)
 
     def fetch_thumbnail(self, item_id: str, size: str = "medium") -> tuple[bytes, str] | None:
-        operation = "fetch a thumbnail"
-        if size not in _THUMBNAIL_SIZES:
-            raise InvalidInputError("There is no such size.", {"size": "small, medium or large"})
-        item = self._boundary.fetch_inside(item_id, operation)
-        for _ in range(2):
-            url = self._find_thumbnail_url(str(item["id"]), operation, size)
-            if not url:
-                return None
-            with suppress(ExpiredAddressError):
-                data, content_type = self._reader.read_small(url, _MAX_THUMBNAIL_BYTES, operation)
-                return data, content_type or "image/jpeg"
-        return None
+        item = self._boundary.fetch_inside(item_id, "fetch a thumbnail")
+        return fetch_thumbnail(self._caller, self._reader, str(item["id"]), size)
 
     def fetch_preview(self, item_id: str) -> bytes | None:
-        operation = "fetch a preview"
-        item = self._boundary.fetch_inside(item_id, operation)
-        try:
-            for _ in range(2):
-                url = self._find_thumbnail_url(str(item["id"]), operation, *_PREVIEW_SIZES)
-                if not url:
-                    return None
-                with suppress(ExpiredAddressError):
-                    return self._reader.read_small(url, _MAX_THUMBNAIL_BYTES, operation)[0] or None
-        except ServiceRefusedError as error:
-            # An error (406, 415 …) is another way to say that there is no preview.
-            if error.service != SERVICE:
-                raise
-            log.info("OneDrive sends no preview: %s", error)
-        return None
+        item = self._boundary.fetch_inside(item_id, "fetch a preview")
+        return fetch_preview(self._caller, self._reader, str(item["id"]))
 
     # --- Single calls -----------------------------------------------------------------------------
 
@@ -462,22 +426,6 @@ class GraphDrive:
             return changed
         # The documented answer has far fewer fields than an item.
         return self.get_item(changed.id)
-
-    def _find_thumbnail_url(self, item_id: str, operation: str, *sizes: str) -> str:
-        """Return the address of the first of these sizes that there is, else ""."""
-        address = make_address(item_id) + "/thumbnails"
-        wanted = {"select": ",".join(sizes)}
-        try:
-            document = self._caller.get_json(address, operation, item_id, params=wanted)
-        except NotFoundError:
-            return ""
-        sets = document.get("value")
-        if not isinstance(sets, list):
-            raise make_bad_answer(operation)
-        urls = (
-            get_text(get_facet(thumbnails, size), "url") for size in sizes for thumbnails in sets
-        )
-        return next(filter(None, urls), "")
 
     def _make_source(self, item: Mapping[str, Any], operation: str) -> Source:
         """Return where to read an item's content.

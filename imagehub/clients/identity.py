@@ -1,4 +1,4 @@
-"""Microsoft's sign-in, through MSAL: the implementation of :class:`imagehub.clients.Identity`.
+"""Microsoft's sign-in, through MSAL: the implementation of :class:`.sign_in.Identity`.
 
 MSAL implements the protocol (PKCE, state, nonce, the format of the token cache); this module turns
 its results into values and errors of ImageHub. Each call has its own MSAL application and its own
@@ -20,7 +20,6 @@ import msal
 import requests
 from msal.exceptions import MsalError
 
-from imagehub.clients import AccessToken, SignedIn, SignInFlow
 from imagehub.clients.http import DEFAULT_RETRY_SECONDS, NoAuth, make_session, read_retry_after
 from imagehub.clients.refusals import (
     Remedy,
@@ -29,6 +28,7 @@ from imagehub.clients.refusals import (
     make_refusal,
     make_word,
 )
+from imagehub.clients.sign_in import AccessToken, SignedIn, SignInFlow
 from imagehub.errors import (
     SIGN_IN,
     WRONG_CLIENT_SECRET,
@@ -71,7 +71,7 @@ _UNREACHABLE = mark("Microsoft’s sign-in cannot be reached at the moment. Plea
 
 
 class MicrosoftIdentity:
-    """One app registration; its methods are those of :class:`imagehub.clients.Identity`.
+    """One app registration; its methods are those of :class:`.sign_in.Identity`.
 
     :param client_id: the application's id.
     :param client_secret: empty for a public client.

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from imagehub.clients import SignedIn
 from imagehub.clients.graph import GraphDrive
 from imagehub.clients.graph_boundary import DriveMemory
 from imagehub.clients.identity import MicrosoftIdentity
+from imagehub.clients.sign_in import SignedIn
 from tests.clients.scripted import open_graph
 from tests.fixtures.onedrive import OneDrive
 

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from imagehub.clients import SignedIn
 from imagehub.clients.identity import MicrosoftIdentity
+from imagehub.clients.sign_in import SignedIn
 from imagehub.errors import (
     ConnectionLostError,
     InvalidInputError,

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Update, or_, select, update
 from sqlalchemy.orm import Session
 
-from imagehub.clients import AccessToken, Clients, Drive
+from imagehub.clients import Clients, Drive
+from imagehub.clients.sign_in import AccessToken
 from imagehub.database import count_rows, now_utc, own_transaction
 from imagehub.domain.leases import acquire_lease, get_lease_seconds, make_owner, release_lease
 from imagehub.errors import (
