@@ -120,7 +120,7 @@ class NotFoundError(ImageHubError):
 
 
 class ShareEndedError(NotFoundError):
-    """The share link was revoked or has expired, as whoever has its address may know."""
+    """The share link was revoked or has expired; anyone who has its address may be told."""
 
     def __init__(self) -> None:
         super().__init__("ended share link", "")

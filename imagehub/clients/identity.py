@@ -58,7 +58,7 @@ _DISCOVERY_SECONDS = 24 * 3600.0
 _DECLINED = frozenset(
     {"access_denied", "consent_required", "interaction_required", "login_required"}
 )
-# ImageHub handles claims challenges. Without this Microsoft sends none, and shorter tokens.
+# ImageHub handles claims challenges. Without this, Microsoft sends none, and tokens expire sooner.
 # Source: "Claims challenges, claims requests and client capabilities".
 _CAPABILITIES = ["cp1"]
 

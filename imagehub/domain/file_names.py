@@ -55,7 +55,7 @@ _PICTURE_MIMES = tuple(
 
 
 def check_is_picture(item: DriveItem) -> None:
-    """:raise PictureError: a folder, a notebook, or a file that neither is a picture nor drawn."""
+    """:raise PictureError: a folder, a notebook, or a file that is no picture and is not drawn."""
     if item.is_folder:
         raise PictureError("This is a folder, not an image.")
     if item.is_package:

@@ -107,7 +107,7 @@ def look_at_originals(
                     _save(session, image_id, item_id, *found)
                     count += 1
     except (ServiceBusyError, ConnectionLostError) as error:
-        log.info("Looking into originals is put off: %s", error)
+        log.info("Looking into originals is postponed: %s", error)
     finally:
         release_lease(session, _LEASE, owner)
     return count

@@ -180,7 +180,7 @@ def use_offered(session: Session, image_ids: Sequence[int], user_id: int | None)
 
 
 def fetch_original(drive: Drive, account_id: int, item_id: str) -> NewOriginal:
-    """Ask OneDrive for a file that shall be the original of an image.
+    """Ask OneDrive for a file that is to become the original of an image.
 
     :raise NotFoundError: it is not inside the root folder.
     :raise PictureError: it cannot be a picture.

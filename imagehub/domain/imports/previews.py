@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WAITING_REASON = mark("OneDrive has not drawn a preview of this file yet.")
-# OneDrive draws some previews only when they are requested, and others minutes after an upload:
-# the delays of so many attempts are some seconds, or some minutes.
+# OneDrive draws some previews only when they are requested, and others minutes after an upload.
+# With their delays, these attempts take some seconds, or some minutes.
 _ATTEMPTS = 3
 _ATTEMPTS_IF_NEW = 8
 _NEW = timedelta(hours=1)

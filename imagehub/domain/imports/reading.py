@@ -260,8 +260,8 @@ def has_place(item: DriveItem) -> bool:
 def find_capture_time(item: DriveItem) -> datetime | None:
     """Return when a picture was taken according to OneDrive; None if it does not know.
 
-    The camera's clock, without a time zone. The times of the file are none of the picture: they
-    are those of an upload or of a copy.
+    The camera's clock, without a time zone. The file's own times say nothing about the picture:
+    they are those of an upload or a copy.
     """
     text: Any = (item.raw.get("photo") or {}).get("takenDateTime")
     try:

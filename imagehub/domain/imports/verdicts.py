@@ -51,7 +51,7 @@ VERDICTS: Mapping[str, Verdict] = {
     "refused": Verdict(mark("Not available in OneDrive"), True, False),
 }
 IMPORTABLE = tuple(key for key, verdict in VERDICTS.items() if verdict.is_importable)
-# Of files that nothing but their type speaks against: these may turn out to be known.
+# Verdicts from the file's type alone; the file may still turn out to be in the hub.
 FRESH = ("", "preview", "companion")
 UNUSABLE = tuple(key for key, verdict in VERDICTS.items() if not verdict.is_importable)
 

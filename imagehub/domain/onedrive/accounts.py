@@ -40,7 +40,7 @@ _REFRESH_LEASE_SECONDS = 90.0
 # After a failure Microsoft is not asked again for this long: it blocks programs that insist.
 # Source: AADSTS50196 (client request loop).
 _QUIET_SECONDS = 15.0
-# The longest wait that Microsoft is believed.
+# The longest wait that is accepted from Microsoft.
 _MAX_QUIET_SECONDS = 600.0
 # A refusal for an unknown reason is believed if it is repeated after this time.
 _BELIEVE_AFTER = timedelta(minutes=5)
