@@ -15,8 +15,12 @@ from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from dotenv import dotenv_values
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 PREFIX = "IMAGEHUB_"
+# Of a variable that names a file with the value of a secret setting.
+FILE_ENDING = "_FILE"
 DEFAULT_LOGIN_URL = "https://login.microsoftonline.com"
 DEFAULT_GRAPH_URL = "https://graph.microsoft.com/v1.0"
 
@@ -148,6 +152,9 @@ class Settings:
     )
     database_url: str = _setting(
         "", "SQLAlchemy URL of the database; empty: SQLite in the data folder", secret=True
+    )
+    database_password: str = _setting(
+        "", "Password of the database user, if it is not part of DATABASE_URL", secret=True
     )
     queue_url: str = _setting(
         "", "`redis://…` for the queue and locks; empty: SQLite in the data folder", secret=True
@@ -343,6 +350,8 @@ class Settings:
             is_left = item.metadata["in_pages"] and item.name not in self.given
             value = "" if is_left else write_value(getattr(self, item.name))
             words[PREFIX + item.name.upper()] = value
+            if item.metadata["secret"]:
+                words[PREFIX + item.name.upper() + FILE_ENDING] = ""
         return words
 
     def describe(self) -> list[dict[str, str]]:
@@ -364,6 +373,9 @@ def list_fields() -> "list[Field[Any]]":
 
 
 SETTING_NAMES = tuple(PREFIX + item.name.upper() for item in list_fields())
+FILE_NAMES = tuple(
+    PREFIX + item.name.upper() + FILE_ENDING for item in list_fields() if item.metadata["secret"]
+)
 # Variables with the prefix that are not settings.
 _OTHER_NAMES = ("IMAGEHUB_DEMO_PASSWORD", "IMAGEHUB_TEST_")
 
@@ -373,7 +385,8 @@ def find_unknown_names(
 ) -> list[str]:
     """Return unknown variables with the prefix, which are probably misspelt."""
     names = {name for name in _read_variables(environment, env_file) if name.startswith(PREFIX)}
-    return sorted(name for name in names - {*SETTING_NAMES} if not name.startswith(_OTHER_NAMES))
+    names -= {*SETTING_NAMES, *FILE_NAMES}
+    return sorted(name for name in names if not name.startswith(_OTHER_NAMES))
 
 
 def _read_variables(
@@ -383,6 +396,21 @@ def _read_variables(
     if env_file is not None and Path(env_file).is_file():
         values.update({name: text or "" for name, text in dotenv_values(env_file).items()})
     return values | dict(os.environ if environment is None else environment)
+
+
+def _read_secret_file(path: str) -> str:
+    """Return what a secret setting's file contains.
+
+    :raise ValueError: it cannot be read, or is empty.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ValueError(f"{path} cannot be read ({reason})") from None
+    if not text:
+        raise ValueError(f"{path} is empty")
+    return text
 
 
 _SECRET_MAKERS: dict[str, Callable[[], str]] = {
@@ -410,7 +438,16 @@ def load_settings(
     for item in list_fields():
         name, read_text = item.name, item.metadata["read"]
         read[name] = read_text(item.metadata["default"])
-        if text := values.get(PREFIX + name.upper(), "").strip():
+        text = values.get(PREFIX + name.upper(), "").strip()
+        if item.metadata["secret"] and (path := values.get(PREFIX + name.upper() + FILE_ENDING)):
+            try:
+                file_text = _read_secret_file(path)
+                if text:
+                    raise ValueError(f"set this or {name.upper()}, not both")
+                text = file_text
+            except ValueError as error:
+                faults[name.upper() + FILE_ENDING] = str(error)
+        if text:
             given.add(name)
             try:
                 read[name] = read_text(text)
@@ -444,6 +481,16 @@ def _find_contradictions(read: dict[str, Any]) -> Iterator[tuple[str, str]]:
             read["database_url"] = "mysql+pymysql:" + url.split(":", 1)[1]
         else:
             yield "DATABASE_URL", "must begin with sqlite:/// or mysql+pymysql://"
+    if read["database_password"]:
+        if not url or url.startswith("sqlite:"):
+            yield "DATABASE_PASSWORD", f"needs the {PREFIX}DATABASE_URL of a server"
+        else:
+            try:
+                address = make_url(read["database_url"]).set(password=read["database_password"])
+            except (ArgumentError, ValueError):
+                yield "DATABASE_URL", "is not the address of a database"
+            else:
+                read["database_url"] = address.render_as_string(hide_password=False)
     if read["queue_url"] and not read["queue_url"].startswith(("redis://", "rediss://", "unix://")):
         yield "QUEUE_URL", "must begin with redis:// or rediss://"
     if read["token_key"]:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from sqlalchemy.engine import make_url
 
 from imagehub.config import (
+    FILE_NAMES,
     SETTING_NAMES,
     Settings,
     SettingsError,
@@ -139,6 +141,65 @@ def test_misspelt_names_are_found(tmp_path: Path) -> None:
         "PATH": "/bin",
     }
     assert find_unknown_names(environment, env_file) == ["IMAGEHUB_S3_BUKET", "IMAGEHUB_TITEL"]
+
+
+def test_a_secret_can_be_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("k" * 40 + "\n")
+    settings = load(tmp_path, SECRET_KEY_FILE=str(tmp_path / "key"))
+    assert settings.secret_key == "k" * 40
+    assert "secret_key" in settings.given
+    again = load_settings(
+        {"IMAGEHUB_SECRET_KEY_FILE": str(tmp_path / "key"), **settings.to_environment()}, None
+    )
+    assert again.secret_key == settings.secret_key, "a child process has both variables"
+    assert find_unknown_names(dict.fromkeys(FILE_NAMES, "x"), None) == []
+
+
+def test_only_secrets_are_read_from_files(tmp_path: Path) -> None:
+    assert find_unknown_names({"IMAGEHUB_TITLE_FILE": "x"}, None) == ["IMAGEHUB_TITLE_FILE"]
+    assert load(tmp_path, TITLE_FILE=str(tmp_path / "title")).title == "ImageHub"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "cannot be read (No such file or directory)"), (b" \n", "is empty"),
+     (b"geheim\xff", "cannot be read (not UTF-8)")],
+)  # fmt: skip
+def test_an_unusable_secret_file_is_named(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path / "data", TOKEN_KEY_FILE=str(path))
+    assert f"  IMAGEHUB_TOKEN_KEY_FILE: {path} {reason}" in str(caught.value)
+    assert "geheim" not in str(caught.value)
+
+
+def test_a_secret_has_one_source(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("k" * 40)
+    with pytest.raises(SettingsError, match="SECRET_KEY_FILE: set this or SECRET_KEY, not both"):
+        load(tmp_path, SECRET_KEY="x" * 40, SECRET_KEY_FILE=str(tmp_path / "key"))
+
+
+def test_the_password_of_the_database_can_stand_alone(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("a/b@c:d%é")
+    settings = load(
+        tmp_path / "data",
+        DATABASE_URL="mysql://hub@db:3307/hub?charset=utf8mb4",
+        DATABASE_PASSWORD_FILE=str(tmp_path / "password"),
+    )
+    address = make_url(settings.sqlalchemy_url)
+    assert address.password == "a/b@c:d%é"
+    assert (address.drivername, address.username, address.host) == ("mysql+pymysql", "hub", "db")
+    assert (address.port, address.database) == (3307, "hub")
+    again = load_settings(settings.to_environment(), None)
+    assert again.sqlalchemy_url == settings.sqlalchemy_url
+    with pytest.raises(SettingsError, match="IMAGEHUB_DATABASE_PASSWORD: needs the IMAGEHUB_DATA"):
+        load(tmp_path / "data", DATABASE_PASSWORD="x")
+    with pytest.raises(SettingsError, match="IMAGEHUB_DATABASE_URL: is not the address of a data"):
+        load(tmp_path / "data", DATABASE_URL="mysql://hub@db:port/hub", DATABASE_PASSWORD="x")
 
 
 # --- What is refused ------------------------------------------------------------------------------
