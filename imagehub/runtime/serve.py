@@ -1,14 +1,17 @@
 """The programs of a hub and how they are started, for ``imagehub serve`` and ``imagehub demo``."""
 
+import fcntl
 import ipaddress
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flask import Flask
 from flask_migrate import upgrade
+from sqlalchemy import Engine, func, select
 
 from imagehub.config import Settings
 from imagehub.database import CHARSET, db
@@ -25,15 +28,23 @@ from imagehub.runtime.supervisor import (
 
 Say = Callable[[str], None]
 
+# Longer than a migration of a large hub takes.
+LOCK_SECONDS = 600
+
 log = logging.getLogger(__name__)
 
 
 def migrate_database(app: Flask) -> None:
-    """Upgrade to the newest migration; create the folder of an SQLite file."""
+    """Upgrade to the newest migration; create the folder of an SQLite file.
+
+    Programs that do so at the same time wait for each other.
+
+    :raise StartError: another one has been at it for ten minutes.
+    """
     url = app.config["SQLALCHEMY_DATABASE_URI"]
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    with app.app_context():
+    with app.app_context(), hold_migration_lock(db.engine):
         logging.getLogger("alembic").setLevel(logging.WARNING)
         _convert_tables()
         upgrade()
@@ -44,6 +55,36 @@ def migrate_database(app: Flask) -> None:
         while after := fill_search(db.session(), after):
             db.session.commit()
         db.session.rollback()
+
+
+@contextmanager
+def hold_migration_lock(engine: Engine) -> Iterator[None]:
+    """Hold the lock of this database's migrations; it ends with the process or connection.
+
+    Source: MySQL 8.4 reference manual, "Locking Functions" (names of up to 64 characters, for the
+    whole server).
+
+    :raise StartError: it was not free within ten minutes.
+    """
+    if engine.dialect.name == "sqlite":
+        with Path(f"{engine.url.database}.migrate-lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        return
+    with engine.connect() as connection:
+        # Part of the name only: databases on one server may wait for each other.
+        name = f"imagehub.migrate.{engine.url.database}"[:64]
+        if connection.scalar(select(func.get_lock(name, LOCK_SECONDS))) != 1:
+            raise StartError(
+                "Another program has been migrating the database for ten minutes. Stop it, or wait "
+                "until it has finished."
+            )
+        # Without a transaction, whose snapshot would stay open.
+        connection.commit()
+        try:
+            yield
+        finally:
+            connection.execute(select(func.release_lock(name)))
 
 
 def _convert_tables() -> None:

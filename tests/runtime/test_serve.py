@@ -4,12 +4,18 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import requests
+from sqlalchemy import Engine, text
 
+from imagehub.runtime import serve
+from imagehub.runtime.serve import hold_migration_lock
+from imagehub.runtime.supervisor import StartError
+from tests.fixtures.database import open_engine
 from tests.fixtures.importing import ImportHub, make_jpeg
 from tests.fixtures.programs import (
     Command,
@@ -183,3 +189,42 @@ def test_web_reports_a_busy_port(tmp_path: Path) -> None:
         )
     assert result.returncode == 1
     assert f"Port {port} on 127.0.0.1 is in use" in result.stderr
+
+
+def test_two_programs_do_not_migrate_at_the_same_time(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second waits until the first has finished, or gives up."""
+    events: list[str] = []
+    with open_engine(database_url) as first, open_engine(database_url) as second:
+        is_sqlite = first.dialect.name == "sqlite"
+
+        def migrate_too() -> None:
+            with hold_migration_lock(second):
+                events.append("second")
+
+        thread = threading.Thread(target=migrate_too)
+        with hold_migration_lock(first):
+            if not is_sqlite:
+                monkeypatch.setattr(serve, "LOCK_SECONDS", 0)
+                with pytest.raises(StartError, match="Another program has been migrating"):
+                    migrate_too()
+                monkeypatch.undo()
+            thread.start()
+            wait_until(lambda: is_sqlite_waiting() if is_sqlite else is_waiting(first))
+            events.append("first")
+        thread.join()
+    assert events == ["first", "second"]
+
+
+def is_waiting(engine: Engine) -> bool:
+    """Return whether a connection of the server waits for a lock by name."""
+    with engine.connect() as connection:
+        listed = connection.execute(text("SELECT info FROM information_schema.processlist"))
+        return any("get_lock(" in (info or "").lower() for info in listed.scalars())
+
+
+def is_sqlite_waiting() -> bool:
+    """Return whether a thread of this process waits for a file's lock."""
+    locks = Path("/proc/locks").read_text().splitlines()
+    return any("-> FLOCK" in line and str(os.getpid()) in line.split() for line in locks)
