@@ -24,7 +24,8 @@ RUN /node/bin/python -m tools.build_assets \
         --disable-pip-version-check --no-deps --no-build-isolation --compile .
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin hub \
+RUN groupadd --system --gid 10001 hub \
+    && useradd --system --uid 10001 --gid hub --home-dir /data --shell /usr/sbin/nologin hub \
     && install -d -o hub -g hub -m 700 /data
 COPY --from=build /venv /venv
 WORKDIR /data
@@ -32,7 +33,7 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     IMAGEHUB_DATA_DIR=/data
-USER hub
+USER 10001:10001
 VOLUME /data
 # The web server, and the embedded S3 server from which browsers load renditions.
 EXPOSE 8000 9710

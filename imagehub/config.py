@@ -399,18 +399,15 @@ def _read_variables(
 
 
 def _read_secret_file(path: str) -> str:
-    """Return what a secret setting's file contains.
+    """Return what a secret setting's file contains; "" means the default.
 
-    :raise ValueError: it cannot be read, or is empty.
+    :raise ValueError: it cannot be read.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8").strip()
+        return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise ValueError(f"{path} cannot be read ({reason})") from None
-    if not text:
-        raise ValueError(f"{path} is empty")
-    return text
 
 
 _SECRET_MAKERS: dict[str, Callable[[], str]] = {

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from imagehub.cli import main
-from imagehub.config import SETTING_NAMES, load_settings
+from imagehub.config import FILE_NAMES, SETTING_NAMES, load_settings
 from tests.support import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -129,7 +129,7 @@ def test_named_settings_exist(page: Path) -> None:
     used_elsewhere = {"IMAGEHUB_DEMO_PASSWORD"}
     for name in re.findall(r"\bIMAGEHUB_[A-Z0-9_]+[A-Z0-9]", page.read_text()):
         if not name.startswith("IMAGEHUB_TEST_") and name not in used_elsewhere:
-            assert name in SETTING_NAMES, f"{name_page(page)} names {name}"
+            assert name in {*SETTING_NAMES, *FILE_NAMES}, f"{name_page(page)} names {name}"
 
 
 def test_the_readme_leads_to_every_page() -> None:

@@ -5,12 +5,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from imagehub.cli import main
-from imagehub.config import SETTING_NAMES
+from imagehub.config import FILE_NAMES, SETTING_NAMES
 from tests.support import ROOT, require
 
 COMPOSE = ROOT / "compose.yaml"
@@ -98,14 +99,29 @@ def test_the_composed_hub_runs_commands_and_settings_that_exist(
         environment = services[name]["environment"]
         assert isinstance(command, list) and isinstance(environment, dict)
         assert command[0] in main.commands
-        assert set(environment) <= set(SETTING_NAMES)
+        assert set(environment) <= {*SETTING_NAMES, *FILE_NAMES}
 
 
-def test_no_secret_is_written_into_the_composed_hub() -> None:
-    for line in COMPOSE.read_text().splitlines():
-        name, _, value = line.strip().partition(": ")
-        if re.search(r"KEY$|PASSWORD$|SECRET$", name):
-            assert value.startswith(("${", '"1"')), line
+def test_each_secret_of_the_composed_hub_is_a_file_that_the_guide_makes() -> None:
+    composed = yaml.safe_load(COMPOSE.read_text())
+    files = composed["secrets"]
+    assert {f"secrets/{name}" for name in files} == {one["file"] for one in files.values()}
+    for service in composed["services"].values():
+        given = set(service.get("secrets", ()))
+        named = [value for name, value in service.get("environment", {}).items() if "_FILE" in name]
+        assert sorted(named) == sorted(f"/run/secrets/{name}" for name in given)
+        for name, value in service.get("environment", {}).items():
+            if re.search(r"_(KEY|PASSWORD|SECRET)$", name):
+                assert (name, value) == ("MYSQL_RANDOM_ROOT_PASSWORD", "1")
+    guide = (ROOT / "docs" / "deployment.md").read_text()
+    for name in files:
+        assert f"> secrets/{name}" in guide
+
+
+def test_the_hub_cannot_change_its_own_files(services: dict[str, dict[str, object]]) -> None:
+    for name in ("migrate", "web", "worker"):
+        assert services[name]["read_only"] is True
+        assert services[name]["cap_drop"] == ["ALL"]
 
 
 def test_everything_that_must_be_given_to_it_is_in_the_deployment_guide() -> None:
@@ -113,6 +129,49 @@ def test_everything_that_must_be_given_to_it_is_in_the_deployment_guide() -> Non
     guide = (ROOT / "docs" / "deployment.md").read_text()
     example = guide.split("cat > hub.env", 1)[1].split("END\n")[0]
     assert needed <= set(re.findall(r"^(\w+)=", example, re.M))
+
+
+def test_the_proxy_of_the_composed_hub_gets_its_host_names(
+    services: dict[str, dict[str, object]],
+) -> None:
+    caddyfile = (ROOT / "deploy" / "Caddyfile").read_text()
+    environment = services["proxy"]["environment"]
+    assert isinstance(environment, dict)
+    assert set(re.findall(r"\{\$(\w+)\}", caddyfile)) == set(environment)
+    for address in re.findall(r"reverse_proxy (\S+):\d+", caddyfile):
+        assert address in services
+
+
+# --- Kubernetes -----------------------------------------------------------------------------------
+
+KUBERNETES = ROOT / "deploy" / "kubernetes"
+
+
+def read_documents(name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((KUBERNETES / name).read_text()))
+
+
+def test_kubernetes_runs_commands_and_settings_that_exist() -> None:
+    [kustomization] = read_documents("kustomization.yaml")
+    listed = set(kustomization["resources"])
+    assert listed | {"kustomization.yaml"} == {path.name for path in KUBERNETES.glob("*.yaml")}
+    for name in ("settings.env", "secrets.env.example"):
+        for line in (KUBERNETES / name).read_text().splitlines():
+            assert line.partition("=")[0] in SETTING_NAMES
+    generated = {"settings", "secrets"}
+    seen = set()
+    for document in [one for name in listed for one in read_documents(name)]:
+        if document["kind"] != "Deployment":
+            continue
+        pod = document["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        for container in pod["initContainers"] + pod["containers"]:
+            assert container["args"][0] in main.commands
+            seen.add(container["args"][0])
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            sources = [next(iter(source.values()))["name"] for source in container["envFrom"]]
+            assert set(sources) == generated
+    assert seen == {"migrate", "web", "worker"}
 
 
 # --- The image ------------------------------------------------------------------------------------
@@ -134,7 +193,7 @@ def test_the_image_is_built_from_files_that_are_there_and_let_in() -> None:
 
 def test_the_image_runs_the_hub_as_nobody_special() -> None:
     last = DOCKERFILE.read_text().split("\nFROM ")[-1]
-    assert "\nUSER hub\n" in last
+    assert "\nUSER 10001:10001\n" in last
     assert "/health" in last.split("HEALTHCHECK")[1]
     entry = re.findall(r'^CMD \["(\w+)"', last, re.M)[0]
     assert entry in main.commands
