@@ -117,12 +117,6 @@ class DriveItem:
     is_deleted: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    @property
-    def may_be_live_photo(self) -> bool:
-        """Whether size and hash may be those of a container, of which only the picture is sent."""
-        is_called = self.name.lower().endswith((".heic", ".heif"))
-        return is_called or self.mime_type.lower() in ("image/heic", "image/heif")
-
 
 @dataclass(frozen=True)
 class ItemAnswer:
@@ -173,6 +167,7 @@ class Download:
     """A downloaded original, and the size and hash that the drive listed for it.
 
     Of Live Photos the drive lists size and hash of a container but sends only the picture.
+    ``is_as_listed``: False if a mismatch was accepted.
     """
 
     size_bytes: int
@@ -180,6 +175,7 @@ class Download:
     sha256: str
     listed_hash: str = ""
     listed_size_bytes: int = 0
+    is_as_listed: bool = True
 
 
 class Content(Protocol):

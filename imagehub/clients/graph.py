@@ -7,7 +7,6 @@ each call. Behaviour that is not documented there is noted where it matters.
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
@@ -43,7 +42,7 @@ from imagehub.clients.graph_boundary import (
     make_address,
     make_path_address,
 )
-from imagehub.clients.graph_bytes import ByteReader, Source, check_size, is_match
+from imagehub.clients.graph_bytes import ByteReader, Source, add_listing, check_size
 from imagehub.clients.graph_content import GraphContent
 from imagehub.clients.graph_http import GoneError, GraphCaller, LostAnswerError
 from imagehub.clients.graph_thumbnails import fetch_preview, fetch_thumbnail
@@ -302,16 +301,14 @@ class GraphDrive:
             check_size(max(listed.size_bytes, item.size_bytes), max_bytes)
             target.seek(start)
             target.truncate()
-            result = self._reader.copy_source(source, target, max_bytes)
+            result = add_listing(self._reader.copy_source(source, target, max_bytes), listed)
             # The service rewrites some files after an upload and lists the new size late, so the
             # item is fetched again before the content is considered wrong.
-            if not (accepts_mismatch or is_match(result, listed)):
+            if not (accepts_mismatch or result.is_as_listed):
                 document = self._boundary.fetch_inside(item.id, operation)
-                listed = read_item(document, operation)
-            if accepts_mismatch or is_match(result, listed):
-                return replace(
-                    result, listed_hash=listed.quick_xor_hash, listed_size_bytes=listed.size_bytes
-                )
+                result = add_listing(result, read_item(document, operation))
+            if accepts_mismatch or result.is_as_listed:
+                return result
         sentence = mark("OneDrive sent a different file from the one it lists.")
         raise ContentMismatchError(SERVICE, operation, sentence)
 

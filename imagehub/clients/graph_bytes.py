@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 from urllib.parse import urljoin
 
@@ -225,7 +225,17 @@ def check_size(size_bytes: int, max_bytes: int) -> None:
         )
 
 
-def is_match(download: Download, item: DriveItem) -> bool:
+def add_listing(download: Download, item: DriveItem) -> Download:
+    """Add what is listed for a downloaded file, and whether its content is that."""
+    return replace(
+        download,
+        listed_hash=item.quick_xor_hash,
+        listed_size_bytes=item.size_bytes,
+        is_as_listed=_is_match(download, item),
+    )
+
+
+def _is_match(download: Download, item: DriveItem) -> bool:
     """Return whether the downloaded content has the listed hash, or else the listed size.
 
     The service lists a wrong size of some JPEG files, 11 or 12 bytes off, with the right hash
@@ -233,7 +243,8 @@ def is_match(download: Download, item: DriveItem) -> bool:
     of the whole container but sends only the picture (OneDrive/onedrive-api-docs#1532), so these
     are not compared.
     """
-    if item.may_be_live_photo:
+    is_heic = item.name.lower().endswith((".heic", ".heif"))
+    if is_heic or item.mime_type.lower() in ("image/heic", "image/heif"):
         return download.size_bytes > 0
     if item.quick_xor_hash:
         return download.quick_xor_hash == item.quick_xor_hash

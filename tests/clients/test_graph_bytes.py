@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from imagehub.clients import DriveItem
-from imagehub.clients.graph_bytes import ByteReader, QuickXorHash, Source, is_match
+from imagehub.clients.graph_bytes import ByteReader, QuickXorHash, Source, add_listing
 from imagehub.errors import PictureTooLargeError, ServiceBusyError, ServiceRefusedError
 from tests.clients.scripted import Answer, Asked, ScriptedServer, make_caller, run_scripted_server
 
@@ -240,4 +240,4 @@ def test_size_and_hash_must_match_except_for_live_photos(
     item = DriveItem(
         "1", name, False, listed_bytes, "", "", mime_type=mime_type, quick_xor_hash=listed_hash
     )
-    assert is_match(result, item) is expected
+    assert add_listing(result, item).is_as_listed is expected

@@ -34,14 +34,12 @@ class Listing:
 def make_listing(item: DriveItem, download: Download) -> Listing:
     """Return the listing of a downloaded original.
 
-    Of a Live Photo, OneDrive lists the hash of the container and sends only the picture. Of any
-    other file, a hash that differs from that of the bytes proves nothing about the next download.
+    Of a file that is not as it is listed, the listing proves nothing about the next download.
     """
-    is_proof = item.may_be_live_photo or download.listed_hash in ("", download.quick_xor_hash)
     return Listing(
-        drive_hash=download.listed_hash if is_proof else "",
+        drive_hash=download.listed_hash if download.is_as_listed else "",
         drive_size_bytes=download.listed_size_bytes,
-        ctag=item.ctag if is_proof else "",
+        ctag=item.ctag if download.is_as_listed else "",
         size_bytes=download.size_bytes,
     )
 
