@@ -4,6 +4,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import wraps
 from itertools import islice
@@ -209,43 +210,36 @@ def insert_rows(
     session: Session,
     model: type[Base],
     rows: Sequence[dict[str, Any]],
-    replace_row: Callable[[dict[str, Any], DataError], dict[str, Any]],
-) -> list[dict[str, Any]]:
+    make_failure: Callable[[str], dict[str, Any]],
+) -> Sequence[dict[str, Any]]:
     """Insert rows; one that the database cannot store does not prevent the others.
 
-    :param replace_row: makes a row that can be stored in place of one that cannot.
+    :param make_failure: makes, from the reason, the values that mark such a row. It is inserted
+        with them and with the ASCII characters of its texts.
     :return: the rows as they were inserted.
     """
     if session.get_bind().dialect.name == "sqlite":
         # It stores any text, and its driver has no proper savepoints.
         session.execute(insert(model), rows)
-        return list(rows)
-    try:
-        with session.begin_nested():
-            session.execute(insert(model), rows)
-        return list(rows)
-    except DataError:
-        return [_insert_row(session, model, row, replace_row) for row in rows]
-
-
-def _insert_row(
-    session: Session,
-    model: type[Base],
-    row: dict[str, Any],
-    replace_row: Callable[[dict[str, Any], DataError], dict[str, Any]],
-) -> dict[str, Any]:
-    try:
-        with session.begin_nested():
+        return rows
+    with suppress(DataError), session.begin_nested():
+        session.execute(insert(model), rows)
+        return rows
+    inserted = []
+    for row in rows:
+        try:
+            with session.begin_nested():
+                session.execute(insert(model), [row])
+        except DataError as error:
+            plain = {name: _make_ascii(value) for name, value in row.items()}
+            row = plain | make_failure(explain_data_error(error)[:500])
             session.execute(insert(model), [row])
-    except DataError as error:
-        row = replace_row(row, error)
-        session.execute(insert(model), [row])
-    return row
+        inserted.append(row)
+    return inserted
 
 
-def make_ascii(text: str) -> str:
-    """Replace characters that a table with another character set may be unable to store."""
-    return text.encode("ascii", "replace").decode()
+def _make_ascii(value: Any) -> Any:
+    return value.encode("ascii", "replace").decode() if isinstance(value, str) else value
 
 
 def explain_data_error(error: DataError) -> str:

@@ -11,17 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import case, func, insert, select, true, update
-from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
 from imagehub.database import (
     MAX_ID,
     count_rows,
-    explain_data_error,
     get_database_time,
     insert_rows,
-    make_ascii,
     make_batches,
 )
 from imagehub.domain.library.groups import lock_groups
@@ -94,9 +91,10 @@ def create_import(
         for row in _reserve(job.id, group_id, selection, places[group_id], known, now)
     ]
     _take_numbers(session, places)
-    rows = insert_rows(session, ImportItem, rows, _fail_row)
-    job.item_count = len(rows)
-    queued_count = sum(row["state"] == "queued" for row in rows)
+    failed = {"state": "failed", "finished_at": now}
+    inserted = insert_rows(session, ImportItem, rows, lambda reason: failed | {"reason": reason})
+    job.item_count = len(inserted)
+    queued_count = sum(row["state"] == "queued" for row in inserted)
     if queued_count:
         wake_after_commit(session, job.id, queued_count)
     else:
@@ -170,13 +168,6 @@ def _reserve(
         }
         if is_new:
             place.taken.add(key)
-
-
-def _fail_row(row: dict[str, Any], error: DataError) -> dict[str, Any]:
-    """Make a failed item of one that the database cannot store, with what it can store of it."""
-    names = {name: make_ascii(row[name]) for name in ("file_name", "folder_name", "folder_id")}
-    reason = explain_data_error(error)[:500]
-    return {**row, **names, "state": "failed", "reason": reason, "finished_at": row["asked_at"]}
 
 
 def add_groups(session: Session, groups: Sequence[Group], is_first_on_top: bool = False) -> None:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from imagehub.clients import Drive, DriveItem, Renderer
@@ -111,7 +111,7 @@ def _describe_original(picture: "RenderedPicture", item: DriveItem) -> "Rendered
     iso = _read_positive(photo.get("iso"))
     metadata = replace(
         picture.metadata,
-        taken_at=_read_time(photo.get("takenDateTime")),
+        taken_at=find_capture_time(item),
         camera=_name_camera(photo.get("cameraMake"), photo.get("cameraModel")),
         lens="",
         exposure_seconds=exposure,
@@ -154,13 +154,20 @@ def _divide(numerator: object, denominator: object) -> float | None:
     return above / below if above and below else None
 
 
-def _read_time(value: object) -> datetime | None:
-    """Read a time of the camera's clock, which OneDrive lists as UTC."""
+def find_capture_time(item: DriveItem) -> datetime | None:
+    """Return when a picture was taken according to OneDrive; None if it does not know.
+
+    The camera's clock, without a time zone. The file's own times say nothing about the picture:
+    they are those of an upload or a copy.
+    """
+    text: Any = _get_facet(item, "photo").get("takenDateTime")
     try:
-        moment = datetime.fromisoformat(str(value)).replace(tzinfo=None)
-    except ValueError:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
         return None
-    return moment if is_possible_time(moment) else None
+    if not is_possible_time(moment):
+        return None
+    return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0) if moment.tzinfo else moment
 
 
 def _name_camera(make: object, model: object) -> str:

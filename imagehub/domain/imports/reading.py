@@ -9,20 +9,16 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Drive, DriveItem
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
 from imagehub.database import (
     end_read,
-    explain_data_error,
     insert_rows,
-    make_ascii,
     make_batches,
     own_transaction,
 )
@@ -31,10 +27,10 @@ from imagehub.domain.imports.board.proposals import propose_first
 from imagehub.domain.imports.jobs import MAX_FILES
 from imagehub.domain.imports.originals import link_files_of_plan
 from imagehub.domain.imports.plans import check_account, get_plan, lock_plan
+from imagehub.domain.imports.previews import find_capture_time
 from imagehub.domain.imports.verdicts import VERDICTS, judge_item, judge_plan
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import InvalidInputError, NotFoundError, ServiceRefusedError
-from imagehub.imaging.cameras import is_possible_time
 from imagehub.messages import Message
 from imagehub.models import ImportPlan, ImportPlanFile
 
@@ -217,14 +213,13 @@ def _add_files(
             )
         )
     if rows:
-        insert_rows(session, ImportPlanFile, list(rows.values()), _refuse_row)
-
-
-def _refuse_row(row: dict[str, Any], error: DataError) -> dict[str, Any]:
-    """Make a file that cannot be imported of one that the database cannot store."""
-    names = {name: make_ascii(row[name]) for name in ("file_name", "folder_name", "folder_id")}
-    reason = explain_data_error(error)[:500]
-    return {**row, **names, "verdict": "unsupported", "reason": reason, "is_chosen": False}
+        refused = {"verdict": "unsupported", "is_chosen": False}
+        insert_rows(
+            session,
+            ImportPlanFile,
+            list(rows.values()),
+            lambda reason: refused | {"reason": reason},
+        )
 
 
 def _make_rows(step: Step, max_original_bytes: int, is_selected: bool) -> list[dict[str, Any]]:
@@ -255,19 +250,3 @@ def has_place(item: DriveItem) -> bool:
     """Tell whether OneDrive lists where a picture was taken; only personal drives do."""
     place = item.raw.get("location") or {}
     return place.get("latitude") is not None and place.get("longitude") is not None
-
-
-def find_capture_time(item: DriveItem) -> datetime | None:
-    """Return when a picture was taken according to OneDrive; None if it does not know.
-
-    The camera's clock, without a time zone. The file's own times say nothing about the picture:
-    they are those of an upload or a copy.
-    """
-    text: Any = (item.raw.get("photo") or {}).get("takenDateTime")
-    try:
-        moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    if not is_possible_time(moment):
-        return None
-    return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0) if moment.tzinfo else moment

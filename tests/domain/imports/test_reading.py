@@ -13,6 +13,7 @@ from sqlalchemy import select
 from imagehub.clients import DriveItem
 from imagehub.domain.imports import plans, reading, reports
 from imagehub.domain.imports.board import changes, proposals
+from imagehub.domain.imports.previews import find_capture_time
 from imagehub.domain.onedrive.folders import get_root
 from imagehub.errors import InvalidInputError
 from imagehub.models import Group, Image, ImportPlanFile
@@ -259,11 +260,11 @@ def make_item(**facts: object) -> DriveItem:
 def test_capture_time_comes_from_the_camera_and_never_from_the_file() -> None:
     photo = {"takenDateTime": "2024-05-01T12:30:00Z"}
     system = {"createdDateTime": "2024-05-02T00:00:00.123Z"}
-    assert reading.find_capture_time(make_item(photo=photo, fileSystemInfo=system)) == datetime(
+    assert find_capture_time(make_item(photo=photo, fileSystemInfo=system)) == datetime(
         2024, 5, 1, 12, 30
     )
-    assert reading.find_capture_time(make_item(fileSystemInfo=system)) is None
-    assert reading.find_capture_time(make_item()) is None
+    assert find_capture_time(make_item(fileSystemInfo=system)) is None
+    assert find_capture_time(make_item()) is None
 
 
 @pytest.mark.parametrize(
@@ -271,7 +272,7 @@ def test_capture_time_comes_from_the_camera_and_never_from_the_file() -> None:
     ["soon", None, 7, "0001-01-01T00:00:00Z", "1839-12-31T23:59:59Z", "9999-12-31T23:59:59Z"],
 )
 def test_an_impossible_capture_time_is_none(text: object) -> None:
-    assert reading.find_capture_time(make_item(photo={"takenDateTime": text})) is None
+    assert find_capture_time(make_item(photo={"takenDateTime": text})) is None
 
 
 def test_pictures_without_a_capture_time_are_grouped_under_no_date(import_hub: ImportHub) -> None:
