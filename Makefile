@@ -16,10 +16,10 @@ PYTEST := $(PY) -m pytest -n 3 --dist worksteal --durations=25
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-sdk coverage serve worker bench check lock audit pin-images dist clean screenshots
+.PHONY: help install demo test test-fast test-sdk test-s3-more coverage serve worker bench check lock audit pin-images dist clean screenshots
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -81,6 +81,10 @@ test: $(VENV)/.test $(VENV)/.assets ## Run all tests (ARGS="tests/gallery -k sea
 
 test-fast: $(VENV)/.test $(VENV)/.assets ## Run the tests without a browser, servers and programs
 	@exec $(PYTEST) -m "not browser and not server" $(ARGS)
+
+test-s3-more: $(VENV)/.test $(VENV)/.assets ## Run the tests of the object storage on OpenStack Swift too
+	@IMAGEHUB_TEST_REQUIRE=swift $(PY) -m pytest -n 0 tests/clients/test_contract_store.py \
+		tests/domain/imports/test_object_stores.py $(ARGS)
 
 test-sdk: $(VENV)/.sdk ## Try the OneDrive emulator with Microsoft's SDK and O365
 	@exec $(PY) -m pytest -n 0 tests/sdk $(ARGS)

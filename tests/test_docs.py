@@ -40,7 +40,7 @@ def make_anchors(page: Path) -> set[str]:
 
 def list_make_targets() -> set[str]:
     makefile = (ROOT / "Makefile").read_text()
-    return set(re.findall(r"^([a-z-]+):.*##", makefile, re.M))
+    return set(re.findall(r"^([a-z0-9-]+):.*##", makefile, re.M))
 
 
 # --- The README -----------------------------------------------------------------------------------
@@ -112,14 +112,14 @@ def test_named_files_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_page)
 def test_named_make_targets_exist(page: Path) -> None:
-    for name in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", page.read_text(), re.M):
+    for name in re.findall(r"^make ([a-z0-9-]+)|`make ([a-z0-9-]+)", page.read_text(), re.M):
         target = name[0] or name[1]
         assert target in list_make_targets(), f"{name_page(page)} names `make {target}`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_page)
 def test_named_commands_exist(page: Path) -> None:
-    for name in re.findall(r"`(?:\.venv/bin/)?imagehub ([a-z-]+)", page.read_text()):
+    for name in re.findall(r"`(?:\.venv/bin/)?imagehub ([a-z0-9-]+)", page.read_text()):
         known = name in main.commands or name in ("--version", "--help")
         assert known, f"{name_page(page)} names {name}"
 

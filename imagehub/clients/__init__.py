@@ -64,8 +64,11 @@ class ObjectStore(Protocol):
         :raise ValueError: ``now`` is naive.
         """
 
-    def check(self) -> None:
+    def check(self) -> bool:
         """Write a small object, read it through both endpoints, and delete it.
+
+        Return whether scripts of web pages may read its bytes (CORS). If they may not and the
+        bucket has no rules, this sets one first.
 
         :raise ServiceError: the sentence says which endpoint fails and why. With the reason
             ``public_endpoint``, only the address for browsers does not work.

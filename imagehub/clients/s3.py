@@ -36,6 +36,7 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 
 from imagehub.clients import ObjectInfo
 from imagehub.clients.http import NoAuth
+from imagehub.clients.s3_cors import set_cors_rule
 from imagehub.clients.s3_errors import (
     BUSY_CODES,
     MISSING_KEY_CODES,
@@ -137,6 +138,7 @@ class S3Store:
                     if self._has_bucket():
                         return
                 raise make_refusal(operation, "name_taken", self._place) from error
+        set_cors_rule(self._get_client(), self._bucket)
 
     def _create_bucket(self) -> None:
         client = self._get_client()
@@ -279,7 +281,7 @@ class S3Store:
 
     # --- Health ---
 
-    def check(self) -> None:
+    def check(self) -> bool:
         key = f"checks/{secrets.token_hex(16)}.txt"
         data = secrets.token_hex(32).encode()
         self.put_object(key, data, "text/plain")
@@ -287,7 +289,10 @@ class S3Store:
             if self.get_object(key) != data:
                 raise make_refusal("read an object", "bad_answer", self._place, "other_content")
             self._check_clock(key)
-            self._check_public_endpoint(key, data)
+            is_open = self._check_public_endpoint(key, data)
+            if not is_open and set_cors_rule(self._get_client(), self._bucket):
+                is_open = self._check_public_endpoint(key, data)
+            return is_open
         finally:
             self.delete_objects([key])
 
@@ -298,12 +303,14 @@ class S3Store:
         if skew_seconds is not None and abs(skew_seconds) > WORRYING_SKEW_SECONDS:
             raise make_skew_error("compare clocks", self._place, skew_seconds)
 
-    def _check_public_endpoint(self, key: str, data: bytes) -> None:
+    def _check_public_endpoint(self, key: str, data: bytes) -> bool:
+        """Read an object as a browser does; return whether any page's scripts may."""
         operation = "read an object through the public endpoint"
         place = replace(self._place, endpoint=self._public_endpoint_url or "Amazon")
         try:
             answer = requests.get(
                 self.make_presigned_url(key),
+                headers={"Origin": "https://page.example"},
                 auth=NoAuth(),
                 timeout=self._timeouts_seconds,
                 allow_redirects=False,
@@ -321,6 +328,7 @@ class S3Store:
             raise ServiceBusyError(SERVICE, operation, message) from None
         if answer.status_code != 200 or answer.content != data:
             raise judge_public_answer(answer.status_code, answer.content, operation, place)
+        return "Access-Control-Allow-Origin" in answer.headers
 
     # --- The client and its errors ---
 

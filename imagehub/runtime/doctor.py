@@ -214,7 +214,7 @@ def check_store(settings: Settings) -> Iterator[Facts]:
     store = get_clients().store
     try:
         store.create_bucket()
-        store.check()
+        is_open = store.check()
     except ServiceError as error:
         reason = error.reason if isinstance(error, ServiceRefusedError) else "busy"
         if "public" in error.operation:
@@ -223,6 +223,15 @@ def check_store(settings: Settings) -> Iterator[Facts]:
         return
     where = settings.s3_url or "Amazon S3"
     public = settings.s3_public_url or "Amazon S3"
+    if not is_open:
+        yield (
+            "warning",
+            f"Writing to {where} and reading from {public} work, but scripts of web pages may not "
+            "read renditions: the server sends no Access-Control-Allow-Origin.",
+            "Pages that show pictures are not affected. To let programs on other sites read them, "
+            "allow GET from all origins on the storage server (CORS).",
+        )
+        return
     yield "ok", f"Writing to {where} and reading from {public} work; clocks agree."
 
 

@@ -292,7 +292,8 @@ def test_strangers_may_not_list_the_bucket(s3_store: ObjectStore, key: str) -> N
     bucket = parts.path.removesuffix(f"/{key}")
     for path in (bucket, "/"):
         answer = fetch(f"{parts.scheme}://{parts.netloc}{path}?list-type=2")
-        assert answer.status_code in (400, 403)
+        # OpenStack Swift answers 404 and 412, as unsigned addresses belong to its own API.
+        assert answer.status_code in (400, 403, 404, 412)
         assert key.encode() not in answer.content
 
 

@@ -10,7 +10,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
@@ -762,3 +762,61 @@ def test_bytes_that_differ_from_those_stored_fail_the_check(relayed: S3Store, re
     with pytest.raises(ServiceRefusedError, match="did not return the content") as caught:
         relayed.check()
     assert caught.value.reason == "bad_answer"
+
+
+# --- Scripts of web pages -------------------------------------------------------------------------
+
+
+@dataclass
+class CorsServer:
+    """Decides for a relay: keeps CORS rules as Amazon does, none at first."""
+
+    relay: Relay
+    rules: bytes = b""
+    refuses: bool = False
+
+    def decide(self, request: Seen) -> Answer | None:
+        query = request.path.partition("?")[2]
+        if query == "cors" and request.method == "PUT":
+            if self.refuses:
+                return refuse("AccessDenied", 403)
+            self.rules = request.body
+            return Answer(200)
+        if query == "cors":
+            return Answer(200, self.rules) if self.rules else refuse("NoSuchCORSConfiguration", 404)
+        answer = self.relay.forward(request)
+        if not self.rules:
+            headers = {k: v for k, v in answer.headers.items() if "access-control" not in k.lower()}
+            return replace(answer, headers=headers)
+        return answer
+
+
+def test_a_new_bucket_lets_all_pages_read(s3_server: S3Server, relay: Relay) -> None:
+    server = CorsServer(relay)
+    relay.decide = server.decide
+    store = s3_server.make_store(endpoint_url=relay.url)
+    store.create_bucket()
+    assert b"<AllowedOrigin>*</AllowedOrigin>" in server.rules
+    assert re.findall(rb"<AllowedMethod>(\w+)<", server.rules) == [b"GET", b"HEAD"]
+    assert store.check() is True
+
+
+def test_the_check_sets_a_rule_where_there_is_none(relayed: S3Store, relay: Relay) -> None:
+    server = CorsServer(relay)
+    relay.decide = server.decide
+    assert relayed.check() is True
+    assert server.rules
+    kept = server.rules = b"<CORSConfiguration><CORSRule></CORSRule></CORSConfiguration>"
+    relayed.check()
+    assert server.rules == kept, "rules of the owner"
+
+
+def test_without_rules_the_storage_works_but_not_for_scripts(
+    relayed: S3Store, relay: Relay
+) -> None:
+    server = CorsServer(relay, refuses=True)
+    relay.decide = server.decide
+    assert relayed.check() is False
+    relayed.create_bucket()
+    relayed.put_object("one", b"bytes", "image/webp")
+    assert relayed.get_object("one") == b"bytes"

@@ -1,0 +1,39 @@
+"""The rule by which scripts of web pages may read renditions (cross-origin resource sharing)."""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
+
+
+def set_cors_rule(client: "S3Client", bucket: str) -> bool:
+    """Let scripts of all pages read objects by presigned URLs, if the bucket has no rules.
+
+    Return whether the server took the rule. Many have no rules for buckets: MinIO allows all
+    pages, OpenStack Swift has a setting of its own.
+    """
+    try:
+        client.get_bucket_cors(Bucket=bucket)
+        return False
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "NoSuchCORSConfiguration":
+            return False
+    except BotoCoreError:
+        return False
+    rule: Any = {
+        "AllowedOrigins": ["*"],
+        "AllowedMethods": ["GET", "HEAD"],
+        "AllowedHeaders": ["*"],
+        "MaxAgeSeconds": 86_400,
+    }
+    try:
+        client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
+    except (BotoCoreError, ClientError) as error:
+        log.warning("Bucket %s takes no CORS rule (%s).", bucket, type(error).__name__)
+        return False
+    return True
