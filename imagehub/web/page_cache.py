@@ -2,10 +2,12 @@
 
 A response is kept until something that visitors see changes (see ``models.revision``) or the
 presigned addresses in it are renewed. Each request checks the revision, so a change shows at once,
-on every machine; requests that wait at the same time share one check.
+on every machine; requests that wait at the same time share one check. Requests for the same page
+that is not kept yet share one rendering.
 """
 
 import secrets
+import sys
 import threading
 import time
 from collections import OrderedDict
@@ -13,11 +15,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_cookie, parse_etags
 
 from imagehub.database import db
@@ -32,9 +35,12 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _KEY, _REVISION = "imagehub.page_key", "imagehub.page_revision"
-_MAX_BODY_BYTES = 2**21
-# What an entry needs besides its body, roughly.
-_ENTRY_BYTES = 3000
+_MAX_BYTES = 2**21
+# What the objects of an entry need besides their texts, roughly.
+_ENTRY_BYTES = 2000
+# A request waits this long for another's rendering, and for this many, before it renders by itself.
+_MAX_WAIT_SECONDS = 30.0
+_MAX_WAITS = 4
 # Each response has its own.
 _OWN_HEADERS = frozenset({"Content-Length", "Set-Cookie", "X-Request-Id"})
 _ENTITY_HEADERS = frozenset({"Content-Encoding", "Content-Length", "Content-Type"})
@@ -44,17 +50,13 @@ Key = tuple[object, ...]
 
 @dataclass
 class _Entry:
-    """A kept response, and a lock for the request that renews it."""
+    """A kept response. ``size_bytes`` is what it and its key take in memory."""
 
     revision: int
     headers: list[tuple[str, str]]
     tag: str
     body: bytes
-    renewal: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def size(self) -> int:
-        return len(self.body) + _ENTRY_BYTES
+    size_bytes: int
 
     def send(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         headers = [*self.headers, ("X-Request-Id", secrets.token_hex(8))]
@@ -67,11 +69,22 @@ class _Entry:
         return () if environ["REQUEST_METHOD"] == "HEAD" else (self.body,)
 
 
-def _make_entry(revision: Any, response: Response) -> _Entry:
+def _make_entry(key: Key, revision: int, response: Response) -> _Entry:
     body = response.get_data()
     headers = [pair for pair in response.headers if pair[0] not in _OWN_HEADERS]
+    headers.append(("Content-Length", str(len(body))))
     tag, _ = response.get_etag()
-    return _Entry(revision, [*headers, ("Content-Length", str(len(body)))], tag or "", body)
+    texts = [*key, *(text for pair in headers for text in pair), body]
+    size_bytes = _ENTRY_BYTES + sum(map(sys.getsizeof, texts))
+    return _Entry(revision, headers, tag or "", body, size_bytes)
+
+
+@dataclass
+class _Rendering:
+    """A response that one request renders while others wait; ``is_kept`` once it is an entry."""
+
+    is_over: threading.Event = field(default_factory=threading.Event)
+    is_kept: bool = False
 
 
 def _describe(status: HTTPStatus) -> str:
@@ -152,6 +165,7 @@ class PageCache:
         )
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
         self._bytes = 0
+        self._renderings: dict[Key, _Rendering] = {}
         self._lock = threading.Lock()
         self._settings_revision: int | None = None
         self._settings_lock = threading.Lock()
@@ -162,19 +176,59 @@ class PageCache:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         key = environ[_KEY] = self._make_key(environ)
-        entry = self._find(key)
-        if entry is not None:
-            revision = self.revisions.read()
-            if revision is not None and entry.revision != revision:
-                # One request renews it, and those that come meanwhile wait.
-                with entry.renewal:
-                    entry = self._find(key)
-                    if entry is None or entry.revision != self.revisions.read():
-                        return self._wsgi_app(environ, start_response)
+        if key is None:
+            return self._wsgi_app(environ, start_response)
+        for _ in range(_MAX_WAITS):
+            entry = self._find(key)
+            if entry is not None:
+                revision = self.revisions.read()
+                if entry.revision == revision:
                     return entry.send(environ, start_response)
-            if revision is not None:
-                return entry.send(environ, start_response)
+                if revision is None:
+                    break
+            elif not self._is_kept_endpoint(environ):
+                break
+            if environ["REQUEST_METHOD"] != "GET":
+                break
+            # One request renders, and those that come meanwhile wait. No session of the database
+            # is open yet.
+            rendering, is_own = self._join(key, entry)
+            if is_own:
+                try:
+                    return self._wsgi_app(environ, start_response)
+                finally:
+                    self._finish(key, rendering)
+            if not rendering.is_over.wait(_MAX_WAIT_SECONDS) or not rendering.is_kept:
+                break
         return self._wsgi_app(environ, start_response)
+
+    def _is_kept_endpoint(self, environ: "WSGIEnvironment") -> bool:
+        with suppress(HTTPException):
+            endpoint, _ = self._app.url_map.bind_to_environ(environ).match()
+            return endpoint in KEPT_ENDPOINTS
+        return False
+
+    def _join(self, key: Key, seen: _Entry | None) -> tuple[_Rendering, bool]:
+        """Return the rendering to wait for, or begin one; the flag tells which.
+
+        :param seen: the entry that was missing or outdated. If there is another one by now, the
+            rendering returned is over.
+        """
+        with self._lock:
+            if key in self._renderings:
+                return self._renderings[key], False
+            rendering = _Rendering()
+            if self._entries.get(key) is not seen:
+                rendering.is_kept = True
+                rendering.is_over.set()
+                return rendering, False
+            self._renderings[key] = rendering
+            return rendering, True
+
+    def _finish(self, key: Key, rendering: _Rendering) -> None:
+        with self._lock:
+            del self._renderings[key]
+        rendering.is_over.set()
 
     def _make_key(self, environ: "WSGIEnvironment") -> Key | None:
         """Return what a response depends on; None if it may depend on the person."""
@@ -204,9 +258,9 @@ class PageCache:
             int(time.time() // self._window_seconds),
         )
 
-    def _find(self, key: Key | None) -> _Entry | None:
+    def _find(self, key: Key) -> _Entry | None:
         with self._lock:
-            if key is None or key not in self._entries:
+            if key not in self._entries:
                 return None
             self._entries.move_to_end(key)
             return self._entries[key]
@@ -236,20 +290,26 @@ class PageCache:
         revision = request.environ.get(_REVISION)
         is_same = response.status_code == 200 and not response.cache_control.no_store
         if key is not None and request.method == "GET":
-            is_kept = is_same and revision is not None
-            self._put(key, _make_entry(revision, response) if is_kept else None)
+            entry = None
+            if is_same and revision is not None:
+                entry = _make_entry(key, revision, response)
+            self._put(key, entry)
         if is_same:
             response.make_conditional(request)
         return response
 
     def _put(self, key: Key, entry: _Entry | None) -> None:
         with self._lock:
-            before = self._entries.pop(key, None)
-            self._bytes -= before.size if before else 0
-            if entry is None or len(entry.body) > _MAX_BODY_BYTES:
+            self._drop(key)
+            if entry is None or entry.size_bytes > min(_MAX_BYTES, self._max_bytes):
                 return
             self._entries[key] = entry
-            self._bytes += entry.size
+            self._bytes += entry.size_bytes
             while self._bytes > self._max_bytes:
-                _, oldest = self._entries.popitem(last=False)
-                self._bytes -= oldest.size
+                self._drop(next(iter(self._entries)))
+            if key in self._renderings:
+                self._renderings[key].is_kept = True
+
+    def _drop(self, key: Key) -> None:
+        before = self._entries.pop(key, None)
+        self._bytes -= before.size_bytes if before else 0

@@ -1,15 +1,19 @@
 """Pages that are kept for all visitors: what hits, what must not, and that no change shows late."""
 
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from flask import url_for
 from sqlalchemy import Engine, event, insert, select, update
+from sqlalchemy.exc import OperationalError
+from werkzeug.test import TestResponse
 
 from imagehub.clients import DriveItem
 from imagehub.database import db, now_utc
@@ -190,6 +194,16 @@ def test_the_least_used_pages_make_room(tmp_path: Path) -> None:
     assert not is_kept(site, "/image/page?page=1&i=0")
 
 
+def test_long_addresses_count_as_memory(tmp_path: Path) -> None:
+    site = make_site(tmp_path, page_cache_mb="1")
+    site.add_group()
+    paths = [f"/image/page?page=1&i={i}{'x' * 100_000}" for i in range(12)]
+    for path in paths:
+        site.get(path)
+    assert is_kept(site, paths[-1])
+    assert not is_kept(site, paths[0])
+
+
 def test_nothing_is_kept_without_memory(tmp_path: Path) -> None:
     site = make_site(tmp_path, page_cache_mb="0")
     tag = site.get("/").headers["ETag"]
@@ -220,6 +234,112 @@ def test_changes_by_statements_show_at_once(site: Site, harbour: int) -> None:
         session.execute(insert(Tag).values(name="Land", name_key="land", slug="land"))
         session.execute(update(GroupTag).values(tag_id=2))
     assert "Land" in site.get("/tags").text
+
+
+# --- Requests at the same time --------------------------------------------------------------------
+
+
+class Rush:
+    """Requests for one page from several threads, of which the first stops while it renders.
+
+    ``rendering_count`` is how many of them render. ``fails``: the first gets an error of the
+    database.
+    """
+
+    def __init__(self, site: Site, path: str, fails: bool = False) -> None:
+        self.rendering_count = 0
+        self._site, self._path, self._fails = site, path, fails
+        self._is_rendering, self._may_go_on = threading.Event(), threading.Event()
+        self._idents: list[int] = []
+        self._pool = ThreadPoolExecutor(8)
+
+    def __enter__(self) -> "Rush":
+        event.listen(Engine, "before_cursor_execute", self._stop)
+        self.first = self._pool.submit(self._site.get, self._path)
+        assert self._is_rendering.wait(30)
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.release()
+        self._pool.shutdown()
+        event.remove(Engine, "before_cursor_execute", self._stop)
+
+    def _stop(self, _connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if "gallery_bucket" not in statement:
+            return
+        self.rendering_count += 1
+        if self.rendering_count > 1:
+            return
+        self._is_rendering.set()
+        assert self._may_go_on.wait(30)
+        if self._fails:
+            raise OperationalError(statement, {}, Exception("no connection"))
+
+    def add(self, count: int) -> list[Future[TestResponse]]:
+        """Send more requests; return once all of them wait for the first."""
+
+        def get() -> TestResponse:
+            self._idents.append(threading.get_ident())
+            return self._site.get(self._path)
+
+        goal = len(self._idents) + count
+        answers = [self._pool.submit(get) for _ in range(count)]
+        until = time.monotonic() + 30
+        while len(self._idents) < goal or not all(map(waits_for_another, self._idents)):
+            assert time.monotonic() < until and self.rendering_count == 1
+        return answers
+
+    def release(self) -> None:
+        self._may_go_on.set()
+
+
+def waits_for_another(ident: int) -> bool:
+    """Tell whether a thread waits in the page cache."""
+    frame = sys._current_frames().get(ident)
+    while frame is not None and frame.f_code is not threading.Event.wait.__code__:
+        frame = frame.f_back
+    caller = frame.f_back if frame is not None else None
+    return caller is not None and caller.f_code.co_filename == page_cache.__file__
+
+
+def test_first_requests_share_one_rendering(site: Site, harbour: int) -> None:
+    with site.app.app_context():
+        pool = db.engine.pool
+    with Rush(site, "/") as rush:
+        used = pool.checkedout()  # type: ignore[attr-defined]
+        answers = rush.add(5)
+        # Those that wait need no connection.
+        assert pool.checkedout() == used  # type: ignore[attr-defined]
+        assert site.get("/health").status_code == 200
+        rush.release()
+        pages = {answer.result(30).data for answer in (rush.first, *answers)}
+        assert len(pages) == 1 and rush.rendering_count == 1
+
+
+def test_a_failed_rendering_leaves_nobody_waiting(site: Site, harbour: int) -> None:
+    with Rush(site, "/", fails=True) as rush:
+        answers = rush.add(5)
+        rush.release()
+        assert rush.first.result(30).status_code == 503
+        assert [answer.result(30).status_code for answer in answers] == [200] * 5
+    assert is_kept(site, "/")
+
+
+def test_those_who_wait_see_a_change_from_before_their_request(site: Site, harbour: int) -> None:
+    with Rush(site, "/") as rush:
+        change_work(site, harbour, title="Breakwater")
+        answers = rush.add(5)
+        rush.release()
+        assert all("Breakwater" in answer.result(30).text for answer in answers)
+        # One of them rendered for all, after the first.
+        assert rush.rendering_count == 2
+
+
+def test_addresses_that_are_not_kept_do_not_wait(site: Site, harbour: int) -> None:
+    with Rush(site, "/") as rush:
+        assert site.client().head("/").status_code == 200
+        assert site.get("/?page=9").status_code == 404
+        assert rush.rendering_count == 3
 
 
 def test_settings_of_another_process_show_at_once(site: Site, harbour: int, tmp_path: Path) -> None:
