@@ -22,10 +22,9 @@ from imagehub.gallery.pictures import (
     list_record,
     make_group_url,
     make_picture,
-    make_placeholder_css,
     make_slug,
-    make_wall,
 )
+from imagehub.gallery.walls import make_placeholder_css, make_wall
 from imagehub.models import Group, Image, Tag
 from imagehub.web.forms import Form, read_query
 from imagehub.web.headers import make_absolute
@@ -33,6 +32,12 @@ from imagehub.wiring import get_settings
 
 _MAX_DESCRIPTION_CHARS = 155
 _MAX_RELATED = 4
+# Related works are shown large where so much room is left below the label of a work, and a label
+# higher than this does not stay in view.
+_LARGE_RELATED_PX = 340
+_LONG_LABEL_PX = 640
+# A wider shot that is alone has its label below.
+_PANORAMA_RATIO = 2.2
 # A work that is not for sale has no offer. Source: https://schema.org/ItemAvailability.
 _OFFERS = {"available": "InStock", "reserved": "Reserved", "sold": "SoldOut"}
 
@@ -105,15 +110,19 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
             neighbours.append({"rel": rel, "group": one, "picture": picture})
             large.append(picture)
     beside = {one["group"] for one in neighbours}
-    related: list[dict[str, Any]] = []
-    for tile in list_related(session, group):
-        if tile.group not in beside and len(related) < _MAX_RELATED:
-            picture = make_picture(tile.group, tile.cover, f"r{tile.group.id}")
-            related.append({"group": tile.group, "picture": picture})
-            large.append(picture)
+    tiles = [tile for tile in list_related(session, group) if tile.group not in beside]
+    are_related = bool(tiles)
+    tiles = tiles or gallery.list_around(session, group, _MAX_RELATED)
+    related = []
+    for tile in tiles[:_MAX_RELATED]:
+        picture = make_picture(tile.group, tile.cover, f"r{tile.group.id}")
+        related.append({"group": tile.group, "picture": picture})
+        large.append(picture)
     css += make_placeholder_css(large)
     css += "".join(f"#{picture.id}{{--ratio:{picture.ratio:.4f}}}" for picture in large)
     tags = list_group_tags(session, group.id)
+    record, facts = list_record(group), list_facts(lead)
+    label_px = _estimate_label(group.text, len(record) + len(facts) + (2 if tags else 0))
     return render_page(
         "gallery/group.html",
         group=group,
@@ -122,11 +131,15 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
         position=images.index(lead) + 1,
         first=first,
         others=others,
-        record=list_record(group),
-        facts=list_facts(lead),
+        record=record,
+        facts=facts,
         tags=tags,
         neighbours=neighbours,
         related=related,
+        are_related=are_related,
+        has_large_related=_find_hero_height(first) - label_px > _LARGE_RELATED_PX,
+        is_long_label=label_px > _LONG_LABEL_PX,
+        is_panorama=first.ratio > _PANORAMA_RATIO and not others,
         wall_css=css,
         # For search engines all shots are one page.
         canonical=make_absolute(make_group_url(group)),
@@ -135,10 +148,24 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
     )
 
 
+def _find_hero_height(picture: Picture) -> float:
+    """Return the height in CSS pixels of a work's large shot, on a desktop of 1440 × 900."""
+    return min(764.0, 870 / picture.ratio)
+
+
+def _estimate_label(text: str, line_count: int) -> float:
+    """Return about how high a work's label is there, in CSS pixels, without related works.
+
+    :param line_count: of everything except the title, the text and the actions.
+    """
+    text_lines = sum(1 + len(line) // 42 for line in text.split("\n")) if text.strip() else 0
+    return 160.0 + 28 * (line_count + text_lines)
+
+
 def make_tiles(page: gallery.Page) -> dict[str, Any]:
     """Return the values that ``gallery/_walls.html`` needs for one page of works."""
     pictures = [make_picture(tile.group, tile.cover, f"g{tile.group.id}") for tile in page.tiles]
-    pictures, css = make_wall(pictures, is_last=page.number >= page.page_count)
+    pictures, css = make_wall(pictures, page.number >= page.page_count, is_top=True)
     return {
         "tiles": [
             {"group": tile.group, "picture": picture}

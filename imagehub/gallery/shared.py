@@ -24,9 +24,8 @@ from imagehub.gallery.pictures import (
     get_title,
     list_record,
     make_picture,
-    make_placeholder_css,
-    make_wall,
 )
+from imagehub.gallery.walls import make_placeholder_css, make_wall
 from imagehub.models import Group, ShareLink
 from imagehub.web.errors import get_error_status, on_refusal
 from imagehub.web.forms import Form, read_form
@@ -74,9 +73,11 @@ def show_share(token: str) -> ResponseReturnValue:
     if not _is_unlocked(share):
         return _ask_password(token, share)
     _count_view(share)
-    works, css = [], _STYLE
+    works: list[dict[str, Any]] = []
+    css = _STYLE
     for group in links.list_shared_groups(db.session(), share):
-        pictures, wall_css = make_wall(_make_pictures(token, share, group), True)
+        pictures = _make_pictures(token, share, group)
+        pictures, wall_css = make_wall(pictures, is_last=True, is_top=not works)
         works.append({"group": group, "pictures": pictures, "record": list_record(group)})
         css += wall_css
     return _render(token, share, works, css)

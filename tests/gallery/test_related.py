@@ -2,8 +2,10 @@
 
 import re
 
+from sqlalchemy import select
+
 from imagehub.domain.library.tags import list_related, set_tags
-from imagehub.models import Group
+from imagehub.models import Group, Rendition
 from tests.fixtures.site import Site
 
 
@@ -18,6 +20,12 @@ def list_numbers(site: Site, number: int) -> list[int]:
     with site.session() as session:
         tiles = list_related(session, session.get_one(Group, number))
         return [tile.group.id for tile in tiles]
+
+
+def list_below_label(site: Site, number: int) -> list[int]:
+    page = site.get(f"/groups/{number}", follow_redirects=True).text
+    label = page.split('class="wall-label', 1)[1].split("</section>", 1)[0]
+    return [int(found) for found in re.findall(r'<li id="r([0-9]+)"', label)]
 
 
 def test_works_with_most_tags_in_common_come_first(either_site: Site) -> None:
@@ -40,11 +48,57 @@ def test_a_tag_of_many_works_is_not_read_whole(either_site: Site) -> None:
 def test_related_works_stand_below_the_label(site: Site) -> None:
     numbers = [add_tagged(site, "sea") for _ in range(8)]
     work = numbers[3]
-    page = site.get(f"/groups/{work}", follow_redirects=True).text
-    related = page.split('class="related"', 1)[1].split("</section>", 1)[0]
-    shown = [int(number) for number in re.findall(r'<li id="r([0-9]+)"', related)]
     # Those before and after it are shown at the end of the page already.
-    assert shown == [numbers[1], numbers[5], numbers[0], numbers[6]]
+    shown = [numbers[1], numbers[5], numbers[0], numbers[6]]
+    assert list_below_label(site, work) == shown
+    page = site.get(f"/groups/{work}", follow_redirects=True).text
     assert all(f"#r{number} .frame{{" in page for number in shown)
+
+
+def test_works_around_it_stand_below_a_label_without_tags(either_site: Site) -> None:
+    site = either_site
+    numbers = [site.add_group() for _ in range(3)]
+    site.add_group(state="draft")
+    assert list_below_label(site, numbers[1]) == []
+    numbers += [site.add_group() for _ in range(5)]
+    # In the gallery's order; the two beside it are shown at the end of the page.
+    assert list_below_label(site, numbers[3]) == [numbers[5], numbers[1], numbers[6], numbers[0]]
+    assert list_below_label(site, numbers[7]) == numbers[5:1:-1]
+    assert list_below_label(site, numbers[0]) == numbers[2:6]
+
+
+def test_a_label_says_whether_works_are_related(site: Site) -> None:
+    tagged = [add_tagged(site, "sea") for _ in range(4)]
     alone = site.add_group()
-    assert 'class="related"' not in site.get(f"/groups/{alone}", follow_redirects=True).text
+    for number, heading in ((tagged[0], "Related works"), (alone, "More works")):
+        page = site.get(f"/groups/{number}", follow_redirects=True).text
+        assert f'<h2 id="related-head">{heading}</h2>' in page
+
+
+def test_a_panorama_alone_has_its_label_below(site: Site) -> None:
+    number = site.add_group()
+
+    def is_below() -> bool:
+        page = site.get(f"/groups/{number}", follow_redirects=True).text
+        return 'class="work is-panorama"' in page
+
+    assert not is_below()
+    with site.session() as session:
+        rendition = select(Rendition.id).where(Rendition.size_px == 1920)
+        session.get_one(Rendition, session.scalars(rendition).one()).height_px = 400
+    assert is_below()
+
+
+def test_works_below_a_short_label_are_large(site: Site) -> None:
+    numbers = [site.add_group() for _ in range(6)]
+    number = numbers[0]
+
+    def get_classes() -> set[str]:
+        page = site.get(f"/groups/{number}", follow_redirects=True).text
+        return {name for name in ("related is-large", "wall-label is-long") if name in page}
+
+    assert get_classes() == {"related is-large"}
+    for text, expected in (("word " * 50, set()), ("word " * 200, {"wall-label is-long"})):
+        with site.session() as session:
+            session.get_one(Group, number).text = text
+        assert get_classes() == expected

@@ -7,8 +7,9 @@ A group is shown when it is published and has at least one image. Groups are ord
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
-from sqlalchemy import ColumnElement, func, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, func, select, true, tuple_
 from sqlalchemy.orm import Session, load_only, selectinload
 
 from imagehub.database import MAX_ID
@@ -84,6 +85,8 @@ def get_page(session: Session, number: int, per_page: int = GROUPS_PER_PAGE) -> 
 
 def load_tiles(session: Session, ids: Sequence[int]) -> list[Tile]:
     """Load groups in the order given; those without a cover are left out."""
+    if not ids:
+        return []
     rows = session.execute(
         select(Group, Image)
         .join(Image, Image.id == Group.cover_id)
@@ -120,6 +123,21 @@ def find_neighbours(session: Session, group: Group) -> tuple[Group | None, Group
     return find_beside(session, group, -1, is_shown), find_beside(session, group, 1, is_shown)
 
 
+def list_around(session: Session, group: Group, limit: int) -> list[Tile]:
+    """List the shown groups nearest in the gallery's order, but not the two right beside it."""
+    above, below = (
+        session.scalars(
+            _select_beside(group, step, Group.is_shown == true())
+            .with_only_columns(Group.id)
+            .offset(1)
+            .limit(limit)
+        ).all()
+        for step in (-1, 1)
+    )
+    nearest = [number for pair in zip_longest(above, below) for number in pair if number]
+    return load_tiles(session, nearest[:limit])
+
+
 def find_beside(
     session: Session, group: Group, step: int, *conditions: ColumnElement[bool]
 ) -> Group | None:
@@ -127,6 +145,12 @@ def find_beside(
 
     :param conditions: of the groups that count.
     """
+    return session.scalars(_select_beside(group, step, *conditions).limit(1)).first()
+
+
+def _select_beside(
+    group: Group, step: int, *conditions: ColumnElement[bool]
+) -> Select[Group]:
     place, here = (Group.sort_key, Group.id), (group.sort_key, group.id)
     # The first condition is implied by the second; it lets MySQL read a range of the index.
     if step < 0:
@@ -134,7 +158,7 @@ def find_beside(
     else:
         beside = select(Group).where(place[0] <= here[0], tuple_(*place) < here)
         beside = beside.order_by(*(column.desc() for column in place))
-    return session.scalars(beside.where(*conditions).limit(1)).first()
+    return beside.where(*conditions)
 
 
 # --- Feeds and site maps --------------------------------------------------------------------------

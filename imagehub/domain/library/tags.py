@@ -154,6 +154,8 @@ def list_related(session: Session, group: Group, limit: int = 6) -> list[gallery
                 else near.where(number > group.id).order_by(number)
             )
             shared.update(session.scalars(near.limit(_MAX_READ_PER_TAG)))
+    if not shared:
+        return []
     found = session.scalars(select(Group.id).where(Group.id.in_(shared), Group.is_shown == true()))
     best = sorted(found, key=lambda one: (-shared[one], abs(one - group.id), one))
     return gallery.load_tiles(session, best[:limit])

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagehub.gallery.pictures import (
+from imagehub.gallery.walls import (
     GAP_PX,
     WIDTHS,
     Width,
     break_rows,
+    choose_loading,
     make_sizes,
     make_wall_css,
 )
@@ -72,6 +73,23 @@ def test_no_other_breaks_come_nearer_to_the_wanted_height(ratios: list[float]) -
         ends = [at for at, is_cut in enumerate(cuts, start=1) if is_cut] + [len(ratios)]
         lengths = tuple(end - begin for begin, end in itertools.pairwise([0, *ends]))
         assert chosen <= rate(lengths) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("ratios", "expected"),
+    [
+        # Two small ones, then a large one that is cut by the edge of the screen.
+        ([1.0, 0.84, 1.0, 1.4, 0.75], ["eager", "eager", "first", "lazy", "lazy"]),
+        ([1.5] * 4, ["first", "eager", "lazy", "lazy"]),
+        ([0.4, 1.5], ["eager", "first"]),
+        # Of two that are equal, the one that comes first.
+        ([5.0, 5.0, 1.0, 1.0], ["eager", "eager", "first", "eager"]),
+        ([1.0], ["first"]),
+        ([], []),
+    ],
+)
+def test_what_a_phone_shows_first_is_loaded_first(ratios: list[float], expected: list[str]) -> None:
+    assert choose_loading(ratios, break_rows(ratios, WIDTHS[0])) == expected
 
 
 def test_a_panorama_has_its_row_and_a_strip_shares_one() -> None:
