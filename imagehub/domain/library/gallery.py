@@ -148,9 +148,7 @@ def find_beside(
     return session.scalars(_select_beside(group, step, *conditions).limit(1)).first()
 
 
-def _select_beside(
-    group: Group, step: int, *conditions: ColumnElement[bool]
-) -> Select[Group]:
+def _select_beside(group: Group, step: int, *conditions: ColumnElement[bool]) -> Select[Group]:
     place, here = (Group.sort_key, Group.id), (group.sort_key, group.id)
     # The first condition is implied by the second; it lets MySQL read a range of the index.
     if step < 0:
