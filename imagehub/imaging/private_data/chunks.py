@@ -1,7 +1,6 @@
-"""Look at PNG, WebP and GIF files, which consist of chunks.
+"""Look at PNG and WebP files, which consist of chunks.
 
-Source: PNG Specification, third edition, sections 5 and 11; WebP Container Specification;
-GIF89a Specification and XMP Specification part 3, 1.1.2.
+Source: PNG Specification, third edition, sections 5 and 11; WebP Container Specification.
 """
 
 import io
@@ -20,11 +19,13 @@ from imagehub.imaging.private_data.source import (
     Findings,
     Window,
 )
+from imagehub.imaging.private_data.texts import classify_keyword, classify_text, decode_text
 from imagehub.imaging.private_data.xmp import look_at_xmp
 
 _MAX_CHUNKS = 5_000_000
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 _RAW_PROFILE = b"Raw profile type "
+_CREDITS = frozenset({b"Artist", b"Author", b"Copyright", b"Creator"})
 # A chunk that every decoder ignores: ancillary, private, safe to copy.
 _IGNORED = b"blNk"
 _WORDS = re.compile(rb"gps|latitude|longitude|location|serial|ownername", re.IGNORECASE)
@@ -113,10 +114,8 @@ def _find_in_text(content: Window, kind: bytes) -> set[str]:
     """Return the kinds of private data in a text chunk."""
     findings, data = content.findings, content.read_all()
     keyword, _, rest = data.partition(b"\0")
-    if _WORDS.search(keyword):
-        return (
-            {"place"} if re.search(rb"gps|itude|location", keyword, re.IGNORECASE) else {"device"}
-        )
+    if kinds := classify_keyword(decode_text(keyword)):
+        return kinds
     if kind == b"zTXt":
         text = _unpack(rest[1:], findings)
     elif kind == b"iTXt":
@@ -136,7 +135,7 @@ def _find_in_text(content: Window, kind: bytes) -> set[str]:
             return {"other"}
         name = keyword.removeprefix(_RAW_PROFILE).decode("latin-1")
         return _look_apart(profile, name, findings)
-    return set()
+    return set() if keyword in _CREDITS else classify_text(decode_text(text))
 
 
 def _unpack(data: bytes, findings: Findings) -> bytes:
@@ -200,54 +199,6 @@ def _iter_riff(window: Window, end: int) -> Iterator[tuple[bytes, int, int]]:
         yield head[:4], at + 8, min(size, end - at - 8)
         at += 8 + size + size % 2
     raise CannotCleanError("too many WebP chunks")
-
-
-# --- GIF ------------------------------------------------------------------------------------------
-
-
-def look_at_gif(window: Window) -> None:
-    """Look at the XMP and the application data of a GIF file."""
-    at = 13 + _count_palette(window.read(10, 1))
-    for _ in range(_MAX_CHUNKS):
-        kind = window.read(at, 2)
-        if kind[:1] == b"\x3b":
-            blank_rest(window, at + 1)
-            return
-        if kind[:1] == b"\x2c":
-            at += 11 + _count_palette(window.read(at + 9, 1))
-            at = _skip_blocks(window, at)
-        elif kind[:1] == b"\x21":
-            at = _look_at_extension(window, at + 2, kind[1:])
-        else:
-            raise CannotCleanError("broken GIF blocks")
-    raise CannotCleanError("too many GIF blocks")
-
-
-def _look_at_extension(window: Window, at: int, kind: bytes) -> int:
-    end = _skip_blocks(window, at)
-    if kind == b"\xff" and window.read(at + 1, 11) == b"XMP DataXMP":
-        # The packet is not divided into blocks. The 258 bytes after it end them from wherever a
-        # decoder lands that takes its letters for lengths, spaces included.
-        look_at_xmp(window.cut(at + 12, end - at - 12 - 258))
-    elif kind == b"\xff" and _WORDS.search(window.read(at, end - at)):
-        window.findings.note("other")
-        window.findings.is_fixed = True
-    return end
-
-
-def _count_palette(flags: bytes) -> int:
-    return 3 << ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0
-
-
-def _skip_blocks(window: Window, at: int) -> int:
-    for _ in range(_MAX_CHUNKS):
-        size = window.read(at, 1)
-        if not size:
-            raise CannotCleanError("a GIF that is cut short")
-        at += 1 + size[0]
-        if not size[0]:
-            return at
-    raise CannotCleanError("too many GIF blocks")
 
 
 def blank_rest(window: Window, at: int) -> None:

@@ -10,6 +10,12 @@ from dataclasses import dataclass
 
 from imagehub.imaging.private_data.iptc import look_at_iptc, look_at_photoshop
 from imagehub.imaging.private_data.source import CannotCleanError, Window
+from imagehub.imaging.private_data.texts import (
+    MAX_TEXT_BYTES,
+    classify_text,
+    decode_comment,
+    decode_text,
+)
 from imagehub.imaging.private_data.xmp import look_at_xmp
 
 _MAX_IFDS = 200
@@ -29,6 +35,11 @@ _PRIVATE = {
     0xFDE8: "person",  # OwnerName, written by Adobe
     0xFDE9: "device",  # SerialNumber, written by Adobe
 }
+# ImageDescription, DocumentName, PageName and ImageTitle; UserComment; and XPTitle, XPComment,
+# XPKeywords and XPSubject of Windows.
+_TEXTS = frozenset({0x010E, 0x010D, 0x011D, 0xA436})
+_USER_COMMENT = 0x9286
+_WIDE_TEXTS = frozenset({0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F})
 _IFD_POINTERS = {0x014A: "image", 0x8769: "exif", 0x8825: "gps", 0xA005: "interoperability"}
 # A GPS IFD with only these says nothing about a place: version, time, map datum, date, correction.
 _PLACELESS = frozenset({0x00, 0x05, 0x07, 0x0C, 0x0E, 0x10, 0x12, 0x17, 0x19, 0x1D, 0x1E})
@@ -183,6 +194,8 @@ class _Tiff:
             if self._has_value(entry) and not start.startswith(b"Apple iOS"):
                 self._window.findings.note("device")
                 self._blank_value(entry)
+        elif entry.tag in _TEXTS or entry.tag in _WIDE_TEXTS or entry.tag == _USER_COMMENT:
+            self._look_at_text(entry)
         elif entry.tag in (0x02BC, 0x83BB, 0x8649):
             value = self._window.cut(entry.value_at, entry.size_bytes)
             if entry.tag == 0x02BC:
@@ -191,6 +204,18 @@ class _Tiff:
                 look_at_iptc(value)
             else:
                 look_at_photoshop(value, look_at_tiff)
+
+    def _look_at_text(self, entry: _Entry) -> None:
+        data = self._window.read(entry.value_at, min(entry.size_bytes, MAX_TEXT_BYTES))
+        if entry.tag == _USER_COMMENT:
+            text = decode_comment(data, self._order)
+        elif entry.tag in _WIDE_TEXTS:
+            text = data.decode("utf-16-le", "replace").strip("\0 ")
+        else:
+            text = decode_text(data)
+        if kinds := classify_text(text):
+            self._window.findings.kinds |= kinds
+            self._blank_value(entry)
 
     def _has_value(self, entry: _Entry) -> bool:
         data = self._window.read(entry.value_at, min(entry.size_bytes, 4_194_304))

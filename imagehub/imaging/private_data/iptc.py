@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from imagehub.imaging.private_data.blanks import apply_blanks, merge_blanks
 from imagehub.imaging.private_data.source import CannotCleanError, Window
+from imagehub.imaging.private_data.texts import classify_text, decode_text
 from imagehub.imaging.private_data.xmp import look_at_xmp
 
 _MAX_FIELDS = 20_000
@@ -25,6 +26,8 @@ _PRIVATE = {
     101: "place",  # Country Name
     118: "person",  # Contact
 }
+# Title, Keywords, Special Instructions, Headline and Caption.
+_TEXTS = frozenset({5, 25, 40, 105, 120})
 _IPTC, _EXIF, _XMP, _IPTC_DIGEST = 1028, 1058, 1060, 1061
 # Smart objects, and files in them.
 _EMBEDDED = re.compile(rb"8B(?:IM|64)lnk|Exif\0\0(?:II|MM)|<x:xmpmeta")
@@ -54,6 +57,10 @@ def look_at_iptc(window: Window) -> None:
         if record == 2 and field in _PRIVATE and data[at : at + size].strip(b"\0 "):
             window.findings.note(_PRIVATE[field])
             window.blank(at, size, 0x20)
+        elif record == 2 and field in _TEXTS:
+            kinds = classify_text(decode_text(data[at : at + size]))
+            window.findings.kinds |= kinds
+            window.blank(at, size if kinds else 0, 0x20)
         at += size
     raise CannotCleanError("too many IPTC fields")
 

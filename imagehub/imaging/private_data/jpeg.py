@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from imagehub.imaging.private_data.exif import look_at_tiff
 from imagehub.imaging.private_data.iptc import look_at_photoshop
 from imagehub.imaging.private_data.source import CannotCleanError, Window
+from imagehub.imaging.private_data.texts import classify_text, decode_text
 from imagehub.imaging.private_data.xmp import look_at_extended_xmp, look_at_xmp
 
 _MAX_SEGMENTS = 5_000
@@ -20,6 +21,7 @@ _MAX_DEPTH = 3
 _MAX_PICTURES = 50
 _SCAN_BYTES = 1_048_576
 _TAIL_BYTES = 4_096
+_COMMENT = 0xFE
 _EXIF = b"Exif\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
@@ -91,7 +93,7 @@ def _look_at_segments(window: Window, start: int, is_local: bool, depth: int) ->
         if kind == 0xDA:
             picture.scan_at = at + size
             break
-        if 0xE0 <= kind <= 0xEF or kind == 0xFE:
+        if 0xE0 <= kind <= 0xEF or kind == _COMMENT:
             _look_at_segment(window, kind, at, size, picture, is_local, depth, start)
     if picture.photoshop:
         parts = [part for at, size in picture.photoshop for part in window.cut(at, size).parts]
@@ -164,8 +166,12 @@ def _look_at_segment(
         picture.photoshop.append((at + len(_PHOTOSHOP), size - len(_PHOTOSHOP)))
     elif kind == 0xE2 and content.startswith(_MPF):
         _read_index(window, at + 4, content[4:], picture, start)
+    elif kind == _COMMENT:
+        if kinds := classify_text(decode_text(content)):
+            window.findings.kinds |= kinds
+            window.blank(at, size, 0x20)
     elif not content.startswith(_HARMLESS) and _WORDS.search(content):
-        window.findings.note("device" if kind != 0xFE else "other")
+        window.findings.note("device")
         # The name of the program and the box lengths of JUMBF are not needed by anyone else.
         window.blank(at, size)
 
@@ -196,12 +202,18 @@ def _read_index(window: Window, at: int, content: bytes, picture: _Picture, star
 
 
 def _find_end(window: Window, start: int, picture: _Picture, is_local: bool) -> int:
-    """Find the end of the picture that begins at ``start``."""
+    """Find the end of the picture that begins at ``start``.
+
+    If reading costs nothing, neither its index nor the last bytes of the file are trusted: another
+    picture with an Exif block of its own may hide behind this one.
+    """
+    if is_local:
+        return _scan_to_end(window, picture.scan_at)
     size = window.size_bytes
     said = start + picture.own_size
     if picture.own_size and said <= size and b"\xff\xd9" in window.read(said - 16, 16):
         return said
-    if not is_local and not picture.others and not picture.has_following:
+    if not picture.others and not picture.has_following:
         tail = window.read(max(0, size - _TAIL_BYTES), _TAIL_BYTES).rstrip(b"\0\xff")
         if tail.endswith(b"\xff\xd9"):
             return size
@@ -211,18 +223,22 @@ def _find_end(window: Window, start: int, picture: _Picture, is_local: bool) -> 
 def _scan_to_end(window: Window, at: int) -> int:
     """Read the scans up to the End of Image; further segments may stand between scans."""
     size = window.size_bytes
+    data, start = b"", at
     while at < size:
-        data = window.read(at, _SCAN_BYTES)
-        found = _MARKER.search(data)
+        found = _MARKER.search(data, max(0, at - start))
         if found is None:
             # A marker may be cut in two.
-            at += len(data) - (1 if data.endswith(b"\xff") and at + len(data) < size else 0)
+            is_cut = data.endswith(b"\xff") and start + len(data) < size
+            at = max(at, start + len(data) - is_cut)
+            data, start = window.read(at, _SCAN_BYTES), at
+            if len(data) <= 1:
+                break
             continue
-        at += found.start()
-        kind = window.read(at + 1, 1)[0]
+        at = start + found.start()
+        kind = found[0][1]
         if kind == 0xD9:
             return at + 2
-        if 0xE0 <= kind <= 0xEF or kind == 0xFE:
+        if 0xE0 <= kind <= 0xEF or kind == _COMMENT:
             raise CannotCleanError("application data between the scans")
         if kind == 0x01 or kind == 0xD8:
             at += 2

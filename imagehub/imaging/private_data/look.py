@@ -11,8 +11,9 @@ from imagehub.imaging.private_data.blanks import (
     write_blanks,
 )
 from imagehub.imaging.private_data.boxes import look_at_boxes, look_at_jpeg_boxes
-from imagehub.imaging.private_data.chunks import look_at_gif, look_at_png, look_at_webp
+from imagehub.imaging.private_data.chunks import look_at_png, look_at_webp
 from imagehub.imaging.private_data.exif import look_at_tiff
+from imagehub.imaging.private_data.gif import look_at_gif
 from imagehub.imaging.private_data.iptc import look_at_psd
 from imagehub.imaging.private_data.jpeg import look_at_jpeg
 from imagehub.imaging.private_data.source import (

@@ -5,27 +5,28 @@ length. Source: ISO 16684-1 (XMP part 1); XMP Specification part 3, 1.1.3.1 (ext
 """
 
 import hashlib
+import html
 import re
-from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from imagehub.imaging.private_data.blanks import apply_blanks, merge_blanks
 from imagehub.imaging.private_data.source import Findings, Window
+from imagehub.imaging.private_data.texts import classify_text, decode_text
 
+_CDATA = b"<![CDATA["
 _NAME = rb"[^\s=/>\"'<]+"
-_TOKEN = re.compile(
-    rb"<!--.*?-->|<\?.*?\?>|<!\[CDATA\[.*?\]\]>"
-    rb"|</\s*(?P<end>" + _NAME + rb")\s*>"
+_TAG = re.compile(
+    rb"</\s*(?P<end>" + _NAME + rb")\s*>"
     rb"|<(?P<start>[^\s=/>\"'<!?]+)(?P<attributes>(?:\s+" + _NAME + rb"\s*=\s*"
     rb"(?:\"[^\"<]*\"|'[^'<]*'))*)\s*(?P<closed>/?)>"
-    rb"|(?P<unclosed><!--|<\?|<!\[CDATA\[)",
-    re.DOTALL,
 )
-_ATTRIBUTE = re.compile(rb"(" + _NAME + rb")\s*=\s*(?:\"([^\"<]*)\"|'([^'<]*)')")
+# Comments, processing instructions and CDATA: how each begins and ends.
+_SKIPPED = ((b"<!--", b"-->"), (b"<?", b"?>"), (_CDATA, b"]]>"))
 _MAX_DEPTH = 200
 # A tag takes as long as reading so many bytes.
 _TAG_BYTES = 256
+_ATTRIBUTE = re.compile(rb"(" + _NAME + rb")\s*=\s*(?:\"([^\"<]*)\"|'([^'<]*)')")
 # For packets that cannot be read as XML.
 _WORDS = re.compile(
     rb"gps|latitude|longitude|location|serialnumber|ownername|person|regions|<photoshop:city"
@@ -67,6 +68,13 @@ _PROPERTIES = {
     "http://prismstandard.org/namespaces/basic/3.0/": {"person": "person", "location": "place"},
     "http://ns.adobe.com/exif/1.0/": {"MakerNote": "device"},
 }
+# Properties that people write.
+_PROSE = {
+    "http://purl.org/dc/elements/1.1/": ("description", "subject", "title"),
+    "http://ns.adobe.com/exif/1.0/": ("UserComment",),
+    "http://ns.adobe.com/tiff/1.0/": ("ImageDescription",),
+    "http://ns.adobe.com/photoshop/1.0/": ("Headline", "Instructions"),
+}
 # In any namespace.
 _PATTERNS = (
     ("place", re.compile(r"^gps|latitude|long(t)?itude|location|geotag|geohash", re.IGNORECASE)),
@@ -97,8 +105,11 @@ class _Found:
 
 @dataclass
 class _Element:
+    """An open element. ``outer``: what its namespace declarations replaced, prefix → namespace."""
+
     name: bytes
-    namespaces: ChainMap[str, str]
+    outer: Mapping[str, str | None]
+    is_prose: bool
     private: _Found | None = field(default=None)
 
 
@@ -133,73 +144,125 @@ def _look_at_wide(window: Window, data: bytes) -> None:
 
 
 def _find_private(data: bytes, findings: Findings) -> list[_Found]:
-    found: list[_Found] = []
-    stack: list[_Element] = []
-    private: _Found | None = None
+    reader = _Reader()
     at = 0
-    for token in _TOKEN.finditer(data):
+    # Each token begins where the last one ended or at the next "<", so that nothing is read twice.
+    while (start := data.find(b"<", at)) >= 0:
         findings.count_read(_TAG_BYTES)
-        text = data[at : token.start()]
-        if b"<" in text or token["unclosed"] or len(stack) > _MAX_DEPTH:
-            raise _MalformedError
-        at = token.end()
-        if private is not None and text.strip():
-            private.has_value = True
-        if token["end"]:
-            if not stack or stack[-1].name != token["end"]:
+        reader.read_text(data[at:start], at)
+        ending = next((end for begin, end in _SKIPPED if data.startswith(begin, start)), None)
+        if ending is not None:
+            end = data.find(ending, start + 2)
+            if end < 0:
                 raise _MalformedError
-            element = stack.pop()
-            if element.private is not None:
-                element.private.end = at
-                private = None
-        elif token["start"]:
-            element = _open_element(token, stack)
-            attributes = list(_iter_attributes(token, element.namespaces))
-            if private is not None:
-                private.has_value |= any(value for *_, value in attributes)
-            elif kind := classify(*_resolve(token["start"], element.namespaces)):
-                element.private = private = _Found(kind, token.start())
-                private.has_value = any(value for *_, value in attributes)
-                found.append(private)
-            else:
-                for kind, start, end, value in attributes:
-                    if kind and value:
-                        found.append(_Found(kind, start, end, True))
-            if not token["closed"]:
-                stack.append(element)
-            elif element.private is not None:
-                element.private.end = at
-                private = None
-        elif private is not None and token[0].startswith(b"<![CDATA["):
-            private.has_value = True
-    if stack or b"<" in data[at:]:
+            at = end + len(ending)
+            if ending == b"]]>":
+                reader.read_text(data[start + len(_CDATA) : end], start + len(_CDATA))
+            continue
+        tag = _TAG.match(data, start)
+        if tag is None or len(reader.stack) > _MAX_DEPTH:
+            raise _MalformedError
+        at = tag.end()
+        if tag["end"]:
+            reader.read_end(tag)
+        else:
+            reader.read_start(tag)
+    if reader.stack:
         raise _MalformedError
-    return found
+    return reader.found
 
 
-def _open_element(token: "re.Match[bytes]", stack: list[_Element]) -> _Element:
-    namespaces: ChainMap[str, str] = stack[-1].namespaces if stack else ChainMap()
-    own = {}
-    for name, double, single in _ATTRIBUTE.findall(token["attributes"]):
-        if name == b"xmlns" or name.startswith(b"xmlns:"):
-            own[name[6:].decode("utf-8", "replace")] = (double or single).decode("utf-8", "replace")
-    return _Element(token["start"], namespaces.new_child(own) if own else namespaces)
+class _Reader:
+    """Collects the private properties of a packet, token by token."""
+
+    def __init__(self) -> None:
+        self.found: list[_Found] = []
+        self.stack: list[_Element] = []
+        self._private: _Found | None = None
+        self._namespaces: dict[str, str] = {}
+
+    def read_text(self, data: bytes, at: int) -> None:
+        if not data.strip():
+            return
+        if self._private is not None:
+            self._private.has_value = True
+        elif kinds := _classify_value(data, bool(self.stack) and self.stack[-1].is_prose):
+            self.found += [_Found(kind, at, at + len(data), True) for kind in kinds]
+
+    def read_start(self, tag: "re.Match[bytes]") -> None:
+        outer = self._declare(tag["attributes"])
+        name = _resolve(tag["start"], self._namespaces)
+        is_inside = bool(self.stack) and self.stack[-1].is_prose
+        element = _Element(tag["start"], outer, is_inside or _is_prose(*name))
+        attributes = list(_iter_attributes(tag, self._namespaces))
+        if self._private is not None:
+            self._private.has_value |= any(value for *_, value in attributes)
+        elif kind := classify(*name):
+            element.private = self._private = _Found(kind, tag.start())
+            self._private.has_value = any(value for *_, value in attributes)
+            self.found.append(self._private)
+        else:
+            self.found += [
+                _Found(kind, start, end, True)
+                for kinds, start, end, value in attributes
+                if value
+                for kind in kinds
+            ]
+        if tag["closed"]:
+            self._close(element, tag.end())
+        else:
+            self.stack.append(element)
+
+    def read_end(self, tag: "re.Match[bytes]") -> None:
+        if not self.stack or self.stack[-1].name != tag["end"]:
+            raise _MalformedError
+        self._close(self.stack.pop(), tag.end())
+
+    def _declare(self, attributes: bytes) -> Mapping[str, str | None]:
+        """Note the namespaces that an element declares, and return what they replace."""
+        outer: dict[str, str | None] = {}
+        for name, double, single in _ATTRIBUTE.findall(attributes):
+            if name == b"xmlns" or name.startswith(b"xmlns:"):
+                prefix = name[6:].decode("utf-8", "replace")
+                outer.setdefault(prefix, self._namespaces.get(prefix))
+                self._namespaces[prefix] = (double or single).decode("utf-8", "replace")
+        return outer
+
+    def _close(self, element: _Element, end: int) -> None:
+        for prefix, namespace in element.outer.items():
+            if namespace is None:
+                del self._namespaces[prefix]
+            else:
+                self._namespaces[prefix] = namespace
+        if element.private is not None:
+            element.private.end = end
+            self._private = None
+
+
+def _is_prose(namespace: str, name: str) -> bool:
+    return name in _PROSE.get(namespace, ())
+
+
+def _classify_value(value: bytes, is_prose: bool) -> set[str]:
+    return classify_text(html.unescape(decode_text(value)), is_prose)
 
 
 def _iter_attributes(
-    token: "re.Match[bytes]", namespaces: Mapping[str, str]
-) -> Iterable[tuple[str, int, int, bool]]:
-    """Yield (kind, start, end, whether it has a value) of the attributes that are properties."""
-    start = token.start("attributes")
-    for attribute in _ATTRIBUTE.finditer(token["attributes"]):
+    tag: "re.Match[bytes]", namespaces: Mapping[str, str]
+) -> Iterable[tuple[set[str], int, int, bool]]:
+    """Yield (kinds, start, end, whether it has a value) of the attributes that are properties."""
+    start = tag.start("attributes")
+    for attribute in _ATTRIBUTE.finditer(tag["attributes"]):
         if attribute[1].startswith(b"xmlns") or b":" not in attribute[1]:
             continue
         namespace, name = _resolve(attribute[1], namespaces)
         if namespace in _SYNTAX and name != "resource":
             continue
-        has_value = bool((attribute[2] or attribute[3] or b"").strip())
+        value = attribute[2] or attribute[3] or b""
+        has_value = bool(value.strip())
+        kind = classify(namespace, name)
         yield (
-            classify(namespace, name),
+            {kind} if kind else _classify_value(value, _is_prose(namespace, name)),
             start + attribute.start(),
             start + attribute.end(),
             has_value,
