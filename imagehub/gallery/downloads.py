@@ -34,7 +34,7 @@ from imagehub.gallery.pictures import get_title, make_group_url
 from imagehub.models import Group, Image
 from imagehub.web.access import is_api_call
 from imagehub.web.errors import get_error_status
-from imagehub.web.i18n import translate
+from imagehub.web.i18n import make_translator, translate
 from imagehub.wiring import get_clients, get_settings
 
 # How long a redirect may be cached: much less than its target is valid, and so short that an
@@ -115,13 +115,15 @@ def download_zip(number: int) -> ResponseReturnValue:
     ):
         raise NotFoundError("page", "all.zip")
     group = _get_group(number)
-    members = downloads.list_members(db.session(), group.id, as_is=gets_originals())
+    members = downloads.list_members(
+        db.session(), group.id, as_is=gets_originals(), note_name=translate(downloads.NOTE_NAME)
+    )
     file_name = downloads.tidy_file_name(get_title(group), f"group-{group.id}") + ".zip"
     if request.method == "HEAD":
         return _make_answer(iter(()), file_name)
     end_read(db.session())
     try:
-        chunks = stream(lambda: downloads.open_archive(get_clients(), members))
+        chunks = stream(lambda: downloads.open_archive(get_clients(), members, make_translator()))
     except (ConnectionLostError, ServiceError, NotFoundError) as error:
         return show_failure(error, _get_group(number))
     return _make_answer(chunks, file_name)

@@ -15,7 +15,7 @@ from imagehub.messages import mark
 from imagehub.models import Image
 from imagehub.wiring import get_clients, get_settings
 
-SLOTS = "imagehub.zip_slots"
+SLOTS = "imagehub.sending_slots"
 
 
 def gets_originals() -> bool:
@@ -60,13 +60,10 @@ def _send_cleaned(cleaned: originals.Cleaned, name: str, mime_type: str) -> Resp
     """Send a file or the part of it that the browser asks for."""
     size_bytes = cleaned.size_bytes
     etag = cleaned.make_etag()
-    start, end, status = 0, size_bytes, 200
-    is_same = not request.headers.get("If-Range") or request.if_range.etag == etag
-    if request.range is not None and is_same and len(request.range.ranges) == 1:
-        wanted = request.range.range_for_length(size_bytes)
-        if wanted is None:
-            return Response(status=416, headers={"Content-Range": f"bytes */{size_bytes}"})
-        (start, end), status = wanted, 206
+    wanted = _find_range(size_bytes, etag)
+    if wanted is not None and not wanted:
+        return Response(status=416, headers={"Content-Range": f"bytes */{size_bytes}"})
+    start, end, status = (wanted.start, wanted.stop, 206) if wanted else (0, size_bytes, 200)
     if request.method == "HEAD":
         response = Response(status=status)
     else:
@@ -79,6 +76,24 @@ def _send_cleaned(cleaned: originals.Cleaned, name: str, mime_type: str) -> Resp
     response.set_etag(etag)
     set_file_name(response, downloads.tidy_file_name(name))
     return response
+
+
+def _find_range(size_bytes: int, etag: str) -> range | None:
+    """Return the part of a file that is asked for; empty if the file has no such part.
+
+    None for the whole file: also of several parts, of a unit other than bytes, or if the browser
+    has a part of another version. A weak validator proves no version. Source: RFC 9110, sections
+    13.1.5 and 14.2.
+    """
+    asked, known = request.range, request.headers.get("If-Range", "").strip()
+    if request.method != "GET" or (known and known != f'"{etag}"'):
+        return None
+    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
+        return None
+    start, end = asked.ranges[0]
+    # The last bytes; more than there are means all of them.
+    start = max(0, size_bytes + start) if start < 0 else start
+    return range(start, max(start, min(size_bytes, end or size_bytes)))
 
 
 def set_file_name(response: Response, file_name: str) -> None:

@@ -4,14 +4,14 @@ After changing texts run ``python -m tools.translations``, which collects and co
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from babel import Locale
 from babel.numbers import format_decimal
-from flask import Flask, g, has_request_context, request
-from flask_babel import Babel, get_domain, get_locale, refresh
+from flask import Flask, current_app, g, has_request_context, request
+from flask_babel import Babel, force_locale, get_domain, get_locale, refresh
 from jinja2 import pass_context
 from jinja2.runtime import Context
 from werkzeug.datastructures import LanguageAccept
@@ -118,6 +118,17 @@ def translate(text: str) -> str:
         return ""
     found = _translate(text)
     return _translate_filled(get_language(), text) if found == text else found
+
+
+def make_translator() -> Callable[[str], str]:
+    """Return :func:`translate` for this page's language, to be used after the request."""
+    app, language = current_app._get_current_object(), get_language()  # type: ignore[attr-defined]
+
+    def translate_later(text: str) -> str:
+        with app.app_context(), force_locale(language):
+            return translate(text)
+
+    return translate_later
 
 
 def _translate_values(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -114,9 +114,16 @@ def test_what_does_not_begin_is_named_in_a_note(connected_site: ConnectedSite) -
     found = read_zip(connected_site.get(f"/groups/{group}/all.zip").data)
     assert list(found) == ["b.jpg", NOTE]
     note = found[NOTE].decode()
-    assert "a.jpg: It is not in OneDrive any more." in note
+    assert "a.jpg: The original is no longer in OneDrive." in note
     assert "c.jpg: " in note
     assert "b.jpg" not in note
+    found = read_zip(
+        connected_site.get(f"/groups/{group}/all.zip", headers={"Accept-Language": "de"}).data
+    )
+    assert list(found) == ["b.jpg", "Fehlende Bilder.txt"]
+    note = found["Fehlende Bilder.txt"].decode()
+    assert note.startswith("Diese Bilder konnten nicht abgerufen werden")
+    assert "a.jpg: Das Original ist nicht mehr in OneDrive." in note
 
 
 def test_what_breaks_off_spoils_the_zip_for_all_to_see(connected_site: ConnectedSite) -> None:

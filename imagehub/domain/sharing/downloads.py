@@ -2,7 +2,7 @@
 
 import logging
 import unicodedata
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -20,10 +20,13 @@ from imagehub.domain.sharing.originals import (
     find_originals,
 )
 from imagehub.errors import ImageHubError, NotFoundError, ServiceRefusedError
+from imagehub.messages import mark
 
 log = logging.getLogger(__name__)
 
-NOTE_NAME = "Missing pictures.txt"
+NOTE_NAME = mark("Missing pictures.txt")
+_NOTE_HEAD = mark("These pictures could not be fetched and are not in this ZIP file:")
+_GONE = mark("The original is no longer in OneDrive.")
 _MAX_NAME_CHARS = 150
 # What file systems refuse in a name. Source: Microsoft, Naming Files, Paths, and Namespaces.
 # And what turns the direction of reading, so that "gpj.exe" looks like "exe.jpg".
@@ -44,21 +47,26 @@ class Member:
     as_is: bool = False
 
 
-def list_members(session: Session, group_id: int, as_is: bool = False) -> Sequence[Member]:
+def list_members(
+    session: Session, group_id: int, as_is: bool = False, note_name: str = NOTE_NAME
+) -> Sequence[Member]:
     """List the originals of a group in its order.
 
     :param as_is: with their private data.
+    :param note_name: of a text file that may be added; no original has it.
     :raise NotFoundError: the group has no images.
     """
     images = list_images(session, group_id)
     if not images:
         raise NotFoundError("group", group_id)
-    names = make_unique([tidy_file_name(image.name) for image in images], taken=[NOTE_NAME])
+    names = make_unique([tidy_file_name(image.name) for image in images], taken=[note_name])
     originals = find_originals(session, images)
     return [Member(name, original, as_is) for name, original in zip(names, originals, strict=True)]
 
 
-def open_archive(clients: Clients, members: Iterable[Member]) -> Generator[bytes, None, None]:
+def open_archive(
+    clients: Clients, members: Iterable[Member], translate: Callable[[str], str] = str
+) -> Generator[bytes, None, None]:
     """Return a ZIP of originals, fetched from OneDrive one after the other while it is read.
 
     The first original is opened before this returns, so that its errors can still be answered. A
@@ -66,6 +74,7 @@ def open_archive(clients: Clients, members: Iterable[Member]) -> Generator[bytes
     off spoils the archive, and its error is raised while reading. Uses the database only to open
     drives.
 
+    :param translate: gives a sentence in the visitor's language, also while the archive is read.
     :raise NotFoundError: none of the originals is in OneDrive any more.
     :raise ConnectionLostError: OneDrive must be connected again.
     :raise ServiceBusyError: OneDrive is throttled, down or not reached.
@@ -79,7 +88,7 @@ def open_archive(clients: Clients, members: Iterable[Member]) -> Generator[bytes
         except (NotFoundError, ServiceRefusedError) as error:
             missing.append((member, error))
             continue
-        return _iter_archive(clients, name, first, waiting, missing)
+        return _iter_archive(clients, name, first, waiting, missing, translate)
     if not missing:
         raise NotFoundError("picture", "")
     raise missing[0][1]
@@ -91,6 +100,7 @@ def _iter_archive(
     chunks: Iterator[bytes],
     waiting: Iterator[Member],
     missing: list[tuple[Member, ImageHubError]],
+    translate: Callable[[str], str],
 ) -> Generator[bytes, None, None]:
     # Pictures are compressed already. Sizes need not be known: the 64-bit records are used.
     archive = ZipStream(compress_type=ZIP_STORED)
@@ -104,7 +114,7 @@ def _iter_archive(
             continue
         yield from _iter_member(archive, name, chunks)
     if missing:
-        archive.add([_make_note(missing)], NOTE_NAME)
+        archive.add([_make_note(missing, translate)], translate(NOTE_NAME))
         yield from archive.file()
     yield from archive.footer()
 
@@ -131,11 +141,13 @@ def _open_member(clients: Clients, member: Member) -> tuple[str, Iterator[bytes]
     return member.name, delivery.iter_bytes()
 
 
-def _make_note(missing: Sequence[tuple[Member, ImageHubError]]) -> bytes:
-    lines = ["These pictures could not be fetched and are not in this ZIP file:", ""]
+def _make_note(
+    missing: Sequence[tuple[Member, ImageHubError]], translate: Callable[[str], str]
+) -> bytes:
+    lines = [translate(_NOTE_HEAD), ""]
     for member, error in missing:
-        is_gone = isinstance(error, NotFoundError)
-        lines.append(f"{member.name}: {'It is not in OneDrive any more.' if is_gone else error}")
+        reason = _GONE if isinstance(error, NotFoundError) else error.sentence
+        lines.append(f"{member.name}: {translate(reason)}")
     return ("\r\n".join(lines) + "\r\n").encode()
 
 
