@@ -12,6 +12,7 @@ from flask_login import current_user
 from imagehub.admin import act, blueprint
 from imagehub.admin.words import say
 from imagehub.database import db, end_read
+from imagehub.domain.imports import jobs
 from imagehub.domain.onedrive import accounts, browser, sign_in, status
 from imagehub.domain.site import overview, settings
 from imagehub.domain.sync import root_change, schedule
@@ -272,6 +273,7 @@ def finish_sign_in(user_id: int, answer: dict[str, str]) -> str:
     """
     account = sign_in.finish_connection(db.session(), get_clients(), user_id, answer)
     account_id = account.id
+    jobs.resume_waiting(db.session(), account_id)
     commit_action("connect", account_id, name=account.username or account.name)
     return _refresh_drive_facts(account_id)
 

@@ -397,6 +397,33 @@ def add_remakes(
     return len(rows)
 
 
+def resume_waiting(session: Session, account_id: int) -> int:
+    """Let the waiting items of an account that was just connected be tried at once.
+
+    Workers are woken after the commit.
+
+    :return: the number of items.
+    """
+    now = get_database_time(session)
+    is_waiting = (ImportItem.state == "queued", ImportItem.available_at > now)
+    jobs = session.execute(
+        select(ImportItem.job_id, func.count())
+        .join(ImportJob, ImportJob.id == ImportItem.job_id)
+        .where(ImportJob.drive_account_id == account_id, ImportJob.state == "running", *is_waiting)
+        .group_by(ImportItem.job_id)
+        .order_by(ImportItem.job_id)
+    ).all()
+    for job_id, count in jobs:
+        session.execute(
+            update(ImportItem)
+            .where(ImportItem.job_id == job_id, *is_waiting)
+            .values(available_at=now, reason="")
+            .execution_options(synchronize_session=False)
+        )
+        wake_after_commit(session, job_id, count)
+    return sum(count for _, count in jobs)
+
+
 # --- Waking workers -------------------------------------------------------------------------------
 
 

@@ -35,9 +35,12 @@ from imagehub.domain.imports.scratch import Scratch
 from imagehub.domain.library.groups import lock_group, refresh_group
 from imagehub.domain.library.private_data import make_listing, save_found
 from imagehub.domain.objects.bookkeeping import KeyGoneError, delete_unused, pin_keys, use_keys
+from imagehub.domain.onedrive.accounts import DISCONNECTED, NOT_CONNECTED
 from imagehub.domain.sync.schedule import note_import
 from imagehub.errors import (
+    SIGN_IN,
     ConflictError,
+    ConnectionLostError,
     ContentMismatchError,
     ImageHubError,
     NotFoundError,
@@ -63,6 +66,9 @@ MAX_UNEXPECTED_ATTEMPTS = 3
 MAX_MISMATCHES = 6
 LONGEST_DELAY_SECONDS = 300.0
 MAX_WAIT = timedelta(days=3)
+# While Microsoft gives no access until a person has done something.
+ACCESS_DELAY_SECONDS = 120.0
+MAX_ACCESS_WAIT = timedelta(days=30)
 
 DISK_FULL_REASON = mark("The disk of the server is full.")
 
@@ -115,6 +121,11 @@ def _try_import(
         return _retry_later(session, claim, str(error))
     except KeyGoneError:
         return _retry_later(session, claim, "")
+    except (ConnectionLostError, ServiceRefusedError) as error:
+        if not _ends_with_sign_in(error):
+            log.info("Item %d failed: %s", claim.item.id, error)
+            return _end(session, claim, "failed", str(error)[:500])
+        return _wait_for_access(session, claim, str(error))
     except PreviewLateError as late:
         return _retry_later(session, claim, WAITING_REASON, late.max_attempts, late.reason)
     except ImageHubError as error:
@@ -133,6 +144,16 @@ def _try_import(
             "An unexpected error occurred (reference number %(number)s).", number=number
         )
         return _retry_later(session, claim, reason, MAX_UNEXPECTED_ATTEMPTS)
+
+
+def _ends_with_sign_in(error: ConnectionLostError | ServiceRefusedError) -> bool:
+    """Tell whether Microsoft gives access again once a person has signed in or corrected a cause.
+
+    That an admin disconnected the account is no such case.
+    """
+    if isinstance(error, ServiceRefusedError):
+        return error.service == SIGN_IN
+    return error.code not in (DISCONNECTED, NOT_CONNECTED)
 
 
 def _explain(error: ImageHubError) -> str:
@@ -353,6 +374,36 @@ def _end_item(own: Session, claim: Claim, now: datetime, **values: Any) -> None:
 @own_transaction
 def _end(own: Session, /, claim: Claim, state: str, reason: str, **values: Any) -> str:
     _end_item(own, claim, get_database_time(own), state=state, reason=reason, **values)
+    return state
+
+
+@own_transaction
+def _wait_for_access(own: Session, claim: Claim, reason: str) -> str:
+    """Let all items of a job wait for access to OneDrive; return the new state of this one.
+
+    Attempts are not counted. A sign-in ends the wait (:func:`.jobs.resume_waiting`), and so does an
+    attempt that succeeds.
+    """
+    now = get_database_time(own)
+    job_id, asked_at = own.execute(
+        select(ImportItem.job_id, func.coalesce(ImportItem.asked_at, ImportJob.created_at))
+        .join(ImportJob, ImportJob.id == ImportItem.job_id)
+        .where(ImportItem.id == claim.item.id)
+    ).one()
+    until = now + timedelta(seconds=ACCESS_DELAY_SECONDS)
+    state = "failed" if now - asked_at > MAX_ACCESS_WAIT else "queued"
+    _end_item(own, claim, now, state=state, reason=reason[:500], available_at=until)
+    # Otherwise each of them would ask Microsoft again.
+    own.execute(
+        update(ImportItem)
+        .where(
+            ImportItem.job_id == job_id,
+            ImportItem.state == "queued",
+            ImportItem.available_at < until,
+        )
+        .values(available_at=until, reason=reason[:500])
+        .execution_options(synchronize_session=False)
+    )
     return state
 
 

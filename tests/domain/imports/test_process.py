@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 
 import pytest
 from PIL import Image as Picture
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import now_utc
@@ -21,11 +21,12 @@ from imagehub.domain.imports.scratch import Scratch
 from imagehub.domain.library import bulk, groups, private_data
 from imagehub.domain.library import images as library_images
 from imagehub.domain.objects import bookkeeping
+from imagehub.domain.onedrive import status
 from imagehub.errors import ConnectionLostError
 from imagehub.imaging.pool import RenderPool
 from imagehub.imaging.private_data import FileSource, PrivateData, look
 from imagehub.imaging.private_data.blanks import apply_blanks
-from imagehub.models import Group, Image, StoredObject
+from imagehub.models import DriveAccount, Group, Image, ImportItem, ImportJob, StoredObject
 from tests.fixtures.importing import ImportHub, make_jpeg
 from tests.fixtures.s3 import run_embedded_s3
 from tests.imaging.private_data import files
@@ -358,26 +359,65 @@ def test_an_expired_token_is_refreshed_on_the_way(import_hub: ImportHub) -> None
     assert hub.count_refreshes() == 1
 
 
-def test_a_lost_connection_fails_the_rest_until_it_is_reconnected(
+def test_an_import_waits_for_a_lost_connection_and_goes_on_after_a_sign_in(
     import_hub: ImportHub,
 ) -> None:
     hub = import_hub
-    job_id = hub.create(hub.put_pictures("Works", 3))
+    job_id = hub.create(hub.put_pictures("Works", 4))
     assert hub.process(hub.claim(job_id)) == "done"
     hub.onedrive.revoke(access_tokens=True)
-    assert hub.work(job_id) == ["failed", "failed"]
+    assert hub.work(job_id) == ["queued"], "one attempt is enough for all"
     report = hub.report(job_id)
-    assert report.is_finished
-    assert all("connect" in item.reason or "sign" in item.reason for item in report.failed)
+    assert (report.queued_count, report.failed_count, report.is_finished) == (3, 0, False)
+    assert "connect" in report.waiting_reason or "sign" in report.waiting_reason
+    assert [item.attempt_count for item in hub.list_items(job_id)] == [0] * 4
     with pytest.raises(ConnectionLostError):
         hub.get_token()
     hub.connect()
-    fresh = hub.with_settings()
-    assert jobs.retry_items(hub.session, job_id) == 2
+    assert jobs.resume_waiting(hub.session, hub.account_id) == 3
+    assert dict(jobs.take_jobs_to_wake(hub.session)) == {job_id: 3}
     hub.session.commit()
+    assert hub.report(job_id).waiting_reason == ""
+    fresh = hub.with_settings()
     while claim := imports_claims.claim_item(hub.session, job_id, "here"):
         assert hub.process(claim, open_drive=fresh.clients.open_drive) == "done"
-    assert len(hub.list_images()) == 3
+    assert len(hub.list_images()) == 4
+
+
+@pytest.mark.parametrize("code", [53003, 90094, 50011, 7000215])
+def test_an_import_waits_for_an_administrator_and_goes_on_by_itself(
+    import_hub: ImportHub, code: int
+) -> None:
+    hub = import_hub
+    job_id = hub.create(hub.put_pictures("Works", 3))
+    hub.onedrive.expire_access_tokens()
+    fault = hub.onedrive.set_fault("aadsts", code=code)
+    for _ in range(13):
+        assert hub.work(job_id) == ["queued"]
+        hub.make_due(job_id)
+    report = hub.report(job_id)
+    assert (report.queued_count, report.failed_count) == (3, 0)
+    assert report.waiting_reason == status.describe_connection(hub.session, hub.clients).reason
+    hub.onedrive.clear_faults(fault)
+    hub.let_quiet_time_pass()
+    assert hub.work(job_id) == ["done"] * 3
+
+
+def test_an_import_waits_a_month_and_not_for_an_account_that_was_disconnected(
+    import_hub: ImportHub,
+) -> None:
+    hub = import_hub
+    job_id = hub.create(hub.put_pictures("Works", 2))
+    hub.onedrive.revoke(access_tokens=True)
+    hub.session.execute(update(ImportJob).values(created_at=now_utc() - timedelta(days=31)))
+    hub.session.execute(update(ImportItem).values(asked_at=None))
+    hub.session.commit()
+    assert hub.work(job_id) == ["failed"]
+    hub.session.execute(update(DriveAccount).values(state="disconnected", state_code=""))
+    hub.session.commit()
+    hub.make_due(job_id)
+    assert hub.work(job_id) == ["failed"]
+    assert hub.report(job_id).is_finished
 
 
 def test_storage_that_is_away_for_a_while_costs_only_time(
