@@ -73,18 +73,19 @@ def judge_item(
         return "too_large", Message(
             "This file is larger than the limit of %(limit)s MB.", limit=limit
         )
-    # OneDrive knows the size in pixels of some pictures only, and not which way up they are.
-    pixels = item.width_px * item.height_px
-    if pixels > MAX_PIXELS:
-        return "too_large", Message(
-            "This image has %(size)s megapixels; the limit is %(limit)s.",
-            size=pixels // 1_000_000,
-            limit=MAX_PIXELS // 1_000_000,
-        )
     if drawn := find_drawn(item):
         if drawn.is_picture or is_selected:
             return "preview", mark("ImageHub shows the preview that OneDrive draws of this file.")
         return "companion", mark("Documents and videos are imported only if you include them.")
+    # OneDrive knows the size in pixels of some pictures only, and not which way up they are.
+    pixels = item.width_px * item.height_px
+    if pixels > MAX_PIXELS:
+        return "preview", Message(
+            "This image has %(size)s megapixels; the limit is %(limit)s. ImageHub shows the "
+            "preview that OneDrive draws of it.",
+            size=pixels // 1_000_000,
+            limit=MAX_PIXELS // 1_000_000,
+        )
     if not is_called_picture(item):
         return "doubtful", mark("This file may not be an image. Include it to try importing it.")
     return "", ""

@@ -7,6 +7,8 @@ from imagehub.domain.imports import folders, plans
 from imagehub.domain.imports.board import proposals
 from imagehub.domain.imports.jobs import add_remakes
 from imagehub.domain.library import images as library_images
+from imagehub.imaging.pool import RenderPool
+from imagehub.imaging.render import RenderOptions
 from imagehub.models import ImportItem
 from tests.fixtures.drawn import (
     JPEG_XL,
@@ -55,6 +57,18 @@ def test_what_only_onedrive_can_draw_is_shown_by_its_preview(import_hub: ImportH
     assert (raw.camera, raw.iso, raw.f_number) == ("NIKON Z 6", 400, 2.8)
     assert str(raw.taken_at) == "2024-05-06 07:08:09"
     hub.check_stores_agree()
+
+
+def test_an_image_above_the_limit_of_pixels_is_shown_by_its_preview(import_hub: ImportHub) -> None:
+    hub = import_hub
+    job_id = hub.create(hub.put_files("Works", {"huge.jpg": make_jpeg(1, (2400, 1600))}))
+    with RenderPool(1, options=RenderOptions(max_pixels=3_500_000)) as renderer:
+        assert hub.process(hub.claim(job_id), renderer=renderer) == "done"
+    [image] = hub.list_images()
+    assert image.preview_reason.endswith(" megapixels; the limit is 3.")
+    assert (image.width_px, image.height_px, image.mime_type) == (2400, 1600, "image/jpeg")
+    large = library_images.pick_rendition(image, 1920)
+    assert (large.width_px, large.height_px) == (1920, 1280)
 
 
 def test_only_the_size_that_is_needed_is_requested(import_hub: ImportHub) -> None:

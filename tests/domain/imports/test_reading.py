@@ -124,7 +124,7 @@ def test_files_of_unknown_type_are_excluded_until_included(import_hub: ImportHub
     assert plans.describe_plan(import_hub.session, plan).chosen_count == 4
 
 
-def test_an_image_with_too_many_pixels_is_refused_if_onedrive_knows_them(
+def test_an_image_with_too_many_pixels_is_shown_by_onedrives_preview(
     studio: ImportHub,
 ) -> None:
     drive = studio.open_drive()
@@ -139,9 +139,14 @@ def test_an_image_with_too_many_pixels_is_refused_if_onedrive_knows_them(
     step.files = [(large, *parts), (replace(small, width_px=0, height_px=0), *parts)]
     studio.session.commit()
     reading.save_step(studio.session, plan.id, entry, step, LIMIT)
-    (unusable,) = plans.list_unusable(studio.session, plan)
-    assert unusable.reason == "This image has 625 megapixels; the limit is 250."
-    assert plans.describe_plan(studio.session, plan).chosen_count == 1
+    assert plans.list_unusable(studio.session, plan) == []
+    summary = plans.describe_plan(studio.session, plan)
+    assert (summary.verdict_counts, summary.chosen_count) == ({"preview": 1, "": 1}, 2)
+    query = select(ImportPlanFile.reason).where(ImportPlanFile.verdict == "preview")
+    assert studio.session.scalars(query).all() == [
+        "This image has 625 megapixels; the limit is 250. ImageHub shows the preview that OneDrive "
+        "draws of it."
+    ]
 
 
 def test_a_file_is_known_however_onedrive_spells_its_id(studio: ImportHub) -> None:
