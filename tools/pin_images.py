@@ -10,16 +10,22 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ("Dockerfile", "compose.yaml", ".github/workflows/tests.yaml")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # A tag is part of the name; images without one, such as our own, are not from a registry.
-IMAGE = re.compile(r"^(FROM |\s+image: )([\w./-]+:[\w.-]+)(@sha256:[0-9a-f]{64})?(?=\s|$)", re.M)
+IMAGE = re.compile(
+    r"^(FROM |\s+(?:image|container): )([\w./-]+:[\w.-]+)(@sha256:[0-9a-f]{64})?(?=\s|$)", re.M
+)
+
+
+def list_files(root: Path) -> list[Path]:
+    """List the files that may name images."""
+    workflows = sorted((root / ".github/workflows").glob("*.yaml"))
+    return [root / "Dockerfile", root / "compose.yaml", *workflows]
 
 
 def main(root: Path = ROOT) -> None:
     digests: dict[str, str] = {}
-    for name in FILES:
-        path = root / name
+    for path in list_files(root):
         text = path.read_text()
         for _, image, _ in IMAGE.findall(text):
             if image not in digests:

@@ -9,6 +9,7 @@ from imagehub.admin import act, blueprint, drive
 from imagehub.admin.library_list import name_group
 from imagehub.admin.words import say
 from imagehub.clients import Drive
+from imagehub.clients.drive_ids import is_same_id
 from imagehub.database import db
 from imagehub.domain.file_names import may_be_picture
 from imagehub.domain.imports import originals
@@ -69,8 +70,9 @@ def choose_original(number: int, shot: int) -> ResponseReturnValue:
     query = read_query(_PlaceQuery)
     image = _find_image(number, shot)
     name, near, account_of_image = image.name, image.folder_id, image.drive_account_id
+    present_id = image.drive_item_id
     account_id, opened = drive.open_drive()
-    near = near if account_of_image == account_id else ""
+    near, present_id = (near, present_id) if account_of_image == account_id else ("", "")
     folder = _open_folder(opened, query.folder, near, query.page)
     found = [item for item in folder.items if item.is_folder or may_be_picture(item)]
     shown = entries.mark_items(db.session(), account_id, found)
@@ -85,6 +87,7 @@ def choose_original(number: int, shot: int) -> ResponseReturnValue:
         data=drive.describe_folder(folder, shown),
         parents=_list_parents(opened, folder),
         next_page=folder.next_page,
+        present={one.item.id for one in shown if is_same_id(one.item.id, present_id)},
     )
 
 

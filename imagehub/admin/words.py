@@ -15,7 +15,9 @@ from sqlalchemy.orm import Session
 from imagehub.admin import blueprint
 from imagehub.database import now_utc
 from imagehub.domain.library.groups import count_shown_groups, list_shown
+from imagehub.domain.people.audit import get_span
 from imagehub.errors import ImageHubError
+from imagehub.models import AuditEntry
 from imagehub.web.access import is_api_call
 from imagehub.web.i18n import get_format_locale, translate
 
@@ -64,6 +66,20 @@ def describe_logged(moment: datetime) -> Markup | str:
     day = format_skeleton("yMMMd", moment, locale=get_format_locale())
     words = f"{day}, {_format_time(moment)}"
     return Markup('<time datetime="{}">{}</time>').format(_iso(moment), words)
+
+
+@blueprint.app_template_filter("span")
+def describe_span(entry: AuditEntry) -> Markup | str:
+    """Format from when to when an entry's actions took place: ``14:02 – 14:20``.
+
+    "" if that is less than a minute.
+    """
+    first, last = get_span(entry)
+    if last - first < timedelta(minutes=1):
+        return ""
+    start = format_time(first, "HH:mm", locale=get_format_locale())
+    words = Markup('<time datetime="{}">{}</time> – <time datetime="{}">{}</time>')
+    return words.format(_iso(first), start, _iso(last), _format_time(last))
 
 
 @blueprint.app_template_filter("date")

@@ -1,10 +1,10 @@
-"""Search for unused cycles less often, and on Python 3.11 only where it is safe.
+"""Collect garbage less often, and on Python 3.11 only where it is safe.
 
-With its defaults Python spends a quarter of the processor time of a page on that search. Before
-3.12 it also starts inside any allocation, also in the middle of a C function that creates a weak
-reference; if a callback then lets another thread run, memory is corrupted. SQLAlchemy refers weakly
-to every loaded row, so a web server with threads crashed after seconds of full load. Python 3.12
-and newer only search between two instructions; on 3.11 a thread does it here.
+With its defaults Python's garbage collector takes a quarter of the processor time of a page. Before
+3.12 a collection can start inside any allocation, also in the middle of a C function that creates a
+weak reference; if a callback then lets another thread run, memory is corrupted. SQLAlchemy refers
+weakly to every loaded row, so a web server with threads crashed after seconds of full load. Python
+3.12 and newer only collect between two instructions; on 3.11 a thread does it here.
 
 gunicorn reads this module as its configuration, which is why the hook has its name.
 """
@@ -15,13 +15,13 @@ import threading
 import time
 from typing import Any
 
-# New objects until the youngest are searched; how often until the next older ones are too.
+# New objects until the youngest are collected; how often until the next older ones are too.
 YOUNG, MIDDLE, OLD = 20_000, 20, 50
 _PAUSE_SECONDS = 0.05
 
 
 def collect_at_rest() -> None:
-    """Set up the search for this process, once everything is imported."""
+    """Set up the garbage collector for this process, once everything is imported."""
     gc.collect()
     gc.freeze()
     if sys.version_info >= (3, 12):

@@ -1,13 +1,16 @@
 """A group's page: the form without a script, and single fields as JSON."""
 
 import re
+from datetime import datetime, timedelta
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
+from imagehub.database import now_utc
 from imagehub.domain.library.images import get_image
 from imagehub.domain.library.tags import set_tags
-from imagehub.models import Group
+from imagehub.models import AuditEntry, Group
 from tests.admin.library import (
     LIST,
     read_fault,
@@ -228,6 +231,29 @@ def test_edits_of_a_group_are_one_line_of_the_log(
         "Edited 2 shots of “Wave”: Alt text, Role.",
     ]
     assert not any(line.startswith("Edited") for line in log[2:])
+    assert "data-span" not in client.get("/admin/activity").text, "it all took less than a minute"
+
+
+def test_the_line_of_several_edits_says_from_when_to_when(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    path = f"{LIST}/{group_id}"
+    began = now_utc()
+    for version in (1, 2, 3):
+        body = {"version": version, "changes": {"title": f"Wave {version}"}, "base": {}}
+        assert send_json(client, f"{path}/save", body, path)[0] == 200
+        with site.session() as session:
+            last = session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc())).first()
+            assert last is not None
+            last.at -= timedelta(minutes=9 * (3 - version))
+            end = last.at
+    page = client.get("/admin/activity").text
+    assert page.count("data-span") == 1
+    (start, words, until) = re.findall(r'data-span>(.+?)</span>', page)[0].partition(" – ")
+    assert words and until.endswith("</time>")
+    times = [datetime.fromisoformat(text) for text in re.findall(r'datetime="(.+?)"', start + until)]
+    assert abs(times[0] - began + timedelta(minutes=18)) < timedelta(minutes=1)
+    assert abs(times[1] - end) < timedelta(seconds=1)
 
 
 def test_a_published_group_leads_to_the_gallery(

@@ -162,6 +162,9 @@ def test_any_file_can_be_made_the_original_of_a_shot(studio: Studio) -> None:
     assert f'href="{address}"' in client.get(studio.page).text
     page = client.get(address).text
     assert studio.find("b.jpg") in page, "it opens the folder of the current original"
+    present = studio.read(1)
+    assert f'value="{present.drive_item_id}"' not in page, "it need not be chosen again"
+    assert page.count("data-present") == 1 and f'value="{studio.find("b.jpg")}"' in page
     page = client.get(f"{address}?folder={other}").text
     assert ids["new.jpg"] in page and "Deep" in page
     assert "notes.txt" not in page

@@ -7,7 +7,7 @@ sentence is made when it is shown, in the reader's language (:func:`describe`).
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
@@ -72,7 +72,7 @@ def record(
     :param is_repeated: add no second entry with the same facts within an hour.
     :param is_edit: replace the person's entry about the same thing of the last hour, if it is of
         the same action, and take over its fields and names: a form that saves field after field
-        makes one line.
+        makes one line, which keeps the time of the first.
     :param values: what else the sentence names.
     """
     entry = _make_entry(actor, action, key, address)
@@ -87,6 +87,7 @@ def record(
         fields = list(dict.fromkeys([*before.get("fields", ()), *fields]))
         entry.count = max(last.count, len(names))
         entry.action = several if entry.count > 1 else action
+        values = {**values, "since": before.get("since") or last.at.isoformat()}
         session.delete(last)
     entry.details = _write_details(names, fields, values)
     if is_repeated:
@@ -134,7 +135,8 @@ def count_action(
     if is_listed and name in names:
         return
     entry.action, entry.subject, entry.count = action, _shorten(name), entry.count + 1
-    entry.details = _write_details([*names, name] if is_listed else (), (), values)
+    times = {"until": now_utc().isoformat()}
+    entry.details = _write_details([*names, name] if is_listed else (), (), values | times)
 
 
 def record_failed_sign_in(session: Session, user: User | None, address: str) -> None:
@@ -239,6 +241,16 @@ def read_details(entry: AuditEntry) -> dict[str, Any]:
     """Read the other facts of an entry, such as ``names``."""
     details = json.loads(entry.details or "{}")
     return details if isinstance(details, dict) else {}
+
+
+def get_span(entry: AuditEntry) -> tuple[datetime, datetime]:
+    """Return the times of the first and the last of the actions that make up an entry."""
+    details = read_details(entry)
+    since, until = (details.get(name) for name in ("since", "until"))
+    return (
+        datetime.fromisoformat(since) if since else entry.at,
+        datetime.fromisoformat(until) if until else entry.at,
+    )
 
 
 def list_entries(
