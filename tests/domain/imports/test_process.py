@@ -53,11 +53,14 @@ def test_an_import_notes_what_is_private(import_hub: ImportHub) -> None:
     hub = import_hub
     private = files.make_jpeg()
     contents = {"a.jpg": private, "b.jpg": make_jpeg(2), "c.jpg": private + bytes(9)}
+    # Nothing in the first picture says that a second one follows.
+    contents["d.jpg"] = make_jpeg(4) + private
     job_id = hub.create(hub.put_files("Works", contents))
-    assert hub.work(job_id) == ["done"] * 3
+    assert hub.work(job_id) == ["done"] * 4
     images = hub.list_images()
-    assert [image.private_state for image in images] == ["removable", "none", "removable"]
-    assert private_data.count_found(hub.session, job_id) == private_data.Counts(2, 2, 0)
+    states = [image.private_state for image in images]
+    assert states == ["removable", "none", "removable", "removable"]
+    assert private_data.count_found(hub.session, job_id) == private_data.Counts(3, 3, 0)
     rows = private_data.find_rows(hub.session, [image.id for image in images])
     row = rows[images[0].id]
     assert (row.drive_hash, row.size_bytes) == (images[0].drive_hash, len(private))
