@@ -10,12 +10,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from imagehub.database import db, now_utc
 from imagehub.domain import leases
+from imagehub.domain.imports.jobs import Selection, create_import
 from imagehub.domain.onedrive import accounts
-from imagehub.models import DriveAccount
+from imagehub.models import DriveAccount, ImportItem
 from tests.admin.pages import send
 from tests.fixtures.importing import make_jpeg
 from tests.fixtures.site import ConnectedSite, Site, read_csrf_token
@@ -223,7 +225,17 @@ def test_a_lost_connection_says_what_to_do_and_is_found_again(
     assert ">Reconnect</button>" in page
     home = client.get("/admin/").text
     assert "Mend it" in home or "Connect OneDrive" in home
+    with connected_site.session() as session:
+        account = accounts.get_active_account(session)
+        chosen = Selection("folder", "Art", None, [("item", "a.jpg")])
+        create_import(session, account.id, None, [chosen])
+        later = now_utc() + timedelta(minutes=2)
+        session.execute(update(ImportItem).values(available_at=later, reason="It waits."))
     connect(connected_site, client, access="write")
+    with connected_site.session() as session:
+        item = session.scalars(select(ImportItem)).one()
+        assert (item.state, item.reason) == ("queued", "")
+        assert item.available_at < later, "the import goes on"
     send(client, f"{PAGE}/check", PAGE)
     assert "OneDrive responds, and the root folder exists." in client.get(PAGE).text
 

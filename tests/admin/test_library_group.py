@@ -249,9 +249,11 @@ def test_the_line_of_several_edits_says_from_when_to_when(
             end = last.at
     page = client.get("/admin/activity").text
     assert page.count("data-span") == 1
-    (start, words, until) = re.findall(r'data-span>(.+?)</span>', page)[0].partition(" – ")
+    (start, words, until) = re.findall(r"data-span>(.+?)</span>", page)[0].partition(" – ")
     assert words and until.endswith("</time>")
-    times = [datetime.fromisoformat(text) for text in re.findall(r'datetime="(.+?)"', start + until)]
+    times = [
+        datetime.fromisoformat(text) for text in re.findall(r'datetime="(.+?)"', start + until)
+    ]
     assert abs(times[0] - began + timedelta(minutes=18)) < timedelta(minutes=1)
     assert abs(times[1] - end) < timedelta(seconds=1)
 

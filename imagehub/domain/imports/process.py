@@ -393,14 +393,11 @@ def _wait_for_access(own: Session, claim: Claim, reason: str) -> str:
     until = now + timedelta(seconds=ACCESS_DELAY_SECONDS)
     state = "failed" if now - asked_at > MAX_ACCESS_WAIT else "queued"
     _end_item(own, claim, now, state=state, reason=reason[:500], available_at=until)
+    is_due = (ImportItem.state == "queued", ImportItem.available_at < until)
     # Otherwise each of them would ask Microsoft again.
     own.execute(
         update(ImportItem)
-        .where(
-            ImportItem.job_id == job_id,
-            ImportItem.state == "queued",
-            ImportItem.available_at < until,
-        )
+        .where(ImportItem.job_id == job_id, *is_due)
         .values(available_at=until, reason=reason[:500])
         .execution_options(synchronize_session=False)
     )

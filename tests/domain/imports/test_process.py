@@ -377,6 +377,7 @@ def test_an_import_waits_for_a_lost_connection_and_goes_on_after_a_sign_in(
     with pytest.raises(ConnectionLostError):
         hub.get_token()
     hub.connect()
+    jobs.take_jobs_to_wake(hub.session)
     assert jobs.resume_waiting(hub.session, hub.account_id) == 3
     assert dict(jobs.take_jobs_to_wake(hub.session)) == {job_id: 3}
     hub.session.commit()
