@@ -36,8 +36,6 @@ _MAX_RELATED = 4
 # higher than this does not stay in view.
 _LARGE_RELATED_PX = 340
 _LONG_LABEL_PX = 640
-# A wider shot that is alone has its label below.
-_PANORAMA_RATIO = 2.2
 # A work that is not for sale has no offer. Source: https://schema.org/ItemAvailability.
 _OFFERS = {"available": "InStock", "reserved": "Reserved", "sold": "SoldOut"}
 
@@ -139,7 +137,6 @@ def _show_work(group: Group, chosen: Image | None) -> ResponseReturnValue:
         are_related=are_related,
         has_large_related=_find_hero_height(first) - label_px > _LARGE_RELATED_PX,
         is_long_label=label_px > _LONG_LABEL_PX,
-        is_panorama=first.ratio > _PANORAMA_RATIO and not others,
         wall_css=css,
         # For search engines all shots are one page.
         canonical=make_absolute(make_group_url(group)),

@@ -25,6 +25,7 @@ from imagehub.wiring import get_clients, get_settings
 # Types that browsers can display; other originals can only be saved.
 _BROWSER_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"})
 _MAX_SLUG_CHARS = 60
+_PANORAMA_RATIO = 2.2
 # Roles of shots that are shown to visitors; the front needs no caption.
 _ROLES = {
     "back": mark("Back of the work"),
@@ -79,6 +80,11 @@ class Picture:
     @property
     def ratio(self) -> float:
         return self.width / self.height
+
+    @property
+    def is_panorama(self) -> bool:
+        """Beside a label, so wide a picture would be low; if it is alone, the label is below."""
+        return self.ratio > _PANORAMA_RATIO
 
     @property
     def url(self) -> str:

@@ -5,6 +5,7 @@ import re
 from sqlalchemy import select
 
 from imagehub.domain.library.tags import list_related, set_tags
+from imagehub.domain.sharing import links
 from imagehub.models import Group, Rendition
 from tests.fixtures.site import Site
 
@@ -77,10 +78,14 @@ def test_a_label_says_whether_works_are_related(site: Site) -> None:
 
 def test_a_panorama_alone_has_its_label_below(site: Site) -> None:
     number = site.add_group()
+    with site.session() as session:
+        _, token = links.create_share(session, None, [number])
 
     def is_below() -> bool:
-        page = site.get(f"/groups/{number}", follow_redirects=True).text
-        return 'class="work is-panorama"' in page
+        paths = (f"/groups/{number}", f"/s/{token}/{number}")
+        pages = [site.get(path, follow_redirects=True).text for path in paths]
+        (found,) = {'class="work is-panorama"' in page for page in pages}
+        return found
 
     assert not is_below()
     with site.session() as session:
