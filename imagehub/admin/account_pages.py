@@ -64,13 +64,14 @@ def show_account() -> ResponseReturnValue:
     return _render()
 
 
-@act("/admin/account/name", partial(_show_faults, "name"))
+@_act("name", "name")
 def change_name() -> ResponseReturnValue:
-    """Rename the account."""
+    """Rename the account, once the password was given again."""
+    fields = _check_password()
     user = _get_user()
     before = user.name
     try:
-        users.change_name(db.session(), user, read_form(AccountFields).name)
+        users.change_name(db.session(), user, fields.name)
     except ConflictError as error:
         raise InvalidInputError(error.sentence, {"name": error.sentence}) from error
     commit_action("rename_account", user.id, name=user.name, before=before)
@@ -187,11 +188,13 @@ def show_recovery_codes() -> ResponseReturnValue:
 # --- Sessions and tokens --------------------------------------------------------------------------
 
 
-@blueprint.post("/admin/account/sessions/end")
+# Whoever finds a browser open must not be able to lock its owner out of the others.
+@_act("sessions/end", "sessions")
 def end_session() -> ResponseReturnValue:
-    """Sign out one session."""
+    """Sign out one session, once the password was given again."""
+    fields = _check_password()
     user = _get_user()
-    agent = sessions.end_session(db.session(), user, read_form(AccountFields).session)
+    agent = sessions.end_session(db.session(), user, fields.session)
     commit_action("end_session", user.id, agent=agent)
     browser = translate(sessions.describe_browser(agent))
     return _return_with(
@@ -199,9 +202,10 @@ def end_session() -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/admin/account/sessions/end-others")
+@_act("sessions/end-others", "sessions")
 def end_other_sessions() -> ResponseReturnValue:
-    """Sign out all sessions except this one."""
+    """Sign out all sessions except this one, once the password was given again."""
+    _check_password()
     user = _get_user()
     count = sessions.end_other_sessions(db.session(), user, g.session_id)
     commit_action("end_other_sessions", user.id, count=count)
@@ -299,6 +303,10 @@ def _render(section: str = "", faults: dict[str, str] | None = None) -> str:
     """
     shown = {} if section else shown_once.take("token")
     user, database = _get_user(), db.session()
+    open_sessions = sessions.list_sessions(database, user)
+    # 0 for all others, and for one that has ended meanwhile.
+    number = read_form(AccountFields).session if section == "sessions" else 0
+    typed_session = number if number in [one.id for one in open_sessions] else 0
     return render_template(
         "admin/account.html",
         user=user,
@@ -310,8 +318,10 @@ def _render(section: str = "", faults: dict[str, str] | None = None) -> str:
         account_languages=i18n.LANGUAGES,
         has_second_step=second_factor.is_on(database, user.id),
         recovery_count=second_factor.count_recovery_codes(database, user),
-        sessions=sessions.list_sessions(database, user),
+        sessions=open_sessions,
+        session_days=sessions.LONGEST.days,
         this_session=g.session_id,
+        typed_session=typed_session,
         describe_browser=sessions.describe_browser,
         tokens=api_tokens.list_tokens(database, user),
         lifetimes=api_tokens.LIFETIMES_DAYS,

@@ -46,7 +46,8 @@ def list_words(site: Site) -> list[str]:
 
 
 def test_a_name_is_changed(site: Site, client: FlaskClient) -> None:
-    assert send(client, f"{ACCOUNT}/name", name=" Ada Lovelace ").location == ACCOUNT
+    answer = send(client, f"{ACCOUNT}/name", name=" Ada Lovelace ", password=PASSWORD)
+    assert answer.location == ACCOUNT
     assert "You are signed in as Ada Lovelace." in client.get(ACCOUNT).text
     with site.session() as session:
         assert users.find_user(session, "ada lovelace") is not None
@@ -59,10 +60,22 @@ def test_a_name_that_cannot_be_used_is_told_beside_the_field(
     with site.session() as session:
         users.create_admin(session, "Grace", "another good password")
     for name, fault in (("", "Enter a name."), ("GRACE", "This name is taken.")):
-        answer = send(client, f"{ACCOUNT}/name", name=name)
+        answer = send(client, f"{ACCOUNT}/name", name=name, password=PASSWORD)
         assert answer.status_code == 422
         assert fault in answer.text
         assert 'id="name-words"' in answer.text
+
+
+@pytest.mark.parametrize("password", ["wrong", ""])
+def test_a_name_is_not_changed_without_the_password(
+    site: Site, client: FlaskClient, password: str
+) -> None:
+    answer = send(client, f"{ACCOUNT}/name", name="Mallory", password=password)
+    assert answer.status_code == 422
+    assert 'id="name-password-words"' in answer.text
+    assert 'value="Mallory"' in answer.text, "what was typed stays"
+    with site.session() as session:
+        assert users.find_user(session, "Mallory") is None
 
 
 def test_a_new_password_ends_all_other_sessions_and_keeps_this_one(
@@ -102,12 +115,16 @@ def test_a_password_is_not_changed_by_mistake(
 
 
 def test_who_guesses_the_password_at_an_open_browser_has_to_wait(client: FlaskClient) -> None:
+    """Whichever form is used for it."""
     token = read_csrf_token(client, ACCOUNT)
+    forms = ["second-step", "name", "sessions/end", "sessions/end-others", "tokens", "password"]
+    assert len(forms) == throttle.FREE_TRIES + 1
     statuses = [
         client.post(
-            f"{ACCOUNT}/second-step", data={"csrf_token": token, "password": f"guess {n}"}
+            f"{ACCOUNT}/{form}",
+            data={"csrf_token": token, "password": f"guess of {form}", "session": "7"},
         ).status_code
-        for n in range(throttle.FREE_TRIES + 1)
+        for form in forms
     ]
     assert statuses == [422] * throttle.FREE_TRIES + [429]
 
@@ -261,11 +278,32 @@ def test_a_session_is_ended_from_another(site: Site, client: FlaskClient) -> Non
     assert is_signed_in(other)
     number = re.findall(r'name="session" value="(\d+)"', client.get(ACCOUNT).text)
     assert len(number) == 1, "one's own is ended by signing out"
-    send(client, f"{ACCOUNT}/sessions/end", session=number[0])
+    send(client, f"{ACCOUNT}/sessions/end", session=number[0], password=PASSWORD)
     assert list_words(site)[0] == "Signed out a session in Safari on iPhone."
     assert not is_signed_in(other)
     assert is_signed_in(client)
-    assert send(client, f"{ACCOUNT}/sessions/end", session=number[0]).status_code == 404
+    again = send(client, f"{ACCOUNT}/sessions/end", session=number[0], password=PASSWORD)
+    assert again.status_code == 404
+
+
+@pytest.mark.parametrize("password", ["wrong", ""])
+def test_no_session_is_ended_without_the_password(
+    site: Site, client: FlaskClient, password: str
+) -> None:
+    other = sign_in(site)
+    number = re.findall(r'name="session" value="(\d+)"', client.get(ACCOUNT).text)[0]
+    for act, fields, shown in (
+        ("end", {"session": number}, f"session-password-{number}"),
+        ("end", {"session": "999999"}, "others-password"),  # It has ended meanwhile.
+        ("end-others", {}, "others-password"),
+    ):
+        answer = send(client, f"{ACCOUNT}/sessions/{act}", password=password, **fields)
+        assert answer.status_code == 422
+        assert f'id="{shown}-words"' in answer.text, "beside the field of the form that was sent"
+        assert answer.text.count("This is not your password.") == 1
+        assert answer.text.count('<details class="ask" open>') == 1
+    assert is_signed_in(other)
+    assert is_signed_in(client)
 
 
 def test_a_remembered_session_that_was_ended_does_not_come_back(
@@ -277,7 +315,7 @@ def test_a_remembered_session_that_was_ended_does_not_come_back(
     other.post("/sign-in", data=form)
     other.delete_cookie("hub")
     assert is_signed_in(other)
-    send(client, f"{ACCOUNT}/sessions/end-others")
+    send(client, f"{ACCOUNT}/sessions/end-others", password=PASSWORD)
     assert not is_signed_in(other)
     other.delete_cookie("hub")
     assert not is_signed_in(other)
@@ -296,7 +334,8 @@ def test_signing_out_ends_the_session_for_whoever_kept_its_cookie(
 
 @pytest.mark.parametrize("number", ["", "0", "-1", "999999", "x", "²", "9" * 30])
 def test_a_session_that_is_not_there_is_404(client: FlaskClient, number: str) -> None:
-    assert send(client, f"{ACCOUNT}/sessions/end", session=number).status_code == 404
+    answer = send(client, f"{ACCOUNT}/sessions/end", session=number, password=PASSWORD)
+    assert answer.status_code == 404
 
 
 # --- Tokens ---------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Sessions: one browser in which a person is signed in.
 
 The browser's cookie is ``<user id>.<password version>.<random word>``; the table holds the word's
-SHA-256. A session ends when it was not used for a while, is signed out, or the password changes.
+SHA-256. A session ends when it was not used for a while, 90 days after the sign-in in any case,
+when it is signed out, or when the password changes.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ import re
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, now_utc, own_transaction
@@ -20,6 +21,8 @@ from imagehub.models import SignInSession, User
 # Browsers drop a session that is not remembered when they are closed; the table does after a day.
 IDLE = timedelta(days=1)
 IDLE_REMEMBERED = timedelta(days=30)
+# From the sign-in on, however often the session is used.
+LONGEST = timedelta(days=90)
 _NOTE_SEEN_AFTER = timedelta(minutes=1)
 
 
@@ -63,8 +66,10 @@ def find_session(session: Session, cookie: str) -> tuple[User, SignInSession] | 
     if row is None:
         return None
     user, opened = row
-    idle = IDLE_REMEMBERED if opened.is_remembered else IDLE
-    if version != str(user.credentials_version) or now_utc() - opened.last_seen_at > idle:
+    now, idle = now_utc(), IDLE_REMEMBERED if opened.is_remembered else IDLE
+    if now - opened.last_seen_at > idle or now - opened.created_at > LONGEST:
+        return None
+    if version != str(user.credentials_version):
         return None
     user.session_word = word
     return user, opened
@@ -89,14 +94,21 @@ def _save_seen(session: Session, session_id: int, now: datetime, address: str) -
     )
 
 
+def is_over(now: datetime) -> ColumnElement[bool]:
+    """Make the condition for the rows of sessions that have ended by themselves."""
+    seen_at = SignInSession.last_seen_at
+    return or_(
+        SignInSession.created_at < now - LONGEST,
+        seen_at < now - IDLE_REMEMBERED,
+        ~SignInSession.is_remembered & (seen_at < now - IDLE),
+    )
+
+
 def list_sessions(session: Session, user: User) -> list[SignInSession]:
     """List a person's open sessions, the last used first."""
-    now, seen_at = now_utc(), SignInSession.last_seen_at
-    is_open = (seen_at > now - IDLE) | (
-        SignInSession.is_remembered & (seen_at > now - IDLE_REMEMBERED)
-    )
-    own = select(SignInSession).where(SignInSession.user_id == user.id, is_open)
-    return list(session.scalars(own.order_by(seen_at.desc(), SignInSession.id.desc())))
+    own = select(SignInSession).where(SignInSession.user_id == user.id, ~is_over(now_utc()))
+    order = (SignInSession.last_seen_at.desc(), SignInSession.id.desc())
+    return list(session.scalars(own.order_by(*order)))
 
 
 def end_session(session: Session, user: User, session_id: int) -> str:

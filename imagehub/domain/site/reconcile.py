@@ -185,7 +185,7 @@ def _delete(session: Session, model: Any, condition: Any) -> int:
 
 
 def _list_expired(now: datetime) -> Mapping[str, tuple[Any, Any]]:
-    blocked, seen_at = SignInFailure.blocked_until, SignInSession.last_seen_at
+    blocked = SignInFailure.blocked_until
     return {
         "sign_in_count": (PendingSignIn, PendingSignIn.created_at < now - PENDING_SIGN_IN_AGE),
         "token_count": (RevokedToken, RevokedToken.expires_at < now),
@@ -195,11 +195,7 @@ def _list_expired(now: datetime) -> Mapping[str, tuple[Any, Any]]:
             & or_(blocked.is_(None), blocked < now),
         ),
         "lease_count": (Lease, Lease.held_until < now - FREE_LEASE_AGE),
-        "session_count": (
-            SignInSession,
-            (seen_at < now - sessions.IDLE_REMEMBERED)
-            | (~SignInSession.is_remembered & (seen_at < now - sessions.IDLE)),
-        ),
+        "session_count": (SignInSession, sessions.is_over(now)),
         "upload_count": (UploadSession, UploadSession.begun_at < now - uploads.KEPT),
         "audit_count": (AuditEntry, AuditEntry.at < now - audit.KEPT),
     }

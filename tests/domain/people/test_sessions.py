@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from imagehub.database import now_utc
@@ -109,6 +110,24 @@ def test_a_session_ends_when_nobody_comes_back(
     let_time_pass(either_session, number, is_dead)
     assert sessions.find_session(either_session, cookie) is None
     assert sessions.list_sessions(either_session, user) == []
+
+
+@pytest.mark.parametrize("is_remembered", [False, True])
+def test_a_session_ends_after_90_days_however_often_it_is_used(
+    either_session: Session, user: User, is_remembered: bool
+) -> None:
+    cookie, number = open_session(either_session, user, is_remembered)
+    row = either_session.get_one(SignInSession, number)
+    for age, is_open in (
+        (timedelta(days=89, hours=23), True),
+        (timedelta(days=90, hours=1), False),
+    ):
+        row.created_at = now_utc() - age
+        row.last_seen_at = now_utc()
+        either_session.commit()
+        assert (sessions.find_session(either_session, cookie) is not None) == is_open
+        assert len(sessions.list_sessions(either_session, user)) == is_open
+    assert either_session.scalar(select(SignInSession.id).where(sessions.is_over(now_utc())))
 
 
 def test_a_visit_is_noted_with_its_address(either_session: Session, user: User) -> None:

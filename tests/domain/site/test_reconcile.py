@@ -322,11 +322,14 @@ def test_the_log_is_kept_for_a_year_and_sessions_while_somebody_comes_back(
     session.add(user)
     session.flush()
 
-    def add_session(word: str, days: float, is_remembered: bool) -> None:
-        seen = now - timedelta(days=days)
+    def add_session(word: str, days: float, is_remembered: bool, age_days: float = 40) -> None:
         session.add(
             SignInSession(
-                user_id=user.id, word_hash=word, last_seen_at=seen, is_remembered=is_remembered
+                user_id=user.id,
+                word_hash=word,
+                created_at=now - timedelta(days=age_days),
+                last_seen_at=now - timedelta(days=days),
+                is_remembered=is_remembered,
             )
         )
 
@@ -334,13 +337,15 @@ def test_the_log_is_kept_for_a_year_and_sessions_while_somebody_comes_back(
     add_session("closed", 1.5, False)
     add_session("remembered", 20, True)
     add_session("forgotten", 31, True)
+    add_session("used for 89 days", 0.01, True, 89)
+    add_session("used for 91 days", 0.01, True, 91)
     for days in (1, 364, 366, 800):
         at = now - timedelta(days=days)
         session.add(AuditEntry(at=at, verb="change", kind="group", words=f"{days} days ago"))
     session.commit()
     if by == "command":
         report = import_hub.reconcile()
-        assert (report.session_count, report.audit_count) == (2, 2)
+        assert (report.session_count, report.audit_count) == (3, 2)
     else:
         import_hub.start_worker()
         old = select(AuditEntry.id).where(AuditEntry.words == "800 days ago")
@@ -354,7 +359,8 @@ def test_the_log_is_kept_for_a_year_and_sessions_while_somebody_comes_back(
         session.execute(update(Lease).values(held_until=now - timedelta(minutes=1)))
         session.commit()
         assert site_reconcile.drop_expired_daily(session)
-    assert set(session.scalars(select(SignInSession.word_hash))) == {"live", "remembered"}
+    kept_words = set(session.scalars(select(SignInSession.word_hash)))
+    assert kept_words == {"live", "remembered", "used for 89 days"}
     kept = set(session.scalars(select(AuditEntry.words)))
     assert {"1 days ago", "364 days ago"} <= kept
     assert not kept & {"366 days ago", "800 days ago"}
