@@ -143,8 +143,8 @@ class Settings:
     # Storage of the hub
     env: str = _setting(
         "development",
-        "`production` requires the secrets and an https address to be set; `development` generates "
-        "secrets on first run and keeps them in the data folder",
+        "`production` requires the secrets and an https address to be set, and refuses plain http; "
+        "`development` generates secrets on first run and keeps them in the data folder",
         _read_word("development", "production"),
     )
     data_dir: Path = _setting(
@@ -217,6 +217,13 @@ class Settings:
     )
     cors_origins: tuple[str, ...] = _setting(
         "", "Origins of single-page apps, separated by commas, or `*`", _read_origins
+    )
+    hsts: str = _setting(
+        "host",
+        "What browsers are told to open by https only, for a year, once they have seen the hub by "
+        "https: its `host`, also its `subdomains`, or with `preload` these and the list that comes "
+        "with browsers, once you have entered the host there",
+        _read_word("host", "subdomains", "preload"),
     )
     get_sign_in: bool = _setting(
         "on",
@@ -311,6 +318,28 @@ class Settings:
 
     # Not a setting: the names of the settings that the environment sets.
     given: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @property
+    def is_https(self) -> bool:
+        """Tell whether browsers use the hub over https."""
+        return self.public_url.startswith("https://")
+
+    @property
+    def public_path(self) -> str:
+        """Return the path of PUBLIC_URL without a slash at its end; "" at the root of a host."""
+        return urlsplit(self.public_url).path
+
+    @property
+    def cookie_path(self) -> str:
+        """Return the path of all cookies. The prefix ``__Host-`` of a name requires ``/``."""
+        return self.public_path or "/"
+
+    @property
+    def cookie_prefix(self) -> str:
+        """Return what the names of all cookies begin with; see ``web.cookies``."""
+        if not self.is_https:  # Browsers accept no prefix then.
+            return ""
+        return "__Host-" if self.cookie_path == "/" else "__Secure-"
 
     @property
     def has_downloads(self) -> bool:

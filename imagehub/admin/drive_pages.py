@@ -6,7 +6,7 @@ Each address answers with a page, or with JSON of the same content if the reques
 from collections.abc import Collection
 from typing import Annotated, Any, cast
 
-from flask import jsonify, make_response, redirect, render_template, request, url_for
+from flask import jsonify, make_response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -20,9 +20,9 @@ from imagehub.domain.onedrive.entries import Entry, Order, Show
 from imagehub.errors import ConnectionLostError, NotFoundError, ServiceError
 from imagehub.messages import mark
 from imagehub.web.access import is_api_call
+from imagehub.web.cookies import read_cookie, set_cookie
 from imagehub.web.errors import on_refusal
 from imagehub.web.forms import Form, FormText, PageStart, read_query
-from imagehub.wiring import get_settings
 
 _VIEW_COOKIE = "drive-view"
 _VIEWS = ("list", "grid")
@@ -123,10 +123,7 @@ def show_drive(item_id: str = "") -> ResponseReturnValue:
     response = make_response(page)
     if query.view:
         # A script keeps the selected view in the same cookie.
-        is_https = get_settings().public_url.startswith("https://")
-        response.set_cookie(
-            _VIEW_COOKIE, query.view, max_age=_YEAR_SECONDS, samesite="Lax", secure=is_https
-        )
+        set_cookie(response, _VIEW_COOKIE, query.view, _YEAR_SECONDS, is_for_scripts=True)
     return response
 
 
@@ -182,5 +179,5 @@ def _list_page(
 
 
 def _read_view_cookie() -> str:
-    view = request.cookies.get(_VIEW_COOKIE, "")
+    view = read_cookie(_VIEW_COOKIE)
     return view if view in _VIEWS else "list"

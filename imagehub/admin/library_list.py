@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from flask import jsonify, make_response, redirect, render_template, request, url_for
+from flask import jsonify, make_response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from pydantic import ConfigDict
@@ -17,10 +17,11 @@ from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.models import Group
 from imagehub.web import commit_action
 from imagehub.web.access import is_api_call
+from imagehub.web.cookies import read_cookie, set_cookie
 from imagehub.web.errors import get_error_status
 from imagehub.web.forms import Form, Id, OptionalId, read_form, read_query
 from imagehub.web.i18n import ngettext, translate
-from imagehub.wiring import get_clients, get_settings
+from imagehub.wiring import get_clients
 
 _VIEW_COOKIE = "library-view"
 _VIEWS = ("list", "grid")
@@ -75,15 +76,12 @@ def show_library() -> ResponseReturnValue:
     view = read_query(_ViewField).view
     response = make_response(show_list(read_query(Place)))
     if view in _VIEWS:
-        is_https = get_settings().public_url.startswith("https://")
-        response.set_cookie(
-            _VIEW_COOKIE, view, max_age=_YEAR_SECONDS, samesite="Lax", secure=is_https
-        )
+        set_cookie(response, _VIEW_COOKIE, view, _YEAR_SECONDS)
     return response
 
 
 def _read_view() -> str:
-    view = read_query(_ViewField).view or request.cookies.get(_VIEW_COOKIE, "")
+    view = read_query(_ViewField).view or read_cookie(_VIEW_COOKIE)
     return view if view in _VIEWS else "list"
 
 

@@ -3,7 +3,7 @@
 import time
 from urllib.parse import urlsplit
 
-from flask import Response, current_app, g, redirect, render_template, request, session, url_for
+from flask import Response, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 from flask_wtf.csrf import CSRFError
@@ -16,6 +16,7 @@ from imagehub.messages import mark
 from imagehub.models import User
 from imagehub.web import commit_action
 from imagehub.web.access import get_local_target
+from imagehub.web.cookies import REMEMBER, SESSION, read_cookie, set_cookie
 from imagehub.web.errors import answer_csrf_error, on_refusal
 from imagehub.web.forms import Checkbox, Form, FormText, read_form, read_query
 from imagehub.web.headers import make_absolute
@@ -76,7 +77,7 @@ def try_sign_in() -> ResponseReturnValue:
         fields.name,
         fields.password,
         request.remote_addr or "",
-        request.cookies.get(_DEVICE_COOKIE, ""),
+        read_cookie(_DEVICE_COOKIE),
     )
     if not second_factor.is_on(db.session(), user.id):
         return _finish_sign_in(user, fields.remember, target)
@@ -105,7 +106,7 @@ def answer_lost_form(error: CSRFError) -> ResponseReturnValue:
     target = _find_target(fields)
     if current_user.is_authenticated:  # In another tab.
         return redirect(target)
-    has_cookie = str(current_app.config["SESSION_COOKIE_NAME"]) in request.cookies
+    has_cookie = bool(read_cookie(SESSION))
     message = mark("This page was open for too long. Please try again.") if has_cookie else ""
     return _render(target, fields.name, message, lacks_cookie=not has_cookie), 400
 
@@ -169,7 +170,7 @@ def try_code() -> ResponseReturnValue:
         return _ask_password_again()
     half = session[_HALF]
     user_id, secret_key = user.id, get_settings().secret_key
-    device_mark = request.cookies.get(_CODE_DEVICE_COOKIE, "")
+    device_mark = read_cookie(_CODE_DEVICE_COOKIE)
     code = read_form(SignInFields).code[:100]
     end_read(db.session())
     by_recovery = second_factor.check(
@@ -227,23 +228,12 @@ def _finish_sign_in(
     login_user(user, remember=is_remembered)
     response: Response = redirect(target)  # type: ignore[assignment]
     secret_key = get_settings().secret_key
-    _mark_device(response, _DEVICE_COOKIE, users.make_device_mark(secret_key, user))
+    device_mark = users.make_device_mark(secret_key, user)
+    set_cookie(response, _DEVICE_COOKIE, device_mark, _DEVICE_SECONDS)
     code_mark = second_factor.make_device_mark(db.session(), secret_key, user.id)
     if code_mark:
-        _mark_device(response, _CODE_DEVICE_COOKIE, code_mark)
+        set_cookie(response, _CODE_DEVICE_COOKIE, code_mark, _DEVICE_SECONDS)
     return response
-
-
-def _mark_device(response: Response, cookie: str, device_mark: str) -> None:
-    response.set_cookie(
-        cookie,
-        device_mark,
-        max_age=_DEVICE_SECONDS,
-        path=url_for("auth.sign_in"),
-        secure=bool(current_app.config["SESSION_COOKIE_SECURE"]),
-        httponly=True,
-        samesite="Lax",
-    )
 
 
 @blueprint.post("/sign-out")
@@ -253,7 +243,9 @@ def sign_out() -> ResponseReturnValue:
         agent = sessions.end_session(db.session(), current_user, g.session_id)
         commit_action("sign_out", current_user.id, agent=agent)
     logout_user()
-    # What Flask-Login leaves in the session makes it delete its cookie; all else goes.
-    for name in set(session) - {"_remember"}:
-        del session[name]
-    return redirect("/")
+    # Flask-Login would delete its cookie without "Secure", which browsers ignore for its name.
+    session.clear()
+    response: Response = redirect("/")  # type: ignore[assignment]
+    if read_cookie(REMEMBER):
+        set_cookie(response, REMEMBER, "", 0)
+    return response

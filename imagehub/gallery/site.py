@@ -7,11 +7,13 @@ from imagehub.gallery import blueprint
 from imagehub.web import i18n
 from imagehub.web.access import get_local_target
 from imagehub.web.assets import asset_url
+from imagehub.web.cookies import set_cookie
 from imagehub.web.forms import Form, read_query
 from imagehub.web.palette import LIGHT_GROUND
+from imagehub.web.templating import THEME_COOKIE
 from imagehub.wiring import get_settings
 
-_PREFERENCES = {"theme": ("auto", "light", "dark"), i18n.COOKIE: tuple(i18n.LANGUAGES)}
+_PREFERENCES = {THEME_COOKIE: ("auto", "light", "dark"), i18n.COOKIE: tuple(i18n.LANGUAGES)}
 _YEAR_SECONDS = 365 * 24 * 3600
 
 
@@ -31,11 +33,10 @@ def set_preferences() -> ResponseReturnValue:
     """
     fields = read_query(Preferences)
     response = redirect(get_local_target(fields.next, home=url_for("gallery.show_front")), 303)
-    is_secure = get_settings().public_url.startswith("https://")
     for name, values in _PREFERENCES.items():
         value = getattr(fields, name)
         if value in values:
-            response.set_cookie(name, value, _YEAR_SECONDS, secure=is_secure, samesite="Lax")
+            set_cookie(response, name, value, _YEAR_SECONDS, is_for_scripts=True)
     response.headers["Cache-Control"] = "no-store"
     return response
 

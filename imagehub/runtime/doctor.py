@@ -30,6 +30,7 @@ from imagehub.models import User
 from imagehub.queue import check_queue
 from imagehub.runtime.charsets import find_wrong_tables
 from imagehub.runtime.private_files import close_data_dir, is_open_to_others
+from imagehub.runtime.public_address import ask_address
 from imagehub.runtime.supervisor import answers_http
 from imagehub.wiring import get_clients
 
@@ -90,7 +91,7 @@ def check_settings(settings: Settings) -> Iterator[Facts]:
             f"Unknown: {', '.join(unknown)}.",
             "Check the spelling; `imagehub settings` lists all settings.",
         )
-    if not settings.is_production and settings.public_url.startswith("https://"):
+    if not settings.is_production and settings.is_https:
         yield (
             "warning",
             "The hub has a public address but runs in development mode.",
@@ -98,6 +99,59 @@ def check_settings(settings: Settings) -> Iterator[Facts]:
         )
     elif not unknown:
         yield "ok", f"Valid; the hub runs in {settings.env} mode."
+
+
+def check_public_address(settings: Settings) -> Iterator[Facts]:
+    """Check that the hub knows of its visitors' https, and what plain http leads to."""
+    if not settings.is_production:
+        return
+    page = f"{settings.public_url}/sign-in"
+    try:
+        answer = ask_address(page)
+    except OSError as error:
+        yield (
+            "warning",
+            f"{settings.public_url} does not answer this machine: {error}.",
+            "Check the name, the certificate and the proxy, from another machine if this one "
+            "cannot reach its own public address.",
+        )
+        return
+    if answer.location == page or answer.status == 403:
+        yield (
+            "fault",
+            f"ImageHub takes all requests to {settings.public_url} for plain http, and refuses "
+            f"them (status {answer.status}).",
+            "Let the proxy set X-Forwarded-Proto, and set IMAGEHUB_PROXY_COUNT to the number of "
+            "proxies.",
+        )
+    elif answer.status != 200:
+        yield (
+            "warning",
+            f"{settings.public_url} answers with status {answer.status}.",
+            "Check that ImageHub runs, and that the proxy forwards to it.",
+        )
+    else:
+        yield judge_plain_http("http" + page.removeprefix("https"))
+
+
+def judge_plain_http(plain: str) -> Facts:
+    """Say what plain http leads to beside an https address that works.
+
+    :param plain: the address with http instead. With a port it is that of https.
+    """
+    try:
+        answer = ask_address(plain)
+    except OSError:
+        return "ok", "https works; plain http is closed."
+    if answer.location.startswith("https://"):
+        return "ok", "https works; plain http is redirected to it."
+    if answer.status >= 400:
+        return "ok", f"https works; plain http is refused (status {answer.status})."
+    return (
+        "fault",
+        f"{plain} answers over plain http (status {answer.status}).",
+        "Let the proxy redirect port 80 to https, and set X-Forwarded-Proto itself.",
+    )
 
 
 def check_folder(settings: Settings) -> Iterator[Facts]:
@@ -325,6 +379,7 @@ ONEDRIVE_ADVICE = {
 # The names of checks, and of those that must not have found a fault before.
 CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Facts]], tuple[str, ...]], ...] = (
     ("settings", check_settings, ()),
+    ("public address", check_public_address, ()),
     ("data folder", check_folder, ()),
     ("database", check_database, ()),
     ("migrations", check_migrations, ("database",)),

@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import flask
 from flask import Flask, Response, current_app, g, jsonify, request
-from flask.sessions import SecureCookieSessionInterface, SessionMixin
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
@@ -26,7 +27,9 @@ from imagehub.models import User
 from imagehub.web import errors
 from imagehub.web.access import WITHOUT_DATABASE, check_access, check_csrf, csrf, login_manager
 from imagehub.web.assets import make_static_version, send_asset
+from imagehub.web.cookies import REMEMBER, SESSION, make_cookie_name
 from imagehub.web.headers import finish_response
+from imagehub.web.https_only import is_refused_http, refuse_plain_http
 from imagehub.web.limits import MAX_REQUEST_BYTES, Request, set_limits
 from imagehub.web.page_cache import PageCache
 from imagehub.web.templating import make_page_values
@@ -40,22 +43,34 @@ class PageSessionInterface(SecureCookieSessionInterface):
     Flask-Login reads the session in every request. Caches would then keep a copy of each file for
     each visitor, and a slow response could restore an outdated cookie. Responses other than pages
     therefore set the cookie only if the request changed the session.
+
+    A request that is refused because of plain http has no session, and gets no cookie.
     """
 
+    def open_session(self, app: Flask, request: flask.Request) -> SecureCookieSession | None:
+        if is_refused_http(app):
+            return self.session_class()
+        return super().open_session(app, request)
+
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if is_refused_http(app):
+            return
         if session.modified or response.mimetype == "text/html":
             super().save_session(app, session, response)
 
 
 def make_flask_config(settings: Settings) -> dict[str, Any]:
     """Derive Flask's own configuration from the settings."""
-    is_https = settings.public_url.startswith("https://")
+    is_https = settings.is_https
     return {
         "SECRET_KEY": settings.secret_key,
-        "SESSION_COOKIE_NAME": "__Host-hub" if is_https else "hub",
+        "SESSION_COOKIE_NAME": make_cookie_name(settings, SESSION),
+        "SESSION_COOKIE_PATH": settings.cookie_path,
         "SESSION_COOKIE_SECURE": is_https,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
+        "REMEMBER_COOKIE_NAME": make_cookie_name(settings, REMEMBER),
+        "REMEMBER_COOKIE_PATH": settings.cookie_path,
         "REMEMBER_COOKIE_SECURE": is_https,
         "REMEMBER_COOKIE_HTTPONLY": True,
         "REMEMBER_COOKIE_SAMESITE": "Lax",
@@ -87,6 +102,7 @@ def init_app(app: Flask) -> None:
     csrf.init_app(app)
     login_manager.init_app(app)
     app.request_class = Request
+    app.before_request(refuse_plain_http)
     app.before_request(set_limits)
     app.before_request(_begin_request)
     app.before_request(check_access)

@@ -36,6 +36,14 @@ def _hash_style(css: str) -> str:
 # --- Headers --------------------------------------------------------------------------------------
 
 
+# Values of the setting ``hsts``. Source: RFC 6797; ``preload``: https://hstspreload.org.
+_HSTS = {
+    "host": "max-age=31536000",
+    "subdomains": "max-age=31536000; includeSubDomains",
+    "preload": "max-age=31536000; includeSubDomains; preload",
+}
+
+
 def make_absolute(path: str) -> str:
     """Return the public absolute address of a path of this hub."""
     public_url = get_settings().public_url
@@ -102,8 +110,8 @@ def finish_response(response: Response) -> Response:
     if response.mimetype == "text/html":
         headers.setdefault("Content-Security-Policy", _make_policy(settings))
         headers.setdefault("X-Frame-Options", "DENY")
-    if settings.public_url.startswith("https://"):
-        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    if settings.is_https and request.is_secure:
+        headers.setdefault("Strict-Transport-Security", _HSTS[settings.hsts])
     view = find_view()
     if getattr(view, "checks_token", False):
         headers["Cache-Control"] = "no-store"

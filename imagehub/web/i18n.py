@@ -18,6 +18,7 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from imagehub.messages import Message, PluralMessage
+from imagehub.web.cookies import read_cookie
 from imagehub.wiring import get_settings
 
 # Each in its own language, for the switch.
@@ -53,7 +54,7 @@ def pick_language() -> str:
     fixed = get_settings().language
     if fixed in LANGUAGES:
         return fixed
-    chosen = request.cookies.get(COOKIE, "")
+    chosen = read_cookie(COOKIE)
     if chosen in LANGUAGES:
         return chosen
     return find_accepted(request.headers.get("Accept-Language", ""))

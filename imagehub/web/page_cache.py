@@ -25,10 +25,11 @@ from werkzeug.http import parse_cookie, parse_etags
 
 from imagehub.database import db
 from imagehub.web.access import KEPT_ENDPOINTS
+from imagehub.web.cookies import make_cookie_name
 from imagehub.web.headers import accepts_gzip
 from imagehub.web.i18n import COOKIE as LANGUAGE_COOKIE
 from imagehub.web.i18n import LANGUAGES, find_accepted
-from imagehub.web.templating import read_theme
+from imagehub.web.templating import THEME_COOKIE, pick_theme
 from imagehub.wiring import get_settings, refresh_settings
 
 if TYPE_CHECKING:
@@ -161,8 +162,10 @@ class PageCache:
         self._window_seconds = settings.presign_window_seconds
         self._session_cookies = (
             app.config["SESSION_COOKIE_NAME"],
-            app.config.get("REMEMBER_COOKIE_NAME", "remember_token"),
+            app.config["REMEMBER_COOKIE_NAME"],
         )
+        self._language_cookie = make_cookie_name(settings, LANGUAGE_COOKIE)
+        self._theme_cookie = make_cookie_name(settings, THEME_COOKIE)
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
         self._bytes = 0
         self._renderings: dict[Key, _Rendering] = {}
@@ -241,7 +244,7 @@ class PageCache:
         cookies = parse_cookie(environ.get("HTTP_COOKIE"))
         if any(name in cookies for name in self._session_cookies):
             return None
-        language = cookies.get(LANGUAGE_COOKIE, "")
+        language = cookies.get(self._language_cookie, "")
         if language not in LANGUAGES:
             language = find_accepted(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
         origin = environ.get("HTTP_ORIGIN", "")
@@ -252,7 +255,7 @@ class PageCache:
             environ.get("PATH_INFO", ""),
             environ.get("QUERY_STRING", ""),
             language,
-            read_theme(cookies),
+            pick_theme(cookies.get(self._theme_cookie, "")),
             origin if origin in self._origins else "",
             accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")),
             int(time.time() // self._window_seconds),

@@ -1,16 +1,18 @@
 """Provide values for every template, and render pages without the database."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from flask import current_app, request
+from flask import current_app
 
 from imagehub.web.access import is_signed_in
 from imagehub.web.assets import asset_url
+from imagehub.web.cookies import read_cookie
 from imagehub.web.headers import make_absolute, make_style
 from imagehub.web.i18n import get_language, list_languages
 from imagehub.web.palette import make_css
 from imagehub.wiring import get_settings
+
+THEME_COOKIE = "theme"
 
 
 def make_page_values() -> dict[str, Any]:
@@ -25,14 +27,13 @@ def make_page_values() -> dict[str, Any]:
         "palette_css": make_css(settings.accent, settings.ground),
         "language": get_language(),
         "languages": list_languages(),
-        "theme": read_theme(request.cookies),
+        "theme": pick_theme(read_cookie(THEME_COOKIE)),
     }
 
 
-def read_theme(cookies: Mapping[str, str]) -> str:
+def pick_theme(chosen: str) -> str:
     """Return the visitor's choice: ``light``, ``dark``, or ``auto`` without one."""
-    theme = cookies.get("theme", "")
-    return theme if theme in ("light", "dark") else "auto"
+    return chosen if chosen in ("light", "dark") else "auto"
 
 
 def render_without_database(template: str, **values: Any) -> str:

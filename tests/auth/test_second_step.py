@@ -164,9 +164,9 @@ def test_a_browser_known_by_the_password_alone_is_no_known_one(site: Site) -> No
     for _ in range(throttle.FREE_TRIES):
         assert give_code(stranger, "000000").status_code == 401
     post_sign_out(client)
-    mark = client.get_cookie("hub-known", path="/sign-in")
+    mark = client.get_cookie("hub-known")
     assert mark is not None
-    client.set_cookie("hub-known-code", mark.value, path="/sign-in")
+    client.set_cookie("hub-known-code", mark.value)
     give_password(client)
     assert give_code(client, recovery[0]).status_code == 429
 

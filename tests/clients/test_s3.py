@@ -22,9 +22,6 @@ import boto3
 import botocore.auth
 import pytest
 from botocore.config import Config
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +31,7 @@ from imagehub.clients.sigv4 import KEPT_URL_COUNT, WindowSigner
 from imagehub.errors import ServiceBusyError, ServiceError, ServiceRefusedError
 from tests.clients.s3_relay import Answer, Relay, Seen, refuse, run_relay
 from tests.fixtures.s3 import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server
+from tests.fixtures.tls import make_certificate
 from tests.support import get_free_port
 
 SECRETS = (SECRET_ACCESS_KEY, "X-Amz-Signature", "Signature=")
@@ -547,31 +545,8 @@ def test_a_server_that_never_answers_times_out(s3_server: S3Server) -> None:
 @pytest.fixture
 def untrusted_url(tmp_path: Path) -> Iterator[str]:
     """Run a TLS server with an untrusted certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = tmp_path / "server.pem"
-    pem.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
+    context.load_cert_chain(make_certificate(tmp_path))
     with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
         server.handle_error = lambda request, address: None  # type: ignore[method-assign]
         server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -7,7 +7,7 @@ globalThis.HTMLMetaElement = class {
 };
 globalThis.HTMLInputElement = class {};
 globalThis.document = {
-  documentElement: { lang: "en" },
+  documentElement: { lang: "en", dataset: {} },
   addEventListener() {},
   querySelector: () => new HTMLMetaElement(),
   querySelectorAll: () => [],

@@ -2,14 +2,22 @@
 
 import json
 import os
-from collections.abc import Callable
+import shutil
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.fernet import Fernet
+from flask import Flask
 from flask_migrate import stamp
 from sqlalchemy import select, text
+from werkzeug.serving import make_server
 
 from imagehub import create_app
 from imagehub.cli import main
@@ -18,10 +26,18 @@ from imagehub.database import db
 from imagehub.domain.onedrive import accounts
 from imagehub.domain.site import settings as site_settings
 from imagehub.models import DriveAccount
-from imagehub.runtime.doctor import Finding, run_checks
+from imagehub.runtime.doctor import (
+    Finding,
+    check_public_address,
+    judge_plain_http,
+    run_checks,
+)
+from imagehub.wiring import get_given_settings
 from tests.fixtures.connection import CLIENT_SECRET
 from tests.fixtures.importing import QUICK, ImportHub
 from tests.fixtures.s3 import SECRET_ACCESS_KEY
+from tests.fixtures.site import make_site
+from tests.fixtures.tls import make_certificate
 from tests.support import get_free_port
 
 NAMES = ["settings", "data folder", "database", "migrations", "admins", "object storage"]
@@ -327,3 +343,121 @@ def test_its_output_contains_no_secret(hub: ImportHub) -> None:
         hub.get_token(),
     ):
         assert secret not in said
+
+
+# --- The public address ---------------------------------------------------------------------------
+
+
+Served = Callable[..., Settings]
+
+
+@pytest.fixture
+def serve_publicly(
+    tmp_path: Path, site_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Served]:
+    """Return a function that serves a hub in production by https at localhost.
+
+    Without ``tells_https`` what serves it hides from the hub that visitors use https, as a proxy
+    does that sets no header.
+    """
+    pem = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    with ExitStack() as running:
+
+        def serve(
+            tells_https: bool = True, headers: dict[str, str] | None = None, **settings: str
+        ) -> Settings:
+            server = make_server("127.0.0.1", 0, Flask("none"), ssl_context=context)
+            shutil.copytree(site_folder, tmp_path / "site")
+            made = make_site(
+                tmp_path / "site",
+                env="production",
+                public_url=f"https://localhost:{server.server_port}",
+                secret_key="s" * 40,
+                token_key=Fernet.generate_key().decode(),
+                **settings,
+            )
+
+            def pass_on(environ: dict[str, Any], start_response: Any) -> Any:
+                environ["wsgi.url_scheme"] = "https" if tells_https else "http"
+                return made.app.wsgi_app(environ | (headers or {}), start_response)
+
+            server.app = pass_on
+            thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+            thread.start()
+            running.callback(server.server_close)
+            running.callback(thread.join)
+            running.callback(server.shutdown)
+            return get_given_settings(made.app)
+
+        yield serve
+
+
+def test_https_that_reaches_the_hub_is_fine(serve_publicly: Served) -> None:
+    [(state, sentence)] = check_public_address(serve_publicly())
+    assert state == "ok"
+    assert sentence.startswith("https works; plain http is ")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"), [({}, 308), ({"HTTP_X_FORWARDED_PROTO": "https"}, 403)]
+)
+def test_a_hub_that_is_not_told_of_https_is_reported(
+    serve_publicly: Served, headers: dict[str, str], status: int
+) -> None:
+    settings = serve_publicly(tells_https=False, headers=headers)
+    [(state, sentence, advice)] = check_public_address(settings)
+    assert state == "fault"
+    assert f"for plain http, and refuses them (status {status})" in sentence
+    assert "X-Forwarded-Proto" in advice
+    assert "IMAGEHUB_PROXY_COUNT" in advice
+
+
+def test_a_certificate_that_is_not_valid_is_reported(
+    serve_publicly: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = serve_publicly()
+    monkeypatch.delenv("SSL_CERT_FILE")
+    [(state, sentence, advice)] = check_public_address(settings)
+    assert (state, "certificate" in sentence) == ("warning", True)
+    assert "certificate" in advice
+
+
+def test_a_public_address_where_nothing_answers_is_reported(serve_publicly: Served) -> None:
+    settings = replace(serve_publicly(), public_url=f"https://localhost:{get_free_port()}")
+    [(state, sentence, _advice)] = check_public_address(settings)
+    assert (state, "does not answer this machine" in sentence) == ("warning", True)
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "state", "words"),
+    [
+        (301, "https://hub.example.org/sign-in", "ok", "is redirected"),
+        (404, "", "ok", "is refused (status 404)"),
+        (200, "", "fault", "answers over plain http (status 200)"),
+    ],
+)
+def test_what_plain_http_leads_to_is_told(
+    status: int, location: str, state: str, words: str
+) -> None:
+    def answer(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response(f"{status} X", [("Location", location)] if location else [])
+        return [b""]
+
+    server = make_server("127.0.0.1", 0, answer)
+    thread = Thread(target=server.handle_request)
+    thread.start()
+    found = judge_plain_http(f"http://127.0.0.1:{server.server_port}/sign-in")
+    thread.join()
+    server.server_close()
+    assert found[0] == state
+    assert words in found[1]
+    closed = judge_plain_http(f"http://127.0.0.1:{get_free_port()}/sign-in")
+    assert closed == ("ok", "https works; plain http is closed.")
+
+
+def test_a_hub_in_development_has_no_public_address_to_check(tmp_path: Path) -> None:
+    environment = {"IMAGEHUB_DATA_DIR": str(tmp_path), "IMAGEHUB_PUBLIC_URL": "https://x.invalid"}
+    assert list(check_public_address(load_settings(environment, None))) == []

@@ -1,5 +1,6 @@
 // On every page of the gallery: late pictures, the theme, the search field, the service worker.
 
+import { showTheme, writeCookie } from "./cookies.js";
 import { find, get } from "./dom.js";
 import "./pictures.js";
 import "./transitions.js";
@@ -10,8 +11,7 @@ const NEXT_THEME = { auto: "dark", dark: "light", light: "auto" };
 const toggle = find(document, "[data-theme-switch]");
 
 function readTheme() {
-  const theme = /(?:^|; )theme=(light|dark)/.exec(document.cookie)?.[1] ?? "auto";
-  root.dataset.theme = theme;
+  const theme = showTheme();
   if (!toggle) return;
   const names = JSON.parse(toggle.dataset.names ?? "{}");
   get(toggle, "[data-theme-name]").textContent = names[theme];
@@ -22,8 +22,7 @@ toggle?.setAttribute("role", "button");
 toggle?.addEventListener("click", (event) => {
   event.preventDefault();
   const current = /** @type {keyof typeof NEXT_THEME} */ (root.dataset.theme);
-  const secure = location.protocol === "https:" ? "; secure" : "";
-  document.cookie = `theme=${NEXT_THEME[current]}; path=/; max-age=31536000; samesite=lax${secure}`;
+  writeCookie("theme", NEXT_THEME[current]);
   readTheme();
 });
 toggle?.addEventListener("keydown", (event) => {

@@ -1,5 +1,6 @@
 // On every admin page: toasts, keys, and forms that ask, suggest or are sent twice.
 
+import { showTheme } from "../cookies.js";
 import { findAll } from "../dom.js";
 import "../transitions.js";
 import { confirmDialog } from "./dialog.js";
@@ -59,10 +60,6 @@ for (const field of findAll(document, "input[data-choices]", HTMLInputElement)) 
 }
 
 // A page from the browser's memory may be older than the theme that was chosen in the gallery.
-addEventListener("pageshow", (event) => {
-  if (!event.persisted) return;
-  const theme = /(?:^|; )theme=(light|dark)/.exec(document.cookie)?.[1] ?? "auto";
-  document.documentElement.dataset.theme = theme;
-});
+addEventListener("pageshow", (event) => event.persisted && showTheme());
 
 document.documentElement.classList.add("has-script");

@@ -1,6 +1,7 @@
 // The open folder: reads it from the server page by page, arranges and draws it, and opens others
 // without loading a page. Changes of its items come by keep() and drop().
 
+import { writeCookie } from "../cookies.js";
 import { byId, closest, find, findAll, get, isModified, make } from "../dom.js";
 import { t } from "../words.js";
 import { arrange, sortByName } from "./drive-items.js";
@@ -8,7 +9,6 @@ import * as list from "./drive-list.js";
 import { fetchJson, getMessage, sleep } from "./http.js";
 import { toast, toastError } from "./toast.js";
 
-const YEAR_SECONDS = 365 * 86_400;
 const LOOK_MS = 50;
 
 const controls = {
@@ -272,7 +272,7 @@ function drawHead() {
 /** @param {string} view "grid" or "list" */
 export function setView(view) {
   list.setView(view);
-  document.cookie = `drive-view=${view}; path=/; max-age=${YEAR_SECONDS}; samesite=lax`;
+  writeCookie("drive-view", view);
   for (const link of findAll(document, "[data-view]")) {
     link.ariaCurrent = link.dataset.view === view ? "true" : null;
   }
