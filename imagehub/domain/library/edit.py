@@ -143,7 +143,7 @@ def save_group(session: Session, number: int, edit: Edit) -> Group:
     if "state" in fresh:
         refresh_group(session, group.id)
     else:
-        refresh_search(session, group.id)
+        refresh_search(session, [group.id])
     return group
 
 
@@ -157,7 +157,7 @@ def save_image(session: Session, group_number: int, number: int, edit: Edit) -> 
         setattr(image, name, value)
     if fresh:
         group.version += 1
-        refresh_search(session, group.id)
+        refresh_search(session, [group.id])
     return group, image
 
 

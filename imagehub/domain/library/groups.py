@@ -4,13 +4,14 @@ The counts are kept in buckets of the sort key (see ``GalleryBucket``), so that 
 million groups costs what the first page of a hundred does.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, delete, func, select, true, update
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.orm import Session
 
-from imagehub.database import MAX_ID, count_rows
+from imagehub.database import MAX_ID, count_rows, make_batches
 from imagehub.domain.library.search_index import forget_group, refresh_search
 from imagehub.errors import NotFoundError
 from imagehub.messages import Message
@@ -19,6 +20,8 @@ from imagehub.models import GalleryBucket, Group, Image
 # The states of groups that are not in the trash.
 LIVING_STATES = ("published", "draft")
 BUCKET_SHIFT = 30
+# All texts of so many groups are in memory at once.
+_REFRESHED_AT_ONCE = 200
 
 
 def name_group(number: int, title: str) -> str:
@@ -77,23 +80,60 @@ def get_locked_group(session: Session, number: int) -> Group:
 
 
 def refresh_group(session: Session, group_id: int) -> None:
-    """Update a group's derived columns after its images or its state changed.
+    """Update a group's derived columns: :func:`refresh_groups` for one group."""
+    refresh_groups(session, [group_id])
+
+
+def refresh_groups(session: Session, group_ids: Iterable[int]) -> None:
+    """Update the derived columns of groups after their images or states changed.
 
     Writes ``image_count``, ``cover_id``, ``is_shown``, the count of shown groups and the search
-    index. Locks the group's row first, so that concurrent changes are counted one after the other.
-    Safe to run twice.
+    index. Locks the groups' rows first, so that concurrent changes are counted one after the other.
+    Ids without a group are ignored. Safe to run twice.
     """
-    session.flush()
-    group = session.get(Group, group_id, populate_existing=True, with_for_update=True)
-    if group is None:
-        return
-    images = select(Image.id).where(Image.group_id == group_id)
-    group.image_count = session.scalar(images.with_only_columns(func.count())) or 0
-    group.cover_id = session.scalar(
-        images.where(Image.id == group.chosen_cover_id)
-    ) or session.scalar(images.order_by(Image.position, Image.number).limit(1))
-    set_shown(session, group, group.state == "published" and group.cover_id is not None)
-    refresh_search(session, group_id)
+    for ids in make_batches(sorted(set(group_ids)), _REFRESHED_AT_ONCE):
+        session.flush()
+        groups = session.scalars(
+            select(Group)
+            .where(Group.id.in_(ids))
+            .order_by(Group.id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        ).all()
+        counts, first_ids, chosen_ids = _read_images(session, ids)
+        changes: Counter[int] = Counter()
+        for group in groups:
+            chosen = group.chosen_cover_id if group.chosen_cover_id in chosen_ids else None
+            group.image_count = counts.get(group.id, 0)
+            group.cover_id = chosen or first_ids.get(group.id)
+            is_shown = group.state == "published" and group.cover_id is not None
+            if bool(group.is_shown) != is_shown:
+                group.is_shown = is_shown
+                changes[group.sort_key >> BUCKET_SHIFT] += 1 if is_shown else -1
+        for bucket, change in sorted(changes.items()):
+            _add_to_bucket(session, bucket, change)
+        refresh_search(session, [group.id for group in groups])
+
+
+def _read_images(
+    session: Session, group_ids: Sequence[int]
+) -> tuple[dict[int, int], dict[int, int], set[int]]:
+    """Return the number of images and the first image of each group, and all chosen covers."""
+    place = func.row_number().over(
+        partition_by=Image.group_id, order_by=(Image.position, Image.number)
+    )
+    placed = (
+        select(Image.id, Image.group_id, place.label("place"))
+        .where(Image.group_id.in_(group_ids))
+        .subquery()
+    )
+    count = select(Image.group_id, func.count()).where(Image.group_id.in_(group_ids))
+    counts = {row[0]: row[1] for row in session.execute(count.group_by(Image.group_id))}
+    first = select(placed.c.group_id, placed.c.id).where(placed.c.place == 1)
+    first_ids = {row[0]: row[1] for row in session.execute(first)}
+    is_chosen = (Image.id == Group.chosen_cover_id) & (Image.group_id == Group.id)
+    chosen = select(Image.id).join(Group, is_chosen).where(Group.id.in_(group_ids))
+    return counts, first_ids, set(session.scalars(chosen))
 
 
 def delete_group(session: Session, group: Group) -> None:

@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, selectinload
 
 from imagehub.database import MAX_ID, make_batches
-from imagehub.domain.library.groups import lock_groups, refresh_group
+from imagehub.domain.library.groups import lock_groups, refresh_groups
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import Group, Image, Rendition
 
@@ -87,6 +87,5 @@ def delete_images(session: Session, image_ids: Iterable[int]) -> list[str]:
         keys.update(session.scalars(used))
         for model, column in ((Rendition, Rendition.image_id), (Image, Image.id)):
             session.execute(delete(model).where(column.in_(ids)))
-        for group_id in group_ids:
-            refresh_group(session, group_id)
+        refresh_groups(session, group_ids)
     return sorted(keys)

@@ -188,35 +188,38 @@ def _make_index(is_sqlite: bool) -> tuple[TableClause, ColumnClause[int]]:
     return table("search_index", number, *texts), number
 
 
-def refresh_search(session: Session, group_id: int) -> bool:
-    """Update the words of a group; they are deleted if the group does not exist.
+def refresh_search(session: Session, group_ids: Sequence[int]) -> bool:
+    """Update the words of groups; they are deleted if a group does not exist.
 
     Call it after each change of a group, its images or its tags, in the same transaction and with
-    the group's row locked.
+    the groups' rows locked.
 
+    :param group_ids: a few hundred at most.
     :return: whether anything was written.
     """
     session.flush()
-    return _write(session, group_id, _make_rows(session, [group_id]).get(group_id))
+    return _write(session, group_ids, _make_rows(session, group_ids))
 
 
 def forget_group(session: Session, group_id: int) -> None:
     """Delete a group from the index."""
-    _write(session, group_id, None)
+    _write(session, [group_id], {})
 
 
-def _write(session: Session, group_id: int, row: dict[str, str] | None) -> bool:
+def _write(session: Session, group_ids: Sequence[int], rows: dict[int, dict[str, str]]) -> bool:
+    """Make the index hold these rows of these groups, and none of the others."""
     index, number = get_index(session)
-    stored = _read_rows(session, number == group_id).get(group_id)
-    if stored == row:
-        return False
-    if row is None:
-        session.execute(delete(index).where(number == group_id))
-    elif stored is None:
-        session.execute(insert(index).values({number.name: group_id, **row}))
-    else:
-        session.execute(update(index).where(number == group_id).values(**row))
-    return True
+    stored = _read_rows(session, number.in_(group_ids))
+    gone = [group_id for group_id in stored if group_id not in rows]
+    new = [{number.name: key, **row} for key, row in rows.items() if key not in stored]
+    changed = [key for key, row in rows.items() if key in stored and stored[key] != row]
+    if gone:
+        session.execute(delete(index).where(number.in_(gone)))
+    if new:
+        session.execute(insert(index), new)
+    for key in changed:
+        session.execute(update(index).where(number == key).values(**rows[key]))
+    return bool(gone or new or changed)
 
 
 def _read_rows(session: Session, condition: ColumnElement[bool]) -> dict[int, dict[str, str]]:

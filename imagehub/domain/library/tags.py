@@ -198,7 +198,7 @@ def set_tags(session: Session, group: Group, names: Iterable[str]) -> Sequence[T
         session.execute(insert(GroupTag), rows)
     dropped = Tag.id.in_(old_ids - {tag.id for tag in tags})
     count_rows(session, delete(Tag).where(dropped, ~exists().where(GroupTag.tag_id == Tag.id)))
-    refresh_search(session, group.id)
+    refresh_search(session, [group.id])
     return tags
 
 

@@ -144,7 +144,7 @@ def _check_search(session: Session, report: ReconcileReport, fix: bool) -> None:
 @own_transaction
 def _refresh_search(session: Session, group_id: int) -> None:
     groups.lock_group(session, group_id)
-    search_index.refresh_search(session, group_id)
+    search_index.refresh_search(session, [group_id])
 
 
 # --- Expired rows ---------------------------------------------------------------------------------

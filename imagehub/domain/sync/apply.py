@@ -157,4 +157,4 @@ def _change_image(session: Session, image: Image, values: Mapping[str, Any]) -> 
         .values(updated_at=Image.updated_at, **values),
     )
     if found and has_new_name:
-        refresh_search(session, image.group_id)
+        refresh_search(session, [image.group_id])

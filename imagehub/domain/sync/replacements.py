@@ -244,7 +244,7 @@ def link_original(session: Session, image: Image, item: DriveItem, folder_name: 
     )
     count_rows(session, remade.values(drive_item_id=item.id))
     if values["name"] != image.name:
-        refresh_search(session, image.group_id)
+        refresh_search(session, [image.group_id])
     return True
 
 

@@ -1,12 +1,7 @@
 """Starting the import of a plan, small and large."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import pytest
-from sqlalchemy import event, func, insert, select
-from sqlalchemy.engine import Engine
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from imagehub.domain.imports import plans
@@ -20,6 +15,7 @@ from imagehub.models import (
     ImportPlan,
     ImportPlanFile,
 )
+from tests.fixtures.database import count_statements
 from tests.fixtures.importing import ImportHub
 from tests.fixtures.planning import find_files, find_proposal, make_plan
 from tests.fixtures.site import Site
@@ -134,18 +130,3 @@ def check_tail(session: Session, plan: ImportPlan) -> None:
     (one,) = proposals.list_bins(session, plan, whole=find_first(session, plan), first=MANY - 3)
     names = [f"{n:05}.jpg" for n in range(MANY - 3, MANY)]
     assert [file.file_name for file in one.files] == names
-
-
-@contextmanager
-def count_statements() -> Iterator[list[str]]:
-    """All SQL that is sent while the block runs."""
-    sent: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)

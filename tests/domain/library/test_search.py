@@ -196,11 +196,11 @@ def test_changes_are_searchable_at_once(session: Session) -> None:
     group = session.get(Group, group_id)
     assert group is not None
     group.title = "After"
-    assert search_index.refresh_search(session, group_id)
+    assert search_index.refresh_search(session, [group_id])
     session.commit()
     assert find(session, "before") == []
     assert find(session, "after") == [group_id]
-    assert not search_index.refresh_search(session, group_id)
+    assert not search_index.refresh_search(session, [group_id])
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_an_upgraded_hub_is_indexed_and_repaired(session: Session) -> None:
     assert stale == [groups[1]]
     assert search_index.list_stale(session, after) == ([gone], 0)
     for group_id in (groups[1], gone):
-        search_index.refresh_search(session, group_id)
+        search_index.refresh_search(session, [group_id])
     session.commit()
     assert search_index.list_stale(session, 0)[0] == []
     assert sorted(find(session, "old")) == groups
