@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from imagehub.config import Settings, SettingsError, load_settings
 from imagehub.database import db, explain_data_error
 from imagehub.errors import ImageHubError
+from imagehub.models import User
 from imagehub.runtime.private_files import UMASK, close_data_dir
 from imagehub.runtime.serve import migrate_database
 from imagehub.runtime.supervisor import StartError
@@ -174,6 +175,22 @@ def _ask_password(from_stdin: bool) -> str:
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
+def _get_admin(session: Session, name: str) -> User:
+    from imagehub.domain.people import users
+
+    user = users.find_user(session, name)
+    if user is None:
+        raise click.ClickException(f"There is no admin called {name}.")
+    return user
+
+
+def _get_site_title() -> str:
+    from imagehub.wiring import get_settings, refresh_settings
+
+    refresh_settings()
+    return get_settings().title
+
+
 @main.command("create-admin")
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
@@ -183,7 +200,7 @@ def create_admin(name: str, password_stdin: bool) -> None:
 
     password = _ask_password(password_stdin)
     with open_app(migrated=True) as session:
-        user = users.create_admin(session, name, password)
+        user = users.create_admin(session, name, password, _get_site_title())
         audit.record(session, None, "create_account", user.id, name=user.name)
         session.commit()
     click.echo(f"{name} can sign in now.")
@@ -202,22 +219,63 @@ def set_password(name: str, password_stdin: bool, reset_second_factor: bool) -> 
     from imagehub.domain.people import api_tokens, audit, second_factor, users
 
     with open_app(migrated=True) as session:
-        user = users.find_user(session, name)
-        if user is None:
-            raise click.ClickException(f"There is no admin called {name}.")
-        users.change_password(session, user, _ask_password(password_stdin))
+        user = _get_admin(session, name)
+        users.change_password(session, user, _ask_password(password_stdin), _get_site_title())
         api_tokens.revoke_all_tokens(session, user)
         was_on = reset_second_factor and second_factor.turn_off(session, user)
         audit.record(session, None, "set_password", user.id, name=user.name)
         if was_on:
             audit.record(session, None, "reset_two_factor", user.id, name=user.name)
         session.commit()
-        has_step = second_factor.is_on(session, user.id)
+        has_step, is_disabled = second_factor.is_on(session, user.id), not user.is_active
     click.echo(f"{name} has a new password.")
+    if is_disabled:
+        click.echo("The account is still disabled (`imagehub enable-admin` enables it).")
     if was_on:
         click.echo("Two-factor authentication is off.")
     elif has_step:
         click.echo("Two-factor authentication is still on (--reset-second-factor turns it off).")
+
+
+@main.command("disable-admin")
+@click.argument("name")
+def disable_admin(name: str) -> None:
+    """Disable the admin NAME, end their sessions and revoke their tokens.
+
+    `imagehub enable-admin NAME` enables the account again.
+    """
+    from imagehub.domain.people import admins, audit
+
+    with open_app(migrated=True) as session:
+        user = _get_admin(session, name)
+        if not user.is_active:
+            click.echo(f"{user.name} is disabled already.")
+            return
+        user_id = user.id
+        session.rollback()
+        user = admins.disable_admin(session, user_id)
+        name = user.name
+        audit.record(session, None, "disable_account", user_id, name=name)
+        session.commit()
+    click.echo(f"{name} cannot sign in any more.")
+
+
+@main.command("enable-admin")
+@click.argument("name")
+def enable_admin(name: str) -> None:
+    """Enable the admin NAME again after `imagehub disable-admin`."""
+    from imagehub.domain.people import admins, audit
+
+    with open_app(migrated=True) as session:
+        user = _get_admin(session, name)
+        if user.is_active:
+            click.echo(f"{user.name} is not disabled.")
+            return
+        name = user.name
+        admins.enable_admin(session, user.id)
+        audit.record(session, None, "enable_account", user.id, name=name)
+        session.commit()
+    click.echo(f"{name} can sign in again.")
 
 
 # --- Work -----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
     ├── NotAllowedError            not permitted for this person
     │   └── WriteAccessError         the hub has only read access to OneDrive
     ├── TooManyTriesError          throttled; try again after ``retry_after_seconds``
+    │   └── BusyError                too many passwords are being checked at this moment
     ├── NotFoundError              does not exist, or is not visible to this person
     │   ├── RootFolderGoneError      the root folder is not in OneDrive
     │   └── ShareEndedError          the share link was revoked or has expired
@@ -68,6 +69,14 @@ class TooManyTriesError(ImageHubError):
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(mark("Too many failed attempts. Wait a while and try again."))
         self.retry_after_seconds = retry_after_seconds
+
+
+class BusyError(TooManyTriesError):
+    """Too many passwords are being checked at this moment; this one was not."""
+
+    def __init__(self) -> None:
+        super().__init__(5)
+        self.args = (mark("Many passwords are being checked. Try again in a few seconds."),)
 
 
 # Kind of the missing object → the sentence.

@@ -1,8 +1,13 @@
 """Load the fixtures of ``tests/fixtures``, which has one file per subject."""
 
+import os
 from importlib.util import find_spec
 
 from hypothesis import HealthCheck, settings
+
+# Light password hashes, also in the programs that tests start: nearly all tests sign in. It must be
+# set before ImageHub is imported.
+os.environ["IMAGEHUB_TEST_SCRYPT_N"] = "1024"
 
 # The duration of an example depends on the machine.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -22,7 +22,14 @@ from imagehub.database import now_utc
 from imagehub.domain.onedrive import uploads
 from imagehub.domain.people import api_tokens, audit, second_factor, sessions
 from imagehub.domain.sync import schedule
-from imagehub.models import ApiToken, RecoveryCode, SecondFactor, SignInSession, User
+from imagehub.models import (
+    ApiToken,
+    HubSetting,
+    RecoveryCode,
+    SecondFactor,
+    SignInSession,
+    User,
+)
 from tests.fixtures.connection import DriveHub
 from tests.fixtures.importing import ImportHub, make_jpeg
 from tests.fixtures.programs import Command, run_command
@@ -118,6 +125,67 @@ def test_a_forgotten_password_is_replaced(run: Run) -> None:
     assert (weak.exit_code, "A password must have" in weak.output) == (1, True)
     nobody = run("set-password", "Bob", "--password-stdin", text=PASSWORD)
     assert (nobody.exit_code, "There is no admin called Bob." in nobody.output) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("password", "fault"),
+    [
+        ("iloveyou1", "one of the most common ones"),
+        ("Ada Lovelace!", "little more than the account’s name"),
+        ("nordlicht2026", "little more than the title of this site"),
+    ],
+)
+def test_passwords_that_are_guessed_first_are_refused(
+    run: Run, tmp_path: Path, password: str, fault: str
+) -> None:
+    """The title may be set by the environment or in the admin pages."""
+    run("create-admin", "Ada Lovelace", "--password-stdin", text=PASSWORD)
+    engine = create_engine(f"sqlite:///{tmp_path}/data/imagehub.db")
+    with Session(engine) as session:
+        session.add(HubSetting(name="title", value='"Atelier Nordlicht"'))
+        session.commit()
+    engine.dispose()
+    made = run("create-admin", "Lovelace, Ada", "--password-stdin", text=password)
+    changed = run("set-password", "Ada Lovelace", "--password-stdin", text=password)
+    for result in (made, changed):
+        assert result.exit_code == 1
+        assert fault in result.output
+    assert count_users(tmp_path) == 1
+
+
+def test_an_account_is_disabled_and_enabled_by_command(run: Run, tmp_path: Path) -> None:
+    run("create-admin", "Ada", "--password-stdin", text=PASSWORD)
+    only = run("disable-admin", "Ada")
+    assert (only.exit_code, "only account that can sign in" in only.output) == (1, True)
+    run("create-admin", "Grace", "--password-stdin", text=PASSWORD)
+    engine = create_engine(f"sqlite:///{tmp_path}/data/imagehub.db")
+    with Session(engine) as session:
+        user = session.query(User).filter_by(name="Ada").one()
+        api_tokens.create_token(session, user, "Backup", "write", None)
+        sessions.open_session(session, user, "192.0.2.1", "", True)
+        session.commit()
+
+    disabled = run("disable-admin", "ADA")
+    assert (disabled.exit_code, disabled.output) == (0, "Ada cannot sign in any more.\n")
+    assert run("disable-admin", "Ada").output == "Ada is disabled already.\n"
+    with Session(engine) as session:
+        assert session.query(User).filter_by(name="Ada").one().disabled_at is not None
+        for model in (ApiToken, SignInSession):
+            assert session.query(model).count() == 0
+    changed = run("set-password", "Ada", "--password-stdin", text="another long password")
+    assert "The account is still disabled" in changed.output
+
+    enabled = run("enable-admin", "Ada")
+    assert (enabled.exit_code, enabled.output) == (0, "Ada can sign in again.\n")
+    assert run("enable-admin", "Ada").output == "Ada is not disabled.\n"
+    assert run("disable-admin", "Bob").exit_code == run("enable-admin", "Bob").exit_code == 1
+    with Session(engine) as session:
+        assert session.query(User).filter_by(name="Ada").one().disabled_at is None
+        log = [(one.action, one.subject) for one in audit.list_entries(session).entries]
+    assert log[0] == ("enable_account", "Ada")
+    assert log[2] == ("disable_account", "Ada")
+    assert len(log) == 5, "what changed nothing is not logged"
+    engine.dispose()
 
 
 def test_a_lost_second_step_is_switched_off_by_command(run: Run, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from flask_login import current_user, login_user
 from imagehub.admin import act, blueprint, shown_once
 from imagehub.admin.words import say
 from imagehub.database import db
-from imagehub.domain.people import api_tokens, second_factor, sessions, users
+from imagehub.domain.people import api_tokens, passwords, second_factor, sessions, users
 from imagehub.errors import ConflictError, ImageHubError, InvalidInputError, TooManyTriesError
 from imagehub.messages import mark
 from imagehub.models import User
@@ -87,7 +87,7 @@ def change_password() -> ResponseReturnValue:
         raise InvalidInputError(fault, {"again": fault})
     user = _get_user()
     try:
-        users.change_password(db.session(), user, fields.new)
+        users.change_password(db.session(), user, fields.new, get_settings().title)
     except InvalidInputError as error:
         raise InvalidInputError(error.sentence, {"new": error.sentence}) from error
     if fields.end_tokens:
@@ -325,5 +325,5 @@ def _render(section: str = "", faults: dict[str, str] | None = None) -> str:
         describe_browser=sessions.describe_browser,
         tokens=api_tokens.list_tokens(database, user),
         lifetimes=api_tokens.LIFETIMES_DAYS,
-        min_password_chars=users.MIN_PASSWORD_CHARS,
+        min_password_chars=passwords.MIN_PASSWORD_CHARS,
     )

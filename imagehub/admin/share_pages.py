@@ -12,6 +12,7 @@ from imagehub.admin import act, blueprint, shown_once
 from imagehub.admin.words import say
 from imagehub.database import db
 from imagehub.domain.library import listing
+from imagehub.domain.people import passwords
 from imagehub.domain.sharing import links
 from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.messages import mark
@@ -24,6 +25,7 @@ from imagehub.web.i18n import translate
 
 # As browsers count them; clocks are from 14 hours ahead of UTC to 12 behind.
 _MINUTES_BEHIND = re.compile(r"-?[0-9]{1,3}")
+_MAX_SHOWN_BYTES = 64
 _AGAIN = mark("Enter the password again. For security, it is not kept in the form.")
 
 
@@ -77,6 +79,14 @@ def _show_form_again(error: ImageHubError) -> ResponseReturnValue:
     return _render_form(fields.group, fields, error), get_error_status(error)
 
 
+@blueprint.post("/admin/shares/new/password")
+def make_share_password() -> ResponseReturnValue:
+    """Show the form again with a password that the hub has made, and everything else as typed."""
+    fields = read_form(ShareFields)
+    made = fields.model_copy(update={"password": links.make_password(), "without_password": False})
+    return _render_form(fields.group, made, is_made=True)
+
+
 @act("/admin/shares", _show_form_again)
 def create_share() -> ResponseReturnValue:
     """Create a link; the list shows its address once."""
@@ -95,7 +105,7 @@ def create_share() -> ResponseReturnValue:
         minutes_behind_utc=_read_minutes_behind(fields.minutes_behind_utc),
     )
     commit_action("create_share", share.id, name=_name(share))
-    return _show_once(share, token)
+    return _show_once(share, token, fields.password)
 
 
 def _show_refusal(error: ImageHubError, **_view_args: int) -> ResponseReturnValue:
@@ -132,12 +142,18 @@ def reopen_share() -> ResponseReturnValue:
 
 
 def _render_form(
-    numbers: list[int], fields: ShareFields | None = None, error: ImageHubError | None = None
+    numbers: list[int],
+    fields: ShareFields | None = None,
+    error: ImageHubError | None = None,
+    *,
+    is_made: bool = False,
 ) -> str:
+    """Render the form. Of passwords it shows only one that was just made."""
     rows = listing.load_rows(db.session(), numbers[: links.MAX_GROUPS + 1])
     rows = [row for row in rows if row.state != "trash"]
     faults = error.fields if isinstance(error, InvalidInputError) else {}
-    wants_password = fields is not None and bool(fields.wants_password or fields.password)
+    had_password = fields is not None and bool(fields.wants_password or fields.password)
+    wants_password = had_password and not is_made
     if wants_password and fields is not None and not fields.without_password:
         faults = {"password": _AGAIN} | faults
     default_title = rows[0].title if len(rows) == 1 else ""
@@ -149,12 +165,16 @@ def _render_form(
         fault="" if error is None or str(error) in faults.values() else error.sentence,
         faults=faults,
         wants_password=wants_password,
+        made_password=fields.password if fields is not None and is_made else "",
+        min_password_chars=passwords.MIN_PASSWORD_CHARS,
     )
 
 
-def _show_once(share: ShareLink, token: str) -> ResponseReturnValue:
+def _show_once(share: ShareLink, token: str, password: str = "") -> ResponseReturnValue:
     url = make_absolute(url_for("gallery.show_share", token=token))
-    shown_once.keep("share", name=translate(_name(share)), url=url)
+    # The cookie that holds it has room for an ordinary password only.
+    shown = password if len(password.encode()) <= _MAX_SHOWN_BYTES else ""
+    shown_once.keep("share", name=translate(_name(share)), url=url, password=shown)
     return redirect(url_for(".show_shares"), 303)
 
 

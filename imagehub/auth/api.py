@@ -9,7 +9,7 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from imagehub.auth import blueprint
 from imagehub.auth.pages import note_failed_sign_in
-from imagehub.database import db, end_read
+from imagehub.database import db
 from imagehub.domain.people import api_tokens, second_factor, tokens, users
 from imagehub.errors import NotAllowedError
 from imagehub.models import User
@@ -95,7 +95,7 @@ def _passes_second_factor(user: User, code: str) -> bool:
         return True
     if not code.strip():
         return False
-    end_read(session)
+    session.commit()
     try:
         second_factor.check(session, get_vault(), secret_key, user, code)
     except NotAllowedError:

@@ -11,7 +11,7 @@ from flask_wtf.csrf import CSRFError
 from imagehub.auth import blueprint
 from imagehub.database import db, end_read
 from imagehub.domain.people import audit, second_factor, sessions, users
-from imagehub.errors import ImageHubError, NotAllowedError, TooManyTriesError
+from imagehub.errors import BusyError, ImageHubError, NotAllowedError, TooManyTriesError
 from imagehub.messages import mark
 from imagehub.models import User
 from imagehub.web import commit_action
@@ -58,7 +58,10 @@ def _answer_refused_password(error: ImageHubError) -> ResponseReturnValue:
     fields = read_form(SignInFields)
     if isinstance(error, TooManyTriesError):
         wait = error.retry_after_seconds
-        page = _render(_find_target(fields), fields.name, wait_seconds=wait)
+        if isinstance(error, BusyError):
+            page = _render(_find_target(fields), fields.name, error.sentence)
+        else:
+            page = _render(_find_target(fields), fields.name, wait_seconds=wait)
         return page, 429, {"Retry-After": str(wait)}
     note_failed_sign_in(users.find_user(db.session(), fields.name))
     message = mark("The name or the password is wrong.")

@@ -132,7 +132,6 @@ def _make_pictures(token: str, share: ShareLink, group: Group) -> list[Picture]:
 def unlock_share(token: str) -> ResponseReturnValue:
     """Check the password of a link, and remember in the session that it was right."""
     share = links.get_open_share(db.session(), token)
-    number, mark = str(share.id), links.make_password_mark(share)
     links.check_password(
         db.session(),
         get_settings().secret_key,
@@ -140,7 +139,8 @@ def unlock_share(token: str) -> ResponseReturnValue:
         read_form(UnlockFields).password,
         request.remote_addr or "",
     )
-    _remember(_UNLOCKED, number, mark)
+    db.session.commit()
+    _remember(_UNLOCKED, str(share.id), links.make_password_mark(share))
     return _finish(redirect(url_for(".show_share", token=token), 303))
 
 

@@ -24,14 +24,19 @@ class User(Base):
     last_sign_in_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Of the admin pages: "en", "de", or "" to choose as for visitors.
     language: Mapped[str] = mapped_column(String(8), default="")
+    # A disabled account cannot sign in, and has no sessions and tokens.
+    disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
-    # Flask-Login requires these, and ``get_id``.
+    # Flask-Login requires these, ``is_active`` and ``get_id``.
     is_authenticated = True
-    is_active = True
     is_anonymous = False
 
     # The random value of the session that this object was loaded from.
     session_word = ""
+
+    @property
+    def is_active(self) -> bool:
+        return self.disabled_at is None
 
     def get_id(self) -> str:
         """Return the content of the session cookie; see ``domain.people.sessions``."""

@@ -34,7 +34,8 @@ from imagehub.domain.library import images as library_images
 from imagehub.domain.library.edit import Edit
 from imagehub.domain.onedrive import sign_in
 from imagehub.domain.onedrive import status as onedrive_status
-from imagehub.domain.people import users
+from imagehub.domain.people import passwords, users
+from imagehub.errors import InvalidInputError
 from imagehub.models import Group, Image, User
 from imagehub.runtime.folder_import import import_folders
 from imagehub.runtime.private_files import close_data_dir
@@ -54,7 +55,7 @@ from imagehub.runtime.supervisor import (
     make_url,
     spawn,
 )
-from imagehub.wiring import get_clients
+from imagehub.wiring import get_clients, get_settings
 
 Say = Callable[[str], None]
 
@@ -135,14 +136,15 @@ def _run(
     photos, host = options.photos, options.host
     drive_folder = photos.resolve() if photos else folder / "OneDrive"
     drive_folder.mkdir(parents=True, exist_ok=True)
-    wanted = os.environ.get("IMAGEHUB_DEMO_PASSWORD", "")
-    if wanted and len(wanted) < users.MIN_PASSWORD_CHARS:
-        raise StartError(
-            f"IMAGEHUB_DEMO_PASSWORD needs at least {users.MIN_PASSWORD_CHARS} characters."
-        )
     port = _find_free_port("hub", host, options.port, say)
     emulator_port = find_port("127.0.0.1", _pick_port())
     settings = _make_settings(folder, f"http://127.0.0.1:{emulator_port}")
+    wanted = os.environ.get("IMAGEHUB_DEMO_PASSWORD", "")
+    if wanted:
+        try:
+            passwords.check_new_password(wanted, ADMIN_NAME, settings.title)
+        except InvalidInputError as error:
+            raise StartError(f"IMAGEHUB_DEMO_PASSWORD: {error}") from None
 
     if photos:
         say(f"1/5  The drive is {drive_folder}.")
@@ -293,9 +295,9 @@ def _prepare_admin(folder: Path) -> str:
     password = wanted or keep_secret(folder, "demo_password", lambda: secrets.token_urlsafe(9))
     user = users.find_user(session, ADMIN_NAME)
     if user is None:
-        users.create_admin(session, ADMIN_NAME, password)
+        users.create_admin(session, ADMIN_NAME, password, get_settings().title)
     elif not users.check_password(user, password):
-        users.change_password(session, user, password)
+        users.change_password(session, user, password, get_settings().title)
     session.commit()
     return password
 

@@ -12,7 +12,7 @@ from tests.admin.pages import follow, read_toasts, send
 from tests.fixtures.site import NAME, PASSWORD, Site, read_csrf_token
 
 ACCOUNT = "/admin/account"
-CODE = re.compile(r"\b[a-z2-7]{4}(?:-[a-z2-7]{4}){3}\b")
+CODE = re.compile(r"\b[a-z0-9]{4}(?:-[a-z0-9]{4}){5}\b")
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1"
 
 
@@ -156,6 +156,24 @@ def test_the_account_sets_the_language_of_the_admin_pages_alone(
 
 def test_a_language_that_does_not_exist_is_refused(client: FlaskClient) -> None:
     assert send(client, f"{ACCOUNT}/language", language="tlh").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("password", "fault"),
+    [
+        ("qwertyuiop", "one of the most common ones"),
+        ("adaadaada1", "little more than the account’s name"),
+        ("ImageHub-2026", "little more than the title of this site"),
+    ],
+)
+def test_a_new_password_that_is_guessed_first_is_refused_at_its_field(
+    client: FlaskClient, password: str, fault: str
+) -> None:
+    fields = {"password": PASSWORD, "new": password, "again": password}
+    answer = send(client, f"{ACCOUNT}/password", **fields)
+    assert answer.status_code == 422
+    assert 'id="new-words"' in answer.text
+    assert fault in answer.text
 
 
 # --- The second step ------------------------------------------------------------------------------

@@ -5,9 +5,10 @@ import time
 import pyotp
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
-from imagehub.domain.people import audit, second_factor, throttle, users
+from imagehub.domain.people import audit, passwords, second_factor, throttle, users
 from imagehub.wiring import get_clients
 from tests.fixtures.site import NAME, PASSWORD, Site, read_csrf_token
 
@@ -67,6 +68,23 @@ def test_the_code_opens_and_goes_on_to_where_one_wanted(site: Site, secret: str)
     assert is_signed_in(client)
     client.delete_cookie("hub")
     assert is_signed_in(client), "the wish to be remembered survives the second step"
+
+
+def test_an_older_hash_is_made_again_at_a_sign_in_by_call(site: Site, secret: str) -> None:
+    older = generate_password_hash(PASSWORD, f"scrypt:{passwords.SCRYPT_N // 4}:8:1")
+    with site.session() as session:
+        user = users.find_user(session, NAME)
+        assert user is not None
+        user.password_hash = older
+    fields = {"username": NAME, "password": PASSWORD, "code": pyotp.TOTP(secret).now()}
+    answer = site.post("/login/", json=fields).json
+    assert answer is not None
+    assert answer["code"] == 2
+    with site.session() as session:
+        user = users.find_user(session, NAME)
+        assert user is not None
+        assert user.password_hash.startswith(f"scrypt:{passwords.SCRYPT_N}:8:1$")
+        assert user.last_sign_in_at is not None
 
 
 def test_a_code_opens_one_door(site: Site, secret: str) -> None:

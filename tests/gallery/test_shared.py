@@ -5,9 +5,11 @@ from datetime import date
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
 from imagehub.domain.library import trash
+from imagehub.domain.people import passwords
 from imagehub.domain.sharing import links
 from imagehub.models import Group, ShareLink
 from tests.admin.pages import follow, send
@@ -366,6 +368,75 @@ def test_a_refused_form_with_a_password_makes_no_open_link(site: Site, draft: in
     assert "Not yet for everybody" not in site.get(path).text
     path = read_address(follow(client, make(wants_password="1", without_password="1")))
     assert "Not yet for everybody" in site.get(path).text
+
+
+def test_a_password_is_made_when_it_is_asked_for(site: Site, draft: int) -> None:
+    client = site.signed_in_client()
+    form = f"/admin/shares/new?group={draft}"
+    fields = {"group": str(draft), "title": "For the museum", "last_day": "2999-12-31"}
+
+    def make() -> tuple[str, str]:
+        answer = send(client, "/admin/shares/new/password", form, **fields, may_download="1")
+        assert answer.status_code == 200
+        assert "no-store" in answer.headers["Cache-Control"]
+        found = re.search(r'name="password"[^>]* value="([^"]+)"', answer.text)
+        assert found is not None
+        return found.group(1), answer.text
+
+    password, page = make()
+    assert re.fullmatch("[0-9a-z]{4}(-[0-9a-z]{4}){3}", password)
+    assert make()[0] != password
+    for kept in ('value="For the museum"', 'value="2999-12-31"'):
+        assert kept in page
+    assert re.search('<input[^>]* name="may_download"[^>]* checked', page)
+    assert "wants_password" not in page
+    with site.session() as session:
+        assert session.query(ShareLink).count() == 0
+    shown = follow(client, send(client, "/admin/shares", form, **fields, password=password))
+    path = read_address(shown)
+    assert password in shown.text, "to be copied together with the link"
+    assert password not in client.get("/admin/shares").text
+    assert unlock(site.client(), path, password) == 303
+
+
+def test_a_short_password_is_refused_at_its_field(site: Site, draft: int) -> None:
+    client = site.signed_in_client()
+    form = f"/admin/shares/new?group={draft}"
+    answer = send(client, "/admin/shares", form, group=str(draft), password="kiwi")
+    assert answer.status_code == 422
+    assert "A password must have at least 8 characters." in answer.text
+    assert "kiwi" not in answer.text
+    with site.session() as session:
+        assert session.query(ShareLink).count() == 0
+
+
+def test_an_older_hash_is_made_again_when_its_link_is_opened(site: Site, draft: int) -> None:
+    """Also of a password that would be too short today."""
+    path = make_share(site, [draft], password="open sesame")
+    older = generate_password_hash("kiwi", f"scrypt:{passwords.SCRYPT_N // 4}:8:1")
+    with site.session() as session:
+        session.get_one(ShareLink, 1).password_hash = older
+    client = site.client()
+    assert unlock(client, path, "kiwi") == 303
+    assert "Not yet for everybody" in client.get(path).text
+    with site.session() as session:
+        fresh = session.get_one(ShareLink, 1).password_hash
+    assert fresh.startswith(f"scrypt:{passwords.SCRYPT_N}:8:1$")
+    assert unlock(site.client(), path, "kiwi") == 303
+    assert "Not yet for everybody" in client.get(path).text
+
+
+def test_while_many_passwords_are_checked_a_link_says_so(
+    site: Site, draft: int, all_places_taken: None
+) -> None:
+    with site.session() as session:
+        _, token = links.create_share(session, None, [draft])
+        session.get_one(ShareLink, 1).password_hash = generate_password_hash("open sesame")
+    client, path = site.client(), f"/s/{token}"
+    csrf = read_csrf_token(client, path)
+    answer = client.post(path, data={"csrf_token": csrf, "password": "open sesame"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "5")
+    assert "Many passwords are being checked." in answer.text
 
 
 def test_the_last_day_ends_by_the_clock_that_the_form_tells(site: Site, draft: int) -> None:

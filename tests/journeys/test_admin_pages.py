@@ -18,6 +18,7 @@ PAGES = (
     "/admin/connection",
     "/admin/connection/root-folder",
     "/admin/account",
+    "/admin/account/admins",
 )
 
 

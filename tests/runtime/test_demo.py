@@ -288,7 +288,11 @@ def test_a_demo_killed_while_drawing_leaves_no_process(
     [
         (["--photos", "{tmp}/none"], {}, "does not exist"),
         (["--photos", "{tmp}", "--data", "{tmp}/data"], {}, "must not be inside the photos folder"),
-        (["--ephemeral"], {"IMAGEHUB_DEMO_PASSWORD": "short"}, "needs at least"),
+        (
+            ["--ephemeral"],
+            {"IMAGEHUB_DEMO_PASSWORD": "short"},
+            "PASSWORD: A password must have at least 8",
+        ),
         (["--ephemeral"], {"IMAGEHUB_ACCENT": "red"}, "IMAGEHUB_ACCENT: must be a colour"),
     ],
 )

@@ -204,6 +204,8 @@ _ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "change",
             mark("Turned off two-factor authentication of “%(name)s” on the command line."),
         ),
+        "disable_account": ("change", mark("Disabled the account “%(name)s”.")),
+        "enable_account": ("change", mark("Enabled the account “%(name)s” again.")),
         "rename_account": (
             "change",
             mark("Changed the account’s name from “%(before)s” to “%(name)s”."),

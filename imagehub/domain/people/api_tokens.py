@@ -70,7 +70,7 @@ def get_by_token(session: Session, token: str) -> tuple[User, ApiToken]:
     found = session.execute(
         select(User, ApiToken)
         .join(ApiToken, ApiToken.user_id == User.id)
-        .where(ApiToken.token_hash == hash_secret(token))
+        .where(ApiToken.token_hash == hash_secret(token), User.disabled_at.is_(None))
     ).one_or_none()
     if found is None:
         raise NotAllowedError("ImageHub did not issue this token, or it was revoked.")

@@ -61,7 +61,11 @@ def find_session(session: Session, cookie: str) -> tuple[User, SignInSession] | 
     row = session.execute(
         select(User, SignInSession)
         .join(SignInSession, SignInSession.user_id == User.id)
-        .where(SignInSession.word_hash == hash_secret(word), User.id == int(head))
+        .where(
+            SignInSession.word_hash == hash_secret(word),
+            User.id == int(head),
+            User.disabled_at.is_(None),
+        )
     ).one_or_none()
     if row is None:
         return None

@@ -47,12 +47,16 @@ def make_token(secret_key: str, user: User, now: datetime | None = None) -> str:
 def get_user_by_token(session: Session, secret_key: str, token: str) -> tuple[User, TokenFacts]:
     """Find the user of a bearer token.
 
-    :raise NotAllowedError: malformed, unsigned, signed with another key, expired, revoked, or made
-        before the password was changed.
+    :raise NotAllowedError: malformed, unsigned, signed with another key, expired, revoked, of a
+        disabled account, or made before the password was changed.
     """
     facts = _read_token(secret_key, token)
     user = session.get(User, facts.user_id)
-    if user is None or user.credentials_version != facts.credentials_version:
+    if (
+        user is None
+        or user.disabled_at is not None
+        or user.credentials_version != facts.credentials_version
+    ):
         raise NotAllowedError("This token is no longer valid. Please sign in again.")
     if session.get(RevokedToken, facts.jti) is not None:
         raise NotAllowedError("This token was revoked. Please sign in again.")

@@ -1,36 +1,25 @@
 """Accounts of people who may sign in: names, passwords, signing in.
 
-Names compare without case and in Unicode's compatibility form. Passwords are kept as scrypt
-hashes. A token or session carries the version of the password it was made with, so that a new
-password ends all of them.
+Names compare without case and in Unicode's compatibility form. A token or session carries the
+version of the password it was made with, so that a new password ends all of them.
 """
 
 import unicodedata
 from collections.abc import Collection
+from contextlib import suppress
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
-from werkzeug.security import check_password_hash, generate_password_hash
 
-from imagehub.database import end_read, now_utc
-from imagehub.domain.people import throttle
-from imagehub.errors import ConflictError, InvalidInputError, NotAllowedError
+from imagehub.database import count_rows, end_read, now_utc
+from imagehub.domain.people import passwords, throttle
+from imagehub.errors import BusyError, ConflictError, InvalidInputError, NotAllowedError
 from imagehub.messages import Message, mark
 from imagehub.models import SignInSession, User
 
-MIN_PASSWORD_CHARS = 8
-MAX_PASSWORD_CHARS = 1024
 MAX_NAME_CHARS = 150
 WRONG_SENTENCE = "username or password did not match"
-
-# Checked for unknown names, so that both cases cost one scrypt with the same parameters. It is the
-# hash of 32 random bytes that nobody kept.
-_NOBODYS_HASH = (
-    "scrypt:32768:8:1$al6NRo063KMBBg0G$"
-    "79f4f7411d1a7bdbc1633f759741e35dca88363a5720ded7d89901362866075d"
-    "dabb3998f4a01458d044bb58bed54533a09a2310aca9c3c19020826a5646c75f"
-)
 
 
 # --- Names and passwords --------------------------------------------------------------------------
@@ -38,7 +27,7 @@ _NOBODYS_HASH = (
 
 def make_name_key(name: str) -> str:
     """Normalise a name, so that two spellings of it are equal."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
+    return passwords.fold(name).strip()
 
 
 def find_user(session: Session, name: str) -> User | None:
@@ -54,13 +43,15 @@ def has_admins(session: Session) -> bool:
     return session.scalars(select(User.id).limit(1)).first() is not None
 
 
-def create_admin(session: Session, name: str, password: str) -> User:
+def create_admin(session: Session, name: str, password: str, site_title: str = "") -> User:
     """Create an account. Flushed, not committed.
 
+    :param site_title: which the password must not resemble.
     :raise InvalidInputError: the name or the password cannot be used; ``fields`` says why.
     :raise ConflictError: the name is taken.
     """
-    user = User(password_hash=_hash_password(password))
+    passwords.check_new_password(password, name, site_title)
+    user = User(password_hash=passwords.make_hash(password))
     change_name(session, user, name)
     return user
 
@@ -100,30 +91,25 @@ def change_language(session: Session, user: User, language: str, known: Collecti
     session.flush()
 
 
-def change_password(session: Session, user: User, password: str) -> None:
+def change_password(session: Session, user: User, password: str, site_title: str = "") -> None:
     """Set a new password, and end all sessions and sign-in tokens of the account.
 
-    :raise InvalidInputError: too short or too long.
+    :param site_title: which the password must not resemble.
+    :raise InvalidInputError: too short, too long, or easy to guess.
     """
-    user.password_hash = _hash_password(password)
+    passwords.check_new_password(password, user.name, site_title)
+    user.password_hash = passwords.make_hash(password)
     user.credentials_version += 1
     session.execute(delete(SignInSession).where(SignInSession.user_id == user.id))
     session.flush()
 
 
 def check_password(user: User, password: str) -> bool:
-    """Tell whether this is the person's password. Takes about 50 ms on purpose."""
-    return len(password) <= MAX_PASSWORD_CHARS and check_password_hash(user.password_hash, password)
+    """Tell whether this is the person's password. Takes about half a second on purpose.
 
-
-def _hash_password(password: str) -> str:
-    if len(password) < MIN_PASSWORD_CHARS:
-        fault = Message("A password must have at least %(num)s characters.", num=MIN_PASSWORD_CHARS)
-    elif len(password) > MAX_PASSWORD_CHARS:
-        fault = Message("A password can have at most %(num)s characters.", num=MAX_PASSWORD_CHARS)
-    else:
-        return generate_password_hash(password, "scrypt")
-    raise InvalidInputError(fault, {"password": fault})
+    :raise BusyError: nothing was checked.
+    """
+    return passwords.is_right(user.password_hash, password)
 
 
 # --- Signing in -----------------------------------------------------------------------------------
@@ -135,29 +121,38 @@ def sign_in(
     """Check a name and a password, with login throttling.
 
     The attempt is counted before the password is checked and uncounted when it was right, so that
-    concurrent attempts are counted like those one after the other. The caller must hold no
-    uncommitted change, and commits afterwards.
+    concurrent attempts are counted like those one after the other. A hash with other parameters
+    than new ones is replaced. The caller must hold no uncommitted change, and commits afterwards.
 
     :param address: IP address of the caller.
     :param device_mark: what :func:`make_device_mark` gave this browser after an earlier success.
-    :raise NotAllowedError: wrong, with the same words and in the same time for unknown names.
+    :raise NotAllowedError: wrong, with the same words and in the same time for unknown names and
+        disabled accounts.
     :raise TooManyTriesError: nothing was checked; ``retry_after_seconds`` says when it will be.
     """
     counters = throttle.make_counters(secret_key, make_name_key(name), address, device_mark)
     throttle.count_sign_in(session, counters)
 
     user = find_user(session, name)
-    stored = user.password_hash if user is not None else _NOBODYS_HASH
-    is_right = check_password_hash(stored, password[:MAX_PASSWORD_CHARS])
-    if user is None or not is_right or len(password) > MAX_PASSWORD_CHARS:
+    user_id, stored = 0, ""
+    if user is not None and user.disabled_at is None:
+        user_id, stored = user.id, user.password_hash
+    end_read(session)
+    if not passwords.is_right(stored, password):
         raise NotAllowedError(WRONG_SENTENCE)
 
-    user_id = user.id
-    end_read(session)
     throttle.forget_sign_in(session, counters)
+    fresh = stored
+    if passwords.is_outdated(stored):
+        with suppress(BusyError):
+            fresh = passwords.make_hash(password)
     found = session.get(User, user_id)
-    if found is None:
+    if found is None or found.disabled_at is not None:
         raise NotAllowedError(WRONG_SENTENCE)
+    if fresh != stored:
+        # Unless the password was changed in between.
+        same = (User.id == user_id, User.password_hash == stored)
+        count_rows(session, update(User).where(*same).values(password_hash=fresh))
     found.last_sign_in_at = now_utc()
     session.flush()
     return found
@@ -176,10 +171,10 @@ def check_password_again(session: Session, secret_key: str, user: User, password
     :raise InvalidInputError: not their password; ``fields`` names ``password``.
     :raise TooManyTriesError: nothing was checked.
     """
-    user_id = user.id
+    user_id, stored = user.id, user.password_hash
     end_read(session)
     throttle.count_attempt(session, secret_key, "password again", str(user_id))
-    if not check_password(user, password):
+    if not passwords.is_right(stored, password):
         fault = mark("This is not your password.")
         raise InvalidInputError(fault, {"password": fault})
     end_read(session)

@@ -9,17 +9,19 @@ import hashlib
 import secrets
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
-from werkzeug.security import check_password_hash, generate_password_hash
 
 from imagehub.database import MAX_ID, count_rows, end_read, get_database_time
 from imagehub.domain.library.groups import name_group
+from imagehub.domain.people import passwords
 from imagehub.domain.people.throttle import count_attempt, forget_attempts
 from imagehub.errors import (
+    BusyError,
     InvalidInputError,
     NotAllowedError,
     NotFoundError,
@@ -31,6 +33,8 @@ from imagehub.models import Group, ShareItem, ShareLink
 TOKEN_BYTES = 32
 MAX_GROUPS = 200
 MAX_PASSWORD_CHARS = 200
+# Of a password that the hub makes: 80 bits.
+_MADE_PASSWORD_GROUPS = 4
 SHARES_PER_PAGE = 50
 # Strangers who guess from many addresses slow each other down, but others only a little.
 _LONGEST_COMMON_WAIT_SECONDS = 20.0
@@ -68,10 +72,10 @@ def create_share(
     :param title: what visitors read above the works. "", or the title of a single work, stores
         none: the link then has the current name of what it shows.
     :param last_day: the last day on which it opens; None for a link that does not expire.
-    :param password: "" for none.
+    :param password: "" for none; see also :func:`make_password`.
     :param minutes_behind_utc: time zone in which that day ends, less than a day from UTC.
     :return: the link, and the secret of its address, of which only a hash is stored.
-    :raise InvalidInputError: no or too many groups, a past day, a password too long.
+    :raise InvalidInputError: no or too many groups, a past day, a password too short or too long.
     :raise NotFoundError: a group does not exist.
     """
     numbers = list(dict.fromkeys(group_numbers))
@@ -80,9 +84,8 @@ def create_share(
     if len(numbers) > MAX_GROUPS:
         fault = Message("A link can show at most %(num)s groups.", num=MAX_GROUPS)
         raise InvalidInputError(fault, {"group": "too many"})
-    if len(password) > MAX_PASSWORD_CHARS:
-        fault = Message("A password can have at most %(num)s characters.", num=MAX_PASSWORD_CHARS)
-        raise InvalidInputError(fault, {"password": fault})
+    if password:
+        passwords.refuse_bad_length(password, MAX_PASSWORD_CHARS)
     now = get_database_time(session)
     expires_at = _get_end(last_day, minutes_behind_utc) if last_day is not None else None
     if expires_at is not None and expires_at <= now:
@@ -97,7 +100,7 @@ def create_share(
     is_default = len(numbers) == 1 and given == groups[numbers[0]].title
     share = ShareLink(
         title="" if is_default else given,
-        password_hash=generate_password_hash(password) if password else "",
+        password_hash=passwords.make_hash(password) if password else "",
         may_download=may_download,
         user_id=user_id,
         created_at=now,
@@ -112,6 +115,11 @@ def create_share(
     )
     session.flush()
     return share, token
+
+
+def make_password() -> str:
+    """Make a password for a link that is hard to guess and easy to read and type."""
+    return passwords.make_easy_secret(_MADE_PASSWORD_GROUPS)
 
 
 def _get_end(day: date, minutes_behind_utc: int) -> datetime:
@@ -253,24 +261,34 @@ def check_password(
 ) -> None:
     """Check the password of a link, with throttling.
 
-    The caller must hold no uncommitted change.
+    A hash with other parameters than new ones is replaced. The caller must hold no uncommitted
+    change, and commits afterwards.
 
     :param address: IP address of the visitor, whose attempts are counted.
     :raise NotAllowedError: wrong.
     :raise TooManyTriesError: nothing was checked; ``retry_after_seconds`` says when it will be.
     """
-    stored, everyone, visitor = share.password_hash, str(share.id), f"{share.id} {address}"
+    number, stored = share.id, share.password_hash
+    everyone, visitor = str(number), f"{number} {address}"
     end_read(session)
     count_attempt(session, secret_key, "share", visitor)
     count_attempt(session, secret_key, "share", everyone, _LONGEST_COMMON_WAIT_SECONDS)
-    if not check_password_hash(stored, password[:MAX_PASSWORD_CHARS]):
+    if not passwords.is_right(stored, password):
         raise NotAllowedError(mark("The password is wrong."))
     forget_attempts(session, secret_key, "share", visitor)
     forget_attempts(session, secret_key, "share", everyone)
+    if passwords.is_outdated(stored):
+        with suppress(BusyError):
+            same = (ShareLink.id == number, ShareLink.password_hash == stored)
+            fresh = passwords.make_hash(password)
+            count_rows(session, update(ShareLink).where(*same).values(password_hash=fresh))
 
 
 def make_password_mark(share: ShareLink) -> str:
-    """Make what a session keeps after the right password; void after a change of password."""
+    """Make what a session keeps after the right password; void after a change of password.
+
+    Replacing an outdated hash counts as one: other visitors enter the password once more.
+    """
     return hashlib.sha256(f"{share.token_hash} {share.password_hash}".encode()).hexdigest()[:32]
 
 

@@ -1,6 +1,8 @@
 """Codes of an authenticator app, and recovery codes."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import pyotp
 import pytest
@@ -15,7 +17,7 @@ from imagehub.errors import (
     NotAllowedError,
     TooManyTriesError,
 )
-from imagehub.models import SecondFactor, User
+from imagehub.models import RecoveryCode, SecondFactor, User
 from tests.fixtures.site import NAME
 
 KEY = "a key that has more than thirty-two characters"
@@ -82,7 +84,12 @@ def test_the_secret_lies_encrypted(either_session: Session, user: User) -> None:
     row = either_session.get_one(SecondFactor, user.id)
     assert secret.encode() not in row.secret
     assert VAULT.open(row.secret) == secret
-    assert len(codes[0].replace("-", "")) == 16
+    assert len(set(codes)) == 10
+    for code in codes:
+        # 24 characters of 32 kinds: 120 bits.
+        assert re.fullmatch("[0-9a-hjkmnp-tv-z]{4}(-[0-9a-hjkmnp-tv-z]{4}){5}", code)
+    stored = {row.code_hash for row in either_session.query(RecoveryCode)}
+    assert stored == {sha256(code.replace("-", "").encode()).hexdigest() for code in codes}
 
 
 def test_a_code_is_good_once(either_session: Session, user: User) -> None:
@@ -132,6 +139,39 @@ def test_a_recovery_code_is_good_once(either_session: Session, user: User) -> No
     assert second_factor.count_recovery_codes(either_session, user) == len(codes) - 1
 
 
+def test_recovery_codes_are_read_as_people_type_them(either_session: Session, user: User) -> None:
+    _, codes = switch_on(either_session, user)
+    for position, mistake in enumerate(
+        [
+            lambda code: code.upper(),
+            lambda code: code.replace("-", ""),
+            lambda code: code.replace("-", "\u2013"),
+            lambda code: " " + " ".join(code) + "\n",
+            lambda code: code.replace("0", "O").replace("1", "l"),
+            lambda code: code.replace("0", "o").replace("1", "I"),
+            lambda code: "".join(chr(ord(one) + 0xFEE0) for one in code),  # full width
+        ]
+    ):
+        check(either_session, user, mistake(codes[position]), NOON)
+        refuse(either_session, user, codes[position], NOON)
+
+
+def test_recovery_codes_of_before_work_until_they_are_replaced(
+    either_session: Session, user: User
+) -> None:
+    """They had 16 letters and digits, among them those that new codes lack."""
+    switch_on(either_session, user)
+    for code in ("oil7" * 4, "abcd" * 4):
+        hashed = sha256(code.encode()).hexdigest()
+        either_session.add(RecoveryCode(user_id=user.id, code_hash=hashed))
+    either_session.commit()
+    check(either_session, user, "OIL7-oil7-OIL7-oil7", NOON)
+    refuse(either_session, user, "oil7-oil7-oil7-oil7", NOON)
+    second_factor.make_recovery_codes(either_session, user)
+    either_session.commit()
+    refuse(either_session, user, "abcd-abcd-abcd-abcd", NOON)
+
+
 def test_new_recovery_codes_end_the_old(either_session: Session, user: User) -> None:
     _, old = switch_on(either_session, user)
     new = second_factor.make_recovery_codes(either_session, user)
@@ -141,7 +181,7 @@ def test_new_recovery_codes_end_the_old(either_session: Session, user: User) -> 
 
 
 @pytest.mark.parametrize(
-    "code", ["", "12345", "1234567", "abcdef", "１２３４５６", "\0" * 6, "a" * 16]
+    "code", ["", "12345", "1234567", "abcdef", "１２３４５６", "\0" * 6, "a" * 16, "a" * 24]
 )
 def test_what_is_no_code_is_refused(either_session: Session, user: User, code: str) -> None:
     switch_on(either_session, user)

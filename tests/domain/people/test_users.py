@@ -1,11 +1,32 @@
 """Accounts: names, passwords, signing in."""
 
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from sqlalchemy.orm import Session
+from werkzeug.security import generate_password_hash
 
-from imagehub.domain.people import users
+from imagehub.database import now_utc
+from imagehub.domain.people import passwords, users
 from imagehub.errors import ConflictError, InvalidInputError, NotAllowedError
 from tests.domain.people.accounts import KEY, PASSWORD, add_user
+
+
+@pytest.fixture
+def scrypt_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The costs (n·r·p) of the hashes that are computed."""
+    calls: list[int] = []
+    compute: Callable[..., bytes] = hashlib.scrypt
+
+    def note(password: bytes, **options: Any) -> bytes:
+        calls.append(options["n"] * options["r"] * options["p"])
+        return compute(password, **options)
+
+    monkeypatch.setattr(hashlib, "scrypt", note)
+    return calls
+
 
 # --- Names and passwords --------------------------------------------------------------------------
 
@@ -52,7 +73,7 @@ def test_a_password_is_kept_as_a_scrypt_hash_alone(
     real_password_hashes: None, light_session: Session
 ) -> None:
     user = add_user(light_session)
-    assert user.password_hash.startswith("scrypt:32768:8:1$")
+    assert user.password_hash.startswith("scrypt:131072:8:1$")
     assert PASSWORD not in user.password_hash
     assert users.check_password(user, PASSWORD)
     assert not users.check_password(user, PASSWORD + " ")
@@ -78,13 +99,48 @@ def test_a_wrong_password_and_an_unknown_name_read_the_same(light_session: Sessi
     assert sentences == {"username or password did not match"}
 
 
-def test_an_unknown_name_costs_the_same_hash_as_a_known_one(
-    real_password_hashes: None, light_session: Session
+def test_unknown_names_disabled_accounts_and_older_hashes_cost_the_same(
+    light_session: Session, scrypt_calls: list[int]
 ) -> None:
     """Not by the clock, which depends on the machine: by the parameters that make the cost."""
+    add_user(light_session)
+    older = add_user(light_session, "Older")
+    older.password_hash = generate_password_hash(PASSWORD, f"scrypt:{passwords.SCRYPT_N // 4}:8:1")
+    disabled = add_user(light_session, "Disabled")
+    disabled.disabled_at = now_utc()
+    light_session.commit()
+    for name, password in (
+        ("Ada", "wrong"),
+        ("Nobody", "wrong"),
+        ("Older", "wrong"),
+        ("Disabled", "wrong"),
+        ("Disabled", PASSWORD),
+    ):
+        scrypt_calls.clear()
+        with pytest.raises(NotAllowedError):
+            users.sign_in(light_session, KEY, name, password, "192.0.2.1")
+        light_session.rollback()
+        assert sum(scrypt_calls) == passwords.SCRYPT_N * 8, name
+
+
+def test_an_older_hash_is_made_again_at_a_right_sign_in(light_session: Session) -> None:
     user = add_user(light_session)
-    assert users._NOBODYS_HASH.split("$")[0] == user.password_hash.split("$")[0]
-    assert len(users._NOBODYS_HASH) == len(user.password_hash)
+    version = user.credentials_version
+    older = generate_password_hash(PASSWORD, f"scrypt:{passwords.SCRYPT_N // 4}:8:1")
+    user.password_hash = older
+    light_session.commit()
+    with pytest.raises(NotAllowedError):
+        users.sign_in(light_session, KEY, "Ada", "wrong", "192.0.2.1")
+    light_session.commit()
+    assert user.password_hash == older
+    users.sign_in(light_session, KEY, "Ada", PASSWORD, "192.0.2.1")
+    light_session.commit()
+    fresh = user.password_hash
+    assert fresh.startswith(f"scrypt:{passwords.SCRYPT_N}:8:1$")
+    assert user.credentials_version == version, "sessions and tokens stay"
+    users.sign_in(light_session, KEY, "Ada", PASSWORD, "192.0.2.1")
+    light_session.commit()
+    assert user.password_hash == fresh
 
 
 def test_a_password_longer_than_any_is_wrong_and_not_cut_to_fit(light_session: Session) -> None:

@@ -1,11 +1,14 @@
 """Share links: making, opening, ending, passwords, what they show."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy.orm import Session
+from werkzeug.security import generate_password_hash
 
 from imagehub.domain.library import trash
+from imagehub.domain.people import passwords
 from imagehub.domain.sharing import links
 from imagehub.errors import InvalidInputError, NotAllowedError, NotFoundError, TooManyTriesError
 from imagehub.models import Group, ShareLink
@@ -161,6 +164,44 @@ def test_a_password_is_checked_and_guessing_slows_down(
                 links.check_password(either_session, SECRET, share, "wrong", "192.0.2.1")
     links.renew_share(either_session, share.id)
     assert links.make_password_mark(share) != mark
+
+
+@pytest.mark.parametrize(("password", "is_good"), [("1234567", False), ("12345678", True)])
+def test_a_new_password_takes_eight_characters(
+    either_session: Session, group_id: int, password: str, is_good: bool
+) -> None:
+    if is_good:
+        links.create_share(either_session, None, [group_id], password=password)
+        return
+    with pytest.raises(InvalidInputError) as caught:
+        links.create_share(either_session, None, [group_id], password=password)
+    fault = "A password must have at least 8 characters."
+    assert caught.value.fields == {"password": fault}
+
+
+def test_a_shorter_password_of_before_opens_and_its_hash_is_made_again(
+    either_session: Session, group_id: int
+) -> None:
+    share, _ = links.create_share(either_session, None, [group_id], password="open sesame")
+    older = generate_password_hash("kiwi", f"scrypt:{passwords.SCRYPT_N // 4}:8:1")
+    share.password_hash = older
+    either_session.commit()
+    with pytest.raises(NotAllowedError):
+        links.check_password(either_session, SECRET, share, "lime", "192.0.2.1")
+    either_session.commit()
+    assert share.password_hash == older
+    for _ in range(2):
+        links.check_password(either_session, SECRET, share, "kiwi", "192.0.2.1")
+        either_session.commit()
+        assert share.password_hash.startswith(f"scrypt:{passwords.SCRYPT_N}:8:1$")
+
+
+def test_made_passwords_are_long_and_differ() -> None:
+    made = {links.make_password() for _ in range(20)}
+    assert len(made) == 20
+    assert all(
+        re.fullmatch("[0-9a-hjkmnp-tv-z]{4}(-[0-9a-hjkmnp-tv-z]{4}){3}", one) for one in made
+    )
 
 
 def test_views_are_counted(either_session: Session, group_id: int) -> None:

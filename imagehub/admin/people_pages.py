@@ -1,0 +1,85 @@
+"""The page of all accounts: who can sign in, disable and enable an account."""
+
+from flask import redirect, render_template, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user, logout_user
+
+from imagehub.admin import act, blueprint
+from imagehub.admin.words import say
+from imagehub.database import db
+from imagehub.domain.people import admins, users
+from imagehub.errors import ImageHubError, InvalidInputError, TooManyTriesError
+from imagehub.messages import mark
+from imagehub.web import commit_action
+from imagehub.web.errors import get_error_status
+from imagehub.web.forms import Checkbox, Form, FormText, Id, read_form
+from imagehub.wiring import get_settings
+
+
+class AdminFields(Form):
+    """``user``: the account; ``password``: of the person who disables it; ``own``: it is theirs."""
+
+    user: Id("account")  # type: ignore[valid-type]
+    password: FormText = ""
+    own: Checkbox = False
+
+
+@blueprint.get("/admin/account/admins")
+def show_admins() -> ResponseReturnValue:
+    """List all accounts."""
+    return _render()
+
+
+def _show_fault(error: ImageHubError) -> ResponseReturnValue:
+    return _render(read_form(AdminFields).user, error.sentence), get_error_status(error)
+
+
+@act("/admin/account/admins/disable", _show_fault, InvalidInputError, TooManyTriesError)
+def disable_admin() -> ResponseReturnValue:
+    """Disable an account, once the password was given again; one's own signs out."""
+    fields = read_form(AdminFields)
+    is_own = fields.user == current_user.id
+    if is_own and not fields.own:
+        fault = mark("Confirm that you want to disable your own account.")
+        raise InvalidInputError(fault, {"own": fault})
+    me = current_user._get_current_object()
+    users.check_password_again(db.session(), get_settings().secret_key, me, fields.password)
+    user = admins.disable_admin(db.session(), fields.user)
+    name = user.name
+    commit_action("disable_account", user.id, name=name)
+    if is_own:
+        logout_user()
+        for key in set(session) - {"_remember"}:
+            del session[key]
+        return redirect(url_for("auth.sign_in"))
+    say(
+        _("The account “%(name)s” was disabled.", name=name),
+        undo=".enable_admin",
+        user=str(user.id),
+    )
+    return redirect(url_for(".show_admins"), 303)
+
+
+@blueprint.post("/admin/account/admins/enable")
+def enable_admin() -> ResponseReturnValue:
+    """Enable an account again."""
+    user = admins.enable_admin(db.session(), read_form(AdminFields).user)
+    commit_action("enable_account", user.id, name=user.name)
+    say(
+        _("The account “%(name)s” was enabled. It has the same password as before.", name=user.name)
+    )
+    return redirect(url_for(".show_admins"), 303)
+
+
+def _render(refused: int = 0, fault: str = "") -> str:
+    """Render the page; ``fault`` is shown in the form of the account ``refused``."""
+    listed = admins.list_admins(db.session())
+    enabled_count = sum(one.user.disabled_at is None for one in listed)
+    return render_template(
+        "admin/admins.html",
+        listed=listed,
+        can_disable=enabled_count > 1,
+        refused=refused,
+        fault=fault,
+    )
