@@ -63,8 +63,7 @@ def create_folder_import(
         return None
     if one_group:
         files = [file for selection in selections for file in selection.files]
-        title = get_folder_title(top) or "New group"
-        selections = [Selection(top.id, title, None, files)]
+        selections = [Selection(top.id, get_folder_title(top), None, files)]
     return create_import(session, account_id, None, selections), len(selections)
 
 

@@ -34,7 +34,8 @@ class FileFacts:
     taken_at: datetime | None
 
 
-# (title, files) of each group, in the order of the groups.
+# (title, files) of each group, in the order of the groups. Visitors of all languages see a title,
+# so none is made of words: "" where neither a name nor a date says something.
 Bundles = list[tuple[str, list[FileFacts]]]
 
 
@@ -100,7 +101,7 @@ _bundle_each = _bundle_by(lambda file: file.id, lambda file: make_file_title(fil
 def _bundle_all(files: Sequence[FileFacts]) -> Bundles:
     names = {file.folder_name for file in files}
     title = names.pop() if len(names) == 1 else ""
-    return [(title or "New group", list(files))] if files else []
+    return [(title, list(files))] if files else []
 
 
 def _bundle_by_time(files: Sequence[FileFacts]) -> Bundles:
@@ -110,10 +111,10 @@ def _bundle_by_time(files: Sequence[FileFacts]) -> Bundles:
     timed = [(file.taken_at, file) for file in files if file.taken_at is not None]
     for taken_at, file in sorted(timed, key=lambda one: one[0]):
         if last is None or taken_at - last > TIME_GAP:
-            bundles.append((f"{taken_at:%-d %B %Y, %H:%M}", []))
+            bundles.append((taken_at.isoformat(" ", "minutes"), []))
         bundles[-1][1].append(file)
         last = taken_at
-    return bundles + ([("No date", untimed)] if untimed else [])
+    return bundles + ([("", untimed)] if untimed else [])
 
 
 WAYS: Mapping[str, Way] = {

@@ -67,7 +67,7 @@ def test_images_in_the_top_folder_are_titled_after_their_files(import_hub: Impor
     plan = make_plan(import_hub, "")
     assert list_board(import_hub, plan)[0] == harbour[0]
     proposals.propose(import_hub.session, plan, "one")
-    assert list_board(import_hub, plan)[0][0] == "New group"
+    assert list_board(import_hub, plan)[0][0] == ""
 
 
 def test_of_duplicates_the_first_by_name_is_included(
@@ -280,7 +280,7 @@ def test_an_impossible_capture_time_is_none(text: object) -> None:
     assert find_capture_time(make_item(photo={"takenDateTime": text})) is None
 
 
-def test_pictures_without_a_capture_time_are_grouped_under_no_date(import_hub: ImportHub) -> None:
+def test_pictures_without_a_capture_time_form_an_untitled_group(import_hub: ImportHub) -> None:
     hub = import_hub
     files = {"a.jpg": make_jpeg(1)}
     for name, taken in (("b.jpg", "1139:05:01 12:00:00"), ("c.jpg", "2019:07:21 18:04:09")):
@@ -293,6 +293,6 @@ def test_pictures_without_a_capture_time_are_grouped_under_no_date(import_hub: I
     plan = make_plan(hub, "Scans")
     proposals.propose(hub.session, plan, "time")
     assert list_board(hub, plan) == [
-        ("21 July 2019, 18:04", ["c.jpg"]),
-        ("No date", ["a.jpg", "b.jpg"]),
+        ("2019-07-21 18:04", ["c.jpg"]),
+        ("", ["a.jpg", "b.jpg"]),
     ]

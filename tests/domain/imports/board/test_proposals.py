@@ -25,7 +25,7 @@ from tests.fixtures.planning import list_board, make_plan
             "one",
             [
                 (
-                    "New group",
+                    "",
                     [
                         "harbour-front.jpg",
                         "harbour-back.jpg",
@@ -76,8 +76,8 @@ def test_pictures_taken_within_ten_minutes_belong_together(studio: ImportHub) ->
             file.taken_at = times[file.file_name]
     proposals.propose(studio.session, plan, "time")
     assert list_board(studio, plan) == [
-        ("1 January 2023, 00:00", ["harbour-back.jpg"]),
-        ("1 May 2024, 12:00", ["mill_1.jpg", "mill_2.jpg", "IMG_1.jpg"]),
-        ("1 May 2024, 12:29", ["IMG_2.jpg"]),
-        ("No date", ["harbour-front.jpg"]),
+        ("2023-01-01 00:00", ["harbour-back.jpg"]),
+        ("2024-05-01 12:00", ["mill_1.jpg", "mill_2.jpg", "IMG_1.jpg"]),
+        ("2024-05-01 12:29", ["IMG_2.jpg"]),
+        ("", ["harbour-front.jpg"]),
     ]
