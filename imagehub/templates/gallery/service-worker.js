@@ -5,6 +5,7 @@ self.version = {{ {
   "offline": offline_url,
   "files": [
     asset_url("css/site.css"),
+    asset_url("css/gallery.css"),
     asset_url("js/site.js"),
     asset_url("js/pictures.js"),
     asset_url("js/renditions.js"),
