@@ -163,7 +163,7 @@ export class BoardView {
   }
 }
 
-export const getBox = (/** @type {HTMLElement} */ card) => get(card, "input", HTMLInputElement);
+const getBox = (/** @type {HTMLElement} */ card) => get(card, "input", HTMLInputElement);
 export const getFile = (/** @type {HTMLElement} */ card) => card.dataset.file ?? "";
 export const getBinId = (/** @type {?HTMLElement} */ bin) => bin?.dataset.bin ?? "new";
 

@@ -3,18 +3,26 @@
 
 import { find, findAll, get } from "../dom.js";
 import { reloadPage } from "./busy.js";
-import { fetchJson, sleep } from "./http.js";
+import { CallError, fetchJson, sleep } from "./http.js";
+import { toastError } from "./toast.js";
 
 const LOOK_MS = 1500;
 
 const jobList = find(document, "[data-jobs]");
 const storage = find(document, "[data-storage]");
 
-/** Show how far the imports are; return whether the page is being loaded again.
+/** Show how far the imports are; return whether there is nothing more to look for: the page is being
+ * loaded again, or the person has been signed out.
  * @param {HTMLElement} section */
 async function look(section) {
-  const answer = await fetchJson(section.dataset.jobs ?? "").catch(() => null);
-  if (!answer) return false; // The next look may do better.
+  let answer;
+  try {
+    answer = await fetchJson(section.dataset.jobs ?? "");
+  } catch (error) {
+    if (!(error instanceof CallError) || error.status !== 401) return false;
+    toastError(error);
+    return true;
+  }
   const jobs = /** @type {{ id: number, finished: number, words: string }[]} */ (answer.jobs);
   const rows = findAll(section, "[data-job]");
   const hasEnded = rows.some(({ dataset }) => !jobs.some(({ id }) => String(id) === dataset.job));
