@@ -165,7 +165,7 @@ class PictureTooLargeError(PictureError):
 
 # Why an account must be reconnected after a claims challenge.
 STEP_REQUIRED = mark(
-    "The organisation requires a further step of signing in. OneDrive must be reconnected."
+    "The organisation requires an additional step to sign in. OneDrive must be reconnected."
 )
 
 

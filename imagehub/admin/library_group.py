@@ -65,7 +65,10 @@ class RefusedForm:
         if isinstance(error, EditConflictError):
             self.is_conflict = True
             for name, current in error.current.items():
-                value = translate(_LABELS[name][current]) if name in _LABELS else f"“{current}”"
+                if name in _LABELS:
+                    value = translate(_LABELS[name][current])
+                else:
+                    value = _("“%(name)s”", name=current)
                 self.faults[name + suffix] = _(
                     "Someone else has saved %(value)s. Save again to keep your version.",
                     value=value,

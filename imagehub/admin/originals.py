@@ -92,7 +92,7 @@ def use_offered(
     session = db.session()
     ids = originals.list_offers(session, groups, shots, item_id)
     if not ids:
-        raise InvalidInputError("There is no file in the place of a missing original any more.")
+        raise InvalidInputError("There is no longer a file in the place of a missing original.")
     count = originals.use_offered(session, ids, current_user.id)
     if not count:
         say(_("These files are already being imported."))

@@ -44,7 +44,7 @@ _VALUE_NAMES: Mapping[str, Mapping[str, str]] = {
         "none": mark("“No downloads”"),
     },
     "language": {"auto": mark("“Same as browser”")}
-    | {code: f"“{name}”" for code, name in i18n.LANGUAGES.items()},
+    | {code: Message("“%(name)s”", name=name) for code, name in i18n.LANGUAGES.items()},
 }
 
 
@@ -134,7 +134,9 @@ def _render(
     was = current | {name: text for name, text in base.items() if name in touched}
     if isinstance(error, SettingConflictError):
         for name, text in error.current.items():
-            value = translate(_VALUE_NAMES.get(name, {}).get(text, f"“{text}”"))
+            value = translate(
+                _VALUE_NAMES.get(name, {}).get(text, Message("“%(name)s”", name=text))
+            )
             faults[name] = Message(
                 "Someone else saved %(value)s while you were editing. Save again to keep your "
                 "version.",

@@ -34,7 +34,7 @@ _UNREADABLE = mark("OneDrive sent a response that could not be read.")
 _UNREACHABLE = mark("OneDrive cannot be reached at the moment. Please try again later.")
 _SPECIAL_CHARACTERS = mark(
     "OneDrive does not accept this name. The organisation may have forbidden # and % in names: "
-    "choose another name, or ask its administrator to allow them."
+    "use another name, or ask its administrator to allow them."
 )
 
 # Graph's code → our reason and sentence. The most specific code of an answer decides.

@@ -133,14 +133,13 @@ _BLOCKED = mark(
     "The organisation’s access policy blocks ImageHub. Its administrator must allow the sign-in."
 )
 _ACCOUNT = mark(
-    "The organisation does not admit this account, or has disabled it. Its administrator must "
-    "allow it."
+    "The organisation does not allow this account, or has disabled it. Ask its administrator."
 )
 _CONSENT = mark(
     "The organisation’s administrator must consent to ImageHub before its accounts can use it."
 )
 _REDIRECT = mark(
-    "The redirect address of this hub is not the one in the app registration. Add the address that "
+    "The redirect address of ImageHub is not the one in the app registration. Add the address that "
     "the connection page shows."
 )
 _TENANT = mark(

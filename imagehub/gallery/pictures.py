@@ -163,7 +163,7 @@ def make_picture(
 def _name_original(image: Image) -> str:
     """Name the original in a link; behind a preview, other than an image may be downloaded."""
     if has_only_rendition(image):
-        return str(gettext("Image in 1920 pixels"))
+        return str(gettext("Image at 1920 pixels"))
     if not image.preview_reason:
         return str(gettext("Full-size image"))
     kind = name_kind(image.name, image.mime_type)

@@ -296,7 +296,7 @@ def test_a_refusal_that_others_can_end_is_told_everywhere(
     assert f'data-state="{state}"' in page
     assert f"<h2>{head}</h2>" in page
     assert reason in page
-    assert "it can be used again once Microsoft admits it" in page
+    assert "it can be used again once Microsoft accepts it" in page
     assert "Check connection" in page
     assert (">Reconnect</button>" in page) == may_sign_in
     home = client.get("/admin/").text

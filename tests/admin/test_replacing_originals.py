@@ -123,7 +123,7 @@ def test_a_file_saved_again_with_changes_is_offered_everywhere_and_used(studio: 
     sentence = "Used the file in the place of the missing original of 1 image."
     assert studio.list_log()[0] == sentence
     send(client, f"{studio.page}/shots/use-offered", studio.page, this="1")
-    assert "There is no file in the place of a missing original any more." in read_toasts(client)
+    assert "There is no longer a file in the place of a missing original." in read_toasts(client)
     assert 'data-note="offered"' not in client.get("/admin/").text
 
 
@@ -150,7 +150,7 @@ def test_an_offer_can_be_taken_in_each_place(studio: Studio, place: str) -> None
     send(client, "/admin/originals/use-offered", "/admin/", use="new-file")
     assert "These files are already being imported." in read_toasts(client)
     send(client, "/admin/originals/use-offered", "/admin/", use="other")
-    assert "no file in the place" in read_toasts(client)
+    assert "no longer a file in the place" in read_toasts(client)
 
 
 def test_any_file_can_be_made_the_original_of_a_shot(studio: Studio) -> None:

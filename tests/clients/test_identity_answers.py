@@ -260,7 +260,7 @@ def test_a_passing_refusal_is_busy_whatever_its_error(
     [
         ("invalid_grant", 53003, {}, "access policy blocks ImageHub"),
         ("interaction_required", 53000, {}, "managed device"),
-        ("invalid_grant", 50105, {}, "does not admit this account"),
+        ("invalid_grant", 50105, {}, "does not allow this account"),
         ("invalid_grant", 90094, {}, "must consent"),
         ("invalid_grant", 54000, {}, "AADSTS54000"),
         ("invalid_grant", 0, {"suberror": "message_only"}, "refuses access"),

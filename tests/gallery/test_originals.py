@@ -246,7 +246,7 @@ def test_the_app_and_the_viewer_get_what_there_is(connected_site: ConnectedSite)
     assert f'data-zoom="/media/full/{group}/2/strange.jpg"' not in page
     assert f'data-full="/media/full/{group}/2/strange.jpg"' in page
     assert "Full-size image" in page
-    assert "Image in 1920 pixels" in site.get(f"/groups/{group}/2").text
+    assert "Image at 1920 pixels" in site.get(f"/groups/{group}/2").text
     page = site.signed_in_client().get(f"/groups/{group}").text
     assert f'data-zoom="/media/full/{group}/2/strange.jpg"' in page
 

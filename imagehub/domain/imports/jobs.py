@@ -35,7 +35,7 @@ DISMISSED = "left_out"
 # Such items can be imported anyway.
 MISMATCH_REASON = mark(
     "OneDrive sends a different file from the one it lists. You can import it anyway if it opens "
-    "without faults in OneDrive."
+    "correctly in OneDrive."
 )
 IN_GROUP_REASON = mark("This file is already in the group.")
 

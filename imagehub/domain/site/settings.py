@@ -28,7 +28,7 @@ _FAULTS = {
     "accent": mark("Enter a colour like #a1b2c3."),
     "ground": mark("Enter a colour like #a1b2c3."),
     "language": mark("Select a language from the list."),
-    "downloads": mark("Select one of the choices."),
+    "downloads": mark("Select one of the options."),
 }
 _ROOT = "root_folder"
 # Shown as the root folder if there is no boundary.

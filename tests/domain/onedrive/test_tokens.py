@@ -348,7 +348,7 @@ def test_a_token_that_graph_challenges_again_needs_a_sign_in(hub: DriveHub) -> N
     assert caught.value.code == "insufficient_claims"
     lost = hub.look()
     assert (lost.state, lost.state_code) == ("needs_reconnect", "insufficient_claims")
-    assert "further step" in lost.state_reason
+    assert "additional step" in lost.state_reason
     assert json.loads(lost.claims_challenge or "") == CLAIMS
     hub.connect()
     assert hub.open_drive().get_root().id

@@ -133,7 +133,7 @@ uploads.begin();
 
 function tellUnreadable(/** @type {Source[]} */ sources) {
   if (!sources.length) return;
-  const names = sources.slice(0, MAX_NAMES).map(({ path }) => `“${path.join(" / ")}”`);
+  const names = sources.slice(0, MAX_NAMES).map(({ path }) => t("quoted", { name: path.join(" / ") }));
   if (sources.length > names.length) names.push("…");
   const words = t("files_unreadable", { count: sources.length, names: names.join(", ") });
   toast(words, { isFault: true, seconds: FAULT_SECONDS });

@@ -29,7 +29,8 @@ function setUp(/** @type {HTMLFormElement} */ library, /** @type {HTMLElement} *
   function tellEdited(count, /** @type {boolean} */ isEverything) {
     const what = byId("bulk-what");
     const chosen = listRows().filter((row) => getBox(row).checked);
-    const names = chosen.slice(0, MAX_NAMED).map((row) => `“${getTitle(row).textContent}”`);
+    const titles = chosen.slice(0, MAX_NAMED).map((row) => getTitle(row).textContent);
+    const names = titles.map((name) => t("quoted", { name }));
     if (chosen.length > names.length) names.push("…");
     if (isEverything) what.textContent = t("edit_all");
     else what.textContent = count ? t("edit_some", { count, names: names.join(", ") }) : t("edit_none");
