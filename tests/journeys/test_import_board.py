@@ -1,8 +1,5 @@
 """The import plan in Chromium: a board arranged by drag and keyboard, broken files, no script."""
 
-import re
-
-import pytest
 from playwright.sync_api import Page, expect
 
 from imagehub.models import Group, ImportPlan
@@ -259,21 +256,3 @@ def test_a_plan_is_arranged_and_started_without_a_script(studio: ServedSite) -> 
     expect(page.get_by_role("heading", name="Import of 4 files")).to_be_visible()
     expect(page.locator(".into")).to_contain_text("Old mill")
     visit.complaints.clear()
-
-
-@pytest.mark.parametrize(("is_phone", "theme"), [(False, "light"), (True, "dark")])
-def test_axe_finds_nothing(studio: ServedSite, is_phone: bool, theme: str) -> None:
-    visit = studio.enter("/admin/drive", is_phone=is_phone, color_scheme=theme)
-    page = visit.page
-    page.get_by_role("checkbox", name="Studio").check()
-    page.get_by_role("button", name="Import", exact=True).click()
-    page.wait_for_url("**/admin/import/plans/*")
-    wait_for_script(page)
-    faults = visit.find_faults()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.get_by_role("button", name=re.compile("Import 4 files")).click()
-    page.wait_for_url(re.compile(r"/admin/import/\d+$"))
-    faults += visit.find_faults()
-    page.goto(f"{studio.url}/admin/import")
-    faults += visit.find_faults()
-    assert faults == []

@@ -1,0 +1,247 @@
+"""axe on every admin page and the sign-in: on a desktop and a phone, light and dark."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pyotp
+import pytest
+from flask import template_rendered
+from playwright.sync_api import expect
+
+import imagehub
+from imagehub.domain.library import images, trash
+from tests.fixtures.browser import Visit
+from tests.fixtures.served_site import ServedSite, wait_for_script
+from tests.fixtures.site import NAME, PASSWORD, Site
+
+# Addresses of each page, by the endpoint of its view. `test_the_walk_knows_every_page` compares
+# them with the map of addresses, and the walk compares what it has seen with the templates.
+PAGES: dict[str, list[str]] = {
+    "admin.show_home": ["/admin/"],
+    "admin.show_drive": ["/admin/drive", "/admin/drive/{folder}"],
+    "admin.show_imports": ["/admin/import"],
+    "admin.show_library": [
+        "/admin/library",
+        "/admin/library?view=grid",
+        "/admin/library?view=list&filter=missing",
+        "/admin/library?q=nothing+is+called+so",
+    ],
+    "admin.show_library_group": ["/admin/library/{group}"],
+    "admin.choose_original": [
+        "/admin/library/{group}/shots/1/original?folder={folder}",
+        "/admin/library/{group}/shots/1/original?folder={empty}",
+    ],
+    "admin.show_trash": ["/admin/library/trash"],
+    "admin.show_shares": ["/admin/shares"],
+    "admin.new_share": ["/admin/shares/new?group={group}"],
+    "admin.show_connection": ["/admin/connection"],
+    "admin.choose_root_folder": ["/admin/connection/root-folder"],
+    "admin.show_activity": ["/admin/activity"],
+    "admin.show_settings": ["/admin/settings"],
+    "admin.show_account": ["/admin/account"],
+    "admin.show_admins": ["/admin/account/admins"],
+}
+# Pages that are reached by an act; the walk goes there one by one.
+PAGES_BEHIND_ACTS = {
+    "admin.show_import_plan",
+    "admin.show_import",
+    "admin.show_second_step",
+    "admin.show_recovery_codes",
+    "auth.sign_in",
+    "auth.ask_code",
+}
+# Views that answer with JSON, a picture or a redirect.
+NOT_PAGES = {
+    "admin.finish_connection",
+    "admin.list_drive_folders",
+    "admin.list_drive_items",
+    "admin.list_library_choices",
+    "admin.list_library_tags",
+    "admin.list_running_jobs",
+    "admin.show_drive_path",
+    "admin.show_drive_thumbnail",
+    "admin.show_import_progress",
+    "admin.show_storage",
+}
+TEMPLATES = Path(imagehub.__file__).parent / "templates"
+
+
+def test_the_walk_knows_every_page(site: Site) -> None:
+    endpoints = {
+        rule.endpoint
+        for rule in site.app.url_map.iter_rules()
+        if rule.endpoint.startswith(("admin.", "auth."))
+        and not rule.endpoint.split(".")[1].startswith("api_")
+        and "GET" in (rule.methods or ())
+    }
+    assert endpoints == {*PAGES, *PAGES_BEHIND_ACTS, *NOT_PAGES}
+
+
+def list_page_templates() -> set[str]:
+    """List the templates of whole pages by their names."""
+    return {
+        f"{folder}/{file.name}"
+        for folder in ("admin", "auth")
+        for file in (TEMPLATES / folder).glob("*.html")
+        if not file.name.startswith("_") and file.name != "layout.html"
+    }
+
+
+class Walk:
+    """A browser on its way through the pages, and the faults that axe has found."""
+
+    def __init__(self, served: ServedSite, visit: Visit, themes: tuple[str, str]) -> None:
+        self.served, self.visit, self.page, self.themes = served, visit, visit.page, themes
+        self.faults: list[str] = []
+
+    def open(self, path: str) -> None:
+        """Open a page and look at it."""
+        self.page.goto(self.served.url + path)
+        self.look(path)
+
+    def look(self, name: str) -> None:
+        """Run axe on the page as it is; what depends on colours in both themes."""
+        first, second = self.themes
+        self.faults += [f"{name} {first}: {fault}" for fault in self.visit.find_faults()]
+        self.page.emulate_media(color_scheme=second)
+        found = self.visit.find_faults(only=["color-contrast"])
+        self.faults += [f"{name} {second}: {fault}" for fault in found]
+        self.page.emulate_media(color_scheme=first)
+        if not self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
+            self.faults.append(f"{name}: wider than the window")
+
+    def send(self, path: str, **fields: str | list[str]) -> None:
+        """Send a form, as a page does without its script, and look at the answer."""
+        pairs = urlencode(fields, doseq=True)
+        with self.page.expect_navigation():
+            self.page.evaluate(
+                """([path, pairs]) => {
+                  const form = document.createElement("form");
+                  Object.assign(form, { method: "post", action: path });
+                  const token = document.querySelector('meta[name="csrf-token"]').content;
+                  const fields = [["csrf_token", token], ...new URLSearchParams(pairs)];
+                  for (const [name, value] of fields)
+                    form.append(Object.assign(document.createElement("input"), { name, value }));
+                  document.body.append(form);
+                  form.submit();
+                }""",
+                [path, pairs],
+            )
+        self.look(path)
+
+
+@pytest.fixture
+def furnished(studio: ServedSite) -> dict[str, str]:
+    """Fill the library, the trash and the drive; return what stands for the parts of addresses."""
+    site = studio.site
+    site.put_files("Empty", {})
+    group, other = site.add_group(["a.jpg", "b.jpg", "c.jpg"]), site.add_group(state="draft")
+    gone = site.add_group(["d.jpg"])
+    with site.session() as session:
+        missing, shown, changed = (images.get_image(session, group, n) for n in (1, 2, 3))
+        missing.drive_state, missing.offered_item_id = "missing", "a-new-file"
+        shown.alt, shown.preview_reason = "", "ImageHub does not decode raw photos."
+        changed.drive_state, changed.assumed_profile = "changed", "FOGRA39"
+        trash.trash_groups(session, [gone], None)
+    folder, _ = site.find_folder("Studio")
+    empty, _ = site.find_folder("Empty")
+    return {"group": str(group), "other": str(other), "folder": folder, "empty": empty}
+
+
+@pytest.mark.parametrize("is_phone", [False, True], ids=["desktop", "phone"])
+def test_axe_finds_nothing_on_any_page(
+    served_site: ServedSite, furnished: dict[str, str], is_phone: bool
+) -> None:
+    seen: set[str] = set()
+
+    def note(_app: object, template: object, **_: object) -> None:
+        seen.add(str(getattr(template, "name", "")))
+
+    themes = ("dark", "light") if is_phone else ("light", "dark")
+    with template_rendered.connected_to(note, served_site.site.app):
+        visit = served_site.enter(
+            "/admin/",
+            is_phone=is_phone,
+            color_scheme=themes[0],
+            reduced_motion="reduce",
+            service_workers="block",
+        )
+        walk = Walk(served_site, visit, themes)
+        for paths in PAGES.values():
+            for path in paths:
+                walk.open(path.format(**furnished))
+        walk_through_library(walk, furnished)
+        walk_through_drive(walk, furnished)
+        walk_through_import(walk, furnished)
+        walk_through_account(walk)
+        walk_without_onedrive(walk)
+    assert walk.faults == []
+    assert list_page_templates() - seen == set()
+    visit.complaints.clear()  # the browser logs refusals
+
+
+def walk_through_library(walk: Walk, parts: dict[str, str]) -> None:
+    walk.open("/admin/library")
+    page = walk.page
+    wait_for_script(page)
+    page.locator(".bulk > summary").click()
+    page.locator("input[name=group]").first.check()
+    walk.look("edit several groups")
+    page.keyboard.press("Escape")
+    walk.send("/admin/library/join", group=[parts["group"], parts["other"]])
+    walk.send("/admin/library/publish", all="1")
+    walk.send("/admin/library/delete")
+    walk.send(f"/admin/library/{parts['group']}", year="soon", **{"was-year": ""})
+    walk.send("/admin/shares", group=parts["group"], title="For the gallery")
+    walk.open("/admin/library/999999")
+
+
+def walk_through_drive(walk: Walk, parts: dict[str, str]) -> None:
+    walk.open("/admin/drive")
+    for act in ("ask-rename", "ask-move", "ask-delete"):
+        walk.send(f"/admin/drive/{act}", item=parts["folder"])
+    walk.send("/admin/connection/root-folder", folder=parts["folder"])
+
+
+def walk_through_import(walk: Walk, parts: dict[str, str]) -> None:
+    walk.send("/admin/import/plan", item=parts["folder"])
+    expect(walk.page.locator("#board")).to_be_visible()
+    walk.page.get_by_role("button", name="Import 4 files").click()
+    walk.page.wait_for_url(re.compile(r"/admin/import/\d+$"))
+    walk.look("import")
+    walk.open("/admin/import")
+    walk.open("/admin/")
+
+
+def walk_through_account(walk: Walk) -> None:
+    page = walk.page
+    walk.open("/admin/account")
+    walk.send("/admin/account/tokens", name="Backup", scope="read", days="30", password=PASSWORD)
+    walk.send("/admin/account/second-step", password=PASSWORD)
+    secret = page.locator("code.secret").inner_text().replace(" ", "")
+    walk.send("/admin/account/second-step/confirm", code=pyotp.TOTP(secret).now())
+    recovery = page.locator("#codes").inner_text().split()
+    page.keyboard.press("?")
+    walk.look("keyboard shortcuts")
+    page.context.clear_cookies()
+    walk.open("/sign-in")
+    page.get_by_label("Name").fill(NAME)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_label("Code")).to_be_visible()
+    walk.look("/sign-in/code")
+    page.get_by_label("Code").fill(recovery[0])
+    page.get_by_role("button", name="Continue").click()
+    page.wait_for_url("**/admin/")
+
+
+def walk_without_onedrive(walk: Walk) -> None:
+    walk.served.onedrive.revoke(access_tokens=True)
+    walk.open("/admin/drive")
+    walk.open("/admin/connection")
+    walk.open("/admin/")
+    walk.open("/admin/connection")
+    # The page leads to Microsoft by itself, and stays if that has no content.
+    walk.page.route("**/authorize?**", lambda route: route.fulfill(status=204))
+    walk.send("/admin/connection/connect", access="read")
