@@ -114,6 +114,7 @@ def test_a_password_is_not_changed_by_mistake(
     assert is_signed_in(sign_in(site))
 
 
+@pytest.mark.usefixtures("long_waits")
 def test_who_guesses_the_password_at_an_open_browser_has_to_wait(client: FlaskClient) -> None:
     """Whichever form is used for it."""
     token = read_csrf_token(client, ACCOUNT)

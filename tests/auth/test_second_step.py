@@ -115,6 +115,7 @@ def test_a_recovery_code_opens_once(site: Site, secret: str) -> None:
     assert give_code(again, code).status_code == 401
 
 
+@pytest.mark.usefixtures("long_waits")
 def test_who_guesses_codes_has_to_wait(site: Site, secret: str) -> None:
     client = site.client()
     give_password(client)
@@ -130,6 +131,7 @@ def test_who_guesses_codes_has_to_wait(site: Site, secret: str) -> None:
     )
 
 
+@pytest.mark.usefixtures("long_waits")
 def test_a_browser_known_from_before_is_not_held_up_by_who_knows_the_password(
     site: Site, secret: str
 ) -> None:
@@ -151,6 +153,7 @@ def test_a_browser_known_from_before_is_not_held_up_by_who_knows_the_password(
     assert give_code(stranger, recovery[2]).status_code == 429, "that freed nobody else"
 
 
+@pytest.mark.usefixtures("long_waits")
 def test_a_known_browser_has_a_brake_of_its_own(site: Site, secret: str) -> None:
     with site.session() as session:
         user = users.find_user(session, NAME)
@@ -166,6 +169,7 @@ def test_a_known_browser_has_a_brake_of_its_own(site: Site, secret: str) -> None
     assert give_code(client, recovery[1]).status_code == 429
 
 
+@pytest.mark.usefixtures("long_waits")
 def test_a_browser_known_by_the_password_alone_is_no_known_one(site: Site) -> None:
     """Whoever knew the password had it from many sign-ins, before there was a second step."""
     client = site.signed_in_client()

@@ -170,6 +170,7 @@ def test_a_password_stands_before_everything(site: Site, draft: int) -> None:
     assert "Not yet for everybody" not in client.get(path).text
 
 
+@pytest.mark.usefixtures("long_waits")
 def test_guessing_a_password_has_to_wait(site: Site, draft: int) -> None:
     path = make_share(site, [draft], password="open sesame")
     client = site.client()
