@@ -7,6 +7,7 @@ from imagehub.clients import Clients
 from imagehub.config import Settings, load_settings
 from imagehub.database import MIGRATIONS, db, make_engine_options, migrate
 from imagehub.web import i18n, openapi
+from imagehub.web.public_path import check_public_path
 
 
 def create_app(settings: Settings | None = None, clients: Clients | None = None) -> Flask:
@@ -31,4 +32,5 @@ def create_app(settings: Settings | None = None, clients: Clients | None = None)
     auth.init_app(app)
     gallery.init_app(app)
     admin.init_app(app)
+    check_public_path(app)
     return app

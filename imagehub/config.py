@@ -6,6 +6,7 @@ working folder is read too; the environment has priority. Secrets are not shown 
 """
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -38,6 +39,29 @@ def _read_url(text: str) -> str:
 
 def _read_optional_url(text: str) -> str:
     return _read_url(text) if text.strip() else ""
+
+
+# Characters that are the same in a path, a cookie's path, a policy's source and a pattern.
+_URL_PATH = re.compile("(/[A-Za-z0-9._~-]+)*")
+
+
+def read_url_path(text: str) -> str:
+    """Return a path without a slash at its end, "" for that of the root.
+
+    :raise ValueError: it is not a plain path such as ``/art`` or ``/~ada/art``.
+    """
+    path = text.removesuffix("/")
+    if not _URL_PATH.fullmatch(path) or {".", ".."} & {*path.split("/")}:
+        raise ValueError("the path must consist of letters, digits and - . _ ~ between slashes")
+    return path
+
+
+def _read_public_url(text: str) -> str:
+    url = _read_optional_url(text)
+    parts = urlsplit(url)
+    if "@" in parts.netloc or "?" in url or "#" in url:
+        raise ValueError("must not contain a user, a password, ? or #")
+    return url.removesuffix(parts.path) + read_url_path(parts.path)
 
 
 def _read_origins(text: str) -> tuple[str, ...]:
@@ -210,10 +234,19 @@ class Settings:
 
     # The site
     public_url: str = _setting(
-        "", "Public address of the hub; needed behind a proxy and for feeds", _read_optional_url
+        "",
+        "Public address of the hub, which may have a path: `https://example.org/art`; needed "
+        "behind a proxy and for feeds",
+        _read_public_url,
     )
     proxy_count: int = _setting(
         "0", "Number of reverse proxies whose X-Forwarded headers are trusted", _read_number(0, 5)
+    )
+    proxy_prefix: bool = _setting(
+        "off",
+        "Without PUBLIC_URL: take the hub's path from X-Forwarded-Prefix, which the proxy must set "
+        "or remove in every request",
+        _read_flag,
     )
     cors_origins: tuple[str, ...] = _setting(
         "", "Origins of single-page apps, separated by commas, or `*`", _read_origins
@@ -537,6 +570,10 @@ def _find_contradictions(read: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield both, f"required with {PREFIX}S3_ENDPOINT_URL"
     if read["env"] == "production" and not read["public_url"].startswith("https://"):
         yield "PUBLIC_URL", "required in production, and must begin with https://"
+    if read["proxy_prefix"] and read["public_url"]:
+        yield "PROXY_PREFIX", f"cannot be used with {PREFIX}PUBLIC_URL, which names the path"
+    if read["proxy_prefix"] and not read["proxy_count"]:
+        yield "PROXY_PREFIX", f"has no effect without {PREFIX}PROXY_COUNT"
 
 
 def make_data_dir(folder: Path) -> None:

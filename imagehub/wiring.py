@@ -114,6 +114,7 @@ def build_clients(engine: Engine, settings: Settings) -> Clients:
         store = S3Store(
             endpoint_url=settings.s3_url,
             public_endpoint_url=settings.s3_public_url,
+            is_public_path_removed=settings.uses_embedded_s3,
             bucket=settings.s3_bucket,
             region=settings.s3_region,
             access_key_id=settings.s3_access_key_id,

@@ -29,6 +29,7 @@ from imagehub.web.access import is_api_call
 from imagehub.web.errors import get_error_status, make_error_answer
 from imagehub.web.forms import Form, FormText, read_form
 from imagehub.web.i18n import translate
+from imagehub.web.public_path import get_here
 from imagehub.wiring import get_clients
 
 # Embeddings and overrides, isolates, and the marks that count as letters of a direction.
@@ -87,7 +88,7 @@ def show_trouble(error: ImageHubError, **_view: str) -> ResponseReturnValue:
         is_root_gone=isinstance(error, RootFolderGoneError),
         is_root_given=is_root_given(),
         # The address of a form cannot be opened as a page.
-        again_url=request.full_path if request.method == "GET" else url_for(".show_drive"),
+        again_url=get_here() if request.method == "GET" else url_for(".show_drive"),
     )
     return page, get_error_status(error)
 

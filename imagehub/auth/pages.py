@@ -248,7 +248,7 @@ def sign_out() -> ResponseReturnValue:
     logout_user()
     # Flask-Login would delete its cookie without "Secure", which browsers ignore for its name.
     session.clear()
-    response: Response = redirect("/")  # type: ignore[assignment]
+    response: Response = redirect(url_for("gallery.show_front"))  # type: ignore[assignment]
     if read_cookie(REMEMBER):
         set_cookie(response, REMEMBER, "", 0)
     return response

@@ -76,6 +76,8 @@ class S3Store:
     :param endpoint_url: ``https://host[:port]`` of the S3 API; empty for Amazon.
     :param public_endpoint_url: the same server as browsers reach it, if different. A proxy there
         must forward path, query and Host unchanged, as all three are signed.
+    :param is_public_path_removed: but the proxy removes the path that this address has itself,
+        because the server is at the root of its own.
     :param region: as the server calls it; many servers accept any.
     :param presign_window_seconds: how long an address stays the same; it is valid twice as long.
     :raise ValueError: one of these cannot be used; the text is one sentence.
@@ -89,6 +91,7 @@ class S3Store:
         secret_access_key: str,
         endpoint_url: str = "",
         public_endpoint_url: str = "",
+        is_public_path_removed: bool = False,
         region: str = "us-east-1",
         presign_window_seconds: int = 86_400,
         connect_timeout_seconds: float = 5.0,
@@ -114,6 +117,7 @@ class S3Store:
             secret_access_key,
             self._region,
             presign_window_seconds,
+            f"/{quote(bucket, safe='~')}/" if is_public_path_removed else "",
         )
 
     # --- The bucket ---

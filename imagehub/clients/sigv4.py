@@ -27,6 +27,8 @@ class WindowSigner:
     :param base_url: the part before the key, with the slash: ``https://host/bucket/``.
     :param window_seconds: 1 to 302,400; an address is valid for two windows from the start of its
         own.
+    :param signed_path: the path of ``base_url`` that the server receives, if a proxy removes the
+        beginning of it.
     :raise ValueError: the window is outside these limits.
     """
 
@@ -37,6 +39,7 @@ class WindowSigner:
         secret_access_key: str,
         region: str,
         window_seconds: int,
+        signed_path: str = "",
     ) -> None:
         if not 1 <= window_seconds <= _LONGEST_WINDOW_SECONDS:
             raise ValueError(
@@ -48,6 +51,7 @@ class WindowSigner:
         self.secret_access_key = secret_access_key
         self.region = region
         self.window_seconds = window_seconds
+        self.signed_path = signed_path or urlsplit(base_url).path
         self._window = _Window(self, 0)
 
     def sign(self, key: str, seconds: float) -> str:
@@ -82,8 +86,7 @@ class _Window:
             f"host:{_make_host_header(signer.base_url)}\n\nhost\nUNSIGNED-PAYLOAD"
         )
         self._query = f"?response-cache-control={cache_control}&{parameters}&X-Amz-Signature="
-        parts = urlsplit(signer.base_url)
-        self._origin, self._base_path = f"{parts.scheme}://{parts.netloc}", parts.path
+        self._base_url, self._signed_path = signer.base_url, signer.signed_path
         self._string_to_sign_start = f"{_ALGORITHM}\n{timestamp}\n{scope}\n"
         self._signing_key = reduce(
             lambda derived, part: hmac.digest(derived, part.encode(), "sha256"),
@@ -92,11 +95,11 @@ class _Window:
         )
 
     def _sign(self, key: str) -> str:
-        path = self._base_path + quote(key, safe="/~")
-        request = f"GET\n{path}{self._canonical_rest}"
+        path = quote(key, safe="/~")
+        request = f"GET\n{self._signed_path}{path}{self._canonical_rest}"
         text = self._string_to_sign_start + hashlib.sha256(request.encode()).hexdigest()
         signature = hmac.digest(self._signing_key, text.encode(), "sha256").hex()
-        return f"{self._origin}{path}{self._query}{signature}"
+        return f"{self._base_url}{path}{self._query}{signature}"
 
 
 def _make_host_header(url: str) -> str:

@@ -35,6 +35,7 @@ from imagehub.models import Group, Image
 from imagehub.web.access import is_api_call
 from imagehub.web.errors import get_error_status
 from imagehub.web.i18n import make_translator, translate
+from imagehub.web.public_path import get_here
 from imagehub.wiring import get_clients, get_settings
 
 # How long a redirect may be cached: much less than its target is valid, and so short that an
@@ -169,7 +170,7 @@ def show_failure(
         title=get_title(group),
         sentence=_explain(error),
         wait=_describe_wait(seconds) if seconds else "",
-        again_url=request.full_path.rstrip("?") if seconds else "",
+        again_url=get_here() if seconds else "",
         shot_url=shot_url,
         rendition_url=rendition_url,
     )

@@ -60,7 +60,7 @@ def show_manifest() -> ResponseReturnValue:
         )
     ]
     manifest = {
-        "id": "/",
+        "id": home,
         "name": settings.title,
         "short_name": settings.title[:24],
         "description": settings.tagline,

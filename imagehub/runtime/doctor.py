@@ -335,6 +335,7 @@ def check_onedrive(settings: Settings) -> Iterator[Facts]:
     account_id = status.describe_connection(session, clients).account_id
     session.rollback()
     failure = advice = ""
+    hub = settings.public_url
     if account_id is not None:
         # These calls record a revoked connection or a wrong secret; it is described below.
         try:
@@ -344,9 +345,9 @@ def check_onedrive(settings: Settings) -> Iterator[Facts]:
         except RootFolderGoneError:
             words = site_settings.get_root_folder(session, settings, account_id).words
             failure = f"The root folder {words} is not in this OneDrive."
-            advice = "Select another folder at /admin/, or set IMAGEHUB_ROOT_FOLDER."
+            advice = f"Select another folder at {hub}/admin/, or set IMAGEHUB_ROOT_FOLDER."
         except NotFoundError as error:
-            failure, advice = str(error), "Connect another account at /admin/connection."
+            failure, advice = str(error), f"Connect another account at {hub}/admin/connection."
         except ImageHubError as error:
             failure = str(error)
             advice = "See https://status.cloud.microsoft, and check again in a few minutes."
@@ -354,7 +355,7 @@ def check_onedrive(settings: Settings) -> Iterator[Facts]:
     if not known.is_usable:
         is_new = known.state in (accounts.NOT_CONNECTED, accounts.DISCONNECTED)
         state: State = "warning" if is_new else "fault"
-        yield state, known.reason or failure, ONEDRIVE_ADVICE[known.state]
+        yield state, known.reason or failure, ONEDRIVE_ADVICE[known.state].format(hub=hub)
     elif failure:
         yield "fault", failure, advice
     else:
@@ -363,10 +364,11 @@ def check_onedrive(settings: Settings) -> Iterator[Facts]:
         yield "ok", f"{kind} drive of {who}; the root folder is {root}{may}."
 
 
+# ``hub`` is the public address; without one the paths stand alone.
 ONEDRIVE_ADVICE = {
-    accounts.NOT_CONNECTED: "Connect it at /admin/.",
-    accounts.DISCONNECTED: "Reconnect it at /admin/.",
-    accounts.NEEDS_RECONNECT: "Reconnect it at /admin/.",
+    accounts.NOT_CONNECTED: "Connect it at {hub}/admin/.",
+    accounts.DISCONNECTED: "Reconnect it at {hub}/admin/.",
+    accounts.NEEDS_RECONNECT: "Reconnect it at {hub}/admin/.",
     WRONG_CLIENT_SECRET: "Create a new client secret at https://entra.microsoft.com and "
     "set IMAGEHUB_MS_CLIENT_SECRET; no new sign-in is needed.",
     WRONG_REGISTRATION: "Correct the app registration at https://entra.microsoft.com; no "

@@ -170,6 +170,8 @@ def make_gunicorn_command(settings: Settings, host: str, port: int) -> list[str]
         "timeout": 120,
         "graceful-timeout": 10,
         "keep-alive": 15,
+        # Proxies such as Caddy would pass on SCRIPT_NAME from clients.
+        "forwarder-headers": "",
         "backlog": 512,
         "worker-tmp-dir": "/dev/shm" if os.path.isdir("/dev/shm") else settings.data_dir,  # noqa: S108
         "logger-class": "imagehub.logs.GunicornLogger",
@@ -203,6 +205,7 @@ def serve(settings: Settings, host: str, port: int, say: Say) -> None:
     with Supervisor(say) as supervisor:
         supervisor.stop_on_signals()
         start_hub(supervisor, settings, host, port)
-        say(f"ready: {make_url(host, port)}")
+        public = f" for {settings.public_url}/" if settings.public_url else ""
+        say(f"ready: {make_url(host, port)}{public}")
         supervisor.watch()
     say("Stopped.")

@@ -32,6 +32,7 @@ from imagehub.web.headers import finish_response
 from imagehub.web.https_only import is_refused_http, refuse_plain_http
 from imagehub.web.limits import MAX_REQUEST_BYTES, Request, set_limits
 from imagehub.web.page_cache import PageCache
+from imagehub.web.public_path import PublicPath
 from imagehub.web.templating import make_page_values
 from imagehub.wiring import get_settings
 
@@ -90,10 +91,10 @@ def init_app(app: Flask) -> None:
     settings = get_settings(app)
     pages = PageCache(app, app.wsgi_app, settings.page_cache_mb * 10**6)
     app.extensions["imagehub.pages"] = pages
-    app.wsgi_app = pages  # type: ignore[method-assign]
+    app.wsgi_app = PublicPath(pages, settings)  # type: ignore[method-assign]
     if n := settings.proxy_count:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n
+            app.wsgi_app, x_for=n, x_proto=n, x_host=n
         )
     # Numbers too large for an id column do not match.
     app.url_map.converters["db_id"] = partial(IntegerConverter, max=MAX_ID)  # type: ignore[assignment]

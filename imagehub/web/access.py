@@ -1,7 +1,7 @@
 """Decide who may call an endpoint, and check the CSRF token."""
 
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from flask import current_app, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -10,6 +10,7 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.exceptions import MethodNotAllowed
 
 from imagehub.errors import NotAllowedError
+from imagehub.web.public_path import get_here
 
 # The endpoints that need no sign-in. All others need a signed-in admin (pages) or a bearer token
 # (calls of the JSON API); a test walks the URL map.
@@ -120,7 +121,7 @@ def check_access() -> ResponseReturnValue | None:
     if getattr(view, "checks_token", False) or current_user.is_authenticated:
         return None
     if request.method in ("GET", "HEAD"):
-        return redirect(url_for("auth.sign_in", next=request.full_path.rstrip("?")))
+        return redirect(url_for("auth.sign_in", next=get_here()))
     raise NotAllowedError("Please sign in first.")
 
 
@@ -133,18 +134,24 @@ def check_csrf() -> None:
         csrf.protect()
 
 
-def get_local_target(target: str, home: str = "/admin/") -> str:
-    """Return ``target`` if it is a path of this hub, else ``home``.
+def get_local_target(target: str, home: str = "") -> str:
+    """Return ``target`` if it is an address below the hub's path, else ``home``.
 
     Refuses what browsers could read as another host: a scheme, ``//host``, ``/\\host``, and control
-    characters, which browsers drop before they parse an address.
+    characters, which browsers drop before they parse an address. Refuses ``..`` too, which would
+    lead out of the path.
+
+    :param home: by default the first admin page.
     """
-    if not target.startswith("/") or len(target) > 2000:
+    home = home or url_for("admin.show_home")
+    if not target.startswith(f"{request.script_root}/") or len(target) > 2000:
         return home
     if target.startswith(("//", "/\\")) or any(ord(char) < 0x20 or char == "\\" for char in target):
         return home
     parts = urlsplit(target)
-    return home if parts.scheme or parts.netloc else target
+    # Browsers decode dots before they resolve them.
+    has_dots = ".." in unquote(parts.path).split("/")
+    return home if parts.scheme or parts.netloc or has_dots else target
 
 
 def is_signed_in() -> bool:

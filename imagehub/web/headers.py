@@ -5,7 +5,7 @@ import gzip
 import hashlib
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flask import Response, g, request
 from markupsafe import Markup
@@ -74,25 +74,35 @@ _DRIVE_HOSTS = {
 }
 
 
+def _make_source(url: str) -> str:
+    """Return the source of a policy for everything below an address; "" stays ""."""
+    path = quote(urlsplit(url).path, safe="/~")
+    return f"{get_origin(url)}{path}/" if path else get_origin(url)
+
+
 def _make_policy(settings: Settings) -> str:
-    """Make the policy: this host, and pictures also from the two stores."""
-    store = get_origin(settings.s3_public_url) or "https://*.amazonaws.com"
+    """Make the policy: this hub, and pictures also from the two stores.
+
+    Below a path, other programs of the same host are not this hub.
+    """
+    own = f"{settings.public_url}/" if settings.public_path else "'self'"
+    store = _make_source(settings.s3_public_url) or "https://*.amazonaws.com"
     graph_url = settings.graph_base_url
     hosts = _DRIVE_HOSTS.get(urlsplit(graph_url).hostname or "")
     # Other servers, such as the emulator, give addresses at their own host.
     drive = " ".join(f"https://*.{host}" for host in hosts) if hosts else get_origin(graph_url)
-    styles = " ".join(("'self'", *g.get("style_hashes", ())))
+    styles = " ".join((own, *g.get("style_hashes", ())))
     return "; ".join(
         (
             "default-src 'none'",
-            "script-src 'self'",
+            f"script-src {own}",
             f"style-src {styles}",
-            f"img-src 'self' data: blob: {store} {drive}",
-            f"connect-src 'self' {store} {drive}",
-            "font-src 'self'",
-            "manifest-src 'self'",
-            "worker-src 'self'",
-            "form-action 'self'",
+            f"img-src {own} data: blob: {store} {drive}",
+            f"connect-src {own} {store} {drive}",
+            f"font-src {own}",
+            f"manifest-src {own}",
+            f"worker-src {own}",
+            f"form-action {own}",
             "frame-ancestors 'none'",
             "base-uri 'none'",
         )

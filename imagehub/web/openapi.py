@@ -28,6 +28,7 @@ from imagehub.models import ApiToken, User
 from imagehub.web.access import PUBLIC_ENDPOINTS
 from imagehub.web.errors import make_error_answer, on_refusal
 from imagehub.web.forms import flatten
+from imagehub.web.headers import make_absolute
 from imagehub.web.limits import refuse_deep_json
 from imagehub.wiring import get_settings
 
@@ -260,7 +261,9 @@ def show_document() -> Response:
     """Answer with the OpenAPI document of all calls."""
     if "imagehub.openapi" not in current_app.extensions:
         current_app.extensions["imagehub.openapi"] = make_document(current_app)
-    return jsonify(current_app.extensions["imagehub.openapi"])
+    # Without the slash, because every path of the document begins with one.
+    servers = [{"url": make_absolute(request.script_root)}]
+    return jsonify(current_app.extensions["imagehub.openapi"] | {"servers": servers})
 
 
 show_document.is_api = True  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from imagehub.web.cookies import read_cookie
 from imagehub.web.headers import make_absolute, make_style
 from imagehub.web.i18n import get_language, list_languages
 from imagehub.web.palette import make_css
+from imagehub.web.public_path import get_here
 from imagehub.wiring import get_settings
 
 THEME_COOKIE = "theme"
@@ -24,6 +25,7 @@ def make_page_values() -> dict[str, Any]:
         "asset_url": asset_url,
         "is_signed_in": is_signed_in(),
         "make_absolute": make_absolute,
+        "here": get_here,
         "palette_css": make_css(settings.accent, settings.ground),
         "language": get_language(),
         "languages": list_languages(),

@@ -679,6 +679,23 @@ def test_a_proxy_that_preserves_the_host_passes_the_check(
     assert [request.method for request in relay.seen] == ["GET"]
 
 
+def test_a_proxy_may_have_the_embedded_server_below_a_path(
+    s3_server: S3Server, relay: Relay
+) -> None:
+    """rclone is at the root of its address, so the proxy removes the path before it is checked."""
+
+    def remove_path(request: Seen) -> Seen:
+        assert request.path.startswith("/art/pictures/")
+        return replace(request, path=request.path.removeprefix("/art/pictures"))
+
+    relay.decide = remove_path
+    public_url = f"{relay.url}/art/pictures"
+    store = s3_server.make_store(public_endpoint_url=public_url, is_public_path_removed=True)
+    store.create_bucket()
+    store.check()
+    assert [request.method for request in relay.seen] == ["GET"]
+
+
 def test_a_proxy_that_changes_the_host_is_reported(s3_server: S3Server, relay: Relay) -> None:
     def change_host(request: Seen) -> Seen:
         headers = {**request.headers, "host": relay.server}

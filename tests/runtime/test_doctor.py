@@ -243,6 +243,8 @@ def test_a_hub_without_app_registration_or_drive_names_the_next_step(hub: Import
         database.execute(text("DELETE FROM drive_account"))
     found = examine(hub.settings)["OneDrive"]
     assert (found.state, found.advice) == ("warning", "Connect it at /admin/.")
+    found = examine(replace(hub.settings, public_url="https://x.example/art"))["OneDrive"]
+    assert found.advice == "Connect it at https://x.example/art/admin/."
 
 
 def test_a_revoked_grant_is_reported_with_advice(hub: ImportHub) -> None:

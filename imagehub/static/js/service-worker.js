@@ -1,7 +1,8 @@
 // The service worker: keeps the static files of this version and the offline page. Pages and
 // pictures are never cached. `version` comes from templates/gallery/service-worker.js.
 
-const { cache: CACHE, assets: ASSETS, offline: OFFLINE, files: FILES } = self.version;
+const { caches: CACHES, assets: ASSETS, offline: OFFLINE, files: FILES } = self.version;
+const CACHE = `imagehub ${ASSETS}`;
 
 self.addEventListener("install", (event) => {
   const install = async () => {
@@ -15,7 +16,7 @@ self.addEventListener("install", (event) => {
 self.addEventListener("activate", (event) => {
   const clear = async () => {
     const names = await caches.keys();
-    const old = names.filter((name) => name.startsWith("imagehub ") && name !== CACHE);
+    const old = names.filter((name) => name.startsWith(CACHES) && name !== CACHE);
     await Promise.all(old.map((name) => caches.delete(name)));
     await self.clients.claim();
   };

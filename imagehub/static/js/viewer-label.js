@@ -2,8 +2,10 @@
 // side of a wide window, and the lower part of a narrow one, in place of the filmstrip.
 
 import { icon, make } from "./dom.js";
+import { makeName } from "./kept.js";
 import { t } from "./words.js";
 
+const KEPT = makeName("label");
 const WIDTH_PX = 360;
 
 export class Label {
@@ -19,7 +21,7 @@ export class Label {
     this.element.append(make("h2", { dir: "auto" }, title), ...words, link);
     // It scrolls itself; elsewhere in the viewer the wheel zooms.
     this.element.addEventListener("wheel", (event) => event.stopPropagation());
-    this.isOpen = !this.#narrow.matches && localStorage.getItem("label") === "on";
+    this.isOpen = !this.#narrow.matches && localStorage.getItem(KEPT) === "on";
   }
 
   /** Put it into the viewer. @param {HTMLElement} viewer @param {HTMLElement} button toggles it */
@@ -33,7 +35,7 @@ export class Label {
 
   toggle() {
     this.isOpen = !this.isOpen;
-    if (!this.#narrow.matches) localStorage.setItem("label", this.isOpen ? "on" : "off");
+    if (!this.#narrow.matches) localStorage.setItem(KEPT, this.isOpen ? "on" : "off");
     this.#draw();
   }
 

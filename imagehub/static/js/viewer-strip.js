@@ -1,9 +1,11 @@
 // The viewer's filmstrip: a small picture of each shot, to go to it.
 
 import { findAll, make } from "./dom.js";
+import { makeName } from "./kept.js";
 import { makeLastingUrl } from "./renditions.js";
 import { t } from "./words.js";
 
+const KEPT = makeName("strip");
 export const STRIP_PX = 84;
 
 export class Filmstrip {
@@ -13,7 +15,7 @@ export class Filmstrip {
   /** @param {Shot[]} shots @param {(shot: Shot) => string} describe
    * @param {(index: number) => void} goTo */
   constructor(shots, describe, goTo) {
-    this.isOpen = shots.length > 1 && localStorage.getItem("strip") !== "off";
+    this.isOpen = shots.length > 1 && localStorage.getItem(KEPT) !== "off";
     this.element.hidden = !this.isOpen;
     shots.forEach((shot, index) => {
       const img = make("img", { alt: "", width: shot.width, height: shot.height });
@@ -30,7 +32,7 @@ export class Filmstrip {
 
   toggle() {
     this.isOpen = !this.isOpen;
-    localStorage.setItem("strip", this.isOpen ? "on" : "off");
+    localStorage.setItem(KEPT, this.isOpen ? "on" : "off");
     this.element.hidden = !this.isOpen;
   }
 

@@ -1,6 +1,6 @@
 {# Contains the addresses of this version, so that browsers notice a new one. #}
 self.version = {{ {
-  "cache": "imagehub " ~ assets_url,
+  "caches": "imagehub " ~ url_for("gallery.show_front") ~ "assets/",
   "assets": assets_url,
   "offline": offline_url,
   "files": [

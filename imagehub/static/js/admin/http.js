@@ -79,7 +79,7 @@ async function call(url, { json, form, signal, keepalive, ...options }) {
     if (error.name === "AbortError") throw error;
     throw new CallError(0, t("unreachable"));
   });
-  if (answer.redirected && new URL(answer.url).pathname.startsWith("/sign-in")) {
+  if (answer.redirected && new URL(answer.url).pathname.endsWith("/sign-in")) {
     throw new CallError(401, t("signed_out"));
   }
   const content = await answer.json().catch(() => undefined);

@@ -1,7 +1,9 @@
 // Single keys outside of fields, and the dialog that lists them.
 
 import { byId, closest, find, findAll, get } from "../dom.js";
+import { makeName } from "../kept.js";
 
+const KEPT = makeName("keys");
 const SEQUENCE_MS = 1200;
 const FIELDS = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
 
@@ -14,7 +16,7 @@ export function onKey(key, act) {
   keys.set(key, act);
 }
 
-const areKeysOn = () => localStorage.getItem("keys") !== "off";
+const areKeysOn = () => localStorage.getItem(KEPT) !== "off";
 
 addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -52,5 +54,5 @@ export function setUpHelp() {
   }
   const box = get(help, "#keys-on", HTMLInputElement);
   box.checked = areKeysOn();
-  box.addEventListener("change", () => localStorage.setItem("keys", box.checked ? "on" : "off"));
+  box.addEventListener("change", () => localStorage.setItem(KEPT, box.checked ? "on" : "off"));
 }

@@ -1,6 +1,7 @@
 // Shows the uploads above the folder: how far all of it is, what needs an answer, and each file.
 
 import { byId, find, findAll, getFocused, make } from "../dom.js";
+import { makeName } from "../kept.js";
 import { t } from "../words.js";
 import { isPressed } from "./busy.js";
 import { confirmDialog } from "./dialog.js";
@@ -11,8 +12,8 @@ import { drawRows, list, makeButton, makeChoices } from "./upload-rows.js";
 import * as uploads from "./upload.js";
 
 const DRAW_MS = 100;
-const IMPORT_KEY = "hub-import-when-uploaded";
-const GROUPING_KEY = "hub-import-grouping";
+const IMPORT_KEY = makeName("hub-import-when-uploaded");
+const GROUPING_KEY = makeName("hub-import-grouping");
 
 /** @param {HTMLElement} button */
 const getLabel = (button) => button.getAttribute("aria-label") ?? button.textContent;

@@ -2,15 +2,16 @@
 // "entries" are plain records; "files" keeps copies of small files that the browser could not open
 // again by itself.
 
+import { makeName } from "../kept.js";
 import { sleep } from "./http.js";
 
 /** @typedef {"entries" | "files"} StoreName */
 
-const NAME = "hub-uploads";
+const NAME = makeName("hub-uploads");
 /** @type {StoreName[]} */
 const STORES = ["entries", "files"];
 const MAX_OPENING_MS = 10_000;
-const LOCK_PREFIX = "hub-uploads-";
+const LOCK_PREFIX = `${NAME}-`;
 
 /** @template T @param {IDBRequest<T>} request @returns {Promise<T>} */
 const wait = (request) =>
@@ -82,6 +83,6 @@ export async function listLiveTabs() {
 
 /** Let one tab act after the other, so that only one takes what is left over. */
 export async function takeTurn(/** @type {() => Promise<void>} */ act) {
-  if (navigator.locks) await navigator.locks.request("hub-upload-leftovers", act);
+  if (navigator.locks) await navigator.locks.request(makeName("hub-upload-leftovers"), act);
   else await act();
 }

@@ -2,6 +2,7 @@
 // person does to it. upload-send.js sends each file; everything that happens is told by the event
 // "change", and upload-panel.js shows it.
 
+import { makeName } from "../kept.js";
 import { t } from "../words.js";
 import { start as page, urls } from "./drive-folder.js";
 import { fetchJson, getMessage } from "./http.js";
@@ -17,7 +18,7 @@ import { makeSender } from "./upload-send.js";
 import * as store from "./upload-store.js";
 
 const MAX_PATHS = 1000;
-const PAUSED_KEY = "hub-uploads-paused";
+const PAUSED_KEY = makeName("hub-uploads-paused");
 // Uploads of other people in this browser are kept so long for them.
 const MAX_LEFT_MS = 30 * 86_400_000;
 const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*)$/i;
