@@ -98,6 +98,7 @@ _NOT_FOUND = {
     "import plan": mark("There is no such import plan."),
     "object": mark("There is no such object."),
     "OneDrive account": mark("There is no such OneDrive account."),
+    "original in OneDrive": mark("The original is not in OneDrive."),
     "original in OneDrive any more": mark("The original is no longer in OneDrive."),
     "page": mark("There is no such page."),
     "picture": mark("There is no such image."),

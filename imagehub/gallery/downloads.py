@@ -12,7 +12,7 @@ from flask_login import current_user
 from imagehub.database import db, end_read
 from imagehub.domain.library import gallery
 from imagehub.domain.library import images as library_images
-from imagehub.domain.sharing import downloads
+from imagehub.domain.sharing import downloads, originals
 from imagehub.errors import (
     SIGN_IN,
     ConnectionLostError,
@@ -95,7 +95,7 @@ def show_full_image(group: int, number: int, name: str = "") -> ResponseReturnVa
     try:
         response = send_original(image)
     except (ConnectionLostError, ServiceError, NotFoundError) as error:
-        if isinstance(error, NotFoundError):
+        if isinstance(error, NotFoundError) and error.kind != originals.ABSENT_KIND:
             error = NotFoundError("original in OneDrive any more", f"{group}/{number}")
         return show_failure(error, _get_visible_image(group, number)[0].group, number)
     response.headers["Cache-Control"] = "no-store"
@@ -182,6 +182,8 @@ def show_failure(
 
 
 def _explain(error: ImageHubError) -> str:
+    if isinstance(error, NotFoundError) and error.kind == originals.ABSENT_KIND:
+        return str(gettext("The original is not in OneDrive."))
     if isinstance(error, NotFoundError):
         return str(gettext("The original is no longer in OneDrive."))
     if isinstance(error, ConnectionLostError):

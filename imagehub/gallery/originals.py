@@ -10,7 +10,7 @@ from flask_login import current_user
 from imagehub.database import db, end_read
 from imagehub.domain.library import private_data
 from imagehub.domain.sharing import downloads, originals
-from imagehub.errors import ServiceBusyError
+from imagehub.errors import NotFoundError, ServiceBusyError
 from imagehub.messages import mark
 from imagehub.models import Image
 from imagehub.wiring import get_clients, get_settings
@@ -34,6 +34,8 @@ def send_original(image: Image) -> Response:
     Errors as of :func:`imagehub.domain.sharing.originals.deliver`.
     """
     name, mime_type = image.name, image.mime_type
+    if image.drive_account_id is None:
+        raise NotFoundError(originals.ABSENT_KIND, name)
     if gets_originals():
         account_id, item_id = image.drive_account_id, image.drive_item_id
         end_read(db.session())

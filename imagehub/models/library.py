@@ -122,11 +122,13 @@ class Image(Base):
     ``preview_reason``: why the renditions are made from the preview that OneDrive draws; "" if they
     are made from the original. ``taken_at`` is the camera's clock, without a time zone.
     ``thumbhash`` is base64. ``assumed_profile``: the colour profile that was assumed for CMYK
-    without one. ``drive_state``: ``ok``, ``changed`` or ``missing`` in OneDrive, or ``outside`` of
-    the root folder. ``drive_hash`` and ``drive_size_bytes`` are what OneDrive listed for the file
-    that the renditions were made from, "" and 0 if unknown. ``drive_doubt``: what the next check
-    has to find out (see ``domain.sync.state``). ``offered_item_id``: a file with other content that
-    has the name and folder of a missing original, or "". ``private_state``: whether the original
+    without one. ``drive_state``: ``ok``, ``changed`` or ``missing`` in OneDrive, ``outside`` of the
+    root folder, or ``absent``: the picture came from the first version and no file in OneDrive is
+    known; there is no account then, and ``drive_item_id`` is "". ``drive_hash`` and
+    ``drive_size_bytes`` are what OneDrive listed for the file that the renditions were made from,
+    "" and 0 if unknown. ``drive_doubt``: what the next check has to find out (see
+    ``domain.sync.state``). ``offered_item_id``: a file with other content that has the name and
+    folder of a missing original, or "". ``private_state``: whether the original
     says something private: "" if it was not looked at, else ``none``, ``removable`` or ``fixed``
     (see ``PrivateData``). ``role``: see ``ROLES`` of ``domain.library``. ``has_alt`` is derived
     from ``alt``, for the list of shots without one; it is true in the trash.
@@ -155,7 +157,7 @@ class Image(Base):
     alt: Mapped[str] = mapped_column(String(1000), default="")
     has_alt: Mapped[bool] = mapped_column(default=False)
     role: Mapped[str] = mapped_column(String(20), default="")
-    drive_account_id: Mapped[int] = mapped_column(ForeignKey("drive_account.id"), index=True)
+    drive_account_id: Mapped[int | None] = mapped_column(ForeignKey("drive_account.id"), index=True)
     drive_item_id: Mapped[str] = mapped_column(DriveId)
     drive_state: Mapped[str] = mapped_column(String(16), default="ok")
     drive_hash: Mapped[str] = mapped_column(String(40), default="")

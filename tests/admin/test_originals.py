@@ -125,8 +125,35 @@ def test_originals_outside_the_root_folder_are_explained(
     assert is_asked(site)
 
 
+def test_images_without_an_original_in_onedrive_are_listed_and_explained(
+    site: Site, client: FlaskClient, group_id: int
+) -> None:
+    absent = {"drive_state": "absent", "drive_account_id": None, "drive_item_id": ""}
+    with site.session() as session:
+        shots = (Image.group_id == group_id, Image.number.in_([3, 4]))
+        session.execute(update(Image).where(*shots).values(absent))
+    assert "2 without an original in OneDrive" in client.get(f"{LIST}?filter=absent").text
+    assert 'data-note="absent"' in client.get("/admin/").text
+    group = client.get(f"{LIST}/{group_id}").text
+    assert group.count("data-absent") == 2
+    assert not is_offered(group, "check-again", 3)
+    assert "/shots/3/original" in group
+    # What visitors may still ask for is answered in words.
+    answer = client.get(f"/media/full/{group_id}/3")
+    assert answer.status_code == 404
+    assert "The original is not in OneDrive." in answer.text
+    # Two of them are not the same file.
+    other = site.add_group(["e.jpg"])
+    send(client, f"{LIST}/{group_id}/shots/move", f"{LIST}/{group_id}", shot="3", to=str(other))
+    send(client, f"{LIST}/{group_id}/shots/move", f"{LIST}/{group_id}", shot="4", to=str(other))
+    with site.session() as session:
+        moved = session.scalars(select(Image.name).where(Image.group_id == other)).all()
+        assert sorted(moved) == ["c.jpg", "d.jpg", "e.jpg"]
+
+
 @pytest.mark.parametrize(
-    ("state", "is_there"), [("ok", True), ("missing", False), ("outside", False)]
+    ("state", "is_there"),
+    [("ok", True), ("missing", False), ("outside", False), ("absent", False)],
 )
 def test_there_is_no_link_to_a_missing_original(
     site: Site, client: FlaskClient, group_id: int, state: str, is_there: bool

@@ -343,7 +343,8 @@ def add_remakes(
 ) -> int:
     """Add import items that make the renditions of images again.
 
-    Images that are being imported already are left out. Workers are woken after the commit.
+    Images that are being imported already, or have no original in OneDrive, are left out. Workers
+    are woken after the commit.
 
     :param jobs: drive account id → job id to add to; new jobs are added to it.
     :param files: image id → the file to make them from; by default from the originals.
@@ -358,13 +359,17 @@ def add_remakes(
     wanted = sorted(set(image_ids) - set(open_ids))
     rows: list[dict[str, Any]] = []
     for image in session.scalars(select(Image).where(Image.id.in_(wanted)).order_by(Image.id)):
-        file = (files or {}).get(image.id) or NewOriginal(
-            image.drive_account_id,
-            image.drive_item_id,
-            image.name,
-            image.folder_id,
-            image.folder_name,
-        )
+        file = (files or {}).get(image.id)
+        if file is None and image.drive_account_id is not None:
+            file = NewOriginal(
+                image.drive_account_id,
+                image.drive_item_id,
+                image.name,
+                image.folder_id,
+                image.folder_name,
+            )
+        if file is None:
+            continue
         account_id = file.account_id
         if account_id not in jobs:
             jobs[account_id] = _add_job(session, account_id, user_id, now).id

@@ -121,7 +121,7 @@ def _list_waiting(session: Session, after_id: int) -> list[tuple[int, int, str]]
         .limit(_BATCH)
     ).all()
     end_read(session)
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [(row[0], row[1], row[2]) for row in rows if row[1] is not None]
 
 
 def _look_at_original(

@@ -53,7 +53,8 @@ def link_files_of_plan(session: Session, plan: ImportPlan) -> int:
         title = ""
         # An image is linked once, though several files may have its content.
         for image in [one for one in lost.get(file.quick_xor_hash, ()) if one not in linked]:
-            if link_original(session, image, _make_item(file), file.folder_name):
+            item = _make_item(file)
+            if link_original(session, image, item, file.folder_name, plan.drive_account_id):
                 linked.append(image)
                 group = session.get_one(Group, image.group_id)
                 title = title or name_group(group.id, group.title)
@@ -82,7 +83,7 @@ def link_item(session: Session, claim: Claim, item: DriveItem, download: Downloa
         for image in images:
             if image.group_id != group_id or not has_content(image, item):
                 continue
-            if link_original(session, image, item, claim.item.folder_name):
+            if link_original(session, image, item, claim.item.folder_name, claim.account_id):
                 note_links(session, [image])
                 return image.id
     return None
@@ -109,7 +110,7 @@ def _find_lost(session: Session, account_id: int, hashes: set[str]) -> dict[str,
             select(Image)
             .join(Group, Group.id == Image.group_id)
             .where(
-                Image.drive_account_id == account_id,
+                or_(Image.drive_account_id == account_id, Image.drive_account_id.is_(None)),
                 Image.drive_state.in_(AWAY),
                 or_(Image.drive_hash.in_(some), Image.quick_xor_hash.in_(some)),
                 Group.state != "trash",
@@ -173,7 +174,7 @@ def use_offered(session: Session, image_ids: Sequence[int], user_id: int | None)
                 image.folder_name,
             )
             for image in images
-            if image.offered_item_id
+            if image.offered_item_id and image.drive_account_id is not None
         }
         count += add_remakes(session, sorted(files), jobs, user_id, files)
     return count

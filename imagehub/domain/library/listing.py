@@ -41,6 +41,7 @@ FILTERS = {
     "changed": mark("Changed in OneDrive"),
     "missing": mark("Missing in OneDrive"),
     "outside": mark("Outside the root folder"),
+    "absent": mark("Original not in OneDrive"),
     "failed": mark("Failed imports"),
 }
 # The orders of the lists "all" and "draft", with their labels; the others are newest first.
@@ -296,6 +297,7 @@ _FACTS: Mapping[str, tuple[Any, ...]] = {
     "changed": (Image.group_id, Image.drive_state == "changed"),
     "missing": (Image.group_id, Image.drive_state == "missing"),
     "outside": (Image.group_id, Image.drive_state == "outside"),
+    "absent": (Image.group_id, Image.drive_state == "absent"),
     "failed": (ImportItem.group_id, ImportItem.state == "failed"),
 }
 

@@ -150,5 +150,6 @@ def put_into(session: Session, images: Sequence[Image], target: Group) -> None:
 def find_twins(session: Session, images: Sequence[Image], target: Group) -> list[Image]:
     """List those of the images whose file is already an image of the group."""
     of_target = select(Image.drive_account_id, Image.drive_item_id)
-    files = {tuple(row) for row in session.execute(of_target.where(Image.group_id == target.id))}
+    of_target = of_target.where(Image.group_id == target.id, Image.drive_item_id != "")
+    files = {tuple(row) for row in session.execute(of_target)}
     return [image for image in images if (image.drive_account_id, image.drive_item_id) in files]

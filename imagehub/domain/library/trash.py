@@ -299,6 +299,7 @@ def _put_back(session: Session, bag: Group, origin: Group) -> None:
     there = {
         (image.drive_account_id, image.drive_item_id): image
         for image in library_images.list_images(session, origin.id)
+        if image.drive_item_id
     }
     for image in library_images.list_images(session, bag.id):
         twin = there.get((image.drive_account_id, image.drive_item_id))

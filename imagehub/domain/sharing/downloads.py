@@ -12,6 +12,7 @@ from zipstream import ZIP_STORED, ZipStream
 from imagehub.clients import Clients
 from imagehub.domain.library.images import list_images
 from imagehub.domain.sharing.originals import (
+    ABSENT_KIND,
     REPLACEMENT_PX,
     Original,
     Replaced,
@@ -129,7 +130,7 @@ def _iter_member(archive: ZipStream, name: str, chunks: Iterator[bytes]) -> Iter
 def _open_member(clients: Clients, member: Member) -> tuple[str, Iterator[bytes]]:
     """Return the name of a member in the archive, and its bytes."""
     original = member.original
-    if member.as_is:
+    if original.account_id is not None and member.as_is:
         drive = clients.open_drive(original.account_id)
         return member.name, drive.iter_download(original.item_id)
     delivery = deliver(clients, original)
@@ -146,7 +147,8 @@ def _make_note(
 ) -> bytes:
     lines = [translate(_NOTE_HEAD), ""]
     for member, error in missing:
-        reason = _GONE if isinstance(error, NotFoundError) else error.sentence
+        is_gone = isinstance(error, NotFoundError) and error.kind != ABSENT_KIND
+        reason = _GONE if is_gone else error.sentence
         lines.append(f"{member.name}: {translate(reason)}")
     return ("\r\n".join(lines) + "\r\n").encode()
 

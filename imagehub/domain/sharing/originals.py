@@ -23,6 +23,8 @@ from imagehub.messages import mark
 from imagehub.models import Image, PrivateData
 
 REPLACEMENT_PX = 1920
+# Of the error for an original that no file in OneDrive is known for.
+ABSENT_KIND = "original in OneDrive"
 # For one look while a visitor waits.
 _MAX_LOOK_BYTES = 32_000_000
 _MAX_LOOK_SECONDS = 20.0
@@ -34,11 +36,11 @@ _MAX_SEND_SECONDS = 4 * 3600.0
 class Original:
     """Where an image's original is, and what was found in it.
 
-    ``row`` is detached from its session. ``replacement_key``: the object that is offered if the
-    original cannot be cleaned.
+    ``account_id`` is None if it is not in OneDrive. ``row`` is detached from its session.
+    ``replacement_key``: the object that is offered if the original cannot be cleaned.
     """
 
-    account_id: int
+    account_id: int | None
     item_id: str
     is_fixed: bool
     row: PrivateData | None
@@ -112,11 +114,13 @@ def _make_original(image: Image, row: PrivateData | None) -> Original:
 def deliver(clients: Clients, original: Original) -> Delivery:
     """Decide how a visitor gets an original without its private data.
 
-    :raise NotFoundError: it is not in OneDrive any more.
+    :raise NotFoundError: it is not in OneDrive, or not any more.
     :raise ConnectionLostError: OneDrive must be connected again.
     :raise ServiceBusyError: OneDrive is throttled, down or not reached.
     :raise ServiceRefusedError: OneDrive does not send it.
     """
+    if original.account_id is None:
+        raise NotFoundError(ABSENT_KIND, original.item_id)
     if original.is_fixed:
         return _replace(original)
     content = clients.open_drive(original.account_id).open_content(original.item_id)

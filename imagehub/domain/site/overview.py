@@ -40,7 +40,8 @@ class Counts:
 
     All but the first are counted up to ``MAX_COUNTED + 1``, which means more. ``outside``:
     originals in OneDrive that are not inside the root folder. ``offered``: missing originals with
-    another file in their place.
+    another file in their place. ``absent``: images of the first version without an original in
+    OneDrive.
     """
 
     groups_shown: int = 0
@@ -49,6 +50,7 @@ class Counts:
     missing: int = 0
     outside: int = 0
     offered: int = 0
+    absent: int = 0
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ def count_to_do(session: Session) -> Counts:
             _count_some(Image.drive_state == "missing"),
             _count_some(Image.drive_state == "outside"),
             _count_some((Image.drive_state == "missing") & (Image.offered_item_id != "")),
+            _count_some(Image.drive_state == "absent"),
         )
     ).one()
     return Counts(int(shown or 0), *rest)

@@ -201,17 +201,25 @@ def apply_finds(session: Session, account_id: int, finds: Sequence[Find]) -> int
     return len(linked)
 
 
-def link_original(session: Session, image: Image, item: DriveItem, folder_name: str = "") -> bool:
-    """Make a file with the same content the original of an image that has lost its own.
+def link_original(
+    session: Session,
+    image: Image,
+    item: DriveItem,
+    folder_name: str = "",
+    account_id: int | None = None,
+) -> bool:
+    """Make a file with the same content the original of an image that has none in OneDrive.
 
     :param image: as it was read; it may be changed since, or detached.
     :param folder_name: name of the file's folder, "" if unknown.
+    :param account_id: of the file, if it is not the image's.
     :return: False if the image was changed meanwhile, or its group already has this file.
     """
     lock_group(session, image.group_id)
-    if _is_in_group(session, image, item.id):
+    if _is_in_group(session, image, item.id, account_id):
         return False
     values = {
+        "drive_account_id": account_id or image.drive_account_id,
         "drive_item_id": item.id,
         "drive_state": OK,
         "drive_doubt": NO_DOUBT,
@@ -260,12 +268,17 @@ def note_links(session: Session, images: Sequence[Image]) -> None:
         audit.record(session, None, "relink_originals", names=[image.name for image in images])
 
 
-def _is_in_group(session: Session, image: Image, item_id: str) -> bool:
-    """Tell whether a file is the original of another image of the same group."""
+def _is_in_group(
+    session: Session, image: Image, item_id: str, account_id: int | None = None
+) -> bool:
+    """Tell whether a file is the original of another image of the same group.
+
+    :param account_id: of the file, if it is not the image's.
+    """
     twin = exists().where(
         Image.group_id == image.group_id,
         Image.id != image.id,
-        Image.drive_account_id == image.drive_account_id,
+        Image.drive_account_id == (account_id or image.drive_account_id),
         Image.drive_item_id.in_(list_spellings(item_id)),
     )
     return bool(session.scalar(select(twin)))

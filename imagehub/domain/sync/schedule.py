@@ -222,7 +222,8 @@ def check_again(session: Session, image_ids: Sequence[int]) -> None:
     """Request a check that asks OneDrive about these images. The caller commits."""
     accounts: set[int] = set()
     for ids in make_batches(image_ids):
-        accounts.update(session.scalars(select(Image.drive_account_id).where(Image.id.in_(ids))))
+        found = session.scalars(select(Image.drive_account_id).where(Image.id.in_(ids)))
+        accounts.update(account_id for account_id in found if account_id is not None)
     for account_id in sorted(accounts):
         ask_for_check(session, account_id)
     doubt_images(session, image_ids)

@@ -12,9 +12,10 @@ from imagehub.clients.drive_ids import fold_id, is_same_id
 from imagehub.models import Image
 
 # States of an original. ``outside``: it is in OneDrive, but not inside the root folder.
-OK, CHANGED, MISSING, OUTSIDE = "ok", "changed", "missing", "outside"
+# ``absent``: it came from the first version, and no file in OneDrive is known for it.
+OK, CHANGED, MISSING, OUTSIDE, ABSENT = "ok", "changed", "missing", "outside", "absent"
 # States in which the original cannot be opened.
-AWAY = (MISSING, OUTSIDE)
+AWAY = (MISSING, OUTSIDE, ABSENT)
 
 # The open question of a check about an image. A larger number is asked first.
 SEEK = -1  # which file has taken the place of an original that is away
