@@ -321,6 +321,15 @@ class Drive(Protocol):
         :raise ServiceRefusedError: ``name_taken``, ``quota_full`` …
         """
 
+    def upload_file(self, parent_id: str, name: str, file: BinaryIO, size_bytes: int) -> DriveItem:
+        """Upload a new file in fragments; if the name is taken, OneDrive adds a number to it.
+
+        :param file: seekable; its first ``size_bytes`` bytes (at least one) are sent.
+        :raise InvalidInputError: OneDrive does not accept the name.
+        :raise ServiceBusyError: the file may have arrived all the same: look before trying again.
+        :raise ServiceRefusedError: ``quota_full`` …
+        """
+
     def create_empty_file(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"
     ) -> DriveItem:

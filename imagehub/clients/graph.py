@@ -46,6 +46,7 @@ from imagehub.clients.graph_bytes import ByteReader, Source, add_listing, check_
 from imagehub.clients.graph_content import GraphContent
 from imagehub.clients.graph_http import GoneError, GraphCaller, LostAnswerError
 from imagehub.clients.graph_thumbnails import fetch_preview, fetch_thumbnail
+from imagehub.clients.graph_upload import FragmentSender
 from imagehub.clients.http import parse_http_date
 from imagehub.errors import (
     ContentMismatchError,
@@ -82,6 +83,7 @@ class GraphDrive:
         self.root_folder = root_folder.strip() or "root"
         self._boundary = DriveBoundary(caller, self.root_folder, self._memory)
         self._reader = ByteReader(caller)
+        self._uploader = FragmentSender(caller)
 
     # --- Reading ----------------------------------------------------------------------------------
 
@@ -269,6 +271,10 @@ class GraphDrive:
             upload_url=self._caller.check_content_url(document.get("uploadUrl"), operation),
             expires_at=find_time(document.get("expirationDateTime")),
         )
+
+    def upload_file(self, parent_id: str, name: str, file: BinaryIO, size_bytes: int) -> DriveItem:
+        opened = self.create_upload_session(parent_id, name, "rename")
+        return self._uploader.send(opened.upload_url, file, size_bytes)
 
     def create_empty_file(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"

@@ -152,19 +152,20 @@ class MicrosoftIdentity:
             if isinstance(refusal, ConnectionLostError):
                 raise ServiceRefusedError(SIGN_IN, operation, "bad_code", _BAD_CODE)
             raise refusal
-        if not accounts:
-            sentence = mark("Microsoft’s response does not say who signed in.")
-            raise ServiceRefusedError(SIGN_IN, operation, "bad_answer", sentence)
-        claims = result.get("id_token_claims") or {}
-        account = accounts[0]
-        return SignedIn(
-            home_account_id=str(account["home_account_id"]),
-            username=str(claims.get("preferred_username") or account.get("username") or ""),
-            name=str(claims.get("name") or ""),
-            tenant_id=str(claims.get("tid") or account.get("realm") or ""),
-            scopes=tuple(sorted(str(result.get("scope") or "").split())),
-            cache=cache.serialize(),
-        )
+        return _read_signed_in(result, accounts, cache, operation)
+
+    def adopt_refresh_token(self, refresh_token: str, scopes: Sequence[str]) -> SignedIn:
+        operation = "take over a sign-in"
+        cache = msal.SerializableTokenCache()
+        app, http = self._make_app(operation, cache)
+        try:
+            result = app.acquire_token_by_refresh_token(refresh_token, _clean_scopes(scopes))
+            accounts = app.get_accounts()
+        except Exception as error:
+            raise http.explain(error, operation) from None
+        if "access_token" not in result:
+            raise http.refuse(result, operation)
+        return _read_signed_in(result, accounts, cache, operation)
 
     # --- Tokens -----------------------------------------------------------------------------------
 
@@ -397,6 +398,31 @@ def _clean_scopes(scopes: Sequence[str]) -> list[str]:
 def _shorten_scope(scope: str) -> str:
     """Normalise a scope: ``…/Files.Read`` becomes ``files.read``."""
     return scope.rsplit("/", 1)[-1].casefold()
+
+
+def _read_signed_in(
+    result: Mapping[str, Any],
+    accounts: Sequence[Mapping[str, Any]],
+    cache: msal.SerializableTokenCache,
+    operation: str,
+) -> SignedIn:
+    """Return who signed in, from an answer with tokens and what MSAL cached of it.
+
+    :raise ServiceRefusedError: it does not say.
+    """
+    if not accounts:
+        sentence = mark("Microsoft’s response does not say who signed in.")
+        raise ServiceRefusedError(SIGN_IN, operation, "bad_answer", sentence)
+    claims = result.get("id_token_claims") or {}
+    account = accounts[0]
+    return SignedIn(
+        home_account_id=str(account["home_account_id"]),
+        username=str(claims.get("preferred_username") or account.get("username") or ""),
+        name=str(claims.get("name") or ""),
+        tenant_id=str(claims.get("tid") or account.get("realm") or ""),
+        scopes=tuple(sorted(str(result.get("scope") or "").split())),
+        cache=cache.serialize(),
+    )
 
 
 def _read_cache(cache: str) -> msal.SerializableTokenCache | None:

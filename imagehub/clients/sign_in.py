@@ -73,6 +73,14 @@ class Identity(Protocol):
             that passes.
         """
 
+    def adopt_refresh_token(self, refresh_token: str, scopes: Sequence[str]) -> SignedIn:
+        """Sign in with a refresh token that another program got for this app registration.
+
+        :raise ConnectionLostError: it has expired, was revoked or belongs to another registration.
+        :raise ServiceRefusedError: as :meth:`refresh_token`.
+        :raise ServiceBusyError: try again.
+        """
+
     def find_cached_token(self, cache: str, scopes: Sequence[str]) -> AccessToken | None:
         """Return a cached token that is valid for at least five minutes, or None."""
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from imagehub.clients import Drive, DriveItem
 from imagehub.clients.graph_boundary import DriveMemory
+from imagehub.clients.graph_upload import FRAGMENT_BYTES
 from imagehub.errors import (
     InvalidInputError,
     NotAllowedError,
@@ -389,6 +390,40 @@ def test_a_file_is_uploaded_by_fragments_without_a_token(drive: Drive, art: Path
     target = io.BytesIO()
     drive.download(item, target, 10_000_000)
     assert target.getvalue() == data
+
+
+def test_the_hub_uploads_a_file_in_fragments_under_a_free_name(
+    drive: Drive, art: Path, cloud: OneDrive
+) -> None:
+    data = random.Random(2).randbytes(FRAGMENT_BYTES * 2 + 5)
+    item = drive.upload_file(
+        drive.get_root().id, "front.jpg", io.BytesIO(data + b"rest"), len(data)
+    )
+    assert item.name == "front 1.jpg"
+    assert item.size_bytes == len(data)
+    assert (art / item.name).read_bytes() == data
+    assert (art / "front.jpg").read_bytes() == PICTURE
+    assert len(cloud.log("PUT", "uploadSession")) == 3
+
+
+@pytest.mark.parametrize("fault", ["lost_fragment", "fragment_416", "lost_answer"])
+def test_an_upload_goes_on_after_a_lost_fragment(
+    drive: Drive, art: Path, cloud: OneDrive, fault: str
+) -> None:
+    data = random.Random(3).randbytes(FRAGMENT_BYTES + 7)
+    cloud.set_fault(fault, method="PUT", times=1)
+    drive.upload_file(drive.get_root().id, "new.jpg", io.BytesIO(data), len(data))
+    assert (art / "new.jpg").read_bytes() == data
+
+
+def test_an_upload_that_cannot_be_finished_leaves_nothing(
+    drive: Drive, art: Path, cloud: OneDrive
+) -> None:
+    data = random.Random(4).randbytes(FRAGMENT_BYTES + 7)
+    cloud.set_fault("upload_session_gone", skip=1)
+    with pytest.raises(ServiceBusyError):
+        drive.upload_file(drive.get_root().id, "new.jpg", io.BytesIO(data), len(data))
+    assert not (art / "new.jpg").exists()
 
 
 def test_uploading_to_a_taken_name_is_refused_by_the_end(drive: Drive) -> None:

@@ -298,3 +298,35 @@ def test_no_secret_is_logged_anywhere(
         secrets += [entry["secret"] for entry in json.loads(text)["RefreshToken"].values()]
     for secret in secrets:
         assert secret not in caplog.text
+
+
+# --- Refresh tokens of another program ------------------------------------------------------------
+
+
+def take_refresh_token(signed_in: SignedIn) -> str:
+    (entry,) = json.loads(signed_in.cache)["RefreshToken"].values()
+    return str(entry["secret"])
+
+
+def test_a_refresh_token_of_the_same_registration_signs_in(
+    cloud: OneDrive, identity: MicrosoftIdentity, signed_in: SignedIn
+) -> None:
+    token = take_refresh_token(signed_in)
+    adopted = make_identity(cloud).adopt_refresh_token(token, SCOPES)
+    assert adopted.home_account_id == signed_in.home_account_id
+    assert adopted.username == signed_in.username
+    assert set(SCOPES) <= set(adopted.scopes)
+    assert token not in repr(adopted)
+    # The connection lives on by itself.
+    assert identity.find_cached_token(adopted.cache, SCOPES) is not None
+    assert identity.refresh_token(adopted.cache, SCOPES, force=True).token
+
+
+def test_a_dead_or_foreign_refresh_token_is_refused(
+    cloud: OneDrive, identity: MicrosoftIdentity, signed_in: SignedIn
+) -> None:
+    with pytest.raises(ConnectionLostError):
+        identity.adopt_refresh_token("M.C507_BL2.0.U.-of-long-ago", SCOPES)
+    cloud.set_fault("aadsts", code=50173)
+    with pytest.raises(ConnectionLostError):
+        identity.adopt_refresh_token(take_refresh_token(signed_in), SCOPES)

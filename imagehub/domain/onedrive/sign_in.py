@@ -11,6 +11,7 @@ from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Vault
+from imagehub.clients.sign_in import SignedIn
 from imagehub.database import count_rows, now_utc, own_transaction
 from imagehub.domain.leases import release_lease
 from imagehub.domain.onedrive.accounts import (
@@ -133,6 +134,24 @@ def finish_connection(
                 name=signed.username,
             )
         )
+    wanted = kept["wish"]["scopes"]
+    return save_account(session, vault, signed, user_id, wanted, is_renewal=bool(renews))
+
+
+def save_account(
+    session: Session,
+    vault: Vault,
+    signed: SignedIn,
+    user_id: int | None,
+    scopes: Sequence[str],
+    is_renewal: bool = False,
+) -> DriveAccount:
+    """Save the tokens of an account that has just signed in.
+
+    :param scopes: what was asked for, where Microsoft does not say what was granted.
+    :param is_renewal: of a previous account, which does not become the active one.
+    :return: the account, not committed yet.
+    """
     granted = [scope for scope in signed.scopes if scope.lower() not in _SIGN_IN_SCOPES]
 
     found = session.scalars(
@@ -145,11 +164,11 @@ def finish_connection(
     account.username = signed.username[:320]
     account.name = signed.name[:255]
     account.tenant_id = signed.tenant_id[:64]
-    account.scopes = " ".join(granted or kept["wish"]["scopes"])[:500]
+    account.scopes = " ".join(granted or scopes)[:500]
     account.token_cache = vault.seal(signed.cache)
     account.state, account.state_reason, account.state_code = CONNECTED, "", ""
     account.refused_at = account.doubted_at = account.claims_challenge = None
-    account.is_active = account.is_active if found and renews else True
+    account.is_active = account.is_active if found and is_renewal else True
     account.connected_at = account.refreshed_at = now_utc()
     account.connected_by_id = user_id
     session.add(account)
@@ -157,7 +176,7 @@ def finish_connection(
     session.refresh(account)
     if account.is_active:
         _retire_others(session, account)
-    log.info("OneDrive account %d was connected by user %d", account.id, user_id)
+    log.info("OneDrive account %d was connected by user %s", account.id, user_id or "-")
     return account
 
 
