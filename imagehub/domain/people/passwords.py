@@ -17,6 +17,7 @@ from pathlib import Path
 
 from werkzeug.security import check_password_hash, generate_password_hash
 
+from imagehub.domain.people import former_hashes
 from imagehub.errors import BusyError, InvalidInputError
 from imagehub.messages import Message, mark
 
@@ -158,13 +159,19 @@ def is_right(stored: str, password: str) -> bool:
         if not stored:
             generate_password_hash(checked, f"scrypt:{SCRYPT_N}:{_R}:{_P}")
             return False
-        if check_password_hash(stored, checked) and checked == password:
+        if _matches(stored, checked) and checked == password:
             return True
         # An older, cheaper hash: make up for the difference.
         n, missing = _find_missing_cost(stored)
         if missing > 0:
             generate_password_hash(checked, f"scrypt:{n}:{_R}:{missing}")
         return False
+
+
+def _matches(stored: str, password: str) -> bool:
+    if former_hashes.find_rounds(stored) is not None:
+        return former_hashes.is_right(stored, password)
+    return check_password_hash(stored, password)
 
 
 def is_outdated(stored: str) -> bool:
@@ -174,6 +181,11 @@ def is_outdated(stored: str) -> bool:
 
 def _find_missing_cost(stored: str) -> tuple[int, int]:
     """Return N and how many times it must be computed to reach the cost of a new hash."""
+    rounds = former_hashes.find_rounds(stored)
+    if rounds is not None:
+        # bcrypt of 2^12 rounds takes about half as long as a new hash.
+        eighths = 8 - min(8, round(4 * 2.0 ** (rounds - 12)))
+        return max(2, SCRYPT_N // 8), eighths
     found = re.match(r"scrypt:(\d+):(\d+):(\d+)\$", stored)
     if found is None:
         return SCRYPT_N, 1
