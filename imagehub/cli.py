@@ -304,6 +304,48 @@ def import_folder(folder: str, one_group: bool, again: bool, no_wait: bool) -> N
     sys.exit(1 if result.failed and not result.done_count else 0)
 
 
+@main.command("migrate-legacy")
+@click.option(
+    "--from",
+    "address",
+    metavar="URL",
+    envvar="IMAGEHUB_LEGACY_URL",
+    required=True,
+    help="Database of the first version: mysql+pymysql://user@host/database. Other users of this "
+    "machine can see what is typed here: leave the password out of it.",
+    show_envvar=True,
+)
+@click.option("--password-stdin", is_flag=True, help="Read its password from standard input.")
+@click.option("--dry-run", is_flag=True, help="Only report what would be done.")
+@click.option(
+    "--upload-missing", is_flag=True, help="Upload pictures that are not in OneDrive to it."
+)
+def migrate_legacy(address: str, password_stdin: bool, dry_run: bool, upload_missing: bool) -> None:
+    """Bring pictures, accounts and the OneDrive sign-in over from the first version of ImageHub.
+
+    Its tables are only read. The command can be stopped and run again; it does nothing twice.
+    """
+    from dataclasses import replace
+
+    from imagehub.runtime.legacy.run import migrate_legacy
+    from imagehub.runtime.legacy.source import read_url
+    from imagehub.runtime.legacy.work import Options
+    from imagehub.runtime.worker import make_renderer
+    from imagehub.wiring import get_clients, get_settings
+
+    url = read_url(address)
+    if password_stdin or (not url.password and sys.stdin.isatty()):
+        prompt = partial(click.prompt, "Password of the old database", "", show_default=False)
+        password = sys.stdin.readline() if password_stdin else str(prompt(hide_input=True))
+        url = read_url(address, password.rstrip("\r\n"))
+    with open_app(migrated=True), make_renderer(get_settings()) as renderer:
+        clients = replace(get_clients(), renderer=renderer)
+        options = Options(dry_run, upload_missing)
+        report = migrate_legacy(db.engine, get_settings(), clients, url, options, click.echo)
+    click.echo(report.describe())
+    sys.exit(130 if report.is_interrupted else 1 if report.has_failed else 0)
+
+
 @main.command("check-drive")
 @click.option("--no-wait", is_flag=True, help="Leave the check to a worker and return at once.")
 def check_drive(no_wait: bool) -> None:

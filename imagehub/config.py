@@ -439,7 +439,7 @@ FILE_NAMES = tuple(
     PREFIX + item.name.upper() + FILE_ENDING for item in list_fields() if item.metadata["secret"]
 )
 # Variables with the prefix that are not settings.
-_OTHER_NAMES = ("IMAGEHUB_DEMO_PASSWORD", "IMAGEHUB_TEST_")
+_OTHER_NAMES = ("IMAGEHUB_DEMO_PASSWORD", "IMAGEHUB_LEGACY_URL", "IMAGEHUB_TEST_")
 
 
 def find_unknown_names(

@@ -26,6 +26,7 @@ pytest_plugins = [
     "tests.fixtures.connection",
     "tests.fixtures.import_rows",
     "tests.fixtures.importing",
+    "tests.fixtures.legacy",
     "tests.fixtures.checking",
     "tests.fixtures.planning",
     "tests.fixtures.redis",

@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
@@ -13,7 +16,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 
 from imagehub.cli import main
@@ -25,6 +28,7 @@ from imagehub.domain.sync import schedule
 from imagehub.models import (
     ApiToken,
     HubSetting,
+    Image,
     RecoveryCode,
     SecondFactor,
     SignInSession,
@@ -32,7 +36,9 @@ from imagehub.models import (
 )
 from tests.fixtures.connection import DriveHub
 from tests.fixtures.importing import ImportHub, make_jpeg
-from tests.fixtures.programs import Command, run_command
+from tests.fixtures.legacy import FirstVersion, make_picture
+from tests.fixtures.programs import Command, run_command, wait_until
+from tests.fixtures.s3 import S3Server
 from tests.support import get_free_port
 
 PASSWORD = "correct horse battery"
@@ -384,3 +390,100 @@ def test_flask_reaches_the_same_commands(tmp_path: Path) -> None:
     found = {finding["name"]: finding["state"] for finding in json.loads(result.stdout)}
     assert found["database"] == "ok"
     assert found["migrations"] == "fault"
+
+
+# --- The first version ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def storage(s3_server: S3Server, tmp_path: Path) -> dict[str, str]:
+    """The settings of a bucket of its own."""
+    return {
+        "IMAGEHUB_S3_ENDPOINT_URL": s3_server.endpoint_url,
+        "IMAGEHUB_S3_ACCESS_KEY_ID": s3_server.access_key_id,
+        "IMAGEHUB_S3_SECRET_ACCESS_KEY": s3_server.secret_access_key,
+        "IMAGEHUB_S3_BUCKET": f"legacy-{os.getpid()}-{time.monotonic_ns()}",
+    }
+
+
+def list_images(tmp_path: Path) -> list[tuple[int, int]]:
+    engine = create_engine(f"sqlite:///{tmp_path / 'data/imagehub.db'}")
+    with Session(engine) as session:
+        rows = session.execute(
+            select(Image.group_id, Image.number).order_by(Image.group_id, Image.number)
+        ).all()
+    engine.dispose()
+    return [(row[0], row[1]) for row in rows]
+
+
+def test_a_first_version_is_brought_over_without_showing_its_password(
+    run: Run, storage: dict[str, str], first_version: FirstVersion, tmp_path: Path
+) -> None:
+    first_version.add(17, 1, "front.jpg", make_picture(1))
+    first_version.add(17, 2, "broken.jpg", "data:image/png;base64,AAAA")
+    first_version.add_person("Berta", "sea water")
+    empty = run("migrate-legacy", "--dry-run", **storage)
+    assert empty.exit_code == 2
+    assert "IMAGEHUB_LEGACY_URL" in empty.output
+    user = f"{first_version.url.replace('root@', 'reader:wrong-pass@')}"
+    refused = run("migrate-legacy", "--from", user, **storage)
+    assert refused.exit_code == 1
+    assert "Cannot open the old database" in refused.output
+    assert "wrong-pass" not in refused.output
+    first_version.execute("CREATE USER IF NOT EXISTS reader@localhost IDENTIFIED BY 'right-pass'")
+    first_version.execute("GRANT SELECT ON *.* TO reader@localhost")
+    done = run(
+        "migrate-legacy", "--from", first_version.url.replace("root@", "reader@"),
+        "--password-stdin", text="right-pass\n", **storage,
+    )  # fmt: skip
+    assert done.exit_code == 1, "one picture has failed"
+    assert "right-pass" not in done.output
+    assert "row 2 (broken.jpg, group 17)" in done.output
+    assert re.search(r"pictures +2 +1 +0 +0 +0 +1 +1\n", done.output)
+    assert re.search(r"accounts +1 +1 ", done.output)
+    assert list_images(tmp_path) == [(17, 1)]
+    first_version.execute("DELETE FROM imagedb WHERE `index` = 2")
+    again = run("migrate-legacy", IMAGEHUB_LEGACY_URL=first_version.url, **storage)
+    assert (again.exit_code, again.exception) == (0, None)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_migration_that_is_stopped_goes_on_and_does_nothing_twice(
+    run: Run,
+    storage: dict[str, str],
+    first_version: FirstVersion,
+    start_command: Callable[..., Command],
+    tmp_path: Path,
+    number: signal.Signals,
+) -> None:
+    for image in range(1, 5):
+        first_version.add(1, image, f"{image}.jpg", make_picture(image))
+    # The third row cannot be read before the program is stopped.
+    first_version.execute("RENAME TABLE imagedb TO pictures")
+    first_version.execute(
+        "CREATE VIEW imagedb AS SELECT `index`, image_group, image_id, image_name, title,"
+        " IF(`index` = 3, IF(SLEEP(600), NULL, image_folder), image_folder) AS image_folder,"
+        " full_image FROM pictures"
+    )
+    assert run("migrate").exit_code == 0
+    command = start_command(
+        tmp_path / "program",
+        "migrate-legacy",
+        IMAGEHUB_DATA_DIR=str(tmp_path / "data"),
+        IMAGEHUB_LEGACY_URL=first_version.url,
+        **storage,
+    )
+    wait_until(lambda: len(list_images(tmp_path)) == 2 or command.process.poll() is not None)
+    second = run("migrate-legacy", IMAGEHUB_LEGACY_URL=first_version.url, **storage)
+    assert "Another migrate-legacy is running." in second.output
+    status = command.end(number)
+    if number != signal.SIGKILL:
+        assert status == 130, command.said
+        assert re.search(r"pictures +3 +2 +0 ", command.said)
+        assert "Run the same command again" in command.said
+    first_version.execute("DROP VIEW imagedb")
+    first_version.execute("RENAME TABLE pictures TO imagedb")
+    done = run("migrate-legacy", IMAGEHUB_LEGACY_URL=first_version.url, **storage)
+    assert done.exit_code == 0, done.output
+    assert re.search(r"pictures +4 +2 +2 ", done.output)
+    assert list_images(tmp_path) == [(1, 1), (1, 2), (1, 3), (1, 4)]

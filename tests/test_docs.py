@@ -126,7 +126,7 @@ def test_named_commands_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_page)
 def test_named_settings_exist(page: Path) -> None:
-    used_elsewhere = {"IMAGEHUB_DEMO_PASSWORD"}
+    used_elsewhere = {"IMAGEHUB_LEGACY_URL", "IMAGEHUB_DEMO_PASSWORD"}
     for name in re.findall(r"\bIMAGEHUB_[A-Z0-9_]+[A-Z0-9]", page.read_text()):
         if not name.startswith("IMAGEHUB_TEST_") and name not in used_elsewhere:
             assert name in {*SETTING_NAMES, *FILE_NAMES}, f"{name_page(page)} names {name}"

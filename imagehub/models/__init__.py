@@ -2,7 +2,8 @@
 
 ``account``: users, sign-in, the activity log, settings · ``drive``: the OneDrive connection ·
 ``imports``: import plans, imports, leases · ``library``: groups, images, tags, the trash, stored
-objects · ``revision``: a mark of what visitors see · ``sharing``: share links.
+objects · ``legacy``: what came from the first version · ``revision``: a mark of what visitors see ·
+``sharing``: share links.
 """
 
 from imagehub.models.account import (
@@ -32,6 +33,7 @@ from imagehub.models.imports import (
     ImportProposal,
     Lease,
 )
+from imagehub.models.legacy import LegacyRow
 from imagehub.models.library import (
     GalleryBucket,
     Group,

@@ -25,6 +25,7 @@ PRIVATE_TABLES = frozenset(
         "import_plan_file",
         "import_proposal",
         "lease",
+        "legacy_row",
         "pending_sign_in",
         "recovery_code",
         "revoked_token",
@@ -84,4 +85,5 @@ def _change_mark(connection: Connection) -> None:
 
 @event.listens_for(Engine, "rollback")
 def _forget_change(connection: Connection) -> None:
-    connection.info.pop(_CHANGED, None)
+    if not connection.invalidated:
+        connection.info.pop(_CHANGED, None)

@@ -1,6 +1,5 @@
 """Process one claimed import item: fetch, render, store, record."""
 
-import base64
 import errno
 import logging
 import random
@@ -9,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
-from imagehub.clients import Clients, Download, DriveItem, ObjectStore
+from imagehub.clients import Clients, Download, DriveItem
 from imagehub.database import (
     count_rows,
     end_read,
@@ -31,6 +30,7 @@ from imagehub.domain.imports.originals import (
     link_item,
 )
 from imagehub.domain.imports.previews import WAITING_REASON, PreviewLateError, render_original
+from imagehub.domain.imports.saving import insert_renditions, put_rendition, set_picture_facts
 from imagehub.domain.imports.scratch import Scratch
 from imagehub.domain.library.groups import lock_group, refresh_group
 from imagehub.domain.library.private_data import make_listing, save_found
@@ -53,7 +53,7 @@ from imagehub.models import DriveAccount, Image, ImportItem, ImportJob, Renditio
 
 if TYPE_CHECKING:
     # Only rendering processes load Pillow.
-    from imagehub.imaging.render import EncodedPicture, RenderedPicture
+    from imagehub.imaging.render import RenderedPicture
 
 
 log = logging.getLogger(__name__)
@@ -189,7 +189,7 @@ def _import(
     pinned_until, stored = pin_keys(session, encoded)
     for key, rendition in encoded.items():
         if key not in stored:
-            _put_object(clients.store, key, rendition)
+            put_rendition(clients.store, rendition)
     processed = _ProcessedOriginal(
         item, download, picture, private_data, pinned_until, read_at, preview_reason
     )
@@ -203,17 +203,6 @@ def _import(
     if old_keys:
         delete_unused(session, clients, old_keys)
     return "done"
-
-
-def _put_object(store: ObjectStore, key: str, rendition: "EncodedPicture") -> None:
-    try:
-        store.put_object(key, rendition.data, rendition.mime)
-    except ServiceRefusedError as error:
-        if error.reason != "no_bucket":
-            raise
-        # A new hub, or the bucket was deleted.
-        store.create_bucket()
-        store.put_object(key, rendition.data, rendition.mime)
 
 
 @dataclass(frozen=True)
@@ -280,54 +269,26 @@ def _save_image(own: Session, claim: Claim, processed: _ProcessedOriginal) -> li
     own.flush()
     listing = make_listing(processed.item, processed.download)
     save_found(own, image, listing, processed.private_data)
-    own.execute(
-        insert(Rendition),
-        [
-            {
-                "image_id": image.id,
-                "size_px": r.label_px,
-                "mime_type": r.mime,
-                "width_px": r.width_px,
-                "height_px": r.height_px,
-                "size_bytes": len(r.data),
-                "object_key": r.object_key,
-            }
-            for r in renditions
-        ],
-    )
+    insert_renditions(own, image.id, renditions)
     item.image_id = image.id
     refresh_group(own, group_id)
     return sorted(old_keys - sizes.keys())
 
 
 def _set_facts(image: Image, claim: Claim, processed: _ProcessedOriginal) -> None:
-    item, picture, metadata = processed.item, processed.picture, processed.picture.metadata
+    item = processed.item
     image.name = (item.name or claim.item.file_name)[:400]
     image.drive_state = "ok"
     image.offered_item_id = ""
     image.drive_hash = processed.download.listed_hash[:40]
     image.drive_size_bytes = processed.download.listed_size_bytes
-    image.mime_type = picture.mime[:100]
     image.preview_reason = processed.preview_reason[:500]
     image.size_bytes = processed.download.size_bytes
     image.sha256 = processed.download.sha256
     image.quick_xor_hash = processed.download.quick_xor_hash[:40]
     image.etag = item.etag[:255]
     image.ctag = item.ctag[:255]
-    image.width_px = picture.width_px
-    image.height_px = picture.height_px
-    image.thumbhash = base64.b64encode(picture.thumbhash).decode()
-    image.dominant_color = picture.dominant_color
-    image.assumed_profile = picture.assumed_profile[:40]
-    # The camera's clock, whether its time zone is known or not.
-    image.taken_at = metadata.taken_at.replace(tzinfo=None) if metadata.taken_at else None
-    image.camera = metadata.camera[:200]
-    image.lens = metadata.lens[:200]
-    image.exposure_seconds = metadata.exposure_seconds
-    image.f_number = metadata.f_number
-    image.iso = metadata.iso
-    image.focal_length_mm = metadata.focal_length_mm
-    image.latitude, image.longitude = metadata.gps or (None, None)
+    set_picture_facts(image, processed.picture)
 
 
 def _find_twin(session: Session, claim: Claim) -> int | None:

@@ -118,6 +118,11 @@ _ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "start_import": _counted(
             "create", "Started an import of %(num)s file.", "Started an import of %(num)s files."
         ),
+        "migrate_legacy": _counted(
+            "create",
+            "Brought %(num)s image over from the first version.",
+            "Brought %(num)s images over from the first version.",
+        ),
         "import_uploads": _counted(
             "create",
             "Uploaded %(num)s file to OneDrive and started its import.",
