@@ -6,8 +6,6 @@ working folder is read too; the environment has priority. Secrets are not shown 
 """
 
 import os
-import re
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -19,6 +17,21 @@ from dotenv import dotenv_values
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from imagehub.config_secrets import SECRET_MAKERS, keep_secret, read_secret_file
+from imagehub.config_values import (
+    read_color,
+    read_downloads,
+    read_flag,
+    read_number,
+    read_optional_url,
+    read_origins,
+    read_path,
+    read_public_url,
+    read_url,
+    read_word,
+    write_value,
+)
+
 PREFIX = "IMAGEHUB_"
 # Of a variable that names a file with the value of a secret setting.
 FILE_ENDING = "_FILE"
@@ -28,119 +41,6 @@ DEFAULT_GRAPH_URL = "https://graph.microsoft.com/v1.0"
 
 class SettingsError(Exception):
     """Invalid settings; ``str()`` lists every fault, one per line."""
-
-
-def _read_url(text: str) -> str:
-    parts = urlsplit(text.strip())
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ValueError("must be an address that begins with http:// or https://")
-    return text.strip().rstrip("/")
-
-
-def _read_optional_url(text: str) -> str:
-    return _read_url(text) if text.strip() else ""
-
-
-# Characters that are the same in a path, a cookie's path, a policy's source and a pattern.
-_URL_PATH = re.compile("(/[A-Za-z0-9._~-]+)*")
-
-
-def read_url_path(text: str) -> str:
-    """Return a path without a slash at its end, "" for that of the root.
-
-    :raise ValueError: it is not a plain path such as ``/art`` or ``/~ada/art``.
-    """
-    path = text.removesuffix("/")
-    if not _URL_PATH.fullmatch(path) or {".", ".."} & {*path.split("/")}:
-        raise ValueError("the path must consist of letters, digits and - . _ ~ between slashes")
-    return path
-
-
-def _read_public_url(text: str) -> str:
-    url = _read_optional_url(text)
-    parts = urlsplit(url)
-    if "@" in parts.netloc or "?" in url or "#" in url:
-        raise ValueError("must not contain a user, a password, ? or #")
-    return url.removesuffix(parts.path) + read_url_path(parts.path)
-
-
-def _read_origins(text: str) -> tuple[str, ...]:
-    origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
-    for origin in origins:
-        parts = urlsplit(origin)
-        if origin != "*" and (
-            parts.scheme not in ("http", "https") or parts.path or not parts.netloc
-        ):
-            raise ValueError(
-                f"{origin!r} is not an origin; use the form https://app.example.org, "
-                "several separated by commas, or *"
-            )
-    return origins
-
-
-def _read_flag(text: str) -> bool:
-    word = text.strip().lower()
-    if word in ("1", "true", "yes", "on"):
-        return True
-    if word in ("0", "false", "no", "off", ""):
-        return False
-    raise ValueError("must be on or off")
-
-
-def _read_downloads(text: str) -> str:
-    """Also read the words of a flag, which this setting was before."""
-    words = ("without-place", "as-is", "none")
-    word = text.strip().lower()
-    if word in words:
-        return word
-    try:
-        return "as-is" if _read_flag(word) else "none"
-    except ValueError:
-        raise ValueError("must be one of " + ", ".join(words)) from None
-
-
-def _read_path(text: str) -> Path:
-    return Path(text.strip()).expanduser().resolve()
-
-
-def _read_number(low: float, high: float) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        try:
-            number = int(text.strip())
-        except ValueError:
-            raise ValueError("must be a whole number") from None
-        if not low <= number <= high:
-            raise ValueError(f"must be between {low:g} and {high:g}")
-        return number
-
-    return read
-
-
-def _read_word(*words: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        word = text.strip().lower()
-        if word not in words:
-            raise ValueError("must be one of " + ", ".join(words))
-        return word
-
-    return read
-
-
-def _read_color(text: str) -> str:
-    color = text.strip().lower()
-    digits = color.removeprefix("#")
-    if color and (
-        not color.startswith("#") or len(digits) != 6 or set(digits) - set("0123456789abcdef")
-    ):
-        raise ValueError("must be a colour like #a1b2c3")
-    return color
-
-
-def write_value(value: object, separator: str = ",") -> str:
-    """Write a value as it stands in the environment."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return separator.join(value) if isinstance(value, tuple) else str(value)
 
 
 def _setting(
@@ -169,10 +69,10 @@ class Settings:
         "development",
         "`production` requires the secrets and an https address to be set, and refuses plain http; "
         "`development` generates secrets on first run and keeps them in the data folder",
-        _read_word("development", "production"),
+        read_word("development", "production"),
     )
     data_dir: Path = _setting(
-        "instance", "Folder for the embedded database, objects, queue and secrets", _read_path
+        "instance", "Folder for the embedded database, objects, queue and secrets", read_path
     )
     database_url: str = _setting(
         "", "SQLAlchemy URL of the database; empty: SQLite in the data folder", secret=True
@@ -189,10 +89,10 @@ class Settings:
         "",
         "S3 server that ImageHub writes to; empty: the embedded server in the data folder; `aws`: "
         "Amazon S3",
-        lambda text: text.strip() if text.strip() == "aws" else _read_optional_url(text),
+        lambda text: text.strip() if text.strip() == "aws" else read_optional_url(text),
     )
     s3_public_endpoint_url: str = _setting(
-        "", "Address of the same storage for browsers; empty: S3_ENDPOINT_URL", _read_optional_url
+        "", "Address of the same storage for browsers; empty: S3_ENDPOINT_URL", read_optional_url
     )
     s3_bucket: str = _setting("imagehub", "Bucket for the renditions; created if missing")
     s3_region: str = _setting("us-east-1", "Region that requests are signed for")
@@ -202,11 +102,11 @@ class Settings:
     s3_secret_access_key: str = _setting(
         "", "Secret key; generated for the embedded server", secret=True
     )
-    s3_port: int = _setting("9710", "Port of the embedded S3 server", _read_number(1, 65535))
+    s3_port: int = _setting("9710", "Port of the embedded S3 server", read_number(1, 65535))
     presign_window_seconds: int = _setting(
         "86400",
         "The presigned URL of a rendition stays the same for one window and works for two",
-        _read_number(60, 302_400),
+        read_number(60, 302_400),
         unit="seconds",
     )
 
@@ -222,92 +122,92 @@ class Settings:
     ms_spa_redirect_uri: str = _setting(
         "",
         "Redirect URI that is registered at Microsoft for the single-page app",
-        _read_optional_url,
+        read_optional_url,
     )
     root_folder: str = _setting(
         "root",
         "The only folder ImageHub may see: `root`, an item ID, or a path such as /Pictures/Art",
         in_pages=True,
     )
-    graph_base_url: str = _setting(DEFAULT_GRAPH_URL, "Address of Microsoft Graph", _read_url)
-    login_base_url: str = _setting(DEFAULT_LOGIN_URL, "Address of Microsoft's sign-in", _read_url)
+    graph_base_url: str = _setting(DEFAULT_GRAPH_URL, "Address of Microsoft Graph", read_url)
+    login_base_url: str = _setting(DEFAULT_LOGIN_URL, "Address of Microsoft's sign-in", read_url)
 
     # The site
     public_url: str = _setting(
         "",
         "Public address of the hub, which may have a path: `https://example.org/art`; needed "
         "behind a proxy and for feeds",
-        _read_public_url,
+        read_public_url,
     )
     proxy_count: int = _setting(
-        "0", "Number of reverse proxies whose X-Forwarded headers are trusted", _read_number(0, 5)
+        "0", "Number of reverse proxies whose X-Forwarded headers are trusted", read_number(0, 5)
     )
     proxy_prefix: bool = _setting(
         "off",
         "Without PUBLIC_URL: take the hub's path from X-Forwarded-Prefix, which the proxy must set "
         "or remove in every request",
-        _read_flag,
+        read_flag,
     )
     cors_origins: tuple[str, ...] = _setting(
-        "", "Origins of single-page apps, separated by commas, or `*`", _read_origins
+        "", "Origins of single-page apps, separated by commas, or `*`", read_origins
     )
     hsts: str = _setting(
         "host",
         "What browsers are told to open by https only, for a year, once they have seen the hub by "
         "https: its `host`, also its `subdomains`, or with `preload` these and the list that comes "
         "with browsers, once you have entered the host there",
-        _read_word("host", "subdomains", "preload"),
+        read_word("host", "subdomains", "preload"),
     )
     get_sign_in: bool = _setting(
         "on",
         "Programs may sign in by `GET /login/`, whose address contains the password; off: by POST "
         "only",
-        _read_flag,
+        read_flag,
     )
     title: str = _setting("ImageHub", "Title of the site", in_pages=True)
     tagline: str = _setting("", "Tagline under the title", in_pages=True)
-    accent: str = _setting("#b3432b", "Accent colour", _read_color, in_pages=True)
+    accent: str = _setting("#b3432b", "Accent colour", read_color, in_pages=True)
     ground: str = _setting(
         "",
         "Background colour of the light theme; empty: warm near-white",
-        _read_color,
+        read_color,
         in_pages=True,
     )
     language: str = _setting(
         "auto",
         "Language of the pages: `auto` follows the browser, `en` or `de`",
-        _read_word("auto", "en", "de"),
+        read_word("auto", "en", "de"),
         in_pages=True,
     )
     downloads: str = _setting(
         "without-place",
         "How visitors get full-size images: `without-place` and personal data, `as-is`, or `none`",
-        _read_downloads,
+        read_downloads,
         in_pages=True,
     )
     zip_downloads: bool = _setting(
-        "on", "Visitors may download a work as one ZIP file", _read_flag, in_pages=True
+        "on", "Visitors may download a work as one ZIP file", read_flag, in_pages=True
     )
-    feeds: bool = _setting("on", "Publish a feed of new works", _read_flag, in_pages=True)
+    feeds: bool = _setting("on", "Publish a feed of new works", read_flag, in_pages=True)
 
     # Work
     import_wait_seconds: int = _setting(
         "20",
         "Maximum time that `POST /admin/add/image` waits for its import",
-        _read_number(0, 600),
+        read_number(0, 600),
         unit="seconds",
     )
     worker_processes: int = _setting(
         "0",
         "Number of pictures rendered at the same time; 0: one per core",
-        _read_number(0, 64),
+        read_number(0, 64),
     )
-    web_workers: int = _setting("2", "Number of web server processes", _read_number(1, 64))
-    web_threads: int = _setting("8", "Threads of each web server process", _read_number(1, 128))
+    web_workers: int = _setting("2", "Number of web server processes", read_number(1, 64))
+    web_threads: int = _setting("8", "Threads of each web server process", read_number(1, 128))
     page_cache_mb: int = _setting(
         "32",
         "Memory of each web server process for rendered pages; 0: render each time",
-        _read_number(0, 4096),
+        read_number(0, 4096),
         unit="MB",
     )
     connections_per_address: int = _setting(
@@ -315,27 +215,27 @@ class Settings:
         "Open connections that each web server process keeps from one address (IPv6: /64 network); "
         "for another one, the connection that waits longest is closed; 0: no limit. Without effect "
         "behind a proxy, see PROXY_COUNT",
-        _read_number(0, 10_000),
+        read_number(0, 10_000),
     )
     drive_check_minutes: int = _setting(
         "30",
         "Interval between checks for originals that were changed, moved or deleted in OneDrive; "
         "0: only on request",
-        _read_number(0, 10_080),
+        read_number(0, 10_080),
         unit="minutes",
     )
-    avif: bool = _setting("off", "Make AVIF renditions in addition to WebP", _read_flag)
+    avif: bool = _setting("off", "Make AVIF renditions in addition to WebP", read_flag)
     keep_gps: bool = _setting(
-        "off", "Store where a picture was taken; only admins can see it", _read_flag
+        "off", "Store where a picture was taken; only admins can see it", read_flag
     )
     max_pixels: int = _setting(
-        "250", "Largest accepted picture", _read_number(1, 1000), unit="megapixels"
+        "250", "Largest accepted picture", read_number(1, 1000), unit="megapixels"
     )
     max_original_bytes: int = _setting(
-        "500000000", "Largest accepted original", _read_number(1, 10_000_000_000), unit="bytes"
+        "500000000", "Largest accepted original", read_number(1, 10_000_000_000), unit="bytes"
     )
     render_timeout_seconds: int = _setting(
-        "30", "Time limit for rendering one picture", _read_number(1, 600), unit="seconds"
+        "30", "Time limit for rendering one picture", read_number(1, 600), unit="seconds"
     )
 
     # Secrets
@@ -460,26 +360,6 @@ def _read_variables(
     return values | dict(os.environ if environment is None else environment)
 
 
-def _read_secret_file(path: str) -> str:
-    """Return what a secret setting's file contains; "" means the default.
-
-    :raise ValueError: it cannot be read.
-    """
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ValueError(f"{path} cannot be read ({reason})") from None
-
-
-_SECRET_MAKERS: dict[str, Callable[[], str]] = {
-    "secret_key": lambda: secrets.token_urlsafe(48),
-    "token_key": lambda: Fernet.generate_key().decode(),
-    "s3_access_key_id": lambda: "hub" + secrets.token_hex(8),
-    "s3_secret_access_key": lambda: secrets.token_urlsafe(32),
-}
-
-
 def load_settings(
     environment: Mapping[str, str] | None = None, env_file: str | Path | None = ".env"
 ) -> Settings:
@@ -500,7 +380,7 @@ def load_settings(
         text = values.get(PREFIX + name.upper(), "").strip()
         if item.metadata["secret"] and (path := values.get(PREFIX + name.upper() + FILE_ENDING)):
             try:
-                file_text = _read_secret_file(path)
+                file_text = read_secret_file(path)
                 if text:
                     raise ValueError(f"set this or {name.upper()}, not both")
                 text = file_text
@@ -514,7 +394,7 @@ def load_settings(
                 faults[name.upper()] = str(error)
     for name, fault in _find_contradictions(read):
         faults.setdefault(name, fault)
-    missing = [name for name in _SECRET_MAKERS if not read[name]]
+    missing = [name for name in SECRET_MAKERS if not read[name]]
     if read["env"] == "production":
         required = [name.upper() for name in missing if not name.startswith("s3_")]
         faults |= dict.fromkeys(required, "required in production (`imagehub make-key` prints one)")
@@ -523,7 +403,7 @@ def load_settings(
             missing = [name for name in missing if not name.startswith("s3_")]
         try:
             for name in missing:
-                read[name] = keep_secret(read["data_dir"], name, _SECRET_MAKERS[name])
+                read[name] = keep_secret(read["data_dir"], name, SECRET_MAKERS[name])
         except OSError as error:
             faults["DATA_DIR"] = f"{read['data_dir']} cannot be used ({error.strerror})"
     if faults:
@@ -574,39 +454,3 @@ def _find_contradictions(read: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "PROXY_PREFIX", f"cannot be used with {PREFIX}PUBLIC_URL, which names the path"
     if read["proxy_prefix"] and not read["proxy_count"]:
         yield "PROXY_PREFIX", f"has no effect without {PREFIX}PROXY_COUNT"
-
-
-def make_data_dir(folder: Path) -> None:
-    """Create the data folder if it does not exist, readable by this user only.
-
-    It contains password hashes, drafts and thumbnails of the whole drive. The permissions of an
-    existing folder are not changed.
-    """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-
-def keep_secret(data_dir: Path, name: str, make: Callable[[], str]) -> str:
-    """Return the secret of that name in the data folder, generated on first use.
-
-    Processes that start at the same time use the same one: the complete file is linked into place,
-    and whoever comes second reads it.
-    """
-    folder = data_dir / "secrets"
-    make_data_dir(data_dir)
-    folder.mkdir(exist_ok=True, mode=0o700)
-    path = folder / name
-    if not path.exists():
-        draft = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(make())
-            file.flush()
-            # A power cut must not leave an empty file: tokens are encrypted with its content.
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_text().strip()

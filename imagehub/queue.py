@@ -17,7 +17,8 @@ from huey import Huey, RedisHuey, SqliteHuey
 from huey.serializer import SignedSerializer
 from sqlalchemy.orm import Session
 
-from imagehub.config import Settings, make_data_dir
+from imagehub.config import Settings
+from imagehub.config_secrets import make_data_dir
 from imagehub.domain.imports.claims import count_workers
 
 log = logging.getLogger(__name__)

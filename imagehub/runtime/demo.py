@@ -27,7 +27,8 @@ from typing import Any
 from sqlalchemy import select
 
 from imagehub import create_app
-from imagehub.config import SETTING_NAMES, Settings, keep_secret, load_settings
+from imagehub.config import SETTING_NAMES, Settings, load_settings
+from imagehub.config_secrets import keep_secret
 from imagehub.database import db
 from imagehub.domain.library import edit as library_edit
 from imagehub.domain.library import images as library_images

@@ -12,7 +12,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from imagehub import create_app
-from imagehub.config import Settings, find_unknown_names, make_data_dir
+from imagehub.config import Settings, find_unknown_names
+from imagehub.config_secrets import make_data_dir
 from imagehub.database import CHARSET, COLLATION, MIGRATIONS, db, now_utc
 from imagehub.domain.onedrive import accounts, folders, status
 from imagehub.domain.site import settings as site_settings

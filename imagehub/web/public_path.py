@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from flask import Flask, request
 
-from imagehub.config import PREFIX, Settings, SettingsError, read_url_path
+from imagehub.config import PREFIX, Settings, SettingsError
+from imagehub.config_values import read_url_path
 from imagehub.wiring import get_settings
 
 if TYPE_CHECKING:

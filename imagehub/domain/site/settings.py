@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from imagehub.config import Settings, list_fields, write_value
+from imagehub.config import Settings, list_fields
+from imagehub.config_values import write_value
 from imagehub.database import now_utc
 from imagehub.errors import ConflictError, InvalidInputError, NotAllowedError
 from imagehub.messages import Message, mark

@@ -1,0 +1,119 @@
+"""Read values of settings from text, and write them as text."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+def read_url(text: str) -> str:
+    parts = urlsplit(text.strip())
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ValueError("must be an address that begins with http:// or https://")
+    return text.strip().rstrip("/")
+
+
+def read_optional_url(text: str) -> str:
+    return read_url(text) if text.strip() else ""
+
+
+# Characters that are the same in a path, a cookie's path, a policy's source and a pattern.
+_URL_PATH = re.compile("(/[A-Za-z0-9._~-]+)*")
+
+
+def read_url_path(text: str) -> str:
+    """Return a path without a slash at its end, "" for that of the root.
+
+    :raise ValueError: it is not a plain path such as ``/art`` or ``/~ada/art``.
+    """
+    path = text.removesuffix("/")
+    if not _URL_PATH.fullmatch(path) or {".", ".."} & {*path.split("/")}:
+        raise ValueError("the path must consist of letters, digits and - . _ ~ between slashes")
+    return path
+
+
+def read_public_url(text: str) -> str:
+    url = read_optional_url(text)
+    parts = urlsplit(url)
+    if "@" in parts.netloc or "?" in url or "#" in url:
+        raise ValueError("must not contain a user, a password, ? or #")
+    return url.removesuffix(parts.path) + read_url_path(parts.path)
+
+
+def read_origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin != "*" and (
+            parts.scheme not in ("http", "https") or parts.path or not parts.netloc
+        ):
+            raise ValueError(
+                f"{origin!r} is not an origin; use the form https://app.example.org, "
+                "several separated by commas, or *"
+            )
+    return origins
+
+
+def read_flag(text: str) -> bool:
+    word = text.strip().lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("must be on or off")
+
+
+def read_downloads(text: str) -> str:
+    """Also read the words of a flag, which this setting was before."""
+    words = ("without-place", "as-is", "none")
+    word = text.strip().lower()
+    if word in words:
+        return word
+    try:
+        return "as-is" if read_flag(word) else "none"
+    except ValueError:
+        raise ValueError("must be one of " + ", ".join(words)) from None
+
+
+def read_path(text: str) -> Path:
+    return Path(text.strip()).expanduser().resolve()
+
+
+def read_number(low: float, high: float) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            number = int(text.strip())
+        except ValueError:
+            raise ValueError("must be a whole number") from None
+        if not low <= number <= high:
+            raise ValueError(f"must be between {low:g} and {high:g}")
+        return number
+
+    return read
+
+
+def read_word(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        word = text.strip().lower()
+        if word not in words:
+            raise ValueError("must be one of " + ", ".join(words))
+        return word
+
+    return read
+
+
+def read_color(text: str) -> str:
+    color = text.strip().lower()
+    digits = color.removeprefix("#")
+    if color and (
+        not color.startswith("#") or len(digits) != 6 or set(digits) - set("0123456789abcdef")
+    ):
+        raise ValueError("must be a colour like #a1b2c3")
+    return color
+
+
+def write_value(value: object, separator: str = ",") -> str:
+    """Write a value as it stands in the environment."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return separator.join(value) if isinstance(value, tuple) else str(value)
