@@ -47,8 +47,8 @@ def test_pages_follow_the_order_in_both_directions(
 
 def test_each_filter_lists_its_groups(either_site: Site, either_session: Session) -> None:
     draft = either_site.add_group(state="draft")
-    spoken, mute, changed, missing, outside, failed = (
-        either_site.add_group(["a.jpg", "b.jpg"]) for _ in range(6)
+    spoken, mute, changed, missing, outside, absent, failed = (
+        either_site.add_group(["a.jpg", "b.jpg"]) for _ in range(7)
     )
     in_trash = either_site.add_group()
     for number, values in (
@@ -56,6 +56,7 @@ def test_each_filter_lists_its_groups(either_site: Site, either_session: Session
         (changed, {"drive_state": "changed"}),
         (missing, {"drive_state": "missing"}),
         (outside, {"drive_state": "outside"}),
+        (absent, {"drive_state": "absent"}),
         (in_trash, {"has_alt": False, "drive_state": "missing"}),
     ):
         either_session.execute(update(Image).where(Image.group_id == number).values(**values))
@@ -74,12 +75,13 @@ def test_each_filter_lists_its_groups(either_site: Site, either_session: Session
         for name in listing.FILTERS
     }
     assert found == {
-        "all": [(n, 0) for n in (failed, outside, missing, changed, mute, spoken, draft)],
+        "all": [(n, 0) for n in (failed, absent, outside, missing, changed, mute, spoken, draft)],
         "draft": [(draft, 0)],
         "alt": [(mute, 2)],
         "changed": [(changed, 2)],
         "missing": [(missing, 2)],
         "outside": [(outside, 2)],
+        "absent": [(absent, 2)],
         "failed": [(failed, 1)],
     }
     assert listing.count_to_do(either_session) == {
@@ -88,10 +90,11 @@ def test_each_filter_lists_its_groups(either_site: Site, either_session: Session
         "changed": 1,
         "missing": 1,
         "outside": 1,
+        "absent": 1,
         "failed": 1,
     }
     numbers = [number for number, _ in choices.list_choices(either_session)]
-    assert numbers == [failed, outside, missing, changed, mute, spoken, draft]
+    assert numbers == [failed, absent, outside, missing, changed, mute, spoken, draft]
 
 
 @pytest.mark.parametrize("filter_name", ["alt", "missing"])
