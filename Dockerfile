@@ -3,7 +3,7 @@
 #     docker run -p 8000:8000 -p 9710:9710 -v hub:/data imagehub
 # compose.yaml runs it on MariaDB, MinIO and Redis.
 
-FROM python:3.11-slim AS build
+FROM python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7 AS build
 WORKDIR /app
 RUN python -m venv /venv && python -m venv /node
 COPY requirements requirements
@@ -23,7 +23,7 @@ RUN /node/bin/python -m tools.build_assets \
     && SETUPTOOLS_SCM_PRETEND_VERSION=$VERSION /venv/bin/pip install --no-cache-dir \
         --disable-pip-version-check --no-deps --no-build-isolation --compile .
 
-FROM python:3.11-slim
+FROM python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
 RUN groupadd --system --gid 10001 hub \
     && useradd --system --uid 10001 --gid hub --home-dir /data --shell /usr/sbin/nologin hub \
     && install -d -o hub -g hub -m 700 /data
