@@ -28,8 +28,10 @@ from imagehub.runtime.supervisor import (
 
 Say = Callable[[str], None]
 
-# Longer than a migration of a large hub takes.
-LOCK_SECONDS = 600
+# Together ten minutes, longer than a migration of a large hub takes. A single statement must end
+# before the read timeout of a connection.
+LOCK_ATTEMPTS = 30
+LOCK_WAIT_SECONDS = 20
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ def migrate_database(app: Flask) -> None:
 
     Programs that do so at the same time wait for each other.
 
-    :raise StartError: another one has been at it for ten minutes.
+    :raise StartError: another one is still migrating after ten minutes.
     """
     url = app.config["SQLALCHEMY_DATABASE_URI"]
     if url.startswith("sqlite:///"):
@@ -64,7 +66,7 @@ def hold_migration_lock(engine: Engine) -> Iterator[None]:
     Source: MySQL 8.4 reference manual, "Locking Functions" (names of up to 64 characters, for the
     whole server).
 
-    :raise StartError: it was not free within ten minutes.
+    :raise StartError: the lock on the server was not free within ten minutes.
     """
     if engine.dialect.name == "sqlite":
         with Path(f"{engine.url.database}.migrate-lock").open("w") as file:
@@ -72,9 +74,10 @@ def hold_migration_lock(engine: Engine) -> Iterator[None]:
             yield
         return
     with engine.connect() as connection:
-        # Part of the name only: databases on one server may wait for each other.
+        # With a long name, two databases of one server may share the lock and wait for each other.
         name = f"imagehub.migrate.{engine.url.database}"[:64]
-        if connection.scalar(select(func.get_lock(name, LOCK_SECONDS))) != 1:
+        take_lock = select(func.get_lock(name, LOCK_WAIT_SECONDS))
+        if not any(connection.scalar(take_lock) == 1 for _ in range(LOCK_ATTEMPTS)):
             raise StartError(
                 "Another program has been migrating the database for ten minutes. Stop it, or wait "
                 "until it has finished."

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
+from imagehub.database import make_engine_options
 from imagehub.runtime import serve
 from imagehub.runtime.serve import hold_migration_lock
 from imagehub.runtime.supervisor import StartError
@@ -206,7 +207,8 @@ def test_two_programs_do_not_migrate_at_the_same_time(
         thread = threading.Thread(target=migrate_too)
         with hold_migration_lock(first):
             if not is_sqlite:
-                monkeypatch.setattr(serve, "LOCK_SECONDS", 0)
+                monkeypatch.setattr(serve, "LOCK_ATTEMPTS", 1)
+                monkeypatch.setattr(serve, "LOCK_WAIT_SECONDS", 0)
                 with pytest.raises(StartError, match="Another program has been migrating"):
                     migrate_too()
                 monkeypatch.undo()
@@ -215,6 +217,26 @@ def test_two_programs_do_not_migrate_at_the_same_time(
             events.append("first")
         thread.join()
     assert events == ["first", "second"]
+
+
+def test_no_statement_waits_for_the_lock_until_its_connection_times_out(
+    mariadb_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = make_engine_options(mariadb_url)["connect_args"]
+    assert options["read_timeout"] >= 2 * serve.LOCK_WAIT_SECONDS
+    assert serve.LOCK_ATTEMPTS * serve.LOCK_WAIT_SECONDS == 600
+    monkeypatch.setattr(serve, "LOCK_ATTEMPTS", 3)
+    monkeypatch.setattr(serve, "LOCK_WAIT_SECONDS", 0)
+    asked: list[str] = []
+    with open_engine(mariadb_url) as first, open_engine(mariadb_url) as second:
+        event.listen(second, "before_cursor_execute", lambda *call: asked.append(call[2]))
+        with (
+            hold_migration_lock(first),
+            pytest.raises(StartError, match="Another program has been migrating"),
+            hold_migration_lock(second),
+        ):
+            pass
+    assert sum("get_lock(" in statement.lower() for statement in asked) == 3
 
 
 def is_waiting(engine: Engine) -> bool:
