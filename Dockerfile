@@ -1,7 +1,7 @@
 # One image for the whole hub and for its parts. This runs it with the embedded database and storage:
 #     docker build --build-arg VERSION=$(git describe --tags) -t imagehub .
 #     docker run -p 8000:8000 -p 9710:9710 -v hub:/data imagehub
-# compose.yaml runs it on MariaDB, MinIO and Redis.
+# compose.yaml runs it on MySQL, MinIO and Redis, behind Caddy.
 
 FROM python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7 AS build
 WORKDIR /app

@@ -1,9 +1,9 @@
 """The contracts of the external services that ImageHub uses.
 
-:class:`ObjectStore` is implemented in ``s3``, :class:`Drive` in ``graph`` and ``Identity`` of
-``sign_in`` in ``identity``; each implementation passes the contract tests, and its methods are
-described there.
-Vendor errors never leave an implementation: they become the classes of :mod:`imagehub.errors`.
+:class:`ObjectStore` is implemented in ``s3`` and :class:`Drive` in ``graph``. ``Identity`` is in
+``sign_in``, and its implementation in ``identity``. The contracts describe the methods, and each
+implementation passes the contract tests. Vendor errors never leave an implementation: they become
+the classes of :mod:`imagehub.errors`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -76,8 +76,8 @@ class S3Store:
     :param endpoint_url: ``https://host[:port]`` of the S3 API; empty for Amazon.
     :param public_endpoint_url: the same server as browsers reach it, if different. A proxy there
         must forward path, query and Host unchanged, as all three are signed.
-    :param is_public_path_removed: but the proxy removes the path that this address has itself,
-        because the server is at the root of its own.
+    :param is_public_path_removed: the proxy removes the path of ``public_endpoint_url`` from
+        requests, so it is not signed.
     :param region: as the server calls it; many servers accept any.
     :param presign_window_seconds: how long an address stays the same; it is valid twice as long.
     :raise ValueError: one of these cannot be used; the text is one sentence.
@@ -308,7 +308,7 @@ class S3Store:
             raise make_skew_error("compare clocks", self._place, skew_seconds)
 
     def _check_public_endpoint(self, key: str, data: bytes) -> bool:
-        """Read an object as a browser does; return whether any page's scripts may."""
+        """Read an object as a browser does; return whether scripts of any page may read it."""
         operation = "read an object through the public endpoint"
         place = replace(self._place, endpoint=self._public_endpoint_url or "Amazon")
         try:

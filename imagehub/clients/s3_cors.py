@@ -1,4 +1,4 @@
-"""The rule by which scripts of web pages may read renditions (cross-origin resource sharing)."""
+"""Let scripts of web pages read renditions (cross-origin resource sharing)."""
 
 import logging
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,8 @@ log = logging.getLogger(__name__)
 def set_cors_rule(client: "S3Client", bucket: str) -> bool:
     """Let scripts of all pages read objects by presigned URLs, if the bucket has no rules.
 
-    Return whether the server took the rule. Many have no rules for buckets: MinIO allows all
-    pages, OpenStack Swift has a setting of its own.
+    Return whether a rule was set. Some servers have no rules for buckets: MinIO allows all pages,
+    and OpenStack Swift has a setting for the whole server.
     """
     try:
         client.get_bucket_cors(Bucket=bucket)
@@ -34,6 +34,6 @@ def set_cors_rule(client: "S3Client", bucket: str) -> bool:
     try:
         client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
     except (BotoCoreError, ClientError) as error:
-        log.warning("Bucket %s takes no CORS rule (%s).", bucket, type(error).__name__)
+        log.warning("Setting a CORS rule for bucket %s failed (%s).", bucket, type(error).__name__)
         return False
     return True

@@ -1,4 +1,4 @@
-"""What cameras write: their names as a person would say them, and times that can be true."""
+"""Name cameras as a person would, and recognise impossible capture times."""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -120,7 +120,7 @@ def check_public_address(settings: Settings) -> Iterator[Facts]:
     if answer.location == page or answer.status == 403:
         yield (
             "fault",
-            f"ImageHub takes all requests to {settings.public_url} for plain http, and refuses "
+            f"ImageHub sees all requests to {settings.public_url} as plain http, and refuses "
             f"them (status {answer.status}).",
             "Let the proxy set X-Forwarded-Proto, and set IMAGEHUB_PROXY_COUNT to the number of "
             "proxies.",

@@ -40,5 +40,5 @@ def _collect_forever() -> None:
 
 
 def post_worker_init(_worker: Any) -> None:
-    """Set up the search in a web process; gunicorn calls this after loading the application."""
+    """Set up the collector in a web process; gunicorn calls this after loading the application."""
     collect_at_rest()

@@ -412,7 +412,7 @@ def test_a_hub_that_is_not_told_of_https_is_reported(
     settings = serve_publicly(tells_https=False, headers=headers)
     [(state, sentence, advice)] = check_public_address(settings)
     assert state == "fault"
-    assert f"for plain http, and refuses them (status {status})" in sentence
+    assert f"as plain http, and refuses them (status {status})" in sentence
     assert "X-Forwarded-Proto" in advice
     assert "IMAGEHUB_PROXY_COUNT" in advice
 

@@ -51,7 +51,8 @@ class Progress:
 def find_progress(session: Session) -> Progress | None:
     """Return how far the looks are, None if nothing is left to look at.
 
-    In a large library, by ids and not by counting: the looks are in their order.
+    A large library is not counted: originals are looked at in the order of the images' ids, so
+    these show how far it is.
     """
     waiting = _is_waiting()
     first = session.scalar(select(Image.id).where(*waiting).order_by(Image.id).limit(1))
