@@ -13,8 +13,8 @@ What counts as private:
   blanked whole. Apple's hold neither, and viewers need them to show HDR;
 - *other*: data behind the end of the picture, such as the video of a motion photo.
 
-Captions and comments that hold a place, a serial number or a user's folder count as well; ``texts``
-says what in them does.
+Captions and comments that contain a place, a serial number or a user's folder count as well: see
+``texts``.
 
 Credits stay: Artist, Copyright, XMP and IPTC creator and rights are how an author is named.
 """

@@ -28,7 +28,7 @@ _RAW_PROFILE = b"Raw profile type "
 _CREDITS = frozenset({b"Artist", b"Author", b"Copyright", b"Creator"})
 # A chunk that every decoder ignores: ancillary, private, safe to copy.
 _IGNORED = b"blNk"
-_WORDS = re.compile(rb"gps|latitude|longitude|location|serial|ownername", re.IGNORECASE)
+PRIVATE_WORDS = re.compile(rb"gps|latitude|longitude|location|serial|ownername", re.IGNORECASE)
 # Standard chunks without free text. Others are looked into.
 _PICTURE_CHUNKS = frozenset(
     b"IHDR PLTE IDAT IEND cHRM cICP gAMA iCCP mDCV cLLI sBIT sRGB bKGD hIST tRNS pHYs sPLT tIME "
@@ -75,7 +75,7 @@ def _look_at_chunk(window: Window, at: int, size: int, kind: bytes) -> None:
             content.blank(0, size)
             window.put(at + 8 + size, _make_zero_checksum(size))
         return
-    elif _WORDS.search(content.read_all()):
+    elif PRIVATE_WORDS.search(content.read_all()):
         # Such as a C2PA manifest.
         findings.note("other")
         window.put(at + 4, _IGNORED)
@@ -183,7 +183,7 @@ def look_at_webp(window: Window) -> None:
             look_at_tiff(content.cut(skip, size - skip))
         elif kind == b"XMP ":
             look_at_xmp(content)
-        elif kind not in _WEBP_PICTURE_CHUNKS and _WORDS.search(content.read_all()):
+        elif kind not in _WEBP_PICTURE_CHUNKS and PRIVATE_WORDS.search(content.read_all()):
             window.findings.note("other")
             content.blank(0, size)
     blank_rest(window, end + end % 2)

@@ -3,10 +3,9 @@
 Source: GIF89a Specification; XMP Specification part 3, 1.1.2.
 """
 
-import re
 from collections.abc import Iterator
 
-from imagehub.imaging.private_data.chunks import blank_rest
+from imagehub.imaging.private_data.chunks import PRIVATE_WORDS, blank_rest
 from imagehub.imaging.private_data.source import CannotCleanError, Window
 from imagehub.imaging.private_data.texts import classify_text, decode_text
 from imagehub.imaging.private_data.xmp import look_at_xmp
@@ -19,7 +18,6 @@ _XMP = b"XMP DataXMP"
 _TRAILER = b"\1" + bytes(range(255, -1, -1)) + b"\0"
 # Of the program that an extension belongs to; these hold nothing but numbers.
 _HARMLESS = (b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012")
-_WORDS = re.compile(rb"gps|latitude|longitude|location|serial|ownername", re.IGNORECASE)
 
 
 def look_at_gif(window: Window) -> None:
@@ -62,7 +60,7 @@ def _look_at_extension(window: Window, at: int, kind: bytes) -> int:
             look_at_xmp(_join_blocks(window, start))
         elif name not in _HARMLESS:
             content = _join_blocks(window, start)
-            if _WORDS.search(content.read_all()):
+            if PRIVATE_WORDS.search(content.read_all()):
                 window.findings.note("other")
                 content.blank(0, content.size_bytes)
     return end

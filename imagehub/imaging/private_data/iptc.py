@@ -57,10 +57,13 @@ def look_at_iptc(window: Window) -> None:
         if record == 2 and field in _PRIVATE and data[at : at + size].strip(b"\0 "):
             window.findings.note(_PRIVATE[field])
             window.blank(at, size, 0x20)
-        elif record == 2 and field in _TEXTS:
-            kinds = classify_text(decode_text(data[at : at + size]))
+        elif (
+            record == 2
+            and field in _TEXTS
+            and (kinds := classify_text(decode_text(data[at : at + size])))
+        ):
             window.findings.kinds |= kinds
-            window.blank(at, size if kinds else 0, 0x20)
+            window.blank(at, size, 0x20)
         at += size
     raise CannotCleanError("too many IPTC fields")
 

@@ -107,6 +107,6 @@ def decode_comment(data: bytes, order: str) -> str:
     if text.startswith((b"\xff\xfe", b"\xfe\xff")):
         return text.decode("utf-16", "replace")
     # Zeros are the upper halves of Latin letters.
-    swaps = text[0::2].count(0) != text[1::2].count(0)
-    is_big = text[0::2].count(0) > text[1::2].count(0) if swaps else order == ">"
+    first, second = text[0::2].count(0), text[1::2].count(0)
+    is_big = first > second if first != second else order == ">"
     return text.decode("utf-16-be" if is_big else "utf-16-le", "replace").strip("\0 ")
