@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, event, inspect, text
 
 from imagehub import create_app
 from imagehub.config import load_settings
@@ -25,6 +25,7 @@ from imagehub.models import (
     StoredObject,
     User,
 )
+from imagehub.runtime.serve import migrate_database
 from tests.support import ROOT
 
 
@@ -100,6 +101,24 @@ def test_models_equal_the_newest_migration(app: Flask) -> None:
         context = MigrationContext.configure(connection, opts=options)
         differences = compare_metadata(context, Base.metadata)
     assert differences == [], "run `flask db migrate` and look at the new file"
+
+
+def test_changing_a_large_table_may_take_longer_than_other_statements(app: Flask) -> None:
+    """A connection to MySQL gives up reading after a minute, except while migrating."""
+    timeouts: dict[str, set[object]] = {}
+
+    def note(connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
+        driver_connection = connection.connection.driver_connection
+        timeout = getattr(driver_connection, "_read_timeout", None)
+        timeouts.setdefault(statement.split()[0], set()).add(timeout)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    migrate_database(app)
+    assert timeouts["CREATE"] == timeouts["ALTER"] == {None}
+    timeouts.clear()
+    db.session.execute(text("SELECT 1"))
+    is_sqlite = db.engine.dialect.name == "sqlite"
+    assert timeouts["SELECT"] == {None if is_sqlite else 60}
 
 
 def test_every_step_goes_up_and_down_with_rows_loaded(app: Flask) -> None:

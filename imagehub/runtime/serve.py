@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from flask_migrate import upgrade
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Dialect, Engine, event, func, select
 
 from imagehub.config import Settings
 from imagehub.database import CHARSET, db
@@ -46,7 +47,7 @@ def migrate_database(app: Flask) -> None:
     url = app.config["SQLALCHEMY_DATABASE_URI"]
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    with app.app_context(), hold_migration_lock(db.engine):
+    with app.app_context(), hold_migration_lock(db.engine), allow_long_statements(db.engine):
         logging.getLogger("alembic").setLevel(logging.WARNING)
         _convert_tables()
         upgrade()
@@ -88,6 +89,25 @@ def hold_migration_lock(engine: Engine) -> Iterator[None]:
             yield
         finally:
             connection.execute(select(func.release_lock(name)))
+
+
+@contextmanager
+def allow_long_statements(engine: Engine) -> Iterator[None]:
+    """Open connections to MySQL without a read timeout: changing a large table takes long."""
+    if engine.dialect.name == "sqlite":
+        yield
+        return
+
+    def connect(dialect: Dialect, _record: Any, values: Any, options: dict[str, Any]) -> Any:
+        return dialect.connect(*values, **{**options, "read_timeout": None})
+
+    event.listen(engine, "do_connect", connect)
+    engine.dispose()
+    try:
+        yield
+    finally:
+        event.remove(engine, "do_connect", connect)
+        engine.dispose()
 
 
 def _convert_tables() -> None:
