@@ -4,9 +4,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,29 +22,15 @@ from imagehub.models import GalleryRevision, Group, GroupTag, Lease, Tag
 from imagehub.models.revision import PRIVATE_TABLES
 from imagehub.web import page_cache
 from imagehub.web.access import KEPT_ENDPOINTS, PUBLIC_ENDPOINTS
+from tests.fixtures.database import count_statements
 from tests.fixtures.site import APP_ORIGIN, Site, make_site, read_csrf_token
 
 WITH_GZIP = {"Accept-Encoding": "gzip"}
 
 
-@contextmanager
-def note_statements() -> Iterator[list[str]]:
-    """Collect the statements that any database gets in this process."""
-    statements: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        statements.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
-
-
 def is_kept(site: Site, path: str, **headers: str) -> bool:
     """Tell whether a response comes from the cache: it takes only one statement."""
-    with note_statements() as statements:
+    with count_statements() as statements:
         assert site.get(path, headers=headers).status_code == 200
     return statements == ["SELECT mark FROM gallery_revision"]
 
@@ -406,7 +390,7 @@ def test_the_mark_changes_with_public_tables_only(either_site: Site) -> None:
 def test_kept_responses_read_no_private_table(site: Site, harbour: int) -> None:
     """Or a change of that table would not show."""
     for name, path in make_paths(site, harbour).items():
-        with note_statements() as statements:
+        with count_statements() as statements:
             assert site.get(path).status_code == 200
         words = set(re.findall(r'(?:FROM|JOIN) "?(\w+)', " ".join(statements)))
         assert words - {"gallery_revision"}, name
@@ -427,7 +411,7 @@ def test_pages_are_rendered_while_the_mark_cannot_be_read(tmp_path: Path) -> Non
     assert site.get("/").status_code == 200
     with site.session() as session:
         GalleryRevision.__table__.drop(session.connection())  # type: ignore[attr-defined]
-    with note_statements() as statements:
+    with count_statements() as statements:
         assert site.get("/").status_code == 200
     assert len(statements) > 4
 
