@@ -1,9 +1,9 @@
 """The page of all accounts: who can sign in, disable and enable an account."""
 
-from flask import redirect, render_template, session, url_for
+from flask import Response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_login import current_user, logout_user
+from flask_login import current_user
 
 from imagehub.admin import act, blueprint
 from imagehub.admin.words import say
@@ -12,6 +12,7 @@ from imagehub.domain.people import admins, users
 from imagehub.errors import ImageHubError, InvalidInputError, TooManyTriesError
 from imagehub.messages import mark
 from imagehub.web import commit_action
+from imagehub.web.access import sign_out_browser
 from imagehub.web.errors import get_error_status
 from imagehub.web.forms import Checkbox, Form, FormText, Id, read_form
 from imagehub.wiring import get_settings
@@ -49,10 +50,9 @@ def disable_admin() -> ResponseReturnValue:
     name = user.name
     commit_action("disable_account", user.id, name=name)
     if is_own:
-        logout_user()
-        for key in set(session) - {"_remember"}:
-            del session[key]
-        return redirect(url_for("auth.sign_in"))
+        response: Response = redirect(url_for("auth.sign_in"))  # type: ignore[assignment]
+        sign_out_browser(response)
+        return response
     say(
         _("The account “%(name)s” was disabled.", name=name),
         undo=".enable_admin",

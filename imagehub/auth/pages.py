@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from flask import Response, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import current_user, login_user, logout_user
+from flask_login import current_user, login_user
 from flask_wtf.csrf import CSRFError
 
 from imagehub.auth import blueprint
@@ -15,8 +15,8 @@ from imagehub.errors import BusyError, ImageHubError, NotAllowedError, TooManyTr
 from imagehub.messages import mark
 from imagehub.models import User
 from imagehub.web import commit_action
-from imagehub.web.access import get_local_target
-from imagehub.web.cookies import REMEMBER, SESSION, read_cookie, set_cookie
+from imagehub.web.access import get_local_target, sign_out_browser
+from imagehub.web.cookies import SESSION, read_cookie, set_cookie
 from imagehub.web.errors import answer_csrf_error, on_refusal
 from imagehub.web.forms import Checkbox, Form, FormText, read_form, read_query
 from imagehub.web.headers import make_absolute
@@ -245,10 +245,6 @@ def sign_out() -> ResponseReturnValue:
     if current_user.is_authenticated:
         agent = sessions.end_session(db.session(), current_user, g.session_id)
         commit_action("sign_out", current_user.id, agent=agent)
-    logout_user()
-    # Flask-Login would delete its cookie without "Secure", which browsers ignore for its name.
-    session.clear()
     response: Response = redirect(url_for("gallery.show_front"))  # type: ignore[assignment]
-    if read_cookie(REMEMBER):
-        set_cookie(response, REMEMBER, "", 0)
+    sign_out_browser(response)
     return response

@@ -3,13 +3,14 @@
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from flask import current_app, redirect, request, session, url_for
+from flask import Response, current_app, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import LoginManager, current_user
+from flask_login import LoginManager, current_user, logout_user
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.exceptions import MethodNotAllowed
 
 from imagehub.errors import NotAllowedError
+from imagehub.web.cookies import REMEMBER, read_cookie, set_cookie
 from imagehub.web.public_path import get_here
 
 # The endpoints that need no sign-in. All others need a signed-in admin (pages) or a bearer token
@@ -157,3 +158,12 @@ def get_local_target(target: str, home: str = "") -> str:
 def is_signed_in() -> bool:
     """Tell whether the session names a person, without using the database."""
     return "_user_id" in session
+
+
+def sign_out_browser(response: Response) -> None:
+    """Clear the cookie of this browser's session, and delete the remember-me cookie."""
+    logout_user()
+    # Flask-Login would delete its cookie without "Secure", which browsers ignore for its name.
+    session.clear()
+    if read_cookie(REMEMBER):
+        set_cookie(response, REMEMBER, "", 0)

@@ -7,6 +7,7 @@ import pytest
 from flask import Response
 from flask.testing import FlaskClient
 
+from imagehub.domain.people import users
 from imagehub.web.cookies import read_cookie, set_cookie
 from tests.fixtures.site import NAME, PASSWORD, Site, make_site
 
@@ -68,6 +69,32 @@ def test_all_cookies_have_the_prefix_and_what_browsers_demand_of_it(
         assert "Domain" not in header
         is_for_scripts = "theme=" in parts[0] or "language=" in parts[0]
         assert ("HttpOnly" in parts) != is_for_scripts or header in deletions, header
+
+
+def test_disabling_ones_own_account_deletes_the_cookies_as_browsers_demand(
+    tmp_path: Path, site_folder: Path
+) -> None:
+    base = "https://hub.example.org"
+    site = make_public_site(tmp_path, site_folder, base)
+    with site.session() as session:
+        users.create_admin(session, "Grace", "another good password")
+        ada = users.find_user(session, NAME)
+        assert ada is not None
+        number = ada.id
+    client = site.client()
+    sign_in(client, base)
+    page = client.get("/admin/account/admins", base_url=base).text
+    token = page.split('name="csrf_token" value="', 1)[1].split('"', 1)[0]
+    form = {"user": str(number), "password": PASSWORD, "own": "1", "csrf_token": token}
+    answer = client.post(
+        "/admin/account/admins/disable", base_url=base, headers={"Referer": base}, data=form
+    )
+    assert answer.location == "/sign-in"
+    deletions = answer.headers.getlist("Set-Cookie")
+    names = {header.split("=", 1)[0] for header in deletions}
+    assert names == {"__Host-hub", "__Host-remember_token"}
+    for header in deletions:
+        assert {"Secure", "Path=/", "Max-Age=0"} <= {*header.split("; ")}, header
 
 
 @pytest.mark.parametrize("public_url", PLACES)
