@@ -47,7 +47,7 @@ _HSTS = {
 def make_absolute(path: str) -> str:
     """Return the public absolute address of a path of this hub."""
     public_url = get_settings().public_url
-    if public_url:  # It contains the proxy's prefix, if any.
+    if public_url:  # It has the hub's path, if any.
         return public_url + path.removeprefix(request.script_root)
     return request.host_url.rstrip("/") + path
 

@@ -1,13 +1,12 @@
 """Refuse plain http in production: redirect readers to https, refuse what may contain a secret."""
 
-import string
-from urllib.parse import quote
-
 from flask import Flask, redirect, request
 from flask.typing import ResponseReturnValue
 
 from imagehub.messages import Message, mark
 from imagehub.web.errors import make_error_answer
+from imagehub.web.headers import make_absolute
+from imagehub.web.public_path import get_here
 from imagehub.wiring import get_settings
 
 # Load balancers, containers and ``serve`` ask for these inside of the machine.
@@ -47,14 +46,7 @@ def refuse_plain_http() -> ResponseReturnValue | None:
             url=get_settings().public_url,
         )
         return make_error_answer(403, sentence)
-    response = redirect(_make_https_url(), 308)
+    response = redirect(make_absolute(get_here()), 308)
     # A cache between the proxy and the hub may not tell http from https.
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _make_https_url() -> str:
-    """Return the public address of this request's path and query; the host is the setting's."""
-    query = quote(request.query_string, safe=string.punctuation)
-    url = get_settings().public_url + quote(request.path, safe="/!$&'()*+,;=:@~")
-    return f"{url}?{query}" if query else url

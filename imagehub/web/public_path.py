@@ -5,6 +5,7 @@ remove it: either way views see the path in ``SCRIPT_NAME`` and the rest in ``PA
 ``url_for`` makes addresses below it, and the page cache keeps each page once.
 """
 
+import string
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from imagehub.wiring import get_settings
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# What browsers read in a path as it stands. Source: RFC 3986, section 3.3.
+# What needs no quoting in a path. Source: RFC 3986, section 3.3.
 _PATH_CHARS = "/!$&'()*+,;=:@"
 
 
@@ -77,6 +78,6 @@ def check_public_path(app: Flask) -> None:
 
 def get_here() -> str:
     """Return path and query of this request's address, with the public path."""
-    query = request.query_string.decode("utf-8", "replace")
+    query = quote(request.query_string, safe=string.punctuation)
     path = quote(request.script_root + request.path, safe=_PATH_CHARS)
     return f"{path}?{query}" if query else path
