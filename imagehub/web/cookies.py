@@ -1,8 +1,8 @@
 """Name, set and read the hub's cookies.
 
-Over https all names begin with a prefix that browsers enforce: ``__Host-`` allows only cookies that
-this host itself set over https for all of its paths, ``__Secure-`` those that were set over https,
-for a hub below a path. So neither plain http nor another host of the domain can plant one.
+Over https all names begin with a prefix that browsers enforce. ``__Host-`` allows only cookies that
+this host itself set over https for all of its paths, so neither plain http nor another host of the
+domain can plant one. A hub below a path needs ``__Secure-``, which only keeps out plain http.
 Source: draft-ietf-httpbis-rfc6265bis, section 4.1.3.
 """
 

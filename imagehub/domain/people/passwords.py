@@ -1,4 +1,4 @@
-"""Passwords: what a new one must be like, and the scrypt hashes by which they are kept.
+"""Passwords: rules for new ones, and the scrypt hashes that are stored in their place.
 
 A hash takes 128 MiB for about half a second on purpose. Each process therefore makes one at a time
 and lets a few threads wait; beyond that, requests are refused instead of stopping all threads.
@@ -36,7 +36,7 @@ MAX_WAITING_THREADS = 3
 _COMMON = Path(__file__).parent / "common_passwords" / "list.txt.gz"
 # What people write in place of letters, one character each.
 _LOOKALIKES = tuple(str.maketrans("013457@$!|", f"o{one}eastas{one}{one}") for one in "il")
-# No more than so many digits around a name make it no better.
+# A name with up to this many digits added is still too easy to guess.
 _MAX_ADDED_CHARS = 8
 # Without vowels that make words, and without letters that are mistaken for digits: Crockford's
 # base 32.
@@ -80,7 +80,7 @@ def check_new_password(password: str, name: str, title: str) -> None:
 
 
 def refuse_bad_length(password: str, max_chars: int = MAX_PASSWORD_CHARS) -> None:
-    """Refuse a new password by its length alone, or if it is no text that can be encoded.
+    """Refuse a new password that is too short, too long, or cannot be encoded.
 
     :raise InvalidInputError: ``fields`` says under ``password`` what is wrong.
     """
@@ -147,7 +147,7 @@ def make_hash(password: str) -> str:
 
 
 def is_right(stored: str, password: str) -> bool:
-    """Check a password against a hash; "" is the hash of nobody, which no password has.
+    """Check a password against a hash; "" is the hash of nobody, which no password matches.
 
     The cost is that of a new hash in any case: it tells neither that a name is unknown nor that
     its hash is an older one. The caller should hold no database connection.
