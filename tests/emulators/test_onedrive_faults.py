@@ -182,6 +182,14 @@ def test_a_rewritten_file_is_listed_larger_than_its_download(person: Person) -> 
     assert answer.content == DATA
 
 
+def test_a_file_can_be_listed_without_hashes(person: Person) -> None:
+    person.put("a.jpg", DATA)
+    number = person.onedrive.set_fault("hashes_missing")
+    assert person.find("a.jpg")["file"]["hashes"] == {}
+    person.onedrive.clear_faults(number)
+    assert len(person.find("a.jpg")["file"]["hashes"]["quickXorHash"]) == 28
+
+
 # --- Uploads ------------------------------------------------------------------------------------
 
 

@@ -63,6 +63,7 @@ KINDS: dict[str, str] = {
     "delayed_facets": "image, photo and location are missing for seconds (5) after a change",
     "rewritten_size": "size and hashes listed are those of a container of extra_bytes (1500000) "
     "more than what is downloaded; with keeps_hash the hashes are right",
+    "hashes_missing": "files are listed without hashes",
     "quota_full": "no byte is free: 507",
     "special_characters_forbidden": "new names with # or % are refused, as in an organisation that "
     "has switched them off",

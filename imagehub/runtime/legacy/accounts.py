@@ -48,10 +48,18 @@ def bring_people(work: Work) -> None:
 
 
 def take_over_sign_in(work: Work) -> None:
-    """Try the old refresh token once, unless OneDrive is connected already."""
+    """Try the old refresh token once, unless the hub has been connected before.
+
+    A connection that was ended in the hub is renewed only by an admin.
+    """
     active = work.read(accounts.find_active_account)
-    if active is not None and active.state == accounts.CONNECTED:
-        work.report.sign_in = "not needed, OneDrive is connected"
+    if active is not None:
+        is_connected = active.state == accounts.CONNECTED
+        work.report.sign_in = (
+            "not needed, OneDrive is connected"
+            if is_connected
+            else "not tried; reconnect OneDrive in the admin pages"
+        )
         return
     tokens = work.old.list_tokens()
     if not tokens:
@@ -68,8 +76,9 @@ def take_over_sign_in(work: Work) -> None:
         try:
             adopt = work.clients.identity.adopt_refresh_token
             signed = work.patiently(adopt, token.refresh_token, sign_in.DEFAULT_SCOPES)
-        except ConnectionLostError:
-            work.save(saving.note_token, key)
+        except ConnectionLostError as error:
+            if error.is_certain:
+                work.save(saving.note_token, key)
             continue
         except ServiceError as error:
             # The token may still be good.

@@ -100,6 +100,9 @@ class PictureMover:
         for match in drive.listing.iter_matches(old, content):
             if not self._work.read(saving.has_file, group, drive.account_id, match):
                 self._work.report.pictures["matched"] += 1
+                if not match.is_same:
+                    path = f"{match.folder_name}/{match.item.name}"
+                    self._work.progress.tell(f"Changed in OneDrive: {old.describe()}, now {path}")
                 return match
         return None
 

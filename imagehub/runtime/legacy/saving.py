@@ -169,8 +169,9 @@ def save_picture(session: Session, new: NewPicture) -> None:
     session.flush()
     if new.match is not None:
         note_import(session, image, new.listed_at)
-        if new.match.is_same:
-            item = new.match.item
+        item = new.match.item
+        # Only the hash proves that OneDrive sends the bytes that were looked at.
+        if item.quick_xor_hash == new.content.quick_xor_hash:
             listed = Download(
                 new.content.size_bytes,
                 new.content.quick_xor_hash,

@@ -8,7 +8,16 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 
 from imagehub.domain.onedrive import accounts
-from imagehub.models import AuditEntry, DriveAccount, Group, Image, LegacyRow, Rendition, User
+from imagehub.models import (
+    AuditEntry,
+    DriveAccount,
+    Group,
+    Image,
+    LegacyRow,
+    PrivateData,
+    Rendition,
+    User,
+)
 from imagehub.runtime.legacy.source import OldDatabase, SourceError, read_url
 from imagehub.runtime.legacy.work import MigrationError
 from tests.fixtures.importing import ImportHub
@@ -214,9 +223,26 @@ def test_files_are_found_by_id_by_name_and_by_their_bytes(
     folders = [image.folder_name for image in hub.list_images()]
     assert folders == ["System", "Other", "Third", "System", "Nowhere"]
     assert any("Not in OneDrive: row 5 (one.jpg, group 1)" in line for line in old.said)
+    told = "Changed in OneDrive: row 4 (changed.jpg, group 1), now System/changed.jpg"
+    assert old.said.count(told) == 1
     # A check of OneDrive agrees.
     changed = hub.list_images()[3]
     assert changed.drive_hash == changed.quick_xor_hash != ""
+
+
+def test_without_a_hash_nothing_is_known_about_what_onedrive_sends(
+    import_hub: ImportHub, first_version: FirstVersion
+) -> None:
+    hub, old = import_hub, first_version
+    hub.put_files("System", {"a.jpg": make_picture(1)})
+    old.add(1, 1, "a.jpg", make_picture(1))
+    fault = hub.onedrive.set_fault("hashes_missing")
+    report = old.migrate(hub)
+    hub.onedrive.clear_faults(fault)
+    assert report.pictures["matched"] == 1
+    assert list_numbers(hub) == [(1, 1, "a.jpg", "ok")]
+    assert hub.list_images()[0].private_state == ""
+    assert count(hub, PrivateData) == 0
 
 
 def test_two_images_of_a_group_do_not_share_a_file(
@@ -356,6 +382,18 @@ def test_a_dead_sign_in_is_tried_once_and_reported(
     assert old.migrate(hub).sign_in == "refused"
     assert hub.count_refreshes() == tried == 1
     assert count(hub, DriveAccount) == 0
+
+
+def test_a_connection_that_an_admin_ended_is_not_renewed(
+    import_hub: ImportHub, first_version: FirstVersion
+) -> None:
+    hub, old = import_hub, first_version
+    hub.disconnect()
+    old.add_token("a token")
+    report = old.migrate(hub)
+    assert report.sign_in == "not tried; reconnect OneDrive in the admin pages"
+    assert hub.count_refreshes() == 0
+    assert hub.look().state == accounts.DISCONNECTED
 
 
 # --- Accounts -------------------------------------------------------------------------------------
