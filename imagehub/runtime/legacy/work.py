@@ -20,7 +20,7 @@ from imagehub.runtime.legacy.source import OldDatabase
 Result = TypeVar("Result")
 Parameters = ParamSpec("Parameters")
 
-# While a service is busy, a step is tried again this often.
+# How often a step is tried while a service is busy.
 _TRIES = 6
 _LONGEST_WAIT_SECONDS = 60.0
 SAVES = 3
@@ -54,7 +54,7 @@ class Work:
 
     def fail(self, what: str, reason: str) -> None:
         self.report.reasons[reason] += 1
-        self.progress.tell(f"FAILED {what}: {reason}" if what else f"FAILED {reason}")
+        self.progress.tell(f"FAILED {what}: {reason}" if what else f"FAILED: {reason}")
 
     def save(
         self,
@@ -62,7 +62,7 @@ class Work:
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
     ) -> Result:
-        """Run a function in a transaction of its own; again after a lost race."""
+        """Run a function in its own transaction; try again after a lost race."""
         for turn in range(1, SAVES + 1):
             try:
                 with Session(self.engine, expire_on_commit=False) as own, own.begin():
@@ -84,7 +84,7 @@ class Work:
             return work(own, *args, **kwargs)
 
     def patiently(self, act: Callable[..., Result], *values: Any) -> Result:
-        """Call a service, and again some times while it is busy."""
+        """Call a service; while it is busy, wait and try again a few times."""
         for turn in range(1, _TRIES + 1):
             try:
                 return act(*values)
