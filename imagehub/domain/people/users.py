@@ -134,9 +134,9 @@ def sign_in(
     throttle.count_sign_in(session, counters)
 
     user = find_user(session, name)
-    user_id, stored = 0, ""
+    user_id, stored, version = 0, "", 0
     if user is not None and user.disabled_at is None:
-        user_id, stored = user.id, user.password_hash
+        user_id, stored, version = user.id, user.password_hash, user.credentials_version
     end_read(session)
     if not passwords.is_right(stored, password):
         raise NotAllowedError(WRONG_SENTENCE)
@@ -147,10 +147,11 @@ def sign_in(
         with suppress(BusyError):
             fresh = passwords.make_hash(password)
     found = session.get(User, user_id)
-    if found is None or found.disabled_at is not None:
+    # A new version: the password was changed or the account disabled in between.
+    if found is None or found.credentials_version != version:
         raise NotAllowedError(WRONG_SENTENCE)
     if fresh != stored:
-        # Unless the password was changed in between.
+        # Unless another sign-in has just replaced it too.
         same = (User.id == user_id, User.password_hash == stored)
         count_rows(session, update(User).where(*same).values(password_hash=fresh))
     found.last_sign_in_at = now_utc()

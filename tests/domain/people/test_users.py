@@ -11,6 +11,7 @@ from werkzeug.security import generate_password_hash
 from imagehub.database import now_utc
 from imagehub.domain.people import passwords, users
 from imagehub.errors import ConflictError, InvalidInputError, NotAllowedError
+from imagehub.models import User
 from tests.domain.people.accounts import KEY, PASSWORD, add_user
 
 
@@ -150,3 +151,26 @@ def test_a_password_longer_than_any_is_wrong_and_not_cut_to_fit(light_session: S
     light_session.commit()
     with pytest.raises(NotAllowedError):
         users.sign_in(light_session, KEY, "Ada", "p" * 1025, "192.0.2.1")
+
+
+def test_a_password_that_is_changed_while_it_is_checked_does_not_sign_in(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = add_user(session)
+    check = passwords.is_right
+
+    def change_meanwhile(stored: str, password: str) -> bool:
+        is_right = check(stored, password)
+        with Session(session.get_bind()) as other:
+            users.change_password(other, other.get_one(User, user_id), "another good password")
+            other.commit()
+        return is_right
+
+    user_id = user.id
+    session.commit()
+    monkeypatch.setattr(passwords, "is_right", change_meanwhile)
+    with pytest.raises(NotAllowedError):
+        users.sign_in(session, KEY, "Ada", PASSWORD, "192.0.2.1")
+    session.rollback()
+    monkeypatch.undo()
+    assert users.sign_in(session, KEY, "Ada", "another good password", "192.0.2.1")
