@@ -181,7 +181,8 @@ class Settings:
     )
     downloads: str = _setting(
         "without-place",
-        "How visitors get full-size images: `without-place` and personal data, `as-is`, or `none`",
+        "How visitors get full-size images: `without-place` (no location or personal data), "
+        "`as-is`, or `none`",
         read_downloads,
         in_pages=True,
     )

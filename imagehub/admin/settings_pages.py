@@ -39,7 +39,7 @@ _VALUE_NAMES: Mapping[str, Mapping[str, str]] = {
     "tagline": {"": mark("no tagline")},
     "ground": {"": mark("the default background")},
     "downloads": {
-        "without-place": mark("“Without place and personal data”"),
+        "without-place": mark("“Without location and personal data”"),
         "as-is": mark("“As they are”"),
         "none": mark("“No downloads”"),
     },

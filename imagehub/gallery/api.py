@@ -173,7 +173,7 @@ def api_image(fields: ImageQuery) -> ImageAnswer:
 def api_download(fields: DownloadQuery) -> DownloadAnswer:
     """Find the address of a full image.
 
-    When it is opened it redirects to OneDrive, or sends the file without place and personal data.
+    When opened, it redirects to OneDrive or sends the file without location and personal data.
     """
     _, image = gallery.get_shown_image(db.session(), fields.group_id, fields.image_id)
     if not get_settings().has_downloads:

@@ -93,7 +93,7 @@ def test_home_asks_hubs_of_before_how_visitors_get_full_size_images(
         private_data.save_found(session, image, listing, PrivateData(("place",)))
     home = client.get("/admin/").text
     assert 'data-note="downloads"' in home
-    assert "Found so far: 1 image with such data, 1 of them with a place." in home
+    assert "Found so far: 1 image with such data, 1 of them with a location." in home
     answer = send(client, "/admin/settings/downloads", "/admin/", downloads="perhaps")
     assert answer.status_code == 422
     assert 'data-note="downloads"' in client.get("/admin/").text

@@ -1,4 +1,4 @@
-"""Originals reach visitors without place and personal data."""
+"""Originals reach visitors without location and personal data."""
 
 import io
 import tracemalloc
