@@ -45,14 +45,16 @@ def get_free_port() -> int:
     """Reserve a TCP port of the loopback address for a program that a test starts a little later.
 
     The port is none that the system gives out by itself, and no other process of a test run gets it
-    as long as this one lives: each holds the locks of its ports.
+    as long as this one lives: each holds the locks of its ports. Browsers open all of them: their
+    highest blocked port is 10080.
 
-    Source: Linux kernel documentation, ip-sysctl, ip_local_port_range (default 32768 to 60999).
+    Source: Linux kernel documentation, ip-sysctl, ip_local_port_range (default 32768 to 60999);
+    WHATWG Fetch, port blocking.
     """
     folder = Path(tempfile.gettempdir()) / f"imagehub-test-ports-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     for _ in range(1000):
-        port = random.randrange(10_000, 32_000)
+        port = random.randrange(10_100, 32_000)
         lock = os.open(folder / str(port), os.O_RDWR | os.O_CREAT, 0o600)
         with contextlib.suppress(OSError), socket.socket() as listener:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
