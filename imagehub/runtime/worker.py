@@ -1,13 +1,14 @@
 """The worker process: import items, renew their leases, recover abandoned ones.
 
 A worker has several threads that process items when the queue wakes them, a pool of processes that
-make the renditions, and four threads of its own:
+make the renditions, and five threads of its own:
 
 - *heartbeat* renews the leases of the items in progress;
 - *sweep* requeues items of dead workers, wakes jobs that have work but no wake-up call, finishes
   jobs, deletes what has expired, and processes items itself while the queue is down;
 - *watch* checks OneDrive periodically for originals that were changed, moved or deleted;
-- *look* looks for private data in originals that were imported before the hub did so.
+- *look* looks for private data in originals that were imported before the hub did so;
+- *upkeep* uses sign-ins at Microsoft that were idle, so that they do not expire.
 """
 
 import contextlib
@@ -34,7 +35,7 @@ from imagehub.domain.imports.scratch import Scratch, clean_scratch
 from imagehub.domain.leases import make_owner
 from imagehub.domain.library import trash
 from imagehub.domain.objects import bookkeeping
-from imagehub.domain.onedrive import status
+from imagehub.domain.onedrive import keep_alive, status
 from imagehub.domain.site import reconcile
 from imagehub.domain.sync import check as drive_check
 from imagehub.domain.sync import schedule
@@ -60,6 +61,7 @@ class Timing:
     heartbeat_seconds: float = 10.0
     sweep_seconds: float = 10.0
     look_seconds: float = 60.0
+    upkeep_seconds: float = 60.0
     # Time for threads to finish their items when the worker stops, before items are requeued.
     grace_seconds: float = 5.0
 
@@ -112,6 +114,7 @@ class Worker:
             threading.Thread(target=self._sweep_on, name="sweep", daemon=True),
             threading.Thread(target=self._watch_on, name="watch", daemon=True),
             threading.Thread(target=self._look_on, name="look", daemon=True),
+            threading.Thread(target=self._maintain_on, name="upkeep", daemon=True),
         ]
 
     def start(self) -> None:
@@ -301,6 +304,16 @@ class Worker:
                 log.info("Looked for private data in %d originals", count)
             self._stopping.wait(self._timing.look_seconds)
 
+    # --- Upkeep -----------------------------------------------------------------------------------
+
+    def _maintain_on(self) -> None:
+        while not self._stopping.is_set():
+            with self._keep_going("use idle sign-ins"), Session(self._engine) as session:
+                count = keep_alive.use_idle_grants(session, self._clients)
+                if count:
+                    log.info("Renewed %d idle sign-ins at Microsoft", count)
+            self._stopping.wait(self._timing.upkeep_seconds)
+
     @contextlib.contextmanager
     def _keep_going(self, what: str) -> Iterator[None]:
         """Log any error instead of ending the thread, for example while the database is down."""
@@ -333,8 +346,8 @@ def run_worker(
     :param on_ready: called when the worker has started.
     :return: the exit status of the process.
     """
-    # One connection for each thread, including heartbeat, sweep, watch and look.
-    size = {"pool_size": count_worker_threads(settings) + 7}
+    # One connection for each thread, including heartbeat, sweep, watch, look and upkeep.
+    size = {"pool_size": count_worker_threads(settings) + 8}
     options = make_engine_options(settings.sqlalchemy_url) | size
     engine = create_engine(settings.sqlalchemy_url, **options)
     # A signal handler may interrupt this thread anywhere, so it only writes a byte.

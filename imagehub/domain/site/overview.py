@@ -19,13 +19,11 @@ from imagehub.domain.imports.reports import (
 )
 from imagehub.domain.library import private_data
 from imagehub.domain.onedrive import accounts, status
+from imagehub.domain.onedrive.keep_alive import UNUSED_LIFETIME
 from imagehub.domain.onedrive.status import ConnectionInfo
 from imagehub.domain.site import settings
 from imagehub.models import GalleryBucket, Group, Image, StoredObject
 
-# Microsoft drops a sign-in that was not used for this long.
-# Source: Microsoft identity platform, "Refresh token lifetime".
-UNUSED_LIFETIME = timedelta(days=90)
 _WARN_BEFORE = timedelta(days=21)
 
 # Images that need attention are counted up to here; above it the page says "more than".
