@@ -14,7 +14,7 @@ from sqlalchemy import Connection, event, inspect, text
 
 from imagehub import create_app
 from imagehub.config import load_settings
-from imagehub.database import Base, db
+from imagehub.database import Base, db, init_migrations
 from imagehub.models import (
     DriveAccount,
     Group,
@@ -39,6 +39,7 @@ def app(empty_database_url: str, tmp_path: Path) -> Iterator[Flask]:
         None,
     )
     app = create_app(settings)
+    init_migrations(app)
     with app.app_context():
         yield app
         db.session.remove()

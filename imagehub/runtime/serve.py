@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from flask_migrate import upgrade
 from sqlalchemy import Dialect, Engine, event, func, select
 
 from imagehub.config import Settings
-from imagehub.database import CHARSET, db
+from imagehub.database import CHARSET, db, init_migrations
 from imagehub.domain.library.search_index import fill_search
 from imagehub.runtime.charsets import convert_tables
 from imagehub.runtime.supervisor import (
@@ -44,6 +43,9 @@ def migrate_database(app: Flask) -> None:
 
     :raise StartError: another one is still migrating after ten minutes.
     """
+    from flask_migrate import upgrade
+
+    init_migrations(app)
     url = app.config["SQLALCHEMY_DATABASE_URI"]
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from werkzeug.serving import make_server
 from imagehub import create_app
 from imagehub.cli import main
 from imagehub.config import Settings, load_settings
-from imagehub.database import db
+from imagehub.database import db, init_migrations
 from imagehub.domain.onedrive import accounts
 from imagehub.domain.site import settings as site_settings
 from imagehub.models import DriveAccount
@@ -57,6 +57,7 @@ def hub(import_hub: ImportHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 def set_version(settings: Settings, revision: str = "head") -> None:
     """Set the migration version in the database."""
     app = create_app(settings)
+    init_migrations(app)
     with app.app_context():
         stamp(revision=revision)
         db.engine.dispose()
