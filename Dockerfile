@@ -38,6 +38,6 @@ VOLUME /data
 # The web server, and the embedded S3 server from which browsers load renditions.
 EXPOSE 8000 9710
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
 ENTRYPOINT ["imagehub"]
 CMD ["serve", "--host", "0.0.0.0"]

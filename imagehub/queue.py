@@ -126,6 +126,11 @@ def _get_sender(settings: Settings, _process_id: int) -> JobQueue:
     return JobQueue(settings)
 
 
+def ask_queue(settings: Settings) -> int:
+    """Return the number of calls in the queue; errors of the queue server are not caught."""
+    return int(_get_sender(settings, os.getpid()).huey.pending_count())
+
+
 @dataclass(frozen=True)
 class QueueReport:
     """The state of the queue. ``advice`` says what to do if it is not ok."""

@@ -194,7 +194,7 @@ def test_the_image_is_built_from_files_that_are_there_and_let_in() -> None:
 def test_the_image_runs_the_hub_as_nobody_special() -> None:
     last = DOCKERFILE.read_text().split("\nFROM ")[-1]
     assert "\nUSER 10001:10001\n" in last
-    assert "/health" in last.split("HEALTHCHECK")[1]
+    assert "/healthz" in last.split("HEALTHCHECK")[1]
     entry = re.findall(r'^CMD \["(\w+)"', last, re.M)[0]
     assert entry in main.commands
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import flask
-from flask import Flask, Response, current_app, g, jsonify, request
+from flask import Flask, Response, current_app, g, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
-from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
@@ -24,7 +23,7 @@ from imagehub.domain.people import audit
 from imagehub.errors import ImageHubError
 from imagehub.logs import init_logs
 from imagehub.models import User
-from imagehub.web import errors
+from imagehub.web import errors, health
 from imagehub.web.access import WITHOUT_DATABASE, check_access, check_csrf, csrf, login_manager
 from imagehub.web.assets import make_static_version, send_asset
 from imagehub.web.cookies import REMEMBER, SESSION, make_cookie_name
@@ -118,17 +117,12 @@ def init_app(app: Flask) -> None:
         app.register_error_handler(kind, errors.answer_database_error)
     app.register_error_handler(DataError, errors.answer_data_error)
     app.register_error_handler(Exception, errors.answer_unexpected_error)
-    app.add_url_rule("/health", endpoint="web.show_health", view_func=show_health)
+    health.init_app(app)
     app.extensions["imagehub.static_version"] = make_static_version(Path(app.static_folder or ""))
     app.add_url_rule(
         "/assets/<version>/<path:name>", endpoint="web.send_asset", view_func=send_asset
     )
     app.context_processor(make_page_values)
-
-
-def show_health() -> ResponseReturnValue:
-    """Tell load balancers that the web server runs, without using other services."""
-    return jsonify({"status": "ok"})
 
 
 def _begin_request() -> None:

@@ -21,6 +21,8 @@ PUBLIC_ENDPOINTS = frozenset(
         "openapi.show_document",
         "web.send_asset",
         "web.show_health",
+        "web.show_alive",
+        "web.show_ready",
         "auth.sign_in",
         "auth.try_sign_in",
         "auth.ask_code",
@@ -81,7 +83,9 @@ KEPT_ENDPOINTS = frozenset(
 )
 
 # These work without the database.
-WITHOUT_DATABASE = frozenset({"static", "web.send_asset", "web.show_health"})
+WITHOUT_DATABASE = frozenset(
+    {"static", "web.send_asset", "web.show_health", "web.show_alive", "web.show_ready"}
+)
 
 
 csrf = CSRFProtect()

@@ -10,7 +10,7 @@ from imagehub.web.public_path import get_here
 from imagehub.wiring import get_settings
 
 # Load balancers, containers and ``serve`` ask for these inside of the machine.
-_EXEMPT_ENDPOINTS = frozenset({"web.show_health"})
+_EXEMPT_ENDPOINTS = frozenset({"web.show_health", "web.show_alive", "web.show_ready"})
 # A GET with a password in its address.
 _SECRET_ENDPOINTS = frozenset({"auth.api_sign_in"})
 

@@ -17,6 +17,8 @@ from tests.fixtures.site import NAME, PASSWORD, Site, read_csrf_token
 # must be a deliberate decision.
 KNOWN_PUBLIC = {
     "static",
+    "web.show_alive",
+    "web.show_ready",
     "auth.sign_in",
     "auth.try_sign_in",
     "auth.ask_code",

@@ -211,9 +211,12 @@ def test_a_proxy_is_believed_as_far_as_the_setting_says(
 
 
 def test_health_is_told_over_plain_http(public: Site) -> None:
-    answer = public.get("/health", base_url="http://127.0.0.1:8000")
-    assert (answer.status_code, answer.json) == (200, {"status": "ok"})
-    assert "Strict-Transport-Security" not in answer.headers
+    for path in ("/health", "/healthz"):
+        answer = public.get(path, base_url="http://127.0.0.1:8000")
+        assert (answer.status_code, answer.json) == (200, {"status": "ok"})
+        assert "Strict-Transport-Security" not in answer.headers
+    answer = public.get("/readyz", base_url="http://127.0.0.1:8000")
+    assert answer.json["checks"]["database"] == "ok"
 
 
 @pytest.mark.parametrize(
