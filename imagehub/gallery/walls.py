@@ -16,8 +16,10 @@ GAP_PX = 8
 # On the sharpest phones 2.4 pixels of a picture for each CSS pixel look like three, with half the
 # bytes.
 _SHARP_SCREEN = "(min-resolution:2.2dppx)"
-# What a phone shows of a wall below the page's header, and the distance of its rows with titles.
+# What a phone shows of a wall below the page's header, and what the tallest phones show; the distance
+# of its rows with titles.
 _FIRST_SCREEN_PX = 480
+_TALLEST_SCREEN_PX = 740
 _PHONE_LINE_PX = 44
 
 
@@ -127,14 +129,15 @@ def choose_loading(ratios: Sequence[float], cells: Sequence[Cell]) -> list[str]:
     """Return the ``loading`` of each picture of a wall that begins in the first screen of a phone.
 
     A browser requests lazy pictures only once it knows the layout, and those in view compete with
-    the ones below. The picture that shows the largest part is what a visitor waits for.
+    the ones below. The picture that shows the largest part is what a visitor waits for. Browsers
+    also request lazy pictures of two screens further down at once, so those are "later".
 
     :param cells: the tiles for the narrowest of ``WIDTHS``.
     """
-    loading = ["lazy"] * len(cells)
+    loading = ["later"] * len(cells)
     width, top, largest = WIDTHS[0], 0.0, (0.0, 0)
     begin = 0
-    while begin < len(cells) and top < _FIRST_SCREEN_PX:
+    while begin < len(cells) and top < _TALLEST_SCREEN_PX:
         count = cells[begin].count
         room_px = width.typical_px - (count - 1) * GAP_PX
         height = 0.0
@@ -144,7 +147,7 @@ def choose_loading(ratios: Sequence[float], cells: Sequence[Cell]) -> list[str]:
             shown_px = min(height, _FIRST_SCREEN_PX - top)
             # Of equal ones the first.
             largest = max(largest, (round(tile_px * shown_px), -at))
-            loading[at] = "eager"
+            loading[at] = "eager" if shown_px > 0 else "lazy"
         top += height + _PHONE_LINE_PX
         begin += count
     if loading:

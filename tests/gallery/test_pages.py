@@ -87,11 +87,15 @@ def test_a_page_that_is_not_there_is_not_found(site: Site, page: str) -> None:
 def test_pictures_of_the_first_screen_are_requested_at_once(site: Site) -> None:
     for _ in range(12):
         site.add_group()
-    images = re.findall(r"<img [^>]*>", site.get("/").text)
+    html = site.get("/").text
+    images = re.findall(r"<img [^>]*>", html)
     assert 'fetchpriority="high"' in images[0]
     assert not any("fetchpriority" in image for image in images[1:])
     assert not any("lazy" in image for image in images[:2])
     assert all('loading="lazy"' in image for image in images[2:])
+    # Those that no phone shows without scrolling wait for the others.
+    waiting = ["is-later" in classes for classes in re.findall(r'class="(frame[^"]*)"', html)]
+    assert waiting == [False] * 3 + [True] * 9
     for image in images:
         assert re.search(r' width="1920" height="1280" alt="[^"]+"', image)
         assert re.search(r'srcset="[^"]+ 480w, [^"]+ 960w, [^"]+ 1920w" sizes="[^"]+vw"', image)

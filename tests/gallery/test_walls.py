@@ -80,7 +80,8 @@ def test_no_other_breaks_come_nearer_to_the_wanted_height(ratios: list[float]) -
     [
         # Two small ones, then a large one that is cut by the edge of the screen.
         ([1.0, 0.84, 1.0, 1.4, 0.75], ["eager", "eager", "first", "lazy", "lazy"]),
-        ([1.5] * 4, ["first", "eager", "lazy", "lazy"]),
+        # The tallest phones show the third row, but none the fourth.
+        ([1.5] * 5, ["first", "eager", "lazy", "later", "later"]),
         ([0.4, 1.5], ["eager", "first"]),
         # Of two that are equal, the one that comes first.
         ([5.0, 5.0, 1.0, 1.0], ["eager", "eager", "first", "eager"]),

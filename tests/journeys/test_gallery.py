@@ -40,6 +40,8 @@ SHIFT_SCRIPT = """() => new Promise((resolve) => {
 
 def list_boxes(page: Page) -> list[dict[str, float]]:
     """Return position, size and aspect ratio (of the file) of every tile's picture."""
+    # On a phone, the last ones wait for those of the first screen.
+    expect(page.locator(".wall .frame img").last).to_be_visible()
     boxes: list[dict[str, float]] = page.evaluate(
         """() => [...document.querySelectorAll(".wall .frame img")].map((img) => {
           const { left, top, right, width, height } = img.getBoundingClientRect();
@@ -86,6 +88,34 @@ def test_nothing_moves_while_a_page_loads(live_hub: LiveHub, visit: Visits, is_p
         page = visit(live_hub.url + path, is_phone).page
         page.wait_for_load_state("networkidle")
         assert page.evaluate(SHIFT_SCRIPT) == 0
+
+
+@pytest.mark.parametrize("is_scrolled", [False, True])
+def test_on_phones_pictures_below_the_first_screen_are_loaded_after_those_in_it(
+    live_hub: LiveHub, visit: Visits, is_scrolled: bool
+) -> None:
+    page = visit("about:blank", is_phone=True).page
+    session = page.context.new_cdp_session(page)
+    session.send("Animation.enable")
+    session.send("Animation.setPlaybackRate", {"playbackRate": 0})
+    page.goto(live_hub.url, wait_until="networkidle")
+    pictures = page.locator(".wall[data-page='1'] .tile img").evaluate_all(
+        """(images) => images.map((img) => [
+          Boolean(img.naturalWidth), img.closest(".is-later") !== null,
+          img.closest(".frame").getBoundingClientRect().top < innerHeight])"""
+    )
+    assert all(is_loaded for is_loaded, _, is_in_view in pictures if is_in_view)
+    assert not any(is_loaded for is_loaded, is_later, _ in pictures if is_later)
+    assert [is_later for _, is_later, _ in pictures].count(True) > 4
+    # They wait for a moment, or until the visitor scrolls.
+    if is_scrolled:
+        page.evaluate("scrollBy(0, 8)")
+    else:
+        session.send("Animation.setPlaybackRate", {"playbackRate": 1})
+    number = next(n for n, (_, is_later, _) in enumerate(pictures) if is_later)
+    page.wait_for_function(
+        "n => document.querySelectorAll('.tile img')[n].naturalWidth", arg=number
+    )
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import { byId, closest, find, findAll, get, isModified } from "./dom.js";
 import { observe, restorePlace } from "./front-place.js";
 import { openTile, prepare } from "./opening.js";
 import { fetchPage } from "./page.js";
-import { watch } from "./pictures.js";
+import { release, watch } from "./pictures.js";
 import { say, t } from "./words.js";
 
 const AUTOMATIC_PAGES = 3;
@@ -37,6 +37,7 @@ async function add(link, beforeAdding) {
     img.removeAttribute("fetchpriority");
     img.loading = "lazy";
   }
+  release(wall);
   beforeAdding?.();
   document.adoptNode(wall);
   if (isAbove) walls.prepend(wall);

@@ -40,6 +40,12 @@ export function watch(root) {
   }
 }
 
+/** Let pictures below `root` wait no longer for those of the first screen.
+ * @param {ParentNode} root */
+export function release(root) {
+  for (const frame of findAll(root, ".is-later")) frame.classList.remove("is-later");
+}
+
 function retryMissing() {
   if (document.visibilityState !== "visible") return;
   round += 1;
@@ -62,4 +68,5 @@ for (const kind of ["load", "error"]) document.addEventListener(kind, note, true
 document.addEventListener("visibilitychange", retryMissing);
 addEventListener("online", retryMissing);
 addEventListener("beforeprint", loadAll);
+addEventListener("scroll", () => release(document), { once: true, passive: true });
 watch(document);
