@@ -16,10 +16,10 @@ GAP_PX = 8
 # On the sharpest phones 2.4 pixels of a picture for each CSS pixel look like three, with half the
 # bytes.
 _SHARP_SCREEN = "(min-resolution:2.2dppx)"
-# What a phone shows of a wall below the page's header, and what the tallest phones show; the distance
-# of its rows with titles.
+# What a phone shows of a wall between the page's header and the bars of the browser, and what the
+# tallest phones show; the distance of its rows with titles.
 _FIRST_SCREEN_PX = 480
-_TALLEST_SCREEN_PX = 740
+_TALLEST_SCREEN_PX = 640
 _PHONE_LINE_PX = 44
 
 

@@ -101,20 +101,21 @@ def test_on_phones_pictures_below_the_first_screen_are_loaded_after_those_in_it(
     page.goto(live_hub.url, wait_until="networkidle")
     pictures = page.locator(".wall[data-page='1'] .tile img").evaluate_all(
         """(images) => images.map((img) => [
-          Boolean(img.naturalWidth), img.closest(".is-later") !== null,
-          img.closest(".frame").getBoundingClientRect().top < innerHeight])"""
+          Boolean(img.naturalWidth), Boolean(img.closest(".is-later"))])"""
     )
-    assert all(is_loaded for is_loaded, _, is_in_view in pictures if is_in_view)
-    assert not any(is_loaded for is_loaded, is_later, _ in pictures if is_later)
-    assert [is_later for _, is_later, _ in pictures].count(True) > 4
+    assert len(pictures) == 12
+    # The others are those that a phone may show without scrolling.
+    others = [number for number, (_, is_later) in enumerate(pictures) if not is_later]
+    assert others == [number for number, (is_loaded, _) in enumerate(pictures) if is_loaded]
+    assert others == list(range(len(others)))
+    assert 2 <= len(others) <= 6
     # They wait for a moment, or until the visitor scrolls.
     if is_scrolled:
         page.evaluate("scrollBy(0, 8)")
     else:
         session.send("Animation.setPlaybackRate", {"playbackRate": 1})
-    number = next(n for n, (_, is_later, _) in enumerate(pictures) if is_later)
     page.wait_for_function(
-        "n => document.querySelectorAll('.tile img')[n].naturalWidth", arg=number
+        "n => document.querySelectorAll('.tile img')[n].naturalWidth", arg=len(others)
     )
 
 
