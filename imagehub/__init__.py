@@ -12,6 +12,7 @@ from imagehub import admin, auth, gallery, web, wiring
 from imagehub.clients import Clients
 from imagehub.config import Settings, load_settings
 from imagehub.database import db, make_engine_options
+from imagehub.queries import watch_queries
 from imagehub.web import i18n, openapi
 from imagehub.web.public_path import check_public_path
 
@@ -34,6 +35,8 @@ def create_app(settings: Settings | None = None, clients: Clients | None = None)
 
     db.init_app(app)
     wiring.init_app(app, settings, clients)
+    with app.app_context():
+        watch_queries(db.engine, settings.slow_query_ms, bool(settings.traces_url))
     web.init_app(app)
     i18n.init_app(app)
     openapi.init_app(app)

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from imagehub.config import Settings, SettingsError, load_settings
 from imagehub.database import db, explain_data_error
 from imagehub.errors import ImageHubError
+from imagehub.logs import use_format
 from imagehub.models import User
 from imagehub.runtime.private_files import UMASK, close_data_dir
 from imagehub.runtime.serve import migrate_database
@@ -85,6 +86,7 @@ def serve(host: str, port: int) -> None:
     from imagehub.runtime.serve import serve as run
 
     settings = load_settings()
+    use_format(settings.log_format, "serve")
     with open_app(settings, migrated=True) as session:
         if not users.has_admins(session):
             click.echo("Nobody can sign in yet: run `imagehub create-admin NAME`.")
@@ -114,6 +116,7 @@ def worker() -> None:
     from imagehub.runtime.worker import run_worker
 
     settings = load_settings()
+    use_format(settings.log_format, "worker")
     close_data_dir(settings.data_dir)
     sys.exit(run_worker(settings, on_ready=lambda: click.echo("ready: waiting for work")))
 

@@ -19,9 +19,11 @@ from sqlalchemy.exc import ArgumentError
 
 from imagehub.config_secrets import SECRET_MAKERS, keep_secret, read_secret_file
 from imagehub.config_values import (
+    has_package,
     read_color,
     read_downloads,
     read_flag,
+    read_networks,
     read_number,
     read_optional_url,
     read_origins,
@@ -239,6 +241,43 @@ class Settings:
         "30", "Time limit for rendering one picture", read_number(1, 600), unit="seconds"
     )
 
+    # Monitoring
+    metrics_token: str = _setting(
+        "",
+        "Bearer token with which Prometheus may read `/metrics`; empty: none may",
+        secret=True,
+    )
+    metrics_networks: tuple[str, ...] = _setting(
+        "",
+        "Networks whose machines may read `/metrics` without a token, separated by commas, such as "
+        "`10.0.0.0/8`",
+        read_networks,
+    )
+    log_format: str = _setting(
+        "text", "Lines of the log: `text` or `json`, one object per line", read_word("text", "json")
+    )
+    traces_url: str = _setting(
+        "",
+        "Address that takes traces by OTLP over HTTP, such as `http://collector:4318/v1/traces`; "
+        "empty: no traces. Needs the packages of `imagehub[traces]`",
+        read_optional_url,
+    )
+    traces_percent: int = _setting(
+        "100", "Share of requests that is traced", read_number(0, 100), unit="percent"
+    )
+    slow_request_ms: int = _setting(
+        "0",
+        "Requests that take longer are logged; 0: none",
+        read_number(0, 600_000),
+        unit="milliseconds",
+    )
+    slow_query_ms: int = _setting(
+        "0",
+        "Statements of the database that take longer are logged, without their values; 0: none",
+        read_number(0, 600_000),
+        unit="milliseconds",
+    )
+
     # Secrets
     secret_key: str = _setting(
         "", "Key that signs sessions and tokens; generated in development", secret=True
@@ -274,6 +313,11 @@ class Settings:
         if not self.is_https:  # Browsers accept no prefix then.
             return ""
         return "__Host-" if self.cookie_path == "/" else "__Secure-"
+
+    @property
+    def has_metrics(self) -> bool:
+        """Tell whether anybody may read the metrics; nothing is counted otherwise."""
+        return bool(self.metrics_token or self.metrics_networks)
 
     @property
     def has_downloads(self) -> bool:
@@ -445,6 +489,10 @@ def _find_contradictions(read: dict[str, Any]) -> Iterator[tuple[str, str]]:
             )
     if read["secret_key"] and len(read["secret_key"]) < 32:
         yield "SECRET_KEY", "must have at least 32 characters"
+    if read["traces_url"] and not has_package("opentelemetry.exporter.otlp.proto.http"):
+        yield "TRACES_URL", "needs more packages, see docs/monitoring.md; install imagehub[traces]"
+    if read["metrics_token"] and len(read["metrics_token"]) < 16:
+        yield "METRICS_TOKEN", "must have at least 16 characters"
     outside = read["s3_endpoint_url"] and read["s3_endpoint_url"] != "aws"
     if outside and not (read["s3_access_key_id"] and read["s3_secret_access_key"]):
         both = f"S3_ACCESS_KEY_ID and {PREFIX}S3_SECRET_ACCESS_KEY"

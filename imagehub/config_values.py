@@ -1,7 +1,9 @@
 """Read values of settings from text, and write them as text."""
 
+import ipaddress
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -54,6 +56,18 @@ def read_origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def read_networks(text: str) -> tuple[str, ...]:
+    networks = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        try:
+            networks.append(str(ipaddress.ip_network(part)))
+        except ValueError:
+            raise ValueError(
+                f"{part!r} is not a network such as 10.0.0.0/8 or an address"
+            ) from None
+    return tuple(networks)
+
+
 def read_flag(text: str) -> bool:
     word = text.strip().lower()
     if word in ("1", "true", "yes", "on"):
@@ -100,6 +114,14 @@ def read_word(*words: str) -> Callable[[str], str]:
         return word
 
     return read
+
+
+def has_package(name: str) -> bool:
+    """Tell whether a package, which may be one inside of others, is installed."""
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def read_color(text: str) -> str:

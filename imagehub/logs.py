@@ -1,12 +1,16 @@
-"""Keep secrets of addresses out of the logs.
+"""Write log lines as text or JSON, and keep secrets of addresses out of them.
 
 The part of an address after ``?`` may contain a password (``GET /login/?username&password``), a
 code of Microsoft or a presigned signature, and so may the Referer. The access log is written
 without both, and everything else that a server logs about a request is cut at the question mark.
 """
 
+import json
 import logging
+import os
 import re
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any
 
 from gunicorn.glogging import Logger
@@ -56,6 +60,66 @@ class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         hidden = {f"{{{name}}}{kind}" for name in _SECRET_HEADERS for kind in "io"}
         hidden |= {f"{{{name}}}e" for name in _SECRET_VARIABLES}
         return atoms | dict.fromkeys(hidden & atoms.keys(), "-")
+
+
+# --- Facts and JSON -------------------------------------------------------------------------------
+
+_facts: ContextVar[dict[str, str]] = ContextVar("facts")
+
+
+def set_facts(**facts: str) -> None:
+    """Set what the next lines of this thread are about, such as ``request_id``, in place of before.
+
+    JSON lines contain the facts that are not empty.
+    """
+    _facts.set({name: value for name, value in facts.items() if value})
+
+
+def get_fact(name: str) -> str:
+    """Return a fact of this thread, or ""."""
+    return _facts.get({}).get(name, "")
+
+
+class JsonFormatter(logging.Formatter):
+    """Writes each record as one line: time (UTC), level, logger, message, program, facts.
+
+    :param program: ``web``, ``worker`` or ``serve``.
+    """
+
+    def __init__(self, program: str) -> None:
+        super().__init__()
+        self._program = program
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "program": self._program,
+            "pid": os.getpid(),
+            **_facts.get({}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def use_format(log_format: str, program: str, *loggers: logging.Logger) -> None:
+    """Have the root logger, and these, write JSON if ``log_format`` is ``json``."""
+    if log_format != "json":
+        return
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(logging.StreamHandler())
+    logging.captureWarnings(True)
+    formatter = JsonFormatter(program)
+    for logger in (root, *loggers):
+        for handler in logger.handlers:
+            handler.setFormatter(formatter)
+
+
+# --- Set-up ---------------------------------------------------------------------------------------
 
 
 def init_logs() -> None:

@@ -2,7 +2,7 @@
 
 Run ``python -m pytest -q tests/trace_flows.py``. It counts every module of the hub with a function
 that is called, except those that each request or each start needs (``web``, ``auth``, ``config``,
-``wiring``). The processes that render are not traced.
+``wiring``) and those that only observe. The processes that render are not traced.
 """
 
 import atexit
@@ -29,7 +29,7 @@ from tests.support import ROOT
 
 PACKAGE = ROOT / "imagehub"
 PAGE = ROOT / "docs" / "architecture.md"
-LEFT_OUT = {"auth", "config", "emulators", "web", "wiring"}
+LEFT_OUT = {"auth", "config", "emulators", "logs", "metrics", "queries", "traces", "web", "wiring"}
 
 _called: set[str] = set()
 

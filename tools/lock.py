@@ -15,7 +15,8 @@ FOLDER = ROOT / "requirements"
 # File → extras of setup.cfg, or requirements of its own.
 FILES: dict[str, tuple[str, ...]] = {
     "run": (),
-    "test": ("test",),
+    "traces": ("traces",),
+    "test": ("test", "traces"),
     "sdk": ("test", "sdk"),
     "bench": ("test", "bench"),
 }

@@ -16,6 +16,7 @@ from urllib.parse import urljoin
 
 import requests
 
+from imagehub import metrics
 from imagehub.clients import Download, DriveItem
 from imagehub.clients.graph_answers import (
     PASSING_STATUSES,
@@ -201,14 +202,17 @@ class ByteReader:
 
     def _follow(self, url: str, headers: Mapping[str, str], operation: str) -> requests.Response:
         for _ in range(_MAX_REDIRECTS):
-            response = self._session.get(
-                self._caller.check_content_url(url, operation),
-                headers=headers,
-                auth=NoAuth(),
-                timeout=self._caller.timeouts,
-                stream=True,
-                allow_redirects=False,
-            )
+            address = self._caller.check_content_url(url, operation)
+            with metrics.measure_graph(operation) as call:
+                response = self._session.get(
+                    address,
+                    headers=headers,
+                    auth=NoAuth(),
+                    timeout=self._caller.timeouts,
+                    stream=True,
+                    allow_redirects=False,
+                )
+                call.status = response.status_code
             if response.status_code not in _REDIRECT_STATUSES:
                 return response
             url = urljoin(url, response.headers.get("Location", ""))

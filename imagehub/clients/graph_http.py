@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from imagehub import metrics
 from imagehub.clients.graph_answers import (
     PASSING_STATUSES,
     SERVICE,
@@ -325,10 +326,14 @@ class GraphCaller:
         started = time.monotonic()
         kept = None if on_new_connection else nullcontext(self._session)
         try:
-            with kept or make_session(self.user_agent) as session:
+            with (
+                metrics.measure_graph(operation) as call,
+                kept or make_session(self.user_agent) as session,
+            ):
                 response = session.request(
                     **request, auth=BearerAuth(token), timeout=self.timeouts, allow_redirects=False
                 )
+                call.status = response.status_code
         except requests.RequestException as error:
             log.warning(
                 "Cannot %s: %s; client-request-id=%s", operation, type(error).__name__, request_id
@@ -383,7 +388,7 @@ class GraphCaller:
         """
         while (left := self._access.get_pause()) > 0:
             error = make_busy(operation, retry_after_seconds=left)
-            budget.spend(left + make_backoff(0, min(1.0, 0.1 * left)), error)
+            budget.spend(left + make_backoff(0, min(1.0, 0.1 * left)), error, "pause")
 
     def wait(
         self,
@@ -423,12 +428,13 @@ class WaitBudget:
     def __init__(self, seconds: float) -> None:
         self._left = seconds
 
-    def spend(self, seconds: float, error: ServiceBusyError) -> None:
+    def spend(self, seconds: float, error: ServiceBusyError, cause: str = "retry") -> None:
         """Wait, or raise ``error`` if that would take longer than allowed."""
         if seconds > self._left:
             log.warning("Cannot %s now: would have to wait %.1f s", error.operation, seconds)
             raise error
         self._left -= seconds
+        metrics.count_graph_wait(cause, seconds)
         time.sleep(seconds)
 
 

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import requests
 
+from imagehub import metrics
 from imagehub.clients import DriveItem
 from imagehub.clients.graph_answers import (
     PASSING_STATUSES,
@@ -109,14 +110,18 @@ class FragmentSender:
         return _read_next(read_json(response, _OPERATION))
 
     def _request(self, method: str, url: str, **options: Any) -> requests.Response:
-        return self._session.request(
-            method,
-            self._caller.check_content_url(url, _OPERATION),
-            auth=NoAuth(),
-            timeout=self._caller.timeouts,
-            allow_redirects=False,
-            **options,
-        )
+        address = self._caller.check_content_url(url, _OPERATION)
+        with metrics.measure_graph(_OPERATION) as call:
+            response = self._session.request(
+                method,
+                address,
+                auth=NoAuth(),
+                timeout=self._caller.timeouts,
+                allow_redirects=False,
+                **options,
+            )
+            call.status = response.status_code
+        return response
 
 
 def _read_next(document: Any) -> int:

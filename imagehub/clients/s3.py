@@ -34,6 +34,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as NoConnectionError
 
+from imagehub import metrics
 from imagehub.clients import ObjectInfo
 from imagehub.clients.http import NoAuth
 from imagehub.clients.s3_cors import set_cors_rule
@@ -378,7 +379,12 @@ class S3Store:
 
     @contextmanager
     def _translated(self, operation: str) -> Iterator[None]:
-        """Turn vendor errors into errors of ImageHub."""
+        """Measure a call, and turn vendor errors into errors of ImageHub."""
+        with metrics.measure_s3(operation), self._with_own_errors(operation):
+            yield
+
+    @contextmanager
+    def _with_own_errors(self, operation: str) -> Iterator[None]:
         try:
             yield
         except ClientError as error:

@@ -91,7 +91,8 @@ class ImportJob(Base):
 
     ``state``: ``running`` until every item is ``done``, ``skipped``, ``failed`` or ``left_out``,
     then ``finished``. ``last_activity_at`` is updated with every item; workers are woken again for
-    a running job without activity.
+    a running job without activity. ``origin``: the request that created it, for logs and traces:
+    its number and, after a space, its trace (W3C traceparent), if any.
     """
 
     __tablename__ = "import_job"
@@ -105,6 +106,7 @@ class ImportJob(Base):
     drive_account_id: Mapped[int] = mapped_column(ForeignKey("drive_account.id"), index=True)
     state: Mapped[str] = mapped_column(String(16), default="running")
     item_count: Mapped[int] = mapped_column(default=0)
+    origin: Mapped[str] = mapped_column(String(128), default="", server_default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
     last_activity_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

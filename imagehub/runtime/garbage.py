@@ -5,15 +5,12 @@ With its defaults Python's garbage collector takes a quarter of the processor ti
 weak reference; if a callback then lets another thread run, memory is corrupted. SQLAlchemy refers
 weakly to every loaded row, so a web server with threads crashed after seconds of full load. Python
 3.12 and newer only collect between two instructions; on 3.11 a thread does it here.
-
-gunicorn reads this module as its configuration, which is why the hook has its name.
 """
 
 import gc
 import sys
 import threading
 import time
-from typing import Any
 
 # New objects until the youngest are collected; how often until the next older ones are too.
 YOUNG, MIDDLE, OLD = 20_000, 20, 50
@@ -37,8 +34,3 @@ def _collect_forever() -> None:
         young, middle, old = gc.get_count()
         if young >= YOUNG:
             gc.collect(2 if old >= OLD else 1 if middle >= MIDDLE else 0)
-
-
-def post_worker_init(_worker: Any) -> None:
-    """Set up the collector in a web process; gunicorn calls this after loading the application."""
-    collect_at_rest()

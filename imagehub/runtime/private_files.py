@@ -11,8 +11,8 @@ UMASK = 0o077
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # What the hub and its demo put into the data folder, as patterns.
 _OWN_NAMES = (
-    "imagehub.db*", "queue.db*", "objects", "scratch", "secrets", "thumbnails", "demo", "demo-*",
-    "OneDrive", "records.json",
+    "imagehub.db*", "queue.db*", "objects", "scratch", "metrics", "secrets", "thumbnails", "demo",
+    "demo-*", "OneDrive", "records.json",
 )  # fmt: skip
 # In the folder of a checkout.
 _HARMLESS_NAMES = frozenset({"README.md", ".gitignore", ".doctor"})

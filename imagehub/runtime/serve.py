@@ -185,7 +185,7 @@ def make_gunicorn_command(settings: Settings, host: str, port: int) -> list[str]
     """
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     options = {
-        "config": "python:imagehub.runtime.garbage",
+        "config": "python:imagehub.runtime.web_hooks",
         "bind": address,
         "worker-class": "imagehub.runtime.web_worker.BufferingWorker",
         "workers": settings.web_workers,

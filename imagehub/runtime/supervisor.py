@@ -89,7 +89,9 @@ class Child:
                 self.said_ready.set()
             elif line:
                 self.last_lines.append(line)
-                print(f"[{self.program.name}] {line}", file=sys.stderr, flush=True)
+                # A line of JSON names its program itself.
+                text = line if line.startswith("{") else f"[{self.program.name}] {line}"
+                print(text, file=sys.stderr, flush=True)
         self.process.stdout.close()
 
     def describe_end(self) -> str:

@@ -27,6 +27,7 @@ from huey.consumer import Consumer
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
+from imagehub import metrics, traces
 from imagehub.clients import Clients
 from imagehub.config import Settings
 from imagehub.database import make_engine_options
@@ -42,6 +43,8 @@ from imagehub.domain.sync import schedule
 from imagehub.errors import ImageHubError
 from imagehub.imaging.pool import RenderPool
 from imagehub.imaging.render import RenderOptions
+from imagehub.logs import set_facts
+from imagehub.queries import watch_queries
 from imagehub.queue import JobQueue, count_renderers, count_worker_threads
 from imagehub.runtime.garbage import collect_at_rest
 from imagehub.wiring import build_clients
@@ -170,13 +173,17 @@ class Worker:
             claim = claims.claim_item(session, job_id, self.name, self._timing.lease_seconds)
             if claim is None:
                 return False
-            with self._hold(claim.item.id):
+            request_id, _, trace = claim.origin.partition(" ")
+            set_facts(request_id=request_id, job=str(job_id), item=str(claim.item.id))
+            numbers = {"imagehub_job": job_id, "imagehub_item": claim.item.id}
+            with self._hold(claim.item.id), traces.span("import", "consumer", trace, **numbers):
                 began = time.monotonic()
                 state = process.process_item(
                     session, self._clients, self._scratch, claim, self._settings.max_original_bytes
                 )
                 seconds = time.monotonic() - began
         log.info("Item %d of job %d: %s in %.2f s", claim.item.id, job_id, state, seconds)
+        set_facts()
         return True
 
     @contextlib.contextmanager
@@ -350,6 +357,10 @@ def run_worker(
     size = {"pool_size": count_worker_threads(settings) + 8}
     options = make_engine_options(settings.sqlalchemy_url) | size
     engine = create_engine(settings.sqlalchemy_url, **options)
+    watch_queries(engine, settings.slow_query_ms, bool(settings.traces_url))
+    traces.start(settings.traces_url, "worker", settings.traces_percent)
+    if settings.has_metrics:
+        metrics.start(settings.data_dir, "worker")
     # A signal handler may interrupt this thread anywhere, so it only writes a byte.
     read_fd, write_fd = pipe()
 
@@ -368,5 +379,7 @@ def run_worker(
     while not select.select([read_fd], [], [], 10.0)[0]:
         worker.check()
     worker.stop()
+    metrics.stop()
+    traces.stop()
     engine.dispose()
     return 0

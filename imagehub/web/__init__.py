@@ -1,6 +1,5 @@
 """Set up what all requests share: access, CSRF, errors, headers, static files, request ids."""
 
-import secrets
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -23,13 +22,14 @@ from imagehub.domain.people import audit
 from imagehub.errors import ImageHubError
 from imagehub.logs import init_logs
 from imagehub.models import User
-from imagehub.web import errors, health
+from imagehub.web import errors, health, monitoring
 from imagehub.web.access import WITHOUT_DATABASE, check_access, check_csrf, csrf, login_manager
 from imagehub.web.assets import make_static_version, send_asset
 from imagehub.web.cookies import REMEMBER, SESSION, make_cookie_name
 from imagehub.web.headers import finish_response
 from imagehub.web.https_only import is_refused_http, refuse_plain_http
 from imagehub.web.limits import MAX_REQUEST_BYTES, Request, set_limits
+from imagehub.web.observed import ENDPOINT, REQUEST_ID, Observed
 from imagehub.web.page_cache import PageCache
 from imagehub.web.public_path import PublicPath
 from imagehub.web.templating import make_page_values
@@ -95,6 +95,7 @@ def init_app(app: Flask) -> None:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=n, x_proto=n, x_host=n
         )
+    app.wsgi_app = Observed(app.wsgi_app, settings)  # type: ignore[method-assign]
     # Numbers too large for an id column do not match.
     app.url_map.converters["db_id"] = partial(IntegerConverter, max=MAX_ID)  # type: ignore[assignment]
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -102,6 +103,7 @@ def init_app(app: Flask) -> None:
     csrf.init_app(app)
     login_manager.init_app(app)
     app.request_class = Request
+    app.before_request(_note_request)
     app.before_request(refuse_plain_http)
     app.before_request(set_limits)
     app.before_request(_begin_request)
@@ -118,6 +120,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(DataError, errors.answer_data_error)
     app.register_error_handler(Exception, errors.answer_unexpected_error)
     health.init_app(app)
+    monitoring.init_app(app)
     app.extensions["imagehub.static_version"] = make_static_version(Path(app.static_folder or ""))
     app.add_url_rule(
         "/assets/<version>/<path:name>", endpoint="web.send_asset", view_func=send_asset
@@ -125,8 +128,12 @@ def init_app(app: Flask) -> None:
     app.context_processor(make_page_values)
 
 
+def _note_request() -> None:
+    request.environ[ENDPOINT] = request.endpoint
+    g.request_id = request.environ.get(REQUEST_ID, "")
+
+
 def _begin_request() -> None:
-    g.request_id = secrets.token_hex(8)
     if request.endpoint not in WITHOUT_DATABASE:
         pages: PageCache = current_app.extensions["imagehub.pages"]
         pages.begin_request()

@@ -23,6 +23,7 @@ PUBLIC_ENDPOINTS = frozenset(
         "web.show_health",
         "web.show_alive",
         "web.show_ready",
+        "web.show_metrics",
         "auth.sign_in",
         "auth.try_sign_in",
         "auth.ask_code",

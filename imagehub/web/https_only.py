@@ -11,6 +11,7 @@ from imagehub.wiring import get_settings
 
 # Load balancers, containers and ``serve`` ask for these inside of the machine.
 _EXEMPT_ENDPOINTS = frozenset({"web.show_health", "web.show_alive", "web.show_ready"})
+_METRICS = "web.show_metrics"
 # A GET with a password in its address.
 _SECRET_ENDPOINTS = frozenset({"auth.api_sign_in"})
 
@@ -21,6 +22,9 @@ def is_refused_http(app: Flask | None = None) -> bool:
     A proxy's X-Forwarded-Proto counts only as far as ``proxy_count`` says.
     """
     if request.is_secure or request.endpoint in _EXEMPT_ENDPOINTS:
+        return False
+    if request.endpoint == _METRICS and "Authorization" not in request.headers:
+        # Prometheus, inside of an allowed network: nothing secret has been sent.
         return False
     return get_settings(app).is_production
 

@@ -6,7 +6,6 @@ on every machine; requests that wait at the same time share one check. Requests 
 that is not kept yet share one rendering.
 """
 
-import secrets
 import sys
 import threading
 import time
@@ -29,6 +28,7 @@ from imagehub.web.cookies import make_cookie_name
 from imagehub.web.headers import accepts_gzip
 from imagehub.web.i18n import COOKIE as LANGUAGE_COOKIE
 from imagehub.web.i18n import LANGUAGES, find_accepted
+from imagehub.web.observed import ENDPOINT, REQUEST_ID
 from imagehub.web.templating import THEME_COOKIE, pick_theme
 from imagehub.wiring import get_settings, refresh_settings
 
@@ -54,13 +54,15 @@ class _Entry:
     """A kept response. ``size_bytes`` is what it and its key take in memory."""
 
     revision: int
+    endpoint: str
     headers: list[tuple[str, str]]
     tag: str
     body: bytes
     size_bytes: int
 
     def send(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        headers = [*self.headers, ("X-Request-Id", secrets.token_hex(8))]
+        environ[ENDPOINT] = self.endpoint
+        headers = [*self.headers, ("X-Request-Id", environ.get(REQUEST_ID, ""))]
         known = environ.get("HTTP_IF_NONE_MATCH")
         if known and self.tag and parse_etags(known).contains_weak(self.tag):
             headers = [pair for pair in headers if pair[0] not in _ENTITY_HEADERS]
@@ -77,7 +79,7 @@ def _make_entry(key: Key, revision: int, response: Response) -> _Entry:
     tag, _ = response.get_etag()
     texts = [*key, *(text for pair in headers for text in pair), body]
     size_bytes = _ENTRY_BYTES + sum(map(sys.getsizeof, texts))
-    return _Entry(revision, headers, tag or "", body, size_bytes)
+    return _Entry(revision, request.endpoint or "", headers, tag or "", body, size_bytes)
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """``imagehub serve``: a whole hub from an empty folder, and its parts as separate programs."""
 
+import json
 import os
 import signal
 import socket
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import pytest
 import requests
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, event, text
 
 from imagehub.database import make_engine_options
+from imagehub.metrics import PHASE_NAMES
 from imagehub.runtime import serve
 from imagehub.runtime.serve import hold_migration_lock
 from imagehub.runtime.supervisor import StartError
@@ -22,6 +25,7 @@ from tests.fixtures.programs import (
     Command,
     choose_ports,
     is_alive,
+    list_descendants,
     read_command_line,
     run_command,
     sign_in,
@@ -30,6 +34,7 @@ from tests.fixtures.programs import (
 from tests.support import get_free_port
 
 PASSWORD = "correct horse battery"
+METRICS_TOKEN = "token-of-prometheus-1234"
 Start = Callable[..., Command]
 
 
@@ -136,7 +141,12 @@ def test_with_mariadb_and_redis_web_and_worker_run_separately(
     redis_url: str,
     tmp_path: Path,
 ) -> None:
-    hub = make_import_hub(mariadb_url, IMAGEHUB_QUEUE_URL=redis_url)
+    hub = make_import_hub(
+        mariadb_url,
+        IMAGEHUB_QUEUE_URL=redis_url,
+        IMAGEHUB_METRICS_TOKEN=METRICS_TOKEN,
+        IMAGEHUB_LOG_FORMAT="json",
+    )
     environment = hub.settings.to_environment()
     run = run_command(tmp_path, "settings", **environment)
     assert "IMAGEHUB_QUEUE_URL = (set)" in run.stdout
@@ -161,8 +171,49 @@ def test_with_mariadb_and_redis_web_and_worker_run_separately(
     assert len(page["data"]) == 4
     picture = requests.get(page["data"][0]["image"], timeout=30)
     assert picture.headers["Content-Type"] == "image/webp"
+
+    # Any web server knows what all processes of the data folder have counted.
+    assert count(port, "imagehub_import_items_total", outcome="done", program="worker") == 8
+    for phase in PHASE_NAMES:
+        assert count(port, "imagehub_import_phase_seconds_count", phase=phase) == 8
+    stored = count(port, "imagehub_s3_request_seconds_count", operation="store an object")
+    assert stored >= 8
+    downloads = {"operation": "download a file", "status": "200", "program": "worker"}
+    assert count(port, "imagehub_graph_request_seconds_count", **downloads) >= 8
+    assert count(port, "imagehub_workers") == 2
+    pages = {"endpoint": "gallery.api_page", "status": "2xx", "program": "web"}
+    requests_name = "imagehub_http_request_seconds_count"
+    assert count(port, requests_name, **pages) == 1
+    # What an ended process has counted stays.
+    web_process = next(pid for pid in list_descendants(web.process.pid))
+    os.kill(web_process, signal.SIGKILL)
+    web.wait_for("SIGKILL")
+    wait_until(lambda: answers(f"http://127.0.0.1:{port}/health"))
+    assert count(port, requests_name, **pages) == 1
+    # Lines of the log are JSON.
+    line = next(line for line in web.said.splitlines() if "SIGKILL" in line)
+    assert json.loads(line)["program"] == "web"
+    assert METRICS_TOKEN not in web.said
+
     for command in (web, *workers):
         assert command.end(signal.SIGTERM) == 0
+    assert list((hub.settings.data_dir / "metrics").iterdir()) == []
+
+
+def count(port: int, name: str, **labels: str) -> float:
+    """Return the sum of a metric's series with these labels."""
+    answer = requests.get(
+        f"http://127.0.0.1:{port}/metrics",
+        headers={"Authorization": f"Bearer {METRICS_TOKEN}"},
+        timeout=30,
+    )
+    assert answer.status_code == 200
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
 
 
 def test_with_a_queue_on_redis_serve_starts_no_worker(

@@ -19,6 +19,8 @@ KNOWN_PUBLIC = {
     "static",
     "web.show_alive",
     "web.show_ready",
+    # Needs a token of its own, or an allowed network.
+    "web.show_metrics",
     "auth.sign_in",
     "auth.try_sign_in",
     "auth.ask_code",

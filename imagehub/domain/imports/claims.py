@@ -43,11 +43,13 @@ class LeaseLostError(Exception):
 class Claim:
     """A claimed item, as it was then, and the connected account that it is imported from.
 
-    The item has an image if the renditions of that image are to be made again.
+    The item has an image if the renditions of that image are to be made again. ``origin``: as in
+    :class:`ImportJob`.
     """
 
     item: ImportItem
     account_id: int
+    origin: str = ""
 
 
 @own_transaction
@@ -84,12 +86,12 @@ def claim_item(
                     lease_until=now + timedelta(seconds=lease_seconds),
                 ),
             ):
-                item, account_id = session.execute(
-                    select(ImportItem, ImportJob.drive_account_id)
+                item, account_id, origin = session.execute(
+                    select(ImportItem, ImportJob.drive_account_id, ImportJob.origin)
                     .join(ImportJob, ImportJob.id == ImportItem.job_id)
                     .where(ImportItem.id == item_id)
                 ).one()
-                return Claim(item, account_id)
+                return Claim(item, account_id, origin)
 
 
 @own_transaction

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import case, func, insert, select, true, update
 from sqlalchemy.orm import Session
 
+from imagehub import traces
 from imagehub.clients.drive_ids import fold_id, list_all_spellings
 from imagehub.database import (
     MAX_ID,
@@ -25,6 +26,7 @@ from imagehub.domain.library.groups import lock_groups
 from imagehub.domain.library.order import SORT_STEP, make_first_sort_key
 from imagehub.domain.library.search_index import add_to_search
 from imagehub.errors import InvalidInputError, NotFoundError
+from imagehub.logs import get_fact
 from imagehub.messages import Message, mark
 from imagehub.models import Group, Image, ImportItem, ImportJob
 
@@ -105,7 +107,11 @@ def create_import(
 
 def _add_job(session: Session, account_id: int, user_id: int | None, now: datetime) -> ImportJob:
     job = ImportJob(
-        user_id=user_id, drive_account_id=account_id, created_at=now, last_activity_at=now
+        user_id=user_id,
+        drive_account_id=account_id,
+        origin=f"{get_fact('request_id')} {traces.get_context()}".rstrip(),
+        created_at=now,
+        last_activity_at=now,
     )
     session.add(job)
     session.flush()

@@ -12,6 +12,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
+from imagehub import metrics
 from imagehub.clients import Clients, Download, DriveItem
 from imagehub.database import (
     count_rows,
@@ -96,6 +97,7 @@ def process_item(
     except LeaseLostError:
         log.info("Item %d was claimed by another worker", claim.item.id)
         state = "lost"
+    metrics.count_import_item(state)
     is_open = (ImportItem.job_id == claim.item.job_id, ImportItem.state.in_(OPEN_STATES))
     if session.scalar(select(ImportItem.id).where(*is_open).limit(1)) is None:
         end_read(session)
@@ -173,28 +175,32 @@ def _import(
     read_at = get_database_time(session)
     end_read(session)
     drive = clients.open_drive(claim.account_id)
-    item = drive.get_item(claim.item.drive_item_id)
-    check_is_picture(item)
     with scratch.open_file() as (file, path):
-        is_accepted = accepts_mismatch(session, claim, item)
-        download = drive.download(item, file, max_bytes, is_accepted)
-        file.flush()
+        with metrics.measure_phase("download"):
+            item = drive.get_item(claim.item.drive_item_id)
+            check_is_picture(item)
+            is_accepted = accepts_mismatch(session, claim, item)
+            download = drive.download(item, file, max_bytes, is_accepted)
+            file.flush()
         if claim.item.image_id is None and (linked_id := link_item(session, claim, item, download)):
             raise _NothingToDoError(LINKED_REASON, linked_id)
-        picture, preview_reason = render_original(
-            clients.renderer, drive, item, path, scratch.open_file, read_at
-        )
+        with metrics.measure_phase("render"):
+            picture, preview_reason = render_original(
+                clients.renderer, drive, item, path, scratch.open_file, read_at
+            )
         private_data = look(FileSource(file))
     encoded = {rendition.object_key: rendition for rendition in picture.renditions}
     pinned_until, stored = pin_keys(session, encoded)
-    for key, rendition in encoded.items():
-        if key not in stored:
-            put_rendition(clients.store, rendition)
+    with metrics.measure_phase("store"):
+        for key, rendition in encoded.items():
+            if key not in stored:
+                put_rendition(clients.store, rendition)
     processed = _ProcessedOriginal(
         item, download, picture, private_data, pinned_until, read_at, preview_reason
     )
     try:
-        old_keys = _save_image(session, claim, processed)
+        with metrics.measure_phase("save"):
+            old_keys = _save_image(session, claim, processed)
     except IntegrityError:
         twin_id = _find_twin(session, claim)
         if twin_id is None:
