@@ -227,6 +227,12 @@ class Settings:
         read_number(0, 10_080),
         unit="minutes",
     )
+    drive_notifications: bool = _setting(
+        "on",
+        "With a PUBLIC_URL of https: OneDrive notifies the hub of changes, which are then checked "
+        "at once",
+        read_flag,
+    )
     avif: bool = _setting("off", "Make AVIF renditions in addition to WebP", read_flag)
     keep_gps: bool = _setting(
         "off", "Store where a picture was taken; only admins can see it", read_flag

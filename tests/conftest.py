@@ -33,6 +33,7 @@ pytest_plugins = [
     "tests.fixtures.programs",
     "tests.fixtures.package",
     "tests.fixtures.site",
+    "tests.fixtures.notified",
     "tests.fixtures.browser",
     "tests.fixtures.served_site",
     "tests.fixtures.either",

@@ -15,7 +15,7 @@ from imagehub.database import db, end_read
 from imagehub.domain.imports import jobs
 from imagehub.domain.onedrive import accounts, browser, sign_in, status
 from imagehub.domain.site import overview, settings
-from imagehub.domain.sync import root_change, schedule
+from imagehub.domain.sync import notifications, root_change, schedule
 from imagehub.errors import (
     ConnectionLostError,
     ImageHubError,
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 _NEXT = "after_connection"
 # Other processes cache the root folder for a second; an earlier check would use the old one.
 _CACHE_TIME = timedelta(seconds=2)
+_SCOPES = {"write": sign_in.DEFAULT_SCOPES, "wide": sign_in.WIDE_SCOPES}
 _ROOT_IS_GIVEN = mark(
     "The root folder is set by IMAGEHUB_ROOT_FOLDER on the server. Change it there."
 )
@@ -48,7 +49,8 @@ class ConnectFields(Form):
     """How to connect or disconnect, and where to go afterwards.
 
     ``account``: a previous account; by default the active one. ``access``: ``write`` for uploads
-    and changes, else the least that shows and imports images. ``another``: let the person select an
+    and changes, ``wide`` for notifications by the drive of a work account, else the least that
+    shows and imports images. ``another``: let the person select an
     account at Microsoft. ``next``: the page to go to; ``folder``: the folder of the drive to go to.
     """
 
@@ -123,7 +125,7 @@ def connect_onedrive() -> ResponseReturnValue:
         get_clients(),
         user_id,
         make_callback_url(),
-        sign_in.DEFAULT_SCOPES if fields.access == "write" else sign_in.READ_ONLY_SCOPES,
+        _SCOPES.get(fields.access, sign_in.READ_ONLY_SCOPES),
         login_hint=hint,
         prompt="select_account" if fields.another else "",
         renews=renews,
@@ -142,6 +144,10 @@ def disconnect_onedrive() -> ResponseReturnValue:
     """Delete the tokens; images and their renditions stay."""
     account = read_form(ConnectFields).find_account()
     if account is not None:
+        account_id = account.id
+        end_read(db.session())
+        notifications.end_subscription(db.session(), get_clients(), account_id)
+        account = accounts.get_account(db.session(), account_id)
         sign_in.disconnect(db.session(), account)
         whose = "" if account.is_active else account.username
         words = _("OneDrive is disconnected. Published images stay online.")
@@ -216,12 +222,17 @@ def _render(faults: Mapping[str, str] | None = None) -> str:
     root = None
     if info.account_id is not None:
         root = settings.get_root_folder(database, get_given_settings(), info.account_id)
+    notified = None
+    if info.account_id is not None and info.is_usable:
+        given = get_given_settings()
+        notified = notifications.describe_notifications(database, given, info.account_id)
     secret_end = settings.find_secret_end(database)
     return render_template(
         "admin/connection.html",
         info=info,
         missing_drive=missing_drive,
         root=root,
+        notified=notified,
         earlier=status.describe_earlier(database, clients),
         token_end=overview.find_token_end(info),
         secret_end=secret_end,

@@ -207,6 +207,40 @@ class Content(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Subscription:
+    """A subscription to the changes of a drive, and when it ends."""
+
+    id: str
+    expires_at: datetime
+
+
+class Subscriptions(Protocol):
+    """The change notifications of one drive, sent to an address of the hub.
+
+    All methods may raise ConnectionLostError, ServiceBusyError and ServiceRefusedError.
+    """
+
+    def create(self, address: str, secret: str, expires_at: datetime) -> Subscription:
+        """Subscribe; the service asks the address for a token at once, before it answers.
+
+        :param address: ``https``; all of this hub's are the same up to the last slash.
+        :param secret: sent with each notification, at most 128 characters.
+        :param expires_at: at most 42,300 minutes away; the service may choose another time.
+        :raise ServiceRefusedError: ``no_answer``, the address did not return the token;
+            ``forbidden``, the owner has not allowed enough.
+        """
+
+    def renew(self, subscription_id: str, expires_at: datetime) -> Subscription:
+        """Let a subscription end later; this also reauthorizes it.
+
+        :raise NotFoundError: there is no such subscription.
+        """
+
+    def delete(self, subscription_id: str) -> None:
+        """End a subscription, if it exists."""
+
+
 class Drive(Protocol):
     """One connected drive, limited to its root folder.
 
@@ -218,6 +252,10 @@ class Drive(Protocol):
     """
 
     root_folder: str
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """The notifications of changes, which cover the whole drive."""
 
     def get_drive(self) -> DriveInfo:
         """Fetch the drive with its quota.

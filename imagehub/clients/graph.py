@@ -45,6 +45,7 @@ from imagehub.clients.graph_boundary import (
 from imagehub.clients.graph_bytes import ByteReader, Source, add_listing, check_size
 from imagehub.clients.graph_content import GraphContent
 from imagehub.clients.graph_http import GoneError, GraphCaller, LostAnswerError
+from imagehub.clients.graph_subscriptions import GraphSubscriptions
 from imagehub.clients.graph_thumbnails import fetch_preview, fetch_thumbnail
 from imagehub.clients.graph_upload import FragmentSender
 from imagehub.clients.http import parse_http_date
@@ -84,6 +85,7 @@ class GraphDrive:
         self._boundary = DriveBoundary(caller, self.root_folder, self._memory)
         self._reader = ByteReader(caller)
         self._uploader = FragmentSender(caller)
+        self.subscriptions = GraphSubscriptions(caller)
 
     # --- Reading ----------------------------------------------------------------------------------
 

@@ -48,6 +48,11 @@ _REASONS = {
     "invalidpath": ("forbidden_name", mark("OneDrive does not accept this name.")),
     "notsupported": ("not_supported", _NOT_SUPPORTED),
     "resourcelocked": ("locked", _LOCKED),
+    # Source: Microsoft Graph, "Set up notifications for changes in resource data".
+    "validationerror": (
+        "no_answer",
+        mark("Microsoft got no valid response from ImageHub’s public address."),
+    ),
     "upload_in_progress": ("locked", mark("A file with this name is already being uploaded.")),
 }
 

@@ -21,6 +21,7 @@ from imagehub.models.drive import (
     DriveAccount,
     DriveCopy,
     DriveFolder,
+    DriveSubscription,
     DriveWatch,
     PendingSignIn,
     UploadSession,

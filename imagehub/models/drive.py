@@ -7,7 +7,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from imagehub.database import Base, UTCDateTime, now_utc
-from imagehub.models.columns import AccountKey, DriveId, Sealed, UserRef
+from imagehub.models.columns import AccountKey, DriveId, Sealed, UserRef, make_exact_type
 
 
 class DriveAccount(Base):
@@ -109,6 +109,31 @@ class DriveWatch(Base):
     advanced_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     next_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    failure_count: Mapped[int] = mapped_column(default=0)
+    problem: Mapped[str] = mapped_column(String(500), default="")
+
+
+class DriveSubscription(Base):
+    """The subscription to the notifications of one account's drive, also while it is created.
+
+    ``key``: the random end of its address, which ``base_url`` begins. ``secret_hash``: SHA-256 of
+    the secret that each notification carries. ``subscription_id``: "" while there is none.
+    ``tried_at``: when it was last created or renewed, or that was tried. ``next_at``: when to do so
+    again. ``notified_at``: the last notification. ``problem``: why the last try failed, as a
+    sentence.
+    """
+
+    __tablename__ = "drive_subscription"
+
+    drive_account_id: Mapped[AccountKey]
+    key: Mapped[str] = mapped_column(make_exact_type(64), unique=True)
+    base_url: Mapped[str] = mapped_column(String(1000))
+    secret_hash: Mapped[str] = mapped_column(String(64))
+    subscription_id: Mapped[str] = mapped_column(DriveId, default="")
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    tried_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    next_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    notified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     failure_count: Mapped[int] = mapped_column(default=0)
     problem: Mapped[str] = mapped_column(String(500), default="")
 

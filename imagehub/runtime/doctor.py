@@ -17,6 +17,7 @@ from imagehub.config_secrets import make_data_dir
 from imagehub.database import CHARSET, COLLATION, MIGRATIONS, db, now_utc
 from imagehub.domain.onedrive import accounts, folders, status
 from imagehub.domain.site import settings as site_settings
+from imagehub.domain.sync import notifications
 from imagehub.errors import (
     NEEDS_ADMINISTRATOR,
     WRONG_CLIENT_SECRET,
@@ -365,6 +366,31 @@ def check_onedrive(settings: Settings) -> Iterator[Facts]:
         yield "ok", f"{kind} drive of {who}; the root folder is {root}{may}."
 
 
+def check_notifications(settings: Settings) -> Iterator[Facts]:
+    """Say whether OneDrive notifies the hub of changes, until when, or why not."""
+    session = db.session()
+    account = accounts.find_active_account(session)
+    if account is None or account.state != accounts.CONNECTED:
+        return
+    info = notifications.describe_notifications(session, settings, account.id)
+    minutes = settings.drive_check_minutes
+    instead = f"OneDrive is checked every {minutes} minutes" if minutes else "nothing is checked"
+    if info.state == "on" and info.until is not None:
+        yield "ok", f"On until {info.until:%Y-%m-%d %H:%M} UTC; the worker renews them before."
+    elif info.state == "starting":
+        yield "ok", "Not on yet; a worker requests them within a minute."
+    elif info.state == "failed":
+        yield (
+            "warning",
+            f"Off: {info.problem}",
+            f"Until that is corrected, {instead}. The worker tries again by itself.",
+        )
+    elif info.state == "no_address":
+        yield "ok", f"Off, as the hub has no public https address; {instead}."
+    else:
+        yield "ok", f"Switched off by IMAGEHUB_DRIVE_NOTIFICATIONS; {instead}."
+
+
 # ``hub`` is the public address; without one the paths stand alone.
 ONEDRIVE_ADVICE = {
     accounts.NOT_CONNECTED: "Connect it at {hub}/admin/.",
@@ -392,4 +418,5 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Facts]], tuple[str, ...]]
     ("clock", check_clock, ("database",)),
     ("queue", check_the_queue, ("database", "migrations")),
     ("OneDrive", check_onedrive, ("database", "migrations")),
+    ("notifications", check_notifications, ("database", "migrations", "OneDrive")),
 )

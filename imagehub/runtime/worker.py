@@ -39,7 +39,7 @@ from imagehub.domain.objects import bookkeeping
 from imagehub.domain.onedrive import keep_alive, status
 from imagehub.domain.site import reconcile
 from imagehub.domain.sync import check as drive_check
-from imagehub.domain.sync import schedule
+from imagehub.domain.sync import notifications, schedule
 from imagehub.errors import ImageHubError
 from imagehub.imaging.pool import RenderPool
 from imagehub.imaging.render import RenderOptions
@@ -272,7 +272,12 @@ class Worker:
 
     def _watch_on(self) -> None:
         """Check drives that are due; in its own thread, since a check may take long."""
+        base_url = notifications.find_base_url(self._settings)
         while not self._stopping.is_set():
+            with self._keep_going("keep subscriptions"), Session(self._engine) as session:
+                notifications.keep_subscriptions(
+                    session, self._clients, base_url, lambda: not self._stopping.is_set()
+                )
             with self._keep_going("check OneDrive"), Session(self._engine) as session:
                 self._watch(session)
             self._stopping.wait(self._timing.sweep_seconds)

@@ -59,6 +59,7 @@ PUBLIC_ENDPOINTS = frozenset(
         "gallery.show_offline",
         "gallery.show_service_worker",
         "gallery.set_preferences",
+        "admin.receive_notifications",
     }
 )
 

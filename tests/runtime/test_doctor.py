@@ -41,7 +41,7 @@ from tests.fixtures.tls import make_certificate
 from tests.support import get_free_port
 
 NAMES = ["settings", "data folder", "database", "migrations", "admins", "object storage"]
-NAMES += ["queue", "OneDrive"]
+NAMES += ["queue", "OneDrive", "notifications"]
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ KNOWN_PUBLIC = {
     "gallery.show_offline",
     "gallery.show_service_worker",
     "gallery.set_preferences",
+    "admin.receive_notifications",
     "gallery.show_media",
     "gallery.show_full_image",
     "gallery.download_zip",

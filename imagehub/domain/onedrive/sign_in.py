@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 # The least that allows to show and import pictures; and what changes and uploads need.
 READ_ONLY_SCOPES = ("Files.Read", "User.Read")
 DEFAULT_SCOPES = ("Files.ReadWrite", "User.Read")
+# What notifications of changes need with a work or school account.
+WIDE_SCOPES = ("Files.ReadWrite.All", "User.Read")
 
 SIGN_IN_LIFETIME = timedelta(minutes=15)
 # A sign-in address is given out again for this long.
@@ -55,7 +57,7 @@ def start_connection(
     gets the same address, so a page that asks twice does not break the sign-in.
 
     :param redirect_uri: where Microsoft sends the browser back, exactly as registered there.
-    :param scopes: :data:`DEFAULT_SCOPES`, or :data:`READ_ONLY_SCOPES`.
+    :param scopes: :data:`DEFAULT_SCOPES`, :data:`READ_ONLY_SCOPES` or :data:`WIDE_SCOPES`.
     :param prompt: as Microsoft defines it: ``select_account``, ``consent`` … or "".
     :param renews: ``home_account_id`` of a previous account. Only this one may sign in then, and
         the active account stays active.

@@ -1,8 +1,9 @@
 """Request checks of a drive, tell when one is due, and describe the state of originals.
 
 A *check* (``domain.sync.check``) finds out what happened to originals in OneDrive. A check is due
-when a person requests it, after an interval, or after ImageHub itself changed something in
-OneDrive. Requests and progress are stored in ``drive_watch``, one row for each account.
+when a person requests it, after an interval, when OneDrive notified the hub of a change, or after
+ImageHub itself changed something in OneDrive. Requests and progress are stored in ``drive_watch``,
+one row for each account.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,8 +21,10 @@ from imagehub.database import count_rows, get_database_time, make_batches, own_t
 from imagehub.domain.sync.folder_tree import is_from, iter_below
 from imagehub.domain.sync.state import ASK, NO_DOUBT
 from imagehub.errors import ConnectionLostError
-from imagehub.models import DriveAccount, DriveWatch, Image, Lease
+from imagehub.models import DriveAccount, DriveSubscription, DriveWatch, Image, Lease
 
+# Notifications lead to one check in this time at most.
+_NOTIFIED_INTERVAL = timedelta(seconds=5)
 # Changes that an admin makes one after the other are checked together.
 _CHANGES_GATHER = timedelta(seconds=3)
 
@@ -132,7 +135,12 @@ def list_due_accounts(session: Session, interval_minutes: int) -> list[int]:
     :param interval_minutes: 0 for requested checks only.
     """
     now = get_database_time(session)
-    is_due: ColumnElement[bool] = DriveWatch.asked_at.is_not(None)
+    notified_at, tried_at = DriveSubscription.notified_at, DriveWatch.tried_at
+    is_due = or_(
+        DriveWatch.asked_at.is_not(None),
+        notified_at.is_not(None) & tried_at.is_(None),
+        (notified_at > tried_at) & (tried_at <= now - _NOTIFIED_INTERVAL),
+    )
     if interval_minutes:
         is_due = or_(
             is_due,
@@ -143,6 +151,7 @@ def list_due_accounts(session: Session, interval_minutes: int) -> list[int]:
         session.scalars(
             _select_watched()
             .outerjoin(DriveWatch, DriveWatch.drive_account_id == DriveAccount.id)
+            .outerjoin(DriveSubscription, DriveSubscription.drive_account_id == DriveAccount.id)
             .where(is_due, or_(DriveWatch.next_at.is_(None), DriveWatch.next_at <= now))
             .order_by(DriveWatch.checked_at, DriveAccount.id)
         )

@@ -9,6 +9,7 @@
 ``DELETE /_emulator/log``                clear it
 ``POST /_emulator/revoke``               revoke grants: ``{"code": 50173, "access_tokens": true}``
 ``POST /_emulator/expire-access-tokens`` expire all access tokens now
+``POST /_emulator/lifecycle``            send ``{"event": "missed"}`` for each subscription
 ``POST /_emulator/reset``                delete everything but the folder's files: new ids, nobody
                                         signed in, no faults, empty log and recycle bin
 =======================================  =========================================================
@@ -27,6 +28,7 @@ from .identity import IdentityPlatform
 from .items import Account
 from .server import Request, Response, answer_json
 from .state import State
+from .subscriptions import Subscriptions
 from .tree import Tree
 
 PREFIX = "/_emulator"
@@ -49,6 +51,7 @@ class Control:
         identity: IdentityPlatform,
         faults: Faults,
         log: RequestLog,
+        subscriptions: Subscriptions,
     ) -> None:
         self.tree = tree
         self.state = state
@@ -56,6 +59,7 @@ class Control:
         self.identity = identity
         self.faults = faults
         self.log = log
+        self.subscriptions = subscriptions
 
     def answer(self, request: Request) -> Response:
         parts = request.path.removeprefix(PREFIX).strip("/").split("/")
@@ -98,6 +102,9 @@ class Control:
             self._read(request)
             self.identity.expire_access_tokens()
             return {}
+        if call == ("POST", "lifecycle"):
+            event = str(self._read(request).get("event", ""))
+            return {"statuses": self.subscriptions.send_lifecycle(event)}
         if call == ("POST", "reset"):
             self._read(request)
             self._reset()

@@ -83,7 +83,15 @@ class Emulator:
             self.faults,
             options.page_seconds,
         )
-        self.control = Control(self.tree, self.state, account, self.identity, self.faults, self.log)
+        self.control = Control(
+            self.tree,
+            self.state,
+            account,
+            self.identity,
+            self.faults,
+            self.log,
+            self.subscriptions,
+        )
 
     def answer(self, request: Request) -> Response:
         """Answer any request.

@@ -28,6 +28,9 @@ _GATHER_SECONDS = 0.3
 _LOOK_SECONDS = 2.0
 _FIRST_RETRY_SECONDS = 2.0
 _LAST_RETRY_SECONDS = 300.0
+LIFECYCLE_EVENTS = ("reauthorizationRequired", "subscriptionRemoved", "missed")
+# The field of a stored subscription that must be reauthorized.
+_UNAUTHORIZED = "_unauthorized"
 
 
 def _post(url: str, body: bytes, content_type: str) -> tuple[int, str, bytes]:
@@ -79,9 +82,9 @@ class Subscriptions:
             if method == "POST":
                 return answer_json(self._create(request, client_id), 201)
             if method == "GET":
-                return answer_json({"value": self._list()})
+                return answer_json({"value": [_show(one) for one in self._list()]})
         elif method == "GET" and not action:
-            return answer_json(self._get(subscription_id))
+            return answer_json(_show(self._get(subscription_id)))
         elif method == "PATCH" and not action:
             return answer_json(self._renew(request, subscription_id))
         elif method == "DELETE" and not action:
@@ -89,7 +92,8 @@ class Subscriptions:
             self._forget(subscription_id)
             return Response(204)
         elif method == "POST" and action == "reauthorize":
-            self._get(subscription_id)
+            self._save(self._get(subscription_id) | {_UNAUTHORIZED: False})
+            self.tree.changed.set()
             return Response(204)
         raise Refusal(405, "notSupported", "The method is not supported here.")
 
@@ -221,12 +225,17 @@ class Subscriptions:
         document["expirationDateTime"] = self._check_expiry(
             request.read_json().get("expirationDateTime")
         )
+        # Renewing a subscription also reauthorizes it.
+        self._save(document | {_UNAUTHORIZED: False})
+        self.tree.changed.set()
+        return _show(document)
+
+    def _save(self, document: dict[str, Any]) -> None:
         with self.state.transaction() as db:
             db.execute(
                 "UPDATE subscription SET document = ? WHERE id = ?",
-                (json.dumps(document), subscription_id),
+                (json.dumps(document), document["id"]),
             )
-        return document
 
     def _forget(self, subscription_id: str) -> None:
         with self.state.transaction() as db:
@@ -272,6 +281,8 @@ class Subscriptions:
             if now <= told or monotonic() < wait_until:
                 continue
             document = json.loads(text)
+            if document.get(_UNAUTHORIZED):
+                continue
             by_url.setdefault(document["notificationUrl"], []).append(
                 (subscription_id, now, document)
             )
@@ -309,6 +320,48 @@ class Subscriptions:
                 last = self._waits.get(subscription_id, (0.0, _FIRST_RETRY_SECONDS / 2))[1]
                 pause = min(last * 2, _LAST_RETRY_SECONDS)
                 self._waits[subscription_id] = (monotonic() + pause, pause)
+
+    def send_lifecycle(self, event: str) -> list[int]:
+        """Send a lifecycle notification for every subscription that has an address for them.
+
+        :param event: one of ``LIFECYCLE_EVENTS``. After ``reauthorizationRequired`` a subscription
+            reports no changes until it is renewed or reauthorized; ``subscriptionRemoved`` deletes
+            it, and after ``missed`` what has changed until now is never reported.
+        :return: the statuses of the answers.
+        """
+        if event not in LIFECYCLE_EVENTS:
+            raise ValueError(f"There is no lifecycle event called {event!r}.")
+        statuses = []
+        for document in self._list():
+            if not document["lifecycleNotificationUrl"]:
+                continue
+            if event == "reauthorizationRequired":
+                self._save(document | {_UNAUTHORIZED: True})
+            elif event == "subscriptionRemoved":
+                self._forget(document["id"])
+            else:
+                with self.state.transaction() as db:
+                    db.execute(
+                        "UPDATE subscription SET seq = ? WHERE id = ?",
+                        (self.tree.seq, document["id"]),
+                    )
+            note = {
+                "subscriptionId": document["id"],
+                "subscriptionExpirationDateTime": document["expirationDateTime"],
+                "tenantId": self.account.tenant_id,
+                "clientState": document["clientState"],
+                "lifecycleEvent": event,
+            }
+            body = json.dumps({"value": [note]}).encode()
+            statuses.append(
+                _post(document["lifecycleNotificationUrl"], body, "application/json")[0]
+            )
+        return statuses
+
+
+def _show(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that the service shows."""
+    return {name: value for name, value in document.items() if name != _UNAUTHORIZED}
 
 
 def _invalid(message: str) -> Refusal:
