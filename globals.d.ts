@@ -101,6 +101,8 @@ interface FolderFacts {
   /** Mark of the next page; "" where all of it is read. */
   next_page: string;
   quota: { total: number; used: number; words: string };
+  /** That new files are imported automatically, and the number of the watch. */
+  watch: { id: number; words: string } | null;
 }
 
 /** A folder in which another may be selected. */

@@ -112,8 +112,10 @@ _NOT_FOUND = {
     "tag": mark("There is no such tag."),
     "thing in the trash": mark("This entry is not in the trash."),
     "thumbnail": mark("There is no such thumbnail."),
+    "subscription": mark("There is no such subscription."),
     "token": mark("There is no such token."),
     "version": mark("There is no such version."),
+    "watched folder": mark("There is no such watched folder."),
     "work": mark("There is no such work."),
 }
 

@@ -1,7 +1,7 @@
 """The connection to OneDrive: connect, disconnect, check, select the root folder."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from flask import redirect, render_template, session, url_for
@@ -15,7 +15,7 @@ from imagehub.database import db, end_read
 from imagehub.domain.imports import jobs
 from imagehub.domain.onedrive import accounts, browser, sign_in, status
 from imagehub.domain.site import overview, settings
-from imagehub.domain.sync import notifications, root_change, schedule
+from imagehub.domain.sync import notifications, root_change, schedule, watched_folders
 from imagehub.errors import (
     ConnectionLostError,
     ImageHubError,
@@ -24,7 +24,7 @@ from imagehub.errors import (
     NotFoundError,
 )
 from imagehub.messages import mark
-from imagehub.models import DriveAccount
+from imagehub.models import DriveAccount, WatchedFolder
 from imagehub.web import commit_action
 from imagehub.web.access import get_local_target
 from imagehub.web.errors import on_refusal
@@ -226,6 +226,9 @@ def _render(faults: Mapping[str, str] | None = None) -> str:
     if info.account_id is not None and info.is_usable:
         given = get_given_settings()
         notified = notifications.describe_notifications(database, given, info.account_id)
+    watches: Sequence[WatchedFolder] = ()
+    if info.account_id is not None:
+        watches = watched_folders.list_watches(database, info.account_id)
     secret_end = settings.find_secret_end(database)
     return render_template(
         "admin/connection.html",
@@ -233,6 +236,7 @@ def _render(faults: Mapping[str, str] | None = None) -> str:
         missing_drive=missing_drive,
         root=root,
         notified=notified,
+        watches=watches,
         earlier=status.describe_earlier(database, clients),
         token_end=overview.find_token_end(info),
         secret_end=secret_end,

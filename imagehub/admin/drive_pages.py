@@ -12,6 +12,7 @@ from flask_login import current_user
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from imagehub.admin import blueprint, drive
+from imagehub.admin.watched_pages import WATCH_WAYS, describe_watch
 from imagehub.clients import Drive
 from imagehub.database import db
 from imagehub.domain.onedrive import accounts, browser, entries, folders
@@ -89,6 +90,7 @@ def show_drive(item_id: str = "") -> ResponseReturnValue:
     folder = browser.open_folder(opened, item_id, query.page)
     shown, following = _list_page(account_id, opened, folder, query)
     data = drive.describe_folder(folder, shown)
+    data["watch"] = describe_watch(account_id, folder.folder.id)
     if is_api_call():
         response = jsonify(data)
         # The page has the same address: going back in the browser must not show this.
@@ -115,6 +117,7 @@ def show_drive(item_id: str = "") -> ResponseReturnValue:
             for view in _VIEWS
         },
         may_write=account is not None and accounts.may_write(account),
+        watch_ways=WATCH_WAYS,
         # Each account and person resumes their own uploads in this browser.
         owner=f"{account_id}/{current_user.id}",
         next_url=next_url if following else "",

@@ -3,7 +3,7 @@
 ``account``: users, sign-in, the activity log, settings · ``drive``: the OneDrive connection ·
 ``imports``: import plans, imports, leases · ``library``: groups, images, tags, the trash, stored
 objects · ``legacy``: what came from the first version · ``revision``: a mark of what visitors see ·
-``sharing``: share links.
+``sharing``: share links · ``watching``: watched folders.
 """
 
 from imagehub.models.account import (
@@ -48,3 +48,4 @@ from imagehub.models.library import (
 )
 from imagehub.models.revision import GalleryRevision
 from imagehub.models.sharing import ShareItem, ShareLink
+from imagehub.models.watching import WatchedFolder, WatchedItem

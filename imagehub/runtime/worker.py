@@ -31,7 +31,7 @@ from imagehub import metrics, traces
 from imagehub.clients import Clients
 from imagehub.config import Settings
 from imagehub.database import make_engine_options
-from imagehub.domain.imports import claims, looks, process
+from imagehub.domain.imports import claims, looks, process, watched
 from imagehub.domain.imports.scratch import Scratch, clean_scratch
 from imagehub.domain.leases import make_owner
 from imagehub.domain.library import trash
@@ -280,6 +280,8 @@ class Worker:
                 )
             with self._keep_going("check OneDrive"), Session(self._engine) as session:
                 self._watch(session)
+            with self._keep_going("import new files"), Session(self._engine) as session:
+                self._take_new_files(session)
             self._stopping.wait(self._timing.sweep_seconds)
 
     def _watch(self, session: Session) -> None:
@@ -299,6 +301,18 @@ class Worker:
                 log.info(
                     "Checked OneDrive account %d: %d changed items", account_id, report.item_count
                 )
+
+    def _take_new_files(self, session: Session) -> None:
+        due = watched.list_due_accounts(session)
+        session.rollback()
+        for account_id in due:
+            watched.take_new_files(
+                session,
+                self._clients,
+                account_id,
+                self._settings.max_original_bytes,
+                lambda: not self._stopping.is_set(),
+            )
 
     def _look_on(self) -> None:
         """Look into originals; those that OneDrive does not show now, again after a while."""

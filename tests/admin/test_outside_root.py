@@ -59,6 +59,7 @@ WITHOUT_ITEMS = {
     "admin.move_import_files", "admin.retry_dismissed", "admin.save_import_titles",
     "admin.show_import_part", "admin.split_import_files", "admin.split_import_group",
     "admin.undo_import_change",
+    "admin.unwatch_folder",
     # Acts on groups and shots of the library.
     "admin.publish_groups", "admin.unpublish_groups", "admin.edit_groups", "admin.join_groups",
     "admin.delete_groups", "admin.share_groups", "admin.use_new_versions", "admin.check_again",
@@ -180,6 +181,7 @@ NOT_FOUND: dict[str, Ask] = {
     "folders": lambda a, x: a.get("/admin/drive/folders", folder=x),
     "thumbnail": lambda a, x: a.get(f"/admin/drive/thumbnail/{x}", v="1"),
     "thumbnail for a page": lambda a, x: a.get(f"/admin/drive/thumbnail/{x}", "image/*"),
+    "watched folder": lambda a, x: a.form("/admin/drive/watch", folder=x, way="folder"),
     "new folder": lambda a, x: a.form("/admin/drive/new-folder", folder=x, name="x"),
     "rename, asked": lambda a, x: a.form("/admin/drive/ask-rename", item=x),
     "rename": lambda a, x: a.form("/admin/drive/rename", item=x, name="x.jpg"),

@@ -214,3 +214,31 @@ def test_notifications_can_be_lost(person: Person, receiver: Receiver) -> None:
     person.onedrive.clear_faults()
     person.put("b.txt", b"b")
     assert receiver.wait_for_note()["value"]
+
+
+def test_lifecycle_notifications_go_to_their_own_address(
+    person: Person, receiver: Receiver
+) -> None:
+    plain = subscribe(person, receiver)
+    url = f"{receiver.url}&for=lifecycle"
+    whole = subscribe(person, receiver, notificationUrl=url, lifecycleNotificationUrl=url)
+    assert person.onedrive.send_lifecycle("missed") == [202]
+    (note,) = receiver.wait_for_note()["value"]
+    assert (note["subscriptionId"], note["lifecycleEvent"]) == (whole["id"], "missed")
+    assert note["clientState"] == "a secret of ours" and "changeType" not in note
+    assert person.onedrive.send_lifecycle("subscriptionRemoved") == [202]
+    assert [one["id"] for one in person.get("/subscriptions")["value"]] == [plain["id"]]
+
+
+def test_a_subscription_is_silent_until_it_is_reauthorized(
+    person: Person, receiver: Receiver
+) -> None:
+    subscription = subscribe(person, receiver, lifecycleNotificationUrl=receiver.url)
+    place = f"/subscriptions/{subscription['id']}"
+    assert person.onedrive.send_lifecycle("reauthorizationRequired") == [202]
+    assert receiver.wait_for_note()["value"][0]["lifecycleEvent"] == "reauthorizationRequired"
+    person.put("a.txt", b"a")
+    receiver.expect_silence(1.5)
+    renewed = person.call("PATCH", place, json={"expirationDateTime": format_in(days=2)}).json()
+    assert set(renewed) == set(person.get(place)), "no field of the emulator's own"
+    assert receiver.wait_for_note()["value"][0]["changeType"] == "updated"

@@ -163,9 +163,16 @@ def _fetch_items(drive: Drive, ids: Sequence[str]) -> Step:
 def save_step(
     session: Session, plan_id: int, entry: Mapping[str, str], step: Step, max_original_bytes: int
 ) -> dict[str, str] | None:
-    """Save the files of a step; after the last step judge them all and propose groups.
+    """Save a step at once, see :func:`add_step`."""
+    return add_step(session, plan_id, entry, step, max_original_bytes)
 
-    Does nothing if another request has saved this step in the meantime.
+
+def add_step(
+    session: Session, plan_id: int, entry: Mapping[str, str], step: Step, max_original_bytes: int
+) -> dict[str, str] | None:
+    """Add the files of a step; after the last step judge them all and propose groups.
+
+    Does nothing if another request has saved this step in the meantime. The caller commits.
 
     :return: what is to be read next, or None.
     :raise NotFoundError: the plan was discarded in the meantime.

@@ -118,6 +118,13 @@ _ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "start_import": _counted(
             "create", "Started an import of %(num)s file.", "Started an import of %(num)s files."
         ),
+        "import_watched": _counted(
+            "create",
+            "Started an import of %(num)s new file of the watched folder “%(name)s”.",
+            "Started an import of %(num)s new files of the watched folder “%(name)s”.",
+        ),
+        "watch_folder": ("create", mark("Started to watch the folder “%(name)s”.")),
+        "unwatch_folder": ("end", mark("Stopped watching the folder “%(name)s”.")),
         "migrate_legacy": _counted(
             "create",
             "Brought %(num)s image over from the first version.",

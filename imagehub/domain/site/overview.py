@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients
 from imagehub.database import now_utc
-from imagehub.domain.imports import looks
+from imagehub.domain.imports import looks, watched
 from imagehub.domain.imports.reports import (
     FailedJob,
     JobReport,
@@ -69,6 +69,7 @@ class Overview:
     that must be reconnected because images came from them. ``must_choose_downloads``: an admin has
     not chosen yet how visitors get full-size images. ``look_progress``: how far the hub has looked
     into originals for private data, None if into all; ``private_counts``: what it found.
+    ``new_draft_count``: drafts that came from watched folders, up to ``MAX_COUNTED + 1``.
     """
 
     connection: ConnectionInfo
@@ -84,6 +85,7 @@ class Overview:
     must_choose_downloads: bool = False
     look_progress: looks.Progress | None = None
     private_counts: private_data.Counts = field(default_factory=private_data.Counts)
+    new_draft_count: int = 0
 
 
 def describe_hub(session: Session, clients: Clients, has_secret: bool) -> Overview:
@@ -109,6 +111,7 @@ def describe_hub(session: Session, clients: Clients, has_secret: bool) -> Overvi
         must_choose_downloads=must_choose,
         look_progress=looks.find_progress(session),
         private_counts=private_data.count_found(session) if must_choose else private_data.Counts(),
+        new_draft_count=watched.count_new_drafts(session, MAX_COUNTED + 1),
         is_token_ending=token_end is not None and token_end <= now_utc().date() + _WARN_BEFORE,
     )
 

@@ -36,6 +36,7 @@ from imagehub.domain.sync.state import (
     judge_answer,
     judge_mention,
 )
+from imagehub.domain.sync.watched_folders import note_mentions
 from imagehub.models import Image
 
 
@@ -74,6 +75,7 @@ def apply_changes(
     for ids in make_batches(seen):
         set_doubt(session, PLACE, Image.id.in_(ids))
     note_files(session, account_id, files)
+    note_mentions(session, account_id, items, () if is_full else news.moved)
 
 
 def settle_places(

@@ -28,7 +28,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import ChangePage, Clients, Drive
@@ -39,7 +39,12 @@ from imagehub.domain.sync.apply import apply_answers, apply_changes, settle_plac
 from imagehub.domain.sync.folder_tree import delete_old_folders
 from imagehub.domain.sync.progress import LEASE_SECONDS, CheckProgress, LeaseLostError
 from imagehub.domain.sync.replacements import apply_finds, fetch_finds, list_wanted
-from imagehub.domain.sync.schedule import doubt_images, get_lease_name, set_doubt
+from imagehub.domain.sync.schedule import (
+    doubt_images,
+    get_lease_name,
+    is_watched,
+    set_doubt,
+)
 from imagehub.domain.sync.state import ASK, AWAY, PLACE, SEEK
 from imagehub.errors import (
     ConflictError,
@@ -145,8 +150,7 @@ class _Check:
 
     def _run_steps(self) -> None:
         begun_at = self._progress.begin()
-        of_account = exists().where(Image.drive_account_id == self._account_id)
-        if self._progress.read(select(of_account)) == [False]:
+        if not self._progress.read(select(is_watched(self._account_id)))[0]:
             self._progress.finish(begun_at)
             return
         self._require_connection()

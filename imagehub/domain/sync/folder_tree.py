@@ -33,11 +33,13 @@ class FolderNews:
     """Changes of folders that affect images.
 
     ``displaced``: folded ids of folders that are new, deleted, restored or moved, so the images in
-    them may be in another place now.
+    them may be in another place now. ``moved``: those of them that were in the tree before, whose
+    files the feed does not mention.
     """
 
     displaced: Sequence[str]
     renamed: Sequence[Renaming]
+    moved: Sequence[str]
 
 
 def is_from(account_id: int, folder_ids: Iterable[str]) -> ColumnElement[bool]:
@@ -124,6 +126,7 @@ def note_folders(
     known = _find_folders(session, account_id, (fold_id(item.id) for item in items))
     displaced: list[str] = []
     renamed: list[Renaming] = []
+    moved: list[str] = []
     for item in items:
         item_id, name = fold_id(item.id), item.name[:400]
         parent_id = fold_id(item.parent_id) if item.parent_id else ""
@@ -138,6 +141,7 @@ def note_folders(
         has_moved = not item.is_deleted and parent_id != folder.parent_id
         if has_moved or item.is_deleted != folder.is_deleted:
             displaced.append(item_id)
+            moved.append(item_id)
         folder.is_deleted = item.is_deleted
         if not item.is_deleted:
             folder.parent_id = parent_id
@@ -145,7 +149,7 @@ def note_folders(
                 renamed.append(Renaming(item_id, folder.name, name))
             folder.name = name or folder.name
     session.flush()
-    return FolderNews(displaced, renamed)
+    return FolderNews(displaced, renamed, moved)
 
 
 def delete_old_folders(session: Session, account_id: int, run_number: int, max_count: int) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -21,7 +22,7 @@ from imagehub.database import count_rows, get_database_time, make_batches, own_t
 from imagehub.domain.sync.folder_tree import is_from, iter_below
 from imagehub.domain.sync.state import ASK, NO_DOUBT
 from imagehub.errors import ConnectionLostError
-from imagehub.models import DriveAccount, DriveSubscription, DriveWatch, Image, Lease
+from imagehub.models import DriveAccount, DriveSubscription, DriveWatch, Image, Lease, WatchedFolder
 
 # Notifications lead to one check in this time at most.
 _NOTIFIED_INTERVAL = timedelta(seconds=5)
@@ -64,13 +65,23 @@ def ask_for_check(session: Session, account_id: int, not_before: timedelta = tim
 
 
 def list_watched_accounts(session: Session) -> list[int]:
-    """List connected accounts with images."""
+    """List connected accounts with images or watched folders."""
     return list(session.scalars(_select_watched().order_by(DriveAccount.id)))
 
 
 def _select_watched() -> Select[int]:
-    has_images = exists().where(Image.drive_account_id == DriveAccount.id)
-    return select(DriveAccount.id).where(DriveAccount.state == "connected", has_images)
+    return select(DriveAccount.id).where(
+        DriveAccount.state == "connected", is_watched(DriveAccount.id)
+    )
+
+
+def is_watched(account_id: Any) -> ColumnElement[bool]:
+    """Make the condition that an account has images or watched folders.
+
+    :param account_id: an id or a column.
+    """
+    has_images = exists().where(Image.drive_account_id == account_id)
+    return or_(has_images, exists().where(WatchedFolder.drive_account_id == account_id))
 
 
 def doubt_images(session: Session, image_ids: Iterable[int]) -> None:

@@ -267,6 +267,14 @@ function drawHead() {
     field.value = facts.id;
   }
   byId("arrange", HTMLFormElement).action = makeUrl(facts.id);
+  const { watch } = facts;
+  const watched = byId("watched");
+  watched.hidden = !watch;
+  get(watched, "[name=watch]", HTMLInputElement).value = watch ? String(watch.id) : "";
+  get(watched, "[data-watch-words]").textContent = watch ? watch.words : "";
+  const offer = byId("watch", HTMLDetailsElement);
+  offer.hidden = Boolean(watch);
+  offer.open = false;
 }
 
 /** @param {string} view "grid" or "list" */
