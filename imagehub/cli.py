@@ -5,8 +5,6 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,13 +14,15 @@ from cryptography.fernet import Fernet
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.orm import Session
 
-from imagehub.config import Settings, SettingsError, load_settings
+from imagehub.config import SettingsError, load_settings
 from imagehub.database import db, explain_data_error
 from imagehub.errors import ImageHubError
 from imagehub.logs import use_format
 from imagehub.models import User
+from imagehub.runtime.backup.commands import COMMANDS
+from imagehub.runtime.data_lock import use_data_dir
+from imagehub.runtime.open_app import open_app
 from imagehub.runtime.private_files import UMASK, close_data_dir
-from imagehub.runtime.serve import migrate_database
 from imagehub.runtime.supervisor import StartError
 
 log = logging.getLogger(__name__)
@@ -60,20 +60,6 @@ def main(context: click.Context, verbose: bool) -> None:
     )
 
 
-@contextmanager
-def open_app(settings: Settings | None = None, *, migrated: bool = False) -> Iterator[Session]:
-    """Build the application and open its context; ``migrated`` upgrades the database first."""
-    from imagehub import create_app
-
-    settings = settings or load_settings()
-    close_data_dir(settings.data_dir)
-    app = create_app(settings)
-    if migrated:
-        migrate_database(app)
-    with app.app_context():
-        yield db.session()
-
-
 # --- Running --------------------------------------------------------------------------------------
 
 
@@ -92,6 +78,7 @@ def serve(host: str, port: int) -> None:
             click.echo("Nobody can sign in yet: run `imagehub create-admin NAME`.")
         db.session.remove()
         db.engine.dispose()
+    click.get_current_context().with_resource(use_data_dir(settings.data_dir))
     run(settings, host, port, click.echo)
 
 
@@ -107,6 +94,7 @@ def web(host: str, port: int) -> None:
     check_port(host, port)
     command = make_gunicorn_command(settings, host, port)
     os.environ.update(settings.to_environment())
+    click.get_current_context().with_resource(use_data_dir(settings.data_dir))
     os.execv(command[0], command)  # noqa: S606 - our own command, no shell
 
 
@@ -118,6 +106,7 @@ def worker() -> None:
     settings = load_settings()
     use_format(settings.log_format, "worker")
     close_data_dir(settings.data_dir)
+    click.get_current_context().with_resource(use_data_dir(settings.data_dir))
     sys.exit(run_worker(settings, on_ready=lambda: click.echo("ready: waiting for work")))
 
 
@@ -462,3 +451,7 @@ def migrate() -> None:
     """Upgrade the database to the newest migration (`serve` does this itself)."""
     with open_app(migrated=True):
         click.echo("The database is up to date.")
+
+
+for _command in COMMANDS:
+    main.add_command(_command)

@@ -412,12 +412,15 @@ def _read_variables(
 
 
 def load_settings(
-    environment: Mapping[str, str] | None = None, env_file: str | Path | None = ".env"
+    environment: Mapping[str, str] | None = None,
+    env_file: str | Path | None = ".env",
+    makes_secrets: bool = True,
 ) -> Settings:
     """Read, check and complete the settings.
 
     :param environment: variable → text; the environment of the process if None.
     :param env_file: a file of variables with lower priority; None: no file.
+    :param makes_secrets: generate missing secrets; else they are those of the data folder, or "".
     :raise SettingsError: lists all faults.
     """
     values = _read_variables(environment, env_file)
@@ -454,7 +457,8 @@ def load_settings(
             missing = [name for name in missing if not name.startswith("s3_")]
         try:
             for name in missing:
-                read[name] = keep_secret(read["data_dir"], name, SECRET_MAKERS[name])
+                make = SECRET_MAKERS[name] if makes_secrets else None
+                read[name] = keep_secret(read["data_dir"], name, make)
         except OSError as error:
             faults["DATA_DIR"] = f"{read['data_dir']} cannot be used ({error.strerror})"
     if faults:

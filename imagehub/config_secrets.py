@@ -37,16 +37,20 @@ def make_data_dir(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def keep_secret(data_dir: Path, name: str, make: Callable[[], str]) -> str:
+def keep_secret(data_dir: Path, name: str, make: Callable[[], str] | None) -> str:
     """Return the secret of that name in the data folder, generated on first use.
 
     Processes that start at the same time use the same one: the complete file is linked into place,
     and whoever comes second reads it.
+
+    :param make: generates it; None: a secret that is not there is "".
     """
     folder = data_dir / "secrets"
+    path = folder / name
+    if make is None:
+        return path.read_text().strip() if path.is_file() else ""
     make_data_dir(data_dir)
     folder.mkdir(exist_ok=True, mode=0o700)
-    path = folder / name
     if not path.exists():
         draft = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

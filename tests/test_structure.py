@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imagehub import errors
+from imagehub.database import Base
 from imagehub.domain.people.actions import ACTIONS
+from imagehub.domain.site import manifest
 from tests.support import ROOT
 
 PACKAGE = ROOT / "imagehub"
@@ -130,3 +132,11 @@ def test_every_action_of_the_log_is_known() -> None:
     assert len(noted) > 30
     unknown = {action: name for action, name in noted.items() if action not in ACTIONS}
     assert unknown == {}, "add the action and its sentence to domain/people/actions.py"
+
+
+def test_each_table_is_exported_or_left_out_for_a_reason() -> None:
+    """A new table goes into the manifest of `imagehub export`, or is named as left out."""
+    assert not manifest.EXPORTED_TABLES & manifest.LEFT_OUT_TABLES.keys()
+    named = manifest.EXPORTED_TABLES | manifest.LEFT_OUT_TABLES.keys()
+    unnamed = set(Base.metadata.tables) - named
+    assert not unnamed, "export them or name them in imagehub/domain/site/manifest.py"

@@ -15,7 +15,7 @@ _OWN_NAMES = (
     "demo-*", "OneDrive", "records.json",
 )  # fmt: skip
 # In the folder of a checkout.
-_HARMLESS_NAMES = frozenset({"README.md", ".gitignore", ".doctor"})
+_HARMLESS_NAMES = frozenset({"README.md", ".gitignore", ".doctor", "hub.lock"})
 
 
 @dataclass(frozen=True)

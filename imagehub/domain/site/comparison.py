@@ -7,7 +7,7 @@ at the moment of the change.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -92,15 +92,28 @@ class ReconcileReport:
 
 
 class Comparison:
-    """One comparison of the bucket with the rows."""
+    """One comparison of the bucket with the rows.
+
+    :param note: called with each finding, ``lost``, ``damaged``, ``unknown`` or ``unused``, and its
+        key.
+    :param is_damaged: tells whether an object that is used has another content than its key says.
+    """
 
     def __init__(
-        self, session: Session, clients: Clients, report: ReconcileReport, fix: bool
+        self,
+        session: Session,
+        clients: Clients,
+        report: ReconcileReport,
+        fix: bool,
+        note: Callable[[str, str], None] = lambda _finding, _key: None,
+        is_damaged: Callable[[str], bool] = lambda _key: False,
     ) -> None:
         self._session = session
         self._clients = clients
         self._report = report
         self._fix = fix
+        self._note = note
+        self._is_damaged = is_damaged
         self._jobs: dict[int, int] = {}
         self._orphans: list[ObjectInfo] = []
         # Rows of ``stored_object``, with ``is_used``: a rendition refers to it.
@@ -138,6 +151,8 @@ class Comparison:
         elif row.is_used:
             if self._is_missing(listed, row):
                 self._missing.append(row)
+            elif KEY_PATTERN.fullmatch(row.key) and self._is_damaged(row.key):
+                self._note("damaged", row.key)
             if row.pinned_until is not None and row.pinned_until <= self._pins_until:
                 self._drop_pin(row)
         elif row.pinned_until is None or row.pinned_until <= self._pins_until:
@@ -200,6 +215,7 @@ class Comparison:
             else:
                 known = select(StoredObject.key).where(StoredObject.key.in_(list(sizes)))
                 keys = sorted(sizes.keys() - {row.key for row in _read(self._session, known)})
+            self._note_all("unknown", keys)
             self._report.orphan_count += len(keys)
             self._report.freed_bytes += sum(sizes[key] for key in keys)
         self._orphans.clear()
@@ -211,15 +227,21 @@ class Comparison:
             keys, deadline = bookkeeping.mark_unused(self._session, keys, self._pins_until)
             if not bookkeeping.delete_marked(self._session, self._clients, keys, deadline):
                 keys = []
+        self._note_all("unused", keys)
         self._report.unused_count += len(keys)
         self._report.freed_bytes += sum(sizes[key] for key in keys)
         self._unused.clear()
+
+    def _note_all(self, finding: str, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._note(finding, key)
 
     # --- Repairs ----------------------------------------------------------------------------------
 
     def _request_missing(self) -> None:
         """Have the renditions of the images that use the missing keys created again."""
         keys = [row.key for row in self._missing]
+        self._note_all("lost", keys)
         self._report.missing_count += len(keys)
         self._missing.clear()
         if not keys:

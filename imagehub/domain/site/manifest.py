@@ -1,0 +1,234 @@
+"""Write a manifest: all that a hub knows of its works, as lines of JSON, without any secret.
+
+The first line is the header, the last one counts the others, so that a manifest that was cut off is
+noticed. In between there are, in this order: ``setting``, ``account`` (of OneDrive, without
+tokens), ``tag``, ``group`` with its tags and its place in the trash, ``image`` with its renditions,
+``share`` with its groups. Numbers are those of the hub. A rendition's key contains the SHA-256 of
+its bytes.
+
+A column of groups, images, tags and renditions is exported unless it is named here; of the other
+tables only the columns that are named here are. What is left out: accounts of people and what
+protects them, the activity log, imports and their plans, and what checks of OneDrive have noted,
+which the next check finds again.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from importlib import metadata
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select
+
+from imagehub.domain.site.settings import SITE_FIELDS
+from imagehub.models import (
+    DriveAccount,
+    Group,
+    GroupTag,
+    HubSetting,
+    Image,
+    Rendition,
+    ShareItem,
+    ShareLink,
+    Tag,
+    TrashEntry,
+)
+
+FORMAT = 1
+_PAGE = 500
+
+ROOT_FOLDER = "root_folder"
+SETTINGS = (*SITE_FIELDS, ROOT_FOLDER)
+ACCOUNT_FIELDS = (
+    "id", "home_account_id", "username", "name", "tenant_id", "is_active", "drive_id", "drive_kind",
+)  # fmt: skip
+SHARE_FIELDS = (
+    "id", "title", "may_download", "view_count", "created_at", "expires_at", "revoked_at",
+    "last_viewed_at",
+)  # fmt: skip
+TRASH_FIELDS = ("origin_id", "joined", "state_before", "trashed_at")
+# Workers look into originals again, and checks of OneDrive ask their questions again.
+_IMAGE_LEFT_OUT = frozenset({"drive_doubt", "offered_item_id", "private_state"})
+GROUP_FIELDS = tuple(column.name for column in Group.__table__.columns)
+IMAGE_FIELDS = tuple(
+    column.name for column in Image.__table__.columns if column.name not in _IMAGE_LEFT_OUT
+)
+TAG_FIELDS = tuple(column.name for column in Tag.__table__.columns)
+RENDITION_FIELDS = tuple(
+    column.name for column in Rendition.__table__.columns if column.name not in ("id", "image_id")
+)
+
+# Every table is exported, or named here with a reason (see ``tests/test_structure.py``).
+EXPORTED_TABLES = frozenset(
+    model.__tablename__
+    for model in (
+        DriveAccount, Group, GroupTag, HubSetting, Image, Rendition, ShareItem, ShareLink, Tag,
+        TrashEntry,
+    )
+)  # fmt: skip
+LEFT_OUT_TABLES: Mapping[str, str] = {
+    "api_token": "a secret of a person",
+    "audit_entry": "what people did, with their addresses",
+    "drive_copy": "found again by the next check of OneDrive",
+    "drive_folder": "found again by the next check of OneDrive",
+    "drive_subscription": "belongs to the address of one hub",
+    "drive_watch": "found again by the next check of OneDrive",
+    "gallery_bucket": "counted again",
+    "gallery_revision": "belongs to one database",
+    "import_item": "work of one hub",
+    "import_job": "work of one hub",
+    "import_plan": "work of one hub",
+    "import_plan_file": "work of one hub",
+    "import_proposal": "work of one hub",
+    "lease": "held by running programs",
+    "legacy_row": "keys of the first version's tables",
+    "pending_sign_in": "a secret that lasts for minutes",
+    "private_data": "found again by workers",
+    "recovery_code": "a secret of a person",
+    "revoked_token": "protects accounts of people",
+    "second_factor": "a secret of a person",
+    "sign_in_failure": "protects accounts of people",
+    "sign_in_session": "a secret of a person",
+    "stored_object": "made from the renditions",
+    "upload_session": "a secret that lasts for hours",
+    "user": "accounts of people",
+    "watched_folder": "chosen again in the connected drive",
+    "watched_item": "found again by the next check of OneDrive",
+}
+
+
+@contextmanager
+def open_snapshot(engine: Engine) -> Iterator[Connection]:
+    """Open a connection whose reads all see the database of one moment; others may write."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN")
+        else:
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        yield connection
+        connection.rollback()
+
+
+def iter_lines(connection: Connection) -> Iterator[str]:
+    """Yield the lines of a manifest, each with its line break.
+
+    A few hundred rows are in memory at once.
+
+    :param connection: of :func:`open_snapshot`.
+    """
+    yield _make_line(
+        "header",
+        {
+            "format": FORMAT,
+            "program": f"imagehub {metadata.version('imagehub')}",
+            "last_group": _find_last_group(connection),
+        },
+    )
+    counts: dict[str, int] = {}
+    for kind, row in _iter_rows(connection):
+        counts[kind] = counts.get(kind, 0) + 1
+        yield _make_line(kind, row)
+    yield _make_line("end", {"counts": counts})
+
+
+def _make_line(kind: str, row: Mapping[str, Any]) -> str:
+    text = json.dumps({"kind": kind, **row}, ensure_ascii=False, default=_write_value)
+    # Lone surrogates, which SQLite stores, are no UTF-8.
+    return re.sub("[\ud800-\udfff]", lambda one: f"\\u{ord(one[0]):04x}", text) + "\n"
+
+
+def _write_value(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} cannot be part of a manifest")
+
+
+def _find_last_group(connection: Connection) -> int:
+    """Return the highest number that a group ever had, as numbers are never used again."""
+    name = Group.__tablename__
+    if connection.dialect.name == "sqlite":
+        found = connection.exec_driver_sql(
+            "SELECT seq FROM sqlite_sequence WHERE name = ?", (name,)
+        ).scalar()
+        return int(found or 0)
+    # The only place that is always current: information_schema keeps old numbers for a day.
+    words = str(connection.exec_driver_sql(f"SHOW CREATE TABLE {name}").one()[1])
+    following = re.search(r"\bAUTO_INCREMENT=(\d+)", words)
+    return int(following[1]) - 1 if following else 0
+
+
+def _iter_rows(connection: Connection) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the kind and the fields of each line between the first and the last."""
+    for row in _iter_table(connection, HubSetting, ("name", "value"), "name"):
+        if row["name"] in SETTINGS:
+            yield "setting", {"name": row["name"], "value": json.loads(row["value"])}
+    for row in _iter_table(connection, DriveAccount, ACCOUNT_FIELDS):
+        yield "account", row
+    for row in _iter_table(connection, Tag, TAG_FIELDS):
+        yield "tag", row
+    for page in _iter_pages(connection, Group, GROUP_FIELDS):
+        ids = [row["id"] for row in page]
+        tags = _read_parts(connection, GroupTag, "group_id", ids, ("tag_id",), "position")
+        trash = _read_parts(connection, TrashEntry, "group_id", ids, TRASH_FIELDS)
+        for row in page:
+            row["tags"] = [part["tag_id"] for part in tags.get(row["id"], ())]
+            row["trash"] = next(iter(trash.get(row["id"], ())), None)
+            yield "group", row
+    for page in _iter_pages(connection, Image, IMAGE_FIELDS):
+        ids = [row["id"] for row in page]
+        renditions = _read_parts(connection, Rendition, "image_id", ids, RENDITION_FIELDS, "id")
+        for row in page:
+            row["renditions"] = renditions.get(row["id"], [])
+            yield "image", row
+    for page in _iter_pages(connection, ShareLink, (*SHARE_FIELDS, "password_hash")):
+        ids = [row["id"] for row in page]
+        items = _read_parts(connection, ShareItem, "share_id", ids, ("group_id",), "position")
+        for row in page:
+            row["has_password"] = bool(row.pop("password_hash"))
+            row["groups"] = [part["group_id"] for part in items.get(row["id"], ())]
+            yield "share", row
+
+
+def _iter_table(
+    connection: Connection, model: Any, names: Sequence[str], key: str = "id"
+) -> Iterator[dict[str, Any]]:
+    for page in _iter_pages(connection, model, names, key):
+        yield from page
+
+
+def _iter_pages(
+    connection: Connection, model: Any, names: Sequence[str], key: str = "id"
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of a table by its key, some hundred at once."""
+    columns = model.__table__.columns
+    query = select(*(columns[name] for name in names)).order_by(columns[key]).limit(_PAGE)
+    page = [dict(row) for row in connection.execute(query).mappings()]
+    while page:
+        last = page[-1][key]
+        yield page
+        page = [
+            dict(row) for row in connection.execute(query.where(columns[key] > last)).mappings()
+        ]
+
+
+def _read_parts(
+    connection: Connection,
+    model: Any,
+    owner: str,
+    owner_ids: Sequence[int],
+    names: Sequence[str],
+    order: str = "",
+) -> dict[int, list[dict[str, Any]]]:
+    """Read the rows that belong to some others: id of the owner → rows."""
+    columns = model.__table__.columns
+    wanted = dict.fromkeys((owner, *names))
+    query = select(*(columns[name] for name in wanted)).where(columns[owner].in_(owner_ids))
+    # A second column, so that the order is always the same.
+    orders = [columns[order], columns[names[0]]] if order else []
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in connection.execute(query.order_by(columns[owner], *orders)).mappings():
+        found.setdefault(row[owner], []).append({name: row[name] for name in names})
+    return found
