@@ -189,12 +189,12 @@ def ask(client: FlaskClient, path: str) -> Callable[[], object]:
     return look
 
 
-def measure(looks: list[Callable[[], object]]) -> list[float]:
+def measure(looks: list[Callable[[], object]], rounds: int = ROUNDS) -> list[float]:
     """Return the median of each in milliseconds, measured alternately."""
     times: list[list[float]] = [[] for _ in looks]
     gc.collect()
     gc.disable()
-    for turn in range(ROUNDS + WARM_UP):
+    for turn in range(rounds + WARM_UP):
         for at, look in enumerate(looks):
             began = time.perf_counter()
             look()

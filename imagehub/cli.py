@@ -446,6 +446,22 @@ def reseal_tokens() -> None:
         raise click.ClickException(info.reason)
 
 
+@main.command("bench-fill", hidden=True)
+@click.option("--groups", default=200_000, show_default=True, type=click.IntRange(min=1))
+@click.option("--images", default=1_000_000, show_default=True, type=click.IntRange(min=1))
+@click.option("--seed", default=1, show_default=True, help="Other numbers draw other works.")
+def bench_fill(groups: int, images: int, seed: int) -> None:
+    """Fill an empty database with made-up works, to measure large hubs.
+
+    The pictures themselves are not made. A hub that has works or a OneDrive account is refused.
+    """
+    from imagehub.runtime.bench_fill.fill import fill_hub
+    from imagehub.runtime.serve import allow_long_statements
+
+    with open_app(migrated=True), allow_long_statements(db.engine):
+        fill_hub(db.engine, groups, images, click.echo, seed)
+
+
 @main.command("migrate")
 def migrate() -> None:
     """Upgrade the database to the newest migration (`serve` does this itself)."""

@@ -84,6 +84,8 @@ def iter_words(text: str) -> Iterator[str]:
     """Yield the words of a text in order, as written in the index."""
     folded = fold(text)
     yield from _iter_folded(folded)
+    if text.isascii():
+        return
     spelled = fold(unicodedata.normalize("NFC", text).casefold().translate(_SPELLINGS))
     if spelled != folded:
         known = set(_iter_folded(folded))
@@ -109,7 +111,8 @@ def _iter_folded(folded: str) -> Iterator[str]:
             yield from (_encode(run[at : at + 2]) for at in range(len(run)))
             continue
         yield _encode(run)
-        yield from (_encode(part) for part in list(_iter_parts(run))[1:])
+        if not run.isalpha():
+            yield from (_encode(part) for part in list(_iter_parts(run))[1:])
 
 
 def fold(text: str) -> str:
