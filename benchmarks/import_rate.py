@@ -85,14 +85,15 @@ def _make_scene() -> Image.Image:
     return Image.merge("RGB", bands)
 
 
-def get_cpu_seconds() -> float:
-    """Return the processor seconds of this process and all its children so far."""
+def get_cpu_seconds(root: int | None = None) -> float:
+    """Return the processor seconds of a process (this one) and all its children so far."""
     facts: dict[int, tuple[int, float]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             words = path.read_text().rpartition(")")[2].split()
             facts[int(path.parent.name)] = (int(words[1]), sum(map(int, words[11:15])))
-    family, total = {os.getpid()}, facts[os.getpid()][1]
+    root = root or os.getpid()
+    family, total = {root}, facts[root][1]
     found = True
     while found:
         found = {pid for pid, (parent, _) in facts.items() if parent in family} - family
@@ -141,15 +142,20 @@ def time_import(hub: ImportHub) -> tuple[float, float]:
     return taken
 
 
-def make_hub(folder: Path, url: str, onedrive: OneDrive, s3_address: str) -> ImportHub:
+def make_hub(
+    folder: Path, url: str, onedrive: OneDrive, s3_address: str, **changes: str
+) -> ImportHub:
     settings = make_settings(
         folder / "data",
         url,
         onedrive.url,
-        IMAGEHUB_S3_ENDPOINT_URL=s3_address,
-        IMAGEHUB_S3_ACCESS_KEY_ID=ACCESS_KEY_ID,
-        IMAGEHUB_S3_SECRET_ACCESS_KEY=SECRET_ACCESS_KEY,
-        IMAGEHUB_WORKER_PROCESSES=str(CORES),
+        **{
+            "IMAGEHUB_S3_ENDPOINT_URL": s3_address,
+            "IMAGEHUB_S3_ACCESS_KEY_ID": ACCESS_KEY_ID,
+            "IMAGEHUB_S3_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            "IMAGEHUB_WORKER_PROCESSES": str(CORES),
+            **changes,
+        },
     )
     engine = create_engine(url, **make_engine_options(url))
     Base.metadata.create_all(engine)
