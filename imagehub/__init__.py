@@ -11,7 +11,7 @@ from flask import Flask
 from imagehub import admin, auth, gallery, web, wiring
 from imagehub.clients import Clients
 from imagehub.config import Settings, load_settings
-from imagehub.database import db, make_engine_options
+from imagehub.database import REPLICA, db, make_engine_options, make_replica_options
 from imagehub.queries import watch_queries
 from imagehub.web import i18n, openapi
 from imagehub.web.public_path import check_public_path
@@ -32,6 +32,8 @@ def create_app(settings: Settings | None = None, clients: Clients | None = None)
     app.config.update(web.make_flask_config(settings))
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.sqlalchemy_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = make_engine_options(settings.sqlalchemy_url)
+    if url := settings.read_database_url:
+        app.config["SQLALCHEMY_BINDS"] = {REPLICA: make_replica_options(url)}
 
     db.init_app(app)
     wiring.init_app(app, settings, clients)

@@ -14,11 +14,10 @@ from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from dotenv import dotenv_values
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from imagehub.config_secrets import SECRET_MAKERS, keep_secret, read_secret_file
 from imagehub.config_values import (
+    complete_database_url,
     has_package,
     read_color,
     read_downloads,
@@ -81,6 +80,14 @@ class Settings:
     )
     database_password: str = _setting(
         "", "Password of the database user, if it is not part of DATABASE_URL", secret=True
+    )
+    read_database_url: str = _setting(
+        "",
+        "SQLAlchemy URL of a read-only replica of the database, for visitors' pages; empty: none",
+        secret=True,
+    )
+    read_database_password: str = _setting(
+        "", "Password of its user, if it is not part of READ_DATABASE_URL", secret=True
     )
     queue_url: str = _setting(
         "", "`redis://…` for the queue and locks; empty: SQLite in the data folder", secret=True
@@ -469,22 +476,20 @@ def load_settings(
 
 def _find_contradictions(read: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (variable without the prefix, fault)."""
-    url = read["database_url"]
-    if url and not url.startswith(("sqlite:", "mysql+pymysql:")):
-        if url.startswith(("mysql:", "mariadb:", "mariadb+pymysql:")):
-            read["database_url"] = "mysql+pymysql:" + url.split(":", 1)[1]
-        else:
-            yield "DATABASE_URL", "must begin with sqlite:/// or mysql+pymysql://"
-    if read["database_password"]:
-        if not url or url.startswith("sqlite:"):
-            yield "DATABASE_PASSWORD", f"needs the {PREFIX}DATABASE_URL of a server"
-        else:
-            try:
-                address = make_url(read["database_url"]).set(password=read["database_password"])
-            except (ArgumentError, ValueError):
-                yield "DATABASE_URL", "is not the address of a database"
-            else:
-                read["database_url"] = address.render_as_string(hide_password=False)
+    for part in ("", "read_"):
+        name, password = f"{part}database_url", read[f"{part}database_password"]
+        is_server = not read[name].startswith("sqlite:") and bool(read[name])
+        if password and not is_server:
+            fault = f"needs the {PREFIX}{name.upper()} of a server"
+            yield f"{part}database_password".upper(), fault
+        try:
+            read[name] = complete_database_url(read[name], password if is_server else "")
+        except ValueError as error:
+            yield name.upper(), str(error)
+    if (copy := read["read_database_url"]) and any(
+        one.startswith("sqlite:") or not one for one in (copy, read["database_url"])
+    ):
+        yield "READ_DATABASE_URL", f"must be that of a server, as {PREFIX}DATABASE_URL"
     if read["queue_url"] and not read["queue_url"].startswith(("redis://", "rediss://", "unix://")):
         yield "QUEUE_URL", "must begin with redis:// or rediss://"
     if read["token_key"]:

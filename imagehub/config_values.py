@@ -7,6 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
 
 def read_url(text: str) -> str:
     parts = urlsplit(text.strip())
@@ -139,3 +142,21 @@ def write_value(value: object, separator: str = ",") -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return separator.join(value) if isinstance(value, tuple) else str(value)
+
+
+def complete_database_url(url: str, password: str) -> str:
+    """Return an address with its driver, and with the password unless that is empty.
+
+    :param url: "" if none is set.
+    :raise ValueError: it is not the address of such a database.
+    """
+    if url and not url.startswith(("sqlite:", "mysql+pymysql:")):
+        if not url.startswith(("mysql:", "mariadb:", "mariadb+pymysql:")):
+            raise ValueError("must begin with sqlite:/// or mysql+pymysql://")
+        url = "mysql+pymysql:" + url.split(":", 1)[1]
+    if not password:
+        return url
+    try:
+        return make_url(url).set(password=password).render_as_string(hide_password=False)
+    except (ArgumentError, ValueError):
+        raise ValueError("is not the address of a database") from None

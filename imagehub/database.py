@@ -13,7 +13,18 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import CursorResult, DateTime, MetaData, Table, event, func, insert, select
+from flask_sqlalchemy.session import Session as FlaskSession
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    DateTime,
+    MetaData,
+    Table,
+    event,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -92,7 +103,23 @@ def now_utc() -> datetime:
     return datetime.now(UTC)
 
 
-db = SQLAlchemy(model_class=Base)
+# The key of the read-only replica among the engines of ``db``, and of the flag in the ``info`` of a
+# session that reads it.
+REPLICA = "replica"
+
+
+class HubSession(FlaskSession):
+    """A session on the database, or on its replica (see ``web.replica``)."""
+
+    def get_bind(
+        self, mapper: Any = None, clause: Any = None, bind: Any = None, **kwargs: Any
+    ) -> Engine | Connection:
+        if bind is None and self.info.get(REPLICA):
+            return self._db.engines[REPLICA]
+        return super().get_bind(mapper, clause, bind, **kwargs)
+
+
+db = SQLAlchemy(model_class=Base, session_options={"class_": HubSession})
 
 
 def init_migrations(app: Flask) -> None:
@@ -193,6 +220,16 @@ def make_engine_options(url: str) -> dict[str, Any]:
             "write_timeout": 60,
         },
     }
+
+
+def make_replica_options(url: str) -> dict[str, Any]:
+    """Make the options of the replica: it refuses to write, and is soon known to be away."""
+    options = make_engine_options(url)
+    options["connect_args"] |= {
+        "connect_timeout": 2,
+        "init_command": "SET SESSION TRANSACTION READ ONLY",
+    }
+    return {"url": url, **options}
 
 
 def get_database_time(session: Session) -> datetime:

@@ -202,6 +202,32 @@ def test_the_password_of_the_database_can_stand_alone(tmp_path: Path) -> None:
         load(tmp_path / "data", DATABASE_URL="mysql://hub@db:port/hub", DATABASE_PASSWORD="x")
 
 
+def test_a_replica_has_a_password_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("a/b@c")
+    both = {"DATABASE_URL": "mysql://hub:pw@db/hub", "READ_DATABASE_URL": "mariadb://see@copy/hub"}
+    settings = load(
+        tmp_path / "data", **both, READ_DATABASE_PASSWORD_FILE=str(tmp_path / "password")
+    )
+    address = make_url(settings.read_database_url)
+    assert (address.drivername, address.host, address.password) == (
+        "mysql+pymysql", "copy", "a/b@c",
+    )  # fmt: skip
+    assert make_url(settings.sqlalchemy_url).password == "pw"
+    assert load_settings(settings.to_environment(), None).read_database_url == str(
+        address.render_as_string(hide_password=False)
+    )
+    assert "a/b@c" not in repr(settings) + str(settings.describe())
+    with pytest.raises(SettingsError, match="READ_DATABASE_PASSWORD: needs the IMAGEHUB_READ_DAT"):
+        load(tmp_path / "data", READ_DATABASE_PASSWORD="x")
+    for urls in (
+        {"READ_DATABASE_URL": "mysql://see@copy/hub"},
+        {**both, "READ_DATABASE_URL": "sqlite:///copy.db"},
+        {**both, "DATABASE_URL": "sqlite:///hub.db"},
+    ):
+        with pytest.raises(SettingsError, match="IMAGEHUB_READ_DATABASE_URL: must be that of a se"):
+            load(tmp_path / "data", **urls)
+
+
 # --- What is refused ------------------------------------------------------------------------------
 
 FAULTS = {

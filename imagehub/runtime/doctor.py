@@ -9,12 +9,13 @@ from typing import Literal
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from imagehub import create_app
 from imagehub.config import Settings, find_unknown_names
 from imagehub.config_secrets import make_data_dir
-from imagehub.database import CHARSET, COLLATION, MIGRATIONS, db, now_utc
+from imagehub.database import CHARSET, COLLATION, MIGRATIONS, REPLICA, db, now_utc
 from imagehub.domain.onedrive import accounts, folders, status
 from imagehub.domain.site import settings as site_settings
 from imagehub.domain.sync import notifications
@@ -28,7 +29,7 @@ from imagehub.errors import (
     ServiceError,
     ServiceRefusedError,
 )
-from imagehub.models import User
+from imagehub.models import GalleryRevision, User
 from imagehub.queue import check_queue
 from imagehub.runtime.charsets import find_wrong_tables
 from imagehub.runtime.private_files import close_data_dir, is_open_to_others
@@ -233,6 +234,35 @@ def check_migrations(settings: Settings) -> Iterator[Facts]:
         )
 
 
+def check_replica(settings: Settings) -> Iterator[Facts]:
+    """Check the replica that visitors' pages read, if there is one."""
+    if not settings.read_database_url:
+        return
+    mark = select(GalleryRevision.mark)
+    newest = db.session.scalar(mark)
+    try:
+        with db.engines[REPLICA].connect() as connection:
+            version = MigrationContext.configure(connection).get_current_revision()
+            copied = connection.scalar(mark) if version else None
+    except SQLAlchemyError as error:
+        yield (
+            "warning",
+            f"The replica does not answer ({type(error).__name__}); visitors' pages are read from "
+            "the primary database.",
+            "Check IMAGEHUB_READ_DATABASE_URL, and that the server runs and accepts this user.",
+        )
+        return
+    if copied is not None and copied == newest:
+        yield "ok", "It has all changes; visitors' pages are read from it."
+    else:
+        yield (
+            "warning",
+            "The replica lacks changes; until it has them, visitors' pages are read from the "
+            "primary database.",
+            "If this does not pass, check that replication runs.",
+        )
+
+
 def check_charsets(settings: Settings) -> Iterator[Facts]:
     """Check that every table can store every character; SQLite's can."""
     if db.engine.dialect.name == "sqlite":
@@ -412,6 +442,7 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Facts]], tuple[str, ...]]
     ("data folder", check_folder, ()),
     ("database", check_database, ()),
     ("migrations", check_migrations, ("database",)),
+    ("replica", check_replica, ("database", "migrations")),
     ("characters", check_charsets, ("database",)),
     ("admins", check_admin, ("database", "migrations")),
     ("object storage", check_store, ()),

@@ -116,7 +116,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, errors.answer_csrf_error)
     app.register_error_handler(HTTPException, errors.answer_http_error)
     for kind in (OperationalError, InterfaceError, PoolTimeoutError):
-        app.register_error_handler(kind, errors.answer_database_error)
+        app.register_error_handler(kind, pages.replica.answer_failure)
     app.register_error_handler(DataError, errors.answer_data_error)
     app.register_error_handler(Exception, errors.answer_unexpected_error)
     health.init_app(app)

@@ -84,6 +84,14 @@ KEPT_ENDPOINTS = frozenset(
     }
 )
 
+# Public endpoints that may read the replica if nobody is signed in (see ``web.replica``): they read
+# public tables and the settings only, and write nothing.
+REPLICA_ENDPOINTS = KEPT_ENDPOINTS | {
+    "gallery.show_media",
+    "gallery.show_oembed",
+    "gallery.suggest",
+}
+
 # These work without the database.
 WITHOUT_DATABASE = frozenset(
     {"static", "web.send_asset", "web.show_health", "web.show_alive", "web.show_ready"}

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -29,6 +29,7 @@ from imagehub.web.headers import accepts_gzip
 from imagehub.web.i18n import COOKIE as LANGUAGE_COOKIE
 from imagehub.web.i18n import LANGUAGES, find_accepted
 from imagehub.web.observed import ENDPOINT, REQUEST_ID
+from imagehub.web.replica import Replica
 from imagehub.web.templating import THEME_COOKIE, pick_theme
 from imagehub.wiring import get_settings, refresh_settings
 
@@ -156,6 +157,7 @@ class PageCache:
     def __init__(self, app: Flask, wsgi_app: "WSGIApplication", max_bytes: int) -> None:
         settings = get_settings(app)
         self.revisions = RevisionReader(app)
+        self.replica = Replica(app)
         self._app = app
         self._wsgi_app = wsgi_app
         self._max_bytes = max_bytes
@@ -237,14 +239,10 @@ class PageCache:
 
     def _make_key(self, environ: "WSGIEnvironment") -> Key | None:
         """Return what a response depends on; None if it may depend on the person."""
-        if (
-            not self._max_bytes
-            or environ["REQUEST_METHOD"] not in ("GET", "HEAD")
-            or "HTTP_AUTHORIZATION" in environ
-        ):
+        if not self._max_bytes:
             return None
         cookies = parse_cookie(environ.get("HTTP_COOKIE"))
-        if any(name in cookies for name in self._session_cookies):
+        if not self._is_for_anybody(environ, cookies):
             return None
         language = cookies.get(self._language_cookie, "")
         if language not in LANGUAGES:
@@ -263,6 +261,12 @@ class PageCache:
             int(time.time() // self._window_seconds),
         )
 
+    def _is_for_anybody(self, environ: "WSGIEnvironment", cookies: Container[str]) -> bool:
+        """Tell whether a request only reads, and says nothing about a person."""
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD") or "HTTP_AUTHORIZATION" in environ:
+            return False
+        return not any(name in cookies for name in self._session_cookies)
+
     def _find(self, key: Key) -> _Entry | None:
         with self._lock:
             if key not in self._entries:
@@ -273,11 +277,26 @@ class PageCache:
     # --- Inside of a request ---
 
     def begin_request(self) -> None:
-        """Read the revision before anything else that this response depends on."""
-        if request.endpoint not in KEPT_ENDPOINTS or not request.environ.get(_KEY):
+        """Read the revision before anything else that this response depends on.
+
+        Then select the database that the response is read from.
+        """
+        is_kept = request.endpoint in KEPT_ENDPOINTS and bool(request.environ.get(_KEY))
+        may_use_replica = self.replica.may_serve() and self._is_for_anybody(
+            request.environ, request.cookies
+        )
+        if not is_kept and not may_use_replica:
             refresh_settings()
             return
         revision = self.revisions.read()
+        if is_kept:
+            self._note_revision(revision)
+        else:
+            refresh_settings()
+        if may_use_replica:
+            self.replica.use(revision)
+
+    def _note_revision(self, revision: int | None) -> None:
         with self._settings_lock:
             if revision is None or revision != self._settings_revision:
                 is_read = refresh_settings(older_than_seconds=0)
