@@ -163,9 +163,20 @@ def _select_beside(group: Group, step: int, *conditions: ColumnElement[bool]) ->
 
 
 def list_newest(session: Session) -> Sequence[Tile]:
-    """List the shown groups that were created last, newest first."""
-    newest = select(Group.id).where(Group.is_shown == true()).order_by(Group.id.desc())
-    return load_tiles(session, session.scalars(newest.limit(FEED_LENGTH)).all())
+    """List the shown groups that were created last, newest first.
+
+    Looks through more and more of the highest numbers: the index of shown groups is in another
+    order, and the database would read all of it.
+    """
+    highest = session.scalar(select(func.max(Group.id))) or 0
+    span = FEED_LENGTH * 4
+    while True:
+        is_here = (Group.id > highest - span) & (Group.is_shown == true())
+        newest = select(Group.id).where(is_here).order_by(Group.id.desc()).limit(FEED_LENGTH)
+        ids = session.scalars(newest).all()
+        if len(ids) == FEED_LENGTH or span >= highest:
+            return load_tiles(session, ids)
+        span *= 10
 
 
 def list_sections(session: Session) -> Sequence[int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Select, delete, exists, func, insert, select, true
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from imagehub.database import count_rows
 from imagehub.domain.library import gallery
@@ -84,20 +84,23 @@ def list_tag_names(session: Session, beginning: str, limit: int = 10) -> Sequenc
 
 
 def _is_used() -> ColumnElement[bool]:
-    return exists().where(
-        GroupTag.tag_id == Tag.id, Group.id == GroupTag.group_id, Group.is_shown == true()
-    )
+    # A value instead of EXISTS, which MariaDB may evaluate starting from all shown groups.
+    one = _select_uses(GroupTag.tag_id).limit(1)
+    return one.correlate(Tag).scalar_subquery().is_not(None)
+
+
+def _select_uses(what: ColumnElement[int] | InstrumentedAttribute[int]) -> Select[int]:
+    """Select something of the shown groups that have a tag of the query around it."""
+    uses = select(what).select_from(GroupTag).join(Group, Group.id == GroupTag.group_id)
+    return uses.where(GroupTag.tag_id == Tag.id, Group.is_shown == true())
 
 
 def _count_groups(session: Session, query: Select[Tag]) -> list[CountedTag]:
     """List those of the tags that shown groups have, by name, with the number of groups."""
     tags = session.scalars(query.where(_is_used()).order_by(Tag.name_key)).all()
-    rows = session.execute(
-        select(GroupTag.tag_id, func.count())
-        .join(Group, Group.id == GroupTag.group_id)
-        .where(Group.is_shown == true(), GroupTag.tag_id.in_([tag.id for tag in tags]))
-        .group_by(GroupTag.tag_id)
-    )
+    # Counted tag by tag: MariaDB would begin a count of several with all shown groups.
+    count = _select_uses(func.count()).correlate(Tag).scalar_subquery()
+    rows = session.execute(select(Tag.id, count).where(Tag.id.in_([tag.id for tag in tags])))
     counts = {int(row[0]): int(row[1]) for row in rows}
     return [CountedTag(tag.name, tag.slug, counts.get(tag.id, 0)) for tag in tags]
 

@@ -1,23 +1,24 @@
 """The pages of the gallery, on both databases."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, select, text
+from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from benchmarks.catalogue import fill_catalogue
 from imagehub import create_app
 from imagehub.config import load_settings
 from imagehub.database import db
-from imagehub.domain.library import gallery, groups
+from imagehub.domain.library import gallery, groups, tags
 from imagehub.domain.library import images as library_images
 from imagehub.domain.library import order as gallery_order
 from imagehub.errors import NotFoundError
-from imagehub.models import DriveAccount, GalleryBucket, Group, Image
+from imagehub.models import DriveAccount, GalleryBucket, Group, GroupTag, Image, Tag
 
 
 @pytest.fixture
@@ -158,11 +159,25 @@ def test_pages_cross_buckets_without_gaps_or_repeats(app: Flask) -> None:
     assert list_shown(session) == list(range(3000, 0, -1))
 
 
-def count_rows_read(session: Session, page: int) -> int:
-    """What MariaDB itself counts as rows read for one page."""
+def test_the_newest_are_found_below_many_drafts(app: Flask) -> None:
+    fill_catalogue(db.engine, 6000)
+    session = db.session()
+    hidden = Group.id.between(100, 2980) | (Group.id > 2990)
+    session.execute(update(Group).where(hidden).values(is_shown=False))
+    numbers = [tile.group.id for tile in gallery.list_newest(session)]
+    assert numbers == [*range(2990, 2980, -1), *range(99, 79, -1)]
+    session.execute(update(Group).where(Group.id < 95).values(is_shown=False))
+    numbers = [tile.group.id for tile in gallery.list_newest(session)]
+    assert numbers == [*range(2990, 2980, -1), *range(99, 94, -1)]
+    session.execute(update(Group).values(is_shown=False))
+    assert gallery.list_newest(session) == []
+
+
+def count_rows_read(session: Session, read: Callable[[], object]) -> int:
+    """What MariaDB itself counts as rows read."""
     session.execute(text("FLUSH STATUS"))
     session.expunge_all()
-    gallery.get_page(session, page)
+    read()
     rows = session.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'")).all()
     return sum(int(value) for name, value in rows)
 
@@ -180,7 +195,15 @@ def test_a_page_of_a_large_gallery_reads_few_rows(mariadb_url: str, tmp_path: Pa
         assert last == 2500
         for page in (1, last // 2, last):
             # At most one bucket of entries, the sums over 30 buckets, 12 covers, 36 renditions.
-            assert count_rows_read(session, page) < 1024 + 30 * 10 + 200
+            read = count_rows_read(session, partial(gallery.get_page, session, page))
+            assert read < 1024 + 30 * 10 + 200
+        # The newest, 30 covers, 90 renditions.
+        assert count_rows_read(session, lambda: gallery.list_newest(session)) < 400
+        session.add(Tag(name="Rare", name_key="rare", slug="rare"))
+        session.flush()
+        session.execute(insert(GroupTag), [{"group_id": n, "tag_id": 1} for n in range(1, 21)])
+        assert tags.find_tags(session, "rare")[0].group_count == 20
+        assert count_rows_read(session, lambda: tags.find_tags(session, "rare")) < 200
         plans = explain_statements(session, last // 2)
         assert plans
         for plan in plans:
