@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, insert, select, text, update
+from sqlalchemy import event, insert, select, text, true, update
 from sqlalchemy.orm import Session
 
 from benchmarks.catalogue import fill_catalogue
@@ -199,6 +199,11 @@ def test_a_page_of_a_large_gallery_reads_few_rows(mariadb_url: str, tmp_path: Pa
             assert read < 1024 + 30 * 10 + 200
         # The newest, 30 covers, 90 renditions.
         assert count_rows_read(session, lambda: gallery.list_newest(session)) < 400
+        middle = session.get_one(Group, 15_000)
+        for state in (Group.is_shown == true(), Group.state == "published"):
+            for step in (-1, 1):
+                find = partial(gallery.find_beside, session, middle, step, state)
+                assert count_rows_read(session, find) < 20
         session.add(Tag(name="Rare", name_key="rare", slug="rare"))
         session.flush()
         session.execute(insert(GroupTag), [{"group_id": n, "tag_id": 1} for n in range(1, 21)])
