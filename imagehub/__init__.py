@@ -38,7 +38,8 @@ def create_app(settings: Settings | None = None, clients: Clients | None = None)
     db.init_app(app)
     wiring.init_app(app, settings, clients)
     with app.app_context():
-        watch_queries(db.engine, settings.slow_query_ms, bool(settings.traces_url))
+        for engine in db.engines.values():
+            watch_queries(engine, settings.slow_query_ms, bool(settings.traces_url))
     web.init_app(app)
     i18n.init_app(app)
     openapi.init_app(app)
