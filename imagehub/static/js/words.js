@@ -10,7 +10,8 @@ for (const block of document.querySelectorAll("script[data-words]")) {
 const { lang } = document.documentElement;
 // English dates are British, as in the pages.
 export const locale = lang === "en" ? "en-GB" : lang;
-const numbers = new Intl.NumberFormat(locale);
+/** @type {?Intl.NumberFormat} made when it is needed: a phone takes long to load its data */
+let numbers = null;
 
 /** Return a sentence of the page, with its `{placeholders}` filled in.
  * @param {string} name
@@ -21,7 +22,9 @@ export function t(name, values = {}) {
   const text = typeof found === "string" ? found : found[values.count === 1 ? 0 : 1];
   return text.replace(/\{(\w+)\}/g, (placeholder, key) => {
     const value = values[key] ?? placeholder;
-    return typeof value === "number" ? numbers.format(value) : value;
+    if (typeof value !== "number") return value;
+    numbers ??= new Intl.NumberFormat(locale);
+    return numbers.format(value);
   });
 }
 
