@@ -8,6 +8,7 @@ working folder is read too; the environment has priority. Secrets are not shown 
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from imagehub.config_values import (
     complete_database_url,
     has_package,
     read_color,
+    read_day,
     read_downloads,
     read_flag,
     read_networks,
@@ -123,6 +125,12 @@ class Settings:
     ms_client_id: str = _setting("", "Application (client) ID of the app registration")
     ms_client_secret: str = _setting(
         "", "Client secret of the app registration; empty for a public client", secret=True
+    )
+    ms_client_secret_expires: date | None = _setting(
+        "",
+        "Day on which the client secret expires, as `2027-05-31`, for warnings; Microsoft shows it "
+        "beside the secret. It can be entered on the connection page instead",
+        read_day,
     )
     ms_tenant: str = _setting(
         "common",

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable
+from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -92,6 +93,15 @@ def read_downloads(text: str) -> str:
         raise ValueError("must be one of " + ", ".join(words)) from None
 
 
+def read_day(text: str) -> date | None:
+    if not text.strip():
+        return None
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError("must be a date like 2027-05-31") from None
+
+
 def read_path(text: str) -> Path:
     return Path(text.strip()).expanduser().resolve()
 
@@ -141,6 +151,8 @@ def write_value(value: object, separator: str = ",") -> str:
     """Write a value as it stands in the environment."""
     if isinstance(value, bool):
         return "on" if value else "off"
+    if value is None:
+        return ""
     return separator.join(value) if isinstance(value, tuple) else str(value)
 
 

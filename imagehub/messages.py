@@ -44,6 +44,10 @@ class PluralMessage(Message):
         return _rebuild, (type(self), (self.template, self.plural), dict(self.values))
 
 
+class Stored(str):
+    """A sentence that was stored, as a value of a message: it is translated too."""
+
+
 def _rebuild(kind: type[Message], templates: tuple[str, ...], values: dict[str, Any]) -> Message:
     return kind(*templates, **values)
 

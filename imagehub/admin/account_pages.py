@@ -15,6 +15,7 @@ from imagehub.domain.people import api_tokens, passwords, second_factor, session
 from imagehub.errors import ConflictError, ImageHubError, InvalidInputError, TooManyTriesError
 from imagehub.messages import mark
 from imagehub.models import User
+from imagehub.translator import LANGUAGES
 from imagehub.web import commit_action, i18n
 from imagehub.web.errors import View
 from imagehub.web.forms import Checkbox, Form, FormText, Id, find_number, read_form, read_query
@@ -100,7 +101,7 @@ def change_password() -> ResponseReturnValue:
 def change_language() -> ResponseReturnValue:
     """Set the language of the admin pages; empty for that of any visitor."""
     user = _get_user()
-    users.change_language(db.session(), user, read_form(AccountFields).language, i18n.LANGUAGES)
+    users.change_language(db.session(), user, read_form(AccountFields).language, LANGUAGES)
     db.session.commit()
     i18n.use_account_language(user.language)
     return _return_with(_("Language changed."))
@@ -315,7 +316,7 @@ def _render(section: str = "", faults: dict[str, str] | None = None) -> str:
         typed_token=read_form(AccountFields) if section == "token" else AccountFields(days="90"),
         new_token=shown.get("new_token", ""),
         new_token_name=shown.get("new_token_name", ""),
-        account_languages=i18n.LANGUAGES,
+        account_languages=LANGUAGES,
         has_second_step=second_factor.is_on(database, user.id),
         recovery_count=second_factor.count_recovery_codes(database, user),
         sessions=open_sessions,

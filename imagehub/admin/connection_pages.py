@@ -14,7 +14,7 @@ from imagehub.admin.words import say
 from imagehub.database import db, end_read
 from imagehub.domain.imports import jobs
 from imagehub.domain.onedrive import accounts, browser, sign_in, status
-from imagehub.domain.site import overview, settings
+from imagehub.domain.site import endings, settings
 from imagehub.domain.sync import notifications, root_change, schedule, watched_folders
 from imagehub.errors import (
     ConnectionLostError,
@@ -202,7 +202,9 @@ def _show_secret_fault(error: ImageHubError) -> ResponseReturnValue:
 @act("/admin/connection/secret-end", _show_secret_fault, InvalidInputError)
 def save_secret_end() -> ResponseReturnValue:
     """Save the day on which the app registration's client secret expires."""
-    end = settings.set_secret_end(db.session(), read_form(SecretFields).secret_end)
+    end = settings.set_secret_end(
+        db.session(), get_given_settings(), read_form(SecretFields).secret_end
+    )
     if end is None:
         commit_action("clear_secret_end", "client secret")
     else:
@@ -229,7 +231,7 @@ def _render(faults: Mapping[str, str] | None = None) -> str:
     watches: Sequence[WatchedFolder] = ()
     if info.account_id is not None:
         watches = watched_folders.list_watches(database, info.account_id)
-    secret_end = settings.find_secret_end(database)
+    ending = endings.list_endings(database, clients, get_given_settings())
     return render_template(
         "admin/connection.html",
         info=info,
@@ -238,9 +240,9 @@ def _render(faults: Mapping[str, str] | None = None) -> str:
         notified=notified,
         watches=watches,
         earlier=status.describe_earlier(database, clients),
-        token_end=overview.find_token_end(info),
-        secret_end=secret_end,
-        secret_days_left=overview.count_days_left(secret_end),
+        token_end=endings.find_sign_in_end(info),
+        secret_end=settings.find_secret_end(database, get_given_settings()),
+        secret=next((one for one in ending if one.kind == "secret"), None),
         callback_url=make_callback_url(),
         faults=faults or {},
     )

@@ -1,7 +1,6 @@
 """What the pages of the drive browser share: open the drive, describe items, answer failures."""
 
 import hashlib
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +13,12 @@ from imagehub.admin.connection_pages import is_root_given
 from imagehub.admin.words import describe_size
 from imagehub.clients import Drive, DriveItem, Quota
 from imagehub.database import db, end_read
-from imagehub.domain.file_names import find_drawn, is_wanted_picture, make_name_key
+from imagehub.domain.file_names import (
+    find_drawn,
+    is_wanted_picture,
+    make_name_key,
+    replace_turns,
+)
 from imagehub.domain.library.groups import name_group
 from imagehub.domain.onedrive import accounts, browser, entries, folders
 from imagehub.errors import (
@@ -32,8 +36,6 @@ from imagehub.web.i18n import translate
 from imagehub.web.public_path import get_here
 from imagehub.wiring import get_clients
 
-# Embeddings and overrides, isolates, and the marks that count as letters of a direction.
-_TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # Media types for which OneDrive makes thumbnails.
 _SHOWN_KINDS = ("image/", "video/")
 
@@ -98,12 +100,8 @@ def show_trouble(error: ImageHubError, **_view: str) -> ResponseReturnValue:
 
 @blueprint.app_template_filter("shown")
 def show_name(name: str) -> str:
-    """Replace the invisible characters of a file name that change the direction of reading.
-
-    They would make ``gpj.exe`` look like ``exe.jpg``. Source: Unicode Standard Annex 9, 2
-    (explicit directional formatting characters).
-    """
-    return _TURNS.sub("\N{REPLACEMENT CHARACTER}", name)
+    """Return a file name without characters that make it look like another one."""
+    return replace_turns(name)
 
 
 def describe_items(account_id: int, items: Sequence[DriveItem]) -> list[dict[str, Any]]:

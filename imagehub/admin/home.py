@@ -38,15 +38,12 @@ class LogQuery(Form):
 def show_home() -> ResponseReturnValue:
     """Show the state of the hub."""
     session = db.session()
-    hub = overview.describe_hub(
-        session, get_clients(), has_secret=bool(get_settings().ms_client_secret)
-    )
+    hub = overview.describe_hub(session, get_clients(), get_settings())
     return render_template(
         "admin/home.html",
         hub=hub,
         totals=_get_totals(),
         entries=audit.list_entries(session, limit=8).entries,
-        max_counted=overview.MAX_COUNTED,
         is_root_given=is_root_given(),
         is_downloads_given="downloads" in get_given_settings().given,
     )

@@ -16,7 +16,8 @@ from imagehub.domain.site import settings
 from imagehub.domain.site.settings import SettingConflictError
 from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.messages import Message, mark
-from imagehub.web import commit_action, i18n
+from imagehub.translator import LANGUAGES
+from imagehub.web import commit_action
 from imagehub.web.errors import get_error_status
 from imagehub.web.forms import Checkbox, Form, FormText, read_form
 from imagehub.web.i18n import translate
@@ -44,7 +45,7 @@ _VALUE_NAMES: Mapping[str, Mapping[str, str]] = {
         "none": mark("“No downloads”"),
     },
     "language": {"auto": mark("“Same as browser”")}
-    | {code: Message("“%(name)s”", name=name) for code, name in i18n.LANGUAGES.items()},
+    | {code: Message("“%(name)s”", name=name) for code, name in LANGUAGES.items()},
 }
 
 
@@ -153,5 +154,5 @@ def _render(
         given=get_given_settings().given,
         prefix=PREFIX,
         usual_ground=LIGHT_GROUND,
-        languages_offered=i18n.LANGUAGES,
+        languages_offered=LANGUAGES,
     )

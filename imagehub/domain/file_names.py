@@ -262,3 +262,18 @@ def _is_shot_word(word: str) -> bool:
     return (
         bare.isdigit() or bare in _SHOT_WORDS or bool(re.fullmatch(r"[a-z]|v?\d{1,3}[a-z]?", bare))
     )
+
+
+# --- Names as people see them ---------------------------------------------------------------------
+
+# Embeddings and overrides, isolates, and the marks that count as letters of a direction.
+_TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def replace_turns(name: str) -> str:
+    """Replace the invisible characters of a file name that change the direction of reading.
+
+    They would make ``gpj.exe`` look like ``exe.jpg``. Source: Unicode Standard Annex 9, 2
+    (explicit directional formatting characters).
+    """
+    return _TURNS.sub("\N{REPLACEMENT CHARACTER}", name)

@@ -4,6 +4,7 @@ from flask import Response, current_app, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from imagehub.gallery import blueprint
+from imagehub.translator import LANGUAGES
 from imagehub.web import i18n
 from imagehub.web.access import get_local_target
 from imagehub.web.assets import asset_url
@@ -13,7 +14,7 @@ from imagehub.web.palette import LIGHT_GROUND
 from imagehub.web.templating import THEME_COOKIE
 from imagehub.wiring import get_settings
 
-_PREFERENCES = {THEME_COOKIE: ("auto", "light", "dark"), i18n.COOKIE: tuple(i18n.LANGUAGES)}
+_PREFERENCES = {THEME_COOKIE: ("auto", "light", "dark"), i18n.COOKIE: tuple(LANGUAGES)}
 _YEAR_SECONDS = 365 * 24 * 3600
 
 

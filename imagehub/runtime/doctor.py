@@ -17,6 +17,7 @@ from imagehub.config import Settings, find_unknown_names
 from imagehub.config_secrets import make_data_dir
 from imagehub.database import CHARSET, COLLATION, MIGRATIONS, REPLICA, db, now_utc
 from imagehub.domain.onedrive import accounts, folders, status
+from imagehub.domain.site import endings
 from imagehub.domain.site import settings as site_settings
 from imagehub.domain.sync import notifications
 from imagehub.errors import (
@@ -435,6 +436,24 @@ ONEDRIVE_ADVICE = {
 }
 
 
+def check_expiry_dates(settings: Settings) -> Iterator[Facts]:
+    """Check what expires: the client secret, sign-ins at Microsoft."""
+    session = db.session()
+    found = endings.list_endings(session, get_clients(), settings)
+    for one in found:
+        if one.level:
+            yield "warning", f"{one.what}: {one.words}"
+    if endings.is_secret_end_unknown(session, settings):
+        yield (
+            "warning",
+            "Nobody has said when the client secret expires.",
+            f"Enter the date at {settings.public_url}/admin/connection, or set "
+            "IMAGEHUB_MS_CLIENT_SECRET_EXPIRES, to be warned before.",
+        )
+    elif found and not any(one.level for one in found):
+        yield "ok", "; ".join(f"{one.what}: {one.day}" for one in found) + "."
+
+
 # The names of checks, and of those that must not have found a fault before.
 CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Facts]], tuple[str, ...]], ...] = (
     ("settings", check_settings, ()),
@@ -450,4 +469,5 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Facts]], tuple[str, ...]]
     ("queue", check_the_queue, ("database", "migrations")),
     ("OneDrive", check_onedrive, ("database", "migrations")),
     ("notifications", check_notifications, ("database", "migrations", "OneDrive")),
+    ("expiry dates", check_expiry_dates, ("database", "migrations")),
 )

@@ -23,11 +23,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_cookie, parse_etags
 
 from imagehub.database import db
+from imagehub.translator import LANGUAGES
 from imagehub.web.access import KEPT_ENDPOINTS
 from imagehub.web.cookies import make_cookie_name
 from imagehub.web.headers import accepts_gzip
 from imagehub.web.i18n import COOKIE as LANGUAGE_COOKIE
-from imagehub.web.i18n import LANGUAGES, find_accepted
+from imagehub.web.i18n import find_accepted
 from imagehub.web.observed import ENDPOINT, REQUEST_ID
 from imagehub.web.replica import Replica
 from imagehub.web.templating import THEME_COOKIE, pick_theme

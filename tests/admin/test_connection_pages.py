@@ -332,7 +332,7 @@ def test_a_passing_refusal_is_told_and_asks_for_no_sign_in(
     page = client.get(PAGE).text
     assert "<h2>OneDrive is connected</h2>" in page
     assert 'data-hook="refused"' in page
-    assert "data-note=" not in client.get("/admin/").text
+    assert 'data-note="sign-in-refused"' not in client.get("/admin/").text
     answer = connected_site.call("/admin/onedrive/folders")
     assert answer["code"] == 99
     assert "sign-in is busy" in answer["reason"]
@@ -508,11 +508,11 @@ def test_no_answer_and_no_log_holds_a_token_of_microsofts(
         ),
         (1, "The client secret expires soon", "It expires on {day}. Before then, create a new one"),
         (
-            29,
+            13,
             "The client secret expires soon",
             "It expires on {day}. Before then, create a new one",
         ),
-        (32, "", ""),
+        (16, "", ""),
     ],
 )
 def test_the_secrets_end_is_kept_and_warned_of(
@@ -540,6 +540,26 @@ def test_a_secret_that_was_taken_away_is_not_warned_of(
     hub = connected_site.app.extensions["imagehub"]
     hub.settings = hub.given = replace(hub.given, ms_client_secret="")
     assert "The client secret has expired" not in client.get("/admin/").text
+
+
+def test_home_asks_when_the_secret_expires(client: FlaskClient) -> None:
+    assert "Enter when the client secret expires" in client.get("/admin/").text
+    end = now_utc().date() + timedelta(days=300)
+    send(client, f"{PAGE}/secret-end", PAGE, secret_end=end.isoformat())
+    assert "Enter when the client secret expires" not in client.get("/admin/").text
+
+
+def test_a_date_of_the_environment_wins(connected_site: ConnectedSite, client: FlaskClient) -> None:
+    send(client, f"{PAGE}/secret-end", PAGE, secret_end="2020-01-31")
+    hub, end = connected_site.app.extensions["imagehub"], now_utc().date() + timedelta(days=300)
+    hub.settings = hub.given = replace(hub.given, ms_client_secret_expires=end)
+    assert "The client secret has expired" not in client.get("/admin/").text
+    page = client.get(PAGE).text
+    assert "IMAGEHUB_MS_CLIENT_SECRET_EXPIRES" in page
+    assert 'name="secret_end"' not in page
+    answer = send(client, f"{PAGE}/secret-end", PAGE, secret_end="2027-05-31")
+    assert answer.status_code in (302, 303, 403)
+    assert f"{end:%-d %B %Y}" in client.get(PAGE).text
 
 
 def test_a_day_that_is_none_is_not_kept(client: FlaskClient) -> None:

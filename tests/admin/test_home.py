@@ -132,7 +132,7 @@ def test_what_needs_attention_comes_first(site: Site, client: FlaskClient) -> No
     assert "/admin/connection#root-head" in page
 
 
-@pytest.mark.parametrize(("days", "is_told"), [(60, False), (75, True)])
+@pytest.mark.parametrize(("days", "is_told"), [(60, False), (78, True)])
 def test_an_unused_sign_in_gives_a_warning(
     site: Site, client: FlaskClient, days: int, is_told: bool
 ) -> None:

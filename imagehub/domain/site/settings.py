@@ -14,7 +14,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from imagehub.config import Settings, list_fields
-from imagehub.config_values import write_value
+from imagehub.config_values import read_day, write_value
 from imagehub.database import now_utc
 from imagehub.errors import ConflictError, InvalidInputError, NotAllowedError
 from imagehub.messages import Message, mark
@@ -190,8 +190,13 @@ def set_root_folder(
 # --- The client secret ----------------------------------------------------------------------------
 
 
-def find_secret_end(session: Session) -> date | None:
-    """Return the day on which the client secret expires, if an admin has entered it."""
+def find_secret_end(session: Session, settings: Settings) -> date | None:
+    """Return the day on which the client secret expires, if it is known.
+
+    From the environment, or as an admin has entered it.
+    """
+    if settings.ms_client_secret_expires is not None:
+        return settings.ms_client_secret_expires
     kept = _read(session, _SECRET_END)
     try:
         return date.fromisoformat(str(kept)) if kept else None
@@ -199,13 +204,18 @@ def find_secret_end(session: Session) -> date | None:
         return None
 
 
-def set_secret_end(session: Session, day: str) -> date | None:
+def set_secret_end(session: Session, settings: Settings, day: str) -> date | None:
     """Save the day on which the client secret expires; "" for none.
 
     :raise InvalidInputError: not a day like ``2027-05-31``.
+    :raise NotAllowedError: it is set in the environment.
     """
+    if settings.ms_client_secret_expires is not None:
+        raise NotAllowedError(
+            "The date is set by IMAGEHUB_MS_CLIENT_SECRET_EXPIRES on the server. Change it there."
+        )
     try:
-        end = date.fromisoformat(day.strip()) if day.strip() else None
+        end = read_day(day)
     except ValueError:
         fault = mark("Enter a date like 2027-05-31.")
         raise InvalidInputError(fault, {"secret_end": fault}) from None

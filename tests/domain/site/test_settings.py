@@ -210,11 +210,18 @@ def test_the_environments_root_folder_cannot_be_changed(
 # --- The client secret's end ----------------------------------------------------------------------
 
 
-def test_the_end_of_the_secret_is_remembered(either_session: Session) -> None:
-    assert site_settings.find_secret_end(either_session) is None
-    site_settings.set_secret_end(either_session, " 2027-05-31 ")
-    assert site_settings.find_secret_end(either_session) == date(2027, 5, 31)
+def test_the_end_of_the_secret_is_remembered(either_session: Session, settings: Settings) -> None:
+    def find() -> date | None:
+        return site_settings.find_secret_end(either_session, settings)
+
+    assert find() is None
+    site_settings.set_secret_end(either_session, settings, " 2027-05-31 ")
+    assert find() == date(2027, 5, 31)
     with pytest.raises(InvalidInputError):
-        site_settings.set_secret_end(either_session, "31.5.2027")
-    site_settings.set_secret_end(either_session, "")
-    assert site_settings.find_secret_end(either_session) is None
+        site_settings.set_secret_end(either_session, settings, "31.5.2027")
+    given = replace(settings, ms_client_secret_expires=date(2028, 1, 2))
+    assert site_settings.find_secret_end(either_session, given) == date(2028, 1, 2)
+    with pytest.raises(NotAllowedError):
+        site_settings.set_secret_end(either_session, given, "2027-05-31")
+    site_settings.set_secret_end(either_session, settings, "")
+    assert find() is None
