@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -22,7 +23,7 @@ from werkzeug.serving import make_server
 from imagehub import create_app
 from imagehub.cli import main
 from imagehub.config import Settings, load_settings
-from imagehub.database import db, init_migrations
+from imagehub.database import db, init_migrations, now_utc
 from imagehub.domain.onedrive import accounts
 from imagehub.domain.site import settings as site_settings
 from imagehub.models import DriveAccount
@@ -41,7 +42,7 @@ from tests.fixtures.tls import make_certificate
 from tests.support import get_free_port
 
 NAMES = ["settings", "data folder", "database", "migrations", "admins", "object storage"]
-NAMES += ["queue", "OneDrive", "notifications"]
+NAMES += ["queue", "OneDrive", "notifications", "expiry dates"]
 
 
 @pytest.fixture
@@ -51,6 +52,8 @@ def hub(import_hub: ImportHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     set_version(import_hub.settings)
+    end = now_utc().date() + timedelta(days=300)
+    import_hub.settings = replace(import_hub.settings, ms_client_secret_expires=end)
     return import_hub
 
 
@@ -84,8 +87,9 @@ def test_a_healthy_hub_gets_a_line_for_each_part_and_status_0(hub: ImportHub) ->
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert [line[:4] for line in lines] == ["ok  "] * len(NAMES)
-    assert "personal drive of demo.artist@outlook.com" in lines[-1]
-    assert "workers: 1, " in lines[-2]
+    assert "Client secret: 20" in lines[-1]
+    assert "personal drive of demo.artist@outlook.com" in lines[-3]
+    assert "workers: 1, " in lines[-4]
     assert as_json.exit_code == 0
     found = json.loads(as_json.stdout)
     assert [finding["name"] for finding in found] == NAMES
@@ -114,6 +118,16 @@ def test_a_missing_worker_is_a_note_not_a_fault(hub: ImportHub) -> None:
     assert "note  queue" in result.stdout
     assert "no worker runs" in result.stdout
     assert "imagehub worker" in result.stdout
+
+
+def test_what_expires_soon_is_a_note(hub: ImportHub) -> None:
+    soon = now_utc().date() + timedelta(days=5)
+    found = examine(replace(hub.settings, ms_client_secret_expires=soon))["expiry dates"]
+    assert found.state == "warning"
+    assert found.sentence.startswith(f"Client secret: It expires on {soon}. Before then,")
+    found = examine(replace(hub.settings, ms_client_secret_expires=None))["expiry dates"]
+    assert found.state == "warning"
+    assert "IMAGEHUB_MS_CLIENT_SECRET_EXPIRES" in found.advice
 
 
 def test_a_database_that_is_down_is_reported_once(hub: ImportHub) -> None:
