@@ -15,7 +15,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.orm import Session
 
 from imagehub.config import SettingsError, load_settings
-from imagehub.database import db, explain_data_error
+from imagehub.database import db, explain_data_error, now_utc
 from imagehub.errors import ImageHubError
 from imagehub.logs import use_format
 from imagehub.models import User
@@ -402,6 +402,38 @@ def doctor(as_json: bool) -> None:
             if finding.advice:
                 click.echo(f"      {'':<{width}}  → {finding.advice}")
     sys.exit(1 if any(finding.state == "fault" for finding in findings) else 0)
+
+
+@main.command("notify-test")
+def notify_test() -> None:
+    """Send a test message to every recipient of messages, and say what became of it."""
+    from imagehub.domain.site import letters, notices
+    from imagehub.wiring import build_channels, get_settings, refresh_settings
+
+    channels = build_channels(load_settings())
+    if not channels:
+        raise click.ClickException(
+            "No way to send messages is set: set IMAGEHUB_NOTIFY_EMAILS and IMAGEHUB_SMTP_HOST, or "
+            "IMAGEHUB_NOTIFY_WEBHOOK_URL."
+        )
+    failed = 0
+    with open_app() as session:
+        refresh_settings()
+        translator = notices.find_translator(session, get_settings())
+        for channel in channels:
+            letter = letters.write_test(
+                secrets.token_hex(16), get_settings(), translator, now_utc()
+            )
+            try:
+                channel.send(letter)
+            except ImageHubError as error:
+                failed += 1
+                click.echo(f"FAIL  {channel.recipient}: {error}")
+                continue
+            notices.forget_failures(session, channel.recipient)
+            session.commit()
+            click.echo(f"ok    {channel.recipient}: the test message was accepted.")
+    sys.exit(1 if failed else 0)
 
 
 @main.command()

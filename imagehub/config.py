@@ -20,9 +20,12 @@ from imagehub.config_secrets import SECRET_MAKERS, keep_secret, read_secret_file
 from imagehub.config_values import (
     complete_database_url,
     has_package,
+    is_loopback,
     read_color,
     read_day,
     read_downloads,
+    read_email,
+    read_emails,
     read_flag,
     read_networks,
     read_number,
@@ -31,7 +34,9 @@ from imagehub.config_values import (
     read_path,
     read_public_url,
     read_url,
+    read_webhook_url,
     read_word,
+    read_words,
     write_value,
 )
 
@@ -207,6 +212,39 @@ class Settings:
         "on", "Visitors may download a work as one ZIP file", read_flag, in_pages=True
     )
     feeds: bool = _setting("on", "Publish a feed of new works", read_flag, in_pages=True)
+
+    # Messages about what needs attention
+    notify_emails: tuple[str, ...] = _setting(
+        "", "Addresses that get mail about what needs attention, separated by commas", read_emails
+    )
+    smtp_host: str = _setting("", "Mail server (SMTP); needed with NOTIFY_EMAILS")
+    smtp_port: int = _setting(
+        "0", "Its port; 0: 587, 465 or 25, as of SMTP_SECURITY", read_number(0, 65535)
+    )
+    smtp_security: str = _setting(
+        "starttls",
+        "`starttls`, `tls` from the start, or `none`; its certificate must be valid",
+        read_word("starttls", "tls", "none"),
+    )
+    smtp_user: str = _setting("", "User at the mail server; empty: no sign-in")
+    smtp_password: str = _setting("", "Password at the mail server", secret=True)
+    smtp_sender: str = _setting("", "Address that mail is from", read_email)
+    notify_webhook_url: str = _setting(
+        "",
+        "Address that gets what needs attention as signed JSON; https, except on this machine",
+        read_webhook_url,
+        secret=True,
+    )
+    notify_webhook_secret: str = _setting(
+        "", "Key of the signature, at least 16 characters", secret=True
+    )
+    notify_about: tuple[str, ...] = _setting(
+        "connection,expiry,imports,originals",
+        "What messages are about, separated by commas: `connection`, `expiry`, `imports`, "
+        "`originals`, `changes`, `texts`; or `none`",
+        read_words("connection", "expiry", "imports", "originals", "changes", "texts"),
+        in_pages=True,
+    )
 
     # Work
     import_wait_seconds: int = _setting(
@@ -526,3 +564,21 @@ def _find_contradictions(read: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "PROXY_PREFIX", f"cannot be used with {PREFIX}PUBLIC_URL, which names the path"
     if read["proxy_prefix"] and not read["proxy_count"]:
         yield "PROXY_PREFIX", f"has no effect without {PREFIX}PROXY_COUNT"
+    yield from _find_message_faults(read)
+
+
+def _find_message_faults(read: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if read["notify_emails"]:
+        for name in ("smtp_host", "smtp_sender"):
+            if not read[name]:
+                yield name.upper(), f"required with {PREFIX}NOTIFY_EMAILS"
+    if bool(read["smtp_user"]) != bool(read["smtp_password"]):
+        yield "SMTP_PASSWORD", f"{PREFIX}SMTP_USER and this are needed together"
+    is_open = read["smtp_security"] == "none" and not is_loopback(read["smtp_host"])
+    if read["smtp_password"] and is_open:
+        yield "SMTP_SECURITY", "`none` would send the password unencrypted"
+    if read["notify_webhook_url"] and len(read["notify_webhook_secret"]) < 16:
+        yield (
+            "NOTIFY_WEBHOOK_SECRET",
+            f"required with {PREFIX}NOTIFY_WEBHOOK_URL, with at least 16 characters",
+        )

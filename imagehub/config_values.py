@@ -137,6 +137,58 @@ def has_package(name: str) -> bool:
         return False
 
 
+def read_words(*words: str) -> Callable[[str], tuple[str, ...]]:
+    """Read several words separated by commas; ``none`` for none of them."""
+
+    def read(text: str) -> tuple[str, ...]:
+        found = [part.strip().lower() for part in text.split(",") if part.strip()]
+        if not found or set(found) - {*words, "none"} or ("none" in found and len(found) > 1):
+            raise ValueError("must be none, or some of " + ", ".join(words))
+        return tuple(found if found == ["none"] else (word for word in words if word in found))
+
+    return read
+
+
+# An address that may stand in an envelope and in a header as it is (RFC 5321, without quoting).
+_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+
+
+def read_emails(text: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    for one in found:
+        if not _EMAIL.fullmatch(one) or len(one) > 254:
+            raise ValueError(f"{one!r} is not a plain e-mail address, such as ada@example.org")
+    return found
+
+
+def read_email(text: str) -> str:
+    found = read_emails(text)
+    if len(found) > 1:
+        raise ValueError("must be one address")
+    return found[0] if found else ""
+
+
+def read_webhook_url(text: str) -> str:
+    """Read an address that secrets may be sent to: https, or this machine."""
+    if not text.strip():
+        return ""
+    parts = urlsplit(text.strip())
+    is_here = parts.scheme == "http" and is_loopback(parts.hostname or "")
+    if not parts.hostname or not (parts.scheme == "https" or is_here):
+        raise ValueError("must begin with https://, or http:// for this machine itself")
+    if parts.username or parts.password or parts.fragment:
+        raise ValueError("must not contain a user, a password or #")
+    return text.strip()
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host's name or address is that of this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def read_color(text: str) -> str:
     color = text.strip().lower()
     digits = color.removeprefix("#")

@@ -6,6 +6,7 @@ They are stored in ``app.extensions["imagehub"]``, not in globals.
 import logging
 import time
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from flask import Flask, current_app
 from sqlalchemy import Engine, event
@@ -13,8 +14,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Vault
+from imagehub.clients.channels import Channel
 from imagehub.clients.identity import MicrosoftIdentity
+from imagehub.clients.mail import MailChannel, MailServer
 from imagehub.clients.s3 import S3Store
+from imagehub.clients.webhook import WebhookChannel
 from imagehub.config import Settings, SettingsError
 from imagehub.database import db
 from imagehub.domain import vault
@@ -137,3 +141,21 @@ def build_clients(engine: Engine, settings: Settings) -> Clients:
         vault=vault.Vault(settings.token_key),
     )
     return drives.clients
+
+
+def build_channels(settings: Settings) -> list[Channel]:
+    """Build the ways to all recipients of messages; nothing is connected."""
+    server = MailServer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        security=settings.smtp_security,
+        user=settings.smtp_user,
+        password=settings.smtp_password,
+        name=urlsplit(settings.public_url).hostname or "",
+    )
+    channels: list[Channel] = [
+        MailChannel(server, settings.smtp_sender, address) for address in settings.notify_emails
+    ]
+    if settings.notify_webhook_url:
+        channels.append(WebhookChannel(settings.notify_webhook_url, settings.notify_webhook_secret))
+    return channels

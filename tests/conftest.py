@@ -37,6 +37,7 @@ pytest_plugins = [
     "tests.fixtures.browser",
     "tests.fixtures.served_site",
     "tests.fixtures.either",
+    "tests.fixtures.receivers",
 ]
 
 # They need the extra "sdk"; ``make test-sdk`` installs it.

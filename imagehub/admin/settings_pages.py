@@ -13,16 +13,17 @@ from imagehub.admin.words import say
 from imagehub.config import PREFIX
 from imagehub.database import db
 from imagehub.domain.site import settings
+from imagehub.domain.site.attention import TOPICS
 from imagehub.domain.site.settings import SettingConflictError
 from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.messages import Message, mark
 from imagehub.translator import LANGUAGES
 from imagehub.web import commit_action
 from imagehub.web.errors import get_error_status
-from imagehub.web.forms import Checkbox, Form, FormText, read_form
+from imagehub.web.forms import Checkbox, Form, FormText, FormTexts, read_form
 from imagehub.web.i18n import translate
 from imagehub.web.palette import LIGHT_GROUND
-from imagehub.wiring import get_given_settings, refresh_settings
+from imagehub.wiring import build_channels, get_given_settings, refresh_settings
 
 _FLAGS = ("zip_downloads", "feeds")
 _LABELS = {
@@ -34,6 +35,7 @@ _LABELS = {
     "downloads": mark("Downloads of full-size images"),
     "zip_downloads": mark("Downloads as ZIP files"),
     "feeds": mark("Feed"),
+    "notify_about": mark("What messages are about"),
 }
 # What is shown in place of a stored value that says nothing to people.
 _VALUE_NAMES: Mapping[str, Mapping[str, str]] = {
@@ -61,13 +63,20 @@ class SettingFields(Form):
     downloads: FormText | None = None
     zip_downloads: Checkbox = False
     feeds: Checkbox = False
+    notify_about: FormTexts = Field(default_factory=list)
 
     def list_texts(self) -> dict[str, str]:
         """List the settings that may be changed here, as they would stand in the environment."""
         texts = {}
         for name in settings.SITE_FIELDS:
             value = getattr(self, name)
-            if name not in get_given_settings().given and value is not None:
+            if name in get_given_settings().given or value is None:
+                continue
+            if name == "notify_about":
+                # The form has an empty value besides the checked ones.
+                if value:
+                    texts[name] = ",".join(filter(None, value)) or "none"
+            else:
                 texts[name] = ("on" if value else "off") if name in _FLAGS else value
         if "ground" in texts and not self.has_ground:
             texts["ground"] = ""
@@ -155,4 +164,6 @@ def _render(
         prefix=PREFIX,
         usual_ground=LIGHT_GROUND,
         languages_offered=LANGUAGES,
+        topics=TOPICS,
+        channels=build_channels(get_given_settings()),
     )

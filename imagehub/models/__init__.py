@@ -2,8 +2,9 @@
 
 ``account``: users, sign-in, the activity log, settings · ``drive``: the OneDrive connection ·
 ``imports``: import plans, imports, leases · ``library``: groups, images, tags, the trash, stored
-objects · ``legacy``: what came from the first version · ``revision``: a mark of what visitors see ·
-``sharing``: share links · ``watching``: watched folders.
+objects · ``legacy``: what came from the first version · ``notices``: messages that were sent ·
+``revision``: a mark of what visitors see · ``sharing``: share links · ``watching``: watched
+folders.
 """
 
 from imagehub.models.account import (
@@ -46,6 +47,7 @@ from imagehub.models.library import (
     Tag,
     TrashEntry,
 )
+from imagehub.models.notices import Notice
 from imagehub.models.revision import GalleryRevision
 from imagehub.models.sharing import ShareItem, ShareLink
 from imagehub.models.watching import WatchedFolder, WatchedItem

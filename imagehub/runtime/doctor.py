@@ -36,7 +36,7 @@ from imagehub.runtime.charsets import find_wrong_tables
 from imagehub.runtime.private_files import close_data_dir, is_open_to_others
 from imagehub.runtime.public_address import ask_address
 from imagehub.runtime.supervisor import answers_http
-from imagehub.wiring import get_clients
+from imagehub.wiring import build_channels, get_clients
 
 log = logging.getLogger(__name__)
 
@@ -454,6 +454,16 @@ def check_expiry_dates(settings: Settings) -> Iterator[Facts]:
         yield "ok", "; ".join(f"{one.what}: {one.day}" for one in found) + "."
 
 
+def check_messages(settings: Settings) -> Iterator[Facts]:
+    """Check the ways by which messages are sent, without sending one."""
+    for channel in build_channels(settings):
+        try:
+            yield "ok", f"{channel.recipient}: {channel.check()}"
+        except ServiceError as error:
+            sentence = f"{channel.recipient}: {error}"
+            yield "fault", sentence, "`imagehub notify-test` sends a test message."
+
+
 # The names of checks, and of those that must not have found a fault before.
 CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Facts]], tuple[str, ...]], ...] = (
     ("settings", check_settings, ()),
@@ -470,4 +480,5 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Facts]], tuple[str, ...]]
     ("OneDrive", check_onedrive, ("database", "migrations")),
     ("notifications", check_notifications, ("database", "migrations", "OneDrive")),
     ("expiry dates", check_expiry_dates, ("database", "migrations")),
+    ("messages", check_messages, ()),
 )

@@ -8,7 +8,8 @@ make the renditions, and five threads of its own:
   jobs, deletes what has expired, and processes items itself while the queue is down;
 - *watch* checks OneDrive periodically for originals that were changed, moved or deleted;
 - *look* looks for private data in originals that were imported before the hub did so;
-- *upkeep* uses sign-ins at Microsoft that were idle, so that they do not expire.
+- *upkeep* uses sign-ins at Microsoft that were idle, so that they do not expire, and tells people
+  what needs attention.
 """
 
 import contextlib
@@ -37,7 +38,8 @@ from imagehub.domain.leases import make_owner
 from imagehub.domain.library import trash
 from imagehub.domain.objects import bookkeeping
 from imagehub.domain.onedrive import keep_alive, status
-from imagehub.domain.site import reconcile
+from imagehub.domain.site import attention, notices, reconcile
+from imagehub.domain.site import settings as site_settings
 from imagehub.domain.sync import check as drive_check
 from imagehub.domain.sync import notifications, schedule
 from imagehub.errors import ImageHubError
@@ -47,7 +49,7 @@ from imagehub.logs import set_facts
 from imagehub.queries import watch_queries
 from imagehub.queue import JobQueue, count_renderers, count_worker_threads
 from imagehub.runtime.garbage import collect_at_rest
-from imagehub.wiring import build_clients
+from imagehub.wiring import build_channels, build_clients
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +93,7 @@ class Worker:
         self._engine = engine
         self._timing = timing or Timing()
         self._thread_count = count_worker_threads(settings)
+        self._channels = build_channels(settings)
         self._own_renderer = None if clients.renderer else make_renderer(settings)
         self._clients = replace(clients, renderer=clients.renderer or self._own_renderer)
         self._stopping = threading.Event()
@@ -338,7 +341,21 @@ class Worker:
                 count = keep_alive.use_idle_grants(session, self._clients)
                 if count:
                     log.info("Renewed %d idle sign-ins at Microsoft", count)
+            with self._keep_going("send messages"), Session(self._engine) as session:
+                self._tell(session)
             self._stopping.wait(self._timing.upkeep_seconds)
+
+    def _tell(self, session: Session) -> None:
+        """Tell people what needs attention, if a way to them is configured."""
+        if not self._channels:
+            return
+        settings = site_settings.get_site(session, self._settings)
+        facts = attention.collect_facts(session, self._clients, settings)
+        session.rollback()
+        found = attention.list_attention(facts)
+        count = notices.tell(session, settings, self._channels, found)
+        if count:
+            log.info("Sent %d messages about what needs attention", count)
 
     @contextlib.contextmanager
     def _keep_going(self, what: str) -> Iterator[None]:

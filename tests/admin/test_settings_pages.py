@@ -126,7 +126,7 @@ def read_form(client: FlaskClient) -> dict[str, str]:
         r'<input id="[a-z]+" name="([a-z_]+)" (?:type="color" )?value="([^"]*)"', html
     )
     checked = re.findall(r'name="([a-z_]+)" value="on" checked', html)
-    assert len(seen) == 8
+    assert len(seen) == 9
     assert len(typed) == 4
     return {name: unescape(text) for name, text in [*seen, *typed]} | dict.fromkeys(checked, "on")
 
@@ -199,3 +199,21 @@ def test_pages_come_while_the_table_is_away(site: Site, client: FlaskClient) -> 
     with site.app.app_context():
         refresh_settings(older_than_seconds=0)
     assert "Known from before" in site.get("/").text
+
+
+def test_what_messages_are_about_is_selected(site: Site, client: FlaskClient) -> None:
+    page = client.get(PAGE).text
+    assert "There are no recipients." in page
+    assert 'value="connection" checked' in page
+    assert 'value="texts" checked' not in page
+    send(client, PAGE, PAGE, **USUAL, notify_about=["", "expiry", "texts"])
+    page = client.get(PAGE).text
+    assert 'value="connection" checked' not in page
+    assert 'value="texts" checked' in page
+    send(client, PAGE, PAGE, **USUAL, notify_about=[""])
+    assert 'name="notify_about" value="expiry" checked' not in client.get(PAGE).text
+    assert "Changed settings: What messages are about." in client.get("/admin/activity").text
+    # A form without the section, such as that of another version, changes nothing.
+    send(client, PAGE, PAGE, **USUAL, notify_about=["", "imports"])
+    send(client, PAGE, PAGE, **USUAL)
+    assert 'name="notify_about" value="imports" checked' in client.get(PAGE).text

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients
@@ -30,10 +30,12 @@ from imagehub.domain.site.endings import (
 from imagehub.domain.sync import notifications, schedule
 from imagehub.errors import NEEDS_ADMINISTRATOR, WRONG_CLIENT_SECRET, WRONG_REGISTRATION
 from imagehub.messages import Message, PluralMessage, Stored, mark
-from imagehub.models import Image
+from imagehub.models import Image, Notice
 
 # A failed check of OneDrive is mostly repeated with success.
 _LEAST_FAILED_CHECKS = 3
+# A server that is restarted refuses messages for a few minutes.
+_LEAST_FAILED_MESSAGES = 3
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,44 @@ KINDS: Mapping[str, str] = {
     "absent": mark("Images without an original"),
     "changed": mark("Changed originals"),
     "alt": mark("Images without alt text"),
+    "delivery": mark("Messages"),
+}
+
+
+@dataclass(frozen=True)
+class Topic:
+    """Kinds that are told or not told together; ``label`` is for the settings page."""
+
+    label: str
+    kinds: tuple[str, ...]
+
+
+# Words of IMAGEHUB_NOTIFY_ABOUT → the topic.
+TOPICS: Mapping[str, Topic] = {
+    "connection": Topic(
+        mark("OneDrive cannot be used, or messages cannot be sent"),
+        ("connection", "sign-in-refused", "previous-account", "check", "notifications", "delivery"),
+    ),
+    "expiry": Topic(mark("Something expires soon"), ("secret", "sign-in")),
+    "imports": Topic(mark("Imports fail or are not progressing"), ("stalled", "failed")),
+    "originals": Topic(
+        mark("Originals are missing or outside the root folder"), ("missing", "offered", "outside")
+    ),
+    "changes": Topic(mark("Originals have changed in OneDrive"), ("changed",)),
+    "texts": Topic(
+        mark("Something should be completed, such as alt texts"),
+        ("new-drafts", "alt", "absent", "downloads", "secret-unknown"),
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of the hub. ``is_new``: it has no images and imports none."""
+    """What is known of the hub.
+
+    ``is_new``: it has no images and imports none. ``failed_recipients``: (recipient, problem) of
+    those to whom no message could be sent.
+    """
 
     connection: ConnectionInfo
     earlier: Sequence[ConnectionInfo] = ()
@@ -95,6 +129,7 @@ class Facts:
     check_problem: str = ""
     notification_problem: str = ""
     new_draft_count: int = 0
+    failed_recipients: Sequence[tuple[str, str]] = ()
     counts: Counts = field(default_factory=Counts)
 
 
@@ -127,8 +162,19 @@ def collect_facts(session: Session, clients: Clients, settings: Settings) -> Fac
         check_problem=check_problem,
         notification_problem=notification_problem,
         new_draft_count=watched.count_new_drafts(session, MAX_COUNTED + 1),
+        failed_recipients=_list_failed_recipients(session),
         counts=count_to_do(session),
     )
+
+
+def _list_failed_recipients(session: Session) -> list[tuple[str, str]]:
+    query = (
+        select(Notice.recipient, func.max(Notice.problem))
+        .where(Notice.failure_count >= _LEAST_FAILED_MESSAGES)
+        .group_by(Notice.recipient)
+        .order_by(Notice.recipient)
+    )
+    return [(recipient, problem) for recipient, problem in session.execute(query)]
 
 
 def list_attention(facts: Facts) -> list[Attention]:
@@ -139,6 +185,7 @@ def list_attention(facts: Facts) -> list[Attention]:
         *_list_downloads(facts),
         *_list_imports(facts),
         *_list_drafts(facts.new_draft_count),
+        *_list_messages(facts),
         *_list_originals(facts.counts),
     ]
 
@@ -268,6 +315,13 @@ def _list_drafts(count: int) -> Iterator[Attention]:
         )
         words = mark("Visitors see them once you publish them.")
         yield _about_images("new-drafts", count, head, words, "draft")
+
+
+def _list_messages(facts: Facts) -> Iterator[Attention]:
+    for recipient, problem in facts.failed_recipients:
+        words = Message("%(name)s: %(words)s", name=recipient, words=Stored(problem))
+        head = mark("Messages cannot be sent")
+        yield Attention("delivery", head, words, "/admin/settings#messages", is_fault=True)
 
 
 def _list_originals(counts: Counts) -> Iterator[Attention]:

@@ -84,6 +84,7 @@ LEFT_OUT_TABLES: Mapping[str, str] = {
     "import_proposal": "work of one hub",
     "lease": "held by running programs",
     "legacy_row": "keys of the first version's tables",
+    "notice": "messages that one hub has sent",
     "pending_sign_in": "a secret that lasts for minutes",
     "private_data": "found again by workers",
     "recovery_code": "a secret of a person",

@@ -24,7 +24,7 @@ from imagehub.models import HubSetting
 SITE_FIELDS = tuple(
     item.name for item in list_fields() if item.metadata["in_pages"] and item.name != "root_folder"
 )
-_MAX_CHARS = {"title": 120, "tagline": 300}
+_MAX_CHARS = {"title": 120, "tagline": 300, "notify_about": 300}
 _FAULTS = {
     "accent": mark("Enter a colour like #a1b2c3."),
     "ground": mark("Enter a colour like #a1b2c3."),
