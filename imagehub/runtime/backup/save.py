@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -72,6 +73,8 @@ def save_hub(
     check_is_embedded(settings)
     if not (settings.data_dir / DATABASE).is_file():
         raise BackupError(f"There is no hub in {settings.data_dir}.")
+    if target == "-" and sys.stdout.isatty():
+        raise BackupError("An archive cannot be shown on a terminal: redirect it to a file.")
     with_objects = with_objects and settings.uses_embedded_s3
     with (
         use_data_dir(settings.data_dir),
