@@ -23,7 +23,7 @@ from imagehub.runtime.backup import archive, restore, save
 from imagehub.runtime.backup.archive import BackupError
 from imagehub.runtime.data_lock import use_data_dir
 from imagehub.runtime.supervisor import StartError
-from tests.fixtures.programs import Command, choose_ports, run_command, sign_in
+from tests.fixtures.programs import Command, choose_ports, sign_in
 from tests.support import get_free_port
 
 MOMENT = "2026-01-01 00:00:00.000000"
@@ -386,44 +386,44 @@ def test_names_that_a_reader_refuses_are_not_written() -> None:
 
 
 def test_a_running_hub_is_saved_and_restored_on_another_machine(
-    start_command: Callable[..., Command], tmp_path: Path
+    start_command: Callable[..., Command], tmp_path: Path, run: Run
 ) -> None:
     first, second, file = tmp_path / "first", tmp_path / "second", tmp_path / "hub.tar.gz"
-    ports = choose_ports()
-    made = run_command(first, "create-admin", "ada", "--password-stdin", text=PASSWORD, **ports)
-    assert made.returncode == 0, made.stderr
+    data, ports = first / "instance", choose_ports()
+    made = run(data, "create-admin", "ada", "--password-stdin", data=PASSWORD.encode(), **ports)
+    assert made.exit_code == 0, made.output
     running = start_command(first, "serve", "--port", str(get_free_port()), **ports)
     running.wait_until_ready()
-    store = open_store(first, ports)
+    store = open_store(data, ports)
     store.create_bucket()
     key = KEY.format("cc")
     store.put_object(key, b"a rendition", "image/webp")
 
-    saved = run_command(first, "backup", str(file), **ports)
-    assert saved.returncode == 0, saved.stderr
+    saved = run(data, "backup", str(file), **ports)
+    assert saved.exit_code == 0, saved.output
     assert "Saved 1 objects, the database and secrets" in saved.stderr
     assert file.stat().st_mode & 0o777 == 0o600
     assert {path.name for path in tmp_path.iterdir()} == {"first", "hub.tar.gz"}
 
     # It cannot be replaced while it runs, nor by accident.
-    refused = run_command(first, "restore", str(file), "--replace", **ports)
-    assert (refused.returncode, "A hub is running" in refused.stderr) == (1, True)
+    refused = run(data, "restore", str(file), "--replace", **ports)
+    assert (refused.exit_code, "A hub is running" in refused.output) == (1, True)
     running.end()
-    refused = run_command(first, "restore", str(file), **ports)
-    assert (refused.returncode, "There is a hub" in refused.stderr) == (1, True)
+    refused = run(data, "restore", str(file), **ports)
+    assert (refused.exit_code, "There is a hub" in refused.output) == (1, True)
 
-    restored = run_command(second, "restore", str(file), **ports)
-    assert restored.returncode == 0, restored.stderr
+    restored = run(second / "instance", "restore", str(file), **ports)
+    assert restored.exit_code == 0, restored.output
     again = start_command(second, "serve", "--port", str(get_free_port()), **ports)
     address = again.wait_until_ready()
     assert requests.get(address, timeout=30).status_code == 200
     assert sign_in(address, "ada", PASSWORD)["code"] == 2
-    assert open_store(second, ports).get_object(key) == b"a rendition"
+    assert open_store(second / "instance", ports).get_object(key) == b"a rendition"
     again.end()
 
 
 def open_store(folder: Path, ports: dict[str, str]) -> S3Store:
-    settings = read_settings(folder / "instance", **ports)
+    settings = read_settings(folder, **ports)
     return S3Store(
         endpoint_url=settings.s3_url,
         bucket=settings.s3_bucket,
