@@ -452,6 +452,7 @@ def test_no_answer_and_no_log_holds_a_token_of_microsofts(
         "verdict": "known",
         "group": group,
         "file": 1,
+        "key": "unknown",
     }
     fields = {"item": files["front.jpg"], "folder": folder_id, "name": "x.jpg", "access": "write"}
     body = {

@@ -6,6 +6,7 @@ from unicodedata import normalize
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from imagehub.models import WatchedFolder
 from tests.admin.drive import ODD_NAMES, add_image
 from tests.fixtures.served_site import ServedSite, make_picture
 
@@ -46,6 +47,26 @@ def test_folders_open_without_page_loads_and_back_works(
     page.go_back()
     page.reload()
     expect(page.locator("#drive-title")).to_have_text("Works")
+
+
+def test_a_folder_that_was_opened_without_a_page_load_is_watched(served: ServedSite) -> None:
+    page = open_works(served)
+    page.locator("#watch summary").click()
+    page.locator("#watch-way").select_option("stem")
+    page.locator("#watch button").click()
+    expect(page.locator("#watched")).to_be_visible()
+    expect(page.locator("#watch")).to_be_hidden()
+    page.locator(".item-name", has_text="Details").click()
+    expect(page.locator("#drive-title")).to_have_text("Details")
+    expect(page.locator("#watched")).to_be_hidden()
+    expect(page.locator("#watch")).to_be_visible()
+    page.go_back()
+    expect(page.locator("#watched")).to_be_visible()
+    with served.site.session() as session:
+        [watched] = session.query(WatchedFolder)
+        assert (watched.path, watched.way) == ("Works", "stem")
+    page.locator("#watched button").click()
+    expect(page.locator("#watch")).to_be_visible()
 
 
 def test_skipping_to_the_content_keeps_the_folder(served: ServedSite) -> None:

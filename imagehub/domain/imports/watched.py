@@ -65,14 +65,19 @@ _QUIET_SECONDS = 120.0
 
 
 def list_due_accounts(session: Session) -> Sequence[int]:
-    """List connected accounts with folders to be listed, or with files that may be settled."""
+    """List connected accounts with folders to be listed, or with files that may be settled.
+
+    Nothing is imported from previous accounts.
+    """
     settled = get_database_time(session) - SETTLED_AFTER
     is_due = or_(
         WatchedItem.state.in_((FOLDER, TREE)),
         (WatchedItem.state == WAITING) & (WatchedItem.seen_at <= settled),
     )
     rows = select(WatchedItem.drive_account_id).where(is_due).distinct()
-    connected = select(DriveAccount.id).where(DriveAccount.state == "connected")
+    connected = select(DriveAccount.id).where(
+        DriveAccount.state == "connected", DriveAccount.is_active
+    )
     return session.scalars(connected.where(DriveAccount.id.in_(rows))).all()
 
 

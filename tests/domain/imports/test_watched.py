@@ -12,7 +12,15 @@ from imagehub.domain.library import trash
 from imagehub.domain.sync import schedule, watched_folders
 from imagehub.domain.sync.watched_folders import KNOWN, WAITING
 from imagehub.errors import ConflictError, NotFoundError
-from imagehub.models import AuditEntry, Group, ImportItem, ImportPlan, WatchedFolder, WatchedItem
+from imagehub.models import (
+    AuditEntry,
+    DriveAccount,
+    Group,
+    ImportItem,
+    ImportPlan,
+    WatchedFolder,
+    WatchedItem,
+)
 from tests.fixtures.checking import check, forget, move
 from tests.fixtures.importing import ImportHub, make_jpeg
 from tests.fixtures.programs import wait_until
@@ -234,6 +242,17 @@ def test_an_account_without_images_is_checked_for_its_watches(import_hub: Import
     assert schedule.list_watched_accounts(hub.session) == []
     watch(hub, "Works")
     assert schedule.list_watched_accounts(hub.session) == [hub.account_id]
+
+
+def test_nothing_is_imported_from_a_previous_account(import_hub: ImportHub) -> None:
+    hub = import_hub
+    watch(hub, "Works")
+    put(hub, "Works/new.jpg", 1)
+    assert check(hub).is_done
+    assert watched.list_due_accounts(hub.session) == [hub.account_id]
+    hub.session.execute(update(DriveAccount).values(is_active=False))
+    hub.session.commit()
+    assert watched.list_due_accounts(hub.session) == []
 
 
 def test_a_folder_that_is_gone_says_so(import_hub: ImportHub) -> None:
