@@ -312,6 +312,12 @@ class Settings:
         "`10.0.0.0/8`",
         read_networks,
     )
+    worker_metrics_port: int = _setting(
+        "0",
+        "Port at which a worker answers `/metrics` itself, if it shares no data folder with a web "
+        "server; 0: none",
+        read_number(0, 65535),
+    )
     log_format: str = _setting(
         "text", "Lines of the log: `text` or `json`, one object per line", read_word("text", "json")
     )

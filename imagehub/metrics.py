@@ -10,6 +10,8 @@ Labels have few values: names of endpoints instead of addresses, and operations 
 What is measured as a block is a span of the traces too.
 """
 
+import hmac
+import ipaddress
 import os
 import secrets
 import shutil
@@ -267,6 +269,30 @@ def measure_s3(operation: str) -> Iterator[None]:
         if _active is not None:
             name = operation if operation in S3_OPERATIONS else "other"
             _active.made[S3].labels(name, outcome).observe(time.monotonic() - began)
+
+
+# --- Who may read it ------------------------------------------------------------------------------
+
+REFUSAL = "A token is needed, or another network.\n"
+
+
+def is_token(header: str, wanted: str) -> bool:
+    """Tell whether an Authorization header has the wanted bearer token; never if that is ""."""
+    kind, _, token = header.partition(" ")
+    if not wanted or kind.lower() != "bearer":
+        return False
+    return hmac.compare_digest(token.strip().encode(), wanted.encode())
+
+
+def is_inside(address: str, networks: Iterable[str]) -> bool:
+    """Tell whether an address, IPv6 with an IPv4 one in it too, is inside of a network."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return any(found in ipaddress.ip_network(one) for one in networks)
 
 
 # --- What Prometheus reads ------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """Traces: what becomes a span, and that none holds a secret."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -11,6 +13,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from imagehub import metrics, traces
+from imagehub.config import SettingsError, load_settings
+from imagehub.config_values import has_package
 from imagehub.logs import set_facts
 from imagehub.models import ImportJob
 from imagehub.queries import watch_queries
@@ -135,3 +139,17 @@ def test_a_share_of_requests_is_traced(percent: int) -> None:
     finally:
         traces.stop()
     assert len(exporter.get_finished_spans()) == (1 if percent else 0)
+
+
+def test_a_missing_package_is_said_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert has_package("json.decoder")
+    assert not has_package("json.no_such_module")
+    assert not has_package("no_such_package.with.parts")
+    named = {"IMAGEHUB_DATA_DIR": str(tmp_path), "IMAGEHUB_TRACES_URL": "http://127.0.0.1:4318/v1"}
+    assert load_settings(named, None).traces_url == "http://127.0.0.1:4318/v1"
+    # As in a process that has not installed it.
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
+    with pytest.raises(SettingsError, match=r"IMAGEHUB_TRACES_URL: needs more packages"):
+        load_settings(named, None)

@@ -49,6 +49,7 @@ from imagehub.logs import set_facts
 from imagehub.queries import watch_queries
 from imagehub.queue import JobQueue, count_renderers, count_worker_threads
 from imagehub.runtime.garbage import collect_at_rest
+from imagehub.runtime.worker_metrics import serve_metrics
 from imagehub.wiring import build_channels, build_clients
 
 log = logging.getLogger(__name__)
@@ -409,12 +410,13 @@ def run_worker(
     logging.getLogger("huey").setLevel(logging.WARNING)
     worker = Worker(settings, engine, build_clients(engine, settings), timing)
     collect_at_rest()
-    worker.start()
-    if on_ready is not None:
-        on_ready()
-    while not select.select([read_fd], [], [], 10.0)[0]:
-        worker.check()
-    worker.stop()
+    with serve_metrics(settings):
+        worker.start()
+        if on_ready is not None:
+            on_ready()
+        while not select.select([read_fd], [], [], 10.0)[0]:
+            worker.check()
+        worker.stop()
     metrics.stop()
     traces.stop()
     engine.dispose()

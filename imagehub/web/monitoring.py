@@ -1,7 +1,5 @@
 """The address that Prometheus reads: closed unless a token or a network is allowed."""
 
-import hmac
-import ipaddress
 import logging
 from collections.abc import Iterator
 from importlib import metadata
@@ -32,7 +30,7 @@ def show_metrics() -> ResponseReturnValue:
     if not settings.has_metrics:
         abort(404)
     if not _may_read(settings):
-        response = Response("A token is needed, or another network.\n", 401, mimetype="text/plain")
+        response = Response(metrics.REFUSAL, 401, mimetype="text/plain")
         response.headers["WWW-Authenticate"] = "Bearer"
     else:
         body = metrics.render(settings.data_dir, [*_measure(settings)])
@@ -42,30 +40,15 @@ def show_metrics() -> ResponseReturnValue:
 
 
 def _may_read(settings: Settings) -> bool:
-    return _has_token(settings) or _is_in_network(settings)
-
-
-def _has_token(settings: Settings) -> bool:
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    wanted = settings.metrics_token
-    if not wanted or kind.lower() != "bearer":
-        return False
-    return hmac.compare_digest(token.strip().encode(), wanted.encode())
+    given = request.headers.get("Authorization", "")
+    return metrics.is_token(given, settings.metrics_token) or _is_in_network(settings)
 
 
 def _is_in_network(settings: Settings) -> bool:
-    if not settings.metrics_networks:
-        return False
     if not settings.proxy_count and {"X-Forwarded-For", "Forwarded"} & {*request.headers.keys()}:
         # The address is that of a proxy which the settings do not know, not the reader's.
         return False
-    try:
-        address = ipaddress.ip_address(request.remote_addr or "")
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return any(address in ipaddress.ip_network(one) for one in settings.metrics_networks)
+    return metrics.is_inside(request.remote_addr or "", settings.metrics_networks)
 
 
 def _measure(settings: Settings) -> Iterator[Reading]:
