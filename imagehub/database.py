@@ -28,7 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
@@ -136,6 +137,9 @@ Result = TypeVar("Result")
 Thing = TypeVar("Thing")
 Parameters = ParamSpec("Parameters")
 
+# The database did not answer, or not in time; a later attempt may succeed.
+OUTAGES = (OperationalError, InterfaceError, PoolTimeoutError)
+
 # InnoDB ended a deadlock with this transaction, or it waited too long for a row; in both cases the
 # transaction should be repeated. Source: MySQL error reference, ER_LOCK_DEADLOCK,
 # ER_LOCK_WAIT_TIMEOUT.
@@ -173,6 +177,12 @@ def own_transaction(
         raise AssertionError("unreachable")
 
     return run
+
+
+def describe_outage(error: Exception) -> str:
+    """Say for the log, in one line, why the database did not answer."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return f"the database did not answer ({cause})"
 
 
 def end_read(session: Session) -> None:

@@ -18,7 +18,7 @@ from imagehub.clients.graph import GraphDrive
 from imagehub.clients.graph_http import GraphCaller
 from imagehub.clients.sign_in import AccessToken
 from imagehub.config import Settings
-from imagehub.database import now_utc
+from imagehub.database import OUTAGES, describe_outage, get_database_time, now_utc
 from imagehub.domain.onedrive import accounts
 from imagehub.domain.site import settings as site_settings
 from imagehub.models import DriveAccount
@@ -85,9 +85,10 @@ class _Look:
     root_folder: str = "root"
     token_version: int = 0
     state: str = ""
-    paused_until: datetime | None = None
     drive_id: str = ""
     connected_at: datetime | None = None
+    # By this machine's monotonic clock.
+    pause_ends: float = 0.0
 
 
 class AccountAccess:
@@ -117,14 +118,20 @@ class AccountAccess:
                 select(
                     DriveAccount.token_version,
                     DriveAccount.state,
-                    DriveAccount.paused_until,
                     DriveAccount.drive_id,
                     DriveAccount.connected_at,
+                    DriveAccount.paused_until,
                 ).where(DriveAccount.id == self._account_id)
             ).one_or_none()
             root = site_settings.get_root_folder(session, self._opener.settings, self._account_id)
-        until = time.monotonic() + _LOOK_SECONDS
-        look = self._look = _Look(until, root.address, *(row or ()))
+            values: dict[str, Any] = {} if row is None else dict(row._mapping)
+            paused_until = values.pop("paused_until", None)
+            left = (
+                (paused_until - get_database_time(session)).total_seconds() if paused_until else 0.0
+            )
+        now = time.monotonic()
+        look = _Look(now + _LOOK_SECONDS, root.address, pause_ends=now + left, **values)
+        self._look = look
         return look
 
     def look_again(self) -> None:
@@ -166,9 +173,8 @@ class AccountAccess:
         )
 
     def get_pause(self) -> float:
-        paused_until = self.look().paused_until
-        there = (paused_until - now_utc()).total_seconds() if paused_until else 0.0
-        return max(0.0, self._paused_here_until - time.monotonic(), there)
+        ends = max(self._paused_here_until, self.look().pause_ends)
+        return max(0.0, ends - time.monotonic())
 
     def set_pause(self, seconds: float) -> None:
         with self._lock:
@@ -189,5 +195,8 @@ class AccountAccess:
         try:
             with Session(self._opener.engine) as session:
                 write(session, self._account_id, *values)
+        except OUTAGES as error:
+            words = "The %s of account %d was not saved: %s"
+            log.warning(words, what, self._account_id, describe_outage(error))
         except SQLAlchemyError:
             log.exception("The %s of account %d could not be saved", what, self._account_id)

@@ -65,6 +65,22 @@ def _make_redis_pool(url: str) -> Any:
     )
 
 
+def is_queue_outage(error: BaseException | None) -> bool:
+    """Tell whether the server or the file of the queue failed, not the program."""
+    return type(error).__module__.partition(".")[0] in ("redis", "sqlite3")
+
+
+class BriefOutages(logging.Filter):
+    """Logs an outage of the queue in one line; all threads of a worker meet it repeatedly."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if is_queue_outage(error):
+            record.msg, record.args = f"{record.getMessage()}: {error}", None
+            record.exc_info = None
+        return True
+
+
 class JobQueue:
     """Wake-up calls for jobs.
 
@@ -115,9 +131,10 @@ def enqueue_job(settings: Settings, job_id: int, item_count: int | None = None) 
     count = most if item_count is None else min(most, item_count)
     try:
         _get_sender(settings, os.getpid()).wake(job_id, count)
-    except Exception:
+    except Exception as error:
         # Each queue server has its own exception classes.
-        log.exception("Could not send wake-up calls for job %d; a sweep will find it", job_id)
+        words = "Could not send wake-up calls for job %d; a sweep will find it: %s"
+        log.warning(words, job_id, error, exc_info=not is_queue_outage(error))
 
 
 @functools.lru_cache(maxsize=4)

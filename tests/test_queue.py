@@ -19,7 +19,7 @@ from imagehub.database import Base, db
 from imagehub.domain.imports import claims, jobs
 from imagehub.models import ImportJob
 from imagehub.queue import TASK, JobQueue, check_queue, count_worker_threads, enqueue_job, make_huey
-from imagehub.runtime.worker import Timing, Worker
+from imagehub.runtime.worker import Worker
 from imagehub.wiring import get_settings
 from tests.fixtures.importing import QUICK, ImportHub
 from tests.fixtures.programs import wait_until
@@ -142,23 +142,6 @@ def test_a_check_tells_that_the_queue_is_away(tmp_path: Path, session: Session) 
 
 
 # --- A worker on the queue ------------------------------------------------------------------------
-
-
-@pytest.fixture
-def start_here() -> Iterator[Callable[..., Worker]]:
-    """``start_here(hub)``: a worker in threads of this process, ended after the test."""
-    workers: list[Worker] = []
-
-    def start(hub: ImportHub, timing: Timing = QUICK) -> Worker:
-        clients = replace(hub.clients, renderer=hub.renderer)
-        worker = Worker(hub.settings, hub.engine, clients, timing)
-        workers.append(worker)
-        worker.start()
-        return worker
-
-    yield start
-    for worker in workers:
-        worker.stop()
 
 
 def test_jobs_are_served_in_turn(

@@ -175,6 +175,10 @@ def judge_answer(
     ):
         reason = "clock_skew"
     reason = reason or _REASONS_BY_STATUS.get(status, "")
+    if code == "InternalError":
+        # All that rclone says if its disk is full.
+        message = mark("The object storage reports an internal error. Its disk may be full.")
+        return ServiceBusyError(SERVICE, operation, message, read_retry_after(headers))
     if code in BUSY_CODES or (not reason and (status == 429 or status >= 500)):
         return ServiceBusyError(SERVICE, operation, retry_after_seconds=read_retry_after(headers))
     if not reason and code.isdigit():

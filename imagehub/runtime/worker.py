@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session
 from imagehub import metrics, traces
 from imagehub.clients import Clients
 from imagehub.config import Settings
-from imagehub.database import make_engine_options
+from imagehub.database import OUTAGES, describe_outage, make_engine_options
 from imagehub.domain.imports import claims, looks, process, watched
 from imagehub.domain.imports.scratch import Scratch, clean_scratch
 from imagehub.domain.leases import make_owner
@@ -47,12 +47,21 @@ from imagehub.imaging.pool import RenderPool
 from imagehub.imaging.render import RenderOptions
 from imagehub.logs import set_facts
 from imagehub.queries import watch_queries
-from imagehub.queue import JobQueue, count_renderers, count_worker_threads
+from imagehub.queue import (
+    BriefOutages,
+    JobQueue,
+    count_renderers,
+    count_worker_threads,
+    is_queue_outage,
+)
 from imagehub.runtime.garbage import collect_at_rest
 from imagehub.runtime.worker_metrics import serve_metrics
 from imagehub.wiring import build_channels, build_clients
 
 log = logging.getLogger(__name__)
+# Of huey's threads that read the queue.
+_HUEY_LOGS = [logging.getLogger(f"huey.consumer.{name}") for name in ("Worker", "Scheduler")]
+_BRIEF_OUTAGES = BriefOutages()
 
 
 @dataclass(frozen=True)
@@ -100,11 +109,16 @@ class Worker:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._active_items: set[int] = set()
+        # Claimed items whose outcome could not be saved.
+        self._unsaved_items: set[int] = set()
+        self._is_sweep_ok = True
         removed_count = clean_scratch(settings.data_dir)
         if removed_count:
             log.info("Removed %d files left by a killed worker", removed_count)
         self._scratch = Scratch(settings.data_dir)
         self._queue = JobQueue(settings, self._work)
+        for huey_log in _HUEY_LOGS:
+            huey_log.addFilter(_BRIEF_OUTAGES)
         # The embedded queue is polled every 50 to 250 ms: short latency, little idle cost. Redis
         # blocks until there is a call, so this delay follows only a failure and may grow.
         # Huey's scheduler is not used: delays are kept in the rows.
@@ -167,12 +181,26 @@ class Worker:
         One item per call is fair to several jobs: each advances in turn.
         """
         if self._process_next_item(job_id) and not self._stopping.is_set():
-            self._queue.wake(job_id)
+            try:
+                self._queue.wake(job_id)
+            except Exception as error:
+                # Each queue server has its own exception classes.
+                words = "No wake-up call was sent for job %d; a sweep finds its work: %s"
+                log.warning(words, job_id, error, exc_info=not is_queue_outage(error))
 
     def _process_next_item(self, job_id: int) -> bool:
-        """Process an item of the job; returns False if there was none to claim."""
+        """Process an item of the job; returns False if there was none to claim, or no database."""
         if self._stopping.is_set():
             return False
+        try:
+            return self._claim_and_process(job_id)
+        except OUTAGES as error:
+            log.warning("Could not process an item of job %d: %s", job_id, describe_outage(error))
+            return False
+        finally:
+            set_facts()
+
+    def _claim_and_process(self, job_id: int) -> bool:
         with Session(self._engine) as session:
             claim = claims.claim_item(session, job_id, self.name, self._timing.lease_seconds)
             if claim is None:
@@ -187,7 +215,6 @@ class Worker:
                 )
                 seconds = time.monotonic() - began
         log.info("Item %d of job %d: %s in %.2f s", claim.item.id, job_id, state, seconds)
-        set_facts()
         return True
 
     @contextlib.contextmanager
@@ -195,8 +222,13 @@ class Worker:
         """Keep the item's lease renewed while it is processed."""
         with self._lock:
             self._active_items.add(item_id)
+            self._unsaved_items.discard(item_id)
         try:
             yield
+        except OUTAGES:
+            with self._lock:
+                self._unsaved_items.add(item_id)
+            raise
         finally:
             with self._lock:
                 self._active_items.discard(item_id)
@@ -210,7 +242,12 @@ class Worker:
     def _renew(self) -> None:
         with self._keep_going("renew leases"), Session(self._engine) as session:
             with self._lock:
-                items = sorted(self._active_items)
+                items, unsaved = sorted(self._active_items), sorted(self._unsaved_items)
+            if unsaved:
+                # Otherwise their leases would have to expire, as if this worker had died.
+                claims.release_claims(session, self.name, unsaved)
+                with self._lock:
+                    self._unsaved_items.difference_update(unsaved)
             if items:
                 claims.renew_claims(session, self.name, items, self._timing.lease_seconds)
             claims.note_worker(session, self.name, 3 * self._timing.heartbeat_seconds)
@@ -227,7 +264,10 @@ class Worker:
 
     def _sweep(self) -> None:
         with Session(self._engine) as session:
-            found = claims.sweep(session, self._timing.lease_seconds)
+            # After an outage of the database, running workers renew their leases first.
+            recovers, self._is_sweep_ok = self._is_sweep_ok, False
+            found = claims.sweep(session, self._timing.lease_seconds, recovers)
+            self._is_sweep_ok = True
             if found.returned_count or found.failed_count:
                 words = "Requeued %d items of dead workers; %d more failed permanently"
                 log.warning(words, found.returned_count, found.failed_count)
@@ -237,9 +277,10 @@ class Worker:
             return
         try:
             self._wake_idle_threads(dict(found.due))
-        except Exception:
+        except Exception as error:
             # Each queue server has its own exception classes.
-            log.exception("The queue is down; processing items without it")
+            words = "The queue does not answer; processing items without it: %s"
+            log.warning(words, error, exc_info=not is_queue_outage(error))
             self._process_without_queue(list(found.due))
 
     def _wake_idle_threads(self, due: dict[int, int]) -> None:
@@ -363,6 +404,8 @@ class Worker:
         """Log any error instead of ending the thread, for example while the database is down."""
         try:
             yield
+        except OUTAGES as error:
+            log.warning("Could not %s: %s", what, describe_outage(error))
         except Exception:
             log.exception("Could not %s", what)
 

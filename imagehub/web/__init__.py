@@ -10,14 +10,13 @@ from flask import Flask, Response, current_app, g, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DataError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
 from imagehub.config import Settings
-from imagehub.database import MAX_ID, db
+from imagehub.database import MAX_ID, OUTAGES, db
 from imagehub.domain.people import audit
 from imagehub.errors import ImageHubError
 from imagehub.logs import init_logs
@@ -115,7 +114,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(ImageHubError, errors.answer_own_error)
     app.register_error_handler(CSRFError, errors.answer_csrf_error)
     app.register_error_handler(HTTPException, errors.answer_http_error)
-    for kind in (OperationalError, InterfaceError, PoolTimeoutError):
+    for kind in OUTAGES:
         app.register_error_handler(kind, pages.replica.answer_failure)
     app.register_error_handler(DataError, errors.answer_data_error)
     app.register_error_handler(Exception, errors.answer_unexpected_error)

@@ -8,10 +8,10 @@ from typing import Any, TypeVar, cast
 from flask import Response, g, jsonify
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
 
-from imagehub.database import db, explain_data_error
+from imagehub.database import db, describe_outage, explain_data_error
 from imagehub.errors import (
     ConflictError,
     ConnectionLostError,
@@ -149,8 +149,7 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
 
 
 def answer_database_error(error: Exception) -> ResponseReturnValue:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    log.error("[%s] the database did not answer: %s", g.get("request_id"), cause)
+    log.error("[%s] %s", g.get("request_id"), describe_outage(error))
     detail = "The database cannot be reached at the moment."
     return make_error_answer(503, "", detail, {"Retry-After": "30"})
 

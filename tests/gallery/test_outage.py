@@ -1,18 +1,12 @@
 """The gallery while the database is killed and restarted."""
 
-import os
-import signal
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from imagehub.database import db
 from tests.fixtures.database import MariaDB
-from tests.fixtures.programs import wait_until
 from tests.fixtures.site import Site, make_site
 
 PAGES = (
@@ -31,56 +25,23 @@ CALLS = ("/search/suggest?q=front", "/image/page?page=1", "/image/group?group=1"
 
 
 @pytest.fixture
-def mortal(
-    start_mariadb: Callable[..., AbstractContextManager[MariaDB]], tmp_path: Path
-) -> Iterator[tuple[Site, MariaDB]]:
+def mortal(mortal_mariadb: MariaDB, tmp_path: Path) -> Iterator[Site]:
     """A site with one work on a MariaDB server of its own."""
-    with start_mariadb() as server:
-        # Tests' servers write to disk once a second; this one must keep what it has confirmed.
-        with server.connect() as connection, connection.cursor() as cursor:
-            cursor.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
-        site = make_site(tmp_path / "site", database_url=server.create_database())
-        assert site.add_group(["front.jpg", "back.jpg"]) == 1
-        yield site, server
-        with site.app.app_context():
-            db.engine.dispose()
-
-
-@contextmanager
-def power_cut(server: MariaDB) -> Iterator[None]:
-    """The server is killed before the block and started again at its end, until the test ends."""
-    pid = int((server.socket.parent / "pid").read_text())
-    command = Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")
-    os.kill(pid, signal.SIGKILL)
-    while server.is_answering():
-        time.sleep(0.05)
-    yield
-    with (server.socket.parent / "log").open("a") as log:
-        again = subprocess.Popen(command, stdout=log, stderr=log)
-    STARTED.append(again)
-    wait_until(server.is_answering, 120)
-
-
-STARTED: list[subprocess.Popen[bytes]] = []
-
-
-@pytest.fixture(autouse=True)
-def _end_what_was_started() -> Iterator[None]:
-    yield
-    while STARTED:
-        process = STARTED.pop()
-        process.kill()
-        process.wait(20)
+    site = make_site(tmp_path / "site", database_url=mortal_mariadb.create_database())
+    assert site.add_group(["front.jpg", "back.jpg"]) == 1
+    yield site
+    with site.app.app_context():
+        db.engine.dispose()
 
 
 def test_with_the_database_gone_all_say_so_calmly_until_it_is_back(
-    mortal: tuple[Site, MariaDB],
+    mortal: Site, mortal_mariadb: MariaDB
 ) -> None:
-    site, server = mortal
+    site = mortal
     signed_in = site.signed_in_client()
     for path in ("/", "/search?q=front", "/search/suggest?q=front"):
         assert site.get(path).status_code == 200, path
-    with power_cut(server):
+    with mortal_mariadb.power_cut():
         for client in (site.client(), signed_in):
             for path in PAGES:
                 answer = client.get(path, headers={"Accept": "text/html"})

@@ -115,15 +115,19 @@ def renew_claims(
 
 
 @own_transaction
-def release_claims(session: Session, owner: str) -> int:
-    """Queue all items of a worker again, due at once.
+def release_claims(session: Session, owner: str, item_ids: Sequence[int] | None = None) -> int:
+    """Queue items of a worker again, due at once.
 
+    :param item_ids: only these, by default all.
     :return: the number of items.
     """
+    own = [ImportItem.lease_owner == owner, ImportItem.state == "running"]
+    if item_ids is not None:
+        own.append(ImportItem.id.in_(item_ids))
     return count_rows(
         session,
         update(ImportItem)
-        .where(ImportItem.lease_owner == owner, ImportItem.state == "running")
+        .where(*own)
         .values(
             state="queued",
             lease_owner="",
@@ -145,12 +149,15 @@ class Sweep:
     due: Mapping[int, int]
 
 
-def sweep(session: Session, lease_seconds: float = LEASE_SECONDS) -> Sweep:
+def sweep(session: Session, lease_seconds: float = LEASE_SECONDS, recovers: bool = True) -> Sweep:
     """Recover abandoned items and finish jobs without open items; safe in many workers at once.
 
     Items whose lease expired are queued again, or fail if that happened too often.
+
+    :param recovers: whether expired leases count; not right after an outage of the database, in
+        which no worker could renew its own.
     """
-    returned, failed = _recover_items(session, lease_seconds)
+    returned, failed = _recover_items(session, lease_seconds) if recovers else (0, 0)
     done_jobs = session.scalars(
         select(ImportJob.id).where(ImportJob.state == "running", _HAS_NO_OPEN_ITEM)
     ).all()

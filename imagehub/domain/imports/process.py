@@ -15,7 +15,9 @@ from sqlalchemy.orm import Session
 from imagehub import metrics
 from imagehub.clients import Clients, Download, DriveItem
 from imagehub.database import (
+    OUTAGES,
     count_rows,
+    describe_outage,
     end_read,
     explain_data_error,
     get_database_time,
@@ -72,6 +74,10 @@ ACCESS_DELAY_SECONDS = 120.0
 MAX_ACCESS_WAIT = timedelta(days=30)
 
 DISK_FULL_REASON = mark("The disk of the server is full.")
+DATABASE_REASON = mark("The database could not be reached for a while.")
+# Refusals that end without a change of the file or of ImageHub: an answer that cannot be read often
+# comes from something in between, and space and clocks are set right by a person.
+_PASSING_REFUSALS = frozenset({"bad_answer", "clock_skew", "quota_full"})
 
 
 class _NothingToDoError(Exception):
@@ -91,6 +97,7 @@ def process_item(
     :param max_bytes: larger originals fail.
     :return: the new state of the item: ``done``, ``skipped``, ``failed``, ``queued`` (to be
         retried later), or ``lost`` (another worker has it now).
+    :raise OUTAGES: the database does not answer; the item may still be claimed.
     """
     try:
         state = _try_import(session, clients, scratch, claim, max_bytes)
@@ -124,6 +131,8 @@ def _try_import(
     except KeyGoneError:
         return _retry_later(session, claim, "")
     except (ConnectionLostError, ServiceRefusedError) as error:
+        if isinstance(error, ServiceRefusedError) and error.reason in _PASSING_REFUSALS:
+            return _retry_later(session, claim, str(error))
         if not _ends_with_sign_in(error):
             log.info("Item %d failed: %s", claim.item.id, error)
             return _end(session, claim, "failed", str(error)[:500])
@@ -136,6 +145,10 @@ def _try_import(
     except DataError as error:
         log.error("Item %d cannot be stored: %s", claim.item.id, error.orig)
         return _end(session, claim, "failed", explain_data_error(error)[:500])
+    except OUTAGES as error:
+        session.rollback()
+        log.warning("Item %d is retried later: %s", claim.item.id, describe_outage(error))
+        return _retry_later(session, claim, DATABASE_REASON)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             log.error("The disk is full: item %d is retried later", claim.item.id)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Drive
 from imagehub.clients.sign_in import AccessToken
-from imagehub.database import count_rows, now_utc, own_transaction
+from imagehub.database import count_rows, get_database_time, now_utc, own_transaction
 from imagehub.domain.leases import acquire_lease, get_lease_seconds, make_owner, release_lease
 from imagehub.errors import (
     SIGN_IN,
@@ -88,7 +88,7 @@ def set_pause(session: Session, account_id: int, seconds: float) -> None:
 
     A longer pause that is already running stays.
     """
-    now = now_utc()
+    now = get_database_time(session)
     until = now + timedelta(seconds=seconds)
     account = update(DriveAccount).where(DriveAccount.id == account_id)
     session.execute(account.values(last_throttled_at=now))

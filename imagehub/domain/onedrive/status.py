@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, DriveInfo, Quota
-from imagehub.database import now_utc, own_transaction
+from imagehub.database import get_database_time, now_utc, own_transaction
 from imagehub.domain.onedrive.accounts import (
     CONNECTED,
     DISCONNECTED,
@@ -118,6 +118,8 @@ def describe_earlier(session: Session, clients: Clients) -> list[ConnectionInfo]
 
 def _describe_account(session: Session, clients: Clients, account: DriveAccount) -> ConnectionInfo:
     paused_until = account.paused_until
+    if paused_until is not None and paused_until <= get_database_time(session):
+        paused_until = None
     state, reason, code = account.state, account.state_reason, account.state_code
     if state == CONNECTED and code:
         lasting = (WRONG_CLIENT_SECRET, NEEDS_ADMINISTRATOR)
@@ -146,7 +148,7 @@ def _describe_account(session: Session, clients: Clients, account: DriveAccount)
         refused_at=account.refused_at,
         last_success_at=account.last_success_at,
         last_throttled_at=account.last_throttled_at,
-        paused_until=paused_until if paused_until and paused_until > now_utc() else None,
+        paused_until=paused_until,
         drive_kind=account.drive_kind,
         quota=Quota(account.quota_total_bytes, account.quota_used_bytes),
     )

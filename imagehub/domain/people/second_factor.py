@@ -31,7 +31,10 @@ _RECOVERY_CODE_CHARS = 4 * RECOVERY_CODE_GROUPS
 _FORMER_CODE_CHARS = 16
 # The characters of new codes lack these letters.
 _MISTAKEN = str.maketrans("oil", "011")
-WRONG_SENTENCE = mark("This code is wrong or was used before.")
+WRONG_SENTENCE = mark(
+    "This code is wrong or was used before. If the next one is refused too, check the clock on "
+    "your phone, or use a recovery code."
+)
 _ON_ALREADY = mark("Two-factor authentication is already on, or was not set up.")
 # An attacker who gets this far knows the password, so the wait may grow longer than for a name. The
 # owner does not share it at a browser that has sent a right code before: see ``make_device_mark``.
