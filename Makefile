@@ -16,7 +16,7 @@ PYTEST := $(PY) -m pytest -n 3 --dist worksteal --durations=25
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-sdk test-s3-more coverage serve worker bench check lock audit pin-images dist clean screenshots
+.PHONY: help install demo test test-fast test-sdk test-s3-more coverage serve worker bench chaos check lock audit pin-images dist clean screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -102,6 +102,9 @@ check: $(VENV)/.test node_modules/.stamp ## Lint, type-check, check who imports 
 
 bench: $(VENV)/.bench $(VENV)/.assets ## Run the benchmarks (ARGS="presign" runs one, ARGS=list names them)
 	@exec $(PY) -m benchmarks $(ARGS)
+
+chaos: $(VENV)/.test $(VENV)/.assets ## Break a hub at random, count what is lost (ARGS="--minutes 5 --seed 7")
+	@exec $(PY) -m benchmarks.chaos $(ARGS)
 
 dist: $(VENV)/.run $(VENV)/.tools $(VENV)/.assets ## Build the wheel and the source package into dist/
 	@$(PY) -m build --no-isolation

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks.chaos.__main__ import main as chaos
 from imagehub.cli import main
 from imagehub.config import FILE_NAMES, SETTING_NAMES
 from tests.support import ROOT, require
@@ -231,3 +232,10 @@ def test_an_unknown_benchmark_is_told() -> None:
     result = run_benchmarks("nonsense")
     assert result.returncode == 2
     assert "There is no benchmark nonsense." in result.stderr
+
+
+def test_chaos_is_limited_to_the_life_of_its_token(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        chaos(["--minutes", "51"])
+    assert caught.value.code == 2
+    assert "at most 50" in capsys.readouterr().err

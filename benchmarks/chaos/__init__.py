@@ -1,0 +1,1 @@
+"""Break what a hub depends on, at random and under load, and count what is lost: nothing."""
