@@ -454,28 +454,33 @@ def make_key() -> None:
 
 @main.command("reseal-tokens")
 def reseal_tokens() -> None:
-    """Re-encrypt stored OneDrive tokens and two-factor secrets with the first IMAGEHUB_TOKEN_KEY.
-
-    To change the key, set `new,old`, restart the hub, run this command, then remove the old key.
-    """
-    from imagehub.domain.onedrive import accounts, status, uploads
-    from imagehub.domain.people import second_factor
-    from imagehub.domain.sync import schedule
-    from imagehub.wiring import get_clients
+    """Re-encrypt what is encrypted with a former key, as `rotate-keys` does."""
+    from imagehub.runtime import keys
 
     with open_app() as session:
-        vault = get_clients().vault
-        second_factor.reseal(session, vault)
-        schedule.reseal_links(session, vault)
-        uploads.reseal_sessions(session, vault)
-        count = accounts.reseal_tokens(session, get_clients())
-        session.commit()
-        info = status.describe_connection(session, get_clients())
-        session.rollback()
-    noun = "account" if count == 1 else "accounts"
-    click.echo(f"{count} {noun} re-encrypted with the first key.")
-    if info.code == accounts.UNREADABLE_TOKENS:
-        raise click.ClickException(info.reason)
+        if not keys.reseal(session, click.echo):
+            sys.exit(1)
+
+
+@main.command("rotate-keys")
+@click.option("--finish", is_flag=True, help="Delete the former keys, once nothing needs them.")
+@click.option("--now", is_flag=True, help="With --finish: even if people must sign in again.")
+def rotate_keys(finish: bool, now: bool) -> None:
+    """Change the keys of sessions and tokens; nobody is signed out, and the hub may run.
+
+    Changes the keys that the hub has generated, and re-encrypts all that they protect. For keys of
+    the environment it says what to set.
+    """
+    from imagehub.runtime import keys
+
+    if now and not finish:
+        raise click.UsageError("--now needs --finish")
+    settings = load_settings()
+    with open_app(settings) as session:
+        if not finish:
+            keys.rotate(session, settings, click.echo)
+        elif not keys.finish(session, settings, click.echo, is_forced=now):
+            sys.exit(1)
 
 
 @main.command("bench-fill", hidden=True)

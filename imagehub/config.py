@@ -13,10 +13,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cryptography.fernet import Fernet
 from dotenv import dotenv_values
 
-from imagehub.config_secrets import SECRET_MAKERS, keep_secret, read_secret_file
+from imagehub.config_secrets import (
+    CHANGEABLE_KEYS,
+    SECRET_MAKERS,
+    find_bad_keys,
+    keep_secret,
+    read_kept_keys,
+    read_secret_file,
+)
 from imagehub.config_values import (
     complete_database_url,
     has_package,
@@ -347,15 +353,37 @@ class Settings:
     secret_key: str = _setting(
         "", "Key that signs sessions and tokens; generated in development", secret=True
     )
+    secret_key_previous: str = _setting(
+        "",
+        "Former or next SECRET_KEY: what it signed is valid, too, while the key is changed",
+        secret=True,
+    )
     token_key: str = _setting(
         "",
-        "Fernet key that encrypts the OneDrive tokens; generated in development. To change it, put "
-        "the new key in front of the old one, separated by a comma",
+        "Fernet key that encrypts OneDrive tokens and two-factor secrets; generated in development",
+        secret=True,
+    )
+    token_key_previous: str = _setting(
+        "",
+        "Former or next TOKEN_KEY, or several separated by commas: what it encrypted can be read, "
+        "too, while the key is changed",
         secret=True,
     )
 
     # Not a setting: the names of the settings that the environment sets.
     given: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def read_keys(self, name: str) -> tuple[str, ...]:
+        """Return the keys of a name: the one that signs or encrypts, then those accepted too.
+
+        Keys that the hub generated are read from the data folder, where `imagehub rotate-keys`
+        changes them while the hub runs.
+
+        :param name: one of ``CHANGEABLE_KEYS``.
+        """
+        kept = () if name in self.given else read_kept_keys(self.data_dir, name)
+        keys = (*(kept or [getattr(self, name)]), getattr(self, f"{name}_previous"))
+        return tuple(key for key in dict.fromkeys(keys) if key)
 
     @property
     def is_https(self) -> bool:
@@ -415,11 +443,13 @@ class Settings:
         """Return the settings as environment variables, for another program of this hub.
 
         Settings that the admin pages may set and the environment does not are empty: a value would
-        override the admin pages, and a missing variable would be read from a ``.env`` file.
+        override the admin pages, and a missing variable would be read from a ``.env`` file. So are
+        the generated keys, which may be changed in the data folder.
         """
         words = {}
         for item in list_fields():
-            is_left = item.metadata["in_pages"] and item.name not in self.given
+            can_change = item.metadata["in_pages"] or item.name in CHANGEABLE_KEYS
+            is_left = can_change and item.name not in self.given
             value = "" if is_left else write_value(getattr(self, item.name))
             words[PREFIX + item.name.upper()] = value
             if item.metadata["secret"]:
@@ -544,18 +574,7 @@ def _find_contradictions(read: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "READ_DATABASE_URL", f"must be that of a server, as {PREFIX}DATABASE_URL"
     if read["queue_url"] and not read["queue_url"].startswith(("redis://", "rediss://", "unix://")):
         yield "QUEUE_URL", "must begin with redis:// or rediss://"
-    if read["token_key"]:
-        try:
-            for key in read["token_key"].split(","):
-                Fernet(key.strip().encode())
-        except ValueError:
-            yield (
-                "TOKEN_KEY",
-                "must be a Fernet key (32 bytes in URL-safe base64), or several separated by "
-                "commas; `imagehub make-key` prints one",
-            )
-    if read["secret_key"] and len(read["secret_key"]) < 32:
-        yield "SECRET_KEY", "must have at least 32 characters"
+    yield from find_bad_keys(read)
     if read["traces_url"] and not has_package("opentelemetry.exporter.otlp.proto.http"):
         yield "TRACES_URL", "needs more packages, see docs/monitoring.md; install imagehub[traces]"
     if read["metrics_token"] and len(read["metrics_token"]) < 16:

@@ -13,10 +13,13 @@ from sqlalchemy.exc import ArgumentError
 
 
 def read_url(text: str) -> str:
+    """Return an address with its scheme and host in lower case, without a slash at its end."""
     parts = urlsplit(text.strip())
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ValueError("must be an address that begins with http:// or https://")
-    return text.strip().rstrip("/")
+    user, at, host = parts.netloc.rpartition("@")
+    _, _, rest = text.strip().partition("//")
+    return f"{parts.scheme}://{user}{at}{host.lower()}{rest[len(parts.netloc) :]}".rstrip("/")
 
 
 def read_optional_url(text: str) -> str:
@@ -47,7 +50,7 @@ def read_public_url(text: str) -> str:
 
 
 def read_origins(text: str) -> tuple[str, ...]:
-    origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    origins = tuple(part.strip().rstrip("/").lower() for part in text.split(",") if part.strip())
     for origin in origins:
         parts = urlsplit(origin)
         if origin != "*" and (

@@ -10,6 +10,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,28 @@ TASK = "work_on_job"
 REDIS_TIMEOUT_SECONDS = 5.0
 
 
+class _Serializer(SignedSerializer):  # type: ignore[misc]
+    """Sign with the current secret key, and read what was signed with a former one."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(secret=settings.secret_key, salt=NAME)
+        self._settings = settings
+
+    def _sign(self, message: bytes) -> bytes:
+        return bytes(self._list_signers()[0]._sign(message))
+
+    def _unsign(self, signed: bytes) -> bytes:
+        *most, last = self._list_signers()
+        for signer in most:
+            with suppress(ValueError):
+                return bytes(signer._unsign(signed))
+        return bytes(last._unsign(signed))
+
+    def _list_signers(self) -> list[SignedSerializer]:
+        keys = self._settings.read_keys("secret_key")
+        return [SignedSerializer(secret=key, salt=NAME) for key in keys]
+
+
 def make_huey(settings: Settings) -> Huey:
     """Return the queue of the settings; it connects when first used.
 
@@ -39,7 +62,7 @@ def make_huey(settings: Settings) -> Huey:
         "name": NAME,
         # Results are in the rows of the job.
         "results": False,
-        "serializer": SignedSerializer(secret=settings.secret_key, salt=NAME),
+        "serializer": _Serializer(settings),
     }
     if settings.queue_url:
         return RedisHuey(

@@ -24,6 +24,7 @@ from imagehub.database import db
 from imagehub.domain import vault
 from imagehub.domain.imports import jobs
 from imagehub.domain.site import settings as site_settings
+from imagehub.domain.vault import SigningKeys
 from imagehub.onedrive_access import DriveOpener
 from imagehub.queue import enqueue_job
 
@@ -109,6 +110,16 @@ def get_vault() -> Vault:
     return get_clients().vault
 
 
+def get_signing_keys(app: Flask | None = None) -> SigningKeys:
+    """Return the keys of sessions and tokens.
+
+    They are read each time: `imagehub rotate-keys` changes those that the hub generated while it
+    runs.
+    """
+    current, *others = get_given_settings(app).read_keys("secret_key")
+    return SigningKeys(current, tuple(others))
+
+
 def build_clients(engine: Engine, settings: Settings) -> Clients:
     """Build the clients for S3, Microsoft's sign-in and Graph; no service is called.
 
@@ -138,7 +149,7 @@ def build_clients(engine: Engine, settings: Settings) -> Clients:
         ),
         open_drive=drives.open_drive,
         open_whole_drive=drives.open_whole_drive,
-        vault=vault.Vault(settings.token_key),
+        vault=vault.Vault(lambda: ",".join(settings.read_keys("token_key"))),
     )
     return drives.clients
 

@@ -279,19 +279,22 @@ def test_the_key_of_the_tokens_is_changed_without_connecting_again(drive_hub: Dr
     uploads.remember_session(drive_hub.session, vault, account_id, "a", opened)
 
     def run_with(key: str) -> Result:
-        settings: Settings = replace(drive_hub.settings, token_key=key)
+        settings: Settings = replace(
+            drive_hub.settings, token_key=key, given=frozenset({"token_key"})
+        )
         return CliRunner().invoke(main, ["reseal-tokens"], env=settings.to_environment())
 
     too_early = run_with(new)
     assert too_early.exit_code == 1
-    assert "0 accounts re-encrypted" in too_early.output
-    assert "IMAGEHUB_TOKEN_KEY" in too_early.output
+    assert "0 encrypted values were re-encrypted" in too_early.output
+    assert "2 cannot be decrypted" in too_early.output
+    assert "IMAGEHUB_TOKEN_KEY_PREVIOUS" in too_early.output
     resealed = run_with(f"{new},{old}")
     assert (resealed.exit_code, resealed.output) == (
         0,
-        "1 account re-encrypted with the first key.\n",
+        "2 encrypted values were re-encrypted.\n",
     )
-    later = drive_hub.with_settings(token_key=new)
+    later = drive_hub.with_settings(token_key=new, given=frozenset({"token_key"}))
     later.session.expire_all()
     assert later.get_token()
     assert uploads.find_session(later.session, later.clients.vault, "a") == opened

@@ -80,6 +80,17 @@ def test_the_settings_know_which_of_them_were_given(tmp_path: Path) -> None:
     assert load(tmp_path, ACCENT="#112233").given == {"data_dir", "accent"}
 
 
+def test_addresses_may_be_written_in_capitals(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        PUBLIC_URL="HTTPS://Hub.Example.ORG:8443/Art/",
+        CORS_ORIGINS="HTTPS://App.example.org",
+    )
+    assert settings.public_url == "https://hub.example.org:8443/Art"
+    assert settings.is_https
+    assert settings.cors_origins == ("https://app.example.org",)
+
+
 @pytest.mark.parametrize("word", ["on", "1", "TRUE", " yes "])
 def test_words_for_on(tmp_path: Path, word: str) -> None:
     assert load(tmp_path, AVIF=word).avif is True

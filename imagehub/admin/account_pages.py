@@ -17,10 +17,10 @@ from imagehub.messages import mark
 from imagehub.models import User
 from imagehub.translator import LANGUAGES
 from imagehub.web import commit_action, i18n
-from imagehub.web.errors import View
+from imagehub.web.errors import View, get_error_headers
 from imagehub.web.forms import Checkbox, Form, FormText, Id, find_number, read_form, read_query
 from imagehub.web.i18n import ngettext, translate
-from imagehub.wiring import get_settings, get_vault
+from imagehub.wiring import get_settings, get_signing_keys, get_vault
 
 # In the browser's session: this person gave the password and may see the QR code.
 _SETTING_UP = "second_step"
@@ -50,7 +50,8 @@ def _show_faults(section: str, error: ImageHubError) -> ResponseReturnValue:
     """Answer a refused form with the page, and the faults beside the fields of its section."""
     fields = error.fields if isinstance(error, InvalidInputError) else {}
     page = _render(section, fields or {"password": error.sentence})
-    return page, 429 if isinstance(error, TooManyTriesError) else 422
+    status = 429 if isinstance(error, TooManyTriesError) else 422
+    return page, status, get_error_headers(error)
 
 
 def _act(path: str, section: str, *kinds: type[ImageHubError]) -> Callable[[View], View]:
@@ -255,8 +256,8 @@ def _return_with(words: str, section: str | None = None) -> ResponseReturnValue:
 def _check_password() -> AccountFields:
     """Read a form and check its password. Raises as ``users.check_password_again``."""
     fields = read_form(AccountFields)
-    secret_key = get_settings().secret_key
-    users.check_password_again(db.session(), secret_key, _get_user(), fields.password)
+    keys = get_signing_keys()
+    users.check_password_again(db.session(), keys, _get_user(), fields.password)
     return fields
 
 

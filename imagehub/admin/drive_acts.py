@@ -26,7 +26,7 @@ from imagehub.web.access import is_api_call
 from imagehub.web.errors import get_error_status
 from imagehub.web.forms import Checkbox, FormText, FormTexts, read_form, read_json
 from imagehub.web.i18n import ngettext, translate
-from imagehub.wiring import get_settings
+from imagehub.wiring import get_signing_keys
 
 # An undo without a script is stored in a cookie, which has no room for many.
 _MAX_IN_COOKIE = 10
@@ -215,7 +215,7 @@ def delete_drive_items() -> ResponseReturnValue:
     place = deletion.find_recycle_bin(opened, done)
     mark = ""
     if done and place.can_restore:
-        mark = deletion.sign_deletion(get_settings().secret_key, account_id, done)
+        mark = deletion.sign_deletion(get_signing_keys(), account_id, done)
     undo = "admin.restore_drive_items" if mark and len(done) <= _MAX_IN_COOKIE else ""
     words = ngettext(
         "%(num)s item is now in the OneDrive recycle bin.",
@@ -247,7 +247,7 @@ def restore_drive_items() -> ResponseReturnValue:
     """Restore items that were deleted here."""
     account_id, opened = drive.open_drive(for_change=True)
     fields = read_form(DeleteFields)
-    places = deletion.read_deletion(get_settings().secret_key, account_id, fields.deletion)
+    places = deletion.read_deletion(get_signing_keys(), account_id, fields.deletion)
     outcome = changes.restore_items(db.session(), account_id, opened, places)
     done = outcome.done
     _commit_items("restore_items", done)

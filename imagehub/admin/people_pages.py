@@ -13,9 +13,9 @@ from imagehub.errors import ImageHubError, InvalidInputError, TooManyTriesError
 from imagehub.messages import mark
 from imagehub.web import commit_action
 from imagehub.web.access import sign_out_browser
-from imagehub.web.errors import get_error_status
+from imagehub.web.errors import get_error_headers, get_error_status
 from imagehub.web.forms import Checkbox, Form, FormText, Id, read_form
-from imagehub.wiring import get_settings
+from imagehub.wiring import get_signing_keys
 
 
 class AdminFields(Form):
@@ -33,7 +33,8 @@ def show_admins() -> ResponseReturnValue:
 
 
 def _show_fault(error: ImageHubError) -> ResponseReturnValue:
-    return _render(read_form(AdminFields).user, error.sentence), get_error_status(error)
+    page = _render(read_form(AdminFields).user, error)
+    return page, get_error_status(error), get_error_headers(error)
 
 
 @act("/admin/account/admins/disable", _show_fault, InvalidInputError, TooManyTriesError)
@@ -45,7 +46,7 @@ def disable_admin() -> ResponseReturnValue:
         fault = mark("Confirm that you want to disable your own account.")
         raise InvalidInputError(fault, {"own": fault})
     me = current_user._get_current_object()
-    users.check_password_again(db.session(), get_settings().secret_key, me, fields.password)
+    users.check_password_again(db.session(), get_signing_keys(), me, fields.password)
     user = admins.disable_admin(db.session(), fields.user)
     name = user.name
     commit_action("disable_account", user.id, name=name)
@@ -72,8 +73,12 @@ def enable_admin() -> ResponseReturnValue:
     return redirect(url_for(".show_admins"), 303)
 
 
-def _render(refused: int = 0, fault: str = "") -> str:
-    """Render the page; ``fault`` is shown in the form of the account ``refused``."""
+def _render(refused: int = 0, error: ImageHubError | None = None) -> str:
+    """Render the page; ``error`` is shown in the form of the account ``refused``.
+
+    It stands beside the field that it is about, or at the end of the form.
+    """
+    fields = error.fields if isinstance(error, InvalidInputError) else {}
     listed = admins.list_admins(db.session())
     enabled_count = sum(one.user.disabled_at is None for one in listed)
     return render_template(
@@ -81,5 +86,6 @@ def _render(refused: int = 0, fault: str = "") -> str:
         listed=listed,
         can_disable=enabled_count > 1,
         refused=refused,
-        fault=fault,
+        fault=error.sentence if error else "",
+        faulty=next(iter(fields), ""),
     )

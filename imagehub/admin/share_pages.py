@@ -18,7 +18,7 @@ from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.messages import mark
 from imagehub.models import ShareLink
 from imagehub.web import commit_action
-from imagehub.web.errors import get_error_status
+from imagehub.web.errors import get_error_headers, get_error_status
 from imagehub.web.forms import Checkbox, Form, FormText, Id, Ids, OptionalId, read_form, read_query
 from imagehub.web.headers import make_absolute
 from imagehub.web.i18n import translate
@@ -76,7 +76,8 @@ def new_share() -> ResponseReturnValue:
 
 def _show_form_again(error: ImageHubError) -> ResponseReturnValue:
     fields = read_form(ShareFields)
-    return _render_form(fields.group, fields, error), get_error_status(error)
+    page = _render_form(fields.group, fields, error)
+    return page, get_error_status(error), get_error_headers(error)
 
 
 @blueprint.post("/admin/shares/new/password")

@@ -15,7 +15,7 @@ from imagehub.errors import NotAllowedError
 from imagehub.models import User
 from imagehub.web import commit_action
 from imagehub.web.openapi import Api, Text, get_api_token, get_caller, get_token_facts
-from imagehub.wiring import get_settings, get_vault
+from imagehub.wiring import get_settings, get_signing_keys, get_vault
 
 api = Api(blueprint, "Sign in")
 
@@ -69,17 +69,17 @@ def api_sign_in(fields: Credentials) -> Response:
     answer: SignedInAnswer | NotSignedInAnswer | CodeNeededAnswer
     if request.method != "POST" and not get_settings().get_sign_in:
         raise MethodNotAllowed(["POST"])
-    session, secret_key = db.session(), get_settings().secret_key
+    session, keys = db.session(), get_signing_keys()
     try:
         user = users.sign_in(
-            session, secret_key, fields.username, fields.password, request.remote_addr or ""
+            session, keys, fields.username, fields.password, request.remote_addr or ""
         )
     except NotAllowedError:
         answer = {"code": 1, "hint": "username or password did not match"}
         note_failed_sign_in(users.find_user(session, fields.username))
     else:
         if _passes_second_factor(user, fields.code):
-            answer = {"code": 2, "token": tokens.make_token(secret_key, user)}
+            answer = {"code": 2, "token": tokens.make_token(keys, user)}
             commit_action("sign_in_by_api", user.id, actor=user)
         else:
             answer = {"code": 1, "hint": "second_factor_needed"}
@@ -90,19 +90,19 @@ def api_sign_in(fields: Credentials) -> Response:
 
 def _passes_second_factor(user: User, code: str) -> bool:
     """Tell whether the person has none, or the code is right, which uses it up."""
-    session, secret_key, user_id = db.session(), get_settings().secret_key, user.id
+    session, keys, user_id = db.session(), get_signing_keys(), user.id
     if not second_factor.is_on(session, user_id):
         return True
     if not code.strip():
         return False
     session.commit()
     try:
-        second_factor.check(session, get_vault(), secret_key, user, code)
+        second_factor.check(session, get_vault(), keys, user, code)
     except NotAllowedError:
         note_failed_sign_in(user)
         return False
     session.commit()
-    second_factor.forget_attempts(session, secret_key, user_id)
+    second_factor.forget_attempts(session, keys, user_id)
     return True
 
 

@@ -20,7 +20,7 @@ from imagehub.web.cookies import SESSION, read_cookie, set_cookie
 from imagehub.web.errors import answer_csrf_error, on_refusal
 from imagehub.web.forms import Checkbox, Form, FormText, read_form, read_query
 from imagehub.web.headers import make_absolute
-from imagehub.wiring import get_settings, get_vault
+from imagehub.wiring import get_signing_keys, get_vault
 
 # Marks of browsers that have signed in before, see ``throttle.make_counters``.
 _DEVICE_COOKIE = "hub-known"
@@ -76,7 +76,7 @@ def try_sign_in() -> ResponseReturnValue:
     target = _find_target(fields)
     user = users.sign_in(
         db.session(),
-        get_settings().secret_key,
+        get_signing_keys(),
         fields.name,
         fields.password,
         request.remote_addr or "",
@@ -172,15 +172,15 @@ def try_code() -> ResponseReturnValue:
     if user is None:
         return _ask_password_again()
     half = session[_HALF]
-    user_id, secret_key = user.id, get_settings().secret_key
+    user_id, keys = user.id, get_signing_keys()
     device_mark = read_cookie(_CODE_DEVICE_COOKIE)
     code = read_form(SignInFields).code[:100]
     end_read(db.session())
     by_recovery = second_factor.check(
-        db.session(), get_vault(), secret_key, user, code, device_mark=device_mark
+        db.session(), get_vault(), keys, user, code, device_mark=device_mark
     )
     answer = _finish_sign_in(user, half["is_remembered"], _read_target(half["next"]), by_recovery)
-    second_factor.forget_attempts(db.session(), secret_key, user_id, device_mark)
+    second_factor.forget_attempts(db.session(), keys, user_id, device_mark)
     return answer
 
 
@@ -230,10 +230,10 @@ def _finish_sign_in(
     session.permanent = is_remembered
     login_user(user, remember=is_remembered)
     response: Response = redirect(target)  # type: ignore[assignment]
-    secret_key = get_settings().secret_key
-    device_mark = users.make_device_mark(secret_key, user)
+    keys = get_signing_keys()
+    device_mark = users.make_device_mark(keys, user)
     set_cookie(response, _DEVICE_COOKIE, device_mark, _DEVICE_SECONDS)
-    code_mark = second_factor.make_device_mark(db.session(), secret_key, user.id)
+    code_mark = second_factor.make_device_mark(db.session(), keys, user.id)
     if code_mark:
         set_cookie(response, _CODE_DEVICE_COOKIE, code_mark, _DEVICE_SECONDS)
     return response

@@ -424,6 +424,12 @@ class Vault(Protocol):
     def open(self, sealed: bytes) -> str:
         """:raise ValueError: encrypted with an unknown key, or damaged."""
 
+    def reseal(self, sealed: bytes) -> bytes | None:
+        """Encrypt again with the first key; None if that was used already.
+
+        :raise ValueError: as :meth:`open`.
+        """
+
 
 class Renderer(Protocol):
     """Makes renditions in other processes (see ``imaging.pool``)."""

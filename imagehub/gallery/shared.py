@@ -29,7 +29,7 @@ from imagehub.gallery.walls import make_placeholder_css, make_wall
 from imagehub.models import Group, ShareLink
 from imagehub.web.errors import get_error_status, on_refusal
 from imagehub.web.forms import Form, read_form
-from imagehub.wiring import get_clients, get_settings
+from imagehub.wiring import get_clients, get_signing_keys
 
 _UNLOCKED = "shares"
 _SEEN = "shares_seen"
@@ -134,7 +134,7 @@ def unlock_share(token: str) -> ResponseReturnValue:
     share = links.get_open_share(db.session(), token)
     links.check_password(
         db.session(),
-        get_settings().secret_key,
+        get_signing_keys(),
         share,
         read_form(UnlockFields).password,
         request.remote_addr or "",

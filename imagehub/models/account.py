@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from imagehub.database import Base, UTCDateTime, now_utc
-from imagehub.models.columns import BigId, UserRef
+from imagehub.models.columns import BigId, SealedBinary, UserRef
 
 
 class User(Base):
@@ -94,7 +94,7 @@ class SecondFactor(Base):
     user_id: Mapped[int] = mapped_column(
         ForeignKey("user.id", ondelete="CASCADE"), primary_key=True
     )
-    secret: Mapped[bytes] = mapped_column(LargeBinary(length=1000))
+    secret: Mapped[bytes] = mapped_column(SealedBinary(length=1000))
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_step: Mapped[int] = mapped_column(BigInteger, default=0)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)

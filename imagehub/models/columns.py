@@ -17,8 +17,13 @@ def make_exact_type(length: int) -> String:
 BigId = BigInteger().with_variant(Integer, "sqlite")
 DriveId = make_exact_type(255)  # Ids of drive items may differ by case alone.
 LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
-# What ``domain.vault`` encrypted.
-Sealed = LargeBinary(length=65_535).with_variant(mysql.BLOB(), "mysql", "mariadb")
+
+
+class SealedBinary(LargeBinary):
+    """What ``domain.vault`` encrypted; found by this type when the key is changed."""
+
+
+Sealed = SealedBinary(length=65_535).with_variant(mysql.BLOB(), "mysql", "mariadb")
 UserRef = Annotated[int, mapped_column(ForeignKey("user.id", ondelete="SET NULL"), index=True)]
 AccountKey = Annotated[
     int,

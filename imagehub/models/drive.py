@@ -2,12 +2,19 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from imagehub.database import Base, UTCDateTime, now_utc
-from imagehub.models.columns import AccountKey, DriveId, Sealed, UserRef, make_exact_type
+from imagehub.models.columns import (
+    AccountKey,
+    DriveId,
+    Sealed,
+    SealedBinary,
+    UserRef,
+    make_exact_type,
+)
 
 
 class DriveAccount(Base):
@@ -32,7 +39,7 @@ class DriveAccount(Base):
     state_reason: Mapped[str] = mapped_column(String(500), default="")
     state_code: Mapped[str] = mapped_column(String(100), default="")
     token_cache: Mapped[bytes] = mapped_column(
-        LargeBinary(length=4_000_000).with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
+        SealedBinary(length=4_000_000).with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
     )
     token_version: Mapped[int] = mapped_column(default=1)
     scopes: Mapped[str] = mapped_column(String(500), default="")

@@ -10,6 +10,7 @@ from flask import Flask, Response, current_app, g, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
+from itsdangerous import BadSignature
 from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -18,6 +19,7 @@ from werkzeug.routing import IntegerConverter
 from imagehub.config import Settings
 from imagehub.database import MAX_ID, OUTAGES, db
 from imagehub.domain.people import audit
+from imagehub.domain.vault import SigningKeys
 from imagehub.errors import ImageHubError
 from imagehub.logs import init_logs
 from imagehub.models import User
@@ -32,7 +34,7 @@ from imagehub.web.observed import ENDPOINT, REQUEST_ID, Observed
 from imagehub.web.page_cache import PageCache
 from imagehub.web.public_path import PublicPath
 from imagehub.web.templating import make_page_values
-from imagehub.wiring import get_settings
+from imagehub.wiring import get_settings, get_signing_keys
 
 
 class PageSessionInterface(SecureCookieSessionInterface):
@@ -49,12 +51,29 @@ class PageSessionInterface(SecureCookieSessionInterface):
     def open_session(self, app: Flask, request: flask.Request) -> SecureCookieSession | None:
         if is_refused_http(app):
             return self.session_class()
-        return super().open_session(app, request)
+        keys = get_signing_keys(app)
+        use_signing_keys(app, keys)
+        session = super().open_session(app, request)
+        if session and keys.others:
+            g.has_former_signature = not self._is_signed_now(app, request)
+        return session
+
+    def _is_signed_now(self, app: Flask, request: flask.Request) -> bool:
+        signer = self.get_signing_serializer(app)
+        assert signer is not None
+        signer.secret_keys = signer.secret_keys[-1:]
+        try:
+            signer.loads(request.cookies.get(self.get_cookie_name(app), ""))
+        except BadSignature:
+            return False
+        return True
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         if is_refused_http(app):
             return
         if session.modified or response.mimetype == "text/html":
+            # The cookie is signed again, before its key is deleted.
+            session.modified = session.modified or g.get("has_former_signature", False)
             super().save_session(app, session, response)
 
 
@@ -62,7 +81,6 @@ def make_flask_config(settings: Settings) -> dict[str, Any]:
     """Derive Flask's own configuration from the settings."""
     is_https = settings.is_https
     return {
-        "SECRET_KEY": settings.secret_key,
         "SESSION_COOKIE_NAME": make_cookie_name(settings, SESSION),
         "SESSION_COOKIE_PATH": settings.cookie_path,
         "SESSION_COOKIE_SECURE": is_https,
@@ -84,6 +102,16 @@ def make_flask_config(settings: Settings) -> dict[str, Any]:
     }
 
 
+def use_signing_keys(app: Flask, keys: SigningKeys) -> None:
+    """Sign cookies and forms with the current key, and accept the others' signatures too."""
+    if app.config["SECRET_KEY"] == keys.current and app.config["SECRET_KEY_FALLBACKS"] == keys.all:
+        return
+    # In this order, so that other threads know every key at each moment. Both sign with the last.
+    app.config["SECRET_KEY_FALLBACKS"] = keys.all
+    app.config["WTF_CSRF_SECRET_KEY"] = [*keys.others, keys.current]
+    app.config["SECRET_KEY"] = keys.current
+
+
 def init_app(app: Flask) -> None:
     init_logs()
     settings = get_settings(app)
@@ -99,6 +127,7 @@ def init_app(app: Flask) -> None:
     app.url_map.converters["db_id"] = partial(IntegerConverter, max=MAX_ID)  # type: ignore[assignment]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.session_interface = PageSessionInterface()
+    use_signing_keys(app, get_signing_keys(app))
     csrf.init_app(app)
     login_manager.init_app(app)
     app.request_class = Request

@@ -1,17 +1,18 @@
 """Decide who may call an endpoint, and check the CSRF token."""
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from flask import Response, current_app, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import LoginManager, current_user, logout_user
+from flask_login import LoginManager, current_user, decode_cookie, encode_cookie, logout_user
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.exceptions import MethodNotAllowed
 
 from imagehub.errors import NotAllowedError
 from imagehub.web.cookies import REMEMBER, read_cookie, set_cookie
 from imagehub.web.public_path import get_here
+from imagehub.wiring import get_signing_keys
 
 # The endpoints that need no sign-in. All others need a signed-in admin (pages) or a bearer token
 # (calls of the JSON API); a test walks the URL map.
@@ -98,8 +99,32 @@ WITHOUT_DATABASE = frozenset(
 )
 
 
+class _RememberedLogins(LoginManager):  # type: ignore[misc]
+    """Flask-Login, whose remember-me cookies stay valid while the secret key is changed."""
+
+    def _load_user_from_remember_cookie(self, cookie: str) -> Any:
+        content = _read_remembered(cookie)
+        # Flask-Login checks it with the current key.
+        return super()._load_user_from_remember_cookie(encode_cookie(content) if content else "")
+
+    def _update_remember_cookie(self, response: Response) -> Response:
+        """Sign a cookie of a former key again, with pages only like the session's cookie."""
+        cookie = read_cookie(REMEMBER)
+        if cookie and response.mimetype == "text/html" and decode_cookie(cookie) is None:
+            content = _read_remembered(cookie)
+            if content and content == session.get("_user_id"):
+                session.setdefault("_remember", "set")
+        return cast("Response", super()._update_remember_cookie(response))
+
+
+def _read_remembered(cookie: str) -> str:
+    """Return the content of a remember-me cookie; "" if none of our keys has signed it."""
+    found = (decode_cookie(cookie, key=key) for key in get_signing_keys().all)
+    return next((content for content in found if content), "")
+
+
 csrf = CSRFProtect()
-login_manager = LoginManager()
+login_manager = _RememberedLogins()
 
 
 # --- Access ---------------------------------------------------------------------------------------

@@ -82,6 +82,13 @@ def get_error_status(error: ImageHubError) -> int:
     return next((code for kind, code in STATUS_OF_ERROR if isinstance(error, kind)), 500)
 
 
+def get_error_headers(error: ImageHubError) -> dict[str, str]:
+    """Return the headers of an answer with an error's status: when to try again, if it says so."""
+    if isinstance(error, ServiceBusyError | TooManyTriesError):
+        return {"Retry-After": str(max(1, round(error.retry_after_seconds)))}
+    return {}
+
+
 def on_refusal(
     answer: Callable[..., ResponseReturnValue], *kinds: type[ImageHubError]
 ) -> Callable[[View], View]:
@@ -115,9 +122,7 @@ def answer_own_error(error: ImageHubError) -> ResponseReturnValue:
         except ImageHubError as raised:
             db.session.rollback()
             error = raised
-    headers, detail = {}, None
-    if isinstance(error, ServiceBusyError | TooManyTriesError):
-        headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
+    headers, detail = get_error_headers(error), None
     if isinstance(error, InvalidInputError) and error.fields:
         detail = [
             {"loc": [name], "msg": text, "type": "value_error"}

@@ -30,7 +30,7 @@ from imagehub.web.errors import make_error_answer, on_refusal
 from imagehub.web.forms import flatten
 from imagehub.web.headers import make_absolute
 from imagehub.web.limits import refuse_deep_json
-from imagehub.wiring import get_settings
+from imagehub.wiring import get_settings, get_signing_keys
 
 MAX_LIST_ITEMS = 10_000
 MAX_FAULTS = 200
@@ -209,7 +209,7 @@ def _check_token(is_change: bool) -> Response | None:
             g.token_user, g.api_token = api_tokens.get_by_token(db.session(), token)
         else:
             g.token_user, g.token_facts = tokens.get_user_by_token(
-                db.session(), get_settings().secret_key, token
+                db.session(), get_signing_keys(), token
             )
     except NotAllowedError as error:
         return make_error_answer(401, str(error), headers={"WWW-Authenticate": "Bearer"})

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from imagehub.domain.people import api_tokens, audit, tokens, users
 from imagehub.models import User
-from imagehub.wiring import get_settings
+from imagehub.wiring import get_signing_keys
 from tests.admin.pages import read_toasts, send
 from tests.fixtures.site import NAME, PASSWORD, Site, read_csrf_token
 
@@ -59,7 +59,7 @@ def test_an_account_is_disabled_and_enabled_again(
     with site.session() as session:
         user = session.get_one(User, grace)
         _, token = api_tokens.create_token(session, user, "Backup", "read", None)
-        bearer = tokens.make_token(get_settings(site.app).secret_key, user)
+        bearer = tokens.make_token(get_signing_keys(site.app), user)
 
     def list_statuses() -> list[int]:
         return [
@@ -94,10 +94,16 @@ def test_an_account_is_disabled_and_enabled_again(
     assert "Enabled the account “Grace” again." in log
 
 
+def read_field(page: str, name: str) -> str:
+    """Return the open form's field of this name with its fault."""
+    form = page.split('<details class="ask" open>', 1)[1].split("</form>", 1)[0]
+    return next(part for part in form.split("<p ")[1:] if f'name="{name}"' in part)
+
+
 def test_disabling_asks_for_the_password(site: Site, client: FlaskClient, grace: int) -> None:
     answer = send(client, f"{ADMINS}/disable", ADMINS, user=str(grace), password="wrong")
     assert answer.status_code == 422
-    assert "This is not your password." in answer.text
+    assert "This is not your password." in read_field(answer.text, "password")
     assert '<details class="ask" open>' in answer.text
     assert list_states(client)[grace] == "enabled"
     assert (
@@ -112,7 +118,9 @@ def test_ones_own_account_is_disabled_only_when_it_is_said(
     assert "This is your own account." in client.get(ADMINS).text
     answer = send(client, f"{ADMINS}/disable", ADMINS, user=own, password=PASSWORD)
     assert answer.status_code == 422
-    assert "Confirm that you want to disable your own account." in answer.text
+    fault = "Confirm that you want to disable your own account."
+    assert fault in read_field(answer.text, "own")
+    assert fault not in read_field(answer.text, "password")
     assert is_signed_in(client)
     answer = send(client, f"{ADMINS}/disable", ADMINS, user=own, password=PASSWORD, own="1")
     assert answer.location == "/sign-in"
@@ -129,7 +137,9 @@ def test_the_only_account_cannot_be_disabled(site: Site, client: FlaskClient, gr
     own = str(get_id(site))
     answer = send(client, f"{ADMINS}/disable", ADMINS, user=own, password=PASSWORD, own="1")
     assert answer.status_code == 422
-    assert "This is the only account that can sign in." in answer.text
+    fault = "This is the only account that can sign in."
+    assert fault in answer.text
+    assert fault not in read_field(answer.text, "own") + read_field(answer.text, "password")
     assert is_signed_in(client)
 
 
@@ -146,7 +156,10 @@ def test_while_many_passwords_are_checked_pages_and_calls_say_so(
     refused = stranger.post("/sign-in", data=form)
     call = site.post("/login/", json={"username": NAME, "password": PASSWORD})
     again = send(client, "/admin/account/password", password=PASSWORD, new="x", again="x")
-    for answer in (refused, call, again):
+    disabled = send(client, f"{ADMINS}/disable", ADMINS, user="1", own="1", password=PASSWORD)
+    share = {"group": site.add_group(), "password": PASSWORD, "wants_password": "1"}
+    shared = send(client, "/admin/shares", ADMINS, **share)
+    for answer in (refused, call, again, disabled, shared):
         assert answer.status_code == 429
         assert words in answer.text
-    assert refused.headers["Retry-After"] == call.headers["Retry-After"] == "5"
+        assert answer.headers["Retry-After"] == "5"

@@ -283,6 +283,7 @@ def test_looks_are_resumed_and_safe_to_run_twice(connected_site: ConnectedSite) 
     assert get_states(site, group) == ["removable", "", "removable", "removable"]
     with site.session() as session:
         assert private_data.count_found(session) == private_data.Counts(3, 3, 0)
+        assert private_data.count_found(session, most=2) == private_data.Counts(2, 2, 0)
         # What an import has looked at in the meantime is not overwritten.
         image = session.query(Image).filter_by(name="0.jpg").one()
         listing = private_data.Listing("other", 1, "", 1)

@@ -107,3 +107,17 @@ def test_works_below_a_short_label_are_large(site: Site) -> None:
         with site.session() as session:
             session.get_one(Group, number).text = text
         assert get_classes() == expected
+
+
+def test_beside_other_shots_the_words_of_the_label_are_a_part_of_their_own(site: Site) -> None:
+    """On phones the other shots stand between them and the related works."""
+    alone, *_ = [add_tagged(site, "sea") for _ in range(6)]
+    several = site.add_group(["front.jpg", "back.jpg"])
+    with site.session() as session:
+        set_tags(session, session.get_one(Group, several), ["sea"])
+        session.commit()
+    page = site.get(f"/groups/{several}", follow_redirects=True).text
+    assert "is-split" in page
+    words = page.split('<div class="label-words">', 1)[1].split('<section class="related', 1)[0]
+    assert words.count("<div") + 1 == words.count("</div>"), "it ends before the related works"
+    assert "is-split" not in site.get(f"/groups/{alone}", follow_redirects=True).text

@@ -402,11 +402,12 @@ def test_the_offline_page_is_shown_without_a_network(live_hub: LiveHub, visit: V
     page = seen.page
     page.evaluate("navigator.serviceWorker.ready.then(() => 0)")
     page.context.set_offline(True)
-    page.goto(f"{live_hub.url}/tags")
+    page.goto(f"{live_hub.url}/search?q=nothing-like-this")
     expect(page.get_by_role("heading", name="You are offline")).to_be_visible()
     page.context.set_offline(False)
     page.get_by_role("link", name="Try again").click()
-    expect(page.locator(".tile").first).to_be_visible()
+    expect(page.get_by_role("heading", name="You are offline")).to_have_count(0)
+    expect(page).to_have_url(f"{live_hub.url}/search?q=nothing-like-this")
     seen.complaints.clear()
 
 

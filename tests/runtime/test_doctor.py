@@ -299,7 +299,9 @@ def test_a_refusal_is_reported_with_who_can_end_it(
 
 def test_a_changed_token_key_is_reported(hub: ImportHub) -> None:
     other = load_settings({"IMAGEHUB_DATA_DIR": str(hub.folder / "other")}, None).token_key
-    found = examine(replace(hub.settings, token_key=other))["OneDrive"]
+    found = examine(replace(hub.settings, token_key=other, given=frozenset({"token_key"})))[
+        "OneDrive"
+    ]
     assert found.state == "fault"
     assert "IMAGEHUB_TOKEN_KEY" in found.sentence
 

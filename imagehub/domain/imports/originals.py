@@ -47,15 +47,15 @@ def link_files_of_plan(session: Session, plan: ImportPlan) -> int:
         .order_by(ImportPlanFile.position, ImportPlanFile.id)
     ).all()
     lost = _find_lost(session, plan.drive_account_id, {file.quick_xor_hash for file in files})
-    linked: list[Image] = []
+    linked: dict[int, Image] = {}
     rows = []
     for file in files:
         title = ""
         # An image is linked once, though several files may have its content.
-        for image in [one for one in lost.get(file.quick_xor_hash, ()) if one not in linked]:
+        for image in [one for one in lost.get(file.quick_xor_hash, ()) if one.id not in linked]:
             item = _make_item(file)
             if link_original(session, image, item, file.folder_name, plan.drive_account_id):
-                linked.append(image)
+                linked[image.id] = image
                 group = session.get_one(Group, image.group_id)
                 title = title or name_group(group.id, group.title)
         if title:
@@ -67,7 +67,7 @@ def link_files_of_plan(session: Session, plan: ImportPlan) -> int:
             rows.append({"id": file.id, **facts})
     if rows:
         session.execute(update(ImportPlanFile), rows)
-    note_links(session, linked)
+    note_links(session, list(linked.values()))
     return len(linked)
 
 

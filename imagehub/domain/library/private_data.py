@@ -88,16 +88,16 @@ class Counts:
     fixed: int = 0
 
 
-def count_found(session: Session, job_id: int | None = None) -> Counts:
+def count_found(session: Session, job_id: int | None = None, most: int | None = None) -> Counts:
     """Count the images with private data, without the trash.
 
     :param job_id: only those that an import brought in.
+    :param most: stop after as many images.
     """
-    query = (
+    found = (
         select(
-            func.coalesce(func.sum(_as_number(PrivateData.kinds.like("place%"))), 0),
-            func.count(),
-            func.coalesce(func.sum(_as_number(Image.private_state == FIXED)), 0),
+            _as_number(PrivateData.kinds.like("place%")).label("is_place"),
+            _as_number(Image.private_state == FIXED).label("is_fixed"),
         )
         .select_from(Image)
         .join(PrivateData, PrivateData.image_id == Image.id)
@@ -108,8 +108,15 @@ def count_found(session: Session, job_id: int | None = None) -> Counts:
         of_job = select(ImportItem.image_id).where(
             ImportItem.job_id == job_id, ImportItem.state == "done"
         )
-        query = query.where(Image.id.in_(of_job))
-    place, any_, fixed = session.execute(query).one()
+        found = found.where(Image.id.in_(of_job))
+    some = found.limit(most).subquery()
+    place, any_, fixed = session.execute(
+        select(
+            func.coalesce(func.sum(some.c.is_place), 0),
+            func.count(),
+            func.coalesce(func.sum(some.c.is_fixed), 0),
+        ).select_from(some)
+    ).one()
     return Counts(int(place), int(any_), int(fixed))
 
 

@@ -3,7 +3,6 @@
 import logging
 import random
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -326,21 +325,3 @@ def _keep_quiet(session: Session, account: DriveAccount) -> None:
         )
     if seconds:
         raise ServiceBusyError(SIGN_IN, "refresh a token", retry_after_seconds=seconds)
-
-
-def reseal_tokens(session: Session, clients: Clients) -> int:
-    """Encrypt all tokens again with the first key, so that an old key can be removed.
-
-    The caller commits.
-
-    :return: how many accounts were changed.
-    """
-    vault = clients.vault
-    count = 0
-    for account in session.scalars(select(DriveAccount).where(DriveAccount.state == CONNECTED)):
-        with suppress(ValueError):
-            sealed, version = vault.seal(vault.open(account.token_cache)), account.token_version + 1
-            # A refresh in the meantime has used the first key already.
-            change = _change_version(account, token_cache=sealed, token_version=version)
-            count += count_rows(session, change)
-    return count

@@ -18,6 +18,7 @@ from imagehub.database import end_read, make_batches
 from imagehub.domain.onedrive.browser import find_path, get_items
 from imagehub.domain.onedrive.folders import get_root, skip_unreadable
 from imagehub.domain.sync.folder_tree import iter_below
+from imagehub.domain.vault import SigningKeys
 from imagehub.errors import ConnectionLostError, NotFoundError, ServiceError
 from imagehub.models import DriveWatch, Group, Image
 
@@ -243,19 +244,19 @@ def describe_recycle_bin(kind: str, items: Sequence[DriveItem]) -> RecycleBin:
     return RecycleBin(f"{site[0]}/_layouts/15/RecycleBin.aspx" if site else "", 93, False)
 
 
-def sign_deletion(secret_key: str, account_id: int, items: Sequence[DriveItem]) -> str:
+def sign_deletion(keys: SigningKeys, account_id: int, items: Sequence[DriveItem]) -> str:
     """Make a mark that allows these items, and no others, to be restored to their folders."""
     places = [[item.id, item.parent_id] for item in items]
-    return str(_make_signer(secret_key).dumps([account_id, places]))
+    return str(_make_signer(keys).dumps([account_id, places]))
 
 
-def read_deletion(secret_key: str, account_id: int, mark: str) -> dict[str, str]:
+def read_deletion(keys: SigningKeys, account_id: int, mark: str) -> dict[str, str]:
     """Read a mark: item id → id of the folder that the item lay in.
 
     :raise NotFoundError: not our mark, or of another account, or older than a day.
     """
     try:
-        owner_id, places = _make_signer(secret_key).loads(mark, max_age=_RESTORE_SECONDS)
+        owner_id, places = _make_signer(keys).loads(mark, max_age=_RESTORE_SECONDS)
     except BadData as error:
         raise NotFoundError("deletion", mark[:40]) from error
     if owner_id != account_id:
@@ -263,5 +264,6 @@ def read_deletion(secret_key: str, account_id: int, mark: str) -> dict[str, str]
     return {str(item_id): str(parent_id) for item_id, parent_id in places}
 
 
-def _make_signer(secret_key: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(secret_key, salt="deleted-drive-items")
+def _make_signer(keys: SigningKeys) -> URLSafeTimedSerializer:
+    # It signs with the last key.
+    return URLSafeTimedSerializer([*keys.others, keys.current], salt="deleted-drive-items")

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -279,16 +279,6 @@ def remember_session(
 def forget_session(session: Session, key: str) -> None:
     """Forget what is remembered under a key, if anything is."""
     session.execute(delete(UploadSession).where(UploadSession.key == key))
-
-
-def reseal_sessions(session: Session, vault: Vault) -> None:
-    """Encrypt all addresses again with the first key. The caller commits.
-
-    Those that can't be decrypted stay as they are until the daily clean-up.
-    """
-    for row in session.scalars(select(UploadSession)):
-        with suppress(ValueError):
-            row.address = vault.seal(vault.open(row.address))
 
 
 # --- Lost answers ---------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ Source: RFC 6238 (TOTP: 30 seconds, SHA-1, six digits) and the key URI format of
 import hmac
 import io
 import unicodedata
-from contextlib import suppress
 from datetime import datetime
 
 import pyotp
@@ -18,6 +17,7 @@ from imagehub.clients import Vault
 from imagehub.database import count_rows, end_read, now_utc
 from imagehub.domain.people import passwords, throttle
 from imagehub.domain.people.sessions import hash_secret
+from imagehub.domain.vault import SigningKeys
 from imagehub.errors import ConflictError, InvalidInputError, NotAllowedError
 from imagehub.messages import mark
 from imagehub.models import RecoveryCode, SecondFactor, User
@@ -99,7 +99,7 @@ def confirm(
 def check(
     session: Session,
     vault: Vault,
-    secret_key: str,
+    keys: SigningKeys,
     user: User,
     code: str,
     now: datetime | None = None,
@@ -115,8 +115,8 @@ def check(
     :raise TooManyTriesError: nothing was checked.
     """
     user_id = user.id
-    counter = _name_counter(session, secret_key, user_id, device_mark)
-    throttle.count_attempt(session, secret_key, "code", counter, LONGEST_WAIT_SECONDS)
+    counter = _name_counter(session, keys, user_id, device_mark)
+    throttle.count_attempt(session, keys, "code", counter, LONGEST_WAIT_SECONDS)
     row = _find_confirmed(session, user_id)
     if row is not None:
         if _use_code(session, vault, row, code, now or now_utc()):
@@ -126,25 +126,27 @@ def check(
     raise NotAllowedError(WRONG_SENTENCE)
 
 
-def forget_attempts(session: Session, secret_key: str, user_id: int, device_mark: str = "") -> None:
+def forget_attempts(
+    session: Session, keys: SigningKeys, user_id: int, device_mark: str = ""
+) -> None:
     """Reset the counter of wrong codes, after a success has been committed."""
-    counter = _name_counter(session, secret_key, user_id, device_mark)
-    throttle.forget_attempts(session, secret_key, "code", counter)
+    counter = _name_counter(session, keys, user_id, device_mark)
+    throttle.forget_attempts(session, keys, "code", counter)
 
 
-def make_device_mark(session: Session, secret_key: str, user_id: int) -> str:
+def make_device_mark(session: Session, keys: SigningKeys, user_id: int) -> str:
     """Make what a browser keeps after a right code, to be recognised; "" without a second factor.
 
     It is not the mark of ``users.make_device_mark``: whoever knows the password may have collected
     any number of those, each with free attempts of its own.
     """
     row = _find_confirmed(session, user_id)
-    return "" if row is None else throttle.make_mark(secret_key, _name_factor(row))
+    return "" if row is None else throttle.make_mark(keys, _name_factor(row))
 
 
-def _name_counter(session: Session, secret_key: str, user_id: int, device_mark: str) -> str:
+def _name_counter(session: Session, keys: SigningKeys, user_id: int, device_mark: str) -> str:
     row = _find_confirmed(session, user_id)
-    is_known = row is not None and throttle.is_mark(secret_key, device_mark, _name_factor(row))
+    is_known = row is not None and throttle.is_mark(keys, device_mark, _name_factor(row))
     end_read(session)
     return f"{user_id} {device_mark}" if is_known else str(user_id)
 
@@ -191,13 +193,6 @@ def draw_qr(uri: str, title: str) -> str:
         dark="#111", light="#fff", title=title,
     )  # fmt: skip
     return drawn.getvalue().decode()
-
-
-def reseal(session: Session, vault: Vault) -> None:
-    """Encrypt all secrets again with the first of the vault's keys. The caller commits."""
-    for row in session.scalars(select(SecondFactor)):
-        with suppress(ValueError):
-            row.secret = vault.seal(vault.open(row.secret))
 
 
 def _find_confirmed(session: Session, user_id: int) -> SecondFactor | None:

@@ -4,10 +4,11 @@ Five attempts are free, then each failure doubles the wait. A name never waits l
 can lock its owner out by failing on purpose; an address may.
 """
 
-import hmac
 import ipaddress
 import math
 import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,8 +17,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, now_utc, own_transaction
-from imagehub.domain.vault import sign
-from imagehub.errors import TooManyTriesError
+from imagehub.domain.vault import SigningKeys
+from imagehub.errors import BusyError, TooManyTriesError
 from imagehub.models import SignInFailure
 
 FREE_TRIES = 5
@@ -39,7 +40,7 @@ class SignInCounters:
 
 
 def make_counters(
-    secret_key: str, name_key: str, address: str, device_mark: str = ""
+    keys: SigningKeys, name_key: str, address: str, device_mark: str = ""
 ) -> SignInCounters:
     """Choose the counters of a sign-in.
 
@@ -48,24 +49,25 @@ def make_counters(
         many addresses or from the owner's own (all users of one proxy may share it), never keep
         the owner waiting at a browser that was used before.
     """
-    if is_mark(secret_key, device_mark, name_key):
-        return SignInCounters(_make_key(secret_key, "device", device_mark), None)
+    if is_mark(keys, device_mark, name_key):
+        return SignInCounters(_make_key(keys, "device", device_mark), None)
     return SignInCounters(
-        _make_key(secret_key, "name", name_key),
-        _make_key(secret_key, "address", _simplify_address(address)),
+        _make_key(keys, "name", name_key),
+        _make_key(keys, "address", _simplify_address(address)),
     )
 
 
 @own_transaction
-def count_sign_in(session: Session, counters: SignInCounters) -> None:
+def count_sign_in(session: Session, counters: SignInCounters) -> "list[Attempt]":
     """Count an attempt to sign in, before the password is checked.
 
+    :return: what :func:`unless_busy` takes back.
     :raise TooManyTriesError: one of the counters has to wait; nothing was counted.
     """
-    now = now_utc()
+    now, counted = now_utc(), []
     if counters.address is not None:
-        _count_try(session, counters.address, LONGEST_ADDRESS_WAIT_SECONDS, now)
-    _count_try(session, counters.name, LONGEST_NAME_WAIT_SECONDS, now)
+        counted = [_count_try(session, counters.address, LONGEST_ADDRESS_WAIT_SECONDS, now)]
+    return [*counted, _count_try(session, counters.name, LONGEST_NAME_WAIT_SECONDS, now)]
 
 
 @own_transaction
@@ -85,25 +87,26 @@ def forget_sign_in(session: Session, counters: SignInCounters) -> None:
 @own_transaction
 def count_attempt(
     session: Session,
-    secret_key: str,
+    keys: SigningKeys,
     kind: str,
     value: str,
     longest_wait_seconds: float = LONGEST_NAME_WAIT_SECONDS,
-) -> None:
+) -> "Attempt":
     """Count an attempt to guess a code, or a password that is asked for again.
 
     Call it before the check, and :func:`forget_attempts` after a success.
 
     :param kind: what is guessed; with ``value`` it names the counter.
+    :return: what :func:`unless_busy` takes back.
     :raise TooManyTriesError: it has to wait; nothing was counted.
     """
-    _count_try(session, _make_key(secret_key, kind, value), longest_wait_seconds, now_utc())
+    return _count_try(session, _make_key(keys, kind, value), longest_wait_seconds, now_utc())
 
 
 @own_transaction
-def forget_attempts(session: Session, secret_key: str, kind: str, value: str) -> None:
+def forget_attempts(session: Session, keys: SigningKeys, kind: str, value: str) -> None:
     """Reset the counter of :func:`count_attempt`."""
-    key = _make_key(secret_key, kind, value)
+    key = _make_key(keys, kind, value)
     session.execute(delete(SignInFailure).where(SignInFailure.key == key))
 
 
@@ -113,29 +116,62 @@ def delete_old_failures(session: Session, now: datetime | None = None) -> int:
     return count_rows(session, delete(SignInFailure).where(SignInFailure.last_failed_at < before))
 
 
+# --- Attempts that were not checked ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt that was counted. ``blocked_until`` is the wait that it began."""
+
+    key: str
+    blocked_until: datetime | None
+
+
+@contextmanager
+def unless_busy(session: Session, attempts: Sequence[Attempt]) -> Iterator[None]:
+    """Take attempts back if the check of the password is refused because of too much load."""
+    try:
+        yield
+    except BusyError:
+        _take_back(session, attempts)
+        raise
+
+
+@own_transaction
+def _take_back(session: Session, attempts: Sequence[Attempt]) -> None:
+    for attempt in attempts:
+        own, until = SignInFailure.key == attempt.key, SignInFailure.blocked_until
+        is_counted = (own, SignInFailure.failed_count > 0)
+        fewer = SignInFailure.failed_count - 1
+        session.execute(update(SignInFailure).where(*is_counted).values(failed_count=fewer))
+        # Nobody else was counted during a wait, so it is still this one or over.
+        if attempt.blocked_until is not None:
+            is_own_wait = (own, until == attempt.blocked_until)
+            session.execute(update(SignInFailure).where(*is_own_wait).values(blocked_until=None))
+
+
 # --- Marks of browsers ----------------------------------------------------------------------------
 
 
-def make_mark(secret_key: str, subject: str) -> str:
+def make_mark(keys: SigningKeys, subject: str) -> str:
     """Make what a browser keeps to be recognised: a random number, signed for the subject.
 
     It gives no access by itself.
     """
     number = secrets.token_hex(8)
-    return f"{number}.{sign(secret_key, 'known devices', f'{number}:{subject}')}"
+    return f"{number}.{keys.sign('known devices', f'{number}:{subject}')}"
 
 
-def is_mark(secret_key: str, mark: str, subject: str) -> bool:
+def is_mark(keys: SigningKeys, mark: str, subject: str) -> bool:
     """Tell whether :func:`make_mark` made it for this subject."""
     number, _, signature = mark.partition(".")
-    expected = sign(secret_key, "known devices", f"{number}:{subject}")
-    return hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode())
+    return keys.is_signature(signature, "known devices", f"{number}:{subject}")
 
 
 # --- Counters -------------------------------------------------------------------------------------
 
 
-def _count_try(session: Session, key: str, longest_wait_seconds: float, now: datetime) -> None:
+def _count_try(session: Session, key: str, longest_wait_seconds: float, now: datetime) -> Attempt:
     """Add one to a counter and set its wait, under the lock of its row.
 
     :raise TooManyTriesError: the wait is not over; nothing was counted.
@@ -164,24 +200,25 @@ def _count_try(session: Session, key: str, longest_wait_seconds: float, now: dat
                     session.execute(
                         insert(SignInFailure).values(key=key, failed_count=1, last_failed_at=now)
                     )
-                return
+                return Attempt(key, None)
             except IntegrityError:
                 continue  # A concurrent attempt inserted the row: update that one.
         if not counted:
             wait = (row.blocked_until - now).total_seconds() if row.blocked_until else 1.0
             raise TooManyTriesError(max(1, math.ceil(wait)))
+        until = None
         if row.failed_count >= FREE_TRIES:
             doublings = min(row.failed_count - FREE_TRIES, 20)
             wait = min(FIRST_WAIT_SECONDS * 2**doublings, longest_wait_seconds)
             until = now + timedelta(seconds=wait)
             session.execute(update(SignInFailure).where(own).values(blocked_until=until))
-        return
+        return Attempt(key, until)
     raise TooManyTriesError(1)
 
 
-def _make_key(secret_key: str, kind: str, value: str) -> str:
+def _make_key(keys: SigningKeys, kind: str, value: str) -> str:
     """Make a counter's key: a keyed hash, so that the table holds no names and addresses."""
-    return sign(secret_key, "sign-in failures", f"{kind}:{value}")
+    return keys.sign("sign-in failures", f"{kind}:{value}")
 
 
 def _simplify_address(address: str) -> str:

@@ -1,8 +1,10 @@
 """Bearer tokens of the JSON API: make, read and revoke them."""
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import jwt
 from sqlalchemy import delete, insert
@@ -10,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from imagehub.database import now_utc, own_transaction
-from imagehub.domain.vault import derive_key
+from imagehub.domain.vault import SigningKeys
 from imagehub.errors import NotAllowedError
 from imagehub.models import RevokedToken, User
 
@@ -28,7 +30,7 @@ class TokenFacts:
     expires_at: datetime
 
 
-def make_token(secret_key: str, user: User, now: datetime | None = None) -> str:
+def make_token(keys: SigningKeys, user: User, now: datetime | None = None) -> str:
     """Make a bearer token for one hour (RFC 7519, HS256) with ``sub``, ``iat``, ``exp``, ``jti``.
 
     ``ver`` is the version of the password that it belongs to.
@@ -41,16 +43,16 @@ def make_token(secret_key: str, user: User, now: datetime | None = None) -> str:
         "jti": secrets.token_hex(16),
         "ver": user.credentials_version,
     }
-    return jwt.encode(claims, derive_key(secret_key, "bearer tokens"), algorithm="HS256")
+    return jwt.encode(claims, keys.derive("bearer tokens")[0], algorithm="HS256")
 
 
-def get_user_by_token(session: Session, secret_key: str, token: str) -> tuple[User, TokenFacts]:
+def get_user_by_token(session: Session, keys: SigningKeys, token: str) -> tuple[User, TokenFacts]:
     """Find the user of a bearer token.
 
     :raise NotAllowedError: malformed, unsigned, signed with another key, expired, revoked, of a
         disabled account, or made before the password was changed.
     """
-    facts = _read_token(secret_key, token)
+    facts = _read_token(keys, token)
     user = session.get(User, facts.user_id)
     if (
         user is None
@@ -90,15 +92,9 @@ def _insert_once(session: Session, number: str, expires_at: datetime) -> bool:
     return True
 
 
-def _read_token(secret_key: str, token: str) -> TokenFacts:
+def _read_token(keys: SigningKeys, token: str) -> TokenFacts:
     try:
-        claims = jwt.decode(
-            token,
-            derive_key(secret_key, "bearer tokens"),
-            algorithms=["HS256"],
-            # A token of this second, made on a machine whose clock is fast, is valid.
-            options={"require": ["sub", "iat", "exp", "jti"], "verify_iat": False},
-        )
+        claims = _read_claims(keys, token)
         user_id, version = int(claims["sub"]), int(claims["ver"])
         jti = str(claims["jti"])
         expires_at = datetime.fromtimestamp(int(claims["exp"]), UTC)
@@ -109,3 +105,21 @@ def _read_token(secret_key: str, token: str) -> TokenFacts:
     if not 0 < user_id < 1 << 31 or len(jti) > 64:
         raise NotAllowedError(_NOT_OURS)
     return TokenFacts(user_id, version, jti, expires_at)
+
+
+def _read_claims(keys: SigningKeys, token: str) -> dict[str, Any]:
+    *most, last = keys.derive("bearer tokens")
+    for key in most:
+        with suppress(jwt.InvalidSignatureError):
+            return _decode(token, key)
+    return _decode(token, last)
+
+
+def _decode(token: str, key: bytes) -> dict[str, Any]:
+    return jwt.decode(
+        token,
+        key,
+        algorithms=["HS256"],
+        # A token of this second, made on a machine whose clock is fast, is valid.
+        options={"require": ["sub", "iat", "exp", "jti"], "verify_iat": False},
+    )

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, end_read, now_utc
 from imagehub.domain.people import passwords, throttle
+from imagehub.domain.vault import SigningKeys
 from imagehub.errors import BusyError, ConflictError, InvalidInputError, NotAllowedError
 from imagehub.messages import Message, mark
 from imagehub.models import SignInSession, User
@@ -116,7 +117,12 @@ def check_password(user: User, password: str) -> bool:
 
 
 def sign_in(
-    session: Session, secret_key: str, name: str, password: str, address: str, device_mark: str = ""
+    session: Session,
+    keys: SigningKeys,
+    name: str,
+    password: str,
+    address: str,
+    device_mark: str = "",
 ) -> User:
     """Check a name and a password, with login throttling.
 
@@ -130,15 +136,17 @@ def sign_in(
         disabled accounts.
     :raise TooManyTriesError: nothing was checked; ``retry_after_seconds`` says when it will be.
     """
-    counters = throttle.make_counters(secret_key, make_name_key(name), address, device_mark)
-    throttle.count_sign_in(session, counters)
+    counters = throttle.make_counters(keys, make_name_key(name), address, device_mark)
+    attempts = throttle.count_sign_in(session, counters)
 
     user = find_user(session, name)
     user_id, stored, version = 0, "", 0
     if user is not None and user.disabled_at is None:
         user_id, stored, version = user.id, user.password_hash, user.credentials_version
     end_read(session)
-    if not passwords.is_right(stored, password):
+    with throttle.unless_busy(session, attempts):
+        is_right = passwords.is_right(stored, password)
+    if not is_right:
         raise NotAllowedError(WRONG_SENTENCE)
 
     throttle.forget_sign_in(session, counters)
@@ -159,12 +167,12 @@ def sign_in(
     return found
 
 
-def make_device_mark(secret_key: str, user: User) -> str:
+def make_device_mark(keys: SigningKeys, user: User) -> str:
     """Make what a browser keeps after a success, to be recognised at the next sign-in."""
-    return throttle.make_mark(secret_key, user.name_key)
+    return throttle.make_mark(keys, user.name_key)
 
 
-def check_password_again(session: Session, secret_key: str, user: User, password: str) -> None:
+def check_password_again(session: Session, keys: SigningKeys, user: User, password: str) -> None:
     """Ask for the password again before something grave, with throttling of its own.
 
     The caller must hold no uncommitted change.
@@ -174,9 +182,11 @@ def check_password_again(session: Session, secret_key: str, user: User, password
     """
     user_id, stored = user.id, user.password_hash
     end_read(session)
-    throttle.count_attempt(session, secret_key, "password again", str(user_id))
-    if not passwords.is_right(stored, password):
+    attempt = throttle.count_attempt(session, keys, "password again", str(user_id))
+    with throttle.unless_busy(session, [attempt]):
+        is_right = passwords.is_right(stored, password)
+    if not is_right:
         fault = mark("This is not your password.")
         raise InvalidInputError(fault, {"password": fault})
     end_read(session)
-    throttle.forget_attempts(session, secret_key, "password again", str(user_id))
+    throttle.forget_attempts(session, keys, "password again", str(user_id))

@@ -19,7 +19,9 @@ from sqlalchemy.orm import Session
 from imagehub.database import MAX_ID, count_rows, end_read, get_database_time
 from imagehub.domain.library.groups import name_group
 from imagehub.domain.people import passwords
-from imagehub.domain.people.throttle import count_attempt, forget_attempts
+from imagehub.domain.people.sessions import hash_secret
+from imagehub.domain.people.throttle import count_attempt, forget_attempts, unless_busy
+from imagehub.domain.vault import SigningKeys
 from imagehub.errors import (
     BusyError,
     InvalidInputError,
@@ -158,13 +160,8 @@ def name_shares(session: Session, links: Sequence[ShareLink]) -> dict[int, str]:
 
 def _renew(share: ShareLink) -> str:
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    share.token_hash = _hash(token)
+    share.token_hash = hash_secret(token)
     return token
-
-
-def _hash(token: str) -> str:
-    # The token is long and random, so a plain hash cannot be reversed by guessing.
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
 def get_share(session: Session, number: int) -> ShareLink:
@@ -247,7 +244,7 @@ def get_open_share(session: Session, token: str) -> ShareLink:
     :raise ShareEndedError: it was revoked or has expired.
     :raise NotFoundError: there is none; a link that was replaced is gone, too.
     """
-    this = ShareLink.token_hash == _hash(token[:200])
+    this = ShareLink.token_hash == hash_secret(token[:200])
     share = session.scalars(select(ShareLink).where(this)).one_or_none()
     if share is None:
         raise NotFoundError("share link", "")
@@ -257,7 +254,7 @@ def get_open_share(session: Session, token: str) -> ShareLink:
 
 
 def check_password(
-    session: Session, secret_key: str, share: ShareLink, password: str, address: str
+    session: Session, keys: SigningKeys, share: ShareLink, password: str, address: str
 ) -> None:
     """Check the password of a link, with throttling.
 
@@ -271,12 +268,16 @@ def check_password(
     number, stored = share.id, share.password_hash
     everyone, visitor = str(number), f"{number} {address}"
     end_read(session)
-    count_attempt(session, secret_key, "share", visitor)
-    count_attempt(session, secret_key, "share", everyone, _LONGEST_COMMON_WAIT_SECONDS)
-    if not passwords.is_right(stored, password):
+    attempts = [
+        count_attempt(session, keys, "share", visitor),
+        count_attempt(session, keys, "share", everyone, _LONGEST_COMMON_WAIT_SECONDS),
+    ]
+    with unless_busy(session, attempts):
+        is_right = passwords.is_right(stored, password)
+    if not is_right:
         raise NotAllowedError(mark("The password is wrong."))
-    forget_attempts(session, secret_key, "share", visitor)
-    forget_attempts(session, secret_key, "share", everyone)
+    forget_attempts(session, keys, "share", visitor)
+    forget_attempts(session, keys, "share", everyone)
     if passwords.is_outdated(stored):
         with suppress(BusyError):
             same = (ShareLink.id == number, ShareLink.password_hash == stored)

@@ -156,7 +156,9 @@ def collect_facts(session: Session, clients: Clients, settings: Settings) -> Fac
         is_secret_end_unknown=is_secret_end_unknown(session, settings),
         must_choose_downloads=must_choose,
         is_downloads_given="downloads" in settings.given,
-        private_counts=private_data.count_found(session) if must_choose else private_data.Counts(),
+        private_counts=private_data.count_found(session, most=MAX_COUNTED + 1)
+        if must_choose
+        else private_data.Counts(),
         is_stalled=is_stalled(session),
         failed_jobs=list_failed_jobs(session),
         check_problem=check_problem,
@@ -254,12 +256,17 @@ def _list_downloads(facts: Facts) -> Iterator[Attention]:
     )
     found = facts.private_counts
     if found.any:
-        some = PluralMessage(
-            "Found so far: %(num)s image with such data, %(places)s of them with a location.",
-            "Found so far: %(num)s images with such data, %(places)s of them with a location.",
-            num=found.any,
-            places=found.place,
-        )
+        if found.any > MAX_COUNTED:
+            some = Message(
+                "Found so far: more than %(count)s images with such data.", count=MAX_COUNTED
+            )
+        else:
+            some = PluralMessage(
+                "Found so far: %(num)s image with such data, %(places)s of them with a location.",
+                "Found so far: %(num)s images with such data, %(places)s of them with a location.",
+                num=found.any,
+                places=found.place,
+            )
         words = _join(words, some)
     if facts.is_downloads_given:
         given = Message(

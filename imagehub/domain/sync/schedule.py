@@ -16,7 +16,6 @@ from sqlalchemy import ColumnElement, Select, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from imagehub.clients import Vault
 from imagehub.clients.drive_ids import fold_id, list_spellings
 from imagehub.database import count_rows, get_database_time, make_batches, own_transaction
 from imagehub.domain.sync.folder_tree import is_from, iter_below
@@ -188,16 +187,6 @@ def count_originals(session: Session, state: str) -> int:
     """Count the originals in a state, with the trash, by an index that holds few such rows."""
     images = select(func.count()).select_from(Image)
     return session.scalar(images.where(Image.drive_state == state)) or 0
-
-
-def reseal_links(session: Session, vault: Vault) -> None:
-    """Encrypt all links again with the first key. The caller commits.
-
-    Those that cannot be decrypted stay as they are; the next check then reads everything.
-    """
-    for watch in session.scalars(select(DriveWatch).where(DriveWatch.link != b"")):
-        with suppress(ValueError):
-            watch.link = vault.seal(vault.open(watch.link))
 
 
 def note_import(session: Session, image: Image, since: datetime) -> None:

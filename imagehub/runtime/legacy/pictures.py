@@ -22,6 +22,7 @@ from imagehub.runtime.legacy.content import Content, RowError, write_picture
 from imagehub.runtime.legacy.matching import Match
 from imagehub.runtime.legacy.saving import NewPicture, Place
 from imagehub.runtime.legacy.source import OldPicture, SourceError
+from imagehub.runtime.legacy.uploading import pretend_upload
 from imagehub.runtime.legacy.work import SAVES, Work
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,9 @@ class PictureMover:
         self._work = work
         self._drive = drive
         self._uploads_fail = False
+        # In a dry run nothing is saved that would show what earlier rows have taken.
+        self._taken_places: set[tuple[int, int]] = set()
+        self._taken_files: set[tuple[int, str]] = set()
 
     def bring(self, key: Any) -> None:
         """Bring one picture over; a fault of its own does not stop the others.
@@ -71,6 +75,8 @@ class PictureMover:
     def _make_picture(self, key: Any, old: OldPicture) -> None:
         place = saving.read_place(old)
         self._work.read(saving.check_place, place)
+        if self._work.options.dry_run:
+            self._take_place(place)
         renderer = self._work.clients.renderer
         assert renderer is not None
         with self._work.scratch.open_file() as (file, path):
@@ -82,6 +88,14 @@ class PictureMover:
                 private_data = look(FileSource(file))
                 self._store(old, place, content, picture, private_data, match)
         self._work.report.pictures["made"] += 1
+
+    def _take_place(self, place: Place) -> None:
+        """:raise RowError: an earlier row of this dry run has the numbers."""
+        if place.number is None:
+            return
+        if (place.group, place.number) in self._taken_places:
+            raise RowError(f"Group {place.group} has another image {place.number} in the hub.")
+        self._taken_places.add((place.group, place.number))
 
     def _decode(self, key: Any, file: BinaryIO) -> Content:
         max_bytes = self._work.settings.max_original_bytes
@@ -98,7 +112,12 @@ class PictureMover:
         if drive is None:
             return None
         for match in drive.listing.iter_matches(old, content):
-            if not self._work.read(saving.has_file, group, drive.account_id, match):
+            is_taken = (group, match.item.id) in self._taken_files
+            if not is_taken and not self._work.read(
+                saving.has_file, group, drive.account_id, match
+            ):
+                if self._work.options.dry_run:
+                    self._taken_files.add((group, match.item.id))
                 self._work.report.pictures["matched"] += 1
                 if not match.is_same:
                     path = f"{match.folder_name}/{match.item.name}"
@@ -122,6 +141,10 @@ class PictureMover:
         if self._work.options.upload_missing and not self._uploads_fail and drive is not None:
             if self._work.options.dry_run:
                 counts["uploaded"] += 1
+                # Pictures of other groups with the same bytes will be matched with the new file.
+                upload = pretend_upload(old, content, mime_type)
+                drive.listing.add(upload)
+                self._taken_files.add((place.group, upload.item.id))
                 return None
             assert drive.uploader is not None
             try:
@@ -190,13 +213,18 @@ class PictureMover:
             return
         content = Content(image.size_bytes, image.sha256, "", image.quick_xor_hash)
         match = self._match(old, image.group_id, content)
+        place = Place(image.group_id, image.number)
+        if match is None and self._work.read(saving.is_in_trash, place.group):
+            self._work.report.pictures["not in OneDrive"] += 1
+            if self._work.options.upload_missing:
+                self._work.progress.tell(f"In the trash, not uploaded: {old.describe()}")
+            return
         if match is None:
             with self._work.scratch.open_file() as (file, _path):
                 if self._work.options.upload_missing and not self._work.options.dry_run:
                     content = self._decode(key, file)
                     if content.sha256 != image.sha256:
                         raise RowError("The old picture has changed since it was brought over.")
-                place = Place(image.group_id, image.number)
                 match = self._upload_if_missing(old, place, file, content, image.mime_type, match)
         if match is not None and not self._work.options.dry_run:
             self._work.save(saving.attach_file, image, drive.account_id, match, drive.listed_at)

@@ -114,6 +114,10 @@ def check_place(session: Session, place: Place) -> None:
             raise RowError(f"Group {place.group} has another image {place.number} in the hub.")
 
 
+def is_in_trash(session: Session, group: int) -> bool:
+    return session.scalar(select(Group.state).where(Group.id == group)) == "trash"
+
+
 def has_file(session: Session, group: int, account_id: int | None, match: Match) -> bool:
     """Tell whether a file is the original of an image of the group."""
     twin = exists().where(

@@ -3,7 +3,7 @@
 import mimetypes
 from typing import BinaryIO
 
-from imagehub.clients import Drive
+from imagehub.clients import Drive, DriveItem
 from imagehub.clients.drive_ids import repair_name
 from imagehub.domain.onedrive.uploads import ensure_folder
 from imagehub.runtime.legacy.content import Content
@@ -41,6 +41,20 @@ class Uploader:
             folder, _created = ensure_folder(self._drive, "", names)
             self._folders[name] = folder.id, folder.name
         return self._folders[name]
+
+
+def pretend_upload(old: OldPicture, content: Content, mime_type: str) -> Match:
+    """Return the file that an upload would create, for a dry run."""
+    item = DriveItem(
+        f"upload of {old.key}",
+        make_file_name(old.name or old.key, mime_type),
+        False,
+        content.size_bytes,
+        "",
+        "",
+        quick_xor_hash=content.quick_xor_hash,
+    )
+    return Match(item, old.folder)
 
 
 def make_file_name(name: str, mime_type: str) -> str:

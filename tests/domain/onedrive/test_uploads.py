@@ -13,10 +13,9 @@ from imagehub.domain.onedrive.uploads import (
     find_session,
     forget_session,
     remember_session,
-    reseal_sessions,
 )
 from imagehub.domain.vault import Vault
-from imagehub.models import DriveAccount, UploadSession
+from imagehub.models import DriveAccount
 
 ADDRESS = "https://upload.example.org/1?tempauth=secret"
 
@@ -57,19 +56,3 @@ def test_an_old_session_is_not_reused(
     old = OpenUpload(ADDRESS, now_utc() - KEPT - timedelta(seconds=1))
     remember_session(either_session, vault, account_id, "a", old)
     assert find_session(either_session, vault, "a") is None
-
-
-def test_addresses_are_sealed_again_with_the_first_key(
-    either_session: Session, account_id: int
-) -> None:
-    session = either_session
-    old_key, new_key = (Fernet.generate_key().decode() for _ in range(2))
-    opened = OpenUpload(ADDRESS, now_utc())
-    remember_session(session, Vault(old_key), account_id, "a", opened)
-    remember_session(session, Vault(Fernet.generate_key().decode()), account_id, "lost", opened)
-    assert b"secret" not in session.get_one(UploadSession, "a").address
-    reseal_sessions(session, Vault(f"{new_key},{old_key}"))
-    session.commit()
-    assert find_session(session, Vault(new_key), "a") == opened
-    assert find_session(session, Vault(old_key), "a") is None
-    assert find_session(session, Vault(new_key), "lost") is None

@@ -3,9 +3,10 @@
 from sqlalchemy.orm import Session
 
 from imagehub.domain.people import users
+from imagehub.domain.vault import SigningKeys
 from imagehub.models import User
 
-KEY = "a key that has more than thirty-two characters"
+KEY = SigningKeys("a key that has more than thirty-two characters")
 PASSWORD = "correct horse battery"
 
 

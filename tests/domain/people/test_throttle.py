@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from imagehub.database import now_utc
 from imagehub.domain.people import passwords, throttle, users
-from imagehub.errors import NotAllowedError, TooManyTriesError
+from imagehub.domain.vault import SigningKeys
+from imagehub.errors import BusyError, NotAllowedError, TooManyTriesError
 from imagehub.models import SignInFailure
 from tests.domain.people.accounts import KEY, PASSWORD, add_user
 
@@ -159,7 +160,7 @@ def test_a_forged_mark_makes_no_browser_known(light_session: Session, change: st
     for mark in (
         change.format(users.make_device_mark(KEY, other)),
         users.make_device_mark(KEY, other),
-        users.make_device_mark("another key " * 4, other),
+        users.make_device_mark(SigningKeys("another key " * 4), other),
     ):
         with pytest.raises(TooManyTriesError):
             users.sign_in(light_session, KEY, "Ada", PASSWORD, "198.51.100.1", mark)
@@ -204,3 +205,28 @@ def test_tries_at_the_same_moment_are_counted_one_by_one(
     with Session(engine) as session:
         counts = session.scalars(select(SignInFailure.failed_count)).all()
         assert max(counts) == outcomes.count(0), "each look at the password was counted"
+
+
+def test_an_attempt_that_was_not_checked_does_not_count(
+    either_session: Session,
+) -> None:
+    """Under load an owner would otherwise be kept waiting for attempts that nobody checked."""
+    for _ in range(throttle.FREE_TRIES - 1):
+        try_wrong(either_session)
+    places = 1 + passwords.MAX_WAITING_THREADS
+    assert all(passwords._places.acquire(blocking=False) for _ in range(places))
+    try:
+        for _ in range(3):
+            with pytest.raises(BusyError):
+                users.sign_in(either_session, KEY, "Ada", PASSWORD, "192.0.2.1")
+            either_session.rollback()
+    finally:
+        passwords._places.release(places)
+    rows = either_session.execute(
+        select(SignInFailure.failed_count, SignInFailure.blocked_until)
+    ).all()
+    assert [tuple(row) for row in rows] == [(throttle.FREE_TRIES - 1, None)] * 2
+    either_session.rollback()
+    try_wrong(either_session)
+    with pytest.raises(TooManyTriesError):
+        users.sign_in(either_session, KEY, "Ada", PASSWORD, "192.0.2.1")

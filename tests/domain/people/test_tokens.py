@@ -57,7 +57,7 @@ def _encode_unsigned(claims: dict[str, object], alg: str) -> str:
 
 @pytest.fixture
 def signing_key() -> bytes:
-    return vault.derive_key(KEY, "bearer tokens")
+    return vault.derive_key(KEY.current, "bearer tokens")
 
 
 def test_the_claims_of_these_tests_are_good_when_signed_rightly(
@@ -87,7 +87,7 @@ def test_another_algorithm_is_refused_with_the_right_key(
 
 def test_a_token_signed_with_another_key_is_refused(light_session: Session) -> None:
     user = add_user(light_session)
-    for key in (KEY, "another key that has more than thirty-two characters"):
+    for key in (KEY.current, "another key that has more than thirty-two characters"):
         with pytest.raises(NotAllowedError):
             tokens.get_user_by_token(
                 light_session, KEY, jwt.encode(_make_claims(user), key, "HS256")

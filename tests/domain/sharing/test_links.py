@@ -10,11 +10,12 @@ from werkzeug.security import generate_password_hash
 from imagehub.domain.library import trash
 from imagehub.domain.people import passwords
 from imagehub.domain.sharing import links
+from imagehub.domain.vault import SigningKeys
 from imagehub.errors import InvalidInputError, NotAllowedError, NotFoundError, TooManyTriesError
 from imagehub.models import Group, ShareLink
 from tests.fixtures.site import Site
 
-SECRET = "a secret of this hub"
+SECRET = SigningKeys("a secret of this hub")
 
 
 @pytest.fixture

@@ -442,6 +442,38 @@ def test_a_dry_run_reports_the_same_and_changes_nothing(
     assert real.pictures == report.pictures
 
 
+def test_a_dry_run_counts_pictures_that_are_there_twice_as_the_real_run_does(
+    import_hub: ImportHub, first_version: FirstVersion
+) -> None:
+    hub, old = import_hub, first_version
+    hub.put_files("System", {"a.jpg": make_picture(1)})
+    for group, number in ((1, 1), (1, 2), (2, 1)):
+        old.add(group, number, "a.jpg", make_picture(1))
+    for group, number in ((3, 1), (3, 2), (4, 1)):
+        old.add(group, number, "b.jpg", make_picture(2))
+    old.add(4, 1, "same number.jpg", make_picture(3))
+    dry = old.migrate(hub, dry_run=True, upload_missing=True)
+    real = old.migrate(hub, upload_missing=True)
+    assert dry.pictures == real.pictures
+    assert dry.reasons == real.reasons == {"Group 4 has another image 1 in the hub.": 1}
+
+
+def test_pictures_in_the_trash_are_not_uploaded(
+    import_hub: ImportHub, first_version: FirstVersion
+) -> None:
+    hub, old = import_hub, first_version
+    old.add(1, 1, "a.jpg", make_picture(1))
+    old.add(2, 1, "b.jpg", make_picture(2))
+    old.migrate(hub)
+    hub.session.rollback()
+    hub.session.get_one(Group, 1).state = "trash"
+    hub.session.commit()
+    report = old.migrate(hub, upload_missing=True)
+    assert (report.pictures["uploaded"], report.pictures["not in OneDrive"]) == (1, 1)
+    names = [path.name for path in (hub.onedrive.root / "ImageHub version 1").rglob("*.jpg")]
+    assert names == ["b.jpg"]
+
+
 def test_empty_tables_are_no_failure(import_hub: ImportHub, first_version: FirstVersion) -> None:
     report = first_version.migrate(import_hub)
     assert (report.pictures, report.people, report.has_failed) == ({}, {}, False)
