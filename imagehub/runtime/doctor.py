@@ -405,7 +405,9 @@ def check_notifications(settings: Settings) -> Iterator[Facts]:
         return
     info = notifications.describe_notifications(session, settings, account.id)
     minutes = settings.drive_check_minutes
-    instead = f"OneDrive is checked every {minutes} minutes" if minutes else "nothing is checked"
+    instead = "OneDrive is checked " + (
+        f"every {minutes} minutes" if minutes else "on request only"
+    )
     if info.state == "on" and info.until is not None:
         yield "ok", f"On until {info.until:%Y-%m-%d %H:%M} UTC; the worker renews them before."
     elif info.state == "starting":

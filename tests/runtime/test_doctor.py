@@ -17,7 +17,8 @@ from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
 from flask import Flask
 from flask_migrate import stamp
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
+from sqlalchemy.orm import Session
 from werkzeug.serving import make_server
 
 from imagehub import create_app
@@ -26,9 +27,11 @@ from imagehub.config import Settings, load_settings
 from imagehub.database import db, init_migrations, now_utc
 from imagehub.domain.onedrive import accounts
 from imagehub.domain.site import settings as site_settings
-from imagehub.models import DriveAccount
+from imagehub.domain.sync import notifications
+from imagehub.models import DriveAccount, DriveSubscription
 from imagehub.runtime.doctor import (
     Finding,
+    check_notifications,
     check_public_address,
     judge_plain_http,
     run_checks,
@@ -480,3 +483,36 @@ def test_what_plain_http_leads_to_is_told(
 def test_a_hub_in_development_has_no_public_address_to_check(tmp_path: Path) -> None:
     environment = {"IMAGEHUB_DATA_DIR": str(tmp_path), "IMAGEHUB_PUBLIC_URL": "https://x.invalid"}
     assert list(check_public_address(load_settings(environment, None))) == []
+
+
+# --- Notifications --------------------------------------------------------------------------------
+
+
+def find_notifications(hub: ImportHub, **changes: Any) -> tuple[str, str]:
+    """Return the state and the sentence of the check, in a hub with changed settings."""
+    settings = replace(hub.settings, **changes)
+    with create_app(settings).app_context():
+        [facts] = check_notifications(settings)
+        db.engine.dispose()
+    return facts[0], facts[1]
+
+
+def test_it_is_said_whether_onedrive_notifies_the_hub(hub: ImportHub) -> None:
+    url = "http://127.0.0.1:9"
+    assert "request only" in find_notifications(hub)[1]
+    off = find_notifications(hub, drive_notifications=False, drive_check_minutes=30)
+    assert off == (
+        "ok",
+        "Switched off by IMAGEHUB_DRIVE_NOTIFICATIONS; OneDrive is checked every 30 minutes.",
+    )
+    assert find_notifications(hub, public_url=url)[1].startswith("Not on yet")
+    notifications.keep_subscriptions(hub.session, hub.clients, url)
+    state, sentence = find_notifications(hub, public_url=url)
+    assert state == "warning" and "no valid response" in sentence
+    with Session(hub.engine) as session:
+        end = now_utc() + timedelta(days=2)
+        values = {"subscription_id": "s", "expires_at": end, "problem": ""}
+        session.execute(update(DriveSubscription).values(**values))
+        session.commit()
+    state, sentence = find_notifications(hub, public_url=url)
+    assert state == "ok" and f"On until {end:%Y-%m-%d %H:%M} UTC" in sentence

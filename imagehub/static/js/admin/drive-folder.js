@@ -272,9 +272,7 @@ function drawHead() {
   watched.hidden = !watch;
   get(watched, "[name=watch]", HTMLInputElement).value = watch ? String(watch.id) : "";
   get(watched, "[data-watch-words]").textContent = watch ? watch.words : "";
-  const offer = byId("watch", HTMLDetailsElement);
-  offer.hidden = Boolean(watch);
-  offer.open = false;
+  byId("watch").hidden = Boolean(watch);
 }
 
 /** @param {string} view "grid" or "list" */
