@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, create_engine, func, select, text, true
 
@@ -78,16 +79,23 @@ def main() -> None:
 def make_database(server: MariaDB, folder: Path, size: int) -> str:
     """Fill a new database; return its URL."""
     url = server.create_database()
-    environment = {"IMAGEHUB_DATA_DIR": str(folder), "IMAGEHUB_DATABASE_URL": url}
-    app = create_app(load_settings(environment, None))
-    migrate_database(app)
+    app = open_migrated(folder, url)
     with app.app_context(), allow_long_statements(db.engine):
         fill_hub(db.engine, size // SHOTS_PER_GROUP, size, lambda line: print(" ", line))
     return url
 
 
+def open_migrated(folder: Path, url: str) -> Flask:
+    environment = {"IMAGEHUB_DATA_DIR": str(folder), "IMAGEHUB_DATABASE_URL": url}
+    app = create_app(load_settings(environment, None))
+    migrate_database(app)
+    return app
+
+
 def make_hub(folder: Path, size: int, url: str) -> Hub:
     folder.mkdir()
+    # One that was filled before may be of an earlier version.
+    open_migrated(folder, url)
     site = make_site(folder, database_url=url, page_cache_mb="0")
     return Hub(size, site, site.client(), site.signed_in_client(), list_pages(site))
 
