@@ -106,9 +106,11 @@ GRAPH_OPERATIONS = frozenset(
     {
         "create a folder", "create an empty file", "delete an item", "download a file",
         "fetch a preview", "fetch a thumbnail", "find the folder of an item", "list a folder",
-        "look for a name", "move an item", "open a file", "open a path", "open an item",
-        "open the root folder", "read the drive", "read what changed", "rename an item",
-        "restore an item", "start an upload", "upload a file",
+        "list subscriptions", "look for a name", "move an item", "open a file", "open a path",
+        "open an item", "open the root folder", "read the drive", "read what changed",
+        "rename an item",
+        "renew a subscription", "restore an item", "start an upload", "subscribe to changes",
+        "upload a file",
     }
 )  # fmt: skip
 S3_OPERATIONS = frozenset(
@@ -132,7 +134,8 @@ class _Active:
         self.folder, self._lock = create_locked(data_dir / "metrics", name)
         # How the library is told to count in files.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self.folder)
-        values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+        self._values = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+        values.ValueClass = self._values
         registry = CollectorRegistry()
         self.made: dict[str, Any] = {}
         for name, one in INSTRUMENTS.items():
@@ -148,6 +151,7 @@ class _Active:
                 )
 
     def close(self) -> None:
+        self._values.close_all_files()
         shutil.rmtree(self.folder, ignore_errors=True)
         os.close(self._lock)
 
@@ -161,8 +165,10 @@ def start(data_dir: Path, program: str) -> None:
     :param program: ``web`` or ``worker``.
     """
     global _active
-    if _active is not None and _active.data_dir == data_dir:
-        return
+    if _active is not None:
+        if _active.data_dir == data_dir:
+            return
+        stop()
     for folder in iter_left_over(data_dir / "metrics"):
         shutil.rmtree(folder, ignore_errors=True)
     _active = _Active(data_dir, program)
@@ -171,9 +177,10 @@ def start(data_dir: Path, program: str) -> None:
 def stop() -> None:
     """Stop counting and delete the counts; call it in the process that started it."""
     global _active
-    if _active is not None:
-        _active.close()
-    _active = None
+    # Other threads may still count.
+    ended, _active = _active, None
+    if ended is not None:
+        ended.close()
 
 
 def forget_process(process_id: int) -> None:
