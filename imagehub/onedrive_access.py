@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Drive
 from imagehub.clients.graph import GraphDrive
-from imagehub.clients.graph_http import GraphCaller
+from imagehub.clients.graph_http import MAX_WAIT_SECONDS, GraphCaller
 from imagehub.clients.sign_in import AccessToken
 from imagehub.config import Settings
 from imagehub.database import OUTAGES, describe_outage, get_database_time, now_utc
@@ -33,13 +33,18 @@ _NOTE_SUCCESS_SECONDS = 60.0
 
 
 class DriveOpener:
-    """The drives of this process, one for each account."""
+    """The drives of this process, one for each account.
+
+    :param head_start_seconds: how much longer than others this process waits when OneDrive
+        throttles an account.
+    """
 
     clients: Clients
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, settings: Settings, head_start_seconds: float = 0.0) -> None:
         self.engine = engine
         self.settings = settings
+        self.head_start_seconds = head_start_seconds
         self._lock = threading.Lock()
         self._process_id = 0
         self._opened: dict[int, tuple[object, GraphDrive]] = {}
@@ -74,7 +79,10 @@ class DriveOpener:
 
     def _make_drive(self, account_id: int, root_folder: str) -> GraphDrive:
         access = self._accesses[account_id]
-        return GraphDrive(GraphCaller(self.settings.graph_base_url, access), root_folder)
+        # Its calls may wait for the pauses that those of others may wait for.
+        seconds = MAX_WAIT_SECONDS + self.head_start_seconds
+        caller = GraphCaller(self.settings.graph_base_url, access, seconds)
+        return GraphDrive(caller, root_folder)
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ class _Look:
     state: str = ""
     drive_id: str = ""
     connected_at: datetime | None = None
-    # By this machine's monotonic clock.
+    # By this machine's monotonic clock; 0 if there never was a pause.
     pause_ends: float = 0.0
 
 
@@ -130,7 +138,8 @@ class AccountAccess:
                 (paused_until - get_database_time(session)).total_seconds() if paused_until else 0.0
             )
         now = time.monotonic()
-        look = _Look(now + _LOOK_SECONDS, root.address, pause_ends=now + left, **values)
+        pause_ends = now + left if paused_until else 0.0
+        look = _Look(now + _LOOK_SECONDS, root.address, pause_ends=pause_ends, **values)
         self._look = look
         return look
 
@@ -174,7 +183,8 @@ class AccountAccess:
 
     def get_pause(self) -> float:
         ends = max(self._paused_here_until, self.look().pause_ends)
-        return max(0.0, ends - time.monotonic())
+        head_start = self._opener.head_start_seconds if ends else 0.0
+        return max(0.0, ends + head_start - time.monotonic())
 
     def set_pause(self, seconds: float) -> None:
         with self._lock:

@@ -120,9 +120,10 @@ def get_signing_keys(app: Flask | None = None) -> SigningKeys:
     return SigningKeys(current, tuple(others))
 
 
-def build_clients(engine: Engine, settings: Settings) -> Clients:
+def build_clients(engine: Engine, settings: Settings, head_start_seconds: float = 0.0) -> Clients:
     """Build the clients for S3, Microsoft's sign-in and Graph; no service is called.
 
+    :param head_start_seconds: see :class:`imagehub.onedrive_access.DriveOpener`.
     :raise SettingsError: the settings of the object storage are invalid.
     """
     try:
@@ -138,7 +139,7 @@ def build_clients(engine: Engine, settings: Settings) -> Clients:
         )
     except ValueError as error:
         raise SettingsError(f"These settings cannot be used:\n  {error}") from error
-    drives = DriveOpener(engine, settings)
+    drives = DriveOpener(engine, settings, head_start_seconds)
     drives.clients = Clients(
         store=store,
         identity=MicrosoftIdentity(

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from imagehub.clients.graph import GraphDrive
 from imagehub.database import now_utc
 from imagehub.domain.onedrive import accounts, sign_in, status
 from imagehub.errors import ConnectionLostError, ServiceBusyError, ServiceRefusedError
@@ -135,6 +136,24 @@ def test_a_pause_that_is_over_lets_calls_through(drive_hub: DriveHub) -> None:
     )
     drive_hub.session.commit()
     assert drive_hub.open_drive().get_root().id
+
+
+def test_a_worker_lets_others_go_first_after_a_pause(drive_hub: DriveHub) -> None:
+    account = drive_hub.connect()
+    clients = build_clients(drive_hub.engine, drive_hub.settings, head_start_seconds=3.0)
+    began = time.monotonic()
+    accounts.set_pause(drive_hub.session, account.id, 0)
+    asked = len(drive_hub.onedrive.log())
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(lambda: clients.open_drive(account.id).get_root())
+        assert drive_hub.open_drive().get_root().id
+        assert len(drive_hub.onedrive.log()) > asked
+        assert work.result().id
+    assert time.monotonic() - began >= 3.0
+    # A head start without a pause would only be a delay.
+    drive = clients.open_drive(account.id)
+    assert isinstance(drive, GraphDrive)
+    assert drive._caller._access.get_pause() == 0.0
 
 
 def test_a_call_that_worked_is_remembered(drive_hub: DriveHub) -> None:

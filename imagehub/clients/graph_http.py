@@ -57,6 +57,7 @@ _THROTTLED_STATUSES = frozenset({429, 503})
 # After these the server may have carried out the request before it failed.
 _UNSURE_STATUSES = frozenset({500, 502, 504})
 MAX_ATTEMPTS = 8
+MAX_WAIT_SECONDS = 8.0
 # Source: Microsoft Graph, "Combine multiple HTTP requests using JSON batching".
 _MOST_IN_BATCH = 20
 
@@ -127,7 +128,7 @@ class GraphCaller:
         self,
         base_url: str,
         access: Access,
-        max_wait_seconds: float = 8.0,
+        max_wait_seconds: float = MAX_WAIT_SECONDS,
         timeouts: tuple[float, float] = (10.0, 60.0),
         backoff_seconds: float = 1.0,
     ) -> None:

@@ -63,6 +63,9 @@ log = logging.getLogger(__name__)
 _HUEY_LOGS = [logging.getLogger(f"huey.consumer.{name}") for name in ("Worker", "Scheduler")]
 _BRIEF_OUTAGES = BriefOutages()
 
+# After a pause that OneDrive asked for, visitors and admins go first for this long.
+HEAD_START_SECONDS = 2.0
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -451,7 +454,8 @@ def run_worker(
         signal.signal(number, stop)
     # Huey logs two lines for every wake-up call.
     logging.getLogger("huey").setLevel(logging.WARNING)
-    worker = Worker(settings, engine, build_clients(engine, settings), timing)
+    clients = build_clients(engine, settings, HEAD_START_SECONDS)
+    worker = Worker(settings, engine, clients, timing)
     collect_at_rest()
     with serve_metrics(settings):
         worker.start()
