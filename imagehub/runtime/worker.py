@@ -393,6 +393,7 @@ class Worker:
     def _tell(self, session: Session) -> None:
         """Tell people what needs attention, if a way to them is configured."""
         if not self._channels:
+            notices.forget_recipients(session)
             return
         settings = site_settings.get_site(session, self._settings)
         facts = attention.collect_facts(session, self._clients, settings)

@@ -66,6 +66,14 @@ def tell(
         release_lease(session, _LEASE, owner)
 
 
+def forget_recipients(session: Session) -> None:
+    """Forget all recipients, since there are none any more, and that messages to them failed."""
+    is_known = session.scalar(select(Notice.kind).limit(1)) is not None
+    end_read(session)
+    if is_known:
+        _note(session, [], {})
+
+
 def find_translator(session: Session, settings: Settings) -> Translator:
     """Return the translator to the hub's language, or else to that of its first admin."""
     if settings.language in LANGUAGES:

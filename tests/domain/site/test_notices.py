@@ -206,6 +206,20 @@ def test_a_recipient_who_gets_nothing_needs_attention_itself(teller: Teller) -> 
     assert attention._list_failed_recipients(teller.session) == []
 
 
+def test_who_is_no_longer_a_recipient_is_forgotten(teller: Teller) -> None:
+    teller.box.refusals.append("550 no")
+    teller.settle(LOST)
+    notices.forget_recipients(teller.session)
+    assert teller.session.scalars(select(Notice)).all() == []
+    teller.session.rollback()
+    teller.settle(LOST)
+    teller.settings = replace(teller.settings, notify_emails=())
+    teller.tell(LOST)
+    assert set(teller.session.scalars(select(Notice.recipient))) == {
+        build_channels(teller.settings)[0].recipient
+    }
+
+
 def test_a_retry_has_the_id_of_the_first_try(teller: Teller) -> None:
     """So a receiver can drop a message whose acceptance was not noted."""
     teller.tell(LOST)
