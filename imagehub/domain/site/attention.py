@@ -142,10 +142,11 @@ def collect_facts(session: Session, clients: Clients, settings: Settings) -> Fac
     has_images = session.scalar(select(Image.id).limit(1)) is not None
     must_choose = site_settings.must_choose_downloads(session)
     check_problem = notification_problem = ""
-    if info.is_usable and info.account_id is not None:
-        watch = schedule.describe_watch(session, info.account_id)
+    account = accounts.find_active_account(session)
+    if account is not None and account.state == accounts.CONNECTED:
+        watch = schedule.describe_watch(session, account.id)
         check_problem = watch.problem if watch.failure_count >= _LEAST_FAILED_CHECKS else ""
-        notified = notifications.describe_notifications(session, settings, info.account_id)
+        notified = notifications.describe_notifications(session, settings, account.id)
         notification_problem = notified.problem if notified.state == "failed" else ""
     return Facts(
         connection=info,
