@@ -13,6 +13,7 @@ minutes are possible. All parts run at the priority of this program.
 import argparse
 import random
 import secrets
+import signal
 import sys
 import tempfile
 import threading
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not 0 < options.minutes <= 50:
         parser.error("--minutes must be more than 0 and at most 50")
+    # The programs that run are ended then too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     print(f"seed {options.seed}; starting …", flush=True)
     with tempfile.TemporaryDirectory(prefix="chaos-") as name, run_parts(Path(name)) as parts:
         return run(parts, options.minutes * 60, options.seed, options.visitors, options.files)
@@ -68,10 +71,12 @@ def run(parts: Parts, seconds: float, seed: int, visitor_count: int, file_count:
     for thread in loads:
         thread.start()
     breaking = trouble.start(is_over)
-    time.sleep(seconds)
-    is_over.set()
-    for thread in (*breaking, *loads):
-        thread.join()
+    try:
+        time.sleep(seconds)
+    finally:
+        is_over.set()
+        for thread in (*breaking, *loads):
+            thread.join()
     print("everything runs again; waiting for the imports …", flush=True)
     parts.onedrive.clear_faults()
     failed_count = settle(parts)
