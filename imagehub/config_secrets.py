@@ -119,7 +119,7 @@ def _read_key(data_dir: Path, name: str) -> str:
         # Read several times in each request of a signed-in person.
         with open(f"{data_dir}/secrets/{name}", encoding="ascii") as file:
             return file.read().strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
 
 

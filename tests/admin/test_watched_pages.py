@@ -28,11 +28,11 @@ def list_watches(site: ConnectedSite) -> list[tuple[str, str, bool]]:
 
 def test_a_folder_is_watched_and_no_longer(connected_site: ConnectedSite, browser: Browser) -> None:
     works = browser.find("Works")
-    assert "Watch this folder" in browser.page(f"/admin/drive/{works}")
+    assert 'id="watch">' in browser.page(f"/admin/drive/{works}")
     assert send(browser, "/admin/drive/watch", folder=works, way="stem", publish="on") == 303
     assert list_watches(connected_site) == [("Works", "stem", True)]
     page = browser.page(f"/admin/drive/{works}")
-    assert "Watch this folder" not in page and "imported automatically and published" in page
+    assert 'id="watch" hidden>' in page and "imported automatically and published" in page
     assert "Works" in browser.page("/admin/connection").split('id="watched-head"')[1]
     with connected_site.session() as session:
         watch_id = session.query(WatchedFolder.id).scalar()

@@ -681,7 +681,7 @@ def test_two_drops_become_a_group_per_folder_if_chosen(
     done(page, 2)
     page.set_input_files("#pick-folder", tmp_path / "Mill")
     done(page, 4)
-    page.get_by_label("Group by").select_option("folder")
+    page.get_by_role("region", name="Uploads").get_by_label("Group by").select_option("folder")
     page.get_by_label("Import when uploaded").check()
     expect(page.locator("#uploads")).to_contain_text("4 images are being imported")
     assert count_jobs(served_site) == 1
