@@ -35,11 +35,6 @@ def require(program: str) -> str:
     return path
 
 
-def require_chromium() -> str:
-    """The path of Chromium, if possible of the one without windows: it takes a third less time."""
-    return shutil.which("chromium-headless-shell") or require("chromium")
-
-
 def find_photos() -> Path | None:
     """The folder of real photographs, if it is on this machine (never needed)."""
     folder = Path(os.environ.get("IMAGEHUB_TEST_PHOTOS", ROOT.parent / "shared" / "photos"))

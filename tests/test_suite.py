@@ -124,7 +124,7 @@ def checkout(tmp_path: Path) -> Path:
         tmp_path / "programs/make",
         f'[ "$1" = check ] || exec "{require("make")}" {" ".join(installed)} "$@"',
     )
-    for name in ("mariadbd", "redis-server", "chromium-headless-shell"):
+    for name in ("mariadbd", "redis-server", "chromium"):
         write_program(tmp_path / "programs" / name, "exit 1")
     return tmp_path
 
