@@ -33,7 +33,7 @@ from imagehub.domain.site.manifest import (
     TAG_FIELDS,
     TRASH_FIELDS,
 )
-from imagehub.errors import ConflictError, ImageHubError
+from imagehub.errors import ConflictError, InvalidInputError
 from imagehub.models import (
     DriveAccount,
     Group,
@@ -59,7 +59,7 @@ _BATCH = 500
 _NO_PASSWORD = "!"  # noqa: S105 - the opposite of a password
 
 
-class ManifestError(ImageHubError):
+class ManifestError(InvalidInputError):
     """The manifest is not complete, or a line of it cannot be read."""
 
 
