@@ -10,7 +10,7 @@ COPY requirements requirements
 # Dependencies first, so that these layers are cached when only the code changes. npm is needed only
 # to build the browser files.
 RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
-        -r requirements/build.txt -r requirements/run.txt \
+        -r requirements/build.txt -r requirements/tiles.txt \
     && /node/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
         -r requirements/assets.txt
 COPY setup.cfg setup.py pyproject.toml MANIFEST.in README.md LICENSE package.json package-lock.json ./

@@ -28,9 +28,9 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "Python has no venv module; on Debian and Ubuntu run: apt install python3-venv"; exit 1; }
 
-$(VENV)/.run: $(VENV)/bin/python setup.cfg requirements/build.txt requirements/run.txt
+$(VENV)/.run: $(VENV)/bin/python setup.cfg requirements/build.txt requirements/tiles.txt
 	@echo "Installing ImageHub and its dependencies"
-	@$(PIP) -r requirements/build.txt -r requirements/run.txt
+	@$(PIP) -r requirements/build.txt -r requirements/tiles.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

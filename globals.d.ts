@@ -25,10 +25,20 @@ interface Shot {
   fullHeight: number;
   /** Address of the original as browsers show it; "" where there is none. */
   zoom: string;
+  /** What the addresses of its tiles begin with; "" where there are none. */
+  tiles: string;
   /** Address of the original as a download; "" where there is none. */
   full: string;
   /** What that download is: "Full-size image", or the kind and size of another file. */
   fullLabel: string;
+  /** Address of the video; "" if the shot is a picture. */
+  video: string;
+  /** Its type, as browsers know it. */
+  videoType: string;
+  /** How long it is: 0:42; "" where that is not known. */
+  length: string;
+  /** It plays in a loop, without sound. */
+  isLoop: boolean;
   /** The link that leads to it on this page. */
   link: HTMLElement | null;
 }

@@ -40,10 +40,11 @@ def fill_catalogue(engine: Engine, image_count: int) -> None:
         def fill(model: type[Base], source: str, **values: str) -> None:
             """Insert rows; columns that are not named get their default, "" or 0."""
             columns = {}
-            for column in model.__table__.columns:
+            table = model.metadata.tables[model.__tablename__]
+            for column in table.columns:
                 if column.name in values:
                     columns[column.name] = values[column.name]
-                elif not column.nullable and column is not model.__table__.autoincrement_column:
+                elif not column.nullable and column is not table.autoincrement_column:
                     columns[column.name] = _write_default(column)
             names = ", ".join(f"`{name}`" for name in columns)
             terms = ", ".join(columns.values())

@@ -40,7 +40,8 @@ from imagehub.domain.objects import bookkeeping  # noqa: E402
 from imagehub.models import Image as ImageRow  # noqa: E402
 from imagehub.models import User  # noqa: E402
 from imagehub.queue import count_worker_threads  # noqa: E402
-from imagehub.runtime.worker import Timing, make_renderer  # noqa: E402
+from imagehub.runtime.timing import Timing  # noqa: E402
+from imagehub.runtime.worker import make_renderer  # noqa: E402
 from imagehub.wiring import build_clients  # noqa: E402
 from tests.fixtures.connection import make_settings  # noqa: E402
 from tests.fixtures.importing import ImportHub  # noqa: E402
@@ -94,7 +95,7 @@ def get_cpu_seconds(root: int | None = None) -> float:
             facts[int(path.parent.name)] = (int(words[1]), sum(map(int, words[11:15])))
     root = root or os.getpid()
     family, total = {root}, facts[root][1]
-    found = True
+    found = {root}
     while found:
         found = {pid for pid, (parent, _) in facts.items() if parent in family} - family
         family |= found

@@ -81,10 +81,10 @@ def fill(site: Site, image_count: int) -> None:
                 f" FROM image WHERE id <= {jobs}",
                 "INSERT INTO import_item (job_id, group_id, drive_item_id, file_name, folder_id,"
                 " folder_name, number, position, state, attempt_count, suspicion, reason,"
-                " available_at, lease_owner, size_bytes, accepts_mismatch)"
+                " available_at, lease_owner, size_bytes, accepts_mismatch, waits_for_access)"
                 f" SELECT id {div} {IMAGES_PER_JOB} + 1, group_id, drive_item_id, name, '', '', 9,"
                 " 9, CASE WHEN group_id % 40 = 3 THEN 'failed' ELSE 'done' END, 1, 0, '',"
-                " '2024-05-01', '', 1, 0 FROM image",
+                " '2024-05-01', '', 1, 0, 0 FROM image",
             ):
                 connection.execute(text(statement))
         session = db.session()

@@ -73,7 +73,7 @@ def find_work(url: str) -> str:
     with urllib.request.urlopen(f"{url}/image/page?page=1", timeout=30) as answer:
         number = json.load(answer)["data"][0]["group"]
     with urllib.request.urlopen(f"{url}/groups/{number}", timeout=30) as answer:
-        return urllib.parse.urlsplit(answer.geturl()).path
+        return urllib.parse.urlsplit(str(answer.geturl())).path
 
 
 # --- Size -----------------------------------------------------------------------------------------

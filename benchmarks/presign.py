@@ -67,7 +67,9 @@ def main() -> None:
         return store.make_presigned_url(key, start)
 
     # botocore signs for the current time, so its clock is set to the start of the window.
-    botocore.auth.get_current_datetime = lambda remove_tzinfo=True: start.replace(tzinfo=None)
+    botocore.auth.get_current_datetime = (  # type: ignore[attr-defined]
+        lambda remove_tzinfo=True: start.replace(tzinfo=None)
+    )
     for key in keys[:200]:
         assert sign_anew(key) == sign_with_botocore(key), "the two do not agree"
 

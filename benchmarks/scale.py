@@ -30,7 +30,7 @@ from imagehub import create_app
 from imagehub.config import load_settings
 from imagehub.database import db
 from imagehub.domain.library import gallery, listing, order
-from imagehub.models import Group, GroupTag, Tag
+from imagehub.models import FacetValue, Group, GroupTag, Series, Tag
 from imagehub.runtime.bench_fill.fill import fill_hub
 from imagehub.runtime.serve import allow_long_statements, migrate_database
 from tests.fixtures.database import MariaDB, run_mariadb
@@ -96,7 +96,9 @@ def make_hub(folder: Path, size: int, url: str) -> Hub:
     folder.mkdir()
     # One that was filled before may be of an earlier version.
     open_migrated(folder, url)
-    site = make_site(folder, database_url=url, page_cache_mb="0")
+    site = make_site(
+        folder, database_url=url, page_cache_mb="0", text_languages="en, de", numbers="on"
+    )
     return Hub(size, site, site.client(), site.signed_in_client(), list_pages(site))
 
 
@@ -122,13 +124,29 @@ def list_pages(site: Site) -> dict[str, str]:
         created = int(middle.created_at.timestamp() * 1_000_000)
         title = urlsafe_b64encode(middle.title_key.encode()).decode().rstrip("=")
         words = max(re.findall(r"\w+", middle.title.lower()), key=len)
+        # The values that most works have, and a rare one.
+        ranked = select(FacetValue.slug).order_by(FacetValue.shown_count.desc())
+        shown_facet = ranked.where(FacetValue.shown_count > 0)
+        most = {
+            facet: session.scalars(shown_facet.where(FacetValue.facet == facet).limit(1)).one()
+            for facet in ("year", "decade", "medium", "tag", "colour", "shape", "availability")
+        }
+        one, two, three = (
+            "&".join(f"{name}={quote(most[name])}" for name in names)
+            for names in (("shape",), ("shape", "medium"), ("shape", "medium", "colour"))
+        )
+        rarely = f"tag={quote(rare.slug)}&{two}"
+        deep = f"{one}&after={order.FIRST_SORT_KEY + middle.id * order.SORT_STEP}.{middle.id}"
+        series = session.get_one(Series, 1)
+        in_series = find_address(site, f"/series/{series.id}")
+        last_page = max(1, series.shown_count // 12)
         pages = {
             "front page": "/",
             "a page in the middle": f"/?page={max(1, last // 2)}",
             "the last page": f"/?page={last}",
             "/image/page in the middle": f"/image/page?page={max(1, last // 2)}",
-            "a work of five shots": gallery_path(site, middle),
-            "the largest of a thousand": gallery_path(site, largest),
+            "a work of five shots": find_address(site, f"/groups/{middle.id}"),
+            "the largest of a thousand": find_address(site, f"/groups/{largest.id}"),
             "most used tag": f"/tags/{quote(common.slug)}",
             "most used tag, middle page": f"/tags/{quote(common.slug)}?page={count // 24 or 1}",
             "rarest tag": f"/tags/{quote(rare.slug)}",
@@ -140,6 +158,22 @@ def list_pages(site: Site) -> dict[str, str]:
             "search: nothing found": "/search?q=zzyzx",
             "search: inside of words": "/search?q=arbou",
             "suggestions for two letters": "/search/suggest?q=ha",
+            "one filter": f"/?{one}",
+            "one filter, deep inside": f"/?{deep}",
+            "two filters": f"/?{two}",
+            "three filters": f"/?{three}",
+            "two filters with a rare tag": f"/?{rarely}",
+            "a year of the timeline": f"/?year={most['year']}",
+            "a decade of the timeline": f"/?year={most['decade']}",
+            "search with two filters": f"/search?q=harbour&{two}",
+            "all series": "/series",
+            "the largest series": in_series,
+            "its last page": f"{in_series}?page={last_page}",
+            "it with one filter": f"{in_series}?{one}",
+            "it with three filters": f"{in_series}?{three}",
+            "it with a rare tag": f"{in_series}?tag={quote(rare.slug)}",
+            "a share link": "/s/bench-1",
+            "its list of marked works": "/s/bench-1/list",
             "feed": "/feed.atom",
             "site map": "/sitemap.xml",
             "one part of the site map": "/sitemap/1.xml",
@@ -159,16 +193,28 @@ def list_pages(site: Site) -> dict[str, str]:
             "library: drafts with a word": "/admin/library?filter=draft&q=harbour",
             "library: no alt, with a word": "/admin/library?filter=alt&q=harbour",
             "library: one group": f"/admin/library/{number}",
+            "library: a name's beginning": f"/admin/library/choices?q={words[:3]}",
             "the trash": "/admin/library/trash",
+            "numbers, a month": "/admin/numbers?days=30",
+            "numbers, a year": "/admin/numbers?days=365",
+            "numbers of a work": f"/admin/numbers/group/{number}",
+            "admin: series": "/admin/series",
+            "admin: the largest series": f"/admin/series/{series.id}",
+            "admin: its picker": f"/admin/series/{series.id}/add",
+            "admin: texts in German": "/admin/texts/de",
+            "admin: share links": "/admin/shares",
+            "admin: enquiries": "/admin/enquiries",
+            "admin: print files": "/admin/print",
+            "admin: activity": "/admin/activity",
         }
         db.session.remove()
         return pages
 
 
-def gallery_path(site: Site, group: Group) -> str:
-    """Return the address that a work's page redirects to."""
-    answer = site.get(f"/groups/{group.id}")
-    return answer.headers["Location"] if answer.status_code == 301 else f"/groups/{group.id}"
+def find_address(site: Site, path: str) -> str:
+    """Return the address that a page redirects to, or its own."""
+    answer = site.get(path)
+    return str(answer.headers["Location"]) if answer.status_code == 301 else path
 
 
 def print_table(hubs: list[Hub], rounds: int, only: str) -> None:

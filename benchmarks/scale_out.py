@@ -30,7 +30,7 @@ from imagehub.domain.library import images
 from imagehub.domain.objects import bookkeeping
 from imagehub.models import Image
 from imagehub.queue import count_worker_threads
-from imagehub.runtime.worker import Timing
+from imagehub.runtime.timing import Timing
 from tests.fixtures.database import run_mariadb
 from tests.fixtures.importing import ImportHub, make_jpeg
 from tests.fixtures.onedrive import OneDrive

@@ -17,6 +17,8 @@ from imagehub.web import i18n, openapi
 from imagehub.web.public_path import check_public_path
 
 if _COLLECTS:
+    # They stay until the end, so they need not be searched.
+    gc.freeze()
     gc.enable()
 
 

@@ -7,7 +7,7 @@ working folder is read too; the environment has priority. Secrets are not shown 
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,21 +24,27 @@ from imagehub.config_secrets import (
     read_secret_file,
 )
 from imagehub.config_values import (
+    SiteTexts,
     complete_database_url,
     has_package,
     is_loopback,
     read_color,
+    read_currency,
     read_day,
     read_downloads,
     read_email,
     read_emails,
+    read_embed_sites,
     read_flag,
+    read_languages,
     read_networks,
     read_number,
     read_optional_url,
     read_origins,
+    read_page_url,
     read_path,
     read_public_url,
+    read_site_texts,
     read_url,
     read_webhook_url,
     read_word,
@@ -194,6 +200,12 @@ class Settings:
     )
     title: str = _setting("ImageHub", "Title of the site", in_pages=True)
     tagline: str = _setting("", "Tagline under the title", in_pages=True)
+    site_texts: SiteTexts = _setting(
+        "",
+        'Title and tagline in other languages, as JSON: `{"de": {"title": "…", "tagline": "…"}}`',
+        read_site_texts("en", "de"),
+        in_pages=True,
+    )
     accent: str = _setting("#b3432b", "Accent colour", read_color, in_pages=True)
     ground: str = _setting(
         "",
@@ -201,10 +213,49 @@ class Settings:
         read_color,
         in_pages=True,
     )
+    layout: str = _setting(
+        "wall",
+        "Layout of the front page: a `wall` of pictures, `rows` of works with their labels, or "
+        "`one` work on each screen",
+        read_word("wall", "rows", "one"),
+        in_pages=True,
+    )
+    typefaces: str = _setting(
+        "fraunces",
+        "Typefaces: `fraunces` or `eb-garamond` for titles, with the sans of the device; "
+        "`source-sans-3` or `hanken-grotesk` for everything",
+        read_word("fraunces", "eb-garamond", "source-sans-3", "hanken-grotesk"),
+        in_pages=True,
+    )
+    featured_work: int = _setting(
+        "0",
+        "Number of the work that stands large at the top of the front page; 0: none",
+        read_number(0, 2**63 - 1),
+        in_pages=True,
+    )
+    logo: int = _setting(
+        "0",
+        "Number of the logo in the place of the title, as chosen in the admin pages; 0: none",
+        read_number(0, 2**31 - 1),
+        in_pages=True,
+    )
+    logo_dark: int = _setting(
+        "0",
+        "Number of the logo for the dark theme; 0: the same as LOGO",
+        read_number(0, 2**31 - 1),
+        in_pages=True,
+    )
     language: str = _setting(
         "auto",
         "Language of the pages: `auto` follows the browser, `en` or `de`",
         read_word("auto", "en", "de"),
+        in_pages=True,
+    )
+    text_languages: tuple[str, ...] = _setting(
+        "",
+        "Languages of the texts, separated by commas, the main one first, such as `de,en`; empty: "
+        "all visitors get the same texts",
+        read_languages("en", "de"),
         in_pages=True,
     )
     downloads: str = _setting(
@@ -218,6 +269,100 @@ class Settings:
         "on", "Visitors may download a work as one ZIP file", read_flag, in_pages=True
     )
     feeds: bool = _setting("on", "Publish a feed of new works", read_flag, in_pages=True)
+    embed_sites: tuple[str, ...] = _setting(
+        "",
+        "Websites that may show works and series in a frame, such as `https://example.org`, "
+        "separated by commas; `*`: all; empty: none",
+        read_embed_sites,
+        in_pages=True,
+    )
+    numbers: bool = _setting(
+        "off",
+        "Count views and downloads by day, without cookies and without keeping addresses",
+        read_flag,
+        in_pages=True,
+    )
+    tiles: bool = _setting(
+        "off",
+        "Deep zoom: tiles of large originals, which show their whole detail; a group can differ. "
+        "Needs the extra `imagehub[tiles]`",
+        read_flag,
+        in_pages=True,
+    )
+    tiles_above_px: int = _setting(
+        "4000",
+        "Originals with a longer side than this have tiles",
+        read_number(2000, 100_000),
+        unit="pixels",
+    )
+
+    enquiries: bool = _setting(
+        "off", "Visitors may write to you, about a work or in general", read_flag, in_pages=True
+    )
+    enquiry_months: int = _setting(
+        "12",
+        "Enquiries are deleted after this time; spam after 30 days",
+        read_number(1, 120),
+        unit="months",
+        in_pages=True,
+    )
+    currency: str = _setting(
+        "EUR",
+        "Currency of prices without one of their own, as its code of ISO 4217",
+        read_currency,
+        in_pages=True,
+    )
+
+    # Who made the works, and under what terms
+    creator: str = _setting(
+        "", "Name of the artist, for search engines and in images; a work can differ", in_pages=True
+    )
+    credit_line: str = _setting(
+        "", "How to name the source of an image; empty: the artist", in_pages=True
+    )
+    copyright_notice: str = _setting(
+        "", "Copyright notice, such as `© 2026 Ada Lovelace`", in_pages=True
+    )
+    license_url: str = _setting(
+        "", "Address of the licence of the images", read_page_url, in_pages=True
+    )
+    license_page_url: str = _setting(
+        "", "Address of the page where one acquires a licence", read_page_url, in_pages=True
+    )
+
+    image_credits: bool = _setting(
+        "off",
+        "Write artist, copyright notice and licence into the images that visitors see (XMP)",
+        read_flag,
+        in_pages=True,
+    )
+    watermark: str = _setting(
+        "off",
+        "Watermark of the images that visitors see: `off`, `text`, or a `picture` that is chosen "
+        "in the admin pages",
+        read_word("off", "text", "picture"),
+        in_pages=True,
+    )
+    watermark_text: str = _setting(
+        "", "Text of the watermark, in Latin, Greek or Cyrillic letters", in_pages=True
+    )
+    watermark_place: str = _setting(
+        "bottom-right",
+        "Place of the watermark: `bottom-right`, `bottom-left`, `top-right`, `top-left`, `center` "
+        "or `tiled`",
+        read_word("bottom-right", "bottom-left", "top-right", "top-left", "center", "tiled"),
+        in_pages=True,
+    )
+    watermark_strength: int = _setting(
+        "40", "Strength of the watermark", read_number(5, 100), unit="percent", in_pages=True
+    )
+    watermark_from_px: str = _setting(
+        "480",
+        "Smallest size of images with the watermark: `480`, `960` or `1920`",
+        read_word("480", "960", "1920"),
+        unit="pixels",
+        in_pages=True,
+    )
 
     # Messages about what needs attention
     notify_emails: tuple[str, ...] = _setting(
@@ -384,6 +529,21 @@ class Settings:
         kept = () if name in self.given else read_kept_keys(self.data_dir, name)
         keys = (*(kept or [getattr(self, name)]), getattr(self, f"{name}_previous"))
         return tuple(key for key in dict.fromkeys(keys) if key)
+
+    @property
+    def main_language(self) -> str:
+        """Return the main language of the texts; "" if it is not set."""
+        return self.text_languages[0] if self.text_languages else ""
+
+    def in_language(self, language: str) -> "Settings":
+        """Return the settings with title and tagline in a language, where they are translated."""
+        texts: Any = self.site_texts.get(language)
+        return replace(self, **texts) if texts else self
+
+    @property
+    def is_multilingual(self) -> bool:
+        """Tell whether visitors get the texts in their own language."""
+        return self.language == "auto" and len(self.text_languages) > 1
 
     @property
     def is_https(self) -> bool:

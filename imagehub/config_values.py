@@ -1,8 +1,11 @@
 """Read values of settings from text, and write them as text."""
 
 import ipaddress
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +27,19 @@ def read_url(text: str) -> str:
 
 def read_optional_url(text: str) -> str:
     return read_url(text) if text.strip() else ""
+
+
+def read_page_url(text: str) -> str:
+    """Return the address of a page as it was typed; "" for none."""
+    url = text.strip()
+    if not url:
+        return ""
+    if any(c.isspace() or not c.isprintable() or c in '<>"\\' for c in url):
+        raise ValueError("must not contain spaces, quotes, < or >")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address that begins with http:// or https://")
+    return url
 
 
 # Characters that are the same in a path, a cookie's path, a policy's source and a pattern.
@@ -61,6 +77,32 @@ def read_origins(text: str) -> tuple[str, ...]:
                 "several separated by commas, or *"
             )
     return origins
+
+
+# A host, perhaps with a wildcard before it, as a source of a policy. Source: CSP 3, section 2.3.1.
+_LABEL = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_EMBED_SITE = re.compile(rf"https?://(\*\.)?{_LABEL}(\.{_LABEL})*(:[0-9]{{1,5}})?")
+
+
+def read_embed_sites(text: str) -> tuple[str, ...]:
+    """Read the sites that may frame a page, as sources of a policy; a bare host is meant by https.
+
+    :raise ValueError: one is neither ``*`` nor the address of a site without a path.
+    """
+    sites = []
+    for part in filter(None, re.split(r"[,\s]+", text.strip())):
+        scheme, found, rest = part.rstrip("/").rpartition("://")
+        host = rest.lower()
+        with suppress(UnicodeError):
+            host = host if host.isascii() else host.encode("idna").decode("ascii")
+        site = "*" if part == "*" else f"{scheme.lower() if found else 'https'}://{host}"
+        if site != "*" and not _EMBED_SITE.fullmatch(site):
+            raise ValueError(
+                f"{part!r} is not a website; use the form https://example.org, "
+                "several separated by commas, or *"
+            )
+        sites.append(site)
+    return ("*",) if "*" in sites else tuple(dict.fromkeys(sites))
 
 
 def read_networks(text: str) -> tuple[str, ...]:
@@ -152,6 +194,62 @@ def read_words(*words: str) -> Callable[[str], tuple[str, ...]]:
     return read
 
 
+def read_languages(*languages: str) -> Callable[[str], tuple[str, ...]]:
+    """Read languages separated by commas, in the order given; none if the text is empty."""
+
+    def read(text: str) -> tuple[str, ...]:
+        found = dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip())
+        if found.keys() - {*languages}:
+            raise ValueError("must be empty, or some of " + ", ".join(languages))
+        return tuple(found)
+
+    return read
+
+
+# The texts of the site that can be given in other languages, with the most characters of each.
+SITE_TEXTS = {"title": 120, "tagline": 300}
+
+
+@dataclass(frozen=True)
+class SiteTexts:
+    """Texts of the site in other languages, as rows of language, name and text."""
+
+    rows: tuple[tuple[str, str, str], ...] = ()
+
+    def get(self, language: str) -> dict[str, str]:
+        """Return the texts in one language: name → text."""
+        return {name: text for code, name, text in self.rows if code == language}
+
+    def __str__(self) -> str:
+        texts: dict[str, dict[str, str]] = {}
+        for code, name, text in sorted(self.rows):
+            texts.setdefault(code, {})[name] = text
+        return json.dumps(texts, ensure_ascii=False) if texts else ""
+
+
+def read_site_texts(*languages: str) -> Callable[[str], SiteTexts]:
+    """Read title and tagline in other languages from JSON."""
+
+    def read(text: str) -> SiteTexts:
+        found = json.loads(text) if text.strip() else {}
+        if not isinstance(found, dict) or found.keys() - {*languages}:
+            raise ValueError("must be an object with some of " + ", ".join(languages))
+        rows = [(code, *row) for code, texts in found.items() for row in _iter_site_texts(texts)]
+        return SiteTexts(tuple(sorted(rows)))
+
+    return read
+
+
+def _iter_site_texts(texts: object) -> Iterator[tuple[str, str]]:
+    if not isinstance(texts, dict) or texts.keys() - SITE_TEXTS.keys():
+        raise ValueError("each language must be an object with some of " + ", ".join(SITE_TEXTS))
+    for name, text in texts.items():
+        if not isinstance(text, str) or len(text) > SITE_TEXTS[name]:
+            raise ValueError(f"{name} must be a text of at most {SITE_TEXTS[name]} characters")
+        if line := " ".join(text.split()):
+            yield name, line
+
+
 # An address that may stand in an envelope and in a header as it is (RFC 5321, without quoting).
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
@@ -190,6 +288,26 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+# The currencies in use. Source: ISO 4217, list one, without funds, metals and codes for tests.
+_CODES = """
+AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD
+CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD
+GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD
+KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO
+NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE
+SOS SRD SSP STN SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST
+XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
+"""
+CURRENCIES = tuple(_CODES.split())
+
+
+def read_currency(text: str) -> str:
+    code = text.strip().upper()
+    if code not in CURRENCIES:
+        raise ValueError("must be a currency’s code of ISO 4217, such as EUR")
+    return code
 
 
 def read_color(text: str) -> str:

@@ -1,5 +1,6 @@
 """The database: the SQLAlchemy object, constraint names, UTC times, transactions of their own."""
 
+import logging
 import random
 import re
 import time
@@ -11,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
+import pymysql
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
@@ -208,6 +210,24 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+
+class _ShortenLostConnections(logging.Filter):
+    """Shortens to one line what the pool logs when a connection breaks while it is given back.
+
+    The pool drops such a connection; the error itself reaches whoever used it.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, pymysql.err.OperationalError | pymysql.err.InterfaceError):
+            record.msg, record.args = "A connection to the database was lost: %s", (error,)
+            record.exc_info = record.exc_text = None
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
+
+
+logging.getLogger("sqlalchemy.pool.impl.QueuePool").addFilter(_ShortenLostConnections())
 
 
 def make_engine_options(url: str) -> dict[str, Any]:

@@ -7,7 +7,8 @@
     ├── NotAllowedError            not permitted for this person
     │   └── WriteAccessError         the hub has only read access to OneDrive
     ├── TooManyTriesError          throttled; try again after ``retry_after_seconds``
-    │   └── BusyError                too many passwords are being checked at this moment
+    │   ├── BusyError                too many passwords are being checked at this moment
+    │   └── TooManyEnquiriesError    visitors have sent too many enquiries
     ├── NotFoundError              does not exist, or is not visible to this person
     │   ├── RootFolderGoneError      the root folder is not in OneDrive
     │   └── ShareEndedError          the share link was revoked or has expired
@@ -71,6 +72,14 @@ class TooManyTriesError(ImageHubError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class TooManyEnquiriesError(TooManyTriesError):
+    """So many enquiries came, from one address or from all, that no more are taken for a while."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(retry_after_seconds)
+        self.args = (mark("Too many messages were sent just now. Please try again later."),)
+
+
 class BusyError(TooManyTriesError):
     """Too many passwords are being checked at this moment; this one was not."""
 
@@ -82,6 +91,8 @@ class BusyError(TooManyTriesError):
 # Kind of the missing object → the sentence.
 _NOT_FOUND = {
     "ended share link": mark("This link is no longer valid."),
+    "enquiry": mark("There is no such enquiry."),
+    "print file": mark("There is no such print file."),
     "drive item": mark("This file or folder is no longer in OneDrive."),
     "OneDrive": mark(
         "This Microsoft account has no OneDrive yet. Sign in to onedrive.com once to set it up, "
@@ -96,6 +107,7 @@ _NOT_FOUND = {
     "image": mark("There is no such image."),
     "import": mark("There is no such import."),
     "import plan": mark("There is no such import plan."),
+    "menu entry": mark("There is no such entry in a menu."),
     "object": mark("There is no such object."),
     "OneDrive account": mark("There is no such OneDrive account."),
     "original in OneDrive": mark("The original is not in OneDrive."),
@@ -105,6 +117,7 @@ _NOT_FOUND = {
     "proposed group": mark("There is no such proposed group."),
     "rendition": mark("There is no such rendition."),
     "root folder": mark("There is no such root folder."),
+    "series": mark("There is no such series."),
     "session": mark("There is no such session."),
     "share link": mark("There is no such share link."),
     "shot": mark("There is no such shot."),

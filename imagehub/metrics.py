@@ -35,6 +35,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SLOW = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+_SLOWEST = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Instrument:
 
 HTTP, RUNNING = "imagehub_http_request_seconds", "imagehub_http_requests_in_progress"
 ITEMS, PHASES = "imagehub_import_items", "imagehub_import_phase_seconds"
+TILES = "imagehub_tiles_seconds"
 GRAPH, GRAPH_WAITS = "imagehub_graph_request_seconds", "imagehub_graph_wait_seconds"
 S3 = "imagehub_s3_request_seconds"
 
@@ -62,9 +64,15 @@ INSTRUMENTS: dict[str, Instrument] = {
     RUNNING: Instrument("gauge", "Requests that threads of the web server work on"),
     ITEMS: Instrument("counter", "Files of imports that a worker has processed", ("outcome",)),
     PHASES: Instrument("histogram", "Time of each phase of an import", ("phase",), _SLOW),
+    TILES: Instrument(
+        "histogram",
+        "Time of making the tiles of an image, its download included",
+        ("outcome",),
+        _SLOWEST,
+    ),
     GRAPH: Instrument(
         "histogram",
-        "Time until OneDrive responded, by operation and status; none: no response",
+        "Time until OneDrive or Microsoft's sign-in responded; status none: no response",
         ("operation", "status"),
     ),
     GRAPH_WAITS: Instrument(
@@ -108,9 +116,10 @@ GRAPH_OPERATIONS = frozenset(
         "fetch a preview", "fetch a thumbnail", "find the folder of an item", "list a folder",
         "list subscriptions", "look for a name", "move an item", "open a file", "open a path",
         "open an item", "open the root folder", "read the drive", "read what changed",
-        "rename an item",
-        "renew a subscription", "restore an item", "start an upload", "subscribe to changes",
-        "upload a file",
+        "rename an item", "renew a subscription", "restore an item", "start an upload",
+        "subscribe to changes", "upload a file",
+        # Of Microsoft's sign-in.
+        "finish a sign-in", "refresh a token", "start a sign-in", "take over a sign-in",
     }
 )  # fmt: skip
 S3_OPERATIONS = frozenset(
@@ -119,6 +128,7 @@ S3_OPERATIONS = frozenset(
         "read an object", "store an object",
     }
 )  # fmt: skip
+TILE_OUTCOMES = ("made", "failed", "postponed", "stopped")
 PHASE_NAMES = ("download", "render", "store", "save")
 
 
@@ -225,6 +235,25 @@ def measure_phase(phase: str) -> Iterator[None]:
         yield
     if _active is not None:
         _active.made[PHASES].labels(phase).observe(time.monotonic() - began)
+
+
+@dataclass
+class TileAttempt:
+    """An attempt to make the tiles of an image; ``outcome`` is one of ``TILE_OUTCOMES``."""
+
+    outcome: str = "failed"
+
+
+@contextmanager
+def measure_tiles() -> Iterator[TileAttempt]:
+    """Measure an attempt; the block sets the outcome."""
+    attempt, began = TileAttempt(), time.monotonic()
+    try:
+        with traces.span("make tiles"):
+            yield attempt
+    finally:
+        if _active is not None:
+            _active.made[TILES].labels(attempt.outcome).observe(time.monotonic() - began)
 
 
 @dataclass

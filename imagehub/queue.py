@@ -12,15 +12,17 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from huey import Huey, RedisHuey, SqliteHuey
-from huey.serializer import SignedSerializer
 from sqlalchemy.orm import Session
 
 from imagehub.config import Settings
 from imagehub.config_secrets import make_data_dir
 from imagehub.domain.imports.claims import count_workers
+
+if TYPE_CHECKING:
+    from huey import Huey
+    from huey.serializer import SignedSerializer
 
 log = logging.getLogger(__name__)
 
@@ -30,34 +32,39 @@ TASK = "work_on_job"
 REDIS_TIMEOUT_SECONDS = 5.0
 
 
-class _Serializer(SignedSerializer):  # type: ignore[misc]
+class _Serializer:
     """Sign with the current secret key, and read what was signed with a former one."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(secret=settings.secret_key, salt=NAME)
         self._settings = settings
 
-    def _sign(self, message: bytes) -> bytes:
-        return bytes(self._list_signers()[0]._sign(message))
+    def serialize(self, message: object) -> bytes:
+        return bytes(self._list_signers()[0].serialize(message))
 
-    def _unsign(self, signed: bytes) -> bytes:
+    def deserialize(self, signed: bytes) -> object:
         *most, last = self._list_signers()
         for signer in most:
             with suppress(ValueError):
-                return bytes(signer._unsign(signed))
-        return bytes(last._unsign(signed))
+                return signer.deserialize(signed)
+        return last.deserialize(signed)
 
-    def _list_signers(self) -> list[SignedSerializer]:
+    def _list_signers(self) -> "list[SignedSerializer]":
+        from huey.serializer import SignedSerializer
+
         keys = self._settings.read_keys("secret_key")
         return [SignedSerializer(secret=key, salt=NAME) for key in keys]
 
 
-def make_huey(settings: Settings) -> Huey:
+def make_huey(settings: Settings) -> "Huey":
     """Return the queue of the settings; it connects when first used.
 
     Messages are signed with the secret key: huey unpickles them, so whoever can write to Redis
     could otherwise run code in the worker.
     """
+    # Imported here because huey loads the library of Redis, which takes a tenth of the time in
+    # which a program of the hub starts.
+    from huey import RedisHuey, SqliteHuey
+
     options: dict[str, Any] = {
         "name": NAME,
         # Results are in the rows of the job.
@@ -85,6 +92,21 @@ def _make_redis_pool(url: str) -> Any:
         socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
         socket_timeout=REDIS_TIMEOUT_SECONDS,
         health_check_interval=30,
+    )
+
+
+def open_redis(settings: Settings) -> Any:
+    """Open the Redis server of the settings, as a context; it must be set.
+
+    The server that wakes workers also compares what web processes count.
+    """
+    # Imported here because Redis is optional.
+    from redis import Redis
+
+    return Redis.from_url(
+        settings.queue_url,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
     )
 
 

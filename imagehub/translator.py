@@ -3,22 +3,25 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from babel import Locale
-from babel.dates import format_date, format_timedelta
-from babel.numbers import format_decimal
+from babel.dates import format_date, format_skeleton, format_timedelta
+from babel.numbers import format_currency, format_decimal
 from babel.support import NullTranslations, Translations
 
-from imagehub.messages import Message, PluralMessage, Stored
+from imagehub.messages import Message, PluralMessage, Stored, mark
 
 # Each in its own language, for the switch.
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 _FOLDER = Path(__file__).resolve().parent / "translations"
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 _LEAST_LITERAL_CHARS = 15
+# Where a day is an ordinal number.
+_DAYS = {"de": "d."}
 
 
 @lru_cache(maxsize=len(LANGUAGES))
@@ -58,6 +61,32 @@ class Translator:
     def format_number(self, number: float) -> str:
         """Format a number: ``12,000`` or ``12.000``."""
         return format_decimal(number, locale=self.locale)
+
+    def format_price(self, amount: Decimal, currency: str) -> str:
+        """Format a price: ``€1,250`` or ``1.250 €``; cents only if there are."""
+        pattern = self.locale.currency_formats["standard"].pattern
+        if amount == int(amount):
+            pattern = pattern.replace(".00", "")
+        return format_currency(amount, currency, pattern, locale=self.locale, currency_digits=False)
+
+    def format_days(self, first: date | None, last: date | None) -> str:
+        """Format a time of days: ``12 March – 4 June 2026`` or ``From 12 March 2026``."""
+        if first and last:
+            return self._join_days(first, last)
+        if first:
+            return self.translate(Message(mark("From %(day)s"), day=first))
+        return self.translate(Message(mark("Until %(day)s"), day=last)) if last else ""
+
+    def _join_days(self, first: date, last: date) -> str:
+        end = format_date(last, "long", locale=self.locale)
+        if first == last:
+            return end
+        if first.year != last.year:
+            return f"{format_date(first, 'long', locale=self.locale)} – {end}"
+        if first.month != last.month:
+            return f"{format_skeleton('MMMMd', first, locale=self.locale)} – {end}"
+        day = format_date(first, _DAYS.get(self.locale.language, "d"), locale=self.locale)
+        return f"{day}–{end}"
 
     def _get(self, text: str) -> str:
         return str(self._catalog.gettext(text))

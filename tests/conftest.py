@@ -15,6 +15,7 @@ settings.load_profile("untimed")
 
 pytest_plugins = [
     "pytester",
+    "tests.fixtures.warming",
     "tests.fixtures.lanes",
     "tests.fixtures.order",
     "tests.fixtures.quarantine",

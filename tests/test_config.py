@@ -443,3 +443,41 @@ def test_a_started_program_takes_nothing_from_an_env_file(tmp_path: Path) -> Non
     settings = load(tmp_path / "data")
     again = load_settings(settings.to_environment(), env_file)
     assert replace(again, given=frozenset()) == replace(settings, given=frozenset())
+
+
+@pytest.mark.parametrize(
+    ("text", "sites"),
+    [
+        ("", ()),
+        (" * ", ("*",)),
+        ("https://a.example, *", ("*",)),
+        ("Example.org", ("https://example.org",)),
+        (
+            "http://localhost:8080/ https://*.example.org,example.org",
+            ("http://localhost:8080", "https://*.example.org", "https://example.org"),
+        ),
+        ("https://münchen.example", ("https://xn--mnchen-3ya.example",)),
+    ],
+)
+def test_sites_for_frames_are_sources_of_a_policy(
+    tmp_path: Path, text: str, sites: tuple[str, ...]
+) -> None:
+    assert load(tmp_path, EMBED_SITES=text).embed_sites == sites
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://a.example;script-src",
+        "'self'",
+        "https://a.example/path",
+        "ftp://a.example",
+        "https://user@a.example",
+        "https://*",
+        "**",
+        "a_b",
+    ],
+)
+def test_no_other_words_get_into_the_policy(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match="EMBED_SITES"):
+        load(tmp_path, EMBED_SITES=text)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pymysql
 import pytest
 
 from imagehub.logs import DropQueries, drop_queries
@@ -118,3 +119,18 @@ def test_flasks_own_server_logs_no_queries(start_program: StartProgram, tmp_path
     text = log.read_text()
     assert "GET /login/ HTTP/1.1" in text
     assert SECRET not in text
+
+
+def test_a_connection_that_breaks_on_its_way_back_is_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logger = logging.getLogger("sqlalchemy.pool.impl.QueuePool")
+    for error in (pymysql.err.OperationalError(2013, "Lost connection"), ValueError("other")):
+        try:
+            raise error
+        except (pymysql.err.OperationalError, ValueError):
+            logger.exception("Exception during reset or similar")
+    lost, other = caplog.records
+    assert lost.getMessage().startswith("A connection to the database was lost: (2013,")
+    assert (lost.exc_info, lost.levelname) == (None, "WARNING")
+    assert other.exc_info is not None and other.getMessage() == "Exception during reset or similar"

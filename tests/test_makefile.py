@@ -56,7 +56,7 @@ def test_each_way_to_run_installs_first(tmp_path: Path) -> None:
         plan = run_make("--dry-run", target, folder=tmp_path).stdout
         assert "python3 -m venv .venv" in plan
         assert "pip install --quiet" in plan
-        assert "--require-hashes -r requirements/build.txt -r requirements/run.txt" in plan
+        assert "--require-hashes -r requirements/build.txt -r requirements/tiles.txt" in plan
         assert "-m tools.build_assets" in plan
         assert ("-r requirements/test.txt" in plan) == bool(extra)
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from imagehub import metrics
 from imagehub.errors import NotFoundError, ServiceBusyError, ServiceRefusedError
-from imagehub.metrics import GRAPH, GRAPH_OPERATIONS, HTTP, ITEMS, RUNNING, S3, S3_OPERATIONS
+from imagehub.metrics import GRAPH, GRAPH_OPERATIONS, HTTP, ITEMS, RUNNING, S3, S3_OPERATIONS, TILES
 from tests.support import ROOT
 
 COUNT = f"{HTTP}_count"
@@ -53,6 +53,8 @@ def test_nothing_is_counted_and_no_folder_made_until_it_is_started(tmp_path: Pat
     metrics.count_import_item("done")
     metrics.count_graph_wait("pause", 1)
     with metrics.measure_phase("render"), metrics.measure_s3("list objects"):
+        pass
+    with metrics.measure_tiles():
         pass
     metrics.forget_process(1)
     assert list(tmp_path.iterdir()) == []
@@ -101,6 +103,17 @@ def test_outcomes_of_calls_are_counted(tmp_path: Path) -> None:
     for outcome in ("done", "queued"):
         metrics.count_import_item(outcome)
     assert read(tmp_path, f"{ITEMS}_total", "outcome") == {"done": 1, "retried": 1}
+
+
+def test_attempts_to_make_tiles_are_counted_by_outcome(tmp_path: Path) -> None:
+    metrics.start(tmp_path, "worker")
+    for outcome in metrics.TILE_OUTCOMES:
+        with metrics.measure_tiles() as attempt:
+            attempt.outcome = outcome
+    with pytest.raises(ValueError), metrics.measure_tiles():
+        raise ValueError
+    counts = read(tmp_path, f"{TILES}_count", "outcome")
+    assert counts == {"made": 1, "failed": 2, "postponed": 1, "stopped": 1}
 
 
 def test_the_counts_of_all_programs_are_added_up_until_another_one_starts(tmp_path: Path) -> None:
@@ -178,6 +191,6 @@ def find_operations(*names: str) -> set[str]:
 
 def test_the_lists_of_operations_are_complete() -> None:
     """An operation that is not listed would be counted as "other"."""
-    assert find_operations("graph*.py") == GRAPH_OPERATIONS
+    assert find_operations("graph*.py", "identity.py") == GRAPH_OPERATIONS
     public = {"read an object through the public endpoint"}
     assert find_operations("s3*.py") - public == S3_OPERATIONS

@@ -52,6 +52,28 @@ def test_the_version_is_the_tag(package: Package) -> None:
     assert said.stdout == f"imagehub {VERSION}\n"
 
 
+def test_pip_installs_the_wheel_and_its_command(package: Package, tmp_path: Path) -> None:
+    target = tmp_path / "site"
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    environment = make_environment()
+    del environment["PYTHONPATH"]
+    subprocess.run(
+        [*command, "--target", str(target), str(package.wheel)],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+    )
+    said = subprocess.run(
+        [sys.executable, str(target / "bin/imagehub"), "--version"],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": str(target)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert VERSION in said.stdout
+
+
 @pytest.mark.parametrize("step", ["build_wheel", "build_sdist"])
 def test_without_browser_files_nothing_is_built(tmp_path: Path, step: str) -> None:
     for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):

@@ -3,14 +3,22 @@
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.fixtures.browser import Chromium
 from tests.fixtures.programs import list_descendants, read_command_line
+from tests.fixtures.served_site import serve
 from tests.support import ROOT, require
 
 MARK = '@pytest.mark.quarantine(date="2026-11-28", reason="fails once a week")'
@@ -124,7 +132,7 @@ def checkout(tmp_path: Path) -> Path:
         tmp_path / "programs/make",
         f'[ "$1" = check ] || exec "{require("make")}" {" ".join(installed)} "$@"',
     )
-    for name in ("mariadbd", "redis-server", "chromium"):
+    for name in ("mariadbd", "redis-server", "chromium", "chromium-headless-shell"):
         write_program(tmp_path / "programs" / name, "exit 1")
     return tmp_path
 
@@ -189,3 +197,29 @@ def test_a_chromium_that_never_closes_a_page_is_killed_and_started_again(
     again = chromium.new_context()
     again.new_page().set_content("<h1>Here again</h1>")
     chromium.close_context(again)
+
+
+def test_a_served_answer_is_closed_if_the_browser_resets_the_connection() -> None:
+    gone, closed = threading.Event(), threading.Event()
+
+    class Answer:
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"half"
+            gone.wait(20)
+
+        def close(self) -> None:
+            closed.set()
+
+    def app(_environ: object, start_response: Any) -> Answer:
+        start_response("200 OK", [("Content-Length", "4")])
+        return Answer()
+
+    with serve(cast(Any, SimpleNamespace(app=app)), cast(Any, None)) as served:
+        with socket.create_connection(("127.0.0.1", urlsplit(served.url).port or 0)) as browser:
+            browser.sendall(b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n")
+            while not browser.recv(4096).endswith(b"half"):
+                pass
+            # It is reset when it is closed, and not ended.
+            browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        gone.set()
+        assert closed.wait(20)

@@ -22,13 +22,18 @@ FILES = {
     "photoswipe/dist/photoswipe.esm.min.js": "photoswipe.js",
     "photoswipe/dist/photoswipe.css": "photoswipe.css",
     "photoswipe/LICENSE": "photoswipe.LICENSE.txt",
-    "@fontsource-variable/fraunces/files/fraunces-latin-wght-normal.woff2": "fraunces-latin.woff2",
-    "@fontsource-variable/fraunces/files/fraunces-latin-ext-wght-normal.woff2": (
-        "fraunces-latin-ext.woff2"
-    ),
-    "@fontsource-variable/fraunces/LICENSE": "fraunces.LICENSE.txt",
+    "openseadragon/build/openseadragon/openseadragon.min.js": "openseadragon.js",
+    "openseadragon/LICENSE.txt": "openseadragon.LICENSE.txt",
     "lucide-static/LICENSE": "lucide.LICENSE.txt",
 }
+
+# The typefaces of the gallery, each with two parts of its letters.
+TYPEFACES = ("eb-garamond", "fraunces", "hanken-grotesk", "source-sans-3")
+for _name in TYPEFACES:
+    _package = f"@fontsource-variable/{_name}"
+    for _part in ("latin", "latin-ext"):
+        FILES[f"{_package}/files/{_name}-{_part}-wght-normal.woff2"] = f"{_name}-{_part}.woff2"
+    FILES[f"{_package}/LICENSE"] = f"{_name}.LICENSE.txt"
 
 # Icons of the sprite, by their names in Lucide.
 ICONS: tuple[str, ...] = tuple(

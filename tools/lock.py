@@ -15,8 +15,9 @@ FOLDER = ROOT / "requirements"
 # File → extras of setup.cfg, or requirements of its own.
 FILES: dict[str, tuple[str, ...]] = {
     "run": (),
+    "tiles": ("tiles",),
     "traces": ("traces",),
-    "test": ("test", "traces"),
+    "test": ("test", "tiles", "traces"),
     "sdk": ("test", "sdk"),
     "bench": ("test", "bench"),
 }

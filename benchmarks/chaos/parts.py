@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from imagehub.config import Settings
 from imagehub.database import Base, make_engine_options
 from imagehub.domain.people import tokens, users
+from imagehub.domain.vault import SigningKeys
 from imagehub.runtime.serve import make_gunicorn_command
 from imagehub.wiring import build_clients
 from tests.fixtures.connection import make_settings
@@ -232,4 +233,4 @@ def _make_hub(folder: Path, settings: Settings, onedrive: OneDrive) -> tuple[Imp
     clients.store.create_bucket()
     hub = ImportHub(engine, session, settings, clients, user.id, onedrive, folder=folder)
     hub.account_id = hub.connect().id
-    return hub, tokens.make_token(settings.secret_key, user)
+    return hub, tokens.make_token(SigningKeys(settings.secret_key), user)

@@ -186,9 +186,11 @@ def _begin_sign_in(user_id: int) -> tuple[str, str]:
     if made is not None and made.scope != "write":
         return "", "A token for reading cannot start a sign-in at Microsoft."
     redirect_uri = get_settings().ms_spa_redirect_uri or make_callback_url()
+    account = accounts.find_active_account(db.session())
+    scopes = sign_in.keep_wide(account, sign_in.DEFAULT_SCOPES)
     end_read(db.session())
     try:
-        url = sign_in.start_connection(db.session(), get_clients(), user_id, redirect_uri)
+        url = sign_in.start_connection(db.session(), get_clients(), user_id, redirect_uri, scopes)
     except ServiceRefusedError as error:
         return "", str(error)
     db.session.commit()

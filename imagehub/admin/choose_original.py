@@ -11,11 +11,10 @@ from imagehub.admin.words import say
 from imagehub.clients import Drive
 from imagehub.clients.drive_ids import is_same_id
 from imagehub.database import db
-from imagehub.domain.file_names import may_be_picture
 from imagehub.domain.imports import originals
 from imagehub.domain.library import groups
 from imagehub.domain.library import images as library_images
-from imagehub.domain.onedrive import browser, entries
+from imagehub.domain.onedrive import browser
 from imagehub.errors import (
     ConflictError,
     ConnectionLostError,
@@ -74,29 +73,23 @@ def choose_original(number: int, shot: int) -> ResponseReturnValue:
     account_id, opened = drive.open_drive()
     near, present_id = (near, present_id) if account_of_image == account_id else ("", "")
     folder = _open_folder(opened, query.folder, near, query.page)
-    found = [item for item in folder.items if item.is_folder or may_be_picture(item)]
-    shown = entries.mark_items(db.session(), account_id, found)
-    if not (folder.next_page or query.page):
-        shown.sort(key=entries.make_entry_key)
     group = groups.get_group(db.session(), number)
+    back = url_for(".show_library_group", number=number, _anchor=f"shot-{shot}")
     return render_template(
-        "admin/choose_original.html",
-        group=group,
-        shot=shot,
-        name=drive.show_name(name),
-        data=drive.describe_folder(folder, shown),
-        parents=_list_parents(opened, folder),
-        next_page=folder.next_page,
-        present={one.item.id for one in shown if is_same_id(one.item.id, present_id)},
+        "admin/choose_file.html",
+        heading=_("Choose the original"),
+        words=_(
+            "The chosen file replaces “%(name)s”. The shot keeps its place, alt text and role; its "
+            "image is made from the new file.",
+            name=drive.show_name(name),
+        ),
+        back=(back, group.title or _("Untitled")),
+        here=".choose_original",
+        place={"number": number, "shot": shot},
+        use_url=url_for(".use_original", number=number, shot=shot),
+        present={item.id for item in folder.items if is_same_id(item.id, present_id)},
+        **drive.describe_files(account_id, folder, query.page),
     )
-
-
-def _list_parents(opened: Drive, folder: browser.OpenFolder) -> list[tuple[str, str]]:
-    """List (id, name) of the folder above the open one; none for the root folder."""
-    if folder.is_root or not folder.folder.parent_id:
-        return []
-    name = folder.crumbs[-2].name if len(folder.crumbs) > 1 else ""
-    return [(folder.folder.parent_id, "OneDrive" if name == "root" else drive.show_name(name))]
 
 
 def _refuse(error: ImageHubError, number: int, shot: int) -> ResponseReturnValue:

@@ -13,6 +13,7 @@ from imagehub.admin import act, blueprint
 from imagehub.admin.words import say
 from imagehub.database import db, end_read
 from imagehub.domain.imports import jobs
+from imagehub.domain.library.series import list_series_choices
 from imagehub.domain.onedrive import accounts, browser, sign_in, status
 from imagehub.domain.site import endings, settings
 from imagehub.domain.sync import notifications, root_change, schedule, watched_folders
@@ -118,6 +119,8 @@ def connect_onedrive() -> ResponseReturnValue:
     account = fields.find_account()
     hint = account.username if account is not None and not fields.another else ""
     renews = "" if account is None or account.is_active else account.home_account_id
+    least = _SCOPES.get(fields.access, sign_in.READ_ONLY_SCOPES)
+    scopes = least if fields.another else sign_in.keep_wide(account, least)
     user_id = int(current_user.id)
     end_read(db.session())
     url = sign_in.start_connection(
@@ -125,7 +128,7 @@ def connect_onedrive() -> ResponseReturnValue:
         get_clients(),
         user_id,
         make_callback_url(),
-        _SCOPES.get(fields.access, sign_in.READ_ONLY_SCOPES),
+        scopes,
         login_hint=hint,
         prompt="select_account" if fields.another else "",
         renews=renews,
@@ -239,6 +242,7 @@ def _render(faults: Mapping[str, str] | None = None) -> str:
         root=root,
         notified=notified,
         watches=watches,
+        series_choices=list_series_choices(database) if watches else (),
         earlier=status.describe_earlier(database, clients),
         token_end=endings.find_sign_in_end(info),
         secret_end=settings.find_secret_end(database, get_given_settings()),

@@ -17,6 +17,7 @@ from imagehub.domain.file_names import (
     find_drawn,
     is_wanted_picture,
     make_name_key,
+    may_be_picture,
     replace_turns,
 )
 from imagehub.domain.library.groups import name_group
@@ -177,6 +178,33 @@ def _describe_crumb(crumb: browser.Crumb) -> dict[str, str]:
 
 def _name_root(name: str) -> str:
     return "OneDrive" if name == "root" else show_name(name)
+
+
+def describe_choices(folder_id: str, page: str) -> dict[str, Any]:
+    """Open a folder and describe its folders and pictures, for ``admin/choose_file.html``."""
+    account_id, opened = open_drive()
+    return describe_files(account_id, browser.open_folder(opened, folder_id, page), page)
+
+
+def describe_files(account_id: int, folder: browser.OpenFolder, page: str) -> dict[str, Any]:
+    """Describe the folders and pictures of a folder, for ``admin/choose_file.html``."""
+    found = [item for item in folder.items if item.is_folder or may_be_picture(item)]
+    shown = entries.mark_items(db.session(), account_id, found)
+    if not (folder.next_page or page):
+        shown.sort(key=entries.make_entry_key)
+    return {
+        "data": describe_folder(folder, shown),
+        "parents": list_parents(folder),
+        "next_page": folder.next_page,
+    }
+
+
+def list_parents(folder: browser.OpenFolder) -> list[tuple[str, str]]:
+    """List (id, name) of the folder above the open one; none for the root folder."""
+    if folder.is_root or not folder.folder.parent_id:
+        return []
+    name = folder.crumbs[-2].name if len(folder.crumbs) > 1 else ""
+    return [(folder.folder.parent_id, _name_root(name))]
 
 
 def describe_choice(opened: Drive, folder_id: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from imagehub.admin import blueprint, drive
 from imagehub.admin.watched_pages import WATCH_WAYS, describe_watch
 from imagehub.clients import Drive
 from imagehub.database import db
+from imagehub.domain.library.series import list_series_choices
 from imagehub.domain.onedrive import accounts, browser, entries, folders
 from imagehub.domain.onedrive.browser import OpenFolder
 from imagehub.domain.onedrive.entries import Entry, Order, Show
@@ -118,6 +119,7 @@ def show_drive(item_id: str = "") -> ResponseReturnValue:
         },
         may_write=account is not None and accounts.may_write(account),
         watch_ways=WATCH_WAYS,
+        series_choices=list_series_choices(db.session()),
         # Each account and person resumes their own uploads in this browser.
         owner=f"{account_id}/{current_user.id}",
         next_url=next_url if following else "",

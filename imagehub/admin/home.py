@@ -12,9 +12,10 @@ from imagehub.admin.drive import open_drive
 from imagehub.admin.words import describe_size
 from imagehub.database import db, end_read
 from imagehub.domain.imports import looks, reports
+from imagehub.domain.library import likeness_index
 from imagehub.domain.onedrive import status
 from imagehub.domain.people import actions, audit
-from imagehub.domain.site import overview
+from imagehub.domain.site import overview, settings
 from imagehub.errors import ImageHubError
 from imagehub.models import AuditEntry
 from imagehub.web.errors import on_refusal
@@ -45,6 +46,7 @@ def show_home() -> ResponseReturnValue:
         totals=_get_totals(),
         entries=audit.list_entries(session, limit=8).entries,
         is_root_given=is_root_given(),
+        proposes_enquiries=settings.may_propose_enquiries(session, get_settings()),
         is_downloads_given="downloads" in get_given_settings().given,
     )
 
@@ -101,6 +103,10 @@ def list_running_jobs() -> ResponseReturnValue:
         done, total = progress.done_count, progress.total_count
         # Imports are counted from 1.
         jobs.append({"id": 0, "finished": done, "total": total, "failed": 0, "words": words})
+    if compared := likeness_index.find_progress(db.session()):
+        words = describe_covers(compared)
+        done, total = compared.done_count, compared.total_count
+        jobs.append({"id": -1, "finished": done, "total": total, "failed": 0, "words": words})
     return jsonify({"jobs": jobs})
 
 
@@ -126,6 +132,17 @@ def describe_looks(progress: looks.Progress) -> str:
     return ngettext(
         "%(done)s of %(num)s original",
         "%(done)s of %(num)s originals",
+        progress.total_count,
+        done=format_number(progress.done_count),
+    )
+
+
+@blueprint.app_template_filter("covers_words")
+def describe_covers(progress: likeness_index.Progress) -> str:
+    """Describe how many works have been compared: ``12 of 40 works``."""
+    return ngettext(
+        "%(done)s of %(num)s work",
+        "%(done)s of %(num)s works",
         progress.total_count,
         done=format_number(progress.done_count),
     )

@@ -12,15 +12,18 @@ from pydantic import BaseModel, Field, Json
 from sqlalchemy.orm import Session
 
 from imagehub.admin import act, blueprint
+from imagehub.admin.found_words import get_hub
 from imagehub.admin.words import return_refused
 from imagehub.database import db
-from imagehub.domain.imports import grouping, plans, verdicts
-from imagehub.domain.imports.board import changes, proposals
+from imagehub.domain.imports import grouping, plan_words, plans, verdicts
+from imagehub.domain.imports.board import changes, proposals, words
 from imagehub.domain.library.choices import find_group, list_choices
+from imagehub.domain.library.series import get_series, list_series_choices, name_series
 from imagehub.domain.onedrive import accounts
+from imagehub.domain.people import audit
 from imagehub.errors import ConflictError, ImageHubError, InvalidInputError, NotFoundError
 from imagehub.models import ImportPlan
-from imagehub.web import commit_action
+from imagehub.web import commit_action, find_actor
 from imagehub.web.access import is_api_call
 from imagehub.web.errors import get_error_status, on_refusal
 from imagehub.web.forms import (
@@ -73,6 +76,18 @@ class StateFields(Form):
     was_state: FormText = ""
 
 
+class SeriesFields(Form):
+    """The series that the groups will join, and what it was when the page was made.
+
+    ``series``: "" for none, a number, or ``new``, with the title of the new one.
+    """
+
+    series: FormText = ""
+    was_series: FormText = ""
+    series_title: FormText = ""
+    was_series_title: FormText = ""
+
+
 class FileFields(Form):
     """The selected files, and where to move them.
 
@@ -93,7 +108,7 @@ class RegroupFields(Form):
 class LayoutFields(BaseModel):
     """A part of a board, as the answer to a change contains it and an undo sends it back."""
 
-    proposals: Mapping[Key, tuple[Position, str, Key | None]]
+    proposals: Mapping[Key, tuple[Position, str, Key | None, str | None]]
     files: Mapping[Key, tuple[Key | None, Position, bool]]
 
 
@@ -200,6 +215,7 @@ def propose_import_groups(session: Session, plan: ImportPlan) -> None:
     """Make the groups again, in another way."""
     fields = read_form(RegroupFields)
     _save_state(session, plan)
+    _save_series(session, plan)
     proposals.propose(session, plan, fields.way, find_group(session, fields.group))
 
 
@@ -254,6 +270,32 @@ def split_import_group(session: Session, plan: ImportPlan, group: int) -> None:
     changes.split_proposal(session, plan, group)
 
 
+@_act("board/words/accept")
+def accept_plan_words(session: Session, plan: ImportPlan) -> None:
+    """Accept all that the files of the plan say."""
+    words.decide_all(session, get_hub(), plan, is_accepted=True)
+
+
+@_act("board/words/discard")
+def discard_plan_words(session: Session, plan: ImportPlan) -> None:
+    """Discard all that the files of the plan say."""
+    words.decide_all(session, get_hub(), plan, is_accepted=False)
+
+
+@_act("board/groups/<db_id:group>/words/<name>/accept")
+def accept_group_words(session: Session, plan: ImportPlan, group: int, name: str) -> None:
+    """Accept what the files of a group say; ``name`` is a field, or ``all``."""
+    names = None if name == "all" else [name]
+    words.decide(session, get_hub(), plan, group, names, is_accepted=True)
+
+
+@_act("board/groups/<db_id:group>/words/<name>/discard")
+def discard_group_words(session: Session, plan: ImportPlan, group: int, name: str) -> None:
+    """Discard what the files of a group say; ``name`` is a field, or ``all``."""
+    names = None if name == "all" else [name]
+    words.decide(session, get_hub(), plan, group, names, is_accepted=False)
+
+
 @_act("board/undo", saves_titles=False)
 def undo_import_change(session: Session, plan: ImportPlan) -> None:
     """Undo a change whose answer contained the layout before it."""
@@ -278,8 +320,22 @@ def start_import(number: int) -> ResponseReturnValue:
     if fields.version is not None:
         plans.check_version(session, plan, fields.version)
     _save_fields(session, plan)
+    if read_form(SeriesFields).series == "new" and not plan.series_title:
+        raise InvalidInputError("Enter a title for the new series.", {"series_title": "is empty"})
+    group_count = plans.describe_plan(session, plan).group_count
     job = plans.start_import(session, plan, current_user.id, plan.is_published)
     job_id = job.id
+    if plan.series_id is not None:
+        series = get_series(session, plan.series_id)
+        action = "create_series" if plan.series_title else "add_to_series"
+        audit.record(
+            session,
+            find_actor(),
+            action,
+            series.id,
+            name=name_series(series),
+            count=None if plan.series_title else group_count,
+        )
     commit_action("start_import", job_id, count=job.item_count)
     return _answer_started(job_id)
 
@@ -304,6 +360,18 @@ def _save_fields(session: Session, plan: ImportPlan) -> None:
             with suppress(NotFoundError):
                 changes.rename_proposal(session, plan, proposal_id, title)
     _save_state(session, plan)
+    _save_series(session, plan)
+
+
+def _save_series(session: Session, plan: ImportPlan) -> None:
+    fields = read_form(SeriesFields)
+    shown = (fields.was_series, fields.was_series_title)
+    if (fields.series, fields.series_title) == shown:
+        return
+    if fields.series == "new":
+        plans.set_series(session, plan, None, fields.series_title)
+    else:
+        plans.set_series(session, plan, find_number(fields.series), "")
 
 
 def _save_state(session: Session, plan: ImportPlan) -> None:
@@ -339,8 +407,11 @@ def _describe_board(plan: ImportPlan, view: ViewFields) -> dict[str, Any]:
     session = db.session()
     bins = proposals.list_bins(session, plan, view.after, whole=view.whole, first=view.first)
     next_after = bins[-1].proposal.position if len(bins) == proposals.BINS_PER_PAGE else None
+    last_id = plan_words.find_last_id(session, plan)
     return {
         "plan": plan,
+        "found": words.list_found(session, get_hub(), plan, [one.proposal for one in bins]),
+        "found_read": words.count_read(session, plan, last_id),
         "summary": plans.describe_plan(session, plan),
         "bins": bins,
         "view": view,
@@ -352,4 +423,5 @@ def _describe_board(plan: ImportPlan, view: ViewFields) -> dict[str, Any]:
         "verdicts": verdicts.VERDICTS,
         "ways": grouping.WAYS,
         "groups": list_choices(session),
+        "series_choices": list_series_choices(session),
     }

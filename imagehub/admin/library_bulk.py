@@ -9,10 +9,11 @@ from flask_login import current_user
 from pydantic import Field
 
 from imagehub.admin import act, originals
+from imagehub.admin.found_words import get_hub
 from imagehub.admin.library_list import PostedPlace, answer, name_group, show_list
 from imagehub.admin.words import link_gallery, say
 from imagehub.database import db
-from imagehub.domain.library import bulk, edit, listing, trash
+from imagehub.domain.library import bulk, edit, found_words, listing, prices, trash
 from imagehub.domain.library.bulk import BulkEdit, Progress
 from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.models import Group
@@ -41,6 +42,12 @@ class _EditFields(Form):
     year: str = ""
     edition: str = ""
     availability: str = ""
+    price: str = ""
+    currency: str = ""
+    price_shown: str = ""
+    creator: str = ""
+    copyright_notice: str = ""
+    license_url: str = ""
     add_tags: str = ""
     remove_tags: str = ""
 
@@ -137,7 +144,7 @@ def _edit_all(change: BulkEdit) -> ResponseReturnValue:
         act=request.endpoint,
         edit=change,
         field_names=edit.FIELD_NAMES,
-        availabilities=edit.AVAILABILITIES,
+        choices={"availability": edit.AVAILABILITIES, "price_shown": prices.SHOWN},
         filter_name=place.filter_name,
         filters=listing.FILTERS,
         words=place.words,
@@ -220,6 +227,12 @@ def share_groups() -> ResponseReturnValue:
     return redirect(url_for("admin.new_share", group=_read_selected()), 303)
 
 
+@act("/admin/library/print", _refuse)
+def print_groups() -> ResponseReturnValue:
+    """Open the form of a new print file of the selected groups."""
+    return redirect(url_for("admin.new_print", group=_read_selected()), 303)
+
+
 @act("/admin/library/use-new-versions", _refuse)
 def use_new_versions() -> ResponseReturnValue:
     """Import the changed originals of groups again."""
@@ -231,4 +244,31 @@ def use_new_versions() -> ResponseReturnValue:
 def check_again() -> ResponseReturnValue:
     """Ask OneDrive again for originals of groups that are missing or outside the root folder."""
     originals.check_again(_read_selected())
+    return _return_to_list()
+
+
+@act("/admin/library/words/accept", _refuse)
+def accept_all_words() -> ResponseReturnValue:
+    """Save all that the files of groups propose."""
+    return _decide_words(is_accepted=True)
+
+
+@act("/admin/library/words/discard", _refuse)
+def discard_all_words() -> ResponseReturnValue:
+    """Propose nothing more of what was found in the files of groups."""
+    return _decide_words(is_accepted=False)
+
+
+def _decide_words(*, is_accepted: bool) -> ResponseReturnValue:
+    numbers = _read_selected()
+    count = found_words.decide_many(db.session(), get_hub(), numbers, is_accepted=is_accepted)
+    if count:
+        action = "accept_many_words" if is_accepted else "discard_many_words"
+        commit_action(action, numbers[0] if len(numbers) == 1 else "", count=count)
+    if not count:
+        say(_("No groups needed changing."))
+    elif is_accepted:
+        say(ngettext("%(num)s group was changed.", "%(num)s groups were changed.", count))
+    else:
+        say(_("Discarded."))
     return _return_to_list()

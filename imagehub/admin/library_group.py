@@ -11,26 +11,35 @@ from pydantic import AfterValidator, Field, StrictInt, create_model
 
 from imagehub.admin import act, blueprint
 from imagehub.admin.drive import show_name
+from imagehub.admin.found_words import list_found
 from imagehub.admin.library_list import name_group
-from imagehub.admin.words import say
+from imagehub.admin.library_tiles import list_group_tiles
+from imagehub.admin.videos import describe_video
+from imagehub.admin.words import list_currencies, say
 from imagehub.database import db
-from imagehub.domain.library import edit, groups, listing, order
+from imagehub.domain.library import edit, groups, listing, order, prices
 from imagehub.domain.library import images as library_images
 from imagehub.domain.library.choices import list_choices
+from imagehub.domain.library.credits import get_credits
 from imagehub.domain.library.edit import Edit, EditConflictError, ShotField
+from imagehub.domain.library.gallery import Tile
+from imagehub.domain.library.series import list_series_of_group
 from imagehub.errors import ImageHubError, InvalidInputError, NotFoundError
 from imagehub.models import Group, Image
 from imagehub.web import commit_action
 from imagehub.web.errors import get_error_status
 from imagehub.web.forms import Form, Id, read_form, read_json
 from imagehub.web.i18n import translate
-from imagehub.wiring import get_clients
+from imagehub.wiring import get_clients, get_settings
 
 _REFUSALS = (EditConflictError, InvalidInputError)
 _LABELS: Mapping[str, Mapping[str, str]] = {
     "availability": edit.AVAILABILITIES,
     "state": edit.STATES,
     "role": edit.ROLES,
+    "playback": edit.PLAYBACKS,
+    "currency": prices.CURRENCY_NAMES,
+    "price_shown": prices.SHOWN,
 }
 
 
@@ -99,6 +108,8 @@ def show_group(group: Group, refused: RefusedForm | None = None) -> ResponseRetu
     session = db.session()
     form = refused or RefusedForm()
     fields = edit.read_fields(session, group)
+    images = library_images.list_images(session, group.id)
+    videos = {image.number: describe_video(image) for image in images if image.is_video}
     page = render_template(
         "admin/library_group.html",
         group=group,
@@ -108,21 +119,33 @@ def show_group(group: Group, refused: RefusedForm | None = None) -> ResponseRetu
         form=form,
         is_refused=refused is not None,
         beside=[order.find_living_beside(session, group, step) for step in (-1, 1)],
-        images=library_images.list_images(session, group.id),
+        images=images,
+        videos=videos,
         field_names=edit.FIELD_NAMES,
         roles=edit.ROLES,
+        playbacks=edit.PLAYBACKS,
         availabilities=edit.AVAILABILITIES,
+        currencies=list_currencies(),
+        price_viewers=prices.SHOWN,
         states=edit.STATES,
         choices=[one for one in list_choices(session, 20) if one[0] != group.id],
-        thumbnail=_make_thumbnail_url,
+        tiles=list_group_tiles(group),
+        found=list_found(group),
+        # What stands in empty fields.
+        credits=get_credits(get_settings()),
+        series=list_series_of_group(session, group.id),
+        thumbnail=make_thumbnail_url,
     )
     if refused is None:
         return page
     return page, 409 if form.is_conflict or form.lost else 422
 
 
-def _make_thumbnail_url(image: Image) -> str:
-    """Return the signed address of a small rendition; "" if the image has none."""
+def make_thumbnail_url(shown: Image | Tile | None) -> str:
+    """Return the signed address of a small rendition of an image or a cover; "" without one."""
+    image = shown.cover if isinstance(shown, Tile) else shown
+    if image is None:
+        return ""
     try:
         rendition = library_images.pick_rendition(image, listing.THUMBNAIL_PX)
     except NotFoundError:
@@ -205,10 +228,10 @@ def save_library_fields(number: int) -> ResponseReturnValue:
 
 @act("/admin/library/<db_id:number>/shots/<db_id:shot>/save", _answer_refusal, *_REFUSALS)
 def save_library_shot(number: int, shot: int) -> ResponseReturnValue:
-    """Save alt text or role of a shot; as :func:`save_library_fields`."""
+    """Save alt text, role or playback of a shot; as :func:`save_library_fields`."""
     changed = read_json(_EditBody).make_edit()
     group, image = edit.save_image(db.session(), number, shot, changed)
-    answer = {"version": group.version, "fields": {"alt": image.alt, "role": image.role}}
+    answer = {"version": group.version, "fields": edit.read_shot(image)}
     if changed.changes:
         commit_action(
             "edit_shot",

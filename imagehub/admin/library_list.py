@@ -9,10 +9,11 @@ from flask_babel import gettext as _
 from pydantic import ConfigDict
 
 from imagehub.admin import act, blueprint
-from imagehub.admin.words import return_refused, say
+from imagehub.admin.words import list_currencies, return_refused, say
 from imagehub.database import db
-from imagehub.domain.library import edit, groups, listing, order, tags
+from imagehub.domain.library import edit, groups, listing, order, prices, tags
 from imagehub.domain.library.choices import list_choices
+from imagehub.domain.library.series import list_series_choices
 from imagehub.errors import ImageHubError, InvalidInputError
 from imagehub.models import Group
 from imagehub.web import commit_action
@@ -126,6 +127,9 @@ def show_list(
         summary=_describe_count(filter_name) if page.rows and not place.words else "",
         view=_read_view(),
         availabilities=edit.AVAILABILITIES,
+        currencies=list_currencies(),
+        price_viewers=prices.SHOWN,
+        series_choices=list_series_choices(session),
         sign=get_clients().store.make_presigned_url,
         typed=typed or {},
         selected=selected,

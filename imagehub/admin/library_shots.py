@@ -1,7 +1,7 @@
 """Acts on the shots of a group.
 
-Each form also sends the alt texts and roles that were typed: they are saved before the act, and
-stay saved if the act is refused.
+Each form also sends the alt texts, roles and playbacks that were typed: they are saved before the
+act, and stay saved if the act is refused.
 """
 
 from collections.abc import Callable, Sequence

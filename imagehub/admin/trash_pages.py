@@ -11,10 +11,10 @@ from imagehub.admin import act, blueprint
 from imagehub.admin.library_list import Place, answer, name_group
 from imagehub.admin.words import return_refused, say
 from imagehub.database import db
-from imagehub.domain.library import listing, trash
+from imagehub.domain.library import listing, series_trash, trash
 from imagehub.errors import ImageHubError
 from imagehub.web import commit_action
-from imagehub.web.forms import Form, read_form, read_number, read_query
+from imagehub.web.forms import Form, Id, read_form, read_number, read_query
 from imagehub.web.i18n import ngettext
 from imagehub.wiring import get_clients
 
@@ -29,6 +29,8 @@ def show_trash() -> ResponseReturnValue:
         "admin/trash.html",
         entries=entries,
         rows={row.id: row for row in rows},
+        series=[] if before else series_trash.list_trashed_series(session),
+        get_end=series_trash.get_end,
         before=before,
         following=following,
         sign=get_clients().store.make_presigned_url,
@@ -77,4 +79,36 @@ def delete_from_trash() -> ResponseReturnValue:
             "minute. The originals are still in OneDrive."
         )
     say(words)
+    return answer(url_for("admin.show_trash"))
+
+
+class _TrashedSeries(Form):
+    series: Id("series")  # type: ignore[valid-type]
+
+
+@act("/admin/series/purge", _refuse)
+def purge_series() -> ResponseReturnValue:
+    """Delete a series from the trash permanently."""
+    return _purge_series([read_form(_TrashedSeries).series])
+
+
+@act("/admin/series/purge-all", _refuse)
+def purge_all_series() -> ResponseReturnValue:
+    """Delete all series from the trash permanently."""
+    return _purge_series(None)
+
+
+def _purge_series(numbers: list[int] | None) -> ResponseReturnValue:
+    names = series_trash.purge_series(db.session(), numbers)
+    if names:
+        commit_action("purge_series", count=len(names), names=names)
+        say(
+            ngettext(
+                "Permanently deleted %(num)s series. Its works are still in the library.",
+                "Permanently deleted %(num)s series. Their works are still in the library.",
+                len(names),
+            )
+        )
+    else:
+        say(_("This entry was already deleted."))
     return answer(url_for("admin.show_trash"))

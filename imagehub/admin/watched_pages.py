@@ -11,22 +11,35 @@ from imagehub.admin import act, blueprint, drive
 from imagehub.admin.words import say
 from imagehub.database import db
 from imagehub.domain.imports.grouping import WAYS
+from imagehub.domain.library.series import get_series, name_series
 from imagehub.domain.onedrive import browser, folders
 from imagehub.domain.sync import watched_folders
 from imagehub.errors import ConnectionLostError, ImageHubError, InvalidInputError, NotFoundError
 from imagehub.web import commit_action
 from imagehub.web.access import is_api_call
-from imagehub.web.forms import Checkbox, Form, FormText, Id, read_form
+from imagehub.web.forms import Checkbox, Form, FormText, Id, OptionalId, read_form
+from imagehub.web.i18n import translate
 
 # Without a group to add to, and without one group for everything that ever comes.
 WATCH_WAYS = {name: way.label for name, way in WAYS.items() if name not in ("one", "existing")}
 
 
 class WatchFields(drive.FolderFields):
-    """``way``: how files are grouped. ``publish``: new groups are published at once."""
+    """``way``: how files are grouped. ``publish``: new groups are published at once.
+
+    ``series``: the series that new groups join.
+    """
 
     way: FormText = "folder"
+    series: OptionalId("series") = None  # type: ignore[valid-type]
     publish: Checkbox = False
+
+
+class WatchSeriesFields(Form):
+    """The series that new groups of a watched folder join; None for none."""
+
+    watch: Id("watched folder")  # type: ignore[valid-type]
+    series: OptionalId("series") = None  # type: ignore[valid-type]
 
 
 class UnwatchFields(Form):
@@ -68,12 +81,30 @@ def watch_folder() -> ResponseReturnValue:
         raise InvalidInputError("This is not a folder.", {"item": "is not a folder"})
     names = [crumb.name for crumb in browser.make_crumbs(opened, root, folder)]
     path = drive.show_name("/".join(names[1:]) or root.name)
+    session = db.session()
+    series = get_series(session, fields.series).id if fields.series is not None else None
     watched_folders.watch_folder(
-        db.session(), account_id, current_user.id, folder, path, fields.way, fields.publish
+        session, account_id, current_user.id, folder, path, fields.way, fields.publish, series
     )
     commit_action("watch_folder", folder.id, name=path)
     say(_("New files in “%(name)s” are imported automatically from now on.", name=path))
     return redirect(url_for(".show_drive", item_id=folder.id), 303)
+
+
+@blueprint.post("/admin/connection/watch-series")
+def set_watch_series() -> ResponseReturnValue:
+    """Set the series that new groups of a watched folder join."""
+    session, fields = db.session(), read_form(WatchSeriesFields)
+    series = get_series(session, fields.series) if fields.series is not None else None
+    watched = watched_folders.set_watch_series(session, fields.watch, fields.series)
+    path = watched.path
+    commit_action("change_watch", watched.item_id, name=path)
+    if series is None:
+        say(_("New files in “%(name)s” are no longer added to a series.", name=path))
+    else:
+        names = {"name": path, "title": translate(name_series(series))}
+        say(_("New files in “%(name)s” are added to the series “%(title)s”.", **names))
+    return redirect(url_for(".show_connection", _anchor="watched-head"), 303)
 
 
 @blueprint.post("/admin/connection/unwatch")

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Literal
 
+from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time, format_timedelta
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, get_currency_name
 from flask import flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -13,6 +14,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from imagehub.admin import blueprint
+from imagehub.config_values import CURRENCIES
 from imagehub.database import now_utc
 from imagehub.domain.library.groups import count_shown_groups, list_shown
 from imagehub.domain.people.audit import get_span
@@ -20,6 +22,7 @@ from imagehub.errors import ImageHubError
 from imagehub.models import AuditEntry
 from imagehub.web.access import is_api_call
 from imagehub.web.i18n import get_format_locale, translate
+from imagehub.wiring import get_settings
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 _Unit = Literal["minute", "hour", "day", "week", "month", "year"]
@@ -46,6 +49,12 @@ def describe_size(size_bytes: float | None) -> str:
     number = format_decimal(size, format=digits, locale=get_format_locale())
     name = _UNITS[unit] if unit else _("bytes")
     return f"{number}\N{NO-BREAK SPACE}{name}"
+
+
+@blueprint.app_template_filter("language_name")
+def name_language(code: str) -> str:
+    """Name a language in that of the page: ``German``, ``Deutsch``."""
+    return str(Locale.parse(code).get_language_name(get_format_locale()))
 
 
 @blueprint.app_template_filter("ago")
@@ -123,6 +132,15 @@ def describe_duration(seconds: float) -> str:
     # 90 seconds are not yet 2 minutes.
     text = format_timedelta(timedelta(seconds=rounded), threshold=1.6, locale=get_format_locale())
     return str(_("about %(duration)s", duration=text))
+
+
+def list_currencies() -> dict[str, str]:
+    """List the choices of a work's currency: code → name; "" for the hub's."""
+    names = {
+        code: f"{code} · {get_currency_name(code, locale=get_format_locale())}"
+        for code in CURRENCIES
+    }
+    return {"": f"{get_settings().currency} · {_('The hub’s currency')}"} | names
 
 
 def _iso(moment: datetime) -> str:

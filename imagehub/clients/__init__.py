@@ -359,10 +359,22 @@ class Drive(Protocol):
         :raise ServiceRefusedError: ``name_taken``, ``quota_full`` …
         """
 
-    def upload_file(self, parent_id: str, name: str, file: BinaryIO, size_bytes: int) -> DriveItem:
+    def upload_file(
+        self,
+        parent_id: str,
+        name: str,
+        file: BinaryIO,
+        size_bytes: int,
+        address: str = "",
+        remember: Callable[[str], None] | None = None,
+    ) -> DriveItem:
         """Upload a new file in fragments; if the name is taken, OneDrive adds a number to it.
 
         :param file: seekable; its first ``size_bytes`` bytes (at least one) are sent.
+        :param address: of an earlier attempt to upload the same bytes, which is continued if
+            OneDrive still knows it; "" for none.
+        :param remember: called with a new address before bytes are sent to it. With it, an upload
+            that is interrupted or finds OneDrive busy can be continued; else it is cancelled.
         :raise InvalidInputError: OneDrive does not accept the name.
         :raise ServiceBusyError: the file may have arrived all the same: look before trying again.
         :raise ServiceRefusedError: ``quota_full`` …
@@ -434,7 +446,13 @@ class Vault(Protocol):
 class Renderer(Protocol):
     """Makes renditions in other processes (see ``imaging.pool``)."""
 
-    def render(self, path: str) -> Any: ...
+    def render(self, path: str, mark: Any = None) -> Any: ...
+
+    def mark(self, path: str, mark: Any, label_px: int) -> bytes: ...
+
+    def make_mark_picture(self, path: str) -> bytes: ...
+
+    def make_logo(self, path: str) -> tuple[bytes, int, int]: ...
 
     def close(self) -> None: ...
 

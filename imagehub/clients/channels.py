@@ -13,13 +13,15 @@ class Notice:
     """A message, the same in both forms.
 
     ``id`` stays the same when a message is sent again, so that the recipient can drop the second
-    one. ``data``: the content as JSON, for programs.
+    one. ``data``: the content as JSON, for programs. ``reply_to``: the plain address that an answer
+    by mail goes to, "" for the sender's.
     """
 
     id: str
     subject: str
     text: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    reply_to: str = ""
 
 
 class Channel(Protocol):

@@ -5,7 +5,7 @@ each call. Behaviour that is not documented there is noted where it matters.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -274,9 +274,23 @@ class GraphDrive:
             expires_at=find_time(document.get("expirationDateTime")),
         )
 
-    def upload_file(self, parent_id: str, name: str, file: BinaryIO, size_bytes: int) -> DriveItem:
+    def upload_file(
+        self,
+        parent_id: str,
+        name: str,
+        file: BinaryIO,
+        size_bytes: int,
+        address: str = "",
+        remember: Callable[[str], None] | None = None,
+    ) -> DriveItem:
+        keeps = remember is not None
+        start = self._uploader.find_next(address) if address else None
+        if start is not None:
+            return self._uploader.send(address, file, size_bytes, keeps, start)
         opened = self.create_upload_session(parent_id, name, "rename")
-        return self._uploader.send(opened.upload_url, file, size_bytes)
+        if remember is not None:
+            remember(opened.upload_url)
+        return self._uploader.send(opened.upload_url, file, size_bytes, keeps)
 
     def create_empty_file(
         self, parent_id: str, name: str, on_conflict: ConflictBehavior = "fail"

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
+from functools import cache
 from importlib import metadata
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -102,6 +103,7 @@ class Access(Protocol):
         """Note that Graph has just answered a request."""
 
 
+@cache
 def _make_user_agent() -> str:
     """Return the user agent in the format that Microsoft asks for.
 

@@ -25,6 +25,7 @@ from imagehub.clients.graph_answers import (
 )
 from imagehub.clients.graph_http import MAX_ATTEMPTS, GraphCaller, WaitBudget
 from imagehub.clients.http import NoAuth, make_session
+from imagehub.errors import ServiceBusyError, ServiceError
 
 log = logging.getLogger(__name__)
 
@@ -43,24 +44,45 @@ class FragmentSender:
         # A separate session that never has a token, so that no mistake can send one.
         self._session = make_session(caller.user_agent)
 
-    def send(self, url: str, file: BinaryIO, size_bytes: int) -> DriveItem:
+    def send(
+        self, url: str, file: BinaryIO, size_bytes: int, keeps: bool = False, start: int = 0
+    ) -> DriveItem:
         """Send a file; after a lost connection, go on where OneDrive has stopped.
 
         A session that cannot be finished is cancelled, so that nothing of it stays.
 
+        :param keeps: the session stays if this program ends or OneDrive is busy.
+        :param start: the first byte that OneDrive does not have.
         :raise ServiceBusyError: it may have arrived all the same.
         :raise ServiceRefusedError: ``quota_full`` …
         """
         try:
-            return self._send_all(url, file, size_bytes)
-        except BaseException:
+            return self._send_all(url, file, size_bytes, start)
+        except BaseException as error:
+            if keeps and (isinstance(error, ServiceBusyError) or not isinstance(error, Exception)):
+                raise
             with suppress(requests.RequestException):
                 self._request("DELETE", url)
             raise
 
-    def _send_all(self, url: str, file: BinaryIO, size_bytes: int) -> DriveItem:
+    def find_next(self, url: str) -> int | None:
+        """Ask an earlier session which byte it expects next; None if it has ended."""
+        try:
+            response = self._request("GET", url)
+        except requests.RequestException:
+            # The first fragment finds out, and waits if it has to.
+            return 0
+        if response.status_code in PASSING_STATUSES:
+            return 0
+        if response.status_code != 200:
+            return None
+        with suppress(ServiceError):
+            return _read_next(read_json(response, _OPERATION))
+        return None
+
+    def _send_all(self, url: str, file: BinaryIO, size_bytes: int, start: int) -> DriveItem:
         budget = WaitBudget(_MAX_WAIT_SECONDS)
-        start, attempt = 0, 0
+        attempt = 0
         while True:
             response = self._send_fragment(url, file, start, size_bytes)
             if response is not None and response.status_code in (200, 201):

@@ -20,6 +20,7 @@ import msal
 import requests
 from msal.exceptions import MsalError
 
+from imagehub import metrics
 from imagehub.clients.http import DEFAULT_RETRY_SECONDS, NoAuth, make_session, read_retry_after
 from imagehub.clients.refusals import (
     Remedy,
@@ -113,7 +114,8 @@ class MicrosoftIdentity:
         prompt: str = "",
         claims: str = "",
     ) -> SignInFlow:
-        app, _ = self._make_app("start a sign-in")
+        operation = "start a sign-in"
+        app, _ = self._make_app(operation)
         flow = app.initiate_auth_code_flow(
             _clean_scopes(scopes),
             redirect_uri=redirect_uri,
@@ -239,7 +241,7 @@ class MicrosoftIdentity:
         if not self._client_id:
             raise ServiceRefusedError(SIGN_IN, operation, WRONG_CLIENT_SECRET, _NO_CLIENT_ID)
         transport = _Transport(
-            self._session, self._login_base_url, self._timeout_seconds, self._discovery
+            self._session, self._login_base_url, self._timeout_seconds, self._discovery, operation
         )
         kind = (
             msal.ConfidentialClientApplication
@@ -302,6 +304,7 @@ class _Transport:
     _login_base_url: str
     _timeout_seconds: float
     _discovery: _Discovery
+    _operation: str
     _last: _Answer | None = None
 
     def get(self, url: str, **arguments: Any) -> _Answer:
@@ -352,14 +355,16 @@ class _Transport:
     def _send(self, method: str, url: str, arguments: dict[str, Any]) -> _Answer:
         arguments.setdefault("timeout", self._timeout_seconds)
         authorization = (arguments.get("headers") or {}).get("Authorization")
-        response = self._session.request(
-            method,
-            _rewrite(url, self._login_base_url),
-            # MSAL sets its own header if it needs one; a .netrc file must not replace it.
-            auth=_keep_header if authorization else NoAuth(),
-            allow_redirects=False,
-            **arguments,
-        )
+        with metrics.measure_graph(self._operation) as call:
+            response = self._session.request(
+                method,
+                _rewrite(url, self._login_base_url),
+                # MSAL sets its own header if it needs one; a .netrc file must not replace it.
+                auth=_keep_header if authorization else NoAuth(),
+                allow_redirects=False,
+                **arguments,
+            )
+            call.status = response.status_code
         self._last = answer = _Answer(response.status_code, response.text, response.headers)
         if response.status_code >= 500:
             raise _UnusableAnswerError(temporary=True)

@@ -11,6 +11,7 @@ from email.utils import formatdate
 from typing import TypeVar
 
 from imagehub.clients.channels import MAIL, Notice
+from imagehub.clients.deadline import Deadline
 from imagehub.errors import ImageHubError, ServiceBusyError, ServiceRefusedError
 from imagehub.messages import Message, mark
 
@@ -19,8 +20,9 @@ Result = TypeVar("Result")
 STARTTLS, TLS, NONE = "starttls", "tls", "none"
 # Of submission, of submission with TLS, and of mail servers among themselves (RFC 6409, 8314).
 _PORTS = {STARTTLS: 587, TLS: 465, NONE: 25}
-# How long each step may take.
+# How long each wait for the server, and all of them together, may take.
 TIMEOUT_SECONDS = 20.0
+TOTAL_SECONDS = 60.0
 
 _CERTIFICATE = mark(
     "The certificate of the mail server %(host)s was not accepted: it is for another name, has "
@@ -39,6 +41,7 @@ class MailServer:
     password: str = field(default="", repr=False)
     name: str = ""
     timeout_seconds: float = TIMEOUT_SECONDS
+    total_seconds: float = TOTAL_SECONDS
 
     @property
     def address(self) -> str:
@@ -79,6 +82,8 @@ class MailChannel:
         message = EmailMessage()
         message["From"], message["To"] = self.sender, self.address
         message["Subject"] = notice.subject
+        if notice.reply_to:
+            message["Reply-To"] = notice.reply_to
         message["Date"] = formatdate()
         # The same message has the same id, by which mail servers recognise a second one.
         message["Message-ID"] = f"<{notice.id}@{self.sender.rpartition('@')[2]}>"
@@ -88,8 +93,8 @@ class MailChannel:
         return message
 
     def _talk(self, operation: str, work: Callable[[smtplib.SMTP], None]) -> None:
-        with self._explain(operation):
-            smtp = self._connect()
+        with Deadline(self.server.total_seconds) as deadline, self._explain(operation, deadline):
+            smtp = self._connect(deadline)
             try:
                 if self.server.user:
                     smtp.login(self.server.user, self.server.password)
@@ -100,14 +105,14 @@ class MailChannel:
                     smtp.quit()
                 smtp.close()
 
-    def _connect(self) -> smtplib.SMTP:
+    def _connect(self, deadline: Deadline) -> smtplib.SMTP:
         server = self.server
         port, timeout = server.port or _PORTS[server.security], server.timeout_seconds
         name = server.name or "[127.0.0.1]"
         if server.security == TLS:
             context = ssl.create_default_context()
-            return smtplib.SMTP_SSL(server.host, port, name, timeout=timeout, context=context)
-        smtp = smtplib.SMTP(server.host, port, name, timeout=timeout)
+            return _Connection(deadline, server.host, port, name, timeout, context)
+        smtp = _Connection(deadline, server.host, port, name, timeout)
         if server.security == STARTTLS:
             try:
                 smtp.starttls(context=ssl.create_default_context())
@@ -117,14 +122,16 @@ class MailChannel:
         return smtp
 
     @contextmanager
-    def _explain(self, operation: str) -> Iterator[None]:
+    def _explain(self, operation: str, deadline: Deadline) -> Iterator[None]:
         """Turn errors of the library into ours; the server's own words are not repeated."""
         try:
             yield
         except (smtplib.SMTPException, OSError, ValueError) as error:
-            raise self._make_error(operation, error) from None
+            raise self._make_error(operation, error, deadline) from None
 
-    def _make_error(self, operation: str, error: Exception) -> ImageHubError:
+    def _make_error(self, operation: str, error: Exception, deadline: Deadline) -> ImageHubError:
+        if deadline.is_over:
+            return self._make_slow(operation, deadline.seconds)
         server, host = self.server, self.server.host
 
         def refuse(reason: str, sentence: str) -> ServiceRefusedError:
@@ -159,12 +166,7 @@ class MailChannel:
             return refuse("wrong_credentials", sentence)
         # The library turns a timeout of a reply into a lost connection.
         if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
-            sentence = Message(
-                "The mail server %(address)s did not answer within %(seconds)s seconds.",
-                address=server.address,
-                seconds=f"{server.timeout_seconds:g}",
-            )
-            return ServiceBusyError(MAIL, operation, sentence)
+            return self._make_slow(operation, server.timeout_seconds)
         if isinstance(error, socket.gaierror):
             sentence = Message("The mail server %(host)s was not found.", host=host)
             return ServiceBusyError(MAIL, operation, sentence)
@@ -190,6 +192,38 @@ class MailChannel:
             address=server.address,
         )
         return ServiceBusyError(MAIL, operation, sentence)
+
+    def _make_slow(self, operation: str, seconds: float) -> ServiceBusyError:
+        sentence = Message(
+            "The mail server %(address)s did not answer within %(seconds)s seconds.",
+            address=self.server.address,
+            seconds=f"{seconds:g}",
+        )
+        return ServiceBusyError(MAIL, operation, sentence)
+
+
+class _Connection(smtplib.SMTP):
+    """A connection that a deadline ends, with TLS from the start if there is a context."""
+
+    def __init__(
+        self,
+        deadline: Deadline,
+        host: str,
+        port: int,
+        name: str,
+        timeout: float,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._deadline = deadline
+        self._context = context
+        super().__init__(host, port, name, timeout=timeout)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        connection: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+        self._deadline.watch(connection)
+        if self._context is None:
+            return connection
+        return self._context.wrap_socket(connection, server_hostname=host)
 
 
 def _find_code(error: Exception) -> int:

@@ -17,25 +17,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-import boto3
-import botocore.loaders
-import botocore.session
 import requests
-from botocore.awsrequest import AWSRequest
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    IncompleteReadError,
-    ParamValidationError,
-    ResponseStreamingError,
-    SSLError,
-)
-from botocore.exceptions import ConnectionError as NoConnectionError
 
 from imagehub import metrics
-from imagehub.clients import ObjectInfo
+from imagehub.clients import ObjectInfo, boto
 from imagehub.clients.http import NoAuth
 from imagehub.clients.s3_cors import set_cors_rule
 from imagehub.clients.s3_errors import (
@@ -58,12 +43,10 @@ from imagehub.errors import NotFoundError, ServiceBusyError, ServiceError, Servi
 from imagehub.messages import Message
 
 if TYPE_CHECKING:
+    from botocore.awsrequest import AWSRequest
     from mypy_boto3_s3 import S3Client
 
 log = logging.getLogger(__name__)
-
-# Megabytes of JSON, shared because boto3 would read them again for each client.
-_API_DESCRIPTIONS = botocore.loaders.create_loader()
 
 
 class S3Store:
@@ -130,7 +113,7 @@ class S3Store:
         with self._translated(operation):
             try:
                 self._create_bucket()
-            except ClientError as error:
+            except boto.ClientError as error:
                 code = get_code(error)
                 if code in ("AccessDenied", "AllAccessDisabled"):
                     raise make_refusal(
@@ -154,7 +137,7 @@ class S3Store:
             try:
                 client.create_bucket(Bucket=self._bucket, CreateBucketConfiguration=constraint)
                 return
-            except ClientError as error:
+            except boto.ClientError as error:
                 if "LocationConstraint" not in get_code(error):
                     raise
         client.create_bucket(Bucket=self._bucket)
@@ -164,7 +147,7 @@ class S3Store:
         with self._translated("list objects"):
             try:
                 answer = self._get_client().list_objects_v2(Bucket=self._bucket, MaxKeys=1)
-            except ClientError as error:
+            except boto.ClientError as error:
                 if get_code(error) != "NoSuchBucket":
                     raise
                 return False
@@ -193,10 +176,10 @@ class S3Store:
             try:
                 try:
                     data = self._read(key)
-                except (IncompleteReadError, ResponseStreamingError):
+                except (boto.IncompleteReadError, boto.ResponseStreamingError):
                     # The client repeats requests itself, but not the reading of an answer.
                     data = self._read(key)
-            except ClientError as error:
+            except boto.ClientError as error:
                 if get_code(error) in MISSING_KEY_CODES:
                     raise NotFoundError("object", key) from error
                 raise
@@ -212,7 +195,7 @@ class S3Store:
         with self._translated("look for an object"):
             try:
                 answer = self._get_client().head_object(Bucket=self._bucket, Key=check_key(key))
-            except ClientError as error:
+            except boto.ClientError as error:
                 if get_code(error) not in MISSING_KEY_CODES:
                     raise
                 return None
@@ -232,7 +215,7 @@ class S3Store:
                 Bucket=self._bucket,
                 Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
             )
-        except ClientError as error:
+        except boto.ClientError as error:
             if get_code(error) not in UNSUPPORTED_CODES and get_status(error) not in (405, 501):
                 raise
             log.info("Deleting one object at a time: the server answered %s", get_code(error))
@@ -351,15 +334,12 @@ class S3Store:
 
     def _make_client(self) -> "S3Client":
         connect_timeout, read_timeout = self._timeouts_seconds
-        session = botocore.session.get_session()
-        session.register_component("data_loader", _API_DESCRIPTIONS)
-        client = boto3.session.Session(botocore_session=session).client(
-            "s3",
+        client = boto.make_s3_client(
             endpoint_url=self._endpoint_url or None,
             region_name=self._region,
             aws_access_key_id=self._access_key_id,
             aws_secret_access_key=self._secret_access_key,
-            config=Config(
+            config=boto.Config(
                 signature_version="s3v4",
                 s3={"addressing_style": self._addressing_style},  # type: ignore[arg-type] # checked
                 connect_timeout=connect_timeout,
@@ -387,7 +367,7 @@ class S3Store:
     def _with_own_errors(self, operation: str) -> Iterator[None]:
         try:
             yield
-        except ClientError as error:
+        except boto.ClientError as error:
             raise judge_answer(
                 get_code(error),
                 get_status(error),
@@ -395,21 +375,21 @@ class S3Store:
                 operation,
                 self._place,
             ) from error
-        except BotoCoreError as error:
+        except boto.BotoCoreError as error:
             raise self._translate_failure(error, operation) from error
 
-    def _translate_failure(self, error: BotoCoreError, operation: str) -> ServiceError:
+    def _translate_failure(self, error: "boto.BotoCoreError", operation: str) -> ServiceError:
         """Return the error for a request without a usable answer."""
-        if isinstance(error, SSLError):
+        if isinstance(error, boto.SSLError):
             return make_refusal(operation, "bad_certificate", self._place)
-        if isinstance(error, (HTTPClientError, NoConnectionError)):
+        if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):
             message = Message(
                 "The object storage at %(endpoint)s cannot be reached (%(error)s).",
                 endpoint=self._place.endpoint,
                 error=type(error).__name__,
             )
             return ServiceBusyError(SERVICE, operation, message)
-        if isinstance(error, ParamValidationError):
+        if isinstance(error, boto.ParamValidationError):
             return make_refusal(operation, "bad_bucket_name", self._place)
         return make_not_s3_error(operation, self._place, type(error).__name__)
 
@@ -439,7 +419,7 @@ def check_key(key: str) -> str:
     return key
 
 
-def use_content_md5(request: AWSRequest, **_: Any) -> None:
+def use_content_md5(request: "AWSRequest", **_: Any) -> None:
     """Protect DeleteObjects with Content-MD5 instead of botocore's CRC-32.
 
     Amazon accepts either; Google, Ceph and older servers require Content-MD5.
@@ -460,11 +440,11 @@ def make_content_md5(content: bytes) -> str:
     return base64.b64encode(digest).decode()
 
 
-def get_code(error: ClientError) -> str:
+def get_code(error: "boto.ClientError") -> str:
     """Return S3's code of an error, or the status as text if the answer has no body."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def get_status(error: ClientError) -> int:
+def get_status(error: "boto.ClientError") -> int:
     """Return the HTTP status of an error, 0 if unknown."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -3,7 +3,7 @@
 import logging
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from imagehub.clients import boto
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -20,10 +20,10 @@ def set_cors_rule(client: "S3Client", bucket: str) -> bool:
     try:
         client.get_bucket_cors(Bucket=bucket)
         return False
-    except ClientError as error:
+    except boto.ClientError as error:
         if error.response.get("Error", {}).get("Code") != "NoSuchCORSConfiguration":
             return False
-    except BotoCoreError:
+    except boto.BotoCoreError:
         return False
     rule: Any = {
         "AllowedOrigins": ["*"],
@@ -33,7 +33,7 @@ def set_cors_rule(client: "S3Client", bucket: str) -> bool:
     }
     try:
         client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
-    except (BotoCoreError, ClientError) as error:
+    except (boto.BotoCoreError, boto.ClientError) as error:
         log.warning("Setting a CORS rule for bucket %s failed (%s).", bucket, type(error).__name__)
         return False
     return True

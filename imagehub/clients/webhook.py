@@ -10,11 +10,14 @@ from urllib.parse import urlsplit
 import requests
 
 from imagehub.clients.channels import WEBHOOK, Notice
+from imagehub.clients.deadline import Deadline, DeadlineAdapter
 from imagehub.clients.http import NoAuth, make_session, parse_retry_after
 from imagehub.errors import ServiceBusyError, ServiceRefusedError
 from imagehub.messages import Message
 
+# How long each wait for the server, and all of them together, may take.
 TIMEOUT_SECONDS = 20.0
+TOTAL_SECONDS = 60.0
 # These statuses mean that the same request may succeed later (RFC 9110, 6585).
 _PASSING = frozenset({408, 425, 429})
 
@@ -35,6 +38,7 @@ class WebhookChannel:
     url: str = field(repr=False)
     secret: str = field(repr=False)
     timeout_seconds: float = TIMEOUT_SECONDS
+    total_seconds: float = TOTAL_SECONDS
 
     @property
     def recipient(self) -> str:
@@ -71,8 +75,11 @@ class WebhookChannel:
         self, operation: str, method: str, body: bytes, headers: dict[str, str]
     ) -> requests.Response:
         """Send a request; the body of its answer is not read."""
+        deadline = Deadline(self.total_seconds)
         try:
-            with make_session("ImageHub") as session:
+            with deadline, make_session("ImageHub") as session:
+                for scheme in ("http://", "https://"):
+                    session.mount(scheme, DeadlineAdapter(deadline))
                 return session.request(
                     method,
                     self.url,
@@ -84,26 +91,31 @@ class WebhookChannel:
                     stream=True,
                 )
         # The texts of these errors contain the address.
-        except requests.exceptions.SSLError:
+        except (requests.RequestException, UnicodeError) as error:
+            raise self._make_error(operation, error, deadline) from None
+
+    def _make_error(
+        self, operation: str, error: Exception, deadline: Deadline
+    ) -> ServiceBusyError | ServiceRefusedError:
+        if deadline.is_over or isinstance(error, requests.exceptions.Timeout):
+            sentence = Message(
+                "The webhook’s server %(host)s did not answer within %(seconds)s seconds.",
+                host=self.host,
+                seconds=f"{deadline.seconds if deadline.is_over else self.timeout_seconds:g}",
+            )
+            return ServiceBusyError(WEBHOOK, operation, sentence)
+        if isinstance(error, requests.exceptions.SSLError):
             sentence = Message(
                 "The certificate of the webhook’s server %(host)s was not accepted: it is for "
                 "another name, has expired, or its issuer is not known. Nothing was sent.",
                 host=self.host,
             )
-            raise ServiceRefusedError(WEBHOOK, operation, "certificate", sentence) from None
-        except requests.exceptions.Timeout:
-            sentence = Message(
-                "The webhook’s server %(host)s did not answer within %(seconds)s seconds.",
-                host=self.host,
-                seconds=f"{self.timeout_seconds:g}",
-            )
-            raise ServiceBusyError(WEBHOOK, operation, sentence) from None
-        except (requests.RequestException, UnicodeError):
-            sentence = Message(
-                "The webhook’s server %(host)s cannot be reached or ended the connection.",
-                host=self.host,
-            )
-            raise ServiceBusyError(WEBHOOK, operation, sentence) from None
+            return ServiceRefusedError(WEBHOOK, operation, "certificate", sentence)
+        sentence = Message(
+            "The webhook’s server %(host)s cannot be reached or ended the connection.",
+            host=self.host,
+        )
+        return ServiceBusyError(WEBHOOK, operation, sentence)
 
     def _judge(self, response: requests.Response) -> None:
         status, operation = response.status_code, "send a message"

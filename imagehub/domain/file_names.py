@@ -78,6 +78,14 @@ def find_drawn(item: DriveItem) -> DrawnKind | None:
     return find_drawn_kind(item.name, item.mime_type)
 
 
+def may_be_video(item: DriveItem) -> bool:
+    """Tell whether OneDrive lists a file as a video, by its name, type or facet."""
+    if get_extension(item.name) in _OTHER_EXTENSIONS or is_called_picture(item):
+        return False
+    drawn = find_drawn(item)
+    return drawn.is_video if drawn else isinstance(item.raw.get("video"), dict)
+
+
 def is_called_picture(item: DriveItem) -> bool:
     """Tell whether its name or type is that of a picture that can be imported."""
     is_known = item.mime_type.lower().startswith(_PICTURE_MIMES)

@@ -1,5 +1,6 @@
 """The public calls of the single-page app, which return what the gallery's pages show."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel
@@ -8,13 +9,14 @@ from typing_extensions import TypedDict
 from imagehub.database import db
 from imagehub.domain.library import gallery
 from imagehub.domain.library import images as library_images
+from imagehub.domain.library.prices import find_price, is_on_request
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
 from imagehub.gallery.originals import has_only_rendition
-from imagehub.gallery.pictures import make_full_image_url
+from imagehub.gallery.pictures import make_full_image_url, make_rendition_url
 from imagehub.models import Image
 from imagehub.web.openapi import Api, Number, answers_failure
-from imagehub.wiring import get_clients, get_settings
+from imagehub.wiring import get_settings
 
 api = Api(blueprint, "Gallery")
 _HIGH_RESOLUTION_PX = 1920
@@ -100,6 +102,24 @@ class ImageAnswer(TypedDict):
     hint: Literal["image_found"]
 
 
+class FoundPrice(TypedDict):
+    """``amount`` is exact, such as "1250" or "1250.50"; ``currency`` is a code of ISO 4217."""
+
+    amount: str
+    currency: str
+
+
+class PriceAnswer(TypedDict):
+    code: Literal[1]
+    price: FoundPrice
+    hint: Literal["price_found"]
+
+
+class NoPriceAnswer(TypedDict):
+    code: Literal[0]
+    hint: Literal["no_price", "price_on_request"]
+
+
 class FullImage(_Shown):
     image_name: str
 
@@ -131,11 +151,15 @@ def api_page(fields: PageQuery) -> PageAnswer | BadPageAnswer | EmptyPageAnswer:
     page = gallery.get_page(db.session(), fields.page)
     if not page.tiles:
         return {"code": 0, "hint": "database_empty"}
-    rows: list[PageRow] = [
+    return {"code": 1, "data": make_page_rows(page.tiles), "hint": "got_images"}
+
+
+def make_page_rows(tiles: Sequence[gallery.Tile]) -> list[PageRow]:
+    """Describe the covers of groups, with renditions of 480 pixels."""
+    return [
         {"group": tile.group.id, "image_name": tile.cover.name, **_describe(tile.cover)}
-        for tile in page.tiles
+        for tile in tiles
     ]
-    return {"code": 1, "data": rows, "hint": "got_images"}
 
 
 @api.call("GET /image/total-page", answer=TotalPageAnswer)
@@ -168,6 +192,20 @@ def api_image(fields: ImageQuery) -> ImageAnswer:
     return {"code": 1, "data": found, "hint": "image_found"}
 
 
+@api.call("GET /image/price", takes=GroupQuery, answer=PriceAnswer | NoPriceAnswer)
+@answers_failure(NotFoundError, code=0, hint="no_price")
+def api_price(fields: GroupQuery) -> PriceAnswer | NoPriceAnswer:
+    """Find the price of a group, if everyone may see it."""
+    group = gallery.get_shown_group(db.session(), fields.group)
+    if is_on_request(group):
+        return {"code": 0, "hint": "price_on_request"}
+    price = find_price(group, get_settings().currency)
+    if price is None:
+        return {"code": 0, "hint": "no_price"}
+    found: FoundPrice = {"amount": price.plain, "currency": price.currency}
+    return {"code": 1, "price": found, "hint": "price_found"}
+
+
 @api.call("GET /image/download", takes=DownloadQuery, answer=DownloadAnswer | NoImageAnswer)
 @_no_image
 def api_download(fields: DownloadQuery) -> DownloadAnswer:
@@ -196,7 +234,7 @@ def api_download(fields: DownloadQuery) -> DownloadAnswer:
 def _describe(image: Image, size_px: int = library_images.LOW_RESOLUTION_PX) -> _Shown:
     rendition = library_images.pick_rendition(image, size_px)
     return {
-        "image": get_clients().store.make_presigned_url(rendition.object_key),
+        "image": make_rendition_url(rendition),
         "width": rendition.width_px,
         "height": rendition.height_px,
         "alt": image.alt,

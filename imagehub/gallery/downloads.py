@@ -27,14 +27,16 @@ from imagehub.gallery.originals import (
     SLOTS,
     gets_originals,
     send_original,
-    set_file_name,
     stream,
 )
-from imagehub.gallery.pictures import get_title, make_group_url
+from imagehub.gallery.pictures import get_title, make_group_url, make_rendition_url
+from imagehub.gallery.videos import send_video
 from imagehub.models import Group, Image
 from imagehub.web.access import is_api_call
 from imagehub.web.errors import get_error_status
+from imagehub.web.headers import set_file_name
 from imagehub.web.i18n import make_translator, translate
+from imagehub.web.numbers import note_download
 from imagehub.web.public_path import get_here
 from imagehub.wiring import get_clients, get_settings
 
@@ -60,15 +62,20 @@ blueprint.record_once(_make_slots)
 @blueprint.get("/media/<db_id:group>/<db_id:number>/<int:size>")
 @blueprint.get("/media/<db_id:group>/<db_id:number>/<int:size>.webp")
 def show_media(group: int, number: int, size: int) -> ResponseReturnValue:
-    """Redirect to a rendition; for feeds, previews and embeds, whose addresses must not expire."""
+    """Redirect to a rendition; for feeds, previews and embeds, whose addresses must not expire.
+
+    Scripts of all sites may read what is published, as viewers of manifests do.
+    """
     if size not in SIZES:
         raise NotFoundError("size", size)
     image, is_shown = _get_visible_image(group, number)
     rendition = library_images.pick_rendition(image, size)
-    response = redirect(get_clients().store.make_presigned_url(rendition.object_key))
+    response = redirect(make_rendition_url(rendition))
     response.headers["Cache-Control"] = (
         f"public, max-age={_REDIRECT_SECONDS}" if is_shown else "private, no-store"
     )
+    if is_shown:
+        response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 
 
@@ -92,6 +99,7 @@ def show_full_image(group: int, number: int, name: str = "") -> ResponseReturnVa
     if not get_settings().has_downloads and not current_user.is_authenticated:
         raise NotFoundError("page", f"{group}/{number}")
     image, _ = _get_visible_image(group, number)
+    note_download("group", image.group_id)
     try:
         response = send_original(image)
     except (ConnectionLostError, ServiceError, NotFoundError) as error:
@@ -101,6 +109,20 @@ def show_full_image(group: int, number: int, name: str = "") -> ResponseReturnVa
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
+
+
+@blueprint.get("/groups/<db_id:number>/<db_id:shot>/video")
+def play_video(number: int, shot: int) -> ResponseReturnValue:
+    """Play a video, if possible by a redirect to OneDrive, whose address is valid for minutes."""
+    image, _ = _get_visible_image(number, shot)
+    try:
+        return send_video(image)
+    except (ConnectionLostError, ServiceError, NotFoundError) as error:
+        if isinstance(error, NotFoundError) and error.kind == "video":
+            raise
+        if isinstance(error, NotFoundError) and error.kind != originals.ABSENT_KIND:
+            error = NotFoundError("original in OneDrive any more", f"{number}/{shot}")
+        return show_failure(error, _get_visible_image(number, shot)[0].group, shot)
 
 
 # --- ZIP files ------------------------------------------------------------------------------------
@@ -116,6 +138,7 @@ def download_zip(number: int) -> ResponseReturnValue:
     ):
         raise NotFoundError("page", "all.zip")
     group = _get_group(number)
+    note_download("group", group.id)
     members = downloads.list_members(
         db.session(), group.id, as_is=gets_originals(), note_name=translate(downloads.NOTE_NAME)
     )

@@ -1,35 +1,37 @@
-"""Sitemap, feed and embeds, for search engines and other sites.
+"""Sitemap and feeds, for search engines and other sites.
 
 All addresses are absolute and permanent: pictures have ImageHub's own ``/media/`` addresses.
 """
 
-import math
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
-from flask import Response, jsonify, render_template, url_for
+from flask import Response, render_template, url_for
 from flask.typing import ResponseReturnValue
-from pydantic import BeforeValidator
 
 from imagehub.database import db
-from imagehub.domain.library import gallery
+from imagehub.domain.library import gallery, series
 from imagehub.domain.library import images as library_images
-from imagehub.domain.library.tags import list_group_tags
+from imagehub.domain.library.tags import list_names_of_groups
+from imagehub.domain.site.pages import list_published
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
+from imagehub.gallery.filters import NAMES
+from imagehub.gallery.languages import list_owners, use_visitors_language
 from imagehub.gallery.pages import make_description, make_lasting_url
 from imagehub.gallery.pictures import get_title, make_group_url
+from imagehub.gallery.series import describe_series, get_series_title, make_series_url
+from imagehub.gallery.videos import make_lasting_video_url, may_play
+from imagehub.imaging.video import MIME_TYPES
+from imagehub.markdown import make_plain
 from imagehub.models import Image, Rendition
-from imagehub.web.forms import Form, read_query
 from imagehub.web.headers import make_absolute
-from imagehub.wiring import get_settings
+from imagehub.web.i18n import get_site
 
 _MAP_SECONDS = 3600
 _FEED_SECONDS = 600
-_EMBED_SECONDS = 3600
-_SIZES = (480, 960, 1920)
 # The title of a work without one is in the visitor's language.
 _VARIES_BY = ("Accept-Language", "Cookie")
 # Characters that XML 1.0 does not allow, even escaped. Source: XML 1.0, production 2 (Char).
@@ -45,7 +47,10 @@ blueprint.add_app_template_filter(lambda text: _NOT_XML.sub("", text), "xml_text
 def show_robots() -> ResponseReturnValue:
     """Keep search engines out of calls, sign-in and originals. Source: RFC 9309."""
     root = url_for("gallery.show_front")
+    closed: tuple[str, ...]
     closed = ("admin/", "sign-in", "search", "media/full/", "image/", "preferences")
+    # Each combination of filters would be a page.
+    closed += tuple(f"*{mark}{name}=" for name in NAMES for mark in "?&")
     lines = ["User-agent: *", *(f"Disallow: {root}{path}" for path in closed), ""]
     lines.append(f"Sitemap: {make_absolute(url_for('gallery.show_sitemap'))}")
     response = Response("\n".join(lines) + "\n", mimetype="text/plain")
@@ -79,6 +84,20 @@ def show_sitemap_page(number: int) -> ResponseReturnValue:
         for group, image_numbers in groups
     ]
     pages = [_make_url("show_front"), _make_url("show_tags")] if number == 1 else []
+    listed = series.list_all_shown(db.session()) if number == 1 else []
+    if listed:
+        pages.append(_make_url("show_series"))
+        works[:0] = [
+            {
+                "url": make_absolute(make_series_url(one.series)),
+                "updated_at": _format(one.series.updated_at),
+                "pictures": [make_lasting_url(one.cover.group.id, one.cover.cover.number, 1920)],
+            }
+            for one in listed
+        ]
+    if number == 1:
+        texts = list_published(db.session())
+        pages += [_make_url("show_page", slug=page.slug) for page in texts]
     sitemap = render_template("gallery/sitemap.xml", pages=pages, works=works)
     return _answer_xml(sitemap, _MAP_SECONDS)
 
@@ -89,133 +108,75 @@ def show_sitemap_page(number: int) -> ResponseReturnValue:
 @blueprint.get("/feed.atom")
 def show_feed() -> ResponseReturnValue:
     """Return a feed of the newest works. Source: RFC 4287."""
-    settings = get_settings()
+    settings = get_site()
     if not settings.feeds:
         raise NotFoundError("page", "feed")
     tiles = gallery.list_newest(db.session())
+    use_visitors_language(list_owners(tiles))
+    urls = _make_url("show_feed"), _make_url("show_front")
+    return _answer_feed(tiles, settings.title, settings.tagline, urls)
+
+
+@blueprint.get("/series/<db_id:number>/feed.atom")
+def show_series_feed(number: int) -> ResponseReturnValue:
+    """Return a feed of the newest works of a series."""
+    settings = get_site()
+    if not settings.feeds:
+        raise NotFoundError("page", "feed")
+    session = db.session()
+    one = series.get_shown_series(session, number)
+    tiles = series.list_newest_in_series(session, one)
+    use_visitors_language([one, *list_owners(tiles)])
+    title = f"{get_series_title(one)} – {settings.title}"
+    urls = _make_url("show_series_feed", number=number), make_absolute(make_series_url(one))
+    return _answer_feed(tiles, title, describe_series(one), urls)
+
+
+def _answer_feed(
+    tiles: Sequence[gallery.Tile], title: str, subtitle: str, urls: tuple[str, str]
+) -> Response:
+    """Make a feed; ``urls`` are its own address and that of the page about the same works."""
     unchanged = datetime(2000, 1, 1, tzinfo=UTC)
+    tags = list_names_of_groups(db.session(), [tile.group.id for tile in tiles])
     entries = [
         {
-            # Without the title, which may change.
-            "id": _make_url("show_group", number=tile.group.id),
+            # Without the title, which may change, and the same in all languages.
+            "id": _make_url("show_group", number=tile.group.id, lang=None),
             "url": make_absolute(make_group_url(tile.group)),
             "title": get_title(tile.group),
             "summary": make_description(tile.group),
-            "text": tile.group.text.replace("\r\n", "\n").strip(),
+            "text": make_plain(tile.group.text),
             "published_at": _format(tile.group.created_at),
             "updated_at": _format(tile.group.updated_at),
             "picture": make_lasting_url(tile.group.id, tile.cover.number, 960),
             "alt": tile.cover.alt or get_title(tile.group),
             "rendition": _find_rendition(tile.cover, 960),
-            "tags": [tag.name for tag in list_group_tags(db.session(), tile.group.id)],
+            "video": _find_video(tile.cover),
+            "tags": tags[tile.group.id],
         }
         for tile in tiles
     ]
     feed = render_template(
         "gallery/feed.xml",
-        url=_make_url("show_feed"),
-        front_url=_make_url("show_front"),
+        url=urls[0],
+        front_url=urls[1],
+        title=title,
+        subtitle=subtitle,
         # A feed must have an author.
-        author=settings.title,
+        author=get_site().title,
         updated_at=_format(max((tile.group.updated_at for tile in tiles), default=unchanged)),
         entries=entries,
     )
     return _answer_xml(feed, _FEED_SECONDS, "application/atom+xml")
 
 
-# --- Embeds ---------------------------------------------------------------------------------------
-
-
-def _read_bound(text: object) -> float:
-    if text in ("", math.inf):
-        return math.inf
-    if not re.fullmatch("[1-9][0-9]{0,5}", str(text)):
-        raise ValueError("must be a whole number of pixels above 0")
-    return float(str(text))
-
-
-class EmbedQuery(Form):
-    """The address of a work, and the largest size that the other site has room for."""
-
-    url: str = ""
-    format: str = "json"
-    maxwidth: Annotated[float, BeforeValidator(_read_bound)] = math.inf
-    maxheight: Annotated[float, BeforeValidator(_read_bound)] = math.inf
-
-
-@blueprint.get("/oembed")
-def show_oembed() -> ResponseReturnValue:
-    """Describe a work or one of its shots as a photo for other sites. Source: https://oembed.com.
-
-    :raise NotFoundError: the address is not that of a published work.
-    """
-    fields = read_query(EmbedQuery)
-    if fields.format != "json":
-        return jsonify({"detail": "Only JSON is supported."}), 501
-    number, shot = _read_work_url(fields.url)
-    session = db.session()
-    if shot is None:
-        group = gallery.get_shown_group(session, number)
-        image = library_images.find_cover(session, group)
-        if image is None:
-            raise NotFoundError("work", number)
-    else:
-        group, image = gallery.get_shown_image(session, number, shot)
-    width, height = fields.maxwidth, fields.maxheight
-    size, rendition = _choose_size(image, width, height)
-    # The smallest rendition may still be larger than requested.
-    share = min(1.0, width / rendition.width_px, height / rendition.height_px)
-    small = _find_rendition(image, 480) or rendition
-    settings = get_settings()
-    answer = {
-        "version": "1.0",
-        "type": "photo",
-        "title": get_title(group),
-        "url": make_lasting_url(group.id, image.number, size),
-        "width": max(1, int(rendition.width_px * share)),
-        "height": max(1, int(rendition.height_px * share)),
-        "web_page": make_absolute(make_group_url(group)),
-        "web_page_short_url": _make_url("show_group", number=group.id),
-        "author_name": settings.title,
-        "provider_name": settings.title,
-        "provider_url": _make_url("show_front"),
-        "thumbnail_url": make_lasting_url(group.id, image.number, 480),
-        "thumbnail_width": small.width_px,
-        "thumbnail_height": small.height_px,
-        "cache_age": _EMBED_SECONDS,
-    }
-    if share < 1 or small.width_px > width or small.height_px > height:
-        for name in ("thumbnail_url", "thumbnail_width", "thumbnail_height"):
-            del answer[name]  # A thumbnail must be within the same bounds.
-    response = jsonify(answer)
-    response.headers["Cache-Control"] = f"public, max-age={_EMBED_SECONDS}"
-    response.vary.update(_VARIES_BY)
-    response.headers["Access-Control-Allow-Origin"] = "*"
-    return response
-
-
-def _read_work_url(url: str) -> tuple[int, int | None]:
-    """Return the group number, and the image number or None, of an address of this hub."""
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise NotFoundError("work", url) from error
-    here = urlsplit(_make_url("show_front"))
-    root = re.escape(here.path.rstrip("/"))
-    found = re.fullmatch(rf"{root}/groups/([0-9]{{1,19}})(?:/([^/]*))?/?", unquote(parts.path))
-    is_here = parts.netloc.lower() == here.netloc.lower() and parts.scheme in ("http", "https")
-    if not is_here or found is None:
-        raise NotFoundError("work", url)
-    rest = found[2] or ""
-    is_shot = re.fullmatch("[0-9]{1,10}", rest) is not None
-    return int(found[1]), int(rest) if is_shot else None
-
-
-def _choose_size(image: Image, width: float, height: float) -> tuple[int, Rendition]:
-    """Return the largest rendition within the bounds, or the smallest one."""
-    sizes = [(size, library_images.pick_rendition(image, size)) for size in _SIZES]
-    fitting = [one for one in sizes if one[1].width_px <= width and one[1].height_px <= height]
-    return fitting[-1] if fitting else sizes[0]
+def _find_video(image: Image) -> dict[str, Any] | None:
+    """Describe the video of a cover, to be enclosed. Source: RFC 4287, section 4.2.7.2."""
+    if not may_play(image):
+        return None
+    mime_type = MIME_TYPES.get(image.mime_type, image.mime_type)
+    url = make_lasting_video_url(image)
+    return {"url": url, "mime_type": mime_type, "size_bytes": image.size_bytes}
 
 
 def _find_rendition(image: Image, size: int) -> Rendition | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from urllib.parse import quote
 
 from flask import Response, current_app, redirect, request
 from flask_login import current_user
@@ -13,9 +12,11 @@ from imagehub.domain.sharing import downloads, originals
 from imagehub.errors import NotFoundError, ServiceBusyError
 from imagehub.messages import mark
 from imagehub.models import Image
+from imagehub.web.headers import set_file_name
 from imagehub.wiring import get_clients, get_settings
 
 SLOTS = "imagehub.sending_slots"
+_MOST_PLAYED_BYTES = 8_000_000
 
 
 def gets_originals() -> bool:
@@ -28,10 +29,12 @@ def has_only_rendition(image: Image) -> bool:
     return image.private_state == private_data.FIXED and not gets_originals()
 
 
-def send_original(image: Image) -> Response:
+def send_original(image: Image, plays_as: str = "") -> Response:
     """Answer with an image's original; ends the read transaction before OneDrive is asked.
 
     Errors as of :func:`imagehub.domain.sharing.originals.deliver`.
+
+    :param plays_as: the type of a video that is to be played, which nothing can stand for.
     """
     name, mime_type = image.name, image.mime_type
     if image.drive_account_id is None:
@@ -45,9 +48,13 @@ def send_original(image: Image) -> Response:
     clients = get_clients()
     delivery = originals.deliver(clients, original)
     if isinstance(delivery, originals.Replaced):
+        if plays_as:
+            raise NotFoundError("video", name)
         return redirect_to(clients.store.make_presigned_url(delivery.object_key))
     if isinstance(delivery, originals.Unchanged):
         return redirect_to(delivery.content.url)
+    if plays_as:
+        return _send_cleaned(delivery, "", plays_as, _MOST_PLAYED_BYTES)
     return _send_cleaned(delivery, name, mime_type)
 
 
@@ -58,11 +65,20 @@ def redirect_to(url: str) -> Response:
     return response
 
 
-def _send_cleaned(cleaned: originals.Cleaned, name: str, mime_type: str) -> Response:
-    """Send a file or the part of it that the browser asks for."""
+def _send_cleaned(
+    cleaned: originals.Cleaned, name: str, mime_type: str, most_bytes: int = 0
+) -> Response:
+    """Send a file or the part of it that the browser asks for.
+
+    :param name: under which it is saved; "" if it is played.
+    :param most_bytes: of one part, so that no thread waits for somebody who watches a video; a
+        player asks for the next one. 0 for no limit. Source: RFC 9110, section 14.2.
+    """
     size_bytes = cleaned.size_bytes
     etag = cleaned.make_etag()
     wanted = _find_range(size_bytes, etag)
+    if wanted and most_bytes:
+        wanted = wanted[:most_bytes]
     if wanted is not None and not wanted:
         return Response(status=416, headers={"Content-Range": f"bytes */{size_bytes}"})
     start, end, status = (wanted.start, wanted.stop, 206) if wanted else (0, size_bytes, 200)
@@ -76,7 +92,8 @@ def _send_cleaned(cleaned: originals.Cleaned, name: str, mime_type: str) -> Resp
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size_bytes}"
     response.headers["Accept-Ranges"] = "bytes"
     response.set_etag(etag)
-    set_file_name(response, downloads.tidy_file_name(name))
+    if name:
+        set_file_name(response, downloads.tidy_file_name(name))
     return response
 
 
@@ -96,17 +113,6 @@ def _find_range(size_bytes: int, etag: str) -> range | None:
     # The last bytes; more than there are means all of them.
     start = max(0, size_bytes + start) if start < 0 else start
     return range(start, max(start, min(size_bytes, end or size_bytes)))
-
-
-def set_file_name(response: Response, file_name: str) -> None:
-    """Have the browser save the answer under a name, and no proxy keep it."""
-    plain = file_name.encode("ascii", "replace").decode().replace("?", "_")
-    response.headers["Content-Disposition"] = (
-        f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"
-    )
-    response.headers["Cache-Control"] = "no-store"
-    # nginx would buffer gigabytes on its disk.
-    response.headers["X-Accel-Buffering"] = "no"
 
 
 def stream(open_chunks: Callable[[], Iterator[bytes]]) -> "Sending":

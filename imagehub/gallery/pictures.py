@@ -12,14 +12,19 @@ from flask_babel import format_decimal, gettext
 from flask_login import current_user
 
 from imagehub.domain.library.edit import AVAILABILITIES
+from imagehub.domain.library.finish import get_shown_key
+from imagehub.domain.library.prices import find_price, is_on_request
 from imagehub.domain.sync.state import AWAY
+from imagehub.domain.translations import get_main_text
 from imagehub.gallery.originals import has_only_rendition
 from imagehub.gallery.placeholder import make_placeholder_url
+from imagehub.gallery.videos import Video, make_video
 from imagehub.imaging.kinds import name_kind
+from imagehub.imaging.video import format_length
 from imagehub.messages import mark
-from imagehub.models import Group, Image
+from imagehub.models import Group, Image, Rendition
 from imagehub.web.headers import make_absolute
-from imagehub.web.i18n import get_format_locale
+from imagehub.web.i18n import format_price, get_format_locale
 from imagehub.wiring import get_clients, get_settings
 
 # Types that browsers can display; other originals can only be saved.
@@ -27,7 +32,7 @@ _BROWSER_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"
 _MAX_SLUG_CHARS = 60
 _PANORAMA_RATIO = 2.2
 # Roles of shots that are shown to visitors; the front needs no caption.
-_ROLES = {
+ROLES = {
     "back": mark("Back of the work"),
     "detail": mark("Detail"),
     "signature": mark("Signature"),
@@ -54,8 +59,10 @@ class Picture:
     one. ``width`` and ``height`` are the largest rendition's pixels. ``full_url`` leads to the
     original, "" if visitors may not download it; ``full_label`` is the text of a link to it;
     ``zoom_url`` is the same address if browsers can display the original and it is larger.
+    ``tiles_url`` is what the addresses of its tiles begin with, "" if it has none.
     ``sources`` is empty if the image has no renditions. ``loading`` is "lazy", "eager", or "first"
-    for the one picture that is loaded before all others.
+    for the one picture that is loaded before all others. ``video``: None unless the shot is a
+    video, of which this is the still.
     """
 
     id: str
@@ -75,7 +82,14 @@ class Picture:
     color: str
     sizes: str = ""
     role: str = ""
+    tiles_url: str = ""
     loading: str = "lazy"
+    video: Video | None = None
+
+    @property
+    def still_alt(self) -> str:
+        """The alt text of its picture in a link, which says if it is a video."""
+        return self.video.describe(self.alt) if self.video else self.alt
 
     @property
     def ratio(self) -> float:
@@ -102,31 +116,58 @@ def make_slug(title: str) -> str:
     return f"work-{slug}" if slug.isdecimal() else slug
 
 
-def make_group_url(group: Group) -> str:
-    """Return the path of a group's page."""
-    return url_for("gallery.show_group", number=group.id, slug=make_slug(group.title) or None)
+def make_group_url(group: Group, series_id: int | None = None) -> str:
+    """Return the path of a group's page, which ends with its title in the main language.
+
+    :param series_id: the series that the visitor comes from.
+    """
+    slug = make_slug(get_main_text(group, "title")) or None
+    return url_for("gallery.show_group", number=group.id, slug=slug, series=series_id or None)
 
 
 def get_title(group: Group) -> str:
     return group.title.strip() or gettext("Untitled")
 
 
+def make_rendition_url(rendition: Rendition, *, is_marked: bool = True) -> str:
+    """Return the presigned address of a rendition as visitors see it.
+
+    :param is_marked: with the watermark, if the hub has one.
+    """
+    key = get_shown_key(rendition, get_settings(), is_marked=is_marked)
+    return get_clients().store.make_presigned_url(key)
+
+
 def make_picture(
-    group: Group, image: Image, element_id: str, position: int = 1, full_url: str | None = None
+    group: Group,
+    image: Image,
+    element_id: str,
+    position: int = 1,
+    full_url: str | None = None,
+    tiles_url: str = "",
+    *,
+    is_marked: bool = True,
+    video_url: str | None = None,
 ) -> Picture:
     """Prepare an image, with presigned addresses of its renditions.
 
     :param position: of the shot in its group, counted from 1, for the alt text.
     :param full_url: leads to the original, "" if it may not be downloaded; by default the address
         for visitors of the gallery, if they may.
+    :param tiles_url: what the addresses of its tiles begin with, "" if it has none.
+    :param is_marked: with the watermark, if the hub has one.
+    :param video_url: leads to the bytes of a video; by default the address for visitors of the
+        gallery.
     """
-    sign = get_clients().store.make_presigned_url
     width, height = image.width_px or 3, image.height_px or 2
     sources = []
     for mime_type in ("image/avif", "image/webp"):
         found = {r.width_px: r for r in image.renditions if r.mime_type == mime_type}
         if found:
-            urls = {pixels: sign(found[pixels].object_key) for pixels in sorted(found)}
+            urls = {
+                pixels: make_rendition_url(found[pixels], is_marked=is_marked)
+                for pixels in sorted(found)
+            }
             srcset = ", ".join(f"{url} {pixels}w" for pixels, url in urls.items())
             sources.append(Source(mime_type, srcset, list(urls.values())[-1]))
             width, height = max(found), found[max(found)].height_px
@@ -134,7 +175,7 @@ def make_picture(
     is_shown_by_browsers = image.mime_type in _BROWSER_TYPES and not image.preview_reason
     is_larger = image.width_px > width and not has_only_rendition(image)
     can_zoom = bool(full_url) and is_shown_by_browsers and is_larger
-    role = gettext(_ROLES[image.role]) if image.role in _ROLES else ""
+    role = gettext(ROLES[image.role]) if image.role in ROLES else ""
     words = (
         f"{get_title(group)}, {role}"
         if role
@@ -148,15 +189,17 @@ def make_picture(
         alt=image.alt.strip() or words,
         width=width,
         height=height,
-        full_width=image.width_px if can_zoom else width,
-        full_height=image.height_px if can_zoom else height,
+        full_width=image.width_px if can_zoom or tiles_url else width,
+        full_height=image.height_px if can_zoom or tiles_url else height,
         sources=sources,
         full_url=full_url,
         full_label=_name_original(image),
         zoom_url=full_url if can_zoom else "",
+        tiles_url=tiles_url,
         placeholder=make_placeholder_url(image.thumbhash),
         color=image.dominant_color if re.fullmatch("#[0-9a-f]{6}", image.dominant_color) else "",
         role=role,
+        video=make_video(image, video_url),
     )
 
 
@@ -190,11 +233,22 @@ def _make_full_url(image: Image) -> str:
 # --- Captions -------------------------------------------------------------------------------------
 
 
-def list_record(group: Group) -> list[str]:
-    """Return the lines below the title of a work, as on a label in a museum."""
+def list_record(group: Group, *, is_shared: bool = False) -> list[str]:
+    """Return the lines below the title of a work, as on a label in a museum.
+
+    :param is_shared: for the visitors of a share link.
+    """
     availability = gettext(AVAILABILITIES[group.availability]) if group.availability else ""
-    lines = (group.year, group.medium, group.dimensions, group.edition, availability)
+    price = _describe_price(group, is_shared)
+    lines = (group.year, group.medium, group.dimensions, group.edition, availability, price)
     return [line for line in lines if line.strip()]
+
+
+def _describe_price(group: Group, is_shared: bool) -> str:
+    if is_on_request(group):
+        return str(gettext("Price on request"))
+    price = find_price(group, get_settings().currency, is_shared=is_shared)
+    return format_price(price.amount, price.currency) if price else ""
 
 
 def list_facts(image: Image) -> dict[str, str]:
@@ -215,7 +269,8 @@ def list_facts(image: Image) -> dict[str, str]:
     if size or image.preview_reason:
         kind = name_kind(image.name, image.mime_type)
         weight = format_bytes(image.size_bytes) if image.size_bytes else ""
-        facts[gettext("Original")] = _join(size, kind, weight)
+        length = format_length(image.duration_ms) if image.is_video else ""
+        facts[gettext("Original")] = _join(length, size, kind, weight)
     if image.assumed_profile:
         text = gettext("CMYK without a profile; %(name)s assumed", name=image.assumed_profile)
         facts[gettext("Colours")] = text

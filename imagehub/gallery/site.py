@@ -12,7 +12,6 @@ from imagehub.web.cookies import set_cookie
 from imagehub.web.forms import Form, read_query
 from imagehub.web.palette import LIGHT_GROUND
 from imagehub.web.templating import THEME_COOKIE
-from imagehub.wiring import get_settings
 
 _PREFERENCES = {THEME_COOKIE: ("auto", "light", "dark"), i18n.COOKIE: tuple(LANGUAGES)}
 _YEAR_SECONDS = 365 * 24 * 3600
@@ -33,7 +32,11 @@ def set_preferences() -> ResponseReturnValue:
     A GET request, so that a link works without a script; it changes only cookies of this browser.
     """
     fields = read_query(Preferences)
-    response = redirect(get_local_target(fields.next, home=url_for("gallery.show_front")), 303)
+    target = get_local_target(fields.next, home=url_for("gallery.show_front"))
+    if fields.language:
+        # The address of a page in one language would win over the choice.
+        target = i18n.set_url_language(target, "")
+    response = redirect(target, 303)
     for name, values in _PREFERENCES.items():
         value = getattr(fields, name)
         if value in values:
@@ -45,7 +48,7 @@ def set_preferences() -> ResponseReturnValue:
 @blueprint.get("/manifest.webmanifest")
 def show_manifest() -> ResponseReturnValue:
     """Source: https://www.w3.org/TR/appmanifest/."""
-    settings = get_settings()
+    settings = i18n.get_site()
     ground, home = settings.ground or LIGHT_GROUND, url_for("gallery.show_front")
     icons = [
         {

@@ -1,31 +1,38 @@
-"""The texts of works as HTML: paragraphs, lines, and links for the web addresses in them."""
+"""The texts of works and pages as HTML, with the pictures of the library that they name."""
 
-import re
-
-from jinja2.utils import urlize
+from flask import render_template
 from markupsafe import Markup
 
+from imagehub import markdown
+from imagehub.database import db
+from imagehub.domain.library.gallery import list_shown_images
 from imagehub.gallery import blueprint
-
-_MAX_SHOWN_URL_CHARS = 60
+from imagehub.gallery.languages import use_visitors_language
+from imagehub.gallery.pictures import make_picture
 
 
 @blueprint.app_template_filter("paragraphs")
 def make_paragraphs(text: str) -> Markup:
-    """Make HTML of a plain text: empty lines separate paragraphs, web addresses become links.
+    """Make HTML of a text in Markdown, see :func:`imagehub.markdown.make_html`.
 
-    Everything else is escaped. Only ``http``, ``https`` and ``mailto`` addresses become links.
-    They do not name the page that they are on, which may be a secret share link.
+    Pictures that visitors do not see are left out.
     """
-    lines = text.replace("\r\n", "\n").strip()
-    paragraphs = (part.strip() for part in re.split(r"\n[^\S\n]*\n", lines))
-    return Markup("").join(
-        Markup("<p>{}</p>").format(Markup("<br>").join(map(_link, paragraph.split("\n"))))
-        for paragraph in paragraphs
-        if paragraph
-    )
+    shown = {}
+    if numbers := markdown.list_pictures(text):
+        found = list_shown_images(db.session(), numbers)
+        use_visitors_language([owner for pair in found for owner in pair], is_short=True)
+        shown = {image.id: (group, image) for group, image in found}
+
+    def draw(number: int, caption: str) -> str:
+        if number not in shown:
+            return ""
+        group, image = shown[number]
+        picture = make_picture(group, image, f"t{number}")
+        return render_template(
+            "gallery/_text_picture.html", group=group, picture=picture, caption=caption.strip()
+        )
+
+    return Markup(markdown.make_html(text, draw))  # noqa: S704 - it is sanitised
 
 
-def _link(line: str) -> Markup:
-    # urlize escapes all that it does not make itself.
-    return Markup(urlize(line, _MAX_SHOWN_URL_CHARS, rel="noreferrer noopener"))  # noqa: S704
+blueprint.add_app_template_filter(markdown.make_plain, "plain")

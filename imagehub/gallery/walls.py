@@ -198,17 +198,19 @@ def _write_share(percent: float) -> str:
     return f"{max(1, round(percent))}vw"
 
 
-def make_placeholder_css(pictures: Sequence[Picture]) -> str:
+def make_placeholder_css(pictures: Sequence[Picture], mark: str = "#") -> str:
     """Return the style of each picture's frame: its shape and its placeholder.
 
     The frame has the shape, as a picture that cannot be loaded has none.
+
+    :param mark: "." if the pictures' ids are classes, for those that a page has twice.
     """
     rules = []
     for picture in pictures:
         image = f'url("{picture.placeholder}") 0/100% 100%' if picture.placeholder else ""
         background = f"{picture.color} {image}".strip()
         rules.append(
-            f"#{picture.id} .frame{{aspect-ratio:{picture.width}/{picture.height};"
+            f"{mark}{picture.id} .frame{{aspect-ratio:{picture.width}/{picture.height};"
             + (f"background:{background}" if background else "")
             + "}"
         )

@@ -83,6 +83,27 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
     return image
 
 
+def find_profile_to_apply(mode: str, source: ColorSource) -> bytes:
+    """Return the profile that converts a picture to sRGB; b"" if there is nothing to do.
+
+    For decoders other than Pillow's, by the rules of :func:`convert_to_srgb`.
+
+    :param mode: RGB, L or CMYK.
+    """
+    if mode == "CMYK" and not _is_usable(source.profile, "CMYK"):
+        return _read_press_profile()
+    modes = _list_modes(source.profile)
+    if mode == "L" and "RGB" in modes:
+        mode = "RGB"
+    is_needed = mode in modes and _find_transform(source.profile, mode) is not None
+    return source.profile if is_needed else b""
+
+
+def make_srgb_profile() -> bytes:
+    """Return the profile that :func:`convert_to_srgb` converts to."""
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
 def _is_usable(profile: bytes, mode: str) -> bool:
     return mode in _list_modes(profile) and _find_transform(profile, mode) is not None
 

@@ -21,6 +21,7 @@ class DrawnKind:
 
     ``extensions``: separated by spaces. ``mime_types``: how they begin in OneDrive's lists.
     ``is_picture``: usually one work or shot; others are imported only if a person selects them.
+    ``is_video``: its bytes tell whether it can be played (see ``imaging.video``).
     ``fact``: why the preview is used. ``refusal``: what is said if OneDrive has no preview.
     """
 
@@ -29,11 +30,18 @@ class DrawnKind:
     is_picture: bool
     fact: str
     refusal: str
+    is_video: bool = False
 
 
 _RAW_FACT = mark("ImageHub does not decode raw photos.")
 _RAW_REFUSAL = mark("Raw photos cannot be imported. Save the file as TIFF or JPEG first.")
 _OTHER_REFUSAL = mark("Images of this type cannot be imported. Save the file as TIFF or PNG first.")
+
+VIDEO_FACT = mark("The still of a video is the preview that OneDrive draws of it.")
+VIDEO_REFUSAL = mark(
+    "OneDrive draws no preview of this video, which ImageHub needs as its still. Open the video in "
+    "OneDrive; if it plays there, try again. Otherwise export it as MP4 with H.264."
+)
 
 # Source for what OneDrive draws: OneDrive API, "Convert to other formats", target jpg. JPEG XL,
 # JPEG 2000, TGA and some raw photos are not named there; whether it draws them is found out.
@@ -89,11 +97,20 @@ DRAWN_KINDS = (
         mark("This is a PDF document, not an image."),
     ),
     DrawnKind(
-        "3g2 3gp 3gp2 3gpp asf avi m2ts m4v mkv mov mp4 mp4v mpeg mpg mts webm wmv",
+        "m4v mov mp4 qt webm",
+        ("video/mp4", "video/quicktime", "video/webm", "video/x-m4v"),
+        True,
+        VIDEO_FACT,
+        VIDEO_REFUSAL,
+        is_video=True,
+    ),
+    DrawnKind(
+        "3g2 3gp 3gp2 3gpp asf avi flv m2ts mkv mp4v mpeg mpg mts ogv wmv",
         ("video/",),
         False,
-        mark("ImageHub does not decode videos."),
-        mark("This is a video, not an image."),
+        VIDEO_FACT,
+        VIDEO_REFUSAL,
+        is_video=True,
     ),
 )
 _DRAWN_EXTENSIONS = {

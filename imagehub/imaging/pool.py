@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -36,6 +36,7 @@ from imagehub.errors import (
     ServiceBusyError,
     UnreadablePictureError,
 )
+from imagehub.imaging.marks import Mark
 from imagehub.imaging.metadata import PictureMetadata
 from imagehub.imaging.render import EncodedPicture, RenderedPicture, RenderOptions
 from imagehub.messages import Message, mark
@@ -47,12 +48,11 @@ _START_SECONDS = 30.0
 # Run by a new interpreter. An empty package replaces imagehub/__init__.py, so that the child does
 # not import the web application, which takes more memory than the pictures.
 _BOOT = """
-import sys, types
+import importlib, sys, types
 package = types.ModuleType("imagehub")
 package.__path__ = [sys.argv[1]]
 sys.modules["imagehub"] = package
-from imagehub.imaging.pool_child import run_child
-run_child(int(sys.argv[2]))
+importlib.import_module(sys.argv[3]).run_child(int(sys.argv[2]))
 """
 _PACKAGE = str(Path(__file__).parent.parent)
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "TMPDIR")
@@ -96,22 +96,42 @@ class RenderPool:
         """Start without children, initially and after a fork."""
         self._owner = os.getpid()
         self._memory = _MemoryShare(self._memory_limit_bytes)
-        self._children: set[_Child] = set()
+        self._children: set[Child] = set()
         # Last in, first out: a running child is used again before another one is started.
-        self._free: queue.LifoQueue[_Child | None] = queue.LifoQueue()
+        self._free: queue.LifoQueue[Child | None] = queue.LifoQueue()
         for _ in range(self._processes):
             self._free.put(None)
         # The kernel kills a child when the thread that started it ends, so all are started by one
         # thread that lives as long as the pool.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="render-pool")
 
-    def render(self, path: str | Path) -> RenderedPicture:
+    def render(self, path: str | Path, mark: Mark | None = None) -> RenderedPicture:
         """Make all renditions of the original in a file; waits for a free child first.
 
+        :param mark: a watermark, with which its sizes are made too.
         :raise UnreadablePictureError: broken, cut short, no picture, or it crashes the decoder.
         :raise PictureTooLargeError: over the limit of pixels, bytes, memory or seconds.
         :raise ServiceBusyError: the pool is closing, or no process can be started.
         """
+        return unpack_picture(*self._ask({"act": "render", "path": os.path.abspath(path)}, mark))
+
+    def mark(self, path: str | Path, mark: Mark, label_px: int) -> bytes:
+        """Draw a watermark on the stored rendition in a file. Raises as :meth:`render`."""
+        message = {"act": "mark", "path": os.path.abspath(path), "label_px": label_px}
+        return self._ask(message, mark)[1][0]
+
+    def make_mark_picture(self, path: str | Path) -> bytes:
+        """Make the picture of a watermark of a file. Raises as :meth:`render`."""
+        return self._ask({"act": "picture", "path": os.path.abspath(path)}, None)[1][0]
+
+    def make_logo(self, path: str | Path) -> tuple[bytes, int, int]:
+        """Make a logo from a file: WebP, width, height. Raises as :meth:`render`."""
+        answer, blobs = self._ask({"act": "logo", "path": os.path.abspath(path)}, None)
+        return blobs[0], int(answer["width_px"]), int(answer["height_px"])
+
+    def _ask(self, message: Frame, mark: Mark | None) -> tuple[Frame, list[bytes]]:
+        blobs = [mark.picture] if mark is not None else []
+        message = message | ({"mark": mark.describe()} if mark is not None else {})
         if self._owner != os.getpid():
             self._reset()
         child = self._free.get()
@@ -121,7 +141,7 @@ class RenderPool:
                 if child is None:
                     child = self._start()
                 try:
-                    child.send({"path": os.path.abspath(path)})
+                    child.send(message, blobs)
                     break
                 except OSError:
                     # It died while idle, so this picture is not the cause.
@@ -143,7 +163,7 @@ class RenderPool:
                 child = None
             self._free.put(child)
 
-    def _receive(self, child: "_Child") -> RenderedPicture:
+    def _receive(self, child: "Child") -> tuple[Frame, list[bytes]]:
         with contextlib.ExitStack() as held:
             try:
                 answer, blobs = child.receive(self._timeout_seconds)
@@ -152,8 +172,8 @@ class RenderPool:
                     child.send({"go": True})
                     answer, blobs = child.receive(self._timeout_seconds)
                 child.peak_bytes = int(answer["peak_bytes"])
-                if answer["kind"] == "picture":
-                    return unpack_picture(answer, blobs)
+                if answer["kind"] in ("picture", "file"):
+                    return answer, blobs
             except TimeoutError:
                 self._drop(child)
                 sentence = mark("Rendering this image took longer than %(seconds)s seconds.")
@@ -164,17 +184,17 @@ class RenderPool:
                 if self._closed.is_set():
                     raise _busy("The image renderer was stopped.") from None
                 log.warning("A render process ended with status %s during a picture", status)
-                raise _explain_end(status) from None
+                raise explain_end(status) from None
         if answer["kind"] == "unexpected":
             log.error("Rendering failed unexpectedly:\n%s", answer["trace"])
-        kind = _ERRORS.get(answer.get("error", ""), UnreadablePictureError)
+        kind = ERRORS.get(answer.get("error", ""), UnreadablePictureError)
         raise kind(str(answer["message"]))
 
-    def _start(self) -> "_Child":
+    def _start(self) -> "Child":
         if self._closed.is_set():
             raise _busy("The image renderer was stopped.")
         try:
-            child = self._starter.submit(_Child).result()
+            child = self._starter.submit(Child).result()
         except (OSError, RuntimeError) as error:
             raise _busy("The image renderer cannot be started.") from error
         self._children.add(child)
@@ -192,7 +212,7 @@ class RenderPool:
             raise _busy("The image renderer cannot be started.") from error
         return child
 
-    def _drop(self, child: "_Child") -> int:
+    def _drop(self, child: "Child") -> int:
         self._children.discard(child)
         return child.kill()
 
@@ -204,7 +224,7 @@ class RenderPool:
         # Busy children are only killed: the thread that waits for their answer reaps them.
         for child in list(self._children):
             child.stop()
-        slots: list[_Child | None] = []
+        slots: list[Child | None] = []
         with contextlib.suppress(queue.Empty):
             while True:
                 slots.append(self._free.get_nowait())
@@ -221,7 +241,7 @@ class RenderPool:
         self.close()
 
 
-_ERRORS: Mapping[str, type[PictureError]] = {
+ERRORS: Mapping[str, type[PictureError]] = {
     kind.__name__: kind
     for kind in (
         PictureError,
@@ -236,7 +256,7 @@ def _busy(message: str) -> ServiceBusyError:
     return ServiceBusyError("renderer", "render a picture", message)
 
 
-def _explain_end(status: int) -> PictureError | ServiceBusyError:
+def explain_end(status: int) -> PictureError | ServiceBusyError:
     """Return the error for a picture whose child ended; statuses < 0 are signals."""
     if status in (-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP):
         return _busy("The image renderer was stopped.")
@@ -270,29 +290,35 @@ class _MemoryShare:
                 self._changed.notify_all()
 
 
-class _Child:
-    """One process and the two pipes to it. Only ``stop`` may be called from any thread."""
+class Child:
+    """One process and the two pipes to it. Only ``stop`` may be called from any thread.
 
-    def __init__(self) -> None:
+    :param module: whose ``run_child`` it runs.
+    :param more: further variables of its environment.
+    """
+
+    def __init__(
+        self, module: str = "imagehub.imaging.pool_child", more: Mapping[str, str] | None = None
+    ) -> None:
         self.peak_bytes = 0
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         # subprocess uses vfork: a large parent is not copied, and threads are safe. In a new
         # session, Ctrl-C in a terminal reaches only the parent.
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own code
-            [sys.executable, "-P", "-c", _BOOT, _PACKAGE, str(os.getpid())],
+            [sys.executable, "-P", "-c", _BOOT, _PACKAGE, str(os.getpid()), module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
-            env={**environment, "MALLOC_ARENA_MAX": "1"},
+            env={**environment, "MALLOC_ARENA_MAX": "1", **(more or {})},
             start_new_session=True,
         )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._input, self._output = self._process.stdin, self._process.stdout
         self.process_id = self._process.pid
 
-    def send(self, message: Frame) -> None:
+    def send(self, message: Frame, blobs: Sequence[bytes] = ()) -> None:
         """:raise OSError: the child is gone."""
-        write_frame(self._input, message, [])
+        write_frame(self._input, message, list(blobs))
 
     def receive(self, timeout_seconds: float) -> tuple[Frame, list[bytes]]:
         """Receive a frame.
@@ -360,9 +386,10 @@ def pack_picture(picture: RenderedPicture) -> tuple[Frame, list[bytes]]:
     blobs: list[bytes] = []
     for made in message["renditions"]:
         # Several labels may share one picture; its bytes are sent once.
-        if made["data"] not in blobs:
-            blobs.append(made["data"])
-        made["data"] = blobs.index(made["data"])
+        for name in ("data", "marked"):
+            if made[name] not in blobs:
+                blobs.append(made[name])
+            made[name] = blobs.index(made[name])
     taken_at = picture.metadata.taken_at
     message["metadata"]["taken_at"] = taken_at.isoformat() if taken_at else None
     message["thumbhash"] = picture.thumbhash.hex()
@@ -379,6 +406,7 @@ def unpack_picture(message: Frame, blobs: list[bytes]) -> RenderedPicture:
     facts["metadata"] = PictureMetadata(**metadata)
     facts["thumbhash"] = bytes.fromhex(facts["thumbhash"])
     facts["renditions"] = tuple(
-        EncodedPicture(**{**made, "data": blobs[made["data"]]}) for made in facts["renditions"]
+        EncodedPicture(**made | {name: blobs[made[name]] for name in ("data", "marked")})
+        for made in facts["renditions"]
     )
     return RenderedPicture(**facts)

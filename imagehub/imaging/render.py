@@ -8,16 +8,16 @@ shrinking, on few pixels.
 """
 
 import ctypes
-import hashlib
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
 from operator import attrgetter
 from typing import BinaryIO
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from imagehub.errors import PictureTooLargeError, UnreadablePictureError
 from imagehub.imaging.boxes import read_coding
@@ -25,9 +25,10 @@ from imagehub.imaging.colour import (
     convert_to_srgb,
     find_dominant_color,
     forget_profiles,
+    make_srgb_profile,
     plan_conversion,
 )
-from imagehub.imaging.colour_source import find_color_source
+from imagehub.imaging.colour_source import ColorSource, find_color_source
 from imagehub.imaging.decode import (
     Size,
     choose_draft,
@@ -38,9 +39,11 @@ from imagehub.imaging.decode import (
     read_webp_size,
 )
 from imagehub.imaging.kinds import MAX_PIXELS, recognize
+from imagehub.imaging.marks import Mark, make_rendition_key
 from imagehub.imaging.metadata import PictureMetadata, read_metadata, read_orientation
 from imagehub.imaging.png import leave_out, read_chunks
 from imagehub.imaging.thumbhash import make_thumbhash
+from imagehub.imaging.watermark import draw_mark, shrink_picture
 from imagehub.messages import Message, mark
 
 # Keeping two of Pillow's 16 MB blocks for the next picture saves a tenth of the processor time,
@@ -92,20 +95,27 @@ class RenderOptions:
 
 @dataclass(frozen=True)
 class EncodedPicture:
-    """One rendition: sRGB, upright, without metadata. ``data`` is the whole file."""
+    """One rendition: sRGB, upright, without metadata. ``data`` is the whole file.
+
+    ``marked``: the same with a watermark; b"" if it has none.
+    """
 
     label_px: int
     width_px: int
     height_px: int
     mime: str
     data: bytes = field(repr=False)
+    marked: bytes = field(default=b"", repr=False)
 
     @cached_property
     def object_key(self) -> str:
         """The key in object storage; equal bytes have equal keys."""
-        digest = hashlib.sha256(self.data).hexdigest()
-        extension = self.mime.removeprefix("image/")
-        return f"renditions/{digest[:2]}/{digest[2:4]}/{digest}.{extension}"
+        return make_rendition_key(self.data, self.mime)
+
+    @cached_property
+    def marked_key(self) -> str:
+        """The key of ``marked``; "" without a watermark."""
+        return make_rendition_key(self.marked, self.mime) if self.marked else ""
 
 
 @dataclass(frozen=True)
@@ -185,9 +195,64 @@ class OpenedPicture:
             sentence = mark("This image has %(size)s megapixels; the limit is %(limit)s.")
             raise PictureTooLargeError(Message(sentence, size=size, limit=limit))
 
-    def render(self) -> RenderedPicture:
+    @property
+    def header(self) -> ImageFile.ImageFile:
+        """The picture as its header describes it, not decoded."""
+        return self._image
+
+    @property
+    def color_source(self) -> ColorSource:
+        """How the values of the picture are meant."""
+        return find_color_source(self._image, self._chunks, self._coding)
+
+    def decode_whole(self) -> Image.Image:
+        """Decode the picture at its full size: sRGB, upright. Can be called once.
+
+        :return: mode RGB, or RGBA if any pixel is transparent.
+        :raise UnreadablePictureError: broken or cut short.
+        """
+        with plain_errors(self.format):
+            frame = decode(self._image, 1, self._image.size)
+        finished = convert_to_srgb(frame, plan_conversion(frame, self.color_source))
+        orientation = read_orientation(self._image)
+        return finished.transpose(_TURNS[orientation]) if orientation in _TURNS else finished
+
+    def render_for_print(self, dpi: int) -> tuple[int, int, bytes]:
+        """Decode the picture for the largest size of the options. Can be called once.
+
+        :return: width, height, and a JPEG: upright, on white, sRGB with its profile.
+        :raise UnreadablePictureError: broken or cut short.
+        """
+        with plain_errors(self.format):
+            frame = decode(self._image, self._scale, self._target)
+        conversion = plan_conversion(frame, self.color_source)
+        orientation = read_orientation(self._image)
+        frame = _resize(frame, self._target)
+        if orientation in _TURNS:
+            frame = frame.transpose(_TURNS[orientation])
+        finished = convert_to_srgb(frame, conversion)
+        if finished.mode == "RGBA":
+            paper = Image.new("RGB", finished.size, "white")
+            paper.paste(finished, mask=finished.getchannel("A"))
+            finished = paper
+        finished.info = {}
+        best = max(self.options.specs, key=attrgetter("label_px"))
+        target = BytesIO()
+        # Without subsampling of colours, which shows in print.
+        finished.convert("RGB").save(
+            target,
+            "JPEG",
+            quality=best.quality,
+            subsampling=0,
+            dpi=(dpi, dpi),
+            icc_profile=make_srgb_profile(),
+        )
+        return *finished.size, target.getvalue()
+
+    def render(self, mark: Mark | None = None) -> RenderedPicture:
         """Decode the picture and make everything. Can be called once.
 
+        :param mark: makes each of its sizes with this watermark too.
         :raise UnreadablePictureError: broken or cut short.
         """
         image, options = self._image, self.options
@@ -195,7 +260,7 @@ class OpenedPicture:
         width, height = image.size
         with plain_errors(self.format):
             frame = decode(image, self._scale, self._target)
-        conversion = plan_conversion(frame, find_color_source(image, self._chunks, self._coding))
+        conversion = plan_conversion(frame, self.color_source)
         # After loading, as Pillow turns a TIFF upright while loading and sets its orientation to 1.
         orientation = read_orientation(image)
         frame = _resize(frame, self._target)
@@ -219,11 +284,11 @@ class OpenedPicture:
             finished = convert_to_srgb(frame, conversion)
             # Pillow copies these from image to image, and its encoders would write some of them.
             finished.info = {}
-            data = _encode(finished, "WEBP", quality=same[0].quality, method=same[0].effort)
-            webp += [EncodedPicture(spec.label_px, *size, "image/webp", data) for spec in same]
+            wants_mark = mark is not None and same[-1].label_px >= mark.from_px
+            marked = draw_mark(finished, mark) if mark is not None and wants_mark else None
+            webp += _encode_both(finished, marked, mark, same, "image/webp")
             if options.avif:
-                data = _encode(finished, "AVIF", quality=60, speed=8, max_threads=1)
-                avif += [EncodedPicture(spec.label_px, *size, "image/avif", data) for spec in same]
+                avif += _encode_both(finished, marked, mark, same, "image/avif")
         assert finished is not None
         tiny = _make_tiny(finished)
         return RenderedPicture(
@@ -286,6 +351,88 @@ def _encode(image: Image.Image, format_name: str, **options: int) -> bytes:
     target = BytesIO()
     image.save(target, format_name, **options)
     return target.getvalue()
+
+
+def _encode_both(
+    image: Image.Image,
+    marked: Image.Image | None,
+    mark: Mark | None,
+    specs: Sequence[RenditionSpec],
+    mime: str,
+) -> list[EncodedPicture]:
+    """Encode a picture, and the same with its watermark, for all labels of its size."""
+    data = _encode_as(image, mime, specs[0].quality, specs[0].effort)
+    stamped = b""
+    if marked is not None:
+        stamped = _encode_as(marked, mime, specs[0].quality, specs[0].effort)
+    return [
+        EncodedPicture(
+            spec.label_px,
+            *image.size,
+            mime,
+            data,
+            stamped if mark is not None and spec.label_px >= mark.from_px else b"",
+        )
+        for spec in specs
+    ]
+
+
+def _encode_as(image: Image.Image, mime: str, quality: int, effort: int) -> bytes:
+    if mime == "image/avif":
+        return _encode(image, "AVIF", quality=60, speed=8, max_threads=1)
+    return _encode(image, "WEBP", quality=quality, method=effort)
+
+
+def mark_rendition(file: BinaryIO, mark: Mark, label_px: int) -> bytes:
+    """Draw a watermark on a stored rendition, and encode it in the same format.
+
+    A little better than at first, since it is encoded for the second time.
+
+    :raise UnreadablePictureError: broken.
+    """
+    format_name, mime = recognize(file)
+    file.seek(0)
+    with plain_errors(format_name):
+        image = open_picture(file, format_name)
+        image.load()
+        image.info = {}
+        frame = image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
+    spec = next((one for one in DEFAULT_SPECS if one.label_px == label_px), DEFAULT_SPECS[-1])
+    return _encode_as(draw_mark(frame, mark), mime, spec.quality + 7, spec.effort)
+
+
+def make_mark_picture(file: BinaryIO, options: RenderOptions) -> bytes:
+    """Return a picture for watermarks as PNG, see :func:`.watermark.shrink_picture`.
+
+    :raise PictureError: it cannot be used.
+    """
+    return shrink_picture(OpenedPicture(file, options).decode_whole())
+
+
+# Three times as large as a logo is shown at most, for sharp screens.
+_LOGO_PX = (1440, 288)
+_LOGO_FORMATS = ("PNG", "WEBP", "JPEG", "AVIF")
+
+
+def make_logo(file: BinaryIO, options: RenderOptions) -> tuple[bytes, int, int]:
+    """Return a logo as WebP without an empty margin, with its width and height in pixels.
+
+    Transparent parts stay transparent; it is never enlarged.
+
+    :raise PictureError: it cannot be used.
+    """
+    format_name, _ = recognize(file)
+    file.seek(0)
+    if format_name not in _LOGO_FORMATS:
+        raise UnreadablePictureError(mark("A logo must be a PNG, WebP, JPEG or AVIF picture."))
+    image = OpenedPicture(file, options).decode_whole().convert("RGBA")
+    box = image.getchannel("A").getbbox()
+    if box is None:
+        raise UnreadablePictureError(mark("This picture is empty: all of it is transparent."))
+    image = image.crop(box)
+    image.thumbnail(_LOGO_PX, Image.Resampling.LANCZOS)
+    image.info = {}
+    return _encode(image, "WEBP", lossless=True, method=4), image.width, image.height
 
 
 def _make_tiny(image: Image.Image) -> Image.Image:

@@ -6,6 +6,11 @@ slower: it sums each cosine term over all pixels instead of row by row.
 
 import math
 
+# Browsers scale it up smoothly; a ThumbHash has at most seven waves along its longer side, and
+# three of its colours along the shorter.
+_LONGEST_PX, _SHORTEST_PX = 9, 3
+_LEAST_BYTES = 5
+
 
 def make_thumbhash(width: int, height: int, rgba: bytes) -> bytes:
     """Encode a tiny picture as a ThumbHash of about 25 bytes.
@@ -98,3 +103,64 @@ def _cosine_terms(
                 mean = term
     scale = max(map(abs, terms), default=0.0)
     return mean, [_round(15 * (0.5 + 0.5 / scale * t)) if scale else 0 for t in terms], scale
+
+
+def paint_thumbhash(data: bytes, size: tuple[int, int] | None = None) -> tuple[int, int, bytes]:
+    """Return width, height and RGB bytes of a ThumbHash; transparent parts become light grey.
+
+    :param size: width and height in pixels; by default at most 9 × 9, in the picture's shape.
+    :raise ValueError, IndexError, ZeroDivisionError: it is no ThumbHash.
+
+    Source: the format as published at https://github.com/evanw/thumbhash.
+    """
+    if len(data) < _LEAST_BYTES:
+        raise ValueError("too short for a ThumbHash")
+    first = int.from_bytes(data[:3], "little")
+    second = int.from_bytes(data[3:5], "little")
+    has_alpha = bool(first >> 23)
+    is_wide = bool(second >> 15)
+    longest, other = (5 if has_alpha else 7), second & 7
+    terms_x, terms_y = (longest, other) if is_wide else (other, longest)
+    mean = (first & 63) / 63, (first >> 6 & 63) / 31.5 - 1, (first >> 12 & 63) / 31.5 - 1
+    scales = (first >> 18 & 31) / 31, (second >> 3 & 63) / 63, (second >> 9 & 63) / 63
+    at = 6 if has_alpha else 5
+    mean_alpha = (data[5] & 15) / 15 if has_alpha else 1.0
+    scale_alpha = (data[5] >> 4) / 15 if has_alpha else 0.0
+    nibbles = iter([part for byte in data[at:] for part in (byte & 15, byte >> 4)])
+
+    def read_terms(nx: int, ny: int, scale: float) -> list[tuple[int, int, float]]:
+        return [
+            (cx, cy, (next(nibbles, 7.5) / 7.5 - 1) * scale)
+            for cy in range(ny)
+            for cx in range(0 if cy else 1, nx)
+            if cx * ny < nx * (ny - cy)
+        ]
+
+    luma = read_terms(max(3, terms_x), max(3, terms_y), scales[0])
+    # The reference increases the saturation of the colours by a quarter.
+    yellow_blue = read_terms(3, 3, scales[1] * 1.25)
+    red_green = read_terms(3, 3, scales[2] * 1.25)
+    alpha = read_terms(5, 5, scale_alpha) if has_alpha else []
+
+    ratio = terms_x / terms_y
+    width, height = size or (
+        max(_SHORTEST_PX, round(_LONGEST_PX * min(1, side))) for side in (ratio, 1 / ratio)
+    )
+    wave_x = [[math.cos(math.pi / width * (x + 0.5) * c) for c in range(8)] for x in range(width)]
+    wave_y = [[math.cos(math.pi / height * (y + 0.5) * c) for c in range(8)] for y in range(height)]
+    rgb = bytearray()
+    channels = list(zip((*mean, mean_alpha), (luma, yellow_blue, red_green, alpha), strict=True))
+    for down in wave_y:
+        for across in wave_x:
+            light, yb, rg, opaque = (
+                start + sum(value * across[cx] * down[cy] for cx, cy, value in terms)
+                for start, terms in channels
+            )
+            blue = light - 2 / 3 * yb
+            red = (3 * light - blue + rg) / 2
+            opaque = min(1.0, max(0.0, opaque))
+            rgb += bytes(
+                round(255 * min(1.0, max(0.0, one * opaque + 0.9 * (1 - opaque))))
+                for one in (red, red - rg, blue)
+            )
+    return width, height, bytes(rgb)

@@ -15,6 +15,7 @@ class ImportPlan(Base):
     ``state``: ``reading`` while folders are being listed, ``ready``, then ``started`` with the
     import's number in ``job_id``. ``waiting``: JSON, the folders that are still to be listed.
     ``way``: how files were grouped at first (see ``WAYS`` of ``domain.imports.grouping``).
+    ``series_id``: the series that its groups will join; with a ``series_title`` a new one.
     ``version`` is increased with every change of the plan.
     """
 
@@ -27,6 +28,8 @@ class ImportPlan(Base):
     state: Mapped[str] = mapped_column(String(16), default="reading")
     way: Mapped[str] = mapped_column(String(16), default="folder")
     is_published: Mapped[bool] = mapped_column(default=True)
+    series_id: Mapped[int | None] = mapped_column(BigInteger)
+    series_title: Mapped[str] = mapped_column(String(300), default="")
     waiting: Mapped[str] = mapped_column(LongText, default="[]")
     version: Mapped[int] = mapped_column(default=1)
     job_id: Mapped[int | None] = mapped_column(BigInteger)
@@ -35,7 +38,8 @@ class ImportPlan(Base):
 
 class ImportProposal(Base):
     """A proposed group. ``group_id``: the existing group to add to; None creates one of this
-    title."""
+    title. ``words``: JSON, what a person accepted and discarded of what the files say (see
+    ``domain.imports.board.words``)."""
 
     __tablename__ = "import_proposal"
     __table_args__ = (
@@ -48,6 +52,7 @@ class ImportProposal(Base):
     position: Mapped[int]
     title: Mapped[str] = mapped_column(String(300), default="")
     group_id: Mapped[int | None] = mapped_column(BigInteger)
+    words: Mapped[str | None] = mapped_column(LongText)
 
 
 class ImportPlanFile(Base):
@@ -56,7 +61,9 @@ class ImportPlanFile(Base):
     ``verdict`` says what prevents its import (see ``VERDICTS`` of ``domain.imports.verdicts``),
     ``reason`` is the same as a sentence. ``is_chosen``: it will be imported. ``taken_at`` is the
     time of the camera, without a time zone. ``has_place``: OneDrive lists where it was taken, which
-    only personal drives do.
+    only personal drives do. ``words``: JSON, what the file says about its picture, as in
+    ``FoundWords``; None if nobody has looked. ``duration_ms``: of a video, 0 if it is not known;
+    None if the file is no video.
     """
 
     __tablename__ = "import_plan_file"
@@ -84,6 +91,8 @@ class ImportPlanFile(Base):
     reason: Mapped[str] = mapped_column(String(500), default="")
     is_chosen: Mapped[bool] = mapped_column(default=True)
     has_place: Mapped[bool] = mapped_column(default=False)
+    words: Mapped[str | None] = mapped_column(LongText, deferred=True)
+    duration_ms: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class ImportJob(Base):
@@ -122,6 +131,7 @@ class ImportItem(Base):
     is renewed while a worker processes it; after that any worker may claim it. ``attempt_count``
     counts faults of services; ``suspicion`` is increased when a worker dies while it processes the
     item. ``accepts_mismatch``: a person wants the file although it is not as OneDrive lists it.
+    ``waits_for_access``: it is queued until a person signs in at Microsoft, or gives access again.
     """
 
     __tablename__ = "import_item"
@@ -156,6 +166,7 @@ class ImportItem(Base):
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     asked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     accepts_mismatch: Mapped[bool] = mapped_column(default=False)
+    waits_for_access: Mapped[bool] = mapped_column(default=False)
 
 
 class Lease(Base):

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
@@ -52,8 +53,13 @@ class Group(Base):
     only ``refresh_group`` of ``domain.library`` writes them, and it updates ``gallery_bucket``.
     ``chosen_cover_id`` is the shot that a person set as cover; if it is not in the group, the cover
     is the first shot. ``availability``: "", ``available``, ``reserved``, ``sold`` or
-    ``not_for_sale``. The gallery is in descending order of ``sort_key``. ``title_key`` is derived
-    from ``title``, to sort by it.
+    ``not_for_sale``. ``price``: an exact amount as text, ``1250`` or ``1250.50``; ``currency``: its
+    ISO 4217 code, "" for the hub's; ``price_shown``: a key of ``SHOWN`` of
+    ``domain.library.prices``. The gallery is in descending order of ``sort_key``. ``title_key`` is
+    derived from ``title``, to sort by it. ``tiles``: whether its images may have tiles, "" (as the
+    hub), ``on`` or ``off``. ``creator``, ``copyright_notice`` and ``license_url``: "" is as the hub
+    (see ``domain.library.credits``). ``words_decided``: fields for which a person has accepted or
+    discarded what the files say, separated by spaces (see ``domain.library.found_words``).
     """
 
     __tablename__ = "image_group"
@@ -80,6 +86,16 @@ class Group(Base):
     year: Mapped[str] = mapped_column(String(40), default="")
     edition: Mapped[str] = mapped_column(String(300), default="")
     availability: Mapped[str] = mapped_column(String(20), default="")
+    price: Mapped[str] = mapped_column(String(20), default="", server_default="")
+    currency: Mapped[str] = mapped_column(String(3), default="", server_default="")
+    price_shown: Mapped[str] = mapped_column(
+        String(10), default="nowhere", server_default="nowhere"
+    )
+    tiles: Mapped[str] = mapped_column(String(8), default="", server_default="")
+    creator: Mapped[str] = mapped_column(String(300), default="", server_default="")
+    copyright_notice: Mapped[str] = mapped_column(String(300), default="", server_default="")
+    license_url: Mapped[str] = mapped_column(String(300), default="", server_default="")
+    words_decided: Mapped[str] = mapped_column(String(100), default="", server_default="")
     sort_key: Mapped[int] = mapped_column(BigInteger, default=0)
     is_shown: Mapped[bool] = mapped_column(default=False)
     image_count: Mapped[int] = mapped_column(default=0)
@@ -130,8 +146,14 @@ class Image(Base):
     ``domain.sync.state``). ``offered_item_id``: a file with other content that has the name and
     folder of a missing original, or "". ``private_state``: whether the original
     says something private: "" if it was not looked at, else ``none``, ``removable`` or ``fixed``
-    (see ``PrivateData``). ``role``: see ``ROLES`` of ``domain.library``. ``has_alt`` is derived
-    from ``alt``, for the list of shots without one; it is true in the trash.
+    (see ``PrivateData``). ``words_state``: whether it says something about the picture: "" if it
+    was not looked at, else ``none``, ``open`` or ``seen`` by a person (see ``FoundWords``).
+    ``role``: see ``ROLES`` of ``domain.library``. ``has_alt`` is derived
+    from ``alt``, for the list of shots without one; it is true in the trash. ``finish``: which
+    watermark and credits its renditions have (see ``domain.library.finish``); ``is_unfinished``:
+    they may have to be changed. ``video_codec``: one of ``PLAYABLE`` of ``imaging.video``, "" if it
+    is no video; ``duration_ms``: 0 if the length is not known; ``is_loop``: it is to be played in a
+    loop without sound. The renditions of a video are made from the preview that OneDrive draws.
     """
 
     __tablename__ = "image"
@@ -146,6 +168,8 @@ class Image(Base):
         Index("ix_image_drive_doubt", "drive_account_id", "drive_doubt", "id"),
         Index("ix_image_folder_id", "folder_id"),
         Index("ix_image_private_state", "private_state", "id"),
+        Index("ix_image_words_state", "words_state", "group_id"),
+        Index("ix_image_is_unfinished", "is_unfinished", "id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -165,6 +189,7 @@ class Image(Base):
     drive_doubt: Mapped[int] = mapped_column(SmallInteger, default=0)
     offered_item_id: Mapped[str] = mapped_column(DriveId, default="")
     private_state: Mapped[str] = mapped_column(String(12), default="")
+    words_state: Mapped[str] = mapped_column(String(8), default="", server_default="")
     folder_id: Mapped[str] = mapped_column(DriveId, default="")
     folder_name: Mapped[str] = mapped_column(String(400), default="")
     mime_type: Mapped[str] = mapped_column(String(100), default="")
@@ -188,6 +213,12 @@ class Image(Base):
     focal_length_mm: Mapped[float | None]
     latitude: Mapped[float | None]
     longitude: Mapped[float | None]
+    finish: Mapped[str] = mapped_column(String(16), default="", server_default="")
+    is_unfinished: Mapped[bool] = mapped_column(default=False, server_default=false())
+    video_codec: Mapped[str] = mapped_column(String(20), default="", server_default="")
+    duration_ms: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    has_sound: Mapped[bool] = mapped_column(default=False, server_default=false())
+    is_loop: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc, onupdate=now_utc)
 
@@ -198,6 +229,10 @@ class Image(Base):
         cascade="all, delete-orphan",
         passive_deletes=True,
     )
+
+    @property
+    def is_video(self) -> bool:
+        return bool(self.video_codec)
 
     @validates("alt")
     def _note_alt(self, _name: str, alt: str) -> str:
@@ -228,12 +263,28 @@ class PrivateData(Base):
     looked_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
 
 
+class FoundWords(Base):
+    """What an original says about its picture: title, caption, keywords, artist and rights.
+
+    ``words``: JSON, see ``imaging.words``. What was discarded is no longer in it. Only originals
+    that say something have a row.
+    """
+
+    __tablename__ = "found_words"
+
+    image_id: Mapped[int] = mapped_column(
+        ForeignKey("image.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    words: Mapped[str] = mapped_column(LongText, default="{}")
+
+
 class StoredObject(Base):
     """An object that is in the bucket or is about to be stored.
 
     The row is committed before the object is stored and deleted after it, so an object without a
-    row is always an orphan. ``pinned_until``: an import is using this key. ``is_deleting``: it must
-    not be used any more.
+    row is always an orphan. A key that ends with a slash is the prefix of all tiles of an image,
+    and ``size_bytes`` is their sum. ``pinned_until``: an import is using this key.
+    ``is_deleting``: it must not be used any more.
     """
 
     __tablename__ = "stored_object"
@@ -247,7 +298,8 @@ class StoredObject(Base):
 
 class Rendition(Base):
     """A rendition of an image. ``size_px`` is 480, 960 or 1920, the longest side that was asked
-    for; ``width_px`` and ``height_px`` are its real size (never enlarged)."""
+    for; ``width_px`` and ``height_px`` are its real size (never enlarged). ``marked_key``: the same
+    with the hub's watermark, "" if it has none."""
 
     __tablename__ = "rendition"
     __table_args__ = (
@@ -263,8 +315,72 @@ class Rendition(Base):
     height_px: Mapped[int]
     size_bytes: Mapped[int]
     object_key: Mapped[str] = mapped_column(ForeignKey("stored_object.key"), index=True)
+    marked_key: Mapped[str] = mapped_column(String(120), default="", server_default="", index=True)
+    marked_bytes: Mapped[int] = mapped_column(default=0, server_default="0")
 
     image: Mapped[Image] = relationship(back_populates="renditions")
+
+
+class WatermarkPicture(Base):
+    """The picture of the watermark: one row at most. ``name``: of its file in OneDrive."""
+
+    __tablename__ = "watermark_picture"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    object_key: Mapped[str] = mapped_column(String(120))
+    name: Mapped[str] = mapped_column(String(400))
+
+
+class LogoPicture(Base):
+    """A picture that stands for the title of the site. ``name``: of its file in OneDrive.
+
+    A row never changes; the number of a deleted one is not used again.
+    """
+
+    __tablename__ = "logo_picture"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy's
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    object_key: Mapped[str] = mapped_column(String(120))
+    name: Mapped[str] = mapped_column(String(400))
+    width_px: Mapped[int]
+    height_px: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
+
+
+class TileSet(Base):
+    """The tiles of an image, or why it has none. Only images of more than 2,000 pixels have a row.
+
+    ``state``: ``waiting`` for a decision or for tiles, ``making``, ``ready``, ``off`` (not wanted)
+    or ``failed`` for ``reason``. ``object_key``: the prefix of the stored tiles, which ends with a
+    slash; "" if there are none. It is a key of ``stored_object``, whose size is that of all tiles.
+    ``sha256``, ``width_px`` and ``height_px`` are those of the original that they were made from:
+    tiles of another version of the original are not shown. ``due_at``: when a worker may take a
+    row that waits, or take over one of ``making``, whose ``owner`` renews it.
+    """
+
+    __tablename__ = "tile_set"
+    __table_args__ = (
+        Index("ix_tile_set_state", "state", "image_id"),
+        Index("ix_tile_set_object_key", "object_key"),
+    )
+
+    image_id: Mapped[int] = mapped_column(
+        ForeignKey("image.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    state: Mapped[str] = mapped_column(String(12), default="waiting")
+    object_key: Mapped[str] = mapped_column(String(120), default="")
+    sha256: Mapped[str] = mapped_column(String(64), default="")
+    width_px: Mapped[int] = mapped_column(default=0)
+    height_px: Mapped[int] = mapped_column(default=0)
+    tile_count: Mapped[int] = mapped_column(default=0)
+    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    percent: Mapped[int] = mapped_column(default=0)
+    reason: Mapped[str] = mapped_column(String(500), default="")
+    attempt_count: Mapped[int] = mapped_column(default=0)
+    owner: Mapped[str] = mapped_column(String(64), default="")
+    due_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc)
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now_utc, onupdate=now_utc)
 
 
 class Tag(Base):

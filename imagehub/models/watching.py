@@ -13,8 +13,9 @@ class WatchedFolder(Base):
     """A watched folder. ``path``: for people, as it was when somebody chose it.
 
     ``way``: how its files are grouped (see ``WAYS`` of ``domain.imports.grouping``). ``is_ready``:
-    the files that it held at first are known, so all others are new. ``problem``: why it could not
-    be listed the last time, as a sentence.
+    the files that it held at first are known, so all others are new. ``series_id``: the series that
+    new groups join, while it exists. ``problem``: why it could not be listed the last time, as a
+    sentence.
     """
 
     __tablename__ = "watched_folder"
@@ -32,6 +33,7 @@ class WatchedFolder(Base):
     way: Mapped[str] = mapped_column(String(16))
     is_published: Mapped[bool]
     is_ready: Mapped[bool] = mapped_column(default=False)
+    series_id: Mapped[int | None] = mapped_column(BigInteger)
     user_id: Mapped[UserRef | None]
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     problem: Mapped[str] = mapped_column(String(500), default="")

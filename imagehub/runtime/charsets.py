@@ -5,18 +5,16 @@ which is often ``latin1`` or ``utf8mb3``.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, inspect, text
+from sqlalchemy import Connection, ForeignKeyConstraint, String, bindparam, inspect, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import AddConstraint
 
 from imagehub.database import CHARSET, COLLATION, Base
 from imagehub.runtime.supervisor import StartError
 
 _EXACT_COLLATION = "utf8mb4_bin"
-# The only foreign key over text: rendition.object_key to stored_object.key.
-TEXT_KEY = "fk_rendition_object_key_stored_object"
 # A text column in SHOW CREATE TABLE, whose other facts are kept as they are.
 _COLUMN = re.compile(
     r"^\s+`(?P<name>[^`]+)` (?P<type>(?:var)?char\(\d+\)|(?:tiny|medium|long)?text)"
@@ -61,26 +59,38 @@ def convert_tables(connection: Connection) -> Sequence[str]:
     :raise StartError: the server refuses to convert a table.
     """
     names = sorted(find_wrong_tables(connection))
-    if connection.dialect.name == "sqlite" or not inspect(connection).has_table("rendition"):
+    if connection.dialect.name == "sqlite":
         return names
-    has_key = any(key["name"] == TEXT_KEY for key in _list_keys(connection))
-    if has_key and not {"rendition", "stored_object"}.isdisjoint(names):
-        # Some versions of MariaDB refuse to change a column of a key, whatever foreign_key_checks.
-        _execute(connection, "rendition", f"DROP FOREIGN KEY {TEXT_KEY}")
-        has_key = False
+    keys = _list_text_keys(connection)
+    for key in keys:
+        is_touched = not {key.table.name, key.referred_table.name}.isdisjoint(names)
+        if is_touched and key.name in _list_names(connection, key.table.name):
+            # Some versions of MariaDB refuse to change a column of a key, whatever
+            # foreign_key_checks.
+            _execute(connection, key.table.name, f"DROP FOREIGN KEY {key.name}")
     for name in names:
         _convert(connection, name)
-    if not has_key:
-        _execute(
-            connection,
-            "rendition",
-            f"ADD CONSTRAINT {TEXT_KEY} FOREIGN KEY (object_key) REFERENCES stored_object (`key`)",
-        )
+    for key in keys:
+        if key.name not in _list_names(connection, key.table.name):
+            statement = str(AddConstraint(key).compile(dialect=connection.dialect))
+            _execute(connection, key.table.name, statement.split(" ", 3)[3])
     return names
 
 
-def _list_keys(connection: Connection) -> Sequence[Mapping[str, Any]]:
-    return inspect(connection).get_foreign_keys("rendition")
+def _list_text_keys(connection: Connection) -> list[ForeignKeyConstraint]:
+    """List the foreign keys over text of the tables that exist already."""
+    exist = set(inspect(connection).get_table_names())
+    return [
+        key
+        for table in Base.metadata.sorted_tables
+        for key in table.foreign_key_constraints
+        if {table.name, key.referred_table.name} <= exist
+        and any(isinstance(column.type, String) for column in key.columns)
+    ]
+
+
+def _list_names(connection: Connection, table: str) -> set[str | None]:
+    return {key["name"] for key in inspect(connection).get_foreign_keys(table)}
 
 
 def _convert(connection: Connection, name: str) -> None:

@@ -21,6 +21,7 @@ import urllib.request
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,22 @@ from imagehub.config_secrets import keep_secret
 from imagehub.database import db
 from imagehub.domain.library import edit as library_edit
 from imagehub.domain.library import images as library_images
+from imagehub.domain.library import series_edit
 from imagehub.domain.library.edit import Edit
 from imagehub.domain.onedrive import sign_in
 from imagehub.domain.onedrive import status as onedrive_status
 from imagehub.domain.people import passwords, users
+from imagehub.domain.site import settings as site_settings
 from imagehub.errors import InvalidInputError
-from imagehub.models import Group, Image, User
+from imagehub.models import Group, GroupTag, Image, Series, Tag, User
+from imagehub.runtime.demo_enquiries import add_enquiries
+from imagehub.runtime.demo_numbers import add_numbers
+from imagehub.runtime.demo_pages import add_pages
+from imagehub.runtime.demo_translations import (
+    LANGUAGES,
+    SITE_TEXTS,
+    add_translations,
+)
 from imagehub.runtime.folder_import import import_folders
 from imagehub.runtime.private_files import close_data_dir
 from imagehub.runtime.serve import (
@@ -56,7 +67,7 @@ from imagehub.runtime.supervisor import (
     make_url,
     spawn,
 )
-from imagehub.wiring import get_clients, get_settings
+from imagehub.wiring import get_clients, get_given_settings, get_settings
 
 Say = Callable[[str], None]
 
@@ -175,6 +186,25 @@ def _run(
         _import(say)
         if not photos:
             _label_works(folder / RECORDS)
+            add_enquiries(db.session(), get_given_settings())
+            add_pages(db.session(), settings.title)
+            site_settings.save_site(
+                db.session(),
+                get_given_settings(),
+                {
+                    "text_languages": LANGUAGES,
+                    "site_texts": SITE_TEXTS,
+                    "creator": "Ida Sommerfeld",
+                    "copyright_notice": "Public domain (CC0)",
+                    "license_url": "https://creativecommons.org/publicdomain/zero/1.0/",
+                    "license_page_url": f"{address}/contact",
+                },
+            )
+            db.session.commit()
+            _make_series()
+            add_translations(db.session())
+            db.session.commit()
+            add_numbers(db.session())
         groups = db.session.query(Group).where(Group.image_count > 0).count()
         images = db.session.query(Image).count()
         db.session.remove()
@@ -263,7 +293,8 @@ def _draw_samples(folder: Path, records: Path, options: DemoOptions, say: Say) -
     """Draw the sample pictures in a separate program and show its progress."""
     command = [sys.executable, "-m", "imagehub.emulators.samples", "--out", str(folder)]
     command += ["--records", str(records)]
-    command += ["--works", str(options.works), *(["--quick"] if options.quick else [])]
+    command += ["--works", str(options.works)]
+    command += ["--quick"] if options.quick else ["--large", "--film"]
     is_terminal = sys.stdout.isatty()
     tail: deque[str] = deque(maxlen=11)
     with spawn(command, {}) as process:
@@ -297,6 +328,9 @@ def _prepare_admin(folder: Path) -> str:
     user = users.find_user(session, ADMIN_NAME)
     if user is None:
         users.create_admin(session, ADMIN_NAME, password, get_settings().title)
+        # The demo shows deep zoom wherever a work is large enough, works on other sites, numbers.
+        shown = {"tiles": "on", "embed_sites": "*", "numbers": "on"}
+        site_settings.save_site(session, get_given_settings(), shown)
     elif not users.check_password(user, password):
         users.change_password(session, user, password, get_settings().title)
     session.commit()
@@ -349,6 +383,60 @@ def _label_works(records: Path) -> None:
                     edit = Edit(group.version, {"alt": alts[image.name]}, {})
                     library_edit.save_image(session, group.id, image.number, edit)
             library_edit.save_group(session, group.id, Edit(group.version, record, {}))
+    session.commit()
+
+
+# Title, dates, place, text, the series that it is a part of, and the tags of its works.
+_SERIES = (
+    (
+        "What the light left",
+        "",
+        "Kunsthalle am Fluss, Bremen",
+        "Paintings and photographs of the hour after the sun has gone, hung in one long room whose "
+        "only window faces north.\n\nThe show was built around a single decision: no lamps. "
+        "Visitors came earlier every week.",
+        "",
+        ("colour", "mountains", "sea"),
+    ),
+    (
+        "Paper years",
+        "2019–2024",
+        "",
+        "Five years of work on paper, made at a kitchen table.",
+        "",
+        (),
+    ),
+    ("Prints", "", "", "Blocks, plates and stones.", "Paper years", ("print",)),
+    ("Textiles", "", "", "", "Paper years", ("textile",)),
+    (
+        "Small things, seen slowly",
+        "Ongoing",
+        "",
+        "Plants, bowls, stones: what fits in two hands.",
+        "",
+        ("still life", "plants", "object"),
+    ),
+)
+# The exhibition has days in place of a text.
+_SERIES_DAYS = {"What the light left": (date(2026, 3, 12), date(2026, 4, 30))}
+_MAX_IN_SERIES = 14
+
+
+def _make_series() -> None:
+    """Make the sample series of the works with some tags, unless there are any series."""
+    session = db.session()
+    if session.scalar(select(Series.id).limit(1)) is not None:
+        return
+    made: dict[str, int] = {}
+    for title, dates, place, text, parent, tag_names in _SERIES:
+        tagged = select(GroupTag.group_id).join(Tag).where(Tag.name.in_(tag_names))
+        works = select(Group.id).where(Group.id.in_(tagged)).order_by(Group.sort_key.desc())
+        ids = session.scalars(works.limit(_MAX_IN_SERIES)).all()
+        series = series_edit.create_series(session, title, ids, made.get(parent))
+        series.dates, series.place, series.text = dates, place, text
+        series.first_day, series.last_day = _SERIES_DAYS.get(title, (None, None))
+        series.state = "published"
+        made[title] = series.id
     session.commit()
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Dialect, Engine, event, func, select
 
 from imagehub.config import Settings
 from imagehub.database import CHARSET, db, init_migrations
+from imagehub.domain.library.facet_index import fill_facets
 from imagehub.domain.library.search_index import fill_search
 from imagehub.runtime.charsets import convert_tables
 from imagehub.runtime.supervisor import (
@@ -55,11 +56,12 @@ def migrate_database(app: Flask) -> None:
         upgrade()
         # Tables that were renamed by a migration, if there are any.
         _convert_tables()
-        # Index groups that were created before the search index existed.
-        after = 0
-        while after := fill_search(db.session(), after):
-            db.session.commit()
-        db.session.rollback()
+        # Index groups that were created before these indexes existed.
+        for fill in (fill_search, fill_facets):
+            after = 0
+            while after := fill(db.session(), after):
+                db.session.commit()
+            db.session.rollback()
 
 
 @contextmanager

@@ -1,15 +1,11 @@
 """The worker process: import items, renew their leases, recover abandoned ones.
 
 A worker has several threads that process items when the queue wakes them, a pool of processes that
-make the renditions, and five threads of its own:
+make the renditions, the threads of :mod:`imagehub.runtime.chores`, and two of its own:
 
 - *heartbeat* renews the leases of the items in progress;
 - *sweep* requeues items of dead workers, wakes jobs that have work but no wake-up call, finishes
-  jobs, deletes what has expired, and processes items itself while the queue is down;
-- *watch* checks OneDrive periodically for originals that were changed, moved or deleted;
-- *look* looks for private data in originals that were imported before the hub did so;
-- *upkeep* uses sign-ins at Microsoft that were idle, so that they do not expire, and tells people
-  what needs attention.
+  jobs, empties the trash of what has expired, and processes items itself while the queue is down.
 """
 
 import contextlib
@@ -20,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import pipe, write
 from types import FrameType
 
@@ -32,17 +28,14 @@ from imagehub import metrics, traces
 from imagehub.clients import Clients
 from imagehub.config import Settings
 from imagehub.database import OUTAGES, describe_outage, make_engine_options
-from imagehub.domain.imports import claims, looks, process, watched
+from imagehub.domain.imports import claims, process
 from imagehub.domain.imports.scratch import Scratch, clean_scratch
 from imagehub.domain.leases import make_owner
 from imagehub.domain.library import trash
+from imagehub.domain.library.finish import Finish, find_finish
+from imagehub.domain.library.series_trash import purge_expired_series
 from imagehub.domain.objects import bookkeeping
-from imagehub.domain.onedrive import keep_alive, status
-from imagehub.domain.site import attention, notices, reconcile
 from imagehub.domain.site import settings as site_settings
-from imagehub.domain.sync import check as drive_check
-from imagehub.domain.sync import notifications, schedule
-from imagehub.errors import ImageHubError
 from imagehub.imaging.pool import RenderPool
 from imagehub.imaging.render import RenderOptions
 from imagehub.logs import set_facts
@@ -54,9 +47,11 @@ from imagehub.queue import (
     count_worker_threads,
     is_queue_outage,
 )
+from imagehub.runtime.chores import Chores, keep_going
 from imagehub.runtime.garbage import collect_at_rest
+from imagehub.runtime.timing import Timing
 from imagehub.runtime.worker_metrics import serve_metrics
-from imagehub.wiring import build_channels, build_clients
+from imagehub.wiring import build_clients
 
 log = logging.getLogger(__name__)
 # Of huey's threads that read the queue.
@@ -65,23 +60,6 @@ _BRIEF_OUTAGES = BriefOutages()
 
 # After a pause that OneDrive asked for, visitors and admins go first for this long.
 HEAD_START_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Intervals of a worker, in seconds.
-
-    A lease must outlive several heartbeats. Items of a dead worker are resumed after at most
-    ``lease_seconds + sweep_seconds``, which is under a minute.
-    """
-
-    lease_seconds: float = claims.LEASE_SECONDS
-    heartbeat_seconds: float = 10.0
-    sweep_seconds: float = 10.0
-    look_seconds: float = 60.0
-    upkeep_seconds: float = 60.0
-    # Time for threads to finish their items when the worker stops, before items are requeued.
-    grace_seconds: float = 5.0
 
 
 class _QuietConsumer(Consumer):  # type: ignore[misc]
@@ -106,7 +84,6 @@ class Worker:
         self._engine = engine
         self._timing = timing or Timing()
         self._thread_count = count_worker_threads(settings)
-        self._channels = build_channels(settings)
         self._own_renderer = None if clients.renderer else make_renderer(settings)
         self._clients = replace(clients, renderer=clients.renderer or self._own_renderer)
         self._stopping = threading.Event()
@@ -133,12 +110,13 @@ class Worker:
             max_delay=10.0 if self._queue.huey.storage.blocking else 0.25,
             scheduler_interval=60,
         )
+        chores = Chores(
+            settings, engine, self._clients, self._scratch, self._timing, self.name, self._stopping
+        )
         self._threads = [
             threading.Thread(target=self._beat, name="heartbeat", daemon=True),
             threading.Thread(target=self._sweep_on, name="sweep", daemon=True),
-            threading.Thread(target=self._watch_on, name="watch", daemon=True),
-            threading.Thread(target=self._look_on, name="look", daemon=True),
-            threading.Thread(target=self._maintain_on, name="upkeep", daemon=True),
+            *chores.make_threads(),
         ]
 
     def start(self) -> None:
@@ -160,7 +138,7 @@ class Worker:
         deadline = time.monotonic() + self._timing.grace_seconds
         while self.count_active_items() and time.monotonic() < deadline:
             time.sleep(0.05)
-        with self._keep_going("requeue items"), Session(self._engine) as session:
+        with keep_going("requeue items"), Session(self._engine) as session:
             if self.count_active_items():
                 count = claims.release_claims(session, self.name)
                 log.info("Requeued %d items that were in progress", count)
@@ -214,11 +192,20 @@ class Worker:
             with self._hold(claim.item.id), traces.span("import", "consumer", trace, **numbers):
                 began = time.monotonic()
                 state = process.process_item(
-                    session, self._clients, self._scratch, claim, self._settings.max_original_bytes
+                    session,
+                    self._clients,
+                    self._scratch,
+                    claim,
+                    self._settings.max_original_bytes,
+                    self._find_finish,
                 )
                 seconds = time.monotonic() - began
         log.info("Item %d of job %d: %s in %.2f s", claim.item.id, job_id, state, seconds)
         return True
+
+    def _find_finish(self, session: Session, clients: Clients) -> Finish:
+        settings = site_settings.get_site(session, self._settings)
+        return find_finish(session, clients, settings)
 
     @contextlib.contextmanager
     def _hold(self, item_id: int) -> Iterator[None]:
@@ -243,7 +230,7 @@ class Worker:
             self._renew()
 
     def _renew(self) -> None:
-        with self._keep_going("renew leases"), Session(self._engine) as session:
+        with keep_going("renew leases"), Session(self._engine) as session:
             with self._lock:
                 items, unsaved = sorted(self._active_items), sorted(self._unsaved_items)
             if unsaved:
@@ -259,10 +246,8 @@ class Worker:
 
     def _sweep_on(self) -> None:
         while not self._stopping.is_set():
-            with self._keep_going("sweep"):
+            with keep_going("sweep"):
                 self._sweep()
-            with self._keep_going("delete expired rows"), Session(self._engine) as session:
-                reconcile.drop_expired_daily(session)
             self._stopping.wait(self._timing.sweep_seconds)
 
     def _sweep(self) -> None:
@@ -275,6 +260,7 @@ class Worker:
                 words = "Requeued %d items of dead workers; %d more failed permanently"
                 log.warning(words, found.returned_count, found.failed_count)
             trash.purge_expired(session)
+            purge_expired_series(session)
             bookkeeping.finish_deletions(session, self._clients)
         if not found.due:
             return
@@ -308,110 +294,13 @@ class Worker:
             waiting = list(job_ids)
             while waiting and time.monotonic() < deadline and not self._stopping.is_set():
                 job_id = waiting.pop(0)
-                with self._keep_going("process an item"):
+                with keep_going("process an item"):
                     if self._process_next_item(job_id):
                         waiting.append(job_id)
 
         with ThreadPoolExecutor(self._thread_count, thread_name_prefix="item") as pool:
             for _ in range(self._thread_count):
                 pool.submit(run)
-
-    # --- OneDrive ---------------------------------------------------------------------------------
-
-    def _watch_on(self) -> None:
-        """Check drives that are due; in its own thread, since a check may take long."""
-        base_url = notifications.find_base_url(self._settings)
-        while not self._stopping.is_set():
-            with self._keep_going("keep subscriptions"), Session(self._engine) as session:
-                notifications.keep_subscriptions(
-                    session, self._clients, base_url, lambda: not self._stopping.is_set()
-                )
-            with self._keep_going("check OneDrive"), Session(self._engine) as session:
-                self._watch(session)
-            with self._keep_going("import new files"), Session(self._engine) as session:
-                self._take_new_files(session)
-            self._stopping.wait(self._timing.sweep_seconds)
-
-    def _watch(self, session: Session) -> None:
-        due = schedule.list_due_accounts(session, self._settings.drive_check_minutes)
-        session.rollback()
-        for account_id in due:
-            if self._stopping.is_set():
-                return
-            report = drive_check.check_drive(
-                session, self._clients, account_id, lambda: not self._stopping.is_set()
-            )
-            if report is not None and report.is_done:
-                session.rollback()
-                # The used space may have changed too; failing to read it does not matter.
-                with contextlib.suppress(ImageHubError):
-                    status.refresh_drive_facts(session, self._clients, account_id)
-                log.info(
-                    "Checked OneDrive account %d: %d changed items", account_id, report.item_count
-                )
-
-    def _take_new_files(self, session: Session) -> None:
-        due = watched.list_due_accounts(session)
-        session.rollback()
-        for account_id in due:
-            watched.take_new_files(
-                session,
-                self._clients,
-                account_id,
-                self._settings.max_original_bytes,
-                lambda: not self._stopping.is_set(),
-            )
-
-    def _look_on(self) -> None:
-        """Look into originals; those that OneDrive does not show now, again after a while."""
-        while not self._stopping.is_set():
-            count = 0
-            with self._keep_going("look into originals"), Session(self._engine) as session:
-                count = looks.look_at_originals(
-                    session,
-                    self._clients,
-                    self.name,
-                    lambda: not self._stopping.is_set(),
-                    self._settings.max_original_bytes,
-                )
-            if count:
-                log.info("Looked for private data in %d originals", count)
-            self._stopping.wait(self._timing.look_seconds)
-
-    # --- Upkeep -----------------------------------------------------------------------------------
-
-    def _maintain_on(self) -> None:
-        while not self._stopping.is_set():
-            with self._keep_going("use idle sign-ins"), Session(self._engine) as session:
-                count = keep_alive.use_idle_grants(session, self._clients)
-                if count:
-                    log.info("Renewed %d idle sign-ins at Microsoft", count)
-            with self._keep_going("send messages"), Session(self._engine) as session:
-                self._tell(session)
-            self._stopping.wait(self._timing.upkeep_seconds)
-
-    def _tell(self, session: Session) -> None:
-        """Tell people what needs attention, if a way to them is configured."""
-        if not self._channels:
-            notices.forget_recipients(session)
-            return
-        settings = site_settings.get_site(session, self._settings)
-        facts = attention.collect_facts(session, self._clients, settings)
-        session.rollback()
-        found = attention.list_attention(facts)
-        count = notices.tell(session, settings, self._channels, found)
-        if count:
-            log.info("Sent %d messages about what needs attention", count)
-
-    @contextlib.contextmanager
-    def _keep_going(self, what: str) -> Iterator[None]:
-        """Log any error instead of ending the thread, for example while the database is down."""
-        try:
-            yield
-        except OUTAGES as error:
-            log.warning("Could not %s: %s", what, describe_outage(error))
-        except Exception:
-            log.exception("Could not %s", what)
 
 
 def make_renderer(settings: Settings) -> RenderPool:
@@ -437,7 +326,7 @@ def run_worker(
     :param on_ready: called when the worker has started.
     :return: the exit status of the process.
     """
-    # One connection for each thread, including heartbeat, sweep, watch, look and upkeep.
+    # One connection for each thread, including heartbeat, sweep, watch, look, tiles and upkeep.
     size = {"pool_size": count_worker_threads(settings) + 8}
     options = make_engine_options(settings.sqlalchemy_url) | size
     engine = create_engine(settings.sqlalchemy_url, **options)

@@ -24,12 +24,20 @@ from imagehub.errors import ImageHubError
 from imagehub.logs import init_logs
 from imagehub.models import User
 from imagehub.web import errors, health, monitoring
-from imagehub.web.access import WITHOUT_DATABASE, check_access, check_csrf, csrf, login_manager
+from imagehub.web.access import (
+    FRAMED_ENDPOINTS,
+    WITHOUT_DATABASE,
+    check_access,
+    check_csrf,
+    csrf,
+    login_manager,
+)
 from imagehub.web.assets import make_static_version, send_asset
 from imagehub.web.cookies import REMEMBER, SESSION, make_cookie_name
 from imagehub.web.headers import finish_response
 from imagehub.web.https_only import is_refused_http, refuse_plain_http
 from imagehub.web.limits import MAX_REQUEST_BYTES, Request, set_limits
+from imagehub.web.numbers import Numbers
 from imagehub.web.observed import ENDPOINT, REQUEST_ID, Observed
 from imagehub.web.page_cache import PageCache
 from imagehub.web.public_path import PublicPath
@@ -45,7 +53,8 @@ class PageSessionInterface(SecureCookieSessionInterface):
     each visitor, and a slow response could restore an outdated cookie. Responses other than pages
     therefore set the cookie only if the request changed the session.
 
-    A request that is refused because of plain http has no session, and gets no cookie.
+    A request that is refused because of plain http has no session, and gets no cookie; nor does a
+    page in a frame of another site.
     """
 
     def open_session(self, app: Flask, request: flask.Request) -> SecureCookieSession | None:
@@ -69,7 +78,7 @@ class PageSessionInterface(SecureCookieSessionInterface):
         return True
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        if is_refused_http(app):
+        if is_refused_http(app) or flask.request.endpoint in FRAMED_ENDPOINTS:
             return
         if session.modified or response.mimetype == "text/html":
             # The cookie is signed again, before its key is deleted.
@@ -112,6 +121,10 @@ def use_signing_keys(app: Flask, keys: SigningKeys) -> None:
     app.config["SECRET_KEY"] = keys.current
 
 
+# Numbers too large for an id column do not match.
+_DB_ID = partial(IntegerConverter, max=MAX_ID)
+
+
 def init_app(app: Flask) -> None:
     init_logs()
     settings = get_settings(app)
@@ -122,9 +135,9 @@ def init_app(app: Flask) -> None:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=n, x_proto=n, x_host=n
         )
-    app.wsgi_app = Observed(app.wsgi_app, settings)  # type: ignore[method-assign]
-    # Numbers too large for an id column do not match.
-    app.url_map.converters["db_id"] = partial(IntegerConverter, max=MAX_ID)  # type: ignore[assignment]
+    numbers = app.extensions["imagehub.numbers"] = Numbers(app)
+    app.wsgi_app = Observed(app.wsgi_app, settings, numbers)  # type: ignore[method-assign]
+    app.url_map.converters["db_id"] = _DB_ID  # type: ignore[assignment]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.session_interface = PageSessionInterface()
     use_signing_keys(app, get_signing_keys(app))

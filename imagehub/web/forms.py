@@ -5,6 +5,7 @@ The same kind of model serves the single-page app's calls, see ``web.openapi``.
 
 import re
 from collections.abc import Callable
+from datetime import date
 from functools import partial
 from typing import Annotated, Any, TypeVar, get_origin
 
@@ -12,8 +13,10 @@ from flask import request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from werkzeug.datastructures import MultiDict
 
+from imagehub.config_values import read_day as read_plain_day
 from imagehub.database import MAX_ID
 from imagehub.errors import InvalidInputError, NotFoundError
+from imagehub.messages import mark
 from imagehub.web.limits import refuse_deep_json
 
 # As many digits as the highest id has: `int` takes quadratic time, and refuses over 4,300 digits.
@@ -128,6 +131,19 @@ def read_prefixed(prefix: str) -> dict[int, str]:
         for name, text in request.form.items()
         if name.startswith(prefix) and (number := find_number(name.removeprefix(prefix)))
     }
+
+
+def read_day(text: str, field: str) -> date | None:
+    """Read a day as browsers send it; None for an empty text.
+
+    :param field: named by the error.
+    :raise InvalidInputError: it is no day.
+    """
+    try:
+        return read_plain_day(text)
+    except ValueError:
+        fault = mark("Enter a date like 2027-05-31.")
+        raise InvalidInputError(fault, {field: fault}) from None
 
 
 def flatten(

@@ -14,17 +14,17 @@ from werkzeug.http import parse_accept_header
 
 from imagehub.config import Settings
 from imagehub.web.access import KEPT_ENDPOINTS, PUBLIC_ENDPOINTS, find_view, is_signed_in
+from imagehub.web.numbers import IS_SIGNED_IN, SEEN
 from imagehub.wiring import get_settings
 
 
-def make_style(css: str, element_id: str = "") -> Markup:
+def make_style(css: str) -> Markup:
     """Return a style element, and allow it in this response's policy by its hash.
 
     A nonce would differ in each response, although all visitors get the same page.
     """
     g.setdefault("style_hashes", {})[_hash_style(css)] = True
-    attribute = f' id="{element_id}"' if element_id else ""
-    return Markup(f"<style{attribute}>{css}</style>")  # noqa: S704 - both are ours
+    return Markup(f"<style>{css}</style>")  # noqa: S704 - it is ours
 
 
 @lru_cache(maxsize=256)
@@ -50,6 +50,17 @@ def make_absolute(path: str) -> str:
     if public_url:  # It has the hub's path, if any.
         return public_url + path.removeprefix(request.script_root)
     return request.host_url.rstrip("/") + path
+
+
+def set_file_name(response: Response, file_name: str) -> None:
+    """Have the browser save the answer under a name, and no proxy keep it."""
+    plain = file_name.encode("ascii", "replace").decode().replace("?", "_")
+    response.headers["Content-Disposition"] = (
+        f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"
+    )
+    response.headers["Cache-Control"] = "no-store"
+    # nginx would buffer gigabytes on its disk.
+    response.headers["X-Accel-Buffering"] = "no"
 
 
 def get_origin(url: str) -> str:
@@ -80,6 +91,11 @@ def _make_source(url: str) -> str:
     return f"{get_origin(url)}{path}/" if path else get_origin(url)
 
 
+def allow_videos() -> None:
+    """Let the policy of this response allow videos from the drive."""
+    g.plays_videos = True
+
+
 def _make_policy(settings: Settings) -> str:
     """Make the policy: this hub, and pictures also from the two stores.
 
@@ -92,18 +108,55 @@ def _make_policy(settings: Settings) -> str:
     # Other servers, such as the emulator, give addresses at their own host.
     drive = " ".join(f"https://*.{host}" for host in hosts) if hosts else get_origin(graph_url)
     styles = " ".join((own, *g.get("style_hashes", ())))
+    frames = (f"frame-src {own}",) if "has_own_frames" in g else ()
+    ancestors = own if "is_framed_by_own" in g else "'none'"
+    media = (f"media-src {own} {drive}",) if "plays_videos" in g else ()
     return "; ".join(
         (
             "default-src 'none'",
+            *frames,
             f"script-src {own}",
             f"style-src {styles}",
             f"img-src {own} data: blob: {store} {drive}",
+            *media,
             f"connect-src {own} {store} {drive}",
             f"font-src {own}",
             f"manifest-src {own}",
             f"worker-src {own}",
             f"form-action {own}",
-            "frame-ancestors 'none'",
+            f"frame-ancestors {ancestors}",
+            "base-uri 'none'",
+        )
+    )
+
+
+def allow_own_frames() -> None:
+    """Let this response show pages of this hub in a frame, see :func:`let_own_pages_frame`."""
+    g.has_own_frames = True
+
+
+def let_own_pages_frame() -> None:
+    """Let pages of this hub show this response in a frame."""
+    g.is_framed_by_own = True
+
+
+def make_frame_policy(settings: Settings) -> str:
+    """Make the policy of a page without scripts that the sites in the setting may frame.
+
+    A page with its own policy gets no X-Frame-Options, which cannot list sites.
+    """
+    own = f"{settings.public_url}/" if settings.public_path else "'self'"
+    store = _make_source(settings.s3_public_url) or "https://*.amazonaws.com"
+    styles = " ".join((own, *g.get("style_hashes", ())))
+    ancestors = " ".join(("'self'", *settings.embed_sites))
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"style-src {styles}",
+            f"img-src {own} data: {store}",
+            f"font-src {own}",
+            "form-action 'none'",
+            f"frame-ancestors {ancestors}",
             "base-uri 'none'",
         )
     )
@@ -117,11 +170,13 @@ def finish_response(response: Response) -> Response:
     headers.setdefault("X-Request-Id", g.get("request_id", ""))
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-    if response.mimetype == "text/html":
-        headers.setdefault("Content-Security-Policy", _make_policy(settings))
-        headers.setdefault("X-Frame-Options", "DENY")
+    if response.mimetype == "text/html" and "Content-Security-Policy" not in headers:
+        headers["Content-Security-Policy"] = _make_policy(settings)
+        headers["X-Frame-Options"] = "SAMEORIGIN" if "is_framed_by_own" in g else "DENY"
     if settings.is_https and request.is_secure:
         headers.setdefault("Strict-Transport-Security", _HSTS[settings.hsts])
+    if SEEN in request.environ:
+        request.environ[IS_SIGNED_IN] = is_signed_in()
     view = find_view()
     if getattr(view, "checks_token", False):
         headers["Cache-Control"] = "no-store"

@@ -1,4 +1,4 @@
-"""Measure each request, give it a number, and log it if it was slow.
+"""Measure each request, give it a number, log it if it was slow, and count what it shows.
 
 This is the outermost WSGI middleware, so that responses of the page cache count too.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from imagehub import metrics, traces
 from imagehub.config import Settings
 from imagehub.logs import set_facts
+from imagehub.web.numbers import Numbers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -27,8 +28,9 @@ _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 class Observed:
     """The middleware around everything else that answers requests."""
 
-    def __init__(self, wsgi_app: "WSGIApplication", settings: Settings) -> None:
+    def __init__(self, wsgi_app: "WSGIApplication", settings: Settings, numbers: Numbers) -> None:
         self._wsgi_app = wsgi_app
+        self._numbers = numbers
         self._data_dir = settings.data_dir
         self._has_metrics = settings.has_metrics
         self._trusts_proxy = settings.proxy_count > 0
@@ -67,6 +69,7 @@ class Observed:
             seconds = time.monotonic() - began
             endpoint = environ.get(ENDPOINT) or ""
             metrics.end_request(endpoint, method, status, seconds)
+            self._numbers.count(environ, status)
             if 0 < self._slow_ms <= seconds * 1000:
                 # Not the address, which may contain the secret of a share link.
                 name = endpoint or "an unknown address"

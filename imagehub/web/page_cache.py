@@ -29,6 +29,7 @@ from imagehub.web.cookies import make_cookie_name
 from imagehub.web.headers import accepts_gzip
 from imagehub.web.i18n import COOKIE as LANGUAGE_COOKIE
 from imagehub.web.i18n import find_accepted
+from imagehub.web.numbers import SEEN, Seen
 from imagehub.web.observed import ENDPOINT, REQUEST_ID
 from imagehub.web.replica import Replica
 from imagehub.web.templating import THEME_COOKIE, pick_theme
@@ -53,7 +54,10 @@ Key = tuple[object, ...]
 
 @dataclass
 class _Entry:
-    """A kept response. ``size_bytes`` is what it and its key take in memory."""
+    """A kept response. ``size_bytes`` is what it and its key take in memory.
+
+    ``seen``: what it shows, see ``web.numbers``.
+    """
 
     revision: int
     endpoint: str
@@ -61,9 +65,11 @@ class _Entry:
     tag: str
     body: bytes
     size_bytes: int
+    seen: Seen | None
 
     def send(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         environ[ENDPOINT] = self.endpoint
+        environ[SEEN] = self.seen
         headers = [*self.headers, ("X-Request-Id", environ.get(REQUEST_ID, ""))]
         known = environ.get("HTTP_IF_NONE_MATCH")
         if known and self.tag and parse_etags(known).contains_weak(self.tag):
@@ -81,7 +87,8 @@ def _make_entry(key: Key, revision: int, response: Response) -> _Entry:
     tag, _ = response.get_etag()
     texts = [*key, *(text for pair in headers for text in pair), body]
     size_bytes = _ENTRY_BYTES + sum(map(sys.getsizeof, texts))
-    return _Entry(revision, request.endpoint or "", headers, tag or "", body, size_bytes)
+    seen = request.environ.get(SEEN)
+    return _Entry(revision, request.endpoint or "", headers, tag or "", body, size_bytes, seen)
 
 
 @dataclass

@@ -8,19 +8,21 @@ from imagehub.web.access import is_signed_in
 from imagehub.web.assets import asset_url
 from imagehub.web.cookies import read_cookie
 from imagehub.web.headers import make_absolute, make_style
-from imagehub.web.i18n import get_language, list_languages
+from imagehub.web.i18n import get_asked_language, get_language, get_site, list_languages
+from imagehub.web.look import get_look, list_logos
 from imagehub.web.palette import make_css
 from imagehub.web.public_path import get_here
-from imagehub.wiring import get_settings
 
 THEME_COOKIE = "theme"
 
 
 def make_page_values() -> dict[str, Any]:
     """Make the values for every template, without using the database."""
-    settings = get_settings()
+    settings = get_site()
     return {
         "settings": settings,
+        "look": get_look(),
+        "list_logos": list_logos,
         "style": make_style,
         "asset_url": asset_url,
         "is_signed_in": is_signed_in(),
@@ -29,6 +31,9 @@ def make_page_values() -> dict[str, Any]:
         "palette_css": make_css(settings.accent, settings.ground),
         "language": get_language(),
         "languages": list_languages(),
+        "asked_language": get_asked_language(),
+        # Feed readers send no cookie, and rarely the languages of the person.
+        "feed_language": get_language() if settings.is_multilingual else None,
         "theme": pick_theme(read_cookie(THEME_COOKIE)),
     }
 

@@ -1,6 +1,7 @@
 """The single-page app's calls for admins, against a real emulator, S3 server and worker."""
 
 import io
+import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -410,6 +411,30 @@ def make_list(
             }
         }
     }
+
+
+def test_the_lines_of_a_worker_carry_the_number_of_the_request(
+    connected_site: ConnectedSite,
+) -> None:
+    site = connected_site.restart(log_format="json")
+    site.put_files("System", {"a.jpg": make_jpeg("red")})
+    folder_id, files = site.find_folder("System")
+    with site.working():
+        answer = site.post(
+            "/admin/add/image", json=make_list(folder_id, files), headers=site.bearer()
+        )
+        assert answer.status_code == 200
+    lines = [
+        json.loads(line)
+        for line in (site.folder / "worker.log").read_text().splitlines()
+        if line.startswith("{")
+    ]
+    job = str(answer.get_json()["job"])
+    about = [line for line in lines if line.get("job") == job]
+    assert any(f"of job {job}: done" in line["message"] for line in about)
+    assert {line["request_id"] for line in about} == {answer.headers["X-Request-Id"]}
+    assert {line["program"] for line in lines} == {"worker"}
+    assert all("request_id" not in line for line in lines if line not in about)
 
 
 def test_pictures_come_in_are_shown_and_go_again(connected_site: ConnectedSite) -> None:

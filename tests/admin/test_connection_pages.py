@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
@@ -230,7 +230,8 @@ def test_a_lost_connection_says_what_to_do_and_is_found_again(
         chosen = Selection("folder", "Art", None, [("item", "a.jpg")])
         create_import(session, account.id, None, [chosen])
         later = now_utc() + timedelta(minutes=2)
-        session.execute(update(ImportItem).values(available_at=later, reason="It waits."))
+        waits = {"available_at": later, "reason": "It waits.", "waits_for_access": True}
+        session.execute(update(ImportItem).values(waits))
     connect(connected_site, client, access="write")
     with connected_site.session() as session:
         item = session.scalars(select(ImportItem)).one()
@@ -238,6 +239,25 @@ def test_a_lost_connection_says_what_to_do_and_is_found_again(
         assert item.available_at < later, "the import goes on"
     send(client, f"{PAGE}/check", PAGE)
     assert "OneDrive responds, and the root folder exists." in client.get(PAGE).text
+
+
+def test_a_sign_in_again_asks_for_what_notifications_need_if_that_was_allowed(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    def read_scopes(**fields: str) -> set[str]:
+        url = read_way(send(client, f"{PAGE}/connect", PAGE, **fields))
+        return set(parse_qs(urlsplit(url).query)["scope"][0].split())
+
+    assert "Files.ReadWrite.All" not in read_scopes(access="write")
+    connect(connected_site, client, access="wide")
+    for access in ("read", "write"):
+        assert "Files.ReadWrite.All" in read_scopes(access=access)
+    assert "Files.ReadWrite.All" not in read_scopes(access="write", another="on")
+    # The single-page app's sign-in, too.
+    connected_site.onedrive.revoke(access_tokens=True)
+    send(client, f"{PAGE}/check", PAGE)
+    answer = connected_site.get("/admin/onedrive/connect", headers=connected_site.bearer())
+    assert "Files.ReadWrite.All" in unquote_plus(answer.text)
 
 
 def test_a_refused_client_secret_is_told_apart_and_checked_again(
@@ -453,6 +473,9 @@ def test_no_answer_and_no_log_holds_a_token_of_microsofts(
         "group": group,
         "file": 1,
         "key": "unknown",
+        "name": "title",
+        "kind": "works",
+        "language": "de",
     }
     fields = {"item": files["front.jpg"], "folder": folder_id, "name": "x.jpg", "access": "write"}
     body = {

@@ -4,9 +4,11 @@ import re
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from imagehub.domain.imports.board import proposals
-from imagehub.models import DriveAccount, Group
+from imagehub.domain.library import series_edit
+from imagehub.models import AuditEntry, DriveAccount, Group, Series, SeriesGroup
 from tests.admin.pages import read_toasts, send
 from tests.admin.plans import (
     PAGE,
@@ -238,3 +240,48 @@ def test_groups_of_other_pages_are_joined_with_and_moved_to(
     assert len(find_ids(client.get(f"{PAGE}?after={after}").text, "bin")) == 3
     send(client, f"{PAGE}/board/move", PAGE, file=file, to="new", **{"to-title": "Nowhere"})
     assert "No group in this plan is called “Nowhere”." in read_toasts(client)
+
+
+def test_the_groups_of_an_import_join_a_series(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    choose_folder(connected_site, client)
+    with connected_site.session() as session:
+        sea = series_edit.create_series(session, "Sea").id
+    send(client, f"{PAGE}/groups", PAGE, way="each", series=str(sea))
+    page = client.get(PAGE).text
+    assert f'<option value="{sea}" selected>Sea</option>' in page
+    bins = find_ids(page, "bin")
+    # The script sends only what it changes: the choice stays.
+    send(client, f"{PAGE}/board/rename", PAGE, **{f"title-{bins[0]}": "Old mill"})
+    was = {"was_series": str(sea)}
+    send(client, f"{PAGE}/start", PAGE, series="new", series_title=" ", **was)
+    assert "Enter a title for the new series." in read_toasts(client)
+    send(client, f"{PAGE}/start", PAGE, series="new", series_title="Mills", **was)
+    with connected_site.session() as session:
+        made = session.scalars(select(Series).where(Series.title == "Mills")).one()
+        members = select(SeriesGroup.group_id).where(SeriesGroup.series_id == made.id)
+        titles = [
+            session.get_one(Group, number).title
+            for number in session.scalars(members.order_by(SeriesGroup.position))
+        ]
+        assert titles[0] == "Old mill" and len(titles) == 4
+        assert session.scalars(select(AuditEntry.action)).all()[-2:] == [
+            "create_series",
+            "start_import",
+        ]
+
+
+def test_an_import_adds_to_a_series_that_exists(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    choose_folder(connected_site, client)
+    with connected_site.session() as session:
+        sea = series_edit.create_series(session, "Sea").id
+    send(client, f"{PAGE}/start", PAGE, series=str(sea + 1))
+    with connected_site.session() as session:
+        assert session.query(Group).count() == 0
+    assert "No series" in client.get(PAGE).text
+    send(client, f"{PAGE}/start", PAGE, series=str(sea), was_series="")
+    with connected_site.session() as session:
+        assert session.query(SeriesGroup).count() == session.query(Group).count() == 1

@@ -154,6 +154,10 @@ def test_a_refused_bulk_edit_keeps_its_values(
         "dimensions": "",
         "year": "y" * 41,
         "edition": "",
+        "price": "",
+        "creator": "",
+        "copyright_notice": "",
+        "license_url": "",
         "add_tags": "sea",
         "remove_tags": "winter",
     }

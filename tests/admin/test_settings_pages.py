@@ -9,9 +9,11 @@ from flask.testing import FlaskClient
 
 from imagehub.database import db
 from imagehub.domain.library import private_data
+from imagehub.domain.site.settings import save_site
+from imagehub.domain.translations import write_translation
 from imagehub.imaging.private_data import PrivateData
-from imagehub.models import HubSetting, Image
-from imagehub.wiring import refresh_settings
+from imagehub.models import Group, HubSetting, Image
+from imagehub.wiring import get_given_settings, refresh_settings
 from tests.admin.pages import send
 from tests.fixtures.site import Site, make_site
 
@@ -109,6 +111,29 @@ def test_a_language_for_everybody(site: Site, client: FlaskClient) -> None:
     assert '<html lang="de"' in site.get("/", headers={"Accept-Language": "en"}).text
 
 
+def test_title_and_tagline_in_another_language(site: Site, client: FlaskClient) -> None:
+    client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
+    send(client, PAGE, PAGE, **USUAL | {"text_languages": ["de", "en"], "title": "Kunst"})
+    fields = {"title_en": "Art  and “more”", "tagline_en": "Works", "tagline_de": ""}
+    send(client, PAGE, PAGE, **USUAL | {"title": "Kunst"} | fields)
+    english = site.get("/", headers={"Accept-Language": "en"}).text
+    assert "<title>Art and “more”</title>" in english and ">Works</p>" in english
+    assert "<title>Kunst</title>" in site.get("/").text
+    assert "<title>Art and “more”</title>" in site.get("/feed.atom?lang=en").text.replace("\n", "")
+    form = client.get(PAGE).text
+    assert re.search('name="tagline_en" value="Works"', form)
+    answer = send(client, PAGE, PAGE, **USUAL | {"title_en": "x" * 121, "tagline_en": "Kept"})
+    assert answer.status_code == 422 and "Use at most 120 characters for a title" in answer.text
+    assert 'name="tagline_en" value="Kept"' in answer.text
+    # With the other language as the main one, the form has no field for these.
+    send(client, PAGE, PAGE, **USUAL | {"text_languages": ["en", "de"]})
+    send(client, PAGE, PAGE, **USUAL | {"title_de": "Kunst", "tagline_de": ""})
+    send(client, PAGE, PAGE, **USUAL | {"text_languages": ["de", "en"]})
+    assert re.search('name="tagline_en" value="Works"', client.get(PAGE).text)
+    send(client, PAGE, PAGE, **USUAL | {"title_en": "", "tagline_en": ""})
+    assert 'name="tagline_en" value=""' in client.get(PAGE).text
+
+
 def test_what_cannot_be_used_is_told_beside_its_field(site: Site, client: FlaskClient) -> None:
     answer = send(client, PAGE, PAGE, **USUAL | {"title": "x" * 200, "accent": "mauve"})
     assert answer.status_code == 422
@@ -126,8 +151,8 @@ def read_form(client: FlaskClient) -> dict[str, str]:
         r'<input id="[a-z]+" name="([a-z_]+)" (?:type="color" )?value="([^"]*)"', html
     )
     checked = re.findall(r'name="([a-z_]+)" value="on" checked', html)
-    assert len(seen) == 9
-    assert len(typed) == 4
+    assert len(seen) == 28
+    assert len(typed) == 5
     return {name: unescape(text) for name, text in [*seen, *typed]} | dict.fromkeys(checked, "on")
 
 
@@ -217,3 +242,38 @@ def test_what_messages_are_about_is_selected(site: Site, client: FlaskClient) ->
     send(client, PAGE, PAGE, **USUAL, notify_about=["", "imports"])
     send(client, PAGE, PAGE, **USUAL)
     assert 'name="notify_about" value="imports" checked' in client.get(PAGE).text
+
+
+def test_the_main_language_changes_places_with_another_after_a_question(site: Site) -> None:
+    number = site.add_group()
+    client = site.signed_in_client()
+    client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
+    path = "/admin/settings/main-language"
+    assert "Your texts are in one language" in client.get(path).text
+    with site.session() as session:
+        group = session.get_one(Group, number)
+        group.title = "Blauer See"
+        write_translation(session, group, "en", {"title": "Blue lake"})
+        save_site(session, get_given_settings(site.app), {"text_languages": "de,en"})
+    with site.app.app_context():
+        refresh_settings(older_than_seconds=0)
+    assert f'href="{path}"' in client.get("/admin/settings").text
+    page = client.get(path).text
+    assert "1 text has a translation into English" in page and page.count("data-ask=") == 2
+    assert send(client, path, path, language="en", texts="swap").location == path
+    page = client.get(path).text
+    assert "English is the main language now." in page
+    # The toast takes it back by the same act.
+    assert f'<form method="post" action="{path}">' in page.split('id="toasts"')[1]
+    with site.session() as session:
+        assert session.get_one(Group, number).title == "Blue lake"
+    send(client, path, path, language="de", texts="swap")
+    with site.session() as session:
+        assert session.get_one(Group, number).title == "Blauer See"
+    send(client, path, path, language="en", texts="keep")
+    with site.session() as session:
+        assert session.get_one(Group, number).title == "Blauer See"
+    send(client, path, path, language="fr", texts="swap")
+    assert "Select a language from the list." in client.get(path).text
+    log = client.get("/admin/activity").text
+    assert "Made Deutsch the main language, and swapped all texts with their translations." in log

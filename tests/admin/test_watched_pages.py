@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from imagehub.domain.library import series_edit
 from imagehub.models import AuditEntry, WatchedFolder
 from tests.admin.drive import Browser, make_jpeg
 from tests.fixtures.site import ConnectedSite
@@ -43,6 +44,26 @@ def test_a_folder_is_watched_and_no_longer(connected_site: ConnectedSite, browse
     with connected_site.session() as session:
         actions = {action for (action,) in session.query(AuditEntry.action)}
     assert {"watch_folder", "unwatch_folder"} <= actions
+
+
+def test_new_files_of_a_folder_join_a_series(
+    connected_site: ConnectedSite, browser: Browser
+) -> None:
+    works = browser.find("Works")
+    with connected_site.session() as session:
+        sea, shore = (series_edit.create_series(session, title).id for title in ("Sea", "Shore"))
+    assert f'<option value="{sea}">Sea</option>' in browser.page(f"/admin/drive/{works}")
+    watch = {"folder": works, "way": "stem"}
+    assert send(browser, "/admin/drive/watch", series="999", **watch) == 404
+    assert list_watches(connected_site) == []
+    assert send(browser, "/admin/drive/watch", series=str(sea), **watch) == 303
+    page = browser.page("/admin/connection")
+    assert f'<option value="{sea}" selected>Sea</option>' in page
+    for series, status, kept in ((str(shore), 303, shore), ("999", 404, shore), ("", 303, None)):
+        assert send(browser, "/admin/connection/watch-series", watch="1", series=series) == status
+        with connected_site.session() as session:
+            assert session.get_one(WatchedFolder, 1).series_id == kept
+    assert send(browser, "/admin/connection/watch-series", watch="9", series=str(sea)) == 404
 
 
 def test_wrong_requests_change_nothing(connected_site: ConnectedSite, browser: Browser) -> None:

@@ -426,6 +426,30 @@ def test_an_upload_that_cannot_be_finished_leaves_nothing(
     assert not (art / "new.jpg").exists()
 
 
+def test_an_interrupted_upload_is_continued_at_its_address(
+    drive: Drive, art: Path, cloud: OneDrive
+) -> None:
+    data = random.Random(5).randbytes(FRAGMENT_BYTES * 2 + 7)
+    root, addresses = drive.get_root().id, list[str]()
+    fault = cloud.set_fault("status", method="PUT", path="uploadSession", skip=1)
+    with pytest.raises(ServiceBusyError):
+        drive.upload_file(root, "new.jpg", io.BytesIO(data), len(data), remember=addresses.append)
+    cloud.clear_faults(fault)
+    cloud.clear_log()
+    address = addresses.pop()
+    item = drive.upload_file(
+        root, "new.jpg", io.BytesIO(data), len(data), address, addresses.append
+    )
+    assert (item.name, addresses) == ("new.jpg", [])
+    assert (art / "new.jpg").read_bytes() == data
+    assert len(cloud.log("PUT", "uploadSession")) == 2, "the first fragment is not sent again"
+    # This address has done its work.
+    other = drive.upload_file(
+        root, "new.jpg", io.BytesIO(data), len(data), address, addresses.append
+    )
+    assert (other.name, len(addresses)) == ("new 1.jpg", 1)
+
+
 def test_uploading_to_a_taken_name_is_refused_by_the_end(drive: Drive) -> None:
     try:
         session = drive.create_upload_session(drive.get_root().id, "front.jpg", "fail")

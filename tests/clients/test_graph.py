@@ -197,7 +197,7 @@ def test_a_long_listing_is_complete_and_has_no_item_twice(
         (cloud.root / "Art" / f"{number:04}.jpg").write_bytes(b"")
     names = [item.name for item in drive.iter_children(drive.get_root().id)]
     assert len(names) == len(set(names)) == 1204
-    assert len(cloud.log("GET", "/children")) == 2
+    assert len({entry["query"] for entry in cloud.log("GET", "/children")}) == 2
 
 
 def test_a_drive_id_in_changing_case_is_accepted(

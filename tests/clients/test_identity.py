@@ -4,10 +4,13 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from imagehub import metrics
 from imagehub.clients.identity import MicrosoftIdentity
 from imagehub.clients.sign_in import SignedIn
 from imagehub.errors import (
@@ -330,3 +333,35 @@ def test_a_dead_or_foreign_refresh_token_is_refused(
     cloud.set_fault("aadsts", code=50173)
     with pytest.raises(ConnectionLostError):
         identity.adopt_refresh_token(take_refresh_token(signed_in), SCOPES)
+
+
+# --- Counting -------------------------------------------------------------------------------------
+
+
+def test_calls_of_the_sign_in_are_counted_by_operation_and_status(
+    cloud: OneDrive, tmp_path: Path
+) -> None:
+    metrics.start(tmp_path, "web")
+    try:
+        identity = make_identity(cloud)
+        cache = sign_in(cloud, identity).cache
+        identity.refresh_token(cache, SCOPES, force=True)
+        cloud.set_fault("aadsts", code=50173)
+        with pytest.raises(ConnectionLostError):
+            identity.refresh_token(cache, SCOPES, force=True)
+        text = metrics.render(tmp_path, ()).decode()
+    finally:
+        metrics.stop()
+    counts = {
+        (sample.labels["operation"], sample.labels["status"]): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == f"{metrics.GRAPH}_count"
+    }
+    assert counts == {
+        # Discovery, which is kept for a day.
+        ("start a sign-in", "200"): 1,
+        ("finish a sign-in", "200"): 1,
+        ("refresh a token", "200"): 1,
+        ("refresh a token", "400"): 1,
+    }

@@ -103,6 +103,18 @@ def test_a_server_that_is_down_or_silent_is_said() -> None:
             MailChannel(server, "hub@example.org", "ada@example.org").check()
 
 
+@pytest.mark.parametrize("security", ["none", "tls"])
+def test_a_server_that_sends_a_byte_now_and_then_is_left_after_a_while(
+    dripping_server: int, security: str
+) -> None:
+    server = MailServer(
+        "127.0.0.1", dripping_server, security, timeout_seconds=30.0, total_seconds=0.3
+    )
+    with pytest.raises(ServiceBusyError, match=r"within 0\.3 seconds"):
+        MailChannel(server, "hub@example.org", "ada@example.org").check()
+    assert not any(isinstance(one, threading.Timer) for one in threading.enumerate())
+
+
 def test_a_server_that_hangs_up_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 

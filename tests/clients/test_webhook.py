@@ -61,6 +61,16 @@ def test_a_check_sends_no_message(receiver: Receiver) -> None:
     assert receiver.requests == []
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_receiver_that_sends_a_byte_now_and_then_is_left_after_a_while(
+    dripping_server: int, scheme: str
+) -> None:
+    url = f"{scheme}://127.0.0.1:{dripping_server}/hook"
+    channel = WebhookChannel(url, SECRET, timeout_seconds=30.0, total_seconds=0.3)
+    with pytest.raises(ServiceBusyError, match=r"within 0\.3 seconds"):
+        channel.send(NOTICE)
+
+
 def test_errors_do_not_tell_the_address(receiver: Receiver) -> None:
     receiver.answers.append((500, {}))
     closed = f"http://127.0.0.1:{get_free_port()}/hook/top-secret-part"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import requests
 
-from imagehub.emulators.onedrive.faults import KINDS
+from imagehub.emulators.onedrive.faults import KINDS, RequestLog
 from tests.emulators.person import Person, make_picture, refresh, send_fragment
 from tests.fixtures.onedrive import OneDrive
 
@@ -371,6 +371,17 @@ def test_a_dropped_call_is_in_the_log_with_status_zero(person: Person) -> None:
         person.get("/me/drive")
     (entry,) = person.onedrive.log()
     assert entry["status"] == 0
+
+
+def test_a_call_that_began_before_the_log_was_cleared_stays_out() -> None:
+    log = RequestLog()
+    entry = {"method": "GET", "path": "/v1.0/me/drive"}
+    began_at = monotonic()
+    log.clear()
+    log.add(entry, began_at)
+    assert log.list() == []
+    log.add(entry, monotonic())
+    assert [kept["path"] for kept in log.list()] == ["/v1.0/me/drive"]
 
 
 def test_reset_empties_everything(person: Person) -> None:

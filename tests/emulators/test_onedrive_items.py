@@ -9,6 +9,7 @@ from PIL import ExifTags, Image
 
 from tests.emulators.person import SCOPE, Person, make_picture
 from tests.fixtures.onedrive import OneDrive
+from tests.imaging.video.files import make_mp4, make_webm
 
 
 @pytest.fixture
@@ -809,3 +810,13 @@ def test_reset_creates_new_ids_and_revokes_all_tokens(person: Person) -> None:
     other = Person(person.onedrive, SCOPE)
     assert other.list_names() == []
     assert other.refused("GET", f"/me/drive/items/{item['id']}")[0] == 404
+
+
+def test_a_video_has_the_facet_of_its_headers(person: Person, colleague: Person) -> None:
+    found = person.put("film.mp4", make_mp4())["video"]
+    assert (found["duration"], found["width"], found["height"]) == (42_000, 640, 360)
+    assert (found["fourCC"], found["audioFormat"]) == ("avc1", "aac")
+    assert person.put("late.mov", make_mp4(is_last=True))["video"]["duration"] == 42_000
+    assert person.put("film.webm", make_webm())["video"]["duration"] == 42_000
+    assert "video" not in person.put("broken.mp4", b"\0\0\0\x18ftypmp42")
+    assert "video" not in colleague.put("film.mp4", make_mp4())

@@ -17,6 +17,8 @@ from imagehub.emulators.samples import main
 from imagehub.emulators.samples.catalogue import CATALOGUE, SHOTS, Work, list_works
 from imagehub.emulators.samples.records import describe_work
 from imagehub.emulators.samples.studio import QUICK, draw_front, draw_work
+from imagehub.imaging.sources import FileSource
+from imagehub.imaging.video import VideoFacts, look_at_video
 
 SEED = 7
 SUFFIXES = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".heic": "HEIF"}
@@ -291,6 +293,23 @@ def test_each_work_has_a_record_that_fits_its_files(tmp_path: Path) -> None:
         assert re.fullmatch(r"\d+ × \d+ cm", record["dimensions"])
         assert record["availability"] in {"", "available", "reserved", "sold", "not_for_sale"}
         assert set(record["alts"]) in ({work.file_name(shot) for shot in work.shots}, set())
+
+
+def test_a_film_is_one_more_work(tmp_path: Path) -> None:
+    records = tmp_path / "records.json"
+    command = ["--out", str(tmp_path), "--works", "0", "--film", "--records", str(records)]
+    assert main(command) == 0
+    [record] = json.loads(records.read_text())
+    [film] = (tmp_path / "Works" / record["year"] / record["title"]).iterdir()
+    assert set(record["alts"]) == {film.name}
+    with film.open("rb") as file:
+        facts = look_at_video(FileSource(file))
+    assert facts == VideoFacts("video/webm", "VP9", 960, 540, 8000, has_sound=False)
+    assert film.stat().st_size < 300_000
+    # An edited film is kept.
+    film.write_bytes(b"mine")
+    assert main(command) == 0
+    assert film.read_bytes() == b"mine"
 
 
 def test_some_works_have_editions_texts_and_alt_texts_and_some_have_not() -> None:

@@ -1,4 +1,4 @@
-"""Sitemap, feed, embeds and robots.txt."""
+"""Sitemap, feeds and robots.txt."""
 
 import json
 import re
@@ -10,7 +10,9 @@ import pytest
 
 from imagehub.domain.library import gallery, groups, order, tags
 from imagehub.models import Group
+from tests.admin.pages import send
 from tests.fixtures.site import Site, make_site
+from tests.gallery.test_pages import count_statements
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 MAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
@@ -116,6 +118,18 @@ def test_the_feed_has_the_newest_works(either_site: Site) -> None:
     }
 
 
+def test_a_feed_costs_the_same_few_queries_however_many_works_it_has(site: Site) -> None:
+    def count() -> int:
+        # What a page asks for once in a while, as the settings, is not counted.
+        return min(count_statements(site, "/feed.atom") for _ in range(3))
+
+    add_work(site, "First")
+    few = count()
+    for number in range(9):
+        add_work(site, f"Work {number}")
+    assert count() == few
+
+
 def test_an_entry_shows_its_picture_and_words_in_html(either_site: Site) -> None:
     work = add_work(
         either_site,
@@ -166,87 +180,6 @@ def test_a_work_without_a_title_has_one_in_the_visitors_language(site: Site) -> 
         assert entry is not None
         assert entry.findtext(f"{ATOM}title") == title
         assert "Accept-Language" in answer.headers["Vary"]
-
-
-# --- Embeds ---------------------------------------------------------------------------------------
-
-
-def ask_embed(site: Site, url: str, **query: object) -> dict:
-    answer = site.get("/oembed", query_string={"url": url, **query})
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    return answer.json
-
-
-def test_a_work_is_embedded_as_a_photo(either_site: Site) -> None:
-    work = add_work(either_site, "Harbour", ("a.jpg", "b.jpg"))
-    for path in (f"/groups/{work}", f"/groups/{work}/harbour", f"/groups/{work}/harbour?x=1#y"):
-        answer = ask_embed(either_site, f"http://localhost{path}")
-        assert answer["version"] == "1.0"
-        assert (answer["type"], answer["title"]) == ("photo", "Harbour")
-        assert (answer["width"], answer["height"]) == (1920, 1280)
-        assert urlsplit(answer["url"]).path.startswith(f"/media/{work}/1/1920")
-        assert either_site.get(urlsplit(answer["url"]).path).status_code == 302
-        assert answer["provider_url"] == "http://localhost/"
-        assert answer["thumbnail_width"] == 480
-    shot = ask_embed(either_site, f"http://localhost/groups/{work}/2")
-    assert urlsplit(shot["url"]).path.startswith(f"/media/{work}/2/1920")
-
-
-@pytest.mark.parametrize(
-    ("bounds", "size", "width", "height"),
-    [
-        ({"maxwidth": 1000}, 960, 960, 640),
-        ({"maxheight": 640}, 960, 960, 640),
-        ({"maxwidth": 1000, "maxheight": 400}, 480, 480, 320),
-        ({"maxwidth": 100}, 480, 100, 66),
-        ({"maxwidth": 5000, "maxheight": 5000}, 1920, 1920, 1280),
-    ],
-)
-def test_an_embed_obeys_its_bounds(
-    site: Site, bounds: dict[str, int], size: int, width: int, height: int
-) -> None:
-    work = add_work(site, "Harbour")
-    answer = ask_embed(site, f"http://localhost/groups/{work}", **bounds)
-    assert f"/media/{work}/1/{size}" in answer["url"]
-    assert (answer["width"], answer["height"]) == (width, height)
-    if "thumbnail_width" in answer:
-        assert answer["thumbnail_width"] <= bounds.get("maxwidth", 10_000)
-        assert answer["thumbnail_height"] <= bounds.get("maxheight", 10_000)
-
-
-def test_other_addresses_are_not_embedded(site: Site) -> None:
-    work, draft = add_work(site, "Harbour"), add_work(site, "Draft", state="draft")
-    for url in (
-        "",
-        "nonsense",
-        f"https://elsewhere.example/groups/{work}",
-        f"http://localhost.evil/groups/{work}",
-        f"javascript://localhost/groups/{work}",
-        f"http://localhost/groups/{draft}",
-        f"http://localhost/groups/{work}/99",
-        f"http://localhost/groups/{work}/harbour/x",
-        "http://localhost/groups/9999999999999999999",
-        "http://localhost/",
-        f"http://[/groups/{work}",
-        f"http://localhost:99999/groups/{work}",
-    ):
-        assert site.get("/oembed", query_string={"url": url}).status_code == 404, url
-    good = f"http://localhost/groups/{work}"
-    assert site.get("/oembed", query_string={"url": good, "format": "xml"}).status_code == 501
-    for bound in ("0", "-1", "x", "1e3"):
-        answer = site.get("/oembed", query_string={"url": good, "maxwidth": bound})
-        assert answer.status_code == 422, bound
-
-
-def test_a_works_page_leads_to_its_embed(site: Site) -> None:
-    work = add_work(site, "Harbour")
-    page = site.get(f"/groups/{work}/harbour").text
-    link = re.search(r'type="application/json\+oembed"[^>]*href="([^"]+)"', page)
-    assert link is not None
-    parts = urlsplit(link[1].replace("&amp;", "&"))
-    answer = site.get(f"{parts.path}?{parts.query}")
-    assert answer.json["title"] == "Harbour"
 
 
 # --- Addresses, robots, words for machines --------------------------------------------------------
@@ -312,6 +245,31 @@ def test_pages_describe_themselves_to_machines(either_site: Site) -> None:
     assert page.count('rel="canonical"') == 1
 
 
+def test_search_engines_and_visitors_read_who_made_an_image(site: Site) -> None:
+    work = add_work(site, "Harbour", ("a.jpg", "b.jpg"))
+    url = site.get(f"/groups/{work}").location
+    page = site.get(url).text
+    assert 'class="credits"' not in page
+    assert not {"creator", "license", "creditText"} & read_linked_data(page)["image"][0].keys()
+    client, path = site.signed_in_client(), "/admin/settings"
+    sent = {"creator": "Ada <L>", "copyright_notice": "© Ada", "license_url": "https://a.b/terms/"}
+    send(client, path, path, **sent, license_page_url="https://a.b/buy")
+    data = read_linked_data(site.get(url).text)
+    for image in data["image"]:
+        assert image["creator"] == {"@type": "Person", "name": "Ada <L>"}
+        assert image["creditText"] == "Ada <L>"
+        assert image["copyrightNotice"] == "© Ada"
+        assert image["license"] == "https://a.b/terms/"
+        assert image["acquireLicensePage"] == "https://a.b/buy"
+    assert data["creator"]["name"] == "Ada <L>"
+    assert '<a href="https://a.b/terms/" rel="license">' in site.get(url).text
+    with site.session() as session:
+        session.get_one(Group, work).creator = "Ben"
+    page = site.get(url).text
+    assert read_linked_data(page)["image"][1]["creditText"] == "Ben"
+    assert "a.b/terms" not in page
+
+
 @pytest.mark.parametrize(
     ("availability", "english", "german", "offer"),
     [
@@ -343,6 +301,40 @@ def test_the_wall_label_says_what_is_filled_in_and_machines_read_it_too(
     assert data["artEdition"] == "Edition of 25"
     assert data.get("offers", {}).get("availability") == offer
     assert ("offers" in data) == (offer is not None)
+
+
+def test_a_price_is_shown_where_it_may_be_and_in_the_visitors_language(site: Site) -> None:
+    work = add_work(
+        site, "Cut sun", ("a.jpg",), availability="available", price="1250.50", price_shown="public"
+    )
+    url = site.get(f"/groups/{work}").location
+    for language, words in (("en", "€1,250.50"), ("de", "1.250,50\N{NO-BREAK SPACE}€")):
+        page = site.get(url, headers={"Accept-Language": language}).text
+        assert f'<span dir="auto">{words}</span></p>' in page
+    offer = read_linked_data(page)["offers"]
+    assert (offer["price"], offer["priceCurrency"]) == ("1250.50", "EUR")
+    found = {"amount": "1250.50", "currency": "EUR"}
+    answer = site.get(f"/image/price?group={work}")
+    assert answer.json == {"code": 1, "price": found, "hint": "price_found"}
+
+
+@pytest.mark.parametrize(
+    ("shown", "words", "hint"),
+    [("nowhere", "", "no_price"), ("share", "", "no_price"),
+     ("request", "Price on request", "price_on_request")],
+)  # fmt: skip
+def test_a_price_that_is_not_public_is_in_no_part_of_a_page(
+    site: Site, shown: str, words: str, hint: str
+) -> None:
+    work = add_work(
+        site, "Cut sun", ("a.jpg",), availability="available", price="98765", price_shown=shown
+    )
+    page = site.get(site.get(f"/groups/{work}").location).text
+    assert "98765" not in page.replace(",", "")
+    assert ("Price" in page) == bool(words)
+    assert words in page
+    assert read_linked_data(page)["offers"].keys() == {"@type", "availability", "url"}
+    assert site.get(f"/image/price?group={work}").json == {"code": 0, "hint": hint}
 
 
 def test_an_empty_record_leaves_no_trace(site: Site) -> None:

@@ -287,7 +287,7 @@ def test_looks_are_resumed_and_safe_to_run_twice(connected_site: ConnectedSite) 
         # What an import has looked at in the meantime is not overwritten.
         image = session.query(Image).filter_by(name="0.jpg").one()
         listing = private_data.Listing("other", 1, "", 1)
-        looks._save(session, image.id, image.drive_item_id, listing, UNKNOWN_DATA)
+        looks._save(session, image.id, image.drive_item_id, listing, UNKNOWN_DATA, [])
     assert get_states(site, group)[0] == "removable"
 
 

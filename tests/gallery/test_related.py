@@ -2,9 +2,9 @@
 
 import re
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from imagehub.domain.library.tags import list_related, set_tags
+from imagehub.domain.library.tags import list_related_ids, set_tags
 from imagehub.domain.sharing import links
 from imagehub.models import Group, Rendition
 from tests.fixtures.site import Site
@@ -19,14 +19,13 @@ def add_tagged(site: Site, *names: str, state: str = "published") -> int:
 
 def list_numbers(site: Site, number: int) -> list[int]:
     with site.session() as session:
-        tiles = list_related(session, session.get_one(Group, number))
-        return [tile.group.id for tile in tiles]
+        return list_related_ids(session, session.get_one(Group, number))
 
 
 def list_below_label(site: Site, number: int) -> list[int]:
     page = site.get(f"/groups/{number}", follow_redirects=True).text
     label = page.split('class="wall-label', 1)[1].split("</section>", 1)[0]
-    return [int(found) for found in re.findall(r'<li id="r([0-9]+)"', label)]
+    return [int(found) for found in re.findall(r'<li class="r([0-9]+)"', label)]
 
 
 def test_works_with_most_tags_in_common_come_first(either_site: Site) -> None:
@@ -53,7 +52,7 @@ def test_related_works_stand_below_the_label(site: Site) -> None:
     shown = [numbers[1], numbers[5], numbers[0], numbers[6]]
     assert list_below_label(site, work) == shown
     page = site.get(f"/groups/{work}", follow_redirects=True).text
-    assert all(f"#r{number} .frame{{" in page for number in shown)
+    assert all(f".r{number} .frame{{" in page for number in shown)
 
 
 def test_works_around_it_stand_below_a_label_without_tags(either_site: Site) -> None:
@@ -97,6 +96,8 @@ def test_a_panorama_alone_has_its_label_below(site: Site) -> None:
 def test_works_below_a_short_label_are_large(site: Site) -> None:
     numbers = [site.add_group() for _ in range(6)]
     number = numbers[0]
+    with site.session() as session:
+        session.execute(update(Rendition).values(width_px=1000, height_px=1000))
 
     def get_classes() -> set[str]:
         page = site.get(f"/groups/{number}", follow_redirects=True).text
@@ -109,15 +110,19 @@ def test_works_below_a_short_label_are_large(site: Site) -> None:
         assert get_classes() == expected
 
 
-def test_beside_other_shots_the_words_of_the_label_are_a_part_of_their_own(site: Site) -> None:
-    """On phones the other shots stand between them and the related works."""
+def test_related_works_are_below_the_label_and_for_phones_below_the_other_shots(site: Site) -> None:
+    """Both orders are that of the page, so what is seen and what is read out agree."""
     alone, *_ = [add_tagged(site, "sea") for _ in range(6)]
     several = site.add_group(["front.jpg", "back.jpg"])
     with site.session() as session:
         set_tags(session, session.get_one(Group, several), ["sea"])
         session.commit()
     page = site.get(f"/groups/{several}", follow_redirects=True).text
-    assert "is-split" in page
-    words = page.split('<div class="label-words">', 1)[1].split('<section class="related', 1)[0]
-    assert words.count("<div") + 1 == words.count("</div>"), "it ends before the related works"
-    assert "is-split" not in site.get(f"/groups/{alone}", follow_redirects=True).text
+    first, _, last = page.partition('<div class="wall-frame">')
+    assert 'class="wall-label is-split"' in first
+    assert "related-head" in first and "is-below-shots" not in first
+    assert "is-below-shots" in last and "related-head" not in last
+    tiles = [re.findall(r'<li class="r([0-9]+)"><a href="([^"]+)"', part) for part in (first, last)]
+    assert tiles[0] == tiles[1] != []
+    page = site.get(f"/groups/{alone}", follow_redirects=True).text
+    assert "is-split" not in page and page.count('class="related') == 1

@@ -123,7 +123,7 @@ def test_nothing_typed_suggests_nothing(either_site: Site) -> None:
     add_work(either_site, "Harbour")
     for query in ("", "%20", "%25", "_"):
         answer = either_site.get(f"/search/suggest?q={query}")
-        assert answer.json == {"works": [], "tags": [], "count": 0}, query
+        assert answer.json == {"works": [], "tags": [], "pages": [], "count": 0}, query
 
 
 def test_at_most_eight_works_are_suggested(either_site: Site) -> None:

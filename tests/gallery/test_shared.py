@@ -14,6 +14,7 @@ from imagehub.domain.sharing import links
 from imagehub.models import Group, ShareLink
 from tests.admin.pages import follow, send
 from tests.fixtures.site import Site, read_csrf_token
+from tests.gallery.test_pages import count_statements
 
 
 def make_share(site: Site, groups: list[int], **options: object) -> str:
@@ -40,6 +41,26 @@ def unlock(client: FlaskClient, path: str, password: str) -> int:
     token = read_csrf_token(client, path)
     answer = client.post(path, data={"csrf_token": token, "password": password})
     return answer.status_code
+
+
+def test_a_price_for_share_links_is_shown_there_only(site: Site, draft: int) -> None:
+    with site.session() as session:
+        group = session.get_one(Group, draft)
+        group.price, group.currency, group.price_shown = "4800", "USD", "share"
+        group.state, group.is_shown = "published", True
+    path = make_share(site, [draft])
+    assert "US$4,800" in site.get(path).text
+    assert "US$4,800" in site.get(f"{path}/{draft}").text
+    assert "4,800" not in site.get(site.get(f"/groups/{draft}").location).text
+
+
+def test_a_link_costs_the_same_few_queries_however_many_works_it_has(site: Site) -> None:
+    works = [site.add_group(names=("a.jpg", "b.jpg")) for _ in range(9)]
+    few, many = (
+        min(count_statements(site, path) for _ in range(3))
+        for path in (make_share(site, works[:2]), make_share(site, works))
+    )
+    assert few == many
 
 
 def test_whoever_has_the_address_sees_the_drafts_and_nothing_leaks(site: Site, draft: int) -> None:

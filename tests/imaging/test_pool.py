@@ -142,7 +142,7 @@ def test_children_start_when_needed_and_end_with_the_pool(photo: Path) -> None:
     assert set(list_children()) == before
 
 
-def test_a_child_loads_neither_the_web_application_nor_the_parents_secrets(
+def test_a_child_loads_neither_the_application_nor_the_network_nor_secrets(
     photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IMAGEHUB_S3_SECRET_ACCESS_KEY", "very-secret-indeed")
@@ -154,6 +154,7 @@ def test_a_child_loads_neither_the_web_application_nor_the_parents_secrets(
         maps = Path(f"/proc/{child}/maps").read_text()
     assert "_imaging." in maps
     assert "sqlalchemy" not in maps and "_cffi_backend" not in maps
+    assert "_ssl." not in maps and "_socket." not in maps
 
 
 def test_a_child_that_takes_too_long_is_replaced(photo: Path, endless: Path) -> None:

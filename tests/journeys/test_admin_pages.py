@@ -9,7 +9,11 @@ from playwright.sync_api import Page, expect
 
 from imagehub.domain.imports import jobs
 from imagehub.domain.imports.jobs import Selection
+from imagehub.domain.library.images import get_image
+from imagehub.domain.library.search_index import refresh_search
 from imagehub.domain.onedrive import accounts
+from imagehub.domain.site import pages
+from imagehub.models import Group
 from tests.fixtures.browser import Visit
 from tests.fixtures.served_site import ServedSite, make_picture, serve, wait_for_script
 from tests.fixtures.site import NAME, PASSWORD
@@ -384,3 +388,47 @@ def test_text_on_a_tint_is_readable(
         seen.page.goto(f"{locked.url}/admin/library")
         seen.page.get_by_role("checkbox", name=re.compile("^Select “")).check()
         assert seen.find_faults() == []
+
+
+def test_the_images_for_texts_begin_at_the_top(served_site: ServedSite) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        served_site.site.add_group([name])
+    page = served_site.enter("/admin/pages/pictures").page
+    wait_for_script(page)
+    line = page.locator(".picture-choices input").last
+    expect(line).not_to_be_focused()
+    line.focus()
+    chosen = page.evaluate("document.activeElement.selectionEnd")
+    assert chosen == len(line.input_value())
+
+
+def test_an_image_is_put_into_a_text_with_the_keyboard(served_site: ServedSite) -> None:
+    site = served_site.site
+    first = site.add_group(["a.jpg", "b.jpg"])
+    site.add_group(["c.jpg"])
+    with site.session() as session:
+        session.get_one(Group, first).title = "Sea"
+        shot = get_image(session, first, 2).id
+        refresh_search(session, [first])
+        number = pages.create_page(session, "about", "About", "Before.\n\nAfter.").id
+    page = served_site.enter(f"/admin/pages/{number}").page
+    wait_for_script(page)
+    field = page.locator("#text")
+    field.evaluate("field => field.setSelectionRange(7, 7)")
+    page.get_by_role("link", name="Insert image").press("Enter")
+    dialog = page.get_by_role("dialog", name="Insert image")
+    expect(dialog.get_by_role("radio")).to_have_count(2)
+    expect(dialog.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type("sea")
+    expect(dialog.get_by_role("radio")).to_have_count(1)
+    expect(dialog.get_by_role("button", name="Insert")).to_be_disabled()
+    dialog.get_by_role("button", name="Show the shots of “Sea”").press("Enter")
+    expect(dialog.get_by_role("radio")).to_have_count(2)
+    expect(dialog.get_by_role("radio").first).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(dialog.get_by_text("What b.jpg shows")).to_be_visible()
+    dialog.get_by_label("Caption").fill("The [back]")
+    page.keyboard.press("Enter")
+    expect(dialog).to_have_count(0)
+    expect(field).to_be_focused()
+    expect(field).to_have_value(f"Before.\n\n![The back](image:{shot})\n\nAfter.")

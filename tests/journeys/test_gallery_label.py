@@ -89,6 +89,8 @@ def test_a_tile_leads_to_the_label_of_its_work(
         page.mouse.wheel(0, 300)
         page.wait_for_function("() => document.querySelector('.viewer-label').scrollTop > 0")
         assert measure_picture(page) == pytest.approx(picture, abs=1)
+    size = label.get_by_role("link", name="See it at its true size")
+    expect(size).to_have_attribute("href", f"/groups/{harbour}/size")
     label.get_by_role("link", name="Page of this work").click()
     expect(page).to_have_url(re.compile(rf"/groups/{harbour}/harbour$"))
     expect(page.get_by_role("heading", name="Harbour", level=1)).to_be_visible()

@@ -246,7 +246,8 @@ def test_a_plan_is_arranged_and_started_without_a_script(studio: ServedSite) -> 
     arrange(page, "stem")
     page.get_by_role("checkbox", name="mill-1").check()
     page.get_by_label("Move to").select_option(label="Harbour")
-    page.get_by_role("button", name="Move", exact=True).click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Move", exact=True).click()
     assert read_board(page) == [
         ("Harbour", [*HARBOUR[1], "mill-1.jpg"]),
         ("Mill", ["mill-2.jpg"]),

@@ -10,12 +10,12 @@ from imagehub.domain.imports import claims, jobs
 from imagehub.models import Rendition
 from tests.fixtures.importing import ImportHub
 
-PICTURE_COUNT = 100
-KILL_COUNT = 20
+PICTURE_COUNT = 50
+KILL_COUNT = 10
 
 
 @pytest.mark.parametrize("worker_count", [1, 2])
-def test_twenty_kills_leave_exactly_the_hundred_images(
+def test_ten_kills_leave_exactly_the_fifty_images(
     make_import_hub: Callable[..., ImportHub],
     request: pytest.FixtureRequest,
     worker_count: int,

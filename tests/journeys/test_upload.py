@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from imagehub.domain.sync import state
 from imagehub.models import DriveWatch, Group, Image, ImportItem, ImportJob
+from tests.fixtures.programs import wait_until
 from tests.fixtures.served_site import ServedSite, make_picture, wait_for_script
 
 FRAGMENT_BYTES = 16 * 327_680
@@ -591,6 +592,14 @@ def test_import_when_uploaded_creates_one_group(served_site: ServedSite, tmp_pat
         assert groups == [(3, True)]
 
 
+COUNT_NOTED = """() => new Promise((done) => {
+  indexedDB.open("hub-uploads").onsuccess = ({ target: { result: db } }) => {
+    const count = db.transaction("entries").objectStore("entries").count();
+    count.onsuccess = () => (db.close(), done(count.result));
+  };
+})"""
+
+
 def test_several_drops_become_one_import_when_all_are_uploaded(
     served_site: ServedSite, tmp_path: Path
 ) -> None:
@@ -609,6 +618,8 @@ def test_several_drops_become_one_import_when_all_are_uploaded(
     page.get_by_label("Import when uploaded").check()
     page.set_input_files("#pick-files", files[4:])
     expect(page.locator(".upload")).to_have_count(6)
+    # Files are listed before the browser has noted them.
+    wait_until(lambda: page.evaluate(COUNT_NOTED) == 6)
     page.reload()
     wait_for_script(page)
     expect(page.locator(".upload")).to_have_count(6)

@@ -7,6 +7,7 @@ import "./browser.js";
 const root = new URL("../../imagehub/", import.meta.url);
 const read = (path) => readFileSync(new URL(path, root), "utf8");
 
+const SENTENCES = / data-words>([^]*?)<\/script>/g;
 // Names that are put together from parts.
 const COMPOSED = {
   admin: ["group_one", "group_folder", "group_each", "groups_selected", "shots_selected"],
@@ -18,8 +19,15 @@ for (const [part, folder] of [
   ["gallery", "static/js/"],
 ]) {
   test(`the ${part} pages have every sentence that their scripts show, and no others`, () => {
-    const template = read(`templates/${part}/_words.html`);
-    const names = new Set([...template.matchAll(/^ {2}"(\w+)":/gm)].map(([, name]) => name));
+    // The sentences of all pages are in _words.html; some pages have their own.
+    const templates = readdirSync(new URL(`templates/${part}/`, root));
+    const names = new Set(
+      templates
+        .filter((name) => name.endsWith(".html"))
+        .flatMap((name) => [...read(`templates/${part}/${name}`).matchAll(SENTENCES)])
+        .flatMap(([, sentences]) => [...sentences.matchAll(/(?:^|[{,])\s*"(\w+)":/gm)])
+        .map(([, name]) => name),
+    );
     const files = readdirSync(new URL(folder, root)).filter((name) => name.endsWith(".js"));
     const scripts = files.map((name) => read(folder + name)).join("\n");
     const used = new Set(COMPOSED[part]);

@@ -9,7 +9,17 @@ from sqlalchemy.orm import Session
 
 from imagehub.cli import main
 from imagehub.database import Base, db
-from imagehub.domain.library import groups, listing, search, search_index
+from imagehub.domain.library import (
+    facet_index,
+    groups,
+    likeness_index,
+    listing,
+    search,
+    search_index,
+    similar,
+)
+from imagehub.domain.library.series_counts import recount_series
+from imagehub.domain.site import numbers
 from imagehub.models import (
     DriveAccount,
     Group,
@@ -17,7 +27,11 @@ from imagehub.models import (
     ImportItem,
     PrivateData,
     Rendition,
+    Series,
+    SeriesGroup,
+    ShareItem,
     StoredObject,
+    Translation,
     TrashEntry,
 )
 from imagehub.runtime.bench_fill import fill
@@ -61,6 +75,10 @@ def test_a_filled_hub_is_as_the_hub_itself_would_have_made_it(
         assert groups.recount_gallery(session) == 0
         assert search_index.fill_search(session) == 0
         assert search_index.list_stale(session, 0)[0] == []
+        assert facet_index.fill_facets(session) == 0
+        assert facet_index.list_stale_facets(session, 0)[0] == []
+        assert likeness_index.find_progress(session) is None
+        assert recount_series(session) == 0
         for group in session.scalars(select(Group)):
             before, group.title = group.title_key, group.title
             assert group.title_key == before
@@ -89,6 +107,19 @@ def test_a_filled_hub_has_some_of_everything(either_site: Site) -> None:
             assert listing.list_groups(session, name).rows, name
         title = session.scalars(select(Group.title).where(Group.is_shown, Group.title > "")).first()
         assert search.find_groups(session, title or "").tiles
+
+        series = session.scalars(select(Series)).all()
+        assert {one.state for one in series} == {"published"} and len(series) == 5
+        assert len([one for one in series if one.parent_id]) == 3
+        assert max(one.shown_count for one in series) > 5
+        assert count(session, SeriesGroup) > sum(one.shown_count for one in series)
+        assert count(session, Translation) > 50
+        assert count(session, ShareItem) == 20 * 40
+        most = numbers.list_most_seen(session, "group", 30)
+        assert len(most) == 10 and most[0][1].views > most[-1][1].views
+        assert numbers.get_period(session, numbers.HUB, 365).total.views > 0
+        shown = session.scalars(select(Group.id).where(Group.is_shown)).all()
+        assert any(similar.list_similar_ids(session, number) for number in shown[:40])
     assert "/groups/" in either_site.get("/").text
     assert either_site.get("/tags").text.count('href="/tags/') > 5
 

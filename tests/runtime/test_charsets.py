@@ -12,12 +12,17 @@ from imagehub.cli import main
 from imagehub.database import Base, make_engine_options
 from imagehub.domain.imports import plans
 from imagehub.models import Group, Tag, User
-from imagehub.runtime.charsets import TEXT_KEY, convert_tables, find_wrong_tables
+from imagehub.runtime.charsets import convert_tables, find_wrong_tables
 from tests.fixtures.database import GivenServer, MariaDB
 from tests.fixtures.importing import ImportHub, make_jpeg
 from tests.fixtures.planning import make_plan
 
 WAVE = "Große Welle 大波 🌊"
+# The foreign keys over text: name -> table, and what happens to its rows with those they refer to.
+TEXT_KEYS = {
+    "fk_rendition_object_key_stored_object": ("rendition", None),
+    "fk_skipped_enquiry_recipient_enquiry_recipient": ("skipped_enquiry", "CASCADE"),
+}
 
 
 def make_database(server: MariaDB | GivenServer, charset: str) -> str:
@@ -122,8 +127,9 @@ def test_the_doctor_finds_what_migrate_converts(
         assert find_wrong_tables(connection) == {}
         assert {name: _list_columns(connection, name) for name in Base.metadata.tables} == before
         assert list(convert_tables(connection)) == []
-        keys = inspect(connection).get_foreign_keys("rendition")
-        assert TEXT_KEY in [key["name"] for key in keys]
+        for name, (table, on_delete) in TEXT_KEYS.items():
+            keys = {key["name"]: key for key in inspect(connection).get_foreign_keys(table)}
+            assert keys[name]["options"].get("ondelete") == on_delete
     with Session(old_engine) as session:
         assert session.query(User).one().name == "Jürgen"
         assert sorted(tag.slug for tag in session.query(Tag)) == ["Sea", "sea"]
@@ -148,14 +154,14 @@ def _list_columns(connection: object, table: str) -> list[tuple[object, ...]]:
     return [tuple(row) for row in rows]
 
 
-def test_there_is_one_foreign_key_over_text() -> None:
-    keys = [
+def test_the_conversion_is_tried_with_every_foreign_key_over_text() -> None:
+    keys = {
         key.name
         for table in Base.metadata.tables.values()
         for key in table.foreign_key_constraints
         if any(isinstance(column.type, String) for column in key.columns)
-    ]
-    assert keys == [TEXT_KEY]
+    }
+    assert keys == TEXT_KEYS.keys()
 
 
 def test_a_table_that_cannot_be_converted_is_named(

@@ -111,9 +111,18 @@ def test_the_works_have_labels_and_alt_texts(demo: Demo) -> None:
         "60 × 51 cm",
         "Edition of 30, each unique",
         "Available",
+        "€340",
     ]
     assert "turned by hand" in work
     assert 'alt="A grid of tiles with quarter circles' in work
+
+
+@pytest.mark.parametrize("slug", ["contact", "imprint", "privacy"])
+def test_the_pages_name_the_hub(demo: Demo, slug: str) -> None:
+    page = requests.get(f"{demo.address}/pages/{slug}", timeout=30).text
+    text = page.split('<div class="text"', 1)[1].split("</article>", 1)[0]
+    assert "Kleine Werke" in text
+    assert "{" not in text
 
 
 def test_a_full_image_is_downloaded_from_the_drive(demo: Demo) -> None:

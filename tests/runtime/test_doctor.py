@@ -29,13 +29,10 @@ from imagehub.domain.onedrive import accounts
 from imagehub.domain.site import settings as site_settings
 from imagehub.domain.sync import notifications
 from imagehub.models import DriveAccount, DriveSubscription
-from imagehub.runtime.doctor import (
-    Finding,
-    check_notifications,
-    check_public_address,
-    judge_plain_http,
-    run_checks,
-)
+from imagehub.runtime.doctor import run_checks
+from imagehub.runtime.doctor.findings import Finding
+from imagehub.runtime.doctor.machine import check_public_address, judge_plain_http
+from imagehub.runtime.doctor.outside import check_notifications
 from imagehub.wiring import get_given_settings
 from tests.fixtures.connection import CLIENT_SECRET
 from tests.fixtures.importing import QUICK, ImportHub
@@ -45,7 +42,7 @@ from tests.fixtures.tls import make_certificate
 from tests.support import get_free_port
 
 NAMES = ["settings", "data folder", "database", "migrations", "admins", "object storage"]
-NAMES += ["queue", "OneDrive", "notifications", "expiry dates"]
+NAMES += ["queue", "OneDrive", "notifications", "expiry dates", "deep zoom"]
 
 
 @pytest.fixture
@@ -90,9 +87,9 @@ def test_a_healthy_hub_gets_a_line_for_each_part_and_status_0(hub: ImportHub) ->
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert [line[:4] for line in lines] == ["ok  "] * len(NAMES)
-    assert "Client secret: 20" in lines[-1]
-    assert "personal drive of demo.artist@outlook.com" in lines[-3]
-    assert "workers: 1, " in lines[-4]
+    assert "Client secret: 20" in lines[-2]
+    assert "personal drive of demo.artist@outlook.com" in lines[-4]
+    assert "workers: 1, " in lines[-5]
     assert as_json.exit_code == 0
     found = json.loads(as_json.stdout)
     assert [finding["name"] for finding in found] == NAMES

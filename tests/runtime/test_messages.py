@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 from click.testing import CliRunner, Result
@@ -12,10 +13,13 @@ from sqlalchemy import select, update
 from imagehub.cli import main
 from imagehub.config import Settings, SettingsError, load_settings
 from imagehub.database import now_utc
+from imagehub.domain.imports.scratch import Scratch
 from imagehub.domain.site import notices
-from imagehub.models import DriveAccount, Notice
-from imagehub.runtime.doctor import check_messages
-from imagehub.runtime.worker import Timing, Worker
+from imagehub.models import DriveAccount, Enquiry, Notice
+from imagehub.runtime.chores import Chores
+from imagehub.runtime.doctor.outside import check_messages
+from imagehub.runtime.timing import Timing
+from imagehub.runtime.worker import Worker
 from tests.fixtures.importing import ImportHub
 from tests.fixtures.programs import wait_until
 from tests.fixtures.receivers import PASSWORD, USER, MailBox, Receiver
@@ -114,6 +118,32 @@ def test_a_worker_tells_what_needs_attention(
     assert len(box.messages) == 1
 
 
+def test_a_worker_sends_enquiries_on_and_deletes_old_ones(
+    hub: ImportHub, box: MailBox, receiver: Receiver
+) -> None:
+    for message, days in (("Long ago", 400), ("Is it available?", 0.01)):
+        at = now_utc() - timedelta(days=days)
+        text = {"name": "Mara", "email": "mara@example.org", "message": message}
+        hub.session.add(Enquiry(**text, text_hash=message, created_at=at, changed_at=at))
+    hub.session.commit()
+    worker = Worker(
+        hub.settings, hub.engine, hub.clients, Timing(grace_seconds=0.1, upkeep_seconds=0.1)
+    )
+    worker.start()
+
+    def list_messages() -> list[str]:
+        hub.session.rollback()
+        return list(hub.session.scalars(select(Enquiry.message)))
+
+    try:
+        wait_until(lambda: bool(box.messages and receiver.requests))
+        wait_until(lambda: list_messages() == ["Is it available?"])
+    finally:
+        worker.stop()
+    assert [one["Reply-To"] for one in box.messages] == ["mara@example.org"]
+    assert receiver.contents[0]["enquiry"]["name"] == "Mara"
+
+
 # --- Settings -------------------------------------------------------------------------------------
 
 
@@ -159,11 +189,9 @@ def test_a_webhook_of_this_machine_or_a_private_network_is_allowed(tmp_path: Pat
 def test_nothing_is_sent_while_nothing_needs_attention(hub: ImportHub, box: MailBox) -> None:
     end = now_utc().date() + timedelta(days=300)
     settings = replace(hub.settings, ms_client_secret_expires=end)
-    worker = Worker(settings, hub.engine, hub.clients, Timing(grace_seconds=0.1))
-    worker.start()
-    try:
-        worker._tell(hub.session)
-    finally:
-        worker.stop()
+    scratch = Scratch(hub.settings.data_dir)
+    chores = Chores(settings, hub.engine, hub.clients, scratch, Timing(), "worker", Event())
+    chores.tell(hub.session)
+    scratch.close()
     assert hub.session.scalars(select(Notice)).all() == []
     assert box.messages == []

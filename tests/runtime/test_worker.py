@@ -17,7 +17,8 @@ from imagehub.domain.imports import claims
 from imagehub.domain.onedrive import accounts, status
 from imagehub.errors import ServiceBusyError, ServiceError
 from imagehub.queue import JobQueue, check_queue
-from imagehub.runtime.worker import Timing, Worker
+from imagehub.runtime.timing import Timing
+from imagehub.runtime.worker import Worker
 from tests.clients.s3_relay import refuse, run_relay
 from tests.fixtures.database import MariaDB
 from tests.fixtures.importing import ImportHub

@@ -113,7 +113,7 @@ def test_pages_for_visitors_stay_below_the_path(visitor: Visitor) -> None:
     )
     assert visitor.faults == []
     found = {re.sub(r"/\d+$", "/1", url.removeprefix(ORIGIN + visitor.path)) for url in pages}
-    assert {"/", "/groups/1", "/tags", "/sign-in", "/offline", f"/{locked}"} <= found
+    assert {"/", "/groups/1", "/series/1", "/tags", "/sign-in", "/offline", f"/{locked}"} <= found
     embedded = visitor.open("oembed?url=" + quote(f"{ORIGIN}{visitor.path}/groups/1/2", safe=""))
     assert embedded.json["provider_url"] == f"{ORIGIN}{visitor.path}/"
     outside = visitor.open("oembed?url=" + quote(f"{ORIGIN}/other/groups/1", safe=""))

@@ -82,6 +82,7 @@ def claim_item(
                 .where(ImportItem.id == item_id, ImportItem.state == "queued")
                 .values(
                     state="running",
+                    waits_for_access=False,
                     lease_owner=owner,
                     lease_until=now + timedelta(seconds=lease_seconds),
                 ),

@@ -29,6 +29,10 @@ _IS_UNTOUCHED = (
     Group.year == "",
     Group.edition == "",
     Group.availability == "",
+    Group.price == "",
+    Group.creator == "",
+    Group.copyright_notice == "",
+    Group.license_url == "",
     ~exists().where(GroupTag.group_id == Group.id),
     ~exists().where(Image.group_id == Group.id),
 )

@@ -409,14 +409,19 @@ def add_remakes(
 
 
 def resume_waiting(session: Session, account_id: int) -> int:
-    """Let the waiting items of an account that was just connected be tried at once.
+    """Let items that wait for access to an account be tried at once, as it was just connected.
 
-    Workers are woken after the commit.
+    Those that wait for something else, such as a preview, go on waiting. Workers are woken after
+    the commit.
 
     :return: the number of items.
     """
     now = get_database_time(session)
-    is_waiting = (ImportItem.state == "queued", ImportItem.available_at > now)
+    is_waiting = (
+        ImportItem.state == "queued",
+        ImportItem.available_at > now,
+        ImportItem.waits_for_access.is_(True),
+    )
     jobs = session.execute(
         select(ImportItem.job_id, func.count())
         .join(ImportJob, ImportJob.id == ImportItem.job_id)
@@ -428,7 +433,7 @@ def resume_waiting(session: Session, account_id: int) -> int:
         session.execute(
             update(ImportItem)
             .where(ImportItem.job_id == job_id, *is_waiting)
-            .values(available_at=now, reason="")
+            .values(available_at=now, reason="", waits_for_access=False)
             .execution_options(synchronize_session=False)
         )
         wake_after_commit(session, job_id, count)

@@ -15,10 +15,13 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients.drive_ids import fold_id
 from imagehub.database import MAX_ID, count_rows, get_database_time, make_batches
+from imagehub.domain.imports.decisions import save_accepted
 from imagehub.domain.imports.jobs import Selection, add_groups, create_import
 from imagehub.domain.imports.reports import estimate_seconds
 from imagehub.domain.imports.verdicts import UNUSABLE
 from imagehub.domain.library.groups import get_group
+from imagehub.domain.library.series_edit import create_series
+from imagehub.domain.library.series_members import add_members
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import ConflictError, InvalidInputError, NotFoundError
 from imagehub.messages import Message
@@ -228,6 +231,18 @@ def set_published(session: Session, plan: ImportPlan, is_published: bool) -> Non
         plan.version += 1
 
 
+def set_series(session: Session, plan: ImportPlan, series_id: int | None, title: str) -> None:
+    """Set the series that the groups of a plan will join.
+
+    :param title: of a new series; "" for none.
+    """
+    lock_plan(session, plan)
+    tidy = " ".join(title.split())[:300]
+    if (plan.series_id, plan.series_title) != (series_id, tidy):
+        plan.series_id, plan.series_title = series_id, tidy
+        plan.version += 1
+
+
 # --- Starting the import --------------------------------------------------------------------------
 
 
@@ -236,12 +251,12 @@ def start_import(
 ) -> ImportJob:
     """Make the groups of a board and an import job of its included files.
 
-    The first group of the board comes first in the gallery.
+    The first group of the board comes first in the gallery, and in the series of the plan.
 
     :raise ConflictError: the import was started already, the plan is still being read, or another
         OneDrive is connected.
     :raise InvalidInputError: no file is included.
-    :raise NotFoundError: a group to add to is gone.
+    :raise NotFoundError: a group to add to, or the series, is gone.
     """
     check_account(session, plan)
     lock_plan(session, plan)
@@ -263,6 +278,10 @@ def start_import(
     runs = (_make_selections(groups[proposal], files) for proposal, files in bins.items())
     selections = list(chain.from_iterable(runs))
     job = create_import(session, plan.drive_account_id, user_id, selections)
+    if plan.series_title:
+        plan.series_id = create_series(session, plan.series_title).id
+    if plan.series_id is not None:
+        add_members(session, plan.series_id, [groups[proposal] for proposal in bins])
     plan.state, plan.job_id, plan.is_published = "started", job.id, is_published
     session.flush()
     return job
@@ -282,8 +301,9 @@ def _make_groups(
             groups[proposal] = Group(
                 state=state, title=proposal.title, folder_name=folder, created_at=now
             )
-    new = [group for proposal, group in groups.items() if proposal.group_id is None]
-    add_groups(session, new, is_first_on_top=True)
+    new = {proposal: group for proposal, group in groups.items() if proposal.group_id is None}
+    add_groups(session, list(new.values()), is_first_on_top=True)
+    save_accepted(session, [(proposal.words, group) for proposal, group in new.items()])
     return {proposal: group.id for proposal, group in groups.items()}
 
 

@@ -15,6 +15,7 @@ from imagehub.messages import mark
 
 if TYPE_CHECKING:
     # Only rendering processes load Pillow.
+    from imagehub.imaging.marks import Mark
     from imagehub.imaging.render import RenderedPicture
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ def render_original(
     path: str,
     open_file: OpenFile,
     now: datetime,
+    mark: "Mark | None" = None,
 ) -> "tuple[RenderedPicture, str]":
     """Render the downloaded original or, if it cannot be decoded, OneDrive's preview of it.
 
@@ -55,6 +57,7 @@ def render_original(
 
     :param path: of the original.
     :param open_file: opens a temporary file, deleted at the end of its block.
+    :param mark: the watermark of the renditions.
     :return: the picture, and why it was made from the preview, "" if it was not. Of a preview,
         everything but the renditions is the original's, as far as OneDrive knows it.
     :raise PictureError: it cannot be decoded, and there is no preview.
@@ -62,31 +65,54 @@ def render_original(
     :raise ConnectionLostError, ServiceError, NotFoundError: see :class:`Drive`.
     """
     try:
-        return renderer.render(path), ""
+        return renderer.render(path, mark), ""
     except IncompletePictureError:
         raise
     except PictureError as error:
         refusal = error
     drawn = find_drawn(item)
     fact, reason = (drawn.fact, drawn.refusal) if drawn else (str(refusal), str(refusal))
-    data = drive.fetch_preview(item.id)
-    if data is not None:
-        try:
-            with open_file() as (file, preview_path):
-                file.write(data)
-                file.flush()
-                return _describe_original(renderer.render(preview_path), item), fact
-        except PictureError as error:
-            log.warning("The preview of an original cannot be decoded: %s", error)
-            raise PictureError(reason) from error
+    picture = render_preview(renderer, drive, item, reason, open_file, mark)
+    if picture is not None:
+        return picture, fact
     # OneDrive lists no size in pixels of what it cannot read either.
     if drawn is None and not item.width_px:
         raise refusal
-    may_take_minutes = drawn is not None and _is_new(item, now)
-    raise PreviewLateError(reason, _ATTEMPTS_IF_NEW if may_take_minutes else _ATTEMPTS)
+    raise make_late_error(reason, may_take_minutes=drawn is not None and is_new(item, now))
 
 
-def _is_new(item: DriveItem, now: datetime) -> bool:
+def render_preview(
+    renderer: Renderer,
+    drive: Drive,
+    item: DriveItem,
+    reason: str,
+    open_file: OpenFile,
+    mark: "Mark | None" = None,
+) -> "RenderedPicture | None":
+    """Render the preview that OneDrive draws of a file; None if there is none yet.
+
+    :param reason: why the file cannot be imported without a preview.
+    :raise PictureError: the preview cannot be decoded.
+    """
+    data = drive.fetch_preview(item.id)
+    if data is None:
+        return None
+    try:
+        with open_file() as (file, preview_path):
+            file.write(data)
+            file.flush()
+            return _describe_original(renderer.render(preview_path, mark), item)
+    except PictureError as error:
+        log.warning("The preview of an original cannot be decoded: %s", error)
+        raise PictureError(reason) from error
+
+
+def make_late_error(reason: str, *, may_take_minutes: bool) -> PreviewLateError:
+    return PreviewLateError(reason, _ATTEMPTS_IF_NEW if may_take_minutes else _ATTEMPTS)
+
+
+def is_new(item: DriveItem, now: datetime) -> bool:
+    """Tell whether a file was made or changed in the last hour."""
     for text in (item.created_time, item.modified_time):
         try:
             moment = datetime.fromisoformat(text)

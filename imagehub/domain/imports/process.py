@@ -32,9 +32,19 @@ from imagehub.domain.imports.originals import (
     change_original,
     link_item,
 )
-from imagehub.domain.imports.previews import WAITING_REASON, PreviewLateError, render_original
-from imagehub.domain.imports.saving import insert_renditions, put_rendition, set_picture_facts
+from imagehub.domain.imports.previews import WAITING_REASON, PreviewLateError
+from imagehub.domain.imports.saving import (
+    insert_renditions,
+    list_files,
+    put_file,
+    set_picture_facts,
+    set_video_facts,
+)
 from imagehub.domain.imports.scratch import Scratch
+from imagehub.domain.imports.videos import fetch_original, render
+from imagehub.domain.library import tiles
+from imagehub.domain.library.finish import PLAIN, FindFinish, Finish, write_credits
+from imagehub.domain.library.found_words import Hub, pick_language, read_hub, save_words
 from imagehub.domain.library.groups import lock_group, refresh_group
 from imagehub.domain.library.private_data import make_listing, save_found
 from imagehub.domain.objects.bookkeeping import KeyGoneError, delete_unused, pin_keys, use_keys
@@ -50,9 +60,11 @@ from imagehub.errors import (
     ServiceBusyError,
     ServiceRefusedError,
 )
-from imagehub.imaging.private_data import FileSource, PrivateData, look
+from imagehub.imaging.private_data import Packet, PrivateData
+from imagehub.imaging.video import VideoFacts
+from imagehub.imaging.words import FoundWords, read_words
 from imagehub.messages import Message, mark
-from imagehub.models import DriveAccount, Image, ImportItem, ImportJob, Rendition
+from imagehub.models import DriveAccount, Group, Image, ImportItem, ImportJob, Rendition
 
 if TYPE_CHECKING:
     # Only rendering processes load Pillow.
@@ -89,18 +101,24 @@ class _NothingToDoError(Exception):
 
 
 def process_item(
-    session: Session, clients: Clients, scratch: Scratch, claim: Claim, max_bytes: int
+    session: Session,
+    clients: Clients,
+    scratch: Scratch,
+    claim: Claim,
+    max_bytes: int,
+    find_finish: FindFinish = lambda _session, _clients: PLAIN,
 ) -> str:
     """Import the original of a claimed item, and save the outcome.
 
     :param session: holds no uncommitted change.
     :param max_bytes: larger originals fail.
+    :param find_finish: finds what is added to the renditions.
     :return: the new state of the item: ``done``, ``skipped``, ``failed``, ``queued`` (to be
         retried later), or ``lost`` (another worker has it now).
     :raise OUTAGES: the database does not answer; the item may still be claimed.
     """
     try:
-        state = _try_import(session, clients, scratch, claim, max_bytes)
+        state = _try_import(session, clients, scratch, claim, max_bytes, find_finish)
     except LeaseLostError:
         log.info("Item %d was claimed by another worker", claim.item.id)
         state = "lost"
@@ -114,11 +132,16 @@ def process_item(
 
 
 def _try_import(
-    session: Session, clients: Clients, scratch: Scratch, claim: Claim, max_bytes: int
+    session: Session,
+    clients: Clients,
+    scratch: Scratch,
+    claim: Claim,
+    max_bytes: int,
+    find_finish: FindFinish,
 ) -> str:
     """:raise LeaseLostError: another worker has the item now."""
     try:
-        return _import(session, clients, scratch, claim, max_bytes)
+        return _import(session, clients, scratch, claim, max_bytes, find_finish)
     except LeaseLostError:
         raise
     except _NothingToDoError as nothing:
@@ -180,12 +203,20 @@ def _explain(error: ImageHubError) -> str:
 
 
 def _import(
-    session: Session, clients: Clients, scratch: Scratch, claim: Claim, max_bytes: int
+    session: Session,
+    clients: Clients,
+    scratch: Scratch,
+    claim: Claim,
+    max_bytes: int,
+    find_finish: FindFinish,
 ) -> str:
     if claim.item.group_id is None and claim.item.image_id is None:
         raise NotFoundError("group", "")
     assert clients.renderer is not None
     read_at = get_database_time(session)
+    hub = read_hub(session)
+    finish = find_finish(session, clients)
+    finish_key, xmp = _plan_finish(session, claim, finish)
     end_read(session)
     drive = clients.open_drive(claim.account_id)
     with scratch.open_file() as (file, path):
@@ -193,23 +224,36 @@ def _import(
             item = drive.get_item(claim.item.drive_item_id)
             check_is_picture(item)
             is_accepted = accepts_mismatch(session, claim, item)
-            download = drive.download(item, file, max_bytes, is_accepted)
-            file.flush()
+            original = fetch_original(drive, item, file, max_bytes, is_accepted)
+            item, download = original.item, original.download
         if claim.item.image_id is None and (linked_id := link_item(session, claim, item, download)):
             raise _NothingToDoError(LINKED_REASON, linked_id)
         with metrics.measure_phase("render"):
-            picture, preview_reason = render_original(
-                clients.renderer, drive, item, path, scratch.open_file, read_at
+            picture, preview_reason = render(
+                clients.renderer, drive, original, path, scratch.open_file, read_at, finish.mark
             )
-        private_data = look(FileSource(file))
-    encoded = {rendition.object_key: rendition for rendition in picture.renditions}
-    pinned_until, stored = pin_keys(session, encoded)
+            picture = write_credits(picture, xmp)
+        packets: list[Packet] = []
+        private_data = original.look(packets)
+        words = read_words(packets, pick_language(hub))
+    files = list_files(picture.renditions)
+    pinned_until, stored = pin_keys(session, files)
     with metrics.measure_phase("store"):
-        for key, rendition in encoded.items():
+        for key, file_ in files.items():
             if key not in stored:
-                put_rendition(clients.store, rendition)
+                put_file(clients.store, key, file_)
     processed = _ProcessedOriginal(
-        item, download, picture, private_data, pinned_until, read_at, preview_reason
+        item,
+        download,
+        picture,
+        original.video,
+        private_data,
+        words,
+        hub,
+        pinned_until,
+        read_at,
+        preview_reason,
+        finish_key,
     )
     try:
         with metrics.measure_phase("save"):
@@ -224,20 +268,34 @@ def _import(
     return "done"
 
 
+def _plan_finish(session: Session, claim: Claim, finish: Finish) -> tuple[str, bytes]:
+    """Return what the image keeps as its finish, and the packet with its credits."""
+    group_id = claim.item.group_id
+    if claim.item.image_id is not None:
+        group_id = session.scalar(select(Image.group_id).where(Image.id == claim.item.image_id))
+    group = session.get(Group, group_id) if group_id is not None else None
+    return (finish.make_key(group), finish.make_xmp(group)) if group is not None else ("", b"")
+
+
 @dataclass(frozen=True)
 class _ProcessedOriginal:
     """An original and its renditions, to be saved.
 
-    ``read_at``: just before OneDrive was asked. ``preview_reason``: as in :class:`Image`.
+    ``hub``: what applies to all works. ``read_at``: just before OneDrive was asked.
+    ``preview_reason``, ``finish``: as in :class:`Image`.
     """
 
     item: DriveItem
     download: Download
     picture: "RenderedPicture"
+    video: VideoFacts | None
     private_data: PrivateData
+    words: FoundWords
+    hub: Hub
     pinned_until: datetime
     read_at: datetime
     preview_reason: str
+    finish: str
 
 
 @own_transaction
@@ -261,7 +319,7 @@ def _save_image(own: Session, claim: Claim, processed: _ProcessedOriginal) -> li
     if group_id is None or not lock_group(own, group_id):
         raise NotFoundError("group", group_id)
     renditions = processed.picture.renditions
-    sizes = {r.object_key: len(r.data) for r in renditions}
+    sizes = {key: len(file.data) for key, file in list_files(renditions).items()}
     use_keys(own, sizes, processed.pinned_until)
     old_keys: set[str] = set()
     if item.image_id is None:
@@ -281,17 +339,23 @@ def _save_image(own: Session, claim: Claim, processed: _ProcessedOriginal) -> li
         image = own.get_one(Image, item.image_id)
         old = Rendition.image_id == image.id
         old_keys.update(own.scalars(select(Rendition.object_key).where(old)))
+        old_keys.update(own.scalars(select(Rendition.marked_key).where(old)))
         own.execute(delete(Rendition).where(old))
         change_original(image, claim, processed.item)
     _set_facts(image, claim, processed)
+    image.finish = processed.finish
+    # Of a new image a worker makes sure in any case that it has the finish of today.
+    image.is_unfinished = item.image_id is not None
     note_import(own, image, processed.read_at)
     own.flush()
     listing = make_listing(processed.item, processed.download)
     save_found(own, image, listing, processed.private_data)
+    save_words(own, processed.hub, image, processed.words)
     insert_renditions(own, image.id, renditions)
+    tiles.note_original(own, image)
     item.image_id = image.id
     refresh_group(own, group_id)
-    return sorted(old_keys - sizes.keys())
+    return sorted(old_keys - sizes.keys() - {""})
 
 
 def _set_facts(image: Image, claim: Claim, processed: _ProcessedOriginal) -> None:
@@ -308,6 +372,7 @@ def _set_facts(image: Image, claim: Claim, processed: _ProcessedOriginal) -> Non
     image.etag = item.etag[:255]
     image.ctag = item.ctag[:255]
     set_picture_facts(image, processed.picture)
+    set_video_facts(image, processed.video)
 
 
 def _find_twin(session: Session, claim: Claim) -> int | None:
@@ -372,13 +437,14 @@ def _wait_for_access(own: Session, claim: Claim, reason: str) -> str:
     ).one()
     until = now + timedelta(seconds=ACCESS_DELAY_SECONDS)
     state = "failed" if now - asked_at > MAX_ACCESS_WAIT else "queued"
-    _end_item(own, claim, now, state=state, reason=reason[:500], available_at=until)
+    waits = {"available_at": until, "reason": reason[:500], "waits_for_access": state == "queued"}
+    _end_item(own, claim, now, state=state, **waits)
     is_due = (ImportItem.state == "queued", ImportItem.available_at < until)
     # Otherwise each of them would ask Microsoft again.
     own.execute(
         update(ImportItem)
         .where(ImportItem.job_id == job_id, *is_due)
-        .values(available_at=until, reason=reason[:500])
+        .values(waits | {"waits_for_access": True})
         .execution_options(synchronize_session=False)
     )
     return state

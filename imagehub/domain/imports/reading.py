@@ -22,13 +22,14 @@ from imagehub.database import (
     make_batches,
     own_transaction,
 )
-from imagehub.domain.file_names import get_folder_title, make_sort_key
+from imagehub.domain.file_names import get_folder_title, make_sort_key, may_be_video
 from imagehub.domain.imports.board.proposals import propose_first
 from imagehub.domain.imports.jobs import MAX_FILES
 from imagehub.domain.imports.originals import link_files_of_plan
 from imagehub.domain.imports.plans import check_account, get_plan, lock_plan
 from imagehub.domain.imports.previews import find_capture_time
 from imagehub.domain.imports.verdicts import VERDICTS, judge_item, judge_plan
+from imagehub.domain.imports.videos import find_video_length
 from imagehub.domain.onedrive import accounts
 from imagehub.errors import InvalidInputError, NotFoundError, ServiceRefusedError
 from imagehub.messages import Message
@@ -248,6 +249,7 @@ def _make_rows(step: Step, max_original_bytes: int, is_selected: bool) -> list[d
             "reason": reason[:500],
             "is_chosen": not VERDICTS[verdict].is_excluded,
             "has_place": has_place(item),
+            "duration_ms": find_video_length(item) if may_be_video(item) else None,
         }
         for item, folder_id, folder_name, verdict, reason in judged
     ]

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import insert
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients import ObjectStore
 from imagehub.errors import ServiceRefusedError
+from imagehub.imaging.video import VideoFacts
 from imagehub.models import Image, Rendition
 
 if TYPE_CHECKING:
@@ -16,17 +18,34 @@ if TYPE_CHECKING:
     from imagehub.imaging.render import EncodedPicture, RenderedPicture
 
 
-def put_rendition(store: ObjectStore, rendition: "EncodedPicture") -> None:
-    """Store the bytes of a rendition under its key, in a new bucket if there is none."""
-    key = rendition.object_key
+@dataclass(frozen=True)
+class StoredFile:
+    """The bytes of a rendition, with or without its watermark, to be stored."""
+
+    data: bytes = field(repr=False)
+    mime: str
+
+
+def list_files(renditions: Iterable["EncodedPicture"]) -> dict[str, StoredFile]:
+    """List what is to be stored for renditions: key → file."""
+    files = {}
+    for one in renditions:
+        files[one.object_key] = StoredFile(one.data, one.mime)
+        if one.marked:
+            files[one.marked_key] = StoredFile(one.marked, one.mime)
+    return files
+
+
+def put_file(store: ObjectStore, key: str, file: StoredFile) -> None:
+    """Store a file under its key, in a new bucket if there is none."""
     try:
-        store.put_object(key, rendition.data, rendition.mime)
+        store.put_object(key, file.data, file.mime)
     except ServiceRefusedError as error:
         if error.reason != "no_bucket":
             raise
         # A new hub, or the bucket was deleted.
         store.create_bucket()
-        store.put_object(key, rendition.data, rendition.mime)
+        store.put_object(key, file.data, file.mime)
 
 
 def set_picture_facts(image: Image, picture: "RenderedPicture") -> None:
@@ -49,6 +68,14 @@ def set_picture_facts(image: Image, picture: "RenderedPicture") -> None:
     image.latitude, image.longitude = metadata.gps or (None, None)
 
 
+def set_video_facts(image: Image, video: VideoFacts | None) -> None:
+    """Set what the headers of a video say; None if the original is a picture."""
+    image.video_codec = video.codec if video else ""
+    image.duration_ms = video.duration_ms if video else 0
+    image.has_sound = video is not None and video.has_sound
+    image.is_loop = video is not None and bool(image.is_loop)
+
+
 def insert_renditions(
     session: Session, image_id: int, renditions: Iterable["EncodedPicture"]
 ) -> None:
@@ -64,6 +91,8 @@ def insert_renditions(
                 "height_px": r.height_px,
                 "size_bytes": len(r.data),
                 "object_key": r.object_key,
+                "marked_key": r.marked_key,
+                "marked_bytes": len(r.marked),
             }
             for r in renditions
         ],

@@ -17,6 +17,7 @@ from imagehub.domain.file_names import (
     make_companion_key,
 )
 from imagehub.domain.imports.grouping import make_file_order
+from imagehub.domain.imports.videos import describe_video, find_video_length
 from imagehub.domain.library.groups import name_group
 from imagehub.errors import PictureError
 from imagehub.imaging.kinds import MAX_PIXELS
@@ -44,6 +45,7 @@ VERDICTS: Mapping[str, Verdict] = {
     "same": Verdict(mark("Duplicate"), True, True),
     "name": Verdict(mark("Same name"), False, True),
     "preview": Verdict(mark("Preview by OneDrive"), False, True),
+    "video": Verdict(mark("Video"), False, True),
     "companion": Verdict(mark("Companion file"), True, True),
     "doubtful": Verdict(mark("Unknown file type"), True, True),
     "unsupported": Verdict(mark("Not supported"), True, False),
@@ -52,7 +54,7 @@ VERDICTS: Mapping[str, Verdict] = {
 }
 IMPORTABLE = tuple(key for key, verdict in VERDICTS.items() if verdict.is_importable)
 # Verdicts from the file's type alone; the file may still turn out to be in the hub.
-FRESH = ("", "preview", "companion")
+FRESH = ("", "preview", "video", "companion")
 UNUSABLE = tuple(key for key, verdict in VERDICTS.items() if not verdict.is_importable)
 
 
@@ -74,9 +76,15 @@ def judge_item(
             "This file is larger than the limit of %(limit)s MB.", limit=limit
         )
     if drawn := find_drawn(item):
+        if drawn.is_video and (drawn.is_picture or is_selected):
+            return "video", describe_video(find_video_length(item))
+        if drawn.is_video:
+            return "companion", mark(
+                "Browsers cannot play most videos of this type. Include it to try importing it."
+            )
         if drawn.is_picture or is_selected:
             return "preview", mark("ImageHub shows the preview that OneDrive draws of this file.")
-        return "companion", mark("Documents and videos are imported only if you include them.")
+        return "companion", mark("Documents are imported only if you include them.")
     # OneDrive knows the size in pixels of some pictures only, and not which way up they are.
     pixels = item.width_px * item.height_px
     if pixels > MAX_PIXELS:
@@ -134,7 +142,8 @@ def judge_plan(session: Session, plan: ImportPlan) -> None:
             first = names_by_hash[file.quick_xor_hash]
             verdict, reason = "same", Message("The same image as %(name)s.", name=first)
         elif file.verdict:
-            if file.verdict == "preview" and (twin := pictures.get(_make_companion_key(file))):
+            twin = pictures.get(_make_companion_key(file))
+            if file.verdict in ("preview", "video") and twin:
                 verdict = "companion"
                 reason = Message("%(name)s probably shows the same image.", name=twin)
         elif name_key in folders_by_name:

@@ -47,6 +47,7 @@ from imagehub.models import (
     ImportJob,
     ImportPlan,
     ImportPlanFile,
+    Series,
     WatchedFolder,
     WatchedItem,
 )
@@ -390,6 +391,9 @@ def _import_folder(
     if not count:
         discard_plan(session, plan)
         return None
+    # A series that was deleted since is no reason to leave files out.
+    series = session.get(Series, watched.series_id) if watched.series_id else None
+    plan.series_id = series.id if series and series.state != "trash" else None
     job = start_import(session, plan, watched.user_id, watched.is_published)
     facts: dict[str, Any] = {"name": watched.path, "count": count}
     audit.record(session, None, "import_watched", job.id, **facts)

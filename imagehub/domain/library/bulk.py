@@ -7,7 +7,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, make_batches
-from imagehub.domain.library import listing
+from imagehub.domain.library import credits, listing, prices
 from imagehub.domain.library.edit import Edit, read_fields, save_group, split_tags, tidy_field
 from imagehub.domain.library.groups import get_group, get_locked_group, refresh_group
 from imagehub.domain.library.images import list_images
@@ -19,7 +19,8 @@ from imagehub.messages import PluralMessage
 from imagehub.models import Group, Image, ImportItem, ImportProposal, ShareItem, TrashEntry
 
 MAX_GROUPS = 5000
-FIELDS = ("medium", "dimensions", "year", "edition", "availability")
+_RECORD = ("medium", "dimensions", "year", "edition", "availability")
+FIELDS = (*_RECORD, *prices.FIELDS, *credits.FIELDS)
 # The number of groups that one request looks at, so that none takes long.
 _STEP = 200
 
@@ -196,9 +197,12 @@ def join_groups(
         moved = [image for image in images if image not in twins]
         shots = [(image.id, image.number, image.position) for image in moved]
         put_into(session, moved, target)
-        for name in ("title", "text", *FIELDS):
+        for name in ("title", "text", *_RECORD):
             if not getattr(target, name):
                 setattr(target, name, getattr(other, name))
+        if not target.price:
+            # An amount says nothing without its currency. Who sees it stays as it was.
+            target.price, target.currency = other.price, other.currency
         tags += [tag.name for tag in list_group_tags(session, other.id)]
         shares = _redirect_references(session, other.id, target)
         trash_groups(session, [other.id], user_id)

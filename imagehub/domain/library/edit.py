@@ -9,8 +9,12 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from imagehub.database import count_rows
+from imagehub.domain.library import credits, prices
+from imagehub.domain.library.facet_index import refresh_facets
 from imagehub.domain.library.groups import get_locked_group, refresh_group
 from imagehub.domain.library.images import get_image
 from imagehub.domain.library.search_index import refresh_search
@@ -30,9 +34,16 @@ FIELD_NAMES = {
     "year": mark("Year"),
     "edition": mark("Edition"),
     "availability": mark("Availability"),
+    "price": mark("Price"),
+    "currency": mark("Currency"),
+    "price_shown": mark("Who sees the price"),
     "state": mark("State"),
+    "creator": mark("Artist"),
+    "copyright_notice": mark("Copyright notice"),
+    "license_url": mark("Address of the licence"),
     "alt": mark("Alt text"),
     "role": mark("Role"),
+    "playback": mark("Playback"),
 }
 # The values of fields that are selected from a list, with their labels.
 ROLES = {
@@ -43,6 +54,11 @@ ROLES = {
     "signature": mark("Signature"),
     "place": mark("In place"),
 }
+LOOP = "loop"
+PLAYBACKS = {
+    "": mark("Play when visitors start it"),
+    LOOP: mark("Play in a loop, without sound"),
+}
 AVAILABILITIES = {
     "": mark("Not specified"),
     "available": mark("Available"),
@@ -51,13 +67,24 @@ AVAILABILITIES = {
     "not_for_sale": mark("Not for sale"),
 }
 STATES = {"published": mark("Published"), "draft": mark("Draft")}
-_CHOICES = {"availability": AVAILABILITIES, "state": STATES, "role": ROLES}
+_CHOICES = {
+    "availability": AVAILABILITIES,
+    "currency": prices.CURRENCY_NAMES,
+    "price_shown": prices.SHOWN,
+    "state": STATES,
+    "role": ROLES,
+    "playback": PLAYBACKS,
+}
 _MAX_CHARS = {"text": 20_000, "year": 40, "alt": 1000}
 _MOST_CHARS = 300
 # Columns of the group, and its tags.
-_TEXTS = ("title", "text", "medium", "dimensions", "year", "edition", "availability", "state")
+_TEXTS = (
+    "title", "text", "medium", "dimensions", "year", "edition", "availability",
+    *prices.FIELDS, "state", *credits.FIELDS,
+)  # fmt: skip
 GROUP_FIELDS = (*_TEXTS, "tags")
-IMAGE_FIELDS = ("alt", "role")
+# The last one only of videos.
+IMAGE_FIELDS = ("alt", "role", "playback")
 
 
 class EditConflictError(ConflictError):
@@ -138,27 +165,42 @@ def save_group(session: Session, number: int, edit: Edit) -> Group:
             setattr(group, name, value)
     group.version += 1
     session.flush()
+    if fresh.keys() & set(credits.FIELDS):
+        # They may be written in its renditions.
+        these = update(Image).where(Image.group_id == group.id)
+        count_rows(session, these.values(is_unfinished=True))
     if "tags" in fresh:
         set_tags(session, group, split_tags(fresh["tags"]))
     if "state" in fresh:
         refresh_group(session, group.id)
     else:
         refresh_search(session, [group.id])
+        refresh_facets(session, [group.id])
     return group
 
 
 def save_image(session: Session, group_number: int, number: int, edit: Edit) -> tuple[Group, Image]:
-    """Change the alt text or the role of a shot. Raises as :func:`save_group`."""
+    """Change the alt text, the role or the playback of a shot. Raises as :func:`save_group`."""
     group = get_locked_group(session, group_number)
     image = get_image(session, group.id, number)
-    current = {name: str(getattr(image, name)) for name in IMAGE_FIELDS}
-    fresh = _merge(edit, group.version, current)
+    fresh = _merge(edit, group.version, read_shot(image))
     for name, value in fresh.items():
-        setattr(image, name, value)
+        if name == "playback":
+            image.is_loop = value == LOOP
+        else:
+            setattr(image, name, value)
     if fresh:
         group.version += 1
         refresh_search(session, [group.id])
     return group, image
+
+
+def read_shot(image: Image) -> dict[str, str]:
+    """Return the values of the fields of a shot."""
+    fields = {"alt": image.alt, "role": image.role}
+    if image.is_video:
+        fields["playback"] = LOOP if image.is_loop else ""
+    return fields
 
 
 def save_shots(session: Session, group_number: int, fields: Sequence[ShotField]) -> Group:
@@ -220,6 +262,8 @@ def tidy_field(name: str, value: str) -> str:
                 fault = mark("There is no such role.")
             raise InvalidInputError(fault, {name: "unknown"})
         return value
+    if name == "price":
+        return prices.tidy_amount(value)
     if name == "tags":
         # Line breaks separate tags, so the text is split first.
         return ", ".join(_drop_controls(" ".join(tag.split())) for tag in split_tags(value))
@@ -234,4 +278,6 @@ def tidy_field(name: str, value: str) -> str:
             num=limit,
         )
         raise InvalidInputError(sentence, {name: "too long"})
+    if name == "license_url":
+        return credits.tidy_license_url(value)
     return tidy_year(value) if name == "year" else value

@@ -6,7 +6,7 @@ A group is shown when it is published and has at least one image. Groups are ord
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from sqlalchemy import ColumnElement, Select, func, select, true, tuple_
@@ -37,12 +37,16 @@ class Tile:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of shown groups; the counts are of all pages and of all their groups."""
+    """One page of shown groups; the counts are of all pages and of all their groups.
+
+    ``featured``: the group above the first page, which is not among its tiles.
+    """
 
     number: int
     page_count: int
     group_count: int
     tiles: Sequence[Tile]
+    featured: Tile | None = field(default=None, kw_only=True)
 
 
 def count_pages(session: Session, per_page: int = GROUPS_PER_PAGE) -> int:
@@ -50,8 +54,13 @@ def count_pages(session: Session, per_page: int = GROUPS_PER_PAGE) -> int:
     return -(-count_shown_groups(session) // per_page)
 
 
-def get_page(session: Session, number: int, per_page: int = GROUPS_PER_PAGE) -> Page:
+def get_page(
+    session: Session, number: int, per_page: int = GROUPS_PER_PAGE, featured: int = 0
+) -> Page:
     """Load a page, counted from 1; a page past the end has no tiles.
+
+    :param featured: the group above the first page, if it is shown; 0 for none. Pages stay as they
+        are, so it is missing from the first page, and is on its own page as well.
 
     Reads the bucket counts (one row per thousand groups, summed up by the database), a range of
     at most one bucket of the index, and the covers with their renditions.
@@ -80,7 +89,13 @@ def get_page(session: Session, number: int, per_page: int = GROUPS_PER_PAGE) -> 
         .offset(skip - int(place.before))
         .limit(per_page)
     ).all()
-    return Page(number, page_count, group_count, load_tiles(session, ids))
+    if number != 1 or not 0 < featured <= MAX_ID:
+        return Page(number, page_count, group_count, load_tiles(session, ids))
+    tiles = load_tiles(session, [*(one for one in ids if one != featured), featured])
+    top_tile = tiles.pop() if tiles and tiles[-1].group.id == featured else None
+    if top_tile is not None and not top_tile.group.is_shown:
+        top_tile = None
+    return Page(number, page_count, group_count, tiles, featured=top_tile)
 
 
 def load_tiles(session: Session, ids: Sequence[int]) -> list[Tile]:
@@ -117,13 +132,24 @@ def get_shown_image(session: Session, group_number: int, image_number: int) -> t
     return group, get_image(session, group.id, image_number)
 
 
+def list_shown_images(session: Session, ids: Sequence[int]) -> list[tuple[Group, Image]]:
+    """List those of the images that visitors see, with their groups, by their database ids."""
+    found = session.execute(
+        select(Group, Image)
+        .join(Image, Image.group_id == Group.id)
+        .where(Image.id.in_([i for i in ids if i <= MAX_ID]), Group.is_shown == true())
+        .options(selectinload(Image.renditions))
+    )
+    return [(group, image) for group, image in found]
+
+
 def find_neighbours(session: Session, group: Group) -> tuple[Group | None, Group | None]:
     """Find the shown groups before and after this one in the gallery's order."""
     is_shown = Group.is_shown == true()
     return find_beside(session, group, -1, is_shown), find_beside(session, group, 1, is_shown)
 
 
-def list_around(session: Session, group: Group, limit: int) -> list[Tile]:
+def list_around(session: Session, group: Group, limit: int) -> list[int]:
     """List the shown groups nearest in the gallery's order, but not the two right beside it."""
     above, below = (
         session.scalars(
@@ -135,7 +161,7 @@ def list_around(session: Session, group: Group, limit: int) -> list[Tile]:
         for step in (-1, 1)
     )
     nearest = [number for pair in zip_longest(above, below) for number in pair if number]
-    return load_tiles(session, nearest[:limit])
+    return nearest[:limit]
 
 
 def find_beside(

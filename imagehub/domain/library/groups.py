@@ -12,7 +12,10 @@ from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.orm import Session
 
 from imagehub.database import MAX_ID, count_rows, make_batches
+from imagehub.domain.library.facet_index import forget_facets, refresh_facets
+from imagehub.domain.library.likeness_index import refresh_likeness
 from imagehub.domain.library.search_index import forget_group, refresh_search
+from imagehub.domain.library.series_counts import forget_group_in_series, note_shown
 from imagehub.errors import NotFoundError
 from imagehub.messages import Message
 from imagehub.models import GalleryBucket, Group, Image
@@ -87,9 +90,9 @@ def refresh_group(session: Session, group_id: int) -> None:
 def refresh_groups(session: Session, group_ids: Iterable[int]) -> None:
     """Update the derived columns of groups after their images or states changed.
 
-    Writes ``image_count``, ``cover_id``, ``is_shown``, the count of shown groups and the search
-    index. Locks the groups' rows first, so that concurrent changes are counted one after the other.
-    Ids without a group are ignored. Safe to run twice.
+    Writes ``image_count``, ``cover_id``, ``is_shown``, the count of shown groups, the search index
+    and the index of filters. Locks the groups' rows first, so that concurrent changes are counted
+    one after the other. Ids without a group are ignored. Safe to run twice.
     """
     for ids in make_batches(sorted(set(group_ids)), _REFRESHED_AT_ONCE):
         session.flush()
@@ -112,7 +115,12 @@ def refresh_groups(session: Session, group_ids: Iterable[int]) -> None:
                 changes[group.sort_key >> BUCKET_SHIFT] += 1 if is_shown else -1
         for bucket, change in sorted(changes.items()):
             _add_to_bucket(session, bucket, change)
+        if changes:
+            session.flush()
+            note_shown(session, [group.id for group in groups])
         refresh_search(session, [group.id for group in groups])
+        refresh_likeness(session, [group.id for group in groups])
+        refresh_facets(session, [group.id for group in groups])
 
 
 def _read_images(
@@ -141,6 +149,8 @@ def delete_group(session: Session, group: Group) -> None:
     set_shown(session, group, False)
     session.flush()
     forget_group(session, group.id)
+    forget_facets(session, group.id)
+    forget_group_in_series(session, group.id)
     session.execute(delete(Group).where(Group.id == group.id))
     session.expunge(group)
 

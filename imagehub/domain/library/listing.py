@@ -27,6 +27,7 @@ from imagehub.database import MAX_ID, make_batches
 from imagehub.domain.library import search
 from imagehub.domain.library.groups import LIVING_STATES
 from imagehub.errors import InvalidInputError
+from imagehub.imaging.video import format_length
 from imagehub.messages import mark
 from imagehub.models import Group, Image, ImportItem, Rendition
 
@@ -42,6 +43,7 @@ FILTERS = {
     "missing": mark("Missing in OneDrive"),
     "outside": mark("Outside the root folder"),
     "absent": mark("Original not in OneDrive"),
+    "words": mark("Texts found in files"),
     "failed": mark("Failed imports"),
 }
 # The orders of the lists "all" and "draft", with their labels; the others are newest first.
@@ -71,6 +73,7 @@ class Row:
 
     :param thumbnail_key: object key of a small rendition of the cover; "" if there is none.
     :param note: how many shots or files the filter is about; 0 if it is about the group itself.
+    :param length: of a cover that is a video, 0:42, or "" if it is not known; None otherwise.
     """
 
     id: int
@@ -81,6 +84,7 @@ class Row:
     image_count: int
     thumbnail_key: str
     note: int = 0
+    length: str | None = None
 
 
 @dataclass(frozen=True)
@@ -298,6 +302,7 @@ _FACTS: Mapping[str, tuple[Any, ...]] = {
     "missing": (Image.group_id, Image.drive_state == "missing"),
     "outside": (Image.group_id, Image.drive_state == "outside"),
     "absent": (Image.group_id, Image.drive_state == "absent"),
+    "words": (Image.group_id, Image.words_state == "open"),
     "failed": (ImportItem.group_id, ImportItem.state == "failed"),
 }
 
@@ -354,7 +359,11 @@ def load_rows(
     facts = (Group.id, Group.state, Group.title, Group.year, Group.medium, Group.image_count)
     found: dict[int, Row] = {}
     for batch in make_batches(ids):
-        groups = session.execute(select(*facts, Group.cover_id).where(Group.id.in_(batch))).all()
+        groups = session.execute(
+            select(*facts, Group.cover_id, Image.video_codec, Image.duration_ms)
+            .outerjoin(Image, Image.id == Group.cover_id)
+            .where(Group.id.in_(batch))
+        ).all()
         renditions = session.execute(
             select(Rendition.image_id, Rendition.object_key)
             .where(
@@ -367,7 +376,8 @@ def load_rows(
         keys = {image_id: key for image_id, key in renditions}
         for one in groups:
             key, note = keys.get(one.cover_id, ""), (notes or {}).get(one.id, 0)
-            found[one.id] = Row(*one[:6], key, note)
+            length = format_length(one.duration_ms) if one.video_codec else None
+            found[one.id] = Row(*one[:6], key, note, length)
     return [found[one] for one in ids if one in found]
 
 

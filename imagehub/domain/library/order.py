@@ -3,6 +3,7 @@
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from imagehub.domain.library.facet_index import move_entries
 from imagehub.domain.library.gallery import find_beside
 from imagehub.domain.library.groups import LIVING_STATES, get_group, get_locked_group, set_shown
 from imagehub.models import Group
@@ -86,6 +87,7 @@ def move_group(session: Session, group: Group, before: Group | None) -> None:
     session.flush()
     group.sort_key = _make_room(session, group, before)
     set_shown(session, group, was_shown)
+    move_entries(session, group.id, group.sort_key)
     session.flush()
 
 
@@ -109,5 +111,6 @@ def _make_room(session: Session, group: Group, before: Group | None) -> int:
         set_shown(session, other, False)
         other.sort_key = needed
         set_shown(session, other, shown)
+        move_entries(session, other.id, needed)
         needed += SORT_STEP
     return before.sort_key + SORT_STEP

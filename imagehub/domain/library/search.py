@@ -40,27 +40,59 @@ class Found(gallery.Page):
 
 
 def find_groups(
-    session: Session, query: str, number: int = 1, per_page: int = GROUPS_PER_PAGE
+    session: Session,
+    query: str,
+    number: int = 1,
+    per_page: int = GROUPS_PER_PAGE,
+    value_ids: Sequence[int] = (),
 ) -> Found:
     """Find shown groups for a visitor; one page, counted from 1.
 
     :param query: any text. Everything but letters and digits separates words; only the first
         twelve words count. Without a word no group is found.
+    :param value_ids: of facets, all of which the groups must have.
     """
     words = make_words(query)
     if not words or number < 1:
         return Found(number, 0, 0, ())
     # The database has no larger integers.
     offset = min((number - 1) * per_page, MAX_ID)
-    read = _read_sqlite if _is_sqlite(session) else _read_mysql
-    count, ids = read(session, words, per_page, offset)
-    is_inside = not count
-    if is_inside:
-        inside = _list_inside(session, words)
-        count, ids = len(inside), inside[offset : offset + per_page]
+    count, ids, is_inside = _find_ids(session, words, per_page, offset, value_ids)
     # The index is updated with the groups; should it be wrong, a draft is still not shown.
     tiles = [tile for tile in gallery.load_tiles(session, ids) if tile.group.is_shown]
     return Found(number, -(-count // per_page), count, tiles, is_inside)
+
+
+def list_found_ids(session: Session, query: str, value_ids: Sequence[int], limit: int) -> list[int]:
+    """List some of the groups that :func:`find_groups` finds, in any order; all if they are few.
+
+    Without an order it takes a fraction of the time.
+    """
+    words = make_words(query)
+    if not words:
+        return []
+    if _is_sqlite(session):
+        statement, number, match = _SOME_SQLITE, "rowid", f"words : ({_match_sqlite(words)})"
+    else:
+        statement, number, match = _SOME_MYSQL, "group_id", _match_mysql(words)
+    some = text(statement.format(facets=_require(value_ids, number)))
+    ids = session.scalars(some, {"words": match, "limit": limit}).all()
+    return [int(one) for one in ids] or _find_ids(session, words, limit, 0, value_ids)[1]
+
+
+def _find_ids(
+    session: Session, words: Sequence[str], limit: int, offset: int, value_ids: Sequence[int]
+) -> tuple[int, list[int], bool]:
+    """Return the number of groups found, some of them, and whether the words are inside others."""
+    read = _read_sqlite if _is_sqlite(session) else _read_mysql
+    count, ids = read(session, words, limit, offset, value_ids)
+    if count:
+        return count, ids, False
+    # With filters, no group may be found that has the words.
+    if value_ids and read(session, words, 1, 0, ())[0]:
+        return 0, [], False
+    inside = _list_inside(session, words, value_ids)
+    return len(inside), inside[offset : offset + limit], True
 
 
 def list_group_ids(
@@ -148,17 +180,29 @@ def _match_mysql(words: Sequence[str], is_whole: bool = False) -> str:
     return " ".join(f"+{word}" if is_whole else f"+{word}*" for word in words)
 
 
-_COUNT_SQLITE = text("SELECT count(*) FROM search_index WHERE search_index MATCH :words")
+def _require(values: Sequence[int], number: str) -> str:
+    """Write the condition that a group has all of some values of facets, which are numbers.
+
+    A value instead of EXISTS, which a database may evaluate starting from all entries.
+    """
+    return "".join(
+        " AND (SELECT value_id FROM facet_entry"  # noqa: S608 - only numbers
+        f" WHERE value_id = {value:d} AND group_id = search_index.{number}) IS NOT NULL"
+        for value in values
+    )
+
+
+_COUNT_SQLITE = "SELECT count(*) FROM search_index WHERE search_index MATCH :words{facets}"
 # Whole words in the title first, then their beginnings; then by relevance, or just the newest.
 _LIST_SQLITE = """
-SELECT rowid FROM search_index WHERE search_index MATCH :words ORDER BY
+SELECT rowid FROM search_index WHERE search_index MATCH :words{facets} ORDER BY
     rowid IN (SELECT rowid FROM search_index WHERE search_index MATCH :whole) DESC,
     rowid IN (SELECT rowid FROM search_index WHERE search_index MATCH :title) DESC,
     rank, rowid DESC
 LIMIT :limit OFFSET :offset
 """
-_RANKED_SQLITE = text(_LIST_SQLITE)
-_NEWEST_SQLITE = text(_LIST_SQLITE.replace("rank, ", ""))
+_SOME_SQLITE = "SELECT rowid FROM search_index WHERE search_index MATCH :words{facets} LIMIT :limit"
+_NEWEST_SQLITE = _LIST_SQLITE.replace("rank, ", "")
 
 _IDS_MYSQL = text(
     "SELECT group_id FROM search_index WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE)"
@@ -170,23 +214,27 @@ _HIDDEN_IDS_MYSQL = text(
     "SELECT group_id FROM search_index WHERE MATCH(hidden) AGAINST(:words IN BOOLEAN MODE)"
     " ORDER BY 1 DESC LIMIT :limit"
 )
-_COUNT_MYSQL = text(
-    "SELECT count(*) FROM search_index WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE)"
+_COUNT_MYSQL = (
+    "SELECT count(*) FROM search_index WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE){facets}"
+)
+_SOME_MYSQL = (
+    "SELECT group_id FROM search_index WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE){facets}"
+    " LIMIT :limit"
 )
 # InnoDB always reads all matches with their relevance, so one query for count and page costs half
 # of two.
-_LIST_MYSQL = text("""
+_LIST_MYSQL = """
 SELECT group_id, count(*) OVER () FROM search_index
-WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE) ORDER BY
+WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE){facets} ORDER BY
     MATCH(title) AGAINST(:whole IN BOOLEAN MODE) > 0 DESC,
     MATCH(title) AGAINST(:words IN BOOLEAN MODE) > 0 DESC,
     MATCH(words) AGAINST(:words IN BOOLEAN MODE) DESC, group_id DESC
 LIMIT :limit OFFSET :offset
-""")
+"""
 
 
 def _read_sqlite(
-    session: Session, words: Sequence[str], limit: int, offset: int
+    session: Session, words: Sequence[str], limit: int, offset: int, value_ids: Sequence[int]
 ) -> tuple[int, list[int]]:
     """Return the number of matching groups, and the group numbers of one page."""
     values: dict[str, Any] = {
@@ -196,15 +244,17 @@ def _read_sqlite(
         "limit": limit,
         "offset": offset,
     }
-    count = int(session.scalar(_COUNT_SQLITE, values) or 0)
+    facets = _require(value_ids, "rowid")
+    count = int(session.scalar(text(_COUNT_SQLITE.format(facets=facets)), values) or 0)
     if offset >= count:
         return count, []
-    statement = _RANKED_SQLITE if count <= _MAX_RANKED else _NEWEST_SQLITE
-    return count, [int(row[0]) for row in session.execute(statement, values)]
+    statement = _LIST_SQLITE if count <= _MAX_RANKED else _NEWEST_SQLITE
+    rows = session.execute(text(statement.format(facets=facets)), values)
+    return count, [int(row[0]) for row in rows]
 
 
 def _read_mysql(
-    session: Session, words: Sequence[str], limit: int, offset: int
+    session: Session, words: Sequence[str], limit: int, offset: int, value_ids: Sequence[int]
 ) -> tuple[int, list[int]]:
     values: dict[str, Any] = {
         "words": _match_mysql(words),
@@ -212,13 +262,16 @@ def _read_mysql(
         "limit": limit,
         "offset": offset,
     }
-    rows = session.execute(_LIST_MYSQL, values).all()
+    facets = _require(value_ids, "group_id")
+    rows = session.execute(text(_LIST_MYSQL.format(facets=facets)), values).all()
     if rows:
         return int(rows[0][1]), [int(row[0]) for row in rows]
-    return int(session.scalar(_COUNT_MYSQL, values) or 0) if offset else 0, []
+    if not offset:
+        return 0, []
+    return int(session.scalar(text(_COUNT_MYSQL.format(facets=facets)), values) or 0), []
 
 
-def _list_inside(session: Session, words: Sequence[str]) -> list[int]:
+def _list_inside(session: Session, words: Sequence[str], value_ids: Sequence[int]) -> list[int]:
     """List the newest groups that contain all words anywhere; reads the whole index."""
     bare = [word.removeprefix(MARK) for word in words]
     if any(len(word) < _LEAST_INSIDE_CHARS for word in bare):
@@ -226,5 +279,7 @@ def _list_inside(session: Session, words: Sequence[str]) -> list[int]:
     index, number = get_index(session)
     like = [index.c.words.like("%" + word.replace("_", "!_") + "%", escape="!") for word in bare]
     statement = index.select().with_only_columns(number).where(*like)
+    if value_ids:
+        statement = statement.where(text("1 = 1" + _require(value_ids, number.name)))
     rows = session.scalars(statement.order_by(number.desc()).limit(_MAX_INSIDE))
     return [int(row) for row in rows]

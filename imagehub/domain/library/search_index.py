@@ -9,6 +9,8 @@ minimum word length, and nothing that is typed can be an operator of a full-text
 - Scripts without spaces (Chinese, Japanese, Thai …) are indexed as pairs of adjacent characters.
 - Any letter but a–z is written as ``_`` and its code point in four digits to base 36.
 
+The words of all languages of a text are in one row, so each finds the group.
+
 A shown group has its words in ``title`` and ``words`` (which includes the title); any other group
 has them in ``hidden``, which only the admin's search reads. A group in the trash has none.
 """
@@ -37,6 +39,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from imagehub.domain.translations import list_group_words
+from imagehub.markdown import make_plain
 from imagehub.models import Group, GroupTag, Image, Tag
 
 # In front of every word, so that a single letter has InnoDB's minimum length of three, and no word
@@ -283,14 +287,22 @@ def list_stale(session: Session, after: int) -> tuple[list[int], int]:
 
 def _make_rows(session: Session, ids: Sequence[int]) -> dict[int, dict[str, str]]:
     """Return what the index should contain: group number → column → words."""
-    of_group = (Group.title, Group.text, Group.medium, Group.dimensions, Group.year, Group.edition)
+    of_group = (
+        Group.title, Group.text, Group.medium, Group.dimensions, Group.year, Group.edition,
+        Group.creator,
+    )  # fmt: skip
     groups = session.execute(
         select(*of_group, Group.id, Group.state, Group.is_shown, Group.availability).where(
             Group.id.in_(ids)
         )
     ).all()
     texts: dict[int, list[Any]] = {
-        row.id: [*row[: len(of_group)], _AVAILABILITY_WORDS.get(row.availability, "")]
+        row.id: [
+            row.title,
+            make_plain(row.text),
+            *row[2 : len(of_group)],
+            _AVAILABILITY_WORDS.get(row.availability, ""),
+        ]
         for row in groups
     }
     tags = session.execute(
@@ -311,9 +323,14 @@ def _make_rows(session: Session, ids: Sequence[int]) -> dict[int, dict[str, str]
         if image.group_id in texts:
             year = str(image.taken_at.year) if image.taken_at else ""
             texts[image.group_id] += [image.name, image.alt, image.camera, image.lens, year]
+    titles = {group.id: [group.title] for group in groups}
+    for group_id, found in list_group_words(session, ids).items():
+        if group_id in texts:
+            texts[group_id] += [make_plain(one.text) for one in found]
+            titles[group_id] += [one.text for one in found if one.field == "title"]
     rows = {}
     for group in groups:
-        title = " ".join(iter_words(group.title))
+        title = " ".join(word for text in titles[group.id] for word in iter_words(text))
         words = dict.fromkeys(word for text in texts[group.id] for word in iter_words(text))
         joined = "" if group.state == "trash" else " ".join(list(words)[:_MAX_WORDS])
         rows[group.id] = (

@@ -9,6 +9,7 @@ from imagehub.database import get_database_time
 from imagehub.domain.library.groups import get_group, get_locked_group, refresh_group
 from imagehub.domain.library.images import get_image, get_images
 from imagehub.domain.library.order import make_first_sort_key, place_group
+from imagehub.domain.translations import copy_translations
 from imagehub.errors import ConflictError, NotFoundError
 from imagehub.messages import Message
 from imagehub.models import Group, Image
@@ -115,11 +116,15 @@ def split_shots(session: Session, group_number: int, numbers: Sequence[int]) -> 
         folder_name=group.folder_name,
         medium=group.medium,
         year=group.year,
+        creator=group.creator,
+        copyright_notice=group.copyright_notice,
+        license_url=group.license_url,
         sort_key=make_first_sort_key(session),
         created_at=get_database_time(session),
     )
     session.add(fresh)
     session.flush()
+    copy_translations(session, group, fresh, ("title", "medium"))
     put_into(session, images, fresh)
     _refresh_both(session, group, fresh)
     place_group(session, fresh.id, after=group.id)
@@ -141,6 +146,8 @@ def put_into(session: Session, images: Sequence[Image], target: Group) -> None:
     for position, image in enumerate(images, start=last + 1):
         image.number, image.position = target.next_image_number, position
         image.group_id = target.id
+        # The credits in its renditions may be those of its former work.
+        image.is_unfinished = True
         target.next_image_number += 1
     session.flush()
     for image in images:

@@ -1,27 +1,27 @@
 """Tags: keywords of groups."""
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, insert, select, true
+from sqlalchemy import Select, and_, delete, exists, func, insert, select, true
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows
 from imagehub.domain.library import gallery
+from imagehub.domain.library.facet_index import TAG, refresh_facets
 from imagehub.domain.library.gallery import GROUPS_PER_PAGE
 from imagehub.domain.library.search_index import refresh_search
+from imagehub.domain.library.slugs import make_slug
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.messages import PluralMessage
-from imagehub.models import Group, GroupTag, Tag
+from imagehub.models import FacetEntry, FacetValue, Group, GroupTag, Tag
 
 TAGS_PER_PAGE = 120
 MAX_NAME_CHARS = 100
 MAX_TAGS_PER_GROUP = 50
-_MAX_SLUG_CHARS = 80
 _MAX_RELATING_TAGS = 4
 _MAX_READ_PER_TAG = 12
 
@@ -57,12 +57,13 @@ class TagPage(gallery.Page):
 
 def list_tags(session: Session, number: int = 1, per_page: int = TAGS_PER_PAGE) -> TagList:
     """List a page of the tags of shown groups; pages are counted from 1."""
-    tag_count = session.scalar(select(func.count()).select_from(Tag).where(_is_used())) or 0
+    is_used = FacetValue.facet == TAG, FacetValue.shown_count > 0
+    tag_count = session.scalar(select(func.count()).select_from(FacetValue).where(*is_used)) or 0
     page_count = -(-tag_count // per_page)
     if not 1 <= number <= page_count:
         return TagList(number, page_count, tag_count, ())
-    page = select(Tag).offset((number - 1) * per_page).limit(per_page)
-    return TagList(number, page_count, tag_count, _count_groups(session, page))
+    page = _select_counted().offset((number - 1) * per_page).limit(per_page)
+    return TagList(number, page_count, tag_count, _read_counted(session, page))
 
 
 def find_tags(session: Session, beginning: str, limit: int = 10) -> Sequence[CountedTag]:
@@ -70,8 +71,19 @@ def find_tags(session: Session, beginning: str, limit: int = 10) -> Sequence[Cou
     key = make_name_key(beginning)
     if not key:
         return ()
-    found = select(Tag).where(Tag.name_key.startswith(key, autoescape=True)).limit(limit)
-    return _count_groups(session, found)
+    begins = Tag.name_key.startswith(key, autoescape=True)
+    return _read_counted(session, _select_counted().where(begins).limit(limit))
+
+
+def _select_counted() -> Select[str, str, int]:
+    """Select the tags of shown groups, by name, with their counts in the index of filters."""
+    has_value = and_(FacetValue.facet == TAG, FacetValue.slug == Tag.slug)
+    tags = select(Tag.name, Tag.slug, FacetValue.shown_count).join(FacetValue, has_value)
+    return tags.where(FacetValue.shown_count > 0).order_by(Tag.name_key)
+
+
+def _read_counted(session: Session, query: Select[str, str, int]) -> list[CountedTag]:
+    return [CountedTag(*row) for row in session.execute(query)]
 
 
 def list_tag_names(session: Session, beginning: str, limit: int = 10) -> Sequence[str]:
@@ -83,49 +95,27 @@ def list_tag_names(session: Session, beginning: str, limit: int = 10) -> Sequenc
     return session.scalars(select(Tag.name).where(begins).order_by(Tag.name_key).limit(limit)).all()
 
 
-def _is_used() -> ColumnElement[bool]:
-    # A value instead of EXISTS, which MariaDB may evaluate starting from all shown groups.
-    one = _select_uses(GroupTag.tag_id).limit(1)
-    return one.correlate(Tag).scalar_subquery().is_not(None)
-
-
-def _select_uses(what: ColumnElement[int] | InstrumentedAttribute[int]) -> Select[int]:
-    """Select something of the shown groups that have a tag of the query around it."""
-    uses = select(what).select_from(GroupTag).join(Group, Group.id == GroupTag.group_id)
-    return uses.where(GroupTag.tag_id == Tag.id, Group.is_shown == true())
-
-
-def _count_groups(session: Session, query: Select[Tag]) -> list[CountedTag]:
-    """List those of the tags that shown groups have, by name, with the number of groups."""
-    tags = session.scalars(query.where(_is_used()).order_by(Tag.name_key)).all()
-    # Counted tag by tag: MariaDB would begin a count of several with all shown groups.
-    count = _select_uses(func.count()).correlate(Tag).scalar_subquery()
-    rows = session.execute(select(Tag.id, count).where(Tag.id.in_([tag.id for tag in tags])))
-    counts = {int(row[0]): int(row[1]) for row in rows}
-    return [CountedTag(tag.name, tag.slug, counts.get(tag.id, 0)) for tag in tags]
-
-
 def get_tag_page(session: Session, slug: str, number: int) -> TagPage:
     """Load a page of the shown groups with a tag, counted from 1; empty past the end.
 
     :raise NotFoundError: there is no tag with this slug, or no shown group has it.
     """
-    tag = session.scalars(select(Tag).where(Tag.slug == slug)).one_or_none()
+    found = _select_counted().where(Tag.slug == slug).add_columns(FacetValue.id)
+    tag = session.execute(found).one_or_none()
     if tag is None:
         raise NotFoundError("tag", slug)
-    has_tag = (GroupTag.tag_id == tag.id) & (Group.id == GroupTag.group_id) & Group.is_shown
-    count = session.scalar(select(func.count()).select_from(GroupTag, Group).where(has_tag)) or 0
-    if not count:
-        raise NotFoundError("tag", slug)
+    count = tag.shown_count
+    # A range of an index, in the order of the gallery.
     ids = session.scalars(
-        select(Group.id)
-        .select_from(GroupTag, Group)
-        .where(has_tag)
-        .order_by(Group.sort_key.desc(), Group.id.desc())
+        select(FacetEntry.group_id)
+        .where(FacetEntry.value_id == tag.id)
+        .order_by(FacetEntry.sort_key.desc(), FacetEntry.group_id.desc())
         .offset(min(number - 1, 1 << 40) * GROUPS_PER_PAGE)
         .limit(GROUPS_PER_PAGE)
     ).all()
-    tiles, counted = gallery.load_tiles(session, ids), CountedTag(tag.name, tag.slug, count)
+    # The index is updated with the groups; should it be wrong, a draft is still not shown.
+    tiles = [tile for tile in gallery.load_tiles(session, ids) if tile.group.is_shown]
+    counted = CountedTag(tag.name, tag.slug, count)
     return TagPage(number, -(-count // GROUPS_PER_PAGE), count, tiles, counted)
 
 
@@ -139,7 +129,21 @@ def list_group_tags(session: Session, group_id: int) -> Sequence[Tag]:
     ).all()
 
 
-def list_related(session: Session, group: Group, limit: int = 6) -> list[gallery.Tile]:
+def list_names_of_groups(session: Session, group_ids: Sequence[int]) -> dict[int, list[str]]:
+    """List the names of the tags of groups in their order, with one statement: group → names."""
+    names: dict[int, list[str]] = {number: [] for number in group_ids}
+    rows = session.execute(
+        select(GroupTag.group_id, Tag.name)
+        .join(Tag, Tag.id == GroupTag.tag_id)
+        .where(GroupTag.group_id.in_(names))
+        .order_by(GroupTag.group_id, GroupTag.position, Tag.id)
+    )
+    for group_id, name in rows:
+        names[group_id].append(name)
+    return names
+
+
+def list_related_ids(session: Session, group: Group, limit: int = 6) -> list[int]:
     """List shown groups that share tags with a group, those with most of them first.
 
     For each of its first tags a few groups are read that were created shortly before and after it,
@@ -161,7 +165,7 @@ def list_related(session: Session, group: Group, limit: int = 6) -> list[gallery
         return []
     found = session.scalars(select(Group.id).where(Group.id.in_(shared), Group.is_shown == true()))
     best = sorted(found, key=lambda one: (-shared[one], abs(one - group.id), one))
-    return gallery.load_tiles(session, best[:limit])
+    return best[:limit]
 
 
 # --- Writing --------------------------------------------------------------------------------------
@@ -202,6 +206,7 @@ def set_tags(session: Session, group: Group, names: Iterable[str]) -> Sequence[T
     dropped = Tag.id.in_(old_ids - {tag.id for tag in tags})
     count_rows(session, delete(Tag).where(dropped, ~exists().where(GroupTag.tag_id == Tag.id)))
     refresh_search(session, [group.id])
+    refresh_facets(session, [group.id])
     return tags
 
 
@@ -231,14 +236,8 @@ def make_name_key(name: str) -> str:
     return " ".join(folded.split())[: 2 * MAX_NAME_CHARS]
 
 
-def make_slug(name: str) -> str:
-    """Return a name for addresses: letters and digits of any script, separated by hyphens."""
-    words = re.sub(r"[\W_]+", "-", unicodedata.normalize("NFC", name).casefold()).strip("-")
-    return words[:_MAX_SLUG_CHARS].rstrip("-") or "tag"
-
-
 def _get_or_create(session: Session, name: str) -> Tag:
-    key, base = make_name_key(name), make_slug(name)
+    key, base = make_name_key(name), make_slug(name) or "tag"
     for number in range(1, 1000):
         tag = session.scalars(select(Tag).where(Tag.name_key == key)).one_or_none()
         if tag is not None:

@@ -44,3 +44,12 @@ def make_iso_year(text: str) -> str:
     found = _YEAR.fullmatch(text)
     years = [found["first"], found["last"]] if found else []
     return "/".join(f"{int(year):04d}" for year in years if year)
+
+
+def find_years(text: str) -> tuple[int, int] | None:
+    """Return the first and the last year of a stored year; None if it is not one."""
+    found = _YEAR.fullmatch(text)
+    if found is None:
+        return None
+    first, last = int(found["first"]), int(found["last"] or found["first"])
+    return (first, last) if 0 < first <= last else None

@@ -13,12 +13,15 @@ The database and the bucket cannot be changed in one transaction. So the row of 
 A pinned key cannot be marked, and a marked key cannot be pinned. Step 2 fails if a key was marked
 meanwhile, and the import starts over. A crash at any point leaves an object too many, never one too
 few; ``reconcile`` finds it.
+
+A key that ends with a slash stands for all objects below it: the tiles of an image, or the parts
+of a print file.
 """
 
 import logging
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, case, delete, exists, insert, or_, select, update
@@ -28,7 +31,14 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Clients
 from imagehub.database import count_rows, get_database_time, make_batches, own_transaction
 from imagehub.errors import ServiceBusyError, ServiceError
-from imagehub.models import Rendition, StoredObject
+from imagehub.models import (
+    LogoPicture,
+    PrintFile,
+    Rendition,
+    StoredObject,
+    TileSet,
+    WatermarkPicture,
+)
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +48,14 @@ PIN_SECONDS = 1800
 DELETE_SECONDS = 300
 BATCH = 500
 
-_IS_USED = exists().where(Rendition.object_key == StoredObject.key)
+IS_USED = or_(
+    exists().where(Rendition.object_key == StoredObject.key),
+    exists().where(Rendition.marked_key == StoredObject.key),
+    exists().where(TileSet.object_key == StoredObject.key),
+    exists().where(WatermarkPicture.object_key == StoredObject.key),
+    exists().where(LogoPicture.object_key == StoredObject.key),
+    exists().where(PrintFile.object_key == StoredObject.key),
+)
 _IS_KEPT = StoredObject.is_deleting.is_(False)
 
 
@@ -166,7 +183,7 @@ def _mark_for_caller(
 
 def _mark(session: Session, keys: Sequence[str], pins_until: datetime, deadline: datetime) -> int:
     is_free = or_(StoredObject.pinned_until.is_(None), StoredObject.pinned_until <= pins_until)
-    unused = update(StoredObject).where(StoredObject.key.in_(keys), _IS_KEPT, is_free, ~_IS_USED)
+    unused = update(StoredObject).where(StoredObject.key.in_(keys), _IS_KEPT, is_free, ~IS_USED)
     return count_rows(session, unused.values(is_deleting=True, pinned_until=deadline))
 
 
@@ -180,7 +197,7 @@ def _free_used(session: Session, keys: Sequence[str], deadline: datetime) -> lis
     :return: the keys that are still marked with this deadline.
     """
     is_ours = _is_marked(keys, deadline)
-    used = update(StoredObject).where(is_ours, _IS_USED)
+    used = update(StoredObject).where(is_ours, IS_USED)
     count_rows(session, used.values(is_deleting=False, pinned_until=None))
     return list(session.scalars(select(StoredObject.key).where(is_ours)))
 
@@ -195,12 +212,35 @@ def delete_marked(
     if not keys:
         return 0
     try:
-        clients.store.delete_objects(keys)
+        clients.store.delete_objects(_iter_objects(clients, keys))
     except ServiceError as error:
         log.warning("Cannot delete %d objects yet: %s", len(keys), error)
         return 0
     _delete_rows(session, keys, deadline)
     return len(keys)
+
+
+def _iter_objects(clients: Clients, keys: Iterable[str]) -> Iterator[str]:
+    for key in keys:
+        if key.endswith("/"):
+            yield from (listed.key for listed in clients.store.iter_objects(key))
+        else:
+            yield key
+
+
+def abandon(session: Session, clients: Clients, key: str) -> None:
+    """Delete what was stored under a key that is pinned but will not be used. Commits on its own.
+
+    If the store fails, the worker's sweep or ``reconcile`` does it.
+    """
+    _unpin(session, key)
+    delete_unused(session, clients, [key])
+
+
+@own_transaction
+def _unpin(session: Session, key: str) -> None:
+    this = update(StoredObject).where(StoredObject.key == key, _IS_KEPT)
+    count_rows(session, this.values(pinned_until=None))
 
 
 @own_transaction

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Vault
 from imagehub.clients.sign_in import SignedIn
-from imagehub.database import count_rows, now_utc, own_transaction
+from imagehub.database import count_rows, get_database_time, own_transaction
 from imagehub.domain.leases import release_lease
 from imagehub.domain.onedrive.accounts import (
     CONNECTED,
@@ -37,6 +37,19 @@ SIGN_IN_LIFETIME = timedelta(minutes=15)
 _SIGN_IN_REUSE = timedelta(minutes=5)
 # Every sign-in grants these; they are not scopes of OneDrive.
 _SIGN_IN_SCOPES = frozenset({"openid", "profile", "offline_access", "email"})
+
+
+def keep_wide(account: DriveAccount | None, scopes: Sequence[str]) -> Sequence[str]:
+    """Return what to ask an account for that signs in again.
+
+    A sign-in that asks for less than the owner has allowed would end notifications.
+
+    :param account: that is to sign in; None for a new one.
+    :param scopes: the least that is needed.
+    """
+    had = account.scopes.lower().split() if account is not None else []
+    is_wide = any(scope.endswith(WIDE_SCOPES[0].lower()) for scope in had)
+    return WIDE_SCOPES if is_wide else scopes
 
 
 def start_connection(
@@ -66,7 +79,8 @@ def start_connection(
     :raise ServiceRefusedError: no app registration is configured.
     """
     vault = clients.vault
-    now = now_utc()
+    # Another machine may finish it.
+    now = get_database_time(session)
     claims = _find_claims(session, renews) if prompt != "select_account" else ""
     wish = {
         "scopes": sorted(scopes),
@@ -171,7 +185,7 @@ def save_account(
     account.state, account.state_reason, account.state_code = CONNECTED, "", ""
     account.refused_at = account.doubted_at = account.claims_challenge = None
     account.is_active = account.is_active if found and is_renewal else True
-    account.connected_at = account.refreshed_at = now_utc()
+    account.connected_at = account.refreshed_at = get_database_time(session)
     account.connected_by_id = user_id
     session.add(account)
     session.flush()
@@ -206,7 +220,7 @@ def _take_sign_in(session: Session, vault: Vault, user_id: int, state: str) -> d
     :raise InvalidInputError: there is none, it is too old, or it cannot be decrypted.
     """
     row = use_up_sign_in(session, user_id, state)
-    if row is not None and now_utc() - row.created_at > SIGN_IN_LIFETIME:
+    if row is not None and get_database_time(session) - row.created_at > SIGN_IN_LIFETIME:
         raise InvalidInputError("This sign-in took longer than 15 minutes. Please start again.")
     kept = _open_flow(vault, row) if row is not None else None
     if kept is None:

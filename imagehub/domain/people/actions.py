@@ -12,9 +12,13 @@ from imagehub.messages import mark
 KINDS = {
     "group": mark("Groups"),
     "image": mark("Images"),
+    "series": mark("Series"),
+    "page": mark("Pages"),
     "import": mark("Imports"),
     "drive": mark("OneDrive files"),
     "share": mark("Share links"),
+    "enquiry": mark("Enquiries"),
+    "print": mark("Print files"),
     "connection": mark("Connection"),
     "setting": mark("Settings"),
     "account": mark("Account and sign-in"),
@@ -41,6 +45,10 @@ def _counted(verb: str, one: str, many: str) -> tuple[str, str, str]:
 _ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "group": {
         "edit_group": ("change", mark("Edited “%(name)s”: %(fields)s.")),
+        "translate_group": (
+            "change",
+            mark("Translated “%(name)s” into %(language)s: %(fields)s."),
+        ),
         "edit_groups": _counted(
             "change", "Edited %(num)s group: %(fields)s.", "Edited %(num)s groups: %(fields)s."
         ),
@@ -49,6 +57,26 @@ _ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "Joined %(num)s group into “%(name)s”.",
             "Joined %(num)s groups into “%(name)s”.",
         ),
+        "accept_words": (
+            "change",
+            mark("Accepted what the files of “%(name)s” say: %(fields)s."),
+        ),
+        "discard_words": (
+            "change",
+            mark("Discarded what the files of “%(name)s” say: %(fields)s."),
+        ),
+        "accept_many_words": _counted(
+            "change",
+            "Accepted what the files of %(num)s group say.",
+            "Accepted what the files of %(num)s groups say.",
+        ),
+        "discard_many_words": _counted(
+            "change",
+            "Discarded what the files of %(num)s group say.",
+            "Discarded what the files of %(num)s groups say.",
+        ),
+        "set_group_tiles": ("change", mark("Changed the deep zoom of “%(name)s”.")),
+        "make_tiles_again": ("change", mark("Had the tiles of “%(name)s” made again.")),
         "move_group": ("order", mark("Changed the position of “%(name)s” in the gallery.")),
         "set_cover": ("change", mark("Changed the cover of “%(name)s”.")),
         "split_shots": _counted(
@@ -114,6 +142,55 @@ _ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "Checked %(num)s originals in OneDrive again.",
         ),
     },
+    "series": {
+        "create_series": ("create", mark("Created the series “%(name)s”.")),
+        "edit_series": ("change", mark("Edited the series “%(name)s”: %(fields)s.")),
+        "translate_series": (
+            "change",
+            mark("Translated the series “%(name)s” into %(language)s: %(fields)s."),
+        ),
+        "publish_series": ("change", mark("Published the series “%(name)s”.")),
+        "unpublish_series": ("change", mark("Unpublished the series “%(name)s”.")),
+        "delete_series": ("delete", mark("Deleted the series “%(name)s”.")),
+        "restore_series": ("change", mark("Restored the series “%(name)s”.")),
+        "purge_series": _counted(
+            "delete",
+            "Permanently deleted %(num)s series: %(names)s.",
+            "Permanently deleted %(num)s series: %(names)s.",
+        ),
+        "order_series": ("order", mark("Changed the position of the series “%(name)s”.")),
+        "order_series_in_menu": (
+            "order",
+            mark("Changed the position of the series “%(name)s” in a menu."),
+        ),
+        "order_series_groups": (
+            "order",
+            mark("Changed the order of the works in the series “%(name)s”."),
+        ),
+        "set_series_cover": ("cover", mark("Changed the cover of the series “%(name)s”.")),
+        "add_to_series": _counted(
+            "add",
+            "Added %(num)s group to the series “%(name)s”.",
+            "Added %(num)s groups to the series “%(name)s”.",
+        ),
+        "remove_from_series": _counted(
+            "remove",
+            "Removed %(num)s group from the series “%(name)s”.",
+            "Removed %(num)s groups from the series “%(name)s”.",
+        ),
+    },
+    "page": {
+        "create_page": ("create", mark("Created the page “%(name)s”.")),
+        "edit_page": ("change", mark("Edited the page “%(name)s”: %(fields)s.")),
+        "translate_page": (
+            "change",
+            mark("Translated the page “%(name)s” into %(language)s: %(fields)s."),
+        ),
+        "publish_page": ("change", mark("Published the page “%(name)s”.")),
+        "unpublish_page": ("change", mark("Made the page “%(name)s” a draft.")),
+        "delete_page": ("delete", mark("Deleted the page “%(name)s”.")),
+        "order_menu": ("order", mark("Changed the position of “%(name)s” in a menu.")),
+    },
     "import": {
         "start_import": _counted(
             "create", "Started an import of %(num)s file.", "Started an import of %(num)s files."
@@ -124,6 +201,7 @@ _ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "Started an import of %(num)s new files of the watched folder “%(name)s”.",
         ),
         "watch_folder": ("create", mark("Started to watch the folder “%(name)s”.")),
+        "change_watch": ("change", mark("Changed the series of the watched folder “%(name)s”.")),
         "unwatch_folder": ("end", mark("Stopped watching the folder “%(name)s”.")),
         "migrate_legacy": _counted(
             "create",
@@ -197,6 +275,38 @@ _ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "replace_share": ("change", mark("Replaced the share link “%(name)s”.")),
         "revoke_share": ("delete", mark("Revoked the share link “%(name)s”.")),
         "reopen_share": ("change", mark("Restored the share link “%(name)s”.")),
+        "take_lists": (
+            "change",
+            mark("Turned on shortlists for the share link “%(name)s”."),
+        ),
+        "refuse_lists": (
+            "change",
+            mark("Turned off shortlists for the share link “%(name)s”."),
+        ),
+    },
+    "print": {
+        "request_print": ("create", mark("Created the print file “%(name)s”.")),
+        "cancel_print": ("change", mark("Cancelled the print file “%(name)s”.")),
+        "delete_print": ("delete", mark("Deleted the print file “%(name)s”.")),
+    },
+    # Without names: the log is kept longer than what visitors wrote.
+    "enquiry": {
+        "answer_enquiries": _counted(
+            "change", "Marked %(num)s enquiry as answered.", "Marked %(num)s enquiries as answered."
+        ),
+        "reopen_enquiries": _counted(
+            "change", "Marked %(num)s enquiry as new.", "Marked %(num)s enquiries as new."
+        ),
+        "refuse_enquiries": _counted(
+            "change", "Marked %(num)s enquiry as spam.", "Marked %(num)s enquiries as spam."
+        ),
+        "note_enquiry": ("change", mark("Changed the note of an enquiry.")),
+        "delete_enquiries": _counted(
+            "delete", "Deleted %(num)s enquiry.", "Deleted %(num)s enquiries."
+        ),
+        "export_enquiries": _counted(
+            "export", "Exported %(num)s enquiry.", "Exported %(num)s enquiries."
+        ),
     },
     "connection": {
         "connect": ("connect", mark("Connected the OneDrive of %(name)s.")),
@@ -207,7 +317,17 @@ _ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "check_originals": ("check", mark("Started a check of the originals in OneDrive.")),
     },
     "setting": {
+        "add_logo": ("create", mark("Fetched “%(name)s” as a logo.")),
+        "choose_mark_picture": (
+            "change",
+            mark("Chose “%(name)s” as the picture of the watermark."),
+        ),
         "change_settings": ("change", mark("Changed settings: %(fields)s.")),
+        "swap_main_language": (
+            "change",
+            mark("Made %(name)s the main language, and swapped all texts with their translations."),
+        ),
+        "change_main_language": ("change", mark("Made %(name)s the main language.")),
     },
     "account": {
         "create_account": ("create", mark("Created the account “%(name)s” on the command line.")),

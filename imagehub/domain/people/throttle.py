@@ -53,7 +53,7 @@ def make_counters(
         return SignInCounters(_make_key(keys, "device", device_mark), None)
     return SignInCounters(
         _make_key(keys, "name", name_key),
-        _make_key(keys, "address", _simplify_address(address)),
+        _make_key(keys, "address", simplify_address(address)),
     )
 
 
@@ -221,7 +221,7 @@ def _make_key(keys: SigningKeys, kind: str, value: str) -> str:
     return keys.sign("sign-in failures", f"{kind}:{value}")
 
 
-def _simplify_address(address: str) -> str:
+def simplify_address(address: str) -> str:
     """Keep an IPv4 address; of IPv6 only the /64 network, all of which one customer has."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients
 from imagehub.config import Settings
+from imagehub.domain.enquiries import inbox
 from imagehub.domain.file_names import replace_turns
 from imagehub.domain.imports import watched
 from imagehub.domain.imports.reports import (
@@ -30,7 +31,7 @@ from imagehub.domain.site.endings import (
 from imagehub.domain.sync import notifications, schedule
 from imagehub.errors import NEEDS_ADMINISTRATOR, WRONG_CLIENT_SECRET, WRONG_REGISTRATION
 from imagehub.messages import Message, PluralMessage, Stored, mark
-from imagehub.models import Image, Notice
+from imagehub.models import EnquiryRecipient, Image, Notice
 
 # A failed check of OneDrive is mostly repeated with success.
 _LEAST_FAILED_CHECKS = 3
@@ -77,6 +78,7 @@ KINDS: Mapping[str, str] = {
     "changed": mark("Changed originals"),
     "alt": mark("Images without alt text"),
     "delivery": mark("Messages"),
+    "enquiries": mark("Enquiries"),
 }
 
 
@@ -129,6 +131,7 @@ class Facts:
     check_problem: str = ""
     notification_problem: str = ""
     new_draft_count: int = 0
+    new_enquiry_count: int = 0
     failed_recipients: Sequence[tuple[str, str]] = ()
     counts: Counts = field(default_factory=Counts)
 
@@ -165,19 +168,22 @@ def collect_facts(session: Session, clients: Clients, settings: Settings) -> Fac
         check_problem=check_problem,
         notification_problem=notification_problem,
         new_draft_count=watched.count_new_drafts(session, MAX_COUNTED + 1),
+        new_enquiry_count=inbox.count_state(session, "new"),
         failed_recipients=_list_failed_recipients(session),
         counts=count_to_do(session),
     )
 
 
 def _list_failed_recipients(session: Session) -> list[tuple[str, str]]:
-    query = (
-        select(Notice.recipient, func.max(Notice.problem))
-        .where(Notice.failure_count >= _LEAST_FAILED_MESSAGES)
-        .group_by(Notice.recipient)
-        .order_by(Notice.recipient)
-    )
-    return [(recipient, problem) for recipient, problem in session.execute(query)]
+    found: dict[str, str] = {}
+    for model in (EnquiryRecipient, Notice):
+        query = (
+            select(model.recipient, func.max(model.problem))
+            .where(model.failure_count >= _LEAST_FAILED_MESSAGES)
+            .group_by(model.recipient)
+        )
+        found |= {recipient: problem for recipient, problem in session.execute(query)}
+    return sorted(found.items())
 
 
 def list_attention(facts: Facts) -> list[Attention]:
@@ -187,6 +193,7 @@ def list_attention(facts: Facts) -> list[Attention]:
         *_list_endings(facts),
         *_list_downloads(facts),
         *_list_imports(facts),
+        *_list_enquiries(facts.new_enquiry_count),
         *_list_drafts(facts.new_draft_count),
         *_list_messages(facts),
         *_list_originals(facts.counts),
@@ -311,6 +318,18 @@ def _list_imports(facts: Facts) -> Iterator[Attention]:
         yield Attention("notifications", head, words, CONNECTION_PATH)
 
 
+def _list_enquiries(count: int) -> Iterator[Attention]:
+    """Each enquiry is sent on when it arrives, so this is for Home only."""
+    if count:
+        head = _pick(
+            PluralMessage("%(num)s new enquiry", "%(num)s new enquiries", num=count),
+            Message("More than %(count)s new enquiries", count=inbox.MAX_COUNTED),
+            inbox.MAX_COUNTED,
+        )
+        words = mark("Someone is waiting for an answer.")
+        yield Attention("enquiries", head, words, "/admin/enquiries", level=count)
+
+
 def _list_drafts(count: int) -> Iterator[Attention]:
     if count:
         head = _pick(
@@ -430,8 +449,8 @@ def _without_alt(counts: Counts) -> Attention:
     return _about_images("alt", counts.without_alt, head, words)
 
 
-def _pick(counted: PluralMessage, many: Message) -> Message:
-    return counted if counted.values["num"] <= MAX_COUNTED else many
+def _pick(counted: PluralMessage, many: Message, most: int = MAX_COUNTED) -> Message:
+    return counted if counted.values["num"] <= most else many
 
 
 def _about_images(kind: str, count: int, head: str, words: str, listed: str = "") -> Attention:

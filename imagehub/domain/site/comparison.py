@@ -12,18 +12,22 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, exists, select, update
+from sqlalchemy import Select, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, ObjectInfo
 from imagehub.database import count_rows, end_read, get_database_time, make_batches, own_transaction
 from imagehub.domain.imports.jobs import add_remakes
+from imagehub.domain.library import tiles
 from imagehub.domain.objects import bookkeeping
-from imagehub.models import Image, ImportItem, Rendition, StoredObject
+from imagehub.messages import mark
+from imagehub.models import Image, ImportItem, PrintFile, Rendition, StoredObject, TileSet
 
-PREFIX = "renditions/"
-# Keys of this form sort alike in every collation and in Python, so two listings can be merged.
+# In their order.
+PREFIXES = ("prints/", "renditions/", "tiles/")
+# Keys of these forms sort alike in every collation and in Python, so two listings can be merged.
 KEY_PATTERN = re.compile(r"renditions/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}\.[a-z]{3,5}")
+SET_PATTERN = re.compile(r"(?:prints|tiles)/[0-9]{12}/[0-9a-f]{32}/")
 PAGE = 2000
 
 # An object stored this recently may be missing in a listing that began before.
@@ -49,9 +53,11 @@ class ReconcileReport:
     expired_pin_count: int = _count("pins of ended imports, removed")
     missing_count: int = _count("objects missing or damaged")
     repair_count: int = _count("images whose renditions are created again from OneDrive")
+    tile_set_count: int = _count("images whose tiles are made again")
     wrong_group_count: int = _count("groups with wrong counts, corrected")
-    wrong_bucket_count: int = _count("counts of the gallery's order, corrected")
+    wrong_bucket_count: int = _count("counts of the gallery, of series and of filters, corrected")
     stale_search_count: int = _count("groups with outdated search text, corrected")
+    stale_facet_count: int = _count("groups with outdated filters, corrected")
     empty_group_count: int = _count("old groups without images, deleted")
     scratch_file_count: int = _count("temporary files of killed workers, deleted")
     sign_in_count: int = _count("unfinished sign-ins at Microsoft, deleted")
@@ -124,11 +130,17 @@ class Comparison:
     def _look_at_pins(self) -> tuple[datetime, datetime]:
         """Return the time, and the time up to which pins are ignored.
 
-        While no worker has claimed an item, every pin that exists now is left over.
+        While no worker has claimed an item or makes tiles, every pin that exists now is left over.
         """
         now = get_database_time(self._session)
         is_busy = self._session.scalar(
-            select(exists().where(ImportItem.state == "running", ImportItem.lease_until > now))
+            select(
+                or_(
+                    exists().where(ImportItem.state == "running", ImportItem.lease_until > now),
+                    exists().where(TileSet.state == tiles.MAKING, TileSet.due_at > now),
+                    exists().where(PrintFile.state == "making", PrintFile.due_at > now),
+                )
+            )
         )
         end_read(self._session)
         return now, now if is_busy else now + timedelta(seconds=bookkeeping.PIN_SECONDS)
@@ -165,22 +177,34 @@ class Comparison:
 
     def _iter_listed(self) -> Iterator[ObjectInfo]:
         """List the bucket's objects; keys of another form are orphans unless they have a row."""
-        last = ""
-        for listed in self._clients.store.iter_objects(PREFIX):
-            self._report.object_count += 1
-            if not KEY_PATTERN.fullmatch(listed.key):
-                self._orphans.append(listed)
-                continue
-            if listed.key < last:
-                raise RuntimeError("the object store does not list its keys in order")
-            last = listed.key
-            yield listed
+        last, tile_set = "", ObjectInfo("", 0)
+        for prefix in PREFIXES:
+            for listed in self._clients.store.iter_objects(prefix):
+                self._report.object_count += 1
+                found = SET_PATTERN.match(listed.key)
+                if not found and not KEY_PATTERN.fullmatch(listed.key):
+                    self._orphans.append(listed)
+                    continue
+                if listed.key < last:
+                    raise RuntimeError("the object store does not list its keys in order")
+                last = listed.key
+                if found and found[0] == tile_set.key:
+                    size_bytes = tile_set.size_bytes + listed.size_bytes
+                    tile_set = ObjectInfo(tile_set.key, size_bytes)
+                    continue
+                if tile_set.key:
+                    yield tile_set
+                if found:
+                    tile_set = ObjectInfo(found[0], listed.size_bytes)
+                else:
+                    yield listed
+        if tile_set.key:
+            yield tile_set
 
     def _iter_rows(self) -> Iterator[Any]:
-        is_used = exists().where(Rendition.object_key == StoredObject.key)
-        query = select(*StoredObject.__table__.columns, is_used.label("is_used"))
+        query = select(*StoredObject.__table__.columns, bookkeeping.IS_USED.label("is_used"))
         for row in iter_rows(self._session, query, StoredObject.key):
-            if KEY_PATTERN.fullmatch(row.key):
+            if KEY_PATTERN.fullmatch(row.key) or SET_PATTERN.fullmatch(row.key):
                 yield row
             else:
                 # ImageHub creates no such keys, but the row counts: ask for its object by name.
@@ -193,6 +217,8 @@ class Comparison:
         if row.created_at < self._began_at - FRESH:
             return True
         # The page of the listing may be older than the object: ask for it by name.
+        if row.key.endswith("/"):
+            return next(self._clients.store.iter_objects(row.key), None) is None
         return self._clients.store.find_object(row.key) is None
 
     def _drop_pin(self, row: Any) -> None:
@@ -250,8 +276,20 @@ class Comparison:
             # The import must not take the bytes for stored.
             these = update(StoredObject).where(StoredObject.key.in_(keys))
             _execute(self._session, these.values(size_bytes=0))
-        users = select(Rendition.image_id).where(Rendition.object_key.in_(keys)).distinct()
+        self._request_tiles(keys)
+        is_lost = or_(Rendition.object_key.in_(keys), Rendition.marked_key.in_(keys))
+        users = select(Rendition.image_id).where(is_lost).distinct()
         self._request_repairs(row.image_id for row in _read(self._session, users))
+
+    def _request_tiles(self, keys: Sequence[str]) -> None:
+        """Have tiles made again of which objects are lost; they are not shown until then."""
+        lost = select(TileSet.image_id).where(TileSet.object_key.in_(keys))
+        ids = [row.image_id for row in _read(self._session, lost)]
+        self._report.tile_set_count += len(ids)
+        if ids and self._fix:
+            _forget_tiles(self._session, ids)
+        if self._fix:
+            _forget_prints(self._session, keys)
 
     def find_images_without_renditions(self) -> None:
         """Have the renditions of images that have none created again."""
@@ -288,6 +326,21 @@ def _merge(
 @own_transaction
 def _execute(session: Session, statement: Any) -> int:
     return count_rows(session, statement)
+
+
+@own_transaction
+def _forget_tiles(session: Session, image_ids: Sequence[int]) -> None:
+    these = update(TileSet).where(TileSet.image_id.in_(image_ids))
+    count_rows(session, these.values(object_key=""))
+    tiles.reconsider(session, image_ids)
+
+
+@own_transaction
+def _forget_prints(session: Session, keys: Sequence[str]) -> None:
+    """Note the print files that are lost; they can be made again."""
+    these = update(PrintFile).where(PrintFile.object_key.in_(keys))
+    lost = {"state": "failed", "reason": mark("The file is lost. It can be made again.")}
+    count_rows(session, these.values(object_key="", **lost))
 
 
 @own_transaction

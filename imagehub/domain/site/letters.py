@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from imagehub.clients.channels import Notice
 from imagehub.config import Settings
 from imagehub.domain.site.attention import KINDS, Attention
 from imagehub.messages import Message, PluralMessage, mark
+from imagehub.models import Enquiry
 from imagehub.translator import Translator
 
 SETTINGS_PATH = "/admin/settings#messages"
@@ -67,6 +68,48 @@ def write_letter(
     ]
     facts = {"attention": attention, "resolved": resolved}
     return _finish(letter_id, subject, blocks, facts, settings, translator, now)
+
+
+def write_enquiry(
+    enquiry: Enquiry, settings: Settings, translator: Translator, now: datetime
+) -> Notice:
+    """Write the message about an enquiry; an answer to it goes to the visitor.
+
+    What the visitor has typed is quoted, so that it cannot pass for a sentence of the hub.
+    """
+    say = translator.translate
+    url = f"{settings.public_url}/admin/enquiries/{enquiry.id}"
+    name, work = _clean(enquiry.name), _clean(enquiry.work)
+    about = Message("Enquiry about “%(title)s”", title=work) if work else mark("Enquiry")
+    if enquiry.work_count:
+        about = Message("Shortlist from “%(title)s”", title=work) if work else mark("Shortlist")
+    head = Message("%(name)s (%(email)s) has written:", name=name, email=enquiry.email)
+    lines = enquiry.message.split("\n") if enquiry.message else []
+    for one in enquiry.works:
+        title = _clean(one.title) or say(mark("Untitled"))
+        lines += [*([""] if lines else []), f"{one.position}. {title}"]
+        lines += [one.line] if one.line else []
+    quoted = "\n".join(f"> {line}".rstrip() for line in lines)
+    facts = {
+        "number": enquiry.id,
+        "received": _write_time(enquiry.created_at),
+        "name": name,
+        "email": enquiry.email,
+        "message": enquiry.message,
+        "work": work,
+        "work_number": enquiry.group_id,
+        "works": [
+            {"number": one.group_id, "title": one.title, "line": one.line} for one in enquiry.works
+        ],
+        "url": url,
+    }
+    end = Message("Your answer goes to %(email)s.", email=enquiry.email)
+    inbox = Message("In the inbox: %(url)s", url=url)
+    blocks = [say(about), say(head), quoted, say(end) + "\n" + say(inbox)]
+    data = {"attention": [], "resolved": [], "enquiry": facts}
+    letter_id = f"enquiry-{enquiry.id}-{int(enquiry.created_at.timestamp())}"
+    notice = _finish(letter_id, say(about), blocks, data, settings, translator, now)
+    return replace(notice, reply_to=enquiry.email)
 
 
 def write_test(letter_id: str, settings: Settings, translator: Translator, now: datetime) -> Notice:

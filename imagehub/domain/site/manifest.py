@@ -3,8 +3,10 @@
 The first line is the header, the last one counts the others, so that a manifest that was cut off is
 noticed. In between there are, in this order: ``setting``, ``account`` (of OneDrive, without
 tokens), ``tag``, ``group`` with its tags and its place in the trash, ``image`` with its renditions,
-``share`` with its groups. Numbers are those of the hub. A rendition's key contains the SHA-256 of
-its bytes.
+``series`` with its groups (those that are parts of others last), ``share`` with its groups,
+``watch`` for a watched folder, ``page`` of text, ``menu`` entry of a page or a series,
+``former_slug`` of a page, ``translation`` of a text of a group, an image, a series or a page.
+Numbers are those of the hub. A rendition's key contains the SHA-256 of its bytes.
 
 A column of groups, images, tags and renditions is exported unless it is named here; of the other
 tables only the columns that are named here are. What is left out: accounts of people and what
@@ -16,65 +18,110 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date
 from importlib import metadata
 from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from imagehub.domain.site.settings import SITE_FIELDS
+from imagehub.domain.site.settings import LOGO_FIELDS, SITE_FIELDS
 from imagehub.models import (
     DriveAccount,
+    FormerSlug,
     Group,
     GroupTag,
     HubSetting,
     Image,
+    MenuEntry,
+    Page,
     Rendition,
+    Series,
+    SeriesGroup,
     ShareItem,
     ShareLink,
     Tag,
+    Translation,
     TrashEntry,
+    WatchedFolder,
 )
 
 FORMAT = 1
 _PAGE = 500
 
 ROOT_FOLDER = "root_folder"
-SETTINGS = (*SITE_FIELDS, ROOT_FOLDER)
+# Logos are chosen again.
+SETTINGS = (*(name for name in SITE_FIELDS if name not in LOGO_FIELDS), ROOT_FOLDER)
 ACCOUNT_FIELDS = (
     "id", "home_account_id", "username", "name", "tenant_id", "is_active", "drive_id", "drive_kind",
 )  # fmt: skip
 SHARE_FIELDS = (
-    "id", "title", "may_download", "view_count", "created_at", "expires_at", "revoked_at",
-    "last_viewed_at",
+    "id", "title", "may_download", "has_mark", "view_count", "created_at", "expires_at",
+    "revoked_at", "last_viewed_at", "series_id",
 )  # fmt: skip
+WATCH_FIELDS = (
+    "drive_account_id", "item_id", "path", "way", "is_published", "series_id", "created_at",
+)  # fmt: skip
+PAGE_FIELDS = tuple(column.name for column in Page.__table__.columns)
+TRANSLATION_FIELDS = (
+    "group_id", "image_id", "series_id", "page_id", "language", "field", "text",
+)  # fmt: skip
+FORMER_SLUG_FIELDS = ("slug", "page_id", "created_at")
+MENU_FIELDS = ("page_id", "series_id", "place", "position")
 TRASH_FIELDS = ("origin_id", "joined", "state_before", "trashed_at")
 # Workers look into originals again, and checks of OneDrive ask their questions again.
-_IMAGE_LEFT_OUT = frozenset({"drive_doubt", "offered_item_id", "private_state"})
+_IMAGE_LEFT_OUT = frozenset(
+    {"drive_doubt", "offered_item_id", "private_state", "words_state", "finish"}
+)
 GROUP_FIELDS = tuple(column.name for column in Group.__table__.columns)
 IMAGE_FIELDS = tuple(
     column.name for column in Image.__table__.columns if column.name not in _IMAGE_LEFT_OUT
 )
 TAG_FIELDS = tuple(column.name for column in Tag.__table__.columns)
+SERIES_FIELDS = tuple(
+    column.name for column in Series.__table__.columns if column.name != "shown_count"
+)
 RENDITION_FIELDS = tuple(
-    column.name for column in Rendition.__table__.columns if column.name not in ("id", "image_id")
+    column.name
+    for column in Rendition.__table__.columns
+    # Workers make those with a watermark again.
+    if column.name not in ("id", "image_id", "marked_key", "marked_bytes")
 )
 
 # Every table is exported, or named here with a reason (see ``tests/test_structure.py``).
-EXPORTED_TABLES = frozenset(
-    model.__tablename__
-    for model in (
-        DriveAccount, Group, GroupTag, HubSetting, Image, Rendition, ShareItem, ShareLink, Tag,
-        TrashEntry,
-    )
-)  # fmt: skip
+_EXPORTED_MODELS = (
+    DriveAccount,
+    FormerSlug,
+    Group,
+    GroupTag,
+    HubSetting,
+    Image,
+    MenuEntry,
+    Page,
+    Rendition,
+    Series,
+    SeriesGroup,
+    ShareItem,
+    ShareLink,
+    Tag,
+    Translation,
+    TrashEntry,
+    WatchedFolder,
+)
+EXPORTED_TABLES = frozenset(model.__tablename__ for model in _EXPORTED_MODELS)
 LEFT_OUT_TABLES: Mapping[str, str] = {
     "api_token": "a secret of a person",
     "audit_entry": "what people did, with their addresses",
+    "day_count": "numbers of the visitors of one hub",
     "drive_copy": "found again by the next check of OneDrive",
     "drive_folder": "found again by the next check of OneDrive",
     "drive_subscription": "belongs to the address of one hub",
     "drive_watch": "found again by the next check of OneDrive",
+    "enquiry": "what visitors wrote in confidence",
+    "enquiry_recipient": "messages that one hub has sent",
+    "enquiry_work": "what visitors wrote in confidence",
+    "facet_entry": "made from the groups",
+    "facet_value": "made from the groups",
+    "found_words": "found again by workers",
     "gallery_bucket": "counted again",
     "gallery_revision": "belongs to one database",
     "import_item": "work of one hub",
@@ -84,18 +131,25 @@ LEFT_OUT_TABLES: Mapping[str, str] = {
     "import_proposal": "work of one hub",
     "lease": "held by running programs",
     "legacy_row": "keys of the first version's tables",
+    "likeness": "made from the covers",
+    "logo_picture": "chosen again",
+    "likeness_band": "made from the covers",
     "notice": "messages that one hub has sent",
     "pending_sign_in": "a secret that lasts for minutes",
+    "print_file": "can be made again",
     "private_data": "found again by workers",
     "recovery_code": "a secret of a person",
     "revoked_token": "protects accounts of people",
     "second_factor": "a secret of a person",
+    "share_mark": "what visitors have not sent yet",
     "sign_in_failure": "protects accounts of people",
     "sign_in_session": "a secret of a person",
+    "skipped_enquiry": "messages that one hub has sent",
     "stored_object": "made from the renditions",
+    "tile_set": "made again by workers",
     "upload_session": "a secret that lasts for hours",
     "user": "accounts of people",
-    "watched_folder": "chosen again in the connected drive",
+    "watermark_picture": "chosen again",
     "watched_item": "found again by the next check of OneDrive",
 }
 
@@ -142,7 +196,7 @@ def _make_line(kind: str, row: Mapping[str, Any]) -> str:
 
 
 def _write_value(value: Any) -> str:
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} cannot be part of a manifest")
 
@@ -184,6 +238,7 @@ def _iter_rows(connection: Connection) -> Iterator[tuple[str, dict[str, Any]]]:
         for row in page:
             row["renditions"] = renditions.get(row["id"], [])
             yield "image", row
+    yield from _iter_series(connection)
     for page in _iter_pages(connection, ShareLink, (*SHARE_FIELDS, "password_hash")):
         ids = [row["id"] for row in page]
         items = _read_parts(connection, ShareItem, "share_id", ids, ("group_id",), "position")
@@ -191,6 +246,34 @@ def _iter_rows(connection: Connection) -> Iterator[tuple[str, dict[str, Any]]]:
             row["has_password"] = bool(row.pop("password_hash"))
             row["groups"] = [part["group_id"] for part in items.get(row["id"], ())]
             yield "share", row
+    for row in _iter_table(connection, WatchedFolder, ("id", *WATCH_FIELDS)):
+        del row["id"]
+        yield "watch", row
+    for row in _iter_table(connection, Page, PAGE_FIELDS):
+        # The kind of a line is that of the thing.
+        row["page_kind"] = row.pop("kind")
+        yield "page", row
+    for row in _iter_table(connection, MenuEntry, ("id", *MENU_FIELDS)):
+        del row["id"]
+        yield "menu", row
+    for row in _iter_table(connection, FormerSlug, FORMER_SLUG_FIELDS, "slug"):
+        yield "former_slug", row
+    for row in _iter_table(connection, Translation, ("id", *TRANSLATION_FIELDS)):
+        del row["id"]
+        yield "translation", row
+
+
+def _iter_series(connection: Connection) -> Iterator[tuple[str, dict[str, Any]]]:
+    columns = Series.__table__.columns
+    query = select(*(columns[name] for name in SERIES_FIELDS))
+    rows = connection.execute(query.order_by(columns["parent_id"].is_not(None), columns["id"]))
+    # There are few series, each perhaps with many groups.
+    for row in [dict(found) for found in rows.mappings()]:
+        members = _read_parts(
+            connection, SeriesGroup, "series_id", [row["id"]], ("group_id",), "position"
+        )
+        row["groups"] = [part["group_id"] for part in members.get(row["id"], ())]
+        yield "series", row
 
 
 def _iter_table(

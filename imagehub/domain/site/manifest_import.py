@@ -10,32 +10,47 @@ import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, delete, exists, insert, select
+from sqlalchemy import Date, DateTime, delete, exists, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from imagehub.database import MAX_ID, Base, UTCDateTime, now_utc
+from imagehub.domain.library import prices
+from imagehub.domain.library.facet_index import fill_facets
 from imagehub.domain.library.groups import recount_gallery
 from imagehub.domain.library.search_index import fill_search
+from imagehub.domain.library.series_counts import recount_series
+from imagehub.domain.library.series_members import STEP
+from imagehub.domain.library.tiles import add_missing_tile_sets
 from imagehub.domain.onedrive.accounts import DISCONNECTED
 from imagehub.domain.site.manifest import (
     ACCOUNT_FIELDS,
     FORMAT,
+    FORMER_SLUG_FIELDS,
     GROUP_FIELDS,
     IMAGE_FIELDS,
+    MENU_FIELDS,
+    PAGE_FIELDS,
     RENDITION_FIELDS,
     ROOT_FOLDER,
+    SERIES_FIELDS,
     SETTINGS,
     SHARE_FIELDS,
     TAG_FIELDS,
+    TRANSLATION_FIELDS,
     TRASH_FIELDS,
+    WATCH_FIELDS,
 )
+from imagehub.domain.sync.schedule import ask_for_check
+from imagehub.domain.sync.watched_folders import TREE, find_watch, note_places
+from imagehub.domain.translations import is_valid
 from imagehub.errors import ConflictError, InvalidInputError
 from imagehub.models import (
     DriveAccount,
+    FormerSlug,
     Group,
     GroupTag,
     HubSetting,
@@ -43,18 +58,26 @@ from imagehub.models import (
     ImportJob,
     ImportPlan,
     LegacyRow,
+    MenuEntry,
+    Page,
     Rendition,
+    Series,
+    SeriesGroup,
     ShareItem,
     ShareLink,
     StoredObject,
     Tag,
+    Translation,
     TrashEntry,
+    WatchedFolder,
 )
 
 _MUST_BE_EMPTY = (
-    Group, Image, Tag, ShareLink, ImportJob, ImportPlan, StoredObject, LegacyRow
+    Group, Image, Tag, Series, ShareLink, ImportJob, ImportPlan, StoredObject, LegacyRow, Page
 )  # fmt: skip
 _BATCH = 500
+# Of manifests that were written before shots could be videos.
+_NO_VIDEO = {"video_codec": "", "duration_ms": 0, "has_sound": False, "is_loop": False}
 # No password has this hash, so that a link with a password opens for nobody.
 _NO_PASSWORD = "!"  # noqa: S105 - the opposite of a password
 
@@ -77,7 +100,7 @@ def check_is_empty(session: Session) -> None:
         if session.scalar(select(exists().select_from(model))):
             raise ConflictError(
                 "This hub is not empty: a manifest can only be read into a hub without groups, "
-                "images, tags, share links and imports. Nothing was changed."
+                "images, tags, series, share links, pages and imports. Nothing was changed."
             )
 
 
@@ -192,7 +215,9 @@ class _Reader:
         self._add(Tag, _pick(Tag, row, TAG_FIELDS))
 
     def _read_group(self, row: dict[str, Any]) -> None:
-        values = _pick(Group, row, GROUP_FIELDS)
+        values = _pick(Group, prices.NONE | row, GROUP_FIELDS)
+        if not prices.is_valid(*(values[name] for name in prices.FIELDS)):
+            raise ValueError("price")
         self._add(Group, values)
         for position, tag_id in enumerate(row["tags"]):
             self._add(GroupTag, {"group_id": row["id"], "tag_id": tag_id, "position": position})
@@ -202,7 +227,7 @@ class _Reader:
             )
 
     def _read_image(self, row: dict[str, Any]) -> None:
-        values = _pick(Image, row, IMAGE_FIELDS)
+        values = _pick(Image, _NO_VIDEO | row, IMAGE_FIELDS)
         if values["drive_account_id"] is not None:
             values["drive_account_id"] = self._accounts[values["drive_account_id"]]
         self._add(Image, values)
@@ -211,7 +236,7 @@ class _Reader:
             self._add(Rendition, {"image_id": row["id"], **rendition})
 
     def _read_share(self, row: dict[str, Any]) -> None:
-        values = _pick(ShareLink, row, SHARE_FIELDS)
+        values = _pick(ShareLink, {"series_id": None} | row, SHARE_FIELDS)
         # Nobody has the secret of this address.
         values["token_hash"] = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
         values["password_hash"] = _NO_PASSWORD if row["has_password"] else ""
@@ -219,6 +244,40 @@ class _Reader:
         for position, group_id in enumerate(row["groups"], 1):
             item = {"share_id": row["id"], "group_id": group_id, "position": position}
             self._add(ShareItem, item)
+
+    def _read_series(self, row: dict[str, Any]) -> None:
+        self._add(Series, {**_pick(Series, _NEW_IN_SERIES | row, SERIES_FIELDS), "shown_count": 0})
+        for number, group_id in enumerate(row["groups"], 1):
+            member = {"series_id": row["id"], "group_id": group_id, "position": number * STEP}
+            self._add(SeriesGroup, {**member, "is_shown": False})
+
+    def _read_watch(self, row: dict[str, Any]) -> None:
+        """Watch a folder again. As when it was chosen, the files in it now are not imported."""
+        values = _pick(WatchedFolder, {"series_id": None} | row, WATCH_FIELDS)
+        account_id = self._accounts[values.pop("drive_account_id")]
+        if find_watch(self._session, account_id, values["item_id"]) is None:
+            self._session.add(WatchedFolder(drive_account_id=account_id, **values))
+            note_places(self._session, account_id, [values["item_id"]], TREE)
+            ask_for_check(self._session, account_id)
+
+    def _read_page(self, row: dict[str, Any]) -> None:
+        row["kind"] = row.pop("page_kind")
+        self._add(Page, _pick(Page, row, PAGE_FIELDS))
+
+    def _read_menu(self, row: dict[str, Any]) -> None:
+        values = _pick(MenuEntry, {"series_id": None} | row, MENU_FIELDS)
+        if (values["page_id"] is None) == (values["series_id"] is None):
+            raise ValueError("menu")
+        self._add(MenuEntry, values)
+
+    def _read_former_slug(self, row: dict[str, Any]) -> None:
+        self._add(FormerSlug, _pick(FormerSlug, row, FORMER_SLUG_FIELDS))
+
+    def _read_translation(self, row: dict[str, Any]) -> None:
+        values = _pick(Translation, row, TRANSLATION_FIELDS)
+        if not is_valid(values):
+            raise ValueError("translation")
+        self._add(Translation, values)
 
     # --- Rows -------------------------------------------------------------------------------------
 
@@ -259,10 +318,13 @@ class _Reader:
             self._session.execute(insert(Group), [{"id": last_group}])
             self._session.execute(delete(Group).where(Group.id == last_group))
         self._session.expunge_all()
+        add_missing_tile_sets(self._session)
         recount_gallery(self._session)
-        after = 0
-        while after := fill_search(self._session, after):
-            self._session.expunge_all()
+        recount_series(self._session)
+        for fill in (fill_search, fill_facets):
+            after = 0
+            while after := fill(self._session, after):
+                self._session.expunge_all()
 
 
 _READERS: Mapping[str, Any] = {
@@ -271,9 +333,26 @@ _READERS: Mapping[str, Any] = {
     "tag": _Reader._read_tag,
     "group": _Reader._read_group,
     "image": _Reader._read_image,
+    "series": _Reader._read_series,
     "share": _Reader._read_share,
+    "watch": _Reader._read_watch,
+    "page": _Reader._read_page,
+    "menu": _Reader._read_menu,
+    "former_slug": _Reader._read_former_slug,
+    "translation": _Reader._read_translation,
 }
-_ORDER = (Tag, Group, GroupTag, TrashEntry, Image, Rendition, ShareLink, ShareItem)
+# Manifests of earlier versions have none of these.
+_NEW_IN_SERIES: dict[str, Any] = {
+    "folder_id": "",
+    "trashed_at": None,
+    "before_trash": None,
+    "first_day": None,
+    "last_day": None,
+}
+_ORDER = (
+    Tag, Group, GroupTag, TrashEntry, Image, Rendition, Series, SeriesGroup, ShareLink, ShareItem,
+    Page, MenuEntry, FormerSlug, Translation,
+)  # fmt: skip
 
 
 def _pick(model: type[Base], row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -287,6 +366,8 @@ def _pick(model: type[Base], row: Mapping[str, Any], names: Sequence[str]) -> di
         value, kind = row[name], columns[name].type
         if value is not None and isinstance(kind, DateTime | UTCDateTime):
             value = datetime.fromisoformat(value)
+        elif value is not None and isinstance(kind, Date):
+            value = date.fromisoformat(value)
         elif value is not None and not isinstance(value, _TYPES[kind.python_type]):
             raise TypeError(name)
         if value is None and not columns[name].nullable:

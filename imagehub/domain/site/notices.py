@@ -202,13 +202,17 @@ def _note_failure(
     """Note a failure, and when to try again: after ``seconds`` at the earliest."""
     now = get_database_time(session)
     for row in session.scalars(_select_rows(recipient, kinds)):
-        wait = min(_FIRST_RETRY * 2 ** min(row.failure_count, 12), _LAST_RETRY)
-        wait = min(max(wait, timedelta(seconds=seconds)), _LAST_RETRY)
-        row.failure_count, row.next_at, row.problem = (
-            row.failure_count + 1,
-            now + wait,
-            problem[:500],
-        )
+        row.next_at = now + find_retry(row.failure_count, seconds)
+        row.failure_count, row.problem = row.failure_count + 1, problem[:500]
+
+
+def find_retry(failure_count: int, seconds: float) -> timedelta:
+    """Return how long to wait after a failure: ``seconds`` at least, and longer each time.
+
+    :param failure_count: of the failures before.
+    """
+    doubled = _FIRST_RETRY * (1 << min(failure_count, 12))
+    return min(max(doubled, timedelta(seconds=seconds)), _LAST_RETRY)
 
 
 def _select_rows(recipient: str, kinds: Sequence[str]) -> Select[Notice]:

@@ -10,6 +10,7 @@ from imagehub.clients import Clients
 from imagehub.config import Settings
 from imagehub.domain.imports import looks
 from imagehub.domain.imports.reports import JobReport, list_running_jobs
+from imagehub.domain.library import likeness_index
 from imagehub.domain.onedrive.status import ConnectionInfo
 from imagehub.domain.site.attention import Attention, collect_facts, list_attention
 from imagehub.domain.site.counts import Counts
@@ -34,6 +35,7 @@ class Overview:
     """What the admin's first page shows.
 
     ``look_progress``: how far the hub has looked into originals for private data, None if into all.
+    ``cover_progress``: how many works were compared with others, None if all.
     """
 
     connection: ConnectionInfo
@@ -41,6 +43,7 @@ class Overview:
     attention: Sequence[Attention] = ()
     running_jobs: Sequence[JobReport] = ()
     look_progress: looks.Progress | None = None
+    cover_progress: likeness_index.Progress | None = None
 
 
 def describe_hub(session: Session, clients: Clients, settings: Settings) -> Overview:
@@ -55,6 +58,7 @@ def describe_hub(session: Session, clients: Clients, settings: Settings) -> Over
         attention=list_attention(facts),
         running_jobs=list_running_jobs(session),
         look_progress=looks.find_progress(session),
+        cover_progress=likeness_index.find_progress(session),
     )
 
 

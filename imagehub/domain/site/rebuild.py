@@ -1,4 +1,4 @@
-"""Make the renditions of all images again from OneDrive, a few at a time.
+"""Make the renditions and tiles of all images again from OneDrive, a few at a time.
 
 The images are handed to the workers as the remakes of imports. How far this is, is kept in the
 database together with the items of the last step, so that it goes on where it was stopped and makes
@@ -16,8 +16,9 @@ from sqlalchemy import ColumnElement, delete, func, select, true, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients
-from imagehub.database import count_rows, end_read, get_database_time
+from imagehub.database import MAX_ID, count_rows, end_read, get_database_time
 from imagehub.domain.imports.jobs import OPEN_STATES, add_remakes
+from imagehub.domain.library.tiles import remake_all
 from imagehub.domain.onedrive.accounts import CONNECTED
 from imagehub.models import (
     DriveAccount,
@@ -26,6 +27,7 @@ from imagehub.models import (
     ImportItem,
     Rendition,
     StoredObject,
+    TileSet,
 )
 
 _STATE = "rebuild"
@@ -41,11 +43,13 @@ class Progress:
     """How far a rebuild is: all images up to ``after_id`` were handed over.
 
     ``group``: only this group; None for all. ``missing_only``: only images that lack an object.
+    ``last_id``: the newest image when it began; later ones are made by their imports.
     ``jobs``: account → import. ``without``: images that have no original in OneDrive now.
     """
 
     group: int | None = None
     missing_only: bool = False
+    last_id: int = MAX_ID
     after_id: int = 0
     jobs: dict[int, int] = field(default_factory=dict)
     seen: int = 0
@@ -67,6 +71,13 @@ def find_progress(session: Session, group: int | None, missing_only: bool) -> Pr
     values["jobs"] = {int(account): job for account, job in values["jobs"].items()}
     found = Progress(**values)
     return found if (found.group, found.missing_only) == (group, missing_only) else None
+
+
+def begin(session: Session, group: int | None, missing_only: bool) -> Progress:
+    """Begin a rebuild of the images that are there now."""
+    last_id = session.scalar(select(func.max(Image.id))) or 0
+    end_read(session)
+    return Progress(group, missing_only, last_id)
 
 
 def count_images(session: Session, group: int | None) -> int:
@@ -97,7 +108,8 @@ def hand_over(
     rows = session.execute(
         select(Image.id, Image.group_id, Image.number, Image.name, DriveAccount.state)
         .outerjoin(DriveAccount, DriveAccount.id == Image.drive_account_id)
-        .where(Image.id > progress.after_id, _is_wanted(progress.group))
+        .where(Image.id > progress.after_id, Image.id <= progress.last_id)
+        .where(_is_wanted(progress.group))
         .order_by(Image.id)
         .limit(count)
     ).all()
@@ -105,7 +117,10 @@ def hand_over(
     if not rows:
         return None
     usable = [row.id for row in rows if row.state == CONNECTED]
-    wanted = _list_incomplete(session, clients, usable) if progress.missing_only else usable
+    wanted = tiled = usable
+    if progress.missing_only:
+        wanted = _list_incomplete(session, clients, usable)
+        tiled = _list_without_tiles(session, clients, usable)
     for row in rows:
         if row.state != CONNECTED:
             note_without(name_image(row))
@@ -115,6 +130,7 @@ def hand_over(
     count_rows(session, forget.values(size_bytes=0))
     jobs = dict(progress.jobs)
     asked = add_remakes(session, wanted, jobs)
+    remake_all(session, tiled)
     progress = replace(
         progress,
         after_id=rows[-1].id,
@@ -150,6 +166,22 @@ def _list_incomplete(session: Session, clients: Clients, image_ids: Sequence[int
             broken.add(row.image_id)
         complete.add(row.image_id)
     return [one for one in image_ids if one in broken or one not in complete]
+
+
+def _list_without_tiles(session: Session, clients: Clients, image_ids: Sequence[int]) -> list[int]:
+    """List the images of which the storage lacks tiles."""
+    rows = session.execute(
+        select(TileSet.image_id, TileSet.object_key, TileSet.size_bytes).where(
+            TileSet.image_id.in_(image_ids), TileSet.object_key != ""
+        )
+    ).all()
+    end_read(session)
+    return [
+        row.image_id
+        for row in rows
+        if sum(one.size_bytes for one in clients.store.iter_objects(row.object_key))
+        != row.size_bytes
+    ]
 
 
 def _keep(session: Session, progress: Progress) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, exists, func, or_, select
+from sqlalchemy import delete, exists, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients
@@ -16,7 +16,8 @@ from imagehub.database import count_rows, end_read, get_database_time, own_trans
 from imagehub.domain.imports.jobs import OPEN_STATES
 from imagehub.domain.imports.scratch import clean_scratch
 from imagehub.domain.leases import acquire_lease, make_owner
-from imagehub.domain.library import groups, search_index
+from imagehub.domain.library import facet_index, groups, likeness_index, search_index
+from imagehub.domain.library.series_counts import recount_series
 from imagehub.domain.objects import bookkeeping
 from imagehub.domain.onedrive import uploads
 from imagehub.domain.people import audit, sessions
@@ -28,6 +29,7 @@ from imagehub.models import (
     Image,
     ImportItem,
     Lease,
+    Likeness,
     PendingSignIn,
     RevokedToken,
     SignInFailure,
@@ -61,6 +63,7 @@ def reconcile(
     stores.find_images_without_renditions()
     _check_groups(session, report, fix)
     _check_search(session, report, fix)
+    _check_facets(session, report, fix)
     for name, count in drop_expired(session, fix).items():
         setattr(report, name, count)
     if data_dir is not None:
@@ -88,7 +91,7 @@ def _check_groups(session: Session, report: ReconcileReport, fix: bool) -> None:
                 _refresh_group(session, row.id)
         if not row.true_count and _drop_if_abandoned(session, row.id, fix):
             report.empty_group_count += 1
-    report.wrong_bucket_count = _count_wrong_buckets(session, fix)
+    report.wrong_bucket_count = _count_wrong_counts(session, fix)
 
 
 @own_transaction
@@ -111,6 +114,7 @@ def _drop_if_abandoned(session: Session, group_id: int, fix: bool) -> bool:
             Group.medium == "",
             Group.dimensions == "",
             Group.year == "",
+            Group.creator == "",
             ~exists().where(Image.group_id == Group.id),
             ~exists().where(ImportItem.group_id == Group.id, ImportItem.state.in_(OPEN_STATES)),
         )
@@ -122,8 +126,8 @@ def _drop_if_abandoned(session: Session, group_id: int, fix: bool) -> bool:
 
 
 @own_transaction
-def _count_wrong_buckets(session: Session, fix: bool) -> int:
-    wrong = groups.recount_gallery(session)
+def _count_wrong_counts(session: Session, fix: bool) -> int:
+    wrong = groups.recount_gallery(session) + recount_series(session)
     if not fix:
         session.rollback()
     return wrong
@@ -145,6 +149,45 @@ def _check_search(session: Session, report: ReconcileReport, fix: bool) -> None:
 def _refresh_search(session: Session, group_id: int) -> None:
     groups.lock_group(session, group_id)
     search_index.refresh_search(session, [group_id])
+
+
+def _check_facets(session: Session, report: ReconcileReport, fix: bool) -> None:
+    after = 0
+    while True:
+        stale, after = facet_index.list_stale_facets(session, after)
+        end_read(session)
+        report.stale_facet_count += len(stale)
+        for group_id in stale if fix else ():
+            _refresh_facets(session, group_id)
+        if not after:
+            break
+    is_other = Likeness.thumbhash != func.coalesce(Image.thumbhash, "")
+    looks = (
+        select(Likeness.group_id)
+        .join(Group, Group.id == Likeness.group_id)
+        .outerjoin(Image, Image.id == Group.cover_id)
+        .where(or_(is_other, Group.is_shown == false()))
+    )
+    for row in comparison.iter_rows(session, looks, Likeness.group_id):
+        report.stale_facet_count += 1
+        if fix:
+            _refresh_facets(session, row.group_id)
+    report.wrong_bucket_count += _count_wrong_facets(session, fix)
+
+
+@own_transaction
+def _refresh_facets(session: Session, group_id: int) -> None:
+    groups.lock_group(session, group_id)
+    likeness_index.refresh_likeness(session, [group_id])
+    facet_index.refresh_facets(session, [group_id])
+
+
+@own_transaction
+def _count_wrong_facets(session: Session, fix: bool) -> int:
+    wrong = facet_index.recount_facets(session)
+    if not fix:
+        session.rollback()
+    return wrong
 
 
 # --- Expired rows ---------------------------------------------------------------------------------

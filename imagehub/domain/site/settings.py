@@ -14,8 +14,9 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from imagehub.config import Settings, list_fields
-from imagehub.config_values import read_day, write_value
+from imagehub.config_values import SITE_TEXTS, read_day, write_value
 from imagehub.database import now_utc
+from imagehub.domain.library.credits import URL_FAULT
 from imagehub.errors import ConflictError, InvalidInputError, NotAllowedError
 from imagehub.messages import Message, mark
 from imagehub.models import HubSetting
@@ -24,18 +25,43 @@ from imagehub.models import HubSetting
 SITE_FIELDS = tuple(
     item.name for item in list_fields() if item.metadata["in_pages"] and item.name != "root_folder"
 )
-_MAX_CHARS = {"title": 120, "tagline": 300, "notify_about": 300}
+# Numbers of logos, which mean nothing to another hub.
+LOGO_FIELDS = ("logo", "logo_dark")
+_MAX_CHARS = {
+    "title": 120,
+    "tagline": 300,
+    "notify_about": 300,
+    "embed_sites": 1000,
+    "site_texts": 4000,
+} | dict.fromkeys(
+    ("creator", "credit_line", "copyright_notice", "license_url", "license_page_url"), 300
+)
 _FAULTS = {
     "accent": mark("Enter a colour like #a1b2c3."),
     "ground": mark("Enter a colour like #a1b2c3."),
+    "layout": mark("Select one of the options."),
+    "typefaces": mark("Select one of the options."),
+    "featured_work": mark("Select a work from the list."),
     "language": mark("Select a language from the list."),
+    "text_languages": mark("Select languages from the list."),
+    "site_texts": Message(
+        "Use at most %(title)s characters for a title and %(tagline)s for a tagline.", **SITE_TEXTS
+    ),
+    "currency": mark("Select a currency from the list."),
+    "enquiry_months": mark("Enter a number of months from 1 to 120."),
     "downloads": mark("Select one of the options."),
+    "watermark_strength": mark("Enter a strength from 5 to 100 percent."),
+    "license_url": URL_FAULT,
+    "license_page_url": URL_FAULT,
+    "embed_sites": mark("Enter addresses such as https://example.org, separated by commas, or *."),
 }
 _ROOT = "root_folder"
 # Shown as the root folder if there is no boundary.
 WHOLE_DRIVE = mark("All of OneDrive")
 # Set by a migration in hubs that have images: their downloads stay as they were until then.
 _TO_CHOOSE = "downloads_to_choose"
+# Set once somebody has chosen, so that Home does not ask again.
+_ENQUIRIES_CHOSEN = "enquiries_chosen"
 _SECRET_END = "client_secret_end"  # noqa: S105 - a day, not a secret
 # Control characters, lone surrogates, line and paragraph separators. Other invisible characters are
 # part of text: joiners, no-break spaces, marks of direction.
@@ -124,15 +150,17 @@ def save_site(
     changed = [name for name, (_, value, _) in values.items() if value != getattr(before, name)]
     for name in changed:
         text, value, default_value = values[name]
-        _keep(session, name, None if value == default_value else text)
+        keep_value(session, name, None if value == default_value else text)
     if "downloads" in changed:
-        _keep(session, _TO_CHOOSE, None)
+        keep_value(session, _TO_CHOOSE, None)
+    if "enquiries" in changed:
+        keep_value(session, _ENQUIRIES_CHOSEN, True)
     return changed
 
 
 def must_choose_downloads(session: Session) -> bool:
     """Tell whether an admin still has to choose how visitors get full-size images."""
-    return bool(_read(session, _TO_CHOOSE))
+    return bool(read_value(session, _TO_CHOOSE))
 
 
 def choose_downloads(session: Session, settings: Settings, choice: str) -> None:
@@ -141,7 +169,22 @@ def choose_downloads(session: Session, settings: Settings, choice: str) -> None:
     :raise InvalidInputError: there is no such choice.
     """
     save_site(session, settings, {"downloads": choice})
-    _keep(session, _TO_CHOOSE, None)
+    keep_value(session, _TO_CHOOSE, None)
+
+
+def may_propose_enquiries(session: Session, settings: Settings) -> bool:
+    """Tell whether nobody has chosen yet whether visitors may write.
+
+    :param settings: those in force.
+    """
+    is_open = not settings.enquiries and "enquiries" not in settings.given
+    return is_open and not read_value(session, _ENQUIRIES_CHOSEN)
+
+
+def choose_enquiries(session: Session, settings: Settings, *, is_on: bool) -> None:
+    """Save whether visitors may write, as chosen on the first page, which then asks no more."""
+    save_site(session, settings, {"enquiries": "on" if is_on else "off"})
+    keep_value(session, _ENQUIRIES_CHOSEN, True)
 
 
 # --- The root folder ------------------------------------------------------------------------------
@@ -163,7 +206,7 @@ class RootFolder:
 def get_root_folder(session: Session, settings: Settings, account_id: int) -> RootFolder:
     """Return the root folder of one account; a selected folder belongs to its drive."""
     is_given = _ROOT in settings.given
-    kept = None if is_given else _read(session, _ROOT)
+    kept = None if is_given else read_value(session, _ROOT)
     if isinstance(kept, dict) and kept.get("account") == account_id:
         return RootFolder(str(kept["id"]), str(kept["words"]))
     words = WHOLE_DRIVE if settings.root_folder == "root" else settings.root_folder
@@ -184,7 +227,7 @@ def set_root_folder(
             "The root folder is set by IMAGEHUB_ROOT_FOLDER on the server. Change it there."
         )
     kept = {"account": account_id, "id": item_id, "words": words[:1000]} if item_id else None
-    _keep(session, _ROOT, kept)
+    keep_value(session, _ROOT, kept)
 
 
 # --- The client secret ----------------------------------------------------------------------------
@@ -197,7 +240,7 @@ def find_secret_end(session: Session, settings: Settings) -> date | None:
     """
     if settings.ms_client_secret_expires is not None:
         return settings.ms_client_secret_expires
-    kept = _read(session, _SECRET_END)
+    kept = read_value(session, _SECRET_END)
     try:
         return date.fromisoformat(str(kept)) if kept else None
     except ValueError:
@@ -219,19 +262,20 @@ def set_secret_end(session: Session, settings: Settings, day: str) -> date | Non
     except ValueError:
         fault = mark("Enter a date like 2027-05-31.")
         raise InvalidInputError(fault, {"secret_end": fault}) from None
-    _keep(session, _SECRET_END, end.isoformat() if end else None)
+    keep_value(session, _SECRET_END, end.isoformat() if end else None)
     return end
 
 
 # --- Rows -----------------------------------------------------------------------------------------
 
 
-def _read(session: Session, name: str) -> Any:
+def read_value(session: Session, name: str) -> Any:
+    """Return the stored value; None if there is none."""
     text = session.scalar(select(HubSetting.value).where(HubSetting.name == name))
     return None if text is None else json.loads(text)
 
 
-def _keep(session: Session, name: str, value: Any) -> None:
+def keep_value(session: Session, name: str, value: Any) -> None:
     """Store a value; None deletes it."""
     if value is None:
         session.execute(delete(HubSetting).where(HubSetting.name == name))

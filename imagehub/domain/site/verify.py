@@ -10,17 +10,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Drive
+from imagehub.clients.drive_ids import list_spellings
 from imagehub.database import end_read, make_batches
 from imagehub.domain.onedrive.accounts import CONNECTED
 from imagehub.domain.site.comparison import Comparison, ReconcileReport, iter_rows
 from imagehub.domain.site.manifest_import import ManifestError
 from imagehub.domain.sync.state import ABSENT, has_changed
 from imagehub.errors import ConnectionLostError, ImageHubError, NotFoundError, ServiceBusyError
-from imagehub.models import DriveAccount, Group, Image, Rendition, StoredObject
+from imagehub.models import (
+    DriveAccount,
+    Group,
+    Image,
+    Rendition,
+    Series,
+    StoredObject,
+    TileSet,
+    WatchedFolder,
+)
 
 _ASK_BATCH = 20
 _LONGEST_WAIT_SECONDS = 60.0
@@ -38,6 +48,8 @@ FINDINGS: Mapping[str, tuple[str, bool]] = {
     "changed": ("originals with another content in OneDrive", False),
     "group": ("groups of the manifest that the hub lacks", True),
     "image": ("images of the manifest that the hub lacks", True),
+    "series": ("series of the manifest that the hub lacks", True),
+    "watch": ("watched folders of the manifest that the hub lacks", True),
     "rendition": ("renditions of the manifest that the storage lacks", True),
 }
 
@@ -100,8 +112,15 @@ def name_users(session: Session, key: str) -> str:
     """Name the images that use an object, for a person."""
     rows = session.execute(
         select(Image.id, Image.group_id, Image.number)
-        .join(Rendition, Rendition.image_id == Image.id)
-        .where(Rendition.object_key == key)
+        .outerjoin(Rendition, Rendition.image_id == Image.id)
+        .outerjoin(TileSet, TileSet.image_id == Image.id)
+        .where(
+            or_(
+                Rendition.object_key == key,
+                Rendition.marked_key == key,
+                TileSet.object_key == key,
+            )
+        )
         .distinct()  # A small image may have the same rendition in all sizes.
         .order_by(Image.id)
         .limit(3)
@@ -193,6 +212,10 @@ def verify_manifest(
                 ids[kind].add(row["id"])
             for one in row.get("renditions", ()) if kind == "image" else ():
                 keys[one["object_key"]] = f"group {row['group_id']}, shot {row['number']}"
+            if kind == "series" and session.get(Series, row["id"]) is None:
+                found.add(kind, f"{row['title']} ({row['id']})")
+            if kind == "watch" and not _is_watched(session, row["item_id"]):
+                found.add(kind, row["path"])
             is_ended = is_ended or kind == "end"
         for kind, model in (("group", Group), ("image", Image)):
             known = set(session.scalars(select(model.id).where(model.id.in_(ids[kind]))))
@@ -201,6 +224,11 @@ def verify_manifest(
         _verify_keys(session, clients, found, keys)
     if not is_ended:
         raise ManifestError("The manifest is not complete.")
+
+
+def _is_watched(session: Session, item_id: str) -> bool:
+    spelt = WatchedFolder.item_id.in_(list_spellings(item_id))
+    return bool(session.scalar(select(exists().where(spelt))))
 
 
 def _iter_named(lines: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:

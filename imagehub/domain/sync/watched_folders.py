@@ -30,11 +30,13 @@ def watch_folder(
     path: str,
     way: str,
     is_published: bool,
+    series_id: int | None = None,
 ) -> WatchedFolder:
     """Watch a folder and all below it; the files in it now are not imported. The caller commits.
 
     :param folder: of the drive, inside the root folder.
     :param way: how files are grouped, one of ``imports.grouping.WAYS``.
+    :param series_id: an existing series that new groups join.
     :raise ConflictError: it is watched already.
     """
     if find_watch(session, account_id, folder.id) is not None:
@@ -45,6 +47,7 @@ def watch_folder(
         path=path[:1000],
         way=way,
         is_published=is_published,
+        series_id=series_id,
         user_id=user_id,
         created_at=get_database_time(session),
     )
@@ -63,6 +66,24 @@ def find_watch(session: Session, account_id: int, folder_id: str) -> WatchedFold
     return session.scalars(of_account.where(spelt)).first()
 
 
+def set_watch_series(session: Session, watch_id: int, series_id: int | None) -> WatchedFolder:
+    """Set the series that new groups of a watched folder join. The caller commits.
+
+    :raise NotFoundError: there is no such watch any more.
+    """
+    watched = _get_watch(session, watch_id)
+    watched.series_id = series_id
+    session.flush()
+    return watched
+
+
+def _get_watch(session: Session, watch_id: int) -> WatchedFolder:
+    watched = session.get(WatchedFolder, watch_id) if 0 < watch_id <= MAX_ID else None
+    if watched is None:
+        raise NotFoundError("watched folder", watch_id)
+    return watched
+
+
 def unwatch_folder(session: Session, watch_id: int) -> WatchedFolder:
     """Stop watching a folder; what was imported stays. The caller commits.
 
@@ -70,9 +91,7 @@ def unwatch_folder(session: Session, watch_id: int) -> WatchedFolder:
 
     :raise NotFoundError: there is no such watch any more.
     """
-    watched = session.get(WatchedFolder, watch_id) if 0 < watch_id <= MAX_ID else None
-    if watched is None:
-        raise NotFoundError("watched folder", watch_id)
+    watched = _get_watch(session, watch_id)
     session.delete(watched)
     session.flush()
     return watched

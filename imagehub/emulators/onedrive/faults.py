@@ -20,7 +20,7 @@ import re
 import threading
 from collections import deque
 from dataclasses import dataclass
-from time import time
+from time import monotonic, time
 from typing import Any
 
 from .state import State
@@ -235,9 +235,13 @@ class RequestLog:
         self._lock = threading.Lock()
         self._entries: deque[dict[str, Any]] = deque(maxlen=_LOG_LENGTH)
         self._number = 0
+        self._cleared_at = 0.0
 
-    def add(self, entry: dict[str, Any]) -> None:
+    def add(self, entry: dict[str, Any], began_at: float) -> None:
+        """Keep a request, unless it began before the log was cleared (both by ``monotonic``)."""
         with self._lock:
+            if began_at < self._cleared_at:
+                return
             self._number += 1
             self._entries.append({"number": self._number, "at": time(), **entry})
 
@@ -258,6 +262,7 @@ class RequestLog:
     def clear(self) -> None:
         with self._lock:
             self._entries.clear()
+            self._cleared_at = monotonic()
 
 
 _SECRET_PARAMETERS = re.compile(

@@ -20,6 +20,7 @@ from .index import Item
 from .pictures import is_picture_name, read_facets
 from .state import State
 from .tree import Tree
+from .videos import is_video_name, read_video_facet
 
 _SPECIAL_FOLDERS = {"documents": "documents", "pictures": "photos", "music": "music"}
 _MIME_TYPES = {
@@ -336,6 +337,8 @@ class ItemWriter:
         try:
             quick_xor, sha1 = hash_file(path)
             facets = read_facets(path) if _is_listed_as_picture(item.name) else {}
+            if is_video_name(item.name):
+                facets = read_video_facet(path)
             status = path.stat()
         except OSError:
             return "", "", {}

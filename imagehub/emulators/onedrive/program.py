@@ -9,6 +9,7 @@ import traceback
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic
 from types import FrameType
 
 from .content import HOST_PATHS, ContentHosts
@@ -155,7 +156,7 @@ class Emulator:
         ):
             if header in request.headers:
                 entry[header.replace("-", "_")] = request.headers[header]
-        self.log.add(entry | request.notes)
+        self.log.add(entry | request.notes, monotonic() - seconds)
 
     def close(self) -> None:
         self.subscriptions.stop()

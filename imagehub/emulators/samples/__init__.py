@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
+from imagehub.emulators.samples import film, town
 from imagehub.emulators.samples.catalogue import list_works
 from imagehub.emulators.samples.files import PART
 from imagehub.emulators.samples.records import describe_work
@@ -42,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--works", type=int, default=44, help="how many works (44)")
     parser.add_argument("--seed", type=int, default=7, help="another number, other pictures (7)")
     parser.add_argument("--quick", action="store_true", help="a fifth of the width and height")
+    parser.add_argument("--large", action="store_true", help="one more work, of 96 megapixels")
+    parser.add_argument("--film", action="store_true", help="one more work, a video")
     parser.add_argument("--records", type=Path, help="a file for what is known of the works")
     parser.add_argument(
         "--processes", type=int, default=min(4, os.cpu_count() or 1), help="how many draw at once"
@@ -49,9 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(argv)
     if chosen.works < 0 or chosen.processes < 1:
         parser.error("--works must be 0 or more, --processes 1 or more")
+    if chosen.large:
+        town.draw_town(chosen.out / WORKS_FOLDER, chosen.seed)
+    if chosen.film:
+        film.place_film(chosen.out / WORKS_FOLDER)
     draw_all(chosen.out, chosen.works, chosen.seed, chosen.quick, chosen.processes)
     if chosen.records:
         records = [describe_work(work) for work in list_works(chosen.works)]
+        records += [town.RECORD] if chosen.large else []
+        records += [film.RECORD] if chosen.film else []
         chosen.records.write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
     return 0
 

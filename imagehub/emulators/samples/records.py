@@ -13,6 +13,7 @@ class Note:
     :param shows: what the work shows, as a phrase; "" leaves its shots without alt texts, as is
         common in practice.
     :param availability: ``available``, ``reserved``, ``sold``, ``not_for_sale`` or "".
+    :param price: "" for none; ``price_shown`` says who sees it.
     """
 
     shows: str
@@ -20,6 +21,8 @@ class Note:
     text: str = ""
     edition: str = ""
     availability: str = ""
+    price: str = ""
+    price_shown: str = "nowhere"
 
 
 _SEEN = {
@@ -37,6 +40,8 @@ NOTES: dict[str, Note] = {
         "Painted over eleven evenings, always in the last half hour of light. The dark band came "
         "first and was the hardest to leave alone.",
         availability="available",
+        price="2400",
+        price_shown="public",
     ),
     "First light over the fells": Note(
         "Blue mountain ridges fading into haze, a pale sun low above them",
@@ -44,6 +49,8 @@ NOTES: dict[str, Note] = {
         "Six ridges, counted from the window of a parked car.",
         "Edition of 12 + 2 AP",
         "available",
+        price="680",
+        price_shown="public",
     ),
     "Quarter turns": Note(
         "A grid of tiles with quarter circles, rings and stripes in red, blue, ochre and green",
@@ -51,6 +58,8 @@ NOTES: dict[str, Note] = {
         "One block, turned by hand before each impression. No two sheets agree.",
         "Edition of 30, each unique",
         "available",
+        price="340",
+        price_shown="public",
     ),
     "Nine bowls": Note(
         "Nine glazed bowls in three rows, seen from above, in sand, teal and rust",
@@ -74,6 +83,8 @@ NOTES: dict[str, Note] = {
         "Vier Stöcke, vier Farben. Die Sonne ist der Rest eines Korkens.",
         "Auflage 20 + 3 E. A.",
         "available",
+        price="1850",
+        price_shown="request",
     ),
     "Four vessels": Note(
         "Four muted vessels in white, grey and clay, side by side on a table",
@@ -90,6 +101,8 @@ NOTES: dict[str, Note] = {
         "Made of nine exposures, the last of them in rain.",
         "Edition of 5",
         "available",
+        price="120",
+        price_shown="share",
     ),
     "Ножницы в саду": Note(
         "Twenty coloured squares, each with a cut-out leaf, star or ring",
@@ -101,6 +114,8 @@ NOTES: dict[str, Note] = {
         "painting, trees",
         "Nach Skizzen aus dem Moor hinter dem Bahnhof, im Atelier zu Ende gemalt.",
         availability="available",
+        price="950",
+        price_shown="public",
     ),
     "竹": Note(
         "A tall hanging strip with bamboo stems in black ink and a red seal",
@@ -113,6 +128,8 @@ NOTES: dict[str, Note] = {
         "print, pattern",
         edition="Edition of 40",
         availability="available",
+        price="4200",
+        price_shown="public",
     ),
     "Town on the hill": Note(
         "Stacked houses in violet, ochre, rose and teal climbing a hill under a low moon",
@@ -124,6 +141,8 @@ NOTES: dict[str, Note] = {
         "photograph, night",
         edition="Edition of 10",
         availability="available",
+        price="560",
+        price_shown="public",
     ),
     "Eucalyptus": Note(
         "A eucalyptus branch with grey-green leaves on cream paper", "paper, plants"
@@ -140,6 +159,8 @@ NOTES: dict[str, Note] = {
         "A sheet takes what the water holds for about four seconds.",
         "Unique",
         "available",
+        price="75.50",
+        price_shown="request",
     ),
     "Nordsee, November": Note(
         "Three soft fields, blue, sand and rust red, on a dark ground",
@@ -161,6 +182,8 @@ NOTES: dict[str, Note] = {
         "Round watercolour stains in blue, coral, green and yellow",
         "paper, abstract",
         availability="available",
+        price="3100",
+        price_shown="share",
     ),
     "Moon, seven nights": Note(
         "Seven phases of the moon in a row, from crescent to full and back, on near black",
@@ -168,6 +191,8 @@ NOTES: dict[str, Note] = {
         "The fourth night was cloudy and is imagined.",
         "Edition of 15",
         "available",
+        price="260",
+        price_shown="public",
     ),
     "Diamond draft": Note(
         "A dark woven cloth with a diamond pattern in cream, brick and gold", "textile, pattern"
@@ -183,6 +208,8 @@ NOTES: dict[str, Note] = {
         "painting, colour",
         "Four tubes of paint, all of them called Naples yellow.",
         availability="available",
+        price="1400",
+        price_shown="public",
     ),
     "Flow, slow": Note(
         "Fine flowing ink strokes, dark blue above, red and ochre below", "paper, abstract"
@@ -237,6 +264,8 @@ NOTES: dict[str, Note] = {
         "print, pattern",
         edition="Edition of 50",
         availability="available",
+        price="2400",
+        price_shown="public",
     ),
     "Weft, with gaps": Note("", "textile"),
     "Green over moss": Note("", "painting, colour"),
@@ -244,6 +273,8 @@ NOTES: dict[str, Note] = {
         "A stoneware bowl with a teal glaze and a pale rim, seen from above",
         "object, still life",
         availability="available",
+        price="680",
+        price_shown="request",
     ),
 }
 
@@ -262,6 +293,8 @@ def describe_work(work: Work) -> dict[str, Any]:
         "dimensions": work.size_cm.replace(" x ", " × "),
         "edition": note.edition,
         "availability": note.availability,
+        "price": note.price,
+        "price_shown": note.price_shown,
         "text": note.text,
         "tags": note.tags,
         "alts": alts,

@@ -1,8 +1,8 @@
 """Find what an original says about places, people and devices, and how to blank it in place.
 
-``look`` reads the headers of a file through a :class:`~.source.Source` and returns the bytes to
-replace. A cleaned file has the same length and the same pixels; ``blanks`` applies the replacements
-to any range of the file while it is sent. Nothing here knows Flask, a database or a network.
+``look`` reads the headers of a file through a ``Source`` and returns the bytes to replace. What is
+cleaned has the same length and the same pixels; ``blanks`` applies the replacements to any range of
+the file while it is sent. Nothing here knows Flask, a database or a network.
 
 What counts as private:
 
@@ -13,6 +13,8 @@ What counts as private:
   blanked whole. Apple's hold neither, and viewers need them to show HDR;
 - *other*: data behind the end of the picture, such as the video of a motion photo.
 
+Of videos, tracks in which cameras note where they are while they film are blanked whole.
+
 Captions and comments that contain a place, a serial number or a user's folder count as well: see
 ``texts``.
 
@@ -21,6 +23,7 @@ Credits stay: Artist, Copyright, XMP and IPTC creator and rights are how an auth
 
 from imagehub.imaging.private_data.blanks import Blank
 from imagehub.imaging.private_data.look import PrivateData, look
-from imagehub.imaging.private_data.source import FileSource, Source, TooMuchToReadError
+from imagehub.imaging.private_data.source import Packet
+from imagehub.imaging.sources import FileSource, Source, TooMuchToReadError
 
-__all__ = ["Blank", "FileSource", "PrivateData", "Source", "TooMuchToReadError", "look"]
+__all__ = ["Blank", "FileSource", "Packet", "PrivateData", "Source", "TooMuchToReadError", "look"]

@@ -7,14 +7,14 @@ Source: ISO/IEC 14496-12, sections 4.2 and 8.11; ISO/IEC 23008-12 (HEIF), annex 
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from imagehub.imaging.private_data.exif import look_at_tiff
-from imagehub.imaging.private_data.source import CannotCleanError, Window
+from imagehub.imaging.private_data.source import Window
 from imagehub.imaging.private_data.xmp import look_at_xmp
+from imagehub.imaging.sources import CannotCleanError
+from imagehub.imaging.video.boxes import Box, BoxReader
 
-_MAX_BOXES = 10_000
 _MAX_ITEMS = 100_000
 _PICTURE_BRANDS = frozenset(
     {b"mif1", b"msf1", b"mif2", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
@@ -33,18 +33,6 @@ _WORDS = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class _Box:
-    kind: bytes
-    at: int
-    start: int
-    end: int
-
-    @property
-    def size_bytes(self) -> int:
-        return self.end - self.start
-
-
 @dataclass
 class _Item:
     kind: bytes
@@ -58,7 +46,7 @@ def look_at_boxes(window: Window) -> None:
 
     :raise CannotCleanError: it is another kind of file, such as a video or a raw photo.
     """
-    boxes = list(_iter_boxes(window, 0, window.size_bytes))
+    boxes = list(BoxReader(window).iter_boxes(0, window.size_bytes))
     head = window.read(boxes[0].start, min(boxes[0].size_bytes, 400))
     brands = {head[:4]} | {head[at : at + 4] for at in range(8, len(head), 4)}
     if b"crx " in brands or not brands & _PICTURE_BRANDS:
@@ -76,7 +64,7 @@ def look_at_boxes(window: Window) -> None:
 
 def look_at_jpeg_boxes(window: Window) -> None:
     """Look at a JPEG XL or JPEG 2000 file."""
-    for box in _iter_boxes(window, 0, window.size_bytes):
+    for box in BoxReader(window).iter_boxes(0, window.size_bytes):
         content = window.cut(box.start, box.size_bytes)
         name = window.read(box.start, 16) if box.kind == b"uuid" else b""
         if box.kind == b"Exif":
@@ -96,24 +84,7 @@ def look_at_jpeg_boxes(window: Window) -> None:
             _look_at_other(window, box)
 
 
-def _iter_boxes(window: Window, at: int, end: int) -> Iterator[_Box]:
-    for _ in range(_MAX_BOXES):
-        if at + 8 > end:
-            return
-        head = window.read(at, 16)
-        size, kind, start = int.from_bytes(head[:4]), head[4:8], at + 8
-        if size == 1:
-            size, start = int.from_bytes(head[8:16]), at + 16
-        elif size == 0:
-            size = end - at
-        if size < start - at or at + size > end:
-            raise CannotCleanError("broken boxes")
-        yield _Box(kind, at, start, at + size)
-        at += size
-    raise CannotCleanError("too many boxes")
-
-
-def _look_at_other(window: Window, box: _Box) -> None:
+def _look_at_other(window: Window, box: Box) -> None:
     """Make an ignored box of one that is not part of the picture, if it says something private.
 
     Motion photos of Samsung and Google keep their video in such boxes.
@@ -128,14 +99,14 @@ def _look_at_other(window: Window, box: _Box) -> None:
         _drop_box(window, box)
 
 
-def _drop_box(window: Window, box: _Box) -> None:
+def _drop_box(window: Window, box: Box) -> None:
     window.put(box.at + 4, b"free")
     window.blank(box.start, box.size_bytes)
 
 
-def _look_at_movie(window: Window, movie: _Box) -> None:
+def _look_at_movie(window: Window, movie: Box) -> None:
     """Drop the metadata of an image sequence that mention a place or a device."""
-    for box in _iter_boxes(window, movie.start, movie.end):
+    for box in BoxReader(window).iter_boxes(movie.start, movie.end):
         if box.kind == b"trak":
             _look_at_movie(window, box)
         elif box.kind in (b"udta", b"meta", b"uuid") and _WORDS.search(
@@ -148,8 +119,8 @@ def _look_at_movie(window: Window, movie: _Box) -> None:
 # --- Items ----------------------------------------------------------------------------------------
 
 
-def _look_at_meta(window: Window, meta: _Box) -> None:
-    boxes = {box.kind: box for box in _iter_boxes(window, meta.start + 4, meta.end)}
+def _look_at_meta(window: Window, meta: Box) -> None:
+    boxes = {box.kind: box for box in BoxReader(window).iter_boxes(meta.start + 4, meta.end)}
     if b"iinf" not in boxes or b"iloc" not in boxes:
         return
     items = _read_infos(window, boxes[b"iinf"])
@@ -177,12 +148,12 @@ def _look_at_meta(window: Window, meta: _Box) -> None:
             content.blank(0, content.size_bytes)
 
 
-def _read_infos(window: Window, box: _Box) -> dict[int, _Item]:
+def _read_infos(window: Window, box: Box) -> dict[int, _Item]:
     version = window.read(box.start, 1)[0]
     count_bytes = 2 if version == 0 else 4
     start = box.start + 4 + count_bytes
     items = {}
-    for info in _iter_boxes(window, start, box.end):
+    for info in BoxReader(window).iter_boxes(start, box.end):
         if info.kind != b"infe":
             continue
         data = window.read(info.start, min(info.size_bytes, 1_000))
@@ -220,7 +191,7 @@ class _Reader:
 
 
 def _read_places(
-    window: Window, box: _Box, idat: _Box | None, wanted: set[int]
+    window: Window, box: Box, idat: Box | None, wanted: set[int]
 ) -> dict[int, list[tuple[int, int]]]:
     """Return where the bytes of items are in the file."""
     reader = _Reader(window.read(box.start, box.size_bytes))

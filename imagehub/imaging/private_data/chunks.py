@@ -12,19 +12,21 @@ from collections.abc import Iterator
 from imagehub.imaging.private_data.blanks import apply_blanks, merge_blanks
 from imagehub.imaging.private_data.exif import look_at_tiff
 from imagehub.imaging.private_data.iptc import look_at_iptc, look_at_photoshop
-from imagehub.imaging.private_data.source import (
-    MAX_BLOCK_BYTES,
-    CannotCleanError,
-    FileSource,
-    Findings,
-    Window,
-)
+from imagehub.imaging.private_data.source import MAX_BLOCK_BYTES, Findings, Window
 from imagehub.imaging.private_data.texts import classify_keyword, classify_text, decode_text
 from imagehub.imaging.private_data.xmp import look_at_xmp
+from imagehub.imaging.sources import CannotCleanError, FileSource
 
 _MAX_CHUNKS = 5_000_000
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 _RAW_PROFILE = b"Raw profile type "
+# Source: PNG Specification, third edition, section 11.3.3.1.
+_KEPT = {
+    b"Title": "png-title",
+    b"Description": "png-caption",
+    b"Author": "png-creator",
+    b"Copyright": "png-copyright_notice",
+}
 _CREDITS = frozenset({b"Artist", b"Author", b"Copyright", b"Creator"})
 # A chunk that every decoder ignores: ancillary, private, safe to copy.
 _IGNORED = b"blNk"
@@ -114,6 +116,8 @@ def _find_in_text(content: Window, kind: bytes) -> set[str]:
     """Return the kinds of private data in a text chunk."""
     findings, data = content.findings, content.read_all()
     keyword, _, rest = data.partition(b"\0")
+    if keyword in _KEPT and kind == b"tEXt":
+        findings.keep(_KEPT[keyword], rest.decode("latin-1").encode())
     if kinds := classify_keyword(decode_text(keyword)):
         return kinds
     if kind == b"zTXt":
@@ -152,7 +156,7 @@ def _unpack(data: bytes, findings: Findings) -> bytes:
 
 def _look_apart(data: bytes, kind: str, outer: Findings) -> set[str]:
     """Look at unpacked data, of which nothing can be blanked; return the kinds of private data."""
-    findings = Findings(outer.left_bytes)
+    findings = Findings(outer.left_bytes, packets=outer.packets)
     if kind in ("exif", "APP1") and data.startswith(b"Exif\0\0"):
         data = data[6:]
     elif kind == "APP1":

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from imagehub.imaging.private_data.iptc import look_at_iptc, look_at_photoshop
-from imagehub.imaging.private_data.source import CannotCleanError, Window
+from imagehub.imaging.private_data.source import Window
 from imagehub.imaging.private_data.texts import (
     MAX_TEXT_BYTES,
     classify_text,
@@ -17,6 +17,7 @@ from imagehub.imaging.private_data.texts import (
     decode_text,
 )
 from imagehub.imaging.private_data.xmp import look_at_xmp
+from imagehub.imaging.sources import CannotCleanError
 
 _MAX_IFDS = 200
 _MAX_ENTRIES = 2_000
@@ -35,6 +36,10 @@ _PRIVATE = {
     0xFDE8: "person",  # OwnerName, written by Adobe
     0xFDE9: "device",  # SerialNumber, written by Adobe
 }
+# What people write about the picture: ImageDescription, Artist and Copyright; and XPTitle, XPAuthor
+# and XPKeywords of Windows.
+_KEPT = frozenset({0x010E, 0x013B, 0x8298, 0x9C9B, 0x9C9D, 0x9C9E})
+_MAX_KEPT_BYTES = 40_000
 # ImageDescription, DocumentName, PageName and ImageTitle; UserComment; and XPTitle, XPComment,
 # XPKeywords and XPSubject of Windows.
 _TEXTS = frozenset({0x010E, 0x010D, 0x011D, 0xA436})
@@ -112,6 +117,7 @@ class _Tiff:
 
     def _walk(self, first: int) -> bool:
         """Visit all IFDs; returns whether there is data that raw photos need."""
+        findings = self._window.findings
         has_raw_notes = False
         waiting = [(first, "image")]
         seen: set[int] = set()
@@ -134,6 +140,9 @@ class _Tiff:
                     has_raw_notes = True
             self._look_at_pixels(entries)
             for entry in entries:
+                if entry.tag in _KEPT and role == "image":
+                    data = self._window.read(entry.value_at, min(entry.size_bytes, _MAX_KEPT_BYTES))
+                    findings.keep(f"exif-{entry.tag:04x}", data)
                 self._look_at_entry(entry)
             self._look_at_embedded(entries)
             size = 8 if self._is_big else 4

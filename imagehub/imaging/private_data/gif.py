@@ -6,9 +6,10 @@ Source: GIF89a Specification; XMP Specification part 3, 1.1.2.
 from collections.abc import Iterator
 
 from imagehub.imaging.private_data.chunks import PRIVATE_WORDS, blank_rest
-from imagehub.imaging.private_data.source import CannotCleanError, Window
+from imagehub.imaging.private_data.source import Window
 from imagehub.imaging.private_data.texts import classify_text, decode_text
 from imagehub.imaging.private_data.xmp import look_at_xmp
+from imagehub.imaging.sources import CannotCleanError
 
 _MAX_BLOCKS = 5_000_000
 _PLAIN_TEXT, _COMMENT, _APPLICATION = b"\x01", b"\xfe", b"\xff"

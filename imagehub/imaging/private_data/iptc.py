@@ -10,9 +10,10 @@ import struct
 from collections.abc import Callable, Iterator
 
 from imagehub.imaging.private_data.blanks import apply_blanks, merge_blanks
-from imagehub.imaging.private_data.source import CannotCleanError, Window
+from imagehub.imaging.private_data.source import Window
 from imagehub.imaging.private_data.texts import classify_text, decode_text
 from imagehub.imaging.private_data.xmp import look_at_xmp
+from imagehub.imaging.sources import CannotCleanError
 
 _MAX_FIELDS = 20_000
 # Fields of record 2.
@@ -37,6 +38,7 @@ _SIGNATURES = frozenset({b"8BIM", b"MeSa", b"AgHg", b"PHUT", b"DCSR"})
 def look_at_iptc(window: Window) -> None:
     """Blank private fields of IPTC records with spaces."""
     data = window.read_all()
+    window.findings.keep("iptc", data)
     at = 0
     for _ in range(_MAX_FIELDS):
         if at + 5 > len(data) or data[at] != 0x1C:
@@ -76,6 +78,8 @@ def look_at_photoshop(window: Window, look_at_exif: Callable[[Window], None]) ->
     # A file may have several with the same id, and programs differ in which they read.
     resources = list(_iter_resources(window))
     digest = dict(resources).get(_IPTC_DIGEST)
+    if digest is not None:
+        window.findings.keep("iptc-digest", window.cut(*digest).read(0, 16))
     for number, place in resources:
         content = window.cut(*place)
         if number == _IPTC:

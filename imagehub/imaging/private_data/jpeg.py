@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 from imagehub.imaging.private_data.exif import look_at_tiff
 from imagehub.imaging.private_data.iptc import look_at_photoshop
-from imagehub.imaging.private_data.source import CannotCleanError, Window
+from imagehub.imaging.private_data.source import Window
 from imagehub.imaging.private_data.texts import classify_text, decode_text
 from imagehub.imaging.private_data.xmp import look_at_extended_xmp, look_at_xmp
+from imagehub.imaging.sources import CannotCleanError
 
 _MAX_SEGMENTS = 5_000
 _MAX_DEPTH = 3

@@ -16,13 +16,11 @@ from imagehub.imaging.private_data.exif import look_at_tiff
 from imagehub.imaging.private_data.gif import look_at_gif
 from imagehub.imaging.private_data.iptc import look_at_psd
 from imagehub.imaging.private_data.jpeg import look_at_jpeg
-from imagehub.imaging.private_data.source import (
-    SPARE_BYTES,
-    CannotCleanError,
-    Findings,
-    Source,
-    Window,
-)
+from imagehub.imaging.private_data.movies import look_at_movie
+from imagehub.imaging.private_data.source import SPARE_BYTES, Findings, Packet, Window
+from imagehub.imaging.private_data.webm import look_at_webm
+from imagehub.imaging.sources import CannotCleanError, Source
+from imagehub.imaging.video.look import EBML_START, is_movie
 
 KINDS = ("place", "person", "device", "other")
 
@@ -44,13 +42,16 @@ class PrivateData:
 UNKNOWN = PrivateData(("other",), is_removable=False)
 
 
-def look(source: Source, is_local: bool = True) -> PrivateData:
+def look(source: Source, is_local: bool = True, packets: list[Packet] | None = None) -> PrivateData:
     """Find what is private in an original.
 
     :param is_local: reading all of the file costs nothing.
+    :param packets: gets the metadata that were found on the way, also if the file is broken.
     :raise TooMuchToReadError: of a source with a budget.
     """
     findings = Findings(4 * source.size_bytes + SPARE_BYTES)
+    if packets is not None:
+        findings.packets = packets
     window = Window(source, findings, [(0, source.size_bytes)])
     try:
         is_known = _look(window, is_local)
@@ -76,15 +77,19 @@ def _sort(kinds: set[str]) -> tuple[str, ...]:
 
 def _look(window: Window, is_local: bool) -> bool:
     """Look at a file by its signature; returns False if the kind is not known."""
-    head = window.read(0, 16)
+    head = window.read(0, 400)
     if head.startswith(b"\xff\xd8\xff"):
         look_at_jpeg(window, is_local)
     elif head.startswith(b"\x89PNG\r\n\x1a\n"):
         look_at_png(window)
     elif head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         look_at_webp(window)
+    elif is_movie(head):
+        look_at_movie(window)
     elif head[4:8] == b"ftyp":
         look_at_boxes(window)
+    elif head.startswith(EBML_START):
+        look_at_webm(window)
     elif head.startswith((b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  ")):
         look_at_jpeg_boxes(window)
     elif head.startswith(b"8BPS"):

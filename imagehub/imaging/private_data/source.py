@@ -1,16 +1,13 @@
-"""Random access to the bytes of a file, and windows on the metadata in it."""
+"""Windows on the metadata in a file, and what was found in them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
 
 from imagehub.imaging.private_data.blanks import MAX_BLANKS, Blank
+from imagehub.imaging.sources import CannotCleanError, Source
 
 # No structure that is read as a whole may be larger.
 MAX_BLOCK_BYTES = 64 * 1024 * 1024
-_FIRST_READ_BYTES = 65_536
-_LONGEST_READ_BYTES = 2 * 1024 * 1024
-_MAX_KEPT = 8
 # What may be read in all, beyond a few times the size of the file. A file whose structures refer to
 # the same bytes over and over needs more. Each read counts as some bytes at least.
 SPARE_BYTES = 32 * 1024 * 1024
@@ -19,86 +16,21 @@ _LEAST_READ_BYTES = 512
 _MAX_FOUND_BLANKS = 4 * MAX_BLANKS
 
 
-class TooMuchToReadError(Exception):
-    """More of the file would have to be read than is allowed."""
+# Packets of metadata that are kept for :mod:`imagehub.imaging.words`.
+_MAX_PACKETS = 60
+_MAX_PACKET_BYTES = 1_000_000
 
 
-class CannotCleanError(Exception):
-    """The file is built in a way that cannot be cleaned in place."""
+@dataclass(frozen=True)
+class Packet:
+    """Metadata as they stand in a file.
 
-
-class Source(Protocol):
-    """A file of known size. ``read`` returns fewer bytes than asked for only at its end."""
-
-    size_bytes: int
-
-    def read(self, offset: int, length: int) -> bytes: ...
-
-
-class FileSource:
-    """A file on disk."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.size_bytes = file.seek(0, 2)
-
-    def read(self, offset: int, length: int) -> bytes:
-        if length <= 0 or not 0 <= offset < self.size_bytes:
-            return b""
-        self._file.seek(offset)
-        return self._file.read(length)
-
-
-class FetchedSource:
-    """A file that is fetched piece by piece, within a budget.
-
-    Pieces are kept for a while, and grow while the file is read from one end to the other.
-
-    :param fetch: (offset, length) → the bytes.
-    :param max_bytes: to be fetched in total.
+    ``kind``: ``xmp``, ``iptc``, ``iptc-digest``, a tag of Exif such as ``exif-010e``, or a text of
+    PNG such as ``png-title``.
     """
 
-    def __init__(self, size_bytes: int, fetch: Callable[[int, int], bytes], max_bytes: int) -> None:
-        self.size_bytes = size_bytes
-        self._fetch = fetch
-        self._left_bytes = max_bytes
-        self._pieces: list[tuple[int, bytes]] = []
-        self._next_bytes = _FIRST_READ_BYTES
-
-    def read(self, offset: int, length: int) -> bytes:
-        """:raise TooMuchToReadError: the budget is used up."""
-        end = min(offset + length, self.size_bytes)
-        if length <= 0 or not 0 <= offset < end:
-            return b""
-        parts = []
-        while offset < end:
-            start, piece = self._find(offset) or self._fetch_piece(offset, end)
-            part = piece[offset - start : end - start]
-            parts.append(part)
-            offset += len(part)
-        return b"".join(parts)
-
-    def _find(self, offset: int) -> tuple[int, bytes] | None:
-        for start, piece in reversed(self._pieces):
-            if start <= offset < start + len(piece):
-                return start, piece
-        return None
-
-    def _fetch_piece(self, offset: int, end: int) -> tuple[int, bytes]:
-        is_next = any(offset == start + len(piece) for start, piece in self._pieces[-1:])
-        self._next_bytes = (
-            min(2 * self._next_bytes, _LONGEST_READ_BYTES) if is_next else _FIRST_READ_BYTES
-        )
-        length = min(max(self._next_bytes, end - offset), _LONGEST_READ_BYTES)
-        length = min(length, self.size_bytes - offset)
-        if length > self._left_bytes:
-            raise TooMuchToReadError
-        piece = self._fetch(offset, length)
-        if len(piece) != length:
-            raise CannotCleanError("the file is shorter than it says")
-        self._left_bytes -= length
-        self._pieces = [*self._pieces[1 - _MAX_KEPT :], (offset, piece)]
-        return offset, piece
+    kind: str
+    data: bytes = field(repr=False)
 
 
 @dataclass
@@ -112,6 +44,12 @@ class Findings:
     kinds: set[str] = field(default_factory=set)
     blanks: list[Blank] = field(default_factory=list)
     is_fixed: bool = False
+    packets: list[Packet] = field(default_factory=list)
+
+    def keep(self, kind: str, data: bytes) -> None:
+        """Keep a packet of metadata; those that are too large or too many are left out."""
+        if 0 < len(data) <= _MAX_PACKET_BYTES and len(self.packets) < _MAX_PACKETS:
+            self.packets.append(Packet(kind, data))
 
     def note(self, kind: str) -> None:
         self.kinds.add(kind)

@@ -120,6 +120,7 @@ class _MalformedError(Exception):
 def look_at_xmp(window: Window) -> None:
     """Blank the private properties of a packet."""
     data = window.read_all()
+    window.findings.keep("xmp", data)
     if b"\0<\0" in data or b"<\0" in data[:200]:
         _look_at_wide(window, data)
         return

@@ -69,7 +69,8 @@ def rebuild_renditions(
     progress = rebuild.find_progress(session, group, missing_only)
     if progress is not None:
         say(f"Going on after {progress.seen:,} images.")
-    run = _Run(session, settings, clients, progress or Progress(group, missing_only), say)
+    progress = progress or rebuild.begin(session, group, missing_only)
+    run = _Run(session, settings, clients, progress, say)
     total = rebuild.count_images(session, group)
     is_terminal = sys.stdout.isatty()
     try:

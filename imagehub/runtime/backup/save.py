@@ -175,8 +175,15 @@ class _Objects:
         self._note()
 
     def add_if_new(self, key: str) -> bool:
-        """Add the object of a key if it was stored during the backup; tell whether it exists."""
+        """Add the object of a key if it was stored during the backup; tell whether it exists.
+
+        :param key: of an object, or the prefix of the tiles of an image, which ends with a slash.
+        """
         path = self._root / self._bucket / key
+        if key.endswith("/"):
+            names = [f"{key}{one.name}" for one in path.iterdir()] if path.is_dir() else []
+            # None may be left out.
+            return bool(names) and all([self.add_if_new(name) for name in names])
         try:
             is_new = path.stat().st_ctime >= self._began_at
             if is_new and f"{OBJECTS}/{self._bucket}/{key}" not in self._newer:
@@ -225,8 +232,11 @@ def _copy_database(database: Path, snapshot: Path) -> None:
 
 
 def _iter_keys(snapshot: Path) -> Iterator[str]:
-    """Yield the keys of the objects that renditions use."""
-    query = "SELECT DISTINCT object_key FROM rendition ORDER BY object_key"
+    """Yield the keys of the objects that renditions use, and the prefixes of tiles."""
+    query = (
+        "SELECT object_key FROM rendition UNION"
+        " SELECT object_key FROM tile_set WHERE object_key <> '' ORDER BY object_key"
+    )
     with closing(sqlite3.connect(snapshot)) as database:
         for (key,) in database.execute(query):
             yield key

@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from imagehub.domain.library.order import FIRST_SORT_KEY, SORT_STEP
+from imagehub.imaging.thumbhash import make_thumbhash
 from imagehub.models.library import make_title_key
 
 # The first group was created then, and one each so many seconds after it.
@@ -17,6 +18,9 @@ _SPAN_SECONDS = 12 * 365 * 86_400
 _GROUPS_PER_FOLDER = 24
 _MAX_TAGS = 2000
 _WORD_COUNT = 20_000
+# As many unlike covers; all others look like one of these.
+_LOOK_COUNT = 500
+LANGUAGE = "de"
 _SYLLABLES = "ka lo mi ra tun ses vo pel dri gan hu nor bel sta fi quo zem ar"
 # In order of frequency.
 _PLAIN_WORDS = (
@@ -75,6 +79,7 @@ class Drawn:
     tags: list[Row] = field(default_factory=list)
     trash: list[Row] = field(default_factory=list)
     private: list[Row] = field(default_factory=list)
+    translations: list[Row] = field(default_factory=list)
 
 
 class Drawer:
@@ -94,6 +99,7 @@ class Drawer:
         self._word_weights = list(accumulate(1 / n for n in range(1, len(self._words) + 1)))
         self._tag_count = max(10, min(_MAX_TAGS, group_count // 50))
         self._tag_weights = list(accumulate(1 / n for n in range(1, self._tag_count + 1)))
+        self._looks = [self._make_look() for _ in range(_LOOK_COUNT)]
 
     def list_tags(self) -> list[Row]:
         """Return the rows of all tags; the first ones are used most."""
@@ -136,6 +142,25 @@ class Drawer:
     def _make_words(self, count: int) -> str:
         return " ".join(self._rng.choices(self._words, cum_weights=self._word_weights, k=count))
 
+    def _make_look(self) -> bytes:
+        """Return the ThumbHash of a made-up picture: a ground, and a few boxes on it."""
+        rng, width, height = self._rng, 12, 9
+        pixels = [bytes([*rng.randbytes(3), 255])] * (width * height)
+        for _ in range(rng.randint(1, 6)):
+            color, left, top = bytes([*rng.randbytes(3), 255]), rng.randrange(10), rng.randrange(7)
+            for y in range(top, rng.randint(top + 1, height)):
+                for x in range(left, rng.randint(left + 1, width)):
+                    pixels[y * width + x] = color
+        return make_thumbhash(width, height, b"".join(pixels))
+
+    def _draw_thumbhash(self) -> str:
+        """Return the ThumbHash of a picture that looks like others, with other details."""
+        look = bytearray(self._rng.choice(self._looks))
+        for _ in range(3):
+            # Behind the means and scales, in which a change would be a large one.
+            look[self._rng.randrange(6, len(look))] = self._rng.getrandbits(8)
+        return b64encode(look).decode()
+
     def _draw_group(self, drawn: Drawn, number: int, shot_count: int) -> None:
         rng = self._rng
         state = _STATES(rng)
@@ -171,6 +196,13 @@ class Drawer:
                 "updated_at": created_at,
             }
         )
+        if rng.random() < 0.3:
+            texts = {"title": title, "text": drawn.groups[-1]["text"]}
+            drawn.translations += [
+                {"group_id": number, "language": LANGUAGE, "field": name, "text": words}
+                for name, text in texts.items()
+                if text and (words := self._make_words(len(text.split())).capitalize())
+            ]
         for position in range(1, shot_count + 1):
             self._draw_image(drawn, number, position, state, created_at, folder, folder_name)
         if state == "trash":
@@ -236,7 +268,7 @@ class Drawer:
                 "ctag": f'"c:{{{rng.getrandbits(64):016X}}},1"',
                 "width_px": width,
                 "height_px": height,
-                "thumbhash": b64encode(rng.randbytes(24)).decode(),
+                "thumbhash": self._draw_thumbhash(),
                 "dominant_color": f"#{rng.getrandbits(24):06x}",
                 "taken_at": taken_at.replace(tzinfo=None, microsecond=0) if camera else None,
                 "camera": camera,

@@ -9,7 +9,9 @@ from sqlalchemy import Connection, Engine, case, func, insert, literal, select, 
 from sqlalchemy.orm import Session
 
 from imagehub.database import Base, make_batches
+from imagehub.domain.library.facet_index import refresh_facets
 from imagehub.domain.library.groups import recount_gallery
+from imagehub.domain.library.likeness_index import refresh_likeness
 from imagehub.domain.library.search_index import add_to_search
 from imagehub.models import (
     DriveAccount,
@@ -22,8 +24,10 @@ from imagehub.models import (
     Rendition,
     StoredObject,
     Tag,
+    Translation,
     TrashEntry,
 )
+from imagehub.runtime.bench_fill.around import fill_around
 from imagehub.runtime.bench_fill.draw import Drawer, Drawn
 from imagehub.runtime.supervisor import StartError
 
@@ -77,6 +81,8 @@ def fill_hub(
                 say(f"{done:,} of {group_count:,} groups, {done / (now - began):,.0f} a second")
         recount_gallery(session)
         session.commit()
+        fill_around(session, group_count, seed)
+        session.commit()
         _analyze(connection)
 
 
@@ -122,6 +128,7 @@ def _insert(session: Session, drawn: Drawn) -> None:
         (GroupTag, drawn.tags),
         (TrashEntry, drawn.trash),
         (PrivateData, drawn.private),
+        (Translation, drawn.translations),
     )
     for model, rows in many:
         if rows:
@@ -132,6 +139,8 @@ def _insert(session: Session, drawn: Drawn) -> None:
     _insert_import(session, drawn)
     for groups in make_batches(drawn.groups, _GROUPS_PER_INDEXING):
         add_to_search(session, [group["id"] for group in groups])
+        refresh_likeness(session, [group["id"] for group in groups])
+        refresh_facets(session, [group["id"] for group in groups])
 
 
 def _insert_renditions(session: Session, first: int, last: int, size_px: int) -> None:

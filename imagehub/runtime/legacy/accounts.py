@@ -119,7 +119,9 @@ def open_drive(work: Work) -> OpenDrive | None:
             raise MigrationError(f"OneDrive cannot be listed: {error}") from error
         raise
     work.progress.tell(f"{count:,} files in the root folder of OneDrive.")
-    uploader = Uploader(drive) if work.options.upload_missing else None
+    uploader = None
+    if work.options.upload_missing:
+        uploader = Uploader(work.engine, work.clients.vault, account.id, drive)
     return OpenDrive(account.id, listing, listed_at, uploader)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.clients import Renderer
 from imagehub.database import explain_data_error, get_database_time
-from imagehub.domain.imports.saving import put_rendition
+from imagehub.domain.imports.saving import list_files, put_file
 from imagehub.domain.objects.bookkeeping import KeyGoneError, pin_keys
 from imagehub.domain.sync.state import ABSENT
 from imagehub.errors import ConnectionLostError, ImageHubError, ServiceError, ServiceRefusedError
@@ -173,15 +173,15 @@ class PictureMover:
         match: Match | None,
     ) -> None:
         """Store the renditions, then the rows."""
-        encoded = {rendition.object_key: rendition for rendition in picture.renditions}
+        files = list_files(picture.renditions)
         account_id = self._drive.account_id if self._drive is not None and match else None
         listed_at = self._drive.listed_at if self._drive else self._work.read(get_database_time)
         for turn in range(1, SAVES + 1):
             with Session(self._work.engine) as session:
-                pinned_until, stored = self._work.patiently(pin_keys, session, encoded)
-            for key, rendition in encoded.items():
+                pinned_until, stored = self._work.patiently(pin_keys, session, files)
+            for key, file in files.items():
                 if key not in stored:
-                    self._work.patiently(put_rendition, self._work.clients.store, rendition)
+                    self._work.patiently(put_file, self._work.clients.store, key, file)
             new = NewPicture(
                 old,
                 place,

@@ -14,6 +14,7 @@ from imagehub.clients.sign_in import SignedIn
 from imagehub.database import count_rows, get_database_time
 from imagehub.domain.file_names import guess_role, make_group_title
 from imagehub.domain.imports.saving import insert_renditions, set_picture_facts
+from imagehub.domain.library import tiles
 from imagehub.domain.library.groups import find_locked_group, lock_group, refresh_group
 from imagehub.domain.library.order import FIRST_SORT_KEY, SORT_STEP
 from imagehub.domain.library.private_data import make_listing, save_found
@@ -185,6 +186,7 @@ def save_picture(session: Session, new: NewPicture) -> None:
             )
             save_found(session, image, make_listing(item, listed), new.private_data)
     insert_renditions(session, image.id, renditions)
+    tiles.note_original(session, image)
     session.add(
         LegacyRow(
             kind=IMAGE,

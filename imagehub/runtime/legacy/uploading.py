@@ -1,11 +1,21 @@
-"""Upload pictures of the first version that are not in OneDrive."""
+"""Upload pictures of the first version that are not in OneDrive.
 
+The address of an upload is remembered before its first byte, so that the next run goes on where a
+run was killed. OneDrive refuses another upload of the name while it waits for the rest of this one.
+"""
+
+import hashlib
 import mimetypes
 from typing import BinaryIO
 
-from imagehub.clients import Drive, DriveItem
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from imagehub.clients import Drive, DriveItem, Vault
 from imagehub.clients.drive_ids import repair_name
-from imagehub.domain.onedrive.uploads import ensure_folder
+from imagehub.database import now_utc
+from imagehub.domain.onedrive import uploads
+from imagehub.domain.onedrive.uploads import OpenUpload, ensure_folder
 from imagehub.runtime.legacy.content import Content
 from imagehub.runtime.legacy.matching import Match
 from imagehub.runtime.legacy.saving import Place
@@ -18,7 +28,10 @@ FOLDER = "ImageHub version 1"
 class Uploader:
     """Upload into folders that are created when they are first needed."""
 
-    def __init__(self, drive: Drive) -> None:
+    def __init__(self, engine: Engine, vault: Vault, account_id: int, drive: Drive) -> None:
+        self._engine = engine
+        self._vault = vault
+        self._account_id = account_id
         self._drive = drive
         self._folders: dict[str, tuple[str, str]] = {}
 
@@ -31,7 +44,22 @@ class Uploader:
         """
         folder_id, folder_name = self._get_folder(old.folder)
         name = make_file_name(old.name or f"{place.group}-{place.number or old.key}", mime_type)
-        item = self._drive.upload_file(folder_id, name, file, content.size_bytes)
+        # Neither the name nor the number: they may be others in the next run.
+        parts = f"migrate-legacy\n{self._account_id}\n{folder_id}\n{old.key}\n{content.sha256}"
+        key = hashlib.sha256(parts.encode()).hexdigest()
+        with Session(self._engine) as session:
+            known = uploads.find_session(session, self._vault, key)
+
+        def remember(address: str) -> None:
+            with Session(self._engine) as session:
+                opened = OpenUpload(address, now_utc())
+                uploads.remember_session(session, self._vault, self._account_id, key, opened)
+
+        item = self._drive.upload_file(
+            folder_id, name, file, content.size_bytes, known.address if known else "", remember
+        )
+        with Session(self._engine) as session:
+            uploads.forget_session(session, key)
         return Match(item, folder_name, is_same=content.is_of(item) is not False)
 
     def _get_folder(self, name: str) -> tuple[str, str]:

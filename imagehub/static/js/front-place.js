@@ -8,11 +8,13 @@ import { t } from "./words.js";
 const MAX_PAGES_ABOVE = 8;
 
 const walls = byId("walls");
-const ending = find(document, "[data-page-label]");
+const findEnding = () => find(document, "[data-page-label]");
 
-/** Return the wall in view. The end of the page belongs to the last one, however short it is. */
+/** Return the wall in view; undefined if there is none. The end of the page belongs to the last one,
+ * however short it is. */
 function findWall() {
   const all = findAll(walls, ".wall");
+  const ending = findEnding();
   const isAtEnd = scrollY > 0 && ending && ending.getBoundingClientRect().top < innerHeight;
   const isInView = (/** @type {Element} */ wall) =>
     wall.getBoundingClientRect().top <= innerHeight * 0.4;
@@ -24,7 +26,10 @@ function findWall() {
 function follow() {
   // The address and the title are the viewer's, until it closes.
   if (history.state?.viewer) return;
-  const { url = "", title = "", page = "", pages = "" } = findWall().dataset;
+  const wall = findWall();
+  if (!wall) return;
+  const { url = "", title = "", page = "", pages = "" } = wall.dataset;
+  const ending = findEnding();
   if (url !== location.pathname + location.search) history.replaceState(history.state, "", url);
   document.title = title;
   if (ending) ending.textContent = t("page", { number: page, count: pages });
@@ -32,10 +37,15 @@ function follow() {
 
 const places = new IntersectionObserver(follow, { rootMargin: "-40% 0px -60% 0px" });
 const ends = new IntersectionObserver(follow);
-if (ending) ends.observe(ending);
 
 /** Follow the visitor to a wall. @param {Element} wall */
 export const observe = (wall) => places.observe(wall);
+
+/** Follow the visitor to the end of the page. */
+export function observeEnding() {
+  const ending = findEnding();
+  if (ending) ends.observe(ending);
+}
 
 // --- Coming back ---
 
@@ -47,13 +57,23 @@ export const observe = (wall) => places.observe(wall);
 /** The work in view: the page it is on, the first page above it, its distance from the top.
  * @typedef {{ url?: string, first?: number, id: string, top: number }} Place */
 
+const makeKey = () => `wall ${Date.now()} ${Math.random()}`;
 /** @type {string} */
-const key = history.state?.wall ?? `wall ${Date.now()} ${Math.random()}`;
+let key = history.state?.wall ?? makeKey();
 history.scrollRestoration = "manual";
 history.replaceState({ ...history.state, wall: key }, "");
 
+/** Go on with the history's entry for another list; make one if it has an address.
+ * @param {string} [url] */
+export function changeEntry(url) {
+  key = (!url && history.state?.wall) || makeKey();
+  if (url) history.pushState({ wall: key }, "", url);
+  else history.replaceState({ ...history.state, wall: key }, "");
+}
+
 addEventListener("pagehide", () => {
   const wall = findWall();
+  if (!wall) return;
   const tiles = findAll(wall, ".tile");
   const seen = tiles.find((tile) => tile.getBoundingClientRect().bottom > 0) ?? tiles.at(-1);
   if (!seen) return;

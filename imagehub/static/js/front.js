@@ -2,7 +2,7 @@
 // its shots in the viewer. Without this module every link leads to a page.
 
 import { byId, closest, find, findAll, get, isModified } from "./dom.js";
-import { observe, restorePlace } from "./front-place.js";
+import { observe, observeEnding, restorePlace } from "./front-place.js";
 import { openTile, prepare } from "./opening.js";
 import { fetchPage } from "./page.js";
 import { release, watch } from "./pictures.js";
@@ -11,9 +11,7 @@ import { say, t } from "./words.js";
 const AUTOMATIC_PAGES = 3;
 
 const walls = byId("walls");
-const firstWall = get(walls, ".wall");
-firstWall.dataset.title = document.title;
-observe(firstWall);
+const findShown = () => findAll(document, "#found[data-url], #walls > .wall[data-url]");
 
 // --- Further pages ---
 
@@ -92,10 +90,22 @@ function once(act, end) {
   };
 }
 
-const nextLink = find(document, "a.more", HTMLAnchorElement);
-if (nextLink) extend(nextLink);
-const previousLink = find(document, "a.earlier", HTMLAnchorElement);
-restorePlace(previousLink && extendAbove(previousLink));
+/** Take up the list that is on the page.
+ * @returns {?((beforeAdding?: () => void) => Promise<HTMLElement>)} adds the page above, if any */
+export function begin() {
+  const wall = find(walls, ".wall");
+  if (wall) {
+    wall.dataset.title = document.title;
+    observe(wall);
+  }
+  observeEnding();
+  const nextLink = find(document, "a.more", HTMLAnchorElement);
+  if (nextLink) extend(nextLink);
+  const previousLink = find(document, "a.earlier", HTMLAnchorElement);
+  return previousLink && extendAbove(previousLink);
+}
+
+restorePlace(begin());
 
 /** Add the page behind the link above for each click. @param {HTMLAnchorElement} earlier
  * @returns {(beforeAdding?: () => void) => Promise<HTMLElement>} does so without a click */
@@ -155,17 +165,37 @@ function extend(/** @type {HTMLAnchorElement} */ more) {
   addOnClick(more, addNext);
 }
 
+// --- Filters ---
+
+const loadFilters = () => import("./filters.js");
+const panel = find(document, "#filters");
+if (panel) {
+  // Whoever opens the filters will choose one.
+  panel.addEventListener("toggle", loadFilters, { capture: true, once: true });
+}
+document.addEventListener("click", async (event) => {
+  const link = closest(event.target, "a[data-filter]", HTMLAnchorElement);
+  if (!link || isModified(event)) return;
+  event.preventDefault();
+  (await loadFilters()).show(link.href, link.id);
+});
+addEventListener("popstate", async () => {
+  const here = location.pathname + location.search;
+  if (history.state?.viewer || findShown().some(({ dataset }) => dataset.url === here)) return;
+  (await loadFilters()).restore();
+});
+
 // --- The viewer ---
 
 /** @param {Event} event */
 const findTileLink = ({ target }) => closest(target, "a[data-open]", HTMLAnchorElement);
 
-walls.addEventListener("pointerdown", (event) => {
+document.addEventListener("pointerdown", (event) => {
   const tile = findTileLink(event);
   // A finger that comes down may only want to scroll.
   if (tile && event.pointerType === "mouse") prepare(tile.href);
 });
-walls.addEventListener("click", (event) => {
+document.addEventListener("click", (event) => {
   const tile = findTileLink(event);
   if (!tile || isModified(event)) return;
   event.preventDefault();

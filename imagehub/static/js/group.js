@@ -4,11 +4,13 @@
 import { closest, find, findAll, get, isModified } from "./dom.js";
 import { openShot, readWork } from "./opening.js";
 import { share } from "./share.js";
+import { setUpVideos } from "./video.js";
 import { say, t } from "./words.js";
 
 const COPIED_MS = 3000;
 
 findAll(document, "[data-work]").forEach(setUp);
+setUpVideos(document);
 
 function setUp(/** @type {HTMLElement} */ article) {
   const work = readWork(article, true);
@@ -16,6 +18,7 @@ function setUp(/** @type {HTMLElement} */ article) {
     const link = closest(event.target, "a[data-shot]");
     if (!link || isModified(event)) return;
     event.preventDefault();
+    findAll(article, "video", HTMLVideoElement).forEach((video) => video.pause());
     openShot(work, Number(link.dataset.shot), "new");
   });
 

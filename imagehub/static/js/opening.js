@@ -54,9 +54,11 @@ function fetchWork(url) {
  * @returns {Work} */
 export function readWork(article, isHere) {
   const shots = findAll(article, "a[data-shot]").map((link) => {
-    const { shot, position, size = "", src = "", zoom = "", full = "", fullLabel = "" } = link.dataset;
+    const { shot, position, size = "", src = "", full = "", fullLabel = "" } = link.dataset;
+    const { zoom = "", tiles = "", video = "", videoType = "", videoLength = "", loop } = link.dataset;
     const img = find(link, "img", HTMLImageElement);
-    const lasting = img?.getAttribute("src") ?? "";
+    // A video on the page itself has no picture in the link to the viewer.
+    const lasting = img?.getAttribute("src") ?? link.dataset.still ?? "";
     const [width, height, fullWidth, fullHeight] = size.split(" ").map(Number);
     return {
       number: Number(shot),
@@ -66,21 +68,28 @@ export function readWork(article, isHere) {
       lasting,
       // A picture that failed before has lost its signed addresses.
       small: img?.getAttribute("srcset")?.split(" ", 1)[0] ?? makeLastingUrl(lasting, 480),
-      alt: img?.alt ?? "",
+      alt: link.dataset.alt ?? img?.alt ?? "",
       width,
       height,
       fullWidth,
       fullHeight,
       zoom,
+      tiles,
       full,
       fullLabel,
+      video,
+      videoType,
+      length: videoLength,
+      isLoop: loop !== undefined,
       link: isHere ? link : null,
     };
   });
   shots.sort((one, other) => one.position - other.position);
   const { title = "", url = "" } = article.dataset;
   // A copy, as the viewer shows it while the page keeps its own.
-  const label = findAll(article, ".record, .text").map((part) => part.cloneNode(true));
+  const label = findAll(article, ".record, .text, [data-label-link]").map((part) =>
+    part.cloneNode(true),
+  );
   return { title, url, shots, label };
 }
 

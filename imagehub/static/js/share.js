@@ -13,11 +13,16 @@ export async function share(/** @type {string} */ title, /** @type {string} */ u
       if (error instanceof DOMException && error.name === "AbortError") return false;
     }
   }
+  return copy(absolute);
+}
+
+/** Copy a text; return whether that was possible. */
+export async function copy(/** @type {string} */ text) {
   try {
-    await navigator.clipboard.writeText(absolute);
+    await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return copyFromField(absolute);
+    return copyFromField(text);
   }
 }
 

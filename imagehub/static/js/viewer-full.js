@@ -1,5 +1,6 @@
-// The viewer's full-size images: where a rendition gets too coarse for the zoom, the original is
-// fetched from OneDrive through our own address, if browsers can show it.
+// The viewer's full-size images: where a rendition gets too coarse for the zoom, the tiles of a large
+// original are shown; of another one the original is fetched from OneDrive through our own address,
+// if browsers can show it.
 
 import { t } from "./words.js";
 
@@ -9,6 +10,12 @@ import { t } from "./words.js";
 // A rendition may be stretched by this factor before the original is requested.
 const COARSE = 1.1;
 
+/** Tell whether a rendition is too coarse for a zoom, by default the present one.
+ * @param {Slide} slide */
+export function isCoarse({ currZoomLevel, data }, zoomLevel = currZoomLevel) {
+  return zoomLevel * data.shot.fullWidth * devicePixelRatio >= data.shot.width * COARSE;
+}
+
 /** @type {WeakMap<Shot, ?HTMLImageElement>} null while it is fetched, and where that failed */
 const images = new WeakMap();
 
@@ -17,11 +24,33 @@ const images = new WeakMap();
 export function showFullImages(pswp, show) {
   /** @type {?Shot} the shot in view, while a message about its full-size image is shown */
   let fetching = null;
+  /** @type {?Promise<boolean>} of what shows tiles, which is loaded once */
+  let tiles = null;
+  let isTold = false;
 
-  async function fetchImage(/** @type {Slide} */ { content, currZoomLevel, data }) {
+  /** Load what shows tiles; tells whether that worked. */
+  function loadTiles() {
+    tiles ??= import("./viewer-tiles.js").then(
+      ({ showTiles }) => {
+        showTiles(pswp);
+        return true;
+      },
+      () => false,
+    );
+    return tiles;
+  }
+
+  async function fetchImage(/** @type {Slide} */ slide) {
+    const { content, data } = slide;
     const shot = /** @type {Shot} */ (data.shot);
-    if (!shot.zoom || images.has(shot) || !content.isImageContent()) return;
-    if (currZoomLevel * shot.fullWidth * devicePixelRatio < shot.width * COARSE) return;
+    if (!content.isImageContent() || !isCoarse(slide)) return;
+    if (shot.tiles) {
+      const isLoaded = await loadTiles();
+      if (!isLoaded && !isTold) show(t("not_sharp"));
+      isTold ||= !isLoaded;
+      return;
+    }
+    if (!shot.zoom || images.has(shot)) return;
     images.set(shot, null);
     fetching = shot;
     show(t("sharper"), true);
@@ -54,11 +83,20 @@ export function showFullImages(pswp, show) {
     content.element = img;
   }
 
+  /** Load what shows tiles before the first zoom, once the rendition is there. */
+  function prepare() {
+    const { data, content } = pswp.currSlide ?? {};
+    const connection = /** @type {any} */ (navigator).connection;
+    if (content?.state === "loaded" && data?.shot.tiles && !connection?.saveData) loadTiles();
+  }
+
+  pswp.on("loadComplete", prepare);
   pswp.on("zoomPanUpdate", ({ slide }) => {
     if (slide === pswp.currSlide) fetchImage(slide);
   });
   pswp.on("contentAppend", ({ content }) => queueMicrotask(() => put(content)));
   pswp.on("change", () => {
+    prepare();
     // A message about a shot goes with it.
     if (!fetching || fetching === pswp.currSlide?.data.shot) return;
     fetching = null;

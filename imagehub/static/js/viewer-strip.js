@@ -26,6 +26,7 @@ export class Filmstrip {
       img.src = shot.small;
       const onclick = () => goTo(index);
       const button = make("button", { type: "button", ariaLabel: describe(shot), onclick }, img);
+      if (shot.video) button.dataset.length = shot.length;
       this.element.append(button);
     });
   }

@@ -10,11 +10,14 @@ import { share } from "./share.js";
 import { showFullImages } from "./viewer-full.js";
 import { Label } from "./viewer-label.js";
 import { Filmstrip, STRIP_PX } from "./viewer-strip.js";
+import { Videos } from "./viewer-video.js";
 import { t } from "./words.js";
 
 const IDLE_MS = 2800;
 const NOTE_MS = 2500;
 const SLIDE_MS = 5000;
+// A video fills the window as far as its still would at this width.
+const VIDEO_PX = 1920;
 
 const assets = new URL("..", import.meta.url).href;
 
@@ -29,6 +32,7 @@ const [{ default: PhotoSwipe }] = await Promise.all([
   import(`${assets}vendor/photoswipe.js`),
   loadStyles("vendor/photoswipe.css"),
   loadStyles("css/viewer.css"),
+  loadStyles("css/text.css"),
 ]);
 
 /** Open the viewer.
@@ -52,9 +56,9 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
   const pswp = new PhotoSwipe({
     dataSource: shots.map((shot, i) => ({
       shot,
+      type: shot.video ? "video" : "image",
       src: shot.src || makeLastingUrl(shot.lasting, 1920),
-      width: shot.fullWidth,
-      height: shot.fullHeight,
+      ...getSize(shot),
       alt: shot.alt,
       msrc: findThumb(shot, i)?.currentSrc || shot.small,
       element: closest(findThumb(shot, i), "a") ?? undefined,
@@ -68,7 +72,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     showHideAnimationType: isStill ? "none" : "zoom",
     showAnimationDuration: isStill ? 0 : 240,
     hideAnimationDuration: isStill ? 0 : 200,
-    zoomAnimationDuration: isStill ? 0 : 240,
+    zoomAnimationDuration: isStill ? 0 : 180,
     // Without an animation PhotoSwipe would give the thumbnail the original's size at once.
     maxWidthToAnimate: 100000,
     paddingFn: () => {
@@ -95,6 +99,11 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     arrowNextSVG: icon("chevron-right").outerHTML,
     counter: false,
   });
+
+  function getSize(/** @type {Shot} */ { video, fullWidth, fullHeight }) {
+    const factor = video ? Math.max(1, VIDEO_PX / Math.max(fullWidth, fullHeight)) : 1;
+    return { width: fullWidth * factor, height: fullHeight * factor };
+  }
 
   /** PhotoSwipe neither closes nor turns while it opens: then it does so right after. */
   function whenOpen(/** @type {() => void} */ act) {
@@ -127,11 +136,14 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
   }
 
   showFullImages(pswp, show);
+  // Not where the page itself opened at the video: nobody has asked for sound.
+  const isAsked = trigger && navigator.userActivation?.isActive;
+  const videos = new Videos(pswp, isAsked ? shots[index] : null, isStill);
 
   // --- The bar ---
 
   const buttons = /** @type {Record<string, HTMLElement>} */ ({});
-  const count = make("span", { className: "viewer-count" });
+  const count = make("span", { className: "viewer-count", role: "img", hidden: shots.length < 2 });
 
   /** @type {(name: string, order: number, symbol: string, more: object) => void} */
   function addButton(name, order, symbol, more) {
@@ -210,7 +222,9 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
   let slideTimer = 0;
 
   function play() {
-    slideTimer = setInterval(() => pswp.goTo((pswp.currIndex + 1) % shots.length), SLIDE_MS);
+    slideTimer = setInterval(() => {
+      if (!videos.isPlaying) pswp.goTo((pswp.currIndex + 1) % shots.length);
+    }, SLIDE_MS);
     changeButton("play", "pause", t("pause"));
   }
 
@@ -301,6 +315,10 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
       return;
     }
     if (key.ctrlKey || key.metaKey || key.altKey) return;
+    if (videos.takesKey(key)) {
+      event.preventDefault();
+      return;
+    }
     const action = actions[key.key];
     if (action) {
       key.preventDefault();
@@ -361,7 +379,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
     const shot = getShot();
     handle.number = shot.number;
     strip.mark(pswp.currIndex, scrolling);
-    count.textContent = shots.length > 1 ? `${shot.position} / ${shots.length}` : "";
+    count.textContent = `${shot.position} / ${shots.length}`;
     count.ariaLabel = describe(shot);
     const { full, fullLabel } = shot;
     const download = { rel: "nofollow", href: full || shot.url, hidden: !full };

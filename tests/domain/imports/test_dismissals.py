@@ -138,7 +138,7 @@ def test_a_group_with_an_image_stays(import_session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["title", "text", "medium", "dimensions", "year", "edition", "tags"]
+    "field", ["title", "text", "medium", "dimensions", "year", "edition", "price", "tags"]
 )
 def test_an_edited_group_stays(import_session: Session, field: str) -> None:
     job = fail_all(import_session, select_files("a"))

@@ -35,6 +35,7 @@ def _finish(hub: ImportHub, job_id: int) -> None:
 def test_what_only_onedrive_can_draw_is_shown_by_its_preview(import_hub: ImportHub) -> None:
     hub = import_hub
     files = make_drawn_files((2400, 1600))
+    del files["film.avi"]
     job_id = hub.create(hub.put_files("Works", files))
     assert set(hub.work(job_id)) == {"done"}
     images = {image.name: image for image in hub.list_images()}
@@ -48,10 +49,10 @@ def test_what_only_onedrive_can_draw_is_shown_by_its_preview(import_hub: ImportH
         assert (large.width_px, large.height_px) == (1920, 1280), name
         assert hub.clients.store.get_object(large.object_key)[:4] == b"RIFF"
         assert image.thumbhash
-    # OneDrive knows the size of pictures, but not of documents and videos.
+    # OneDrive knows the size of pictures, but not of documents.
     assert {name: image.width_px for name, image in images.items()} == {
         **dict.fromkeys(("cover.psd", "leaf.jp2", "wall.tga"), 2400),
-        **dict.fromkeys(("drawing.ai", "film.avi", "page.pdf", "shot.nef"), 0),
+        **dict.fromkeys(("drawing.ai", "page.pdf", "shot.nef"), 0),
     }
     raw = images["shot.nef"]
     assert (raw.camera, raw.iso, raw.f_number) == ("NIKON Z 6", 400, 2.8)
@@ -111,7 +112,6 @@ def test_a_late_preview_is_waited_for(import_hub: ImportHub) -> None:
             make_raw(make_picture())[:300],
             "Raw photos cannot be imported. Save the file as TIFF or JPEG first.",
         ),
-        ("film.mp4", b"\0\0\0\x18ftypmp42" + bytes(200), "This is a video, not an image."),
     ],
 )
 def test_without_a_preview_the_reason_is_said(
@@ -195,8 +195,10 @@ def test_a_plan_includes_previews_but_not_companions(import_hub: ImportHub) -> N
     (bin_,) = proposals.list_bins(hub.session, plan)
     reasons = {file.file_name: file.reason for file in bin_.files if not file.is_chosen}
     assert reasons == {
-        "film.avi": "Documents and videos are imported only if you include them.",
-        "page.pdf": "Documents and videos are imported only if you include them.",
+        "film.avi": (
+            "Browsers cannot play most videos of this type. Include it to try importing it."
+        ),
+        "page.pdf": "Documents are imported only if you include them.",
         "shot.nef": "shot.jpg probably shows the same image.",
     }
     # A document that a person selected is included at once.

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from imagehub.database import now_utc
 from imagehub.domain.imports import claims as imports_claims
 from imagehub.domain.imports import jobs, looks, process
+from imagehub.domain.imports.previews import WAITING_REASON
 from imagehub.domain.imports.scratch import Scratch
 from imagehub.domain.library import bulk, groups, private_data
 from imagehub.domain.library import images as library_images
@@ -377,10 +378,14 @@ def test_an_import_waits_for_a_lost_connection_and_goes_on_after_a_sign_in(
     with pytest.raises(ConnectionLostError):
         hub.get_token()
     hub.connect()
+    other = hub.create(hub.put_pictures("Others", 1))
+    late = {"available_at": now_utc() + timedelta(hours=3), "reason": WAITING_REASON}
+    hub.session.execute(update(ImportItem).where(ImportItem.job_id == other).values(late))
     jobs.take_jobs_to_wake(hub.session)
     assert jobs.resume_waiting(hub.session, hub.account_id) == 3
     assert dict(jobs.take_jobs_to_wake(hub.session)) == {job_id: 3}
     hub.session.commit()
+    assert hub.report(other).waiting_reason == WAITING_REASON, "it waits for a preview"
     assert hub.report(job_id).waiting_reason == ""
     fresh = hub.with_settings()
     while claim := imports_claims.claim_item(hub.session, job_id, "here"):

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from imagehub.database import now_utc
 from imagehub.domain.imports import watched
-from imagehub.domain.library import trash
+from imagehub.domain.library import series_edit, series_trash, trash
 from imagehub.domain.sync import schedule, watched_folders
 from imagehub.domain.sync.watched_folders import KNOWN, WAITING
 from imagehub.errors import ConflictError, NotFoundError
@@ -18,6 +18,7 @@ from imagehub.models import (
     Group,
     ImportItem,
     ImportPlan,
+    SeriesGroup,
     WatchedFolder,
     WatchedItem,
 )
@@ -107,6 +108,23 @@ def test_new_subfolders_belong_to_it_and_groups_are_as_chosen(import_hub: Import
         ("Harbour", "published", 2),
     ]
     assert watched.count_new_drafts(hub.session, 100) == 0
+
+
+def test_new_groups_join_the_series_of_the_folder_while_it_exists(import_hub: ImportHub) -> None:
+    hub = import_hub
+    one = watch(hub, "Works", way="stem")
+    series_id = series_edit.create_series(hub.session, "Sea").id
+    watched_folders.set_watch_series(hub.session, one, series_id)
+    hub.session.commit()
+    put(hub, "Works/bridge.jpg", 1)
+    assert bring(hub) == ["done"]
+    group = hub.get_only_group()
+    members = hub.session.scalars(select(SeriesGroup.group_id))
+    assert members.all() == [group.id]
+    series_trash.trash_series(hub.session, series_id)
+    hub.session.commit()
+    put(hub, "Works/harbour.jpg", 2)
+    assert bring(hub) == ["done"]
 
 
 def test_a_file_that_still_grows_waits(import_hub: ImportHub) -> None:

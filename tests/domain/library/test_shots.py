@@ -3,12 +3,9 @@
 import pytest
 from sqlalchemy.orm import Session
 
-from imagehub.domain.library import (
-    images as library_images,
-)
-from imagehub.domain.library import (
-    shots,
-)
+from imagehub.domain.library import groups, shots
+from imagehub.domain.library import images as library_images
+from imagehub.domain.translations import read_translations, write_translation
 from imagehub.errors import ConflictError, NotFoundError
 from tests.domain.library.editing import list_names, list_order, save
 from tests.fixtures.site import Site
@@ -81,3 +78,14 @@ def test_an_image_of_a_file_that_the_target_has_is_not_moved(
     either_session.flush()
     with pytest.raises(ConflictError):
         shots.move_shots(either_session, group_id, [1], other)
+
+
+def test_split_shots_keep_the_translations_of_their_title(
+    either_site: Site, either_session: Session
+) -> None:
+    group_id = either_site.add_group(["a.jpg", "b.jpg"])
+    group = groups.get_group(either_session, group_id)
+    write_translation(either_session, group, "de", {"title": "See", "text": "Wasser"})
+    made = shots.split_shots(either_session, group_id, [2])
+    texts = read_translations(either_session, [made], "de")[made]
+    assert (texts["title"], texts["text"]) == ("See", "")

@@ -11,7 +11,8 @@ from imagehub.database import now_utc
 from imagehub.domain.onedrive import keep_alive
 from imagehub.domain.vault import Vault
 from imagehub.models import DriveAccount, Lease
-from imagehub.runtime.worker import Timing, Worker
+from imagehub.runtime.timing import Timing
+from imagehub.runtime.worker import Worker
 from tests.fixtures.connection import DriveHub
 from tests.fixtures.importing import ImportHub
 from tests.fixtures.programs import wait_until

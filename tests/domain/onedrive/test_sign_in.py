@@ -1,15 +1,17 @@
 """Signing in at Microsoft, against the emulator over real HTTP."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from urllib.parse import quote_plus
 
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from imagehub.database import now_utc
+from imagehub.database import get_database_time, now_utc
 from imagehub.domain.onedrive import accounts, sign_in, status
 from imagehub.errors import (
     InvalidInputError,
@@ -183,3 +185,37 @@ def test_connecting_again_reuses_the_account(hub: DriveHub) -> None:
     assert again.id == number
     assert again.token_version > version
     assert status.is_connected(hub.session, hub.clients)
+
+
+# --- Clocks that differ ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_sign_in_may_be_begun_and_finished_on_machines_whose_clocks_differ(
+    make_drive_hub: Callable[[str], DriveHub],
+    mariadb_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    hours: int,
+) -> None:
+    """Its age is told by the clock of the database, which they share."""
+    moved = quote_plus(f"SET timestamp = UNIX_TIMESTAMP() + {hours * 3600}")
+    hub = make_drive_hub(f"{mariadb_url}&init_command={moved}")
+    url = hub.start()
+    begun_at = hub.session.scalars(select(PendingSignIn.created_at)).one()
+    assert abs(begun_at - get_database_time(hub.session)) < timedelta(minutes=5)
+    assert hub.start() == url, "it is still fresh"
+    answer = hub.consent(url)
+    real = time.time
+    # To MSAL, the answer comes from the future, or from the past.
+    monkeypatch.setattr(time, "time", lambda: real() + hours * 3600)
+    account = hub.finish(answer)
+    monkeypatch.undo()
+    assert account.state == "connected"
+    assert abs(account.connected_at - get_database_time(hub.session)) < timedelta(minutes=5)
+    assert hub.get_token()
+    answer = hub.consent(hub.start())
+    late = get_database_time(hub.session) - timedelta(minutes=16)
+    hub.session.execute(update(PendingSignIn).values(created_at=late))
+    hub.session.commit()
+    with pytest.raises(InvalidInputError, match="15 minutes"):
+        hub.finish(answer)

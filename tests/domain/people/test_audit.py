@@ -73,7 +73,14 @@ def test_entries_of_older_versions_keep_their_sentence(either_session: Session) 
 
 @pytest.mark.parametrize("name", sorted(ACTIONS))
 def test_every_action_has_a_sentence_that_its_facts_fill(name: str) -> None:
-    facts = {"before": "A", "shot": "B", "folder": "C", "file": "D", "agent": "curl/8"}
+    facts = {
+        "before": "A",
+        "shot": "B",
+        "folder": "C",
+        "file": "D",
+        "agent": "curl/8",
+        "language": "de",
+    }
     facts["day"] = "2027-05-31"
     entry = AuditEntry(action=name, subject="Waves", count=3, details=json.dumps(facts))
     assert ACTIONS[name].kind in KINDS

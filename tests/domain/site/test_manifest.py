@@ -1,6 +1,7 @@
 """Manifests: what a hub knows, without secrets, there and back on both databases."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -9,11 +10,15 @@ import pytest
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session
 
-from imagehub.domain.library import groups, search
+from imagehub.domain.library import groups, search, series, series_edit
+from imagehub.domain.library.search_index import refresh_search
 from imagehub.domain.people import passwords
 from imagehub.domain.sharing import links
+from imagehub.domain.site import menu, pages
 from imagehub.domain.site.manifest import iter_lines, open_snapshot
 from imagehub.domain.site.manifest_import import ManifestError, read_manifest
+from imagehub.domain.sync.watched_folders import TREE
+from imagehub.domain.translations import write_translation
 from imagehub.errors import ConflictError
 from imagehub.models import (
     ApiToken,
@@ -30,6 +35,8 @@ from imagehub.models import (
     Tag,
     TrashEntry,
     User,
+    WatchedFolder,
+    WatchedItem,
 )
 from tests.fixtures.database import open_engine
 
@@ -73,6 +80,9 @@ def fill(session: Session) -> str:
                 title=f"Work {number} ✿",
                 text="Two\nlines",
                 availability="sold" if number == 5 else "",
+                price="1250.50" if number == 8 else "",
+                currency="CHF" if number == 8 else "",
+                price_shown="share" if number == 8 else "nowhere",
                 sort_key=number << 31,
                 next_image_number=9,
                 created_at=MOMENT,
@@ -128,8 +138,44 @@ def fill(session: Session) -> str:
         )
     groups.refresh_groups(session, [5, 8, 9])
     session.execute(text("UPDATE image_group SET updated_at = created_at"))
+    paper = series_edit.create_series(session, "Paper", [8, 5])
+    prints = series_edit.create_series(session, "Prints", [5])
+    values = {"title": "Prints ✿", "dates": "2019", "place": "Bremen", "text": "a\nb"}
+    # A part with a lower number than the series that it belongs to.
+    series_edit.save_series(session, paper.id, 1, values, prints.id)
+    series_edit.set_series_state(session, prints.id, "published")
+    series_edit.choose_series_cover(session, prints.id, 5)
+    menu.set_places(session, prints, ["header"])
+    for one in (paper, prints):
+        one.created_at = one.updated_at = MOMENT
     share, token = links.create_share(session, 7, [8, 5], "For Bo", password="heath and moor")
     share.view_count = 3
+    links.create_share(session, 7, [], series_id=prints.id)
+    session.add(
+        WatchedFolder(
+            drive_account_id=3,
+            item_id="Folder!1",
+            path="/Art/New",
+            way="folder",
+            is_published=True,
+            is_ready=True,
+            user_id=7,
+            created_at=MOMENT,
+            problem="Of this moment.",
+        )
+    )
+    page = pages.create_page(session, "imprint", "Impressum", "## Wer\n\n![Öl](image:1)")
+    pages.set_state(session, page.id, pages.PUBLISHED)
+    pages.save_page(session, page.id, page.version, page.title, "wer-wir-sind", page.text)
+    page.created_at = page.updated_at = MOMENT
+    for owner, texts in (
+        (session.get_one(Group, 5), {"title": "Arbeit ❀", "medium": "Öl"}),
+        (session.get_one(Image, 12), {"alt": "Eine Heide"}),
+        (prints, {"place": "Brême"}),
+        (page, {"title": "Imprint", "text": "## Who"}),
+    ):
+        write_translation(session, owner, "de", texts)
+    refresh_search(session, [5])
     # The highest number that a group had is never used again.
     session.add(Group(id=40, created_at=MOMENT))
     session.flush()
@@ -170,7 +216,12 @@ def test_a_manifest_that_is_read_and_written_again_is_the_same(
         imported = read_manifest(session, lines)
         session.commit()
     assert imported.counts == {
-        "setting": 2, "account": 1, "tag": 2, "group": 3, "image": 3, "share": 1
+        "setting": 2, "account": 1, "tag": 2, "group": 3, "image": 3, "series": 2, "share": 2,
+        "watch": 1,
+        "page": 1,
+        "menu": 2,
+        "former_slug": 1,
+        "translation": 6,
     }  # fmt: skip
     assert imported.unconnected == ["ada@example.org"]
     assert export(other_engine) == lines
@@ -189,6 +240,11 @@ def test_links_and_searches_go_on(engine: Engine, filled: Session, other_engine:
         assert session.scalars(select(GalleryBucket.shown_count)).all() == [1]
         assert session.scalars(select(GroupTag.tag_id).order_by(GroupTag.position)).all() == [4, 2]
         assert session.scalar(select(func.count()).select_from(StoredObject)) == 2
+        (prints,) = series.list_shown_series(session)
+        assert (prints.series.title, prints.series.shown_count) == ("Prints", 1)
+        (part,) = series.list_series(session, prints.series.id)
+        assert (part.series.title, part.group_count) == ("Prints ✿", 2)
+        assert [one.id for one in series.list_members(session, part.series.id, 1, 9)] == [8, 5]
         entry = session.get_one(TrashEntry, 9)
         assert (entry.state_before, entry.trashed_at) == ("draft", MOMENT)
         root = session.get_one(HubSetting, "root_folder").value
@@ -201,9 +257,48 @@ def test_links_and_searches_go_on(engine: Engine, filled: Session, other_engine:
         assert search.list_group_ids(session, "heath") == [5]
 
 
+def test_a_manifest_from_before_there_were_prices_is_read(
+    engine: Engine, filled: Session, other_engine: Engine
+) -> None:
+    price = '"price": "1250.50", "currency": "CHF", "price_shown": "share", '
+    none = '"price": "", "currency": "", "price_shown": "nowhere", '
+    lines = [line.replace(price, "").replace(none, "") for line in export(engine)]
+    assert sum('"price' in line for line in lines) == 0
+    with Session(other_engine) as session:
+        read_manifest(session, lines)
+        group = session.get_one(Group, 8)
+        assert (group.price, group.currency, group.price_shown) == ("", "", "nowhere")
+
+
+def test_a_manifest_from_before_shots_could_be_videos_is_read(
+    engine: Engine, filled: Session, other_engine: Engine
+) -> None:
+    video = re.compile(r'"(video_codec|duration_ms|has_sound|is_loop)": [^,}]*,? ?')
+    lines = [video.sub("", line).replace(", }", "}") for line in export(engine)]
+    assert sum('"is_loop' in line for line in lines) == 0
+    with Session(other_engine) as session:
+        read_manifest(session, lines)
+        assert {image.video_codec for image in session.scalars(select(Image))} == {""}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"), [("1250.50", "1,250.5"), ("1250.50", "abc"), ("CHF", "chf"),
+                         ('"share"', '"all"')]
+)  # fmt: skip
+def test_a_price_that_pages_could_not_show_is_refused(
+    engine: Engine, filled: Session, other_engine: Engine, right: str, wrong: str
+) -> None:
+    lines = [
+        line.replace(right, wrong) if '"price": "1250.50"' in line else line
+        for line in export(engine)
+    ]
+    with Session(other_engine) as session, pytest.raises(ManifestError, match="Its fields"):
+        read_manifest(session, lines)
+
+
 def test_a_manifest_contains_no_secret(engine: Engine, filled: Session) -> None:
     words = "".join(export(engine))
-    share = filled.scalars(select(ShareLink)).one()
+    share = filled.scalars(select(ShareLink).where(ShareLink.title == "For Bo")).one()
     for secret in (*SECRETS, share.token_hash, share.password_hash, "ada@example.org-password"):
         assert secret not in words
     assert '"has_password": true' in words
@@ -221,13 +316,32 @@ def test_share_links_need_new_addresses(
         other.commit()
         with pytest.raises(Exception, match=r"no longer valid|no such"):
             links.get_open_share(other, token)
-        share, new = links.renew_share(other, other.scalars(select(ShareLink.id)).one())
+        number, of_series = other.scalars(select(ShareLink.id).order_by(ShareLink.id)).all()
+        assert links.list_shares(other)[0].name == "Prints"
+        assert links.list_shares(other)[0].share.id == of_series
+        share, new = links.renew_share(other, number)
         assert links.get_open_share(other, new).id == share.id
         items = select(ShareItem.group_id).where(ShareItem.share_id == share.id)
         assert other.scalars(items.order_by(ShareItem.position)).all() == [8, 5]
         # It still asks for a password, and there is none that is right.
         for word in ("heath and moor", "", "!"):
             assert not passwords.is_right(share.password_hash, word)
+
+
+def test_watched_folders_are_watched_again_and_import_nothing_that_is_there(
+    engine: Engine, filled: Session, other_engine: Engine
+) -> None:
+    lines = export(engine)
+    with Session(other_engine) as session:
+        session.add(DriveAccount(id=6, home_account_id="home-3", token_cache=b"3"))
+        session.commit()
+        read_manifest(session, lines)
+        session.commit()
+        watched = session.scalars(select(WatchedFolder)).one()
+        assert (watched.drive_account_id, watched.path, watched.way) == (6, "/Art/New", "folder")
+        assert (watched.is_published, watched.is_ready, watched.problem) == (True, False, "")
+        place = session.scalars(select(WatchedItem)).one()
+        assert (place.item_id, place.state) == ("Folder!1", TREE)
 
 
 def test_accounts_that_are_connected_already_are_recognised(

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine, delete, select
 from sqlalchemy.orm import Session
 
 from imagehub.clients.channels import Notice as Letter
@@ -17,10 +17,12 @@ from imagehub.domain.site import attention, letters, notices
 from imagehub.domain.site.attention import KINDS, TOPICS, Attention
 from imagehub.errors import ServiceBusyError
 from imagehub.messages import PluralMessage, mark
-from imagehub.models import Notice, User
+from imagehub.models import Lease, Notice, User
 from imagehub.wiring import build_channels
 from tests.fixtures.database import create_tables
+from tests.fixtures.programs import wait_until
 from tests.fixtures.receivers import MailBox, Receiver
+from tests.fixtures.workers import FORKS
 
 SECRET = "a-key-of-the-signature"
 DAY = timedelta(days=1)
@@ -114,7 +116,8 @@ def teller(make_teller: Callable[..., Teller], sqlite_url: str) -> Teller:
 
 def test_every_kind_has_a_topic() -> None:
     kinds = [kind for topic in TOPICS.values() for kind in topic.kinds]
-    assert sorted(kinds) == sorted(KINDS)
+    # Each enquiry is sent on by itself.
+    assert sorted(kinds) == sorted(KINDS.keys() - {"enquiries"})
 
 
 def test_what_lasts_is_told_once_by_each_way(teller: Teller) -> None:
@@ -232,6 +235,38 @@ def test_a_retry_has_the_id_of_the_first_try(teller: Teller) -> None:
     teller.tell(LOST)
     first, second = teller.receiver.contents
     assert first["id"] == second["id"]
+
+
+def _tell(settings: Settings) -> None:
+    engine = create_engine(settings.database_url, **make_engine_options(settings.database_url))
+    with Session(engine) as session:
+        notices.tell(session, settings, build_channels(settings), [LOST])
+
+
+@pytest.mark.parametrize("changes", [{"notify_webhook_url": ""}, {"notify_emails": ()}])
+def test_a_message_of_a_worker_killed_after_sending_comes_again_with_the_same_id(
+    teller: Teller, sqlite_url: str, changes: dict[str, Any]
+) -> None:
+    teller.settings = replace(teller.settings, database_url=sqlite_url, **changes)
+    teller.tell(LOST)
+    teller.let_pass(notices.SETTLE)
+    # They have the message, and do not answer.
+    teller.box.is_holding = teller.receiver.is_holding = True
+    worker = FORKS.Process(target=_tell, args=(teller.settings,), daemon=True)
+    worker.start()
+    wait_until(lambda: teller.box.messages or teller.receiver.requests)
+    assert teller.tell(LOST) == 0, "no other worker sends meanwhile"
+    worker.kill()
+    worker.join()
+    teller.box.is_holding = teller.receiver.is_holding = False
+    # It ends by itself after ten minutes.
+    teller.session.execute(delete(Lease))
+    teller.session.commit()
+    assert teller.tell(LOST) == 1
+    ids = [one["Message-ID"] for one in teller.box.messages]
+    ids += [headers["x-imagehub-id"] for headers, _ in teller.receiver.requests]
+    assert len(ids) == 2
+    assert len(set(ids)) == 1
 
 
 def test_topics_that_are_off_are_not_told(teller: Teller) -> None:

@@ -8,10 +8,12 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from imagehub.clients.graph import GraphDrive
+from imagehub.domain.library import series_edit
 from imagehub.domain.site import verify
 from imagehub.domain.site.manifest import iter_lines, open_snapshot
 from imagehub.domain.site.manifest_import import ManifestError
 from imagehub.domain.site.verify import Verification
+from imagehub.domain.sync.watched_folders import unwatch_folder, watch_folder
 from imagehub.models import DriveAccount, Group, Image, Rendition
 from imagehub.runtime.backup.verify import verify_hub
 from tests.fixtures.importing import ImportHub
@@ -133,8 +135,36 @@ def test_what_a_manifest_names_must_be_there(hub: ImportHub) -> None:
     assert (found.counts["group"], found.counts["image"]) == (1, 3)
 
 
+def test_watched_folders_of_a_manifest_must_be_there(hub: ImportHub) -> None:
+    folder = hub.open_drive().find_item_by_path("Works")
+    assert folder is not None
+    watched = watch_folder(
+        hub.session, hub.account_id, hub.user_id, folder, "/Works", "folder", False
+    )
+    hub.session.commit()
+    lines = export(hub)
+    assert look(hub, lines)[0].counts == {}
+    unwatch_folder(hub.session, watched.id)
+    hub.session.commit()
+    found, said = look(hub, lines)
+    assert (found.counts, found.lacks_something) == ({"watch": 1}, True)
+    assert any("watch" in line and "/Works" in line for line in said)
+
+
 @pytest.mark.parametrize("damage", [slice(0, -1), slice(0, 0)], ids=["cut off", "empty"])
 def test_a_damaged_manifest_proves_nothing(light_session: Session, damage: slice) -> None:
     lines = ['{"kind": "header", "format": 1}\n', '{"kind": "end", "counts": {}}\n']
     with pytest.raises(ManifestError):
         verify.verify_manifest(light_session, None, Verification(), lines[damage])  # type: ignore[arg-type]
+
+
+def test_series_of_a_manifest_must_be_there(hub: ImportHub) -> None:
+    made = series_edit.create_series(hub.session, "Coast")
+    hub.session.commit()
+    lines = export(hub)
+    assert look(hub, lines)[0].counts == {}
+    hub.session.delete(made)
+    hub.session.commit()
+    found, said = look(hub, lines)
+    assert (found.counts, found.lacks_something) == ({"series": 1}, True)
+    assert any("series" in line and "Coast" in line for line in said)

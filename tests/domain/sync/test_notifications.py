@@ -62,8 +62,10 @@ def check(site: ConnectedSite) -> None:
 # --- Subscriptions --------------------------------------------------------------------------------
 
 
-def test_a_subscription_is_created_once_with_a_handshake(notified_site: ConnectedSite) -> None:
-    site = notified_site
+def test_a_subscription_is_created_once_with_a_handshake(
+    either_notified_site: ConnectedSite,
+) -> None:
+    site = either_notified_site
     keep_subscriptions(site)
     keep_subscriptions(site)
     [asked] = site.onedrive.log("POST", "/subscriptions$")
@@ -79,8 +81,10 @@ def test_a_subscription_is_created_once_with_a_handshake(notified_site: Connecte
     assert (info.state, info.until) == ("on", row.expires_at)
 
 
-def test_it_is_renewed_after_half_of_its_life(notified_site: ConnectedSite) -> None:
-    site = notified_site
+def test_it_is_renewed_after_half_of_its_life(
+    either_notified_site: ConnectedSite,
+) -> None:
+    site = either_notified_site
     keep_subscriptions(site)
     row = get_subscription(site)
     assert row.expires_at is not None
@@ -201,8 +205,10 @@ def site_settings(site: Any) -> Settings:
 # --- The address ----------------------------------------------------------------------------------
 
 
-def test_the_handshake_is_answered_only_while_it_is_expected(notified_site: ConnectedSite) -> None:
-    site = notified_site
+def test_the_handshake_is_answered_only_while_it_is_expected(
+    either_notified_site: ConnectedSite,
+) -> None:
+    site = either_notified_site
     keep_subscriptions(site)
     path = f"{notifications.PATH}{get_subscription(site).key}"
     token = "Validation: <b>1</b> & ü"
@@ -258,8 +264,10 @@ def test_other_bodies_are_refused(notified_site: ConnectedSite, body: bytes, sta
 # --- What follows ---------------------------------------------------------------------------------
 
 
-def test_many_notifications_lead_to_one_check_after_a_while(notified_site: ConnectedSite) -> None:
-    site = notified_site
+def test_many_notifications_lead_to_one_check_after_a_while(
+    either_notified_site: ConnectedSite,
+) -> None:
+    site = either_notified_site
     add_image(site)
     keep_subscriptions(site)
     assert list_due(site) == [get_account_id(site)], "it may have changed before"
@@ -290,8 +298,10 @@ def test_a_notification_does_not_shorten_the_wait_after_a_failure(
 
 
 @pytest.mark.parametrize("event", ["reauthorizationRequired", "subscriptionRemoved", "missed"])
-def test_lifecycle_notifications_are_followed(notified_site: ConnectedSite, event: str) -> None:
-    site = notified_site
+def test_lifecycle_notifications_are_followed(
+    either_notified_site: ConnectedSite, event: str
+) -> None:
+    site = either_notified_site
     add_image(site)
     keep_subscriptions(site)
     check(site)

@@ -147,7 +147,7 @@ def test_an_image_changed_during_its_import_is_checked(
     class Overtaken:
         """A renderer during which the file changes and the change is read."""
 
-        def render(self, place: str) -> Any:
+        def render(self, place: str, mark: Any = None) -> Any:
             path.write_bytes(make_jpeg(11))
             with Session(hub.engine) as session:
                 report = drive_check.check_drive(session, hub.clients, hub.account_id)

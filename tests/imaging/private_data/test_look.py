@@ -11,14 +11,9 @@ import pytest
 from PIL import Image
 
 from imagehub.imaging.private_data import FileSource, PrivateData, TooMuchToReadError, look
-from imagehub.imaging.private_data.source import (
-    SPARE_BYTES,
-    CannotCleanError,
-    FetchedSource,
-    Findings,
-    Window,
-)
+from imagehub.imaging.private_data.source import SPARE_BYTES, Findings, Window
 from imagehub.imaging.private_data.xmp import look_at_xmp
+from imagehub.imaging.sources import CannotCleanError, FetchedSource
 from tests.imaging.private_data import files
 from tests.imaging.private_data.checks import ALL, check_cleaned, clean, examine, read_pixels
 from tests.support import find_photos
@@ -270,7 +265,7 @@ def test_the_video_of_a_motion_photo_is_dropped() -> None:
     assert cleaned.endswith(b"free" + bytes(40))
 
 
-def test_a_video_cannot_be_cleaned() -> None:
+def test_a_video_without_its_headers_cannot_be_cleaned() -> None:
     data = struct.pack(">I", 20) + b"ftypisom\0\0\0\0mp42" + b"\0\0\0\x08mdat"
     assert examine(data) == PrivateData(("other",), is_removable=False)
 

@@ -18,6 +18,7 @@ from imagehub.runtime.backup.rebuild import (
     rebuild_renditions,
 )
 from tests.fixtures.importing import ImportHub
+from tests.fixtures.programs import wait_until
 
 
 def fill(hub: ImportHub, count: int = 3, folder: str = "Works") -> int:
@@ -124,6 +125,47 @@ def test_it_goes_on_where_it_was_stopped_and_does_nothing_twice(hub: ImportHub) 
     assert job_count == 3, "one import for all portions"
     # A run that is complete is not continued.
     assert rebuild.find_progress(hub.session, None, False) is None
+
+
+def test_beside_a_running_worker_everything_is_made_once(hub: ImportHub) -> None:
+    fill(hub, 10, "Many")
+    before = lose_bucket(hub)
+    first = hub.session.scalars(select(func.max(ImportItem.id))).one()
+    hub.onedrive.clear_log()
+    mine: list[int] = []
+
+    def pause() -> None:
+        # Somebody imports meanwhile.
+        if not mine:
+            hub.session.rollback()
+            mine.append(hub.ask(hub.put_pictures("New", 3)))
+        wait_for_progress(hub)
+
+    with hub.working():
+        rebuilt, said = run(hub, pause=pause)
+        assert hub.finish_job(mine[0]).done_count == 3
+    assert (rebuilt.outcome.done, rebuilt.outcome.failed, said) == (13, 0, [])
+    later = select(ImportItem.state, ImportItem.attempt_count).where(ImportItem.id > first)
+    hub.session.rollback()
+    assert [row.state for row in hub.session.execute(later)] == ["done"] * 16
+    assert len(hub.onedrive.log("GET", "/download")) == 16, "each original once"
+    assert hub.list_keys() > before
+    assert len(hub.list_images()) == 16
+    hub.check_stores_agree()
+
+
+def wait_for_progress(hub: ImportHub) -> None:
+    """Wait until a worker has finished another item, or has none."""
+    count = count_items(hub, "done")
+    wait_until(
+        lambda: count_items(hub, "done") > count or not count_items(hub, "queued", "running")
+    )
+
+
+def count_items(hub: ImportHub, *states: str) -> int:
+    hub.session.rollback()
+    query = select(func.count()).select_from(ImportItem).where(ImportItem.state.in_(states))
+    return hub.session.scalars(query).one()
 
 
 def test_only_what_is_missing_is_made(hub: ImportHub) -> None:

@@ -174,6 +174,28 @@ def test_objects_that_are_stored_meanwhile_are_saved_with_their_rows(
         assert (target.data_dir / "objects" / "imagehub" / str(key)).is_file()
 
 
+def test_tiles_that_are_stored_meanwhile_are_saved_too(hub: Settings, tmp_path: Path) -> None:
+    key = f"tiles/{1:012d}/{'ab' * 16}/"
+    folder = hub.data_dir / "objects" / "imagehub" / key
+
+    def work_on() -> None:
+        if folder.exists():
+            return
+        folder.mkdir(parents=True)
+        for number in range(3):
+            (folder / f"0,0,{number}.webp").write_bytes(b"tile")
+        with closing(sqlite3.connect(hub.data_dir / "imagehub.db", isolation_level=None)) as made:
+            add_row(made, "tile_set", image_id=1, object_key=key, due_at=MOMENT, updated_at=MOMENT)
+
+    saved = save.save_hub(hub, str(file := tmp_path / "hub.tar"), note_object=work_on)
+    assert (saved.object_count, saved.missing_count) == (5, 0)
+    names = [name for name in read_members(file.read_bytes()) if f"/{key}" in name]
+    assert len(names) == 3
+    for one in folder.iterdir():
+        one.unlink()
+    assert save.save_hub(hub, str(file)).missing_count == 1
+
+
 def test_objects_that_the_hub_lacks_are_counted(hub: Settings, tmp_path: Path) -> None:
     (hub.data_dir / "objects" / "imagehub" / KEY.format("aa")).unlink()
     saved = save.save_hub(hub, str(tmp_path / "hub.tar"))

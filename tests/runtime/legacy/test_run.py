@@ -1,12 +1,16 @@
 """``migrate-legacy``: pictures, accounts and the sign-in of the first version."""
 
+import io
 import json
+import random
 from collections.abc import Callable
 
 import pytest
+from PIL import Image as Picture
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 
+from imagehub.clients.graph_upload import FRAGMENT_BYTES
 from imagehub.domain.onedrive import accounts
 from imagehub.models import (
     AuditEntry,
@@ -16,12 +20,14 @@ from imagehub.models import (
     LegacyRow,
     PrivateData,
     Rendition,
+    UploadSession,
     User,
 )
 from imagehub.runtime.legacy.source import OldDatabase, SourceError, read_url
 from imagehub.runtime.legacy.work import MigrationError
 from tests.fixtures.importing import ImportHub
 from tests.fixtures.legacy import FirstVersion, make_picture, make_text
+from tests.fixtures.programs import wait_until
 
 
 def list_numbers(hub: ImportHub) -> list[tuple[int, int, str, str]]:
@@ -306,6 +312,38 @@ def test_an_upload_whose_row_was_not_written_is_found_again(
     report = old.migrate(hub, upload_missing=True)
     assert (report.pictures["matched"], report.pictures["uploaded"]) == (1, 0)
     assert len(list((hub.onedrive.root / "ImageHub version 1").rglob("*.jpg"))) == 1
+
+
+def test_an_upload_that_was_killed_half_way_goes_on_where_it_was(
+    import_hub: ImportHub, first_version: FirstVersion
+) -> None:
+    hub, old = import_hub, first_version
+    pixels = random.Random(6).randbytes(1100 * 1100 * 3)
+    buffer = io.BytesIO()
+    Picture.frombytes("RGB", (1100, 1100), pixels).save(buffer, "PNG", compress_level=0)
+    data = buffer.getvalue()
+    assert FRAGMENT_BYTES < len(data) < 2 * FRAGMENT_BYTES
+    old.add(1, 1, "a.png", data)
+    fault = hub.onedrive.set_fault("drop", method="PUT", path="uploadSession", skip=1)
+    program = old.start_migration(hub, upload_missing=True)
+    wait_until(lambda: hub.onedrive.list_faults()[0]["fired"] or not program.is_alive())
+    assert program.is_alive()
+    program.kill()
+    program.join()
+    hub.onedrive.clear_faults(fault)
+    hub.onedrive.clear_log()
+
+    report = old.migrate(hub, upload_missing=True)
+
+    assert (report.pictures["uploaded"], report.has_failed) == (1, False)
+    assert not hub.onedrive.log("POST", "createUploadSession")
+    assert len(hub.onedrive.log("PUT", "uploadSession")) == 1, "the rest is one fragment"
+    (path,) = (hub.onedrive.root / "ImageHub version 1").rglob("*.png")
+    assert (path.name, path.read_bytes()) == ("a.png", data)
+    assert list_numbers(hub) == [(1, 1, "a.png", "ok")]
+    assert count(hub, UploadSession) == 0
+    hub.reconcile()
+    hub.check_stores_agree()
 
 
 def test_a_full_onedrive_fails_the_uploads_and_not_the_pictures(

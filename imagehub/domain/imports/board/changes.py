@@ -19,6 +19,7 @@ from imagehub.domain.imports.board.proposals import (
     place_files,
     shift_proposals,
 )
+from imagehub.domain.imports.decisions import read_decision, write_decision
 from imagehub.domain.imports.jobs import MAX_FILES
 from imagehub.domain.imports.plans import lock_plan
 from imagehub.domain.imports.verdicts import IMPORTABLE, VERDICTS
@@ -178,11 +179,12 @@ def _fill(proposal: ImportProposal, files: Sequence[ImportPlanFile]) -> None:
 class Layout:
     """The arrangement of a board.
 
-    ``proposals``: proposal id → (position, title, id of the group to add to). ``files``: file id →
+    ``proposals``: proposal id → (position, title, id of the group to add to, what was decided about
+    the words of the files). ``files``: file id →
     (proposal id, position, whether it will be imported).
     """
 
-    proposals: Mapping[int, tuple[int, str, int | None]]
+    proposals: Mapping[int, tuple[int, str, int | None, str | None]]
     files: Mapping[int, tuple[int | None, int, bool]]
 
 
@@ -190,12 +192,17 @@ def read_layout(session: Session, plan: ImportPlan) -> Layout:
     """Read the arrangement of a board."""
     session.flush()
     one, file = ImportProposal, ImportPlanFile
-    proposals = select(one.id, one.position, one.title, one.group_id).where(one.plan_id == plan.id)
+    proposals = select(one.id, one.position, one.title, one.group_id, one.words).where(
+        one.plan_id == plan.id
+    )
     files = select(file.id, file.proposal_id, file.position, file.is_chosen).where(
         file.plan_id == plan.id
     )
     return Layout(
-        {row.id: (row.position, row.title, row.group_id) for row in session.execute(proposals)},
+        {
+            row.id: (row.position, row.title, row.group_id, row.words)
+            for row in session.execute(proposals)
+        },
         {row.id: (row.proposal_id, row.position, row.is_chosen) for row in session.execute(files)},
     )
 
@@ -219,7 +226,7 @@ def restore_layout(session: Session, plan: ImportPlan, version: int, layout: Lay
         raise ConflictError("The plan has changed since then, so this can no longer be undone.")
     there = set(session.scalars(select(ImportProposal.id).where(ImportProposal.plan_id == plan.id)))
     highest = session.scalar(select(func.max(ImportProposal.id))) or 0
-    for proposal_id, (position, title, group_id) in layout.proposals.items():
+    for proposal_id, (position, title, group_id, words) in layout.proposals.items():
         if proposal_id in there:
             proposal = get_proposal(session, plan, proposal_id)
         # A deleted proposal gets its old id back, which no other plan may use by now.
@@ -233,6 +240,8 @@ def restore_layout(session: Session, plan: ImportPlan, version: int, layout: Lay
             there.add(proposal_id)
         proposal.position, proposal.title = position, title[:MAX_TITLE_CHARS]
         proposal.group_id = group_id
+        # It comes back from a browser.
+        proposal.words = write_decision(read_decision(words)) if words else None
     session.flush()
     if layout.files:
         for file in get_files(session, plan, list(layout.files)):

@@ -8,7 +8,7 @@ for (const button of findAll(document, "[data-copy]")) {
   const source = byId(button.dataset.copy ?? "");
   const field = source instanceof HTMLInputElement ? source : null;
   field?.addEventListener("focus", () => field.select());
-  field?.focus();
+  if (field?.autofocus) field.select();
   button.hidden = !navigator.clipboard;
   button.addEventListener("click", async () => {
     try {

@@ -21,10 +21,13 @@ function applyMove(order, { item, before }) {
 /** Make the items of a list movable; return a function that moves an item by one step, and returns
  * false where there is no step left. `handle` selects the part of an item that is dragged, and
  * `describe` returns the form that saves a move at `url`. `isAcross`: items are beside each other.
+ * `onMoved` is called after a move was saved, with a function that takes it back.
  * @param {HTMLElement} list
  * @param {{ selector: string, handle?: string, url: string, isAcross?: boolean,
- *   describe: (item: HTMLElement, before: ?HTMLElement) => Record<string, string> }} options */
-export function makeSortable(list, { selector, handle, url, isAcross = false, describe }) {
+ *   describe: (item: HTMLElement, before: ?HTMLElement) => Record<string, string>,
+ *   onMoved?: (item: HTMLElement, undo: () => Promise<void>) => void }} options */
+export function makeSortable(list, options) {
+  const { selector, handle, url, isAcross = false, describe, onMoved } = options;
   const listItems = () => findAll(list, selector);
   // The order that is saved, and the moves on their way.
   /** @type {Element[]} */
@@ -38,8 +41,10 @@ export function makeSortable(list, { selector, handle, url, isAcross = false, de
     for (const item of listItems()) item.classList.remove(...classes);
   }
 
-  async function move(/** @type {HTMLElement} */ item, /** @type {?HTMLElement} */ before) {
-    if (before === item || before === item.nextElementSibling) return;
+  /** @param {HTMLElement} item @param {?HTMLElement} before @param {boolean} [isUndo] */
+  async function move(item, before, isUndo = false) {
+    const following = /** @type {?HTMLElement} */ (item.nextElementSibling);
+    if (before === item || before === following) return;
     list.insertBefore(item, before);
     const items = listItems();
     say(t("position", { position: items.indexOf(item) + 1, count: items.length }));
@@ -51,7 +56,10 @@ export function makeSortable(list, { selector, handle, url, isAcross = false, de
       saved = applyMove(saved, step);
     };
     const fault = await queueMove(call, () => moves.splice(moves.indexOf(step), 1));
-    if (!fault) return;
+    if (!fault) {
+      if (!isUndo) onMoved?.(item, () => move(item, following, true));
+      return;
+    }
     // Later moves do not depend on this one: each names the item that it goes before.
     const focused = document.activeElement;
     list.append(...moves.reduce(applyMove, saved));
@@ -68,6 +76,8 @@ export function makeSortable(list, { selector, handle, url, isAcross = false, de
   list.addEventListener("dragstart", (event) => {
     dragged = closest(event.target, selector);
     if (!dragged || !event.dataTransfer) return;
+    // The list may be within another one.
+    event.stopPropagation();
     event.dataTransfer.effectAllowed = "move";
     event.dataTransfer.setData("text/plain", "");
     dragged.classList.add("is-dragged");

@@ -6,6 +6,7 @@ import { byId, find, findAll, get, icon, make } from "../dom.js";
 import { t } from "../words.js";
 import { confirmDialog } from "./dialog.js";
 import { CallError, fetchJson, getMessage } from "./http.js";
+import { isFinished } from "./tag-field.js";
 
 const PAUSE_MS = 900;
 const RETRY_MS = 5000;
@@ -98,6 +99,8 @@ class Field {
   sent;
   /** @type {string | undefined} what was refused last */
   refused;
+  /** Of a field of tags with the focus: the text when no tag was half typed. */
+  #settled = "";
 
   /** @param {Control} control
    * @param {?Control} before hidden field that sends the stored value along with the form */
@@ -105,14 +108,47 @@ class Field {
     this.control = control;
     this.before = before;
     this.base = (before ?? control).value;
+    this.hasTags = "tags" in control.dataset;
+    this.#settled = control.value;
   }
 
   get value() {
     return this.control.value;
   }
 
+  /** What may be saved: a half-typed tag would be one for a moment. */
+  get settled() {
+    const isTyping = this.hasTags && document.activeElement === this.control;
+    return isTyping ? this.#settled : this.value;
+  }
+
+  /** Accept what is typed as it is, unless a tag of it is half typed; `isWhole`: that too.
+   * @param {boolean} [isWhole] @returns {boolean} whether it was accepted */
+  settle(isWhole = false) {
+    const { control, value } = this;
+    const caret = (control instanceof HTMLInputElement && control.selectionStart) || 0;
+    if (this.hasTags && !isWhole && !isFinished(value, caret, this.#settled)) return false;
+    this.#settled = value;
+    return true;
+  }
+
+  /** @param {string} text */
+  #differs(text) {
+    const tidy = this.#tidy(text);
+    return ![this.base, this.sent].some((one) => one !== undefined && this.#tidy(one) === tidy);
+  }
+
+  /** Leave out the separator after the last tag. @param {string} text */
+  #tidy(text) {
+    return this.hasTags ? text.replace(/[\s,;]+$/, "") : text;
+  }
+
   get isChanged() {
-    return this.value !== this.base && this.value !== this.sent;
+    return this.#differs(this.value);
+  }
+
+  get isToSend() {
+    return this.#differs(this.settled) && this.settled !== this.refused;
   }
 
   get isRefused() {
@@ -163,10 +199,12 @@ class Saver {
       this.#fields.set(control.dataset.field ?? control.name, field);
       control.addEventListener("input", () => {
         if (control.hasAttribute("aria-invalid")) field.setFault("");
-        this.plan();
+        // A tag is saved as soon as it is finished, before the next one is typed.
+        const isNow = field.settle() && field.hasTags;
+        this.plan(isNow ? 0 : PAUSE_MS);
       });
       control.addEventListener("change", () => this.save());
-      control.addEventListener("blur", () => this.#timer && this.save());
+      control.addEventListener("blur", () => (this.#timer || this.hasChanges) && this.save());
     }
     box.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -180,7 +218,7 @@ class Saver {
   }
 
   get hasChanges() {
-    return Object.keys(this.#getChanges()).length > 0;
+    return [...this.#fields.values()].some((field) => field.isChanged && !field.isRefused);
   }
 
   /** Whether words would be lost with the page. */
@@ -199,11 +237,16 @@ class Saver {
     } else {
       this.#rest();
     }
-    this.#timer = setTimeout(() => this.save(), pause);
+    this.#timer = setTimeout(() => this.#queue(), pause);
   }
 
-  /** Save when the calls before are through. */
+  /** Save when the calls before are through, also a tag that is half typed. */
   save() {
+    for (const field of this.#fields.values()) field.settle(true);
+    this.#queue();
+  }
+
+  #queue() {
     clearTimeout(this.#timer);
     this.#timer = 0;
     if (this.hasChanges) unsaved.add(this);
@@ -212,8 +255,8 @@ class Saver {
 
   /** @returns {Values} without what was refused, which does not keep the rest from being saved */
   #getChanges() {
-    const changed = [...this.#fields].filter(([, field]) => field.isChanged && !field.isRefused);
-    return Object.fromEntries(changed.map(([name, { value }]) => [name, value]));
+    const changed = [...this.#fields].filter(([, field]) => field.isToSend);
+    return Object.fromEntries(changed.map(([name, { settled }]) => [name, settled]));
   }
 
   #get(/** @type {string} */ name) {
@@ -228,6 +271,7 @@ class Saver {
     const changes = this.#getChanges();
     const names = Object.keys(changes);
     if (!names.length) {
+      if (this.hasChanges) return;
       this.#rest();
       // A change was typed and taken back before it was sent.
       if (isPlanned) showWhole();
@@ -251,7 +295,7 @@ class Saver {
       else {
         showState(t("not_saved", { reason }), "is-fault");
         // Somebody who was signed out may sign in again in another tab.
-        if (!PERMANENT.has(status)) this.#timer = setTimeout(() => this.save(), RETRY_MS);
+        if (!PERMANENT.has(status)) this.#timer = setTimeout(() => this.#queue(), RETRY_MS);
       }
     } finally {
       fieldCount -= 1;
@@ -270,6 +314,7 @@ class Saver {
       // The server tidies spaces; what was typed since then stays as it is.
       const hasFocus = document.activeElement === field.control;
       if (field.value === sent && !hasFocus) field.control.value = saved;
+      if (field.value === saved) field.settle(true);
       field.setBase(saved);
       field.sent = sent;
       if (name === "title") byId("group-title").textContent = saved || t("untitled");
@@ -289,7 +334,7 @@ class Saver {
     }
     const { label } = this.#get(names[0]);
     showState(t("not_saved_field", { field: label, reason }), "is-fault");
-    if (this.hasChanges) this.save();
+    if (this.hasChanges) this.#queue();
   }
 
   /** Let the person choose between both versions.
@@ -317,7 +362,7 @@ class Saver {
     if (isMine === null) {
       // Closed without an answer: both stay as they are, and the next change asks again.
       names.forEach((name, i) => (this.#get(name).refused = typed[i]));
-      if (this.hasChanges) this.save();
+      if (this.hasChanges) this.#queue();
       return;
     }
     version = theirVersion;

@@ -9,3 +9,21 @@ for (const input of findAll(document, "input[type=color]", HTMLInputElement)) {
     if (box) box.checked = true;
   });
 }
+
+// The watermark on a work, as it stands in the form.
+const preview = find(document, "[data-mark-preview]", HTMLImageElement);
+const part = find(document, "#watermark");
+if (preview && part) {
+  let timer = 0;
+  part.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      const query = new URLSearchParams();
+      const form = get(document, "form[action$=settings]", HTMLFormElement);
+      for (const [name, value] of new FormData(form)) {
+        if (/^watermark(?!_file)/.test(name)) query.set(name, String(value));
+      }
+      preview.src = `${preview.dataset.markPreview}?${query}`;
+    }, 400);
+  });
+}

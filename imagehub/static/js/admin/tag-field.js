@@ -31,6 +31,13 @@ export function putTag(text, caret, tag) {
 /** List the tags of a text, as they are compared. @param {string} text */
 const listTags = (text) => text.split(SEPARATORS).map((tag) => tag.trim().toLowerCase());
 
+/** Return whether no tag is half typed: the caret is in none, or in one of the tags before.
+ * @param {string} text @param {number} caret @param {string} before another text of tags */
+export function isFinished(text, caret, before) {
+  const part = findPart(text, caret).text;
+  return !part || listTags(before).includes(part.toLowerCase());
+}
+
 /** Give the fields with `data-tags` below an element their suggestions.
  * @param {ParentNode} [root] */
 export function setUpTagFields(root = document) {
@@ -47,6 +54,7 @@ export function setUpTagFields(root = document) {
         input.value = chosen.text;
         input.setSelectionRange(chosen.caret, chosen.caret);
         input.dispatchEvent(new Event("input", { bubbles: true }));
+        input.dispatchEvent(new Event("change", { bubbles: true }));
       },
     });
   }

@@ -9,7 +9,8 @@ import { getMessage } from "./http.js";
 /** Show a sentence for a while; it stays while it is pointed at or holds the focus.
  * @param {string} message
  * @param {{ undo?: ?(() => unknown), link?: ToastLink, isFault?: boolean,
- *   seconds?: number }} [options] `undo`: what the button Undo does */
+ *   seconds?: number }} [options] `undo`: what the button Undo does
+ * @returns {() => void} closes it */
 export function toast(message, { undo, link, isFault = false, seconds = undo ? 12 : 6 } = {}) {
   const words = make("p", {}, message);
   const box = make("div", { className: isFault ? "toast is-fault" : "toast" }, words);
@@ -21,6 +22,7 @@ export function toast(message, { undo, link, isFault = false, seconds = undo ? 1
   if (undo) box.append(makeUndo(undo, () => end()));
   byId("toasts").append(box);
   const end = makeClosable(box, seconds);
+  return end;
 }
 
 /** @param {unknown} error */

@@ -1,0 +1,188 @@
+"""The watermark and the credits of stored renditions: made at imports, and changed afterwards."""
+
+import io
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from PIL import Image as Picture
+from sqlalchemy import select
+
+from imagehub.domain.imports import finishing, process, watermark
+from imagehub.domain.imports.scratch import Scratch
+from imagehub.domain.library import edit, finish, images
+from imagehub.domain.library.edit import Edit
+from imagehub.domain.library.finish import PLAIN, Finish
+from imagehub.domain.objects import bookkeeping
+from imagehub.errors import InvalidInputError, NotFoundError
+from imagehub.imaging.marks import Mark
+from imagehub.models import Group, Image, Rendition, StoredObject, WatermarkPicture
+from tests.fixtures.importing import ImportHub, make_jpeg
+
+MARK = Mark("© Ada", from_px=960)
+
+
+def import_one(hub: ImportHub, wanted: Finish = PLAIN) -> Image:
+    job_id = hub.create(hub.put_files("One", {"a.jpg": make_jpeg(1, (2400, 1600))}))
+    claim = hub.claim(job_id)
+    clients = replace(hub.clients, renderer=hub.renderer)
+    scratch = Scratch(hub.settings.data_dir)
+    state = process.process_item(
+        hub.session, clients, scratch, claim, 10_000_000, lambda _session, _clients: wanted
+    )
+    scratch.close()
+    assert state == "done"
+    hub.session.expire_all()
+    return hub.session.scalars(select(Image)).one()
+
+
+def run(hub: ImportHub, wanted: Finish) -> int:
+    hub.session.commit()
+    clients = replace(hub.clients, renderer=hub.renderer)
+    scratch = Scratch(hub.settings.data_dir)
+    count = finishing.finish_renditions(hub.session, clients, scratch, wanted, "test", lambda: True)
+    scratch.close()
+    hub.session.expire_all()
+    return count
+
+
+def list_rows(hub: ImportHub) -> list[Rendition]:
+    return list(hub.session.scalars(select(Rendition).order_by(Rendition.size_px)))
+
+
+def check_store(hub: ImportHub) -> None:
+    """All keys are stored, known and used, and nothing else is."""
+    used = {key for row in list_rows(hub) for key in (row.object_key, row.marked_key)} - {""}
+    stored = {one.key: one.size_bytes for one in hub.clients.store.iter_objects("renditions/")}
+    known = dict(hub.session.execute(select(StoredObject.key, StoredObject.size_bytes)).all())
+    assert stored.keys() == used == {key for key in known if key.startswith("renditions/")}
+    assert all(known[key] == size for key, size in stored.items())
+
+
+def make_settings(hub: ImportHub, **values: Any) -> Finish:
+    names = {"creator": "Ada", "image_credits": True} | values
+    return finish.make_finish(replace(hub.settings, **names), b"")
+
+
+def test_an_import_makes_both_and_a_change_needs_no_onedrive(import_hub: ImportHub) -> None:
+    hub = import_hub
+    image = import_one(hub, Finish(MARK))
+    assert [bool(row.marked_key) for row in list_rows(hub)] == [False, True, True]
+    assert [row.marked_bytes > 0 for row in list_rows(hub)] == [False, True, True]
+    check_store(hub)
+    assert run(hub, Finish(MARK)) == 0, "it has it already"
+    first = [(row.object_key, row.marked_key) for row in list_rows(hub)]
+
+    (hub.onedrive.root / "One" / "a.jpg").unlink()
+    other = Finish(replace(MARK, text="Other", from_px=480))
+    assert run(hub, other) == 1
+    second = [(row.object_key, row.marked_key) for row in list_rows(hub)]
+    assert [key for key, _ in second] == [key for key, _ in first], "what admins see is the same"
+    assert {key for _, key in first}.isdisjoint(key for _, key in second)
+    assert all(key for _, key in second)
+    check_store(hub)
+    assert run(hub, other) == 0
+
+    assert run(hub, PLAIN) == 1
+    assert [row.marked_key for row in list_rows(hub)] == ["", "", ""]
+    assert hub.session.get_one(Image, image.id).finish == ""
+    check_store(hub)
+    progress = finishing.find_progress(hub.session)
+    assert (progress.is_done, progress.failed_count) == (True, 0)
+
+
+def test_credits_follow_the_settings_and_the_work(import_hub: ImportHub) -> None:
+    hub = import_hub
+    wanted = make_settings(hub)
+    import_one(hub, wanted)
+
+    def read() -> list[bytes]:
+        return [hub.clients.store.get_object(row.object_key) for row in list_rows(hub)]
+
+    assert [b"Ada" in data for data in read()] == [True, True, True]
+    group = hub.session.scalars(select(Group)).one()
+    edit.save_group(hub.session, group.id, Edit(group.version, {"creator": "Ben"}, {}))
+    assert run(hub, wanted) == 1
+    assert [(b"Ben" in data, b"Ada" in data) for data in read()] == [(True, False)] * 3
+    assert hub.session.scalars(select(Image.is_unfinished)).one() is False
+    check_store(hub)
+    assert run(hub, make_settings(hub, image_credits=False)) == 1
+    for data in read():
+        assert b"XMP " not in data
+        with Picture.open(io.BytesIO(data)) as picture:
+            picture.load()
+    check_store(hub)
+
+
+def test_images_that_came_in_before_the_settings_were_known_are_visited(
+    import_hub: ImportHub,
+) -> None:
+    hub = import_hub
+    assert run(hub, Finish(MARK)) == 0
+    import_one(hub, PLAIN)
+    assert run(hub, Finish(MARK)) == 1
+    assert list_rows(hub)[-1].marked_key
+
+
+def test_a_lost_rendition_does_not_stop_the_others(import_hub: ImportHub) -> None:
+    hub = import_hub
+    import_one(hub)
+    hub.clients.store.delete_objects([list_rows(hub)[0].object_key])
+    assert run(hub, Finish(MARK)) == 0
+    progress = finishing.find_progress(hub.session)
+    assert (progress.is_done, progress.failed_count) == (True, 1)
+    assert [row.marked_key for row in list_rows(hub)] == ["", "", ""]
+
+
+def test_a_rendition_that_was_made_anew_meanwhile_wins(import_hub: ImportHub) -> None:
+    hub = import_hub
+    image = import_one(hub)
+    rows = [
+        finishing._Finished(row.id, "renditions/ol/d0/old.webp", row.mime_type, b"new", b"")
+        for row in list_rows(hub)
+    ]
+    until, _ = bookkeeping.pin_keys(hub.session, [rows[0].key])
+    unused = finishing._use(hub.session, image.id, "finish", rows, until)
+    assert unused == [rows[0].key]
+    hub.session.expire_all()
+    assert hub.session.get_one(Image, image.id).finish == ""
+
+
+def test_a_deleted_image_leaves_nothing_behind(import_hub: ImportHub) -> None:
+    hub = import_hub
+    image = import_one(hub, Finish(MARK))
+    keys = images.delete_images(hub.session, [image.id])
+    hub.session.commit()
+    assert bookkeeping.delete_unused(hub.session, hub.clients, keys) == 5
+    assert list(hub.clients.store.iter_objects("renditions/")) == []
+
+
+def test_the_picture_is_fetched_once_and_kept(import_hub: ImportHub) -> None:
+    hub = import_hub
+    logo = io.BytesIO()
+    Picture.new("RGBA", (400, 100), (0, 0, 0, 255)).save(logo, "PNG")
+    hub.put_files("Logos", {"mark.png": logo.getvalue(), "bad.png": b"no picture"})
+    assert hub.renderer is not None
+    drive = hub.open_drive()
+    items = {
+        path: drive.find_item_by_path(path) for path in ("Logos", "Logos/mark.png", "Logos/bad.png")
+    }
+    ids = {path: item.id for path, item in items.items() if item is not None}
+    choose = partial(watermark.choose_picture, hub.session, hub.clients, hub.renderer, drive)
+    for path in ("Logos", "Logos/bad.png"):
+        with pytest.raises(InvalidInputError) as caught:
+            choose(ids[path])
+        assert set(caught.value.fields) == {"item"}
+    with pytest.raises(NotFoundError):
+        choose("NOTHING!1")
+    name = choose(ids["Logos/mark.png"])
+    hub.session.commit()
+    row = hub.session.scalars(select(WatermarkPicture)).one()
+    assert row.name == name == "mark.png"
+    (hub.onedrive.root / "Logos" / "mark.png").unlink()
+    settings = replace(hub.settings, watermark="picture")
+    found = finish.find_finish(hub.session, hub.clients, settings)
+    assert found.mark is not None
+    assert found.mark.picture == hub.clients.store.get_object(row.object_key)
+    assert bookkeeping.leave_unused(hub.session, [row.object_key]) == 0, "it is in use"
