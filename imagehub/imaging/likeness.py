@@ -26,6 +26,8 @@ _WEIGHTS = {"place": 0.55, "mean": 0.3, "structure": 0.15}
 _LEAST_STEP = 8
 # A difference of this distance in Oklab, or of half the bits of the hash, is a whole one.
 _FAR = 0.35
+# Cells of one colour differ by less than this in Oklab.
+_EVEN = 0.04
 # The bins of the mean colour: see :func:`list_bands`.
 _LIGHT_STEP, _CHROMA_STEP = 0.1, 0.04
 COLOUR_BAND = HASH_BYTES
@@ -56,6 +58,15 @@ def make_look(thumbhash: bytes) -> bytes:
         parts = lightness * 255, 128 + _CHROMA_SCALE * a, 128 + _CHROMA_SCALE * b
         grid += bytes(map(_clamp, parts))
     return int(bits, 2).to_bytes(HASH_BYTES) + bytes(grid)
+
+
+def is_even(look: bytes) -> bool:
+    """Tell whether a look shows one colour and nothing else, such as a black frame."""
+    if any(look[:HASH_BYTES]):
+        return False
+    cells = _read_grid(look)
+    first = cells[0]
+    return all(math.dist(cell, first) <= _EVEN for cell in cells)
 
 
 def _clamp(value: float) -> int:

@@ -2,6 +2,9 @@
 
 A row with the look of each cover, and one for each of its bands (see ``imaging.likeness``). Groups
 that visitors do not see have none.
+
+The still of a video is often its first frame, and many videos begin with a black one: an even still
+says nothing about its video, so that works with one are like no others.
 """
 
 import base64
@@ -14,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, end_read, own_transaction
 from imagehub.domain.library.facet_index import ALL, LOOK, refresh_facets
-from imagehub.imaging.likeness import list_bands, make_look
+from imagehub.imaging.likeness import is_even, list_bands, make_look
 from imagehub.models import FacetValue, Group, Image, Likeness, LikenessBand
 
 _GROUPS_PER_STEP = 100
@@ -40,6 +43,7 @@ def refresh_likeness(session: Session, group_ids: Sequence[int]) -> bool:
             Group.id,
             Group.is_shown,
             Image.thumbhash.label("cover"),
+            Image.video_codec.label("codec"),
             Likeness.thumbhash.label("known"),
         )
         .outerjoin(Image, Image.id == Group.cover_id)
@@ -47,12 +51,17 @@ def refresh_likeness(session: Session, group_ids: Sequence[int]) -> bool:
         .where(Group.id.in_(group_ids))
     ).all()
     wanted = {row.id: row.cover or "" for row in rows if row.is_shown}
+    videos = {row.id for row in rows if row.codec}
     stale = [row.id for row in rows if row.known is not None and row.known != wanted.get(row.id)]
     if stale:
         for model in (LikenessBand, Likeness):
             count_rows(session, delete(model).where(model.group_id.in_(stale)))
     known = {row.id for row in rows if row.known is not None} - set(stale)
-    looks = {group_id: _read(cover) for group_id, cover in wanted.items() if group_id not in known}
+    looks = {
+        group_id: _read(cover, group_id in videos)
+        for group_id, cover in wanted.items()
+        if group_id not in known
+    }
     if looks:
         session.execute(
             insert(Likeness),
@@ -72,11 +81,13 @@ def refresh_likeness(session: Session, group_ids: Sequence[int]) -> bool:
     return bool(stale or looks)
 
 
-def _read(thumbhash: str) -> bytes:
+def _read(thumbhash: str, is_still: bool) -> bytes:
+    """Read what a cover looks like; b"" if that is not known, or says nothing about a video."""
     try:
-        return make_look(base64.b64decode(thumbhash, validate=True))
+        look = make_look(base64.b64decode(thumbhash, validate=True))
     except (ValueError, IndexError, ZeroDivisionError, binascii.Error):
         return b""
+    return b"" if is_still and is_even(look) else look
 
 
 # --- Works that were imported before --------------------------------------------------------------
