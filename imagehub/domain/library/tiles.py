@@ -153,13 +153,13 @@ def list_tile_sets(session: Session, group: Group) -> list[tuple[Image, TileSet]
 def note_original(session: Session, image: Image) -> None:
     """Have a worker decide about the tiles of a new or replaced original. Flushed."""
     session.flush()
-    if max(image.width_px, image.height_px) > SMALLEST_PX:
+    if not image.is_video and max(image.width_px, image.height_px) > SMALLEST_PX:
         add_missing_tile_sets(session, Image.id == image.id)
     reconsider(session, [image.id])
 
 
 def add_missing_tile_sets(session: Session, *only: ColumnElement[bool]) -> None:
-    """Add the rows of all large images that have none, or of some of them."""
+    """Add the rows of all large images that have none, or of some of them; videos have none."""
     now = now_utc()
     defaults = {
         column.name: now if column.name.endswith("_at") else column.default.arg
@@ -170,6 +170,7 @@ def add_missing_tile_sets(session: Session, *only: ColumnElement[bool]) -> None:
     values = (literal(value, columns[name].type) for name, value in defaults.items())
     large = select(Image.id, *values).where(
         or_(Image.width_px > SMALLEST_PX, Image.height_px > SMALLEST_PX),
+        Image.video_codec == "",
         ~exists().where(TileSet.image_id == Image.id),
         *only,
     )
