@@ -265,24 +265,19 @@ class Worker:
         if not found.due:
             return
         try:
-            self._wake_idle_threads(found)
+            self._wake_idle_threads(dict(found.due))
         except Exception as error:
             # Each queue server has its own exception classes.
             words = "The queue does not answer; processing items without it: %s"
             log.warning(words, error, exc_info=not is_queue_outage(error))
             self._process_without_queue(list(found.due))
 
-    def _wake_idle_threads(self, found: claims.Sweep) -> None:
-        """Send calls for due items that have none, at most as many as threads are idle here.
-
-        A job with neither a call nor an item in progress gets one in any case, so that it has its
-        turn beside jobs that occupy all threads.
-        """
+    def _wake_idle_threads(self, due: dict[int, int]) -> None:
+        """Send calls for due items that have none, at most as many as threads are idle here."""
         calls = self._queue.count_calls()
         free = self._thread_count - self.count_active_items() - calls.total()
-        for job_id, count in found.due.items():
-            is_left = not calls[job_id] and job_id not in found.active_jobs
-            missing = max(min(count - calls[job_id], free), int(is_left))
+        for job_id, count in due.items():
+            missing = min(count - calls[job_id], free)
             if missing > 0:
                 self._queue.wake(job_id, missing)
                 free -= missing

@@ -143,16 +143,11 @@ def release_claims(session: Session, owner: str, item_ids: Sequence[int] | None 
 
 @dataclass(frozen=True)
 class Sweep:
-    """The result of a sweep.
-
-    ``due``: job id → number of items that could be claimed now; ``active_jobs``: the ids of the
-    jobs that have items in progress, in any worker.
-    """
+    """The result of a sweep. ``due``: job id → number of items that could be claimed now."""
 
     returned_count: int
     failed_count: int
     due: Mapping[int, int]
-    active_jobs: frozenset[int]
 
 
 def sweep(session: Session, lease_seconds: float = LEASE_SECONDS, recovers: bool = True) -> Sweep:
@@ -178,13 +173,10 @@ def sweep(session: Session, lease_seconds: float = LEASE_SECONDS, recovers: bool
         .group_by(ImportItem.job_id)
         .order_by(ImportItem.job_id)
     ).all()
-    active = session.scalars(
-        select(ImportItem.job_id).where(ImportItem.state == "running").distinct()
-    ).all()
     end_read(session)
     for job_id in done_jobs:
         finish_job(session, job_id)
-    return Sweep(returned, failed, dict(due), frozenset(active))
+    return Sweep(returned, failed, dict(due))
 
 
 def _recover_items(session: Session, lease_seconds: float) -> tuple[int, int]:

@@ -40,6 +40,7 @@ class Source:
     drive_state: str
     sha256: str
     is_preview: bool
+    is_video: bool
     width_px: int
     height_px: int
     rendition_key: str
@@ -139,6 +140,7 @@ def _describe(
         cover.drive_state,
         cover.sha256,
         bool(cover.preview_reason),
+        cover.is_video,
         cover.width_px,
         cover.height_px,
         largest.object_key,

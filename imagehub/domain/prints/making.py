@@ -68,6 +68,7 @@ _NO_FONT = mark(
     "No font of the worker has these characters, so empty boxes stand for them: %(characters)s"
 )
 _PREVIEW = mark("Originals of this kind cannot be printed.")
+_VIDEO = mark("The picture of a video is its still.")
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,7 @@ class _Making:
 
     def _use_original(self, source: Source, longest_px: int, target: Path) -> PrintPicture:
         if source.is_preview:
-            raise PictureError(_PREVIEW)
+            raise PictureError(_VIDEO if source.is_video else _PREVIEW)
         if source.account_id is None or source.drive_state in AWAY:
             raise NotFoundError("drive item", source.item_id)
         drive = self._clients.open_drive(source.account_id)
