@@ -22,6 +22,7 @@ from imagehub.models import LogoPicture
 from imagehub.web import commit_action
 from imagehub.web.forms import Form, FormText, find_number, read_form, read_query
 from imagehub.web.headers import allow_own_frames
+from imagehub.web.look import make_logo_url
 from imagehub.wiring import get_clients, get_given_settings, get_settings, refresh_settings
 
 # Value → (name, what it means).
@@ -104,6 +105,7 @@ def show_look() -> ResponseReturnValue:
         typefaces=TYPEFACES,
         featured=_find_featured(values["featured_work"]),
         sign=get_clients().store.make_presigned_url,
+        make_logo_url=make_logo_url,
         logos={name: db.session().get(LogoPicture, int(values[name])) for name in LOGO_FIELDS},
         has_former=look.find_former_look(db.session()) is not None,
     )

@@ -1,6 +1,6 @@
-"""Theme and language of a visitor, the web app manifest, the service worker, the offline page."""
+"""Theme and language of a visitor, the logo, the web app manifest, the service worker, the offline page."""
 
-from flask import Response, current_app, redirect, render_template, url_for
+from flask import Response, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from imagehub.gallery import blueprint
@@ -10,6 +10,7 @@ from imagehub.web.access import get_local_target
 from imagehub.web.assets import asset_url
 from imagehub.web.cookies import set_cookie
 from imagehub.web.forms import Form, read_query
+from imagehub.web.look import read_logo
 from imagehub.web.palette import LIGHT_GROUND
 from imagehub.web.templating import THEME_COOKIE
 
@@ -43,6 +44,15 @@ def set_preferences() -> ResponseReturnValue:
             set_cookie(response, name, value, _YEAR_SECONDS, is_for_scripts=True)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+@blueprint.get("/logos/<db_id:number>/<digest>.webp")
+def show_logo(number: int, digest: str) -> ResponseReturnValue:
+    """Send a logo, a few kilobytes. The address names the content, so caches keep it for ever."""
+    data = read_logo(number, digest)
+    response = _answer(data, "image/webp", f"public, max-age={_YEAR_SECONDS}, immutable")
+    response.set_etag(digest)
+    return response.make_conditional(request)
 
 
 @blueprint.get("/manifest.webmanifest")
@@ -98,5 +108,5 @@ def show_offline() -> ResponseReturnValue:
     return _answer(render_template("gallery/offline.html"), "text/html", "no-cache")
 
 
-def _answer(text: str, mimetype: str, cache_control: str) -> Response:
-    return Response(text, mimetype=mimetype, headers={"Cache-Control": cache_control})
+def _answer(content: str | bytes, mimetype: str, cache_control: str) -> Response:
+    return Response(content, mimetype=mimetype, headers={"Cache-Control": cache_control})

@@ -2,17 +2,23 @@
 
 from dataclasses import dataclass
 
-from flask import current_app, g
+from flask import current_app, g, url_for
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from imagehub.config import Settings
 from imagehub.database import db
+from imagehub.errors import NotFoundError
 from imagehub.models import LogoPicture
 from imagehub.wiring import get_clients, get_settings
 
 _CACHE = "imagehub.logos"
+_BYTES_CACHE = "imagehub.logo_bytes"
+# Two themes, and as many that an admin tries out; each has at most 600 kB.
+_MAX_KEPT = 4
+# The part of the key's SHA-256 that an address contains.
+_DIGEST_CHARS = 16
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,42 @@ def list_logos() -> list[Logo]:
     found = {theme: row for theme, row in rows.items() if row is not None}
     if "light" not in found:
         return []
-    store = get_clients().store
     return [
-        Logo(store.make_presigned_url(key), width, height, theme if len(found) > 1 else "")
+        Logo(
+            make_logo_url(wanted[theme], key), width, height, theme if len(found) > 1 else ""
+        )
         for theme, (key, width, height) in found.items()
     ]
+
+
+def make_logo_url(number: int, key: str) -> str:
+    """Return the address of a logo, at this hub, which never expires and always has these bytes.
+
+    Nobody can guess it, so logos that are only tried out are not public.
+    """
+    return url_for("gallery.show_logo", number=number, digest=make_digest(key))
+
+
+def make_digest(key: str) -> str:
+    """Return the part of a logo's key that its address contains."""
+    return key.rpartition("/")[2][:_DIGEST_CHARS]
+
+
+def read_logo(number: int, digest: str) -> bytes:
+    """Read the WebP file at an address of :func:`make_logo_url`; each process does so once.
+
+    :raise NotFoundError: there is no such logo.
+    :raise ServiceError: the object storage does not answer.
+    """
+    row = _find_row(number)
+    if row is None or make_digest(row[0]) != digest:
+        raise NotFoundError("logo", number)
+    cache: dict[str, bytes] = current_app.extensions.setdefault(_BYTES_CACHE, {})
+    data = cache.get(row[0]) or get_clients().store.get_object(row[0])
+    if len(cache) >= _MAX_KEPT:
+        cache.clear()
+    cache[row[0]] = data
+    return data
 
 
 def _find_row(number: int) -> tuple[str, int, int] | None:

@@ -121,6 +121,61 @@ def test_the_stored_logo_is_transparent_and_has_no_margin(
         assert picture.convert("RGBA").getpixel((45, 45))[3] == 0  # type: ignore[index]
 
 
+def find_address(html: str) -> str:
+    (found,) = re.findall(r'<img class="logo" src="([^"]+)"', html)
+    return str(found)
+
+
+def test_the_address_of_a_logo_never_expires(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    connected_site.add_group()
+    use_file(client, "logo.png")
+    with connected_site.session() as session:
+        key = session.query(LogoPicture).one().object_key
+    send(client, LOOK, LOOK, logo="1", was_logo="0")
+    address = find_address(connected_site.get("/").text)
+    # No query: nothing in it is signed.
+    assert re.fullmatch(r"/logos/1/[0-9a-f]{16}\.webp", address)
+    # The same in all pages, also those for admins and those that tell of a fault.
+    for path in ("/groups/1", "/nothing-here", "/offline", "/sign-in"):
+        assert find_address(connected_site.client().get(path, follow_redirects=True).text) == (
+            address
+        ), path
+    visitor = connected_site.client()
+    answer = visitor.get(address)
+    assert answer.status_code == 200 and answer.mimetype == "image/webp"
+    assert answer.data == get_clients(connected_site.app).store.get_object(key)
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert "Set-Cookie" not in answer.headers and "Cookie" not in answer.headers.get("Vary", "")
+    again = visitor.get(address, headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304 and again.data == b""
+    # Later it comes from the memory of the process, whatever happens to the storage.
+    get_clients(connected_site.app).store.delete_objects([key])
+    assert visitor.get(address).data == answer.data
+
+
+def test_nobody_can_guess_the_address_of_a_logo_that_is_tried_out(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    use_file(client, "logo.png")
+    visitor = connected_site.client()
+    for path in ("/logos/1/0123456789abcdef.webp", "/logos/1/.webp", "/logos/2/0.webp"):
+        assert visitor.get(path).status_code == 404, path
+    assert visitor.get(find_address(client.get("/preview?logo=1").text)).status_code == 200
+
+
+def test_a_logo_whose_file_is_lost_is_not_found(
+    connected_site: ConnectedSite, client: FlaskClient
+) -> None:
+    use_file(client, "logo.png")
+    address = find_address(client.get("/preview?logo=1").text)
+    with connected_site.session() as session:
+        key = session.query(LogoPicture).one().object_key
+    get_clients(connected_site.app).store.delete_objects([key])
+    assert connected_site.get(address).status_code == 404
+
+
 def test_each_theme_has_its_logo(connected_site: ConnectedSite, client: FlaskClient) -> None:
     connected_site.add_group()
     use_file(client, "logo.png")

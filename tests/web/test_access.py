@@ -44,6 +44,7 @@ KNOWN_PUBLIC = {
     "gallery.show_enquire",
     "gallery.send_enquiry",
     "gallery.show_sent",
+    "gallery.show_logo",
     "gallery.show_manifest",
     "gallery.show_offline",
     "gallery.show_service_worker",

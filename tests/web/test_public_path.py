@@ -7,6 +7,9 @@ import pytest
 from werkzeug.test import TestResponse
 
 from imagehub.config import SettingsError, load_settings
+from imagehub.domain.site.look import save_look
+from imagehub.models import LogoPicture, StoredObject
+from imagehub.wiring import get_given_settings
 from tests.fixtures.site import NAME, PASSWORD, Site, make_site, read_csrf_token
 from tests.fixtures.visitor import ORIGIN, Page
 from tests.web.test_page_cache import is_kept
@@ -119,6 +122,16 @@ def test_what_the_server_says_of_the_path_counts_as_part_of_it(below: Site) -> N
         assert answer.location is None or is_own(answer.location)
         page = Page(answer.text, ORIGIN)
         assert all(is_own(address) for address in page.addresses if "evil" in address)
+
+
+def test_a_logo_is_below_the_path(below: Site) -> None:
+    key = f"logos/{'c' * 64}.webp"
+    with below.session() as session:
+        session.add(StoredObject(key=key, size_bytes=100))
+        session.add(LogoPicture(object_key=key, name="logo.png", width_px=300, height_px=100))
+        session.flush()
+        save_look(session, get_given_settings(below.app), {"logo": "1"})
+    assert f'src="/art/logos/1/{"c" * 16}.webp"' in get(below, "/").text
 
 
 # --- Going on -------------------------------------------------------------------------------------
