@@ -1,16 +1,16 @@
 """The front page: all works, in the layout of the hub."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from flask import Response, url_for
+from flask import Response, redirect, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import create_model
 
 from imagehub.database import db
 from imagehub.domain.library import gallery
 from imagehub.domain.library.filters import GalleryScope
-from imagehub.domain.site.look import LOOK_FIELDS, choose_look
+from imagehub.domain.site.look import LOOK_FIELDS, choose_look, describe_look
 from imagehub.gallery import blueprint
 from imagehub.gallery.languages import list_owners, use_visitors_language
 from imagehub.gallery.layouts import WALL
@@ -25,9 +25,11 @@ from imagehub.gallery.pages import (
 )
 from imagehub.gallery.pictures import list_record
 from imagehub.web.forms import Form, FormText, read_query
-from imagehub.web.headers import let_own_pages_frame, make_absolute
+from imagehub.web.headers import make_absolute
 from imagehub.web.i18n import get_language, get_site
-from imagehub.web.look import get_look, try_look
+from imagehub.web.look import get_look
+from imagehub.web.preview import write_look
+from imagehub.web.public_path import make_preview_url
 from imagehub.wiring import get_settings
 
 blueprint.add_app_template_global(list_record)
@@ -45,23 +47,15 @@ def show_front() -> ResponseReturnValue:
 
 @blueprint.get("/preview")
 def preview_front() -> ResponseReturnValue:
-    """Show an admin the front page with the look of the address, in a frame of an admin page."""
+    """Redirect to the front page with a look to try out, for a frame of an admin page."""
     texts = read_query(_LookQuery).model_dump(exclude_none=True)
-    try_look(choose_look(get_settings(), texts))
-    let_own_pages_frame()
-    response = render_front(read_query(WallQuery), kept=texts, is_preview=True)
-    response.headers["Cache-Control"] = "private, no-store"
-    response.headers["X-Robots-Tag"] = "noindex"
-    return response
+    chosen = describe_look(choose_look(get_settings(), texts))
+    wanted = {name: text for name, text in chosen.items() if name in texts}
+    return redirect(make_preview_url(write_look(wanted)))
 
 
-def render_front(
-    query: WallQuery, kept: Mapping[str, str] | None = None, **values: Any
-) -> Response:
-    """Render one page of all works, or of those that have what was chosen.
-
-    :param kept: fields that the addresses of all its pages have.
-    """
+def render_front(query: WallQuery) -> Response:
+    """Render one page of all works, or of those that have what was chosen."""
     scope, look = GalleryScope(), get_look()
     description = get_site().tagline
     # A wall shows no more of a work than its title.
@@ -70,7 +64,7 @@ def render_front(
         found = find_filtered(scope, query)
         use_visitors_language(list_owners(found.page.tiles), is_short=is_short)
         return render_filtered(
-            "gallery/front.html", scope, found, look.layout, description=description, **values
+            "gallery/front.html", scope, found, look.layout, description=description
         )
     page = gallery.get_page(db.session(), query.page, featured=look.featured_work)
     shown = [page.featured, *page.tiles] if page.featured else page.tiles
@@ -82,8 +76,6 @@ def render_front(
         **make_filters(scope, page),
         description=description,
         linked_data=_describe_wall(shown),
-        kept=kept,
-        **values,
     )
 
 

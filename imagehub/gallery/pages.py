@@ -1,7 +1,7 @@
 """The pages for visitors: one work, one shot of it, and what all lists of works have in common."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -313,13 +313,11 @@ def render_list(
     page: gallery.Page | TagList,
     query: str | None = None,
     choice: Choice | None = None,
-    kept: Mapping[str, str] | None = None,
     **values: Any,
 ) -> Response:
     """Render one page of a list at this request's address, with links to the pages around it.
 
     :param query: what was searched for, which is a part of the address, as are the filters.
-    :param kept: further fields that the addresses of all pages have.
     :raise NotFoundError: the list has no such page; an empty list has one.
     """
     number, endpoint = page.number, request.endpoint
@@ -328,7 +326,7 @@ def render_list(
 
     def make_url(to: int) -> str:
         wanted = choice.wanted if choice else {}
-        shown = {**(request.view_args or {}), **wanted, **(kept or {})}
+        shown = {**(request.view_args or {}), **wanted}
         return url_for(endpoint, **shown, q=query, page=to if to > 1 else None)
 
     return render_page(

@@ -1,4 +1,4 @@
-"""Theme and language of a visitor, the logo, the web app manifest, the service worker, the offline page."""
+"""Theme and language of a visitor, the logo, the web app manifest, and pages without a network."""
 
 from flask import Response, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue

@@ -9,6 +9,7 @@ from imagehub.domain.library.gallery import list_shown_images
 from imagehub.gallery import blueprint
 from imagehub.gallery.languages import use_visitors_language
 from imagehub.gallery.pictures import make_picture
+from imagehub.web.public_path import keep_preview
 
 
 @blueprint.app_template_filter("paragraphs")
@@ -32,7 +33,7 @@ def make_paragraphs(text: str) -> Markup:
             "gallery/_text_picture.html", group=group, picture=picture, caption=caption.strip()
         )
 
-    return Markup(markdown.make_html(text, draw))  # noqa: S704 - it is sanitised
+    return Markup(keep_preview(markdown.make_html(text, draw)))  # noqa: S704 - it is sanitised
 
 
 blueprint.add_app_template_filter(markdown.make_plain, "plain")

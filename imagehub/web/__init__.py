@@ -40,6 +40,7 @@ from imagehub.web.limits import MAX_REQUEST_BYTES, Request, set_limits
 from imagehub.web.numbers import Numbers
 from imagehub.web.observed import ENDPOINT, REQUEST_ID, Observed
 from imagehub.web.page_cache import PageCache
+from imagehub.web.preview import begin_preview, finish_preview
 from imagehub.web.public_path import PublicPath
 from imagehub.web.templating import make_page_values
 from imagehub.wiring import get_settings, get_signing_keys
@@ -148,10 +149,12 @@ def init_app(app: Flask) -> None:
     app.before_request(refuse_plain_http)
     app.before_request(set_limits)
     app.before_request(_begin_request)
+    app.before_request(begin_preview)
     app.before_request(check_access)
     app.before_request(check_csrf)
     # Called in reverse order.
     app.after_request(pages.keep_response)
+    app.after_request(finish_preview)
     app.after_request(finish_response)
     app.register_error_handler(ImageHubError, errors.answer_own_error)
     app.register_error_handler(CSRFError, errors.answer_csrf_error)

@@ -6,6 +6,8 @@ from pathlib import Path
 from flask import current_app, send_from_directory, url_for
 from flask.typing import ResponseReturnValue
 
+from imagehub.web.public_path import leave_preview
+
 
 def make_static_version(folder: Path) -> str:
     """Make a short version string that changes with any file of the folder."""
@@ -21,7 +23,7 @@ def asset_url(name: str) -> str:
     Modules that import each other by relative addresses are therefore of the same version.
     """
     version = current_app.extensions["imagehub.static_version"]
-    return url_for("web.send_asset", version=version, name=name)
+    return leave_preview(url_for("web.send_asset", version=version, name=name))
 
 
 def send_asset(version: str, name: str) -> ResponseReturnValue:

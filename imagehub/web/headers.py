@@ -15,6 +15,7 @@ from werkzeug.http import parse_accept_header
 from imagehub.config import Settings
 from imagehub.web.access import KEPT_ENDPOINTS, PUBLIC_ENDPOINTS, find_view, is_signed_in
 from imagehub.web.numbers import IS_SIGNED_IN, SEEN
+from imagehub.web.public_path import leave_preview
 from imagehub.wiring import get_settings
 
 
@@ -49,7 +50,7 @@ def make_absolute(path: str) -> str:
     public_url = get_settings().public_url
     if public_url:  # It has the hub's path, if any.
         return public_url + path.removeprefix(request.script_root)
-    return request.host_url.rstrip("/") + path
+    return request.host_url.rstrip("/") + leave_preview(path)
 
 
 def set_file_name(response: Response, file_name: str) -> None:

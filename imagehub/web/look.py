@@ -11,6 +11,7 @@ from imagehub.config import Settings
 from imagehub.database import db
 from imagehub.errors import NotFoundError
 from imagehub.models import LogoPicture
+from imagehub.web.public_path import leave_preview
 from imagehub.wiring import get_clients, get_settings
 
 _CACHE = "imagehub.logos"
@@ -56,9 +57,7 @@ def list_logos() -> list[Logo]:
     if "light" not in found:
         return []
     return [
-        Logo(
-            make_logo_url(wanted[theme], key), width, height, theme if len(found) > 1 else ""
-        )
+        Logo(make_logo_url(wanted[theme], key), width, height, theme if len(found) > 1 else "")
         for theme, (key, width, height) in found.items()
     ]
 
@@ -68,7 +67,7 @@ def make_logo_url(number: int, key: str) -> str:
 
     Nobody can guess it, so logos that are only tried out are not public.
     """
-    return url_for("gallery.show_logo", number=number, digest=make_digest(key))
+    return leave_preview(url_for("gallery.show_logo", number=number, digest=make_digest(key)))
 
 
 def make_digest(key: str) -> str:

@@ -3,8 +3,12 @@
 The path is that of PUBLIC_URL, whatever a request says. A proxy may pass on the whole path or
 remove it: either way views see the path in ``SCRIPT_NAME`` and the rest in ``PATH_INFO``, so
 ``url_for`` makes addresses below it, and the page cache keeps each page once.
+
+So it is with a look that an admin tries out, such as ``/preview/layout=rows,logo=1/groups/12``: it
+becomes a part of ``SCRIPT_NAME``, so all links of a page keep it (see ``web.preview``).
 """
 
+import re
 import string
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
 
 # What needs no quoting in a path. Source: RFC 3986, section 3.3.
 _PATH_CHARS = "/!$&'()*+,;=:@"
+# Key of the WSGI environment: the part of the address with a look to try out.
+_PREVIEW = "imagehub.preview"
+_PREVIEW_PATH = re.compile(r"/preview/[a-z0-9_=,-]+(?=/)")
 
 
 class PublicPath:
@@ -44,6 +51,9 @@ class PublicPath:
             return ()
         if path and address.startswith(f"{path}/"):
             address = address[len(path) :]
+        if found := _PREVIEW_PATH.match(address):
+            environ[_PREVIEW] = found[0]
+            path, address = path + found[0], address[found.end() :]
         environ["SCRIPT_NAME"], environ["PATH_INFO"] = path, address
         return self._wsgi_app(environ, start_response)
 
@@ -74,6 +84,35 @@ def check_public_path(app: Flask) -> None:
             f"These settings cannot be used:\n  {PREFIX}PUBLIC_URL: the hub has addresses of its "
             f"own below /{first}; use another path"
         )
+
+
+def make_preview_url(look: str) -> str:
+    """Return the address of the front page with a look to try out, as in an address."""
+    return f"{leave_preview(request.script_root)}/preview/{look}/"
+
+
+def find_preview() -> str | None:
+    """Return the look that this request's address tries out, as written; None for none."""
+    found = request.environ.get(_PREVIEW)
+    return None if found is None else str(found).rpartition("/")[2]
+
+
+def leave_preview(path: str) -> str:
+    """Return an address of this hub without the look that is tried out."""
+    part = request.environ.get(_PREVIEW)
+    if part is None or not path.startswith(request.script_root):
+        return path
+    return request.script_root.removesuffix(part) + path.removeprefix(request.script_root)
+
+
+def keep_preview(html: str) -> str:
+    """Have written links to pages of this hub keep the look, and others open tabs of their own."""
+    part = request.environ.get(_PREVIEW)
+    if part is None:
+        return html
+    root = request.script_root.removesuffix(part)
+    html = re.sub(rf'href="{re.escape(root)}/(?!preview/)', f'href="{root}{part}/', html)
+    return re.sub(r'<a (?=href="https?:)', '<a target="_blank" ', html)
 
 
 def get_here() -> str:

@@ -11,7 +11,7 @@ from imagehub.web.headers import make_absolute, make_style
 from imagehub.web.i18n import get_asked_language, get_language, get_site, list_languages
 from imagehub.web.look import get_look, list_logos
 from imagehub.web.palette import make_css
-from imagehub.web.public_path import get_here
+from imagehub.web.public_path import find_preview, get_here, leave_preview
 
 THEME_COOKIE = "theme"
 
@@ -28,6 +28,8 @@ def make_page_values() -> dict[str, Any]:
         "is_signed_in": is_signed_in(),
         "make_absolute": make_absolute,
         "here": get_here,
+        "is_preview": find_preview() is not None,
+        "leave_preview": leave_preview,
         "palette_css": make_css(settings.accent, settings.ground),
         "language": get_language(),
         "languages": list_languages(),

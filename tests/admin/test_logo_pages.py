@@ -76,7 +76,7 @@ def test_a_logo_replaces_the_title_once_it_is_saved(
     place = use_file(client, "logo.png", layout="rows")
     assert place == "/admin/look?layout=rows&logo=1#logo"
     assert list_logos(connected_site.get("/").text) == []
-    preview = client.get("/preview?layout=rows&logo=1").text
+    preview = client.get("/preview/layout=rows,logo=1/").text
     assert list_logos(preview) == [("logo", "ImageHub")]
     send(client, LOOK, LOOK, logo="1", was_logo="0")
     for path in ("/", "/groups/1", "/series", "/nothing-here"):
@@ -162,14 +162,14 @@ def test_nobody_can_guess_the_address_of_a_logo_that_is_tried_out(
     visitor = connected_site.client()
     for path in ("/logos/1/0123456789abcdef.webp", "/logos/1/.webp", "/logos/2/0.webp"):
         assert visitor.get(path).status_code == 404, path
-    assert visitor.get(find_address(client.get("/preview?logo=1").text)).status_code == 200
+    assert visitor.get(find_address(client.get("/preview/logo=1/").text)).status_code == 200
 
 
 def test_a_logo_whose_file_is_lost_is_not_found(
     connected_site: ConnectedSite, client: FlaskClient
 ) -> None:
     use_file(client, "logo.png")
-    address = find_address(client.get("/preview?logo=1").text)
+    address = find_address(client.get("/preview/logo=1/").text)
     with connected_site.session() as session:
         key = session.query(LogoPicture).one().object_key
     get_clients(connected_site.app).store.delete_objects([key])

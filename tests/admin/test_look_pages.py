@@ -1,13 +1,17 @@
 """The page about the look, its preview, and taking a look back."""
 
 import re
+from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
 
+from imagehub.domain.library.series_edit import create_series, set_series_state
+from imagehub.domain.site import pages
 from imagehub.wiring import refresh_settings
 from tests.admin.pages import follow, read_toasts, send
 from tests.fixtures.site import Site, make_site
+from tests.fixtures.visitor import Page
 
 PAGE = "/admin/look"
 
@@ -53,20 +57,107 @@ def test_a_preview_changes_nothing_for_visitors(site: Site, client: FlaskClient)
     preview = client.get(answer.location)
     assert "frame-src" in preview.headers["Content-Security-Policy"]
     (address,) = re.findall(r'<iframe src="([^"]+)"', preview.text)
-    front = client.get(address)
-    assert 'class="wall is-rows"' in front.text and 'content="noindex"' in front.text
+    front = client.get(address, follow_redirects=True)
+    assert 'class="wall is-rows"' in front.text
+    assert front.headers["X-Robots-Tag"] == "noindex"
     assert front.headers["Cache-Control"] == "private, no-store"
     assert front.headers["X-Frame-Options"] == "SAMEORIGIN"
     # Further pages have that look, too.
     (more,) = re.findall(r'class="more" href="([^"]+)"', front.text)
-    assert "layout=rows" in more
-    assert 'class="wall is-rows"' in client.get(more.replace("&amp;", "&")).text
+    assert more == "/preview/layout=rows/?page=2"
+    assert 'class="wall is-rows"' in client.get(more).text
     assert site.get("/").text == before
     assert site.get("/").headers["X-Frame-Options"] == "DENY"
     # What is chosen comes along to the page and is marked as not saved.
     page = client.get("/admin/look?layout=rows").text
     assert read_choice(page, "layout") == "rows" and "data-unsaved" in page
     assert "data-unsaved" not in client.get(PAGE).text
+
+
+TRIED = "/preview/layout=rows,typefaces=eb-garamond,logo=7"
+# Files and admin pages, and what ends with files.
+KEEPS_NO_LOOK = ("/admin/", "/assets/", "/manifest.webmanifest", "/media/full/", "data:")
+
+
+def test_all_public_pages_keep_a_look_that_is_tried_out(site: Site, client: FlaskClient) -> None:
+    for _ in range(13):
+        site.add_group(["a.jpg", "b.jpg"])
+    with site.session() as session:
+        series = create_series(session, "Coast", [1, 2])
+        set_series_state(session, series.id, "published")
+        page = pages.create_page(
+            session, "about", "About", "[One](/groups/1), [x](https://x.example)."
+        )
+        pages.set_state(session, page.id, "published")
+    seen: set[str] = set()
+    queue = [f"{TRIED}/", f"{TRIED}/search?q=about"]
+    while queue and len(seen) < 60:
+        path = queue.pop(0)
+        seen.add(path)
+        answer = client.get(path)
+        assert answer.status_code in (200, 302, 303, 308, 404), path
+        assert answer.headers["Cache-Control"] == "private, no-store", path
+        assert answer.headers["X-Robots-Tag"] == "noindex"
+        if answer.location:
+            assert answer.location.startswith(f"{TRIED}/"), path
+        if answer.mimetype != "text/html" or answer.status_code != 200:
+            continue
+        assert answer.headers["X-Frame-Options"] == "SAMEORIGIN", path
+        assert 'data-type="eb-garamond"' in answer.text, path
+        found = Page(answer.text, "http://localhost")
+        for link in found.links:
+            if link.startswith(KEEPS_NO_LOOK) or re.search("/media/|/preferences|[.]zip$", link):
+                continue
+            assert link.startswith((f"{TRIED}/", "#", "?", "http")), (path, link)
+            target = link.partition("#")[0]
+            if target.startswith("/") and target not in seen | set(queue):
+                queue.append(target)
+    kinds = {path.removeprefix(TRIED).split("/")[1].partition("?")[0] for path in seen}
+    assert {"", "groups", "series", "pages", "search"} <= kinds
+
+
+def test_a_filtered_page_keeps_the_look(site: Site, client: FlaskClient) -> None:
+    site.add_group()
+    page = client.get(f"{TRIED}/?shape=landscape").text
+    assert 'class="wall is-rows"' in page
+    assert f'href="{TRIED}/?shape=' in page or f'href="{TRIED}/"' in page
+    assert not re.search(r'href="/(?!preview/|assets/|manifest|admin/)', page)
+
+
+def test_visitors_never_see_a_look_that_is_tried_out(site: Site, client: FlaskClient) -> None:
+    number = site.add_group()
+    shown = client.get(f"{TRIED}/groups/{number}", follow_redirects=True).text
+    assert 'data-type="eb-garamond"' in shown
+    # What is shared, indexed and installed is the real page.
+    assert '<link rel="canonical" href="http://localhost/groups/1' in shown
+    assert '<link rel="manifest" href="/manifest.webmanifest"' in shown
+    for path in ("/", f"/groups/{number}", "/image/page?page=1", "/assets/x/css/site.css", "/x"):
+        answer = site.get(TRIED + path)
+        assert answer.status_code == 302, path
+        assert answer.location == f"/sign-in?next={quote(TRIED + path, safe='/?,')}"
+    assert site.post(f"{TRIED}/contact").status_code in (400, 403)
+    page = site.get(f"/groups/{number}", follow_redirects=True).text
+    assert 'data-type="fraunces"' in page and "/preview/" not in page
+
+
+def test_admin_pages_are_not_part_of_a_preview(client: FlaskClient) -> None:
+    for path in ("/admin/look?layout=rows", "/sign-in"):
+        answer = client.get(TRIED + path)
+        assert (answer.status_code, answer.location) == (302, path)
+        assert answer.headers["X-Frame-Options" if "look" in path else "Cache-Control"]
+
+
+@pytest.mark.parametrize("look", ["layout=spiral", "x=1", "saved", "a", "=", "logo=-1,,=,layout"])
+def test_a_preview_of_nothing_sensible_shows_the_saved_look(
+    site: Site, client: FlaskClient, look: str
+) -> None:
+    site.add_group()
+    assert "is-rows" not in client.get(f"/preview/{look}/").text
+
+
+@pytest.mark.parametrize("look", ["..", "%2e%2e", "<b>", "layout%3Drows%2F..", "a b", "//evil"])
+def test_other_addresses_below_it_are_unknown(client: FlaskClient, look: str) -> None:
+    assert client.get(f"/preview/{look}/").status_code in (308, 404)
 
 
 @pytest.mark.parametrize("path", ["/admin/look", "/admin/look/preview", "/preview"])
@@ -80,7 +171,7 @@ def test_a_choice_that_cannot_be_used_is_refused(site: Site, client: FlaskClient
     assert answer.status_code == 303
     assert "is-fault" in read_toasts(client, PAGE)
     assert read_choice(client.get(f"{PAGE}?layout=spiral").text, "layout") == "wall"
-    assert client.get("/preview?layout=spiral").status_code == 200
+    assert client.get("/preview?layout=spiral").location == "/preview/layout=wall/"
 
 
 def test_a_change_of_another_admin_is_noticed(site: Site, client: FlaskClient) -> None:
@@ -99,7 +190,7 @@ def test_the_environment_wins(tmp_path: object) -> None:
     with site.app.app_context():
         refresh_settings(older_than_seconds=0)
     assert "is-one" in site.get("/").text
-    assert "is-one" in client.get("/preview?layout=rows").text
+    assert "is-one" in client.get("/preview/layout=rows/").text
 
 
 def test_a_featured_work_is_chosen_from_the_library(site: Site, client: FlaskClient) -> None:
@@ -115,7 +206,7 @@ def test_a_featured_work_is_chosen_from_the_library(site: Site, client: FlaskCli
     assert read_choice(page, "layout") == "rows"
     # Nothing is saved yet.
     assert "<article" not in site.get("/").text
-    assert "<article" in client.get(f"/preview?featured_work={number}").text
+    assert "<article" in client.get(f"/preview/featured_work={number}/").text
     send(client, PAGE, PAGE, featured_work=str(number), was_featured_work="0")
     assert "<article" in site.get("/").text
     send(client, PAGE, PAGE, featured_work="0", was_featured_work=str(number))

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from imagehub.domain.library import images as library_images
+from imagehub.domain.site import pages
 from imagehub.domain.site.look import save_look
 from imagehub.models import Group
 from imagehub.wiring import get_given_settings, refresh_settings
@@ -186,6 +187,65 @@ def test_a_look_is_tried_out_and_then_saved(
         page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status").first).to_contain_text("new look")
     assert "is-rows" in served_site.site.get("/").text
+
+
+@pytest.mark.parametrize("is_phone", [False, True], ids=["desktop", "phone"])
+@pytest.mark.parametrize("has_script", [True, False], ids=["script", "plain"])
+def test_a_tried_look_stays_through_all_pages_of_the_preview(
+    served_site: ServedSite, works: list[int], has_script: bool, is_phone: bool
+) -> None:
+    with served_site.site.session() as session:
+        about = pages.create_page(session, "about", "About", f"See [one](/groups/{works[3]}).")
+        pages.set_state(session, about.id, "published")
+    place = "/admin/look/preview?layout=rows&typefaces=eb-garamond"
+    seen = served_site.enter("/admin/", is_phone=is_phone, java_script_enabled=has_script)
+    page = seen.page
+    page.goto(served_site.url + place)
+    frame = page.frame_locator("iframe")
+    # Who looks at it knows that it is not online yet.
+    expect(page.get_by_text("Visitors still see the saved look.")).to_be_in_viewport()
+    if is_phone:
+        page.get_by_role("link", name="Phone").click()
+
+    def expect_look() -> None:
+        expect(frame.locator("html")).to_have_attribute("data-type", "eb-garamond")
+        family = frame.locator("h1").first.evaluate("(one) => getComputedStyle(one).fontFamily")
+        assert "EB Garamond" in family
+
+    expect(frame.locator(".wall.is-rows").first).to_be_visible()
+    expect_look()
+    more = frame.locator("a.more")
+    more.scroll_into_view_if_needed()
+    if not has_script:
+        more.click()
+    expect(frame.locator(f"#g{works[13]} .tile-label")).to_be_visible()
+    expect_look()
+    frame.locator(f"#g{works[13]} .tile-label a").click()
+    expect(frame.get_by_role("heading", level=1)).to_have_text(f"Study {15 - 13}")
+    expect_look()
+    field = frame.get_by_role("searchbox").first
+    field.fill("Study")
+    field.press("Enter")
+    expect(frame.locator("main form, main h1, main h2").first).to_be_visible()
+    page.frames[1].wait_for_url("**/preview/layout=rows,typefaces=eb-garamond/search?q=Study")
+    expect_look()
+    frame.get_by_role("link", name="About").first.click()
+    expect(frame.get_by_role("heading", level=1)).to_have_text("About")
+    expect_look()
+    frame.get_by_role("link", name="one", exact=True).click()
+    expect(frame.get_by_role("heading", level=1)).to_have_text(f"Study {15 - 3}")
+    expect_look()
+    frame.get_by_role("link", name="ImageHub").first.click()
+    expect(frame.locator(".wall.is-rows").first).to_be_visible()
+    page.frames[1].goto(
+        f"{served_site.url}/preview/layout=rows,typefaces=eb-garamond/?shape=landscape"
+    )
+    expect(frame.locator(".wall.is-rows").first).to_be_visible()
+    expect_look()
+    # Admin pages leave the frame.
+    frame.get_by_role("link", name="Manage").click()
+    expect(page).to_have_url(f"{served_site.url}/admin/")
+    assert seen.complaints == []
 
 
 @pytest.mark.parametrize("is_phone", [False, True], ids=["desktop", "phone"])

@@ -134,6 +134,23 @@ def test_a_logo_is_below_the_path(below: Site) -> None:
     assert f'src="/art/logos/1/{"c" * 16}.webp"' in get(below, "/").text
 
 
+def test_a_preview_is_below_the_path(below: Site) -> None:
+    below.add_group()
+    client = below.client()
+    page = client.get("/art/sign-in", base_url=ORIGIN).text
+    token = page.split('name="csrf_token" value="', 1)[1].split('"', 1)[0]
+    fields = {"name": NAME, "password": PASSWORD, "csrf_token": token}
+    client.post("/art/sign-in", data=fields, base_url=ORIGIN, headers={"Referer": f"{ORIGIN}/art/"})
+    start = client.get("/art/preview?layout=one", base_url=ORIGIN).location
+    assert start == "/art/preview/layout=one/"
+    answer = client.get(start, base_url=ORIGIN)
+    assert "is-one" in answer.text
+    assert f'<link rel="canonical" href="{ORIGIN}/art/"' in answer.text
+    assert 'href="/art/preview/layout=one/groups/1"' in answer.text
+    assert 'href="/art/admin/"' in answer.text
+    assert 'src="/art/assets/' in answer.text
+
+
 # --- Going on -------------------------------------------------------------------------------------
 
 

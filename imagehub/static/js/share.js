@@ -4,7 +4,11 @@ import { getFocused, make } from "./dom.js";
 
 /** Open the device's own sharing, or copy the link; return whether it was copied. */
 export async function share(/** @type {string} */ title, /** @type {string} */ url) {
-  const absolute = new URL(url, location.href).href;
+  // Visitors cannot open the preview of a look.
+  const { preview, real = "" } = document.documentElement.dataset;
+  const address = new URL(url, location.href);
+  if (preview) address.pathname = address.pathname.replace(`${preview}/`, `${real}/`);
+  const absolute = address.href;
   if (navigator.share) {
     try {
       await navigator.share({ title, url: absolute });
