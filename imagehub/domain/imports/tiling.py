@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import and_, bindparam, select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from imagehub import metrics
@@ -103,7 +104,11 @@ def work_on_tiles(session: Session, clients: Clients, job: TileJob) -> int:
     :param session: holds no uncommitted change.
     :return: of how many images tiles were made.
     """
-    follow_policy(session, job.policy)
+    try:
+        follow_policy(session, job.policy)
+    except IntegrityError:
+        # Another worker of a new hub has just noted it.
+        follow_policy(session, job.policy)
     after = count = 0
     while job.keep_on() and (due := _list_due(session, after)):
         for image_id in due:

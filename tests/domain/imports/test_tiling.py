@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from PIL import Image as Picture
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
+from sqlalchemy.orm import Session
 
 from imagehub import metrics
 from imagehub.database import now_utc
@@ -153,6 +154,19 @@ def test_the_setting_of_the_hub_turns_tiles_on_and_off(hub: ImportHub) -> None:
     assert work(hub, TilePolicy(True, 2100)) == 0, "the image is not longer than this"
     assert list_tiles(hub) == set()
     hub.check_stores_agree()
+
+
+def test_two_workers_of_a_new_hub_note_the_setting_at_once(either_import_hub: ImportHub) -> None:
+    hub, noted = either_import_hub, []
+
+    @event.listens_for(hub.engine, "before_cursor_execute")
+    def note_too(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT INTO hub_setting") and not noted:
+            noted.append(statement)
+            assert work(replace(hub, session=Session(hub.engine))) == 0
+
+    assert work(hub) == 0
+    assert noted
 
 
 def test_a_replaced_original_gets_new_tiles(hub: ImportHub) -> None:
