@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx
 import pytest
 import requests
 from kiota_abstractions.authentication import (
@@ -40,7 +41,6 @@ from tests.fixtures.onedrive import OneDrive
 pytestmark = [
     pytest.mark.server,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
 
@@ -64,10 +64,11 @@ def drop_token(request: Any, _original_url: Any) -> None:
     request.headers.pop("Authorization", None)
 
 
-def open_graph(person: Person) -> GraphServiceClient:
+def open_graph(person: Person, connections: httpx.AsyncBaseTransport) -> GraphServiceClient:
     option = RedirectHandlerOption(scrub_sensitive_headers=drop_token)
     client = GraphClientFactory.create_with_default_middleware(
-        options={RedirectHandlerOption.get_key(): option}
+        client=httpx.AsyncClient(transport=connections),
+        options={RedirectHandlerOption.get_key(): option},
     )
     adapter = GraphRequestAdapter(BaseBearerTokenAuthenticationProvider(Tokens(person)), client)
     adapter.base_url = person.onedrive.graph_url
@@ -78,11 +79,14 @@ def use_drive(
     onedrive: OneDrive, work: Callable[[GraphServiceClient, Any], Awaitable[None]]
 ) -> None:
     """Run a coroutine with the client and the builder of the drive's addresses."""
-    graph = open_graph(Person(onedrive))
+    person = Person(onedrive)
 
     async def run() -> None:
-        drive = await graph.me.drive.get()
-        await work(graph, graph.drives.by_drive_id(drive.id))
+        # The SDK does not close the transport of a client.
+        async with httpx.AsyncHTTPTransport() as connections:
+            graph = open_graph(person, connections)
+            drive = await graph.me.drive.get()
+            await work(graph, graph.drives.by_drive_id(drive.id))
 
     asyncio.run(run())
 
