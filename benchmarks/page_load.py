@@ -5,6 +5,7 @@ rendered anew; ``page_rate`` measures kept pages.
 The sizes are asked in turn, round after round, so that a noisy machine is noisy for all of them.
 """
 
+import argparse
 import gzip
 import http.client
 import os
@@ -209,4 +210,8 @@ def press(port: int, image_count: int, seconds: float) -> tuple[int, int, float]
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description="Compare libraries of several sizes.")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="IMAGES")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of 64 connections")
+    options = parser.parse_args()
+    main(tuple(options.sizes), options.seconds)

@@ -4,6 +4,7 @@ The works have titles of three words and texts of forty, drawn from 20,000 made-
 has them: a few are in many works, most in a few.
 """
 
+import argparse
 import itertools
 import random
 import statistics
@@ -141,4 +142,8 @@ def make_writers(rng: random.Random) -> tuple[Callable[[int], str], Callable[[in
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description="Search in libraries of several sizes.")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="WORKS")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    options = parser.parse_args()
+    main(tuple(options.sizes), options.rounds)
